@@ -1,0 +1,9 @@
+"""Data sets of labelled tubes: specified, built, stored, read."""
+
+from matgym.datasets.build import build
+from matgym.datasets.dataset import Dataset
+from matgym.datasets.sampling import random_decoration
+from matgym.datasets.specification import NANOTUBE_DOPING, DatasetSpec, Family
+from matgym.datasets.splits import split_of
+
+__all__ = ["NANOTUBE_DOPING", "Dataset", "DatasetSpec", "Family", "build", "random_decoration", "split_of"]

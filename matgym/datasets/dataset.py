@@ -1,0 +1,113 @@
+"""A data set as it is read: tubes, labels, split, and where they came from."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from matgym.datasets.splits import SPLITS, Split
+from matgym.errors import DatasetError, PropertyError
+from matgym.structures import Nanotube, TubeLattice, tube_lattice
+from matgym.typing import FloatArray, IntArray, SpeciesArray
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Labelled tubes.
+
+    Attributes:
+        table: an Arrow table with the columns of `matgym.datasets.build.SCHEMA`.
+    """
+
+    table: pa.Table
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a Parquet file.
+
+        Args:
+            path: a file, or the name of a shipped data set such as "nanotube-doping".
+
+        Raises:
+            DatasetError: if it is missing or no data set of matgym's.
+        """
+        file = Path(path)
+        if not file.suffix and not file.exists():
+            file = SHIPPED / f"{path}.parquet"
+        if not file.is_file():
+            shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.parquet")))
+            raise DatasetError(f"there is no data set {str(path)!r}: give a Parquet file, or one of {shipped}")
+        try:
+            table = pq.read_table(file)
+        except pa.ArrowInvalid as error:
+            raise DatasetError(f"{file} is no Parquet file: {error}") from None
+        if b"matgym" not in (table.schema.metadata or {}):
+            raise DatasetError(f"{file} was not written by matgym: its provenance is missing")
+        return cls(table)
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Specification, oracle and parameters it was built with."""
+        return dict(json.loads(self.table.schema.metadata[b"matgym"]))
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of keys, splits and labels: tells whether weights were trained on these data."""
+        state = hashlib.blake2b(digest_size=12)
+        for name in ("key", "split", "gap_ev", "pi_formation_ev"):
+            state.update(json.dumps(self.table.column(name).to_pylist()).encode())
+        return state.hexdigest()
+
+    def split(self, name: Split) -> "Dataset":
+        """The rows of one split.
+
+        Raises:
+            DatasetError: if there is no such split.
+        """
+        if name not in SPLITS:
+            raise DatasetError(f"there is no split {name!r}; there are {', '.join(SPLITS)}")
+        return Dataset(self.table.filter(pc.equal(self.table.column("split"), name)))
+
+    def labelled(self) -> "Dataset":
+        """The rows whose labels could be computed."""
+        return Dataset(self.table.filter(pc.is_null(self.table.column("failure"))))
+
+    def values(self, key: str) -> FloatArray:
+        """(rows,) labels of one property.
+
+        Raises:
+            PropertyError: if the data set has no such column.
+        """
+        if key not in self.table.column_names:
+            raise PropertyError(f"the data set has no property {key!r}; its columns are {self.table.column_names}")
+        return np.asarray(self.table.column(key).to_numpy(), dtype=np.float64)
+
+    def tubes(self) -> list[Nanotube]:
+        """All rows as tubes."""
+        columns = (self.table.column(name).to_pylist() for name in ("n", "m", "cells", "species", "strain"))
+        return [
+            Nanotube(n, m, cells, np.frombuffer(species, dtype=np.uint8), strain)
+            for n, m, cells, species, strain in zip(*columns, strict=True)
+        ]
+
+    def by_lattice(self) -> Iterator[tuple[TubeLattice, IntArray, SpeciesArray]]:
+        """Rows grouped by lattice: the lattice, (k,) row numbers, (k, n_sites) species."""
+        shapes = list(zip(*(self.table.column(name).to_pylist() for name in ("n", "m", "cells")), strict=True))
+        species = self.table.column("species").to_pylist()
+        for shape in dict.fromkeys(shapes):
+            rows = np.array([row for row, other in enumerate(shapes) if other == shape])
+            codes = np.frombuffer(b"".join(species[row] for row in rows), dtype=np.uint8)
+            yield tube_lattice(*shape), rows, codes.reshape(len(rows), -1)

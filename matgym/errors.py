@@ -1,0 +1,56 @@
+"""Named errors: each message holds the offending value and what would be right."""
+
+
+class MatgymError(Exception):
+    """Base of every error that matgym raises on purpose."""
+
+
+class StructureError(MatgymError, ValueError):
+    """A structure that cannot exist."""
+
+
+class ChiralityError(StructureError):
+    """(n, m) is not a canonical chirality."""
+
+
+class SiteError(StructureError):
+    """A lattice site that does not exist, or that holds nothing to edit."""
+
+
+class SpeciesError(StructureError):
+    """A species that matgym does not know."""
+
+
+class RecognitionError(StructureError):
+    """Atoms in which no nanotube could be recognised."""
+
+
+class FormatError(MatgymError, ValueError):
+    """A file format that is unknown, or that cannot hold this structure."""
+
+
+class PropertyError(MatgymError, KeyError):
+    """A property that this oracle or surrogate does not provide."""
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of the message.
+        return str(self.args[0]) if self.args else ""
+
+
+class DatasetError(MatgymError, ValueError):
+    """A data set that is missing, incomplete, or of another make than asked for."""
+
+
+class WeightsError(MatgymError, ValueError):
+    """Weights that are missing, damaged, or meant for another structure."""
+
+
+class ConfigurationError(MatgymError, ValueError):
+    """A setting out of its range."""
+
+
+class MissingExtraError(MatgymError, ImportError):
+    """An optional dependency that is not installed."""
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(f"{package} is not installed; it comes with: pip install 'matgym[{extra}]'")

@@ -1,0 +1,125 @@
+"""What an oracle is: a batch of tubes in, a typed batch of properties with units out.
+
+A surrogate has the same face (and adds an uncertainty), so that either stands wherever properties are asked
+for.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from matgym.errors import PropertyError
+from matgym.structures import Nanotube
+from matgym.typing import BoolArray, FloatArray
+
+
+@dataclass(frozen=True)
+class Property:
+    """A scalar property of a tube.
+
+    Attributes:
+        key: name in tables and JSON, ending in its unit.
+        unit: as printed.
+        description: one line.
+    """
+
+    key: str
+    unit: str
+    description: str
+
+    def __str__(self) -> str:
+        return self.key
+
+
+GAP_EV = Property("gap_ev", "eV", "band gap of the π system, from the highest occupied to the lowest empty band")
+FERMI_EV = Property("fermi_ev", "eV", "Fermi level on the scale where carbon's π orbital is at zero")
+PI_FORMATION_EV = Property(
+    "pi_formation_ev", "eV", "π binding energy of the tube less that of as many atoms of the pristine tube"
+)
+
+
+class Fidelity(IntEnum):
+    """How far a value is to be trusted: a surrogate is audited by anything above it."""
+
+    SURROGATE = 0
+    MODEL = 1
+    """An approximate Hamiltonian or empirical potential."""
+    FIRST_PRINCIPLES = 2
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one evaluation takes.
+
+    Attributes:
+        seconds: CPU seconds a structure at `sites` sites, one core; measured, an order of magnitude.
+        sites: size at which it was measured.
+        exponent: growth with the number of sites.
+    """
+
+    seconds: float
+    sites: int
+    exponent: float
+
+
+@dataclass(frozen=True)
+class Properties:
+    """Values of a batch of tubes.
+
+    Attributes:
+        values: property key to (batch,) values in the property's unit; NaN where it failed.
+        failures: row to the reason why it could not be computed.
+        uncertainty: property key to (batch,) standard deviations, where the source knows them.
+    """
+
+    values: Mapping[str, FloatArray]
+    failures: Mapping[int, str] = field(default_factory=dict)
+    uncertainty: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def __getitem__(self, item: Property | str) -> FloatArray:
+        """(batch,) values of one property.
+
+        Raises:
+            PropertyError: if it was not computed.
+        """
+        try:
+            return self.values[str(item)]
+        except KeyError:
+            raise PropertyError(f"property {item} was not computed; there are {', '.join(self.values)}") from None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values()), ()))
+
+    @property
+    def ok(self) -> BoolArray:
+        """(batch,) whether the row was computed."""
+        good = np.ones(len(self), dtype=bool)
+        good[list(self.failures)] = False
+        return good
+
+
+@runtime_checkable
+class Oracle(Protocol):
+    """Anything that maps tubes to properties: physics, or a surrogate of it."""
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """The properties it computes."""
+        ...
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """How far its values are to be trusted."""
+        ...
+
+    @property
+    def cost(self) -> Cost:
+        """What one evaluation takes."""
+        ...
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Properties of each tube; what cannot be computed is a recorded failure, never a number."""
+        ...

@@ -1,0 +1,168 @@
+"""The π tight-binding Hamiltonian of decorated tubes, stacked into batches.
+
+One 2p_z orbital an atom, nearest-neighbour hopping, on-site energies for substituted atoms:
+
+    H = Σ_i ε_i |i><i| - Σ_<ij> γ_ij (|i><j| + h.c.),    γ_ij = γ₀ (d₀/d_ij)²
+
+The tube is periodic, so that hops which leave the cell at its end carry the Bloch phase exp(iθ), θ = kL.
+Curvature is left out: bond lengths are those of the unrolled sheet, as in zone folding.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import numpy as np
+
+from matgym.structures import SPECIES_DATA, Nanotube, Species, TubeLattice
+from matgym.structures.species import CARBONS
+from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray, SpeciesArray
+from matgym.units import CARBON_BOND_ANGSTROM
+
+EMPTY_SITE_EV = 1.0e4
+"""On-site energy at which vacant sites, cut off from their neighbours, stand above every band."""
+
+
+@dataclass(frozen=True)
+class PiParameters:
+    """Parameters of the π model.
+
+    Attributes:
+        hopping_ev: γ₀, eV. 2.7 eV: Reich, Maultzsch, Thomsen and Ordejón, Phys. Rev. B 66, 035412 (2002);
+            Wilder et al., Nature 391, 59 (1998) measured 2.7 ± 0.1 eV on tubes.
+        onsite_ev: on-site energies relative to carbon, eV. E_B = -E_N = 1.3 γ₀ with one hopping for all
+            bonds is the choice of Harigaya and Kaneko, Nanoscale Res. Lett. 8, 341 (2013), that came
+            nearest to their DFT bands of BC2N ribbons (they also show smaller ratios).
+        harrison_exponent: power by which hopping falls with bond length: Harrison's d⁻², as Yang and Han
+            used for strained tubes, Phys. Rev. Lett. 85, 154 (2000).
+    """
+
+    hopping_ev: float = 2.7
+    onsite_ev: Mapping[Species, float] = field(
+        default_factory=lambda: {Species.B: 1.3 * 2.7, Species.N: -1.3 * 2.7}
+    )
+    harrison_exponent: float = 2.0
+
+    def onsite_table(self) -> FloatArray:
+        """(species codes,) on-site energies, eV."""
+        table = np.zeros(len(Species))
+        for species, energy in self.onsite_ev.items():
+            table[species] = energy
+        table[Species.VACANCY] = EMPTY_SITE_EV
+        return table
+
+    def as_dict(self) -> dict[str, float]:
+        """Flat form for provenance records."""
+        onsite = {f"onsite_{SPECIES_DATA[s].label}_ev": e for s, e in self.onsite_ev.items()}
+        return {"hopping_ev": self.hopping_ev, "harrison_exponent": self.harrison_exponent} | onsite
+
+
+@dataclass(frozen=True)
+class PiSystem:
+    """Hamiltonians of tubes that share a lattice and a strain.
+
+    Attributes:
+        rows: (b,) where in the caller's batch each tube stands.
+        inner: (b, N, N) hops inside the cell and on-site energies, eV.
+        across: (b, N, N) hops that leave the cell at its upper end, eV.
+        electrons: (b,) π electrons in the cell.
+    """
+
+    rows: IntArray
+    inner: FloatArray
+    across: FloatArray
+    electrons: IntArray
+
+    def subset(self, keep: BoolArray) -> Self:
+        """Some of the tubes."""
+        if keep.all():
+            return self
+        return replace(
+            self, rows=self.rows[keep], inner=self.inner[keep], across=self.across[keep], electrons=self.electrons[keep]
+        )
+
+    def bloch(self, theta: FloatArray) -> ComplexArray:
+        """(b, N, N) Hamiltonian of each tube at its own phase `theta` = kL, shape (b,)."""
+        hops = self.across * np.exp(1j * theta)[:, None, None]
+        return np.asarray(self.inner + hops + hops.conj().transpose(0, 2, 1))
+
+
+def stacked(tubes: Sequence[Nanotube], parameters: PiParameters, limit: int = 64) -> Iterator[PiSystem]:
+    """Group tubes by lattice and strain and build their Hamiltonians.
+
+    Args:
+        tubes: any tubes.
+        parameters: of the π model.
+        limit: tubes a stack, which bounds memory.
+    """
+    groups: dict[tuple[TubeLattice, float], list[int]] = {}
+    for row, tube in enumerate(tubes):
+        groups.setdefault((tube.lattice, tube.strain), []).append(row)
+    for rows in groups.values():
+        for start in range(0, len(rows), limit):
+            yield _stack(tubes, np.array(rows[start : start + limit]), parameters)
+
+
+def _stack(tubes: Sequence[Nanotube], rows: IntArray, parameters: PiParameters) -> PiSystem:
+    first = tubes[rows[0]]
+    species = np.stack([tubes[row].species for row in rows])  # (b, N)
+    present = species != Species.VACANCY
+    a_sites, b_sites, image = first.lattice.bonds.T  # (3 N/2,) each
+    hopping = _hoppings(first, parameters) * (present[:, a_sites] & present[:, b_sites])  # (b, 3 N/2)
+
+    batch, n_sites = species.shape
+    inner = np.zeros((batch, n_sites, n_sites))
+    across = np.zeros_like(inner)
+    tube = np.arange(batch)[:, None]
+    # np.add.at, because in the thinnest tubes two bonds join the same pair of sites.
+    here, up, down = image == 0, image == 1, image == -1
+    np.add.at(inner, (tube, a_sites[here], b_sites[here]), hopping[:, here])
+    np.add.at(inner, (tube, b_sites[here], a_sites[here]), hopping[:, here])
+    np.add.at(across, (tube, a_sites[up], b_sites[up]), hopping[:, up])
+    np.add.at(across, (tube, b_sites[down], a_sites[down]), hopping[:, down])
+    sites = np.arange(n_sites)
+    inner[:, sites, sites] += parameters.onsite_table()[species]
+    return PiSystem(rows, inner, across, pi_electrons(species))
+
+
+def _hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
+    """(3 N/2,) hopping matrix elements -γ of each bond of the full lattice, eV."""
+    scale = (CARBON_BOND_ANGSTROM / tube.bond_lengths_angstrom) ** parameters.harrison_exponent
+    return np.repeat(-parameters.hopping_ev * scale, tube.lattice.n_cells)
+
+
+_PI_ELECTRONS = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
+
+
+def pi_electrons(species: SpeciesArray) -> IntArray:
+    """(b,) π electrons: one a carbon, none a boron, two a nitrogen."""
+    return np.asarray(_PI_ELECTRONS[species].sum(axis=1), dtype=np.int64)
+
+
+def pristine_bands(tube: Nanotube, kappa: FloatArray, parameters: PiParameters) -> FloatArray:
+    """Upper π bands of the undecorated tube by its helical symmetry, two atoms at a time.
+
+    The translations of the honeycomb diagonalise the Hamiltonian into 2x2 blocks with eigenvalues ±|f|, one
+    a line μ of allowed wave vectors (Saito, Dresselhaus and Dresselhaus, 1998, ch. 4).
+
+    Args:
+        tube: gives chirality and strain; its decoration is not looked at.
+        kappa: (K,) phases k|T| over one translational cell.
+        parameters: of the π model.
+
+    Returns:
+        (lines, K) energies |f| ≥ 0, eV; the lower bands are their mirror image.
+    """
+    lattice = tube.lattice
+    around, along = lattice.bond_vectors.T  # (3,) each, Å
+    lines = np.arange(lattice.n_cells // lattice.cells)
+    k_around = 2 * np.pi * lines / (np.pi * lattice.diameter_nm * 10.0)  # (lines,), 1/Å
+    k_along = kappa * lattice.cells / lattice.length_angstrom  # (K,), 1/Å
+    phase = k_around[:, None, None] * around + k_along[:, None] * along  # (lines, K, 3)
+    strengths = _hoppings(tube, parameters)[:: lattice.n_cells]  # (3,)
+    return np.asarray(np.abs(np.exp(1j * phase) @ strengths))
+
+
+def is_carbon(tube: Nanotube) -> bool:
+    """Whether every site holds carbon, of whatever isotope: mass does not reach the π electrons."""
+    return bool(np.isin(tube.species, CARBONS).all())

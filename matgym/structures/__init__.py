@@ -1,0 +1,8 @@
+"""Nanotubes as value objects: lattice, decoration, symmetry, edits, and files."""
+
+from matgym.structures.edits import SubstitutionEdits
+from matgym.structures.lattice import TubeLattice, tube_lattice
+from matgym.structures.nanotube import Nanotube
+from matgym.structures.species import SPECIES_DATA, Species, parse_species
+
+__all__ = ["SPECIES_DATA", "Nanotube", "Species", "SubstitutionEdits", "TubeLattice", "parse_species", "tube_lattice"]

@@ -1,0 +1,249 @@
+"""The honeycomb lattice of a nanotube, laid out as a periodic raster.
+
+A tube of chirality (n, m) and c cells is the honeycomb lattice modulo its circumference vector
+C = n a₁ + m a₂ and c times its translation vector T (Saito, Dresselhaus and Dresselhaus, *Physical
+Properties of Carbon Nanotubes*, 1998, ch. 3). Its unit cells form a finite Abelian group, Z² modulo the
+lattice that C and cT span. Written in Hermite normal form that group is a raster of H rows and W columns,
+in which a walk off the last row comes back on the first one `shift` columns further on:
+
+    (row + H, column) = (row, column + shift),    (row, column + W) = (row, column)
+
+Each pixel is a unit cell of two atoms, A and B, and for every chirality the bonds are the same three:
+
+    A(row, column) — B(row, column), B(row - 1, column), B(row, column - 1)
+
+so that a convolution whose padding is circular, with that shift, sees true neighbours everywhere: at the
+seam, across the helix, and from one end of the cell to the next.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Final
+
+import numpy as np
+
+from matgym.errors import ChiralityError, StructureError
+from matgym.typing import FloatArray, IntArray
+from matgym.units import CARBON_BOND_ANGSTROM
+
+A: Final = 0
+B: Final = 1
+
+# Bases (e_row, e_column) in units of (a₁, a₂) and the cell in which the B atom of pixel (0, 0) lies: the
+# frame of the lattice turned about an A atom by 0°, 120° and 240°. All three have the same bond pattern.
+_FRAMES: Final = (
+    ((0, 1), (1, 0), (0, 0)),
+    ((-1, 0), (-1, 1), (-1, 0)),
+    ((1, -1), (0, -1), (0, -1)),
+)
+
+
+@dataclass(frozen=True)
+class TubeLattice:
+    """The sites, bonds and geometry of a tube, whatever its sites hold.
+
+    Sites are numbered in raster order, sublattice A first: `site = (sublattice * H + row) * W + column`.
+
+    Attributes:
+        n: first chiral index, n ≥ 1.
+        m: second chiral index, 0 ≤ m ≤ n.
+        cells: translational unit cells along the axis.
+    """
+
+    n: int
+    m: int
+    cells: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or not 0 <= self.m <= self.n:
+            swapped = f"; the same tube, mirrored, is ({self.m}, {self.n})" if self.m > self.n >= 0 else ""
+            raise ChiralityError(f"chirality ({self.n}, {self.m}) is not canonical: n >= 1 and 0 <= m <= n{swapped}")
+        if self.cells < 1:
+            raise StructureError(f"a tube of {self.cells} cells cannot exist: cells must be 1 or more")
+
+    # ---- sizes
+
+    @cached_property
+    def translation(self) -> tuple[int, int]:
+        """Translation vector T = t₁ a₁ + t₂ a₂ as (t₁, t₂)."""
+        d_r = math.gcd(2 * self.m + self.n, 2 * self.n + self.m)
+        return (2 * self.m + self.n) // d_r, -(2 * self.n + self.m) // d_r
+
+    @cached_property
+    def n_cells(self) -> int:
+        """Two-atom unit cells (hexagons) in the tube: H * W."""
+        t1, t2 = self.translation
+        return self.cells * abs(self.n * t2 - self.m * t1)
+
+    @property
+    def n_sites(self) -> int:
+        """Lattice sites in the tube, vacancies included."""
+        return 2 * self.n_cells
+
+    @property
+    def is_achiral(self) -> bool:
+        """Whether the tube is zigzag or armchair and so is its own mirror image."""
+        return self.m in {0, self.n}
+
+    @property
+    def diameter_nm(self) -> float:
+        """Diameter |C|/π of the rolled, unstrained sheet, nm."""
+        return self._circumference_angstrom / math.pi / 10.0
+
+    @property
+    def _circumference_angstrom(self) -> float:
+        lattice_constant = math.sqrt(3.0) * CARBON_BOND_ANGSTROM
+        return lattice_constant * math.sqrt(self.n**2 + self.n * self.m + self.m**2)
+
+    @property
+    def length_angstrom(self) -> float:
+        """Axial length c|T| of the unstrained tube, Å."""
+        d_r = math.gcd(2 * self.m + self.n, 2 * self.n + self.m)
+        return self.cells * math.sqrt(3.0) * self._circumference_angstrom / d_r
+
+    # ---- raster
+
+    @cached_property
+    def _raster(self) -> tuple[int, int, int, int]:
+        """(H, W, shift, frame): the frame whose raster is nearest to a square."""
+        best = (0, 0, 0, 0)
+        for frame in range(3):
+            width = next(w for w in range(1, self.n_cells + 1) if self._is_period(_in_frame(0, w, frame)))
+            height = self.n_cells // width
+            if min(height, width) > min(best[:2]):
+                shift = next(s for s in range(width) if self._is_period(_in_frame(height, -s, frame)))
+                best = (height, width, shift, frame)
+        return best
+
+    def _is_period(self, vector: tuple[int, int]) -> bool:
+        """Whether a lattice vector is an integer combination of C and cT."""
+        p, q = vector
+        t1, t2 = self.translation
+        det = (self.n * t2 - self.m * t1) * self.cells
+        along_c = (p * t2 - q * t1) * self.cells
+        along_t = self.n * q - self.m * p
+        return along_c % det == 0 and along_t % det == 0
+
+    @property
+    def raster_shape(self) -> tuple[int, int]:
+        """(H, W)."""
+        return self._raster[:2]
+
+    @property
+    def raster_shift(self) -> int:
+        """Columns by which the raster is shifted on passing from the last row to the first."""
+        return self._raster[2]
+
+    @cached_property
+    def _cell_index(self) -> IntArray:
+        """(n_cells, 2): (p, q) of the unit cell A atoms lie in, in raster order."""
+        height, width, _, frame = self._raster
+        rows, columns = np.divmod(np.arange(height * width), width)
+        (r1, r2), (c1, c2), _ = _FRAMES[frame]
+        return np.stack([rows * r1 + columns * c1, rows * r2 + columns * c2], axis=1)
+
+    @cached_property
+    def site_cells(self) -> IntArray:
+        """(n_sites, 2): integer coordinates (p, q) of each site's unit cell, in units of a₁ and a₂."""
+        offset = np.array(_FRAMES[self._raster[3]][2])
+        return np.concatenate([self._cell_index, self._cell_index + offset])
+
+    def sites_at(self, cells: IntArray, sublattice: IntArray) -> IntArray:
+        """The site that holds a given unit cell and sublattice, after wrapping.
+
+        Args:
+            cells: (..., 2) integer coordinates in units of a₁ and a₂.
+            sublattice: (...) of 0 (A) or 1 (B).
+        """
+        height, width, shift, frame = self._raster
+        (r1, r2), (c1, c2), offset = _FRAMES[frame]
+        p, q = np.moveaxis(cells - np.asarray(sublattice)[..., None] * np.array(offset), -1, 0)
+        det = r1 * c2 - r2 * c1  # ±1: the frames are unimodular
+        rows, columns = (p * c2 - q * c1) * det, (q * r1 - p * r2) * det
+        turns, rows = np.divmod(rows, height)
+        columns = (columns + turns * shift) % width
+        return np.asarray((sublattice * height + rows) * width + columns, dtype=np.int64)
+
+    # ---- bonds
+
+    @cached_property
+    def bonds(self) -> IntArray:
+        """(3 n_cells, 3): A site, B site, and the periodic image (0 or ±1, along the axis) of the B site.
+
+        Bond `k * n_cells + i` is the k-th of the three bonds of A site i, so that bonds of one direction
+        stand together.
+        """
+        n_cells = self.n_cells
+        a_sites = np.arange(n_cells)
+        offset = np.array(_FRAMES[self._raster[3]][2])
+        (r1, r2), (c1, c2), _ = _FRAMES[self._raster[3]]
+        rows = []
+        for step in ((0, 0), (-r1, -r2), (-c1, -c2)):
+            b_cells = self._cell_index + offset + np.array(step)
+            b_sites = self.sites_at(b_cells, np.ones(n_cells, dtype=np.int64))
+            z_bonded = self._axial(b_cells, np.ones(n_cells))
+            image = np.floor(z_bonded + _EDGE) - np.floor(self._axial(self._cell_index, np.zeros(n_cells)) + _EDGE)
+            rows.append(np.stack([a_sites, b_sites, image.astype(np.int64)], axis=1))
+        return np.concatenate(rows)
+
+    @cached_property
+    def neighbours(self) -> IntArray:
+        """(n_sites, 3): the bonded sites of each site."""
+        n_cells = self.n_cells
+        a_sites, b_sites = self.bonds[:, 0], self.bonds[:, 1]
+        of_a = b_sites.reshape(3, n_cells).T
+        of_b = np.empty((n_cells, 3), dtype=np.int64)
+        for k in range(3):
+            of_b[b_sites[k * n_cells : (k + 1) * n_cells] - n_cells, k] = a_sites[k * n_cells : (k + 1) * n_cells]
+        return np.concatenate([of_a, of_b])
+
+    # ---- geometry
+
+    def _planar(self, cells: IntArray, sublattice: FloatArray) -> FloatArray:
+        """(..., 2) coordinates in units of a₁ and a₂; the B atom sits at (a₁ + a₂)/3 of its cell."""
+        return cells + np.asarray(sublattice)[..., None] / 3.0
+
+    def _axial(self, cells: IntArray, sublattice: FloatArray) -> FloatArray:
+        """Position along the axis as a fraction of the tube's length, not wrapped."""
+        p, q = np.moveaxis(self._planar(cells, sublattice), -1, 0)
+        return np.asarray((self.m * p - self.n * q) / self.n_cells)
+
+    def _angular(self, cells: IntArray, sublattice: FloatArray) -> FloatArray:
+        """Position around the circumference as a fraction of a turn, not wrapped."""
+        n, m = self.n, self.m
+        p, q = np.moveaxis(self._planar(cells, sublattice), -1, 0)
+        return np.asarray((p * (n + m / 2) + q * (m + n / 2)) / (n * n + n * m + m * m))
+
+    @cached_property
+    def site_fractions(self) -> FloatArray:
+        """(n_sites, 2): angle and axial position of each site as fractions in [0, 1)."""
+        sublattice = np.repeat([0.0, 1.0], self.n_cells)
+        angle = self._angular(self.site_cells, sublattice)
+        axial = self._axial(self.site_cells, sublattice)
+        fractions = np.stack([angle, axial], axis=1)
+        return fractions - np.floor(fractions + _EDGE)
+
+    @cached_property
+    def bond_vectors(self) -> FloatArray:
+        """(3, 2): the three bonds of an A atom on the unrolled sheet, Å: around and along the tube."""
+        (r1, r2), (c1, c2), offset = _FRAMES[self._raster[3]]
+        cells = np.array(offset) + np.array([(0, 0), (-r1, -r2), (-c1, -c2)])
+        around = self._angular(cells, np.ones(3)) * self._circumference_angstrom
+        along = self._axial(cells, np.ones(3)) * self.length_angstrom
+        return np.stack([around, along], axis=1)
+
+
+_EDGE: Final = 1e-9
+"""Sites within this fraction of a period below its end count as lying at the start of the next."""
+
+
+def _in_frame(rows: int, columns: int, frame: int) -> tuple[int, int]:
+    (r1, r2), (c1, c2), _ = _FRAMES[frame]
+    return rows * r1 + columns * c1, rows * r2 + columns * c2
+
+
+@lru_cache(maxsize=4096)
+def tube_lattice(n: int, m: int, cells: int) -> TubeLattice:
+    """The lattice of a tube, shared by all tubes of the same chirality and length."""
+    return TubeLattice(n, m, cells)

@@ -1,0 +1,71 @@
+"""The species a lattice site can hold."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from matgym.errors import SpeciesError
+
+
+class Species(IntEnum):
+    """Species code of a site, as stored in `Nanotube.species`."""
+
+    C12 = 0
+    C13 = 1
+    C14 = 2
+    B = 3
+    N = 4
+    VACANCY = 5
+
+
+@dataclass(frozen=True)
+class SpeciesData:
+    """What physics needs to know of a species.
+
+    Attributes:
+        label: as written in text and files.
+        symbol: chemical symbol; empty for a vacancy.
+        mass_amu: atomic mass, u. Isotopes: AME2020 (Wang et al., Chin. Phys. C 45, 030003 (2021));
+            B and N: standard atomic weights (IUPAC 2021).
+        pi_electrons: electrons that the atom gives to the π system after three σ bonds.
+        letter: one letter a species, for compact text.
+    """
+
+    label: str
+    symbol: str
+    mass_amu: float
+    pi_electrons: int
+    letter: str
+
+
+SPECIES_DATA: Final = {
+    Species.C12: SpeciesData("12C", "C", 12.0, 1, "C"),
+    Species.C13: SpeciesData("13C", "C", 13.003355, 1, "c"),
+    Species.C14: SpeciesData("14C", "C", 14.003242, 1, "k"),
+    Species.B: SpeciesData("B", "B", 10.81, 0, "B"),
+    Species.N: SpeciesData("N", "N", 14.007, 2, "N"),
+    Species.VACANCY: SpeciesData("vacancy", "", 0.0, 0, "."),
+}
+
+CARBONS: Final = (Species.C12, Species.C13, Species.C14)
+
+_BY_NAME: Final = {data.label.lower(): species for species, data in SPECIES_DATA.items()} | {
+    "c": Species.C12,
+    "c12": Species.C12,
+    "c13": Species.C13,
+    "c14": Species.C14,
+    "v": Species.VACANCY,
+}
+
+
+def parse_species(name: "str | int | Species") -> Species:
+    """Species from a name ("B", "13C", "vacancy"), a code or a Species.
+
+    Raises:
+        SpeciesError: if there is no such species.
+    """
+    known = ", ".join(data.label for data in SPECIES_DATA.values())
+    try:
+        return _BY_NAME[name.lower()] if isinstance(name, str) else Species(int(name))
+    except (KeyError, ValueError):
+        raise SpeciesError(f"unknown species {name!r}; known are {known}") from None
