@@ -1,0 +1,42 @@
+"""Figures of merit of predictions, with intervals."""
+
+import numpy as np
+from scipy.stats import bootstrap
+
+from matgym.surrogates.store import PropertyMetrics
+from matgym.typing import FloatArray
+
+RESAMPLES = 1000
+
+
+def property_metrics(key: str, predicted: FloatArray, truth: FloatArray) -> PropertyMetrics:
+    """R², mean absolute and root mean square error, with 95 % percentile bootstrap intervals.
+
+    Args:
+        key: of the property.
+        predicted: (rows,).
+        truth: (rows,).
+    """
+
+    def r2(p: FloatArray, t: FloatArray) -> float:
+        return float(1.0 - ((p - t) ** 2).sum() / ((t - t.mean()) ** 2).sum())
+
+    def mae(p: FloatArray, t: FloatArray) -> float:
+        return float(np.abs(p - t).mean())
+
+    def interval(statistic: object) -> tuple[float, float]:
+        found = bootstrap(
+            (predicted, truth), statistic, paired=True, vectorized=False, n_resamples=RESAMPLES, method="percentile",
+            rng=np.random.default_rng(0),
+        ).confidence_interval
+        return float(found.low), float(found.high)
+
+    return PropertyMetrics(
+        property=key,
+        n=len(truth),
+        r2=r2(predicted, truth),
+        r2_interval=interval(r2),
+        mae=mae(predicted, truth),
+        mae_interval=interval(mae),
+        rmse=float(np.sqrt(((predicted - truth) ** 2).mean())),
+    )

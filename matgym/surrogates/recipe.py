@@ -1,0 +1,62 @@
+"""From a data set to stored weights with a card: what `matgym surrogate train` does."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from matgym.datasets import Dataset
+from matgym.datasets.splits import SPLITS
+from matgym.surrogates.cnn import CnnSurrogate
+from matgym.surrogates.fit import FitSettings, fit
+from matgym.surrogates.metrics import property_metrics
+from matgym.surrogates.store import Card, PropertyMetrics, save
+from matgym.structures import Nanotube
+
+
+def train(
+    data: Dataset,
+    output: Path,
+    settings: FitSettings,
+    on_epoch: Callable[[int, float, float], None] = lambda _epoch, _train, _validation: None,
+    command: str = "matgym surrogate train",
+) -> Card:
+    """Fit a surrogate, measure it on every split that holds rows, and store it.
+
+    Args:
+        data: with its splits.
+        output: path of the weights, ending in .safetensors.
+        settings: how to fit.
+        on_epoch: see `fit`.
+        command: that reproduces it, for the card.
+    """
+    surrogate = fit(data, settings, on_epoch)
+    counts = {split: len(data.split(split)) for split in SPLITS}
+    return save(
+        surrogate,
+        output,
+        data={"name": data.provenance["specification"]["name"], "digest": data.digest, "rows": counts},
+        fit=settings.as_dict(),
+        command=command,
+        metrics=measure(surrogate, data),
+    )
+
+
+def measure(surrogate: CnnSurrogate, data: Dataset) -> dict[str, tuple[PropertyMetrics, ...]]:
+    """Figures on the splits that no training saw, and apart for each kind of tube among the larger ones."""
+    figures = {"test": _figures(surrogate, data.split("test"))}
+    larger = data.split("larger").labelled()
+    shapes = dict.fromkeys((tube.n, tube.m, tube.cells) for tube in larger.tubes())
+    for shape in shapes:
+        lattice = Nanotube(*shape).lattice
+        rows = next(rows for other, rows, _ in larger.by_lattice() if other == lattice)
+        figures[f"({lattice.n},{lattice.m})x{lattice.cells}"] = _figures(surrogate, Dataset(larger.table.take(rows)))
+    return figures
+
+
+def _figures(surrogate: CnnSurrogate, data: Dataset) -> tuple[PropertyMetrics, ...]:
+    data = data.labelled()
+    predicted = np.full((len(data), len(surrogate.keys)), np.nan)
+    for lattice, rows, species in data.by_lattice():
+        predicted[rows] = surrogate.predict(lattice, species)
+    return tuple(property_metrics(key, predicted[:, k], data.values(key)) for k, key in enumerate(surrogate.keys))

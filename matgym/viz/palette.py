@@ -1,0 +1,108 @@
+"""The colours and the manner of every picture: one place, so that boron looks the same everywhere.
+
+Nothing here touches Matplotlib's global state: figures are made and styled as objects, and pyplot is not used.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from matgym.structures.species import Species
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+INK: Final = "#2b3038"
+"""Text and axes."""
+
+MUTED: Final = "#7a828e"
+"""Ticks, captions, reference lines."""
+
+RULE: Final = "#e3e6ea"
+"""Grid lines."""
+
+ALARM: Final = "#b3412e"
+"""What deserves a second look, such as designs out of distribution."""
+
+SPECIES_COLOURS: Final[dict[Species, str]] = {
+    Species.C12: "#474d57",
+    Species.C13: "#7f8793",
+    Species.C14: "#b0b7c1",
+    Species.B: "#e8883a",
+    Species.N: "#2f74c0",
+    Species.VACANCY: "#ffffff",
+}
+"""Orange and blue differ for every common kind of colour blindness, and in grey; isotopes are tints of carbon."""
+
+VACANCY_EDGE: Final = "#a9b0ba"
+"""Outline of an empty site."""
+
+
+class MethodStyle(NamedTuple):
+    """How one method is drawn: the marker says again what the colour says."""
+
+    colour: str
+    marker: str
+
+
+METHOD_STYLES: Final = tuple(
+    MethodStyle(*pair)
+    for pair in (
+        ("#4477aa", "o"),
+        ("#ee6677", "s"),
+        ("#228833", "^"),
+        ("#aa3377", "D"),
+        ("#ccbb44", "v"),
+        ("#66ccee", "P"),
+        ("#8a9099", "X"),
+    )
+)
+"""Paul Tol's "bright" qualitative scheme (SRON/EPS/TN/09-002), which is safe for colour-blind readers."""
+
+
+def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
+    """A style for each method, by its place among `names`: give the same order to have the same colours."""
+    return {name: METHOD_STYLES[i % len(METHOD_STYLES)] for i, name in enumerate(names)}
+
+
+def new_figure(width_in: float = 6.4, height_in: float = 4.0, dpi: float = 100.0) -> "Figure":
+    """An empty white figure with an Agg canvas, known to nobody else: it goes when its last reference goes.
+
+    Args:
+        width_in: width, inches.
+        height_in: height, inches.
+        dpi: pixels an inch, for raster output.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_in, height_in), dpi=dpi, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def new_axes(width_in: float = 6.4, height_in: float = 4.0) -> "Axes":
+    """The only axes of a new figure, tidied; the figure is `axes.figure`."""
+    axes = new_figure(width_in, height_in).add_subplot()
+    tidy(axes)
+    return axes
+
+
+def tidy(axes: "Axes", grid: str | None = "y") -> None:
+    """Clean axes: no top and right spine, quiet ticks, a faint grid behind the data, readable sizes.
+
+    Args:
+        axes: what is to be styled, in place.
+        grid: "x", "y" or "both"; None for no grid.
+    """
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set(color=VACANCY_EDGE, linewidth=0.8)
+    axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=10, length=3.5, width=0.8)
+    axes.xaxis.label.set(color=INK, fontsize=11)
+    axes.yaxis.label.set(color=INK, fontsize=11)
+    axes.set_axisbelow(True)
+    axes.grid(visible=False)
+    if grid in {"x", "both"}:
+        axes.xaxis.grid(visible=True, color=RULE, linewidth=0.8)
+    if grid in {"y", "both"}:
+        axes.yaxis.grid(visible=True, color=RULE, linewidth=0.8)

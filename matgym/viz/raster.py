@@ -1,0 +1,148 @@
+"""The unrolled tube: on axes, as frames for `render_mode="rgb_array"`, and as letters for "ansi"."""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgym.structures.nanotube import Nanotube
+from matgym.structures.species import SPECIES_DATA, Species
+from matgym.typing import FloatArray
+from matgym.units import POISSON_RATIO
+from matgym.viz.palette import INK, MUTED, SPECIES_COLOURS, VACANCY_EDGE, new_figure
+from matgym.viz.tube3d import draw_tube
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FRAME_SHAPE: Final = (400, 640, 3)
+"""Height, width and colours of every frame."""
+
+_DPI: Final = 100
+
+
+def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
+    """Draw the tube cut open and laid flat: atoms coloured by species, bonds, and a legend with counts.
+
+    Bonds across an edge are drawn as stubs on both sides. The longer side of the sheet lies level.
+
+    Args:
+        axes: where; its frame is switched off.
+        tube: what.
+    """
+    from matplotlib.collections import LineCollection
+
+    positions, vectors = _sheet(tube)  # (n_sites, 2), (3, 2), Å
+    names = ["around the tube", "along the axis"]
+    if tube.length_angstrom > np.pi * tube.diameter_nm * 10.0:
+        positions, vectors, names = positions[:, ::-1], vectors[:, ::-1], names[::-1]
+
+    stubs = _half_bonds(tube, positions, vectors)
+    axes.add_collection(LineCollection(list(stubs), colors=VACANCY_EDGE, linewidths=1.6, capstyle="round", zorder=1))
+    scale = _points_per_angstrom(axes, positions)
+    for species, count in tube.counts.items():
+        x, y = positions[tube.species == species].T
+        empty = species is Species.VACANCY
+        carbon = species is Species.C12
+        axes.scatter(
+            x,
+            y,
+            s=(scale * (0.62 if carbon else 0.86)) ** 2,
+            c=SPECIES_COLOURS[species],
+            edgecolors=VACANCY_EDGE if empty else "white",
+            linewidths=0.9 if empty else 0.6,
+            linestyles="--" if empty else "-",
+            label=f"{SPECIES_DATA[species].label}  {count}" if count else "_",
+            zorder=2,
+        )
+    _frame_axes(axes, positions, names)
+
+
+def frame(tube: Nanotube, caption: str = "") -> NDArray[np.uint8]:
+    """A picture of the tube, flat and rolled, as Gymnasium's `render_mode="rgb_array"` wants it.
+
+    Args:
+        tube: what to draw.
+        caption: a line of text above.
+
+    Returns:
+        Red, green and blue of shape `FRAME_SHAPE`, the same for every tube.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    height, width, _ = FRAME_SHAPE
+    figure = new_figure(width / _DPI, height / _DPI, _DPI)
+    figure.set_layout_engine("none")
+    figure.text(0.03, 0.955, caption, fontsize=11, color=INK, va="top", parse_math=False)
+    draw_sheet(figure.add_axes((0.02, 0.06, 0.58, 0.80)), tube)
+    draw_tube(figure.add_axes((0.62, 0.06, 0.36, 0.80)), tube)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()
+
+
+def ansi(tube: Nanotube, caption: str = "") -> str:
+    """The tube in letters, one a site, as a brick wall: the honeycomb with its corners straightened.
+
+    Letters that stand side by side are bonded. Each second one, an A atom, is bonded to the B atom above
+    it, which is why every row starts one atom further right. The rows are those of the raster.
+
+    Args:
+        tube: what to write.
+        caption: a line of text above.
+    """
+    letters = np.array([SPECIES_DATA[species].letter for species in Species])
+    rows = letters[tube.image].transpose(1, 2, 0).reshape(tube.image.shape[1], -1)  # (H, 2 W): A B A B …
+    lines = ["  " * i + " ".join(row) for i, row in enumerate(rows)]
+    return "\n".join([caption, *lines] if caption else lines)
+
+
+def _sheet(tube: Nanotube) -> tuple[FloatArray, FloatArray]:
+    """(n_sites, 2) positions and (3, 2) bonds of an A atom, around and along the tube, strained, Å."""
+    size = np.array([np.pi * tube.diameter_nm * 10.0, tube.length_angstrom])
+    strain = np.array([1.0 - POISSON_RATIO * tube.strain, 1.0 + tube.strain])
+    return tube.lattice.site_fractions * size, tube.lattice.bond_vectors * strain
+
+
+def _half_bonds(tube: Nanotube, positions: FloatArray, vectors: FloatArray) -> FloatArray:
+    """(2 bonds, 2, 2): from each atom to the middle of each of its bonds, Å."""
+    a_sites, b_sites, _ = tube.lattice.bonds.T
+    half = np.repeat(vectors, tube.lattice.n_cells, axis=0) / 2.0
+    kept = (tube.species[a_sites] != Species.VACANCY) & (tube.species[b_sites] != Species.VACANCY)
+    from_a = np.stack([positions[a_sites], positions[a_sites] + half], axis=1)
+    from_b = np.stack([positions[b_sites], positions[b_sites] - half], axis=1)
+    return np.concatenate([from_a[kept], from_b[kept]])
+
+
+def _points_per_angstrom(axes: "Axes", positions: FloatArray) -> float:
+    """Typographic points that an Å takes once the sheet fills the axes."""
+    box = axes.get_window_extent()
+    spans = np.ptp(positions, axis=0) + _MARGINS_ANGSTROM
+    return float(min(box.width / spans[0], box.height / spans[1]) * 72.0 / axes.figure.dpi)
+
+
+_MARGINS_ANGSTROM: Final = np.array([2.6, 4.6])
+"""Room for the stubs at the edges, and for the legend below."""
+
+
+def _frame_axes(axes: "Axes", positions: FloatArray, names: list[str]) -> None:
+    lowest, highest = positions.min(axis=0), positions.max(axis=0)
+    axes.set_xlim(lowest[0] - 1.3, highest[0] + 1.3)
+    axes.set_ylim(lowest[1] - 1.3, highest[1] + 1.3)
+    axes.set_aspect("equal")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    axes.set_xlabel(f"{names[0]} →", fontsize=8, color=MUTED, loc="left")
+    axes.set_ylabel(f"{names[1]} →", fontsize=8, color=MUTED, loc="bottom")
+    axes.legend(
+        loc="upper right",
+        bbox_to_anchor=(1.0, -0.005),
+        ncols=len(Species),
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+        handletextpad=0.1,
+        columnspacing=0.9,
+        borderaxespad=0.2,
+    )

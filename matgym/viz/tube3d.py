@@ -1,0 +1,252 @@
+"""The rolled tube: a 3-D view for web pages, which needs no network, and a still picture.
+
+The bonds are those of `tube.lattice.bonds`. Bonds through the periodic boundary are left out, as are
+vacancies and what was bonded to them. The view is drawn by 3Dmol.js (Rego and Koes, Bioinformatics 31,
+1322 (2015)), which lies in `vendor/`.
+"""
+
+import base64
+import html
+import io
+import json
+import re
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.structures.nanotube import Nanotube
+from matgym.structures.species import SPECIES_DATA, Species
+from matgym.typing import FloatArray, IntArray
+from matgym.viz.palette import SPECIES_COLOURS, VACANCY_EDGE, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ATOM_RADIUS_ANGSTROM: Final = 0.36
+BOND_RADIUS_ANGSTROM: Final = 0.13
+YAW, PITCH = np.deg2rad([-38.0, 17.0])
+"""From where the tube is seen: its axis to the right, its open end towards us."""
+
+DISC_LAYERS: Final = 6
+"""Discs that make a shaded ball: an outline, and lighter and lighter ones towards the light."""
+
+STRIP_LAYERS: Final = 3
+"""Strips that make a shaded half of a bond."""
+
+_STYLE: Final = """
+.tube3d{position:relative;width:100%;aspect-ratio:3/2;background:#fff;overflow:hidden}
+.tube3d img,.tube3d .live{position:absolute;inset:0;width:100%;height:100%;object-fit:contain}
+.tube3d .live{cursor:grab}.tube3d .live:active{cursor:grabbing}.tube3d .live~img{visibility:hidden}
+.tube-legend{display:flex;flex-wrap:wrap;gap:.2em 1.1em;font-size:.85em;color:#2b3038}
+.tube-legend i{display:inline-block;width:.75em;height:.75em;margin-right:.4em;border-radius:50%;box-sizing:border-box}
+@media print{.tube3d .live{display:none}.tube3d .live~img{visibility:visible}}
+"""
+
+# The wheel goes to the page: a report must scroll. The still picture stays where WebGL is missing.
+_SCRIPT: Final = """
+function matgymTube(id, scene) {
+  const host = document.getElementById(id), live = document.createElement("div");
+  live.className = "live";
+  host.prepend(live);
+  try {
+    const viewer = $3Dmol.createViewer(live, {backgroundColor: "white", antialias: true});
+    viewer.addModel().addAtoms(scene.atoms);
+    viewer.setStyle({}, {stick: {radius: scene.bondRadius}, sphere: {radius: scene.atomRadius}});
+    viewer.zoomTo();
+    viewer.rotate(scene.yaw, "y");
+    viewer.rotate(scene.pitch, "x");
+    viewer.zoom(1.12);
+    viewer.render();
+    live.addEventListener("wheel", event => event.stopPropagation(), true);
+  } catch (error) {
+    live.remove();
+  }
+}
+"""
+
+
+def script_tag() -> str:
+    """The vendored 3Dmol library and the style of the views: once a page, before the first `tube_html`."""
+    library = resources.files("matgym.viz").joinpath("vendor/3Dmol-min.js").read_text(encoding="utf-8")
+    return f"<style>{_STYLE}</style>\n<script>{library}</script>\n<script>{_SCRIPT}</script>"
+
+
+def tube_html(tube: Nanotube, element_id: str) -> str:
+    """A fragment of HTML that shows a tube in 3-D, to be turned with the mouse, above a legend.
+
+    Without JavaScript or WebGL, and on paper, the picture of `draw_tube` stands in its place.
+
+    Args:
+        tube: what to show; browsers hold about a dozen such views a page.
+        element_id: id of the element, unique in the page.
+
+    Raises:
+        ConfigurationError: if `element_id` is not letters, digits, "-" and "_".
+    """
+    if not re.fullmatch(r"[A-Za-z][\w-]*", element_id, re.ASCII):
+        raise ConfigurationError(f"element id {element_id!r} must be a letter, then letters, digits, '-' and '_'")
+    scene = {
+        "atoms": _atoms(tube),
+        "atomRadius": ATOM_RADIUS_ANGSTROM,
+        "bondRadius": BOND_RADIUS_ANGSTROM,
+        "yaw": round(float(np.rad2deg(YAW)), 1),
+        "pitch": round(float(np.rad2deg(PITCH)), 1),
+    }
+    return (
+        f'<div class="tube3d" id="{element_id}">'
+        f'<img alt="{html.escape(str(tube))}" src="data:image/png;base64,{_still(tube)}"></div>\n'
+        f'<div class="tube-legend">{_legend(tube)}</div>\n'
+        f'<script>matgymTube("{element_id}", {json.dumps(scene, separators=(",", ":"))})</script>'
+    )
+
+
+def visible(tube: Nanotube) -> tuple[IntArray, IntArray]:
+    """(atoms,) sites that hold an atom, and (bonds, 2) pairs of such sites bonded within the cell."""
+    occupied = tube.species != Species.VACANCY
+    bonds = tube.lattice.bonds
+    kept = (bonds[:, 2] == 0) & occupied[bonds[:, 0]] & occupied[bonds[:, 1]]
+    return np.flatnonzero(occupied), bonds[kept, :2]
+
+
+def draw_tube(axes: "Axes", tube: Nanotube) -> None:
+    """Draw the rolled tube in perspective: shaded balls and sticks that pale with distance.
+
+    Args:
+        axes: where; its frame is switched off.
+        tube: what.
+    """
+    from matplotlib.collections import PolyCollection
+
+    sites, bonds = visible(tube)
+    points = _seen(tube)  # (n_sites, 3): right, up, towards us, Å
+    colours = _colours(tube)  # (n_sites, 3)
+    camera = 4.0 * np.abs(points).max(initial=1.0)
+    near, far = points[:, 2].max(), points[:, 2].min()
+    shapes: list[tuple[float, FloatArray, FloatArray]] = []  # depth, polygon, colour
+
+    def add(depth: float, polygon: FloatArray, colour: FloatArray) -> None:
+        haze = 0.62 * ((near - depth) / max(near - far, 1e-9)) ** 1.2
+        shapes.append((depth, polygon, np.clip(colour + haze * (1.0 - colour), 0.0, 1.0)))
+
+    for site in sites:
+        depth, scale = points[site, 2], camera / (camera - points[site, 2])
+        for polygon, light in _ball(points[site, :2] * scale, ATOM_RADIUS_ANGSTROM * scale):
+            add(depth, polygon, _lit(colours[site], light))
+    for pair in bonds:
+        middle = points[pair].mean(axis=0)
+        for site in pair:
+            start = points[site] + 0.9 * ATOM_RADIUS_ANGSTROM * _unit(middle - points[site])
+            ends = np.stack([start, middle])
+            scale = camera / (camera - ends[:, 2:])
+            for polygon, light in _stick(ends[:, :2] * scale, BOND_RADIUS_ANGSTROM * scale):
+                add(ends[:, 2].mean(), polygon, _lit(colours[site], light))
+
+    shapes.sort(key=lambda shape: shape[0])
+    axes.add_collection(
+        PolyCollection([polygon for _, polygon, _ in shapes], facecolors=[colour for *_, colour in shapes], linewidths=0)
+    )
+    corners = np.concatenate([polygon for _, polygon, _ in shapes]) if shapes else points[:, :2]
+    axes.set_xlim(corners[:, 0].min() - 0.3, corners[:, 0].max() + 0.3)
+    axes.set_ylim(corners[:, 1].min() - 0.3, corners[:, 1].max() + 0.3)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+
+
+# ---- the still picture
+
+
+def _seen(tube: Nanotube) -> FloatArray:
+    """(n_sites, 3): positions turned so that we look along the last axis, Å."""
+    x, y, z = (tube.positions_angstrom - [0.0, 0.0, tube.length_angstrom / 2.0]).T
+    right, towards = z * np.cos(YAW) + x * np.sin(YAW), x * np.cos(YAW) - z * np.sin(YAW)
+    up, towards = y * np.cos(PITCH) - towards * np.sin(PITCH), towards * np.cos(PITCH) + y * np.sin(PITCH)
+    return np.stack([right, up, towards], axis=1)
+
+
+def _ball(centre: FloatArray, radius: float) -> list[tuple[FloatArray, float]]:
+    """Discs with their light, from the dark outline to the highlight; as many as `DISC_LAYERS`."""
+    angles = np.linspace(0.0, 2.0 * np.pi, 28, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    discs = [(centre + radius * circle, -0.35)]
+    for share in np.linspace(0.0, 1.0, DISC_LAYERS - 1):
+        offset = radius * share * np.array([-0.3, 0.34])
+        discs.append((centre + offset + radius * (0.93 - 0.75 * share) * circle, -0.08 + 0.5 * share**1.5))
+    return discs
+
+
+def _stick(ends: FloatArray, radius: FloatArray) -> list[tuple[FloatArray, float]]:
+    """Quadrilaterals with their light along a line; as many as `STRIP_LAYERS`."""
+    along = _unit(ends[1] - ends[0])
+    across = np.array([-along[1], along[0]])
+    across = across if across @ [-0.3, 0.34] > 0 else -across  # the light comes from the upper left
+    strips = []
+    for upper, lower, light in ((1.0, 1.0, -0.3), (0.75, 0.6, -0.02), (0.6, -0.05, 0.22)):
+        strips.append((np.concatenate([ends + upper * radius * across, (ends - lower * radius * across)[::-1]]), light))
+    return strips
+
+
+def _lit(colour: FloatArray, light: float) -> FloatArray:
+    """A colour mixed with white (light > 0) or black (light < 0)."""
+    return colour + light * (1.0 - colour) if light > 0 else colour * (1.0 + light)
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return vector / max(float(np.linalg.norm(vector)), 1e-9)
+
+
+def _colours(tube: Nanotube) -> FloatArray:
+    """(n_sites, 3): red, green and blue, 0 to 1."""
+    from matplotlib.colors import to_rgb
+
+    table = np.array([to_rgb(SPECIES_COLOURS[species]) for species in Species])
+    return np.asarray(table[tube.species])
+
+
+def _still(tube: Nanotube) -> str:
+    """The picture as PNG in base64."""
+    figure = new_figure(6.0, 4.0, dpi=160)
+    draw_tube(figure.add_subplot(), tube)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+# ---- the page
+
+
+def _atoms(tube: Nanotube) -> list[dict[str, object]]:
+    """Atoms as 3Dmol takes them; its x is the tube's axis."""
+    sites, bonds = visible(tube)
+    place = {int(site): i for i, site in enumerate(sites)}
+    bonded: list[list[int]] = [[] for _ in sites]
+    for first, second in bonds.tolist():
+        bonded[place[first]].append(place[second])
+        bonded[place[second]].append(place[first])
+    atoms: list[dict[str, object]] = []
+    for site, others in zip(sites, bonded, strict=True):
+        x, y, z = tube.positions_angstrom[site].round(3).tolist()
+        species = Species(tube.species[site])
+        atoms.append(
+            {
+                "elem": SPECIES_DATA[species].symbol,
+                "color": SPECIES_COLOURS[species],
+                "x": z,
+                "y": y,
+                "z": x,
+                "bonds": others,
+                "bondOrder": [1] * len(others),
+            }
+        )
+    return atoms
+
+
+def _legend(tube: Nanotube) -> str:
+    return "".join(
+        f'<span><i style="background:{SPECIES_COLOURS[species]}'
+        f'{f";border:1px dashed {VACANCY_EDGE}" if species is Species.VACANCY else ""}"></i>'
+        f"{SPECIES_DATA[species].label} {count}</span>"
+        for species, count in tube.counts.items()
+        if count
+    )
