@@ -24,11 +24,13 @@ class Property:
         key: name in tables and JSON, ending in its unit.
         unit: as printed.
         description: one line.
+        extensive: whether it grows with the number of atoms.
     """
 
     key: str
     unit: str
     description: str
+    extensive: bool = False
 
     def __str__(self) -> str:
         return self.key
@@ -37,7 +39,10 @@ class Property:
 GAP_EV = Property("gap_ev", "eV", "band gap of the π system, from the highest occupied to the lowest empty band")
 FERMI_EV = Property("fermi_ev", "eV", "Fermi level on the scale where carbon's π orbital is at zero")
 PI_FORMATION_EV = Property(
-    "pi_formation_ev", "eV", "π binding energy of the tube less that of as many atoms of the pristine tube"
+    "pi_formation_ev",
+    "eV",
+    "π energy of the tube above that of as many atoms of the pristine tube",
+    extensive=True,
 )
 
 

@@ -10,6 +10,7 @@ import torch
 from matgym.errors import PropertyError, WeightsError
 from matgym.oracles import FERMI_EV, GAP_EV, PI_FORMATION_EV, Cost, Fidelity, Properties, Property
 from matgym.structures import Nanotube, TubeLattice
+from matgym.surrogates.baseline import known
 from matgym.surrogates.networks import NetworkSettings, ResidualRaster
 from matgym.surrogates.raster import encode, global_features
 from matgym.typing import BoolArray, FloatArray, SpeciesArray
@@ -23,7 +24,8 @@ DISTANCE_QUANTILE: Final = 0.99
 INFERENCE_BATCH: Final = 256
 """Tubes a forward pass: larger ones fall out of the processor's cache."""
 
-_PROPERTIES: Final = {prop.key: prop for prop in (GAP_EV, FERMI_EV, PI_FORMATION_EV)}
+PROPERTIES: Final = {prop.key: prop for prop in (GAP_EV, FERMI_EV, PI_FORMATION_EV)}
+"""Properties that a surrogate can be trained on, by key."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +36,8 @@ class CnnSurrogate:
         network: the fitted network, in evaluation mode.
         settings: its size.
         keys: properties it predicts, in order.
-        mean: (properties,) of the training labels.
-        scale: (properties,) standard deviation of the training labels.
+        mean: (properties,) of what is learned of the training labels (see `baseline`).
+        scale: (properties,) standard deviation of the same.
         lattices: (n, m, cells) it was trained on.
         calibration: named arrays: `rmse` and `interval` (properties,) from the validation split, and
             `centre`, `whitening`, `threshold` of the Mahalanobis distance between features.
@@ -69,7 +71,7 @@ class CnnSurrogate:
     @property
     def provides(self) -> tuple[Property, ...]:
         """The properties it was trained on."""
-        return tuple(_PROPERTIES[key] for key in self.keys)
+        return tuple(PROPERTIES[key] for key in self.keys)
 
     @property
     def fidelity(self) -> Fidelity:
@@ -105,7 +107,8 @@ class CnnSurrogate:
 
     def predict(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
         """(B, properties) predictions for B tubes of one lattice, given as (B, n_sites) codes."""
-        return self._run(self.network.forward, lattice, species) * self.scale + self.mean
+        offset, factor = known(lattice, self.provides)
+        return offset + factor * (self._run(self.network.forward, lattice, species) * self.scale + self.mean)
 
     def features(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
         """(B, F) pooled features, before the head."""

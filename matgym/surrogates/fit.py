@@ -13,7 +13,8 @@ from matgym.datasets import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.structures import TubeLattice
 from matgym.structures.symmetry import symmetry_group
-from matgym.surrogates.cnn import CnnSurrogate
+from matgym.surrogates.baseline import known
+from matgym.surrogates.cnn import PROPERTIES, CnnSurrogate
 from matgym.surrogates.networks import NetworkSettings, ResidualRaster
 from matgym.surrogates.raster import encode, global_features
 from matgym.typing import FloatArray, SpeciesArray
@@ -62,11 +63,16 @@ class _Group:
     lattice: TubeLattice
     species: SpeciesArray  # (k, n_sites)
     labels: FloatArray  # (k, properties)
+    learned: FloatArray  # (k, properties): labels less what is known without learning
 
 
 def _groups(data: Dataset, properties: tuple[str, ...]) -> list[_Group]:
     labels = np.stack([data.values(key) for key in properties], axis=1)
-    return [_Group(lattice, species, labels[rows]) for lattice, rows, species in data.by_lattice()]
+    groups = []
+    for lattice, rows, species in data.by_lattice():
+        offset, factor = known(lattice, tuple(PROPERTIES[key] for key in properties))
+        groups.append(_Group(lattice, species, labels[rows], (labels[rows] - offset) / factor))
+    return groups
 
 
 def fit(
@@ -94,8 +100,8 @@ def fit(
         raise DatasetError("the data set has no rows to train or to validate on")
     rng = np.random.default_rng(settings.seed)
     torch.manual_seed(settings.seed)
-    labels = np.concatenate([group.labels for group in train])
-    mean, scale = labels.mean(axis=0), labels.std(axis=0)
+    learned = np.concatenate([group.learned for group in train])
+    mean, scale = learned.mean(axis=0), learned.std(axis=0)
     net = ResidualRaster(settings.network, len(settings.properties))
     surrogate = CnnSurrogate.from_network(
         net, settings.network, settings.properties, mean, scale, [group.lattice for group in train]
@@ -140,7 +146,7 @@ def _batches(
         group, rows = cuts[index]
         operations = symmetry_group(group.lattice)
         chosen = operations[rng.integers(len(operations), size=len(rows))]
-        yield group.lattice, np.take_along_axis(group.species[rows], chosen, axis=1), group.labels[rows]
+        yield group.lattice, np.take_along_axis(group.species[rows], chosen, axis=1), group.learned[rows]
 
 
 def _tensors(lattice: TubeLattice, species: SpeciesArray) -> tuple[Tensor, Tensor]:

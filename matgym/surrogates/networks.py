@@ -33,11 +33,12 @@ class CircularConv(nn.Module):
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3)
+        self.conv = nn.Conv2d(inputs, outputs, 3, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, raster: Tensor, shift: int) -> Tensor:
         """(B, inputs, H, W) → (B, outputs, H, W)."""
-        out: Tensor = self.conv(circular_pad(raster, shift))
+        out: Tensor = self.norm(self.conv(circular_pad(raster, shift)))
         return out
 
 

@@ -1,0 +1,44 @@
+"""The one table of environments."""
+
+from dataclasses import dataclass
+
+import gymnasium as gym
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One environment.
+
+    Attributes:
+        id: name for `gymnasium.make`.
+        entry_point: of the scalar environment, as text, so that registering imports nothing.
+        vector_entry_point: of the natively batched one.
+        max_episode_steps: time limit.
+    """
+
+    id: str
+    entry_point: str
+    vector_entry_point: str
+    max_episode_steps: int
+
+
+SPECS = (
+    Spec(
+        "matgym/NanotubeDoping-v0",
+        "matgym.envs.doping:NanotubeDopingEnv",
+        "matgym.envs.doping:NanotubeDopingVectorEnv",
+        max_episode_steps=32,
+    ),
+)
+
+
+def register_all() -> None:
+    """Register every environment with Gymnasium; doing so twice changes nothing."""
+    for spec in SPECS:
+        if spec.id not in gym.registry:
+            gym.register(
+                spec.id,
+                entry_point=spec.entry_point,
+                vector_entry_point=spec.vector_entry_point,
+                max_episode_steps=spec.max_episode_steps,
+            )

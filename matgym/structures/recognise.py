@@ -1,0 +1,248 @@
+"""Finding the nanotube in a set of atoms.
+
+Rolled out, a tube is a honeycomb sheet on which an atom at some angle and height, taken as fractions of a
+turn and of the axial period, lies at
+
+    (p, q) = angle (n, m) + height cells (t₁, t₂)
+
+in units of a₁ and a₂: whole numbers on A sites, whole numbers plus 1/3 on B sites, up to one offset that all
+atoms share. A chirality is the right one if such an offset brings every atom to a site of its own.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from matgym.errors import RecognitionError
+from matgym.structures.lattice import TubeLattice, tube_lattice
+from matgym.structures.nanotube import MAX_STRAIN, Nanotube
+from matgym.structures.species import CARBONS, SPECIES_DATA, Species
+from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
+from matgym.units import CARBON_BOND_ANGSTROM, POISSON_RATIO
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+SITE_TOLERANCE_ANGSTROM: Final = 0.4
+"""How far along the wall an atom may lie from its site; two sites are 1.42 Å apart."""
+
+ROUNDNESS_ANGSTROM: Final = 0.5
+"""How far an atom may lie inside or outside the mean wall; the walls of a double tube are 3.4 Å apart."""
+
+RADIUS_TOLERANCE: Final = 0.12
+"""Relative: relaxation widens the thinnest tubes by 6 %, and B-N bonds are 2 % longer than C-C bonds."""
+
+MIN_DENSITY_PER_ANGSTROM2: Final = 0.12
+"""Atoms per area of the wall; graphene has 0.38."""
+
+MAX_EMPTY: Final = 0.2
+"""Share of sites that may be vacant; with more, the chirality is a guess."""
+
+STRAIN_DECIMALS: Final = 6
+"""Decimals of a recognised strain, as many as a CIF or a relaxation can tell."""
+
+_LATTICE_CONSTANT: Final = math.sqrt(3.0) * CARBON_BOND_ANGSTROM
+
+
+def recognise(atoms: "Atoms") -> Nanotube:
+    """The nanotube that periodic atoms form.
+
+    The axis may be any periodic cell vector. Atoms may be shifted, turned about the axis, wrapped into the
+    cell, somewhat displaced and in any order. The sites of a tube as matgym writes it are found
+    again; any other tube is found up to its symmetry operations.
+
+    Args:
+        atoms: B, C and N atoms of one single-walled tube, Å. Carbon isotopes are told by their masses.
+
+    Returns:
+        The tube; sites that no atom occupies hold vacancies, and strain is that of the axial period.
+
+    Raises:
+        RecognitionError: if the atoms form no such tube, with the reason.
+    """
+    species = species_of(atoms)
+    axes = [axis for axis in (2, 0, 1) if atoms.pbc[axis] and atoms.cell.lengths()[axis] > 0]
+    if not axes:
+        raise RecognitionError("the atoms are periodic in no direction; a nanotube needs pbc along its axis")
+    walls = [wall for axis in axes if (wall := _wall(atoms, axis)) is not None]
+    if not walls:
+        raise RecognitionError(
+            f"the {len(atoms)} atoms do not lie on one cylinder about a periodic axis: "
+            "a sheet, a molecule, bulk or a tube of several walls is no single-walled nanotube"
+        )
+    fits = [fit for wall in walls for fit in _fits(wall)]
+    if not fits:
+        raise RecognitionError(_why_nothing_fits(walls))
+    best = min(fits, key=lambda fit: (fit.n_empty, fit.rms_angstrom))
+    lattice = best.lattice
+    if best.n_empty > MAX_EMPTY * lattice.n_sites:
+        raise RecognitionError(
+            f"a ({lattice.n}, {lattice.m}) tube of {lattice.cells} cells fits, but {best.n_empty} of its "
+            f"{lattice.n_sites} sites are empty: more than {MAX_EMPTY:.0%} cannot be told from another tube"
+        )
+    codes = np.full(lattice.n_sites, Species.VACANCY, dtype=np.uint8)
+    codes[best.sites] = species
+    return Nanotube(lattice.n, lattice.m, lattice.cells, codes, round(best.strain, STRAIN_DECIMALS) + 0.0)
+
+
+def species_of(atoms: "Atoms") -> SpeciesArray:
+    """(atoms,): species codes by element, and for carbon by mass; natural carbon counts as 12C.
+
+    Raises:
+        RecognitionError: if there is an element other than B, C, N, or carbon of no known isotope.
+    """
+    codes = {"B": Species.B, "N": Species.N}
+    found = []
+    for symbol, mass in zip(atoms.get_chemical_symbols(), atoms.get_masses(), strict=True):
+        if symbol not in {"B", "C", "N"}:
+            raise RecognitionError(f"element {symbol} cannot stand in a nanotube: matgym knows B, C and N")
+        nearest = min(CARBONS, key=lambda isotope: abs(SPECIES_DATA[isotope].mass_amu - mass))
+        if symbol == "C" and abs(SPECIES_DATA[nearest].mass_amu - mass) > 0.1:
+            raise RecognitionError(f"a carbon atom of mass {mass:g} u is none of 12C, 13C and 14C")
+        found.append(codes.get(symbol, nearest))
+    return np.array(found, dtype=np.uint8)
+
+
+@dataclass(frozen=True)
+class _Wall:
+    """Atoms on a cylinder.
+
+    Attributes:
+        angle: (atoms,) fractions of a turn.
+        height: (atoms,) fractions of the period.
+        radius: Å.
+        length: axial period, Å.
+    """
+
+    angle: FloatArray
+    height: FloatArray
+    radius: float
+    length: float
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A lattice, with the site that each atom sits on."""
+
+    lattice: TubeLattice
+    strain: float
+    sites: IntArray
+    rms_angstrom: float
+
+    @property
+    def n_empty(self) -> int:
+        return self.lattice.n_sites - len(self.sites)
+
+
+def _wall(atoms: "Atoms", axis: int) -> _Wall | None:
+    """The cylinder about a cell vector on which all atoms lie, if there is one."""
+    from ase.geometry import find_mic
+
+    cell = np.asarray(atoms.cell.complete())
+    length = float(np.linalg.norm(cell[axis]))
+    along = cell[axis] / length
+    across = np.eye(3)[np.argmin(np.abs(along).round(6))]  # x for a tube along z, so that angles start there
+    across = across - (across @ along) * along
+    across /= np.linalg.norm(across)
+    plane = np.stack([across, np.cross(along, across)], axis=1)  # (3, 2)
+
+    periodic = atoms.pbc & (np.arange(3) != axis)
+    positions = _joined(atoms.positions, cell, periodic)
+    for _ in range(3):  # a tight cell may cut the wall wrongly at first; nearest images to its centre mend it
+        circle = _circle(positions @ plane)
+        if circle is None:
+            return None
+        centre, radius = circle
+        if periodic.any():
+            middle = plane @ centre
+            positions = middle + find_mic(positions - middle, cell, periodic)[0]
+    x, y = (positions @ plane - centre).T
+    if np.abs(np.hypot(x, y) - radius).max() > ROUNDNESS_ANGSTROM:
+        return None
+    if len(atoms) < MIN_DENSITY_PER_ANGSTROM2 * 2.0 * math.pi * radius * length:
+        return None
+    return _Wall(np.arctan2(y, x) / (2.0 * np.pi), positions @ along / length, radius, length)
+
+
+def _joined(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> FloatArray:
+    """Positions with the cell cut at its widest gaps, so that the cut goes through no tube."""
+    fractions = positions @ np.linalg.inv(cell)
+    for k in np.flatnonzero(periodic):
+        ordered = np.sort(fractions[:, k] % 1.0)
+        gaps = np.diff(ordered, append=ordered[:1] + 1.0)
+        if gaps.size:
+            cut = ordered[np.argmax(gaps)] + gaps.max() / 2.0
+            fractions[:, k] = (fractions[:, k] - cut) % 1.0 + cut
+    return np.asarray(fractions @ cell)
+
+
+def _circle(points: FloatArray) -> tuple[FloatArray, float] | None:
+    """Centre (2,) and radius of the least-squares circle (Kåsa 1976) through points (atoms, 2)."""
+    if len(points) < 3:
+        return None
+    middle = points.mean(axis=0)
+    x, y = (points - middle).T
+    design = np.stack([2.0 * x, 2.0 * y, np.ones(len(x))], axis=1)
+    (u, v, rest), _, rank, _ = np.linalg.lstsq(design, x * x + y * y, rcond=1e-9)
+    return (middle + np.array([u, v]), math.sqrt(u * u + v * v + rest)) if rank == 3 else None
+
+
+def _fits(wall: _Wall) -> Iterator[_Fit]:
+    """All lattices on which every atom of the wall has a site of its own."""
+    for lattice in _candidates(wall):
+        cells = np.outer(wall.angle, [lattice.n, lattice.m])
+        cells += np.outer(wall.height * lattice.cells, lattice.translation)
+        # The mean phase of A sites (0) and B sites (1/3) is 1/6. Zero goes first: it keeps site numbers.
+        phase = np.angle(np.exp(2j * np.pi * cells).mean(axis=0)) / (2.0 * np.pi) - 1.0 / 6.0
+        for offset in (np.zeros(2), phase):
+            _, residual = _nearest_sites(lattice, cells - offset)
+            sites, residual = _nearest_sites(lattice, cells - offset - residual.mean(axis=0))
+            distance = _LATTICE_CONSTANT * np.sqrt((residual**2).sum(axis=1) + residual.prod(axis=1))
+            if distance.max() <= SITE_TOLERANCE_ANGSTROM and len(np.unique(sites)) == len(sites):
+                strain = wall.length / lattice.length_angstrom - 1.0
+                yield _Fit(lattice, strain, sites, float(np.sqrt((distance**2).mean())))
+                break
+
+
+def _candidates(wall: _Wall) -> Iterator[TubeLattice]:
+    """Lattices of about the wall's radius and length, with at least half of their sites taken."""
+    n_atoms = len(wall.angle)
+    circumference = 2.0 * math.pi * wall.radius / _LATTICE_CONSTANT
+    n, m = np.tril_indices(math.ceil(1.2 * circumference) + 2)
+    ratio = circumference / np.sqrt(np.maximum(n * n + n * m + m * m, 1))
+    near = (n > 0) & (np.abs(ratio - 1.0) < RADIUS_TOLERANCE + POISSON_RATIO * MAX_STRAIN)
+    for i in np.flatnonzero(near):
+        unit = tube_lattice(int(n[i]), int(m[i]), 1)
+        for cells in range(math.ceil(n_atoms / unit.n_sites), 2 * n_atoms // unit.n_sites + 1):
+            strain = wall.length / (cells * unit.length_angstrom) - 1.0
+            widening = ratio[i] / (1.0 - POISSON_RATIO * strain) - 1.0
+            if abs(strain) <= MAX_STRAIN and abs(widening) <= RADIUS_TOLERANCE:
+                yield tube_lattice(unit.n, unit.m, cells)
+
+
+def _nearest_sites(lattice: TubeLattice, cells: FloatArray) -> tuple[IntArray, FloatArray]:
+    """(atoms,) nearest sites, and (atoms, 2) what is left of coordinates in units of a₁ and a₂."""
+    shifted = cells - np.array([0.0, 1.0 / 3.0])[:, None, None]  # (2, atoms, 2), from A and from B sites
+    whole = np.rint(shifted)
+    residual = shifted - whole
+    sublattice = np.argmin((residual**2).sum(axis=2) + residual.prod(axis=2), axis=0)
+    rows = np.arange(len(cells))
+    return lattice.sites_at(whole[sublattice, rows].astype(np.int64), sublattice), residual[sublattice, rows]
+
+
+def _why_nothing_fits(walls: list[_Wall]) -> str:
+    for wall in walls:
+        mirrored = _Wall(-wall.angle, wall.height, wall.radius, wall.length)
+        for fit in _fits(mirrored):
+            n, m = fit.lattice.n, fit.lattice.m
+            return (
+                f"this is a left-handed ({m}, {n}) tube; its mirror image, ({n}, {m}), is canonical: "
+                "negate one coordinate across the axis"
+            )
+    return (
+        f"no chirality fits {len(walls[0].angle)} atoms on a wall of radius {walls[0].radius:.2f} Å "
+        f"and period {walls[0].length:.2f} Å within {SITE_TOLERANCE_ANGSTROM} Å of its sites"
+    )

@@ -1,0 +1,29 @@
+"""What is known of a property before any learning: a network learns the rest.
+
+The gap is learned as its difference from the pristine tube's, which zone folding gives at once, and energies
+as their value a site. A network that pools by the mean can then speak of tubes of other sizes at all.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from matgym.oracles import GAP_EV, PiParameters, Property
+from matgym.oracles.electronic import pristine_gap
+from matgym.structures import Nanotube, TubeLattice
+from matgym.typing import FloatArray
+
+
+@lru_cache(maxsize=4096)
+def pristine_value(lattice: TubeLattice, prop: Property) -> float:
+    """The property of the undecorated tube where it is known in closed form, otherwise zero."""
+    if prop == GAP_EV:
+        return pristine_gap(Nanotube(lattice.n, lattice.m, lattice.cells), PiParameters())
+    return 0.0
+
+
+def known(lattice: TubeLattice, properties: tuple[Property, ...]) -> tuple[FloatArray, FloatArray]:
+    """(properties,) offset and (properties,) factor: value = offset + factor * what is learned."""
+    offset = np.array([pristine_value(lattice, prop) for prop in properties])
+    factor = np.array([float(lattice.n_sites) if prop.extensive else 1.0 for prop in properties])
+    return offset, factor

@@ -1,0 +1,34 @@
+"""The ledger: every evaluation counted, by kind, with the time it took."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Ledger:
+    """What has been spent.
+
+    Attributes:
+        counts: evaluations by kind: "surrogate", "oracle".
+        seconds: wall seconds by kind.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+
+    @contextmanager
+    def charge(self, kind: str, evaluations: int) -> Iterator[None]:
+        """Count evaluations and the time that the block takes; a failed block counts, too: it was paid for."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.counts[kind] += evaluations
+            self.seconds[kind] += time.perf_counter() - start
+
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """Plain form for records."""
+        return {kind: {"evaluations": self.counts[kind], "seconds": self.seconds[kind]} for kind in self.counts}

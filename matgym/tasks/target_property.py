@@ -1,0 +1,85 @@
+"""The task: a decorated tube whose property meets a target."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.structures import SubstitutionEdits, TubeLattice, tube_lattice
+from matgym.surrogates import Predictor, as_predictor
+from matgym.tasks.ledger import Ledger
+from matgym.tasks.reward import tolerance
+from matgym.typing import FloatArray, SpeciesArray
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What some designs are worth.
+
+    Attributes:
+        reward: (B,) in [0, 1].
+        value: (B,) the property as the reward model has it; NaN where it failed.
+        error: (B,) |value - target|.
+    """
+
+    reward: FloatArray
+    value: FloatArray
+    error: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class TargetProperty:
+    """Place a budget of atoms on a tube so that a property meets a target.
+
+    Environments and ask/tell optimizers score designs through this one object, and so spend the same
+    counted evaluations. The default is `matgym/NanotubeDoping-v0`'s task.
+
+    Attributes:
+        lattice: the tube to decorate.
+        budget: atoms of each species to place.
+        key: the property.
+        source: what gives it; see `matgym.surrogates.as_predictor`.
+        low: smallest target, in the property's unit.
+        high: largest target. The default range is that which uniformly random decorations of the default
+            tube reach in 1 to 99 of 100 cases, widened by half on either side; fixed by us.
+        margin: error at which the reward has fallen to a tenth.
+        ledger: counts what is spent.
+    """
+
+    lattice: TubeLattice = field(default_factory=lambda: tube_lattice(8, 0, 4))
+    budget: Mapping[str, int] = field(default_factory=lambda: {"B": 8, "N": 8})
+    key: str = "gap_ev"
+    source: Any = "nanotube-doping"
+    low: float = 0.55
+    high: float = 1.20
+    margin: float = 0.15
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ConfigurationError(f"targets from {self.low} to {self.high} leave no range: low must be below high")
+        if self.margin <= 0.0:
+            raise ConfigurationError(f"margin={self.margin} must be positive")
+        object.__setattr__(self, "edits", SubstitutionEdits(self.lattice.n_sites, self.budget))
+        object.__setattr__(self, "predictor", as_predictor(self.source, self.key))
+
+    edits: SubstitutionEdits = field(init=False, repr=False)
+    predictor: Predictor = field(init=False, repr=False)
+
+    def draw_target(self, rng: np.random.Generator) -> float:
+        """A target, uniform over the range."""
+        return float(rng.uniform(self.low, self.high))
+
+    def score(self, species: SpeciesArray, targets: FloatArray) -> Scores:
+        """Evaluate complete designs, and count them.
+
+        Args:
+            species: (B, n_sites) codes.
+            targets: (B,) in the property's unit.
+        """
+        with self.ledger.charge(self.predictor.kind, len(species)):
+            value = self.predictor.predict(self.lattice, species)
+        error = np.abs(value - targets)
+        return Scores(tolerance(error, self.margin), value, error)
