@@ -69,9 +69,9 @@ class DatasetSpec(BaseModel):
 NANOTUBE_DOPING: Final = DatasetSpec(
     name="nanotube-doping",
     families=(
-        Family(n=8, m=0, cells=4, samples=9000),
-        Family(n=8, m=0, cells=3, samples=3500),
-        Family(n=8, m=0, cells=2, samples=3500),
+        Family(n=8, m=0, cells=4, samples=24000),
+        Family(n=8, m=0, cells=3, samples=7000),
+        Family(n=8, m=0, cells=2, samples=4000),
         Family(n=8, m=0, cells=6, samples=400, larger=True),
         Family(n=10, m=0, cells=4, samples=400, larger=True),
     ),

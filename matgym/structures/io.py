@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from matgym.errors import FormatError
+from matgym.errors import FormatError, RecognitionError
 from matgym.files import atomic_path
 from matgym.structures.convert import from_atoms, to_atoms
 from matgym.structures.nanotube import Nanotube
@@ -23,7 +23,7 @@ def write(path: str | os.PathLike[str], tube: Nanotube, format: str | None = Non
     """Write a tube to a file, whole or not at all.
 
     Extended XYZ and LAMMPS data keep everything. CIF and POSCAR keep elements and positions, from which
-    `read` recognises the tube.
+    `read` recognises the tube, its strain to six decimals.
 
     Args:
         path: the file; its name chooses the format (.cif; POSCAR, CONTCAR, .vasp, .poscar; .extxyz, .xyz;
@@ -71,7 +71,10 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
         raise FormatError(
             f"{path} is no {chosen.name} file, or is damaged or incomplete ({reason})"
         ) from None
-    return from_atoms(atoms)
+    try:
+        return from_atoms(atoms)
+    except RecognitionError as error:
+        raise RecognitionError(f"{path}: {error}") from None
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
 SITE_TOLERANCE_ANGSTROM: Final = 0.4
 """How far along the wall an atom may lie from its site; two sites are 1.42 Å apart."""
 
+NEIGHBOUR_ANGSTROM: Final = 2.9
+"""Atoms of one wall reach each other in such steps, past vacancies too; two walls, 3.4 Å apart, do not."""
+
 ROUNDNESS_ANGSTROM: Final = 0.5
-"""How far an atom may lie inside or outside the mean wall; the walls of a double tube are 3.4 Å apart."""
+"""How far an atom may lie inside or outside the mean wall."""
 
 RADIUS_TOLERANCE: Final = 0.12
 """Relative: relaxation widens the thinnest tubes by 6 %, and B-N bonds are 2 % longer than C-C bonds."""
@@ -64,13 +67,17 @@ def recognise(atoms: "Atoms") -> Nanotube:
         RecognitionError: if the atoms form no such tube, with the reason.
     """
     species = species_of(atoms)
-    axes = [axis for axis in (2, 0, 1) if atoms.pbc[axis] and atoms.cell.lengths()[axis] > 0]
-    if not axes:
+    cell = np.asarray(atoms.cell.complete())
+    periodic = atoms.pbc & (atoms.cell.lengths() > 0)
+    if not periodic.any():
         raise RecognitionError("the atoms are periodic in no direction; a nanotube needs pbc along its axis")
-    walls = [wall for axis in axes if (wall := _wall(atoms, axis)) is not None]
+    positions = _joined(atoms.positions, cell, periodic)
+    walls = [
+        wall for axis in (2, 0, 1) if periodic[axis] and (wall := _wall(positions, cell[axis])) is not None
+    ]
     if not walls:
         raise RecognitionError(
-            f"the {len(atoms)} atoms do not lie on one cylinder about a periodic axis: "
+            f"the {len(atoms)} atoms do not form one cylinder about a periodic axis: "
             "a sheet, a molecule, bulk or a tube of several walls is no single-walled nanotube"
         )
     fits = [fit for wall in walls for fit in _fits(wall)]
@@ -137,46 +144,37 @@ class _Fit:
         return self.lattice.n_sites - len(self.sites)
 
 
-def _wall(atoms: "Atoms", axis: int) -> _Wall | None:
-    """The cylinder about a cell vector on which all atoms lie, if there is one."""
-    from ase.geometry import find_mic
+def _joined(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> FloatArray:
+    """Positions with every atom beside its neighbours, however the cell has cut the tube."""
+    from ase.neighborlist import primitive_neighbor_list
 
-    cell = np.asarray(atoms.cell.complete())
-    length = float(np.linalg.norm(cell[axis]))
-    along = cell[axis] / length
+    i, j, vector = primitive_neighbor_list("ijD", periodic, cell, positions, NEIGHBOUR_ANGSTROM)
+    joined = positions.copy()
+    reached = np.arange(len(joined)) == 0
+    while (fresh := reached[i] & ~reached[j]).any():
+        joined[j[fresh]] = joined[i[fresh]] + vector[fresh]
+        reached[j[fresh]] = True
+    return joined
+
+
+def _wall(positions: FloatArray, period: FloatArray) -> _Wall | None:
+    """The cylinder along a cell vector (3,) on which all atoms lie, if there is one."""
+    length = float(np.linalg.norm(period))
+    along = period / length
     across = np.eye(3)[np.argmin(np.abs(along).round(6))]  # x for a tube along z, so that angles start there
     across = across - (across @ along) * along
     across /= np.linalg.norm(across)
     plane = np.stack([across, np.cross(along, across)], axis=1)  # (3, 2)
-
-    periodic = atoms.pbc & (np.arange(3) != axis)
-    positions = _joined(atoms.positions, cell, periodic)
-    for _ in range(3):  # a tight cell may cut the wall wrongly at first; nearest images to its centre mend it
-        circle = _circle(positions @ plane)
-        if circle is None:
-            return None
-        centre, radius = circle
-        if periodic.any():
-            middle = plane @ centre
-            positions = middle + find_mic(positions - middle, cell, periodic)[0]
+    circle = _circle(positions @ plane)
+    if circle is None:
+        return None
+    centre, radius = circle
     x, y = (positions @ plane - centre).T
     if np.abs(np.hypot(x, y) - radius).max() > ROUNDNESS_ANGSTROM:
         return None
-    if len(atoms) < MIN_DENSITY_PER_ANGSTROM2 * 2.0 * math.pi * radius * length:
+    if len(positions) < MIN_DENSITY_PER_ANGSTROM2 * 2.0 * math.pi * radius * length:
         return None
     return _Wall(np.arctan2(y, x) / (2.0 * np.pi), positions @ along / length, radius, length)
-
-
-def _joined(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> FloatArray:
-    """Positions with the cell cut at its widest gaps, so that the cut goes through no tube."""
-    fractions = positions @ np.linalg.inv(cell)
-    for k in np.flatnonzero(periodic):
-        ordered = np.sort(fractions[:, k] % 1.0)
-        gaps = np.diff(ordered, append=ordered[:1] + 1.0)
-        if gaps.size:
-            cut = ordered[np.argmax(gaps)] + gaps.max() / 2.0
-            fractions[:, k] = (fractions[:, k] - cut) % 1.0 + cut
-    return np.asarray(fractions @ cell)
 
 
 def _circle(points: FloatArray) -> tuple[FloatArray, float] | None:
@@ -195,16 +193,14 @@ def _fits(wall: _Wall) -> Iterator[_Fit]:
     for lattice in _candidates(wall):
         cells = np.outer(wall.angle, [lattice.n, lattice.m])
         cells += np.outer(wall.height * lattice.cells, lattice.translation)
-        # The mean phase of A sites (0) and B sites (1/3) is 1/6. Zero goes first: it keeps site numbers.
-        phase = np.angle(np.exp(2j * np.pi * cells).mean(axis=0)) / (2.0 * np.pi) - 1.0 / 6.0
-        for offset in (np.zeros(2), phase):
-            _, residual = _nearest_sites(lattice, cells - offset)
-            sites, residual = _nearest_sites(lattice, cells - offset - residual.mean(axis=0))
-            distance = _LATTICE_CONSTANT * np.sqrt((residual**2).sum(axis=1) + residual.prod(axis=1))
-            if distance.max() <= SITE_TOLERANCE_ANGSTROM and len(np.unique(sites)) == len(sites):
-                strain = wall.length / lattice.length_angstrom - 1.0
-                yield _Fit(lattice, strain, sites, float(np.sqrt((distance**2).mean())))
-                break
+        # A sites have phase 0 and B sites 1/3, on average 1/6; our own tubes so find their offset 0 again.
+        offset = np.angle(np.exp(2j * np.pi * cells).mean(axis=0)) / (2.0 * np.pi) - 1.0 / 6.0
+        offset += _nearest_sites(lattice, cells - offset)[1].mean(axis=0)
+        sites, residual = _nearest_sites(lattice, cells - offset)
+        distance = _LATTICE_CONSTANT * np.sqrt((residual**2).sum(axis=1) + residual.prod(axis=1))
+        if distance.max() <= SITE_TOLERANCE_ANGSTROM and len(np.unique(sites)) == len(sites):
+            strain = wall.length / lattice.length_angstrom - 1.0
+            yield _Fit(lattice, strain, sites, float(np.sqrt((distance**2).mean())))
 
 
 def _candidates(wall: _Wall) -> Iterator[TubeLattice]:

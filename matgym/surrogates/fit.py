@@ -20,7 +20,6 @@ from matgym.surrogates.raster import encode, global_features
 from matgym.typing import FloatArray, SpeciesArray
 
 
-
 @dataclass(frozen=True)
 class FitSettings:
     """How to fit.

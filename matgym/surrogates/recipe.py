@@ -7,11 +7,11 @@ import numpy as np
 
 from matgym.datasets import Dataset
 from matgym.datasets.splits import SPLITS
+from matgym.structures import Nanotube
 from matgym.surrogates.cnn import CnnSurrogate
 from matgym.surrogates.fit import FitSettings, fit
 from matgym.surrogates.metrics import property_metrics
 from matgym.surrogates.store import Card, PropertyMetrics, save
-from matgym.structures import Nanotube
 
 
 def train(

@@ -1,5 +1,6 @@
 import dataclasses
 import itertools
+import math
 from collections import defaultdict
 
 import numpy as np
@@ -87,7 +88,9 @@ def test_species_that_is_unknown_is_named(species):
         Nanotube(5, 0).decorated({0: species})
 
 
-@pytest.mark.parametrize("codes", [[0] * 19, [[0] * 20], [0] * 19 + [6], [0] * 19 + [-1], [0] * 19 + [256], [0.5] * 20])
+@pytest.mark.parametrize(
+    "codes", [[0] * 19, [[0] * 20], [0] * 19 + [6], [0] * 19 + [-1], [0] * 19 + [256], [0.5] * 20]
+)
 def test_species_array_that_does_not_fit_is_refused(codes):
     with pytest.raises(SpeciesError):
         Nanotube(5, 0, 1, codes)
@@ -161,7 +164,8 @@ def test_symmetry_operations_preserve_bonds_and_all_distances_in_space(tube, nam
         return
     sources = sources_of(tube, OPERATIONS[name])
     assert sorted(sources) == list(range(tube.n_sites))
-    assert not np.array_equal(sources, np.arange(tube.n_sites))
+    turns_fully = name == "rotated" and math.gcd(tube.n, tube.m) == 1
+    assert np.array_equal(sources, np.arange(tube.n_sites)) == turns_fully
     atoms = as_atoms(tube.strained(0.05))
     moved = atoms[sources]
     assert moved.get_all_distances(mic=True) == pytest.approx(atoms.get_all_distances(mic=True), abs=1e-9)
@@ -169,26 +173,26 @@ def test_symmetry_operations_preserve_bonds_and_all_distances_in_space(tube, nam
     assert bonds[0] == bonds[1]
 
 
+def is_constant(fractions):
+    return abs(np.exp(2j * np.pi * fractions).mean()) > 1.0 - 1e-9
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("tube", TUBES, ids=str)
-def test_proper_operations_keep_handedness(tube):
-    """The signed volume of every four atoms survives rotations and flips, and changes sign in a mirror."""
-    positions = tube.positions_angstrom
-    rng = np.random.default_rng(0)
-    for name, sign in (("rotated", 1), ("screwed along a1", 1), ("flipped", 1), ("mirrored", -1)):
-        if name == "mirrored" and not tube.lattice.is_achiral:
-            continue
-        sources = sources_of(tube, OPERATIONS[name])
-        seen = 0
-        for _ in range(300):
-            four = rng.choice(tube.n_sites, 4, replace=False)
-            before, after = positions[four], positions[sources[four]]
-            if np.abs(np.ptp(before[:, 2]) - np.ptp(after[:, 2])) < 1e-6:  # none went through the end of the cell
-                spans = [np.linalg.norm(p[:, None] - p[None], axis=2) for p in (before, after)]
-                if np.allclose(*spans):
-                    volumes = [np.linalg.det(p[1:] - p[0]) for p in (before, after)]
-                    assert volumes[1] == pytest.approx(sign * volumes[0], abs=1e-6)
-                    seen += abs(volumes[0]) > 1e-3
-        assert seen > 10
+def test_turns_and_screws_keep_handedness_and_mirrors_change_it(tube, name):
+    if name == "mirrored" and not tube.lattice.is_achiral:
+        return
+    x, y, z = tube.positions_angstrom.T
+    angle, height = np.arctan2(y, x) / (2 * np.pi), z / tube.length_angstrom
+    sources = sources_of(tube, OPERATIONS[name])
+    # A motion of the tube turns by s * angle + constant and shifts to t * height + constant, s and t ±1; it
+    # is proper if st = 1.
+    motions = [
+        s * t
+        for s, t in itertools.product((1, -1), repeat=2)
+        if is_constant(angle[sources] - s * angle) and is_constant(height[sources] - t * height)
+    ]
+    assert motions == [-1 if name == "mirrored" else 1]
 
 
 @fast
@@ -233,5 +237,11 @@ def test_two_tubes_share_a_key_exactly_if_a_motion_in_space_maps_one_onto_the_ot
 
 def test_key_tells_strains_lengths_and_species_apart():
     tube = Nanotube(5, 2).decorated({0: "B"})
-    others = [tube.strained(0.01), tube.repeated(2), Nanotube(5, 2).decorated({0: "N"}), Nanotube(5, 3), Nanotube(5, 2)]
+    others = [
+        tube.strained(0.01),
+        tube.repeated(2),
+        Nanotube(5, 2).decorated({0: "N"}),
+        Nanotube(5, 3),
+        Nanotube(5, 2),
+    ]
     assert len({tube.key, *(other.key for other in others)}) == len(others) + 1

@@ -1,0 +1,43 @@
+"""Let a trained policy design: one rollout is one design."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from matgym.envs.dynamics import DopingDynamics
+from matgym.tasks import TargetProperty
+from matgym.typing import FloatArray, SpeciesArray
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A trained agent, and the name it goes by in tables.
+
+    Attributes:
+        agent: a Stable-Baselines3 model, or anything with its `predict`.
+        name: of the algorithm.
+        masked: whether `predict` takes `action_masks`.
+        training: evaluations of the reward model that its training took.
+    """
+
+    agent: Any
+    name: str
+    masked: bool
+    training: int = 0
+
+    def design(self, task: TargetProperty, targets: FloatArray, *, deterministic: bool) -> SpeciesArray:
+        """(T, n_sites) one design for each target; none of them is evaluated.
+
+        A policy without masks may try forbidden edits; it gets twice the budget of steps, as in training,
+        and sites it has not filled then stay carbon.
+        """
+        dynamics = DopingDynamics(task, len(targets))
+        dynamics.restart(np.arange(len(targets)), targets)
+        for _ in range(2 * task.edits.length):
+            extra = {"action_masks": dynamics.action_masks()} if self.masked else {}
+            actions, _ = self.agent.predict(dynamics.observe(), deterministic=deterministic, **extra)
+            task.edits.apply(dynamics.species, dynamics.remaining, actions)
+            if not dynamics.remaining.any():
+                break
+        return dynamics.species

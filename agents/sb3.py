@@ -1,0 +1,98 @@
+"""Stable-Baselines3 agents on natively batched environments."""
+
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import gymnasium as gym
+import yaml
+
+from matgym.agents.vec_env import SB3VecEnv
+from matgym.errors import ConfigurationError
+from matgym.tasks import TargetProperty
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+ALGORITHMS: Final = ("MaskablePPO", "PPO", "DQN")
+
+
+def hyperparameters(environment: str, algorithm: str) -> dict[str, Any]:
+    """Tuned hyper-parameters, in rl_zoo3's format.
+
+    Args:
+        environment: name of a file in `matgym/agents/hyperparams/`, such as "nanotube-doping".
+        algorithm: one of `ALGORITHMS`.
+
+    Raises:
+        ConfigurationError: if there are none.
+    """
+    file = files("matgym.agents") / "hyperparams" / f"{environment}.yml"
+    if not file.is_file():
+        raise ConfigurationError(f"there are no hyper-parameters for {environment!r}")
+    table = yaml.safe_load(file.read_text(encoding="utf-8"))
+    if algorithm not in table:
+        raise ConfigurationError(f"algorithm {algorithm!r} is unknown for {environment}; there are {', '.join(table)}")
+    return dict(table[algorithm])
+
+
+def make_agent(
+    algorithm: str, task: TargetProperty, seed: int, overrides: Mapping[str, Any] | None = None
+) -> "BaseAlgorithm":
+    """An untrained agent on a batch of `matgym/NanotubeDoping-v0`.
+
+    Args:
+        algorithm: one of `ALGORITHMS`.
+        task: shared with whoever else spends from its ledger.
+        seed: of the agent and of its environments.
+        overrides: hyper-parameters in place of the tuned ones.
+    """
+    from stable_baselines3.common.vec_env import VecMonitor
+
+    settings = hyperparameters("nanotube-doping", algorithm) | dict(overrides or {})
+    envs = gym.make_vec("matgym/NanotubeDoping-v0", num_envs=settings.pop("n_envs"), task=task)
+    policy = settings.pop("policy")
+    constructor = _constructor(algorithm)
+    return constructor(policy, VecMonitor(SB3VecEnv(envs, seed=seed)), seed=seed, device="cpu", **settings)
+
+
+def _constructor(algorithm: str) -> "type[BaseAlgorithm]":
+    if algorithm == "MaskablePPO":
+        from sb3_contrib import MaskablePPO
+
+        return MaskablePPO  # type: ignore[no-any-return]  # sb3_contrib is untyped here
+    import stable_baselines3
+
+    return getattr(stable_baselines3, algorithm)  # type: ignore[no-any-return]
+
+
+def train_agent(
+    agent: "BaseAlgorithm", task: TargetProperty, designs: int, on_rollout: Callable[[int, float], None]
+) -> None:
+    """Train until the task's ledger has counted a number of designs.
+
+    Args:
+        agent: from `make_agent`.
+        task: the same.
+        designs: evaluations of the reward model to spend.
+        on_rollout: called after each rollout with the designs so far and the mean reward of recent ones.
+    """
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    start = sum(task.ledger.counts.values())
+
+    class Spend(BaseCallback):
+        """Stops at the budget, and reports."""
+
+        def _spent(self) -> int:
+            return sum(task.ledger.counts.values()) - start
+
+        def _on_step(self) -> bool:
+            return self._spent() < designs
+
+        def _on_rollout_end(self) -> None:
+            if self.model.ep_info_buffer:
+                recent = [episode["r"] for episode in self.model.ep_info_buffer]
+                on_rollout(self._spent(), float(sum(recent) / len(recent)))
+
+    agent.learn(total_timesteps=10**9, callback=Spend())

@@ -1,0 +1,5 @@
+"""Generators of initial structures."""
+
+from matgym.generative.nearest import NearestSeeder
+
+__all__ = ["NearestSeeder"]

@@ -1,0 +1,191 @@
+"""The main job, read from top to bottom: train, design, compare, audit, report."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from matgym.agents.policy import Policy
+from matgym.agents.sb3 import make_agent, train_agent
+from matgym.app.console import progress_bar
+from matgym.app.demo_report import write_demo_report
+from matgym.app.designs import write_designs
+from matgym.benchmark import Comparison, run
+from matgym.oracles import PiElectrons
+from matgym.structures import Nanotube
+from matgym.surrogates import Audit, CnnSurrogate, audit, load
+from matgym.tasks import TargetProperty
+from matgym.typing import FloatArray
+
+SURROGATE: Final = "nanotube-doping"
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """Settings of the main job.
+
+    Attributes:
+        output: folder for the report, the table, and the structures.
+        algorithm: that learns to design.
+        training_designs: designs the policy may have scored while it learns.
+        targets: target gaps that it has not seen.
+        queries: designs that each method may have scored for each target.
+        seeds: runs of each method on the targets.
+        audited: visited designs that go through the oracle besides the winners.
+        seed: of training; targets are drawn from another generator.
+    """
+
+    output: Path = Path("demo")
+    algorithm: str = "MaskablePPO"
+    training_designs: int = 60_000
+    targets: int = 40
+    queries: int = 16
+    seeds: int = 3
+    audited: int = 200
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the main job found.
+
+    Attributes:
+        settings: it ran with.
+        training: designs scored while the policy learned.
+        curve: (updates, 2) designs scored so far, and mean reward of recent ones.
+        comparison: all methods at equal queries a target.
+        whole_budget: searches that also get the policy's training spent on them, as queries.
+        winners: audit of the policy's designs.
+        winners_gap_ev: exploitation gap of the policy's designs.
+        visited: audit of a sample of all designs that any method had scored.
+        ledger: evaluations and seconds by kind.
+        seconds: wall time by stage.
+        files: what was written, by name.
+    """
+
+    settings: DemoSettings
+    training: int
+    curve: FloatArray
+    comparison: Comparison
+    whole_budget: Comparison
+    winners: Audit
+    winners_gap_ev: float
+    visited: Audit
+    ledger: dict[str, dict[str, float]]
+    seconds: dict[str, float]
+    files: dict[str, Path]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form for `--json`."""
+        return {
+            "equal_queries": _plain(self.comparison),
+            "whole_budget": _plain(self.whole_budget),
+            "winners": self.winners.as_dict() | {"exploitation_gap_ev": self.winners_gap_ev},
+            "visited": self.visited.as_dict(),
+            "ledger": self.ledger,
+            "seconds": self.seconds,
+            "files": {name: str(path) for name, path in self.files.items()},
+        }
+
+
+def run_demo(settings: DemoSettings, *, quiet: bool = False) -> DemoResult:
+    """Train a policy, let it design tubes for targets it has not seen, compare, audit, and report."""
+    surrogate = load(SURROGATE)
+    oracle = PiElectrons()
+    task = TargetProperty(source=surrogate)
+    seconds: dict[str, float] = {}
+
+    with progress_bar(quiet=quiet) as bar:
+        # 1. Train: every design that the policy completes is scored by the surrogate, and counted.
+        start = time.perf_counter()
+        learning = bar.add_task("training a policy", total=settings.training_designs, note="")
+        curve: list[tuple[int, float]] = []
+
+        def on_rollout(designs: int, reward: float) -> None:
+            curve.append((designs, reward))
+            bar.update(learning, completed=designs, note=f"mean reward {reward:.2f}")
+
+        agent = make_agent(settings.algorithm, task, settings.seed)
+        train_agent(agent, task, settings.training_designs, on_rollout)
+        spent = task.ledger.counts["surrogate"]
+        policy = Policy(agent, settings.algorithm, settings.algorithm == "MaskablePPO", spent)
+        seconds["training"] = time.perf_counter() - start
+
+        # 2. Design for unseen targets, each method with the same number of queries a target.
+        start = time.perf_counter()
+        turns = 3 * settings.seeds * settings.queries
+        designing = bar.add_task("designing at equal queries", total=turns, note="")
+        comparison = run(
+            [policy, "random", "annealing"], task, targets=settings.targets, queries=settings.queries,
+            seeds=settings.seeds, oracle=oracle, on_turn=lambda: bar.advance(designing),
+        )  # fmt: skip
+        # ... and once more with the policy's training added to what the searches may spend.
+        share = settings.queries + spent // settings.targets
+        repeating = bar.add_task("searching at equal totals", total=2 * share, note="")
+        whole_budget = run(
+            ["random", "annealing"], task, targets=settings.targets, queries=share, seeds=1, oracle=oracle,
+            on_turn=lambda: bar.advance(repeating),
+        )  # fmt: skip
+        seconds["designing"] = time.perf_counter() - start
+
+        # 3. Audit: the winners, and a sample of everything that was ever scored.
+        start = time.perf_counter()
+        auditing = bar.add_task("auditing by the oracle", total=2, note="")
+        mine = comparison.of(policy.name)[0]
+        winners = audit(surrogate, oracle, mine.search.tubes(task))
+        bar.advance(auditing)
+        visited = audit(surrogate, oracle, _visited(comparison, whole_budget, task, settings.audited))
+        bar.advance(auditing)
+        seconds["audit"] = time.perf_counter() - start
+
+    gap = winners.exploitation_gap(mine.search.targets)
+    ledger = task.ledger.as_dict()
+    files = write_designs(settings.output, [*comparison.runs, *whole_budget.runs], task, best_of=policy.name)
+    result = DemoResult(
+        settings, spent, np.array(curve), comparison, whole_budget, winners, gap, visited, ledger, seconds, files
+    )
+    files["report"] = write_demo_report(settings.output / "report.html", result, task, _surrogate_note(surrogate))
+    return result
+
+
+def in_plain_words(result: DemoResult) -> list[str]:
+    """What was found and where it lies."""
+    rows = {row["method"]: row for row in result.comparison.rows()}
+    whole = {row["method"]: row for row in result.whole_budget.rows()}
+    settings = result.settings
+    name = settings.algorithm
+    errors = {method: 1000 * row["error_ev"].mean for method, row in rows.items()}
+    best = min(errors, key=lambda method: errors[method])
+    totals = ", ".join(f"{method} {1000 * row['error_ev'].mean:.0f} meV" for method, row in whole.items())
+    return [
+        f"For {settings.targets} target gaps it had not seen, the {name} policy designed tubes that miss by "
+        f"{errors[name]:.0f} meV on average, as physics has it, from {settings.queries} designs a target.",
+        f"With as many designs, random search misses by {errors['random']:.0f} meV and simulated annealing by "
+        f"{errors['annealing']:.0f} meV: "
+        + (f"{name} is the best of the three." if best == name else f"{best} is the best of the three, not {name}."),
+        f"Its training took {result.training:,} scored designs. Spent on the searches instead "
+        f"({next(iter(whole.values()))['queries']} a target), these miss by: {totals}.",
+        f"The surrogate was wrong by {1000 * result.winners.mae:.0f} meV on the winners and by "
+        f"{1000 * result.visited.mae:.0f} meV on designs visited on the way; the winners are "
+        f"{1000 * result.winners_gap_ev:.0f} meV worse than the policy believed.",
+    ]
+
+
+def _plain(comparison: Comparison) -> list[dict[str, Any]]:
+    return [
+        {key: value.__dict__ if hasattr(value, "__dict__") else value for key, value in row.items()}
+        for row in comparison.rows()
+    ]
+
+
+def _visited(comparison: Comparison, whole: Comparison, task: TargetProperty, count: int) -> list[Nanotube]:
+    pool = np.concatenate([run.search.visited for run in (*comparison.runs, *whole.runs)])
+    rows = np.random.default_rng(0).permutation(len(pool))[:count]
+    lattice = task.lattice
+    return [Nanotube(lattice.n, lattice.m, lattice.cells, pool[row]) for row in rows]
+
+
+def _surrogate_note(surrogate: CnnSurrogate) -> str:
+    return f"{SURROGATE}, {sum(p.numel() for p in surrogate.network.parameters()):,} parameters"

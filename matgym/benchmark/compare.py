@@ -1,0 +1,145 @@
+"""Compare methods over seeds, every design verified by the oracle."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from matgym.benchmark.search import Method, Search, search
+from matgym.oracles import Oracle, PiElectrons
+from matgym.tasks import TargetProperty
+from matgym.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A search whose designs went through the oracle.
+
+    Attributes:
+        search: what was found.
+        truth: (T,) oracle's value of each design; NaN where it failed.
+        seed: of the search.
+        queries: evaluations a target.
+    """
+
+    search: Search
+    truth: FloatArray
+    seed: int
+    queries: int
+
+    @property
+    def error(self) -> FloatArray:
+        """(T,) true error; infinite where there is no valid design."""
+        return np.nan_to_num(np.abs(self.truth - self.search.targets), nan=np.inf)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds with its 95 % Student-t interval; NaN bounds for one seed."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
+
+
+def estimate(per_seed: FloatArray) -> Estimate:
+    """Mean and 95 % interval of one figure a seed."""
+    mean = float(per_seed.mean())
+    if len(per_seed) < 2:
+        return Estimate(mean, float("nan"), float("nan"))
+    half = float(student.ppf(0.975, len(per_seed) - 1) * per_seed.std(ddof=1) / np.sqrt(len(per_seed)))
+    return Estimate(mean, mean - half, mean + half)
+
+
+def verify(found: Search, task: TargetProperty, oracle: Oracle, seed: int) -> Verified:
+    """Put a search's designs through the oracle, counted in the task's ledger."""
+    tubes = found.tubes(task)
+    complete = (task.edits.remaining(found.species) == 0).all(axis=1)
+    truth = np.full(len(tubes), np.nan)
+    with task.ledger.charge("oracle", int(complete.sum())):
+        truth[complete] = oracle.evaluate([tube for tube, ok in zip(tubes, complete, strict=True) if ok])[task.key]
+    return Verified(found, truth, seed, len(found.progress))
+
+
+def run(
+    methods: Sequence[Method],
+    task: TargetProperty | None = None,
+    *,
+    targets: int | FloatArray = 100,
+    queries: int = 16,
+    seeds: int = 5,
+    oracle: Oracle | None = None,
+    on_turn: Callable[[], None] = lambda: None,
+) -> "Comparison":
+    """Let methods design for the same targets at equal counts, and verify what they found.
+
+    Args:
+        methods: names, `Optimizer` classes, trained `Policy` objects.
+        task: `matgym/NanotubeDoping-v0`'s by default.
+        targets: how many to draw (seed 12345, which trains nothing), or the (T,) targets themselves.
+        queries: evaluations of the reward model a target.
+        seeds: runs of each method.
+        oracle: that verifies; the π-electron oracle by default.
+        on_turn: called after each evaluation of all targets.
+    """
+    task = task or TargetProperty()
+    if isinstance(targets, int):
+        rng = np.random.default_rng(UNSEEN_TARGETS_SEED)
+        targets = np.array([task.draw_target(rng) for _ in range(targets)])
+    oracle = oracle or PiElectrons()
+    runs = []
+    for method in methods:
+        for seed in range(seeds):
+            found = search(method, task, targets, queries, seed, on_turn)
+            runs.append(verify(found, task, oracle, seed))
+    return Comparison(tuple(runs))
+
+
+UNSEEN_TARGETS_SEED = 12345
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Verified searches of several methods over seeds."""
+
+    runs: tuple[Verified, ...]
+
+    @property
+    def methods(self) -> list[str]:
+        """Names, in order of first appearance."""
+        return list(dict.fromkeys(run.search.method for run in self.runs))
+
+    def of(self, method: str) -> list[Verified]:
+        """The runs of one method."""
+        return [run for run in self.runs if run.search.method == method]
+
+    def errors(self, method: str) -> FloatArray:
+        """(seeds, targets) true errors."""
+        return np.stack([run.error for run in self.of(method)])
+
+    def rows(self) -> list[dict[str, object]]:
+        """One row a method: oracle-verified and believed error, and share of targets met within 0.02 eV."""
+        table: list[dict[str, object]] = []
+        for method in self.methods:
+            runs = self.of(method)
+            valid = [np.isfinite(run.error) for run in runs]
+            table.append(
+                {
+                    "method": method,
+                    "queries": runs[0].queries,
+                    "seeds": len(runs),
+                    "error_ev": estimate(np.array([r.error[v].mean() for r, v in zip(runs, valid, strict=True)])),
+                    "median_ev": estimate(np.array([np.median(run.error) for run in runs])),
+                    "believed_ev": estimate(
+                        np.array([np.abs(r.search.belief - r.search.targets)[v].mean()
+                                  for r, v in zip(runs, valid, strict=True)])
+                    ),
+                    "within_20_mev": estimate(np.array([(run.error < 0.02).mean() for run in runs])),
+                    "invalid": float(np.mean([1.0 - v.mean() for v in valid])),
+                }
+            )
+        return table

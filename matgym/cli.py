@@ -1,0 +1,175 @@
+"""The command line: `matgym`, whose subcommands all take `--json`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matgym.app.console import print_json, print_table, progress_bar, stderr
+from matgym.errors import MatgymError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+data = typer.Typer(no_args_is_help=True, help="Build data sets and look into them.")
+oracle = typer.Typer(no_args_is_help=True, help="Ask physics.")
+surrogate = typer.Typer(no_args_is_help=True, help="Train surrogates and measure them.")
+app.add_typer(data, name="data")
+app.add_typer(oracle, name="oracle")
+app.add_typer(surrogate, name="surrogate")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs; progress goes to stderr.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes, each on one core.")]
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the report, the table and the structures.")] = Path("demo"),
+    training_designs: Annotated[int, typer.Option(min=1, help="Designs scored while the policy learns.")] = 60_000,
+    targets: Annotated[int, typer.Option(min=1, help="Target gaps the policy has not seen.")] = 40,
+    queries: Annotated[int, typer.Option(min=1, help="Designs scored a target, by each method.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="Of the training.")] = 0,
+    json: Json = False,
+) -> None:
+    """The main job: train a policy, design tubes, compare, audit by physics, write a report."""
+    from matgym.app.demo import DemoSettings, in_plain_words, run_demo
+
+    settings = DemoSettings(output, training_designs=training_designs, targets=targets, queries=queries, seed=seed)
+    result = run_demo(settings, quiet=json)
+    if json:
+        print_json(result.as_dict())
+        return
+    print_table("Designs for unseen targets, verified by the oracle", result.comparison.rows())
+    for sentence in in_plain_words(result):
+        print(f"• {sentence}")  # noqa: T201  # the result, on stdout
+    for name, path in result.files.items():
+        print(f"  {name}: {path.resolve()}")  # noqa: T201  # likewise
+
+
+@data.command("build")
+def data_build(
+    output: Annotated[Path, typer.Argument(help="The Parquet file to write.")] = Path("nanotube-doping.parquet"),
+    specification: Annotated[
+        Path | None, typer.Option(help="JSON of a DatasetSpec; the shipped data set's by default.")
+    ] = None,
+    workers: Workers = 2,
+    json: Json = False,
+) -> None:
+    """Build a data set, or go on with one that was interrupted."""
+    from pydantic import ValidationError
+
+    from matgym.datasets import NANOTUBE_DOPING, Dataset, DatasetSpec, build
+    from matgym.errors import ConfigurationError
+
+    spec = NANOTUBE_DOPING
+    if specification is not None:
+        try:
+            spec = DatasetSpec.model_validate_json(specification.read_text(encoding="utf-8"))
+        except (OSError, ValidationError) as error:
+            raise ConfigurationError(f"{specification} is no specification of a data set: {error}") from None
+    built = Dataset.load(build(spec, output, workers=workers, progress=not json))
+    _show_dataset(built, output, json=json)
+
+
+@data.command("info")
+def data_info(
+    path: Annotated[str, typer.Argument(help="A Parquet file, or the name of a shipped data set.")] = "nanotube-doping",
+    json: Json = False,
+) -> None:
+    """Rows a split, labels, and where a data set came from."""
+    from matgym.datasets import Dataset
+
+    _show_dataset(Dataset.load(path), path, json=json)
+
+
+def _show_dataset(dataset: "Dataset", path: object, *, json: bool) -> None:  # type: ignore[name-defined]  # noqa: F821
+    from matgym.datasets.splits import SPLITS
+
+    rows = []
+    for name in SPLITS:
+        part = dataset.split(name)
+        gaps = part.labelled().values("gap_ev")
+        low, high = (float(gaps.min()), float(gaps.max())) if len(gaps) else (float("nan"), float("nan"))
+        failures = len(part) - len(gaps)
+        rows.append({"split": name, "rows": len(part), "failures": failures, "gap_ev_min": low, "gap_ev_max": high})
+    if json:
+        print_json({"path": str(path), "digest": dataset.digest, "splits": rows, "provenance": dataset.provenance})
+    else:
+        print_table(f"{path}, {len(dataset):,} tubes, {dataset.digest}", rows)
+
+
+@oracle.command("evaluate")
+def oracle_evaluate(
+    files: Annotated[list[Path], typer.Argument(help="Structure files of nanotubes.")],
+    json: Json = False,
+) -> None:
+    """Band gap, Fermi level and π formation energy of tubes in structure files."""
+    from matgym.oracles import PiElectrons
+    from matgym.structures.io import read
+
+    tubes = [read(file) for file in files]
+    found = PiElectrons().evaluate(tubes)
+    rows = [
+        {"file": str(file), "tube": str(tube)}
+        | {key: float(values[i]) for key, values in found.values.items()}
+        | {"failure": found.failures.get(i, "")}
+        for i, (file, tube) in enumerate(zip(files, tubes, strict=True))
+    ]
+    print_json(rows) if json else print_table("π tight binding", rows)
+
+
+@surrogate.command("train")
+def surrogate_train(
+    output: Annotated[Path, typer.Argument(help="Weights to write, ending in .safetensors.")],
+    dataset: Annotated[str, typer.Option(help="A Parquet file, or the name of a shipped data set.")] = "nanotube-doping",
+    epochs: Annotated[int, typer.Option(min=1)] = 60,
+    width: Annotated[int, typer.Option(min=1, help="Channels of every convolution.")] = 48,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Train the CNN and measure it on the split that training does not see."""
+    from matgym.datasets import Dataset
+    from matgym.surrogates import FitSettings, NetworkSettings
+    from matgym.surrogates.recipe import train
+
+    settings = FitSettings(epochs=epochs, seed=seed, network=NetworkSettings(width=width))
+    command = f"matgym surrogate train OUTPUT --dataset {dataset} --epochs {epochs} --width {width} --seed {seed}"
+    with progress_bar(quiet=json) as bar:
+        task = bar.add_task("training", total=epochs, note="")
+
+        def on_epoch(epoch: int, _loss: float, rmse: float) -> None:
+            bar.update(task, completed=epoch + 1, note=f"validation RMSE {rmse:.4f}")
+
+        card = train(Dataset.load(dataset), output, settings, on_epoch, command)
+    _show_metrics(card.metrics, f"{output}", json=json)
+
+
+@surrogate.command("evaluate")
+def surrogate_evaluate(
+    weights: Annotated[str, typer.Argument(help="A .safetensors file, or a shipped name.")] = "nanotube-doping",
+    dataset: Annotated[str, typer.Option(help="A Parquet file, or the name of a shipped data set.")] = "nanotube-doping",
+    json: Json = False,
+) -> None:
+    """Recompute a surrogate's figures on the splits that its training did not see."""
+    from matgym.datasets import Dataset
+    from matgym.surrogates import load
+    from matgym.surrogates.recipe import measure
+
+    _show_metrics(measure(load(weights), Dataset.load(dataset)), weights, json=json)
+
+
+def _show_metrics(metrics: "dict[str, tuple[PropertyMetrics, ...]]", title: str, *, json: bool) -> None:  # type: ignore[name-defined]  # noqa: F821
+    rows = [{"split": split} | figures.model_dump() for split, group in metrics.items() for figures in group]
+    print_json(rows) if json else print_table(title, rows)
+
+
+def main() -> None:
+    """Entry point: errors that matgym raises on purpose are shown as one sentence."""
+    try:
+        app()
+    except MatgymError as error:
+        stderr.print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

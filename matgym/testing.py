@@ -1,0 +1,109 @@
+"""Conformance tests for your own surrogate, oracle, optimizer, or environment.
+
+Each raises an AssertionError that says in one sentence what does not hold.
+"""
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from matgym.oracles import Oracle
+from matgym.structures import Nanotube
+from matgym.surrogates import as_predictor
+from matgym.tasks import RandomSeeder, TargetProperty
+
+TOLERANCE_EV = 1e-3
+"""By how much a surrogate may differ between a tube alone and in a batch."""
+
+
+def _sample_tubes(count: int = 6) -> tuple[TargetProperty, Any]:
+    task = TargetProperty(source=_zero)
+    species = RandomSeeder().seed(task.lattice, task.edits, np.zeros(count), np.random.default_rng(0))
+    return task, species
+
+
+def _zero(tubes: list[Nanotube]) -> np.ndarray[Any, Any]:
+    return np.zeros(len(tubes))
+
+
+def check_surrogate(source: Any, key: str = "gap_ev") -> None:
+    """Check that `source` can reward designs: a surrogate, an oracle, a torch module, or a function.
+
+    It must give one finite number a tube, the same again for the same tube, alone as in a batch, and leave
+    its input as it is.
+
+    Args:
+        source: as for `matgym.surrogates.as_predictor`.
+        key: the property it is asked for.
+    """
+    predictor = as_predictor(source, key)
+    task, species = _sample_tubes()
+    before = species.copy()
+    values = predictor.predict(task.lattice, species)
+    assert values.shape == (len(species),), f"{predictor.name} gave shape {values.shape} for {len(species)} tubes"
+    assert np.isfinite(values).all(), f"{predictor.name} gave {values}: a value that cannot be computed is NaN in oracles only"
+    assert (species == before).all(), f"{predictor.name} changed its input"
+    again = predictor.predict(task.lattice, species)
+    assert (values == again).all(), f"{predictor.name} gave {again - values} more the second time: switch it to evaluation mode"
+    alone = np.concatenate([predictor.predict(task.lattice, one[None]) for one in species])
+    worst = float(np.abs(alone - values).max())
+    assert worst <= TOLERANCE_EV, f"{predictor.name} differs by {worst:.3g} between a tube alone and in a batch"
+
+
+def check_oracle(oracle: Oracle) -> None:
+    """Check that an oracle answers batches with typed properties and respects the tube's symmetry."""
+    assert isinstance(oracle, Oracle), f"{type(oracle).__name__} lacks one of provides, fidelity, cost, evaluate"
+    task, species = _sample_tubes(2)
+    tube = Nanotube(task.lattice.n, task.lattice.m, task.lattice.cells, species[0])
+    found = oracle.evaluate([tube, tube.rotated(), tube.flipped(), tube.mirrored()])
+    for prop in oracle.provides:
+        values = found[prop]
+        assert values.shape == (4,), f"{prop} has shape {values.shape} for 4 tubes"
+        computed = values[found.ok]
+        assert np.isfinite(computed).all(), f"{prop} is {values}: what cannot be computed belongs into failures"
+        spread = float(np.ptp(computed)) if len(computed) else 0.0
+        scale = max(1.0, float(np.abs(computed).max(initial=0.0)))
+        assert spread <= 1e-6 * scale, f"{prop} differs by {spread:.3g} between symmetric copies of a tube"
+
+
+def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
+    """Check an environment: Gymnasium's and SB3's checkers, seeding, rewards in [0, 1], masks.
+
+    Args:
+        env: from `gymnasium.make`, or not yet wrapped.
+        episodes: to play with random allowed actions, twice over, with the same seeds.
+    """
+    import warnings
+
+    from gymnasium.utils.env_checker import check_env as gymnasium_check
+    from stable_baselines3.common.env_checker import check_env as sb3_check
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        gymnasium_check(env.unwrapped, skip_render_check=True)
+        sb3_check(env.unwrapped)
+    first, second = (_play(env, episodes) for _ in range(2))
+    assert len(first) == len(second), "the same seeds gave episodes of other lengths"
+    for (a, reward_a), (b, reward_b) in zip(first, second, strict=True):
+        assert np.array_equal(a, b), "the same seeds and actions gave other observations"
+        assert reward_a == reward_b, "the same seeds and actions gave other rewards"
+        assert -1.0 <= reward_a <= 1.0, f"reward {reward_a} lies outside [-1, 1]"
+
+
+def _play(env: gym.Env[Any, Any], episodes: int) -> list[tuple[Any, float]]:
+    rng = np.random.default_rng(0)
+    trace: list[tuple[Any, float]] = []
+    for episode in range(episodes):
+        env.reset(seed=episode)
+        done = False
+        while not done:
+            if hasattr(env.unwrapped, "action_masks"):
+                action: Any = rng.choice(np.flatnonzero(env.unwrapped.action_masks()))
+            else:
+                env.action_space.seed(int(rng.integers(2**31)))
+                action = env.action_space.sample()
+            observation, reward, terminated, truncated, _ = env.step(action)
+            trace.append((observation, float(reward)))
+            done = terminated or truncated
+    return trace
