@@ -59,7 +59,7 @@ class SB3VecEnv(VecEnv):
         done = terminated | truncated
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for i in np.flatnonzero(done):
-            infos[i] = _row(info.get("final_info", {}), i)
+            infos[i] = _row(info.get("final_info", {}), int(i))
             infos[i]["terminal_observation"] = info["final_obs"][i]
             infos[i]["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
         return observation, reward.astype(np.float32), done, infos
@@ -93,7 +93,9 @@ class SB3VecEnv(VecEnv):
         setattr(self.envs, attr_name, value)
 
     @override
-    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Any = None) -> list[bool]:
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Any = None
+    ) -> list[bool]:
         return [False for _ in self._indices(indices)]
 
     def _indices(self, indices: Any) -> Iterable[int]:

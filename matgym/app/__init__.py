@@ -1,0 +1,1 @@
+"""What a person starts: the main job, its report, and what they print."""

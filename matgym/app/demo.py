@@ -1,7 +1,7 @@
 """The main job, read from top to bottom: train, design, compare, audit, report."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from matgym.app.designs import write_designs
 from matgym.benchmark import Comparison, run
 from matgym.oracles import PiElectrons
 from matgym.structures import Nanotube
-from matgym.surrogates import Audit, CnnSurrogate, audit, load
+from matgym.surrogates import Audit, audit, load
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray
 
@@ -80,8 +80,8 @@ class DemoResult:
     def as_dict(self) -> dict[str, Any]:
         """Plain form for `--json`."""
         return {
-            "equal_queries": _plain(self.comparison),
-            "whole_budget": _plain(self.whole_budget),
+            "equal_queries": [asdict(row) for row in self.comparison.figures()],
+            "whole_budget": [asdict(row) for row in self.whole_budget.figures()],
             "winners": self.winners.as_dict() | {"exploitation_gap_ev": self.winners_gap_ev},
             "visited": self.visited.as_dict(),
             "ledger": self.ledger,
@@ -144,39 +144,53 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> DemoResult:
     ledger = task.ledger.as_dict()
     files = write_designs(settings.output, [*comparison.runs, *whole_budget.runs], task, best_of=policy.name)
     result = DemoResult(
-        settings, spent, np.array(curve), comparison, whole_budget, winners, gap, visited, ledger, seconds, files
+        settings,
+        spent,
+        np.array(curve),
+        comparison,
+        whole_budget,
+        winners,
+        gap,
+        visited,
+        ledger,
+        seconds,
+        files,
     )
-    files["report"] = write_demo_report(settings.output / "report.html", result, task, _surrogate_note(surrogate))
+    files["report"] = write_demo_report(
+        settings.output / "report.html", result, task, _surrogate_note(surrogate)
+    )
     return result
 
 
 def in_plain_words(result: DemoResult) -> list[str]:
     """What was found and where it lies."""
-    rows = {row["method"]: row for row in result.comparison.rows()}
-    whole = {row["method"]: row for row in result.whole_budget.rows()}
+    rows = {row.method: row for row in result.comparison.figures()}
+    whole = {row.method: row for row in result.whole_budget.figures()}
     settings = result.settings
     name = settings.algorithm
-    errors = {method: 1000 * row["error_ev"].mean for method, row in rows.items()}
+    errors = {method: 1000 * row.error_ev.mean for method, row in rows.items()}
     best = min(errors, key=lambda method: errors[method])
     totals = ", ".join(f"{method} {1000 * row['error_ev'].mean:.0f} meV" for method, row in whole.items())
+    verdict = f"{name} is the best of the three" if best == name else f"{best} is the best of the three, not {name}"
+    given = next(iter(whole.values())).queries
     return [
-        f"For {settings.targets} target gaps it had not seen, the {name} policy designed tubes that miss by "
-        f"{errors[name]:.0f} meV on average, as physics has it, from {settings.queries} designs a target.",
-        f"With as many designs, random search misses by {errors['random']:.0f} meV and simulated annealing by "
-        f"{errors['annealing']:.0f} meV: "
-        + (f"{name} is the best of the three." if best == name else f"{best} is the best of the three, not {name}."),
-        f"Its training took {result.training:,} scored designs. Spent on the searches instead "
-        f"({next(iter(whole.values()))['queries']} a target), these miss by: {totals}.",
-        f"The surrogate was wrong by {1000 * result.winners.mae:.0f} meV on the winners and by "
-        f"{1000 * result.visited.mae:.0f} meV on designs visited on the way; the winners are "
-        f"{1000 * result.winners_gap_ev:.0f} meV worse than the policy believed.",
-    ]
-
-
-def _plain(comparison: Comparison) -> list[dict[str, Any]]:
-    return [
-        {key: value.__dict__ if hasattr(value, "__dict__") else value for key, value in row.items()}
-        for row in comparison.rows()
+        (
+            f"For {settings.targets} target gaps it had not seen, the {name} policy designed tubes that miss by "
+            f"{errors[name]:.0f} meV on average, as physics has it, from {settings.queries} designs a target."
+        ),
+        (
+            f"With as many designs, random search misses by {errors['random']:.0f} meV and simulated annealing "
+            f"by {errors['annealing']:.0f} meV: {verdict}."
+        ),
+        (
+            f"Learning took {result.training:,} scored designs. Given to the searches instead ({given} a "
+            f"target), they miss by: {totals}."
+        ),
+        (
+            f"The surrogate was wrong by {1000 * result.winners.mae:.0f} meV on the policy's designs and by "
+            f"{1000 * result.visited.mae:.0f} meV on designs visited on the way; the policy's are "
+            f"{1000 * result.winners_gap_ev:.0f} meV worse than it believed."
+        ),
     ]
 
 
@@ -186,6 +200,3 @@ def _visited(comparison: Comparison, whole: Comparison, task: TargetProperty, co
     lattice = task.lattice
     return [Nanotube(lattice.n, lattice.m, lattice.cells, pool[row]) for row in rows]
 
-
-def _surrogate_note(surrogate: CnnSurrogate) -> str:
-    return f"{SURROGATE}, {sum(p.numel() for p in surrogate.network.parameters()):,} parameters"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from scipy.stats import t as student
@@ -10,6 +11,13 @@ from matgym.benchmark.search import Method, Search, search
 from matgym.oracles import Oracle, PiElectrons
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray
+
+
+UNSEEN_TARGETS_SEED: Final = 12345
+"""Draws the targets of a comparison; no training uses it."""
+
+MET_EV: Final = 0.02
+"""A target counts as met within this error."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +54,39 @@ class Estimate:
         return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
-def estimate(per_seed: FloatArray) -> Estimate:
+def estimate(figures: Sequence[float]) -> Estimate:
     """Mean and 95 % interval of one figure a seed."""
+    per_seed = np.array(figures)
     mean = float(per_seed.mean())
-    if len(per_seed) < 2:
+    if len(per_seed) < 2 or not np.isfinite(per_seed).all():
         return Estimate(mean, float("nan"), float("nan"))
     half = float(student.ppf(0.975, len(per_seed) - 1) * per_seed.std(ddof=1) / np.sqrt(len(per_seed)))
     return Estimate(mean, mean - half, mean + half)
+
+
+@dataclass(frozen=True)
+class MethodFigures:
+    """One method in a comparison.
+
+    Attributes:
+        method: its name.
+        queries: evaluations of the reward model a target.
+        seeds: runs.
+        error_ev: mean over targets of the true error of valid designs, as the oracle has it.
+        median_ev: median of the same, invalid designs counting as infinitely wrong.
+        believed_ev: mean error that the reward model believes in.
+        within_20_mev: share of targets met within 20 meV, as the oracle has it.
+        invalid: share of targets for which there is no valid design.
+    """
+
+    method: str
+    queries: int
+    seeds: int
+    error_ev: Estimate
+    median_ev: Estimate
+    believed_ev: Estimate
+    within_20_mev: Estimate
+    invalid: float
 
 
 def verify(found: Search, task: TargetProperty, oracle: Oracle, seed: int) -> Verified:
@@ -61,7 +95,9 @@ def verify(found: Search, task: TargetProperty, oracle: Oracle, seed: int) -> Ve
     complete = (task.edits.remaining(found.species) == 0).all(axis=1)
     truth = np.full(len(tubes), np.nan)
     with task.ledger.charge("oracle", int(complete.sum())):
-        truth[complete] = oracle.evaluate([tube for tube, ok in zip(tubes, complete, strict=True) if ok])[task.key]
+        truth[complete] = oracle.evaluate([tube for tube, ok in zip(tubes, complete, strict=True) if ok])[
+            task.key
+        ]
     return Verified(found, truth, seed, len(found.progress))
 
 
@@ -99,9 +135,6 @@ def run(
     return Comparison(tuple(runs))
 
 
-UNSEEN_TARGETS_SEED = 12345
-
-
 @dataclass(frozen=True)
 class Comparison:
     """Verified searches of several methods over seeds."""
@@ -121,25 +154,21 @@ class Comparison:
         """(seeds, targets) true errors."""
         return np.stack([run.error for run in self.of(method)])
 
-    def rows(self) -> list[dict[str, object]]:
-        """One row a method: oracle-verified and believed error, and share of targets met within 0.02 eV."""
-        table: list[dict[str, object]] = []
-        for method in self.methods:
-            runs = self.of(method)
-            valid = [np.isfinite(run.error) for run in runs]
-            table.append(
-                {
-                    "method": method,
-                    "queries": runs[0].queries,
-                    "seeds": len(runs),
-                    "error_ev": estimate(np.array([r.error[v].mean() for r, v in zip(runs, valid, strict=True)])),
-                    "median_ev": estimate(np.array([np.median(run.error) for run in runs])),
-                    "believed_ev": estimate(
-                        np.array([np.abs(r.search.belief - r.search.targets)[v].mean()
-                                  for r, v in zip(runs, valid, strict=True)])
-                    ),
-                    "within_20_mev": estimate(np.array([(run.error < 0.02).mean() for run in runs])),
-                    "invalid": float(np.mean([1.0 - v.mean() for v in valid])),
-                }
-            )
-        return table
+    def figures(self) -> list[MethodFigures]:
+        """Figures of each method."""
+        return [_figures(method, self.of(method)) for method in self.methods]
+
+
+def _figures(method: str, runs: list[Verified]) -> MethodFigures:
+    valid = [np.isfinite(run.error) for run in runs]
+    believed = [np.abs(run.search.belief - run.search.targets) for run in runs]
+    return MethodFigures(
+        method,
+        queries=runs[0].queries,
+        seeds=len(runs),
+        error_ev=estimate([run.error[ok].mean() for run, ok in zip(runs, valid, strict=True)]),
+        median_ev=estimate([np.median(run.error) for run in runs]),
+        believed_ev=estimate([error[ok].mean() for error, ok in zip(believed, valid, strict=True)]),
+        within_20_mev=estimate([(run.error < MET_EV).mean() for run in runs]),
+        invalid=float(np.mean([1.0 - ok.mean() for ok in valid])),
+    )

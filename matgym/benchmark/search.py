@@ -87,7 +87,11 @@ def search(
         learn(species, scores.reward)
         error = np.nan_to_num(scores.error, nan=np.inf)
         better = error < best_error
-        best[better], belief[better], best_error[better] = species[better], scores.value[better], error[better]
+        best[better], belief[better], best_error[better] = (
+            species[better],
+            scores.value[better],
+            error[better],
+        )
         progress[turn] = best_error
         visited.append(species[rng.integers(len(targets))])
         on_turn()
@@ -100,7 +104,9 @@ def _proposals(
     if isinstance(method, Policy):
         method.agent.set_random_seed(seed)
         # The policy's first design is its most likely one; further ones are drawn from it.
-        return lambda turn: method.design(task, targets, deterministic=turn == 0), lambda _species, _reward: None
+        return lambda turn: method.design(
+            task, targets, deterministic=turn == 0
+        ), lambda _species, _reward: None
     kind = OPTIMIZERS.get(method) if isinstance(method, str) else method
     if kind is None:
         raise ConfigurationError(f"there is no optimizer {method!r}; there are {', '.join(OPTIMIZERS)}")

@@ -25,7 +25,11 @@ _SUBLATTICE, _WAVE, _NEIGHBOUR = 1.5, 2.0, 1.5  # standard deviations of the pre
 
 
 def random_decoration(
-    lattice: TubeLattice, counts: dict[Species, int], rng: np.random.Generator, *, plain_share: float = PLAIN_SHARE
+    lattice: TubeLattice,
+    counts: dict[Species, int],
+    rng: np.random.Generator,
+    *,
+    plain_share: float = PLAIN_SHARE,
 ) -> SpeciesArray:
     """Decorate an empty lattice with given numbers of each species.
 
@@ -71,9 +75,7 @@ def _preferences(lattice: TubeLattice, kinds: int, rng: np.random.Generator) -> 
     return np.asarray(field)
 
 
-def random_codoped(
-    n: int, m: int, cells: int, largest_share: float, rng: np.random.Generator
-) -> Nanotube:
+def random_codoped(n: int, m: int, cells: int, largest_share: float, rng: np.random.Generator) -> Nanotube:
     """A tube with equally many B and N, up to `largest_share` of the sites together.
 
     Equal numbers keep the tube neutral: carbon's one π electron a site, on average, and an even count.

@@ -1,7 +1,7 @@
 """`matgym/NanotubeDoping-v0`: place boron and nitrogen so that the band gap meets a target."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -17,7 +17,7 @@ from matgym.tasks import TargetProperty
 from matgym.typing import BoolArray, Float32Array, IntArray, SpeciesArray
 
 MAX_EPISODE_STEPS = 32
-"""Time limit of the registered environment: twice the default budget, since forbidden edits change nothing."""
+"""Time limit of the registered environment: twice the default budget, as forbidden edits change nothing."""
 
 
 def make_task(
@@ -90,7 +90,7 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
     - v0: first release.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
 
     def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -99,7 +99,7 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
         self.task = make_task(**arguments)
         self._dynamics = DopingDynamics(self.task, 1)
         self.observation_space = observation_space(self._dynamics)
-        self.action_space = spaces.Discrete(self.task.edits.n_actions)  # type: ignore[assignment]  # its dtype
+        self.action_space = spaces.Discrete(self.task.edits.n_actions)
 
     @property
     def tube(self) -> Nanotube:
@@ -138,7 +138,7 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
 
     def action_masks(self) -> BoolArray:
         """(n_actions,) which edits are allowed now."""
-        return self._dynamics.action_masks()[0]
+        return np.asarray(self._dynamics.action_masks()[0])
 
     def render(self) -> Any:
         """The unrolled tube, as an (H, W, 3) uint8 picture or as text."""
@@ -149,7 +149,9 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
             return frame(self.tube, caption)
         if self.render_mode == "ansi":
             return ansi(self.tube, caption)
-        gym.logger.warn("render() was called, but no render_mode was given to gym.make: 'rgb_array' or 'ansi'")
+        gym.logger.warn(
+            "render() was called, but no render_mode was given to gym.make: 'rgb_array' or 'ansi'"
+        )
         return None
 
 
@@ -160,9 +162,11 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
     hold arrays; of episodes that ended, `final_obs`, `final_info` and `final_species` hold what was last.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
 
-    def __init__(self, num_envs: int = 1, max_episode_steps: int = MAX_EPISODE_STEPS, **arguments: Any) -> None:
+    def __init__(
+        self, num_envs: int = 1, max_episode_steps: int = MAX_EPISODE_STEPS, **arguments: Any
+    ) -> None:
         if num_envs < 1:
             raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.num_envs = num_envs
@@ -217,7 +221,11 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
     ) -> tuple[Float32Array, np.ndarray[Any, Any], BoolArray, BoolArray, dict[str, Any]]:
         """Place one atom in every tube; episodes that end begin anew within the step."""
         actions = np.asarray(actions)
-        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= self.task.edits.n_actions:
+        if (
+            actions.shape != (self.num_envs,)
+            or actions.min() < 0
+            or actions.max() >= self.task.edits.n_actions
+        ):
             raise ConfigurationError(
                 f"actions must be {self.num_envs} whole numbers from 0 to {self.task.edits.n_actions - 1}"
             )
@@ -232,7 +240,9 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
             info["final_info"] = self._final_info(outcome, done)
             info["final_species"] = self.species
             rows = np.flatnonzero(done)
-            self._dynamics.restart(rows, np.array([self.task.draw_target(self._generators[row]) for row in rows]))
+            self._dynamics.restart(
+                rows, np.array([self.task.draw_target(self._generators[row]) for row in rows])
+            )
             self._elapsed[rows] = 0
             observation[rows] = self._dynamics.observe(rows)
             info["target_ev"] = self._dynamics.targets.copy()
@@ -258,7 +268,7 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
         return self._dynamics.action_masks()
 
 
-def observation_space(dynamics: DopingDynamics) -> spaces.Box:
+def observation_space(dynamics: DopingDynamics) -> spaces.Space[Float32Array]:
     """See `NanotubeDopingEnv`."""
     low = np.zeros(dynamics.observation_size, dtype=np.float32)
     low[-1] = -1.0

@@ -76,7 +76,7 @@ def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: floa
             np.where(go_right, fresh, np.where(go_left, at_left, at_right)),
         )
         left, right = np.where(active, new_left, left), np.where(active, new_right, right)
-    return sign * best
+    return np.asarray(sign * best)
 
 
 def filling(energies: FloatArray, electrons: IntArray) -> tuple[FloatArray, FloatArray]:

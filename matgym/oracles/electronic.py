@@ -13,7 +13,14 @@ import numpy as np
 from matgym.errors import ConfigurationError
 from matgym.oracles.band_edges import GRID, GRID_WEIGHTS, band_edge, filling, grid_energies
 from matgym.oracles.base import FERMI_EV, GAP_EV, PI_FORMATION_EV, Cost, Fidelity, Properties, Property
-from matgym.oracles.tight_binding import EMPTY_SITE_EV, PiParameters, PiSystem, is_carbon, pristine_bands, stacked
+from matgym.oracles.tight_binding import (
+    EMPTY_SITE_EV,
+    PiParameters,
+    PiSystem,
+    is_carbon,
+    pristine_bands,
+    stacked,
+)
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 
@@ -70,15 +77,19 @@ class PiElectrons:
             atoms = np.array([tube.n_sites - tube.counts[Species.VACANCY] for tube in batch])
             for i in np.flatnonzero((system.electrons < 2) | (system.electrons > 2 * atoms - 2)):
                 failures[int(rows[i])] = (
-                    f"{batch[i]}: {system.electrons[i]} π electrons on {atoms[i]} atoms leave no band edge to find"
+                    f"{batch[i]}: {system.electrons[i]} π electrons on {atoms[i]} atoms leave no band edge"
                 )
             good = np.array([int(row) not in failures for row in rows])
             if good.any():
                 kept = [tube for tube, keep in zip(batch, good, strict=True) if keep]
-                gap[rows[good]], fermi[rows[good]], formation[rows[good]] = self._solve(system.subset(good), kept)
+                gap[rows[good]], fermi[rows[good]], formation[rows[good]] = self._solve(
+                    system.subset(good), kept
+                )
         return Properties({"gap_ev": gap, "fermi_ev": fermi, "pi_formation_ev": formation}, failures)
 
-    def _solve(self, system: PiSystem, tubes: Sequence[Nanotube]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _solve(
+        self, system: PiSystem, tubes: Sequence[Nanotube]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
         energies = grid_energies(system)  # (b, grid, N)
         empty = system.electrons // 2  # index of the lowest empty band
         valence = band_edge(system, energies, empty - 1, sign=-1.0)
@@ -91,7 +102,7 @@ class PiElectrons:
         return gap, fermi, band_energy - reference
 
     def _separated_energy(self, tube: Nanotube) -> float:
-        """Energy of the tube's π electrons in isolated orbitals, plus the π binding of its atoms were all carbon.
+        """π energy were all atoms apart, and then bound as strongly as carbon in the pristine tube.
 
         What the band energy exceeds it by is the π formation energy: a π-only quantity by construction,
         which leaves out σ bonds, relaxation and chemical potentials.
@@ -142,10 +153,12 @@ def pristine_gap(tube: Nanotube, parameters: PiParameters) -> float:
 
     scan = np.linspace(0.0, np.pi, 601)  # holds 0, 2π/3 and π
     bands = pristine_bands(tube, scan, parameters)
-    _, nearest = np.unravel_index(bands.argmin(), bands.shape)
+    nearest = int(bands.min(axis=0).argmin())
     bracket = scan[max(nearest - 1, 0)], scan[min(nearest + 1, len(scan) - 1)]
     refined = minimize_scalar(
-        lambda kappa: pristine_bands(tube, np.array([kappa]), parameters).min(), bounds=bracket, method="bounded",
+        lambda kappa: pristine_bands(tube, np.array([kappa]), parameters).min(),
+        bounds=bracket,
+        method="bounded",
         options={"xatol": 1e-10},
     )
     return 2.0 * min(float(bands.min()), float(refined.fun))

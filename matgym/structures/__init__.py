@@ -5,4 +5,12 @@ from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import SPECIES_DATA, Species, parse_species
 
-__all__ = ["SPECIES_DATA", "Nanotube", "Species", "SubstitutionEdits", "TubeLattice", "parse_species", "tube_lattice"]
+__all__ = [
+    "SPECIES_DATA",
+    "Nanotube",
+    "Species",
+    "SubstitutionEdits",
+    "TubeLattice",
+    "parse_species",
+    "tube_lattice",
+]

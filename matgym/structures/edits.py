@@ -20,12 +20,12 @@ class SubstitutionEdits:
         budget: (K,) how many of each are to be placed.
     """
 
-    def __init__(self, n_sites: int, budget: Mapping[str | int | Species, int]) -> None:
+    def __init__(self, n_sites: int, budget: Mapping[str, int]) -> None:
         """Edits for tubes of `n_sites` sites.
 
         Args:
             n_sites: sites of the tube.
-            budget: how many of each species to place, such as {"B": 8, "N": 8}.
+            budget: how many of each species to place, such as `{"B": 8, "N": 8}`.
 
         Raises:
             ConfigurationError: if the budget is empty, negative, or larger than the tube.
@@ -33,7 +33,9 @@ class SubstitutionEdits:
         parsed = {parse_species(name): int(count) for name, count in budget.items()}
         total = sum(parsed.values())
         if not parsed or min(parsed.values()) < 1 or Species.C12 in parsed:
-            raise ConfigurationError(f"budget {dict(budget)} must name species other than 12C, each at least once")
+            raise ConfigurationError(
+                f"budget {dict(budget)} must name species other than 12C, each at least once"
+            )
         if total > n_sites:
             raise ConfigurationError(f"a budget of {total} does not fit a tube of {n_sites} sites")
         self.n_sites = n_sites
@@ -62,7 +64,7 @@ class SubstitutionEdits:
     def mask(self, species: SpeciesArray, remaining: IntArray) -> BoolArray:
         """(batch, n_actions): which edits are allowed: on carbon, and within the budget."""
         carbon = species == Species.C12
-        return (carbon[:, None, :] & (remaining > 0)[:, :, None]).reshape(len(species), -1)
+        return np.asarray((carbon[:, None, :] & (remaining > 0)[:, :, None]).reshape(len(species), -1))
 
     def decode(self, actions: IntArray) -> tuple[IntArray, IntArray]:
         """(batch,) actions as (index into `species`, site)."""
@@ -72,7 +74,7 @@ class SubstitutionEdits:
     def encode(self, species: str | int | Species, site: int) -> int:
         """The action that puts `species` on `site`."""
         kind = self.species.tolist().index(int(parse_species(species)))
-        return kind * self.n_sites + site
+        return int(kind * self.n_sites + site)
 
     def apply(self, species: SpeciesArray, remaining: IntArray, actions: IntArray) -> BoolArray:
         """Carry out one edit a tube, in place; a forbidden one leaves its tube as it is.

@@ -45,7 +45,7 @@ class Nanotube:
     n: int
     m: int
     cells: int = 1
-    species: SpeciesArray = field(default=None, repr=False)  # type: ignore[assignment]  # filled below
+    species: SpeciesArray = field(default=None, repr=False)  # type: ignore[arg-type]  # filled below
     strain: float = 0.0
 
     def __post_init__(self) -> None:
@@ -56,7 +56,9 @@ class Nanotube:
             object.__setattr__(self, name, int(value))
         strain = float(self.strain)
         if not math.isfinite(strain) or abs(strain) > MAX_STRAIN:
-            raise StructureError(f"strain {self.strain} is out of range: -{MAX_STRAIN} to {MAX_STRAIN}, as a fraction")
+            raise StructureError(
+                f"strain {self.strain} is out of range: -{MAX_STRAIN} to {MAX_STRAIN}, as a fraction"
+            )
         object.__setattr__(self, "strain", strain)
         codes = self._validated_codes()
         codes.setflags(write=False)
@@ -69,8 +71,8 @@ class Nanotube:
         given = np.asarray(self.species)
         if given.shape != (n_sites,):
             raise SpeciesError(
-                f"species of shape {given.shape} do not fit: a ({self.n}, {self.m}) tube of {self.cells} cells "
-                f"has {n_sites} sites"
+                f"species of shape {given.shape} do not fit: "
+                f"a ({self.n}, {self.m}) tube of {self.cells} cells has {n_sites} sites"
             )
         unknown = given[~np.isin(given, list(Species))]
         if unknown.size:
@@ -172,7 +174,9 @@ class Nanotube:
         codes = self.species.copy()
         for site, name in sites.items():
             if not 0 <= site < self.n_sites:
-                raise SiteError(f"site {site} does not exist: the tube has {self.n_sites} sites (0 to {self.n_sites - 1})")
+                raise SiteError(
+                    f"site {site} does not exist: the tube has {self.n_sites} sites (0 to {self.n_sites - 1})"
+                )
             codes[site] = parse_species(name)
         return self.with_species(codes)
 
@@ -191,7 +195,11 @@ class Nanotube:
         longer = tube_lattice(self.n, self.m, self.cells * times)
         sublattice = np.repeat([0, 1], longer.n_cells)
         return type(self)(
-            self.n, self.m, longer.cells, self.species[self.lattice.sites_at(longer.site_cells, sublattice)], self.strain
+            self.n,
+            self.m,
+            longer.cells,
+            self.species[self.lattice.sites_at(longer.site_cells, sublattice)],
+            self.strain,
         )
 
     # ---- symmetry
@@ -199,7 +207,9 @@ class Nanotube:
     def rotated(self, steps: int = 1) -> Self:
         """Turned about the axis by steps of 360°/gcd(n, m)."""
         d = math.gcd(self.n, self.m)
-        return self.with_species(self.species[translation(self.lattice, steps * self.n // d, steps * self.m // d)])
+        return self.with_species(
+            self.species[translation(self.lattice, steps * self.n // d, steps * self.m // d)]
+        )
 
     def screwed(self, p: int, q: int) -> Self:
         """Moved along the sheet by p a₁ + q a₂: a screw operation about the axis."""
@@ -219,7 +229,9 @@ class Nanotube:
 
     def __str__(self) -> str:
         held = ", ".join(
-            f"{count} {SPECIES_DATA[species].label}" for species, count in self.counts.items() if species and count
+            f"{count} {SPECIES_DATA[species].label}"
+            for species, count in self.counts.items()
+            if species and count
         )
         strain = f" at {self.strain:+.1%} strain" if self.strain else ""
         return f"({self.n},{self.m})x{self.cells} nanotube{strain}" + (f" with {held}" if held else "")

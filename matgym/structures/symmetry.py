@@ -66,7 +66,7 @@ def canonical_species(lattice: TubeLattice, species: SpeciesArray) -> SpeciesArr
         copies = copies[column == column.min()]
         if len(copies) == 1:
             break
-    return copies[0]
+    return np.asarray(copies[0])
 
 
 def _sublattice(lattice: TubeLattice) -> IntArray:

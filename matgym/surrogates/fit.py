@@ -37,7 +37,7 @@ class FitSettings:
 
     properties: tuple[str, ...] = ("gap_ev", "pi_formation_ev")
     weights: tuple[float, ...] = (1.0, 0.2)
-    epochs: int = 60
+    epochs: int = 40
     batch_size: int = 128
     learning_rate: float = 4e-3
     weight_decay: float = 1e-4
@@ -106,7 +106,9 @@ def fit(
         net, settings.network, settings.properties, mean, scale, [group.lattice for group in train]
     )
     steps = settings.epochs * sum(math.ceil(len(g.species) / settings.batch_size) for g in train)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    optimizer = torch.optim.AdamW(
+        net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
     loss_weights = torch.tensor(settings.weights)
 

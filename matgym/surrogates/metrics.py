@@ -1,5 +1,7 @@
 """Figures of merit of predictions, with intervals."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.stats import bootstrap
 
@@ -24,9 +26,14 @@ def property_metrics(key: str, predicted: FloatArray, truth: FloatArray) -> Prop
     def mae(p: FloatArray, t: FloatArray) -> float:
         return float(np.abs(p - t).mean())
 
-    def interval(statistic: object) -> tuple[float, float]:
+    def interval(statistic: Callable[[FloatArray, FloatArray], float]) -> tuple[float, float]:
         found = bootstrap(
-            (predicted, truth), statistic, paired=True, vectorized=False, n_resamples=RESAMPLES, method="percentile",
+            (predicted, truth),
+            statistic,
+            paired=True,
+            vectorized=False,
+            n_resamples=RESAMPLES,
+            method="percentile",
             rng=np.random.default_rng(0),
         ).confidence_interval
         return float(found.low), float(found.high)

@@ -19,7 +19,7 @@ class NetworkSettings:
         hidden: units of the head.
     """
 
-    width: int = 32
+    width: int = 48
     blocks: int = 3
     hidden: int = 64
 

@@ -1,7 +1,7 @@
 """The ledger: every evaluation counted, by kind, with the time it took."""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,11 +17,11 @@ class Ledger:
     """
 
     counts: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @contextmanager
     def charge(self, kind: str, evaluations: int) -> Iterator[None]:
-        """Count evaluations and the time that the block takes; a failed block counts, too: it was paid for."""
+        """Count evaluations and the time of the block; a failed block counts, too: it was paid for."""
         start = time.perf_counter()
         try:
             yield
@@ -31,4 +31,6 @@ class Ledger:
 
     def as_dict(self) -> dict[str, dict[str, float]]:
         """Plain form for records."""
-        return {kind: {"evaluations": self.counts[kind], "seconds": self.seconds[kind]} for kind in self.counts}
+        return {
+            kind: {"evaluations": self.counts[kind], "seconds": self.seconds[kind]} for kind in self.counts
+        }

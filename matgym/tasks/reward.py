@@ -21,4 +21,4 @@ def tolerance(error: FloatArray, margin: float) -> FloatArray:
         Rewards in [0, 1], of the shape of `error`.
     """
     scale = np.sqrt(1.0 / VALUE_AT_MARGIN - 1.0)
-    return np.nan_to_num(1.0 / (1.0 + (scale * np.asarray(error) / margin) ** 2), nan=0.0)
+    return np.asarray(np.nan_to_num(1.0 / (1.0 + (scale * np.asarray(error) / margin) ** 2), nan=0.0))

@@ -42,14 +42,18 @@ def analytic_gap(n, m, hopping_ev=HOPPING_EV):
     grid = np.linspace(0.0, 0.5, 1201)
     nearest = upper_band(grid).argmin()
     bracket = grid[max(nearest - 1, 0)], grid[min(nearest + 1, 1200)]
-    refined = minimize_scalar(lambda x: upper_band([x])[0], bounds=bracket, method="bounded", options={"xatol": 1e-12})
+    refined = minimize_scalar(
+        lambda x: upper_band([x])[0], bounds=bracket, method="bounded", options={"xatol": 1e-12}
+    )
     return 2 * min(refined.fun, upper_band(grid).min())
 
 
 @pytest.mark.parametrize(("n", "m"), ALL_UP_TO_12)
 def test_gap_of_pristine_tubes_is_the_zone_folding_one(n, m):
     tube = Nanotube(n, m)
-    assert pristine_gap(tube, PiParameters()) == pytest.approx(analytic_gap(n, m), abs=ZONE_FOLDING_TOLERANCE_EV)
+    assert pristine_gap(tube, PiParameters()) == pytest.approx(
+        analytic_gap(n, m), abs=ZONE_FOLDING_TOLERANCE_EV
+    )
     if tube.n_sites <= DENSE_LIMIT:  # the way that decorated tubes go
         dense = ORACLE.evaluate([tube])["gap_ev"][0]
         assert dense == pytest.approx(analytic_gap(n, m), abs=ZONE_FOLDING_TOLERANCE_EV)
@@ -65,7 +69,9 @@ def test_gap_of_large_pristine_tubes_by_dense_diagonalisation(n, m, monkeypatch)
 
 def test_metallic_exactly_where_n_minus_m_is_a_multiple_of_three():
     for n, m in ALL_UP_TO_12:
-        assert (pristine_gap(Nanotube(n, m), PiParameters()) < ZONE_FOLDING_TOLERANCE_EV) == ((n - m) % 3 == 0)
+        assert (pristine_gap(Nanotube(n, m), PiParameters()) < ZONE_FOLDING_TOLERANCE_EV) == (
+            (n - m) % 3 == 0
+        )
 
 
 def test_gap_of_a_repeated_cell_is_that_of_the_cell():
@@ -123,7 +129,9 @@ def test_gap_of_decorated_tubes_is_that_of_sisl(shape):
     tubes = [random_tube(*shape, seed) for seed in range(3)]
     ours = ORACLE.evaluate(tubes)["gap_ev"]
     for tube, gap in zip(tubes, ours, strict=True):
-        electrons = sum({Species.B: 0, Species.N: 2, Species.VACANCY: 0}.get(s, 1) * c for s, c in tube.counts.items())
+        electrons = sum(
+            {Species.B: 0, Species.N: 2, Species.VACANCY: 0}.get(s, 1) * c for s, c in tube.counts.items()
+        )
         if electrons % 2:
             assert gap == 0.0
             continue
@@ -135,7 +143,10 @@ def test_gap_of_decorated_tubes_is_that_of_sisl(shape):
             nearest = int(np.argmin(on_grid))
             bracket = grid[max(nearest - 1, 0)], grid[min(nearest + 1, 60)]
             refined = minimize_scalar(
-                lambda x: sign * theirs.eigh(k=[0, x, 0])[band], bounds=bracket, method="bounded", options={"xatol": 1e-9}
+                lambda x: sign * theirs.eigh(k=[0, x, 0])[band],
+                bounds=bracket,
+                method="bounded",
+                options={"xatol": 1e-9},
             )
             return sign * min(refined.fun, min(on_grid))
 

@@ -1,0 +1,138 @@
+"""Figures of results, drawn on given axes from plain arrays."""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.stats import t as student
+
+from matgym.typing import BoolArray, FloatArray
+from matgym.viz.palette import ALARM, INK, METHOD_STYLES, MUTED, RULE, method_styles, tidy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+SMOOTHING: Final = 9
+"""Updates over which the learning curve's mean is taken."""
+
+TOLERANCE_EV: Final = 0.02
+"""Half-width of the band in which a target counts as met."""
+
+
+def learning_curve(axes: "Axes", evaluations: FloatArray, reward: FloatArray) -> None:
+    """Mean reward against designs scored, with a running mean.
+
+    Args:
+        axes: to draw on.
+        evaluations: (U,) designs scored so far.
+        reward: (U,) mean reward of recent designs.
+    """
+    style = METHOD_STYLES[0]
+    axes.plot(evaluations, reward, color=style.colour, alpha=0.3, linewidth=1.0)
+    window = min(SMOOTHING, len(reward))
+    if window:
+        smooth = np.convolve(reward, np.ones(window) / window, mode="valid")
+        axes.plot(evaluations[window - 1 :], smooth, color=style.colour, linewidth=2.2)
+    axes.set(xlabel="designs scored by the surrogate", ylabel="mean reward", ylim=(0.0, 1.0))
+    axes.set_xlim(left=0.0)
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def target_against_achieved(
+    axes: "Axes", targets_ev: FloatArray, achieved_ev: Mapping[str, FloatArray]
+) -> None:
+    """Gap wanted against gap by the oracle, one colour a method.
+
+    Args:
+        axes: to draw on.
+        targets_ev: (T,).
+        achieved_ev: method to (T,) gaps; NaN is left out.
+    """
+    ends = np.array([targets_ev.min() - 0.04, targets_ev.max() + 0.04])
+    axes.fill_between(ends, ends - TOLERANCE_EV, ends + TOLERANCE_EV, color=RULE, linewidth=0)
+    axes.plot(ends, ends, color=MUTED, linewidth=0.9)
+    for name, style in reversed(method_styles(achieved_ev).items()):
+        axes.scatter(
+            targets_ev, achieved_ev[name], s=24, color=style.colour, marker=style.marker, alpha=0.8, label=name,
+            linewidth=0,
+        )  # fmt: skip
+    axes.set(xlabel="target gap, eV", ylabel="gap of the design by the oracle, eV", xlim=tuple(ends))
+    tidy(axes, "both")
+    handles, labels = axes.get_legend_handles_labels()
+    axes.legend(handles[::-1], labels[::-1], frameon=False, loc="upper left", fontsize=10)
+
+
+def surrogate_against_oracle(
+    axes: "Axes", belief_ev: FloatArray, oracle_ev: FloatArray, out_of_distribution: BoolArray | None = None
+) -> None:
+    """Parity of surrogate and oracle, with the errors in figures.
+
+    Args:
+        axes: to draw on.
+        belief_ev: (B,) by the surrogate.
+        oracle_ev: (B,) by the oracle; NaN is left out.
+        out_of_distribution: (B,) designs to mark.
+    """
+    good = np.isfinite(oracle_ev)
+    belief, oracle = belief_ev[good], oracle_ev[good]
+    far = np.zeros_like(good[good]) if out_of_distribution is None else out_of_distribution[good]
+    low, high = min(belief.min(), oracle.min()) - 0.03, max(belief.max(), oracle.max()) + 0.03
+    axes.plot([low, high], [low, high], color=MUTED, linewidth=0.9)
+    axes.scatter(oracle[~far], belief[~far], s=16, color=METHOD_STYLES[0].colour, alpha=0.6, linewidth=0)
+    if far.any():
+        axes.scatter(oracle[far], belief[far], s=24, color=ALARM, marker="x", linewidth=1.2, label="out of distribution")
+        axes.legend(frameon=False, loc="lower right", fontsize=10)
+    error = 1000 * np.abs(belief - oracle)
+    rmse = float(np.sqrt((error**2).mean()))
+    axes.text(
+        0.03, 0.96, f"MAE {error.mean():.0f} meV\nRMSE {rmse:.0f} meV\nn = {len(error)}",
+        transform=axes.transAxes, va="top", color=INK, fontsize=10,
+    )  # fmt: skip
+    axes.set(xlabel="gap by the oracle, eV", ylabel="gap by the surrogate, eV", xlim=(low, high), ylim=(low, high))
+    tidy(axes, "both")
+
+
+def error_by_method(axes: "Axes", errors_ev: Mapping[str, FloatArray]) -> None:
+    """Mean error of each method with its 95 % interval over seeds; each seed a faint dot.
+
+    Args:
+        axes: to draw on.
+        errors_ev: method to (seeds, targets) absolute errors; NaN is left out.
+    """
+    names: Sequence[str] = list(errors_ev)
+    for row, (name, style) in enumerate(method_styles(names).items()):
+        per_seed = 1000 * np.nanmean(errors_ev[name], axis=1)
+        axes.scatter(per_seed, np.full(len(per_seed), row), s=18, color=style.colour, alpha=0.35, linewidth=0)
+        half = 0.0
+        if len(per_seed) > 1:
+            half = float(student.ppf(0.975, len(per_seed) - 1) * per_seed.std(ddof=1) / np.sqrt(len(per_seed)))
+        axes.errorbar(
+            per_seed.mean(), row, xerr=half, fmt=style.marker, color=style.colour, markersize=8, capsize=4,
+            elinewidth=1.6,
+        )  # fmt: skip
+    axes.set(xlabel="mean error by the oracle, meV", yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5))
+    axes.set_yticklabels(names)
+    axes.set_xlim(left=0.0)
+    tidy(axes, "x")
+
+
+def to_svg(figure: "Figure | SubFigure", name: str) -> str:
+    """A figure as SVG to be inlined: the same bytes every time, its ids its own on the page.
+
+    Args:
+        figure: to be written.
+        name: unlike that of any other figure on the page.
+    """
+    import matplotlib as mpl
+
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+        figure.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r'\bid="', f'id="{name}-', svg)
+    svg = re.sub(r'xlink:href="#', f'xlink:href="#{name}-', svg)
+    return re.sub(r"url\(#", f"url(#{name}-", svg)

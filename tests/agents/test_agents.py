@@ -1,0 +1,204 @@
+"""Optimizers, the SB3 adapter, and agents on it."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
+from stable_baselines3 import PPO
+
+from matgym.agents import Optimizer, RandomSearch, SB3VecEnv, SimulatedAnnealing
+from matgym.agents.policy import Policy
+from matgym.agents.sb3 import ALGORITHMS, hyperparameters, make_agent, train_agent
+from matgym.benchmark import run, search
+from matgym.datasets import Dataset
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.generative import NearestSeeder
+from matgym.structures import Species, tube_lattice
+from matgym.tasks import RandomSeeder, TargetProperty
+
+ID = "matgym/NanotubeDoping-v0"
+SMALL = {"n_envs": 8, "n_steps": 16, "batch_size": 64, "policy_kwargs": {"net_arch": [16]}}
+SMALL_DQN = {
+    "n_envs": 8,
+    "learning_starts": 64,
+    "buffer_size": 2000,
+    "batch_size": 32,
+    "policy_kwargs": {"net_arch": [16]},
+}
+
+
+def boron_on_a(tubes):
+    """A reward model with a known optimum: the share of boron on sublattice A."""
+    return [float((t.image[0] == Species.B).sum()) / max(t.counts[Species.B], 1) for t in tubes]
+
+
+@pytest.fixture
+def task():
+    return TargetProperty(
+        lattice=tube_lattice(5, 0, 1), budget={"B": 3}, source=boron_on_a, low=0.9, high=1.1, margin=1.0
+    )
+
+
+def test_adapter_reports_terminal_observation_and_truncation_as_sb3_does(task):
+    envs = gym.make_vec(ID, num_envs=4, task=task)
+    adapter = SB3VecEnv(envs, seed=0)
+    adapter.reset()
+    assert len(adapter.reset_infos) == 4
+    assert "target_ev" in adapter.reset_infos[0]
+    # Environments 0 and 1 place atoms; 2 and 3 repeat a forbidden edit until the time limit.
+    for step in range(32):
+        _, reward, done, infos = adapter.step(np.array([step % 3, step % 3, 0, 0]))
+        if step == 2:
+            assert done.tolist() == [True, True, False, False]
+            assert infos[0]["TimeLimit.truncated"] is False
+            assert infos[0]["terminal_observation"][:3].sum() == 3
+            assert infos[0]["objectives"]["gap_ev"] == pytest.approx(1.0)
+            assert reward.dtype == np.float32
+            assert infos[2] == {}
+    assert done[2:].all()
+    assert infos[2]["TimeLimit.truncated"] is True
+
+
+def test_adapter_gives_masks_to_sb3_contrib(task):
+    envs = gym.make_vec(ID, num_envs=4, task=task)
+    adapter = SB3VecEnv(envs, seed=0)
+    adapter.reset()
+    adapter.step(np.array([1, 2, 3, 4]))
+    assert is_masking_supported(adapter)
+    masks = get_action_masks(adapter)
+    np.testing.assert_array_equal(masks, envs.action_masks())
+    assert not masks[0, 1]
+
+
+def test_adapter_refuses_another_autoreset_mode(task):
+    sync = SyncVectorEnv([lambda: gym.make(ID, task=task)], autoreset_mode=AutoresetMode.NEXT_STEP)
+    with pytest.raises(ConfigurationError, match="SAME_STEP"):
+        SB3VecEnv(sync)
+
+
+def test_ppo_through_the_adapter_learns_as_through_dummy_vec_env(task):
+    """Same seeds, same rollouts: SB3's own wrapping of scalar environments is the reference."""
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    native = SB3VecEnv(gym.make_vec(ID, num_envs=4, task=task), seed=7)
+    dummy = DummyVecEnv([lambda: gym.make(ID, task=task)] * 4)
+    dummy.seed(7)
+    weights = []
+    for envs in (native, dummy):
+        agent = PPO("MlpPolicy", envs, n_steps=16, batch_size=32, n_epochs=2, seed=7, device="cpu")
+        envs.seed(7)
+        agent.learn(256)
+        weights.append(agent.policy.state_dict())
+    for a, b in zip(weights[0].values(), weights[1].values(), strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_trains_within_its_count_and_designs(task, algorithm):
+    agent = make_agent(algorithm, task, seed=0, overrides=SMALL_DQN if algorithm == "DQN" else SMALL)
+    seen = []
+    train_agent(agent, task, 60, lambda designs, reward: seen.append((designs, reward)))
+    assert 60 <= task.ledger.counts["surrogate"] < 60 + 8
+    assert seen
+    policy = Policy(agent, algorithm, algorithm == "MaskablePPO")
+    species = policy.design(task, np.array([1.0, 1.0]), deterministic=True)
+    assert species.shape == (2, task.lattice.n_sites)
+    if algorithm == "MaskablePPO":
+        assert ((species == Species.B).sum(axis=1) == 3).all()
+
+
+def test_maskable_ppo_learns_the_known_optimum(task):
+    agent = make_agent("MaskablePPO", task, seed=0, overrides=SMALL | {"learning_rate": 3e-3, "n_envs": 32})
+    train_agent(agent, task, 3000, lambda *_: None)
+    species = Policy(agent, "MaskablePPO", masked=True).design(task, np.full(20, 1.0), deterministic=False)
+    scores = task.score(species, np.full(20, 1.0))
+    untrained = task.score(
+        RandomSeeder().seed(task.lattice, task.edits, np.zeros(200), np.random.default_rng(0)),
+        np.full(200, 1.0),
+    )
+    assert scores.value.mean() > 0.9 > 0.65 > untrained.value.mean()
+
+
+def test_annealing_finds_the_known_optimum_and_random_search_does_not(task):
+    wide = TargetProperty(
+        lattice=tube_lattice(6, 0, 2), budget={"B": 8}, source=boron_on_a, low=0.9, high=1.1, margin=1.0
+    )
+    targets = np.full(10, 1.0)
+    cold = search("annealing", wide, targets, 200, 0)
+    blind = search("random", wide, targets, 200, 0)
+    assert (cold.belief == 1.0).mean() > 0.9
+    assert (blind.belief == 1.0).mean() < 0.5
+
+
+@pytest.mark.parametrize("kind", [RandomSearch, SimulatedAnnealing])
+def test_optimizers_keep_the_composition_and_repeat_by_seed(kind):
+    task = TargetProperty(lattice=tube_lattice(5, 0, 2), budget={"B": 3, "N": 4}, source=boron_on_a)
+
+    def designs():
+        optimizer = kind(task.lattice, task.edits, np.ones(3), 20, np.random.default_rng(4))
+        for _ in range(20):
+            species = optimizer.ask()
+            assert (task.edits.remaining(species) == 0).all()
+            optimizer.tell(species, np.random.default_rng(0).random(3))
+        return species
+
+    np.testing.assert_array_equal(designs(), designs())
+
+
+def test_searches_spend_exactly_what_they_may(task):
+    for method in ("random", "annealing"):
+        before = task.ledger.counts["surrogate"]
+        found = search(method, task, np.ones(4), 25, 0)
+        assert task.ledger.counts["surrogate"] - before == 100
+        assert (np.diff(found.progress, axis=0) <= 0).all()
+
+
+def test_an_optimizer_of_ones_own_is_a_class_with_ask_and_tell(task):
+    class AlwaysFirst(Optimizer):
+        def ask(self):
+            species = np.zeros((len(self.targets), self.lattice.n_sites), dtype=np.uint8)
+            species[:, :3] = Species.B
+            return species
+
+        def tell(self, species, reward):
+            pass
+
+    class Cheat(AlwaysFirst):
+        """Leaves the tube undecorated, which is no design."""
+
+        def ask(self):
+            return super().ask() * 0
+
+    class Known:
+        """An oracle for the test: what the reward model says, and one tenth more."""
+
+        def evaluate(self, tubes):
+            return {"gap_ev": np.array(boron_on_a(tubes)) + 0.1}
+
+    found = run([AlwaysFirst, Cheat, "random"], task, targets=6, queries=3, seeds=2, oracle=Known())
+    rows = {row.method: row for row in found.figures()}
+    targets = found.runs[0].search.targets
+    assert rows["AlwaysFirst"].error_ev.mean == pytest.approx(np.abs(1.1 - targets).mean())
+    assert rows["AlwaysFirst"].believed_ev.mean == pytest.approx(np.abs(1.0 - targets).mean())
+    assert rows["Cheat"].invalid == 1.0
+    with pytest.raises(ConfigurationError, match="no optimizer 'magic'"):
+        run(["magic"], task, targets=2)
+
+
+def test_nearest_seeds_have_the_composition_and_lie_near_the_target():
+    data = Dataset.load("nanotube-doping")
+    task = TargetProperty()
+    targets = np.array([0.75, 0.9, 1.05])
+    species = NearestSeeder(data).seed(task.lattice, task.edits, targets, np.random.default_rng(0))
+    assert (task.edits.remaining(species) == 0).all()
+    assert np.abs(task.score(species, targets).value - targets).max() < 0.1
+    with pytest.raises(DatasetError, match="hold no"):
+        NearestSeeder(data).seed(tube_lattice(7, 0, 1), task.edits, targets, np.random.default_rng(0))
+
+
+def test_unknown_hyperparameters_are_named():
+    with pytest.raises(ConfigurationError, match="'SAC' is unknown"):
+        hyperparameters("nanotube-doping", "SAC")
+    with pytest.raises(ConfigurationError, match="no hyper-parameters"):
+        hyperparameters("elsewhere", "PPO")

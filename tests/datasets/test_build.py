@@ -1,0 +1,177 @@
+"""Building data sets: resumable, the same bytes, no symmetric twin across splits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from matgym.datasets import Dataset, DatasetSpec, Family, build, split_of
+from matgym.datasets import build as build_function
+from matgym.datasets.sampling import random_codoped, random_decoration
+from matgym.errors import DatasetError
+from matgym.oracles import PiElectrons
+from matgym.structures import Nanotube, Species, tube_lattice
+
+SPEC = DatasetSpec(
+    name="small",
+    families=(Family(n=5, m=0, cells=2, samples=700), Family(n=4, m=4, cells=4, samples=150, larger=True)),
+)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return build(SPEC, tmp_path_factory.mktemp("unbroken") / "data.parquet", workers=1, progress=False)
+
+
+def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
+    output = tmp_path / "data.parquet"
+    (tmp_path / "spec.json").write_text(SPEC.model_dump_json())
+    command = [
+        sys.executable,
+        "-m",
+        "matgym.cli",
+        "data",
+        "build",
+        str(output),
+        "--specification",
+        str(tmp_path / "spec.json"),
+    ]
+    shards = tmp_path / "data.parquet.shards"
+    process = subprocess.Popen(
+        [*command, "--workers", "1", "--json"], start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while len(list(shards.glob("shard-*.parquet"))) < 2:
+        assert time.monotonic() < deadline, "the build wrote no shard in two minutes"
+        assert process.poll() is None, "the build ended before it could be killed"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not output.exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in shards.glob("shard-*.parquet")}
+
+    finished = subprocess.run(
+        [*command, "--workers", "2", "--json"], check=True, capture_output=True, text=True
+    )
+    assert output.read_bytes() == unbroken.read_bytes()
+    assert len(kept) >= 2
+    assert json.loads(finished.stdout)["digest"] == Dataset.load(unbroken).digest
+    assert not shards.exists()
+
+
+def test_finished_shards_are_kept_and_not_made_again(tmp_path, monkeypatch):
+    output = tmp_path / "data.parquet"
+    made = []
+    import matgym.datasets.build as module
+
+    original = module.write_shard
+
+    def interrupted(spec, number, path):
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        made.append(number)
+        return original(spec, number, path)
+
+    monkeypatch.setattr(module, "write_shard", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build_function(SPEC, output, workers=1, progress=False)
+    monkeypatch.setattr(
+        module, "write_shard", lambda spec, number, path: made.append(number) or original(spec, number, path)
+    )
+    build_function(SPEC, output, workers=1, progress=False)
+    assert sorted(made) == list(range(9))
+
+
+def test_shards_of_another_specification_are_refused(tmp_path):
+    output = tmp_path / "data.parquet"
+    shards = tmp_path / "data.parquet.shards"
+    shards.mkdir()
+    (shards / "specification.json").write_text(json.dumps({"name": "other"}))
+    with pytest.raises(DatasetError, match="another specification"):
+        build(SPEC, output, progress=False)
+
+
+def test_no_structure_stands_twice_even_up_to_symmetry(unbroken):
+    keys = Dataset.load(unbroken).table.column("key").to_pylist()
+    assert len(keys) == len(set(keys))
+
+
+def test_symmetric_copies_fall_into_the_same_split():
+    for seed in range(20):
+        tube = random_codoped(6, 0, 2, 0.2, np.random.default_rng(seed))
+        copies = [tube.rotated(1), tube.screwed(2, -1), tube.flipped(), tube.mirrored()]
+        assert {split_of(copy.key) for copy in copies} == {split_of(tube.key)}
+
+
+def test_split_shares_are_those_declared():
+    splits = [
+        split_of(f"{value:024x}")
+        for value in np.random.default_rng(0).integers(0, 2**63, 4000).astype(object) << 33
+    ]
+    assert splits.count("test") / 4000 == pytest.approx(0.10, abs=0.02)
+    assert splits.count("validation") / 4000 == pytest.approx(0.08, abs=0.02)
+
+
+def test_larger_tubes_are_held_back_whole(unbroken):
+    data = Dataset.load(unbroken)
+    assert {(t.n, t.m) for t in data.split("larger").tubes()} == {(4, 4)}
+    assert all(
+        (t.n, t.m) == (5, 0) for name in ("train", "validation", "test") for t in data.split(name).tubes()
+    )
+
+
+def test_labels_are_the_oracle_s(unbroken):
+    data = Dataset.load(unbroken).split("test")
+    tubes = data.tubes()[:25]
+    np.testing.assert_allclose(PiElectrons().evaluate(tubes)["gap_ev"], data.values("gap_ev")[:25], atol=1e-8)
+
+
+def test_decorations_have_the_composition_asked_for():
+    lattice = tube_lattice(8, 0, 2)
+    for seed in range(30):
+        codes = random_decoration(lattice, {Species.B: 5, Species.N: 3}, np.random.default_rng(seed))
+        counts = np.bincount(codes, minlength=6)
+        assert counts[Species.B] == 5
+        assert counts[Species.N] == 3
+        assert counts[Species.C12] == lattice.n_sites - 8
+
+
+def test_ordered_decorations_reach_further_than_plain_ones():
+    """What the ordered share is there for: gaps that uniformly random structures hardly reach."""
+    lattice = tube_lattice(8, 0, 2)
+    spread = {}
+    for share in (0.0, 1.0):
+        codes = [
+            random_decoration(
+                lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s), plain_share=share
+            )
+            for s in range(120)
+        ]
+        spread[share] = PiElectrons().evaluate([Nanotube(8, 0, 2, c) for c in codes])["gap_ev"].std()
+    assert spread[0.0] > spread[1.0]
+
+
+def test_a_missing_or_foreign_file_is_one_sentence(tmp_path):
+    with pytest.raises(DatasetError, match="there is no data set 'nowhere'"):
+        Dataset.load("nowhere")
+    (tmp_path / "x.parquet").write_text("no parquet")
+    with pytest.raises(DatasetError, match="is no Parquet file"):
+        Dataset.load(tmp_path / "x.parquet")
+
+
+def test_the_shipped_data_set_is_what_its_specification_says():
+    data = Dataset.load("nanotube-doping")
+    assert len(data) >= 10_000
+    assert data.provenance["specification"]["name"] == "nanotube-doping"
+    sample = data.table.slice(0, 3)
+    for row in sample.to_pylist():
+        again = random_codoped(
+            row["n"], row["m"], row["cells"], 0.2, np.random.default_rng([0, row["sample"]])
+        )
+        assert again.key == row["key"]
+        assert PiElectrons().evaluate([again])["gap_ev"][0] == pytest.approx(row["gap_ev"], abs=1e-8)

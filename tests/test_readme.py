@@ -1,0 +1,26 @@
+"""The README's Python runs as it stands there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_there_are_three_uses_of_about_ten_lines():
+    assert len(BLOCKS) == 3
+    assert max(len(block.strip().splitlines()) for block in BLOCKS) <= 12
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=["train", "bring", "compare"])
+def test_readme_code_runs(block):
+    exec(compile(block, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102  # our own text
+
+
+def test_every_path_that_the_readme_names_exists():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
+        if "://" not in link:
+            assert (ROOT / link).exists(), link
