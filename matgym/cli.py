@@ -28,7 +28,7 @@ def demo(
     ),
     training_designs: Annotated[
         int, typer.Option(min=1, help="Designs scored while the policy learns.")
-    ] = 60_000,
+    ] = 40_000,
     targets: Annotated[int, typer.Option(min=1, help="Target gaps the policy has not seen.")] = 40,
     queries: Annotated[int, typer.Option(min=1, help="Designs scored a target, by each method.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Of the training.")] = 0,

@@ -23,7 +23,7 @@ from matgym.oracles import PiElectrons
 from matgym.surrogates import audit, load, load_card
 from matgym.tasks import TargetProperty
 
-TRAINING_DESIGNS = 60_000  # as in the demo
+TRAINING_DESIGNS = 40_000  # as in the demo
 TARGETS = 100
 QUERIES = (1, 4, 16, 64)
 SEEDS = 5

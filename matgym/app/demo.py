@@ -39,7 +39,7 @@ class DemoSettings:
 
     output: Path = Path("demo")
     algorithm: str = "MaskablePPO"
-    training_designs: int = 60_000
+    training_designs: int = 40_000
     targets: int = 40
     queries: int = 16
     seeds: int = 3
@@ -157,7 +157,7 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> DemoResult:
         files,
     )
     files["report"] = write_demo_report(
-        settings.output / "report.html", result, task, _surrogate_note(surrogate)
+        settings.output / "report.html", result, task, in_plain_words(result)
     )
     return result
 
@@ -170,7 +170,7 @@ def in_plain_words(result: DemoResult) -> list[str]:
     name = settings.algorithm
     errors = {method: 1000 * row.error_ev.mean for method, row in rows.items()}
     best = min(errors, key=lambda method: errors[method])
-    totals = ", ".join(f"{method} {1000 * row['error_ev'].mean:.0f} meV" for method, row in whole.items())
+    totals = ", ".join(f"{method} {1000 * row.error_ev.mean:.0f} meV" for method, row in whole.items())
     verdict = f"{name} is the best of the three" if best == name else f"{best} is the best of the three, not {name}"
     given = next(iter(whole.values())).queries
     return [

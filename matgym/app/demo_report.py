@@ -22,7 +22,7 @@ from matgym.viz.palette import new_axes
 if TYPE_CHECKING:
     from matgym.app.demo import DemoResult
 
-SHOWN_TUBES = 3
+SHOWN_TUBES = 4
 
 
 def write_demo_report(path: Path, result: "DemoResult", task: TargetProperty, sentences: list[str]) -> Path:

@@ -58,7 +58,7 @@ def write_designs(
     best = np.argsort(run.error)[:BEST]
     files["structures"].mkdir(parents=True, exist_ok=True)
     for rank, row in enumerate(best):
-        stem = f"{rank + 1}-target-{run.search.targets[row]:.3f}-ev"
+        stem = f"best-{rank + 1}"
         for suffix in (".extxyz", ".cif"):
             write(files["structures"] / (stem + suffix), run.search.tubes(task)[row])
     return files
