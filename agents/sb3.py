@@ -32,9 +32,7 @@ def hyperparameters(environment: str, algorithm: str) -> dict[str, Any]:
         raise ConfigurationError(f"there are no hyper-parameters for {environment!r}")
     table = yaml.safe_load(file.read_text(encoding="utf-8"))
     if algorithm not in table:
-        raise ConfigurationError(
-            f"algorithm {algorithm!r} is unknown for {environment}; there are {', '.join(table)}"
-        )
+        raise ConfigurationError(f"algorithm {algorithm!r} is unknown for {environment}; there are {', '.join(table)}")
     return dict(table[algorithm])
 
 

@@ -93,9 +93,7 @@ class SB3VecEnv(VecEnv):
         setattr(self.envs, attr_name, value)
 
     @override
-    def env_is_wrapped(
-        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Any = None
-    ) -> list[bool]:
+    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Any = None) -> list[bool]:
         return [False for _ in self._indices(indices)]
 
     def _indices(self, indices: Any) -> Iterable[int]:

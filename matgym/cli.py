@@ -23,12 +23,8 @@ Workers = Annotated[int, typer.Option(min=1, help="Processes, each on one core."
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for the report, the table and the structures.")] = Path(
-        "demo"
-    ),
-    training_designs: Annotated[
-        int, typer.Option(min=1, help="Designs scored while the policy learns.")
-    ] = 40_000,
+    output: Annotated[Path, typer.Option(help="Folder for the report, the table and the structures.")] = Path("demo"),
+    training_designs: Annotated[int, typer.Option(min=1, help="Designs scored while the policy learns.")] = 40_000,
     targets: Annotated[int, typer.Option(min=1, help="Target gaps the policy has not seen.")] = 40,
     queries: Annotated[int, typer.Option(min=1, help="Designs scored a target, by each method.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="Of the training.")] = 0,
@@ -37,14 +33,12 @@ def demo(
     """The main job: train a policy, design tubes, compare, audit by physics, write a report."""
     from matgym.app.demo import DemoSettings, in_plain_words, run_demo
 
-    settings = DemoSettings(
-        output, training_designs=training_designs, targets=targets, queries=queries, seed=seed
-    )
+    settings = DemoSettings(output, training_designs=training_designs, targets=targets, queries=queries, seed=seed)
     result = run_demo(settings, quiet=json)
     if json:
         print_json(result.as_dict())
         return
-    rows = [vars(row) for row in (*result.comparison.figures(), *result.whole_budget.figures())]
+    rows = [row.as_row() for row in (*result.comparison.figures(), *result.whole_budget.figures())]
     print_table("Designs for unseen targets, verified by the oracle", rows)
     for sentence in in_plain_words(result):
         print(f"• {sentence}")  # noqa: T201  # the result, on stdout
@@ -54,9 +48,7 @@ def demo(
 
 @data.command("build")
 def data_build(
-    output: Annotated[Path, typer.Argument(help="The Parquet file to write.")] = Path(
-        "nanotube-doping.parquet"
-    ),
+    output: Annotated[Path, typer.Argument(help="The Parquet file to write.")] = Path("nanotube-doping.parquet"),
     specification: Annotated[
         Path | None, typer.Option(help="JSON of a DatasetSpec; the shipped data set's by default.")
     ] = None,
@@ -81,9 +73,7 @@ def data_build(
 
 @data.command("info")
 def data_info(
-    path: Annotated[
-        str, typer.Argument(help="A Parquet file, or the name of a shipped data set.")
-    ] = "nanotube-doping",
+    path: Annotated[str, typer.Argument(help="A Parquet file, or the name of a shipped data set.")] = "nanotube-doping",
     json: Json = False,
 ) -> None:
     """Rows a split, labels, and where a data set came from."""
@@ -101,13 +91,9 @@ def _show_dataset(dataset: "Dataset", path: object, *, json: bool) -> None:  # t
         gaps = part.labelled().values("gap_ev")
         low, high = (float(gaps.min()), float(gaps.max())) if len(gaps) else (float("nan"), float("nan"))
         failures = len(part) - len(gaps)
-        rows.append(
-            {"split": name, "rows": len(part), "failures": failures, "gap_ev_min": low, "gap_ev_max": high}
-        )
+        rows.append({"split": name, "rows": len(part), "failures": failures, "gap_ev_min": low, "gap_ev_max": high})
     if json:
-        print_json(
-            {"path": str(path), "digest": dataset.digest, "splits": rows, "provenance": dataset.provenance}
-        )
+        print_json({"path": str(path), "digest": dataset.digest, "splits": rows, "provenance": dataset.provenance})
     else:
         print_table(f"{path}, {len(dataset):,} tubes, {dataset.digest}", rows)
 
@@ -149,9 +135,8 @@ def surrogate_train(
     from matgym.surrogates.recipe import train
 
     settings = FitSettings(epochs=epochs, seed=seed, network=NetworkSettings(width=width))
-    command = (
-        f"matgym surrogate train OUTPUT.safetensors --dataset {dataset} --epochs {epochs} --width {width} --seed {seed}"
-    )
+    options = f"--dataset {dataset} --epochs {epochs} --width {width} --seed {seed}"
+    command = f"matgym surrogate train OUTPUT.safetensors {options}"
     with progress_bar(quiet=json) as bar:
         task = bar.add_task("training", total=epochs, note="")
 
@@ -164,9 +149,7 @@ def surrogate_train(
 
 @surrogate.command("evaluate")
 def surrogate_evaluate(
-    weights: Annotated[
-        str, typer.Argument(help="A .safetensors file, or a shipped name.")
-    ] = "nanotube-doping",
+    weights: Annotated[str, typer.Argument(help="A .safetensors file, or a shipped name.")] = "nanotube-doping",
     dataset: Annotated[
         str, typer.Option(help="A Parquet file, or the name of a shipped data set.")
     ] = "nanotube-doping",

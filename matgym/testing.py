@@ -41,9 +41,7 @@ def check_surrogate(source: Any, key: str = "gap_ev") -> None:
     task, species = _sample_tubes()
     before = species.copy()
     values = predictor.predict(task.lattice, species)
-    assert values.shape == (len(species),), (
-        f"{predictor.name} gave shape {values.shape} for {len(species)} tubes"
-    )
+    assert values.shape == (len(species),), f"{predictor.name} gave shape {values.shape} for {len(species)} tubes"
     assert np.isfinite(values).all(), (
         f"{predictor.name} gave {values}: a value that cannot be computed is NaN in oracles only"
     )
@@ -54,16 +52,12 @@ def check_surrogate(source: Any, key: str = "gap_ev") -> None:
     )
     alone = np.concatenate([predictor.predict(task.lattice, one[None]) for one in species])
     worst = float(np.abs(alone - values).max())
-    assert worst <= TOLERANCE_EV, (
-        f"{predictor.name} differs by {worst:.3g} between a tube alone and in a batch"
-    )
+    assert worst <= TOLERANCE_EV, f"{predictor.name} differs by {worst:.3g} between a tube alone and in a batch"
 
 
 def check_oracle(oracle: Oracle) -> None:
     """Check that an oracle answers batches with typed properties and respects the tube's symmetry."""
-    assert isinstance(oracle, Oracle), (
-        f"{type(oracle).__name__} lacks one of provides, fidelity, cost, evaluate"
-    )
+    assert isinstance(oracle, Oracle), f"{type(oracle).__name__} lacks one of provides, fidelity, cost, evaluate"
     task, species = _sample_tubes(2)
     tube = Nanotube(task.lattice.n, task.lattice.m, task.lattice.cells, species[0])
     found = oracle.evaluate([tube, tube.rotated(), tube.flipped(), tube.mirrored()])
@@ -71,9 +65,7 @@ def check_oracle(oracle: Oracle) -> None:
         values = found[prop]
         assert values.shape == (4,), f"{prop} has shape {values.shape} for 4 tubes"
         computed = values[found.ok]
-        assert np.isfinite(computed).all(), (
-            f"{prop} is {values}: what cannot be computed belongs into failures"
-        )
+        assert np.isfinite(computed).all(), f"{prop} is {values}: what cannot be computed belongs into failures"
         spread = float(np.ptp(computed)) if len(computed) else 0.0
         scale = max(1.0, float(np.abs(computed).max(initial=0.0)))
         assert spread <= 1e-6 * scale, f"{prop} differs by {spread:.3g} between symmetric copies of a tube"

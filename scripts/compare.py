@@ -80,7 +80,7 @@ def main():
     tables = {f"{queries} queries a target": Comparison(tuple(found)) for queries, found in runs.items()}
     tables["the training's designs shared out among the searches"] = Comparison(tuple(whole))
     for title, comparison in tables.items():
-        print_table(title, [vars(row) for row in comparison.figures()])
+        print_table(title, [row.as_row() for row in comparison.figures()])
     print_table("audit of the best designs at the most queries", audits)
     result = {
         "tables": {title: [asdict(row) for row in c.figures()] for title, c in tables.items()},

@@ -31,7 +31,8 @@ def main():
     rng = np.random.default_rng(0)
     native = gym.make_vec("matgym/NanotubeDoping-v0", num_envs=BATCH, task=task)
     sync = SyncVectorEnv(
-        [partial(gym.make, "matgym/NanotubeDoping-v0", task=task)] * BATCH, autoreset_mode=AutoresetMode.SAME_STEP
+        [partial(gym.make, "matgym/NanotubeDoping-v0", task=task)] * BATCH,
+        autoreset_mode=AutoresetMode.SAME_STEP,
     )
     native.reset(seed=0)
     sync.reset(seed=0)

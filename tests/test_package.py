@@ -60,7 +60,8 @@ def test_wheel_and_sdist_hold_matgym_and_no_other_top_level_name(built):
     ):
         assert wanted in names
     (sdist,) = built.glob("*.tar.gz")
-    members = tarfile.open(sdist).getnames()
+    with tarfile.open(sdist) as archive:
+        members = archive.getnames()
     assert any(name.endswith("matgym/agents/base.py") for name in members)
 
 
@@ -88,9 +89,7 @@ def test_an_installed_package_gives_agents_and_generative(built, tmp_path, kind)
         sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(target)!r}); {code}", cwd=tmp_path
     ).stdout
     assert found.startswith(str(target))
-    assert {
-        p.name for p in target.iterdir() if p.is_dir() and not p.name.endswith((".dist-info", "bin"))
-    } == {"matgym"}
+    assert {p.name for p in target.iterdir() if p.is_dir() and not p.name.endswith((".dist-info", "bin"))} == {"matgym"}
 
 
 def test_errors_reach_the_command_line_as_one_sentence(tmp_path):

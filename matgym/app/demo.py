@@ -156,9 +156,7 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> DemoResult:
         seconds,
         files,
     )
-    files["report"] = write_demo_report(
-        settings.output / "report.html", result, task, in_plain_words(result)
-    )
+    files["report"] = write_demo_report(settings.output / "report.html", result, task, in_plain_words(result))
     return result
 
 
@@ -199,4 +197,3 @@ def _visited(comparison: Comparison, whole: Comparison, task: TargetProperty, co
     rows = np.random.default_rng(0).permutation(len(pool))[:count]
     lattice = task.lattice
     return [Nanotube(lattice.n, lattice.m, lattice.cells, pool[row]) for row in rows]
-

@@ -10,6 +10,7 @@ from matgym.app.report import Report, write_report
 from matgym.oracles import PiParameters
 from matgym.surrogates import Audit, load_card
 from matgym.tasks import TargetProperty
+from matgym.typing import FloatArray
 from matgym.viz.figures import (
     error_by_method,
     learning_curve,
@@ -43,9 +44,17 @@ def write_demo_report(path: Path, result: "DemoResult", task: TargetProperty, se
         title="Nanotubes designed to a band gap, and what physics says of them",
         summary=tuple(sentences),
         numbers=(
-            ("error by physics", f"{1000 * rows[name].error_ev.mean:.0f} meV", f"{name}, mean over unseen targets"),
+            (
+                "error by physics",
+                f"{1000 * rows[name].error_ev.mean:.0f} meV",
+                f"{name}, mean over unseen targets",
+            ),
             ("targets met", f"{rows[name].within_20_mev.mean:.0%}", "within 20 meV, verified"),
-            ("surrogate calls", f"{int(result.ledger['surrogate']['evaluations']):,}", "all methods together"),
+            (
+                "surrogate calls",
+                f"{int(result.ledger['surrogate']['evaluations']):,}",
+                "all methods together",
+            ),
             ("oracle calls", f"{int(result.ledger['oracle']['evaluations']):,}", "to verify designs"),
         ),
         figures=_figures(result, task),
@@ -76,59 +85,45 @@ def _figures(result: "DemoResult", task: TargetProperty) -> tuple[tuple[str, str
     # An invalid design is infinitely wrong and would leave the figure; the table counts them.
     error_by_method(errors, {m: _finite(result.comparison.errors(m)) for m in result.comparison.methods})
     parity = new_axes()
-    surrogate_against_oracle(
-        parity, result.visited.belief, result.visited.truth, result.visited.out_of_distribution
-    )
+    surrogate_against_oracle(parity, result.visited.belief, result.visited.truth, result.visited.out_of_distribution)
     return (
-        ("Learning", f"Mean reward of {name}'s recent designs while it learns.", to_svg(curve.figure, "learning")),
+        (
+            "Learning",
+            f"Mean reward of {name}'s recent designs while it learns.",
+            to_svg(curve.figure, "learning"),
+        ),
         (
             "Targets it had not seen",
-            f"Gap by the oracle of the best design of {result.settings.queries}, for each target and method "
-            "(first seed).",
+            f"Gap by the oracle of the best of {result.settings.queries} designs, by target and method (first seed).",
             to_svg(scatter.figure, "targets"),
         ),
         (
             "Equal queries",
-            f"Verified error over {result.settings.seeds} seeds, {result.settings.queries} designs a target; "
-            f"learning not counted. Targets lie between {task.low} and {task.high} eV.",
+            f"Verified error of {result.settings.queries} designs a target, {result.settings.seeds} seeds; "  # noqa: ISC004
+            f"learning not counted. Targets: {task.low} to {task.high} eV.",
             to_svg(errors.figure, "errors"),
         ),
         (
             "What the surrogate believed",
-            f"A sample of {len(result.visited.belief)} designs that some method visited, through surrogate and "
-            "oracle.",
+            f"A sample of {len(result.visited.belief)} designs that some method visited, through both.",
             to_svg(parity.figure, "parity"),
         ),
     )
 
 
-def _finite(errors: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _finite(errors: FloatArray) -> FloatArray:
     return np.where(np.isfinite(errors), errors, np.nan)
 
 
 def _methods_table(result: "DemoResult") -> tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    columns = ("method", "queries a target", "verified error, meV", "median, meV", "believed error, meV", "met")
-    rows = tuple(
-        (
-            row.method,
-            f"{row.queries:,}",
-            f"{1000 * row.error_ev.mean:.1f}" + _interval(1000 * row.error_ev.low, 1000 * row.error_ev.high),
-            f"{1000 * row.median_ev.mean:.1f}",
-            f"{1000 * row.believed_ev.mean:.1f}",
-            f"{row.within_20_mev.mean:.0%}",
-        )
-        for row in (*result.comparison.figures(), *result.whole_budget.figures())
-    )
+    table = [row.as_row() for row in (*result.comparison.figures(), *result.whole_budget.figures())]
+    columns, rows = tuple(table[0]), tuple(tuple(row.values()) for row in table)
     caption = (
-        "Mean over targets, with the 95 % interval over seeds where there are several. The last rows give the "
+        "Verified, median and believed error, meV, with the 95 % interval over seeds. The last rows give the "
         f"searches the policy's {result.training:,} training designs as well, shared out over the targets. "
-        "Met: within 20 meV, by the oracle."
+        "Met: within 20 meV, by the oracle. Invalid: no design that spends the budget."
     )
     return "Methods", caption, columns, rows
-
-
-def _interval(low: float, high: float) -> str:
-    return f" [{low:.1f}, {high:.1f}]" if np.isfinite(low) else ""
 
 
 def _audit_table(result: "DemoResult") -> tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]:

@@ -18,9 +18,7 @@ BEST = 5
 """Designs whose structures are written."""
 
 
-def write_designs(
-    folder: Path, runs: Sequence[Verified], task: TargetProperty, best_of: str
-) -> dict[str, Path]:
+def write_designs(folder: Path, runs: Sequence[Verified], task: TargetProperty, best_of: str) -> dict[str, Path]:
     """Write `designs.parquet`, and the best designs of one method as extended XYZ and CIF.
 
     Args:

@@ -12,7 +12,6 @@ from matgym.oracles import Oracle, PiElectrons
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray
 
-
 UNSEEN_TARGETS_SEED: Final = 2026
 """Draws the targets of a comparison; no training and no tuning uses it."""
 
@@ -53,6 +52,11 @@ class Estimate:
     def __str__(self) -> str:
         return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
+    def in_thousandths(self) -> str:
+        """Such as "12.3 ± 0.8": eV as meV."""
+        half = (self.high - self.low) / 2
+        return f"{1000 * self.mean:.1f}" + (f" ± {1000 * half:.1f}" if np.isfinite(half) else "")
+
 
 def estimate(figures: Sequence[float]) -> Estimate:
     """Mean and 95 % interval of one figure a seed."""
@@ -88,6 +92,19 @@ class MethodFigures:
     within_20_mev: Estimate
     invalid: float
 
+    def as_row(self) -> dict[str, str]:
+        """For a table that people read: errors in meV with the half-width of their interval."""
+        return {
+            "method": self.method,
+            "queries": f"{self.queries:,}",
+            "seeds": str(self.seeds),
+            "error, meV": self.error_ev.in_thousandths(),
+            "median": self.median_ev.in_thousandths(),
+            "believed": self.believed_ev.in_thousandths(),
+            "met": f"{self.within_20_mev.mean:.0%}",
+            "invalid": f"{self.invalid:.0%}",
+        }
+
 
 def verify(found: Search, task: TargetProperty, oracle: Oracle, seed: int) -> Verified:
     """Put a search's designs through the oracle, counted in the task's ledger."""
@@ -95,9 +112,7 @@ def verify(found: Search, task: TargetProperty, oracle: Oracle, seed: int) -> Ve
     complete = (task.edits.remaining(found.species) == 0).all(axis=1)
     truth = np.full(len(tubes), np.nan)
     with task.ledger.charge("oracle", int(complete.sum())):
-        truth[complete] = oracle.evaluate([tube for tube, ok in zip(tubes, complete, strict=True) if ok])[
-            task.key
-        ]
+        truth[complete] = oracle.evaluate([tube for tube, ok in zip(tubes, complete, strict=True) if ok])[task.key]
     return Verified(found, truth, seed, len(found.progress))
 
 

@@ -104,9 +104,7 @@ def _proposals(
     if isinstance(method, Policy):
         method.agent.set_random_seed(seed)
         # The policy's first design is its most likely one; further ones are drawn from it.
-        return lambda turn: method.design(
-            task, targets, deterministic=turn == 0
-        ), lambda _species, _reward: None
+        return lambda turn: method.design(task, targets, deterministic=turn == 0), lambda _species, _reward: None
     kind = OPTIMIZERS.get(method) if isinstance(method, str) else method
     if kind is None:
         raise ConfigurationError(f"there is no optimizer {method!r}; there are {', '.join(OPTIMIZERS)}")

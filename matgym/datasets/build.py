@@ -92,9 +92,7 @@ def _claim(shards: Path, spec: DatasetSpec) -> None:
     if note.exists():
         found = json.loads(note.read_text(encoding="utf-8"))
         if found != wanted:
-            raise DatasetError(
-                f"{shards} holds the unfinished build of another specification; finish or remove it"
-            )
+            raise DatasetError(f"{shards} holds the unfinished build of another specification; finish or remove it")
     else:
         write_json(note, wanted)
 

@@ -46,9 +46,7 @@ class Dataset:
             file = SHIPPED / f"{path}.parquet"
         if not file.is_file():
             shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.parquet")))
-            raise DatasetError(
-                f"there is no data set {str(path)!r}: give a Parquet file, or one of {shipped}"
-            )
+            raise DatasetError(f"there is no data set {str(path)!r}: give a Parquet file, or one of {shipped}")
         try:
             table = pq.read_table(file)
         except pa.ArrowInvalid as error:
@@ -94,9 +92,7 @@ class Dataset:
             PropertyError: if the data set has no such column.
         """
         if key not in self.table.column_names:
-            raise PropertyError(
-                f"the data set has no property {key!r}; its columns are {self.table.column_names}"
-            )
+            raise PropertyError(f"the data set has no property {key!r}; its columns are {self.table.column_names}")
         return np.asarray(self.table.column(key).to_numpy(), dtype=np.float64)
 
     def tubes(self) -> list[Nanotube]:
@@ -109,9 +105,7 @@ class Dataset:
 
     def by_lattice(self) -> Iterator[tuple[TubeLattice, IntArray, SpeciesArray]]:
         """Rows grouped by lattice: the lattice, (k,) row numbers, (k, n_sites) species."""
-        shapes = list(
-            zip(*(self.table.column(name).to_pylist() for name in ("n", "m", "cells")), strict=True)
-        )
+        shapes = list(zip(*(self.table.column(name).to_pylist() for name in ("n", "m", "cells")), strict=True))
         species = self.table.column("species").to_pylist()
         for shape in dict.fromkeys(shapes):
             rows = np.array([row for row, other in enumerate(shapes) if other == shape])

@@ -90,7 +90,7 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
     - v0: first release.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
 
     def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
         if render_mode is not None and render_mode not in self.metadata["render_modes"]:
@@ -149,9 +149,7 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
             return frame(self.tube, caption)
         if self.render_mode == "ansi":
             return ansi(self.tube, caption)
-        gym.logger.warn(
-            "render() was called, but no render_mode was given to gym.make: 'rgb_array' or 'ansi'"
-        )
+        gym.logger.warn("render() was called, but no render_mode was given to gym.make: 'rgb_array' or 'ansi'")
         return None
 
 
@@ -162,11 +160,9 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
     hold arrays; of episodes that ended, `final_obs`, `final_info` and `final_species` hold what was last.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}
+    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # likewise
 
-    def __init__(
-        self, num_envs: int = 1, max_episode_steps: int = MAX_EPISODE_STEPS, **arguments: Any
-    ) -> None:
+    def __init__(self, num_envs: int = 1, max_episode_steps: int = MAX_EPISODE_STEPS, **arguments: Any) -> None:
         if num_envs < 1:
             raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.num_envs = num_envs
@@ -221,11 +217,7 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
     ) -> tuple[Float32Array, np.ndarray[Any, Any], BoolArray, BoolArray, dict[str, Any]]:
         """Place one atom in every tube; episodes that end begin anew within the step."""
         actions = np.asarray(actions)
-        if (
-            actions.shape != (self.num_envs,)
-            or actions.min() < 0
-            or actions.max() >= self.task.edits.n_actions
-        ):
+        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= self.task.edits.n_actions:
             raise ConfigurationError(
                 f"actions must be {self.num_envs} whole numbers from 0 to {self.task.edits.n_actions - 1}"
             )
@@ -240,9 +232,7 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
             info["final_info"] = self._final_info(outcome, done)
             info["final_species"] = self.species
             rows = np.flatnonzero(done)
-            self._dynamics.restart(
-                rows, np.array([self.task.draw_target(self._generators[row]) for row in rows])
-            )
+            self._dynamics.restart(rows, np.array([self.task.draw_target(self._generators[row]) for row in rows]))
             self._elapsed[rows] = 0
             observation[rows] = self._dynamics.observe(rows)
             info["target_ev"] = self._dynamics.targets.copy()

@@ -36,9 +36,7 @@ class Property:
         return self.key
 
 
-GAP_EV = Property(
-    "gap_ev", "eV", "band gap of the π system, from the highest occupied to the lowest empty band"
-)
+GAP_EV = Property("gap_ev", "eV", "band gap of the π system, from the highest occupied to the lowest empty band")
 FERMI_EV = Property("fermi_ev", "eV", "Fermi level on the scale where carbon's π orbital is at zero")
 PI_FORMATION_EV = Property(
     "pi_formation_ev",
@@ -95,9 +93,7 @@ class Properties:
         try:
             return self.values[str(item)]
         except KeyError:
-            raise PropertyError(
-                f"property {item} was not computed; there are {', '.join(self.values)}"
-            ) from None
+            raise PropertyError(f"property {item} was not computed; there are {', '.join(self.values)}") from None
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values()), ()))

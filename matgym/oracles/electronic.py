@@ -82,14 +82,10 @@ class PiElectrons:
             good = np.array([int(row) not in failures for row in rows])
             if good.any():
                 kept = [tube for tube, keep in zip(batch, good, strict=True) if keep]
-                gap[rows[good]], fermi[rows[good]], formation[rows[good]] = self._solve(
-                    system.subset(good), kept
-                )
+                gap[rows[good]], fermi[rows[good]], formation[rows[good]] = self._solve(system.subset(good), kept)
         return Properties({"gap_ev": gap, "fermi_ev": fermi, "pi_formation_ev": formation}, failures)
 
-    def _solve(
-        self, system: PiSystem, tubes: Sequence[Nanotube]
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _solve(self, system: PiSystem, tubes: Sequence[Nanotube]) -> tuple[FloatArray, FloatArray, FloatArray]:
         energies = grid_energies(system)  # (b, grid, N)
         empty = system.electrons // 2  # index of the lowest empty band
         valence = band_edge(system, energies, empty - 1, sign=-1.0)

@@ -38,9 +38,7 @@ class PiParameters:
     """
 
     hopping_ev: float = 2.7
-    onsite_ev: Mapping[Species, float] = field(
-        default_factory=lambda: {Species.B: 1.3 * 2.7, Species.N: -1.3 * 2.7}
-    )
+    onsite_ev: Mapping[Species, float] = field(default_factory=lambda: {Species.B: 1.3 * 2.7, Species.N: -1.3 * 2.7})
     harrison_exponent: float = 2.0
 
     def onsite_table(self) -> FloatArray:

@@ -33,9 +33,7 @@ class SubstitutionEdits:
         parsed = {parse_species(name): int(count) for name, count in budget.items()}
         total = sum(parsed.values())
         if not parsed or min(parsed.values()) < 1 or Species.C12 in parsed:
-            raise ConfigurationError(
-                f"budget {dict(budget)} must name species other than 12C, each at least once"
-            )
+            raise ConfigurationError(f"budget {dict(budget)} must name species other than 12C, each at least once")
         if total > n_sites:
             raise ConfigurationError(f"a budget of {total} does not fit a tube of {n_sites} sites")
         self.n_sites = n_sites

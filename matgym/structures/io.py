@@ -39,9 +39,7 @@ def write(path: str | os.PathLike[str], tube: Nanotube, format: str | None = Non
     isotopes = [SPECIES_DATA[code].label for code in (Species.C13, Species.C14) if tube.counts[code]]
     if isotopes and not chosen.holds_isotopes:
         able = " or ".join(other.name for other in _FORMATS if other.holds_isotopes)
-        raise FormatError(
-            f"{chosen.name} cannot hold the {' and '.join(isotopes)} of this tube; write {able} instead"
-        )
+        raise FormatError(f"{chosen.name} cannot hold the {' and '.join(isotopes)} of this tube; write {able} instead")
     if tube.counts[Species.VACANCY] == tube.n_sites:
         raise FormatError(f"{path} would be empty: every site of the tube is vacant")
     with atomic_path(path) as scratch:
@@ -68,9 +66,7 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
         atoms = chosen.read(path)
     except Exception as error:  # noqa: BLE001  # ASE's parsers raise whatever a damaged file provokes
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise FormatError(
-            f"{path} is no {chosen.name} file, or is damaged or incomplete ({reason})"
-        ) from None
+        raise FormatError(f"{path} is no {chosen.name} file, or is damaged or incomplete ({reason})") from None
     try:
         return from_atoms(atoms)
     except RecognitionError as error:
@@ -135,9 +131,7 @@ def _write_lammps(path: Path, tube: Nanotube) -> None:
     atoms = to_atoms(tube)
     x, y, z = atoms.cell.lengths().tolist()
     present = np.unique(atoms.arrays["species"]).tolist()
-    rows = zip(
-        atoms.arrays["site"].tolist(), atoms.arrays["species"].tolist(), atoms.positions.tolist(), strict=True
-    )
+    rows = zip(atoms.arrays["site"].tolist(), atoms.arrays["species"].tolist(), atoms.positions.tolist(), strict=True)
     record = f"n={tube.n} m={tube.m} cells={tube.cells} strain={tube.strain!r}"  # as `_RECORD` reads it
     lines = [
         f"{tube}; metal units, atom id = site + 1; {record}",
@@ -200,7 +194,5 @@ _FORMATS: Final = (
         write=lambda path, tube: _write_ase(path, tube, "extxyz"),
         read=lambda path: _read_ase(path, "extxyz"),
     ),
-    _Format(
-        "lammps", (".lmp", ".data", ".lammps"), holds_isotopes=True, write=_write_lammps, read=_read_lammps
-    ),
+    _Format("lammps", (".lmp", ".data", ".lammps"), holds_isotopes=True, write=_write_lammps, read=_read_lammps),
 )

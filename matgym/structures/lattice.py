@@ -58,9 +58,7 @@ class TubeLattice:
     def __post_init__(self) -> None:
         if self.n < 1 or not 0 <= self.m <= self.n:
             swapped = f"; the same tube, mirrored, is ({self.m}, {self.n})" if self.m > self.n >= 0 else ""
-            raise ChiralityError(
-                f"chirality ({self.n}, {self.m}) is not canonical: n >= 1 and 0 <= m <= n{swapped}"
-            )
+            raise ChiralityError(f"chirality ({self.n}, {self.m}) is not canonical: n >= 1 and 0 <= m <= n{swapped}")
         if self.cells < 1:
             raise StructureError(f"a tube of {self.cells} cells cannot exist: cells must be 1 or more")
 
@@ -185,9 +183,7 @@ class TubeLattice:
             b_cells = self._cell_index + offset + np.array(step)
             b_sites = self.sites_at(b_cells, np.ones(n_cells, dtype=np.int64))
             z_bonded = self._axial(b_cells, np.ones(n_cells))
-            image = np.floor(z_bonded + _EDGE) - np.floor(
-                self._axial(self._cell_index, np.zeros(n_cells)) + _EDGE
-            )
+            image = np.floor(z_bonded + _EDGE) - np.floor(self._axial(self._cell_index, np.zeros(n_cells)) + _EDGE)
             rows.append(np.stack([a_sites, b_sites, image.astype(np.int64)], axis=1))
         return np.concatenate(rows)
 
@@ -199,9 +195,7 @@ class TubeLattice:
         of_a = b_sites.reshape(3, n_cells).T
         of_b = np.empty((n_cells, 3), dtype=np.int64)
         for k in range(3):
-            of_b[b_sites[k * n_cells : (k + 1) * n_cells] - n_cells, k] = a_sites[
-                k * n_cells : (k + 1) * n_cells
-            ]
+            of_b[b_sites[k * n_cells : (k + 1) * n_cells] - n_cells, k] = a_sites[k * n_cells : (k + 1) * n_cells]
         return np.concatenate([of_a, of_b])
 
     # ---- geometry

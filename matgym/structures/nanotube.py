@@ -56,9 +56,7 @@ class Nanotube:
             object.__setattr__(self, name, int(value))
         strain = float(self.strain)
         if not math.isfinite(strain) or abs(strain) > MAX_STRAIN:
-            raise StructureError(
-                f"strain {self.strain} is out of range: -{MAX_STRAIN} to {MAX_STRAIN}, as a fraction"
-            )
+            raise StructureError(f"strain {self.strain} is out of range: -{MAX_STRAIN} to {MAX_STRAIN}, as a fraction")
         object.__setattr__(self, "strain", strain)
         codes = self._validated_codes()
         codes.setflags(write=False)
@@ -207,9 +205,7 @@ class Nanotube:
     def rotated(self, steps: int = 1) -> Self:
         """Turned about the axis by steps of 360°/gcd(n, m)."""
         d = math.gcd(self.n, self.m)
-        return self.with_species(
-            self.species[translation(self.lattice, steps * self.n // d, steps * self.m // d)]
-        )
+        return self.with_species(self.species[translation(self.lattice, steps * self.n // d, steps * self.m // d)])
 
     def screwed(self, p: int, q: int) -> Self:
         """Moved along the sheet by p a₁ + q a₂: a screw operation about the axis."""
@@ -229,9 +225,7 @@ class Nanotube:
 
     def __str__(self) -> str:
         held = ", ".join(
-            f"{count} {SPECIES_DATA[species].label}"
-            for species, count in self.counts.items()
-            if species and count
+            f"{count} {SPECIES_DATA[species].label}" for species, count in self.counts.items() if species and count
         )
         strain = f" at {self.strain:+.1%} strain" if self.strain else ""
         return f"({self.n},{self.m})x{self.cells} nanotube{strain}" + (f" with {held}" if held else "")

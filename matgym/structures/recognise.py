@@ -72,9 +72,7 @@ def recognise(atoms: "Atoms") -> Nanotube:
     if not periodic.any():
         raise RecognitionError("the atoms are periodic in no direction; a nanotube needs pbc along its axis")
     positions = _joined(atoms.positions, cell, periodic)
-    walls = [
-        wall for axis in (2, 0, 1) if periodic[axis] and (wall := _wall(positions, cell[axis])) is not None
-    ]
+    walls = [wall for axis in (2, 0, 1) if periodic[axis] and (wall := _wall(positions, cell[axis])) is not None]
     if not walls:
         raise RecognitionError(
             f"the {len(atoms)} atoms do not form one cylinder about a periodic axis: "

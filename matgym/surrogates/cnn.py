@@ -93,9 +93,7 @@ class CnnSurrogate:
         groups: dict[TubeLattice, list[int]] = {}
         for row, tube in enumerate(tubes):
             if tube.strain:
-                raise PropertyError(
-                    f"{tube} is strained; this surrogate knows unstrained tubes only: ask the oracle"
-                )
+                raise PropertyError(f"{tube} is strained; this surrogate knows unstrained tubes only: ask the oracle")
             groups.setdefault(tube.lattice, []).append(row)
         for lattice, rows in groups.items():
             values[rows] = self.predict(lattice, np.stack([tubes[row].species for row in rows]))

@@ -106,9 +106,7 @@ def fit(
         net, settings.network, settings.properties, mean, scale, [group.lattice for group in train]
     )
     steps = settings.epochs * sum(math.ceil(len(g.species) / settings.batch_size) for g in train)
-    optimizer = torch.optim.AdamW(
-        net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
     loss_weights = torch.tensor(settings.weights)
 

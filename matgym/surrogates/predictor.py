@@ -81,9 +81,7 @@ def as_predictor(source: Any, key: str) -> Predictor:
 def _column(source: Oracle, key: str) -> int:
     keys = [prop.key for prop in source.provides]
     if key not in keys:
-        raise PropertyError(
-            f"{type(source).__name__} does not provide {key!r}; it provides {', '.join(keys)}"
-        )
+        raise PropertyError(f"{type(source).__name__} does not provide {key!r}; it provides {', '.join(keys)}")
     return keys.index(key)
 
 
@@ -109,9 +107,7 @@ def _function_predictor(
     function: Callable[[Sequence[Nanotube]], Any],
 ) -> Callable[[TubeLattice, SpeciesArray], FloatArray]:
     def predict(lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-        return _checked(
-            function(_tubes(lattice, species)), len(species), getattr(function, "__name__", "function")
-        )
+        return _checked(function(_tubes(lattice, species)), len(species), getattr(function, "__name__", "function"))
 
     return predict
 
@@ -121,7 +117,5 @@ def _checked(values: Any, count: int, name: str) -> FloatArray:
     if array.shape == (count, 1):
         array = array[:, 0]
     if array.shape != (count,):
-        raise ConfigurationError(
-            f"{name} gave values of shape {array.shape} for {count} tubes: it must be ({count},)"
-        )
+        raise ConfigurationError(f"{name} gave values of shape {array.shape} for {count} tubes: it must be ({count},)")
     return array

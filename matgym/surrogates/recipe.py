@@ -50,9 +50,7 @@ def measure(surrogate: CnnSurrogate, data: Dataset) -> dict[str, tuple[PropertyM
     for shape in shapes:
         lattice = Nanotube(*shape).lattice
         rows = next(rows for other, rows, _ in larger.by_lattice() if other == lattice)
-        figures[f"({lattice.n},{lattice.m})x{lattice.cells}"] = _figures(
-            surrogate, Dataset(larger.table.take(rows))
-        )
+        figures[f"({lattice.n},{lattice.m})x{lattice.cells}"] = _figures(surrogate, Dataset(larger.table.take(rows)))
     return figures
 
 
@@ -61,6 +59,4 @@ def _figures(surrogate: CnnSurrogate, data: Dataset) -> tuple[PropertyMetrics, .
     predicted = np.full((len(data), len(surrogate.keys)), np.nan)
     for lattice, rows, species in data.by_lattice():
         predicted[rows] = surrogate.predict(lattice, species)
-    return tuple(
-        property_metrics(key, predicted[:, k], data.values(key)) for k, key in enumerate(surrogate.keys)
-    )
+    return tuple(property_metrics(key, predicted[:, k], data.values(key)) for k, key in enumerate(surrogate.keys))

@@ -88,12 +88,8 @@ def save(surrogate: CnnSurrogate, path: Path, **facts: Any) -> Card:
         lattices=surrogate.lattices,
         **facts,
     )
-    tensors = {
-        f"network.{name}": value.contiguous() for name, value in surrogate.network.state_dict().items()
-    }
-    tensors |= {
-        f"calibration.{name}": torch.from_numpy(np.array(v)) for name, v in surrogate.calibration.items()
-    }
+    tensors = {f"network.{name}": value.contiguous() for name, value in surrogate.network.state_dict().items()}
+    tensors |= {f"calibration.{name}": torch.from_numpy(np.array(v)) for name, v in surrogate.calibration.items()}
     with atomic_path(path) as scratch:
         save_file(tensors, scratch)
     write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
@@ -116,9 +112,7 @@ def load(path: Path | str) -> CnnSurrogate:
     try:
         with safe_open(file, framework="pt") as archive:
             tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118  # not a mapping
-        network.load_state_dict(
-            {name[8:]: value for name, value in tensors.items() if name.startswith("network.")}
-        )
+        network.load_state_dict({name[8:]: value for name, value in tensors.items() if name.startswith("network.")})
     except (SafetensorError, RuntimeError) as error:
         raise WeightsError(f"{file} does not hold the weights that its card describes: {error}") from None
     return CnnSurrogate(
@@ -154,7 +148,5 @@ def _located(path: Path | str) -> Path:
         file = SHIPPED / f"{path}.safetensors"
     if not file.is_file():
         shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"
-        raise WeightsError(
-            f"there are no weights {str(path)!r}: give a .safetensors file, or one of {shipped}"
-        )
+        raise WeightsError(f"there are no weights {str(path)!r}: give a .safetensors file, or one of {shipped}")
     return file

@@ -31,6 +31,4 @@ class Ledger:
 
     def as_dict(self) -> dict[str, dict[str, float]]:
         """Plain form for records."""
-        return {
-            kind: {"evaluations": self.counts[kind], "seconds": self.seconds[kind]} for kind in self.counts
-        }
+        return {kind: {"evaluations": self.counts[kind], "seconds": self.seconds[kind]} for kind in self.counts}

@@ -59,9 +59,7 @@ class TargetProperty:
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
-            raise ConfigurationError(
-                f"targets from {self.low} to {self.high} leave no range: low must be below high"
-            )
+            raise ConfigurationError(f"targets from {self.low} to {self.high} leave no range: low must be below high")
         if self.margin <= 0.0:
             raise ConfigurationError(f"margin={self.margin} must be positive")
         object.__setattr__(self, "edits", SubstitutionEdits(self.lattice.n_sites, self.budget))

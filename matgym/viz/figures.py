@@ -41,9 +41,7 @@ def learning_curve(axes: "Axes", evaluations: FloatArray, reward: FloatArray) ->
     axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
-def target_against_achieved(
-    axes: "Axes", targets_ev: FloatArray, achieved_ev: Mapping[str, FloatArray]
-) -> None:
+def target_against_achieved(axes: "Axes", targets_ev: FloatArray, achieved_ev: Mapping[str, FloatArray]) -> None:
     """Gap wanted against gap by the oracle, one colour a method.
 
     Args:
@@ -83,7 +81,15 @@ def surrogate_against_oracle(
     axes.plot([low, high], [low, high], color=MUTED, linewidth=0.9)
     axes.scatter(oracle[~far], belief[~far], s=16, color=METHOD_STYLES[0].colour, alpha=0.6, linewidth=0)
     if far.any():
-        axes.scatter(oracle[far], belief[far], s=24, color=ALARM, marker="x", linewidth=1.2, label="out of distribution")
+        axes.scatter(
+            oracle[far],
+            belief[far],
+            s=24,
+            color=ALARM,
+            marker="x",
+            linewidth=1.2,
+            label="out of distribution",
+        )
         axes.legend(frameon=False, loc="lower right", fontsize=10)
     error = 1000 * np.abs(belief - oracle)
     rmse = float(np.sqrt((error**2).mean()))

@@ -78,7 +78,7 @@ def frame(tube: Nanotube, caption: str = "") -> NDArray[np.uint8]:
     draw_tube(figure.add_axes((0.62, 0.06, 0.36, 0.80)), tube)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return np.array(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()
+    return np.array(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
 def ansi(tube: Nanotube, caption: str = "") -> str:

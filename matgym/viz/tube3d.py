@@ -145,7 +145,9 @@ def draw_tube(axes: "Axes", tube: Nanotube) -> None:
 
     shapes.sort(key=lambda shape: shape[0])
     axes.add_collection(
-        PolyCollection([polygon for _, polygon, _ in shapes], facecolors=[colour for *_, colour in shapes], linewidths=0)
+        PolyCollection(
+            [polygon for _, polygon, _ in shapes], facecolors=[colour for *_, colour in shapes], linewidths=0
+        )
     )
     corners = np.concatenate([polygon for _, polygon, _ in shapes]) if shapes else points[:, :2]
     axes.set_xlim(corners[:, 0].min() - 0.3, corners[:, 0].max() + 0.3)

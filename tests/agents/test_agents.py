@@ -120,7 +120,7 @@ def test_maskable_ppo_learns_the_known_optimum(task):
     assert scores.value.mean() > 0.9 > 0.65 > untrained.value.mean()
 
 
-def test_annealing_finds_the_known_optimum_and_random_search_does_not(task):
+def test_annealing_finds_the_known_optimum_and_random_search_does_not():
     wide = TargetProperty(
         lattice=tube_lattice(6, 0, 2), budget={"B": 8}, source=boron_on_a, low=0.9, high=1.1, margin=1.0
     )

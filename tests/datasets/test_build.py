@@ -55,9 +55,7 @@ def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
     assert not output.exists()
     kept = {path.name: path.stat().st_mtime_ns for path in shards.glob("shard-*.parquet")}
 
-    finished = subprocess.run(
-        [*command, "--workers", "2", "--json"], check=True, capture_output=True, text=True
-    )
+    finished = subprocess.run([*command, "--workers", "2", "--json"], check=True, capture_output=True, text=True)
     assert output.read_bytes() == unbroken.read_bytes()
     assert len(kept) >= 2
     assert json.loads(finished.stdout)["digest"] == Dataset.load(unbroken).digest
@@ -110,8 +108,7 @@ def test_symmetric_copies_fall_into_the_same_split():
 
 def test_split_shares_are_those_declared():
     splits = [
-        split_of(f"{value:024x}")
-        for value in np.random.default_rng(0).integers(0, 2**63, 4000).astype(object) << 33
+        split_of(f"{value:024x}") for value in np.random.default_rng(0).integers(0, 2**63, 4000).astype(object) << 33
     ]
     assert splits.count("test") / 4000 == pytest.approx(0.10, abs=0.02)
     assert splits.count("validation") / 4000 == pytest.approx(0.08, abs=0.02)
@@ -120,9 +117,7 @@ def test_split_shares_are_those_declared():
 def test_larger_tubes_are_held_back_whole(unbroken):
     data = Dataset.load(unbroken)
     assert {(t.n, t.m) for t in data.split("larger").tubes()} == {(4, 4)}
-    assert all(
-        (t.n, t.m) == (5, 0) for name in ("train", "validation", "test") for t in data.split(name).tubes()
-    )
+    assert all((t.n, t.m) == (5, 0) for name in ("train", "validation", "test") for t in data.split(name).tubes())
 
 
 def test_labels_are_the_oracle_s(unbroken):
@@ -147,9 +142,7 @@ def test_ordered_decorations_reach_further_than_plain_ones():
     spread = {}
     for share in (0.0, 1.0):
         codes = [
-            random_decoration(
-                lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s), plain_share=share
-            )
+            random_decoration(lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s), plain_share=share)
             for s in range(120)
         ]
         spread[share] = PiElectrons().evaluate([Nanotube(8, 0, 2, c) for c in codes])["gap_ev"].std()
@@ -170,8 +163,6 @@ def test_the_shipped_data_set_is_what_its_specification_says():
     assert data.provenance["specification"]["name"] == "nanotube-doping"
     sample = data.table.slice(0, 3)
     for row in sample.to_pylist():
-        again = random_codoped(
-            row["n"], row["m"], row["cells"], 0.2, np.random.default_rng([0, row["sample"]])
-        )
+        again = random_codoped(row["n"], row["m"], row["cells"], 0.2, np.random.default_rng([0, row["sample"]]))
         assert again.key == row["key"]
         assert PiElectrons().evaluate([again])["gap_ev"][0] == pytest.approx(row["gap_ev"], abs=1e-8)

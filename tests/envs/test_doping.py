@@ -37,9 +37,7 @@ def test_both_checkers_pass_without_a_warning(task):
 @pytest.mark.parametrize("num_envs", [1, 7])
 def test_vector_scalar_and_sync_environments_give_the_same_trajectories(task, num_envs):
     native = gym.make_vec(ID, num_envs=num_envs, task=task)
-    sync = SyncVectorEnv(
-        [partial(gym.make, ID, task=task)] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP
-    )
+    sync = SyncVectorEnv([partial(gym.make, ID, task=task)] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
     first, first_info = native.reset(seed=11)
     second, second_info = sync.reset(seed=11)
     np.testing.assert_array_equal(first, second)

@@ -42,18 +42,14 @@ def analytic_gap(n, m, hopping_ev=HOPPING_EV):
     grid = np.linspace(0.0, 0.5, 1201)
     nearest = upper_band(grid).argmin()
     bracket = grid[max(nearest - 1, 0)], grid[min(nearest + 1, 1200)]
-    refined = minimize_scalar(
-        lambda x: upper_band([x])[0], bounds=bracket, method="bounded", options={"xatol": 1e-12}
-    )
+    refined = minimize_scalar(lambda x: upper_band([x])[0], bounds=bracket, method="bounded", options={"xatol": 1e-12})
     return 2 * min(refined.fun, upper_band(grid).min())
 
 
 @pytest.mark.parametrize(("n", "m"), ALL_UP_TO_12)
 def test_gap_of_pristine_tubes_is_the_zone_folding_one(n, m):
     tube = Nanotube(n, m)
-    assert pristine_gap(tube, PiParameters()) == pytest.approx(
-        analytic_gap(n, m), abs=ZONE_FOLDING_TOLERANCE_EV
-    )
+    assert pristine_gap(tube, PiParameters()) == pytest.approx(analytic_gap(n, m), abs=ZONE_FOLDING_TOLERANCE_EV)
     if tube.n_sites <= DENSE_LIMIT:  # the way that decorated tubes go
         dense = ORACLE.evaluate([tube])["gap_ev"][0]
         assert dense == pytest.approx(analytic_gap(n, m), abs=ZONE_FOLDING_TOLERANCE_EV)
@@ -69,9 +65,7 @@ def test_gap_of_large_pristine_tubes_by_dense_diagonalisation(n, m, monkeypatch)
 
 def test_metallic_exactly_where_n_minus_m_is_a_multiple_of_three():
     for n, m in ALL_UP_TO_12:
-        assert (pristine_gap(Nanotube(n, m), PiParameters()) < ZONE_FOLDING_TOLERANCE_EV) == (
-            (n - m) % 3 == 0
-        )
+        assert (pristine_gap(Nanotube(n, m), PiParameters()) < ZONE_FOLDING_TOLERANCE_EV) == ((n - m) % 3 == 0)
 
 
 def test_gap_of_a_repeated_cell_is_that_of_the_cell():
@@ -94,15 +88,13 @@ def sisl_hamiltonian(tube):
     """The same model, its bonds found by sisl from distances on the unrolled sheet, knowing nothing of ours."""
     sisl = pytest.importorskip("sisl")
     bond = 1.42
-    graphene = sisl.geom.graphene(bond=bond, orthogonal=False)
-    # Build the tube's sheet as a 2-D periodic cell spanned by C and cT, and let sisl find neighbours in it.
+    # The sheet is a rectangle spanned by C and cT, periodic both ways, in which sisl finds the neighbours.
     angle, axial = tube.lattice.site_fractions.T
     around, along = np.pi * tube.lattice.diameter_nm * 10, tube.lattice.length_angstrom
     kept = np.flatnonzero(tube.species != Species.VACANCY)
     xyz = np.stack([angle * around, axial * along, np.zeros_like(angle)], axis=1)[kept]
     atoms = sisl.Atom(6, R=bond * 1.01)
     geometry = sisl.Geometry(xyz, atoms, lattice=sisl.Lattice([around, along, 20.0], nsc=[3, 3, 1]))
-    assert graphene.na == 2
     hamiltonian = sisl.Hamiltonian(geometry)
     hamiltonian.construct([[0.1, bond * 1.01], [0.0, -HOPPING_EV]])
     onsite = {Species.B: 1.3 * HOPPING_EV, Species.N: -1.3 * HOPPING_EV}
@@ -129,9 +121,7 @@ def test_gap_of_decorated_tubes_is_that_of_sisl(shape):
     tubes = [random_tube(*shape, seed) for seed in range(3)]
     ours = ORACLE.evaluate(tubes)["gap_ev"]
     for tube, gap in zip(tubes, ours, strict=True):
-        electrons = sum(
-            {Species.B: 0, Species.N: 2, Species.VACANCY: 0}.get(s, 1) * c for s, c in tube.counts.items()
-        )
+        electrons = sum({Species.B: 0, Species.N: 2, Species.VACANCY: 0}.get(s, 1) * c for s, c in tube.counts.items())
         if electrons % 2:
             assert gap == 0.0
             continue
@@ -148,7 +138,7 @@ def test_gap_of_decorated_tubes_is_that_of_sisl(shape):
                 method="bounded",
                 options={"xatol": 1e-9},
             )
-            return sign * min(refined.fun, min(on_grid))
+            return sign * min(refined.fun, *on_grid)
 
         # Both sides search the zone for the edges, so the search's tolerance adds to the libraries'.
         assert gap == pytest.approx(max(edge(top, 1) - edge(top - 1, -1), 0.0), abs=1e-6)

@@ -66,9 +66,7 @@ def test_atoms_hold_elements_isotope_masses_and_site_numbers():
         10: 14.003242,
     }
     assert 30 not in at
-    assert atoms.arrays["species"].tolist() == [
-        code for code in TUBE.species.tolist() if code != Species.VACANCY
-    ]
+    assert atoms.arrays["species"].tolist() == [code for code in TUBE.species.tolist() if code != Species.VACANCY]
 
 
 def test_record_that_disagrees_with_the_atoms_is_not_believed():
@@ -119,9 +117,7 @@ def test_structure_has_the_positions_and_elements_of_the_atoms():
     atoms, structure = to_atoms(TUBE), to_structure(TUBE)
     assert structure.composition.as_dict() == {"C": 101.0, "B": 1.0, "N": 1.0}
     assert structure.lattice.pbc == (False, False, True)
-    assert structure.distance_matrix[0] == pytest.approx(
-        atoms.get_distances(0, range(len(atoms)), mic=True), abs=1e-9
-    )
+    assert structure.distance_matrix[0] == pytest.approx(atoms.get_distances(0, range(len(atoms)), mic=True), abs=1e-9)
 
 
 def test_disordered_structure_is_refused():

@@ -45,9 +45,7 @@ def test_extended_xyz_and_lammps_data_are_lossless(tmp_path, name, tube):
 
 @pytest.mark.parametrize("name", ["tube.cif", "POSCAR"])
 def test_format_that_cannot_hold_isotopes_says_which_can(tmp_path, name):
-    with pytest.raises(
-        FormatError, match=r"cannot hold the 13C and 14C of this tube; write extxyz or lammps instead"
-    ):
+    with pytest.raises(FormatError, match=r"cannot hold the 13C and 14C of this tube; write extxyz or lammps instead"):
         write(tmp_path / name, ISOTOPES)
     assert not list(tmp_path.iterdir())
 
@@ -125,16 +123,12 @@ def test_tubes_of_ase_are_recognised_from_its_files(tmp_path, name, theirs, chir
     atoms.symbols[3] = "N"
     atoms.pbc = True
     atoms.wrap()
-    write_with_ase(
-        tmp_path / name, atoms, format=theirs, **({"masses": True} if theirs == "lammps-data" else {})
-    )
+    write_with_ase(tmp_path / name, atoms, format=theirs, **({"masses": True} if theirs == "lammps-data" else {}))
     tube = read(tmp_path / name)
     assert tube.key == Nanotube(*chirality).decorated({0: "N"}).key
 
 
-@pytest.mark.parametrize(
-    ("mass", "label"), [("14.003", "14C"), ("14.0067", "N"), ("12.011", "12C"), ("13.0", "13C")]
-)
+@pytest.mark.parametrize(("mass", "label"), [("14.003", "14C"), ("14.0067", "N"), ("12.011", "12C"), ("13.0", "13C")])
 def test_lammps_elements_are_told_by_mass_alone(tmp_path, mass, label):
     write(tmp_path / "a.data", Nanotube(5, 0, 2).decorated(dict.fromkeys(range(40), "14C")))
     text = (tmp_path / "a.data").read_text().replace("1 14.003242 # 14C", f"1 {mass}")

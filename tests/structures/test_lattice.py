@@ -8,15 +8,10 @@ from ase.neighborlist import neighbor_list
 from matgym.errors import ChiralityError, StructureError
 from matgym.structures import Nanotube, TubeLattice, tube_lattice
 
-BOND_CUTOFF_ANGSTROM = (
-    1.6  # bonds are 1.42 Å, a little less across a thin tube; second neighbours start at 2.2 Å
-)
+BOND_CUTOFF_ANGSTROM = 1.6  # bonds are 1.42 Å, a little less across a thin tube; second neighbours start at 2.2 Å
 
 CHIRALITIES = [
-    (n, m)
-    for n in range(4, 9)
-    for m in range(n + 1)
-    if tube_lattice(n, m, 1).diameter_nm > 0.35 and (n, m) != (8, 7)
+    (n, m) for n in range(4, 9) for m in range(n + 1) if tube_lattice(n, m, 1).diameter_nm > 0.35 and (n, m) != (8, 7)
 ]
 
 
@@ -68,16 +63,12 @@ def test_bonds_are_the_pairs_within_bonding_distance_in_space(chirality):
 def test_every_site_has_three_neighbours_and_they_are_bonded_in_space(chirality):
     found = bonds_by_distance(ours(*chirality, 1))
     neighbours = tube_lattice(*chirality, 1).neighbours
-    assert sorted((i, j) for i, row in enumerate(neighbours.tolist()) for j in row) == [
-        (i, j) for i, j, _ in found
-    ]
+    assert sorted((i, j) for i, row in enumerate(neighbours.tolist()) for j in row) == [(i, j) for i, j, _ in found]
     assert np.bincount([i for i, _, _ in found]).tolist() == [3] * len(neighbours)
 
 
 @pytest.mark.parametrize("cells", [1, 3])
-@pytest.mark.parametrize(
-    "chirality", [(5, 0), (8, 0), (9, 0), (4, 4), (6, 6), (4, 2), (5, 3), (6, 1), (7, 4), (8, 2)]
-)
+@pytest.mark.parametrize("chirality", [(5, 0), (8, 0), (9, 0), (4, 4), (6, 6), (4, 2), (5, 3), (6, 1), (7, 4), (8, 2)])
 def test_raster_neighbours_under_twisted_circular_padding_are_the_bonded_ones(chirality, cells):
     lattice = tube_lattice(*chirality, cells)
     a, b = np.arange(lattice.n_sites).reshape(2, *lattice.raster_shape)
@@ -92,9 +83,7 @@ def test_raster_neighbours_under_twisted_circular_padding_are_the_bonded_ones(ch
     below, right = (slice(2, None), slice(1, -1)), (slice(1, -1), slice(2, None))
     pairs = [(a, b_wide[where]) for where in (inner, above, left)]
     pairs += [(b, a_wide[where]) for where in (inner, below, right)]
-    on_raster = sorted(
-        (int(i), int(j)) for here, there in pairs for i, j in zip(here.flat, there.flat, strict=True)
-    )
+    on_raster = sorted((int(i), int(j)) for here, there in pairs for i, j in zip(here.flat, there.flat, strict=True))
     assert on_raster == [(i, j) for i, j, _ in bonds_by_distance(ours(*chirality, cells))]
 
 
@@ -112,9 +101,7 @@ def test_sites_are_found_again_after_going_round_and_along(chirality):
     around = np.array(chirality)
     along = 2 * np.array(lattice.translation)
     for winding in (0 * around, around, along, 3 * along - 2 * around):
-        assert (
-            lattice.sites_at(lattice.site_cells + winding, sublattice) == np.arange(lattice.n_sites)
-        ).all()
+        assert (lattice.sites_at(lattice.site_cells + winding, sublattice) == np.arange(lattice.n_sites)).all()
 
 
 @pytest.mark.parametrize(("n", "m"), [(0, 0), (3, 4), (-1, 0), (5, -1)])

@@ -88,9 +88,7 @@ def test_species_that_is_unknown_is_named(species):
         Nanotube(5, 0).decorated({0: species})
 
 
-@pytest.mark.parametrize(
-    "codes", [[0] * 19, [[0] * 20], [0] * 19 + [6], [0] * 19 + [-1], [0] * 19 + [256], [0.5] * 20]
-)
+@pytest.mark.parametrize("codes", [[0] * 19, [[0] * 20], [0] * 19 + [6], [0] * 19 + [-1], [0] * 19 + [256], [0.5] * 20])
 def test_species_array_that_does_not_fit_is_refused(codes):
     with pytest.raises(SpeciesError):
         Nanotube(5, 0, 1, codes)

@@ -50,9 +50,7 @@ def test_boron_nitride_tube_has_boron_on_one_sublattice_and_nitrogen_on_the_othe
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.sampled_from([(5, 0), (8, 0), (5, 5), (6, 2), (7, 3)]), st.integers(1, 3), st.integers(0, 2**32 - 1)
-)
+@given(st.sampled_from([(5, 0), (8, 0), (5, 5), (6, 2), (7, 3)]), st.integers(1, 3), st.integers(0, 2**32 - 1))
 def test_our_sites_are_found_again_one_by_one(chirality, cells, seed):
     rng = np.random.default_rng(seed)
     tube = Nanotube(*chirality, cells, strain=round(rng.uniform(-0.1, 0.1), 6))
@@ -66,9 +64,7 @@ def test_our_sites_are_found_again_one_by_one(chirality, cells, seed):
 @pytest.mark.parametrize("seed", range(6))
 def test_turned_shifted_wrapped_shuffled_relaxed_tube_is_recognised_up_to_symmetry(axis, seed):
     rng = np.random.default_rng(seed)
-    tube = [DECORATED, DECORATED.strained(0.08), Nanotube(9, 0, 3).decorated({0: "B", 9: "B", 33: "N"})][
-        seed % 3
-    ]
+    tube = [DECORATED, DECORATED.strained(0.08), Nanotube(9, 0, 3).decorated({0: "B", 9: "B", 33: "N"})][seed % 3]
     atoms = bare(tube)
     atoms.rotate(rng.uniform(0.0, 360.0), "z", center="COU")
     atoms.positions += rng.uniform(-20.0, 20.0, 3) + rng.normal(0.0, 0.05, atoms.positions.shape)
@@ -207,9 +203,7 @@ def test_carbon_of_no_known_isotope_is_named():
 
 
 def test_left_handed_tube_is_told_from_its_mirror_image():
-    with pytest.raises(
-        RecognitionError, match=r"left-handed \(4, 7\) tube; its mirror image, \(7, 4\), is canonical"
-    ):
+    with pytest.raises(RecognitionError, match=r"left-handed \(4, 7\) tube; its mirror image, \(7, 4\), is canonical"):
         recognise(nanotube(4, 7))
     atoms = nanotube(4, 7)
     atoms.positions[:, 0] *= -1.0  # as the message advises

@@ -80,9 +80,7 @@ def test_conformal_interval_covers_as_declared_in_distribution(surrogate):
 def test_out_of_distribution_score_tells_what_training_never_saw(surrogate):
     known = Dataset.load(SHIPPED).split("test").tubes()[:200]
     all_boron = [Nanotube(8, 0, 4).with_species(np.full(128, Species.B))]
-    vacancies = [
-        t.with_species(np.where(t.species == Species.N, Species.VACANCY, t.species)) for t in known[:50]
-    ]
+    vacancies = [t.with_species(np.where(t.species == Species.N, Species.VACANCY, t.species)) for t in known[:50]]
     assert surrogate.out_of_distribution(known).mean() < 0.04
     assert surrogate.out_of_distribution(all_boron).all()
     assert surrogate.out_of_distribution(vacancies).mean() > 0.8
@@ -111,9 +109,7 @@ def _neutral(species):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     spec = DatasetSpec(name="small", families=(Family(n=5, m=0, cells=2, samples=600),), largest_share=0.3)
-    return Dataset.load(
-        build(spec, tmp_path_factory.mktemp("small") / "data.parquet", workers=1, progress=False)
-    )
+    return Dataset.load(build(spec, tmp_path_factory.mktemp("small") / "data.parquet", workers=1, progress=False))
 
 
 QUICK = FitSettings(epochs=25, network=NetworkSettings(width=16, blocks=1, hidden=32))
@@ -136,8 +132,7 @@ def test_test_rows_are_never_looked_at(small):
     table = small.table.to_pydict()
     rng = np.random.default_rng(0)
     table["gap_ev"] = [
-        float(rng.normal()) if s == "test" else g
-        for s, g in zip(table["split"], table["gap_ev"], strict=True)
+        float(rng.normal()) if s == "test" else g for s, g in zip(table["split"], table["gap_ev"], strict=True)
     ]
     import pyarrow as pa
 
