@@ -181,9 +181,13 @@ def _figures(method: str, runs: list[Verified]) -> MethodFigures:
         method,
         queries=runs[0].queries,
         seeds=len(runs),
-        error_ev=estimate([run.error[ok].mean() for run, ok in zip(runs, valid, strict=True)]),
+        error_ev=estimate([_mean(run.error[ok]) for run, ok in zip(runs, valid, strict=True)]),
         median_ev=estimate([np.median(run.error) for run in runs]),
-        believed_ev=estimate([error[ok].mean() for error, ok in zip(believed, valid, strict=True)]),
+        believed_ev=estimate([_mean(error[ok]) for error, ok in zip(believed, valid, strict=True)]),
         within_20_mev=estimate([(run.error < MET_EV).mean() for run in runs]),
         invalid=float(np.mean([1.0 - ok.mean() for ok in valid])),
     )
+
+
+def _mean(values: FloatArray) -> float:
+    return float(values.mean()) if len(values) else float("nan")

@@ -1,6 +1,6 @@
 """Data sets of labelled tubes: specified, built, stored, read."""
 
-from matgym.datasets.build import build
+from matgym.datasets.builder import build
 from matgym.datasets.dataset import Dataset
 from matgym.datasets.sampling import random_decoration
 from matgym.datasets.specification import NANOTUBE_DOPING, DatasetSpec, Family

@@ -26,7 +26,7 @@ class Dataset:
     """Labelled tubes.
 
     Attributes:
-        table: an Arrow table with the columns of `matgym.datasets.build.SCHEMA`.
+        table: an Arrow table with the columns of `matgym.datasets.builder.SCHEMA`.
     """
 
     table: pa.Table

@@ -154,10 +154,12 @@ class CnnSurrogate:
         """
         rank = min(len(residuals), int(np.ceil((len(residuals) + 1) * COVERAGE))) - 1
         centre = features.mean(axis=0)
-        covariance = np.cov(features, rowvar=False)
-        # A ridge of a thousandth: features that hardly vary in training would else decide alone.
-        covariance += 1e-3 * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-        whitening = np.linalg.cholesky(np.linalg.inv(covariance))
+        # In units of each feature's own spread. What hardly varies in training, such as the share of vacancies
+        # where there are none, gets a floor: to deviate there is to be far out.
+        spread = features.std(axis=0)
+        spread = np.maximum(spread, 1e-3 * spread.mean())
+        covariance = np.cov(features / spread, rowvar=False) + 1e-3 * np.eye(features.shape[1])
+        whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None]
         lengths = np.linalg.norm((held_out - centre) @ whitening, axis=1)
         return replace(
             self,

@@ -77,7 +77,7 @@ def frame(tube: Nanotube, caption: str = "") -> NDArray[np.uint8]:
     draw_sheet(figure.add_axes((0.02, 0.06, 0.58, 0.80)), tube)
     draw_tube(figure.add_axes((0.62, 0.06, 0.36, 0.80)), tube)
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib
     return np.array(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()  # type: ignore[no-untyped-call]
 
 

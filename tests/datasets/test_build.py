@@ -65,7 +65,7 @@ def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
 def test_finished_shards_are_kept_and_not_made_again(tmp_path, monkeypatch):
     output = tmp_path / "data.parquet"
     made = []
-    import matgym.datasets.build as module
+    from matgym.datasets import builder as module
 
     original = module.write_shard
 
