@@ -1,6 +1,6 @@
 """The unrolled tube: on axes, as frames for `render_mode="rgb_array"`, and as letters for "ansi"."""
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ FRAME_SHAPE: Final = (400, 640, 3)
 
 _DPI: Final = 100
 
+_CARBON_DIAMETER_ANGSTROM: Final = 0.62
+_OTHER_DIAMETER_ANGSTROM: Final = 0.88
+"""Sizes of the drawn discs: what is not carbon stands out."""
+
 
 def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
     """Draw the tube cut open and laid flat: atoms coloured by species, bonds, and a legend with counts.
@@ -30,7 +34,7 @@ def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
         axes: where; its frame is switched off.
         tube: what.
     """
-    from matplotlib.collections import LineCollection
+    from matplotlib.collections import EllipseCollection, LineCollection
 
     positions, vectors = _sheet(tube)  # (n_sites, 2), (3, 2), Å
     names = ["around the tube", "along the axis"]
@@ -39,22 +43,24 @@ def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
 
     stubs = _half_bonds(tube, positions, vectors)
     axes.add_collection(LineCollection(list(stubs), colors=VACANCY_EDGE, linewidths=1.6, capstyle="round", zorder=1))
-    scale = _points_per_angstrom(axes, positions)
     for species, count in tube.counts.items():
-        x, y = positions[tube.species == species].T
+        if not count:
+            continue
         empty = species is Species.VACANCY
-        carbon = species is Species.C12
-        axes.scatter(
-            x,
-            y,
-            s=(scale * (0.62 if carbon else 0.86)) ** 2,
-            c=SPECIES_COLOURS[species],
-            edgecolors=VACANCY_EDGE if empty else "white",
-            linewidths=0.9 if empty else 0.6,
-            linestyles="--" if empty else "-",
-            label=f"{SPECIES_DATA[species].label}  {count}" if count else "_",
-            zorder=2,
+        look: dict[str, Any] = {
+            "facecolors": SPECIES_COLOURS[species],
+            "edgecolors": VACANCY_EDGE if empty else "white",
+            "linewidths": 0.9 if empty else 0.6,
+            "linestyles": "--" if empty else "-",
+        }
+        size = [_CARBON_DIAMETER_ANGSTROM if species is Species.C12 else _OTHER_DIAMETER_ANGSTROM]
+        held = positions[tube.species == species]
+        axes.add_collection(
+            EllipseCollection(
+                size, size, [0.0], units="xy", offsets=held, offset_transform=axes.transData, zorder=2, **look
+            )
         )
+        axes.scatter([], [], s=46, label=f"{SPECIES_DATA[species].label}  {count}", **look)  # for the legend
     _frame_axes(axes, positions, names)
 
 
@@ -73,9 +79,9 @@ def frame(tube: Nanotube, caption: str = "") -> NDArray[np.uint8]:
     height, width, _ = FRAME_SHAPE
     figure = new_figure(width / _DPI, height / _DPI, _DPI)
     figure.set_layout_engine("none")
-    figure.text(0.03, 0.955, caption, fontsize=11, color=INK, va="top", parse_math=False)
-    draw_sheet(figure.add_axes((0.02, 0.06, 0.58, 0.80)), tube)
-    draw_tube(figure.add_axes((0.62, 0.06, 0.36, 0.80)), tube)
+    figure.text(0.03, 0.955, caption, fontsize=11, color=INK, va="top", parse_math=False, wrap=True)
+    draw_sheet(figure.add_axes((0.055, 0.13, 0.555, 0.74)), tube)
+    draw_tube(figure.add_axes((0.63, 0.13, 0.35, 0.74)), tube)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib
     return np.array(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()  # type: ignore[no-untyped-call]
@@ -114,17 +120,6 @@ def _half_bonds(tube: Nanotube, positions: FloatArray, vectors: FloatArray) -> F
     return np.concatenate([from_a[kept], from_b[kept]])
 
 
-def _points_per_angstrom(axes: "Axes", positions: FloatArray) -> float:
-    """Typographic points that an Å takes once the sheet fills the axes."""
-    box = axes.get_window_extent()
-    spans = np.ptp(positions, axis=0) + _MARGINS_ANGSTROM
-    return float(min(box.width / spans[0], box.height / spans[1]) * 72.0 / axes.figure.dpi)
-
-
-_MARGINS_ANGSTROM: Final = np.array([2.6, 4.6])
-"""Room for the stubs at the edges, and for the legend below."""
-
-
 def _frame_axes(axes: "Axes", positions: FloatArray, names: list[str]) -> None:
     lowest, highest = positions.min(axis=0), positions.max(axis=0)
     axes.set_xlim(lowest[0] - 1.3, highest[0] + 1.3)
@@ -133,16 +128,16 @@ def _frame_axes(axes: "Axes", positions: FloatArray, names: list[str]) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-    axes.set_xlabel(f"{names[0]} →", fontsize=8, color=MUTED, loc="left")
+    axes.set_xlabel(f"{names[0]} →", fontsize=8, color=MUTED, loc="left", labelpad=3)
     axes.set_ylabel(f"{names[1]} →", fontsize=8, color=MUTED, loc="bottom")
     axes.legend(
-        loc="upper right",
-        bbox_to_anchor=(1.0, -0.005),
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0.0),
         ncols=len(Species),
         frameon=False,
         fontsize=8,
         labelcolor=INK,
         handletextpad=0.1,
         columnspacing=0.9,
-        borderaxespad=0.2,
+        borderaxespad=2.4,
     )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ATOM_RADIUS_ANGSTROM: Final = 0.36
 BOND_RADIUS_ANGSTROM: Final = 0.13
-YAW, PITCH = np.deg2rad([-38.0, 17.0])
+YAW, PITCH = np.deg2rad([-32.0, 14.0])
 """From where the tube is seen: its axis to the right, its open end towards us."""
 
 DISC_LAYERS: Final = 6

@@ -1,0 +1,35 @@
+"""One page an environment, made from its docstring: docs/environments/NAME.md. `--check` only compares."""
+
+import sys
+from inspect import getdoc
+from pathlib import Path
+
+import gymnasium as gym
+
+from matgym.registration import SPECS
+
+FOLDER = Path(__file__).parents[1] / "docs" / "environments"
+
+
+def pages():
+    """Path and text of every page."""
+    for spec in SPECS:
+        text = getdoc(gym.envs.registration.load_env_creator(spec.entry_point))
+        name = spec.id.removeprefix("matgym/")
+        yield FOLDER / f"{name}.md", f"# `{spec.id}`\n\n<!-- made by scripts/docs.py from the docstring -->\n\n{text}\n"
+
+
+def main():
+    check = "--check" in sys.argv
+    for path, text in pages():
+        if check:
+            if not path.exists() or path.read_text(encoding="utf-8") != text:
+                sys.exit(f"{path} is not what the docstring says: run scripts/docs.py")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""The main job, small, and the page that it writes."""
+
+import json
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from matgym.oracles import PiElectrons
+from matgym.structures import Nanotube
+from matgym.structures.io import read
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo")
+    command = [sys.executable, "-m", "matgym.cli", "demo", "--output", str(folder), "--training-designs", "256"]
+    found = subprocess.run([*command, "--targets", "6", "--queries", "2", "--json"], check=True, capture_output=True)
+    return folder, json.loads(found.stdout)
+
+
+def test_every_design_in_the_table_is_what_the_oracle_says(demo):
+    folder, _ = demo
+    rows = pq.read_table(folder / "designs.parquet").to_pylist()
+    assert {row["method"] for row in rows} == {"MaskablePPO", "random", "annealing"}
+    some = rows[:: len(rows) // 8]
+    tubes = [Nanotube(r["n"], r["m"], r["cells"], np.frombuffer(r["species"], dtype=np.uint8)) for r in some]
+    np.testing.assert_allclose(PiElectrons().evaluate(tubes)["gap_ev"], [r["oracle_ev"] for r in some], atol=1e-9)
+    assert all((tube.counts[3], tube.counts[4]) == (8, 8) for tube in tubes)
+
+
+def test_structure_files_hold_the_best_designs_of_the_policy(demo):
+    folder, _ = demo
+    rows = pq.read_table(folder / "designs.parquet").to_pylist()
+    mine = [r for r in rows if r["method"] == "MaskablePPO" and r["seed"] == 0]
+    best = min(mine, key=lambda r: abs(r["oracle_ev"] - r["target_ev"]))
+    for name in ("best-1.extxyz", "best-1.cif"):
+        assert read(folder / "structures" / name).key == best["key"]
+
+
+def test_equal_queries_are_equal_and_counted(demo):
+    _, result = demo
+    assert {row["queries"] for row in result["equal_queries"]} == {2}
+    searches = 3 * 3 * 2 * 6
+    whole = sum(row["queries"] for row in result["whole_budget"]) * 6
+    training = result["ledger"]["surrogate"]["evaluations"] - searches - whole
+    assert 256 <= training < 256 + 128
+    assert whole >= 2 * training - 2 * 6  # shared out over the targets, rounded down
+
+
+def test_page_is_self_contained_and_says_what_was_found(demo):
+    folder, result = demo
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert not re.search(r'(?:src|href)\s*=\s*["\'](?:https?:)?//', page)
+    assert page.count("<svg") == 4
+    ids = re.findall(r'\bid="([^"]+)"', re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
+    assert len(ids) == len(set(ids))
+    error = next(row for row in result["equal_queries"] if row["method"] == "MaskablePPO")["error_ev"]["mean"]
+    assert f"miss by {1000 * error:.0f} meV" in page.replace("\n", " ")
