@@ -1,8 +1,21 @@
 """Agents and optimizers: everything that proposes designs for a task."""
 
+from typing import TYPE_CHECKING, Any
+
 from matgym.agents.annealing import SimulatedAnnealing
 from matgym.agents.base import Optimizer
 from matgym.agents.random_search import RandomSearch
-from matgym.agents.vec_env import SB3VecEnv
+
+if TYPE_CHECKING:
+    from matgym.agents.vec_env import SB3VecEnv
 
 __all__ = ["Optimizer", "RandomSearch", "SB3VecEnv", "SimulatedAnnealing"]
+
+
+def __getattr__(name: str) -> Any:
+    # Stable-Baselines3 takes seconds to import: only who asks for its adapter waits for it.
+    if name == "SB3VecEnv":
+        from matgym.agents.vec_env import SB3VecEnv
+
+        return SB3VecEnv
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

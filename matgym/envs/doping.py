@@ -77,7 +77,8 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
 
     ## Arguments
     - `n`, `m`, `cells`: the tube.
-    - `budget`: atoms of each species, such as `{"B": 8, "N": 8}`.
+    - `budget`: atoms of each species, such as `{"B": 8, "N": 8}`. Where it exceeds 32 atoms, give
+      `gymnasium.make` a longer `max_episode_steps` as well, or no design is ever complete.
     - `targets_ev`: range of targets, eV.
     - `reward`: what gives the gap: the name or path of a stored surrogate, a surrogate or oracle object, a
       torch module, or a function of a list of tubes.
@@ -168,6 +169,7 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
         self.num_envs = num_envs
         self.max_episode_steps = max_episode_steps
         self.task = make_task(**arguments)
+        check_time_limit(self.task, max_episode_steps)
         self._dynamics = DopingDynamics(self.task, num_envs)
         self._elapsed = np.zeros(num_envs, dtype=np.int64)
         self._generators: list[np.random.Generator] = []
@@ -256,6 +258,15 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
     def action_masks(self) -> BoolArray:
         """(num_envs, n_actions) which edits are allowed now."""
         return self._dynamics.action_masks()
+
+
+def check_time_limit(task: TargetProperty, max_episode_steps: int) -> None:
+    """Refuse a time limit within which no design can be completed."""
+    if max_episode_steps < task.edits.length:
+        raise ConfigurationError(
+            f"a budget of {task.edits.length} edits cannot be placed within {max_episode_steps} steps: "
+            f"give max_episode_steps={2 * task.edits.length}"
+        )
 
 
 def observation_space(dynamics: DopingDynamics) -> spaces.Space[Float32Array]:

@@ -1,6 +1,6 @@
 """The CNN surrogate: fast predictions, an uncertainty for each, and a score of how far out a tube lies."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
@@ -88,15 +88,13 @@ class CnnSurrogate:
 
         Args:
             tubes: B tubes, of any sizes; those of sizes unlike the training set's are extrapolations.
+
+        Raises:
+            PropertyError: if a tube is strained.
         """
         values = np.full((len(tubes), len(self.keys)), np.nan)
-        groups: dict[TubeLattice, list[int]] = {}
-        for row, tube in enumerate(tubes):
-            if tube.strain:
-                raise PropertyError(f"{tube} is strained; this surrogate knows unstrained tubes only: ask the oracle")
-            groups.setdefault(tube.lattice, []).append(row)
-        for lattice, rows in groups.items():
-            values[rows] = self.predict(lattice, np.stack([tubes[row].species for row in rows]))
+        for lattice, rows, species in _by_lattice(tubes):
+            values[rows] = self.predict(lattice, species)
         rmse = self.calibration.get("rmse", np.full(len(self.keys), np.nan))
         return Properties(
             {key: values[:, k] for k, key in enumerate(self.keys)},
@@ -127,7 +125,10 @@ class CnnSurrogate:
 
     def out_of_distribution(self, tubes: Sequence[Nanotube]) -> BoolArray:
         """(B,) whether each tube lies further out than nearly all validation tubes."""
-        return np.array([self.distance(tube.lattice, tube.species[None])[0] > 1.0 for tube in tubes])
+        far = np.zeros(len(tubes), dtype=bool)
+        for lattice, rows, species in _by_lattice(tubes):
+            far[rows] = self.distance(lattice, species) > 1.0
+        return far
 
     def _run(self, function: Any, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
         outputs = []
@@ -171,3 +172,14 @@ class CnnSurrogate:
                 "threshold": np.quantile(lengths, DISTANCE_QUANTILE)[None],
             },
         )
+
+
+def _by_lattice(tubes: Sequence[Nanotube]) -> Iterator[tuple[TubeLattice, list[int], SpeciesArray]]:
+    """Rows grouped by lattice, with their species stacked."""
+    groups: dict[TubeLattice, list[int]] = {}
+    for row, tube in enumerate(tubes):
+        if tube.strain:
+            raise PropertyError(f"{tube} is strained; this surrogate knows unstrained tubes only: ask the oracle")
+        groups.setdefault(tube.lattice, []).append(row)
+    for lattice, rows in groups.items():
+        yield lattice, rows, np.stack([tubes[row].species for row in rows])

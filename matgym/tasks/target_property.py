@@ -42,8 +42,8 @@ class TargetProperty:
         key: the property.
         source: what gives it; see `matgym.surrogates.as_predictor`.
         low: smallest target, in the property's unit.
-        high: largest target. The default range is that which uniformly random decorations of the default
-            tube reach in 1 to 99 of 100 cases, widened by half on either side; fixed by us.
+        high: largest target. The default range, chosen by us, is about what the data set's tubes of the
+            default composition span (1 to 99 %: 0.59 to 1.22 eV).
         margin: error at which the reward has fallen to a tenth.
         ledger: counts what is spent.
     """

@@ -141,6 +141,9 @@ def test_targets_outside_the_observed_range_and_actions_outside_the_space_are_na
         gym.make(ID, task=task, render_mode="ascii", disable_env_checker=True)
     with pytest.raises(ConfigurationError, match="does not fit"):
         gym.make(ID, n=3, cells=1, budget={"B": 20})
+    with pytest.raises(ConfigurationError, match="max_episode_steps=80"):
+        gym.make_vec(ID, num_envs=2, budget={"B": 20, "N": 20})
+    gym.make_vec(ID, num_envs=2, budget={"B": 20, "N": 20}, max_episode_steps=80)
     with pytest.raises(PropertyError, match="does not provide"):
         TargetProperty(key="hardness_gpa")
 

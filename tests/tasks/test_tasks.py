@@ -1,0 +1,46 @@
+"""Tasks: reward, target, ledger."""
+
+import numpy as np
+import pytest
+
+from matgym.errors import ConfigurationError
+from matgym.structures import tube_lattice
+from matgym.tasks import Ledger, RandomSeeder, TargetProperty, tolerance
+
+
+def test_reward_is_one_on_target_a_tenth_at_the_margin_and_nothing_where_it_failed():
+    reward = tolerance(np.array([0.0, 0.15, -0.15, 0.05, np.nan]), margin=0.15)
+    np.testing.assert_allclose(reward, [1.0, 0.1, 0.1, 0.5, 0.0])
+
+
+def test_reward_falls_with_the_error():
+    reward = tolerance(np.linspace(0, 3, 100), margin=0.2)
+    assert (np.diff(reward) < 0).all()
+    assert ((reward >= 0) & (reward <= 1)).all()
+
+
+def test_ledger_counts_what_failed_too():
+    ledger = Ledger()
+    with ledger.charge("oracle", 3):
+        pass
+    with pytest.raises(RuntimeError), ledger.charge("oracle", 2):
+        raise RuntimeError
+    assert ledger.as_dict()["oracle"]["evaluations"] == 5
+    assert ledger.as_dict()["oracle"]["seconds"] > 0
+
+
+def test_random_seeds_have_the_composition_and_cover_all_sites():
+    task = TargetProperty(
+        lattice=tube_lattice(5, 0, 1), budget={"B": 2, "N": 3}, source=lambda tubes: [0.0] * len(tubes)
+    )
+    species = RandomSeeder().seed(task.lattice, task.edits, np.zeros(2000), np.random.default_rng(0))
+    assert (task.edits.remaining(species) == 0).all()
+    share = (species == 3).mean(axis=0)  # each of 20 sites holds one of two B in a tenth of all tubes
+    np.testing.assert_allclose(share, 0.1, atol=4 * np.sqrt(0.09 / 2000))
+
+
+def test_impossible_tasks_are_named():
+    with pytest.raises(ConfigurationError, match="low must be below high"):
+        TargetProperty(low=1.0, high=0.5)
+    with pytest.raises(ConfigurationError, match="margin=0"):
+        TargetProperty(margin=0.0)
