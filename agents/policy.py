@@ -15,7 +15,8 @@ class Policy:
     """A trained agent, and the name it goes by in tables.
 
     Attributes:
-        agent: a Stable-Baselines3 model, or anything with its `predict`.
+        agent: a Stable-Baselines3 model, or anything with its `predict`. DQN draws by one coin for the whole
+            batch, so that its further designs hardly differ from its first.
         name: of the algorithm.
         masked: whether `predict` takes `action_masks`.
         training: evaluations of the reward model that its training took.
@@ -29,7 +30,7 @@ class Policy:
     def design(self, task: TargetProperty, targets: FloatArray, *, deterministic: bool) -> SpeciesArray:
         """(T, n_sites) one design for each target; none of them is evaluated.
 
-        A policy without masks may try forbidden edits; it gets twice the budget of steps, as in training,
+        A policy without masks may try forbidden edits; it gets twice the budget of steps,
         and sites it has not filled then stay carbon.
         """
         dynamics = DopingDynamics(task, len(targets))

@@ -69,7 +69,7 @@ def _constructor(algorithm: str) -> "type[BaseAlgorithm]":
 def train_agent(
     agent: "BaseAlgorithm", task: TargetProperty, designs: int, on_rollout: Callable[[int, float], None]
 ) -> None:
-    """Train until the task's ledger has counted a number of designs.
+    """Train until the task's ledger has counted a number of designs; the last rollout is finished.
 
     Args:
         agent: from `make_agent`.
@@ -82,17 +82,17 @@ def train_agent(
     start = sum(task.ledger.counts.values())
 
     class Spend(BaseCallback):
-        """Stops at the budget, and reports."""
+        """Stops once a rollout has ended at or beyond the budget, so that all of it is learned from."""
 
-        def _spent(self) -> int:
-            return sum(task.ledger.counts.values()) - start
+        spent = 0
 
         def _on_step(self) -> bool:
-            return self._spent() < designs
+            return self.spent < designs
 
         def _on_rollout_end(self) -> None:
+            self.spent = sum(task.ledger.counts.values()) - start
             if self.model.ep_info_buffer:
                 recent = [episode["r"] for episode in self.model.ep_info_buffer]
-                on_rollout(self._spent(), float(sum(recent) / len(recent)))
+                on_rollout(self.spent, float(sum(recent) / len(recent)))
 
     agent.learn(total_timesteps=10**9, callback=Spend())

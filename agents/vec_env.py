@@ -44,8 +44,10 @@ class SB3VecEnv(VecEnv):
 
     @override
     def reset(self) -> Any:
-        observation, info = self.envs.reset(seed=self._seed)
+        options = {name: [row[name] for row in self._options] for name in self._options[0]} if self._options else None
+        observation, info = self.envs.reset(seed=self._seed, options=options or None)
         self._seed = None
+        self._reset_options()
         self.reset_infos = [_row(info, i) for i in range(self.num_envs)]
         return observation
 

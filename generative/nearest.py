@@ -38,7 +38,7 @@ class NearestSeeder:
         """
         labels = self._data.values(self._key)
         known = [(rows, species) for other, rows, species in self._data.by_lattice() if other == lattice]
-        fitting = [(rows, species, (edits.remaining(species) == 0).all(axis=1)) for rows, species in known]
+        fitting = [(rows, species, edits.complete(species)) for rows, species in known]
         if not any(fits.any() for _, _, fits in fitting):
             raise DatasetError(
                 f"the data hold no ({lattice.n}, {lattice.m}) tube of {lattice.cells} cells with this composition"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from matgym.app.console import print_json, print_table, progress_bar, stderr
 from matgym.errors import MatgymError
@@ -172,8 +173,8 @@ def main() -> None:
     """Entry point: errors that matgym raises on purpose are shown as one sentence."""
     try:
         app()
-    except MatgymError as error:
-        stderr.print(f"[bold red]Error:[/] {error}", highlight=False, soft_wrap=True)
+    except (MatgymError, OSError) as error:
+        stderr.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(2)
 
 

@@ -1,4 +1,4 @@
-"""Conformance tests for your own surrogate, oracle, optimizer, or environment.
+"""Conformance tests for your own surrogate, oracle, or environment.
 
 Each raises an AssertionError that says in one sentence what does not hold.
 """
@@ -15,6 +15,9 @@ from matgym.tasks import RandomSeeder, TargetProperty
 
 TOLERANCE_EV = 1e-3
 """By how much a surrogate may differ between a tube alone and in a batch."""
+
+MOST_STEPS = 100_000
+"""Steps after which an episode counts as endless."""
 
 
 def _sample_tubes(count: int = 6) -> tuple[TargetProperty, Any]:
@@ -48,7 +51,7 @@ def check_surrogate(source: Any, key: str = "gap_ev") -> None:
     assert (species == before).all(), f"{predictor.name} changed its input"
     again = predictor.predict(task.lattice, species)
     assert (values == again).all(), (
-        f"{predictor.name} gave {again - values} more the second time: switch it to evaluation mode"
+        f"{predictor.name} gave {again - values} more the second time: it must not draw at random"
     )
     alone = np.concatenate([predictor.predict(task.lattice, one[None]) for one in species])
     worst = float(np.abs(alone - values).max())
@@ -61,7 +64,9 @@ def check_oracle(oracle: Oracle) -> None:
     task, species = _sample_tubes(2)
     tube = Nanotube(task.lattice.n, task.lattice.m, task.lattice.cells, species[0])
     found = oracle.evaluate([tube, tube.rotated(), tube.flipped(), tube.mirrored()])
+    assert found.ok.any(), f"the oracle failed on an ordinary tube: {found.failures}"
     for prop in oracle.provides:
+        assert np.isnan(found[prop][~found.ok]).all(), f"{prop} gives a number where it reports a failure"
         values = found[prop]
         assert values.shape == (4,), f"{prop} has shape {values.shape} for 4 tubes"
         computed = values[found.ok]
@@ -72,7 +77,7 @@ def check_oracle(oracle: Oracle) -> None:
 
 
 def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
-    """Check an environment: Gymnasium's and SB3's checkers, seeding, rewards in [0, 1], masks.
+    """Check an environment: Gymnasium's and SB3's checkers, seeding, rewards in [-1, 1].
 
     Args:
         env: from `gymnasium.make`, or not yet wrapped.
@@ -100,8 +105,10 @@ def _play(env: gym.Env[Any, Any], episodes: int) -> list[tuple[Any, float]]:
     trace: list[tuple[Any, float]] = []
     for episode in range(episodes):
         env.reset(seed=episode)
-        done = False
+        done, steps = False, 0
         while not done:
+            steps += 1
+            assert steps <= MOST_STEPS, f"an episode did not end within {MOST_STEPS} steps: give it a time limit"
             if hasattr(env.unwrapped, "action_masks"):
                 action: Any = rng.choice(np.flatnonzero(env.unwrapped.action_masks()))
             else:

@@ -16,7 +16,7 @@ import torch
 
 from matgym.agents.policy import Policy
 from matgym.agents.sb3 import make_agent, train_agent
-from matgym.app.console import print_table, progress_bar
+from matgym.app.console import finite, print_table, progress_bar
 from matgym.benchmark import Comparison, search, verify
 from matgym.benchmark.compare import UNSEEN_TARGETS_SEED
 from matgym.oracles import PiElectrons
@@ -89,7 +89,7 @@ def main():
         "surrogate_data": load_card("nanotube-doping").data,
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    arguments.output.write_text(json.dumps(finite(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     print(arguments.output)
 
 

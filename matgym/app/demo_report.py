@@ -119,7 +119,8 @@ def _methods_table(result: "DemoResult") -> tuple[str, str, tuple[str, ...], tup
     table = [row.as_row() for row in (*result.comparison.figures(), *result.whole_budget.figures())]
     columns, rows = tuple(table[0]), tuple(tuple(row.values()) for row in table)
     caption = (
-        "Verified, median and believed error, meV, with the 95 % interval over seeds. The last rows give the "
+        "Verified, median and believed error, meV, with the 95 % interval over seeds of the search (the policy is "
+        "trained once). The last rows give the "
         f"searches the policy's {result.training:,} training designs as well, shared out over the targets. "
         "Met: within 20 meV, by the oracle. Invalid: no design that spends the budget."
     )

@@ -109,7 +109,7 @@ class MethodFigures:
 def verify(found: Search, task: TargetProperty, oracle: Oracle, seed: int) -> Verified:
     """Put a search's designs through the oracle, counted in the task's ledger."""
     tubes = found.tubes(task)
-    complete = (task.edits.remaining(found.species) == 0).all(axis=1)
+    complete = task.edits.complete(found.species)
     truth = np.full(len(tubes), np.nan)
     with task.ledger.charge("oracle", int(complete.sum())):
         truth[complete] = oracle.evaluate([tube for tube, ok in zip(tubes, complete, strict=True) if ok])[task.key]

@@ -93,7 +93,7 @@ def search(
             error[better],
         )
         progress[turn] = best_error
-        visited.append(species[rng.integers(len(targets))])
+        visited.append(species[rng.integers(len(targets))].copy())
         on_turn()
     return Search(method_name(method), targets, best, belief, progress, np.stack(visited))
 
@@ -102,8 +102,9 @@ def _proposals(
     method: Method, task: TargetProperty, targets: FloatArray, queries: int, seed: int
 ) -> tuple[Callable[[int], SpeciesArray], Callable[[SpeciesArray, FloatArray], None]]:
     if isinstance(method, Policy):
-        method.agent.set_random_seed(seed)
-        # The policy's first design is its most likely one; further ones are drawn from it.
+        if hasattr(method.agent, "set_random_seed"):  # SB3's models
+            method.agent.set_random_seed(seed)
+        # The first design takes the policy's most likely edits; further ones are drawn from it.
         return lambda turn: method.design(task, targets, deterministic=turn == 0), lambda _species, _reward: None
     kind = OPTIMIZERS.get(method) if isinstance(method, str) else method
     if kind is None:
@@ -115,7 +116,7 @@ def _proposals(
 def _score_complete(task: TargetProperty, species: SpeciesArray, targets: FloatArray) -> Scores:
     """Score designs; one that does not spend the budget exactly is counted and worth nothing."""
     scores = task.score(species, targets)
-    invalid = (task.edits.remaining(species) != 0).any(axis=1)
+    invalid = ~task.edits.complete(species)
     reward, value, error = (array.copy() for array in (scores.reward, scores.value, scores.error))
     reward[invalid], value[invalid], error[invalid] = 0.0, np.nan, np.nan
     return Scores(reward, value, error)

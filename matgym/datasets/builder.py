@@ -107,8 +107,12 @@ def _run(spec: DatasetSpec, shards: dict[int, Path], workers: int) -> Iterator[i
         ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
     ):
         futures = [pool.submit(write_shard, spec, number, path) for number, path in shards.items()]
-        for future in as_completed(futures):
-            yield future.result()
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # else the rest of the queue would still be worked through
+            raise
 
 
 @contextmanager
@@ -149,8 +153,7 @@ def write_shard(spec: DatasetSpec, number: int, path: Path) -> int:
         "failure": [labels.failures.get(row) for row in range(len(tubes))],
     }
     for name, values in labels.values.items():
-        # Ten decimals: well past the oracle's tolerance, and before the last bits in which the linear
-        # algebra of two processors may differ.
+        # Ten decimals, past the oracle's tolerance: the same bytes on the same machine.
         columns[name] = [None if np.isnan(value) else round(float(value), 10) for value in values]
     with atomic_path(path) as scratch:
         pq.write_table(pa.table(columns, schema=SCHEMA), scratch, compression="zstd")

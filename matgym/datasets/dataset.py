@@ -42,7 +42,7 @@ class Dataset:
             DatasetError: if it is missing or no data set of matgym's.
         """
         file = Path(path)
-        if not file.suffix and not file.exists():
+        if not file.suffix and not file.is_file():
             file = SHIPPED / f"{path}.parquet"
         if not file.is_file():
             shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.parquet")))

@@ -31,6 +31,8 @@ def make_task(
 ) -> TargetProperty:
     """The task from an environment's arguments; see `NanotubeDopingEnv`."""
     if task is not None:
+        if (n, m, cells, budget, targets_ev, reward) != (8, 0, 4, None, None, "nanotube-doping"):
+            raise ConfigurationError("a task says all about the tube and the reward: give it alone, or not at all")
         return task
     settings: dict[str, Any] = {"lattice": tube_lattice(n, m, cells), "source": reward}
     if budget is not None:
@@ -82,7 +84,8 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
     - `targets_ev`: range of targets, eV.
     - `reward`: what gives the gap: the name or path of a stored surrogate, a surrogate or oracle object, a
       torch module, or a function of a list of tubes.
-    - `task`: a `TargetProperty` in place of all of these; environments that share one share its ledger.
+    - `task`: a `TargetProperty` in place of all of these; environments of one process that share it share
+      its ledger.
     - `render_mode`: "rgb_array" or "ansi".
 
     `reset(options={"target_ev": 0.8})` sets the target.
@@ -121,8 +124,8 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
         target = (options or {}).get("target_ev")
         if target is None:
             target = self.task.draw_target(self.np_random)
-        self._dynamics.restart(np.array([0]), np.array([float(target)]))
-        return self._dynamics.observe()[0], {"target_ev": float(target)}
+        self._dynamics.restart(np.array([0]), self.task.checked_targets(target, 1))
+        return self._dynamics.observe()[0], {"target_ev": self.target_ev}
 
     def step(self, action: np.int64) -> tuple[Float32Array, float, bool, bool, dict[str, Any]]:
         """Place one atom."""
@@ -196,7 +199,7 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
         targets = (options or {}).get("target_ev")
         if targets is None:
             targets = np.array([self.task.draw_target(generator) for generator in self._generators])
-        self._dynamics.restart(np.arange(self.num_envs), np.broadcast_to(targets, self.num_envs))
+        self._dynamics.restart(np.arange(self.num_envs), self.task.checked_targets(targets, self.num_envs))
         self._elapsed[:] = 0
         return self._dynamics.observe(), {"target_ev": self._dynamics.targets.copy()}
 
@@ -219,7 +222,10 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
     ) -> tuple[Float32Array, np.ndarray[Any, Any], BoolArray, BoolArray, dict[str, Any]]:
         """Place one atom in every tube; episodes that end begin anew within the step."""
         actions = np.asarray(actions)
-        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= self.task.edits.n_actions:
+        if not self._generators:
+            raise gym.error.ResetNeeded("call reset() before step()")
+        whole = actions.shape == (self.num_envs,) and np.issubdtype(actions.dtype, np.integer)
+        if not whole or actions.min() < 0 or actions.max() >= self.task.edits.n_actions:
             raise ConfigurationError(
                 f"actions must be {self.num_envs} whole numbers from 0 to {self.task.edits.n_actions - 1}"
             )

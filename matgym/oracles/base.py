@@ -41,7 +41,7 @@ FERMI_EV = Property("fermi_ev", "eV", "Fermi level on the scale where carbon's �
 PI_FORMATION_EV = Property(
     "pi_formation_ev",
     "eV",
-    "π energy of the tube above that of as many atoms of the pristine tube",
+    "π energy above that of its atoms' lone orbitals and of as many bound atoms of the pristine tube",
     extensive=True,
 )
 

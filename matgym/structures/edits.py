@@ -59,6 +59,11 @@ class SubstitutionEdits:
         placed = np.stack([(species == code).sum(axis=1) for code in self.species], axis=1)
         return np.asarray(self.budget - placed, dtype=np.int64)
 
+    def complete(self, species: SpeciesArray) -> BoolArray:
+        """(batch,) whether the budget is placed, all of it, and every other site still holds 12C."""
+        placed = (self.remaining(species) == 0).all(axis=1)
+        return np.asarray(placed & ((species != Species.C12).sum(axis=1) == self.length))
+
     def mask(self, species: SpeciesArray, remaining: IntArray) -> BoolArray:
         """(batch, n_actions): which edits are allowed: on carbon, and within the budget."""
         carbon = species == Species.C12

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from matgym.errors import ConfigurationError, PropertyError
-from matgym.oracles import Oracle
+from matgym.oracles import Fidelity, Oracle
 from matgym.structures import Nanotube, TubeLattice
 from matgym.surrogates.cnn import CnnSurrogate
 from matgym.typing import FloatArray, SpeciesArray
@@ -40,7 +40,7 @@ def as_predictor(source: Any, key: str) -> Predictor:
     Args:
         source: one of
             - the name of a shipped surrogate, or the path of a stored one;
-            - a surrogate or an oracle (anything with `provides` and `evaluate`);
+            - a surrogate or an oracle (anything with `provides`, `fidelity`, `cost` and `evaluate`);
             - a torch module from (B, channels, H, W) rasters to (B,) or (B, 1) values
               (see `matgym.surrogates.raster.encode`);
             - a function from a list of tubes to that many values.
@@ -67,9 +67,8 @@ def as_predictor(source: Any, key: str) -> Predictor:
     if isinstance(source, Oracle):
         _column(source, key)
         oracle = source
-        return Predictor(
-            lambda lat, species: oracle.evaluate(_tubes(lat, species))[key], "oracle", type(source).__name__
-        )
+        kind: Kind = "surrogate" if source.fidelity == Fidelity.SURROGATE else "oracle"
+        return Predictor(lambda lat, species: oracle.evaluate(_tubes(lat, species))[key], kind, type(source).__name__)
     if callable(source):
         return Predictor(_function_predictor(source), "surrogate", getattr(source, "__name__", "function"))
     raise ConfigurationError(
@@ -95,11 +94,13 @@ def _module_predictor(module: Any) -> Callable[[TubeLattice, SpeciesArray], Floa
     from matgym.surrogates.raster import encode
 
     def predict(lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
+        was_training = module.training
+        module.eval()
         with torch.inference_mode():
             values = module(torch.from_numpy(encode(lattice, species))).numpy()
+        module.train(was_training)
         return _checked(values, len(species), type(module).__name__)
 
-    module.eval()
     return predict
 
 

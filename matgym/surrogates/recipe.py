@@ -7,11 +7,10 @@ import numpy as np
 
 from matgym.datasets import Dataset
 from matgym.datasets.splits import SPLITS
-from matgym.structures import Nanotube
 from matgym.surrogates.cnn import CnnSurrogate
 from matgym.surrogates.fit import FitSettings, fit
 from matgym.surrogates.metrics import property_metrics
-from matgym.surrogates.store import Card, PropertyMetrics, save
+from matgym.surrogates.store import Card, PropertyMetrics, check_suffix, save
 
 
 def train(
@@ -30,6 +29,7 @@ def train(
         on_epoch: see `fit`.
         command: that reproduces it, for the card.
     """
+    check_suffix(output)  # before the work, not after it
     surrogate = fit(data, settings, on_epoch)
     counts = {split: len(data.split(split)) for split in SPLITS}
     return save(
@@ -44,18 +44,16 @@ def train(
 
 def measure(surrogate: CnnSurrogate, data: Dataset) -> dict[str, tuple[PropertyMetrics, ...]]:
     """Figures on the splits that no training saw, and apart for each kind of tube among the larger ones."""
-    figures = {"test": _figures(surrogate, data.split("test"))}
     larger = data.split("larger").labelled()
-    shapes = dict.fromkeys((tube.n, tube.m, tube.cells) for tube in larger.tubes())
-    for shape in shapes:
-        lattice = Nanotube(*shape).lattice
-        rows = next(rows for other, rows, _ in larger.by_lattice() if other == lattice)
-        figures[f"({lattice.n},{lattice.m})x{lattice.cells}"] = _figures(surrogate, Dataset(larger.table.take(rows)))
-    return figures
+    parts = {"test": data.split("test").labelled()} | {
+        f"({lattice.n},{lattice.m})x{lattice.cells}": Dataset(larger.table.take(rows))
+        for lattice, rows, _ in larger.by_lattice()
+    }
+    # One row has no variance and so no R².
+    return {name: _figures(surrogate, part) for name, part in parts.items() if len(part) > 1}
 
 
 def _figures(surrogate: CnnSurrogate, data: Dataset) -> tuple[PropertyMetrics, ...]:
-    data = data.labelled()
     predicted = np.full((len(data), len(surrogate.keys)), np.nan)
     for lattice, rows, species in data.by_lattice():
         predicted[rows] = surrogate.predict(lattice, species)

@@ -78,8 +78,7 @@ def save(surrogate: CnnSurrogate, path: Path, **facts: Any) -> Card:
     Raises:
         WeightsError: if `path` does not end in .safetensors.
     """
-    if path.suffix != ".safetensors":
-        raise WeightsError(f"{path.name}: weights are stored as .safetensors")
+    check_suffix(path)
     card = Card(
         settings=surrogate.settings.as_dict(),
         properties=surrogate.keys,
@@ -94,6 +93,12 @@ def save(surrogate: CnnSurrogate, path: Path, **facts: Any) -> Card:
         save_file(tensors, scratch)
     write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
     return card
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a name that `load` would not take."""
+    if path.suffix != ".safetensors":
+        raise WeightsError(f"{path.name}: weights are stored as .safetensors")
 
 
 def load(path: Path | str) -> CnnSurrogate:
@@ -144,7 +149,7 @@ def load_card(path: Path | str) -> Card:
 
 def _located(path: Path | str) -> Path:
     file = Path(path)
-    if not file.suffix and not file.exists():
+    if not file.suffix and not file.is_file():
         file = SHIPPED / f"{path}.safetensors"
     if not file.is_file():
         shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"

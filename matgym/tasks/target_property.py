@@ -72,6 +72,18 @@ class TargetProperty:
         """A target, uniform over the range."""
         return float(rng.uniform(self.low, self.high))
 
+    def checked_targets(self, targets: float | FloatArray, count: int) -> FloatArray:
+        """Targets of one's own as (count,) numbers.
+
+        Raises:
+            ConfigurationError: if one lies outside the task's range, which observations are scaled by.
+        """
+        given = np.broadcast_to(np.asarray(targets, dtype=np.float64), count)
+        outside = given[~((given >= self.low) & (given <= self.high))]
+        if outside.size:
+            raise ConfigurationError(f"target {outside[0]} lies outside the task's range, {self.low} to {self.high}")
+        return given
+
     def score(self, species: SpeciesArray, targets: FloatArray) -> Scores:
         """Evaluate complete designs, and count them.
 

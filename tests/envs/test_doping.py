@@ -133,10 +133,22 @@ def test_targets_outside_the_observed_range_and_actions_outside_the_space_are_na
     env = gym.make(ID, task=task)
     env.reset(seed=0, options={"target_ev": 0.8})
     assert env.unwrapped.target_ev == 0.8
+    for wrong in (5.0, float("nan")):
+        with pytest.raises(ConfigurationError, match="outside the task's range"):
+            env.reset(options={"target_ev": wrong})
+        with pytest.raises(ConfigurationError, match="outside the task's range"):
+            gym.make_vec(ID, num_envs=2, task=task).reset(options={"target_ev": [0.8, wrong]})
+    with pytest.raises(ConfigurationError, match="give it alone"):
+        gym.make(ID, task=task, cells=2)
+    with pytest.raises(gym.error.ResetNeeded):
+        gym.make_vec(ID, num_envs=2, task=task).step(np.array([0, 1]))
     with pytest.raises(ConfigurationError, match="256"):
         env.unwrapped.step(256)
-    with pytest.raises(ConfigurationError, match="whole numbers"):
-        gym.make_vec(ID, num_envs=2, task=task).step(np.array([0, 300]))
+    envs = gym.make_vec(ID, num_envs=2, task=task)
+    envs.reset(seed=0)
+    for wrong in (np.array([0, 300]), np.array([0.0, 1.0]), np.array([1])):
+        with pytest.raises(ConfigurationError, match="whole numbers"):
+            envs.step(wrong)
     with pytest.raises(ConfigurationError, match="render_mode"):
         gym.make(ID, task=task, render_mode="ascii", disable_env_checker=True)
     with pytest.raises(ConfigurationError, match="does not fit"):

@@ -14,6 +14,7 @@ from matgym.structures import Nanotube, Species
 ZONE_FOLDING_TOLERANCE_EV = 1e-6
 SISL_TOLERANCE_EV = 1e-8
 SAME_MODEL_TOLERANCE_EV = 1e-9
+MESH_TOLERANCE_EV = 0.02  # two meshes of the zone, of energies of some 40 eV a cell
 
 ALL_UP_TO_12 = [(n, m) for n in range(2, 13) for m in range(n + 1)]
 DENSE_LIMIT = 240  # sites a dense diagonalisation takes in a test that runs every time
@@ -142,6 +143,28 @@ def test_gap_of_decorated_tubes_is_that_of_sisl(shape):
 
         # Both sides search the zone for the edges, so the search's tolerance adds to the libraries'.
         assert gap == pytest.approx(max(edge(top, 1) - edge(top - 1, -1), 0.0), abs=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(8, 0, 3), (5, 5, 4)])
+def test_fermi_level_and_formation_energy_are_those_of_sisl_on_a_fine_mesh(shape):
+    """With a gap, the Fermi level is its middle and energies converge fast; sisl's bands on 96 phases."""
+    rng = np.random.default_rng(2)
+    tube = Nanotube(*shape)
+    codes = rng.permutation([Species.B] * 4 + [Species.N] * 4 + [Species.C12] * (tube.n_sites - 8))
+    tube = tube.with_species(codes)
+    found = ORACLE.evaluate([tube])
+    half = tube.n_sites // 2  # as many B as N: one electron a site
+    mesh = (np.arange(96) + 0.5) / 96
+
+    def energies(hamiltonian):
+        return np.stack([hamiltonian.eigh(k=[0, x, 0]) for x in mesh])
+
+    bands, pristine = energies(sisl_hamiltonian(tube)), energies(sisl_hamiltonian(Nanotube(*shape)))
+    lone = 4 * 2 * -1.3 * HOPPING_EV  # four nitrogens, two electrons each
+    expected = 2 * bands[:, :half].sum(axis=1).mean() - lone - 2 * pristine[:, :half].sum(axis=1).mean()
+    assert found["pi_formation_ev"][0] == pytest.approx(expected, abs=MESH_TOLERANCE_EV)
+    middle = (bands[:, half - 1].max() + bands[:, half].min()) / 2
+    assert found["fermi_ev"][0] == pytest.approx(middle, abs=MESH_TOLERANCE_EV)
 
 
 def test_properties_are_the_same_for_all_symmetric_copies():
