@@ -104,6 +104,29 @@ def test_errors_reach_the_command_line_as_one_sentence(tmp_path):
     assert failed.stdout == ""
 
 
+def test_brackets_in_messages_reach_the_reader():
+    from matgym.errors import MissingExtraError
+
+    code = (
+        "import sys; import matgym.cli as c; from matgym.errors import MissingExtraError as E\n"
+        "def fail(): raise E('pymatgen', 'pymatgen')\n"
+        "c.app = fail; c.main()"
+    )
+    failed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert failed.stderr.strip() == f"Error: {MissingExtraError('pymatgen', 'pymatgen')}"
+    assert "[pymatgen]" in failed.stderr
+
+
+def test_a_missing_file_is_one_sentence():
+    failed = subprocess.run(
+        [sys.executable, "-m", "matgym.cli", "oracle", "evaluate", "no-such.cif"], capture_output=True, text=True
+    )
+    assert failed.returncode == 2
+    assert failed.stderr.startswith("Error: ")
+    assert "no-such.cif" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
 def test_every_subcommand_takes_json():
     for command in (
         ["demo"],

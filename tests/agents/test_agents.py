@@ -71,6 +71,15 @@ def test_adapter_gives_masks_to_sb3_contrib(task):
     assert not masks[0, 1]
 
 
+def test_adapter_hands_options_on_once(task):
+    adapter = SB3VecEnv(gym.make_vec(ID, num_envs=2, task=task), seed=0)
+    adapter.set_options([{"target_ev": 0.95}, {"target_ev": 1.05}])
+    adapter.reset()
+    assert [info["target_ev"] for info in adapter.reset_infos] == [0.95, 1.05]
+    adapter.reset()
+    assert [info["target_ev"] for info in adapter.reset_infos] != [0.95, 1.05]
+
+
 def test_adapter_refuses_another_autoreset_mode(task):
     sync = SyncVectorEnv([lambda: gym.make(ID, task=task)], autoreset_mode=AutoresetMode.NEXT_STEP)
     with pytest.raises(ConfigurationError, match="SAME_STEP"):

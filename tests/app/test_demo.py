@@ -19,7 +19,11 @@ def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     command = [sys.executable, "-m", "matgym.cli", "demo", "--output", str(folder), "--training-designs", "256"]
     found = subprocess.run([*command, "--targets", "6", "--queries", "2", "--json"], check=True, capture_output=True)
-    return folder, json.loads(found.stdout)
+    return folder, json.loads(found.stdout, parse_constant=_refuse)
+
+
+def _refuse(word):
+    raise AssertionError(f"{word} is no JSON")
 
 
 def test_every_design_in_the_table_is_what_the_oracle_says(demo):
