@@ -50,9 +50,12 @@ def test_equal_queries_are_equal_and_counted(demo):
     assert {row["queries"] for row in result["equal_queries"]} == {2}
     searches = 3 * 3 * 2 * 6
     whole = sum(row["queries"] for row in result["whole_budget"]) * 6
-    training = result["ledger"]["surrogate"]["evaluations"] - searches - whole
+    audited = result["visited"]["designs"]
+    training = result["ledger"]["surrogate"]["evaluations"] - searches - whole - audited
     assert 256 <= training < 256 + 128
     assert whole >= 2 * training - 2 * 6  # shared out over the targets, rounded down
+    # Every winner of every method and seed is verified: nine runs at equal queries, two with the whole budget.
+    assert result["ledger"]["oracle"]["evaluations"] == (9 + 2) * 6 + audited
 
 
 def test_page_is_self_contained_and_says_what_was_found(demo):
