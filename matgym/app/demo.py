@@ -150,7 +150,7 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> DemoResult:
     result = DemoResult(
         settings,
         spent,
-        np.array(curve),
+        np.array(curve, dtype=np.float64).reshape(-1, 2),
         comparison,
         whole_budget,
         winners,

@@ -17,7 +17,7 @@ from matgym.structures.io import read
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    command = [sys.executable, "-m", "matgym.cli", "demo", "--output", str(folder), "--training-designs", "256"]
+    command = [sys.executable, "-m", "matgym.cli", "demo", "--output", str(folder), "--training-designs", "1"]
     found = subprocess.run([*command, "--targets", "6", "--queries", "2", "--json"], check=True, capture_output=True)
     return folder, json.loads(found.stdout, parse_constant=_refuse)
 
@@ -52,7 +52,7 @@ def test_equal_queries_are_equal_and_counted(demo):
     whole = sum(row["queries"] for row in result["whole_budget"]) * 6
     audited = result["visited"]["designs"]
     training = result["ledger"]["surrogate"]["evaluations"] - searches - whole - audited
-    assert 256 <= training < 256 + 128
+    assert 1 <= training <= 128  # one rollout of 128 environments: the least that is learned from
     assert whole >= 2 * training - 2 * 6  # shared out over the targets, rounded down
     # Every winner of every method and seed is verified: nine runs at equal queries, two with the whole budget.
     assert result["ledger"]["oracle"]["evaluations"] == (9 + 2) * 6 + audited
