@@ -16,7 +16,7 @@ SISL_TOLERANCE_EV = 1e-8
 SAME_MODEL_TOLERANCE_EV = 1e-9
 MESH_TOLERANCE_EV = 0.02  # two meshes of the zone, of energies of some 40 eV a cell
 
-ALL_UP_TO_12 = [(n, m) for n in range(2, 13) for m in range(n + 1)]
+ALL_UP_TO_12 = [(n, m) for n in range(1, 13) for m in range(n + 1)]
 DENSE_LIMIT = 240  # sites a dense diagonalisation takes in a test that runs every time
 
 ORACLE = PiElectrons()
