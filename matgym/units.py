@@ -12,4 +12,5 @@ CARBON_BOND_ANGSTROM: Final = 1.42
 Carbon Nanotubes* (1998), 1.42 Å in graphite; also the default of ASE's nanotube builder."""
 
 POISSON_RATIO: Final = 0.149
-"""In-plane Poisson ratio of a carbon shell: Kudin, Scuseria and Yakobson, Phys. Rev. B 64, 235406 (2001)."""
+"""In-plane Poisson ratio of a carbon shell: Kudin, Scuseria and Yakobson, Phys. Rev. B 64, 235406 (2001).
+Cited from memory, as yet unverified (flag M)."""

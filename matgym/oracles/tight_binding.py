@@ -29,12 +29,13 @@ class PiParameters:
 
     Attributes:
         hopping_ev: γ₀, eV. 2.7 eV: Reich, Maultzsch, Thomsen and Ordejón, Phys. Rev. B 66, 035412 (2002);
-            Wilder et al., Nature 391, 59 (1998) measured 2.7 ± 0.1 eV on tubes.
+            Wilder et al., Nature 391, 59 (1998) measured 2.7 ± 0.1 eV on tubes. Both cited from memory (flag M);
+            2.7 eV is also what the project's measured reference values were made with.
         onsite_ev: on-site energies relative to carbon, eV. E_B = -E_N = 1.3 γ₀ with one hopping for all
             bonds is the choice of Harigaya and Kaneko, Nanoscale Res. Lett. 8, 341 (2013), that came
             nearest to their DFT bands of BC2N ribbons (they also show smaller ratios).
         harrison_exponent: power by which hopping falls with bond length: Harrison's d⁻², as Yang and Han
-            used for strained tubes, Phys. Rev. Lett. 85, 154 (2000).
+            used for strained tubes, Phys. Rev. Lett. 85, 154 (2000); exponent cited from memory (flag M).
     """
 
     hopping_ev: float = 2.7
