@@ -19,13 +19,11 @@ class Policy:
             batch, so that its further designs hardly differ from its first.
         name: of the algorithm.
         masked: whether `predict` takes `action_masks`.
-        training: evaluations of the reward model that its training took.
     """
 
     agent: Any
     name: str
     masked: bool
-    training: int = 0
 
     def design(self, task: TargetProperty, targets: FloatArray, *, deterministic: bool) -> SpeciesArray:
         """(T, n_sites) one design for each target; none of them is evaluated.

@@ -35,7 +35,7 @@ def demo(
     from matgym.app.demo import DemoSettings, in_plain_words, run_demo
 
     settings = DemoSettings(output, training_designs=training_designs, targets=targets, queries=queries, seed=seed)
-    result = run_demo(settings, quiet=json)
+    result = run_demo(settings)
     if json:
         print_json(result.as_dict())
         return
@@ -68,8 +68,14 @@ def data_build(
             spec = DatasetSpec.model_validate_json(specification.read_text(encoding="utf-8"))
         except (OSError, ValidationError) as error:
             raise ConfigurationError(f"{specification} is no specification of a data set: {error}") from None
-    built = Dataset.load(build(spec, output, workers=workers, progress=not json))
-    _show_dataset(built, output, json=json)
+    with progress_bar() as bar:
+        task = bar.add_task(spec.name, total=None, note="")
+
+        def on_shard(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, note=f"{done} of {total} shards")
+
+        build(spec, output, workers=workers, on_shard=on_shard)
+    _show_dataset(Dataset.load(output), output, json=json)
 
 
 @data.command("info")
@@ -138,7 +144,7 @@ def surrogate_train(
     settings = FitSettings(epochs=epochs, seed=seed, network=NetworkSettings(width=width))
     options = f"--dataset {dataset} --epochs {epochs} --width {width} --seed {seed}"
     command = f"matgym surrogate train OUTPUT.safetensors {options}"
-    with progress_bar(quiet=json) as bar:
+    with progress_bar() as bar:
         task = bar.add_task("training", total=epochs, note="")
 
         def on_epoch(epoch: int, _loss: float, rmse: float) -> None:

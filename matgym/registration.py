@@ -22,12 +22,15 @@ class Spec:
     max_episode_steps: int
 
 
+DOPING_STEPS = 32
+"""Time limit of NanotubeDoping: twice its default budget, as forbidden edits change nothing."""
+
 SPECS = (
     Spec(
         "matgym/NanotubeDoping-v0",
         "matgym.envs.doping:NanotubeDopingEnv",
         "matgym.envs.doping:NanotubeDopingVectorEnv",
-        max_episode_steps=32,
+        max_episode_steps=DOPING_STEPS,
     ),
 )
 

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from matgym.oracles import Oracle
-from matgym.structures import Nanotube
+from matgym.structures import Nanotube, tubes_on
 from matgym.surrogates import as_predictor
 from matgym.tasks import RandomSeeder, TargetProperty
 
@@ -62,7 +62,7 @@ def check_oracle(oracle: Oracle) -> None:
     """Check that an oracle answers batches with typed properties and respects the tube's symmetry."""
     assert isinstance(oracle, Oracle), f"{type(oracle).__name__} lacks one of provides, fidelity, cost, evaluate"
     task, species = _sample_tubes(2)
-    tube = Nanotube(task.lattice.n, task.lattice.m, task.lattice.cells, species[0])
+    tube = tubes_on(task.lattice, species)[0]
     found = oracle.evaluate([tube, tube.rotated(), tube.flipped(), tube.mirrored()])
     assert found.ok.any(), f"the oracle failed on an ordinary tube: {found.failures}"
     for prop in oracle.provides:

@@ -6,7 +6,6 @@ writes `docs/results/nanotube-doping.json`.
 """
 
 import argparse
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from matgym.agents.sb3 import make_agent, train_agent
 from matgym.app.console import finite, print_table, progress_bar
 from matgym.benchmark import Comparison, search, verify
 from matgym.benchmark.compare import UNSEEN_TARGETS_SEED
+from matgym.files import write_json
 from matgym.oracles import PiElectrons
 from matgym.surrogates import audit, load, load_card
 from matgym.tasks import TargetProperty
@@ -59,7 +59,7 @@ def main():
                 seconds = time.perf_counter() - start
                 spent = task.ledger.counts["surrogate"]
                 training.append({"algorithm": name, "seed": seed, "seconds": seconds, "designs": spent})
-                policies.append(Policy(agent, name, name == "MaskablePPO", spent))
+                policies.append(Policy(agent, name, name == "MaskablePPO"))
             for queries in QUERIES:
                 for method in (*policies, "random", "annealing"):
                     task = TargetProperty(source=surrogate)
@@ -88,8 +88,7 @@ def main():
         "training": training,
         "surrogate_data": load_card("nanotube-doping").data,
     }
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    arguments.output.write_text(json.dumps(finite(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_json(arguments.output, finite(result))
     print(arguments.output)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from matgym.benchmark.compare import MET_EV
 from matgym.structures import Nanotube
 from matgym.viz.figures import target_against_achieved
 from matgym.viz.palette import INK, MUTED, new_figure, tidy
@@ -28,7 +29,9 @@ def main():
     grid = figure.add_gridspec(SHOWN, 2, width_ratios=(1.0, 1.15))
     chart = figure.add_subplot(grid[:, 1])
     tidy(chart)
-    target_against_achieved(chart, targets, {m: np.array([r["oracle_ev"] for r in columns[m]]) for m in methods})
+    target_against_achieved(
+        chart, targets, {m: np.array([r["oracle_ev"] for r in columns[m]]) for m in methods}, MET_EV
+    )
     chart.set_title(f"{len(targets)} unseen targets, {equal} designs each, verified by physics", fontsize=11, color=INK)
 
     # One tube near the bottom, the middle and the top of the range: of each third, the best.

@@ -14,7 +14,7 @@ stderr = Console(stderr=True)
 stdout = Console()
 
 
-def progress_bar(*, quiet: bool = False) -> Progress:
+def progress_bar() -> Progress:
     """A progress bar on stderr, so that stdout stays for results."""
     return Progress(
         TextColumn("[bold]{task.description}"),
@@ -23,7 +23,6 @@ def progress_bar(*, quiet: bool = False) -> Progress:
         TimeElapsedColumn(),
         TextColumn("{task.fields[note]}"),
         console=stderr,
-        disable=quiet,
     )
 
 

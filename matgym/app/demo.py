@@ -15,7 +15,7 @@ from matgym.app.demo_report import write_demo_report
 from matgym.app.designs import write_designs
 from matgym.benchmark import Comparison, Verified, run
 from matgym.oracles import PiElectrons
-from matgym.structures import Nanotube
+from matgym.structures import Nanotube, tubes_on
 from matgym.surrogates import Audit, audit, load
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray
@@ -91,14 +91,14 @@ class DemoResult:
         }
 
 
-def run_demo(settings: DemoSettings, *, quiet: bool = False) -> DemoResult:
+def run_demo(settings: DemoSettings) -> DemoResult:
     """Train a policy, let it design tubes for targets it has not seen, compare, audit, and report."""
     surrogate = load(SURROGATE)
     oracle = PiElectrons()
     task = TargetProperty(source=surrogate)
     seconds: dict[str, float] = {}
 
-    with progress_bar(quiet=quiet) as bar:
+    with progress_bar() as bar:
         # 1. Train: every design that the policy completes is scored by the surrogate, and counted.
         start = time.perf_counter()
         learning = bar.add_task("training a policy", total=settings.training_designs, note="")
@@ -111,7 +111,7 @@ def run_demo(settings: DemoSettings, *, quiet: bool = False) -> DemoResult:
         agent = make_agent(settings.algorithm, task, settings.seed)
         train_agent(agent, task, settings.training_designs, on_rollout)
         spent = task.ledger.counts["surrogate"]
-        policy = Policy(agent, settings.algorithm, settings.algorithm == "MaskablePPO", spent)
+        policy = Policy(agent, settings.algorithm, settings.algorithm == "MaskablePPO")
         seconds["training"] = time.perf_counter() - start
 
         # 2. Design for unseen targets, each method with the same number of queries a target.
@@ -199,11 +199,11 @@ def in_plain_words(result: DemoResult) -> list[str]:
 
 def _visited(runs: Sequence[Verified], task: TargetProperty, count: int) -> list[Nanotube]:
     """Designs that were scored on the way, as many of each method, each from any of its turns."""
-    rng, lattice = np.random.default_rng(0), task.lattice
+    rng = np.random.default_rng(0)
     methods = list(dict.fromkeys(run.search.method for run in runs))
-    tubes = []
+    tubes: list[Nanotube] = []
     for method in methods:
         pool = np.concatenate([run.search.visited for run in runs if run.search.method == method])
         chosen = pool[rng.permutation(len(pool))[: count // len(methods)]]
-        tubes += [Nanotube(lattice.n, lattice.m, lattice.cells, codes) for codes in chosen]
+        tubes += tubes_on(task.lattice, chosen)
     return tubes

@@ -7,6 +7,7 @@ import numpy as np
 
 from matgym import __version__
 from matgym.app.report import Report, write_report
+from matgym.benchmark.compare import MET_EV
 from matgym.oracles import PiParameters
 from matgym.surrogates import Audit, load_card
 from matgym.tasks import TargetProperty
@@ -80,7 +81,7 @@ def _figures(result: "DemoResult", task: TargetProperty) -> tuple[tuple[str, str
     curve = new_axes()
     learning_curve(curve, result.curve[:, 0], result.curve[:, 1])
     scatter = new_axes()
-    target_against_achieved(scatter, targets, achieved)
+    target_against_achieved(scatter, targets, achieved, MET_EV)
     errors = new_axes()
     # An invalid design is infinitely wrong and would leave the figure; the table counts them.
     error_by_method(errors, {m: _finite(result.comparison.errors(m)) for m in result.comparison.methods})
@@ -99,8 +100,10 @@ def _figures(result: "DemoResult", task: TargetProperty) -> tuple[tuple[str, str
         ),
         (
             "Equal queries",
-            f"Verified error of {result.settings.queries} designs a target, {result.settings.seeds} seeds; "  # noqa: ISC004
-            f"learning not counted. Targets: {task.low} to {task.high} eV.",
+            (
+                f"Verified error of {result.settings.queries} designs a target, {result.settings.seeds} seeds; "
+                f"learning not counted. Targets: {task.low} to {task.high} eV."
+            ),
             to_svg(errors.figure, "errors"),
         ),
         (

@@ -54,9 +54,10 @@ def write_designs(folder: Path, runs: Sequence[Verified], task: TargetProperty, 
 
     run = next(run for run in runs if run.search.method == best_of)
     best = np.argsort(run.error)[:BEST]
+    designs = run.search.tubes(task)
     files["structures"].mkdir(parents=True, exist_ok=True)
     for rank, row in enumerate(best):
         stem = f"best-{rank + 1}"
         for suffix in (".extxyz", ".cif"):
-            write(files["structures"] / (stem + suffix), run.search.tubes(task)[row])
+            write(files["structures"] / (stem + suffix), designs[row])
     return files

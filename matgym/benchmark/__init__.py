@@ -1,6 +1,6 @@
 """Benchmarks: methods at equal counts, verified by the oracle, over seeds."""
 
-from matgym.benchmark.compare import Comparison, Verified, estimate, run, verify
+from matgym.benchmark.compare import Comparison, Verified, run, verify
 from matgym.benchmark.search import Method, Search, search
 
-__all__ = ["Comparison", "Method", "Search", "Verified", "estimate", "run", "search", "verify"]
+__all__ = ["Comparison", "Method", "Search", "Verified", "run", "search", "verify"]

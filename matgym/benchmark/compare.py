@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from scipy.stats import t as student
 
 from matgym.benchmark.search import Method, Search, search
 from matgym.oracles import Oracle, PiElectrons
+from matgym.statistics import Estimate, estimate
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray
 
@@ -39,33 +39,6 @@ class Verified:
     def error(self) -> FloatArray:
         """(T,) true error; infinite where there is no valid design."""
         return np.nan_to_num(np.abs(self.truth - self.search.targets), nan=np.inf)
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds with its 95 % Student-t interval; NaN bounds for one seed."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
-
-    def in_thousandths(self) -> str:
-        """Such as "12.3 ± 0.8": eV as meV."""
-        half = (self.high - self.low) / 2
-        return f"{1000 * self.mean:.1f}" + (f" ± {1000 * half:.1f}" if np.isfinite(half) else "")
-
-
-def estimate(figures: Sequence[float]) -> Estimate:
-    """Mean and 95 % interval of one figure a seed."""
-    per_seed = np.array(figures)
-    mean = float(per_seed.mean())
-    if len(per_seed) < 2 or not np.isfinite(per_seed).all():
-        return Estimate(mean, float("nan"), float("nan"))
-    half = float(student.ppf(0.975, len(per_seed) - 1) * per_seed.std(ddof=1) / np.sqrt(len(per_seed)))
-    return Estimate(mean, mean - half, mean + half)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from matgym.agents.base import Optimizer
 from matgym.agents.policy import Policy
 from matgym.agents.random_search import RandomSearch
 from matgym.errors import ConfigurationError
-from matgym.structures import Nanotube
+from matgym.structures import Nanotube, tubes_on
 from matgym.tasks import Scores, TargetProperty
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -42,8 +42,7 @@ class Search:
 
     def tubes(self, task: TargetProperty) -> list[Nanotube]:
         """The designs as tubes."""
-        lattice = task.lattice
-        return [Nanotube(lattice.n, lattice.m, lattice.cells, codes) for codes in self.species]
+        return tubes_on(task.lattice, self.species)
 
 
 def method_name(method: Method) -> str:

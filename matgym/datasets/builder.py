@@ -6,7 +6,7 @@ is written in one step; what a killed build leaves behind is whole shards, which
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -17,7 +17,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from matgym.datasets.sampling import random_codoped
 from matgym.datasets.specification import SCHEMA_VERSION, DatasetSpec
@@ -46,14 +45,20 @@ SCHEMA: Final = pa.schema(
 )
 
 
-def build(spec: DatasetSpec, output: Path, *, workers: int = 2, progress: bool = True) -> Path:
+def build(
+    spec: DatasetSpec,
+    output: Path,
+    *,
+    workers: int = 2,
+    on_shard: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Path:
     """Build a data set, or go on with one that was interrupted.
 
     Args:
         spec: what to build.
         output: the Parquet file; `OUTPUT.shards/` beside it holds what is done until all is.
         workers: processes, each on one core.
-        progress: whether to show a bar.
+        on_shard: called with the shards that are done, and all, at the start and after each.
 
     Returns:
         `output`.
@@ -69,18 +74,11 @@ def build(spec: DatasetSpec, output: Path, *, workers: int = 2, progress: bool =
     count = -(-spec.samples // SHARD_SAMPLES)
     paths = [shards / f"shard-{number:05d}.parquet" for number in range(count)]
     missing = [number for number in range(count) if not paths[number].exists()]
-    bar = Progress(
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("shards"),
-        TimeRemainingColumn(),
-        disable=not progress,
-    )
-    with bar:
-        task = bar.add_task(spec.name, total=count, completed=count - len(missing))
-        for _ in _run(spec, {number: paths[number] for number in missing}, workers):
-            bar.advance(task)
+    done = count - len(missing)
+    on_shard(done, count)
+    for _ in _run(spec, {number: paths[number] for number in missing}, workers):
+        done += 1
+        on_shard(done, count)
     _merge(spec, paths, output)
     rmtree(shards)
     return output

@@ -12,12 +12,10 @@ from gymnasium.vector.utils import batch_space
 
 from matgym.envs.dynamics import DopingDynamics, Transition
 from matgym.errors import ConfigurationError
-from matgym.structures import Nanotube, tube_lattice
+from matgym.registration import DOPING_STEPS
+from matgym.structures import Nanotube, tube_lattice, tubes_on
 from matgym.tasks import TargetProperty
 from matgym.typing import BoolArray, Float32Array, IntArray, SpeciesArray
-
-MAX_EPISODE_STEPS = 32
-"""Time limit of the registered environment: twice the default budget, as forbidden edits change nothing."""
 
 
 def make_task(
@@ -108,8 +106,7 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
     @property
     def tube(self) -> Nanotube:
         """The tube as it stands."""
-        lattice = self.task.lattice
-        return Nanotube(lattice.n, lattice.m, lattice.cells, self._dynamics.species[0])
+        return tubes_on(self.task.lattice, self._dynamics.species)[0]
 
     @property
     def target_ev(self) -> float:
@@ -166,7 +163,7 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # likewise
 
-    def __init__(self, num_envs: int = 1, max_episode_steps: int = MAX_EPISODE_STEPS, **arguments: Any) -> None:
+    def __init__(self, num_envs: int = 1, max_episode_steps: int = DOPING_STEPS, **arguments: Any) -> None:
         if num_envs < 1:
             raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.num_envs = num_envs

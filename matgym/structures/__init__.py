@@ -2,7 +2,7 @@
 
 from matgym.structures.edits import SubstitutionEdits
 from matgym.structures.lattice import TubeLattice, tube_lattice
-from matgym.structures.nanotube import Nanotube
+from matgym.structures.nanotube import Nanotube, tubes_on
 from matgym.structures.species import SPECIES_DATA, Species, parse_species
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "TubeLattice",
     "parse_species",
     "tube_lattice",
+    "tubes_on",
 ]

@@ -229,3 +229,8 @@ class Nanotube:
         )
         strain = f" at {self.strain:+.1%} strain" if self.strain else ""
         return f"({self.n},{self.m})x{self.cells} nanotube{strain}" + (f" with {held}" if held else "")
+
+
+def tubes_on(lattice: TubeLattice, species: SpeciesArray) -> list[Nanotube]:
+    """(B, n_sites) species of one lattice as B unstrained tubes."""
+    return [Nanotube(lattice.n, lattice.m, lattice.cells, codes) for codes in species]

@@ -12,7 +12,7 @@ import numpy as np
 
 from matgym.errors import ConfigurationError, PropertyError
 from matgym.oracles import Fidelity, Oracle
-from matgym.structures import Nanotube, TubeLattice
+from matgym.structures import Nanotube, TubeLattice, tubes_on
 from matgym.surrogates.cnn import CnnSurrogate
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -68,7 +68,7 @@ def as_predictor(source: Any, key: str) -> Predictor:
         _column(source, key)
         oracle = source
         kind: Kind = "surrogate" if source.fidelity == Fidelity.SURROGATE else "oracle"
-        return Predictor(lambda lat, species: oracle.evaluate(_tubes(lat, species))[key], kind, type(source).__name__)
+        return Predictor(lambda lat, species: oracle.evaluate(tubes_on(lat, species))[key], kind, type(source).__name__)
     if callable(source):
         return Predictor(_function_predictor(source), "surrogate", getattr(source, "__name__", "function"))
     raise ConfigurationError(
@@ -82,10 +82,6 @@ def _column(source: Oracle, key: str) -> int:
     if key not in keys:
         raise PropertyError(f"{type(source).__name__} does not provide {key!r}; it provides {', '.join(keys)}")
     return keys.index(key)
-
-
-def _tubes(lattice: TubeLattice, species: SpeciesArray) -> list[Nanotube]:
-    return [Nanotube(lattice.n, lattice.m, lattice.cells, codes) for codes in species]
 
 
 def _module_predictor(module: Any) -> Callable[[TubeLattice, SpeciesArray], FloatArray]:
@@ -108,7 +104,7 @@ def _function_predictor(
     function: Callable[[Sequence[Nanotube]], Any],
 ) -> Callable[[TubeLattice, SpeciesArray], FloatArray]:
     def predict(lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-        return _checked(function(_tubes(lattice, species)), len(species), getattr(function, "__name__", "function"))
+        return _checked(function(tubes_on(lattice, species)), len(species), getattr(function, "__name__", "function"))
 
     return predict
 

@@ -46,6 +46,8 @@ class TargetProperty:
             default composition span (1 to 99 %: 0.59 to 1.22 eV).
         margin: error at which the reward has fallen to a tenth.
         ledger: counts what is spent.
+        edits: places the budget.
+        predictor: the source, with one face.
     """
 
     lattice: TubeLattice = field(default_factory=lambda: tube_lattice(8, 0, 4))
@@ -56,6 +58,8 @@ class TargetProperty:
     high: float = 1.20
     margin: float = 0.15
     ledger: Ledger = field(default_factory=Ledger)
+    edits: SubstitutionEdits = field(init=False, repr=False)
+    predictor: Predictor = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.low < self.high:
@@ -64,9 +68,6 @@ class TargetProperty:
             raise ConfigurationError(f"margin={self.margin} must be positive")
         object.__setattr__(self, "edits", SubstitutionEdits(self.lattice.n_sites, self.budget))
         object.__setattr__(self, "predictor", as_predictor(self.source, self.key))
-
-    edits: SubstitutionEdits = field(init=False, repr=False)
-    predictor: Predictor = field(init=False, repr=False)
 
     def draw_target(self, rng: np.random.Generator) -> float:
         """A target, uniform over the range."""

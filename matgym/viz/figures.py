@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.stats import t as student
 
+from matgym.statistics import estimate
 from matgym.typing import BoolArray, FloatArray
 from matgym.viz.palette import ALARM, INK, METHOD_STYLES, MUTED, RULE, method_styles, tidy
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 SMOOTHING: Final = 9
 """Updates over which the learning curve's mean is taken."""
-
-TOLERANCE_EV: Final = 0.02
-"""Half-width of the band in which a target counts as met."""
 
 
 def learning_curve(axes: "Axes", evaluations: FloatArray, reward: FloatArray) -> None:
@@ -41,16 +38,19 @@ def learning_curve(axes: "Axes", evaluations: FloatArray, reward: FloatArray) ->
     axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
-def target_against_achieved(axes: "Axes", targets_ev: FloatArray, achieved_ev: Mapping[str, FloatArray]) -> None:
+def target_against_achieved(
+    axes: "Axes", targets_ev: FloatArray, achieved_ev: Mapping[str, FloatArray], tolerance_ev: float
+) -> None:
     """Gap wanted against gap by the oracle, one colour a method.
 
     Args:
         axes: to draw on.
         targets_ev: (T,).
         achieved_ev: method to (T,) gaps; NaN is left out.
+        tolerance_ev: half-width of the band in which a target counts as met.
     """
     ends = np.array([targets_ev.min() - 0.04, targets_ev.max() + 0.04])
-    axes.fill_between(ends, ends - TOLERANCE_EV, ends + TOLERANCE_EV, color=RULE, linewidth=0)
+    axes.fill_between(ends, ends - tolerance_ev, ends + tolerance_ev, color=RULE, linewidth=0)
     axes.plot(ends, ends, color=MUTED, linewidth=0.9)
     for name, style in reversed(method_styles(achieved_ev).items()):
         axes.scatter(
@@ -112,11 +112,10 @@ def error_by_method(axes: "Axes", errors_ev: Mapping[str, FloatArray]) -> None:
     for row, (name, style) in enumerate(method_styles(names).items()):
         per_seed = 1000 * np.nanmean(errors_ev[name], axis=1)
         axes.scatter(per_seed, np.full(len(per_seed), row), s=18, color=style.colour, alpha=0.35, linewidth=0)
-        half = 0.0
-        if len(per_seed) > 1:
-            half = float(student.ppf(0.975, len(per_seed) - 1) * per_seed.std(ddof=1) / np.sqrt(len(per_seed)))
+        found = estimate(per_seed.tolist())
         axes.errorbar(
-            per_seed.mean(), row, xerr=half, fmt=style.marker, color=style.colour, markersize=8, capsize=4,
+            found.mean, row, xerr=np.nan_to_num(found.half_width),
+            fmt=style.marker, color=style.colour, markersize=8, capsize=4,
             elinewidth=1.6,
         )  # fmt: skip
     axes.set(xlabel="mean error by the oracle, meV", yticks=range(len(names)), ylim=(len(names) - 0.5, -0.5))

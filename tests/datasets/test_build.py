@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from matgym.datasets import Dataset, DatasetSpec, Family, build, split_of
-from matgym.datasets import build as build_function
 from matgym.datasets.sampling import random_codoped, random_decoration
 from matgym.errors import DatasetError
 from matgym.oracles import PiElectrons
@@ -25,7 +24,7 @@ SPEC = DatasetSpec(
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
-    return build(SPEC, tmp_path_factory.mktemp("unbroken") / "data.parquet", workers=1, progress=False)
+    return build(SPEC, tmp_path_factory.mktemp("unbroken") / "data.parquet", workers=1)
 
 
 def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
@@ -77,11 +76,11 @@ def test_finished_shards_are_kept_and_not_made_again(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "write_shard", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        build_function(SPEC, output, workers=1, progress=False)
+        build(SPEC, output, workers=1)
     monkeypatch.setattr(
         module, "write_shard", lambda spec, number, path: made.append(number) or original(spec, number, path)
     )
-    build_function(SPEC, output, workers=1, progress=False)
+    build(SPEC, output, workers=1)
     assert sorted(made) == list(range(9))
 
 
@@ -91,7 +90,7 @@ def test_shards_of_another_specification_are_refused(tmp_path):
     shards.mkdir()
     (shards / "specification.json").write_text(json.dumps({"name": "other"}))
     with pytest.raises(DatasetError, match="another specification"):
-        build(SPEC, output, progress=False)
+        build(SPEC, output)
 
 
 def test_no_structure_stands_twice_even_up_to_symmetry(unbroken):

@@ -109,7 +109,7 @@ def _neutral(species):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     spec = DatasetSpec(name="small", families=(Family(n=5, m=0, cells=2, samples=600),), largest_share=0.3)
-    return Dataset.load(build(spec, tmp_path_factory.mktemp("small") / "data.parquet", workers=1, progress=False))
+    return Dataset.load(build(spec, tmp_path_factory.mktemp("small") / "data.parquet", workers=1))
 
 
 QUICK = FitSettings(epochs=25, network=NetworkSettings(width=16, blocks=1, hidden=32))

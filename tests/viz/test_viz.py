@@ -66,7 +66,7 @@ def test_figures_draw_every_point_and_are_the_same_bytes_twice():
     def svgs():
         curve, scatter, parity, errors = (new_axes() for _ in range(4))
         learning_curve(curve, np.arange(1.0, 21.0), np.linspace(0, 1, 20))
-        target_against_achieved(scatter, targets, {"a": targets, "b": targets + 0.01})
+        target_against_achieved(scatter, targets, {"a": targets, "b": targets + 0.01}, 0.02)
         surrogate_against_oracle(parity, targets, targets + 0.01, np.arange(30) < 3)
         error_by_method(errors, {"a": rng.random((3, 5)) * 0 + 0.02, "b": rng.random((1, 5)) * 0 + 0.05})
         assert [len(c.get_offsets()) for c in scatter.collections[1:]] == [30, 30]
