@@ -32,10 +32,15 @@ def to_atoms(tube: Nanotube) -> "Atoms":
     Returns:
         Atoms, Å, in the order of their sites: axis along z through the middle of the cell, periodic along z
         only, with isotope masses (u), the arrays `site` and `species` (codes), and n, m, cells and strain
-        in `info`.
+        in `info`, besides `stone_wales` where bonds are turned.
+
+    Raises:
+        StructureError: if the tube is twisted, so that no cell along the axis repeats it.
     """
     from ase import Atoms
 
+    if tube.torsion:
+        raise StructureError(f"{tube} has no period along its axis; write tube.twisted(0.0), or a cluster of atoms")
     sites = np.flatnonzero(tube.species != Species.VACANCY)
     held = [SPECIES_DATA[Species(code)] for code in tube.species[sites]]
     side = tube.diameter_nm * 10.0 + 2.0 * VACUUM_ANGSTROM
@@ -49,6 +54,8 @@ def to_atoms(tube: Nanotube) -> "Atoms":
     atoms.set_masses([species.mass_amu for species in held])
     atoms.set_array("site", sites)
     atoms.set_array("species", tube.species[sites].astype(np.int64))
+    if tube.stone_wales:
+        atoms.info["stone_wales"] = np.array(tube.stone_wales)
     return atoms
 
 
@@ -128,7 +135,8 @@ def _recorded(atoms: "Atoms") -> Nanotube | None:
     if sites is None or not len(atoms) or not all(name in atoms.info for name in _RECORD):
         return None
     try:
-        empty = Nanotube(**{name: atoms.info[name] for name in _RECORD})
+        pairs = np.asarray(atoms.info.get("stone_wales", ()), dtype=np.int64).reshape(-1, 2)
+        empty = Nanotube(**{name: atoms.info[name] for name in _RECORD}, stone_wales=tuple(map(tuple, pairs.tolist())))
     except (StructureError, TypeError, ValueError):
         return None
     found = species_of(atoms)

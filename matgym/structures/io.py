@@ -122,7 +122,7 @@ def _read_cif(path: Path) -> "Atoms":
 
 # ---- LAMMPS data
 
-_RECORD: Final = re.compile(r"n=(\d+) m=(\d+) cells=(\d+) strain=(\S+)")
+_RECORD: Final = re.compile(r"n=(\d+) m=(\d+) cells=(\d+) strain=(\S+)(?: stone_wales=([\d,]+))?")
 _MASS_TOLERANCE_AMU: Final = 0.02
 
 
@@ -133,6 +133,8 @@ def _write_lammps(path: Path, tube: Nanotube) -> None:
     present = np.unique(atoms.arrays["species"]).tolist()
     rows = zip(atoms.arrays["site"].tolist(), atoms.arrays["species"].tolist(), atoms.positions.tolist(), strict=True)
     record = f"n={tube.n} m={tube.m} cells={tube.cells} strain={tube.strain!r}"  # as `_RECORD` reads it
+    if tube.stone_wales:
+        record += " stone_wales=" + ",".join(str(site) for pair in tube.stone_wales for site in pair)
     lines = [
         f"{tube}; metal units, atom id = site + 1; {record}",
         "",
@@ -166,8 +168,10 @@ def _read_lammps(path: Path) -> "Atoms":
     atoms.set_chemical_symbols(told.tolist())
     record = _RECORD.search(atoms.info.get("comment", ""))
     if record:
-        n, m, cells, strain = record.groups()
+        n, m, cells, strain, pairs = record.groups()
         atoms.info |= {"n": int(n), "m": int(m), "cells": int(cells), "strain": float(strain)}
+        if pairs:
+            atoms.info["stone_wales"] = np.array(pairs.split(","), dtype=np.int64).reshape(-1, 2)
         atoms.set_array("site", atoms.arrays["id"] - 1)
     return atoms
 

@@ -89,10 +89,11 @@ class TubeLattice:
     @property
     def diameter_nm(self) -> float:
         """Diameter |C|/π of the rolled, unstrained sheet, nm."""
-        return self._circumference_angstrom / math.pi / 10.0
+        return self.circumference_angstrom / math.pi / 10.0
 
     @property
-    def _circumference_angstrom(self) -> float:
+    def circumference_angstrom(self) -> float:
+        """Length |C| of the unstrained sheet around the tube, Å."""
         lattice_constant = math.sqrt(3.0) * CARBON_BOND_ANGSTROM
         return lattice_constant * math.sqrt(self.n**2 + self.n * self.m + self.m**2)
 
@@ -100,7 +101,7 @@ class TubeLattice:
     def length_angstrom(self) -> float:
         """Axial length c|T| of the unstrained tube, Å."""
         d_r = math.gcd(2 * self.m + self.n, 2 * self.n + self.m)
-        return self.cells * math.sqrt(3.0) * self._circumference_angstrom / d_r
+        return self.cells * math.sqrt(3.0) * self.circumference_angstrom / d_r
 
     # ---- raster
 
@@ -168,6 +169,12 @@ class TubeLattice:
     # ---- bonds
 
     @cached_property
+    def bond_steps(self) -> IntArray:
+        """(3, 2): from the unit cell of an A atom to those of the B atoms it is bonded to, in a₁ and a₂."""
+        (r1, r2), (c1, c2), offset = _FRAMES[self._raster[3]]
+        return np.array(offset) + np.array([(0, 0), (-r1, -r2), (-c1, -c2)])
+
+    @cached_property
     def bonds(self) -> IntArray:
         """(3 n_cells, 3): A site, B site, and the periodic image (0 or ±1, along the axis) of the B site.
 
@@ -176,11 +183,9 @@ class TubeLattice:
         """
         n_cells = self.n_cells
         a_sites = np.arange(n_cells)
-        offset = np.array(_FRAMES[self._raster[3]][2])
-        (r1, r2), (c1, c2), _ = _FRAMES[self._raster[3]]
         rows = []
-        for step in ((0, 0), (-r1, -r2), (-c1, -c2)):
-            b_cells = self._cell_index + offset + np.array(step)
+        for step in self.bond_steps:
+            b_cells = self._cell_index + step
             b_sites = self.sites_at(b_cells, np.ones(n_cells, dtype=np.int64))
             z_bonded = self._axial(b_cells, np.ones(n_cells))
             image = np.floor(z_bonded + _EDGE) - np.floor(self._axial(self._cell_index, np.zeros(n_cells)) + _EDGE)
@@ -227,10 +232,8 @@ class TubeLattice:
     @cached_property
     def bond_vectors(self) -> FloatArray:
         """(3, 2): the three bonds of an A atom on the unrolled sheet, Å: around and along the tube."""
-        (r1, r2), (c1, c2), offset = _FRAMES[self._raster[3]]
-        cells = np.array(offset) + np.array([(0, 0), (-r1, -r2), (-c1, -c2)])
-        around = self._angular(cells, np.ones(3)) * self._circumference_angstrom
-        along = self._axial(cells, np.ones(3)) * self.length_angstrom
+        around = self._angular(self.bond_steps, np.ones(3)) * self.circumference_angstrom
+        along = self._axial(self.bond_steps, np.ones(3)) * self.length_angstrom
         return np.stack([around, along], axis=1)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
@@ -13,17 +13,21 @@ from numpy.typing import ArrayLike
 from matgym.errors import SiteError, SpeciesError, StructureError
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.species import SPECIES_DATA, Species, parse_species
-from matgym.structures.symmetry import canonical_species, flip, mirror, translation
-from matgym.typing import FloatArray, SpeciesArray
+from matgym.structures.stone_wales import direction, sheet_moves, turned_bonds, validated_pairs
+from matgym.structures.symmetry import Pairs, canonical_form, flip, mirror, moved_pairs, translation
+from matgym.typing import FloatArray, IntArray, SpeciesArray
 from matgym.units import POISSON_RATIO
 
 MAX_STRAIN = 0.3
 """Beyond this a carbon nanotube has failed: Ogata and Shibutani, Phys. Rev. B 68, 165409 (2003)."""
 
+MAX_TORSION = 0.3
+"""The same bound for shear."""
+
 
 @dataclass(frozen=True, eq=False)
 class Nanotube:
-    """One single-walled tube: chirality, length, what every site holds, and axial strain.
+    """One single-walled tube: chirality, length, what every site holds, turned bonds, and strain.
 
     Equal tubes hold the same species on the same sites; tubes that a symmetry operation maps onto each
     other differ, but share their `key`.
@@ -35,11 +39,14 @@ class Nanotube:
         species: (n_sites,) species codes, read-only, in raster order (see `TubeLattice`); accepts any
             sequence of codes, and defaults to all 12C.
         strain: axial strain, a fraction; positive is stretched. The radius shrinks by Poisson's ratio.
+        torsion: shear strain R dφ/dz of a twist about the axis, a fraction; positive winds to the right.
+        stone_wales: (A site, B site) of each bond that is turned by 90°, counter-clockwise seen from outside.
 
     Raises:
         ChiralityError: if (n, m) is not canonical.
         SpeciesError: if `species` has the wrong length or an unknown code.
-        StructureError: if cells or strain are out of range.
+        SiteError: if a Stone-Wales pair is no bond.
+        StructureError: if cells, strain or torsion are out of range, or Stone-Wales pairs touch.
     """
 
     n: int
@@ -47,6 +54,8 @@ class Nanotube:
     cells: int = 1
     species: SpeciesArray = field(default=None, repr=False)  # type: ignore[arg-type]  # filled below
     strain: float = 0.0
+    torsion: float = 0.0
+    stone_wales: Pairs = ()
 
     def __post_init__(self) -> None:
         for name in ("n", "m", "cells"):
@@ -54,13 +63,19 @@ class Nanotube:
             if isinstance(value, bool) or not isinstance(value, int | np.integer):
                 raise StructureError(f"{name}={value!r} is not a whole number")
             object.__setattr__(self, name, int(value))
-        strain = float(self.strain)
-        if not math.isfinite(strain) or abs(strain) > MAX_STRAIN:
-            raise StructureError(f"strain {self.strain} is out of range: -{MAX_STRAIN} to {MAX_STRAIN}, as a fraction")
-        object.__setattr__(self, "strain", strain)
+        for name, limit in (("strain", MAX_STRAIN), ("torsion", MAX_TORSION)):
+            value = float(getattr(self, name))
+            if not math.isfinite(value) or abs(value) > limit:
+                raise StructureError(f"{name} {value} is out of range: -{limit} to {limit}, as a fraction")
+            object.__setattr__(self, name, value + 0.0)  # no -0.0, which would print and hash apart
         codes = self._validated_codes()
         codes.setflags(write=False)
         object.__setattr__(self, "species", codes)
+        if len(self.stone_wales):
+            pairs = validated_pairs(self.lattice, self.stone_wales)
+            if (codes[np.array(pairs)] == Species.VACANCY).any():
+                raise StructureError(f"the Stone-Wales pairs {pairs} hold a vacancy: there is no bond to turn")
+            object.__setattr__(self, "stone_wales", pairs)
 
     def _validated_codes(self) -> SpeciesArray:
         n_sites = self.lattice.n_sites
@@ -88,8 +103,13 @@ class Nanotube:
         return hash(self._identity)
 
     @property
-    def _identity(self) -> tuple[int, int, int, float, bytes]:
-        return self.n, self.m, self.cells, self.strain, self.species.tobytes()
+    def _identity(self) -> tuple[int, int, int, float, float, Pairs, bytes]:
+        return self.n, self.m, self.cells, self.strain, self.torsion, self.stone_wales, self.species.tobytes()
+
+    @property
+    def digest(self) -> str:
+        """Hash of the structure as it stands: symmetric copies differ."""
+        return hashlib.blake2b(repr(self._identity).encode(), digest_size=12).hexdigest()
 
     @cached_property
     def key(self) -> str:
@@ -97,9 +117,11 @@ class Nanotube:
 
         Chiral tubes are told from others of the same handedness only, since (m, n) is not canonical.
         """
-        canonical = canonical_species(self.lattice, self.species).tobytes()
-        head = f"{self.n},{self.m},{self.cells},{self.strain:.9f};".encode()
-        return hashlib.blake2b(head + canonical, digest_size=12).hexdigest()
+        species, pairs = canonical_form(self.lattice, self.species, self.stone_wales, mirrors=not self.torsion)
+        head = f"{self.n},{self.m},{self.cells},{self.strain:.9f};"
+        if self.torsion or pairs:  # tubes without keep the keys that data sets were split by
+            head += f"{self.torsion:.9f};{pairs};"
+        return hashlib.blake2b(head.encode() + species.tobytes(), digest_size=12).hexdigest()
 
     # ---- views
 
@@ -129,8 +151,8 @@ class Nanotube:
 
     @property
     def is_pristine(self) -> bool:
-        """Whether every site holds 12C."""
-        return not self.species.any()
+        """Whether every site holds 12C and no bond is turned."""
+        return not self.species.any() and not self.stone_wales
 
     @property
     def diameter_nm(self) -> float:
@@ -144,23 +166,46 @@ class Nanotube:
 
     @property
     def positions_angstrom(self) -> FloatArray:
-        """(n_sites, 3): every site, vacancies included, Å; the axis is z, through the origin."""
-        angle, axial = self.lattice.site_fractions.T
+        """(n_sites, 3): every site, vacancies included, Å; the axis is z, through the origin.
+
+        Atoms of Stone-Wales pairs stand where the turn of their bond on the sheet takes them, not relaxed.
+        """
         radius = self.diameter_nm * 10.0 / 2.0
-        phi = 2.0 * np.pi * angle
-        return np.stack([radius * np.cos(phi), radius * np.sin(phi), axial * self.length_angstrom], axis=1)
+        angle, axial = self.lattice.site_fractions.T
+        around, along = 2.0 * np.pi * radius * angle, axial * self.length_angstrom
+        if self.stone_wales:
+            around, along = np.stack([around, along]) + sheet_moves(self.lattice, self.stone_wales, self._sheet_scale).T
+        phi = (around + self.torsion * along) / radius
+        return np.stack([radius * np.cos(phi), radius * np.sin(phi), along], axis=1)
+
+    @property
+    def bonds(self) -> IntArray:
+        """(3 n_cells, 3): site, site, and the periodic image (0 or ±1) of the second; vacancies are not left out.
+
+        Without Stone-Wales pairs these are `lattice.bonds`.
+        """
+        return turned_bonds(self.lattice, self.stone_wales) if self.stone_wales else self.lattice.bonds
+
+    @property
+    def bond_vectors_angstrom(self) -> FloatArray:
+        """(3, 2): the three bonds of an A atom on the unrolled, strained sheet, around and along the tube, Å."""
+        around, along = (self.lattice.bond_vectors * self._sheet_scale).T
+        return np.stack([around + self.torsion * along, along], axis=1)
 
     @property
     def bond_lengths_angstrom(self) -> FloatArray:
         """(3,): lengths of the three bonds of an A atom on the unrolled, strained sheet, Å."""
-        scale = np.array([1.0 - POISSON_RATIO * self.strain, 1.0 + self.strain])
-        return np.asarray(np.linalg.norm(self.lattice.bond_vectors * scale, axis=1))
+        return np.asarray(np.linalg.norm(self.bond_vectors_angstrom, axis=1))
+
+    @property
+    def _sheet_scale(self) -> FloatArray:
+        return np.array([1.0 - POISSON_RATIO * self.strain, 1.0 + self.strain])
 
     # ---- other tubes
 
     def with_species(self, species: ArrayLike) -> Self:
         """The same tube with all its sites' species replaced."""
-        return type(self)(self.n, self.m, self.cells, np.asarray(species), self.strain)
+        return replace(self, species=np.asarray(species))
 
     def decorated(self, sites: Mapping[int, str | int | Species]) -> Self:
         """The same tube with some sites replaced: `tube.decorated({0: "B", 5: "N", 9: "vacancy"})`.
@@ -180,7 +225,20 @@ class Nanotube:
 
     def strained(self, strain: float) -> Self:
         """The same tube at another axial strain."""
-        return type(self)(self.n, self.m, self.cells, self.species, strain)
+        return replace(self, strain=strain)
+
+    def twisted(self, torsion: float) -> Self:
+        """The same tube at another torsion."""
+        return replace(self, torsion=torsion)
+
+    def turned(self, *pairs: tuple[int, int]) -> Self:
+        """The same tube with more of its bonds turned by 90° into Stone-Wales pairs: `tube.turned((0, 32))`.
+
+        Raises:
+            SiteError: if a pair is no bond of the lattice.
+            StructureError: if two pairs touch.
+        """
+        return replace(self, stone_wales=(*self.stone_wales, *pairs))
 
     def repeated(self, times: int) -> Self:
         """The tube repeated along its axis.
@@ -192,12 +250,18 @@ class Nanotube:
             raise StructureError(f"a tube cannot be repeated {times} times: give 1 or more")
         longer = tube_lattice(self.n, self.m, self.cells * times)
         sublattice = np.repeat([0, 1], longer.n_cells)
-        return type(self)(
-            self.n,
-            self.m,
-            longer.cells,
-            self.species[self.lattice.sites_at(longer.site_cells, sublattice)],
-            self.strain,
+        pairs = []
+        for a, b in self.stone_wales:
+            step = self.lattice.bond_steps[direction(self.lattice, a, b)]
+            for copy in range(times):
+                cell = self.lattice.site_cells[a] + copy * self.cells * np.array(self.lattice.translation)
+                both = longer.sites_at(np.stack([cell, cell + step]), np.array([0, 1]))
+                pairs.append((int(both[0]), int(both[1])))
+        return replace(
+            self,
+            cells=longer.cells,
+            species=self.species[self.lattice.sites_at(longer.site_cells, sublattice)],
+            stone_wales=tuple(pairs),
         )
 
     # ---- symmetry
@@ -205,15 +269,15 @@ class Nanotube:
     def rotated(self, steps: int = 1) -> Self:
         """Turned about the axis by steps of 360°/gcd(n, m)."""
         d = math.gcd(self.n, self.m)
-        return self.with_species(self.species[translation(self.lattice, steps * self.n // d, steps * self.m // d)])
+        return self._moved(translation(self.lattice, steps * self.n // d, steps * self.m // d))
 
     def screwed(self, p: int, q: int) -> Self:
         """Moved along the sheet by p a₁ + q a₂: a screw operation about the axis."""
-        return self.with_species(self.species[translation(self.lattice, p, q)])
+        return self._moved(translation(self.lattice, p, q))
 
     def flipped(self) -> Self:
         """Turned by 180° about an axis across the tube, which swaps its ends and its sublattices."""
-        return self.with_species(self.species[flip(self.lattice)])
+        return self._moved(flip(self.lattice))
 
     def mirrored(self) -> Self:
         """The mirror image.
@@ -221,14 +285,25 @@ class Nanotube:
         Raises:
             StructureError: if the tube is chiral, whose mirror image is the (m, n) tube.
         """
-        return self.with_species(self.species[mirror(self.lattice)])
+        image = self._moved(mirror(self.lattice))
+        pairs = np.array(image.stone_wales, dtype=np.int64).reshape(-1, 2)
+        species = image.species.copy()
+        species[pairs] = species[pairs[:, ::-1]]  # see `symmetry.canonical_form`
+        return replace(image, species=species, torsion=-self.torsion)
+
+    def _moved(self, sources: IntArray) -> Self:
+        pairs = moved_pairs(sources, self.stone_wales)
+        return replace(self, species=self.species[sources], stone_wales=pairs)
 
     def __str__(self) -> str:
         held = ", ".join(
             f"{count} {SPECIES_DATA[species].label}" for species, count in self.counts.items() if species and count
         )
+        if self.stone_wales:
+            held += f"{', ' if held else ''}{len(self.stone_wales)} Stone-Wales"
         strain = f" at {self.strain:+.1%} strain" if self.strain else ""
-        return f"({self.n},{self.m})x{self.cells} nanotube{strain}" + (f" with {held}" if held else "")
+        torsion = f" at {self.torsion:+.1%} torsion" if self.torsion else ""
+        return f"({self.n},{self.m})x{self.cells} nanotube{strain}{torsion}" + (f" with {held}" if held else "")
 
 
 def tubes_on(lattice: TubeLattice, species: SpeciesArray) -> list[Nanotube]:

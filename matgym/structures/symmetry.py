@@ -6,12 +6,16 @@ tubes have mirrors besides (Damnjanović et al., Phys. Rev. B 60, 2728 (1999)).
 """
 
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
 from matgym.errors import StructureError
 from matgym.structures.lattice import TubeLattice
 from matgym.typing import IntArray, SpeciesArray
+
+Pairs: TypeAlias = tuple[tuple[int, int], ...]
+"""Stone-Wales pairs: the (A site, B site) of each bond that is turned by 90°."""
 
 
 def translation(lattice: TubeLattice, p: int, q: int) -> IntArray:
@@ -58,15 +62,55 @@ def symmetry_group(lattice: TubeLattice) -> IntArray:
     return group
 
 
-def canonical_species(lattice: TubeLattice, species: SpeciesArray) -> SpeciesArray:
-    """The one among all symmetric copies whose codes come first in lexicographic order."""
-    copies = species[symmetry_group(lattice)]  # (operations, n_sites)
-    for site in range(copies.shape[1]):
-        column = copies[:, site]
-        copies = copies[column == column.min()]
+def canonical_form(
+    lattice: TubeLattice, species: SpeciesArray, pairs: Pairs = (), *, mirrors: bool = True
+) -> tuple[SpeciesArray, Pairs]:
+    """The one among all symmetric copies that comes first in lexicographic order, by pairs and then by codes.
+
+    Args:
+        lattice: whose symmetry counts.
+        species: (n_sites,) codes.
+        pairs: Stone-Wales pairs (A site, B site).
+        mirrors: whether mirror images count as copies; those of a twisted tube are twisted the other way.
+    """
+    group = symmetry_group(lattice)
+    proper = len(group) // 2 if lattice.is_achiral else len(group)
+    if not mirrors:
+        group = group[:proper]
+    copies = species[group]  # (operations, n_sites)
+    if pairs:
+        moved = np.argsort(group, axis=1)[:, np.array(pairs)]  # (operations, pairs, 2): where the sites go
+        for pair in range(len(pairs)):
+            _exchange(copies[proper:], moved[proper:, pair])
+        moved = np.sort(moved, axis=2)  # A sites come before B sites
+        order = np.argsort(moved[:, :, 0], axis=1)
+        moved = np.take_along_axis(moved, order[:, :, None], axis=1).reshape(len(group), -1)
+        copies = np.concatenate([moved, copies], axis=1)
+    for column in range(copies.shape[1]):
+        values = copies[:, column]
+        copies = copies[values == values.min()]
         if len(copies) == 1:
             break
-    return np.asarray(copies[0])
+    first = copies[0]
+    found = tuple((int(a), int(b)) for a, b in first[: 2 * len(pairs)].reshape(-1, 2))
+    return np.asarray(first[2 * len(pairs) :], dtype=np.uint8), found
+
+
+def moved_pairs(sources: IntArray, pairs: Pairs) -> Pairs:
+    """Stone-Wales pairs after an operation."""
+    target = np.argsort(sources)
+    found = [sorted((int(target[a]), int(target[b]))) for a, b in pairs]
+    return tuple((a, b) for a, b in sorted(found))
+
+
+def _exchange(copies: SpeciesArray, pair: IntArray) -> None:
+    """Exchange, in place and row by row, what the two sites of a pair hold.
+
+    A mirror turns the sense in which a Stone-Wales pair was turned about, and that is as good as the same turn with
+    its two atoms exchanged.
+    """
+    rows = np.arange(len(copies))[:, None]
+    copies[rows, pair] = copies[rows, pair[:, ::-1]]
 
 
 def _sublattice(lattice: TubeLattice) -> IntArray:

@@ -1,0 +1,93 @@
+"""Stone-Wales pairs: a bond of the honeycomb turned by 90°, which makes four hexagons 5-7-7-5.
+
+Stone and Wales, Chem. Phys. Lett. 128, 501 (1986). The bond A-B is turned counter-clockwise, seen from
+outside. With v_left and v_right the two other bond vectors of A, the one to the left and the one to the right of
+A → B, the bonds A—(A + v_left) and B—(B - v_left) are cut, and A—(B - v_left) and B—(A + v_left) are made.
+"""
+
+import numpy as np
+
+from matgym.errors import SiteError, StructureError
+from matgym.structures.lattice import TubeLattice
+from matgym.structures.symmetry import Pairs
+from matgym.typing import FloatArray, IntArray
+
+
+def validated_pairs(lattice: TubeLattice, pairs: object) -> Pairs:
+    """Pairs as sorted (A site, B site) tuples.
+
+    Raises:
+        SiteError: if a pair is no bond of the lattice.
+        StructureError: if two pairs share or touch an atom, or the tube is too thin or short to tell bonds apart.
+    """
+    found = []
+    for pair in np.asarray(pairs, dtype=np.int64).reshape(-1, 2).tolist():
+        a, b = sorted(pair)
+        if not 0 <= a < lattice.n_cells <= b < lattice.n_sites or b not in lattice.neighbours[a]:
+            raise SiteError(f"sites {pair[0]} and {pair[1]} are not bonded: a Stone-Wales pair is a bond")
+        found.append((a, b))
+    found.sort()
+    taken: set[int] = set()
+    for a, b in found:
+        touched = set(lattice.neighbours[[a, b]].ravel().tolist())
+        if len(touched) < 6:
+            raise StructureError(
+                f"{lattice.cells} cells of a ({lattice.n}, {lattice.m}) tube are too few to turn a bond"
+            )
+        if touched & taken:
+            raise StructureError(f"the Stone-Wales pair ({a}, {b}) touches another pair; turn bonds further apart")
+        taken |= touched
+    turned_bonds(lattice, tuple(found))  # refuses what is too short
+    return tuple(found)
+
+
+def turned_bonds(lattice: TubeLattice, pairs: Pairs) -> IntArray:
+    """(3 n_cells, 3): the bonds after the turns, as (site, site, image of the second site).
+
+    Raises:
+        StructureError: if the tube is so short that a new bond would reach past the next cell.
+    """
+    bonds = lattice.bonds.copy()
+    n_cells = lattice.n_cells
+    for a, b in pairs:
+        turned = direction(lattice, a, b)
+        left = left_of(lattice, turned)
+        of_a = left * n_cells + a
+        of_b = left * n_cells + int(np.flatnonzero(lattice.bonds[left * n_cells :][:n_cells, 1] == b)[0])
+        image = lattice.bonds[turned * n_cells + a, 2]
+        _, x, x_image = lattice.bonds[of_a]
+        y, _, y_image = lattice.bonds[of_b]
+        bonds[of_a] = a, y, image - y_image
+        bonds[of_b] = b, x, x_image - image
+    if np.abs(bonds[:, 2]).max() > 1:
+        raise StructureError(f"{lattice.cells} cells are too few to turn a bond; repeat the tube")
+    return bonds
+
+
+def direction(lattice: TubeLattice, a: int, b: int) -> int:
+    """Which of the three bonds of A site `a` leads to `b`."""
+    return int(np.flatnonzero(lattice.neighbours[a] == b)[0])
+
+
+def left_of(lattice: TubeLattice, turned: int) -> int:
+    """Which of the other two bonds of an A atom points to the left of the bond that is turned."""
+    x, y = lattice.bond_vectors[turned]
+    across = lattice.bond_vectors @ np.array([-y, x])  # components along the bond turned by +90°
+    return int(across.argmax())
+
+
+def sheet_moves(lattice: TubeLattice, pairs: Pairs, scale: FloatArray) -> FloatArray:
+    """(n_sites, 2): by how much a turn about the middle of its bond moves each atom on the sheet, Å.
+
+    Args:
+        lattice: of the tube.
+        pairs: that are turned.
+        scale: (2,) strain of the sheet, around and along, as factors.
+    """
+    moves = np.zeros((lattice.n_sites, 2))
+    for a, b in pairs:
+        x, y = lattice.bond_vectors[direction(lattice, a, b)] * scale
+        turned = np.array([-y, x])
+        half = (np.array([x, y]) - turned) / 2.0
+        moves[a], moves[b] = half, -half  # A goes from -v/2 to -v_turned/2
+    return moves
