@@ -49,6 +49,10 @@ class ConfigurationError(MatgymError, ValueError):
     """A setting out of its range."""
 
 
+class ConvergenceError(MatgymError, ArithmeticError):
+    """A calculation that did not converge."""
+
+
 class MissingExtraError(MatgymError, ImportError):
     """An optional dependency that is not installed."""
 

@@ -14,3 +14,19 @@ Carbon Nanotubes* (1998), 1.42 Å in graphite; also the default of ASE's nanotub
 POISSON_RATIO: Final = 0.149
 """In-plane Poisson ratio of a carbon shell: Kudin, Scuseria and Yakobson, Phys. Rev. B 64, 235406 (2001).
 Cited from memory, as yet unverified (flag M)."""
+
+BOLTZMANN_J_K: Final = 1.380649e-23
+"""k_B, J/K, exact in the SI of 2019, as are the charge e = 1.602176634e-19 C and h = 6.62607015e-34 J s."""
+
+BOLTZMANN_EV_K: Final = 8.617333262145179e-5
+"""k_B, eV/K."""
+
+HBAR_J_S: Final = 1.0545718176461565e-34
+"""h/2π, J s."""
+
+CONDUCTANCE_QUANTUM_US: Final = 77.48091729863649
+"""2e²/h, µS."""
+
+WALL_THICKNESS_NM: Final = 0.34
+"""Thickness given to a wall where a volume or a cross-section is asked for, nm: the distance of layers in
+graphite, the convention of the field (Robertson, Brenner and Mintmire, Phys. Rev. B 45, 12592 (1992), M)."""

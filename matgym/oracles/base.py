@@ -21,8 +21,8 @@ class Property:
     """A scalar property of a tube.
 
     Attributes:
-        key: name in tables and JSON, ending in its unit.
-        unit: as printed.
+        key: name in tables and JSON, ending in its unit if it has one.
+        unit: as printed; empty for a pure number.
         description: one line.
         extensive: whether it grows with the number of atoms.
     """

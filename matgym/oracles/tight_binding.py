@@ -5,7 +5,19 @@ One 2p_z orbital an atom, nearest-neighbour hopping, on-site energies for substi
     H = Σ_i ε_i |i><i| - Σ_<ij> γ_ij (|i><j| + h.c.),    γ_ij = γ₀ (d₀/d_ij)²
 
 The tube is periodic, so that hops which leave the cell at its end carry the Bloch phase exp(iθ), θ = kL.
-Curvature is left out: bond lengths are those of the unrolled sheet, as in zone folding.
+
+Curvature tilts the orbitals of bonded atoms against each other. With outward normals n_i, n_j and the unit vector
+u along the bond, the Slater-Koster hopping of p orbitals (Phys. Rev. 94, 1498 (1954)) is
+
+    -γ [n_i·n_j - 2 (n_i·u)(n_j·u)]
+
+where V_ppσ = -V_ppπ has been put in: an effective value that stands for σ-π mixing and gives the gaps that Ouyang et
+al. measured (Science 292, 702 (2001)) for (9, 0), (12, 0) and (15, 0); the bare V_ppσ of graphite would
+not. Bond lengths are those of the unrolled sheet: a relaxed tube keeps them to first order. Below 0.6 nm σ
+and π bands mix (Blase et al., Phys. Rev. Lett. 72, 1878 (1994)), and the model does not hold.
+
+The five bonds of a Stone-Wales pair have the plain hopping -γ₀: after relaxation they are bonds of nearly the usual
+length, in directions that the model does not know.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,13 +26,16 @@ from typing import Self
 
 import numpy as np
 
-from matgym.structures import SPECIES_DATA, Nanotube, Species, TubeLattice
+from matgym.structures import SPECIES_DATA, Nanotube, Species
 from matgym.structures.species import CARBONS
 from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray, SpeciesArray
 from matgym.units import CARBON_BOND_ANGSTROM
 
 EMPTY_SITE_EV = 1.0e4
 """On-site energy at which vacant sites, cut off from their neighbours, stand above every band."""
+
+THINNEST_NM = 0.6
+"""Diameter below which σ-π mixing makes a π model with curvature invalid."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +51,13 @@ class PiParameters:
             nearest to their DFT bands of BC2N ribbons (they also show smaller ratios).
         harrison_exponent: power by which hopping falls with bond length: Harrison's d⁻², as Yang and Han
             used for strained tubes, Phys. Rev. Lett. 85, 154 (2000); exponent cited from memory (flag M).
+        curvature: whether orbitals are tilted; without, this is zone folding.
     """
 
     hopping_ev: float = 2.7
     onsite_ev: Mapping[Species, float] = field(default_factory=lambda: {Species.B: 1.3 * 2.7, Species.N: -1.3 * 2.7})
     harrison_exponent: float = 2.0
+    curvature: bool = True
 
     def onsite_table(self) -> FloatArray:
         """(species codes,) on-site energies, eV."""
@@ -50,15 +67,28 @@ class PiParameters:
         table[Species.VACANCY] = EMPTY_SITE_EV
         return table
 
+    def refusal(self, tube: Nanotube) -> str | None:
+        """Why the model does not hold for a tube, if it does not."""
+        if self.curvature and tube.lattice.diameter_nm < THINNEST_NM:
+            return (
+                f"{tube}: at a diameter of {tube.lattice.diameter_nm:.2f} nm, below {THINNEST_NM}, σ and π bands mix "
+                "and the π model does not hold; PiParameters(curvature=False) gives plain zone folding"
+            )
+        return None
+
     def as_dict(self) -> dict[str, float]:
         """Flat form for provenance records."""
         onsite = {f"onsite_{SPECIES_DATA[s].label}_ev": e for s, e in self.onsite_ev.items()}
-        return {"hopping_ev": self.hopping_ev, "harrison_exponent": self.harrison_exponent} | onsite
+        return {
+            "hopping_ev": self.hopping_ev,
+            "harrison_exponent": self.harrison_exponent,
+            "curvature": self.curvature,
+        } | onsite
 
 
 @dataclass(frozen=True)
 class PiSystem:
-    """Hamiltonians of tubes that share a lattice and a strain.
+    """Hamiltonians of tubes that share lattice, strain and turned bonds.
 
     Attributes:
         rows: (b,) where in the caller's batch each tube stands.
@@ -98,9 +128,9 @@ def stacked(tubes: Sequence[Nanotube], parameters: PiParameters, limit: int = 64
         parameters: of the π model.
         limit: tubes a stack, which bounds memory.
     """
-    groups: dict[tuple[TubeLattice, float], list[int]] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
     for row, tube in enumerate(tubes):
-        groups.setdefault((tube.lattice, tube.strain), []).append(row)
+        groups.setdefault((tube.lattice, tube.strain, tube.torsion, tube.stone_wales), []).append(row)
     for rows in groups.values():
         for start in range(0, len(rows), limit):
             yield _stack(tubes, np.array(rows[start : start + limit]), parameters)
@@ -110,8 +140,8 @@ def _stack(tubes: Sequence[Nanotube], rows: IntArray, parameters: PiParameters) 
     first = tubes[rows[0]]
     species = np.stack([tubes[row].species for row in rows])  # (b, N)
     present = species != Species.VACANCY
-    a_sites, b_sites, image = first.lattice.bonds.T  # (3 N/2,) each
-    hopping = _hoppings(first, parameters) * (present[:, a_sites] & present[:, b_sites])  # (b, 3 N/2)
+    one, other, image = first.bonds.T  # (3 N/2,) each
+    hopping = _bond_hoppings(first, parameters) * (present[:, one] & present[:, other])  # (b, 3 N/2)
 
     batch, n_sites = species.shape
     inner = np.zeros((batch, n_sites, n_sites))
@@ -119,19 +149,35 @@ def _stack(tubes: Sequence[Nanotube], rows: IntArray, parameters: PiParameters) 
     tube = np.arange(batch)[:, None]
     # np.add.at, because in the thinnest tubes two bonds join the same pair of sites.
     here, up, down = image == 0, image == 1, image == -1
-    np.add.at(inner, (tube, a_sites[here], b_sites[here]), hopping[:, here])
-    np.add.at(inner, (tube, b_sites[here], a_sites[here]), hopping[:, here])
-    np.add.at(across, (tube, a_sites[up], b_sites[up]), hopping[:, up])
-    np.add.at(across, (tube, b_sites[down], a_sites[down]), hopping[:, down])
+    np.add.at(inner, (tube, one[here], other[here]), hopping[:, here])
+    np.add.at(inner, (tube, other[here], one[here]), hopping[:, here])
+    np.add.at(across, (tube, one[up], other[up]), hopping[:, up])
+    np.add.at(across, (tube, other[down], one[down]), hopping[:, down])
     sites = np.arange(n_sites)
     inner[:, sites, sites] += parameters.onsite_table()[species]
     return PiSystem(rows, inner, across, pi_electrons(species))
 
 
-def _hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
-    """(3 N/2,) hopping matrix elements -γ of each bond of the full lattice, eV."""
+def hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
+    """(3,) hopping matrix elements of the three bonds of an A site, eV."""
     scale = (CARBON_BOND_ANGSTROM / tube.bond_lengths_angstrom) ** parameters.harrison_exponent
-    return np.repeat(-parameters.hopping_ev * scale, tube.lattice.n_cells)
+    if not parameters.curvature:
+        return -parameters.hopping_ev * scale
+    around, along = tube.bond_vectors_angstrom.T
+    radius = tube.diameter_nm * 5.0  # Å
+    turn = around / radius
+    chord = 2.0 * radius * np.sin(turn / 2.0)  # the bond's length around the tube, straight
+    # n_i·n_j = cos Δφ and (n_i·u)(n_j·u) = -sin²(Δφ/2) chord² / length², seen from half-way.
+    tilt = np.cos(turn) + 2.0 * np.sin(turn / 2.0) ** 2 * chord**2 / (chord**2 + along**2)
+    return -parameters.hopping_ev * scale * tilt
+
+
+def _bond_hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
+    """(3 N/2,) hopping matrix element of every bond, eV."""
+    values = np.repeat(hoppings(tube, parameters), tube.lattice.n_cells)
+    if tube.stone_wales:
+        values[np.isin(tube.bonds[:, :2], tube.stone_wales).any(axis=1)] = -parameters.hopping_ev
+    return values
 
 
 _PI_ELECTRONS = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
@@ -157,15 +203,14 @@ def pristine_bands(tube: Nanotube, kappa: FloatArray, parameters: PiParameters) 
         (lines, K) energies |f| ≥ 0, eV; the lower bands are their mirror image.
     """
     lattice = tube.lattice
-    around, along = lattice.bond_vectors.T  # (3,) each, Å
+    around, along = lattice.bond_vectors.T  # (3,) each, Å: only phases, which strain leaves as they are
     lines = np.arange(lattice.n_cells // lattice.cells)
-    k_around = 2 * np.pi * lines / (np.pi * lattice.diameter_nm * 10.0)  # (lines,), 1/Å
+    k_around = 2 * np.pi * lines / lattice.circumference_angstrom  # (lines,), 1/Å
     k_along = kappa * lattice.cells / lattice.length_angstrom  # (K,), 1/Å
     phase = k_around[:, None, None] * around + k_along[:, None] * along  # (lines, K, 3)
-    strengths = _hoppings(tube, parameters)[:: lattice.n_cells]  # (3,)
-    return np.asarray(np.abs(np.exp(1j * phase) @ strengths))
+    return np.asarray(np.abs(np.exp(1j * phase) @ hoppings(tube, parameters)))
 
 
 def is_carbon(tube: Nanotube) -> bool:
-    """Whether every site holds carbon, of whatever isotope: mass does not reach the π electrons."""
-    return bool(np.isin(tube.species, CARBONS).all())
+    """Whether the tube is carbon, of whatever isotopes, on an intact lattice: π electrons do not feel mass."""
+    return bool(np.isin(tube.species, CARBONS).all()) and not tube.stone_wales

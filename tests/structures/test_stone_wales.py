@@ -133,7 +133,7 @@ def test_what_cannot_be_turned_is_refused():
     with pytest.raises(StructureError, match="vacancy"):
         tube.decorated({a: "vacancy"}).turned((a, b))
     with pytest.raises(StructureError, match="too few"):
-        Nanotube(3, 0, 1).turned((0, int(Nanotube(3, 0, 1).lattice.neighbours[0, 1])))
+        Nanotube(2, 2, 1).turned((0, int(Nanotube(2, 2, 1).lattice.neighbours[0, 1])))
     with pytest.raises(StructureError, match="twisted"):
         to_atoms(tube.twisted(0.01))
     assert Species.VACANCY not in tube.turned((a, b)).species

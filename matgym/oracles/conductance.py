@@ -1,0 +1,211 @@
+"""Landauer transmission and conductance of a decorated tube between pristine leads.
+
+The tube is taken once, as it stands, between two half-infinite pristine tubes of its own chirality and strain;
+nothing repeats. T(E) comes from the π tight-binding Hamiltonian by recursive Green's functions
+(`matgym.oracles.greens`); the conductance at a temperature is Landauer's integral (`matgym.oracles.landauer`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.oracles.base import Cost, Fidelity, Properties, Property
+from matgym.oracles.greens import Lead, transmission
+from matgym.oracles.landauer import THERMAL_REACH, conductance_us, electron_moments
+from matgym.oracles.slabs import Slabs, slabs_of
+from matgym.oracles.tight_binding import PiParameters, hoppings
+from matgym.structures import Nanotube, Species
+from matgym.typing import FloatArray, IntArray
+from matgym.units import BOLTZMANN_EV_K
+
+CONDUCTANCE_US = Property("conductance_us", "µS", "Landauer conductance between pristine leads, both spins")
+
+BROADENING_EV = 1e-9
+"""Imaginary energy of the leads, eV: the transmission is off by about this over the hopping."""
+
+TURNED_HOPS = 2
+"""Bonds of the intact lattice that a new bond of a Stone-Wales pair spans."""
+
+
+@dataclass(frozen=True)
+class PiTransport:
+    """Transmission and conductance of the π electrons.
+
+    Attributes:
+        parameters: of the π tight-binding model.
+        temperature_k: of the leads, K.
+        mu_ev: chemical potential on the scale where carbon's orbital is at zero, the neutral leads' middle.
+        step_ev: spacing of the energies at which T(E) is taken.
+    """
+
+    parameters: PiParameters = field(default_factory=PiParameters)
+    temperature_k: float = 300.0
+    mu_ev: float = 0.0
+    step_ev: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.temperature_k > 0.0:
+            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive")
+        if not self.step_ev > 0.0:
+            raise ConfigurationError(f"step_ev={self.step_ev} must be positive")
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """The conductance."""
+        return (CONDUCTANCE_US,)
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """A model Hamiltonian."""
+        return Fidelity.MODEL
+
+    @property
+    def cost(self) -> Cost:
+        """Measured on one core of an AMD EPYC server, at 300 K, in batches of 64."""
+        return Cost(seconds=0.01, sites=128, exponent=1.0)
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Conductance of each tube.
+
+        Returns:
+            Properties with `conductance_us` of shape (B,); tubes that are cut in two, too thin for the model, or
+            turned at their very end hold NaN and their reason in `failures`.
+        """
+        energies = energy_grid(self.mu_ev, self.mu_ev, self.temperature_k, self.step_ev)
+        found, failures = self.transmission(tubes, energies)
+        zeroth, _, _ = electron_moments(energies, found, np.array([self.mu_ev]), self.temperature_k)
+        return Properties({CONDUCTANCE_US.key: conductance_us(zeroth[:, 0])}, failures)
+
+    def transmission(self, tubes: Sequence[Nanotube], energies_ev: FloatArray) -> tuple[FloatArray, dict[int, str]]:
+        """Transmission of each tube, one spin.
+
+        Args:
+            tubes: B tubes of any chirality, length, strain and decoration.
+            energies_ev: (E,) on the scale where carbon's orbital is at zero.
+
+        Returns:
+            (B, E) transmission, NaN in rows that could not be computed, and the reasons by row.
+        """
+        energies = np.asarray(energies_ev, dtype=np.float64)
+        found = np.full((len(tubes), len(energies)), np.nan)
+        failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._refusal(tube))}
+        sound = [row for row in range(len(tubes)) if row not in failures]
+        for rows, slabs in _alike([tubes[row] for row in sound]):
+            batch = [tubes[sound[i]] for i in rows]
+            lead = pi_lead(batch[0], slabs, self.parameters)
+            surfaces = lead.surface(energies + 1j * BROADENING_EV)
+            inner, couplings = pi_devices(batch, slabs, lead, self.parameters)
+            found[np.array(sound)[rows]] = transmission(inner, couplings, energies, surfaces)
+        return found, failures
+
+    def _refusal(self, tube: Nanotube) -> str | None:
+        return self.parameters.refusal(tube) or device_refusal(tube)
+
+
+def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_ev: float) -> FloatArray:
+    """Energies that reach `THERMAL_REACH` beyond a range of chemical potentials.
+
+    They avoid E = 0, where zero modes of vacancies make T(E) a needle, by half a step.
+    """
+    reach = THERMAL_REACH * BOLTZMANN_EV_K * temperature_k
+    first, last = np.floor((lowest_ev - reach) / step_ev), np.ceil((highest_ev + reach) / step_ev)
+    return np.asarray((np.arange(first, last) + 0.5) * step_ev)
+
+
+def device_refusal(tube: Nanotube) -> str | None:
+    """Why a tube cannot stand between leads, if it cannot."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n_sites = tube.n_sites
+    one, other, image = tube.bonds.T
+    for a, b in tube.stone_wales:
+        touching = np.isin(one, (a, b)) & np.isin(other, (a, b))
+        if image[touching].any():
+            return f"{tube}: the turned bond ({a}, {b}) crosses the end of the tube; move it inside with screwed()"
+    if Species.VACANCY not in tube.species:
+        return None
+    # Two more nodes stand for the leads; every atom that is bonded across an end is bonded to a lead.
+    left, right = n_sites, n_sites + 1
+    here = image == 0
+    ends = [
+        np.where(here, one, np.where(image > 0, one, left)),
+        np.where(here, other, np.where(image > 0, right, other)),
+    ]
+    far = [np.where(image > 0, left, one), np.where(image > 0, other, right)]
+    start = np.concatenate([ends[0], far[0][~here]])
+    stop = np.concatenate([ends[1], far[1][~here]])
+    gone = np.append(tube.species == Species.VACANCY, [False, False])
+    kept = ~gone[start] & ~gone[stop]
+    graph = coo_array((np.ones(int(kept.sum())), (start[kept], stop[kept])), shape=(n_sites + 2, n_sites + 2))
+    _, part = connected_components(graph, directed=False)
+    if part[left] != part[right]:
+        return f"{tube}: vacancies cut the tube in two"
+    return None
+
+
+def _alike(tubes: Sequence[Nanotube]) -> Iterator[tuple[IntArray, Slabs]]:
+    """Rows of tubes that share lattice, strain and the reach of their bonds, with their slabs."""
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for row, tube in enumerate(tubes):
+        groups.setdefault((tube.lattice, tube.strain, tube.torsion, bool(tube.stone_wales)), []).append(row)
+    for rows in groups.values():
+        first = tubes[rows[0]]
+        yield np.array(rows), slabs_of(first.lattice, TURNED_HOPS if first.stone_wales else 1)
+
+
+def pi_lead(tube: Nanotube, slabs: Slabs, parameters: PiParameters) -> Lead:
+    """The pristine tube that a tube stands between."""
+    strengths = hoppings(tube, parameters)
+    inner, up = np.zeros((2, slabs.n_sites, slabs.n_sites))
+    for a, b, slab, k in slabs.bonds:
+        if slab == 0:
+            inner[a, b] += strengths[k]
+            inner[b, a] += strengths[k]
+        elif slab == 1:
+            up[a, b] += strengths[k]
+        else:
+            up[b, a] += strengths[k]
+    return Lead(inner, up, slabs.folds)
+
+
+def pi_devices(
+    tubes: Sequence[Nanotube], slabs: Slabs, lead: Lead, parameters: PiParameters
+) -> tuple[FloatArray, FloatArray]:
+    """Hamiltonians of tubes between leads: (B, S, M, M) of slabs and (B, S + 1, M, M) of couplings, eV."""
+    slab, index = slabs.sites
+    species = np.full((len(tubes), slabs.count + 2, slabs.n_sites), Species.C12)  # with one slab of each lead
+    species[:, slab + 1, index] = np.stack([tube.species for tube in tubes])
+    present = (species != Species.VACANCY).astype(np.float64)
+    inner = lead.inner * present[..., :, None] * present[..., None, :]
+    couplings = lead.up * present[:, :-1, :, None] * present[:, 1:, None, :]
+    for row, tube in enumerate(tubes):
+        if tube.stone_wales:
+            _turn(tube, slabs, inner[row], couplings[row], present[row], -parameters.hopping_ev)
+    sites = np.arange(slabs.n_sites)
+    inner[..., sites, sites] += parameters.onsite_table()[species]
+    return inner[:, 1:-1], couplings
+
+
+def _turn(
+    tube: Nanotube, slabs: Slabs, inner: FloatArray, couplings: FloatArray, present: FloatArray, hopping_ev: float
+) -> None:
+    """Put the turned bonds of a tube into its slabs' matrices, in place."""
+    intact, turned = tube.lattice.bonds, tube.bonds
+    for pair in tube.stone_wales:
+        touching = np.flatnonzero(np.isin(turned[:, :2], pair).any(axis=1))
+        cut = np.flatnonzero(np.isin(intact[:, :2], pair).any(axis=1))
+        for bonds, rows, value in ((intact, cut, 0.0), (turned, touching, hopping_ev)):
+            for one, other, image in bonds[rows].tolist():
+                # One copy of the pair stands in the device: its atoms are those of the home cell.
+                home, away, image_away = (one, other, image) if one in pair else (other, one, -image)
+                (s, i), (t, j) = slabs.place_of(home, 0), slabs.place_of(away, image_away)
+                strength = value * present[s + 1, i] * present[t + 1, j]
+                if s == t:
+                    inner[s + 1, i, j] = inner[s + 1, j, i] = strength
+                elif t > s:
+                    couplings[s + 1, i, j] = strength
+                else:
+                    couplings[t + 1, j, i] = strength

@@ -1,0 +1,89 @@
+"""Landauer integrals over a transmission function: currents of charge and heat at a temperature.
+
+Linear response between two reservoirs (Sivan and Imry, Phys. Rev. B 33, 551 (1986)). With T(E) for both spins'
+common transmission, the moments
+
+    L_k(μ) = (2/h) ∫ T(E) (E - μ)^k (-∂f/∂E) dE
+
+give G = e² L_0, S = -L_1/(e T L_0), κ_e = (L_2 - L_1²/L_0)/T. Phonons carry
+
+    K = (1/2π) ∫ T(ω) ħω ∂n/∂T dω
+
+(Rego and Kirczenow, Phys. Rev. Lett. 81, 232 (1998)). Tabulated transmission is taken as linear between
+its points, so that a grid has to resolve its steps and resonances.
+"""
+
+import numpy as np
+
+from matgym.typing import FloatArray
+from matgym.units import BOLTZMANN_EV_K, BOLTZMANN_J_K, CONDUCTANCE_QUANTUM_US, HBAR_J_S
+
+THERMAL_REACH = 18.0
+"""k_B T on either side beyond which -∂f/∂E, below e⁻¹⁸ of its area, is left out."""
+
+
+def fermi_window(energies_ev: FloatArray, mu_ev: FloatArray, temperature_k: float) -> FloatArray:
+    """-∂f/∂E in 1/eV, (M, E) for chemical potentials (M,)."""
+    thermal = BOLTZMANN_EV_K * temperature_k
+    x = (energies_ev - np.asarray(mu_ev)[:, None]) / thermal
+    return 0.25 / thermal / np.cosh(np.clip(x / 2.0, -300.0, 300.0)) ** 2
+
+
+def electron_moments(
+    energies_ev: FloatArray, transmission: FloatArray, mu_ev: FloatArray, temperature_k: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(B, M) moments ∫ T (E - μ)^k (-∂f/∂E) dE for k = 0, 1, 2, in eV^k.
+
+    Args:
+        energies_ev: (E,) ascending, reaching `THERMAL_REACH` beyond every chemical potential.
+        transmission: (B, E).
+        mu_ev: (M,) chemical potentials.
+        temperature_k: of both reservoirs.
+    """
+    window = fermi_window(energies_ev, mu_ev, temperature_k) * trapezoid_weights(energies_ev)  # (M, E)
+    away = energies_ev - np.asarray(mu_ev)[:, None]
+    zeroth, first, second = (transmission @ (window * away**k).T for k in range(3))
+    return zeroth, first, second
+
+
+def conductance_us(zeroth: FloatArray) -> FloatArray:
+    """Conductance, µS, of the zeroth moment: 2e²/h times the mean transmission."""
+    return CONDUCTANCE_QUANTUM_US * zeroth
+
+
+def seebeck_uv_k(zeroth: FloatArray, first: FloatArray, temperature_k: float) -> FloatArray:
+    """Seebeck coefficient, µV/K, of electrons of charge -e."""
+    return np.asarray(-1e6 * first / (zeroth * temperature_k))
+
+
+def electron_heat_nw_k(zeroth: FloatArray, first: FloatArray, second: FloatArray, temperature_k: float) -> FloatArray:
+    """Thermal conductance by electrons at zero current, nW/K."""
+    moment = np.maximum(second - first**2 / zeroth, 0.0)  # not negative but for rounding, by Cauchy and Schwarz
+    # (2/h) eV² / K, in W/K: one eV per second and eV of bias is e²/h·V, so 2/h · eV² = G0 · V².
+    return np.asarray(CONDUCTANCE_QUANTUM_US * 1e-6 * moment / temperature_k * 1e9)
+
+
+def phonon_conductance_nw_k(
+    omega: FloatArray, transmission: FloatArray, temperature_k: float | FloatArray
+) -> FloatArray:
+    """Thermal conductance by phonons, nW/K, of (B, W) transmission at angular frequencies (W,), rad/ps.
+
+    Args:
+        omega: (W,) angular frequencies, 10¹² rad/s, ascending from about zero.
+        transmission: (B, W).
+        temperature_k: one, or (T,), which makes the result (B, T).
+    """
+    kelvin = np.atleast_1d(np.asarray(temperature_k, dtype=float))
+    quantum = HBAR_J_S * 1e12 * omega[:, None]  # J
+    x = quantum / (BOLTZMANN_J_K * kelvin)  # (W, T)
+    half = np.clip(x / 2.0, 1e-12, 300.0)
+    # ħω ∂n/∂T = k_B (x/2)²/sinh²(x/2)
+    heat = BOLTZMANN_J_K * (half / np.sinh(half)) ** 2
+    found = transmission @ (heat * trapezoid_weights(omega)[:, None]) * 1e12 / (2.0 * np.pi) * 1e9
+    return np.asarray(found[:, 0] if np.ndim(temperature_k) == 0 else found)
+
+
+def trapezoid_weights(grid: FloatArray) -> FloatArray:
+    """(E,) weights of the trapezoid rule on an ascending grid."""
+    steps = np.diff(grid)
+    return np.concatenate([steps, [0.0]]) / 2.0 + np.concatenate([[0.0], steps]) / 2.0

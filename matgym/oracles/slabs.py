@@ -1,0 +1,127 @@
+"""A tube cut across its axis into equal slabs, each bonded to the next one only.
+
+The unit cells of a tube are the group Z x Z_d with d = gcd(n, m): a screw moves a ring of d cells on to the next
+ring, a rotation by 360°/d moves a cell to its neighbour in the ring. Slabs of `width` rings are thus all alike,
+whatever the chirality, though a translational cell may hold hundreds of rings: the leads of a (6, 5) tube have
+12 sites a slab, not 364. Within a slab, sites stand in order of their place in the ring first, so that
+every pristine matrix is block-circulant in d blocks.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from matgym.structures import TubeLattice
+from matgym.typing import IntArray
+
+
+@dataclass(frozen=True)
+class Slabs:
+    """The cut of a lattice into slabs.
+
+    Attributes:
+        lattice: that is cut.
+        hops: bonds that an interaction reaches: 1 for hopping, more for force constants or turned bonds.
+    """
+
+    lattice: TubeLattice
+    hops: int = 1
+
+    @cached_property
+    def folds(self) -> int:
+        """d = gcd(n, m): cells in a ring, and the order of the rotation axis."""
+        return math.gcd(self.lattice.n, self.lattice.m)
+
+    @cached_property
+    def width(self) -> int:
+        """Rings in a slab, enough that the interaction ends in the next slab."""
+        n, m = self.lattice.n, self.lattice.m
+        # Axial extent of bonds in thirds of a unit in which a ring is 3 d thick: see `TubeLattice._axial`.
+        bonds = np.array([n - m, n + 2 * m, -(2 * n + m)])
+        reach = {0}
+        for hop in range(self.hops):  # bonds from A and from B alternate
+            reach = {r + (b if hop % 2 == 0 else -b) for r in reach for b in bonds.tolist()}
+        longest = max(abs(r) for r in reach)
+        if self.hops > 1:
+            longest = max(longest, int(np.abs(bonds).max()))
+        return max(1, math.ceil(longest / (3 * self.folds)))
+
+    @property
+    def n_sites(self) -> int:
+        """Sites in a slab."""
+        return 2 * self.folds * self.width
+
+    @cached_property
+    def rings(self) -> int:
+        """Rings in the tube."""
+        return self.lattice.n_cells // self.folds
+
+    @cached_property
+    def count(self) -> int:
+        """Slabs that hold the tube; the last may be filled up with what follows the tube."""
+        return math.ceil(self.rings / self.width)
+
+    @cached_property
+    def _screw(self) -> IntArray:
+        """(2,): a cell (p, q) one ring up, m p - n q = d."""
+        n, m, d = self.lattice.n, self.lattice.m, self.folds
+        p = next(p for p in range(n) if (m * p - d) % n == 0)
+        return np.array([p, (m * p - d) // n])
+
+    def place(self, cells: IntArray, sublattice: IntArray) -> tuple[IntArray, IntArray]:
+        """Slab (any integer) and index within the slab of unwrapped sites.
+
+        Args:
+            cells: (..., 2) coordinates in a₁ and a₂.
+            sublattice: (...) 0 (A) or 1 (B).
+        """
+        n, m, d = self.lattice.n, self.lattice.m, self.folds
+        ring = (m * cells[..., 0] - n * cells[..., 1]) // d  # exact
+        around = ((cells - ring[..., None] * self._screw)[..., 0] // (n // d)) % d
+        # A ring is a range of heights: B atoms, (m - n)/3 above their cells' A atoms, may lie in another ring.
+        ring = ring + np.where(sublattice == 1, (m - n) // (3 * d), 0)
+        slab, within = np.divmod(ring, self.width)
+        return slab, (around * self.width + within) * 2 + sublattice
+
+    @cached_property
+    def home(self) -> IntArray:
+        """(n_sites, 2): unwrapped cell of every site of the tube, at heights from zero to its length."""
+        lattice = self.lattice
+        sublattice = np.repeat([0, 1], lattice.n_cells)
+        cells = lattice.site_cells
+        height = 3 * (lattice.m * cells[:, 0] - lattice.n * cells[:, 1]) + (lattice.m - lattice.n) * sublattice
+        turns = height // (3 * lattice.n_cells)
+        return np.asarray(cells - turns[:, None] * lattice.cells * np.array(lattice.translation))
+
+    @cached_property
+    def sites(self) -> tuple[IntArray, IntArray]:
+        """Slab and index of every site of the tube, each (n_sites,)."""
+        return self.place(self.home, np.repeat([0, 1], self.lattice.n_cells))
+
+    def place_of(self, site: int, image: int) -> tuple[int, int]:
+        """Slab and index of the site in the image-th repeat of the tube."""
+        cell = self.home[site] + image * self.lattice.cells * np.array(self.lattice.translation)
+        slab, index = self.place(cell, np.asarray(int(site >= self.lattice.n_cells)))
+        return int(slab), int(index)
+
+    @cached_property
+    def bonds(self) -> IntArray:
+        """(3 sites/2, 4): bonds of the A sites of a slab: index, index of the B site, slabs up, direction."""
+        rows = []
+        d, n, m = self.folds, self.lattice.n, self.lattice.m
+        for around in range(d):
+            for ring in range(self.width):
+                cell = ring * self._screw + around * np.array([n // d, m // d])
+                _, a = self.place(cell, np.asarray(0))
+                for k, step in enumerate(self.lattice.bond_steps):
+                    slab, b = self.place(cell + step, np.asarray(1))
+                    rows.append((int(a), int(b), int(slab), k))
+        return np.array(rows)
+
+
+@lru_cache(maxsize=512)
+def slabs_of(lattice: TubeLattice, hops: int = 1) -> Slabs:
+    """The cut of a lattice, shared by all who ask."""
+    return Slabs(lattice, hops)
