@@ -5,19 +5,20 @@ nothing repeats. T(E) comes from the π tight-binding Hamiltonian by recursive G
 (`matgym.oracles.greens`); the conductance at a temperature is Landauer's integral (`matgym.oracles.landauer`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from matgym.errors import ConfigurationError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
+from matgym.oracles.device import alike, device_refusal, stacked_species
 from matgym.oracles.greens import Lead, transmission
 from matgym.oracles.landauer import THERMAL_REACH, conductance_us, electron_moments
-from matgym.oracles.slabs import Slabs, slabs_of
+from matgym.oracles.slabs import Slabs
 from matgym.oracles.tight_binding import PiParameters, hoppings
 from matgym.structures import Nanotube, Species
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_EV_K
 
 CONDUCTANCE_US = Property("conductance_us", "µS", "Landauer conductance between pristine leads, both spins")
@@ -25,8 +26,8 @@ CONDUCTANCE_US = Property("conductance_us", "µS", "Landauer conductance between
 BROADENING_EV = 1e-9
 """Imaginary energy of the leads, eV: the transmission is off by about this over the hopping."""
 
-TURNED_HOPS = 2
-"""Bonds of the intact lattice that a new bond of a Stone-Wales pair spans."""
+HOPS = (1, 2)
+"""Bonds of the intact lattice that a hop spans, and that one of a Stone-Wales pair's spans."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class PiTransport:
         found = np.full((len(tubes), len(energies)), np.nan)
         failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._refusal(tube))}
         sound = [row for row in range(len(tubes)) if row not in failures]
-        for rows, slabs in _alike([tubes[row] for row in sound]):
+        for rows, slabs in alike([tubes[row] for row in sound], HOPS):
             batch = [tubes[sound[i]] for i in rows]
             lead = pi_lead(batch[0], slabs, self.parameters)
             surfaces = lead.surface(energies + 1j * BROADENING_EV)
@@ -114,48 +115,6 @@ def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_
     return np.asarray((np.arange(first, last) + 0.5) * step_ev)
 
 
-def device_refusal(tube: Nanotube) -> str | None:
-    """Why a tube cannot stand between leads, if it cannot."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n_sites = tube.n_sites
-    one, other, image = tube.bonds.T
-    for a, b in tube.stone_wales:
-        touching = np.isin(one, (a, b)) & np.isin(other, (a, b))
-        if image[touching].any():
-            return f"{tube}: the turned bond ({a}, {b}) crosses the end of the tube; move it inside with screwed()"
-    if Species.VACANCY not in tube.species:
-        return None
-    # Two more nodes stand for the leads; every atom that is bonded across an end is bonded to a lead.
-    left, right = n_sites, n_sites + 1
-    here = image == 0
-    ends = [
-        np.where(here, one, np.where(image > 0, one, left)),
-        np.where(here, other, np.where(image > 0, right, other)),
-    ]
-    far = [np.where(image > 0, left, one), np.where(image > 0, other, right)]
-    start = np.concatenate([ends[0], far[0][~here]])
-    stop = np.concatenate([ends[1], far[1][~here]])
-    gone = np.append(tube.species == Species.VACANCY, [False, False])
-    kept = ~gone[start] & ~gone[stop]
-    graph = coo_array((np.ones(int(kept.sum())), (start[kept], stop[kept])), shape=(n_sites + 2, n_sites + 2))
-    _, part = connected_components(graph, directed=False)
-    if part[left] != part[right]:
-        return f"{tube}: vacancies cut the tube in two"
-    return None
-
-
-def _alike(tubes: Sequence[Nanotube]) -> Iterator[tuple[IntArray, Slabs]]:
-    """Rows of tubes that share lattice, strain and the reach of their bonds, with their slabs."""
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for row, tube in enumerate(tubes):
-        groups.setdefault((tube.lattice, tube.strain, tube.torsion, bool(tube.stone_wales)), []).append(row)
-    for rows in groups.values():
-        first = tubes[rows[0]]
-        yield np.array(rows), slabs_of(first.lattice, TURNED_HOPS if first.stone_wales else 1)
-
-
 def pi_lead(tube: Nanotube, slabs: Slabs, parameters: PiParameters) -> Lead:
     """The pristine tube that a tube stands between."""
     strengths = hoppings(tube, parameters)
@@ -175,9 +134,7 @@ def pi_devices(
     tubes: Sequence[Nanotube], slabs: Slabs, lead: Lead, parameters: PiParameters
 ) -> tuple[FloatArray, FloatArray]:
     """Hamiltonians of tubes between leads: (B, S, M, M) of slabs and (B, S + 1, M, M) of couplings, eV."""
-    slab, index = slabs.sites
-    species = np.full((len(tubes), slabs.count + 2, slabs.n_sites), Species.C12)  # with one slab of each lead
-    species[:, slab + 1, index] = np.stack([tube.species for tube in tubes])
+    species = stacked_species(tubes, slabs)
     present = (species != Species.VACANCY).astype(np.float64)
     inner = lead.inner * present[..., :, None] * present[..., None, :]
     couplings = lead.up * present[:, :-1, :, None] * present[:, 1:, None, :]

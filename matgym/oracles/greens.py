@@ -24,6 +24,16 @@ DECIMATIONS = 60
 DECIMATED = 1e-14
 """Coupling of the folded slabs, relative to the first, at which decimation ends."""
 
+RESIDUAL = 1e-8
+"""By how much G (z - h - Σ) may differ from 1 at a surface before it is done again in other steps.
+Where z meets an eigenvalue of some folded piece, decimation divides by almost nothing and loses all digits."""
+
+MOST_RESIDUAL = 1e-6
+"""By how much it may miss it in the end."""
+
+GROUPS = (3, 5, 7)
+"""Slabs that the first step takes at once when it is done again: pieces of other lengths have other eigenvalues."""
+
 CHUNK_ENTRIES = 1 << 20
 """Complex entries of one slab over all devices and energies that are worked on at once: 16 MB."""
 
@@ -42,36 +52,32 @@ class Lead:
     up: FloatArray
     folds: int
 
-    def surface(self, z: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+    def surface(self, z: ComplexArray) -> "Surfaces":
         """Surface Green's functions of the lead on the left and of the lead on the right.
 
         Args:
             z: (E,) with a small positive imaginary part.
 
-        Returns:
-            Two arrays (E, M, M).
-
         Raises:
             ConvergenceError: if decimation did not converge, as at a band edge.
         """
-        inner, alpha = (self._channels(matrix)[None] for matrix in (self.inner, self.up))  # (1, d, m, m)
-        beta = alpha.conj().swapaxes(-1, -2)
-        scale = np.abs(alpha).max()
-        identity = z[:, None, None, None] * np.eye(inner.shape[-1])
-        middle = left = right = identity - inner  # (E, d, m, m)
-        for _ in range(DECIMATIONS):
-            g = np.linalg.inv(middle)
-            alpha_g, beta_g = alpha @ g, beta @ g
-            up, down = alpha_g @ beta, beta_g @ alpha
-            right, left, middle = right - up, left - down, middle - up - down
-            alpha, beta = alpha_g @ alpha, beta_g @ beta
-            coupling = max(np.abs(alpha).max(), np.abs(beta).max())
-            if coupling < DECIMATED * scale:
-                return self._rings(np.linalg.inv(left)), self._rings(np.linalg.inv(right))
-        raise ConvergenceError(
-            f"a lead did not converge: {coupling:.1e} of the coupling is left after {DECIMATIONS} decimations; "
-            "move z off the band edge, or broaden it"
-        )
+        inner, up = (self._channels(matrix) for matrix in (self.inner, self.up))  # (d, m, m)
+        left, right, residual = _decimated(z, inner, up)
+        for group in GROUPS:
+            poor = np.flatnonzero(~(residual < RESIDUAL))
+            if not len(poor):
+                break
+            found = _decimated(z[poor], inner, up, group)
+            better = ~(found[2] >= residual[poor])  # what is NaN is worse than any number
+            for kept, new in zip((left, right, residual), found, strict=True):
+                kept[poor[better]] = new[better]
+        if not (residual < MOST_RESIDUAL).all():
+            worst = int(np.argmax(np.nan_to_num(residual, nan=np.inf)))
+            raise ConvergenceError(
+                f"the lead did not converge at z = {z[worst]:.6g}: its surface misses its own equation by "
+                f"{residual[worst]:.1e}; move z off the band edge, or broaden it"
+            )
+        return Surfaces(left, right)
 
     def _channels(self, matrix: FloatArray) -> ComplexArray:
         """(d, m, m): the block of each angular momentum."""
@@ -79,17 +85,95 @@ class Lead:
         first = matrix.reshape(self.folds, m, self.folds, m)[:, :, 0]  # (d, m, m): blocks j, 0
         return np.asarray(np.fft.fft(first, axis=0))
 
-    def _rings(self, channels: ComplexArray) -> ComplexArray:
-        """(E, M, M) of (E, d, m, m)."""
-        energies, d, m, _ = channels.shape
-        first = np.fft.ifft(channels, axis=1)  # blocks j, 0
-        steps = (np.arange(d)[:, None] - np.arange(d)) % d
-        return np.asarray(first[:, steps].swapaxes(2, 3).reshape(energies, d * m, d * m))
+
+@dataclass(frozen=True)
+class Surfaces:
+    """Surface Green's functions of two leads, by angular momentum: d times smaller than in full.
+
+    Attributes:
+        left: (E, d, m, m) of the lead on the left.
+        right: (E, d, m, m) of the lead on the right.
+    """
+
+    left: ComplexArray
+    right: ComplexArray
+
+    def full(self, some: slice) -> tuple[ComplexArray, ComplexArray]:
+        """Both as (some of E, M, M), M = d m."""
+        return _rings(self.left[some]), _rings(self.right[some])
 
 
-def transmission(
-    inner: FloatArray, couplings: FloatArray, z: FloatArray, surfaces: tuple[ComplexArray, ComplexArray]
-) -> FloatArray:
+def _rings(channels: ComplexArray) -> ComplexArray:
+    """(E, d m, d m) of (E, d, m, m)."""
+    energies, d, m, _ = channels.shape
+    first = np.fft.ifft(channels, axis=1)  # blocks j, 0
+    steps = (np.arange(d)[:, None] - np.arange(d)) % d
+    return np.asarray(first[:, steps].swapaxes(2, 3).reshape(energies, d * m, d * m))
+
+
+def _decimated(
+    z: ComplexArray, inner: ComplexArray, up: ComplexArray, group: int = 1
+) -> tuple[ComplexArray, ComplexArray, FloatArray]:
+    """Left and right surface Green's functions (E, d, m, m) and, (E,), by how much the worse misses its equation.
+
+    Args:
+        z: (E,).
+        inner: (d, m, m) of a slab, by angular momentum.
+        up: (d, m, m) from a slab to the next.
+        group: slabs that are taken as one.
+    """
+    m = inner.shape[-1]
+    left, right = _folded(z, *_grouped(inner, up, group))
+    left_g, right_g = left[..., -m:, -m:], right[..., :m, :m]
+    alone = z[:, None, None, None] * np.eye(m) - inner
+    down = up.conj().swapaxes(-1, -2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # G (z - h - Σ) - 1, turned into an energy by the coupling
+        missed_left = left_g @ (alone - down @ left_g @ up) - np.eye(m)
+        missed_right = right_g @ (alone - up @ right_g @ down) - np.eye(m)
+        residual = np.maximum(np.abs(missed_left), np.abs(missed_right)).max(axis=(1, 2, 3))
+    return left_g, right_g, residual
+
+
+def _grouped(inner: ComplexArray, up: ComplexArray, group: int) -> tuple[ComplexArray, ComplexArray]:
+    """The matrices of slabs `group` times as long."""
+    d, m, _ = inner.shape
+    long_inner, long_up = np.zeros((2, d, group, m, group, m), dtype=np.complex128)
+    for k in range(group):
+        long_inner[:, k, :, k] = inner
+        if k + 1 < group:
+            long_inner[:, k, :, k + 1] = up
+            long_inner[:, k + 1, :, k] = up.conj().swapaxes(-1, -2)
+    long_up[:, -1, :, 0] = up
+    size = group * m
+    return long_inner.reshape(d, size, size), long_up.reshape(d, size, size)
+
+
+def _folded(z: ComplexArray, inner: ComplexArray, up: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+    """Left and right surface Green's functions by decimation, (E, d, m, m), good or not."""
+    down = up.conj().swapaxes(-1, -2)
+    alone = z[:, None, None, None] * np.eye(inner.shape[-1]) - inner  # (E, d, m, m)
+    left, right = alone.copy(), alone.copy()
+    middle, alpha, beta = alone, np.broadcast_to(up, alone.shape), np.broadcast_to(down, alone.shape)
+    active = np.arange(len(z))
+    scale = np.abs(up).max()
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is seen in the residual
+        for _ in range(DECIMATIONS):
+            g = np.linalg.inv(middle)
+            alpha_g, beta_g = alpha @ g, beta @ g
+            onward, back = alpha_g @ beta, beta_g @ alpha
+            right[active] -= onward
+            left[active] -= back
+            middle, alpha, beta = middle - onward - back, alpha_g @ alpha, beta_g @ beta
+            coupling = np.maximum(np.abs(alpha), np.abs(beta)).max(axis=(1, 2, 3))
+            going = (coupling > DECIMATED * scale) & np.isfinite(coupling)
+            if not going.any():
+                break
+            active, middle, alpha, beta = active[going], middle[going], alpha[going], beta[going]
+        return np.linalg.inv(left), np.linalg.inv(right)
+
+
+def transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfaces: Surfaces) -> FloatArray:
     """Transmission of each device at each energy.
 
     Args:
@@ -97,7 +181,7 @@ def transmission(
         couplings: (B, S + 1, M, M), from the left lead to slab 0, from slab to slab, from the last to the
             right lead.
         z: (E,) energies, or squared frequencies.
-        surfaces: from `Lead.surface`, (E, M, M) each.
+        surfaces: of the leads, from `Lead.surface`.
 
     Returns:
         (B, E) transmission.
@@ -107,11 +191,11 @@ def transmission(
     most = max(1, CHUNK_ENTRIES // (size * size))
     devices = min(batch, most)
     step = max(1, most // devices)
-    for first in range(0, batch, devices):
-        part = slice(first, first + devices)
-        for low in range(0, len(z), step):
-            some = slice(low, low + step)
-            leads = surfaces[0][some], surfaces[1][some]
+    for low in range(0, len(z), step):
+        some = slice(low, low + step)
+        leads = surfaces.full(some)
+        for first in range(0, batch, devices):
+            part = slice(first, first + devices)
             found[part, some] = _transmission(inner[part], couplings[part], z[some], leads)
     return found
 

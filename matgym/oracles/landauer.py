@@ -64,12 +64,13 @@ def electron_heat_nw_k(zeroth: FloatArray, first: FloatArray, second: FloatArray
 
 
 def phonon_conductance_nw_k(
-    omega: FloatArray, transmission: FloatArray, temperature_k: float | FloatArray
+    omega: FloatArray, weights: FloatArray, transmission: FloatArray, temperature_k: float | FloatArray
 ) -> FloatArray:
     """Thermal conductance by phonons, nW/K, of (B, W) transmission at angular frequencies (W,), rad/ps.
 
     Args:
-        omega: (W,) angular frequencies, 10¹² rad/s, ascending from about zero.
+        omega: (W,) angular frequencies, 10¹² rad/s.
+        weights: (W,) of the quadrature over them, rad/ps.
         transmission: (B, W).
         temperature_k: one, or (T,), which makes the result (B, T).
     """
@@ -79,7 +80,7 @@ def phonon_conductance_nw_k(
     half = np.clip(x / 2.0, 1e-12, 300.0)
     # ħω ∂n/∂T = k_B (x/2)²/sinh²(x/2)
     heat = BOLTZMANN_J_K * (half / np.sinh(half)) ** 2
-    found = transmission @ (heat * trapezoid_weights(omega)[:, None]) * 1e12 / (2.0 * np.pi) * 1e9
+    found = transmission @ (heat * weights[:, None]) * 1e12 / (2.0 * np.pi) * 1e9
     return np.asarray(found[:, 0] if np.ndim(temperature_k) == 0 else found)
 
 

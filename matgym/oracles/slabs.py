@@ -31,7 +31,7 @@ class Slabs:
 
     @cached_property
     def folds(self) -> int:
-        """d = gcd(n, m): cells in a ring, and the order of the rotation axis."""
+        """D = gcd(n, m): cells in a ring, and the order of the rotation axis."""
         return math.gcd(self.lattice.n, self.lattice.m)
 
     @cached_property
@@ -70,6 +70,17 @@ class Slabs:
         p = next(p for p in range(n) if (m * p - d) % n == 0)
         return np.array([p, (m * p - d) // n])
 
+    def ring(self, cells: IntArray) -> tuple[IntArray, IntArray]:
+        """Ring (any integer) and place in the ring (0 to d - 1) of unwrapped cells (..., 2)."""
+        n, m, d = self.lattice.n, self.lattice.m, self.folds
+        ring = (m * cells[..., 0] - n * cells[..., 1]) // d  # exact
+        return ring, ((cells - ring[..., None] * self._screw)[..., 0] // (n // d)) % d
+
+    def cell(self, ring: IntArray, around: IntArray) -> IntArray:
+        """(..., 2): the cell at a place of a ring, the inverse of `ring`."""
+        turn = np.array([self.lattice.n, self.lattice.m]) // self.folds
+        return np.asarray(np.asarray(ring)[..., None] * self._screw + np.asarray(around)[..., None] * turn)
+
     def place(self, cells: IntArray, sublattice: IntArray) -> tuple[IntArray, IntArray]:
         """Slab (any integer) and index within the slab of unwrapped sites.
 
@@ -77,32 +88,20 @@ class Slabs:
             cells: (..., 2) coordinates in a₁ and a₂.
             sublattice: (...) 0 (A) or 1 (B).
         """
-        n, m, d = self.lattice.n, self.lattice.m, self.folds
-        ring = (m * cells[..., 0] - n * cells[..., 1]) // d  # exact
-        around = ((cells - ring[..., None] * self._screw)[..., 0] // (n // d)) % d
+        ring, around = self.ring(cells)
         # A ring is a range of heights: B atoms, (m - n)/3 above their cells' A atoms, may lie in another ring.
-        ring = ring + np.where(sublattice == 1, (m - n) // (3 * d), 0)
+        ring = ring + np.where(sublattice == 1, (self.lattice.m - self.lattice.n) // (3 * self.folds), 0)
         slab, within = np.divmod(ring, self.width)
         return slab, (around * self.width + within) * 2 + sublattice
 
     @cached_property
-    def home(self) -> IntArray:
-        """(n_sites, 2): unwrapped cell of every site of the tube, at heights from zero to its length."""
-        lattice = self.lattice
-        sublattice = np.repeat([0, 1], lattice.n_cells)
-        cells = lattice.site_cells
-        height = 3 * (lattice.m * cells[:, 0] - lattice.n * cells[:, 1]) + (lattice.m - lattice.n) * sublattice
-        turns = height // (3 * lattice.n_cells)
-        return np.asarray(cells - turns[:, None] * lattice.cells * np.array(lattice.translation))
-
-    @cached_property
     def sites(self) -> tuple[IntArray, IntArray]:
         """Slab and index of every site of the tube, each (n_sites,)."""
-        return self.place(self.home, np.repeat([0, 1], self.lattice.n_cells))
+        return self.place(self.lattice.home_cells, np.repeat([0, 1], self.lattice.n_cells))
 
     def place_of(self, site: int, image: int) -> tuple[int, int]:
         """Slab and index of the site in the image-th repeat of the tube."""
-        cell = self.home[site] + image * self.lattice.cells * np.array(self.lattice.translation)
+        cell = self.lattice.home_cells[site] + image * self.lattice.cells * np.array(self.lattice.translation)
         slab, index = self.place(cell, np.asarray(int(site >= self.lattice.n_cells)))
         return int(slab), int(index)
 
@@ -110,10 +109,9 @@ class Slabs:
     def bonds(self) -> IntArray:
         """(3 sites/2, 4): bonds of the A sites of a slab: index, index of the B site, slabs up, direction."""
         rows = []
-        d, n, m = self.folds, self.lattice.n, self.lattice.m
-        for around in range(d):
+        for around in range(self.folds):
             for ring in range(self.width):
-                cell = ring * self._screw + around * np.array([n // d, m // d])
+                cell = self.cell(np.asarray(ring), np.asarray(around))
                 _, a = self.place(cell, np.asarray(0))
                 for k, step in enumerate(self.lattice.bond_steps):
                     slab, b = self.place(cell + step, np.asarray(1))

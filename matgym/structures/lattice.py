@@ -150,6 +150,16 @@ class TubeLattice:
         offset = np.array(_FRAMES[self._raster[3]][2])
         return np.concatenate([self._cell_index, self._cell_index + offset])
 
+    @cached_property
+    def home_cells(self) -> IntArray:
+        """(n_sites, 2): like `site_cells`, but moved along the axis to heights from zero to the tube's length."""
+        sublattice = np.repeat([0, 1], self.n_cells)
+        p, q = self.site_cells.T
+        # Thirds of the unit in which the tube is n_cells long: exact, as `_axial` is not.
+        height = 3 * (self.m * p - self.n * q) + (self.m - self.n) * sublattice
+        turns = height // (3 * self.n_cells)
+        return np.asarray(self.site_cells - turns[:, None] * self.cells * np.array(self.translation))
+
     def sites_at(self, cells: IntArray, sublattice: IntArray) -> IntArray:
         """The site that holds a given unit cell and sublattice, after wrapping.
 

@@ -250,19 +250,34 @@ class Nanotube:
             raise StructureError(f"a tube cannot be repeated {times} times: give 1 or more")
         longer = tube_lattice(self.n, self.m, self.cells * times)
         sublattice = np.repeat([0, 1], longer.n_cells)
+        species = self.species[self.lattice.sites_at(longer.site_cells, sublattice)]
+        pairs = [pair for copy in range(times) for pair in self._pairs_in(longer, copy * self.cells)]
+        return replace(self, cells=longer.cells, species=species, stone_wales=tuple(pairs))
+
+    def extended(self, cells: int) -> Self:
+        """The tube with pristine cells added at either end.
+
+        Raises:
+            StructureError: if `cells` is negative.
+        """
+        if cells < 0:
+            raise StructureError(f"a tube cannot be extended by {cells} cells: give 0 or more")
+        longer = tube_lattice(self.n, self.m, self.cells + 2 * cells)
+        sublattice = np.repeat([0, 1], self.lattice.n_cells)
+        species = np.full(longer.n_sites, Species.C12, dtype=np.uint8)
+        moved = self.lattice.home_cells + cells * np.array(self.lattice.translation)
+        species[longer.sites_at(moved, sublattice)] = self.species
+        return replace(self, cells=longer.cells, species=species, stone_wales=tuple(self._pairs_in(longer, cells)))
+
+    def _pairs_in(self, longer: TubeLattice, cells: int) -> list[tuple[int, int]]:
+        """The Stone-Wales pairs in a longer tube, moved up by some cells."""
         pairs = []
         for a, b in self.stone_wales:
+            cell = self.lattice.home_cells[a] + cells * np.array(self.lattice.translation)
             step = self.lattice.bond_steps[direction(self.lattice, a, b)]
-            for copy in range(times):
-                cell = self.lattice.site_cells[a] + copy * self.cells * np.array(self.lattice.translation)
-                both = longer.sites_at(np.stack([cell, cell + step]), np.array([0, 1]))
-                pairs.append((int(both[0]), int(both[1])))
-        return replace(
-            self,
-            cells=longer.cells,
-            species=self.species[self.lattice.sites_at(longer.site_cells, sublattice)],
-            stone_wales=tuple(pairs),
-        )
+            first, second = longer.sites_at(np.stack([cell, cell + step]), np.array([0, 1])).tolist()
+            pairs.append((first, second))
+        return pairs
 
     # ---- symmetry
 

@@ -1,0 +1,64 @@
+"""Tubes as devices: one copy between pristine leads."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from matgym.oracles.slabs import Slabs, slabs_of
+from matgym.structures import Nanotube, Species
+from matgym.typing import IntArray, SpeciesArray
+
+
+def device_refusal(tube: Nanotube) -> str | None:
+    """Why a tube cannot stand between leads, if it cannot."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n_sites = tube.n_sites
+    one, other, image = tube.bonds.T
+    for a, b in tube.stone_wales:
+        touching = np.isin(one, (a, b)) & np.isin(other, (a, b))
+        if image[touching].any():
+            return f"{tube}: the turned bond ({a}, {b}) crosses the end of the tube; move it inside with screwed()"
+    if Species.VACANCY not in tube.species:
+        return None
+    # Two more nodes stand for the leads; every atom that is bonded across an end is bonded to a lead.
+    left, right = n_sites, n_sites + 1
+    here = image == 0
+    ends = [
+        np.where(here, one, np.where(image > 0, one, left)),
+        np.where(here, other, np.where(image > 0, right, other)),
+    ]
+    far = [np.where(image > 0, left, one), np.where(image > 0, other, right)]
+    start = np.concatenate([ends[0], far[0][~here]])
+    stop = np.concatenate([ends[1], far[1][~here]])
+    gone = np.append(tube.species == Species.VACANCY, [False, False])
+    kept = ~gone[start] & ~gone[stop]
+    graph = coo_array((np.ones(int(kept.sum())), (start[kept], stop[kept])), shape=(n_sites + 2, n_sites + 2))
+    _, part = connected_components(graph, directed=False)
+    if part[left] != part[right]:
+        return f"{tube}: vacancies cut the tube in two"
+    return None
+
+
+def alike(tubes: Sequence[Nanotube], hops: tuple[int, int]) -> Iterator[tuple[IntArray, Slabs]]:
+    """Rows of tubes that share lattice, strain and the reach of their interaction, with their slabs.
+
+    Args:
+        tubes: any tubes.
+        hops: bonds of the intact lattice that the interaction reaches without and with turned bonds.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for row, tube in enumerate(tubes):
+        groups.setdefault((tube.lattice, tube.strain, tube.torsion, bool(tube.stone_wales)), []).append(row)
+    for rows in groups.values():
+        first = tubes[rows[0]]
+        yield np.array(rows), slabs_of(first.lattice, hops[bool(first.stone_wales)])
+
+
+def stacked_species(tubes: Sequence[Nanotube], slabs: Slabs) -> SpeciesArray:
+    """(B, S + 2, M) species of the slabs of tubes between one slab of each lead."""
+    slab, index = slabs.sites
+    species = np.full((len(tubes), slabs.count + 2, slabs.n_sites), Species.C12, dtype=np.uint8)
+    species[:, slab + 1, index] = np.stack([tube.species for tube in tubes])
+    return species
