@@ -53,6 +53,10 @@ class ConvergenceError(MatgymError, ArithmeticError):
     """A calculation that did not converge."""
 
 
+class RelaxationError(MatgymError, RuntimeError):
+    """Atoms that could not be brought to rest as the tube that they were meant to be."""
+
+
 class MissingExtraError(MatgymError, ImportError):
     """An optional dependency that is not installed."""
 

@@ -30,3 +30,6 @@ CONDUCTANCE_QUANTUM_US: Final = 77.48091729863649
 WALL_THICKNESS_NM: Final = 0.34
 """Thickness given to a wall where a volume or a cross-section is asked for, nm: the distance of layers in
 graphite, the convention of the field (Robertson, Brenner and Mintmire, Phys. Rev. B 45, 12592 (1992), M)."""
+
+ATOMIC_MASS_KG: Final = 1.66053906892e-27
+"""1 u, kg: CODATA 2022."""

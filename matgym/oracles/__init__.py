@@ -10,18 +10,50 @@ from matgym.oracles.base import (
     Properties,
     Property,
 )
+from matgym.oracles.conductance import CONDUCTANCE_US, PiTransport
+from matgym.oracles.elastic import POISSON_RATIO, YOUNG_GPA, Elasticity
 from matgym.oracles.electronic import PiElectrons
+from matgym.oracles.formation import FORMATION_EV, FormationEnergy
+from matgym.oracles.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC, LammpsPotential
+from matgym.oracles.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, Strength
+from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PhononTransport
+from matgym.oracles.thermoelectric import ELECTRON_HEAT_NW_K, MU_EV, POWER_FACTOR_PW_K2, SEEBECK_UV_K, ZT, Thermoelectric
 from matgym.oracles.tight_binding import PiParameters
+from matgym.oracles.vibrations import HEAT_CAPACITY_J_G_K, Vibrations
 
 __all__ = [
+    "CONDUCTANCE_US",
+    "ELECTRON_HEAT_NW_K",
+    "FAILURE_STRAIN",
     "FERMI_EV",
+    "FORMATION_EV",
     "GAP_EV",
+    "HEAT_CAPACITY_J_G_K",
+    "MU_EV",
     "PI_FORMATION_EV",
+    "POISSON_RATIO",
+    "POWER_FACTOR_PW_K2",
+    "REBO",
+    "REBO_FRACTURE",
+    "SEEBECK_UV_K",
+    "TENSILE_STRENGTH_GPA",
+    "TERSOFF_BNC",
+    "THERMAL_CONDUCTANCE_NW_K",
+    "YOUNG_GPA",
+    "ZT",
     "Cost",
+    "Elasticity",
     "Fidelity",
+    "FormationEnergy",
+    "LammpsPotential",
     "Oracle",
+    "PhononTransport",
     "PiElectrons",
     "PiParameters",
+    "PiTransport",
     "Properties",
     "Property",
+    "Strength",
+    "Thermoelectric",
+    "Vibrations",
 ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, MatgymError
+from matgym.errors import ConfigurationError, MatgymError, RelaxationError
 from matgym.structures import Nanotube, Species
 from matgym.structures.convert import to_atoms
 from matgym.structures.species import CARBONS, SPECIES_DATA
@@ -46,10 +46,6 @@ CLOSED_ANGSTROM: Final = 1.6
 _STRAIN_STEP: Final = 1e-3
 _MOST_LENGTHS: Final = 12
 _DIFFERENCE: Final = 1e-5
-
-
-class RelaxationError(MatgymError, RuntimeError):
-    """Atoms that could not be brought to rest as the tube that they were meant to be."""
 
 
 @dataclass(frozen=True)

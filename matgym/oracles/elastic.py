@@ -13,9 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import StructureError
+from matgym.errors import RelaxationError, StructureError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
-from matgym.oracles.calculators import RelaxationError
 from matgym.oracles.relaxation import RelaxedTube, positive_factors, relax, relaxed_pristine, stretch_of
 from matgym.oracles.strength import GPA_NM2_PER_EV_PER_ANGSTROM, WALL_NM
 from matgym.oracles.tight_binding import is_carbon

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from matgym.oracles.calculators import RelaxationError
+from matgym.errors import RelaxationError
 from matgym.oracles.greens import Lead
 from matgym.oracles.relaxation import RelaxedTube, relax, relaxed_pristine
 from matgym.oracles.slabs import Slabs, slabs_of
@@ -62,11 +62,11 @@ class HelicalForceConstants:
 
         Args:
             momenta: (L,) angular momenta about the rotation axis, 0 to d - 1.
-            phases: (K,) phase from a ring to the next one, rad.
+            phases: (K,) phase from a ring to the next one, rad, or (L, K) where they differ from line to line.
         """
         start, ring, place, stop = self.bonds.T
         turns = 2.0 * np.pi * momenta[:, None, None] * place / self.slabs.folds
-        waves = np.exp(1j * (turns + np.asarray(phases)[:, None] * ring))  # (L, K, F)
+        waves = np.exp(1j * (turns + np.asarray(phases)[..., None] * ring))  # (L, K, F)
         onto = np.zeros((len(self.bonds), 6, 6))
         for f, (i, j) in enumerate(zip(start, stop, strict=True)):
             onto[f, 3 * i : 3 * i + 3, 3 * j : 3 * j + 3] = self.values[f]

@@ -17,12 +17,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from matgym.errors import StructureError
+from matgym.errors import RelaxationError, StructureError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
 from matgym.oracles.calculators import (
     CalculatorFactory,
     Relaxation,
-    RelaxationError,
     refuse_unknown,
     relaxed,
     running,

@@ -11,12 +11,14 @@ at the last slab: with no loss in the device, the current through any cut is the
 devices and energies.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from matgym.errors import ConvergenceError
-from matgym.typing import ComplexArray, FloatArray
+from matgym.typing import ComplexArray, FloatArray, IntArray
 
 DECIMATIONS = 60
 """Steps that fold 2⁶⁰ slabs; only z on a band edge, or no broadening at all, takes more."""
@@ -61,6 +63,10 @@ class Lead:
         Raises:
             ConvergenceError: if decimation did not converge, as at a band edge.
         """
+        with one_thread():
+            return self._surface(z)
+
+    def _surface(self, z: ComplexArray) -> "Surfaces":
         inner, up = (self._channels(matrix) for matrix in (self.inner, self.up))  # (d, m, m)
         left, right, residual = _decimated(z, inner, up)
         for group in GROUPS:
@@ -186,6 +192,18 @@ def transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfac
     Returns:
         (B, E) transmission.
     """
+    with one_thread():
+        return _all_transmission(inner, couplings, z, surfaces)
+
+
+def one_thread() -> AbstractContextManager[object]:
+    """Keep linear algebra to one core: threads make stacks of small matrices several times slower."""
+    from threadpoolctl import threadpool_limits
+
+    return cast("AbstractContextManager[object]", threadpool_limits(1, "blas"))
+
+
+def _all_transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfaces: Surfaces) -> FloatArray:
     batch, _, size, _ = inner.shape
     found = np.full((batch, len(z)), np.nan)
     most = max(1, CHUNK_ENTRIES // (size * size))
@@ -205,35 +223,38 @@ def _transmission(
 ) -> FloatArray:
     size = inner.shape[-1]
     identity = z[:, None, None] * np.eye(size)
-    below, above, hop = _boundary(couplings[:, 0])
-    sigma = hop.swapaxes(-1, -2) @ (surfaces[0][:, below[:, None], below] @ hop)  # (B, E, r, r) on slab 0
+    below, above, hop, back = _boundary(couplings[:, 0])
+    sigma = back @ (surfaces[0][:, below[:, None], below] @ hop)  # (B, E, r, r) on slab 0
     last = inner.shape[1] - 1
     for slab in range(last + 1):
         matrix = (identity - inner[:, slab, None]).astype(np.complex128)  # (B, E, M, M)
         matrix[:, :, above[:, None], above] -= sigma
         if slab < last:
-            below, above, hop = _boundary(couplings[:, slab + 1])
-            source = np.zeros((len(inner), 1, size, len(above)))
+            below, above, hop, back = _boundary(couplings[:, slab + 1])
+            source = np.zeros((len(inner), 1, size, len(above)), dtype=np.complex128)
             source[:, :, below] = hop
-            folded = np.linalg.solve(matrix, source)[:, :, below]  # g V, where V leads up
-            sigma = hop.swapaxes(-1, -2) @ folded
+            sigma = back @ np.linalg.solve(matrix, source)[:, :, below]  # V† g V
     gamma_left = np.zeros_like(matrix)
     gamma_left[:, :, above[:, None], above] = _broadening(sigma)
-    below, above, hop = _boundary(couplings[:, last + 1])
-    sigma = hop @ (surfaces[1][:, above[:, None], above] @ hop.swapaxes(-1, -2))  # (B, E, r, r) on the last slab
+    below, above, hop, back = _boundary(couplings[:, last + 1])
+    sigma = hop @ (surfaces[1][:, above[:, None], above] @ back)  # (B, E, r, r) on the last slab
     matrix[:, :, below[:, None], below] -= sigma
-    source = np.zeros((1, 1, size, len(below)))
+    source = np.zeros((1, 1, size, len(below)), dtype=np.complex128)
     source[:, :, below, np.arange(len(below))] = 1.0
     green = np.linalg.solve(matrix, source)  # (B, E, M, r)
     arrived = green.conj().swapaxes(-1, -2) @ gamma_left @ green
     return np.einsum("beij,beji->be", arrived, _broadening(sigma)).real
 
 
-def _boundary(coupling: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Rows and columns on which a coupling (B, M, M) acts, and what is left of it, (B, 1, rows, columns)."""
+def _boundary(coupling: FloatArray) -> tuple[IntArray, IntArray, ComplexArray, ComplexArray]:
+    """Rows and columns on which a coupling (B, M, M) acts, what it is there, (B, 1, rows, columns), and back.
+
+    Complex and contiguous: a product of a real and a complex stack misses the fast path of NumPy by a factor of ten.
+    """
     acts = (coupling != 0.0).any(axis=0)
     rows, columns = np.flatnonzero(acts.any(axis=1)), np.flatnonzero(acts.any(axis=0))
-    return rows, columns, coupling[:, None, rows[:, None], columns]
+    hop = coupling[:, None, rows[:, None], columns].astype(np.complex128)
+    return rows, columns, hop, np.ascontiguousarray(hop.swapaxes(-1, -2))
 
 
 def _broadening(sigma: ComplexArray) -> ComplexArray:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
-from matgym.oracles.calculators import RelaxationError, check_one_piece
+from matgym.errors import ConfigurationError, RelaxationError
+from matgym.oracles.calculators import check_one_piece
 from matgym.oracles.tersoff import BondGraph, C, Expansion, SiteEnergies, Tersoff
 from matgym.structures import Nanotube, tube_lattice
 from matgym.structures.stone_wales import sheet_moves

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, StructureError
+from matgym.errors import ConfigurationError, RelaxationError, StructureError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
 from matgym.oracles.calculators import (
     CalculatorFactory,
     Relaxation,
-    RelaxationError,
     axial_force,
     bond_lengths,
     neighbours,

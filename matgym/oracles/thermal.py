@@ -15,9 +15,8 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, RelaxationError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
-from matgym.oracles.calculators import RelaxationError
 from matgym.oracles.device import alike, device_refusal, stacked_species
 from matgym.oracles.force_constants import (
     HOPS,

@@ -1,0 +1,127 @@
+"""Seebeck coefficient, power factor and ZT of a decorated tube between pristine leads.
+
+Landauer integrals (`matgym.oracles.landauer`) of the electronic and the phonon transmission of the same device:
+
+    ZT = S² G T / (κ_e + κ_ph)
+
+at a chemical potential, or at the one that makes ZT largest. Electrons and phonons do not scatter from each other
+here, so that this is the figure of merit of a short, clean device.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.oracles.base import Cost, Fidelity, Properties, Property
+from matgym.oracles.conductance import PiTransport, energy_grid
+from matgym.oracles.landauer import conductance_us, electron_heat_nw_k, electron_moments, seebeck_uv_k
+from matgym.oracles.thermal import PhononTransport
+from matgym.oracles.tight_binding import PiParameters
+from matgym.structures import Nanotube
+from matgym.typing import FloatArray
+
+SEEBECK_UV_K = Property("seebeck_uv_k", "µV/K", "Seebeck coefficient at the chemical potential")
+POWER_FACTOR_PW_K2 = Property("power_factor_pw_k2", "pW/K²", "S² G at the chemical potential")
+ELECTRON_HEAT_NW_K = Property("electron_thermal_conductance_nw_k", "nW/K", "thermal conductance of the π electrons")
+MU_EV = Property("mu_ev", "eV", "chemical potential that was taken, on the scale where carbon's orbital is at zero")
+ZT = Property("zt", "", "thermoelectric figure of merit S² G T / (κ_e + κ_ph)")
+
+
+@dataclass(frozen=True)
+class Thermoelectric:
+    """Thermoelectric coefficients.
+
+    Attributes:
+        parameters: of the π tight-binding model.
+        temperature_k: of the leads, K.
+        mu_ev: chemical potential, eV; None takes that of the largest ZT within `mu_range_ev`.
+        mu_range_ev: of chemical potentials that are tried, eV.
+        step_ev: spacing of chemical potentials and of energies, eV.
+        frequencies: as in `PhononTransport`.
+    """
+
+    parameters: PiParameters = field(default_factory=PiParameters)
+    temperature_k: float = 300.0
+    mu_ev: float | None = None
+    mu_range_ev: tuple[float, float] = (-1.0, 1.0)
+    step_ev: float = 0.01
+    frequencies: int = 128
+
+    def __post_init__(self) -> None:
+        low, high = self.mu_range_ev
+        if not low <= high:
+            raise ConfigurationError(f"mu_range_ev={self.mu_range_ev} must be (lowest, highest)")
+        # These two check what they are given.
+        PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
+        PhononTransport(self.temperature_k, self.frequencies)
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """Coefficients at the chemical potential, and that potential."""
+        return SEEBECK_UV_K, POWER_FACTOR_PW_K2, ELECTRON_HEAT_NW_K, MU_EV, ZT
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """A model Hamiltonian and an empirical potential."""
+        return Fidelity.MODEL
+
+    @property
+    def cost(self) -> Cost:
+        """Measured on one core of an AMD EPYC server: a doped tube, which is relaxed for its phonons."""
+        return Cost(seconds=1.6, sites=128, exponent=1.0)
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Thermoelectric coefficients of each tube.
+
+        Returns:
+            Properties with `seebeck_uv_k`, `power_factor_pw_k2`, `electron_thermal_conductance_nw_k`, `mu_ev` and `zt`,
+            each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`.
+        """
+        mu = self._potentials()
+        energies = energy_grid(mu[0], mu[-1], self.temperature_k, self.step_ev)
+        electrons, failures = PiTransport(self.parameters).transmission(tubes, energies)
+        phonons = PhononTransport(self.temperature_k, self.frequencies).evaluate(tubes)
+        failures = failures | {row: why for row, why in phonons.failures.items() if row not in failures}
+        (lattice_heat,) = phonons.values.values()
+        found = coefficients(energies, electrons, lattice_heat, mu, self.temperature_k)
+        best = np.argmax(np.nan_to_num(found[ZT.key], nan=-1.0), axis=1)
+        rows = np.arange(len(tubes))
+        values = {key: curve[rows, best] for key, curve in found.items()} | {MU_EV.key: mu[best]}
+        for column in values.values():
+            column[list(failures)] = np.nan
+        return Properties({prop.key: values[prop.key] for prop in self.provides}, failures)
+
+    def _potentials(self) -> FloatArray:
+        """(M,) chemical potentials that are tried."""
+        if self.mu_ev is not None:
+            return np.array([float(self.mu_ev)])
+        low, high = self.mu_range_ev
+        return np.linspace(low, high, round((high - low) / self.step_ev) + 1)
+
+
+def coefficients(
+    energies_ev: FloatArray,
+    electrons: FloatArray,
+    lattice_heat_nw_k: FloatArray,
+    mu_ev: FloatArray,
+    temperature_k: float,
+) -> dict[str, FloatArray]:
+    """Coefficients over chemical potentials, (B, M) each, by property key.
+
+    Args:
+        energies_ev: (E,) ascending.
+        electrons: (B, E) transmission.
+        lattice_heat_nw_k: (B,) thermal conductance of the phonons.
+        mu_ev: (M,) chemical potentials.
+        temperature_k: of the leads.
+    """
+    zeroth, first, second = electron_moments(energies_ev, np.maximum(electrons, 0.0), mu_ev, temperature_k)
+    zeroth = np.maximum(zeroth, np.finfo(float).tiny)  # no current at all: no power either
+    conductance = conductance_us(zeroth)
+    seebeck = seebeck_uv_k(zeroth, first, temperature_k)
+    heat = electron_heat_nw_k(zeroth, first, second, temperature_k)
+    power = 1e-6 * conductance * seebeck**2  # µS (µV/K)² = 10⁻¹⁸ W/K²
+    merit = 1e-3 * power * temperature_k / (heat + lattice_heat_nw_k[:, None])  # pW over nW
+    return {SEEBECK_UV_K.key: seebeck, POWER_FACTOR_PW_K2.key: power, ELECTRON_HEAT_NW_K.key: heat, ZT.key: merit}
