@@ -107,22 +107,61 @@ def _show_dataset(dataset: "Dataset", path: object, *, json: bool) -> None:  # t
 
 @oracle.command("evaluate")
 def oracle_evaluate(
-    files: Annotated[list[Path], typer.Argument(help="Structure files of nanotubes.")],
+    files: Annotated[list[Path], typer.Argument(help="Structure files of nanotubes, of any format that ASE reads.")],
+    properties: Annotated[
+        str, typer.Option("--properties", help="Names, separated by commas; `matgym oracle list` has them all.")
+    ] = "gap,fermi,pi_formation",
+    temperature: Annotated[float, typer.Option(help="K.")] = 300.0,
+    mu: Annotated[
+        float | None, typer.Option(help="Chemical potential, eV; otherwise neutrality, and for ZT the best one.")
+    ] = None,
+    cache: Annotated[bool, typer.Option(help="Keep results in the user's cache folder, or in MATGYM_CACHE.")] = True,
     json: Json = False,
 ) -> None:
-    """Band gap, Fermi level and π formation energy of tubes in structure files."""
-    from matgym.oracles import PiElectrons
+    """Properties of tubes in structure files, by physics."""
+    from matgym.oracles import Conditions, evaluate
+    from matgym.oracles.cache import default_cache
+    from matgym.oracles.registry import parse_properties
     from matgym.structures.io import read
 
+    names = [name.strip() for name in properties.split(",") if name.strip()]
+    parse_properties(names)  # a typing error is told before files are read
     tubes = [read(file) for file in files]
-    found = PiElectrons().evaluate(tubes)
+    with progress_bar() as bar:
+        task = bar.add_task("physics", total=None, note="")
+
+        def on_oracle(name: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, note=name)
+
+        conditions = Conditions(temperature, mu)
+        found, reasons = evaluate(
+            tubes, names, conditions, cache=default_cache() if cache else None, on_oracle=on_oracle
+        )
+        bar.update(task, completed=1, total=1, note="")
     rows = [
         {"file": str(file), "tube": str(tube)}
         | {key: float(values[i]) for key, values in found.values.items()}
-        | {"failure": found.failures.get(i, "")}
+        | {"failures": {key: failed[i] for key, failed in reasons.items() if i in failed}}
         for i, (file, tube) in enumerate(zip(files, tubes, strict=True))
     ]
-    print_json(rows) if json else print_table("π tight binding", rows)
+    if json:
+        print_json(rows)
+        return
+    print_table(
+        f"physics at {temperature:g} K", [row | {"failures": found.failures.get(i, "")} for i, row in enumerate(rows)]
+    )
+
+
+@oracle.command("list")
+def oracle_list(json: Json = False) -> None:
+    """All properties, with their keys and units."""
+    from matgym.oracles import properties
+
+    rows = [
+        {"name": name, "key": prop.key, "unit": prop.unit, "description": prop.description}
+        for name, prop in properties().items()
+    ]
+    print_json(rows) if json else print_table("properties", rows)
 
 
 @surrogate.command("train")

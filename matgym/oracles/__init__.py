@@ -10,14 +10,23 @@ from matgym.oracles.base import (
     Properties,
     Property,
 )
+from matgym.oracles.cache import Cached
 from matgym.oracles.conductance import CONDUCTANCE_US, PiTransport
 from matgym.oracles.elastic import POISSON_RATIO, YOUNG_GPA, Elasticity
 from matgym.oracles.electronic import PiElectrons
 from matgym.oracles.formation import FORMATION_EV, FormationEnergy
 from matgym.oracles.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC, LammpsPotential
+from matgym.oracles.registry import Conditions, evaluate, properties
 from matgym.oracles.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, Strength
 from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PhononTransport
-from matgym.oracles.thermoelectric import ELECTRON_HEAT_NW_K, MU_EV, POWER_FACTOR_PW_K2, SEEBECK_UV_K, ZT, Thermoelectric
+from matgym.oracles.thermoelectric import (
+    ELECTRON_HEAT_NW_K,
+    MU_EV,
+    POWER_FACTOR_PW_K2,
+    SEEBECK_UV_K,
+    ZT,
+    Thermoelectric,
+)
 from matgym.oracles.tight_binding import PiParameters
 from matgym.oracles.vibrations import HEAT_CAPACITY_J_G_K, Vibrations
 
@@ -41,6 +50,8 @@ __all__ = [
     "THERMAL_CONDUCTANCE_NW_K",
     "YOUNG_GPA",
     "ZT",
+    "Cached",
+    "Conditions",
     "Cost",
     "Elasticity",
     "Fidelity",
@@ -56,4 +67,6 @@ __all__ = [
     "Strength",
     "Thermoelectric",
     "Vibrations",
+    "evaluate",
+    "properties",
 ]

@@ -11,9 +11,21 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from matgym.errors import PropertyError
+from matgym.errors import ConfigurationError, PropertyError
 from matgym.structures import Nanotube
 from matgym.typing import BoolArray, FloatArray
+
+_SUFFIXES = {
+    "1": "",
+    "eV": "_ev",
+    "GPa": "_gpa",
+    "µS": "_us",
+    "µV/K": "_uv_k",
+    "nW/K": "_nw_k",
+    "pW/K²": "_pw_k2",
+    "J/(g K)": "_j_g_k",
+}
+"""How a key ends, by unit."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +33,13 @@ class Property:
     """A scalar property of a tube.
 
     Attributes:
-        key: name in tables and JSON, ending in its unit if it has one.
-        unit: as printed; empty for a pure number.
+        key: name in tables and JSON, ending in its unit if it has one: `gap_ev`, `zt`.
+        unit: as printed; "1" for a pure number.
         description: one line.
         extensive: whether it grows with the number of atoms.
+
+    Raises:
+        ConfigurationError: if the key does not end in the unit's suffix.
     """
 
     key: str
@@ -32,8 +47,18 @@ class Property:
     description: str
     extensive: bool = False
 
+    def __post_init__(self) -> None:
+        suffix = _SUFFIXES.get(self.unit)
+        if suffix is not None and not self.key.endswith(suffix):
+            raise ConfigurationError(f"the key {self.key!r} of a property in {self.unit} must end in {suffix!r}")
+
     def __str__(self) -> str:
         return self.key
+
+    @property
+    def name(self) -> str:
+        """The key without its unit: what people type."""
+        return self.key.removesuffix(_SUFFIXES.get(self.unit, ""))
 
 
 GAP_EV = Property("gap_ev", "eV", "band gap of the π system, from the highest occupied to the lowest empty band")

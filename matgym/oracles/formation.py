@@ -3,9 +3,12 @@
 E_f = E(tube) - Σ N_s μ_s, of the tube at rest, with the chemical potentials
 - μ_C: energy an atom of the pristine tube of the same chirality, length and strain, at rest;
 - μ_B + μ_N: energy of a formula unit of the flat h-BN sheet, which a tube with as many B as N needs only.
-A tube with more of one than of the other needs an elemental reference, and gets none by default: the B-B and N-N
-bonds of `TERSOFF_BNC` bind sheets of boron or nitrogen by 0.4 eV an atom only, and N₂ not at all (measured), so
-that its elements stand for nothing. Pass chemical potentials of your own, then.
+A tube with more of one than of the other needs an elemental reference, and gets none by default: the elements of
+`TERSOFF_BNC` are on scales of their own. Its N₂ is right (measured: 9.91 eV and 1.11 Å), but with μ_N = ½ E(N₂) and
+μ_B = E(BN) - μ_N one N in a (10, 0) tube gets -3.1 eV and one B 6.6 eV (measured; the sum of the two is what it
+should be). Carbon that takes nitrogen up from the air of itself is the wrong sign: density functionals give 0.3 to
+1 eV (flag M). Boron is no better, whose flat triangular sheet binds by 8.1 eV an atom (measured; the solid: 5.8 eV,
+flag M). Pass chemical potentials of your own, then.
 
 The tube is unloaded before it is stretched by its own strain, and broken bonds around vacancies are closed in pairs
 where that lowers the energy: formation energies are those of the reconstructed vacancy, which carry on without end

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from matgym.errors import ConfigurationError, MissingExtraError
+from matgym.oracles.tersoff import PARAMETERS, B, N
 
 if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
@@ -133,12 +134,24 @@ the cut-off from 1.7 Å a (10, 0) tube stiffens from 88 to 131 GPa at 16 to 24 %
 (79.9 in place of 73.6 GPa), which is why it stands so near to the end.
 """
 
+_BNC_EXPONENTIALS: Final = tuple(
+    (printed, repr(PARAMETERS[pair][column]))
+    for pair, column, printed in (
+        ((N, N), 6, "138.77866"),
+        ((N, N), 8, "128.86866"),
+        ((B, B), 6, "43.132016"),
+        ((B, B), 8, "40.0520156"),
+    )
+)
+
 TERSOFF_BNC: Final = LammpsPotential(
     "Tersoff for B, N and C",
     "tersoff",
     "{potentials}/BNC.tersoff",
     elements=("C", "B", "N"),
+    replacing=_BNC_EXPONENTIALS,
     no_vacancies="its vacancies cost next to nothing (about 0 eV where density functionals give 5 to 8 eV)",
 )
 """Lindsay and Broido, Phys. Rev. B 81, 205441 (2010), for carbon; Kinaci, Haskins, Sevik and Cagin, Phys. Rev. B 86,
-115410 (2012), for boron and nitrogen: made for phonons of sheets."""
+115410 (2012), for boron and nitrogen: made for phonons of sheets. The file that LAMMPS ships lacks factors at its B-B
+and N-N bonds, which are put back: see `matgym.oracles.tersoff.PARAMETERS`."""

@@ -26,7 +26,7 @@ SEEBECK_UV_K = Property("seebeck_uv_k", "µV/K", "Seebeck coefficient at the che
 POWER_FACTOR_PW_K2 = Property("power_factor_pw_k2", "pW/K²", "S² G at the chemical potential")
 ELECTRON_HEAT_NW_K = Property("electron_thermal_conductance_nw_k", "nW/K", "thermal conductance of the π electrons")
 MU_EV = Property("mu_ev", "eV", "chemical potential that was taken, on the scale where carbon's orbital is at zero")
-ZT = Property("zt", "", "thermoelectric figure of merit S² G T / (κ_e + κ_ph)")
+ZT = Property("zt", "1", "thermoelectric figure of merit S² G T / (κ_e + κ_ph)")
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,9 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
     """Read a tube from a file that matgym or any other program has written.
 
     Args:
-        path: the file; its name chooses the format, as in `write`. Of several frames the last is read.
-        format: "cif", "poscar", "extxyz" or "lammps".
+        path: the file; its name chooses the format, as in `write`; any other name leaves it to ASE to tell the format.
+            Of several frames the last is read.
+        format: "cif", "poscar", "extxyz" or "lammps", or the name of any format that ASE reads.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -59,7 +60,10 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
         RecognitionError: if the file holds no single-walled tube.
     """
     path = Path(path)
-    chosen = _format_of(path, format)
+    try:
+        chosen = _format_of(path, format)
+    except FormatError:
+        chosen = _foreign(format)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
     try:
@@ -84,6 +88,17 @@ class _Format:
     read: "Callable[[Path], Atoms]"
 
 
+def _foreign(name: str | None) -> _Format:
+    """Any other format, left to ASE."""
+
+    def no_write(path: Path, _tube: Nanotube) -> None:
+        raise FormatError(f"matgym does not write {path}")
+
+    return _Format(
+        name or "structure", (), holds_isotopes=False, write=no_write, read=lambda path: _read_ase(path, name)
+    )
+
+
 def _format_of(path: Path, name: str | None) -> _Format:
     known = ", ".join(f"{known.name} ({', '.join(known.suffixes)})" for known in _FORMATS)
     for known_format in _FORMATS:
@@ -104,7 +119,7 @@ def _write_ase(path: Path, tube: Nanotube, ase_format: str, **options: Any) -> N
     write_atoms(str(path), to_atoms(tube), format=ase_format, **options)
 
 
-def _read_ase(path: Path, ase_format: str, **options: Any) -> "Atoms":
+def _read_ase(path: Path, ase_format: str | None, **options: Any) -> "Atoms":
     from ase.io import read as read_atoms
 
     return read_atoms(str(path), format=ase_format, do_not_split_by_at_sign=True, **options)

@@ -6,7 +6,9 @@ turn and of the axial period, lies at
     (p, q) = angle (n, m) + height cells (t₁, t₂)
 
 in units of a₁ and a₂: whole numbers on A sites, whole numbers plus 1/3 on B sites, up to one offset that all
-atoms share. A chirality is the right one if such an offset brings every atom to a site of its own.
+atoms share. A chirality is the right one if such an offset brings every atom to a site of its own. Atoms that
+are left over must be the two ends of Stone-Wales bonds: about the middle of a bond whose sites are empty, and
+turned by 90° against it.
 """
 
 import math
@@ -16,10 +18,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from matgym.errors import RecognitionError
+from matgym.errors import RecognitionError, StructureError
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.nanotube import MAX_STRAIN, Nanotube
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
+from matgym.structures.symmetry import Pairs
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
 from matgym.units import CARBON_BOND_ANGSTROM, POISSON_RATIO
 
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 SITE_TOLERANCE_ANGSTROM: Final = 0.4
 """How far along the wall an atom may lie from its site; two sites are 1.42 Å apart."""
+
+TURNED_TOLERANCE_ANGSTROM: Final = 0.5
+"""How far a turned bond, its middle and its vector, may lie from a Stone-Wales pair; two such differ by 1.2 Å."""
 
 NEIGHBOUR_ANGSTROM: Final = 2.9
 """Atoms of one wall reach each other in such steps, past vacancies too; two walls, 3.4 Å apart, do not."""
@@ -55,7 +61,8 @@ def recognise(atoms: "Atoms") -> Nanotube:
 
     The axis may be any periodic cell vector. Atoms may be shifted, turned about the axis, wrapped into the
     cell, somewhat displaced and in any order. The sites of a tube as matgym writes it are found
-    again; any other tube is found up to its symmetry operations.
+    again; any other tube is found up to its symmetry operations. Stone-Wales pairs are found where the
+    bonds are turned by about 90° and all other atoms are near their sites.
 
     Args:
         atoms: B, C and N atoms of one single-walled tube, Å. Carbon isotopes are told by their masses.
@@ -81,7 +88,7 @@ def recognise(atoms: "Atoms") -> Nanotube:
     fits = [fit for wall in walls for fit in _fits(wall)]
     if not fits:
         raise RecognitionError(_why_nothing_fits(walls))
-    best = min(fits, key=lambda fit: (fit.n_empty, fit.rms_angstrom))
+    best = min(fits, key=lambda fit: (fit.n_empty, len(fit.pairs), fit.rms_angstrom))
     lattice = best.lattice
     if best.n_empty > MAX_EMPTY * lattice.n_sites:
         raise RecognitionError(
@@ -90,7 +97,11 @@ def recognise(atoms: "Atoms") -> Nanotube:
         )
     codes = np.full(lattice.n_sites, Species.VACANCY, dtype=np.uint8)
     codes[best.sites] = species
-    return Nanotube(lattice.n, lattice.m, lattice.cells, codes, round(best.strain, STRAIN_DECIMALS) + 0.0)
+    strain = round(best.strain, STRAIN_DECIMALS) + 0.0
+    try:
+        return Nanotube(lattice.n, lattice.m, lattice.cells, codes, strain, stone_wales=best.pairs)
+    except StructureError as error:
+        raise RecognitionError(f"a ({lattice.n}, {lattice.m}) tube with turned bonds fits, but {error}") from None
 
 
 def species_of(atoms: "Atoms") -> SpeciesArray:
@@ -130,12 +141,13 @@ class _Wall:
 
 @dataclass(frozen=True)
 class _Fit:
-    """A lattice, with the site that each atom sits on."""
+    """A lattice, with the site that each atom sits on, or has left for a Stone-Wales pair."""
 
     lattice: TubeLattice
     strain: float
     sites: IntArray
     rms_angstrom: float
+    pairs: Pairs
 
     @property
     def n_empty(self) -> int:
@@ -195,10 +207,58 @@ def _fits(wall: _Wall) -> Iterator[_Fit]:
         offset = np.angle(np.exp(2j * np.pi * cells).mean(axis=0)) / (2.0 * np.pi) - 1.0 / 6.0
         offset += _nearest_sites(lattice, cells - offset)[1].mean(axis=0)
         sites, residual = _nearest_sites(lattice, cells - offset)
-        distance = _LATTICE_CONSTANT * np.sqrt((residual**2).sum(axis=1) + residual.prod(axis=1))
-        if distance.max() <= SITE_TOLERANCE_ANGSTROM and len(np.unique(sites)) == len(sites):
+        distance = _sheet_angstrom(residual)
+        pairs: Pairs = ()
+        astray = distance > SITE_TOLERANCE_ANGSTROM
+        if astray.any():
+            if astray.sum() > len(sites) / 3:  # a Stone-Wales pair needs four neighbours of its own
+                continue
+            offset += residual[~astray].mean(axis=0)  # the strays have pulled it aside
+            pairs = _seat_turned(lattice, wall, cells - offset, np.flatnonzero(astray), sites)
+            if not pairs:
+                continue
+        if len(np.unique(sites)) == len(sites):
             strain = wall.length / lattice.length_angstrom - 1.0
-            yield _Fit(lattice, strain, sites, float(np.sqrt((distance**2).mean())))
+            yield _Fit(lattice, strain, sites, float(np.sqrt((distance[~astray] ** 2).mean())), pairs)
+
+
+def _seat_turned(lattice: TubeLattice, wall: _Wall, cells: FloatArray, astray: IntArray, sites: IntArray) -> Pairs:
+    """Stone-Wales pairs that stray atoms form; `sites` (atoms,) is set to the sites that these have left.
+
+    There are none if they do not take in each stray atom once.
+
+    Args:
+        lattice: of the tube.
+        wall: its atoms.
+        cells: (atoms, 2) coordinates in units of a₁ and a₂.
+        astray: (S,) the atoms to seat.
+        sites: (atoms,) written to.
+    """
+    step = np.stack([wall.angle[astray], wall.height[astray]], axis=1)
+    step = step - step[:, None]  # (S, S, 2), from the first to the second atom, as fractions
+    step -= np.rint(step)
+    bond = np.outer(step[..., 0], [lattice.n, lattice.m]) + np.outer(step[..., 1] * lattice.cells, lattice.translation)
+    bond = bond.reshape(*step.shape)
+    middle = cells[astray][:, None] + bond / 2.0
+    found, seated = [], []
+    for towards in lattice.bond_steps:
+        p, q = towards + 1.0 / 3.0  # of the bond from A to B; turned by 90° it is (p + 2 q, -2 p - q)/√3
+        turned = np.array([p + 2.0 * q, -2.0 * p - q]) / math.sqrt(3.0)
+        corner = np.rint(middle - np.array([p, q]) / 2.0)  # the cell of the A site
+        aside = _sheet_angstrom(middle - np.array([p, q]) / 2.0 - corner)
+        fits = np.maximum(aside, _sheet_angstrom(bond - turned)) < TURNED_TOLERANCE_ANGSTROM
+        for i, j in np.argwhere(fits):
+            cell = corner[i, j].astype(np.int64)
+            a, b = lattice.sites_at(np.stack([cell, cell + towards]), np.array([0, 1])).tolist()
+            sites[astray[[i, j]]] = a, b
+            found.append((a, b))
+            seated += [i, j]
+    return tuple(found) if sorted(seated) == list(range(len(astray))) else ()
+
+
+def _sheet_angstrom(cells: FloatArray) -> FloatArray:
+    """(...): lengths of vectors (..., 2) in units of a₁ and a₂, Å."""
+    return np.asarray(_LATTICE_CONSTANT * np.sqrt((cells**2).sum(axis=-1) + cells.prod(axis=-1)))
 
 
 def _candidates(wall: _Wall) -> Iterator[TubeLattice]:

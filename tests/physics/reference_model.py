@@ -199,7 +199,7 @@ def sisl_hamiltonians(made):
         lead[i, j, (0, 0, 1)] = made.coupling[i, j]
         lead[j, i, (0, 0, -1)] = made.coupling[i, j]
     geometry = sisl.Geometry(
-        np.arange(made.onsite.size)[:, None] * [0.1, 0.0, 0.0], atom, lattice=sisl.Lattice([2000, 200, 9], nsc=1)
+        np.arange(made.onsite.size)[:, None] * [0.1, 0.0, 0.0], atom, lattice=sisl.Lattice([2000, 200, 9], nsc=[1, 1, 1])
     )
     whole = sisl.Hamiltonian(geometry)
     for i, energy in enumerate(made.onsite):
@@ -209,7 +209,7 @@ def sisl_hamiltonians(made):
     return whole, lead
 
 
-def sisl_transmission(tube, energies, eta=1e-8):
+def sisl_transmission(tube, energies, eta=1e-10):
     """(E,) transmission by sisl: self-energies of `RecursiveSI`, dense inversion of the device.
 
     Args:
@@ -236,7 +236,7 @@ def sisl_transmission(tube, energies, eta=1e-8):
     return np.array(found)
 
 
-def sisl_btd_transmission(tube, energies, eta=1e-8):
+def sisl_btd_transmission(tube, energies, eta=1e-10):
     """(E,) transmission as `sisl_transmission`, by the block tri-diagonal inversion of sisl's toolbox."""
     import sisl
     from sisl_toolbox.btd import BlochElectrode, DeviceGreen

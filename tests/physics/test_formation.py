@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.calculators.tersoff import Tersoff
 
-from matgym.oracles.calculators import Relaxation
+from matgym.oracles.calculators import Relaxation, running
 from matgym.oracles.formation import FORMATION_EV, FormationEnergy, boron_nitride_ev
 from matgym.oracles.lammps import TERSOFF_BNC, lammps_module
 from matgym.structures import Nanotube
@@ -16,6 +17,7 @@ GRAPHITE_VACANCY_TOLERANCE_EV = 0.5  # that of the experiment
 GFN1_TOLERANCE_EV = 0.5  # two levels of theory
 SAME_MODEL_TOLERANCE_EV = 1e-3  # two codes, each relaxed to 1e-3 eV/Å
 REPEAT_TOLERANCE_EV = 1e-3
+DIMER_TOLERANCE_EV = 0.05  # of a fit to it
 
 ORACLE = FormationEnergy()
 
@@ -94,6 +96,18 @@ def test_one_kind_of_dopant_needs_a_chemical_potential():
     assert found[1] == pytest.approx(refused[FORMATION_EV][1], abs=1e-9)  # the pair knows no split
     shifted = FormationEnergy(chemical_potentials_ev={"N": nitrogen_ev - 1.0, "B": boron_ev + 1.0})
     assert formation(single, both, tube.decorated({0: "B"}), oracle=shifted) - found == pytest.approx([1.0, 0.0, -1.0])
+
+
+def test_nitrogen_in_a_tube_is_on_another_scale_than_n2_which_is_right():
+    """Huber and Herzberg (1979), flag M: N₂ takes D₀ = 9.76 eV apart, and 0.15 eV more without its zero-point energy.
+
+    Nitrogen does not dissolve in graphite of itself, so a negative energy says that E(N₂) is no reference here."""
+    with running(TERSOFF_BNC) as calculator:
+        pair = Atoms("N2", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.11]], cell=[20.0] * 3, pbc=True, calculator=calculator)
+        bond_ev = -pair.get_potential_energy()
+    assert bond_ev == pytest.approx(9.76 + 0.15, abs=DIMER_TOLERANCE_EV)
+    by_gas = FormationEnergy(chemical_potentials_ev={"N": -0.5 * bond_ev})
+    assert formation(Nanotube(8, 0, 4).decorated({0: "N"}), oracle=by_gas)[0] < -2.0
 
 
 def test_ase_has_the_same_tersoff():

