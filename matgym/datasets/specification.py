@@ -6,6 +6,8 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from matgym.oracles import PiElectrons, PiParameters
+
 SCHEMA_VERSION: Final = 1
 
 
@@ -65,6 +67,9 @@ class DatasetSpec(BaseModel):
         text = json.dumps(self.model_dump(), sort_keys=True) + str(SCHEMA_VERSION)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
+
+DOPING_ORACLE: Final = PiElectrons(PiParameters(curvature=False))
+"""What labels the data set, and so what designs are audited by: zone folding, without curvature."""
 
 NANOTUBE_DOPING: Final = DatasetSpec(
     name="nanotube-doping",

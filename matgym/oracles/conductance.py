@@ -23,8 +23,8 @@ from matgym.units import BOLTZMANN_EV_K
 
 CONDUCTANCE_US = Property("conductance_us", "µS", "Landauer conductance between pristine leads, both spins")
 
-BROADENING_EV = 1e-9
-"""Imaginary energy of the leads, eV: the transmission is off by about this over the hopping."""
+BROADENING_EV = 1e-6
+"""Imaginary energy of the leads, eV, from which `Lead.surface` extrapolates."""
 
 HOPS = (1, 2)
 """Bonds of the intact lattice that a hop spans, and that one of a Stone-Wales pair's spans."""
@@ -96,7 +96,7 @@ class PiTransport:
         for rows, slabs in alike([tubes[row] for row in sound], HOPS):
             batch = [tubes[sound[i]] for i in rows]
             lead = pi_lead(batch[0], slabs, self.parameters)
-            surfaces = lead.surface(energies + 1j * BROADENING_EV)
+            surfaces = lead.surface(energies, BROADENING_EV)
             inner, couplings = pi_devices(batch, slabs, lead, self.parameters)
             found[np.array(sound)[rows]] = transmission(inner, couplings, energies, surfaces)
         return found, failures

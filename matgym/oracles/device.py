@@ -11,34 +11,33 @@ from matgym.typing import IntArray, SpeciesArray
 
 def device_refusal(tube: Nanotube) -> str | None:
     """Why a tube cannot stand between leads, if it cannot."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    n_sites = tube.n_sites
     one, other, image = tube.bonds.T
     for a, b in tube.stone_wales:
         touching = np.isin(one, (a, b)) & np.isin(other, (a, b))
         if image[touching].any():
             return f"{tube}: the turned bond ({a}, {b}) crosses the end of the tube; move it inside with screwed()"
+    return cut_in_two(tube)
+
+
+def cut_in_two(tube: Nanotube) -> str | None:
+    """The reason, if vacancies leave no path of bonds from one end of a tube to the other."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     if Species.VACANCY not in tube.species:
         return None
-    # Two more nodes stand for the leads; every atom that is bonded across an end is bonded to a lead.
-    left, right = n_sites, n_sites + 1
-    here = image == 0
-    ends = [
-        np.where(here, one, np.where(image > 0, one, left)),
-        np.where(here, other, np.where(image > 0, right, other)),
-    ]
-    far = [np.where(image > 0, left, one), np.where(image > 0, other, right)]
-    start = np.concatenate([ends[0], far[0][~here]])
-    stop = np.concatenate([ends[1], far[1][~here]])
+    one, other, image = tube.bonds.T
+    left, right = tube.n_sites, tube.n_sites + 1  # two more nodes: what lies beyond either end
+    below, above = np.where(image < 0, other, one), np.where(image < 0, one, other)
+    across = image != 0
+    start = np.concatenate([one[~across], below[across], np.full(int(across.sum()), left)])
+    stop = np.concatenate([other[~across], np.full(int(across.sum()), right), above[across]])
     gone = np.append(tube.species == Species.VACANCY, [False, False])
     kept = ~gone[start] & ~gone[stop]
-    graph = coo_array((np.ones(int(kept.sum())), (start[kept], stop[kept])), shape=(n_sites + 2, n_sites + 2))
+    size = tube.n_sites + 2
+    graph = coo_array((np.ones(int(kept.sum())), (start[kept], stop[kept])), shape=(size, size))
     _, part = connected_components(graph, directed=False)
-    if part[left] != part[right]:
-        return f"{tube}: vacancies cut the tube in two"
-    return None
+    return f"{tube}: vacancies cut the tube in two" if part[left] != part[right] else None
 
 
 def alike(tubes: Sequence[Nanotube], hops: tuple[int, int]) -> Iterator[tuple[IntArray, Slabs]]:

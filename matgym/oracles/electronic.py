@@ -16,6 +16,7 @@ import numpy as np
 from matgym.errors import ConfigurationError
 from matgym.oracles.band_edges import GRID, GRID_WEIGHTS, band_edge, filling, grid_energies
 from matgym.oracles.base import FERMI_EV, GAP_EV, PI_FORMATION_EV, Cost, Fidelity, Properties, Property
+from matgym.oracles.device import cut_in_two
 from matgym.oracles.tight_binding import (
     EMPTY_SITE_EV,
     PiParameters,
@@ -63,14 +64,17 @@ class PiElectrons:
             tubes: B tubes of any chirality, length, strain and decoration.
 
         Returns:
-            Properties with `gap_ev`, `fermi_ev` and `pi_formation_ev`, each of shape (B,). Tubes whose bands
-            are all empty or all full hold NaN and their reason in `failures`.
+            Properties with `gap_ev`, `fermi_ev` and `pi_formation_ev`, each of shape (B,). Tubes that
+            vacancies cut in two, whose bands are all empty or all full, or that are too thin for the model
+            hold NaN and their reason in `failures`.
         """
         gap, fermi, formation = (np.full(len(tubes), np.nan) for _ in range(3))
         failures: dict[int, str] = {}
         dense = []
         for row, tube in enumerate(tubes):
-            if is_carbon(tube) and tube.n_sites > DENSE_SITES:
+            if refusal := self.parameters.refusal(tube) or cut_in_two(tube):
+                failures[row] = refusal
+            elif is_carbon(tube) and tube.n_sites > DENSE_SITES:
                 gap[row], fermi[row], formation[row] = pristine_gap(tube, self.parameters), 0.0, 0.0
             else:
                 dense.append(row)

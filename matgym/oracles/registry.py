@@ -114,6 +114,6 @@ def evaluate(
         values |= {key: found[key] for key in asked}
         reasons |= dict.fromkeys(asked, found.failures)
         for row, reason in found.failures.items():
-            said = f"{', '.join(asked)}: {reason}"
-            failures[row] = f"{failures[row]}; {said}" if row in failures else said
+            if reason not in failures.get(row, ""):  # a tube cut in two fails every oracle
+                failures[row] = f"{failures[row]}; {reason}" if row in failures else reason
     return Properties({prop.key: values[prop.key] for prop in wanted}, failures), reasons

@@ -37,8 +37,9 @@ THERMAL_CONDUCTANCE_NW_K = Property(
     "thermal_conductance_nw_k", "nW/K", "thermal conductance of phonons between pristine leads of 12C"
 )
 
-BROADENING: Final = 1e-6
-"""Imaginary part of ω² in the leads, (rad/ps)²; the bands reach to 10⁵."""
+BROADENING: Final = (1e-3, 1e-4)
+"""Imaginary part of ω² in the leads, from which `Lead.surface` extrapolates: (rad/ps)², and at most this share of ω²
+itself, since the acoustic bands end at zero. The highest band ends at 10⁵."""
 
 BUFFER_ANGSTROM: Final = 10.0
 """Of the pristine tube on either side, which relaxes with the device."""
@@ -173,7 +174,8 @@ def _surfaces(deformation: tuple[int, int, float, float], hops: int, omega: byte
     """Of the leads of a tube: they take longer than a device, and stay the same from batch to batch."""
     slabs = slabs_of(tube_lattice(*deformation[:2], 1), hops)
     lead = mass_lead(pristine_force_constants(*deformation).lead(slabs))
-    return lead.surface(np.frombuffer(omega) ** 2 + 1j * BROADENING)
+    squares = np.frombuffer(omega) ** 2
+    return lead.surface(squares, np.minimum(BROADENING[0], BROADENING[1] * squares))
 
 
 def buffered(tube: Nanotube) -> Nanotube:
@@ -183,8 +185,8 @@ def buffered(tube: Nanotube) -> Nanotube:
 
 def held(tube: Nanotube) -> BoolArray:
     """(n_sites,): which sites of a buffered tube are held where they are in the pristine one."""
-    height = tube.lattice.site_fractions[:, 1] * tube.length_angstrom
-    return np.asarray((height < HELD_ANGSTROM) | (height > tube.length_angstrom - HELD_ANGSTROM))
+    height = tube.lattice.site_fractions[:, 1] * tube.length_angstrom  # from 0, the lowest site, up to the highest one
+    return np.asarray((height < HELD_ANGSTROM) | (height > height.max() - HELD_ANGSTROM))
 
 
 def mass_lead(lead: Lead) -> Lead:

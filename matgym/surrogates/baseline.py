@@ -8,7 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from matgym.oracles import GAP_EV, PiParameters, Property
+from matgym.datasets import DOPING_ORACLE
+from matgym.oracles import GAP_EV, Property
 from matgym.oracles.electronic import pristine_gap
 from matgym.structures import Nanotube, TubeLattice
 from matgym.typing import FloatArray
@@ -18,7 +19,7 @@ from matgym.typing import FloatArray
 def pristine_value(lattice: TubeLattice, prop: Property) -> float:
     """The property of the undecorated tube where it is known in closed form, otherwise zero."""
     if prop == GAP_EV:
-        return pristine_gap(Nanotube(lattice.n, lattice.m, lattice.cells), PiParameters())
+        return pristine_gap(Nanotube(lattice.n, lattice.m, lattice.cells), DOPING_ORACLE.parameters)
     return 0.0
 
 

@@ -10,10 +10,9 @@ import time
 import numpy as np
 import pytest
 
-from matgym.datasets import Dataset, DatasetSpec, Family, build, split_of
+from matgym.datasets import DOPING_ORACLE, Dataset, DatasetSpec, Family, build, split_of
 from matgym.datasets.sampling import random_codoped, random_decoration
 from matgym.errors import DatasetError
-from matgym.oracles import PiElectrons
 from matgym.structures import Nanotube, Species, tube_lattice
 
 SPEC = DatasetSpec(
@@ -122,7 +121,7 @@ def test_larger_tubes_are_held_back_whole(unbroken):
 def test_labels_are_the_oracle_s(unbroken):
     data = Dataset.load(unbroken).split("test")
     tubes = data.tubes()[:25]
-    np.testing.assert_allclose(PiElectrons().evaluate(tubes)["gap_ev"], data.values("gap_ev")[:25], atol=1e-8)
+    np.testing.assert_allclose(DOPING_ORACLE.evaluate(tubes)["gap_ev"], data.values("gap_ev")[:25], atol=1e-8)
 
 
 def test_decorations_have_the_composition_asked_for():
@@ -144,7 +143,7 @@ def test_ordered_decorations_reach_further_than_plain_ones():
             random_decoration(lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s), plain_share=share)
             for s in range(120)
         ]
-        spread[share] = PiElectrons().evaluate([Nanotube(8, 0, 2, c) for c in codes])["gap_ev"].std()
+        spread[share] = DOPING_ORACLE.evaluate([Nanotube(8, 0, 2, c) for c in codes])["gap_ev"].std()
     assert spread[0.0] > spread[1.0]
 
 
@@ -164,4 +163,4 @@ def test_the_shipped_data_set_is_what_its_specification_says():
     for row in sample.to_pylist():
         again = random_codoped(row["n"], row["m"], row["cells"], 0.2, np.random.default_rng([0, row["sample"]]))
         assert again.key == row["key"]
-        assert PiElectrons().evaluate([again])["gap_ev"][0] == pytest.approx(row["gap_ev"], abs=1e-8)
+        assert DOPING_ORACLE.evaluate([again])["gap_ev"][0] == pytest.approx(row["gap_ev"], abs=1e-8)

@@ -2,13 +2,14 @@
 
 Nothing of matgym's physics is used, nor its bond lists: bonds are found by distance on the unrolled sheet, and the
 curvature factor from normals and chords of the rolled tube, so that what agrees with this agrees by two roads. It
-needs numpy alone (sisl and scipy where they are called) and runs in the kwant environment of
+needs numpy alone (sisl where it is called) and runs in the kwant environment of
 `scripts/kwant_reference.py` too.
 
 The model: one π orbital an atom. An ordinary bond hops with V [n_i·n_j - 2 (n_i·u)(n_j·u)] (d₀/d)², with outward
 normals n and the chord u of the rolled tube, and d on the strained sheet: a p–p transfer integral (Slater and Koster,
 Phys. Rev. 94, 1498 (1954)) with V_σ = -V_π, both scaled as 1/d² (Harrison). A bond that touches an atom of a
-Stone–Wales pair hops with V. V, on-sites and Poisson's ratio are those of the brief, not measured here.
+Stone–Wales pair hops with V. V, the on-site energies and Poisson's ratio are matgym's defaults, whose sources stand
+there.
 """
 
 from dataclasses import dataclass
@@ -199,7 +200,9 @@ def sisl_hamiltonians(made):
         lead[i, j, (0, 0, 1)] = made.coupling[i, j]
         lead[j, i, (0, 0, -1)] = made.coupling[i, j]
     geometry = sisl.Geometry(
-        np.arange(made.onsite.size)[:, None] * [0.1, 0.0, 0.0], atom, lattice=sisl.Lattice([2000, 200, 9], nsc=[1, 1, 1])
+        np.arange(made.onsite.size)[:, None] * [0.1, 0.0, 0.0],
+        atom,
+        lattice=sisl.Lattice([2000, 200, 9], nsc=[1, 1, 1]),
     )
     whole = sisl.Hamiltonian(geometry)
     for i, energy in enumerate(made.onsite):

@@ -8,9 +8,10 @@ from ase.neighborlist import neighbor_list
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matgym.errors import RecognitionError
+from matgym.errors import RecognitionError, StructureError
 from matgym.structures import Nanotube, Species
 from matgym.structures.convert import to_atoms
+from matgym.structures.io import read, write
 from matgym.structures.recognise import recognise
 
 CHIRALITIES = [(n, m) for n in range(3, 11) for m in range(n + 1)]
@@ -119,6 +120,84 @@ def test_recognition_takes_well_under_a_second(n_atoms):
     start = time.process_time()
     recognise(atoms)
     assert time.process_time() - start < (0.5 if n_atoms == 200 else 3.0)
+
+
+# ---- Stone-Wales pairs
+
+
+def with_turned_bonds(tube, rng, attempts=3):
+    for bond in rng.integers(0, len(tube.lattice.bonds), attempts):
+        a, b, _ = tube.lattice.bonds[bond].tolist()
+        try:
+            tube = tube.turned((a, b))
+        except StructureError:  # it touches another pair
+            continue
+    return tube
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([(8, 0, 4), (5, 5, 6), (10, 10, 4), (4, 2, 3), (6, 4, 1), (7, 3, 1)]),
+    st.integers(0, 2**32 - 1),
+)
+def test_turned_bonds_are_found_again_with_all_sites(shape, seed):
+    rng = np.random.default_rng(seed)
+    tube = Nanotube(*shape, strain=round(rng.uniform(-0.1, 0.1), 6))
+    tube = with_turned_bonds(tube.with_species(rng.integers(0, 5, tube.n_sites)), rng)
+    free = np.setdiff1d(np.arange(tube.n_sites), tube.stone_wales)
+    tube = tube.decorated(dict.fromkeys(rng.choice(free, 3, replace=False).tolist(), "vacancy"))
+    assert recognise(bare(tube)) == tube
+
+
+@pytest.mark.parametrize("name", ["tube.cif", "POSCAR"])
+@pytest.mark.parametrize("shape", [(8, 0, 4), (5, 5, 6), (6, 4, 1)])
+def test_turned_bonds_come_back_from_files_that_hold_positions_alone(tmp_path, name, shape):
+    tube = with_turned_bonds(Nanotube(*shape).decorated({0: "B", 9: "N", 30: "vacancy"}), np.random.default_rng(1))
+    assert tube.stone_wales
+    write(tmp_path / name, tube)
+    assert read(tmp_path / name) == tube
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_turned_bonds_are_recognised_in_any_orientation(seed):
+    rng = np.random.default_rng(seed)
+    tube = with_turned_bonds(Nanotube(7, 0, 5, strain=0.05).decorated({0: "B", 1: "N"}), rng)
+    atoms = bare(tube)
+    if seed % 2:
+        atoms.positions[:, 0] *= -1.0  # the mirror image
+    atoms.rotate(rng.uniform(0.0, 360.0), "z", center="COU")
+    atoms.positions += rng.uniform(-20.0, 20.0, 3) + rng.normal(0.0, 0.05, atoms.positions.shape)
+    atoms.pbc = True
+    atoms.wrap()
+    assert recognise(atoms[rng.permutation(len(atoms))]).key == tube.key
+
+
+def test_bond_that_is_turned_half_way_is_refused():
+    tube = with_turned_bonds(Nanotube(8, 0, 4), np.random.default_rng(0), attempts=1)
+    atoms = bare(tube)
+    (pair,) = tube.stone_wales
+    sites = list(pair)
+    atoms.positions[sites] = (atoms.positions[sites] + bare(Nanotube(8, 0, 4)).positions[sites]) / 2.0
+    with pytest.raises(RecognitionError, match="no chirality fits 128 atoms"):
+        recognise(atoms)
+
+
+def test_turned_bonds_that_touch_are_refused_by_name():
+    tube = Nanotube(8, 0, 4)
+    first = tube.lattice.bonds[0, :2].tolist()
+    around = np.isin(tube.lattice.bonds[:, :2], tube.lattice.neighbours[first].ravel()).any(axis=1)
+    atoms, found = bare(tube), []
+    for bond in np.flatnonzero(around):
+        second = tube.lattice.bonds[bond, :2].tolist()
+        if set(first) & set(second):
+            continue
+        moved = atoms.copy()
+        for pair in (first, second):
+            moved.positions[pair] = bare(tube.turned(tuple(pair))).positions[pair]
+        with pytest.raises(RecognitionError) as caught:
+            recognise(moved)
+        found.append(str(caught.value))
+    assert any("with turned bonds fits, but the Stone-Wales pair" in message for message in found)
 
 
 # ---- what is no tube

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from matgym.datasets import Dataset, DatasetSpec, Family, build
+from matgym.datasets import DOPING_ORACLE, Dataset, DatasetSpec, Family, build
 from matgym.errors import ConfigurationError, PropertyError, WeightsError
 from matgym.oracles import PiElectrons
 from matgym.structures import Nanotube, Species, tube_lattice
@@ -89,8 +89,8 @@ def test_out_of_distribution_score_tells_what_training_never_saw(surrogate):
 def test_audit_agrees_with_oracle_and_surrogate(surrogate):
     designs = tubes(8, 0, 2, 12)
     designs = [t.with_species(_neutral(t.species)) for t in designs]
-    found = audit(surrogate, PiElectrons(), designs)
-    truth, belief = PiElectrons().evaluate(designs)["gap_ev"], surrogate.evaluate(designs)["gap_ev"]
+    found = audit(surrogate, DOPING_ORACLE, designs)
+    truth, belief = DOPING_ORACLE.evaluate(designs)["gap_ev"], surrogate.evaluate(designs)["gap_ev"]
     assert found.mae == pytest.approx(np.abs(truth - belief).mean())
     targets = belief + 0.01  # the optimizer believes it misses by exactly that
     assert found.exploitation_gap(targets) == pytest.approx(np.abs(truth - targets).mean() - 0.01)
