@@ -1,6 +1,7 @@
 """The command line: `matgym`, whose subcommands all take `--json`."""
 
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -45,6 +46,28 @@ def demo(
         print(f"• {sentence}")  # noqa: T201  # the result, on stdout
     for name, path in result.files.items():
         print(f"  {name}: {path.resolve()}")  # noqa: T201  # likewise
+
+
+@app.command("export")
+def export_design(
+    design: Annotated[str, typer.Argument(help="A structure file, or a chirality and cells, such as '(8,0)x4'.")],
+    to: Annotated[str, typer.Option(help="The program to write for: lammps, vasp, ovito or vesta.")],
+    output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("export"),
+    json: Json = False,
+) -> None:
+    """Write a tube as input that another program runs or opens."""
+    from matgym.app.export import export, parse_design
+
+    tube = parse_design(design)
+    written = export(tube, to, output)
+    if json:
+        print_json({"tube": str(tube), "to": to} | asdict(written))
+        return
+    print(f"{tube} for {to}: {written.use}")  # noqa: T201  # the result, on stdout
+    for path in written.files:
+        print(f"  {path}")  # noqa: T201  # likewise
+    for note in written.notes:
+        stderr.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
 
 
 @data.command("build")

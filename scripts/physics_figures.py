@@ -25,8 +25,8 @@ from matgym.oracles.strength import Strength
 from matgym.oracles.thermoelectric import POWER_FACTOR_PW_K2, coefficients
 from matgym.oracles.vibrations import Vibrations, mode_heat_j_k
 from matgym.structures import Nanotube, Species
-from matgym.units import ATOMIC_MASS_KG, CARBON_BOND_ANGSTROM, POISSON_RATIO, WALL_THICKNESS_NM
-from matgym.viz.palette import INK, METHOD_STYLES, MUTED, RULE, new_figure, tidy
+from matgym.units import ATOMIC_MASS_KG, CARBON_BOND_ANGSTROM, WALL_THICKNESS_NM
+from matgym.viz.palette import METHOD_STYLES, MUTED, RULE, new_figure, tidy
 from matgym.viz.physics_figures import (
     DESIGN_COLOURS,
     bands,

@@ -26,6 +26,9 @@ CONDUCTANCE_US = Property("conductance_us", "µS", "Landauer conductance between
 BROADENING_EV = 1e-6
 """Imaginary energy of the leads, eV, from which `Lead.surface` extrapolates."""
 
+WINDOW_POINTS = 1.5
+"""Energies in a range of k_B T at least: the trapezoid rule then gives the window's area to 10⁻¹¹."""
+
 HOPS = (1, 2)
 """Bonds of the intact lattice that a hop spans, and that one of a Stone-Wales pair's spans."""
 
@@ -108,9 +111,11 @@ class PiTransport:
 def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_ev: float) -> FloatArray:
     """Energies that reach `THERMAL_REACH` beyond a range of chemical potentials.
 
-    They avoid E = 0, where zero modes of vacancies make T(E) a needle, by half a step.
+    At low temperature they stand nearer than asked for, so that the thermal window is resolved. They avoid E = 0,
+    where zero modes of vacancies make T(E) a needle, by half a step.
     """
-    reach = THERMAL_REACH * BOLTZMANN_EV_K * temperature_k
+    thermal = BOLTZMANN_EV_K * temperature_k
+    reach, step_ev = THERMAL_REACH * thermal, min(step_ev, thermal / WINDOW_POINTS)
     first, last = np.floor((lowest_ev - reach) / step_ev), np.ceil((highest_ev + reach) / step_ev)
     return np.asarray((np.arange(first, last) + 0.5) * step_ev)
 

@@ -49,7 +49,6 @@ def test_transmission_of_200_decorated_tubes_is_that_of_kwant():
     assert DATA["unitarity"].max() < 1e-9
     found = np.stack([ours(tube, energies) for tube, energies in zip(TUBES, DATA["energies_ev"], strict=True)])
     worst = np.abs(found - DATA["transmission"]).max()
-    print(f"largest difference from kwant: {worst:.1e}")
     assert worst <= KWANT_TOLERANCE
     assert np.ptp(DATA["transmission"]) > 2.0
 
@@ -58,7 +57,7 @@ SMALL = [i for i, tube in enumerate(TUBES) if tube.n_sites <= 200][:60]
 
 
 @pytest.mark.parametrize(
-    "part", [SMALL[::4], pytest.param(range(len(TUBES)), marks=pytest.mark.long)], ids=["some", "all"]
+    "part", [SMALL[::10], pytest.param(range(len(TUBES)), marks=pytest.mark.long)], ids=["some", "all"]
 )
 def test_transmission_of_decorated_tubes_is_that_of_sisl(part):
     pytest.importorskip("sisl")
@@ -66,7 +65,6 @@ def test_transmission_of_decorated_tubes_is_that_of_sisl(part):
     for i in part:
         energies = DATA["energies_ev"][i]
         worst = max(worst, np.abs(ours(TUBES[i], energies) - sisl_transmission(TUBES[i], energies)).max())
-    print(f"largest difference from sisl: {worst:.1e}")
     assert worst <= SISL_TOLERANCE
 
 
@@ -118,7 +116,7 @@ def test_failures_are_named_and_hold_no_number():
     tube = Nanotube(8, 0, 3)
     height = tube.positions_angstrom[:, 2]
     cut = tube.decorated({int(i): "vacancy" for i in np.flatnonzero((height > 5.0) & (height < 7.2))})
-    crossing = [(int(a), int(b)) for a, b, image in tube.lattice.bonds if image][0]
+    crossing = next((int(a), int(b)) for a, b, image in tube.lattice.bonds if image)
     found = ORACLE.evaluate([cut, Nanotube(5, 0, 2), tube.turned(crossing), tube])
     assert np.isnan(found["conductance_us"]).tolist() == [True, True, True, False]
     assert "cut the tube in two" in found.failures[0]
