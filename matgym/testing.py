@@ -63,7 +63,7 @@ def check_oracle(oracle: Oracle) -> None:
     assert isinstance(oracle, Oracle), f"{type(oracle).__name__} lacks one of provides, fidelity, cost, evaluate"
     task, species = _sample_tubes(2)
     tube = tubes_on(task.lattice, species)[0]
-    found = oracle.evaluate([tube, tube.rotated(), tube.flipped(), tube.mirrored()])
+    found = oracle.evaluate([tube, tube.rotated(), tube.reversed(), tube.mirrored()])
     assert found.ok.any(), f"the oracle failed on an ordinary tube: {found.failures}"
     for prop in oracle.provides:
         assert np.isnan(found[prop][~found.ok]).all(), f"{prop} gives a number where it reports a failure"

@@ -236,12 +236,16 @@ def _transmission(
     last = inner.shape[1] - 1
     for slab in range(last + 1):
         matrix = (identity - inner[:, slab, None]).astype(np.complex128)  # (B, E, M, M)
-        matrix[:, :, above[:, None], above] -= sigma
+        if len(above) == size:
+            matrix -= sigma
+        else:
+            matrix[:, :, above[:, None], above] -= sigma
         if slab < last:
             below, above, hop, back = _boundary(couplings[:, slab + 1])
             source = np.zeros((len(inner), 1, size, len(above)), dtype=np.complex128)
             source[:, :, below] = hop
-            sigma = back @ np.linalg.solve(matrix, source)[:, :, below]  # V† g V
+            folded = np.linalg.solve(matrix, source)
+            sigma = back @ (folded if len(below) == size else folded[:, :, below])  # V† g V
     gamma_left = np.zeros_like(matrix)
     gamma_left[:, :, above[:, None], above] = _broadening(sigma)
     below, above, hop, back = _boundary(couplings[:, last + 1])

@@ -29,10 +29,10 @@ class Slabs:
     lattice: TubeLattice
     hops: int = 1
 
-    @cached_property
+    @property
     def folds(self) -> int:
-        """D = gcd(n, m): cells in a ring, and the order of the rotation axis."""
-        return math.gcd(self.lattice.n, self.lattice.m)
+        """Cells in a ring: d, the order of the rotation axis."""
+        return self.lattice.folds
 
     @cached_property
     def width(self) -> int:
@@ -63,23 +63,16 @@ class Slabs:
         """Slabs that hold the tube; the last may be filled up with what follows the tube."""
         return math.ceil(self.rings / self.width)
 
-    @cached_property
-    def _screw(self) -> IntArray:
-        """(2,): a cell (p, q) one ring up, m p - n q = d."""
-        n, m, d = self.lattice.n, self.lattice.m, self.folds
-        p = next(p for p in range(n) if (m * p - d) % n == 0)
-        return np.array([p, (m * p - d) // n])
-
     def ring(self, cells: IntArray) -> tuple[IntArray, IntArray]:
         """Ring (any integer) and place in the ring (0 to d - 1) of unwrapped cells (..., 2)."""
         n, m, d = self.lattice.n, self.lattice.m, self.folds
         ring = (m * cells[..., 0] - n * cells[..., 1]) // d  # exact
-        return ring, ((cells - ring[..., None] * self._screw)[..., 0] // (n // d)) % d
+        return ring, ((cells - ring[..., None] * self.lattice.screw)[..., 0] // (n // d)) % d
 
     def cell(self, ring: IntArray, around: IntArray) -> IntArray:
         """(..., 2): the cell at a place of a ring, the inverse of `ring`."""
         turn = np.array([self.lattice.n, self.lattice.m]) // self.folds
-        return np.asarray(np.asarray(ring)[..., None] * self._screw + np.asarray(around)[..., None] * turn)
+        return np.asarray(np.asarray(ring)[..., None] * self.lattice.screw + np.asarray(around)[..., None] * turn)
 
     def place(self, cells: IntArray, sublattice: IntArray) -> tuple[IntArray, IntArray]:
         """Slab (any integer) and index within the slab of unwrapped sites.

@@ -42,7 +42,12 @@ BROADENING: Final = (1e-3, 1e-4)
 itself, since the acoustic bands end at zero. The highest band ends at 10⁵."""
 
 BUFFER_ANGSTROM: Final = 10.0
-"""Of the pristine tube on either side, which relaxes with the device."""
+"""Of the pristine tube on either side, which relaxes with the device.
+
+A defect that would rather be longer or twisted strains all that lies between the held ends, which falls off with one
+over its length only. Measured against 80 Å, the conductance at 300 K is off by 0.01 % for one N, 0.05 % for a vacancy,
+0.2 % for eight B and N, and 0.3 to 0.8 % for a Stone-Wales pair, in tubes of 0.4 to 0.65 nm.
+"""
 
 HELD_ANGSTROM: Final = 5.0
 """Of that, at the very end, which stays ideal: two bonds, over which force constants reach, and two more."""

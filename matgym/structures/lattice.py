@@ -82,6 +82,17 @@ class TubeLattice:
         return 2 * self.n_cells
 
     @property
+    def folds(self) -> int:
+        """Order of the rotation axis: gcd(n, m)."""
+        return math.gcd(self.n, self.m)
+
+    @cached_property
+    def screw(self) -> IntArray:
+        """(2,): the shortest screw p a₁ + q a₂ up the axis, m p - n q = gcd(n, m)."""
+        p = next(p for p in range(self.n) if (self.m * p - self.folds) % self.n == 0)
+        return np.array([p, (self.m * p - self.folds) // self.n])
+
+    @property
     def is_achiral(self) -> bool:
         """Whether the tube is zigzag or armchair and so is its own mirror image."""
         return self.m in {0, self.n}

@@ -294,6 +294,18 @@ class Nanotube:
         """Turned by 180° about an axis across the tube, which swaps its ends and its sublattices."""
         return self._moved(flip(self.lattice))
 
+    def reversed(self) -> Self:
+        """Turned end to end within its cell: a flip that carries no site across an end.
+
+        What stands at a height z of a tube of length L then stands at a height of about L - z, which makes it the
+        same device between leads, seen from the other one.
+        """
+        n, m, d = self.n, self.m, self.lattice.folds
+        rings = self.lattice.n_cells // d
+        # A flip takes A sites at k d to B sites at (m - n)/3 - k d; those of the cell begin below d.
+        p, q = (rings - 1 - (m - n) // (3 * d)) * self.lattice.screw
+        return self.flipped().screwed(int(p), int(q))
+
     def mirrored(self) -> Self:
         """The mirror image.
 

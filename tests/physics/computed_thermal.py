@@ -1,4 +1,4 @@
-"""Our values of the published thermal quantities, by `PhononTransport`, `Vibrations` and the force constants under them.
+"""Our values of the published thermal quantities, by `PhononTransport`, `Vibrations` and what is under them.
 
 The first line of each docstring says on which tubes and at which settings; the table of docs/physics.md prints it.
 """

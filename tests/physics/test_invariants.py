@@ -138,7 +138,7 @@ def test_seebeck_coefficient_changes_its_sign_with_the_chemical_potential():
     plain = Nanotube(8, 0, 2)
     batch = [plain, plain.decorated({5: "vacancy"}), plain.decorated({3: "13C", 20: "vacancy", 50: "vacancy"})]
     above, below = (
-        Thermoelectric(mu_ev=mu, step_ev=0.02, frequencies=8).evaluate(batch)[SEEBECK_UV_K] for mu in (0.2, -0.2)
+        Thermoelectric(mu_ev=mu, step_ev=0.02, frequencies=8).evaluate(batch)[SEEBECK_UV_K] for mu in (0.5, -0.5)
     )
     assert above[0] < 0.0  # of electrons; a vacancy's states at mid-gap change that
     assert above == pytest.approx(-below, abs=SEEBECK_TOLERANCE_UV_K)
