@@ -18,6 +18,9 @@ Cited from memory, as yet unverified (flag M)."""
 BOLTZMANN_J_K: Final = 1.380649e-23
 """k_B, J/K, exact in the SI of 2019, as are the charge e = 1.602176634e-19 C and h = 6.62607015e-34 J s."""
 
+CHARGE_C: Final = 1.602176634e-19
+"""Elementary charge, C."""
+
 BOLTZMANN_EV_K: Final = 8.617333262145179e-5
 """k_B, eV/K."""
 

@@ -64,7 +64,7 @@ def table_text(rows):
     lines = ["| " + " | ".join(HEAD) + " |", "|" + "---|" * len(HEAD)]
     lines += ["| " + " | ".join(cells) + " |" for _, cells in rows]
     held = sum(cells[HEAD.index("holds")] == "yes" for _, cells in rows)
-    return "\n".join([f"{held} of {len(rows)} rows hold.", "", *lines])
+    return "\n".join([f"{held} of {len(rows)} rows hold.", "", *lines, ""])
 
 
 def misses_text(rows):
@@ -73,13 +73,13 @@ def misses_text(rows):
     for known in DISAGREEMENTS:
         quantity, value, tolerance, found, unit, *_ = cells[known.key]
         lines.append(f"| {quantity} | {value} ± {tolerance} {unit} | {found} | {known.why} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
 
 
 def between(page, name):
     """What stands between the marks of a section, and where."""
     start, stop = f"<!-- {name}: made by scripts/physics_table.py -->", f"<!-- end of {name} -->"
-    found = re.search(f"{re.escape(start)}\n(.*?)\n{re.escape(stop)}", page, re.DOTALL)
+    found = re.search(f"{re.escape(start)}\n(.*?){re.escape(stop)}", page, re.DOTALL)
     if not found:
         sys.exit(f"{PAGE} has no lines {start} and {stop}")
     return found

@@ -82,9 +82,9 @@ class Cached:
         """Properties of each tube, computed together for those that the cache does not hold."""
         entries = [self._read(self.path(tube)) for tube in tubes]
         # The same tube may stand in a batch twice.
-        missing = {tube: row for row, tube in reversed(list(enumerate(tubes))) if entries[row] is None}
+        missing = list(dict.fromkeys(tube for tube, entry in zip(tubes, entries, strict=True) if entry is None))
         if missing:
-            fresh = self._compute(list(missing))
+            fresh = self._compute(missing)
             entries = [fresh[tube] if entry is None else entry for tube, entry in zip(tubes, entries, strict=True)]
         rows = [entry for entry in entries if entry is not None]
         keys = [prop.key for prop in self.provides]

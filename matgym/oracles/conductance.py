@@ -13,6 +13,7 @@ import numpy as np
 from matgym.errors import ConfigurationError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
 from matgym.oracles.device import alike, device_refusal, stacked_species
+from matgym.oracles.electronic import pristine_gap
 from matgym.oracles.greens import Lead, transmission
 from matgym.oracles.landauer import THERMAL_REACH, conductance_us, electron_moments
 from matgym.oracles.slabs import Slabs
@@ -25,6 +26,9 @@ CONDUCTANCE_US = Property("conductance_us", "µS", "Landauer conductance between
 
 BROADENING_EV = 1e-6
 """Imaginary energy of the leads, eV, from which `Lead.surface` extrapolates."""
+
+NO_TRANSMISSION = 1e-9
+"""Transmission that is not told from none."""
 
 WINDOW_POINTS = 1.5
 """Energies in a range of k_B T at least: the trapezoid rule then gives the window's area to 10⁻¹¹."""
@@ -77,10 +81,25 @@ class PiTransport:
             Properties with `conductance_us` of shape (B,); tubes that are cut in two, too thin for the model, or
             turned at their very end hold NaN and their reason in `failures`.
         """
-        energies = energy_grid(self.mu_ev, self.mu_ev, self.temperature_k, self.step_ev)
-        found, failures = self.transmission(tubes, energies)
+        energies, found, failures = self.spectrum(tubes, self.mu_ev, self.mu_ev)
         zeroth, _, _ = electron_moments(energies, found, np.array([self.mu_ev]), self.temperature_k)
         return Properties({CONDUCTANCE_US.key: conductance_us(zeroth[:, 0])}, failures)
+
+    def spectrum(
+        self, tubes: Sequence[Nanotube], lowest_ev: float, highest_ev: float
+    ) -> tuple[FloatArray, FloatArray, dict[int, str]]:
+        """Transmission at all energies that matter to a range of chemical potentials.
+
+        In a gap the few electrons that pass do so at the band edges of the leads, which are therefore within.
+
+        Returns:
+            (E,) energies, eV, (B, E) transmission without the rounding that stands for zero in gaps, and the failures.
+        """
+        sound = [tube for tube in tubes if not self._refusal(tube)]
+        edge = max((pristine_gap(tube, self.parameters) / 2.0 for tube in sound), default=0.0)
+        energies = energy_grid(min(lowest_ev, -edge), max(highest_ev, edge), self.temperature_k, self.step_ev)
+        found, failures = self.transmission(tubes, energies)
+        return energies, np.where(np.abs(found) < NO_TRANSMISSION, 0.0, found), failures
 
     def transmission(self, tubes: Sequence[Nanotube], energies_ev: FloatArray) -> tuple[FloatArray, dict[int, str]]:
         """Transmission of each tube, one spin.

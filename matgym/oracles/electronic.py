@@ -17,6 +17,7 @@ from matgym.errors import ConfigurationError
 from matgym.oracles.band_edges import GRID, GRID_WEIGHTS, band_edge, filling, grid_energies
 from matgym.oracles.base import FERMI_EV, GAP_EV, PI_FORMATION_EV, Cost, Fidelity, Properties, Property
 from matgym.oracles.device import cut_in_two
+from matgym.oracles.threads import one_thread
 from matgym.oracles.tight_binding import (
     EMPTY_SITE_EV,
     PiParameters,
@@ -93,10 +94,11 @@ class PiElectrons:
         return Properties({"gap_ev": gap, "fermi_ev": fermi, "pi_formation_ev": formation}, failures)
 
     def _solve(self, system: PiSystem, tubes: Sequence[Nanotube]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        energies = grid_energies(system)  # (b, grid, N)
         empty = system.electrons // 2  # index of the lowest empty band
-        valence = band_edge(system, energies, empty - 1, sign=-1.0)
-        conduction = band_edge(system, energies, empty, sign=+1.0)
+        with one_thread():
+            energies = grid_energies(system)  # (b, grid, N)
+            valence = band_edge(system, energies, empty - 1, sign=-1.0)
+            conduction = band_edge(system, energies, empty, sign=+1.0)
         is_even = system.electrons % 2 == 0
         gap = np.where(is_even, np.maximum(conduction - valence, 0.0), 0.0)
         filled_to, band_energy = filling(energies, system.electrons)

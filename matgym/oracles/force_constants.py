@@ -19,12 +19,13 @@ from matgym.oracles.slabs import Slabs, slabs_of
 from matgym.structures import SPECIES_DATA, Nanotube, Species, tube_lattice
 from matgym.structures.species import CARBONS
 from matgym.typing import ComplexArray, FloatArray, IntArray, SpeciesArray
+from matgym.units import ATOMIC_MASS_KG, CHARGE_C
 
 if TYPE_CHECKING:
-    from scipy.sparse import csr_array
+    from scipy.sparse import bsr_array
 
-FREQUENCY2_PER_EV_ANGSTROM2_AMU: Final = 9648.53321233
-"""1 eV/(Å² u) in (rad/ps)²: e/(10⁻²⁰ m² · u), CODATA 2018."""
+FREQUENCY2_PER_EV_ANGSTROM2_AMU: Final = 1e-24 * CHARGE_C / (1e-20 * ATOMIC_MASS_KG)
+"""1 eV/(Å² u) in (rad/ps)²."""
 
 REACH_ANGSTROM: Final = 10.0
 """Length of the pristine supercell at least: the potential reaches two bonds."""
@@ -76,7 +77,9 @@ class HelicalForceConstants:
     def spectrum(self, phases: int = 33) -> FloatArray:
         """(d, phases, 6) squared frequencies of 12C, (rad/ps)², for screw phases from 0 to π."""
         momenta = np.arange(self.slabs.folds)
-        return np.linalg.eigvalsh(self.dynamical(momenta, np.linspace(0.0, np.pi, phases)))
+        return np.asarray(
+            np.linalg.eigvalsh(self.dynamical(momenta, np.linspace(0.0, np.pi, phases))), dtype=np.float64
+        )
 
     def lead(self, slabs: Slabs) -> Lead:
         """Force constants of slabs, eV/Å²: three coordinates an atom, not divided by masses."""
@@ -172,13 +175,10 @@ def atom_frames(positions: FloatArray) -> FloatArray:
     )
 
 
-def _block_rows(matrix: "csr_array") -> tuple[IntArray, IntArray, FloatArray]:
+def _block_rows(matrix: "bsr_array") -> tuple[IntArray, IntArray, FloatArray]:
     """Row, column and (F, 3, 3) values of the blocks of a block-sparse matrix."""
-    from scipy.sparse import bsr_array
-
-    blocks = bsr_array(matrix, blocksize=(3, 3))
-    rows = np.repeat(np.arange(len(blocks.indptr) - 1), np.diff(blocks.indptr))
-    return rows, blocks.indices.astype(np.int64), blocks.data
+    rows = np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
+    return rows, matrix.indices.astype(np.int64), np.asarray(matrix.data)
 
 
 def differs_in_mass_only(tube: Nanotube) -> bool:

@@ -11,13 +11,12 @@ at the last slab: with no loss in the device, the current through any cut is the
 devices and energies.
 """
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
 from matgym.errors import ConvergenceError
+from matgym.oracles.threads import one_thread
 from matgym.typing import ComplexArray, FloatArray, IntArray
 
 DECIMATIONS = 60
@@ -184,7 +183,7 @@ def _folded(z: ComplexArray, inner: ComplexArray, up: ComplexArray) -> tuple[Com
             if not going.any():
                 break
             active, middle, alpha, beta = active[going], middle[going], alpha[going], beta[going]
-        return np.linalg.inv(left), np.linalg.inv(right)
+        return np.asarray(np.linalg.inv(left), np.complex128), np.asarray(np.linalg.inv(right), np.complex128)
 
 
 def transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfaces: Surfaces) -> FloatArray:
@@ -202,13 +201,6 @@ def transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfac
     """
     with one_thread():
         return _all_transmission(inner, couplings, z, surfaces)
-
-
-def one_thread() -> AbstractContextManager[object]:
-    """Keep linear algebra to one core: threads make stacks of small matrices several times slower."""
-    from threadpoolctl import threadpool_limits
-
-    return cast("AbstractContextManager[object]", threadpool_limits(1, "blas"))
 
 
 def _all_transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfaces: Surfaces) -> FloatArray:
@@ -255,7 +247,7 @@ def _transmission(
     source[:, :, below, np.arange(len(below))] = 1.0
     green = np.linalg.solve(matrix, source)  # (B, E, M, r)
     arrived = green.conj().swapaxes(-1, -2) @ gamma_left @ green
-    return np.einsum("beij,beji->be", arrived, _broadening(sigma)).real
+    return np.asarray(np.einsum("beij,beji->be", arrived, _broadening(sigma)).real)
 
 
 def _boundary(coupling: FloatArray) -> tuple[IntArray, IntArray, ComplexArray, ComplexArray]:

@@ -7,9 +7,9 @@ whatever the chirality, though a translational cell may hold hundreds of rings: 
 every pristine matrix is block-circulant in d blocks.
 """
 
-import math
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from math import ceil
 
 import numpy as np
 
@@ -46,7 +46,7 @@ class Slabs:
         longest = max(abs(r) for r in reach)
         if self.hops > 1:
             longest = max(longest, int(np.abs(bonds).max()))
-        return max(1, math.ceil(longest / (3 * self.folds)))
+        return max(1, ceil(longest / (3 * self.folds)))
 
     @property
     def n_sites(self) -> int:
@@ -61,7 +61,7 @@ class Slabs:
     @cached_property
     def count(self) -> int:
         """Slabs that hold the tube; the last may be filled up with what follows the tube."""
-        return math.ceil(self.rings / self.width)
+        return ceil(self.rings / self.width)
 
     def ring(self, cells: IntArray) -> tuple[IntArray, IntArray]:
         """Ring (any integer) and place in the ring (0 to d - 1) of unwrapped cells (..., 2)."""

@@ -171,7 +171,8 @@ class PhononTransport:
         species = stacked_species([device], slabs)[0]
         inner = by_root_masses(inner, species[1:-1], species[1:-1])
         couplings = by_root_masses(couplings, species[:-1], species[1:])
-        return transmission(inner[None], couplings[None], omega**2, surfaces)[0]
+        (found,) = transmission(inner[None], couplings[None], omega**2, surfaces)
+        return np.asarray(found)
 
 
 @lru_cache(maxsize=32)

@@ -15,7 +15,7 @@ import numpy as np
 
 from matgym.errors import ConfigurationError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
-from matgym.oracles.conductance import PiTransport, energy_grid
+from matgym.oracles.conductance import PiTransport
 from matgym.oracles.landauer import conductance_us, electron_heat_nw_k, electron_moments, seebeck_uv_k
 from matgym.oracles.thermal import PhononTransport
 from matgym.oracles.tight_binding import PiParameters
@@ -80,8 +80,8 @@ class Thermoelectric:
             each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`.
         """
         mu = self._potentials()
-        energies = energy_grid(mu[0], mu[-1], self.temperature_k, self.step_ev)
-        electrons, failures = PiTransport(self.parameters).transmission(tubes, energies)
+        transport = PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
+        energies, electrons, failures = transport.spectrum(tubes, mu[0], mu[-1])
         phonons = PhononTransport(self.temperature_k, self.frequencies).evaluate(tubes)
         failures = failures | {row: why for row, why in phonons.failures.items() if row not in failures}
         (lattice_heat,) = phonons.values.values()

@@ -162,14 +162,14 @@ def hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
     """(3,) hopping matrix elements of the three bonds of an A site, eV."""
     scale = (CARBON_BOND_ANGSTROM / tube.bond_lengths_angstrom) ** parameters.harrison_exponent
     if not parameters.curvature:
-        return -parameters.hopping_ev * scale
+        return np.asarray(-parameters.hopping_ev * scale)
     around, along = tube.bond_vectors_angstrom.T
     radius = tube.diameter_nm * 5.0  # Å
     turn = around / radius
     chord = 2.0 * radius * np.sin(turn / 2.0)  # the bond's length around the tube, straight
     # n_i·n_j = cos Δφ and (n_i·u)(n_j·u) = -sin²(Δφ/2) chord² / length², seen from half-way.
     tilt = np.cos(turn) + 2.0 * np.sin(turn / 2.0) ** 2 * chord**2 / (chord**2 + along**2)
-    return -parameters.hopping_ev * scale * tilt
+    return np.asarray(-parameters.hopping_ev * scale * tilt)
 
 
 def _bond_hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:

@@ -6,8 +6,10 @@ symmetry, six branches for each angular momentum; decorated ones as they are, wi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matgym.errors import ConfigurationError, RelaxationError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
@@ -20,6 +22,7 @@ from matgym.oracles.force_constants import (
     pristine_force_constants,
 )
 from matgym.oracles.relaxation import relax
+from matgym.oracles.threads import one_thread
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_J_K, HBAR_J_S
@@ -39,7 +42,7 @@ class Vibrations:
     """
 
     temperature_k: float = 300.0
-    phases: int = 8
+    phases: int = 4
 
     def __post_init__(self) -> None:
         if not self.temperature_k > 0.0:
@@ -113,7 +116,8 @@ class Vibrations:
         relaxed = relax(tube)
         root = np.repeat(1.0 / np.sqrt(MASSES_AMU[tube.species[relaxed.graph.sites]]), 3)
         scale = FREQUENCY2_PER_EV_ANGSTROM2_AMU * root[:, None] * root
-        squares = [np.linalg.eigvalsh(relaxed.expansion.bloch(theta).toarray() * scale) for theta in thetas]
+        with one_thread():
+            squares = [np.linalg.eigvalsh(relaxed.expansion.bloch(theta).toarray() * scale) for theta in thetas]
         return _signed_roots(np.stack(squares))
 
     @staticmethod
@@ -149,5 +153,5 @@ def mode_heat_j_k(omega: FloatArray, temperature_k: float) -> FloatArray:
     return np.asarray(BOLTZMANN_J_K * (half / np.sinh(half)) ** 2)
 
 
-def _signed_roots(squares: FloatArray) -> FloatArray:
-    return np.sign(squares) * np.sqrt(np.abs(squares))
+def _signed_roots(squares: NDArray[np.floating[Any]]) -> FloatArray:
+    return np.asarray(np.sign(squares) * np.sqrt(np.abs(squares)), dtype=np.float64)

@@ -136,7 +136,9 @@ def _recorded(atoms: "Atoms") -> Nanotube | None:
         return None
     try:
         pairs = np.asarray(atoms.info.get("stone_wales", ()), dtype=np.int64).reshape(-1, 2)
-        empty = Nanotube(**{name: atoms.info[name] for name in _RECORD}, stone_wales=tuple(map(tuple, pairs.tolist())))
+        empty = Nanotube(
+            **{name: atoms.info[name] for name in _RECORD}, stone_wales=tuple((a, b) for a, b in pairs.tolist())
+        )
     except (StructureError, TypeError, ValueError):
         return None
     found = species_of(atoms)

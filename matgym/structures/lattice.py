@@ -193,7 +193,7 @@ class TubeLattice:
     def bond_steps(self) -> IntArray:
         """(3, 2): from the unit cell of an A atom to those of the B atoms it is bonded to, in a₁ and a₂."""
         (r1, r2), (c1, c2), offset = _FRAMES[self._raster[3]]
-        return np.array(offset) + np.array([(0, 0), (-r1, -r2), (-c1, -c2)])
+        return np.asarray(np.array(offset) + np.array([(0, 0), (-r1, -r2), (-c1, -c2)]))
 
     @cached_property
     def bonds(self) -> IntArray:

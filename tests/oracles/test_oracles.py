@@ -15,7 +15,9 @@ class Crooked(PiElectrons):
 
     def evaluate(self, tubes):
         found = super().evaluate(tubes)
-        return Properties({key: values + [t.species[0] for t in tubes] for key, values in found.values.items()})
+        return Properties(
+            {key: values + [t.species @ np.arange(t.n_sites) for t in tubes] for key, values in found.values.items()}
+        )
 
 
 def test_ours_conform():

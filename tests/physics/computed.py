@@ -15,9 +15,6 @@ COMPUTED: Final[Mapping[str, Callable[[], float]]] = {
 }
 """Key of a row to the function that computes it with matgym's oracles."""
 
-LONG: Final = frozenset({"strength_loss_vacancy_percent"})
-"""Rows that take half a minute and more."""
-
 DRIFT: Final = 0.01
 """By how much, relative, a known disagreement may move before it has to be looked at again."""
 
@@ -55,8 +52,8 @@ DISAGREEMENTS: Final = (
     Disagreement(
         "heat_capacity_300k_j_gk",
         0.615,
-        "The potential's out-of-plane optical branch starts at 1300 cm⁻¹, that of graphite at 868 (M): one oscillator a "
-        "cell that is stiffer by so much holds 0.07 J/gK less. The limits of low and of high temperature are met.",
+        "The potential's out-of-plane optical branch starts at 1300 cm⁻¹, that of graphite at 868 (M): one oscillator "
+        "a cell that is stiffer by so much holds 0.07 J/gK less. The limits of low and of high temperature are met.",
     ),
     Disagreement(
         "optical_phonon_gamma_cm",
@@ -79,8 +76,8 @@ DISAGREEMENTS: Final = (
     Disagreement(
         "failure_strain_8_8",
         0.3,
-        "The peak is flat: at 20 % REBO bears 97 of its 105 GPa. Tight binding and density functionals break there; why "
-        "REBO does not was not found out. tests/physics/test_strength.py holds it to 30 %, from memory, of the same "
+        "The peak is flat: at 20 % REBO bears 97 of its 105 GPa. Tight binding and density functionals break there; "
+        "why REBO does not was not found out. tests/physics/test_strength.py holds it to 30 %, from memory, of the same "
         "paper: the two cannot both be right.",
     ),
     Disagreement(
@@ -104,8 +101,8 @@ DISAGREEMENTS: Final = (
         "vacancy_formation_ev",
         5.74,
         "REBO gains 1.6 eV where two of three broken bonds close; density functionals gain some tenths (M). Left open "
-        "the vacancy costs 7.3 eV. And the search for the closed bond ends in a shallower minimum in some cells: (24,0) "
-        "has 5.85 eV with 3 cells and 6.59 eV with 4.",
+        "the vacancy costs 7.3 eV. And the search for the closed bond ends in a shallower minimum in some cells: "
+        "(24,0) has 5.85 eV with 3 cells and 6.59 eV with 4.",
     ),
 )
 

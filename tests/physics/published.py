@@ -117,8 +117,8 @@ _ELECTRONIC: tuple[Published, ...] = (
     Published("transmission_two_vacancies_same_sublattice",
         "transmission at E = 0 of an armchair tube, N_A - N_B = 2",
         0.0, "1", 0.01, "Igami, Nakanishi, Ando, J. Phys. Soc. Jpn. 68, 716 (1999)", "M",
-        "As in the row above. Not where the two are a vector of the root-3 superlattice apart: they then block the same "
-        "channel, and T = 1."),
+        "As in the row above. Not where the two are a vector of the root-3 superlattice apart: they then block the "
+        "same channel, and T = 1."),
     Published("dip_nitrogen_10_10_ev",
         "energy of the conductance dip of one substitutional N in (10,10), from the Fermi energy",
         0.53, "eV", 0.1, "Choi, Ihm, Louie, Cohen, PRL 84, 2917 (2000)", "M",
