@@ -148,7 +148,13 @@ def dispersion():
         else:
             note(close, label + 0.06, place - 8, f"TW {velocity:g} km/s {flag(key)}", up="top", across="center")
     published_point(close, 0.0, rbm[0] / tube.diameter_nm, y_error=rbm[1] / tube.diameter_nm)
-    note(close, 0.08, rbm[0] / tube.diameter_nm + 3, f"breathing mode 227/d {flag('rbm_times_diameter_cm_nm')}", up="bottom")
+    note(
+        close,
+        0.08,
+        rbm[0] / tube.diameter_nm + 3,
+        f"breathing mode 227/d {flag('rbm_times_diameter_cm_nm')}",
+        up="bottom",
+    )
     note(close, 1.0, 8, "TA, twofold, as k²", RED)
     close.set(xlim=(-0.06, 2.8), ylim=(0, 260), xlabel="wave number, nm⁻¹")
     panel_title(close, "near the zone centre")
@@ -168,9 +174,17 @@ def vibrations():
     top = 1.22 * per_atom.max()
     rbm, optical = published("rbm_times_diameter_cm_nm"), published("optical_phonon_gamma_cm")
     published_level(states, rbm[0] / tube.diameter_nm, rbm[1] / tube.diameter_nm, upright=True)
-    note(states, rbm[0] / tube.diameter_nm + 25, 0.93 * top, f"breathing mode\n227/d {flag('rbm_times_diameter_cm_nm')}")
+    note(
+        states, rbm[0] / tube.diameter_nm + 25, 0.93 * top, f"breathing mode\n227/d {flag('rbm_times_diameter_cm_nm')}"
+    )
     published_level(states, *optical, upright=True)
-    note(states, optical[0] - 95, 0.93 * top, f"graphene E$_{{2g}}$\n1582 {flag('optical_phonon_gamma_cm')}", across="right")
+    note(
+        states,
+        optical[0] - 95,
+        0.93 * top,
+        f"graphene E$_{{2g}}$\n1582 {flag('optical_phonon_gamma_cm')}",
+        across="right",
+    )
     states.set(xlim=(0, 1750), ylim=(0, top), xlabel="frequency, cm⁻¹", ylabel="modes per 1000 cm⁻¹ and atom")
     panel_title(states, "density of states of (10,10)")
 
@@ -444,7 +458,11 @@ def tension():
             panel.plot(x[curve.peak], y[curve.peak], "o", color=colour, markersize=7, zorder=4)
             peaks[name] = y[curve.peak]
             print(f"({n},{m}) {name}: {y[curve.peak]:.1f} GPa at {x[curve.peak]:.0f} %, {y[1] * 100:.0f} GPa at 1 %")
-            label = "pristine" if name == "pristine" else f"one vacancy in {tube.n_sites}\n−{100 - 100 * peaks[name] / peaks['pristine']:.0f} %"
+            label = (
+                "pristine"
+                if name == "pristine"
+                else f"one vacancy in {tube.n_sites}\n−{100 - 100 * peaks[name] / peaks['pristine']:.0f} %"
+            )
             note(panel, x[curve.peak] + 0.7, y[curve.peak] - 3, label, colour, up="top")
         reach = np.array([0.0, 12.0])
         published_line(panel, reach, 10 * young * reach, 10 * spread * reach)  # 1 TPa is 10 GPa a percent
@@ -457,7 +475,13 @@ def tension():
     published_point(zigzag, 100 * failure, strength, x_error=100 * apart, y_error=wide)
     note(zigzag, 100 * failure + 0.8, strength + 5, f"strength, DFT\n{flag('strength_10_0_gpa')}", up="bottom")
     published_level(armchair, *published("strength_graphene_gpa"))
-    note(armchair, 34.5, published("strength_graphene_gpa")[0], f"graphene, measured {flag('strength_graphene_gpa')}", across="right")
+    note(
+        armchair,
+        34.5,
+        published("strength_graphene_gpa")[0],
+        f"graphene, measured {flag('strength_graphene_gpa')}",
+        across="right",
+    )
     failure, apart = published("failure_strain_8_8")
     published_level(armchair, 100 * failure, 100 * apart, upright=True)
     note(armchair, 100 * failure, 8, f"failure strain\n{flag('failure_strain_8_8')}", across="center", up="bottom")
@@ -488,7 +512,9 @@ def thermoelectric():
     for row, name in enumerate(tubes):
         seebeck, merit = found[SEEBECK_UV_K.key][row], found[ZT.key][row]
         best = merit.argmax()
-        print(f"{name}: S up to {np.abs(seebeck).max():.0f} µV/K, ZT {merit[best]:.3f} at {mu[best]:+.3f} eV, {heat_nw_k[row]:.2f} nW/K")
+        print(
+            f"{name}: S up to {np.abs(seebeck).max():.0f} µV/K, ZT {merit[best]:.3f} at {mu[best]:+.3f} eV, {heat_nw_k[row]:.2f} nW/K"
+        )
     seebeck, power, merit = axes
     limit = 1e3 * gap / 2 / kelvin  # mV/K
     _, error = published("goldsmid_sharp_ratio")
@@ -500,7 +526,14 @@ def thermoelectric():
     print(f"gap {gap:.4f} eV, gap/2eT {1000 * limit:.0f} µV/K; S at the band edge {at_edge:.1f} µV/K")
     for sign in (-1, 1):
         published_point(seebeck, sign * gap / 2, -sign * edge / 1000)
-    note(seebeck, gap / 2 + 0.02, -0.35, f"band edge:\n2 ln 2 k$_B$/e {flag('seebeck_step_edge_uv_k')}", across="left", up="top")
+    note(
+        seebeck,
+        gap / 2 + 0.02,
+        -0.35,
+        f"band edge:\n2 ln 2 k$_B$/e {flag('seebeck_step_edge_uv_k')}",
+        across="left",
+        up="top",
+    )
     zt, spread = published("zt_max_zigzag")
     published_level(merit, zt, spread)
     note(merit, 0, zt, f"largest of (n,0): about 0.2 {flag('zt_max_zigzag')}", across="center")
@@ -533,7 +566,9 @@ def main():
             start = time.perf_counter()
             path = FOLDER / f"{draw.__name__}.png"
             save(draw(), path)
-            print(f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB, {time.perf_counter() - start:.1f} s\n")
+            print(
+                f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB, {time.perf_counter() - start:.1f} s\n"
+            )
 
 
 if __name__ == "__main__":

@@ -9,12 +9,15 @@ ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
-def test_there_are_three_uses_of_about_ten_lines():
-    assert len(BLOCKS) == 3
+NAMES = ["train", "bring", "compare", "physics"]
+
+
+def test_there_are_uses_of_about_ten_lines():
+    assert len(BLOCKS) == len(NAMES)
     assert max(sum(bool(line.strip()) for line in block.splitlines()) for block in BLOCKS) <= 10
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=["train", "bring", "compare"])
+@pytest.mark.parametrize("block", BLOCKS, ids=NAMES)
 def test_readme_code_runs(block):
     exec(compile(block, "README.md", "exec"), {"__name__": "readme"})  # noqa: S102  # our own text
 

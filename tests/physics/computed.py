@@ -39,7 +39,7 @@ DISAGREEMENTS: Final = (
         "gap_12_0_curvature_mev",
         46.2,
         "Beyond the error bar by 0.2 meV. Ours follows 1/d², as do the measured gaps of (9,0) and (15,0), which hold: "
-        "through either the law gives 45 meV for (12,0), two thirds of the error bar above what was measured.",
+        "through either the law gives 45 meV for (12,0), three quarters of the error bar above what was measured.",
     ),
     Disagreement(
         "dip_nitrogen_10_10_ev",
@@ -53,7 +53,8 @@ DISAGREEMENTS: Final = (
         "heat_capacity_300k_j_gk",
         0.615,
         "The potential's out-of-plane optical branch starts at 1300 cm⁻¹, that of graphite at 868 (M): one oscillator "
-        "a cell that is stiffer by so much holds 0.07 J/gK less. The limits of low and of high temperature are met.",
+        "a cell that is stiffer by so much holds 0.07 J/gK less, by Einstein's formula, of the 0.095 that are missing. "
+        "The limits of low and of high temperature are met.",
     ),
     Disagreement(
         "optical_phonon_gamma_cm",
@@ -77,8 +78,8 @@ DISAGREEMENTS: Final = (
         "failure_strain_8_8",
         0.3,
         "The peak is flat: at 20 % REBO bears 97 of its 105 GPa. Tight binding and density functionals break there; "
-        "why REBO does not was not found out. tests/physics/test_strength.py holds it to 30 %, from memory, of the same "
-        "paper: the two cannot both be right.",
+        "why REBO does not was not found out. tests/physics/test_strength.py holds it to 30 %, from memory, of the "
+        "same paper: the two cannot both be right.",
     ),
     Disagreement(
         "strength_graphene_gpa",
@@ -89,7 +90,7 @@ DISAGREEMENTS: Final = (
         "strength_loss_vacancy_percent",
         33.9,
         "(5,5) with two missing atoms; (10,0) loses 27 %. Not for want of length: 35 % with 14 cells in place of 6. "
-        "The flat peak of pristine armchair tubes (above) is what the defect takes away.",
+        "Why was not found out.",
     ),
     Disagreement(
         "strain_energy_constant_ev_nm2",

@@ -1,0 +1,72 @@
+"""`matgym oracle evaluate`, `oracle list` and `export`, as people and programs call them."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from matgym.cli import app, main
+from matgym.structures import Nanotube
+from matgym.structures.io import write
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setenv("MATGYM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(app, list(words), catch_exceptions=False)
+
+
+def test_properties_of_files_as_json_with_units_in_their_keys(run):
+    write("metal.cif", Nanotube(5, 5, 2))
+    height = Nanotube(8, 0, 4).positions_angstrom[:, 2]
+    cut = {int(i): "vacancy" for i in np.flatnonzero((height > 7.0) & (height < 9.2))}
+    write("cut.extxyz", Nanotube(8, 0, 4).decorated(cut))
+    words = ("oracle", "evaluate", "metal.cif", "cut.extxyz", "--properties")
+    result = run(*words, "gap,conductance,thermal_conductance,zt", "--json")
+    metal, broken = json.loads(result.stdout)
+    assert metal["gap_ev"] == pytest.approx(0.0, abs=1e-6)
+    assert metal["conductance_us"] == pytest.approx(154.96, abs=0.01)
+    assert 2.5 < metal["thermal_conductance_nw_k"] < 3.5
+    assert 0.0 <= metal["zt"] < 0.1
+    assert metal["failures"] == {}
+    keys = ("gap_ev", "conductance_us", "thermal_conductance_nw_k", "zt")
+    assert all(broken[key] is None for key in keys)
+    assert all("cut the tube in two" in broken["failures"][key] for key in keys)
+
+
+def test_temperature_and_chemical_potential_are_passed_on(run):
+    write("tube.extxyz", Nanotube(10, 0, 1))
+
+    def conductance(*more):
+        out = run("oracle", "evaluate", "tube.extxyz", "--properties", "conductance", "--json", *more)
+        return json.loads(out.stdout)[0]["conductance_us"]
+
+    cold, warm, doped = conductance(), conductance("--temperature", "900"), conductance("--mu", "0.6")
+    assert cold < 1e-3 * warm < 1e-3 * doped < 0.2
+
+
+@pytest.mark.usefixtures("run")
+def test_what_cannot_be_asked_is_one_sentence(monkeypatch, capsys):
+    write("tube.extxyz", Nanotube(10, 0, 1))
+    monkeypatch.setattr("sys.argv", ["matgym", "oracle", "evaluate", "tube.extxyz", "--properties", "gpa"])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert "did you mean 'gap'" in capsys.readouterr().err
+
+
+def test_every_property_is_listed(run):
+    rows = json.loads(run("oracle", "list", "--json").stdout)
+    assert {"gap", "conductance", "thermal_conductance", "zt", "young", "formation"} <= {row["name"] for row in rows}
+    assert all(row["key"].startswith(row["name"]) for row in rows)
+
+
+@pytest.mark.parametrize(("to", "file"), [("lammps", "in.lammps"), ("ovito", None), ("vesta", None)])
+def test_export_says_what_it_wrote(run, tmp_path, to, file):
+    found = json.loads(run("export", "(8,0)x2", "--to", to, "--output", "out", "--json").stdout)
+    assert found["tube"] == "(8,0)x2 nanotube"
+    written = [tmp_path / path for path in found["files"]]
+    assert all(path.is_file() for path in written)
+    assert file is None or file in {path.name for path in written}
