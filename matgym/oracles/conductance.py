@@ -7,14 +7,15 @@ nothing repeats. T(E) comes from the π tight-binding Hamiltonian by recursive G
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
 from matgym.errors import ConfigurationError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
-from matgym.oracles.device import alike, device_refusal, stacked_species
+from matgym.oracles.device import alike, by_lead, device_refusal, stacked_species
 from matgym.oracles.electronic import pristine_gap
-from matgym.oracles.greens import Lead, transmission
+from matgym.oracles.greens import Lead, Surfaces, transmission
 from matgym.oracles.landauer import THERMAL_REACH, conductance_us, electron_moments
 from matgym.oracles.slabs import Slabs
 from matgym.oracles.tight_binding import PiParameters, hoppings
@@ -81,22 +82,26 @@ class PiTransport:
             Properties with `conductance_us` of shape (B,); tubes that are cut in two, too thin for the model, or
             turned at their very end hold NaN and their reason in `failures`.
         """
-        energies, found, failures = self.spectrum(tubes, self.mu_ev, self.mu_ev)
-        zeroth, _, _ = electron_moments(energies, found, np.array([self.mu_ev]), self.temperature_k)
-        return Properties({CONDUCTANCE_US.key: conductance_us(zeroth[:, 0])}, failures)
+        conductance = np.full(len(tubes), np.nan)
+        failures: dict[int, str] = {}
+        for rows in by_lead(tubes):
+            energies, found, failed = self.spectrum([tubes[row] for row in rows], self.mu_ev, self.mu_ev)
+            zeroth, _, _ = electron_moments(energies, found, np.array([self.mu_ev]), self.temperature_k)
+            conductance[rows] = conductance_us(zeroth[:, 0])
+            failures |= {int(rows[i]): reason for i, reason in failed.items()}
+        return Properties({CONDUCTANCE_US.key: conductance}, failures)
 
     def spectrum(
         self, tubes: Sequence[Nanotube], lowest_ev: float, highest_ev: float
     ) -> tuple[FloatArray, FloatArray, dict[int, str]]:
-        """Transmission at all energies that matter to a range of chemical potentials.
+        """Transmission of tubes between the same leads at all energies that matter to a range of chemical potentials.
 
         In a gap the few electrons that pass do so at the band edges of the leads, which are therefore within.
 
         Returns:
             (E,) energies, eV, (B, E) transmission without the rounding that stands for zero in gaps, and the failures.
         """
-        sound = [tube for tube in tubes if not self._refusal(tube)]
-        edge = max((pristine_gap(tube, self.parameters) / 2.0 for tube in sound), default=0.0)
+        edge = pristine_gap(tubes[0], self.parameters) / 2.0
         energies = energy_grid(min(lowest_ev, -edge), max(highest_ev, edge), self.temperature_k, self.step_ev)
         found, failures = self.transmission(tubes, energies)
         return energies, np.where(np.abs(found) < NO_TRANSMISSION, 0.0, found), failures
@@ -118,7 +123,8 @@ class PiTransport:
         for rows, slabs in alike([tubes[row] for row in sound], HOPS):
             batch = [tubes[sound[i]] for i in rows]
             lead = pi_lead(batch[0], slabs, self.parameters)
-            surfaces = lead.surface(energies, BROADENING_EV)
+            strengths = tuple(hoppings(batch[0], self.parameters).tolist())
+            surfaces = _surfaces(slabs, strengths, energies.tobytes())
             inner, couplings = pi_devices(batch, slabs, lead, self.parameters)
             found[np.array(sound)[rows]] = transmission(inner, couplings, energies, surfaces)
         return found, failures
@@ -141,7 +147,17 @@ def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_
 
 def pi_lead(tube: Nanotube, slabs: Slabs, parameters: PiParameters) -> Lead:
     """The pristine tube that a tube stands between."""
-    strengths = hoppings(tube, parameters)
+    return _lead(slabs, hoppings(tube, parameters).tolist())
+
+
+@lru_cache(maxsize=32)
+def _surfaces(slabs: Slabs, strengths: tuple[float, ...], energies: bytes) -> Surfaces:
+    """Of the leads: the same from batch to batch."""
+    return _lead(slabs, strengths).surface(np.frombuffer(energies), BROADENING_EV)
+
+
+def _lead(slabs: Slabs, strengths: Sequence[float]) -> Lead:
+    """The lead whose three bonds of an A site have these hopping matrix elements, eV."""
     inner, up = np.zeros((2, slabs.n_sites, slabs.n_sites))
     for a, b, slab, k in slabs.bonds:
         if slab == 0:

@@ -1,12 +1,15 @@
 """Tubes as devices: one copy between pristine leads."""
 
 from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from matgym.oracles.slabs import Slabs, slabs_of
 from matgym.structures import Nanotube, Species
 from matgym.typing import IntArray, SpeciesArray
+
+Deformation: TypeAlias = tuple[int, int, float, float]
 
 
 def device_refusal(tube: Nanotube) -> str | None:
@@ -38,6 +41,19 @@ def cut_in_two(tube: Nanotube) -> str | None:
     graph = coo_array((np.ones(int(kept.sum())), (start[kept], stop[kept])), shape=(size, size))
     _, part = connected_components(graph, directed=False)
     return f"{tube}: vacancies cut the tube in two" if part[left] != part[right] else None
+
+
+def by_lead(tubes: Sequence[Nanotube]) -> list[IntArray]:
+    """Rows of tubes that stand between the same leads."""
+    groups: dict[Deformation, list[int]] = {}
+    for row, tube in enumerate(tubes):
+        groups.setdefault(deformation(tube), []).append(row)
+    return [np.array(rows) for rows in groups.values()]
+
+
+def deformation(tube: Nanotube) -> Deformation:
+    """Chirality, strain and torsion: all that a pristine tube is known by."""
+    return tube.n, tube.m, tube.strain, tube.torsion
 
 
 def alike(tubes: Sequence[Nanotube], hops: tuple[int, int]) -> Iterator[tuple[IntArray, Slabs]]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from matgym.errors import ConfigurationError, RelaxationError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
-from matgym.oracles.device import alike, device_refusal, stacked_species
+from matgym.oracles.device import Deformation, alike, by_lead, deformation, device_refusal, stacked_species
 from matgym.oracles.force_constants import (
     HOPS,
     HelicalForceConstants,
@@ -100,10 +100,7 @@ class PhononTransport:
         """
         found = np.full(len(tubes), np.nan)
         failures: dict[int, str] = {}
-        groups: dict[tuple[int, int, float, float], list[int]] = {}
-        for row, tube in enumerate(tubes):
-            groups.setdefault(_deformation(tube), []).append(row)
-        for rows in groups.values():
+        for rows in map(np.ndarray.tolist, by_lead(tubes)):
             try:
                 omega, weights = self.grid(tubes[rows[0]])
             except RelaxationError as error:
@@ -122,7 +119,7 @@ class PhononTransport:
         Raises:
             RelaxationError: if the pristine tube does not come to rest, or buckles.
         """
-        highest = 1.001 * float(pristine_force_constants(*_deformation(tube)).spectrum().max()) ** 0.5
+        highest = 1.001 * float(pristine_force_constants(*deformation(tube)).spectrum().max()) ** 0.5
         step = min(highest, THERMAL_REACH * self.temperature_k * BOLTZMANN_J_K / HBAR_J_S * 1e-12) / self.frequencies
         return (np.arange(self.frequencies) + 0.5) * step, np.full(self.frequencies, step)
 
@@ -143,12 +140,12 @@ class PhononTransport:
         for picked, slabs in alike([tubes[row] for row in sound], HOPS):
             rows = [sound[i] for i in picked]
             try:
-                constants = pristine_force_constants(*_deformation(tubes[rows[0]]))
+                constants = pristine_force_constants(*deformation(tubes[rows[0]]))
             except RelaxationError as error:
                 failures |= dict.fromkeys(rows, str(error))
                 continue
             lead = constants.lead(slabs)
-            surfaces = _surfaces(_deformation(tubes[rows[0]]), slabs.hops, omega.tobytes())
+            surfaces = _surfaces(deformation(tubes[rows[0]]), slabs.hops, omega.tobytes())
             light = [row for row in rows if differs_in_mass_only(tubes[row])]
             if light:
                 inner, couplings = _isotope_devices([tubes[row] for row in light], slabs, lead)
@@ -182,10 +179,10 @@ class PhononTransport:
 
 
 @lru_cache(maxsize=32)
-def _surfaces(deformation: tuple[int, int, float, float], hops: int, omega: bytes) -> Surfaces:
+def _surfaces(of: Deformation, hops: int, omega: bytes) -> Surfaces:
     """Of the leads of a tube: they take longer than a device, and stay the same from batch to batch."""
-    slabs = slabs_of(tube_lattice(*deformation[:2], 1), hops)
-    lead = mass_lead(pristine_force_constants(*deformation).lead(slabs))
+    slabs = slabs_of(tube_lattice(*of[:2], 1), hops)
+    lead = mass_lead(pristine_force_constants(*of).lead(slabs))
     squares = np.frombuffer(omega) ** 2
     return lead.surface(squares, np.minimum(BROADENING[0], BROADENING[1] * squares))
 
@@ -211,7 +208,3 @@ def _isotope_devices(tubes: Sequence[Nanotube], slabs: Slabs, lead: Lead) -> tup
     species = stacked_species(tubes, slabs)
     inner = by_root_masses(lead.inner, species[:, 1:-1], species[:, 1:-1])
     return inner, by_root_masses(lead.up, species[:, :-1], species[:, 1:])
-
-
-def _deformation(tube: Nanotube) -> tuple[int, int, float, float]:
-    return tube.n, tube.m, tube.strain, tube.torsion

@@ -16,8 +16,9 @@ import numpy as np
 from matgym.errors import ConfigurationError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
 from matgym.oracles.conductance import PiTransport
+from matgym.oracles.device import by_lead
 from matgym.oracles.landauer import conductance_us, electron_heat_nw_k, electron_moments, seebeck_uv_k
-from matgym.oracles.thermal import PhononTransport
+from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PhononTransport
 from matgym.oracles.tight_binding import PiParameters
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
@@ -81,17 +82,20 @@ class Thermoelectric:
         """
         mu = self._potentials()
         transport = PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
-        energies, electrons, failures = transport.spectrum(tubes, mu[0], mu[-1])
         phonons = PhononTransport(self.temperature_k, self.frequencies).evaluate(tubes)
-        failures = failures | {row: why for row, why in phonons.failures.items() if row not in failures}
-        (lattice_heat,) = phonons.values.values()
-        found = coefficients(energies, electrons, lattice_heat, mu, self.temperature_k)
-        best = np.argmax(np.nan_to_num(found[ZT.key], nan=-1.0), axis=1)
-        rows = np.arange(len(tubes))
-        values = {key: curve[rows, best] for key, curve in found.items()} | {MU_EV.key: mu[best]}
+        lattice_heat = phonons[THERMAL_CONDUCTANCE_NW_K]
+        values = {prop.key: np.full(len(tubes), np.nan) for prop in self.provides}
+        failures = dict(phonons.failures)
+        for rows in by_lead(tubes):
+            energies, electrons, failed = transport.spectrum([tubes[row] for row in rows], mu[0], mu[-1])
+            found = coefficients(energies, electrons, lattice_heat[rows], mu, self.temperature_k)
+            best = np.argmax(np.nan_to_num(found[ZT.key], nan=-1.0), axis=1)
+            for key, curve in (found | {MU_EV.key: np.broadcast_to(mu, (len(rows), len(mu)))}).items():
+                values[key][rows] = curve[np.arange(len(rows)), best]
+            failures |= {int(rows[i]): reason for i, reason in failed.items()}
         for column in values.values():
             column[list(failures)] = np.nan
-        return Properties({prop.key: values[prop.key] for prop in self.provides}, failures)
+        return Properties(values, failures)
 
     def _potentials(self) -> FloatArray:
         """(M,) chemical potentials that are tried."""

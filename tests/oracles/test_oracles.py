@@ -4,8 +4,20 @@ import numpy as np
 import pytest
 
 from matgym.errors import PropertyError
-from matgym.oracles import GAP_EV, Cost, Fidelity, Oracle, PiElectrons, Properties
-from matgym.structures import Nanotube
+from matgym.oracles import (
+    GAP_EV,
+    Cost,
+    Elasticity,
+    Fidelity,
+    Oracle,
+    PhononTransport,
+    PiElectrons,
+    PiTransport,
+    Properties,
+    Thermoelectric,
+    Vibrations,
+)
+from matgym.structures import Nanotube, Species
 from matgym.surrogates import load
 from matgym.testing import check_oracle
 
@@ -20,8 +32,39 @@ class Crooked(PiElectrons):
         )
 
 
-def test_ours_conform():
-    check_oracle(PiElectrons())
+OURS = [
+    PiElectrons(),
+    PiTransport(),
+    PhononTransport(frequencies=16),
+    Thermoelectric(frequencies=16),
+    Vibrations(phases=1),
+    Elasticity(),
+]
+
+
+@pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
+def test_ours_conform(oracle):
+    check_oracle(oracle)
+
+
+@pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
+def test_an_empty_batch_has_empty_columns(oracle):
+    found = oracle.evaluate([])
+    assert all(found[prop].shape == (0,) for prop in oracle.provides)
+
+
+@pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
+def test_what_is_no_tube_fails_alone_with_its_reason(oracle):
+    tube = Nanotube(8, 0, 2)
+    nothing = tube.with_species(np.full(tube.n_sites, Species.VACANCY))
+    found = oracle.evaluate([tube, nothing, tube])
+    assert list(found.failures) == [1]
+    for prop in oracle.provides:
+        assert np.isnan(found[prop]).tolist() == [False, True, False]
+        assert found[prop][0] == pytest.approx(found[prop][2], rel=1e-9)
+
+
+def test_surrogates_are_oracles():
     assert isinstance(load("nanotube-doping"), Oracle)
 
 

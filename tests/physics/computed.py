@@ -78,8 +78,7 @@ DISAGREEMENTS: Final = (
         "failure_strain_8_8",
         0.3,
         "The peak is flat: at 20 % REBO bears 97 of its 105 GPa. Tight binding and density functionals break there; "
-        "why REBO does not was not found out. tests/physics/test_strength.py holds it to 30 %, from memory, of the "
-        "same paper: the two cannot both be right.",
+        "why REBO does not was not found out.",
     ),
     Disagreement(
         "strength_graphene_gpa",

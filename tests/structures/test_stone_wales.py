@@ -151,3 +151,29 @@ def test_what_cannot_be_turned_is_refused():
     with pytest.raises(StructureError, match="twisted"):
         to_atoms(tube.twisted(0.01))
     assert Species.VACANCY not in tube.turned((a, b)).species
+
+
+@pytest.mark.parametrize("tube", TUBES, ids=str)
+def test_turned_end_to_end_every_atom_stands_as_high_as_it_hung(tube):
+    tube = turned(tube, 5)
+    there = tube.reversed()
+    assert there.reversed() == tube
+    assert there.key == tube.key
+    height, reversed_height = (t.lattice.site_fractions[:, 1] * t.length_angstrom for t in (tube, there))
+    top = height.max()
+    before = sorted(zip(height.round(6).tolist(), tube.species.tolist(), strict=True))
+    after = sorted(zip((top - reversed_height).round(6).tolist(), there.species.tolist(), strict=True))
+    np.testing.assert_allclose(before, after, atol=2e-6)
+
+
+@pytest.mark.parametrize("tube", TUBES, ids=str)
+def test_extended_tubes_hold_the_tube_in_their_middle(tube):
+    tube = turned(tube, 6)
+    longer = tube.extended(2)
+    assert longer.cells == tube.cells + 4
+    assert len(longer.stone_wales) == len(tube.stone_wales)
+    assert longer.n_sites - longer.counts[Species.C12] == tube.n_sites - tube.counts[Species.C12]
+    middle = np.abs(longer.lattice.site_fractions[:, 1] - 0.5) * longer.length_angstrom
+    assert (longer.species[middle > tube.length_angstrom / 2 + 1e-6] == Species.C12).all()
+    with pytest.raises(StructureError, match="extended by -1"):
+        tube.extended(-1)
