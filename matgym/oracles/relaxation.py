@@ -12,6 +12,7 @@ import numpy as np
 
 from matgym.errors import ConfigurationError, RelaxationError
 from matgym.oracles.calculators import check_one_piece
+from matgym.oracles.device import deformation
 from matgym.oracles.tersoff import BondGraph, C, Expansion, SiteEnergies, Tersoff
 from matgym.structures import Nanotube, tube_lattice
 from matgym.structures.stone_wales import sheet_moves
@@ -216,7 +217,7 @@ def relax(
         raise ConfigurationError("free_length=True needs a periodic tube without fixed atoms")
     graph = BondGraph.of(tube, periodic=periodic)
     _check_one_piece(graph, periodic=periodic)
-    pristine = relaxed_pristine(tube.n, tube.m) if free_length else relaxed_pristine(*_deformation(tube))
+    pristine = relaxed_pristine(tube.n, tube.m) if free_length else relaxed_pristine(*deformation(tube))
     period, twist = pristine.period_angstrom * tube.cells, pristine.twist_rad * tube.cells
     positions = pristine.positions(tube.cells, tube.stone_wales)[graph.sites]
     movable = np.ones(tube.n_sites, dtype=bool) if fixed is None else ~np.asarray(fixed, dtype=bool)
@@ -234,10 +235,6 @@ def relax(
 def period_twist(tube: Nanotube) -> float:
     """By how much each period of the tube is turned against the one before, rad."""
     return 2.0 * tube.torsion * tube.length_angstrom / (10.0 * tube.diameter_nm)
-
-
-def _deformation(tube: Nanotube) -> tuple[int, int, float, float]:
-    return tube.n, tube.m, tube.strain, tube.torsion
 
 
 def check_distances(
