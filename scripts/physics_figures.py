@@ -7,26 +7,47 @@ docs/images/physics/NAME.png and prints the numbers that the captions quote. One
 
 import argparse
 import os
-import sys
 import time
-from pathlib import Path
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 import numpy as np
+from physics_figure_tools import (
+    BLUE,
+    BOND_NM,
+    FOLDER,
+    GREEN,
+    GREY,
+    OLIVE,
+    PARAMETERS,
+    PURPLE,
+    RED,
+    ROOT,
+    computed,
+    count_modes,
+    designs,
+    flag,
+    helical_lines,
+    middle_site,
+    mixed_isotopes,
+    name_below,
+    panels,
+    published,
+    save,
+)
 
-from matgym.oracles import GAP_EV, SEEBECK_UV_K, ZT, PhononTransport, PiElectrons, PiParameters, PiTransport
+from matgym.oracles import GAP_EV, SEEBECK_UV_K, ZT, PhononTransport, PiElectrons, PiTransport
 from matgym.oracles.conductance import energy_grid
 from matgym.oracles.electronic import pristine_gap
-from matgym.oracles.force_constants import MASSES_AMU, OMEGA_CM, pristine_force_constants
+from matgym.oracles.force_constants import MASSES_AMU, OMEGA_CM
 from matgym.oracles.landauer import phonon_conductance_nw_k
 from matgym.oracles.relaxation import relaxed_pristine
 from matgym.oracles.strength import Strength
 from matgym.oracles.thermoelectric import POWER_FACTOR_PW_K2, coefficients
 from matgym.oracles.vibrations import Vibrations, mode_heat_j_k
 from matgym.structures import Nanotube, Species
-from matgym.units import ATOMIC_MASS_KG, CARBON_BOND_ANGSTROM, WALL_THICKNESS_NM
-from matgym.viz.palette import METHOD_STYLES, MUTED, RULE, new_figure, tidy
+from matgym.units import ATOMIC_MASS_KG, WALL_THICKNESS_NM
+from matgym.viz.palette import MUTED, RULE, new_figure, tidy
 from matgym.viz.physics_figures import (
     DESIGN_COLOURS,
     bands,
@@ -36,80 +57,6 @@ from matgym.viz.physics_figures import (
     published_line,
     published_point,
 )
-
-ROOT = Path(__file__).parents[1]
-FOLDER = ROOT / "docs" / "images" / "physics"
-sys.path.insert(0, str(ROOT / "tests" / "physics"))
-from published import PUBLISHED  # noqa: E402  # data of the tests, which are no package
-
-PUBLISHED_BY_KEY = {row.key: row for row in PUBLISHED}
-BLUE, RED, GREEN, PURPLE, OLIVE, _, GREY = (style.colour for style in METHOD_STYLES)
-PARAMETERS = PiParameters()
-BOND_NM = CARBON_BOND_ANGSTROM / 10
-SEED = 1
-
-
-def published(key):
-    """Value and tolerance of a published quantity."""
-    row = PUBLISHED_BY_KEY[key]
-    return row.value, row.tolerance
-
-
-def flag(key):
-    return f"({PUBLISHED_BY_KEY[key].flag})"
-
-
-def panels(width_in, height_in, columns, ratios=None):
-    figure = new_figure(width_in, height_in, 160)
-    figure.get_layout_engine().set(wspace=0.05)
-    axes = figure.subplots(1, columns, width_ratios=ratios)
-    for each in axes:
-        tidy(each)
-    return figure, axes
-
-
-def middle_site(tube):
-    """An A site half-way up the tube."""
-    heights = tube.lattice.site_fractions[: tube.lattice.n_cells, 1]
-    return int(np.abs(heights - 0.5).argmin())
-
-
-def designs(n, m, cells):
-    """The pristine tube and what is done to it: one nitrogen, one vacancy, one turned bond, the most axial one."""
-    tube = Nanotube(n, m, cells)
-    site = middle_site(tube)
-    axial = int(np.abs(tube.lattice.bond_vectors[:, 1]).argmax())
-    return {
-        "pristine": tube,
-        "nitrogen": tube.decorated({site: "N"}),
-        "vacancy": tube.decorated({site: "vacancy"}),
-        "Stone–Wales": tube.turned((site, int(tube.lattice.neighbours[site][axial]))),
-    }
-
-
-def mixed_isotopes(tube):
-    """Half of the atoms 13C, at random."""
-    sites = np.random.default_rng(SEED).permutation(tube.n_sites)[: tube.n_sites // 2]
-    return tube.decorated(dict.fromkeys(sites.tolist(), Species.C13))
-
-
-def computed(values_and_failures):
-    """The values, where there are no failures."""
-    values, failures = values_and_failures
-    if failures:
-        sys.exit(f"not computed: {failures}")
-    return values
-
-
-def helical_lines(n, m, thetas):
-    """(lines, K, 6) frequencies in rad/ps at phases kT from cell to cell: one line a wave vector around the tube."""
-    constants = pristine_force_constants(n, m)
-    tube, folds = Nanotube(n, m), constants.slabs.folds
-    rings, around = (int(count) for count in constants.slabs.ring(np.array(tube.lattice.translation)))
-    gained = 2 * np.pi * np.arange(folds)[:, None, None] * around / folds
-    turns = (thetas + 2 * np.pi * np.arange(rings)[:, None] - gained) / rings  # (folds, rings, K)
-    found = Vibrations.helical_bands(constants, turns.reshape(folds, -1))
-    return found.reshape(folds * rings, len(thetas), 6)
 
 
 def dispersion():
@@ -189,7 +136,7 @@ def vibrations():
     panel_title(states, "density of states of (10,10)")
 
     kelvin = np.geomspace(0.3, 3000, 90)
-    for (n, m), colour, end in (((5, 5), PURPLE, 1.9e-4), ((10, 10), BLUE, 7e-4)):
+    for (n, m), colour in (((5, 5), PURPLE), ((10, 10), BLUE)):
         tube = Nanotube(n, m)
         omega = helical_lines(n, m, np.pi * u**3)  # low frequencies are few, and rule low temperatures
         weights = 3 * u**2 / len(u)
@@ -258,14 +205,6 @@ def electrons():
     legend = [(name, DESIGN_COLOURS[name]) for name in ("pristine", "nitrogen", "boron", "vacancy", "Stone–Wales")]
     name_below(figure, legend)
     return figure
-
-
-def name_below(figure, names):
-    """One row of names of lines under all the panels."""
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], color=colour, linewidth=2.2, label=name) for name, colour in names]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=10)
 
 
 def curvature():
@@ -348,14 +287,6 @@ def strain():
     shear.set(xlim=(-4, 4), ylim=(0, 1.55), xlabel="shear strain, %")
     panel_title(shear, "twisted")
     return figure
-
-
-def count_modes(n, m, omega):
-    """(W,) branches that run upwards through each frequency: crossings of all lines over half the zone."""
-    lines = helical_lines(n, m, np.linspace(-np.pi, np.pi, 2001))
-    below = lines[:, :-1, :, None] < omega
-    crossed = below != (lines[:, 1:, :, None] < omega)
-    return crossed.sum(axis=(0, 1, 2)) / 2
 
 
 def phonons():
@@ -513,7 +444,8 @@ def thermoelectric():
         seebeck, merit = found[SEEBECK_UV_K.key][row], found[ZT.key][row]
         best = merit.argmax()
         print(
-            f"{name}: S up to {np.abs(seebeck).max():.0f} µV/K, ZT {merit[best]:.3f} at {mu[best]:+.3f} eV, {heat_nw_k[row]:.2f} nW/K"
+            f"{name}: S up to {np.abs(seebeck).max():.0f} µV/K, ZT {merit[best]:.3f} at {mu[best]:+.3f} eV, "
+            f"{heat_nw_k[row]:.2f} nW/K"
         )
     seebeck, power, merit = axes
     limit = 1e3 * gap / 2 / kelvin  # mV/K
@@ -542,15 +474,6 @@ def thermoelectric():
     names = {"isotopes": "half ¹³C, 3.4 nm"}
     name_below(figure, [(names.get(name, name), DESIGN_COLOURS[name]) for name in tubes])
     return figure
-
-
-def save(figure, path):
-    """A PNG of at most 256 colours: a third of the size, and no difference to the eye."""
-    from PIL import Image
-
-    figure.canvas.draw()
-    image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
-    image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True, dpi=(160, 160))
 
 
 FIGURES = (dispersion, vibrations, electrons, curvature, strain, phonons, heat, tension, thermoelectric)
