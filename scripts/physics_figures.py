@@ -46,7 +46,7 @@ from matgym.oracles.strength import Strength
 from matgym.oracles.thermoelectric import POWER_FACTOR_PW_K2, coefficients
 from matgym.oracles.vibrations import Vibrations, mode_heat_j_k
 from matgym.structures import Nanotube, Species
-from matgym.units import ATOMIC_MASS_KG, WALL_THICKNESS_NM
+from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_J_K, HBAR_J_S, WALL_THICKNESS_NM
 from matgym.viz.palette import MUTED, RULE, new_figure, tidy
 from matgym.viz.physics_figures import (
     DESIGN_COLOURS,
@@ -163,7 +163,7 @@ def vibrations():
 def electrons():
     """Landauer transmission of pristine and decorated tubes."""
     figure, axes = panels(11.5, 4.4, 3)
-    energies = energy_grid(-1.5, 1.5, 1.0, 0.004)
+    energies = np.arange(-1.498, 1.5, 0.004)  # none at zero, where a vacancy's state stands
     transport = PiTransport(PARAMETERS)
     for panel, (n, m, cells), reach in zip(axes, ((5, 5, 5), (10, 0, 4), (10, 10, 3)), (1.5, 1.5, 1.1), strict=True):
         tubes = designs(n, m, cells)
@@ -330,7 +330,7 @@ def phonons():
 
 def heat():
     """Thermal conductance over temperature."""
-    quantum, _ = published("thermal_conductance_quantum_pw_k2")
+    quantum = 1e12 * np.pi * BOLTZMANN_J_K**2 / (6.0 * HBAR_J_S)  # π² k_B²/3h, pW/K²
     four, _ = published("thermal_conductance_low_t_g0")
     per_area, error = published("thermal_conductance_area_300k_gw_m2k")
     kelvin = np.geomspace(2, 1000, 80)
