@@ -5,6 +5,7 @@ nothing repeats. T(E) comes from the π tight-binding Hamiltonian by recursive G
 (`matgym.oracles.greens`); the conductance at a temperature is Landauer's integral (`matgym.oracles.landauer`).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -55,10 +56,10 @@ class PiTransport:
     step_ev: float = 0.01
 
     def __post_init__(self) -> None:
-        if not self.temperature_k > 0.0:
-            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive")
-        if not self.step_ev > 0.0:
-            raise ConfigurationError(f"step_ev={self.step_ev} must be positive")
+        if not 0.0 < self.temperature_k < math.inf:
+            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
+        if not 0.0 < self.step_ev < math.inf:
+            raise ConfigurationError(f"step_ev={self.step_ev} must be positive and finite")
 
     @property
     def provides(self) -> tuple[Property, ...]:

@@ -1,5 +1,6 @@
 """Properties by name: which oracle computes what, at which conditions."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -35,8 +36,8 @@ class Conditions:
     mu_ev: float | None = None
 
     def __post_init__(self) -> None:
-        if not self.temperature_k > 0.0:
-            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive")
+        if not 0.0 < self.temperature_k < math.inf:
+            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
 
 
 _MAKERS: Final[tuple[Callable[[Conditions], Oracle], ...]] = (

@@ -7,6 +7,7 @@ Transmission is that of the harmonic lattice, by Green's functions (Mingo and Ya
 phonons do not scatter from each other, which makes the conductance an upper bound of that of long tubes.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -71,8 +72,8 @@ class PhononTransport:
     frequencies: int = 128
 
     def __post_init__(self) -> None:
-        if not self.temperature_k > 0.0:
-            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive")
+        if not 0.0 < self.temperature_k < math.inf:
+            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
         if self.frequencies < 1:
             raise ConfigurationError(f"frequencies={self.frequencies} must be 1 or more")
 

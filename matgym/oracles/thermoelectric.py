@@ -26,6 +26,9 @@ from matgym.typing import FloatArray
 SEEBECK_UV_K = Property("seebeck_uv_k", "µV/K", "Seebeck coefficient at the chemical potential")
 POWER_FACTOR_PW_K2 = Property("power_factor_pw_k2", "pW/K²", "S² G at the chemical potential")
 ELECTRON_HEAT_NW_K = Property("electron_thermal_conductance_nw_k", "nW/K", "thermal conductance of the π electrons")
+TIE = 1e-9
+"""Shares of the largest ZT that count as none: rounding."""
+
 MU_EV = Property("mu_ev", "eV", "chemical potential that was taken, on the scale where carbon's orbital is at zero")
 ZT = Property("zt", "1", "thermoelectric figure of merit S² G T / (κ_e + κ_ph)")
 
@@ -37,7 +40,7 @@ class Thermoelectric:
     Attributes:
         parameters: of the π tight-binding model.
         temperature_k: of the leads, K.
-        mu_ev: chemical potential, eV; None takes that of the largest ZT within `mu_range_ev`.
+        mu_ev: chemical potential, eV; None takes that of the largest ZT within `mu_range_ev`, of two the lower.
         mu_range_ev: of chemical potentials that are tried, eV.
         step_ev: spacing of chemical potentials and of energies, eV.
         frequencies: as in `PhononTransport`.
@@ -89,7 +92,9 @@ class Thermoelectric:
         for rows in by_lead(tubes):
             energies, electrons, failed = transport.spectrum([tubes[row] for row in rows], mu[0], mu[-1])
             found = coefficients(energies, electrons, lattice_heat[rows], mu, self.temperature_k)
-            best = np.argmax(np.nan_to_num(found[ZT.key], nan=-1.0), axis=1)
+            zt = np.nan_to_num(found[ZT.key], nan=-1.0)
+            # Electrons and holes of a symmetric tube do equally well: rounding must not choose the Seebeck sign.
+            best = np.argmax(zt >= zt.max(axis=1, keepdims=True) * (1.0 - TIE), axis=1)
             for key, curve in (found | {MU_EV.key: np.broadcast_to(mu, (len(rows), len(mu)))}).items():
                 values[key][rows] = curve[np.arange(len(rows)), best]
             failures |= {int(rows[i]): reason for i, reason in failed.items()}

@@ -4,6 +4,7 @@ Harmonic lattice dynamics of Tersoff's potential about the relaxed tube. Pristin
 symmetry, six branches for each angular momentum; decorated ones as they are, with a phase from cell to cell.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,8 +46,8 @@ class Vibrations:
     phases: int = 4
 
     def __post_init__(self) -> None:
-        if not self.temperature_k > 0.0:
-            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive")
+        if not 0.0 < self.temperature_k < math.inf:
+            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
         if self.phases < 1:
             raise ConfigurationError(f"phases={self.phases} must be 1 or more")
 
