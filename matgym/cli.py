@@ -3,7 +3,7 @@
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -74,23 +74,25 @@ def export_design(
 def data_build(
     output: Annotated[Path, typer.Argument(help="The Parquet file to write.")] = Path("nanotube-doping.parquet"),
     specification: Annotated[
-        Path | None, typer.Option(help="JSON of a DatasetSpec; the shipped data set's by default.")
-    ] = None,
+        str, typer.Option(help="Name of a shipped data set, or a JSON file of a DatasetSpec.")
+    ] = "nanotube-doping",
     workers: Workers = 2,
     json: Json = False,
 ) -> None:
     """Build a data set, or go on with one that was interrupted."""
     from pydantic import ValidationError
 
-    from matgym.datasets import NANOTUBE_DOPING, Dataset, DatasetSpec, build
+    from matgym.datasets import SPECIFICATIONS, Dataset, DatasetSpec, build
     from matgym.errors import ConfigurationError
 
-    spec = NANOTUBE_DOPING
-    if specification is not None:
+    spec = SPECIFICATIONS.get(specification)
+    if spec is None:
         try:
-            spec = DatasetSpec.model_validate_json(specification.read_text(encoding="utf-8"))
+            spec = DatasetSpec.model_validate_json(Path(specification).read_text(encoding="utf-8"))
         except (OSError, ValidationError) as error:
-            raise ConfigurationError(f"{specification} is no specification of a data set: {error}") from None
+            raise ConfigurationError(
+                f"{specification} is neither one of {', '.join(SPECIFICATIONS)} nor a file of a specification: {error}"
+            ) from None
     with progress_bar() as bar:
         task = bar.add_task(spec.name, total=None, note="")
 
@@ -118,10 +120,12 @@ def _show_dataset(dataset: "Dataset", path: object, *, json: bool) -> None:  # t
     rows = []
     for name in SPLITS:
         part = dataset.split(name)
-        gaps = part.labelled().values("gap_ev")
-        low, high = (float(gaps.min()), float(gaps.max())) if len(gaps) else (float("nan"), float("nan"))
-        failures = len(part) - len(gaps)
-        rows.append({"split": name, "rows": len(part), "failures": failures, "gap_ev_min": low, "gap_ev_max": high})
+        row = {"split": name, "rows": len(part), "failures": len(part) - len(part.labelled())}
+        for key in dataset.keys:
+            values = part.labelled([key]).values(key)
+            low, high = (float(values.min()), float(values.max())) if len(values) else (float("nan"), float("nan"))
+            row |= {f"{key}_min": low, f"{key}_max": high}
+        rows.append(row)
     if json:
         print_json({"path": str(path), "digest": dataset.digest, "splits": rows, "provenance": dataset.provenance})
     else:
@@ -189,52 +193,83 @@ def oracle_list(json: Json = False) -> None:
 
 @surrogate.command("train")
 def surrogate_train(
-    output: Annotated[Path, typer.Argument(help="Weights to write, ending in .safetensors.")],
+    output: Annotated[
+        Path | None, typer.Argument(help="Weights to write, ending in .safetensors; PROPERTY-NETWORK by default.")
+    ] = None,
+    properties: Annotated[
+        str, typer.Option("--property", "--properties", help="Names, separated by commas: one head each.")
+    ] = "",
+    network: Annotated[str, typer.Option(help="lenet, alexnet, vgg, plain, resnet or graph.")] = "",
+    cv: Annotated[int, typer.Option(min=0, help="Folds of a cross-validation before the fit; 0 for none.")] = 0,
     dataset: Annotated[
-        str, typer.Option(help="A Parquet file, or the name of a shipped data set.")
-    ] = "nanotube-doping",
-    epochs: Annotated[int, typer.Option(min=1)] = 40,
-    width: Annotated[int, typer.Option(min=1, help="Channels of every convolution.")] = 48,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+        str, typer.Option(help="A Parquet file, or the name of a shipped data set; by default one with the property.")
+    ] = "",
+    settings: Annotated[
+        Path | None, typer.Option(help="YAML of all settings; by default the shipped ones for the data set.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="Networks of the ensemble.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    start: Annotated[str, typer.Option(help="Transfer learning: weights of the same network to start from.")] = "",
+    log: Annotated[Path | None, typer.Option(help="Folder for TensorBoard.")] = None,
     json: Json = False,
 ) -> None:
-    """Train the CNN and measure it on the split that training does not see."""
-    from matgym.datasets import Dataset
-    from matgym.surrogates import FitSettings, NetworkSettings
-    from matgym.surrogates.recipe import train
+    """Train networks, go on with an interrupted training, and measure on tubes that training does not see."""
+    from matgym.app.training import TrainingOptions, run_training
 
-    settings = FitSettings(epochs=epochs, seed=seed, network=NetworkSettings(width=width))
-    options = f"--dataset {dataset} --epochs {epochs} --width {width} --seed {seed}"
-    command = f"matgym surrogate train OUTPUT.safetensors {options}"
+    options = TrainingOptions(properties, network, dataset, settings, epochs, members, seed, start)
     with progress_bar() as bar:
-        task = bar.add_task("training", total=epochs, note="")
-
-        def on_epoch(epoch: int, _loss: float, rmse: float) -> None:
-            bar.update(task, completed=epoch + 1, note=f"validation RMSE {rmse:.4f}")
-
-        card = train(Dataset.load(dataset), output, settings, on_epoch, command)
-    _show_metrics(card.metrics, f"{output}", json=json)
+        result = run_training(options, output, cv, log, bar)
+    rows = [
+        {"split": split} | figures.model_dump() for split, group in result.card.metrics.items() for figures in group
+    ]
+    if json:
+        print_json({"weights": str(result.output), "metrics": rows, "cross_validation": result.cross_validation})
+        return
+    if result.cross_validation:
+        print_table(f"cross-validation, {cv} folds", result.cross_validation)
+    _print_metrics(rows, f"{result.output}")
 
 
 @surrogate.command("evaluate")
 def surrogate_evaluate(
-    weights: Annotated[str, typer.Argument(help="A .safetensors file, or a shipped name.")] = "nanotube-doping",
+    weights: Annotated[
+        str, typer.Argument(help="A .safetensors file, or a shipped name; all shipped ones by default.")
+    ] = "",
     dataset: Annotated[
-        str, typer.Option(help="A Parquet file, or the name of a shipped data set.")
-    ] = "nanotube-doping",
+        str, typer.Option(help="A Parquet file, or the name of a shipped data set; by default that of the training.")
+    ] = "",
+    larger: Annotated[bool, typer.Option(help="Also the tubes of sizes that training did not see.")] = False,
     json: Json = False,
 ) -> None:
-    """Recompute a surrogate's figures on the splits that its training did not see."""
+    """Recompute surrogates' figures on the splits that their training did not see."""
     from matgym.datasets import Dataset
-    from matgym.surrogates import load
+    from matgym.surrogates import load, load_card, shipped
     from matgym.surrogates.recipe import measure
 
-    _show_metrics(measure(load(weights), Dataset.load(dataset)), weights, json=json)
+    rows = []
+    for name in [weights] if weights else shipped():
+        found = measure(load(name), Dataset.load(dataset or load_card(name).data["name"]))
+        rows += [
+            {"surrogate": name, "split": split} | figures.model_dump()
+            for split, group in found.items()
+            for figures in group
+            if larger or split == "test"
+        ]
+    print_json(rows) if json else _print_metrics(rows, weights or "shipped surrogates")
 
 
-def _show_metrics(metrics: "dict[str, tuple[PropertyMetrics, ...]]", title: str, *, json: bool) -> None:  # type: ignore[name-defined]  # noqa: F821
-    rows = [{"split": split} | figures.model_dump() for split, group in metrics.items() for figures in group]
-    print_json(rows) if json else print_table(title, rows)
+def _print_metrics(rows: "list[dict[str, Any]]", title: str) -> None:
+    """Figures for people: the intervals beside the numbers."""
+    table = []
+    for row in rows:
+        shown = {key: row[key] for key in ("surrogate", "split", "property", "n") if key in row}
+        for name in ("r2", "mae", "rmse"):
+            interval = row[f"{name}_interval"]
+            shown[name] = f"{row[name]:.4g}" + (f" [{interval[0]:.4g}, {interval[1]:.4g}]" if interval else "")
+        covered = row["coverage"]
+        table.append(shown | {"coverage": "" if covered is None else f"{100 * covered:.1f}%"})
+    print_table(title, table)
 
 
 def main() -> None:

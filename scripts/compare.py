@@ -18,8 +18,8 @@ from matgym.agents.sb3 import make_agent, train_agent
 from matgym.app.console import finite, print_table, progress_bar
 from matgym.benchmark import Comparison, search, verify
 from matgym.benchmark.compare import UNSEEN_TARGETS_SEED
-from matgym.datasets import DOPING_ORACLE
 from matgym.files import write_json
+from matgym.oracles import PiElectrons
 from matgym.surrogates import audit, load, load_card
 from matgym.tasks import TargetProperty
 
@@ -37,7 +37,7 @@ def main():
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     torch.set_num_threads(2)
-    oracle = DOPING_ORACLE
+    oracle = PiElectrons()
     surrogate = load("nanotube-doping")
     rng = np.random.default_rng(UNSEEN_TARGETS_SEED)
     targets = np.array([TargetProperty(source=surrogate).draw_target(rng) for _ in range(TARGETS)])

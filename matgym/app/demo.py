@@ -14,7 +14,7 @@ from matgym.app.console import progress_bar
 from matgym.app.demo_report import write_demo_report
 from matgym.app.designs import write_designs
 from matgym.benchmark import Comparison, Verified, run
-from matgym.datasets import DOPING_ORACLE
+from matgym.oracles import PiElectrons
 from matgym.structures import Nanotube, tubes_on
 from matgym.surrogates import Audit, audit, load
 from matgym.tasks import TargetProperty
@@ -94,7 +94,7 @@ class DemoResult:
 def run_demo(settings: DemoSettings) -> DemoResult:
     """Train a policy, let it design tubes for targets it has not seen, compare, audit, and report."""
     surrogate = load(SURROGATE)
-    oracle = DOPING_ORACLE
+    oracle = PiElectrons()
     task = TargetProperty(source=surrogate)
     seconds: dict[str, float] = {}
 

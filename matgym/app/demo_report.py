@@ -8,7 +8,7 @@ import numpy as np
 from matgym import __version__
 from matgym.app.report import Report, write_report
 from matgym.benchmark.compare import MET_EV
-from matgym.datasets import DOPING_ORACLE
+from matgym.oracles import PiParameters
 from matgym.surrogates import Audit, load_card
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray
@@ -157,7 +157,7 @@ def _provenance(result: "DemoResult") -> dict[str, str]:
 
     card = load_card(SURROGATE)
     gap = next(figures for figures in card.metrics["test"] if figures.property == "gap_ev")
-    parameters = DOPING_ORACLE.parameters.as_dict()
+    parameters = PiParameters().as_dict()
     return {
         "matgym": __version__,
         "settings": str(result.settings),

@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 
 from matgym.benchmark.search import Method, Search, search
-from matgym.datasets import DOPING_ORACLE
-from matgym.oracles import Oracle
+from matgym.oracles import Oracle, PiElectrons
 from matgym.statistics import Estimate, estimate
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray
@@ -115,7 +114,7 @@ def run(
     if isinstance(targets, int):
         rng = np.random.default_rng(UNSEEN_TARGETS_SEED)
         targets = np.array([task.draw_target(rng) for _ in range(targets)])
-    oracle = oracle or DOPING_ORACLE
+    oracle = oracle or PiElectrons()
     runs = []
     for method in methods:
         for seed in range(seeds):

@@ -3,12 +3,11 @@
 from matgym.datasets.builder import build
 from matgym.datasets.dataset import Dataset
 from matgym.datasets.sampling import random_decoration
-from matgym.datasets.specification import DOPING_ORACLE, NANOTUBE_DOPING, DatasetSpec, Family
+from matgym.datasets.specification import SPECIFICATIONS, DatasetSpec, Family
 from matgym.datasets.splits import split_of
 
 __all__ = [
-    "DOPING_ORACLE",
-    "NANOTUBE_DOPING",
+    "SPECIFICATIONS",
     "Dataset",
     "DatasetSpec",
     "Family",

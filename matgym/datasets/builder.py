@@ -19,29 +19,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.datasets.sampling import random_codoped
-from matgym.datasets.specification import DOPING_ORACLE, SCHEMA_VERSION, DatasetSpec
+from matgym.datasets.specification import SCHEMA_VERSION, DatasetSpec
 from matgym.datasets.splits import split_of
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import atomic_path, write_json
+from matgym.oracles.cache import PHYSICS_VERSION
+from matgym.oracles.registry import Conditions, evaluate, oracle_of
 
 SHARD_SAMPLES: Final = 100
 
-SCHEMA: Final = pa.schema(
-    [
-        pa.field("key", pa.string(), nullable=False),  # Nanotube.key: hash up to symmetry
-        pa.field("sample", pa.int32(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("n", pa.int16(), nullable=False),
-        pa.field("m", pa.int16(), nullable=False),
-        pa.field("cells", pa.int16(), nullable=False),
-        pa.field("strain", pa.float64(), nullable=False),
-        pa.field("species", pa.binary(), nullable=False),  # one code a site, in raster order
-        pa.field("gap_ev", pa.float64()),
-        pa.field("fermi_ev", pa.float64()),
-        pa.field("pi_formation_ev", pa.float64()),
-        pa.field("failure", pa.string()),
-    ]
+_TUBE: Final = (
+    pa.field("key", pa.string(), nullable=False),  # Nanotube.key: hash up to symmetry
+    pa.field("sample", pa.int32(), nullable=False),
+    pa.field("split", pa.string(), nullable=False),
+    pa.field("n", pa.int16(), nullable=False),
+    pa.field("m", pa.int16(), nullable=False),
+    pa.field("cells", pa.int16(), nullable=False),
+    pa.field("strain", pa.float64(), nullable=False),
+    pa.field("species", pa.binary(), nullable=False),  # one code a site, in raster order
 )
+
+
+def schema(spec: DatasetSpec) -> pa.Schema:
+    """Columns of a data set: the tube, its labels (null where one could not be computed), and why not."""
+    return pa.schema([*_TUBE, *(pa.field(key, pa.float64()) for key in spec.keys), pa.field("failure", pa.string())])
 
 
 def build(
@@ -136,7 +137,7 @@ def write_shard(spec: DatasetSpec, number: int, path: Path) -> int:
         random_codoped(f.n, f.m, f.cells, spec.largest_share, np.random.default_rng([spec.seed, sample]))
         for sample, f in zip(samples, families, strict=True)
     ]
-    labels = DOPING_ORACLE.evaluate(tubes)
+    labels, _ = evaluate(tubes, spec.properties, Conditions(spec.temperature_k))
     keys = [tube.key for tube in tubes]
     columns: dict[str, Any] = {
         "key": keys,
@@ -150,10 +151,10 @@ def write_shard(spec: DatasetSpec, number: int, path: Path) -> int:
         "failure": [labels.failures.get(row) for row in range(len(tubes))],
     }
     for name, values in labels.values.items():
-        # Ten decimals, past the oracle's tolerance: the same bytes on the same machine.
-        columns[name] = [None if np.isnan(value) else round(float(value), 10) for value in values]
+        # Ten digits, past the oracles' tolerance: the same bytes on the same machine.
+        columns[name] = [None if np.isnan(value) else float(f"{value:.10g}") for value in values]
     with atomic_path(path) as scratch:
-        pq.write_table(pa.table(columns, schema=SCHEMA), scratch, compression="zstd")
+        pq.write_table(pa.table(columns, schema=schema(spec)), scratch, compression="zstd")
     return number
 
 
@@ -167,8 +168,8 @@ def _merge(spec: DatasetSpec, paths: list[Path], output: Path) -> None:
     provenance = {
         "schema_version": SCHEMA_VERSION,
         "specification": spec.model_dump(mode="json"),
-        "oracle": "matgym.oracles.PiElectrons",
-        "parameters": DOPING_ORACLE.parameters.as_dict(),
+        "oracles": {key: repr(oracle_of(key, Conditions(spec.temperature_k))) for key in spec.keys},
+        "physics_version": PHYSICS_VERSION,
     }
     table = table.replace_schema_metadata({b"matgym": json.dumps(provenance, sort_keys=True).encode()})
     with atomic_path(output) as scratch:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ class Dataset:
     """Labelled tubes.
 
     Attributes:
-        table: an Arrow table with the columns of `matgym.datasets.builder.SCHEMA`.
+        table: an Arrow table with the columns of `matgym.datasets.builder.schema`.
     """
 
     table: pa.Table
@@ -67,7 +67,7 @@ class Dataset:
     def digest(self) -> str:
         """Hash of keys, splits and labels: tells whether weights were trained on these data."""
         state = hashlib.blake2b(digest_size=12)
-        for name in ("key", "split", "gap_ev", "pi_formation_ev"):
+        for name in ("key", "split", *self.keys):
             state.update(json.dumps(self.table.column(name).to_pylist()).encode())
         return state.hexdigest()
 
@@ -81,9 +81,27 @@ class Dataset:
             raise DatasetError(f"there is no split {name!r}; there are {', '.join(SPLITS)}")
         return Dataset(self.table.filter(pc.equal(self.table.column("split"), name)))
 
-    def labelled(self) -> "Dataset":
-        """The rows whose labels could be computed."""
-        return Dataset(self.table.filter(pc.is_null(self.table.column("failure"))))
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Properties that it holds labels of."""
+        names = self.table.column_names
+        return tuple(names[names.index("species") + 1 : names.index("failure")])
+
+    def labelled(self, keys: Sequence[str] | None = None) -> "Dataset":
+        """The rows whose labels could be computed: of all properties, or of those given.
+
+        Raises:
+            PropertyError: if there is no such property.
+        """
+        table = self.table
+        for key in self.keys if keys is None else keys:
+            self._check(key)
+            table = table.filter(pc.is_valid(table.column(key)))
+        return Dataset(table)
+
+    def take(self, rows: IntArray) -> "Dataset":
+        """The rows with these numbers."""
+        return Dataset(self.table.take(pa.array(rows)))
 
     def values(self, key: str) -> FloatArray:
         """(rows,) labels of one property.
@@ -91,9 +109,12 @@ class Dataset:
         Raises:
             PropertyError: if the data set has no such column.
         """
-        if key not in self.table.column_names:
-            raise PropertyError(f"the data set has no property {key!r}; its columns are {self.table.column_names}")
+        self._check(key)
         return np.asarray(self.table.column(key).to_numpy(), dtype=np.float64)
+
+    def _check(self, key: str) -> None:
+        if key not in self.keys:
+            raise PropertyError(f"the data set has no property {key!r}; it has {', '.join(self.keys)}")
 
     def tubes(self) -> list[Nanotube]:
         """All rows as tubes."""

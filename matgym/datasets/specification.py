@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from typing import Final
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from matgym.oracles import PiElectrons, PiParameters
+from matgym.oracles.registry import parse_properties
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class Family(BaseModel):
@@ -32,21 +32,38 @@ class Family(BaseModel):
 
 
 class DatasetSpec(BaseModel):
-    """A data set of B/N co-doped tubes, labelled by the π-electron oracle.
+    """A data set of B/N co-doped tubes, labelled by the oracles' default settings.
 
     Attributes:
         name: of the data set.
+        properties: short names, as `matgym oracle list` has them.
+        temperature_k: at which those that depend on it are taken, K.
         families: which tubes.
         largest_share: greatest share of sites that hold B or N.
         seed: sample i draws from `default_rng([seed, i])`, whatever worker makes it.
+
+    Raises:
+        PropertyError: if a property is unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    properties: tuple[str, ...] = Field(default=("gap", "fermi", "pi_formation"), min_length=1)
+    temperature_k: float = Field(default=300.0, gt=0.0, allow_inf_nan=False)
     families: tuple[Family, ...] = Field(min_length=1)
     largest_share: float = Field(default=0.2, gt=0.0, le=1.0)
     seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        parse_properties(self.properties)
+        return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Columns of the labels."""
+        return tuple(prop.key for prop in parse_properties(self.properties))
 
     @property
     def samples(self) -> int:
@@ -68,9 +85,6 @@ class DatasetSpec(BaseModel):
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-DOPING_ORACLE: Final = PiElectrons(PiParameters(curvature=False))
-"""What labels the data set, and so what designs are audited by: zone folding, without curvature."""
-
 NANOTUBE_DOPING: Final = DatasetSpec(
     name="nanotube-doping",
     families=(
@@ -81,4 +95,34 @@ NANOTUBE_DOPING: Final = DatasetSpec(
         Family(n=10, m=0, cells=4, samples=400, larger=True),
     ),
 )
-"""The shipped data set: (8, 0) tubes of three lengths, and longer and wider ones held back."""
+"""Electrons of semiconducting (8, 0) tubes of three lengths, and longer and wider ones held back."""
+
+NANOTUBE_PROPERTIES: Final = DatasetSpec(
+    name="nanotube-properties",
+    properties=("thermal_conductance", "zt", "young", "formation", "gap"),
+    families=(
+        Family(n=8, m=0, cells=3, samples=5000),
+        Family(n=8, m=0, cells=2, samples=2500),
+        Family(n=8, m=0, cells=4, samples=200, larger=True),
+    ),
+    seed=1,
+)
+"""What costs the most: heat, ZT, stiffness and formation energy of the same (8, 0) tubes."""
+
+NANOTUBE_TRANSPORT: Final = DatasetSpec(
+    name="nanotube-transport",
+    properties=("conductance",),
+    families=(
+        Family(n=6, m=6, cells=5, samples=12000),
+        Family(n=6, m=6, cells=4, samples=5000),
+        Family(n=6, m=6, cells=3, samples=3000),
+        Family(n=6, m=6, cells=8, samples=400, larger=True),
+        Family(n=7, m=7, cells=4, samples=400, larger=True),
+    ),
+    seed=2,
+)
+"""Conductance of metallic (6, 6) tubes, where doping takes away something: at 300 K and neutrality a semiconducting
+tube's is a thousand millionth of that."""
+
+SPECIFICATIONS: Final = {spec.name: spec for spec in (NANOTUBE_DOPING, NANOTUBE_PROPERTIES, NANOTUBE_TRANSPORT)}
+"""The shipped data sets, by name."""

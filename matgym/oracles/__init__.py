@@ -16,7 +16,7 @@ from matgym.oracles.elastic import POISSON_RATIO, YOUNG_GPA, Elasticity
 from matgym.oracles.electronic import PiElectrons
 from matgym.oracles.formation import FORMATION_EV, FormationEnergy
 from matgym.oracles.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC, LammpsPotential
-from matgym.oracles.registry import Conditions, evaluate, properties
+from matgym.oracles.registry import Conditions, evaluate, oracle_of, properties
 from matgym.oracles.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, Strength
 from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PhononTransport
 from matgym.oracles.thermoelectric import (
@@ -68,5 +68,6 @@ __all__ = [
     "Thermoelectric",
     "Vibrations",
     "evaluate",
+    "oracle_of",
     "properties",
 ]

@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from matgym.files import write_text
 from matgym.oracles.base import Cost, Fidelity, Oracle, Properties, Property
 from matgym.structures import Nanotube
 
-PHYSICS_VERSION: Final = 1
+PHYSICS_VERSION: Final = 2
 """To be counted up when an oracle's numbers change though its settings do not."""
 
 
@@ -34,7 +34,51 @@ def default_cache() -> Path:
     return Path(given) if given else user_cache_path("matgym") / "oracles"
 
 
-@dataclass(frozen=True)
+def oracle_name(oracle: Oracle) -> str:
+    """The class of an oracle, under whatever remembers its results."""
+    while isinstance(oracle, Cached | Remembered):
+        oracle = oracle.oracle
+    return type(oracle).__name__
+
+
+@dataclass(repr=False)
+class Remembered:
+    """An oracle that is not asked twice in a row for the same batch.
+
+    Attributes:
+        oracle: any oracle.
+    """
+
+    oracle: Oracle
+    _last: tuple[tuple[Nanotube, ...], Properties] | None = field(default=None, init=False)
+
+    def __repr__(self) -> str:
+        return repr(self.oracle)  # results do not depend on who remembers them
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """As the oracle."""
+        return self.oracle.provides
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """As the oracle."""
+        return self.oracle.fidelity
+
+    @property
+    def cost(self) -> Cost:
+        """As the oracle."""
+        return self.oracle.cost
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Properties of each tube."""
+        batch = tuple(tubes)
+        if self._last is None or self._last[0] != batch:
+            self._last = batch, self.oracle.evaluate(batch)
+        return self._last[1]
+
+
+@dataclass(frozen=True, repr=False)
 class Cached:
     """An oracle that remembers.
 
@@ -52,6 +96,9 @@ class Cached:
                 f"{type(self.oracle).__name__} cannot be cached: its repr does not tell its settings; make it, "
                 "and what it holds, a dataclass"
             )
+
+    def __repr__(self) -> str:
+        return repr(self.oracle)  # results do not depend on who remembers them
 
     @property
     def provides(self) -> tuple[Property, ...]:

@@ -5,13 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from matgym.errors import ConfigurationError, PropertyError
 from matgym.oracles.base import Oracle, Properties, Property
-from matgym.oracles.cache import Cached
+from matgym.oracles.cache import Cached, Remembered, oracle_name
 from matgym.oracles.conductance import PiTransport
 from matgym.oracles.elastic import Elasticity
 from matgym.oracles.electronic import PiElectrons
@@ -40,21 +39,24 @@ class Conditions:
             raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
 
 
-_MAKERS: Final[tuple[Callable[[Conditions], Oracle], ...]] = (
-    lambda _: PiElectrons(),
-    lambda at: PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0),
-    lambda at: PhononTransport(temperature_k=at.temperature_k),
-    lambda at: Thermoelectric(temperature_k=at.temperature_k, mu_ev=at.mu_ev),
-    lambda at: Vibrations(temperature_k=at.temperature_k),
-    lambda _: Elasticity(),
-    lambda _: FormationEnergy(),
-    lambda _: Strength(),
-)
+def _oracles(at: Conditions, keep: Callable[[Oracle], Oracle] = Remembered) -> tuple[Oracle, ...]:
+    """All oracles, wrapped by `keep` in something that remembers: phonons serve the lattice's heat and ZT alike."""
+    phonons = keep(PhononTransport(temperature_k=at.temperature_k))
+    return (
+        keep(PiElectrons()),
+        keep(PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0)),
+        phonons,
+        keep(Thermoelectric(temperature_k=at.temperature_k, mu_ev=at.mu_ev, phonons=phonons)),
+        keep(Vibrations(temperature_k=at.temperature_k)),
+        keep(Elasticity()),
+        keep(FormationEnergy()),
+        keep(Strength()),
+    )
 
 
 def properties() -> dict[str, Property]:
     """All properties by short name: the key without its unit."""
-    return {prop.name: prop for make in _MAKERS for prop in make(Conditions()).provides}
+    return {prop.name: prop for oracle in _oracles(Conditions()) for prop in oracle.provides}
 
 
 def parse_properties(names: Sequence[str]) -> list[Property]:
@@ -102,15 +104,14 @@ def evaluate(
         PropertyError: if a property is unknown.
     """
     wanted = parse_properties(names)
-    conditions = conditions or Conditions()
-    oracles = [make(conditions) for make in _MAKERS]
+    oracles = _oracles(conditions or Conditions(), (lambda oracle: Cached(oracle, cache)) if cache else Remembered)
     needed = [oracle for oracle in oracles if any(prop in wanted for prop in oracle.provides)]
     values: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
     reasons: dict[str, Mapping[int, str]] = {}
     failures: dict[int, str] = {}
     for done, oracle in enumerate(needed):
-        on_oracle(type(oracle).__name__, done, len(needed))
-        found = (Cached(oracle, cache) if cache else oracle).evaluate(tubes)
+        on_oracle(oracle_name(oracle), done, len(needed))
+        found = oracle.evaluate(tubes)
         asked = [prop.key for prop in oracle.provides if prop in wanted]
         values |= {key: found[key] for key in asked}
         reasons |= dict.fromkeys(asked, found.failures)
@@ -118,3 +119,19 @@ def evaluate(
             if reason not in failures.get(row, ""):  # a tube cut in two fails every oracle
                 failures[row] = f"{failures[row]}; {reason}" if row in failures else reason
     return Properties({prop.key: values[prop.key] for prop in wanted}, failures), reasons
+
+
+def oracle_of(prop: str, conditions: Conditions | None = None) -> Oracle:
+    """The oracle that computes a property, with its default settings: what audits a surrogate of it.
+
+    Args:
+        prop: short name or key.
+        conditions: temperature and chemical potential.
+
+    Raises:
+        PropertyError: if the property is unknown.
+    """
+    wanted = parse_properties([prop])[0]
+    return next(
+        oracle for oracle in _oracles(conditions or Conditions(), lambda plain: plain) if wanted in oracle.provides
+    )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.oracles.base import Cost, Fidelity, Properties, Property
+from matgym.oracles.base import Cost, Fidelity, Oracle, Properties, Property
 from matgym.oracles.conductance import PiTransport
 from matgym.oracles.device import by_lead
 from matgym.oracles.landauer import conductance_us, electron_heat_nw_k, electron_moments, seebeck_uv_k
@@ -44,6 +44,7 @@ class Thermoelectric:
         mu_range_ev: of chemical potentials that are tried, eV.
         step_ev: spacing of chemical potentials and of energies, eV.
         frequencies: as in `PhononTransport`.
+        phonons: gives the lattice's thermal conductance in place of `PhononTransport`.
     """
 
     parameters: PiParameters = field(default_factory=PiParameters)
@@ -52,6 +53,7 @@ class Thermoelectric:
     mu_range_ev: tuple[float, float] = (-1.0, 1.0)
     step_ev: float = 0.01
     frequencies: int = 128
+    phonons: Oracle | None = None
 
     def __post_init__(self) -> None:
         low, high = self.mu_range_ev
@@ -85,7 +87,7 @@ class Thermoelectric:
         """
         mu = self._potentials()
         transport = PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
-        phonons = PhononTransport(self.temperature_k, self.frequencies).evaluate(tubes)
+        phonons = (self.phonons or PhononTransport(self.temperature_k, self.frequencies)).evaluate(tubes)
         lattice_heat = phonons[THERMAL_CONDUCTANCE_NW_K]
         values = {prop.key: np.full(len(tubes), np.nan) for prop in self.provides}
         failures = dict(phonons.failures)

@@ -1,24 +1,27 @@
 """Surrogates: learned stand-ins for an oracle, fitted, calibrated, stored, and audited."""
 
 from matgym.surrogates.audit import Audit, audit
-from matgym.surrogates.cnn import CnnSurrogate
+from matgym.surrogates.belief import Belief
 from matgym.surrogates.fit import FitSettings, fit
-from matgym.surrogates.networks import NetworkSettings, ResidualRaster
+from matgym.surrogates.learned import NetworkSurrogate
+from matgym.surrogates.networks import NETWORKS, RasterNetwork
 from matgym.surrogates.predictor import Predictor, as_predictor
-from matgym.surrogates.store import Card, load, load_card, save
+from matgym.surrogates.store import Card, load, load_card, save, shipped
 
 __all__ = [
+    "NETWORKS",
     "Audit",
+    "Belief",
     "Card",
-    "CnnSurrogate",
     "FitSettings",
-    "NetworkSettings",
+    "NetworkSurrogate",
     "Predictor",
-    "ResidualRaster",
+    "RasterNetwork",
     "as_predictor",
     "audit",
     "fit",
     "load",
     "load_card",
     "save",
+    "shipped",
 ]

@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 
 from matgym.oracles import Oracle
 from matgym.structures import Nanotube
-from matgym.surrogates.cnn import CnnSurrogate
+from matgym.surrogates.learned import NetworkSurrogate
 from matgym.typing import BoolArray, FloatArray
 
 
@@ -79,7 +79,7 @@ class Audit:
         }
 
 
-def audit(surrogate: CnnSurrogate, oracle: Oracle, tubes: Sequence[Nanotube], key: str = "gap_ev") -> Audit:
+def audit(surrogate: NetworkSurrogate, oracle: Oracle, tubes: Sequence[Nanotube], key: str = "gap_ev") -> Audit:
     """Put designs through surrogate and oracle.
 
     Args:

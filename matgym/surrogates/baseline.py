@@ -1,15 +1,14 @@
 """What is known of a property before any learning: a network learns the rest.
 
-The gap is learned as its difference from the pristine tube's, which zone folding gives at once, and energies
-as their value a site. A network that pools by the mean can then speak of tubes of other sizes at all.
+The gap is learned as its difference from the pristine tube's, which zone folding with curvature gives at once, and
+energies as their value a site. A network that pools by the mean can then speak of tubes of other sizes at all.
 """
 
 from functools import lru_cache
 
 import numpy as np
 
-from matgym.datasets import DOPING_ORACLE
-from matgym.oracles import GAP_EV, Property
+from matgym.oracles import GAP_EV, PiParameters, Property
 from matgym.oracles.electronic import pristine_gap
 from matgym.structures import Nanotube, TubeLattice
 from matgym.typing import FloatArray
@@ -19,7 +18,7 @@ from matgym.typing import FloatArray
 def pristine_value(lattice: TubeLattice, prop: Property) -> float:
     """The property of the undecorated tube where it is known in closed form, otherwise zero."""
     if prop == GAP_EV:
-        return pristine_gap(Nanotube(lattice.n, lattice.m, lattice.cells), DOPING_ORACLE.parameters)
+        return pristine_gap(Nanotube(lattice.n, lattice.m, lattice.cells), PiParameters())
     return 0.0
 
 

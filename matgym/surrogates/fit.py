@@ -1,23 +1,28 @@
-"""Fit the CNN: standardised targets, AdamW, one-cycle schedule, early stopping on validation only."""
+"""Fit networks: standardised targets, mean squared error, AdamW, one-cycle schedule, early stopping on validation."""
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from matgym.datasets import Dataset
 from matgym.errors import ConfigurationError, DatasetError
-from matgym.structures import TubeLattice
+from matgym.structures import Species, TubeLattice
+from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.structures.symmetry import symmetry_group
 from matgym.surrogates.baseline import known
-from matgym.surrogates.cnn import PROPERTIES, CnnSurrogate
-from matgym.surrogates.networks import NetworkSettings, ResidualRaster
-from matgym.surrogates.raster import encode, global_features
+from matgym.surrogates.checkpoint import Checkpoint, TrainingState
+from matgym.surrogates.informed import check_informed, informed_values
+from matgym.surrogates.learned import NetworkSurrogate, Scaling
+from matgym.surrogates.networks import RasterNetwork, make_network, network_settings
 from matgym.typing import FloatArray, SpeciesArray
+
+OnEpoch: TypeAlias = Callable[[int, int, float, float], None]
+"""Called with member, epoch, training loss, and validation error in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -25,34 +30,67 @@ class FitSettings:
     """How to fit.
 
     Attributes:
-        properties: labels to learn, the one that rewards first.
-        weights: of each property's loss; a second, smooth property steadies the gap's.
+        properties: keys of the labels to learn, one head each.
+        weights: of each property's loss; all 1 if none are given. A second, smooth property steadies a gap's.
+        network: name: see `matgym.surrogates.networks`.
+        size: settings of the network; its defaults stand for what is missing.
+        members: networks that are fitted, from different seeds, for an ensemble.
+        species: that the network sees.
+        informed_by: properties that the π oracle gives as further inputs.
         epochs: passes over the training split.
+        patience: epochs without a better validation error after which it is given up; None goes on to the end,
+            where the schedule has its best ones.
         batch_size: tubes a step.
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW.
-        seed: of initial weights, order, and augmentation.
-        network: its size.
+        seed: of initial weights, order, and augmentation; member i has `seed + i`.
+
+    Raises:
+        ConfigurationError: if a value is out of range, or the network has no such setting.
+        PropertyError: if `informed_by` names what the π oracle does not compute.
     """
 
     properties: tuple[str, ...] = ("gap_ev", "pi_formation_ev")
-    weights: tuple[float, ...] = (1.0, 0.2)
+    weights: tuple[float, ...] = ()
+    network: str = "resnet"
+    size: dict[str, Any] = field(default_factory=dict)
+    members: int = 1
+    species: tuple[str, ...] = ("B", "N")
+    informed_by: tuple[str, ...] = ()
     epochs: int = 40
+    patience: int | None = None
     batch_size: int = 128
     learning_rate: float = 4e-3
     weight_decay: float = 1e-4
     seed: int = 0
-    network: NetworkSettings = field(default_factory=NetworkSettings)
 
     def __post_init__(self) -> None:
-        if len(self.weights) != len(self.properties) or not self.properties:
+        if self.weights and len(self.weights) != len(self.properties):
             raise ConfigurationError(f"{len(self.weights)} weights do not fit properties {self.properties}")
-        if min(self.epochs, self.batch_size) < 1 or self.learning_rate <= 0:
-            raise ConfigurationError(f"epochs={self.epochs}, batch_size={self.batch_size} must be 1 or more")
+        counts = {"epochs": self.epochs, "members": self.members, "batch_size": self.batch_size}
+        if self.patience is not None:
+            counts["patience"] = self.patience
+        for name, count in counts.items():
+            if count < 1:
+                raise ConfigurationError(f"{name}={count} must be 1 or more")
+        if not 0.0 < self.learning_rate < math.inf or not 0.0 <= self.weight_decay < math.inf:
+            raise ConfigurationError(
+                f"learning_rate={self.learning_rate} must be positive, weight_decay={self.weight_decay} not negative"
+            )
+        if not self.properties or not self.species:
+            raise ConfigurationError("at least one property and one species must be given")
+        check_informed(self.informed_by)
+        object.__setattr__(self, "size", network_settings(self.network, self.size))
+        object.__setattr__(self, "species", tuple(SPECIES_DATA[parse_species(s)].label for s in self.species))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain form for the card."""
         return asdict(self)
+
+    @property
+    def codes(self) -> tuple[Species, ...]:
+        """Species that the network sees."""
+        return tuple(parse_species(name) for name in self.species)
 
 
 @dataclass(frozen=True)
@@ -63,60 +101,87 @@ class _Group:
     species: SpeciesArray  # (k, n_sites)
     labels: FloatArray  # (k, properties)
     learned: FloatArray  # (k, properties): labels less what is known without learning
-
-
-def _groups(data: Dataset, properties: tuple[str, ...]) -> list[_Group]:
-    labels = np.stack([data.values(key) for key in properties], axis=1)
-    groups = []
-    for lattice, rows, species in data.by_lattice():
-        offset, factor = known(lattice, tuple(PROPERTIES[key] for key in properties))
-        groups.append(_Group(lattice, species, labels[rows], (labels[rows] - offset) / factor))
-    return groups
+    informed: FloatArray  # (k, informed): physics that is given as input
 
 
 def fit(
     data: Dataset,
     settings: FitSettings,
-    on_epoch: Callable[[int, float, float], None] = lambda _epoch, _train, _validation: None,
-) -> CnnSurrogate:
-    """Fit a network to the training split; the epoch that validates best is kept.
+    *,
+    start: NetworkSurrogate | None = None,
+    checkpoints: Path | None = None,
+    log: Path | None = None,
+    on_epoch: OnEpoch = lambda _member, _epoch, _loss, _error: None,
+) -> NetworkSurrogate:
+    """Fit networks to the training split; of each, the epoch that validates best is kept.
 
     Args:
         data: with train and validation rows; its test rows are never looked at.
         settings: how.
-        on_epoch: called with epoch, training loss, and validation RMSE of the first property.
+        start: a surrogate of the same network whose weights, but for the last layer's, are taken over: transfer
+            learning from another property or another family of tubes.
+        checkpoints: folder from which an interrupted fit goes on as if it had not been interrupted; written every
+            epoch.
+        log: folder for TensorBoard.
+        on_epoch: called after every epoch.
 
     Returns:
         The fitted surrogate, calibrated on the validation split.
 
     Raises:
-        DatasetError: if a split is empty.
+        ConfigurationError: if `start` has another network or size.
+        DatasetError: if a split is empty, or the checkpoints are another fit's.
+        PropertyError: if the data hold no such property.
     """
-    data = data.labelled()
-    train = _groups(data.split("train"), settings.properties)
-    validation = _groups(data.split("validation"), settings.properties)
+    data = data.labelled(settings.properties)
+    train = _groups(data.split("train"), settings)
+    validation = _groups(data.split("validation"), settings)
     if not train or not validation:
         raise DatasetError("the data set has no rows to train or to validate on")
-    rng = np.random.default_rng(settings.seed)
-    torch.manual_seed(settings.seed)
-    learned = np.concatenate([group.learned for group in train])
-    mean, scale = learned.mean(axis=0), learned.std(axis=0)
-    net = ResidualRaster(settings.network, len(settings.properties))
-    surrogate = CnnSurrogate.from_network(
-        net, settings.network, settings.properties, mean, scale, [group.lattice for group in train]
-    )
-    steps = settings.epochs * sum(math.ceil(len(g.species) / settings.batch_size) for g in train)
+    learned, physics = (np.concatenate([getattr(group, name) for group in train]) for name in ("learned", "informed"))
+    scaling = Scaling(learned.mean(axis=0), _spread(learned), physics.mean(axis=0), _spread(physics))
+    fresh = NetworkSurrogate(
+        (), settings.network, settings.size, settings.properties, settings.codes,
+        tuple((group.lattice.n, group.lattice.m, group.lattice.cells) for group in train),
+        scaling, settings.informed_by,
+    )  # fmt: skip
+    identity = {"data": data.digest, "settings": settings.as_dict(), "start": start is not None}
+    networks: list[RasterNetwork] = []
+    for member in range(settings.members):
+        checkpoint = Checkpoint(checkpoints / f"member-{member}.pt" if checkpoints else None, identity)
+        surrogate = replace(fresh, networks=(_initial(settings, member, start),))
+        _train_member(
+            surrogate, train, validation, settings, member, checkpoint, log and log / f"member-{member}", on_epoch
+        )
+        networks += surrogate.networks
+    return _calibrated(replace(fresh, networks=tuple(networks)), train, validation)
+
+
+def _train_member(
+    surrogate: NetworkSurrogate,
+    train: list[_Group],
+    validation: list[_Group],
+    settings: FitSettings,
+    member: int,
+    checkpoint: Checkpoint,
+    log: Path | None,
+    on_epoch: OnEpoch,
+) -> None:
+    """Train the surrogate's one network, and leave in it the weights that validated best."""
+    net, scaling = surrogate.networks[0], surrogate.scaling
+    steps = settings.epochs * sum(math.ceil(len(group.species) / settings.batch_size) for group in train)
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
-    loss_weights = torch.tensor(settings.weights)
-
-    best_rmse, best_state = math.inf, net.state_dict()
-    for epoch in range(settings.epochs):
+    state = TrainingState(net, optimizer, schedule, np.random.default_rng(settings.seed + member))
+    checkpoint.restore(state)
+    loss_weights = torch.tensor(settings.weights or (1.0,) * len(settings.properties))
+    board = _board(log, state.epoch)
+    while state.epoch < settings.epochs and not state.out_of_patience(settings.patience):
         net.train()
         losses = []
-        for lattice, species, targets in _batches(train, settings.batch_size, rng):
-            predicted = net(*_tensors(lattice, species), lattice.raster_shift)
-            wanted = torch.from_numpy(((targets - mean) / scale).astype(np.float32))
+        for lattice, species, targets, physics in _batches(train, settings.batch_size, state.rng):
+            predicted = net(*_tensors(surrogate, lattice, species, physics), lattice.raster_shift)
+            wanted = torch.from_numpy(((targets - scaling.mean) / scaling.scale).astype(np.float32))
             loss = (((predicted - wanted) ** 2).mean(dim=0) * loss_weights).sum()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -124,17 +189,80 @@ def fit(
             schedule.step()
             losses.append(float(loss.detach()))
         net.eval()
-        rmse = float(np.sqrt(np.mean(_residuals(surrogate, validation)[:, 0] ** 2)))
-        if rmse < best_rmse:
-            best_rmse, best_state = rmse, {name: value.clone() for name, value in net.state_dict().items()}
-        on_epoch(epoch, float(np.mean(losses)), rmse)
-    net.load_state_dict(best_state)
-    return _calibrated(surrogate, train, validation)
+        error = _error(surrogate, validation, np.array(loss_weights))
+        state.finish_epoch(error)
+        checkpoint.write(state)
+        board("loss/train", float(np.mean(losses)), state.epoch)
+        board("error/validation", error, state.epoch)
+        on_epoch(member, state.epoch, float(np.mean(losses)), error)
+    net.load_state_dict(state.best)
+
+
+def _spread(values: FloatArray) -> FloatArray:
+    """(columns,) standard deviations; 1 for a column that does not vary."""
+    spread = values.std(axis=0)
+    return np.where(spread > 0.0, spread, 1.0)
+
+
+def _initial(settings: FitSettings, member: int, start: NetworkSurrogate | None) -> RasterNetwork:
+    """A network with fresh weights, or with those of another surrogate but for the last layer."""
+    torch.manual_seed(settings.seed + member)
+    net = make_network(
+        settings.network, settings.size, len(settings.species), len(settings.informed_by), len(settings.properties)
+    )
+    if start is not None:
+        same = (start.network, dict(start.settings), start.species, start.informed_by)
+        wanted = (settings.network, settings.size, settings.codes, settings.informed_by)
+        if same != wanted:
+            raise ConfigurationError(
+                f"weights of a {start.network} {dict(start.settings)} cannot start a {settings.network} {settings.size}"
+                " or one that sees other species or physics: fit the same network"
+            )
+        source = start.networks[member % len(start.networks)]
+        last = f"head.{len(net.head) - 1}."
+        taken = {name: value for name, value in source.state_dict().items() if not name.startswith(last)}
+        net.load_state_dict(taken, strict=False)
+    return net
+
+
+def _board(log: Path | None, epoch: int) -> Callable[[str, float, int], None]:
+    """Writes scalars for TensorBoard, or nothing."""
+    if log is None:
+        return lambda _name, _value, _step: None
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(log), purge_step=epoch + 1)  # what a killed run wrote beyond its checkpoint
+
+    def write(name: str, value: float, step: int) -> None:
+        writer.add_scalar(name, value, step)
+        writer.flush()
+
+    return write
+
+
+def _groups(data: Dataset, settings: FitSettings) -> list[_Group]:
+    labels = np.stack([data.values(key) for key in settings.properties], axis=1)
+    from matgym.oracles import properties
+
+    by_key = {prop.key: prop for prop in properties().values()}
+    groups = []
+    for lattice, rows, species in data.by_lattice():
+        offset, factor = known(lattice, tuple(by_key[key] for key in settings.properties))
+        physics = np.zeros((len(rows), 0))
+        if settings.informed_by:
+            held = all(key in data.keys for key in settings.informed_by)  # labels of the same oracle save the work
+            physics = (
+                np.stack([data.values(key)[rows] for key in settings.informed_by], axis=1)
+                if held
+                else informed_values(settings.informed_by, lattice, species)
+            )
+        groups.append(_Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, physics))
+    return groups
 
 
 def _batches(
     groups: list[_Group], size: int, rng: np.random.Generator
-) -> Iterator[tuple[TubeLattice, SpeciesArray, FloatArray]]:
+) -> Iterator[tuple[TubeLattice, SpeciesArray, FloatArray, FloatArray]]:
     """Shuffled batches, each of one lattice, every tube turned by a random operation of its symmetry."""
     cuts = [
         (group, rows)
@@ -145,20 +273,33 @@ def _batches(
         group, rows = cuts[index]
         operations = symmetry_group(group.lattice)
         chosen = operations[rng.integers(len(operations), size=len(rows))]
-        yield group.lattice, np.take_along_axis(group.species[rows], chosen, axis=1), group.learned[rows]
+        species = np.take_along_axis(group.species[rows], chosen, axis=1)
+        yield group.lattice, species, group.learned[rows], group.informed[rows]
 
 
-def _tensors(lattice: TubeLattice, species: SpeciesArray) -> tuple[Tensor, Tensor]:
-    raster = torch.from_numpy(encode(lattice, species)).contiguous(memory_format=torch.channels_last)
-    return raster, torch.from_numpy(global_features(lattice, species))
+def _tensors(
+    surrogate: NetworkSurrogate, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray
+) -> tuple[torch.Tensor, torch.Tensor]:
+    raster, numbers = surrogate.inputs(lattice, species, physics)
+    return torch.from_numpy(raster).contiguous(memory_format=torch.channels_last), torch.from_numpy(numbers)
 
 
-def _residuals(surrogate: CnnSurrogate, groups: list[_Group]) -> FloatArray:
-    """(rows, properties) prediction less label."""
-    return np.concatenate([surrogate.predict(g.lattice, g.species) - g.labels for g in groups])
+def _error(surrogate: NetworkSurrogate, groups: list[_Group], weights: FloatArray) -> float:
+    """Root of the weighted mean squared error of what is learned, in standard deviations."""
+    residuals = np.concatenate(
+        [(surrogate.predict(g.lattice, g.species, g.informed) - g.labels) / _factor(surrogate, g) for g in groups]
+    )
+    squared = ((residuals / surrogate.scaling.scale) ** 2).mean(axis=0)
+    return float(np.sqrt((squared * weights).sum() / weights.sum()))
 
 
-def _calibrated(surrogate: CnnSurrogate, train: list[_Group], validation: list[_Group]) -> CnnSurrogate:
-    features = np.concatenate([surrogate.features(g.lattice, g.species) for g in train])
-    held_out = np.concatenate([surrogate.features(g.lattice, g.species) for g in validation])
-    return surrogate.calibrated(_residuals(surrogate, validation), features, held_out)
+def _factor(surrogate: NetworkSurrogate, group: _Group) -> FloatArray:
+    return known(group.lattice, surrogate.provides)[1]
+
+
+def _calibrated(surrogate: NetworkSurrogate, train: list[_Group], validation: list[_Group]) -> NetworkSurrogate:
+    features = np.concatenate([surrogate.features(g.lattice, g.species, g.informed) for g in train])
+    labels = np.concatenate([g.labels for g in validation])
+    runs = [surrogate.run(g.lattice, g.species, g.informed) for g in validation]
+    members = np.concatenate([members for members, _ in runs], axis=1)
+    return surrogate.calibrated(labels, members, features, np.concatenate([pooled for _, pooled in runs]))

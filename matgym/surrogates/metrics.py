@@ -6,18 +6,21 @@ import numpy as np
 from scipy.stats import bootstrap
 
 from matgym.surrogates.store import PropertyMetrics
-from matgym.typing import FloatArray
+from matgym.typing import BoolArray, FloatArray
 
 RESAMPLES = 1000
 
 
-def property_metrics(key: str, predicted: FloatArray, truth: FloatArray) -> PropertyMetrics:
+def property_metrics(
+    key: str, predicted: FloatArray, truth: FloatArray, covered: BoolArray | None = None
+) -> PropertyMetrics:
     """R², mean absolute and root mean square error, with 95 % percentile bootstrap intervals.
 
     Args:
         key: of the property.
         predicted: (rows,).
         truth: (rows,).
+        covered: (rows,) whether the 90 % interval holds the truth.
     """
 
     def r2(p: FloatArray, t: FloatArray) -> float:
@@ -25,6 +28,9 @@ def property_metrics(key: str, predicted: FloatArray, truth: FloatArray) -> Prop
 
     def mae(p: FloatArray, t: FloatArray) -> float:
         return float(np.abs(p - t).mean())
+
+    def rmse(p: FloatArray, t: FloatArray) -> float:
+        return float(np.sqrt(((p - t) ** 2).mean()))
 
     def interval(statistic: Callable[[FloatArray, FloatArray], float]) -> tuple[float, float]:
         found = bootstrap(
@@ -45,5 +51,7 @@ def property_metrics(key: str, predicted: FloatArray, truth: FloatArray) -> Prop
         r2_interval=interval(r2),
         mae=mae(predicted, truth),
         mae_interval=interval(mae),
-        rmse=float(np.sqrt(((predicted - truth) ** 2).mean())),
+        rmse=rmse(predicted, truth),
+        rmse_interval=interval(rmse),
+        coverage=None if covered is None else float(covered.mean()),
     )

@@ -13,7 +13,7 @@ import numpy as np
 from matgym.errors import ConfigurationError, PropertyError
 from matgym.oracles import Fidelity, Oracle
 from matgym.structures import Nanotube, TubeLattice, tubes_on
-from matgym.surrogates.cnn import CnnSurrogate
+from matgym.surrogates.learned import NetworkSurrogate
 from matgym.typing import FloatArray, SpeciesArray
 
 Kind: TypeAlias = Literal["surrogate", "oracle"]
@@ -58,7 +58,7 @@ def as_predictor(source: Any, key: str) -> Predictor:
         from matgym.surrogates.store import load
 
         source = load(source)
-    if isinstance(source, CnnSurrogate):
+    if isinstance(source, NetworkSurrogate):
         column = _column(source, key)
         surrogate = source
         return Predictor(lambda lat, species: surrogate.predict(lat, species)[:, column], "surrogate", "cnn")

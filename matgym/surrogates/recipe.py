@@ -1,38 +1,87 @@
 """From a data set to stored weights with a card: what `matgym surrogate train` does."""
 
-from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 
 from matgym.datasets import Dataset
 from matgym.datasets.splits import SPLITS
-from matgym.surrogates.cnn import CnnSurrogate
-from matgym.surrogates.fit import FitSettings, fit
+from matgym.errors import ConfigurationError
+from matgym.surrogates.fit import FitSettings, OnEpoch, fit
+from matgym.surrogates.learned import NetworkSurrogate
 from matgym.surrogates.metrics import property_metrics
 from matgym.surrogates.store import Card, PropertyMetrics, check_suffix, save
+
+RECIPES: Final = Path(__file__).parent / "recipes"
+
+
+def read_settings(file: Path, **changes: Any) -> FitSettings:
+    """Settings of a fit from a YAML file.
+
+    Args:
+        file: with fields of `FitSettings`; what is missing has its default.
+        changes: fields that are to have other values.
+
+    Raises:
+        ConfigurationError: if the file cannot be read, has an unknown field, or a value out of range.
+    """
+    import yaml
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ConfigurationError(f"{file} is no list of settings such as `network: resnet`")
+        known = [setting.name for setting in fields(FitSettings)]
+        for name in content:
+            if name not in known:
+                raise ConfigurationError(f"{file} sets {name!r}, which a fit does not have; it has {', '.join(known)}")
+        return TypeAdapter(FitSettings).validate_python(content | changes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(f"{file}: {place}{': ' if place else ''}{first['msg']}") from None
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{file} cannot be read as settings of a fit: {error}") from None
+
+
+def recipe_of(data: Dataset) -> Path | None:
+    """The shipped settings for a data set of this name, if there are any."""
+    file = RECIPES / f"{data.provenance['specification']['name']}.yml"
+    return file if file.exists() else None
 
 
 def train(
     data: Dataset,
     output: Path,
     settings: FitSettings,
-    on_epoch: Callable[[int, float, float], None] = lambda _epoch, _train, _validation: None,
+    *,
+    start: NetworkSurrogate | None = None,
+    log: Path | None = None,
+    on_epoch: OnEpoch = lambda _member, _epoch, _loss, _error: None,
     command: str = "matgym surrogate train",
 ) -> Card:
     """Fit a surrogate, measure it on every split that holds rows, and store it.
 
     Args:
         data: with its splits.
-        output: path of the weights, ending in .safetensors.
+        output: path of the weights, ending in .safetensors; `OUTPUT.checkpoints/` beside it lets an interrupted
+            training go on, and is removed at the end.
         settings: how to fit.
+        start: see `fit`.
+        log: see `fit`.
         on_epoch: see `fit`.
         command: that reproduces it, for the card.
     """
+    from shutil import rmtree
+
     check_suffix(output)  # before the work, not after it
-    surrogate = fit(data, settings, on_epoch)
+    checkpoints = output.with_name(output.name + ".checkpoints")
+    surrogate = fit(data, settings, start=start, checkpoints=checkpoints, log=log, on_epoch=on_epoch)
     counts = {split: len(data.split(split)) for split in SPLITS}
-    return save(
+    card = save(
         surrogate,
         output,
         data={"name": data.provenance["specification"]["name"], "digest": data.digest, "rows": counts},
@@ -40,21 +89,31 @@ def train(
         command=command,
         metrics=measure(surrogate, data),
     )
+    rmtree(checkpoints)
+    return card
 
 
-def measure(surrogate: CnnSurrogate, data: Dataset) -> dict[str, tuple[PropertyMetrics, ...]]:
+def measure(surrogate: NetworkSurrogate, data: Dataset) -> dict[str, tuple[PropertyMetrics, ...]]:
     """Figures on the splits that no training saw, and apart for each kind of tube among the larger ones."""
-    larger = data.split("larger").labelled()
-    parts = {"test": data.split("test").labelled()} | {
-        f"({lattice.n},{lattice.m})x{lattice.cells}": Dataset(larger.table.take(rows))
-        for lattice, rows, _ in larger.by_lattice()
+    larger = data.split("larger").labelled(surrogate.keys)
+    parts = {"test": data.split("test").labelled(surrogate.keys)} | {
+        f"({lattice.n},{lattice.m})x{lattice.cells}": larger.take(rows) for lattice, rows, _ in larger.by_lattice()
     }
     # One row has no variance and so no R².
-    return {name: _figures(surrogate, part) for name, part in parts.items() if len(part) > 1}
+    return {name: figures(surrogate, part) for name, part in parts.items() if len(part) > 1}
 
 
-def _figures(surrogate: CnnSurrogate, data: Dataset) -> tuple[PropertyMetrics, ...]:
-    predicted = np.full((len(data), len(surrogate.keys)), np.nan)
+def figures(surrogate: NetworkSurrogate, data: Dataset) -> tuple[PropertyMetrics, ...]:
+    """Figures of every property on labelled rows."""
+    shape = (len(data), len(surrogate.keys))
+    predicted, half_width = np.full(shape, np.nan), np.full(shape, np.nan)
     for lattice, rows, species in data.by_lattice():
-        predicted[rows] = surrogate.predict(lattice, species)
-    return tuple(property_metrics(key, predicted[:, k], data.values(key)) for k, key in enumerate(surrogate.keys))
+        physics = None
+        if surrogate.informed_by and all(key in data.keys for key in surrogate.informed_by):
+            physics = np.stack([data.values(key)[rows] for key in surrogate.informed_by], axis=1)
+        predicted[rows], half_width[rows] = surrogate.intervals(lattice, species, physics)
+    truth = np.stack([data.values(key) for key in surrogate.keys], axis=1)
+    covered = np.abs(predicted - truth) <= half_width
+    return tuple(
+        property_metrics(key, predicted[:, k], truth[:, k], covered[:, k]) for k, key in enumerate(surrogate.keys)
+    )

@@ -3,21 +3,24 @@
 No pickle is ever read: a safetensors file holds arrays only, and the card is validated JSON.
 """
 
+import json
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from matgym.errors import WeightsError
+from matgym.errors import ConfigurationError, WeightsError
 from matgym.files import atomic_path, write_text
-from matgym.surrogates.cnn import CnnSurrogate
-from matgym.surrogates.networks import NetworkSettings, ResidualRaster
+from matgym.oracles import properties
+from matgym.structures.species import SPECIES_DATA, parse_species
+from matgym.surrogates.learned import NetworkSurrogate, Scaling
+from matgym.surrogates.networks import make_network
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 SHIPPED: Final = Path(__file__).parent / "weights"
 
 
@@ -33,6 +36,8 @@ class PropertyMetrics(BaseModel):
     mae: float
     mae_interval: tuple[float, float]
     rmse: float
+    rmse_interval: tuple[float, float] | None = None
+    coverage: float | None = None
 
 
 class Card(BaseModel):
@@ -42,9 +47,14 @@ class Card(BaseModel):
         format_version: of this file.
         network: name of the architecture.
         settings: its size.
+        members: networks of the ensemble.
         properties: keys it predicts, in order.
-        mean: of the training labels.
-        scale: standard deviation of the training labels.
+        species: that have channels of their own.
+        informed_by: physics that is given as input.
+        mean: of what is learned of the training labels.
+        scale: standard deviation of the same.
+        informed_mean: of the physics that is given as input.
+        informed_scale: standard deviation of the same.
         lattices: (n, m, cells) it was trained on.
         data: name and hash of the data set, and rows a split.
         fit: how it was fitted.
@@ -55,11 +65,16 @@ class Card(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     format_version: int = FORMAT_VERSION
-    network: str = "residual_raster"
-    settings: dict[str, int]
+    network: str
+    settings: dict[str, Any]
+    members: int = Field(default=1, ge=1)
     properties: tuple[str, ...] = Field(min_length=1)
+    species: tuple[str, ...] = Field(min_length=1)
+    informed_by: tuple[str, ...] = ()
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    informed_mean: tuple[float, ...] = ()
+    informed_scale: tuple[float, ...] = ()
     lattices: tuple[tuple[int, int, int], ...]
     data: dict[str, Any] = {}
     fit: dict[str, Any] = {}
@@ -67,7 +82,7 @@ class Card(BaseModel):
     metrics: dict[str, tuple[PropertyMetrics, ...]] = {}
 
 
-def save(surrogate: CnnSurrogate, path: Path, **facts: Any) -> Card:
+def save(surrogate: NetworkSurrogate, path: Path, **facts: Any) -> Card:
     """Write `path` (.safetensors) and its card beside it (.json).
 
     Args:
@@ -79,15 +94,26 @@ def save(surrogate: CnnSurrogate, path: Path, **facts: Any) -> Card:
         WeightsError: if `path` does not end in .safetensors.
     """
     check_suffix(path)
+    scaling = surrogate.scaling
     card = Card(
-        settings=surrogate.settings.as_dict(),
+        network=surrogate.network,
+        settings=dict(surrogate.settings),
+        members=len(surrogate.networks),
         properties=surrogate.keys,
-        mean=tuple(surrogate.mean.tolist()),
-        scale=tuple(surrogate.scale.tolist()),
+        species=tuple(SPECIES_DATA[kind].label for kind in surrogate.species),
+        informed_by=surrogate.informed_by,
+        mean=tuple(scaling.mean.tolist()),
+        scale=tuple(scaling.scale.tolist()),
+        informed_mean=tuple(scaling.informed_mean.tolist()),
+        informed_scale=tuple(scaling.informed_scale.tolist()),
         lattices=surrogate.lattices,
         **facts,
     )
-    tensors = {f"network.{name}": value.contiguous() for name, value in surrogate.network.state_dict().items()}
+    tensors = {
+        f"network.{member}.{name}": value.contiguous()
+        for member, network in enumerate(surrogate.networks)
+        for name, value in network.state_dict().items()
+    }
     tensors |= {f"calibration.{name}": torch.from_numpy(np.array(v)) for name, v in surrogate.calibration.items()}
     with atomic_path(path) as scratch:
         save_file(tensors, scratch)
@@ -101,57 +127,114 @@ def check_suffix(path: Path) -> None:
         raise WeightsError(f"{path.name}: weights are stored as .safetensors")
 
 
-def load(path: Path | str) -> CnnSurrogate:
+def load(path: Path | str) -> NetworkSurrogate:
     """Read a surrogate.
 
     Args:
-        path: a .safetensors file with its card beside it, or the name of a shipped one such as
-            "nanotube-doping".
+        path: a .safetensors file with its card beside it, or the name of a shipped one such as "nanotube-doping", or
+            of a property that a shipped one predicts, such as "zt".
 
     Raises:
         WeightsError: if a file is missing, damaged, or of a later format.
     """
-    file, card = _located(path), load_card(path)
-    settings = NetworkSettings(**card.settings)
-    network = ResidualRaster(settings, len(card.properties))
+    file, card = located(path), load_card(path)
     try:
         with safe_open(file, framework="pt") as archive:
             tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118  # not a mapping
-        network.load_state_dict({name[8:]: value for name, value in tensors.items() if name.startswith("network.")})
-    except (SafetensorError, RuntimeError) as error:
+    except SafetensorError as error:
         raise WeightsError(f"{file} does not hold the weights that its card describes: {error}") from None
-    return CnnSurrogate(
-        network.to(memory_format=torch.channels_last).eval(),  # type: ignore[call-overload]
-        settings,
+    tensors = _upgraded_tensors(tensors)
+    networks = []
+    for member in range(card.members):
+        start = f"network.{member}."
+        state = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+        try:
+            network = make_network(
+                card.network, card.settings, len(card.species), len(card.informed_by), len(card.properties)
+            )
+            network.load_state_dict(state)
+        except (ConfigurationError, RuntimeError) as error:
+            raise WeightsError(f"{file} does not hold the weights that its card describes: {error}") from None
+        networks.append(network)
+    return NetworkSurrogate(
+        tuple(networks),
+        card.network,
+        card.settings,
         card.properties,
-        np.array(card.mean),
-        np.array(card.scale),
+        tuple(parse_species(name) for name in card.species),
         card.lattices,
+        Scaling(*(np.array(x) for x in (card.mean, card.scale, card.informed_mean, card.informed_scale))),
+        card.informed_by,
         {name[12:]: value.numpy() for name, value in tensors.items() if name.startswith("calibration.")},
     )
 
 
 def load_card(path: Path | str) -> Card:
     """Read the card of a surrogate; see `load`."""
-    file = _located(path).with_suffix(".json")
+    file = located(path).with_suffix(".json")
     try:
-        card = Card.model_validate_json(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version = content.get("format_version", 1) if isinstance(content, dict) else 1
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise WeightsError(f"{file} is of format {version}; this matgym reads up to {FORMAT_VERSION}: upgrade it")
+        return Card.model_validate(_upgraded_card(content) if version == 1 else content)
     except FileNotFoundError:
         raise WeightsError(f"{file} is missing: weights are read with their card beside them") from None
-    except ValidationError as error:
+    except ValueError as error:  # no JSON, or no card
         raise WeightsError(f"{file} is no card of a surrogate: {error}") from None
-    if card.format_version > FORMAT_VERSION:
-        raise WeightsError(
-            f"{file} is of format {card.format_version}; this matgym reads up to {FORMAT_VERSION}: upgrade it"
-        )
-    return card
 
 
-def _located(path: Path | str) -> Path:
+def shipped() -> dict[str, tuple[str, ...]]:
+    """Shipped surrogates: name to the keys of the properties that each predicts."""
+    return {path.stem: load_card(path).properties for path in sorted(SHIPPED.glob("*.safetensors"))}
+
+
+def located(path: Path | str) -> Path:
+    """The file of weights that a path, a shipped name or a property's name stands for.
+
+    Raises:
+        WeightsError: if there is none.
+    """
     file = Path(path)
     if not file.suffix and not file.is_file():
         file = SHIPPED / f"{path}.safetensors"
+        if not file.is_file():
+            prop = properties().get(str(path))
+            holders = [name for name, keys in shipped().items() if (prop.key if prop else path) in keys]
+            file = SHIPPED / f"{holders[0]}.safetensors" if holders else file
     if not file.is_file():
-        shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"
-        raise WeightsError(f"there are no weights {str(path)!r}: give a .safetensors file, or one of {shipped}")
+        there = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"
+        raise WeightsError(f"there are no weights {str(path)!r}: give a .safetensors file, or one of {there}")
     return file
+
+
+# ---- earlier formats
+
+
+def _upgraded_card(card: Any) -> Any:
+    """A card of format 1: one plain network that saw B, N and vacancies."""
+    if not isinstance(card, dict) or not isinstance(card.get("settings"), dict):
+        return card
+    size = card["settings"] | {"hidden": [card["settings"].get("hidden", 64)]}
+    return card | {
+        "format_version": FORMAT_VERSION,
+        "network": "plain",
+        "settings": size,
+        "species": ["B", "N", "vacancy"],
+    }
+
+
+def _upgraded_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Format 1 had one network, and the same error for every tube."""
+    if "calibration.rmse" not in tensors:
+        return tensors
+    rmse, interval = tensors.pop("calibration.rmse"), tensors.pop("calibration.interval")
+    upgraded = {
+        f"network.0.{name.removeprefix('network.')}" if name.startswith("network.") else name: value
+        for name, value in tensors.items()
+    }
+    return upgraded | {
+        "calibration.floor": rmse,
+        "calibration.factor": torch.zeros_like(rmse),
+        "calibration.interval": interval / rmse,
+    }

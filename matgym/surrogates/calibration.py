@@ -1,0 +1,82 @@
+"""How far to trust a network: standard deviations, conformal intervals, and a distance from the training data."""
+
+from typing import Final
+
+import numpy as np
+
+from matgym.typing import FloatArray
+
+COVERAGE: Final = 0.90
+"""Nominal coverage of the intervals."""
+
+DISTANCE_QUANTILE: Final = 0.99
+"""A tube further from the training data than this share of validation tubes counts as out of distribution."""
+
+
+def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, float]:
+    """How members' disagreement translates into error: sd² = floor² + (factor · spread)².
+
+    Fitted by maximum likelihood of the residuals under a normal distribution.
+
+    Args:
+        residuals: (V,) errors on the validation split.
+        spread: (V,) standard deviation among members; zeros for a single network.
+
+    Returns:
+        floor, in the property's unit, and factor.
+    """
+    from scipy.optimize import minimize
+
+    rmse = float(np.sqrt((residuals**2).mean()))
+    if not spread.any():
+        return rmse, 0.0
+    squared = (spread / np.sqrt((spread**2).mean())) ** 2
+
+    def loss(logs: FloatArray) -> float:
+        variance = np.exp(2 * logs[0]) + np.exp(2 * logs[1]) * squared
+        return float((np.log(variance) + (residuals / rmse) ** 2 / variance).mean())
+
+    floor, factor = np.exp(minimize(loss, np.log([0.7, 0.7]), method="Nelder-Mead").x)
+    return float(floor * rmse), float(factor * rmse / np.sqrt((spread**2).mean()))
+
+
+def interval_factor(residuals: FloatArray, sd: FloatArray) -> float:
+    """Half-width of the 90 % interval in standard deviations.
+
+    Normalised split-conformal regression (Papadopoulos, Gammerman and Vovk, 2008; Lei et al., J. Am. Stat. Assoc.
+    113, 1094 (2018)) by crepes. The promise holds for tubes like those of the validation split only.
+
+    Args:
+        residuals: (V,) errors on the validation split.
+        sd: (V,) standard deviations that were predicted for them.
+    """
+    from crepes import ConformalRegressor
+
+    regressor = ConformalRegressor().fit(residuals=residuals, sigmas=sd)
+    interval = regressor.predict_int(y_hat=np.zeros(1), sigmas=np.ones(1), confidence=COVERAGE)
+    return float(interval[0, 1])
+
+
+def distance_model(features: FloatArray, held_out: FloatArray) -> dict[str, FloatArray]:
+    """Mahalanobis distance to the training features (Lee et al., NeurIPS 2018, for the score).
+
+    Args:
+        features: (T, F) of the training split.
+        held_out: (V, F) of the validation split.
+
+    Returns:
+        `centre` (F,), `whitening` (F, F), `threshold` (1,).
+    """
+    centre = features.mean(axis=0)
+    # In units of each feature's own spread. What hardly varies in training, such as the share of vacancies
+    # where there are none, gets a floor: to deviate there is to be far out.
+    spread = features.std(axis=0)
+    spread = np.maximum(spread, 1e-3 * spread.mean())
+    covariance = np.cov(features / spread, rowvar=False) + 1e-3 * np.eye(features.shape[1])
+    whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None]
+    lengths = np.linalg.norm((held_out - centre) @ whitening, axis=1)
+    return {
+        "centre": centre,
+        "whitening": whitening,
+        "threshold": np.quantile(lengths, DISTANCE_QUANTILE)[None],
+    }

@@ -1,0 +1,283 @@
+"""The learned surrogate: one network or an ensemble of them, with an oracle's face and honest uncertainty."""
+
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
+
+import numpy as np
+import torch
+
+from matgym.errors import PropertyError, WeightsError
+from matgym.oracles import Cost, Fidelity, Properties, Property, properties
+from matgym.structures import Nanotube, Species, TubeLattice
+from matgym.structures.species import CARBONS, SPECIES_DATA
+from matgym.surrogates.baseline import known
+from matgym.surrogates.belief import Belief
+from matgym.surrogates.calibration import distance_model, interval_factor, spread_model
+from matgym.surrogates.informed import informed_values
+from matgym.surrogates.networks import RasterNetwork
+from matgym.surrogates.raster import encode, global_features
+from matgym.typing import BoolArray, Float32Array, FloatArray, SpeciesArray
+
+INFERENCE_BATCH: Final = 256
+"""Tubes a forward pass: larger ones fall out of the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Between labels and what a network sees and gives.
+
+    Attributes:
+        mean: (properties,) of what is learned of the training labels (see `baseline`).
+        scale: (properties,) standard deviation of the same.
+        informed_mean: (informed,) of the physics that is given as input.
+        informed_scale: (informed,) standard deviation of the same.
+    """
+
+    mean: FloatArray
+    scale: FloatArray
+    informed_mean: FloatArray = field(default_factory=lambda: np.zeros(0))
+    informed_scale: FloatArray = field(default_factory=lambda: np.ones(0))
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkSurrogate:
+    """Networks with an oracle's face.
+
+    Attributes:
+        networks: fitted networks of one kind, in evaluation mode; their mean is the prediction.
+        network: name of their kind.
+        settings: their size.
+        keys: properties they predict, in order.
+        species: that have channels of their own; tubes with others are refused.
+        lattices: (n, m, cells) they were trained on.
+        scaling: of labels and inputs.
+        informed_by: properties that the π tight-binding oracle computes for each tube as further inputs.
+        calibration: named arrays: `floor`, `factor`, `interval` (properties,) of the uncertainty, and `centre`,
+            `whitening`, `threshold` of the distance; see `matgym.surrogates.calibration`.
+    """
+
+    networks: tuple[RasterNetwork, ...]
+    network: str
+    settings: Mapping[str, Any]
+    keys: tuple[str, ...]
+    species: tuple[Species, ...]
+    lattices: tuple[tuple[int, int, int], ...]
+    scaling: Scaling
+    informed_by: tuple[str, ...] = ()
+    calibration: Mapping[str, FloatArray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for network in self.networks:
+            network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    # ---- the oracle's face
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """The properties it was trained on."""
+        by_key = {prop.key: prop for prop in properties().values()}
+        return tuple(by_key[key] for key in self.keys)
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """A surrogate: to be audited."""
+        return Fidelity.SURROGATE
+
+    @property
+    def cost(self) -> Cost:
+        """Measured on one core of an AMD EPYC server, in batches, a member."""
+        return Cost(seconds=2e-4 * len(self.networks), sites=128, exponent=1.0)
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Predicted properties, each with a standard deviation.
+
+        Args:
+            tubes: B tubes, of any sizes; those of sizes unlike the training set's are extrapolations.
+
+        Returns:
+            Properties of shape (B,); NaN, with the reason in `failures`, for tubes that are strained, twisted, have
+            turned bonds, or hold a species that the networks do not see.
+        """
+        values = np.full((len(tubes), len(self.keys)), np.nan)
+        sd = np.full_like(values, np.nan)
+        failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._refusal(tube))}
+        for lattice, rows, species in self._by_lattice(tubes, failures):
+            values[rows], sd[rows] = self._mean_and_sd(self.members(lattice, species))
+        return Properties(
+            {key: values[:, k] for k, key in enumerate(self.keys)},
+            failures,
+            {key: sd[:, k] for k, key in enumerate(self.keys)},
+        )
+
+    def out_of_distribution(self, tubes: Sequence[Nanotube]) -> BoolArray:
+        """(B,) whether each tube lies further out than nearly all validation tubes, or is refused at all."""
+        far = np.array([bool(self._refusal(tube)) for tube in tubes], dtype=bool)
+        for lattice, rows, species in self._by_lattice(tubes, np.flatnonzero(far)):
+            far[rows] = self.distance(lattice, species) > 1.0
+        return far
+
+    # ---- batches of one lattice, without objects
+
+    def predict(self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None) -> FloatArray:
+        """(B, properties) predictions for B tubes of one lattice, given as (B, n_sites) codes.
+
+        Args:
+            lattice: shared by the tubes.
+            species: their codes.
+            physics: (B, informed) values of `informed_by`, where they are known; otherwise they are computed.
+        """
+        return np.asarray(self.run(lattice, species, physics)[0].mean(axis=0))
+
+    def believe(self, lattice: TubeLattice, species: SpeciesArray, key: str) -> Belief:
+        """What it believes of one property, from a single pass.
+
+        Raises:
+            PropertyError: if it was not trained on the property.
+        """
+        column = self.column(key)
+        members, pooled = self.run(lattice, species)
+        mean, sd = self._mean_and_sd(members)
+        half_width = sd * self._calibrated("interval")
+        return Belief(
+            mean[:, column],
+            sd[:, column],
+            half_width[:, column],
+            self._distance(pooled),
+            members[:, :, column].min(axis=0),
+        )
+
+    def intervals(
+        self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """(B, properties) predictions, and half the widths of the intervals that hold 90 % of truths; see `Belief`."""
+        mean, sd = self._mean_and_sd(self.run(lattice, species, physics)[0])
+        return mean, sd * self._calibrated("interval")
+
+    def members(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
+        """(members, B, properties) what each network predicts."""
+        return self.run(lattice, species)[0]
+
+    def features(self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None) -> FloatArray:
+        """(B, F) pooled features of the first network, before its head."""
+        return self.run(lattice, species, physics)[1]
+
+    def distance(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
+        """(B,) Mahalanobis distance to the training features over the out-of-distribution threshold.
+
+        Above 1, a tube counts as out of distribution.
+        """
+        return self._distance(self.features(lattice, species))
+
+    def column(self, key: str) -> int:
+        """Which of its properties this is.
+
+        Raises:
+            PropertyError: if it was not trained on the property.
+        """
+        if key not in self.keys:
+            raise PropertyError(f"this surrogate does not provide {key!r}; it provides {', '.join(self.keys)}")
+        return self.keys.index(key)
+
+    def inputs(
+        self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
+    ) -> tuple[Float32Array, Float32Array]:
+        """(B, channels, H, W) raster and (B, globals) numbers that the networks see of a batch.
+
+        Raises:
+            PropertyError: if a site holds a species that the networks do not see.
+        """
+        if reason := self._unseen(species):
+            raise PropertyError(reason)
+        numbers = global_features(lattice, species, self.species)
+        if self.informed_by:
+            if physics is None:
+                physics = informed_values(self.informed_by, lattice, species)
+            scaled = (physics - self.scaling.informed_mean) / self.scaling.informed_scale
+            numbers = np.concatenate([numbers, scaled.astype(np.float32)], axis=1)
+        return encode(lattice, species, self.species), numbers
+
+    def run(
+        self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """(members, B, properties) predictions and (B, F) features of the first network."""
+        offset, factor = known(lattice, self.provides)
+        outputs, pooled = [], []
+        with torch.inference_mode():
+            for start in range(0, len(species), INFERENCE_BATCH):
+                part = slice(start, start + INFERENCE_BATCH)
+                given = None if physics is None else physics[part]
+                raster, numbers = (torch.from_numpy(x) for x in self.inputs(lattice, species[part], given))
+                raster = raster.contiguous(memory_format=torch.channels_last)
+                features = [net.features(raster, numbers, lattice.raster_shift) for net in self.networks]
+                outputs.append(torch.stack([net.head(x) for net, x in zip(self.networks, features, strict=True)]))
+                pooled.append(features[0])
+            standard = torch.cat(outputs, dim=1).numpy().astype(np.float64)
+            first = torch.cat(pooled).numpy().astype(np.float64)
+        return offset + factor * (standard * self.scaling.scale + self.scaling.mean), first
+
+    # ---- inside
+
+    def _mean_and_sd(self, members: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(B, properties) each."""
+        spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1:])
+        sd = np.sqrt(self._calibrated("floor") ** 2 + (self._calibrated("factor") * spread) ** 2)
+        return members.mean(axis=0), sd
+
+    def _calibrated(self, name: str) -> FloatArray:
+        return self.calibration.get(name, np.full(len(self.keys), np.nan))
+
+    def _distance(self, features: FloatArray) -> FloatArray:
+        if not self.calibration:
+            raise WeightsError("this surrogate was not calibrated; fit it with matgym.surrogates.fit")
+        offset = features - self.calibration["centre"]
+        return np.asarray(
+            np.linalg.norm(offset @ self.calibration["whitening"], axis=1) / self.calibration["threshold"]
+        )
+
+    def _refusal(self, tube: Nanotube) -> str:
+        """Why a tube is none that the networks can see; empty if it is one."""
+        for deed, done in (("strained", tube.strain), ("twisted", tube.torsion), ("reconstructed", tube.stone_wales)):
+            if done:
+                return f"{tube} is {deed}, which this surrogate does not know: ask the oracle"
+        return self._unseen(tube.species)
+
+    def _unseen(self, species: SpeciesArray) -> str:
+        unseen = ~np.isin(species, [*CARBONS, *self.species])
+        if not unseen.any():
+            return ""
+        odd = SPECIES_DATA[Species(int(species[unseen][0]))].label
+        names = ", ".join(SPECIES_DATA[kind].label for kind in self.species)
+        return f"a site holds {odd}, which this surrogate does not know: it was trained on carbon, {names}"
+
+    @staticmethod
+    def _by_lattice(
+        tubes: Sequence[Nanotube], refused: Container[int]
+    ) -> Iterator[tuple[TubeLattice, list[int], SpeciesArray]]:
+        """Rows grouped by lattice, with their species stacked."""
+        groups: dict[TubeLattice, list[int]] = {}
+        for row, tube in enumerate(tubes):
+            if row not in refused:
+                groups.setdefault(tube.lattice, []).append(row)
+        for lattice, rows in groups.items():
+            yield lattice, rows, np.stack([tubes[row].species for row in rows])
+
+    # ---- calibration
+
+    def calibrated(self, labels: FloatArray, members: FloatArray, features: FloatArray, held_out: FloatArray) -> Self:
+        """With uncertainties from the validation split.
+
+        Args:
+            labels: (V, properties) of the validation split.
+            members: (members, V, properties) predictions of the same.
+            features: (T, F) of the training split.
+            held_out: (V, F) of the validation split.
+        """
+        residuals = labels - members.mean(axis=0)
+        spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros_like(residuals)
+        models = [spread_model(residuals[:, k], spread[:, k]) for k in range(len(self.keys))]
+        floor, factor = np.array(models).T
+        sd = np.sqrt(floor**2 + (factor * spread) ** 2)
+        interval = np.array([interval_factor(residuals[:, k], sd[:, k]) for k in range(len(self.keys))])
+        widths = {"floor": floor, "factor": factor, "interval": interval}
+        return replace(self, calibration=widths | distance_model(features, held_out))

@@ -1,0 +1,68 @@
+"""Networks by name. One of your own: a `RasterNetwork` with a settings dataclass, entered into `NETWORKS`."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from difflib import get_close_matches
+from typing import Any, Final
+
+from matgym.errors import ConfigurationError
+from matgym.surrogates.networks.alexnet import AlexNet, AlexNetSettings
+from matgym.surrogates.networks.base import CircularConv, RasterNetwork
+from matgym.surrogates.networks.graph import Graph, GraphSettings
+from matgym.surrogates.networks.lenet import LeNet, LeNetSettings
+from matgym.surrogates.networks.plain import Plain, PlainSettings
+from matgym.surrogates.networks.resnet import ResNet, ResNetSettings
+from matgym.surrogates.networks.vgg import Vgg, VggSettings
+
+__all__ = ["NETWORKS", "CircularConv", "RasterNetwork", "make_network", "network_settings"]
+
+NETWORKS: Final[dict[str, tuple[Any, Any]]] = {
+    "lenet": (LeNet, LeNetSettings),
+    "alexnet": (AlexNet, AlexNetSettings),
+    "vgg": (Vgg, VggSettings),
+    "plain": (Plain, PlainSettings),
+    "resnet": (ResNet, ResNetSettings),
+    "graph": (Graph, GraphSettings),
+}
+"""Name to network and its settings."""
+
+
+def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """All settings of a network, in plain form: those given, and its defaults.
+
+    Raises:
+        ConfigurationError: if there is no such network or setting, or a size is not positive.
+    """
+    if name not in NETWORKS:
+        close = get_close_matches(name, NETWORKS, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigurationError(f"there is no network {name!r}; {hint}there are {', '.join(NETWORKS)}")
+    kind = NETWORKS[name][1]
+    known = [setting.name for setting in fields(kind)]
+    given = {key: tuple(value) if isinstance(value, list) else value for key, value in (given or {}).items()}
+    for key in given:
+        if key not in known:
+            raise ConfigurationError(f"network {name!r} has no setting {key!r}; it has {', '.join(known)}")
+    settings = asdict(kind(**given))
+    for key, value in settings.items():
+        sizes = value if isinstance(value, tuple) else (value,)
+        if key != "dropout" and not (sizes and all(isinstance(size, int) and size > 0 for size in sizes)):
+            raise ConfigurationError(f"{key}={value!r} of network {name!r} must be positive whole numbers")
+    if name == "resnet" and settings["width"] % 2:
+        raise ConfigurationError(f"width={settings['width']} of network 'resnet' must be even")
+    return settings
+
+
+def make_network(name: str, settings: Mapping[str, Any], species: int, extras: int, outputs: int) -> RasterNetwork:
+    """A network with fresh weights.
+
+    Args:
+        name: one of `NETWORKS`.
+        settings: as `network_settings` gives them.
+        species: that it sees.
+        extras: numbers that it is given beside the raster, composition and length apart.
+        outputs: properties.
+    """
+    kind, size = NETWORKS[name]
+    network: RasterNetwork = kind(size(**network_settings(name, settings)), 2 * species, species + 1 + extras, outputs)
+    return network

@@ -1,0 +1,91 @@
+"""Ours: a residual CNN that respects every symmetry that all tubes have.
+
+Beside rotations and screws, which circular convolutions respect, each tube has the two-fold axes across it: the turn
+that takes pixel (i, j) to (-i, -j) and exchanges the sublattices. Features come in pairs that this turn exchanges,
+and kernels are tied accordingly (group convolutions: Cohen and Welling, ICML 2016), so that the network is exactly
+invariant, with half the weights and no more work than a plain one. Mirror planes are for achiral tubes only and are
+learned from mirrored copies (see `fit`).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from matgym.surrogates.networks.base import RasterNetwork
+from matgym.surrogates.raster import circular_pad
+
+
+@dataclass(frozen=True)
+class ResNetSettings:
+    """Size of the network.
+
+    Attributes:
+        width: channels of every convolution, an even number: half of them are the turned twins of the others.
+        blocks: residual blocks of two convolutions; each block sees four pixels further across.
+        hidden: units of the head.
+    """
+
+    width: int = 48
+    blocks: int = 3
+    hidden: tuple[int, ...] = (64,)
+
+
+class TurnConv(nn.Module):
+    """A 3x3 convolution between features that come in turned pairs: channel 2 k + 1 is the twin of 2 k.
+
+    Its input may be a raster, whose channels are such pairs already: the sublattices.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs // 2, inputs, 3, 3))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)  # as nn.Conv2d does
+        self.norm = nn.BatchNorm1d(outputs // 2)
+
+    def kernel(self) -> Tensor:
+        """(outputs, inputs, 3, 3) with the twins: inputs exchanged, and turned by 180 degrees."""
+        half, inputs = self.weight.shape[:2]
+        twins = self.weight.view(half, inputs // 2, 2, 3, 3).flip(2, 3, 4).reshape_as(self.weight)
+        return torch.stack([self.weight, twins], dim=1).reshape(2 * half, inputs, 3, 3)
+
+    def forward(self, raster: Tensor, shift: int) -> Tensor:
+        """(B, inputs, H, W) → (B, outputs, H, W)."""
+        kernel = self.kernel()
+        if not self.training:
+            # Normalisation by constants is a scale and an offset: folded into the kernel, nothing is left to do.
+            mean, variance = self.norm.get_buffer("running_mean"), self.norm.get_buffer("running_var")
+            scale = self.norm.weight / torch.sqrt(variance + self.norm.eps)
+            offset = self.norm.bias - mean * scale
+            kernel = kernel * scale.repeat_interleave(2)[:, None, None, None]
+            return nn.functional.conv2d(circular_pad(raster, shift), kernel, offset.repeat_interleave(2))
+        out = nn.functional.conv2d(circular_pad(raster, shift), kernel)
+        batch, channels, height, width = out.shape
+        # A pair shares its statistics, or the twins would not stay twins.
+        paired = out.permute(0, 2, 3, 1).reshape(-1, channels // 2, 2).transpose(1, 2).reshape(-1, channels // 2)
+        normed: Tensor = self.norm(paired).reshape(-1, 2, channels // 2).transpose(1, 2)
+        return normed.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+class ResNet(RasterNetwork):
+    """Residual blocks of turn-symmetric convolutions."""
+
+    def __init__(self, settings: ResNetSettings, channels: int, globals_: int, outputs: int) -> None:
+        width = settings.width
+        super().__init__(width // 2, globals_, settings.hidden, outputs)
+        self.stem = TurnConv(channels, width)
+        self.convs = nn.ModuleList([TurnConv(width, width) for _ in range(2 * settings.blocks)])
+
+    def body(self, raster: Tensor, shift: int) -> Tensor:
+        """Residual blocks."""
+        x = torch.relu(self.stem(raster, shift))  # (B, width, H, W)
+        for first, second in zip(self.convs[::2], self.convs[1::2], strict=True):
+            x = torch.relu(x + second(torch.relu(first(x, shift)), shift))
+        return x
+
+    def features(self, raster: Tensor, globals_: Tensor, shift: int) -> Tensor:
+        """(B, width + globals): means and mean squares over the tube and over each pair of twins."""
+        x = self.body(raster, shift)
+        pairs = x.reshape(len(x), x.shape[1] // 2, 2, -1)
+        mean, square = pairs.mean(dim=(2, 3)), (pairs * pairs).mean(dim=(2, 3))
+        return torch.cat([mean, square, globals_], dim=1)
