@@ -117,10 +117,10 @@ def data_info(
 def _show_dataset(dataset: "Dataset", path: object, *, json: bool) -> None:  # type: ignore[name-defined]  # noqa: F821
     from matgym.datasets.splits import SPLITS
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in SPLITS:
         part = dataset.split(name)
-        row = {"split": name, "rows": len(part), "failures": len(part) - len(part.labelled())}
+        row: dict[str, Any] = {"split": name, "rows": len(part), "failures": len(part) - len(part.labelled())}
         for key in dataset.keys:
             values = part.labelled([key]).values(key)
             low, high = (float(values.min()), float(values.max())) if len(values) else (float("nan"), float("nan"))
@@ -220,7 +220,7 @@ def surrogate_train(
     options = TrainingOptions(properties, network, dataset, settings, epochs, members, seed, start)
     with progress_bar() as bar:
         result = run_training(options, output, cv, log, bar)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"split": split} | figures.model_dump() for split, group in result.card.metrics.items() for figures in group
     ]
     if json:
@@ -247,7 +247,7 @@ def surrogate_evaluate(
     from matgym.surrogates import load, load_card, shipped
     from matgym.surrogates.recipe import measure
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in [weights] if weights else shipped():
         found = measure(load(name), Dataset.load(dataset or load_card(name).data["name"]))
         rows += [

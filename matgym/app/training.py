@@ -111,6 +111,8 @@ def run_training(
         log: folder for TensorBoard.
         bar: shows progress.
     """
+    from shutil import rmtree
+
     from matgym.surrogates.cross_validation import cross_validate, summary
     from matgym.surrogates.store import load
 
@@ -121,13 +123,13 @@ def run_training(
         output = Path(f"{'-'.join(names)}-{settings.network}.safetensors")
     check_suffix(output)
     rows: list[dict[str, float | str]] = []
+    folder = output.with_name(f"{output.name}.cv")
     if cv:
         task = bar.add_task("cross-validation", total=cv * settings.members * settings.epochs, note="")
 
         def on_fold(fold: int, _member: int, _epoch: int, error: float) -> None:
             bar.update(task, advance=1, note=f"fold {fold + 1}, validation error {error:.3f} sd")
 
-        folder = output.with_name(f"{output.name}.cv")
         rows = summary(cross_validate(data, settings, cv, folder=folder, on_epoch=on_fold))
     fitting = bar.add_task("training", total=settings.members * settings.epochs, note="")
 
@@ -137,6 +139,9 @@ def run_training(
 
     start = load(options.start) if options.start else None
     command = options.command(cv)
-    card = train(data, output, settings, start=start, log=log, on_epoch=on_epoch, command=command)
+    card = train(
+        data, output, settings, start=start, log=log, on_epoch=on_epoch, command=command, cross_validation=rows
+    )
+    rmtree(folder, ignore_errors=True)
     bar.update(fitting, completed=settings.members * settings.epochs)
     return TrainingResult(output, card, rows)

@@ -1,8 +1,9 @@
 """k-fold cross-validation: every tube predicted once by a network that has not seen it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -11,8 +12,8 @@ from pydantic import TypeAdapter
 
 from matgym.datasets import Dataset
 from matgym.datasets.splits import TEST_SHARE, VALIDATION_SHARE
-from matgym.errors import ConfigurationError
-from matgym.files import write_text
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.files import write_json
 from matgym.statistics import estimate
 from matgym.surrogates.fit import FitSettings, fit
 from matgym.surrogates.recipe import figures
@@ -52,11 +53,12 @@ def cross_validate(
     pool = pool.take(np.flatnonzero(pc.not_equal(pool.table.column("split"), "larger").to_numpy()))
     if not 2 <= folds <= len(pool):
         raise ConfigurationError(f"{folds} folds of {len(pool)} labelled tubes: give at least 2, and a tube a fold")
+    identity = {"data": data.digest, "settings": settings.as_dict(), "folds": folds}
     found = []
     for fold in range(folds):
         done = folder / f"fold-{fold}.json" if folder else None
         if done and done.exists():
-            found.append(_FIGURES.validate_json(done.read_bytes()))
+            found.append(_read(done, identity))
             continue
         part = fold_of(pool, fold, folds, settings.seed)
 
@@ -67,8 +69,25 @@ def cross_validate(
         fitted = fit(part, settings, checkpoints=checkpoints, on_epoch=report)
         found.append(figures(fitted, part.split("test")))
         if done:
-            write_text(done, _FIGURES.dump_json(found[-1], indent=2).decode())
+            write_json(done, _plain(identity) | {"figures": _FIGURES.dump_python(found[-1], mode="json")})
     return tuple(found)
+
+
+def _plain(identity: dict[str, Any]) -> dict[str, Any]:
+    return dict(json.loads(json.dumps(identity)))
+
+
+def _read(file: Path, identity: dict[str, Any]) -> tuple[PropertyMetrics, ...]:
+    """A finished fold.
+
+    Raises:
+        DatasetError: if it belongs to another cross-validation.
+    """
+    content = json.loads(file.read_text(encoding="utf-8"))
+    figures_ = content.pop("figures")
+    if content != _plain(identity):
+        raise DatasetError(f"{file} belongs to another cross-validation (data or settings differ); remove its folder")
+    return _FIGURES.validate_python(figures_)
 
 
 def fold_of(pool: Dataset, fold: int, folds: int, seed: int) -> Dataset:

@@ -1,5 +1,6 @@
 """From a data set to stored weights with a card: what `matgym surrogate train` does."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +63,7 @@ def train(
     log: Path | None = None,
     on_epoch: OnEpoch = lambda _member, _epoch, _loss, _error: None,
     command: str = "matgym surrogate train",
+    cross_validation: Sequence[dict[str, Any]] = (),
 ) -> Card:
     """Fit a surrogate, measure it on every split that holds rows, and store it.
 
@@ -74,6 +76,7 @@ def train(
         log: see `fit`.
         on_epoch: see `fit`.
         command: that reproduces it, for the card.
+        cross_validation: for the card.
     """
     from shutil import rmtree
 
@@ -88,6 +91,7 @@ def train(
         fit=settings.as_dict(),
         command=command,
         metrics=measure(surrogate, data),
+        cross_validation=tuple(cross_validation),
     )
     rmtree(checkpoints)
     return card

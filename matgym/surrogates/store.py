@@ -60,6 +60,7 @@ class Card(BaseModel):
         fit: how it was fitted.
         command: reproduces it.
         metrics: split to figures; "test" was seen by neither training nor early stopping.
+        cross_validation: a row a property, means over folds with the half-widths of their intervals.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -80,6 +81,7 @@ class Card(BaseModel):
     fit: dict[str, Any] = {}
     command: str = ""
     metrics: dict[str, tuple[PropertyMetrics, ...]] = {}
+    cross_validation: tuple[dict[str, Any], ...] = ()
 
 
 def save(surrogate: NetworkSurrogate, path: Path, **facts: Any) -> Card:
