@@ -263,7 +263,7 @@ def _print_metrics(rows: "list[dict[str, Any]]", title: str) -> None:
     """Figures for people: the intervals beside the numbers."""
     table = []
     for row in rows:
-        shown = {key: row[key] for key in ("surrogate", "split", "property", "n") if key in row}
+        shown: dict[str, Any] = {key: row[key] for key in ("surrogate", "split", "property", "n") if key in row}
         for name in ("r2", "mae", "rmse"):
             interval = row[f"{name}_interval"]
             shown[name] = f"{row[name]:.4g}" + (f" [{interval[0]:.4g}, {interval[1]:.4g}]" if interval else "")
