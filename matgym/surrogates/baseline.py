@@ -4,6 +4,7 @@ The gap is learned as its difference from the pristine tube's, which zone foldin
 energies as their value a site. A network that pools by the mean can then speak of tubes of other sizes at all.
 """
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -14,16 +15,35 @@ from matgym.structures import Nanotube, TubeLattice
 from matgym.typing import FloatArray
 
 
+@dataclass(frozen=True)
+class PristineModel:
+    """The π model of the undecorated tube: what a stored network's values are differences from.
+
+    Attributes:
+        hopping_ev: between neighbours, eV.
+        curvature: whether bent bonds count.
+    """
+
+    hopping_ev: float = PiParameters().hopping_ev
+    curvature: bool = True
+
+    def parameters(self) -> PiParameters:
+        """As the oracle takes them."""
+        return PiParameters(hopping_ev=self.hopping_ev, curvature=self.curvature)
+
+
 @lru_cache(maxsize=4096)
-def pristine_value(lattice: TubeLattice, prop: Property) -> float:
+def pristine_value(lattice: TubeLattice, prop: Property, model: PristineModel) -> float:
     """The property of the undecorated tube where it is known in closed form, otherwise zero."""
     if prop == GAP_EV:
-        return pristine_gap(Nanotube(lattice.n, lattice.m, lattice.cells), PiParameters())
+        return pristine_gap(Nanotube(lattice.n, lattice.m, lattice.cells), model.parameters())
     return 0.0
 
 
-def known(lattice: TubeLattice, properties: tuple[Property, ...]) -> tuple[FloatArray, FloatArray]:
+def known(
+    lattice: TubeLattice, properties: tuple[Property, ...], model: PristineModel
+) -> tuple[FloatArray, FloatArray]:
     """(properties,) offset and (properties,) factor: value = offset + factor * what is learned."""
-    offset = np.array([pristine_value(lattice, prop) for prop in properties])
+    offset = np.array([pristine_value(lattice, prop, model) for prop in properties])
     factor = np.array([float(lattice.n_sites) if prop.extensive else 1.0 for prop in properties])
     return offset, factor

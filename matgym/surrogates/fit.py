@@ -11,10 +11,11 @@ import torch
 
 from matgym.datasets import Dataset
 from matgym.errors import ConfigurationError, DatasetError
+from matgym.oracles import properties
 from matgym.structures import Species, TubeLattice
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.structures.symmetry import symmetry_group
-from matgym.surrogates.baseline import known
+from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.checkpoint import Checkpoint, TrainingState
 from matgym.surrogates.informed import check_informed, informed_values
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
@@ -242,12 +243,10 @@ def _board(log: Path | None, epoch: int) -> Callable[[str, float, int], None]:
 
 def _groups(data: Dataset, settings: FitSettings) -> list[_Group]:
     labels = np.stack([data.values(key) for key in settings.properties], axis=1)
-    from matgym.oracles import properties
-
     by_key = {prop.key: prop for prop in properties().values()}
     groups = []
     for lattice, rows, species in data.by_lattice():
-        offset, factor = known(lattice, tuple(by_key[key] for key in settings.properties))
+        offset, factor = known(lattice, tuple(by_key[key] for key in settings.properties), PristineModel())
         physics = np.zeros((len(rows), 0))
         if settings.informed_by:
             held = all(key in data.keys for key in settings.informed_by)  # labels of the same oracle save the work
@@ -294,7 +293,7 @@ def _error(surrogate: NetworkSurrogate, groups: list[_Group], weights: FloatArra
 
 
 def _factor(surrogate: NetworkSurrogate, group: _Group) -> FloatArray:
-    return known(group.lattice, surrogate.provides)[1]
+    return known(group.lattice, surrogate.provides, surrogate.baseline)[1]
 
 
 def _calibrated(surrogate: NetworkSurrogate, train: list[_Group], validation: list[_Group]) -> NetworkSurrogate:

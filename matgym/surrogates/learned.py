@@ -11,7 +11,7 @@ from matgym.errors import PropertyError, WeightsError
 from matgym.oracles import Cost, Fidelity, Properties, Property, properties
 from matgym.structures import Nanotube, Species, TubeLattice
 from matgym.structures.species import CARBONS, SPECIES_DATA
-from matgym.surrogates.baseline import known
+from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.belief import Belief
 from matgym.surrogates.calibration import distance_model, interval_factor, spread_model
 from matgym.surrogates.informed import informed_values
@@ -55,6 +55,7 @@ class NetworkSurrogate:
         informed_by: properties that the π tight-binding oracle computes for each tube as further inputs.
         calibration: named arrays: `floor`, `factor`, `interval` (properties,) of the uncertainty, and `centre`,
             `whitening`, `threshold` of the distance; see `matgym.surrogates.calibration`.
+        baseline: of the π model whose pristine gap is known without learning; see `matgym.surrogates.baseline`.
     """
 
     networks: tuple[RasterNetwork, ...]
@@ -66,6 +67,7 @@ class NetworkSurrogate:
     scaling: Scaling
     informed_by: tuple[str, ...] = ()
     calibration: Mapping[str, FloatArray] = field(default_factory=dict)
+    baseline: PristineModel = field(default_factory=PristineModel)
 
     def __post_init__(self) -> None:
         for network in self.networks:
@@ -201,7 +203,7 @@ class NetworkSurrogate:
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """(members, B, properties) predictions and (B, F) features of the first network."""
-        offset, factor = known(lattice, self.provides)
+        offset, factor = known(lattice, self.provides, self.baseline)
         outputs, pooled = [], []
         with torch.inference_mode():
             for start in range(0, len(species), INFERENCE_BATCH):

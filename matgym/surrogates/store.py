@@ -17,6 +17,7 @@ from matgym.errors import ConfigurationError, WeightsError
 from matgym.files import atomic_path, write_text
 from matgym.oracles import properties
 from matgym.structures.species import SPECIES_DATA, parse_species
+from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import make_network
 
@@ -56,6 +57,7 @@ class Card(BaseModel):
         informed_mean: of the physics that is given as input.
         informed_scale: standard deviation of the same.
         lattices: (n, m, cells) it was trained on.
+        baseline: the π model whose pristine gap is known without learning.
         data: name and hash of the data set, and rows a split.
         fit: how it was fitted.
         command: reproduces it.
@@ -77,6 +79,7 @@ class Card(BaseModel):
     informed_mean: tuple[float, ...] = ()
     informed_scale: tuple[float, ...] = ()
     lattices: tuple[tuple[int, int, int], ...]
+    baseline: PristineModel
     data: dict[str, Any] = {}
     fit: dict[str, Any] = {}
     command: str = ""
@@ -109,6 +112,7 @@ def save(surrogate: NetworkSurrogate, path: Path, **facts: Any) -> Card:
         informed_mean=tuple(scaling.informed_mean.tolist()),
         informed_scale=tuple(scaling.informed_scale.tolist()),
         lattices=surrogate.lattices,
+        baseline=surrogate.baseline,
         **facts,
     )
     tensors = {
@@ -168,6 +172,7 @@ def load(path: Path | str) -> NetworkSurrogate:
         Scaling(*(np.array(x) for x in (card.mean, card.scale, card.informed_mean, card.informed_scale))),
         card.informed_by,
         {name[12:]: value.numpy() for name, value in tensors.items() if name.startswith("calibration.")},
+        card.baseline,
     )
 
 
@@ -223,6 +228,7 @@ def _upgraded_card(card: Any) -> Any:
         "network": "plain",
         "settings": size,
         "species": ["B", "N", "vacancy"],
+        "baseline": {"curvature": False},
     }
 
 
