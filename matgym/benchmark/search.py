@@ -1,7 +1,7 @@
 """Searches at equal counts: every method spends the same number of evaluations a target."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -118,4 +118,4 @@ def _score_complete(task: TargetProperty, species: SpeciesArray, targets: FloatA
     invalid = ~task.edits.complete(species)
     reward, value, error = (array.copy() for array in (scores.reward, scores.value, scores.error))
     reward[invalid], value[invalid], error[invalid] = 0.0, np.nan, np.nan
-    return Scores(reward, value, error)
+    return replace(scores, reward=reward, value=value, error=error)

@@ -14,7 +14,7 @@ from matgym.envs.dynamics import DopingDynamics, Transition
 from matgym.errors import ConfigurationError
 from matgym.registration import DOPING_STEPS
 from matgym.structures import Nanotube, tube_lattice, tubes_on
-from matgym.tasks import TargetProperty
+from matgym.tasks import TargetProperty, Trust
 from matgym.typing import BoolArray, Float32Array, IntArray, SpeciesArray
 
 
@@ -25,14 +25,15 @@ def make_task(
     budget: Mapping[str, int] | None = None,
     targets_ev: tuple[float, float] | None = None,
     reward: Any = "nanotube-doping",
+    trust: Trust = "mean",
     task: TargetProperty | None = None,
 ) -> TargetProperty:
     """The task from an environment's arguments; see `NanotubeDopingEnv`."""
     if task is not None:
-        if (n, m, cells, budget, targets_ev, reward) != (8, 0, 4, None, None, "nanotube-doping"):
+        if (n, m, cells, budget, targets_ev, reward, trust) != (8, 0, 4, None, None, "nanotube-doping", "mean"):
             raise ConfigurationError("a task says all about the tube and the reward: give it alone, or not at all")
         return task
-    settings: dict[str, Any] = {"lattice": tube_lattice(n, m, cells), "source": reward}
+    settings: dict[str, Any] = {"lattice": tube_lattice(n, m, cells), "source": reward, "trust": trust}
     if budget is not None:
         settings["budget"] = budget
     if targets_ev is not None:
@@ -67,7 +68,8 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
 
     ## Rewards
     Zero until the last atom is placed; then 1 / (1 + 9 (error / 0.15 eV)²), which is 1 on target, 0.5 at
-    0.05 eV and 0.1 at 0.15 eV. `info["objectives"]` holds its parts.
+    0.05 eV and 0.1 at 0.15 eV. `info["objectives"]` holds its parts, `info["uncertainty"]` the standard deviation
+    of the gap and the design's distance from the training data, above 1 where it lies outside.
 
     ## Starting State
     The undecorated tube, and a target gap uniform over 0.55 to 1.20 eV.
@@ -82,6 +84,8 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
     - `targets_ev`: range of targets, eV.
     - `reward`: what gives the gap: the name or path of a stored surrogate, a surrogate or oracle object, a
       torch module, or a function of a list of tubes.
+    - `trust`: what an uncertain source is taken at: "mean"; "lower", a lower confidence bound of the reward;
+      "minimum", the least that any network of an ensemble would give; or "oracle", physics itself.
     - `task`: a `TargetProperty` in place of all of these; environments of one process that share it share
       its ledger.
     - `render_mode`: "rgb_array" or "ansi".
@@ -134,6 +138,10 @@ class NanotubeDopingEnv(gym.Env[Float32Array, np.int64]):
             info["objectives"] = {
                 "gap_ev": float(outcome.scores.value[0]),
                 "error_ev": float(outcome.scores.error[0]),
+            }
+            info["uncertainty"] = {
+                "sd_ev": float(outcome.scores.sd[0]),
+                "distance": float(outcome.scores.distance[0]),
             }
         return self._dynamics.observe()[0], float(outcome.reward[0]), bool(outcome.terminated[0]), False, info
 
@@ -245,10 +253,16 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
 
     def _final_info(self, outcome: Transition, done: BoolArray) -> dict[str, Any]:
         """What the scalar environments' last infos hold, as arrays with a mask each."""
-        value, error = np.zeros(self.num_envs), np.zeros(self.num_envs)
-        if outcome.scores is not None:
-            value[outcome.terminated], error[outcome.terminated] = outcome.scores.value, outcome.scores.error
         scored = outcome.terminated
+        value, error, sd, distance = np.zeros((4, self.num_envs))
+        if outcome.scores is not None:
+            found = outcome.scores
+            value[scored], error[scored], sd[scored], distance[scored] = (
+                found.value,
+                found.error,
+                found.sd,
+                found.distance,
+            )
         return {
             "target_ev": self._dynamics.targets.copy(),
             "_target_ev": done,
@@ -256,6 +270,8 @@ class NanotubeDopingVectorEnv(VectorEnv[Float32Array, IntArray, Any]):
             "_allowed": done,
             "objectives": {"gap_ev": value, "_gap_ev": scored, "error_ev": error, "_error_ev": scored},
             "_objectives": scored,
+            "uncertainty": {"sd_ev": sd, "_sd_ev": scored, "distance": distance, "_distance": scored},
+            "_uncertainty": scored,
         }
 
     def action_masks(self) -> BoolArray:

@@ -37,6 +37,8 @@ class Property:
         unit: as printed; "1" for a pure number.
         description: one line.
         extensive: whether it grows with the number of atoms.
+        between_leads: whether it belongs to the tube between two pristine ones of the same kind, rather than to its
+            periodic repetition.
 
     Raises:
         ConfigurationError: if the key does not end in the unit's suffix.
@@ -46,6 +48,7 @@ class Property:
     unit: str
     description: str
     extensive: bool = False
+    between_leads: bool = False
 
     def __post_init__(self) -> None:
         suffix = _SUFFIXES.get(self.unit)

@@ -24,7 +24,9 @@ from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_EV_K
 
-CONDUCTANCE_US = Property("conductance_us", "µS", "Landauer conductance between pristine leads, both spins")
+CONDUCTANCE_US = Property(
+    "conductance_us", "µS", "Landauer conductance between pristine leads, both spins", between_leads=True
+)
 
 BROADENING_EV = 1e-6
 """Imaginary energy of the leads, eV, from which `Lead.surface` extrapolates."""

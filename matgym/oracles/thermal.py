@@ -36,7 +36,10 @@ from matgym.typing import BoolArray, FloatArray
 from matgym.units import BOLTZMANN_J_K, HBAR_J_S
 
 THERMAL_CONDUCTANCE_NW_K = Property(
-    "thermal_conductance_nw_k", "nW/K", "thermal conductance of phonons between pristine leads of 12C"
+    "thermal_conductance_nw_k",
+    "nW/K",
+    "thermal conductance of phonons between pristine leads of 12C",
+    between_leads=True,
 )
 
 BROADENING: Final = (1e-3, 1e-4)

@@ -23,14 +23,21 @@ from matgym.oracles.tight_binding import PiParameters
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 
-SEEBECK_UV_K = Property("seebeck_uv_k", "µV/K", "Seebeck coefficient at the chemical potential")
-POWER_FACTOR_PW_K2 = Property("power_factor_pw_k2", "pW/K²", "S² G at the chemical potential")
-ELECTRON_HEAT_NW_K = Property("electron_thermal_conductance_nw_k", "nW/K", "thermal conductance of the π electrons")
+SEEBECK_UV_K = Property("seebeck_uv_k", "µV/K", "Seebeck coefficient at the chemical potential", between_leads=True)
+POWER_FACTOR_PW_K2 = Property("power_factor_pw_k2", "pW/K²", "S² G at the chemical potential", between_leads=True)
+ELECTRON_HEAT_NW_K = Property(
+    "electron_thermal_conductance_nw_k", "nW/K", "thermal conductance of the π electrons", between_leads=True
+)
 TIE = 1e-9
 """Shares of the largest ZT that count as none: rounding."""
 
-MU_EV = Property("mu_ev", "eV", "chemical potential that was taken, on the scale where carbon's orbital is at zero")
-ZT = Property("zt", "1", "thermoelectric figure of merit S² G T / (κ_e + κ_ph)")
+MU_EV = Property(
+    "mu_ev",
+    "eV",
+    "chemical potential that was taken, on the scale where carbon's orbital is at zero",
+    between_leads=True,
+)
+ZT = Property("zt", "1", "thermoelectric figure of merit S² G T / (κ_e + κ_ph)", between_leads=True)
 
 
 @dataclass(frozen=True)

@@ -121,14 +121,14 @@ class TubeLattice:
         """(H, W, shift, frame): the frame whose raster is nearest to a square."""
         best = (0, 0, 0, 0)
         for frame in range(3):
-            width = next(w for w in range(1, self.n_cells + 1) if self._is_period(_in_frame(0, w, frame)))
+            width = next(w for w in range(1, self.n_cells + 1) if self.is_period(_in_frame(0, w, frame)))
             height = self.n_cells // width
             if min(height, width) > min(best[:2]):
-                shift = next(s for s in range(width) if self._is_period(_in_frame(height, -s, frame)))
+                shift = next(s for s in range(width) if self.is_period(_in_frame(height, -s, frame)))
                 best = (height, width, shift, frame)
         return best
 
-    def _is_period(self, vector: tuple[int, int]) -> bool:
+    def is_period(self, vector: tuple[int, int]) -> bool:
         """Whether a lattice vector is an integer combination of C and cT."""
         p, q = vector
         t1, t2 = self.translation
@@ -164,12 +164,20 @@ class TubeLattice:
     @cached_property
     def home_cells(self) -> IntArray:
         """(n_sites, 2): like `site_cells`, but moved along the axis to heights from zero to the tube's length."""
-        sublattice = np.repeat([0, 1], self.n_cells)
-        p, q = self.site_cells.T
-        # Thirds of the unit in which the tube is n_cells long: exact, as `_axial` is not.
-        height = 3 * (self.m * p - self.n * q) + (self.m - self.n) * sublattice
-        turns = height // (3 * self.n_cells)
+        turns = self.axial_thirds(self.site_cells, np.repeat([0, 1], self.n_cells)) // (3 * self.n_cells)
         return np.asarray(self.site_cells - turns[:, None] * self.cells * np.array(self.translation))
+
+    def axial_thirds(self, cells: IntArray, sublattice: IntArray) -> IntArray:
+        """(...) heights of places on the sheet, in thirds of the unit in which the tube is `n_cells` long.
+
+        Whole numbers, exact as lengths in Å are not; the unit is the same for tubes of any number of cells.
+
+        Args:
+            cells: (..., 2) integer coordinates in units of a₁ and a₂.
+            sublattice: (...) of 0 (A) or 1 (B).
+        """
+        p, q = np.moveaxis(cells, -1, 0)
+        return np.asarray(3 * (self.m * p - self.n * q) + (self.m - self.n) * sublattice)
 
     def sites_at(self, cells: IntArray, sublattice: IntArray) -> IntArray:
         """The site that holds a given unit cell and sublattice, after wrapping.

@@ -62,6 +62,21 @@ def symmetry_group(lattice: TubeLattice) -> IntArray:
     return group
 
 
+@lru_cache(maxsize=256)
+def symmetry_between_leads(lattice: TubeLattice) -> IntArray:
+    """(operations, n_sites): those that take the tube between two leads to itself.
+
+    Turns about the axis, end for end, and mirror images; nothing that carries a site across an end.
+    """
+    group = symmetry_group(lattice)
+    height = lattice.axial_thirds(lattice.home_cells, np.repeat([0, 1], lattice.n_cells))
+    kept = (height[group] == height).all(axis=1)
+    turned = np.ptp(height[group] + height, axis=1) == 0
+    operations = group[kept | turned]
+    operations.setflags(write=False)
+    return operations
+
+
 def canonical_form(
     lattice: TubeLattice, species: SpeciesArray, pairs: Pairs = (), *, mirrors: bool = True
 ) -> tuple[SpeciesArray, Pairs]:

@@ -16,14 +16,14 @@ class Belief:
             the training data; NaN where the source does not know it.
         distance: (B,) how far out of the training data a tube lies; above 1 it counts as out of distribution; NaN
             where the source cannot tell.
-        least: (B,) the smallest prediction among the members of an ensemble; the mean where there is only one.
+        members: (M, B) what each network of an ensemble predicts; the mean alone where there is only one.
     """
 
     mean: FloatArray
     sd: FloatArray
     half_width: FloatArray
     distance: FloatArray
-    least: FloatArray
+    members: FloatArray
 
     @property
     def out_of_distribution(self) -> BoolArray:

@@ -14,7 +14,7 @@ from matgym.errors import ConfigurationError, DatasetError
 from matgym.oracles import properties
 from matgym.structures import Species, TubeLattice
 from matgym.structures.species import SPECIES_DATA, parse_species
-from matgym.structures.symmetry import symmetry_group
+from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.checkpoint import Checkpoint, TrainingState
 from matgym.surrogates.informed import check_informed, informed_values
@@ -83,6 +83,11 @@ class FitSettings:
         check_informed(self.informed_by)
         object.__setattr__(self, "size", network_settings(self.network, self.size))
         object.__setattr__(self, "species", tuple(SPECIES_DATA[parse_species(s)].label for s in self.species))
+
+    @property
+    def between_leads(self) -> bool:
+        """Whether the properties belong to tubes between leads."""
+        return any(prop.between_leads for prop in properties().values() if prop.key in self.properties)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain form for the card."""
@@ -180,8 +185,8 @@ def _train_member(
     while state.epoch < settings.epochs and not state.out_of_patience(settings.patience):
         net.train()
         losses = []
-        for lattice, species, targets, physics in _batches(train, settings.batch_size, state.rng):
-            predicted = net(*_tensors(surrogate, lattice, species, physics), lattice.raster_shift)
+        for lattice, species, targets, physics in _batches(train, settings, state.rng):
+            predicted = net(*_tensors(surrogate, lattice, species, physics), surrogate.view(lattice).shift)
             wanted = torch.from_numpy(((targets - scaling.mean) / scaling.scale).astype(np.float32))
             loss = (((predicted - wanted) ** 2).mean(dim=0) * loss_weights).sum()
             optimizer.zero_grad(set_to_none=True)
@@ -209,7 +214,11 @@ def _initial(settings: FitSettings, member: int, start: NetworkSurrogate | None)
     """A network with fresh weights, or with those of another surrogate but for the last layer."""
     torch.manual_seed(settings.seed + member)
     net = make_network(
-        settings.network, settings.size, len(settings.species), len(settings.informed_by), len(settings.properties)
+        settings.network,
+        settings.size,
+        len(settings.species) + settings.between_leads,
+        len(settings.species) + 1 + len(settings.informed_by),
+        len(settings.properties),
     )
     if start is not None:
         same = (start.network, dict(start.settings), start.species, start.informed_by)
@@ -260,17 +269,19 @@ def _groups(data: Dataset, settings: FitSettings) -> list[_Group]:
 
 
 def _batches(
-    groups: list[_Group], size: int, rng: np.random.Generator
+    groups: list[_Group], settings: FitSettings, rng: np.random.Generator
 ) -> Iterator[tuple[TubeLattice, SpeciesArray, FloatArray, FloatArray]]:
     """Shuffled batches, each of one lattice, every tube turned by a random operation of its symmetry."""
     cuts = [
         (group, rows)
         for group in groups
-        for rows in np.array_split(rng.permutation(len(group.species)), math.ceil(len(group.species) / size))
+        for rows in np.array_split(
+            rng.permutation(len(group.species)), math.ceil(len(group.species) / settings.batch_size)
+        )
     ]
     for index in rng.permutation(len(cuts)):
         group, rows = cuts[index]
-        operations = symmetry_group(group.lattice)
+        operations = (symmetry_between_leads if settings.between_leads else symmetry_group)(group.lattice)
         chosen = operations[rng.integers(len(operations), size=len(rows))]
         species = np.take_along_axis(group.species[rows], chosen, axis=1)
         yield group.lattice, species, group.learned[rows], group.informed[rows]

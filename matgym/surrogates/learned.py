@@ -16,7 +16,7 @@ from matgym.surrogates.belief import Belief
 from matgym.surrogates.calibration import distance_model, interval_factor, spread_model
 from matgym.surrogates.informed import informed_values
 from matgym.surrogates.networks import RasterNetwork
-from matgym.surrogates.raster import encode, global_features
+from matgym.surrogates.raster import RasterView, global_features, raster_view
 from matgym.typing import BoolArray, Float32Array, FloatArray, SpeciesArray
 
 INFERENCE_BATCH: Final = 256
@@ -146,7 +146,7 @@ class NetworkSurrogate:
             sd[:, column],
             half_width[:, column],
             self._distance(pooled),
-            members[:, :, column].min(axis=0),
+            members[:, :, column],
         )
 
     def intervals(
@@ -197,7 +197,7 @@ class NetworkSurrogate:
                 physics = informed_values(self.informed_by, lattice, species)
             scaled = (physics - self.scaling.informed_mean) / self.scaling.informed_scale
             numbers = np.concatenate([numbers, scaled.astype(np.float32)], axis=1)
-        return encode(lattice, species, self.species), numbers
+        return self.view(lattice).encode(species, self.species), numbers
 
     def run(
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
@@ -211,12 +211,21 @@ class NetworkSurrogate:
                 given = None if physics is None else physics[part]
                 raster, numbers = (torch.from_numpy(x) for x in self.inputs(lattice, species[part], given))
                 raster = raster.contiguous(memory_format=torch.channels_last)
-                features = [net.features(raster, numbers, lattice.raster_shift) for net in self.networks]
+                features = [net.features(raster, numbers, self.view(lattice).shift) for net in self.networks]
                 outputs.append(torch.stack([net.head(x) for net, x in zip(self.networks, features, strict=True)]))
                 pooled.append(features[0])
             standard = torch.cat(outputs, dim=1).numpy().astype(np.float64)
             first = torch.cat(pooled).numpy().astype(np.float64)
         return offset + factor * (standard * self.scaling.scale + self.scaling.mean), first
+
+    def view(self, lattice: TubeLattice) -> RasterView:
+        """The raster on which the networks see a tube."""
+        return raster_view(lattice, leads=self.between_leads)
+
+    @property
+    def between_leads(self) -> bool:
+        """Whether its properties belong to tubes between leads."""
+        return any(prop.between_leads for prop in self.provides)
 
     # ---- inside
 

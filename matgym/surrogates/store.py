@@ -155,8 +155,13 @@ def load(path: Path | str) -> NetworkSurrogate:
         start = f"network.{member}."
         state = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
         try:
+            leads = any(prop.between_leads for prop in properties().values() if prop.key in card.properties)
             network = make_network(
-                card.network, card.settings, len(card.species), len(card.informed_by), len(card.properties)
+                card.network,
+                card.settings,
+                len(card.species) + leads,
+                len(card.species) + 1 + len(card.informed_by),
+                len(card.properties),
             )
             network.load_state_dict(state)
         except (ConfigurationError, RuntimeError) as error:

@@ -3,6 +3,6 @@
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import tolerance
 from matgym.tasks.seeder import RandomSeeder, Seeder
-from matgym.tasks.target_property import Scores, TargetProperty
+from matgym.tasks.target_property import Scores, TargetProperty, Trust
 
-__all__ = ["Ledger", "RandomSeeder", "Scores", "Seeder", "TargetProperty", "tolerance"]
+__all__ = ["Ledger", "RandomSeeder", "Scores", "Seeder", "TargetProperty", "Trust", "tolerance"]

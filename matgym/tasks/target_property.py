@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -13,6 +13,17 @@ from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import tolerance
 from matgym.typing import FloatArray, SpeciesArray
 
+Trust: TypeAlias = Literal["mean", "lower", "minimum", "oracle"]
+"""What an uncertain source is taken at:
+
+- "mean": its prediction;
+- "lower": a lower confidence bound of the reward, for the error and one standard deviation (`CAUTION`) more;
+- "minimum": the least reward that any network of an ensemble would give (Coste et al., ICLR 2024);
+- "oracle": not at all: physics rewards, at physics' price."""
+
+CAUTION: Final = 1.0
+"""Standard deviations by which "lower" stays below the mean. A choice of ours."""
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -22,11 +33,15 @@ class Scores:
         reward: (B,) in [0, 1].
         value: (B,) the property as the reward model has it; NaN where it failed.
         error: (B,) |value - target|.
+        sd: (B,) standard deviation of the value; NaN where the source knows none.
+        distance: (B,) above 1 where a design lies outside what the source was trained on; NaN where it cannot tell.
     """
 
     reward: FloatArray
     value: FloatArray
     error: FloatArray
+    sd: FloatArray
+    distance: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +60,7 @@ class TargetProperty:
         high: largest target. The default range, chosen by us, is about what the data set's tubes of the
             default composition span (1 to 99 %: 0.59 to 1.22 eV).
         margin: error at which the reward has fallen to a tenth.
+        trust: what an uncertain source is taken at; see `Trust`.
         ledger: counts what is spent.
         edits: places the budget.
         predictor: the source, with one face.
@@ -57,6 +73,7 @@ class TargetProperty:
     low: float = 0.55
     high: float = 1.20
     margin: float = 0.15
+    trust: Trust = "mean"
     ledger: Ledger = field(default_factory=Ledger)
     edits: SubstitutionEdits = field(init=False, repr=False)
     predictor: Predictor = field(init=False, repr=False)
@@ -67,7 +84,10 @@ class TargetProperty:
         if self.margin <= 0.0:
             raise ConfigurationError(f"margin={self.margin} must be positive")
         object.__setattr__(self, "edits", SubstitutionEdits(self.lattice.n_sites, self.budget))
-        object.__setattr__(self, "predictor", as_predictor(self.source, self.key))
+        if self.trust not in get_args(Trust):
+            raise ConfigurationError(f"trust={self.trust!r} is none of {', '.join(get_args(Trust))}")
+        source = "oracle" if self.trust == "oracle" else self.source
+        object.__setattr__(self, "predictor", as_predictor(source, self.key))
 
     def draw_target(self, rng: np.random.Generator) -> float:
         """A target, uniform over the range."""
@@ -93,6 +113,11 @@ class TargetProperty:
             targets: (B,) in the property's unit.
         """
         with self.ledger.charge(self.predictor.kind, len(species)):
-            value = self.predictor.predict(self.lattice, species)
-        error = np.abs(value - targets)
-        return Scores(tolerance(error, self.margin), value, error)
+            belief = self.predictor.believe(self.lattice, species)
+        error = np.abs(belief.mean - targets)
+        feared = error
+        if self.trust == "lower":
+            feared = error + CAUTION * np.nan_to_num(belief.sd)  # a source that knows no doubt is taken at its word
+        elif self.trust == "minimum":
+            feared = np.abs(belief.members - targets).max(axis=0)
+        return Scores(tolerance(feared, self.margin), belief.mean, error, belief.sd, belief.distance)

@@ -53,16 +53,16 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
     return settings
 
 
-def make_network(name: str, settings: Mapping[str, Any], species: int, extras: int, outputs: int) -> RasterNetwork:
+def make_network(name: str, settings: Mapping[str, Any], marks: int, globals_: int, outputs: int) -> RasterNetwork:
     """A network with fresh weights.
 
     Args:
         name: one of `NETWORKS`.
         settings: as `network_settings` gives them.
-        species: that it sees.
-        extras: numbers that it is given beside the raster, composition and length apart.
+        marks: what a site can show: species, and the lead; two channels each, one a sublattice.
+        globals_: numbers that it is given beside the raster.
         outputs: properties.
     """
     kind, size = NETWORKS[name]
-    network: RasterNetwork = kind(size(**network_settings(name, settings)), 2 * species, species + 1 + extras, outputs)
+    network: RasterNetwork = kind(size(**network_settings(name, settings)), 2 * marks, globals_, outputs)
     return network
