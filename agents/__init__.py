@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any
 
 from matgym.agents.annealing import SimulatedAnnealing
 from matgym.agents.base import Optimizer
+from matgym.agents.genetic import GeneticAlgorithm
 from matgym.agents.random_search import RandomSearch
 
 if TYPE_CHECKING:
     from matgym.agents.vec_env import SB3VecEnv
 
-__all__ = ["Optimizer", "RandomSearch", "SB3VecEnv", "SimulatedAnnealing"]
+__all__ = ["GeneticAlgorithm", "Optimizer", "RandomSearch", "SB3VecEnv", "SimulatedAnnealing"]
 
 
 def __getattr__(name: str) -> Any:

@@ -231,6 +231,37 @@ def surrogate_train(
     _print_metrics(rows, f"{result.output}")
 
 
+@surrogate.command("improve")
+def surrogate_improve(
+    weights: Annotated[str, typer.Argument(help="Weights to begin with: a .safetensors file or a shipped name.")],
+    output: Annotated[Path, typer.Argument(help="Weights to write; OUTPUT.parquet beside them holds the data.")],
+    tube: Annotated[str, typer.Option(help="Chirality and cells of the tube that is decorated.")] = "(8,0)x4",
+    budget: Annotated[str, typer.Option(help="What is placed on it.")] = "B=8,N=8",
+    dataset: Annotated[
+        str, typer.Option(help="Of the training: a Parquet file or a shipped name; by default what the card names.")
+    ] = "",
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    designs: Annotated[int, typer.Option(min=4, help="Labelled by physics a round.")] = 64,
+    queries: Annotated[int, typer.Option(min=1, help="Designs searched through for each of them.")] = 500,
+    method: Annotated[str, typer.Option(help="random, annealing or genetic.")] = "annealing",
+    epochs: Annotated[int, typer.Option(min=1, help="Of the training after each round.")] = 10,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Active learning: search, audit by the oracle, add the disagreements to the data, retrain, repeat."""
+    from matgym.app.improvement import run_improvement
+    from matgym.benchmark.improve import ImproveSettings
+
+    settings = ImproveSettings(rounds, designs, queries, method, epochs=epochs, seed=seed)
+    with progress_bar() as bar:
+        result = run_improvement(weights, output, tube, budget, dataset, settings, bar)
+    if json:
+        print_json(result)
+        return
+    print_table("what the searches found, before each training", result["rounds"])
+    print_table("afterwards", result["metrics"])
+
+
 @surrogate.command("evaluate")
 def surrogate_evaluate(
     weights: Annotated[

@@ -31,7 +31,7 @@ def _zero(tubes: list[Nanotube]) -> np.ndarray[Any, Any]:
 
 
 def check_surrogate(source: Any, key: str = "gap_ev") -> None:
-    """Check that `source` can reward designs: a surrogate, an oracle, a torch module, or a function.
+    """Check that `source` can reward designs: whatever `as_predictor` takes.
 
     It must give one finite number a tube, the same again for the same tube, alone as in a batch, and leave
     its input as it is.
@@ -43,7 +43,11 @@ def check_surrogate(source: Any, key: str = "gap_ev") -> None:
     predictor = as_predictor(source, key)
     task, species = _sample_tubes()
     before = species.copy()
-    values = predictor.predict(task.lattice, species)
+    belief = predictor.believe(task.lattice, species)
+    values = belief.mean
+    for name, doubt in (("sd", belief.sd), ("half_width", belief.half_width), ("distance", belief.distance)):
+        assert doubt.shape == (len(species),), f"{predictor.name} gave {name} of shape {doubt.shape}"
+        assert not (doubt < 0.0).any(), f"{predictor.name} gave a negative {name}: {doubt}"
     assert values.shape == (len(species),), f"{predictor.name} gave shape {values.shape} for {len(species)} tubes"
     assert np.isfinite(values).all(), (
         f"{predictor.name} gave {values}: a value that cannot be computed is NaN in oracles only"

@@ -8,7 +8,7 @@ from matgym.datasets import SPECIFICATIONS, Dataset
 from matgym.errors import ConfigurationError
 from matgym.oracles.registry import parse_properties
 from matgym.surrogates.fit import FitSettings
-from matgym.surrogates.recipe import read_settings, recipe_of, train
+from matgym.surrogates.recipe import read_recipe, shipped_recipe, train
 from matgym.surrogates.store import Card, check_suffix
 
 if TYPE_CHECKING:
@@ -45,33 +45,37 @@ class TrainingOptions:
         names = [name.strip() for name in self.properties.split(",") if name.strip()]
         return tuple(prop.key for prop in parse_properties(names)) if names else ()
 
-    def data(self) -> Dataset:
-        """The data set that was named, or the first shipped one with these properties."""
-        if self.dataset:
-            return Dataset.load(self.dataset)
-        for name, spec in SPECIFICATIONS.items():
-            if set(self.keys) <= set(spec.keys):
-                return Dataset.load(name)
-        raise ConfigurationError(f"no shipped data set has {', '.join(self.keys)} together: give --dataset")
+    def resolve(self) -> tuple[Dataset, FitSettings]:
+        """Data and settings: the recipe's, with what was asked for in place of its own.
 
-    def fit_settings(self, data: Dataset) -> FitSettings:
-        """The recipe's settings with what was asked for in place of its own."""
+        Raises:
+            ConfigurationError: if no shipped data set has these properties and none is named.
+        """
         changes: dict[str, Any] = {
             name: value
             for name, value in (("epochs", self.epochs), ("members", self.members), ("seed", self.seed))
             if value is not None
         }
         if self.network:
-            changes |= {"network": self.network}
-        file = self.settings or recipe_of(data)
+            changes["network"] = self.network
+        file = self.settings or shipped_recipe(self.keys, self.dataset)
         if file is None:
-            return FitSettings(**{"properties": self.keys or data.keys} | changes)
-        recipe = read_settings(file)
-        if self.network and self.network != recipe.network:
+            data = Dataset.load(self.dataset or self._holder())
+            return data, FitSettings(**{"properties": self.keys or data.keys} | changes)
+        recipe = read_recipe(file)
+        if self.network and self.network != recipe.settings.network:
             changes["size"] = {}  # the recipe's is another network's
-        if self.keys and self.keys != recipe.properties:
+        if self.keys and self.keys != recipe.settings.properties:
             changes |= {"properties": self.keys, "weights": ()}
-        return read_settings(file, **changes)
+        data = Dataset.load(self.dataset or recipe.dataset or self._holder())
+        return data, read_recipe(file, **changes).settings
+
+    def _holder(self) -> str:
+        """The first shipped data set with these properties."""
+        for name, spec in SPECIFICATIONS.items():
+            if set(self.keys) <= set(spec.keys):
+                return name
+        raise ConfigurationError(f"no shipped data set has {', '.join(self.keys)} together: give --dataset")
 
     def command(self, cv: int) -> str:
         """The command that does the same again."""
@@ -116,8 +120,7 @@ def run_training(
     from matgym.surrogates.cross_validation import cross_validate, summary
     from matgym.surrogates.store import load
 
-    data = options.data()
-    settings = options.fit_settings(data)
+    data, settings = options.resolve()
     if output is None:
         names = [prop.name for prop in parse_properties(settings.properties)]
         output = Path(f"{'-'.join(names)}-{settings.network}.safetensors")

@@ -8,6 +8,7 @@ import numpy as np
 
 from matgym.agents.annealing import SimulatedAnnealing
 from matgym.agents.base import Optimizer
+from matgym.agents.genetic import GeneticAlgorithm
 from matgym.agents.policy import Policy
 from matgym.agents.random_search import RandomSearch
 from matgym.errors import ConfigurationError
@@ -17,7 +18,11 @@ from matgym.typing import FloatArray, SpeciesArray
 
 Method: TypeAlias = str | type[Optimizer] | Policy
 
-OPTIMIZERS: dict[str, type[Optimizer]] = {"random": RandomSearch, "annealing": SimulatedAnnealing}
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "random": RandomSearch,
+    "annealing": SimulatedAnnealing,
+    "genetic": GeneticAlgorithm,
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ def search(
     """Let one method design for each target.
 
     Args:
-        method: "random", "annealing", an `Optimizer` class, or a trained `Policy`.
+        method: "random", "annealing", "genetic", an `Optimizer` class, or a trained `Policy`.
         task: scores designs and counts them.
         targets: (T,) wanted values.
         queries: evaluations of the reward model a target.

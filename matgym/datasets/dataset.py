@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -102,6 +102,42 @@ class Dataset:
     def take(self, rows: IntArray) -> "Dataset":
         """The rows with these numbers."""
         return Dataset(self.table.take(pa.array(rows)))
+
+    def labelled_rows(
+        self, tubes: Sequence[Nanotube], labels: Mapping[str, FloatArray], split: Split, first: int = -1
+    ) -> "Dataset":
+        """Further tubes as rows of the same columns.
+
+        Args:
+            tubes: k tubes.
+            labels: (k,) values by property key; NaN where they could not be computed. Properties without labels stay
+                empty.
+            split: in which they stand.
+            first: sample number of the first, from which they count down: below zero, which no drawn sample has.
+        """
+        columns: dict[str, Any] = {
+            "key": [tube.key for tube in tubes],
+            "sample": [first - i for i in range(len(tubes))],
+            "split": [split] * len(tubes),
+            "n": [tube.n for tube in tubes],
+            "m": [tube.m for tube in tubes],
+            "cells": [tube.cells for tube in tubes],
+            "strain": [tube.strain for tube in tubes],
+            "species": [tube.species.tobytes() for tube in tubes],
+        }
+        for key in self.keys:
+            given = labels.get(key, np.full(len(tubes), np.nan))
+            columns[key] = [None if np.isnan(value) else float(value) for value in given]
+        lost = [any(np.isnan(values[row]) for values in labels.values()) for row in range(len(tubes))]
+        columns["failure"] = ["the oracle could not compute it" if missing else None for missing in lost]
+        return Dataset(pa.table(columns, schema=self.table.schema))
+
+    def with_rows(self, other: "Dataset") -> "Dataset":
+        """Both together; a tube that stands in both, up to symmetry, is kept once, as it stands here."""
+        held = set(self.table.column("key").to_pylist())
+        keys = other.table.column("key").to_pylist()
+        fresh = [row for row, key in enumerate(keys) if key not in held and key not in keys[:row]]
+        return Dataset(pa.concat_tables([self.table, other.table.take(pa.array(fresh, pa.int64()))]))
 
     def values(self, key: str) -> FloatArray:
         """(rows,) labels of one property.

@@ -72,7 +72,7 @@ def symmetry_between_leads(lattice: TubeLattice) -> IntArray:
     height = lattice.axial_thirds(lattice.home_cells, np.repeat([0, 1], lattice.n_cells))
     kept = (height[group] == height).all(axis=1)
     turned = np.ptp(height[group] + height, axis=1) == 0
-    operations = group[kept | turned]
+    operations: IntArray = group[kept | turned]
     operations.setflags(write=False)
     return operations
 

@@ -195,7 +195,7 @@ def _train_member(
             schedule.step()
             losses.append(float(loss.detach()))
         net.eval()
-        error = _error(surrogate, validation, np.array(loss_weights))
+        error = _error(surrogate, validation, loss_weights.numpy())
         state.finish_epoch(error)
         checkpoint.write(state)
         board("loss/train", float(np.mean(losses)), state.epoch)

@@ -1,7 +1,7 @@
 """From a data set to stored weights with a card: what `matgym surrogate train` does."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,11 +18,24 @@ from matgym.surrogates.store import Card, PropertyMetrics, check_suffix, save
 RECIPES: Final = Path(__file__).parent / "recipes"
 
 
-def read_settings(file: Path, **changes: Any) -> FitSettings:
-    """Settings of a fit from a YAML file.
+@dataclass(frozen=True)
+class Recipe:
+    """What a surrogate is made of.
+
+    Attributes:
+        dataset: name or file of its data; empty if it is left open.
+        settings: of the fit.
+    """
+
+    dataset: str
+    settings: FitSettings
+
+
+def read_recipe(file: Path, **changes: Any) -> Recipe:
+    """A recipe from a YAML file.
 
     Args:
-        file: with fields of `FitSettings`; what is missing has its default.
+        file: with `dataset` and fields of `FitSettings`; what is missing has its default.
         changes: fields that are to have other values.
 
     Raises:
@@ -33,25 +46,30 @@ def read_settings(file: Path, **changes: Any) -> FitSettings:
 
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))
-        if not isinstance(content, dict):
-            raise ConfigurationError(f"{file} is no list of settings such as `network: resnet`")
-        known = [setting.name for setting in fields(FitSettings)]
-        for name in content:
-            if name not in known:
-                raise ConfigurationError(f"{file} sets {name!r}, which a fit does not have; it has {', '.join(known)}")
-        return TypeAdapter(FitSettings).validate_python(content | changes)
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{file} cannot be read as settings of a fit: {error}") from None
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{file} is no list of settings such as `network: resnet`")
+    dataset = str(content.pop("dataset", ""))
+    known = [setting.name for setting in fields(FitSettings)]
+    for name in content:
+        if name not in known:
+            raise ConfigurationError(f"{file} sets {name!r}, which a fit does not have; it has {', '.join(known)}")
+    try:
+        return Recipe(dataset, TypeAdapter(FitSettings).validate_python(content | changes))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise ConfigurationError(f"{file}: {place}{': ' if place else ''}{first['msg']}") from None
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{file} cannot be read as settings of a fit: {error}") from None
 
 
-def recipe_of(data: Dataset) -> Path | None:
-    """The shipped settings for a data set of this name, if there are any."""
-    file = RECIPES / f"{data.provenance['specification']['name']}.yml"
-    return file if file.exists() else None
+def shipped_recipe(keys: Sequence[str], dataset: str = "") -> Path | None:
+    """The first shipped recipe for these properties, and for this data set if one is named."""
+    for file in sorted(RECIPES.glob("*.yml")):
+        recipe = read_recipe(file)
+        if set(keys) <= set(recipe.settings.properties) and dataset in ("", recipe.dataset):
+            return file
+    return None
 
 
 def train(

@@ -110,18 +110,23 @@ def visible(tube: Nanotube) -> tuple[IntArray, IntArray]:
     return np.flatnonzero(occupied), bonds[kept, :2]
 
 
-def draw_tube(axes: "Axes", tube: Nanotube) -> None:
+def draw_tube(
+    axes: "Axes", tube: Nanotube, colours: FloatArray | None = None, radii_angstrom: FloatArray | None = None
+) -> None:
     """Draw the rolled tube in perspective: shaded balls and sticks that pale with distance.
 
     Args:
         axes: where; its frame is switched off.
         tube: what.
+        colours: (n_sites, 3) red, green and blue, 0 to 1; those of the species if none are given.
+        radii_angstrom: (n_sites,) of the balls; all alike if none are given.
     """
     from matplotlib.collections import PolyCollection
 
     sites, bonds = visible(tube)
     points = _seen(tube)  # (n_sites, 3): right, up, towards us, Å
-    colours = _colours(tube)  # (n_sites, 3)
+    colours = _colours(tube) if colours is None else colours
+    radii = np.full(tube.n_sites, ATOM_RADIUS_ANGSTROM) if radii_angstrom is None else radii_angstrom
     camera = 4.0 * np.abs(points).max(initial=1.0)
     near, far = points[:, 2].max(), points[:, 2].min()
     shapes: list[tuple[float, FloatArray, FloatArray]] = []  # depth, polygon, colour
@@ -132,12 +137,12 @@ def draw_tube(axes: "Axes", tube: Nanotube) -> None:
 
     for site in sites:
         depth, scale = points[site, 2], camera / (camera - points[site, 2])
-        for polygon, light in _ball(points[site, :2] * scale, ATOM_RADIUS_ANGSTROM * scale):
+        for polygon, light in _ball(points[site, :2] * scale, radii[site] * scale):
             add(depth, polygon, _lit(colours[site], light))
     for pair in bonds:
         middle = points[pair].mean(axis=0)
         for site in pair:
-            start = points[site] + 0.9 * ATOM_RADIUS_ANGSTROM * _unit(middle - points[site])
+            start = points[site] + 0.9 * radii[site] * _unit(middle - points[site])
             ends = np.stack([start, middle])
             scale = camera / (camera - ends[:, 2:])
             for polygon, light in _stick(ends[:, :2] * scale, BOND_RADIUS_ANGSTROM * scale):

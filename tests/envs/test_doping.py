@@ -185,3 +185,15 @@ def test_rendering_shows_the_tube(task):
     assert text.render().count("B") == 0
     text.step(3)
     assert text.render().count("B") == 1
+
+
+@pytest.mark.parametrize("trust", ["mean", "lower", "minimum"])
+def test_the_last_info_carries_the_uncertainty(trust):
+    env = gym.make(ID, budget={"B": 1, "N": 1}, trust=trust)
+    env.reset(seed=0)
+    env.step(np.int64(3))
+    _, reward, terminated, _, info = env.step(np.int64(128 + 60))
+    assert terminated
+    assert 0.0 < reward <= 1.0
+    assert info["uncertainty"]["sd_ev"] > 0.0
+    assert info["uncertainty"]["distance"] > 0.0

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError
-from matgym.structures import tube_lattice
+from matgym.oracles import PiElectrons
+from matgym.structures import tube_lattice, tubes_on
+from matgym.surrogates import Belief, Predictor
 from matgym.tasks import Ledger, RandomSeeder, TargetProperty, tolerance
 
 
@@ -44,3 +46,36 @@ def test_impossible_tasks_are_named():
         TargetProperty(low=1.0, high=0.5)
     with pytest.raises(ConfigurationError, match="margin=0"):
         TargetProperty(margin=0.0)
+
+
+def doubtful(tubes_of_lattice, species):
+    """Two networks that disagree by 0.2 eV about every tube."""
+    mean = np.linspace(0.6, 1.1, len(species))
+    sd, none = np.full(len(species), 0.1), np.full(len(species), np.nan)
+    return Belief(mean, sd, none, none, np.stack([mean - 0.1, mean + 0.1]))
+
+
+def test_trust_takes_the_mean_or_less_than_it():
+    source = Predictor(doubtful, "surrogate", "doubtful")
+    species, targets = np.zeros((6, 128), np.uint8), np.full(6, 0.8)
+    found = {
+        trust: TargetProperty(source=source, trust=trust).score(species, targets)
+        for trust in ("mean", "lower", "minimum")
+    }
+    error = found["mean"].error
+    np.testing.assert_allclose(found["mean"].reward, tolerance(error, 0.15))
+    np.testing.assert_allclose(found["lower"].reward, tolerance(error + 0.1, 0.15))  # one standard deviation
+    np.testing.assert_allclose(found["minimum"].reward, tolerance(error + 0.1, 0.15))  # the member further off
+    for scores in found.values():
+        np.testing.assert_array_equal(scores.error, error)
+        np.testing.assert_array_equal(scores.sd, 0.1)
+
+
+def test_trust_in_the_oracle_rewards_by_physics_and_counts_it():
+    task = TargetProperty(lattice=tube_lattice(8, 0, 1), budget={"B": 1, "N": 1}, trust="oracle")
+    species = RandomSeeder().seed(task.lattice, task.edits, np.zeros(3), np.random.default_rng(0))
+    scores = task.score(species, np.full(3, 0.8))
+    np.testing.assert_array_equal(scores.value, PiElectrons().evaluate(tubes_on(task.lattice, species))["gap_ev"])
+    assert dict(task.ledger.counts) == {"oracle": 3}
+    with pytest.raises(ConfigurationError, match="trust='blind' is none of mean, lower, minimum, oracle"):
+        TargetProperty(trust="blind")

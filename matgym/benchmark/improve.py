@@ -1,0 +1,188 @@
+"""Active learning: search on the surrogate, ask physics about what was found, learn it, repeat.
+
+An optimizer finds the designs on which a surrogate is most wrong, because it looks for extreme values. Each round
+lets it do so, labels what it found by the oracle, and trains again with these labels.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from matgym.benchmark.search import search
+from matgym.datasets import Dataset
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.files import atomic_path
+from matgym.oracles import oracle_of
+from matgym.structures import Nanotube, TubeLattice, tubes_on
+from matgym.surrogates import FitSettings, NetworkSurrogate, fit
+from matgym.tasks import TargetProperty, Trust
+from matgym.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class ImproveSettings:
+    """How to improve a surrogate.
+
+    Attributes:
+        rounds: of search, audit and training.
+        designs: labelled a round.
+        queries: designs that the search evaluates on the surrogate for each of these.
+        method: optimizer: see `matgym.benchmark.search`.
+        trust: what the search takes the surrogate at.
+        epochs: of the training after each round, which starts from the weights before it.
+        seed: of searches and trainings.
+
+    Raises:
+        ConfigurationError: if a number is below 1.
+    """
+
+    rounds: int = 3
+    designs: int = 64
+    queries: int = 500
+    method: str = "annealing"
+    trust: Trust = "mean"
+    epochs: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("rounds", "designs", "queries", "epochs"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name}={getattr(self, name)} must be 1 or more")
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one round found.
+
+    Attributes:
+        number: from 1.
+        labels: oracle evaluations so far, without those of the data set.
+        believed: mean of what the surrogate believed of the designs found.
+        true: mean of what physics says of them.
+        mae: mean absolute error of the belief.
+        coverage: share of the designs whose 90 % interval holds the truth.
+        failures: designs that physics could not compute.
+    """
+
+    number: int
+    labels: int
+    believed: float
+    true: float
+    mae: float
+    coverage: float
+    failures: int
+
+    def as_dict(self) -> dict[str, float]:
+        """Flat form for tables and JSON."""
+        return asdict(self)
+
+
+def improve(
+    surrogate: NetworkSurrogate,
+    data: Dataset,
+    fit_settings: FitSettings,
+    lattice: TubeLattice,
+    budget: dict[str, int],
+    settings: ImproveSettings,
+    *,
+    folder: Path | None = None,
+    on_round: Callable[[Round], None] = lambda _round: None,
+) -> tuple[NetworkSurrogate, Dataset, tuple[Round, ...]]:
+    """Improve a surrogate of one or more properties where an optimizer would exploit the first.
+
+    Half of a round's designs are sought at targets over the range of the data, a quarter each beyond its ends.
+
+    Args:
+        surrogate: to begin with.
+        data: that it was trained on.
+        fit_settings: how; `properties[0]` is searched on.
+        lattice: tube to decorate.
+        budget: of each species.
+        settings: how much of it.
+        folder: of finished rounds and checkpoints, from which an interrupted run goes on.
+        on_round: called after each search and audit.
+
+    Returns:
+        The surrogate after the last training, the data with the new labels, and what the rounds found.
+    """
+    rounds: list[Round] = []
+    for number in range(1, settings.rounds + 1):
+        file = folder / f"round-{number}.parquet" if folder else None
+        found, extra = _search_and_label(surrogate, data, fit_settings, lattice, budget, settings, number, file)
+        rounds.append(replace(found, labels=settings.designs * number))
+        on_round(rounds[-1])
+        data = data.with_rows(extra)
+        again = replace(
+            fit_settings, epochs=settings.epochs, learning_rate=fit_settings.learning_rate / 4, seed=settings.seed
+        )
+        surrogate = fit(data, again, start=surrogate, checkpoints=folder / f"fit-{number}" if folder else None)
+    return surrogate, data, tuple(rounds)
+
+
+def _search_and_label(
+    surrogate: NetworkSurrogate,
+    data: Dataset,
+    fit_settings: FitSettings,
+    lattice: TubeLattice,
+    budget: dict[str, int],
+    settings: ImproveSettings,
+    number: int,
+    file: Path | None,
+) -> tuple[Round, Dataset]:
+    key = fit_settings.properties[0]
+    targets, task = _targets(surrogate, data, key, lattice, budget, settings, number)
+    if file and file.exists():
+        extra = Dataset(pq.read_table(file))
+        if extra.table.schema.metadata != data.table.schema.metadata or len(extra) != settings.designs:
+            raise DatasetError(f"{file} belongs to another run; remove its folder")
+        tubes = extra.tubes()
+    else:
+        best = search(settings.method, task, targets, settings.queries, settings.seed + number)
+        tubes = tubes_on(lattice, best.species)
+        extra = data.labelled_rows(tubes, _labels(fit_settings, tubes), split="train", first=-number * settings.designs)
+        if file:
+            with atomic_path(file) as scratch:
+                pq.write_table(extra.table, scratch)
+    belief = surrogate.believe(lattice, np.stack([tube.species for tube in tubes]), key)
+    truth = extra.values(key)
+    good = np.isfinite(truth)
+    error = np.abs(belief.mean - truth)[good]
+    return Round(
+        number,
+        0,
+        float(belief.mean[good].mean()),
+        float(truth[good].mean()),
+        float(error.mean()),
+        float((error <= belief.half_width[good]).mean()),
+        int((~good).sum()),
+    ), extra
+
+
+def _labels(fit_settings: FitSettings, tubes: list[Nanotube]) -> dict[str, FloatArray]:
+    return {key: oracle_of(key).evaluate(tubes)[key] for key in fit_settings.properties}
+
+
+def _targets(
+    surrogate: NetworkSurrogate,
+    data: Dataset,
+    key: str,
+    lattice: TubeLattice,
+    budget: dict[str, int],
+    settings: ImproveSettings,
+    number: int,
+) -> tuple[FloatArray, TargetProperty]:
+    """(designs,) targets, and the task that they belong to."""
+    low, high = np.quantile(data.labelled([key]).values(key), [0.01, 0.99])
+    span = high - low
+    inside = settings.designs - 2 * (settings.designs // 4)
+    rng = np.random.default_rng([settings.seed, number])
+    ends = np.repeat([low - span, high + span], settings.designs // 4)  # out of reach: the search goes to the end
+    targets = np.concatenate([rng.uniform(low, high, inside), ends])
+    task: Any = TargetProperty(
+        lattice, budget, key, surrogate, low=low - span, high=high + span, margin=span / 4, trust=settings.trust
+    )
+    return targets, task
