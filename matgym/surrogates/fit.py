@@ -124,8 +124,8 @@ def fit(
     Args:
         data: with train and validation rows; its test rows are never looked at.
         settings: how.
-        start: a surrogate of the same network whose weights, but for the last layer's, are taken over: transfer
-            learning from another property or another family of tubes.
+        start: a surrogate of the same network whose weights are taken over, all but the last layer's if it predicts
+            other properties: transfer learning from another property or another family of tubes.
         checkpoints: folder from which an interrupted fit goes on as if it had not been interrupted; written every
             epoch.
         log: folder for TensorBoard.
@@ -221,18 +221,36 @@ def _initial(settings: FitSettings, member: int, start: NetworkSurrogate | None)
         len(settings.properties),
     )
     if start is not None:
-        same = (start.network, dict(start.settings), start.species, start.informed_by)
-        wanted = (settings.network, settings.size, settings.codes, settings.informed_by)
-        if same != wanted:
-            raise ConfigurationError(
-                f"weights of a {start.network} {dict(start.settings)} cannot start a {settings.network} {settings.size}"
-                " or one that sees other species or physics: fit the same network"
-            )
-        source = start.networks[member % len(start.networks)]
-        last = f"head.{len(net.head) - 1}."
-        taken = {name: value for name, value in source.state_dict().items() if not name.startswith(last)}
-        net.load_state_dict(taken, strict=False)
+        _take_over(net, start, settings, member)
     return net
+
+
+def _take_over(net: RasterNetwork, start: NetworkSurrogate, settings: FitSettings, member: int) -> None:
+    """Put another surrogate's weights into a fresh network, as far as they mean the same there.
+
+    The last layer stays fresh unless the properties are the same; so do weights of inputs that only one of the two
+    has: the channels of a lead, physics as an input.
+    """
+    same = (start.network, dict(start.settings), start.species)
+    if same != (settings.network, settings.size, settings.codes):
+        raise ConfigurationError(
+            f"weights of a {start.network} {dict(start.settings)} cannot start a {settings.network} {settings.size}, "
+            "or one that sees other species: fit the same network"
+        )
+    last = "" if start.keys == settings.properties else f"head.{len(net.head) - 1}."
+    fresh = net.state_dict()
+    for name, value in start.networks[member % len(start.networks)].state_dict().items():
+        if last and name.startswith(last):
+            continue
+        if fresh[name].shape == value.shape:
+            fresh[name].copy_(value)
+        elif name.startswith("head."):
+            inputs = min(fresh[name].shape[1], value.shape[1])
+            fresh[name][:, :inputs] = value[:, :inputs]
+        else:  # the first convolution: species have the first channels
+            shared = 2 * len(settings.species)
+            fresh[name][:, :shared] = value[:, :shared]
+    net.load_state_dict(fresh)
 
 
 def _board(log: Path | None, epoch: int) -> Callable[[str, float, int], None]:

@@ -284,6 +284,10 @@ def test_transfer_takes_over_all_but_the_last_layer(small):
     started = _initial(FitSettings(properties=("gap_ev",), size=SMALL), 0, source)
     for (name, a), b in zip(started.state_dict().items(), source.networks[0].state_dict().values(), strict=True):
         assert torch.equal(a, b) == (not name.startswith("head.2.")), name
+    leads = _initial(FitSettings(properties=("zt",), informed_by=("gap_ev",), size=SMALL), 0, source)
+    stem = source.networks[0].state_dict()["stem.weight"]
+    assert torch.equal(leads.state_dict()["stem.weight"][:, :4], stem)  # and fresh channels for the lead
+    assert leads.state_dict()["stem.weight"].shape[1] == 6
     with pytest.raises(ConfigurationError, match="cannot start"):
         fit(small, FitSettings(properties=("gap_ev",), network="lenet"), start=source)
 

@@ -48,7 +48,7 @@ def test_impossible_tasks_are_named():
         TargetProperty(margin=0.0)
 
 
-def doubtful(tubes_of_lattice, species):
+def doubtful(_lattice, species):
     """Two networks that disagree by 0.2 eV about every tube."""
     mean = np.linspace(0.6, 1.1, len(species))
     sd, none = np.full(len(species), 0.1), np.full(len(species), np.nan)

@@ -25,8 +25,8 @@ class GraphSettings:
         hidden: units of the head.
     """
 
-    width: int = 40
-    layers: int = 8
+    width: int = 32
+    layers: int = 6
     hidden: tuple[int, ...] = (64,)
 
 

@@ -1,0 +1,169 @@
+"""Which network for which property: every network and the classical baselines on equal rows, and by cross-validation.
+
+One JSON file a cell, so that a killed run goes on where it was: `python scripts/networks.py` (hours on two cores),
+`--report` only prints the table and writes docs/results/networks.json.
+"""
+
+import json
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+RUNS = ROOT / "runs" / "networks"
+REPORT = ROOT / "docs" / "results" / "networks.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compared."""
+
+    rows: int = 8000  # training rows of every model, or all there are
+    cv_rows: int = 4000  # pooled rows of the cross-validation
+    folds: int = 5
+    epochs: int = 30
+    speed_batch: int = 256
+
+
+SETTINGS = Settings()
+RECIPES = ("nanotube-doping", "nanotube-transport", "nanotube-heat", "nanotube-mechanics")
+NETWORKS = ("lenet", "alexnet", "vgg", "plain", "resnet", "graph")
+CLASSICAL = ("ridge-composition", "ridge-pairs", "trees-composition", "trees-pairs")
+
+
+def prepared(recipe):
+    """Data of a recipe with at most so many training rows, its pool for cross-validation, and the properties."""
+    import pyarrow.compute as pc
+
+    from matgym.datasets import Dataset
+    from matgym.surrogates.recipe import RECIPES as FOLDER
+    from matgym.surrogates.recipe import read_recipe
+
+    found = read_recipe(FOLDER / f"{recipe}.yml")
+    data = Dataset.load(found.dataset).labelled(found.settings.properties)
+    split = np.array(data.table.column("split").to_pylist())
+    rng = np.random.default_rng(0)
+    train = rng.permutation(np.flatnonzero(split == "train"))[: SETTINGS.rows]
+    kept = data.take(np.sort(np.concatenate([train, np.flatnonzero(split != "train")])))
+    pool = data.take(np.flatnonzero(pc.not_equal(data.table.column("split"), "larger").to_numpy()))
+    pool = pool.take(np.sort(rng.permutation(len(pool))[: SETTINGS.cv_rows]))
+    return kept, pool, found.settings
+
+
+def run_cell(recipe, model):
+    """One model on one recipe's properties."""
+    import torch
+
+    torch.set_num_threads(1)
+    from matgym.files import write_json
+
+    file = RUNS / f"{recipe}.{model}.json"
+    if file.exists():
+        return
+    data, pool, settings = prepared(recipe)
+    cell = classical(model, data, pool, settings) if model in CLASSICAL else network(model, data, pool, settings, file)
+    write_json(file, {"recipe": recipe, "model": model} | cell)
+
+
+def network(name, data, pool, settings, file):
+    from dataclasses import replace
+
+    from matgym.surrogates.cross_validation import cross_validate, summary
+    from matgym.surrogates.fit import FitSettings, fit
+    from matgym.surrogates.recipe import figures
+
+    chosen = FitSettings(
+        settings.properties, settings.weights, network=name, epochs=SETTINGS.epochs, batch_size=settings.batch_size
+    )
+    start = time.perf_counter()
+    fitted = fit(data, chosen, checkpoints=file.with_suffix(".fit"))
+    seconds = time.perf_counter() - start  # of an unbroken run
+    folds = cross_validate(pool, replace(chosen), SETTINGS.folds, folder=file.with_suffix(".cv"))
+    return {
+        "test": [m.model_dump() for m in figures(fitted, data.split("test"))],
+        "cross_validation": summary(folds),
+        "parameters": sum(p.numel() for p in fitted.networks[0].parameters()),
+        "seconds": seconds,
+        "samples_per_second": speed(fitted.predict, data),
+    }
+
+
+def classical(name, data, pool, settings):
+    from matgym.surrogates.classical import fit_classical
+
+    from matgym.surrogates.cross_validation import fold_of, summary
+    from matgym.surrogates.metrics import property_metrics
+
+    def measured(fitted, part):
+        predicted = fitted.evaluate(part.tubes())
+        return tuple(property_metrics(key, predicted[key], part.values(key)) for key in settings.properties)
+
+    start = time.perf_counter()
+    fitted = fit_classical(name, data, settings.properties)
+    seconds = time.perf_counter() - start
+    folds = []
+    for fold in range(SETTINGS.folds):
+        part = fold_of(pool, fold, SETTINGS.folds, 0)
+        folds.append(measured(fit_classical(name, part, settings.properties), part.split("test")))
+    return {
+        "test": [m.model_dump() for m in measured(fitted, data.split("test"))],
+        "cross_validation": summary(tuple(folds)),
+        "parameters": None,
+        "seconds": seconds,
+        "samples_per_second": speed(fitted.predict, data),
+    }
+
+
+def speed(predict, data):
+    """Samples a second, one thread, batches of one lattice: the median of five."""
+    lattice, _, species = next(data.split("test").by_lattice())
+    species = np.resize(species, (SETTINGS.speed_batch, species.shape[1]))
+    taken = []
+    for _ in range(6):
+        start = time.perf_counter()
+        predict(lattice, species)
+        taken.append(time.perf_counter() - start)
+    return SETTINGS.speed_batch / float(np.median(taken[1:]))
+
+
+def report():
+    from matgym.files import write_json
+
+    cells = [json.loads(file.read_text()) for file in sorted(RUNS.glob("*.json"))]
+    write_json(REPORT, {"settings": SETTINGS.__dict__, "cells": cells})
+    order = {model: place for place, model in enumerate((*CLASSICAL, *NETWORKS))}
+    print("| property | model | R² test | MAE | RMSE | R² 5-fold | parameters | training, s | samples/s |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for recipe in RECIPES:
+        mine = sorted((c for c in cells if c["recipe"] == recipe), key=lambda c: order[c["model"]])
+        for k in range(len(mine[0]["test"]) if mine else 0):
+            for cell in mine:
+                m, cv = cell["test"][k], cell["cross_validation"][k]
+                low, high = m["r2_interval"]
+                print(
+                    f"| {m['property']} | {cell['model']} | {m['r2']:.3f} [{low:.3f}, {high:.3f}] | {m['mae']:.3g} "
+                    f"| {m['rmse']:.3g} | {cv['r2']:.3f} ± {cv['r2_interval']:.3f} | {cell['parameters'] or '–'} "
+                    f"| {cell['seconds']:.0f} | {cell['samples_per_second']:,.0f} |"
+                )
+
+
+def main():
+    if "--report" not in sys.argv:
+        from rich.progress import track
+
+        RUNS.mkdir(parents=True, exist_ok=True)
+        jobs = [(recipe, model) for model in (*CLASSICAL, *NETWORKS) for recipe in RECIPES]
+        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+            futures = [pool.submit(run_cell, *job) for job in jobs]
+            for future in track(futures, "models"):
+                future.result()
+    report()
+
+
+if __name__ == "__main__":
+    main()
