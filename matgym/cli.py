@@ -120,12 +120,13 @@ def _show_dataset(dataset: "Dataset", path: object, *, json: bool) -> None:  # t
     rows: list[dict[str, Any]] = []
     for name in SPLITS:
         part = dataset.split(name)
-        row: dict[str, Any] = {"split": name, "rows": len(part), "failures": len(part) - len(part.labelled())}
         for key in dataset.keys:
             values = part.labelled([key]).values(key)
             low, high = (float(values.min()), float(values.max())) if len(values) else (float("nan"), float("nan"))
-            row |= {f"{key}_min": low, f"{key}_max": high}
-        rows.append(row)
+            failures = len(part) - len(values)
+            rows.append(
+                {"split": name, "property": key, "rows": len(part), "failures": failures, "min": low, "max": high}
+            )
     if json:
         print_json({"path": str(path), "digest": dataset.digest, "splits": rows, "provenance": dataset.provenance})
     else:

@@ -11,8 +11,8 @@ from matgym.benchmark.improve import ImproveSettings, Round, improve
 from matgym.datasets import Dataset
 from matgym.errors import ConfigurationError
 from matgym.files import atomic_path
-from matgym.surrogates import FitSettings, load, load_card
-from matgym.surrogates.recipe import measure
+from matgym.surrogates import load, load_card
+from matgym.surrogates.recipe import measure, settings_of
 from matgym.surrogates.store import check_suffix, save
 
 if TYPE_CHECKING:
@@ -37,9 +37,10 @@ def run_improvement(
         Rounds, and metrics on the untouched split, as rows.
     """
     check_suffix(output)
+    atoms = parse_budget(budget)
     card = load_card(weights)
     data = Dataset.load(dataset or card.data["name"])
-    fit_settings = FitSettings(**card.fit)
+    fit_settings = settings_of(card)
     folder = output.with_name(output.name + ".rounds")
     task = bar.add_task("improving", total=settings.rounds, note="")
 
@@ -47,7 +48,7 @@ def run_improvement(
         bar.update(task, advance=1, note=f"round {found.number}: wrong by {found.mae:.4g} where it searched")
 
     surrogate, data, rounds = improve(
-        load(weights), data, fit_settings, parse_design(tube).lattice, parse_budget(budget), settings,
+        load(weights), data, fit_settings, parse_design(tube).lattice, atoms, settings,
         folder=folder, on_round=on_round,
     )  # fmt: skip
     with atomic_path(output.with_suffix(".parquet")) as scratch:

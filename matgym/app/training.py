@@ -45,8 +45,8 @@ class TrainingOptions:
         names = [name.strip() for name in self.properties.split(",") if name.strip()]
         return tuple(prop.key for prop in parse_properties(names)) if names else ()
 
-    def resolve(self) -> tuple[Dataset, FitSettings]:
-        """Data and settings: the recipe's, with what was asked for in place of its own.
+    def resolve(self) -> tuple[str, FitSettings]:
+        """Name or file of the data, and settings: the recipe's, with what was asked for in place of its own.
 
         Raises:
             ConfigurationError: if no shipped data set has these properties and none is named.
@@ -60,15 +60,14 @@ class TrainingOptions:
             changes["network"] = self.network
         file = self.settings or shipped_recipe(self.keys, self.dataset)
         if file is None:
-            data = Dataset.load(self.dataset or self._holder())
-            return data, FitSettings(**{"properties": self.keys or data.keys} | changes)
+            source = self.dataset or self._holder()
+            return source, FitSettings(**{"properties": self.keys or Dataset.load(source).keys} | changes)
         recipe = read_recipe(file)
         if self.network and self.network != recipe.settings.network:
             changes["size"] = {}  # the recipe's is another network's
         if self.keys and self.keys != recipe.settings.properties:
             changes |= {"properties": self.keys, "weights": ()}
-        data = Dataset.load(self.dataset or recipe.dataset or self._holder())
-        return data, read_recipe(file, **changes).settings
+        return self.dataset or recipe.dataset or self._holder(), read_recipe(file, **changes).settings
 
     def _holder(self) -> str:
         """The first shipped data set with these properties."""
@@ -120,7 +119,8 @@ def run_training(
     from matgym.surrogates.cross_validation import cross_validate, summary
     from matgym.surrogates.store import load
 
-    data, settings = options.resolve()
+    source, settings = options.resolve()
+    data = Dataset.load(source)
     if output is None:
         names = [prop.name for prop in parse_properties(settings.properties)]
         output = Path(f"{'-'.join(names)}-{settings.network}.safetensors")
@@ -143,8 +143,9 @@ def run_training(
     start = load(options.start) if options.start else None
     command = options.command(cv)
     card = train(
-        data, output, settings, start=start, log=log, on_epoch=on_epoch, command=command, cross_validation=rows
-    )
+        data, output, settings, start=start, log=log, on_epoch=on_epoch, command=command, cross_validation=rows,
+        source=source,
+    )  # fmt: skip
     rmtree(folder, ignore_errors=True)
     bar.update(fitting, completed=settings.members * settings.epochs)
     return TrainingResult(output, card, rows)

@@ -72,6 +72,20 @@ def shipped_recipe(keys: Sequence[str], dataset: str = "") -> Path | None:
     return None
 
 
+def settings_of(card: Card) -> FitSettings:
+    """How the surrogate of a card was fitted.
+
+    Raises:
+        ConfigurationError: if the card does not tell.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(FitSettings).validate_python(card.fit)
+    except ValidationError:
+        raise ConfigurationError("the card does not tell how its weights were fitted: train anew") from None
+
+
 def train(
     data: Dataset,
     output: Path,
@@ -82,6 +96,7 @@ def train(
     on_epoch: OnEpoch = lambda _member, _epoch, _loss, _error: None,
     command: str = "matgym surrogate train",
     cross_validation: Sequence[dict[str, Any]] = (),
+    source: str = "",
 ) -> Card:
     """Fit a surrogate, measure it on every split that holds rows, and store it.
 
@@ -95,6 +110,7 @@ def train(
         on_epoch: see `fit`.
         command: that reproduces it, for the card.
         cross_validation: for the card.
+        source: name or file of the data, for the card.
     """
     from shutil import rmtree
 
@@ -105,7 +121,7 @@ def train(
     card = save(
         surrogate,
         output,
-        data={"name": data.provenance["specification"]["name"], "digest": data.digest, "rows": counts},
+        data={"name": source or data.provenance["specification"]["name"], "digest": data.digest, "rows": counts},
         fit=settings.as_dict(),
         command=command,
         metrics=measure(surrogate, data),

@@ -19,7 +19,7 @@ from matgym.oracles import properties
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
-from matgym.surrogates.networks import make_network
+from matgym.surrogates.networks import make_network, network_settings
 
 FORMAT_VERSION: Final = 2
 SHIPPED: Final = Path(__file__).parent / "weights"
@@ -170,7 +170,7 @@ def load(path: Path | str) -> NetworkSurrogate:
     return NetworkSurrogate(
         tuple(networks),
         card.network,
-        card.settings,
+        network_settings(card.network, card.settings),
         card.properties,
         tuple(parse_species(name) for name in card.species),
         card.lattices,

@@ -178,7 +178,7 @@ def test_every_network_is_invariant_to_rotations_and_screws_on_any_tube(network)
             assert np.ptp(found, axis=0).max() > 10 * INVARIANCE
 
 
-def test_a_tube_between_leads_is_seen_with_its_ends(small):
+def test_a_tube_between_leads_is_seen_with_its_ends():
     """Turned about the axis or end for end it is the same device; moved through its ends it is another one."""
     from matgym.surrogates.raster import raster_view
 

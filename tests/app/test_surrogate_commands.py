@@ -1,0 +1,99 @@
+"""`matgym surrogate` from the command line, on a data set that is small enough to train on in seconds."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from matgym.datasets import Dataset, DatasetSpec, Family, build
+from matgym.surrogates import load, load_card
+
+SMALL = "dataset: {data}\nproperties: [gap_ev]\nnetwork: lenet\nepochs: 2\nmembers: 2\n"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("surrogate")
+    spec = DatasetSpec(name="small", families=(Family(n=8, m=0, cells=1, samples=500),), largest_share=0.3)
+    build(spec, path / "small.parquet", workers=1)
+    (path / "recipe.yml").write_text(SMALL.format(data=path / "small.parquet"))
+    return path
+
+
+def matgym(*arguments, folder):
+    return subprocess.run(
+        [sys.executable, "-m", "matgym.cli", "surrogate", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"},
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(folder):
+    done = matgym("train", "--settings", "recipe.yml", "--cv", 2, "--log", "board", "--json", folder=folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_train_cross_validates_fits_and_stores_with_a_card(folder, trained):
+    weights = folder / "gap-lenet.safetensors"  # named after property and network
+    assert trained["weights"] == weights.name
+    card = load_card(weights)
+    assert card.network == "lenet"
+    assert card.members == len(load(weights).networks) == 2
+    assert card.cross_validation[0]["property"] == trained["cross_validation"][0]["property"] == "gap_ev"
+    assert trained["cross_validation"][0]["n"] == len(Dataset.load(folder / "small.parquet").labelled())
+    assert list((folder / "board" / "member-1").glob("events*"))  # TensorBoard's
+    assert {path.name for path in folder.iterdir()} == {
+        "small.parquet", "recipe.yml", "board", "gap-lenet.safetensors", "gap-lenet.json"
+    }  # fmt: skip  # no checkpoints left behind
+
+
+def test_evaluate_recomputes_the_card_s_figures(folder, trained):
+    done = matgym("evaluate", "gap-lenet.safetensors", "--dataset", "small.parquet", "--json", folder=folder)
+    row = json.loads(done.stdout)[0]
+    assert {"property", "r2", "mae", "rmse", "n", "coverage"} <= set(row)
+    assert row["r2"] == pytest.approx(trained["metrics"][0]["r2"], abs=1e-6)
+    assert row["n"] == len(Dataset.load(folder / "small.parquet").split("test"))
+
+
+def test_improve_adds_the_oracle_s_word_on_what_a_search_found(folder, trained):
+    assert trained
+    done = matgym(
+        "improve", "gap-lenet.safetensors", "better.safetensors", "--dataset", "small.parquet", "--tube", "(8,0)x1",
+        "--budget", "B=2,N=2", "--rounds", 2, "--designs", 8, "--queries", 20, "--epochs", 1, "--json", folder=folder,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert [r["labels"] for r in found["rounds"]] == [8, 16]
+    before, after = Dataset.load(folder / "small.parquet"), Dataset.load(folder / "better.parquet")
+    added = after.table.slice(len(before))
+    assert 0 < len(added) <= 16
+    assert set(added.column("split").to_pylist()) == {"train"}
+    from matgym.oracles import PiElectrons
+
+    fresh = Dataset(added)
+    np.testing.assert_allclose(PiElectrons().evaluate(fresh.tubes())["gap_ev"], fresh.values("gap_ev"), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("train", "--property", "zt,conductance"), "no shipped data set has zt, conductance_us together"),
+        (("train", "--property", "gp"), "did you mean 'gap'"),
+        (("train", "--property", "gap", "--network", "resnett"), "did you mean 'resnet'"),
+        (("train", "out.pt", "--property", "gap"), "weights are stored as .safetensors"),
+        (("evaluate", "nowhere"), "there are no weights 'nowhere'"),
+        (("improve", "gap-lenet.safetensors", "x.safetensors", "--budget", "B8"), "'B8' is no budget"),
+    ],
+)
+def test_bad_input_is_one_sentence(folder, trained, arguments, sentence):
+    assert trained
+    done = matgym(*arguments, folder=folder)
+    assert done.returncode == 2
+    assert sentence in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
