@@ -219,6 +219,7 @@ def _initial(settings: FitSettings, member: int, start: NetworkSurrogate | None)
         len(settings.species) + settings.between_leads,
         len(settings.species) + 1 + len(settings.informed_by),
         len(settings.properties),
+        sums=settings.between_leads,
     )
     if start is not None:
         _take_over(net, start, settings, member)

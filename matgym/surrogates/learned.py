@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 import torch
@@ -18,6 +18,9 @@ from matgym.surrogates.informed import informed_values
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
 from matgym.typing import BoolArray, Float32Array, FloatArray, SpeciesArray
+
+if TYPE_CHECKING:
+    from matgym.surrogates.engines import Engine
 
 INFERENCE_BATCH: Final = 256
 """Tubes a forward pass: larger ones fall out of the processor's cache."""
@@ -56,6 +59,7 @@ class NetworkSurrogate:
         calibration: named arrays: `floor`, `factor`, `interval` (properties,) of the uncertainty, and `centre`,
             `whitening`, `threshold` of the distance; see `matgym.surrogates.calibration`.
         baseline: of the π model whose pristine gap is known without learning; see `matgym.surrogates.baseline`.
+        engine: that runs the networks; None for torch. See `with_engine`.
     """
 
     networks: tuple[RasterNetwork, ...]
@@ -68,6 +72,7 @@ class NetworkSurrogate:
     informed_by: tuple[str, ...] = ()
     calibration: Mapping[str, FloatArray] = field(default_factory=dict)
     baseline: PristineModel = field(default_factory=PristineModel)
+    engine: "Engine | None" = None
 
     def __post_init__(self) -> None:
         for network in self.networks:
@@ -210,6 +215,11 @@ class NetworkSurrogate:
                 part = slice(start, start + INFERENCE_BATCH)
                 given = None if physics is None else physics[part]
                 raster, numbers = (torch.from_numpy(x) for x in self.inputs(lattice, species[part], given))
+                if self.engine is not None:
+                    found = self.engine(self.networks, self.view(lattice), raster.numpy(), numbers.numpy())
+                    outputs.append(torch.from_numpy(found[0]))
+                    pooled.append(torch.from_numpy(found[1]))
+                    continue
                 raster = raster.contiguous(memory_format=torch.channels_last)
                 features = [net.features(raster, numbers, self.view(lattice).shift) for net in self.networks]
                 outputs.append(torch.stack([net.head(x) for net, x in zip(self.networks, features, strict=True)]))
@@ -217,6 +227,20 @@ class NetworkSurrogate:
             standard = torch.cat(outputs, dim=1).numpy().astype(np.float64)
             first = torch.cat(pooled).numpy().astype(np.float64)
         return offset + factor * (standard * self.scaling.scale + self.scaling.mean), first
+
+    def with_engine(self, name: str, threads: int = 1) -> Self:
+        """The same surrogate, its networks run by a faster engine.
+
+        Args:
+            name: "torch", "onnxruntime" or "openvino"; for 8 bit see `matgym.surrogates.engines.quantised`.
+            threads: of a pass.
+
+        Raises:
+            ConfigurationError: if there is no such engine.
+        """
+        from matgym.surrogates.engines import Engine
+
+        return replace(self, engine=Engine(name, threads))
 
     def view(self, lattice: TubeLattice) -> RasterView:
         """The raster on which the networks see a tube."""

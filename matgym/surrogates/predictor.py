@@ -5,7 +5,8 @@ surrogate, an oracle, a torch module, a regressor, an ASE calculator, a function
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from matgym.errors import ConfigurationError, PropertyError, WeightsError
 from matgym.oracles import Fidelity, Oracle, oracle_of
-from matgym.structures import Nanotube, TubeLattice, tubes_on
+from matgym.structures import Nanotube, TubeLattice, tube_lattice, tubes_on
 from matgym.surrogates.belief import Belief
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.typing import FloatArray, SpeciesArray
@@ -45,7 +46,7 @@ class Predictor:
         return self.believe(lattice, species).mean
 
 
-def as_predictor(source: Any, key: str) -> Predictor:  # noqa: PLR0911  # a list of cases
+def as_predictor(source: Any, key: str) -> Predictor:  # noqa: C901, PLR0911  # a list of cases
     """Make a predictor of anything that knows a property.
 
     Args:
@@ -59,13 +60,14 @@ def as_predictor(source: Any, key: str) -> Predictor:  # noqa: PLR0911  # a list
             - a fitted scikit-learn regressor on `matgym.surrogates.descriptors.composition` or `pairs`; one whose
               `predict` takes `return_std`, such as a Gaussian process, gives its uncertainty, too;
             - an ASE calculator, whose potential energy of the unrelaxed tube, eV, is the value;
-            - a function from a list of tubes to that many values.
-        key: the property wanted, such as "gap_ev".
+            - a function from a list of tubes to that many values;
+            - what makes one of these without an argument: a class, a function, a `matgym.oracles.LammpsPotential`.
+        key: the property wanted, such as "gap_ev". Sources that do not say what they give are taken at their word.
 
     Raises:
         PropertyError: if the source does not provide the property.
         WeightsError: if a path is none of weights.
-        ConfigurationError: if it is none of these.
+        ConfigurationError: if it is none of these, or a regressor was fitted on other features.
     """
     if isinstance(source, Predictor):
         return source
@@ -75,6 +77,8 @@ def as_predictor(source: Any, key: str) -> Predictor:  # noqa: PLR0911  # a list
         source.column(key)
         surrogate = source
         return Predictor(lambda lattice, species: surrogate.believe(lattice, species, key), "surrogate", source.network)
+    if _makes_a_source(source):
+        return as_predictor(source(), key)
     name = type(source).__name__
     if isinstance(source, Oracle):
         keys = [prop.key for prop in source.provides]
@@ -83,7 +87,7 @@ def as_predictor(source: Any, key: str) -> Predictor:  # noqa: PLR0911  # a list
         return Predictor(_oracle(source, key), "surrogate" if source.fidelity == Fidelity.SURROGATE else "oracle", name)
     if _is_module(source):
         return Predictor(_plain(_module(source), name), "surrogate", name)
-    if hasattr(source, "predict") and hasattr(source, "fit"):
+    if hasattr(source, "predict") and (hasattr(source, "fit") or hasattr(source, "n_features_in_")):
         return Predictor(_regressor(source), "surrogate", name)
     if hasattr(source, "get_potential_energy") and hasattr(source, "calculate"):
         return Predictor(_plain(_calculator(source), name), "oracle", name)
@@ -113,10 +117,9 @@ def _from_name(source: str | Path, key: str) -> Predictor:
         )
     if suffix == ".onnx":
         from matgym.surrogates.engines import OnnxModule
-
-        module = OnnxModule(Path(source))
         from matgym.surrogates.raster import encode
 
+        module = OnnxModule(Path(source))
         return Predictor(_plain(lambda lat, species: module(encode(lat, species)), str(source)), "surrogate", "onnx")
     from matgym.surrogates.store import load
 
@@ -127,9 +130,7 @@ def _oracle(oracle: Oracle, key: str) -> Callable[[TubeLattice, SpeciesArray], B
     def believe(lattice: TubeLattice, species: SpeciesArray) -> Belief:
         found = oracle.evaluate(tubes_on(lattice, species))
         belief = certain(found[key])
-        if key not in found.uncertainty:
-            return belief
-        return Belief(belief.mean, found.uncertainty[key], belief.half_width, belief.distance, belief.members)
+        return replace(belief, sd=found.uncertainty[key]) if key in found.uncertainty else belief
 
     return believe
 
@@ -138,6 +139,20 @@ def _plain(
     function: Callable[[TubeLattice, SpeciesArray], Any], name: str
 ) -> Callable[[TubeLattice, SpeciesArray], Belief]:
     return lambda lattice, species: certain(_checked(function(lattice, species), len(species), name))
+
+
+def _makes_a_source(source: Any) -> bool:
+    """Whether it is a class that needs no argument, or something else to be called that takes none."""
+    if not callable(source):
+        return False
+    try:
+        parameters = signature(source).parameters.values()
+    except (TypeError, ValueError):  # some that are written in C do not tell
+        return False
+    named = [p for p in parameters if p.kind is not Parameter.VAR_KEYWORD]
+    if isinstance(source, type):
+        return all(p.default is not Parameter.empty or p.kind is Parameter.VAR_POSITIONAL for p in named)
+    return not named
 
 
 def _is_module(source: Any) -> bool:
@@ -163,31 +178,37 @@ def _module(module: Any) -> Callable[[TubeLattice, SpeciesArray], Any]:
 
 
 def _regressor(regressor: Any) -> Callable[[TubeLattice, SpeciesArray], Belief]:
-    from inspect import signature
-
-    from matgym.surrogates.descriptors import composition, pairs
-
     name = type(regressor).__name__
-    wanted = getattr(regressor, "n_features_in_", None)
-    if wanted is None:
-        raise ConfigurationError(f"{name} is not fitted: fit it on matgym.surrogates.descriptors.pairs or composition")
+    features = _features_of(regressor, name)
     with_sd = "return_std" in signature(regressor.predict).parameters
 
     def believe(lattice: TubeLattice, species: SpeciesArray) -> Belief:
-        few = composition(lattice, species)
-        features = few if few.shape[1] == wanted else pairs(lattice, species)
-        if features.shape[1] != wanted:
-            raise ConfigurationError(
-                f"{name} was fitted on {wanted} features; matgym.surrogates.descriptors.composition gives "
-                f"{few.shape[1]}, pairs {features.shape[1]}"
-            )
         if not with_sd:
-            return certain(_checked(regressor.predict(features), len(species), name))
-        values, sd = regressor.predict(features, return_std=True)
+            return certain(_checked(regressor.predict(features(lattice, species)), len(species), name))
+        values, sd = regressor.predict(features(lattice, species), return_std=True)
         belief = certain(_checked(values, len(species), name))
-        return Belief(belief.mean, np.asarray(sd), belief.half_width, belief.distance, belief.members)
+        return replace(belief, sd=_checked(sd, len(species), name))
 
     return believe
+
+
+def _features_of(regressor: Any, name: str) -> Callable[[TubeLattice, SpeciesArray], FloatArray]:
+    """The descriptor that gives as many features as the regressor was fitted on, which is as many for every tube."""
+    from matgym.surrogates.descriptors import composition, pairs
+
+    wanted = getattr(regressor, "n_features_in_", None)
+    if wanted is None:
+        raise ConfigurationError(f"{name} is not fitted: fit it on matgym.surrogates.descriptors.pairs or composition")
+    lattice = tube_lattice(8, 0, 1)
+    pristine = np.zeros((1, lattice.n_sites), dtype=np.uint8)
+    given = {descriptor(lattice, pristine).shape[1]: descriptor for descriptor in (composition, pairs)}
+    if wanted not in given:
+        few, many = given
+        raise ConfigurationError(
+            f"{name} was fitted on {wanted} features; matgym.surrogates.descriptors.composition gives {few}, pairs "
+            f"{many}: fit it on one of them, or give a function of a list of tubes that calls it"
+        )
+    return given[wanted]
 
 
 def _calculator(calculator: "Calculator") -> Callable[[TubeLattice, SpeciesArray], Any]:
@@ -205,7 +226,12 @@ def _calculator(calculator: "Calculator") -> Callable[[TubeLattice, SpeciesArray
 
 
 def _checked(values: Any, count: int, name: str) -> FloatArray:
-    array = np.asarray(values, dtype=np.float64)
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigurationError(
+            f"{name} gave {values!r:.80}, which is not a number for each of {count} tubes"
+        ) from None
     if array.shape == (count, 1):
         array = array[:, 0]
     if array.shape != (count,):

@@ -162,6 +162,7 @@ def load(path: Path | str) -> NetworkSurrogate:
                 len(card.species) + leads,
                 len(card.species) + 1 + len(card.informed_by),
                 len(card.properties),
+                sums=leads,
             )
             network.load_state_dict(state)
         except (ConfigurationError, RuntimeError) as error:

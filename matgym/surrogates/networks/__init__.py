@@ -53,7 +53,9 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
     return settings
 
 
-def make_network(name: str, settings: Mapping[str, Any], marks: int, globals_: int, outputs: int) -> RasterNetwork:
+def make_network(
+    name: str, settings: Mapping[str, Any], marks: int, globals_: int, outputs: int, *, sums: bool = False
+) -> RasterNetwork:
     """A network with fresh weights.
 
     Args:
@@ -62,7 +64,9 @@ def make_network(name: str, settings: Mapping[str, Any], marks: int, globals_: i
         marks: what a site can show: species, and the lead; two channels each, one a sublattice.
         globals_: numbers that it is given beside the raster.
         outputs: properties.
+        sums: whether pooling adds up over the tube; see `RasterNetwork`.
     """
     kind, size = NETWORKS[name]
     network: RasterNetwork = kind(size(**network_settings(name, settings)), 2 * marks, globals_, outputs)
+    network.sums = sums
     return network

@@ -2,11 +2,20 @@
 
 from abc import ABC, abstractmethod
 from itertools import pairwise
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
 from matgym.surrogates.raster import circular_pad
+
+MOMENTUM: Final = 0.02
+"""Of the statistics of batch normalisation. A batch holds tubes of one lattice: with the usual 0.1, what is kept is
+that of the last ten batches, whatever lattices they happened to be of, and the validation error jumps about."""
+
+
+SUM_PIXELS: Final = 64.0
+"""Pixels that sums are counted in: as many as the usual tubes have, so that inputs of the head are of order one."""
 
 
 class RasterNetwork(nn.Module, ABC):
@@ -14,7 +23,12 @@ class RasterNetwork(nn.Module, ABC):
 
     A subclass gives `body`; pooling over the tube lets one network serve tubes of any size, and the head adds
     composition and length, which pooling over a repeated cell cannot tell.
+
+    Attributes:
+        sums: whether pooling adds up over the tube, as resistances do between leads, rather than averages.
     """
+
+    sums: bool = False
 
     def __init__(self, width: int, globals_: int, hidden: tuple[int, ...], outputs: int, dropout: float = 0.0) -> None:
         """Make the head.
@@ -40,9 +54,12 @@ class RasterNetwork(nn.Module, ABC):
 
     def features(self, raster: Tensor, globals_: Tensor, shift: int) -> Tensor:
         """(B, 2 width + globals): what the head sees, and what out-of-distribution scores are made of."""
-        x = self.body(raster, shift)
-        pooled = torch.cat([x.mean(dim=(2, 3)), (x * x).mean(dim=(2, 3))], dim=1)
-        return torch.cat([pooled, globals_], dim=1)
+        return torch.cat([self.pooled(self.body(raster, shift)), globals_], dim=1)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """(B, width, H, W) → (B, 2 width): first and second moments over the tube."""
+        size = x.shape[2] * x.shape[3] / SUM_PIXELS if self.sums else 1.0
+        return torch.cat([x.mean(dim=(2, 3)) * size, (x * x).mean(dim=(2, 3)) * size], dim=1)
 
     def forward(self, raster: Tensor, globals_: Tensor, shift: int) -> Tensor:
         """(B, channels, H, W), (B, globals), shift → (B, properties), standardised."""
@@ -56,7 +73,7 @@ class CircularConv(nn.Module):
     def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, size, bias=False)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = nn.BatchNorm2d(outputs, momentum=MOMENTUM)
         self.reach = size // 2
 
     def forward(self, raster: Tensor, shift: int) -> Tensor:

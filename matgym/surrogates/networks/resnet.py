@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from matgym.surrogates.networks.base import RasterNetwork
+from matgym.surrogates.networks.base import MOMENTUM, RasterNetwork
 from matgym.surrogates.raster import circular_pad
 
 
@@ -41,7 +41,7 @@ class TurnConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs // 2, inputs, 3, 3))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)  # as nn.Conv2d does
-        self.norm = nn.BatchNorm1d(outputs // 2)
+        self.norm = nn.BatchNorm1d(outputs // 2, momentum=MOMENTUM)
 
     def kernel(self) -> Tensor:
         """(outputs, inputs, 3, 3) with the twins: inputs exchanged, and turned by 180 degrees."""
@@ -52,7 +52,7 @@ class TurnConv(nn.Module):
     def forward(self, raster: Tensor, shift: int) -> Tensor:
         """(B, inputs, H, W) → (B, outputs, H, W)."""
         kernel = self.kernel()
-        if not self.training:
+        if not self.norm.training:
             # Normalisation by constants is a scale and an offset: folded into the kernel, nothing is left to do.
             mean, variance = self.norm.get_buffer("running_mean"), self.norm.get_buffer("running_var")
             scale = self.norm.weight / torch.sqrt(variance + self.norm.eps)
@@ -83,9 +83,7 @@ class ResNet(RasterNetwork):
             x = torch.relu(x + second(torch.relu(first(x, shift)), shift))
         return x
 
-    def features(self, raster: Tensor, globals_: Tensor, shift: int) -> Tensor:
-        """(B, width + globals): means and mean squares over the tube and over each pair of twins."""
-        x = self.body(raster, shift)
-        pairs = x.reshape(len(x), x.shape[1] // 2, 2, -1)
-        mean, square = pairs.mean(dim=(2, 3)), (pairs * pairs).mean(dim=(2, 3))
-        return torch.cat([mean, square, globals_], dim=1)
+    def pooled(self, x: Tensor) -> Tensor:
+        """(B, width, H, W) → (B, width): moments over the tube and over each pair of twins."""
+        moments = super().pooled(x)
+        return moments.reshape(len(x), -1, 2).mean(dim=2)

@@ -1,0 +1,195 @@
+"""Baselines without a network: ridge regression and boosted trees on descriptors.
+
+Ridge: Hoerl and Kennard, Technometrics 12, 55 (1970), its penalty by leave-one-out errors; on pairs it is a cluster
+expansion. Boosted trees: Ke et al., NeurIPS 2017, as scikit-learn has them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from matgym.datasets import Dataset
+from matgym.errors import ConfigurationError, DatasetError, PropertyError
+from matgym.oracles import Cost, Fidelity, Properties, Property, properties
+from matgym.structures import Nanotube, Species, TubeLattice
+from matgym.structures.species import CARBONS, SPECIES_DATA
+from matgym.surrogates.baseline import PristineModel, known
+from matgym.surrogates.descriptors import Descriptor, composition, pairs
+from matgym.typing import FloatArray, SpeciesArray
+
+CLASSICAL: Final[Mapping[str, tuple[Literal["ridge", "trees"], Descriptor]]] = {
+    "ridge-composition": ("ridge", composition),
+    "ridge-pairs": ("ridge", pairs),
+    "trees-composition": ("trees", composition),
+    "trees-pairs": ("trees", pairs),
+}
+"""Name to regressor and what it sees."""
+
+PENALTIES: Final = np.logspace(-4.0, 4.0, 17)
+"""From which ridge regression takes its own, for each property."""
+
+MOST_TREES: Final = 1000
+"""Of which the number that validates best is kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClassicalSurrogate:
+    """Regressors with an oracle's face.
+
+    Attributes:
+        name: one of `CLASSICAL`.
+        keys: properties it predicts, in order.
+        species: that it was fitted on, besides carbon; tubes with others are refused.
+        regressors: of scikit-learn, one a property, from descriptors to what `baseline.known` leaves to learn.
+        baseline: of the π model whose pristine gap is known without learning.
+    """
+
+    name: str
+    keys: tuple[str, ...]
+    species: tuple[Species, ...]
+    regressors: tuple[Any, ...]
+    baseline: PristineModel = field(default_factory=PristineModel)
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """The properties it was fitted to."""
+        return _properties(self.keys)
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """A surrogate: to be audited."""
+        return Fidelity.SURROGATE
+
+    @property
+    def cost(self) -> Cost:
+        """Measured on one core of an AMD EPYC server, in batches."""
+        return Cost(seconds=1e-4, sites=128, exponent=1.0)
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Predicted properties.
+
+        Args:
+            tubes: B tubes, of any sizes; those of sizes unlike the training set's are extrapolations.
+
+        Returns:
+            Properties of shape (B,); NaN, with the reason in `failures`, for tubes that are deformed or hold a species
+            that was not fitted.
+        """
+        values = np.full((len(tubes), len(self.keys)), np.nan)
+        failures: dict[int, str] = {}
+        groups: dict[TubeLattice, list[int]] = {}
+        for row, tube in enumerate(tubes):
+            if reason := self._refusal(tube):
+                failures[row] = reason
+            else:
+                groups.setdefault(tube.lattice, []).append(row)
+        for lattice, rows in groups.items():
+            values[rows] = self.predict(lattice, np.stack([tubes[row].species for row in rows]))
+        return Properties({key: values[:, k] for k, key in enumerate(self.keys)}, failures)
+
+    def predict(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
+        """(B, properties) predictions for B tubes of one lattice, given as (B, n_sites) codes.
+
+        Raises:
+            PropertyError: if a site holds a species that was not fitted.
+        """
+        if reason := self._unseen(species):
+            raise PropertyError(reason)
+        features = CLASSICAL[self.name][1](lattice, species, self.species)
+        learned = np.stack([regressor.predict(features) for regressor in self.regressors], axis=1)
+        offset, factor = known(lattice, self.provides, self.baseline)
+        return np.asarray(offset + factor * learned)
+
+    def _refusal(self, tube: Nanotube) -> str:
+        if tube.strain or tube.torsion or tube.stone_wales:
+            return f"{tube} is deformed, which {self.name} does not know: ask the oracle"
+        return self._unseen(tube.species)
+
+    def _unseen(self, species: SpeciesArray) -> str:
+        unseen = ~np.isin(species, [*CARBONS, *self.species])
+        if not unseen.any():
+            return ""
+        odd = SPECIES_DATA[Species(int(species[unseen][0]))].label
+        names = ", ".join(SPECIES_DATA[kind].label for kind in self.species)
+        return f"a site holds {odd}, which {self.name} does not know: it was fitted on carbon, {names}"
+
+
+def fit_classical(name: str, data: Dataset, keys: Sequence[str], seed: int = 0) -> ClassicalSurrogate:
+    """Fit a baseline to the training split, on the species that occur there.
+
+    It learns what the networks learn: see `matgym.surrogates.baseline`.
+
+    Args:
+        name: one of `CLASSICAL`.
+        data: with train rows, and validation rows, by which the number of trees is chosen; its test rows are never
+            looked at.
+        keys: of the properties.
+        seed: of the trees.
+
+    Raises:
+        ConfigurationError: if there is no such baseline.
+        DatasetError: if a split is empty.
+        PropertyError: if the data hold no such property.
+    """
+    if name not in CLASSICAL:
+        raise ConfigurationError(f"there is no baseline {name!r}; there are {', '.join(CLASSICAL)}")
+    kind, descriptor = CLASSICAL[name]
+    data = data.labelled(keys)
+    train, validation = data.split("train"), data.split("validation")
+    if not len(train) or not len(validation):
+        raise DatasetError("the data set has no rows to train or to validate on")
+    held = np.unique(np.concatenate([np.unique(species) for _, _, species in train.by_lattice()]))
+    seen = tuple(Species(int(code)) for code in held if code != Species.C12)
+    if not seen:
+        raise DatasetError("the training split holds pristine tubes only: there is nothing to learn")
+    features, learned = _table(train, keys, descriptor, seen)
+    if kind == "ridge":
+        regressors = [_ridge(features, column) for column in learned.T]
+    else:
+        held_out = _table(validation, keys, descriptor, seen)
+        regressors = [
+            _trees(features, column, held_out[0], wanted, seed)
+            for column, wanted in zip(learned.T, held_out[1].T, strict=True)
+        ]
+    return ClassicalSurrogate(name, tuple(keys), seen, tuple(regressors))
+
+
+def _properties(keys: Sequence[str]) -> tuple[Property, ...]:
+    by_key = {prop.key: prop for prop in properties().values()}
+    return tuple(by_key[key] for key in keys)
+
+
+def _table(
+    data: Dataset, keys: Sequence[str], descriptor: Descriptor, seen: Sequence[Species]
+) -> tuple[FloatArray, FloatArray]:
+    """(rows, F) descriptors and (rows, properties) labels less what is known without learning, lattice by lattice."""
+    labels = np.stack([data.values(key) for key in keys], axis=1)
+    features, learned = [], []
+    for lattice, rows, species in data.by_lattice():
+        offset, factor = known(lattice, _properties(keys), PristineModel())
+        features.append(descriptor(lattice, species, seen))
+        learned.append((labels[rows] - offset) / factor)
+    return np.concatenate(features), np.concatenate(learned)
+
+
+def _ridge(features: FloatArray, learned: FloatArray) -> Any:
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(features, learned)
+
+
+def _trees(features: FloatArray, learned: FloatArray, held_out: FloatArray, wanted: FloatArray, seed: int) -> Any:
+    """As many trees as validate best: fitted once to find out how many, and again with that many."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    def fitted(count: int) -> HistGradientBoostingRegressor:
+        return HistGradientBoostingRegressor(max_iter=count, early_stopping=False, random_state=seed).fit(
+            features, learned
+        )
+
+    errors = [((stage - wanted) ** 2).mean() for stage in fitted(MOST_TREES).staged_predict(held_out)]
+    return fitted(int(np.argmin(errors)) + 1)

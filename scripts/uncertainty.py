@@ -1,0 +1,139 @@
+"""Do the surrogates know when they are wrong? Coverage inside and outside the training data, and what tells them apart.
+
+For every shipped property: share of truths inside the 90 % interval, on the untouched split and on tubes of other
+kinds, freshly labelled by the oracle; and how well the distance and the ensemble's spread tell those kinds from the
+untouched split (area under the ROC curve; 0.5 is chance). `python scripts/uncertainty.py`, some minutes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.progress import track
+from sklearn.metrics import roc_auc_score
+
+from matgym.datasets import Dataset, random_decoration
+from matgym.files import write_json
+from matgym.oracles import oracle_of
+from matgym.structures import Nanotube, Species, tube_lattice
+from matgym.surrogates import load, load_card, shipped
+
+ROOT = Path(__file__).parents[1]
+REPORT = ROOT / "docs" / "results" / "uncertainty.json"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Tubes of another make than the training data's."""
+
+    name: str
+    make: Callable[[tuple[int, int, int], np.random.Generator], Nanotube]
+
+
+def decorated(shape, counts, rng, plain_share=0.35):
+    lattice = tube_lattice(*shape)
+    return Nanotube(*shape, random_decoration(lattice, counts, rng, plain_share=plain_share))
+
+
+def heavily(shape, rng):
+    """25 to 40 % of sites doped; training ends at 20 %."""
+    pairs = int(rng.uniform(0.125, 0.2) * tube_lattice(*shape).n_sites)
+    return decorated(shape, {Species.B: pairs, Species.N: pairs}, rng)
+
+
+def boron_only(shape, rng):
+    """B without N, an even number; training has as many B as N."""
+    return decorated(shape, {Species.B: 2 * int(rng.integers(2, 6))}, rng)
+
+
+def longer(shape, rng):
+    """Half as long again."""
+    n, m, cells = shape
+    return lightly((n, m, cells + (cells + 1) // 2), rng)
+
+
+def wider(shape, rng):
+    """The next wider tube of the same kind."""
+    n, m, cells = shape
+    return lightly((n + 1 + (m == 0), m + (m > 0), cells), rng)
+
+
+def lightly(shape, rng):
+    """As the training data, but for the shape."""
+    pairs = int(rng.integers(1, max(2, int(0.1 * tube_lattice(*shape).n_sites)) + 1))
+    return decorated(shape, {Species.B: pairs, Species.N: pairs}, rng)
+
+
+KINDS = (Kind("longer", longer), Kind("wider", wider), Kind("heavily doped", heavily), Kind("boron only", boron_only))
+TUBES = {"gap_ev": 150, "pi_formation_ev": 150, "conductance_us": 150}
+FEW = 40  # of properties whose labels cost half a second
+
+
+def main():
+    jobs = [(name, key) for name, keys in shipped().items() for key in keys]
+    rows = [row for name, key in track(jobs, "properties") for row in of_property(name, key)]
+    write_json(REPORT, {"rows": rows})
+    print("| property | tubes | n | coverage | RMSE | AUROC by distance | by spread | flagged |")
+    print("|---|---|---|---|---|---|---|---|")
+    for r in rows:
+        auroc = [f"{r[name]:.2f}" if r[name] is not None else "" for name in ("auroc_distance", "auroc_sd")]
+        print(
+            f"| {r['property']} | {r['tubes']} | {r['n']} | {100 * r['coverage']:.1f} % | {r['rmse']:.3g} "
+            f"| {auroc[0]} | {auroc[1]} | {100 * r['flagged']:.0f} % |"
+        )
+    print(REPORT)
+
+
+def of_property(name, key):
+    """Rows of one property: the untouched split, and every other kind of tube."""
+    surrogate, oracle = load(name), oracle_of(key)
+    data = Dataset.load(load_card(name).data["name"]).split("test").labelled([key])
+    inside = believed(surrogate, key, data.tubes(), data.values(key))
+    rows = [figures(key, "untouched split", inside, None)]
+    lattice = max(surrogate.lattices, key=lambda shape: shape[2])
+    for number, kind in enumerate(KINDS):
+        rng = np.random.default_rng([11, number])
+        tubes = [kind.make(lattice, rng) for _ in range(TUBES.get(key, FEW))]
+        found = oracle.evaluate(tubes)
+        if not found.ok.any():  # formation energies of boron alone need a chemical potential
+            continue
+        kept = [tube for tube, good in zip(tubes, found.ok, strict=True) if good]
+        outside = believed(surrogate, key, kept, found[key][found.ok])
+        rows.append(figures(key, kind.name, outside, inside))
+    return rows
+
+
+def believed(surrogate, key, tubes, truth):
+    """(4, B): error, half-width, distance, spread over typical spread."""
+    columns = np.empty((4, len(tubes)))
+    groups = {}
+    for row, tube in enumerate(tubes):
+        groups.setdefault(tube.lattice, []).append(row)
+    for lattice, rows in groups.items():
+        belief = surrogate.believe(lattice, np.stack([tubes[row].species for row in rows]), key)
+        columns[:, rows] = belief.mean - truth[rows], belief.half_width, belief.distance, belief.sd
+    return columns
+
+
+def figures(key, kind, found, inside):
+    error, half_width, distance, sd = found
+    row = {
+        "property": key,
+        "tubes": kind,
+        "n": len(error),
+        "coverage": float((np.abs(error) <= half_width).mean()),
+        "rmse": float(np.sqrt((error**2).mean())),
+        "flagged": float((distance > 1.0).mean()),
+        "auroc_distance": None,
+        "auroc_sd": None,
+    }
+    if inside is not None:
+        label = np.r_[np.zeros(inside.shape[1]), np.ones(len(error))]
+        row["auroc_distance"] = float(roc_auc_score(label, np.r_[inside[2], distance]))
+        row["auroc_sd"] = float(roc_auc_score(label, np.r_[inside[3], sd]))
+    return row
+
+
+if __name__ == "__main__":
+    main()
