@@ -28,7 +28,9 @@ def untrained(surrogate):
     torch.manual_seed(SEED)
     seen = len(surrogate.species)
     sizes = seen + surrogate.between_leads, seen + 1 + len(surrogate.informed_by), len(surrogate.keys)
-    return replace(surrogate, networks=(make_network(surrogate.network, surrogate.settings, *sizes),))
+    return replace(
+        surrogate, networks=(make_network(surrogate.network, surrogate.settings, *sizes, sums=surrogate.between_leads),)
+    )
 
 
 def main():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from matgym.datasets import SPECIFICATIONS, Dataset
 from matgym.errors import ConfigurationError
 from matgym.oracles.registry import parse_properties
-from matgym.surrogates.fit import FitSettings
 from matgym.surrogates.recipe import read_recipe, shipped_recipe, train
+from matgym.surrogates.settings import FitSettings
 from matgym.surrogates.store import Card, check_suffix
 
 if TYPE_CHECKING:

@@ -31,7 +31,13 @@ PENALTIES: Final = np.logspace(-4.0, 4.0, 17)
 """From which ridge regression takes its own, for each property."""
 
 MOST_TREES: Final = 1000
-"""Of which the number that validates best is kept."""
+"""Reached only if the held-out share of the training rows keeps gaining."""
+
+HELD_OUT: Final = 0.1
+"""Share of the training rows by which boosting is stopped."""
+
+PATIENCE: Final = 30
+"""Trees without gain on them after which it stops."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,36 +129,29 @@ def fit_classical(name: str, data: Dataset, keys: Sequence[str], seed: int = 0) 
 
     Args:
         name: one of `CLASSICAL`.
-        data: with train rows, and validation rows, by which the number of trees is chosen; its test rows are never
-            looked at.
+        data: with train rows; no others are looked at: penalties and numbers of trees are chosen among them.
         keys: of the properties.
-        seed: of the trees.
+        seed: of the rows by which trees are stopped.
 
     Raises:
         ConfigurationError: if there is no such baseline.
-        DatasetError: if a split is empty.
+        DatasetError: if there are no train rows, or pristine ones only.
         PropertyError: if the data hold no such property.
     """
     if name not in CLASSICAL:
         raise ConfigurationError(f"there is no baseline {name!r}; there are {', '.join(CLASSICAL)}")
     kind, descriptor = CLASSICAL[name]
-    data = data.labelled(keys)
-    train, validation = data.split("train"), data.split("validation")
-    if not len(train) or not len(validation):
-        raise DatasetError("the data set has no rows to train or to validate on")
+    train = data.labelled(keys).split("train")
+    if not len(train):
+        raise DatasetError(f"the data set has no rows to train on that hold {', '.join(keys)}")
     held = np.unique(np.concatenate([np.unique(species) for _, _, species in train.by_lattice()]))
     seen = tuple(Species(int(code)) for code in held if code != Species.C12)
     if not seen:
         raise DatasetError("the training split holds pristine tubes only: there is nothing to learn")
     features, learned = _table(train, keys, descriptor, seen)
-    if kind == "ridge":
-        regressors = [_ridge(features, column) for column in learned.T]
-    else:
-        held_out = _table(validation, keys, descriptor, seen)
-        regressors = [
-            _trees(features, column, held_out[0], wanted, seed)
-            for column, wanted in zip(learned.T, held_out[1].T, strict=True)
-        ]
+    regressors = [
+        _ridge(features, column) if kind == "ridge" else _trees(features, column, seed) for column in learned.T
+    ]
     return ClassicalSurrogate(name, tuple(keys), seen, tuple(regressors))
 
 
@@ -182,14 +181,13 @@ def _ridge(features: FloatArray, learned: FloatArray) -> Any:
     return make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(features, learned)
 
 
-def _trees(features: FloatArray, learned: FloatArray, held_out: FloatArray, wanted: FloatArray, seed: int) -> Any:
-    """As many trees as validate best: fitted once to find out how many, and again with that many."""
+def _trees(features: FloatArray, learned: FloatArray, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-    def fitted(count: int) -> HistGradientBoostingRegressor:
-        return HistGradientBoostingRegressor(max_iter=count, early_stopping=False, random_state=seed).fit(
-            features, learned
-        )
-
-    errors = [((stage - wanted) ** 2).mean() for stage in fitted(MOST_TREES).staged_predict(held_out)]
-    return fitted(int(np.argmin(errors)) + 1)
+    return HistGradientBoostingRegressor(
+        max_iter=MOST_TREES,
+        early_stopping=True,  # its default depends on the number of rows
+        validation_fraction=HELD_OUT,
+        n_iter_no_change=PATIENCE,
+        random_state=seed,
+    ).fit(features, learned)

@@ -15,8 +15,9 @@ from matgym.datasets.splits import TEST_SHARE, VALIDATION_SHARE
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import write_json
 from matgym.statistics import estimate
-from matgym.surrogates.fit import FitSettings, fit
+from matgym.surrogates.fit import fit
 from matgym.surrogates.recipe import figures
+from matgym.surrogates.settings import FitSettings
 from matgym.surrogates.store import PropertyMetrics
 
 Folds: TypeAlias = tuple[tuple[PropertyMetrics, ...], ...]

@@ -1,113 +1,27 @@
 """Fit networks: standardised targets, mean squared error, AdamW, one-cycle schedule, early stopping on validation."""
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
 
 from matgym.datasets import Dataset
 from matgym.errors import ConfigurationError, DatasetError
-from matgym.oracles import properties
-from matgym.structures import Species, TubeLattice
-from matgym.structures.species import SPECIES_DATA, parse_species
-from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
-from matgym.surrogates.baseline import PristineModel, known
+from matgym.structures import TubeLattice
+from matgym.surrogates.baseline import known
+from matgym.surrogates.batches import Group, groups_of, shuffled_batches
 from matgym.surrogates.checkpoint import Checkpoint, TrainingState
-from matgym.surrogates.informed import check_informed, informed_values
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
-from matgym.surrogates.networks import RasterNetwork, make_network, network_settings
+from matgym.surrogates.networks import RasterNetwork, make_network
+from matgym.surrogates.settings import FitSettings
 from matgym.typing import FloatArray, SpeciesArray
 
 OnEpoch: TypeAlias = Callable[[int, int, float, float], None]
 """Called with member, epoch, training loss, and validation error in standard deviations."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How to fit.
-
-    Attributes:
-        properties: keys of the labels to learn, one head each.
-        weights: of each property's loss; all 1 if none are given. A second, smooth property steadies a gap's.
-        network: name: see `matgym.surrogates.networks`.
-        size: settings of the network; its defaults stand for what is missing.
-        members: networks that are fitted, from different seeds, for an ensemble.
-        species: that the network sees.
-        informed_by: properties that the π oracle gives as further inputs.
-        epochs: passes over the training split.
-        patience: epochs without a better validation error after which it is given up; None goes on to the end,
-            where the schedule has its best ones.
-        batch_size: tubes a step.
-        learning_rate: peak of the one-cycle schedule.
-        weight_decay: of AdamW.
-        seed: of initial weights, order, and augmentation; member i has `seed + i`.
-
-    Raises:
-        ConfigurationError: if a value is out of range, or the network has no such setting.
-        PropertyError: if `informed_by` names what the π oracle does not compute.
-    """
-
-    properties: tuple[str, ...] = ("gap_ev", "pi_formation_ev")
-    weights: tuple[float, ...] = ()
-    network: str = "resnet"
-    size: dict[str, Any] = field(default_factory=dict)
-    members: int = 1
-    species: tuple[str, ...] = ("B", "N")
-    informed_by: tuple[str, ...] = ()
-    epochs: int = 40
-    patience: int | None = None
-    batch_size: int = 128
-    learning_rate: float = 4e-3
-    weight_decay: float = 1e-4
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.weights and len(self.weights) != len(self.properties):
-            raise ConfigurationError(f"{len(self.weights)} weights do not fit properties {self.properties}")
-        counts = {"epochs": self.epochs, "members": self.members, "batch_size": self.batch_size}
-        if self.patience is not None:
-            counts["patience"] = self.patience
-        for name, count in counts.items():
-            if count < 1:
-                raise ConfigurationError(f"{name}={count} must be 1 or more")
-        if not 0.0 < self.learning_rate < math.inf or not 0.0 <= self.weight_decay < math.inf:
-            raise ConfigurationError(
-                f"learning_rate={self.learning_rate} must be positive, weight_decay={self.weight_decay} not negative"
-            )
-        if not self.properties or not self.species:
-            raise ConfigurationError("at least one property and one species must be given")
-        check_informed(self.informed_by)
-        object.__setattr__(self, "size", network_settings(self.network, self.size))
-        object.__setattr__(self, "species", tuple(SPECIES_DATA[parse_species(s)].label for s in self.species))
-
-    @property
-    def between_leads(self) -> bool:
-        """Whether the properties belong to tubes between leads."""
-        return any(prop.between_leads for prop in properties().values() if prop.key in self.properties)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain form for the card."""
-        return asdict(self)
-
-    @property
-    def codes(self) -> tuple[Species, ...]:
-        """Species that the network sees."""
-        return tuple(parse_species(name) for name in self.species)
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Tubes of one lattice."""
-
-    lattice: TubeLattice
-    species: SpeciesArray  # (k, n_sites)
-    labels: FloatArray  # (k, properties)
-    learned: FloatArray  # (k, properties): labels less what is known without learning
-    informed: FloatArray  # (k, informed): physics that is given as input
 
 
 def fit(
@@ -140,8 +54,8 @@ def fit(
         PropertyError: if the data hold no such property.
     """
     data = data.labelled(settings.properties)
-    train = _groups(data.split("train"), settings)
-    validation = _groups(data.split("validation"), settings)
+    train = groups_of(data.split("train"), settings)
+    validation = groups_of(data.split("validation"), settings)
     if not train or not validation:
         raise DatasetError("the data set has no rows to train or to validate on")
     learned, physics = (np.concatenate([getattr(group, name) for group in train]) for name in ("learned", "informed"))
@@ -165,8 +79,8 @@ def fit(
 
 def _train_member(
     surrogate: NetworkSurrogate,
-    train: list[_Group],
-    validation: list[_Group],
+    train: list[Group],
+    validation: list[Group],
     settings: FitSettings,
     member: int,
     checkpoint: Checkpoint,
@@ -185,7 +99,7 @@ def _train_member(
     while state.epoch < settings.epochs and not state.out_of_patience(settings.patience):
         net.train()
         losses = []
-        for lattice, species, targets, physics in _batches(train, settings, state.rng):
+        for lattice, species, targets, physics in shuffled_batches(train, settings, state.rng):
             predicted = net(*_tensors(surrogate, lattice, species, physics), surrogate.view(lattice).shift)
             wanted = torch.from_numpy(((targets - scaling.mean) / scaling.scale).astype(np.float32))
             loss = (((predicted - wanted) ** 2).mean(dim=0) * loss_weights).sum()
@@ -269,43 +183,6 @@ def _board(log: Path | None, epoch: int) -> Callable[[str, float, int], None]:
     return write
 
 
-def _groups(data: Dataset, settings: FitSettings) -> list[_Group]:
-    labels = np.stack([data.values(key) for key in settings.properties], axis=1)
-    by_key = {prop.key: prop for prop in properties().values()}
-    groups = []
-    for lattice, rows, species in data.by_lattice():
-        offset, factor = known(lattice, tuple(by_key[key] for key in settings.properties), PristineModel())
-        physics = np.zeros((len(rows), 0))
-        if settings.informed_by:
-            held = all(key in data.keys for key in settings.informed_by)  # labels of the same oracle save the work
-            physics = (
-                np.stack([data.values(key)[rows] for key in settings.informed_by], axis=1)
-                if held
-                else informed_values(settings.informed_by, lattice, species)
-            )
-        groups.append(_Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, physics))
-    return groups
-
-
-def _batches(
-    groups: list[_Group], settings: FitSettings, rng: np.random.Generator
-) -> Iterator[tuple[TubeLattice, SpeciesArray, FloatArray, FloatArray]]:
-    """Shuffled batches, each of one lattice, every tube turned by a random operation of its symmetry."""
-    cuts = [
-        (group, rows)
-        for group in groups
-        for rows in np.array_split(
-            rng.permutation(len(group.species)), math.ceil(len(group.species) / settings.batch_size)
-        )
-    ]
-    for index in rng.permutation(len(cuts)):
-        group, rows = cuts[index]
-        operations = (symmetry_between_leads if settings.between_leads else symmetry_group)(group.lattice)
-        chosen = operations[rng.integers(len(operations), size=len(rows))]
-        species = np.take_along_axis(group.species[rows], chosen, axis=1)
-        yield group.lattice, species, group.learned[rows], group.informed[rows]
-
-
 def _tensors(
     surrogate: NetworkSurrogate, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -313,7 +190,7 @@ def _tensors(
     return torch.from_numpy(raster).contiguous(memory_format=torch.channels_last), torch.from_numpy(numbers)
 
 
-def _error(surrogate: NetworkSurrogate, groups: list[_Group], weights: FloatArray) -> float:
+def _error(surrogate: NetworkSurrogate, groups: list[Group], weights: FloatArray) -> float:
     """Root of the weighted mean squared error of what is learned, in standard deviations."""
     residuals = np.concatenate(
         [(surrogate.predict(g.lattice, g.species, g.informed) - g.labels) / _factor(surrogate, g) for g in groups]
@@ -322,11 +199,11 @@ def _error(surrogate: NetworkSurrogate, groups: list[_Group], weights: FloatArra
     return float(np.sqrt((squared * weights).sum() / weights.sum()))
 
 
-def _factor(surrogate: NetworkSurrogate, group: _Group) -> FloatArray:
+def _factor(surrogate: NetworkSurrogate, group: Group) -> FloatArray:
     return known(group.lattice, surrogate.provides, surrogate.baseline)[1]
 
 
-def _calibrated(surrogate: NetworkSurrogate, train: list[_Group], validation: list[_Group]) -> NetworkSurrogate:
+def _calibrated(surrogate: NetworkSurrogate, train: list[Group], validation: list[Group]) -> NetworkSurrogate:
     features = np.concatenate([surrogate.features(g.lattice, g.species, g.informed) for g in train])
     labels = np.concatenate([g.labels for g in validation])
     runs = [surrogate.run(g.lattice, g.species, g.informed) for g in validation]

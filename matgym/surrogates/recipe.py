@@ -10,9 +10,10 @@ import numpy as np
 from matgym.datasets import Dataset
 from matgym.datasets.splits import SPLITS
 from matgym.errors import ConfigurationError
-from matgym.surrogates.fit import FitSettings, OnEpoch, fit
+from matgym.surrogates.fit import OnEpoch, fit
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.surrogates.metrics import property_metrics
+from matgym.surrogates.settings import FitSettings
 from matgym.surrogates.store import Card, PropertyMetrics, check_suffix, save
 
 RECIPES: Final = Path(__file__).parent / "recipes"

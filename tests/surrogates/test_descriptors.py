@@ -1,8 +1,9 @@
-"""Descriptors count what stands in space, and see no difference between symmetric copies."""
+"""Descriptors count what stands in space, see no difference between symmetric copies, and carry classical baselines."""
 
 from itertools import combinations_with_replacement, product
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
@@ -11,6 +12,7 @@ from matgym.datasets import Dataset
 from matgym.errors import StructureError
 from matgym.structures import Nanotube, Species, tube_lattice, tubes_on
 from matgym.structures.symmetry import mirror
+from matgym.surrogates.classical import CLASSICAL, fit_classical
 from matgym.surrogates.descriptors import (
     PAIR_ANGSTROM,
     composition,
@@ -26,6 +28,8 @@ ROUNDING = 1e-6  # counts are summed in single precision
 PLACE_ANGSTROM = 1e-3  # sites are at least a bond apart
 SHAPES = [(8, 0, 4), (8, 0, 1), (6, 6, 2), (6, 4, 1), (7, 1, 1), (3, 3, 1), (1, 0, 1), (5, 2, 2)]
 HEAD = len(SEEN_SPECIES) + 3
+LEAST_R2 = 0.9
+REMAINING = 0.1  # of the squared error that composition leaves, which the size of a tube already makes small
 A1 = np.sqrt(3.0) * CARBON_BOND_ANGSTROM * np.array([1.0, 0.0])
 A2 = np.sqrt(3.0) * CARBON_BOND_ANGSTROM * np.array([0.5, np.sqrt(0.75)])
 
@@ -182,3 +186,55 @@ def test_deformed_tubes_are_refused():
 def test_large_batches_equal_small_ones():
     data = Dataset.load("nanotube-doping").take(np.arange(700)).tubes()
     np.testing.assert_array_equal(of(data), np.concatenate([of(data[:600]), of(data[600:])]))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """A slice of the shipped data set."""
+    return Dataset.load("nanotube-doping").take(np.arange(0, 32000, 40))
+
+
+def replaced(data, split, key):
+    """The data set with false labels and tubes in one split."""
+    columns = data.table.to_pydict()
+    for row, name in enumerate(columns["split"]):
+        if name == split:
+            columns[key][row] = 1e3 * row
+            columns["species"][row] = bytes([Species.C13]) * len(columns["species"][row])
+    return Dataset(pa.table(columns, schema=data.table.schema))
+
+
+def test_energies_are_nearly_sums_of_pairs(rows):
+    """Labels of the tight-binding oracle on tubes that the fit did not see; per site, size would explain nothing."""
+    test = rows.split("test")
+    sites = np.array([tube.n_sites for tube in test.tubes()])
+    truth = test.values("pi_formation_ev")
+    left = {}
+    for name in ("ridge-composition", "ridge-pairs"):
+        found = fit_classical(name, rows, ["pi_formation_ev"]).evaluate(test.tubes())["pi_formation_ev"]
+        left[name] = [np.var(t - f) / np.var(t) for t, f in ((truth, found), (truth / sites, found / sites))]
+    for composed, paired in zip(left["ridge-composition"], left["ridge-pairs"], strict=True):
+        assert 1.0 - paired > LEAST_R2
+        assert paired < REMAINING * composed
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_only_training_rows_are_looked_at(name, split, rows):
+    lattice, _, species = next(rows.split("train").by_lattice())
+    expected, found = (
+        fit_classical(name, data, ["gap_ev"]).predict(lattice, species)
+        for data in (rows, replaced(rows, split, "gap_ev"))
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("name", CLASSICAL)
+def test_training_rows_are_looked_at(name, rows):
+    """So that the test above can fail."""
+    lattice, _, species = next(rows.split("test").by_lattice())
+    clean = fit_classical(name, rows, ["gap_ev"]).predict(lattice, species)
+    columns = rows.table.to_pydict()
+    columns["gap_ev"] = columns["gap_ev"][::-1]
+    other = Dataset(pa.table(columns, schema=rows.table.schema))
+    assert np.abs(fit_classical(name, other, ["gap_ev"]).predict(lattice, species) - clean).max() > ROUNDING

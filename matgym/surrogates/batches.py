@@ -1,0 +1,65 @@
+"""What a fit goes through: labelled tubes grouped by lattice, shuffled, each turned by one of its symmetries."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from matgym.datasets import Dataset
+from matgym.oracles import properties
+from matgym.structures import TubeLattice
+from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
+from matgym.surrogates.baseline import PristineModel, known
+from matgym.surrogates.informed import informed_values
+from matgym.surrogates.settings import FitSettings
+from matgym.typing import FloatArray, SpeciesArray
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tubes of one lattice."""
+
+    lattice: TubeLattice
+    species: SpeciesArray  # (k, n_sites)
+    labels: FloatArray  # (k, properties)
+    learned: FloatArray  # (k, properties): labels less what is known without learning
+    informed: FloatArray  # (k, informed): physics that is given as input
+
+
+def groups_of(data: Dataset, settings: FitSettings) -> list[Group]:
+    """The rows of a data set by lattice, with all that a network is to learn of them."""
+    labels = np.stack([data.values(key) for key in settings.properties], axis=1)
+    by_key = {prop.key: prop for prop in properties().values()}
+    groups = []
+    for lattice, rows, species in data.by_lattice():
+        offset, factor = known(lattice, tuple(by_key[key] for key in settings.properties), PristineModel())
+        physics = np.zeros((len(rows), 0))
+        if settings.informed_by:
+            held = all(key in data.keys for key in settings.informed_by)  # labels of the same oracle save the work
+            physics = (
+                np.stack([data.values(key)[rows] for key in settings.informed_by], axis=1)
+                if held
+                else informed_values(settings.informed_by, lattice, species)
+            )
+        groups.append(Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, physics))
+    return groups
+
+
+def shuffled_batches(
+    groups: list[Group], settings: FitSettings, rng: np.random.Generator
+) -> Iterator[tuple[TubeLattice, SpeciesArray, FloatArray, FloatArray]]:
+    """Shuffled batches, each of one lattice, every tube turned by a random operation of its symmetry."""
+    cuts = [
+        (group, rows)
+        for group in groups
+        for rows in np.array_split(
+            rng.permutation(len(group.species)), math.ceil(len(group.species) / settings.batch_size)
+        )
+    ]
+    for index in rng.permutation(len(cuts)):
+        group, rows = cuts[index]
+        operations = (symmetry_between_leads if settings.between_leads else symmetry_group)(group.lattice)
+        chosen = operations[rng.integers(len(operations), size=len(rows))]
+        species = np.take_along_axis(group.species[rows], chosen, axis=1)
+        yield group.lattice, species, group.learned[rows], group.informed[rows]

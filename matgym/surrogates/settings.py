@@ -1,0 +1,85 @@
+"""How networks are fitted: every number of a recipe, validated."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from matgym.errors import ConfigurationError
+from matgym.oracles import properties
+from matgym.structures import Species
+from matgym.structures.species import SPECIES_DATA, parse_species
+from matgym.surrogates.informed import check_informed
+from matgym.surrogates.networks import network_settings
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How to fit.
+
+    Attributes:
+        properties: keys of the labels to learn, one head each.
+        weights: of each property's loss; all 1 if none are given. A second, smooth property steadies a gap's.
+        network: name: see `matgym.surrogates.networks`.
+        size: settings of the network; its defaults stand for what is missing.
+        members: networks that are fitted, from different seeds, for an ensemble.
+        species: that the network sees.
+        informed_by: properties that the π oracle gives as further inputs.
+        epochs: passes over the training split.
+        patience: epochs without a better validation error after which it is given up; None goes on to the end,
+            where the schedule has its best ones.
+        batch_size: tubes a step.
+        learning_rate: peak of the one-cycle schedule.
+        weight_decay: of AdamW.
+        seed: of initial weights, order, and augmentation; member i has `seed + i`.
+
+    Raises:
+        ConfigurationError: if a value is out of range, or the network has no such setting.
+        PropertyError: if `informed_by` names what the π oracle does not compute.
+    """
+
+    properties: tuple[str, ...] = ("gap_ev", "pi_formation_ev")
+    weights: tuple[float, ...] = ()
+    network: str = "resnet"
+    size: dict[str, Any] = field(default_factory=dict)
+    members: int = 1
+    species: tuple[str, ...] = ("B", "N")
+    informed_by: tuple[str, ...] = ()
+    epochs: int = 40
+    patience: int | None = None
+    batch_size: int = 128
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.weights and len(self.weights) != len(self.properties):
+            raise ConfigurationError(f"{len(self.weights)} weights do not fit properties {self.properties}")
+        counts = {"epochs": self.epochs, "members": self.members, "batch_size": self.batch_size}
+        if self.patience is not None:
+            counts["patience"] = self.patience
+        for name, count in counts.items():
+            if count < 1:
+                raise ConfigurationError(f"{name}={count} must be 1 or more")
+        if not 0.0 < self.learning_rate < math.inf or not 0.0 <= self.weight_decay < math.inf:
+            raise ConfigurationError(
+                f"learning_rate={self.learning_rate} must be positive, weight_decay={self.weight_decay} not negative"
+            )
+        if not self.properties or not self.species:
+            raise ConfigurationError("at least one property and one species must be given")
+        check_informed(self.informed_by)
+        object.__setattr__(self, "size", network_settings(self.network, self.size))
+        object.__setattr__(self, "species", tuple(SPECIES_DATA[parse_species(s)].label for s in self.species))
+
+    @property
+    def between_leads(self) -> bool:
+        """Whether the properties belong to tubes between leads."""
+        return any(prop.between_leads for prop in properties().values() if prop.key in self.properties)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form for the card."""
+        return asdict(self)
+
+    @property
+    def codes(self) -> tuple[Species, ...]:
+        """Species that the network sees."""
+        return tuple(parse_species(name) for name in self.species)
