@@ -217,7 +217,9 @@ def located(path: Path | str) -> Path:
             file = SHIPPED / f"{holders[0]}.safetensors" if holders else file
     if not file.is_file():
         there = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"
-        raise WeightsError(f"there are no weights {str(path)!r}: give a .safetensors file, or one of {there}")
+        raise WeightsError(
+            f"there are no weights {str(path)!r}: give a .safetensors file, one of {there}, or a property of theirs"
+        )
     return file
 
 
