@@ -29,7 +29,7 @@ PLACE_ANGSTROM = 1e-3  # sites are at least a bond apart
 SHAPES = [(8, 0, 4), (8, 0, 1), (6, 6, 2), (6, 4, 1), (7, 1, 1), (3, 3, 1), (1, 0, 1), (5, 2, 2)]
 HEAD = len(SEEN_SPECIES) + 3
 LEAST_R2 = 0.9
-REMAINING = 0.1  # of the squared error that composition leaves, which the size of a tube already makes small
+REMAINING = 0.1  # of the squared error that composition leaves, which is small itself: R² alone tells little
 A1 = np.sqrt(3.0) * CARBON_BOND_ANGSTROM * np.array([1.0, 0.0])
 A2 = np.sqrt(3.0) * CARBON_BOND_ANGSTROM * np.array([0.5, np.sqrt(0.75)])
 
@@ -205,7 +205,7 @@ def replaced(data, split, key):
 
 
 def test_energies_are_nearly_sums_of_pairs(rows):
-    """Labels of the tight-binding oracle on tubes that the fit did not see; per site, size would explain nothing."""
+    """Labels of the tight-binding oracle on tubes that the fit did not see; per site too, where size does not help."""
     test = rows.split("test")
     sites = np.array([tube.n_sites for tube in test.tubes()])
     truth = test.values("pi_formation_ev")

@@ -361,6 +361,6 @@ def test_baselines_need_a_name_and_rows(data):
     with pytest.raises(ConfigurationError, match="trees-pairs"):
         fit_classical("forest", data, ["gap_ev"])
     with pytest.raises(DatasetError, match="no rows"):
-        fit_classical("ridge-pairs", data.split("train"), ["gap_ev"])
+        fit_classical("ridge-pairs", data.split("test"), ["gap_ev"])
     with pytest.raises(PropertyError, match="zt"):
         fit_classical("ridge-pairs", data, ["zt"])
