@@ -146,11 +146,18 @@ def with_8_bit(model: bytes, raster: Float32Array, numbers: Float32Array) -> byt
     """
     onnx, quantization = _module("onnx"), _module("onnxruntime.quantization")
     float_model = onnx.load_from_string(model)
-    kernels = {kernel.name: kernel.dims for kernel in float_model.graph.initializer}
-    convolutions = [node for node in float_model.graph.node if node.op_type == "Conv"]
-    inner = [node.name for node in convolutions if kernels[node.input[1]][1] != raster.shape[1]]
+    inner: list[str] = []
+    behind: set[str] = set()  # what lies behind a convolution
+    for node in float_model.graph.node:
+        follows = not behind.isdisjoint(node.input)
+        if node.op_type == "Conv" and follows:
+            inner.append(node.name)
+        if node.op_type == "Conv" or follows:
+            behind.update(node.output)
     if not inner:
-        raise ConfigurationError("8 bit is for convolutions, and this network has none: use the engine without it")
+        raise ConfigurationError(
+            "8 bit is for convolutions, and this network has none but its first: use the float engine"
+        )
     quantization.quant_utils.add_pre_process_metadata(float_model)  # `exported` did what it asks for
 
     class Rasters(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]

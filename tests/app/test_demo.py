@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from matgym.datasets import DOPING_ORACLE
+from matgym.oracles import PiElectrons
 from matgym.structures import Nanotube
 from matgym.structures.io import read
 
@@ -32,7 +32,7 @@ def test_every_design_in_the_table_is_what_the_oracle_says(demo):
     assert {row["method"] for row in rows} == {"MaskablePPO", "random", "annealing"}
     some = rows[:: len(rows) // 8]
     tubes = [Nanotube(r["n"], r["m"], r["cells"], np.frombuffer(r["species"], dtype=np.uint8)) for r in some]
-    np.testing.assert_allclose(DOPING_ORACLE.evaluate(tubes)["gap_ev"], [r["oracle_ev"] for r in some], atol=1e-9)
+    np.testing.assert_allclose(PiElectrons().evaluate(tubes)["gap_ev"], [r["oracle_ev"] for r in some], atol=1e-9)
     assert all((tube.counts[3], tube.counts[4]) == (8, 8) for tube in tubes)
 
 

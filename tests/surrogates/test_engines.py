@@ -1,11 +1,222 @@
-"""Inference engines: the same values as torch, faster, and none that costs accuracy."""
+"""Inference engines: torch's values, and none that costs accuracy; ONNX files of the user's."""
 
+import sys
 from dataclasses import replace
 
 import numpy as np
+import onnx
+import pyarrow as pa
 import pytest
-import torch
+from onnx import TensorProto, helper
 
 from matgym.datasets import Dataset
-from matgym.errors import ConfigurationError, MissingExtraError, WeightsError
-from matgym.oracles import PristineReference  # placeholder
+from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, WeightsError
+from matgym.structures import Species, tube_lattice
+from matgym.surrogates import NETWORKS, FitSettings, NetworkSurrogate, engines, fit
+from matgym.surrogates.engines import INT8_ENGINES, INT8_TOLERANCE, OnnxModule, quantised
+from matgym.surrogates.learned import INFERENCE_BATCH, Scaling
+from matgym.surrogates.networks import make_network
+from matgym.surrogates.raster import CHANNELS, encode
+
+SINGLE_PRECISION = 1e-4  # summed in another order, in standard deviations
+INT8_PRECISION = 0.1  # of 256 levels in each of a few layers, in standard deviations
+SMALL = {
+    "lenet": {"channels": (4, 4), "hidden": (8,)},
+    "alexnet": {"channels": (4, 4, 4, 4, 4), "hidden": (8,)},
+    "vgg": {"channels": (4, 8), "hidden": (8,)},
+    "plain": {"width": 8, "blocks": 1, "hidden": (8,)},
+    "resnet": {"width": 8, "blocks": 1, "hidden": (8,)},
+    "graph": {"width": 4, "layers": 2, "hidden": (8,)},
+}
+SHAPES = ((6, 2, 1), (8, 0, 2))  # shifted and not
+LATTICE = tube_lattice(8, 0, 4)
+
+
+def codes(lattice, count, seed=0):
+    return np.random.default_rng(seed).choice([0, 3, 4], (count, lattice.n_sites), p=[0.8, 0.1, 0.1]).astype(np.uint8)
+
+
+def untrained(network, key="gap_ev"):
+    """A fresh network; a tube between leads has one mark more."""
+    marks = 2 + (key == "conductance_us")
+    networks = (make_network(network, SMALL[network], marks, 3, 1),)
+    scaling = Scaling(np.zeros(1), np.ones(1))
+    return NetworkSurrogate(networks, network, SMALL[network], (key,), (Species.B, Species.N), (), scaling)
+
+
+@pytest.fixture(scope="module")
+def data():
+    rows = Dataset.load("nanotube-doping")
+    found = []
+    for split, count in (("train", 400), ("validation", 150)):
+        part = rows.split(split).labelled()
+        where = next(where for lattice, where, _ in part.by_lattice() if lattice == LATTICE)
+        found.append(part.take(where[:count]))
+    return found[0].with_rows(found[1])
+
+
+@pytest.fixture(scope="module")
+def surrogate(data):
+    size = {"width": 8, "blocks": 1, "hidden": (16,)}
+    return fit(data, FitSettings(properties=("gap_ev",), epochs=8, size=size, members=2))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_engines_give_what_torch_gives_for_every_network(network):
+    ours = untrained(network)
+    lattice = tube_lattice(*SHAPES[0])
+    species = codes(lattice, 3)
+    expected, features = ours.run(lattice, species)
+    for name in ("onnxruntime", "openvino"):
+        found, pooled = ours.with_engine(name).run(lattice, species)
+        assert found.shape == (1, 3, 1)
+        np.testing.assert_allclose(found, expected, atol=SINGLE_PRECISION)
+        np.testing.assert_allclose(pooled, features, atol=SINGLE_PRECISION)
+
+
+@pytest.mark.parametrize("key", ["gap_ev", "conductance_us"])
+def test_one_engine_serves_tubes_of_any_shape_and_batches_of_any_size(key):
+    ours = untrained("resnet", key)
+    engine = ours.with_engine("onnxruntime", threads=2)
+    for shape in (*SHAPES, SHAPES[0]):
+        lattice = tube_lattice(*shape)
+        for count in (1, INFERENCE_BATCH + 1):
+            species = codes(lattice, count)
+            expected = ours.predict(lattice, species)
+            np.testing.assert_allclose(engine.predict(lattice, species), expected, atol=SINGLE_PRECISION)
+
+
+def test_the_torch_engine_is_the_default_to_the_last_bit(surrogate):
+    species = codes(LATTICE, 5)
+    for ours, theirs in zip(
+        surrogate.run(LATTICE, species), surrogate.with_engine("torch").run(LATTICE, species), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_beliefs_are_the_same_with_an_engine(surrogate):
+    species = codes(LATTICE, 4)
+    expected = surrogate.believe(LATTICE, species, "gap_ev")
+    found = surrogate.with_engine("openvino").believe(LATTICE, species, "gap_ev")
+    for name in ("mean", "sd", "half_width", "distance", "members"):
+        np.testing.assert_allclose(
+            getattr(found, name), getattr(expected, name), rtol=1e-3, atol=SINGLE_PRECISION, err_msg=name
+        )
+
+
+def test_an_engine_that_disagrees_is_refused(surrogate, monkeypatch):
+    right = engines.onnxruntime_pass
+
+    def wrong(model, threads):
+        run = right(model, threads)
+        return lambda raster, numbers: (run(raster, numbers)[0] + 0.01, run(raster, numbers)[1])
+
+    monkeypatch.setattr(engines, "onnxruntime_pass", wrong)
+    with pytest.raises(WeightsError, match="differs from torch by"):
+        surrogate.with_engine("onnxruntime").predict(LATTICE, codes(LATTICE, 1))
+
+
+def rmse(surrogate, data):
+    lattice, rows, species = next(data.by_lattice())
+    return np.sqrt(((surrogate.predict(lattice, species)[:, 0] - data.values("gap_ev")[rows]) ** 2).mean())
+
+
+def with_labels(data, surrogate, off):
+    """The data as if the truth were the surrogate's own prediction, but for `off` in eV."""
+    lattice, _, species = next(data.by_lattice())
+    signs = np.where(np.arange(len(data)) % 2, off, -off)
+    column = pa.array(surrogate.predict(lattice, species)[:, 0] + signs)
+    return Dataset(data.table.set_column(data.table.column_names.index("gap_ev"), "gap_ev", column))
+
+
+@pytest.mark.parametrize("name", INT8_ENGINES)
+def test_8_bit_that_holds_accuracy_is_given(surrogate, data, name):
+    whole = quantised(surrogate, data, name)
+    assert rmse(whole, data) <= (1 + INT8_TOLERANCE) * rmse(surrogate, data)
+    species = codes(LATTICE, 64)
+    off = (whole.predict(LATTICE, species) - surrogate.predict(LATTICE, species)) / surrogate.scaling.scale
+    assert 0.0 < np.abs(off).max() < INT8_PRECISION, "not 8 bit at all, or badly"
+
+
+def test_8_bit_that_costs_accuracy_is_refused_with_both_figures(surrogate, data):
+    exact = with_labels(data, surrogate, off=1e-5)
+    with pytest.raises(WeightsError, match=r"RMSE of gap_ev on \d+ tubes .*, without 8 bit 1e-05"):
+        quantised(surrogate, exact, "onnxruntime-int8")
+
+
+def test_8_bit_is_judged_on_lattices_without_labels_too(surrogate, data):
+    whole = quantised(surrogate, data, "onnxruntime-int8")
+    other = tube_lattice(*SHAPES[0])
+    assert whole.predict(other, codes(other, 2)).shape == (2, 1)
+    strict = replace(whole.engine.calibration, allowed=np.zeros(1))
+    with pytest.raises(WeightsError, match="costs no accuracy"):
+        replace(surrogate, engine=replace(whole.engine, calibration=strict, _passes={})).predict(other, codes(other, 2))
+
+
+def test_what_cannot_be_8_bit_says_so(surrogate, data):
+    with pytest.raises(ConfigurationError, match="for convolutions"):
+        quantised(untrained("graph"), data, "onnxruntime-int8")
+    with pytest.raises(ConfigurationError, match="onnxruntime-int8"):
+        quantised(surrogate, data, "onnxruntime")
+    with pytest.raises(ConfigurationError, match="quantised"):
+        surrogate.with_engine("openvino-int8")
+    with pytest.raises(DatasetError, match="no tube"):
+        quantised(surrogate, data.take(np.zeros(0, dtype=int)), "onnxruntime-int8")
+
+
+def test_engines_and_threads_that_do_not_exist_are_refused(surrogate):
+    with pytest.raises(ConfigurationError, match="'tensorrt'"):
+        surrogate.with_engine("tensorrt")
+    with pytest.raises(ConfigurationError, match="threads=0"):
+        surrogate.with_engine("torch", threads=0)
+
+
+def test_a_missing_engine_names_the_extra(surrogate, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"matgym\[engines\]"):
+        surrogate.with_engine("onnxruntime").predict(LATTICE, codes(LATTICE, 1))
+
+
+# ---- files of the user's
+
+
+def onnx_file(path, shape=("B", CHANNELS, "H", "W"), axes=(1, 2, 3), kind=TensorProto.FLOAT):
+    """Sums over axes, written by hand."""
+    nodes = [
+        helper.make_node("Constant", [], ["axes"], value_ints=list(axes)),
+        helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=0),
+    ]
+    given, found = helper.make_tensor_value_info("x", kind, shape), helper.make_tensor_value_info("y", kind, None)
+    graph = helper.make_graph(nodes, "sum", [given], [found])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+def test_an_onnx_file_that_adds_up_its_raster_counts_the_impurities(tmp_path):
+    module = OnnxModule(onnx_file(tmp_path / "sum.onnx"))
+    for shape in SHAPES:
+        lattice = tube_lattice(*shape)
+        species = codes(lattice, 7)
+        np.testing.assert_array_equal(module(encode(lattice, species)), (species != Species.C12).sum(axis=1))
+
+
+def test_missing_and_damaged_onnx_files_are_refused(tmp_path):
+    with pytest.raises(WeightsError, match="there is no ONNX file"):
+        OnnxModule(tmp_path / "none.onnx")
+    whole = onnx_file(tmp_path / "sum.onnx").read_bytes()
+    for content in (b"", b"no model", whole[: len(whole) // 2]):
+        (tmp_path / "damaged.onnx").write_bytes(content)
+        with pytest.raises(WeightsError, match=r"damaged\.onnx"):
+            OnnxModule(tmp_path / "damaged.onnx")
+
+
+def test_onnx_files_of_other_shapes_are_refused(tmp_path):
+    raster = encode(LATTICE, codes(LATTICE, 3))
+    with pytest.raises(ConfigurationError, match="must take one"):
+        OnnxModule(onnx_file(tmp_path / "flat.onnx", shape=("B", 8), axes=(1,)))
+    with pytest.raises(ConfigurationError, match="must take one"):
+        OnnxModule(onnx_file(tmp_path / "double.onnx", kind=TensorProto.DOUBLE))
+    with pytest.raises(ConfigurationError, match="takes rasters of shape"):
+        OnnxModule(onnx_file(tmp_path / "fixed.onnx", shape=(1, CHANNELS, 4, 4)))(raster)
+    with pytest.raises(ConfigurationError, match=r"must be \(3,\)"):
+        OnnxModule(onnx_file(tmp_path / "many.onnx", axes=(2, 3)))(raster)
