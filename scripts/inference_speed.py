@@ -32,6 +32,7 @@ THREADS = (1, 2)
 REPEATS = 5
 SECONDS = 0.5  # a measurement; longer ones are not repeated
 FITTED_ROWS, JUDGED_ROWS, EPOCHS = 2000, 512, 6
+BATCH_SIZE = 32  # as many steps as it takes to be no constant, whose errors would say nothing
 
 
 def rows(data, split):
@@ -46,7 +47,7 @@ def fitted(data, network):
     train, validation = (rows(data, name) for name in ("train", "validation"))
     few = train.take(np.arange(min(FITTED_ROWS, len(train))))
     both = few.with_rows(validation.take(np.arange(min(FITTED_ROWS // 4, len(validation)))))
-    return fit(both, FitSettings(properties=(KEY,), network=network, epochs=EPOCHS))
+    return fit(both, FitSettings(properties=(KEY,), network=network, epochs=EPOCHS, batch_size=BATCH_SIZE))
 
 
 def samples_per_second(surrogate, species):
