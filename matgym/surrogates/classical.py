@@ -14,9 +14,9 @@ from matgym.datasets import Dataset
 from matgym.errors import ConfigurationError, DatasetError, PropertyError
 from matgym.oracles import Cost, Fidelity, Properties, Property, properties
 from matgym.structures import Nanotube, Species, TubeLattice
-from matgym.structures.species import CARBONS, SPECIES_DATA
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.descriptors import Descriptor, composition, pairs
+from matgym.surrogates.refusal import refusal, unknown_species
 from matgym.typing import FloatArray, SpeciesArray
 
 CLASSICAL: Final[Mapping[str, tuple[Literal["ridge", "trees"], Descriptor]]] = {
@@ -87,7 +87,7 @@ class ClassicalSurrogate:
         failures: dict[int, str] = {}
         groups: dict[TubeLattice, list[int]] = {}
         for row, tube in enumerate(tubes):
-            if reason := self._refusal(tube):
+            if reason := refusal(tube, self.species):
                 failures[row] = reason
             else:
                 groups.setdefault(tube.lattice, []).append(row)
@@ -101,25 +101,12 @@ class ClassicalSurrogate:
         Raises:
             PropertyError: if a site holds a species that was not fitted.
         """
-        if reason := self._unseen(species):
+        if reason := unknown_species(species, self.species):
             raise PropertyError(reason)
         features = CLASSICAL[self.name][1](lattice, species, self.species)
         learned = np.stack([regressor.predict(features) for regressor in self.regressors], axis=1)
         offset, factor = known(lattice, self.provides, self.baseline)
         return np.asarray(offset + factor * learned)
-
-    def _refusal(self, tube: Nanotube) -> str:
-        if tube.strain or tube.torsion or tube.stone_wales:
-            return f"{tube} is deformed, which {self.name} does not know: ask the oracle"
-        return self._unseen(tube.species)
-
-    def _unseen(self, species: SpeciesArray) -> str:
-        unseen = ~np.isin(species, [*CARBONS, *self.species])
-        if not unseen.any():
-            return ""
-        odd = SPECIES_DATA[Species(int(species[unseen][0]))].label
-        names = ", ".join(SPECIES_DATA[kind].label for kind in self.species)
-        return f"a site holds {odd}, which {self.name} does not know: it was fitted on carbon, {names}"
 
 
 def fit_classical(name: str, data: Dataset, keys: Sequence[str], seed: int = 0) -> ClassicalSurrogate:

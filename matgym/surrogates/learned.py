@@ -10,13 +10,13 @@ import torch
 from matgym.errors import PropertyError, WeightsError
 from matgym.oracles import Cost, Fidelity, Properties, Property, properties
 from matgym.structures import Nanotube, Species, TubeLattice
-from matgym.structures.species import CARBONS, SPECIES_DATA
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.belief import Belief
 from matgym.surrogates.calibration import distance_model, interval_factor, spread_model
 from matgym.surrogates.informed import informed_values
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
+from matgym.surrogates.refusal import refusal, unknown_species
 from matgym.typing import BoolArray, Float32Array, FloatArray, SpeciesArray
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class NetworkSurrogate:
         """
         values = np.full((len(tubes), len(self.keys)), np.nan)
         sd = np.full_like(values, np.nan)
-        failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._refusal(tube))}
+        failures = {row: reason for row, tube in enumerate(tubes) if (reason := refusal(tube, self.species))}
         for lattice, rows, species in self._by_lattice(tubes, failures):
             values[rows], sd[rows] = self._mean_and_sd(self.members(lattice, species))
         return Properties(
@@ -119,7 +119,7 @@ class NetworkSurrogate:
 
     def out_of_distribution(self, tubes: Sequence[Nanotube]) -> BoolArray:
         """(B,) whether each tube lies further out than nearly all validation tubes, or is refused at all."""
-        far = np.array([bool(self._refusal(tube)) for tube in tubes], dtype=bool)
+        far = np.array([bool(refusal(tube, self.species)) for tube in tubes], dtype=bool)
         for lattice, rows, species in self._by_lattice(tubes, np.flatnonzero(far)):
             far[rows] = self.distance(lattice, species) > 1.0
         return far
@@ -194,7 +194,7 @@ class NetworkSurrogate:
         Raises:
             PropertyError: if a site holds a species that the networks do not see.
         """
-        if reason := self._unseen(species):
+        if reason := unknown_species(species, self.species):
             raise PropertyError(reason)
         numbers = global_features(lattice, species, self.species)
         if self.informed_by:
@@ -269,21 +269,6 @@ class NetworkSurrogate:
         return np.asarray(
             np.linalg.norm(offset @ self.calibration["whitening"], axis=1) / self.calibration["threshold"]
         )
-
-    def _refusal(self, tube: Nanotube) -> str:
-        """Why a tube is none that the networks can see; empty if it is one."""
-        for deed, done in (("strained", tube.strain), ("twisted", tube.torsion), ("reconstructed", tube.stone_wales)):
-            if done:
-                return f"{tube} is {deed}, which this surrogate does not know: ask the oracle"
-        return self._unseen(tube.species)
-
-    def _unseen(self, species: SpeciesArray) -> str:
-        unseen = ~np.isin(species, [*CARBONS, *self.species])
-        if not unseen.any():
-            return ""
-        odd = SPECIES_DATA[Species(int(species[unseen][0]))].label
-        names = ", ".join(SPECIES_DATA[kind].label for kind in self.species)
-        return f"a site holds {odd}, which this surrogate does not know: it was trained on carbon, {names}"
 
     @staticmethod
     def _by_lattice(

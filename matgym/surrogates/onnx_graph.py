@@ -3,7 +3,6 @@
 import logging
 import warnings
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -138,8 +137,9 @@ def exported(members: Members, raster: Float32Array, numbers: Float32Array) -> b
 def with_8_bit(model: bytes, raster: Float32Array, numbers: Float32Array) -> bytes:
     """With convolutions of 8 bit, their ranges taken from (C, channels, H, W) rasters.
 
-    The first convolution of each network stays: it is cheap, and all that follows rests on it. Ranges leave out the
-    outermost thousandth of a percent, which would cost all others resolution.
+    The first convolution of each network stays: it is cheap, and all that follows rests on it. Ranges hold all
+    that was seen: cutting off their ends (by percentiles) made the largest errors three times larger, and rare tubes
+    are those that a search goes for.
 
     Raises:
         ConfigurationError: if there are no convolutions but the first.
@@ -167,7 +167,7 @@ def with_8_bit(model: bytes, raster: Float32Array, numbers: Float32Array) -> byt
         def get_next(self) -> dict[str, Float32Array] | None:
             return self.given.pop() if self.given else None
 
-    with TemporaryDirectory() as folder, redirect_stdout(None):
+    with TemporaryDirectory() as folder:
         path = Path(folder, "int8.onnx")
         quantization.quantize_static(
             float_model,
@@ -178,7 +178,7 @@ def with_8_bit(model: bytes, raster: Float32Array, numbers: Float32Array) -> byt
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            calibrate_method=quantization.CalibrationMethod.Percentile,
+            calibrate_method=quantization.CalibrationMethod.MinMax,
         )
         return path.read_bytes()
 
