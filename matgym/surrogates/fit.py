@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +19,13 @@ from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network
 from matgym.surrogates.settings import FitSettings
 from matgym.typing import FloatArray, SpeciesArray
+
+LONGEST_MEMORY: Final = 0.02
+SHORTEST_MEMORY: Final = 0.1
+"""Momentum of batch normalisation's statistics: one over the steps of an epoch, within these bounds.
+
+A batch holds tubes of one lattice. With the usual 0.1, what is kept is that of the last ten batches, whatever lattices
+they happened to be of, and the validation error jumps about by a factor of two (docs/surrogates.md)."""
 
 OnEpoch: TypeAlias = Callable[[int, int, float, float], None]
 """Called with member, epoch, training loss, and validation error in standard deviations."""
@@ -89,9 +96,14 @@ def _train_member(
 ) -> None:
     """Train the surrogate's one network, and leave in it the weights that validated best."""
     net, scaling = surrogate.networks[0], surrogate.scaling
-    steps = settings.epochs * sum(math.ceil(len(group.species) / settings.batch_size) for group in train)
+    steps = sum(math.ceil(len(group.species) / settings.batch_size) for group in train)  # an epoch
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            module.momentum = min(max(1.0 / steps, LONGEST_MEMORY), SHORTEST_MEMORY)
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=settings.epochs * steps
+    )
     state = TrainingState(net, optimizer, schedule, np.random.default_rng(settings.seed + member))
     checkpoint.restore(state)
     loss_weights = torch.tensor(settings.weights or (1.0,) * len(settings.properties))

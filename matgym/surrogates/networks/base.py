@@ -9,11 +9,6 @@ from torch import Tensor, nn
 
 from matgym.surrogates.raster import circular_pad
 
-MOMENTUM: Final = 0.02
-"""Of the statistics of batch normalisation. A batch holds tubes of one lattice: with the usual 0.1, what is kept is
-that of the last ten batches, whatever lattices they happened to be of, and the validation error jumps about."""
-
-
 SUM_PIXELS: Final = 64.0
 """Pixels that sums are counted in: as many as the usual tubes have, so that inputs of the head are of order one."""
 
@@ -73,7 +68,7 @@ class CircularConv(nn.Module):
     def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, size, bias=False)
-        self.norm = nn.BatchNorm2d(outputs, momentum=MOMENTUM)
+        self.norm = nn.BatchNorm2d(outputs)
         self.reach = size // 2
 
     def forward(self, raster: Tensor, shift: int) -> Tensor:

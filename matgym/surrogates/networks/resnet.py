@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from matgym.surrogates.networks.base import MOMENTUM, RasterNetwork
+from matgym.surrogates.networks.base import RasterNetwork
 from matgym.surrogates.raster import circular_pad
 
 
@@ -41,7 +41,7 @@ class TurnConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs // 2, inputs, 3, 3))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)  # as nn.Conv2d does
-        self.norm = nn.BatchNorm1d(outputs // 2, momentum=MOMENTUM)
+        self.norm = nn.BatchNorm1d(outputs // 2)
 
     def kernel(self) -> Tensor:
         """(outputs, inputs, 3, 3) with the twins: inputs exchanged, and turned by 180 degrees."""
