@@ -17,6 +17,7 @@ from matgym.surrogates.batches import Group, groups_of, shuffled_batches
 from matgym.surrogates.checkpoint import Checkpoint, TrainingState
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network
+from matgym.surrogates.networks.norm import SteadyNorm
 from matgym.surrogates.settings import FitSettings
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -98,7 +99,7 @@ def _train_member(
     net, scaling = surrogate.networks[0], surrogate.scaling
     steps = sum(math.ceil(len(group.species) / settings.batch_size) for group in train)  # an epoch
     for module in net.modules():
-        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+        if isinstance(module, SteadyNorm):
             module.momentum = min(max(1.0 / steps, LONGEST_MEMORY), SHORTEST_MEMORY)
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

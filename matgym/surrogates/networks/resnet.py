@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from matgym.surrogates.networks.base import RasterNetwork
+from matgym.surrogates.networks.norm import SteadyNorm
 from matgym.surrogates.raster import circular_pad
 
 
@@ -41,7 +42,7 @@ class TurnConv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs // 2, inputs, 3, 3))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)  # as nn.Conv2d does
-        self.norm = nn.BatchNorm1d(outputs // 2)
+        self.norm = SteadyNorm(outputs // 2)
 
     def kernel(self) -> Tensor:
         """(outputs, inputs, 3, 3) with the twins: inputs exchanged, and turned by 180 degrees."""
