@@ -23,10 +23,8 @@ from matgym.typing import FloatArray, SpeciesArray
 
 LONGEST_MEMORY: Final = 0.02
 SHORTEST_MEMORY: Final = 0.1
-"""Momentum of batch normalisation's statistics: one over the steps of an epoch, within these bounds.
-
-A batch holds tubes of one lattice. With the usual 0.1, what is kept is that of the last ten batches, whatever lattices
-they happened to be of, and the validation error jumps about by a factor of two (docs/surrogates.md)."""
+"""Momentum of the statistics of normalisation: one over the steps of an epoch, within these bounds. With the usual 0.1,
+what is kept is that of the last ten batches, of whatever lattices they were, and the validation error jumps about."""
 
 OnEpoch: TypeAlias = Callable[[int, int, float, float], None]
 """Called with member, epoch, training loss, and validation error in standard deviations."""
