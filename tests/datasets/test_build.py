@@ -163,7 +163,7 @@ def test_the_shipped_data_sets_are_what_their_specifications_say(name):
     data, spec = Dataset.load(name), SPECIFICATIONS[name]
     assert data.provenance["specification"] == spec.model_dump(mode="json")
     assert data.keys == spec.keys
-    assert len(data) >= 0.9 * spec.samples  # doubles are dropped
+    assert len(data) >= 0.85 * spec.samples  # doubles are dropped: one in ten of the shortest tubes
     row = data.split("test").table.slice(0, 1).to_pylist()[0]
     rng = np.random.default_rng([spec.seed, row["sample"]])
     again = random_codoped(row["n"], row["m"], row["cells"], spec.largest_share, rng)

@@ -264,7 +264,7 @@ def test_a_pickle_under_another_name_is_not_read_either(learned, tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
-@pytest.mark.parametrize("unknown", [None, 3.0, ["gap_ev"], object()], ids=str)
+@pytest.mark.parametrize("unknown", [None, 3.0, ["gap_ev"], object()], ids=["none", "number", "list", "object"])
 def test_an_unknown_source_is_told_what_is_known(unknown):
     with pytest.raises(ConfigurationError, match=r"cannot reward a design: give .*scikit-learn.*ONNX.*ASE.*function"):
         as_predictor(unknown, "gap_ev")
@@ -351,7 +351,7 @@ def test_baselines_refuse_what_they_were_not_fitted_on(data):
     found = surrogate.evaluate(tubes)
     np.testing.assert_array_equal(found.ok, [True, False, False])
     np.testing.assert_array_equal(np.isnan(found["gap_ev"]), ~found.ok)
-    assert "deformed" in found.failures[1]
+    assert "strained" in found.failures[1]
     assert "vacancy" in found.failures[2]
     with pytest.raises(PropertyError, match="vacancy"):
         surrogate.predict(tubes[2].lattice, tubes[2].species[None])

@@ -120,7 +120,7 @@ def small(tmp_path_factory):
 
 
 SMALL = {"width": 16, "blocks": 1, "hidden": (32,)}
-QUICK = FitSettings(epochs=25, size=SMALL)
+QUICK = FitSettings(epochs=60, size=SMALL)
 
 
 def test_fitting_learns_and_the_same_seed_gives_the_same_bits(small):
