@@ -95,7 +95,6 @@ def network(name, data, pool, settings, file):
 
 def classical(name, data, pool, settings):
     from matgym.surrogates.classical import fit_classical
-
     from matgym.surrogates.cross_validation import fold_of, summary
     from matgym.surrogates.metrics import property_metrics
 
