@@ -137,7 +137,7 @@ def with_labels(data, surrogate, off):
 def test_8_bit_that_holds_accuracy_is_given(surrogate, data, name):
     whole = quantised(surrogate, data, name)
     assert rmse(whole, data) <= (1 + INT8_TOLERANCE) * rmse(surrogate, data)
-    species = codes(LATTICE, 64)
+    species = np.stack([tube.species for tube in data.tubes()])  # others may leave the calibrated range
     off = (whole.predict(LATTICE, species) - surrogate.predict(LATTICE, species)) / surrogate.scaling.scale
     assert SINGLE_PRECISION < np.sqrt((off**2).mean()) < INT8_PRECISION, "not 8 bit at all, or badly"
 

@@ -33,10 +33,7 @@ class ResNetSettings:
 
 
 class TurnConv(nn.Module):
-    """A 3x3 convolution between features that come in turned pairs: channel 2 k + 1 is the twin of 2 k.
-
-    Its input may be a raster, whose channels are such pairs already: the sublattices.
-    """
+    """A 3x3 convolution between features of which the second half are the twins of the first, in the same order."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -47,8 +44,8 @@ class TurnConv(nn.Module):
     def kernel(self) -> Tensor:
         """(outputs, inputs, 3, 3) with the twins: inputs exchanged, and turned by 180 degrees."""
         half, inputs = self.weight.shape[:2]
-        twins = self.weight.view(half, inputs // 2, 2, 3, 3).flip(2, 3, 4).reshape_as(self.weight)
-        return torch.stack([self.weight, twins], dim=1).reshape(2 * half, inputs, 3, 3)
+        twins = self.weight.view(half, 2, inputs // 2, 3, 3).flip(1, 3, 4).reshape_as(self.weight)
+        return torch.cat([self.weight, twins])
 
     def forward(self, raster: Tensor, shift: int) -> Tensor:
         """(B, inputs, H, W) → (B, outputs, H, W)."""
@@ -58,14 +55,14 @@ class TurnConv(nn.Module):
             mean, variance = self.norm.get_buffer("running_mean"), self.norm.get_buffer("running_var")
             scale = self.norm.weight / torch.sqrt(variance + self.norm.eps)
             offset = self.norm.bias - mean * scale
-            kernel = kernel * scale.repeat_interleave(2)[:, None, None, None]
-            return nn.functional.conv2d(circular_pad(raster, shift), kernel, offset.repeat_interleave(2))
+            kernel = kernel * scale.repeat(2)[:, None, None, None]
+            return nn.functional.conv2d(circular_pad(raster, shift), kernel, offset.repeat(2))
         out = nn.functional.conv2d(circular_pad(raster, shift), kernel)
         batch, channels, height, width = out.shape
-        # A pair shares its statistics, or the twins would not stay twins.
-        paired = out.permute(0, 2, 3, 1).reshape(-1, channels // 2, 2).transpose(1, 2).reshape(-1, channels // 2)
-        normed: Tensor = self.norm(paired).reshape(-1, 2, channels // 2).transpose(1, 2)
-        return normed.reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+        # A pair shares its statistics, or the twins would not stay twins. Channels come last in memory: no copies.
+        paired = out.permute(0, 2, 3, 1).reshape(batch, height, 2 * width, channels // 2).permute(0, 3, 1, 2)
+        normed: Tensor = self.norm(paired)
+        return normed.permute(0, 2, 3, 1).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 class ResNet(RasterNetwork):
@@ -79,7 +76,8 @@ class ResNet(RasterNetwork):
 
     def body(self, raster: Tensor, shift: int) -> Tensor:
         """Residual blocks."""
-        x = torch.relu(self.stem(raster, shift))  # (B, width, H, W)
+        pairs = torch.cat([raster[:, ::2], raster[:, 1::2]], dim=1)  # the sublattices are each other's twins
+        x = torch.relu(self.stem(pairs, shift))  # (B, width, H, W)
         for first, second in zip(self.convs[::2], self.convs[1::2], strict=True):
             x = torch.relu(x + second(torch.relu(first(x, shift)), shift))
         return x
@@ -87,4 +85,4 @@ class ResNet(RasterNetwork):
     def pooled(self, x: Tensor) -> Tensor:
         """(B, width, H, W) → (B, width): moments over the tube and over each pair of twins."""
         moments = super().pooled(x)
-        return moments.reshape(len(x), -1, 2).mean(dim=2)
+        return moments.reshape(len(x), 2, 2, -1).mean(dim=2).flatten(1)
