@@ -18,7 +18,7 @@ from matgym.oracles.formation import FORMATION_EV, FormationEnergy
 from matgym.oracles.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC, LammpsPotential
 from matgym.oracles.registry import Conditions, evaluate, oracle_of, properties
 from matgym.oracles.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, Strength
-from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PhononTransport
+from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PhononTransport, PristinePhonons
 from matgym.oracles.thermoelectric import (
     ELECTRON_HEAT_NW_K,
     MU_EV,
@@ -62,6 +62,7 @@ __all__ = [
     "PiElectrons",
     "PiParameters",
     "PiTransport",
+    "PristinePhonons",
     "Properties",
     "Property",
     "Strength",

@@ -182,6 +182,54 @@ class PhononTransport:
         return np.asarray(found)
 
 
+@dataclass(frozen=True)
+class PristinePhonons:
+    """The undecorated tube's phonons whatever the decoration: what costs next to nothing, and is an upper bound.
+
+    Scattering only takes away, but for isotopes lighter than the leads' 12C, which there are none of here.
+
+    Attributes:
+        temperature_k: as in `PhononTransport`.
+        frequencies: as in `PhononTransport`.
+    """
+
+    temperature_k: float = 300.0
+    frequencies: int = 128
+
+    def __post_init__(self) -> None:
+        PhononTransport(self.temperature_k, self.frequencies)  # checks what it is given
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """The thermal conductance."""
+        return (THERMAL_CONDUCTANCE_NW_K,)
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """An empirical potential, and no scattering."""
+        return Fidelity.MODEL
+
+    @property
+    def cost(self) -> Cost:
+        """Half a second for a chirality that is new."""
+        return Cost(seconds=1e-5, sites=128, exponent=0.0)
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Thermal conductance of each tube without its decoration, of shape (B,)."""
+        found = [_pristine_conductance(*deformation(tube), self.temperature_k, self.frequencies) for tube in tubes]
+        failures = {row: reason for row, (_, reason) in enumerate(found) if reason}
+        return Properties({THERMAL_CONDUCTANCE_NW_K.key: np.array([value for value, _ in found])}, failures)
+
+
+@lru_cache(maxsize=1024)
+def _pristine_conductance(
+    n: int, m: int, strain: float, torsion: float, temperature_k: float, frequencies: int
+) -> tuple[float, str]:
+    """Conductance, and why there is none."""
+    found = PhononTransport(temperature_k, frequencies).evaluate([Nanotube(n, m, strain=strain, torsion=torsion)])
+    return float(found[THERMAL_CONDUCTANCE_NW_K.key][0]), found.failures.get(0, "")
+
+
 @lru_cache(maxsize=32)
 def _surfaces(of: Deformation, hops: int, omega: bytes) -> Surfaces:
     """Of the leads of a tube: they take longer than a device, and stay the same from batch to batch."""

@@ -83,7 +83,7 @@ class Thermoelectric:
     @property
     def cost(self) -> Cost:
         """Measured on one core of an AMD EPYC server: a doped tube, which is relaxed for its phonons."""
-        return Cost(seconds=1.6, sites=128, exponent=1.0)
+        return Cost(seconds=0.02 + self._phonons.cost.seconds, sites=128, exponent=1.0)
 
     def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
         """Thermoelectric coefficients of each tube.
@@ -94,7 +94,7 @@ class Thermoelectric:
         """
         mu = self._potentials()
         transport = PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
-        phonons = (self.phonons or PhononTransport(self.temperature_k, self.frequencies)).evaluate(tubes)
+        phonons = self._phonons.evaluate(tubes)
         lattice_heat = phonons[THERMAL_CONDUCTANCE_NW_K]
         values = {prop.key: np.full(len(tubes), np.nan) for prop in self.provides}
         failures = dict(phonons.failures)
@@ -110,6 +110,10 @@ class Thermoelectric:
         for column in values.values():
             column[list(failures)] = np.nan
         return Properties(values, failures)
+
+    @property
+    def _phonons(self) -> Oracle:
+        return self.phonons or PhononTransport(self.temperature_k, self.frequencies)
 
     def _potentials(self) -> FloatArray:
         """(M,) chemical potentials that are tried."""

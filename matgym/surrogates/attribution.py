@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from matgym.errors import ConfigurationError, MissingExtraError, PropertyError
 from matgym.oracles import Oracle
 from matgym.structures import Nanotube, Species, TubeLattice
-from matgym.surrogates.baseline import known
 from matgym.surrogates.learned import INFERENCE_BATCH, NetworkSurrogate
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView
@@ -216,7 +215,8 @@ def _explain(
     surrogate: NetworkSurrogate, lattice: TubeLattice, species: SpeciesArray, column: int, method: Method
 ) -> tuple[FloatArray, FloatArray]:
     """(B, n_sites) values and (B,) physics apart, of all rows of `species` but the first, which is their baseline."""
-    raster, numbers = (torch.from_numpy(x) for x in surrogate.inputs(lattice, species))
+    physics_given = surrogate.physics(lattice, species)
+    raster, numbers = (torch.from_numpy(x) for x in surrogate.inputs(lattice, species, physics_given))
     rest = numbers[:, len(surrogate.species) :]  # inverse length and physics; shares are made of the raster again
     view = surrogate.view(lattice)
     places = np.argsort(view.sites)[-lattice.n_sites :]  # of the sites in their order; the lead's, all -1, come first
@@ -227,8 +227,8 @@ def _explain(
         of_raster, of_rest = explain(surrogate, view, column, (raster[part], rest[part]), (raster[:1], rest[:1]))
         sites.append(of_raster.detach().numpy().astype(np.float64)[:, places])
         physics.append(of_rest.detach().numpy().astype(np.float64).sum(axis=1))
-    unit = (known(lattice, surrogate.provides, surrogate.baseline)[1] * surrogate.scaling.scale)[column]
-    return unit * np.concatenate(sites), unit * np.concatenate(physics)
+    unit = surrogate.known(lattice, physics_given)[1][1:, column] * surrogate.scaling.scale[column]
+    return unit[:, None] * np.concatenate(sites), unit * np.concatenate(physics)
 
 
 def _output(network: RasterNetwork, view: RasterView, column: int, raster: Tensor, rest: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from matgym.oracles import properties
 from matgym.structures import TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.surrogates.baseline import PristineModel, known
-from matgym.surrogates.informed import informed_values
+from matgym.surrogates.informed import corrections, informed_values
 from matgym.surrogates.settings import FitSettings
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -24,6 +24,7 @@ class Group:
     species: SpeciesArray  # (k, n_sites)
     labels: FloatArray  # (k, properties)
     learned: FloatArray  # (k, properties): labels less what is known without learning
+    factor: FloatArray  # (k, properties) of what is learned, in the label
     informed: FloatArray  # (k, informed): physics that is given as input
 
 
@@ -42,7 +43,8 @@ def groups_of(data: Dataset, settings: FitSettings) -> list[Group]:
                 if held
                 else informed_values(settings.informed_by, lattice, species)
             )
-        groups.append(Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, physics))
+        factor = factor * corrections(settings.properties, settings.informed_by, physics)
+        groups.append(Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, factor, physics))
     return groups
 
 

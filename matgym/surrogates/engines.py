@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, WeightsError
-from matgym.surrogates.baseline import known
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.onnx_graph import (
     Members,
@@ -205,8 +204,9 @@ def _rmse(surrogate: "NetworkSurrogate", rows: "Dataset") -> tuple[FloatArray, F
     labels = np.stack([rows.values(key) for key in surrogate.keys], axis=1)
     off, scaled = np.empty_like(labels), np.empty_like(labels)
     for lattice, where, species in rows.by_lattice():
-        _, factor = known(lattice, surrogate.provides, surrogate.baseline)
-        off[where] = surrogate.predict(lattice, species) - labels[where]
+        physics = surrogate.physics(lattice, species)
+        _, factor = surrogate.known(lattice, physics)
+        off[where] = surrogate.predict(lattice, species, physics) - labels[where]
         scaled[where] = off[where] / (factor * surrogate.scaling.scale)
     return np.sqrt((off**2).mean(axis=0)), np.sqrt((scaled**2).mean(axis=0))
 

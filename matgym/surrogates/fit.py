@@ -12,12 +12,11 @@ import torch
 from matgym.datasets import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.structures import TubeLattice
-from matgym.surrogates.baseline import known
 from matgym.surrogates.batches import Group, groups_of, shuffled_batches
 from matgym.surrogates.checkpoint import Checkpoint, TrainingState
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network
-from matgym.surrogates.networks.norm import SteadyNorm
+from matgym.surrogates.networks.norm import SteadyNorm, set_allowance
 from matgym.surrogates.settings import FitSettings
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -109,6 +108,7 @@ def _train_member(
     board = _board(log, state.epoch)
     while state.epoch < settings.epochs and not state.out_of_patience(settings.patience):
         net.train()
+        set_allowance(net.modules(), state.epoch / settings.epochs)
         losses = []
         for lattice, species, targets, physics in shuffled_batches(train, settings, state.rng):
             predicted = net(*_tensors(surrogate, lattice, species, physics), surrogate.view(lattice).shift)
@@ -204,14 +204,10 @@ def _tensors(
 def _error(surrogate: NetworkSurrogate, groups: list[Group], weights: FloatArray) -> float:
     """Root of the weighted mean squared error of what is learned, in standard deviations."""
     residuals = np.concatenate(
-        [(surrogate.predict(g.lattice, g.species, g.informed) - g.labels) / _factor(surrogate, g) for g in groups]
+        [(surrogate.predict(g.lattice, g.species, g.informed) - g.labels) / g.factor for g in groups]
     )
     squared = ((residuals / surrogate.scaling.scale) ** 2).mean(axis=0)
     return float(np.sqrt((squared * weights).sum() / weights.sum()))
-
-
-def _factor(surrogate: NetworkSurrogate, group: Group) -> FloatArray:
-    return known(group.lattice, surrogate.provides, surrogate.baseline)[1]
 
 
 def _calibrated(surrogate: NetworkSurrogate, train: list[Group], validation: list[Group]) -> NetworkSurrogate:

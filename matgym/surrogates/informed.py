@@ -1,35 +1,68 @@
-"""Physics as an input: what the π tight-binding oracle says of a tube, given to the network beside the raster.
+"""Physics as an input: what a cheaper oracle says of a tube, given to the network beside the raster.
 
-For an expensive property only: a gap takes some 10 ms where a network takes 0.2 and ZT 400.
+For an expensive property only: a gap takes some 10 ms where a network takes 0.2. ZT takes 400 ms, nearly all of them
+for the phonons. Its electrons are computed, and the network learns what the tube's own phonons change: ZT over the ZT
+that the pristine tube's phonons would give, a number between 1 and the ratio of the two thermal conductances.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from matgym.errors import PropertyError
-from matgym.oracles import PiElectrons
+from matgym.oracles import Oracle, PiElectrons, PristinePhonons, Properties, Thermoelectric
 from matgym.structures import TubeLattice, tubes_on
 from matgym.typing import FloatArray, SpeciesArray
 
 
+@dataclass(frozen=True)
+class Informant:
+    """Where an input comes from.
+
+    Attributes:
+        oracle: that computes it.
+        key: by which the oracle has it.
+        corrects: key of the property of which it is an approximation that the network corrects by a factor.
+    """
+
+    oracle: Oracle
+    key: str
+    corrects: str | None = None
+
+
 @lru_cache(maxsize=1)
-def _oracle() -> PiElectrons:
-    return PiElectrons()
+def informants() -> Mapping[str, Informant]:
+    """Inputs by name."""
+    electrons = PiElectrons()
+    found = {prop.key: Informant(electrons, prop.key) for prop in electrons.provides}
+    return found | {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
 
 
 def check_informed(keys: Sequence[str]) -> None:
-    """Refuse what the π oracle does not compute."""
-    known = [prop.key for prop in _oracle().provides]
+    """Refuse what no informant gives."""
     for key in keys:
-        if key not in known:
-            raise PropertyError(
-                f"physics as an input comes from the π oracle, which gives {', '.join(known)}, not {key!r}"
-            )
+        if key not in informants():
+            raise PropertyError(f"there is no physics {key!r} to give as input; there is {', '.join(informants())}")
 
 
 def informed_values(keys: Sequence[str], lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-    """(B, len(keys)) what the π oracle says of B tubes of one lattice."""
-    found = _oracle().evaluate(tubes_on(lattice, species))
-    return np.stack([found[key] for key in keys], axis=1)
+    """(B, len(keys)) what the informants say of B tubes of one lattice; NaN where an oracle fails."""
+    values = np.empty((len(species), len(keys)))
+    found: dict[int, Properties] = {}  # by oracle, which may give several
+    for column, key in enumerate(keys):
+        informant = informants()[key]
+        if id(informant.oracle) not in found:
+            found[id(informant.oracle)] = informant.oracle.evaluate(tubes_on(lattice, species))
+        values[:, column] = found[id(informant.oracle)][informant.key]
+    return values
+
+
+def corrections(properties: Sequence[str], informed_by: Sequence[str], physics: FloatArray) -> FloatArray:
+    """(B, properties) by what the networks' values are multiplied: the approximations that they correct, or 1."""
+    factors = np.ones((len(physics), len(properties)))
+    for column, name in enumerate(informed_by):
+        if (key := informants()[name].corrects) in properties:
+            factors[:, properties.index(key)] = np.maximum(physics[:, column], np.finfo(np.float32).tiny)
+    return factors

@@ -13,7 +13,7 @@ from matgym.structures import Nanotube, Species, TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.belief import Belief
 from matgym.surrogates.calibration import distance_model, interval_factor, spread_model
-from matgym.surrogates.informed import informed_values
+from matgym.surrogates.informed import corrections, informants, informed_values
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
 from matgym.surrogates.refusal import refusal, unknown_species
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 INFERENCE_BATCH: Final = 256
 """Tubes a forward pass: larger ones fall out of the processor's cache."""
+
+
+UNINFORMED: Final = "the physics that this surrogate is told of a tube could not be computed"
+"""Why there is no prediction."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class NetworkSurrogate:
         species: that have channels of their own; tubes with others are refused.
         lattices: (n, m, cells) they were trained on.
         scaling: of labels and inputs.
-        informed_by: properties that the π tight-binding oracle computes for each tube as further inputs.
+        informed_by: physics that is computed for each tube as further inputs; see `matgym.surrogates.informed`.
         calibration: named arrays: `floor`, `factor`, `interval` (properties,) of the uncertainty, and `centre`,
             `whitening`, `threshold` of the distance; see `matgym.surrogates.calibration`.
         baseline: of the π model whose pristine gap is known without learning; see `matgym.surrogates.baseline`.
@@ -93,8 +97,9 @@ class NetworkSurrogate:
 
     @property
     def cost(self) -> Cost:
-        """Measured on one core of an AMD EPYC server, in batches, a member."""
-        return Cost(seconds=2e-4 * len(self.networks), sites=128, exponent=1.0)
+        """Measured on one core of an AMD EPYC server, in batches: a member, and the physics that it is told."""
+        informed = sum(informants()[name].oracle.cost.seconds for name in self.informed_by)
+        return Cost(seconds=2e-4 * len(self.networks) + informed, sites=128, exponent=1.0)
 
     def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
         """Predicted properties, each with a standard deviation.
@@ -111,6 +116,7 @@ class NetworkSurrogate:
         failures = {row: reason for row, tube in enumerate(tubes) if (reason := refusal(tube, self.species))}
         for lattice, rows, species in self._by_lattice(tubes, failures):
             values[rows], sd[rows] = self._mean_and_sd(self.members(lattice, species))
+            failures |= {row: UNINFORMED for row in rows if np.isnan(values[row]).any()}
         return Properties(
             {key: values[:, k] for k, key in enumerate(self.keys)},
             failures,
@@ -198,8 +204,7 @@ class NetworkSurrogate:
             raise PropertyError(reason)
         numbers = global_features(lattice, species, self.species)
         if self.informed_by:
-            if physics is None:
-                physics = informed_values(self.informed_by, lattice, species)
+            physics = self.physics(lattice, species) if physics is None else physics
             scaled = (physics - self.scaling.informed_mean) / self.scaling.informed_scale
             numbers = np.concatenate([numbers, scaled.astype(np.float32)], axis=1)
         return self.view(lattice).encode(species, self.species), numbers
@@ -208,13 +213,12 @@ class NetworkSurrogate:
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """(members, B, properties) predictions and (B, F) features of the first network."""
-        offset, factor = known(lattice, self.provides, self.baseline)
+        physics = self.physics(lattice, species) if physics is None else physics
         outputs, pooled = [], []
         with torch.inference_mode():
             for start in range(0, len(species), INFERENCE_BATCH):
                 part = slice(start, start + INFERENCE_BATCH)
-                given = None if physics is None else physics[part]
-                raster, numbers = (torch.from_numpy(x) for x in self.inputs(lattice, species[part], given))
+                raster, numbers = (torch.from_numpy(x) for x in self.inputs(lattice, species[part], physics[part]))
                 if self.engine is not None:
                     found = self.engine(self.networks, self.view(lattice), raster.numpy(), numbers.numpy())
                     outputs.append(torch.from_numpy(found[0]))
@@ -226,7 +230,19 @@ class NetworkSurrogate:
                 pooled.append(features[0])
             standard = torch.cat(outputs, dim=1).numpy().astype(np.float64)
             first = torch.cat(pooled).numpy().astype(np.float64)
+        offset, factor = self.known(lattice, physics)
         return offset + factor * (standard * self.scaling.scale + self.scaling.mean), first
+
+    def physics(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
+        """(B, informed) what physics is given as input of B tubes."""
+        if reason := unknown_species(species, self.species):
+            raise PropertyError(reason)
+        return informed_values(self.informed_by, lattice, species)
+
+    def known(self, lattice: TubeLattice, physics: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(properties,) offset and (B, properties) factor: value = offset + factor * what is learned."""
+        offset, factor = known(lattice, self.provides, self.baseline)
+        return offset, factor * corrections(self.keys, self.informed_by, physics)
 
     def with_engine(self, name: str, threads: int = 1) -> Self:
         """The same surrogate, its networks run by a faster engine.

@@ -23,7 +23,7 @@ class FitSettings:
         size: settings of the network; its defaults stand for what is missing.
         members: networks that are fitted, from different seeds, for an ensemble.
         species: that the network sees.
-        informed_by: properties that the π oracle gives as further inputs.
+        informed_by: physics that is given as further inputs; see `matgym.surrogates.informed`.
         epochs: passes over the training split.
         patience: epochs without a better validation error after which it is given up; None goes on to the end,
             where the schedule has its best ones.
@@ -34,7 +34,7 @@ class FitSettings:
 
     Raises:
         ConfigurationError: if a value is out of range, or the network has no such setting.
-        PropertyError: if `informed_by` names what the π oracle does not compute.
+        PropertyError: if `informed_by` names what no cheap oracle computes.
     """
 
     properties: tuple[str, ...] = ("gap_ev", "pi_formation_ev")

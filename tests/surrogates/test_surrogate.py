@@ -298,7 +298,7 @@ def test_physics_given_as_input_reaches_the_network(small):
     lattice, rows, species = next(test.by_lattice())
     held = test.values("gap_ev")[rows][:, None]
     np.testing.assert_allclose(informed.predict(lattice, species, held), informed.predict(lattice, species), atol=1e-4)
-    with pytest.raises(PropertyError, match="comes from the π oracle"):
+    with pytest.raises(PropertyError, match="no physics 'zt'"):
         FitSettings(informed_by=("zt",))
 
 

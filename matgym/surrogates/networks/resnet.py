@@ -33,10 +33,15 @@ class ResNetSettings:
 
 
 class TurnConv(nn.Module):
-    """A 3x3 convolution between features of which the second half are the twins of the first, in the same order."""
+    """A 3x3 convolution between features of which the second half are the twins of the first, in the same order.
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    Attributes:
+        adjacent: whether the input's twins lie side by side instead, as a raster's sublattices do.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, adjacent: bool = False) -> None:
         super().__init__()
+        self.adjacent = adjacent
         self.weight = nn.Parameter(torch.empty(outputs // 2, inputs, 3, 3))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)  # as nn.Conv2d does
         self.norm = SteadyNorm(outputs // 2)
@@ -44,8 +49,9 @@ class TurnConv(nn.Module):
     def kernel(self) -> Tensor:
         """(outputs, inputs, 3, 3) with the twins: inputs exchanged, and turned by 180 degrees."""
         half, inputs = self.weight.shape[:2]
-        twins = self.weight.view(half, 2, inputs // 2, 3, 3).flip(1, 3, 4).reshape_as(self.weight)
-        return torch.cat([self.weight, twins])
+        pairs = (inputs // 2, 2) if self.adjacent else (2, inputs // 2)
+        twins = self.weight.view(half, *pairs, 3, 3).flip(2 if self.adjacent else 1, 3, 4)
+        return torch.cat([self.weight, twins.reshape_as(self.weight)])
 
     def forward(self, raster: Tensor, shift: int) -> Tensor:
         """(B, inputs, H, W) → (B, outputs, H, W)."""
@@ -71,13 +77,12 @@ class ResNet(RasterNetwork):
     def __init__(self, settings: ResNetSettings, channels: int, globals_: int, outputs: int) -> None:
         width = settings.width
         super().__init__(width // 2, globals_, settings.hidden, outputs)
-        self.stem = TurnConv(channels, width)
+        self.stem = TurnConv(channels, width, adjacent=True)
         self.convs = nn.ModuleList([TurnConv(width, width) for _ in range(2 * settings.blocks)])
 
     def body(self, raster: Tensor, shift: int) -> Tensor:
         """Residual blocks."""
-        pairs = torch.cat([raster[:, ::2], raster[:, 1::2]], dim=1)  # the sublattices are each other's twins
-        x = torch.relu(self.stem(pairs, shift))  # (B, width, H, W)
+        x = torch.relu(self.stem(raster, shift))  # (B, width, H, W)
         for first, second in zip(self.convs[::2], self.convs[1::2], strict=True):
             x = torch.relu(x + second(torch.relu(first(x, shift)), shift))
         return x
