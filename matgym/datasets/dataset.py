@@ -139,6 +139,16 @@ class Dataset:
         fresh = [row for row, key in enumerate(keys) if key not in held and key not in keys[:row]]
         return Dataset(pa.concat_tables([self.table, other.table.take(pa.array(fresh, pa.int64()))]))
 
+    def with_column(self, key: str, values: FloatArray) -> "Dataset":
+        """With one property more.
+
+        Args:
+            key: of the property.
+            values: (rows,) its labels; NaN where there is none.
+        """
+        column = pa.array(values, pa.float64(), from_pandas=True)
+        return Dataset(self.table.add_column(self.table.column_names.index("failure"), key, column))
+
     def values(self, key: str) -> FloatArray:
         """(rows,) labels of one property.
 

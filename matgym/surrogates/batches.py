@@ -11,7 +11,7 @@ from matgym.oracles import properties
 from matgym.structures import TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.surrogates.baseline import PristineModel, known
-from matgym.surrogates.informed import corrections, informed_values
+from matgym.surrogates.informed import corrections, physics_of
 from matgym.surrogates.settings import FitSettings
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -32,19 +32,12 @@ def groups_of(data: Dataset, settings: FitSettings) -> list[Group]:
     """The rows of a data set by lattice, with all that a network is to learn of them."""
     labels = np.stack([data.values(key) for key in settings.properties], axis=1)
     by_key = {prop.key: prop for prop in properties().values()}
+    physics = physics_of(data, settings.informed_by)
     groups = []
     for lattice, rows, species in data.by_lattice():
         offset, factor = known(lattice, tuple(by_key[key] for key in settings.properties), PristineModel())
-        physics = np.zeros((len(rows), 0))
-        if settings.informed_by:
-            held = all(key in data.keys for key in settings.informed_by)  # labels of the same oracle save the work
-            physics = (
-                np.stack([data.values(key)[rows] for key in settings.informed_by], axis=1)
-                if held
-                else informed_values(settings.informed_by, lattice, species)
-            )
-        factor = factor * corrections(settings.properties, settings.informed_by, physics)
-        groups.append(Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, factor, physics))
+        factor = factor * corrections(settings.properties, settings.informed_by, physics[rows])
+        groups.append(Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, factor, physics[rows]))
     return groups
 
 

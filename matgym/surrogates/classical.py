@@ -16,6 +16,7 @@ from matgym.oracles import Cost, Fidelity, Properties, Property, properties
 from matgym.structures import Nanotube, Species, TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.descriptors import Descriptor, composition, pairs
+from matgym.surrogates.informed import corrections, informed_values, physics_of
 from matgym.surrogates.refusal import refusal, unknown_species
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -49,6 +50,8 @@ class ClassicalSurrogate:
         keys: properties it predicts, in order.
         species: that it was fitted on, besides carbon; tubes with others are refused.
         regressors: of scikit-learn, one a property, from descriptors to what `baseline.known` leaves to learn.
+        informed_by: physics that is computed for each tube where the regressors correct it by a factor; see
+            `matgym.surrogates.informed`.
         baseline: of the π model whose pristine gap is known without learning.
     """
 
@@ -56,6 +59,7 @@ class ClassicalSurrogate:
     keys: tuple[str, ...]
     species: tuple[Species, ...]
     regressors: tuple[Any, ...]
+    informed_by: tuple[str, ...] = ()
     baseline: PristineModel = field(default_factory=PristineModel)
 
     @property
@@ -106,10 +110,13 @@ class ClassicalSurrogate:
         features = CLASSICAL[self.name][1](lattice, species, self.species)
         learned = np.stack([regressor.predict(features) for regressor in self.regressors], axis=1)
         offset, factor = known(lattice, self.provides, self.baseline)
-        return np.asarray(offset + factor * learned)
+        physics = informed_values(self.informed_by, lattice, species)
+        return np.asarray(offset + factor * corrections(self.keys, self.informed_by, physics) * learned)
 
 
-def fit_classical(name: str, data: Dataset, keys: Sequence[str], seed: int = 0) -> ClassicalSurrogate:
+def fit_classical(
+    name: str, data: Dataset, keys: Sequence[str], seed: int = 0, informed_by: Sequence[str] = ()
+) -> ClassicalSurrogate:
     """Fit a baseline to the training split, on the species that occur there.
 
     It learns what the networks learn: see `matgym.surrogates.baseline`.
@@ -119,6 +126,7 @@ def fit_classical(name: str, data: Dataset, keys: Sequence[str], seed: int = 0) 
         data: with train rows; no others are looked at: penalties and numbers of trees are chosen among them.
         keys: of the properties.
         seed: of the rows by which trees are stopped.
+        informed_by: physics that they correct; see `matgym.surrogates.informed`.
 
     Raises:
         ConfigurationError: if there is no such baseline.
@@ -135,11 +143,11 @@ def fit_classical(name: str, data: Dataset, keys: Sequence[str], seed: int = 0) 
     seen = tuple(Species(int(code)) for code in held if code != Species.C12)
     if not seen:
         raise DatasetError("the training split holds pristine tubes only: there is nothing to learn")
-    features, learned = _table(train, keys, descriptor, seen)
+    features, learned = _table(train, keys, descriptor, seen, informed_by)
     regressors = [
         _ridge(features, column) if kind == "ridge" else _trees(features, column, seed) for column in learned.T
     ]
-    return ClassicalSurrogate(name, tuple(keys), seen, tuple(regressors))
+    return ClassicalSurrogate(name, tuple(keys), seen, tuple(regressors), tuple(informed_by))
 
 
 def _properties(keys: Sequence[str]) -> tuple[Property, ...]:
@@ -148,13 +156,19 @@ def _properties(keys: Sequence[str]) -> tuple[Property, ...]:
 
 
 def _table(
-    data: Dataset, keys: Sequence[str], descriptor: Descriptor, seen: Sequence[Species]
+    data: Dataset,
+    keys: Sequence[str],
+    descriptor: Descriptor,
+    seen: Sequence[Species],
+    informed_by: Sequence[str],
 ) -> tuple[FloatArray, FloatArray]:
     """(rows, F) descriptors and (rows, properties) labels less what is known without learning, lattice by lattice."""
     labels = np.stack([data.values(key) for key in keys], axis=1)
+    physics = physics_of(data, informed_by)
     features, learned = [], []
     for lattice, rows, species in data.by_lattice():
         offset, factor = known(lattice, _properties(keys), PristineModel())
+        factor = factor * corrections(keys, informed_by, physics[rows])
         features.append(descriptor(lattice, species, seen))
         learned.append((labels[rows] - offset) / factor)
     return np.concatenate(features), np.concatenate(learned)

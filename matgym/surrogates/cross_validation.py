@@ -16,6 +16,7 @@ from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import write_json
 from matgym.statistics import estimate
 from matgym.surrogates.fit import fit
+from matgym.surrogates.informed import with_physics
 from matgym.surrogates.recipe import figures
 from matgym.surrogates.settings import FitSettings
 from matgym.surrogates.store import PropertyMetrics
@@ -54,6 +55,7 @@ def cross_validate(
     pool = pool.take(np.flatnonzero(pc.not_equal(pool.table.column("split"), "larger").to_numpy()))
     if not 2 <= folds <= len(pool):
         raise ConfigurationError(f"{folds} folds of {len(pool)} labelled tubes: give at least 2, and a tube a fold")
+    pool = with_physics(pool, settings.informed_by)
     identity = {"data": data.digest, "settings": settings.as_dict(), "folds": folds}
     found = []
     for fold in range(folds):

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from matgym.datasets import Dataset
 from matgym.errors import PropertyError
 from matgym.oracles import Oracle, PiElectrons, PristinePhonons, Properties, Thermoelectric
 from matgym.structures import TubeLattice, tubes_on
@@ -57,6 +58,24 @@ def informed_values(keys: Sequence[str], lattice: TubeLattice, species: SpeciesA
             found[id(informant.oracle)] = informant.oracle.evaluate(tubes_on(lattice, species))
         values[:, column] = found[id(informant.oracle)][informant.key]
     return values
+
+
+def with_physics(data: Dataset, keys: Sequence[str]) -> Dataset:
+    """A data set that holds its informants' values, so that several fits need not compute them anew."""
+    missing = [key for key in keys if key not in data.keys]
+    values = np.empty((len(data), len(missing)))
+    if missing:
+        for lattice, rows, species in data.by_lattice():
+            values[rows] = informed_values(missing, lattice, species)
+    for key, column in zip(missing, values.T, strict=True):
+        data = data.with_column(key, column)
+    return data
+
+
+def physics_of(data: Dataset, keys: Sequence[str]) -> FloatArray:
+    """(rows, len(keys)) the informants' values, computed where the data set does not hold them as labels."""
+    held = with_physics(data, keys)
+    return np.stack([held.values(key) for key in keys], axis=1) if keys else np.empty((len(data), 0))
 
 
 def corrections(properties: Sequence[str], informed_by: Sequence[str], physics: FloatArray) -> FloatArray:

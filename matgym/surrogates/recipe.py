@@ -11,6 +11,7 @@ from matgym.datasets import Dataset
 from matgym.datasets.splits import SPLITS
 from matgym.errors import ConfigurationError
 from matgym.surrogates.fit import OnEpoch, fit
+from matgym.surrogates.informed import physics_of
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.surrogates.metrics import property_metrics
 from matgym.surrogates.settings import FitSettings
@@ -146,11 +147,9 @@ def figures(surrogate: NetworkSurrogate, data: Dataset) -> tuple[PropertyMetrics
     """Figures of every property on labelled rows."""
     shape = (len(data), len(surrogate.keys))
     predicted, half_width = np.full(shape, np.nan), np.full(shape, np.nan)
+    physics = physics_of(data, surrogate.informed_by)
     for lattice, rows, species in data.by_lattice():
-        physics = None
-        if surrogate.informed_by and all(key in data.keys for key in surrogate.informed_by):
-            physics = np.stack([data.values(key)[rows] for key in surrogate.informed_by], axis=1)
-        predicted[rows], half_width[rows] = surrogate.intervals(lattice, species, physics)
+        predicted[rows], half_width[rows] = surrogate.intervals(lattice, species, physics[rows])
     truth = np.stack([data.values(key) for key in surrogate.keys], axis=1)
     covered = np.abs(predicted - truth) <= half_width
     return tuple(
