@@ -16,8 +16,8 @@ LARGEST_RATIO: Final = 3.0
 LARGEST_SHIFT: Final = 5.0
 """Bounds of the correction, as in the paper."""
 
-LAST_PLAIN: Final = 0.3
-FIRST_STEADY: Final = 0.7
+LAST_PLAIN: Final = 0.5
+FIRST_STEADY: Final = 0.85
 """Shares of a training until which normalisation is plain, and from which the bounds are whole. As in the paper, which
 leaves the figures open; measured on the conductance, without it the loss after the same epochs was twice as large."""
 
