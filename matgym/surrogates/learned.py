@@ -12,7 +12,7 @@ from matgym.oracles import Cost, Fidelity, Properties, Property, properties
 from matgym.structures import Nanotube, Species, TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.belief import Belief
-from matgym.surrogates.calibration import distance_model, interval_factor, spread_model
+from matgym.surrogates.calibration import distance_model, interval_factor, shape_distance, spread_model
 from matgym.surrogates.informed import corrections, informants, informed_values
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
@@ -156,7 +156,7 @@ class NetworkSurrogate:
             mean[:, column],
             sd[:, column],
             half_width[:, column],
-            self._distance(pooled),
+            self._distance(lattice, pooled),
             members[:, :, column],
         )
 
@@ -176,11 +176,12 @@ class NetworkSurrogate:
         return self.run(lattice, species, physics)[1]
 
     def distance(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-        """(B,) Mahalanobis distance to the training features over the out-of-distribution threshold.
+        """(B,) how far out of the training data tubes lie: above 1, one counts as out of distribution.
 
-        Above 1, a tube counts as out of distribution.
+        The Mahalanobis distance to the training features over its 99 % quantile, or that of the tube's shape where it
+        is larger; see `matgym.surrogates.calibration`.
         """
-        return self._distance(self.features(lattice, species))
+        return self._distance(lattice, self.features(lattice, species))
 
     def column(self, key: str) -> int:
         """Which of its properties this is.
@@ -278,13 +279,12 @@ class NetworkSurrogate:
     def _calibrated(self, name: str) -> FloatArray:
         return self.calibration.get(name, np.full(len(self.keys), np.nan))
 
-    def _distance(self, features: FloatArray) -> FloatArray:
+    def _distance(self, lattice: TubeLattice, features: FloatArray) -> FloatArray:
         if not self.calibration:
             raise WeightsError("this surrogate was not calibrated; fit it with matgym.surrogates.fit")
         offset = features - self.calibration["centre"]
-        return np.asarray(
-            np.linalg.norm(offset @ self.calibration["whitening"], axis=1) / self.calibration["threshold"]
-        )
+        of_features = np.linalg.norm(offset @ self.calibration["whitening"], axis=1) / self.calibration["threshold"]
+        return np.asarray(np.maximum(of_features, shape_distance(lattice, self.lattices)))
 
     @staticmethod
     def _by_lattice(

@@ -89,6 +89,8 @@ def test_out_of_distribution_score_tells_what_training_never_saw(surrogate):
     vacancies = [t.with_species(np.where(t.species == Species.N, Species.VACANCY, t.species)) for t in known[:50]]
     assert surrogate.out_of_distribution(known).mean() < 0.04
     assert surrogate.out_of_distribution(all_boron).all()
+    for shape in ((8, 0, 6), (10, 0, 4), (8, 0, 1), (6, 3, 1)):  # longer, wider, shorter, chiral
+        assert surrogate.out_of_distribution(tubes(*shape, 5)).all(), shape
     assert surrogate.out_of_distribution(vacancies).all()
     assert "does not know: it was trained on carbon, B, N" in surrogate.evaluate(vacancies).failures[0]
 
