@@ -1,8 +1,8 @@
 """Rate equations of nanotube growth on a catalyst particle.
 
-Puretzky, Geohegan, Jesse, Ivanov and Eres, Appl. Phys. A 81, 223 (2005): carbon atoms N_C on the particle's surface, N_L
-in a carbonaceous layer that covers it, N_B dissolved in it, N_T in the tube; θ = N_L / (S₀ n_m) is the share of surface
-that is covered for good.
+Puretzky, Geohegan, Jesse, Ivanov and Eres, Appl. Phys. A 81, 223 (2005): carbon atoms N_C on the particle's surface,
+N_L in a carbonaceous layer that covers it, N_B dissolved in it, N_T in the tube; θ = N_L / (S₀ n_m) is the share of
+surface that is covered for good.
 
     dN_C/dt = F₁ (1 - θ) - (k_sb + k_cl) N_C        from the feed, to the inside and to the layer
     dN_L/dt = F₂ (1 - θ) + k_cl N_C + k_r (1 - θ)   from pyrolysis products, from the surface, from rearrangement
@@ -122,17 +122,21 @@ class GrowthKinetics:
         """All constants as published (T): rms log₁₀ error of the twelve terminal lengths 0.22, fitted ones 0.11."""
         return cls(inward_ev=2.2, covering_s=3e-3, product_m3=1e-14, product_ev=2.60)
 
-    def rates(self, temperature_k: Any, feed_density: Any, diameter_nm: Any, xp: Any = np) -> Rates:
+    def rates(
+        self, temperature_k: Any, feed_density: Any, diameter_nm: Any, squared_density: Any = None, xp: Any = np
+    ) -> Rates:
         """Rates at a temperature.
 
         Args:
             temperature_k: of particle and gas, K.
             feed_density: of acetylene before any of it reacts, 1/m³.
             diameter_nm: of the particle.
+            squared_density: mean of its square where it changes meanwhile; its square by default.
             xp: NumPy, or CasADi for an optimiser's derivatives.
         """
         beta = 1.0 / (BOLTZMANN_EV_K * temperature_k)
-        products = self.product_m3 * xp.exp(-self.product_ev * beta) * feed_density * feed_density
+        squared = feed_density * feed_density if squared_density is None else squared_density
+        products = self.product_m3 * xp.exp(-self.product_ev * beta) * squared
         feed = xp.fmax(feed_density - 2.0 * products, 0.0)
         surface = math.pi * (1e-9 * diameter_nm) ** 2
         flux = (
