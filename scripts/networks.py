@@ -26,7 +26,7 @@ class Settings:
     rows: int = 3000  # training rows of every model, or all there are
     cv_rows: int = 1200  # pooled rows of the cross-validation
     folds: int = 5
-    epochs: int = 20
+    epochs: int = 16
     speed_batch: int = 256
 
 

@@ -25,8 +25,10 @@ PICTURE = ROOT / "docs" / "images" / "transfer.png"
 class Settings:
     """What is compared."""
 
-    properties: tuple[str, ...] = ("zt", "thermal_conductance_nw_k")
-    labels: tuple[int, ...] = (125, 500, 2000)
+    labels: tuple[tuple[str, tuple[int, ...]], ...] = (
+        ("thermal_conductance_nw_k", (125, 250, 500, 1000, 2000)),
+        ("zt", (125, 500)),
+    )
     seeds: int = 3  # each draws its own rows and weights
     steps: int = 700  # of every fit, so that few labels do not mean few steps
     batch_size: int = 64
@@ -82,8 +84,8 @@ def report():
 
     runs = [json.loads(file.read_text()) for file in sorted(RUNS.glob("*.json"))]
     rows = []
-    for key in SETTINGS.properties:
-        for labels in SETTINGS.labels:
+    for key, counts in SETTINGS.labels:
+        for labels in counts:
             mine = [run for run in runs if (run["property"], run["labels"]) == (key, labels)]
             if not mine:
                 continue
@@ -105,7 +107,7 @@ def report():
 def draw(rows):
     import matplotlib.pyplot as plt
 
-    keys = [key for key in SETTINGS.properties if any(row["property"] == key for row in rows)]
+    keys = [key for key, _ in SETTINGS.labels if any(row["property"] == key for row in rows)]
     figure, panels = plt.subplots(1, len(keys), figsize=(3.4 * len(keys), 3.2), layout="constrained", squeeze=False)
     for panel, key in zip(panels[0], keys, strict=True):
         mine = [row for row in rows if row["property"] == key]
@@ -125,9 +127,7 @@ def main():
         from rich.progress import track
 
         RUNS.mkdir(parents=True, exist_ok=True)
-        jobs = [
-            (key, n, seed) for seed in range(SETTINGS.seeds) for key in SETTINGS.properties for n in SETTINGS.labels
-        ]
+        jobs = [(key, n, seed) for key, counts in SETTINGS.labels for seed in range(SETTINGS.seeds) for n in counts]
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
             futures = [pool.submit(run_one, *job) for job in jobs]
             for future in track(futures, "fits"):

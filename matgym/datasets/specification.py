@@ -113,9 +113,9 @@ NANOTUBE_TRANSPORT: Final = DatasetSpec(
     name="nanotube-transport",
     properties=("conductance",),
     families=(
-        Family(n=6, m=6, cells=5, samples=12000),
-        Family(n=6, m=6, cells=4, samples=5000),
-        Family(n=6, m=6, cells=3, samples=3000),
+        Family(n=6, m=6, cells=5, samples=30000),
+        Family(n=6, m=6, cells=4, samples=10000),
+        Family(n=6, m=6, cells=3, samples=4000),
         Family(n=6, m=6, cells=8, samples=400, larger=True),
         Family(n=7, m=7, cells=4, samples=400, larger=True),
     ),

@@ -16,14 +16,24 @@ from matgym.surrogates.batches import Group, groups_of, shuffled_batches
 from matgym.surrogates.checkpoint import Checkpoint, TrainingState
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network
-from matgym.surrogates.networks.norm import SteadyNorm, set_allowance
 from matgym.surrogates.settings import FitSettings
 from matgym.typing import FloatArray, SpeciesArray
 
-LONGEST_MEMORY: Final = 0.02
 SHORTEST_MEMORY: Final = 0.1
-"""Momentum of the statistics of normalisation: one over the steps of an epoch, within these bounds. With the usual 0.1,
-what is kept is that of the last ten batches, of whatever lattices they were, and the validation error jumps about."""
+"""Largest momentum of the statistics of normalisation, otherwise one over the steps of an epoch: with torch's 0.1, what
+is kept is that of the last ten batches, of whatever lattices they were."""
+
+FREEZE: Final = 0.65
+"""Share of a training after which statistics of normalisation are kept as they are, in training as in use.
+
+A batch holds tubes of one lattice, and what their features are like differs from another lattice's: between leads, by
+how much of the raster is lead. Batch normalisation takes such differences away in training and leaves them in use.
+Measured on the thermal conductance (24 epochs): validation error 0.24 standard deviations without it, 0.05 with it,
+and 0.28 by batch renormalisation (Ioffe, NeurIPS 2017); the training error, too, falls by a factor of three.
+"""
+
+LARGEST_GRADIENT: Final = 1.0
+"""Norm to which gradients are cut: the first steps with kept statistics are steep."""
 
 OnEpoch: TypeAlias = Callable[[int, int, float, float], None]
 """Called with member, epoch, training loss, and validation error in standard deviations."""
@@ -95,9 +105,9 @@ def _train_member(
     """Train the surrogate's one network, and leave in it the weights that validated best."""
     net, scaling = surrogate.networks[0], surrogate.scaling
     steps = sum(math.ceil(len(group.species) / settings.batch_size) for group in train)  # an epoch
-    for module in net.modules():
-        if isinstance(module, SteadyNorm):
-            module.momentum = min(max(1.0 / steps, LONGEST_MEMORY), SHORTEST_MEMORY)
+    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = min(1.0 / steps, SHORTEST_MEMORY)
     optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=settings.epochs * steps
@@ -108,7 +118,8 @@ def _train_member(
     board = _board(log, state.epoch)
     while state.epoch < settings.epochs and not state.out_of_patience(settings.patience):
         net.train()
-        set_allowance(net.modules(), state.epoch / settings.epochs)
+        for norm in norms:
+            norm.train(state.epoch < FREEZE * settings.epochs)
         losses = []
         for lattice, species, targets, physics in shuffled_batches(train, settings, state.rng):
             predicted = net(*_tensors(surrogate, lattice, species, physics), surrogate.view(lattice).shift)
@@ -116,6 +127,7 @@ def _train_member(
             loss = (((predicted - wanted) ** 2).mean(dim=0) * loss_weights).sum()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
             optimizer.step()
             schedule.step()
             losses.append(float(loss.detach()))

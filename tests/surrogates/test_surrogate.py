@@ -1,6 +1,7 @@
 """The CNN surrogate: what it sees, how good it is, how it is stored."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -302,6 +303,23 @@ def test_physics_given_as_input_reaches_the_network(small):
     np.testing.assert_allclose(informed.predict(lattice, species, held), informed.predict(lattice, species), atol=1e-4)
     with pytest.raises(PropertyError, match="no physics 'zt'"):
         FitSettings(informed_by=("zt",))
+
+
+def test_statistics_of_normalisation_are_kept_in_the_last_part_of_a_training(small, tmp_path):
+    """They are those at the freeze, whatever is trained after it; and training then sees what use sees."""
+    from matgym.surrogates.fit import FREEZE
+
+    seen = {}
+
+    def look(_member, epoch, _loss, _error):
+        state = torch.load(tmp_path / "member-0.pt", weights_only=True)["net"]
+        seen[epoch] = {name: value for name, value in state.items() if "running" in name or "stem.weight" in name}
+
+    fit(small, FitSettings(epochs=8, size=SMALL), checkpoints=tmp_path, on_epoch=look)
+    frozen = math.ceil(FREEZE * 8)
+    for name, last in seen[8].items():
+        assert not torch.equal(seen[frozen - 1][name], seen[frozen][name]), "until then they move"
+        assert torch.equal(seen[frozen][name], last) == ("running" in name), name
 
 
 def test_cross_validation_predicts_every_tube_once_and_resumes(small, tmp_path):

@@ -7,7 +7,6 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from matgym.surrogates.networks.norm import SteadyNorm
 from matgym.surrogates.raster import circular_pad
 
 SUM_PIXELS: Final = 64.0
@@ -69,7 +68,7 @@ class CircularConv(nn.Module):
     def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, size, bias=False)
-        self.norm = SteadyNorm(outputs)
+        self.norm = nn.BatchNorm2d(outputs)
         self.reach = size // 2
 
     def forward(self, raster: Tensor, shift: int) -> Tensor:

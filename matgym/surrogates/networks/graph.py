@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from matgym.surrogates.networks.base import RasterNetwork
-from matgym.surrogates.networks.norm import SteadyNorm
 from matgym.surrogates.raster import circular_pad
 
 
@@ -37,7 +36,7 @@ class BondMessages(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.mix = nn.Linear(4 * inputs, outputs, bias=False)
-        self.norm = SteadyNorm(outputs)
+        self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, atoms: Tensor, shift: int) -> Tensor:
         """(B, 2, inputs, H, W) by sublattice → (B, 2, outputs, H, W)."""

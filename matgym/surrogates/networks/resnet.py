@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from matgym.surrogates.networks.base import RasterNetwork
-from matgym.surrogates.networks.norm import SteadyNorm
 from matgym.surrogates.raster import circular_pad
 
 
@@ -44,7 +43,7 @@ class TurnConv(nn.Module):
         self.adjacent = adjacent
         self.weight = nn.Parameter(torch.empty(outputs // 2, inputs, 3, 3))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)  # as nn.Conv2d does
-        self.norm = SteadyNorm(outputs // 2)
+        self.norm = nn.BatchNorm2d(outputs // 2)
 
     def kernel(self) -> Tensor:
         """(outputs, inputs, 3, 3) with the twins: inputs exchanged, and turned by 180 degrees."""
