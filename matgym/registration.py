@@ -13,17 +13,20 @@ class Spec:
         id: name for `gymnasium.make`.
         entry_point: of the scalar environment, as text, so that registering imports nothing.
         vector_entry_point: of the natively batched one.
-        max_episode_steps: time limit.
+        max_episode_steps: time limit; None where episodes end by themselves.
     """
 
     id: str
     entry_point: str
     vector_entry_point: str
-    max_episode_steps: int
+    max_episode_steps: int | None = None
 
 
 DOPING_STEPS = 32
 """Time limit of NanotubeDoping: twice its default budget, as forbidden edits change nothing."""
+
+GROWTH_MINUTES = 30
+"""Length of a run of CVDGrowth."""
 
 SPECS = (
     Spec(
@@ -31,6 +34,11 @@ SPECS = (
         "matgym.envs.doping:NanotubeDopingEnv",
         "matgym.envs.doping:NanotubeDopingVectorEnv",
         max_episode_steps=DOPING_STEPS,
+    ),
+    Spec(
+        "matgym/CVDGrowth-v0",
+        "matgym.envs.growth:CVDGrowthEnv",
+        "matgym.envs.growth:CVDGrowthVectorEnv",
     ),
 )
 

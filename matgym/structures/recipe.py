@@ -62,7 +62,9 @@ class Recipe:
         for column, (name, (low, high)) in zip(controls.T, LIMITS.items(), strict=True):
             outside = column[~((column >= low) & (column <= high))]
             if outside.size:
-                raise ConfigurationError(f"{name}={outside[0]:g} lies outside what the furnace takes, {low:g} to {high:g}")
+                raise ConfigurationError(
+                    f"{name}={outside[0]:g} lies outside what the furnace takes, {low:g} to {high:g}"
+                )
         controls.setflags(write=False)
         object.__setattr__(self, "controls", controls)
 

@@ -1,0 +1,111 @@
+"""A batch of furnaces, one minute a step, seen as a furnace is seen."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from gymnasium import spaces
+
+from matgym.envs.batch import Dynamics, Transition
+from matgym.errors import ConfigurationError
+from matgym.oracles.furnace import ROOM_K, Reactor, State
+from matgym.structures.recipe import CELSIUS_K, LIMITS
+from matgym.tasks.growth import GrowthTask, scaled_controls
+from matgym.typing import Float32Array, FloatArray, IntArray
+
+REWARD_SCALE: Final = 150.0
+"""J that counts as a reward of 1: about what the best recipes reach."""
+
+HIGHEST_C: Final = 1000.0
+TALLEST_UM: Final = 300.0
+"""Ranges of thermocouple and height gauge, on which observations are scaled."""
+
+THERMOCOUPLE_K: Final = 2.0
+METER: Final = 0.02
+GAUGE_UM: Final = 1.0
+"""Noise: of the temperature, of a flow as a share of its range, of the height that the reflected light tells."""
+
+
+class GrowthDynamics(Dynamics):
+    """State of a batch of runs.
+
+    Attributes:
+        task: what is wanted.
+        state: of the furnaces.
+        reactor: theirs, which nobody sees.
+        minute: (B,) how far they are.
+    """
+
+    choices: ClassVar[tuple[str, ...]] = ("reactor",)
+
+    def __init__(self, task: GrowthTask, size: int) -> None:
+        self.task, self.size = task, size
+        self.observation_space = spaces.Box(-1.0, 1.0, (6 + len(LIMITS),), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (len(LIMITS),), np.float32)
+        self.minute = np.zeros(size, dtype=np.int64)
+        self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
+        self.state = task.furnace.cold(self.reactor)
+        self._actions = np.full((size, len(LIMITS)), -1.0)
+        self._noise = np.zeros((size, task.minutes + 1, 5))  # of a whole run: one draw a run, not one a minute
+
+    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], chosen: Mapping[str, Any]) -> None:
+        """Another reactor, cold."""
+        given = chosen.get("reactor")
+        reactors = np.array([self.task.draw(rng) for rng in generators])
+        if given is not None:
+            reactors = np.broadcast_to(np.asarray(given, dtype=np.float64), reactors.shape)
+            if not (np.isfinite(reactors).all() and (reactors[:, :3] > 0.0).all() and (reactors[:, 3] >= 0.0).all()):
+                raise ConfigurationError(
+                    f"reactor={given} must be (diameter_nm, covering, pyrolysis, leak_pa, offset_k), "
+                    "the first three positive, the leak not negative"
+                )
+        for column, values in zip(self.reactor, reactors.T, strict=True):
+            column[rows] = values
+        fresh = self.task.furnace.cold(Reactor(*(column[rows] for column in self.reactor)))
+        for column, values in zip(self.state, fresh, strict=True):
+            column[rows] = values
+        self.minute[rows] = 0
+        self._actions[rows] = -1.0
+        for row, rng in zip(rows, generators, strict=True):
+            self._noise[row] = rng.standard_normal(self._noise.shape[1:])
+
+    def step(self, actions: FloatArray) -> Transition:
+        """One minute."""
+        before = self.state
+        self.state = State(*map(np.array, self.task.advance(before, scaled_controls(actions), self.reactor)))
+        self.minute += 1
+        self._actions = np.asarray(actions, dtype=np.float64)
+        worth = self.task.objective(self.state)
+        reward = (worth - self.task.objective(before)) / REWARD_SCALE
+        return Transition(
+            reward,
+            self.minute >= self.task.minutes,
+            {
+                "cost": self.task.cost(before, self.state),
+                "objectives": {
+                    "objective": worth,
+                    "length_um": self.state.length_um,
+                    "amorphous": self.state.amorphous,
+                    "energy_kwh": self.state.energy_kwh,
+                },
+            },
+        )
+
+    def observe(self, rows: IntArray | slice = slice(None)) -> Float32Array:
+        """(rows, 10) float32 in [-1, 1]."""
+        minute, flows = self.minute[rows], self._actions[rows, 1:]
+        noise = np.take_along_axis(self._noise[rows], np.minimum(minute, self.task.minutes)[:, None, None], axis=1)[
+            :, 0
+        ]
+        reading = self.state.temperature_k[rows] + self.reactor.offset_k[rows] + THERMOCOUPLE_K * noise[:, 0] - ROOM_K
+        height = self.state.length_um[rows] + GAUGE_UM * noise[:, 4]
+        seen = np.column_stack(
+            [
+                2.0 * reading / (HIGHEST_C + CELSIUS_K - ROOM_K) - 1.0,
+                flows + 2.0 * METER * noise[:, 1:4],
+                2.0 * height / TALLEST_UM - 1.0,
+                2.0 * minute / self.task.minutes - 1.0,
+                self._actions[rows],
+            ]
+        )
+        return np.clip(seen, -1.0, 1.0).astype(np.float32)
