@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from matgym.envs.dynamics import DopingDynamics
+
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray, SpeciesArray
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-
 from matgym.envs.batch import BatchEnv, BatchVectorEnv
 from matgym.envs.growth_dynamics import GrowthDynamics
 from matgym.errors import ConfigurationError

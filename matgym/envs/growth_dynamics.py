@@ -72,21 +72,22 @@ class GrowthDynamics(Dynamics):
     def step(self, actions: FloatArray) -> Transition:
         """One minute."""
         before = self.state
-        self.state = State(*map(np.array, self.task.advance(before, scaled_controls(actions), self.reactor)))
+        after = self.task.advance(before, scaled_controls(actions), self.reactor)
+        self.state = State(*map(np.array, after))  # copies: `restart` writes into them, and infos keep the others
         self.minute += 1
         self._actions = np.asarray(actions, dtype=np.float64)
-        worth = self.task.objective(self.state)
+        worth = self.task.objective(after)
         reward = (worth - self.task.objective(before)) / REWARD_SCALE
         return Transition(
             reward,
             self.minute >= self.task.minutes,
             {
-                "cost": self.task.cost(before, self.state),
+                "cost": self.task.cost(before, after),
                 "objectives": {
                     "objective": worth,
-                    "length_um": self.state.length_um,
-                    "amorphous": self.state.amorphous,
-                    "energy_kwh": self.state.energy_kwh,
+                    "length_um": after.length_um,
+                    "amorphous": after.amorphous,
+                    "energy_kwh": after.energy_kwh,
                 },
             },
         )
@@ -108,4 +109,4 @@ class GrowthDynamics(Dynamics):
                 self._actions[rows],
             ]
         )
-        return np.clip(seen, -1.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(seen, -1.0, 1.0), dtype=np.float32)

@@ -78,7 +78,7 @@ class CVDGrowth:
         values = {prop.key: np.empty(len(recipes)) for prop in self.provides}
         lengths = np.array([recipe.minutes for recipe in recipes])
         for minutes in np.unique(lengths):
-            rows = np.flatnonzero(lengths == minutes)
+            rows = np.flatnonzero(lengths == minutes).tolist()
             found = self.run(np.stack([recipes[row].controls for row in rows]))
             for key, column in values.items():
                 column[rows] = found[key]
