@@ -1,0 +1,108 @@
+"""The best schedule that is known: direct multiple shooting (Bock and Plitt, IFAC Proc. 17, 1603 (1984)) by CasADi.
+
+States at every minute are variables beside the controls, and the furnace's own expressions tie them together; IPOPT
+(Wächter and Biegler, Math. Program. 106, 25 (2006)) climbs. The problem is not convex: a result is the best of its
+starts, and no more.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from matgym.errors import MissingExtraError
+from matgym.oracles.furnace import ROOM_K, Controls, Reactor, State
+from matgym.structures.recipe import CELSIUS_K, LIMITS, STEP_S
+from matgym.tasks.growth import STANDARD, GrowthTask, scaled_actions, scaled_controls
+from matgym.typing import FloatArray
+
+SCALES: Final = State(
+    temperature_k=1000.0, feed_pa=100.0, hydrogen_pa=1e4, water_pa=100.0, diameter_nm=10.0, length_um=100.0, grown=1e9,
+    defects=1e4, amorphous=1.0, supplied=1e9, removed=1e6, layer=3e3, energy_kwh=1.0,
+)  # fmt: skip
+"""Sizes that states have, by which the solver's variables are divided."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A schedule and what it is worth.
+
+    Attributes:
+        controls: (minutes, 4) as in a recipe.
+        objective: by the task's own integrator.
+        converged: whether the solver says that no small change makes it better.
+        seconds: it took.
+    """
+
+    controls: FloatArray
+    objective: float
+    converged: bool
+    seconds: float
+
+
+def worth(task: GrowthTask, controls: FloatArray, reactors: FloatArray) -> FloatArray:
+    """(B,) objective of (B, minutes, 4) schedules, each in its reactor, (B, 5) or (5,)."""
+    reactor = Reactor(*(np.array(column) for column in np.broadcast_to(reactors, (len(controls), 5)).T))
+    state = task.furnace.cold(reactor)
+    for minute in range(controls.shape[1]):
+        state = task.advance(state, controls[:, minute], reactor)
+    return np.asarray(task.objective(state))
+
+
+def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, iterations: int = 300) -> Schedule:
+    """From one schedule to a better one.
+
+    Args:
+        task: whose objective is climbed.
+        start: (minutes, 4) controls.
+        reactor: (5,) that it is for.
+        iterations: of the solver, at most.
+
+    Raises:
+        MissingExtraError: if CasADi is not installed.
+    """
+    try:
+        import casadi as ca
+    except ImportError:
+        raise MissingExtraError("optimal schedules need CasADi: pip install 'matgym[optimum]'") from None
+    import time
+
+    began = time.perf_counter()
+    scales, given = ca.DM(list(SCALES)), Reactor(*map(float, reactor))
+    low, high = (ca.DM(list(ends)) for ends in zip(*LIMITS.values(), strict=True))
+    state, action = ca.MX.sym("state", len(State._fields)), ca.MX.sym("action", len(LIMITS))
+    controls = low + 0.5 * (action + 1.0) * (high - low)
+    told = Controls(controls[0] + CELSIUS_K, controls[1], controls[2], controls[3])
+    after = task.furnace.hold(State(*ca.vertsplit(state * scales)), told, given, STEP_S, ca)
+    minute = ca.Function("minute", [state, action], [ca.vertcat(*after) / scales])
+    worth_of = ca.Function("worth", [state], [task.objective(State(*ca.vertsplit(state * scales)), ca)])
+
+    states = ca.MX.sym("states", len(State._fields), task.minutes)
+    actions = ca.MX.sym("actions", len(LIMITS), task.minutes)
+    cold = ca.DM([float(np.asarray(value)) for value in task.furnace.cold(given, ROOM_K)]) / scales
+    reached = minute.map(task.minutes)(ca.horzcat(cold, states[:, :-1]), actions)
+    problem = {
+        "x": ca.vertcat(ca.vec(actions), ca.vec(states)),
+        "f": -worth_of(states[:, -1]) / 100.0,
+        "g": ca.vec(reached - states),
+    }
+    solver = ca.nlpsol(
+        "solver", "ipopt", problem,
+        {"ipopt.max_iter": iterations, "ipopt.print_level": 0, "print_time": False, "ipopt.sb": "yes",
+         "ipopt.hessian_approximation": "limited-memory"},
+    )  # fmt: skip
+    first = scaled_actions(start)
+    path, now = [], cold
+    for row in first:
+        now = minute(now, row)
+        path.append(now)
+    count = first.size
+    bounds = ca.vertcat(ca.DM.ones(count), ca.inf * ca.DM.ones(states.numel()))
+    found = solver(
+        x0=ca.vertcat(ca.DM(first.ravel()), *path), lbx=-bounds, ubx=bounds, lbg=0.0, ubg=0.0
+    )
+    best = scaled_controls(np.clip(np.array(found["x"][:count]).reshape(first.shape), -1.0, 1.0))
+    value = float(worth(task, best[None], np.asarray(reactor))[0])
+    return Schedule(best, value, bool(solver.stats()["success"]), time.perf_counter() - began)
+
+
