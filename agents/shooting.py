@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from matgym.errors import MissingExtraError
-from matgym.oracles.furnace import ROOM_K, Controls, Reactor, State
+from matgym.oracles.furnace import Controls, Reactor, State
 from matgym.structures.recipe import CELSIUS_K, LIMITS, STEP_S
 from matgym.tasks.growth import STANDARD, GrowthTask, scaled_actions, scaled_controls
 from matgym.typing import FloatArray
@@ -43,7 +43,7 @@ class Schedule:
 def worth(task: GrowthTask, controls: FloatArray, reactors: FloatArray) -> FloatArray:
     """(B,) objective of (B, minutes, 4) schedules, each in its reactor, (B, 5) or (5,)."""
     reactor = Reactor(*(np.array(column) for column in np.broadcast_to(reactors, (len(controls), 5)).T))
-    state = task.furnace.cold(reactor)
+    state = task.loaded(reactor)
     for minute in range(controls.shape[1]):
         state = task.advance(state, controls[:, minute], reactor)
     return np.asarray(task.objective(state))
@@ -79,7 +79,7 @@ def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, i
 
     states = ca.MX.sym("states", len(State._fields), task.minutes)
     actions = ca.MX.sym("actions", len(LIMITS), task.minutes)
-    cold = ca.DM([float(np.asarray(value)) for value in task.furnace.cold(given, ROOM_K)]) / scales
+    cold = ca.DM([float(np.asarray(value)) for value in task.loaded(given)]) / scales
     reached = minute.map(task.minutes)(ca.horzcat(cold, states[:, :-1]), actions)
     problem = {
         "x": ca.vertcat(ca.vec(actions), ca.vec(states)),

@@ -55,7 +55,7 @@ class CVDGrowthEnv(BatchEnv):
     soot beyond 5 monolayers a minute.
 
     ## Starting State
-    A cold furnace, no gas, and a reactor drawn anew: `reset(options={"reactor": (diameter_nm, covering, pyrolysis,
+    A furnace at 600 °C, no gas, and a reactor drawn anew: `reset(options={"reactor": (diameter_nm, covering, pyrolysis,
     leak_pa, offset_k)})` sets it.
 
     ## Episode End

@@ -44,12 +44,12 @@ class GrowthDynamics(Dynamics):
         self.action_space = spaces.Box(-1.0, 1.0, (len(LIMITS),), np.float32)
         self.minute = np.zeros(size, dtype=np.int64)
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
-        self.state = task.furnace.cold(self.reactor)
+        self.state = task.loaded(self.reactor)
         self._actions = np.full((size, len(LIMITS)), -1.0)
         self._noise = np.zeros((size, task.minutes + 1, 5))  # of a whole run: one draw a run, not one a minute
 
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], chosen: Mapping[str, Any]) -> None:
-        """Another reactor, cold."""
+        """Another reactor."""
         given = chosen.get("reactor")
         reactors = np.array([self.task.draw(rng) for rng in generators])
         if given is not None:
@@ -61,7 +61,7 @@ class GrowthDynamics(Dynamics):
                 )
         for column, values in zip(self.reactor, reactors.T, strict=True):
             column[rows] = values
-        fresh = self.task.furnace.cold(Reactor(*(column[rows] for column in self.reactor)))
+        fresh = self.task.loaded(Reactor(*(column[rows] for column in self.reactor)))
         for column, values in zip(self.state, fresh, strict=True):
             column[rows] = values
         self.minute[rows] = 0

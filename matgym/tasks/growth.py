@@ -62,6 +62,7 @@ class GrowthTask:
     Attributes:
         furnace: what it does.
         minutes: how long a run takes.
+        preheated_c: temperature at which wafers are loaded.
         variation: how reactors differ; None for the standard one in every run.
         per_um: worth of a micrometre.
         per_disorder: price of disorder.
@@ -73,6 +74,7 @@ class GrowthTask:
 
     furnace: Furnace = field(default_factory=Furnace)
     minutes: int = 30
+    preheated_c: float = 600.0
     variation: Variation | None = field(default_factory=Variation)
     per_um: float = 1.0
     per_disorder: float = 8.0
@@ -88,6 +90,10 @@ class GrowthTask:
     def draw(self, rng: np.random.Generator) -> FloatArray:
         """(5,) a reactor."""
         return STANDARD.copy() if self.variation is None else self.variation.draw(rng)
+
+    def loaded(self, reactor: Reactor) -> State:
+        """Furnaces into which wafers were just loaded, no gas let in."""
+        return self.furnace.cold(reactor, self.preheated_c + CELSIUS_K)
 
     def objective(self, state: State, xp: Any = np) -> Any:
         """J of what stands in the furnace."""
