@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/python scripts/inference_speed.py [WEIGHTS]
 
 Networks: the surrogate of the given weights (file or shipped name), or else a resnet fitted here for a few epochs,
-and a lenet fitted likewise; tubes: (8,0)x4 of the data set's validation split. Speed does not depend on how well a network
-is fitted; whether 8 bit is refused does. Times hold everything from species' codes to eV. Writes
+and a lenet fitted likewise; tubes: (8,0)x4 of the data set's validation split. Speed does not depend on how well a
+network is fitted; whether 8 bit is refused does. Times hold everything from species' codes to eV. Writes
 `docs/results/inference-speed.json`.
 """
 
