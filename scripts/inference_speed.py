@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/python scripts/inference_speed.py [WEIGHTS]
 
 Networks: the surrogate of the given weights (file or shipped name), or else a resnet fitted here for a few epochs,
-and a lenet fitted likewise; tubes: (8,0)x4 of the data set's test split. Speed does not depend on how well a network
-is fitted; whether 8 bit is refused does. Times hold everything from species' codes to eV. Writes
+and a lenet fitted likewise; tubes: (8,0)x4 of the data set's validation split. Speed does not depend on how well a
+network is fitted; whether 8 bit is refused does. Times hold everything from species' codes to eV. Writes
 `docs/results/inference-speed.json`.
 """
 
@@ -114,7 +114,7 @@ def markdown(found):
 
 def main():
     data = Dataset.load("nanotube-doping")
-    judged = rows(data, "test")
+    judged = rows(data, "validation")
     judged = judged.take(np.arange(min(JUDGED_ROWS, len(judged))))
     surrogates = [load(sys.argv[1]) if len(sys.argv) > 1 else fitted(data, "resnet"), fitted(data, "lenet")]
     with progress_bar() as bar:

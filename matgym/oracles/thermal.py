@@ -183,31 +183,11 @@ class PhononTransport:
 
 
 @dataclass(frozen=True)
-class PristinePhonons:
+class PristinePhonons(PhononTransport):
     """The undecorated tube's phonons whatever the decoration: what costs next to nothing, and is an upper bound.
 
-    Scattering only takes away, but for isotopes lighter than the leads' 12C, which there are none of here.
-
-    Attributes:
-        temperature_k: as in `PhononTransport`.
-        frequencies: as in `PhononTransport`.
+    Scattering only takes away, but for isotopes lighter than the leads' 12C, of which there are none here.
     """
-
-    temperature_k: float = 300.0
-    frequencies: int = 128
-
-    def __post_init__(self) -> None:
-        PhononTransport(self.temperature_k, self.frequencies)  # checks what it is given
-
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """The thermal conductance."""
-        return (THERMAL_CONDUCTANCE_NW_K,)
-
-    @property
-    def fidelity(self) -> Fidelity:
-        """An empirical potential, and no scattering."""
-        return Fidelity.MODEL
 
     @property
     def cost(self) -> Cost:

@@ -72,7 +72,7 @@ def test_shipped_surrogates_meet_their_promises_on_tubes_that_training_did_not_s
 
 
 def test_every_promised_property_is_shipped_and_found_by_its_name():
-    for name in ("gap", "conductance", "thermal_conductance", "young", "formation"):
+    for name in ("gap", "conductance", "thermal_conductance", "zt", "young", "formation"):
         assert any(key.startswith(name) for key in load(name).keys), name  # no mapping
 
 
