@@ -46,7 +46,7 @@ def worth(task: GrowthTask, controls: FloatArray, reactors: FloatArray) -> Float
     state = task.loaded(reactor)
     for minute in range(controls.shape[1]):
         state = task.advance(state, controls[:, minute], reactor)
-    return np.asarray(task.objective(state))
+    return np.asarray(task.objective(state, reactor))
 
 
 def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, iterations: int = 300) -> Schedule:
@@ -75,7 +75,7 @@ def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, i
     told = Controls(controls[0] + CELSIUS_K, controls[1], controls[2], controls[3])
     after = task.furnace.hold(State(*ca.vertsplit(state * scales)), told, given, STEP_S, ca)
     minute = ca.Function("minute", [state, action], [ca.vertcat(*after) / scales])
-    worth_of = ca.Function("worth", [state], [task.objective(State(*ca.vertsplit(state * scales)), ca)])
+    worth_of = ca.Function("worth", [state], [task.objective(State(*ca.vertsplit(state * scales)), given, ca)])
 
     states = ca.MX.sym("states", len(State._fields), task.minutes)
     actions = ca.MX.sym("actions", len(LIMITS), task.minutes)

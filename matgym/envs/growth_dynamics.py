@@ -45,6 +45,7 @@ class GrowthDynamics(Dynamics):
         self.minute = np.zeros(size, dtype=np.int64)
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
         self.state = task.loaded(self.reactor)
+        self._worth = np.zeros(size)
         self._actions = np.full((size, len(LIMITS)), -1.0)
         self._noise = np.zeros((size, task.minutes + 1, 5))  # of a whole run: one draw a run, not one a minute
 
@@ -61,9 +62,11 @@ class GrowthDynamics(Dynamics):
                 )
         for column, values in zip(self.reactor, reactors.T, strict=True):
             column[rows] = values
-        fresh = self.task.loaded(Reactor(*(column[rows] for column in self.reactor)))
+        drawn = Reactor(*(column[rows] for column in self.reactor))
+        fresh = self.task.loaded(drawn)
         for column, values in zip(self.state, fresh, strict=True):
             column[rows] = values
+        self._worth[rows] = self.task.objective(fresh, drawn)
         self.minute[rows] = 0
         self._actions[rows] = -1.0
         for row, rng in zip(rows, generators, strict=True):
@@ -76,8 +79,8 @@ class GrowthDynamics(Dynamics):
         self.state = State(*map(np.array, after))  # copies: `restart` writes into them, and infos keep the others
         self.minute += 1
         self._actions = np.asarray(actions, dtype=np.float64)
-        worth = self.task.objective(after)
-        reward = (worth - self.task.objective(before)) / REWARD_SCALE
+        worth = self.task.objective(after, self.reactor)
+        reward, self._worth = (worth - self._worth) / REWARD_SCALE, np.array(worth)
         return Transition(
             reward,
             self.minute >= self.task.minutes,

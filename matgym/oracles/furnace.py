@@ -65,7 +65,7 @@ class Reactor(NamedTuple):
         covering: factor on the rate at which surface carbon turns into the layer.
         pyrolysis: factor on the density of pyrolysis products: the wall's share in it.
         leak_pa: water vapour that leaks in, Pa.
-        offset_k: by which the thermocouple reads too high, K.
+        offset_k: by which the thermocouple reads too high, and the hot zone stays below its set point, K.
     """
 
     diameter_nm: Any
@@ -173,7 +173,7 @@ class Furnace:
         return state
 
     def _substep(self, state: State, controls: Controls, reactor: Reactor, dt: float, xp: Any) -> State:
-        warmer, middle = (self._warming(state, controls, part, xp) for part in (dt, 0.5 * dt))
+        warmer, middle = (self._warming(state, controls, reactor, part, xp) for part in (dt, 0.5 * dt))
         temperature = state.temperature_k + middle
         gas = math.exp(-dt / self.gas_lag_s)
         mean = self.gas_lag_s / dt * (1.0 - gas)  # of e^(-t/lag) over the substep
@@ -225,10 +225,11 @@ class Furnace:
             energy_kwh=state.energy_kwh + power / JOULE_KWH,
         )
 
-    def _warming(self, state: State, controls: Controls, seconds: float, xp: Any) -> Any:
-        """By how much the hot zone warms up."""
+    def _warming(self, state: State, controls: Controls, reactor: Reactor, seconds: float, xp: Any) -> Any:
+        """By how much the hot zone warms up, towards what its thermocouple takes for the set point."""
         most = self.ramp_k_s * seconds
-        towards = (controls.temperature_k - state.temperature_k) * -math.expm1(-seconds / self.heating_lag_s)
+        reading = state.temperature_k + reactor.offset_k
+        towards = (controls.temperature_k - reading) * -math.expm1(-seconds / self.heating_lag_s)
         return xp.fmin(xp.fmax(towards, -most), most)
 
 

@@ -53,18 +53,20 @@ STANDARD: Final = np.array([10.0, 1.0, 1.0, 0.0, 0.0])
 
 @dataclass(frozen=True, eq=False)
 class GrowthTask:
-    """Grow long tubes with few defects and little energy within a time.
+    """Grow many and long tubes with few defects and little energy within a time.
 
-        J = length [µm] - 8 (D/G + amorphous monolayers / 10) - 20 energy [kWh]
+        J = yield [µm] - 8 (D/G + amorphous monolayers / 10) - 20 energy [kWh]
 
-    The weights are ours. Safety is apart: a cost of its own; see `cost`.
+    The yield is carbon in tubes on the wafer, as the length that as much carbon would have on particles that did not
+    ripen: length × d₀/d, since ripening leaves (d₀/d)³ of the particles with (d/d₀)² of the atoms a micrometre. The
+    weights are ours. Safety is apart: a cost of its own; see `cost`.
 
     Attributes:
         furnace: what it does.
         minutes: how long a run takes.
         preheated_c: temperature at which wafers are loaded.
         variation: how reactors differ; None for the standard one in every run.
-        per_um: worth of a micrometre.
+        per_um: worth of a micrometre of yield.
         per_disorder: price of disorder.
         per_kwh: price of energy.
         hottest_c: above which the furnace is not safe.
@@ -95,10 +97,11 @@ class GrowthTask:
         """Furnaces into which wafers were just loaded, no gas let in."""
         return self.furnace.cold(reactor, self.preheated_c + CELSIUS_K)
 
-    def objective(self, state: State, xp: Any = np) -> Any:
+    def objective(self, state: State, reactor: Reactor, xp: Any = np) -> Any:
         """J of what stands in the furnace."""
+        tubes = state.length_um * reactor.diameter_nm / state.diameter_nm
         disorder = RAMAN_SHARE * state.defects / xp.fmax(state.grown, 1.0) + 0.1 * state.amorphous
-        return self.per_um * state.length_um - self.per_disorder * disorder - self.per_kwh * state.energy_kwh
+        return self.per_um * tubes - self.per_disorder * disorder - self.per_kwh * state.energy_kwh
 
     def cost(self, before: State, after: State) -> FloatArray:
         """(B,) by how much a minute was unsafe, in units of a limit: heat and soot."""
