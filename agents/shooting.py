@@ -5,15 +5,16 @@ States at every minute are variables beside the controls, and the furnace's own 
 starts, and no more.
 """
 
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from matgym.errors import MissingExtraError
 from matgym.oracles.furnace import Controls, Reactor, State
-from matgym.structures.recipe import CELSIUS_K, LIMITS, STEP_S
-from matgym.tasks.growth import STANDARD, GrowthTask, scaled_actions, scaled_controls
+from matgym.oracles.reactors import STANDARD
+from matgym.structures.recipe import CELSIUS_K, LIMITS, STEP_S, scaled_actions, scaled_controls
+from matgym.tasks.growth import GrowthTask
 from matgym.typing import FloatArray
 
 SCALES: Final = State(
@@ -40,15 +41,6 @@ class Schedule:
     seconds: float
 
 
-def worth(task: GrowthTask, controls: FloatArray, reactors: FloatArray) -> FloatArray:
-    """(B,) objective of (B, minutes, 4) schedules, each in its reactor, (B, 5) or (5,)."""
-    reactor = Reactor(*(np.array(column) for column in np.broadcast_to(reactors, (len(controls), 5)).T))
-    state = task.loaded(reactor)
-    for minute in range(controls.shape[1]):
-        state = task.advance(state, controls[:, minute], reactor)
-    return np.asarray(task.objective(state, reactor))
-
-
 def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, iterations: int = 300) -> Schedule:
     """From one schedule to a better one.
 
@@ -64,7 +56,7 @@ def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, i
     try:
         import casadi as ca
     except ImportError:
-        raise MissingExtraError("optimal schedules need CasADi: pip install 'matgym[optimum]'") from None
+        raise MissingExtraError("casadi", "optimum") from None
     import time
 
     began = time.perf_counter()
@@ -98,11 +90,7 @@ def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, i
         path.append(now)
     count = first.size
     bounds = ca.vertcat(ca.DM.ones(count), ca.inf * ca.DM.ones(states.numel()))
-    found = solver(
-        x0=ca.vertcat(ca.DM(first.ravel()), *path), lbx=-bounds, ubx=bounds, lbg=0.0, ubg=0.0
-    )
+    found = solver(x0=ca.vertcat(ca.DM(first.ravel()), *path), lbx=-bounds, ubx=bounds, lbg=0.0, ubg=0.0)
     best = scaled_controls(np.clip(np.array(found["x"][:count]).reshape(first.shape), -1.0, 1.0))
-    value = float(worth(task, best[None], np.asarray(reactor))[0])
+    value = float(replace(task, source="oracle").run(best[None], np.asarray(reactor))[0])
     return Schedule(best, value, bool(solver.stats()["success"]), time.perf_counter() - began)
-
-

@@ -40,6 +40,16 @@ SPECS = (
         "matgym.envs.growth:CVDGrowthEnv",
         "matgym.envs.growth:CVDGrowthVectorEnv",
     ),
+    Spec(
+        "matgym/CVDRecipe-v0",
+        "matgym.envs.recipe:CVDRecipeEnv",
+        "matgym.envs.recipe:CVDRecipeVectorEnv",
+    ),
+    Spec(
+        "matgym/Annealing-v0",
+        "matgym.envs.annealing:AnnealingEnv",
+        "matgym.envs.annealing:AnnealingVectorEnv",
+    ),
 )
 
 

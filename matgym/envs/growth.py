@@ -5,17 +5,21 @@ from typing import Any
 from matgym.envs.batch import BatchEnv, BatchVectorEnv
 from matgym.envs.growth_dynamics import GrowthDynamics
 from matgym.errors import ConfigurationError
+from matgym.oracles.reactors import Variation
 from matgym.registration import GROWTH_MINUTES
 from matgym.tasks.growth import GrowthTask
 
 
-def make_task(minutes: int = GROWTH_MINUTES, *, randomised: bool = True, task: GrowthTask | None = None) -> GrowthTask:
+def make_task(
+    minutes: int = GROWTH_MINUTES, *, randomised: bool = True, reward: Any = "oracle", task: GrowthTask | None = None
+) -> GrowthTask:
     """The task from an environment's arguments; see `CVDGrowthEnv`."""
     if task is not None:
-        if (minutes, randomised) != (GROWTH_MINUTES, True):
+        if (minutes, randomised, reward) != (GROWTH_MINUTES, True, "oracle"):
             raise ConfigurationError("a task says all about the run: give it alone, or not at all")
         return task
-    return GrowthTask(minutes=minutes) if randomised else GrowthTask(minutes=minutes, variation=None)
+    variation = Variation() if randomised else None
+    return GrowthTask(minutes=minutes, variation=variation, source=reward)
 
 
 class CVDGrowthEnv(BatchEnv):
@@ -50,8 +54,9 @@ class CVDGrowthEnv(BatchEnv):
     | 6–9 | controls as last set                          | -1  | 1    |        |
 
     ## Rewards
-    What the minute added to J = length [µm] - 8 (D/G + amorphous monolayers / 10) - 20 energy [kWh], over 150.
-    `info["objectives"]` holds its parts. `info["cost"]` says by how much the minute was unsafe: heat above 900 °C,
+    What the minute added to J = yield [µm] - 8 (D/G + amorphous monolayers / 10) - 20 energy [kWh], over 150, where the
+    yield is the tubes' carbon on the wafer, as length on particles that did not ripen. `info["objectives"]` holds J
+    and its parts, always the oracle's. `info["cost"]` says by how much the minute was unsafe: heat above 900 °C,
     soot beyond 5 monolayers a minute.
 
     ## Starting State
@@ -64,6 +69,7 @@ class CVDGrowthEnv(BatchEnv):
     ## Arguments
     - `minutes`: how long a run takes.
     - `randomised`: whether reactors differ; otherwise all are the one that the kinetics were measured on.
+    - `reward`: what gives J: "oracle", or a network over the time series: "cvd-growth", or a file of your own.
     - `task`: a `GrowthTask` in place of all of these.
 
     ## Version History

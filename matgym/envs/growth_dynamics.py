@@ -9,8 +9,10 @@ from gymnasium import spaces
 from matgym.envs.batch import Dynamics, Transition
 from matgym.errors import ConfigurationError
 from matgym.oracles.furnace import ROOM_K, Reactor, State
-from matgym.structures.recipe import CELSIUS_K, LIMITS
-from matgym.tasks.growth import GrowthTask, scaled_controls
+from matgym.structures.recipe import CELSIUS_K, LIMITS, scaled_controls
+from matgym.surrogates.sequences.growth import OUTCOMES
+from matgym.surrogates.sequences.learned import Memory
+from matgym.tasks.growth import GrowthTask
 from matgym.typing import Float32Array, FloatArray, IntArray
 
 REWARD_SCALE: Final = 150.0
@@ -46,27 +48,25 @@ class GrowthDynamics(Dynamics):
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
         self.state = task.loaded(self.reactor)
         self._worth = np.zeros(size)
+        surrogate = task.surrogate
+        self._memory = surrogate and surrogate.begin(
+            np.ones((size, len(self.reactor))), np.zeros((size, len(OUTCOMES)))
+        )
         self._actions = np.full((size, len(LIMITS)), -1.0)
         self._noise = np.zeros((size, task.minutes + 1, 5))  # of a whole run: one draw a run, not one a minute
 
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], chosen: Mapping[str, Any]) -> None:
         """Another reactor."""
-        given = chosen.get("reactor")
-        reactors = np.array([self.task.draw(rng) for rng in generators])
-        if given is not None:
-            reactors = np.broadcast_to(np.asarray(given, dtype=np.float64), reactors.shape)
-            if not (np.isfinite(reactors).all() and (reactors[:, :3] > 0.0).all() and (reactors[:, 3] >= 0.0).all()):
-                raise ConfigurationError(
-                    f"reactor={given} must be (diameter_nm, covering, pyrolysis, leak_pa, offset_k), "
-                    "the first three positive, the leak not negative"
-                )
+        reactors = checked_reactors(chosen.get("reactor"), np.array([self.task.draw(rng) for rng in generators]))
         for column, values in zip(self.reactor, reactors.T, strict=True):
             column[rows] = values
         drawn = Reactor(*(column[rows] for column in self.reactor))
         fresh = self.task.loaded(drawn)
         for column, values in zip(self.state, fresh, strict=True):
             column[rows] = values
-        self._worth[rows] = self.task.objective(fresh, drawn)
+        self._worth[rows] = 0.0 if self._memory else self.task.objective(fresh, drawn)
+        if self.task.surrogate is not None and self._memory is not None:
+            self.task.surrogate.forget(self._memory, rows, reactors)
         self.minute[rows] = 0
         self._actions[rows] = -1.0
         for row, rng in zip(rows, generators, strict=True):
@@ -80,7 +80,8 @@ class GrowthDynamics(Dynamics):
         self.minute += 1
         self._actions = np.asarray(actions, dtype=np.float64)
         worth = self.task.objective(after, self.reactor)
-        reward, self._worth = (worth - self._worth) / REWARD_SCALE, np.array(worth)
+        counted = self._counted(worth, actions)
+        reward, self._worth = (counted - self._worth) / REWARD_SCALE, counted
         return Transition(
             reward,
             self.minute >= self.task.minutes,
@@ -94,6 +95,14 @@ class GrowthDynamics(Dynamics):
                 },
             },
         )
+
+    def _counted(self, worth: FloatArray, actions: FloatArray) -> FloatArray:
+        """(B,) J that is rewarded: the oracle's, or what the task's surrogate takes it for."""
+        surrogate, memory = self.task.surrogate, self._memory
+        if surrogate is None or memory is None:
+            return np.array(worth)
+        with self.task.ledger.charge("surrogate", self.size):
+            return self.task.believed(surrogate.step(memory, np.asarray(actions, dtype=np.float64)))
 
     def observe(self, rows: IntArray | slice = slice(None)) -> Float32Array:
         """(rows, 10) float32 in [-1, 1]."""
@@ -113,3 +122,21 @@ class GrowthDynamics(Dynamics):
             ]
         )
         return np.asarray(np.clip(seen, -1.0, 1.0), dtype=np.float32)
+
+
+def checked_reactors(given: Any, drawn: FloatArray) -> FloatArray:
+    """(k, 5) reactors that `reset` was given, or else those drawn.
+
+    Raises:
+        ConfigurationError: if they are not five numbers each, in range.
+    """
+    if given is None:
+        return drawn
+    reactors = np.asarray(given, dtype=np.float64)
+    fits = reactors.shape[-1:] == drawn.shape[-1:] and reactors.ndim <= drawn.ndim
+    if not (fits and np.isfinite(reactors).all() and (reactors[..., :3] > 0).all() and (reactors[..., 3] >= 0).all()):
+        raise ConfigurationError(
+            f"reactor={given} must be (diameter_nm, covering, pyrolysis, leak_pa, offset_k), "
+            "the first three positive, the leak not negative"
+        )
+    return np.broadcast_to(reactors, drawn.shape)

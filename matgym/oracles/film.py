@@ -68,8 +68,8 @@ class Film:
         energies: barriers by which defects are counted.
     """
 
-    sweeps_s: float = 20.0 / 120.0
-    mobility_ev: float = 2.0
+    sweeps_s: float = 30.0 / 120.0
+    mobility_ev: float = 1.2
     healing_s: float = 1e13
     healing_ev: float = 7.08
     healing_spread_ev: float = 1.54
@@ -95,7 +95,9 @@ class Film:
     def sweeps(self, temperature_k: FloatArray, seconds: float) -> FloatArray:
         """M(T) dt: sweeps of the Potts model at a temperature."""
         return np.asarray(
-            seconds * self.sweeps_s * np.exp(-self.mobility_ev / BOLTZMANN_EV_K * (1.0 / temperature_k - 1.0 / HOTTEST_K))
+            seconds
+            * self.sweeps_s
+            * np.exp(-self.mobility_ev / BOLTZMANN_EV_K * (1.0 / temperature_k - 1.0 / HOTTEST_K))
         )
 
     def fresh(self, labels: Labels, temperature_k: FloatArray) -> FilmState:
@@ -140,9 +142,7 @@ class Film:
         """Rate at which a particle goes, 1/s."""
         reference = 1800.0 + CELSIUS_K
         rate = math.log(2.0) / self.particle_half_life_s
-        return np.asarray(
-            rate * np.exp(-self.particle_ev / BOLTZMANN_EV_K * (1.0 / temperature_k - 1.0 / reference))
-        )
+        return np.asarray(rate * np.exp(-self.particle_ev / BOLTZMANN_EV_K * (1.0 / temperature_k - 1.0 / reference)))
 
     def defects_left(self, state: FilmState) -> FloatArray:
         """(B,) share of all defects."""

@@ -13,7 +13,7 @@ Runs `matgym.oracles.furnace` through a recipe and says what has grown. Beside w
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -123,10 +123,10 @@ def as_controls(minute: FloatArray) -> Controls:
     return Controls(celsius + CELSIUS_K, feed, hydrogen, water)
 
 
-def disorder(defects: FloatArray, grown: FloatArray) -> FloatArray:
+def disorder(defects: Any, grown: Any, xp: Any = np) -> Any:
     """D/G of tubes with so many of their atoms in a defect; none where nothing has grown."""
-    share = defects / np.maximum(grown, 1.0)
-    return np.asarray(1.8e-9 * RAMAN_NM**4 * math.pi * share / ATOM_AREA_NM2)
+    share = defects / xp.fmax(grown, 1.0)
+    return 1.8e-9 * RAMAN_NM**4 * math.pi / ATOM_AREA_NM2 * share
 
 
 def chirality_distribution(diameter_nm: float, spread: float = SPREAD) -> dict[tuple[int, int], float]:

@@ -54,7 +54,9 @@ def sweep(labels: Labels, sweeps: FloatArray, generators: Sequence[np.random.Gen
     """
     batch, height, width = labels.shape
     if height % 2 or width % 2:
-        raise ConfigurationError(f"a lattice of {height} x {width} must have even sides: its sites move in four colours")
+        raise ConfigurationError(
+            f"a lattice of {height} x {width} must have even sides: its sites move in four colours"
+        )
     rounds = np.ceil(sweeps).astype(np.int64)
     chance = np.asarray(sweeps) / np.maximum(rounds, 1)
     at_once = max(1, _CHUNK // (height * width))

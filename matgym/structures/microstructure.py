@@ -30,7 +30,7 @@ def voronoi(size: int, grains: int, particles: int, rng: np.random.Generator) ->
             f"size={size} must be even and at least 8, with {grains} grains and {particles} particles on its sites"
         )
     sites = np.stack(np.meshgrid(*2 * [np.arange(size) + 0.5], indexing="ij"), axis=-1).reshape(-1, 2)
-    labels = (KDTree(rng.random((grains, 2)) * size, boxsize=size).query(sites)[1] + 1).astype(np.uint16)
+    labels = (KDTree(rng.random((grains, 2)) * size, boxsize=np.full(2, float(size))).query(sites)[1] + 1).astype(np.uint16)
     labels[rng.choice(size * size, particles, replace=False)] = PARTICLE
     return np.asarray(labels.reshape(size, size))
 
@@ -62,7 +62,7 @@ def boundaries(labels: Labels) -> FloatArray:
 
 
 def sides(labels: Labels) -> IntArray:
-    """(H * W + 1,) number of neighbours of each grain of one (H, W) lattice, by label; 0 where there is no such grain."""
+    """(H * W + 1,) neighbours of each grain of one (H, W) lattice, by label; 0 where there is no such grain."""
     pairs = np.concatenate(
         [np.stack([labels.ravel(), np.roll(labels, 1, axis=axis).ravel()]) for axis in (0, 1)], axis=1
     ).astype(np.int64)

@@ -86,3 +86,38 @@ class Recipe:
     def minutes(self) -> int:
         """How long it takes."""
         return len(self.controls)
+
+
+def scaled_controls(actions: FloatArray) -> FloatArray:
+    """(..., 4) actions in [-1, 1] as controls in `LIMITS`."""
+    low, high = np.array(list(LIMITS.values())).T
+    return np.asarray(low + 0.5 * (np.asarray(actions, dtype=np.float64) + 1.0) * (high - low))
+
+
+def scaled_actions(controls: FloatArray) -> FloatArray:
+    """The inverse of `scaled_controls`."""
+    low, high = np.array(list(LIMITS.values())).T
+    return np.asarray(2.0 * (controls - low) / (high - low) - 1.0)
+
+
+TWO_STAGES: Final = {
+    "first_c": LIMITS["temperature_c"],
+    "first_feed_pa": LIMITS["feed_pa"],
+    "first_water_pa": LIMITS["water_pa"],
+    "first_share": (0.1, 0.9),
+    "second_c": LIMITS["temperature_c"],
+    "second_feed_pa": LIMITS["feed_pa"],
+    "second_water_pa": LIMITS["water_pa"],
+    "hydrogen_pa": LIMITS["hydrogen_pa"],
+}
+"""Parameters of a recipe of two stages: the first lasts for a share of the time."""
+
+
+def two_stages(actions: FloatArray, minutes: int) -> FloatArray:
+    """(B, 8) actions in [-1, 1], scaled to `TWO_STAGES`, as (B, minutes, 4) controls."""
+    low, high = np.array(list(TWO_STAGES.values())).T
+    given = low + 0.5 * (np.asarray(actions, dtype=np.float64) + 1.0) * (high - low)
+    first = np.arange(minutes) < np.round(given[:, 3:4] * minutes)
+    columns = [np.where(first, given[:, [k]], given[:, [k + 4]]) for k in range(3)]
+    hydrogen = np.broadcast_to(given[:, 7:8], first.shape)
+    return np.stack([columns[0], columns[1], hydrogen, columns[2]], axis=2)

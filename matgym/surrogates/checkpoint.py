@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,21 @@ class Checkpoint:
     @property
     def _identity(self) -> str:
         return json.dumps(self.identity, sort_keys=True, default=str)
+
+
+def board(log: Path | None, epoch: int = 0) -> Callable[[str, float, int], None]:
+    """Writes scalars for TensorBoard, or nothing."""
+    if log is None:
+        return lambda _name, _value, _step: None
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(log), purge_step=epoch + 1)  # what a killed run wrote beyond its checkpoint
+
+    def write(name: str, value: float, step: int) -> None:
+        writer.add_scalar(name, value, step)
+        writer.flush()
+
+    return write
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

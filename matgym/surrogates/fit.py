@@ -13,7 +13,7 @@ from matgym.datasets import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.structures import TubeLattice
 from matgym.surrogates.batches import Group, groups_of, shuffled_batches
-from matgym.surrogates.checkpoint import Checkpoint, TrainingState
+from matgym.surrogates.checkpoint import Checkpoint, TrainingState, board
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network
 from matgym.surrogates.settings import FitSettings
@@ -115,7 +115,7 @@ def _train_member(
     state = TrainingState(net, optimizer, schedule, np.random.default_rng(settings.seed + member))
     checkpoint.restore(state)
     loss_weights = torch.tensor(settings.weights or (1.0,) * len(settings.properties))
-    board = _board(log, state.epoch)
+    write = board(log, state.epoch)
     while state.epoch < settings.epochs and not state.out_of_patience(settings.patience):
         net.train()
         for norm in norms:
@@ -135,8 +135,8 @@ def _train_member(
         error = _error(surrogate, validation, loss_weights.numpy())
         state.finish_epoch(error)
         checkpoint.write(state)
-        board("loss/train", float(np.mean(losses)), state.epoch)
-        board("error/validation", error, state.epoch)
+        write("loss/train", float(np.mean(losses)), state.epoch)
+        write("error/validation", error, state.epoch)
         on_epoch(member, state.epoch, float(np.mean(losses)), error)
     net.load_state_dict(state.best)
 
@@ -189,21 +189,6 @@ def _take_over(net: RasterNetwork, start: NetworkSurrogate, settings: FitSetting
             shared = 2 * len(settings.species)
             fresh[name][:, :shared] = value[:, :shared]
     net.load_state_dict(fresh)
-
-
-def _board(log: Path | None, epoch: int) -> Callable[[str, float, int], None]:
-    """Writes scalars for TensorBoard, or nothing."""
-    if log is None:
-        return lambda _name, _value, _step: None
-    from torch.utils.tensorboard import SummaryWriter
-
-    writer = SummaryWriter(str(log), purge_step=epoch + 1)  # what a killed run wrote beyond its checkpoint
-
-    def write(name: str, value: float, step: int) -> None:
-        writer.add_scalar(name, value, step)
-        writer.flush()
-
-    return write
 
 
 def _tensors(

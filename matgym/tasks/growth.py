@@ -1,54 +1,20 @@
 """The task of a furnace: long, clean tubes for little energy."""
 
-import math
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from matgym.errors import ConfigurationError
 from matgym.oracles.furnace import Furnace, Reactor, State
-from matgym.structures.recipe import CELSIUS_K, LIMITS, STEP_S
+from matgym.oracles.growth import as_controls, disorder
+from matgym.oracles.reactors import STANDARD, Variation
+from matgym.structures.recipe import CELSIUS_K, STEP_S, scaled_actions
+from matgym.surrogates.sequences import SequenceSurrogate, load_sequences
+from matgym.surrogates.sequences.growth import OUTCOMES
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
-
-RAMAN_SHARE: Final = 1.8e-9 * 532.0**4 * math.pi / 0.026196
-"""D/G over the share of atoms that stand in a defect; see `matgym.oracles.growth.disorder`."""
-
-
-@dataclass(frozen=True)
-class Variation:
-    """How reactors differ; within what is reported for films of iron on alumina, but choices of ours (D).
-
-    Attributes:
-        diameter_nm: of particles, uniform over the range.
-        covering: spread of the logarithm of the rate at which catalysts die.
-        pyrolysis: likewise of the gas' share in it.
-        leak_pa: largest leak of water, uniform from zero.
-        offset_k: spread of the thermocouple's offset.
-    """
-
-    diameter_nm: tuple[float, float] = (7.0, 13.0)
-    covering: float = 0.3
-    pyrolysis: float = 0.5
-    leak_pa: float = 5.0
-    offset_k: float = 8.0
-
-    def draw(self, rng: np.random.Generator) -> FloatArray:
-        """(5,) one reactor, in the order of `Reactor`'s fields."""
-        return np.array(
-            [
-                rng.uniform(*self.diameter_nm),
-                math.exp(rng.normal(0.0, self.covering)),
-                math.exp(rng.normal(0.0, self.pyrolysis)),
-                rng.uniform(0.0, self.leak_pa),
-                rng.normal(0.0, self.offset_k),
-            ]
-        )
-
-
-STANDARD: Final = np.array([10.0, 1.0, 1.0, 0.0, 0.0])
-"""The reactor that the kinetics were measured on, as `Variation.draw` gives one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +37,8 @@ class GrowthTask:
         per_kwh: price of energy.
         hottest_c: above which the furnace is not safe.
         soot_per_min: monolayers of amorphous carbon a minute above which the exhaust clogs.
-        ledger: counts simulation steps.
+        source: what rewards: "oracle", or a surrogate over time: its name or file, or a `SequenceSurrogate`.
+        ledger: counts minutes that were simulated, and runs that a surrogate predicted.
     """
 
     furnace: Furnace = field(default_factory=Furnace)
@@ -83,11 +50,24 @@ class GrowthTask:
     per_kwh: float = 20.0
     hottest_c: float = 900.0
     soot_per_min: float = 5.0
+    source: Any = "oracle"
     ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self) -> None:
         if self.minutes < 1:
             raise ConfigurationError(f"minutes={self.minutes} must be 1 or more")
+        if self.surrogate is not None and self.surrogate.outcome_names != OUTCOMES:
+            raise ConfigurationError(
+                f"a surrogate of {', '.join(self.surrogate.outcome_names)} cannot reward growth, "
+                f"which pays for {', '.join(OUTCOMES)}"
+            )
+
+    @cached_property
+    def surrogate(self) -> SequenceSurrogate | None:
+        """What rewards in place of the oracle."""
+        if isinstance(self.source, SequenceSurrogate):
+            return self.source
+        return None if self.source == "oracle" else load_sequences(self.source)
 
     def draw(self, rng: np.random.Generator) -> FloatArray:
         """(5,) a reactor."""
@@ -100,8 +80,33 @@ class GrowthTask:
     def objective(self, state: State, reactor: Reactor, xp: Any = np) -> Any:
         """J of what stands in the furnace."""
         tubes = state.length_um * reactor.diameter_nm / state.diameter_nm
-        disorder = RAMAN_SHARE * state.defects / xp.fmax(state.grown, 1.0) + 0.1 * state.amorphous
-        return self.per_um * tubes - self.per_disorder * disorder - self.per_kwh * state.energy_kwh
+        return self._worth(tubes, disorder(state.defects, state.grown, xp), state.amorphous, state.energy_kwh)
+
+    def _worth(self, tubes: Any, flaws: Any, amorphous: Any, energy_kwh: Any) -> Any:
+        return self.per_um * tubes - self.per_disorder * (flaws + 0.1 * amorphous) - self.per_kwh * energy_kwh
+
+    def believed(self, outcomes: FloatArray) -> FloatArray:
+        """(...) J of (..., 4) outcomes of a surrogate."""
+        tubes, flaws, logarithm, energy = np.moveaxis(outcomes, -1, 0)
+        return np.asarray(self._worth(tubes, flaws, np.expm1(logarithm), energy))
+
+    def run(self, controls: FloatArray, reactors: FloatArray) -> FloatArray:
+        """(B,) J of whole runs, as the source has it.
+
+        Args:
+            controls: (B, minutes, 4) as in a recipe.
+            reactors: (B, 5) or (5,).
+        """
+        reactors = np.broadcast_to(reactors, (len(controls), len(Reactor._fields)))
+        if self.surrogate is not None:
+            with self.ledger.charge("surrogate", len(controls)):
+                begun = np.zeros((len(controls), len(OUTCOMES)))
+                return self.believed(self.surrogate.predict(scaled_actions(controls), reactors, begun)[:, -1])
+        reactor = Reactor(*reactors.T.copy())
+        state = self.loaded(reactor)
+        for minute in range(controls.shape[1]):
+            state = self.advance(state, controls[:, minute], reactor)
+        return np.asarray(self.objective(state, reactor))
 
     def cost(self, before: State, after: State) -> FloatArray:
         """(B,) by how much a minute was unsafe, in units of a limit: heat and soot."""
@@ -117,19 +122,5 @@ class GrowthTask:
             controls: (B, 4) as in a recipe.
             reactor: of B furnaces.
         """
-        from matgym.oracles.growth import as_controls
-
         with self.ledger.charge("simulation", len(controls)):
             return self.furnace.hold(state, as_controls(controls), reactor, STEP_S)
-
-
-def scaled_controls(actions: FloatArray) -> FloatArray:
-    """(..., 4) actions in [-1, 1] as controls in `LIMITS`."""
-    low, high = np.array(list(LIMITS.values())).T
-    return np.asarray(low + 0.5 * (np.asarray(actions, dtype=np.float64) + 1.0) * (high - low))
-
-
-def scaled_actions(controls: FloatArray) -> FloatArray:
-    """The inverse of `scaled_controls`."""
-    low, high = np.array(list(LIMITS.values())).T
-    return np.asarray(2.0 * (controls - low) / (high - low) - 1.0)

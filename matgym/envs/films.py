@@ -1,0 +1,81 @@
+"""What annealing does to a batch of films: simulated, or as a recurrent network has it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+
+from matgym.oracles.film import CELSIUS_K
+from matgym.structures.microstructure import Labels, boundaries
+from matgym.structures.schedule import STEP_S
+from matgym.tasks.annealing import AnnealingTask
+from matgym.typing import Float32Array, FloatArray, IntArray
+
+
+class Films(ABC):
+    """A batch of films in furnaces.
+
+    Attributes:
+        task: whose films they are.
+        measures: (B, 3) as in `matgym.tasks.annealing.MEASURES`.
+        temperature_k: (B,).
+        energy_kwh: (B,) drawn so far.
+    """
+
+    task: AnnealingTask
+    measures: FloatArray
+    temperature_k: FloatArray
+    energy_kwh: FloatArray
+
+    @abstractmethod
+    def load(self, rows: IntArray, labels: Labels, generators: Sequence[np.random.Generator]) -> None:
+        """Put fresh films into some of the furnaces."""
+
+    @abstractmethod
+    def hold(self, setpoint_k: FloatArray) -> None:
+        """One step."""
+
+    @abstractmethod
+    def pictures(self, rows: IntArray | slice) -> Float32Array:
+        """(rows, H, W) micrographs, 0 within grains to 1 at particles."""
+
+
+class SimulatedFilms(Films):
+    """Films by `matgym.oracles.film`."""
+
+    def __init__(self, task: AnnealingTask, batch: int) -> None:
+        self.task = task
+        self.state = task.film.fresh(
+            np.ones((batch, task.size, task.size), dtype=np.uint16), np.full(batch, task.start_c + CELSIUS_K)
+        )
+        self.measures = np.ones((batch, 3))
+        self._generators = [np.random.default_rng(0)] * batch
+
+    @property
+    def temperature_k(self) -> FloatArray:  # type: ignore[override]
+        """Of the state."""
+        return self.state.temperature_k
+
+    @property
+    def energy_kwh(self) -> FloatArray:  # type: ignore[override]
+        """Of the state."""
+        return self.state.energy_kwh
+
+    def load(self, rows: IntArray, labels: Labels, generators: Sequence[np.random.Generator]) -> None:
+        """Put fresh films into some of the furnaces."""
+        fresh = self.task.film.fresh(labels, np.full(len(rows), self.task.start_c + CELSIUS_K))
+        for name, values in fresh._asdict().items():
+            getattr(self.state, name)[rows] = values
+        self.measures[rows] = self.task.film.measures(fresh)
+        for row, rng in zip(rows, generators, strict=True):
+            self._generators[row] = rng
+
+    def hold(self, setpoint_k: FloatArray) -> None:
+        """One step, counted."""
+        with self.task.ledger.charge("simulation", len(setpoint_k)):
+            self.state = self.task.film.hold(self.state, setpoint_k, STEP_S, self._generators)
+        self.measures = self.task.film.measures(self.state)
+
+    def pictures(self, rows: IntArray | slice) -> Float32Array:
+        """(rows, H, W) of the grains."""
+        return np.asarray(boundaries(self.state.labels[rows]))

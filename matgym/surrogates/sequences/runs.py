@@ -1,0 +1,54 @@
+"""Runs to learn from: controls, how it began, and what came of it at each step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matgym.errors import DatasetError
+from matgym.typing import FloatArray
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs of one length.
+
+    Attributes:
+        control_names: of the last axis of `controls`.
+        start_names: of the last axis of `start`.
+        outcome_names: of the last axis of `outcomes`.
+        controls: (N, T, c).
+        start: (N, s) what is known before the first step.
+        begun: (N, k) outcomes before the first step.
+        outcomes: (N, T, k) outcomes after each step.
+    """
+
+    control_names: tuple[str, ...]
+    start_names: tuple[str, ...]
+    outcome_names: tuple[str, ...]
+    controls: FloatArray
+    start: FloatArray
+    begun: FloatArray
+    outcomes: FloatArray
+
+    def __post_init__(self) -> None:
+        count, steps = self.outcomes.shape[:2]
+        wanted = {
+            "controls": (count, steps, len(self.control_names)),
+            "start": (count, len(self.start_names)),
+            "begun": (count, len(self.outcome_names)),
+            "outcomes": (count, steps, len(self.outcome_names)),
+        }
+        for name, shape in wanted.items():
+            values = getattr(self, name)
+            if values.shape != shape:
+                raise DatasetError(f"{name} of shape {values.shape} must be {shape}")
+            if not np.isfinite(values).all():
+                raise DatasetError(f"{name} holds what is not a finite number")
+
+    def __len__(self) -> int:
+        return len(self.outcomes)
+
+    def take(self, rows: slice | FloatArray) -> "Runs":
+        """Some of them."""
+        names = (self.control_names, self.start_names, self.outcome_names)
+        return Runs(*names, self.controls[rows], self.start[rows], self.begun[rows], self.outcomes[rows])

@@ -1,0 +1,78 @@
+"""The task of annealing: crystallites of a wanted size, few defects, little energy."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.oracles.film import Film
+from matgym.structures.microstructure import Labels, voronoi
+from matgym.tasks.ledger import Ledger
+from matgym.tasks.reward import tolerance
+from matgym.typing import FloatArray
+
+MEASURES = ("radius", "defects", "particles")
+"""What is measured of a film, in the order of `Film.measures`: lattice constants, and two shares."""
+
+
+class Start(NamedTuple):
+    """A film as deposited, and what is wanted of it.
+
+    Attributes:
+        labels: (size, size) grains and particles.
+        target: mean radius wanted, lattice constants.
+    """
+
+    labels: Labels
+    target: float
+
+
+@dataclass(frozen=True, eq=False)
+class AnnealingTask:
+    """Anneal a film so that its crystallites reach a wanted mean radius and its defects heal.
+
+        J = tolerance(ln(radius / target), 0.2) (1 - share of defects left) - 0.01 energy [kWh]
+
+    Small crystallites make a film strong, large ones make it conduct; defects do neither. Weights are ours.
+
+    Attributes:
+        film: what it does.
+        steps: of two minutes.
+        size: sites along a side.
+        grains: fewest and most at first, on 64 x 64 sites.
+        particles: least and largest share of sites with a particle.
+        targets: least and largest mean radius, lattice constants.
+        start_c: temperature at first.
+        margin: of the radius' logarithm, at which a tenth is earned.
+        per_kwh: price of energy.
+        ledger: counts simulated steps.
+    """
+
+    film: Film = field(default_factory=Film)
+    steps: int = 30
+    size: int = 64
+    grains: tuple[int, int] = (120, 200)
+    particles: tuple[float, float] = (0.04, 0.12)
+    targets: tuple[float, float] = (4.0, 9.0)
+    start_c: float = 1000.0
+    margin: float = 0.2
+    per_kwh: float = 0.01
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ConfigurationError(f"steps={self.steps} must be 1 or more")
+        if not 0.0 < self.targets[0] <= self.targets[1]:
+            raise ConfigurationError(f"targets={self.targets} must be a least and a largest radius, both positive")
+
+    def draw(self, rng: np.random.Generator) -> Start:
+        """A film, and a target."""
+        grains = round(int(rng.integers(self.grains[0], self.grains[1] + 1)) * (self.size / 64.0) ** 2)
+        particles = round(rng.uniform(*self.particles) * self.size**2)
+        return Start(voronoi(self.size, grains, particles, rng), float(rng.uniform(*self.targets)))
+
+    def objective(self, measures: FloatArray, energy_kwh: FloatArray, targets: FloatArray) -> FloatArray:
+        """(B,) J of films measured as `MEASURES`."""
+        met = tolerance(np.log(measures[:, 0] / targets), self.margin)
+        return np.asarray(met * (1.0 - measures[:, 1]) - self.per_kwh * energy_kwh)
