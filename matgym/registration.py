@@ -46,6 +46,11 @@ SPECS = (
         "matgym.envs.recipe:CVDRecipeVectorEnv",
     ),
     Spec(
+        "matgym/Experiments-v0",
+        "matgym.envs.experiments:ExperimentsEnv",
+        "matgym.envs.experiments:ExperimentsVectorEnv",
+    ),
+    Spec(
         "matgym/Annealing-v0",
         "matgym.envs.annealing:AnnealingEnv",
         "matgym.envs.annealing:AnnealingVectorEnv",

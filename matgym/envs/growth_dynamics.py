@@ -48,10 +48,9 @@ class GrowthDynamics(Dynamics):
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
         self.state = task.loaded(self.reactor)
         self._worth = np.zeros(size)
-        surrogate = task.surrogate
-        self._memory = surrogate and surrogate.begin(
-            np.ones((size, len(self.reactor))), np.zeros((size, len(OUTCOMES)))
-        )
+        self._memory: Memory | None = None
+        if task.surrogate is not None:
+            self._memory = task.surrogate.begin(np.ones((size, len(self.reactor))), np.zeros((size, len(OUTCOMES))))
         self._actions = np.full((size, len(LIMITS)), -1.0)
         self._noise = np.zeros((size, task.minutes + 1, 5))  # of a whole run: one draw a run, not one a minute
 

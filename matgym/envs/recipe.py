@@ -1,14 +1,48 @@
 """`matgym/CVDRecipe-v0`: find a growth recipe for an unknown reactor within a budget of experiments."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+import numpy as np
 
 from matgym.envs.batch import BatchEnv, BatchVectorEnv
+from matgym.envs.campaign import EXPERIMENTS, CampaignDynamics
 from matgym.envs.growth import make_task
-from matgym.envs.recipe_dynamics import RecipeDynamics
+from matgym.envs.growth_dynamics import REWARD_SCALE, checked_reactors
 from matgym.errors import ConfigurationError
+from matgym.structures.recipe import TWO_STAGES, two_stages
+from matgym.tasks.growth import GrowthTask
+from matgym.typing import FloatArray, IntArray
 
-EXPERIMENTS = 20
-"""Budget of a campaign."""
+MEASURING: Final = 2.0
+"""Standard deviation with which J is measured. A choice of ours: about 2 % of a good run's."""
+
+
+class RecipeDynamics(CampaignDynamics):
+    """Campaigns of growth.
+
+    Attributes:
+        task: what is wanted of a run.
+        reactors: (B, 5) one a campaign, which nobody sees.
+    """
+
+    choices: ClassVar[tuple[str, ...]] = ("reactor",)
+
+    def __init__(self, task: GrowthTask, experiments: int, size: int) -> None:
+        super().__init__(experiments, size, len(TWO_STAGES))
+        self.task, self.reactors = task, np.ones((size, 5))
+
+    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], chosen: Mapping[str, Any]) -> None:
+        """Another reactor."""
+        drawn = np.array([self.task.draw(rng) for rng in generators])
+        self.reactors[rows] = checked_reactors(chosen.get("reactor"), drawn)
+        super().restart(rows, generators, chosen)
+
+    def carry_out(self, actions: FloatArray, deviates: FloatArray) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
+        """Whole runs."""
+        worth = self.task.run(two_stages(actions, self.task.minutes), self.reactors)
+        measured = worth + MEASURING * deviates
+        return worth / REWARD_SCALE, measured / REWARD_SCALE, {"objective": worth, "measured": measured}
 
 
 class CVDRecipeEnv(BatchEnv):
@@ -24,11 +58,12 @@ class CVDRecipeEnv(BatchEnv):
 
     ## Observation Space
     `Box(-1, 1, (181,), float32)`: for each experiment of the budget its eight actions and the J that was measured,
-    over 200 (zeros where none was made yet), and the share of the budget that is spent.
+    over 150 (zeros where none was made yet), and the share of the budget that is spent.
 
     ## Rewards
     By how much the best true J so far has risen, over 150; it starts at 0. J is that of `CVDGrowthEnv`, and is measured
-    with a standard deviation of 2. `info["objectives"]` holds true, measured and best J.
+    with a standard deviation of 2. `info["objectives"]` holds J, what was measured, and the best score, which is J
+    over 150.
 
     ## Starting State
     No experiment made, and a reactor drawn anew; `reset(options={"reactor": ...})` sets it.
@@ -49,7 +84,7 @@ class CVDRecipeEnv(BatchEnv):
 
     def __init__(self, *, render_mode: str | None = None, experiments: int = EXPERIMENTS, **arguments: Any) -> None:
         self.task = make_task(**arguments)
-        super().__init__(RecipeDynamics(self.task, _checked(experiments), 1), render_mode)
+        super().__init__(RecipeDynamics(self.task, experiments, 1), render_mode)
 
 
 class CVDRecipeVectorEnv(BatchVectorEnv):
@@ -68,10 +103,4 @@ class CVDRecipeVectorEnv(BatchVectorEnv):
         if num_envs < 1:
             raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.task = make_task(**arguments)
-        super().__init__(RecipeDynamics(self.task, _checked(experiments), num_envs), max_episode_steps)
-
-
-def _checked(experiments: int) -> int:
-    if experiments < 1:
-        raise ConfigurationError(f"experiments={experiments} must be 1 or more")
-    return experiments
+        super().__init__(RecipeDynamics(self.task, experiments, num_envs), max_episode_steps)

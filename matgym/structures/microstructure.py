@@ -30,7 +30,8 @@ def voronoi(size: int, grains: int, particles: int, rng: np.random.Generator) ->
             f"size={size} must be even and at least 8, with {grains} grains and {particles} particles on its sites"
         )
     sites = np.stack(np.meshgrid(*2 * [np.arange(size) + 0.5], indexing="ij"), axis=-1).reshape(-1, 2)
-    labels = (KDTree(rng.random((grains, 2)) * size, boxsize=np.full(2, float(size))).query(sites)[1] + 1).astype(np.uint16)
+    tree = KDTree(rng.random((grains, 2)) * size, boxsize=np.full(2, float(size)))
+    labels = (np.asarray(tree.query(sites)[1]) + 1).astype(np.uint16)
     labels[rng.choice(size * size, particles, replace=False)] = PARTICLE
     return np.asarray(labels.reshape(size, size))
 

@@ -82,8 +82,8 @@ def fit_sequences(
         net = make_sequence_network(settings.network, inputs, len(names[2]), settings.width, settings.depth)
         checkpoint = Checkpoint(checkpoints / f"member-{member}.pt" if checkpoints else None, identity)
         surrogate = replace(fresh, networks=(net,))
-        writer = board(log and log / f"member-{member}")
-        _train(surrogate, train, validation, settings, checkpoint, writer, member, on_epoch)
+        folder = log and log / f"member-{member}"
+        _train(surrogate, train, validation, settings, checkpoint, folder, member, on_epoch)
         networks.append(net)
     return replace(fresh, networks=tuple(networks))
 
@@ -94,7 +94,7 @@ def _train(
     validation: Runs,
     settings: SequenceSettings,
     checkpoint: Checkpoint,
-    writer: Callable[[str, float, int], None],
+    log: Path | None,
     member: int,
     on_epoch: Callable[[int, int, float, float], None],
 ) -> None:
@@ -112,12 +112,13 @@ def _train(
     )
     state = TrainingState(net, optimizer, schedule, np.random.default_rng(settings.seed + member))
     checkpoint.restore(state)
+    write = board(log, state.epoch)
     while state.epoch < settings.epochs and not state.out_of_patience(settings.patience):
         net.train()
         losses = []
         for rows in np.array_split(state.rng.permutation(len(train)), steps):
-            changes: torch.Tensor = net(inputs[rows])[0]
-            loss: torch.Tensor = ((torch.cumsum(changes * ratio + drift, dim=1) - wanted[rows]) ** 2).mean()
+            changes = net(inputs[rows])[0]
+            loss: Any = ((torch.cumsum(changes * ratio + drift, dim=1) - wanted[rows]) ** 2).mean()
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
@@ -128,8 +129,8 @@ def _train(
         error = float(np.sqrt(((error_by_step(surrogate, validation) / scaling.outcome_scale) ** 2).mean()))
         state.finish_epoch(error)
         checkpoint.write(state)
-        writer("loss/train", float(np.mean(losses)), state.epoch)
-        writer("error/validation", error, state.epoch)
+        write("loss/train", float(np.mean(losses)), state.epoch)
+        write("error/validation", error, state.epoch)
         on_epoch(member, state.epoch, float(np.mean(losses)), error)
     net.load_state_dict(state.best)
     net.eval()

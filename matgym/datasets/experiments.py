@@ -1,0 +1,224 @@
+"""Measured experiments: tables of what was done and what came of it, from the user's CSV or from a pip package."""
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, Literal, Self, TypeAlias
+
+import numpy as np
+
+from matgym.errors import DatasetError, MissingExtraError
+from matgym.typing import FloatArray, IntArray
+
+Goal: TypeAlias = Literal["max", "min"]
+
+FEWEST: Final = 10
+"""Different experiments below which nothing can be learned or validated."""
+
+SIMPLEX_TOLERANCE: Final = 0.025
+"""By how much rows may differ in their sum, as a share of it, and still count as compositions: tables are rounded."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One input of an experiment.
+
+    Attributes:
+        name: as in the table.
+        low: least value in the data; 0 of a choice.
+        high: largest value; the number of choices less one of a choice.
+        choices: what can be chosen where the column holds words; empty for numbers.
+    """
+
+    name: str
+    low: float
+    high: float
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Experiments:
+    """A table of experiments; rows with equal inputs are replicates.
+
+    Attributes:
+        name: of the campaign.
+        columns: inputs.
+        target: name of what was measured.
+        goal: whether much or little of it is wanted.
+        inputs: (N, d); words as their number among the choices.
+        values: (N,) measured.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    target: str
+    goal: Goal
+    inputs: FloatArray
+    values: FloatArray
+    _groups: IntArray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.goal not in {"max", "min"}:
+            raise DatasetError(f"goal={self.goal!r} must be 'max' or 'min'")
+        _, groups = np.unique(self.inputs, axis=0, return_inverse=True)
+        object.__setattr__(self, "_groups", np.asarray(groups).ravel())
+        if (found := int(self._groups.max(initial=-1)) + 1) < FEWEST:
+            raise DatasetError(
+                f"{self.name} holds {found} different experiments; {FEWEST} are the least that can teach"
+            )
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @classmethod
+    def read(
+        cls, path: Path | str, *, target: str | None = None, goal: Goal = "max", inputs: Sequence[str] | None = None
+    ) -> Self:
+        """A table from a CSV file with a header; comma, semicolon or tab between columns.
+
+        Args:
+            path: of the file.
+            target: column that was measured; the last one by default.
+            goal: whether much ("max") or little ("min") of it is wanted.
+            inputs: columns that were set; all others by default.
+
+        Raises:
+            DatasetError: if the file is missing or no table, lacks a column, or has an empty or unreadable cell.
+        """
+        path = Path(path)
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{path} cannot be read as a table: {error}") from None
+        first = text.split("\n", 1)[0]
+        delimiter = max(",;\t", key=first.count)
+        header, *rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)] or [[]]
+        header = [name.strip() for name in header]
+        target = target or (header[-1] if header else "")
+        wanted = [name for name in header if name != target] if inputs is None else list(inputs)
+        for name in (target, *wanted):
+            if name not in header:
+                raise DatasetError(f"{path.name} has no column {name!r}; it has {', '.join(header) or 'none'}")
+        for number, row in enumerate(rows, 2):
+            if len(row) != len(header):
+                raise DatasetError(f"{path.name}, row {number}: {len(row)} cells under {len(header)} column names")
+        cells = {name: [row[header.index(name)].strip() for row in rows] for name in (target, *wanted)}
+        for name, column in cells.items():
+            if "" in column:
+                raise DatasetError(
+                    f"{path.name}, row {column.index('') + 2}: {name!r} is empty; fill it in or remove the row"
+                )
+        return cls._of(path.stem, {name: cells[name] for name in wanted}, target, cells[target], goal)
+
+    @classmethod
+    def _of(cls, name: str, inputs: dict[str, list[str]], target: str, measured: list[str], goal: Goal) -> Self:
+        values = _numbers(measured)
+        if values is None:
+            raise DatasetError(f"{name}: {target!r} must hold finite numbers; there is {_first_word(measured)!r}")
+        columns, arrays = [], []
+        for label, cells in inputs.items():
+            numbers = _numbers(cells)
+            choices = () if numbers is not None else tuple(sorted(set(cells)))
+            array = np.array([float(choices.index(cell)) for cell in cells]) if numbers is None else numbers
+            if np.ptp(array) > 0.0:  # what never varied cannot be set
+                columns.append(Column(label, float(array.min()), float(array.max()), choices))
+                arrays.append(array)
+        if not columns:
+            raise DatasetError(f"{name} has no input that varies")
+        return cls(name, tuple(columns), target, goal, np.column_stack(arrays), values)
+
+    @cached_property
+    def averaged(self) -> tuple[FloatArray, FloatArray, IntArray]:
+        """(M, d) different inputs, (M,) means of their replicates, (M,) how many those were."""
+        counts = np.bincount(self._groups)
+        first = np.unique(self._groups, return_index=True)[1]
+        return self.inputs[first], np.bincount(self._groups, self.values) / counts, counts
+
+    @cached_property
+    def noise(self) -> float:
+        """Standard deviation of a measurement, pooled over replicates; NaN where there are none."""
+        _, means, counts = self.averaged
+        freedom = int((counts - 1).sum())
+        return float(np.sqrt(((self.values - means[self._groups]) ** 2).sum() / freedom)) if freedom else float("nan")
+
+    @cached_property
+    def sum(self) -> float | None:
+        """What the inputs of every row add up to, where they are shares of a whole; None where they are not."""
+        totals = self.inputs.sum(axis=1)
+        same = np.ptp(totals) <= SIMPLEX_TOLERANCE * abs(totals.mean())
+        numbers = not any(column.choices for column in self.columns)
+        return float(totals.mean()) if len(self.columns) > 1 and numbers and same and (self.inputs >= 0).all() else None
+
+    @property
+    def sign(self) -> float:
+        """1 where much is wanted, -1 where little is."""
+        return 1.0 if self.goal == "max" else -1.0
+
+    def at(self, actions: FloatArray) -> FloatArray:
+        """(B, d) inputs for (B, d) actions in [-1, 1].
+
+        Actions span the data's ranges. Shares of a whole are scaled to its sum: the direction counts, and a row of -1
+        means equal shares. A choice is cut from its range in equal parts.
+        """
+        low, high = np.array([(column.low, column.high) for column in self.columns]).T
+        unit = 0.5 * (np.asarray(actions, dtype=np.float64) + 1.0)
+        if self.sum is not None:
+            shares = unit * high
+            shares[shares.sum(axis=1) <= 0.0] = 1.0
+            return np.asarray(shares * (self.sum / shares.sum(axis=1, keepdims=True)))
+        found = low + unit * (high - low)
+        for k, column in enumerate(self.columns):
+            if column.choices:
+                found[:, k] = np.minimum(np.floor(unit[:, k] * len(column.choices)), len(column.choices) - 1)
+        return np.asarray(found)
+
+
+def measured(name: str) -> Experiments:
+    """A campaign that the package `olymp` carries (Häse et al., Mach. Learn.: Sci. Technol. 2, 035021 (2021); MIT).
+
+    Its tables are read by path: nothing of it is imported.
+
+    Raises:
+        DatasetError: if it has no campaign of that name.
+        MissingExtraError: if it is not installed.
+    """
+    folder = _olympus()
+    place = folder / f"dataset_{name}"
+    if not (place / "config.json").is_file():
+        raise DatasetError(f"there are no experiments {name!r}; there are {', '.join(measured_names())}, or a CSV file")
+    config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    goal: Goal = "min" if str(config.get("default_goal", "maximize")).startswith("min") else "max"
+    labels = [str(parameter["name"]) for parameter in config["parameters"]]
+    target = str(config["measurements"][0]["name"])
+    with (place / "data.csv").open(encoding="utf-8", newline="") as file:
+        rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
+    inputs = {label: [row[k] for row in rows] for k, label in enumerate(labels)}
+    return Experiments._of(name, inputs, target, [row[len(labels)] for row in rows], goal)  # noqa: SLF001  # same module
+
+
+def measured_names() -> list[str]:
+    """Campaigns that `measured` knows."""
+    return sorted(path.parent.name.removeprefix("dataset_") for path in _olympus().glob("dataset_*/config.json"))
+
+
+def _olympus() -> Path:
+    found = find_spec("olympus")
+    if found is None or not found.submodule_search_locations:
+        raise MissingExtraError("olymp", "experiments")
+    return Path(next(iter(found.submodule_search_locations))) / "datasets"
+
+
+def _numbers(cells: Sequence[str]) -> FloatArray | None:
+    try:
+        values = np.array([float(cell) for cell in cells])
+    except ValueError:
+        return None
+    return values if np.isfinite(values).all() else None
+
+
+def _first_word(cells: Sequence[str]) -> str:
+    return next((cell for cell in cells if _numbers([cell]) is None), "")

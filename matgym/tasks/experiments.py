@@ -1,0 +1,83 @@
+"""The task of a campaign on measured data: find the experiment that gives the most, or the least."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from matgym.datasets.experiments import Experiments, Goal, measured
+from matgym.surrogates.emulator import Emulator, Model, emulate
+from matgym.tasks.ledger import Ledger
+from matgym.typing import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class ExperimentTask:
+    """Experiments, made by an emulator of a table.
+
+    Attributes:
+        emulator: what experiments give.
+        ledger: counts them.
+    """
+
+    emulator: Emulator
+    ledger: Ledger = field(default_factory=Ledger)
+
+    @classmethod
+    def of(
+        cls,
+        data: "Experiments | Emulator | Path | str",
+        *,
+        target: str | None = None,
+        goal: Goal = "max",
+        model: Model = "best",
+        log: bool = False,
+    ) -> "ExperimentTask":
+        """A task from a table.
+
+        Args:
+            data: a CSV file, the name of a campaign that the package `olymp` carries, a table, or an emulator of one.
+            target: column of a CSV file that was measured; the last by default.
+            goal: of a CSV file: "max" or "min".
+            model: see `matgym.surrogates.emulator.emulate`.
+            log: likewise.
+        """
+        if isinstance(data, Emulator):
+            return cls(data)
+        if not isinstance(data, Experiments):
+            is_file = isinstance(data, Path) or Path(data).suffix.lower() in {".csv", ".tsv", ".txt"}
+            data = Experiments.read(data, target=target, goal=goal) if is_file else measured(str(data))
+        return cls(emulate(data, model, log=log))
+
+    @property
+    def data(self) -> Experiments:
+        """The table."""
+        return self.emulator.data
+
+    @cached_property
+    def scale(self) -> tuple[float, float]:
+        """Measurements that score 0 and 1: the table's median, and its best mean of replicates."""
+        means = self.data.averaged[1]
+        return float(np.median(means)), float((self.data.sign * means).max() * self.data.sign)
+
+    def score(self, measurements: FloatArray) -> FloatArray:
+        """(B,) what measurements are worth: 0 like the table's median, 1 like its best."""
+        zero, one = self.scale
+        return np.asarray((measurements - zero) / (one - zero))
+
+    def carry_out(self, actions: FloatArray, deviates: Any = None) -> tuple[FloatArray, FloatArray]:
+        """Experiments, counted.
+
+        Args:
+            actions: (B, d) in [-1, 1]; see `Experiments.at`.
+            deviates: (B,) standard normal; no noise where there are none.
+
+        Returns:
+            (B,) expected and (B,) measured values in the table's unit.
+        """
+        inputs = self.data.at(actions)
+        with self.ledger.charge("experiment", len(inputs)):
+            expected = self.emulator.predict(inputs)
+            return expected, expected if deviates is None else self.emulator.measure(inputs, deviates)
