@@ -7,16 +7,21 @@ from numpy.typing import NDArray
 
 from matgym.envs.annealing_dynamics import AnnealingDynamics
 from matgym.envs.batch import BatchEnv, BatchVectorEnv
-from matgym.envs.films import Films, SimulatedFilms
+from matgym.envs.films import Films, LearnedFilms, SimulatedFilms
 from matgym.errors import ConfigurationError
+from matgym.surrogates.sequences import SequenceSurrogate, load_sequences
 from matgym.tasks.annealing import AnnealingTask
 
 
-def make_films(task: AnnealingTask, dynamics: str, batch: int) -> Films:
-    """Films by the argument `dynamics` of an environment."""
-    if dynamics == "simulator":
+def make_films(task: AnnealingTask, dynamics: Any, observation: str, batch: int) -> Films:
+    """Films by the arguments of an environment."""
+    if isinstance(dynamics, str) and dynamics == "simulator":
         return SimulatedFilms(task, batch)
-    raise ConfigurationError(f"dynamics={dynamics!r} is unknown; there are 'simulator' and 'network'")
+    if observation == "image":
+        raise ConfigurationError('networks predict statistics: use observation="statistics", or dynamics="simulator"')
+    if isinstance(dynamics, str) and dynamics == "network":
+        dynamics = "annealing"
+    return LearnedFilms(task, batch, dynamics if isinstance(dynamics, SequenceSurrogate) else load_sequences(dynamics))
 
 
 class AnnealingEnv(BatchEnv):
@@ -59,7 +64,7 @@ class AnnealingEnv(BatchEnv):
 
     ## Arguments
     - `observation`: "statistics" or "image".
-    - `dynamics`: "simulator", or "network": recurrent networks that learned from it.
+    - `dynamics`: "simulator"; "network", a recurrent network that learned from it; or the file of one of your own.
     - `task`: an `AnnealingTask`.
 
     ## Version History
@@ -74,11 +79,11 @@ class AnnealingEnv(BatchEnv):
         *,
         render_mode: str | None = None,
         observation: str = "statistics",
-        dynamics: str = "simulator",
+        dynamics: Any = "simulator",
         task: AnnealingTask | None = None,
     ) -> None:
         self.task = task or AnnealingTask()
-        films = make_films(self.task, dynamics, 1)
+        films = make_films(self.task, dynamics, observation, 1)
         super().__init__(AnnealingDynamics(self.task, films, 1, observation), render_mode)
 
     def render(self) -> NDArray[np.uint8] | None:
@@ -101,11 +106,11 @@ class AnnealingVectorEnv(BatchVectorEnv):
         max_episode_steps: int | None = None,
         *,
         observation: str = "statistics",
-        dynamics: str = "simulator",
+        dynamics: Any = "simulator",
         task: AnnealingTask | None = None,
     ) -> None:
         if num_envs < 1:
             raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.task = task or AnnealingTask()
-        films = make_films(self.task, dynamics, num_envs)
+        films = make_films(self.task, dynamics, observation, num_envs)
         super().__init__(AnnealingDynamics(self.task, films, num_envs, observation), max_episode_steps)

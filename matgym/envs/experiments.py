@@ -62,7 +62,7 @@ class ExperimentsEnv(BatchEnv):
     Termination: after the last experiment. There is no truncation.
 
     ## Arguments
-    - `data`: a CSV file; the name of a campaign that the package `olymp` carries; a table (`Experiments`); an `Emulator`.
+    - `data`: a CSV file; the name of a campaign that the package `olymp` carries; an `Experiments`; an `Emulator`.
     - `target`, `goal`: of a CSV file; the last column and "max" by default.
     - `model`, `log`: of the emulator; see `matgym.surrogates.emulator.emulate`.
     - `experiments`: the budget.

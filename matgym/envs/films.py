@@ -5,9 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from matgym.errors import ConfigurationError
 from matgym.oracles.film import CELSIUS_K
 from matgym.structures.microstructure import Labels, boundaries
 from matgym.structures.schedule import STEP_S
+from matgym.surrogates.sequences import SequenceSurrogate
+from matgym.surrogates.sequences.annealing import OUTCOMES, scaled_celsius
 from matgym.tasks.annealing import AnnealingTask
 from matgym.typing import Float32Array, FloatArray, IntArray
 
@@ -17,7 +20,7 @@ class Films(ABC):
 
     Attributes:
         task: whose films they are.
-        measures: (B, 3) as in `matgym.tasks.annealing.MEASURES`.
+        measures: (B, 3) as in `Film.measures`.
         temperature_k: (B,).
         energy_kwh: (B,) drawn so far.
     """
@@ -79,3 +82,38 @@ class SimulatedFilms(Films):
     def pictures(self, rows: IntArray | slice) -> Float32Array:
         """(rows, H, W) of the grains."""
         return np.asarray(boundaries(self.state.labels[rows]))
+
+
+class LearnedFilms(Films):
+    """Films by their statistics, as a recurrent network has them: no grains are seen, and none are simulated."""
+
+    def __init__(self, task: AnnealingTask, batch: int, surrogate: SequenceSurrogate) -> None:
+        if surrogate.outcome_names != OUTCOMES:
+            raise ConfigurationError(f"annealing needs a surrogate of {', '.join(OUTCOMES)}")
+        self.task, self.surrogate = task, surrogate
+        self.measures = np.ones((batch, len(OUTCOMES)))
+        self.temperature_k = np.full(batch, task.start_c + CELSIUS_K)
+        self.energy_kwh = np.zeros(batch)
+        self._memory = surrogate.begin(np.ones((batch, 2)), self.measures)
+
+    def load(self, rows: IntArray, labels: Labels, generators: Sequence[np.random.Generator]) -> None:
+        """Put fresh films into some of the furnaces."""
+        del generators  # what a network predicts is not drawn
+        begun = self.task.film.measures(self.task.film.fresh(labels, np.ones(len(rows))))
+        self.surrogate.forget(self._memory, rows, begun[:, [0, 2]], begun)
+        self.measures[rows] = begun
+        self.temperature_k[rows], self.energy_kwh[rows] = self.task.start_c + CELSIUS_K, 0.0
+
+    def hold(self, setpoint_k: FloatArray) -> None:
+        """One step, counted."""
+        course = self.task.film.course(self.temperature_k, setpoint_k, STEP_S)
+        with self.task.ledger.charge("surrogate", len(setpoint_k)):
+            told = scaled_celsius(setpoint_k - CELSIUS_K)[:, None]
+            found = self.surrogate.step(self._memory, told)
+        self.measures = np.maximum(found, [1.0, 0.0, 0.0])
+        self.temperature_k, self.energy_kwh = course.temperature_k, self.energy_kwh + course.energy_kwh
+
+    def pictures(self, rows: IntArray | slice) -> Float32Array:
+        """There are none."""
+        del rows
+        raise ConfigurationError('a network of statistics draws no micrograph: use observation="statistics"')

@@ -34,6 +34,27 @@ STEFAN_BOLTZMANN: Final = 5.670374419e-8
 JOULE_KWH: Final = 3.6e6
 
 
+RAMP_PARTS: Final = 4
+
+
+class Course(NamedTuple):
+    """What a furnace does in one step, to any film.
+
+    Attributes:
+        temperature_k: (B,) at its end.
+        healed: (B, K) factor on the defects of each barrier.
+        sweeps: (B,) of the Potts model.
+        going: (B,) rate × time at which particles go.
+        energy_kwh: (B,) drawn.
+    """
+
+    temperature_k: FloatArray
+    healed: FloatArray
+    sweeps: FloatArray
+    going: FloatArray
+    energy_kwh: FloatArray
+
+
 class FilmState(NamedTuple):
     """A batch of films.
 
@@ -116,27 +137,32 @@ class Film:
             seconds: how long.
             generators: B, one a film.
         """
-        most = self.ramp_k_s * seconds
-        after = state.temperature_k + np.clip(setpoint_k - state.temperature_k, -most, most)
-        parts = 4  # of a ramp, within which temperature is taken as constant
-        defects, swept, going = state.defects.copy(), np.zeros(len(after)), np.zeros(len(after))
-        barriers = self.barriers[0]
-        lost = np.zeros(len(after))
-        ramp_s = np.abs(after - state.temperature_k) / self.ramp_k_s
-        for part in range(parts + 1):  # the ramp in parts, then what is left at the set point
-            share = (part + 0.5) / parts if part < parts else 1.0
-            temperature = state.temperature_k + (after - state.temperature_k) * share
-            duration = ramp_s / parts if part < parts else seconds - ramp_s
-            beta = 1.0 / (BOLTZMANN_EV_K * temperature)
-            defects *= np.exp(-self.healing_s * np.exp(-barriers * beta[:, None]) * duration[:, None])
-            swept += self.sweeps(temperature, 1.0) * duration
-            going += self.evaporation(temperature) * duration
-            lost += STEFAN_BOLTZMANN * self.radiating_m2 * (temperature**4 - ROOM_K**4) * duration
+        course = self.course(state.temperature_k, setpoint_k, seconds)
+        defects = state.defects * course.healed
         labels = state.labels.copy()
-        evaporate(labels, -np.expm1(-going), generators)
-        sweep(labels, swept, generators)
-        heat = lost + self.heat_capacity_j_k * np.maximum(after - state.temperature_k, 0.0)
-        return FilmState(labels, defects, after, state.energy_kwh + heat / JOULE_KWH)
+        evaporate(labels, -np.expm1(-course.going), generators)
+        sweep(labels, course.sweeps, generators)
+        return FilmState(labels, defects, course.temperature_k, state.energy_kwh + course.energy_kwh)
+
+    def course(self, temperature_k: FloatArray, setpoint_k: FloatArray, seconds: float) -> "Course":
+        """What the furnace does while a set point is held: all that does not depend on the film."""
+        most = self.ramp_k_s * seconds
+        after = temperature_k + np.clip(setpoint_k - temperature_k, -most, most)
+        ramp_s = np.abs(after - temperature_k) / self.ramp_k_s
+        barriers = self.barriers[0]
+        healing, swept, going, lost = np.zeros((len(after), self.energies)), *np.zeros((3, len(after)))
+        for part in range(RAMP_PARTS + 1):  # the ramp in parts of constant temperature, then what is left
+            share, duration = 1.0, seconds - ramp_s
+            if part < RAMP_PARTS:
+                share, duration = (part + 0.5) / RAMP_PARTS, ramp_s / RAMP_PARTS
+            now = temperature_k + (after - temperature_k) * share
+            beta = 1.0 / (BOLTZMANN_EV_K * now)
+            healing += self.healing_s * np.exp(-barriers * beta[:, None]) * duration[:, None]
+            swept += self.sweeps(now, 1.0) * duration
+            going += self.evaporation(now) * duration
+            lost += STEFAN_BOLTZMANN * self.radiating_m2 * (now**4 - ROOM_K**4) * duration
+        heat = lost + self.heat_capacity_j_k * np.maximum(after - temperature_k, 0.0)
+        return Course(after, np.exp(-healing), swept, going, heat / JOULE_KWH)
 
     def evaporation(self, temperature_k: FloatArray) -> FloatArray:
         """Rate at which a particle goes, 1/s."""
@@ -159,13 +185,16 @@ HOTTEST_K: Final = 2400.0 + CELSIUS_K
 
 
 def evaporate(labels: Labels, chance: FloatArray, generators: Sequence[np.random.Generator]) -> None:
-    """Let particles go, in place: a neighbouring grain takes the site, or, within a clump, the particle stays."""
+    """Let particles go, in place: the grain on a random side takes the site, or the next one if a particle is there."""
     for row, rng in enumerate(generators):
         places = np.argwhere(labels[row] == PARTICLE)
-        if not len(places):
-            continue
         gone = places[rng.random(len(places)) < chance[row]]
-        way = rng.integers(0, 4, len(gone))
-        step = np.array([(0, 1), (1, 0), (0, -1), (-1, 0)])[way]
-        beside = (gone + step) % labels.shape[1:]
-        labels[row, gone[:, 0], gone[:, 1]] = labels[row, beside[:, 0], beside[:, 1]]
+        first = rng.integers(0, len(SIDES), len(gone))
+        heirs = np.full(len(gone), PARTICLE)
+        for turn in range(len(SIDES)):
+            beside = (gone + SIDES[(first + turn) % len(SIDES)]) % labels.shape[1:]
+            heirs = np.where(heirs == PARTICLE, labels[row, beside[:, 0], beside[:, 1]], heirs)
+        labels[row, gone[:, 0], gone[:, 1]] = heirs
+
+
+SIDES: Final = np.array([(0, 1), (1, 0), (0, -1), (-1, 0)])

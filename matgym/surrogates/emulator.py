@@ -1,9 +1,9 @@
 """Emulators: what an experiment would give, learned from a table of those that were made.
 
-A Gaussian process with a length for each input (Matérn 5/2), or extremely randomised trees (Geurts, Ernst and Wehenkel,
-Mach. Learn. 63, 3 (2006)); Liang et al., npj Comput. Mater. 7, 188 (2021) found such processes and forests about as good
-as each other on campaigns of this size. Which one stands in is decided by cross-validation, whose folds never part
-replicates.
+A Gaussian process with a length for each input (Matérn 5/2), or extremely randomised trees (Geurts, Ernst and
+Wehenkel, Mach. Learn. 63, 3 (2006)); Liang et al., npj Comput. Mater. 7, 188 (2021) found such processes and forests
+about as good as each other on campaigns of this size. Which one stands in is decided by cross-validation, whose folds
+never part replicates.
 """
 
 import warnings

@@ -7,13 +7,11 @@ import numpy as np
 
 from matgym.errors import ConfigurationError
 from matgym.oracles.film import Film
-from matgym.structures.microstructure import Labels, voronoi
+from matgym.structures.microstructure import Labels
+from matgym.surrogates.sequences.annealing import random_films
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import tolerance
 from matgym.typing import FloatArray
-
-MEASURES = ("radius", "defects", "particles")
-"""What is measured of a film, in the order of `Film.measures`: lattice constants, and two shares."""
 
 
 class Start(NamedTuple):
@@ -68,11 +66,10 @@ class AnnealingTask:
 
     def draw(self, rng: np.random.Generator) -> Start:
         """A film, and a target."""
-        grains = round(int(rng.integers(self.grains[0], self.grains[1] + 1)) * (self.size / 64.0) ** 2)
-        particles = round(rng.uniform(*self.particles) * self.size**2)
-        return Start(voronoi(self.size, grains, particles, rng), float(rng.uniform(*self.targets)))
+        film = random_films(1, rng, size=self.size, grains=self.grains, particles=self.particles)[0]
+        return Start(film, float(rng.uniform(*self.targets)))
 
     def objective(self, measures: FloatArray, energy_kwh: FloatArray, targets: FloatArray) -> FloatArray:
-        """(B,) J of films measured as `MEASURES`."""
+        """(B,) J of films measured as `Film.measures` has it."""
         met = tolerance(np.log(measures[:, 0] / targets), self.margin)
         return np.asarray(met * (1.0 - measures[:, 1]) - self.per_kwh * energy_kwh)

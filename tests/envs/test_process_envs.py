@@ -1,0 +1,167 @@
+"""Environments of processes: growth, recipes, experiments, annealing; scalar and batched are one dynamics."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+import matgym  # noqa: F401  # registers the environments
+from matgym.datasets.experiments import Column, Experiments
+from matgym.errors import ConfigurationError, WeightsError
+from matgym.oracles.reactors import STANDARD
+from matgym.structures.recipe import scaled_actions
+from matgym.surrogates.emulator import emulate
+from matgym.surrogates.sequences import SequenceSettings, fit_sequences
+from matgym.surrogates.sequences.annealing import annealing_runs
+from matgym.surrogates.sequences.growth import growth_runs
+from matgym.tasks.annealing import AnnealingTask
+from matgym.tasks.experiments import ExperimentTask
+from matgym.tasks.growth import GrowthTask
+from matgym.testing import check_env
+
+SAME = 1e-9  # scalar against batch, and surrogates step by step against all at once
+
+
+def quadratic():
+    """Experiments on a bowl, with noise."""
+    rng = np.random.default_rng(0)
+    inputs = rng.uniform(-1.0, 1.0, (40, 2))
+    columns = tuple(Column(name, -1.0, 1.0) for name in "ab")
+    values = 3.0 - (inputs**2).sum(axis=1) + 0.01 * rng.standard_normal(40)
+    return Experiments("bowl", columns, "height", "max", inputs, values)
+
+
+@pytest.fixture(scope="module")
+def surrogates():
+    """Networks that learned next to nothing, which is enough for how they are used."""
+    rng = np.random.default_rng(0)
+    growth = growth_runs(40, rng), growth_runs(20, rng)
+    films = {"steps": 4, "size": 16, "grains": (120, 121), "particles": (0.05, 0.1)}
+    annealing = annealing_runs(20, rng, **films), annealing_runs(10, rng, **films)
+    return {
+        "growth": fit_sequences(*growth, SequenceSettings(width=8, depth=2, epochs=1)),
+        "annealing": fit_sequences(*annealing, SequenceSettings("lstm", 8, 1, epochs=1)),
+    }
+
+
+SMALL = {"size": 40, "steps": 4}
+ENVS = {
+    "growth": ("matgym/CVDGrowth-v0", lambda _: {"minutes": 5}),
+    "growth by network": ("matgym/CVDGrowth-v0", lambda s: {"minutes": 5, "reward": s["growth"]}),
+    "recipe": ("matgym/CVDRecipe-v0", lambda _: {"minutes": 5, "experiments": 3}),
+    "recipe by network": ("matgym/CVDRecipe-v0", lambda s: {"experiments": 3, "reward": s["growth"]}),
+    "experiments": ("matgym/Experiments-v0", lambda _: {"task": ExperimentTask(emulate(quadratic(), "trees"))}),
+    "annealing": ("matgym/Annealing-v0", lambda _: {"task": AnnealingTask(**SMALL)}),
+    "micrographs": ("matgym/Annealing-v0", lambda _: {"task": AnnealingTask(**SMALL), "observation": "image"}),
+    "annealing by network": (
+        "matgym/Annealing-v0",
+        lambda s: {"task": AnnealingTask(**SMALL), "dynamics": s["annealing"]},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_every_environment_passes_the_checks(name, surrogates):
+    identity, arguments = ENVS[name]
+    check_env(gym.make(identity, **arguments(surrogates)))
+
+
+@pytest.mark.parametrize("name", ENVS)
+def test_vector_and_sync_environments_give_the_same_trajectories(name, surrogates):
+    identity, arguments = ENVS[name]
+    given = arguments(surrogates)
+    native = gym.make_vec(identity, num_envs=3, **given)
+    sync = SyncVectorEnv([lambda: gym.make(identity, **given)] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
+    np.testing.assert_array_equal(native.reset(seed=5)[0], sync.reset(seed=5)[0])
+    native.action_space.seed(1)
+    ended = 0
+    for _ in range(12 if "experiments" not in name else 22):
+        actions = native.action_space.sample()
+        ours, theirs = native.step(actions), sync.step(actions)
+        for a, b in zip(ours[:4], theirs[:4], strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+        if ours[2].any():
+            ended += 1
+            np.testing.assert_allclose(np.stack(theirs[4]["final_obs"]), ours[4]["final_obs"], atol=1e-6)
+            for key, values in ours[4]["final_info"]["objectives"].items():
+                if not key.startswith("_"):
+                    np.testing.assert_allclose(theirs[4]["final_info"]["objectives"][key], values, atol=SAME)
+    assert ended
+
+
+def test_growth_rewards_add_up_to_what_the_task_says_of_the_whole_run():
+    env = gym.make("matgym/CVDGrowth-v0", randomised=False)
+    env.reset(seed=0, options={"reactor": STANDARD})
+    action = scaled_actions(np.array([705.0, 150.0, 0.0, 10.0])).astype(np.float32)
+    total, done = 0.0, False
+    while not done:
+        _, reward, done, _, info = env.step(action)
+        total += reward
+    controls = np.repeat(np.array([[705.0, 150.0, 0.0, 10.0]]), 30, axis=0)
+    worth = GrowthTask(variation=None).run(controls[None], STANDARD)[0]
+    assert info["objectives"]["objective"] == pytest.approx(worth, rel=1e-5)  # actions are float32
+    assert 150.0 * total == pytest.approx(worth, rel=1e-5)
+    assert info["cost"] == 0.0
+
+
+def test_what_is_unsafe_costs():
+    env = gym.make("matgym/CVDGrowth-v0", randomised=False)
+    env.reset(seed=0)
+    hot = scaled_actions(np.array([950.0, 1000.0, 0.0, 0.0])).astype(np.float32)
+    costs = [env.step(hot)[4]["cost"] for _ in range(10)]
+    assert costs[0] == 0.0  # neither hot nor full of gas yet
+    assert costs[-1] > 1.0
+
+
+def test_growth_is_seen_only_through_its_instruments():
+    """Two catalysts that differ in how fast they die look the same until they have."""
+    env = gym.make("matgym/CVDGrowth-v0")
+    seen = []
+    for covering in (0.5, 2.0):
+        first, _ = env.reset(seed=3, options={"reactor": (10.0, covering, 1.0, 1.0, 5.0)})
+        seen.append(first)
+    np.testing.assert_array_equal(*seen)
+
+
+def test_a_thermocouple_that_reads_high_leaves_the_furnace_too_cold():
+    temperatures = []
+    for offset in (0.0, 20.0):
+        env = gym.make("matgym/CVDGrowth-v0")
+        env.reset(seed=0, options={"reactor": (10.0, 1.0, 1.0, 0.0, offset)})
+        for _ in range(20):
+            env.step(scaled_actions(np.array([700.0, 0.0, 0.0, 0.0])).astype(np.float32))
+        temperatures.append(env.unwrapped.dynamics.state.temperature_k[0])
+    assert temperatures[0] - temperatures[1] == pytest.approx(20.0, abs=0.1)
+
+
+def test_campaigns_reward_what_is_better_than_before():
+    env = gym.make("matgym/Experiments-v0", task=ExperimentTask(emulate(quadratic(), "gp")), experiments=4)
+    env.reset(seed=0)
+    corner, middle = np.full(2, 0.9, dtype=np.float32), np.zeros(2, dtype=np.float32)
+    rewards = [env.step(action)[1] for action in (corner, middle, corner, middle)]
+    assert rewards[1] > 0.3
+    assert rewards[2] == rewards[3] == 0.0
+
+
+def test_annealing_environments_say_what_is_wrong():
+    with pytest.raises(ConfigurationError, match="observation='sound' is unknown"):
+        gym.make("matgym/Annealing-v0", observation="sound")
+    with pytest.raises(ConfigurationError, match="networks predict statistics"):
+        gym.make("matgym/Annealing-v0", observation="image", dynamics="network")
+    with pytest.raises(WeightsError, match="no weights 'nothing'"):
+        gym.make("matgym/Annealing-v0", dynamics="nothing")
+    env = gym.make("matgym/Annealing-v0", task=AnnealingTask(**SMALL))
+    with pytest.raises(ConfigurationError, match="must lie between 0 and 20"):
+        env.reset(options={"target": -1.0})
+
+
+def test_growth_environments_say_what_is_wrong(surrogates):
+    with pytest.raises(ConfigurationError, match="cannot reward growth"):
+        gym.make("matgym/CVDGrowth-v0", reward=surrogates["annealing"])
+    env = gym.make("matgym/CVDGrowth-v0")
+    with pytest.raises(ConfigurationError, match="diameter_nm, covering"):
+        env.reset(options={"reactor": (1.0, 2.0)})
+    with pytest.raises(ConfigurationError, match="give either a task or data"):
+        gym.make("matgym/Experiments-v0")
+    with pytest.raises(ConfigurationError, match="experiments=0"):
+        gym.make("matgym/CVDRecipe-v0", experiments=0)

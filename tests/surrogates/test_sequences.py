@@ -1,0 +1,130 @@
+"""Surrogates over time: causality, memory, files; micrographs."""
+
+import json
+
+import numpy as np
+import pytest
+
+from matgym.errors import ConfigurationError, DatasetError, WeightsError
+from matgym.surrogates.sequences import SequenceSettings, fit_sequences, load_sequences, save_sequences
+from matgym.surrogates.sequences.fitting import figures
+from matgym.surrogates.sequences.micrographs import MicrographSettings, fit_micrographs, micrograph_runs, roll_out
+from matgym.surrogates.sequences.runs import Runs
+
+EXACT = 1e-5  # float32 networks, sums in another order
+NETWORKS = ("causal-cnn", "lstm")
+
+
+def leaky(count, rng, steps=12):
+    """A leaky integrator: each run's leak is told at its start, and what is put in at each step."""
+    put, leak = rng.uniform(-1.0, 1.0, (count, steps, 1)), rng.uniform(0.1, 0.9, (count, 1))
+    level, outcomes = np.zeros((count, 1)), np.empty((count, steps, 1))
+    for step in range(steps):
+        level = level * (1.0 - leak) + put[:, step]
+        outcomes[:, step] = level
+    return Runs(("put",), ("leak",), ("level",), put, leak, np.zeros((count, 1)), outcomes)
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def fitted(request):
+    rng = np.random.default_rng(0)
+    settings = SequenceSettings(request.param, 24, 2, members=2, epochs=25, batch_size=64, learning_rate=1e-2)
+    return fit_sequences(leaky(1500, rng), leaky(200, rng), settings), leaky(300, rng)
+
+
+def test_a_leaky_integrator_is_learned(fitted):
+    surrogate, test = fitted
+    assert figures(surrogate, test)[0]["r2"] > 0.97
+
+
+def test_nothing_looks_ahead(fitted):
+    surrogate, test = fitted
+    later = test.controls.copy()
+    later[:, 7:] = 0.0
+    first, second = (surrogate.predict(controls, test.start, test.begun) for controls in (test.controls, later))
+    np.testing.assert_array_equal(first[:, :7], second[:, :7])
+    assert np.abs(first[:, 7:] - second[:, 7:]).max() > 0.1
+
+
+def test_step_by_step_and_all_at_once_agree_also_after_some_began_anew(fitted):
+    surrogate, test = fitted
+    whole = surrogate.predict(test.controls, test.start, test.begun)
+    memory = surrogate.begin(test.start, test.begun)
+    for step in range(5):
+        np.testing.assert_allclose(surrogate.step(memory, test.controls[:, step]), whole[:, step], atol=EXACT)
+    rows = np.array([3, 8])
+    surrogate.forget(memory, rows, test.start[rows], test.begun[rows])
+    for step in range(4):
+        controls = test.controls[:, 5 + step].copy()
+        controls[rows] = test.controls[rows, step]
+        found = surrogate.step(memory, controls)
+        np.testing.assert_allclose(found[rows], whole[rows, step], atol=EXACT)
+        np.testing.assert_allclose(np.delete(found, rows, 0), np.delete(whole[:, 5 + step], rows, 0), atol=EXACT)
+
+
+def test_files_give_the_same_predictions_and_damage_is_named(fitted, tmp_path):
+    surrogate, test = fitted
+    file = tmp_path / "leaky.safetensors"
+    card = save_sequences(surrogate, file, metrics=tuple(figures(surrogate, test)))
+    assert card.members == 2
+    expected = surrogate.predict(test.controls, test.start, test.begun)
+    np.testing.assert_array_equal(load_sequences(file).predict(test.controls, test.start, test.begun), expected)
+    content = json.loads(file.with_suffix(".json").read_text())
+    for change, message in (
+        ({"format_version": 99}, "format 99"),
+        ({"width": 23}, "does not hold"),
+        ({"network": "oracle"}, "no network 'oracle'"),
+    ):
+        file.with_suffix(".json").write_text(json.dumps(content | change))
+        with pytest.raises(WeightsError, match=message):
+            load_sequences(file)
+    file.with_suffix(".json").unlink()
+    with pytest.raises(WeightsError, match="is missing"):
+        load_sequences(file)
+    with pytest.raises(WeightsError, match="no weights"):
+        load_sequences("nothing")
+
+
+def test_a_killed_fit_goes_on_as_if_it_had_not_been(tmp_path):
+    rng = np.random.default_rng(0)
+    train, validation = leaky(200, rng), leaky(50, rng)
+    settings = SequenceSettings("lstm", 8, 1, epochs=4)
+
+    class KilledError(Exception):
+        pass
+
+    def kill(_member, epoch, _loss, _error):
+        if epoch == 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        fit_sequences(train, validation, settings, checkpoints=tmp_path, on_epoch=kill)
+    resumed = fit_sequences(train, validation, settings, checkpoints=tmp_path)
+    straight = fit_sequences(train, validation, settings)
+    found, wanted = (s.predict(train.controls, train.start, train.begun) for s in (resumed, straight))
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_runs_and_settings_are_checked():
+    rng = np.random.default_rng(0)
+    runs = leaky(5, rng)
+    with pytest.raises(DatasetError, match=r"controls of shape .* must be"):
+        Runs(("a", "b"), ("leak",), ("level",), runs.controls, runs.start, runs.begun, runs.outcomes)
+    with pytest.raises(DatasetError, match="not a finite number"):
+        Runs(("put",), ("leak",), ("level",), runs.controls * np.nan, runs.start, runs.begun, runs.outcomes)
+    with pytest.raises(ConfigurationError, match="no network 'gru' over time"):
+        SequenceSettings("gru")
+    with pytest.raises(ConfigurationError, match="epochs=0"):
+        SequenceSettings(epochs=0)
+
+
+def test_a_micrograph_network_serves_other_sizes_and_knows_no_edges():
+    rng = np.random.default_rng(0)
+    train, validation = micrograph_runs(4, 6, rng, size=16), micrograph_runs(2, 6, rng, size=16)
+    net = fit_micrographs(train, validation, MicrographSettings(width=8, context=2, horizon=3, epochs=1))
+    larger = micrograph_runs(2, 6, rng, size=32)
+    context = larger.frames[:, :2].astype(np.float32) / 255.0
+    found = roll_out(net, context, larger.drives[:, :5])
+    assert found.shape == (2, 4, 32, 32)
+    moved = roll_out(net, np.roll(context, (4, 8), axis=(2, 3)), larger.drives[:, :5])  # by whole cells
+    np.testing.assert_allclose(moved, np.roll(found, (4, 8), axis=(2, 3)), atol=EXACT)
