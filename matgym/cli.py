@@ -17,7 +17,9 @@ oracle = typer.Typer(no_args_is_help=True, help="Ask physics.")
 surrogate = typer.Typer(no_args_is_help=True, help="Train surrogates and measure them.")
 app.add_typer(data, name="data")
 app.add_typer(oracle, name="oracle")
+furnace = typer.Typer(no_args_is_help=True, help="Grow tubes, and train what predicts growth and annealing.")
 app.add_typer(surrogate, name="surrogate")
+app.add_typer(furnace, name="furnace")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs; progress goes to stderr.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes, each on one core.")]
@@ -68,6 +70,64 @@ def export_design(
         print(f"  {path}")  # noqa: T201  # likewise
     for note in written.notes:
         stderr.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+
+
+@app.command("experiments")
+def experiments_describe(
+    table: Annotated[str, typer.Argument(help="A CSV file with a header, or a campaign of the package olymp.")],
+    target: Annotated[str, typer.Option(help="Column that was measured; the last by default.")] = "",
+    goal: Annotated[str, typer.Option(help="max or min.")] = "max",
+    model: Annotated[str, typer.Option(help="gp, trees, or best: the one that validates better.")] = "best",
+    log: Annotated[bool, typer.Option(help="Learn the logarithm.")] = False,
+    json: Json = False,
+) -> None:
+    """Learn a table of experiments and say how well: what `matgym/Experiments-v0` would stand on."""
+    from matgym.app.processes import describe_experiments
+
+    result = describe_experiments(table, target or None, goal, model, log)
+    if json:
+        print_json(result)
+        return
+    print_table(f"{result['table']}: inputs", result["inputs"])
+    print_table(f"{result['table']}: {result['target']}, cross-validated", result["models"])
+    for sentence in result["remarks"]:
+        print(f"• {sentence}")  # noqa: T201  # the result, on stdout
+
+
+@furnace.command("grow")
+def furnace_grow(
+    stages: Annotated[
+        list[str],
+        typer.Argument(help="MINUTES:CELSIUS:C2H2[:H2[:H2O]] in Pa, one after the other: 20:705:150 5:690:300"),
+    ],
+    json: Json = False,
+) -> None:
+    """Run a recipe in the standard reactor and say what has grown."""
+    from matgym.app.processes import grow
+
+    rows = grow(stages)
+    if json:
+        print_json({row["property"]: row["value"] for row in rows})
+        return
+    print_table("grown", rows)
+
+
+@furnace.command("train")
+def furnace_train(
+    recipe: Annotated[str, typer.Argument(help="cvd-growth or annealing, or a YAML file.")],
+    output: Annotated[Path, typer.Argument(help="Weights to write, ending in .safetensors.")],
+    log: Annotated[Path | None, typer.Option(help="Folder for TensorBoard.")] = None,
+    json: Json = False,
+) -> None:
+    """Simulate runs, train a network over time on them, and measure it on runs that it never saw."""
+    from matgym.app.processes import train
+
+    with progress_bar() as bar:
+        rows = train(recipe, output, log, bar)
+    if json:
+        print_json({"weights": str(output), "metrics": rows})
+        return
+    print_table(f"{output}, at the last step", rows)
 
 
 @data.command("build")

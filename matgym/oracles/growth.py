@@ -21,7 +21,7 @@ from matgym.errors import ConfigurationError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
 from matgym.oracles.furnace import Controls, Furnace, Reactor, State
 from matgym.structures import tube_lattice
-from matgym.structures.recipe import CELSIUS_K, STEP_S, Recipe
+from matgym.structures.recipe import CELSIUS_K, PREHEATED_C, STEP_S, Recipe
 from matgym.typing import FloatArray
 
 LENGTH_UM = Property("length_um", "µm", "length of the tubes that still stand on a particle")
@@ -48,10 +48,12 @@ class CVDGrowth:
 
     Attributes:
         furnace: its constants.
+        preheated_c: temperature at which wafers are loaded, before any gas is let in.
         reactor: its catalyst and leak, of shape (); the default is what the kinetics were measured on.
     """
 
     furnace: Furnace = field(default_factory=Furnace)
+    preheated_c: float = PREHEATED_C
     reactor: Reactor = field(default_factory=lambda: Reactor(*map(np.array, (10.0, 1.0, 1.0, 0.0, 0.0))))
 
     @property
@@ -70,7 +72,7 @@ class CVDGrowth:
         return Cost(seconds=2e-4, sites=1, exponent=0.0)
 
     def evaluate(self, recipes: Sequence[Recipe]) -> Properties:
-        """Run recipes from a cold furnace, those of equal length together.
+        """Run recipes, those of equal length together.
 
         Returns:
             Properties of shape (len(recipes),).
@@ -91,7 +93,7 @@ class CVDGrowth:
             controls: (B, minutes, 4) as in `Recipe`.
         """
         reactor = Reactor(*(np.broadcast_to(value, len(controls)) for value in self.reactor))
-        state = self.furnace.cold(reactor)
+        state = self.furnace.cold(reactor, self.preheated_c + CELSIUS_K)
         fastest = np.zeros(len(controls))
         for minute in range(controls.shape[1]):
             before = state.length_um

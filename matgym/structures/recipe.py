@@ -14,6 +14,9 @@ STEP_S: Final = 60.0
 
 CELSIUS_K: Final = 273.15
 
+PREHEATED_C: Final = 600.0
+"""At which wafers are loaded. A choice of ours."""
+
 LIMITS: Final = {
     "temperature_c": (400.0, 950.0),
     "feed_pa": (0.0, 1000.0),

@@ -10,7 +10,7 @@ from matgym.errors import ConfigurationError
 from matgym.oracles.furnace import Furnace, Reactor, State
 from matgym.oracles.growth import as_controls, disorder
 from matgym.oracles.reactors import STANDARD, Variation
-from matgym.structures.recipe import CELSIUS_K, STEP_S, scaled_actions
+from matgym.structures.recipe import CELSIUS_K, PREHEATED_C, STEP_S, scaled_actions
 from matgym.surrogates.sequences import SequenceSurrogate, load_sequences
 from matgym.surrogates.sequences.growth import OUTCOMES
 from matgym.tasks.ledger import Ledger
@@ -43,7 +43,7 @@ class GrowthTask:
 
     furnace: Furnace = field(default_factory=Furnace)
     minutes: int = 30
-    preheated_c: float = 600.0
+    preheated_c: float = PREHEATED_C
     variation: Variation | None = field(default_factory=Variation)
     per_um: float = 1.0
     per_disorder: float = 8.0

@@ -7,7 +7,7 @@ import numpy as np
 from matgym.oracles.furnace import Furnace, Reactor
 from matgym.oracles.growth import as_controls, disorder
 from matgym.oracles.reactors import Variation
-from matgym.structures.recipe import CELSIUS_K, LIMITS, STEP_S, scaled_actions, scaled_controls
+from matgym.structures.recipe import CELSIUS_K, LIMITS, PREHEATED_C, STEP_S, scaled_actions, scaled_controls
 from matgym.surrogates.sequences.runs import Runs
 from matgym.typing import FloatArray
 
@@ -19,7 +19,7 @@ SENSIBLE: Final = 0.75
 """Share of recipes that are drawn about what grows tubes; the others from all that the furnace takes."""
 
 
-def growth_runs(count: int, rng: np.random.Generator, *, minutes: int = 30, preheated_c: float = 600.0) -> Runs:
+def growth_runs(count: int, rng: np.random.Generator, *, minutes: int = 30, preheated_c: float = PREHEATED_C) -> Runs:
     """Runs of random recipes in random reactors.
 
     Args:
