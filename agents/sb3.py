@@ -1,5 +1,6 @@
 """Stable-Baselines3 agents on natively batched environments."""
 
+import re
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -37,33 +38,42 @@ def hyperparameters(environment: str, algorithm: str) -> dict[str, Any]:
 
 
 def make_agent(
-    algorithm: str, task: TargetProperty, seed: int, overrides: Mapping[str, Any] | None = None
+    algorithm: str,
+    task: Any,
+    seed: int,
+    overrides: Mapping[str, Any] | None = None,
+    environment: str = "matgym/NanotubeDoping-v0",
 ) -> "BaseAlgorithm":
-    """An untrained agent on a batch of `matgym/NanotubeDoping-v0`.
+    """An untrained agent on a batch of environments.
 
     Args:
-        algorithm: one of `ALGORITHMS`.
-        task: shared with whoever else spends from its ledger.
+        algorithm: one of those that the environment has hyper-parameters for.
+        task: the environment's, shared with whoever else spends from its ledger.
         seed: of the agent and of its environments.
         overrides: hyper-parameters in place of the tuned ones.
+        environment: its registered name.
     """
     from stable_baselines3.common.vec_env import VecMonitor
 
-    settings = hyperparameters("nanotube-doping", algorithm) | dict(overrides or {})
-    envs = gym.make_vec("matgym/NanotubeDoping-v0", num_envs=settings.pop("n_envs"), task=task)
+    settings = hyperparameters(_file_of(environment), algorithm) | dict(overrides or {})
+    envs = gym.make_vec(environment, num_envs=settings.pop("n_envs"), task=task)
     policy = settings.pop("policy")
+    settings.pop("n_timesteps", None)  # for who trains it
     constructor = _constructor(algorithm)
     return constructor(policy, VecMonitor(SB3VecEnv(envs, seed=seed)), seed=seed, device="cpu", **settings)
 
 
-def _constructor(algorithm: str) -> "type[BaseAlgorithm]":
-    if algorithm == "MaskablePPO":
-        from sb3_contrib import MaskablePPO
+def _file_of(environment: str) -> str:
+    """ "matgym/CVDGrowth-v0" has its hyper-parameters in cvd-growth.yml."""
+    name = environment.rsplit("/", 1)[-1].rsplit("-v", 1)[0]
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
-        return MaskablePPO  # type: ignore[no-any-return]  # sb3_contrib is untyped here
+
+def _constructor(algorithm: str) -> "type[BaseAlgorithm]":
+    import sb3_contrib
     import stable_baselines3
 
-    return getattr(stable_baselines3, algorithm)  # type: ignore[no-any-return]
+    return getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)  # type: ignore[no-any-return]
 
 
 def train_agent(

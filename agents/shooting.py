@@ -1,7 +1,7 @@
 """The best schedule that is known: direct multiple shooting (Bock and Plitt, IFAC Proc. 17, 1603 (1984)) by CasADi.
 
 States at every minute are variables beside the controls, and the furnace's own expressions tie them together; IPOPT
-(Wächter and Biegler, Math. Program. 106, 25 (2006)) climbs. The problem is not convex: a result is the best of its
+(Wächter and Biegler, Math. Program. 106, 25 (2006)) climbs with exact second derivatives. The problem is not convex: a result is the best of its
 starts, and no more.
 """
 
@@ -41,7 +41,7 @@ class Schedule:
     seconds: float
 
 
-def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, iterations: int = 300) -> Schedule:
+def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, iterations: int = 200) -> Schedule:
     """From one schedule to a better one.
 
     Args:
@@ -62,7 +62,7 @@ def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, i
     began = time.perf_counter()
     scales, given = ca.DM(list(SCALES)), Reactor(*map(float, reactor))
     low, high = (ca.DM(list(ends)) for ends in zip(*LIMITS.values(), strict=True))
-    state, action = ca.MX.sym("state", len(State._fields)), ca.MX.sym("action", len(LIMITS))
+    state, action = ca.SX.sym("state", len(State._fields)), ca.SX.sym("action", len(LIMITS))
     controls = low + 0.5 * (action + 1.0) * (high - low)
     told = Controls(controls[0] + CELSIUS_K, controls[1], controls[2], controls[3])
     after = task.furnace.hold(State(*ca.vertsplit(state * scales)), told, given, STEP_S, ca)
@@ -80,8 +80,7 @@ def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, i
     }
     solver = ca.nlpsol(
         "solver", "ipopt", problem,
-        {"ipopt.max_iter": iterations, "ipopt.print_level": 0, "print_time": False, "ipopt.sb": "yes",
-         "ipopt.hessian_approximation": "limited-memory"},
+        {"ipopt.max_iter": iterations, "ipopt.print_level": 0, "print_time": False, "ipopt.sb": "yes"},
     )  # fmt: skip
     first = scaled_actions(start)
     path, now = [], cold
