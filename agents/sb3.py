@@ -64,7 +64,7 @@ def make_agent(
 
 
 def _file_of(environment: str) -> str:
-    """ "matgym/CVDGrowth-v0" has its hyper-parameters in cvd-growth.yml."""
+    """Name of the file of hyper-parameters: cvd-growth for CVDGrowth."""
     name = environment.rsplit("/", 1)[-1].rsplit("-v", 1)[0]
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 

@@ -1,8 +1,8 @@
 """The best schedule that is known: direct multiple shooting (Bock and Plitt, IFAC Proc. 17, 1603 (1984)) by CasADi.
 
 States at every minute are variables beside the controls, and the furnace's own expressions tie them together; IPOPT
-(Wächter and Biegler, Math. Program. 106, 25 (2006)) climbs with exact second derivatives. The problem is not convex: a result is the best of its
-starts, and no more.
+(Wächter and Biegler, Math. Program. 106, 25 (2006)) climbs with exact second derivatives. The problem is not convex: a
+result is the best of its starts, and no more.
 """
 
 from dataclasses import dataclass, replace
