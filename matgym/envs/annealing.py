@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 
 from matgym.envs.annealing_dynamics import AnnealingDynamics
 from matgym.envs.batch import BatchEnv, BatchVectorEnv
-from matgym.envs.films import Films, LearnedFilms, SimulatedFilms
+from matgym.envs.films import Films, LearnedFilms, PicturedFilms, SimulatedFilms
 from matgym.errors import ConfigurationError
 from matgym.surrogates.sequences import SequenceSurrogate, load_sequences
+from matgym.surrogates.sequences.micrographs import MicrographSurrogate, load_micrographs
 from matgym.tasks.annealing import AnnealingTask
 
 
@@ -18,10 +19,12 @@ def make_films(task: AnnealingTask, dynamics: Any, observation: str, batch: int)
     if isinstance(dynamics, str) and dynamics == "simulator":
         return SimulatedFilms(task, batch)
     if observation == "image":
-        raise ConfigurationError('networks predict statistics: use observation="statistics", or dynamics="simulator"')
-    if isinstance(dynamics, str) and dynamics == "network":
-        dynamics = "annealing"
-    return LearnedFilms(task, batch, dynamics if isinstance(dynamics, SequenceSurrogate) else load_sequences(dynamics))
+        if isinstance(dynamics, MicrographSurrogate):
+            return PicturedFilms(task, batch, dynamics)
+        return PicturedFilms(task, batch, load_micrographs("micrographs" if dynamics == "network" else dynamics))
+    if isinstance(dynamics, SequenceSurrogate):
+        return LearnedFilms(task, batch, dynamics)
+    return LearnedFilms(task, batch, load_sequences("annealing" if dynamics == "network" else dynamics))
 
 
 class AnnealingEnv(BatchEnv):
@@ -64,7 +67,8 @@ class AnnealingEnv(BatchEnv):
 
     ## Arguments
     - `observation`: "statistics" or "image".
-    - `dynamics`: "simulator"; "network", a recurrent network that learned from it; or the file of one of your own.
+    - `dynamics`: "simulator"; "network", a recurrent network that learned from it, of statistics or of
+      micrographs by what is observed; or the file of one of your own.
     - `task`: an `AnnealingTask`.
 
     ## Version History

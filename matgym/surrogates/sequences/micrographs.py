@@ -5,6 +5,7 @@ which sites are folded into channels and back (Shi et al., CVPR 2016). It has no
 trained on 64 x 64 sites serves any multiple of four, with periodic edges throughout.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,15 +13,20 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, WeightsError
+from matgym.files import atomic_path, write_json
 from matgym.oracles.film import CELSIUS_K, Course, Film
 from matgym.structures.microstructure import boundaries
-from matgym.structures.schedule import STEP_S
+from matgym.structures.schedule import COLDEST_C, STEP_S
 from matgym.surrogates.checkpoint import Checkpoint, TrainingState, board
 from matgym.surrogates.sequences.annealing import random_films, random_schedule
+from matgym.surrogates.sequences.store import SHIPPED
+from matgym.surrogates.store import check_suffix
 from matgym.typing import Float32Array, FloatArray
 
 FOLD: Final = 4
@@ -31,8 +37,8 @@ DRIVES: Final = 2
 
 
 @dataclass(frozen=True)
-class Film64:
-    """Micrographs and what drove them.
+class Micrographs:
+    """Films as they were seen, and what drove them.
 
     Attributes:
         frames: (N, T + 1, H, W) uint8, 255 times `boundaries`.
@@ -50,12 +56,30 @@ def drives_of(course: Course) -> Float32Array:
     return np.stack([np.sqrt(course.sweeps / 10.0), -np.expm1(-course.going)], axis=1).astype(np.float32)
 
 
-def micrograph_runs(count: int, steps: int, rng: np.random.Generator, *, size: int = 64) -> Film64:
-    """Films under random schedules."""
+def micrograph_runs(
+    count: int,
+    steps: int,
+    rng: np.random.Generator,
+    *,
+    size: int = 64,
+    particles: tuple[float, float] = (0.0, 0.12),
+    schedules: FloatArray | None = None,
+) -> Micrographs:
+    """Films under schedules, random ones by default.
+
+    Args:
+        count: of films.
+        steps: of each.
+        rng: the only source of randomness.
+        size: of a side.
+        particles: least and largest share of sites.
+        schedules: (count, steps) set points in °C.
+    """
     film, generators = Film(), rng.spawn(count)
-    labels = random_films(count, rng, size=size, grains=(120, 200), particles=(0.0, 0.12))
-    state = film.fresh(labels, np.full(count, 1000.0 + CELSIUS_K))
-    schedules = np.stack([random_schedule(steps, rng) for _ in range(count)])
+    labels = random_films(count, rng, size=size, grains=(120, 200), particles=particles)
+    state = film.fresh(labels, np.full(count, COLDEST_C + CELSIUS_K))
+    if schedules is None:
+        schedules = np.stack([random_schedule(steps, rng) for _ in range(count)])
     frames = np.empty((count, steps + 1, size, size), dtype=np.uint8)
     drives, radii = np.empty((count, steps, DRIVES), dtype=np.float32), np.empty((count, steps + 1))
     for step in range(steps + 1):
@@ -65,7 +89,7 @@ def micrograph_runs(count: int, steps: int, rng: np.random.Generator, *, size: i
             setpoint = schedules[:, step] + CELSIUS_K
             drives[:, step] = drives_of(film.course(state.temperature_k, setpoint, STEP_S))
             state = film.hold(state, setpoint, STEP_S, generators)
-    return Film64(frames, drives, radii)
+    return Micrographs(frames, drives, radii)
 
 
 class ConvGru(nn.Module):
@@ -106,28 +130,62 @@ def _around(layer: nn.Conv2d, x: Tensor) -> Tensor:
     return out
 
 
-def roll_out(net: ConvGru, context: Float32Array, drives: Float32Array) -> Float32Array:
-    """Frames that follow.
+@dataclass(frozen=True)
+class MicrographSurrogate:
+    """A fitted network, and how its pictures are read.
 
-    Args:
+    Attributes:
         net: the network.
-        context: (B, C, H, W) frames that are known, in [0, 1].
-        drives: (B, C - 1 + K, 2) of the known steps and of the K that follow.
-
-    Returns:
-        (B, K, H, W) in [0, 1].
+        reach: mean radius times mean brightness of a film without particles, lattice constants.
     """
-    known, steps = context.shape[1], drives.shape[1]
-    found, memory, frame = [], None, torch.from_numpy(context[:, 0])
-    with torch.inference_mode():
-        for step in range(steps):
-            if step < known:
-                frame = torch.from_numpy(context[:, step])
-            frame, memory = net(frame, torch.from_numpy(drives[:, step]), memory)
-            frame = frame.clamp(0.0, 1.0)
+
+    net: ConvGru
+    reach: float
+
+    def step(self, frames: Float32Array, drives: Float32Array, memory: Tensor | None) -> tuple[Float32Array, Tensor]:
+        """The next (B, H, W) frames in [0, 1] and memory, after (B, H, W) frames and (B, 2) drives."""
+        with torch.inference_mode():
+            found, memory = self.net(torch.from_numpy(frames), torch.from_numpy(drives), memory)
+        return found.clamp(0.0, 1.0).numpy(), memory
+
+    def roll_out(self, context: Float32Array, drives: Float32Array) -> Float32Array:
+        """Frames that follow.
+
+        Args:
+            context: (B, C, H, W) frames that are known, in [0, 1].
+            drives: (B, C - 1 + K, 2) of the known steps and of the K that follow.
+
+        Returns:
+            (B, K, H, W) in [0, 1].
+        """
+        known, found = context.shape[1], []
+        memory, frame = None, context[:, 0]
+        for step in range(drives.shape[1]):
+            frame, memory = self.step(context[:, step] if step < known else frame, drives[:, step], memory)
             if step >= known - 1:
-                found.append(frame.numpy())
-    return np.stack(found, axis=1)
+                found.append(frame)
+        return np.stack(found, axis=1)
+
+    def radii(self, frames: Float32Array) -> FloatArray:
+        """(...) mean radii that (..., H, W) frames show: boundaries' brightness falls as grains grow.
+
+        Particles, and the ring of brightness around one within a grain, do not count.
+        """
+        grains = np.where(frames < WHITE, frames, 0.0).mean(axis=(-2, -1))
+        return np.asarray(self.reach / np.maximum(grains, 1e-6))
+
+
+def read_reach(runs: Micrographs) -> float:
+    """Mean of radius times brightness where no particle is seen."""
+    frames = runs.frames.astype(np.float32) / 255.0
+    free = (frames < WHITE).all(axis=(2, 3))
+    if not free.any():
+        raise ConfigurationError("no frame is free of particles, of which brightness could be read")
+    return float((runs.radii * frames.mean(axis=(2, 3)))[free].mean())
+
+
+WHITE: Final = 0.95
+"""Brightness from which a site counts as a particle; of boundaries, a triple point has 6/8 at most."""
 
 
 @dataclass(frozen=True)
@@ -159,14 +217,14 @@ class MicrographSettings:
 
 
 def fit_micrographs(
-    train: Film64,
-    validation: Film64,
+    train: Micrographs,
+    validation: Micrographs,
     settings: MicrographSettings,
     *,
     checkpoints: Path | None = None,
     log: Path | None = None,
     on_epoch: Callable[[int, int, float, float], None] = lambda _member, _epoch, _loss, _error: None,
-) -> ConvGru:
+) -> MicrographSurrogate:
     """Fit a network on windows of the films; the epoch that validates best is kept."""
     torch.manual_seed(settings.seed)
     net = ConvGru(settings.width)
@@ -206,7 +264,7 @@ def fit_micrographs(
         write("error/validation", error, state.epoch)
         on_epoch(0, state.epoch, float(np.mean(losses)), error)
     net.load_state_dict(state.best)
-    return net.eval()
+    return MicrographSurrogate(net.eval(), read_reach(train))
 
 
 def _loss(net: ConvGru, frames: Tensor, drives: Float32Array, settings: MicrographSettings) -> Tensor:
@@ -220,3 +278,30 @@ def _loss(net: ConvGru, frames: Tensor, drives: Float32Array, settings: Microgra
         total = total + ((frame - frames[:, step + 1]) ** 2).mean()
     mean: Tensor = total / drives.shape[1]
     return mean
+
+
+def save_micrographs(surrogate: MicrographSurrogate, path: Path, **facts: Any) -> None:
+    """Write `path` (.safetensors) and a card beside it (.json)."""
+    check_suffix(path)
+    card = {"format_version": 1, "width": surrogate.net.width, "reach": surrogate.reach} | facts
+    with atomic_path(path) as scratch:
+        save_file({name: value.contiguous() for name, value in surrogate.net.state_dict().items()}, scratch)
+    write_json(path.with_suffix(".json"), card)
+
+
+def load_micrographs(path: Path | str) -> MicrographSurrogate:
+    """Read one: a .safetensors file with its card beside it, or the name of a shipped one.
+
+    Raises:
+        WeightsError: if a file is missing or damaged.
+    """
+    file = Path(path) if Path(path).suffix else SHIPPED / f"{path}.safetensors"
+    try:
+        card = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+        net = ConvGru(int(card["width"]))
+        net.load_state_dict(load_file(file))
+        return MicrographSurrogate(net.eval(), float(card["reach"]))
+    except FileNotFoundError as error:
+        raise WeightsError(f"there is no {error.filename}: weights are read with their card beside them") from None
+    except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise WeightsError(f"{file} does not hold a network of micrographs: {error}") from None
