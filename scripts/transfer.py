@@ -1,8 +1,9 @@
 """What transfer and physics-informed inputs save: error of an expensive property against the number of its labels.
 
-A label of ZT or of the lattice's heat costs 0.4 s. Compared on the same rows and test split: a network from scratch;
-one that starts from weights learned on the cheap gaps of `nanotube-doping`; one that is told cheap physics as an input
-(ZT of the tube's own electrons with pristine phonons; the π gap for the others); both.
+A label of ZT or of the lattice's heat costs 0.4 s, one of a conductance some 50 ms, one of a gap 1 ms. Compared on the
+same rows and test split: a network from scratch; one that starts from weights learned on the cheap gaps of
+`nanotube-doping`; one that is told cheap physics as an input (ZT of the tube's own electrons with pristine phonons; the
+π gap for the others); both.
 Run: `python scripts/transfer.py`; it goes on where it was killed; `--report` only prints and draws.
 """
 
@@ -28,6 +29,7 @@ class Settings:
     labels: tuple[tuple[str, tuple[int, ...]], ...] = (
         ("thermal_conductance_nw_k", (125, 250, 500, 1000, 2000)),
         ("zt", (125, 500)),
+        ("conductance_us", (500, 1000, 2000, 4000)),
     )
     seeds: int = 3  # each draws its own rows and weights
     steps: int = 700  # of every fit, so that few labels do not mean few steps
@@ -39,7 +41,9 @@ class Settings:
 
 SETTINGS = Settings()
 MODES = ("scratch", "transfer", "informed", "both")
+MODES_OF = {"conductance_us": ("scratch", "transfer")}  # of the others, all
 INFORMED_BY = {"zt": "zt_pristine_phonons"}  # the others by the gap
+DATA = {"conductance_us": "nanotube-transport"}  # the others: nanotube-properties
 
 
 def run_one(key, labels, seed):
@@ -57,16 +61,17 @@ def run_one(key, labels, seed):
     if file.exists():
         return
     informant = INFORMED_BY.get(key, "gap_ev")
-    data = Dataset.load("nanotube-properties").labelled([key, "gap_ev"])
+    data = Dataset.load(DATA.get(key, "nanotube-properties")).labelled([key])
     split = np.array(data.table.column("split").to_pylist())
     train = np.random.default_rng([seed, 3]).permutation(np.flatnonzero(split == "train"))[:labels]
     # Validation shrinks with the labels: it is labelled, too.
     validation = np.flatnonzero(split == "validation")[: max(30, labels // 8)]
     part = data.take(np.sort(np.concatenate([train, validation, np.flatnonzero(split == "test")])))
-    part, source = with_physics(part, [informant]), load(SETTINGS.source)
+    modes, source = MODES_OF.get(key, MODES), load(SETTINGS.source)
+    part = with_physics(part, [informant]) if "informed" in modes else part
     epochs = max(1, round(SETTINGS.steps * SETTINGS.batch_size / labels))
     found = {}
-    for mode in MODES:
+    for mode in modes:
         settings = FitSettings(
             (key,), size=dict(source.settings), epochs=epochs,
             batch_size=min(SETTINGS.batch_size, labels // 4), seed=seed,
@@ -80,7 +85,6 @@ def run_one(key, labels, seed):
 
 def report():
     from matgym.files import write_json
-    from matgym.statistics import estimate
 
     runs = [json.loads(file.read_text()) for file in sorted(RUNS.glob("*.json"))]
     rows = []
@@ -90,33 +94,44 @@ def report():
             if not mine:
                 continue
             row = {"property": key, "labels": labels, "seeds": len(mine)}
-            for mode in MODES:
-                rmse = estimate([run["modes"][mode]["rmse"] for run in mine])
-                row |= {mode: rmse.mean, f"{mode}_interval": rmse.half_width}
-                row[f"{mode}_r2"] = estimate([run["modes"][mode]["r2"] for run in mine]).mean
+            for mode in MODES_OF.get(key, MODES):
+                errors = [run["modes"][mode]["rmse"] for run in mine]
+                row[mode] = {"rmse": float(np.mean(errors)), "least": min(errors), "most": max(errors)}
+                row[mode]["r2"] = float(np.mean([run["modes"][mode]["r2"] for run in mine]))
             rows.append(row)
     write_json(REPORT, {"settings": SETTINGS.__dict__, "rows": rows})
-    print("| property | labels | " + " | ".join(f"{mode}: RMSE (R²)" for mode in MODES) + " |")
+    print("| property | labels | " + " | ".join(MODES) + " |")
     print("|---|---|" + "---|" * len(MODES))
     for row in rows:
-        cells = [f"{row[m]:.3g} ± {row[f'{m}_interval']:.1g} ({row[f'{m}_r2']:.3f})" for m in MODES]
+        cells = [
+            f"{row[m]['rmse']:.3g} [{row[m]['least']:.3g}, {row[m]['most']:.3g}] ({row[m]['r2']:.3f})"
+            if m in row
+            else ""
+            for m in MODES
+        ]
         print(f"| {row['property']} | {row['labels']} | " + " | ".join(cells) + " |")
     draw(rows)
 
 
 def draw(rows):
-    import matplotlib.pyplot as plt
+    from matplotlib.figure import Figure
+
+    from matgym.viz.palette import METHOD_STYLES
 
     keys = [key for key, _ in SETTINGS.labels if any(row["property"] == key for row in rows)]
-    figure, panels = plt.subplots(1, len(keys), figsize=(3.4 * len(keys), 3.2), layout="constrained", squeeze=False)
+    figure = Figure(figsize=(3.4 * len(keys), 3.2), layout="constrained")
+    panels = figure.subplots(1, len(keys), squeeze=False)
     for panel, key in zip(panels[0], keys, strict=True):
         mine = [row for row in rows if row["property"] == key]
         x = [row["labels"] for row in mine]
-        for mode in MODES:
-            y, half = (np.array([row[name] for row in mine]) for name in (mode, f"{mode}_interval"))
-            panel.plot(x, y, marker="o", ms=3, label=mode)
-            panel.fill_between(x, y - half, y + half, alpha=0.15)
+        for style, mode in zip(METHOD_STYLES, MODES, strict=False):
+            if mode in mine[0]:
+                y, low, high = ([row[mode][name] for row in mine] for name in ("rmse", "least", "most"))
+                panel.plot(x, y, color=style.colour, marker=style.marker, ms=4, label=mode)
+                panel.fill_between(x, low, high, color=style.colour, alpha=0.15, lw=0)
         panel.set(xscale="log", yscale="log", title=key, xlabel="labels", ylabel="RMSE on the test split")
+        panel.set_xticks(x, [str(labels) for labels in x])
+        panel.set_xticks([], minor=True)
     panels[0][0].legend(frameon=False)
     figure.savefig(PICTURE, dpi=150)
     print(PICTURE)
