@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matgym.envs.dynamics import DopingDynamics
+from matgym.envs.doping_dynamics import DopingDynamics
 
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray, SpeciesArray
