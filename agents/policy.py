@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matgym.envs.doping_dynamics import DopingDynamics
 
+from matgym.envs.doping_dynamics import DopingDynamics
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -32,7 +32,7 @@ class Policy:
         and sites it has not filled then stay carbon.
         """
         dynamics = DopingDynamics(task, len(targets))
-        dynamics.restart(np.arange(len(targets)), targets)
+        dynamics.restart(np.arange(len(targets)), (), {"target_ev": targets})
         for _ in range(2 * task.edits.length):
             extra = {"action_masks": dynamics.action_masks()} if self.masked else {}
             actions, _ = self.agent.predict(dynamics.observe(), deterministic=deterministic, **extra)
