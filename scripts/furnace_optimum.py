@@ -26,9 +26,9 @@ class Settings:
 
     reactors: int = 20  # unseen by every training
     seed: int = 777  # of these reactors
-    generations: int = 120  # of the cross-entropy method
+    generations: int = 60  # of the cross-entropy method
     population: int = 256
-    starts: int = 10  # of multiple shooting: the cross-entropy method's result, the best constant recipe, random stages
+    starts: int = 6  # of multiple shooting: the cross-entropy method's result, the best constant recipe, random stages
     iterations: int = 150  # of IPOPT
 
 

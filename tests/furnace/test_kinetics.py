@@ -55,7 +55,7 @@ def still(count=1, diameter=10.0):
     return Reactor(*(np.full(count, value) for value in (diameter, 1.0, 1.0, 0.0, 0.0)))
 
 
-@pytest.mark.parametrize("celsius", [575.0, 650.0, 700.0, 725.0, 800.0, 850.0])
+@pytest.mark.parametrize("celsius", [550.0, 575.0, 650.0, 700.0, 725.0, 800.0, 850.0, 875.0, 900.0])
 def test_the_batched_furnace_follows_the_stiff_system(celsius):
     furnace, reactor = Furnace(ripening_nm3_s=1e-30), still()
     state = furnace.cold(reactor, celsius + CELSIUS)
@@ -70,7 +70,7 @@ def test_the_batched_furnace_follows_the_stiff_system(celsius):
 
 
 def test_ramps_are_resolved():
-    """Substeps of 2 s against 0.1 s, along schedules that jump about."""
+    """Substeps of 2 s against 0.1 s, along schedules that jump about, within 1 %."""
     rng = np.random.default_rng(3)
     reactor = Reactor(*(rng.uniform(low, high, 32) for low, high in ((6, 14), (0.7, 1.4), (0.7, 1.4), (0, 5), (0, 0))))
     coarse, fine = Furnace(), Furnace(substep_s=0.1)
