@@ -56,11 +56,20 @@ def make_agent(
     from stable_baselines3.common.vec_env import VecMonitor
 
     settings = hyperparameters(_file_of(environment), algorithm) | dict(overrides or {})
+    settings = {name: _schedule(value) for name, value in settings.items()}
     envs = gym.make_vec(environment, num_envs=settings.pop("n_envs"), task=task)
     policy = settings.pop("policy")
     settings.pop("n_timesteps", None)  # for who trains it
     constructor = _constructor(algorithm)
     return constructor(policy, VecMonitor(SB3VecEnv(envs, seed=seed)), seed=seed, device="cpu", **settings)
+
+
+def _schedule(value: Any) -> Any:
+    """rl_zoo3's "lin_0.001", which falls to zero over the training; all else as it is."""
+    if not (isinstance(value, str) and value.startswith("lin_")):
+        return value
+    first = float(value.removeprefix("lin_"))
+    return lambda remaining: first * remaining
 
 
 def _file_of(environment: str) -> str:

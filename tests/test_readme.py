@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
-NAMES = ["train", "bring", "compare", "physics"]
+NAMES = ["train", "bring", "compare", "physics", "furnace"]
 
 
 def test_there_are_uses_of_about_ten_lines():

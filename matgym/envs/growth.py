@@ -43,15 +43,16 @@ class CVDGrowthEnv(BatchEnv):
     | 3   | water vapour        | 0   | 100   | Pa   |
 
     ## Observation Space
-    `Box(-1, 1, (10,), float32)`:
+    `Box(-1, 1, (11,), float32)`:
 
     | Num | Observation                                   | Min | Max  | Noise  |
     |-----|-----------------------------------------------|-----|------|--------|
     | 0   | thermocouple, °C                              | 25  | 1273 | 2 K, and an offset that lasts |
     | 1–3 | flow meters of acetylene, hydrogen, water     | 0   | as above | 2 % of the range |
     | 4   | height of the tubes by reflected light, µm    | 0   | 300  | 1 µm   |
-    | 5   | time, min                                     | 0   | 30   |        |
-    | 6–9 | controls as last set                          | -1  | 1    |        |
+    | 5   | what it gained since the last minute, µm      | -30 | 30   | that of both |
+    | 6   | time, min                                     | 0   | 30   |        |
+    | 7–10 | controls as last set                         | -1  | 1    |        |
 
     ## Rewards
     What the minute added to J = yield [µm] - 8 (D/G + amorphous monolayers / 10) - 20 energy [kWh], over 150, where the

@@ -20,7 +20,8 @@ REWARD_SCALE: Final = 150.0
 
 HIGHEST_C: Final = 1000.0
 TALLEST_UM: Final = 300.0
-"""Ranges of thermocouple and height gauge, on which observations are scaled."""
+FASTEST_UM: Final = 30.0
+"""Ranges of thermocouple, height gauge and growth a minute, on which observations are scaled."""
 
 THERMOCOUPLE_K: Final = 2.0
 METER: Final = 0.02
@@ -42,12 +43,13 @@ class GrowthDynamics(Dynamics):
 
     def __init__(self, task: GrowthTask, size: int) -> None:
         self.task, self.size = task, size
-        self.observation_space = spaces.Box(-1.0, 1.0, (6 + len(LIMITS),), np.float32)
+        self.observation_space = spaces.Box(-1.0, 1.0, (7 + len(LIMITS),), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (len(LIMITS),), np.float32)
         self.minute = np.zeros(size, dtype=np.int64)
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
         self.state = task.loaded(self.reactor)
         self._worth = np.zeros(size)
+        self._shorter = np.zeros(size)  # length a minute ago
         self._memory: Memory | None = None
         if task.surrogate is not None:
             self._memory = task.surrogate.begin(np.ones((size, len(self.reactor))), np.zeros((size, len(OUTCOMES))))
@@ -67,6 +69,7 @@ class GrowthDynamics(Dynamics):
         if self.task.surrogate is not None and self._memory is not None:
             self.task.surrogate.forget(self._memory, rows, reactors)
         self.minute[rows] = 0
+        self._shorter[rows] = 0.0
         self._actions[rows] = -1.0
         for row, rng in zip(rows, generators, strict=True):
             self._noise[row] = rng.standard_normal(self._noise.shape[1:])
@@ -77,6 +80,7 @@ class GrowthDynamics(Dynamics):
         after = self.task.advance(before, scaled_controls(actions), self.reactor)
         self.state = State(*map(np.array, after))  # copies: `restart` writes into them, and infos keep the others
         self.minute += 1
+        self._shorter = np.array(before.length_um)
         self._actions = np.asarray(actions, dtype=np.float64)
         worth = self.task.objective(after, self.reactor)
         counted = self._counted(worth, actions)
@@ -104,18 +108,18 @@ class GrowthDynamics(Dynamics):
             return self.task.believed(surrogate.step(memory, np.asarray(actions, dtype=np.float64)))
 
     def observe(self, rows: IntArray | slice = slice(None)) -> Float32Array:
-        """(rows, 10) float32 in [-1, 1]."""
+        """(rows, 11) float32 in [-1, 1]."""
         minute, flows = self.minute[rows], self._actions[rows, 1:]
-        noise = np.take_along_axis(self._noise[rows], np.minimum(minute, self.task.minutes)[:, None, None], axis=1)[
-            :, 0
-        ]
-        reading = self.state.temperature_k[rows] + self.reactor.offset_k[rows] + THERMOCOUPLE_K * noise[:, 0] - ROOM_K
-        height = self.state.length_um[rows] + GAUGE_UM * noise[:, 4]
+        now, before = (self._noise[rows][np.arange(len(minute)), np.maximum(minute - ago, 0)] for ago in (0, 1))
+        reading = self.state.temperature_k[rows] + self.reactor.offset_k[rows] + THERMOCOUPLE_K * now[:, 0] - ROOM_K
+        height = self.state.length_um[rows] + GAUGE_UM * now[:, 4]
+        risen = height - self._shorter[rows] - GAUGE_UM * before[:, 4]
         seen = np.column_stack(
             [
                 2.0 * reading / (HIGHEST_C + CELSIUS_K - ROOM_K) - 1.0,
-                flows + 2.0 * METER * noise[:, 1:4],
+                flows + 2.0 * METER * now[:, 1:4],
                 2.0 * height / TALLEST_UM - 1.0,
+                risen / FASTEST_UM,
                 2.0 * minute / self.task.minutes - 1.0,
                 self._actions[rows],
             ]
