@@ -43,6 +43,7 @@ def make_agent(
     seed: int,
     overrides: Mapping[str, Any] | None = None,
     environment: str = "matgym/NanotubeDoping-v0",
+    **arguments: Any,
 ) -> "BaseAlgorithm":
     """An untrained agent on a batch of environments.
 
@@ -52,12 +53,13 @@ def make_agent(
         seed: of the agent and of its environments.
         overrides: hyper-parameters in place of the tuned ones.
         environment: its registered name.
+        arguments: further ones of the environment, such as `seeder="gan"`.
     """
     from stable_baselines3.common.vec_env import VecMonitor
 
     settings = hyperparameters(_file_of(environment), algorithm) | dict(overrides or {})
     settings = {name: _schedule(value) for name, value in settings.items()}
-    envs = gym.make_vec(environment, num_envs=settings.pop("n_envs"), task=task)
+    envs = gym.make_vec(environment, num_envs=settings.pop("n_envs"), task=task, **arguments)
     policy = settings.pop("policy")
     settings.pop("n_timesteps", None)  # for who trains it
     constructor = _constructor(algorithm)

@@ -1,52 +1,136 @@
-"""The nearest known structure: the seeder that every generator must beat."""
+"""The nearest known structure, as it is or with a swap: the seeders that every generator must beat."""
+
+from functools import cached_property
+from typing import Final
 
 import numpy as np
 
 from matgym.datasets import Dataset
-from matgym.errors import DatasetError
-from matgym.structures import SubstitutionEdits, TubeLattice
+from matgym.generative.conditions import pristine
+from matgym.generative.examples import Examples, examples
+from matgym.generative.rules import like_bonds
+from matgym.structures import Species, SubstitutionEdits, TubeLattice
 from matgym.structures.symmetry import symmetry_group
-from matgym.typing import FloatArray, SpeciesArray
+from matgym.typing import FloatArray, IntArray, SpeciesArray
+
+TRIES: Final = 20
+"""Swaps that are tried until one leaves no like bond."""
 
 
 class NearestSeeder:
-    """Of the training structures with the right composition, one whose property lies nearest the target.
+    """Of the valid training structures with the right composition, one whose property lies nearest the target.
 
-    It is drawn among the `choices` nearest and turned by a random operation of the tube's symmetry, so that
-    seeds differ.
+    It is drawn among the `choices` nearest and turned by a random operation of the tube's symmetry, so that seeds
+    differ. Where the data hold no structure of this lattice and composition, the nearest of another are carried over:
+    compared by how far the property is from the undecorated tube's, continued periodically over the tube, and brought
+    to the composition at random sites.
     """
 
-    def __init__(self, data: Dataset, key: str = "gap_ev", choices: int = 4) -> None:
+    def __init__(
+        self, data: Dataset, key: str = "gap_ev", choices: int = 4, swaps: int = 0,
+        left_out: tuple[float, float] | None = None,
+    ) -> None:  # fmt: skip
         """Look up structures in the training split of `data`.
 
         Args:
             data: known structures.
             key: their property.
             choices: nearest structures to draw from.
+            swaps: random exchanges of two unlike atoms, none of which leaves a like bond if that can be helped.
+            left_out: a band of the property of which no structure is looked up.
         """
-        self._data = data.split("train").labelled()
+        self._data = data
         self._key = key
         self._choices = choices
+        self._swaps = swaps
+        self._left_out = left_out
+
+    @cached_property
+    def _known(self) -> list[Examples]:
+        return examples(self._data.split("train"), self._key, (Species.B, Species.N), self._left_out)
 
     def seed(
         self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
     ) -> SpeciesArray:
-        """See `matgym.tasks.Seeder`.
+        """See `matgym.tasks.Seeder`."""
+        found = self._same(lattice, edits, targets, rng)
+        if found is None:
+            found = self._carried_over(lattice, edits, targets, rng)
+        for codes in found if self._swaps else ():
+            for _ in range(self._swaps):
+                _swap(lattice, codes, rng)
+        return found
 
-        Raises:
-            DatasetError: if no structure has this lattice and composition.
-        """
-        labels = self._data.values(self._key)
-        known = [(rows, species) for other, rows, species in self._data.by_lattice() if other == lattice]
-        fitting = [(rows, species, edits.complete(species)) for rows, species in known]
-        if not any(fits.any() for _, _, fits in fitting):
-            raise DatasetError(
-                f"the data hold no ({lattice.n}, {lattice.m}) tube of {lattice.cells} cells with this composition"
-            )
-        rows, species, fits = fitting[0]
-        distance = np.abs(labels[rows[fits]] - targets[:, None])  # (T, known)
-        nearest = distance.argsort(axis=1)[:, : self._choices]
-        chosen = nearest[np.arange(len(targets)), rng.integers(nearest.shape[1], size=len(targets))]
-        group = symmetry_group(lattice)
-        turned = group[rng.integers(len(group), size=len(targets))]
-        return np.take_along_axis(species[fits][chosen], turned, axis=1)
+    def _same(
+        self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
+    ) -> SpeciesArray | None:
+        """(B, n_sites) from structures of this lattice and composition; None if there are none."""
+        for group in self._known:
+            fits = edits.complete(group.species) if group.lattice == lattice else np.zeros(1, dtype=bool)
+            if fits.any():
+                rows = self._drawn(np.abs(group.values[fits] - targets[:, None]), rng)
+                operations = symmetry_group(lattice)
+                turned = operations[rng.integers(len(operations), size=len(targets))]
+                return np.take_along_axis(group.species[fits][rows], turned, axis=1)
+        return None
+
+    def _carried_over(
+        self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
+    ) -> SpeciesArray:
+        """(B, n_sites) from structures of other lattices or compositions."""
+        share = edits.length / lattice.n_sites
+        apart = [np.abs(group.budget.sum(axis=1) / group.lattice.n_sites - share) for group in self._known]
+        closest = min(float(distance.min()) for distance in apart)
+        species, shifts = [], []
+        for group, distance in zip(self._known, apart, strict=True):
+            rows = distance <= closest + _SHARE
+            species.append(_continued(group.lattice, group.species[rows], lattice))
+            shifts.append(group.values[rows] - pristine(group.lattice, self._key))
+        wanted = targets - pristine(lattice, self._key)
+        rows = self._drawn(np.abs(np.concatenate(shifts) - wanted[:, None]), rng)
+        found = np.concatenate(species)[rows]
+        for codes in found:
+            _repair(lattice, codes, edits, rng)
+        return found
+
+    def _drawn(self, distance: FloatArray, rng: np.random.Generator) -> IntArray:
+        """(B,) rows, each drawn among those nearest; distance (B, known)."""
+        nearest = np.argsort(distance, axis=1)[:, : self._choices]
+        chosen: IntArray = nearest[np.arange(len(nearest)), rng.integers(nearest.shape[1], size=len(nearest))]
+        return chosen
+
+
+_SHARE: Final = 0.01
+"""Shares of dopants within this of the closest count as alike: a chosen width, about one atom of a hundred."""
+
+
+def _continued(known: TubeLattice, species: SpeciesArray, lattice: TubeLattice) -> SpeciesArray:
+    """(B, n_sites) the decorations of one tube, repeated over the sheet of another."""
+    sublattice = np.repeat([0, 1], lattice.n_cells)
+    return species[:, known.sites_at(lattice.site_cells, sublattice)]
+
+
+def _swap(lattice: TubeLattice, codes: SpeciesArray, rng: np.random.Generator) -> None:
+    """Exchange a dopant with another species, in place."""
+    for attempt in range(TRIES):
+        one = rng.choice(np.flatnonzero(codes))
+        other = rng.choice(np.flatnonzero(codes != codes[one]))
+        codes[[one, other]] = codes[[other, one]]
+        if attempt == TRIES - 1 or not like_bonds(lattice, codes[None])[0]:
+            return
+        codes[[one, other]] = codes[[other, one]]
+
+
+def _repair(lattice: TubeLattice, codes: SpeciesArray, edits: SubstitutionEdits, rng: np.random.Generator) -> None:
+    """Bring a decoration to the composition, in place: at random sites, without like bonds where that is possible."""
+    for site in np.flatnonzero(codes):  # what the seam brought together
+        if (codes[lattice.neighbours[site]] == codes[site]).any():
+            codes[site] = Species.C12
+    for kind, missing in zip(edits.species, edits.remaining(codes[None])[0], strict=True):
+        if missing < 0:
+            codes[rng.choice(np.flatnonzero(codes == kind), -missing, replace=False)] = Species.C12
+    for kind, missing in zip(edits.species, edits.remaining(codes[None])[0], strict=True):
+        for _ in range(missing):
+            carbon = codes == Species.C12
+            free = carbon & ~(codes[lattice.neighbours] == kind).any(axis=1)
+            codes[rng.choice(np.flatnonzero(free if free.any() else carbon))] = kind

@@ -20,6 +20,8 @@ app.add_typer(oracle, name="oracle")
 furnace = typer.Typer(no_args_is_help=True, help="Grow tubes, and train what predicts growth and annealing.")
 app.add_typer(surrogate, name="surrogate")
 app.add_typer(furnace, name="furnace")
+generate = typer.Typer(no_args_is_help=True, help="Train generators of tubes, judge them, and draw from them.")
+app.add_typer(generate, name="generate")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs; progress goes to stderr.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes, each on one core.")]
@@ -128,6 +130,69 @@ def furnace_train(
         print_json({"weights": str(output), "metrics": rows})
         return
     print_table(f"{output}, at the last step", rows)
+
+
+@generate.command("train")
+def generate_train(
+    output: Annotated[Path, typer.Argument(help="Weights to write, ending in .safetensors.")],
+    model: Annotated[str, typer.Option(help="gan, vae or diffusion.")] = "gan",
+    settings: Annotated[Path | None, typer.Option(help="YAML file of settings other than the defaults.")] = None,
+    dataset: Annotated[str, typer.Option(help="Parquet file or shipped name.")] = "nanotube-doping",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the structures.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and noise.")] = None,
+    log: Annotated[Path | None, typer.Option(help="Folder for TensorBoard.")] = None,
+    json: Json = False,
+) -> None:
+    """Train a generator; a killed training goes on where it was."""
+    from matgym.app.generation import train
+
+    with progress_bar() as bar:
+        card = train(model, output, settings, dataset, {"epochs": epochs, "seed": seed}, log, bar)
+    if json:
+        print_json({"weights": str(output), "card": card.model_dump()})
+        return
+    print_table(f"{output}, on the validation split", [{k: f"{v:.4g}" for k, v in card.validation.items()}])
+
+
+@generate.command("evaluate")
+def generate_evaluate(
+    seeder: Annotated[str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a stored generator.")],
+    samples: Annotated[int, typer.Option(min=1, help="Tubes to draw.")] = 1000,
+    split: Annotated[str, typer.Option(help="Split whose structures lend targets and compositions.")] = "test",
+    ranked: Annotated[int, typer.Option(min=1, help="Draw so many for each and keep the surrogate's best.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    json: Json = False,
+) -> None:
+    """How good a seeder's tubes are, verified by the oracle."""
+    from matgym.app.generation import evaluate_seeder
+
+    found = evaluate_seeder(seeder, samples, split, ranked, seed)
+    if json:
+        print_json(found.as_dict())
+        return
+    print_table(f"{seeder}: {samples} tubes for conditions of the {split} split", found.as_rows())
+
+
+@generate.command("sample")
+def generate_sample(
+    output: Annotated[Path, typer.Argument(help="Folder for the structures and a picture.")],
+    target: Annotated[float, typer.Option(help="Wanted gap, eV.")] = 0.9,
+    tube: Annotated[str, typer.Option(help="Chirality and cells.")] = "(8,0)x4",
+    boron: Annotated[int, typer.Option(min=0, help="Atoms of boron.")] = 8,
+    nitrogen: Annotated[int, typer.Option(min=0, help="Atoms of nitrogen.")] = 8,
+    samples: Annotated[int, typer.Option(min=1, help="Tubes to draw.")] = 12,
+    seeder: Annotated[str, typer.Option(help="As in evaluate.")] = "gan",
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    json: Json = False,
+) -> None:
+    """Draw tubes, let physics say what they are, and write them down."""
+    from matgym.app.generation import sample
+
+    rows = sample(output, target, tube, {"B": boron, "N": nitrogen}, samples, seeder, seed)
+    if json:
+        print_json(rows)
+        return
+    print_table(f"{output}: tubes for {target:g} eV", rows)
 
 
 @data.command("build")

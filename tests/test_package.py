@@ -52,6 +52,8 @@ def test_wheel_and_sdist_hold_matgym_and_no_other_top_level_name(built):
         "matgym/agents/base.py",
         "matgym/agents/hyperparams/nanotube-doping.yml",
         "matgym/generative/nearest.py",
+        "matgym/generative/weights/gan.safetensors",
+        "matgym/generative/weights/gan.json",
         "matgym/py.typed",
         "matgym/surrogates/weights/nanotube-doping.safetensors",
         "matgym/datasets/shipped/nanotube-doping.parquet",

@@ -14,10 +14,11 @@ from matgym.app.console import progress_bar
 from matgym.app.demo_report import write_demo_report
 from matgym.app.designs import write_designs
 from matgym.benchmark import Comparison, Verified, run
+from matgym.envs.seeding import Seeding
 from matgym.oracles import PiElectrons
 from matgym.structures import Nanotube, tubes_on
 from matgym.surrogates import Audit, audit, load
-from matgym.tasks import TargetProperty
+from matgym.tasks import TargetProperty, as_seeder
 from matgym.typing import FloatArray
 
 SURROGATE: Final = "nanotube-doping"
@@ -35,6 +36,8 @@ class DemoSettings:
         queries: designs that each method may have scored for each target.
         seeds: runs of each method on the targets.
         audited: visited designs that go through the oracle besides the winners.
+        seeder: of the designs that every method starts from; see `matgym.tasks.SEEDERS`.
+        lifted: atoms of a seed that the policy places anew.
         seed: of training; targets are drawn from another generator.
     """
 
@@ -45,6 +48,8 @@ class DemoSettings:
     queries: int = 16
     seeds: int = 3
     audited: int = 200
+    seeder: str = "gan"
+    lifted: int = 4
     seed: int = 0
 
 
@@ -58,6 +63,8 @@ class DemoResult:
         curve: (updates, 2) designs scored so far, and mean reward of recent ones.
         comparison: all methods at equal queries a target.
         whole_budget: searches that also get the policy's training spent on them, as queries.
+        seeds: one for each target, as drawn.
+        seeds_ev: (T,) gaps of the seeds by the oracle.
         winners: audit of the policy's valid designs (first seed).
         winners_gap_ev: exploitation gap of the same.
         visited: audit of a sample of the designs that the methods had scored on the way.
@@ -71,6 +78,8 @@ class DemoResult:
     curve: FloatArray
     comparison: Comparison
     whole_budget: Comparison
+    seeds: list[Nanotube]
+    seeds_ev: FloatArray
     winners: Audit
     winners_gap_ev: float
     visited: Audit
@@ -78,11 +87,17 @@ class DemoResult:
     seconds: dict[str, float]
     files: dict[str, Path]
 
+    @property
+    def seed_errors(self) -> FloatArray:
+        """(T,) distance of the seeds from their targets, by the oracle, eV."""
+        return np.abs(self.seeds_ev - self.comparison.runs[0].search.targets)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain form for `--json`."""
         return {
             "equal_queries": [asdict(row) for row in self.comparison.figures()],
             "whole_budget": [asdict(row) for row in self.whole_budget.figures()],
+            "seeds": {"seeder": self.settings.seeder, "error_ev": float(np.median(self.seed_errors))},
             "winners": self.winners.as_dict() | {"exploitation_gap_ev": self.winners_gap_ev},
             "visited": self.visited.as_dict(),
             "ledger": self.ledger,
@@ -96,6 +111,7 @@ def run_demo(settings: DemoSettings) -> DemoResult:
     surrogate = load(SURROGATE)
     oracle = PiElectrons()
     task = TargetProperty(source=surrogate)
+    seeder = as_seeder(settings.seeder)
     seconds: dict[str, float] = {}
 
     with progress_bar() as bar:
@@ -108,10 +124,11 @@ def run_demo(settings: DemoSettings) -> DemoResult:
             curve.append((designs, reward))
             bar.update(learning, completed=designs, note=f"mean reward {reward:.2f}")
 
-        agent = make_agent(settings.algorithm, task, settings.seed)
+        agent = make_agent(settings.algorithm, task, settings.seed, seeder=seeder, lifted=settings.lifted)
         train_agent(agent, task, settings.training_designs, on_rollout)
         spent = task.ledger.counts["surrogate"]
-        policy = Policy(agent, settings.algorithm, settings.algorithm == "MaskablePPO")
+        masked = settings.algorithm == "MaskablePPO"
+        policy = Policy(agent, settings.algorithm, masked, Seeding.of(task, seeder, settings.lifted))
         seconds["training"] = time.perf_counter() - start
 
         # 2. Design for unseen targets, each method with the same number of queries a target.
@@ -120,21 +137,25 @@ def run_demo(settings: DemoSettings) -> DemoResult:
         designing = bar.add_task("designing at equal queries", total=turns, note="")
         comparison = run(
             [policy, "random", "annealing"], task, targets=settings.targets, queries=settings.queries,
-            seeds=settings.seeds, oracle=oracle, on_turn=lambda: bar.advance(designing),
+            seeds=settings.seeds, oracle=oracle, on_turn=lambda: bar.advance(designing), seeder=seeder,
         )  # fmt: skip
         # ... and once more with the policy's training added to what the searches may spend.
         share = settings.queries + spent // settings.targets
         repeating = bar.add_task("searching at equal totals", total=2 * share, note="")
         whole_budget = run(
             ["random", "annealing"], task, targets=settings.targets, queries=share, seeds=1, oracle=oracle,
-            on_turn=lambda: bar.advance(repeating),
+            on_turn=lambda: bar.advance(repeating), seeder=seeder,
         )  # fmt: skip
         seconds["designing"] = time.perf_counter() - start
 
-        # 3. Audit: the policy's designs, whose true gaps are known by now, and designs visited on the way.
+        # 3. Audit: seeds as drawn, the policy's designs, whose true gaps are known by now, and designs visited.
         start = time.perf_counter()
         auditing = bar.add_task("auditing by the oracle", total=1, note="")
         mine = comparison.of(policy.name)[0]
+        drawn = seeder.seed(task.lattice, task.edits, mine.search.targets, np.random.default_rng(settings.seed))
+        seeds = tubes_on(task.lattice, drawn)
+        with task.ledger.charge("oracle", len(seeds)):
+            seeds_ev = oracle.evaluate(seeds)[task.key]
         valid = np.isfinite(mine.truth)
         designs = [tube for tube, ok in zip(mine.search.tubes(task), valid, strict=True) if ok]
         winners = Audit(mine.search.belief[valid], mine.truth[valid], surrogate.out_of_distribution(designs), 0)
@@ -153,6 +174,8 @@ def run_demo(settings: DemoSettings) -> DemoResult:
         np.array(curve, dtype=np.float64).reshape(-1, 2),
         comparison,
         whole_budget,
+        seeds,
+        seeds_ev,
         winners,
         gap,
         visited,
@@ -180,6 +203,12 @@ def in_plain_words(result: DemoResult) -> list[str]:
         (
             f"For {settings.targets} target gaps it had not seen, the {name} policy designed tubes that miss by "
             f"{errors[name]:.0f} meV on average, as physics has it, from {settings.queries} designs a target."
+        ),
+        (
+            f"Every method began on seeds of the generator ({settings.seeder}), which miss by "
+            f"{1000 * np.nanmedian(result.seed_errors):.0f} meV as drawn (median); the policy placed the last "
+            f"{settings.lifted} of their atoms anew, and what it chose misses by "
+            f"{1000 * rows[name].median_ev.mean:.0f} meV (median)."
         ),
         (
             f"With as many designs, random search misses by {errors['random']:.0f} meV and simulated annealing "

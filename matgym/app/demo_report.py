@@ -82,6 +82,8 @@ def _figures(result: "DemoResult", task: TargetProperty) -> tuple[tuple[str, str
     learning_curve(curve, result.curve[:, 0], result.curve[:, 1])
     scatter = new_axes()
     target_against_achieved(scatter, targets, achieved, MET_EV)
+    grown = new_axes()
+    target_against_achieved(grown, targets, {"seed": result.seeds_ev, name: achieved[name]}, MET_EV)
     errors = new_axes()
     # An invalid design is infinitely wrong and would leave the figure; the table counts them.
     error_by_method(errors, {m: _finite(result.comparison.errors(m)) for m in result.comparison.methods})
@@ -97,6 +99,14 @@ def _figures(result: "DemoResult", task: TargetProperty) -> tuple[tuple[str, str
             "Targets it had not seen",
             f"Gap by the oracle of the best of {result.settings.queries} designs, by target and method (first seed).",
             to_svg(scatter.figure, "targets"),
+        ),
+        (
+            "Seeds, and what became of them",
+            (
+                f"Gap by the oracle of the seed that {result.settings.seeder} drew for each target, and of {name}'s "
+                "design that began on such a seed."
+            ),
+            to_svg(grown.figure, "seeds"),
         ),
         (
             "Equal queries",

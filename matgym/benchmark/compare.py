@@ -9,7 +9,7 @@ import numpy as np
 from matgym.benchmark.search import Method, Search, search
 from matgym.oracles import Oracle, PiElectrons
 from matgym.statistics import Estimate, estimate
-from matgym.tasks import TargetProperty
+from matgym.tasks import SeederLike, TargetProperty, as_seeder
 from matgym.typing import FloatArray
 
 UNSEEN_TARGETS_SEED: Final = 2026
@@ -98,6 +98,7 @@ def run(
     seeds: int = 5,
     oracle: Oracle | None = None,
     on_turn: Callable[[], None] = lambda: None,
+    seeder: SeederLike = "random",
 ) -> "Comparison":
     """Let methods design for the same targets at equal counts, and verify what they found.
 
@@ -109,8 +110,9 @@ def run(
         seeds: runs of each method.
         oracle: that verifies; the π-electron oracle by default.
         on_turn: called after each evaluation of all targets.
+        seeder: gives optimizers their initial structures: "random", "gan", or another of `matgym.tasks.SEEDERS`.
     """
-    task = task or TargetProperty()
+    task, seeder = task or TargetProperty(), as_seeder(seeder)
     if isinstance(targets, int):
         rng = np.random.default_rng(UNSEEN_TARGETS_SEED)
         targets = np.array([task.draw_target(rng) for _ in range(targets)])
@@ -118,7 +120,7 @@ def run(
     runs = []
     for method in methods:
         for seed in range(seeds):
-            found = search(method, task, targets, queries, seed, on_turn)
+            found = search(method, task, targets, queries, seed, on_turn, seeder)
             runs.append(verify(found, task, oracle, seed))
     return Comparison(tuple(runs))
 

@@ -13,7 +13,7 @@ from matgym.agents.policy import Policy
 from matgym.agents.random_search import RandomSearch
 from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube, tubes_on
-from matgym.tasks import Scores, TargetProperty
+from matgym.tasks import Scores, Seeder, SeederLike, TargetProperty, as_seeder
 from matgym.typing import FloatArray, SpeciesArray
 
 Method: TypeAlias = str | type[Optimizer] | Policy
@@ -64,6 +64,7 @@ def search(
     queries: int,
     seed: int,
     on_turn: Callable[[], None] = lambda: None,
+    seeder: SeederLike = "random",
 ) -> Search:
     """Let one method design for each target.
 
@@ -74,13 +75,14 @@ def search(
         queries: evaluations of the reward model a target.
         seed: of the method.
         on_turn: called after each evaluation of all targets.
+        seeder: gives optimizers their initial structures; a `Policy` has its own.
 
     Raises:
         ConfigurationError: if the method is unknown or `queries` is below 1.
     """
     if queries < 1:
         raise ConfigurationError(f"queries={queries} must be 1 or more")
-    propose, learn = _proposals(method, task, targets, queries, seed)
+    propose, learn = _proposals(method, task, targets, queries, seed, as_seeder(seeder))
     rng = np.random.default_rng([seed, 1])
     best_error = np.full(len(targets), np.inf)
     best, belief = np.zeros((len(targets), task.edits.n_sites), dtype=np.uint8), np.full(len(targets), np.nan)
@@ -103,17 +105,21 @@ def search(
 
 
 def _proposals(
-    method: Method, task: TargetProperty, targets: FloatArray, queries: int, seed: int
+    method: Method, task: TargetProperty, targets: FloatArray, queries: int, seed: int, seeder: Seeder
 ) -> tuple[Callable[[int], SpeciesArray], Callable[[SpeciesArray, FloatArray], None]]:
     if isinstance(method, Policy):
         if hasattr(method.agent, "set_random_seed"):  # SB3's models
             method.agent.set_random_seed(seed)
         # The first design takes the policy's most likely edits; further ones are drawn from it.
-        return lambda turn: method.design(task, targets, deterministic=turn == 0), lambda _species, _reward: None
+        rng = np.random.default_rng(seed)
+        return (
+            lambda turn: method.design(task, targets, deterministic=turn == 0, rng=rng),
+            lambda _species, _reward: None,
+        )
     kind = OPTIMIZERS.get(method) if isinstance(method, str) else method
     if kind is None:
         raise ConfigurationError(f"there is no optimizer {method!r}; there are {', '.join(OPTIMIZERS)}")
-    optimizer = kind(task.lattice, task.edits, targets, queries, np.random.default_rng(seed))
+    optimizer = kind(task.lattice, task.edits, targets, queries, np.random.default_rng(seed), seeder)
     return lambda _turn: optimizer.ask(), optimizer.tell
 
 

@@ -1,18 +1,22 @@
 """`matgym/NanotubeDoping-v0`: place boron and nitrogen so that the band gap meets a target."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
 
 from matgym.envs.batch import BatchEnv, BatchVectorEnv
 from matgym.envs.doping_dynamics import DopingDynamics
+from matgym.envs.seeding import Seeding
 from matgym.errors import ConfigurationError
 from matgym.registration import DOPING_STEPS
 from matgym.structures import Nanotube, tube_lattice, tubes_on
-from matgym.tasks import TargetProperty, Trust
+from matgym.tasks import SeederLike, TargetProperty, Trust
 from matgym.typing import BoolArray, SpeciesArray
+
+LIFTED: Final = 4
+"""Atoms of a seed that are lifted off, if nothing else is said."""
 
 
 def make_task(
@@ -70,7 +74,8 @@ class NanotubeDopingEnv(BatchEnv):
     data, above 1 where it lies outside.
 
     ## Starting State
-    The undecorated tube, and a target gap uniform over 0.55 to 1.20 eV.
+    The undecorated tube, and a target gap uniform over 0.55 to 1.20 eV. With a `seeder`, a finished design for about
+    that target instead, `lifted` random atoms of which are taken off for the agent to place.
 
     ## Episode End
     Termination: the last atom is placed. Truncation: after 32 steps, by the time limit.
@@ -86,6 +91,9 @@ class NanotubeDopingEnv(BatchEnv):
       "minimum", the least that any network of an ensemble would give; or "oracle", physics itself.
     - `task`: a `TargetProperty` in place of all of these; environments of one process that share it share
       its ledger.
+    - `seeder`: of what episodes begin on: "gan", "diffusion", "vae", "nearest", "swap", "random", a stored generator,
+      or an object of your own; see `matgym.tasks.Seeder`.
+    - `lifted`: atoms of a seed that are taken off, 4 by default.
     - `render_mode`: "rgb_array" or "ansi".
 
     `reset(options={"target_ev": 0.8})` sets the target.
@@ -98,9 +106,16 @@ class NanotubeDopingEnv(BatchEnv):
 
     dynamics: DopingDynamics
 
-    def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
+    def __init__(
+        self,
+        *,
+        render_mode: str | None = None,
+        seeder: SeederLike | None = None,
+        lifted: int = LIFTED,
+        **arguments: Any,
+    ) -> None:
         self.task = make_task(**arguments)
-        super().__init__(DopingDynamics(self.task, 1), render_mode)
+        super().__init__(DopingDynamics(self.task, 1, Seeding.of(self.task, seeder, lifted)), render_mode)
 
     @property
     def tube(self) -> Nanotube:
@@ -134,12 +149,20 @@ class NanotubeDopingVectorEnv(BatchVectorEnv):
 
     dynamics: DopingDynamics
 
-    def __init__(self, num_envs: int = 1, max_episode_steps: int = DOPING_STEPS, **arguments: Any) -> None:
+    def __init__(
+        self,
+        num_envs: int = 1,
+        max_episode_steps: int = DOPING_STEPS,
+        seeder: SeederLike | None = None,
+        lifted: int = LIFTED,
+        **arguments: Any,
+    ) -> None:
         if num_envs < 1:
             raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.task = make_task(**arguments)
         check_time_limit(self.task, max_episode_steps)
-        super().__init__(DopingDynamics(self.task, num_envs), max_episode_steps)
+        seeding = Seeding.of(self.task, seeder, lifted)
+        super().__init__(DopingDynamics(self.task, num_envs, seeding), max_episode_steps)
 
     @property
     def species(self) -> SpeciesArray:

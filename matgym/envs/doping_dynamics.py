@@ -7,6 +7,7 @@ import numpy as np
 from gymnasium import spaces
 
 from matgym.envs.batch import Dynamics, Transition
+from matgym.envs.seeding import Seeding
 from matgym.structures import Species
 from matgym.tasks import TargetProperty
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, SpeciesArray
@@ -20,6 +21,7 @@ class DopingDynamics(Dynamics):
         species: (B, n_sites) codes.
         remaining: (B, K) what is left of the budget.
         targets: (B,) in the property's unit.
+        seeding: of episodes that begin on seeds; None for those that begin on the undecorated tube.
     """
 
     choices: ClassVar[tuple[str, ...]] = ("target_ev",)
@@ -27,8 +29,8 @@ class DopingDynamics(Dynamics):
     remaining: IntArray
     targets: FloatArray
 
-    def __init__(self, task: TargetProperty, size: int) -> None:
-        self.task, self.size = task, size
+    def __init__(self, task: TargetProperty, size: int, seeding: Seeding | None = None) -> None:
+        self.task, self.size, self.seeding = task, size, seeding
         edits = task.edits
         self.species = np.zeros((size, edits.n_sites), dtype=np.uint8)
         self.remaining = np.tile(edits.budget, (size, 1))
@@ -39,12 +41,15 @@ class DopingDynamics(Dynamics):
         self.action_space = spaces.Discrete(edits.n_actions)
 
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], chosen: Mapping[str, Any]) -> None:
-        """Begin new episodes on the undecorated tube."""
+        """Begin new episodes on the undecorated tube, or on seeds."""
         given = chosen.get("target_ev")
         targets = np.array([self.task.draw_target(rng) for rng in generators]) if given is None else given
         self.targets[rows] = self.task.checked_targets(targets, len(rows))
         self.species[rows] = Species.C12
         self.remaining[rows] = self.task.edits.budget
+        if self.seeding is not None:
+            for row, rng in zip(rows, generators, strict=True):
+                self.species[row], self.remaining[row] = self.seeding.begin(self.targets[row], rng)
 
     def begun(self) -> Mapping[str, Any]:
         """The targets."""

@@ -1,0 +1,64 @@
+"""The face of every trained generator."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from matgym.errors import ConfigurationError
+from matgym.generative.conditions import ConditionScaling, raw_conditions
+from matgym.structures import Species, SubstitutionEdits, TubeLattice
+from matgym.typing import FloatArray, IntArray, SpeciesArray
+
+
+@dataclass(frozen=True)
+class ConditionalSeeder(ABC):
+    """A network with all that is needed to draw tubes from it. A `matgym.tasks.Seeder`.
+
+    Attributes:
+        network: its weights; `network.size` describes it.
+        kinds: dopants that it places.
+        key: the property it is asked for.
+        scaling: of conditions.
+    """
+
+    network: Any
+    kinds: tuple[Species, ...]
+    key: str
+    scaling: ConditionScaling
+
+    @abstractmethod
+    def draw(
+        self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
+    ) -> SpeciesArray:
+        """(B, n_sites) one tube for each target and composition.
+
+        Args:
+            lattice: of all tubes.
+            targets: (B,) in the property's unit.
+            budget: (B, K) atoms of each of `kinds`.
+            rng: the only source of randomness.
+        """
+
+    def seed(
+        self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
+    ) -> SpeciesArray:
+        """See `matgym.tasks.Seeder`.
+
+        Raises:
+            ConfigurationError: if the budget holds another species than those it learned to place.
+        """
+        counts = dict(zip(edits.species.tolist(), edits.budget.tolist(), strict=True))
+        if not set(counts) <= {int(kind) for kind in self.kinds}:
+            raise ConfigurationError(
+                f"this generator places {', '.join(kind.name for kind in self.kinds)}; the budget holds others"
+            )
+        budget = np.tile([counts.get(int(kind), 0) for kind in self.kinds], (len(targets), 1))
+        return self.draw(lattice, targets, budget, rng)
+
+    def condition(self, lattice: TubeLattice, targets: FloatArray, budget: IntArray) -> Tensor:
+        """(B, columns) standardised."""
+        return torch.from_numpy(self.scaling(raw_conditions(lattice, self.key, targets, budget)))

@@ -1,0 +1,273 @@
+"""How good a seeder is: the tubes that it draws for conditions of held-out structures, verified by the oracle."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from time import perf_counter
+from typing import Any, Final, cast
+
+import numpy as np
+
+from matgym.datasets import Dataset
+from matgym.datasets.splits import Split
+from matgym.errors import ConfigurationError
+from matgym.generative.examples import Examples, examples
+from matgym.generative.metrics import (
+    collapse,
+    coverage,
+    density,
+    frechet,
+    novelty,
+    pair_correlation,
+    pair_correlation_error,
+)
+from matgym.generative.rules import valid
+from matgym.oracles import GAP_EV, Oracle, PiElectrons
+from matgym.statistics import estimate
+from matgym.structures import Species, SubstitutionEdits, TubeLattice, tubes_on
+from matgym.surrogates import NetworkSurrogate, load
+from matgym.tasks import Seeder
+from matgym.typing import BoolArray, FloatArray, SpeciesArray
+
+NAME: Final = "nanotube-doping"
+"""Of the shipped data set and the shipped surrogate."""
+
+KINDS: Final = (Species.B, Species.N)
+
+MET_EV: Final = 0.02
+"""A target counts as met within this error, as in `matgym.benchmark`."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one seeder. Those of a lattice are averaged over lattices, weighted by tubes drawn.
+
+    Attributes:
+        seeder: its name.
+        split: whose valid structures lent lattices, compositions and targets.
+        samples: tubes drawn.
+        validity: share of tubes that are valid as drawn; see `matgym.generative.rules`.
+        composition: share of tubes with exactly the composition asked for.
+        uniqueness: share of tubes that are no symmetric copies of each other.
+        novelty: share of tubes that are no symmetric copies of a training structure.
+        coverage: of held-out structures by as many drawn ones, in the surrogate's standardised feature space. A perfect
+            generator has about 0.97.
+        density: likewise; a perfect generator has about 1.
+        frechet: squared distance to all held-out structures in the same space.
+        spread: sites in which two drawn tubes differ, over that of the structures that lent the conditions.
+        pair_correlation_error: distance to the same structures' correlations; not zero for a perfect generator either,
+            since both are samples.
+        property_error: median distance of the oracle's gap from the target, eV; what the oracle cannot compute counts
+            as infinitely wrong.
+        property_error_mean: mean of the same over what it can compute, eV.
+        property_met: share of tubes that are valid and within `MET_EV` of the target.
+        seconds: wall time of drawing.
+    """
+
+    seeder: str
+    split: str
+    samples: int
+    validity: float
+    composition: float
+    uniqueness: float
+    novelty: float
+    coverage: float
+    density: float
+    frechet: float
+    spread: float
+    pair_correlation_error: float
+    property_error: float
+    property_error_mean: float
+    property_met: float
+    seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form for JSON."""
+        return asdict(self)
+
+    def as_rows(self) -> list[dict[str, str]]:
+        """For a table that people read, a row a figure."""
+        return [{"figure": name, "value": f"{getattr(self, name):.4g}"} for name in FIGURES]
+
+
+FIGURES: Final = tuple(f.name for f in fields(Evaluation) if f.name not in {"seeder", "split", "samples"})
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """What was drawn on one lattice.
+
+    Attributes:
+        asked: structures whose conditions were asked for.
+        species: (B, n_sites) drawn.
+        exact: (B,) whether the composition is right.
+        valid: (B,) whether the tube is.
+        gaps: (B,) by the oracle, eV; NaN where it failed.
+        seconds: of drawing.
+    """
+
+    asked: Examples
+    species: SpeciesArray
+    exact: BoolArray
+    valid: BoolArray
+    gaps: FloatArray
+    seconds: float
+
+
+def evaluate(
+    seeder: Seeder, rng: np.random.Generator, *, samples: int = 1000, split: str = "test", name: str | None = None,
+    data: Dataset | None = None, surrogate: NetworkSurrogate | None = None, oracle: Oracle | None = None,
+) -> Evaluation:  # fmt: skip
+    """Draw tubes for the lattice, composition and gap of held-out structures, and judge them.
+
+    Held-out structures are the valid ones of every split but "train". Conditions are drawn from `split` without
+    repetition, as long as it holds enough.
+
+    Args:
+        seeder: to be judged.
+        rng: of conditions, draws, and what is compared.
+        samples: tubes to draw.
+        split: "validation", "test", or "larger".
+        name: of the seeder; its class's by default.
+        data: held-out and training structures; the shipped data set by default.
+        surrogate: whose features are compared; the shipped one by default.
+        oracle: that verifies; the π-electron oracle by default.
+
+    Raises:
+        ConfigurationError: if there is nothing to draw, or the split is the one that seeders learn from.
+        DatasetError: if there is no such split, or no valid structure in it, or the seeder has nothing to offer.
+    """
+    if samples < 1:
+        raise ConfigurationError(f"{samples} samples cannot be judged: draw 1 or more")
+    if split == "train":
+        raise ConfigurationError("seeders learn from the split 'train': take one that they have not seen, as 'test'")
+    data, oracle = data or Dataset.load(NAME), oracle or PiElectrons()
+    surrogate = surrogate or load(NAME)
+    parts = [_draw(seeder, asked, rng, oracle) for asked in _conditions(data, split, samples, rng)]
+    known = {lattice: species for lattice, _, species in data.split("train").by_lattice()}
+    held_out = _held_out(data)
+    compared = [
+        _compared(part, known.get(part.asked.lattice), held_out[part.asked.lattice], surrogate, rng) for part in parts
+    ]
+    weights = np.array([len(part.species) for part in parts], dtype=np.float64)
+    errors = np.concatenate([np.abs(part.gaps - part.asked.values) for part in parts])
+    validity = np.concatenate([part.valid for part in parts])
+    return Evaluation(
+        seeder=name or type(seeder).__name__,
+        split=split,
+        samples=samples,
+        validity=float(validity.mean()),
+        composition=float(np.concatenate([part.exact for part in parts]).mean()),
+        **{figure: _mean([row[figure] for row in compared], weights) for figure in compared[0]},
+        property_error=float(np.median(np.nan_to_num(errors, nan=np.inf))),
+        property_error_mean=_mean(errors, np.ones(len(errors))),
+        property_met=float((validity & (errors <= MET_EV)).mean()),
+        seconds=sum(part.seconds for part in parts),
+    )
+
+
+def evaluate_targets(
+    seeder: Seeder, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator,
+    oracle: Oracle | None = None,
+) -> FloatArray:  # fmt: skip
+    """(B,) the oracle's gaps, eV, of one tube drawn for each target; NaN where it cannot tell.
+
+    Args:
+        seeder: to be judged.
+        lattice: of all tubes.
+        edits: their composition.
+        targets: (B,) wanted gaps, eV.
+        rng: of the draws.
+        oracle: that verifies; the π-electron oracle by default.
+    """
+    return _gaps(oracle or PiElectrons(), lattice, seeder.seed(lattice, edits, targets, rng))
+
+
+def table(evaluations: Sequence[Evaluation]) -> str:
+    """A Markdown table, a row for each seeder and split; several seeds become a mean ± half its 95 % interval."""
+    lines = [f"| seeder | split | {' | '.join(FIGURES)} |", "|" + "---|" * (len(FIGURES) + 2)]
+    for seeder, split in dict.fromkeys((row.seeder, row.split) for row in evaluations):
+        same = [row for row in evaluations if (row.seeder, row.split) == (seeder, split)]
+        lines.append(f"| {seeder} | {split} | {' | '.join(_cell(same, figure) for figure in FIGURES)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(same: Sequence[Evaluation], figure: str) -> str:
+    found = estimate([getattr(row, figure) for row in same])
+    return f"{found.mean:.3g}" + (f" ± {found.half_width:.2g}" if np.isfinite(found.half_width) else "")
+
+
+# ---- inside
+
+
+def _conditions(data: Dataset, split: str, samples: int, rng: np.random.Generator) -> Iterator[Examples]:
+    """Structures of a split, drawn without repetition while there are any, lattice by lattice."""
+    groups = examples(data.split(cast("Split", split)), GAP_EV.key, KINDS)
+    group = np.repeat(np.arange(len(groups)), [len(one.species) for one in groups])
+    row = np.concatenate([np.arange(len(one.species)) for one in groups])
+    able = np.flatnonzero(np.concatenate([one.budget.sum(axis=1) for one in groups]))  # there is something to place
+    rounds = -(-samples // len(able))
+    drawn = np.concatenate([rng.permutation(able) for _ in range(rounds)])[:samples]
+    for index in np.unique(group[drawn]):
+        yield groups[index].take(row[drawn[group[drawn] == index]])
+
+
+def _held_out(data: Dataset) -> dict[TubeLattice, SpeciesArray]:
+    """Valid structures of every split but "train", by lattice."""
+    unseen = data.take(np.flatnonzero(np.array(data.table.column("split").to_pylist()) != "train"))
+    return {one.lattice: one.species for one in examples(unseen, GAP_EV.key, KINDS)}
+
+
+def _draw(seeder: Seeder, asked: Examples, rng: np.random.Generator, oracle: Oracle) -> _Drawn:
+    """A tube for each of the structures, composition by composition."""
+    lattice, count = asked.lattice, len(asked.species)
+    species = np.empty((count, lattice.n_sites), dtype=np.uint8)
+    exact, good = np.empty((2, count), dtype=bool)
+    seconds = 0.0
+    budgets, which = np.unique(asked.budget, axis=0, return_inverse=True)
+    for index, budget in enumerate(budgets):
+        rows = np.flatnonzero(which == index)
+        placed = {kind.name: int(atoms) for kind, atoms in zip(KINDS, budget, strict=True) if atoms}
+        edits = SubstitutionEdits(lattice.n_sites, placed)
+        began = perf_counter()
+        species[rows] = seeder.seed(lattice, edits, asked.values[rows], rng)
+        seconds += perf_counter() - began
+        exact[rows], good[rows] = edits.complete(species[rows]), valid(lattice, species[rows], edits)
+    return _Drawn(asked, species, exact, good, _gaps(oracle, lattice, species), seconds)
+
+
+def _compared(
+    part: _Drawn, known: SpeciesArray | None, held_out: SpeciesArray, surrogate: NetworkSurrogate,
+    rng: np.random.Generator,
+) -> dict[str, float]:  # fmt: skip
+    """Figures of what was drawn on one lattice, against structures of the same."""
+    lattice, species, asked = part.asked.lattice, part.species, part.asked.species
+    real, fake = surrogate.features(lattice, held_out), surrogate.features(lattice, species)
+    centre, scale = real.mean(axis=0), real.std(axis=0)
+    scale[scale == 0.0] = 1.0
+    real, fake = (real - centre) / scale, (fake - centre) / scale
+    few = min(len(real), len(fake))  # coverage depends on the numbers: as many of either
+    pair = rng.permutation(real)[:few], rng.permutation(fake)[:few]
+    signs = collapse(lattice, species, asked)
+    return {
+        "uniqueness": signs.distinct,
+        "novelty": 1.0 if known is None else novelty(lattice, species, known),
+        "coverage": coverage(*pair),
+        "density": density(*pair),
+        "frechet": frechet(real, fake),
+        "spread": signs.spread,
+        "pair_correlation_error": pair_correlation_error(
+            pair_correlation(lattice, species, KINDS), pair_correlation(lattice, asked, KINDS)
+        ),
+    }
+
+
+def _gaps(oracle: Oracle, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
+    """(B,) eV."""
+    return oracle.evaluate(tubes_on(lattice, species))[GAP_EV.key]
+
+
+def _mean(values: Sequence[float] | FloatArray, weights: FloatArray) -> float:
+    """Weighted mean over what could be computed; NaN if nothing could."""
+    figures = np.asarray(values, dtype=np.float64)
+    known = np.isfinite(figures)
+    return float(np.average(figures[known], weights=weights[known])) if known.any() else float("nan")

@@ -1,0 +1,168 @@
+"""Generator and discriminator: residual networks on the tube's raster, with padding that knows how it wraps."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from matgym.generative.conditions import COLUMNS
+from matgym.surrogates.networks import make_network
+from matgym.surrogates.raster import circular_pad
+
+LARGEST: Final = 5.0
+"""Largest change of a score, of which a draft's vary by 1.3 (Gumbel noise): unbounded, scores grow until the soft
+placement saturates and no gradient is left (seen within 80 steps)."""
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """Size of generator and discriminator.
+
+    Attributes:
+        width: channels of every convolution of the generator.
+        blocks: its residual blocks, of two convolutions each.
+        latent: numbers of noise for the tube as a whole.
+        waves: plane waves of random period and phase.
+        guide_width: channels of the guide, a `matgym.surrogates.networks.ResNet`.
+        guide_blocks: its residual blocks.
+        critic_width: channels of the discriminator.
+        critic_blocks: its residual blocks.
+    """
+
+    width: int = 32
+    blocks: int = 2
+    latent: int = 16
+    waves: int = 3
+    guide_width: int = 32
+    guide_blocks: int = 3
+    critic_width: int = 32
+    critic_blocks: int = 2
+
+    @property
+    def guide(self) -> dict[str, int]:
+        """Settings of the guide's network."""
+        return {"width": self.guide_width, "blocks": self.guide_blocks}
+
+
+class Conv(nn.Module):
+    """A 3 x 3 convolution, or one of another size, on a raster that wraps."""
+
+    def __init__(self, inputs: int, outputs: int, *, size: int = 3, spectral: bool = False) -> None:
+        super().__init__()
+        conv = nn.Conv2d(inputs, outputs, size)
+        self.conv = spectral_norm(conv) if spectral else conv
+        self.reach = size // 2
+
+    def forward(self, x: Tensor, shift: int) -> Tensor:
+        """(B, inputs, H, W) → (B, outputs, H, W)."""
+        out: Tensor = self.conv(circular_pad(x, shift, self.reach) if self.reach else x)
+        return out
+
+
+class Generator(nn.Module):
+    """A draft of random atoms and a condition → how much every species' score on every site is to change.
+
+    The draft's own scores are added to what this gives (see `matgym.generative.model.scores`): without a word of the
+    network a draft stays as it is. So the network knows which tube its answer ends in, which it could not if the noise
+    came after it. A guide, the auxiliary regressor's network with its weights kept, tells by how much the draft misses
+    the target, and gives its features. The miss, the condition and the noise of the whole tube scale and shift every
+    block's features (Perez et al., FiLM, AAAI 2018), which are normalised a tube at a time, so that a tube's scores do
+    not depend on its batch.
+
+    Attributes:
+        size: of the network.
+        guide: a regressor of the property; its weights are not trained here.
+        calibration: (2,) scale and offset that turn the guide's output into the unit of the condition's target.
+    """
+
+    calibration: Tensor
+
+    def __init__(self, size: NetworkSize, kinds: int) -> None:
+        super().__init__()
+        self.size = size
+        width, style = size.width, 64
+        self.guide = make_network("resnet", size.guide, kinds, kinds + 1, 1).eval()
+        self.guide.requires_grad_(requires_grad=False)
+        self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
+        self.stem = Conv(size.guide_width + 4 * kinds + 2 * size.waves, width)
+        self.embed = nn.Sequential(
+            nn.Linear(size.latent + len(COLUMNS) + 1, style), nn.SiLU(), nn.Linear(style, style), nn.SiLU()
+        )
+        self.first = nn.ModuleList([Conv(width, width) for _ in range(size.blocks)])
+        self.second = nn.ModuleList([Conv(width, width) for _ in range(size.blocks)])
+        self.films = nn.ModuleList([nn.Linear(style, 4 * width) for _ in range(size.blocks)])
+        self.last = Conv(width, 2 * kinds, size=1)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def train(self, mode: bool = True) -> "Generator":  # as torch has it
+        """The guide stays as it is in use."""
+        super().train(mode)
+        self.guide.eval()
+        return self
+
+    def forward(
+        self, draft: Tensor, noise: Tensor, numbers: Tensor, latent: Tensor, condition: Tensor, shift: int
+    ) -> Tensor:
+        """Scores' changes.
+
+        Args:
+            draft: (B, 2 K, H, W) zeros and ones.
+            noise: (B, 2 K + 2 waves, H, W) the draft's scores, and waves.
+            numbers: (B, K + 1) what the guide sees besides the raster.
+            latent: (B, latent).
+            condition: (B, columns) standardised.
+            shift: of the raster.
+
+        Returns:
+            (B, 2 K, H, W).
+        """
+        with torch.no_grad():
+            seen = self.guide.body(draft, shift)
+            believed = self.guide.head(torch.cat([self.guide.pooled(seen), numbers], dim=1))
+            miss = condition[:, :1] - (believed * self.calibration[0] + self.calibration[1])
+        style = self.embed(torch.cat([latent, condition, miss], dim=1))
+        x = self.stem(torch.cat([seen, draft, noise], dim=1), shift)
+        for first, second, film in zip(self.first, self.second, self.films, strict=True):
+            scale, move, scale2, move2 = film(style)[:, :, None, None].chunk(4, dim=1)
+            h = first(torch.relu(_normed(x) * (1.0 + scale) + move), shift)
+            x = x + second(torch.relu(_normed(h) * (1.0 + scale2) + move2), shift)
+        return LARGEST * torch.tanh(self.last(torch.relu(x), shift) / LARGEST)
+
+
+def _normed(x: Tensor) -> Tensor:
+    """Every tube's features with mean zero and variance one over channels and pixels (layer normalisation)."""
+    return nn.functional.layer_norm(x, x.shape[1:])
+
+
+class Discriminator(nn.Module):
+    """A decorated tube and a condition → how real it looks.
+
+    The condition enters by projection (Miyato and Koyama, ICLR 2018): an inner product of its embedding with the
+    features pooled over the tube.
+    """
+
+    def __init__(self, size: NetworkSize, kinds: int, *, spectral: bool, projection: bool) -> None:
+        super().__init__()
+        width = size.critic_width
+        self.stem = Conv(2 * kinds, width, spectral=spectral)
+        self.first = nn.ModuleList([Conv(width, width, spectral=spectral) for _ in range(size.critic_blocks)])
+        self.second = nn.ModuleList([Conv(width, width, spectral=spectral) for _ in range(size.critic_blocks)])
+        head = nn.Linear(2 * width, 1)
+        embed = nn.Linear(len(COLUMNS), 2 * width)
+        self.head = spectral_norm(head) if spectral else head
+        self.embed = (spectral_norm(embed) if spectral else embed) if projection else None
+
+    def forward(self, raster: Tensor, condition: Tensor, shift: int) -> Tensor:
+        """(B, 2 K, H, W), (B, columns) → (B,)."""
+        x = nn.functional.leaky_relu(self.stem(raster, shift), 0.2)
+        for first, second in zip(self.first, self.second, strict=True):
+            x = x + second(nn.functional.leaky_relu(first(x, shift), 0.2), shift)
+            x = nn.functional.leaky_relu(x, 0.2)
+        pooled = torch.cat([x.mean(dim=(2, 3)), (x * x).mean(dim=(2, 3)).clamp(min=1e-6).sqrt()], dim=1)
+        out: Tensor = self.head(pooled)[:, 0]
+        if self.embed is not None:
+            out = out + (self.embed(condition) * pooled).sum(dim=1)
+        return out

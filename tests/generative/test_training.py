@@ -1,0 +1,142 @@
+"""Trainings resume to the bit, what they leave can be stored, and what is stored draws valid tubes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from matgym.datasets import Dataset
+from matgym.errors import ConfigurationError, DatasetError, WeightsError
+from matgym.generative.examples import examples
+from matgym.generative.networks import NetworkSize
+from matgym.generative.recipe import read_settings
+from matgym.generative.refine import RankedSeeder, latent_search
+from matgym.generative.rules import valid
+from matgym.generative.settings import GanSettings
+from matgym.generative.store import load_generator, load_generator_card, save_generator
+from matgym.generative.training import train_gan
+from matgym.structures import SubstitutionEdits, tube_lattice
+from matgym.surrogates import load
+
+TINY = GanSettings(
+    epochs=2, regressor_epochs=1, batch_size=32,
+    size=NetworkSize(width=8, blocks=1, latent=4, guide_width=8, guide_blocks=1, critic_width=8, critic_blocks=1),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data():
+    whole = Dataset.load("nanotube-doping")
+    rows = np.flatnonzero(np.array(whole.table.column("split").to_pylist()) == "train")[:300]
+    held_out = np.flatnonzero(np.array(whole.table.column("split").to_pylist()) == "validation")[:100]
+    return whole.take(np.concatenate([rows, held_out]))
+
+
+@pytest.fixture(scope="module")
+def trained(data):
+    return train_gan(data, TINY)
+
+
+def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, trained, tmp_path):
+    class KilledError(Exception):
+        pass
+
+    def kill(stage, epoch, _note):
+        if stage == "gan" and epoch == 1:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train_gan(data, TINY, checkpoints=tmp_path, on_epoch=kill)
+    resumed = train_gan(data, TINY, checkpoints=tmp_path)
+    for name, value in trained.generator.network.state_dict().items():
+        assert torch.equal(value, resumed.generator.network.state_dict()[name]), name
+    with pytest.raises(DatasetError, match="another training"):
+        train_gan(data, replace(TINY, batch_size=16), checkpoints=tmp_path)
+
+
+@pytest.mark.parametrize("loss", ["original", "wasserstein"])
+def test_every_loss_trains(data, loss):
+    found = train_gan(data, replace(TINY, loss=loss, spectral=loss == "original", projection=False, epochs=1))
+    assert np.isfinite(found.diagnosis.score)
+
+
+@pytest.mark.parametrize("shape", [(8, 0, 4), (10, 0, 4), (6, 4, 1)])
+def test_draws_are_valid_on_any_lattice_and_repeat_with_the_seed(trained, shape):
+    lattice = tube_lattice(*shape)
+    edits = SubstitutionEdits(lattice.n_sites, {"N": 5, "B": 7})
+    targets = np.linspace(0.6, 1.1, 40)
+    drawn = trained.generator.seed(lattice, edits, targets, np.random.default_rng(3))
+    assert valid(lattice, drawn, edits).all()
+    assert (drawn == trained.generator.seed(lattice, edits, targets, np.random.default_rng(3))).all()
+    assert len(np.unique(drawn, axis=0)) == len(drawn)
+
+
+def test_a_budget_of_other_species_is_refused(trained):
+    lattice = tube_lattice(8, 0, 4)
+    with pytest.raises(ConfigurationError, match="places B, N"):
+        trained.generator.seed(lattice, SubstitutionEdits(128, {"13C": 4}), np.array([0.9]), np.random.default_rng(0))
+
+
+def test_stored_generators_draw_the_same(trained, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    save_generator(trained.generator, path, validation=trained.validation)
+    lattice, edits, targets = tube_lattice(8, 0, 3), SubstitutionEdits(96, {"B": 6, "N": 6}), np.full(8, 0.9)
+    draws = [
+        g.seed(lattice, edits, targets, np.random.default_rng(1)) for g in (trained.generator, load_generator(path))
+    ]
+    assert (draws[0] == draws[1]).all()
+    assert load_generator_card(path).model == "gan"
+    path.with_suffix(".json").write_text(path.with_suffix(".json").read_text().replace('"gan"', '"gun"'))
+    with pytest.raises(WeightsError, match="no model 'gun'"):
+        load_generator(path)
+    with pytest.raises(WeightsError, match="no generator 'nobody'"):
+        load_generator("nobody")
+
+
+def test_examples_leave_out_a_band_and_what_breaks_the_rules(data):
+    found = examples(data, "gap_ev", TINY.kinds, (0.8, 1.0))
+    values = np.concatenate([group.values for group in found])
+    assert not ((values >= 0.8) & (values <= 1.0)).any()
+    for group in found:
+        for codes, budget in zip(group.species, group.budget, strict=True):
+            edits = SubstitutionEdits(len(codes), {"B": int(budget[0]), "N": int(budget[1])})
+            assert valid(group.lattice, codes[None], edits).all()
+
+
+def test_ranking_keeps_what_the_surrogate_believes_nearest_and_keeps_it_diverse(trained):
+    lattice, edits = tube_lattice(8, 0, 4), SubstitutionEdits(128, {"B": 8, "N": 8})
+    surrogate, targets = load("nanotube-doping"), np.repeat([0.8, 1.0], 6)
+    plain = trained.generator.seed(lattice, edits, targets, np.random.default_rng(0))
+    kept = RankedSeeder(trained.generator, surrogate).seed(lattice, edits, targets, np.random.default_rng(0))
+    errors = [np.abs(surrogate.predict(lattice, s)[:, 0] - targets).mean() for s in (plain, kept)]
+    assert errors[1] < 0.5 * errors[0]
+    for rows in (slice(0, 6), slice(6, 12)):
+        apart = (kept[rows][:, None] != kept[rows]).sum(axis=2)
+        assert apart[~np.eye(6, dtype=bool)].min() >= 4
+
+
+def test_latent_search_comes_nearer_the_target(trained):
+    lattice, targets = tube_lattice(8, 0, 4), np.linspace(0.7, 1.1, 12)
+    budget = np.tile([8, 8], (12, 1))
+    surrogate = load("nanotube-doping")
+    found, path = latent_search(
+        trained.generator, surrogate, lattice, targets, budget, np.random.default_rng(0), rate=0.2
+    )
+    assert valid(lattice, found, SubstitutionEdits(128, {"B": 8, "N": 8})).all()
+    assert path.min(axis=0).mean() < 0.5 * path[0].mean()
+
+
+def test_settings_are_checked(tmp_path):
+    with pytest.raises(ConfigurationError, match="no generator 'wgan'"):
+        read_settings("wgan")
+    file = tmp_path / "how.yml"
+    file.write_text("loss: hinges\n")
+    with pytest.raises(ConfigurationError, match="'hinges'"):
+        read_settings("gan", file)
+    file.write_text("epoch: 3\n")
+    with pytest.raises(ConfigurationError, match="no setting 'epoch'"):
+        read_settings("gan", file)
+    file.write_text("size: {width: 16}\nleft_out: [0.7, 0.8]\n")
+    read = read_settings("gan", file, {"epochs": 3})
+    assert (read.size.width, read.left_out, read.epochs) == (16, (0.7, 0.8), 3)
