@@ -15,6 +15,9 @@ LARGEST: Final = 5.0
 """Largest change of a score, of which a draft's vary by 1.3 (Gumbel noise): unbounded, scores grow until the soft
 placement saturates and no gradient is left (seen within 80 steps)."""
 
+STYLE: Final = 64
+"""Units of the layers that tell a network what is wanted."""
+
 
 @dataclass(frozen=True)
 class NetworkSize:
@@ -61,15 +64,52 @@ class Conv(nn.Module):
         return out
 
 
+class Conditioned(nn.Module):
+    """Residual blocks on the raster, told what is wanted.
+
+    Numbers for the tube as a whole scale and shift every block's features (Perez et al., FiLM, AAAI 2018), which are
+    normalised a tube at a time, so that what comes out for a tube does not depend on its batch.
+    """
+
+    def __init__(self, inputs: int, numbers: int, width: int, blocks: int, outputs: int) -> None:
+        """Fresh weights.
+
+        Args:
+            inputs: channels of the raster.
+            numbers: that are given for the tube as a whole.
+            width: channels of every convolution.
+            blocks: of two convolutions each.
+            outputs: channels of the result, which is zero at first.
+        """
+        super().__init__()
+        self.stem = Conv(inputs, width)
+        self.embed = nn.Sequential(nn.Linear(numbers, STYLE), nn.SiLU(), nn.Linear(STYLE, STYLE), nn.SiLU())
+        self.first = nn.ModuleList([Conv(width, width) for _ in range(blocks)])
+        self.second = nn.ModuleList([Conv(width, width) for _ in range(blocks)])
+        self.films = nn.ModuleList([nn.Linear(STYLE, 4 * width) for _ in range(blocks)])
+        self.last = Conv(width, outputs, size=1)
+        for parameter in self.last.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, raster: Tensor, numbers: Tensor, shift: int) -> Tensor:
+        """(B, inputs, H, W), (B, numbers), shift of the raster → (B, outputs, H, W)."""
+        style = self.embed(numbers)
+        x = self.stem(raster.contiguous(memory_format=torch.channels_last), shift)
+        for first, second, film in zip(self.first, self.second, self.films, strict=True):
+            scale, move, scale2, move2 = film(style)[:, :, None, None].chunk(4, dim=1)
+            h = first(torch.relu(_normed(x) * (1.0 + scale) + move), shift)
+            x = x + second(torch.relu(_normed(h) * (1.0 + scale2) + move2), shift)
+        out: Tensor = self.last(torch.relu(x), shift)
+        return out
+
+
 class Generator(nn.Module):
     """A draft of random atoms and a condition → how much every species' score on every site is to change.
 
     The draft's own scores are added to what this gives (see `matgym.generative.model.scores`): without a word of the
     network a draft stays as it is. So the network knows which tube its answer ends in, which it could not if the noise
     came after it. A guide, the auxiliary regressor's network with its weights kept, tells by how much the draft misses
-    the target, and gives its features. The miss, the condition and the noise of the whole tube scale and shift every
-    block's features (Perez et al., FiLM, AAAI 2018), which are normalised a tube at a time, so that a tube's scores do
-    not depend on its batch.
+    the target, and gives its features.
 
     Attributes:
         size: of the network.
@@ -82,20 +122,11 @@ class Generator(nn.Module):
     def __init__(self, size: NetworkSize, kinds: int) -> None:
         super().__init__()
         self.size = size
-        width, style = size.width, 64
         self.guide = make_network("resnet", size.guide, kinds, kinds + 1, 1).eval()
         self.guide.requires_grad_(requires_grad=False)
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
-        self.stem = Conv(size.guide_width + 4 * kinds + 2 * size.waves, width)
-        self.embed = nn.Sequential(
-            nn.Linear(size.latent + len(COLUMNS) + 1, style), nn.SiLU(), nn.Linear(style, style), nn.SiLU()
-        )
-        self.first = nn.ModuleList([Conv(width, width) for _ in range(size.blocks)])
-        self.second = nn.ModuleList([Conv(width, width) for _ in range(size.blocks)])
-        self.films = nn.ModuleList([nn.Linear(style, 4 * width) for _ in range(size.blocks)])
-        self.last = Conv(width, 2 * kinds, size=1)
-        for parameter in self.last.parameters():
-            nn.init.zeros_(parameter)
+        inputs, numbers = size.guide_width + 4 * kinds + 2 * size.waves, size.latent + len(COLUMNS) + 1
+        self.editor = Conditioned(inputs, numbers, size.width, size.blocks, 2 * kinds)
 
     def train(self, mode: bool = True) -> "Generator":  # as torch has it
         """The guide stays as it is in use."""
@@ -123,13 +154,9 @@ class Generator(nn.Module):
             seen = self.guide.body(draft, shift)
             believed = self.guide.head(torch.cat([self.guide.pooled(seen), numbers], dim=1))
             miss = condition[:, :1] - (believed * self.calibration[0] + self.calibration[1])
-        style = self.embed(torch.cat([latent, condition, miss], dim=1))
-        x = self.stem(torch.cat([seen, draft, noise], dim=1), shift)
-        for first, second, film in zip(self.first, self.second, self.films, strict=True):
-            scale, move, scale2, move2 = film(style)[:, :, None, None].chunk(4, dim=1)
-            h = first(torch.relu(_normed(x) * (1.0 + scale) + move), shift)
-            x = x + second(torch.relu(_normed(h) * (1.0 + scale2) + move2), shift)
-        return LARGEST * torch.tanh(self.last(torch.relu(x), shift) / LARGEST)
+        told = torch.cat([latent, condition, miss], dim=1)
+        change = self.editor(torch.cat([seen, draft, noise], dim=1), told, shift)
+        return LARGEST * torch.tanh(change / LARGEST)
 
 
 def _normed(x: Tensor) -> Tensor:

@@ -1,19 +1,18 @@
 """Train a generator by its name."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import yaml
-from matgym.generative.diffusion import DiffusionSettings, train_diffusion
-from matgym.generative.vae import VaeSettings, train_vae
 
 from matgym.datasets import Dataset
 from matgym.errors import ConfigurationError
-from matgym.generative.networks import NetworkSize
+from matgym.generative.diffusion import DiffusionSettings, train_diffusion
 from matgym.generative.settings import GanSettings
 from matgym.generative.training import train_gan
+from matgym.generative.vae import VaeSettings, train_vae
 
 Settings: TypeAlias = GanSettings | VaeSettings | DiffusionSettings
 
@@ -46,8 +45,11 @@ def read_settings(model: str, file: Path | None = None, changes: Mapping[str, An
         if name not in known:
             raise ConfigurationError(f"{model} has no setting {name!r}; it has {', '.join(known)}")
     given = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-    if isinstance(given.get("size"), dict) and kind is GanSettings:
-        given["size"] = NetworkSize(**given["size"])
+    if isinstance(given.get("size"), dict):
+        try:
+            given["size"] = replace(kind().size, **given["size"])
+        except TypeError as error:
+            raise ConfigurationError(f"{model}: size has no such setting: {error}") from None
     settings: Settings = kind(**given)
     return settings
 

@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from matgym.generative.diffusion import DiffusionNetwork, DiffusionSize, MaskedDiffusion
-from matgym.generative.vae import VaeNetwork, VaeSize, VariationalAutoencoder
 from pydantic import BaseModel, ConfigDict
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -16,8 +14,10 @@ from matgym.errors import WeightsError
 from matgym.files import atomic_path, write_text
 from matgym.generative.base import ConditionalSeeder
 from matgym.generative.conditions import ConditionScaling
+from matgym.generative.diffusion import DiffusionNetwork, DiffusionSize, MaskedDiffusion
 from matgym.generative.model import TubeGenerator
 from matgym.generative.networks import Generator, NetworkSize
+from matgym.generative.vae import VaeNetwork, VaeSize, VariationalAutoencoder
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.store import check_suffix
 
