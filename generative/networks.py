@@ -67,9 +67,8 @@ class Conv(nn.Module):
 class Conditioned(nn.Module):
     """Residual blocks on the raster, told what is wanted.
 
-    Numbers for the tube as a whole, and the mean of its features, scale and shift every block's features (Perez et al.,
-    FiLM, AAAI 2018; Hu, Shen and Sun, squeeze-and-excitation, CVPR 2018): so a site learns what the others are about to
-    do. Features are normalised a tube at a time, so that what comes out for a tube does not depend on its batch.
+    Numbers for the tube as a whole scale and shift every block's features (Perez et al., FiLM, AAAI 2018), which are
+    normalised a tube at a time, so that what comes out for a tube does not depend on its batch.
     """
 
     def __init__(self, inputs: int, numbers: int, width: int, blocks: int, outputs: int) -> None:
@@ -87,7 +86,7 @@ class Conditioned(nn.Module):
         self.embed = nn.Sequential(nn.Linear(numbers, STYLE), nn.SiLU(), nn.Linear(STYLE, STYLE), nn.SiLU())
         self.first = nn.ModuleList([Conv(width, width) for _ in range(blocks)])
         self.second = nn.ModuleList([Conv(width, width) for _ in range(blocks)])
-        self.films = nn.ModuleList([nn.Linear(STYLE + width, 4 * width) for _ in range(blocks)])
+        self.films = nn.ModuleList([nn.Linear(STYLE, 4 * width) for _ in range(blocks)])
         self.last = Conv(width, outputs, size=1)
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)
@@ -97,8 +96,7 @@ class Conditioned(nn.Module):
         style = self.embed(numbers)
         x = self.stem(raster.contiguous(memory_format=torch.channels_last), shift)
         for first, second, film in zip(self.first, self.second, self.films, strict=True):
-            told = torch.cat([style, x.mean(dim=(2, 3))], dim=1)
-            scale, move, scale2, move2 = film(told)[:, :, None, None].chunk(4, dim=1)
+            scale, move, scale2, move2 = film(style)[:, :, None, None].chunk(4, dim=1)
             h = first(torch.relu(_normed(x) * (1.0 + scale) + move), shift)
             x = x + second(torch.relu(_normed(h) * (1.0 + scale2) + move2), shift)
         out: Tensor = self.last(torch.relu(x), shift)
