@@ -4,6 +4,7 @@ Austin et al., *Structured denoising diffusion models in discrete state-spaces* 
 state; trained as an order-agnostic autoregressive model (Hoogeboom et al., ICLR 2022), which it amounts to.
 """
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,12 @@ from matgym.typing import FloatArray, IntArray, SpeciesArray
 BATCH: Final = 512
 """Tubes that are drawn at once."""
 
+FAINT: Final = 1e-12
+"""Least chance of anything: what is left to place can be placed, whatever the network thinks of it."""
+
+COVERED: Final = -1
+"""Stands for a dopant's index, or carbon's, which follows theirs, where it is not known."""
+
 
 @dataclass(frozen=True)
 class DiffusionSize:
@@ -34,7 +41,8 @@ class DiffusionSize:
     Attributes:
         width: channels of every convolution.
         blocks: residual blocks of two convolutions each.
-        steps: passes in which a tube is uncovered.
+        steps: passes in which a tube of carbon is uncovered; every dopant takes another one. May be changed after the
+            training; with as many as sites the draws are those of the autoregressive model, without approximation.
     """
 
     width: int = 32
@@ -54,7 +62,10 @@ class DiffusionSettings(LikelihoodSettings):
 
 
 class DiffusionNetwork(Likelihood):
-    """Known sites, a condition, and what is left to place → what every covered site may hold."""
+    """Known sites, a condition, and what is left to place → what every covered site may hold.
+
+    What it gives is added to what the composition alone tells: a fresh one draws without replacement, at random.
+    """
 
     def __init__(self, size: DiffusionSize, kinds: int) -> None:
         super().__init__()
@@ -72,10 +83,11 @@ class DiffusionNetwork(Likelihood):
             condition: (B, columns).
         """
         count = covered.sum(dim=2)
-        numbers = torch.cat([condition, left / count.clamp(min=1.0), count / covered.shape[2]], dim=1)
+        shares = torch.cat([left, count - left.sum(dim=1, keepdim=True)], dim=1) / count.clamp(min=1.0)
+        numbers = torch.cat([condition, shares[:, :-1], count / covered.shape[2]], dim=1)
         raster = shape.raster(torch.cat([known, covered], dim=1))
         out: Tensor = self.trunk(raster, numbers, shape.shift).reshape(len(known), -1, covered.shape[2])
-        chances: Tensor = out.log_softmax(dim=1)
+        chances: Tensor = (out + shares.clamp(min=FAINT).log()[:, :, None]).log_softmax(dim=1)
         return chances
 
     @override
@@ -97,8 +109,9 @@ class DiffusionNetwork(Likelihood):
 class MaskedDiffusion(ConditionalSeeder):
     """A trained masked diffusion, as a seeder.
 
-    The composition is exact: a dopant of which none is left is not drawn, nor carbon where all that is covered is
-    needed. Like bonds are not drawn either, unless nothing else is left.
+    The composition is exact: chances follow what is left, so that nothing is drawn of which none is, nor carbon where
+    all that is covered is needed. Like bonds are not drawn; where nothing else is left to do, the atom goes to a site
+    of carbon, any that has no such neighbour.
     """
 
     @override
@@ -115,31 +128,53 @@ class MaskedDiffusion(ConditionalSeeder):
 
     def _uncover(self, shape: Geometry, condition: Tensor, budget: IntArray, rng: np.random.Generator) -> SpeciesArray:
         batch, sites, kinds = len(budget), shape.lattice.n_sites, len(self.kinds)
-        held = np.full((batch, sites), kinds)  # index of the kind; `kinds` is carbon
-        covered, left = np.ones((batch, sites), dtype=bool), budget.copy()
+        most = math.ceil(sites / self.network.size.steps)
         order = rng.permuted(np.tile(np.arange(sites), (batch, 1)), axis=1)
-        rows, neighbours = np.arange(batch), shape.neighbours.numpy()
-        for places in np.array_split(order, min(self.network.size.steps, sites), axis=1):
-            known = np.stack([(held == kind) & ~covered for kind in range(kinds)], axis=1)
-            tensors = [torch.from_numpy(x.astype(np.float32)) for x in (known, covered[:, None], left)]
-            chances = self.network(shape, *tensors, condition).exp().numpy().astype(np.float64)
-            for place in places.T:
-                weight = chances[rows, :, place]  # (B, K + 1)
-                weight[:, :kinds] *= left > 0
-                weight[:, kinds] *= covered.sum(axis=1) > left.sum(axis=1)
-                beside = held[rows[:, None], neighbours[place]]  # (B, 3); covered ones count as carbon
-                like = (beside[:, :, None] == np.arange(kinds)).any(axis=1)
-                allowed = weight.copy()
-                allowed[:, :kinds] *= ~like
-                stuck = allowed.sum(axis=1) <= 0.0
-                allowed[stuck] = weight[stuck] + 1e-12 * (weight[stuck] > 0.0)
-                total = allowed.cumsum(axis=1)
-                drawn = (rng.random(batch)[:, None] * total[:, -1:] >= total).sum(axis=1).clip(max=kinds)
-                held[rows, place], covered[rows, place] = drawn, False
-                placed = drawn < kinds
-                left[rows[placed], drawn[placed]] -= 1
-        found = torch.from_numpy(np.stack([held == kind for kind in range(kinds)], axis=1).astype(np.float32))
-        return shape.species(found, self.kinds)
+        held = np.full((batch, sites), COVERED)
+        free = np.ones((batch, kinds, sites), dtype=bool)  # beside no atom of the kind
+        left, done = np.column_stack([budget, sites - budget.sum(axis=1)]), np.zeros(batch, dtype=np.int64)
+        neighbours = shape.neighbours.numpy()
+        while len(going := np.flatnonzero(left[:, :kinds].any(axis=1))):
+            chances, before = (
+                self._chances(shape, held[going], left[going], condition[torch.from_numpy(going)]),
+                left[going],
+            )
+            here = np.arange(len(going))
+            for _ in range(most):
+                rows = going[here]
+                place = order[rows, done[rows]]
+                # Of draws without replacement, exactly what became of the chances since the network was asked.
+                weight = chances[here, :, place] * left[rows] / np.maximum(before[here], 1)
+                allowed = weight * np.column_stack([free[rows, :, place], np.ones(len(rows))])
+                stuck = ~allowed.any(axis=1)
+                drawn = _pick(np.where(stuck[:, None], weight, allowed), rng)
+                site = place.copy()
+                for i in np.flatnonzero(stuck):
+                    fitting = np.flatnonzero((held[rows[i]] == kinds) & free[rows[i], drawn[i]])
+                    if len(fitting):
+                        held[rows[i], place[i]], site[i] = kinds, rng.choice(fitting)
+                held[rows, site] = drawn
+                left[rows, drawn] -= 1
+                done[rows] += 1
+                atoms = drawn < kinds
+                free[rows[atoms, None], drawn[atoms, None], neighbours[site[atoms]]] = False
+                here = here[~atoms]  # an atom tells much about the others: the network is asked anew
+        placed = np.stack([held == kind for kind in range(kinds)], axis=1).astype(np.float32)
+        return shape.species(torch.from_numpy(placed), self.kinds)
+
+    def _chances(self, shape: Geometry, held: IntArray, left: IntArray, condition: Tensor) -> FloatArray:
+        """(B, K + 1, S) of what every site may hold, from (B, S) what is known and (B, K + 1) what is left."""
+        kinds = len(self.kinds)
+        known = np.stack([held == kind for kind in range(kinds)], axis=1)
+        seen = (known, (held == COVERED)[:, None], left[:, :kinds])
+        out: Tensor = self.network(shape, *(torch.from_numpy(x.astype(np.float32)) for x in seen), condition)
+        return out.exp().numpy().astype(np.float64).clip(min=FAINT)
+
+
+def _pick(weight: FloatArray, rng: np.random.Generator) -> IntArray:
+    """(B,) one index for each row of weights."""
+    total = weight.cumsum(axis=1)
+    return np.asarray((rng.random(len(total))[:, None] * total[:, -1:] >= total).sum(axis=1))
 
 
 def train_diffusion(

@@ -8,7 +8,7 @@ import torch
 
 from matgym.generative.geometry import geometry
 from matgym.generative.model import Noise, TubeGenerator, draw_noise, scores
-from matgym.generative.placement import place, straight_through
+from matgym.generative.placement import straight_through
 from matgym.generative.regressor import Regressor
 from matgym.generative.rules import like_bonds
 from matgym.structures import SubstitutionEdits, TubeLattice
@@ -115,7 +115,7 @@ def latent_search(
         with torch.no_grad():
             better = error < best
             best[better] = error[better]
-            found[better] = place(scored[better], wanted[better], shape.neighbours)
+            found[better] = placed[better].round()
         path.append(error.detach().numpy().copy())
         optimizer.zero_grad(set_to_none=True)
         error.sum().backward()  # type: ignore[no-untyped-call]
