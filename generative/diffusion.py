@@ -135,10 +135,8 @@ class MaskedDiffusion(ConditionalSeeder):
         left, done = np.column_stack([budget, sites - budget.sum(axis=1)]), np.zeros(batch, dtype=np.int64)
         neighbours = shape.neighbours.numpy()
         while len(going := np.flatnonzero(left[:, :kinds].any(axis=1))):
-            chances, before = (
-                self._chances(shape, held[going], left[going], condition[torch.from_numpy(going)]),
-                left[going],
-            )
+            before = left[going]
+            chances = self._chances(shape, held[going], before, condition[torch.from_numpy(going)])
             here = np.arange(len(going))
             for _ in range(most):
                 rows = going[here]

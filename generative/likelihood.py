@@ -1,5 +1,6 @@
 """Train a baseline by its likelihood: the loop that the autoencoder and the diffusion share."""
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,8 +56,12 @@ class LikelihoodSettings:
         for name in ("epochs", "patience", "batch_size"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name}={getattr(self, name)} must be 1 or more")
-        if self.learning_rate <= 0.0:
+        if not 0.0 < self.learning_rate < math.inf:
             raise ConfigurationError(f"learning_rate={self.learning_rate} must be positive")
+        if self.left_out is not None and not self.left_out[0] < self.left_out[1]:
+            raise ConfigurationError(f"left_out={self.left_out} must be a band: LOW below HIGH")
+        if not 1 <= len(self.kinds) <= 2:  # noqa: PLR2004  # conditions have two columns of shares
+            raise ConfigurationError(f"species={self.species}: a generator places one or two dopants")
 
     @property
     def kinds(self) -> tuple[Species, ...]:

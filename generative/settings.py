@@ -50,11 +50,11 @@ class GanSettings:
     spectral: bool = True
     projection: bool = True
     game: float = 0.5
-    regressor: float = 2.0
+    regressor: float = 4.0
     moments: float = 1.0
     size: NetworkSize = field(default_factory=NetworkSize)
-    epochs: int = 24
-    patience: int = 8
+    epochs: int = 32
+    patience: int = 12
     regressor_epochs: int = 12
     batch_size: int = 96
     critic_steps: int = 1

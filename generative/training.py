@@ -93,7 +93,7 @@ def train_gan(
         [{"params": [p for p in net.parameters() if p.requires_grad], "lr": rate} for net, rate in rates],
         betas=(0.5, 0.99),
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1.0 - 0.9 * epoch / settings.epochs)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1.0 - 0.98 * epoch / settings.epochs)
     state = TrainingState(players, optimizer, schedule, np.random.default_rng(settings.seed))
     identity = {"data": data.digest, "settings": settings.as_dict()}
     checkpoint = Checkpoint(checkpoints / "gan.pt" if checkpoints else None, identity)

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from matgym.datasets import Dataset
@@ -67,7 +67,8 @@ class VaeNetwork(Likelihood):
         self.size = size
         both = size.latent + size.whole
         self.encoder = Conditioned(2 * kinds, len(COLUMNS), size.width, size.blocks, 2 * both)
-        self.encoder.last.conv.reset_parameters()  # from zero, a decoder sees noise alone and learns not to listen
+        for parameter in self.encoder.last.parameters():  # from zero, a decoder would see noise alone, and not listen
+            nn.init.uniform_(parameter, -(size.width**-0.5), size.width**-0.5)
         self.decoder = Conditioned(both, len(COLUMNS), size.width, size.blocks, 2 * (kinds + 1))
 
     def scores(self, shape: Geometry, latent: Tensor, whole: Tensor, condition: Tensor) -> Tensor:

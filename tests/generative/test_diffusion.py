@@ -80,7 +80,8 @@ def test_exact_chances_give_the_exact_distribution():
 
 @pytest.mark.parametrize("scale", [0.0, 100.0])
 def test_crowded_tubes_are_valid_whatever_the_network_says(scale):
-    """A quarter of all sites, more than the data ever hold; at the larger scale chances underflow to zero."""
+    """A quarter of all sites, more than the data ever hold; at the larger scale chances underflow to zero, and
+    atoms are left for which no covered site is fit."""
     lattice = tube_lattice(8, 0, 3)
     edits = SubstitutionEdits(lattice.n_sites, {"B": 12, "N": 12})
     model = fresh()
