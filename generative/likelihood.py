@@ -60,7 +60,7 @@ class LikelihoodSettings:
             raise ConfigurationError(f"learning_rate={self.learning_rate} must be positive")
         if self.left_out is not None and not self.left_out[0] < self.left_out[1]:
             raise ConfigurationError(f"left_out={self.left_out} must be a band: LOW below HIGH")
-        if not 1 <= len(self.kinds) <= 2:  # noqa: PLR2004  # conditions have two columns of shares
+        if not 1 <= len(self.kinds) <= 2:  # conditions have two columns of shares
             raise ConfigurationError(f"species={self.species}: a generator places one or two dopants")
 
     @property
