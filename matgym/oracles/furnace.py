@@ -142,8 +142,8 @@ class Furnace:
         etching_ev: its activation energy.
         healing_s: attempts of an edge site to heal, 1/s.
         healing_ev: their barrier.
-        substep_s: longest step of integration; with 2 s, lengths differ from the stiff system's by 2e-4 at most at 550 to
-            900 °C, and by 4e-3 from substeps of 0.1 s where controls jump each minute.
+        substep_s: longest step of integration; with 2 s, lengths differ from the stiff system's by 2e-4 at most at 550
+            to 900 °C, and by 4e-3 from substeps of 0.1 s where controls jump each minute.
     """
 
     kinetics: GrowthKinetics = field(default_factory=GrowthKinetics)
