@@ -50,7 +50,7 @@ def mean_radius(labels: Labels) -> FloatArray:
     return np.asarray(np.sqrt(labels[0].size / np.pi / np.maximum(grain_counts(labels), 1)))
 
 
-def boundaries(labels: Labels) -> FloatArray:
+def boundaries(labels: Labels) -> Float32Array:
     """(B, H, W) share of unlike pairs among a site's eight: the picture that a microscope shows; particles are 1."""
     unlike = np.zeros(labels.shape, dtype=np.uint8)
     for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):

@@ -166,7 +166,8 @@ def fit_micrographs(
         net.train()
         losses = []
         for rows in np.array_split(state.rng.permutation(len(train.before)), steps):
-            loss = _loss(net, Moves(*(values[rows] for values in train)), settings.sites, state.rng)
+            moves = Moves(train.before[rows], train.after[rows], train.sweeps[rows])
+            loss = _loss(net, moves, settings.sites, state.rng)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()

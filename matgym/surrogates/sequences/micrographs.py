@@ -4,6 +4,10 @@ A frame is read as labels once (`read_grains`); from then on labels are the memo
 `SWEEPS` sweeps each, and pictures are drawn from the labels, so that no boundary ever fades. Boundaries wander at
 random, as the Potts model's do: what the network says of each site is drawn with numbers that are alike within
 `CORRELATION` sites, since in as many sweeps a stretch of boundary moves as one.
+
+Grains without particles grow as the simulator's do (`docs/results/annealing-network.json`). Known weaknesses, measured:
+among 8 % of particles grains become 20 to 30 % too large, a lone disc shrinks 20 to 25 % too slowly, and on a core the
+network is ten times slower than the simulator.
 """
 
 import json
@@ -32,7 +36,7 @@ FORMAT_VERSION: Final = 2
 
 CORRELATION: Final = 3.0
 """Standard deviation, in sites, of the kernel that makes random numbers alike (F: with it, boundaries are as rough as
-the simulator's; with 0 they are a fifth brighter)."""
+the simulator's; without, a quarter brighter)."""
 
 _AT_ONCE: Final = 8192
 """Sites that the network is shown at once: what fits into a core's cache."""
@@ -79,7 +83,7 @@ class MicrographSurrogate:
         gone = -np.expm1(np.log1p(-np.minimum(drives[:, 1].astype(np.float64), 1.0 - 1e-7)) / parts)
         for part in range(int(parts.max())):
             rows = np.flatnonzero(parts > part)
-            mine = None if generators is None else [generators[row] for row in rows]
+            mine = None if generators is None else [generators[row] for row in rows.tolist()]
             labels[rows] = self.move(labels[rows], (sweeps / parts)[rows], gone[rows], mine)
         return boundaries(labels), labels
 

@@ -71,7 +71,7 @@ def look(labels: Labels, where: BoolArray) -> Sites:
 def _rivals(seen: Labels) -> Labels:
     side = 2 * SEEN + 1
     inner = slice(SEEN - REACH, SEEN + REACH + 1)
-    reach = seen.reshape(-1, side, side)[:, inner, inner].reshape(len(seen), -1)
+    reach = seen.reshape(len(seen), side, side)[:, inner, inner].reshape(len(seen), (2 * REACH + 1) ** 2)
     rivals = np.full((len(seen), RIVALS), PARTICLE)
     rivals[:, 0] = seen[:, seen.shape[1] // 2]
     rows, left = np.arange(len(seen)), (reach != rivals[:, :1]) & (reach != PARTICLE)
