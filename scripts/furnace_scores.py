@@ -1,7 +1,7 @@
 """How good the controllers of `matgym/CVDGrowth-v0` are on reactors that none has seen, as a share of the best known.
 
-`python scripts/furnace_scores.py` (an hour on two cores, after `scripts/furnace_optimum.py`); one file a method and
-seed under runs/scores, so that a killed run goes on; `--report` only prints, draws and writes
+`python scripts/furnace_scores.py` (an hour and a half on two cores, after `scripts/furnace_optimum.py`); one file a
+method and seed under runs/scores, so that a killed run goes on; `--report` only prints, draws and writes
 docs/results/furnace-scores.json. A score is (J - J_random) / (J_best - J_random), reactor by reactor.
 """
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 RUNS = ROOT / "runs" / "scores"
 OPTIMA = ROOT / "docs" / "results" / "furnace-optimum.json"
 REPORT = ROOT / "docs" / "results" / "furnace-scores.json"
-PICTURE = ROOT / "docs" / "images" / "furnace-scores.png"
+PICTURE = ROOT / "docs" / "images" / "furnace" / "scores.png"
 
 
 @dataclass(frozen=True)

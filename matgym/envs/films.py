@@ -4,15 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
-from torch import Tensor
 
 from matgym.errors import ConfigurationError
 from matgym.oracles.film import CELSIUS_K
-from matgym.structures.microstructure import Labels, boundaries
+from matgym.structures.microstructure import PARTICLE, Labels, boundaries, mean_radius
 from matgym.structures.schedule import STEP_S
 from matgym.surrogates.sequences import SequenceSurrogate
 from matgym.surrogates.sequences.annealing import OUTCOMES, scaled_celsius
-from matgym.surrogates.sequences.micrographs import FOLD, WHITE, MicrographSurrogate, drives_of
+from matgym.surrogates.sequences.micrographs import MicrographSurrogate, drives_of
 from matgym.tasks.annealing import AnnealingTask
 from matgym.typing import Float32Array, FloatArray, IntArray
 
@@ -122,40 +121,37 @@ class LearnedFilms(Films):
 
 
 class PicturedFilms(Films):
-    """Films by their micrographs, as a convolutional recurrent network has them; defects heal as in the film."""
+    """Films by their micrographs, as a network moves what they show; defects heal as in the film."""
 
     def __init__(self, task: AnnealingTask, batch: int, surrogate: MicrographSurrogate) -> None:
-        if task.size % FOLD:
-            raise ConfigurationError(f"size={task.size} must be a multiple of {FOLD} for a network of micrographs")
         self.task, self.surrogate = task, surrogate
         self.measures = np.ones((batch, 3))
         self.temperature_k = np.full(batch, task.start_c + CELSIUS_K)
         self.energy_kwh = np.zeros(batch)
-        self._frames = np.zeros((batch, task.size, task.size), dtype=np.float32)
+        self._labels = np.ones((batch, task.size, task.size), dtype=np.uint16)
+        self._frames = boundaries(self._labels)
         self._defects = np.ones((batch, task.film.energies))
-        self._memory: Tensor | None = None
+        self._generators = [np.random.default_rng(0)] * batch
 
     def load(self, rows: IntArray, labels: Labels, generators: Sequence[np.random.Generator]) -> None:
-        """Put fresh films into some of the furnaces."""
-        del generators  # what a network predicts is not drawn
-        self._frames[rows], self._defects[rows] = boundaries(labels), 1.0
+        """Put fresh films into some of the furnaces; how they were deposited is known."""
+        self._labels[rows], self._frames[rows], self._defects[rows] = labels, boundaries(labels), 1.0
         self.measures[rows] = self.task.film.measures(self.task.film.fresh(labels, np.ones(len(rows))))
         self.temperature_k[rows], self.energy_kwh[rows] = self.task.start_c + CELSIUS_K, 0.0
-        if self._memory is not None:
-            self._memory = self._memory.clone()
-            self._memory[rows] = 0.0
+        for row, rng in zip(rows, generators, strict=True):
+            self._generators[row] = rng
 
     def hold(self, setpoint_k: FloatArray) -> None:
         """One step, counted."""
         film = self.task.film
         course = film.course(self.temperature_k, setpoint_k, STEP_S)
         with self.task.ledger.charge("surrogate", len(setpoint_k)):
-            self._frames, self._memory = self.surrogate.step(self._frames, drives_of(course), self._memory)
+            self._frames, self._labels = self.surrogate.step(
+                self._frames, drives_of(course), self._labels, self._generators
+            )
         self._defects = self._defects * course.healed
-        particles = (self._frames > WHITE).mean(axis=(1, 2))
-        self.measures = np.column_stack(
-            [self.surrogate.radii(self._frames), self._defects @ film.barriers[1], particles]
-        )
+        particles = (self._labels == PARTICLE).mean(axis=(1, 2))
+        self.measures = np.column_stack([mean_radius(self._labels), self._defects @ film.barriers[1], particles])
         self.temperature_k, self.energy_kwh = course.temperature_k, self.energy_kwh + course.energy_kwh
 
     def pictures(self, rows: IntArray | slice) -> Float32Array:

@@ -3,13 +3,13 @@
 Grains count from 1; 0 stands where a particle sits. Functions take a batch of lattices, (B, H, W).
 """
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from matgym.errors import ConfigurationError
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import Float32Array, FloatArray, IntArray
 
 Labels = npt.NDArray[np.uint16]
 
@@ -50,7 +50,7 @@ def mean_radius(labels: Labels) -> FloatArray:
     return np.asarray(np.sqrt(labels[0].size / np.pi / np.maximum(grain_counts(labels), 1)))
 
 
-def boundaries(labels: Labels) -> FloatArray:
+def boundaries(labels: Labels) -> Float32Array:
     """(B, H, W) share of unlike pairs among a site's eight: the picture that a microscope shows; particles are 1."""
     unlike = np.zeros(labels.shape, dtype=np.uint8)
     for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
@@ -70,3 +70,48 @@ def sides(labels: Labels) -> IntArray:
     pairs = np.sort(pairs[:, (pairs[0] != pairs[1]) & (pairs != PARTICLE).all(axis=0)], axis=0)
     distinct = np.unique(pairs, axis=1)
     return np.asarray(np.bincount(distinct.ravel(), minlength=labels.size + 1))
+
+
+WHITE: Final = 0.95
+"""Brightness from which a site of a picture counts as a particle; of boundaries, a triple point has 6/8 at most."""
+
+
+def read_grains(pictures: Float32Array) -> Labels:
+    """(B, H, W) labels that `boundaries` would have drawn so, as far as a picture tells.
+
+    Where no neighbour is unlike but particles, all others belong to the same grain; grains grow together from there.
+    Boundary sites that touch no such place go to what is beside them, so that grains too small to have an inside (3 x 3
+    sites) are not seen. The mean radius of grains of 2.8, 4 and 9 lattice constants is read 12, 6 and 1 % too large.
+    """
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    particles = pictures > WHITE
+    unlike = np.round(8.0 * pictures).astype(np.int8) - sum(_beside(particles.astype(np.int8), s) for s in _AROUND)
+    inside = (unlike <= 0) & ~particles
+    sites = np.arange(pictures.size).reshape(pictures.shape)
+    joined = [(inside & ~_beside(particles, shift), _beside(sites, shift)) for shift in _AROUND]
+    first = np.concatenate([sites[where] for where, _ in joined])
+    second = np.concatenate([others[where] for where, others in joined])
+    graph = coo_matrix((np.ones(len(first), dtype=bool), (first, second)), shape=(pictures.size, pictures.size))
+    pieces = connected_components(graph, directed=False)[1].reshape(pictures.shape)
+    known = ~particles & np.logical_or.reduce([inside, *(_beside(inside, shift) for shift in _AROUND)])
+    settled = False
+    while not settled:
+        front = known.copy()
+        for shift in _AROUND:
+            taken = ~front & ~particles & _beside(known, shift)
+            pieces[taken] = _beside(pieces, shift)[taken]
+            front |= taken
+        settled, known = bool((front == known).all()), front
+    labels = np.full(pictures.shape, PARTICLE)
+    for mine, piece, white in zip(labels, pieces, particles, strict=True):
+        mine[~white] = np.unique(piece[~white], return_inverse=True)[1] + 1
+    return labels
+
+
+def _beside(values: npt.NDArray[Any], shift: tuple[int, int]) -> npt.NDArray[Any]:
+    return np.roll(values, shift, axis=(1, 2))
+
+
+_AROUND: Final = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))

@@ -14,7 +14,8 @@ from matgym.surrogates.emulator import emulate
 from matgym.surrogates.sequences import SequenceSettings, fit_sequences
 from matgym.surrogates.sequences.annealing import annealing_runs
 from matgym.surrogates.sequences.growth import growth_runs
-from matgym.surrogates.sequences.micrographs import ConvGru, MicrographSurrogate
+from matgym.surrogates.sequences.micrographs import MicrographSurrogate
+from matgym.surrogates.sequences.rivalry import Rivalry
 from matgym.tasks.annealing import AnnealingTask
 from matgym.tasks.experiments import ExperimentTask
 from matgym.tasks.growth import GrowthTask
@@ -42,7 +43,7 @@ def surrogates():
     return {
         "growth": fit_sequences(*growth, SequenceSettings(width=8, depth=2, epochs=1)),
         "annealing": fit_sequences(*annealing, SequenceSettings("lstm", 8, 1, epochs=1)),
-        "micrographs": MicrographSurrogate(ConvGru(4), 1.0),
+        "micrographs": MicrographSurrogate(Rivalry(4)),
     }
 
 

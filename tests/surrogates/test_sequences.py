@@ -1,4 +1,4 @@
-"""Surrogates over time: causality, memory, files; micrographs."""
+"""Surrogates over time: causality, memory, files."""
 
 import json
 
@@ -8,13 +8,6 @@ import pytest
 from matgym.errors import ConfigurationError, DatasetError, WeightsError
 from matgym.surrogates.sequences import SequenceSettings, fit_sequences, load_sequences, save_sequences
 from matgym.surrogates.sequences.fitting import figures
-from matgym.surrogates.sequences.micrographs import (
-    MicrographSettings,
-    fit_micrographs,
-    load_micrographs,
-    micrograph_runs,
-    save_micrographs,
-)
 from matgym.surrogates.sequences.runs import Runs
 
 EXACT = 1e-5  # float32 networks, sums in another order
@@ -122,24 +115,3 @@ def test_runs_and_settings_are_checked():
         SequenceSettings("gru")
     with pytest.raises(ConfigurationError, match="epochs=0"):
         SequenceSettings(epochs=0)
-
-
-def test_a_micrograph_network_serves_other_sizes_and_knows_no_edges(tmp_path):
-    rng = np.random.default_rng(0)
-    free = {"particles": (0.0, 1e-9)}
-    train, validation = micrograph_runs(4, 6, rng, size=16, **free), micrograph_runs(2, 6, rng, size=16)
-    fitted = fit_micrographs(train, validation, MicrographSettings(width=8, context=2, horizon=3, epochs=1))
-    save_micrographs(fitted, tmp_path / "films.safetensors")
-    surrogate = load_micrographs(tmp_path / "films.safetensors")
-    larger = micrograph_runs(2, 6, rng, size=32, **free)
-    context = larger.frames[:, :2].astype(np.float32) / 255.0
-    found = surrogate.roll_out(context, larger.drives[:, :5])
-    assert found.shape == (2, 4, 32, 32)
-    moved = surrogate.roll_out(np.roll(context, (4, 8), axis=(2, 3)), larger.drives[:, :5])  # by whole cells
-    np.testing.assert_allclose(moved, np.roll(found, (4, 8), axis=(2, 3)), atol=EXACT)
-    np.testing.assert_allclose(surrogate.radii(context), larger.radii[:, :2], rtol=0.25)
-    (tmp_path / "films.json").write_text("{}")
-    with pytest.raises(WeightsError, match="does not hold a network of micrographs"):
-        load_micrographs(tmp_path / "films.safetensors")
-    with pytest.raises(WeightsError, match="there is no"):
-        load_micrographs("nothing")
