@@ -206,10 +206,10 @@ def draw(frames, found, twins):
     rows = {"simulated": frames[0, KNOWN:], "network": found[0], "second simulation": twins[0]}
     for panels, (name, shown) in zip(figure.subplots(len(rows), len(ahead)), rows.items(), strict=True):
         for panel, horizon in zip(panels, ahead, strict=True):
-            panel.imshow(shown[horizon - 1], cmap="gray", vmin=0.0, vmax=1.0)
+            panel.imshow(shown[horizon - 1], cmap="gray", vmin=0.0, vmax=1.0, interpolation="nearest")
             panel.set(title=f"{name}, +{horizon}", xticks=[], yticks=[])
     PICTURE.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(PICTURE, dpi=150)
+    figure.savefig(PICTURE, dpi=110)
     print(PICTURE)
 
 

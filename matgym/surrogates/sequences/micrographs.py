@@ -6,7 +6,7 @@ random, as the Potts model's do: what the network says of each site is drawn wit
 `CORRELATION` sites, since in as many sweeps a stretch of boundary moves as one.
 
 Grains without particles grow as the simulator's do (`docs/results/annealing-network.json`). Known weaknesses, measured:
-among 8 % of particles grains become 20 to 30 % too large, a lone disc shrinks 20 to 25 % too slowly, and on a core the
+among 8 % of particles grains become 12 to 30 % too large, a lone disc shrinks 20 to 25 % too slowly, and on a core the
 network is ten times slower than the simulator.
 """
 
@@ -75,7 +75,8 @@ class MicrographSurrogate:
             frames: (B, H, W) in [0, 1]; only looked at where there is no memory.
             drives: (B, 2) see `drives_of`.
             memory: (B, H, W) labels, left as they are; None reads them from the frames.
-            generators: B, one a film; None takes the likeliest label everywhere, which lets large grains stand still.
+            generators: B, one a film; None takes the likeliest label everywhere, with which large grains grow
+                too slowly.
         """
         labels = read_grains(frames) if memory is None else memory.copy()
         sweeps = 10.0 * drives[:, 0].astype(np.float64) ** 2

@@ -18,10 +18,10 @@ from matgym.structures.microstructure import PARTICLE, Labels
 from matgym.typing import BoolArray, Float32Array, FloatArray
 
 SEEN: Final = 6
-"""Sites that the network sees to each side: what 15 sweeps depend on. A wider window brought no more (D)."""
+"""Sites that the network sees to each side: with 4 or 5, large grains grow too slowly (D)."""
 
 REACH: Final = 2
-"""Sites to each side whose label may be taken: of 15 sweeps' moves, 1 in 10,000 comes from further off (D)."""
+"""Sites to each side whose label may be taken: in up to 15 sweeps, 6 in 10,000 labels come from further off (D)."""
 
 RIVALS: Final = 6
 """Labels among which one is chosen: what the 5 x 5 sites in reach hold, but for 1 site in 100."""
