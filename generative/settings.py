@@ -51,11 +51,11 @@ class GanSettings:
     projection: bool = True
     game: float = 0.5
     regressor: float = 4.0
-    moments: float = 1.0
+    moments: float = 2.0
     size: NetworkSize = field(default_factory=NetworkSize)
     epochs: int = 32
     patience: int = 12
-    regressor_epochs: int = 12
+    regressor_epochs: int = 30
     batch_size: int = 96
     critic_steps: int = 1
     generator_rate: float = 1e-3
