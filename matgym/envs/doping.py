@@ -6,7 +6,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from matgym.envs.batch import BatchEnv, BatchVectorEnv
+from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.doping_dynamics import DopingDynamics
 from matgym.errors import ConfigurationError
 from matgym.registration import DOPING_STEPS
@@ -135,11 +135,9 @@ class NanotubeDopingVectorEnv(BatchVectorEnv):
     dynamics: DopingDynamics
 
     def __init__(self, num_envs: int = 1, max_episode_steps: int = DOPING_STEPS, **arguments: Any) -> None:
-        if num_envs < 1:
-            raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.task = make_task(**arguments)
         check_time_limit(self.task, max_episode_steps)
-        super().__init__(DopingDynamics(self.task, num_envs), max_episode_steps)
+        super().__init__(DopingDynamics(self.task, checked_count(num_envs)), max_episode_steps)
 
     @property
     def species(self) -> SpeciesArray:
