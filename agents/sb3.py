@@ -23,7 +23,7 @@ def hyperparameters(environment: str, algorithm: str) -> dict[str, Any]:
 
     Args:
         environment: name of a file in `matgym/agents/hyperparams/`, such as "nanotube-doping".
-        algorithm: one of `ALGORITHMS`.
+        algorithm: one that the file has.
 
     Raises:
         ConfigurationError: if there are none.

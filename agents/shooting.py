@@ -13,9 +13,10 @@ import numpy as np
 from matgym.errors import MissingExtraError
 from matgym.oracles.furnace import Controls, Reactor, State
 from matgym.oracles.reactors import STANDARD
-from matgym.structures.recipe import CELSIUS_K, LIMITS, STEP_S, scaled_actions, scaled_controls
+from matgym.structures.recipe import LIMITS, STEP_S, scaled_actions, scaled_controls
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import FloatArray
+from matgym.units import CELSIUS_K
 
 SCALES: Final = State(
     temperature_k=1000.0, feed_pa=100.0, hydrogen_pa=1e4, water_pa=100.0, diameter_nm=10.0, length_um=100.0, grown=1e9,

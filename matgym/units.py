@@ -36,3 +36,6 @@ graphite, the convention of the field (Robertson, Brenner and Mintmire, Phys. Re
 
 ATOMIC_MASS_KG: Final = 1.66053906892e-27
 """1 u, kg: CODATA 2022."""
+
+CELSIUS_K: Final = 273.15
+"""0 °C, K, exact by definition of the Celsius scale."""

@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from matgym.files import write_json
-from matgym.oracles.film import CELSIUS_K, Film
+from matgym.oracles.film import Film
 from matgym.structures.microstructure import boundaries, mean_radius
 from matgym.structures.schedule import STEP_S
-from matgym.surrogates.sequences.annealing import annealing_runs, random_films, random_schedule
+from matgym.surrogates.sequences.annealing import annealing_runs, random_films, random_schedule, scaled_celsius
 from matgym.surrogates.sequences.micrograph_fitting import (
     MicrographSettings,
     fit_micrographs,
@@ -29,6 +29,7 @@ from matgym.surrogates.sequences.micrograph_fitting import (
 )
 from matgym.surrogates.sequences.micrographs import drives_of, load_micrographs, save_micrographs
 from matgym.surrogates.sequences.store import SHIPPED, load_sequences
+from matgym.units import CELSIUS_K
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "docs" / "results" / "annealing-network.json"
@@ -168,7 +169,7 @@ def speed(surrogate, statistics, size, batch):
         frames, memory = surrogate.step(frames, drives, memory, others)
         seconds["network of micrographs"] += time.perf_counter() - start
         start = time.perf_counter()
-        statistics.step(told, setpoint[:, None] / 700.0 - 2.4)
+        statistics.step(told, scaled_celsius(schedules[:, step])[:, None])
         seconds["network of statistics"] += time.perf_counter() - start
         start = time.perf_counter()
         state = film.hold(state, setpoint, STEP_S, generators)

@@ -10,11 +10,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.optimize import curve_fit
 
-from matgym.oracles.film import CELSIUS_K, Film
+from matgym.oracles.film import Film
 from matgym.oracles.growth_kinetics import TERMINAL_LENGTHS, GrowthKinetics
 from matgym.oracles.potts import sweep
 from matgym.structures.microstructure import boundaries, mean_radius, sides, voronoi
 from matgym.surrogates.sequences.annealing import random_films
+from matgym.units import CELSIUS_K
 from matgym.viz.palette import METHOD_STYLES, MUTED
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images" / "furnace"

@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matgym.envs.annealing_dynamics import AnnealingDynamics
-from matgym.envs.batch import BatchEnv, BatchVectorEnv
+from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.films import Films, LearnedFilms, PicturedFilms, SimulatedFilms
-from matgym.errors import ConfigurationError
 from matgym.surrogates.sequences import SequenceSurrogate, load_sequences
 from matgym.surrogates.sequences.micrographs import MicrographSurrogate, load_micrographs
 from matgym.tasks.annealing import AnnealingTask
@@ -113,8 +112,6 @@ class AnnealingVectorEnv(BatchVectorEnv):
         dynamics: Any = "simulator",
         task: AnnealingTask | None = None,
     ) -> None:
-        if num_envs < 1:
-            raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.task = task or AnnealingTask()
         films = make_films(self.task, dynamics, observation, num_envs)
-        super().__init__(AnnealingDynamics(self.task, films, num_envs, observation), max_episode_steps)
+        super().__init__(AnnealingDynamics(self.task, films, checked_count(num_envs), observation), max_episode_steps)

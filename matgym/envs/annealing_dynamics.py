@@ -9,10 +9,10 @@ from gymnasium import spaces
 from matgym.envs.batch import Dynamics, Transition
 from matgym.envs.films import Films
 from matgym.errors import ConfigurationError
-from matgym.oracles.film import CELSIUS_K
 from matgym.structures.schedule import COLDEST_C, HOTTEST_C
 from matgym.tasks.annealing import AnnealingTask
 from matgym.typing import FloatArray, IntArray
+from matgym.units import CELSIUS_K
 
 LARGEST_RADIUS: Final = 20.0
 MOST_KWH: Final = 30.0

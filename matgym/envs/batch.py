@@ -209,6 +209,17 @@ class BatchVectorEnv(VectorEnv[Any, Any, Any]):
         return observation, outcome.reward, outcome.terminated, truncated, info
 
 
+def checked_count(num_envs: int) -> int:
+    """How many episodes a vector environment holds.
+
+    Raises:
+        ConfigurationError: if it is none.
+    """
+    if num_envs < 1:
+        raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
+    return num_envs
+
+
 def checked_options(dynamics: Dynamics, options: Mapping[str, Any] | None) -> dict[str, Any]:
     """What `reset` was told to set.
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 import gymnasium as gym
 import numpy as np
 
-from matgym.envs.batch import BatchEnv, BatchVectorEnv
+from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.doping_dynamics import DopingDynamics
 from matgym.envs.seeding import Seeding
 from matgym.errors import ConfigurationError
@@ -157,12 +157,10 @@ class NanotubeDopingVectorEnv(BatchVectorEnv):
         lifted: int = LIFTED,
         **arguments: Any,
     ) -> None:
-        if num_envs < 1:
-            raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.task = make_task(**arguments)
         check_time_limit(self.task, max_episode_steps)
         seeding = Seeding.of(self.task, seeder, lifted)
-        super().__init__(DopingDynamics(self.task, num_envs, seeding), max_episode_steps)
+        super().__init__(DopingDynamics(self.task, checked_count(num_envs), seeding), max_episode_steps)
 
     @property
     def species(self) -> SpeciesArray:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from matgym.envs.batch import BatchEnv, BatchVectorEnv
+from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.campaign import EXPERIMENTS, CampaignDynamics
 from matgym.errors import ConfigurationError
 from matgym.tasks.experiments import ExperimentTask
@@ -93,7 +93,5 @@ class ExperimentsVectorEnv(BatchVectorEnv):
         experiments: int = EXPERIMENTS,
         **arguments: Any,
     ) -> None:
-        if num_envs < 1:
-            raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.task = make_task(**arguments)
-        super().__init__(ExperimentsDynamics(self.task, experiments, num_envs), max_episode_steps)
+        super().__init__(ExperimentsDynamics(self.task, experiments, checked_count(num_envs)), max_episode_steps)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.oracles.film import CELSIUS_K
 from matgym.structures.microstructure import PARTICLE, Labels, boundaries, mean_radius
 from matgym.structures.schedule import STEP_S
 from matgym.surrogates.sequences import SequenceSurrogate
@@ -14,6 +13,7 @@ from matgym.surrogates.sequences.annealing import OUTCOMES, scaled_celsius
 from matgym.surrogates.sequences.micrographs import MicrographSurrogate, drives_of
 from matgym.tasks.annealing import AnnealingTask
 from matgym.typing import Float32Array, FloatArray, IntArray
+from matgym.units import CELSIUS_K
 
 
 class Films(ABC):

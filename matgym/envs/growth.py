@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from matgym.envs.batch import BatchEnv, BatchVectorEnv
+from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.growth_dynamics import GrowthDynamics
 from matgym.errors import ConfigurationError
 from matgym.oracles.reactors import Variation
@@ -91,7 +91,5 @@ class CVDGrowthVectorEnv(BatchVectorEnv):
     dynamics: GrowthDynamics
 
     def __init__(self, num_envs: int = 1, max_episode_steps: int | None = None, **arguments: Any) -> None:
-        if num_envs < 1:
-            raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.task = make_task(**arguments)
-        super().__init__(GrowthDynamics(self.task, num_envs), max_episode_steps)
+        super().__init__(GrowthDynamics(self.task, checked_count(num_envs)), max_episode_steps)

@@ -9,11 +9,12 @@ from gymnasium import spaces
 from matgym.envs.batch import Dynamics, Transition
 from matgym.errors import ConfigurationError
 from matgym.oracles.furnace import ROOM_K, Reactor, State
-from matgym.structures.recipe import CELSIUS_K, LIMITS, scaled_controls
+from matgym.structures.recipe import LIMITS, scaled_controls
 from matgym.surrogates.sequences.growth import OUTCOMES
 from matgym.surrogates.sequences.learned import Memory
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import Float32Array, FloatArray, IntArray
+from matgym.units import CELSIUS_K
 
 REWARD_SCALE: Final = 150.0
 """J that counts as a reward of 1: about what the best recipes reach."""

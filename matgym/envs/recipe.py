@@ -5,11 +5,10 @@ from typing import Any, ClassVar, Final
 
 import numpy as np
 
-from matgym.envs.batch import BatchEnv, BatchVectorEnv
+from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.campaign import EXPERIMENTS, CampaignDynamics
 from matgym.envs.growth import make_task
 from matgym.envs.growth_dynamics import REWARD_SCALE, checked_reactors
-from matgym.errors import ConfigurationError
 from matgym.structures.recipe import TWO_STAGES, two_stages
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import FloatArray, IntArray
@@ -100,7 +99,5 @@ class CVDRecipeVectorEnv(BatchVectorEnv):
         experiments: int = EXPERIMENTS,
         **arguments: Any,
     ) -> None:
-        if num_envs < 1:
-            raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
         self.task = make_task(**arguments)
-        super().__init__(RecipeDynamics(self.task, experiments, num_envs), max_episode_steps)
+        super().__init__(RecipeDynamics(self.task, experiments, checked_count(num_envs)), max_episode_steps)

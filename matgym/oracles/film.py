@@ -24,9 +24,8 @@ from matgym.errors import ConfigurationError
 from matgym.oracles.potts import sweep
 from matgym.structures.microstructure import PARTICLE, Labels, mean_radius
 from matgym.typing import FloatArray
-from matgym.units import BOLTZMANN_EV_K
+from matgym.units import BOLTZMANN_EV_K, CELSIUS_K
 
-CELSIUS_K: Final = 273.15
 ROOM_K: Final = 298.15
 STEFAN_BOLTZMANN: Final = 5.670374419e-8
 """W/(m² K⁴), CODATA 2018."""

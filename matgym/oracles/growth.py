@@ -21,8 +21,9 @@ from matgym.errors import ConfigurationError
 from matgym.oracles.base import Cost, Fidelity, Properties, Property
 from matgym.oracles.furnace import Controls, Furnace, Reactor, State
 from matgym.structures import tube_lattice
-from matgym.structures.recipe import CELSIUS_K, PREHEATED_C, STEP_S, Recipe
+from matgym.structures.recipe import PREHEATED_C, STEP_S, Recipe
 from matgym.typing import FloatArray
+from matgym.units import CELSIUS_K
 
 LENGTH_UM = Property("length_um", "µm", "length of the tubes that still stand on a particle")
 RATE_UM_S = Property("growth_rate_um_s", "µm/s", "fastest growth, averaged over a minute")
@@ -123,6 +124,14 @@ def as_controls(minute: FloatArray) -> Controls:
     """(B, 4) rows of a recipe as the furnace takes them."""
     celsius, feed, hydrogen, water = minute.T
     return Controls(celsius + CELSIUS_K, feed, hydrogen, water)
+
+
+def yield_um(state: State, reactor: Reactor) -> Any:
+    """Carbon in tubes on the wafer, as the length, µm, that as much would have on particles that did not ripen.
+
+    Ripening leaves (d₀/d)³ of the particles, with (d/d₀)² of the atoms a micrometre.
+    """
+    return state.length_um * reactor.diameter_nm / state.diameter_nm
 
 
 def disorder(defects: Any, grown: Any, xp: Any = np) -> Any:

@@ -12,8 +12,6 @@ from matgym.typing import FloatArray
 STEP_S: Final = 60.0
 """Time for which controls are held."""
 
-CELSIUS_K: Final = 273.15
-
 PREHEATED_C: Final = 600.0
 """At which wafers are loaded. A choice of ours."""
 

@@ -4,6 +4,7 @@ No pickle is ever read: a safetensors file holds arrays only, and the card is va
 """
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,16 +116,27 @@ def save(surrogate: NetworkSurrogate, path: Path, **facts: Any) -> Card:
         baseline=surrogate.baseline,
         **facts,
     )
-    tensors = {
-        f"network.{member}.{name}": value.contiguous()
-        for member, network in enumerate(surrogate.networks)
-        for name, value in network.state_dict().items()
-    }
+    tensors = member_tensors(surrogate.networks)
     tensors |= {f"calibration.{name}": torch.from_numpy(np.array(v)) for name, v in surrogate.calibration.items()}
     with atomic_path(path) as scratch:
         save_file(tensors, scratch)
     write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
     return card
+
+
+def member_tensors(networks: Sequence[torch.nn.Module]) -> dict[str, torch.Tensor]:
+    """Weights of an ensemble by the names under which they are stored."""
+    return {
+        f"network.{member}.{name}": value.contiguous()
+        for member, network in enumerate(networks)
+        for name, value in network.state_dict().items()
+    }
+
+
+def member_state(tensors: Mapping[str, torch.Tensor], member: int) -> dict[str, torch.Tensor]:
+    """Of stored tensors, one network's weights by its own names."""
+    start = f"network.{member}."
+    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
 
 
 def check_suffix(path: Path) -> None:
@@ -152,8 +164,7 @@ def load(path: Path | str) -> NetworkSurrogate:
     tensors = _upgraded_tensors(tensors)
     networks = []
     for member in range(card.members):
-        start = f"network.{member}."
-        state = {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
+        state = member_state(tensors, member)
         try:
             leads = any(prop.between_leads for prop in properties().values() if prop.key in card.properties)
             network = make_network(

@@ -8,13 +8,14 @@ import numpy as np
 
 from matgym.errors import ConfigurationError
 from matgym.oracles.furnace import Furnace, Reactor, State
-from matgym.oracles.growth import as_controls, disorder
+from matgym.oracles.growth import as_controls, disorder, yield_um
 from matgym.oracles.reactors import STANDARD, Variation
-from matgym.structures.recipe import CELSIUS_K, PREHEATED_C, STEP_S, scaled_actions
+from matgym.structures.recipe import PREHEATED_C, STEP_S, scaled_actions
 from matgym.surrogates.sequences import SequenceSurrogate, load_sequences
 from matgym.surrogates.sequences.growth import OUTCOMES
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
+from matgym.units import CELSIUS_K
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +80,9 @@ class GrowthTask:
 
     def objective(self, state: State, reactor: Reactor, xp: Any = np) -> Any:
         """J of what stands in the furnace."""
-        tubes = state.length_um * reactor.diameter_nm / state.diameter_nm
-        return self._worth(tubes, disorder(state.defects, state.grown, xp), state.amorphous, state.energy_kwh)
+        return self._worth(
+            yield_um(state, reactor), disorder(state.defects, state.grown, xp), state.amorphous, state.energy_kwh
+        )
 
     def _worth(self, tubes: Any, flaws: Any, amorphous: Any, energy_kwh: Any) -> Any:
         return self.per_um * tubes - self.per_disorder * (flaws + 0.1 * amorphous) - self.per_kwh * energy_kwh

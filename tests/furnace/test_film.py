@@ -5,10 +5,10 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from matgym.oracles.film import CELSIUS_K, Film
+from matgym.oracles.film import Film
 from matgym.structures.microstructure import PARTICLE
 from matgym.surrogates.sequences.annealing import random_films
-from matgym.units import BOLTZMANN_EV_K
+from matgym.units import BOLTZMANN_EV_K, CELSIUS_K
 
 HEALED = 0.005  # of the share of defects, against adaptive quadrature
 NOTES = 0.03  # of the same, against what our notes report

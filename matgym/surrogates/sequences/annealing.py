@@ -4,11 +4,12 @@ from typing import Final
 
 import numpy as np
 
-from matgym.oracles.film import CELSIUS_K, Film
+from matgym.oracles.film import Film
 from matgym.structures.microstructure import Labels, voronoi
 from matgym.structures.schedule import COLDEST_C, HOTTEST_C, STEP_S
 from matgym.surrogates.sequences.runs import Runs
 from matgym.typing import FloatArray
+from matgym.units import CELSIUS_K
 
 OUTCOMES: Final = ("radius", "defects", "particles")
 """Mean radius in lattice constants, share of defects left, share of sites with a particle: `Film.measures`."""

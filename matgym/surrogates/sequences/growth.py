@@ -5,11 +5,12 @@ from typing import Final
 import numpy as np
 
 from matgym.oracles.furnace import Furnace, Reactor
-from matgym.oracles.growth import as_controls, disorder
+from matgym.oracles.growth import as_controls, disorder, yield_um
 from matgym.oracles.reactors import Variation
-from matgym.structures.recipe import CELSIUS_K, LIMITS, PREHEATED_C, STEP_S, scaled_actions, scaled_controls
+from matgym.structures.recipe import LIMITS, PREHEATED_C, STEP_S, scaled_actions, scaled_controls
 from matgym.surrogates.sequences.runs import Runs
 from matgym.typing import FloatArray
+from matgym.units import CELSIUS_K
 
 OUTCOMES: Final = ("yield_um", "disorder", "log_amorphous", "energy_kwh")
 """What is predicted, and what `matgym.tasks.GrowthTask` pays for: tubes as the length that they would have on particles
@@ -38,7 +39,7 @@ def growth_runs(count: int, rng: np.random.Generator, *, minutes: int = 30, preh
         state = furnace.hold(state, as_controls(controls[:, minute]), reactor, STEP_S)
         outcomes[:, minute] = np.column_stack(
             [
-                state.length_um * reactor.diameter_nm / state.diameter_nm,
+                yield_um(state, reactor),
                 disorder(state.defects, state.grown),
                 np.log1p(state.amorphous),
                 state.energy_kwh,

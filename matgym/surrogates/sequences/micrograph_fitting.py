@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from matgym.errors import ConfigurationError
-from matgym.oracles.film import CELSIUS_K, Film, evaporate
+from matgym.oracles.film import Film, evaporate
 from matgym.oracles.potts import sweep
 from matgym.structures.microstructure import PARTICLE, Labels, boundaries
 from matgym.structures.schedule import COLDEST_C, STEP_S
@@ -20,6 +20,7 @@ from matgym.surrogates.sequences.annealing import random_films, random_schedule
 from matgym.surrogates.sequences.micrographs import MicrographSurrogate, drives_of, parts_of
 from matgym.surrogates.sequences.rivalry import Rivalry, look, near_boundaries
 from matgym.typing import Float32Array, FloatArray
+from matgym.units import CELSIUS_K
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from matgym.errors import ConfigurationError, WeightsError
 from matgym.files import atomic_path, write_text
 from matgym.surrogates.sequences.learned import SequenceScaling, SequenceSurrogate
 from matgym.surrogates.sequences.networks import make_sequence_network
-from matgym.surrogates.store import check_suffix
+from matgym.surrogates.store import check_suffix, member_state, member_tensors
 
 FORMAT_VERSION: Final = 1
 SHIPPED: Final = Path(__file__).parent / "weights"
@@ -56,11 +56,7 @@ def save_sequences(surrogate: SequenceSurrogate, path: Path, **facts: Any) -> Se
         outcomes=surrogate.outcome_names,
         **facts,
     )
-    tensors = {
-        f"network.{member}.{name}": value.contiguous()
-        for member, network in enumerate(surrogate.networks)
-        for name, value in network.state_dict().items()
-    }
+    tensors = member_tensors(surrogate.networks)
     tensors |= {f"scaling.{name}": torch.from_numpy(np.array(v)) for name, v in vars(surrogate.scaling).items()}
     with atomic_path(path) as scratch:
         save_file(tensors, scratch)
@@ -91,8 +87,7 @@ def load_sequences(path: Path | str) -> SequenceSurrogate:
         for member in range(card.members):
             inputs = len(card.controls) + len(card.start)
             net = make_sequence_network(card.network, inputs, len(card.outcomes), card.width, card.depth)
-            start = f"network.{member}."
-            net.load_state_dict({k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)})
+            net.load_state_dict(member_state(tensors, member))
             networks.append(net.eval())
         scaling = SequenceScaling(**{k[8:]: v.numpy() for k, v in tensors.items() if k.startswith("scaling.")})
     except FileNotFoundError:
