@@ -150,13 +150,17 @@ class Generator(nn.Module):
         Returns:
             (B, 2 K, H, W).
         """
-        with torch.no_grad():
-            seen = self.guide.body(draft, shift)
-            believed = self.guide.head(torch.cat([self.guide.pooled(seen), numbers], dim=1))
-            miss = condition[:, :1] - (believed * self.calibration[0] + self.calibration[1])
+        seen, miss = self.look(draft, numbers, condition, shift)
         told = torch.cat([latent, condition, miss], dim=1)
         change = self.editor(torch.cat([seen, draft, noise], dim=1), told, shift)
         return LARGEST * torch.tanh(change / LARGEST)
+
+    def look(self, raster: Tensor, numbers: Tensor, condition: Tensor, shift: int) -> tuple[Tensor, Tensor]:
+        """What the guide sees in tubes, (B, guide width, H, W), and (B, 1) by how much they miss, as `condition` is."""
+        with torch.no_grad():
+            seen = self.guide.body(raster, shift)
+            believed = self.guide.head(torch.cat([self.guide.pooled(seen), numbers], dim=1))
+            return seen, condition[:, :1] - (believed * self.calibration[0] + self.calibration[1])
 
 
 def _normed(x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Train a generative adversarial network: discriminator and generator in turn."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -40,7 +40,7 @@ class Trained:
 
     Attributes:
         generator: with the averaged weights of the epoch that validated best.
-        diagnosis: of that epoch, on the validation split.
+        diagnosis: of that epoch, on the validation split, each tube drawn once.
         epochs: that were run.
     """
 
@@ -98,7 +98,7 @@ def train_gan(
     identity = {"data": data.digest, "settings": settings.as_dict()}
     checkpoint = Checkpoint(checkpoints / "gan.pt" if checkpoints else None, identity)
     checkpoint.restore(state)
-    averaged = TubeGenerator(players.average, settings.kinds, settings.key, scaling)
+    averaged = TubeGenerator(players.average, settings.kinds, settings.key, scaling, draws=1)
     game = _Game(players, optimizer, regressor, averaged, settings, state.rng)
     write = board(log, state.epoch)
     while state.epoch < settings.epochs and not state.out_of_patience(settings.patience):
@@ -115,7 +115,7 @@ def train_gan(
     players.load_state_dict(state.best)
     players.eval()
     best = diagnose(averaged, regressor, held_out, settings.kinds, _checks(settings, state.best_epoch - 1))
-    return Trained(averaged, best, state.epoch)
+    return Trained(replace(averaged, draws=TubeGenerator.draws), best, state.epoch)
 
 
 def _checks(settings: GanSettings, epoch: int) -> np.random.Generator:
