@@ -34,11 +34,11 @@ class NetworkSize:
         critic_blocks: its residual blocks.
     """
 
-    width: int = 32
+    width: int = 24
     blocks: int = 2
     latent: int = 16
     waves: int = 3
-    guide_width: int = 32
+    guide_width: int = 24
     guide_blocks: int = 3
     critic_width: int = 32
     critic_blocks: int = 2
