@@ -29,7 +29,7 @@ class Settings:
     """What is compared."""
 
     seeds: int = 5
-    targets: int = 40
+    targets: int = 24
     queries: tuple[int, ...] = (1, 4, 16, 64)  # where the best design is verified
     training_designs: int = 20_000  # of the policy, for each kind of seed
 

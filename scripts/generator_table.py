@@ -30,7 +30,7 @@ class Settings:
     others: int = 400  # a cell of the larger tubes and of the band
     seeds: int = 5
     drawn: int = 8192  # in a measurement of speed
-    band: tuple[float, float] = (0.75, 0.90)  # eV, left out of training: a tenth of the structures
+    band: tuple[float, float] = (0.75, 0.90)  # eV, left out of training: a twelfth of the structures
 
 
 SETTINGS = Settings()
