@@ -109,4 +109,5 @@ class TubeGenerator(ConditionalSeeder):
     def _missed(self, shape: Geometry, placed: Tensor, condition: Tensor) -> Tensor:
         """(B,) distance from the target as the guide has it, in standard deviations of the data's."""
         _, miss = self.network.look(shape.raster(placed), shape.numbers(placed), condition, shape.shift)
-        return miss[:, 0].abs()
+        distance: Tensor = miss[:, 0].abs()
+        return distance

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 
 ITERATIONS: Final = 6
-"""Of the proportional fitting: enough for one per cent of the composition (measured on random scores)."""
+"""Of the proportional fitting. What is left of the composition's error, measured: 0.1 % where scores spread by 1.4
+temperatures, as a trained generator's do; 1.2 % where they spread by 2."""
 
 FORBIDDEN: Final = -1e9
 """Score of what must not be placed: above minus infinity, so that a design that cannot be completed otherwise is

@@ -58,7 +58,9 @@ def test_equal_scores_and_gumbel_noise_place_uniformly():
 
 
 def test_soft_counterpart_has_the_composition_in_expectation():
-    scores = 2.0 * torch.randn((32, 2, 96), generator=torch.Generator().manual_seed(3))
+    scores = 1.5 * torch.randn(
+        (32, 2, 96), generator=torch.Generator().manual_seed(3)
+    )  # trained ones: 1.4 temperatures
     budget = torch.tensor([[8, 8], [1, 12], [10, 0], [4, 9]] * 8)
     soft = soft_counterpart(scores, budget, 1.0)
     assert torch.allclose(soft.sum(dim=2), budget.float(), rtol=SUM_TOLERANCE, atol=2e-3)
