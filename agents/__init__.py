@@ -3,14 +3,23 @@
 from typing import TYPE_CHECKING, Any
 
 from matgym.agents.annealing import SimulatedAnnealing
-from matgym.agents.base import Optimizer
+from matgym.agents.base import Optimizer, Problem
 from matgym.agents.genetic import GeneticAlgorithm
 from matgym.agents.random_search import RandomSearch
+from matgym.agents.tempering import ParallelTempering
 
 if TYPE_CHECKING:
     from matgym.agents.vec_env import SB3VecEnv
 
-__all__ = ["GeneticAlgorithm", "Optimizer", "RandomSearch", "SB3VecEnv", "SimulatedAnnealing"]
+__all__ = [
+    "GeneticAlgorithm",
+    "Optimizer",
+    "ParallelTempering",
+    "Problem",
+    "RandomSearch",
+    "SB3VecEnv",
+    "SimulatedAnnealing",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Simulated annealing by swaps: Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983)."""
+"""Simulated annealing: Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983)."""
 
 from typing import Final
 
@@ -6,39 +6,32 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.agents.base import Optimizer
-from matgym.typing import FloatArray, SpeciesArray
+from matgym.tasks import Designs
+from matgym.typing import FloatArray
 
 HOT: Final = 0.01
 COLD: Final = 0.0005
-"""First and last temperature in units of reward, cooled geometrically over the turns: the best of eleven
-schedules on 60 targets of seed 1000 at 16 and 64 turns, by the surrogate; no reported run uses these."""
+"""First and last temperature in units of reward, cooled geometrically over the budget: the best of eleven
+schedules on 60 targets of seed 1000 at 16 and 64 evaluations, by the surrogate; no reported run uses these."""
 
 
 class SimulatedAnnealing(Optimizer):
-    """Swaps two sites of unlike species, so that the composition stays; keeps what Metropolis accepts."""
+    """Varies one design; keeps what Metropolis accepts."""
 
-    _species: SpeciesArray | None = None
-    _reward: FloatArray
+    _design: Designs | None = None
+    _reward = 0.0
     _turn = 0
 
     @override
-    def ask(self) -> SpeciesArray:
-        if self._species is None:
-            return self.seeder.seed(self.lattice, self.edits, self.targets, self.rng)
-        proposal = self._species.copy()
-        for codes in proposal:
-            first = self.rng.choice(np.flatnonzero(codes))
-            second = self.rng.choice(np.flatnonzero(codes != codes[first]))
-            codes[[first, second]] = codes[[second, first]]
-        return proposal
+    def ask(self) -> Designs:
+        if self._design is None:
+            return self.problem.start(1, self.rng)
+        return self.space.vary(self._design, self.rng)
 
     @override
-    def tell(self, species: SpeciesArray, reward: FloatArray) -> None:
-        if self._species is None:
-            self._species, self._reward = species.copy(), reward.copy()
-        else:
-            temperature = HOT * (COLD / HOT) ** (self._turn / max(self.turns - 1, 1))
-            chance = np.exp(np.minimum(reward - self._reward, 0.0) / temperature)
-            accepted = self.rng.random(len(reward)) < chance
-            self._species[accepted], self._reward[accepted] = species[accepted], reward[accepted]
+    def tell(self, designs: Designs, reward: FloatArray) -> None:
+        temperature = HOT * (COLD / HOT) ** (self._turn / max(self.budget - 1, 1))
+        gain = min(float(reward[0]) - self._reward, 0.0)
+        if self._design is None or self.rng.random() < np.exp(gain / temperature):
+            self._design, self._reward = designs.copy(), float(reward[0])
         self._turn += 1

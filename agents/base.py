@@ -1,51 +1,72 @@
 """The face of every optimizer: ask for designs, tell what they were worth."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 import numpy as np
 
-from matgym.structures import SubstitutionEdits, TubeLattice
-from matgym.tasks import RandomSeeder, Seeder
-from matgym.typing import FloatArray, SpeciesArray
+from matgym.tasks import Designs, DesignSpace, DesignTask, Seeder, TargetProperty
+from matgym.typing import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What one search is for.
+
+    Attributes:
+        task: what is designed.
+        target: (T,) what it is to meet; empty where the goal is an extreme.
+        seeder: of the designs to begin on; None draws them at random. Decorated tubes alone have seeders.
+    """
+
+    task: DesignTask
+    target: FloatArray
+    seeder: Seeder | None = None
+
+    @property
+    def space(self) -> DesignSpace:
+        """Of designs."""
+        return self.task.space
+
+    def targets(self, count: int) -> FloatArray:
+        """(count,) or (count, T) copies of the target."""
+        copies = np.tile(self.target, (count, 1))
+        return copies[:, 0] if len(self.target) == 1 else copies
+
+    def start(self, count: int, rng: np.random.Generator) -> Designs:
+        """(count, width) designs to begin on."""
+        if self.seeder is None or not isinstance(self.task, TargetProperty):
+            return self.space.sample(count, rng)
+        return self.seeder.seed(self.task.lattice, self.task.edits, self.targets(count), rng)
 
 
 class Optimizer(ABC):
-    """Searches a batch of targets side by side, one design a target and turn.
+    """One search. An optimizer of your own implements `ask` and `tell`.
 
-    Side by side, because a reward model is far cheaper in batches; no target learns of another's designs.
-    An optimizer of your own implements `ask` and `tell`.
+    Attributes:
+        problem: what is searched.
+        space: of designs: draws them, varies one, crosses two, decodes points of the cube.
+        budget: designs that may be evaluated.
+        rng: the only source of randomness.
     """
 
-    def __init__(
-        self,
-        lattice: TubeLattice,
-        edits: SubstitutionEdits,
-        targets: FloatArray,
-        turns: int,
-        rng: np.random.Generator,
-        seeder: Seeder | None = None,
-    ) -> None:
+    def __init__(self, problem: Problem, budget: int, rng: np.random.Generator) -> None:
         """Prepare a search.
 
         Args:
-            lattice: of the tube.
-            edits: what is to be placed.
-            targets: (T,) the value wanted in each of T searches.
-            turns: designs that each search may evaluate.
+            problem: what is searched.
+            budget: designs that may be evaluated.
             rng: the only source of randomness.
-            seeder: of initial structures; random ones by default.
         """
-        self.lattice = lattice
-        self.edits = edits
-        self.targets = targets
-        self.turns = turns
+        self.problem = problem
+        self.space = problem.space
+        self.budget = budget
         self.rng = rng
-        self.seeder: Seeder = seeder or RandomSeeder()
 
     @abstractmethod
-    def ask(self) -> SpeciesArray:
-        """(T, n_sites) one complete design for each target."""
+    def ask(self) -> Designs:
+        """(B, width) designs to evaluate, as many as suit the search; what exceeds the budget is not evaluated."""
 
     @abstractmethod
-    def tell(self, species: SpeciesArray, reward: FloatArray) -> None:
-        """What the designs asked last were worth: (T,) rewards."""
+    def tell(self, designs: Designs, reward: FloatArray) -> None:
+        """What the designs asked last were worth: (B,) rewards in [0, 1]."""

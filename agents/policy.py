@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from matgym.envs.doping_dynamics import DopingDynamics
+from matgym.envs.placement import PlacementDynamics
 from matgym.envs.seeding import Seeding
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray, SpeciesArray
@@ -42,7 +42,7 @@ class Policy:
             deterministic: whether it takes its most likely edits, rather than draws them.
             rng: chooses the seeds it begins on, if it does.
         """
-        dynamics = DopingDynamics(task, len(targets), self.seeding)
+        dynamics = PlacementDynamics(task, len(targets), seeding=self.seeding)
         rngs = [] if self.seeding is None else (rng or np.random.default_rng(0)).spawn(len(targets))
         dynamics.restart(np.arange(len(targets)), rngs, {"target_ev": targets})
         for _ in range(2 * task.edits.length):

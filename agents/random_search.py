@@ -3,16 +3,17 @@
 from typing_extensions import override
 
 from matgym.agents.base import Optimizer
-from matgym.typing import FloatArray, SpeciesArray
+from matgym.tasks import Designs
+from matgym.typing import FloatArray
 
 
 class RandomSearch(Optimizer):
-    """Draws every design anew from the seeder."""
+    """Draws every design anew."""
 
     @override
-    def ask(self) -> SpeciesArray:
-        return self.seeder.seed(self.lattice, self.edits, self.targets, self.rng)
+    def ask(self) -> Designs:
+        return self.problem.start(1, self.rng)
 
     @override
-    def tell(self, species: SpeciesArray, reward: FloatArray) -> None:
+    def tell(self, designs: Designs, reward: FloatArray) -> None:
         """Learns nothing."""

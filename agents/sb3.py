@@ -15,7 +15,8 @@ from matgym.tasks import TargetProperty
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
-ALGORITHMS: Final = ("MaskablePPO", "PPO", "DQN")
+ALGORITHMS: Final = ("MaskablePPO", "PPO", "A2C", "RecurrentPPO", "DQN", "QRDQN", "SAC", "TD3", "TQC")
+"""Of Stable-Baselines3 and sb3-contrib."""
 
 
 def hyperparameters(environment: str, algorithm: str) -> dict[str, Any]:
@@ -58,15 +59,15 @@ def make_agent(
     from stable_baselines3.common.vec_env import VecMonitor
 
     settings = hyperparameters(_file_of(environment), algorithm) | dict(overrides or {})
-    settings = {name: _schedule(value) for name, value in settings.items()}
+    settings = {name: schedule(value) for name, value in settings.items()}
     envs = gym.make_vec(environment, num_envs=settings.pop("n_envs"), task=task, **arguments)
     policy = settings.pop("policy")
     settings.pop("n_timesteps", None)  # for who trains it
-    constructor = _constructor(algorithm)
+    constructor = constructor(algorithm)
     return constructor(policy, VecMonitor(SB3VecEnv(envs, seed=seed)), seed=seed, device="cpu", **settings)
 
 
-def _schedule(value: Any) -> Any:
+def schedule(value: Any) -> Any:
     """rl_zoo3's "lin_0.001", which falls to zero over the training; all else as it is."""
     if not (isinstance(value, str) and value.startswith("lin_")):
         return value
@@ -80,10 +81,17 @@ def _file_of(environment: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
-def _constructor(algorithm: str) -> "type[BaseAlgorithm]":
+def constructor(algorithm: str) -> "type[BaseAlgorithm]":
+    """The class of an algorithm.
+
+    Raises:
+        ConfigurationError: if neither Stable-Baselines3 nor sb3-contrib has it.
+    """
     import sb3_contrib
     import stable_baselines3
 
+    if algorithm not in ALGORITHMS:
+        raise ConfigurationError(f"algorithm {algorithm!r} is unknown; there are {', '.join(ALGORITHMS)}")
     return getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)  # type: ignore[no-any-return]
 
 

@@ -62,7 +62,7 @@ class SB3VecEnv(VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         for i in np.flatnonzero(done):
             infos[i] = _row(info.get("final_info", {}), int(i))
-            infos[i]["terminal_observation"] = info["final_obs"][i]
+            infos[i]["terminal_observation"] = info["final_obs"][i]  # a dictionary where observations are
             infos[i]["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
         return observation, reward.astype(np.float32), done, infos
 
@@ -77,9 +77,13 @@ class SB3VecEnv(VecEnv):
 
     @override
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
-        """Call a method of the vector environment that answers with one row an environment."""
-        rows = getattr(self.envs, method_name)(*args, **kwargs)
-        return [rows[i] for i in self._indices(indices)]
+        """Call a method of the vector environment.
+
+        Masks come one row an environment; what else there is, such as the `compute_reward` that `HerReplayBuffer` calls,
+        is the same for all.
+        """
+        found = getattr(self.envs, method_name)(*args, **kwargs)
+        return [found[i] if method_name == "action_masks" else found for i in self._indices(indices)]
 
     @override
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:

@@ -202,6 +202,9 @@ def data_build(
         str, typer.Option(help="Name of a shipped data set, or a JSON file of a DatasetSpec.")
     ] = "nanotube-doping",
     workers: Workers = 2,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler whose workers do it, tcp://HOST:PORT.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Build a data set, or go on with one that was interrupted."""
@@ -224,7 +227,7 @@ def data_build(
         def on_shard(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total, note=f"{done} of {total} shards")
 
-        build(spec, output, workers=workers, on_shard=on_shard)
+        build(spec, output, workers=workers, scheduler=scheduler, on_shard=on_shard)
     _show_dataset(Dataset.load(output), output, json=json)
 
 

@@ -57,6 +57,10 @@ class RelaxationError(MatgymError, RuntimeError):
     """Atoms that could not be brought to rest as the tube that they were meant to be."""
 
 
+class ExecutionError(MatgymError, RuntimeError):
+    """Jobs that failed, or that cannot be run."""
+
+
 class MissingExtraError(MatgymError, ImportError):
     """An optional dependency that is not installed."""
 

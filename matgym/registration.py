@@ -14,13 +14,24 @@ class Spec:
         entry_point: of the scalar environment, as text, so that registering imports nothing.
         vector_entry_point: of the natively batched one.
         max_episode_steps: time limit; None where episodes end by themselves.
+        variants: further ids for the goal and the vector variant: "goal" gives NAMEGoal-v0, "vector" NAMEVector-v0.
     """
 
     id: str
     entry_point: str
     vector_entry_point: str
     max_episode_steps: int | None = None
+    variants: tuple[str, ...] = ()
 
+
+CHIRALITY_STEPS = 16
+"""Time limit of NanotubeChirality: four times its choices, as forbidden ones change nothing."""
+
+ISOTOPE_STEPS = 64
+"""Time limit of NanotubeIsotopes: four times the rings."""
+
+THERMOELECTRIC_STEPS = 32
+"""Time limit of NanotubeThermoelectric: four times its default budget."""
 
 DOPING_STEPS = 32
 """Time limit of NanotubeDoping: twice its default budget, as forbidden edits change nothing."""
@@ -34,6 +45,28 @@ SPECS = (
         "matgym.envs.doping:NanotubeDopingEnv",
         "matgym.envs.doping:NanotubeDopingVectorEnv",
         max_episode_steps=DOPING_STEPS,
+        variants=("goal", "vector"),
+    ),
+    Spec(
+        "matgym/NanotubeChirality-v0",
+        "matgym.envs.chirality:NanotubeChiralityEnv",
+        "matgym.envs.chirality:NanotubeChiralityVectorEnv",
+        max_episode_steps=CHIRALITY_STEPS,
+        variants=("goal", "vector"),
+    ),
+    Spec(
+        "matgym/NanotubeIsotopes-v0",
+        "matgym.envs.isotopes:NanotubeIsotopesEnv",
+        "matgym.envs.isotopes:NanotubeIsotopesVectorEnv",
+        max_episode_steps=ISOTOPE_STEPS,
+        variants=("goal", "vector"),
+    ),
+    Spec(
+        "matgym/NanotubeThermoelectric-v0",
+        "matgym.envs.thermoelectric:NanotubeThermoelectricEnv",
+        "matgym.envs.thermoelectric:NanotubeThermoelectricVectorEnv",
+        max_episode_steps=THERMOELECTRIC_STEPS,
+        variants=("goal", "vector"),
     ),
     Spec(
         "matgym/CVDGrowth-v0",
@@ -59,12 +92,15 @@ SPECS = (
 
 
 def register_all() -> None:
-    """Register every environment with Gymnasium; doing so twice changes nothing."""
+    """Register every environment and its variants with Gymnasium; doing so twice changes nothing."""
     for spec in SPECS:
-        if spec.id not in gym.registry:
-            gym.register(
-                spec.id,
-                entry_point=spec.entry_point,
-                vector_entry_point=spec.vector_entry_point,
-                max_episode_steps=spec.max_episode_steps,
-            )
+        for variant in ("", *spec.variants):
+            name = spec.id.replace("-v", f"{variant.capitalize()}-v")
+            if name not in gym.registry:
+                gym.register(
+                    name,
+                    entry_point=spec.entry_point,
+                    vector_entry_point=spec.vector_entry_point,
+                    max_episode_steps=spec.max_episode_steps,
+                    kwargs={"variant": variant} if variant else {},
+                )

@@ -5,11 +5,8 @@ is written in one step; what a killed build leaves behind is whole shards, which
 """
 
 import json
-import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from multiprocessing import get_context
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
 from typing import Any, Final
@@ -21,7 +18,8 @@ import pyarrow.parquet as pq
 from matgym.datasets.sampling import random_codoped
 from matgym.datasets.specification import SCHEMA_VERSION, DatasetSpec
 from matgym.datasets.splits import split_of
-from matgym.errors import ConfigurationError, DatasetError
+from matgym.errors import DatasetError
+from matgym.execution import Job, execute
 from matgym.files import atomic_path, write_json
 from matgym.oracles.cache import PHYSICS_VERSION
 from matgym.oracles.registry import Conditions, evaluate, oracle_of
@@ -45,11 +43,34 @@ def schema(spec: DatasetSpec) -> pa.Schema:
     return pa.schema([*_TUBE, *(pa.field(key, pa.float64()) for key in spec.keys), pa.field("failure", pa.string())])
 
 
+@dataclass(frozen=True)
+class ShardJob:
+    """One shard of a data set, as a job.
+
+    Attributes:
+        spec: of the whole data set.
+        number: of the shard, from zero.
+    """
+
+    spec: DatasetSpec
+    number: int
+
+    @property
+    def key(self) -> str:
+        """Name that tells apart all that the shard depends on."""
+        return f"shard-{self.number:05d}-{self.spec.digest}-{PHYSICS_VERSION}"
+
+    def run(self) -> pa.Table:
+        """Sample and label the shard."""
+        return make_shard(self.spec, self.number)
+
+
 def build(
     spec: DatasetSpec,
     output: Path,
     *,
     workers: int = 2,
+    scheduler: str | None = None,
     on_shard: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Path:
     """Build a data set, or go on with one that was interrupted.
@@ -58,6 +79,7 @@ def build(
         spec: what to build.
         output: the Parquet file; `OUTPUT.shards/` beside it holds what is done until all is.
         workers: processes, each on one core.
+        scheduler: address of a Dask scheduler whose workers make the shards instead: see `matgym.execution.execute`.
         on_shard: called with the shards that are done, and all, at the start and after each.
 
     Returns:
@@ -66,19 +88,21 @@ def build(
     Raises:
         ConfigurationError: if `workers` is below 1.
         DatasetError: if the shards beside `output` belong to another specification.
+        ExecutionError: if shards could not be made, or another process builds the same file.
     """
-    if workers < 1:
-        raise ConfigurationError(f"workers={workers} must be 1 or more")
     shards = output.with_name(output.name + ".shards")
     _claim(shards, spec)
-    count = -(-spec.samples // SHARD_SAMPLES)
-    paths = [shards / f"shard-{number:05d}.parquet" for number in range(count)]
-    missing = [number for number in range(count) if not paths[number].exists()]
-    done = count - len(missing)
-    on_shard(done, count)
-    for _ in _run(spec, {number: paths[number] for number in missing}, workers):
-        done += 1
-        on_shard(done, count)
+    jobs = [ShardJob(spec, number) for number in range(-(-spec.samples // SHARD_SAMPLES))]
+    done = sum((shards / f"{job.key}.parquet").exists() for job in jobs)
+    on_shard(done, len(jobs))
+
+    def count(_job: Job, before: bool) -> None:
+        nonlocal done
+        if not before:
+            done += 1
+            on_shard(done, len(jobs))
+
+    paths = execute(jobs, shards, workers=workers, scheduler=scheduler, on_done=count)
     _merge(spec, paths, output)
     rmtree(shards)
     return output
@@ -95,42 +119,8 @@ def _claim(shards: Path, spec: DatasetSpec) -> None:
         write_json(note, wanted)
 
 
-def _run(spec: DatasetSpec, shards: dict[int, Path], workers: int) -> Iterator[int]:
-    if workers == 1:
-        for number, path in shards.items():
-            yield write_shard(spec, number, path)
-        return
-    with (
-        _single_threaded_children(),
-        ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
-    ):
-        futures = [pool.submit(write_shard, spec, number, path) for number, path in shards.items()]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # else the rest of the queue would still be worked through
-            raise
-
-
-@contextmanager
-def _single_threaded_children() -> Iterator[None]:
-    """Keep the linear algebra of worker processes to one core each."""
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-def write_shard(spec: DatasetSpec, number: int, path: Path) -> int:
-    """Sample, label and write one shard; returns its number."""
+def make_shard(spec: DatasetSpec, number: int) -> pa.Table:
+    """Sample and label one shard."""
     samples = range(number * SHARD_SAMPLES, min((number + 1) * SHARD_SAMPLES, spec.samples))
     families = [spec.family_of(sample) for sample in samples]
     tubes = [
@@ -153,9 +143,7 @@ def write_shard(spec: DatasetSpec, number: int, path: Path) -> int:
     for name, values in labels.values.items():
         # Ten digits, past the oracles' tolerance: the same bytes on the same machine.
         columns[name] = [None if np.isnan(value) else float(f"{value:.10g}") for value in values]
-    with atomic_path(path) as scratch:
-        pq.write_table(pa.table(columns, schema=schema(spec)), scratch, compression="zstd")
-    return number
+    return pa.table(columns, schema=schema(spec))
 
 
 def _merge(spec: DatasetSpec, paths: list[Path], output: Path) -> None:

@@ -16,7 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from matgym.errors import ConfigurationError
-from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Transition:
     """What one step did to a batch.
 
     Attributes:
-        reward: (B,).
+        reward: (B,), or (B, k) for a vector reward.
         terminated: (B,).
         info: name to (B,) values, or to a mapping of names to such.
         present: name to (B,) whether a row has that entry; all have what is not named here.
@@ -66,8 +66,8 @@ class Dynamics(ABC):
         """Carry out B actions."""
 
     @abstractmethod
-    def observe(self, rows: IntArray | slice = slice(None)) -> Float32Array:
-        """(rows, ...) observations, of all episodes or of some."""
+    def observe(self, rows: IntArray | slice = slice(None)) -> Any:
+        """(rows, ...) observations, of all episodes or of some; or a dictionary of such arrays."""
 
     def begun(self) -> Mapping[str, Any]:
         """Name to (B,) values: what `reset` tells of the episodes."""
@@ -116,7 +116,7 @@ class BatchEnv(gym.Env[Any, Any]):
         """Begin an episode."""
         super().reset(seed=seed)
         self.dynamics.restart(np.array([0]), [self.np_random], checked_options(self.dynamics, options))
-        return self.dynamics.observe()[0], row_of(self.dynamics.begun(), 0)
+        return observation_of(self.dynamics.observe(), 0), row_of(self.dynamics.begun(), 0)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Carry out one action."""
@@ -124,9 +124,10 @@ class BatchEnv(gym.Env[Any, Any]):
             raise ConfigurationError(f"action {action!r} is not in {self.action_space}")
         outcome = self.dynamics.step(self.dynamics.check(np.asarray(action)[None]))
         there = {name: value for name, value in outcome.info.items() if outcome.present.get(name, _ALWAYS)[0]}
+        reward = outcome.reward[0]
         return (
-            self.dynamics.observe()[0],
-            float(outcome.reward[0]),
+            observation_of(self.dynamics.observe(), 0),
+            float(reward) if reward.ndim == 0 else reward.astype(np.float32),  # type: ignore[return-value]  # MO-Gymnasium
             bool(outcome.terminated[0]),
             False,
             row_of(there, 0),
@@ -197,14 +198,19 @@ class BatchVectorEnv(VectorEnv[Any, Any, Any]):
         done = outcome.terminated | truncated
         info: dict[str, Any] = {name: value for name, value in outcome.info.items() if name not in outcome.present}
         if done.any():
-            info |= {"final_obs": observation.copy(), "_final_obs": done, "_final_info": done}
+            info |= {"final_obs": final_observations(observation, done), "_final_obs": done, "_final_info": done}
             info["final_info"] = masked(
                 outcome.info, {name: done & outcome.present.get(name, done) for name in outcome.info}
             )
             rows = np.flatnonzero(done)
             self.dynamics.restart(rows, [self._generators[row] for row in rows], {})
             self._elapsed[rows] = 0
-            observation[rows] = self.dynamics.observe(rows)
+            fresh = self.dynamics.observe(rows)
+            if isinstance(observation, dict):
+                for name, values in observation.items():
+                    values[rows] = fresh[name]
+            else:
+                observation[rows] = fresh
             info |= self.dynamics.begun()
         return observation, outcome.reward, outcome.terminated, truncated, info
 
@@ -231,6 +237,21 @@ def checked_options(dynamics: Dynamics, options: Mapping[str, Any] | None) -> di
             there = f"there are {', '.join(dynamics.choices)}" if dynamics.choices else "there is none here"
             raise ConfigurationError(f"reset has no option {name!r}; {there}")
     return {name: value for name, value in (options or {}).items() if value is not None}
+
+
+def observation_of(batch: Any, row: int) -> Any:
+    """One episode's observation."""
+    return {name: values[row] for name, values in batch.items()} if isinstance(batch, dict) else batch[row]
+
+
+def final_observations(batch: Any, done: BoolArray) -> Any:
+    """What episodes ended with, by row; of dictionaries an array of objects, as Gymnasium's own vector environments."""
+    if not isinstance(batch, dict):
+        return batch.copy()
+    found = np.full(len(done), None, dtype=object)
+    for row in np.flatnonzero(done):
+        found[row] = {name: values[row].copy() for name, values in batch.items()}
+    return found
 
 
 def row_of(info: Mapping[str, Any], row: int) -> dict[str, Any]:

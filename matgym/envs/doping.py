@@ -1,22 +1,26 @@
 """`matgym/NanotubeDoping-v0`: place boron and nitrogen so that the band gap meets a target."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
-import gymnasium as gym
-import numpy as np
-
-from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
-from matgym.envs.doping_dynamics import DopingDynamics
+from matgym.envs.batch import checked_count
+from matgym.envs.design import DesignEnv, DesignVectorEnv
+from matgym.envs.design_dynamics import Variant
+from matgym.envs.placement import PlacementDynamics
 from matgym.envs.seeding import Seeding
 from matgym.errors import ConfigurationError
 from matgym.registration import DOPING_STEPS
-from matgym.structures import Nanotube, tube_lattice, tubes_on
-from matgym.tasks import SeederLike, TargetProperty, Trust
-from matgym.typing import BoolArray, SpeciesArray
+from matgym.structures import tube_lattice
+from matgym.tasks import Objective, SeederLike, TargetProperty, Trust
+from matgym.tasks.instances import instance as instance_of
+from matgym.typing import SpeciesArray
 
 LIFTED: Final = 4
 """Atoms of a seed that are lifted off, if nothing else is said."""
+
+
+STABLE: Final = Objective("pi_formation_ev", "nanotube-doping", low=-60.0, high=0.0, goal="min")
+"""The second component of the vector reward: a low π formation energy, over the range of the default composition."""
 
 
 def make_task(
@@ -27,22 +31,26 @@ def make_task(
     targets_ev: tuple[float, float] | None = None,
     reward: Any = "nanotube-doping",
     trust: Trust = "mean",
+    instance: str | None = None,
     task: TargetProperty | None = None,
 ) -> TargetProperty:
     """The task from an environment's arguments; see `NanotubeDopingEnv`."""
-    if task is not None:
-        if (n, m, cells, budget, targets_ev, reward, trust) != (8, 0, 4, None, None, "nanotube-doping", "mean"):
-            raise ConfigurationError("a task says all about the tube and the reward: give it alone, or not at all")
-        return task
+    plain = (n, m, cells, budget, targets_ev, reward, trust) == (8, 0, 4, None, None, "nanotube-doping", "mean")
+    if task is not None or instance is not None:
+        if not plain or (task is not None and instance is not None):
+            raise ConfigurationError(
+                "a task or an instance says all about the tube and the reward: give it alone, or not at all"
+            )
+        return task or cast("TargetProperty", instance_of(instance or "").task())
     settings: dict[str, Any] = {"lattice": tube_lattice(n, m, cells), "source": reward, "trust": trust}
     if budget is not None:
         settings["budget"] = budget
     if targets_ev is not None:
         settings["low"], settings["high"] = targets_ev
-    return TargetProperty(**settings)
+    return TargetProperty(others=(STABLE,), **settings)
 
 
-class NanotubeDopingEnv(BatchEnv):
+class NanotubeDopingEnv(DesignEnv):
     """Design a co-doped carbon nanotube with a given band gap.
 
     ## Description
@@ -69,7 +77,7 @@ class NanotubeDopingEnv(BatchEnv):
 
     ## Rewards
     Zero until the last atom is placed; then 1 / (1 + 9 (error / 0.15 eV)²), which is 1 on target, 0.5 at
-    0.05 eV and 0.1 at 0.15 eV. Then, too, `info["species"]` holds the design, `info["objectives"]` its gap and
+    0.05 eV and 0.1 at 0.15 eV. Then, too, `info["design"]` holds the design, `info["objectives"]` its gap and
     error, `info["uncertainty"]` the standard deviation of the gap and the design's distance from the training
     data, above 1 where it lies outside.
 
@@ -89,6 +97,10 @@ class NanotubeDopingEnv(BatchEnv):
       torch module, or a function of a list of tubes.
     - `trust`: what an uncertain source is taken at: "mean"; "lower", a lower confidence bound of the reward;
       "minimum", the least that any network of an ensemble would give; or "oracle", physics itself.
+    - `instance`: "doping" or "doping-easy", on which optimizers are compared: the largest gap is wanted there, and
+      observations hold no target; the easy one has 30,319 different designs, of which physics knows the best.
+    - `variant`: "goal" or "vector"; see `matgym.envs.design_dynamics.Variant`. The second component of the vector
+      reward is a low π formation energy.
     - `task`: a `TargetProperty` in place of all of these; environments of one process that share it share
       its ledger.
     - `seeder`: of what episodes begin on: "gan", "diffusion", "vae", "nearest", "swap", "random", a stored generator,
@@ -102,9 +114,7 @@ class NanotubeDopingEnv(BatchEnv):
     - v0: first release.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
-
-    dynamics: DopingDynamics
+    dynamics: PlacementDynamics
 
     def __init__(
         self,
@@ -112,42 +122,23 @@ class NanotubeDopingEnv(BatchEnv):
         render_mode: str | None = None,
         seeder: SeederLike | None = None,
         lifted: int = LIFTED,
+        variant: Variant = "plain",
         **arguments: Any,
     ) -> None:
-        self.task = make_task(**arguments)
-        super().__init__(DopingDynamics(self.task, 1, Seeding.of(self.task, seeder, lifted)), render_mode)
-
-    @property
-    def tube(self) -> Nanotube:
-        """The tube as it stands."""
-        return tubes_on(self.task.lattice, self.dynamics.species)[0]
+        task = make_task(**arguments)
+        dynamics = PlacementDynamics(task, 1, variant, Seeding.of(task, seeder, lifted))
+        super().__init__(task, render_mode=render_mode, variant=variant, dynamics=dynamics)
 
     @property
     def target_ev(self) -> float:
         """This episode's target."""
         return float(self.dynamics.targets[0])
 
-    def action_masks(self) -> BoolArray:
-        """(n_actions,) which edits are allowed now."""
-        return np.asarray(self.dynamics.action_masks()[0])
 
-    def render(self) -> Any:
-        """The unrolled tube, as an (H, W, 3) uint8 picture or as text."""
-        from matgym.viz.raster import ansi, frame
-
-        caption = f"target {self.target_ev:.3f} eV"
-        if self.render_mode == "rgb_array":
-            return frame(self.tube, caption)
-        if self.render_mode == "ansi":
-            return ansi(self.tube, caption)
-        gym.logger.warn("render() was called, but no render_mode was given to gym.make: 'rgb_array' or 'ansi'")
-        return None
-
-
-class NanotubeDopingVectorEnv(BatchVectorEnv):
+class NanotubeDopingVectorEnv(DesignVectorEnv):
     """Many `NanotubeDopingEnv` at once, scored in one batch; see there and `BatchVectorEnv`."""
 
-    dynamics: DopingDynamics
+    dynamics: PlacementDynamics
 
     def __init__(
         self,
@@ -155,21 +146,18 @@ class NanotubeDopingVectorEnv(BatchVectorEnv):
         max_episode_steps: int = DOPING_STEPS,
         seeder: SeederLike | None = None,
         lifted: int = LIFTED,
+        variant: Variant = "plain",
         **arguments: Any,
     ) -> None:
-        self.task = make_task(**arguments)
-        check_time_limit(self.task, max_episode_steps)
-        seeding = Seeding.of(self.task, seeder, lifted)
-        super().__init__(DopingDynamics(self.task, checked_count(num_envs), seeding), max_episode_steps)
+        task = make_task(**arguments)
+        check_time_limit(task, max_episode_steps)
+        dynamics = PlacementDynamics(task, checked_count(num_envs), variant, Seeding.of(task, seeder, lifted))
+        super().__init__(task, num_envs, max_episode_steps, variant=variant, dynamics=dynamics)
 
     @property
     def species(self) -> SpeciesArray:
         """(num_envs, n_sites) species as they stand."""
         return self.dynamics.species.copy()
-
-    def action_masks(self) -> BoolArray:
-        """(num_envs, n_actions) which edits are allowed now."""
-        return self.dynamics.action_masks()
 
 
 def check_time_limit(task: TargetProperty, max_episode_steps: int) -> None:

@@ -41,6 +41,11 @@ class SubstitutionEdits:
         self.budget = np.array(list(parsed.values()), dtype=np.int64)
 
     @property
+    def width(self) -> int:
+        """Entries of a design: one a site."""
+        return self.n_sites
+
+    @property
     def n_actions(self) -> int:
         """Size of the flat action space."""
         return len(self.species) * self.n_sites

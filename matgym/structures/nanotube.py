@@ -334,5 +334,18 @@ class Nanotube:
 
 
 def tubes_on(lattice: TubeLattice, species: SpeciesArray) -> list[Nanotube]:
-    """(B, n_sites) species of one lattice as B unstrained tubes."""
-    return [Nanotube(lattice.n, lattice.m, lattice.cells, codes) for codes in species]
+    """Rows of designs on one lattice as unstrained tubes.
+
+    Args:
+        lattice: of all of them.
+        species: (B, n_sites) codes, or (B, n_sites + 3 n_cells): each followed by a 1 for every bond that is turned
+            (see `matgym.structures.defects`).
+    """
+    sites = lattice.n_sites
+    return [
+        Nanotube(
+            lattice.n, lattice.m, lattice.cells, row[:sites],
+            stone_wales=tuple((int(a), int(b)) for a, b in lattice.bonds[np.flatnonzero(row[sites:]), :2]),
+        )
+        for row in species
+    ]  # fmt: skip

@@ -63,12 +63,18 @@ def symmetry_group(lattice: TubeLattice) -> IntArray:
 
 
 @lru_cache(maxsize=256)
-def symmetry_between_leads(lattice: TubeLattice) -> IntArray:
+def symmetry_between_leads(lattice: TubeLattice, *, mirrors: bool = True) -> IntArray:
     """(operations, n_sites): those that take the tube between two leads to itself.
 
     Turns about the axis, end for end, and mirror images; nothing that carries a site across an end.
+
+    Args:
+        lattice: of the tube.
+        mirrors: whether mirror images count as copies.
     """
     group = symmetry_group(lattice)
+    if lattice.is_achiral and not mirrors:
+        group = group[: len(group) // 2]
     height = lattice.axial_thirds(lattice.home_cells, np.repeat([0, 1], lattice.n_cells))
     kept = (height[group] == height).all(axis=1)
     turned = np.ptp(height[group] + height, axis=1) == 0

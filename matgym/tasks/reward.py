@@ -7,7 +7,7 @@ from matgym.typing import FloatArray
 VALUE_AT_MARGIN = 0.1
 
 
-def tolerance(error: FloatArray, margin: float) -> FloatArray:
+def tolerance(error: FloatArray, margin: float | FloatArray) -> FloatArray:
     """1 where the error is zero, 0.1 where it is `margin`, falling on with a long tail.
 
     The long tail, 1 / (1 + 9 (error / margin)²), still tells a bad design from a worse one, which a Gaussian
@@ -15,7 +15,7 @@ def tolerance(error: FloatArray, margin: float) -> FloatArray:
 
     Args:
         error: any shape; NaN, a design that could not be computed, earns nothing.
-        margin: error at which the reward is a tenth.
+        margin: error at which the reward is a tenth; one, or as many as broadcast.
 
     Returns:
         Rewards in [0, 1], of the shape of `error`.

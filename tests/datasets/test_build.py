@@ -68,20 +68,18 @@ def test_finished_shards_are_kept_and_not_made_again(tmp_path, monkeypatch):
     made = []
     from matgym.datasets import builder as module
 
-    original = module.write_shard
+    original = module.make_shard
 
-    def interrupted(spec, number, path):
+    def interrupted(spec, number):
         if len(made) == 3:
             raise KeyboardInterrupt
         made.append(number)
-        return original(spec, number, path)
+        return original(spec, number)
 
-    monkeypatch.setattr(module, "write_shard", interrupted)
+    monkeypatch.setattr(module, "make_shard", interrupted)
     with pytest.raises(KeyboardInterrupt):
         build(SPEC, output, workers=1)
-    monkeypatch.setattr(
-        module, "write_shard", lambda spec, number, path: made.append(number) or original(spec, number, path)
-    )
+    monkeypatch.setattr(module, "make_shard", lambda spec, number: made.append(number) or original(spec, number))
     build(SPEC, output, workers=1)
     assert sorted(made) == list(range(9))
 

@@ -1,0 +1,166 @@
+"""Episodes of a policy as a Minari data set, for those who learn offline."""
+
+import inspect
+import warnings
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from matgym.errors import ConfigurationError, DatasetError, MissingExtraError
+from matgym.typing import BoolArray
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One episode.
+
+    Attributes:
+        seed: that the environment was reset with.
+        observations: T + 1 of them, the last one being where it ended.
+        actions: T of them.
+        rewards: of each step.
+        terminations: of each step.
+        truncations: of each step.
+    """
+
+    seed: int
+    observations: list[Any] = field(default_factory=list)
+    actions: list[Any] = field(default_factory=list)
+    rewards: list[float] = field(default_factory=list)
+    terminations: list[bool] = field(default_factory=list)
+    truncations: list[bool] = field(default_factory=list)
+
+
+def record_episodes(
+    environment: str,
+    policy: Any,
+    episodes: int,
+    seed: int,
+    name: str,
+    *,
+    deterministic: bool = False,
+    **arguments: Any,
+) -> Any:
+    """Let a policy act, and keep what happened as a data set that `minari.load_dataset(name)` reads.
+
+    It lies where Minari keeps its data sets: in MINARI_DATASETS_PATH, or in the home folder. Where the environment's
+    arguments are plain values, `recover_environment()` of the data set makes it again.
+
+    Args:
+        environment: its registered id, such as "matgym/NanotubeDoping-v0".
+        policy: "random", for any action that is allowed; or what has Stable-Baselines3's `predict`.
+        episodes: how many.
+        seed: of the first episode, the next one's being one more; and of random actions.
+        name: of the data set, such as "nanotube-doping/random-v0".
+        deterministic: whether an agent takes its most likely actions, rather than draws them.
+        arguments: of the environment.
+
+    Returns:
+        The `minari.MinariDataset`.
+
+    Raises:
+        MissingExtraError: if Minari, or what it writes with, is not installed.
+        ConfigurationError: if there is no such policy, or nothing to record.
+        DatasetError: if there is a data set of that name.
+    """
+    try:
+        minari, _ = import_module("minari"), import_module("h5py")
+        buffers = import_module("minari.data_collector.episode_buffer")
+    except ImportError:
+        raise MissingExtraError("minari", "offline") from None
+    if episodes < 1:
+        raise ConfigurationError(f"episodes={episodes} must be 1 or more")
+    if name in minari.list_local_datasets():
+        raise DatasetError(f"there is a data set {name!r} already: give the next version, or minari.delete_dataset it")
+    env = gym.make(environment, **arguments)
+    act = _Acting(policy, seed, deterministic)
+    found = [_episode(env, act, seed + i) for i in range(episodes)]
+    # Whole episodes are handed over, as Minari's own collector needs JAX for no more than appending single steps.
+    rows = [buffers.EpisodeBuffer(id=i, **vars(episode)) for i, episode in enumerate(found)]
+    spec, told = _spec(env), {"observation_space": env.observation_space, "action_space": env.action_space}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that author and address were not given
+        try:
+            data = minari.create_dataset_from_buffers(
+                name,
+                rows,
+                env=spec,
+                eval_env=spec,
+                algorithm_name=act.name,
+                description=f"{episodes} episodes of {environment}, seeds {seed} to {seed + episodes - 1}",
+                requirements=[f"matgym>={version('matgym')}"],
+                jpeg_encoding=False,  # pictures of grains are data: they stay as they are
+                **told,
+            )
+        except ValueError as error:
+            raise DatasetError(f"Minari does not take the data set {name!r}: {error}") from None
+    env.close()
+    return data
+
+
+def _episode(env: gym.Env[Any, Any], act: "_Acting", seed: int) -> Episode:
+    """One of them, from its beginning to its end."""
+    episode = Episode(seed)
+    observation, _ = env.reset(seed=seed)
+    act.begin()
+    episode.observations.append(observation)
+    while not (episode.terminations and (episode.terminations[-1] or episode.truncations[-1])):
+        action = act(env, observation)
+        observation, reward, terminated, truncated, _ = env.step(action)
+        episode.observations.append(observation)
+        episode.actions.append(action)
+        episode.rewards.append(float(reward))
+        episode.terminations.append(terminated)
+        episode.truncations.append(truncated)
+    return episode
+
+
+class _Acting:
+    """A policy that acts step by step, and remembers, if it does, what it has seen of the episode."""
+
+    def __init__(self, policy: Any, seed: int, deterministic: bool) -> None:
+        if policy != "random" and not hasattr(policy, "predict"):
+            raise ConfigurationError(f"policy {policy!r} is unknown: give 'random', or an agent with `predict`")
+        self.policy, self.deterministic = policy, deterministic
+        self.name = "random" if policy == "random" else type(policy).__name__
+        self.masked = policy != "random" and "action_masks" in inspect.signature(policy.predict).parameters
+        self.rng = np.random.default_rng(seed)
+        self.begin()
+
+    def begin(self) -> None:
+        """Another episode."""
+        self.state, self.first = None, True
+
+    def __call__(self, env: gym.Env[Any, Any], observation: Any) -> Any:
+        masks: BoolArray | None = (
+            env.get_wrapper_attr("action_masks")() if env.has_wrapper_attr("action_masks") else None
+        )
+        if self.policy == "random":
+            if masks is not None:
+                return np.int64(self.rng.choice(np.flatnonzero(masks)))
+            env.action_space.seed(int(self.rng.integers(2**31)))
+            return env.action_space.sample()
+        extra = {"action_masks": masks} if self.masked and masks is not None else {}
+        action, self.state = self.policy.predict(
+            observation,
+            state=self.state,
+            episode_start=np.array([self.first]),
+            deterministic=self.deterministic,
+            **extra,
+        )
+        self.first = False
+        return np.int64(action) if isinstance(env.action_space, gym.spaces.Discrete) else action
+
+
+def _spec(env: gym.Env[Any, Any]) -> Any:
+    """How the environment is made again; None where its arguments are programs, which JSON does not hold."""
+    try:
+        assert env.spec is not None  # noqa: S101  # gym.make gives it
+        env.spec.to_json()
+    except (TypeError, ValueError):
+        return None
+    return env.spec

@@ -1,0 +1,174 @@
+"""Reinforcement learning as one more optimizer: an agent that learns on one problem, asked and told like the others.
+
+Stable-Baselines3's `learn` calls the environment; here somebody else is to be asked what designs are worth. So `learn`
+runs as a coroutine of its own (greenlet): when its environment wants designs scored, it is put aside, `ask` returns
+them, and `tell` lets it go on. It all stays in one thread, and the same seed gives the same bits.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
+
+import numpy as np
+from typing_extensions import override
+
+from matgym.agents.base import Optimizer, Problem
+from matgym.agents.sb3 import constructor, hyperparameters, schedule
+from matgym.envs.choosing import make_dynamics
+from matgym.envs.design import DesignVectorEnv
+from matgym.errors import ConfigurationError
+from matgym.structures import Nanotube
+from matgym.tasks import Choices, Designs, DesignSpace, DesignTask, Scores, TargetProperty
+from matgym.tasks.ledger import Ledger
+from matgym.typing import FloatArray
+
+NUMBERS_ONLY: Final = ("SAC", "TD3", "TQC")
+"""Algorithms whose actions are numbers: they make a design at once, as a point of the cube."""
+
+CHOICES_ONLY: Final = ("DQN", "QRDQN", "MaskablePPO")
+"""Algorithms whose actions are choices."""
+
+SEARCH_SETTINGS: Final = "search"
+"""File of their hyper-parameters in `matgym/agents/hyperparams/`, tuned on instances other than those reported."""
+
+
+class Asking(DesignTask):
+    """A problem's task whose scoring is left to whoever asks.
+
+    Attributes:
+        problem: whose.
+        space: of designs.
+        ledger: of nothing: who evaluates the designs, counts them.
+    """
+
+    def __init__(self, problem: Problem, hand_over: Any) -> None:
+        self.problem, self.space, self.ledger, self._hand_over = problem, problem.space, Ledger(), hand_over
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.problem.task, name)
+
+    @property
+    def value_name(self) -> str:
+        """As the task's."""
+        return self.problem.task.value_name
+
+    @property
+    def unit(self) -> str:
+        """As the task's."""
+        return self.problem.task.unit
+
+    def score(self, designs: Designs, targets: FloatArray) -> Scores:
+        """As `tell` has it: rewards, and nothing else."""
+        del targets
+        reward = self._hand_over(designs)
+        unknown = np.full(len(reward), np.nan)
+        return Scores.certain(reward, unknown, unknown)
+
+    def audit(self, designs: Designs, targets: FloatArray) -> Scores:
+        """Not for learners."""
+        raise ConfigurationError("a learner asks for no audit")
+
+    def tubes(self, designs: Designs) -> list[Nanotube]:
+        """As the task's."""
+        return self.problem.task.tubes(designs)
+
+    def describe(self, design: Designs) -> str:
+        """As the task's."""
+        return self.problem.task.describe(design)
+
+
+class RLSearch(Optimizer):
+    """An agent of Stable-Baselines3 that begins knowing nothing and spends the budget on learning.
+
+    Attributes:
+        algorithm: its name.
+    """
+
+    algorithm: ClassVar[str] = "PPO"
+
+    def __init__(
+        self, problem: Problem, budget: int, rng: np.random.Generator, overrides: Mapping[str, Any] | None = None
+    ) -> None:
+        """Prepare an agent.
+
+        Args:
+            problem: what is searched.
+            budget: designs that may be evaluated.
+            rng: draws the agent's seed.
+            overrides: hyper-parameters in place of the stored ones.
+
+        Raises:
+            ConfigurationError: if the algorithm cannot act on designs of this space.
+        """
+        super().__init__(problem, budget, rng)
+        check_applies(self.algorithm, problem.space)
+        self._seed = int(rng.integers(2**31))
+        self._overrides = dict(overrides or {})
+        self._asked: Designs | None = None
+        self._learner: Any = None
+
+    @override
+    def ask(self) -> Designs:
+        from greenlet import getcurrent, greenlet
+
+        if self._learner is None:
+            self._learner = greenlet(self._learn, getcurrent())
+            self._asked = self._learner.switch()
+        if self._asked is None:
+            raise ConfigurationError(f"{self.algorithm} ended before its budget of {self.budget} designs was spent")
+        return self._asked
+
+    @override
+    def tell(self, designs: Designs, reward: FloatArray) -> None:
+        self._asked = self._learner.switch(np.asarray(reward))
+
+    def _learn(self) -> None:
+        from greenlet import getcurrent
+
+        def hand_over(designs: Designs) -> FloatArray:
+            told: FloatArray = getcurrent().parent.switch(designs.copy())
+            return told
+
+        agent = self._agent(Asking(self.problem, hand_over))
+        agent.learn(total_timesteps=10**9, progress_bar=False)
+
+    def _agent(self, task: Any) -> Any:
+        from stable_baselines3.common.vec_env import VecMonitor
+
+        from matgym.agents.vec_env import SB3VecEnv
+
+        settings = hyperparameters(SEARCH_SETTINGS, self.algorithm) | self._overrides
+        settings = {name: schedule(value) for name, value in settings.items()}
+        at_once = self.algorithm in NUMBERS_ONLY
+        count, policy = settings.pop("n_envs"), settings.pop("policy")
+        # Twice the length of an episode, as forbidden edits change nothing.
+        dynamics = make_dynamics(task, count, at_once=at_once)
+        limit = 2 * episode_length(self.problem.task, at_once=at_once)
+        envs = VecMonitor(SB3VecEnv(DesignVectorEnv(task, count, limit, dynamics=dynamics), seed=self._seed))
+        made = constructor(self.algorithm)
+        return made(policy, envs, seed=self._seed, device="cpu", **settings)
+
+
+def episode_length(task: DesignTask, *, at_once: bool = False) -> int:
+    """Steps that a design takes."""
+    if at_once:
+        return 1
+    if isinstance(task, TargetProperty):
+        return task.edits.length
+    return task.space.width if isinstance(task.space, Choices) else 1
+
+
+def check_applies(algorithm: str, space: DesignSpace) -> None:
+    """Refuse an algorithm whose actions are choices on a space of nothing but numbers.
+
+    Raises:
+        ConfigurationError: if it cannot act there.
+    """
+    from matgym.tasks import Cube
+
+    if algorithm in CHOICES_ONLY and isinstance(space, Cube):
+        raise ConfigurationError(f"{algorithm} chooses among few actions; designs of this task are numbers: use PPO or SAC")
+
+
+def searcher(algorithm: str) -> type[RLSearch]:
+    """The optimizer of an algorithm by its name in Stable-Baselines3 or sb3-contrib."""
+    return type(algorithm, (RLSearch,), {"algorithm": algorithm, "__doc__": f"{algorithm} as an optimizer."})

@@ -1,0 +1,500 @@
+"""Agents on disk: parameters as safetensors, and a card that says how to build what they belong to.
+
+Stable-Baselines3's own .zip holds pickles, and a pickle can run any program as it is read. Here nothing is unpickled:
+a safetensors file holds arrays only, and the card is validated JSON.
+"""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+import numpy as np
+import sb3_contrib
+import stable_baselines3
+import torch
+from gymnasium import spaces
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save_file
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, VectorizedActionNoise
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
+from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
+from stable_baselines3.common.vec_env import VecEnv
+from typing_extensions import TypedDict
+
+from matgym.errors import ConfigurationError, WeightsError
+from matgym.files import atomic_path, write_text
+
+FORMAT_VERSION: Final = 1
+
+_SHARED: Final = ("learning_rate", "n_steps", "gamma")
+_ON_POLICY: Final = (*_SHARED, "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm", "normalize_advantage")
+_CLIPPED: Final = (*_ON_POLICY, "batch_size", "n_epochs", "clip_range", "clip_range_vf", "target_kl")
+_NOISY: Final = ("use_sde", "sde_sample_freq")
+_REPLAY: Final = (
+    *_SHARED, "buffer_size", "learning_starts", "batch_size", "tau", "train_freq", "gradient_steps",
+    "replay_buffer_kwargs", "optimize_memory_usage",
+)  # fmt: skip
+_DISCRETE: Final = (
+    *_REPLAY, "target_update_interval", "exploration_fraction", "exploration_initial_eps", "exploration_final_eps",
+    "max_grad_norm",
+)  # fmt: skip
+_ENTROPIC: Final = (
+    *_REPLAY, *_NOISY, "use_sde_at_warmup", "action_noise", "ent_coef", "target_update_interval", "target_entropy",
+)  # fmt: skip
+ALGORITHMS: Final[dict[str, tuple[str, ...]]] = {
+    "PPO": (*_CLIPPED, *_NOISY, "rollout_buffer_kwargs"),
+    "A2C": (*_ON_POLICY, *_NOISY, "rollout_buffer_kwargs"),
+    "DQN": _DISCRETE,
+    "SAC": _ENTROPIC,
+    "TD3": (*_REPLAY, "action_noise", "policy_delay", "target_policy_noise", "target_noise_clip"),
+    "MaskablePPO": (*_CLIPPED, "rollout_buffer_kwargs"),
+    "RecurrentPPO": (*_CLIPPED, *_NOISY),
+    "QRDQN": _DISCRETE,
+    "TQC": (*_ENTROPIC, "top_quantiles_to_drop_per_net"),
+}
+"""What can be stored, and the hyper-parameters of each."""
+
+SCHEDULES: Final = ("learning_rate", "clip_range", "clip_range_vf")
+NAMED: Final[dict[str, dict[str, type]]] = {
+    "activation_fn": {
+        name: getattr(torch.nn, name)
+        for name in ("ELU", "GELU", "Identity", "LeakyReLU", "ReLU", "SiLU", "Sigmoid", "Tanh")
+    },
+    "optimizer_class": {name: getattr(torch.optim, name) for name in ("Adam", "AdamW", "RMSprop", "SGD")}
+    | {"RMSpropTFLike": RMSpropTFLike},
+    "features_extractor_class": {kind.__name__: kind for kind in (CombinedExtractor, FlattenExtractor, NatureCNN)},
+}
+"""Classes that a policy may be made with; they are stored by name, and no other name is looked up."""
+
+_UNFIT: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+"""What Stable-Baselines3, PyTorch and Gymnasium raise at settings that do not go together."""
+
+LEARNED: Final = "log_ent_coef"
+"""What SAC and TQC learn beside their policy, if they are told to."""
+
+ZIPS: Final = {
+    "sb3_contrib.common.maskable.policies": "MaskablePPO",
+    "sb3_contrib.common.recurrent.policies": "RecurrentPPO",
+    "sb3_contrib.qrdqn.policies": "QRDQN",
+    "sb3_contrib.tqc.policies": "TQC",
+    "stable_baselines3.dqn.policies": "DQN",
+    "stable_baselines3.sac.policies": "SAC",
+    "stable_baselines3.td3.policies": "TD3",
+}
+"""By whose policy a .zip of Stable-Baselines3, which does not name its algorithm, tells what it holds."""
+
+Width = Annotated[int, Field(ge=1, le=2**16)]
+
+
+class PolicyKwargs(TypedDict, total=False):
+    """What a policy may be made with; see Stable-Baselines3."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # how pydantic is told so
+    net_arch: list[Width] | dict[str, list[Width]]
+    activation_fn: str
+    ortho_init: bool
+    use_sde: bool
+    log_std_init: float
+    full_std: bool
+    use_expln: bool
+    squash_output: bool
+    clip_mean: float
+    normalize_images: bool
+    share_features_extractor: bool
+    n_critics: Width
+    n_quantiles: Width
+    lstm_hidden_size: Width
+    n_lstm_layers: Width
+    shared_lstm: bool
+    enable_critic_lstm: bool
+    lstm_kwargs: dict[str, float] | None
+    optimizer_class: str
+    optimizer_kwargs: dict[str, JsonValue] | None
+    features_extractor_class: str
+    features_extractor_kwargs: dict[str, JsonValue] | None
+
+
+class SpaceCard(BaseModel):
+    """A space.
+
+    Attributes:
+        kind: Gymnasium's name of it.
+        shape: of an element.
+        dtype: of an element's entries.
+        low: least value of each entry, or a single one that all share.
+        high: largest values, likewise.
+        parts: of a Dict.
+    """
+
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
+
+    kind: Literal["Box", "Discrete", "MultiDiscrete", "MultiBinary", "Dict"]
+    shape: tuple[int, ...] = ()
+    dtype: Literal["float32", "float64", "uint8", "int8", "int16", "int32", "int64"] = "int64"
+    low: tuple[float, ...] = (0.0,)
+    high: tuple[float, ...] = (1.0,)
+    parts: dict[str, "SpaceCard"] = {}
+
+    @classmethod
+    def of(cls, space: spaces.Space[Any]) -> Self:
+        """The card of a space."""
+        if isinstance(space, spaces.Box):
+            low, high = (_shared(ends) for ends in (space.low, space.high))
+            return cls(kind="Box", shape=space.shape, dtype=str(space.dtype), low=low, high=high)
+        if isinstance(space, spaces.Discrete):
+            return cls(kind="Discrete", low=(float(space.start),), high=(float(space.start + space.n - 1),))
+        if isinstance(space, spaces.MultiDiscrete):
+            last = space.start + space.nvec - 1
+            return cls(kind="MultiDiscrete", shape=space.shape, low=_shared(space.start), high=_shared(last))
+        if isinstance(space, spaces.MultiBinary):
+            return cls(kind="MultiBinary", shape=space.shape)
+        if isinstance(space, spaces.Dict):
+            return cls(kind="Dict", parts={name: cls.of(part) for name, part in space.spaces.items()})
+        raise ConfigurationError(f"a space of kind {type(space).__name__} cannot be stored")
+
+    def space(self) -> spaces.Space[Any]:
+        """The space as Gymnasium has it."""
+        if self.kind == "Dict":
+            return spaces.Dict({name: part.space() for name, part in self.parts.items()})
+        if self.kind == "MultiBinary":
+            return spaces.MultiBinary(self.shape[0] if len(self.shape) == 1 else self.shape)
+        kind = np.dtype(self.dtype).type
+        size = int(np.prod(self.shape))
+        low, high = (
+            np.resize(np.array(ends, dtype=kind), size).reshape(self.shape)
+            if len(ends) == 1
+            else np.array(ends, dtype=kind).reshape(self.shape)
+            for ends in (self.low, self.high)
+        )
+        if self.kind == "Box":
+            return spaces.Box(low, high, dtype=kind)
+        if self.kind == "Discrete":
+            return spaces.Discrete(int(high - low) + 1, start=int(low))
+        return spaces.MultiDiscrete(high - low + 1, start=low)
+
+
+def _shared(ends: np.ndarray[Any, Any]) -> tuple[float, ...]:
+    """Bounds of each entry; a single one where all are the same."""
+    return tuple(np.unique(ends).tolist() if len(np.unique(ends)) == 1 else ends.reshape(-1).tolist())
+
+
+class AgentCard(BaseModel):
+    """What an agent is, and what it was trained on.
+
+    Attributes:
+        format_version: of this file.
+        algorithm: one of `ALGORITHMS`.
+        policy: its name there, such as "MlpPolicy".
+        policy_kwargs: what the policy is made with; classes by name.
+        settings: hyper-parameters; a rate that falls to zero is "lin_0.001", as in rl_zoo3.
+        n_envs: environments side by side.
+        seed: it was made with.
+        timesteps: it has learned from.
+        exploration_rate: of those that explore by chance.
+        observation_space: as the agent sees it: pictures with channels first.
+        action_space: what it chooses from.
+        environment: id of what it was trained on.
+        arguments: of that environment.
+        versions: of the packages that wrote this.
+        sha256: of the file of parameters.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format_version: int = FORMAT_VERSION
+    algorithm: str
+    policy: str
+    policy_kwargs: PolicyKwargs = {}
+    settings: dict[str, JsonValue]
+    n_envs: int = Field(ge=1)
+    seed: int | None
+    timesteps: int = Field(ge=0)
+    exploration_rate: float | None = None
+    observation_space: SpaceCard
+    action_space: SpaceCard
+    environment: str
+    arguments: dict[str, JsonValue]
+    versions: dict[str, str]
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm {self.algorithm!r} is unknown; there are {', '.join(ALGORITHMS)}")
+        for name in self.settings:
+            if name not in ALGORITHMS[self.algorithm]:
+                raise ValueError(f"{self.algorithm} has no hyper-parameter {name!r}")
+        for name, value in self.policy_kwargs.items():
+            if name in NAMED and value not in NAMED[name]:
+                raise ValueError(f"{name} {value!r} is unknown; there are {', '.join(NAMED[name])}")
+        return self
+
+
+def save_agent(agent: BaseAlgorithm, path: Path | str, *, environment: str, arguments: Mapping[str, Any]) -> AgentCard:
+    """Write an agent's parameters to `path` (.safetensors) and its card beside it (.json).
+
+    Neither optimizer states nor replay buffers are kept: a loaded agent acts as this one does, and learns on from its
+    parameters.
+
+    Args:
+        agent: of one of `ALGORITHMS`.
+        path: of the parameters.
+        environment: id of what it was trained on.
+        arguments: of that environment; plain values, as JSON has them.
+
+    Raises:
+        ConfigurationError: if the agent holds something that JSON cannot: a policy of one's own, say.
+        WeightsError: if `path` does not end in .safetensors.
+    """
+    file = Path(path)
+    if file.suffix != ".safetensors":
+        raise WeightsError(f"{file.name}: agents are stored as .safetensors")
+    tensors = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
+    if getattr(agent, LEARNED, None) is not None:
+        tensors[LEARNED] = getattr(agent, LEARNED)
+    try:
+        # A clone each: extractors that two networks share would be refused as the same memory.
+        with atomic_path(file) as scratch:
+            save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, scratch)
+            card = _card(agent, environment, arguments, hashlib.sha256(scratch.read_bytes()).hexdigest())
+    except ValidationError as error:
+        raise ConfigurationError(f"this agent cannot be stored: {_first(error)}") from None
+    write_text(file.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
+    return card
+
+
+def load_agent(
+    path: Path | str, *, trust: bool = False, envs: VecEnv | None = None, device: str = "cpu"
+) -> BaseAlgorithm:
+    """Read an agent; it acts at once, and learns once it has environments.
+
+    Args:
+        path: a .safetensors file of `save_agent`, its card beside it; or a .zip of Stable-Baselines3.
+        trust: whether a .zip may be unpickled, which can run any program that whoever wrote it put in.
+        envs: what it shall learn on; none is made or needed for `predict`.
+        device: of its networks.
+
+    Raises:
+        WeightsError: if a file is missing, damaged, not what its card describes, or a .zip that is not trusted.
+    """
+    file = Path(path)
+    if file.suffix == ".zip":
+        return _unzipped(file, trust, envs, device)
+    card = load_card(file)
+    tensors = _tensors(file, card)
+    agent = _built(file, card, envs, device)
+    learned = tensors.pop(LEARNED, None)
+    wanted = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
+    for name in sorted(wanted.keys() | tensors.keys()):
+        here, there = (tuple(x[name].shape) if name in x else "absent" for x in (tensors, wanted))
+        if here != there:
+            raise WeightsError(f"{file}: {name} is {here}, but in the {card.algorithm} of its card it is {there}")
+    agent.policy.load_state_dict({name.removeprefix("policy."): value for name, value in tensors.items()})
+    if (learned is None) != (getattr(agent, LEARNED, None) is None):
+        raise WeightsError(f"{file}: {LEARNED} is there, but its card's ent_coef is a number, or the other way round")
+    if learned is not None:
+        getattr(agent, LEARNED).data.copy_(learned.reshape(1))
+    agent.num_timesteps, agent.seed = card.timesteps, card.seed
+    if card.exploration_rate is not None:
+        agent.exploration_rate = card.exploration_rate  # type: ignore[attr-defined]  # DQN and QRDQN
+    return agent
+
+
+def load_card(path: Path | str) -> AgentCard:
+    """Read what a stored agent is, and what it was trained on.
+
+    Raises:
+        WeightsError: if the card is missing, damaged, or of a later format.
+    """
+    file = Path(path)
+    if file.suffix != ".safetensors":
+        raise WeightsError(f"{file.name} is no stored agent: give a .safetensors file, or a .zip of Stable-Baselines3")
+    card = file.with_suffix(".json")
+    try:
+        content = json.loads(card.read_text(encoding="utf-8"))
+        stored = content.get("format_version", 1) if isinstance(content, dict) else 1
+        if not isinstance(stored, int) or stored <= FORMAT_VERSION:
+            return AgentCard.model_validate(content)
+    except FileNotFoundError:
+        raise WeightsError(f"{card} is missing: agents are read with their card beside them") from None
+    except ValueError as error:  # no JSON, or no card
+        said = _first(error) if isinstance(error, ValidationError) else error
+        raise WeightsError(f"{card} is no card of an agent: {said}") from None
+    raise WeightsError(f"{card} is of format {stored}; this matgym reads up to {FORMAT_VERSION}: upgrade it")
+
+
+def _card(agent: BaseAlgorithm, environment: str, arguments: Mapping[str, Any], digest: str) -> AgentCard:
+    """Everything but the parameters."""
+    algorithm = type(agent).__name__
+    if algorithm not in ALGORITHMS or type(agent) is not _class(algorithm):
+        raise ConfigurationError(f"a {algorithm} cannot be stored; there are {', '.join(ALGORITHMS)}")
+    names = [name for name, kind in agent.policy_aliases.items() if kind is agent.policy_class]
+    if not names:
+        raise ConfigurationError(
+            f"{agent.policy_class.__name__} cannot be stored: {algorithm} has {', '.join(agent.policy_aliases)} by name"
+        )
+    for buffer in (getattr(agent, f"{name}_buffer_class", None) for name in ("replay", "rollout")):
+        if buffer is not None and not buffer.__module__.endswith(".buffers"):
+            raise ConfigurationError(f"a {buffer.__name__} cannot be stored; the algorithm's own buffers can")
+    observed, acted = SpaceCard.of(agent.observation_space), SpaceCard.of(agent.action_space)
+    if (observed.space(), acted.space()) != (agent.observation_space, agent.action_space):
+        raise ConfigurationError(f"{agent.observation_space} or {agent.action_space} cannot be stored without loss")
+    return AgentCard(
+        algorithm=algorithm,
+        policy=names[0],
+        policy_kwargs=_policy_card(agent.policy_kwargs),
+        settings={
+            name: _setting_card(name, getattr(agent, name)) for name in ALGORITHMS[algorithm] if hasattr(agent, name)
+        },
+        n_envs=agent.n_envs,
+        seed=agent.seed,
+        timesteps=agent.num_timesteps,
+        exploration_rate=getattr(agent, "exploration_rate", None),
+        observation_space=observed,
+        action_space=acted,
+        environment=environment,
+        arguments=_plain(arguments),
+        versions={name: version(name) for name in ("matgym", "stable-baselines3", "sb3-contrib", "torch", "gymnasium")},
+        sha256=digest,
+    )
+
+
+def _class(algorithm: str) -> type[BaseAlgorithm]:
+    return getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)  # type: ignore[no-any-return]
+
+
+def _built(file: Path, card: AgentCard, envs: VecEnv | None, device: str) -> BaseAlgorithm:
+    """An agent with the card's shape; its own parameters are yet to come."""
+    kind = _class(card.algorithm)
+    if card.policy not in kind.policy_aliases:
+        there = ", ".join(kind.policy_aliases)
+        raise WeightsError(f"{file}: {card.algorithm} has no policy {card.policy!r}; there are {there}")
+    try:
+        settings: dict[str, Any] = {name: _setting(name, value) for name, value in card.settings.items()}
+        observed, acted = card.observation_space.space(), card.action_space.space()
+        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten: nobody's random numbers change
+            agent = kind(  # type: ignore[call-arg]  # subclasses say what they take
+                card.policy,
+                envs,
+                policy_kwargs={k: NAMED[k][str(v)] if k in NAMED else v for k, v in card.policy_kwargs.items()},
+                device=device,
+                _init_setup_model=envs is not None,
+                **settings,
+            )
+            if envs is None:  # as Stable-Baselines3's own `load` does
+                agent.observation_space, agent.action_space, agent.n_envs = observed, acted, card.n_envs
+                agent._setup_model()  # noqa: SLF001
+    except (*_UNFIT, MemoryError) as error:
+        raise WeightsError(
+            f"{file}: its card does not make a {card.algorithm}: {' '.join(str(error).split())}"
+        ) from None
+    if (agent.observation_space, agent.action_space) != (observed, acted):
+        raise WeightsError(f"{file} was trained on {observed} and {acted}, which are not those of the environments")
+    return agent
+
+
+def _tensors(file: Path, card: AgentCard) -> dict[str, torch.Tensor]:
+    """The very bytes that were hashed, as tensors."""
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise WeightsError(f"{file} is missing") from None
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        raise WeightsError(f"{file} is not the file that its card was written with: its SHA-256 is another")
+    try:
+        return dict(tensors_of(content))
+    except SafetensorError as error:
+        raise WeightsError(f"{file} is no safetensors file: {error}") from None
+
+
+def _unzipped(file: Path, trust: bool, envs: VecEnv | None, device: str) -> BaseAlgorithm:
+    if not trust:
+        raise WeightsError(
+            f"{file} is not opened: Stable-Baselines3 unpickles its .zip, and a pickle can run any program; if you "
+            "know who wrote it, give trust=True, and store the agent with save_agent"
+        )
+    try:
+        with zipfile.ZipFile(file) as archive:  # this much is JSON: nothing is unpickled yet
+            data = json.loads(archive.read("data"))
+        module = str(data["policy_class"]["__module__"])
+    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{file} is no agent of Stable-Baselines3: {error}") from None
+    actor_critic = "PPO" if "clip_range" in data else "A2C"
+    algorithm = actor_critic if module == "stable_baselines3.common.policies" else ZIPS.get(module)
+    if algorithm is None:
+        raise WeightsError(f"{file}: a policy of {module} does not tell its algorithm: open it by that one's own load")
+    return _class(algorithm).load(file, env=envs, device=device)
+
+
+def _first(error: ValidationError) -> str:
+    """Of all that pydantic found, what comes first, as one sentence."""
+    found = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in found["loc"])
+    said = str(found["msg"]).removeprefix("Value error, ")
+    return f"{place}: {said}" if place else said
+
+
+# ---- to JSON and back
+
+
+def _policy_card(arguments: Mapping[str, Any]) -> PolicyKwargs:
+    """Arguments of a policy, classes by name."""
+    card = {}
+    for name, value in arguments.items():
+        if name in NAMED and value not in NAMED[name].values():
+            there = ", ".join(NAMED[name])
+            raise ConfigurationError(f"{name}={getattr(value, '__name__', value)} cannot be stored; there are {there}")
+        card[name] = value.__name__ if name in NAMED else _plain(value)
+    return card  # type: ignore[return-value]  # the card that takes it checks it
+
+
+def _setting_card(name: str, value: Any) -> Any:
+    """One hyper-parameter."""
+    if name in SCHEDULES and callable(value):
+        left = np.linspace(1.0, 0.0, 11)
+        course = np.array([float(value(share)) for share in left])
+        if (course == course[0]).all():
+            return float(course[0])
+        if np.allclose(course, course[0] * left, rtol=1e-12, atol=0.0):
+            return f"lin_{float(course[0])!r}"
+        raise ConfigurationError(
+            f"{name} follows a course that cannot be stored: give a number, or let it fall to zero"
+        )
+    if name == "train_freq" and not isinstance(value, int):
+        return [value[0], getattr(value[1], "value", value[1])]
+    if isinstance(value, ActionNoise):
+        noise = value.base_noise if isinstance(value, VectorizedActionNoise) else value
+        if type(noise) is not NormalActionNoise:
+            raise ConfigurationError(f"{name}={type(noise).__name__} cannot be stored; NormalActionNoise can")
+        return {"mean": noise._mu.tolist(), "sigma": noise._sigma.tolist()}  # noqa: SLF001  # not told otherwise
+    return _plain(value)
+
+
+def _setting(name: str, value: Any) -> Any:
+    """The same as Stable-Baselines3 takes it."""
+    if name in SCHEDULES and isinstance(value, str):
+        first = float(value.removeprefix("lin_"))
+        return lambda left: first * left
+    if name == "train_freq" and isinstance(value, list):
+        return tuple(value)
+    if name == "action_noise" and value is not None:
+        return NormalActionNoise(np.array(value["mean"]), np.array(value["sigma"]))
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers and tuples as JSON has them; what else JSON lacks is left to the card to refuse."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    return value

@@ -1,0 +1,194 @@
+"""A batch of designs under way: what all environments of design share.
+
+How a design comes about differs, atom by atom, choice by choice, or at once; what a finished one earns, what is told of
+it, and what the variants of an environment are, stand here.
+"""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+import numpy as np
+from gymnasium import spaces
+
+from matgym.envs.batch import Dynamics, Transition
+from matgym.errors import ConfigurationError
+from matgym.tasks import Designs, DesignTask
+from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
+
+Variant: TypeAlias = Literal["plain", "goal", "vector"]
+"""What an environment tells and pays:
+
+- "plain": one reward;
+- "goal": observations are a dictionary of what was achieved and what is desired, as Stable-Baselines3's
+  `HerReplayBuffer` and Gymnasium-Robotics have it;
+- "vector": a reward with a component for each of `reward_names`, as MO-Gymnasium has it."""
+
+_MARGIN: Final = 1.5
+"""What was achieved may lie outside the range of targets by so much, in units of half the range, before it is clipped."""
+
+
+class DesignDynamics(Dynamics):
+    """State of a batch of episodes that each make one design.
+
+    Attributes:
+        task: what is designed.
+        variant: see `Variant`.
+        targets: (B,) or (B, T) in the units of the task; (B, 0) where it has none.
+        achieved: (B, T + 1) what finished designs achieved, scaled, and a 1 beside it; zeros until then.
+        choices: the targets' name, which `reset(options=...)` may set.
+    """
+
+    def __init__(self, task: DesignTask, size: int, variant: Variant = "plain") -> None:
+        if variant not in get_args(Variant):
+            raise ConfigurationError(f"variant={variant!r} is none of {', '.join(get_args(Variant))}")
+        names = task.target_names
+        if variant == "goal" and not names:
+            raise ConfigurationError(
+                f'a task whose goal is an extreme has no targets to be met: give variant="goal" goal="target", not {task.goal}'
+                if hasattr(task, "goal")
+                else "this task has no targets to be met, and so no goal variant"
+            )
+        if variant == "vector" and not task.parts:
+            raise ConfigurationError(f"{type(task).__name__} has no vector reward")
+        self.task, self.size, self.variant = task, size, variant
+        self.choices = () if not names else (names[0] if len(names) == 1 else "target",)  # type: ignore[misc]
+        middle = task.target_ranges.mean(axis=1)
+        self.targets: FloatArray = np.tile(middle, (size, 1))
+        if len(names) == 1:
+            self.targets = self.targets[:, 0]
+        self.achieved = np.zeros((size, len(names) + 1), dtype=np.float32)
+
+    @property
+    def reward_names(self) -> tuple[str, ...]:
+        """Components of a vector reward."""
+        return self.task.parts
+
+    # ---- spaces
+
+    def make_space(self, low: Float32Array, high: Float32Array) -> spaces.Space[Any]:
+        """The observation space, from what the dynamics itself shows; targets come after it.
+
+        Args:
+            low: (k,) least values.
+            high: (k,) largest ones.
+        """
+        count = len(self.task.target_names)
+        ones = np.ones(count, dtype=np.float32)
+        if self.variant != "goal":
+            if len(low) + count == 0:  # nothing to see: one number that is always zero
+                low = high = np.zeros(1, dtype=np.float32)
+                low, high = low - 1.0, high + 1.0
+            return spaces.Box(np.concatenate([low, -ones]), np.concatenate([high, ones]), dtype=np.float32)
+        goal = spaces.Box(
+            np.append(-_MARGIN * ones, 0.0).astype(np.float32), np.append(_MARGIN * ones, 1.0).astype(np.float32)
+        )
+        if not len(low):
+            low, high = -np.ones(1, dtype=np.float32), np.ones(1, dtype=np.float32)
+        return spaces.Dict(
+            {"observation": spaces.Box(low, high, dtype=np.float32), "achieved_goal": goal, "desired_goal": goal}
+        )
+
+    def observe(self, rows: IntArray | slice = slice(None)) -> Any:
+        """(rows, k + T) float32, or a dictionary of such arrays in the goal variant."""
+        seen = self.look(rows)
+        targets = self.task.scaled_targets(self.targets[rows]).astype(np.float32)
+        if self.variant != "goal":
+            if seen.shape[1] + targets.shape[1] == 0:
+                return np.zeros((len(seen), 1), dtype=np.float32)
+            return np.concatenate([seen, targets], axis=1)
+        if not seen.shape[1]:
+            seen = np.zeros((len(seen), 1), dtype=np.float32)
+        wanted = np.concatenate([targets, np.ones((len(targets), 1), dtype=np.float32)], axis=1)
+        return {"observation": seen, "achieved_goal": self.achieved[rows].copy(), "desired_goal": wanted}
+
+    @abstractmethod
+    def look(self, rows: IntArray | slice) -> Float32Array:
+        """(rows, k) what is seen of the designs under way."""
+
+    @abstractmethod
+    def clear(self, rows: IntArray, generators: Sequence[np.random.Generator]) -> None:
+        """Begin new designs, for targets that are set already."""
+
+    # ---- episodes
+
+    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], chosen: Mapping[str, Any]) -> None:
+        """Begin new episodes."""
+        if self.choices:
+            given = chosen.get(self.choices[0])
+            targets = np.array([self.task.draw_target(rng) for rng in generators]) if given is None else given
+            self.targets[rows] = self.task.checked_targets(targets, len(rows))
+        self.achieved[rows] = 0.0
+        self.clear(rows, generators)
+
+    def begun(self) -> Mapping[str, Any]:
+        """The targets."""
+        return {self.choices[0]: self.targets.copy()} if self.choices else {}
+
+    def finish(self, designs: Designs, finished: BoolArray, told: Mapping[str, Any] | None = None) -> Transition:
+        """Score the designs that are finished.
+
+        Args:
+            designs: (B, width) rows.
+            finished: (B,) which of them are.
+            told: further entries of the info.
+        """
+        count = self.size
+        reward = np.zeros((count, len(self.reward_names)) if self.variant == "vector" else count)
+        info: dict[str, Any] = {**self.begun(), **(told or {})}
+        suffix = getattr(self.task, "suffix", "")
+        names = [self.task.value_name]
+        values = {name: np.zeros(count) for name in names}
+        doubt = {f"sd{suffix}": np.zeros(count), "distance": np.zeros(count)}
+        present = dict.fromkeys(("objectives", "uncertainty", "design"), finished)
+        if finished.any():
+            done, targets = designs[finished], self.targets[finished]
+            scores = self.task.score(done, targets)
+            if self.variant == "vector":
+                reward[finished] = self.task.rewards(scores, done, targets)
+            else:
+                reward[finished] = scores.reward
+            for name, column in {names[0]: scores.value, **scores.objectives}.items():
+                values.setdefault(name, np.zeros(count))[finished] = column
+            doubt[f"sd{suffix}"][finished], doubt["distance"][finished] = scores.sd, scores.distance
+            info["design"] = designs.copy()
+            if self.variant == "goal":
+                self._achieve(finished, self.task.achieved(scores))
+            cost = self.task.cost(done)
+            if cost is not None:
+                info["cost"] = np.zeros(count)
+                info["cost"][finished] = cost
+        elif self._has_cost:
+            info["cost"] = np.zeros(count)
+        info |= {"objectives": values, "uncertainty": doubt}
+        return Transition(reward, finished, info, present)
+
+    @property
+    def _has_cost(self) -> bool:
+        return getattr(self.task, "constraint", None) is not None
+
+    def _achieve(self, finished: BoolArray, achieved: FloatArray) -> None:
+        low, high = self.task.target_ranges.T
+        scaled = np.clip((2.0 * achieved - low - high) / (high - low), -_MARGIN, _MARGIN)
+        valid = np.isfinite(scaled).all(axis=1)
+        self.achieved[finished, :-1] = np.where(valid[:, None], scaled, 0.0)
+        self.achieved[finished, -1] = valid
+
+    def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
+        """Reward of what was achieved, for any goal: what `HerReplayBuffer` asks.
+
+        Args:
+            achieved: (..., T + 1) as in observations.
+            desired: (..., T + 1).
+            info: is not looked at.
+
+        Returns:
+            (...) rewards; 0 where the design was not finished.
+        """
+        del info
+        low, high = self.task.target_ranges.T
+        achieved, desired = np.asarray(achieved, dtype=np.float64), np.asarray(desired, dtype=np.float64)
+        wide = achieved.reshape(-1, achieved.shape[-1]), desired.reshape(-1, desired.shape[-1])
+        found, wanted = ((side[:, :-1] * (high - low) + low + high) / 2.0 for side in wide)
+        reward = self.task.reward_of(found, wanted) * (wide[0][:, -1] > 0.5)
+        return reward.reshape(achieved.shape[:-1]) if achieved.ndim > 1 else float(reward[0])

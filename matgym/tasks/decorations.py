@@ -1,0 +1,289 @@
+"""The space of decorated tubes: a budget of atoms, and of turned bonds, on the sites of one lattice."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from math import comb, prod
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.structures import DefectEdits, Nanotube, Species, SubstitutionEdits, TubeLattice, tubes_on
+from matgym.structures.symmetry import symmetry_between_leads, symmetry_group, translation
+from matgym.tasks.space import MOST_ENUMERATED, Designs, DesignSpace, KeyArray
+from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
+
+SWAPS = 1.0
+"""Mean number of moves that follow a crossing. Chosen by us, untuned."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decorations(DesignSpace):
+    """Tubes that spend a budget exactly.
+
+    In the unit cube every atom of the budget, and every turned bond, has two coordinates, an angle and a height; in turn
+    each takes the free place nearest to its own. So what is near in the cube is alike on the tube.
+
+    Attributes:
+        lattice: of the tube.
+        edits: that place the budget.
+        between_leads: whether the tube's ends count: what is moved along the axis is then another design.
+    """
+
+    lattice: TubeLattice
+    edits: SubstitutionEdits
+    between_leads: bool = False
+    width: int = field(init=False)
+    choices: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "width", self.edits.width)
+        object.__setattr__(self, "choices", (0,) * (2 * self.edits.length))
+
+    # ---- what a design is
+
+    def tubes(self, designs: Designs) -> list[Nanotube]:
+        """Designs as tubes."""
+        return tubes_on(self.lattice, designs)
+
+    def valid(self, designs: Designs) -> BoolArray:
+        """Whether the budget is spent, and nothing else."""
+        return self.edits.complete(designs)
+
+    # ---- moving about
+
+    def sample(self, count: int, rng: np.random.Generator) -> Designs:
+        """Edits drawn one after the other, uniformly among those allowed."""
+        if not isinstance(self.edits, DefectEdits):  # no edit forbids another but by taking its place
+            rows = np.zeros((count, self.width), dtype=np.uint8)
+            queue = np.repeat(self.edits.species, self.edits.budget)
+            sites = rng.permuted(np.tile(np.arange(self.width), (count, 1)), axis=1)[:, : len(queue)]
+            np.put_along_axis(rows, sites, queue[None], axis=1)
+            return rows
+        return self._finished(np.zeros((count, self.width), dtype=np.uint8), rng)
+
+    def _finished(self, rows: SpeciesArray, rng: np.random.Generator) -> SpeciesArray:
+        """What is missing, placed at random; a design that can go no further begins anew."""
+        remaining = self.edits.remaining(rows)
+        while (unfinished := np.flatnonzero(remaining.any(axis=1))).size:
+            part, left = rows[unfinished], remaining[unfinished]
+            mask = self.edits.mask(part, left)
+            stuck = ~mask.any(axis=1)
+            part[stuck], left[stuck] = 0, self.edits.budget
+            mask[stuck] = self.edits.mask(part[stuck], left[stuck])
+            weight = np.where(mask, rng.random(mask.shape), -1.0)
+            self.edits.apply(part, left, weight.argmax(axis=1))
+            rows[unfinished], remaining[unfinished] = part, left
+        return rows
+
+    def vary(self, designs: Designs, rng: np.random.Generator) -> Designs:
+        """Two sites of unlike species exchanged, or a turned bond turned back and another turned in its place."""
+        varied = designs.copy()
+        for row in varied:
+            self._move(row, rng)
+        if not isinstance(self.edits, DefectEdits):
+            return varied
+        unsound = ~self.edits.sound(varied)
+        varied[unsound] = designs[unsound]  # an exchange that would put a vacancy on a turned bond
+        return self._finished(varied, rng)
+
+    def _move(self, row: SpeciesArray, rng: np.random.Generator) -> None:
+        sites = self.edits.n_sites
+        first = int(rng.choice(np.flatnonzero(row)))
+        if first >= sites:
+            row[first] = 0  # `_finished` turns another
+            return
+        second = int(rng.choice(np.flatnonzero(row[:sites] != row[first])))
+        row[[first, second]] = row[[second, first]]
+
+    def cross(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
+        """What lies between two heights comes from the second parent, after a random symmetry operation of the tube.
+
+        Where a periodic tube begins is of no account, and so a motif comes together with another of any place. The
+        composition is then mended at random sites, and a few moves follow.
+        """
+        height = self._heights
+        low, high = np.sort(rng.random((2, len(first))), axis=0)
+        moved = np.take_along_axis(second, self._screws[rng.integers(len(self._screws), size=len(first))], axis=1)
+        inside = (height >= low[:, None]) & (height < high[:, None])
+        children = np.where(inside, moved, first).astype(np.uint8)
+        for child in children:
+            self._mend(child, rng)
+        if isinstance(self.edits, DefectEdits):
+            children = self._finished(children, rng)
+        moves = rng.poisson(SWAPS, len(children))
+        for move in range(int(moves.max(initial=0))):
+            children[moves > move] = self.vary(children[moves > move], rng)
+        return children
+
+    def _mend(self, child: SpeciesArray, rng: np.random.Generator) -> None:
+        """Take off what is too much and, of species, put on what is missing, in place."""
+        edits, atoms = self.edits, child[: self.edits.n_sites]
+        if isinstance(edits, DefectEdits):
+            turned = rng.permutation(np.flatnonzero(child[edits.n_sites :]))
+            child[edits.n_sites :] = 0
+            for bond in turned[: edits.budget[-1]]:
+                child[edits.n_sites + bond] = 1
+                if not edits.sound(child[None])[0]:
+                    child[edits.n_sites + bond] = 0
+        remaining = edits.remaining(child[None])[0][: len(edits.species)]
+        for code, missing in zip(edits.species, remaining, strict=True):
+            if missing < 0:
+                atoms[rng.choice(np.flatnonzero(atoms == code), -missing, replace=False)] = Species.C12
+        if isinstance(edits, DefectEdits):
+            return
+        for code, missing in zip(edits.species, remaining, strict=True):
+            if missing > 0:
+                atoms[rng.choice(np.flatnonzero(atoms == Species.C12), missing, replace=False)] = code
+
+    # ---- the cube
+
+    @cached_property
+    def _places(self) -> FloatArray:
+        """(sites + bonds, 2) angle and height of each place that an edit can take, as fractions."""
+        sites = self.lattice.site_fractions
+        if not isinstance(self.edits, DefectEdits):
+            return sites
+        a, b = self.lattice.bonds[:, 0], self.lattice.bonds[:, 1]
+        apart = (sites[b] - sites[a] + 0.5) % 1.0 - 0.5
+        return np.concatenate([sites, (sites[a] + apart / 2.0) % 1.0])
+
+    @property
+    def _heights(self) -> FloatArray:
+        return self._places[:, 1]
+
+    def decode(self, points: FloatArray) -> Designs:
+        """See the class."""
+        rows = np.zeros((len(points), self.width), dtype=np.uint8)
+        remaining = np.tile(self.edits.budget, (len(points), 1))
+        lattice = self.lattice
+        size = np.array([lattice.circumference_angstrom, lattice.length_angstrom])
+        kinds = np.repeat(np.arange(len(self.edits.budget)), self.edits.budget)
+        n_species = len(self.edits.species)
+        for edit, kind in enumerate(kinds):
+            mask = self.edits.mask(rows, remaining)
+            begin = int(kind) * self.edits.n_sites
+            on_bonds = int(kind) >= n_species
+            count = self.width - self.edits.n_sites if on_bonds else self.edits.n_sites
+            places = self._places[-count:] if on_bonds else self._places[:count]
+            apart = np.abs(points[:, None, 2 * edit : 2 * edit + 2] - places)
+            around = np.minimum(apart[..., 0], 1.0 - apart[..., 0])
+            along = apart[..., 1] if self.between_leads else np.minimum(apart[..., 1], 1.0 - apart[..., 1])
+            distance = np.hypot(around * size[0], along * size[1])
+            distance[~mask[:, begin : begin + count]] = np.inf
+            self.edits.apply(rows, remaining, begin + distance.argmin(axis=1))
+        return rows
+
+    # ---- symmetry and enumeration
+
+    @cached_property
+    def _operations(self) -> IntArray:
+        """(operations, width) sources. Mirrors are left out where bonds are turned: they turn the sense of a turn."""
+        turns = isinstance(self.edits, DefectEdits)
+        if self.between_leads:
+            group = symmetry_between_leads(self.lattice, mirrors=not turns)
+        else:
+            group = symmetry_group(self.lattice)
+            if turns and self.lattice.is_achiral:
+                group = group[: len(group) // 2]
+        return self._with_bonds(group)
+
+    @cached_property
+    def _screws(self) -> IntArray:
+        """(operations, width) moves of the whole tube that a parent may undergo before a crossing."""
+        if self.between_leads:
+            return self._operations
+        steps = self.lattice.site_cells[: self.lattice.n_cells]
+        return self._with_bonds(np.stack([translation(self.lattice, int(p), int(q)) for p, q in steps]))
+
+    def _with_bonds(self, group: IntArray) -> IntArray:
+        """Operations on sites, extended to bonds."""
+        if not isinstance(self.edits, DefectEdits):
+            return group
+        ends = self.lattice.bonds[:, :2]
+        number = {(int(a), int(b)): bond for bond, (a, b) in enumerate(ends)}
+        # The bond that is moved onto (a, b) is that between the sites that are moved onto a and b.
+        moved = np.sort(group[:, ends], axis=2)
+        bonds = np.array([[number[int(a), int(b)] for a, b in operation] for operation in moved])
+        return np.concatenate([group, self.lattice.n_sites + bonds], axis=1)
+
+    @cached_property
+    def _hashes(self) -> KeyArray:
+        """(operations, codes, width) random words, whose sum over a design's entries tells it from all others."""
+        rng = np.random.default_rng(7)  # part of what a key is: stored tables depend on it
+        words = rng.integers(0, 2**64, (len(Species), self.width), dtype=np.uint64)
+        words[Species.C12] = 0
+        targets = np.argsort(self._operations, axis=1)  # where an operation moves an entry to
+        return np.stack([words[:, target] for target in targets])
+
+    def key(self, designs: Designs) -> KeyArray:
+        """The least of the hashes of a design's symmetric copies: 64 bits, so that two orbits share none by chance."""
+        keys = np.full(len(designs), np.iinfo(np.uint64).max, dtype=np.uint64)
+        place = np.arange(self.width)
+        rows, columns = np.nonzero(designs)
+        codes = designs[rows, columns]
+        full = len(rows) == len(designs) * self.edits.length
+        for words in self._hashes:
+            found = words[codes, columns]
+            hashed = (
+                found.reshape(len(designs), -1).sum(axis=1, dtype=np.uint64)
+                if full  # all have as many entries: the usual case
+                else words[designs, place].sum(axis=1, dtype=np.uint64)
+            )
+            np.minimum(keys, hashed, out=keys)
+        return keys
+
+    @property
+    def size(self) -> int | None:
+        """Designs, symmetric copies counted apart; None where bonds are turned, which exclude each other."""
+        if isinstance(self.edits, DefectEdits):
+            return None
+        left, found = self.edits.n_sites, 1
+        for count in self.edits.budget.tolist():
+            found *= comb(left, count)
+            left -= count
+        return found
+
+    def enumerate(self, rows: int = 65_536) -> Iterator[Designs]:
+        """One design of each orbit."""
+        bound = prod(comb(self.width, int(count)) for count in self.edits.budget)
+        if bound > MOST_ENUMERATED:
+            raise ConfigurationError(f"about {bound:.2g} designs cannot be enumerated; at most {MOST_ENUMERATED:,}")
+        seen = np.zeros(0, dtype=np.uint64)
+        for batch in self._every(rows):
+            keys, first = np.unique(self.key(batch), return_index=True)
+            fresh = ~np.isin(keys, seen)
+            seen = np.union1d(seen, keys[fresh])
+            if fresh.any():
+                yield batch[first[fresh]]
+
+    def _every(self, rows: int) -> Iterator[Designs]:
+        """All designs, symmetric copies too."""
+        batch = np.zeros((rows, self.width), dtype=np.uint8)
+        filled = 0
+        for design in self._placed(0, np.zeros(self.width, dtype=np.uint8)):
+            batch[filled] = design
+            filled += 1
+            if filled == rows:
+                yield self._sound(batch)
+                filled = 0
+        yield self._sound(batch[:filled])
+
+    def _sound(self, batch: Designs) -> Designs:
+        return batch[self.edits.sound(batch)].copy() if isinstance(self.edits, DefectEdits) else batch.copy()
+
+    def _placed(self, kind: int, row: SpeciesArray) -> Iterator[SpeciesArray]:
+        """All ways to place the rest of the budget on what a row leaves free; the row is used for all of them."""
+        if kind == len(self.edits.budget):
+            yield row
+            return
+        if kind < len(self.edits.species):
+            places, code = np.flatnonzero(row[: self.edits.n_sites] == Species.C12), int(self.edits.species[kind])
+        else:
+            places, code = np.arange(self.edits.n_sites, self.width), 1
+        for chosen in combinations(places.tolist(), int(self.edits.budget[kind])):
+            picked = list(chosen)
+            row[picked] = code
+            yield from self._placed(kind + 1, row)
+            row[picked] = 0

@@ -1,0 +1,198 @@
+"""Instances by name: a task, one fixed target where it has targets, and what is known of its optimum.
+
+The one table of what benchmarks run on and what `instance=` of an environment means.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.files import write_json
+from matgym.oracles import Oracle, PhononTransport, PiElectrons, Thermoelectric
+from matgym.structures import tube_lattice
+from matgym.tasks.base import DesignTask
+from matgym.tasks.chirality import ChiralityTask
+from matgym.tasks.furnace_design import FurnaceDesign
+from matgym.tasks.rings import IsotopeRings
+from matgym.tasks.solved import optima_folder
+from matgym.tasks.target_property import Constraint, Objective, TargetProperty
+from matgym.typing import FloatArray
+
+SITES_FREQUENCIES: Final = 256
+"""Of the phonons in instances of isotopes: rankings need as many."""
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """What is known of the best design of an instance.
+
+    Attributes:
+        loss: its loss, as physics has it.
+        design: one such.
+        described: in words.
+        proven: whether all designs were enumerated.
+        found_by: who found it, and how.
+        designs: how many there are, symmetric copies counted once; None where that is not known.
+        random_loss: mean loss of designs drawn at random, by physics.
+        random_designs: of which that is the mean.
+        tolerance: losses this close to the optimum count as it: what the oracle's own grid leaves open.
+        physics_version: of the oracles.
+    """
+
+    loss: float
+    design: tuple[float, ...]
+    described: str
+    proven: bool
+    found_by: str
+    designs: int | None
+    random_loss: float
+    random_designs: int
+    tolerance: float
+    physics_version: int
+
+
+@dataclass(frozen=True)
+class Instance:
+    """A task under a name.
+
+    Attributes:
+        name: such as "isotope-rings".
+        title: one line.
+        make: the task; arguments replace its own, such as a source.
+        target: that a search is to meet; empty where the goal is an extreme.
+        physics: oracles that make its table, and the columns that are taken of each; empty where it is not enumerated.
+        tolerance: see `Optimum`.
+    """
+
+    name: str
+    title: str
+    make: Callable[..., DesignTask]
+    target: tuple[float, ...] = ()
+    physics: Callable[[], Sequence[tuple[Oracle, tuple[str, ...]]]] | None = None
+    tolerance: float = 1e-9
+
+    def task(self, **arguments: Any) -> DesignTask:
+        """A new task, with a ledger of its own."""
+        return self.make(**arguments)
+
+    def targets(self, count: int) -> FloatArray:
+        """(count,) or (count, T) copies of the target."""
+        return np.tile(self.target, (count, 1))[:, 0] if len(self.target) == 1 else np.tile(self.target, (count, 1))
+
+    @property
+    def optimum(self) -> Optimum | None:
+        """What is known of it; None where nothing is."""
+        path = optima_folder() / f"{self.name}.json"
+        if not path.is_file():
+            return None
+        return Optimum(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(path.read_text()).items()})
+
+    def record(self, optimum: Optimum, folder: Path | None = None) -> Path:
+        """Store what became known."""
+        path = (folder or optima_folder()) / f"{self.name}.json"
+        write_json(path, asdict(optimum))
+        return path
+
+
+def doping(**arguments: Any) -> TargetProperty:
+    stable = Objective("pi_formation_ev", "nanotube-doping", low=-60.0, high=0.0, goal="min")
+    return TargetProperty(**{"goal": "max", "low": 0.4, "high": 1.6, "others": (stable,)} | arguments)
+
+
+def doping_easy(**arguments: Any) -> TargetProperty:
+    settings = {
+        "lattice": tube_lattice(8, 0, 2), "budget": {"B": 2, "N": 2}, "source": "solved:doping-easy", "goal": "max",
+        "low": 0.4, "high": 1.3,
+    }  # fmt: skip
+    return TargetProperty(**settings | arguments)
+
+
+def isotope_sites(**arguments: Any) -> TargetProperty:
+    settings = {
+        "lattice": tube_lattice(7, 0, 2), "budget": {"14C": 3}, "key": "thermal_conductance_nw_k", "goal": "min",
+        "source": "solved:isotope-sites", "low": 1.9, "high": 2.4, "margin": 0.05,
+        "referee": PhononTransport(frequencies=SITES_FREQUENCIES),
+    }  # fmt: skip
+    return TargetProperty(**settings | arguments)
+
+
+def thermoelectric(**arguments: Any) -> TargetProperty:
+    settings = {
+        "lattice": tube_lattice(8, 0, 3), "budget": {"B": 4, "N": 4}, "key": "zt", "source": "nanotube-zt",
+        "goal": "max", "low": 0.0, "high": 0.2, "margin": 0.02,
+        "others": (Objective("thermal_conductance_nw_k", "nanotube-heat", low=1.0, high=3.0, goal="min"),),
+        "constraint": Constraint("young_gpa", "nanotube-mechanics", least=850.0),
+    }  # fmt: skip
+    return TargetProperty(**settings | arguments)
+
+
+def thermoelectric_easy(**arguments: Any) -> TargetProperty:
+    table = "solved:thermoelectric-easy"
+    settings = {
+        "lattice": tube_lattice(10, 0, 3), "budget": {"SW": 2}, "key": "zt", "source": table,
+        "goal": "max", "low": 0.0, "high": 0.2, "margin": 0.02,
+        "others": (Objective("thermal_conductance_nw_k", table, low=1.5, high=3.5, goal="min"),),
+        "constraint": Constraint("power_factor_pw_k2", table, least=0.6),
+    }  # fmt: skip
+    return TargetProperty(**settings | arguments)
+
+
+INSTANCES: Final = {
+    instance.name: instance
+    for instance in (
+        Instance(
+            "chirality", "a tube of 0.80 eV, 1.10 nm across and 4.0 nm long, of 15,708",
+            ChiralityTask, target=(0.80, 1.10, 4.0), physics=lambda: [(PiElectrons(), ("gap_ev",))],
+        ),
+        Instance(
+            "doping-easy", "the largest gap of two B and two N on 64 sites of (8,0)", doping_easy,
+            physics=lambda: [(PiElectrons(), ("gap_ev", "pi_formation_ev"))], tolerance=1e-6,
+        ),
+        Instance("doping", "the largest gap of eight B and eight N on 128 sites of (8,0), rewarded by a network", doping),
+        Instance(
+            "isotope-rings", "the least heat through 16 rings of (10,0), each 12C or 14C", IsotopeRings, tolerance=0.005
+        ),
+        Instance(
+            "isotope-sites", "the least heat with three 14C on 56 sites of (7,0)", isotope_sites,
+            physics=lambda: [(PhononTransport(frequencies=SITES_FREQUENCIES), ("thermal_conductance_nw_k",))],
+            tolerance=0.005,
+        ),
+        Instance(
+            "thermoelectric-easy", "the largest ZT with two Stone-Wales pairs in three cells of (10,0)",
+            thermoelectric_easy,
+            physics=lambda: [
+                (Thermoelectric(), ("zt", "power_factor_pw_k2")), (PhononTransport(), ("thermal_conductance_nw_k",))
+            ],
+            tolerance=1e-6,
+        ),
+        Instance(
+            "thermoelectric", "the largest ZT with four B and four N on 96 sites of (8,0), rewarded by a network",
+            thermoelectric,
+        ),
+        Instance("growth-recipe", "two stages of growth, eight numbers, standard reactor", FurnaceDesign),
+        Instance(
+            "growth-schedule", "four controls in each of thirty minutes of growth, standard reactor",
+            lambda **arguments: FurnaceDesign(**{"form": "schedule"} | arguments),
+        ),
+    )
+}  # fmt: skip
+"""Name to instance."""
+
+
+def instance(name: str) -> Instance:
+    """An instance by its name.
+
+    Raises:
+        ConfigurationError: if there is none.
+    """
+    if name not in INSTANCES:
+        close = get_close_matches(name, INSTANCES, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigurationError(f"there is no instance {name!r}; {hint}there are {', '.join(INSTANCES)}")
+    return INSTANCES[name]

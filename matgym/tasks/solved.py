@@ -1,0 +1,87 @@
+"""Instances that were solved by enumeration: every design's value, as physics has it, and so the true optimum.
+
+A table is a Parquet file of keys (`DesignSpace.key`) and values, with its provenance in the metadata; `matgym benchmark
+solve` makes it. Looking a value up is what asking the oracle would be, and is counted as such.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from matgym.errors import DatasetError
+from matgym.files import atomic_path
+from matgym.oracles.cache import PHYSICS_VERSION
+from matgym.tasks.space import Designs, DesignSpace, KeyArray
+from matgym.typing import FloatArray
+
+_METADATA: Final = b"matgym"
+
+
+@dataclass(frozen=True, eq=False)
+class Solved:
+    """A table of all designs of an instance.
+
+    Attributes:
+        name: of the instance.
+        keys: (N,) ascending.
+        columns: property key to (N,) values; NaN where physics failed.
+        provenance: how the values were made.
+    """
+
+    name: str
+    keys: KeyArray
+    columns: Mapping[str, FloatArray]
+    provenance: Mapping[str, Any]
+
+    def look_up(self, space: DesignSpace, designs: Designs) -> dict[str, FloatArray]:
+        """Property key to (B,) values; NaN for what is no design."""
+        keys = space.key(designs)
+        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        known = self.keys[place] == keys
+        return {name: np.where(known, values[place], np.nan) for name, values in self.columns.items()}
+
+    def write(self, path: Path) -> None:
+        """To a Parquet file, atomically."""
+        order = np.argsort(self.keys)
+        table = pa.table({"key": self.keys[order]} | {name: values[order] for name, values in self.columns.items()})
+        record = {"name": self.name, "physics_version": PHYSICS_VERSION, **self.provenance}
+        with atomic_path(path) as scratch:
+            pq.write_table(table.replace_schema_metadata({_METADATA: json.dumps(record).encode()}), scratch)
+
+    @classmethod
+    def read(cls, path: Path) -> "Solved":
+        """From a Parquet file.
+
+        Raises:
+            DatasetError: if there is none, or it was made by another version of the physics.
+        """
+        if not path.is_file():
+            raise DatasetError(f"{path} does not exist: make it by matgym benchmark solve {path.stem}")
+        table = pq.read_table(path)
+        record = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
+        if record.get("physics_version") != PHYSICS_VERSION:
+            raise DatasetError(
+                f"{path} holds physics of version {record.get('physics_version')}, this is {PHYSICS_VERSION}: "
+                f"make it anew by matgym benchmark solve {path.stem}"
+            )
+        columns = {name: table[name].to_numpy() for name in table.column_names if name != "key"}
+        return cls(str(record.pop("name")), table["key"].to_numpy(), columns, record)
+
+
+def optima_folder() -> Path:
+    """Where tables and optima of the shipped instances lie."""
+    return Path(str(files("matgym.tasks"))) / "optima"
+
+
+@lru_cache(maxsize=16)
+def solved(name: str) -> Solved:
+    """The table of a shipped instance."""
+    return Solved.read(optima_folder() / f"{name}.parquet")

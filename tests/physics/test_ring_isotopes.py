@@ -1,0 +1,162 @@
+"""Ring designs against the general solver of transport, symmetries and the ballistic limit."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from matgym.errors import ConfigurationError
+from matgym.oracles import Oracle
+from matgym.oracles.ring_isotopes import RingIsotopes, ring_of_site, ring_species
+from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PhononTransport, PristinePhonons
+from matgym.structures import Nanotube, Species, tube_lattice
+
+AGREEMENT = 1e-10  # of two algorithms for one model, relative; measured: 6e-13
+TRANSMISSION_AGREEMENT = 1e-8  # absolute, of values of up to 24; measured at 256 frequencies: 2e-9
+WHOLE = 1e-6  # pristine transmission counts waves; what the leads' extrapolated broadening leaves
+BATCH = 1e-13  # a design alone and in a batch: rounding
+
+FEW = 12
+KEY = THERMAL_CONDUCTANCE_NW_K.key
+
+
+def relative(found, expected):
+    return np.abs(found / expected - 1.0).max()
+
+
+def designs(count, rings, isotopes=(0, 2), seed=0):
+    return np.random.default_rng(seed).choice(isotopes, (count, rings)).astype(np.uint8)
+
+
+def general(rings, codes):
+    """Of the general oracle."""
+    return PhononTransport(rings.temperature_k, rings.frequencies).evaluate(rings.tubes(codes))[KEY]
+
+
+def test_agrees_with_the_general_solver():
+    rings = RingIsotopes(frequencies=FEW)
+    codes = np.concatenate(
+        [np.zeros((1, 16)), np.full((1, 16), Species.C14), designs(7, 16), designs(4, 16, (0, 1, 2))]
+    ).astype(np.uint8)
+    assert relative(rings.conductance_nw_k(codes), general(rings, codes)) < AGREEMENT
+
+
+def test_agrees_at_the_frequencies_of_the_design_problem():
+    rings = RingIsotopes()
+    codes = designs(2, 16, seed=1)
+    assert relative(rings.conductance_nw_k(codes), general(rings, codes)) < AGREEMENT
+
+
+@pytest.mark.parametrize("n", [5, 8])
+def test_agrees_on_other_tubes_and_temperatures(n):
+    rings = RingIsotopes(n=n, rings=6, temperature_k=77.0, frequencies=FEW)
+    codes = designs(5, 6, (0, 1, 2), seed=n)
+    assert relative(rings.conductance_nw_k(codes), general(rings, codes)) < AGREEMENT
+
+
+def test_momenta_sum_to_the_transmission_of_the_tube():
+    rings = RingIsotopes(rings=6, frequencies=FEW)
+    codes = designs(4, 6, (0, 1, 2))
+    by_momentum = rings.momentum_transmission(codes)
+    assert rings.degeneracies.sum() == rings.n
+    assert by_momentum.shape == (4, FEW, len(rings.degeneracies))
+    expected, _ = PhononTransport().transmission(rings.tubes(codes), rings.grid[0])
+    assert np.abs(by_momentum @ rings.degeneracies - expected).max() < TRANSMISSION_AGREEMENT
+
+
+def test_pristine_rings_are_ballistic():
+    rings = RingIsotopes()
+    light = np.zeros((1, 16), dtype=np.uint8)
+    ballistic = PristinePhonons(300.0, 256).evaluate([Nanotube(10, 0)])[KEY]
+    assert relative(rings.conductance_nw_k(light), ballistic) < AGREEMENT
+    waves = rings.momentum_transmission(light)
+    assert np.abs(waves - waves.round()).max() < WHOLE
+
+
+def test_a_design_and_its_reverse_are_one_device():
+    rings = RingIsotopes(frequencies=FEW)
+    codes = designs(3, 16, (0, 1, 2))
+    turned = ring_species(rings.lattice, codes[:, ::-1])
+    assert all((tube.reversed().species == row).all() for tube, row in zip(rings.tubes(codes), turned, strict=True))
+    assert (rings.conductance_nw_k(codes) == rings.conductance_nw_k(codes[:, ::-1])).all()
+    assert relative(general(rings, codes[:, ::-1]), rings.conductance_nw_k(codes)) < AGREEMENT
+
+
+def test_all_designs_are_those_one_by_one():
+    rings = RingIsotopes(rings=4, frequencies=FEW)
+    codes = np.array([[2 if k >> i & 1 else 0 for i in range(4)] for k in range(16)])
+    steps = []
+    found = rings.all_conductances_nw_k(on_block=lambda done, of: steps.append((done, of)))
+    alone = np.array([rings.conductance_nw_k(row[None])[0] for row in codes])
+    assert relative(found, alone) < BATCH
+    assert relative(found, general(rings, codes)) < AGREEMENT
+    assert steps == sorted(steps)
+    assert steps[-1][0] == steps[-1][1]
+    assert found.argmax() == 0  # scattering only takes away
+    middle = rings.all_conductances_nw_k((Species.C12, Species.C13))
+    assert (middle[1:] > found[1:]).all()  # and a smaller difference of masses takes less
+
+
+def test_a_ring_holds_axial_bonds_and_stands_in_order():
+    lattice = tube_lattice(10, 0, 8)
+    ring = ring_of_site(lattice)
+    assert (np.bincount(ring) == 20).all()
+    tops = [lattice.site_fractions[ring == r, 1] for r in range(16)]
+    assert all(low.max() < high.min() for low, high in pairwise(tops))
+    within = (ring[lattice.bonds[:, 0]] == ring[lattice.bonds[:, 1]]) & (lattice.bonds[:, 2] == 0)
+    assert np.bincount(ring[lattice.bonds[within, 0]]).tolist() == [10] * 16
+    codes = designs(3, 16, (0, 1, 2))
+    assert (ring_species(lattice, codes) == codes[:, ring]).all()
+
+
+def test_evaluates_ring_designs_and_names_what_is_none():
+    rings = RingIsotopes(rings=4, frequencies=FEW)
+    assert isinstance(rings, Oracle)
+    codes = designs(2, 4, seed=3)
+    good, other = rings.tubes(codes)
+    wrong = [
+        Nanotube(10, 0, 3),
+        Nanotube(9, 0, 2),
+        Nanotube(10, 0, 2, strain=0.01),
+        Nanotube(10, 0, 2).decorated({0: "N"}),
+        Nanotube(10, 0, 2).decorated({0: "13C"}),
+        Nanotube(6, 6, 2),
+    ]
+    found = rings.evaluate([good, *wrong, other])
+    assert sorted(found.failures) == list(range(1, 1 + len(wrong)))
+    assert "ring 0 mixes isotopes" in found.failures[5]
+    assert np.isnan(found[KEY][1:-1]).all()
+    assert relative(found[KEY][[0, -1]], rings.conductance_nw_k(codes)) < BATCH
+    assert len(rings.evaluate([])) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"rings": 5}, "rings=5 must be even"),
+        ({"rings": 0}, "rings=0 must be even"),
+        ({"n": 0}, "n=0 must be 1 or more"),
+        ({"temperature_k": -1.0}, "temperature_k=-1.0"),
+        ({"frequencies": 0}, "frequencies=0"),
+    ],
+)
+def test_refuses_settings_out_of_range(settings, reason):
+    with pytest.raises(ConfigurationError, match=reason):
+        RingIsotopes(**settings)
+
+
+def test_refuses_designs_that_are_none():
+    rings = RingIsotopes(rings=4, frequencies=FEW)
+    with pytest.raises(ConfigurationError, match="species code 3 is no isotope of carbon"):
+        rings.conductance_nw_k([[0, 0, 3, 0]])
+    with pytest.raises(ConfigurationError, match=r"shape \(1, 3\) must be \(designs, 4\)"):
+        rings.conductance_nw_k([[0, 0, 0]])
+    with pytest.raises(ConfigurationError, match="species code 5"):
+        rings.all_conductances_nw_k((0, 5))
+    with pytest.raises(ConfigurationError, match="must be two"):
+        rings.all_conductances_nw_k((0, 1, 2))
+    with pytest.raises(ConfigurationError, match="at most 20 rings"):
+        RingIsotopes(rings=22).all_conductances_nw_k()
+    with pytest.raises(ConfigurationError, match="zigzag"):
+        ring_of_site(tube_lattice(6, 6, 2))
+    assert rings.conductance_nw_k(np.zeros((0, 4), dtype=np.uint8)).shape == (0,)

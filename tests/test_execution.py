@@ -1,0 +1,394 @@
+"""Long jobs: the same tables here, in processes and on Dask, whoever is killed; nothing finished is done again."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from matgym.errors import ConfigurationError, ExecutionError, MissingExtraError
+from matgym.execution import DEATHS, execute
+
+HERE = Path(__file__).parent
+WAIT_S = 60
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Random numbers; every run leaves a mark, and it may sleep, raise or kill its own process."""
+
+    number: int
+    marks: Path
+    nap: float = 0.0
+    fatal: int = 0  # how many of its runs kill their process
+    wrong: bool = False
+    salt: str = ""  # keeps tests apart that share a scheduler
+
+    @property
+    def key(self):
+        return f"draw-{self.number:03d}{self.salt}"
+
+    def run(self):
+        before = len(list(self.marks.glob(f"{self.number}-*")))
+        (self.marks / f"{self.number}-{os.getpid()}-{uuid4().hex}").touch()
+        time.sleep(self.nap)
+        if before < self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.wrong:
+            raise MissingExtraError("nothing", "none")  # cannot be unpickled, as its arguments are not its message
+        values = np.random.default_rng(self.number).random(50)
+        return pa.table({"number": [self.number] * 50, "value": values}).replace_schema_metadata({"by": "draw"})
+
+
+@pytest.fixture
+def marks(tmp_path):
+    folder = tmp_path / "marks"
+    folder.mkdir()
+    return folder
+
+
+def draws(marks, count, **settings):
+    return [Draw(number, marks, **settings) for number in range(count)]
+
+
+def runs(marks):
+    """How often each job was run."""
+    return Counter(int(mark.name.split("-")[0]) for mark in marks.iterdir())
+
+
+def contents(paths):
+    return [path.read_bytes() for path in paths]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The files of twelve jobs that nobody disturbed."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return contents(execute(draws(folder, 12), folder / "out"))
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come in time"
+        time.sleep(0.02)
+
+
+# ---- here and in processes
+
+
+def test_processes_give_the_same_files_in_the_order_of_the_jobs(marks, tmp_path, undisturbed):
+    finished = []
+    paths = execute(
+        draws(marks, 12), tmp_path / "out", workers=2, on_done=lambda job, before: finished.append((job.key, before))
+    )
+    assert contents(paths) == undisturbed
+    assert [path.stem for path in paths] == [f"draw-{number:03d}" for number in range(12)]
+    assert sorted(finished) == [(path.stem, False) for path in paths]
+    assert pq.read_table(paths[3])["number"].to_pylist() == [3] * 50
+
+
+def test_only_what_is_missing_is_run(marks, tmp_path, undisturbed):
+    execute(draws(marks, 5), tmp_path / "out")
+    seen = {}
+    paths = execute(draws(marks, 12), tmp_path / "out", on_done=lambda job, before: seen.update({job.number: before}))
+    assert runs(marks) == dict.fromkeys(range(12), 1)
+    assert seen == {number: number < 5 for number in range(12)}
+    assert contents(paths) == undisturbed
+
+
+def test_jobs_that_fail_keep_no_other_from_running(marks, tmp_path):
+    jobs = [replace(job, wrong=job.number in {2, 4}) for job in draws(marks, 6)]
+    for workers in (1, 2):
+        folder = tmp_path / f"out{workers}"
+        with pytest.raises(
+            ExecutionError, match=r"2 of 6 jobs failed, the first of them draw-002: Missing.*nothing"
+        ) as e:
+            execute(jobs, folder, workers=workers)
+        assert "in run" in e.value.__notes__[0]  # where it was raised
+        assert sorted(path.stem for path in folder.glob("draw-*")) == [f"draw-00{n}" for n in (0, 1, 3, 5)]
+    assert execute(draws(marks, 6), folder)  # mended
+    assert runs(marks) == {0: 2, 1: 2, 3: 2, 5: 2, 2: 3, 4: 3}
+
+
+def test_a_killed_worker_process_costs_its_own_job_a_second_run_and_nothing_else(marks, tmp_path, undisturbed):
+    jobs = [replace(job, fatal=int(job.number == 3), nap=0.05) for job in draws(marks, 12)]
+    assert contents(execute(jobs, tmp_path / "out", workers=2)) == undisturbed
+    assert runs(marks) == dict.fromkeys(range(12), 1) | {3: 2}
+
+
+def test_a_job_under_which_workers_keep_dying_is_given_up(marks, tmp_path):
+    jobs = [replace(job, fatal=99 * (job.number == 1)) for job in draws(marks, 4)]
+    with pytest.raises(ExecutionError, match=f"1 of 4 jobs failed.* draw-001: {DEATHS} worker processes died"):
+        execute(jobs, tmp_path / "out", workers=2)
+    assert runs(marks) == {0: 1, 1: DEATHS, 2: 1, 3: 1}
+
+
+@contextmanager
+def caller(marks, folder, count, **arguments):
+    """A process of its own that executes slow jobs."""
+    code = (
+        "if __name__ == '__main__':\n"
+        "    import sys, json; from pathlib import Path; from matgym.execution import execute\n"
+        "    from test_execution import draws\n"
+        "    marks, folder, count, salt, arguments = sys.argv[1:]\n"
+        "    execute(draws(Path(marks), int(count), nap=0.2, salt=salt), Path(folder), **json.loads(arguments))\n"
+    )
+    script = marks.parent / "caller.py"
+    script.write_text(code)
+    salt = arguments.pop("salt", "")
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(marks), str(folder), str(count), salt, json.dumps(arguments)],
+        env=os.environ | {"PYTHONPATH": str(HERE)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def check_the_caller_killed_and_called_again(marks, folder, undisturbed, **arguments):
+    salt = arguments.get("salt", "")
+    with caller(marks, folder, 12, **arguments) as process:
+        wait_until(lambda: len(list(folder.glob("draw-*.parquet"))) >= 3)
+        assert process.poll() is None, process.stderr.read()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    kept = {path: path.stat().st_mtime_ns for path in folder.glob("draw-*.parquet")}
+    assert 3 <= len(kept) < 12
+    arguments.pop("salt", None)
+    paths = execute(draws(marks, 12, nap=0.2, salt=salt), folder, **arguments)
+    assert contents(paths) == undisturbed
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
+    counted = runs(marks)
+    assert all(counted[int(path.stem[5:8])] == 1 for path in kept)  # what was finished was not done again
+    assert counted.total() <= 12 + 4  # nor anything but what was in flight
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_caller_goes_on_where_it_was(marks, tmp_path, undisturbed, workers):
+    check_the_caller_killed_and_called_again(marks, tmp_path / "out", undisturbed, workers=workers)
+
+
+def test_workers_end_with_a_killed_caller(marks, tmp_path):
+    with caller(marks, tmp_path / "out", 400, workers=2) as process:
+        wait_until(lambda: len(runs(marks)) >= 2)
+        workers = {int(mark.name.split("-")[1]) for mark in marks.iterdir()}
+        process.kill()
+        process.wait()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def test_ctrl_c_stops_at_once_and_leaves_whole_files(marks, tmp_path):
+    folder = tmp_path / "out"
+    with caller(marks, folder, 400, workers=2) as process:
+        wait_until(lambda: len(list(folder.glob("draw-*.parquet"))) >= 2)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(WAIT_S) != 0
+        assert "KeyboardInterrupt" in process.stderr.read()
+    assert not list(folder.glob(".*.parquet"))  # no scratch file
+    assert all(len(pq.read_table(path)) == 50 for path in folder.glob("draw-*.parquet"))
+
+
+def test_a_second_caller_in_the_same_folder_is_refused_and_does_no_harm(marks, tmp_path):
+    folder = tmp_path / "out"
+    with caller(marks, folder, 8, workers=1) as process:
+        wait_until(lambda: runs(marks))
+        with pytest.raises(ExecutionError, match=f"another call works on the jobs in {re.escape(str(folder))}"):
+            execute(draws(marks, 8), folder)
+        assert process.wait(WAIT_S) == 0
+    execute(draws(marks, 8), folder)  # the lock went with its holder
+    assert runs(marks) == dict.fromkeys(range(8), 1)
+
+
+@pytest.mark.parametrize(("salt", "complaint"), [("/../x", "no file name"), ("", "2 jobs have the key 'draw-000'")])
+def test_keys_that_cannot_be_file_names_are_refused(marks, tmp_path, salt, complaint):
+    with pytest.raises(ConfigurationError, match=complaint):
+        execute([Draw(0, marks, salt=salt), Draw(0, marks, salt=salt)][bool(salt) :], tmp_path / "out")
+    assert not runs(marks)
+
+
+def test_a_worker_that_cannot_start_is_one_clear_error(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from pathlib import Path\nfrom matgym.execution import execute\nfrom test_execution import draws\n"
+        f"execute(draws(Path({str(tmp_path)!r}), 2), Path({str(tmp_path / 'out')!r}), workers=2)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(HERE)}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "ExecutionError: a worker process died as it started" in done.stderr
+
+
+# ---- Dask
+
+
+@contextmanager
+def started(*arguments):
+    """A Dask process on the loopback interface only."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"],
+        env=os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def new_scheduler(folder):
+    pytest.importorskip("distributed")
+    note = folder / "scheduler.json"
+    with started("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(note)) as process:
+        wait_until(note.exists)
+        assert process.poll() is None
+        yield json.loads(note.read_text())["address"], process
+
+
+def worker(scheduler, folder):
+    """A worker process that nobody starts again when it dies."""
+    return started(
+        "worker", scheduler, "--nthreads", "1", "--nworkers", "1", "--no-nanny", "--no-dashboard", "--death-timeout",
+        "30", "--local-directory", str(folder),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dask")
+    with new_scheduler(folder) as (address, _), worker(address, folder), worker(address, folder):
+        yield address
+
+
+def test_dask_gives_the_same_files(cluster, marks, tmp_path, undisturbed):
+    paths = execute(draws(marks, 12, salt="-same"), tmp_path / "out", scheduler=cluster)
+    assert contents(paths) == undisturbed
+    assert str(os.getpid()) not in {mark.name.split("-")[1] for mark in marks.iterdir()}
+    assert (
+        execute(draws(marks, 12, salt="-same"), tmp_path / "out", scheduler="tcp://127.0.0.1:1") == paths
+    )  # not asked
+    assert runs(marks) == dict.fromkeys(range(12), 1)
+
+
+def test_jobs_that_fail_on_dask_keep_no_other_from_running(cluster, marks, tmp_path):
+    jobs = [replace(job, wrong=job.number == 2) for job in draws(marks, 6, salt="-fail")]
+    with pytest.raises(ExecutionError, match="1 of 6 jobs failed, the first of them draw-002-fail: MissingExtraError"):
+        execute(jobs, tmp_path / "out", scheduler=cluster)
+    assert len(list((tmp_path / "out").glob("draw-*"))) == 5
+
+
+def test_a_killed_client_goes_on_where_it_was(cluster, marks, tmp_path, undisturbed):
+    check_the_caller_killed_and_called_again(marks, tmp_path / "out", undisturbed, scheduler=cluster, salt="-client")
+
+
+def test_a_data_set_and_an_audit_run_on_dask_as_they_do_here(cluster, tmp_path):
+    from matgym.datasets import DatasetSpec, Family, build
+
+    spec = DatasetSpec(name="small", families=(Family(n=8, m=0, cells=1, samples=350),))
+    here = build(spec, tmp_path / "here.parquet", workers=1)
+    there = build(spec, tmp_path / "there.parquet", scheduler=cluster)
+    assert there.read_bytes() == here.read_bytes()
+    check_an_audit(tmp_path, scheduler=cluster)
+
+
+def test_a_killed_dask_worker_s_job_goes_to_another(cluster, marks, tmp_path, undisturbed):
+    """Last of those that share the workers, as one is less after it."""
+    jobs = [replace(job, fatal=int(job.number == 3), nap=0.05) for job in draws(marks, 12, salt="-worker")]
+    assert contents(execute(jobs, tmp_path / "out", scheduler=cluster)) == undisturbed
+    assert runs(marks)[3] == 2
+    assert runs(marks).total() <= 12 + 4  # no more than was in flight
+
+
+@pytest.mark.long
+def test_a_job_under_which_dask_workers_keep_dying_is_given_up(marks, tmp_path):
+    with new_scheduler(tmp_path) as (address, _), ExitStack() as workers:
+        for _ in range(5):  # Dask gives up after four
+            workers.enter_context(worker(address, tmp_path))
+        jobs = [replace(job, fatal=99 * (job.number == 1)) for job in draws(marks, 6)]
+        with pytest.raises(ExecutionError, match=r"1 of 6 jobs failed, the first of them draw-001: KilledWorker"):
+            execute(jobs, tmp_path / "out", scheduler=address)
+    assert runs(marks)[1] == 4
+    assert len(list((tmp_path / "out").glob("draw-*"))) == 5
+
+
+def test_a_scheduler_that_is_not_there_is_one_clear_error(marks, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("matgym.execution._CONNECT_S", 1.0)
+    with pytest.raises(ExecutionError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:1'"):
+        execute(draws(marks, 1), tmp_path / "out", scheduler="tcp://127.0.0.1:1")
+    with pytest.raises(ExecutionError, match=r"no Dask scheduler answers at 'carrier://pigeon'"):
+        execute(draws(marks, 1), tmp_path / "out", scheduler="carrier://pigeon")
+
+
+def test_a_scheduler_that_goes_away_is_one_clear_error_and_loses_nothing(marks, tmp_path, undisturbed):
+    folder = tmp_path / "out"
+    with new_scheduler(tmp_path) as (address, process), worker(address, tmp_path):
+
+        def end(_job, _before):
+            process.kill()
+
+        with pytest.raises(ExecutionError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:\d+' \(.+\)"):
+            execute(draws(marks, 12, salt="-away", nap=0.1), folder, scheduler=address, on_done=end)
+    kept = {int(path.stem[5:8]) for path in folder.glob("draw-*.parquet")}
+    assert kept
+    assert contents(execute(draws(marks, 12, salt="-away"), folder)) == undisturbed
+    assert all(runs(marks)[number] == 1 for number in kept)
+
+
+def test_without_distributed_the_extra_is_named(marks, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(MissingExtraError, match=r"matgym\[cluster\]"):
+        execute(draws(marks, 1), tmp_path / "out", scheduler="tcp://127.0.0.1:1")
+
+
+# ---- an audit by the oracles
+
+
+def check_an_audit(tmp_path, **arguments):
+    from matgym.oracles import evaluate
+    from matgym.oracles.parallel import evaluate_in_parallel
+    from matgym.structures import Nanotube
+
+    rng = np.random.default_rng(0)
+    tubes = [Nanotube(8, 0, 2).decorated({int(site): "N"}) for site in rng.integers(0, 64, 30)]
+    tubes += [Nanotube(5, 0, 2)] * 3  # too thin for π electrons
+    pieces = []
+    found, reasons = evaluate_in_parallel(
+        tubes, ["gap", "fermi"], tmp_path / "audit", piece=8, on_piece=lambda *step: pieces.append(step), **arguments
+    )
+    wanted, why = evaluate(tubes, ["gap", "fermi"])
+    for key in ("gap_ev", "fermi_ev"):
+        np.testing.assert_allclose(found[key], wanted[key], rtol=0, atol=1e-10)
+    assert list(found.values) == list(wanted.values)
+    assert found.failures == wanted.failures
+    assert set(found.failures) == {30, 31, 32}
+    assert reasons == why
+    assert pieces == [(step, 5) for step in range(1, 6)]
+
+
+def test_an_audit_in_pieces_is_the_oracles_own(tmp_path):
+    check_an_audit(tmp_path, workers=2)
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "audit").glob("*.parquet")}
+    check_an_audit(tmp_path, workers=1)
+    assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "audit").glob("*.parquet")}
