@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from matgym.envs.choosing import make_dynamics
+from matgym.envs.design import masks_of
 from matgym.envs.placement import PlacementDynamics
 from matgym.envs.seeding import Seeding
-from matgym.tasks import TargetProperty
-from matgym.typing import FloatArray, SpeciesArray
+from matgym.tasks import Choices, Designs, DesignTask, TargetProperty
+from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -29,26 +31,41 @@ class Policy:
     seeding: Seeding | None = None
 
     def design(
-        self, task: TargetProperty, targets: FloatArray, *, deterministic: bool, rng: np.random.Generator | None = None
-    ) -> SpeciesArray:
-        """(T, n_sites) one design for each target; none of them is evaluated.
+        self, task: DesignTask, targets: FloatArray, *, deterministic: bool, rng: np.random.Generator | None = None
+    ) -> Designs:
+        """(T, width) one design for each target; none of them is evaluated.
 
-        A policy without masks may try forbidden edits; it gets twice the budget of steps,
-        and sites it has not filled then stay carbon.
+        A policy without masks may try forbidden edits; it gets twice the steps that a design takes, and one that is not
+        finished by then is no valid one.
 
         Args:
             task: what is designed.
-            targets: (T,) wanted values.
+            targets: (T,) or (T, k) wanted values.
             deterministic: whether it takes its most likely edits, rather than draws them.
             rng: chooses the seeds it begins on, if it does.
         """
-        dynamics = PlacementDynamics(task, len(targets), seeding=self.seeding)
-        rngs = [] if self.seeding is None else (rng or np.random.default_rng(0)).spawn(len(targets))
-        dynamics.restart(np.arange(len(targets)), rngs, {"target_ev": targets})
-        for _ in range(2 * task.edits.length):
-            extra = {"action_masks": dynamics.action_masks()} if self.masked else {}
+        count = len(targets)
+        if isinstance(task, TargetProperty):
+            dynamics: Any = PlacementDynamics(task, count, seeding=self.seeding)
+        else:
+            dynamics = make_dynamics(task, count)
+        rngs = (rng or np.random.default_rng(0)).spawn(count)
+        chosen = {dynamics.choices[0]: targets} if dynamics.choices else {}
+        dynamics.restart(np.arange(count), rngs, chosen)
+        designs: Designs = np.zeros((count, task.space.width), dtype=np.uint8)
+        for _ in range(2 * episode_length(task)):
+            extra = {"action_masks": masks_of(dynamics)} if self.masked else {}
             actions, _ = self.agent.predict(dynamics.observe(), deterministic=deterministic, **extra)
-            task.edits.apply(dynamics.species, dynamics.remaining, actions)
-            if not dynamics.remaining.any():
+            designs, finished, _ = dynamics.advance(actions)
+            if finished.all():
                 break
-        return dynamics.species
+        return designs
+
+
+def episode_length(task: DesignTask, *, at_once: bool = False) -> int:
+    """Steps that a design takes."""
+    if at_once:
+        return 1
+    if isinstance(task, TargetProperty):
+        return task.edits.length
+    return task.space.width if isinstance(task.space, Choices) else 1

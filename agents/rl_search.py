@@ -12,12 +12,13 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.agents.base import Optimizer, Problem
+from matgym.agents.policy import episode_length
 from matgym.agents.sb3 import constructor, hyperparameters, schedule
 from matgym.envs.choosing import make_dynamics
 from matgym.envs.design import DesignVectorEnv
 from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube
-from matgym.tasks import Choices, Designs, DesignSpace, DesignTask, Scores, TargetProperty
+from matgym.tasks import Cube, Designs, DesignSpace, DesignTask, Scores
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
 
@@ -148,23 +149,12 @@ class RLSearch(Optimizer):
         return made(policy, envs, seed=self._seed, device="cpu", **settings)
 
 
-def episode_length(task: DesignTask, *, at_once: bool = False) -> int:
-    """Steps that a design takes."""
-    if at_once:
-        return 1
-    if isinstance(task, TargetProperty):
-        return task.edits.length
-    return task.space.width if isinstance(task.space, Choices) else 1
-
-
 def check_applies(algorithm: str, space: DesignSpace) -> None:
     """Refuse an algorithm whose actions are choices on a space of nothing but numbers.
 
     Raises:
         ConfigurationError: if it cannot act there.
     """
-    from matgym.tasks import Cube
-
     if algorithm in CHOICES_ONLY and isinstance(space, Cube):
         raise ConfigurationError(f"{algorithm} chooses among few actions; designs of this task are numbers: use PPO or SAC")
 
@@ -172,3 +162,8 @@ def check_applies(algorithm: str, space: DesignSpace) -> None:
 def searcher(algorithm: str) -> type[RLSearch]:
     """The optimizer of an algorithm by its name in Stable-Baselines3 or sb3-contrib."""
     return type(algorithm, (RLSearch,), {"algorithm": algorithm, "__doc__": f"{algorithm} as an optimizer."})
+
+
+PPO, MaskablePPO, RecurrentPPO, A2C, DQN, QRDQN, SAC, TD3, TQC = map(
+    searcher, ("PPO", "MaskablePPO", "RecurrentPPO", "A2C", "DQN", "QRDQN", "SAC", "TD3", "TQC")
+)

@@ -114,7 +114,7 @@ def _play(env: gym.Env[Any, Any], episodes: int) -> list[tuple[Any, float]]:
         while not done:
             steps += 1
             assert steps <= MOST_STEPS, f"an episode did not end within {MOST_STEPS} steps: give it a time limit"
-            if hasattr(env.unwrapped, "action_masks"):
+            if isinstance(env.action_space, gym.spaces.Discrete) and hasattr(env.unwrapped, "action_masks"):
                 action: Any = rng.choice(np.flatnonzero(env.unwrapped.action_masks()))
             else:
                 env.action_space.seed(int(rng.integers(2**31)))

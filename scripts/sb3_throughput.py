@@ -3,9 +3,10 @@
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 .venv/bin/python scripts/sb3_throughput.py
 
 Same task, hyper-parameters and frames an update for all; turns alternate, so that the machine's mood falls on all
-alike. Environments are made as users make them: `gym.make_vec`, `SB3VecEnv` and `VecMonitor` here; `make_vec_env`,
-that is `gym.make`, `Monitor` and `DummyVecEnv`, there. Eight environments take more steps an update, so that it has as
-many frames. Writes docs/results/sb3-throughput.json.
+alike. Seconds are those of the processor, one thread, which others on the machine disturb less than the clock's.
+Environments are made as users make them: `gym.make_vec`, `SB3VecEnv` and `VecMonitor` here; `make_vec_env`, that is
+`gym.make`, `Monitor` and `DummyVecEnv`, there. Eight environments take more steps an update, so that it has as many
+frames. Writes docs/results/sb3-throughput.json.
 """
 
 import time
@@ -29,7 +30,7 @@ REPORT = Path(__file__).parents[1] / "docs" / "results" / "sb3-throughput.json"
 MANY, FEW = 512, 8
 SECONDS = 25.0  # a setup, at least, learning included
 TURNS = 3
-RECIPE = {"policy": "MlpPolicy", "n_steps": 4, "batch_size": 512, "n_epochs": 10}  # 2048 runs of the furnace an update
+RECIPE = {"policy": "MlpPolicy", "n_steps": 2, "batch_size": 256, "n_epochs": 10}  # 1024 runs of the furnace an update
 
 
 def boron_nitrogen_bonds(tubes):
@@ -47,16 +48,18 @@ class Setup:
         agent: that learns on it.
         ledger: of its task.
         frames: steps of single environments.
-        seconds: by what they were spent on; "collect" holds "environment", which holds "scoring".
-        cpu: seconds of the processor; below the wall's where others disturbed us.
+        seconds: by what they were spent on; "collect" holds "environment".
+        wall: seconds by the clock within "environment".
+        scoring: seconds by the clock that rewards took, as the ledger has them.
     """
 
     name: str
     agent: PPO
     ledger: object
     frames: int = 0
-    seconds: dict = field(default_factory=lambda: dict.fromkeys(("collect", "environment", "scoring", "learn"), 0.0))
-    cpu: float = 0.0
+    seconds: dict = field(default_factory=lambda: dict.fromkeys(("collect", "environment", "learn"), 0.0))
+    wall: float = 0.0
+    scoring: float = 0.0
 
     def __post_init__(self):
         for owner, method, part in (
@@ -70,20 +73,20 @@ class Setup:
         """The same call, by the clock."""
 
         def clocked(*args, **kwargs):
-            start = time.perf_counter()
+            wall, start = time.perf_counter(), time.process_time()
             result = call(*args, **kwargs)
-            self.seconds[part] += time.perf_counter() - start
+            self.seconds[part] += time.process_time() - start
+            self.wall += (time.perf_counter() - wall) * (part == "environment")
             return result
 
         return clocked
 
     def update(self):
         """Collect and learn once."""
-        frames, scored, cpu = self.agent.n_steps * self.agent.n_envs, self.scored(), time.process_time()
+        frames, scored = self.agent.n_steps * self.agent.n_envs, self.scored()
         self.agent.learn(frames, reset_num_timesteps=False)
         self.frames += frames
-        self.seconds["scoring"] += self.scored() - scored
-        self.cpu += time.process_time() - cpu
+        self.scoring += self.scored() - scored
 
     def scored(self):
         """Seconds that went into rewards."""
@@ -91,7 +94,7 @@ class Setup:
 
     def forget(self):
         """The first update warms caches up and is not counted."""
-        self.frames, self.cpu = 0, 0.0
+        self.frames, self.wall, self.scoring = 0, 0.0, 0.0
         self.seconds.update(dict.fromkeys(self.seconds, 0.0))
 
     def spent(self):
@@ -108,7 +111,7 @@ class Setup:
             "collect_frames_per_s": self.frames / self.seconds["collect"],
             "environment_frames_per_s": self.frames / self.seconds["environment"],
             "microseconds_a_frame": {part: 1e6 * x / self.frames for part, x in self.seconds.items()},
-            "cpu_over_wall": self.cpu / self.spent(),
+            "share_of_environment_in_scoring": self.scoring / self.wall,
         }
 
 
@@ -164,7 +167,7 @@ def measure(case):
                 way.update()
     rows = [way.row() for way in ways]
     ratios = {
-        name: [rows[0][f"{name}"] / row[f"{name}"] for row in rows[1:]]
+        name: [rows[0][name] / row[name] for row in rows[1:]]
         for name in ("frames_per_s", "collect_frames_per_s", "environment_frames_per_s")
     }
     return {"case": case.name, "settings": case.settings, "rows": rows, "over_dummy_512_and_8": ratios}

@@ -6,10 +6,11 @@ from typing import Final
 
 import numpy as np
 
-from matgym.benchmark.search import Method, Search, search
-from matgym.oracles import Oracle, PiElectrons
+from matgym.benchmark.methods import Method
+from matgym.benchmark.search import Search, search
+from matgym.oracles import Oracle
 from matgym.statistics import Estimate, estimate
-from matgym.tasks import SeederLike, TargetProperty, as_seeder
+from matgym.tasks import DesignTask, SeederLike, TargetProperty, as_seeder
 from matgym.typing import FloatArray
 
 UNSEEN_TARGETS_SEED: Final = 2026
@@ -79,13 +80,22 @@ class MethodFigures:
         }
 
 
-def verify(found: Search, task: TargetProperty, oracle: Oracle, seed: int) -> Verified:
-    """Put a search's designs through the oracle, counted in the task's ledger."""
-    tubes = found.tubes(task)
-    complete = task.edits.complete(found.species)
-    truth = np.full(len(tubes), np.nan)
-    with task.ledger.charge("oracle", int(complete.sum())):
-        truth[complete] = oracle.evaluate([tube for tube, ok in zip(tubes, complete, strict=True) if ok])[task.key]
+def verify(found: Search, task: DesignTask, seed: int, oracle: Oracle | None = None) -> Verified:
+    """Put a search's designs through physics, counted in the task's ledger.
+
+    Args:
+        found: the search.
+        task: its task.
+        seed: of the search.
+        oracle: in place of the task's own referee.
+    """
+    valid = task.space.valid(found.designs)
+    truth = np.full(len(valid), np.nan)
+    if oracle is None:
+        truth[valid] = task.audit(found.designs[valid], found.targets[valid]).value
+    else:
+        with task.ledger.charge("oracle", int(valid.sum())):
+            truth[valid] = oracle.evaluate(task.tubes(found.designs[valid]))[task.value_name]
     return Verified(found, truth, seed, len(found.progress))
 
 
@@ -108,7 +118,7 @@ def run(
         targets: how many to draw (from `UNSEEN_TARGETS_SEED`), or the (T,) targets themselves.
         queries: evaluations of the reward model a target.
         seeds: runs of each method.
-        oracle: that verifies; the π-electron oracle by default.
+        oracle: that verifies, in place of the task's referee.
         on_turn: called after each evaluation of all targets.
         seeder: gives optimizers their initial structures: "random", "gan", or another of `matgym.tasks.SEEDERS`.
     """
@@ -116,12 +126,11 @@ def run(
     if isinstance(targets, int):
         rng = np.random.default_rng(UNSEEN_TARGETS_SEED)
         targets = np.array([task.draw_target(rng) for _ in range(targets)])
-    oracle = oracle or PiElectrons()
     runs = []
     for method in methods:
         for seed in range(seeds):
             found = search(method, task, targets, queries, seed, on_turn, seeder)
-            runs.append(verify(found, task, oracle, seed))
+            runs.append(verify(found, task, seed, oracle))
     return Comparison(tuple(runs))
 
 

@@ -142,7 +142,7 @@ def _search_and_label(
         tubes = extra.tubes()
     else:
         best = search(settings.method, task, targets, settings.queries, settings.seed + number)
-        tubes = tubes_on(lattice, best.species)
+        tubes = tubes_on(lattice, best.designs)
         extra = data.labelled_rows(tubes, _labels(fit_settings, tubes), split="train", first=-number * settings.designs)
         if file:
             with atomic_path(file) as scratch:

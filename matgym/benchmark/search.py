@@ -1,28 +1,17 @@
 """Searches at equal counts: every method spends the same number of evaluations a target."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 
-from matgym.agents.annealing import SimulatedAnnealing
-from matgym.agents.base import Optimizer
-from matgym.agents.genetic import GeneticAlgorithm
+from matgym.agents.base import Problem
 from matgym.agents.policy import Policy
-from matgym.agents.random_search import RandomSearch
+from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.errors import ConfigurationError
-from matgym.structures import Nanotube, tubes_on
-from matgym.tasks import Scores, Seeder, SeederLike, TargetProperty, as_seeder
-from matgym.typing import FloatArray, SpeciesArray
-
-Method: TypeAlias = str | type[Optimizer] | Policy
-
-OPTIMIZERS: dict[str, type[Optimizer]] = {
-    "random": RandomSearch,
-    "annealing": SimulatedAnnealing,
-    "genetic": GeneticAlgorithm,
-}
+from matgym.structures import Nanotube
+from matgym.tasks import Designs, DesignTask, Scores, SeederLike, TargetProperty, as_seeder
+from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -31,102 +20,149 @@ class Search:
 
     Attributes:
         method: its name.
-        targets: (T,) in the property's unit.
-        species: (T, n_sites) the design it believes best.
-        belief: (T,) value of that design by the reward model.
-        progress: (queries, T) believed error of the best design so far.
-        visited: (V, n_sites) a sample of all designs it evaluated.
+        targets: (T,) or (T, k) in the task's units.
+        designs: (T, width) the design it believes best.
+        belief: (T,) value of that design by the reward model; NaN where there is no valid one.
+        progress: (queries, T) believed loss of the best design so far.
+        visited: (V, width) a sample of all designs it evaluated.
+        incumbents: evaluations made to (T, width) the design believed best by then; of the checkpoints asked for.
     """
 
     method: str
     targets: FloatArray
-    species: SpeciesArray
+    designs: Designs
     belief: FloatArray
     progress: FloatArray
-    visited: SpeciesArray
+    visited: Designs
+    incumbents: dict[int, Designs]
 
-    def tubes(self, task: TargetProperty) -> list[Nanotube]:
+    def tubes(self, task: DesignTask) -> list[Nanotube]:
         """The designs as tubes."""
-        return tubes_on(task.lattice, self.species)
+        return task.tubes(self.designs)
 
 
 def method_name(method: Method) -> str:
     """The name a method goes by in tables."""
-    if isinstance(method, str):
-        return method
-    return method.name if isinstance(method, Policy) else method.__name__
+    return method.name if isinstance(method, Policy) else as_named(method).name
 
 
 def search(
     method: Method,
-    task: TargetProperty,
+    task: DesignTask,
     targets: FloatArray,
     queries: int,
     seed: int,
     on_turn: Callable[[], None] = lambda: None,
-    seeder: SeederLike = "random",
+    seeder: SeederLike | None = None,
+    checkpoints: Sequence[int] = (),
 ) -> Search:
     """Let one method design for each target.
 
+    The searches of all targets go side by side, because a reward model is far cheaper in batches; none learns of another's
+    designs.
+
     Args:
-        method: "random", "annealing", "genetic", an `Optimizer` class, or a trained `Policy`.
+        method: a name of `matgym.benchmark.methods.OPTIMIZERS`, an `Optimizer` class, or a trained `Policy`.
         task: scores designs and counts them.
-        targets: (T,) wanted values.
+        targets: (T,) or (T, k) wanted values; (1, 0) where the goal is an extreme.
         queries: evaluations of the reward model a target.
         seed: of the method.
-        on_turn: called after each evaluation of all targets.
-        seeder: gives optimizers their initial structures; a `Policy` has its own.
+        on_turn: called each time that one more evaluation of all targets is done.
+        seeder: gives optimizers of decorated tubes their initial structures; a `Policy` has its own.
+        checkpoints: evaluations after which the best design so far is kept.
 
     Raises:
         ConfigurationError: if the method is unknown or `queries` is below 1.
     """
     if queries < 1:
         raise ConfigurationError(f"queries={queries} must be 1 or more")
-    propose, learn = _proposals(method, task, targets, queries, seed, as_seeder(seeder))
+    count, width = len(targets), task.space.width
+    proposer = _Policy(method, task, targets, seed) if isinstance(method, Policy) else _Optimizers(
+        as_named(method), task, targets, queries, seed, seeder
+    )  # fmt: skip
     rng = np.random.default_rng([seed, 1])
-    best_error = np.full(len(targets), np.inf)
-    best, belief = np.zeros((len(targets), task.edits.n_sites), dtype=np.uint8), np.full(len(targets), np.nan)
-    progress, visited = np.empty((queries, len(targets))), []
-    for turn in range(queries):
-        species = propose(turn)
-        scores = _score_complete(task, species, targets)
-        learn(species, scores.reward)
-        error = np.nan_to_num(scores.error, nan=np.inf)
-        better = error < best_error
-        best[better], belief[better], best_error[better] = (
-            species[better],
-            scores.value[better],
-            error[better],
-        )
-        progress[turn] = best_error
-        visited.append(species[rng.integers(len(targets))].copy())
-        on_turn()
-    return Search(method_name(method), targets, best, belief, progress, np.stack(visited))
+    spent = np.zeros(count, dtype=np.int64)
+    best, loss, belief = None, np.full(count, np.inf), np.full(count, np.nan)
+    progress, visited = np.empty((queries, count)), []
+    incumbents: dict[int, Designs] = {}
+    while (active := np.flatnonzero(spent < queries)).size:
+        asked = {int(row): proposer.ask(int(row))[: queries - spent[row]] for row in active}
+        rows = np.repeat(list(asked), [len(part) for part in asked.values()])
+        designs = np.concatenate(list(asked.values()))
+        best = np.zeros((count, width), dtype=designs.dtype) if best is None else best
+        scores = _score_valid(task, designs, targets[rows])
+        visited.append(designs[rng.integers(len(designs))].copy())
+        losses = np.nan_to_num(scores.loss, nan=np.inf)
+        done_before = int(spent.min())
+        for design, row, worth, value in zip(designs, rows, losses, scores.value, strict=True):
+            if worth < loss[row]:
+                best[row], loss[row], belief[row] = design, worth, value
+            progress[spent[row], row] = loss[row]
+            spent[row] += 1
+            if spent[row] in checkpoints:
+                incumbents.setdefault(int(spent[row]), np.zeros_like(best))[row] = best[row]
+        for row, part in asked.items():
+            if spent[row] < queries:
+                proposer.tell(row, part, scores.reward[rows == row])
+        for _ in range(done_before, int(spent.min())):
+            on_turn()
+    assert best is not None  # noqa: S101  # there was a target, and a query
+    return Search(method_name(method), targets, best, belief, progress, np.stack(visited), incumbents)
 
 
-def _proposals(
-    method: Method, task: TargetProperty, targets: FloatArray, queries: int, seed: int, seeder: Seeder
-) -> tuple[Callable[[int], SpeciesArray], Callable[[SpeciesArray, FloatArray], None]]:
-    if isinstance(method, Policy):
+class _Optimizers:
+    """One optimizer a target."""
+
+    def __init__(
+        self,
+        method: NamedMethod,
+        task: DesignTask,
+        targets: FloatArray,
+        queries: int,
+        seed: int,
+        seeder: SeederLike | None,
+    ) -> None:
+        start = None if seeder is None or not isinstance(task, TargetProperty) else as_seeder(seeder)
+        rngs = np.random.default_rng(seed).spawn(len(targets))
+        self.optimizers = [
+            method.make(Problem(task, np.atleast_1d(target), start), queries, rng)
+            for target, rng in zip(targets, rngs, strict=True)
+        ]
+
+    def ask(self, row: int) -> Designs:
+        return self.optimizers[row].ask()
+
+    def tell(self, row: int, designs: Designs, reward: FloatArray) -> None:
+        self.optimizers[row].tell(designs, reward)
+
+
+class _Policy:
+    """A trained policy: the first design takes its most likely edits; further ones are drawn from it."""
+
+    def __init__(self, method: Policy, task: DesignTask, targets: FloatArray, seed: int) -> None:
         if hasattr(method.agent, "set_random_seed"):  # SB3's models
             method.agent.set_random_seed(seed)
-        # The first design takes the policy's most likely edits; further ones are drawn from it.
-        rng = np.random.default_rng(seed)
-        return (
-            lambda turn: method.design(task, targets, deterministic=turn == 0, rng=rng),
-            lambda _species, _reward: None,
-        )
-    kind = OPTIMIZERS.get(method) if isinstance(method, str) else method
-    if kind is None:
-        raise ConfigurationError(f"there is no optimizer {method!r}; there are {', '.join(OPTIMIZERS)}")
-    optimizer = kind(task.lattice, task.edits, targets, queries, np.random.default_rng(seed), seeder)
-    return lambda _turn: optimizer.ask(), optimizer.tell
+        self.method, self.task, self.targets = method, task, targets
+        self.rng = np.random.default_rng(seed)
+        self.turn = np.zeros(len(targets), dtype=np.int64)
+        self.drawn: Designs | None = None
+
+    def ask(self, row: int) -> Designs:
+        if row == 0:  # all targets at once: one pass of the network serves them
+            first = bool(self.turn[0] == 0)
+            self.drawn = self.method.design(self.task, self.targets, deterministic=first, rng=self.rng)
+        self.turn[row] += 1
+        assert self.drawn is not None  # noqa: S101  # targets come in order, one design each
+        return self.drawn[row : row + 1]
+
+    def tell(self, row: int, designs: Designs, reward: FloatArray) -> None:
+        """Learns nothing more."""
 
 
-def _score_complete(task: TargetProperty, species: SpeciesArray, targets: FloatArray) -> Scores:
-    """Score designs; one that does not spend the budget exactly is counted and worth nothing."""
-    scores = task.score(species, targets)
-    invalid = ~task.edits.complete(species)
-    reward, value, error = (array.copy() for array in (scores.reward, scores.value, scores.error))
-    reward[invalid], value[invalid], error[invalid] = 0.0, np.nan, np.nan
-    return replace(scores, reward=reward, value=value, error=error)
+def _score_valid(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
+    """Score designs; one that is none of the task's is counted and worth nothing."""
+    scores = task.score(designs, targets)
+    invalid = ~task.space.valid(designs)
+    reward, value, loss = (array.copy() for array in (scores.reward, scores.value, scores.loss))
+    reward[invalid], value[invalid], loss[invalid] = 0.0, np.nan, np.nan
+    return replace(scores, reward=reward, value=value, loss=loss)

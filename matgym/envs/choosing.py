@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from matgym.envs.batch import Transition
 from matgym.envs.design_dynamics import DesignDynamics, Variant
 from matgym.errors import ConfigurationError
 from matgym.tasks import Choices, DesignTask, TargetProperty
@@ -40,14 +39,14 @@ class ChoiceDynamics(DesignDynamics):
         del generators
         self.designs[rows], self.place[rows] = 0, 0
 
-    def step(self, actions: IntArray) -> Transition:
+    def advance(self, actions: IntArray) -> tuple[Designs, BoolArray, dict[str, Any]]:
         """Make (B,) choices; one that is not allowed changes nothing."""
         rows = np.arange(self.size)
-        allowed = self.action_masks()[rows, actions]
+        allowed = self.action_masks()[rows, actions] & (self.place < len(self.counts))
         chosen = rows[allowed]
         self.designs[chosen, self.place[chosen]] = actions[allowed]
         self.place[chosen] += 1
-        return self.finish(self.designs, self.place >= len(self.counts), {"allowed": allowed})
+        return self.designs, self.place >= len(self.counts), {"allowed": allowed}
 
     def look(self, rows: IntArray | slice) -> Float32Array:
         """(rows, sum of counts + d) float32: a 1 for every value that was chosen, and one for the choice at hand."""
@@ -82,10 +81,10 @@ class PointDynamics(DesignDynamics):
     def clear(self, rows: IntArray, generators: Sequence[np.random.Generator]) -> None:
         """There is nothing to clear."""
 
-    def step(self, actions: FloatArray) -> Transition:
-        """Decode (B, d) points and score them."""
+    def advance(self, actions: FloatArray) -> tuple[Designs, BoolArray, dict[str, Any]]:
+        """Decode (B, d) points."""
         designs = self.task.space.decode(0.5 * (np.asarray(actions, dtype=np.float64) + 1.0))
-        return self.finish(designs, np.ones(self.size, dtype=bool))
+        return designs, np.ones(self.size, dtype=bool), {}
 
     def look(self, rows: IntArray | slice) -> Float32Array:
         """Nothing."""

@@ -35,9 +35,7 @@ class DesignEnv(BatchEnv):
     ) -> None:
         self.task = task
         super().__init__(dynamics or make_dynamics(task, 1, variant, at_once=at_once), render_mode)
-        if variant == "vector":
-            self.reward_space = reward_space(self.dynamics)
-            self.reward_dim = len(self.dynamics.reward_names)
+        take_face(self, self.dynamics)
 
     def action_masks(self) -> BoolArray:
         """(n_actions,) which actions are allowed now.
@@ -46,10 +44,6 @@ class DesignEnv(BatchEnv):
             AttributeError: if actions are numbers.
         """
         return np.asarray(masks_of(self.dynamics)[0])
-
-    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any) -> Any:
-        """Reward of goals achieved for goals desired, of the goal variant; see `DesignDynamics.compute_reward`."""
-        return self.dynamics.compute_reward(achieved_goal, desired_goal, info)
 
     @property
     def tube(self) -> Nanotube:
@@ -99,22 +93,20 @@ class DesignVectorEnv(BatchVectorEnv):
         self.task = task
         made = dynamics or make_dynamics(task, checked_count(num_envs), variant, at_once=at_once)
         super().__init__(made, max_episode_steps)
-        if variant == "vector":
-            self.reward_space = reward_space(self.dynamics)
-            self.reward_dim = len(self.dynamics.reward_names)
+        take_face(self, self.dynamics)
 
     def action_masks(self) -> BoolArray:
         """(num_envs, n_actions) which actions are allowed now."""
         return masks_of(self.dynamics)
 
-    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any) -> Any:
-        """Rewards of goals achieved for goals desired."""
-        return self.dynamics.compute_reward(achieved_goal, desired_goal, info)
 
-
-def reward_space(dynamics: DesignDynamics) -> spaces.Box:
-    """Of a vector reward: each component in [0, 1]."""
-    return spaces.Box(0.0, 1.0, (len(dynamics.reward_names),), np.float32)
+def take_face(env: Any, dynamics: DesignDynamics) -> None:
+    """Give an environment what its variant is recognised by, and no other: libraries look whether it is there."""
+    if dynamics.variant == "vector":
+        env.reward_dim = len(dynamics.reward_names)
+        env.reward_space = spaces.Box(0.0, 1.0, (env.reward_dim,), np.float32)
+    elif dynamics.variant == "goal":
+        env.compute_reward = dynamics.compute_reward
 
 
 def masks_of(dynamics: Any) -> BoolArray:

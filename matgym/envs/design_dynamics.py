@@ -107,6 +107,18 @@ class DesignDynamics(Dynamics):
         """(rows, k) what is seen of the designs under way."""
 
     @abstractmethod
+    def advance(self, actions: Any) -> tuple[Designs, BoolArray, dict[str, Any]]:
+        """Carry out B actions without asking what comes of them.
+
+        Returns:
+            (B, width) designs under way, (B,) whether each is finished, and what is to be told besides.
+        """
+
+    def step(self, actions: Any) -> Transition:
+        """Carry out B actions and score the designs that they finish."""
+        return self.finish(*self.advance(actions))
+
+    @abstractmethod
     def clear(self, rows: IntArray, generators: Sequence[np.random.Generator]) -> None:
         """Begin new designs, for targets that are set already."""
 

@@ -46,7 +46,7 @@ class NanotubeIsotopesEnv(DesignEnv):
 
     ## Description
     Isotopes change the mass of atoms and nothing else, so electrons do not notice them, but phonons scatter. Between
-    pristine leads of 12C stands a (10, 0) tube of sixteen zigzag rings, each of which is to be made of 12C or of 14C: of
+    pristine leads of 12C stands a (10, 0) tube of sixteen rings, each of which is to be made of 12C or of 14C: of
     the 65,536 ways all are known (`instance="isotope-rings"`), as of the 27,720 ways to place three 14C on the 56 sites of
     a (7, 0) tube (`"isotope-sites"`). Thermal conductance at 300 K, by Green's functions on the Tersoff potential of
     Lindsay and Broido, with 256 frequencies; see `matgym.oracles.thermal`.
@@ -67,7 +67,7 @@ class NanotubeIsotopesEnv(DesignEnv):
 
     ## Rewards
     Zero until the design is finished; then (high - K) / (high - low) for the thermal conductance K, within [0, 1]: from
-    2.7 to 3.4 nW/K for rings, 1.9 to 2.4 nW/K for sites. `info["objectives"]` holds K, `info["design"]` the design.
+    2.6 to 3.4 nW/K for rings, 1.9 to 2.4 nW/K for sites. `info["objectives"]` holds K, `info["design"]` the design.
 
     ## Starting State
     The tube of 12C.

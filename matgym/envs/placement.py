@@ -1,14 +1,14 @@
 """Designs made edit by edit: one atom placed, or one bond turned, a step."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
-from matgym.envs.batch import Transition
 from matgym.envs.design_dynamics import DesignDynamics, Variant
 from matgym.envs.seeding import Seeding
-from matgym.tasks import TargetProperty
+from matgym.tasks import Designs, TargetProperty
 from matgym.typing import BoolArray, Float32Array, IntArray, SpeciesArray
 
 
@@ -44,10 +44,10 @@ class PlacementDynamics(DesignDynamics):
             for row, rng in zip(rows, generators, strict=True):
                 self.species[row], self.remaining[row] = self.seeding.begin(self.targets[row], rng)
 
-    def step(self, actions: IntArray) -> Transition:
-        """Carry out (B,) edits and score the designs that they complete."""
+    def advance(self, actions: IntArray) -> tuple[Designs, BoolArray, dict[str, Any]]:
+        """Carry out (B,) edits; one that is not allowed changes nothing."""
         allowed = self.task.edits.apply(self.species, self.remaining, actions)
-        return self.finish(self.species, (self.remaining == 0).all(axis=1), {"allowed": allowed})
+        return self.species, (self.remaining == 0).all(axis=1), {"allowed": allowed}
 
     def look(self, rows: IntArray | slice) -> Float32Array:
         """(rows, n_actions + K) float32: a 1 for every edit that was done, and the share of the budget left."""

@@ -15,6 +15,7 @@ import numpy as np
 from matgym.errors import ConfigurationError
 from matgym.files import write_json
 from matgym.oracles import Oracle, PhononTransport, PiElectrons, Thermoelectric
+from matgym.oracles.cache import Remembered
 from matgym.structures import tube_lattice
 from matgym.tasks.base import DesignTask
 from matgym.tasks.chirality import ChiralityTask
@@ -143,6 +144,11 @@ def thermoelectric_easy(**arguments: Any) -> TargetProperty:
     return TargetProperty(**settings | arguments)
 
 
+def _heat_and_current() -> list[tuple[Oracle, tuple[str, ...]]]:
+    phonons = Remembered(PhononTransport())  # computed once for both
+    return [(Thermoelectric(phonons=phonons), ("zt", "power_factor_pw_k2")), (phonons, ("thermal_conductance_nw_k",))]
+
+
 INSTANCES: Final = {
     instance.name: instance
     for instance in (
@@ -166,9 +172,7 @@ INSTANCES: Final = {
         Instance(
             "thermoelectric-easy", "the largest ZT with two Stone-Wales pairs in three cells of (10,0)",
             thermoelectric_easy,
-            physics=lambda: [
-                (Thermoelectric(), ("zt", "power_factor_pw_k2")), (PhononTransport(), ("thermal_conductance_nw_k",))
-            ],
+            physics=_heat_and_current,
             tolerance=1e-6,
         ),
         Instance(

@@ -25,10 +25,10 @@ class IsotopeRings(DesignTask):
 
     Attributes:
         n: of the (n, 0) tube.
-        rings: zigzag rings, two a cell.
+        rings: rings of 2 n atoms, two a cell: see `matgym.oracles.ring_isotopes`.
         heavy: the heavy isotope, "14C" or "13C".
         source: "oracle"; "solved:NAME", a table of all designs; or what `matgym.surrogates.as_predictor` takes.
-        low: conductance that earns 1, nW/K; a range chosen by us. Where the goal is a target, the least.
+        low: conductance that earns 1, nW/K, below what any design has; a range chosen by us. Where the goal is a target, the least.
         high: conductance that earns 0; or the largest target.
         margin: error at which the reward has fallen to a tenth, where the goal is a target.
         goal: "min" or "target".
@@ -40,7 +40,7 @@ class IsotopeRings(DesignTask):
     rings: int = 16
     heavy: str = "14C"
     source: Any = "solved:isotope-rings"
-    low: float = 2.7
+    low: float = 2.6
     high: float = 3.4
     margin: float = 0.05
     goal: Goal = "min"
