@@ -15,8 +15,10 @@ TOURNAMENT: Final = 3
 
 
 class GeneticAlgorithm(Optimizer):
-    """Parents are crossed as their space has it; the worst gives way. On tubes that is by the lattice: see
-    `matgym.tasks.Decorations`."""
+    """Parents are crossed as their space has it; the worst gives way.
+
+    On tubes that is by the lattice: see `matgym.tasks.Decorations`.
+    """
 
     _population: Designs | None = None  # (POPULATION, width)
     _rewards: FloatArray

@@ -33,7 +33,7 @@ class OptunaSearch(Optimizer):
             raise ConfigurationError(f"optuna.samplers has no {self.sampler!r}")
         seed = int(rng.integers(2**31))
         self._study = optuna.create_study(direction="maximize", sampler=made(seed=seed, **(self.settings | settings)))
-        self._space = {
+        self._space: dict[str, Any] = {
             f"x{i}": optuna.distributions.IntDistribution(0, count - 1)
             if count
             else optuna.distributions.FloatDistribution(0.0, 1.0)

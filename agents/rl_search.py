@@ -66,6 +66,7 @@ class Asking(DesignTask):
 
     def audit(self, designs: Designs, targets: FloatArray) -> Scores:
         """Not for learners."""
+        del designs, targets
         raise ConfigurationError("a learner asks for no audit")
 
     def tubes(self, designs: Designs) -> list[Nanotube]:
@@ -156,7 +157,9 @@ def check_applies(algorithm: str, space: DesignSpace) -> None:
         ConfigurationError: if it cannot act there.
     """
     if algorithm in CHOICES_ONLY and isinstance(space, Cube):
-        raise ConfigurationError(f"{algorithm} chooses among few actions; designs of this task are numbers: use PPO or SAC")
+        raise ConfigurationError(
+            f"{algorithm} chooses among few actions; designs of this task are numbers: use PPO or SAC"
+        )
 
 
 def searcher(algorithm: str) -> type[RLSearch]:

@@ -10,7 +10,7 @@ import yaml
 
 from matgym.agents.vec_env import SB3VecEnv
 from matgym.errors import ConfigurationError
-from matgym.tasks import TargetProperty
+from matgym.tasks import Ledger
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -58,13 +58,13 @@ def make_agent(
     """
     from stable_baselines3.common.vec_env import VecMonitor
 
-    settings = hyperparameters(_file_of(environment), algorithm) | dict(overrides or {})
+    settings = hyperparameters(file_of(environment), algorithm) | dict(overrides or {})
     settings = {name: schedule(value) for name, value in settings.items()}
     envs = gym.make_vec(environment, num_envs=settings.pop("n_envs"), task=task, **arguments)
     policy = settings.pop("policy")
     settings.pop("n_timesteps", None)  # for who trains it
-    constructor = constructor(algorithm)
-    return constructor(policy, VecMonitor(SB3VecEnv(envs, seed=seed)), seed=seed, device="cpu", **settings)
+    made = constructor(algorithm)
+    return made(policy, VecMonitor(SB3VecEnv(envs, seed=seed)), seed=seed, device="cpu", **settings)
 
 
 def schedule(value: Any) -> Any:
@@ -75,7 +75,7 @@ def schedule(value: Any) -> Any:
     return lambda remaining: first * remaining
 
 
-def _file_of(environment: str) -> str:
+def file_of(environment: str) -> str:
     """Name of the file of hyper-parameters: cvd-growth for CVDGrowth."""
     name = environment.rsplit("/", 1)[-1].rsplit("-v", 1)[0]
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
@@ -95,20 +95,18 @@ def constructor(algorithm: str) -> "type[BaseAlgorithm]":
     return getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)  # type: ignore[no-any-return]
 
 
-def train_agent(
-    agent: "BaseAlgorithm", task: TargetProperty, designs: int, on_rollout: Callable[[int, float], None]
-) -> None:
-    """Train until the task's ledger has counted a number of designs; the last rollout is finished.
+def train_agent(agent: "BaseAlgorithm", ledger: Ledger, designs: int, on_rollout: Callable[[int, float], None]) -> None:
+    """Train until a ledger has counted a number of designs; the last rollout is finished.
 
     Args:
         agent: from `make_agent`.
-        task: the same.
+        ledger: of its task.
         designs: evaluations of the reward model to spend.
         on_rollout: called after each rollout with the designs so far and the mean reward of recent ones.
     """
     from stable_baselines3.common.callbacks import BaseCallback
 
-    start = sum(task.ledger.counts.values())
+    start = sum(ledger.counts.values())
 
     class Spend(BaseCallback):
         """Stops once a rollout has ended at or beyond the budget, so that all of it is learned from."""
@@ -119,7 +117,7 @@ def train_agent(
             return self.spent < designs
 
         def _on_rollout_end(self) -> None:
-            self.spent = sum(task.ledger.counts.values()) - start
+            self.spent = sum(ledger.counts.values()) - start
             if self.model.ep_info_buffer:
                 recent = [episode["r"] for episode in self.model.ep_info_buffer]
                 on_rollout(self.spent, float(sum(recent) / len(recent)))

@@ -36,6 +36,8 @@ class ParallelTempering(Optimizer):
         self._turn += 1
         for colder in range(self._turn % 2, len(TEMPERATURES) - 1, 2):
             pair = [colder, colder + 1]
-            gain = (self._rewards[colder + 1] - self._rewards[colder]) * (1 / TEMPERATURES[colder] - 1 / TEMPERATURES[colder + 1])
+            gain = (self._rewards[colder + 1] - self._rewards[colder]) * (
+                1 / TEMPERATURES[colder] - 1 / TEMPERATURES[colder + 1]
+            )
             if self.rng.random() < np.exp(min(gain, 0.0)):
                 self._designs[pair], self._rewards[pair] = self._designs[pair[::-1]], self._rewards[pair[::-1]]

@@ -79,8 +79,8 @@ class SB3VecEnv(VecEnv):
     def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
         """Call a method of the vector environment.
 
-        Masks come one row an environment; what else there is, such as the `compute_reward` that `HerReplayBuffer` calls,
-        is the same for all.
+        Masks come one row an environment; what else there is, such as the `compute_reward` that `HerReplayBuffer`
+        calls, is the same for all.
         """
         found = getattr(self.envs, method_name)(*args, **kwargs)
         return [found[i] if method_name == "action_masks" else found for i in self._indices(indices)]
@@ -110,7 +110,8 @@ def _row(info: dict[str, Any], i: int) -> dict[str, Any]:
     """One environment's part of a vector environment's info."""
     row = {}
     for name, value in info.items():
-        if name.startswith("_") or not info.get(f"_{name}", np.ones(i + 1, dtype=bool))[i]:
+        present = info.get(f"_{name}")
+        if name.startswith("_") or not (present is None or present[i]):
             continue
         row[name] = _row(value, i) if isinstance(value, dict) else value[i]
     return row

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from matgym.app.benchmarks import benchmark
 from matgym.app.console import print_json, print_table, progress_bar, stderr
 from matgym.errors import MatgymError
 
@@ -22,6 +23,7 @@ app.add_typer(surrogate, name="surrogate")
 app.add_typer(furnace, name="furnace")
 generate = typer.Typer(no_args_is_help=True, help="Train generators of tubes, judge them, and draw from them.")
 app.add_typer(generate, name="generate")
+app.add_typer(benchmark, name="benchmark")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs; progress goes to stderr.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes, each on one core.")]

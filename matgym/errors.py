@@ -49,6 +49,10 @@ class ConfigurationError(MatgymError, ValueError):
     """A setting out of its range."""
 
 
+class RenderModeError(ConfigurationError, TypeError):
+    """A render mode that an environment does not have; a TypeError, too, which Stable-Baselines3 takes for that."""
+
+
 class ConvergenceError(MatgymError, ArithmeticError):
     """A calculation that did not converge."""
 

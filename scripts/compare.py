@@ -55,7 +55,7 @@ def main():
 
                 start = time.perf_counter()
                 agent = make_agent(name, task, seed)
-                train_agent(agent, task, TRAINING_DESIGNS, on_rollout)
+                train_agent(agent, task.ledger, TRAINING_DESIGNS, on_rollout)
                 seconds = time.perf_counter() - start
                 spent = task.ledger.counts["surrogate"]
                 training.append({"algorithm": name, "seed": seed, "seconds": seconds, "designs": spent})

@@ -47,7 +47,7 @@ def policy(seeder, seed, task):
     from matgym.envs.seeding import Seeding
 
     agent = make_agent("MaskablePPO", task, seed, seeder=seeder)
-    train_agent(agent, task, SETTINGS.training_designs, lambda _designs, _reward: None)
+    train_agent(agent, task.ledger, SETTINGS.training_designs, lambda _designs, _reward: None)
     return Policy(agent, "MaskablePPO", masked=True, seeding=Seeding.of(task, seeder, LIFTED))
 
 

@@ -125,7 +125,7 @@ def run_demo(settings: DemoSettings) -> DemoResult:
             bar.update(learning, completed=designs, note=f"mean reward {reward:.2f}")
 
         agent = make_agent(settings.algorithm, task, settings.seed, seeder=seeder, lifted=settings.lifted)
-        train_agent(agent, task, settings.training_designs, on_rollout)
+        train_agent(agent, task.ledger, settings.training_designs, on_rollout)
         spent = task.ledger.counts["surrogate"]
         masked = settings.algorithm == "MaskablePPO"
         policy = Policy(agent, settings.algorithm, masked, Seeding.of(task, seeder, settings.lifted))

@@ -58,8 +58,8 @@ def search(
 ) -> Search:
     """Let one method design for each target.
 
-    The searches of all targets go side by side, because a reward model is far cheaper in batches; none learns of another's
-    designs.
+    The searches of all targets go side by side, because a reward model is far cheaper in batches; none learns of
+    another's designs.
 
     Args:
         method: a name of `matgym.benchmark.methods.OPTIMIZERS`, an `Optimizer` class, or a trained `Policy`.

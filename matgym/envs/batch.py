@@ -15,7 +15,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, RenderModeError
 from matgym.typing import BoolArray, FloatArray, IntArray
 
 
@@ -106,7 +106,8 @@ class BatchEnv(gym.Env[Any, Any]):
     def __init__(self, dynamics: Dynamics, render_mode: str | None = None) -> None:
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
-            raise ConfigurationError(f"render_mode={render_mode!r} is unknown; there are {' and '.join(modes)}")
+            there = f"there are {' and '.join(modes)}" if modes else "there are none here"
+            raise RenderModeError(f"render_mode={render_mode!r} is unknown; {there}")
         self.render_mode = render_mode
         self.dynamics = dynamics
         self.observation_space = dynamics.observation_space
@@ -127,7 +128,7 @@ class BatchEnv(gym.Env[Any, Any]):
         reward = outcome.reward[0]
         return (
             observation_of(self.dynamics.observe(), 0),
-            float(reward) if reward.ndim == 0 else reward.astype(np.float32),  # type: ignore[return-value]  # MO-Gymnasium
+            float(reward) if reward.ndim == 0 else reward.astype(np.float32),  # as MO-Gymnasium has it
             bool(outcome.terminated[0]),
             False,
             row_of(there, 0),

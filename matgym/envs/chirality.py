@@ -22,11 +22,11 @@ class NanotubeChiralityEnv(DesignEnv):
     """Choose a nanotube of a wanted band gap, diameter and length.
 
     ## Description
-    A pristine tube is chosen in four steps: n, m, the number of unit cells, and a strain from -5 to 5 %. All three wanted
-    numbers hang on the chirality, and pull at it differently: a third of the tubes conducts, the gap of the others
-    falls with the diameter and moves by 0.1 eV with a per cent of strain, up or down by the family that n - m is of, and a
-    cell may be 0.4 or 8 nm long. There are 15,708 tubes, and all their gaps are known, by curvature-corrected tight
-    binding (`matgym.oracles.PiElectrons`). The place to begin: every answer can be checked by hand.
+    A pristine tube is chosen in four steps: n, m, the number of unit cells, and a strain from -5 to 5 %. All three
+    wanted numbers hang on the chirality, and pull at it differently: a third of the tubes conducts, the gap of the
+    others falls with the diameter and moves by 0.1 eV with a per cent of strain, up or down by the family that n - m is
+    of, and a cell may be 0.4 or 8 nm long. There are 15,708 tubes, and all their gaps are known, by curvature-corrected
+    tight binding (`matgym.oracles.PiElectrons`). The place to begin: every answer can be checked by hand.
 
     ## Action Space
     `Discrete(21)`: the value of the choice at hand; `action_masks()` tells which it may take.
@@ -58,7 +58,8 @@ class NanotubeChiralityEnv(DesignEnv):
     `reset(options={"target": (0.8, 1.1, 4.0)})` sets them.
 
     ## Episode End
-    Termination: after the last choice. Truncation: after 16 steps, by the time limit, as forbidden choices change nothing.
+    Termination: after the last choice. Truncation: after 16 steps, by the time limit, as forbidden choices change
+    nothing.
 
     ## Arguments
     - `reward`: what gives the gap in place of the table: "oracle", an oracle, or a function of a list of tubes.

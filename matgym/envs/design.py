@@ -65,7 +65,9 @@ class DesignEnv(BatchEnv):
 
         targets = np.atleast_1d(self.dynamics.targets[0])
         named = zip(self.task.target_names, targets, strict=True)
-        caption = ", ".join(f"{name.replace('target_', 'target ').replace('_ev', '')} {value:.3f}" for name, value in named)
+        caption = ", ".join(
+            f"{name.replace('target_', 'target ').replace('_ev', '')} {value:.3f}" for name, value in named
+        )
         if self.render_mode is None:
             gym.logger.warn("render() was called, but no render_mode was given to gym.make: 'rgb_array' or 'ansi'")
             return None
@@ -112,5 +114,5 @@ def take_face(env: Any, dynamics: DesignDynamics) -> None:
 def masks_of(dynamics: Any) -> BoolArray:
     """(B, n_actions) masks of a dynamics that has some."""
     if not isinstance(dynamics, PlacementDynamics | ChoiceDynamics):
-        raise AttributeError("actions that are numbers have no masks")
+        raise AttributeError("actions that are numbers have no masks")  # noqa: TRY004  # as of a method that is not there
     return dynamics.action_masks()

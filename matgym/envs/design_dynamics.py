@@ -25,7 +25,7 @@ Variant: TypeAlias = Literal["plain", "goal", "vector"]
 - "vector": a reward with a component for each of `reward_names`, as MO-Gymnasium has it."""
 
 _MARGIN: Final = 1.5
-"""What was achieved may lie outside the range of targets by so much, in units of half the range, before it is clipped."""
+"""How far what was achieved may lie outside the range of targets, in half ranges, before it is clipped."""
 
 
 class DesignDynamics(Dynamics):
@@ -45,9 +45,7 @@ class DesignDynamics(Dynamics):
         names = task.target_names
         if variant == "goal" and not names:
             raise ConfigurationError(
-                f'a task whose goal is an extreme has no targets to be met: give variant="goal" goal="target", not {task.goal}'
-                if hasattr(task, "goal")
-                else "this task has no targets to be met, and so no goal variant"
+                "this task wants an extreme and has no targets to be met, so no goal variant: give it goal='target'"
             )
         if variant == "vector" and not task.parts:
             raise ConfigurationError(f"{type(task).__name__} has no vector reward")

@@ -11,16 +11,13 @@ from matgym.envs.seeding import Seeding
 from matgym.errors import ConfigurationError
 from matgym.registration import DOPING_STEPS
 from matgym.structures import tube_lattice
-from matgym.tasks import Objective, SeederLike, TargetProperty, Trust
+from matgym.tasks import SeederLike, TargetProperty, Trust
 from matgym.tasks.instances import instance as instance_of
+from matgym.tasks.instances import stable
 from matgym.typing import SpeciesArray
 
 LIFTED: Final = 4
 """Atoms of a seed that are lifted off, if nothing else is said."""
-
-
-STABLE: Final = Objective("pi_formation_ev", "nanotube-doping", low=-60.0, high=0.0, goal="min")
-"""The second component of the vector reward: a low π formation energy, over the range of the default composition."""
 
 
 def make_task(
@@ -47,7 +44,8 @@ def make_task(
         settings["budget"] = budget
     if targets_ev is not None:
         settings["low"], settings["high"] = targets_ev
-    return TargetProperty(others=(STABLE,), **settings)
+    others = (stable(sum((budget or {"B": 8, "N": 8}).values())),)
+    return TargetProperty(others=others, **settings)
 
 
 class NanotubeDopingEnv(DesignEnv):

@@ -6,8 +6,9 @@ from typing import Any
 from matgym.envs.design import DesignEnv, DesignVectorEnv
 from matgym.envs.design_dynamics import Variant
 from matgym.errors import ConfigurationError
+from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PristinePhonons
 from matgym.registration import ISOTOPE_STEPS
-from matgym.structures import tube_lattice
+from matgym.structures import Nanotube, tube_lattice
 from matgym.tasks import DesignTask
 from matgym.tasks.instances import instance as instance_of
 from matgym.tasks.instances import isotope_sites
@@ -37,8 +38,15 @@ def make_task(
     # A tube of one's own has no table: physics rewards it, unless something else is given.
     arguments.setdefault("source", "oracle")
     if budget is None:
-        return IsotopeRings(n=n or 10, rings=2 * (cells or 8), **arguments)
-    return isotope_sites(lattice=tube_lattice(n or 7, 0, cells or 2), budget=budget, **arguments)
+        return IsotopeRings(n=n or 10, rings=2 * (cells or 8), **arguments, **conductances(n or 10))
+    lattice = tube_lattice(n or 7, 0, cells or 2)
+    return isotope_sites(lattice=lattice, budget=budget, **arguments, **conductances(n or 7), margin=0.05)
+
+
+def conductances(n: int) -> dict[str, Any]:
+    """Range of rewards for tubes without a table: from 0.7 of the pristine tube's conductance up to it."""
+    pristine = float(PristinePhonons().evaluate([Nanotube(n, 0)])[THERMAL_CONDUCTANCE_NW_K][0])
+    return {"low": 0.7 * pristine, "high": pristine}
 
 
 class NanotubeIsotopesEnv(DesignEnv):
@@ -47,8 +55,8 @@ class NanotubeIsotopesEnv(DesignEnv):
     ## Description
     Isotopes change the mass of atoms and nothing else, so electrons do not notice them, but phonons scatter. Between
     pristine leads of 12C stands a (10, 0) tube of sixteen rings, each of which is to be made of 12C or of 14C: of
-    the 65,536 ways all are known (`instance="isotope-rings"`), as of the 27,720 ways to place three 14C on the 56 sites of
-    a (7, 0) tube (`"isotope-sites"`). Thermal conductance at 300 K, by Green's functions on the Tersoff potential of
+    the 65,536 ways all are known (`instance="isotope-rings"`), as of the 27,720 ways to place three 14C on the 56 sites
+    of a (7, 0) tube (`"isotope-sites"`). Thermal conductance at 300 K, by Green's functions on the Tersoff potential of
     Lindsay and Broido, with 256 frequencies; see `matgym.oracles.thermal`.
 
     ## Action Space
@@ -67,7 +75,8 @@ class NanotubeIsotopesEnv(DesignEnv):
 
     ## Rewards
     Zero until the design is finished; then (high - K) / (high - low) for the thermal conductance K, within [0, 1]: from
-    2.6 to 3.4 nW/K for rings, 1.9 to 2.4 nW/K for sites. `info["objectives"]` holds K, `info["design"]` the design.
+    2.6 to 3.4 nW/K for rings, 2.270 to 2.282 nW/K for sites, all of whose designs lie close together.
+    `info["objectives"]` holds K, `info["design"]` the design.
 
     ## Starting State
     The tube of 12C.
@@ -80,8 +89,8 @@ class NanotubeIsotopesEnv(DesignEnv):
     - `instance`: "isotope-rings" or "isotope-sites".
     - `reward`: what gives K in place of the table of all designs: "oracle", a surrogate, a function of tubes; see
       `matgym.surrogates.as_predictor`.
-    - `n`, `cells`: another zigzag tube; with `budget`, such as `{"13C": 20}`, sites, without it rings. Physics rewards it
-      then, unless `reward` says otherwise.
+    - `n`, `cells`: another zigzag tube; with `budget`, such as `{"13C": 20}`, sites, without it rings. Physics rewards
+      it then, unless `reward` says otherwise, from 0.7 of the pristine tube's conductance up to that.
     - `variant`: "goal", in which a conductance drawn from the range above is to be met; or "vector", whose second
       component is the share of rings that stay light.
     - `task`: an `IsotopeRings` or a `TargetProperty` in place of all of these.

@@ -50,15 +50,15 @@ class NanotubeThermoelectricEnv(DesignEnv):
     """Decorate a nanotube so that its thermoelectric figure of merit is large.
 
     ## Description
-    ZT = S²GT / (κ_e + κ_ph) at 300 K, at the chemical potential that makes it largest, of a tube between pristine leads.
-    What scatters phonons raises it, what scatters electrons lowers it, and most defects do both. By default four boron and
-    four nitrogen atoms go on three cells of (8, 0) (96 sites), and the shipped network rewards; `budget` may name turned
-    bonds (Stone-Wales pairs, "SW"), vacancies and isotopes as well, which physics then rewards.
+    ZT = S²GT / (κ_e + κ_ph) at 300 K, at the chemical potential that makes it largest, of a tube between pristine
+    leads. What scatters phonons raises it, what scatters electrons lowers it, and most defects do both. By default four
+    boron and four nitrogen atoms go on three cells of (8, 0) (96 sites), and the shipped network rewards; `budget` may
+    name turned bonds (Stone-Wales pairs, "SW"), vacancies and isotopes as well, which physics then rewards.
 
     ## Action Space
-    `Discrete(192)`: action `k * 96 + site` puts species k (0 boron, 1 nitrogen) on `site`. With "SW" in the budget, as
-    many actions follow as there are bonds, each of which turns one. `action_masks()` tells which are allowed: on carbon,
-    within the budget, and no turned bond that touches another, crosses an end, or holds a vacancy.
+    `Discrete(192)`: action `k * 96 + site` puts species k (0 boron, 1 nitrogen) on `site`. With "SW" in the budget,
+    as many actions follow as there are bonds, each of which turns one. `action_masks()` tells which are allowed: on
+    carbon, within the budget, and no turned bond that touches another, crosses an end, or holds a vacancy.
 
     ## Observation Space
     `Box(0, 1, (194,), float32)`:
@@ -69,9 +69,10 @@ class NanotubeThermoelectricEnv(DesignEnv):
     | 192–193 | share of boron, nitrogen left      | 0   | 1   |
 
     ## Rewards
-    Zero until the last edit; then ZT / 0.2, within [0, 1]. `info["objectives"]` holds ZT, `info["design"]` the design,
-    `info["uncertainty"]` how far the network is to be trusted. `info["cost"]` is the constraint's: by how much of the
-    bound Young's modulus falls short of 850 GPa, or, in the easy instance, the power factor of 0.6 pW/K².
+    Zero until the last edit; then ZT / 0.4, within [0, 1] (0.2 in the easy instance). `info["objectives"]` holds ZT,
+    `info["design"]` the design, `info["uncertainty"]` how far the network is to be trusted. `info["cost"]` is the
+    constraint's: by how much of the bound Young's modulus falls short of 885 GPa, or, in the easy instance, the power
+    factor of 0.6 pW/K².
 
     ## Starting State
     The undecorated tube.
@@ -84,7 +85,7 @@ class NanotubeThermoelectricEnv(DesignEnv):
       physics knows every design.
     - `reward`: what gives ZT: "oracle", a surrogate, a function of tubes; see `matgym.surrogates.as_predictor`.
     - `n`, `m`, `cells`, `budget`: another tube, another budget, such as `{"SW": 1, "14C": 8}`.
-    - `variant`: "goal", in which a ZT between 0 and 0.2 is to be met; or "vector", whose second component is a low
+    - `variant`: "goal", in which a ZT between 0 and 0.4 is to be met; or "vector", whose second component is a low
       thermal conductance of the lattice.
     - `task`: a `TargetProperty` in place of all of these.
     - `render_mode`: "rgb_array" or "ansi".

@@ -118,7 +118,9 @@ class DefectEdits(SubstitutionEdits):
         turned = rows[:, self.n_sites :] > 0
         apart = (turned.astype(np.int64) @ self._touched <= 1).all(axis=1)
         gone = rows[:, : self.n_sites] == Species.VACANCY
-        return np.asarray(apart & ~(turned & ~self.turnable).any(axis=1) & ~(gone & self._turned_sites(rows)).any(axis=1))
+        return np.asarray(
+            apart & ~(turned & ~self.turnable).any(axis=1) & ~(gone & self._turned_sites(rows)).any(axis=1)
+        )
 
     @override
     def mask(self, species: SpeciesArray, remaining: IntArray) -> BoolArray:

@@ -24,8 +24,8 @@ class Scores:
     Attributes:
         reward: (B,) in [0, 1].
         value: (B,) the property as the reward model has it; NaN where it failed.
-        loss: (B,) what is to be small, in the property's unit: the distance from the target, or the value itself, or its
-            negative where much of it is wanted.
+        loss: (B,) what is to be small, in the property's unit: the distance from the target, or the value itself, or
+            its negative where much of it is wanted.
         sd: (B,) standard deviation of the value; NaN where the source knows none.
         distance: (B,) above 1 where a design lies outside what the source was trained on; NaN where it cannot tell.
         objectives: name to (B,) values that are told besides.
@@ -111,7 +111,7 @@ class DesignTask(ABC):
         """(B, T) targets in [-1, 1]."""
         low, high = self.target_ranges.T
         columns = np.asarray(targets).reshape(len(targets), len(low))
-        return np.clip((2.0 * columns - low - high) / (high - low), -1.0, 1.0)
+        return np.asarray(np.clip((2.0 * columns - low - high) / (high - low), -1.0, 1.0))
 
     @abstractmethod
     def score(self, designs: Designs, targets: FloatArray) -> Scores:
@@ -127,12 +127,14 @@ class DesignTask(ABC):
         """The same by physics, counted as such."""
 
     def rewards(self, scores: Scores, designs: Designs, targets: FloatArray) -> FloatArray:
-        """(B, len(parts)) components of a vector reward, each in [0, 1], of designs that were scored for (B, T) targets."""
+        """(B, len(parts)) components of a vector reward, each in [0, 1], of designs scored for (B, T) targets."""
+        del scores, designs, targets
         raise ConfigurationError(f"{type(self).__name__} has no vector reward")
 
     def cost(self, designs: Designs) -> FloatArray | None:
         """(B,) by how much designs break a constraint; None where there is none."""
         del designs
+        return None
 
     def achieved(self, scores: Scores) -> FloatArray:
         """(B, T) what designs give of what targets ask for, in their units."""
@@ -140,6 +142,7 @@ class DesignTask(ABC):
 
     def reward_of(self, achieved: FloatArray, targets: FloatArray) -> FloatArray:
         """(B,) reward of what was achieved, as (B, T), for other targets than those it was made for, (B, T)."""
+        del achieved, targets
         raise ConfigurationError(f"{type(self).__name__} has no targets to be met")
 
     def tubes(self, designs: Designs) -> list[Nanotube]:
@@ -148,6 +151,7 @@ class DesignTask(ABC):
         Raises:
             ConfigurationError: if they are none.
         """
+        del designs
         raise ConfigurationError(f"designs of {type(self).__name__} are no tubes")
 
     @abstractmethod

@@ -22,8 +22,8 @@ SWAPS = 1.0
 class Decorations(DesignSpace):
     """Tubes that spend a budget exactly.
 
-    In the unit cube every atom of the budget, and every turned bond, has two coordinates, an angle and a height; in turn
-    each takes the free place nearest to its own. So what is near in the cube is alike on the tube.
+    In the unit cube every atom of the budget, and every turned bond, has two coordinates, an angle and a height; in
+    turn each takes the free place nearest to its own. So what is near in the cube is alike on the tube.
 
     Attributes:
         lattice: of the tube.

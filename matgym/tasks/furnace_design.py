@@ -95,5 +95,7 @@ class FurnaceDesign(DesignTask):
         parts = []
         for minute, row in enumerate(controls):
             if minute == 0 or np.abs(row - controls[minute - 1]).max() > 1e-9:
-                parts.append(f"from {minute} min: {row[0]:.0f} °C, C2H2 {row[1]:.0f}, H2 {row[2]:.0f}, H2O {row[3]:.0f} Pa")
+                parts.append(
+                    f"from {minute} min: {row[0]:.0f} °C, C2H2 {row[1]:.0f}, H2 {row[2]:.0f}, H2O {row[3]:.0f} Pa"
+                )
         return "; ".join(parts if len(parts) <= 4 else [*parts[:2], f"… {len(parts) - 3} more", parts[-1]])

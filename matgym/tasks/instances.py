@@ -5,7 +5,7 @@ The one table of what benchmarks run on and what `instance=` of an environment m
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
@@ -87,12 +87,18 @@ class Instance:
         return np.tile(self.target, (count, 1))[:, 0] if len(self.target) == 1 else np.tile(self.target, (count, 1))
 
     @property
+    def enumerable(self) -> bool:
+        """Whether all its designs can be asked of physics."""
+        return self.physics is not None or self.make is IsotopeRings
+
+    @property
     def optimum(self) -> Optimum | None:
         """What is known of it; None where nothing is."""
         path = optima_folder() / f"{self.name}.json"
         if not path.is_file():
             return None
-        return Optimum(**{k: tuple(v) if isinstance(v, list) else v for k, v in json.loads(path.read_text()).items()})
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return Optimum(**content | {"design": tuple(content["design"])})
 
     def record(self, optimum: Optimum, folder: Path | None = None) -> Path:
         """Store what became known."""
@@ -102,12 +108,22 @@ class Instance:
 
 
 def doping(**arguments: Any) -> TargetProperty:
-    stable = Objective("pi_formation_ev", "nanotube-doping", low=-60.0, high=0.0, goal="min")
-    return TargetProperty(**{"goal": "max", "low": 0.4, "high": 1.6, "others": (stable,)} | arguments)
+    """The doping environment's tube, whose gap is to be as large as can be."""
+    settings: dict[str, Any] = {"goal": "max", "low": 0.4, "high": 1.6, "others": (stable(16),)}
+    return TargetProperty(**settings | arguments)
+
+
+def stable(atoms: int) -> Objective:
+    """The second component of a doped tube's vector reward: a low π formation energy.
+
+    Designs of eight B and eight N drawn at random have 41 to 46 eV; the range, chosen by us, is wider.
+    """
+    return Objective("pi_formation_ev", "nanotube-doping", low=2.2 * atoms, high=3.1 * atoms, goal="min")
 
 
 def doping_easy(**arguments: Any) -> TargetProperty:
-    settings = {
+    """The same on a tube so small that physics knows every design."""
+    settings: dict[str, Any] = {
         "lattice": tube_lattice(8, 0, 2), "budget": {"B": 2, "N": 2}, "source": "solved:doping-easy", "goal": "max",
         "low": 0.4, "high": 1.3,
     }  # fmt: skip
@@ -115,27 +131,30 @@ def doping_easy(**arguments: Any) -> TargetProperty:
 
 
 def isotope_sites(**arguments: Any) -> TargetProperty:
-    settings = {
+    """Heavy atoms on the sites of a zigzag tube, which is to conduct as little heat as can be."""
+    settings: dict[str, Any] = {
         "lattice": tube_lattice(7, 0, 2), "budget": {"14C": 3}, "key": "thermal_conductance_nw_k", "goal": "min",
-        "source": "solved:isotope-sites", "low": 1.9, "high": 2.4, "margin": 0.05,
+        "source": "solved:isotope-sites", "low": 2.270, "high": 2.282, "margin": 0.001,
         "referee": PhononTransport(frequencies=SITES_FREQUENCIES),
     }  # fmt: skip
     return TargetProperty(**settings | arguments)
 
 
 def thermoelectric(**arguments: Any) -> TargetProperty:
-    settings = {
+    """Boron and nitrogen on a tube whose ZT is to be large, by the shipped networks."""
+    settings: dict[str, Any] = {
         "lattice": tube_lattice(8, 0, 3), "budget": {"B": 4, "N": 4}, "key": "zt", "source": "nanotube-zt",
-        "goal": "max", "low": 0.0, "high": 0.2, "margin": 0.02,
-        "others": (Objective("thermal_conductance_nw_k", "nanotube-heat", low=1.0, high=3.0, goal="min"),),
-        "constraint": Constraint("young_gpa", "nanotube-mechanics", least=850.0),
+        "goal": "max", "low": 0.0, "high": 0.4, "margin": 0.02,
+        "others": (Objective("thermal_conductance_nw_k", "nanotube-heat", low=1.5, high=2.5, goal="min"),),
+        "constraint": Constraint("young_gpa", "nanotube-mechanics", least=885.0),
     }  # fmt: skip
     return TargetProperty(**settings | arguments)
 
 
 def thermoelectric_easy(**arguments: Any) -> TargetProperty:
+    """Two turned bonds, by the table of all such designs."""
     table = "solved:thermoelectric-easy"
-    settings = {
+    settings: dict[str, Any] = {
         "lattice": tube_lattice(10, 0, 3), "budget": {"SW": 2}, "key": "zt", "source": table,
         "goal": "max", "low": 0.0, "high": 0.2, "margin": 0.02,
         "others": (Objective("thermal_conductance_nw_k", table, low=1.5, high=3.5, goal="min"),),
@@ -160,14 +179,14 @@ INSTANCES: Final = {
             "doping-easy", "the largest gap of two B and two N on 64 sites of (8,0)", doping_easy,
             physics=lambda: [(PiElectrons(), ("gap_ev", "pi_formation_ev"))], tolerance=1e-6,
         ),
-        Instance("doping", "the largest gap of eight B and eight N on 128 sites of (8,0), rewarded by a network", doping),
+        Instance("doping", "the largest gap of eight B and eight N on 128 sites of (8,0), by a network", doping),
         Instance(
             "isotope-rings", "the least heat through 16 rings of (10,0), each 12C or 14C", IsotopeRings, tolerance=0.005
         ),
         Instance(
             "isotope-sites", "the least heat with three 14C on 56 sites of (7,0)", isotope_sites,
             physics=lambda: [(PhononTransport(frequencies=SITES_FREQUENCIES), ("thermal_conductance_nw_k",))],
-            tolerance=0.005,
+            tolerance=1e-4,
         ),
         Instance(
             "thermoelectric-easy", "the largest ZT with two Stone-Wales pairs in three cells of (10,0)",
@@ -176,7 +195,7 @@ INSTANCES: Final = {
             tolerance=1e-6,
         ),
         Instance(
-            "thermoelectric", "the largest ZT with four B and four N on 96 sites of (8,0), rewarded by a network",
+            "thermoelectric", "the largest ZT with four B and four N on 96 sites of (8,0), by a network",
             thermoelectric,
         ),
         Instance("growth-recipe", "two stages of growth, eight numbers, standard reactor", FurnaceDesign),

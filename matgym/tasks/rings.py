@@ -16,7 +16,7 @@ from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import tolerance
 from matgym.tasks.solved import solved
 from matgym.tasks.space import Choices, Designs
-from matgym.typing import FloatArray
+from matgym.typing import FloatArray, SpeciesArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class IsotopeRings(DesignTask):
         rings: rings of 2 n atoms, two a cell: see `matgym.oracles.ring_isotopes`.
         heavy: the heavy isotope, "14C" or "13C".
         source: "oracle"; "solved:NAME", a table of all designs; or what `matgym.surrogates.as_predictor` takes.
-        low: conductance that earns 1, nW/K, below what any design has; a range chosen by us. Where the goal is a target, the least.
+        low: conductance that earns 1, nW/K, below what any design has; or the least target. A range chosen by us.
         high: conductance that earns 0; or the largest target.
         margin: error at which the reward has fallen to a tenth, where the goal is a target.
         goal: "min" or "target".
@@ -62,12 +62,12 @@ class IsotopeRings(DesignTask):
         return RingIsotopes(n=self.n, rings=self.rings, frequencies=self.frequencies)
 
     @cached_property
-    def isotopes(self) -> FloatArray:
+    def isotopes(self) -> SpeciesArray:
         """(2,) codes: light, heavy."""
         heavy = parse_species(self.heavy)
         if heavy not in {Species.C13, Species.C14}:
             raise ConfigurationError(f"heavy={self.heavy!r} must be 13C or 14C")
-        return np.array([Species.C12, heavy], dtype=np.uint8)  # type: ignore[return-value]
+        return np.array([Species.C12, heavy], dtype=np.uint8)
 
     @cached_property
     def lattice(self) -> TubeLattice:

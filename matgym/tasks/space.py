@@ -69,6 +69,7 @@ class DesignSpace(ABC):
         Raises:
             ConfigurationError: if there are no such numbers.
         """
+        del designs
         raise ConfigurationError(f"designs of {type(self).__name__} cannot be told apart by a key")
 
     def enumerate(self, rows: int = 65_536) -> Iterator[Designs]:
@@ -77,6 +78,7 @@ class DesignSpace(ABC):
         Raises:
             ConfigurationError: if there are too many.
         """
+        del rows
         raise ConfigurationError(f"designs of {type(self).__name__} cannot be enumerated")
 
 
@@ -155,8 +157,7 @@ class Choices(DesignSpace):
 
     def valid(self, designs: Designs) -> BoolArray:
         """Whether each choice is allowed."""
-        designs = np.asarray(designs)
-        good = ((designs >= 0) & (designs < np.array(self.counts))).all(axis=1)
+        good = np.asarray(((designs >= 0) & (designs < np.array(self.counts))).all(axis=1))
         inside = np.where(good[:, None], designs, 0)
         for place in range(self.width):
             good &= self.allowed(inside, place)[np.arange(len(designs)), inside[:, place]]
@@ -227,7 +228,7 @@ class Cube(DesignSpace):
 
     def decode(self, points: FloatArray) -> Designs:
         """Stretched from [0, 1]."""
-        return 2.0 * np.asarray(points, dtype=np.float64) - 1.0
+        return np.asarray(2.0 * points - 1.0)
 
     def valid(self, designs: Designs) -> BoolArray:
         """Whether all numbers lie in [-1, 1]."""

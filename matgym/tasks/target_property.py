@@ -162,17 +162,17 @@ class TargetProperty(DesignTask):
         return self.key.removeprefix(self.physical.name) if self.physical else ""
 
     @property
-    def value_name(self) -> str:  # type: ignore[override]
+    def value_name(self) -> str:
         """The property's key."""
         return self.key
 
     @property
-    def unit(self) -> str:  # type: ignore[override]
+    def unit(self) -> str:
         """The property's."""
         return self.physical.unit if self.physical else "1"
 
     @property
-    def target_names(self) -> tuple[str, ...]:  # type: ignore[override]
+    def target_names(self) -> tuple[str, ...]:
         """Such as "target_ev"; none where the goal is an extreme."""
         return (f"target{self.suffix}",) if self.goal == "target" else ()
 
@@ -182,7 +182,7 @@ class TargetProperty(DesignTask):
         return np.array([[self.low, self.high]] if self.goal == "target" else np.zeros((0, 2)))
 
     @property
-    def parts(self) -> tuple[str, ...]:  # type: ignore[override]
+    def parts(self) -> tuple[str, ...]:
         """The property's key, and those of the others."""
         return (self.key, *(other.key for other in self.others))
 

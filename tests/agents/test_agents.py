@@ -107,7 +107,7 @@ def test_ppo_through_the_adapter_learns_as_through_dummy_vec_env(task):
 def test_every_algorithm_trains_within_its_count_and_designs(task, algorithm):
     agent = make_agent(algorithm, task, seed=0, overrides=SMALL_DQN if algorithm == "DQN" else SMALL)
     seen = []
-    train_agent(agent, task, 60, lambda designs, reward: seen.append((designs, reward)))
+    train_agent(agent, task.ledger, 60, lambda designs, reward: seen.append((designs, reward)))
     rollout = 8 * 16 // 3 + 8  # designs that 8 environments complete in 16 steps, at most
     assert 60 <= task.ledger.counts["surrogate"] < 60 + rollout
     assert seen
@@ -120,7 +120,7 @@ def test_every_algorithm_trains_within_its_count_and_designs(task, algorithm):
 
 def test_maskable_ppo_learns_the_known_optimum(task):
     agent = make_agent("MaskablePPO", task, seed=0, overrides=SMALL | {"learning_rate": 3e-3, "n_envs": 32})
-    train_agent(agent, task, 3000, lambda *_: None)
+    train_agent(agent, task.ledger, 3000, lambda *_: None)
     species = Policy(agent, "MaskablePPO", masked=True).design(task, np.full(20, 1.0), deterministic=False)
     scores = task.score(species, np.full(20, 1.0))
     untrained = task.score(

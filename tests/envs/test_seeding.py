@@ -27,7 +27,7 @@ def test_an_episode_lasts_as_many_steps_as_atoms_are_lifted(seeder):
         allowed = np.flatnonzero(env.unwrapped.action_masks())
         _, _, terminated, _, info = env.step(allowed[0])
         assert terminated == (step == 2)
-    assert (info["species"] != Species.C12).sum() == 16
+    assert (info["design"] != Species.C12).sum() == 16
 
 
 def test_scalar_and_batched_environments_begin_on_the_same_seeds():

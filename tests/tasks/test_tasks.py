@@ -62,12 +62,12 @@ def test_trust_takes_the_mean_or_less_than_it():
         trust: TargetProperty(source=source, trust=trust).score(species, targets)
         for trust in ("mean", "lower", "minimum")
     }
-    error = found["mean"].error
+    error = found["mean"].loss
     np.testing.assert_allclose(found["mean"].reward, tolerance(error, 0.15))
     np.testing.assert_allclose(found["lower"].reward, tolerance(error + 0.1, 0.15))  # one standard deviation
     np.testing.assert_allclose(found["minimum"].reward, tolerance(error + 0.1, 0.15))  # the member further off
     for scores in found.values():
-        np.testing.assert_array_equal(scores.error, error)
+        np.testing.assert_array_equal(scores.loss, error)
         np.testing.assert_array_equal(scores.sd, 0.1)
 
 
