@@ -5,7 +5,7 @@ runs as a coroutine of its own (greenlet): when its environment wants designs sc
 them, and `tell` lets it go on. It all stays in one thread, and the same seed gives the same bits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -17,9 +17,7 @@ from matgym.agents.sb3 import constructor, hyperparameters, schedule
 from matgym.envs.choosing import make_dynamics
 from matgym.envs.design import DesignVectorEnv
 from matgym.errors import ConfigurationError
-from matgym.structures import Nanotube
-from matgym.tasks import Cube, Designs, DesignSpace, DesignTask, Scores
-from matgym.tasks.ledger import Ledger
+from matgym.tasks import Cube, Designs, DesignSpace, Scores
 from matgym.typing import FloatArray
 
 NUMBERS_ONLY: Final = ("SAC", "TD3", "TQC")
@@ -32,30 +30,21 @@ SEARCH_SETTINGS: Final = "search"
 """File of their hyper-parameters in `matgym/agents/hyperparams/`, tuned on instances other than those reported."""
 
 
-class Asking(DesignTask):
-    """A problem's task whose scoring is left to whoever asks.
+class Asking:
+    """A problem's task to its environment, but that scoring is left to whoever asks, and the target stays the same."""
 
-    Attributes:
-        problem: whose.
-        space: of designs.
-        ledger: of nothing: who evaluates the designs, counts them.
-    """
-
-    def __init__(self, problem: Problem, hand_over: Any) -> None:
-        self.problem, self.space, self.ledger, self._hand_over = problem, problem.space, Ledger(), hand_over
+    def __init__(self, problem: Problem, hand_over: Callable[[Designs], FloatArray]) -> None:
+        self._problem, self._hand_over = problem, hand_over
+        self.constraint = None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self.problem.task, name)
+        return getattr(self._problem.task, name)
 
-    @property
-    def value_name(self) -> str:
-        """As the task's."""
-        return self.problem.task.value_name
-
-    @property
-    def unit(self) -> str:
-        """As the task's."""
-        return self.problem.task.unit
+    def draw_target(self, rng: np.random.Generator) -> Any:
+        """The problem's."""
+        del rng
+        target = self._problem.target
+        return float(target[0]) if len(target) == 1 else target
 
     def score(self, designs: Designs, targets: FloatArray) -> Scores:
         """As `tell` has it: rewards, and nothing else."""
@@ -64,18 +53,8 @@ class Asking(DesignTask):
         unknown = np.full(len(reward), np.nan)
         return Scores.certain(reward, unknown, unknown)
 
-    def audit(self, designs: Designs, targets: FloatArray) -> Scores:
-        """Not for learners."""
-        del designs, targets
-        raise ConfigurationError("a learner asks for no audit")
-
-    def tubes(self, designs: Designs) -> list[Nanotube]:
-        """As the task's."""
-        return self.problem.task.tubes(designs)
-
-    def describe(self, design: Designs) -> str:
-        """As the task's."""
-        return self.problem.task.describe(design)
+    def cost(self, designs: Designs) -> None:
+        """Nobody asks."""
 
 
 class RLSearch(Optimizer):

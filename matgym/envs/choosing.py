@@ -8,7 +8,7 @@ from gymnasium import spaces
 
 from matgym.envs.design_dynamics import DesignDynamics, Variant
 from matgym.errors import ConfigurationError
-from matgym.tasks import Choices, DesignTask, TargetProperty
+from matgym.tasks import Choices, Decorations, DesignTask
 from matgym.tasks.space import Designs
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
 
@@ -91,18 +91,18 @@ class PointDynamics(DesignDynamics):
         return np.zeros((len(np.arange(self.size)[rows]), 0), dtype=np.float32)
 
 
-def make_dynamics(task: DesignTask, size: int, variant: Variant = "plain", *, at_once: bool = False) -> Any:
+def make_dynamics(task: Any, size: int, variant: Variant = "plain", *, at_once: bool = False) -> Any:
     """The dynamics in which designs of a task come about.
 
     Args:
-        task: what is designed.
+        task: a `DesignTask`, or what stands for one.
         size: episodes side by side.
         variant: see `Variant`.
         at_once: whether a design is made in one step, as a point of the cube; as all are that are nothing but numbers.
     """
     from matgym.envs.placement import PlacementDynamics
 
-    if not at_once and isinstance(task, TargetProperty):
+    if not at_once and isinstance(task.space, Decorations):
         return PlacementDynamics(task, size, variant)
     if not at_once and isinstance(task.space, Choices):
         return ChoiceDynamics(task, size, variant)

@@ -42,7 +42,8 @@ class Optimum:
         designs: how many there are, symmetric copies counted once; None where that is not known.
         random_loss: mean loss of designs drawn at random, by physics.
         random_designs: of which that is the mean.
-        tolerance: losses this close to the optimum count as it: what the oracle's own grid leaves open.
+        tolerance: losses this close to the optimum count as it: what the oracle's own grid leaves open, or, where the
+            optimum is not proven, a choice of ours.
         physics_version: of the oracles.
     """
 
@@ -124,8 +125,8 @@ def stable(atoms: int) -> Objective:
 def doping_easy(**arguments: Any) -> TargetProperty:
     """The same on a tube so small that physics knows every design."""
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(8, 0, 2), "budget": {"B": 2, "N": 2}, "source": "solved:doping-easy", "goal": "max",
-        "low": 0.4, "high": 1.3,
+        "lattice": tube_lattice(8, 0, 1), "budget": {"B": 2, "N": 2}, "source": "solved:doping-easy", "goal": "max",
+        "low": 0.2, "high": 1.5,
     }  # fmt: skip
     return TargetProperty(**settings | arguments)
 
@@ -176,10 +177,13 @@ INSTANCES: Final = {
             ChiralityTask, target=(0.80, 1.10, 4.0), physics=lambda: [(PiElectrons(), ("gap_ev",))],
         ),
         Instance(
-            "doping-easy", "the largest gap of two B and two N on 64 sites of (8,0)", doping_easy,
+            "doping-easy", "the largest gap of two B and two N on 32 sites of (8,0)", doping_easy,
             physics=lambda: [(PiElectrons(), ("gap_ev", "pi_formation_ev"))], tolerance=1e-6,
         ),
-        Instance("doping", "the largest gap of eight B and eight N on 128 sites of (8,0), by a network", doping),
+        Instance(
+            "doping", "the largest gap of eight B and eight N on 128 sites of (8,0), by a network", doping,
+            tolerance=0.01,
+        ),
         Instance(
             "isotope-rings", "the least heat through 16 rings of (10,0), each 12C or 14C", IsotopeRings, tolerance=0.005
         ),
@@ -196,12 +200,14 @@ INSTANCES: Final = {
         ),
         Instance(
             "thermoelectric", "the largest ZT with four B and four N on 96 sites of (8,0), by a network",
-            thermoelectric,
+            thermoelectric, tolerance=0.002,
         ),
-        Instance("growth-recipe", "two stages of growth, eight numbers, standard reactor", FurnaceDesign),
+        Instance(
+            "growth-recipe", "two stages of growth, eight numbers, standard reactor", FurnaceDesign, tolerance=1.0
+        ),
         Instance(
             "growth-schedule", "four controls in each of thirty minutes of growth, standard reactor",
-            lambda **arguments: FurnaceDesign(**{"form": "schedule"} | arguments),
+            lambda **arguments: FurnaceDesign(**{"form": "schedule"} | arguments), tolerance=1.0,
         ),
     )
 }  # fmt: skip

@@ -14,7 +14,7 @@ from matgym.surrogates import Predictor, as_predictor
 from matgym.tasks.base import DesignTask, Goal, Scores, scored, share
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import tolerance
-from matgym.tasks.solved import solved
+from matgym.tasks.solved import Solved, solved
 from matgym.tasks.space import Choices, Designs
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -27,7 +27,7 @@ class IsotopeRings(DesignTask):
         n: of the (n, 0) tube.
         rings: rings of 2 n atoms, two a cell: see `matgym.oracles.ring_isotopes`.
         heavy: the heavy isotope, "14C" or "13C".
-        source: "oracle"; "solved:NAME", a table of all designs; or what `matgym.surrogates.as_predictor` takes.
+        source: "oracle"; "solved:NAME" or a `Solved`, a table of all designs; or what `matgym.surrogates.as_predictor` takes.
         low: conductance that earns 1, nW/K, below what any design has; or the least target. A range chosen by us.
         high: conductance that earns 0; or the largest target.
         margin: error at which the reward has fallen to a tenth, where the goal is a target.
@@ -106,9 +106,9 @@ class IsotopeRings(DesignTask):
             designs: (B, rings) of 0 (light) and 1 (heavy).
             targets: (B,), nW/K; (B, 0) where the goal is the least.
         """
-        if isinstance(self.source, str) and self.source.startswith("solved:"):
+        if isinstance(self.source, Solved) or (isinstance(self.source, str) and self.source.startswith("solved:")):
             with self.ledger.charge("oracle", len(designs)):
-                table = solved(self.source.removeprefix("solved:"))
+                table = self.source if isinstance(self.source, Solved) else solved(self.source.removeprefix("solved:"))
                 return self._scores(table.look_up(self.space, designs)[self.value_name], targets)
         if self.source == "oracle":
             return self.audit(designs, targets)

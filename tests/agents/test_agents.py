@@ -7,15 +7,19 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3 import PPO
 
-from matgym.agents import Optimizer, RandomSearch, SB3VecEnv, SimulatedAnnealing
+from matgym.agents import Optimizer, Problem, SB3VecEnv
 from matgym.agents.policy import Policy
-from matgym.agents.sb3 import ALGORITHMS, hyperparameters, make_agent, train_agent
+from matgym.agents.sb3 import hyperparameters, make_agent, train_agent
 from matgym.benchmark import run, search
+from matgym.benchmark.methods import OPTIMIZERS, optimizer_class
 from matgym.datasets import Dataset
 from matgym.errors import ConfigurationError
 from matgym.generative import NearestSeeder
 from matgym.structures import Species, SubstitutionEdits, tube_lattice
 from matgym.tasks import RandomSeeder, TargetProperty
+from matgym.tasks.chirality import ChiralityTask
+from matgym.tasks.furnace_design import FurnaceDesign
+from matgym.tasks.rings import IsotopeRings
 
 ID = "matgym/NanotubeDoping-v0"
 SMALL = {"n_envs": 8, "n_steps": 16, "batch_size": 64, "policy_kwargs": {"net_arch": [16]}}
@@ -31,6 +35,11 @@ SMALL_DQN = {
 def boron_on_a(tubes):
     """A reward model with a known optimum: the share of boron on sublattice A."""
     return [float((t.image[0] == Species.B).sum()) / max(t.counts[Species.B], 1) for t in tubes]
+
+
+def len_of(tubes):
+    """A reward model for tubes of any kind."""
+    return np.array([2.5 + 0.01 * (tube.n % 3) for tube in tubes])
 
 
 @pytest.fixture
@@ -103,7 +112,7 @@ def test_ppo_through_the_adapter_learns_as_through_dummy_vec_env(task):
         np.testing.assert_allclose(a.numpy(), b.numpy(), atol=1e-6)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("algorithm", ["MaskablePPO", "PPO", "DQN"])
 def test_every_algorithm_trains_within_its_count_and_designs(task, algorithm):
     agent = make_agent(algorithm, task, seed=0, overrides=SMALL_DQN if algorithm == "DQN" else SMALL)
     seen = []
@@ -141,17 +150,36 @@ def test_annealing_finds_the_known_optimum_and_random_search_does_not():
     assert (blind.belief == 1.0).mean() < 0.5
 
 
-@pytest.mark.parametrize("kind", [RandomSearch, SimulatedAnnealing])
-def test_optimizers_keep_the_composition_and_repeat_by_seed(kind):
-    task = TargetProperty(lattice=tube_lattice(5, 0, 2), budget={"B": 3, "N": 4}, source=boron_on_a)
+SPACES = {
+    "decorations": TargetProperty(lattice=tube_lattice(5, 0, 2), budget={"B": 3, "N": 4}, source=boron_on_a),
+    "rings": IsotopeRings(source=len_of),
+    "chirality": ChiralityTask(source=len_of),
+    "numbers": FurnaceDesign(),
+}
+FAST = {"tpe", "cma-es", "nsga2", "qmc", "random", "annealing", "tempering", "genetic"}
+
+
+@pytest.mark.parametrize("method", sorted(OPTIMIZERS))
+@pytest.mark.parametrize("space", SPACES)
+def test_optimizers_ask_for_valid_designs_and_repeat_by_seed(method, space):
+    """Every optimizer on every kind of space; those that are slow or learn, for few evaluations."""
+    task = SPACES[space]
+    target = np.array([sum(ends) / 2 for ends in task.target_ranges])
+    budget = 40 if method in FAST else 20
 
     def designs():
-        optimizer = kind(task.lattice, task.edits, np.ones(3), 20, np.random.default_rng(4))
-        for _ in range(20):
-            species = optimizer.ask()
-            assert (task.edits.remaining(species) == 0).all()
-            optimizer.tell(species, np.random.default_rng(0).random(3))
-        return species
+        try:
+            optimizer = optimizer_class(method)(Problem(task, target), budget, np.random.default_rng(4))
+        except ConfigurationError as error:
+            assert "chooses among few actions" in str(error)
+            assert space == "numbers"
+            return np.zeros(0)
+        asked, worth = [], np.random.default_rng(0)
+        while sum(map(len, asked)) < budget:
+            asked.append(optimizer.ask())
+            assert task.space.valid(asked[-1]).all()
+            optimizer.tell(asked[-1], worth.random(len(asked[-1])))
+        return np.concatenate(asked)
 
     np.testing.assert_array_equal(designs(), designs())
 
@@ -167,11 +195,11 @@ def test_searches_spend_exactly_what_they_may(task):
 def test_an_optimizer_of_ones_own_is_a_class_with_ask_and_tell(task):
     class AlwaysFirst(Optimizer):
         def ask(self):
-            species = np.zeros((len(self.targets), self.lattice.n_sites), dtype=np.uint8)
+            species = np.zeros((1, self.space.width), dtype=np.uint8)
             species[:, :3] = Species.B
             return species
 
-        def tell(self, species, reward):
+        def tell(self, designs, reward):
             pass
 
     class Cheat(AlwaysFirst):

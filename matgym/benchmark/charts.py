@@ -1,0 +1,306 @@
+"""Interactive figures of a benchmark run, as Plotly takes them: plain data, drawn by the page.
+
+Colours of text, axes and paper are the page's, so that they follow its light or dark theme.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+
+from matgym.benchmark.aggregate import TAUS, Band, Summary
+from matgym.benchmark.results import Results
+from matgym.typing import FloatArray, IntArray
+from matgym.viz.palette import METHOD_STYLES
+
+Figure: TypeAlias = dict[str, Any]
+"""`data` and `layout` of Plotly."""
+
+SHOWN: Final = 6
+"""Methods whose curves are shown at first; a click on the legend shows others."""
+
+POINTS: Final = 48
+"""Of a curve at most: a curve of every evaluation would say no more, and weigh ten times as much."""
+
+_SYMBOLS: Final = {
+    "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x",
+}  # fmt: skip
+_DASHES: Final = ("solid", "dash", "dot")
+
+
+class Style(NamedTuple):
+    """How a method is drawn everywhere."""
+
+    colour: str
+    symbol: str
+    dash: str
+
+
+def styles(results: Results) -> dict[str, Style]:
+    """Random search is grey; others have six colours, and then dashes."""
+    *coloured, grey = METHOD_STYLES
+    drawn, count = {}, 0
+    for method in results.run.methods:
+        if method == results.random_method:
+            drawn[method] = Style(grey.colour, _SYMBOLS[grey.marker], "solid")
+            continue
+        style = coloured[count % len(coloured)]
+        drawn[method] = Style(style.colour, _SYMBOLS[style.marker], _DASHES[count // len(coloured) % len(_DASHES)])
+        count += 1
+    return drawn
+
+
+def forest(results: Results, figures: Summary) -> Figure:
+    """Interquartile means with their intervals, the best above."""
+    drawn, methods = styles(results), list(figures.overall)
+    traces = []
+    for method in methods:
+        whole = figures.overall[method]
+        iqm = whole.iqm
+        known = bool(np.isfinite(iqm.low))
+        better = "" if whole.better is None else f"<br>P(better than {results.random_method}) {whole.better.text(2)}"
+        traces.append(
+            {
+                "type": "scatter", "mode": "markers", "name": method, "x": _plain([iqm.value]), "y": [method],
+                "error_x": {
+                    "type": "data", "symmetric": False, "thickness": 2.5, "width": 0, "color": drawn[method].colour,
+                    "array": _plain([iqm.high - iqm.value] if known else [0.0]),
+                    "arrayminus": _plain([iqm.value - iqm.low] if known else [0.0]),
+                },
+                "marker": {"size": 11, "color": drawn[method].colour, "symbol": drawn[method].symbol},
+                "hovertemplate": f"<b>{method}</b><br>IQM {iqm.text()}<br>median {whole.median.text()}<br>mean "
+                f"{whole.mean.text()}<br>optimality gap {whole.optimality_gap.text()}{better}<extra></extra>",
+            }
+        )  # fmt: skip
+    return _figure(
+        traces, x={"title": "IQM of scores, 0 a random design, 1 the optimum"},
+        y={"categoryorder": "array", "categoryarray": methods[::-1], "showgrid": False},
+        height=110 + 27 * len(methods), legend=False,
+    )  # fmt: skip
+
+
+def profiles(results: Results, figures: Summary) -> Figure:
+    """Share of runs above every score."""
+    shown = _first(results, figures)
+    traces: list[Figure] = []
+    for method in figures.overall:
+        label = method + ": %{y:.0%} of runs above %{x:.2f}<extra></extra>"
+        traces += _curve(method, styles(results)[method], TAUS, figures.profiles[method], shown, label)
+    return _figure(
+        traces, x={"title": "score"},
+        y={"title": "share of runs above it", "tickformat": ".0%", "range": [-0.02, 1.02]}, height=470,
+    )  # fmt: skip
+
+
+def improvement(figures: Summary) -> Figure:
+    """Probability that the row's method beats the column's."""
+    methods, chances = list(figures.overall), figures.improvement
+    text = [[f"{100 * value:.0f}" for value in row] for row in chances]
+    trace = {
+        "type": "heatmap", "x": methods, "y": methods, "z": [_plain(row) for row in chances], "zmin": 0, "zmax": 1,
+        "colorscale": [[0, "#c8703a"], [0.5, "#f4f2ee"], [1, "#2f74c0"]], "xgap": 1, "ygap": 1, "text": text,
+        "texttemplate": "%{text}", "textfont": {"size": 10, "color": "#23272e"}, "showscale": False,
+        "hovertemplate": "%{y} beats %{x}: %{z:.2f}<extra></extra>",
+    }  # fmt: skip
+    return _figure(
+        [trace], x={"tickangle": -60, "showgrid": False}, y={"autorange": "reversed", "showgrid": False},
+        height=180 + 24 * len(methods), legend=False,
+    )  # fmt: skip
+
+
+def anytime_scores(results: Results, figures: Summary) -> Figure:
+    """Interquartile mean of the scores against evaluations, over all compared tasks."""
+    shown, traces = _first(results, figures), []
+    for method, band in figures.anytime.items():
+        kept = figures.evaluations <= _budget(results, method, results.compared[1])
+        own = Band(band.value[kept], band.low[kept], band.high[kept])
+        label = method + ": %{y:.3f} after %{x}<extra></extra>"
+        traces += _curve(method, styles(results)[method], figures.evaluations[kept], own, shown, label)
+    return _figure(traces, x={"title": "evaluations", "type": "log"}, y={"title": "IQM of scores"}, height=470)
+
+
+def anytime(results: Results, figures: Summary, task: str) -> Figure:
+    """Median true regret against evaluations, with the middle half of the seeds; the optimum is drawn as a floor."""
+    marks, curves = results.anytime(task)
+    about, drawn = results.run.tasks[task], styles(results)
+    best = sorted(curves, key=lambda method: figures.regrets[task][method].value)[:SHOWN]
+    positive = [curve[curve > about.tolerance] for curve in curves.values()]
+    least = min((float(values.min()) for values in positive if len(values)), default=1.0)
+    floor = max(about.tolerance, least / 3) if about.tolerance < least / 3 else least / 1.5
+    traces: list[Figure] = []
+    for method, curve in curves.items():
+        kept = _thinned(marks[marks <= _budget(results, method, (task,))])
+        raised = np.where(curve <= about.tolerance, floor, np.maximum(curve, floor))[:, np.searchsorted(marks, kept)]
+        low, middle, high = np.quantile(raised, [0.25, 0.5, 0.75], axis=0, method="inverted_cdf")
+        label = method + ": %{y:.3g} after %{x}<extra></extra>"
+        shown = {*best, results.random_method or ""}
+        traces += _curve(method, drawn[method], kept, Band(middle, low, high), shown, label, step=True)
+    figure = _figure(
+        traces, x={"title": "evaluations", "type": "log"},
+        y={"title": f"true regret{_unit(about.unit)}", "type": "log"}, height=440,
+    )  # fmt: skip
+    name = "optimum" if about.proven else "best known"
+    figure["layout"]["shapes"] = [
+        {
+            "type": "line",
+            "xref": "paper",
+            "x0": 0,
+            "x1": 1,
+            "y0": floor,
+            "y1": floor,
+            "line": {"dash": "dot", "width": 1},
+        }
+    ]
+    figure["layout"]["annotations"] = [
+        {"xref": "paper", "x": 0.0, "xanchor": "left", "y": float(np.log10(floor)), "yanchor": "bottom", "text": name,
+         "showarrow": False}
+    ]  # fmt: skip
+    return figure
+
+
+def first_hits(results: Results, task: str) -> Figure:
+    """Evaluations to the optimum of every seed; hollow at the right where it was not found."""
+    first, drawn = results.evaluations_to_optimum(task), styles(results)
+    top = max(_budget(results, method, (task,)) for method in first)
+    never = 2.0 * top
+    order = sorted(first, key=lambda m: (float(np.mean(np.where(np.isinf(first[m]), never, first[m]))), m))
+    traces = []
+    for method in order:
+        found = np.isfinite(first[method])
+        symbol = [drawn[method].symbol + ("" if there else "-open") for there in found]
+        text = [f"{method}, seed {seed}: {f'{n:g} evaluations' if np.isfinite(n) else 'not found'}"
+                for seed, n in zip(results.seeds(task, method), first[method], strict=True)]  # fmt: skip
+        traces.append(
+            {
+                "type": "scatter", "mode": "markers", "name": method, "y": [method] * len(found),
+                "x": _plain(np.where(found, first[method], never)), "text": text,
+                "marker": {"size": 9, "opacity": 0.75, "color": drawn[method].colour, "symbol": symbol},
+                "hovertemplate": "%{text}<extra></extra>",
+            }
+        )  # fmt: skip
+    ticks = [float(2**i) for i in range(int(np.log2(top)) + 1)]
+    axis = {
+        "title": "evaluations to the optimum", "type": "log", "tickvals": [*ticks, never],
+        "ticktext": [*(f"{tick:g}" for tick in ticks), "not found"], "range": [-0.1, float(np.log10(never)) + 0.15],
+    }  # fmt: skip
+    return _figure(
+        traces, x=axis, y={"categoryorder": "array", "categoryarray": order[::-1]}, height=100 + 23 * len(order),
+        legend=False,
+    )  # fmt: skip
+
+
+def believed_and_true(results: Results, task: str) -> Figure:
+    """True against believed loss of the final designs: above the line, the network was exploited."""
+    drawn, traces, ends = styles(results), [], []
+    for method in results.methods_of(task):
+        own = [f for f in results.searches if (f.task, f.method) == (task, method) and np.isfinite(f.truth[-1])]
+        believed, truth = [float(f.believed[-1]) for f in own], [float(f.truth[-1]) for f in own]
+        ends += [*believed, *truth]
+        traces.append(
+            {
+                "type": "scatter", "mode": "markers", "name": method, "x": _plain(believed), "y": _plain(truth),
+                "marker": {"size": 8, "opacity": 0.8, "color": drawn[method].colour, "symbol": drawn[method].symbol},
+                "hovertemplate": method + ": believed %{x:.4g}, true %{y:.4g}<extra></extra>",
+            }
+        )  # fmt: skip
+    span = [min(ends, default=0.0), max(ends, default=1.0)]
+    line = {"type": "scatter", "mode": "lines", "name": "as believed", "x": span, "y": span, "hoverinfo": "skip",
+            "line": {"color": "#8a9099", "width": 1, "dash": "dash"}}  # fmt: skip
+    unit = _unit(results.run.tasks[task].unit)
+    return _figure(
+        [line, *traces], x={"title": f"believed loss{unit}"}, y={"title": f"true loss{unit}"}, height=440
+    )  # fmt: skip
+
+
+def targets_met(results: Results, figures: Summary, task: str) -> Figure:
+    """Share of unseen targets met against queries."""
+    queries, bands = figures.met[task]
+    traces: list[Figure] = []
+    for method, band in bands.items():
+        label = method + ": %{y:.0%} after %{x}<extra></extra>"
+        traces += _curve(method, styles(results)[method], queries, band, set(bands), label, markers=True)
+    return _figure(
+        traces, x={"title": "queries a target", "type": "log", "tickvals": queries.tolist()},
+        y={"title": "targets met", "tickformat": ".0%", "range": [-0.02, 1.02]}, height=470,
+    )  # fmt: skip
+
+
+def costs(results: Results) -> Figure:
+    """Mean seconds of a search by method, on the compared tasks."""
+    methods, tasks = results.compared
+    seconds = {m: [f.seconds for f in results.searches if f.method == m and f.task in tasks] for m in methods}
+    order = sorted(methods, key=lambda method: float(np.mean(seconds[method])))
+    trace = {
+        "type": "bar", "orientation": "h", "y": order, "x": _plain([float(np.mean(seconds[m])) for m in order]),
+        "marker": {"color": [styles(results)[m].colour for m in order]},
+        "hovertemplate": "%{y}: %{x:.3g} s<extra></extra>",
+    }  # fmt: skip
+    return _figure(
+        [trace], x={"title": "seconds a search, evaluations included", "type": "log"},
+        y={"autorange": "reversed", "showgrid": False}, height=110 + 23 * len(order), legend=False,
+    )  # fmt: skip
+
+
+# ---- parts
+
+
+def _figure(traces: Sequence[Figure], x: Figure, y: Figure, height: int, *, legend: bool = True) -> Figure:
+    axes = {
+        name: {"automargin": True, "zeroline": False, **axis, "title": {"text": axis.get("title", "")}}
+        for name, axis in (("xaxis", x), ("yaxis", y))
+    }
+    layout = {
+        **axes, "height": height + (90 if legend else 0), "showlegend": legend, "hovermode": "closest",
+        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+        "legend": {"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top"},
+    }  # fmt: skip
+    return {"data": list(traces), "layout": layout}
+
+
+def _curve(
+    method: str, style: Style, x: FloatArray | IntArray, band: Band, shown: set[str], label: str, *,
+    step: bool = False, markers: bool = False,
+) -> list[Figure]:  # fmt: skip
+    """A line and its band, shown or hidden together by the legend."""
+    shape = {"shape": "hv"} if step else {}
+    visible = True if method in shown else "legendonly"
+    line = {
+        "type": "scatter", "mode": "lines+markers" if markers else "lines", "name": method, "legendgroup": method,
+        "x": _plain(x), "y": _plain(band.value), "visible": visible, "hovertemplate": label,
+        "line": {"color": style.colour, "dash": style.dash, "width": 2.2, **shape},
+        "marker": {"symbol": style.symbol, "size": 7},
+    }  # fmt: skip
+    if not np.isfinite(band.low).all():
+        return [line]
+    edge = {"type": "scatter", "mode": "lines", "legendgroup": method, "showlegend": False, "hoverinfo": "skip",
+            "x": _plain(x), "visible": visible, "line": {"width": 0, "color": style.colour, **shape}}  # fmt: skip
+    red, green, blue = (int(style.colour[i : i + 2], 16) for i in (1, 3, 5))
+    filled = {"fill": "tonexty", "fillcolor": f"rgba({red},{green},{blue},0.14)"}
+    return [edge | {"y": _plain(band.low)}, edge | {"y": _plain(band.high)} | filled, line]
+
+
+def _first(results: Results, figures: Summary) -> set[str]:
+    """Methods that are shown at first: the best, and random search."""
+    return {*list(figures.overall)[:SHOWN], results.random_method or ""}
+
+
+def _budget(results: Results, method: str, tasks: Iterable[str]) -> int:
+    tasks = set(tasks)
+    return max(int(f.evaluations[-1]) for f in results.searches if f.method == method and f.task in tasks)
+
+
+def _thinned(marks: IntArray) -> IntArray:
+    """At most `POINTS`, evenly by their logarithm; the first and the last among them."""
+    if len(marks) <= POINTS:
+        return marks
+    wanted = np.geomspace(marks[0], marks[-1], POINTS)
+    return np.unique(marks[np.searchsorted(marks, wanted - 1e-9).clip(max=len(marks) - 1)])
+
+
+def _unit(unit: str) -> str:
+    return f", {unit}" if unit else ""
+
+
+def _plain(values: Iterable[Any] | Mapping[str, Any]) -> list[float | None]:
+    """Five significant digits; what is not finite is left out."""
+    return [float(f"{value:.5g}") if np.isfinite(value) else None for value in map(float, values)]

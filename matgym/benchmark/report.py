@@ -1,0 +1,260 @@
+"""One self-contained page of a benchmark run: figures to touch, tables, the best designs in 3-D."""
+
+import html
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from matgym.benchmark import charts
+from matgym.benchmark.aggregate import Summary, summary
+from matgym.benchmark.leaderboard import (
+    Table,
+    amortised_table,
+    costs_table,
+    opening,
+    overall_table,
+    task_table,
+)
+from matgym.benchmark.results import Results, Searched
+from matgym.files import write_text
+from matgym.structures import Nanotube
+
+TubeOf: TypeAlias = Callable[[str, Sequence[float]], Nanotube | None]
+"""The tube that a design of a task is, or None."""
+
+_XYZ_SCRIPT: Final = """
+function matgymXyz(id, text) {
+  const host = document.getElementById(id), live = document.createElement("div");
+  live.className = "live";
+  host.prepend(live);
+  try {
+    const viewer = $3Dmol.createViewer(live, {backgroundColor: "white", antialias: true});
+    viewer.addModel(text, "xyz");
+    viewer.setStyle({}, {stick: {radius: 0.13}, sphere: {radius: 0.36}});
+    viewer.zoomTo();
+    viewer.rotate(70, "y");
+    viewer.render();
+    live.addEventListener("wheel", event => event.stopPropagation(), true);
+  } catch (error) {
+    live.remove();
+  }
+}
+"""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure with its words; `name` is unique in the page."""
+
+    name: str
+    heading: str
+    caption: str
+    figure: charts.Figure
+
+
+@dataclass(frozen=True)
+class Winner:
+    """The best design of a task: who found it, and its view as HTML (empty where nothing can be shown)."""
+
+    caption: str
+    view: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A section of the page."""
+
+    heading: str
+    notes: tuple[str, ...]
+    charts: tuple[Chart, ...]
+    table: Table
+    winner: Winner | None = None
+
+
+def write_report(
+    folder: Path | str, output: Path | None = None, tube_of: TubeOf | None = None, *, reps: int = 2000
+) -> Path:
+    """Write the page of a results folder; returns its path.
+
+    Args:
+        folder: of the results: run.json and records/.
+        output: the file; report.html in the folder by default.
+        tube_of: makes a design a tube, for its picture; without one, the records' XYZ is shown.
+        reps: resamples of each bootstrap.
+    """
+    results = Results(folder)
+    path = results.folder / "report.html" if output is None else output
+    write_text(path, page(results, tube_of, reps=reps))
+    return path
+
+
+def page(results: Results, tube_of: TubeOf | None = None, *, reps: int = 2000) -> str:
+    """The page as text."""
+    from jinja2 import Environment, PackageLoader
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    from matgym.viz.tube3d import script_tag
+
+    figures = summary(results, reps)
+    whole = _all_tasks(results, figures) if results.tasks else None
+    tasks = [_task(results, figures, task, tube_of) for task in results.tasks]
+    wide = [_amortised(results, figures, task) for task in figures.met]
+    costs = Part("Costs", (), _cost_charts(results), costs_table(results))
+    parts = [part for part in (whole, *tasks, *wide, costs) if part is not None]
+    drawn = {chart.name: chart.figure for part in parts for chart in part.charts}
+    with_views = any(part.winner and part.winner.view for part in parts)
+    views = f"{script_tag()}\n<script>{_XYZ_SCRIPT}</script>" if with_views else ""
+    environment = Environment(loader=PackageLoader("matgym.benchmark", "."), autoescape=True)
+    return environment.get_template("benchmark.html").render(
+        title=f"Who designs best: {results.run.suite}",
+        summary=[*_verdict(results, figures), *opening(results)],
+        numbers=_numbers(results),
+        parts=parts,
+        safe=Markup,
+        data=Markup(json.dumps(drawn, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")),  # noqa: S704  # ours
+        plotly=Markup(get_plotlyjs()),  # noqa: S704  # the library
+        views=Markup(views),  # noqa: S704  # ours
+        provenance=_provenance(results),
+    )
+
+
+def _verdict(results: Results, figures: Summary) -> list[str]:
+    """Who leads, and who cannot be told from the leader."""
+    if not figures.overall:
+        return []
+    (leader, first), *others = figures.overall.items()
+    level = [method for method, own in others if not own.iqm.high < first.iqm.low]
+    said = f"{leader} leads with an interquartile mean score of {first.iqm.text()}"
+    said += (
+        f"; the intervals of {', '.join(level)} overlap its own." if level else ", and no other interval overlaps its."
+    )
+    reference = figures.overall.get(results.random_method or "")
+    if reference is not None and leader != results.random_method:
+        said += f" {str(results.random_method).capitalize()} search has {reference.iqm.text()}."
+    return [said]
+
+
+def _numbers(results: Results) -> list[tuple[str, str, str]]:
+    rows = results.costs()
+    spent = sum(row["surrogate"] + row["oracle"] + row["simulation"] for row in rows)
+    audits = sum(row["audits"] for row in rows)
+    proven = sum(results.run.tasks[task].proven for task in results.tasks)
+    found = [share for task in results.tasks for share in results.found(task).values()]
+    return [
+        ("methods", str(len(results.methods)), "RL, Bayesian, evolutionary, local, random"),
+        ("tasks", str(len(results.tasks)), f"{proven} with a proven optimum"),
+        ("searches", f"{len(results.searches):,}", f"{np.mean(np.concatenate(found)):.0%} found it" if found else ""),
+        ("evaluations", f"{spent:,}", f"and {audits:,} audits by physics"),
+    ]
+
+
+def _all_tasks(results: Results, figures: Summary) -> Part:
+    table = overall_table(results, figures)
+    if not figures.overall:
+        return Part("All tasks", table.notes, (), table)
+    return Part(
+        "All tasks", table.notes,
+        (
+            Chart("forest", "Interquartile mean", "With 95 % intervals; the best above.", charts.forest(results, figures)),
+            Chart(
+                "anytime-all", "Anytime", "Interquartile mean of the scores held after so many evaluations, with 95 % "
+                "intervals. A click on a name shows or hides a method, a double click shows it alone.",
+                charts.anytime_scores(results, figures),
+            ),
+            Chart(
+                "profiles", "Performance profiles", "Share of runs, over all tasks and seeds, that score higher; with "
+                "95 % intervals.", charts.profiles(results, figures),
+            ),
+            Chart(
+                "improvement", "Probability of improvement", "Chance, in per cent, that a run of the row's method beats "
+                "one of the column's on the same task; ties count half.", charts.improvement(figures),
+            ),
+        ),
+        table,
+    )  # fmt: skip
+
+
+def _task(results: Results, figures: Summary, task: str, tube_of: TubeOf | None) -> Part:
+    about = results.run.tasks[task]
+    table = task_table(results, figures, task)
+    shown = [
+        Chart(
+            f"anytime-{task}", "Regret against evaluations", "Median and middle half of the seeds, by physics. "
+            f"{'The optimum' if about.proven else 'The best known'} lies at the dotted line.",
+            charts.anytime(results, figures, task),
+        ),
+        Chart(
+            f"first-{task}", "Evaluations to the optimum", "A mark a seed: the first checkpoint whose design is the "
+            "optimum; hollow where there was none.", charts.first_hits(results, task),
+        ),
+    ]  # fmt: skip
+    if about.by_network:
+        shown.append(
+            Chart(
+                f"belief-{task}", "Believed and true", "Final designs: above the line, the network promised more than "
+                "physics holds.", charts.believed_and_true(results, task),
+            )
+        )  # fmt: skip
+    best = results.best(task)
+    winner = None if best is None else _winner(results, best, tube_of)
+    return Part(f"Task: {task}", table.notes, tuple(shown), table, winner)
+
+
+def _winner(results: Results, best: Searched, tube_of: TubeOf | None) -> Winner:
+    about = results.run.tasks[best.task]
+    regret = float(best.truth[-1]) - about.optimum_loss
+    unit = f" {about.unit}" if about.unit else ""
+    standing = "better than the best known" if regret < -about.tolerance else (
+        ("the optimum" if about.proven else "the best known") if regret <= about.tolerance else f"regret {regret:.3g}{unit}"
+    )  # fmt: skip
+    caption = (
+        f"Found by {best.method}, seed {best.seed}: true loss {best.truth[-1]:.6g}{unit}, {standing}. {best.described}"
+    )
+    tube = tube_of(best.task, best.design) if tube_of is not None and best.design else None
+    element = f"best-{best.task}"
+    if tube is not None:
+        from matgym.viz.tube3d import tube_html
+
+        return Winner(caption, tube_html(tube, element))
+    if best.xyz:
+        text = json.dumps(best.xyz).replace("<", "\\u003c")
+        name = html.escape(element)
+        return Winner(caption, f'<div class="tube3d" id="{name}"></div><script>matgymXyz("{name}", {text})</script>')
+    return Winner(caption, "")
+
+
+def _amortised(results: Results, figures: Summary, task: str) -> Part:
+    table = amortised_table(results, figures, task)
+    chart = Chart(
+        f"met-{task}", "Targets met against queries", "With 95 % intervals over seeds. What training cost is not in the "
+        "queries; the table has it.", charts.targets_met(results, figures, task),
+    )  # fmt: skip
+    return Part(table.title, table.notes, (chart,), table)
+
+
+def _cost_charts(results: Results) -> tuple[Chart, ...]:
+    if not results.compared[0]:
+        return ()
+    caption = "Mean over the tasks that all methods have, as long as the machine took."
+    return (Chart("costs", "Seconds a search", caption, charts.costs(results)),)
+
+
+def _provenance(results: Results) -> dict[str, str]:
+    run = results.run
+    kinds = {name: facts for name, facts in run.methods.items() if facts.settings}
+    return {
+        "suite": f"{run.suite}, {run.created}",
+        "machine": f"{run.machine}; {run.workers} workers, {run.wall_seconds:,.0f} s by the clock",
+        "versions": ", ".join(f"{name} {number}" for name, number in sorted(run.versions.items())),
+        "settings": "; ".join(f"{name}: {json.dumps(dict(f.settings), sort_keys=True)}" for name, f in kinds.items())
+        or "defaults",
+        "records": f"{len(results.searches)} searches in {results.folder.name}/records, read by DuckDB {version('duckdb')}",
+        "statistics": f"rliable {version('rliable')} (Agarwal et al., NeurIPS 2021)",
+        "drawn by": f"Plotly {version('plotly')} (MIT licence), 3Dmol.js (BSD licence); nothing is loaded from the network",
+    }

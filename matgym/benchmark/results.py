@@ -1,0 +1,319 @@
+"""The records of a benchmark run as arrays: DuckDB reads them, and what does not belong together is refused."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from matgym.benchmark.records import check_records, open_records, planned_cells, read_run
+from matgym.errors import DatasetError
+from matgym.typing import FloatArray, IntArray
+
+KINDS: Final = ("surrogate", "oracle", "simulation", "audits")
+"""Evaluations that a record counts."""
+
+_SEARCHES: Final = """
+SELECT task, method, seed,
+       list(evaluation ORDER BY evaluation) AS evaluations,
+       list(believed_loss ORDER BY evaluation) AS believed,
+       list(true_loss ORDER BY evaluation) AS truth,
+       max(seconds) AS seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
+       max(simulation) AS simulation, max(audits) AS audits,
+       arg_max(design, evaluation) AS design, arg_max(described, evaluation) AS described,
+       arg_max(xyz, evaluation) AS xyz
+FROM records WHERE track = 'search' GROUP BY ALL ORDER BY task, method, seed
+"""
+
+_MET: Final = """
+SELECT method, seed, evaluation,
+       avg(CASE WHEN isfinite(true_loss) AND true_loss <= {met!r} THEN 1.0 ELSE 0.0 END) AS share
+FROM records WHERE track = 'amortised' AND task = '{task}' GROUP BY ALL ORDER BY method, seed, evaluation
+"""
+
+_COSTS: Final = """
+WITH cells AS (
+  SELECT track, method, task, seed, target_index, max(evaluation) AS evaluations, max(seconds) AS seconds,
+         max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
+         max(simulation) AS simulation, max(audits) AS audits
+  FROM records GROUP BY ALL),
+runs AS (
+  SELECT track, method, task, seed, sum(evaluations) AS evaluations, max(seconds) AS seconds,
+         max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
+         max(simulation) AS simulation, max(audits) AS audits
+  FROM cells GROUP BY ALL)
+SELECT track, method, count(*) AS cells, sum(evaluations)::BIGINT AS evaluations, sum(surrogate)::BIGINT AS surrogate,
+       sum(oracle)::BIGINT AS oracle, sum(simulation)::BIGINT AS simulation, sum(audits)::BIGINT AS audits,
+       avg(seconds) AS seconds, avg(training_seconds) AS training_seconds
+FROM runs GROUP BY ALL ORDER BY track DESC, method
+"""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """One search: a method, a task and a seed; (checkpoints,) arrays."""
+
+    task: str
+    method: str
+    seed: int
+    evaluations: IntArray
+    believed: FloatArray
+    truth: FloatArray
+    seconds: float
+    counts: Mapping[str, int]
+    design: tuple[float, ...]
+    described: str
+    xyz: str
+
+
+class Results:
+    """A results folder.
+
+    Args:
+        folder: with run.json, and Parquet files in records/.
+
+    Raises:
+        DatasetError: if there is none, or its records do not belong together.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.run = read_run(self.folder / "run.json")
+        self._connection, paths = open_records(self.folder / "records")
+        keys = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
+        about = (self.folder / "run.json").read_text(encoding="utf-8")
+        self._fingerprint = hashlib.sha256("\n".join([about, *keys]).encode()).hexdigest()
+        self._present = check_records(self._connection, self.run)
+        rows = self.query(_SEARCHES).to_pylist()
+        self._searches = {(row["task"], row["method"], row["seed"]): _searched(row) for row in rows}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Results) and (self.folder, self._fingerprint) == (other.folder, other._fingerprint)
+
+    def __hash__(self) -> int:
+        return hash((self.folder, self._fingerprint))
+
+    def query(self, sql: str) -> pa.Table:
+        """Ask the view `records` by DuckDB's SQL.
+
+        Raises:
+            DatasetError: if DuckDB does not understand it.
+        """
+        try:
+            return self._connection.sql(sql).to_arrow_table()
+        except (duckdb.Error, AttributeError) as error:
+            raise DatasetError(f"{sql.strip()!r} gives no table: {error}") from None
+
+    # ---- what there is
+
+    @cached_property
+    def searches(self) -> tuple[Searched, ...]:
+        """All searches, by task, method and seed."""
+        return tuple(self._searches.values())
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """Search tasks with records, as run.json orders them."""
+        return tuple(task for task in self.run.tasks if any(key[0] == task for key in self._searches))
+
+    @cached_property
+    def methods(self) -> tuple[str, ...]:
+        """Methods that searched, as run.json orders them."""
+        return tuple(method for method in self.run.methods if any(key[1] == method for key in self._searches))
+
+    @property
+    def random_method(self) -> str | None:
+        """The method that others are compared with: "random", or the first of that kind."""
+        if "random" in self.methods:
+            return "random"
+        return next((method for method in self.methods if self.run.methods[method].kind == "random"), None)
+
+    def methods_of(self, task: str) -> tuple[str, ...]:
+        """Methods that have searched a task."""
+        return tuple(method for method in self.methods if self.seeds(task, method))
+
+    def seeds(self, task: str, method: str) -> tuple[int, ...]:
+        """Seeds of the searches that are there."""
+        return tuple(seed for t, m, seed in self._searches if (t, m) == (task, method))
+
+    @cached_property
+    def missing(self) -> tuple[str, ...]:
+        """Cells that the run should have and has not, as "task, method, seed 3".
+
+        What should be there says run.json's list of cells; without one, each method has the same seeds on every task
+        that it has been on.
+        """
+        planned = planned_cells(self.run)
+        if not planned:
+            seeds = {track: {k[3] for k in self._present if k[0] == track} for track in ("search", "amortised")}
+            pairs = dict.fromkeys(key[:3] for key in self._present)
+            planned = [(*pair, seed) for pair in pairs for seed in sorted(seeds[pair[0]])]
+        gone = [key for key in planned if key not in self._present]
+        return tuple(f"{task}, {method}, seed {seed}" for _, task, method, seed in gone)
+
+    @cached_property
+    def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(methods, tasks) of the aggregate: rliable needs full matrices.
+
+        The tasks are those that all methods have. Where there are none, methods with the fewest tasks are left out
+        until there are some.
+        """
+        methods = list(self.methods)
+        while methods:
+            tasks = [task for task in self.tasks if set(methods) <= set(self.methods_of(task))]
+            whole = [method for method in methods if tasks and self._whole(method, tasks)]
+            if whole:
+                return tuple(whole), tuple(tasks)
+            fewest = min(sum(bool(self.seeds(task, m)) for task in self.tasks) for m in methods)
+            methods = [m for m in methods if sum(bool(self.seeds(task, m)) for task in self.tasks) > fewest]
+        return (), ()
+
+    def _whole(self, method: str, tasks: Sequence[str]) -> list[int]:
+        """Seeds that a method has on all tasks."""
+        return sorted(set.intersection(*(set(self.seeds(task, method)) for task in tasks)))
+
+    @cached_property
+    def left_out(self) -> tuple[str, ...]:
+        """Sentences on what the aggregate leaves out."""
+        methods, tasks = self.compared
+        said = []
+        for task in self.tasks:
+            if task not in tasks:
+                without = [m for m in self.methods if m not in self.methods_of(task)]
+                said.append(f"{task} is left out of the aggregate: {', '.join(without)} have no search of it.")
+        for method in self.methods:
+            if method not in methods:
+                said.append(f"{method} is left out of the aggregate: it has not been on all of the compared tasks.")
+                continue
+            partial = {seed for task in tasks for seed in self.seeds(task, method)} - set(self._whole(method, tasks))
+            if partial:
+                said.append(f"{method}: {len(partial)} seeds that lack some task are left out of the aggregate.")
+        return tuple(said)
+
+    def _of(self, task: str, method: str) -> list[Searched]:
+        return [found for found in self.searches if (found.task, found.method) == (task, method)]
+
+    # ---- losses, scores, regrets
+
+    def failed_loss(self, task: str) -> float:
+        """What a failed design counts as: a random design, or the worst final design on the task if that is worse."""
+        finals = [found.truth[-1] for key, found in self._searches.items() if key[0] == task]
+        return max(self.run.tasks[task].random_loss, *(float(loss) for loss in finals if np.isfinite(loss)), -np.inf)
+
+    def losses(self, task: str, method: str) -> FloatArray:
+        """(seeds,) true losses of the final designs; failed ones count as `failed_loss`."""
+        found = np.array([self._searches[task, method, seed].truth[-1] for seed in self.seeds(task, method)])
+        return np.where(np.isfinite(found), found, self.failed_loss(task))
+
+    def regrets(self, task: str) -> dict[str, FloatArray]:
+        """(seeds,) true losses above the optimum's of every method; below zero where a best known one is beaten."""
+        optimum = self.run.tasks[task].optimum_loss
+        return {method: self.losses(task, method) - optimum for method in self.methods_of(task)}
+
+    def scored(self, task: str, losses: FloatArray) -> FloatArray:
+        """Losses as scores: 0 is a typical random design, 1 the optimum; less than 0 is worse than random."""
+        about = self.run.tasks[task]
+        return (about.random_loss - losses) / (about.random_loss - about.optimum_loss)
+
+    def scores(self) -> dict[str, FloatArray]:
+        """(seeds, tasks) of every compared method, as rliable takes them: final designs, by physics."""
+        methods, tasks = self.compared
+        return {method: np.ascontiguousarray(cube[..., -1]) for method, cube in self._cubes(methods, tasks)[1].items()}
+
+    def anytime_scores(self) -> tuple[IntArray, dict[str, FloatArray]]:
+        """(checkpoints,) evaluations that all searches have, and (seeds, tasks, checkpoints) scores of each method."""
+        return self._cubes(*self.compared)
+
+    def _cubes(self, methods: Sequence[str], tasks: Sequence[str]) -> tuple[IntArray, dict[str, FloatArray]]:
+        top = max((int(f.evaluations[-1]) for f in self.searches if f.task in tasks), default=1)
+        marks = np.unique(np.append(2 ** np.arange(int(np.log2(top)) + 1), top)).astype(np.int64)
+        cubes = {}
+        for method in methods:
+            seeds = self._whole(method, tasks)
+            cubes[method] = np.stack(
+                [[self.scored(task, self._at(task, method, seed, marks)) for task in tasks] for seed in seeds]
+            )
+        return marks, cubes
+
+    def _at(self, task: str, method: str, seed: int, marks: IntArray) -> FloatArray:
+        """(marks,) true losses, the last value carried forward; failed designs count as `failed_loss`."""
+        found = self._searches[task, method, seed]
+        place = np.searchsorted(found.evaluations, marks, side="right") - 1
+        losses = np.where(place >= 0, found.truth[np.maximum(place, 0)], np.nan)
+        return np.where(np.isfinite(losses), losses, self.failed_loss(task))
+
+    def anytime(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
+        """(checkpoints,) evaluations of any search of a task, and (seeds, checkpoints) true regrets of each method."""
+        marks = np.unique(np.concatenate([found.evaluations for found in self.searches if found.task == task]))
+        optimum = self.run.tasks[task].optimum_loss
+        return marks, {
+            method: np.stack([self._at(task, method, seed, marks) for seed in self.seeds(task, method)]) - optimum
+            for method in self.methods_of(task)
+        }
+
+    def found(self, task: str) -> dict[str, FloatArray]:
+        """(seeds,) 1 where the final design is the optimum within its tolerance, else 0."""
+        tolerance = self.run.tasks[task].tolerance
+        return {method: (regret <= tolerance).astype(np.float64) for method, regret in self.regrets(task).items()}
+
+    def evaluations_to_optimum(self, task: str) -> dict[str, FloatArray]:
+        """(seeds,) evaluations at the first checkpoint whose design is the optimum; infinite where there is none."""
+        about = self.run.tasks[task]
+
+        def first(found: Searched) -> float:
+            there = np.flatnonzero(found.truth - about.optimum_loss <= about.tolerance)
+            return float(found.evaluations[there[0]]) if len(there) else np.inf
+
+        return {
+            method: np.array([first(found) for found in self._of(task, method)]) for method in self.methods_of(task)
+        }
+
+    def exploitation(self, task: str) -> dict[str, FloatArray]:
+        """(seeds,) true less believed loss of the final designs, where a network rewards; NaN for failed designs."""
+        if not self.run.tasks[task].by_network:
+            return {}
+        return {
+            method: np.array([found.truth[-1] - found.believed[-1] for found in self._of(task, method)])
+            for method in self.methods_of(task)
+        }
+
+    def best(self, task: str) -> Searched | None:
+        """The search with the least true loss at its end, of those the one with the fewest evaluations."""
+        there = [f for f in self.searches if f.task == task and np.isfinite(f.truth[-1])]
+        return min(there, key=lambda f: (round(float(f.truth[-1]), 12), f.evaluations[-1]), default=None)
+
+    def share_met(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
+        """(checkpoints,) queries, and (seeds, checkpoints) shares of an amortised task's targets that were met."""
+        table = self.query(_MET.format(task=task, met=self.run.amortised[task].met)).to_pylist()
+        marks = np.unique([row["evaluation"] for row in table]).astype(np.int64)
+        shares: dict[str, FloatArray] = {}
+        for method in self.run.methods:
+            rows = [row for row in table if row["method"] == method]
+            seeds = sorted({row["seed"] for row in rows})
+            if not seeds:
+                continue
+            lines = []
+            for seed in seeds:
+                own = [(row["evaluation"], row["share"]) for row in rows if row["seed"] == seed]
+                place = np.searchsorted([mark for mark, _ in own], marks, side="right") - 1
+                lines.append(np.where(place >= 0, np.array([share for _, share in own])[np.maximum(place, 0)], 0.0))
+            shares[method] = np.stack(lines)
+        return marks, shares
+
+    def costs(self) -> list[dict[str, Any]]:
+        """A row for each track and method: cells, evaluations by kind, mean seconds of a cell and of a training."""
+        return [dict(row) for row in self.query(_COSTS).to_pylist()]
+
+
+def _searched(row: Mapping[str, Any]) -> Searched:
+    return Searched(
+        row["task"], row["method"], row["seed"],
+        np.array(row["evaluations"], dtype=np.int64), np.array(row["believed"], dtype=np.float64),
+        np.array(row["truth"], dtype=np.float64), row["seconds"], {kind: row[kind] for kind in KINDS},
+        tuple(row["design"] or ()), row["described"] or "", row["xyz"] or "",
+    )  # fmt: skip

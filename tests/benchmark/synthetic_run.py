@@ -1,0 +1,119 @@
+"""A benchmark run whose every figure is known beforehand."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+METHODS = {
+    "random": {"kind": "random", "budget": 64, "settings": {}},
+    "genetic": {"kind": "evolutionary", "budget": 64, "settings": {"population": 8}},
+    "gp": {"kind": "Bayesian", "budget": 16, "settings": {}},
+    "dqn": {"kind": "RL", "budget": 64, "settings": {}},
+}
+SEARCHED = {"rings": METHODS, "doping": METHODS, "recipe": ("random", "genetic", "gp")}
+"""Methods of each task: a DQN does not search numbers."""
+
+SEEDS = 6
+VERSIONS = {"matgym": "0.1.0", "numpy": "2.4.6"}
+FINAL = {"random": 0.5, "genetic": 1.0, "gp": 0.8, "dqn": 0.6}
+"""Scores at the end, of the middle seed; seeds are 0.02 apart."""
+
+NEXT = {"random": None, "genetic": 16, "gp": None, "dqn": None}
+"""Evaluations at which the optimum is found."""
+
+XYZ = "3\n\nC 0 0 0\nC 0 0 1.42\nN 0 1.2 2.1\n"
+
+
+def score(method: str, seed: int) -> float:
+    if FINAL[method] == 1.0:
+        return 1.0
+    return FINAL[method] + 0.02 * (seed - (SEEDS - 1) / 2)
+
+
+def task(source: str = "physics: the table of all designs", *, proven: bool = True) -> dict:
+    return {
+        "title": "a ring to be found", "unit": "nW/K", "goal": "min", "target": [], "optimum_loss": 2.0, "proven": proven,
+        "found_by": "enumeration", "designs": 65536 if proven else None, "random_loss": 3.0, "tolerance": 0.001,
+        "source": source, "audited_by": "the oracle", "training": "It cost 100 labels.",
+    }  # fmt: skip
+
+
+def write_run(folder: Path, *, listed: bool = False) -> Path:
+    """The run as `matgym benchmark run` leaves it."""
+    records = folder / "records"
+    records.mkdir(parents=True, exist_ok=True)
+    cells = []
+    for name, methods in SEARCHED.items():
+        for method in methods:
+            for seed in range(SEEDS):
+                cells.append(write_search(records, name, method, seed))
+    for method, shares in (("random", (0, 1, 2)), ("MaskablePPO", (2, 3, 4))):
+        for seed in range(3):
+            cells.append(write_amortised(records, method, seed, shares))
+    run = {
+        "suite": "synthetic", "created": "2026-01-01T00:00:00+00:00", "machine": "two cores", "versions": VERSIONS,
+        "seconds": 120.0, "wall_seconds": 61.0, "workers": 2, "cells": cells if listed else [],
+        "tasks": {"rings": task(), "doping": task("network/gap"), "recipe": task("physics", proven=False)},
+        "methods": METHODS | {"MaskablePPO": {"kind": "RL", "budget": 4000, "settings": {}}},
+        "amortised": {
+            "targets": {"title": "gaps to be met", "unit": "eV", "targets": 4, "met": 0.02, "source": "network/gap",
+                        "audited_by": "the oracle", "training": "It cost 100 labels."}
+        },
+    }  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    return folder
+
+
+def identity(method: str, budget: int) -> str:
+    return json.dumps({"versions": VERSIONS, "source": "abc", "budget": budget, "method": method})
+
+
+def write_search(records: Path, name: str, method: str, seed: int, **changed: object) -> str:
+    """Losses that fall by halves of the way to the final one; the network is 0.1 too kind."""
+    budget, found = METHODS[method]["budget"], NEXT[method]
+    cell = f"{name}-{method}-{seed}-0123456789ab"
+    rows, marks = [], [2**i for i in range(7) if 2**i <= budget]
+    for i, mark in enumerate(marks):
+        share = 1.0 if (found and mark >= found) or mark == budget else 0.9 * (i + 1) / len(marks)
+        loss = 3.0 - share * score(method, seed)
+        believed = loss - 0.1 if name == "doping" else loss
+        last = mark == budget
+        rows.append(
+            {
+                "track": "search", "task": name, "method": method, "seed": seed, "target_index": 0, "evaluation": mark,
+                "believed_loss": believed, "true_loss": loss, "seconds": 0.01 * mark,
+                "surrogate": budget if name == "doping" else 0, "oracle": budget if name != "doping" else 0,
+                "simulation": 0, "audits": len(marks) if name == "doping" else 0, "training_seconds": 0.0,
+                "design": [1.0, 0.0] if last else [], "described": "10" if last else "",
+                "xyz": XYZ if last and name == "rings" else "", "identity": identity(method, budget), "cell": cell,
+            }
+            | changed
+        )  # fmt: skip
+    write(records / f"{cell}.parquet", rows)
+    return cell
+
+
+def write_amortised(records: Path, method: str, seed: int, met: tuple[int, ...]) -> str:
+    cell = f"targets-{method}-{seed}-0123456789ab"
+    rows = [
+        {
+            "track": "amortised", "task": "targets", "method": method, "seed": seed, "target_index": target,
+            "evaluation": 2**i, "believed_loss": 0.0, "true_loss": 0.01 if target < count else 0.5, "seconds": 0.1,
+            "surrogate": 16, "oracle": 0, "simulation": 0, "audits": 8,
+            "training_seconds": 30.0 if method == "MaskablePPO" else 0.0, "design": [0.0], "described": "", "xyz": "",
+            "identity": identity(method, 4), "cell": cell,
+        }
+        for i, count in enumerate(met)
+        for target in range(4)
+    ]  # fmt: skip
+    write(records / f"{cell}.parquet", rows)
+    return cell
+
+
+def write(path: Path, rows: list[dict]) -> None:
+    table = pa.Table.from_pylist(rows)
+    place = table.schema.get_field_index("design")
+    table = table.set_column(place, "design", pa.array([row["design"] for row in rows], pa.list_(pa.float64())))
+    pq.write_table(table, path)
