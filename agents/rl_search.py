@@ -12,7 +12,6 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.agents.base import Optimizer, Problem
-from matgym.agents.policy import episode_length
 from matgym.agents.sb3 import constructor, hyperparameters, schedule
 from matgym.envs.choosing import make_dynamics
 from matgym.envs.design import DesignVectorEnv
@@ -109,8 +108,7 @@ class RLSearch(Optimizer):
             told: FloatArray = getcurrent().parent.switch(designs.copy())
             return told
 
-        agent = self._agent(Asking(self.problem, hand_over))
-        agent.learn(total_timesteps=10**9, progress_bar=False)
+        self._agent(Asking(self.problem, hand_over)).learn(total_timesteps=10**9, progress_bar=False)
 
     def _agent(self, task: Any) -> Any:
         from stable_baselines3.common.vec_env import VecMonitor
@@ -121,10 +119,10 @@ class RLSearch(Optimizer):
         settings = {name: schedule(value) for name, value in settings.items()}
         at_once = self.algorithm in NUMBERS_ONLY
         count, policy = settings.pop("n_envs"), settings.pop("policy")
-        # Twice the length of an episode, as forbidden edits change nothing.
         dynamics = make_dynamics(task, count, at_once=at_once)
-        limit = 2 * episode_length(self.problem.task, at_once=at_once)
-        envs = VecMonitor(SB3VecEnv(DesignVectorEnv(task, count, limit, dynamics=dynamics), seed=self._seed))
+        # An agent without masks that repeats what is forbidden would never spend its budget.
+        dynamics.mending = np.random.default_rng(self._seed)
+        envs = VecMonitor(SB3VecEnv(DesignVectorEnv(task, count, dynamics=dynamics), seed=self._seed))
         made = constructor(self.algorithm)
         return made(policy, envs, seed=self._seed, device="cpu", **settings)
 

@@ -16,7 +16,9 @@ def pages():
     for spec in SPECS:
         text = getdoc(gym.envs.registration.load_env_creator(spec.entry_point))
         name = spec.id.removeprefix("matgym/")
-        yield FOLDER / f"{name}.md", f"# `{spec.id}`\n\n<!-- made by scripts/docs.py from the docstring -->\n\n{text}\n"
+        others = ", ".join(f"`{spec.id.replace('-v', f'{variant.capitalize()}-v')}`" for variant in spec.variants)
+        head = f"# `{spec.id}`\n\n<!-- made by scripts/docs.py from the docstring -->\n\n"
+        yield FOLDER / f"{name}.md", f"{head}{f'Variants: {others}.{2 * chr(10)}' if others else ''}{text}\n"
 
 
 def main():

@@ -71,11 +71,14 @@ def digest(*contents: bytes) -> str:
     return hashlib.sha256(b"\0".join(contents)).hexdigest()[:12]
 
 
+def _task(name: str) -> DesignTask:
+    return AMORTISED[name].make() if name in AMORTISED else instance(name).task()
+
+
 @lru_cache
 def source_digest(task: str) -> str:
     """Hash of what rewards an instance or an amortised task: the network's weights, or the table of all designs."""
-    made = AMORTISED[task].make() if task in AMORTISED else instance(task).task()
-    source = getattr(made, "source", "oracle")
+    source = getattr(_task(task), "source", "oracle")
     if isinstance(source, str) and source.startswith("solved:"):
         return digest((optima_folder() / f"{source.removeprefix('solved:')}.parquet").read_bytes())
     if isinstance(source, str) and source != "oracle":
@@ -83,6 +86,12 @@ def source_digest(task: str) -> str:
 
         return digest(located(source).read_bytes())
     return "physics"
+
+
+@lru_cache
+def task_digest(task: str) -> str:
+    """Hash of a task's own settings, which their printed form holds all of."""
+    return digest(repr(_task(task)).encode())
 
 
 def checkpoints(budget: int) -> list[int]:
@@ -271,7 +280,9 @@ def audited(task: DesignTask, targets: FloatArray, incumbents: Sequence[Designs]
 
 
 def _identity(task: str, budget: int, about: dict[str, Any], method: NamedMethod | None = None) -> str:
-    content: dict[str, Any] = {"versions": versions(), "source": source_digest(task), "budget": budget, **about}
+    content: dict[str, Any] = {
+        "versions": versions(), "source": source_digest(task), "task": task_digest(task), "budget": budget, **about,
+    }  # fmt: skip
     if method is not None:
         content["hyperparameters"] = _hyperparameters(method)
     return json.dumps(content, sort_keys=True)

@@ -3,12 +3,12 @@
 Colours of text, axes and paper are the page's, so that they follow its light or dark theme.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from matgym.benchmark.aggregate import TAUS, Band, Summary
+from matgym.benchmark.aggregate import Band, Summary
 from matgym.benchmark.results import Results
 from matgym.typing import FloatArray, IntArray
 from matgym.viz.palette import METHOD_STYLES
@@ -37,7 +37,7 @@ class Style(NamedTuple):
 
 
 def styles(results: Results) -> dict[str, Style]:
-    """Random search is grey; others have six colours, and then dashes."""
+    """Random search is grey; others have six colours, then the same with other dashes and markers."""
     *coloured, grey = METHOD_STYLES
     drawn, count = {}, 0
     for method in results.run.methods:
@@ -45,7 +45,9 @@ def styles(results: Results) -> dict[str, Style]:
             drawn[method] = Style(grey.colour, _SYMBOLS[grey.marker], "solid")
             continue
         style = coloured[count % len(coloured)]
-        drawn[method] = Style(style.colour, _SYMBOLS[style.marker], _DASHES[count // len(coloured) % len(_DASHES)])
+        again = count // len(coloured)
+        symbol = _SYMBOLS[coloured[(count + again) % len(coloured)].marker]
+        drawn[method] = Style(style.colour, symbol, _DASHES[again % len(_DASHES)])
         count += 1
     return drawn
 
@@ -85,7 +87,7 @@ def profiles(results: Results, figures: Summary) -> Figure:
     traces: list[Figure] = []
     for method in figures.overall:
         label = method + ": %{y:.0%} of runs above %{x:.2f}<extra></extra>"
-        traces += _curve(method, styles(results)[method], TAUS, figures.profiles[method], shown, label)
+        traces += _curve(method, styles(results)[method], figures.taus, figures.profiles[method], shown, label)
     return _figure(
         traces, x={"title": "score"},
         y={"title": "share of runs above it", "tickformat": ".0%", "range": [-0.02, 1.02]}, height=470,
@@ -116,7 +118,7 @@ def anytime_scores(results: Results, figures: Summary) -> Figure:
         own = Band(band.value[kept], band.low[kept], band.high[kept])
         label = method + ": %{y:.3f} after %{x}<extra></extra>"
         traces += _curve(method, styles(results)[method], figures.evaluations[kept], own, shown, label)
-    return _figure(traces, x={"title": "evaluations", "type": "log"}, y={"title": "IQM of scores"}, height=470)
+    return _figure(traces, x=_evaluations(figures.evaluations), y={"title": "IQM of scores"}, height=470)
 
 
 def anytime(results: Results, figures: Summary, task: str) -> Figure:
@@ -136,7 +138,7 @@ def anytime(results: Results, figures: Summary, task: str) -> Figure:
         shown = {*best, results.random_method or ""}
         traces += _curve(method, drawn[method], kept, Band(middle, low, high), shown, label, step=True)
     figure = _figure(
-        traces, x={"title": "evaluations", "type": "log"},
+        traces, x=_evaluations(marks),
         y={"title": f"true regret{_unit(about.unit)}", "type": "log"}, height=440,
     )  # fmt: skip
     name = "optimum" if about.proven else "best known"
@@ -178,10 +180,10 @@ def first_hits(results: Results, task: str) -> Figure:
                 "hovertemplate": "%{text}<extra></extra>",
             }
         )  # fmt: skip
-    ticks = [float(2**i) for i in range(int(np.log2(top)) + 1)]
+    ticks = [2**i for i in range(int(np.log2(top)) + 1)]
     axis = {
         "title": "evaluations to the optimum", "type": "log", "tickvals": [*ticks, never],
-        "ticktext": [*(f"{tick:g}" for tick in ticks), "not found"], "range": [-0.1, float(np.log10(never)) + 0.15],
+        "ticktext": [*map(str, ticks), "never"], "tickangle": 0, "range": [-0.1, float(np.log10(never)) + 0.2],
     }  # fmt: skip
     return _figure(
         traces, x=axis, y={"categoryorder": "array", "categoryarray": order[::-1]}, height=100 + 23 * len(order),
@@ -251,10 +253,16 @@ def _figure(traces: Sequence[Figure], x: Figure, y: Figure, height: int, *, lege
     }
     layout = {
         **axes, "height": height + (90 if legend else 0), "showlegend": legend, "hovermode": "closest",
-        "margin": {"l": 8, "r": 12, "t": 12, "b": 8},
+        "margin": {"l": 8, "r": 20, "t": 12, "b": 8},
         "legend": {"orientation": "h", "x": 0, "y": -0.22, "yanchor": "top"},
     }  # fmt: skip
     return {"data": list(traces), "layout": layout}
+
+
+def _evaluations(marks: IntArray) -> Figure:
+    """A logarithmic axis that is marked at powers of two."""
+    ticks = [2**i for i in range(int(np.log2(marks[-1])) + 1)]
+    return {"title": "evaluations", "type": "log", "tickvals": ticks}
 
 
 def _curve(
@@ -301,6 +309,6 @@ def _unit(unit: str) -> str:
     return f", {unit}" if unit else ""
 
 
-def _plain(values: Iterable[Any] | Mapping[str, Any]) -> list[float | None]:
+def _plain(values: Iterable[Any]) -> list[float | None]:
     """Five significant digits; what is not finite is left out."""
     return [float(f"{value:.5g}") if np.isfinite(value) else None for value in map(float, values)]

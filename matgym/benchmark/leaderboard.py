@@ -73,13 +73,12 @@ def markdown(results: Results, *, reps: int = 2000) -> str:
 
 def opening(results: Results) -> list[str]:
     """What the run was, and what is missing from it."""
-    run = results.run
     seeds = sorted({len(results.seeds(f.task, f.method)) for f in results.searches})
     span = "" if not seeds else f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    said = []
+    said, tasks = [], "task" if len(results.tasks) == 1 else "tasks"
     if results.tasks:
         said.append(
-            f"{len(results.methods)} methods on {len(results.tasks)} tasks, {span} seeds each. "
+            f"{len(results.methods)} methods on {len(results.tasks)} {tasks}, {span} seeds each. "
             "Every figure is physics' word on the design that a method held to be its best."
         )
     if results.missing:
@@ -100,13 +99,17 @@ def overall_table(results: Results, figures: Summary) -> Table:
     reference = results.random_method
     notes = (
         f"Over {', '.join(tasks)}." if tasks else "No method has been on a task that others have been on.",
-        "Score: 0 is a typical random design, 1 the optimum. IQM is the mean of the middle half of all runs, median that "
-        "of the tasks' means; in brackets is the 95 % interval by stratified bootstrap over seeds (rliable).",
+        (
+            "Score: 0 is a typical random design, 1 the optimum. IQM is the mean of the middle half of all runs, and "
+            "median that of the tasks' means; in brackets is the 95 % interval by stratified bootstrap over seeds "
+            "(rliable)."
+        ),
         "A failed design counts as a random one, or as the worst final design of that task if that is worse.",
         "Seconds are a whole search's, evaluations included, audits not; they are as good as the machine was quiet.",
     )
     columns = (
-        "method", "kind", "IQM score", "median", f"P(better than {reference})", "optima found", "seconds", "evaluations",
+        "method", "kind", "IQM score", "median", f"P(better than {reference})", "optima found", "seconds",
+        "evaluations",
     )  # fmt: skip
     rows = []
     for method in figures.overall:
@@ -140,13 +143,16 @@ def task_table(results: Results, figures: Summary, task: str) -> Table:
         notes.append(
             "A network rewards here. Exploitation is the median of true less believed loss: what the network overrated."
         )
-    columns = ("method", f"regret{unit}", "score", "found", "evaluations to the optimum", "against random")
+    columns: tuple[str, ...] = (
+        "method", f"regret{unit}", "score", "found", "evaluations to the optimum",
+        f"times fewer than {results.random_method}",
+    )  # fmt: skip
     gaps = results.exploitation(task)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for method, regret in sorted(figures.regrets[task].items(), key=lambda pair: (pair[1].value, pair[0])):
         score = float(results.scored(task, np.array([regret.value + about.optimum_loss]))[0])
         budget = max(int(f.evaluations[-1]) for f in results.searches if (f.task, f.method) == (task, method))
-        row = (
+        row: tuple[str, ...] = (
             method, regret.significant(), f"{score:.3f}", f"{int(found[method].sum())}/{len(found[method])}",
             _median_evaluations(first[method], budget), _times_fewer(first[method], by_random),
         )  # fmt: skip
@@ -164,16 +170,18 @@ def task_facts(results: Results, task: str) -> tuple[str, ...]:
     aim = (
         f"to meet {', '.join(f'{t:g}' for t in about.target)}"
         if about.target
-        else {"min": "the least", "max": "the most"}
+        else {"min": "minimised", "max": "maximised"}
     )
     goal = aim if isinstance(aim, str) else aim.get(about.goal, about.goal)
     designs = f"{about.designs:,} designs" if about.designs else "designs not countable"
     sure = "proven" if about.proven else "the best known"
     return (
         f"{about.title[:1].upper()}{about.title[1:].rstrip('.')} ({goal}); {designs}.",
-        f"Optimum: loss {about.optimum_loss:.6g}{unit}, {sure}, by {about.found_by or 'whom is not said'}; "
-        f"{'found' if about.proven else 'reached the best known'} means within {about.tolerance:.3g}{unit}. "
-        f"A typical random design: {about.random_loss:.6g}{unit}.",
+        (
+            f"Optimum: loss {about.optimum_loss:.6g}{unit}, {sure}, by {about.found_by or 'whom is not said'}; "
+            f"{'found' if about.proven else 'reached the best known'} means within {about.tolerance:.3g}{unit}. "
+            f"A typical random design: {about.random_loss:.6g}{unit}."
+        ),
         f"Rewarded by {about.source or 'what is not said'}; audited by {about.audited_by or 'whom is not said'}.",
     )
 
@@ -185,11 +193,15 @@ def amortised_table(results: Results, figures: Summary, task: str) -> Table:
     training = {row["method"]: row["training_seconds"] for row in results.costs() if row["track"] == "amortised"}
     unit = f" {about.unit}" if about.unit else ""
     notes = (
-        f"{about.title[:1].upper()}{about.title[1:].rstrip('.')}. {about.targets} targets that nobody trained on; share "
-        f"met within {about.met:g}{unit} by physics, with the 95 % interval over seeds.",
+        (
+            f"{about.title[:1].upper()}{about.title[1:].rstrip('.')}. {about.targets} targets that nobody trained on; "
+            f"share met within {about.met:g}{unit} by physics, with the 95 % interval over seeds."
+        ),
         f"Rewarded by {about.source}; audited by {about.audited_by}. {about.training}".strip(),
-        "Policies were trained before the first query: their designs and seconds of training stand on the right, and are "
-        "not counted as queries.",
+        (
+            "Policies were trained before the first query: their designs and seconds of training stand on the right, "
+            "and are not counted as queries."
+        ),
     )
     columns = ("method", *(f"{query} queries" if query > 1 else "1 query" for query in queries), "training designs",
                "training, s")  # fmt: skip
@@ -208,8 +220,10 @@ def costs_table(results: Results) -> Table:
     sources = [*run.tasks.items(), *run.amortised.items()]
     trained = tuple(f"{name}: {about.training}" for name, about in sources if about.by_network and about.training)
     notes = (
-        f"All cells took {run.seconds:,.0f} s of one core each, {run.wall_seconds:,.0f} s by the clock with {run.workers} "
-        f"workers, on {run.machine or 'a machine that is not said'}.",
+        (
+            f"All cells together took {_seconds(run.seconds)} s, {_seconds(run.wall_seconds)} s by the clock with "
+            f"{run.workers} workers, on {run.machine or 'a machine that is not said'}."
+        ),
         "Audits are physics' verdicts on the designs held best; they are counted apart, and no method sees them.",
         *trained,
     )
@@ -224,6 +238,10 @@ def costs_table(results: Results) -> Table:
         for row in results.costs()
     )  # fmt: skip
     return Table("Costs", notes, columns, rows, words=2)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.2g}"
 
 
 def _span(counts: Sequence[int]) -> str:
@@ -242,7 +260,7 @@ def _times_fewer(first: FloatArray, by_random: FloatArray | None) -> str:
     own, random = float(np.median(first)), float(np.median(by_random))
     if not np.isfinite(own):
         return NONE
-    return f"{random / own:.2g} × fewer" if np.isfinite(random) else "random: not found"
+    return f"{random / own:.2g}" if np.isfinite(random) else "not found by it"
 
 
 def _median_gap(gap: FloatArray) -> str:

@@ -21,6 +21,45 @@ SHARED: Final = ("versions", "source", "hashes")
 """What the identities of all records of a task have in common."""
 
 
+SEARCHES: Final = """
+SELECT task, method, seed,
+       list(evaluation ORDER BY evaluation) AS evaluations,
+       list(believed_loss ORDER BY evaluation) AS believed,
+       list(true_loss ORDER BY evaluation) AS truth,
+       max(seconds) AS seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
+       max(simulation) AS simulation, max(audits) AS audits,
+       arg_max(design, evaluation) AS design, arg_max(described, evaluation) AS described,
+       arg_max(xyz, evaluation) AS xyz
+FROM records WHERE track = 'search' GROUP BY ALL ORDER BY task, method, seed
+"""
+"""Every search as one row."""
+
+MET: Final = """
+SELECT method, seed, evaluation,
+       avg(CASE WHEN isfinite(true_loss) AND true_loss <= {met!r} THEN 1.0 ELSE 0.0 END) AS share
+FROM records WHERE track = 'amortised' AND task = '{task}' GROUP BY ALL ORDER BY method, seed, evaluation
+"""
+"""Share of an amortised task's targets that were met, by method, seed and queries; give `task` and `met`."""
+
+COSTS: Final = """
+WITH cells AS (
+  SELECT track, method, task, seed, target_index, max(evaluation) AS evaluations, max(seconds) AS seconds,
+         max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
+         max(simulation) AS simulation, max(audits) AS audits
+  FROM records GROUP BY ALL),
+runs AS (
+  SELECT track, method, task, seed, sum(evaluations) AS evaluations, max(seconds) AS seconds,
+         max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
+         max(simulation) AS simulation, max(audits) AS audits
+  FROM cells GROUP BY ALL)
+SELECT track, method, count(*) AS cells, sum(evaluations)::BIGINT AS evaluations, sum(surrogate)::BIGINT AS surrogate,
+       sum(oracle)::BIGINT AS oracle, sum(simulation)::BIGINT AS simulation, sum(audits)::BIGINT AS audits,
+       avg(seconds) AS seconds, avg(training_seconds) AS training_seconds
+FROM runs GROUP BY ALL ORDER BY track DESC, method
+"""
+"""What was spent, by track and method."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 

@@ -117,7 +117,7 @@ def page(results: Results, tube_of: TubeOf | None = None, *, reps: int = 2000) -
         numbers=_numbers(results),
         parts=parts,
         safe=Markup,
-        data=Markup(json.dumps(drawn, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")),  # noqa: S704  # ours
+        data=Markup(_script_json(drawn)),  # noqa: S704  # ours
         plotly=Markup(get_plotlyjs()),  # noqa: S704  # the library
         views=Markup(views),  # noqa: S704  # ours
         provenance=_provenance(results),
@@ -130,14 +130,18 @@ def _verdict(results: Results, figures: Summary) -> list[str]:
         return []
     (leader, first), *others = figures.overall.items()
     level = [method for method, own in others if not own.iqm.high < first.iqm.low]
-    said = f"{leader} leads with an interquartile mean score of {first.iqm.text()}"
-    said += (
-        f"; the intervals of {', '.join(level)} overlap its own." if level else ", and no other interval overlaps its."
-    )
+    names = ", ".join(level) if len(level) <= 4 else f"{len(level)} others"
+    said = f"{leader} has the highest interquartile mean score, {first.iqm.text()}"
+    said += f"; the intervals of {names} overlap its own." if level else ", and no other interval overlaps its own."
     reference = figures.overall.get(results.random_method or "")
     if reference is not None and leader != results.random_method:
-        said += f" {str(results.random_method).capitalize()} search has {reference.iqm.text()}."
+        said += f" The method {results.random_method} has {reference.iqm.text()}."
     return [said]
+
+
+def _script_json(content: object) -> str:
+    """JSON that no script element ends at."""
+    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _numbers(results: Results) -> list[tuple[str, str, str]]:
@@ -145,11 +149,16 @@ def _numbers(results: Results) -> list[tuple[str, str, str]]:
     spent = sum(row["surrogate"] + row["oracle"] + row["simulation"] for row in rows)
     audits = sum(row["audits"] for row in rows)
     proven = sum(results.run.tasks[task].proven for task in results.tasks)
+    kinds = dict.fromkeys(results.run.methods[method].kind for method in results.methods)
     found = [share for task in results.tasks for share in results.found(task).values()]
     return [
-        ("methods", str(len(results.methods)), "RL, Bayesian, evolutionary, local, random"),
+        ("methods", str(len(results.methods)), ", ".join(kinds)),
         ("tasks", str(len(results.tasks)), f"{proven} with a proven optimum"),
-        ("searches", f"{len(results.searches):,}", f"{np.mean(np.concatenate(found)):.0%} found it" if found else ""),
+        (
+            "searches",
+            f"{len(results.searches):,}",
+            f"{np.mean(np.concatenate(found)):.0%} found the optimum" if found else "",
+        ),
         ("evaluations", f"{spent:,}", f"and {audits:,} audits by physics"),
     ]
 
@@ -158,26 +167,30 @@ def _all_tasks(results: Results, figures: Summary) -> Part:
     table = overall_table(results, figures)
     if not figures.overall:
         return Part("All tasks", table.notes, (), table)
-    return Part(
-        "All tasks", table.notes,
-        (
-            Chart("forest", "Interquartile mean", "With 95 % intervals; the best above.", charts.forest(results, figures)),
-            Chart(
-                "anytime-all", "Anytime", "Interquartile mean of the scores held after so many evaluations, with 95 % "
-                "intervals. A click on a name shows or hides a method, a double click shows it alone.",
-                charts.anytime_scores(results, figures),
-            ),
-            Chart(
-                "profiles", "Performance profiles", "Share of runs, over all tasks and seeds, that score higher; with "
-                "95 % intervals.", charts.profiles(results, figures),
-            ),
-            Chart(
-                "improvement", "Probability of improvement", "Chance, in per cent, that a run of the row's method beats "
-                "one of the column's on the same task; ties count half.", charts.improvement(figures),
-            ),
+    shown = (
+        Chart("forest", "Interquartile mean", "With 95 % intervals; the best above.", charts.forest(results, figures)),
+        Chart(
+            "anytime-all",
+            "Anytime",
+            "Interquartile mean of the scores held after so many evaluations, with 95 % intervals. A click on a name "
+            "shows or hides a method, a double click shows it alone.",
+            charts.anytime_scores(results, figures),
         ),
-        table,
-    )  # fmt: skip
+        Chart(
+            "profiles",
+            "Performance profiles",
+            "Share of runs, over all tasks and seeds, that score higher; with 95 % intervals.",
+            charts.profiles(results, figures),
+        ),
+        Chart(
+            "improvement",
+            "Probability of improvement",
+            "Chance, in per cent, that a run of the row's method beats one of the column's on the same task; ties "
+            "count half.",
+            charts.improvement(figures),
+        ),
+    )
+    return Part("All tasks", table.notes, shown, table)
 
 
 def _task(results: Results, figures: Summary, task: str, tube_of: TubeOf | None) -> Part:
@@ -210,9 +223,12 @@ def _winner(results: Results, best: Searched, tube_of: TubeOf | None) -> Winner:
     about = results.run.tasks[best.task]
     regret = float(best.truth[-1]) - about.optimum_loss
     unit = f" {about.unit}" if about.unit else ""
-    standing = "better than the best known" if regret < -about.tolerance else (
-        ("the optimum" if about.proven else "the best known") if regret <= about.tolerance else f"regret {regret:.3g}{unit}"
-    )  # fmt: skip
+    standing = f"regret {regret:.3g}{unit}"
+    if regret <= about.tolerance:
+        standing = "the optimum" if about.proven else "the best known"
+        standing += f", {regret:.2g}{unit} from it within the tolerance" if regret > 1e-9 else ""
+    if regret < -about.tolerance:
+        standing = "better than the best known"
     caption = (
         f"Found by {best.method}, seed {best.seed}: true loss {best.truth[-1]:.6g}{unit}, {standing}. {best.described}"
     )
@@ -223,18 +239,19 @@ def _winner(results: Results, best: Searched, tube_of: TubeOf | None) -> Winner:
 
         return Winner(caption, tube_html(tube, element))
     if best.xyz:
-        text = json.dumps(best.xyz).replace("<", "\\u003c")
-        name = html.escape(element)
-        return Winner(caption, f'<div class="tube3d" id="{name}"></div><script>matgymXyz("{name}", {text})</script>')
+        call = f"matgymXyz({_script_json(element)}, {_script_json(best.xyz)})"
+        return Winner(caption, f'<div class="tube3d" id="{html.escape(element)}"></div><script>{call}</script>')
     return Winner(caption, "")
 
 
 def _amortised(results: Results, figures: Summary, task: str) -> Part:
     table = amortised_table(results, figures, task)
     chart = Chart(
-        f"met-{task}", "Targets met against queries", "With 95 % intervals over seeds. What training cost is not in the "
-        "queries; the table has it.", charts.targets_met(results, figures, task),
-    )  # fmt: skip
+        f"met-{task}",
+        "Targets met against queries",
+        "With 95 % intervals over seeds. What training cost is not in the queries; the table has it.",
+        charts.targets_met(results, figures, task),
+    )
     return Part(table.title, table.notes, (chart,), table)
 
 
@@ -254,7 +271,8 @@ def _provenance(results: Results) -> dict[str, str]:
         "versions": ", ".join(f"{name} {number}" for name, number in sorted(run.versions.items())),
         "settings": "; ".join(f"{name}: {json.dumps(dict(f.settings), sort_keys=True)}" for name, f in kinds.items())
         or "defaults",
-        "records": f"{len(results.searches)} searches in {results.folder.name}/records, read by DuckDB {version('duckdb')}",
+        "records": f"{len(results.searches)} searches and {len(results.run.amortised)} amortised tasks, read by DuckDB "
+        f"{version('duckdb')}",
         "statistics": f"rliable {version('rliable')} (Agarwal et al., NeurIPS 2021)",
-        "drawn by": f"Plotly {version('plotly')} (MIT licence), 3Dmol.js (BSD licence); nothing is loaded from the network",
+        "drawn by": f"Plotly {version('plotly')} (MIT licence) and 3Dmol.js (BSD licence), from within this page",
     }

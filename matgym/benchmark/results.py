@@ -11,47 +11,12 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from matgym.benchmark.records import check_records, open_records, planned_cells, read_run
+from matgym.benchmark.records import COSTS, MET, SEARCHES, check_records, open_records, planned_cells, read_run
 from matgym.errors import DatasetError
 from matgym.typing import FloatArray, IntArray
 
 KINDS: Final = ("surrogate", "oracle", "simulation", "audits")
 """Evaluations that a record counts."""
-
-_SEARCHES: Final = """
-SELECT task, method, seed,
-       list(evaluation ORDER BY evaluation) AS evaluations,
-       list(believed_loss ORDER BY evaluation) AS believed,
-       list(true_loss ORDER BY evaluation) AS truth,
-       max(seconds) AS seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
-       max(simulation) AS simulation, max(audits) AS audits,
-       arg_max(design, evaluation) AS design, arg_max(described, evaluation) AS described,
-       arg_max(xyz, evaluation) AS xyz
-FROM records WHERE track = 'search' GROUP BY ALL ORDER BY task, method, seed
-"""
-
-_MET: Final = """
-SELECT method, seed, evaluation,
-       avg(CASE WHEN isfinite(true_loss) AND true_loss <= {met!r} THEN 1.0 ELSE 0.0 END) AS share
-FROM records WHERE track = 'amortised' AND task = '{task}' GROUP BY ALL ORDER BY method, seed, evaluation
-"""
-
-_COSTS: Final = """
-WITH cells AS (
-  SELECT track, method, task, seed, target_index, max(evaluation) AS evaluations, max(seconds) AS seconds,
-         max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
-         max(simulation) AS simulation, max(audits) AS audits
-  FROM records GROUP BY ALL),
-runs AS (
-  SELECT track, method, task, seed, sum(evaluations) AS evaluations, max(seconds) AS seconds,
-         max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
-         max(simulation) AS simulation, max(audits) AS audits
-  FROM cells GROUP BY ALL)
-SELECT track, method, count(*) AS cells, sum(evaluations)::BIGINT AS evaluations, sum(surrogate)::BIGINT AS surrogate,
-       sum(oracle)::BIGINT AS oracle, sum(simulation)::BIGINT AS simulation, sum(audits)::BIGINT AS audits,
-       avg(seconds) AS seconds, avg(training_seconds) AS training_seconds
-FROM runs GROUP BY ALL ORDER BY track DESC, method
-"""
 
 
 @dataclass(frozen=True)
@@ -89,7 +54,7 @@ class Results:
         about = (self.folder / "run.json").read_text(encoding="utf-8")
         self._fingerprint = hashlib.sha256("\n".join([about, *keys]).encode()).hexdigest()
         self._present = check_records(self._connection, self.run)
-        rows = self.query(_SEARCHES).to_pylist()
+        rows = self.query(SEARCHES).to_pylist()
         self._searches = {(row["task"], row["method"], row["seed"]): _searched(row) for row in rows}
 
     def __eq__(self, other: object) -> bool:
@@ -185,7 +150,7 @@ class Results:
         for task in self.tasks:
             if task not in tasks:
                 without = [m for m in self.methods if m not in self.methods_of(task)]
-                said.append(f"{task} is left out of the aggregate: {', '.join(without)} have no search of it.")
+                said.append(f"{task} is left out of the aggregate: there is no search of it by {', '.join(without)}.")
         for method in self.methods:
             if method not in methods:
                 said.append(f"{method} is left out of the aggregate: it has not been on all of the compared tasks.")
@@ -283,13 +248,17 @@ class Results:
         }
 
     def best(self, task: str) -> Searched | None:
-        """The search with the least true loss at its end, of those the one with the fewest evaluations."""
+        """The search with the least true loss at its end, of those the one that was there first."""
+
+        def there_after(found: Searched) -> int:
+            return int(found.evaluations[np.flatnonzero(found.truth <= found.truth[-1] + 1e-12)[0]])
+
         there = [f for f in self.searches if f.task == task and np.isfinite(f.truth[-1])]
-        return min(there, key=lambda f: (round(float(f.truth[-1]), 12), f.evaluations[-1]), default=None)
+        return min(there, key=lambda f: (round(float(f.truth[-1]), 12), there_after(f)), default=None)
 
     def share_met(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
         """(checkpoints,) queries, and (seeds, checkpoints) shares of an amortised task's targets that were met."""
-        table = self.query(_MET.format(task=task, met=self.run.amortised[task].met)).to_pylist()
+        table = self.query(MET.format(task=task, met=self.run.amortised[task].met)).to_pylist()
         marks = np.unique([row["evaluation"] for row in table]).astype(np.int64)
         shares: dict[str, FloatArray] = {}
         for method in self.run.methods:
@@ -307,7 +276,7 @@ class Results:
 
     def costs(self) -> list[dict[str, Any]]:
         """A row for each track and method: cells, evaluations by kind, mean seconds of a cell and of a training."""
-        return [dict(row) for row in self.query(_COSTS).to_pylist()]
+        return [dict(row) for row in self.query(COSTS).to_pylist()]
 
 
 def _searched(row: Mapping[str, Any]) -> Searched:

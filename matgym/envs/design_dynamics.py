@@ -36,6 +36,7 @@ class DesignDynamics(Dynamics):
         variant: see `Variant`.
         targets: (B,) or (B, T) in the units of the task; (B, 0) where it has none.
         achieved: (B, T + 1) what finished designs achieved, scaled, and a 1 beside it; zeros until then.
+        mending: draws an allowed action in place of one that is forbidden; None lets forbidden ones change nothing.
         choices: the targets' name, which `reset(options=...)` may set.
     """
 
@@ -50,6 +51,7 @@ class DesignDynamics(Dynamics):
         if variant == "vector" and not task.parts:
             raise ConfigurationError(f"{type(task).__name__} has no vector reward")
         self.task, self.size, self.variant = task, size, variant
+        self.mending: np.random.Generator | None = None
         self.choices = () if not names else (names[0] if len(names) == 1 else "target",)  # type: ignore[misc]
         middle = task.target_ranges.mean(axis=1)
         self.targets: FloatArray = np.tile(middle, (size, 1))
@@ -114,6 +116,8 @@ class DesignDynamics(Dynamics):
 
     def step(self, actions: Any) -> Transition:
         """Carry out B actions and score the designs that they finish."""
+        if self.mending is not None and hasattr(self, "action_masks"):
+            actions = _mended(actions, self.action_masks(), self.mending)
         return self.finish(*self.advance(actions))
 
     @abstractmethod
@@ -202,3 +206,11 @@ class DesignDynamics(Dynamics):
         found, wanted = ((side[:, :-1] * (high - low) + low + high) / 2.0 for side in wide)
         reward = self.task.reward_of(found, wanted) * (wide[0][:, -1] > 0.5)
         return reward.reshape(achieved.shape[:-1]) if achieved.ndim > 1 else float(reward[0])
+
+
+def _mended(actions: IntArray, masks: BoolArray, rng: np.random.Generator) -> IntArray:
+    """(B,) actions, those that (B, n) masks forbid drawn anew among those they allow."""
+    wrong = np.flatnonzero(~masks[np.arange(len(actions)), actions])
+    mended = np.array(actions)
+    mended[wrong] = np.where(masks[wrong], rng.random(masks[wrong].shape), -1.0).argmax(axis=1)
+    return mended

@@ -96,7 +96,7 @@ class NanotubeDopingEnv(DesignEnv):
     - `trust`: what an uncertain source is taken at: "mean"; "lower", a lower confidence bound of the reward;
       "minimum", the least that any network of an ensemble would give; or "oracle", physics itself.
     - `instance`: "doping" or "doping-easy", on which optimizers are compared: the largest gap is wanted there, and
-      observations hold no target; the easy one has 30,319 different designs, of which physics knows the best.
+      observations hold no target; the easy one has 3,517 different designs, of which physics knows the best.
     - `variant`: "goal" or "vector"; see `matgym.envs.design_dynamics.Variant`. The second component of the vector
       reward is a low π formation energy.
     - `task`: a `TargetProperty` in place of all of these; environments of one process that share it share

@@ -110,7 +110,7 @@ class Instance:
 
 def doping(**arguments: Any) -> TargetProperty:
     """The doping environment's tube, whose gap is to be as large as can be."""
-    settings: dict[str, Any] = {"goal": "max", "low": 0.4, "high": 1.6, "others": (stable(16),)}
+    settings: dict[str, Any] = {"goal": "max", "low": 0.4, "high": 2.0, "others": (stable(16),)}
     return TargetProperty(**settings | arguments)
 
 

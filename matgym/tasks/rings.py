@@ -27,7 +27,7 @@ class IsotopeRings(DesignTask):
         n: of the (n, 0) tube.
         rings: rings of 2 n atoms, two a cell: see `matgym.oracles.ring_isotopes`.
         heavy: the heavy isotope, "14C" or "13C".
-        source: "oracle"; "solved:NAME" or a `Solved`, a table of all designs; or what `matgym.surrogates.as_predictor` takes.
+        source: "oracle"; "solved:NAME" or a `Solved`, a table of all designs; or what `as_predictor` takes.
         low: conductance that earns 1, nW/K, below what any design has; or the least target. A range chosen by us.
         high: conductance that earns 0; or the largest target.
         margin: error at which the reward has fallen to a tenth, where the goal is a target.

@@ -224,7 +224,7 @@ class Cube(DesignSpace):
     def cross(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
         """Blends (BLX-0.5: Eshelman and Schaffer, FOGA 2, 187 (1993))."""
         share = rng.uniform(-0.5, 1.5, first.shape)
-        return np.clip(first + share * (second - first), -1.0, 1.0)
+        return np.asarray(np.clip(first + share * (second - first), -1.0, 1.0))
 
     def decode(self, points: FloatArray) -> Designs:
         """Stretched from [0, 1]."""

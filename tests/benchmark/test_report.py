@@ -1,0 +1,94 @@
+"""The page and the Markdown of a run whose figures are known."""
+
+import json
+import re
+
+import plotly.graph_objects as go
+import pytest
+from synthetic_run import SEEDS, write_run
+
+from matgym.benchmark.leaderboard import leaderboard_rows, markdown, write_leaderboard
+from matgym.benchmark.report import write_report
+from matgym.benchmark.results import Results
+from matgym.structures import Nanotube
+
+REPS = 50
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    tube = Nanotube(8, 0, cells=2)
+    path = write_report(folder, tube_of=lambda task, _design: tube if task == "doping" else None, reps=REPS)
+    assert path == folder / "report.html"
+    return path.read_text(encoding="utf-8")
+
+
+def test_nothing_is_loaded_from_the_network(page):
+    markup = re.sub(r"<script[^>]*>.*?</script>", "<script></script>", page, flags=re.DOTALL)
+    assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)\s*=\s*[\"']?(https?:)?//", page)
+    assert "http://" not in markup
+    assert "https://" not in markup
+    assert "default-src 'none'" in markup
+
+
+def test_every_figure_is_one_that_plotly_knows(page):
+    figures = json.loads(re.search(r'id="figures">(.*?)</script>', page, flags=re.DOTALL)[1])
+    assert {"forest", "anytime-all", "profiles", "improvement", "costs", "met-targets", "belief-doping"} <= set(figures)
+    assert "belief-rings" not in figures
+    for name in ("rings", "doping", "recipe"):
+        assert {f"anytime-{name}", f"first-{name}"} <= set(figures)
+    for figure in figures.values():
+        go.Figure(figure)
+    assert set(re.findall(r'data-figure="([^"]+)"', page)) == set(figures)
+
+
+def test_winners_are_shown(page):
+    assert 'id="best-doping"><img' in page  # as a tube
+    assert 'matgymXyz("best-rings", "3\\n' in page  # by its XYZ
+    assert "Found by genetic, seed 0: true loss 2 nW/K, the best known. 10" in page  # the recipe has no structure
+
+
+def test_what_is_left_out_is_said(page):
+    assert "recipe is left out of the aggregate: there is no search of it by dqn." in page
+    assert "genetic has the highest interquartile mean score, 1.000" in page
+
+
+def test_overall_rows(folder):
+    rows = leaderboard_rows(Results(folder), reps=REPS)
+    assert [row["method"] for row in rows] == ["genetic", "gp", "dqn", "random"]
+    assert rows[0]["optima found"] == "100%"
+    assert rows[1]["evaluations"] == "16"
+    assert rows[1]["IQM score"].startswith("0.800 [0.7")
+    assert rows[3]["P(better than random)"] == "–"
+
+
+def test_markdown_tables(folder):
+    path = write_leaderboard(folder, reps=REPS)
+    text = path.read_text(encoding="utf-8")
+    assert text == markdown(Results(folder), reps=REPS)
+    blocks = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
+    assert len(blocks) == 6  # overall, three tasks, targets, costs
+    for block in blocks:
+        assert len({line.count("|") for line in block.splitlines()}) == 1
+    assert f"| genetic | 0 [0, 0] | 1.000 | {SEEDS}/{SEEDS} | 16 | not found by it |" in text
+    assert "| gp | 0.2 [0." in text
+    assert "> 16 | – |" in text
+    assert "| MaskablePPO | 50% [50, 50] | 75% [75, 75] | 100% [100, 100] | 4,000 | 30 |" in text
+    assert "| search | gp | 18 | 96 | 192 | 0 | 30 | 0.16 | – |" in text
+    assert "the best known, by enumeration" in text
+
+
+def test_an_incomplete_run_has_a_page(tmp_path):
+    folder = write_run(tmp_path)
+    for path in (folder / "records").glob("*-gp-*.parquet"):
+        if "rings" in path.name or path.name.split("-")[2] != "0":
+            path.unlink()
+    path = write_report(folder, tmp_path / "page.html", reps=10)
+    text = path.read_text(encoding="utf-8")
+    assert "cells are missing" in text
+    assert "rings is left out of the aggregate: there is no search of it by gp." in text

@@ -1,0 +1,199 @@
+"""Records as arrays, and figures of them, of a run whose figures are known."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from scipy.stats import trim_mean
+from synthetic_run import FINAL, METHODS, SEEDS, score, write, write_run, write_search
+
+from matgym.benchmark.aggregate import (
+    bootstrap,
+    overall_figures,
+    probability_of_improvement,
+    profile,
+    run_means,
+    task_means,
+)
+from matgym.benchmark.results import Results
+from matgym.errors import DatasetError
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return Results(write_run(tmp_path_factory.mktemp("run")))
+
+
+def rewrite(path, **changed):
+    write(path, [row | changed for row in pq.read_table(path).to_pylist()])
+
+
+def test_scores_are_those_of_final_designs(results):
+    scores = results.scores()
+    assert list(scores) == list(METHODS)
+    assert results.compared[1] == ("rings", "doping")
+    for method, own in scores.items():
+        assert own.shape == (SEEDS, 2)
+        np.testing.assert_allclose(own, [[score(method, seed)] * 2 for seed in range(SEEDS)])
+
+
+def test_what_the_aggregate_leaves_out_is_said(results):
+    assert results.left_out == ("recipe is left out of the aggregate: there is no search of it by dqn.",)
+    assert results.missing == ()
+
+
+def test_evaluations_to_the_optimum(results):
+    first = results.evaluations_to_optimum("rings")
+    assert (first["genetic"] == 16).all()
+    assert np.isinf(first["random"]).all()
+    assert results.found("rings")["genetic"].tolist() == [1.0] * SEEDS
+    assert not results.found("rings")["gp"].any()
+
+
+def test_curves_carry_the_last_value_forward(results):
+    marks, curves = results.anytime("rings")
+    assert marks.tolist() == [1, 2, 4, 8, 16, 32, 64]
+    gp = curves["gp"]
+    assert gp.shape == (SEEDS, 7)
+    np.testing.assert_allclose(gp[:, 4:], np.repeat(gp[:, 4:5], 3, axis=1))
+    np.testing.assert_allclose(gp[:, -1], [1 - score("gp", seed) for seed in range(SEEDS)])
+
+
+def test_exploitation_is_of_networks_only(results):
+    np.testing.assert_allclose(results.exploitation("doping")["dqn"], 0.1)
+    assert results.exploitation("rings") == {}
+
+
+def test_share_of_targets_met(results):
+    queries, shares = results.share_met("targets")
+    assert queries.tolist() == [1, 2, 4]
+    np.testing.assert_allclose(shares["random"], [[0, 0.25, 0.5]] * 3)
+    np.testing.assert_allclose(shares["MaskablePPO"], [[0.5, 0.75, 1.0]] * 3)
+
+
+def test_records_answer_sql(results):
+    rows = results.query(
+        "SELECT method, min(true_loss) AS least FROM records GROUP BY method ORDER BY least"
+    ).to_pylist()
+    assert len(rows) == 5
+    with pytest.raises(DatasetError, match="gives no table"):
+        results.query("SELECT nothing FROM records")
+
+
+def test_a_failed_design_counts_as_the_worst(tmp_path):
+    folder = write_run(tmp_path)
+    (failed,) = (folder / "records").glob("rings-random-0-*.parquet")
+    rewrite(failed, true_loss=float("nan"))
+    assert Results(folder).scores()["random"][0, 0] == pytest.approx(0.0)
+    (worse,) = (folder / "records").glob("rings-random-1-*.parquet")
+    rewrite(worse, true_loss=3.5)
+    assert Results(folder).scores()["random"][:2, 0] == pytest.approx([-0.5, -0.5])
+
+
+def test_other_versions_are_refused(tmp_path):
+    folder = write_run(tmp_path)
+    (path,) = (folder / "records").glob("doping-gp-2-*.parquet")
+    rewrite(path, identity=json.dumps({"versions": {"matgym": "0.0.9", "numpy": "2.4.6"}, "source": "abc"}))
+    with pytest.raises(DatasetError, match=r"doping-gp-2.*versions\.matgym.*0\.0\.9"):
+        Results(folder)
+
+
+@pytest.mark.parametrize(("content", "field"), [({"source": "other"}, "source"), ({"budget": 32}, "budget")])
+def test_other_hashes_and_settings_are_refused(tmp_path, content, field):
+    folder = write_run(tmp_path)
+    (path,) = (folder / "records").glob("rings-random-3-*.parquet")
+    before = json.loads(pq.read_table(path)["identity"][0].as_py())
+    rewrite(path, identity=json.dumps(before | content))
+    with pytest.raises(DatasetError, match=f"rings-random-3.*differ in {field}"):
+        Results(folder)
+
+
+def test_records_that_the_run_does_not_name_are_refused(tmp_path):
+    folder = write_run(tmp_path, listed=True)
+    write_search(folder / "records", "rings", "gp", 77)
+    with pytest.raises(DatasetError, match=r"rings-gp-77.*run\.json does not name"):
+        Results(folder)
+    rewrite(folder / "records" / "rings-gp-77-0123456789ab.parquet", task="knots")
+    with pytest.raises(DatasetError, match="task 'knots'"):
+        Results(folder)
+
+
+def test_a_folder_without_a_run_or_a_field_is_refused(tmp_path):
+    with pytest.raises(DatasetError, match=r"there is no .*run\.json"):
+        Results(tmp_path)
+    folder = write_run(tmp_path)
+    about = json.loads((folder / "run.json").read_text())
+    del about["tasks"]["rings"]["tolerance"]
+    (folder / "run.json").write_text(json.dumps(about))
+    with pytest.raises(DatasetError, match=r"tasks\.rings\.tolerance"):
+        Results(folder)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_missing_cells_are_reported(tmp_path, listed):
+    folder = write_run(tmp_path, listed=listed)
+    (path,) = (folder / "records").glob("rings-gp-5-*.parquet")
+    path.unlink()
+    results = Results(folder)
+    assert results.missing == ("rings, gp, seed 5",)
+    assert results.scores()["gp"].shape == (SEEDS - 1, 2)
+    assert results.scores()["dqn"].shape == (SEEDS, 2)
+    assert any("gp: 1 seed" in said for said in results.left_out)
+
+
+# ---- aggregates
+
+
+def test_interquartile_mean_is_scipys(results):
+    figures = overall_figures(results.scores(), "random", reps=100)
+    for method, scores in results.scores().items():
+        assert figures[method].iqm.value == pytest.approx(trim_mean(scores, 0.25, axis=None))
+    assert list(figures) == ["genetic", "gp", "dqn", "random"]
+    assert figures["random"].better.value == 0.5
+    rng = np.random.default_rng(0)
+    for runs in (1, 2, 3, 7, 10):
+        scores = rng.normal(size=(runs, 4))
+        np.testing.assert_allclose(task_means(scores), trim_mean(scores, 0.25, axis=0))
+        np.testing.assert_allclose(run_means(scores[..., None]), trim_mean(scores, 0.25, axis=None))
+
+
+def test_intervals_hold_the_truth_and_are_reproducible(results):
+    first, second = (overall_figures(results.scores(), "random", reps=200) for _ in range(2))
+    assert first == second
+    for method, figures in first.items():
+        assert figures.iqm.low - 1e-12 <= FINAL[method] <= figures.iqm.high + 1e-12
+    assert first["gp"].iqm.high > first["gp"].iqm.low
+
+
+def test_the_global_generator_is_left_as_it_was(results):
+    np.random.seed(5)  # noqa: NPY002  # what rliable draws from
+    expected = np.random.rand()  # noqa: NPY002
+    np.random.seed(5)  # noqa: NPY002
+    overall_figures(results.scores(), None, reps=20)
+    assert np.random.rand() == expected  # noqa: NPY002
+
+
+def test_intervals_cover_as_they_promise():
+    rng, inside = np.random.default_rng(1), 0
+    for _ in range(40):
+        band = bootstrap({"m": rng.normal(size=(20, 3))}, task_means, reps=200)["m"]
+        inside += int(((band.low <= 0) & (band.high >= 0)).sum())
+    assert 0.85 <= inside / 120 <= 0.99
+
+
+def test_probability_and_profile_are_rliables():
+    # After `overall_figures` rliable can be imported, whatever pandas is installed.
+    overall_figures({"m": np.zeros((2, 2))}, None, reps=2)
+    from rliable import library, metrics
+
+    rng, taus = np.random.default_rng(2), np.linspace(-0.1, 1.0, 12)
+    x, y = rng.integers(0, 5, (6, 4)) / 5, rng.integers(0, 5, (9, 4)) / 5
+    assert probability_of_improvement(x, y) == pytest.approx(metrics.probability_of_improvement(x, y))
+    np.testing.assert_allclose(profile(x, taus), library.score_distributions(x, taus))
+
+
+def test_one_seed_has_no_interval():
+    figures = overall_figures({"a": np.array([[0.2, 0.4]]), "b": np.array([[0.1, 0.3]])}, "b", reps=10)
+    assert np.isnan(figures["a"].iqm.low)
+    assert figures["a"].iqm.text(2) == "0.30"

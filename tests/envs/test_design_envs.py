@@ -1,0 +1,450 @@
+"""Every registered environment and its variants: scalar and batched are one, goals and vectors as others have them."""
+
+import re
+import warnings
+from functools import partial
+from inspect import getdoc
+from itertools import pairwise
+
+import gymnasium as gym
+import mo_gymnasium
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from mo_gymnasium.wrappers import LinearReward, MORecordEpisodeStatistics
+from mo_gymnasium.wrappers.vector import MORecordEpisodeStatistics as VectorStatistics
+from stable_baselines3 import DQN, HerReplayBuffer
+
+import matgym  # noqa: F401  # registers the environments
+from matgym.agents import SB3VecEnv
+from matgym.envs.design import DesignEnv, DesignVectorEnv
+from matgym.errors import ConfigurationError
+from matgym.registration import SPECS
+from matgym.structures import tube_lattice
+from matgym.tasks import Constraint, TargetProperty
+from matgym.tasks.annealing import AnnealingTask
+from matgym.tasks.furnace_design import FurnaceDesign
+from matgym.tasks.solved import optima_folder
+from matgym.testing import check_env
+
+SAME = 1e-5  # networks of a batch and of one
+EASY = "thermoelectric-easy"
+
+
+def cheap(tubes):
+    """A number that hangs on which sites hold what, and on the tube."""
+    return [0.5 + 0.7 * float(np.sin(tube.species @ np.arange(1.0, tube.n_sites + 1) + 7 * tube.n)) for tube in tubes]
+
+
+def name_of(spec, variant):
+    return spec.id.replace("-v", f"{variant.capitalize()}-v")
+
+
+SMALL = {
+    "matgym/CVDGrowth-v0": {"minutes": 5},
+    "matgym/CVDRecipe-v0": {"minutes": 5, "experiments": 3},
+    "matgym/Annealing-v0": {"task": AnnealingTask(size=40, steps=4)},
+}
+TABLES = {"matgym/NanotubeChirality-v0": "chirality", "matgym/NanotubeIsotopes-v0": "isotope-rings"}
+IDS = {
+    name_of(spec, variant): (SMALL.get(spec.id, {}), TABLES.get(spec.id))
+    for spec in SPECS
+    for variant in ("", *spec.variants)
+    if spec.id != "matgym/Experiments-v0"  # which needs data: tests/envs/test_process_envs.py
+}
+DESIGNS = [identity for identity in IDS if "/Nanotube" in identity]
+INSTANCES = {
+    "doping": ("matgym/NanotubeDoping-v0", {"instance": "doping"}, None),
+    "doping-easy": ("matgym/NanotubeDoping-v0", {"instance": "doping-easy"}, "doping-easy"),
+    "isotope-sites": ("matgym/NanotubeIsotopes-v0", {"instance": "isotope-sites"}, "isotope-sites"),
+    "isotope-sites, goal": ("matgym/NanotubeIsotopesGoal-v0", {"instance": "isotope-sites"}, "isotope-sites"),
+    EASY: ("matgym/NanotubeThermoelectric-v0", {"instance": EASY}, EASY),
+    f"{EASY}, goal": ("matgym/NanotubeThermoelectricGoal-v0", {"instance": EASY}, EASY),
+    f"{EASY}, vector": ("matgym/NanotubeThermoelectricVector-v0", {"instance": EASY}, EASY),
+    "turned bonds and isotopes": (
+        "matgym/NanotubeThermoelectric-v0",
+        {"n": 7, "cells": 3, "budget": {"SW": 1, "14C": 2, "vacancy": 1}, "reward": cheap},
+        None,
+    ),
+    "rings of one's own": ("matgym/NanotubeIsotopes-v0", {"n": 7, "cells": 2, "reward": cheap}, None),
+    "sites of one's own": ("matgym/NanotubeIsotopes-v0", {"n": 7, "budget": {"13C": 4}, "reward": cheap}, None),
+}
+ALL = {**{identity: (identity, *rest) for identity, rest in IDS.items()}, **INSTANCES}
+LONG = {"matgym/NanotubeThermoelectricGoal-v0", "matgym/NanotubeThermoelectricVector-v0"}
+"""Three networks a design; the easy instance runs the same code by its table."""
+
+
+def some(names):
+    """Parameters, those that take long marked so."""
+    return [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in names]
+
+
+def needs(table):
+    if table and not (optima_folder() / f"{table}.parquet").is_file():
+        pytest.skip(f"the table of {table} was not made yet")
+
+
+def scalar(identity, **arguments):
+    """An environment; vector rewards are what Gymnasium's own passive checker warns of."""
+    return gym.make(identity, disable_env_checker="Vector" in identity or None, **arguments)
+
+
+def case(name):
+    identity, arguments, table = ALL[name]
+    needs(table)
+    return identity, arguments
+
+
+def same(ours, theirs, atol):
+    """Whether observations agree: arrays, or dictionaries of them."""
+    if isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for key, values in ours.items():
+            np.testing.assert_allclose(values, theirs[key], atol=atol)
+    else:
+        np.testing.assert_allclose(ours, theirs, atol=atol)
+
+
+def row(observation, i):
+    return {key: values[i] for key, values in observation.items()} if isinstance(observation, dict) else observation[i]
+
+
+def draw(envs, rng, *, allowed=True):
+    """Actions for a batch: allowed ones, or any."""
+    if not isinstance(envs.single_action_space, gym.spaces.Discrete):
+        box = envs.single_action_space
+        return rng.uniform(box.low, box.high, (envs.num_envs, *box.shape)).astype(np.float32)
+    if not allowed:
+        return rng.integers(envs.single_action_space.n, size=envs.num_envs)
+    return np.array([rng.choice(np.flatnonzero(mask)) for mask in envs.action_masks()])
+
+
+@pytest.mark.parametrize("name", some(ALL))
+def test_every_environment_passes_the_checks_without_a_warning(name):
+    identity, arguments = case(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(scalar(identity, **arguments))
+
+
+def same_end(one, other, i, begun):
+    """Whether what is told of an ended episode agrees: the same names, the same values."""
+    for group in {"objectives", "uncertainty"} & one.keys():
+        told = bool(one[f"_{group}"][i])
+        assert told == bool(other.get(f"_{group}", {i: False})[i])
+        for key in one[group] if told else ():
+            if not key.startswith("_"):
+                np.testing.assert_allclose(one[group][key][i], other[group][key][i], atol=SAME, rtol=SAME)
+    for key in {"cost", *begun} & one.keys():
+        np.testing.assert_allclose(one[key][i], other[key][i], atol=SAME)
+    if "design" in one and one["_design"][i]:
+        np.testing.assert_allclose(one["design"][i], other["design"][i], atol=SAME)
+
+
+@pytest.mark.parametrize("name", some(ALL))
+def test_vector_and_sync_environments_give_the_same_trajectories(name):
+    identity, arguments = case(name)
+    native = gym.make_vec(identity, num_envs=3, **arguments)
+    sync = SyncVectorEnv([partial(scalar, identity, **arguments)] * 3, autoreset_mode=AutoresetMode.SAME_STEP)
+    if "Vector" in identity:
+        assert native.reward_space == sync.envs[0].unwrapped.reward_space
+        sync._rewards = np.zeros((3, native.reward_dim))  # as MOSyncVectorEnv does, which knows NEXT_STEP alone
+    first, second = native.reset(seed=5), sync.reset(seed=5)
+    same(first[0], second[0], 0.0)
+    for key, value in first[1].items():
+        np.testing.assert_array_equal(value, second[1][key])
+    rng, ended = np.random.default_rng(0), {"terminated": 0, "truncated": 0}
+    length = native.max_episode_steps
+    for _ in range(length + 20 if length else 12):
+        if length and min(ended.values()) >= 3:
+            break
+        # Allowed actions end an episode by itself, the same one over and over by the time limit.
+        stubborn = length is not None and ended["terminated"] >= 3
+        actions = np.zeros(3, dtype=int) if stubborn else draw(native, rng)
+        ours, theirs = native.step(actions), sync.step(actions)
+        same(ours[0], theirs[0], SAME)
+        np.testing.assert_allclose(ours[1], theirs[1], atol=SAME)
+        assert native.single_observation_space.contains(row(ours[0], 0))
+        for a, b in zip(ours[2:4], theirs[2:4], strict=True):
+            np.testing.assert_array_equal(a, b)
+        ended["terminated"] += int(ours[2].sum())
+        ended["truncated"] += int(ours[3].sum())
+        for i in np.flatnonzero(ours[2] | ours[3]):
+            same(ours[4]["final_obs"][i], theirs[4]["final_obs"][i], SAME)
+            same_end(ours[4]["final_info"], theirs[4]["final_info"], i, native.dynamics.begun())
+            assert ours[4]["final_info"].get("_objectives", ours[2])[i] or not ours[2][i]
+    assert ended["terminated"] > 0
+    # Choices of which nothing is ever forbidden always end by themselves.
+    assert ended["truncated"] > 0 or length is None or "NanotubeIsotopes" in identity or "Chirality" in identity
+
+
+@pytest.mark.parametrize("name", some(ALL))
+def test_same_seed_gives_the_same_bits(name):
+    identity, arguments = case(name)
+
+    def trajectory():
+        envs = gym.make_vec(identity, num_envs=2, **arguments)
+        observation, info = envs.reset(seed=3)
+        rng, trace = np.random.default_rng(1), [*map(np.asarray, info.values())]
+        for step in range(10):
+            observation, reward, *_ = envs.step(draw(envs, rng, allowed=step > 1))
+            trace += [*(observation.values() if isinstance(observation, dict) else [observation]), reward]
+        return [values.tobytes() for values in trace]
+
+    assert trajectory() == trajectory()
+
+
+@pytest.mark.parametrize("name", some([*DESIGNS, *INSTANCES]))
+def test_what_masks_allow_changes_the_design_and_what_they_forbid_changes_nothing(name):
+    identity, arguments = case(name)
+    env = scalar(identity, **arguments)
+    inner, rng = env.unwrapped, np.random.default_rng(0)
+    observation, _ = env.reset(seed=0)
+    done = False
+    while not done:
+        mask = inner.action_masks()
+        assert mask.shape == (env.action_space.n,)
+        assert mask.any()
+        for action in rng.choice(np.flatnonzero(~mask), min(3, int((~mask).sum())), replace=False):
+            seen, reward, terminated, truncated, info = inner.step(int(action))  # past the time limit's count
+            assert not info["allowed"]
+            assert not np.any(reward)
+            assert not terminated
+            assert not truncated
+            same(seen, observation, 0.0)
+            np.testing.assert_array_equal(inner.action_masks(), mask)
+        before = observation
+        observation, _, done, truncated, info = env.step(int(rng.choice(np.flatnonzero(mask))))
+        assert info["allowed"]
+        assert not truncated
+        parts = (
+            (before["observation"], observation["observation"]) if isinstance(before, dict) else (before, observation)
+        )
+        assert not np.array_equal(*parts)
+    assert inner.task.space.valid(info["design"][None])[0]
+
+
+def test_the_reset_option_sets_the_targets_and_refuses_what_is_outside():
+    env = gym.make("matgym/NanotubeChirality-v0", reward=cheap)
+    observation, info = env.reset(options={"target": (0.6, 1.1, 4.25)})
+    np.testing.assert_array_equal(info["target"], (0.6, 1.1, 4.25))
+    np.testing.assert_allclose(observation[-3:], 0.0, atol=1e-6)
+    for wrong in ((0.6, 1.1, 99.0), (np.nan, 1.1, 4.0)):
+        with pytest.raises(ConfigurationError, match="outside the task's range"):
+            env.reset(options={"target": wrong})
+    with pytest.raises(ConfigurationError, match="reset has no option 'target_ev'; there are target"):
+        env.reset(options={"target_ev": 1.0})
+    envs = gym.make_vec("matgym/NanotubeChiralityGoal-v0", num_envs=2, reward=cheap)
+    wanted = np.array([(0.0, 0.6, 0.5), (1.2, 1.6, 8.0)])
+    observation, _ = envs.reset(seed=0, options={"target": wanted})
+    np.testing.assert_allclose(observation["desired_goal"], [[-1, -1, -1, 1], [1, 1, 1, 1]])
+    goal = gym.make("matgym/NanotubeIsotopesGoal-v0", reward=cheap)
+    assert goal.reset(options={"target_nw_k": 3.0})[1]["target_nw_k"] == 3.0
+    with pytest.raises(ConfigurationError, match="there is none here"):
+        gym.make("matgym/NanotubeIsotopes-v0", reward=cheap).reset(options={"target_nw_k": 3.0})
+
+
+@pytest.mark.parametrize(("name", "has"), [("matgym/NanotubeThermoelectric-v0", True), (EASY, True), ("doping", False)])
+def test_infos_hold_a_cost_where_there_is_a_constraint(name, has):
+    identity, arguments = case(name)
+    env, envs = scalar(identity, **arguments), gym.make_vec(identity, num_envs=2, **arguments)
+    env.reset(seed=0)
+    envs.reset(seed=0)
+    rng, done, costs = np.random.default_rng(2), False, []
+    while not done:
+        action = int(rng.choice(np.flatnonzero(env.unwrapped.action_masks())))
+        _, _, done, _, info = env.step(action)
+        told = envs.step(np.full(2, action))[4]
+        assert ("cost" in info) == ("cost" in told) == has
+        costs.append(info.get("cost", 0.0))
+    assert not any(costs[:-1])
+    if has:
+        task = env.unwrapped.task
+        assert costs[-1] == pytest.approx(task.cost(info["design"][None])[0], abs=SAME)
+        assert costs[-1] == pytest.approx(told["final_info"]["cost"][0], abs=SAME)
+        assert 0.0 <= costs[-1] <= 1.0
+
+
+def test_what_falls_short_of_a_bound_costs_its_share_of_it_and_a_failure_all():
+    worth = {0.0: 50.0, 1.0: 100.0}
+
+    def hardness(tubes):
+        return [np.nan if tube.species[0] else worth[float(tube.species[1] > 0)] for tube in tubes]
+
+    task = TargetProperty(
+        lattice=tube_lattice(8, 0, 1), budget={"B": 1}, source=cheap, constraint=Constraint("hardness", hardness, 80.0)
+    )
+    rows = np.zeros((3, 32), dtype=np.uint8)
+    rows[0, 0] = rows[1, 1] = rows[2, 2] = 3
+    np.testing.assert_allclose(task.cost(rows), [1.0, 0.0, 30.0 / 80.0])
+
+
+TABLE = re.compile(r"^\s*\| (\d+)(?:–(\d+))?\s*\|", re.MULTILINE)
+
+
+@pytest.mark.parametrize("spec", [spec for spec in SPECS if "Nanotube" in spec.id], ids=lambda spec: spec.id)
+def test_tables_in_the_docs_have_the_sizes_of_the_spaces(spec):
+    needs(TABLES.get(spec.id))
+    env = gym.make(spec.id)
+    text = getdoc(type(env.unwrapped))
+    seen = text.split("## Observation Space")[1].split("## Rewards")[0]
+    acted = text.split("## Action Space")[1].split("## Observation Space")[0]
+    size = env.observation_space.shape[0]
+    low = "-1" if env.observation_space.low.min() < 0 else "0"
+    assert f"`Box({low}, 1, ({size},), float32)`" in seen
+    rows = [(int(first), int(last or first)) for first, last in TABLE.findall(seen)]
+    assert rows[0][0] == 0
+    assert all(after[0] == before[1] + 1 for before, after in pairwise(rows))
+    assert rows[-1][1] == size - 1
+    assert f"`Discrete({env.action_space.n})`" in acted
+    assert f"Truncation: after {spec.max_episode_steps} steps" in text.replace("\n", " ")
+
+
+def test_the_docs_sizes_of_isotope_sites_are_the_spaces():
+    env = gym.make("matgym/NanotubeIsotopes-v0", instance="isotope-sites", reward=cheap)
+    text = getdoc(type(env.unwrapped))
+    assert f"`Box(0, 1, ({env.observation_space.shape[0]},), float32)`" in text
+    assert f"`Discrete({env.action_space.n})`" in text
+
+
+# ---- goals
+
+
+@pytest.mark.parametrize("name", some([name for name in ALL if "Goal" in name or "goal" in name]))
+def test_computed_rewards_are_those_of_the_step(name):
+    identity, arguments = case(name)
+    envs = gym.make_vec(identity, num_envs=32, **arguments)
+    envs.reset(seed=0)
+    rng, done = np.random.default_rng(0), np.zeros(32, dtype=bool)
+    while not done.any():
+        observation, reward, done, _, info = envs.step(draw(envs, rng))
+    assert done.all()
+    ended = {key: np.stack([last[key] for last in info["final_obs"]]) for key in observation}
+    achieved, desired = ended["achieved_goal"], ended["desired_goal"]
+    computed = envs.compute_reward(achieved, desired, info)
+    np.testing.assert_array_equal(achieved[:, -1], 1.0)
+    inside = (np.abs(achieved[:, :-1]) < 1.5).all(axis=1)  # what lies further out is told as if it did not
+    assert inside.sum() > 5
+    np.testing.assert_allclose(computed[inside], reward[inside], atol=SAME)
+    np.testing.assert_allclose(computed, reward, atol=0.1)
+    one = [envs.compute_reward(a, d, {}) for a, d in zip(achieved, desired, strict=True)]
+    assert all(isinstance(value, float) for value in one)
+    np.testing.assert_allclose(one, computed, atol=SAME)
+    assert envs.compute_reward(achieved.reshape(4, 8, -1), desired.reshape(4, 8, -1), None).shape == (4, 8)
+    # Had it been asked for what it made, it would have earned all there is; what is not finished earns nothing.
+    np.testing.assert_allclose(envs.compute_reward(achieved, achieved, None), 1.0, atol=SAME)
+    assert not envs.compute_reward(observation["achieved_goal"], desired, None).any()
+    task, made = envs.task, np.stack(list(info["final_info"]["design"]))
+    targets = info["final_info"][envs.dynamics.choices[0]]
+    np.testing.assert_allclose(task.audit(made, targets).reward if name in TABLES else reward, reward, atol=SAME)
+
+
+@pytest.mark.parametrize("identity", ["matgym/NanotubeChiralityGoal-v0", "matgym/NanotubeDopingGoal-v0"])
+def test_hindsight_replay_learns_on_goal_variants(identity):
+    budget = {} if "Chirality" in identity else {"budget": {"B": 2, "N": 2}, "cells": 1}
+    envs = SB3VecEnv(gym.make_vec(identity, num_envs=2, reward=cheap, **budget), seed=0)
+    agent = DQN(
+        "MultiInputPolicy",
+        envs,
+        replay_buffer_class=HerReplayBuffer,
+        replay_buffer_kwargs={"n_sampled_goal": 4, "goal_selection_strategy": "final"},
+        learning_starts=100,
+        train_freq=8,
+        batch_size=32,
+        buffer_size=1_000,
+        policy_kwargs={"net_arch": [16]},
+        seed=0,
+    )
+    agent.learn(500)
+    assert agent.num_timesteps >= 500
+    assert agent._n_updates > 10
+    batch = agent.replay_buffer.sample(256)
+    finished = batch.next_observations["achieved_goal"][:, -1] > 0.5
+    assert finished.any()
+    assert not batch.rewards[~finished].any()
+    # Goals that were put in afterwards are what the episode came to: of them a reward of one is earned.
+    assert (batch.rewards[finished] > 0.99).any()
+
+
+# ---- vectors
+
+VECTORS = [identity for identity in DESIGNS if "Vector" in identity]
+
+
+@pytest.mark.parametrize("name", some([*VECTORS, f"{EASY}, vector"]))
+def test_mo_gymnasiums_wrappers_take_vector_variants(name):
+    identity, arguments = case(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        env = mo_gymnasium.make(identity, **arguments)
+        plain = gym.make(identity.replace("Vector", ""), **arguments)
+    size = env.unwrapped.reward_dim
+    assert size == len(env.unwrapped.task.parts) >= 2
+    assert env.unwrapped.reward_space.shape == (size,)
+    first = np.eye(size)[0]
+    linear = LinearReward(mo_gymnasium.make(identity, **arguments), weight=first)
+    counted = MORecordEpisodeStatistics(env)
+    for each in (linear, counted, plain):
+        each.reset(seed=4)
+    rng, done = np.random.default_rng(0), False
+    while not done:
+        action = int(rng.choice(np.flatnonzero(plain.unwrapped.action_masks())))
+        _, vector, done, _, info = counted.step(action)
+        _, weighed, *_ = linear.step(action)
+        _, reward, *_ = plain.step(action)
+        assert vector.dtype == np.float32
+        assert env.unwrapped.reward_space.contains(vector)
+        if "Chirality" in identity:  # the reward is the mean of the parts there
+            assert weighed == vector[0]
+            assert reward == pytest.approx(float(vector.mean()), abs=SAME)
+        else:
+            assert weighed == pytest.approx(reward, abs=SAME)
+    np.testing.assert_allclose(info["episode"]["r"], vector)
+    envs = VectorStatistics(gym.make_vec(identity, num_envs=3, **arguments))
+    envs.reset(seed=4)
+    done = np.zeros(3, dtype=bool)
+    while not done.any():
+        _, rewards, done, _, info = envs.step(draw(envs.unwrapped, rng))
+        assert rewards.shape == (3, size)
+    np.testing.assert_allclose(info["episode"]["r"][done], rewards[done])
+    assert envs.unwrapped.reward_space.shape == (size,)
+
+
+@pytest.mark.parametrize("identity", [i for i in DESIGNS if "Vector" not in i and "Goal" not in i])
+def test_plain_variants_have_no_face_of_another(identity):
+    env = gym.make(identity, reward=cheap).unwrapped
+    assert not hasattr(env, "compute_reward")
+    assert not hasattr(env, "reward_space")
+
+
+def test_variants_that_a_task_cannot_have_are_refused():
+    with pytest.raises(ConfigurationError, match="variant='both' is none of plain, goal, vector"):
+        DesignEnv(TargetProperty(source=cheap), variant="both")
+    with pytest.raises(ConfigurationError, match="no targets to be met"):
+        gym.make("matgym/NanotubeDopingGoal-v0", instance="doping")
+    with pytest.raises(ConfigurationError, match="no vector reward"):
+        DesignEnv(FurnaceDesign(), variant="vector")
+    with pytest.raises(ConfigurationError, match="did you mean 'isotope-sites'"):
+        gym.make("matgym/NanotubeIsotopes-v0", instance="isotope-site")
+
+
+# ---- any task, and all at once
+
+
+@pytest.mark.parametrize("kind", ["tube", "furnace"])
+def test_designs_made_at_once_pass_the_checks_and_earn_what_the_task_says(kind):
+    task = TargetProperty(budget={"B": 2, "N": 2}, source=cheap) if kind == "tube" else FurnaceDesign()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(DesignEnv(task, at_once=True))
+    envs = DesignVectorEnv(task, 5, at_once=True)
+    envs.reset(seed=0)
+    actions = draw(envs, np.random.default_rng(0))
+    targets = envs.dynamics.targets.copy()
+    _, reward, done, _, info = envs.step(actions)
+    assert done.all()
+    designs = np.stack(list(info["final_info"]["design"]))
+    assert task.space.valid(designs).all()
+    np.testing.assert_allclose(task.score(designs, targets).reward, reward)
+    with pytest.raises(AttributeError, match="no masks"):
+        envs.action_masks()

@@ -1,0 +1,232 @@
+"""Instances by name, and the tables that solve some of them."""
+
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.oracles.cache import PHYSICS_VERSION
+from matgym.structures import tube_lattice
+from matgym.tasks import TargetProperty
+from matgym.tasks.chirality import ChiralityTask
+from matgym.tasks.instances import INSTANCES, Optimum, instance
+from matgym.tasks.rings import IsotopeRings
+from matgym.tasks.solved import Solved, optima_folder, solved
+
+SOLVED = [name for name, one in INSTANCES.items() if one.enumerable]
+DESIGNS = {  # as Burnside's lemma has them, in test_spaces.py; tubes of one cell; 2^16
+    "chirality": 15_708 // 12,
+    "doping-easy": 3_517,
+    "isotope-rings": 65_536,
+    "isotope-sites": 1_052,
+    "thermoelectric-easy": 583,
+}
+SAME = {"thermoelectric-easy": 2e-4}
+"""How far an oracle's values may lie from the table's, relatively: another batch, another order of rounding."""
+
+
+def needs(name):
+    if name in SOLVED and not (optima_folder() / f"{name}.parquet").is_file():
+        pytest.skip(f"the table of {name} was not made yet")
+
+
+def told(name):
+    needs(name)
+    found = INSTANCES[name].optimum
+    if found is None:
+        pytest.skip(f"nothing is known of the optimum of {name} yet")
+    return found
+
+
+@pytest.mark.parametrize("name", INSTANCES)
+def test_random_designs_of_every_instance_score_between_0_and_1(name):
+    needs(name)
+    one = instance(name)
+    task = one.task()
+    designs = task.space.sample(8, np.random.default_rng(0))
+    scores = task.score(designs, one.targets(8))
+    assert scores.reward.shape == scores.loss.shape == scores.value.shape == (8,)
+    assert ((scores.reward >= 0.0) & (scores.reward <= 1.0)).all()
+    assert np.isfinite(scores.loss).all()
+    if name != "growth-schedule":  # whose random schedules are worse than any recipe
+        assert np.ptp(scores.reward) > 0.0, "rewards are clipped to one number"
+    spent = sum(task.ledger.counts.values())
+    assert spent >= 8
+    assert one.task().ledger is not task.ledger
+    assert isinstance(task.describe(designs[0]), str)
+    if task.parts:
+        parts = task.rewards(scores, designs, one.targets(8))
+        assert parts.shape == (8, len(task.parts))
+        assert ((parts >= 0.0) & (parts <= 1.0)).all()
+        assert np.ptp(parts, axis=0).min() > 0.0, "a component is clipped to one number"
+
+
+def test_unknown_names_suggest_what_was_meant():
+    with pytest.raises(ConfigurationError, match="there is no instance 'isotope-ring'; did you mean 'isotope-rings'"):
+        instance("isotope-ring")
+    with pytest.raises(ConfigurationError, match="there are chirality, doping-easy"):
+        instance("xyz")
+
+
+@pytest.mark.parametrize("name", INSTANCES)
+def test_targets_are_as_the_task_takes_them(name):
+    one = INSTANCES[name]
+    needs(name)
+    task = one.task()
+    assert len(one.target) == len(task.target_names)
+    np.testing.assert_array_equal(task.checked_targets(one.targets(3), 3), one.targets(3))
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_tables_hold_every_design_and_no_other(name):
+    needs(name)
+    table, task = solved(name), INSTANCES[name].task()
+    assert (np.diff(table.keys.astype(object)) > 0).all()
+    assert len(table.keys) == DESIGNS[name]
+    designs = task.space.sample(500, np.random.default_rng(1))
+    asked = task.one_cell(designs) if isinstance(task, ChiralityTask) else designs
+    for values in table.look_up(task.space, asked).values():
+        assert np.isfinite(values).all()
+    if name == "doping-easy":
+        wrong = designs.copy()
+        wrong[:, np.flatnonzero(wrong[0])[0]] = 0
+        assert np.isnan(table.look_up(task.space, wrong)["gap_ev"][0])
+
+
+def against_the_oracle(name, count):
+    one = INSTANCES[name]
+    task = one.task()
+    designs = task.space.sample(count, np.random.default_rng(3))
+    if isinstance(task, IsotopeRings):
+        by_oracle = {task.value_name: task.audit(designs, one.targets(count)).value}
+        asked = designs
+    else:
+        asked = task.one_cell(designs) if isinstance(task, ChiralityTask) else designs
+        by_oracle = {}
+        for oracle, columns in one.physics():
+            found = oracle.evaluate(task.tubes(designs))
+            by_oracle |= {column: found[column] for column in columns}
+    table = solved(name).look_up(task.space, asked)
+    assert by_oracle.keys() == table.keys()
+    for column, values in by_oracle.items():
+        np.testing.assert_allclose(table[column], values, rtol=SAME.get(name, 1e-6), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [("chirality", 30), ("doping-easy", 30), ("isotope-rings", 3), ("isotope-sites", 2), ("thermoelectric-easy", 1)],
+)
+def test_tables_say_what_the_oracle_says(name, count):
+    needs(name)
+    against_the_oracle(name, count)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["isotope-rings", "isotope-sites", "thermoelectric-easy"])
+def test_thirty_designs_of_dear_tables_are_as_the_oracle_says(name):
+    needs(name)
+    against_the_oracle(name, 30)
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_the_recorded_optimum_is_the_tables_and_inside_the_range_of_rewards(name):
+    best, one = told(name), INSTANCES[name]
+    task, table = one.task(), solved(name)
+    design = np.array([best.design]).astype(np.uint8 if isinstance(task, TargetProperty) else np.int64)
+    assert task.space.valid(design)[0]
+    scores = task.score(design, one.targets(1))
+    assert scores.loss[0] == pytest.approx(best.loss, abs=1e-9)
+    assert 0.0 < scores.reward[0] < 1.0
+    if isinstance(task, ChiralityTask):
+        every = np.concatenate(list(task.space.enumerate()))
+        least = float(np.nanmin(task.score(every, one.targets(len(every))).loss))
+    else:
+        values = table.columns[task.value_name]
+        least = float(np.nanmin(values if task.goal == "min" else -values))
+    assert best.loss == pytest.approx(least, abs=1e-12)
+    assert best.proven
+    assert best.physics_version == PHYSICS_VERSION
+    assert best.random_loss > best.loss
+    assert best.tolerance == one.tolerance
+    assert best.described == task.describe(design[0])
+
+
+@pytest.mark.parametrize("name", SOLVED)
+def test_no_more_than_a_few_designs_in_a_thousand_lie_outside_the_range_of_rewards(name):
+    """A range that clips what is best, or most of what is drawn, tells nothing."""
+    needs(name)
+    one = INSTANCES[name]
+    task = one.task()
+    designs = task.space.sample(2000, np.random.default_rng(5))
+    reward = task.score(designs, one.targets(2000)).reward
+    assert reward.max() < 1.0
+    assert (reward == 0.0).mean() <= 0.01
+    assert len(np.unique(reward)) > 20
+
+
+def test_tables_by_another_version_of_the_physics_are_refused(tmp_path):
+    table = Solved("toy", np.array([3, 1], dtype=np.uint64), {"gap_ev": np.array([0.3, 0.1])}, {"seconds": 1})
+    path = tmp_path / "toy.parquet"
+    table.write(path)
+    again = Solved.read(path)
+    np.testing.assert_array_equal(again.keys, [1, 3])
+    np.testing.assert_array_equal(again.columns["gap_ev"], [0.1, 0.3])
+    assert again.name == "toy"
+    assert again.provenance["seconds"] == 1
+    record = {"name": "toy", "physics_version": PHYSICS_VERSION - 1}
+    old = pq.read_table(path).replace_schema_metadata({b"matgym": json.dumps(record).encode()})
+    pq.write_table(old, path)
+    with pytest.raises(DatasetError, match=f"version {PHYSICS_VERSION - 1}, this is {PHYSICS_VERSION}: make it anew"):
+        Solved.read(path)
+    with pytest.raises(DatasetError, match="does not exist: make it by matgym benchmark solve nowhere"):
+        Solved.read(tmp_path / "nowhere.parquet")
+
+
+def test_an_optimum_is_recorded_and_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("matgym.tasks.instances.optima_folder", lambda: tmp_path)
+    one = INSTANCES["growth-recipe"]
+    assert one.optimum is None
+    best = Optimum(
+        -1.0,
+        (0.5, -0.5),
+        "a recipe",
+        proven=False,
+        found_by="by hand",
+        designs=None,
+        random_loss=2.0,
+        random_designs=10,
+        tolerance=1e-9,
+        physics_version=PHYSICS_VERSION,
+    )
+    one.record(best)
+    assert one.optimum == best
+
+
+def test_a_table_lends_itself_to_no_other_tube():
+    """Keys mean one lattice, one budget, one isotope: another's would be some other design's value."""
+    needs("isotope-rings")
+    needs("isotope-sites")
+    for wrong in ({"heavy": "13C"}, {"rings": 8}, {"n": 7}):
+        with pytest.raises(ConfigurationError, match="table"):
+            IsotopeRings(**wrong)
+    with pytest.raises(ConfigurationError, match="table"):
+        TargetProperty(
+            lattice=tube_lattice(8, 0, 2),
+            budget={"14C": 3},
+            key="thermal_conductance_nw_k",
+            source="solved:isotope-sites",
+        )
+    with pytest.raises(ConfigurationError, match="table"):
+        ChiralityTask(diameters_nm=(0.7, 1.2))
+
+
+def test_the_oracle_asked_for_by_name_is_the_one_that_made_the_table():
+    """Rankings of isotopes need its 256 frequencies; the default has 128."""
+    needs("isotope-sites")
+    one = INSTANCES["isotope-sites"]
+    task = one.task(source="oracle")
+    designs = task.space.sample(1, np.random.default_rng(3))
+    by_table = one.task().score(designs, one.targets(1)).value
+    np.testing.assert_allclose(task.score(designs, one.targets(1)).value, by_table, rtol=1e-6)

@@ -1,0 +1,406 @@
+"""Spaces of designs: moves stay inside, keys tell orbits apart, and orbits are counted by another way."""
+
+from itertools import combinations
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from matgym.errors import ConfigurationError, StructureError
+from matgym.oracles import PhononTransport, Thermoelectric
+from matgym.oracles.device import device_refusal
+from matgym.structures import DefectEdits, Nanotube, Species, lattice_edits, tube_lattice, tubes_on
+from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
+from matgym.tasks import Choices, Cube, Decorations
+from matgym.tasks.chirality import ChiralityChoices
+
+SEEDS = st.integers(0, 2**32 - 1)
+BUDGET = {"SW": 2, "N": 1, "vacancy": 1}
+
+
+def decorations(n, m, cells, budget, *, between_leads=False):
+    lattice = tube_lattice(n, m, cells)
+    return Decorations(lattice, lattice_edits(lattice, budget), between_leads)
+
+
+SPACES = {
+    "bits": Choices((2,) * 6),
+    "ordered": Choices((3, 1, 4), ordered=True),
+    "chirality": ChiralityChoices((0.6, 0.9)),
+    "cube": Cube(5),
+    "periodic": decorations(8, 0, 1, {"B": 2, "N": 3}),
+    "chiral": decorations(4, 2, 1, {"B": 2, "N": 1}),
+    "leads": decorations(7, 0, 2, {"14C": 3}, between_leads=True),
+    "defects": decorations(7, 0, 3, BUDGET, between_leads=True),
+    "defects, periodic": decorations(7, 0, 3, BUDGET),
+}
+
+
+@pytest.mark.parametrize("name", SPACES)
+@given(seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_whatever_is_drawn_varied_crossed_or_decoded_is_a_design(name, seed):
+    space, rng = SPACES[name], np.random.default_rng(seed)
+    designs = space.sample(6, rng)
+    assert designs.shape == (6, space.width)
+    before = designs.copy()
+    others = space.vary(designs, rng)
+    children = space.cross(designs, others[rng.permutation(6)], rng)
+    decoded = space.decode(rng.random((6, len(space.choices))))
+    corners = space.decode(rng.integers(0, 2, (6, len(space.choices))).astype(float))
+    for found in (designs, others, children, decoded, corners):
+        assert found.shape == (6, space.width)
+        assert space.valid(found).all()
+    np.testing.assert_array_equal(designs, before)
+    again = space.sample(6, np.random.default_rng(seed))
+    np.testing.assert_array_equal(designs, again)
+
+
+@pytest.mark.parametrize("name", ["bits", "ordered", "chirality", "periodic", "leads"])
+def test_a_variation_is_a_step_to_a_neighbour(name):
+    space, rng = SPACES[name], np.random.default_rng(0)
+    designs = space.sample(200, rng)
+    changed = (designs != space.vary(designs, rng)).sum(axis=1)
+    assert (changed > 0).mean() > 0.5
+    assert changed.max() <= (4 if name == "chirality" else 2)
+
+
+def test_what_is_no_design_is_told():
+    assert not Choices((2, 3)).valid(np.array([[2, 0], [0, -1]])).any()
+    assert not Cube(2).valid(np.array([[1.1, 0.0], [np.nan, 0.0]])).any()
+    space = SPACES["periodic"]
+    rows = space.sample(3, np.random.default_rng(0))
+    rows[0, np.flatnonzero(rows[0])[0]] = 0  # one missing
+    rows[1, np.flatnonzero(rows[1] == 0)[0]] = Species.C14  # one that nobody asked for
+    np.testing.assert_array_equal(space.valid(rows), [False, False, True])
+    chirality = SPACES["chirality"]
+    assert not chirality.valid(np.array([[0, 0, 0, 0]])).any()  # (1, 0) is too thin
+
+
+@pytest.mark.parametrize("name", ["bits", "ordered", "chirality"])
+def test_choices_are_enumerated_counted_and_all_of_them_decoded(name):
+    space = SPACES[name]
+    rows = np.concatenate(list(space.enumerate(rows=7)))
+    assert len(rows) == space.size == len(np.unique(rows, axis=0))
+    assert space.valid(rows).all()
+    keys = space.key(rows)
+    assert (np.diff(keys.astype(object)) > 0).all()
+    rng = np.random.default_rng(0)
+    decoded = np.unique(space.decode(rng.random((40 * len(rows), space.width))), axis=0)
+    assert len(decoded) == len(rows)
+    if name != "chirality":
+        np.testing.assert_array_equal(space.decode(space.points(rows)), rows)
+
+
+def test_there_are_15708_tubes_to_choose_among():
+    space = ChiralityChoices((0.6, 1.6))
+    assert space.size == 15_708
+    count = sum(
+        1 for n in range(1, 30) for m in range(n + 1) if 0.6 <= 0.246 * np.sqrt(n * n + n * m + m * m) / np.pi <= 1.6
+    )
+    assert space.size == count * 12 * 11
+
+
+@pytest.mark.parametrize("between_leads", [False, True])
+def test_every_design_of_a_tiny_space_is_decoded(between_leads):
+    space = decorations(3, 0, 1, {"B": 1, "N": 1}, between_leads=between_leads)
+    found = np.unique(space.decode(np.random.default_rng(0).random((20_000, 4))), axis=0)
+    assert len(found) == space.size == 12 * 11
+
+
+def test_a_point_on_the_places_of_a_design_is_that_design():
+    space = SPACES["defects"]
+    lattice, edits = space.lattice, space.edits
+    a, b = lattice.bonds[:, :2].T
+    sites = lattice.site_fractions
+    middle = (sites[a] + ((sites[b] - sites[a] + 0.5) % 1.0 - 0.5) / 2.0) % 1.0
+    for design in space.sample(20, np.random.default_rng(1)):
+        order = [np.flatnonzero(design[: edits.n_sites] == code) for code in edits.species]
+        turned = np.flatnonzero(design[edits.n_sites :])
+        points = np.concatenate([*(sites[places] for places in order), middle[turned]])
+        np.testing.assert_array_equal(space.decode(points.reshape(1, -1))[0], design)
+
+
+# ---- symmetry
+
+
+def geometric_operations(tube, *, between_leads, mirrors=True):
+    """Every rotation, reversal and mirror image that maps a tube's sites onto each other, from where they stand."""
+    radius = tube.diameter_nm * 5.0
+    length = tube.length_angstrom
+    x, y, z = tube.positions_angstrom.T
+    angle = np.arctan2(y, x)
+    found = set()
+    for turn in (1, -1):
+        for way in (1, -1):
+            if turn * way < 0 and not mirrors:
+                continue
+            for site in range(tube.n_sites):  # where the first one goes
+                moved_angle = turn * (angle - angle[0]) + angle[site]
+                moved = way * (z - z[0]) + z[site]
+                around = radius * np.abs(np.exp(1j * moved_angle[:, None]) - np.exp(1j * angle))
+                along = moved[:, None] - z
+                if not between_leads:
+                    along = (along / length + 0.5) % 1.0 * length - length / 2.0
+                near = np.hypot(around, along) < 1e-6
+                if (near.sum(axis=1) == 1).all():
+                    found.add(tuple(near.argmax(axis=1).tolist()))
+    return np.array(sorted(found))
+
+
+def fixed_designs(permutation, budget):
+    """How many ways to place a budget of one or two kinds an operation leaves as they are, by its cycles."""
+    seen, cycles = set(), []
+    for start in range(len(permutation)):
+        length, at = 0, start
+        while at not in seen:
+            seen.add(at)
+            at = int(permutation[at])
+            length += 1
+        if length:
+            cycles.append(length)
+    ways = {(0,) * len(budget): 1}
+    for cycle in cycles:
+        grown = dict(ways)
+        for used, count in ways.items():
+            for kind in range(len(budget)):
+                more = tuple(u + cycle * (k == kind) for k, u in enumerate(used))
+                if more[kind] <= budget[kind]:
+                    grown[more] = grown.get(more, 0) + count
+        ways = grown
+    return ways.get(tuple(budget), 0)
+
+
+CASES = [
+    ((7, 0, 2), {"14C": 3}, True, 1_052),
+    ((7, 0, 2), {"14C": 3}, False, None),
+    ((8, 0, 1), {"B": 2, "N": 2}, False, 3_517),
+    ((4, 4, 2), {"B": 2, "N": 1}, False, None),
+    ((4, 4, 3), {"13C": 3}, True, None),
+    ((4, 2, 1), {"B": 2, "N": 1}, False, None),
+    ((4, 2, 1), {"B": 2}, True, None),
+]
+
+
+@pytest.mark.parametrize(("tube", "budget", "between_leads", "published"), CASES)
+def test_orbits_are_as_many_as_burnside_counts(tube, budget, between_leads, published):
+    space = decorations(*tube, budget, between_leads=between_leads)
+    operations = geometric_operations(Nanotube(*tube), between_leads=between_leads)
+    ours = symmetry_between_leads(space.lattice) if between_leads else symmetry_group(space.lattice)
+    np.testing.assert_array_equal(np.unique(ours, axis=0), np.unique(np.argsort(operations, axis=1), axis=0))
+    counts = list(budget.values())
+    burnside, rest = divmod(sum(fixed_designs(p, counts) for p in operations), len(operations))
+    assert rest == 0
+    found = np.concatenate(list(space.enumerate(rows=1000)))
+    assert len(found) == burnside
+    assert published in {None, burnside}
+    assert space.size == fixed_designs(np.arange(space.edits.n_sites), counts)
+    assert len(np.unique(space.key(found))) == burnside
+
+
+def test_there_are_27720_ways_to_place_three_heavy_atoms_on_56_sites():
+    assert SPACES["leads"].size == comb(56, 3) == 27_720
+
+
+@pytest.mark.parametrize(("n", "orbits"), [(7, None), (10, 583)])
+def test_orbits_with_turned_bonds_are_as_many_as_burnside_counts(n, orbits):
+    """Designs from the definition: what `Nanotube` and the leads accept; copies from where the sites stand."""
+    space = decorations(n, 0, 3, {"SW": 2}, between_leads=True)
+    lattice = space.lattice
+    pairs = [(int(a), int(b)) for a, b, image in lattice.bonds if image == 0]
+    good = set()
+    for one, other in combinations(pairs, 2):
+        try:
+            tube = Nanotube(n, 0, 3, stone_wales=(one, other))
+        except StructureError:
+            continue
+        if device_refusal(tube) is None:
+            good.add(tube.stone_wales)
+    operations = geometric_operations(Nanotube(n, 0, 3), between_leads=True, mirrors=False)
+    assert len(operations) == 2 * n
+    fixed = 0
+    for permutation in operations:
+        for design in good:
+            moved = tuple(sorted(tuple(sorted(permutation[list(pair)].tolist())) for pair in design))
+            assert moved in good
+            fixed += moved == design
+    found = np.concatenate(list(space.enumerate()))
+    assert space.valid(found).all()
+    assert len(found) == fixed / len(operations)
+    assert orbits in {None, len(found)}
+    assert {tube.stone_wales for tube in tubes_on(lattice, found)} <= good
+
+
+def row_of(space, tube):
+    """A tube as a design."""
+    number = {(int(a), int(b)): bond for bond, (a, b, _) in enumerate(space.lattice.bonds)}
+    row = np.zeros(space.width, dtype=np.uint8)
+    row[: tube.n_sites] = tube.species
+    for pair in tube.stone_wales:
+        row[tube.n_sites + number[pair]] = 1
+    return row
+
+
+@pytest.mark.parametrize("name", ["periodic", "chiral", "leads", "defects", "defects, periodic"])
+@given(seed=SEEDS)
+@settings(max_examples=10, deadline=None)
+def test_symmetric_copies_share_a_key_and_neighbours_do_not(name, seed):
+    space, rng = SPACES[name], np.random.default_rng(seed)
+    design = space.sample(1, rng)
+    (tube,) = space.tubes(design)
+    np.testing.assert_array_equal(row_of(space, tube), design[0])
+    copies = [tube.rotated(int(rng.integers(1, 8))), tube.reversed(), tube.reversed().rotated()]
+    if not space.between_leads:
+        copies += [tube.screwed(int(rng.integers(9)), int(rng.integers(9))), tube.flipped()]
+    if space.lattice.is_achiral and not tube.stone_wales:
+        copies.append(tube.mirrored())
+    key = space.key(design)[0]
+    assert (space.key(np.stack([row_of(space, copy) for copy in copies])) == key).all()
+    (other,) = space.tubes(space.vary(design, rng))
+    if space.between_leads:
+        moved = tube.screwed(*map(int, rng.integers(9, size=2)))
+        if not tube.stone_wales:
+            copy = bool((space.lattice.site_fractions[:, 1] >= 0).all()) and _same_device(space, tube, moved)
+            assert (space.key(row_of(space, moved)[None])[0] == key) == copy
+        assert (space.key(row_of(space, other)[None])[0] == key) == _same_device(space, tube, other)
+    elif not tube.stone_wales:
+        assert (space.key(row_of(space, other)[None])[0] == key) == (other.key == tube.key)
+
+
+def _same_device(space, one, other):
+    mirrors = not one.stone_wales
+    group = symmetry_between_leads(space.lattice, mirrors=mirrors)
+    return any(
+        (one.species[sources] == other.species).all()
+        and {tuple(sorted((int(target[a]), int(target[b])))) for a, b in one.stone_wales} == set(other.stone_wales)
+        for sources, target in zip(group, np.argsort(group, axis=1), strict=True)
+    )
+
+
+def test_the_oracle_gives_symmetric_copies_the_same_conductance_and_zt():
+    """Keys may share a value in a table only where physics does."""
+    isotopes, defects = SPACES["leads"], decorations(7, 0, 3, {"SW": 1, "14C": 2}, between_leads=True)
+    (tube,) = isotopes.tubes(isotopes.sample(1, np.random.default_rng(0)))
+    found = PhononTransport(frequencies=16).evaluate([tube, tube.rotated(3), tube.reversed(), tube.mirrored()])
+    heat = found["thermal_conductance_nw_k"]
+    np.testing.assert_allclose(heat, heat[0], rtol=1e-7)
+    (tube,) = defects.tubes(defects.sample(1, np.random.default_rng(0)))
+    phonons = PhononTransport(frequencies=8)
+    zt = Thermoelectric(phonons=phonons).evaluate([tube, tube.rotated(2), tube.reversed()])["zt"]
+    np.testing.assert_allclose(zt, zt[0], rtol=1e-5)
+
+
+def test_what_cannot_be_enumerated_says_so():
+    with pytest.raises(ConfigurationError, match="cannot be enumerated"):
+        next(decorations(8, 0, 4, {"B": 8, "N": 8}).enumerate())
+    with pytest.raises(ConfigurationError, match="cannot be enumerated"):
+        next(Choices((10,) * 9).enumerate())
+    assert Choices((10,) * 9).size is None
+    with pytest.raises(ConfigurationError, match="Cube cannot be enumerated"):
+        Cube(3).enumerate()
+    with pytest.raises(ConfigurationError, match="cannot be told apart by a key"):
+        Cube(3).key(np.zeros((1, 3)))
+
+
+# ---- edits that turn bonds
+
+
+@pytest.mark.parametrize("budget", [{"SW": 2, "vacancy": 2, "B": 1}, {"SW": 3}, {"vacancy": 1, "SW": 1}])
+@pytest.mark.parametrize("seed", range(3))
+def test_masks_allow_what_tubes_between_leads_allow(budget, seed):
+    lattice, rng = tube_lattice(7, 0, 3), np.random.default_rng(seed)
+    edits = lattice_edits(lattice, budget)
+    assert isinstance(edits, DefectEdits)
+    rows, remaining = np.zeros((1, edits.width), dtype=np.uint8), edits.budget[None].copy()
+    for _ in range(edits.length):
+        mask = edits.mask(rows, remaining)[0]
+        every = np.repeat(rows, edits.n_actions, axis=0)
+        left = np.repeat(remaining, edits.n_actions, axis=0)
+        before = every.copy()
+        allowed = edits.apply(every, left, np.arange(edits.n_actions))
+        np.testing.assert_array_equal(allowed, mask)
+        np.testing.assert_array_equal((every != before).sum(axis=1), allowed)
+        np.testing.assert_array_equal(edits.remaining(every), left)
+        kinds = len(edits.species)
+        for action in range(edits.n_actions):
+            kind, site = divmod(action, edits.n_sites)
+            first = kinds * edits.n_sites
+            turns = action >= first
+            possible = remaining[0, -1 if turns else kind] > 0
+            design = rows[0].copy()
+            place = edits.n_sites + action - first if turns else site
+            possible &= design[place] == 0
+            design[place] = 1 if turns else edits.species[kind]
+            if possible and (turns or edits.species[kind] == Species.VACANCY):
+                try:
+                    (tube,) = tubes_on(lattice, design[None])
+                except StructureError:
+                    possible = False
+                else:
+                    why = device_refusal(tube)
+                    possible = why is None or "crosses the end" not in why
+            assert mask[action] == possible, edits.describe(action)
+        assert not edits.complete(rows)[0]
+        edits.apply(rows, remaining, np.array([rng.choice(np.flatnonzero(mask))]))
+    assert edits.complete(rows)[0]
+    assert not remaining.any()
+    assert not edits.mask(rows, remaining).any()
+
+
+def test_what_is_unsound_is_no_design():
+    space = SPACES["defects"]
+    design = space.sample(1, np.random.default_rng(3))
+    edits, sites = space.edits, space.edits.n_sites
+    bond = np.flatnonzero(design[0, sites:])[0]
+    gone = design.copy()
+    vacancy, a = np.flatnonzero(design[0, :sites] == Species.VACANCY)[0], space.lattice.bonds[bond, 0]
+    gone[0, [vacancy, a]] = design[0, [a, vacancy]]
+    assert not space.valid(gone)[0]
+    crossing = design.copy()
+    crossing[0, sites + bond] = 0
+    crossing[0, sites + np.flatnonzero(~edits.turnable)[0]] = 1
+    assert not space.valid(crossing)[0]
+
+
+@pytest.mark.parametrize(
+    ("tube", "budget", "said"),
+    [
+        ((8, 0, 2), {"SW": 1000}, "1000 bonds cannot be turned"),
+        ((8, 0, 2), {"SW": 1, "N": 0}, "each at least once"),
+        ((8, 0, 2), {"SW": 1, "N": 65}, "does not fit a tube of 64 sites"),
+        ((1, 1, 1), {"SW": 1}, "cannot be turned: the tube has"),
+        ((8, 0, 2), {"SW": 12}, "cannot be turned"),
+        ((8, 0, 2), {"SW": 1, "vacancy": 63}, "vacancies"),
+    ],
+)
+def test_budgets_that_cannot_be_placed_are_refused(tube, budget, said):
+    with pytest.raises(ConfigurationError, match=said):
+        lattice_edits(tube_lattice(*tube), budget)
+
+
+def test_no_turn_at_all_is_no_budget_of_turns():
+    with pytest.raises(ConfigurationError, match="must turn a bond at least"):
+        lattice_edits(tube_lattice(8, 0, 2), {"SW": 0})
+
+
+def test_tight_budgets_are_decoded_too():
+    space = decorations(8, 0, 2, {"SW": 8})
+    assert space.valid(space.decode(np.random.default_rng(0).random((40, 16)))).all()
+
+
+def test_a_tube_that_is_full_of_one_species_stays_as_it_is():
+    space = decorations(5, 0, 1, {"13C": 20})
+    designs = space.sample(3, np.random.default_rng(0))
+    assert space.valid(space.vary(designs, np.random.default_rng(0))).all()
+    assert space.valid(space.cross(designs, designs, np.random.default_rng(0))).all()
+
+
+def test_a_row_that_is_no_design_leaves_the_keys_of_others_alone():
+    space = SPACES["periodic"]
+    rows = space.sample(4, np.random.default_rng(0))
+    wrong = rows.copy()
+    wrong[0, np.flatnonzero(rows[0])[0]] = 0
+    wrong[3, np.flatnonzero(rows[3] == 0)[0]] = Species.B  # as many entries in all as four designs have
+    np.testing.assert_array_equal(space.key(wrong)[1:3], space.key(rows)[1:3])
