@@ -10,8 +10,9 @@ from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.choosing import ChoiceDynamics, make_dynamics
 from matgym.envs.design_dynamics import DesignDynamics, Variant
 from matgym.envs.placement import PlacementDynamics
+from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube
-from matgym.tasks import DesignTask
+from matgym.tasks import DesignTask, TargetProperty
 from matgym.typing import BoolArray
 
 
@@ -94,6 +95,8 @@ class DesignVectorEnv(BatchVectorEnv):
     ) -> None:
         self.task = task
         made = dynamics or make_dynamics(task, checked_count(num_envs), variant, at_once=at_once)
+        if max_episode_steps is not None and isinstance(task, TargetProperty) and isinstance(made, PlacementDynamics):
+            check_time_limit(task, max_episode_steps)
         super().__init__(made, max_episode_steps)
         take_face(self, self.dynamics)
 
@@ -116,3 +119,12 @@ def masks_of(dynamics: Any) -> BoolArray:
     if not isinstance(dynamics, PlacementDynamics | ChoiceDynamics):
         raise AttributeError("actions that are numbers have no masks")  # noqa: TRY004  # as of a method that is not there
     return dynamics.action_masks()
+
+
+def check_time_limit(task: TargetProperty, max_episode_steps: int) -> None:
+    """Refuse a time limit within which no design can be completed."""
+    if max_episode_steps < task.edits.length:
+        raise ConfigurationError(
+            f"a budget of {task.edits.length} edits cannot be placed within {max_episode_steps} steps: "
+            f"give max_episode_steps={2 * task.edits.length}"
+        )

@@ -24,7 +24,7 @@ Variant: TypeAlias = Literal["plain", "goal", "vector"]
   `HerReplayBuffer` and Gymnasium-Robotics have it;
 - "vector": a reward with a component for each of `reward_names`, as MO-Gymnasium has it."""
 
-_MARGIN: Final = 1.5
+_MARGIN: Final = 3.0
 """How far what was achieved may lie outside the range of targets, in half ranges, before it is clipped."""
 
 
@@ -92,15 +92,20 @@ class DesignDynamics(Dynamics):
     def observe(self, rows: IntArray | slice = slice(None)) -> Any:
         """(rows, k + T) float32, or a dictionary of such arrays in the goal variant."""
         seen = self.look(rows)
-        targets = self.task.scaled_targets(self.targets[rows]).astype(np.float32)
+        targets = self._desired(rows)[:, :-1]
         if self.variant != "goal":
             if seen.shape[1] + targets.shape[1] == 0:
                 return np.zeros((len(seen), 1), dtype=np.float32)
             return np.concatenate([seen, targets], axis=1)
         if not seen.shape[1]:
             seen = np.zeros((len(seen), 1), dtype=np.float32)
-        wanted = np.concatenate([targets, np.ones((len(targets), 1), dtype=np.float32)], axis=1)
+        wanted = self._desired(rows)
         return {"observation": seen, "achieved_goal": self.achieved[rows].copy(), "desired_goal": wanted}
+
+    def _desired(self, rows: IntArray | BoolArray | slice) -> Float32Array:
+        """(rows, T + 1) scaled targets, and a 1: that the design is finished."""
+        targets = self.task.scaled_targets(self.targets[rows]).astype(np.float32)
+        return np.concatenate([targets, np.ones((len(targets), 1), dtype=np.float32)], axis=1)
 
     @abstractmethod
     def look(self, rows: IntArray | slice) -> Float32Array:
@@ -160,14 +165,17 @@ class DesignDynamics(Dynamics):
             scores = self.task.score(done, targets)
             if self.variant == "vector":
                 reward[finished] = self.task.rewards(scores, done, targets)
+            elif self.variant == "goal":  # what `compute_reward` gives of it, to the bit
+                self._achieve(finished, self.task.achieved(scores))
+                reward[finished] = self.compute_reward(self.achieved[finished], self._desired(finished), None)
             else:
                 reward[finished] = scores.reward
             for name, column in {names[0]: scores.value, **scores.objectives}.items():
                 values.setdefault(name, np.zeros(count))[finished] = column
             doubt[f"sd{suffix}"][finished], doubt["distance"][finished] = scores.sd, scores.distance
+            present["uncertainty"] = finished.copy()  # nothing is told of it where nothing is known
+            present["uncertainty"][finished] = np.isfinite(scores.sd) | np.isfinite(scores.distance)
             info["design"] = designs.copy()
-            if self.variant == "goal":
-                self._achieve(finished, self.task.achieved(scores))
             cost = self.task.cost(done)
             if cost is not None:
                 info["cost"] = np.zeros(count)

@@ -1,7 +1,7 @@
 """`matgym/NanotubeDoping-v0`: place boron and nitrogen so that the band gap meets a target."""
 
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from matgym.envs.batch import checked_count
 from matgym.envs.design import DesignEnv, DesignVectorEnv
@@ -11,7 +11,7 @@ from matgym.envs.seeding import Seeding
 from matgym.errors import ConfigurationError
 from matgym.registration import DOPING_STEPS
 from matgym.structures import tube_lattice
-from matgym.tasks import SeederLike, TargetProperty, Trust
+from matgym.tasks import DesignTask, SeederLike, TargetProperty, Trust
 from matgym.tasks.instances import instance as instance_of
 from matgym.tasks.instances import stable
 from matgym.typing import SpeciesArray
@@ -38,7 +38,7 @@ def make_task(
             raise ConfigurationError(
                 "a task or an instance says all about the tube and the reward: give it alone, or not at all"
             )
-        return task or cast("TargetProperty", instance_of(instance or "").task())
+        return task or placed(instance_of(instance or "").task())
     settings: dict[str, Any] = {"lattice": tube_lattice(n, m, cells), "source": reward, "trust": trust}
     if budget is not None:
         settings["budget"] = budget
@@ -148,7 +148,6 @@ class NanotubeDopingVectorEnv(DesignVectorEnv):
         **arguments: Any,
     ) -> None:
         task = make_task(**arguments)
-        check_time_limit(task, max_episode_steps)
         dynamics = PlacementDynamics(task, checked_count(num_envs), variant, Seeding.of(task, seeder, lifted))
         super().__init__(task, num_envs, max_episode_steps, variant=variant, dynamics=dynamics)
 
@@ -158,10 +157,12 @@ class NanotubeDopingVectorEnv(DesignVectorEnv):
         return self.dynamics.species.copy()
 
 
-def check_time_limit(task: TargetProperty, max_episode_steps: int) -> None:
-    """Refuse a time limit within which no design can be completed."""
-    if max_episode_steps < task.edits.length:
-        raise ConfigurationError(
-            f"a budget of {task.edits.length} edits cannot be placed within {max_episode_steps} steps: "
-            f"give max_episode_steps={2 * task.edits.length}"
-        )
+def placed(task: DesignTask) -> TargetProperty:
+    """A task of atoms to be placed.
+
+    Raises:
+        ConfigurationError: if it is another.
+    """
+    if not isinstance(task, TargetProperty):
+        raise ConfigurationError(f"nothing is placed in a {type(task).__name__}: take its own environment")
+    return task

@@ -34,6 +34,8 @@ def make_task(
     if variant == "goal":
         arguments["goal"] = "target"
     if n is None and cells is None and budget is None:
+        if not instance.startswith("isotope-"):
+            raise ConfigurationError(f"instance {instance!r} is none of isotopes: give isotope-rings or isotope-sites")
         return instance_of(instance).task(**arguments)
     # A tube of one's own has no table: physics rewards it, unless something else is given.
     arguments.setdefault("source", "oracle")
@@ -92,7 +94,7 @@ class NanotubeIsotopesEnv(DesignEnv):
     - `n`, `cells`: another zigzag tube; with `budget`, such as `{"13C": 20}`, sites, without it rings. Physics rewards
       it then, unless `reward` says otherwise, from 0.7 of the pristine tube's conductance up to that.
     - `variant`: "goal", in which a conductance drawn from the range above is to be met; or "vector", whose second
-      component is the share of rings that stay light.
+      component, for rings, is the share that stays light.
     - `task`: an `IsotopeRings` or a `TargetProperty` in place of all of these.
     - `render_mode`: "rgb_array" or "ansi".
 

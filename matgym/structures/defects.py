@@ -44,8 +44,10 @@ class DefectEdits(SubstitutionEdits):
         """
         others = {name: count for name, count in budget.items() if name != STONE_WALES}
         turns = int(budget.get(STONE_WALES, 0))
-        if turns < 1:
-            raise ConfigurationError(f"budget {dict(budget)} must turn a bond at least: give SW a number of 1 or more")
+        if turns < 1 or turns != budget[STONE_WALES]:
+            raise ConfigurationError(
+                f"budget {dict(budget)} must turn a bond at least: give SW a whole number of 1 or more"
+            )
         if others:
             super().__init__(lattice.n_sites, others)
         else:
@@ -53,8 +55,13 @@ class DefectEdits(SubstitutionEdits):
             self.species, self.budget = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64)
         self.lattice = lattice
         self.budget = np.append(self.budget, turns)
-        if turns > int(self.turnable.sum()):
-            raise ConfigurationError(f"{turns} bonds cannot be turned: the tube has {int(self.turnable.sum())} to turn")
+        # A turn moves or rebonds six sites, which no other may.
+        most = min(int(self.turnable.sum()), lattice.n_sites // 6)
+        if turns > most:
+            raise ConfigurationError(f"{turns} bonds cannot be turned: the tube has room for {most} at most")
+        gone = dict(zip(self.species.tolist(), self.budget.tolist(), strict=False)).get(Species.VACANCY, 0)
+        if gone > lattice.n_sites - 2 * turns:
+            raise ConfigurationError(f"{gone} vacancies leave no atoms for {turns} bonds to turn")
 
     @property
     def width(self) -> int:

@@ -80,6 +80,8 @@ class ChiralityTask(DesignTask):
                 raise ConfigurationError(f"{name}={getattr(self, name)} must be a least and a larger value")
         if min(self.margins) <= 0.0:
             raise ConfigurationError(f"margins={self.margins} must be positive")
+        if isinstance(self.source, str) and self.source != "oracle" and self.diameters_nm != (0.6, 1.6):
+            raise ConfigurationError(f'the table of 0.6 to 1.6 nm is none of {self.diameters_nm}: give source="oracle"')
         object.__setattr__(self, "space", ChiralityChoices(self.diameters_nm))
 
     @property

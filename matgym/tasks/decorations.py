@@ -14,6 +14,9 @@ from matgym.structures.symmetry import symmetry_between_leads, symmetry_group, t
 from matgym.tasks.space import MOST_ENUMERATED, Designs, DesignSpace, KeyArray
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
 
+MOST_RESTARTS = 1_000
+"""Times that edits drawn at random may end where no other fits before a budget counts as too large."""
+
 SWAPS = 1.0
 """Mean number of moves that follow a crossing. Chosen by us, untuned."""
 
@@ -66,10 +69,14 @@ class Decorations(DesignSpace):
     def _finished(self, rows: SpeciesArray, rng: np.random.Generator) -> SpeciesArray:
         """What is missing, placed at random; a design that can go no further begins anew."""
         remaining = self.edits.remaining(rows)
+        restarts = 0
         while (unfinished := np.flatnonzero(remaining.any(axis=1))).size:
             part, left = rows[unfinished], remaining[unfinished]
             mask = self.edits.mask(part, left)
             stuck = ~mask.any(axis=1)
+            restarts += int(stuck.any())
+            if restarts > MOST_RESTARTS:
+                raise ConfigurationError(f"a budget of {self.edits.length} edits found no room in {restarts} attempts")
             part[stuck], left[stuck] = 0, self.edits.budget
             mask[stuck] = self.edits.mask(part[stuck], left[stuck])
             weight = np.where(mask, rng.random(mask.shape), -1.0)
@@ -94,8 +101,10 @@ class Decorations(DesignSpace):
         if first >= sites:
             row[first] = 0  # `_finished` turns another
             return
-        second = int(rng.choice(np.flatnonzero(row[:sites] != row[first])))
-        row[[first, second]] = row[[second, first]]
+        unlike = np.flatnonzero(row[:sites] != row[first])
+        if unlike.size:
+            second = int(rng.choice(unlike))
+            row[[first, second]] = row[[second, first]]
 
     def cross(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
         """What lies between two heights comes from the second parent, after a random symmetry operation of the tube.
@@ -173,6 +182,8 @@ class Decorations(DesignSpace):
             distance = np.hypot(around * size[0], along * size[1])
             distance[~mask[:, begin : begin + count]] = np.inf
             self.edits.apply(rows, remaining, begin + distance.argmin(axis=1))
+        for row in np.flatnonzero(remaining.any(axis=1)):  # turned bonds that left no room: alike for the same point
+            rows[row] = self._finished(rows[row][None], np.random.default_rng(0))[0]
         return rows
 
     # ---- symmetry and enumeration
@@ -223,7 +234,7 @@ class Decorations(DesignSpace):
         place = np.arange(self.width)
         rows, columns = np.nonzero(designs)
         codes = designs[rows, columns]
-        full = len(rows) == len(designs) * self.edits.length
+        full = (np.bincount(rows, minlength=len(designs)) == self.edits.length).all()
         for words in self._hashes:
             found = words[codes, columns]
             hashed = (

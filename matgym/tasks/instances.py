@@ -39,7 +39,8 @@ class Optimum:
         described: in words.
         proven: whether all designs were enumerated.
         found_by: who found it, and how.
-        designs: how many there are, symmetric copies counted once; None where that is not known.
+        designs: how many were told apart; symmetric copies of sites count once, rings and tubes each for itself; None
+            where they were not enumerated.
         random_loss: mean loss of designs drawn at random, by physics.
         random_designs: of which that is the mean.
         tolerance: losses this close to the optimum count as it: what the oracle's own grid leaves open, or, where the

@@ -54,6 +54,10 @@ class IsotopeRings(DesignTask):
         if not self.low < self.high:
             raise ConfigurationError(f"low={self.low} must be below high={self.high}")
         _ = self.oracle, self.isotopes  # these check what they are given
+        if isinstance(self.source, str) and self.source.startswith("solved:"):
+            own = (self.n, self.rings, self.heavy, self.frequencies)
+            if own != (10, 16, "14C", 256):
+                raise ConfigurationError(f'the table of (10, 0), 16 rings, 14C is none of {own}: give source="oracle"')
         object.__setattr__(self, "space", Choices((2,) * self.rings))
 
     @cached_property

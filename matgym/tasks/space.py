@@ -166,11 +166,11 @@ class Choices(DesignSpace):
     @cached_property
     def _all(self) -> Designs:
         """(size, width): all designs."""
+        if np.prod(np.array(self.counts, dtype=float)) > MOST_ENUMERATED:
+            raise ConfigurationError(f"more than {MOST_ENUMERATED:,} designs cannot be enumerated")
         designs = np.zeros((1, self.width), dtype=np.int64)
         for place in range(self.width):
             row, value = np.nonzero(self.allowed(designs, place))
-            if len(row) > MOST_ENUMERATED:
-                raise ConfigurationError(f"more than {MOST_ENUMERATED:,} designs cannot be enumerated")
             designs = designs[row]
             designs[:, place] = value
         return designs

@@ -126,7 +126,7 @@ class TargetProperty(DesignTask):
         between = self.physical is not None and self.physical.between_leads
         object.__setattr__(self, "edits", edits)
         object.__setattr__(self, "space", Decorations(self.lattice, edits, between))
-        source = self.referee if self.trust == "oracle" else self.source
+        source = self.referee if self.trust == "oracle" or self.source == "oracle" else self.source
         object.__setattr__(self, "predictor", self._predictor(source, self.key))
         if STONE_WALES in self.budget and self.predictor.kind == "surrogate" and not callable(source):
             raise ConfigurationError(
@@ -142,6 +142,9 @@ class TargetProperty(DesignTask):
         table = source
         if key not in table.columns:
             raise PropertyError(f"the table of {table.name} has no {key!r}; it has {', '.join(table.columns)}")
+        probes = self.space.sample(8, np.random.default_rng(0))
+        if not np.isin(self.space.key(probes), table.keys).all():
+            raise ConfigurationError(f"the table of {table.name} holds no designs of this tube and budget")
 
         def believe(_lattice: TubeLattice, designs: SpeciesArray) -> Belief:
             return certain(table.look_up(self.space, designs)[key])

@@ -167,13 +167,13 @@ def test_optimizers_ask_for_valid_designs_and_repeat_by_seed(method, space):
     target = np.array([sum(ends) / 2 for ends in task.target_ranges])
     budget = 40 if method in FAST else 20
 
+    if space == "numbers" and method in {"dqn", "qr-dqn", "maskable-ppo"}:
+        with pytest.raises(ConfigurationError, match="chooses among few actions"):
+            optimizer_class(method)(Problem(task, target), budget, np.random.default_rng(4))
+        return
+
     def designs():
-        try:
-            optimizer = optimizer_class(method)(Problem(task, target), budget, np.random.default_rng(4))
-        except ConfigurationError as error:
-            assert "chooses among few actions" in str(error)
-            assert space == "numbers"
-            return np.zeros(0)
+        optimizer = optimizer_class(method)(Problem(task, target), budget, np.random.default_rng(4))
         asked, worth = [], np.random.default_rng(0)
         while sum(map(len, asked)) < budget:
             asked.append(optimizer.ask())

@@ -50,7 +50,7 @@ def test_a_suite_runs_every_cell_and_a_second_call_none(suite, tmp_path):
     assert len(done) == 12
     assert not any(before for _, before in done)
     again = []
-    run_suite(suite, tmp_path / "a", on_done=lambda cell, before: again.append(before))
+    run_suite(suite, tmp_path / "a", on_done=lambda _cell, before: again.append(before))
     assert all(again)
     about = json.loads((tmp_path / "a" / "run.json").read_text())
     assert set(about["tasks"]) == {"isotope-rings", "chirality"}
