@@ -72,6 +72,7 @@ SPECS = (
         "matgym/CVDGrowth-v0",
         "matgym.envs.growth:CVDGrowthEnv",
         "matgym.envs.growth:CVDGrowthVectorEnv",
+        variants=("vector",),
     ),
     Spec(
         "matgym/CVDRecipe-v0",
@@ -87,6 +88,7 @@ SPECS = (
         "matgym/Annealing-v0",
         "matgym.envs.annealing:AnnealingEnv",
         "matgym.envs.annealing:AnnealingVectorEnv",
+        variants=("goal", "vector"),
     ),
 )
 

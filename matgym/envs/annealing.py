@@ -68,6 +68,8 @@ class AnnealingEnv(BatchEnv):
     - `observation`: "statistics" or "image".
     - `dynamics`: "simulator"; "network", a recurrent network that learned from it, of statistics or of
       micrographs by what is observed; or the file of one of your own.
+    - `variant`: "vector", whose components are the size met, the share healed, and energy; or "goal", in which goals
+      are (radius, defects left, whether the run is over), scaled, and energy costs nothing.
     - `task`: an `AnnealingTask`.
 
     ## Version History
@@ -83,11 +85,12 @@ class AnnealingEnv(BatchEnv):
         render_mode: str | None = None,
         observation: str = "statistics",
         dynamics: Any = "simulator",
+        variant: str = "plain",
         task: AnnealingTask | None = None,
     ) -> None:
         self.task = task or AnnealingTask()
         films = make_films(self.task, dynamics, observation, 1)
-        super().__init__(AnnealingDynamics(self.task, films, 1, observation), render_mode)
+        super().__init__(AnnealingDynamics(self.task, films, 1, observation, variant), render_mode)
 
     def render(self) -> NDArray[np.uint8] | None:
         """The micrograph, as an (H, W, 3) uint8 picture."""
@@ -110,8 +113,9 @@ class AnnealingVectorEnv(BatchVectorEnv):
         *,
         observation: str = "statistics",
         dynamics: Any = "simulator",
+        variant: str = "plain",
         task: AnnealingTask | None = None,
     ) -> None:
         self.task = task or AnnealingTask()
-        films = make_films(self.task, dynamics, observation, num_envs)
-        super().__init__(AnnealingDynamics(self.task, films, checked_count(num_envs), observation), max_episode_steps)
+        films = make_films(self.task, dynamics, observation, checked_count(num_envs))
+        super().__init__(AnnealingDynamics(self.task, films, num_envs, observation, variant), max_episode_steps)

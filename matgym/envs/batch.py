@@ -44,12 +44,20 @@ class Dynamics(ABC):
         observation_space: of one of them.
         action_space: of one of them.
         choices: names that `reset(options=...)` may set.
+        variant: "plain"; "goal", whose observations are a dictionary of what was achieved and what is desired, as
+            Stable-Baselines3's `HerReplayBuffer` has it; or "vector", whose reward has a component for each of
+            `reward_names`, as MO-Gymnasium has it.
+        reward_names: components of a vector reward.
+        reward_low: least value of each.
     """
 
     size: int
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
     choices: ClassVar[tuple[str, ...]] = ()
+    variant: str = "plain"
+    reward_names: tuple[str, ...] = ()
+    reward_low: float = 0.0
 
     @abstractmethod
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], chosen: Mapping[str, Any]) -> None:
@@ -112,6 +120,7 @@ class BatchEnv(gym.Env[Any, Any]):
         self.dynamics = dynamics
         self.observation_space = dynamics.observation_space
         self.action_space = dynamics.action_space
+        take_face(self, dynamics)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
@@ -161,6 +170,7 @@ class BatchVectorEnv(VectorEnv[Any, Any, Any]):
         self.single_action_space = dynamics.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
+        take_face(self, dynamics)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -214,6 +224,26 @@ class BatchVectorEnv(VectorEnv[Any, Any, Any]):
                 observation[rows] = fresh
             info |= self.dynamics.begun()
         return observation, outcome.reward, outcome.terminated, truncated, info
+
+
+def take_face(env: Any, dynamics: Dynamics) -> None:
+    """Give an environment what its variant is recognised by, and no other: libraries look whether it is there."""
+    if dynamics.variant == "vector":
+        env.reward_dim = len(dynamics.reward_names)
+        env.reward_space = spaces.Box(dynamics.reward_low, 1.0, (env.reward_dim,), np.float32)
+    elif dynamics.variant == "goal":
+        env.compute_reward = dynamics.compute_reward  # type: ignore[attr-defined]  # those that have the variant, have it
+
+
+def checked_variant(variant: str, *known: str) -> str:
+    """A variant by its name.
+
+    Raises:
+        ConfigurationError: if an environment has no such variant.
+    """
+    if variant not in ("plain", *known):
+        raise ConfigurationError(f"variant={variant!r} is none of {', '.join(('plain', *known))}, which there are here")
+    return variant
 
 
 def checked_count(num_envs: int) -> int:

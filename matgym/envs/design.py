@@ -4,7 +4,6 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium import spaces
 
 from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.choosing import ChoiceDynamics, make_dynamics
@@ -36,7 +35,6 @@ class DesignEnv(BatchEnv):
     ) -> None:
         self.task = task
         super().__init__(dynamics or make_dynamics(task, 1, variant, at_once=at_once), render_mode)
-        take_face(self, self.dynamics)
 
     def action_masks(self) -> BoolArray:
         """(n_actions,) which actions are allowed now.
@@ -98,20 +96,10 @@ class DesignVectorEnv(BatchVectorEnv):
         if max_episode_steps is not None and isinstance(task, TargetProperty) and isinstance(made, PlacementDynamics):
             check_time_limit(task, max_episode_steps)
         super().__init__(made, max_episode_steps)
-        take_face(self, self.dynamics)
 
     def action_masks(self) -> BoolArray:
         """(num_envs, n_actions) which actions are allowed now."""
         return masks_of(self.dynamics)
-
-
-def take_face(env: Any, dynamics: DesignDynamics) -> None:
-    """Give an environment what its variant is recognised by, and no other: libraries look whether it is there."""
-    if dynamics.variant == "vector":
-        env.reward_dim = len(dynamics.reward_names)
-        env.reward_space = spaces.Box(0.0, 1.0, (env.reward_dim,), np.float32)
-    elif dynamics.variant == "goal":
-        env.compute_reward = dynamics.compute_reward
 
 
 def masks_of(dynamics: Any) -> BoolArray:

@@ -51,6 +51,7 @@ class DesignDynamics(Dynamics):
         if variant == "vector" and not task.parts:
             raise ConfigurationError(f"{type(task).__name__} has no vector reward")
         self.task, self.size, self.variant = task, size, variant
+        self.reward_names = task.parts
         self.mending: np.random.Generator | None = None
         self.choices = () if not names else (names[0] if len(names) == 1 else "target",)  # type: ignore[misc]
         middle = task.target_ranges.mean(axis=1)
@@ -58,11 +59,6 @@ class DesignDynamics(Dynamics):
         if len(names) == 1:
             self.targets = self.targets[:, 0]
         self.achieved = np.zeros((size, len(names) + 1), dtype=np.float32)
-
-    @property
-    def reward_names(self) -> tuple[str, ...]:
-        """Components of a vector reward."""
-        return self.task.parts
 
     # ---- spaces
 

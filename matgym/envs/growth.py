@@ -71,6 +71,7 @@ class CVDGrowthEnv(BatchEnv):
     - `minutes`: how long a run takes.
     - `randomised`: whether reactors differ; otherwise all are the one that the kinetics were measured on.
     - `reward`: what gives J: "oracle", or a network over the time series: "cvd-growth", or a file of your own.
+    - `variant`: "vector": the reward has three components, yield, disorder and energy, whose sum is the plain one.
     - `task`: a `GrowthTask` in place of all of these.
 
     ## Version History
@@ -80,9 +81,9 @@ class CVDGrowthEnv(BatchEnv):
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
     dynamics: GrowthDynamics
 
-    def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
+    def __init__(self, *, render_mode: str | None = None, variant: str = "plain", **arguments: Any) -> None:
         self.task = make_task(**arguments)
-        super().__init__(GrowthDynamics(self.task, 1), render_mode)
+        super().__init__(GrowthDynamics(self.task, 1, variant), render_mode)
 
 
 class CVDGrowthVectorEnv(BatchVectorEnv):
@@ -90,6 +91,8 @@ class CVDGrowthVectorEnv(BatchVectorEnv):
 
     dynamics: GrowthDynamics
 
-    def __init__(self, num_envs: int = 1, max_episode_steps: int | None = None, **arguments: Any) -> None:
+    def __init__(
+        self, num_envs: int = 1, max_episode_steps: int | None = None, *, variant: str = "plain", **arguments: Any
+    ) -> None:
         self.task = make_task(**arguments)
-        super().__init__(GrowthDynamics(self.task, checked_count(num_envs)), max_episode_steps)
+        super().__init__(GrowthDynamics(self.task, checked_count(num_envs), variant), max_episode_steps)

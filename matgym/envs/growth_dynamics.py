@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 from gymnasium import spaces
 
-from matgym.envs.batch import Dynamics, Transition
+from matgym.envs.batch import Dynamics, Transition, checked_variant
 from matgym.errors import ConfigurationError
 from matgym.oracles.furnace import ROOM_K, Reactor, State
 from matgym.structures.recipe import LIMITS, scaled_controls
@@ -42,14 +42,20 @@ class GrowthDynamics(Dynamics):
 
     choices: ClassVar[tuple[str, ...]] = ("reactor",)
 
-    def __init__(self, task: GrowthTask, size: int) -> None:
-        self.task, self.size = task, size
+    reward_names = ("yield", "disorder", "energy")
+    reward_low = -1.0
+
+    def __init__(self, task: GrowthTask, size: int, variant: str = "plain") -> None:
+        self.task, self.size, self.variant = task, size, checked_variant(variant, "vector")
+        if variant == "vector" and task.surrogate is not None:
+            raise ConfigurationError("the parts of a vector reward are physics': give no surrogate as a reward")
         self.observation_space = spaces.Box(-1.0, 1.0, (7 + len(LIMITS),), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (len(LIMITS),), np.float32)
         self.minute = np.zeros(size, dtype=np.int64)
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
         self.state = task.loaded(self.reactor)
         self._worth = np.zeros(size)
+        self._parts = task.parts(self.state, self.reactor)
         self._shorter = np.zeros(size)  # length a minute ago
         self._memory: Memory | None = None
         if task.surrogate is not None:
@@ -67,6 +73,7 @@ class GrowthDynamics(Dynamics):
         for column, values in zip(self.state, fresh, strict=True):
             column[rows] = values
         self._worth[rows] = 0.0 if self._memory else self.task.objective(fresh, drawn)
+        self._parts[rows] = self.task.parts(fresh, drawn)
         if self.task.surrogate is not None and self._memory is not None:
             self.task.surrogate.forget(self._memory, rows, reactors)
         self.minute[rows] = 0
@@ -86,6 +93,9 @@ class GrowthDynamics(Dynamics):
         worth = self.task.objective(after, self.reactor)
         counted = self._counted(worth, actions)
         reward, self._worth = (counted - self._worth) / REWARD_SCALE, counted
+        if self.variant == "vector":
+            parts = self.task.parts(after, self.reactor)
+            reward, self._parts = np.clip((parts - self._parts) / REWARD_SCALE, -1.0, 1.0), parts
         return Transition(
             reward,
             self.minute >= self.task.minutes,

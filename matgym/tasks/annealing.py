@@ -71,5 +71,8 @@ class AnnealingTask:
 
     def objective(self, measures: FloatArray, energy_kwh: FloatArray, targets: FloatArray) -> FloatArray:
         """(B,) J of films measured as `Film.measures` has it."""
-        met = tolerance(np.log(measures[:, 0] / targets), self.margin)
-        return np.asarray(met * (1.0 - measures[:, 1]) - self.per_kwh * energy_kwh)
+        return np.asarray(self.met(measures, targets) * (1.0 - measures[:, 1]) - self.per_kwh * energy_kwh)
+
+    def met(self, measures: FloatArray, targets: FloatArray) -> FloatArray:
+        """(B,) how well radii meet their targets."""
+        return tolerance(np.log(measures[:, 0] / targets), self.margin)

@@ -84,6 +84,14 @@ class GrowthTask:
             yield_um(state, reactor), disorder(state.defects, state.grown, xp), state.amorphous, state.energy_kwh
         )
 
+    def parts(self, state: State, reactor: Reactor) -> FloatArray:
+        """(B, 3) what J is the sum of: yield, disorder, energy, each with its weight."""
+        flaws = disorder(state.defects, state.grown) + 0.1 * state.amorphous
+        return np.stack(
+            [self.per_um * yield_um(state, reactor), -self.per_disorder * flaws, -self.per_kwh * state.energy_kwh],
+            axis=1,
+        )
+
     def _worth(self, tubes: Any, flaws: Any, amorphous: Any, energy_kwh: Any) -> Any:
         return self.per_um * tubes - self.per_disorder * (flaws + 0.1 * amorphous) - self.per_kwh * energy_kwh
 

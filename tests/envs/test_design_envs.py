@@ -323,10 +323,10 @@ def test_computed_rewards_are_those_of_the_step(name):
     achieved, desired = ended["achieved_goal"], ended["desired_goal"]
     computed = envs.compute_reward(achieved, desired, info)
     np.testing.assert_array_equal(achieved[:, -1], 1.0)
-    inside = (np.abs(achieved[:, :-1]) < 1.5).all(axis=1)  # what lies further out is told as if it did not
+    inside = (np.abs(achieved[:, :-1]) < 3.0).all(axis=1)  # what lies further out is told as if it did not
     assert inside.sum() > 5
     np.testing.assert_allclose(computed[inside], reward[inside], atol=SAME)
-    np.testing.assert_allclose(computed, reward, atol=0.1)
+    np.testing.assert_allclose(computed, reward, atol=SAME)
     one = [envs.compute_reward(a, d, {}) for a, d in zip(achieved, desired, strict=True)]
     assert all(isinstance(value, float) for value in one)
     np.testing.assert_allclose(one, computed, atol=SAME)
@@ -334,6 +334,8 @@ def test_computed_rewards_are_those_of_the_step(name):
     # Had it been asked for what it made, it would have earned all there is; what is not finished earns nothing.
     np.testing.assert_allclose(envs.compute_reward(achieved, achieved, None), 1.0, atol=SAME)
     assert not envs.compute_reward(observation["achieved_goal"], desired, None).any()
+    if "Annealing" in name:
+        return  # no design that physics could be asked about again
     task, made = envs.task, np.stack(list(info["final_info"]["design"]))
     targets = info["final_info"][envs.dynamics.choices[0]]
     np.testing.assert_allclose(task.audit(made, targets).reward if name in TABLES else reward, reward, atol=SAME)
