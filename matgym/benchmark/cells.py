@@ -211,21 +211,20 @@ class AmortisedCell(Cell):
         cls, task: str, method: "NamedMethod | PolicySpec", seed: int, targets: int, queries: int
     ) -> "AmortisedCell":
         """A cell, with its identity."""
+        shared = {"targets": targets, "against_best": AMORTISED[task].against_best}
         if isinstance(method, PolicySpec):
             from matgym.agents.sb3 import file_of, hyperparameters
 
             settings = hyperparameters(file_of(AMORTISED[task].environment), method.algorithm)
             about: dict[str, Any] = {"policy": method.model_dump(), "hyperparameters": settings}
-            return cls(
-                task, seed, _identity(task, queries, about | {"targets": targets}), None, method, targets, queries
-            )
-        about = {"method": asdict(method), "targets": targets}
+            return cls(task, seed, _identity(task, queries, about | shared), None, method, targets, queries)
+        about = {"method": asdict(method), **shared}
         return cls(task, seed, _identity(task, queries, about, method), method, None, targets, queries)
 
     @property
     def name(self) -> str:
         """Of the method, or of the policy's algorithm."""
-        return self.policy.algorithm if self.policy else self.method.name if self.method else ""
+        return self.policy.title if self.policy else self.method.name if self.method else ""
 
     def run(self) -> pa.Table:
         """Train if there is a policy, design for all targets, and let physics say what was met."""
@@ -246,10 +245,11 @@ class AmortisedCell(Cell):
         assert method is not None  # noqa: S101  # a cell has one or the other
         found = search(method, task, targets, self.queries, self.seed, on_turn=on_turn, checkpoints=marks)
         spent = dict(task.ledger.counts)
-        truth = audited(task, targets, [found.incumbents[mark] for mark in marks])
+        best = about.best(targets)
+        truth = audited(task, targets, [found.incumbents[mark] for mark in marks]) - best
         rows = [
-            {"target_index": target, "evaluation": mark, "believed_loss": found.progress[mark - 1, target],
-             "true_loss": truth[i, target], "seconds": times[mark]}
+            {"target_index": target, "evaluation": mark,
+             "believed_loss": found.progress[mark - 1, target] - best[target], "true_loss": truth[i, target], "seconds": times[mark]}
             for target in range(self.targets)
             for i, mark in enumerate(marks)
         ]  # fmt: skip
@@ -262,7 +262,7 @@ def trained(policy: PolicySpec, task: DesignTask, environment: str, seed: int) -
 
     agent = make_agent(policy.algorithm, task, seed, environment=environment)
     train_agent(agent, task.ledger, policy.designs, lambda _designs, _reward: None)
-    return Policy(agent, policy.algorithm, policy.algorithm == "MaskablePPO")
+    return Policy(agent, policy.title, policy.algorithm == "MaskablePPO")
 
 
 def audited(task: DesignTask, targets: FloatArray, incumbents: Sequence[Designs]) -> FloatArray:

@@ -40,10 +40,8 @@ def cells_of(suite: Suite) -> list[Cell]:  # two tracks, three loops each
         wide = suite.amortised
         for seed in range(wide.seeds):
             for task in wide.tasks:
-                contenders: tuple[NamedMethod | PolicySpec, ...] = (
-                    *wide.policies,
-                    *(method.method for method in wide.methods),
-                )
+                policies = [policy for policy in wide.policies if not policy.tasks or task in policy.tasks]
+                contenders: list[NamedMethod | PolicySpec] = [*policies, *(method.method for method in wide.methods)]
                 cells += [AmortisedCell.of(task, one, seed, wide.targets, wide.queries) for one in contenders]
     return cells
 
@@ -158,7 +156,7 @@ def described(suite: Suite, cells: list[Cell], workers: int) -> dict[str, Any]:
                 },
             )
     for policy in wide.policies if wide else ():
-        methods[policy.algorithm] = {
+        methods[policy.title] = {
             "kind": "RL", "budget": policy.designs, "settings": {"trained on designs": policy.designs}
         }  # fmt: skip
     return {

@@ -76,12 +76,21 @@ class PolicySpec(_Model):
     """An algorithm that is trained once a seed, and then designs for targets it has not seen.
 
     Attributes:
+        name: in tables; the algorithm's by default.
         algorithm: of Stable-Baselines3 or sb3-contrib; see `matgym.agents.sb3.ALGORITHMS`.
         designs: evaluations that its training spends.
+        tasks: that it is trained for; all of the track by default.
     """
 
+    name: str = ""
     algorithm: str
     designs: int = Field(default=40_000, ge=1)
+    tasks: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """In tables."""
+        return self.name or self.algorithm
 
 
 class AmortisedTrack(_Model):

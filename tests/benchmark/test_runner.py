@@ -180,3 +180,23 @@ def test_the_second_track_counts_training_and_meets_more_with_more_queries():
     blind = AmortisedCell.of("chirality-targets", NamedMethod("random", "random"), 0, 20, 8).run().to_pylist()
     assert {row["target_index"] for row in blind} == set(range(20))
     assert blind[0]["training_seconds"] == 0.0
+
+
+def test_a_suite_on_dask_survives_a_killed_worker(suite, tmp_path):
+    """A scheduler and two worker processes on loopback, one killed in mid-run: the table of an undisturbed run."""
+    pytest.importorskip("distributed")
+    from distributed import LocalCluster
+
+    killed = []
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None, silence_logs=50
+    ) as cluster:
+
+        def kill(_cell, _before):
+            if not killed:
+                killed.append(next(iter(cluster.workers.values())).pid)
+                os.kill(killed[0], signal.SIGKILL)
+
+        run_suite(suite, tmp_path / "dask", scheduler=cluster.scheduler_address, on_done=kill)
+    assert killed
+    assert table(tmp_path / "dask") == table(run_suite(suite, tmp_path / "here"))
