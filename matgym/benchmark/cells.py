@@ -246,10 +246,11 @@ class AmortisedCell(Cell):
         found = search(method, task, targets, self.queries, self.seed, on_turn=on_turn, checkpoints=marks)
         spent = dict(task.ledger.counts)
         best = about.best(targets)
+        believed = found.progress - best
         truth = audited(task, targets, [found.incumbents[mark] for mark in marks]) - best
         rows = [
             {"target_index": target, "evaluation": mark,
-             "believed_loss": found.progress[mark - 1, target] - best[target], "true_loss": truth[i, target], "seconds": times[mark]}
+             "believed_loss": believed[mark - 1, target], "true_loss": truth[i, target], "seconds": times[mark]}
             for target in range(self.targets)
             for i, mark in enumerate(marks)
         ]  # fmt: skip

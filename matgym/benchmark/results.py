@@ -151,13 +151,16 @@ class Results:
             if task not in tasks:
                 without = [m for m in self.methods if m not in self.methods_of(task)]
                 said.append(f"{task} is left out of the aggregate: there is no search of it by {', '.join(without)}.")
+        partly: dict[int, list[str]] = {}
         for method in self.methods:
             if method not in methods:
                 said.append(f"{method} is left out of the aggregate: it has not been on all of the compared tasks.")
                 continue
             partial = {seed for task in tasks for seed in self.seeds(task, method)} - set(self._whole(method, tasks))
             if partial:
-                said.append(f"{method}: {len(partial)} seeds that lack some task are left out of the aggregate.")
+                partly.setdefault(len(partial), []).append(method)
+        for count, names in partly.items():
+            said.append(f"Seeds that lack some task are left out of the aggregate: {count} of {', '.join(names)}.")
         return tuple(said)
 
     def _of(self, task: str, method: str) -> list[Searched]:

@@ -139,7 +139,7 @@ def test_missing_cells_are_reported(tmp_path, listed):
     assert results.missing == ("rings, gp, seed 5",)
     assert results.scores()["gp"].shape == (SEEDS - 1, 2)
     assert results.scores()["dqn"].shape == (SEEDS, 2)
-    assert any("gp: 1 seed" in said for said in results.left_out)
+    assert any("1 of gp" in said for said in results.left_out)
 
 
 # ---- aggregates
