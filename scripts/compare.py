@@ -63,7 +63,7 @@ def main():
             for queries in QUERIES:
                 for method in (*policies, "random", "annealing"):
                     task = TargetProperty(source=surrogate)
-                    found = verify(search(method, task, targets, queries, seed), task, oracle, seed)
+                    found = verify(search(method, task, targets, queries, seed), task, seed, oracle)
                     runs[queries].append(found)
                     if queries == max(QUERIES):
                         audited = audit(surrogate, oracle, found.search.tubes(task))
@@ -76,7 +76,7 @@ def main():
             share = max(QUERIES) + TRAINING_DESIGNS // TARGETS
             for method in ("random", "annealing"):
                 task = TargetProperty(source=surrogate)
-                whole.append(verify(search(method, task, targets, share, seed), task, oracle, seed))
+                whole.append(verify(search(method, task, targets, share, seed), task, seed, oracle))
     tables = {f"{queries} queries a target": Comparison(tuple(found)) for queries, found in runs.items()}
     tables["the training's designs shared out among the searches"] = Comparison(tuple(whole))
     for title, comparison in tables.items():

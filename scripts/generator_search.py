@@ -71,7 +71,7 @@ def run_cell(method, seeder, seed):
     errors = []
     for queries in SETTINGS.queries:  # a search plans for its budget, so that each budget is a search of its own
         found = search(how, task, targets, queries, seed, seeder=seeder)
-        errors.append(verify(found, task, PiElectrons(), seed).error.tolist())
+        errors.append(verify(found, task, seed, PiElectrons()).error.tolist())
     write_json(file, {"method": method, "seeder": seeder, "seed": seed, "errors": errors})
 
 

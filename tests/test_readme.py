@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 
-NAMES = ["train", "bring", "compare", "physics", "furnace"]
+NAMES = ["train", "bring", "others", "furnace", "compare", "physics"]
 
 
 def test_there_are_uses_of_about_ten_lines():

@@ -1,7 +1,8 @@
 """Searches at equal counts: every method spends the same number of evaluations a target."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -9,9 +10,9 @@ from matgym.agents.base import Problem
 from matgym.agents.policy import Policy
 from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.errors import ConfigurationError
-from matgym.structures import Nanotube
-from matgym.tasks import Designs, DesignTask, Scores, SeederLike, TargetProperty, as_seeder
-from matgym.typing import FloatArray
+from matgym.structures import Nanotube, SubstitutionEdits, TubeLattice
+from matgym.tasks import Designs, DesignTask, Scores, Seeder, SeederLike, TargetProperty, as_seeder
+from matgym.typing import FloatArray, SpeciesArray
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def search(
     )  # fmt: skip
     rng = np.random.default_rng([seed, 1])
     spent = np.zeros(count, dtype=np.int64)
-    best, loss, belief = None, np.full(count, np.inf), np.full(count, np.nan)
+    best, reward = None, np.full(count, -np.inf)
+    loss, belief = np.full(count, np.inf), np.full(count, np.nan)
     progress, visited = np.empty((queries, count)), []
     incumbents: dict[int, Designs] = {}
     while (active := np.flatnonzero(spent < queries)).size:
@@ -94,9 +96,10 @@ def search(
         visited.append(designs[rng.integers(len(designs))].copy())
         losses = np.nan_to_num(scores.loss, nan=np.inf)
         done_before = int(spent.min())
-        for design, row, worth, value in zip(designs, rows, losses, scores.value, strict=True):
-            if worth < loss[row]:
-                best[row], loss[row], belief[row] = design, worth, value
+        for design, row, earned, lost, value in zip(designs, rows, scores.reward, losses, scores.value, strict=True):
+            # By the reward, which knows how far a source is trusted; where that is at its end, by the loss.
+            if (-earned, lost) < (-reward[row], loss[row]):
+                best[row], reward[row], loss[row], belief[row] = design, earned, lost, value
             progress[spent[row], row] = loss[row]
             spent[row] += 1
             if spent[row] in checkpoints:
@@ -122,11 +125,14 @@ class _Optimizers:
         seed: int,
         seeder: SeederLike | None,
     ) -> None:
-        start = None if seeder is None or not isinstance(task, TargetProperty) else as_seeder(seeder)
-        rngs = np.random.default_rng(seed).spawn(len(targets))
+        rngs = np.random.default_rng(seed).spawn(len(targets) + 1)
+        seeds: list[Seeder | None] = [None] * len(targets)
+        if seeder is not None and isinstance(task, TargetProperty):
+            pool = _Pool(as_seeder(seeder), targets, rngs[-1])
+            seeds = [_PoolRow(pool, row) for row in range(len(targets))]
         self.optimizers = [
             method.make(Problem(task, np.atleast_1d(target), start), queries, rng)
-            for target, rng in zip(targets, rngs, strict=True)
+            for target, start, rng in zip(targets, seeds, rngs, strict=False)
         ]
 
     def ask(self, row: int) -> Designs:
@@ -134,6 +140,39 @@ class _Optimizers:
 
     def tell(self, row: int, designs: Designs, reward: FloatArray) -> None:
         self.optimizers[row].tell(designs, reward)
+
+
+@dataclass
+class _Pool:
+    """Seeds for all targets, drawn together when one search has used its own up: generators are slow one by one."""
+
+    seeder: Seeder
+    targets: FloatArray
+    rng: np.random.Generator
+    kept: dict[int, list[SpeciesArray]] = field(default_factory=lambda: defaultdict(list))
+
+    def take(self, row: int, count: int, lattice: TubeLattice, edits: SubstitutionEdits) -> SpeciesArray:
+        """(count, n_sites) seeds for one target."""
+        while len(self.kept[row]) < count:
+            for each, one in enumerate(self.seeder.seed(lattice, edits, self.targets, self.rng)):
+                self.kept[each].append(one)
+        taken, self.kept[row] = self.kept[row][:count], self.kept[row][count:]
+        return np.stack(taken)
+
+
+@dataclass(frozen=True)
+class _PoolRow:
+    """One target's share of a pool, as a seeder."""
+
+    pool: _Pool
+    row: int
+
+    def seed(
+        self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
+    ) -> SpeciesArray:
+        """As many as there are targets, which are all the same."""
+        del rng
+        return self.pool.take(self.row, len(targets), lattice, edits)
 
 
 class _Policy:
