@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from matgym.agents.annealing import SimulatedAnnealing
-from matgym.agents.base import Optimizer, Problem
+from matgym.agents.base import Optimizer, Problem, check_optimizer
 from matgym.agents.genetic import GeneticAlgorithm
 from matgym.agents.random_search import RandomSearch
 from matgym.agents.tempering import ParallelTempering
@@ -19,6 +19,7 @@ __all__ = [
     "RandomSearch",
     "SB3VecEnv",
     "SimulatedAnnealing",
+    "check_optimizer",
 ]
 
 

@@ -1,6 +1,7 @@
 """The face of every optimizer: ask for designs, tell what they were worth."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,3 +71,30 @@ class Optimizer(ABC):
     @abstractmethod
     def tell(self, designs: Designs, reward: FloatArray) -> None:
         """What the designs asked last were worth: (B,) rewards in [0, 1]."""
+
+
+def check_optimizer(
+    make: Callable[[Problem, int, np.random.Generator], Optimizer], problem: Problem, budget: int = 64
+) -> None:
+    """Check an optimizer of your own on a problem: `matgym.testing` for optimizers.
+
+    It must ask for valid designs only, and for the same again from the same generator of random numbers.
+
+    Args:
+        make: the class, or what makes one.
+        problem: to search; it is not evaluated, rewards are drawn at random.
+        budget: designs to ask for.
+    """
+    traces = []
+    for _ in range(2):
+        optimizer, worth = make(problem, budget, np.random.default_rng(4)), np.random.default_rng(0)
+        trace: list[Designs] = []
+        while sum(len(part) for part in trace) < budget:
+            designs = optimizer.ask()
+            assert designs.ndim == 2, f"ask() gave shape {designs.shape}: it must be (B, {problem.space.width})"  # noqa: S101
+            assert len(designs), "ask() gave no design"  # noqa: S101
+            assert problem.space.valid(designs).all(), f"ask() gave what is no design: {designs}"  # noqa: S101
+            trace.append(designs.copy())
+            optimizer.tell(designs, worth.random(len(designs)))
+        traces.append(np.concatenate(trace))
+    assert np.array_equal(traces[0], traces[1]), "the same generator gave other designs: draw from `rng` alone"  # noqa: S101

@@ -1,12 +1,14 @@
-"""Conformance tests for your own surrogate, oracle, or environment.
+"""Conformance tests for your own surrogate, oracle, environment, or optimizer.
 
 Each raises an AssertionError that says in one sentence what does not hold.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.vector import VectorEnv
 
 from matgym.oracles import Oracle
 from matgym.structures import Nanotube, tubes_on
@@ -141,3 +143,38 @@ def _play(env: gym.Env[Any, Any], episodes: int) -> list[tuple[Any, Any]]:
             trace.append((observation, reward))
             done = terminated or truncated
     return trace
+
+
+def check_vector_env(
+    envs: VectorEnv[Any, Any, Any], make_env: Callable[[], gym.Env[Any, Any]], steps: int = 50
+) -> None:
+    """Check that a natively batched environment does what the scalar one does, each of its episodes by its own seed.
+
+    Args:
+        envs: in SAME_STEP autoreset mode.
+        make_env: makes the scalar environment, with the same time limit.
+        steps: to compare, with random allowed actions.
+    """
+    from gymnasium.utils.env_checker import data_equivalence
+    from gymnasium.vector import AutoresetMode, SyncVectorEnv
+
+    mode = envs.metadata.get("autoreset_mode")
+    assert mode is AutoresetMode.SAME_STEP, f"autoreset mode {mode} is not Stable-Baselines3's, SAME_STEP"
+    reference = SyncVectorEnv([make_env] * envs.num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+    assert envs.single_observation_space == reference.single_observation_space, "the observation spaces differ"
+    assert envs.single_action_space == reference.single_action_space, "the action spaces differ"
+    rng = np.random.default_rng(0)
+    first, second = envs.reset(seed=3)[0], reference.reset(seed=3)[0]
+    assert data_equivalence(first, second), "the same seeds gave other first observations"
+    for step in range(steps):
+        if isinstance(envs.single_action_space, gym.spaces.Discrete) and hasattr(envs, "action_masks"):
+            actions: Any = np.array([rng.choice(np.flatnonzero(mask)) for mask in envs.action_masks()])
+        else:
+            envs.action_space.seed(int(rng.integers(2**31)))
+            actions = envs.action_space.sample()
+        ours, theirs = envs.step(actions), reference.step(actions)
+        assert data_equivalence(ours[0], theirs[0]), f"observations differ at step {step}"
+        apart = float(np.abs(ours[1] - theirs[1]).max())
+        assert apart <= TOLERANCE, f"rewards differ by {apart:.3g} at step {step}"
+        assert (ours[2] == theirs[2]).all(), f"terminations differ at step {step}"
+        assert (ours[3] == theirs[3]).all(), f"truncations differ at step {step}"

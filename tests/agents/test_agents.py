@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3 import PPO
 
-from matgym.agents import Optimizer, Problem, SB3VecEnv
+from matgym.agents import Optimizer, Problem, SB3VecEnv, check_optimizer
 from matgym.agents.policy import Policy
 from matgym.agents.sb3 import hyperparameters, make_agent, train_agent
 from matgym.benchmark import run, search
@@ -172,16 +172,7 @@ def test_optimizers_ask_for_valid_designs_and_repeat_by_seed(method, space):
             optimizer_class(method)(Problem(task, target), budget, np.random.default_rng(4))
         return
 
-    def designs():
-        optimizer = optimizer_class(method)(Problem(task, target), budget, np.random.default_rng(4))
-        asked, worth = [], np.random.default_rng(0)
-        while sum(map(len, asked)) < budget:
-            asked.append(optimizer.ask())
-            assert task.space.valid(asked[-1]).all()
-            optimizer.tell(asked[-1], worth.random(len(asked[-1])))
-        return np.concatenate(asked)
-
-    np.testing.assert_array_equal(designs(), designs())
+    check_optimizer(optimizer_class(method), Problem(task, target), budget)
 
 
 def test_searches_spend_exactly_what_they_may(task):
@@ -249,3 +240,21 @@ def test_unknown_hyperparameters_are_named():
         hyperparameters("nanotube-doping", "SAC")
     with pytest.raises(ConfigurationError, match="no hyper-parameters"):
         hyperparameters("elsewhere", "PPO")
+
+
+def test_an_optimizer_that_breaks_the_rules_is_told_which():
+    class Invalid(Optimizer):
+        def ask(self):
+            return np.zeros((1, self.space.width), dtype=np.uint8)
+
+        def tell(self, designs, reward):
+            pass
+
+    class Moody(Invalid):
+        def ask(self):
+            return self.space.sample(1, np.random.default_rng())
+
+    problem = Problem(SPACES["decorations"], np.array([0.9]))
+    for kind, match in ((Invalid, "no design"), (Moody, "draw from `rng` alone")):
+        with pytest.raises(AssertionError, match=match):
+            check_optimizer(kind, problem)

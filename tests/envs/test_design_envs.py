@@ -25,7 +25,7 @@ from matgym.tasks import Constraint, TargetProperty
 from matgym.tasks.annealing import AnnealingTask
 from matgym.tasks.furnace_design import FurnaceDesign
 from matgym.tasks.solved import optima_folder
-from matgym.testing import check_env
+from matgym.testing import check_env, check_vector_env
 
 SAME = 1e-5  # networks of a batch and of one
 EASY = "thermoelectric-easy"
@@ -450,3 +450,11 @@ def test_designs_made_at_once_pass_the_checks_and_earn_what_the_task_says(kind):
     np.testing.assert_allclose(task.score(designs, targets).reward, reward)
     with pytest.raises(AttributeError, match="no masks"):
         envs.action_masks()
+
+
+def test_the_shipped_check_of_vector_environments_passes_ours_and_finds_a_wrong_one():
+    envs = gym.make_vec("matgym/NanotubeIsotopes-v0", num_envs=3, reward=cheap)
+    check_vector_env(envs, lambda: gym.make("matgym/NanotubeIsotopes-v0", reward=cheap))
+    wrong = gym.make_vec("matgym/NanotubeIsotopes-v0", num_envs=3, reward=lambda tubes: [2.7] * len(tubes))
+    with pytest.raises(AssertionError, match="rewards differ"):
+        check_vector_env(wrong, lambda: gym.make("matgym/NanotubeIsotopes-v0", reward=cheap))
