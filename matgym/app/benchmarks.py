@@ -1,7 +1,7 @@
 """`matgym benchmark`: run suites, report them, ask their records, and find optima."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,19 +22,30 @@ def run(
     workers: Workers = 2,
     scheduler: Scheduler = "",
     seeds: Annotated[int, typer.Option(min=0, help="Seeds in place of the suite's; 0 takes these.")] = 0,
+    track: Annotated[str, typer.Option(help="tensorboard, wandb:PROJECT, or none.")] = "tensorboard",
+    trust: Annotated[
+        bool, typer.Option(help="Open policies in .zip files: pickles, which can run any program.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Run a suite, and report it; a killed run goes on where it was."""
+    from matgym.agents.tracking import as_tracker
     from matgym.benchmark.runner import cells_of, run_suite
     from matgym.benchmark.suite import Suite
 
     made = Suite.read(suite).with_seeds(seeds)
-    with progress_bar() as bar:
+    made = made.trusting() if trust else made
+    where = {"none": None, "tensorboard": f"tensorboard:{output / 'tensorboard'}"}.get(track, track)
+    with progress_bar() as bar, as_tracker(where, {"suite": made.name}) as tracker:
         cells = bar.add_task(f"suite {made.name}", total=len(cells_of(made)), note="")
-        run_suite(
-            made, output, workers=workers, scheduler=scheduler or None,
-            on_done=lambda cell, before: bar.update(cells, advance=1, note=cell.name * (not before)),
-        )  # fmt: skip
+
+        def done(cell: Any, before: bool) -> None:
+            bar.update(cells, advance=1, note=cell.name * (not before))
+            if not before:
+                loss = last_loss(output / RECORDS / f"{cell.key}.parquet")
+                tracker.scalars(cell.seed, {f"{cell.task}/{cell.name}": loss})
+
+        run_suite(made, output, workers=workers, scheduler=scheduler or None, on_done=done)
     report(output, json=json)
 
 

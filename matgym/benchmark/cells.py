@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -23,7 +24,7 @@ from matgym.benchmark.amortised import AMORTISED
 from matgym.benchmark.methods import NamedMethod
 from matgym.benchmark.search import Search, search
 from matgym.benchmark.suite import PolicySpec
-from matgym.errors import ExecutionError
+from matgym.errors import ConfigurationError, ExecutionError
 from matgym.oracles.cache import PHYSICS_VERSION
 from matgym.tasks import Designs, DesignTask, TargetProperty
 from matgym.tasks.instances import instance
@@ -213,11 +214,8 @@ class AmortisedCell(Cell):
         """A cell, with its identity."""
         shared = {"targets": targets, "against_best": AMORTISED[task].against_best}
         if isinstance(method, PolicySpec):
-            from matgym.agents.sb3 import file_of, hyperparameters
-
-            settings = hyperparameters(file_of(AMORTISED[task].environment), method.algorithm)
-            about: dict[str, Any] = {"policy": method.model_dump(), "hyperparameters": settings}
-            return cls(task, seed, _identity(task, queries, about | shared), None, method, targets, queries)
+            identity = _identity(task, queries, _of_policy(method, task) | shared)
+            return cls(task, seed, identity, None, method, targets, queries)
         about = {"method": asdict(method), **shared}
         return cls(task, seed, _identity(task, queries, about, method), method, None, targets, queries)
 
@@ -258,12 +256,29 @@ class AmortisedCell(Cell):
 
 
 def trained(policy: PolicySpec, task: DesignTask, environment: str, seed: int) -> Policy:
-    """A policy after its training on an environment of a task."""
+    """A policy after its training on an environment of a task, or as it was stored."""
     from matgym.agents.sb3 import make_agent, train_agent
 
+    if policy.file:
+        from matgym.agents.storage import load_agent
+
+        stored = load_agent(policy.file, trust=policy.trust)
+        return Policy(stored, policy.title, type(stored).__name__ == "MaskablePPO")
     agent = make_agent(policy.algorithm, task, seed, environment=environment)
     train_agent(agent, task.ledger, policy.designs, lambda _designs, _reward: None)
     return Policy(agent, policy.title, policy.algorithm == "MaskablePPO")
+
+
+def _of_policy(policy: PolicySpec, task: str) -> dict[str, Any]:
+    """What a policy's figures depend on: hyper-parameters, or the weights of a file."""
+    if policy.file:
+        if not Path(policy.file).is_file():
+            raise ConfigurationError(f"policy {policy.title!r}: there is no file {policy.file}")
+        return {"policy": policy.about(), "weights": digest(Path(policy.file).read_bytes())}
+    from matgym.agents.sb3 import file_of, hyperparameters
+
+    settings = hyperparameters(file_of(AMORTISED[task].environment), policy.algorithm)
+    return {"policy": policy.about(), "hyperparameters": settings}
 
 
 def audited(task: DesignTask, targets: FloatArray, incumbents: Sequence[Designs]) -> FloatArray:

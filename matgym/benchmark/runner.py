@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 
 from matgym.benchmark.amortised import AMORTISED
@@ -20,6 +21,9 @@ from matgym.execution import execute
 from matgym.files import write_json
 from matgym.tasks import DesignTask, TargetProperty
 from matgym.tasks.instances import instance
+
+NOTED_S = 10.0
+"""Seconds between notes of the time that a run has taken."""
 
 RECORDS = "records"
 """Folder of the cells' files, within that of the results."""
@@ -92,7 +96,17 @@ def run_suite(
     write_json(
         about, described(suite, cells, workers) | {k: before[k] for k in ("created", "wall_seconds") if k in before}
     )
-    done: Any = on_done  # of cells, and nothing but cells is handed over
+    noted = began
+
+    def done(cell: Any, there: bool) -> None:
+        """Note the time now and then, so that a killed run's is not lost."""
+        nonlocal noted
+        on_done(cell, there)
+        if time.perf_counter() - noted > NOTED_S:
+            noted = time.perf_counter()
+            spent = float(before.get("wall_seconds", 0.0)) + noted - began
+            write_json(about, json.loads(about.read_text(encoding="utf-8")) | {"wall_seconds": spent})
+
     execute(cells, folder / RECORDS, workers=workers, scheduler=scheduler, on_done=done)
     wall = float(before.get("wall_seconds", 0.0)) + time.perf_counter() - began
     content = json.loads(about.read_text(encoding="utf-8")) | {
@@ -226,6 +240,13 @@ def _sources(task: DesignTask) -> dict[str, str]:
             "training": "None: each look-up stands for one evaluation of physics.",
         }  # fmt: skip
     return {"source": "physics", "audited_by": "the same", "training": "None."}
+
+
+def last_loss(record: Path) -> float:
+    """Mean over targets of the true loss after the whole budget."""
+    table = pq.read_table(record, columns=["evaluation", "true_loss"]).to_pydict()
+    last = max(table["evaluation"])
+    return float(np.nanmean([x for x, k in zip(table["true_loss"], table["evaluation"], strict=True) if k == last]))
 
 
 def _cpu_seconds(folder: Path, cells: list[Cell]) -> float:

@@ -73,24 +73,38 @@ class SearchTrack(_Model):
 
 
 class PolicySpec(_Model):
-    """An algorithm that is trained once a seed, and then designs for targets it has not seen.
+    """An algorithm that is trained once a seed, and then designs for targets it has not seen; or a policy of your own.
 
     Attributes:
-        name: in tables; the algorithm's by default.
+        name: in tables; the algorithm's or the file's by default.
         algorithm: of Stable-Baselines3 or sb3-contrib; see `matgym.agents.sb3.ALGORITHMS`.
-        designs: evaluations that its training spends.
-        tasks: that it is trained for; all of the track by default.
+        designs: evaluations that its training spends, or, of a file, spent.
+        tasks: that it is for; all of the track by default.
+        file: a stored agent (`matgym.agents.storage`), in place of an algorithm to be trained.
+        trust: whether a .zip of Stable-Baselines3 may be unpickled; not to be set in a file.
     """
 
     name: str = ""
-    algorithm: str
+    algorithm: str = ""
     designs: int = Field(default=40_000, ge=1)
     tasks: tuple[str, ...] = ()
+    file: str = ""
+    trust: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.algorithm) == bool(self.file):
+            raise ConfigurationError("a policy is an algorithm to be trained or the file of a stored agent: give one")
+        return self
 
     @property
     def title(self) -> str:
         """In tables."""
-        return self.name or self.algorithm
+        return self.name or self.algorithm or Path(self.file).stem
+
+    def about(self) -> dict[str, Any]:
+        """What its figures depend on."""
+        return self.model_dump(exclude={"trust"} if self.file else {"trust", "file"})
 
 
 class AmortisedTrack(_Model):
@@ -135,6 +149,13 @@ class Suite(_Model):
     name: str
     search: SearchTrack | None = None
     amortised: AmortisedTrack | None = None
+
+    def trusting(self) -> "Suite":
+        """The same, whose policies in .zip files are opened, which runs whatever program is in them."""
+        if self.amortised is None:
+            return self
+        policies = tuple(policy.model_copy(update={"trust": True}) for policy in self.amortised.policies)
+        return self.model_copy(update={"amortised": self.amortised.model_copy(update={"policies": policies})})
 
     def with_seeds(self, seeds: int) -> "Suite":
         """The same with another number of seeds; 0 changes nothing."""

@@ -200,3 +200,28 @@ def test_a_suite_on_dask_survives_a_killed_worker(suite, tmp_path):
         run_suite(suite, tmp_path / "dask", scheduler=cluster.scheduler_address, on_done=kill)
     assert killed
     assert table(tmp_path / "dask") == table(run_suite(suite, tmp_path / "here"))
+
+
+def test_a_stored_policy_takes_part_and_a_zip_only_with_trust(tmp_path):
+    from matgym.agents.sb3 import make_agent
+    from matgym.agents.storage import save_agent
+    from matgym.errors import WeightsError
+    from matgym.tasks.chirality import ChiralityTask
+
+    agent = make_agent("MaskablePPO", ChiralityTask(), 0, {"n_envs": 4}, environment="matgym/NanotubeChirality-v0")
+    save_agent(agent, tmp_path / "mine.safetensors", environment="matgym/NanotubeChirality-v0", arguments={})
+    agent.save(tmp_path / "theirs.zip")
+    text = "name: x\namortised: {tasks: [chirality-targets], targets: 3, queries: 2, seeds: 1, policies: [{file: %s}]}"
+    (tmp_path / "a.yml").write_text(text % (tmp_path / "mine.safetensors"))
+    (cell,) = cells_of(Suite.read(tmp_path / "a.yml"))
+    rows = cell.run()
+    assert cell.name == "mine"
+    assert rows["oracle"][0].as_py() == 6  # nothing was trained
+    (tmp_path / "b.yml").write_text(text % (tmp_path / "theirs.zip"))
+    suite = Suite.read(tmp_path / "b.yml")
+    with pytest.raises(WeightsError, match="trust"):
+        cells_of(suite)[0].run()
+    trusted = cells_of(suite.trusting())[0].run()
+    assert trusted["true_loss"].to_pylist() == rows["true_loss"].to_pylist()
+    with pytest.raises(ValueError, match="give one"):
+        PolicySpec(algorithm="PPO", file="x.zip")
