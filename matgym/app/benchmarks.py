@@ -30,7 +30,7 @@ def run(
 ) -> None:
     """Run a suite, and report it; a killed run goes on where it was."""
     from matgym.agents.tracking import as_tracker
-    from matgym.benchmark.runner import cells_of, run_suite
+    from matgym.benchmark.runner import RECORDS, cells_of, last_loss, run_suite
     from matgym.benchmark.suite import Suite
 
     made = Suite.read(suite).with_seeds(seeds)
