@@ -118,6 +118,18 @@ def solve(
     print_table(f"{name}: {what}", [{"loss": f"{best.loss:.6g}", "design": best.described, "found by": best.found_by}])
 
 
+@benchmark.command("adopt")
+def adopt(output: Results = Path("benchmark"), json: Json = False) -> None:
+    """Take over what a run found better than the best known designs of instances that are not proven."""
+    from matgym.benchmark.solve import adopt as take_over
+
+    better = take_over(output)
+    if json:
+        print_json(better)
+        return
+    print(f"better than what was known: {', '.join(better) or 'nothing'}")  # noqa: T201  # the result, on stdout
+
+
 @benchmark.command("list")
 def list_all(json: Json = False) -> None:
     """What can be run: instances with their optima, and methods."""

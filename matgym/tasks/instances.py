@@ -39,8 +39,7 @@ class Optimum:
         described: in words.
         proven: whether all designs were enumerated.
         found_by: who found it, and how.
-        designs: how many were told apart; symmetric copies of sites count once, rings and tubes each for itself; None
-            where they were not enumerated.
+        designs: how many there are; where sites were enumerated, symmetric copies count once. None for numbers.
         random_loss: mean loss of designs drawn at random, by physics.
         random_designs: of which that is the mean.
         tolerance: losses this close to the optimum count as it: what the oracle's own grid leaves open, or, where the
