@@ -245,7 +245,10 @@ class AmortisedCell(Cell):
         spent = dict(task.ledger.counts)
         best = about.best(targets)
         believed = found.progress - best
-        truth = audited(task, targets, [found.incumbents[mark] for mark in marks]) - best
+        if spent.get("surrogate", 0) == 0:  # physics rewards: what is believed is true
+            truth = believed[np.array(marks) - 1]
+        else:
+            truth = audited(task, targets, [found.incumbents[mark] for mark in marks]) - best
         rows = [
             {"target_index": target, "evaluation": mark,
              "believed_loss": believed[mark - 1, target], "true_loss": truth[i, target], "seconds": times[mark]}
