@@ -10,6 +10,7 @@ import numpy as np
 
 from matgym.agents.policy import Policy
 from matgym.agents.sb3 import make_agent, train_agent
+from matgym.agents.storage import save_agent
 from matgym.app.console import progress_bar
 from matgym.app.demo_report import write_demo_report
 from matgym.app.designs import write_designs
@@ -168,6 +169,9 @@ def run_demo(settings: DemoSettings) -> DemoResult:
     gap = winners.exploitation_gap(mine.search.targets[valid])
     ledger = task.ledger.as_dict()
     files = write_designs(settings.output, [*comparison.runs, *whole_budget.runs], task, best_of=policy.name)
+    files["policy"] = settings.output / "policy.safetensors"
+    arguments = {"seeder": settings.seeder, "lifted": settings.lifted}
+    save_agent(agent, files["policy"], environment="matgym/NanotubeDoping-v0", arguments=arguments)
     result = DemoResult(
         settings,
         spent,

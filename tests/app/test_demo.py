@@ -68,3 +68,14 @@ def test_page_is_self_contained_and_says_what_was_found(demo):
     assert len(ids) == len(set(ids))
     error = next(row for row in result["equal_queries"] if row["method"] == "MaskablePPO")["error_ev"]["mean"]
     assert f"miss by {1000 * error:.0f} meV" in page.replace("\n", " ")
+
+
+def test_the_policy_is_stored_and_acts(demo):
+    from matgym.agents.storage import load_agent, load_card
+
+    folder, result = demo
+    assert result["files"]["policy"] == str(folder / "policy.safetensors")
+    card = load_card(folder / "policy.safetensors")
+    assert (card.environment, card.arguments) == ("matgym/NanotubeDoping-v0", {"seeder": "gan", "lifted": 4})
+    action, _ = load_agent(folder / "policy.safetensors").predict(np.zeros(259, dtype=np.float32), deterministic=True)
+    assert 0 <= int(action) < 256
