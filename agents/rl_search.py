@@ -34,7 +34,7 @@ class Asking:
 
     def __init__(self, problem: Problem, hand_over: Callable[[Designs], FloatArray]) -> None:
         self._problem, self._hand_over = problem, hand_over
-        self.constraint = None
+        self.constrained = False  # nobody asks
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._problem.task, name)
@@ -51,9 +51,6 @@ class Asking:
         reward = self._hand_over(designs)
         unknown = np.full(len(reward), np.nan)
         return Scores.certain(reward, unknown, unknown)
-
-    def cost(self, designs: Designs) -> None:
-        """Nobody asks."""
 
 
 class RLSearch(Optimizer):

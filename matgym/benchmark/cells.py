@@ -21,14 +21,14 @@ import pyarrow as pa
 
 from matgym.agents.policy import Policy
 from matgym.benchmark.amortised import AMORTISED
-from matgym.benchmark.methods import NamedMethod
+from matgym.benchmark.methods import NamedMethod, algorithm_of
 from matgym.benchmark.search import Search, search
 from matgym.benchmark.suite import PolicySpec
 from matgym.errors import ConfigurationError, ExecutionError
 from matgym.oracles.cache import PHYSICS_VERSION
-from matgym.tasks import Designs, DesignTask, TargetProperty
+from matgym.tasks import Cube, Designs, DesignTask
 from matgym.tasks.instances import instance
-from matgym.tasks.solved import optima_folder
+from matgym.tasks.solved import SOLVED, optima_folder
 from matgym.typing import FloatArray
 
 LIBRARIES: Final = ("numpy", "scipy", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "optuna", "cmaes")
@@ -80,8 +80,8 @@ def _task(name: str) -> DesignTask:
 def source_digest(task: str) -> str:
     """Hash of what rewards an instance or an amortised task: the network's weights, or the table of all designs."""
     source = getattr(_task(task), "source", "oracle")
-    if isinstance(source, str) and source.startswith("solved:"):
-        return digest((optima_folder() / f"{source.removeprefix('solved:')}.parquet").read_bytes())
+    if isinstance(source, str) and source.startswith(SOLVED):
+        return digest((optima_folder() / f"{source.removeprefix(SOLVED)}.parquet").read_bytes())
     if isinstance(source, str) and source != "oracle":
         from matgym.surrogates.store import located
 
@@ -308,15 +308,13 @@ def _identity(task: str, budget: int, about: dict[str, Any], method: NamedMethod
 
 
 def _hyperparameters(method: NamedMethod) -> Any:
-    from matgym.benchmark.methods import OPTIMIZERS
-
-    kind, place = OPTIMIZERS.get(method.optimizer, ("yours", ""))
-    if kind != "RL":
+    algorithm = algorithm_of(method.optimizer)
+    if algorithm is None:
         return None
     from matgym.agents.rl_search import SEARCH_SETTINGS
     from matgym.agents.sb3 import hyperparameters
 
-    return hyperparameters(SEARCH_SETTINGS, place.split(":")[1])
+    return hyperparameters(SEARCH_SETTINGS, algorithm)
 
 
 def _one_thread() -> None:
@@ -363,7 +361,7 @@ def _record(
 
 def _xyz(task: DesignTask, design: Designs) -> str:
     """A tube as extended XYZ; nothing where a design is none."""
-    if not (isinstance(task, TargetProperty) or hasattr(task, "lattice") or hasattr(task, "diameters_nm")):
+    if isinstance(task.space, Cube):
         return ""
     from ase.io import write
 

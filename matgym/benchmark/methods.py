@@ -86,6 +86,12 @@ def optimizer_class(name: str) -> type[Optimizer]:
     return found
 
 
+def algorithm_of(optimizer: str) -> str | None:
+    """What Stable-Baselines3 or sb3-contrib calls the algorithm of an agent that searches; None of other optimizers."""
+    kind, place = OPTIMIZERS.get(optimizer, ("yours", ""))
+    return place.split(":")[1] if kind == "RL" else None
+
+
 def as_named(method: "str | type[Optimizer] | NamedMethod") -> NamedMethod:
     """Whatever stands for an optimizer, under a name."""
     if isinstance(method, NamedMethod):

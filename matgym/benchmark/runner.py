@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 
 from matgym.benchmark.amortised import AMORTISED
 from matgym.benchmark.cells import AmortisedCell, Cell, SearchCell, versions
-from matgym.benchmark.methods import OPTIMIZERS, NamedMethod
+from matgym.benchmark.methods import NamedMethod, algorithm_of
 from matgym.benchmark.suite import AmortisedTrack, PolicySpec, SearchTrack, Suite
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
 from matgym.files import write_json
 from matgym.tasks import DesignTask, TargetProperty
 from matgym.tasks.instances import instance
+from matgym.tasks.solved import SOLVED
 
 NOTED_S = 10.0
 """Seconds between notes of the time that a run has taken."""
@@ -52,13 +53,13 @@ def cells_of(suite: Suite) -> list[Cell]:  # two tracks, three loops each
 
 def applies(optimizer: str, task: str) -> bool:
     """Whether an optimizer can search an instance: those that choose among actions cannot search numbers."""
-    kind, place = OPTIMIZERS.get(optimizer, ("yours", ""))
-    if kind != "RL":
+    algorithm = algorithm_of(optimizer)
+    if algorithm is None:
         return True
     from matgym.agents.rl_search import check_applies
 
     try:
-        check_applies(place.split(":")[1], instance(task).task().space)
+        check_applies(algorithm, instance(task).task().space)
     except ConfigurationError:
         return False
     return True
@@ -223,7 +224,8 @@ def _amortised(name: str, track: AmortisedTrack | None) -> dict[str, Any]:
 def _sources(task: DesignTask) -> dict[str, str]:
     """Who rewards, who audits, and what the former cost to make."""
     source = getattr(task, "source", "oracle")
-    network = isinstance(source, str) and not source.startswith("solved:") and source != "oracle"
+    table = isinstance(source, str) and source.startswith(SOLVED)
+    network = isinstance(source, str) and not table and source != "oracle"
     if network and isinstance(task, TargetProperty):
         from matgym.surrogates.store import load_card
 
@@ -234,7 +236,7 @@ def _sources(task: DesignTask) -> dict[str, str]:
             f"in {card.fit['epochs']} epochs; neither is counted in the evaluations."
         )
         return {"source": source, "audited_by": "the property's oracle", "training": training}
-    if isinstance(source, str) and source.startswith("solved:"):
+    if table:
         return {
             "source": "physics: the table of all designs", "audited_by": "the same",
             "training": "None: each look-up stands for one evaluation of physics.",

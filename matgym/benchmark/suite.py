@@ -2,10 +2,10 @@
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from matgym.benchmark.amortised import AMORTISED
 from matgym.benchmark.methods import NamedMethod, optimizer_class
@@ -47,6 +47,10 @@ def _named(methods: Any) -> Any:
     return [{"name": method} if isinstance(method, str) else method for method in methods]
 
 
+Methods: TypeAlias = Annotated[tuple[MethodSpec, ...], BeforeValidator(_named)]
+"""Names, or mappings with settings."""
+
+
 class SearchTrack(_Model):
     """One target, a budget of evaluations.
 
@@ -58,11 +62,9 @@ class SearchTrack(_Model):
     """
 
     tasks: tuple[str, ...] = Field(min_length=1)
-    methods: tuple[MethodSpec, ...] = Field(min_length=1)
+    methods: Methods = Field(min_length=1)
     budget: int = Field(default=256, ge=1)
     seeds: int = Field(default=10, ge=1)
-
-    _methods = field_validator("methods", mode="before")(_named)
 
     @field_validator("tasks")
     @classmethod
@@ -121,12 +123,10 @@ class AmortisedTrack(_Model):
 
     tasks: tuple[str, ...] = Field(min_length=1)
     policies: tuple[PolicySpec, ...] = ()
-    methods: tuple[MethodSpec, ...] = ()
+    methods: Methods = ()
     targets: int = Field(default=100, ge=1)
     queries: int = Field(default=32, ge=1)
     seeds: int = Field(default=10, ge=1)
-
-    _methods = field_validator("methods", mode="before")(_named)
 
     @field_validator("tasks")
     @classmethod

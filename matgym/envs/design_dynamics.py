@@ -6,12 +6,12 @@ it, and what the variants of an environment are, stand here.
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 from gymnasium import spaces
 
-from matgym.envs.batch import Dynamics, Transition
+from matgym.envs.batch import Dynamics, Transition, checked_variant
 from matgym.errors import ConfigurationError
 from matgym.tasks import Designs, DesignTask
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
@@ -41,8 +41,7 @@ class DesignDynamics(Dynamics):
     """
 
     def __init__(self, task: DesignTask, size: int, variant: Variant = "plain") -> None:
-        if variant not in get_args(Variant):
-            raise ConfigurationError(f"variant={variant!r} is none of {', '.join(get_args(Variant))}")
+        checked_variant(variant, "goal", "vector")
         names = task.target_names
         if variant == "goal" and not names:
             raise ConfigurationError(
@@ -69,18 +68,14 @@ class DesignDynamics(Dynamics):
             low: (k,) least values.
             high: (k,) largest ones.
         """
-        count = len(self.task.target_names)
-        ones = np.ones(count, dtype=np.float32)
+        ones = np.ones(len(self.task.target_names), dtype=np.float32)
+        if not len(low) and self._blind:
+            low, high = -np.ones(1, dtype=np.float32), np.ones(1, dtype=np.float32)
         if self.variant != "goal":
-            if len(low) + count == 0:  # nothing to see: one number that is always zero
-                low = high = np.zeros(1, dtype=np.float32)
-                low, high = low - 1.0, high + 1.0
             return spaces.Box(np.concatenate([low, -ones]), np.concatenate([high, ones]), dtype=np.float32)
         goal = spaces.Box(
             np.append(-_MARGIN * ones, 0.0).astype(np.float32), np.append(_MARGIN * ones, 1.0).astype(np.float32)
         )
-        if not len(low):
-            low, high = -np.ones(1, dtype=np.float32), np.ones(1, dtype=np.float32)
         return spaces.Dict(
             {"observation": spaces.Box(low, high, dtype=np.float32), "achieved_goal": goal, "desired_goal": goal}
         )
@@ -88,19 +83,26 @@ class DesignDynamics(Dynamics):
     def observe(self, rows: IntArray | slice = slice(None)) -> Any:
         """(rows, k + T) float32, or a dictionary of such arrays in the goal variant."""
         seen = self.look(rows)
-        targets = self._desired(rows)[:, :-1]
-        if self.variant != "goal":
-            if seen.shape[1] + targets.shape[1] == 0:
-                return np.zeros((len(seen), 1), dtype=np.float32)
-            return np.concatenate([seen, targets], axis=1)
-        if not seen.shape[1]:
+        if not seen.shape[1] and self._blind:
             seen = np.zeros((len(seen), 1), dtype=np.float32)
-        wanted = self._desired(rows)
-        return {"observation": seen, "achieved_goal": self.achieved[rows].copy(), "desired_goal": wanted}
+        if self.variant != "goal":
+            return np.concatenate([seen, self._scaled(rows)], axis=1)
+        return {
+            "observation": seen, "achieved_goal": self.achieved[rows].copy(), "desired_goal": self._desired(rows)
+        }  # fmt: skip
+
+    @property
+    def _blind(self) -> bool:
+        """Whether no target stands beside what is seen of a design: where that is nothing, a zero stands there."""
+        return self.variant == "goal" or not self.task.target_names
+
+    def _scaled(self, rows: IntArray | BoolArray | slice) -> Float32Array:
+        """(rows, T) scaled targets."""
+        return self.task.scaled_targets(self.targets[rows]).astype(np.float32)
 
     def _desired(self, rows: IntArray | BoolArray | slice) -> Float32Array:
         """(rows, T + 1) scaled targets, and a 1: that the design is finished."""
-        targets = self.task.scaled_targets(self.targets[rows]).astype(np.float32)
+        targets = self._scaled(rows)
         return np.concatenate([targets, np.ones((len(targets), 1), dtype=np.float32)], axis=1)
 
     @abstractmethod
@@ -151,10 +153,11 @@ class DesignDynamics(Dynamics):
         count = self.size
         reward = np.zeros((count, len(self.reward_names)) if self.variant == "vector" else count)
         info: dict[str, Any] = {**self.begun(), **(told or {})}
-        suffix = getattr(self.task, "suffix", "")
-        names = [self.task.value_name]
-        values = {name: np.zeros(count) for name in names}
-        doubt = {f"sd{suffix}": np.zeros(count), "distance": np.zeros(count)}
+        values = {self.task.value_name: np.zeros(count)}
+        doubtful = f"sd{self.task.suffix}"
+        doubt = {doubtful: np.zeros(count), "distance": np.zeros(count)}
+        if self.task.constrained:
+            info["cost"] = np.zeros(count)
         present = dict.fromkeys(("objectives", "uncertainty", "design"), finished)
         if finished.any():
             done, targets = designs[finished], self.targets[finished]
@@ -166,24 +169,16 @@ class DesignDynamics(Dynamics):
                 reward[finished] = self.compute_reward(self.achieved[finished], self._desired(finished), None)
             else:
                 reward[finished] = scores.reward
-            for name, column in {names[0]: scores.value, **scores.objectives}.items():
+            for name, column in {self.task.value_name: scores.value, **scores.objectives}.items():
                 values.setdefault(name, np.zeros(count))[finished] = column
-            doubt[f"sd{suffix}"][finished], doubt["distance"][finished] = scores.sd, scores.distance
+            doubt[doubtful][finished], doubt["distance"][finished] = scores.sd, scores.distance
             present["uncertainty"] = finished.copy()  # nothing is told of it where nothing is known
             present["uncertainty"][finished] = np.isfinite(scores.sd) | np.isfinite(scores.distance)
             info["design"] = designs.copy()
-            cost = self.task.cost(done)
-            if cost is not None:
-                info["cost"] = np.zeros(count)
-                info["cost"][finished] = cost
-        elif self._has_cost:
-            info["cost"] = np.zeros(count)
+            if self.task.constrained:
+                info["cost"][finished] = self.task.cost(done)
         info |= {"objectives": values, "uncertainty": doubt}
         return Transition(reward, finished, info, present)
-
-    @property
-    def _has_cost(self) -> bool:
-        return getattr(self.task, "constraint", None) is not None
 
     def _achieve(self, finished: BoolArray, achieved: FloatArray) -> None:
         low, high = self.task.target_ranges.T

@@ -71,6 +71,16 @@ class DesignTask(ABC):
         """Of value and loss, as printed; "1" for a pure number."""
 
     @property
+    def suffix(self) -> str:
+        """How keys of the value's unit end, such as "_ev"."""
+        return ""
+
+    @property
+    def constrained(self) -> bool:
+        """Whether `cost` tells of a constraint."""
+        return False
+
+    @property
     def target_names(self) -> tuple[str, ...]:
         """Of what a design is to meet; empty where as little or as much as can be is wanted."""
         return ()

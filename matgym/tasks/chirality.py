@@ -14,7 +14,7 @@ from matgym.structures import Nanotube, tube_lattice
 from matgym.tasks.base import DesignTask, Scores
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import tolerance
-from matgym.tasks.solved import solved
+from matgym.tasks.solved import table_of
 from matgym.tasks.space import Choices, Designs
 from matgym.typing import BoolArray, FloatArray, IntArray
 from matgym.units import POISSON_RATIO
@@ -118,9 +118,9 @@ class ChiralityTask(DesignTask):
         """
         if self.source == "oracle":
             return self.audit(designs, targets)
-        if isinstance(self.source, str):
+        table = table_of(self.source)
+        if table is not None:
             with self.ledger.charge("oracle", len(designs)):
-                table = solved(self.source.removeprefix("solved:"))
                 return self._scores(table.look_up(self.space, self.one_cell(designs))[GAP_EV.key], designs, targets)
         kind = "oracle" if isinstance(self.source, Oracle) else "surrogate"
         with self.ledger.charge(kind, len(designs)):

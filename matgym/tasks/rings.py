@@ -14,7 +14,7 @@ from matgym.surrogates import Predictor, as_predictor
 from matgym.tasks.base import DesignTask, Goal, Scores, scored, share
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import tolerance
-from matgym.tasks.solved import Solved, solved
+from matgym.tasks.solved import SOLVED, table_of
 from matgym.tasks.space import Choices, Designs
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -54,7 +54,7 @@ class IsotopeRings(DesignTask):
         if not self.low < self.high:
             raise ConfigurationError(f"low={self.low} must be below high={self.high}")
         _ = self.oracle, self.isotopes  # these check what they are given
-        if isinstance(self.source, str) and self.source.startswith("solved:"):
+        if isinstance(self.source, str) and self.source.startswith(SOLVED):
             own = (self.n, self.rings, self.heavy, self.frequencies)
             if own != (10, 16, "14C", 256):
                 raise ConfigurationError(f'the table of (10, 0), 16 rings, 14C is none of {own}: give source="oracle"')
@@ -110,9 +110,9 @@ class IsotopeRings(DesignTask):
             designs: (B, rings) of 0 (light) and 1 (heavy).
             targets: (B,), nW/K; (B, 0) where the goal is the least.
         """
-        if isinstance(self.source, Solved) or (isinstance(self.source, str) and self.source.startswith("solved:")):
+        table = table_of(self.source)
+        if table is not None:
             with self.ledger.charge("oracle", len(designs)):
-                table = self.source if isinstance(self.source, Solved) else solved(self.source.removeprefix("solved:"))
                 return self._scores(table.look_up(self.space, designs)[self.value_name], targets)
         if self.source == "oracle":
             return self.audit(designs, targets)

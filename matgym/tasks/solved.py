@@ -81,6 +81,17 @@ def optima_folder() -> Path:
     return Path(str(files("matgym.tasks"))) / "optima"
 
 
+SOLVED: Final = "solved:"
+"""What a source that names a shipped table begins with."""
+
+
+def table_of(source: Any) -> Solved | None:
+    """The table that a source is or names ("solved:NAME"); None where it is something else."""
+    if isinstance(source, str) and source.startswith(SOLVED):
+        return solved(source.removeprefix(SOLVED))
+    return source if isinstance(source, Solved) else None
+
+
 @lru_cache(maxsize=16)
 def solved(name: str) -> Solved:
     """The table of a shipped instance."""

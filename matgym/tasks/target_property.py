@@ -18,7 +18,7 @@ from matgym.tasks.base import DesignTask, Goal, Scores, scored, share
 from matgym.tasks.decorations import Decorations
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import tolerance
-from matgym.tasks.solved import Solved, solved
+from matgym.tasks.solved import table_of
 from matgym.tasks.space import Designs
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -135,11 +135,9 @@ class TargetProperty(DesignTask):
             )
 
     def _predictor(self, source: Any, key: str) -> Predictor:
-        if isinstance(source, str) and source.startswith("solved:"):
-            source = solved(source.removeprefix("solved:"))
-        if not isinstance(source, Solved):
+        table = table_of(source)
+        if table is None:
             return as_predictor(source, key)
-        table = source
         if key not in table.columns:
             raise PropertyError(f"the table of {table.name} has no {key!r}; it has {', '.join(table.columns)}")
         probes = self.space.sample(8, np.random.default_rng(0))
@@ -235,6 +233,11 @@ class TargetProperty(DesignTask):
     @cached_property
     def _others(self) -> tuple[Predictor, ...]:
         return tuple(self._predictor(other.source, other.key) for other in self.others)
+
+    @property
+    def constrained(self) -> bool:
+        """Whether there is a constraint."""
+        return self.constraint is not None
 
     def cost(self, designs: Designs) -> FloatArray | None:
         """By how much of the bound the constrained property falls short; a value that failed breaks it wholly."""
