@@ -14,9 +14,9 @@ import numpy as np
 from matgym.agents.cross_entropy import cross_entropy
 from matgym.envs.growth_dynamics import TALLEST_UM
 from matgym.errors import ConfigurationError
-from matgym.oracles.furnace import Reactor, State
-from matgym.oracles.growth import as_controls
-from matgym.structures.recipe import STEP_S, scaled_controls
+from matgym.processes.growth.furnace import Reactor, State
+from matgym.processes.growth.growth import as_controls
+from matgym.processes.growth.recipe import STEP_S, scaled_controls
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import Float32Array, FloatArray
 

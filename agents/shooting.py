@@ -11,9 +11,9 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import MissingExtraError
-from matgym.oracles.furnace import Controls, Reactor, State
-from matgym.oracles.reactors import STANDARD
-from matgym.structures.recipe import LIMITS, STEP_S, scaled_actions, scaled_controls
+from matgym.processes.growth.furnace import Controls, Reactor, State
+from matgym.processes.growth.reactors import STANDARD
+from matgym.processes.growth.recipe import LIMITS, STEP_S, scaled_actions, scaled_controls
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import FloatArray
 from matgym.units import CELSIUS_K

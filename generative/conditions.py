@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from matgym.oracles import properties
+from matgym.physics import properties
 from matgym.structures import TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.typing import Float32Array, FloatArray, IntArray

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.generative.base import ConditionalSeeder
 from matgym.generative.conditions import COLUMNS
 from matgym.generative.geometry import Geometry, geometry

@@ -7,8 +7,8 @@ from typing import Any, Final, cast
 
 import numpy as np
 
-from matgym.datasets import Dataset
-from matgym.datasets.splits import Split
+from matgym.data import Dataset
+from matgym.data.splits import Split
 from matgym.errors import ConfigurationError
 from matgym.generative.examples import Examples, examples
 from matgym.generative.metrics import (
@@ -21,7 +21,7 @@ from matgym.generative.metrics import (
     pair_correlation_error,
 )
 from matgym.generative.rules import valid
-from matgym.oracles import GAP_EV, Oracle, PiElectrons
+from matgym.physics import GAP_EV, Oracle, PiElectrons
 from matgym.statistics import estimate
 from matgym.structures import Species, SubstitutionEdits, TubeLattice, tubes_on
 from matgym.surrogates import NetworkSurrogate, load

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import DatasetError
 from matgym.generative.conditions import raw_conditions
 from matgym.generative.rules import like_bonds

@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError
 from matgym.generative.base import ConditionalSeeder
 from matgym.generative.conditions import ConditionScaling
 from matgym.generative.examples import Examples, examples, shuffled
 from matgym.generative.geometry import Geometry, geometry
 from matgym.generative.training import OnEpoch
+from matgym.learning.checkpoint import Checkpoint, TrainingState, board
 from matgym.structures import Species
 from matgym.structures.species import parse_species
-from matgym.surrogates.checkpoint import Checkpoint, TrainingState, board
 
 CHECKED = 2000
 """Seed of the noise with which held-out losses are taken, the same every epoch."""

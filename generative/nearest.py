@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.generative.conditions import pristine
 from matgym.generative.examples import Examples, examples
 from matgym.generative.rules import like_bonds

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError
 from matgym.generative.diffusion import DiffusionSettings, train_diffusion
 from matgym.generative.settings import GanSettings

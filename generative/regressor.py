@@ -8,7 +8,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.generative.conditions import ConditionScaling
 from matgym.generative.geometry import Geometry
 from matgym.generative.settings import GanSettings

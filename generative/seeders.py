@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.generative.nearest import NearestSeeder
 from matgym.tasks import Seeder
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.generative.conditions import ConditionScaling
 from matgym.generative.diagnostics import Diagnosis, diagnose
 from matgym.generative.examples import Examples, examples, shuffled
@@ -20,7 +20,7 @@ from matgym.generative.networks import Discriminator, Generator
 from matgym.generative.placement import straight_through
 from matgym.generative.regressor import Regressor, fit_regressor
 from matgym.generative.settings import GanSettings
-from matgym.surrogates.checkpoint import Checkpoint, TrainingState, board
+from matgym.learning.checkpoint import Checkpoint, TrainingState, board
 from matgym.typing import FloatArray
 
 FREE_TARGETS: Final = 0.5

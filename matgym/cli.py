@@ -212,7 +212,7 @@ def data_build(
     """Build a data set, or go on with one that was interrupted."""
     from pydantic import ValidationError
 
-    from matgym.datasets import SPECIFICATIONS, Dataset, DatasetSpec, build
+    from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, build
     from matgym.errors import ConfigurationError
 
     spec = SPECIFICATIONS.get(specification)
@@ -239,13 +239,13 @@ def data_info(
     json: Json = False,
 ) -> None:
     """Rows a split, labels, and where a data set came from."""
-    from matgym.datasets import Dataset
+    from matgym.data import Dataset
 
     _show_dataset(Dataset.load(path), path, json=json)
 
 
 def _show_dataset(dataset: "Dataset", path: object, *, json: bool) -> None:  # type: ignore[name-defined]  # noqa: F821
-    from matgym.datasets.splits import SPLITS
+    from matgym.data.splits import SPLITS
 
     rows: list[dict[str, Any]] = []
     for name in SPLITS:
@@ -277,10 +277,10 @@ def oracle_evaluate(
     json: Json = False,
 ) -> None:
     """Properties of tubes in structure files, by physics."""
-    from matgym.oracles import Conditions, evaluate
-    from matgym.oracles.cache import default_cache
-    from matgym.oracles.registry import parse_properties
-    from matgym.structures.io import read
+    from matgym.physics import Conditions, evaluate
+    from matgym.physics.cache import default_cache
+    from matgym.physics.registry import parse_properties
+    from matgym.structures.io.files import read
 
     names = [name.strip() for name in properties.split(",") if name.strip()]
     parse_properties(names)  # a typing error is told before files are read
@@ -313,7 +313,7 @@ def oracle_evaluate(
 @oracle.command("list")
 def oracle_list(json: Json = False) -> None:
     """All properties, with their keys and units."""
-    from matgym.oracles import properties
+    from matgym.physics import properties
 
     rows = [
         {"name": name, "key": prop.key, "unit": prop.unit, "description": prop.description}
@@ -405,7 +405,7 @@ def surrogate_evaluate(
     json: Json = False,
 ) -> None:
     """Recompute surrogates' figures on the splits that their training did not see."""
-    from matgym.datasets import Dataset
+    from matgym.data import Dataset
     from matgym.surrogates import load, load_card, shipped
     from matgym.surrogates.recipe import measure
 

@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from matgym.oracles import Oracle
+from matgym.physics import Oracle
 from matgym.structures import Nanotube, tubes_on
 from matgym.surrogates import as_predictor
 from matgym.tasks import RandomSeeder, TargetProperty

@@ -17,18 +17,18 @@ from pathlib import Path
 import numpy as np
 
 from matgym.files import write_json
-from matgym.oracles.film import Film
-from matgym.structures.microstructure import boundaries, mean_radius
-from matgym.structures.schedule import STEP_S
-from matgym.surrogates.sequences.annealing import annealing_runs, random_films, random_schedule, scaled_celsius
-from matgym.surrogates.sequences.micrograph_fitting import (
+from matgym.processes.annealing.film import Film
+from matgym.processes.annealing.micrograph_fitting import (
     MicrographSettings,
     fit_micrographs,
     micrograph_runs,
     simulated_moves,
 )
-from matgym.surrogates.sequences.micrographs import drives_of, load_micrographs, save_micrographs
-from matgym.surrogates.sequences.store import SHIPPED, load_sequences
+from matgym.processes.annealing.micrographs import drives_of, load_micrographs, save_micrographs
+from matgym.processes.annealing.microstructure import boundaries, mean_radius
+from matgym.processes.annealing.runs import annealing_runs, random_films, random_schedule, scaled_celsius
+from matgym.processes.annealing.schedule import STEP_S
+from matgym.processes.sequences.store import SHIPPED, load_sequences
 from matgym.units import CELSIUS_K
 
 ROOT = Path(__file__).parents[1]

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from matgym.datasets import Dataset
-from matgym.oracles import PiElectrons
+from matgym.data import Dataset
+from matgym.physics import PiElectrons
 from matgym.surrogates import load
 from matgym.surrogates.attribution import attribute, deletion_check
 from matgym.surrogates.networks import make_network

@@ -19,7 +19,7 @@ from matgym.app.console import finite, print_table, progress_bar
 from matgym.benchmark import Comparison, search, verify
 from matgym.benchmark.compare import UNSEEN_TARGETS_SEED
 from matgym.files import write_json
-from matgym.oracles import PiElectrons
+from matgym.physics import PiElectrons
 from matgym.surrogates import audit, load, load_card
 from matgym.tasks import TargetProperty
 

@@ -10,11 +10,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.optimize import curve_fit
 
-from matgym.oracles.film import Film
-from matgym.oracles.growth_kinetics import TERMINAL_LENGTHS, GrowthKinetics
-from matgym.oracles.potts import sweep
-from matgym.structures.microstructure import boundaries, mean_radius, sides, voronoi
-from matgym.surrogates.sequences.annealing import random_films
+from matgym.processes.annealing.film import Film
+from matgym.processes.annealing.microstructure import boundaries, mean_radius, sides, voronoi
+from matgym.processes.annealing.potts import sweep
+from matgym.processes.annealing.runs import random_films
+from matgym.processes.growth.kinetics import TERMINAL_LENGTHS, GrowthKinetics
 from matgym.units import CELSIUS_K
 from matgym.viz.palette import METHOD_STYLES, MUTED
 

@@ -37,7 +37,7 @@ SETTINGS = Settings()
 
 def reactors():
     """(1 + reactors, 5): the standard one and those of the tests."""
-    from matgym.oracles.reactors import STANDARD, Variation
+    from matgym.processes.growth.reactors import STANDARD, Variation
 
     rng = np.random.default_rng(SETTINGS.seed)
     return np.array([STANDARD] + [Variation().draw(rng) for _ in range(SETTINGS.reactors)])
@@ -48,8 +48,8 @@ def solve(index):
     from matgym.agents.cross_entropy import cross_entropy
     from matgym.agents.shooting import climb
     from matgym.files import write_json
-    from matgym.structures.recipe import scaled_actions, scaled_controls
-    from matgym.surrogates.sequences.growth import random_recipe
+    from matgym.processes.growth.recipe import scaled_actions, scaled_controls
+    from matgym.processes.growth.runs import random_recipe
     from matgym.tasks.growth import GrowthTask
 
     file = RUNS / f"{index}.json"

@@ -62,7 +62,7 @@ def run_cell(method, seed):
 
 
 def at_random(_method, seed, task):
-    from matgym.structures.recipe import scaled_controls
+    from matgym.processes.growth.recipe import scaled_controls
 
     reactors, _, _ = tests()
     rng = np.random.default_rng([seed, 1])
@@ -72,7 +72,7 @@ def at_random(_method, seed, task):
 def constant_recipe(seed, task):
     """(4,) the best constant recipe for reactors of this seed."""
     from matgym.agents.cross_entropy import cross_entropy
-    from matgym.structures.recipe import scaled_controls
+    from matgym.processes.growth.recipe import scaled_controls
 
     rng = np.random.default_rng([seed, 2])
     drawn = np.array([task.draw(rng) for _ in range(SETTINGS.constant_reactors)])
@@ -91,7 +91,7 @@ def mean_over(task, schedules, reactors):
 
 
 def constant(_method, seed, task):
-    from matgym.structures.recipe import scaled_controls
+    from matgym.processes.growth.recipe import scaled_controls
 
     found, (reactors, _, _) = constant_recipe(seed, task), tests()
     controls = np.tile(scaled_controls(found.point), (len(reactors), task.minutes, 1))
@@ -103,7 +103,7 @@ def open_loop(seed, task):
     """(minutes, 4) the best schedule for reactors of this seed, kept; and what it cost, in minutes of furnace time."""
     from matgym.agents.cross_entropy import cross_entropy
     from matgym.files import write_json
-    from matgym.structures.recipe import scaled_controls
+    from matgym.processes.growth.recipe import scaled_controls
 
     file = RUNS / f"plan-{seed}.json"
     if file.exists():
@@ -123,7 +123,7 @@ def open_loop(seed, task):
 
 
 def by_cross_entropy(_method, seed, task):
-    from matgym.structures.recipe import scaled_controls
+    from matgym.processes.growth.recipe import scaled_controls
 
     (plan, minutes), (reactors, _, _) = open_loop(seed, task), tests()
     controls = np.tile(scaled_controls(plan), (len(reactors), 1, 1))

@@ -59,7 +59,7 @@ def run_cell(method, seeder, seed):
     from matgym.benchmark import search, verify
     from matgym.benchmark.compare import UNSEEN_TARGETS_SEED
     from matgym.files import write_json
-    from matgym.oracles import PiElectrons
+    from matgym.physics import PiElectrons
     from matgym.tasks import TargetProperty
 
     file = RUNS / f"{method}-{seeder}-{seed}.json"

@@ -45,7 +45,7 @@ def stored(name):
 
 def train_without_band(name):
     """Fit and store it."""
-    from matgym.datasets import Dataset
+    from matgym.data import Dataset
     from matgym.generative.recipe import read_settings, train_model
     from matgym.generative.store import save_generator
 
@@ -62,7 +62,7 @@ def seeder_of(name, split):
     "gan, once" keeps what is drawn first, and so costs no second look. "diffusion, ranked" draws twice and keeps what
     the shipped surrogate believes nearer, which is more than the GAN's own guide gives the GAN.
     """
-    from matgym.datasets import Dataset
+    from matgym.data import Dataset
     from matgym.generative.nearest import NearestSeeder
     from matgym.generative.refine import RankedSeeder
     from matgym.surrogates import load
@@ -86,7 +86,7 @@ def run_cell(name, split, seed):
     import torch
 
     torch.set_num_threads(1)
-    from matgym.datasets import Dataset
+    from matgym.data import Dataset
     from matgym.files import write_json
     from matgym.generative.evaluate import evaluate
 
@@ -157,7 +157,7 @@ def draw():
     from matgym.generative.model import Noise, draw_noise, scores
     from matgym.generative.placement import place
     from matgym.generative.store import load_generator
-    from matgym.oracles import GAP_EV, PiElectrons
+    from matgym.physics import GAP_EV, PiElectrons
     from matgym.structures import SubstitutionEdits, tube_lattice, tubes_on
     from matgym.tasks import as_seeder
     from matgym.viz.figures import target_against_achieved

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from matgym.app.console import progress_bar
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import MatgymError
 from matgym.files import write_json
 from matgym.structures import tube_lattice

@@ -40,7 +40,7 @@ def prepared(recipe):
     """Data of a recipe with at most so many training rows, its pool for cross-validation, and the properties."""
     import pyarrow.compute as pc
 
-    from matgym.datasets import Dataset
+    from matgym.data import Dataset
     from matgym.surrogates.recipe import RECIPES as FOLDER
     from matgym.surrogates.recipe import read_recipe
 
@@ -60,7 +60,7 @@ def told(recipe):
     """The file of a recipe's data with the physics that its networks are told, computed once for all models."""
     import pyarrow.parquet as pq
 
-    from matgym.datasets import Dataset
+    from matgym.data import Dataset
     from matgym.files import atomic_path
     from matgym.surrogates.informed import with_physics
     from matgym.surrogates.recipe import RECIPES as FOLDER

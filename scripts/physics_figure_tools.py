@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from matgym.oracles import PiParameters
-from matgym.oracles.force_constants import pristine_force_constants
-from matgym.oracles.vibrations import Vibrations
+from matgym.physics import PiParameters
+from matgym.physics.phonons.force_constants import pristine_force_constants
+from matgym.physics.phonons.vibrations import Vibrations
 from matgym.structures import Nanotube, Species
 from matgym.units import CARBON_BOND_ANGSTROM
 from matgym.viz.palette import METHOD_STYLES, new_figure, tidy

@@ -36,15 +36,15 @@ from physics_figure_tools import (
     save,
 )
 
-from matgym.oracles import GAP_EV, SEEBECK_UV_K, ZT, PhononTransport, PiElectrons, PiTransport
-from matgym.oracles.conductance import energy_grid
-from matgym.oracles.electronic import pristine_gap
-from matgym.oracles.force_constants import MASSES_AMU, OMEGA_CM
-from matgym.oracles.landauer import phonon_conductance_nw_k
-from matgym.oracles.relaxation import relaxed_pristine
-from matgym.oracles.strength import Strength
-from matgym.oracles.thermoelectric import POWER_FACTOR_PW_K2, coefficients
-from matgym.oracles.vibrations import Vibrations, mode_heat_j_k
+from matgym.physics import GAP_EV, SEEBECK_UV_K, ZT, PhononTransport, PiElectrons, PiTransport
+from matgym.physics.electrons.bands import pristine_gap
+from matgym.physics.electrons.conductance import energy_grid
+from matgym.physics.mechanics.relaxation import relaxed_pristine
+from matgym.physics.mechanics.strength import Strength
+from matgym.physics.phonons.force_constants import MASSES_AMU, OMEGA_CM
+from matgym.physics.phonons.vibrations import Vibrations, mode_heat_j_k
+from matgym.physics.thermoelectric import POWER_FACTOR_PW_K2, coefficients
+from matgym.physics.transport.landauer import phonon_conductance_nw_k
 from matgym.structures import Nanotube, Species
 from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_J_K, HBAR_J_S, WALL_THICKNESS_NM
 from matgym.viz.palette import MUTED, RULE, new_figure, tidy

@@ -28,12 +28,12 @@ from sisl_toolbox.btd import BlochElectrode, DeviceGreen  # noqa: E402
 
 from matgym.app.console import print_table, progress_bar  # noqa: E402
 from matgym.files import write_json  # noqa: E402
-from matgym.oracles import PhononTransport, PiTransport  # noqa: E402
-from matgym.oracles.conductance import _surfaces as kept_leads  # noqa: E402
-from matgym.oracles.device import stacked_species  # noqa: E402
-from matgym.oracles.force_constants import by_root_masses, pristine_force_constants  # noqa: E402
-from matgym.oracles.slabs import slabs_of  # noqa: E402
-from matgym.oracles.thermal import mass_lead  # noqa: E402
+from matgym.physics import PhononTransport, PiTransport  # noqa: E402
+from matgym.physics.electrons.conductance import _surfaces as kept_leads  # noqa: E402
+from matgym.physics.phonons.conductance import mass_lead  # noqa: E402
+from matgym.physics.phonons.force_constants import by_root_masses, pristine_force_constants  # noqa: E402
+from matgym.physics.transport.device import stacked_species  # noqa: E402
+from matgym.physics.transport.slabs import slabs_of  # noqa: E402
 from matgym.structures import Nanotube  # noqa: E402
 
 ENERGIES_EV = np.linspace(-1.4, 1.4, 16) + 0.0137

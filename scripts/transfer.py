@@ -51,7 +51,7 @@ def run_one(key, labels, seed):
     import torch
 
     torch.set_num_threads(1)
-    from matgym.datasets import Dataset
+    from matgym.data import Dataset
     from matgym.files import write_json
     from matgym.surrogates import FitSettings, fit, load
     from matgym.surrogates.informed import with_physics

@@ -16,9 +16,9 @@ from rich.progress import track
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
-from matgym.datasets import Dataset, random_decoration
+from matgym.data import Dataset, random_decoration
 from matgym.files import write_json
-from matgym.oracles import oracle_of
+from matgym.physics import oracle_of
 from matgym.structures import Nanotube, Species, tube_lattice
 from matgym.surrogates import load, load_card, shipped
 

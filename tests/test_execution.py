@@ -303,7 +303,7 @@ def test_a_killed_client_goes_on_where_it_was(cluster, marks, tmp_path, undistur
 
 
 def test_a_data_set_and_an_audit_run_on_dask_as_they_do_here(cluster, tmp_path):
-    from matgym.datasets import DatasetSpec, Family, build
+    from matgym.data import DatasetSpec, Family, build
 
     spec = DatasetSpec(name="small", families=(Family(n=8, m=0, cells=1, samples=350),))
     here = build(spec, tmp_path / "here.parquet", workers=1)
@@ -366,8 +366,8 @@ def test_without_distributed_the_extra_is_named(marks, tmp_path, monkeypatch):
 
 
 def check_an_audit(tmp_path, **arguments):
-    from matgym.oracles import evaluate
-    from matgym.oracles.parallel import evaluate_in_parallel
+    from matgym.physics import evaluate
+    from matgym.physics.parallel import evaluate_in_parallel
     from matgym.structures import Nanotube
 
     rng = np.random.default_rng(0)

@@ -56,7 +56,7 @@ def test_wheel_and_sdist_hold_matgym_and_no_other_top_level_name(built):
         "matgym/generative/weights/gan.json",
         "matgym/py.typed",
         "matgym/surrogates/weights/nanotube-doping.safetensors",
-        "matgym/datasets/shipped/nanotube-doping.parquet",
+        "matgym/data/shipped/nanotube-doping.parquet",
         "matgym/viz/vendor/3Dmol-min.js",
         "matgym/app/report.html",
     ):
@@ -142,9 +142,9 @@ def test_every_subcommand_takes_json():
 
 
 def test_oracle_evaluate_reads_structure_files(tmp_path):
-    from matgym.oracles import PiElectrons
+    from matgym.physics import PiElectrons
     from matgym.structures import Nanotube
-    from matgym.structures.io import write
+    from matgym.structures.io.files import write
 
     tube = Nanotube(8, 0, 2).decorated({3: "B", 40: "N"})
     files = []

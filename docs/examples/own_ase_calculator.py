@@ -6,7 +6,7 @@ A potential is anything that gives a new calculator when it is called. Parameter
 
 from ase.calculators.tersoff import Tersoff, TersoffParameters
 
-from matgym.oracles.formation import FormationEnergy
+from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.structures import Nanotube
 
 CARBON = TersoffParameters(

@@ -3,8 +3,8 @@
 `{potentials}` is the folder of parameter files that comes with LAMMPS; write the path of your own file instead.
 """
 
-from matgym.oracles.lammps import LammpsPotential
-from matgym.oracles.strength import Strength
+from matgym.physics.mechanics.lammps import LammpsPotential
+from matgym.physics.mechanics.strength import Strength
 from matgym.structures import Nanotube
 
 AIREBO = LammpsPotential(

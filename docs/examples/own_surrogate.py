@@ -7,7 +7,7 @@ from ase.calculators.lj import LennardJones
 from sklearn.linear_model import Ridge
 from torch import nn
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.surrogates import descriptors
 from matgym.surrogates.raster import CHANNELS
 from matgym.testing import check_surrogate

@@ -16,7 +16,7 @@ from matgym.app.demo_report import write_demo_report
 from matgym.app.designs import write_designs
 from matgym.benchmark import Comparison, Verified, run
 from matgym.envs.seeding import Seeding
-from matgym.oracles import PiElectrons
+from matgym.physics import PiElectrons
 from matgym.structures import Nanotube, tubes_on
 from matgym.surrogates import Audit, audit, load
 from matgym.tasks import TargetProperty, as_seeder

@@ -8,7 +8,7 @@ import numpy as np
 from matgym import __version__
 from matgym.app.report import Report, write_report
 from matgym.benchmark.compare import MET_EV
-from matgym.oracles import PiParameters
+from matgym.physics import PiParameters
 from matgym.surrogates import Audit, load_card
 from matgym.tasks import TargetProperty
 from matgym.typing import FloatArray

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from matgym import __version__
 from matgym.benchmark import Verified
 from matgym.files import atomic_path
-from matgym.structures.io import write
+from matgym.structures.io.files import write
 from matgym.tasks import TargetProperty
 
 BEST = 5

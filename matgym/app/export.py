@@ -17,8 +17,8 @@ from matgym.app.vasp_inputs import vasp_inputs
 from matgym.errors import ConfigurationError, FormatError
 from matgym.files import atomic_path, write_text
 from matgym.structures import SPECIES_DATA, Nanotube, Species
-from matgym.structures.convert import to_atoms
-from matgym.structures.io import read, write
+from matgym.structures.io.convert import to_atoms
+from matgym.structures.io.files import read, write
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def parse_design(text: str) -> Nanotube:
     """The tube that a structure file holds, or that a chirality such as "(8,0)x4" names.
 
     Args:
-        text: path of a file that `matgym.structures.io.read` reads, or n, m and cells ("10,10x2"; one cell if
+        text: path of a file that `matgym.structures.io.files.read` reads, or n, m and cells ("10,10x2"; one cell if
             there is no x).
 
     Raises:

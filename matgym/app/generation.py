@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError
 from matgym.generative.evaluate import Evaluation, evaluate
 from matgym.generative.refine import RankedSeeder
@@ -76,8 +76,8 @@ def sample(
 ) -> list[dict[str, Any]]:
     """Draw, verify, write; a row a tube."""
     from matgym.app.export import parse_design
-    from matgym.oracles import GAP_EV, PiElectrons
-    from matgym.structures.io import write
+    from matgym.physics import GAP_EV, PiElectrons
+    from matgym.structures.io.files import write
     from matgym.viz.generated import grid
 
     lattice = parse_design(tube).lattice

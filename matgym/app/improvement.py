@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 
 from matgym.app.export import parse_design
 from matgym.benchmark.improve import ImproveSettings, Round, improve
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError
 from matgym.files import atomic_path
 from matgym.surrogates import load, load_card

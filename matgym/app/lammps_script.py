@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from matgym import __version__
-from matgym.oracles.lammps import REBO, TERSOFF_BNC, LammpsPotential
+from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC, LammpsPotential
 from matgym.structures import SPECIES_DATA, Nanotube, Species
 
 FORCE_EV_PER_ANGSTROM: Final = 1e-4

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matgym.datasets.experiments import Experiments, measured
 from matgym.errors import ConfigurationError
-from matgym.oracles.growth import CVDGrowth
-from matgym.structures.recipe import Recipe, Stage
-from matgym.surrogates.emulator import emulate
+from matgym.processes.campaigns.emulator import emulate
+from matgym.processes.campaigns.experiments import Experiments, measured
+from matgym.processes.growth.growth import CVDGrowth
+from matgym.processes.growth.recipe import Recipe, Stage
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -76,7 +76,7 @@ def grow(stages: list[str]) -> list[dict[str, Any]]:
 
 def train(recipe: str, output: Path, log: Path | None, bar: "Progress") -> list[dict[str, Any]]:
     """Train a network over time; rows of its figures."""
-    from matgym.surrogates.sequences.recipe import read_process_recipe, train_process
+    from matgym.processes.sequences.recipe import read_process_recipe, train_process
 
     found = read_process_recipe(recipe)
     task = bar.add_task("training", total=found.fit.members * found.fit.epochs, note="simulating runs")

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matgym.datasets import SPECIFICATIONS, Dataset
+from matgym.data import SPECIFICATIONS, Dataset
 from matgym.errors import ConfigurationError
-from matgym.oracles.registry import parse_properties
+from matgym.physics.registry import parse_properties
 from matgym.surrogates.recipe import read_recipe, shipped_recipe, train
 from matgym.surrogates.settings import FitSettings
 from matgym.surrogates.store import Card, check_suffix

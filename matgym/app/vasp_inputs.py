@@ -6,7 +6,7 @@ from typing import Any, Final
 from matgym import __version__
 from matgym.errors import MissingExtraError
 from matgym.structures import Nanotube, Species
-from matgym.structures.convert import to_atoms
+from matgym.structures.io.convert import to_atoms
 
 K_SPACING_PER_ANGSTROM: Final = 0.1
 """Largest distance of k-points along the axis, 2π included. Chosen: 27 points for the cell of an armchair tube."""

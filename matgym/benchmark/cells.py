@@ -25,7 +25,7 @@ from matgym.benchmark.methods import NamedMethod, algorithm_of
 from matgym.benchmark.search import Search, search
 from matgym.benchmark.suite import PolicySpec
 from matgym.errors import ConfigurationError, ExecutionError
-from matgym.oracles.cache import PHYSICS_VERSION
+from matgym.physics.cache import PHYSICS_VERSION
 from matgym.tasks import Cube, Designs, DesignTask
 from matgym.tasks.instances import instance
 from matgym.tasks.solved import SOLVED, optima_folder
@@ -365,7 +365,7 @@ def _xyz(task: DesignTask, design: Designs) -> str:
         return ""
     from ase.io import write
 
-    from matgym.structures.convert import to_atoms
+    from matgym.structures.io.convert import to_atoms
 
     text = io.StringIO()
     write(text, to_atoms(task.tubes(design[None])[0]), format="extxyz")

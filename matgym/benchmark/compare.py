@@ -8,7 +8,7 @@ import numpy as np
 
 from matgym.benchmark.methods import Method
 from matgym.benchmark.search import Search, search
-from matgym.oracles import Oracle
+from matgym.physics import Oracle
 from matgym.statistics import Estimate, estimate
 from matgym.tasks import DesignTask, SeederLike, TargetProperty, as_seeder
 from matgym.typing import FloatArray

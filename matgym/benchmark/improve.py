@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from matgym.benchmark.search import search
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import atomic_path
-from matgym.oracles import oracle_of
+from matgym.physics import oracle_of
 from matgym.structures import Nanotube, TubeLattice, tubes_on
 from matgym.surrogates import FitSettings, NetworkSurrogate, fit
 from matgym.tasks import TargetProperty, Trust

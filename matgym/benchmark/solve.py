@@ -17,7 +17,7 @@ from matgym.benchmark.methods import as_named
 from matgym.benchmark.search import search
 from matgym.errors import ConfigurationError
 from matgym.execution import execute
-from matgym.oracles.cache import PHYSICS_VERSION
+from matgym.physics.cache import PHYSICS_VERSION
 from matgym.tasks import Cube, Designs, DesignTask
 from matgym.tasks.chirality import ChiralityTask
 from matgym.tasks.instances import Instance, Optimum, instance

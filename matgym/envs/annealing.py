@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from matgym.envs.annealing_dynamics import AnnealingDynamics
 from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.films import Films, LearnedFilms, PicturedFilms, SimulatedFilms
-from matgym.surrogates.sequences import SequenceSurrogate, load_sequences
-from matgym.surrogates.sequences.micrographs import MicrographSurrogate, load_micrographs
+from matgym.processes.annealing.micrographs import MicrographSurrogate, load_micrographs
+from matgym.processes.sequences import SequenceSurrogate, load_sequences
 from matgym.tasks.annealing import AnnealingTask
 
 
@@ -33,7 +33,7 @@ class AnnealingEnv(BatchEnv):
     A film of crystallites with catalyst particles between them is told, every two minutes for an hour, how hot to be.
     Heat lets crystallites grow and defects heal, and drives the particles away, which hold boundaries back: a film that
     was hot early grows on where another stands still, so that order matters. How many particles there are is not
-    observed but in the image. See `matgym.oracles.film`.
+    observed but in the image. See `matgym.processes.annealing.film`.
 
     ## Action Space
     `Box(-1, 1, (1,), float32)`: set point, from 1000 to 2400 °C. The furnace follows at 3 K/s.

@@ -9,7 +9,7 @@ from gymnasium import spaces
 from matgym.envs.batch import Dynamics, Transition, checked_variant
 from matgym.envs.films import Films
 from matgym.errors import ConfigurationError
-from matgym.structures.schedule import COLDEST_C, HOTTEST_C
+from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C
 from matgym.tasks.annealing import AnnealingTask
 from matgym.typing import Float32Array, FloatArray, IntArray
 from matgym.units import CELSIUS_K

@@ -26,7 +26,7 @@ class NanotubeChiralityEnv(DesignEnv):
     wanted numbers hang on the chirality, and pull at it differently: a third of the tubes conducts, the gap of the
     others falls with the diameter and moves by 0.1 eV with a per cent of strain, up or down by the family that n - m is
     of, and a cell may be 0.4 or 8 nm long. There are 15,708 tubes, and all their gaps are known, by curvature-corrected
-    tight binding (`matgym.oracles.PiElectrons`). The place to begin: every answer can be checked by hand.
+    tight binding (`matgym.physics.PiElectrons`). The place to begin: every answer can be checked by hand.
 
     ## Action Space
     `Discrete(21)`: the value of the choice at hand; `action_masks()` tells which it may take.

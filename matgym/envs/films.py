@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.structures.microstructure import PARTICLE, Labels, boundaries, mean_radius
-from matgym.structures.schedule import STEP_S
-from matgym.surrogates.sequences import SequenceSurrogate
-from matgym.surrogates.sequences.annealing import OUTCOMES, scaled_celsius
-from matgym.surrogates.sequences.micrographs import MicrographSurrogate, drives_of
+from matgym.processes.annealing.micrographs import MicrographSurrogate, drives_of
+from matgym.processes.annealing.microstructure import PARTICLE, Labels, boundaries, mean_radius
+from matgym.processes.annealing.runs import OUTCOMES, scaled_celsius
+from matgym.processes.annealing.schedule import STEP_S
+from matgym.processes.sequences import SequenceSurrogate
 from matgym.tasks.annealing import AnnealingTask
 from matgym.typing import Float32Array, FloatArray, IntArray
 from matgym.units import CELSIUS_K
@@ -45,7 +45,7 @@ class Films(ABC):
 
 
 class SimulatedFilms(Films):
-    """Films by `matgym.oracles.film`."""
+    """Films by `matgym.processes.annealing.film`."""
 
     def __init__(self, task: AnnealingTask, batch: int) -> None:
         self.task = task

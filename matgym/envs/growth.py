@@ -5,7 +5,7 @@ from typing import Any
 from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.growth_dynamics import GrowthDynamics
 from matgym.errors import ConfigurationError
-from matgym.oracles.reactors import Variation
+from matgym.processes.growth.reactors import Variation
 from matgym.registration import GROWTH_MINUTES
 from matgym.tasks.growth import GrowthTask
 
@@ -29,8 +29,9 @@ class CVDGrowthEnv(BatchEnv):
     A furnace with iron particles on a wafer is told, once a minute for half an hour, how hot to be and how much
     acetylene, hydrogen and water to let in. Acetylene grows tubes and slowly buries the catalyst under carbon, the
     faster the hotter; water cleans it, and oxidises it meanwhile; hydrogen keeps amorphous carbon away, and makes the
-    particles ripen. The rates are those of Puretzky et al. (2005); see `matgym.oracles.furnace`. Each run has another
-    catalyst, another leak and another thermocouple, of which the agent sees only what a furnace shows.
+    particles ripen. The rates are those of Puretzky et al. (2005); see `matgym.processes.growth.furnace`.
+    Each run has another catalyst, another leak and another thermocouple, of which the agent sees only what a furnace
+    shows.
 
     ## Action Space
     `Box(-1, 1, (4,), float32)`, scaled:

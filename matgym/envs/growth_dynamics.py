@@ -8,10 +8,10 @@ from gymnasium import spaces
 
 from matgym.envs.batch import Dynamics, Transition, checked_variant
 from matgym.errors import ConfigurationError
-from matgym.oracles.furnace import ROOM_K, Reactor, State
-from matgym.structures.recipe import LIMITS, scaled_controls
-from matgym.surrogates.sequences.growth import OUTCOMES
-from matgym.surrogates.sequences.learned import Memory
+from matgym.processes.growth.furnace import ROOM_K, Reactor, State
+from matgym.processes.growth.recipe import LIMITS, scaled_controls
+from matgym.processes.growth.runs import OUTCOMES
+from matgym.processes.sequences.learned import Memory
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import Float32Array, FloatArray, IntArray
 from matgym.units import CELSIUS_K

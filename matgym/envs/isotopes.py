@@ -6,7 +6,7 @@ from typing import Any
 from matgym.envs.design import DesignEnv, DesignVectorEnv
 from matgym.envs.design_dynamics import Variant
 from matgym.errors import ConfigurationError
-from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PristinePhonons
+from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PristinePhonons
 from matgym.registration import ISOTOPE_STEPS
 from matgym.structures import Nanotube, tube_lattice
 from matgym.tasks import DesignTask
@@ -59,7 +59,7 @@ class NanotubeIsotopesEnv(DesignEnv):
     pristine leads of 12C stands a (10, 0) tube of sixteen rings, each of which is to be made of 12C or of 14C: of
     the 65,536 ways all are known (`instance="isotope-rings"`), as of the 27,720 ways to place three 14C on the 56 sites
     of a (7, 0) tube (`"isotope-sites"`). Thermal conductance at 300 K, by Green's functions on the Tersoff potential of
-    Lindsay and Broido, with 256 frequencies; see `matgym.oracles.thermal`.
+    Lindsay and Broido, with 256 frequencies; see `matgym.physics.phonons.conductance`.
 
     ## Action Space
     Rings: `Discrete(2)`, whether the next ring, from one end, is heavy. Sites: `Discrete(56)`, the site that the next

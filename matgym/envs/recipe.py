@@ -9,7 +9,7 @@ from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
 from matgym.envs.campaign import EXPERIMENTS, CampaignDynamics
 from matgym.envs.growth import make_task
 from matgym.envs.growth_dynamics import REWARD_SCALE, checked_reactors
-from matgym.structures.recipe import TWO_STAGES, two_stages
+from matgym.processes.growth.recipe import TWO_STAGES, two_stages
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import FloatArray, IntArray
 
@@ -52,8 +52,8 @@ class CVDRecipeEnv(BatchEnv):
     goes in, one noisy number comes out, and there are twenty experiments on a reactor that is unknown.
 
     ## Action Space
-    `Box(-1, 1, (8,), float32)`, scaled to `matgym.structures.recipe.TWO_STAGES`: set point, acetylene and water of the
-    first stage, its share of the time, the same three of the second stage, and hydrogen of both.
+    `Box(-1, 1, (8,), float32)`, scaled to `matgym.processes.growth.recipe.TWO_STAGES`: set point, acetylene and
+    water of the first stage, its share of the time, the same three of the second stage, and hydrogen of both.
 
     ## Observation Space
     `Box(-1, 1, (181,), float32)`: for each experiment of the budget its eight actions and the J that was measured,

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError, MissingExtraError, PropertyError
-from matgym.oracles import Oracle
+from matgym.physics import Oracle
 from matgym.structures import Nanotube, Species, TubeLattice
 from matgym.surrogates.learned import INFERENCE_BATCH, NetworkSurrogate
 from matgym.surrogates.networks import RasterNetwork

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from matgym.oracles import Oracle
+from matgym.physics import Oracle
 from matgym.structures import Nanotube
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.typing import BoolArray, FloatArray

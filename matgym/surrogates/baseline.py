@@ -9,8 +9,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from matgym.oracles import GAP_EV, PiParameters, Property
-from matgym.oracles.electronic import pristine_gap
+from matgym.physics import GAP_EV, PiParameters, Property
+from matgym.physics.electrons.bands import pristine_gap
 from matgym.structures import Nanotube, TubeLattice
 from matgym.typing import FloatArray
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matgym.datasets import Dataset
-from matgym.oracles import properties
+from matgym.data import Dataset
+from matgym.physics import properties
 from matgym.structures import TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.surrogates.baseline import PristineModel, known

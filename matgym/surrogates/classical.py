@@ -10,9 +10,9 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, PropertyError
-from matgym.oracles import Cost, Fidelity, Properties, Property, properties
+from matgym.physics import Cost, Fidelity, Properties, Property, properties
 from matgym.structures import Nanotube, Species, TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.descriptors import Descriptor, composition, pairs

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter
 
-from matgym.datasets import Dataset
-from matgym.datasets.splits import TEST_SHARE, VALIDATION_SHARE
+from matgym.data import Dataset
+from matgym.data.splits import TEST_SHARE, VALIDATION_SHARE
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import write_json
 from matgym.statistics import estimate

@@ -28,7 +28,7 @@ from matgym.surrogates.raster import RasterView
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
 
 if TYPE_CHECKING:
-    from matgym.datasets import Dataset
+    from matgym.data import Dataset
     from matgym.structures import Species
     from matgym.surrogates.learned import NetworkSurrogate
 

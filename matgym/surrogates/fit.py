@@ -9,11 +9,11 @@ from typing import Final, TypeAlias
 import numpy as np
 import torch
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
+from matgym.learning.checkpoint import Checkpoint, TrainingState, board
 from matgym.structures import TubeLattice
 from matgym.surrogates.batches import Group, groups_of, shuffled_batches
-from matgym.surrogates.checkpoint import Checkpoint, TrainingState, board
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network
 from matgym.surrogates.settings import FitSettings

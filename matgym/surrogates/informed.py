@@ -11,9 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import PropertyError
-from matgym.oracles import Oracle, PiElectrons, PristinePhonons, Properties, Thermoelectric
+from matgym.physics import Oracle, PiElectrons, PristinePhonons, Properties, Thermoelectric
 from matgym.structures import TubeLattice, tubes_on
 from matgym.typing import FloatArray, SpeciesArray
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from matgym.errors import PropertyError, WeightsError
-from matgym.oracles import Cost, Fidelity, Properties, Property, properties
+from matgym.physics import Cost, Fidelity, Properties, Property, properties
 from matgym.structures import Nanotube, Species, TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.belief import Belief

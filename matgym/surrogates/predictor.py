@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import numpy as np
 
 from matgym.errors import ConfigurationError, PropertyError, WeightsError
-from matgym.oracles import Fidelity, Oracle, oracle_of
+from matgym.physics import Fidelity, Oracle, oracle_of
 from matgym.structures import Nanotube, TubeLattice, tube_lattice, tubes_on
 from matgym.surrogates.belief import Belief
 from matgym.surrogates.learned import NetworkSurrogate
@@ -61,7 +61,7 @@ def as_predictor(source: Any, key: str) -> Predictor:  # noqa: C901, PLR0911  # 
               `predict` takes `return_std`, such as a Gaussian process, gives its uncertainty, too;
             - an ASE calculator, whose potential energy of the unrelaxed tube, eV, is the value;
             - a function from a list of tubes to that many values;
-            - what makes one of these without an argument: a class, a function, a `matgym.oracles.LammpsPotential`.
+            - what makes one of these without an argument: a class, a function, a `matgym.physics.LammpsPotential`.
         key: the property wanted, such as "gap_ev". Sources that do not say what they give are taken at their word.
 
     Raises:
@@ -212,7 +212,7 @@ def _features_of(regressor: Any, name: str) -> Callable[[TubeLattice, SpeciesArr
 
 
 def _calculator(calculator: "Calculator") -> Callable[[TubeLattice, SpeciesArray], Any]:
-    from matgym.structures.convert import to_atoms
+    from matgym.structures.io.convert import to_atoms
 
     def energy(tube: Nanotube) -> float:
         atoms = to_atoms(tube)

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from matgym.datasets import Dataset
-from matgym.datasets.splits import SPLITS
+from matgym.data import Dataset
+from matgym.data.splits import SPLITS
 from matgym.errors import ConfigurationError
 from matgym.surrogates.fit import OnEpoch, fit
 from matgym.surrogates.informed import physics_of
@@ -17,7 +17,7 @@ from matgym.surrogates.metrics import property_metrics
 from matgym.surrogates.settings import FitSettings
 from matgym.surrogates.store import Card, PropertyMetrics, check_suffix, save
 
-RECIPES: Final = Path(__file__).parent / "recipes"
+RECIPES: Final = Path(__file__).parent / "configs"
 
 
 @dataclass(frozen=True)

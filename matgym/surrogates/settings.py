@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from matgym.errors import ConfigurationError
-from matgym.oracles import properties
+from matgym.physics import properties
 from matgym.structures import Species
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.informed import check_informed

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.files import atomic_path, write_text
-from matgym.oracles import properties
+from matgym.physics import properties
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.learned import NetworkSurrogate, Scaling

@@ -6,9 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.oracles.film import Film
-from matgym.structures.microstructure import Labels
-from matgym.surrogates.sequences.annealing import random_films
+from matgym.processes.annealing.film import Film
+from matgym.processes.annealing.microstructure import Labels
+from matgym.processes.annealing.runs import random_films
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import tolerance
 from matgym.typing import FloatArray

@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.oracles import PiElectrons
-from matgym.oracles.base import GAP_EV, Oracle
+from matgym.models import GAP_EV, Oracle
+from matgym.physics import PiElectrons
 from matgym.structures import Nanotube, tube_lattice
 from matgym.tasks.base import DesignTask, Scores
 from matgym.tasks.ledger import Ledger

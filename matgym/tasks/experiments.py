@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from matgym.datasets.experiments import Experiments, Goal, measured
-from matgym.surrogates.emulator import Emulator, Model, emulate
+from matgym.processes.campaigns.emulator import Emulator, Model, emulate
+from matgym.processes.campaigns.experiments import Experiments, Goal, measured
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
 
@@ -41,7 +41,7 @@ class ExperimentTask:
             data: a CSV file, the name of a campaign that the package `olymp` carries, a table, or an emulator of one.
             target: column of a CSV file that was measured; the last by default.
             goal: of a CSV file: "max" or "min".
-            model: see `matgym.surrogates.emulator.emulate`.
+            model: see `matgym.processes.campaigns.emulator.emulate`.
             log: likewise.
         """
         if isinstance(data, Emulator):

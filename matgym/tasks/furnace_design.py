@@ -7,8 +7,8 @@ from typing import Final, Literal, get_args
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.oracles.reactors import STANDARD
-from matgym.structures.recipe import LIMITS, TWO_STAGES, scaled_controls, two_stages
+from matgym.processes.growth.reactors import STANDARD
+from matgym.processes.growth.recipe import LIMITS, TWO_STAGES, scaled_controls, two_stages
 from matgym.tasks.base import DesignTask, Scores, share
 from matgym.tasks.growth import GrowthTask
 from matgym.tasks.ledger import Ledger
@@ -28,8 +28,8 @@ class FurnaceDesign(DesignTask):
 
     Attributes:
         growth: what a run is worth.
-        form: "stages", the eight numbers of `matgym.structures.recipe.TWO_STAGES`; or "schedule", the four controls of
-            every minute.
+        form: "stages", the eight numbers of `matgym.processes.growth.recipe.TWO_STAGES`; or "schedule", the four
+            controls of every minute.
         reactor: (5,) that it is for.
         ledger: counts minutes of furnace time, "simulation", or runs that a network predicted, "surrogate".
     """

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.oracles.furnace import Furnace, Reactor, State
-from matgym.oracles.growth import as_controls, disorder, yield_um
-from matgym.oracles.reactors import STANDARD, Variation
-from matgym.structures.recipe import PREHEATED_C, STEP_S, scaled_actions
-from matgym.surrogates.sequences import SequenceSurrogate, load_sequences
-from matgym.surrogates.sequences.growth import OUTCOMES
+from matgym.processes.growth.furnace import Furnace, Reactor, State
+from matgym.processes.growth.growth import as_controls, disorder, yield_um
+from matgym.processes.growth.reactors import STANDARD, Variation
+from matgym.processes.growth.recipe import PREHEATED_C, STEP_S, scaled_actions
+from matgym.processes.growth.runs import OUTCOMES
+from matgym.processes.sequences import SequenceSurrogate, load_sequences
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
 from matgym.units import CELSIUS_K

@@ -14,8 +14,8 @@ import numpy as np
 
 from matgym.errors import ConfigurationError
 from matgym.files import write_json
-from matgym.oracles import Oracle, PhononTransport, PiElectrons, Thermoelectric
-from matgym.oracles.cache import Remembered
+from matgym.physics import Oracle, PhononTransport, PiElectrons, Thermoelectric
+from matgym.physics.cache import Remembered
 from matgym.structures import tube_lattice
 from matgym.tasks.base import DesignTask
 from matgym.tasks.chirality import ChiralityTask

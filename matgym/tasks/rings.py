@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.oracles.ring_isotopes import RingIsotopes, ring_species
-from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K
+from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K
+from matgym.physics.phonons.ring_isotopes import RingIsotopes, ring_species
 from matgym.structures import Nanotube, Species, TubeLattice, parse_species, tube_lattice, tubes_on
 from matgym.surrogates import Predictor, as_predictor
 from matgym.tasks.base import DesignTask, Goal, Scores, scored, share
@@ -25,7 +25,7 @@ class IsotopeRings(DesignTask):
 
     Attributes:
         n: of the (n, 0) tube.
-        rings: rings of 2 n atoms, two a cell: see `matgym.oracles.ring_isotopes`.
+        rings: rings of 2 n atoms, two a cell: see `matgym.physics.phonons.ring_isotopes`.
         heavy: the heavy isotope, "14C" or "13C".
         source: "oracle"; "solved:NAME" or a `Solved`, a table of all designs; or what `as_predictor` takes.
         low: conductance that earns 1, nW/K, below what any design has; or the least target. A range chosen by us.

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from matgym.errors import DatasetError
 from matgym.files import atomic_path
-from matgym.oracles.cache import PHYSICS_VERSION
+from matgym.physics.cache import PHYSICS_VERSION
 from matgym.tasks.space import Designs, DesignSpace, KeyArray
 from matgym.typing import FloatArray
 

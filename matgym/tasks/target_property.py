@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import numpy as np
 
 from matgym.errors import ConfigurationError, PropertyError
-from matgym.oracles.base import Property
-from matgym.oracles.registry import parse_properties
+from matgym.models import Property
+from matgym.physics.registry import parse_properties
 from matgym.structures import STONE_WALES, Nanotube, SubstitutionEdits, TubeLattice, lattice_edits, tube_lattice
 from matgym.surrogates import Predictor, as_predictor
 from matgym.surrogates.belief import Belief

@@ -12,7 +12,7 @@ from matgym.agents.policy import Policy
 from matgym.agents.sb3 import hyperparameters, make_agent, train_agent
 from matgym.benchmark import run, search
 from matgym.benchmark.methods import OPTIMIZERS, optimizer_class
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError
 from matgym.generative import NearestSeeder
 from matgym.structures import Species, SubstitutionEdits, tube_lattice

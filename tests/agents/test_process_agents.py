@@ -10,8 +10,8 @@ from matgym.agents.predictive import PredictiveController
 from matgym.agents.sb3 import hyperparameters, make_agent
 from matgym.agents.shooting import climb
 from matgym.errors import ConfigurationError
-from matgym.oracles.reactors import STANDARD, Variation
-from matgym.structures.recipe import scaled_actions, scaled_controls
+from matgym.processes.growth.reactors import STANDARD, Variation
+from matgym.processes.growth.recipe import scaled_actions, scaled_controls
 from matgym.tasks.growth import GrowthTask
 
 SHORT = 6  # minutes

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from matgym.oracles import PiElectrons
+from matgym.physics import PiElectrons
 from matgym.structures import Nanotube
-from matgym.structures.io import read
+from matgym.structures.io.files import read
 
 
 @pytest.fixture(scope="module")

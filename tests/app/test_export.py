@@ -22,10 +22,10 @@ from matgym.errors import (
     RecognitionError,
     StructureError,
 )
-from matgym.oracles.calculators import Relaxation, relaxed, running
-from matgym.oracles.lammps import REBO, TERSOFF_BNC
+from matgym.physics.mechanics.calculators import Relaxation, relaxed, running
+from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC
 from matgym.structures import Nanotube, Species
-from matgym.structures.io import read, write
+from matgym.structures.io.files import read, write
 
 LMP = Path(sysconfig.get_path("scripts")) / "lmp"
 FORCE_EV_PER_ANGSTROM = 1e-4  # promised by the script

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from matgym.oracles import GAP_EV, PiElectrons
-from matgym.structures.io import read
+from matgym.physics import GAP_EV, PiElectrons
+from matgym.structures.io.files import read
 
 PRINTED_EV = 1e-4  # four decimals are printed
 WANTED = {"validity", "uniqueness", "novelty", "coverage", "density", "frechet", "property_error"}

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from matgym.datasets import Dataset, DatasetSpec, Family, build
+from matgym.data import Dataset, DatasetSpec, Family, build
 from matgym.surrogates import load, load_card
 
 SMALL = "dataset: {data}\nproperties: [gap_ev]\nnetwork: lenet\nepochs: 2\nmembers: 2\n"
@@ -74,7 +74,7 @@ def test_improve_adds_the_oracle_s_word_on_what_a_search_found(folder, trained):
     added = after.table.slice(len(before))
     assert 0 < len(added) <= 16
     assert set(added.column("split").to_pylist()) == {"train"}
-    from matgym.oracles import PiElectrons
+    from matgym.physics import PiElectrons
 
     fresh = Dataset(added)
     np.testing.assert_allclose(PiElectrons().evaluate(fresh.tubes())["gap_ev"], fresh.values("gap_ev"), atol=1e-9)

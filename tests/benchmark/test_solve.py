@@ -8,7 +8,7 @@ import pytest
 
 from matgym.benchmark.solve import best_known, different_designs, solve
 from matgym.errors import ConfigurationError, DatasetError
-from matgym.oracles import PiElectrons
+from matgym.physics import PiElectrons
 from matgym.structures import Nanotube, tube_lattice
 from matgym.tasks import TargetProperty
 from matgym.tasks import instances as table

@@ -12,7 +12,7 @@ from stable_baselines3.common.env_checker import check_env as sb3_check
 
 import matgym  # noqa: F401  # registers the environments
 from matgym.errors import ConfigurationError, PropertyError
-from matgym.oracles import PiElectrons, PiParameters
+from matgym.physics import PiElectrons, PiParameters
 from matgym.structures import Species
 from matgym.tasks import TargetProperty
 from matgym.testing import check_env

@@ -6,16 +6,16 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import matgym  # noqa: F401  # registers the environments
-from matgym.datasets.experiments import Column, Experiments
 from matgym.errors import ConfigurationError, WeightsError
-from matgym.oracles.reactors import STANDARD
-from matgym.structures.recipe import scaled_actions
-from matgym.surrogates.emulator import emulate
-from matgym.surrogates.sequences import SequenceSettings, fit_sequences
-from matgym.surrogates.sequences.annealing import annealing_runs
-from matgym.surrogates.sequences.growth import growth_runs
-from matgym.surrogates.sequences.micrographs import MicrographSurrogate
-from matgym.surrogates.sequences.rivalry import Rivalry
+from matgym.processes.annealing.micrographs import MicrographSurrogate
+from matgym.processes.annealing.rivalry import Rivalry
+from matgym.processes.annealing.runs import annealing_runs
+from matgym.processes.campaigns.emulator import emulate
+from matgym.processes.campaigns.experiments import Column, Experiments
+from matgym.processes.growth.reactors import STANDARD
+from matgym.processes.growth.recipe import scaled_actions
+from matgym.processes.growth.runs import growth_runs
+from matgym.processes.sequences import SequenceSettings, fit_sequences
 from matgym.tasks.annealing import AnnealingTask
 from matgym.tasks.experiments import ExperimentTask
 from matgym.tasks.growth import GrowthTask

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.generative.conditions import COLUMNS, ConditionScaling
 from matgym.generative.diffusion import (
     DiffusionNetwork,

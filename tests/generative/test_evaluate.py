@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.generative import NearestSeeder
 from matgym.generative.evaluate import FIGURES, evaluate, evaluate_targets, table
-from matgym.oracles import PiElectrons, Properties
+from matgym.physics import PiElectrons, Properties
 from matgym.structures import Species, SubstitutionEdits, tube_lattice
 from matgym.surrogates import load
 from matgym.tasks import RandomSeeder

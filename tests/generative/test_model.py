@@ -7,7 +7,7 @@ import pytest
 
 from matgym.generative.rules import valid
 from matgym.generative.store import load_generator
-from matgym.oracles import PiElectrons
+from matgym.physics import PiElectrons
 from matgym.structures import SubstitutionEdits, tube_lattice, tubes_on
 
 LATTICE = tube_lattice(8, 0, 4)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.generative.nearest import NearestSeeder
 from matgym.generative.rules import valid
-from matgym.oracles import GAP_EV, PiElectrons
+from matgym.physics import GAP_EV, PiElectrons
 from matgym.structures import SubstitutionEdits, tube_lattice, tubes_on
 
 DATA = Dataset.load("nanotube-doping")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, WeightsError
 from matgym.generative.examples import examples
 from matgym.generative.networks import NetworkSize

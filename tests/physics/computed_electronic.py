@@ -8,9 +8,9 @@ from typing import Final
 
 import numpy as np
 
-from matgym.oracles import PiElectrons, PiParameters
-from matgym.oracles.conductance import PiTransport
-from matgym.oracles.tight_binding import pristine_bands
+from matgym.physics import PiElectrons, PiParameters
+from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.electrons.tight_binding import pristine_bands
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import CONDUCTANCE_QUANTUM_US, HBAR_J_S

@@ -10,11 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from matgym.oracles.base import Properties
-from matgym.oracles.elastic import Elasticity
-from matgym.oracles.formation import FormationEnergy
-from matgym.oracles.relaxation import relaxed_pristine
-from matgym.oracles.strength import WALL_NM, Strength
+from matgym.models import Properties
+from matgym.physics.mechanics.elastic import Elasticity
+from matgym.physics.mechanics.formation import FormationEnergy
+from matgym.physics.mechanics.relaxation import relaxed_pristine
+from matgym.physics.mechanics.strength import WALL_NM, Strength
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 

@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from matgym.oracles.force_constants import OMEGA_CM, pristine_force_constants
-from matgym.oracles.landauer import phonon_conductance_nw_k
-from matgym.oracles.relaxation import relaxed_pristine
-from matgym.oracles.thermal import PhononTransport
-from matgym.oracles.vibrations import Vibrations, mode_heat_j_k
+from matgym.physics.mechanics.relaxation import relaxed_pristine
+from matgym.physics.phonons.conductance import PhononTransport
+from matgym.physics.phonons.force_constants import OMEGA_CM, pristine_force_constants
+from matgym.physics.phonons.vibrations import Vibrations, mode_heat_j_k
+from matgym.physics.transport.landauer import phonon_conductance_nw_k
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_J_K, HBAR_J_S, WALL_THICKNESS_NM

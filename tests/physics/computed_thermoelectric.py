@@ -9,10 +9,10 @@ from typing import Final
 
 import numpy as np
 
-from matgym.oracles import PiElectrons
-from matgym.oracles.conductance import PiTransport
-from matgym.oracles.landauer import conductance_us, electron_heat_nw_k, electron_moments
-from matgym.oracles.thermoelectric import Thermoelectric, coefficients
+from matgym.physics import PiElectrons
+from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.thermoelectric import Thermoelectric, coefficients
+from matgym.physics.transport.landauer import conductance_us, electron_heat_nw_k, electron_moments
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_EV_K

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from matgym.errors import MissingExtraError
-from matgym.oracles.elastic import Elasticity, axial_response
-from matgym.oracles.lammps import TERSOFF_BNC
-from matgym.oracles.relaxation import relax, relaxed_pristine
-from matgym.oracles.tersoff import BondGraph
+from matgym.physics.mechanics.elastic import Elasticity, axial_response
+from matgym.physics.mechanics.lammps import TERSOFF_BNC
+from matgym.physics.mechanics.relaxation import relax, relaxed_pristine
+from matgym.physics.mechanics.tersoff import BondGraph
 from matgym.structures import Nanotube, Species
 from matgym.testing import check_oracle
 

@@ -7,9 +7,9 @@ import pytest
 from ase import Atoms
 from ase.calculators.tersoff import Tersoff
 
-from matgym.oracles.calculators import Relaxation, running
-from matgym.oracles.formation import FORMATION_EV, FormationEnergy, boron_nitride_ev
-from matgym.oracles.lammps import TERSOFF_BNC, lammps_module
+from matgym.physics.mechanics.calculators import Relaxation, running
+from matgym.physics.mechanics.formation import FORMATION_EV, FormationEnergy, boron_nitride_ev
+from matgym.physics.mechanics.lammps import TERSOFF_BNC, lammps_module
 from matgym.structures import Nanotube
 from matgym.testing import check_oracle
 

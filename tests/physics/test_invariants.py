@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matgym.errors import RelaxationError
-from matgym.oracles import registry
-from matgym.oracles.conductance import BROADENING_EV, HOPS, PiTransport, pi_devices, pi_lead
-from matgym.oracles.device import alike
-from matgym.oracles.greens import Lead, transmission
-from matgym.oracles.relaxation import relax
-from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PhononTransport
-from matgym.oracles.thermoelectric import ELECTRON_HEAT_NW_K, POWER_FACTOR_PW_K2, SEEBECK_UV_K, ZT, Thermoelectric
+from matgym.physics import registry
+from matgym.physics.electrons.conductance import BROADENING_EV, HOPS, PiTransport, pi_devices, pi_lead
+from matgym.physics.mechanics.relaxation import relax
+from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
+from matgym.physics.thermoelectric import ELECTRON_HEAT_NW_K, POWER_FACTOR_PW_K2, SEEBECK_UV_K, ZT, Thermoelectric
+from matgym.physics.transport.device import alike
+from matgym.physics.transport.greens import Lead, transmission
 from matgym.structures import Nanotube, Species
 from matgym.structures.symmetry import flip, mirror, translation
 

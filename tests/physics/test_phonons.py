@@ -10,20 +10,20 @@ from scipy.linalg import ordqz
 from scipy.spatial import cKDTree
 
 from matgym.errors import MissingExtraError
-from matgym.oracles import thermal
-from matgym.oracles.force_constants import (
+from matgym.physics import thermal
+from matgym.physics.mechanics.lammps import TERSOFF_BNC
+from matgym.physics.mechanics.relaxation import relax, relaxed_pristine
+from matgym.physics.phonons.conductance import PhononTransport
+from matgym.physics.phonons.force_constants import (
     FREQUENCY2_PER_EV_ANGSTROM2_AMU,
     MASSES_AMU,
     OMEGA_CM,
     differs_in_mass_only,
     pristine_force_constants,
 )
-from matgym.oracles.lammps import TERSOFF_BNC
-from matgym.oracles.landauer import phonon_conductance_nw_k
-from matgym.oracles.relaxation import relax, relaxed_pristine
-from matgym.oracles.slabs import slabs_of
-from matgym.oracles.thermal import PhononTransport
-from matgym.oracles.vibrations import HEAT_CAPACITY_J_G_K, Vibrations
+from matgym.physics.phonons.vibrations import HEAT_CAPACITY_J_G_K, Vibrations
+from matgym.physics.transport.landauer import phonon_conductance_nw_k
+from matgym.physics.transport.slabs import slabs_of
 from matgym.structures import Nanotube, Species, tube_lattice
 
 UNITS_TOLERANCE = 2e-9  # CODATA 2018 and 2022, between which the atomic mass unit grew by 1.4e-9

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError
-from matgym.oracles import Oracle
-from matgym.oracles.ring_isotopes import RingIsotopes, ring_of_site, ring_species
-from matgym.oracles.thermal import THERMAL_CONDUCTANCE_NW_K, PhononTransport, PristinePhonons
+from matgym.physics import Oracle
+from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport, PristinePhonons
+from matgym.physics.phonons.ring_isotopes import RingIsotopes, ring_of_site, ring_species
 from matgym.structures import Nanotube, Species, tube_lattice
 
 AGREEMENT = 1e-10  # of two algorithms for one model, relative; measured: 6e-13

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError
-from matgym.oracles.calculators import Relaxation, relaxed, running
-from matgym.oracles.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC
-from matgym.oracles.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, WALL_NM, Strength
+from matgym.physics.mechanics.calculators import Relaxation, relaxed, running
+from matgym.physics.mechanics.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC
+from matgym.physics.mechanics.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, WALL_NM, Strength
 from matgym.structures import Nanotube
 from matgym.testing import check_oracle
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError, MissingExtraError, RelaxationError
-from matgym.oracles.lammps import TERSOFF_BNC
-from matgym.oracles.relaxation import CONTACT_ANGSTROM, relax, relaxed_pristine
-from matgym.oracles.tersoff import PARAMETERS, B, BondGraph, C, N, Tersoff
+from matgym.physics.mechanics.lammps import TERSOFF_BNC
+from matgym.physics.mechanics.relaxation import CONTACT_ANGSTROM, relax, relaxed_pristine
+from matgym.physics.mechanics.tersoff import PARAMETERS, B, BondGraph, C, N, Tersoff
 from matgym.structures import Nanotube, Species
 
 ENERGY_TOLERANCE_EV = 1e-10  # an atom

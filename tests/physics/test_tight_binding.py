@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from matgym.oracles import PiElectrons, PiParameters
-from matgym.oracles.electronic import pristine_gap
-from matgym.oracles.tight_binding import stacked
+from matgym.physics import PiElectrons, PiParameters
+from matgym.physics.electrons.bands import pristine_gap
+from matgym.physics.electrons.tight_binding import stacked
 from matgym.structures import Nanotube, Species
 
 ZONE_FOLDING_TOLERANCE_EV = 1e-6
@@ -60,7 +60,7 @@ def test_gap_of_pristine_tubes_is_the_zone_folding_one(n, m):
 @pytest.mark.long
 @pytest.mark.parametrize(("n", "m"), [nm for nm in ALL_UP_TO_12 if Nanotube(*nm).n_sites > DENSE_LIMIT])
 def test_gap_of_large_pristine_tubes_by_dense_diagonalisation(n, m, monkeypatch):
-    monkeypatch.setattr("matgym.oracles.electronic.DENSE_SITES", 10**6)
+    monkeypatch.setattr("matgym.physics.electrons.bands.DENSE_SITES", 10**6)
     dense = ORACLE.evaluate([Nanotube(n, m)])["gap_ev"][0]
     assert dense == pytest.approx(analytic_gap(n, m), abs=ZONE_FOLDING_TOLERANCE_EV)
 

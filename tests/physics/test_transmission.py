@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from reference_model import sisl_transmission
 
-from matgym.oracles import PiParameters, PiTransport
+from matgym.physics import PiParameters, PiTransport
 from matgym.structures import Nanotube, Species
 
 KWANT_TOLERANCE = 1e-8
@@ -75,7 +75,7 @@ def test_pristine_transmission_counts_the_bands_that_cross(n, m):
     found, _ = flat.transmission([Nanotube(n, m)], energies)
     np.testing.assert_allclose(found, np.rint(found), atol=PRISTINE_TOLERANCE, rtol=0)
     # Channels by counting: each |f(κ)| of the helical bands that passes E as κ runs once around the zone.
-    from matgym.oracles.tight_binding import pristine_bands
+    from matgym.physics.electrons.tight_binding import pristine_bands
 
     kappa = np.linspace(-np.pi, np.pi, 4001)
     above = pristine_bands(Nanotube(n, m), kappa, flat.parameters)[:, :, None] > np.abs(energies)

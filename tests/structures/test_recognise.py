@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from matgym.errors import RecognitionError, StructureError
 from matgym.structures import Nanotube, Species
-from matgym.structures.convert import to_atoms
-from matgym.structures.io import read, write
-from matgym.structures.recognise import recognise
+from matgym.structures.io.convert import to_atoms
+from matgym.structures.io.files import read, write
+from matgym.structures.recognition import recognise
 
 CHIRALITIES = [(n, m) for n in range(3, 11) for m in range(n + 1)]
 DECORATED = Nanotube(6, 4, 1).decorated({3: "B", 20: "N", 21: "vacancy", 40: "13C", 60: "14C", 61: "vacancy"})

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError, MissingExtraError, PropertyError
-from matgym.oracles import Fidelity, PiElectrons, Properties, properties
+from matgym.physics import Fidelity, PiElectrons, Properties, properties
 from matgym.structures import Nanotube, Species
 from matgym.structures.symmetry import symmetry_group
 from matgym.surrogates import NetworkSurrogate, RasterNetwork, load

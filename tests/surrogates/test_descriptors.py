@@ -8,7 +8,7 @@ import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import StructureError
 from matgym.structures import Nanotube, Species, tube_lattice, tubes_on
 from matgym.structures.symmetry import mirror

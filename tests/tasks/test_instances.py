@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from matgym.errors import ConfigurationError, DatasetError
-from matgym.oracles.cache import PHYSICS_VERSION
+from matgym.physics.cache import PHYSICS_VERSION
 from matgym.structures import tube_lattice
 from matgym.tasks import TargetProperty
 from matgym.tasks.chirality import ChiralityTask

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matgym.errors import ConfigurationError, StructureError
-from matgym.oracles import PhononTransport, Thermoelectric
-from matgym.oracles.device import device_refusal
+from matgym.physics import PhononTransport, Thermoelectric
+from matgym.physics.transport.device import device_refusal
 from matgym.structures import DefectEdits, Nanotube, Species, lattice_edits, tube_lattice, tubes_on
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.tasks import Choices, Cube, Decorations

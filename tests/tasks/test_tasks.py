@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError
-from matgym.oracles import PiElectrons
+from matgym.physics import PiElectrons
 from matgym.structures import tube_lattice, tubes_on
 from matgym.surrogates import Belief, Predictor
 from matgym.tasks import Ledger, RandomSeeder, TargetProperty, tolerance

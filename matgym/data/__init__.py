@@ -1,0 +1,17 @@
+"""Data sets of labelled tubes: specified, built, stored, read."""
+
+from matgym.data.builder import build
+from matgym.data.dataset import Dataset
+from matgym.data.sampling import random_decoration
+from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family
+from matgym.data.splits import split_of
+
+__all__ = [
+    "SPECIFICATIONS",
+    "Dataset",
+    "DatasetSpec",
+    "Family",
+    "build",
+    "random_decoration",
+    "split_of",
+]

@@ -1,0 +1,164 @@
+"""Build a data set: in parallel, resumable after a kill, the same bytes every time.
+
+Samples are cut into shards of fixed size. A shard depends on the specification and its own number only and
+is written in one step; what a killed build leaves behind is whole shards, which the next one keeps.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from matgym.data.sampling import random_codoped
+from matgym.data.specification import SCHEMA_VERSION, DatasetSpec
+from matgym.data.splits import split_of
+from matgym.errors import DatasetError
+from matgym.execution import Job, execute
+from matgym.files import atomic_path, write_json
+from matgym.physics.cache import PHYSICS_VERSION
+from matgym.physics.registry import Conditions, evaluate, oracle_of
+
+SHARD_SAMPLES: Final = 100
+
+_TUBE: Final = (
+    pa.field("key", pa.string(), nullable=False),  # Nanotube.key: hash up to symmetry
+    pa.field("sample", pa.int32(), nullable=False),
+    pa.field("split", pa.string(), nullable=False),
+    pa.field("n", pa.int16(), nullable=False),
+    pa.field("m", pa.int16(), nullable=False),
+    pa.field("cells", pa.int16(), nullable=False),
+    pa.field("strain", pa.float64(), nullable=False),
+    pa.field("species", pa.binary(), nullable=False),  # one code a site, in raster order
+)
+
+
+def schema(spec: DatasetSpec) -> pa.Schema:
+    """Columns of a data set: the tube, its labels (null where one could not be computed), and why not."""
+    return pa.schema([*_TUBE, *(pa.field(key, pa.float64()) for key in spec.keys), pa.field("failure", pa.string())])
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """One shard of a data set, as a job.
+
+    Attributes:
+        spec: of the whole data set.
+        number: of the shard, from zero.
+    """
+
+    spec: DatasetSpec
+    number: int
+
+    @property
+    def key(self) -> str:
+        """Name that tells apart all that the shard depends on."""
+        return f"shard-{self.number:05d}-{self.spec.digest}-{PHYSICS_VERSION}"
+
+    def run(self) -> pa.Table:
+        """Sample and label the shard."""
+        return make_shard(self.spec, self.number)
+
+
+def build(
+    spec: DatasetSpec,
+    output: Path,
+    *,
+    workers: int = 2,
+    scheduler: str | None = None,
+    on_shard: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Path:
+    """Build a data set, or go on with one that was interrupted.
+
+    Args:
+        spec: what to build.
+        output: the Parquet file; `OUTPUT.shards/` beside it holds what is done until all is.
+        workers: processes, each on one core.
+        scheduler: address of a Dask scheduler whose workers make the shards instead: see `matgym.execution.execute`.
+        on_shard: called with the shards that are done, and all, at the start and after each.
+
+    Returns:
+        `output`.
+
+    Raises:
+        ConfigurationError: if `workers` is below 1.
+        DatasetError: if the shards beside `output` belong to another specification.
+        ExecutionError: if shards could not be made, or another process builds the same file.
+    """
+    shards = output.with_name(output.name + ".shards")
+    _claim(shards, spec)
+    jobs = [ShardJob(spec, number) for number in range(-(-spec.samples // SHARD_SAMPLES))]
+    done = sum((shards / f"{job.key}.parquet").exists() for job in jobs)
+    on_shard(done, len(jobs))
+
+    def count(_job: Job, before: bool) -> None:
+        nonlocal done
+        if not before:
+            done += 1
+            on_shard(done, len(jobs))
+
+    paths = execute(jobs, shards, workers=workers, scheduler=scheduler, on_done=count)
+    _merge(spec, paths, output)
+    rmtree(shards)
+    return output
+
+
+def _claim(shards: Path, spec: DatasetSpec) -> None:
+    note = shards / "specification.json"
+    wanted = spec.model_dump(mode="json") | {"digest": spec.digest}
+    if note.exists():
+        found = json.loads(note.read_text(encoding="utf-8"))
+        if found != wanted:
+            raise DatasetError(f"{shards} holds the unfinished build of another specification; finish or remove it")
+    else:
+        write_json(note, wanted)
+
+
+def make_shard(spec: DatasetSpec, number: int) -> pa.Table:
+    """Sample and label one shard."""
+    samples = range(number * SHARD_SAMPLES, min((number + 1) * SHARD_SAMPLES, spec.samples))
+    families = [spec.family_of(sample) for sample in samples]
+    tubes = [
+        random_codoped(f.n, f.m, f.cells, spec.largest_share, np.random.default_rng([spec.seed, sample]))
+        for sample, f in zip(samples, families, strict=True)
+    ]
+    labels, _ = evaluate(tubes, spec.properties, Conditions(spec.temperature_k))
+    keys = [tube.key for tube in tubes]
+    columns: dict[str, Any] = {
+        "key": keys,
+        "sample": list(samples),
+        "split": ["larger" if f.larger else split_of(key) for f, key in zip(families, keys, strict=True)],
+        "n": [tube.n for tube in tubes],
+        "m": [tube.m for tube in tubes],
+        "cells": [tube.cells for tube in tubes],
+        "strain": [tube.strain for tube in tubes],
+        "species": [tube.species.tobytes() for tube in tubes],
+        "failure": [labels.failures.get(row) for row in range(len(tubes))],
+    }
+    for name, values in labels.values.items():
+        # Ten digits, past the oracles' tolerance: the same bytes on the same machine.
+        columns[name] = [None if np.isnan(value) else float(f"{value:.10g}") for value in values]
+    return pa.table(columns, schema=schema(spec))
+
+
+def _merge(spec: DatasetSpec, paths: list[Path], output: Path) -> None:
+    """Join the shards in order and drop symmetric doubles, the first of them staying."""
+    table = pa.concat_tables([pq.read_table(path) for path in paths])
+    first: dict[str, int] = {}
+    for row, key in enumerate(table.column("key").to_pylist()):
+        first.setdefault(key, row)
+    table = table.take(pa.array(list(first.values())))
+    provenance = {
+        "schema_version": SCHEMA_VERSION,
+        "specification": spec.model_dump(mode="json"),
+        "oracles": {key: repr(oracle_of(key, Conditions(spec.temperature_k))) for key in spec.keys},
+        "physics_version": PHYSICS_VERSION,
+    }
+    table = table.replace_schema_metadata({b"matgym": json.dumps(provenance, sort_keys=True).encode()})
+    with atomic_path(output) as scratch:
+        pq.write_table(table, scratch, compression="zstd", compression_level=15, row_group_size=1 << 20)

@@ -1,0 +1,128 @@
+"""What a data set is made of: everything that its bytes depend on."""
+
+import hashlib
+import json
+from typing import Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from matgym.physics.registry import parse_properties
+
+SCHEMA_VERSION: Final = 2
+
+
+class Family(BaseModel):
+    """Tubes of one chirality and length.
+
+    Attributes:
+        n: first chiral index.
+        m: second chiral index.
+        cells: translational unit cells.
+        samples: structures drawn, before doubles are dropped.
+        larger: held back from training whole, to test surrogates on sizes they have not seen.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int = Field(ge=1)
+    m: int = Field(ge=0)
+    cells: int = Field(ge=1)
+    samples: int = Field(ge=1)
+    larger: bool = False
+
+
+class DatasetSpec(BaseModel):
+    """A data set of B/N co-doped tubes, labelled by the oracles' default settings.
+
+    Attributes:
+        name: of the data set.
+        properties: short names, as `matgym oracle list` has them.
+        temperature_k: at which those that depend on it are taken, K.
+        families: which tubes.
+        largest_share: greatest share of sites that hold B or N.
+        seed: sample i draws from `default_rng([seed, i])`, whatever worker makes it.
+
+    Raises:
+        PropertyError: if a property is unknown.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    properties: tuple[str, ...] = Field(default=("gap", "fermi", "pi_formation"), min_length=1)
+    temperature_k: float = Field(default=300.0, gt=0.0, allow_inf_nan=False)
+    families: tuple[Family, ...] = Field(min_length=1)
+    largest_share: float = Field(default=0.2, gt=0.0, le=1.0)
+    seed: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        parse_properties(self.properties)
+        return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Columns of the labels."""
+        return tuple(prop.key for prop in parse_properties(self.properties))
+
+    @property
+    def samples(self) -> int:
+        """Structures drawn in all."""
+        return sum(family.samples for family in self.families)
+
+    def family_of(self, sample: int) -> Family:
+        """The family of the sample with this number."""
+        for family in self.families:
+            if sample < family.samples:
+                return family
+            sample -= family.samples
+        raise IndexError(sample)
+
+    @property
+    def digest(self) -> str:
+        """Hash of the specification and the schema."""
+        text = json.dumps(self.model_dump(), sort_keys=True) + str(SCHEMA_VERSION)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+NANOTUBE_DOPING: Final = DatasetSpec(
+    name="nanotube-doping",
+    families=(
+        Family(n=8, m=0, cells=4, samples=24000),
+        Family(n=8, m=0, cells=3, samples=7000),
+        Family(n=8, m=0, cells=2, samples=4000),
+        Family(n=8, m=0, cells=6, samples=400, larger=True),
+        Family(n=10, m=0, cells=4, samples=400, larger=True),
+    ),
+)
+"""Electrons of semiconducting (8, 0) tubes of three lengths, and longer and wider ones held back."""
+
+NANOTUBE_PROPERTIES: Final = DatasetSpec(
+    name="nanotube-properties",
+    properties=("thermal_conductance", "zt", "young", "formation", "gap"),
+    families=(
+        Family(n=8, m=0, cells=3, samples=5000),
+        Family(n=8, m=0, cells=2, samples=2500),
+        Family(n=8, m=0, cells=4, samples=200, larger=True),
+    ),
+    seed=1,
+)
+"""What costs the most: heat, ZT, stiffness and formation energy of the same (8, 0) tubes."""
+
+NANOTUBE_TRANSPORT: Final = DatasetSpec(
+    name="nanotube-transport",
+    properties=("conductance",),
+    families=(
+        Family(n=6, m=6, cells=5, samples=30000),
+        Family(n=6, m=6, cells=4, samples=10000),
+        Family(n=6, m=6, cells=3, samples=4000),
+        Family(n=6, m=6, cells=8, samples=400, larger=True),
+        Family(n=7, m=7, cells=4, samples=400, larger=True),
+    ),
+    seed=2,
+)
+"""Conductance of metallic (6, 6) tubes, where doping takes away something: at 300 K and neutrality a semiconducting
+tube's is a thousand millionth of that."""
+
+SPECIFICATIONS: Final = {spec.name: spec for spec in (NANOTUBE_DOPING, NANOTUBE_PROPERTIES, NANOTUBE_TRANSPORT)}
+"""The shipped data sets, by name."""

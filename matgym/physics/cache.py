@@ -1,0 +1,175 @@
+"""Results of oracles on disk, found again by what was computed.
+
+An entry's name is the hash of the oracle with all its settings and of the tube, so that it never goes stale but by a
+change of the code, which `PHYSICS_VERSION` counts. Entries are small JSON files that are moved into place whole: any
+number of processes, also on a shared file system, may write the same folder at once; at worst they do the
+same work twice.
+"""
+
+import hashlib
+import json
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.files import write_text
+from matgym.models import Cost, Fidelity, Oracle, Properties, Property
+from matgym.structures import Nanotube
+
+PHYSICS_VERSION: Final = 2
+"""To be counted up when an oracle's numbers change though its settings do not."""
+
+
+def default_cache() -> Path:
+    """Where results are kept: `MATGYM_CACHE`, or the user's cache folder of the platform."""
+    from platformdirs import user_cache_path
+
+    given = os.environ.get("MATGYM_CACHE")
+    return Path(given) if given else user_cache_path("matgym") / "oracles"
+
+
+def oracle_name(oracle: Oracle) -> str:
+    """The class of an oracle, under whatever remembers its results."""
+    while isinstance(oracle, Cached | Remembered):
+        oracle = oracle.oracle
+    return type(oracle).__name__
+
+
+@dataclass(repr=False)
+class Remembered:
+    """An oracle that is not asked twice in a row for the same batch.
+
+    Attributes:
+        oracle: any oracle.
+    """
+
+    oracle: Oracle
+    _last: tuple[tuple[Nanotube, ...], Properties] | None = field(default=None, init=False)
+
+    def __repr__(self) -> str:
+        return repr(self.oracle)  # results do not depend on who remembers them
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """As the oracle."""
+        return self.oracle.provides
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """As the oracle."""
+        return self.oracle.fidelity
+
+    @property
+    def cost(self) -> Cost:
+        """As the oracle."""
+        return self.oracle.cost
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Properties of each tube."""
+        batch = tuple(tubes)
+        if self._last is None or self._last[0] != batch:
+            self._last = batch, self.oracle.evaluate(batch)
+        return self._last[1]
+
+
+@dataclass(frozen=True, repr=False)
+class Cached:
+    """An oracle that remembers.
+
+    Attributes:
+        oracle: any oracle whose `repr` tells all its settings, as a dataclass's does.
+        folder: of the entries; made when the first is written.
+    """
+
+    oracle: Oracle
+    folder: Path
+
+    def __post_init__(self) -> None:
+        if " at 0x" in repr(self.oracle):
+            raise ConfigurationError(
+                f"{type(self.oracle).__name__} cannot be cached: its repr does not tell its settings; make it, "
+                "and what it holds, a dataclass"
+            )
+
+    def __repr__(self) -> str:
+        return repr(self.oracle)  # results do not depend on who remembers them
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """As the oracle."""
+        return self.oracle.provides
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """As the oracle."""
+        return self.oracle.fidelity
+
+    @property
+    def cost(self) -> Cost:
+        """As the oracle, for what is not in the cache."""
+        return self.oracle.cost
+
+    @property
+    def _identity(self) -> str:
+        kind = type(self.oracle)
+        return f"{kind.__module__}.{kind.__qualname__} {self.oracle!r} {PHYSICS_VERSION}"
+
+    def path(self, tube: Nanotube) -> Path:
+        """The file of a tube's entry."""
+        own = hashlib.blake2b(self._identity.encode(), digest_size=8).hexdigest()
+        return self.folder / f"{type(self.oracle).__name__}-{own}" / tube.digest[:2] / f"{tube.digest}.json"
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Properties of each tube, computed together for those that the cache does not hold."""
+        entries = [self._read(self.path(tube)) for tube in tubes]
+        # The same tube may stand in a batch twice.
+        missing = list(dict.fromkeys(tube for tube, entry in zip(tubes, entries, strict=True) if entry is None))
+        if missing:
+            fresh = self._compute(missing)
+            entries = [fresh[tube] if entry is None else entry for tube, entry in zip(tubes, entries, strict=True)]
+        rows = [entry for entry in entries if entry is not None]
+        keys = [prop.key for prop in self.provides]
+        values = {key: np.array([_number(row["values"][key]) for row in rows], dtype=np.float64) for key in keys}
+        known = [key for key in keys if any(key in row["uncertainty"] for row in rows)]
+        uncertainty = {key: np.array([_number(row["uncertainty"].get(key)) for row in rows]) for key in known}
+        return Properties(values, {i: row["failure"] for i, row in enumerate(rows) if row["failure"]}, uncertainty)
+
+    def _compute(self, tubes: list[Nanotube]) -> dict[Nanotube, dict[str, Any]]:
+        found = self.oracle.evaluate(tubes)
+        fresh = {}
+        for row, tube in enumerate(tubes):
+            fresh[tube] = entry = {
+                "oracle": self._identity,
+                "tube": str(tube),
+                "values": {key: _finite(values[row]) for key, values in found.values.items()},
+                "uncertainty": {key: _finite(values[row]) for key, values in found.uncertainty.items()},
+                "failure": found.failures.get(row),
+            }
+            write_text(self.path(tube), json.dumps(entry))
+        return fresh
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        """The entry, or None if there is none, or none that is whole."""
+        try:
+            entry = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        keys = {prop.key for prop in self.provides}
+        whole = (
+            isinstance(entry, dict) and entry.get("oracle") == self._identity and keys <= set(entry.get("values", ()))
+        )
+        return entry if whole else None
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

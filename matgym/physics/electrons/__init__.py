@@ -1,0 +1,1 @@
+"""Electrons of a tube: π bands and what flows through them."""

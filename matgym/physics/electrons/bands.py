@@ -1,0 +1,169 @@
+"""Band gap, Fermi level, π formation energy and density of states of decorated tubes.
+
+The tube's cell is repeated without end along the axis. With N π electrons a cell, spin-degenerate, the gap
+is that between bands N/2 and N/2 + 1 over the whole Brillouin zone, zero where they overlap. An odd N
+leaves a band half filled, and the gap is zero exactly.
+
+Gap and band edges are converged to 1e-7 eV. Energies, and the Fermi level of tubes without a gap, come from
+a mesh of 12 points: in gapless tubes of one or two cells they are good to some 0.05 eV only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.models import FERMI_EV, GAP_EV, PI_FORMATION_EV, Cost, Fidelity, Properties, Property
+from matgym.physics.electrons.band_edges import GRID, GRID_WEIGHTS, band_edge, filling, grid_energies
+from matgym.physics.electrons.tight_binding import (
+    EMPTY_SITE_EV,
+    PiParameters,
+    PiSystem,
+    is_carbon,
+    pristine_bands,
+    stacked,
+)
+from matgym.physics.threads import one_thread
+from matgym.physics.transport.device import cut_in_two
+from matgym.structures import Nanotube, Species
+from matgym.typing import FloatArray
+
+DENSE_SITES = 400
+"""Undecorated tubes above this size go through their helical symmetry; decorated ones cannot."""
+
+
+@dataclass(frozen=True)
+class PiElectrons:
+    """The π-electron oracle.
+
+    Attributes:
+        parameters: of the π tight-binding model.
+    """
+
+    parameters: PiParameters = field(default_factory=PiParameters)
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """Gap, Fermi level and π formation energy."""
+        return GAP_EV, FERMI_EV, PI_FORMATION_EV
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """A model Hamiltonian."""
+        return Fidelity.MODEL
+
+    @property
+    def cost(self) -> Cost:
+        """Measured on one core of an AMD EPYC server."""
+        return Cost(seconds=0.04, sites=128, exponent=2.8)
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Electronic properties of each tube.
+
+        Args:
+            tubes: B tubes of any chirality, length, strain and decoration.
+
+        Returns:
+            Properties with `gap_ev`, `fermi_ev` and `pi_formation_ev`, each of shape (B,). Tubes that
+            vacancies cut in two, whose bands are all empty or all full, or that are too thin for the model
+            hold NaN and their reason in `failures`.
+        """
+        gap, fermi, formation = (np.full(len(tubes), np.nan) for _ in range(3))
+        failures: dict[int, str] = {}
+        dense = []
+        for row, tube in enumerate(tubes):
+            if refusal := self.parameters.refusal(tube) or cut_in_two(tube):
+                failures[row] = refusal
+            elif is_carbon(tube) and tube.n_sites > DENSE_SITES:
+                gap[row], fermi[row], formation[row] = pristine_gap(tube, self.parameters), 0.0, 0.0
+            else:
+                dense.append(row)
+        for system in stacked([tubes[row] for row in dense], self.parameters):
+            batch = [tubes[dense[i]] for i in system.rows]
+            rows = np.array(dense)[system.rows]
+            atoms = np.array([tube.n_sites - tube.counts[Species.VACANCY] for tube in batch])
+            for i in np.flatnonzero((system.electrons < 2) | (system.electrons > 2 * atoms - 2)):
+                failures[int(rows[i])] = (
+                    f"{batch[i]}: {system.electrons[i]} π electrons on {atoms[i]} atoms leave no band edge"
+                )
+            good = np.array([int(row) not in failures for row in rows])
+            if good.any():
+                kept = [tube for tube, keep in zip(batch, good, strict=True) if keep]
+                gap[rows[good]], fermi[rows[good]], formation[rows[good]] = self._solve(system.subset(good), kept)
+        return Properties({"gap_ev": gap, "fermi_ev": fermi, "pi_formation_ev": formation}, failures)
+
+    def _solve(self, system: PiSystem, tubes: Sequence[Nanotube]) -> tuple[FloatArray, FloatArray, FloatArray]:
+        empty = system.electrons // 2  # index of the lowest empty band
+        with one_thread():
+            energies = grid_energies(system)  # (b, grid, N)
+            valence = band_edge(system, energies, empty - 1, sign=-1.0)
+            conduction = band_edge(system, energies, empty, sign=+1.0)
+        is_even = system.electrons % 2 == 0
+        gap = np.where(is_even, np.maximum(conduction - valence, 0.0), 0.0)
+        filled_to, band_energy = filling(energies, system.electrons)
+        fermi = np.where(gap > 0.0, (conduction + valence) / 2.0, filled_to)
+        reference = np.array([self._separated_energy(tube) for tube in tubes])
+        return gap, fermi, band_energy - reference
+
+    def _separated_energy(self, tube: Nanotube) -> float:
+        """π energy were all atoms apart, and then bound as strongly as carbon in the pristine tube.
+
+        What the band energy exceeds it by is the π formation energy: a π-only quantity by construction,
+        which leaves out σ bonds, relaxation and chemical potentials.
+        """
+        counts = tube.counts
+        atoms = tube.n_sites - counts[Species.VACANCY]
+        isolated = 2 * counts[Species.N] * self.parameters.onsite_ev.get(Species.N, 0.0)
+        return isolated + atoms * self._carbon_binding(tube)
+
+    def _carbon_binding(self, tube: Nanotube) -> float:
+        """π energy an atom of the pristine tube, eV, on the same mesh of the Brillouin zone."""
+        cells = tube.cells
+        kappa = (GRID[:, None] + 2 * np.pi * np.arange(cells)).ravel() / cells
+        bands = pristine_bands(tube, kappa, self.parameters).sum(axis=0)  # (grid * cells,)
+        return float(-2.0 * (np.repeat(GRID_WEIGHTS, cells) * bands).sum() / tube.n_sites)
+
+    def density_of_states(
+        self, tube: Nanotube, energies_ev: FloatArray, broadening_ev: float = 0.05, phases: int = 48
+    ) -> FloatArray:
+        """Density of π states, both spins, on the scale where carbon's orbital is at zero.
+
+        Args:
+            tube: any tube.
+            energies_ev: (E,) where to evaluate, eV.
+            broadening_ev: standard deviation of the Gaussian that stands for each state, eV.
+            phases: points in half the Brillouin zone.
+
+        Returns:
+            (E,) states per eV and cell; their integral is twice the number of atoms.
+
+        Raises:
+            ConfigurationError: if the broadening is not positive.
+        """
+        if broadening_ev <= 0.0:
+            raise ConfigurationError(f"broadening_ev={broadening_ev} must be positive")
+        (system,) = stacked([tube], self.parameters)
+        thetas = (np.arange(phases) + 0.5) * np.pi / phases
+        states = np.concatenate([np.linalg.eigvalsh(system.bloch(np.array([theta])))[0] for theta in thetas])
+        states = states[states < EMPTY_SITE_EV / 2]
+        x = (np.asarray(energies_ev)[:, None] - states) / broadening_ev
+        gaussians = np.exp(-0.5 * x**2) / (broadening_ev * np.sqrt(2 * np.pi))
+        return np.asarray(2.0 * gaussians.sum(axis=1) / phases)
+
+
+def pristine_gap(tube: Nanotube, parameters: PiParameters) -> float:
+    """Gap of the undecorated tube, eV: twice the least |f| over all lines of allowed wave vectors."""
+    from scipy.optimize import minimize_scalar
+
+    scan = np.linspace(0.0, np.pi, 601)  # holds 0, 2π/3 and π
+    bands = pristine_bands(tube, scan, parameters)
+    nearest = int(bands.min(axis=0).argmin())
+    bracket = scan[max(nearest - 1, 0)], scan[min(nearest + 1, len(scan) - 1)]
+    refined = minimize_scalar(
+        lambda kappa: pristine_bands(tube, np.array([kappa]), parameters).min(),
+        bounds=bracket,
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    return 2.0 * min(float(bands.min()), float(refined.fun))

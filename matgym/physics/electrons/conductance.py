@@ -1,0 +1,212 @@
+"""Landauer transmission and conductance of a decorated tube between pristine leads.
+
+The tube is taken once, as it stands, between two half-infinite pristine tubes of its own chirality and strain;
+nothing repeats. T(E) comes from the π tight-binding Hamiltonian by recursive Green's functions
+(`matgym.physics.transport.greens`); the conductance at a temperature is Landauer's integral
+(`matgym.physics.transport.landauer`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.physics.electrons.bands import pristine_gap
+from matgym.physics.electrons.tight_binding import PiParameters, hoppings
+from matgym.physics.transport.device import alike, by_lead, device_refusal, stacked_species
+from matgym.physics.transport.greens import Lead, Surfaces, transmission
+from matgym.physics.transport.landauer import THERMAL_REACH, conductance_us, electron_moments
+from matgym.physics.transport.slabs import Slabs
+from matgym.structures import Nanotube, Species
+from matgym.typing import FloatArray
+from matgym.units import BOLTZMANN_EV_K
+
+CONDUCTANCE_US = Property(
+    "conductance_us", "µS", "Landauer conductance between pristine leads, both spins", between_leads=True
+)
+
+BROADENING_EV = 1e-6
+"""Imaginary energy of the leads, eV, from which `Lead.surface` extrapolates."""
+
+NO_TRANSMISSION = 1e-9
+"""Transmission that is not told from none."""
+
+WINDOW_POINTS = 1.5
+"""Energies in a range of k_B T at least: the trapezoid rule then gives the window's area to 10⁻¹¹."""
+
+HOPS = (1, 2)
+"""Bonds of the intact lattice that a hop spans, and that one of a Stone-Wales pair's spans."""
+
+
+@dataclass(frozen=True)
+class PiTransport:
+    """Transmission and conductance of the π electrons.
+
+    Attributes:
+        parameters: of the π tight-binding model.
+        temperature_k: of the leads, K.
+        mu_ev: chemical potential on the scale where carbon's orbital is at zero, the neutral leads' middle.
+        step_ev: spacing of the energies at which T(E) is taken.
+    """
+
+    parameters: PiParameters = field(default_factory=PiParameters)
+    temperature_k: float = 300.0
+    mu_ev: float = 0.0
+    step_ev: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.temperature_k < math.inf:
+            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
+        if not 0.0 < self.step_ev < math.inf:
+            raise ConfigurationError(f"step_ev={self.step_ev} must be positive and finite")
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """The conductance."""
+        return (CONDUCTANCE_US,)
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """A model Hamiltonian."""
+        return Fidelity.MODEL
+
+    @property
+    def cost(self) -> Cost:
+        """Measured on one core of an AMD EPYC server, at 300 K, in batches of 64."""
+        return Cost(seconds=0.01, sites=128, exponent=1.0)
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Conductance of each tube.
+
+        Returns:
+            Properties with `conductance_us` of shape (B,); tubes that are cut in two, too thin for the model, or
+            turned at their very end hold NaN and their reason in `failures`.
+        """
+        conductance = np.full(len(tubes), np.nan)
+        failures: dict[int, str] = {}
+        for rows in by_lead(tubes):
+            energies, found, failed = self.spectrum([tubes[row] for row in rows], self.mu_ev, self.mu_ev)
+            zeroth, _, _ = electron_moments(energies, found, np.array([self.mu_ev]), self.temperature_k)
+            conductance[rows] = conductance_us(zeroth[:, 0])
+            failures |= {int(rows[i]): reason for i, reason in failed.items()}
+        return Properties({CONDUCTANCE_US.key: conductance}, failures)
+
+    def spectrum(
+        self, tubes: Sequence[Nanotube], lowest_ev: float, highest_ev: float
+    ) -> tuple[FloatArray, FloatArray, dict[int, str]]:
+        """Transmission of tubes between the same leads at all energies that matter to a range of chemical potentials.
+
+        In a gap the few electrons that pass do so at the band edges of the leads, which are therefore within.
+
+        Returns:
+            (E,) energies, eV, (B, E) transmission without the rounding that stands for zero in gaps, and the failures.
+        """
+        edge = pristine_gap(tubes[0], self.parameters) / 2.0
+        energies = energy_grid(min(lowest_ev, -edge), max(highest_ev, edge), self.temperature_k, self.step_ev)
+        found, failures = self.transmission(tubes, energies)
+        return energies, np.where(np.abs(found) < NO_TRANSMISSION, 0.0, found), failures
+
+    def transmission(self, tubes: Sequence[Nanotube], energies_ev: FloatArray) -> tuple[FloatArray, dict[int, str]]:
+        """Transmission of each tube, one spin.
+
+        Args:
+            tubes: B tubes of any chirality, length, strain and decoration.
+            energies_ev: (E,) on the scale where carbon's orbital is at zero.
+
+        Returns:
+            (B, E) transmission, NaN in rows that could not be computed, and the reasons by row.
+        """
+        energies = np.asarray(energies_ev, dtype=np.float64)
+        found = np.full((len(tubes), len(energies)), np.nan)
+        failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._refusal(tube))}
+        sound = [row for row in range(len(tubes)) if row not in failures]
+        for rows, slabs in alike([tubes[row] for row in sound], HOPS):
+            batch = [tubes[sound[i]] for i in rows]
+            lead = pi_lead(batch[0], slabs, self.parameters)
+            strengths = tuple(hoppings(batch[0], self.parameters).tolist())
+            surfaces = _surfaces(slabs, strengths, energies.tobytes())
+            inner, couplings = pi_devices(batch, slabs, lead, self.parameters)
+            found[np.array(sound)[rows]] = transmission(inner, couplings, energies, surfaces)
+        return found, failures
+
+    def _refusal(self, tube: Nanotube) -> str | None:
+        return self.parameters.refusal(tube) or device_refusal(tube)
+
+
+def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_ev: float) -> FloatArray:
+    """Energies that reach `THERMAL_REACH` beyond a range of chemical potentials.
+
+    At low temperature they stand nearer than asked for, so that the thermal window is resolved. They avoid E = 0,
+    where zero modes of vacancies make T(E) a needle, by half a step.
+    """
+    thermal = BOLTZMANN_EV_K * temperature_k
+    reach, step_ev = THERMAL_REACH * thermal, min(step_ev, thermal / WINDOW_POINTS)
+    first, last = np.floor((lowest_ev - reach) / step_ev), np.ceil((highest_ev + reach) / step_ev)
+    return np.asarray((np.arange(first, last) + 0.5) * step_ev)
+
+
+def pi_lead(tube: Nanotube, slabs: Slabs, parameters: PiParameters) -> Lead:
+    """The pristine tube that a tube stands between."""
+    return _lead(slabs, hoppings(tube, parameters).tolist())
+
+
+@lru_cache(maxsize=32)
+def _surfaces(slabs: Slabs, strengths: tuple[float, ...], energies: bytes) -> Surfaces:
+    """Of the leads: the same from batch to batch."""
+    return _lead(slabs, strengths).surface(np.frombuffer(energies), BROADENING_EV)
+
+
+def _lead(slabs: Slabs, strengths: Sequence[float]) -> Lead:
+    """The lead whose three bonds of an A site have these hopping matrix elements, eV."""
+    inner, up = np.zeros((2, slabs.n_sites, slabs.n_sites))
+    for a, b, slab, k in slabs.bonds:
+        if slab == 0:
+            inner[a, b] += strengths[k]
+            inner[b, a] += strengths[k]
+        elif slab == 1:
+            up[a, b] += strengths[k]
+        else:
+            up[b, a] += strengths[k]
+    return Lead(inner, up, slabs.folds)
+
+
+def pi_devices(
+    tubes: Sequence[Nanotube], slabs: Slabs, lead: Lead, parameters: PiParameters
+) -> tuple[FloatArray, FloatArray]:
+    """Hamiltonians of tubes between leads: (B, S, M, M) of slabs and (B, S + 1, M, M) of couplings, eV."""
+    species = stacked_species(tubes, slabs)
+    present = (species != Species.VACANCY).astype(np.float64)
+    inner = lead.inner * present[..., :, None] * present[..., None, :]
+    couplings = lead.up * present[:, :-1, :, None] * present[:, 1:, None, :]
+    for row, tube in enumerate(tubes):
+        if tube.stone_wales:
+            _turn(tube, slabs, inner[row], couplings[row], present[row], -parameters.hopping_ev)
+    sites = np.arange(slabs.n_sites)
+    inner[..., sites, sites] += parameters.onsite_table()[species]
+    return inner[:, 1:-1], couplings
+
+
+def _turn(
+    tube: Nanotube, slabs: Slabs, inner: FloatArray, couplings: FloatArray, present: FloatArray, hopping_ev: float
+) -> None:
+    """Put the turned bonds of a tube into its slabs' matrices, in place."""
+    intact, turned = tube.lattice.bonds, tube.bonds
+    for pair in tube.stone_wales:
+        touching = np.flatnonzero(np.isin(turned[:, :2], pair).any(axis=1))
+        cut = np.flatnonzero(np.isin(intact[:, :2], pair).any(axis=1))
+        for bonds, rows, value in ((intact, cut, 0.0), (turned, touching, hopping_ev)):
+            for one, other, image in bonds[rows].tolist():
+                # One copy of the pair stands in the device: its atoms are those of the home cell.
+                home, away, image_away = (one, other, image) if one in pair else (other, one, -image)
+                (s, i), (t, j) = slabs.place_of(home, 0), slabs.place_of(away, image_away)
+                strength = value * present[s + 1, i] * present[t + 1, j]
+                if s == t:
+                    inner[s + 1, i, j] = inner[s + 1, j, i] = strength
+                elif t > s:
+                    couplings[s + 1, i, j] = strength
+                else:
+                    couplings[t + 1, j, i] = strength

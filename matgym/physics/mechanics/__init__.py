@@ -1,0 +1,1 @@
+"""Forces on atoms: potentials, relaxation, elasticity, strength, formation energy."""

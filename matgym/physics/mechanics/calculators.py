@@ -1,0 +1,367 @@
+"""What an oracle needs to run on any ASE calculator: tubes at rest, checked bonds, axial force.
+
+Nothing here knows which calculator it is: LAMMPS (`matgym.physics.mechanics.lammps`), one of ASE's own, or the user's.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import numpy as np
+
+from matgym.errors import ConfigurationError, MatgymError, RelaxationError
+from matgym.structures import Nanotube, Species
+from matgym.structures.io.convert import to_atoms
+from matgym.structures.species import CARBONS, SPECIES_DATA
+from matgym.structures.symmetry import canonical_form
+from matgym.typing import FloatArray, IntArray
+from matgym.units import CARBON_BOND_ANGSTROM
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+CalculatorFactory: TypeAlias = Callable[[], "Calculator"]
+"""Gives a new ASE calculator each time that it is called.
+
+If it has an attribute `elements`, tubes with other elements are refused; if it has `no_vacancies`, a reason, so are
+formation energies of vacancies."""
+
+BOND_RANGE_ANGSTROM: Final = (1.25, 1.8)
+"""Bonds of an unloaded tube: 1.40 to 1.45 Å; at defects, where pentagons close, up to 1.75 Å with REBO (measured).
+A chosen bound."""
+
+NEIGHBOUR_ANGSTROM: Final = 2.0
+"""Atoms nearer than this are neighbours, where REBO's bonds end; next neighbours are 2.2 Å apart at least."""
+
+AXIAL_FORCE_EV_PER_ANGSTROM: Final = 1e-3
+"""Of an unloaded tube; on a (10,0) tube this is a stress of 2 MPa. A chosen bound."""
+
+CLOSED_ANGSTROM: Final = 1.6
+"""Distance from which atoms with broken bonds are let go to bond with each other."""
+
+_STRAIN_STEP: Final = 1e-3
+_MOST_LENGTHS: Final = 12
+_DIFFERENCE: Final = 1e-5
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """How atoms are brought to rest, by the L-BFGS algorithm.
+
+    Attributes:
+        force_ev_per_angstrom: largest force that is left on an atom.
+        max_steps: after which it is given up.
+        reconstruct: whether atoms with broken bonds around a vacancy are tried in pairs: see `relaxed`.
+
+    Raises:
+        ConfigurationError: if a setting is not positive.
+    """
+
+    force_ev_per_angstrom: float = 1e-3
+    max_steps: int = 3000
+    reconstruct: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("force_ev_per_angstrom", "max_steps"):
+            if not getattr(self, name) > 0:
+                raise ConfigurationError(f"{name}={getattr(self, name)} must be positive")
+
+    def rest(self, atoms: "Atoms") -> None:
+        """Move the atoms, in place and in their cell, to where no force is left.
+
+        Raises:
+            RelaxationError: if they do not come to rest, or the calculator fails.
+        """
+        from ase.optimize import LBFGS
+
+        try:
+            converged = LBFGS(atoms, logfile=None).run(fmax=self.force_ev_per_angstrom, steps=self.max_steps)
+        except MatgymError:
+            raise
+        except Exception as error:  # a calculator may raise anything; LAMMPS raises bare Exceptions
+            raise RelaxationError(f"the calculator failed: {error}") from error
+        if not converged:
+            largest = np.linalg.norm(atoms.get_forces(), axis=1).max()
+            raise RelaxationError(
+                f"unconverged: {largest:.2g} eV/Å are left on an atom after {self.max_steps} steps "
+                f"(bound: {self.force_ev_per_angstrom:g} eV/Å)"
+            )
+
+    def unload(self, atoms: "Atoms") -> None:
+        """Bring the atoms to rest, in place, at the axial period at which the tube is under no tension.
+
+        Raises:
+            RelaxationError: if no such period is found.
+        """
+        self.rest(atoms)
+        force, length, rate = axial_force(atoms), atoms.cell[2, 2], 0.0
+        for _ in range(_MOST_LENGTHS):
+            if abs(force) <= AXIAL_FORCE_EV_PER_ANGSTROM:
+                return
+            strain = -force / rate if rate > 0.0 else -np.sign(force) * _STRAIN_STEP
+            stretch(atoms, length * (1.0 + float(np.clip(strain, -0.03, 0.03))))
+            self.rest(atoms)
+            new_force, new_length = axial_force(atoms), atoms.cell[2, 2]
+            rate = (new_force - force) / (new_length / length - 1.0)
+            force, length = new_force, new_length
+        raise RelaxationError(f"unconverged: {force:.2g} eV/Å of axial tension are left after {_MOST_LENGTHS} lengths")
+
+
+def relaxed(tube: Nanotube, calculator: "Calculator", settings: Relaxation) -> "Atoms":
+    """The tube at rest: unloaded, its vacancies reconstructed, and then stretched by its strain.
+
+    Symmetric copies give the same atoms.
+
+    Args:
+        tube: without torsion. Its strain is relative to its own unloaded length.
+        calculator: stays with the atoms.
+        settings: of the relaxation.
+
+    Returns:
+        ASE atoms, Å, in the order of the sites of the tube's canonical copy.
+
+    Raises:
+        StructureError: if the tube is twisted.
+        RelaxationError: if the tube is cut in two, does not come to rest, or loses a bond.
+    """
+    tube = canonical(tube)
+    atoms, bonds = to_atoms(tube.strained(0.0)), atom_bonds(tube)
+    check_one_piece(len(atoms), bonds)
+    if tube.stone_wales:
+        spread(atoms, bonds)
+    atoms.calc = calculator
+    settings.unload(atoms)
+    if settings.reconstruct:
+        atoms = _reconstructed(tube, atoms, settings)
+    if tube.strain:
+        stretch(atoms, atoms.cell[2, 2] * (1.0 + tube.strain))
+        settings.rest(atoms)
+    check_bonds(atoms, bonds)
+    return atoms
+
+
+def _reconstructed(tube: Nanotube, atoms: "Atoms", settings: Relaxation) -> "Atoms":
+    """The atoms with pairs of broken bonds closed wherever that lowers the energy, one vacancy after the other.
+
+    A vacancy leaves three atoms with a broken bond each; two of them can bond across it, which makes a pentagon:
+    El-Barbary et al., Phys. Rev. B 68, 144107 (2003). A barrier keeps relaxation from finding it.
+    """
+    atom = np.cumsum(tube.species != Species.VACANCY) - 1
+    bonds, intact = tube.bonds, atom_bonds(tube)
+    energy = atoms.get_potential_energy()
+    for site in np.flatnonzero(tube.species == Species.VACANCY):
+        around = np.concatenate([bonds[bonds[:, 0] == site, 1], bonds[bonds[:, 1] == site, 0]])
+        around = atom[around[tube.species[around] != Species.VACANCY]]
+        best = atoms
+        for i, j in combinations(around.tolist(), 2):
+            trial = atoms.copy()
+            trial.calc = atoms.calc
+            trial.set_distance(i, j, CLOSED_ANGSTROM, mic=True)
+            try:
+                settings.unload(trial)
+                check_lengths(trial, intact)
+            except RelaxationError:
+                continue
+            if trial.get_potential_energy() < energy:
+                best, energy = trial, trial.get_potential_energy()
+        atoms = best
+    return atoms
+
+
+@contextmanager
+def running(potential: CalculatorFactory) -> Iterator["Calculator"]:
+    """A calculator, ended afterwards if it has something to end: LAMMPS keeps its memory otherwise."""
+    calculator = potential()
+    try:
+        yield calculator
+    finally:
+        if hasattr(calculator, "clean"):
+            calculator.clean()
+
+
+def refuse_unknown(tube: Nanotube, potential: CalculatorFactory) -> None:
+    """Refuse tubes whose elements the potential does not know, if it says which ones it knows.
+
+    Raises:
+        RelaxationError: with the element.
+    """
+    known = getattr(potential, "elements", None)
+    held = {SPECIES_DATA[species].symbol for species, count in tube.counts.items() if count} - {""}
+    unknown = sorted(held - set(known)) if known is not None else []
+    if unknown:
+        name = getattr(potential, "name", potential)
+        raise RelaxationError(f"{name} does not know {', '.join(unknown)}, only {', '.join(known or ())}")
+
+
+def canonical(tube: Nanotube) -> Nanotube:
+    """The one of a tube's symmetric copies that is computed in place of all, with 12C for every isotope.
+
+    Energies do not depend on masses, and copies then agree to the last digit, whatever the calculator.
+    """
+    species = np.where(np.isin(tube.species, CARBONS), Species.C12, tube.species).astype(np.uint8)
+    species, pairs = canonical_form(tube.lattice, species, tube.stone_wales, mirrors=not tube.torsion)
+    return replace(tube, species=species, stone_wales=pairs)
+
+
+# ---- tension
+
+
+def stretch(atoms: "Atoms", length_angstrom: float) -> None:
+    """Give the tube, in place, another axial period, its atoms moved along."""
+    cell = atoms.cell.copy()
+    cell[2, 2] = length_angstrom
+    atoms.set_cell(cell, scale_atoms=True)
+
+
+def axial_force(atoms: "Atoms") -> float:
+    """Tension F = dE/dL of the tube, eV/Å; positive pulls its ends together.
+
+    From the calculator's stress, σ_zz V/L, or from two energies where it has none.
+    """
+    from ase.calculators.calculator import PropertyNotImplementedError
+
+    length = float(atoms.cell[2, 2])
+    try:
+        return float(atoms.get_stress()[2] * atoms.get_volume() / length)
+    except PropertyNotImplementedError:
+        energies = []
+        for sign in (1.0, -1.0):
+            moved = atoms.copy()
+            moved.calc = atoms.calc
+            stretch(moved, length * (1.0 + sign * _DIFFERENCE))
+            energies.append(moved.get_potential_energy())
+        return float(energies[0] - energies[1]) / (2.0 * _DIFFERENCE * length)
+
+
+# ---- bonds
+
+
+def atom_bonds(tube: Nanotube) -> IntArray:
+    """(n_bonds, 3): atom, atom and periodic image of the second, of the bonds that vacancies leave."""
+    occupied = tube.species != Species.VACANCY
+    atom = np.cumsum(occupied) - 1
+    bonds = tube.bonds
+    bonds = bonds[occupied[bonds[:, 0]] & occupied[bonds[:, 1]]]
+    return np.stack([atom[bonds[:, 0]], atom[bonds[:, 1]], bonds[:, 2]], axis=1)
+
+
+def check_one_piece(n_atoms: int, bonds: IntArray) -> None:
+    """Check that bonds lead from every atom to every other, and along the tube without end.
+
+    Raises:
+        RelaxationError: if vacancies cut the tube in two, or cut a piece out of it.
+    """
+    neighbours: list[list[tuple[int, int]]] = [[] for _ in range(n_atoms)]
+    for a, b, image in bonds.tolist():
+        neighbours[a].append((b, image))
+        neighbours[b].append((a, -image))
+    cell_of = {0: 0} if n_atoms else {}
+    queue, runs_through = deque(cell_of), False
+    while queue:
+        a = queue.popleft()
+        for b, image in neighbours[a]:
+            if b not in cell_of:
+                cell_of[b] = cell_of[a] + image
+                queue.append(b)
+            runs_through |= cell_of[b] != cell_of[a] + image
+    if not runs_through:
+        raise RelaxationError("cut in two: the vacancies leave no path of bonds along the tube")
+    if len(cell_of) < n_atoms:
+        raise RelaxationError(f"cut out: {n_atoms - len(cell_of)} atoms are bound to no others of the tube")
+
+
+def neighbours(atoms: "Atoms") -> IntArray:
+    """(n_bonds, 3): atom, atom and periodic image of the second, of all atoms that are now near enough to bond."""
+    from ase.neighborlist import neighbor_list
+
+    a, b, shift = neighbor_list("ijS", atoms, NEIGHBOUR_ANGSTROM)
+    once = (a < b) | ((a == b) & (shift[:, 2] > 0))
+    return np.asarray(np.column_stack([a, b, shift[:, 2]])[once], dtype=np.int64)
+
+
+def bond_lengths(atoms: "Atoms", bonds: IntArray) -> FloatArray:
+    """(n_bonds,): lengths, Å."""
+    a, b, image = bonds.T
+    vectors = atoms.positions[b] - atoms.positions[a]
+    vectors[:, 2] += image * atoms.cell[2, 2]
+    return np.asarray(np.linalg.norm(vectors, axis=1))
+
+
+def spread(atoms: "Atoms", bonds: IntArray) -> None:
+    """Spread the crowded atoms of turned bonds, in place, by springs between neighbours and next neighbours.
+
+    Bonds are to be 1.42 Å long, and next neighbours √3 times as far apart. A start only: with crowded atoms some
+    potentials run into minima where other bonds have formed (measured: 6 of 12 tubes with `REBO_FRACTURE`).
+    """
+    from scipy.optimize import minimize
+
+    pairs, rest = _springs(bonds)
+    stiffness = np.where(rest > CARBON_BOND_ANGSTROM, 0.2, 1.0)  # next neighbours give way: pentagons, heptagons
+    period = np.array([0.0, 0.0, atoms.cell[2, 2]])
+
+    def energy(flat: FloatArray) -> tuple[float, FloatArray]:
+        positions = flat.reshape(-1, 3)
+        vectors = positions[pairs[:, 1]] - positions[pairs[:, 0]] + pairs[:, 2:] * period
+        lengths = np.linalg.norm(vectors, axis=1)
+        pull = (stiffness * (lengths - rest) / lengths)[:, None] * vectors
+        gradient = np.zeros_like(positions)
+        np.add.at(gradient, pairs[:, 1], pull)
+        np.add.at(gradient, pairs[:, 0], -pull)
+        return float(0.5 * (stiffness * (lengths - rest) ** 2).sum()), gradient.ravel()
+
+    found = minimize(energy, atoms.positions.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    atoms.positions = found.x.reshape(-1, 3)
+
+
+def _springs(bonds: IntArray) -> tuple[IntArray, FloatArray]:
+    """Pairs (atom, atom, image) of neighbours and next neighbours, and their rest lengths, Å."""
+    both = np.concatenate([bonds, bonds[:, [1, 0, 2]] * [1, 1, -1]])  # each bond from either end
+    found = [bonds]
+    for atom in range(int(bonds[:, :2].max()) + 1):
+        ends = both[both[:, 0] == atom][:, 1:]
+        i, j = np.triu_indices(len(ends), 1)
+        found.append(np.column_stack([ends[i, 0], ends[j, 0], ends[j, 1] - ends[i, 1]]))
+    pairs = np.concatenate(found)
+    rest = np.full(len(pairs), np.sqrt(3.0) * CARBON_BOND_ANGSTROM)
+    rest[: len(bonds)] = CARBON_BOND_ANGSTROM
+    return pairs, rest
+
+
+def check_lengths(atoms: "Atoms", bonds: IntArray) -> None:
+    """Check that no bond of the tube is broken.
+
+    Raises:
+        RelaxationError: if the length of a bond is out of range.
+    """
+    lengths = bond_lengths(atoms, bonds)
+    shortest, longest = BOND_RANGE_ANGSTROM
+    off = np.flatnonzero((lengths < shortest) | (lengths > longest))
+    if len(off):
+        a, b, _ = bonds[off[0]]
+        raise RelaxationError(
+            f"broken bond: atoms {a} and {b} are {lengths[off[0]]:.3f} Å apart (range: {shortest} to {longest} Å)"
+        )
+
+
+def check_bonds(atoms: "Atoms", bonds: IntArray) -> None:
+    """Check that the atoms still are the tube: its bonds are there, and new ones only where vacancies left room.
+
+    Args:
+        atoms: at rest.
+        bonds: (n_bonds, 3) of the tube: see `atom_bonds`.
+
+    Raises:
+        RelaxationError: if the length of a bond is out of range, or an atom has other than 2 or 3 neighbours.
+    """
+    check_lengths(atoms, bonds)
+    before, after = (np.bincount(found[:, :2].ravel(), minlength=len(atoms)) for found in (bonds, neighbours(atoms)))
+    off = np.flatnonzero((after < 2) | (after > 3) | (after < before))
+    if len(off):
+        atom = off[0]
+        raise RelaxationError(
+            f"bond graph changed: atom {atom} has {after[atom]} neighbours, and {before[atom]} in the lattice"
+        )

@@ -1,0 +1,106 @@
+"""Young's modulus and Poisson ratio of tubes, from the exact linear response of Tersoff's potential.
+
+At rest at period L the energy changes by ½ E″ δL², with E″ = d²E/dL² when all atoms follow to where no force is left.
+Young's modulus is Y = E″ L/(π d t) with d the relaxed diameter and t = 0.34 nm the thickness of the wall by
+convention; Poisson's ratio is -(dR/R)/(dL/L), with R the mean distance of the atoms from their axis. A pristine tube
+gives both from its four variables, a decorated one from its Hessian.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from matgym.errors import RelaxationError, StructureError
+from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.physics.electrons.tight_binding import is_carbon
+from matgym.physics.mechanics.relaxation import RelaxedTube, positive_factors, relax, relaxed_pristine, stretch_of
+from matgym.physics.mechanics.strength import GPA_NM2_PER_EV_PER_ANGSTROM, WALL_NM
+from matgym.structures import Nanotube
+from matgym.typing import FloatArray
+
+YOUNG_GPA = Property("young_gpa", "GPa", "Young's modulus along the axis, for a wall of 0.34 nm")
+POISSON_RATIO = Property("poisson_ratio", "1", "radial contraction over axial strain")
+
+_SHIFT: Final = 1e-6  # eV/Å²: lets free translation and rotation pass
+_REFINEMENTS: Final = 4
+
+
+@dataclass(frozen=True)
+class Elasticity:
+    """The elastic oracle; a tube's strain is relative to its own length under no tension."""
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """Young's modulus and Poisson ratio."""
+        return YOUNG_GPA, POISSON_RATIO
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """An empirical potential."""
+        return Fidelity.MODEL
+
+    @property
+    def cost(self) -> Cost:
+        """Measured on one core of an AMD EPYC server, with dopants; pristine tubes cost 3 ms once."""
+        return Cost(seconds=0.1, sites=200, exponent=1.1)
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Elastic properties of each tube, at its own strain and torsion.
+
+        Args:
+            tubes: B tubes of any chirality, length, strain and decoration.
+
+        Returns:
+            Properties with `young_gpa` and `poisson_ratio`, each of shape (B,); NaN, with the reason in `failures`, for
+            tubes that do not come to rest as what they are: see `relax`.
+        """
+        values, failures = np.full((len(tubes), 2), np.nan), {}
+        for row, tube in enumerate(tubes):
+            try:
+                values[row] = self._moduli(tube)
+            except (RelaxationError, StructureError) as error:
+                failures[row] = f"{tube}: {error}"
+        return Properties({YOUNG_GPA.key: values[:, 0], POISSON_RATIO.key: values[:, 1]}, failures)
+
+    @staticmethod
+    def _moduli(tube: Nanotube) -> tuple[float, float]:
+        """Young's modulus, GPa, and Poisson ratio."""
+        if is_carbon(tube):
+            cell = relaxed_pristine(tube.n, tube.m, tube.strain, tube.torsion)
+            period, radius = cell.period_angstrom, cell.radius_angstrom
+            stiffness, slope = cell.stiffness_ev_per_square_angstrom, cell.radius_slope
+        elif tube.torsion:
+            raise RelaxationError("a decorated tube with torsion winds off its axis, from which its radius is measured")
+        else:
+            rest = relax(tube, free_length=True)
+            period = rest.period_angstrom
+            stiffness, follow = axial_response(rest)
+            across = (rest.positions - rest.positions.mean(axis=0))[:, :2]
+            distance = np.linalg.norm(across, axis=1)
+            radius = float(distance.mean())
+            moving = (follow - follow.mean(axis=0))[:, :2]
+            slope = float(((across * moving).sum(axis=1) / distance).mean())
+        area = math.pi * (radius / 5.0) * WALL_NM  # nm²
+        return stiffness * period * GPA_NM2_PER_EV_PER_ANGSTROM / area, -slope * period / radius
+
+
+def axial_response(rest: RelaxedTube) -> tuple[float, FloatArray]:
+    """How a tube at rest answers to a change of its period L.
+
+    Returns:
+        d²E/dL², eV/Å², and (S, 3) the slopes of the coordinates of its atoms, dimensionless; both with no force left.
+    """
+    found = rest.expansion
+    stretch = stretch_of(rest.positions, rest.period_angstrom)
+    pull = found.tension_slope + found.hessian @ stretch
+    factors = positive_factors(found.hessian, _SHIFT)
+    if factors is None:
+        raise RelaxationError(f"{rest.tube} does not rest in a minimum")
+    follow = np.zeros_like(pull)
+    for _ in range(_REFINEMENTS):  # which take the shift back
+        follow -= factors.solve(pull + found.hessian @ follow)
+    stiffness = found.stiffness + stretch @ (found.tension_slope + pull) + pull @ follow
+    return float(stiffness), (stretch + follow).reshape(-1, 3)

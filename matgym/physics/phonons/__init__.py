@@ -1,0 +1,1 @@
+"""Vibrations of a tube, and the heat that they carry."""

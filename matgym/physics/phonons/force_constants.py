@@ -1,0 +1,217 @@
+"""Force constants of tubes, pristine ones by their helical symmetry, in each atom's own frame.
+
+In the frame (radial, tangential, axial) that turns with the atom, a screw operation leaves the force constants of a
+pristine tube as they are: those of one A and one B atom are all there are. Potential and geometry are those of
+`matgym.physics.mechanics.tersoff` and `matgym.physics.mechanics.relaxation`.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from matgym.errors import RelaxationError
+from matgym.physics.mechanics.relaxation import RelaxedTube, relax, relaxed_pristine
+from matgym.physics.transport.greens import Lead
+from matgym.physics.transport.slabs import Slabs, slabs_of
+from matgym.structures import SPECIES_DATA, Nanotube, Species, tube_lattice
+from matgym.structures.species import CARBONS
+from matgym.typing import ComplexArray, FloatArray, IntArray, SpeciesArray
+from matgym.units import ATOMIC_MASS_KG, CHARGE_C
+
+if TYPE_CHECKING:
+    from scipy.sparse import bsr_array
+
+FREQUENCY2_PER_EV_ANGSTROM2_AMU: Final = 1e-24 * CHARGE_C / (1e-20 * ATOMIC_MASS_KG)
+"""1 eV/(Å² u) in (rad/ps)²."""
+
+REACH_ANGSTROM: Final = 10.0
+"""Length of the pristine supercell at least: the potential reaches two bonds."""
+
+HOPS: Final = (2, 3)
+"""Bonds of the intact lattice that force constants reach, as two neighbours of one atom move each other, and that they
+reach across a turned bond."""
+
+OMEGA_CM: Final = 5.308837458876145
+"""1 rad/ps in cm⁻¹: 10¹²/(2π c · 100)."""
+
+MOST_IMAGINARY_RAD_PS: Final = 1.0 / OMEGA_CM
+"""1 cm⁻¹: what rounding may make of a mode that costs no energy."""
+
+MASSES_AMU: Final = np.array([SPECIES_DATA[species].mass_amu or np.inf for species in Species])
+"""By species code; a vacancy does not move."""
+
+
+@dataclass(frozen=True, eq=False)
+class HelicalForceConstants:
+    """Force constants of a pristine tube.
+
+    Attributes:
+        slabs: the slabs that they fit.
+        bonds: (F, 4) sublattice of an atom in cell (ring 0, place 0); ring, place and sublattice of another one.
+        values: (F, 3, 3) eV/Å², (radial, tangential, axial) of each.
+    """
+
+    slabs: Slabs
+    bonds: IntArray
+    values: FloatArray
+
+    def dynamical(self, momenta: IntArray, phases: FloatArray) -> ComplexArray:
+        """(L, K, 6, 6) dynamical matrices of 12C, (rad/ps)², each for one line of wave vectors and one screw phase.
+
+        Args:
+            momenta: (L,) angular momenta about the rotation axis, 0 to d - 1.
+            phases: (K,) phase from a ring to the next one, rad, or (L, K) where they differ from line to line.
+        """
+        start, ring, place, stop = self.bonds.T
+        turns = 2.0 * np.pi * momenta[:, None, None] * place / self.slabs.folds
+        waves = np.exp(1j * (turns + np.asarray(phases)[..., None] * ring))  # (L, K, F)
+        onto = np.zeros((len(self.bonds), 6, 6))
+        for f, (i, j) in enumerate(zip(start, stop, strict=True)):
+            onto[f, 3 * i : 3 * i + 3, 3 * j : 3 * j + 3] = self.values[f]
+        scale = FREQUENCY2_PER_EV_ANGSTROM2_AMU / MASSES_AMU[Species.C12]
+        return np.asarray(np.tensordot(waves, onto, axes=1) * scale)
+
+    def spectrum(self, phases: int = 33) -> FloatArray:
+        """(d, phases, 6) squared frequencies of 12C, (rad/ps)², for screw phases from 0 to π."""
+        momenta = np.arange(self.slabs.folds)
+        return np.asarray(
+            np.linalg.eigvalsh(self.dynamical(momenta, np.linspace(0.0, np.pi, phases))), dtype=np.float64
+        )
+
+    def lead(self, slabs: Slabs) -> Lead:
+        """Force constants of slabs, eV/Å²: three coordinates an atom, not divided by masses."""
+        size = 3 * slabs.n_sites
+        inner, up = np.zeros((2, size, size))
+        coordinates = np.arange(3)
+        for ring in range(slabs.width):
+            for around in range(slabs.folds):
+                start_sublattice, rings, places, stop_sublattice = self.bonds.T
+                here = slabs.cell(np.full(len(rings), ring), np.full(len(rings), around))
+                there = slabs.cell(ring + rings, around + places)
+                slab, i = slabs.place(here, start_sublattice)
+                other, j = slabs.place(there, stop_sublattice)
+                rows, columns = (3 * index[:, None, None] for index in (i, j))
+                rows = rows + coordinates[:, None]
+                columns = columns + coordinates
+                same, above = other == slab, other == slab + 1
+                np.add.at(inner, (rows[same], columns[same]), self.values[same])
+                np.add.at(up, (rows[above], columns[above]), self.values[above])
+        return Lead((inner + inner.T) / 2.0, up, slabs.folds)
+
+
+@lru_cache(maxsize=256)
+def pristine_force_constants(n: int, m: int, strain: float = 0.0, torsion: float = 0.0) -> HelicalForceConstants:
+    """Force constants of the pristine tube at rest.
+
+    Raises:
+        RelaxationError: if it does not come to rest.
+    """
+    rest = relaxed_pristine(n, m, strain, torsion)
+    cells = ceil(REACH_ANGSTROM / rest.period_angstrom)
+    relaxed = relax(Nanotube(n, m, cells, strain=strain, torsion=torsion))
+    slabs = slabs_of(tube_lattice(n, m, cells), HOPS[0])
+    blocks = atom_blocks(relaxed)
+    origin = slabs.lattice.home_cells[[0, slabs.lattice.n_cells]]  # an A and a B atom
+    chosen = np.isin(blocks.start, [0, slabs.lattice.n_cells])
+    start, stop, image = blocks.start[chosen], blocks.stop[chosen], blocks.image[chosen]
+    sublattice = (start >= slabs.lattice.n_cells).astype(np.int64)
+    away = (
+        slabs.lattice.home_cells[stop]
+        + image[:, None] * cells * np.array(slabs.lattice.translation)
+        - origin[sublattice]
+    )
+    ring, around = slabs.ring(away)
+    bonds = np.stack([sublattice, ring, around, (stop >= slabs.lattice.n_cells).astype(np.int64)], axis=1)
+    found = HelicalForceConstants(slabs, bonds, blocks.values[chosen])
+    lowest = float(found.spectrum().min())
+    if lowest < -(MOST_IMAGINARY_RAD_PS**2):
+        raise RelaxationError(
+            f"imaginary mode of {OMEGA_CM * (-lowest) ** 0.5:.1f} cm⁻¹: the pristine {relaxed.tube} buckles"
+        )
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class AtomBlocks:
+    """All force constants of one period of a tube, atom by atom.
+
+    Attributes:
+        start: (F,) site of an atom.
+        stop: (F,) site of another one, or of the same.
+        image: (F,) period that the latter lies in.
+        values: (F, 3, 3) eV/Å² in the atoms' own frames.
+    """
+
+    start: IntArray
+    stop: IntArray
+    image: IntArray
+    values: FloatArray
+
+
+def atom_blocks(relaxed: RelaxedTube) -> AtomBlocks:
+    """The Hessian of a tube at rest, cut into blocks and turned into the atoms' frames."""
+    frames = atom_frames(relaxed.positions)
+    within, onward = (_block_rows(matrix) for matrix in (relaxed.expansion.within, relaxed.expansion.onward))
+    start = np.concatenate([within[0], onward[0], onward[1]])
+    stop = np.concatenate([within[1], onward[1], onward[0]])
+    values = np.concatenate([within[2], onward[2], onward[2].swapaxes(1, 2)])
+    image = np.repeat([0, 1, -1], [len(within[0]), len(onward[0]), len(onward[0])])
+    values = np.einsum("fax,fxy,fby->fab", frames[start], values, frames[stop])
+    sites = relaxed.graph.sites
+    return AtomBlocks(sites[start], sites[stop], image, values)
+
+
+def atom_frames(positions: FloatArray) -> FloatArray:
+    """(S, 3, 3): unit vectors (radial, tangential, axial) of each atom as rows; the axis is z."""
+    phi = np.arctan2(positions[:, 1], positions[:, 0])
+    zero, one = np.zeros_like(phi), np.ones_like(phi)
+    cos, sin = np.cos(phi), np.sin(phi)
+    return np.stack(
+        [np.stack([cos, sin, zero], axis=1), np.stack([-sin, cos, zero], axis=1), np.stack([zero, zero, one], axis=1)],
+        axis=1,
+    )
+
+
+def _block_rows(matrix: "bsr_array") -> tuple[IntArray, IntArray, FloatArray]:
+    """Row, column and (F, 3, 3) values of the blocks of a block-sparse matrix."""
+    rows = np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
+    return rows, matrix.indices.astype(np.int64), np.asarray(matrix.data)
+
+
+def differs_in_mass_only(tube: Nanotube) -> bool:
+    """Whether the tube has the force constants of the pristine one."""
+    return bool(np.isin(tube.species, CARBONS).all()) and not tube.stone_wales
+
+
+def by_root_masses(matrix: FloatArray, rows: SpeciesArray, columns: SpeciesArray) -> FloatArray:
+    """(rad/ps)² dynamical matrices (..., 3R, 3C) from force constants, eV/Å², and species (..., R) and (..., C)."""
+    left, right = (np.repeat(1.0 / np.sqrt(MASSES_AMU[codes]), 3, axis=-1) for codes in (rows, columns))
+    return np.asarray(matrix * left[..., :, None] * right[..., None, :] * FREQUENCY2_PER_EV_ANGSTROM2_AMU)
+
+
+def slab_blocks(relaxed: RelaxedTube, slabs: Slabs, lead: Lead) -> tuple[FloatArray, FloatArray]:
+    """(S, 3M, 3M) of slabs and (S + 1, 3M, 3M) of couplings, eV/Å², of a tube whose ends are pristine.
+
+    Vacant sites get no coupling; what fills the last slab up, and the coupling to the leads, is pristine.
+    """
+    count, size = slabs.count, 3 * slabs.n_sites
+    inner = np.repeat(lead.inner[None], count + 2, axis=0).reshape(count + 2, slabs.n_sites, 3, slabs.n_sites, 3)
+    couplings = np.repeat(lead.up[None], count + 1, axis=0).reshape(count + 1, slabs.n_sites, 3, slabs.n_sites, 3)
+    # What couples two sites of the tube is replaced; what couples one to a lead stays.
+    own = np.zeros((count + 2, slabs.n_sites), dtype=bool)
+    slab, index = slabs.sites
+    own[slab + 1, index] = True
+    inner *= 1.0 - (own[:, :, None] & own[:, None, :])[:, :, None, :, None]
+    couplings *= 1.0 - (own[:-1, :, None] & own[1:, None, :])[:, :, None, :, None]
+    blocks = atom_blocks(relaxed)
+    here = blocks.image == 0
+    s, i = slab[blocks.start[here]] + 1, index[blocks.start[here]]
+    t, j = slab[blocks.stop[here]] + 1, index[blocks.stop[here]]
+    values = blocks.values[here]
+    same, above = s == t, t == s + 1
+    inner[s[same], i[same], :, j[same], :] += values[same]
+    couplings[s[above], i[above], :, j[above], :] += values[above]
+    return inner.reshape(count + 2, size, size)[1:-1], couplings.reshape(count + 1, size, size)

@@ -1,0 +1,377 @@
+"""Phonon conductance of zigzag tubes whose rings are each of one carbon isotope, exact, for very many designs at once.
+
+It is the model of `matgym.physics.phonons.conductance.PhononTransport`, to rounding, on the designs that keep the
+rotation axis: isotopes change masses only, and rings of one isotope keep each angular momentum about the axis to
+itself. So the 20 atoms of a ring of the (10, 0) tube fall apart into 6 x 6 matrices, and as force constants reach the next ring only,
+both halves of a tube can be folded from their leads up to the cut between them, each half once for all designs that
+share it. Caroli's formula at the cut (Caroli, Combescot, Nozières and Saint-James, J. Phys. C 4, 916 (1971); for
+phonons Mingo and Yang, Phys. Rev. B 68, 245406 (2003)),
+
+    T = Tr[Γ_L G Γ_R G†] = ‖U_L† G U_R‖²,   Γ = U U†,   G = (ω² - D - Σ_L - Σ_R)⁻¹
+
+then takes one small solve for a design, a frequency and a momentum. U has a column for each wave that is open in the
+lead, up to three in (10, 0), and is folded along with Σ.
+
+A ring here is a range of heights that tiles a whole number of cells: n A atoms and, one bond above each along the axis,
+n B atoms. (The zigzag chain, n B atoms and the n A atoms next above them, would be cut in two by a tube's end.)
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from matgym.errors import ConfigurationError, RelaxationError
+from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.physics.phonons.conductance import BROADENING, THERMAL_CONDUCTANCE_NW_K, PhononTransport, mass_lead
+from matgym.physics.phonons.force_constants import HOPS, MASSES_AMU, differs_in_mass_only, pristine_force_constants
+from matgym.physics.threads import one_thread
+from matgym.physics.transport.landauer import phonon_conductance_nw_k
+from matgym.physics.transport.slabs import slabs_of
+from matgym.structures import Nanotube, Species, TubeLattice, tube_lattice
+from matgym.structures.species import CARBONS
+from matgym.typing import ComplexArray, FloatArray, IntArray, SpeciesArray
+
+OPEN: Final = 1e-9
+"""Broadening, relative to the coupling of rings, above which a wave counts as open in the lead.
+Measured for (10, 0) at 256 frequencies: open ones lie above 10⁻⁴, what rounding leaves of closed ones below 10⁻¹⁰.
+What lies between on other grids, next to a band edge, adds as little to the transmission as it is broad."""
+
+CHUNK: Final = 4096
+"""6 x 6 matrices that are worked on at once: 2.4 MB, about what a core's cache holds."""
+
+MOST_ENUMERATED: Final = 20
+"""Rings up to which all designs are computed: 2²⁰, a quarter of an hour at 256 frequencies on one core."""
+
+Level: TypeAlias = tuple[IntArray, SpeciesArray]
+"""Of half tubes that share their beginnings: each node's parent one ring nearer to the lead, and its own isotope."""
+
+
+def ring_of_site(lattice: TubeLattice) -> IntArray:
+    """(n_sites,): the ring that each site lies in, 0 to 2 cells - 1, from low to high.
+
+    Raises:
+        ConfigurationError: if the tube is not a zigzag one.
+    """
+    if lattice.m:
+        raise ConfigurationError(
+            f"rings of one isotope are those of zigzag tubes, ({lattice.n}, 0), not of ({lattice.n}, {lattice.m})"
+        )
+    heights = lattice.axial_thirds(lattice.home_cells, np.repeat([0, 1], lattice.n_cells))
+    return np.asarray(heights // (3 * lattice.n))
+
+
+def ring_species(lattice: TubeLattice, codes: ArrayLike) -> SpeciesArray:
+    """(B, n_sites) species in raster order of tubes whose rings are given.
+
+    Args:
+        lattice: of a zigzag tube of R / 2 cells.
+        codes: (B, R) species of each ring, ring 0 lowest: 12C, 13C or 14C.
+    """
+    of_site = ring_of_site(lattice)
+    return _carbon_codes(codes, 2 * lattice.cells)[:, of_site]
+
+
+@dataclass(frozen=True)
+class RingIsotopes:
+    """Thermal conductance of ring designs between pristine leads of 12C.
+
+    Attributes:
+        n: of the (n, 0) tube, undeformed.
+        rings: of the tube, two to a translational cell.
+        temperature_k: of the leads, K.
+        frequencies: points of the midpoint rule, as of `PhononTransport`.
+    """
+
+    n: int = 10
+    rings: int = 16
+    temperature_k: float = 300.0
+    frequencies: int = 256
+
+    def __post_init__(self) -> None:
+        if self.rings < 2 or self.rings % 2:
+            raise ConfigurationError(f"rings={self.rings} must be even, 2 or more: a cell of a zigzag tube has two")
+        if self.n < 1:
+            raise ConfigurationError(f"n={self.n} must be 1 or more")
+        PhononTransport(self.temperature_k, self.frequencies)  # raises for what it cannot take
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """The thermal conductance."""
+        return (THERMAL_CONDUCTANCE_NW_K,)
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """An empirical potential."""
+        return Fidelity.MODEL
+
+    @property
+    def cost(self) -> Cost:
+        """Measured on one core, in a batch of all designs; a lone design takes about a second."""
+        return Cost(seconds=1e-3, sites=320, exponent=1.0)
+
+    @property
+    def lattice(self) -> TubeLattice:
+        """Of the tube."""
+        return tube_lattice(self.n, 0, self.rings // 2)
+
+    @property
+    def degeneracies(self) -> IntArray:
+        """(L,) angular momenta that share the transmission of 0, 1, … n // 2: m and -m are one by time reversal."""
+        momenta = np.arange(self.n // 2 + 1)
+        return np.where((momenta == 0) | (2 * momenta == self.n), 1, 2)
+
+    @cached_property
+    def grid(self) -> tuple[FloatArray, FloatArray]:
+        """(W,) angular frequencies and weights, rad/ps."""
+        return PhononTransport(self.temperature_k, self.frequencies).grid(Nanotube(self.n, 0, self.rings // 2))
+
+    def tubes(self, codes: ArrayLike) -> list[Nanotube]:
+        """The tubes of (B, R) designs."""
+        return [Nanotube(self.n, 0, self.rings // 2, species) for species in ring_species(self.lattice, codes)]
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Thermal conductance of each tube, of shape (B,); what is no design of these rings is a failure."""
+        found = np.full(len(tubes), np.nan)
+        failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._refusal(tube))}
+        rows = [row for row in range(len(tubes)) if row not in failures]
+        if rows:
+            try:
+                found[rows] = self.conductance_nw_k([self._rings_of(tubes[row])[0] for row in rows])
+            except RelaxationError as error:
+                failures |= dict.fromkeys(rows, str(error))
+        return Properties({THERMAL_CONDUCTANCE_NW_K.key: found}, failures)
+
+    def conductance_nw_k(self, codes: ArrayLike, on_block: Callable[[int, int], object] | None = None) -> FloatArray:
+        """(B,) thermal conductance, nW/K.
+
+        Args:
+            codes: (B, R) species of each ring, ring 0 lowest: 12C, 13C or 14C.
+            on_block: told how many of how many pairs of frequency and momentum are done.
+
+        Raises:
+            ConfigurationError: if the codes have another shape, or are not of carbon.
+        """
+        designs = _Designs.of(_carbon_codes(codes, self.rings))
+        heat = phonon_conductance_nw_k(*self.grid, np.eye(self.frequencies), self.temperature_k)  # nW/K where T is one
+        total, done = np.zeros(len(designs.left)), 0
+        for block, through in self._blocks(designs):
+            total += (heat[block.frequency] * self.degeneracies[block.momentum]) @ through
+            done += len(block.z)
+            if on_block is not None:
+                on_block(done, sum(len(group.z) for group in self._channels))
+        return total[designs.of_row]
+
+    def all_conductances_nw_k(
+        self,
+        isotopes: tuple[int, int] = (Species.C12, Species.C14),
+        on_block: Callable[[int, int], object] | None = None,
+    ) -> FloatArray:
+        """(2^R,) thermal conductance, nW/K, of every design of two isotopes.
+
+        Ring i of design k is of the second isotope if bit i of k is set (k >> i & 1), ring 0 being the lowest.
+
+        Raises:
+            ConfigurationError: if there are more designs than can be computed.
+        """
+        if self.rings > MOST_ENUMERATED:
+            raise ConfigurationError(
+                f"rings={self.rings} make 2^{self.rings} designs: at most {MOST_ENUMERATED} rings are enumerated"
+            )
+        if len(isotopes) != 2:
+            raise ConfigurationError(f"isotopes={isotopes} must be two")
+        heavy = np.arange(2**self.rings)[:, None] >> np.arange(self.rings) & 1
+        return self.conductance_nw_k(_carbon_codes(isotopes, 2)[0, heavy], on_block)
+
+    def momentum_transmission(self, codes: ArrayLike) -> FloatArray:
+        """(B, W, L) transmission of each design at each frequency by angular momentum 0, 1, … n // 2.
+
+        The transmission of the tube is the sum over momenta, each as often as `degeneracies` says.
+        """
+        designs = _Designs.of(_carbon_codes(codes, self.rings))
+        found = np.zeros((len(designs.left), self.frequencies, len(self.degeneracies)))
+        for block, through in self._blocks(designs):
+            found[:, block.frequency, block.momentum] = through.T
+        return found[designs.of_row]
+
+    def _blocks(self, designs: "_Designs") -> Iterator[tuple["_Channels", FloatArray]]:
+        """Pieces of all open channels, and their (K, P) transmission of distinct designs."""
+        step = max(1, CHUNK // max(1, len(designs.left)))  # there are no more halves than designs
+        with one_thread():
+            for group in self._channels:
+                for first in range(0, len(group.z), step):
+                    block = group[first : first + step]
+                    yield block, block.transmission(designs)
+
+    @cached_property
+    def _channels(self) -> tuple["_Channels", ...]:
+        """Pairs of frequency and momentum at which the lead carries anything, grouped by how many waves are open."""
+        lead = mass_lead(pristine_force_constants(self.n, 0).lead(slabs_of(self.lattice, HOPS[0])))
+        squares = self.grid[0] ** 2
+        surfaces = lead.surface(squares, np.minimum(BROADENING[0], BROADENING[1] * squares))
+        momenta = len(self.degeneracies)
+        inner, up = (
+            np.fft.fft(matrix.reshape(self.n, 6, self.n, 6)[:, :, 0], axis=0)[:momenta]
+            for matrix in (lead.inner, lead.up)
+        )
+        down = _adjoint(up)
+        left, right = down @ surfaces.left[:, :momenta] @ up, up @ surfaces.right[:, :momenta] @ down
+        waves_left, waves_right = _waves(left), _waves(right)
+        least = (OPEN * np.abs(up).max()) ** 0.5
+        norms = (np.linalg.norm(waves, axis=-2) for waves in (waves_left, waves_right))
+        count = np.maximum(*((norm > least).sum(axis=-1) for norm in norms))  # (W, L)
+        groups = []
+        for r in range(1, int(count.max()) + 1):
+            w, l = np.nonzero(count == r)
+            fed_left, fed_right = waves_left[w, l, :, -r:], waves_right[w, l, :, -r:]
+            groups.append(_Channels(w, l, squares[w], inner[l], up[l], left[w, l], right[w, l], fed_left, fed_right))
+        return tuple(groups)
+
+    def _rings_of(self, tube: Nanotube) -> SpeciesArray:
+        """(2, R): lowest and highest species code in each ring."""
+        by_ring = tube.species[np.argsort(ring_of_site(tube.lattice), kind="stable")].reshape(self.rings, -1)
+        return np.stack([by_ring.min(axis=1), by_ring.max(axis=1)])
+
+    def _refusal(self, tube: Nanotube) -> str | None:
+        """Why a tube is none of these designs, if it is none."""
+        if (tube.n, tube.m, 2 * tube.cells) != (self.n, 0, self.rings) or tube.strain or tube.torsion:
+            return f"{tube}: not an undeformed ({self.n},0)x{self.rings // 2} tube; use PhononTransport"
+        if not differs_in_mass_only(tube):
+            return f"{tube}: rings hold isotopes of carbon only; use PhononTransport"
+        lowest, highest = self._rings_of(tube)
+        mixed = np.flatnonzero(lowest != highest)
+        return f"{tube}: ring {mixed[0]} mixes isotopes; use PhononTransport" if len(mixed) else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Channels:
+    """K pairs of frequency and angular momentum, with r waves open in the lead; dynamical matrices in (rad/ps)² of 12C.
+
+    Attributes:
+        frequency: (K,) index.
+        momentum: (K,) likewise.
+        z: (K,) ω².
+        inner: (K, 6, 6) of a ring.
+        up: (K, 6, 6) from a ring to the next one.
+        left: (K, 6, 6) self-energy of the lead on the left, on ring 0.
+        right: (K, 6, 6) of the lead on the right, on the last ring.
+        waves_left: (K, 6, r) U of Γ = U U† of the former.
+        waves_right: (K, 6, r) of the latter.
+    """
+
+    frequency: IntArray
+    momentum: IntArray
+    z: FloatArray
+    inner: ComplexArray
+    up: ComplexArray
+    left: ComplexArray
+    right: ComplexArray
+    waves_left: ComplexArray
+    waves_right: ComplexArray
+
+    def __getitem__(self, some: slice) -> "_Channels":
+        return _Channels(*(getattr(self, name)[some] for name in self.__dataclass_fields__))
+
+    def transmission(self, designs: "_Designs") -> FloatArray:
+        """(K, P) transmission."""
+        up = self.up[:, None]
+        sigma, waves_left = self._folded(designs.below[:-1], self.left, self.waves_left, up)
+        parents, codes = designs.below[-1]
+        ring, waves_left = self._ring(codes, sigma[:, parents]), _adjoint(waves_left[:, parents])
+        sigma, waves_right = self._folded(designs.above, self.right, self.waves_right, _adjoint(up))
+        found = np.empty((len(self.z), len(designs.left)))
+        for first in range(0, len(designs.left), CHUNK):
+            some = slice(first, first + CHUNK)
+            left, right = designs.left[some], designs.right[some]
+            arrived = np.linalg.solve(ring[:, left] - sigma[:, right], waves_right[:, right])
+            amplitudes = waves_left[:, left] @ arrived
+            found[:, some] = (amplitudes.real**2 + amplitudes.imag**2).sum(axis=(-2, -1))
+        return found
+
+    def _ring(self, codes: SpeciesArray, sigma: ComplexArray) -> ComplexArray:
+        """(K, H, 6, 6): ω² - D - Σ of one ring, times its mass over that of 12C, which leaves D and its hops alone."""
+        heavier = MASSES_AMU[codes] / MASSES_AMU[Species.C12]
+        alone = (self.z[:, None] * heavier)[..., None, None] * np.eye(6) - self.inner[:, None]
+        return np.asarray(alone - sigma)
+
+    def _folded(
+        self, levels: Sequence[Level], sigma: ComplexArray, waves: ComplexArray, hop: ComplexArray
+    ) -> tuple[ComplexArray, ComplexArray]:
+        """Σ (K, H, 6, 6) and U (K, H, 6, r) of a lead and the rings next to it on the first ring beyond."""
+        sigma, waves, back = sigma[:, None], waves[:, None], _adjoint(hop)
+        for parents, codes in levels:
+            ring, fed = self._ring(codes, sigma[:, parents]), waves[:, parents]
+            into = np.concatenate([np.broadcast_to(hop, ring.shape), fed], axis=-1)
+            beyond = back @ np.linalg.solve(ring, into)
+            sigma, waves = beyond[..., :6], beyond[..., 6:]
+        return sigma, waves
+
+
+@dataclass(frozen=True, eq=False)
+class _Designs:
+    """P distinct designs as pairs of half tubes; a design and its reverse, the same device, count once.
+
+    Attributes:
+        below: levels of the distinct lower halves, from the left lead up to the cut.
+        above: levels of the distinct upper halves, from the right lead down to the cut.
+        left: (P,) lower half of each design.
+        right: (P,) upper half.
+        of_row: (B,) design of each row of the batch.
+    """
+
+    below: list[Level]
+    above: list[Level]
+    left: IntArray
+    right: IntArray
+    of_row: IntArray
+
+    @classmethod
+    def of(cls, codes: SpeciesArray) -> "_Designs":
+        """Those of (B, R) codes."""
+        other = codes[:, ::-1]
+        rows = np.arange(len(codes))
+        first = (codes != other).argmax(axis=1)  # where it first differs from its reverse
+        chosen = np.where((other[rows, first] < codes[rows, first])[:, None], other, codes)
+        distinct, of_row = np.unique(chosen, axis=0, return_inverse=True)
+        cut = codes.shape[1] // 2
+        lower, left = np.unique(distinct[:, :cut], axis=0, return_inverse=True)
+        upper, right = np.unique(distinct[:, : cut - 1 : -1], axis=0, return_inverse=True)
+        return cls(_levels(lower), _levels(upper), left.reshape(-1), right.reshape(-1), of_row.reshape(-1))
+
+
+def _levels(halves: SpeciesArray) -> list[Level]:
+    """Levels of the tree of (H, r) distinct rows in lexical order; the last one has a node for each row."""
+    levels = []
+    node = np.zeros(len(halves), dtype=np.int64)
+    begins = np.arange(len(halves)) == 0
+    for ring in range(halves.shape[1]):
+        begins[1:] |= halves[1:, ring] != halves[:-1, ring]
+        levels.append((node[begins], halves[begins, ring]))
+        node = np.cumsum(begins) - 1
+    return levels
+
+
+def _waves(sigma: ComplexArray) -> ComplexArray:
+    """(..., 6, 6) U with Γ = U U†, least first, of self-energies; without what rounding makes negative."""
+    values, vectors = np.linalg.eigh(1j * (sigma - _adjoint(sigma)))
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
+
+
+def _adjoint(matrix: ComplexArray) -> ComplexArray:
+    return np.ascontiguousarray(matrix.conj().swapaxes(-1, -2))
+
+
+def _carbon_codes(codes: ArrayLike, rings: int) -> SpeciesArray:
+    """(B, rings) species codes, checked."""
+    array = np.atleast_2d(np.asarray(codes))
+    if array.ndim != 2 or array.shape[1] != rings:
+        raise ConfigurationError(f"codes of shape {array.shape} must be (designs, {rings}): a species for each ring")
+    wrong = ~np.isin(array, CARBONS)
+    if wrong.any():
+        raise ConfigurationError(
+            f"species code {array[wrong][0]} is no isotope of carbon: use 0 (12C), 1 (13C), 2 (14C)"
+        )
+    return array.astype(np.uint8)

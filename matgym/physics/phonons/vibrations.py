@@ -1,0 +1,158 @@
+"""Phonon bands, density of states and heat capacity of tubes whose cell repeats without end.
+
+Harmonic lattice dynamics of Tersoff's potential about the relaxed tube. Pristine tubes are solved by their helical
+symmetry, six branches for each angular momentum; decorated ones as they are, with a phase from cell to cell.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matgym.errors import ConfigurationError, RelaxationError
+from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.physics.mechanics.relaxation import relax
+from matgym.physics.phonons.force_constants import (
+    FREQUENCY2_PER_EV_ANGSTROM2_AMU,
+    MASSES_AMU,
+    MOST_IMAGINARY_RAD_PS,
+    OMEGA_CM,
+    HelicalForceConstants,
+    pristine_force_constants,
+)
+from matgym.physics.threads import one_thread
+from matgym.structures import Nanotube, Species
+from matgym.typing import FloatArray
+from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_J_K, HBAR_J_S
+
+HEAT_CAPACITY_J_G_K = Property(
+    "heat_capacity_j_g_k", "J/(g K)", "heat capacity at constant volume, by harmonic phonons"
+)
+
+
+@dataclass(frozen=True)
+class Vibrations:
+    """Heat capacity, bands and density of states of phonons.
+
+    Attributes:
+        temperature_k: at which the heat capacity is taken, K.
+        phases: points in half the Brillouin zone.
+    """
+
+    temperature_k: float = 300.0
+    phases: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.temperature_k < math.inf:
+            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
+        if self.phases < 1:
+            raise ConfigurationError(f"phases={self.phases} must be 1 or more")
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """The heat capacity."""
+        return (HEAT_CAPACITY_J_G_K,)
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """An empirical potential."""
+        return Fidelity.MODEL
+
+    @property
+    def cost(self) -> Cost:
+        """Measured on one core of an AMD EPYC server."""
+        return Cost(seconds=1.0, sites=128, exponent=2.8)
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Heat capacity of each tube.
+
+        Returns:
+            Properties with `heat_capacity_j_g_k` of shape (B,); tubes that do not come to rest, break a bond or have an
+            imaginary mode hold NaN and their reason in `failures`.
+        """
+        found = np.full(len(tubes), np.nan)
+        failures: dict[int, str] = {}
+        for row, tube in enumerate(tubes):
+            try:
+                omega = self.frequencies(tube)
+            except RelaxationError as error:
+                failures[row] = str(error)
+                continue
+            mass_g = 1e3 * ATOMIC_MASS_KG * MASSES_AMU[tube.species[tube.species != Species.VACANCY]].sum()
+            found[row] = mode_heat_j_k(omega, self.temperature_k).mean(axis=0).sum() / mass_g
+        return Properties({HEAT_CAPACITY_J_G_K.key: found}, failures)
+
+    def frequencies(self, tube: Nanotube) -> FloatArray:
+        """(phases, modes) angular frequencies at midpoints of half the zone, rad/ps, imaginary ones as negative.
+
+        Raises:
+            RelaxationError: if the tube does not come to rest, or has a mode beyond 1 cm⁻¹ that is imaginary.
+        """
+        thetas = (np.arange(self.phases) + 0.5) * np.pi / self.phases
+        if tube.is_pristine:
+            constants = pristine_force_constants(tube.n, tube.m, tube.strain, tube.torsion)
+            # A period is so many screws and a rotation, which together give the phase θ and any number of turns.
+            period = tube.cells * np.array(tube.lattice.translation)
+            rings, around = (int(count) for count in constants.slabs.ring(period))
+            gained = 2.0 * np.pi * np.arange(constants.slabs.folds) * around / constants.slabs.folds  # (d,)
+            turns = (
+                thetas[:, None] + 2.0 * np.pi * np.arange(rings) - gained[:, None, None]
+            ) / rings  # (d, phases, rings)
+            found = self.helical_bands(constants, turns.reshape(len(gained), -1))
+            return found.reshape(len(gained), len(thetas), -1).transpose(1, 0, 2).reshape(len(thetas), -1)
+        bands = self.bands(tube, thetas)
+        if bands.min() < -MOST_IMAGINARY_RAD_PS:
+            raise RelaxationError(f"imaginary mode of {-OMEGA_CM * bands.min():.1f} cm⁻¹: {tube} is at no minimum")
+        return bands
+
+    def bands(self, tube: Nanotube, thetas: FloatArray) -> FloatArray:
+        """(K, 3 atoms) angular frequencies at phases kL (K,) of the whole cell, ascending, rad/ps.
+
+        Raises:
+            RelaxationError: if the tube does not come to rest.
+        """
+        relaxed = relax(tube)
+        root = np.repeat(1.0 / np.sqrt(MASSES_AMU[tube.species[relaxed.graph.sites]]), 3)
+        scale = FREQUENCY2_PER_EV_ANGSTROM2_AMU * root[:, None] * root
+        with one_thread():
+            squares = [np.linalg.eigvalsh(relaxed.expansion.bloch(theta).toarray() * scale) for theta in thetas]
+        return _signed_roots(np.stack(squares))
+
+    @staticmethod
+    def helical_bands(constants: HelicalForceConstants, turns: FloatArray) -> FloatArray:
+        """(d, K, 6) angular frequencies of a pristine tube at phases (K,) or (d, K) from ring to ring, rad/ps."""
+        return _signed_roots(np.linalg.eigvalsh(constants.dynamical(np.arange(constants.slabs.folds), turns)))
+
+    def density_of_states(self, tube: Nanotube, omega: FloatArray, broadening: float = 2.0) -> FloatArray:
+        """Density of phonon states.
+
+        Args:
+            tube: any tube.
+            omega: (W,) angular frequencies, rad/ps.
+            broadening: standard deviation of the Gaussian that stands for each mode, rad/ps.
+
+        Returns:
+            (W,) modes per rad/ps and cell; the integral is three times the number of atoms.
+
+        Raises:
+            ConfigurationError: if the broadening is not positive.
+            RelaxationError: if the tube does not come to rest.
+        """
+        if broadening <= 0.0:
+            raise ConfigurationError(f"broadening={broadening} must be positive")
+        found = self.frequencies(tube)
+        x = (np.asarray(omega)[:, None] - found.ravel()) / broadening
+        return np.asarray(np.exp(-0.5 * x**2).sum(axis=1) / (broadening * np.sqrt(2.0 * np.pi) * len(found)))
+
+
+def mode_heat_j_k(omega: FloatArray, temperature_k: float) -> FloatArray:
+    """Heat capacity of each mode, J/K: Einstein's k_B (x/2)²/sinh²(x/2), x = ħω/k_B T."""
+    half = np.clip(np.abs(omega) * 1e12 * HBAR_J_S / (2.0 * BOLTZMANN_J_K * temperature_k), 1e-12, 300.0)
+    return np.asarray(BOLTZMANN_J_K * (half / np.sinh(half)) ** 2)
+
+
+def _signed_roots(squares: NDArray[np.floating[Any]]) -> FloatArray:
+    return np.asarray(np.sign(squares) * np.sqrt(np.abs(squares)), dtype=np.float64)

@@ -1,0 +1,149 @@
+"""Seebeck coefficient, power factor and ZT of a decorated tube between pristine leads.
+
+Landauer integrals (`matgym.physics.transport.landauer`) of the electronic and the phonon transmission of one device:
+
+    ZT = S² G T / (κ_e + κ_ph)
+
+at a chemical potential, or at the one that makes ZT largest. Electrons and phonons do not scatter from each other
+here, so that this is the figure of merit of a short, clean device.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.models import Cost, Fidelity, Oracle, Properties, Property
+from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.electrons.tight_binding import PiParameters
+from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
+from matgym.physics.transport.device import by_lead
+from matgym.physics.transport.landauer import conductance_us, electron_heat_nw_k, electron_moments, seebeck_uv_k
+from matgym.structures import Nanotube
+from matgym.typing import FloatArray
+
+SEEBECK_UV_K = Property("seebeck_uv_k", "µV/K", "Seebeck coefficient at the chemical potential", between_leads=True)
+POWER_FACTOR_PW_K2 = Property("power_factor_pw_k2", "pW/K²", "S² G at the chemical potential", between_leads=True)
+ELECTRON_HEAT_NW_K = Property(
+    "electron_thermal_conductance_nw_k", "nW/K", "thermal conductance of the π electrons", between_leads=True
+)
+TIE = 1e-9
+"""Shares of the largest ZT that count as none: rounding."""
+
+MU_EV = Property(
+    "mu_ev",
+    "eV",
+    "chemical potential that was taken, on the scale where carbon's orbital is at zero",
+    between_leads=True,
+)
+ZT = Property("zt", "1", "thermoelectric figure of merit S² G T / (κ_e + κ_ph)", between_leads=True)
+
+
+@dataclass(frozen=True)
+class Thermoelectric:
+    """Thermoelectric coefficients.
+
+    Attributes:
+        parameters: of the π tight-binding model.
+        temperature_k: of the leads, K.
+        mu_ev: chemical potential, eV; None takes that of the largest ZT within `mu_range_ev`, of two the lower.
+        mu_range_ev: of chemical potentials that are tried, eV.
+        step_ev: spacing of chemical potentials and of energies, eV.
+        frequencies: as in `PhononTransport`.
+        phonons: gives the lattice's thermal conductance in place of `PhononTransport`.
+    """
+
+    parameters: PiParameters = field(default_factory=PiParameters)
+    temperature_k: float = 300.0
+    mu_ev: float | None = None
+    mu_range_ev: tuple[float, float] = (-1.0, 1.0)
+    step_ev: float = 0.01
+    frequencies: int = 128
+    phonons: Oracle | None = None
+
+    def __post_init__(self) -> None:
+        low, high = self.mu_range_ev
+        if not low <= high:
+            raise ConfigurationError(f"mu_range_ev={self.mu_range_ev} must be (lowest, highest)")
+        # These two check what they are given.
+        PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
+        PhononTransport(self.temperature_k, self.frequencies)
+
+    @property
+    def provides(self) -> tuple[Property, ...]:
+        """Coefficients at the chemical potential, and that potential."""
+        return SEEBECK_UV_K, POWER_FACTOR_PW_K2, ELECTRON_HEAT_NW_K, MU_EV, ZT
+
+    @property
+    def fidelity(self) -> Fidelity:
+        """A model Hamiltonian and an empirical potential."""
+        return Fidelity.MODEL
+
+    @property
+    def cost(self) -> Cost:
+        """Measured on one core of an AMD EPYC server: a doped tube, which is relaxed for its phonons."""
+        return Cost(seconds=0.02 + self._phonons.cost.seconds, sites=128, exponent=1.0)
+
+    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+        """Thermoelectric coefficients of each tube.
+
+        Returns:
+            Properties with `seebeck_uv_k`, `power_factor_pw_k2`, `electron_thermal_conductance_nw_k`, `mu_ev` and `zt`,
+            each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`.
+        """
+        mu = self._potentials()
+        transport = PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
+        phonons = self._phonons.evaluate(tubes)
+        lattice_heat = phonons[THERMAL_CONDUCTANCE_NW_K]
+        values = {prop.key: np.full(len(tubes), np.nan) for prop in self.provides}
+        failures = dict(phonons.failures)
+        for rows in by_lead(tubes):
+            energies, electrons, failed = transport.spectrum([tubes[row] for row in rows], mu[0], mu[-1])
+            found = coefficients(energies, electrons, lattice_heat[rows], mu, self.temperature_k)
+            zt = np.nan_to_num(found[ZT.key], nan=-1.0)
+            # Electrons and holes of a symmetric tube do equally well: rounding must not choose the Seebeck sign.
+            best = np.argmax(zt >= zt.max(axis=1, keepdims=True) * (1.0 - TIE), axis=1)
+            for key, curve in (found | {MU_EV.key: np.broadcast_to(mu, (len(rows), len(mu)))}).items():
+                values[key][rows] = curve[np.arange(len(rows)), best]
+            failures |= {int(rows[i]): reason for i, reason in failed.items()}
+        for column in values.values():
+            column[list(failures)] = np.nan
+        return Properties(values, failures)
+
+    @property
+    def _phonons(self) -> Oracle:
+        return self.phonons or PhononTransport(self.temperature_k, self.frequencies)
+
+    def _potentials(self) -> FloatArray:
+        """(M,) chemical potentials that are tried."""
+        if self.mu_ev is not None:
+            return np.array([float(self.mu_ev)])
+        low, high = self.mu_range_ev
+        return np.linspace(low, high, round((high - low) / self.step_ev) + 1)
+
+
+def coefficients(
+    energies_ev: FloatArray,
+    electrons: FloatArray,
+    lattice_heat_nw_k: FloatArray,
+    mu_ev: FloatArray,
+    temperature_k: float,
+) -> dict[str, FloatArray]:
+    """Coefficients over chemical potentials, (B, M) each, by property key.
+
+    Args:
+        energies_ev: (E,) ascending.
+        electrons: (B, E) transmission.
+        lattice_heat_nw_k: (B,) thermal conductance of the phonons.
+        mu_ev: (M,) chemical potentials.
+        temperature_k: of the leads.
+    """
+    zeroth, first, second = electron_moments(energies_ev, np.maximum(electrons, 0.0), mu_ev, temperature_k)
+    zeroth = np.maximum(zeroth, np.finfo(float).tiny)  # no current at all: no power either
+    conductance = conductance_us(zeroth)
+    seebeck = seebeck_uv_k(zeroth, first, temperature_k)
+    heat = electron_heat_nw_k(zeroth, first, second, temperature_k)
+    power = 1e-6 * conductance * seebeck**2  # µS (µV/K)² = 10⁻¹⁸ W/K²
+    merit = 1e-3 * power * temperature_k / (heat + lattice_heat_nw_k[:, None])  # pW over nW
+    return {SEEBECK_UV_K.key: seebeck, POWER_FACTOR_PW_K2.key: power, ELECTRON_HEAT_NW_K.key: heat, ZT.key: merit}

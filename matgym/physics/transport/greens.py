@@ -1,0 +1,265 @@
+"""Transmission of a chain of slabs between two leads, for electrons and phonons alike.
+
+With H the Hamiltonian and z = E, or H the dynamical matrix and z = ω², the leads' surface Green's functions come
+from decimation (López Sancho, López Sancho and Rubio, J. Phys. F 15, 851 (1985)), carried out on each angular
+momentum of the rotation axis apart; the device is folded slab by slab from the left into a self-energy (recursive
+Green's function; Thouless and Kirkpatrick, J. Phys. C 14, 235 (1981)), and the transmission is Caroli's
+
+    T = Tr[Γ_L G Γ_R G†]
+
+at the last slab: with no loss in the device, the current through any cut is the same. Everything is batched over
+devices and energies.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matgym.errors import ConvergenceError
+from matgym.physics.threads import one_thread
+from matgym.typing import ComplexArray, FloatArray, IntArray
+
+DECIMATIONS = 60
+"""Steps that fold 2⁶⁰ slabs; only z on a band edge, or no broadening at all, takes more."""
+
+DECIMATED = 1e-14
+"""Coupling of the folded slabs, relative to the first, at which decimation ends."""
+
+RESIDUAL = 1e-8
+"""By how much G (z - h - Σ) may differ from 1 at a surface before it is done again in other steps.
+Where z meets an eigenvalue of some folded piece, decimation divides by almost nothing and loses all digits."""
+
+MOST_RESIDUAL = 1e-5
+"""By how much it may miss it in the end."""
+
+GROUPS = (3, 5, 7)
+"""Slabs that the first step takes at once when it is done again: pieces of other lengths have other eigenvalues."""
+
+CHUNK_ENTRIES = 1 << 20
+"""Complex entries of one slab over all devices and energies that are worked on at once: 16 MB."""
+
+
+@dataclass(frozen=True)
+class Lead:
+    """A pristine tube without end, in equal slabs.
+
+    Attributes:
+        inner: (M, M) of a slab, real, symmetric, block-circulant in `folds` blocks.
+        up: (M, M) from a slab to the next one, likewise.
+        folds: order of the rotation axis.
+    """
+
+    inner: FloatArray
+    up: FloatArray
+    folds: int
+
+    def surface(self, z: FloatArray, broadening: float | FloatArray) -> "Surfaces":
+        """Surface Green's functions of the lead on the left and of the lead on the right, on the real axis.
+
+        Decimation needs an imaginary part, at which the transmission would be off by about as much. The surface is
+        analytic above the axis, so that it is taken there at one, two and three times the broadening and
+        extrapolated: what is left is of third order, broadening over distance to the next band edge.
+
+        Args:
+            z: (E,) energies, or squared frequencies.
+            broadening: one, or (E,).
+
+        Raises:
+            ConvergenceError: if decimation did not converge, as at a band edge.
+        """
+        with one_thread():
+            near, further, far = (self._surface(z + 1j * k * np.asarray(broadening)) for k in (1, 2, 3))
+        return Surfaces(
+            3.0 * near.left - 3.0 * further.left + far.left, 3.0 * near.right - 3.0 * further.right + far.right
+        )
+
+    def _surface(self, z: ComplexArray) -> "Surfaces":
+        inner, up = (self._channels(matrix) for matrix in (self.inner, self.up))  # (d, m, m)
+        left, right, residual = _decimated(z, inner, up)
+        for group in GROUPS:
+            poor = np.flatnonzero(~(residual < RESIDUAL))
+            if not len(poor):
+                break
+            found = _decimated(z[poor], inner, up, group)
+            better = ~(found[2] >= residual[poor])  # what is NaN is worse than any number
+            for kept, new in zip((left, right, residual), found, strict=True):
+                kept[poor[better]] = new[better]
+        if not (residual < MOST_RESIDUAL).all():
+            worst = int(np.argmax(np.nan_to_num(residual, nan=np.inf)))
+            raise ConvergenceError(
+                f"the lead did not converge at z = {z[worst]:.6g}: its surface misses its own equation by "
+                f"{residual[worst]:.1e}; move z off the band edge, or broaden it"
+            )
+        return Surfaces(left, right)
+
+    def _channels(self, matrix: FloatArray) -> ComplexArray:
+        """(d, m, m): the block of each angular momentum."""
+        m = len(matrix) // self.folds
+        first = matrix.reshape(self.folds, m, self.folds, m)[:, :, 0]  # (d, m, m): blocks j, 0
+        return np.asarray(np.fft.fft(first, axis=0))
+
+
+@dataclass(frozen=True)
+class Surfaces:
+    """Surface Green's functions of two leads, by angular momentum: d times smaller than in full.
+
+    Attributes:
+        left: (E, d, m, m) of the lead on the left.
+        right: (E, d, m, m) of the lead on the right.
+    """
+
+    left: ComplexArray
+    right: ComplexArray
+
+    def full(self, some: slice) -> tuple[ComplexArray, ComplexArray]:
+        """Both as (some of E, M, M), M = d m."""
+        return _rings(self.left[some]), _rings(self.right[some])
+
+
+def _rings(channels: ComplexArray) -> ComplexArray:
+    """(E, d m, d m) of (E, d, m, m)."""
+    energies, d, m, _ = channels.shape
+    first = np.fft.ifft(channels, axis=1)  # blocks j, 0
+    steps = (np.arange(d)[:, None] - np.arange(d)) % d
+    return np.asarray(first[:, steps].swapaxes(2, 3).reshape(energies, d * m, d * m))
+
+
+def _decimated(
+    z: ComplexArray, inner: ComplexArray, up: ComplexArray, group: int = 1
+) -> tuple[ComplexArray, ComplexArray, FloatArray]:
+    """Left and right surface Green's functions (E, d, m, m) and, (E,), by how much the worse misses its equation.
+
+    Args:
+        z: (E,).
+        inner: (d, m, m) of a slab, by angular momentum.
+        up: (d, m, m) from a slab to the next.
+        group: slabs that are taken as one.
+    """
+    m = inner.shape[-1]
+    left, right = _folded(z, *_grouped(inner, up, group))
+    left_g, right_g = left[..., -m:, -m:], right[..., :m, :m]
+    alone = z[:, None, None, None] * np.eye(m) - inner
+    down = up.conj().swapaxes(-1, -2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # G (z - h - Σ) - 1, turned into an energy by the coupling
+        missed_left = left_g @ (alone - down @ left_g @ up) - np.eye(m)
+        missed_right = right_g @ (alone - up @ right_g @ down) - np.eye(m)
+        residual = np.maximum(np.abs(missed_left), np.abs(missed_right)).max(axis=(1, 2, 3))
+    return left_g, right_g, residual
+
+
+def _grouped(inner: ComplexArray, up: ComplexArray, group: int) -> tuple[ComplexArray, ComplexArray]:
+    """The matrices of slabs `group` times as long."""
+    d, m, _ = inner.shape
+    long_inner, long_up = np.zeros((2, d, group, m, group, m), dtype=np.complex128)
+    for k in range(group):
+        long_inner[:, k, :, k] = inner
+        if k + 1 < group:
+            long_inner[:, k, :, k + 1] = up
+            long_inner[:, k + 1, :, k] = up.conj().swapaxes(-1, -2)
+    long_up[:, -1, :, 0] = up
+    size = group * m
+    return long_inner.reshape(d, size, size), long_up.reshape(d, size, size)
+
+
+def _folded(z: ComplexArray, inner: ComplexArray, up: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
+    """Left and right surface Green's functions by decimation, (E, d, m, m), good or not."""
+    down = up.conj().swapaxes(-1, -2)
+    alone = z[:, None, None, None] * np.eye(inner.shape[-1]) - inner  # (E, d, m, m)
+    left, right = alone.copy(), alone.copy()
+    middle, alpha, beta = alone, np.broadcast_to(up, alone.shape), np.broadcast_to(down, alone.shape)
+    active = np.arange(len(z))
+    scale = np.abs(up).max()
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is seen in the residual
+        for _ in range(DECIMATIONS):
+            g = np.linalg.inv(middle)
+            alpha_g, beta_g = alpha @ g, beta @ g
+            onward, back = alpha_g @ beta, beta_g @ alpha
+            right[active] -= onward
+            left[active] -= back
+            middle, alpha, beta = middle - onward - back, alpha_g @ alpha, beta_g @ beta
+            coupling = np.maximum(np.abs(alpha), np.abs(beta)).max(axis=(1, 2, 3))
+            going = (coupling > DECIMATED * scale) & np.isfinite(coupling)
+            if not going.any():
+                break
+            active, middle, alpha, beta = active[going], middle[going], alpha[going], beta[going]
+        return np.asarray(np.linalg.inv(left), np.complex128), np.asarray(np.linalg.inv(right), np.complex128)
+
+
+def transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfaces: Surfaces) -> FloatArray:
+    """Transmission of each device at each energy.
+
+    Args:
+        inner: (B, S, M, M) of the devices' slabs, symmetric.
+        couplings: (B, S + 1, M, M), from the left lead to slab 0, from slab to slab, from the last to the
+            right lead.
+        z: (E,) energies, or squared frequencies.
+        surfaces: of the leads, from `Lead.surface`.
+
+    Returns:
+        (B, E) transmission.
+    """
+    with one_thread():
+        return _all_transmission(inner, couplings, z, surfaces)
+
+
+def _all_transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfaces: Surfaces) -> FloatArray:
+    batch, _, size, _ = inner.shape
+    found = np.full((batch, len(z)), np.nan)
+    most = max(1, CHUNK_ENTRIES // (size * size))
+    devices = min(batch, most)
+    step = max(1, most // devices)
+    for low in range(0, len(z), step):
+        some = slice(low, low + step)
+        leads = surfaces.full(some)
+        for first in range(0, batch, devices):
+            part = slice(first, first + devices)
+            found[part, some] = _transmission(inner[part], couplings[part], z[some], leads)
+    return found
+
+
+def _transmission(
+    inner: FloatArray, couplings: FloatArray, z: FloatArray, surfaces: tuple[ComplexArray, ComplexArray]
+) -> FloatArray:
+    size = inner.shape[-1]
+    identity = z[:, None, None] * np.eye(size)
+    below, above, hop, back = _boundary(couplings[:, 0])
+    sigma = back @ (surfaces[0][:, below[:, None], below] @ hop)  # (B, E, r, r) on slab 0
+    last = inner.shape[1] - 1
+    for slab in range(last + 1):
+        matrix = (identity - inner[:, slab, None]).astype(np.complex128)  # (B, E, M, M)
+        if len(above) == size:
+            matrix -= sigma
+        else:
+            matrix[:, :, above[:, None], above] -= sigma
+        if slab < last:
+            below, above, hop, back = _boundary(couplings[:, slab + 1])
+            source = np.zeros((len(inner), 1, size, len(above)), dtype=np.complex128)
+            source[:, :, below] = hop
+            folded = np.linalg.solve(matrix, source)
+            sigma = back @ (folded if len(below) == size else folded[:, :, below])  # V† g V
+    gamma_left = np.zeros_like(matrix)
+    gamma_left[:, :, above[:, None], above] = _broadening(sigma)
+    below, above, hop, back = _boundary(couplings[:, last + 1])
+    sigma = hop @ (surfaces[1][:, above[:, None], above] @ back)  # (B, E, r, r) on the last slab
+    matrix[:, :, below[:, None], below] -= sigma
+    source = np.zeros((1, 1, size, len(below)), dtype=np.complex128)
+    source[:, :, below, np.arange(len(below))] = 1.0
+    green = np.linalg.solve(matrix, source)  # (B, E, M, r)
+    arrived = green.conj().swapaxes(-1, -2) @ gamma_left @ green
+    return np.asarray(np.einsum("beij,beji->be", arrived, _broadening(sigma)).real)
+
+
+def _boundary(coupling: FloatArray) -> tuple[IntArray, IntArray, ComplexArray, ComplexArray]:
+    """Rows and columns on which a coupling (B, M, M) acts, what it is there, (B, 1, rows, columns), and back.
+
+    Complex and contiguous: a product of a real and a complex stack misses the fast path of NumPy by a factor of ten.
+    """
+    acts = (coupling != 0.0).any(axis=0)
+    rows, columns = np.flatnonzero(acts.any(axis=1)), np.flatnonzero(acts.any(axis=0))
+    hop = coupling[:, None, rows[:, None], columns].astype(np.complex128)
+    return rows, columns, hop, np.ascontiguousarray(hop.swapaxes(-1, -2))
+
+
+def _broadening(sigma: ComplexArray) -> ComplexArray:
+    return np.asarray(1j * (sigma - sigma.conj().swapaxes(-1, -2)))

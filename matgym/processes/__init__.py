@@ -1,0 +1,1 @@
+"""How tubes are made and treated: growth, annealing, campaigns of experiments."""

@@ -1,0 +1,1 @@
+"""Films of crystallites under heat."""

@@ -1,0 +1,200 @@
+"""Fit the network of micrographs: -log of the chance that it gives the label which the simulator gave a site."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from matgym.errors import ConfigurationError
+from matgym.learning.checkpoint import Checkpoint, TrainingState, board
+from matgym.processes.annealing.film import Film, evaporate
+from matgym.processes.annealing.micrographs import MicrographSurrogate, drives_of, parts_of
+from matgym.processes.annealing.microstructure import PARTICLE, Labels, boundaries
+from matgym.processes.annealing.potts import sweep
+from matgym.processes.annealing.rivalry import Rivalry, look, near_boundaries
+from matgym.processes.annealing.runs import random_films, random_schedule
+from matgym.processes.annealing.schedule import COLDEST_C, STEP_S
+from matgym.typing import Float32Array, FloatArray
+from matgym.units import CELSIUS_K
+
+
+@dataclass(frozen=True)
+class Micrographs:
+    """Films as they were seen, and what drove them.
+
+    Attributes:
+        frames: (N, T + 1, H, W) uint8, 255 times `boundaries`.
+        drives: (N, T, 2) see `drives_of`.
+        radii: (N, T + 1) true mean radii.
+    """
+
+    frames: np.typing.NDArray[np.uint8]
+    drives: Float32Array
+    radii: FloatArray
+
+
+def micrograph_runs(
+    count: int,
+    steps: int,
+    rng: np.random.Generator,
+    *,
+    size: int = 64,
+    particles: tuple[float, float] = (0.0, 0.12),
+    schedules: FloatArray | None = None,
+) -> Micrographs:
+    """Films under schedules, random ones by default.
+
+    Args:
+        count: of films.
+        steps: of each.
+        rng: the only source of randomness.
+        size: of a side.
+        particles: least and largest share of sites.
+        schedules: (count, steps) set points in °C.
+    """
+    film, generators = Film(), rng.spawn(count)
+    labels = random_films(count, rng, size=size, grains=(120, 200), particles=particles)
+    state = film.fresh(labels, np.full(count, COLDEST_C + CELSIUS_K))
+    if schedules is None:
+        schedules = np.stack([random_schedule(steps, rng) for _ in range(count)])
+    frames = np.empty((count, steps + 1, size, size), dtype=np.uint8)
+    drives, radii = np.empty((count, steps, 2), dtype=np.float32), np.empty((count, steps + 1))
+    for step in range(steps + 1):
+        frames[:, step] = np.round(255.0 * boundaries(state.labels))
+        radii[:, step] = film.measures(state)[:, 0]
+        if step < steps:
+            setpoint = schedules[:, step] + CELSIUS_K
+            drives[:, step] = drives_of(film.course(state.temperature_k, setpoint, STEP_S))
+            state = film.hold(state, setpoint, STEP_S, generators)
+    return Micrographs(frames, drives, radii)
+
+
+class Moves(NamedTuple):
+    """What the simulator made of films in one move each.
+
+    Attributes:
+        before: (N, H, W) labels.
+        after: (N, H, W) labels.
+        sweeps: (N,) between.
+    """
+
+    before: Labels
+    after: Labels
+    sweeps: FloatArray
+
+
+def simulated_moves(count: int, steps: int, rng: np.random.Generator, *, size: int = 64) -> Moves:
+    """All moves of films under random schedules, with up to 12 % of particles.
+
+    Args:
+        count: of films.
+        steps: of each.
+        rng: the only source of randomness.
+        size: of a side.
+    """
+    film, generators = Film(), rng.spawn(count)
+    labels = random_films(count, rng, size=size, grains=(120, 200), particles=(0.0, 0.12))
+    schedules = np.stack([random_schedule(steps, rng) for _ in range(count)])
+    temperature_k, found = np.full(count, COLDEST_C + CELSIUS_K), []
+    for step in range(steps):
+        course = film.course(temperature_k, schedules[:, step] + CELSIUS_K, STEP_S)
+        temperature_k, parts = course.temperature_k, parts_of(course.sweeps)
+        for part in range(int(parts.max())):
+            rows = np.flatnonzero(parts > part)
+            mine, before, sweeps = [generators[row] for row in rows], labels[rows], (course.sweeps / parts)[rows]
+            after = before.copy()
+            evaporate(after, -np.expm1(-(course.going / parts)[rows]), mine)
+            sweep(after, sweeps, mine)
+            labels[rows] = after
+            found.append((before, after, sweeps))
+    return Moves(*(np.concatenate(values) for values in zip(*found, strict=True)))
+
+
+@dataclass(frozen=True)
+class MicrographSettings:
+    """How to fit.
+
+    Attributes:
+        width: of the hidden layers.
+        epochs: passes over the moves.
+        batch_size: moves a step.
+        sites: near boundaries, drawn from them.
+        learning_rate: peak of the one-cycle schedule.
+        seed: of weights and order.
+    """
+
+    width: int = 32
+    epochs: int = 20
+    batch_size: int = 16
+    sites: int = 4096
+    learning_rate: float = 1e-2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("width", "epochs", "batch_size", "sites"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name}={getattr(self, name)} must be 1 or more")
+
+
+def fit_micrographs(
+    train: Moves,
+    validation: Moves,
+    settings: MicrographSettings,
+    *,
+    checkpoints: Path | None = None,
+    log: Path | None = None,
+    on_epoch: Callable[[int, int, float, float], None] = lambda _member, _epoch, _loss, _error: None,
+) -> MicrographSurrogate:
+    """Fit a network on simulated moves; the epoch that validates best is kept."""
+    torch.manual_seed(settings.seed)
+    net = Rivalry(settings.width)
+    steps = -(-len(train.before) // settings.batch_size)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=1e-5)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, settings.learning_rate, total_steps=settings.epochs * steps
+    )
+    state = TrainingState(net, optimizer, schedule, np.random.default_rng(settings.seed))
+    identity = {"settings": asdict(settings), "moves": len(train.before), "sum": int(train.after.sum(dtype=np.int64))}
+    checkpoint = Checkpoint(checkpoints / "micrographs.pt" if checkpoints else None, identity)
+    checkpoint.restore(state)
+    write = board(log, state.epoch)
+    while state.epoch < settings.epochs:
+        net.train()
+        losses = []
+        for rows in np.array_split(state.rng.permutation(len(train.before)), steps):
+            moves = Moves(train.before[rows], train.after[rows], train.sweeps[rows])
+            loss = _loss(net, moves, settings.sites, state.rng)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        net.eval()
+        with torch.no_grad():
+            rng = np.random.default_rng(settings.seed)  # the same sites every time
+            error = float(_loss(net, validation, 16 * settings.sites, rng))
+        state.finish_epoch(error)
+        checkpoint.write(state)
+        write("loss/train", float(np.mean(losses)), state.epoch)
+        write("error/validation", error, state.epoch)
+        on_epoch(0, state.epoch, float(np.mean(losses)), error)
+    net.load_state_dict(state.best)
+    return MicrographSurrogate(net.eval())
+
+
+def _loss(net: Rivalry, moves: Moves, most: int, rng: np.random.Generator) -> Tensor:
+    """Mean of -log of the true label's chance at random sites near boundaries; labels out of reach do not count."""
+    where = near_boundaries(moves.before) & (moves.after != PARTICLE)
+    there = np.flatnonzero(where)
+    drawn = np.zeros(where.size, dtype=bool)
+    drawn[rng.choice(there, min(most, len(there)), replace=False)] = True
+    sites = look(moves.before, drawn.reshape(where.shape))
+    true = sites.rivals == moves.after[sites.where][:, None]
+    known = true.any(axis=1)
+    chances = net(sites, moves.sweeps[np.nonzero(sites.where)[0]])
+    return functional.nll_loss(chances[known], torch.from_numpy(true.argmax(axis=1)[known]))

@@ -1,0 +1,81 @@
+"""How a film anneals, by its statistics: the runs that a recurrent network learns from."""
+
+from typing import Final
+
+import numpy as np
+
+from matgym.processes.annealing.film import Film
+from matgym.processes.annealing.microstructure import Labels, voronoi
+from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C, STEP_S
+from matgym.processes.sequences.runs import Runs
+from matgym.typing import FloatArray
+from matgym.units import CELSIUS_K
+
+OUTCOMES: Final = ("radius", "defects", "particles")
+"""Mean radius in lattice constants, share of defects left, share of sites with a particle: `Film.measures`."""
+
+
+def random_films(
+    count: int, rng: np.random.Generator, *, size: int = 64, grains: tuple[int, int], particles: tuple[float, float]
+) -> Labels:
+    """(count, size, size) films as deposited.
+
+    Args:
+        count: of them.
+        rng: the only source of randomness.
+        size: of a side.
+        grains: fewest and most, on 64 x 64 sites.
+        particles: least and largest share of sites.
+    """
+    scale = (size / 64.0) ** 2
+    return np.stack(
+        [
+            voronoi(
+                size,
+                round(int(rng.integers(grains[0], grains[1] + 1)) * scale),
+                round(rng.uniform(*particles) * size * size),
+                rng,
+            )
+            for _ in range(count)
+        ]
+    )
+
+
+def random_schedule(steps: int, rng: np.random.Generator) -> FloatArray:
+    """(steps,) set points in °C, in a few stages with some jitter."""
+    stages = int(rng.integers(1, 7))
+    ends = np.sort(rng.integers(1, steps, stages - 1)) if steps > 1 else np.zeros(0)
+    levels = rng.uniform(COLDEST_C, HOTTEST_C, stages)
+    celsius = levels[np.searchsorted(ends, np.arange(steps), side="right")]
+    return np.asarray(np.clip(celsius + rng.normal(0.0, rng.choice([0.0, 30.0]), steps), COLDEST_C, HOTTEST_C))
+
+
+def scaled_celsius(celsius: FloatArray) -> FloatArray:
+    """Set points in [-1, 1], as actions have them."""
+    return np.asarray(2.0 * (celsius - COLDEST_C) / (HOTTEST_C - COLDEST_C) - 1.0)
+
+
+def annealing_runs(
+    count: int,
+    rng: np.random.Generator,
+    *,
+    steps: int = 30,
+    size: int = 64,
+    grains: tuple[int, int] = (120, 200),
+    particles: tuple[float, float] = (0.04, 0.12),
+    start_c: float = COLDEST_C,
+) -> Runs:
+    """Runs of random schedules on random films; the start that a network is told is radius and particles."""
+    film = Film()
+    generators = rng.spawn(count)
+    state = film.fresh(
+        random_films(count, rng, size=size, grains=grains, particles=particles), np.full(count, start_c + CELSIUS_K)
+    )
+    begun = film.measures(state)
+    schedules = np.stack([random_schedule(steps, rng) for _ in range(count)])
+    outcomes = np.empty((count, steps, len(OUTCOMES)))
+    for step in range(steps):
+        state = film.hold(state, schedules[:, step] + CELSIUS_K, STEP_S, generators)
+        outcomes[:, step] = film.measures(state)
+    names = (("setpoint",), ("radius", "particles"), OUTCOMES)
+    return Runs(*names, scaled_celsius(schedules)[:, :, None], begun[:, [0, 2]], begun, outcomes)

@@ -1,0 +1,1 @@
+"""Tables of experiments, and emulators of them."""

@@ -1,0 +1,1 @@
+"""Growth of tubes by chemical vapour deposition."""

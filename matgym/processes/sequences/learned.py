@@ -1,0 +1,137 @@
+"""A surrogate over time: networks, and the scales in which they think."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from matgym.processes.sequences.networks import SequenceNetwork, State
+from matgym.processes.sequences.runs import Runs
+from matgym.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class SequenceScaling:
+    """Means and standard deviations of the training runs.
+
+    Attributes:
+        input_mean: (c + s,) of controls and start.
+        input_scale: likewise.
+        step_mean: (k,) of the outcomes' changes in one step.
+        step_scale: (k,) likewise.
+        outcome_scale: (k,) by how much runs differ at the same step: errors are weighed in it.
+    """
+
+    input_mean: FloatArray
+    input_scale: FloatArray
+    step_mean: FloatArray
+    step_scale: FloatArray
+    outcome_scale: FloatArray
+
+    @classmethod
+    def of(cls, runs: Runs) -> "SequenceScaling":
+        """Of these runs."""
+        inputs = _inputs(runs.controls, runs.start).reshape(-1, runs.controls.shape[2] + runs.start.shape[1])
+        changes = np.diff(runs.outcomes, axis=1, prepend=runs.begun[:, None]).reshape(-1, len(runs.outcome_names))
+        spread = [inputs.std(axis=0), changes.std(axis=0), np.sqrt(runs.outcomes.var(axis=0).mean(axis=0))]
+        first, second, third = (np.where(values > 0.0, values, 1.0) for values in spread)
+        return cls(inputs.mean(axis=0), first, changes.mean(axis=0), second, third)
+
+
+@dataclass
+class Memory:
+    """Where a batch of runs stands between steps.
+
+    Attributes:
+        start: (B, s).
+        outcomes: (B, k) as they stand.
+        states: one a network.
+    """
+
+    start: FloatArray
+    outcomes: FloatArray
+    states: list[State]
+
+
+@dataclass(frozen=True)
+class SequenceSurrogate:
+    """Predicts outcomes of runs, step by step or all at once.
+
+    Attributes:
+        networks: of the ensemble, in evaluation mode.
+        network: name of the architecture.
+        width: of it.
+        depth: of it.
+        control_names: what it is told at each step.
+        start_names: what it is told at first.
+        outcome_names: what it predicts.
+        scaling: of inputs and outputs.
+    """
+
+    networks: tuple[SequenceNetwork, ...]
+    network: str
+    width: int
+    depth: int
+    control_names: tuple[str, ...]
+    start_names: tuple[str, ...]
+    outcome_names: tuple[str, ...]
+    scaling: SequenceScaling
+
+    def tensors(self, controls: FloatArray, start: FloatArray) -> torch.Tensor:
+        """(B, T, c), (B, s) → (B, T, c + s) standardised."""
+        scaled = (_inputs(controls, start) - self.scaling.input_mean) / self.scaling.input_scale
+        return torch.from_numpy(scaled.astype(np.float32))
+
+    def members(self, controls: FloatArray, start: FloatArray, begun: FloatArray) -> FloatArray:
+        """(members, B, T, k) outcomes as each network has them."""
+        with torch.inference_mode():
+            inputs = self.tensors(controls, start)
+            changes = np.stack([net(inputs)[0].numpy() for net in self.networks]).astype(np.float64)
+        return np.asarray(
+            begun[:, None] + np.cumsum(self.scaling.step_mean + changes * self.scaling.step_scale, axis=2)
+        )
+
+    def predict(self, controls: FloatArray, start: FloatArray, begun: FloatArray) -> FloatArray:
+        """(B, T, k) outcomes: the networks' mean.
+
+        Args:
+            controls: (B, T, c).
+            start: (B, s).
+            begun: (B, k) outcomes before the first step.
+        """
+        return np.asarray(self.members(controls, start, begun).mean(axis=0))
+
+    def begin(self, start: FloatArray, begun: FloatArray) -> Memory:
+        """A batch of runs before its first step."""
+        return Memory(np.array(start), np.array(begun), [() for _ in self.networks])
+
+    def forget(self, memory: Memory, rows: IntArray, start: FloatArray, begun: FloatArray | float = 0.0) -> None:
+        """Let some of a batch's runs begin anew; `memory` is changed in place."""
+        memory.start[rows], memory.outcomes[rows] = start, begun
+        if len(rows) == len(memory.start):
+            memory.states = [() for _ in self.networks]
+        with torch.inference_mode():
+            for net, state in zip(self.networks, memory.states, strict=True):
+                net.forget(state, rows)
+
+    def step(self, memory: Memory, controls: FloatArray) -> FloatArray:
+        """(B, k) outcomes after one more step under (B, c) controls; `memory` moves on."""
+        with torch.inference_mode():
+            inputs = self.tensors(controls[:, None], memory.start)
+            changes = []
+            for index, net in enumerate(self.networks):
+                change, memory.states[index] = net(inputs, memory.states[index])
+                changes.append(change[:, 0].numpy().astype(np.float64))
+        memory.outcomes = memory.outcomes + self.scaling.step_mean + np.mean(changes, axis=0) * self.scaling.step_scale
+        return memory.outcomes
+
+
+def _inputs(controls: FloatArray, start: FloatArray) -> FloatArray:
+    wide = np.broadcast_to(start[:, None], (*controls.shape[:2], start.shape[1]))
+    return np.concatenate([controls, wide], axis=2)
+
+
+def error_by_step(surrogate: SequenceSurrogate, runs: Runs) -> FloatArray:
+    """(T, k) root mean square errors in the outcomes' units."""
+    found = surrogate.predict(runs.controls, runs.start, runs.begun)
+    return np.asarray(np.sqrt(((found - runs.outcomes) ** 2).mean(axis=0)))

@@ -1,0 +1,1 @@
+"""Tubes to and from other programs: files, ASE, pymatgen."""

@@ -1,0 +1,217 @@
+"""Nanotubes in files: CIF, POSCAR, extended XYZ and LAMMPS data."""
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from matgym.errors import FormatError, RecognitionError
+from matgym.files import atomic_path
+from matgym.structures.io.convert import from_atoms, to_atoms
+from matgym.structures.nanotube import Nanotube
+from matgym.structures.species import SPECIES_DATA, Species
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+
+def write(path: str | os.PathLike[str], tube: Nanotube, format: str | None = None) -> None:  # noqa: A002  # as ASE
+    """Write a tube to a file, whole or not at all.
+
+    Extended XYZ and LAMMPS data keep everything. CIF and POSCAR keep elements and positions, from which
+    `read` recognises the tube, its strain to six decimals.
+
+    Args:
+        path: the file; its name chooses the format (.cif; POSCAR, CONTCAR, .vasp, .poscar; .extxyz, .xyz;
+            .lmp, .data, .lammps) unless `format` does.
+        tube: the tube.
+        format: "cif", "poscar", "extxyz" or "lammps".
+
+    Raises:
+        FormatError: if the format is unknown, or cannot hold the tube's isotopes.
+    """
+    path = Path(path)
+    chosen = _format_of(path, format)
+    isotopes = [SPECIES_DATA[code].label for code in (Species.C13, Species.C14) if tube.counts[code]]
+    if isotopes and not chosen.holds_isotopes:
+        able = " or ".join(other.name for other in _FORMATS if other.holds_isotopes)
+        raise FormatError(f"{chosen.name} cannot hold the {' and '.join(isotopes)} of this tube; write {able} instead")
+    if tube.counts[Species.VACANCY] == tube.n_sites:
+        raise FormatError(f"{path} would be empty: every site of the tube is vacant")
+    with atomic_path(path) as scratch:
+        chosen.write(scratch, tube)
+
+
+def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  # noqa: A002  # as ASE
+    """Read a tube from a file that matgym or any other program has written.
+
+    Args:
+        path: the file; its name chooses the format, as in `write`; any other name leaves it to ASE to tell the format.
+            Of several frames the last is read.
+        format: "cif", "poscar", "extxyz" or "lammps", or the name of any format that ASE reads.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        FormatError: if the format is unknown, or the file cannot be read.
+        RecognitionError: if the file holds no single-walled tube.
+    """
+    path = Path(path)
+    try:
+        chosen = _format_of(path, format)
+    except FormatError:
+        chosen = _foreign(format)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}")
+    try:
+        atoms = chosen.read(path)
+    except Exception as error:  # noqa: BLE001  # ASE's parsers raise whatever a damaged file provokes
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise FormatError(f"{path} is no {chosen.name} file, or is damaged or incomplete ({reason})") from None
+    try:
+        return from_atoms(atoms)
+    except RecognitionError as error:
+        raise RecognitionError(f"{path}: {error}") from None
+
+
+@dataclass(frozen=True)
+class _Format:
+    """A file format, by what it is called and how it is written and read."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    holds_isotopes: bool
+    write: Callable[[Path, Nanotube], None]
+    read: "Callable[[Path], Atoms]"
+
+
+def _foreign(name: str | None) -> _Format:
+    """Any other format, left to ASE."""
+
+    def no_write(path: Path, _tube: Nanotube) -> None:
+        raise FormatError(f"matgym does not write {path}")
+
+    return _Format(
+        name or "structure", (), holds_isotopes=False, write=no_write, read=lambda path: _read_ase(path, name)
+    )
+
+
+def _format_of(path: Path, name: str | None) -> _Format:
+    known = ", ".join(f"{known.name} ({', '.join(known.suffixes)})" for known in _FORMATS)
+    for known_format in _FORMATS:
+        if known_format.name == name or (name is None and path.suffix.lower() in known_format.suffixes):
+            return known_format
+    if name is None and path.name.upper() in {"POSCAR", "CONTCAR"}:
+        return next(known_format for known_format in _FORMATS if known_format.name == "poscar")
+    unknown = f"unknown format {name!r}" if name is not None else f"the name of {path} tells no known format"
+    raise FormatError(f"{unknown}; known are {known}; files named POSCAR or CONTCAR are poscar")
+
+
+# ---- formats that ASE writes
+
+
+def _write_ase(path: Path, tube: Nanotube, ase_format: str, **options: Any) -> None:
+    from ase.io import write as write_atoms
+
+    write_atoms(str(path), to_atoms(tube), format=ase_format, **options)
+
+
+def _read_ase(path: Path, ase_format: str | None, **options: Any) -> "Atoms":
+    from ase.io import read as read_atoms
+
+    return read_atoms(str(path), format=ase_format, do_not_split_by_at_sign=True, **options)
+
+
+def _read_cif(path: Path) -> "Atoms":
+    """CIF atoms; a file that ends early is noticed by its formula, since a CIF does not count its atoms."""
+    atoms = _read_ase(path, "cif", store_tags=True)
+    formula = str(atoms.info.get("_chemical_formula_sum", ""))
+    promised = sum(int(count or 1) for count in re.findall(r"[A-Z][a-z]?(\d*)", formula))
+    if promised and len(atoms) % promised:
+        raise ValueError(f"it holds {len(atoms)} atoms, but its formula is {formula}")
+    return atoms
+
+
+# ---- LAMMPS data
+
+_RECORD: Final = re.compile(r"n=(\d+) m=(\d+) cells=(\d+) strain=(\S+)(?: stone_wales=([\d,]+))?")
+_MASS_TOLERANCE_AMU: Final = 0.02
+
+
+def _write_lammps(path: Path, tube: Nanotube) -> None:
+    """LAMMPS data, atom style atomic, metal units: a type for each species present, atom id = site + 1."""
+    atoms = to_atoms(tube)
+    x, y, z = atoms.cell.lengths().tolist()
+    present = np.unique(atoms.arrays["species"]).tolist()
+    rows = zip(atoms.arrays["site"].tolist(), atoms.arrays["species"].tolist(), atoms.positions.tolist(), strict=True)
+    record = f"n={tube.n} m={tube.m} cells={tube.cells} strain={tube.strain!r}"  # as `_RECORD` reads it
+    if tube.stone_wales:
+        record += " stone_wales=" + ",".join(str(site) for pair in tube.stone_wales for site in pair)
+    lines = [
+        f"{tube}; metal units, atom id = site + 1; {record}",
+        "",
+        f"{len(atoms)} atoms",
+        f"{len(present)} atom types",
+        "",
+        *(f"0.0 {side!r} {axis}lo {axis}hi" for axis, side in (("x", x), ("y", y), ("z", z))),
+        "",
+        "Masses",
+        "",
+        *(
+            f"{kind} {SPECIES_DATA[Species(code)].mass_amu} # {SPECIES_DATA[Species(code)].label}"
+            for kind, code in enumerate(present, start=1)
+        ),
+        "",
+        "Atoms # atomic",
+        "",
+        *(f"{site + 1} {present.index(code) + 1} {x!r} {y!r} {z!r}" for site, code, (x, y, z) in rows),
+    ]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _read_lammps(path: Path) -> "Atoms":
+    """LAMMPS atoms, their elements told by mass: ASE alone would take 14C, of 14.003 u, for nitrogen."""
+    atoms = _read_ase(path, "lammps-data")
+    masses = np.array([data.mass_amu for data in SPECIES_DATA.values()])
+    symbols = np.array([data.symbol for data in SPECIES_DATA.values()])
+    difference = np.abs(atoms.get_masses()[:, None] - masses)  # (atoms, species)
+    known = difference.min(axis=1) < _MASS_TOLERANCE_AMU
+    told = np.where(known, symbols[difference.argmin(axis=1)], atoms.get_chemical_symbols())
+    atoms.set_chemical_symbols(told.tolist())
+    record = _RECORD.search(atoms.info.get("comment", ""))
+    if record:
+        n, m, cells, strain, pairs = record.groups()
+        atoms.info |= {"n": int(n), "m": int(m), "cells": int(cells), "strain": float(strain)}
+        if pairs:
+            atoms.info["stone_wales"] = np.array(pairs.split(","), dtype=np.int64).reshape(-1, 2)
+        atoms.set_array("site", atoms.arrays["id"] - 1)
+    return atoms
+
+
+_FORMATS: Final = (
+    _Format(
+        "cif",
+        (".cif",),
+        holds_isotopes=False,
+        write=lambda path, tube: _write_ase(path, tube, "cif"),
+        read=_read_cif,
+    ),
+    _Format(
+        "poscar",
+        (".vasp", ".poscar"),
+        holds_isotopes=False,
+        write=lambda path, tube: _write_ase(path, tube, "vasp", sort=True),
+        read=lambda path: _read_ase(path, "vasp"),
+    ),
+    _Format(
+        "extxyz",
+        (".extxyz", ".xyz"),
+        holds_isotopes=True,
+        write=lambda path, tube: _write_ase(path, tube, "extxyz"),
+        read=lambda path: _read_ase(path, "extxyz"),
+    ),
+    _Format("lammps", (".lmp", ".data", ".lammps"), holds_isotopes=True, write=_write_lammps, read=_read_lammps),
+)

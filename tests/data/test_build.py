@@ -1,0 +1,202 @@
+"""Building data sets: resumable, the same bytes, no symmetric twin across splits."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, split_of
+from matgym.data.sampling import random_codoped, random_decoration
+from matgym.errors import DatasetError, PropertyError
+from matgym.physics import PiElectrons, evaluate
+from matgym.structures import Nanotube, Species, tube_lattice
+
+LABEL_TOLERANCE = 1e-6  # relaxations end within their force tolerance, on any processor
+
+SPEC = DatasetSpec(
+    name="small",
+    families=(Family(n=8, m=0, cells=1, samples=700), Family(n=5, m=5, cells=2, samples=150, larger=True)),
+)
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    return build(SPEC, tmp_path_factory.mktemp("unbroken") / "data.parquet", workers=1)
+
+
+def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
+    output = tmp_path / "data.parquet"
+    (tmp_path / "spec.json").write_text(SPEC.model_dump_json())
+    command = [
+        sys.executable,
+        "-m",
+        "matgym.cli",
+        "data",
+        "build",
+        str(output),
+        "--specification",
+        str(tmp_path / "spec.json"),
+    ]
+    shards = tmp_path / "data.parquet.shards"
+    process = subprocess.Popen(
+        [*command, "--workers", "1", "--json"], start_new_session=True, stdout=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while len(list(shards.glob("shard-*.parquet"))) < 2:
+        assert time.monotonic() < deadline, "the build wrote no shard in two minutes"
+        assert process.poll() is None, "the build ended before it could be killed"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not output.exists()
+    kept = {path.name: path.stat().st_mtime_ns for path in shards.glob("shard-*.parquet")}
+
+    finished = subprocess.run([*command, "--workers", "2", "--json"], check=True, capture_output=True, text=True)
+    assert output.read_bytes() == unbroken.read_bytes()
+    assert len(kept) >= 2
+    assert json.loads(finished.stdout)["digest"] == Dataset.load(unbroken).digest
+    assert not shards.exists()
+
+
+def test_finished_shards_are_kept_and_not_made_again(tmp_path, monkeypatch):
+    output = tmp_path / "data.parquet"
+    made = []
+    from matgym.data import builder as module
+
+    original = module.make_shard
+
+    def interrupted(spec, number):
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        made.append(number)
+        return original(spec, number)
+
+    monkeypatch.setattr(module, "make_shard", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build(SPEC, output, workers=1)
+    monkeypatch.setattr(module, "make_shard", lambda spec, number: made.append(number) or original(spec, number))
+    build(SPEC, output, workers=1)
+    assert sorted(made) == list(range(9))
+
+
+def test_shards_of_another_specification_are_refused(tmp_path):
+    output = tmp_path / "data.parquet"
+    shards = tmp_path / "data.parquet.shards"
+    shards.mkdir()
+    (shards / "specification.json").write_text(json.dumps({"name": "other"}))
+    with pytest.raises(DatasetError, match="another specification"):
+        build(SPEC, output)
+
+
+def test_no_structure_stands_twice_even_up_to_symmetry(unbroken):
+    keys = Dataset.load(unbroken).table.column("key").to_pylist()
+    assert len(keys) == len(set(keys))
+
+
+def test_symmetric_copies_fall_into_the_same_split():
+    for seed in range(20):
+        tube = random_codoped(6, 0, 2, 0.2, np.random.default_rng(seed))
+        copies = [tube.rotated(1), tube.screwed(2, -1), tube.flipped(), tube.mirrored()]
+        assert {split_of(copy.key) for copy in copies} == {split_of(tube.key)}
+
+
+def test_split_shares_are_those_declared():
+    splits = [
+        split_of(f"{value:024x}") for value in np.random.default_rng(0).integers(0, 2**63, 4000).astype(object) << 33
+    ]
+    assert splits.count("test") / 4000 == pytest.approx(0.10, abs=0.02)
+    assert splits.count("validation") / 4000 == pytest.approx(0.08, abs=0.02)
+
+
+def test_larger_tubes_are_held_back_whole(unbroken):
+    data = Dataset.load(unbroken)
+    assert {(t.n, t.m) for t in data.split("larger").tubes()} == {(5, 5)}
+    assert all((t.n, t.m) == (8, 0) for name in ("train", "validation", "test") for t in data.split(name).tubes())
+
+
+def test_labels_are_the_oracle_s(unbroken):
+    data = Dataset.load(unbroken).split("test")
+    tubes = data.tubes()[:25]
+    np.testing.assert_allclose(PiElectrons().evaluate(tubes)["gap_ev"], data.values("gap_ev")[:25], atol=1e-8)
+
+
+def test_decorations_have_the_composition_asked_for():
+    lattice = tube_lattice(8, 0, 2)
+    for seed in range(30):
+        codes = random_decoration(lattice, {Species.B: 5, Species.N: 3}, np.random.default_rng(seed))
+        counts = np.bincount(codes, minlength=6)
+        assert counts[Species.B] == 5
+        assert counts[Species.N] == 3
+        assert counts[Species.C12] == lattice.n_sites - 8
+
+
+def test_ordered_decorations_reach_further_than_plain_ones():
+    """What the ordered share is there for: gaps that uniformly random structures hardly reach."""
+    lattice = tube_lattice(8, 0, 2)
+    spread = {}
+    for share in (0.0, 1.0):
+        codes = [
+            random_decoration(lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s), plain_share=share)
+            for s in range(120)
+        ]
+        spread[share] = PiElectrons().evaluate([Nanotube(8, 0, 2, c) for c in codes])["gap_ev"].std()
+    assert spread[0.0] > spread[1.0]
+
+
+def test_a_missing_or_foreign_file_is_one_sentence(tmp_path):
+    with pytest.raises(DatasetError, match="there is no data set 'nowhere'"):
+        Dataset.load("nowhere")
+    (tmp_path / "x.parquet").write_text("no parquet")
+    with pytest.raises(DatasetError, match="is no Parquet file"):
+        Dataset.load(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize("name", list(SPECIFICATIONS))
+def test_the_shipped_data_sets_are_what_their_specifications_say(name):
+    data, spec = Dataset.load(name), SPECIFICATIONS[name]
+    assert data.provenance["specification"] == spec.model_dump(mode="json")
+    assert data.keys == spec.keys
+    assert len(data) >= 0.85 * spec.samples  # doubles are dropped: one in ten of the shortest tubes
+    row = data.split("test").table.slice(0, 1).to_pylist()[0]
+    rng = np.random.default_rng([spec.seed, row["sample"]])
+    again = random_codoped(row["n"], row["m"], row["cells"], spec.largest_share, rng)
+    assert again.key == row["key"]
+    found, _ = evaluate([again], spec.properties)
+    for key in spec.keys:
+        assert found[key][0] == pytest.approx(row[key], rel=LABEL_TOLERANCE, abs=1e-8)
+
+
+def test_a_label_that_cannot_be_computed_is_null_with_its_reason(tmp_path):
+    """(5, 0) is too thin for π electrons; phonons do not mind."""
+    spec = DatasetSpec(
+        name="thin", properties=("gap", "young"), families=(Family(n=5, m=0, cells=2, samples=6),), largest_share=0.1
+    )
+    data = Dataset.load(build(spec, tmp_path / "thin.parquet", workers=1))
+    assert len(data.labelled()) == 0
+    assert len(data.labelled(["young_gpa"])) == len(data)
+    assert all("0.6" in reason for reason in data.table.column("failure").to_pylist())
+    with pytest.raises(PropertyError, match="no property 'zt'"):
+        data.values("zt")
+
+
+def test_a_specification_with_an_unknown_property_is_refused():
+    with pytest.raises(PropertyError, match="did you mean 'gap'"):
+        DatasetSpec(name="x", properties=("gp",), families=(Family(n=8, m=0, cells=1, samples=1),))
+
+
+def test_further_rows_join_without_doubles(unbroken):
+    data = Dataset.load(unbroken)
+    known, fresh = data.tubes()[0], Nanotube(8, 0, 2).decorated({3: "B", 9: "N"})
+    labels = {"gap_ev": np.array([0.1, np.nan, 0.3])}
+    extra = data.labelled_rows([known.rotated(2), fresh, fresh.screwed(1, 0)], labels, split="train")
+    joined = data.with_rows(extra)
+    assert len(joined) == len(data) + 1
+    row = joined.table.slice(len(data)).to_pylist()[0]
+    assert row["gap_ev"] is None
+    assert row["failure"]
+    assert joined.digest != data.digest

@@ -1,0 +1,96 @@
+"""The oracle protocol and its conformance test."""
+
+import numpy as np
+import pytest
+
+from matgym.errors import PropertyError
+from matgym.physics import (
+    GAP_EV,
+    Cost,
+    Elasticity,
+    Fidelity,
+    Oracle,
+    PhononTransport,
+    PiElectrons,
+    PiTransport,
+    Properties,
+    Thermoelectric,
+    Vibrations,
+)
+from matgym.structures import Nanotube, Species
+from matgym.surrogates import load
+from matgym.testing import check_oracle
+
+
+class Crooked(PiElectrons):
+    """Depends on how the sites are numbered."""
+
+    def evaluate(self, tubes):
+        found = super().evaluate(tubes)
+        return Properties(
+            {key: values + [t.species @ np.arange(t.n_sites) for t in tubes] for key, values in found.values.items()}
+        )
+
+
+OURS = [
+    PiElectrons(),
+    PiTransport(),
+    PhononTransport(frequencies=16),
+    Thermoelectric(frequencies=16),
+    Vibrations(phases=1),
+    Elasticity(),
+]
+
+
+@pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
+def test_ours_conform(oracle):
+    check_oracle(oracle)
+
+
+@pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
+def test_an_empty_batch_has_empty_columns(oracle):
+    found = oracle.evaluate([])
+    assert all(found[prop].shape == (0,) for prop in oracle.provides)
+
+
+@pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
+def test_what_is_no_tube_fails_alone_with_its_reason(oracle):
+    tube = Nanotube(8, 0, 2)
+    nothing = tube.with_species(np.full(tube.n_sites, Species.VACANCY))
+    found = oracle.evaluate([tube, nothing, tube])
+    assert list(found.failures) == [1]
+    for prop in oracle.provides:
+        assert np.isnan(found[prop]).tolist() == [False, True, False]
+        assert found[prop][0] == pytest.approx(found[prop][2], rel=1e-9)
+
+
+def test_surrogates_are_oracles():
+    assert isinstance(load("nanotube-doping"), Oracle)
+
+
+def test_check_oracle_finds_what_is_wrong():
+    with pytest.raises(AssertionError, match="symmetric copies"):
+        check_oracle(Crooked())
+    with pytest.raises(AssertionError, match="lacks one of"):
+        check_oracle(object())
+
+
+def test_asking_for_what_was_not_computed_is_named():
+    found = Properties({"gap_ev": np.array([1.0])})
+    assert found[GAP_EV][0] == 1.0
+    with pytest.raises(PropertyError, match="young_gpa was not computed; there are gap_ev"):
+        found["young_gpa"]
+
+
+def test_declared_cost_is_of_the_order_measured():
+    import time
+
+    rng = np.random.default_rng(0)
+    tubes = [Nanotube(8, 0, 4).with_species(rng.permutation([3] * 8 + [4] * 8 + [0] * 112)) for _ in range(8)]
+    start = time.perf_counter()
+    PiElectrons().evaluate(tubes)
+    measured = (time.perf_counter() - start) / 8
+    cost = PiElectrons().cost
+    assert isinstance(cost, Cost)
+    assert cost.seconds / 10 < measured < cost.seconds * 10
+    assert PiElectrons().fidelity > Fidelity.SURROGATE
