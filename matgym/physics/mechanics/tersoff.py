@@ -8,8 +8,8 @@ With r_j the length of bond i-j and θ_jk the angle between two bonds of atom i,
 (Tersoff, Phys. Rev. B 39, 5566 (1989), eqs. 1 to 3 with λ₃ = 0). The cut-off function is 1 for every bond shorter
 than 1.80 Å and 0 beyond 2.10 Å, between first neighbours (1.42 Å) and second ones (2.46 Å), so it drops out; that the
 bonds stay within is for `matgym.physics.mechanics.relaxation` to watch. E_i then depends on atom i and its three
-neighbours alone, through three lengths and three cosines: energies, forces and the Hessian are closed forms, evaluated for all
-atoms of all tubes at once.
+neighbours alone, through three lengths and three cosines: energies, forces and the Hessian are closed forms, evaluated
+for all atoms of all tubes at once.
 
 Measured on a (10,10) tube of 400 atoms, one core of an AMD EPYC server, an atom: 0.9 µs for energy and forces and 4 to
 5 µs with the Hessian, against 2.8 µs for energy and forces by LAMMPS (which has no Hessian), 30 µs and 1.5 ms by

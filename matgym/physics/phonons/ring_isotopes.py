@@ -2,10 +2,10 @@
 
 It is the model of `matgym.physics.phonons.conductance.PhononTransport`, to rounding, on the designs that keep the
 rotation axis: isotopes change masses only, and rings of one isotope keep each angular momentum about the axis to
-itself. So the 20 atoms of a ring of the (10, 0) tube fall apart into 6 x 6 matrices, and as force constants reach the next ring only,
-both halves of a tube can be folded from their leads up to the cut between them, each half once for all designs that
-share it. Caroli's formula at the cut (Caroli, Combescot, Nozières and Saint-James, J. Phys. C 4, 916 (1971); for
-phonons Mingo and Yang, Phys. Rev. B 68, 245406 (2003)),
+itself. So the 20 atoms of a ring of the (10, 0) tube fall apart into 6 x 6 matrices, and as force constants reach the
+next ring only, both halves of a tube can be folded from their leads up to the cut between them, each half once for
+all designs that share it. Caroli's formula at the cut (Caroli, Combescot, Nozières and Saint-James, J. Phys. C 4, 916
+(1971); for phonons Mingo and Yang, Phys. Rev. B 68, 245406 (2003)),
 
     T = Tr[Γ_L G Γ_R G†] = ‖U_L† G U_R‖²,   Γ = U U†,   G = (ω² - D - Σ_L - Σ_R)⁻¹
 
