@@ -1,23 +1,25 @@
-"""What an oracle is: a batch of tubes in, a typed batch of properties with units out.
+"""What a model is: a batch in, typed predictions with units out.
 
-A surrogate has the same face (and adds an uncertainty), so that either stands wherever properties are asked
-for.
+Physics, neural networks and the adapters to users' own models all have this one face.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
-from typing import Protocol, runtime_checkable
+from enum import StrEnum
+from typing import Generic, Protocol
 
 import numpy as np
+from typing_extensions import TypeVar
 
 from matgym.errors import ConfigurationError, PropertyError
-from matgym.structures import Nanotube
+from matgym.structures import Nanotube, TubeDomain
 from matgym.typing import BoolArray, FloatArray
 
 _SUFFIXES = {
     "1": "",
     "eV": "_ev",
+    "nm": "_nm",
     "GPa": "_gpa",
     "µS": "_us",
     "µV/K": "_uv_k",
@@ -30,7 +32,7 @@ _SUFFIXES = {
 
 @dataclass(frozen=True)
 class Property:
-    """A scalar property of a tube.
+    """A named scalar quantity of a structure.
 
     Attributes:
         key: name in tables and JSON, ending in its unit if it has one: `gap_ev`, `zt`.
@@ -45,47 +47,49 @@ class Property:
     """
 
     key: str
-    unit: str
-    description: str
+    unit: str = "1"
+    description: str = ""
     extensive: bool = False
     between_leads: bool = False
 
     def __post_init__(self) -> None:
-        suffix = _SUFFIXES.get(self.unit)
-        if suffix is not None and not self.key.endswith(suffix):
-            raise ConfigurationError(f"the key {self.key!r} of a property in {self.unit} must end in {suffix!r}")
+        if not self.key.endswith(self.suffix):
+            raise ConfigurationError(f"the key {self.key!r} of a property in {self.unit} must end in {self.suffix!r}")
 
     def __str__(self) -> str:
         return self.key
 
     @property
+    def suffix(self) -> str:
+        """How keys in this unit end, such as "_ev"."""
+        return _SUFFIXES.get(self.unit, "")
+
+    @property
     def name(self) -> str:
         """The key without its unit: what people type."""
-        return self.key.removesuffix(_SUFFIXES.get(self.unit, ""))
+        return self.key.removesuffix(self.suffix)
 
 
-GAP_EV = Property("gap_ev", "eV", "band gap of the π system, from the highest occupied to the lowest empty band")
-FERMI_EV = Property("fermi_ev", "eV", "Fermi level on the scale where carbon's π orbital is at zero")
-PI_FORMATION_EV = Property(
-    "pi_formation_ev",
-    "eV",
-    "π energy above that of its atoms' lone orbitals and of as many bound atoms of the pristine tube",
-    extensive=True,
-)
+class Level(StrEnum):
+    """What stands behind a value."""
 
-
-class Fidelity(IntEnum):
-    """How far a value is to be trusted: a surrogate is audited by anything above it."""
-
-    SURROGATE = 0
-    MODEL = 1
-    """An approximate Hamiltonian or empirical potential."""
-    FIRST_PRINCIPLES = 2
+    SURROGATE = "surrogate"
+    """A learned model, or a function of which nothing is known."""
+    GEOMETRY = "geometry"
+    """Exact from the structure itself."""
+    CLASSICAL = "classical potential"
+    PI = "π tight binding"
+    PI_CLASSICAL = "π tight binding and classical phonons"
+    CALCULATOR = "ASE calculator"
+    """Whatever the user's calculator computes."""
+    TABLE = "table of oracle values"
+    KINETICS = "rate equations"
+    EMULATED = "emulator of measurements"
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one evaluation takes.
+    """What one prediction takes.
 
     Attributes:
         seconds: CPU seconds a structure at `sites` sites, one core; measured, an order of magnitude.
@@ -98,61 +102,166 @@ class Cost:
     exponent: float
 
 
+Failures = Mapping[int, str]
+"""Row to the reason why it could not be predicted."""
+
+
 @dataclass(frozen=True)
-class Properties:
-    """Values of a batch of tubes.
+class Predictions:
+    """Predicted properties of a batch.
 
     Attributes:
-        values: property key to (batch,) values in the property's unit; NaN where it failed.
-        failures: row to the reason why it could not be computed.
-        uncertainty: property key to (batch,) standard deviations, where the source knows them.
+        values: property key to (B,) values in the property's unit; NaN where a prediction failed.
+        failures: property key to the reasons by row.
+        sd: property key to (B,) standard deviations, of the properties whose uncertainty the model knows.
+        half_width: property key to (B,) half the width of the interval that holds the truth in 90 % of cases, for
+            structures like those of the training data.
+        members: property key to (M, B) predictions of the networks of an ensemble.
+        distance: (B,) distance from the training data; above 1 a row is out of distribution. None where the model
+            cannot tell.
     """
 
     values: Mapping[str, FloatArray]
-    failures: Mapping[int, str] = field(default_factory=dict)
-    uncertainty: Mapping[str, FloatArray] = field(default_factory=dict)
+    failures: Mapping[str, Failures] = field(default_factory=dict)
+    sd: Mapping[str, FloatArray] = field(default_factory=dict)
+    half_width: Mapping[str, FloatArray] = field(default_factory=dict)
+    members: Mapping[str, FloatArray] = field(default_factory=dict)
+    distance: FloatArray | None = None
+
+    @classmethod
+    def together(cls, values: Mapping[str, FloatArray], failures: Failures) -> "Predictions":
+        """Predictions of a model all of whose properties fail together."""
+        return cls(values, dict.fromkeys(values, failures) if failures else {})
+
+    @classmethod
+    def joined(cls, parts: Sequence["Predictions"]) -> "Predictions":
+        """Predictions of different properties of the same batch; the distance is the first that is known."""
+        fields = ("values", "failures", "sd", "half_width", "members")
+        merged = [{key: value for part in parts for key, value in getattr(part, name).items()} for name in fields]
+        return cls(*merged, next((part.distance for part in parts if part.distance is not None), None))  # type: ignore[arg-type]
 
     def __getitem__(self, item: Property | str) -> FloatArray:
-        """(batch,) values of one property.
+        """(B,) values of one property.
 
         Raises:
-            PropertyError: if it was not computed.
+            PropertyError: if it was not predicted.
         """
         try:
             return self.values[str(item)]
         except KeyError:
-            raise PropertyError(f"property {item} was not computed; there are {', '.join(self.values)}") from None
+            raise PropertyError(f"property {item} was not predicted; there are {', '.join(self.values)}") from None
 
     def __len__(self) -> int:
         return len(next(iter(self.values.values()), ()))
 
+    def only(self, keys: Sequence[str]) -> "Predictions":
+        """The same of some properties, in the order of `keys`."""
+        parts = (self.values, self.failures, self.sd, self.half_width, self.members)
+        return Predictions(*({key: part[key] for key in keys if key in part} for part in parts), self.distance)  # type: ignore[arg-type]
+
+    @property
+    def reasons(self) -> dict[int, str]:
+        """Row to why it failed, in any property; what several properties share is said once."""
+        found: dict[int, list[str]] = {}
+        for failures in self.failures.values():
+            for row, reason in failures.items():
+                if reason not in found.setdefault(row, []):
+                    found[row].append(reason)
+        return {row: "; ".join(reasons) for row, reasons in found.items()}
+
     @property
     def ok(self) -> BoolArray:
-        """(batch,) whether the row was computed."""
+        """(B,) whether all properties of the row were predicted."""
         good = np.ones(len(self), dtype=bool)
-        good[list(self.failures)] = False
+        good[[row for failures in self.failures.values() for row in failures]] = False
         return good
 
-
-@runtime_checkable
-class Oracle(Protocol):
-    """Anything that maps tubes to properties: physics, or a surrogate of it."""
-
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """The properties it computes."""
-        ...
+    def sd_of(self, item: Property | str) -> FloatArray:
+        """(B,) standard deviations of one property; NaN where the model knows none."""
+        return self.sd.get(str(item), np.full(len(self), np.nan))
 
     @property
-    def fidelity(self) -> Fidelity:
-        """How far its values are to be trusted."""
-        ...
+    def known_distance(self) -> FloatArray:
+        """(B,) distance from the training data; NaN where the model cannot tell."""
+        return np.full(len(self), np.nan) if self.distance is None else self.distance
+
+
+class Space(Protocol):
+    """What a model is asked about before it serves a task."""
 
     @property
-    def cost(self) -> Cost:
-        """What one evaluation takes."""
+    def domain(self) -> TubeDomain | None:
+        """What its tubes may be; None where designs are no tubes."""
         ...
 
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
-        """Properties of each tube; what cannot be computed is a recorded failure, never a number."""
-        ...
+
+BatchT = TypeVar("BatchT", default=Sequence[Nanotube])
+
+
+class Model(ABC, Generic[BatchT]):
+    """Anything that predicts properties of a batch.
+
+    Models of tubes take a `TubeBatch`, or any sequence of tubes; those of other materials take what their design space
+    decodes to. A model's `repr` tells all its settings: caches and records depend on it.
+    """
+
+    @property
+    @abstractmethod
+    def properties(self) -> tuple[Property, ...]:
+        """The properties that it predicts."""
+
+    @property
+    def level(self) -> Level:
+        """What stands behind its values."""
+        return Level.SURROGATE
+
+    @property
+    def cost(self) -> Cost | None:
+        """What one prediction takes; None where it is unknown."""
+        return None
+
+    @abstractmethod
+    def predict(self, batch: BatchT, /) -> Predictions:
+        """Predict every property of each structure; what cannot be predicted is a recorded failure, never a number.
+
+        Args:
+            batch: B structures.
+
+        Returns:
+            Predictions of shape (B,).
+        """
+
+    def unsupported(self, space: Space) -> str:
+        """Why it cannot predict the designs of a space at all; empty if it can."""
+        del space
+        return ""
+
+    def supports(self, space: Space) -> bool:
+        """Return whether it can predict designs of a space; single designs may still fail."""
+        return not self.unsupported(space)
+
+    @property
+    def is_oracle(self) -> bool:
+        """Whether it is physics or a measurement, and so can verify others."""
+        return self.level is not Level.SURROGATE
+
+    @property
+    def name(self) -> str:
+        """For tables and messages."""
+        return type(self).__name__
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of its properties."""
+        return tuple(prop.key for prop in self.properties)
+
+    def property_of(self, key: str) -> Property:
+        """One of its properties by key.
+
+        Raises:
+            PropertyError: if it does not predict it.
+        """
+        for prop in self.properties:
+            if prop.key == key:
+                return prop
+        raise PropertyError(f"{self.name} does not predict {key!r}; it predicts {', '.join(self.keys)}")

@@ -83,7 +83,7 @@ class Dataset:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Properties that it holds labels of."""
+        """Predictions that it holds labels of."""
         names = self.table.column_names
         return tuple(names[names.index("species") + 1 : names.index("failure")])
 
@@ -110,7 +110,7 @@ class Dataset:
 
         Args:
             tubes: k tubes.
-            labels: (k,) values by property key; NaN where they could not be computed. Properties without labels stay
+            labels: (k,) values by property key; NaN where they could not be computed. Predictions without labels stay
                 empty.
             split: in which they stand.
             first: sample number of the first, from which they count down: below zero, which no drawn sample has.

@@ -1,17 +1,8 @@
 """Physics: batches of tubes in, typed batches of properties with units out."""
 
-from matgym.models import (
-    FERMI_EV,
-    GAP_EV,
-    PI_FORMATION_EV,
-    Cost,
-    Fidelity,
-    Oracle,
-    Properties,
-    Property,
-)
+from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.cache import Cached
-from matgym.physics.electrons.bands import PiElectrons
+from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, PI_FORMATION_EV, PiElectrons
 from matgym.physics.electrons.conductance import CONDUCTANCE_US, PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.physics.mechanics.elastic import POISSON_RATIO, YOUNG_GPA, Elasticity
@@ -20,7 +11,7 @@ from matgym.physics.mechanics.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC, La
 from matgym.physics.mechanics.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, Strength
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport, PristinePhonons
 from matgym.physics.phonons.vibrations import HEAT_CAPACITY_J_G_K, Vibrations
-from matgym.physics.registry import Conditions, evaluate, oracle_of, properties
+from matgym.physics.registry import PROPERTIES, Conditions, oracle_of, parse_properties, predict
 from matgym.physics.thermoelectric import (
     ELECTRON_HEAT_NW_K,
     MU_EV,
@@ -42,6 +33,7 @@ __all__ = [
     "PI_FORMATION_EV",
     "POISSON_RATIO",
     "POWER_FACTOR_PW_K2",
+    "PROPERTIES",
     "REBO",
     "REBO_FRACTURE",
     "SEEBECK_UV_K",
@@ -54,21 +46,21 @@ __all__ = [
     "Conditions",
     "Cost",
     "Elasticity",
-    "Fidelity",
     "FormationEnergy",
     "LammpsPotential",
-    "Oracle",
+    "Level",
+    "Model",
     "PhononTransport",
     "PiElectrons",
     "PiParameters",
     "PiTransport",
+    "Predictions",
     "PristinePhonons",
-    "Properties",
     "Property",
     "Strength",
     "Thermoelectric",
     "Vibrations",
-    "evaluate",
     "oracle_of",
-    "properties",
+    "parse_properties",
+    "predict",
 ]

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from typing_extensions import override
 
 from matgym.errors import ConfigurationError
 from matgym.files import write_text
-from matgym.models import Cost, Fidelity, Oracle, Properties, Property
+from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.structures import Nanotube
 
 PHYSICS_VERSION: Final = 2
@@ -34,60 +35,66 @@ def default_cache() -> Path:
     return Path(given) if given else user_cache_path("matgym") / "oracles"
 
 
-def oracle_name(oracle: Oracle) -> str:
-    """The class of an oracle, under whatever remembers its results."""
-    while isinstance(oracle, Cached | Remembered):
-        oracle = oracle.oracle
-    return type(oracle).__name__
+class _Remembering(Model):
+    """A model that remembers another's results; its `repr` is the other's, since the results are the same."""
+
+    oracle: Model
+
+    @override
+    def __repr__(self) -> str:
+        return repr(self.oracle)
+
+    @property
+    @override
+    def properties(self) -> tuple[Property, ...]:
+        return self.oracle.properties
+
+    @property
+    @override
+    def level(self) -> Level:
+        return self.oracle.level
+
+    @property
+    @override
+    def cost(self) -> Cost | None:
+        return self.oracle.cost
+
+    @property
+    @override
+    def name(self) -> str:
+        return self.oracle.name
 
 
 @dataclass(repr=False)
-class Remembered:
+class Remembered(_Remembering):
     """An oracle that is not asked twice in a row for the same batch.
 
     Attributes:
         oracle: any oracle.
     """
 
-    oracle: Oracle
-    _last: tuple[tuple[Nanotube, ...], Properties] | None = field(default=None, init=False)
+    oracle: Model
+    _last: tuple[tuple[Nanotube, ...], Predictions] | None = field(default=None, init=False)
 
-    def __repr__(self) -> str:
-        return repr(self.oracle)  # results do not depend on who remembers them
-
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """As the oracle."""
-        return self.oracle.provides
-
-    @property
-    def fidelity(self) -> Fidelity:
-        """As the oracle."""
-        return self.oracle.fidelity
-
-    @property
-    def cost(self) -> Cost:
-        """As the oracle."""
-        return self.oracle.cost
-
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
-        """Properties of each tube."""
+    @override
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
+        """Predictions of each tube."""
         batch = tuple(tubes)
         if self._last is None or self._last[0] != batch:
-            self._last = batch, self.oracle.evaluate(batch)
+            self._last = batch, self.oracle.predict(batch)
         return self._last[1]
 
 
 @dataclass(frozen=True, repr=False)
-class Cached:
-    """An oracle that remembers.
+class Cached(_Remembering):
+    """An oracle whose results are kept on disk.
 
     Attributes:
         oracle: any oracle whose `repr` tells all its settings, as a dataclass's does.
         folder: of the entries; made when the first is written.
     """
 
-    oracle: Oracle
+    oracle: Model
     folder: Path
 
     def __post_init__(self) -> None:
@@ -96,24 +103,6 @@ class Cached:
                 f"{type(self.oracle).__name__} cannot be cached: its repr does not tell its settings; make it, "
                 "and what it holds, a dataclass"
             )
-
-    def __repr__(self) -> str:
-        return repr(self.oracle)  # results do not depend on who remembers them
-
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """As the oracle."""
-        return self.oracle.provides
-
-    @property
-    def fidelity(self) -> Fidelity:
-        """As the oracle."""
-        return self.oracle.fidelity
-
-    @property
-    def cost(self) -> Cost:
-        """As the oracle, for what is not in the cache."""
-        return self.oracle.cost
 
     @property
     def _identity(self) -> str:
@@ -125,31 +114,36 @@ class Cached:
         own = hashlib.blake2b(self._identity.encode(), digest_size=8).hexdigest()
         return self.folder / f"{type(self.oracle).__name__}-{own}" / tube.digest[:2] / f"{tube.digest}.json"
 
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
-        """Properties of each tube, computed together for those that the cache does not hold."""
-        entries = [self._read(self.path(tube)) for tube in tubes]
+    @override
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
+        """Predictions of each tube, computed together for those that the cache does not hold."""
+        listed = list(tubes)
+        entries = [self._read(self.path(tube)) for tube in listed]
         # The same tube may stand in a batch twice.
-        missing = list(dict.fromkeys(tube for tube, entry in zip(tubes, entries, strict=True) if entry is None))
+        missing = list(dict.fromkeys(tube for tube, entry in zip(listed, entries, strict=True) if entry is None))
         if missing:
             fresh = self._compute(missing)
-            entries = [fresh[tube] if entry is None else entry for tube, entry in zip(tubes, entries, strict=True)]
+            entries = [fresh[tube] if entry is None else entry for tube, entry in zip(listed, entries, strict=True)]
         rows = [entry for entry in entries if entry is not None]
-        keys = [prop.key for prop in self.provides]
-        values = {key: np.array([_number(row["values"][key]) for row in rows], dtype=np.float64) for key in keys}
-        known = [key for key in keys if any(key in row["uncertainty"] for row in rows)]
-        uncertainty = {key: np.array([_number(row["uncertainty"].get(key)) for row in rows]) for key in known}
-        return Properties(values, {i: row["failure"] for i, row in enumerate(rows) if row["failure"]}, uncertainty)
+        values = {key: np.array([_number(row["values"][key]) for row in rows], dtype=np.float64) for key in self.keys}
+        known = [key for key in self.keys if any(key in row["sd"] for row in rows)]
+        sd = {key: np.array([_number(row["sd"].get(key)) for row in rows]) for key in known}
+        failures: dict[str, dict[int, str]] = {}
+        for i, row in enumerate(rows):
+            for key, reason in row["failures"].items():
+                failures.setdefault(key, {})[i] = reason
+        return Predictions(values, failures, sd)
 
     def _compute(self, tubes: list[Nanotube]) -> dict[Nanotube, dict[str, Any]]:
-        found = self.oracle.evaluate(tubes)
+        found = self.oracle.predict(tubes)
         fresh = {}
         for row, tube in enumerate(tubes):
             fresh[tube] = entry = {
                 "oracle": self._identity,
                 "tube": str(tube),
                 "values": {key: _finite(values[row]) for key, values in found.values.items()},
-                "uncertainty": {key: _finite(values[row]) for key, values in found.uncertainty.items()},
-                "failure": found.failures.get(row),
+                "sd": {key: _finite(values[row]) for key, values in found.sd.items()},
+                "failures": {key: reasons[row] for key, reasons in found.failures.items() if row in reasons},
             }
             write_text(self.path(tube), json.dumps(entry))
         return fresh
@@ -160,9 +154,11 @@ class Cached:
             entry = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return None
-        keys = {prop.key for prop in self.provides}
         whole = (
-            isinstance(entry, dict) and entry.get("oracle") == self._identity and keys <= set(entry.get("values", ()))
+            isinstance(entry, dict)
+            and entry.get("oracle") == self._identity
+            and set(self.keys) <= set(entry.get("values", ()))
+            and {"sd", "failures"} <= set(entry)
         )
         return entry if whole else None
 

@@ -1,7 +1,7 @@
 """Many tubes through the oracles: in pieces, on any number of processes or machines, resumable after a kill."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from matgym.errors import ConfigurationError
 from matgym.execution import Job, execute
-from matgym.models import Properties
+from matgym.models import Predictions
 from matgym.physics.cache import PHYSICS_VERSION
-from matgym.physics.registry import Conditions, evaluate, oracle_of, parse_properties
+from matgym.physics.registry import Conditions, oracle_of, parse_properties, predict
 from matgym.structures import Nanotube
 
 _FAILURE: Final = "failure"
@@ -45,16 +45,17 @@ class EvaluationJob:
         return "oracles-" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     def run(self) -> pa.Table:
-        """Ask the oracles: a column of values and one of reasons for each property, and one of the joined reasons."""
-        found, reasons = evaluate(self.tubes, self.keys, self.conditions)
+        """Ask the oracles: a column of values and one of reasons for each property."""
+        found = predict(self.tubes, self.keys, self.conditions)
         rows = range(len(self.tubes))
         columns = {key: pa.array(found[key], pa.float64()) for key in self.keys}
-        for name, why in ((_FAILURE, found.failures), *((f"{key} {_FAILURE}", reasons[key]) for key in self.keys)):
-            columns[name] = pa.array([why.get(row) for row in rows], pa.string())
+        for key in self.keys:
+            reasons = found.failures.get(key, {})
+            columns[f"{key} {_FAILURE}"] = pa.array([reasons.get(row) for row in rows], pa.string())
         return pa.table(columns)
 
 
-def evaluate_in_parallel(
+def predict_in_parallel(
     tubes: Sequence[Nanotube],
     names: Sequence[str],
     folder: Path,
@@ -64,8 +65,8 @@ def evaluate_in_parallel(
     scheduler: str | None = None,
     piece: int = 100,
     on_piece: Callable[[int, int], None] = lambda _done, _total: None,
-) -> tuple[Properties, Mapping[str, Mapping[int, str]]]:
-    """As `evaluate`, in pieces that are kept: the same call goes on where a killed one ended.
+) -> Predictions:
+    """As `predict`, in pieces that are kept: the same call goes on where a killed one ended.
 
     Args:
         tubes: B tubes.
@@ -78,7 +79,7 @@ def evaluate_in_parallel(
         on_piece: called with the pieces that are done, and all, after each.
 
     Returns:
-        Properties in the order asked for, whose `failures` join all reasons of a row; and the reasons by property key.
+        Predictions of the properties asked for, in that order.
 
     Raises:
         ConfigurationError: if `piece` or `workers` is below 1.
@@ -104,7 +105,8 @@ def evaluate_in_parallel(
     tables = {key: pq.read_table(path) for key, path in zip(jobs, paths, strict=True)}
     rows = pa.concat_tables([tables[job.key] for job in pieces])
     values = {key: rows[key].to_numpy().astype(np.float64) for key in keys}
-    return Properties(values, _reasons(rows, _FAILURE)), {key: _reasons(rows, f"{key} {_FAILURE}") for key in keys}
+    reasons = {key: _reasons(rows, f"{key} {_FAILURE}") for key in keys}
+    return Predictions(values, {key: why for key, why in reasons.items() if why})
 
 
 def _reasons(rows: pa.Table, column: str) -> dict[int, str]:

@@ -5,12 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-
-import numpy as np
+from typing import Final
 
 from matgym.errors import ConfigurationError, PropertyError
-from matgym.models import Oracle, Properties, Property
-from matgym.physics.cache import Cached, Remembered, oracle_name
+from matgym.models import Model, Predictions, Property
+from matgym.physics.cache import Cached, Remembered
 from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.mechanics.elastic import Elasticity
@@ -24,7 +23,7 @@ from matgym.structures import Nanotube
 
 @dataclass(frozen=True)
 class Conditions:
-    """What properties are asked for at.
+    """At which conditions properties are computed.
 
     Attributes:
         temperature_k: K.
@@ -39,24 +38,30 @@ class Conditions:
             raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
 
 
-def _oracles(at: Conditions, keep: Callable[[Oracle], Oracle] = Remembered) -> tuple[Oracle, ...]:
-    """All oracles, wrapped by `keep` in something that remembers: phonons serve the lattice's heat and ZT alike."""
-    phonons = keep(PhononTransport(temperature_k=at.temperature_k))
-    return (
-        keep(PiElectrons()),
-        keep(PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0)),
-        phonons,
-        keep(Thermoelectric(temperature_k=at.temperature_k, mu_ev=at.mu_ev, phonons=phonons)),
-        keep(Vibrations(temperature_k=at.temperature_k)),
-        keep(Elasticity()),
-        keep(FormationEnergy()),
-        keep(Strength()),
-    )
+Keep = Callable[[Model], Model]
+"""Wraps an oracle in something that remembers its results."""
 
+ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = {
+    PiElectrons: lambda _at, _keep: PiElectrons(),
+    PiTransport: lambda at, _keep: PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0),
+    PhononTransport: lambda at, _keep: PhononTransport(temperature_k=at.temperature_k),
+    Thermoelectric: lambda at, keep: Thermoelectric(
+        temperature_k=at.temperature_k, mu_ev=at.mu_ev, phonons=keep(PhononTransport(temperature_k=at.temperature_k))
+    ),
+    Vibrations: lambda at, _keep: Vibrations(temperature_k=at.temperature_k),
+    Elasticity: lambda _at, _keep: Elasticity(),
+    FormationEnergy: lambda _at, _keep: FormationEnergy(),
+    Strength: lambda _at, _keep: Strength(),
+}
+"""Every oracle, and how it is made at given conditions."""
 
-def properties() -> dict[str, Property]:
-    """All properties by short name: the key without its unit."""
-    return {prop.name: prop for oracle in _oracles(Conditions()) for prop in oracle.provides}
+_ORACLE_OF: Final = {prop: oracle for oracle in ORACLES for prop in oracle.properties}  # type: ignore[attr-defined]
+
+PROPERTIES: Final[Mapping[str, Property]] = {prop.name: prop for prop in _ORACLE_OF}
+"""Every property by short name: the key without its unit."""
+
+PROPERTIES_BY_KEY: Final[Mapping[str, Property]] = {prop.key: prop for prop in _ORACLE_OF}
+"""Every property by key."""
 
 
 def parse_properties(names: Sequence[str]) -> list[Property]:
@@ -65,29 +70,40 @@ def parse_properties(names: Sequence[str]) -> list[Property]:
     Raises:
         PropertyError: if there is none of that name.
     """
-    known = properties()
-    by_key = {prop.key: prop for prop in known.values()}
     found = []
     for name in names:
-        prop = known.get(name) or by_key.get(name)
+        prop = PROPERTIES.get(name) or PROPERTIES_BY_KEY.get(name)
         if prop is None:
-            close = get_close_matches(name, [*known, *by_key], n=1)
+            close = get_close_matches(name, [*PROPERTIES, *PROPERTIES_BY_KEY], n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            raise PropertyError(f"no oracle computes {name!r}; {hint}known are {', '.join(known)}")
+            raise PropertyError(f"no oracle computes {name!r}; {hint}known are {', '.join(PROPERTIES)}")
         found.append(prop)
     if not found:
-        raise PropertyError(f"no property was asked for; known are {', '.join(known)}")
+        raise PropertyError(f"no property was asked for; known are {', '.join(PROPERTIES)}")
     return found
 
 
-def evaluate(
+def oracle_of(prop: str, conditions: Conditions | None = None) -> Model:
+    """The oracle that computes a property, with its default settings: what verifies a surrogate of it.
+
+    Args:
+        prop: short name or key.
+        conditions: temperature and chemical potential.
+
+    Raises:
+        PropertyError: if the property is unknown.
+    """
+    return ORACLES[_ORACLE_OF[parse_properties([prop])[0]]](conditions or Conditions(), lambda plain: plain)
+
+
+def predict(
     tubes: Sequence[Nanotube],
     names: Sequence[str],
     conditions: Conditions | None = None,
     *,
     cache: Path | None = None,
     on_oracle: Callable[[str, int, int], None] = lambda _name, _done, _total: None,
-) -> tuple[Properties, Mapping[str, Mapping[int, str]]]:
+) -> Predictions:
     """Compute properties by name, each by its own oracle.
 
     Args:
@@ -98,40 +114,20 @@ def evaluate(
         on_oracle: called before each oracle runs with its name, and how many of them are done, and in all.
 
     Returns:
-        Properties in the order asked for, whose `failures` join all reasons of a row; and the reasons by property key.
+        Predictions of the properties asked for, in that order.
 
     Raises:
         PropertyError: if a property is unknown.
     """
-    wanted = parse_properties(names)
-    oracles = _oracles(conditions or Conditions(), (lambda oracle: Cached(oracle, cache)) if cache else Remembered)
-    needed = [oracle for oracle in oracles if any(prop in wanted for prop in oracle.provides)]
-    values: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
-    reasons: dict[str, Mapping[int, str]] = {}
-    failures: dict[int, str] = {}
+    asked = parse_properties(names)
+    kept: dict[str, Model] = {}  # phonons serve the lattice's heat and ZT alike
+
+    def keep(oracle: Model) -> Model:
+        return kept.setdefault(repr(oracle), Cached(oracle, cache) if cache else Remembered(oracle))
+
+    needed = [oracle for oracle in ORACLES if any(_ORACLE_OF[prop] is oracle for prop in asked)]
+    parts = []
     for done, oracle in enumerate(needed):
-        on_oracle(oracle_name(oracle), done, len(needed))
-        found = oracle.evaluate(tubes)
-        asked = [prop.key for prop in oracle.provides if prop in wanted]
-        values |= {key: found[key] for key in asked}
-        reasons |= dict.fromkeys(asked, found.failures)
-        for row, reason in found.failures.items():
-            if reason not in failures.get(row, ""):  # a tube cut in two fails every oracle
-                failures[row] = f"{failures[row]}; {reason}" if row in failures else reason
-    return Properties({prop.key: values[prop.key] for prop in wanted}, failures), reasons
-
-
-def oracle_of(prop: str, conditions: Conditions | None = None) -> Oracle:
-    """The oracle that computes a property, with its default settings: what audits a surrogate of it.
-
-    Args:
-        prop: short name or key.
-        conditions: temperature and chemical potential.
-
-    Raises:
-        PropertyError: if the property is unknown.
-    """
-    wanted = parse_properties([prop])[0]
-    return next(
-        oracle for oracle in _oracles(conditions or Conditions(), lambda plain: plain) if wanted in oracle.provides
-    )
+        on_oracle(oracle.__name__, done, len(needed))
+        parts.append(keep(ORACLES[oracle](conditions or Conditions(), keep)).predict(tubes))
+    return Predictions.joined(parts).only([prop.key for prop in asked])

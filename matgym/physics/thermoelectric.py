@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.models import Cost, Fidelity, Oracle, Properties, Property
+from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
@@ -41,7 +41,7 @@ ZT = Property("zt", "1", "thermoelectric figure of merit S² G T / (κ_e + κ_ph
 
 
 @dataclass(frozen=True)
-class Thermoelectric:
+class Thermoelectric(Model):
     """Thermoelectric coefficients.
 
     Attributes:
@@ -60,7 +60,7 @@ class Thermoelectric:
     mu_range_ev: tuple[float, float] = (-1.0, 1.0)
     step_ev: float = 0.01
     frequencies: int = 128
-    phonons: Oracle | None = None
+    phonons: Model | None = None
 
     def __post_init__(self) -> None:
         low, high = self.mu_range_ev
@@ -70,34 +70,28 @@ class Thermoelectric:
         PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
         PhononTransport(self.temperature_k, self.frequencies)
 
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """Coefficients at the chemical potential, and that potential."""
-        return SEEBECK_UV_K, POWER_FACTOR_PW_K2, ELECTRON_HEAT_NW_K, MU_EV, ZT
-
-    @property
-    def fidelity(self) -> Fidelity:
-        """A model Hamiltonian and an empirical potential."""
-        return Fidelity.MODEL
+    properties = (SEEBECK_UV_K, POWER_FACTOR_PW_K2, ELECTRON_HEAT_NW_K, MU_EV, ZT)
+    level = Level.PI_CLASSICAL
 
     @property
     def cost(self) -> Cost:
         """Measured on one core of an AMD EPYC server: a doped tube, which is relaxed for its phonons."""
-        return Cost(seconds=0.02 + self._phonons.cost.seconds, sites=128, exponent=1.0)
+        phonons = self._phonons.cost
+        return Cost(seconds=0.02 + (phonons.seconds if phonons else 0.0), sites=128, exponent=1.0)
 
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Thermoelectric coefficients of each tube.
 
         Returns:
-            Properties with `seebeck_uv_k`, `power_factor_pw_k2`, `electron_thermal_conductance_nw_k`, `mu_ev` and `zt`,
-            each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`.
+            Predictions with `seebeck_uv_k`, `power_factor_pw_k2`, `electron_thermal_conductance_nw_k`, `mu_ev` and
+            `zt`, each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`.
         """
         mu = self._potentials()
         transport = PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
-        phonons = self._phonons.evaluate(tubes)
+        phonons = self._phonons.predict(tubes)
         lattice_heat = phonons[THERMAL_CONDUCTANCE_NW_K]
-        values = {prop.key: np.full(len(tubes), np.nan) for prop in self.provides}
-        failures = dict(phonons.failures)
+        values = {prop.key: np.full(len(tubes), np.nan) for prop in self.properties}
+        failures = dict(phonons.reasons)
         for rows in by_lead(tubes):
             energies, electrons, failed = transport.spectrum([tubes[row] for row in rows], mu[0], mu[-1])
             found = coefficients(energies, electrons, lattice_heat[rows], mu, self.temperature_k)
@@ -109,10 +103,10 @@ class Thermoelectric:
             failures |= {int(rows[i]): reason for i, reason in failed.items()}
         for column in values.values():
             column[list(failures)] = np.nan
-        return Properties(values, failures)
+        return Predictions.together(values, failures)
 
     @property
-    def _phonons(self) -> Oracle:
+    def _phonons(self) -> Model:
         return self.phonons or PhononTransport(self.temperature_k, self.frequencies)
 
     def _potentials(self) -> FloatArray:

@@ -1,21 +1,24 @@
 """Nanotubes as value objects: lattice, decoration, symmetry, edits, and files."""
 
+from matgym.structures.batch import LatticeGroup, TubeBatch, TubeDomain
 from matgym.structures.defects import STONE_WALES, DefectEdits, lattice_edits
 from matgym.structures.edits import SubstitutionEdits
 from matgym.structures.lattice import TubeLattice, tube_lattice
-from matgym.structures.nanotube import Nanotube, tubes_on
+from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import SPECIES_DATA, Species, parse_species
 
 __all__ = [
     "SPECIES_DATA",
     "STONE_WALES",
     "DefectEdits",
+    "LatticeGroup",
     "Nanotube",
     "Species",
     "SubstitutionEdits",
+    "TubeBatch",
+    "TubeDomain",
     "TubeLattice",
     "lattice_edits",
     "parse_species",
     "tube_lattice",
-    "tubes_on",
 ]

@@ -17,14 +17,16 @@ seam, across the helix, and from one end of the cell to the next.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matgym.errors import ChiralityError, StructureError
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 from matgym.units import CARBON_BOND_ANGSTROM
 
 A: Final = 0
@@ -220,6 +222,17 @@ class TubeLattice:
             image = np.floor(z_bonded + _EDGE) - np.floor(self._axial(self._cell_index, np.zeros(n_cells)) + _EDGE)
             rows.append(np.stack([a_sites, b_sites, image.astype(np.int64)], axis=1))
         return np.concatenate(rows)
+
+    def bond_mask(self, pairs: Iterable[tuple[int, int]]) -> BoolArray:
+        """(3 n_cells,) True for the bond of each pair (A site, B site), which must be bonds."""
+        mask = np.zeros(len(self.bonds), dtype=bool)
+        for a, b in pairs:
+            mask[int(np.flatnonzero(self.neighbours[a] == b)[0]) * self.n_cells + a] = True
+        return mask
+
+    def bond_pairs(self, mask: NDArray[np.generic]) -> tuple[tuple[int, int], ...]:
+        """(A site, B site) of each bond that is marked in a (3 n_cells,) mask."""
+        return tuple((int(a), int(b)) for a, b in self.bonds[np.flatnonzero(mask), :2])
 
     @cached_property
     def neighbours(self) -> IntArray:

@@ -331,21 +331,3 @@ class Nanotube:
         strain = f" at {self.strain:+.1%} strain" if self.strain else ""
         torsion = f" at {self.torsion:+.1%} torsion" if self.torsion else ""
         return f"({self.n},{self.m})x{self.cells} nanotube{strain}{torsion}" + (f" with {held}" if held else "")
-
-
-def tubes_on(lattice: TubeLattice, species: SpeciesArray) -> list[Nanotube]:
-    """Rows of designs on one lattice as unstrained tubes.
-
-    Args:
-        lattice: of all of them.
-        species: (B, n_sites) codes, or (B, n_sites + 3 n_cells): each followed by a 1 for every bond that is turned
-            (see `matgym.structures.defects`).
-    """
-    sites = lattice.n_sites
-    return [
-        Nanotube(
-            lattice.n, lattice.m, lattice.cells, row[:sites],
-            stone_wales=tuple((int(a), int(b)) for a, b in lattice.bonds[np.flatnonzero(row[sites:]), :2]),
-        )
-        for row in species
-    ]  # fmt: skip

@@ -1,28 +1,28 @@
-"""Surrogates: learned stand-ins for an oracle, fitted, calibrated, stored, and audited."""
+"""Surrogates: learned models, fitted, calibrated, stored, verified; and the adapters to users' own models."""
 
-from matgym.surrogates.audit import Audit, audit
-from matgym.surrogates.belief import Belief
-from matgym.surrogates.fit import fit
-from matgym.surrogates.learned import NetworkSurrogate
-from matgym.surrogates.networks import NETWORKS, RasterNetwork
-from matgym.surrogates.predictor import Predictor, as_predictor
-from matgym.surrogates.settings import FitSettings
-from matgym.surrogates.store import Card, load, load_card, save, shipped
+from importlib import import_module
+from typing import Any, Final
 
-__all__ = [
-    "NETWORKS",
-    "Audit",
-    "Belief",
-    "Card",
-    "FitSettings",
-    "NetworkSurrogate",
-    "Predictor",
-    "RasterNetwork",
-    "as_predictor",
-    "audit",
-    "fit",
-    "load",
-    "load_card",
-    "save",
-    "shipped",
-]
+_HOMES: Final = {
+    "adapters": ("AseModel", "FunctionModel", "OnnxModel", "SklearnModel", "TorchModel", "as_model"),
+    "fit": ("fit",),
+    "learned": ("NetworkSurrogate",),
+    "networks": ("NETWORKS", "RasterNetwork"),
+    "settings": ("FitSettings",),
+    "store": ("Card", "load", "load_card", "save", "shipped"),
+    "verification": ("Verification", "verify"),
+}
+
+__all__ = [name for names in _HOMES.values() for name in names]  # all are strings
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import: only what needs a network waits for it.
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"matgym.surrogates.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError, MissingExtraError, PropertyError
-from matgym.physics import Oracle
-from matgym.structures import Nanotube, Species, TubeLattice
+from matgym.models import Model
+from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.learned import INFERENCE_BATCH, NetworkSurrogate
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView
@@ -126,18 +126,16 @@ def attributions(
     column = surrogate.column(key)
     if method not in get_args(Method):
         raise ConfigurationError(f"there is no attribution method {method!r}; there are {', '.join(get_args(Method))}")
-    found = surrogate.evaluate(tubes)
-    for reason in found.failures.values():
+    found = surrogate.predict(tubes)
+    for reason in found.reasons.values():
         raise PropertyError(f"what cannot be predicted cannot be explained: {reason}")
-    unit = surrogate.provides[column].unit
-    by_lattice: dict[TubeLattice, list[int]] = {}
-    for row, tube in enumerate(tubes):
-        by_lattice.setdefault(tube.lattice, []).append(row)
+    unit = surrogate.properties[column].unit
     explained: dict[int, Attribution] = {}
-    for lattice, rows in by_lattice.items():
+    for group in TubeBatch.of(tubes).by_lattice():
+        lattice, rows = group.lattice, group.rows.tolist()
         pristine = Nanotube(lattice.n, lattice.m, lattice.cells)
-        baseline = float(surrogate.evaluate([pristine])[key][0])
-        species = np.stack([pristine.species, *(tubes[row].species for row in rows)])
+        baseline = float(surrogate.predict([pristine])[key][0])
+        species = np.concatenate([pristine.species[None], group.species])
         for row, sites, physics in zip(rows, *_explain(surrogate, lattice, species, column, method), strict=True):
             prediction = float(found[key][row])
             explained[row] = Attribution(tubes[row], key, unit, method, sites, float(physics), prediction, baseline)
@@ -146,7 +144,7 @@ def attributions(
 
 def deletion_check(
     surrogate: NetworkSurrogate,
-    oracle: Oracle,
+    oracle: Model,
     tubes: Sequence[Nanotube],
     key: str,
     rng: np.random.Generator,
@@ -183,7 +181,7 @@ def deletion_check(
         random = [int(rng.choice(sites[sites != site])) for sites, site in pairs]
         undone = (tubes[row].decorated(dict.fromkeys(chosen, Species.C12)) for chosen in (attributed, random))
         variants += [tubes[row], *undone]
-    values = oracle.evaluate(variants)[key].reshape(-1, 3)  # as it is, attributed sites undone, random ones undone
+    values = oracle.predict(variants)[key].reshape(-1, 3)  # as it is, attributed sites undone, random ones undone
     values = values[np.isfinite(values).all(axis=1)]
     if len(values) < 2:
         raise ConfigurationError(
@@ -192,7 +190,7 @@ def deletion_check(
         )
     changes = np.abs(values[:, 1:] - values[:, :1])
     found = bootstrap((changes[:, 0] - changes[:, 1],), np.mean, method="percentile", rng=rng).confidence_interval
-    unit = surrogate.provides[surrogate.column(key)].unit
+    unit = surrogate.properties[surrogate.column(key)].unit
     return DeletionCheck(key, unit, changes[:, 0], changes[:, 1], (float(found.low), float(found.high)))
 
 

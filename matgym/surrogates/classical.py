@@ -12,12 +12,13 @@ import numpy as np
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, PropertyError
-from matgym.physics import Cost, Fidelity, Properties, Property, properties
-from matgym.structures import Nanotube, Species, TubeLattice
+from matgym.models import Cost, Model, Predictions, Property, Space
+from matgym.physics.registry import PROPERTIES_BY_KEY
+from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.descriptors import Descriptor, composition, pairs
+from matgym.surrogates.domain import outside, outside_space, unknown_species
 from matgym.surrogates.informed import corrections, informed_values, physics_of
-from matgym.surrogates.refusal import refusal, unknown_species
 from matgym.typing import FloatArray, SpeciesArray
 
 CLASSICAL: Final[Mapping[str, tuple[Literal["ridge", "trees"], Descriptor]]] = {
@@ -42,64 +43,62 @@ PATIENCE: Final = 30
 
 
 @dataclass(frozen=True, eq=False)
-class ClassicalSurrogate:
-    """Regressors with an oracle's face.
+class ClassicalSurrogate(Model):
+    """Regressors on descriptors as a model.
 
     Attributes:
-        name: one of `CLASSICAL`.
-        keys: properties it predicts, in order.
-        species: that it was fitted on, besides carbon; tubes with others are refused.
+        kind: one of `CLASSICAL`.
+        predicted: keys of the properties it predicts, in order.
+        species: that it was fitted on, besides carbon; tubes with others are failures.
         regressors: of scikit-learn, one a property, from descriptors to what `baseline.known` leaves to learn.
         informed_by: physics that is computed for each tube where the regressors correct it by a factor; see
             `matgym.surrogates.informed`.
         baseline: of the π model whose pristine gap is known without learning.
     """
 
-    name: str
-    keys: tuple[str, ...]
+    kind: str
+    predicted: tuple[str, ...]
     species: tuple[Species, ...]
     regressors: tuple[Any, ...]
     informed_by: tuple[str, ...] = ()
     baseline: PristineModel = field(default_factory=PristineModel)
 
+    cost = Cost(seconds=5e-5, sites=128, exponent=1.0)
+    """Of trees on pairs, the slowest; measured on one core of an AMD EPYC server, in batches of 256."""
+
     @property
-    def provides(self) -> tuple[Property, ...]:
+    def properties(self) -> tuple[Property, ...]:
         """The properties it was fitted to."""
-        return _properties(self.keys)
+        return _properties(self.predicted)
 
     @property
-    def fidelity(self) -> Fidelity:
-        """A surrogate: to be audited."""
-        return Fidelity.SURROGATE
+    def name(self) -> str:
+        """Of the kind of baseline."""
+        return self.kind
 
-    @property
-    def cost(self) -> Cost:
-        """Of trees on pairs, the slowest; measured on one core of an AMD EPYC server, in batches of 256."""
-        return Cost(seconds=5e-5, sites=128, exponent=1.0)
+    def unsupported(self, space: Space) -> str:
+        """Why it cannot serve a design space: turned bonds, strain, or species that it was not fitted to."""
+        return outside_space(space, self.species)
 
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
-        """Predicted properties.
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
+        """Predict every property of each tube.
 
         Args:
             tubes: B tubes, of any sizes; those of sizes unlike the training set's are extrapolations.
 
         Returns:
-            Properties of shape (B,); NaN, with the reason in `failures`, for tubes that are deformed or hold a species
+            Predictions of shape (B,); NaN, with the reason in `failures`, for tubes that are deformed or hold a species
             that was not fitted.
         """
-        values = np.full((len(tubes), len(self.keys)), np.nan)
-        failures: dict[int, str] = {}
-        groups: dict[TubeLattice, list[int]] = {}
-        for row, tube in enumerate(tubes):
-            if reason := refusal(tube, self.species):
-                failures[row] = reason
-            else:
-                groups.setdefault(tube.lattice, []).append(row)
-        for lattice, rows in groups.items():
-            values[rows] = self.predict(lattice, np.stack([tubes[row].species for row in rows]))
-        return Properties({key: values[:, k] for k, key in enumerate(self.keys)}, failures)
+        batch = TubeBatch.of(tubes)
+        values = np.full((len(batch), len(self.predicted)), np.nan)
+        failures = outside(batch, self.species)
+        sound = np.array([row for row in range(len(batch)) if row not in failures], dtype=np.int64)
+        for group in (batch.take(sound) if failures else batch).by_lattice():
+            values[sound[group.rows]] = self.values(group.lattice, group.species)
+        return Predictions.together({key: values[:, k] for k, key in enumerate(self.predicted)}, failures)
 
-    def predict(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
+    def values(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
         """(B, properties) predictions for B tubes of one lattice, given as (B, n_sites) codes.
 
         Raises:
@@ -107,11 +106,11 @@ class ClassicalSurrogate:
         """
         if reason := unknown_species(species, self.species):
             raise PropertyError(reason)
-        features = CLASSICAL[self.name][1](lattice, species, self.species)
+        features = CLASSICAL[self.kind][1](lattice, species, self.species)
         learned = np.stack([regressor.predict(features) for regressor in self.regressors], axis=1)
-        offset, factor = known(lattice, self.provides, self.baseline)
+        offset, factor = known(lattice, self.properties, self.baseline)
         physics = informed_values(self.informed_by, lattice, species)
-        return np.asarray(offset + factor * corrections(self.keys, self.informed_by, physics) * learned)
+        return np.asarray(offset + factor * corrections(self.predicted, self.informed_by, physics) * learned)
 
 
 def fit_classical(
@@ -151,8 +150,7 @@ def fit_classical(
 
 
 def _properties(keys: Sequence[str]) -> tuple[Property, ...]:
-    by_key = {prop.key: prop for prop in properties().values()}
-    return tuple(by_key[key] for key in keys)
+    return tuple(PROPERTIES_BY_KEY[key] for key in keys)
 
 
 def _table(

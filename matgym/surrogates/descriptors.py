@@ -13,7 +13,7 @@ import numpy as np
 from matgym.errors import StructureError
 from matgym.structures import Nanotube, Species, TubeLattice
 from matgym.structures.lattice import A, B
-from matgym.surrogates.raster import SEEN_SPECIES
+from matgym.surrogates.domain import SEEN_SPECIES
 from matgym.typing import Float32Array, FloatArray, IntArray, SpeciesArray
 from matgym.units import CARBON_BOND_ANGSTROM
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from matgym.data import Dataset
 from matgym.errors import PropertyError
-from matgym.physics import Oracle, PiElectrons, PristinePhonons, Properties, Thermoelectric
-from matgym.structures import TubeLattice, tubes_on
+from matgym.models import Model, Predictions
+from matgym.physics import PiElectrons, PristinePhonons, Thermoelectric
+from matgym.structures import TubeBatch, TubeLattice
 from matgym.typing import FloatArray, SpeciesArray
 
 
@@ -28,7 +29,7 @@ class Informant:
         corrects: key of the property of which it is an approximation that the network corrects by a factor.
     """
 
-    oracle: Oracle
+    oracle: Model
     key: str
     corrects: str | None = None
 
@@ -37,7 +38,7 @@ class Informant:
 def informants() -> Mapping[str, Informant]:
     """Inputs by name."""
     electrons = PiElectrons()
-    found = {prop.key: Informant(electrons, prop.key) for prop in electrons.provides}
+    found = {prop.key: Informant(electrons, prop.key) for prop in electrons.properties}
     return found | {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
 
 
@@ -51,11 +52,11 @@ def check_informed(keys: Sequence[str]) -> None:
 def informed_values(keys: Sequence[str], lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
     """(B, len(keys)) what the informants say of B tubes of one lattice; NaN where an oracle fails."""
     values = np.empty((len(species), len(keys)))
-    found: dict[int, Properties] = {}  # by oracle, which may give several
+    found: dict[int, Predictions] = {}  # by oracle, which may give several
     for column, key in enumerate(keys):
         informant = informants()[key]
         if id(informant.oracle) not in found:
-            found[id(informant.oracle)] = informant.oracle.evaluate(tubes_on(lattice, species))
+            found[id(informant.oracle)] = informant.oracle.predict(TubeBatch.uniform(lattice, species))
         values[:, column] = found[id(informant.oracle)][informant.key]
     return values
 

@@ -1,6 +1,6 @@
-"""The learned surrogate: one network or an ensemble of them, with an oracle's face and honest uncertainty."""
+"""The learned surrogate: a model that is one network or an ensemble of them, with calibrated uncertainty."""
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -8,16 +8,16 @@ import numpy as np
 import torch
 
 from matgym.errors import PropertyError, WeightsError
-from matgym.physics import Cost, Fidelity, Properties, Property, properties
-from matgym.structures import Nanotube, Species, TubeLattice
+from matgym.models import Cost, Model, Predictions, Property, Space
+from matgym.physics.registry import PROPERTIES_BY_KEY
+from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
-from matgym.surrogates.belief import Belief
 from matgym.surrogates.calibration import distance_model, interval_factor, shape_distance, spread_model
+from matgym.surrogates.domain import outside, outside_space, unknown_species
 from matgym.surrogates.informed import corrections, informants, informed_values
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
-from matgym.surrogates.refusal import refusal, unknown_species
-from matgym.typing import BoolArray, Float32Array, FloatArray, SpeciesArray
+from matgym.typing import Float32Array, FloatArray, SpeciesArray
 
 if TYPE_CHECKING:
     from matgym.surrogates.engines import Engine
@@ -48,15 +48,15 @@ class Scaling:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkSurrogate:
-    """Networks with an oracle's face.
+class NetworkSurrogate(Model):
+    """Networks as a model.
 
     Attributes:
         networks: fitted networks of one kind, in evaluation mode; their mean is the prediction.
         network: name of their kind.
         settings: their size.
-        keys: properties they predict, in order.
-        species: that have channels of their own; tubes with others are refused.
+        predicted: keys of the properties they predict, in order.
+        species: that have channels of their own; tubes with others are failures.
         lattices: (n, m, cells) they were trained on.
         scaling: of labels and inputs.
         informed_by: physics that is computed for each tube as further inputs; see `matgym.surrogates.informed`.
@@ -69,7 +69,7 @@ class NetworkSurrogate:
     networks: tuple[RasterNetwork, ...]
     network: str
     settings: Mapping[str, Any]
-    keys: tuple[str, ...]
+    predicted: tuple[str, ...]
     species: tuple[Species, ...]
     lattices: tuple[tuple[int, int, int], ...]
     scaling: Scaling
@@ -82,57 +82,64 @@ class NetworkSurrogate:
         for network in self.networks:
             network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
-    # ---- the oracle's face
+    # ---- a model's face
 
     @property
-    def provides(self) -> tuple[Property, ...]:
+    def properties(self) -> tuple[Property, ...]:
         """The properties it was trained on."""
-        by_key = {prop.key: prop for prop in properties().values()}
-        return tuple(by_key[key] for key in self.keys)
+        return tuple(PROPERTIES_BY_KEY[key] for key in self.predicted)
 
     @property
-    def fidelity(self) -> Fidelity:
-        """A surrogate: to be audited."""
-        return Fidelity.SURROGATE
+    def name(self) -> str:
+        """Of the kind of network."""
+        return self.network
 
     @property
     def cost(self) -> Cost:
         """Measured on one core of an AMD EPYC server, in batches: a member, and the physics that it is told."""
-        informed = sum(informants()[name].oracle.cost.seconds for name in self.informed_by)
+        informed = sum(cost.seconds for name in self.informed_by if (cost := informants()[name].oracle.cost))
         return Cost(seconds=2e-4 * len(self.networks) + informed, sites=128, exponent=1.0)
 
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
-        """Predicted properties, each with a standard deviation.
+    def unsupported(self, space: Space) -> str:
+        """Why it cannot serve a design space: turned bonds, strain, or species that it was not trained on."""
+        return outside_space(space, self.species)
+
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
+        """Predict every property of each tube, with its uncertainty.
 
         Args:
             tubes: B tubes, of any sizes; those of sizes unlike the training set's are extrapolations.
 
         Returns:
-            Properties of shape (B,); NaN, with the reason in `failures`, for tubes that are strained, twisted, have
-            turned bonds, or hold a species that the networks do not see.
+            Predictions of shape (B,); NaN, with the reason in `failures`, for tubes that are strained, twisted, have
+            turned bonds, or hold a species that the networks do not see. Their distance is infinite.
         """
-        values = np.full((len(tubes), len(self.keys)), np.nan)
-        sd = np.full_like(values, np.nan)
-        failures = {row: reason for row, tube in enumerate(tubes) if (reason := refusal(tube, self.species))}
-        for lattice, rows, species in self._by_lattice(tubes, failures):
-            values[rows], sd[rows] = self._mean_and_sd(self.members(lattice, species))
-            failures |= {row: UNINFORMED for row in rows if np.isnan(values[row]).any()}
-        return Properties(
-            {key: values[:, k] for k, key in enumerate(self.keys)},
-            failures,
-            {key: sd[:, k] for k, key in enumerate(self.keys)},
+        batch = TubeBatch.of(tubes)
+        failures = outside(batch, self.species)
+        sound = np.array([row for row in range(len(batch)) if row not in failures], dtype=np.int64)
+        shape = (len(self.networks), len(batch), len(self.predicted))
+        members, distance = np.full(shape, np.nan), np.full(len(batch), np.inf)
+        for group in (batch.take(sound) if failures else batch).by_lattice():
+            rows = sound[group.rows]
+            members[:, rows], pooled = self.run(group.lattice, group.species)
+            distance[rows] = self._distance(group.lattice, pooled) if self.calibration else np.nan
+            failed = np.isnan(members[:, rows]).any(axis=(0, 2))
+            failures |= dict.fromkeys(rows[failed].tolist(), UNINFORMED)
+        mean, sd = self._mean_and_sd(members)
+        half_width = sd * self._calibrated("interval")
+        columns = {key: k for k, key in enumerate(self.predicted)}
+        return Predictions(
+            {key: mean[:, k] for key, k in columns.items()},
+            dict.fromkeys(columns, failures) if failures else {},
+            {key: sd[:, k] for key, k in columns.items()},
+            {key: half_width[:, k] for key, k in columns.items()},
+            {key: members[:, :, k] for key, k in columns.items()},
+            distance,
         )
 
-    def out_of_distribution(self, tubes: Sequence[Nanotube]) -> BoolArray:
-        """(B,) whether each tube lies further out than nearly all validation tubes, or is refused at all."""
-        far = np.array([bool(refusal(tube, self.species)) for tube in tubes], dtype=bool)
-        for lattice, rows, species in self._by_lattice(tubes, np.flatnonzero(far)):
-            far[rows] = self.distance(lattice, species) > 1.0
-        return far
+    # ---- batches of one lattice, as trainings have them
 
-    # ---- batches of one lattice, without objects
-
-    def predict(self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None) -> FloatArray:
+    def mean(self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None) -> FloatArray:
         """(B, properties) predictions for B tubes of one lattice, given as (B, n_sites) codes.
 
         Args:
@@ -142,46 +149,16 @@ class NetworkSurrogate:
         """
         return np.asarray(self.run(lattice, species, physics)[0].mean(axis=0))
 
-    def believe(self, lattice: TubeLattice, species: SpeciesArray, key: str) -> Belief:
-        """What it believes of one property, from a single pass.
-
-        Raises:
-            PropertyError: if it was not trained on the property.
-        """
-        column = self.column(key)
-        members, pooled = self.run(lattice, species)
-        mean, sd = self._mean_and_sd(members)
-        half_width = sd * self._calibrated("interval")
-        return Belief(
-            mean[:, column],
-            sd[:, column],
-            half_width[:, column],
-            self._distance(lattice, pooled),
-            members[:, :, column],
-        )
-
     def intervals(
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        """(B, properties) predictions, and half the widths of the intervals that hold 90 % of truths; see `Belief`."""
+        """(B, properties) predictions, and half the widths of the intervals that hold 90 % of truths."""
         mean, sd = self._mean_and_sd(self.run(lattice, species, physics)[0])
         return mean, sd * self._calibrated("interval")
-
-    def members(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-        """(members, B, properties) what each network predicts."""
-        return self.run(lattice, species)[0]
 
     def features(self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None) -> FloatArray:
         """(B, F) pooled features of the first network, before its head."""
         return self.run(lattice, species, physics)[1]
-
-    def distance(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-        """(B,) how far out of the training data tubes lie: above 1, one counts as out of distribution.
-
-        The Mahalanobis distance to the training features over its 99 % quantile, or that of the tube's shape where it
-        is larger; see `matgym.surrogates.calibration`.
-        """
-        return self._distance(lattice, self.features(lattice, species))
 
     def column(self, key: str) -> int:
         """Which of its properties this is.
@@ -189,9 +166,8 @@ class NetworkSurrogate:
         Raises:
             PropertyError: if it was not trained on the property.
         """
-        if key not in self.keys:
-            raise PropertyError(f"this surrogate does not provide {key!r}; it provides {', '.join(self.keys)}")
-        return self.keys.index(key)
+        self.property_of(key)
+        return self.predicted.index(key)
 
     def inputs(
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
@@ -242,8 +218,8 @@ class NetworkSurrogate:
 
     def known(self, lattice: TubeLattice, physics: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(properties,) offset and (B, properties) factor: value = offset + factor * what is learned."""
-        offset, factor = known(lattice, self.provides, self.baseline)
-        return offset, factor * corrections(self.keys, self.informed_by, physics)
+        offset, factor = known(lattice, self.properties, self.baseline)
+        return offset, factor * corrections(self.predicted, self.informed_by, physics)
 
     def with_engine(self, name: str, threads: int = 1) -> Self:
         """The same surrogate, its networks run by a faster engine.
@@ -266,7 +242,7 @@ class NetworkSurrogate:
     @property
     def between_leads(self) -> bool:
         """Whether its properties belong to tubes between leads."""
-        return any(prop.between_leads for prop in self.provides)
+        return any(prop.between_leads for prop in self.properties)
 
     # ---- inside
 
@@ -277,7 +253,7 @@ class NetworkSurrogate:
         return members.mean(axis=0), sd
 
     def _calibrated(self, name: str) -> FloatArray:
-        return self.calibration.get(name, np.full(len(self.keys), np.nan))
+        return self.calibration.get(name, np.full(len(self.predicted), np.nan))
 
     def _distance(self, lattice: TubeLattice, features: FloatArray) -> FloatArray:
         if not self.calibration:
@@ -285,18 +261,6 @@ class NetworkSurrogate:
         offset = features - self.calibration["centre"]
         of_features = np.linalg.norm(offset @ self.calibration["whitening"], axis=1) / self.calibration["threshold"]
         return np.asarray(np.maximum(of_features, shape_distance(lattice, self.lattices)))
-
-    @staticmethod
-    def _by_lattice(
-        tubes: Sequence[Nanotube], refused: Container[int]
-    ) -> Iterator[tuple[TubeLattice, list[int], SpeciesArray]]:
-        """Rows grouped by lattice, with their species stacked."""
-        groups: dict[TubeLattice, list[int]] = {}
-        for row, tube in enumerate(tubes):
-            if row not in refused:
-                groups.setdefault(tube.lattice, []).append(row)
-        for lattice, rows in groups.items():
-            yield lattice, rows, np.stack([tubes[row].species for row in rows])
 
     # ---- calibration
 
@@ -311,9 +275,9 @@ class NetworkSurrogate:
         """
         residuals = labels - members.mean(axis=0)
         spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros_like(residuals)
-        models = [spread_model(residuals[:, k], spread[:, k]) for k in range(len(self.keys))]
+        models = [spread_model(residuals[:, k], spread[:, k]) for k in range(len(self.predicted))]
         floor, factor = np.array(models).T
         sd = np.sqrt(floor**2 + (factor * spread) ** 2)
-        interval = np.array([interval_factor(residuals[:, k], sd[:, k]) for k in range(len(self.keys))])
+        interval = np.array([interval_factor(residuals[:, k], sd[:, k]) for k in range(len(self.predicted))])
         widths = {"floor": floor, "factor": factor, "interval": interval}
         return replace(self, calibration=widths | distance_model(features, held_out))

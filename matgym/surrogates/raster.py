@@ -11,11 +11,8 @@ import torch
 from torch import Tensor
 
 from matgym.structures import Species, TubeLattice, tube_lattice
+from matgym.surrogates.domain import SEEN_SPECIES
 from matgym.typing import Float32Array, IntArray, SpeciesArray
-
-SEEN_SPECIES: Final = (Species.B, Species.N, Species.VACANCY)
-"""Species with a channel of their own on each sublattice, unless a network asks for others; carbon, of any isotope
-that has no channel, is where all are zero."""
 
 CHANNELS: Final = 2 * len(SEEN_SPECIES)
 """Channels of a raster as users' modules get it."""

@@ -1,31 +1,45 @@
 """Tasks: spaces of designs, what designs are worth, and the ledger of what was spent."""
 
-from matgym.tasks.base import DesignTask, Goal, Scores
+from matgym.tasks.base import DesignTask, RewardFunction, Scores
+from matgym.tasks.chirality import ChiralitySpace, chirality_task
+from matgym.tasks.decoration import decoration_task
 from matgym.tasks.decorations import Decorations
+from matgym.tasks.initial_designs import (
+    DESIGN_GENERATORS,
+    DesignGenerator,
+    DesignGeneratorLike,
+    RandomDesigns,
+    as_design_generator,
+)
 from matgym.tasks.ledger import Ledger
+from matgym.tasks.objective import Constraint, Direction, Estimate, Objective
 from matgym.tasks.reward import tolerance
-from matgym.tasks.seeder import SEEDERS, RandomSeeder, Seeder, SeederLike, as_seeder
+from matgym.tasks.rings import RingSpace, rings_task
 from matgym.tasks.space import Choices, Cube, Designs, DesignSpace
-from matgym.tasks.target_property import Constraint, Objective, TargetProperty, Trust
 
 __all__ = [
-    "SEEDERS",
+    "DESIGN_GENERATORS",
+    "ChiralitySpace",
     "Choices",
     "Constraint",
     "Cube",
     "Decorations",
+    "DesignGenerator",
+    "DesignGeneratorLike",
     "DesignSpace",
     "DesignTask",
     "Designs",
-    "Goal",
+    "Direction",
+    "Estimate",
     "Ledger",
     "Objective",
-    "RandomSeeder",
+    "RandomDesigns",
+    "RewardFunction",
+    "RingSpace",
     "Scores",
-    "Seeder",
-    "SeederLike",
-    "TargetProperty",
-    "Trust",
-    "as_seeder",
+    "as_design_generator",
+    "chirality_task",
+    "decoration_task",
+    "rings_task",
     "tolerance",
 ]

@@ -1,20 +1,25 @@
-"""What every task of design is: a space, what a design is worth, and what finding that out costs."""
+"""A task of design: a space, objectives, a constraint, and the ledger of what finding out costs."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from functools import cached_property
+from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.structures import Nanotube
+from matgym.models import Model, Predictions
+from matgym.structures import TubeBatch
 from matgym.tasks.ledger import Ledger
+from matgym.tasks.objective import Constraint, Estimate, Objective, different
+from matgym.tasks.reward import tolerance
+from matgym.tasks.solved import Solved
 from matgym.tasks.space import Designs, DesignSpace
 from matgym.typing import FloatArray
 
-Goal: TypeAlias = Literal["target", "min", "max"]
-"""What is wanted of a property: that it meets a target, or as little or as much of it as can be."""
+RewardFunction: TypeAlias = Callable[[Predictions, FloatArray], Any]
+"""Predictions of B designs and their (B,) or (B, T) targets to (B,) rewards in [0, 1]."""
 
 
 @dataclass(frozen=True)
@@ -23,77 +28,125 @@ class Scores:
 
     Attributes:
         reward: (B,) in [0, 1].
-        value: (B,) the property as the reward model has it; NaN where it failed.
-        loss: (B,) what is to be small, in the property's unit: the distance from the target, or the value itself, or
-            its negative where much of it is wanted.
-        sd: (B,) standard deviation of the value; NaN where the source knows none.
-        distance: (B,) above 1 where a design lies outside what the source was trained on; NaN where it cannot tell.
-        objectives: name to (B,) values that are told besides.
+        loss: (B,) what is to be small: of one objective in its property's unit, see `Objective.loss`; of several,
+            1 - reward.
+        predictions: of every objective's property that was asked for.
+        value: (B,) the first objective's property; NaN where it failed.
+        components: (B, k) rewards of each objective; None where they were not asked for.
+        cost: (B,) by how much the constraint is broken; None where there is none.
     """
 
     reward: FloatArray
-    value: FloatArray
     loss: FloatArray
-    sd: FloatArray
-    distance: FloatArray
-    objectives: Mapping[str, FloatArray] = field(default_factory=dict)
+    predictions: Predictions
+    value: FloatArray
+    components: FloatArray | None = None
+    cost: FloatArray | None = None
 
-    @classmethod
-    def certain(
-        cls, reward: FloatArray, value: FloatArray, loss: FloatArray, objectives: Mapping[str, FloatArray] | None = None
-    ) -> "Scores":
-        """Of a source that knows no doubt."""
-        unknown = np.full(len(reward), np.nan)
-        return cls(reward, value, loss, unknown, unknown, objectives or {})
+    @property
+    def sd(self) -> FloatArray:
+        """(B,) standard deviation of the value; NaN where the model knows none."""
+        key = next(iter(self.predictions.values), "")
+        return self.predictions.sd.get(key, np.full(len(self.reward), np.nan))
 
 
-class DesignTask(ABC):
+@dataclass(frozen=True, eq=False)
+class DesignTask:
     """Designs, and what they are worth.
 
     Environments and optimizers score designs through this one face, and so spend the same counted evaluations.
 
     Attributes:
         space: of designs.
+        objectives: at least one of which has a weight in the reward; the first is what tables show.
+        constraint: that designs are to keep; None for none.
+        reward: a function of predictions and targets in place of the weighted mean of the objectives' rewards.
+        estimate: how an uncertain prediction is turned into a reward.
         ledger: counts what is spent.
+
+    Raises:
+        ConfigurationError: if there is nothing to reward, some objectives want a target and others that count do not,
+            a model does not support the space, or the reward function leaves `estimate` without effect.
     """
 
     space: DesignSpace
-    ledger: Ledger
+    objectives: tuple[Objective, ...]
+    constraint: Constraint | None = None
+    reward: RewardFunction | None = None
+    estimate: Estimate = "mean"
+    ledger: Ledger = field(default_factory=Ledger, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.counted:
+            raise ConfigurationError("a task needs an objective with a weight above 0")
+        if len({objective.direction == "target" for objective in self.counted}) > 1:
+            raise ConfigurationError(
+                "objectives that count must all want a target, or none: give the others weight 0"
+            )
+        if self.estimate not in get_args(Estimate):
+            raise ConfigurationError(f"estimate={self.estimate!r} is none of {', '.join(get_args(Estimate))}")
+        if self.reward is not None and self.estimate != "mean":
+            raise ConfigurationError(f"estimate={self.estimate!r} has no effect beside a reward function of your own")
+        for source in (
+            *(each.model for each in self.objectives),
+            *([self.constraint.model] if self.constraint else ()),
+        ):
+            if reason := source.unsupported(self.space):
+                raise ConfigurationError(f"{source.name} cannot predict these designs: {reason}")
+
+    @cached_property
+    def counted(self) -> tuple[Objective, ...]:
+        """The objectives whose weighted mean is the reward."""
+        return tuple(objective for objective in self.objectives if objective.weight > 0.0)
+
+    # ---- names and units
 
     @property
-    @abstractmethod
+    def objective(self) -> Objective:
+        """The first, which tables show."""
+        return self.counted[0]
+
+    @property
     def value_name(self) -> str:
         """Key of the value in infos and tables, such as "gap_ev"."""
+        return self.objective.key
 
     @property
-    @abstractmethod
     def unit(self) -> str:
-        """Of value and loss, as printed; "1" for a pure number."""
+        """Of value and loss, as printed; "1" for a pure number, and of several objectives."""
+        return self.objective.property.unit if len(self.counted) == 1 else "1"
 
     @property
     def suffix(self) -> str:
         """How keys of the value's unit end, such as "_ev"."""
-        return ""
+        return self.objective.property.suffix if len(self.counted) == 1 else ""
 
     @property
-    def constrained(self) -> bool:
-        """Whether `cost` tells of a constraint."""
-        return False
+    def component_names(self) -> tuple[str, ...]:
+        """Of the components of a vector reward."""
+        return tuple(objective.key for objective in self.objectives)
+
+    # ---- targets
+
+    @cached_property
+    def _targeted(self) -> tuple[Objective, ...]:
+        return tuple(objective for objective in self.counted if objective.direction == "target")
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        """Of what a design is to meet; empty where as little or as much as can be is wanted."""
-        return ()
+        """Of what a design is to meet; empty where an extreme is wanted."""
+        if len(self._targeted) == 1:
+            return (f"target{self.suffix}",)
+        return tuple(objective.key for objective in self._targeted)
 
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Names of the components of a vector reward."""
-        return ()
-
-    @property
+    @cached_property
     def target_ranges(self) -> FloatArray:
         """(T, 2) least and largest target of each name, by which observations are scaled."""
-        return np.zeros((0, 2))
+        return np.array([(each.low, each.high) for each in self._targeted], dtype=np.float64).reshape(-1, 2)
+
+    @cached_property
+    def _margins(self) -> FloatArray:
+        return np.array([objective.margin for objective in self._targeted])
 
     def draw_target(self, rng: np.random.Generator) -> Any:
         """A target, uniform over its range: a number where there is one name, else (T,)."""
@@ -123,60 +176,123 @@ class DesignTask(ABC):
         columns = np.asarray(targets).reshape(len(targets), len(low))
         return np.asarray(np.clip((2.0 * columns - low - high) / (high - low), -1.0, 1.0))
 
-    @abstractmethod
-    def score(self, designs: Designs, targets: FloatArray) -> Scores:
-        """Evaluate designs, and count them.
+    # ---- scores
+
+    def score(self, designs: Designs, targets: FloatArray, *, components: bool = False) -> Scores:
+        """Evaluate designs by the objectives' models, and count them.
 
         Args:
             designs: (B, width) rows of the space.
             targets: (B,) or (B, T); (B, 0) where there are none.
+            components: whether the rewards of all objectives are asked for, and not only of those that count.
         """
+        asked = self.objectives if components else self.counted
+        sources = [objective.model for objective in asked]
+        constraint = self.constraint
+        found = self._predictions(designs, [*sources, *([constraint.model] if constraint else [])])
+        scores = self._scores(
+            asked, {each.key: found[id(each.model)] for each in asked}, targets, components=components
+        )
+        if constraint is None:
+            return scores
+        cost = constraint.cost(found[id(constraint.model)][constraint.property])
+        return Scores(scores.reward, scores.loss, scores.predictions, scores.value, scores.components, cost)
 
-    @abstractmethod
-    def audit(self, designs: Designs, targets: FloatArray) -> Scores:
-        """The same by physics, counted as such."""
+    def verify(self, designs: Designs, targets: FloatArray) -> Scores:
+        """The same by the objectives' oracles; a property without an oracle is NaN, with the reason."""
+        oracles = [objective.oracle for objective in self.counted if objective.oracle is not None]
+        found = self._predictions(designs, oracles)
+        predictions = {
+            each.key: _unverified(each, len(designs)) if each.oracle is None else found[id(each.oracle)]
+            for each in self.counted
+        }
+        return self._scores(self.counted, predictions, targets, components=False, verified=True)
 
-    def rewards(self, scores: Scores, designs: Designs, targets: FloatArray) -> FloatArray:
-        """(B, len(parts)) components of a vector reward, each in [0, 1], of designs scored for (B, T) targets."""
-        del scores, designs, targets
-        raise ConfigurationError(f"{type(self).__name__} has no vector reward")
+    def _predictions(self, designs: Designs, sources: "Sequence[Model | Solved]") -> dict[int, Predictions]:
+        """Predictions of each model, by its id; models that need no structures are asked with rows."""
+        found: dict[int, Predictions] = {}
+        batch: Any = None
+        for source in different(sources):
+            with self._charged(source, len(designs)):
+                if isinstance(source, Solved):
+                    found[id(source)] = source.look_up(self.space, designs)
+                    continue
+                batch = self.space.decode(designs) if batch is None else batch
+                found[id(source)] = source.predict(batch)
+        return found
 
-    def cost(self, designs: Designs) -> FloatArray | None:
-        """(B,) by how much designs break a constraint; None where there is none."""
-        del designs
-        return None
+    def _charged(self, source: "Model | Solved", count: int) -> AbstractContextManager[None]:
+        return self.ledger.charge("oracle" if source.is_oracle else "surrogate", count)
+
+    def _scores(
+        self,
+        asked: Sequence[Objective],
+        found: Mapping[str, Predictions],
+        targets: FloatArray,
+        *,
+        components: bool,
+        verified: bool = False,
+    ) -> Scores:
+        count = len(targets)
+        wanted = dict(zip(self._targeted, np.asarray(targets).reshape(count, -1).T, strict=True))
+        none = np.zeros(0)
+        estimate: Estimate = "mean" if verified else self.estimate
+        columns = [
+            each.reward(each.estimated_loss(found[each.key], wanted.get(each, none), estimate)) for each in asked
+        ]
+        of_counted = [column for each, column in zip(asked, columns, strict=True) if each.weight > 0.0]
+        weights = [each.weight for each in self.counted]
+        reward = np.average(np.stack(of_counted, axis=1), axis=1, weights=weights)
+        first = self.objective
+        predictions = Predictions.joined([found[each.key].only([each.key]) for each in asked])
+        if self.reward is not None:
+            reward = _checked_reward(self.reward(predictions, targets), count)
+        value = found[first.key][first.property]
+        loss = first.loss(value, wanted.get(first, none)) if len(self.counted) == 1 else 1.0 - reward
+        return Scores(reward, loss, predictions, value, np.stack(columns, axis=1) if components else None)
+
+    # ---- goals
 
     def achieved(self, scores: Scores) -> FloatArray:
         """(B, T) what designs give of what targets ask for, in their units."""
-        return scores.value[:, None]
+        return np.stack([scores.predictions[objective.property] for objective in self._targeted], axis=1)
 
     def reward_of(self, achieved: FloatArray, targets: FloatArray) -> FloatArray:
         """(B,) reward of what was achieved, as (B, T), for other targets than those it was made for, (B, T)."""
-        del achieved, targets
-        raise ConfigurationError(f"{type(self).__name__} has no targets to be met")
+        weights = [objective.weight for objective in self._targeted]
+        return np.average(tolerance(achieved - targets, self._margins), axis=1, weights=weights)
 
-    def tubes(self, designs: Designs) -> list[Nanotube]:
+    # ---- designs
+
+    def tubes(self, designs: Designs) -> TubeBatch:
         """Designs as tubes.
 
         Raises:
             ConfigurationError: if they are none.
         """
-        del designs
-        raise ConfigurationError(f"designs of {type(self).__name__} are no tubes")
+        batch = self.space.decode(designs)
+        if not isinstance(batch, TubeBatch):
+            raise ConfigurationError(f"designs of {type(self.space).__name__} are no tubes")
+        return batch
 
-    @abstractmethod
     def describe(self, design: Designs) -> str:
         """One design in words."""
+        return self.space.describe(np.asarray(design))
 
 
-def scored(value: FloatArray, goal: Goal, targets: FloatArray) -> FloatArray:
-    """(B,) losses of (B,) values."""
-    if goal == "target":
-        return np.abs(value - targets)
-    return np.asarray(value if goal == "min" else -value)
+def _unverified(objective: Objective, count: int) -> Predictions:
+    reason = f"no oracle computes {objective.key}: give one to verify by"
+    return Predictions({objective.key: np.full(count, np.nan)}, {objective.key: dict.fromkeys(range(count), reason)})
 
 
-def share(loss: FloatArray, low: float, high: float, goal: Goal) -> FloatArray:
-    """(B,) rewards of losses: 0 at the worse end of a range of values, 1 at the better; NaN earns nothing."""
-    worst, best = (high, low) if goal == "min" else (-low, -high)
-    return np.asarray(np.nan_to_num(np.clip((worst - loss) / (worst - best), 0.0, 1.0), nan=0.0))
+def _checked_reward(reward: Any, count: int) -> FloatArray:
+    found = np.asarray(reward, dtype=np.float64)
+    if found.shape != (count,):
+        raise ConfigurationError(
+            f"the reward function gave shape {found.shape} for {count} designs: it must be ({count},)"
+        )
+    found = np.nan_to_num(found, nan=0.0)
+    outside = found[(found < 0.0) | (found > 1.0)]
+    if outside.size:
+        raise ConfigurationError(f"the reward function gave {outside[0]:g}: rewards must lie from 0 to 1")
+    return found

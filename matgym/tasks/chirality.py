@@ -1,23 +1,24 @@
 """The task of choosing a tube: chirality, length and strain for a wanted gap, diameter and length."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
+from typing_extensions import override
 
 from matgym.errors import ConfigurationError
-from matgym.models import GAP_EV, Oracle
-from matgym.physics import PiElectrons
-from matgym.structures import Nanotube, tube_lattice
-from matgym.tasks.base import DesignTask, Scores
-from matgym.tasks.ledger import Ledger
-from matgym.tasks.reward import tolerance
+from matgym.models import Model, Predictions
+from matgym.physics.electrons.bands import GAP_EV, PiElectrons
+from matgym.physics.geometry import DIAMETER_NM, LENGTH_NM, Geometry
+from matgym.structures import Nanotube, Species, TubeBatch, TubeDomain, tube_lattice
+from matgym.surrogates.adapters import as_model
+from matgym.tasks.base import DesignTask, RewardFunction
+from matgym.tasks.objective import Objective
 from matgym.tasks.solved import table_of
-from matgym.tasks.space import Choices, Designs
-from matgym.typing import BoolArray, FloatArray, IntArray
-from matgym.units import POISSON_RATIO
+from matgym.tasks.space import Choices, Designs, KeyArray
+from matgym.typing import BoolArray, IntArray
 
 STRAINS: Final = np.linspace(-0.05, 0.05, 11)
 """Strains to choose from."""
@@ -25,174 +26,128 @@ STRAINS: Final = np.linspace(-0.05, 0.05, 11)
 CELLS: Final = 12
 """Largest number of unit cells to choose."""
 
+DIAMETERS_NM: Final = (0.6, 1.6)
+"""Least and largest diameter of unstrained tubes. Below 0.6 nm the π-electron model does not hold."""
 
-class ChiralityChoices(Choices):
-    """n, m, cells, strain: m at most n, and the diameter within a window."""
 
-    def __init__(self, diameters_nm: tuple[float, float]) -> None:
+@dataclass(frozen=True, eq=False)
+class ChiralitySpace(Choices):
+    """n, m, cells, strain: m at most n, and the diameter within a window. Make one by `within`.
+
+    A design is (n - 1, m, cells - 1, number of the strain).
+
+    Attributes:
+        fits: (n, m) whether the tube's diameter lies within the window.
+    """
+
+    fits: BoolArray = field(kw_only=True, repr=False)
+    diameters_nm: tuple[float, float] = field(kw_only=True)
+
+    @classmethod
+    def within(cls, diameters_nm: tuple[float, float] = DIAMETERS_NM) -> "ChiralitySpace":
+        """Tubes whose unstrained diameter lies within a window, nm.
+
+        Raises:
+            ConfigurationError: if there is none.
+        """
         low, high = diameters_nm
+        if not 0.0 <= low < high:
+            raise ConfigurationError(f"diameters_nm={diameters_nm} must be a least and a larger value")
         most = next(n for n in range(1, 1000) if tube_lattice(n + 1, 0, 1).diameter_nm > high)
-        fits = [
-            [low <= tube_lattice(n, m, 1).diameter_nm <= high if m <= n else False for m in range(most + 1)]
-            for n in range(1, most + 1)
-        ]
-        self.fits: BoolArray
-        object.__setattr__(self, "fits", np.array(fits))
-        if not self.fits.any():
+        fits = np.array(
+            [
+                [low <= tube_lattice(n, m, 1).diameter_nm <= high if m <= n else False for m in range(most + 1)]
+                for n in range(1, most + 1)
+            ]
+        )
+        if not fits.any():
             raise ConfigurationError(f"no tube has a diameter from {low} to {high} nm")
-        super().__init__((most, most + 1, CELLS, len(STRAINS)), ordered=True)
+        counts = (most, most + 1, CELLS, len(STRAINS))
+        return cls(counts, ordered=True, fits=fits, diameters_nm=diameters_nm)
 
+    @override
     def allowed(self, designs: Designs, place: int) -> BoolArray:
-        """(B, counts[place])."""
         if place == 0:
             return np.tile(self.fits.any(axis=1), (len(designs), 1))
         return self.fits[designs[:, 0]] if place == 1 else super().allowed(designs, place)
 
+    @override
+    def decode(self, designs: Designs) -> TubeBatch:
+        """Designs as pristine tubes."""
+        rows: IntArray = np.asarray(designs, dtype=np.int64)
+        different, index = np.unique(rows[:, :3], axis=0, return_inverse=True)
+        lattices = tuple(tube_lattice(n + 1, m, cells + 1) for n, m, cells in different.tolist())
+        sites = np.array([lattice.n_sites for lattice in lattices], dtype=np.int64)[index.reshape(-1)].sum()
+        species = np.full(int(sites), Species.C12, dtype=np.uint8)
+        return TubeBatch(lattices, index.reshape(-1), species, None, STRAINS[rows[:, 3]], np.zeros(len(rows)))
 
-@dataclass(frozen=True, eq=False)
-class ChiralityTask(DesignTask):
-    """Choose (n, m), unit cells and strain so that gap, diameter and length meet a vector of targets.
+    @cached_property
+    @override
+    def domain(self) -> TubeDomain:
+        lattices = tuple(tube_lattice(int(n) + 1, int(m), 1) for n, m in zip(*np.nonzero(self.fits), strict=True))
+        return TubeDomain(lattices, frozenset({Species.C12}), strained=True)
 
-    The loss is 1 - reward, the reward the mean of three tolerances, each with a margin of its own.
+    @override
+    def property_key(self, designs: Designs) -> KeyArray:
+        """As far as the gap of a pristine tube is concerned, one cell is as good as twelve."""
+        short = designs.copy()
+        short[:, 2] = 0
+        return self.key(short)
+
+
+@dataclass(frozen=True)
+class OfOneCell(Model):
+    """A model of pristine periodic tubes that is asked about one cell of each, which has the same bands.
 
     Attributes:
-        diameters_nm: least and largest diameter of unstrained tubes, and range of that target. Below 0.6 nm the
-            π-electron model does not hold.
+        model: of the tube's bands.
+    """
+
+    model: Model = field(default_factory=PiElectrons)
+
+    properties = (GAP_EV,)
+    level = PiElectrons.level
+
+    @override
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
+        """Predictions for one cell of each tube."""
+        return self.model.predict([replace(tube, cells=1, species=None) for tube in tubes]).only([GAP_EV.key])
+
+
+def chirality_task(
+    *,
+    diameters_nm: tuple[float, float] = DIAMETERS_NM,
+    gaps_ev: tuple[float, float] = (0.0, 1.2),
+    lengths_nm: tuple[float, float] = (0.5, 8.0),
+    margins: tuple[float, float, float] = (0.1, 0.1, 0.5),
+    model: Any = "solved:chirality",
+    reward: RewardFunction | None = None,
+) -> DesignTask:
+    """Choose (n, m), unit cells and strain so that gap, diameter and length meet a vector of targets.
+
+    The reward is the mean of three tolerances, each with a margin of its own; the loss is 1 - reward.
+
+    Args:
+        diameters_nm: least and largest diameter of unstrained tubes, and range of that target.
         gaps_ev: range of target gaps.
         lengths_nm: range of target lengths.
         margins: of gap (eV), diameter and length (nm): errors at which a tolerance has fallen to a tenth. Ours.
-        source: "solved:NAME", a table of all gaps; "oracle", an oracle of `gap_ev`, or a function of tubes.
-        ledger: counts what is spent.
+        model: of the gap: "solved:NAME", a table of all gaps; "oracle"; or whatever `as_model` takes.
+        reward: a function of predictions and targets in place of the mean.
+
+    Raises:
+        ConfigurationError: if a range is none, or the table is of other diameters.
     """
-
-    diameters_nm: tuple[float, float] = (0.6, 1.6)
-    gaps_ev: tuple[float, float] = (0.0, 1.2)
-    lengths_nm: tuple[float, float] = (0.5, 8.0)
-    margins: tuple[float, float, float] = (0.1, 0.1, 0.5)
-    source: Any = "solved:chirality"
-    ledger: Ledger = field(default_factory=Ledger)
-    space: ChiralityChoices = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        for name in ("diameters_nm", "gaps_ev", "lengths_nm"):
-            low, high = getattr(self, name)
-            if not 0.0 <= low < high:
-                raise ConfigurationError(f"{name}={getattr(self, name)} must be a least and a larger value")
-        if min(self.margins) <= 0.0:
-            raise ConfigurationError(f"margins={self.margins} must be positive")
-        if isinstance(self.source, str) and self.source != "oracle" and self.diameters_nm != (0.6, 1.6):
-            raise ConfigurationError(f'the table of 0.6 to 1.6 nm is none of {self.diameters_nm}: give source="oracle"')
-        object.__setattr__(self, "space", ChiralityChoices(self.diameters_nm))
-
-    @property
-    def value_name(self) -> str:
-        """What the loss is of."""
-        return GAP_EV.key
-
-    @property
-    def unit(self) -> str:
-        """Of the loss: a pure number."""
-        return "1"
-
-    @property
-    def target_names(self) -> tuple[str, ...]:
-        """Gap, diameter, length."""
-        return ("gap_ev", "diameter_nm", "length_nm")
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """One for each target."""
-        return self.target_names
-
-    @property
-    def target_ranges(self) -> FloatArray:
-        """(3, 2)."""
-        return np.array([self.gaps_ev, self.diameters_nm, self.lengths_nm])
-
-    def score(self, designs: Designs, targets: FloatArray) -> Scores:
-        """Evaluate designs, and count them.
-
-        Args:
-            designs: (B, 4): n - 1, m, cells - 1, number of the strain.
-            targets: (B, 3) gap, diameter, length.
-        """
-        if self.source == "oracle":
-            return self.audit(designs, targets)
-        table = table_of(self.source)
-        if table is not None:
-            with self.ledger.charge("oracle", len(designs)):
-                return self._scores(table.look_up(self.space, self.one_cell(designs))[GAP_EV.key], designs, targets)
-        kind = "oracle" if isinstance(self.source, Oracle) else "surrogate"
-        with self.ledger.charge(kind, len(designs)):
-            return self._scores(self._gaps(self.tubes(designs)), designs, targets)
-
-    def audit(self, designs: Designs, targets: FloatArray) -> Scores:
-        """The same by the π-electron oracle."""
-        with self.ledger.charge("oracle", len(designs)):
-            gaps = PiElectrons().evaluate(self.tubes(self.one_cell(designs)))[GAP_EV]
-        return self._scores(gaps, designs, targets)
-
-    def one_cell(self, designs: Designs) -> Designs:
-        """Designs with one cell: as far as the gap is concerned, the same."""
-        short = designs.copy()
-        short[:, 2] = 0
-        return short
-
-    @cached_property
-    def _gaps(self) -> Callable[[list[Nanotube]], FloatArray]:
-        source = self.source
-        if isinstance(source, Oracle):
-            oracle: Oracle = source
-            return lambda tubes: oracle.evaluate(tubes)[GAP_EV]
-        if not callable(source):
-            raise ConfigurationError(f"{source!r} gives no gaps: give an oracle or a function of a list of tubes")
-        function: Callable[[list[Nanotube]], Any] = source
-        return lambda tubes: np.asarray(function(tubes), dtype=np.float64)
-
-    def _scores(self, gaps: FloatArray, designs: Designs, targets: FloatArray) -> Scores:
-        found = np.column_stack([gaps, self._sizes(designs)])
-        rewards = tolerance(found - targets, np.array(self.margins))
-        reward = rewards.mean(axis=1)
-        told = dict(zip(self.target_names, found.T, strict=True))
-        return Scores.certain(reward, np.asarray(gaps), 1.0 - reward, told)
-
-    @cached_property
-    def _by_index(self) -> FloatArray:
-        """(n, m, 2): diameter and length of one cell, nm, unstrained; NaN where there is no such tube."""
-        sizes = np.full((*self.space.fits.shape, 2), np.nan)
-        for n, m in zip(*np.nonzero(self.space.fits), strict=True):
-            lattice = tube_lattice(int(n) + 1, int(m), 1)
-            sizes[n, m] = lattice.diameter_nm, lattice.length_angstrom / 10.0
-        return sizes
-
-    def _sizes(self, designs: Designs) -> FloatArray:
-        """(B, 2) diameter and length, nm, of strained tubes."""
-        strain = STRAINS[designs[:, 3]]
-        diameter, cell = self._by_index[designs[:, 0], designs[:, 1]].T
-        return np.stack(
-            [diameter * (1.0 - POISSON_RATIO * strain), cell * (designs[:, 2] + 1) * (1.0 + strain)], axis=1
-        )
-
-    def achieved(self, scores: Scores) -> FloatArray:
-        """(B, 3) gap, diameter, length."""
-        return np.stack([scores.objectives[name] for name in self.target_names], axis=1)
-
-    def reward_of(self, achieved: FloatArray, targets: FloatArray) -> FloatArray:
-        """(B,) mean of the tolerances."""
-        return np.asarray(tolerance(achieved - targets, np.array(self.margins)).mean(axis=1))
-
-    def rewards(self, scores: Scores, designs: Designs, targets: FloatArray) -> FloatArray:
-        """(B, 3) the tolerances."""
-        del designs
-        return tolerance(self.achieved(scores) - targets, np.array(self.margins))
-
-    def tubes(self, designs: Designs) -> list[Nanotube]:
-        """Designs as tubes."""
-        rows: IntArray = np.asarray(designs)
-        return [
-            Nanotube(int(n) + 1, int(m), int(cells) + 1, strain=float(STRAINS[strain])) for n, m, cells, strain in rows
-        ]
-
-    def describe(self, design: Designs) -> str:
-        """The tube in words."""
-        return str(self.tubes(np.asarray(design)[None])[0])
+    for name, (low, high) in (("gaps_ev", gaps_ev), ("lengths_nm", lengths_nm)):
+        if not 0.0 <= low < high:
+            raise ConfigurationError(f"{name}={(low, high)} must be a least and a larger value")
+    if table_of(model) is not None and diameters_nm != DIAMETERS_NM:
+        raise ConfigurationError(f'the table of 0.6 to 1.6 nm is none of {diameters_nm}: give model="oracle"')
+    geometry, oracle = Geometry(), OfOneCell()
+    gap = oracle if isinstance(model, str) and model == "oracle" else table_of(model) or as_model(model, GAP_EV)
+    objectives = (
+        Objective(gap.property_of(GAP_EV.key), gap, "target", *gaps_ev, margins[0], oracle),
+        Objective(DIAMETER_NM, geometry, "target", *diameters_nm, margins[1], geometry),
+        Objective(LENGTH_NM, geometry, "target", *lengths_nm, margins[2], geometry),
+    )
+    return DesignTask(ChiralitySpace.within(diameters_nm), objectives, reward=reward)

@@ -1,7 +1,7 @@
 """The space of decorated tubes: a budget of atoms, and of turned bonds, on the sites of one lattice."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from math import comb, prod
@@ -9,7 +9,7 @@ from math import comb, prod
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.structures import DefectEdits, Nanotube, Species, SubstitutionEdits, TubeLattice, tubes_on
+from matgym.structures import DefectEdits, Species, SubstitutionEdits, TubeBatch, TubeDomain, TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group, translation
 from matgym.tasks.space import MOST_ENUMERATED, Designs, DesignSpace, KeyArray
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
@@ -37,18 +37,51 @@ class Decorations(DesignSpace):
     lattice: TubeLattice
     edits: SubstitutionEdits
     between_leads: bool = False
-    width: int = field(init=False)
-    choices: tuple[int, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "width", self.edits.width)
-        object.__setattr__(self, "choices", (0,) * (2 * self.edits.length))
+    @cached_property
+    def width(self) -> int:
+        """One entry a site, and one a bond where bonds are turned."""
+        return self.edits.width
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """Any number for the angle and the height of each edit."""
+        return (0,) * (2 * self.edits.length)
 
     # ---- what a design is
 
-    def tubes(self, designs: Designs) -> list[Nanotube]:
-        """Designs as tubes."""
-        return tubes_on(self.lattice, designs)
+    @property
+    def turns(self) -> bool:
+        """Whether bonds are turned."""
+        return isinstance(self.edits, DefectEdits)
+
+    def decode(self, designs: Designs) -> TubeBatch:
+        """Designs as tubes, of one lattice."""
+        sites = self.edits.n_sites
+        return TubeBatch.uniform(self.lattice, designs[:, :sites], designs[:, sites:] if self.turns else None)
+
+    def encode(self, batch: TubeBatch) -> Designs:
+        """Tubes of this lattice as designs.
+
+        Raises:
+            ConfigurationError: if a tube has another lattice, is deformed, or has turned bonds where none may be.
+        """
+        other = [group.lattice for group in batch.by_lattice() if group.lattice != self.lattice]
+        if other or batch.deformed.any() or (batch.turned is not None and not self.turns):
+            raise ConfigurationError(f"{batch} holds a tube that is no design on {self.lattice}")
+        species = batch.species.reshape(len(batch), -1)
+        if not self.turns:
+            return species.copy()
+        turned = np.zeros((len(batch), self.width - self.edits.n_sites), dtype=np.uint8)
+        if batch.turned is not None:
+            turned[:] = batch.turned.reshape(turned.shape)
+        return np.concatenate([species, turned], axis=1)
+
+    @cached_property
+    def domain(self) -> TubeDomain:
+        """Undeformed tubes of one lattice, with the species of the budget."""
+        species = frozenset({Species.C12, *(Species(int(code)) for code in self.edits.species)})
+        return TubeDomain((self.lattice,), species, turned=self.turns)
 
     def valid(self, designs: Designs) -> BoolArray:
         """Whether the budget is spent, and nothing else."""
@@ -84,7 +117,7 @@ class Decorations(DesignSpace):
             rows[unfinished], remaining[unfinished] = part, left
         return rows
 
-    def vary(self, designs: Designs, rng: np.random.Generator) -> Designs:
+    def mutate(self, designs: Designs, rng: np.random.Generator) -> Designs:
         """Two sites of unlike species exchanged, or a turned bond turned back and another turned in its place."""
         varied = designs.copy()
         for row in varied:
@@ -106,7 +139,7 @@ class Decorations(DesignSpace):
             second = int(rng.choice(unlike))
             row[[first, second]] = row[[second, first]]
 
-    def cross(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
+    def recombine(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
         """What lies between two heights comes from the second parent, after a random symmetry operation of the tube.
 
         Where a periodic tube begins is of no account, and so a motif comes together with another of any place. The
@@ -123,7 +156,7 @@ class Decorations(DesignSpace):
             children = self._finished(children, rng)
         moves = rng.poisson(SWAPS, len(children))
         for move in range(int(moves.max(initial=0))):
-            children[moves > move] = self.vary(children[moves > move], rng)
+            children[moves > move] = self.mutate(children[moves > move], rng)
         return children
 
     def _mend(self, child: SpeciesArray, rng: np.random.Generator) -> None:
@@ -162,7 +195,7 @@ class Decorations(DesignSpace):
     def _heights(self) -> FloatArray:
         return self._places[:, 1]
 
-    def decode(self, points: FloatArray) -> Designs:
+    def from_points(self, points: FloatArray) -> Designs:
         """See the class."""
         rows = np.zeros((len(points), self.width), dtype=np.uint8)
         remaining = np.tile(self.edits.budget, (len(points), 1))

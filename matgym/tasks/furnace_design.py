@@ -1,17 +1,20 @@
 """The task of finding one recipe, or one schedule, for a furnace: what optimizers search, all of it at once."""
 
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Final, Literal, get_args
 
 import numpy as np
+from typing_extensions import override
 
 from matgym.errors import ConfigurationError
+from matgym.models import Level, Model, Predictions, Property
 from matgym.processes.growth.reactors import STANDARD
 from matgym.processes.growth.recipe import LIMITS, TWO_STAGES, scaled_controls, two_stages
-from matgym.tasks.base import DesignTask, Scores, share
+from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.growth import GrowthTask
-from matgym.tasks.ledger import Ledger
+from matgym.tasks.objective import Objective
+from matgym.tasks.solved import Solved
 from matgym.tasks.space import Cube, Designs
 from matgym.typing import FloatArray
 
@@ -21,77 +24,33 @@ WORST: Final = -100.0
 BEST: Final = 160.0
 """J that earns 0 and 1. A range chosen by us: random recipes have -41 on average, the best known schedule has 158."""
 
+OBJECTIVE: Final = Property("objective", "1", "J of a growth run: see matgym.tasks.growth.GrowthTask")
 
-@dataclass(frozen=True, eq=False)
-class FurnaceDesign(DesignTask):
-    """Grow tubes in one known reactor by a recipe that is fixed before it starts.
+
+@dataclass(frozen=True)
+class FurnaceSpace(Cube):
+    """Recipes of a run, as numbers in [-1, 1].
 
     Attributes:
-        growth: what a run is worth.
         form: "stages", the eight numbers of `matgym.processes.growth.recipe.TWO_STAGES`; or "schedule", the four
             controls of every minute.
-        reactor: (5,) that it is for.
-        ledger: counts minutes of furnace time, "simulation", or runs that a network predicted, "surrogate".
+        minutes: of a run.
     """
 
-    growth: GrowthTask = field(default_factory=GrowthTask)
     form: Form = "stages"
-    reactor: tuple[float, ...] = tuple(STANDARD.tolist())
-    space: Cube = field(init=False, repr=False)
+    minutes: int = 30
 
-    def __post_init__(self) -> None:
-        if self.form not in get_args(Form):
-            raise ConfigurationError(f"form={self.form!r} must be stages or schedule")
-        width = len(TWO_STAGES) if self.form == "stages" else len(LIMITS) * self.growth.minutes
-        object.__setattr__(self, "space", Cube(width))
-
-    @property
-    def ledger(self) -> Ledger:  # type: ignore[override]
-        """The growth task's."""
-        return self.growth.ledger
-
-    @property
-    def value_name(self) -> str:
-        """J."""
-        return "objective"
-
-    @property
-    def unit(self) -> str:
-        """J is a pure number."""
-        return "1"
-
-    def controls(self, designs: Designs) -> FloatArray:
+    @override
+    def decode(self, designs: Designs) -> FloatArray:
         """(B, minutes, 4) what the furnace is told."""
         if self.form == "stages":
-            return two_stages(designs, self.growth.minutes)
-        return scaled_controls(designs.reshape(len(designs), self.growth.minutes, len(LIMITS)))
+            return two_stages(designs, self.minutes)
+        return scaled_controls(designs.reshape(len(designs), self.minutes, len(LIMITS)))
 
-    def score(self, designs: Designs, targets: FloatArray) -> Scores:
-        """Whole runs.
-
-        Args:
-            designs: (B, width) in [-1, 1].
-            targets: (B, 0).
-        """
-        del targets
-        return self._scores(self.growth, designs)
-
-    def audit(self, designs: Designs, targets: FloatArray) -> Scores:
-        """By the kinetics, whatever rewards."""
-        del targets
-        return self._scores(self._physics, designs)
-
-    @cached_property
-    def _physics(self) -> GrowthTask:
-        return replace(self.growth, source="oracle")
-
-    def _scores(self, growth: GrowthTask, designs: Designs) -> Scores:
-        value = growth.run(self.controls(designs), np.array(self.reactor))
-        return Scores.certain(share(-value, WORST, BEST, "max"), value, -value)
-
+    @override
     def describe(self, design: Designs) -> str:
         """Set point and gases, stage by stage or at the ends of the schedule."""
-        controls = self.controls(np.asarray(design)[None])[0]
+        controls = self.decode(np.asarray(design)[None])[0]
         parts = []
         for minute, row in enumerate(controls):
             if minute == 0 or np.abs(row - controls[minute - 1]).max() > 1e-9:
@@ -99,3 +58,65 @@ class FurnaceDesign(DesignTask):
                     f"from {minute} min: {row[0]:.0f} °C, C2H2 {row[1]:.0f}, H2 {row[2]:.0f}, H2O {row[3]:.0f} Pa"
                 )
         return "; ".join(parts if len(parts) <= 4 else [*parts[:2], f"… {len(parts) - 3} more", parts[-1]])
+
+
+@dataclass(frozen=True)
+class GrowthRuns(Model[FloatArray]):
+    """J of whole runs in one reactor; minutes, or runs that a network predicts, are counted in the growth's ledger.
+
+    Attributes:
+        growth: what a run is worth.
+        reactor: (5,) that it is for.
+    """
+
+    growth: GrowthTask
+    reactor: tuple[float, ...] = tuple(STANDARD.tolist())
+
+    properties = (OBJECTIVE,)
+
+    @property
+    @override
+    def level(self) -> Level:
+        return Level.KINETICS if self.growth.surrogate is None else Level.SURROGATE
+
+    @override
+    def predict(self, controls: FloatArray, /) -> Predictions:
+        """J of (B, minutes, 4) controls."""
+        return Predictions({OBJECTIVE.key: self.growth.run(controls, np.array(self.reactor))})
+
+
+class FurnaceTask(DesignTask):
+    """A design task whose model counts what it spends: minutes of furnace time."""
+
+    @override
+    def _charged(self, source: "Model | Solved", count: int) -> AbstractContextManager[None]:
+        del source, count
+        return nullcontext()
+
+
+def furnace_task(
+    *,
+    growth: GrowthTask | None = None,
+    form: Form = "stages",
+    reactor: tuple[float, ...] = tuple(STANDARD.tolist()),
+    reward: RewardFunction | None = None,
+) -> DesignTask:
+    """Grow tubes in one known reactor by a recipe that is fixed before it starts.
+
+    Args:
+        growth: what a run is worth.
+        form: "stages" or "schedule"; see `FurnaceSpace`.
+        reactor: (5,) that it is for.
+        reward: a function of predictions and targets in place of J on a scale from `WORST` to `BEST`.
+
+    Raises:
+        ConfigurationError: if there is no such form.
+    """
+    if form not in get_args(Form):
+        raise ConfigurationError(f"form={form!r} must be stages or schedule")
+    growth = growth or GrowthTask()
+    model, oracle = GrowthRuns(growth, reactor), GrowthRuns(replace(growth, model="oracle"), reactor)
+    numbers = len(TWO_STAGES) if form == "stages" else len(LIMITS) * growth.minutes
+    space = FurnaceSpace(numbers, form=form, minutes=growth.minutes)
+    objective = Objective(OBJECTIVE, model, "maximize", WORST, BEST, oracle=oracle)
+    return FurnaceTask(space, (objective,), reward=reward, ledger=growth.ledger)

@@ -14,15 +14,26 @@ import numpy as np
 
 from matgym.errors import ConfigurationError
 from matgym.files import write_json
-from matgym.physics import Oracle, PhononTransport, PiElectrons, Thermoelectric
+from matgym.models import Model, Property
+from matgym.physics import (
+    PI_FORMATION_EV,
+    POWER_FACTOR_PW_K2,
+    THERMAL_CONDUCTANCE_NW_K,
+    YOUNG_GPA,
+    ZT,
+    PhononTransport,
+    PiElectrons,
+    Thermoelectric,
+)
 from matgym.physics.cache import Remembered
 from matgym.structures import tube_lattice
 from matgym.tasks.base import DesignTask
-from matgym.tasks.chirality import ChiralityTask
-from matgym.tasks.furnace_design import FurnaceDesign
-from matgym.tasks.rings import IsotopeRings
+from matgym.tasks.chirality import chirality_task
+from matgym.tasks.decoration import decoration_task, known_oracle, resolved
+from matgym.tasks.furnace_design import furnace_task
+from matgym.tasks.objective import Constraint, Direction, Objective
+from matgym.tasks.rings import rings_task
 from matgym.tasks.solved import optima_folder
-from matgym.tasks.target_property import Constraint, Objective, TargetProperty
 from matgym.typing import FloatArray
 
 SITES_FREQUENCIES: Final = 256
@@ -66,8 +77,8 @@ class Instance:
     Attributes:
         name: such as "isotope-rings".
         title: one line.
-        make: the task; arguments replace its own, such as a source.
-        target: that a search is to meet; empty where the goal is an extreme.
+        make: the task; arguments replace its own, such as a model.
+        target: that a search is to meet; empty where an extreme is wanted.
         physics: oracles that make its table, and the columns that are taken of each; empty where it is not enumerated.
         tolerance: see `Optimum`.
     """
@@ -76,7 +87,7 @@ class Instance:
     title: str
     make: Callable[..., DesignTask]
     target: tuple[float, ...] = ()
-    physics: Callable[[], Sequence[tuple[Oracle, tuple[str, ...]]]] | None = None
+    physics: Callable[[], Sequence[tuple[Model, tuple[str, ...]]]] | None = None
     tolerance: float = 1e-9
 
     def task(self, **arguments: Any) -> DesignTask:
@@ -90,7 +101,7 @@ class Instance:
     @property
     def enumerable(self) -> bool:
         """Whether all its designs can be asked of physics."""
-        return self.physics is not None or self.make is IsotopeRings
+        return self.physics is not None or self.make is rings_task
 
     @property
     def optimum(self) -> Optimum | None:
@@ -108,63 +119,72 @@ class Instance:
         return path
 
 
-def doping(**arguments: Any) -> TargetProperty:
+def doping(**arguments: Any) -> DesignTask:
     """The doping environment's tube, whose gap is to be as large as can be."""
-    settings: dict[str, Any] = {"goal": "max", "low": 0.4, "high": 2.0, "others": (stable(16),)}
-    return TargetProperty(**settings | arguments)
+    settings: dict[str, Any] = {"direction": "maximize", "low": 0.4, "high": 2.0, "others": (stability(16),)}
+    return decoration_task(**settings | arguments)
 
 
-def stable(atoms: int) -> Objective:
+def stability(atoms: int) -> Objective:
     """The second component of a doped tube's vector reward: a low π formation energy.
 
     Designs of eight B and eight N drawn at random have 41 to 46 eV; the range, chosen by us, is wider.
     """
-    return Objective("pi_formation_ev", "nanotube-doping", low=2.2 * atoms, high=3.1 * atoms, goal="min")
+    return further(PI_FORMATION_EV, "nanotube-doping", low=2.2 * atoms, high=3.1 * atoms, direction="minimize")
 
 
-def doping_easy(**arguments: Any) -> TargetProperty:
+def further(prop: Property, model: Any, low: float, high: float, direction: Direction) -> Objective:
+    """A component of a vector reward after the first: without weight in the plain one."""
+    return Objective(prop, resolved(model, prop), direction, low, high, oracle=known_oracle(prop), weight=0.0)
+
+
+def doping_easy(**arguments: Any) -> DesignTask:
     """The same on a tube so small that physics knows every design."""
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(8, 0, 1), "budget": {"B": 2, "N": 2}, "source": "solved:doping-easy", "goal": "max",
-        "low": 0.2, "high": 1.5,
+        "lattice": tube_lattice(8, 0, 1), "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy",
+        "direction": "maximize", "low": 0.2, "high": 1.5,
     }  # fmt: skip
-    return TargetProperty(**settings | arguments)
+    return decoration_task(**settings | arguments)
 
 
-def isotope_sites(**arguments: Any) -> TargetProperty:
+def isotope_sites(**arguments: Any) -> DesignTask:
     """Heavy atoms on the sites of a zigzag tube, which is to conduct as little heat as can be."""
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(7, 0, 2), "budget": {"14C": 3}, "key": "thermal_conductance_nw_k", "goal": "min",
-        "source": "solved:isotope-sites", "low": 2.270, "high": 2.282, "margin": 0.001,
-        "referee": PhononTransport(frequencies=SITES_FREQUENCIES),
+        "lattice": tube_lattice(7, 0, 2), "budget": {"14C": 3}, "property": THERMAL_CONDUCTANCE_NW_K,
+        "direction": "minimize", "model": "solved:isotope-sites", "low": 2.270, "high": 2.282, "margin": 0.001,
+        "oracle": PhononTransport(frequencies=SITES_FREQUENCIES),
     }  # fmt: skip
-    return TargetProperty(**settings | arguments)
+    return decoration_task(**settings | arguments)
 
 
-def thermoelectric(**arguments: Any) -> TargetProperty:
+def thermoelectric(**arguments: Any) -> DesignTask:
     """Boron and nitrogen on a tube whose ZT is to be large, by the shipped networks."""
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(8, 0, 3), "budget": {"B": 4, "N": 4}, "key": "zt", "source": "nanotube-zt",
-        "goal": "max", "low": 0.0, "high": 0.4, "margin": 0.02,
-        "others": (Objective("thermal_conductance_nw_k", "nanotube-heat", low=1.5, high=2.5, goal="min"),),
-        "constraint": Constraint("young_gpa", "nanotube-mechanics", least=885.0),
+        "lattice": tube_lattice(8, 0, 3), "budget": {"B": 4, "N": 4}, "property": ZT, "model": "nanotube-zt",
+        "direction": "maximize", "low": 0.0, "high": 0.4, "margin": 0.02,
     }  # fmt: skip
-    return TargetProperty(**settings | arguments)
+    if "others" not in arguments:
+        settings["others"] = (further(THERMAL_CONDUCTANCE_NW_K, "nanotube-heat", 1.5, 2.5, "minimize"),)
+    if "constraint" not in arguments:
+        settings["constraint"] = Constraint(YOUNG_GPA, resolved("nanotube-mechanics", YOUNG_GPA), least=885.0)
+    return decoration_task(**settings | arguments)
 
 
-def thermoelectric_easy(**arguments: Any) -> TargetProperty:
+def thermoelectric_easy(**arguments: Any) -> DesignTask:
     """Two turned bonds, by the table of all such designs."""
-    table = "solved:thermoelectric-easy"
+    name = "solved:thermoelectric-easy"
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(10, 0, 3), "budget": {"SW": 2}, "key": "zt", "source": table,
-        "goal": "max", "low": 0.0, "high": 0.2, "margin": 0.02,
-        "others": (Objective("thermal_conductance_nw_k", table, low=1.5, high=3.5, goal="min"),),
-        "constraint": Constraint("power_factor_pw_k2", table, least=0.6),
+        "lattice": tube_lattice(10, 0, 3), "budget": {"SW": 2}, "property": ZT, "model": name,
+        "direction": "maximize", "low": 0.0, "high": 0.2, "margin": 0.02,
     }  # fmt: skip
-    return TargetProperty(**settings | arguments)
+    if "others" not in arguments:
+        settings["others"] = (further(THERMAL_CONDUCTANCE_NW_K, name, 1.5, 3.5, "minimize"),)
+    if "constraint" not in arguments:
+        settings["constraint"] = Constraint(POWER_FACTOR_PW_K2, resolved(name, POWER_FACTOR_PW_K2), least=0.6)
+    return decoration_task(**settings | arguments)
 
 
-def _heat_and_current() -> list[tuple[Oracle, tuple[str, ...]]]:
+def _heat_and_current() -> list[tuple[Model, tuple[str, ...]]]:
     phonons = Remembered(PhononTransport())  # computed once for both
     return [(Thermoelectric(phonons=phonons), ("zt", "power_factor_pw_k2")), (phonons, ("thermal_conductance_nw_k",))]
 
@@ -174,7 +194,7 @@ INSTANCES: Final = {
     for instance in (
         Instance(
             "chirality", "a tube of 0.80 eV, 1.10 nm across and 4.0 nm long, of 15,708",
-            ChiralityTask, target=(0.80, 1.10, 4.0), physics=lambda: [(PiElectrons(), ("gap_ev",))],
+            chirality_task, target=(0.80, 1.10, 4.0), physics=lambda: [(PiElectrons(), ("gap_ev",))],
         ),
         Instance(
             "doping-easy", "the largest gap of two B and two N on 32 sites of (8,0)", doping_easy,
@@ -185,7 +205,7 @@ INSTANCES: Final = {
             tolerance=0.01,
         ),
         Instance(
-            "isotope-rings", "the least heat through 16 rings of (10,0), each 12C or 14C", IsotopeRings, tolerance=0.005
+            "isotope-rings", "the least heat through 16 rings of (10,0), each 12C or 14C", rings_task, tolerance=0.005
         ),
         Instance(
             "isotope-sites", "the least heat with three 14C on 56 sites of (7,0)", isotope_sites,
@@ -203,11 +223,11 @@ INSTANCES: Final = {
             thermoelectric, tolerance=0.002,
         ),
         Instance(
-            "growth-recipe", "two stages of growth, eight numbers, standard reactor", FurnaceDesign, tolerance=1.0
+            "growth-recipe", "two stages of growth, eight numbers, standard reactor", furnace_task, tolerance=1.0
         ),
         Instance(
             "growth-schedule", "four controls in each of thirty minutes of growth, standard reactor",
-            lambda **arguments: FurnaceDesign(**{"form": "schedule"} | arguments), tolerance=1.0,
+            lambda **arguments: furnace_task(**{"form": "schedule"} | arguments), tolerance=1.0,
         ),
     )
 }  # fmt: skip

@@ -2,154 +2,133 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+from typing_extensions import override
 
 from matgym.errors import ConfigurationError
+from matgym.models import Level, Property
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K
-from matgym.physics.phonons.ring_isotopes import RingIsotopes, ring_species
-from matgym.structures import Nanotube, Species, TubeLattice, parse_species, tube_lattice, tubes_on
-from matgym.surrogates import Predictor, as_predictor
-from matgym.tasks.base import DesignTask, Goal, Scores, scored, share
-from matgym.tasks.ledger import Ledger
-from matgym.tasks.reward import tolerance
-from matgym.tasks.solved import SOLVED, table_of
+from matgym.physics.phonons.ring_isotopes import RingIsotopes, ring_of_site, ring_species
+from matgym.structures import Species, TubeBatch, TubeDomain, TubeLattice, parse_species, tube_lattice
+from matgym.surrogates.adapters import FunctionModel, as_model
+from matgym.tasks.base import DesignTask, RewardFunction
+from matgym.tasks.objective import Direction, Objective
+from matgym.tasks.solved import table_of
 from matgym.tasks.space import Choices, Designs
 from matgym.typing import FloatArray, SpeciesArray
 
+LIGHT_SHARE: Final = Property("light_share", "1", "share of sites that hold 12C: heavy isotopes are dear")
+
 
 @dataclass(frozen=True, eq=False)
-class IsotopeRings(DesignTask):
-    """Each ring of a zigzag tube is light or heavy; its thermal conductance between pristine leads is to be small.
+class RingSpace(Choices):
+    """Each ring of a zigzag tube is light (0) or heavy (1), from one end to the other. Make one by `of`.
 
     Attributes:
-        n: of the (n, 0) tube.
-        rings: rings of 2 n atoms, two a cell: see `matgym.physics.phonons.ring_isotopes`.
-        heavy: the heavy isotope, "14C" or "13C".
-        source: "oracle"; "solved:NAME" or a `Solved`, a table of all designs; or what `as_predictor` takes.
-        low: conductance that earns 1, nW/K, below what any design has; or the least target. A range chosen by us.
-        high: conductance that earns 0; or the largest target.
-        margin: error at which the reward has fallen to a tenth, where the goal is a target.
-        goal: "min" or "target".
-        frequencies: of the oracle.
-        ledger: counts what is spent.
+        lattice: of the tube.
+        heavy: the heavy isotope.
     """
 
-    n: int = 10
-    rings: int = 16
-    heavy: str = "14C"
-    source: Any = "solved:isotope-rings"
-    low: float = 2.6
-    high: float = 3.4
-    margin: float = 0.05
-    goal: Goal = "min"
-    frequencies: int = 256
-    ledger: Ledger = field(default_factory=Ledger)
-    space: Choices = field(init=False, repr=False)
+    lattice: TubeLattice = field(kw_only=True)
+    heavy: Species = field(kw_only=True)
 
-    def __post_init__(self) -> None:
-        if self.goal not in {"min", "target"}:
-            raise ConfigurationError(f"goal={self.goal!r} must be min or target")
-        if not self.low < self.high:
-            raise ConfigurationError(f"low={self.low} must be below high={self.high}")
-        _ = self.oracle, self.isotopes  # these check what they are given
-        if isinstance(self.source, str) and self.source.startswith(SOLVED):
-            own = (self.n, self.rings, self.heavy, self.frequencies)
-            if own != (10, 16, "14C", 256):
-                raise ConfigurationError(f'the table of (10, 0), 16 rings, 14C is none of {own}: give source="oracle"')
-        object.__setattr__(self, "space", Choices((2,) * self.rings))
+    @classmethod
+    def of(cls, n: int, rings: int, heavy: str) -> "RingSpace":
+        """The rings of a (n, 0) tube.
 
-    @cached_property
-    def oracle(self) -> RingIsotopes:
-        """The exact one, which knows that rings are uniform."""
-        return RingIsotopes(n=self.n, rings=self.rings, frequencies=self.frequencies)
+        Raises:
+            ConfigurationError: if the isotope is not 13C or 14C.
+        """
+        isotope = parse_species(heavy)
+        if isotope not in {Species.C13, Species.C14}:
+            raise ConfigurationError(f"heavy={heavy!r} must be 13C or 14C")
+        return cls((2,) * rings, lattice=tube_lattice(n, 0, rings // 2), heavy=isotope)
 
     @cached_property
     def isotopes(self) -> SpeciesArray:
         """(2,) codes: light, heavy."""
-        heavy = parse_species(self.heavy)
-        if heavy not in {Species.C13, Species.C14}:
-            raise ConfigurationError(f"heavy={self.heavy!r} must be 13C or 14C")
-        return np.array([Species.C12, heavy], dtype=np.uint8)
+        return np.array([Species.C12, self.heavy], dtype=np.uint8)
+
+    @override
+    def decode(self, designs: Designs) -> TubeBatch:
+        """Designs as tubes, of one lattice."""
+        return TubeBatch.uniform(self.lattice, ring_species(self.lattice, self.isotopes[designs]))
+
+    @override
+    def encode(self, batch: TubeBatch) -> Designs:
+        """Tubes of uniform rings as designs: by the first site of each ring."""
+        first = [int(np.flatnonzero(ring_of_site(self.lattice) == ring)[0]) for ring in range(self.width)]
+        rows = (batch.species.reshape(len(batch), -1)[:, first] == self.heavy).astype(np.int64)
+        if (self.decode(rows).species != batch.species).any():
+            raise ConfigurationError(f"{batch} holds a tube whose rings are not of {self.heavy.name} or 12C alone")
+        return rows
 
     @cached_property
-    def lattice(self) -> TubeLattice:
-        """Of the tube."""
-        return tube_lattice(self.n, 0, self.rings // 2)
+    @override
+    def domain(self) -> TubeDomain:
+        return TubeDomain((self.lattice,), frozenset({Species.C12, self.heavy}))
 
-    @property
-    def value_name(self) -> str:
-        """The thermal conductance's key."""
-        return THERMAL_CONDUCTANCE_NW_K.key
-
-    @property
-    def unit(self) -> str:
-        """nW/K."""
-        return THERMAL_CONDUCTANCE_NW_K.unit
-
-    @property
-    def target_names(self) -> tuple[str, ...]:
-        """One, where the goal is a target."""
-        return ("target_nw_k",) if self.goal == "target" else ()
-
-    @property
-    def target_ranges(self) -> FloatArray:
-        """One row, or none."""
-        return np.array([[self.low, self.high]]) if self.goal == "target" else np.zeros((0, 2))
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        """Little heat, and few of the heavy atoms, which are dear."""
-        return (self.value_name, "light_share")
-
-    def score(self, designs: Designs, targets: FloatArray) -> Scores:
-        """Evaluate designs, and count them.
-
-        Args:
-            designs: (B, rings) of 0 (light) and 1 (heavy).
-            targets: (B,), nW/K; (B, 0) where the goal is the least.
-        """
-        table = table_of(self.source)
-        if table is not None:
-            with self.ledger.charge("oracle", len(designs)):
-                return self._scores(table.look_up(self.space, designs)[self.value_name], targets)
-        if self.source == "oracle":
-            return self.audit(designs, targets)
-        with self.ledger.charge(self._predictor.kind, len(designs)):
-            return self._scores(self._predictor.predict(self.lattice, self._species(designs)), targets)
-
-    def audit(self, designs: Designs, targets: FloatArray) -> Scores:
-        """The same by the exact oracle."""
-        with self.ledger.charge("oracle", len(designs)):
-            return self._scores(self.oracle.conductance_nw_k(self.isotopes[designs]), targets)
-
-    @cached_property
-    def _predictor(self) -> Predictor:
-        return as_predictor(self.source, self.value_name)
-
-    def _species(self, designs: Designs) -> Any:
-        return ring_species(self.lattice, self.isotopes[designs])
-
-    def _scores(self, value: FloatArray, targets: FloatArray) -> Scores:
-        loss = scored(value, self.goal, targets)
-        if self.goal == "target":
-            return Scores.certain(tolerance(loss, self.margin), value, loss, {"error_nw_k": loss})
-        return Scores.certain(share(loss, self.low, self.high, "min"), value, loss)
-
-    def rewards(self, scores: Scores, designs: Designs, targets: FloatArray) -> FloatArray:
-        """(B, 2): the reward, and the share of rings that stay light."""
-        del targets
-        return np.stack([scores.reward, 1.0 - designs.mean(axis=1)], axis=1)
-
-    def reward_of(self, achieved: FloatArray, targets: FloatArray) -> FloatArray:
-        """(B,) by the distance of the one from the other."""
-        return tolerance(np.abs(achieved[:, 0] - targets[:, 0]), self.margin)
-
-    def tubes(self, designs: Designs) -> list[Nanotube]:
-        """Designs as tubes."""
-        return tubes_on(self.lattice, self._species(designs))
-
+    @override
     def describe(self, design: Designs) -> str:
         """Rings from one end to the other, 1 for a heavy one."""
         return "".join(str(int(ring)) for ring in design)
+
+
+def light_share(tubes: TubeBatch) -> FloatArray:
+    """(B,) share of the sites of each tube that hold 12C."""
+    shares = np.empty(len(tubes))
+    for group in tubes.by_lattice():
+        shares[group.rows] = 1.0 - (group.species != Species.C12).mean(axis=1)
+    return shares
+
+
+def rings_task(
+    *,
+    n: int = 10,
+    rings: int = 16,
+    heavy: str = "14C",
+    model: Any = "solved:isotope-rings",
+    direction: Direction = "minimize",
+    low: float = 2.6,
+    high: float = 3.4,
+    margin: float = 0.05,
+    frequencies: int = 256,
+    reward: RewardFunction | None = None,
+) -> DesignTask:
+    """Make rings of a zigzag tube light or heavy so that its thermal conductance between pristine leads is small.
+
+    Args:
+        n: of the (n, 0) tube.
+        rings: rings of 2 n atoms, two a cell: see `matgym.physics.phonons.ring_isotopes`.
+        heavy: the heavy isotope, "14C" or "13C".
+        model: "oracle"; "solved:NAME" or a `Solved`, a table of all designs; or whatever `as_model` takes.
+        direction: "minimize" or "target".
+        low: conductance that earns 1, nW/K, below what any design has; or the least target. A range chosen by us.
+        high: conductance that earns 0; or the largest target.
+        margin: error at which the reward has fallen to a tenth, where a target is wanted.
+        frequencies: of the oracle.
+        reward: a function of predictions and targets in place of the reward that these settings make.
+
+    Raises:
+        ConfigurationError: if a setting is out of its range, or the table is of another tube.
+    """
+    if direction not in {"minimize", "target"}:
+        raise ConfigurationError(f"direction={direction!r} must be minimize or target")
+    oracle = RingIsotopes(n=n, rings=rings, frequencies=frequencies)
+    table = table_of(model)
+    own = (n, rings, heavy, frequencies)
+    if table is not None and own != (10, 16, "14C", 256):
+        raise ConfigurationError(f'the table of (10, 0), 16 rings, 14C is none of {own}: give model="oracle"')
+    prop = THERMAL_CONDUCTANCE_NW_K
+    if isinstance(model, str) and model == "oracle":
+        heat: Any = oracle
+    else:
+        heat = table or as_model(model, prop)
+    light = FunctionModel(light_share, LIGHT_SHARE, level=Level.GEOMETRY)
+    objectives = (
+        Objective(prop, heat, direction, low, high, margin, oracle),
+        Objective(LIGHT_SHARE, light, "maximize", 0.0, 1.0, oracle=light, weight=0.0),
+    )
+    return DesignTask(RingSpace.of(n, rings, heavy), objectives, reward=reward)

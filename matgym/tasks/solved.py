@@ -16,9 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matgym.errors import DatasetError
+from matgym.errors import DatasetError, PropertyError
 from matgym.files import atomic_path
+from matgym.models import Level, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION
+from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.tasks.space import Designs, DesignSpace, KeyArray
 from matgym.typing import FloatArray
 
@@ -31,27 +33,66 @@ class Solved:
 
     Attributes:
         name: of the instance.
-        keys: (N,) ascending.
+        design_keys: (N,) ascending.
         columns: property key to (N,) values; NaN where physics failed.
         provenance: how the values were made.
     """
 
     name: str
-    keys: KeyArray
+    design_keys: KeyArray
     columns: Mapping[str, FloatArray]
     provenance: Mapping[str, Any]
 
-    def look_up(self, space: DesignSpace, designs: Designs) -> dict[str, FloatArray]:
-        """Property key to (B,) values; NaN for what is no design."""
-        keys = space.key(designs)
-        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        known = self.keys[place] == keys
-        return {name: np.where(known, values[place], np.nan) for name, values in self.columns.items()}
+    @property
+    def is_oracle(self) -> bool:
+        """Looking a value up is what asking the oracle would be."""
+        return True
+
+    @property
+    def level(self) -> Level:
+        """What the values were computed by."""
+        return Level.TABLE
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Keys of its properties."""
+        return tuple(self.columns)
+
+    @property
+    def properties(self) -> tuple[Property, ...]:
+        """Its columns."""
+        return tuple(self.property_of(key) for key in self.columns)
+
+    def property_of(self, key: str) -> Property:
+        """A property by key.
+
+        Raises:
+            PropertyError: if it is no column.
+        """
+        if key not in self.columns:
+            raise PropertyError(f"the table of {self.name} has no {key!r}; it has {', '.join(self.columns)}")
+        return PROPERTIES_BY_KEY.get(key, Property(key))
+
+    def unsupported(self, space: DesignSpace) -> str:
+        """Why it is not the table of a space; empty if it is."""
+        probes = space.sample(8, np.random.default_rng(0))
+        if np.isin(space.property_key(probes), self.design_keys).all():
+            return ""
+        return f"the table of {self.name} holds no designs of this tube and budget"
+
+    def look_up(self, space: DesignSpace, designs: Designs) -> Predictions:
+        """(B,) values of every column; NaN for what is no design."""
+        keys = space.property_key(designs)
+        place = np.minimum(np.searchsorted(self.design_keys, keys), len(self.design_keys) - 1)
+        known = self.design_keys[place] == keys
+        return Predictions({name: np.where(known, values[place], np.nan) for name, values in self.columns.items()})
 
     def write(self, path: Path) -> None:
         """To a Parquet file, atomically."""
-        order = np.argsort(self.keys)
-        table = pa.table({"key": self.keys[order]} | {name: values[order] for name, values in self.columns.items()})
+        order = np.argsort(self.design_keys)
+        table = pa.table(
+            {"key": self.design_keys[order]} | {name: values[order] for name, values in self.columns.items()}
+        )
         record = {"name": self.name, "physics_version": PHYSICS_VERSION, **self.provenance}
         with atomic_path(path) as scratch:
             pq.write_table(table.replace_schema_metadata({_METADATA: json.dumps(record).encode()}), scratch)
@@ -82,14 +123,14 @@ def optima_folder() -> Path:
 
 
 SOLVED: Final = "solved:"
-"""What a source that names a shipped table begins with."""
+"""What a model that names a shipped table begins with."""
 
 
-def table_of(source: Any) -> Solved | None:
-    """The table that a source is or names ("solved:NAME"); None where it is something else."""
-    if isinstance(source, str) and source.startswith(SOLVED):
-        return solved(source.removeprefix(SOLVED))
-    return source if isinstance(source, Solved) else None
+def table_of(model: Any) -> Solved | None:
+    """The table that a model is or names ("solved:NAME"); None where it is something else."""
+    if isinstance(model, str) and model.startswith(SOLVED):
+        return solved(model.removeprefix(SOLVED))
+    return model if isinstance(model, Solved) else None
 
 
 @lru_cache(maxsize=16)

@@ -1,12 +1,12 @@
 """Spaces of designs: rows of one array, and how to move among them.
 
-A search need not know what a design is. It draws designs, varies one, crosses two, or, if it searches a cube of
+A search need not know what a design is. It samples designs, mutates one, recombines two, or, if it searches a cube of
 numbers, has a point of the cube made into a design; what these mean for a nanotube stands in the space.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matgym.errors import ConfigurationError
+from matgym.structures import TubeDomain
 from matgym.typing import BoolArray, FloatArray, IntArray
 
 Designs: TypeAlias = NDArray[Any]
@@ -23,35 +24,63 @@ KeyArray: TypeAlias = NDArray[np.uint64]
 
 
 class DesignSpace(ABC):
-    """The designs that a task allows.
+    """The designs that a task allows."""
 
-    Attributes:
-        width: entries of a design.
-        choices: (d,) how many values each coordinate of the unit cube can take; 0 for any number in [0, 1].
-    """
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Entries of a design."""
 
-    width: int
-    choices: tuple[int, ...]
+    @property
+    @abstractmethod
+    def choices(self) -> tuple[int, ...]:
+        """(d,) how many values each coordinate of the unit cube can take; 0 for any number in [0, 1]."""
 
     @abstractmethod
     def sample(self, count: int, rng: np.random.Generator) -> Designs:
         """(count, width) designs drawn uniformly."""
 
     @abstractmethod
-    def vary(self, designs: Designs, rng: np.random.Generator) -> Designs:
+    def mutate(self, designs: Designs, rng: np.random.Generator) -> Designs:
         """A neighbour of each design."""
 
     @abstractmethod
-    def cross(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
+    def recombine(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
         """A child of each pair."""
 
     @abstractmethod
-    def decode(self, points: FloatArray) -> Designs:
+    def from_points(self, points: FloatArray) -> Designs:
         """(B, width) designs of (B, d) points in [0, 1]: every point is one, and every design has some."""
 
     @abstractmethod
     def valid(self, designs: Designs) -> BoolArray:
         """(B,) whether each row is a design of this space."""
+
+    # ---- what a row stands for
+
+    def decode(self, designs: Designs) -> Any:
+        """The batch that models are asked about: a `TubeBatch`, where designs are tubes."""
+        return designs
+
+    def encode(self, batch: Any) -> Designs:
+        """Rows of a batch: the inverse of `decode`.
+
+        Raises:
+            ConfigurationError: if structures of this kind cannot be written as rows.
+        """
+        del batch
+        raise ConfigurationError(f"{type(self).__name__} cannot write structures as designs")
+
+    @property
+    def domain(self) -> TubeDomain | None:
+        """What its tubes may be; None where designs are no tubes."""
+        return None
+
+    def describe(self, design: Designs) -> str:
+        """One row in words."""
+        return str(next(iter(self.decode(design[None]))))
+
+    # ---- coordinates, symmetry, enumeration
 
     def points(self, values: IntArray | FloatArray) -> FloatArray:
         """(B, d) points from (B, d) values: numbers in [0, 1], or whole ones from 0 where `choices` limits them."""
@@ -71,6 +100,10 @@ class DesignSpace(ABC):
         """
         del designs
         raise ConfigurationError(f"designs of {type(self).__name__} cannot be told apart by a key")
+
+    def property_key(self, designs: Designs) -> KeyArray:
+        """(B,) a number that designs share only if their tabulated properties are the same: the key, unless told."""
+        return self.key(designs)
 
     def enumerate(self, rows: int = 65_536) -> Iterator[Designs]:
         """Every design, up to symmetry, in batches of at most `rows`.
@@ -97,14 +130,20 @@ class Choices(DesignSpace):
 
     counts: tuple[int, ...]
     ordered: bool = False
-    width: int = field(init=False)
-    choices: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         if not self.counts or min(self.counts) < 1:
             raise ConfigurationError(f"counts={self.counts} must hold a number of values, at least 1, for each choice")
-        object.__setattr__(self, "width", len(self.counts))
-        object.__setattr__(self, "choices", tuple(self.counts))
+
+    @property
+    def width(self) -> int:
+        """One entry a choice."""
+        return len(self.counts)
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """As `counts`."""
+        return self.counts
 
     def allowed(self, designs: Designs, place: int) -> BoolArray:
         """(B, counts[place]) which values a choice may take after those before it."""
@@ -112,9 +151,9 @@ class Choices(DesignSpace):
 
     def sample(self, count: int, rng: np.random.Generator) -> Designs:
         """Each choice uniform among what is allowed."""
-        return self.decode(rng.random((count, self.width)))
+        return self.from_points(rng.random((count, self.width)))
 
-    def decode(self, points: FloatArray) -> Designs:
+    def from_points(self, points: FloatArray) -> Designs:
         """Each coordinate cut into as many parts as there are allowed values."""
         designs = np.zeros((len(points), self.width), dtype=np.int64)
         for place in range(self.width):
@@ -124,7 +163,7 @@ class Choices(DesignSpace):
             designs[:, place] = (allowed.cumsum(axis=1) <= nth[:, None]).sum(axis=1)
         return designs
 
-    def vary(self, designs: Designs, rng: np.random.Generator) -> Designs:
+    def mutate(self, designs: Designs, rng: np.random.Generator) -> Designs:
         """One choice made anew: the next value up or down where they are ordered, any other where not."""
         varied, rows = designs.copy(), np.arange(len(designs))
         free = np.flatnonzero(np.array(self.counts) > 1)
@@ -137,7 +176,7 @@ class Choices(DesignSpace):
             varied[rows, place] = (designs[rows, place] + rng.integers(1, counts)) % counts
         return self._mended(varied, rng)
 
-    def cross(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
+    def recombine(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
         """Two cuts: what lies between them comes from the second parent."""
         low, high = np.sort(rng.integers(0, self.width + 1, (2, len(first))), axis=0)
         place = np.arange(self.width)
@@ -198,35 +237,40 @@ class Cube(DesignSpace):
     """Numbers in [-1, 1].
 
     Attributes:
-        width: how many.
-        step: standard deviation of a variation. Chosen by us.
+        numbers: how many.
+        step: standard deviation of a mutation. Chosen by us.
     """
 
-    width: int
+    numbers: int
     step: float = 0.2
 
     @property
-    def choices(self) -> tuple[int, ...]:  # type: ignore[override]
+    def width(self) -> int:
+        """One entry a number."""
+        return self.numbers
+
+    @property
+    def choices(self) -> tuple[int, ...]:
         """Any number, everywhere."""
-        return (0,) * self.width
+        return (0,) * self.numbers
 
     def sample(self, count: int, rng: np.random.Generator) -> Designs:
         """Uniform."""
         return rng.uniform(-1.0, 1.0, (count, self.width))
 
-    def vary(self, designs: Designs, rng: np.random.Generator) -> Designs:
+    def mutate(self, designs: Designs, rng: np.random.Generator) -> Designs:
         """A normal step in about a third of the coordinates, in one at least; reflected at the ends."""
         chosen = rng.random(designs.shape) < 1.0 / 3.0
         chosen[np.arange(len(designs)), rng.integers(self.width, size=len(designs))] = True
         moved = designs + chosen * rng.normal(0.0, self.step, designs.shape)
         return np.clip(np.where(np.abs(moved) > 1.0, 2.0 * np.sign(moved) - moved, moved), -1.0, 1.0)
 
-    def cross(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
+    def recombine(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
         """Blends (BLX-0.5: Eshelman and Schaffer, FOGA 2, 187 (1993))."""
         share = rng.uniform(-0.5, 1.5, first.shape)
         return np.asarray(np.clip(first + share * (second - first), -1.0, 1.0))
 
-    def decode(self, points: FloatArray) -> Designs:
+    def from_points(self, points: FloatArray) -> Designs:
         """Stretched from [0, 1]."""
         return np.asarray(2.0 * points - 1.0)
 

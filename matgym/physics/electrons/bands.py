@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.models import FERMI_EV, GAP_EV, PI_FORMATION_EV, Cost, Fidelity, Properties, Property
+from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.electrons.band_edges import GRID, GRID_WEIGHTS, band_edge, filling, grid_energies
 from matgym.physics.electrons.tight_binding import (
     EMPTY_SITE_EV,
@@ -32,9 +32,18 @@ from matgym.typing import FloatArray
 DENSE_SITES = 400
 """Undecorated tubes above this size go through their helical symmetry; decorated ones cannot."""
 
+GAP_EV = Property("gap_ev", "eV", "band gap of the π system, from the highest occupied to the lowest empty band")
+FERMI_EV = Property("fermi_ev", "eV", "Fermi level on the scale where carbon's π orbital is at zero")
+PI_FORMATION_EV = Property(
+    "pi_formation_ev",
+    "eV",
+    "π energy above that of its atoms' lone orbitals and of as many bound atoms of the pristine tube",
+    extensive=True,
+)
+
 
 @dataclass(frozen=True)
-class PiElectrons:
+class PiElectrons(Model):
     """The π-electron oracle.
 
     Attributes:
@@ -43,29 +52,19 @@ class PiElectrons:
 
     parameters: PiParameters = field(default_factory=PiParameters)
 
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """Gap, Fermi level and π formation energy."""
-        return GAP_EV, FERMI_EV, PI_FORMATION_EV
+    properties = (GAP_EV, FERMI_EV, PI_FORMATION_EV)
+    level = Level.PI
+    cost = Cost(seconds=0.04, sites=128, exponent=2.8)
+    """Measured on one core of an AMD EPYC server."""
 
-    @property
-    def fidelity(self) -> Fidelity:
-        """A model Hamiltonian."""
-        return Fidelity.MODEL
-
-    @property
-    def cost(self) -> Cost:
-        """Measured on one core of an AMD EPYC server."""
-        return Cost(seconds=0.04, sites=128, exponent=2.8)
-
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Electronic properties of each tube.
 
         Args:
             tubes: B tubes of any chirality, length, strain and decoration.
 
         Returns:
-            Properties with `gap_ev`, `fermi_ev` and `pi_formation_ev`, each of shape (B,). Tubes that
+            Predictions with `gap_ev`, `fermi_ev` and `pi_formation_ev`, each of shape (B,). Tubes that
             vacancies cut in two, whose bands are all empty or all full, or that are too thin for the model
             hold NaN and their reason in `failures`.
         """
@@ -91,7 +90,7 @@ class PiElectrons:
             if good.any():
                 kept = [tube for tube, keep in zip(batch, good, strict=True) if keep]
                 gap[rows[good]], fermi[rows[good]], formation[rows[good]] = self._solve(system.subset(good), kept)
-        return Properties({"gap_ev": gap, "fermi_ev": fermi, "pi_formation_ev": formation}, failures)
+        return Predictions.together({"gap_ev": gap, "fermi_ev": fermi, "pi_formation_ev": formation}, failures)
 
     def _solve(self, system: PiSystem, tubes: Sequence[Nanotube]) -> tuple[FloatArray, FloatArray, FloatArray]:
         empty = system.electrons // 2  # index of the lowest empty band

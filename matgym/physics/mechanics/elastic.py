@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import RelaxationError, StructureError
-from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.electrons.tight_binding import is_carbon
 from matgym.physics.mechanics.relaxation import RelaxedTube, positive_factors, relax, relaxed_pristine, stretch_of
 from matgym.physics.mechanics.strength import GPA_NM2_PER_EV_PER_ANGSTROM, WALL_NM
@@ -29,33 +29,23 @@ _REFINEMENTS: Final = 4
 
 
 @dataclass(frozen=True)
-class Elasticity:
+class Elasticity(Model):
     """The elastic oracle; a tube's strain is relative to its own length under no tension."""
 
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """Young's modulus and Poisson ratio."""
-        return YOUNG_GPA, POISSON_RATIO
+    properties = (YOUNG_GPA, POISSON_RATIO)
+    level = Level.CLASSICAL
+    cost = Cost(seconds=0.1, sites=200, exponent=1.1)
+    """Measured on one core of an AMD EPYC server, with dopants; pristine tubes cost 3 ms once."""
 
-    @property
-    def fidelity(self) -> Fidelity:
-        """An empirical potential."""
-        return Fidelity.MODEL
-
-    @property
-    def cost(self) -> Cost:
-        """Measured on one core of an AMD EPYC server, with dopants; pristine tubes cost 3 ms once."""
-        return Cost(seconds=0.1, sites=200, exponent=1.1)
-
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Elastic properties of each tube, at its own strain and torsion.
 
         Args:
             tubes: B tubes of any chirality, length, strain and decoration.
 
         Returns:
-            Properties with `young_gpa` and `poisson_ratio`, each of shape (B,); NaN, with the reason in `failures`, for
-            tubes that do not come to rest as what they are: see `relax`.
+            Predictions with `young_gpa` and `poisson_ratio`, each of shape (B,); NaN, with the reason in `failures`,
+            for tubes that do not come to rest as what they are: see `relax`.
         """
         values, failures = np.full((len(tubes), 2), np.nan), {}
         for row, tube in enumerate(tubes):
@@ -63,7 +53,7 @@ class Elasticity:
                 values[row] = self._moduli(tube)
             except (RelaxationError, StructureError) as error:
                 failures[row] = f"{tube}: {error}"
-        return Properties({YOUNG_GPA.key: values[:, 0], POISSON_RATIO.key: values[:, 1]}, failures)
+        return Predictions.together({YOUNG_GPA.key: values[:, 0], POISSON_RATIO.key: values[:, 1]}, failures)
 
     @staticmethod
     def _moduli(tube: Nanotube) -> tuple[float, float]:

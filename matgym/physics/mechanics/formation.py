@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from matgym.errors import RelaxationError, StructureError
-from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.calculators import (
     CalculatorFactory,
     Relaxation,
@@ -42,7 +42,7 @@ FORMATION_EV = Property(
 
 
 @dataclass(frozen=True, eq=False)
-class FormationEnergy:
+class FormationEnergy(Model):
     """The formation energy oracle.
 
     Attributes:
@@ -56,29 +56,19 @@ class FormationEnergy:
     chemical_potentials_ev: Mapping[str, float] = field(default_factory=dict)
     relaxation: Relaxation = field(default_factory=Relaxation)
 
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """The formation energy."""
-        return (FORMATION_EV,)
+    properties = (FORMATION_EV,)
+    level = Level.CLASSICAL
+    cost = Cost(seconds=1.3, sites=160, exponent=0.8)
+    """Measured with REBO and one vacancy on one core of an AMD EPYC server."""
 
-    @property
-    def fidelity(self) -> Fidelity:
-        """An empirical potential."""
-        return Fidelity.MODEL
-
-    @property
-    def cost(self) -> Cost:
-        """Measured with REBO and one vacancy on one core of an AMD EPYC server."""
-        return Cost(seconds=1.3, sites=160, exponent=0.8)
-
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Formation energy of each tube.
 
         Args:
             tubes: B tubes without torsion.
 
         Returns:
-            Properties with `formation_ev`, of shape (B,); NaN, with the reason in `failures`, for tubes that are
+            Predictions with `formation_ev`, of shape (B,); NaN, with the reason in `failures`, for tubes that are
             cut in two, do not come to rest or lose a bond, and for those whose potential does not know an element,
             cannot do vacancies, or lacks a chemical potential.
         """
@@ -90,7 +80,7 @@ class FormationEnergy:
                 found[row] = self._formation(tube, references)
             except (RelaxationError, StructureError) as error:
                 failures[row] = f"{tube}: {error}"
-        return Properties({"formation_ev": found}, failures)
+        return Predictions.together({"formation_ev": found}, failures)
 
     def _formation(self, tube: Nanotube, references: dict[tuple[object, ...], float]) -> float:
         """Formation energy, eV; energies of reference phases are kept in `references`."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, RelaxationError, StructureError
-from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.calculators import (
     CalculatorFactory,
     Relaxation,
@@ -68,7 +68,7 @@ class StressStrain:
 
 
 @dataclass(frozen=True)
-class Strength:
+class Strength(Model):
     """The strength oracle.
 
     Attributes:
@@ -90,29 +90,19 @@ class Strength:
         if not 0.0 < self.step <= self.max_strain:
             raise ConfigurationError(f"step={self.step} must be positive and at most max_strain={self.max_strain}")
 
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """Tensile strength and failure strain."""
-        return TENSILE_STRENGTH_GPA, FAILURE_STRAIN
+    properties = (TENSILE_STRENGTH_GPA, FAILURE_STRAIN)
+    level = Level.CLASSICAL
+    cost = Cost(seconds=3.0, sites=160, exponent=0.7)
+    """Measured with `REBO_FRACTURE` and one vacancy on one core of an AMD EPYC server."""
 
-    @property
-    def fidelity(self) -> Fidelity:
-        """An empirical potential."""
-        return Fidelity.MODEL
-
-    @property
-    def cost(self) -> Cost:
-        """Measured with `REBO_FRACTURE` and one vacancy on one core of an AMD EPYC server."""
-        return Cost(seconds=3.0, sites=160, exponent=0.7)
-
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Strength and failure strain of each tube.
 
         Args:
             tubes: B tubes without torsion. Their strain does not count: tension starts from the unloaded tube.
 
         Returns:
-            Properties with `tensile_strength_gpa` and `failure_strain`, each of shape (B,); NaN, with the reason in
+            Predictions with `tensile_strength_gpa` and `failure_strain`, each of shape (B,); NaN, with the reason in
             `failures`, for tubes that are cut in two, do not come to rest, hold elements that the potential does
             not know, or do not fail up to the largest strain.
         """
@@ -131,7 +121,7 @@ class Strength:
                 )
             else:
                 strength[row], strain[row] = curve.stress_gpa[curve.peak], curve.strain[curve.peak]
-        return Properties({"tensile_strength_gpa": strength, "failure_strain": strain}, failures)
+        return Predictions.together({"tensile_strength_gpa": strength, "failure_strain": strain}, failures)
 
     def curve(self, tube: Nanotube, steps_beyond: int = 1) -> StressStrain:
         """Stress against strain, until the first peak or the largest strain.

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, RelaxationError
-from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
 from matgym.physics.phonons.force_constants import (
     HOPS,
@@ -62,7 +62,7 @@ HELD_ANGSTROM: Final = 5.0
 
 
 @dataclass(frozen=True)
-class PhononTransport:
+class PhononTransport(Model):
     """Transmission and thermal conductance of phonons.
 
     Attributes:
@@ -80,26 +80,16 @@ class PhononTransport:
         if self.frequencies < 1:
             raise ConfigurationError(f"frequencies={self.frequencies} must be 1 or more")
 
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """The thermal conductance."""
-        return (THERMAL_CONDUCTANCE_NW_K,)
+    properties = (THERMAL_CONDUCTANCE_NW_K,)
+    level = Level.CLASSICAL
+    cost = Cost(seconds=1.5, sites=128, exponent=1.0)
+    """Measured on one core of an AMD EPYC server: a doped tube, which is relaxed."""
 
-    @property
-    def fidelity(self) -> Fidelity:
-        """An empirical potential."""
-        return Fidelity.MODEL
-
-    @property
-    def cost(self) -> Cost:
-        """Measured on one core of an AMD EPYC server: a doped tube, which is relaxed."""
-        return Cost(seconds=1.5, sites=128, exponent=1.0)
-
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Thermal conductance of each tube.
 
         Returns:
-            Properties with `thermal_conductance_nw_k` of shape (B,); tubes that are cut in two, do not come to rest or
+            Predictions with `thermal_conductance_nw_k` of shape (B,); tubes that are cut in two, do not come to rest or
             break a bond hold NaN and their reason in `failures`.
         """
         found = np.full(len(tubes), np.nan)
@@ -113,7 +103,7 @@ class PhononTransport:
             through, failed = self.transmission([tubes[row] for row in rows], omega)
             found[rows] = phonon_conductance_nw_k(omega, weights, through, self.temperature_k)
             failures |= {rows[i]: reason for i, reason in failed.items()}
-        return Properties({THERMAL_CONDUCTANCE_NW_K.key: found}, failures)
+        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: found}, failures)
 
     def grid(self, tube: Nanotube) -> tuple[FloatArray, FloatArray]:
         """(W,) angular frequencies and weights, rad/ps, from zero to the highest that count.
@@ -189,16 +179,14 @@ class PristinePhonons(PhononTransport):
     Scattering only takes away, but for isotopes lighter than the leads' 12C, of which there are none here.
     """
 
-    @property
-    def cost(self) -> Cost:
-        """Half a second for a chirality that is new."""
-        return Cost(seconds=1e-5, sites=128, exponent=0.0)
+    cost = Cost(seconds=1e-5, sites=128, exponent=0.0)
+    """Half a second for a chirality that is new."""
 
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Thermal conductance of each tube without its decoration, of shape (B,)."""
         found = [_pristine_conductance(*deformation(tube), self.temperature_k, self.frequencies) for tube in tubes]
         failures = {row: reason for row, (_, reason) in enumerate(found) if reason}
-        return Properties({THERMAL_CONDUCTANCE_NW_K.key: np.array([value for value, _ in found])}, failures)
+        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: np.array([value for value, _ in found])}, failures)
 
 
 @lru_cache(maxsize=1024)
@@ -206,7 +194,7 @@ def _pristine_conductance(
     n: int, m: int, strain: float, torsion: float, temperature_k: float, frequencies: int
 ) -> tuple[float, str]:
     """Conductance, and why there is none."""
-    found = PhononTransport(temperature_k, frequencies).evaluate([Nanotube(n, m, strain=strain, torsion=torsion)])
+    found = PhononTransport(temperature_k, frequencies).predict([Nanotube(n, m, strain=strain, torsion=torsion)])
     return float(found[THERMAL_CONDUCTANCE_NW_K.key][0]), found.failures.get(0, "")
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from matgym.errors import ConfigurationError, RelaxationError
-from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.models import Cost, Level, Model, Predictions
 from matgym.physics.phonons.conductance import BROADENING, THERMAL_CONDUCTANCE_NW_K, PhononTransport, mass_lead
 from matgym.physics.phonons.force_constants import HOPS, MASSES_AMU, differs_in_mass_only, pristine_force_constants
 from matgym.physics.threads import one_thread
@@ -46,7 +46,7 @@ CHUNK: Final = 4096
 MOST_ENUMERATED: Final = 20
 """Rings up to which all designs are computed: 2²⁰, a quarter of an hour at 256 frequencies on one core."""
 
-Level: TypeAlias = tuple[IntArray, SpeciesArray]
+HalfTubes: TypeAlias = tuple[IntArray, SpeciesArray]
 """Of half tubes that share their beginnings: each node's parent one ring nearer to the lead, and its own isotope."""
 
 
@@ -76,7 +76,7 @@ def ring_species(lattice: TubeLattice, codes: ArrayLike) -> SpeciesArray:
 
 
 @dataclass(frozen=True)
-class RingIsotopes:
+class RingIsotopes(Model):
     """Thermal conductance of ring designs between pristine leads of 12C.
 
     Attributes:
@@ -98,20 +98,10 @@ class RingIsotopes:
             raise ConfigurationError(f"n={self.n} must be 1 or more")
         PhononTransport(self.temperature_k, self.frequencies)  # raises for what it cannot take
 
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """The thermal conductance."""
-        return (THERMAL_CONDUCTANCE_NW_K,)
-
-    @property
-    def fidelity(self) -> Fidelity:
-        """An empirical potential."""
-        return Fidelity.MODEL
-
-    @property
-    def cost(self) -> Cost:
-        """Measured on one core, in a batch of all designs; a lone design takes about a second."""
-        return Cost(seconds=1e-3, sites=320, exponent=1.0)
+    properties = (THERMAL_CONDUCTANCE_NW_K,)
+    level = Level.CLASSICAL
+    cost = Cost(seconds=1e-3, sites=320, exponent=1.0)
+    """Measured on one core, in a batch of all designs; a lone design takes about a second."""
 
     @property
     def lattice(self) -> TubeLattice:
@@ -133,7 +123,7 @@ class RingIsotopes:
         """The tubes of (B, R) designs."""
         return [Nanotube(self.n, 0, self.rings // 2, species) for species in ring_species(self.lattice, codes)]
 
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Thermal conductance of each tube, of shape (B,); what is no design of these rings is a failure."""
         found = np.full(len(tubes), np.nan)
         failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._refusal(tube))}
@@ -143,7 +133,7 @@ class RingIsotopes:
                 found[rows] = self.conductance_nw_k([self._rings_of(tubes[row])[0] for row in rows])
             except RelaxationError as error:
                 failures |= dict.fromkeys(rows, str(error))
-        return Properties({THERMAL_CONDUCTANCE_NW_K.key: found}, failures)
+        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: found}, failures)
 
     def conductance_nw_k(self, codes: ArrayLike, on_block: Callable[[int, int], object] | None = None) -> FloatArray:
         """(B,) thermal conductance, nW/K.
@@ -298,7 +288,7 @@ class _Channels:
         return np.asarray(alone - sigma)
 
     def _folded(
-        self, levels: Sequence[Level], sigma: ComplexArray, waves: ComplexArray, hop: ComplexArray
+        self, levels: Sequence[HalfTubes], sigma: ComplexArray, waves: ComplexArray, hop: ComplexArray
     ) -> tuple[ComplexArray, ComplexArray]:
         """Σ (K, H, 6, 6) and U (K, H, 6, r) of a lead and the rings next to it on the first ring beyond."""
         sigma, waves, back = sigma[:, None], waves[:, None], _adjoint(hop)
@@ -322,8 +312,8 @@ class _Designs:
         of_row: (B,) design of each row of the batch.
     """
 
-    below: list[Level]
-    above: list[Level]
+    below: list[HalfTubes]
+    above: list[HalfTubes]
     left: IntArray
     right: IntArray
     of_row: IntArray
@@ -342,7 +332,7 @@ class _Designs:
         return cls(_levels(lower), _levels(upper), left.reshape(-1), right.reshape(-1), of_row.reshape(-1))
 
 
-def _levels(halves: SpeciesArray) -> list[Level]:
+def _levels(halves: SpeciesArray) -> list[HalfTubes]:
     """Levels of the tree of (H, r) distinct rows in lexical order; the last one has a node for each row."""
     levels = []
     node = np.zeros(len(halves), dtype=np.int64)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matgym.errors import ConfigurationError, RelaxationError
-from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
 from matgym.physics.phonons.force_constants import (
     FREQUENCY2_PER_EV_ANGSTROM2_AMU,
@@ -34,7 +34,7 @@ HEAT_CAPACITY_J_G_K = Property(
 
 
 @dataclass(frozen=True)
-class Vibrations:
+class Vibrations(Model):
     """Heat capacity, bands and density of states of phonons.
 
     Attributes:
@@ -51,27 +51,17 @@ class Vibrations:
         if self.phases < 1:
             raise ConfigurationError(f"phases={self.phases} must be 1 or more")
 
-    @property
-    def provides(self) -> tuple[Property, ...]:
-        """The heat capacity."""
-        return (HEAT_CAPACITY_J_G_K,)
+    properties = (HEAT_CAPACITY_J_G_K,)
+    level = Level.CLASSICAL
+    cost = Cost(seconds=1.0, sites=128, exponent=2.8)
+    """Measured on one core of an AMD EPYC server."""
 
-    @property
-    def fidelity(self) -> Fidelity:
-        """An empirical potential."""
-        return Fidelity.MODEL
-
-    @property
-    def cost(self) -> Cost:
-        """Measured on one core of an AMD EPYC server."""
-        return Cost(seconds=1.0, sites=128, exponent=2.8)
-
-    def evaluate(self, tubes: Sequence[Nanotube]) -> Properties:
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Heat capacity of each tube.
 
         Returns:
-            Properties with `heat_capacity_j_g_k` of shape (B,); tubes that do not come to rest, break a bond or have an
-            imaginary mode hold NaN and their reason in `failures`.
+            Predictions with `heat_capacity_j_g_k` of shape (B,); tubes that do not come to rest, break a bond or have
+            an imaginary mode hold NaN and their reason in `failures`.
         """
         found = np.full(len(tubes), np.nan)
         failures: dict[int, str] = {}
@@ -83,7 +73,7 @@ class Vibrations:
                 continue
             mass_g = 1e3 * ATOMIC_MASS_KG * MASSES_AMU[tube.species[tube.species != Species.VACANCY]].sum()
             found[row] = mode_heat_j_k(omega, self.temperature_k).mean(axis=0).sum() / mass_g
-        return Properties({HEAT_CAPACITY_J_G_K.key: found}, failures)
+        return Predictions.together({HEAT_CAPACITY_J_G_K.key: found}, failures)
 
     def frequencies(self, tube: Nanotube) -> FloatArray:
         """(phases, modes) angular frequencies at midpoints of half the zone, rad/ps, imaginary ones as negative.

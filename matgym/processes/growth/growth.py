@@ -18,7 +18,7 @@ from typing import Any, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.models import Cost, Fidelity, Properties, Property
+from matgym.models import Cost, Fidelity, Predictions, Property
 from matgym.processes.growth.furnace import Controls, Furnace, Reactor, State
 from matgym.processes.growth.recipe import PREHEATED_C, STEP_S, Recipe
 from matgym.structures import tube_lattice
@@ -62,32 +62,26 @@ class CVDGrowth:
         """What has grown, on what, how clean, and at what price."""
         return LENGTH_UM, RATE_UM_S, ACTIVITY, DENSITY, PARTICLE_NM, WALLS, DISORDER, AMORPHOUS, ENERGY_KWH
 
-    @property
-    def fidelity(self) -> Fidelity:
-        """Rate equations."""
-        return Fidelity.MODEL
+    level = Level.MODEL
+    cost = Cost(seconds=2e-4, sites=1, exponent=0.0)
+    """Measured on one core of an AMD EPYC server, in batches of 1024: 30 minutes of furnace time."""
 
-    @property
-    def cost(self) -> Cost:
-        """Measured on one core of an AMD EPYC server, in batches of 1024: 30 minutes of furnace time."""
-        return Cost(seconds=2e-4, sites=1, exponent=0.0)
-
-    def evaluate(self, recipes: Sequence[Recipe]) -> Properties:
+    def evaluate(self, recipes: Sequence[Recipe]) -> Predictions:
         """Run recipes, those of equal length together.
 
         Returns:
-            Properties of shape (len(recipes),).
+            Predictions of shape (len(recipes),).
         """
-        values = {prop.key: np.empty(len(recipes)) for prop in self.provides}
+        values = {prop.key: np.empty(len(recipes)) for prop in self.properties}
         lengths = np.array([recipe.minutes for recipe in recipes])
         for minutes in np.unique(lengths):
             rows = np.flatnonzero(lengths == minutes).tolist()
             found = self.run(np.stack([recipes[row].controls for row in rows]))
             for key, column in values.items():
                 column[rows] = found[key]
-        return Properties(values)
+        return Predictions(values)
 
-    def run(self, controls: FloatArray) -> Properties:
+    def run(self, controls: FloatArray) -> Predictions:
         """Run schedules of equal length.
 
         Args:
@@ -100,13 +94,13 @@ class CVDGrowth:
             before = state.length_um
             state = self.furnace.hold(state, as_controls(controls[:, minute]), reactor, STEP_S)
             fastest = np.maximum(fastest, (state.length_um - before) / STEP_S)
-        return Properties({**self.describe(state, reactor).values, RATE_UM_S.key: fastest})
+        return Predictions({**self.describe(state, reactor).values, RATE_UM_S.key: fastest})
 
-    def describe(self, state: State, reactor: Reactor) -> Properties:
+    def describe(self, state: State, reactor: Reactor) -> Predictions:
         """What stands in the furnace, all but the rate, which a state does not know."""
         kinetics = self.furnace.kinetics
         sites = math.pi * (1e-9 * state.diameter_nm) ** 2 * kinetics.monolayer_m2
-        return Properties(
+        return Predictions(
             {
                 LENGTH_UM.key: state.length_um,
                 ACTIVITY.key: 1.0 - state.layer / sites,

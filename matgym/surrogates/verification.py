@@ -1,4 +1,4 @@
-"""The audit: the same designs through surrogate and oracle."""
+"""Verification: the same designs through a surrogate and an oracle."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,24 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import spearmanr
 
-from matgym.physics import Oracle
+from matgym.models import Model
 from matgym.structures import Nanotube
-from matgym.surrogates.learned import NetworkSurrogate
 from matgym.typing import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
-class Audit:
-    """What a surrogate believed of some designs, and what physics says.
+class Verification:
+    """What a surrogate predicted for some designs, and what physics says.
 
     Attributes:
-        belief: (B,) surrogate's values.
+        predicted: (B,) surrogate's values.
         truth: (B,) oracle's values; NaN where it failed.
         out_of_distribution: (B,) whether the surrogate's own score calls the design far out.
         failures: designs that the oracle could not compute.
     """
 
-    belief: FloatArray
+    predicted: FloatArray
     truth: FloatArray
     out_of_distribution: BoolArray
     failures: int
@@ -31,25 +30,25 @@ class Audit:
     @property
     def mae(self) -> float:
         """Mean absolute error, in the property's unit."""
-        return float(np.nanmean(np.abs(self.belief - self.truth)))
+        return float(np.nanmean(np.abs(self.predicted - self.truth)))
 
     @property
     def rmse(self) -> float:
         """Root mean square error, in the property's unit."""
-        return float(np.sqrt(np.nanmean((self.belief - self.truth) ** 2)))
+        return float(np.sqrt(np.nanmean((self.predicted - self.truth) ** 2)))
 
     @property
     def bias(self) -> float:
-        """Mean of belief less truth, in the property's unit."""
-        return float(np.nanmean(self.belief - self.truth))
+        """Mean of prediction less truth, in the property's unit."""
+        return float(np.nanmean(self.predicted - self.truth))
 
     @property
     def spearman(self) -> float:
-        """Rank correlation of belief and truth; NaN where either is constant."""
+        """Rank correlation of prediction and truth; NaN where either is constant."""
         good = np.isfinite(self.truth)
-        if min(np.ptp(self.belief[good]), np.ptp(self.truth[good])) == 0.0:
+        if min(np.ptp(self.predicted[good]), np.ptp(self.truth[good])) == 0.0:
             return float("nan")
-        return float(spearmanr(self.belief[good], self.truth[good]).statistic)
+        return float(spearmanr(self.predicted[good], self.truth[good]).statistic)
 
     @property
     def share_out_of_distribution(self) -> float:
@@ -57,19 +56,19 @@ class Audit:
         return float(self.out_of_distribution.mean())
 
     def exploitation_gap(self, targets: FloatArray) -> float:
-        """How much worse designs are than the optimizer believed: mean true error less mean believed error.
+        """How much worse designs are than was predicted: mean true error less mean predicted error.
 
         Args:
             targets: (B,) values that the designs were to reach.
         """
         good = np.isfinite(self.truth)
-        believed, true = np.abs(self.belief - targets)[good], np.abs(self.truth - targets)[good]
-        return float(true.mean() - believed.mean())
+        expected, true = np.abs(self.predicted - targets)[good], np.abs(self.truth - targets)[good]
+        return float(true.mean() - expected.mean())
 
     def as_dict(self) -> dict[str, float]:
         """Flat form for tables and JSON."""
         return {
-            "designs": len(self.belief),
+            "designs": len(self.predicted),
             "mae_ev": self.mae,
             "rmse_ev": self.rmse,
             "bias_ev": self.bias,
@@ -79,7 +78,7 @@ class Audit:
         }
 
 
-def audit(surrogate: NetworkSurrogate, oracle: Oracle, tubes: Sequence[Nanotube], key: str = "gap_ev") -> Audit:
+def verify(surrogate: Model, oracle: Model, tubes: Sequence[Nanotube], key: str = "gap_ev") -> Verification:
     """Put designs through surrogate and oracle.
 
     Args:
@@ -88,6 +87,5 @@ def audit(surrogate: NetworkSurrogate, oracle: Oracle, tubes: Sequence[Nanotube]
         tubes: designs.
         key: the property to compare.
     """
-    truth = oracle.evaluate(tubes)
-    belief = surrogate.evaluate(tubes)[key]
-    return Audit(belief, truth[key], surrogate.out_of_distribution(tubes), len(truth.failures))
+    truth, found = oracle.predict(tubes), surrogate.predict(tubes)
+    return Verification(found[key], truth[key], found.known_distance > 1.0, len(truth.failures.get(key, {})))

@@ -1,0 +1,42 @@
+"""Diameter and length of a tube: exact, from the structure itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from typing_extensions import override
+
+from matgym.models import Level, Model, Predictions, Property
+from matgym.structures import Nanotube, TubeBatch, TubeLattice, tube_lattice
+from matgym.units import ANGSTROM_PER_NM, POISSON_RATIO
+
+DIAMETER_NM: Final = Property("diameter_nm", "nm", "diameter, narrowed by axial strain")
+LENGTH_NM: Final = Property("length_nm", "nm", "axial period", extensive=True)
+
+
+@dataclass(frozen=True)
+class Geometry(Model):
+    """Size of the rolled sheet, under strain."""
+
+    properties = (DIAMETER_NM, LENGTH_NM)
+    level = Level.GEOMETRY
+
+    @override
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
+        """Diameter and length of each tube, of shape (B,)."""
+        batch = TubeBatch.of(tubes)
+        sizes = np.array([_size(lattice) for lattice in batch.lattices]).reshape(-1, 2)[batch.lattice_index]
+        diameter, length = sizes.T
+        return Predictions(
+            {
+                DIAMETER_NM.key: diameter * (1.0 - POISSON_RATIO * batch.strain),
+                LENGTH_NM.key: length * (1.0 + batch.strain),
+            }
+        )
+
+
+def _size(lattice: TubeLattice) -> tuple[float, float]:
+    """Diameter and length of the unstrained tube, nm."""
+    unit = tube_lattice(lattice.n, lattice.m, 1)
+    return unit.diameter_nm, unit.length_angstrom / ANGSTROM_PER_NM * lattice.cells

@@ -1,0 +1,228 @@
+"""Many tubes of any lattices as flat arrays: what models, data sets and tasks hand to each other."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, Self, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from typing_extensions import override
+
+from matgym.errors import SpeciesError, StructureError
+from matgym.structures.lattice import TubeLattice
+from matgym.structures.nanotube import Nanotube
+from matgym.structures.species import Species
+from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
+
+Array = TypeVar("Array", bound=NDArray[np.generic])
+
+
+class LatticeGroup(NamedTuple):
+    """The tubes of a batch that share a lattice.
+
+    Attributes:
+        lattice: shared by them.
+        rows: (b,) places of the tubes in the batch, ascending.
+        species: (b, n_sites) species codes, read-only.
+        turned: (b, 3 n_cells) whether each bond of the lattice is turned, read-only; None where none of the batch is.
+    """
+
+    lattice: TubeLattice
+    rows: IntArray
+    species: SpeciesArray
+    turned: BoolArray | None
+
+
+class TubeDomain(NamedTuple):
+    """What the tubes of a design space may be: what a model is asked whether it supports.
+
+    Attributes:
+        lattices: that occur.
+        species: that sites may hold, 12C included.
+        turned: whether bonds may be turned.
+        strained: whether tubes may be strained.
+        twisted: whether tubes may be twisted.
+    """
+
+    lattices: tuple[TubeLattice, ...]
+    species: frozenset[Species]
+    turned: bool = False
+    strained: bool = False
+    twisted: bool = False
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TubeBatch(Sequence[Nanotube]):
+    """A ragged batch of tubes.
+
+    As a sequence it yields `Nanotube` objects, so that a function of a list of tubes takes a batch as it is. Make one
+    by `of` or `uniform`, whose arrays are read-only.
+
+    Attributes:
+        lattices: L different lattices.
+        lattice_index: (B,) lattice of each tube.
+        species: (sites,) species codes of all tubes, one tube after the other.
+        turned: (bonds,) whether each bond of each tube's lattice is turned to a Stone-Wales pair; None where none is.
+        strain: (B,) axial strain, a fraction.
+        torsion: (B,) shear strain of the twist, a fraction.
+
+    Raises:
+        SpeciesError: if there are more or fewer species than the lattices have sites.
+        StructureError: if another array does not fit.
+    """
+
+    lattices: tuple[TubeLattice, ...]
+    lattice_index: IntArray
+    species: SpeciesArray
+    turned: BoolArray | None
+    strain: FloatArray
+    torsion: FloatArray
+
+    def __post_init__(self) -> None:
+        count = len(self.lattice_index)
+        if len(self.species) != self.offsets[-1]:
+            raise SpeciesError(f"{len(self.species)} species do not fit tubes of {self.offsets[-1]} sites together")
+        if self.turned is not None and 2 * len(self.turned) != 3 * len(self.species):
+            raise StructureError(
+                f"{len(self.turned)} bonds do not fit {len(self.species)} sites: there are 3 for every 2"
+            )
+        for name, array in (("strain", self.strain), ("torsion", self.torsion)):
+            if array.shape != (count,):
+                raise StructureError(f"{name} of shape {array.shape} does not fit {count} tubes: it must be ({count},)")
+
+    # ---- making one
+
+    @classmethod
+    def of(cls, tubes: Iterable[Nanotube]) -> "TubeBatch":
+        """A batch of tubes; a batch is returned as it is."""
+        if isinstance(tubes, TubeBatch):
+            return tubes
+        listed = list(tubes)
+        number: dict[TubeLattice, int] = {}
+        index = [number.setdefault(tube.lattice, len(number)) for tube in listed]
+        turned = None
+        if any(tube.stone_wales for tube in listed):
+            turned = np.concatenate([tube.lattice.bond_mask(tube.stone_wales) for tube in listed])
+        return cls(
+            tuple(number),
+            np.array(index, dtype=np.int64),
+            _read_only(np.concatenate([tube.species for tube in listed]) if listed else np.zeros(0, dtype=np.uint8)),
+            turned,
+            np.array([tube.strain for tube in listed], dtype=np.float64),
+            np.array([tube.torsion for tube in listed], dtype=np.float64),
+        )
+
+    @classmethod
+    def uniform(
+        cls, lattice: TubeLattice, species: SpeciesArray, turned: NDArray[np.uint8] | None = None
+    ) -> "TubeBatch":
+        """A batch of undeformed tubes of one lattice, without copying.
+
+        Args:
+            lattice: shared by the tubes.
+            species: (B, n_sites) species codes.
+            turned: (B, 3 n_cells) a 1 for each bond that is turned.
+
+        Raises:
+            SpeciesError: if rows have another number of sites.
+        """
+        if species.ndim != 2 or species.shape[1] != lattice.n_sites:
+            raise SpeciesError(f"species of shape {species.shape} do not fit {lattice.n_sites} sites a tube")
+        none = np.zeros(len(species))
+        bonds = None if turned is None or not turned.any() else turned.reshape(-1).astype(bool)
+        codes = _read_only(species.reshape(-1))
+        return cls((lattice,), np.zeros(len(species), dtype=np.int64), codes, bonds, none, none)
+
+    # ---- as a sequence
+
+    @override
+    def __len__(self) -> int:
+        return len(self.lattice_index)
+
+    @overload
+    def __getitem__(self, index: int) -> Nanotube: ...
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+    @override
+    def __getitem__(self, index: int | slice) -> "Nanotube | Self":
+        if isinstance(index, slice):
+            return self.take(np.arange(len(self))[index])
+        row = range(len(self))[index]
+        lattice = self.lattices[self.lattice_index[row]]
+        start, stop = self.offsets[row : row + 2].tolist()
+        pairs = () if self.turned is None else lattice.bond_pairs(self.turned[3 * start // 2 : 3 * stop // 2])
+        return Nanotube(
+            lattice.n, lattice.m, lattice.cells, self.species[start:stop],
+            strain=float(self.strain[row]), torsion=float(self.torsion[row]), stone_wales=pairs,
+        )  # fmt: skip
+
+    def take(self, rows: IntArray | Sequence[int]) -> Self:
+        """The tubes at (b,) places, in that order."""
+        rows = np.asarray(rows, dtype=np.int64)
+        sites = _ranges(self.offsets[rows], self.n_sites[rows])
+        turned = None
+        if self.turned is not None:
+            turned = self.turned[_ranges(3 * self.offsets[rows] // 2, 3 * self.n_sites[rows] // 2)]
+        return type(self)(
+            self.lattices, self.lattice_index[rows], self.species[sites], turned, self.strain[rows], self.torsion[rows]
+        )
+
+    def __repr__(self) -> str:
+        return f"TubeBatch of {len(self)} tubes of {len(self.lattices)} lattices"
+
+    # ---- views
+
+    @cached_property
+    def n_sites(self) -> IntArray:
+        """(B,) sites of each tube."""
+        return np.array([lattice.n_sites for lattice in self.lattices], dtype=np.int64)[self.lattice_index]
+
+    @cached_property
+    def offsets(self) -> IntArray:
+        """(B + 1,) place of each tube's first site in `species`, and the number of all sites."""
+        return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.n_sites)])
+
+    @cached_property
+    def deformed(self) -> BoolArray:
+        """(B,) whether each tube is strained or twisted."""
+        return (self.strain != 0.0) | (self.torsion != 0.0)
+
+    @cached_property
+    def reconstructed(self) -> BoolArray:
+        """(B,) whether each tube has turned bonds."""
+        if self.turned is None:
+            return np.zeros(len(self), dtype=bool)
+        ends = 3 * self.offsets // 2
+        counts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.turned)])
+        return np.asarray(counts[ends[1:]] > counts[ends[:-1]])
+
+    def by_lattice(self) -> Iterator[LatticeGroup]:
+        """Yield the tubes of each lattice together, in order of first appearance, as two-dimensional arrays."""
+        if len(self.lattices) == 1 or (len(self) and (self.lattice_index == self.lattice_index[0]).all()):
+            if len(self):
+                yield self._group(int(self.lattice_index[0]), np.arange(len(self)), self.species, self.turned)
+            return
+        present, first = np.unique(self.lattice_index, return_index=True)
+        for number in present[np.argsort(first)].tolist():
+            rows = np.flatnonzero(self.lattice_index == number)
+            part = self.take(rows)
+            yield self._group(number, rows, part.species, part.turned)
+
+    def _group(self, number: int, rows: IntArray, species: SpeciesArray, turned: BoolArray | None) -> LatticeGroup:
+        codes = _read_only(species.reshape(len(rows), -1))
+        bonds = None if turned is None else _read_only(turned.reshape(len(rows), -1))
+        return LatticeGroup(self.lattices[number], rows, codes, bonds)
+
+
+def _read_only(array: Array) -> Array:
+    """Return a read-only view."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
+
+
+def _ranges(starts: IntArray, lengths: IntArray) -> IntArray:
+    """Consecutive whole numbers from each start, one run after the other."""
+    ends = np.cumsum(lengths)
+    return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)

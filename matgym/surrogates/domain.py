@@ -1,0 +1,58 @@
+"""The applicability domain of a surrogate: which tubes it cannot be asked about at all, and says so."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from matgym.models import Space
+from matgym.structures import Species, TubeBatch
+from matgym.structures.species import CARBONS, SPECIES_DATA
+from matgym.typing import SpeciesArray
+
+SEEN_SPECIES: Final = (Species.B, Species.N, Species.VACANCY)
+"""Species with a channel of their own on each sublattice, unless a network asks for others; carbon, of any isotope
+that has no channel, is where all are zero."""
+
+_UNKNOWN: Final = "which this surrogate does not know"
+
+
+def outside(batch: TubeBatch, known: Sequence[Species]) -> dict[int, str]:
+    """Row to why a surrogate of undeformed tubes with these species cannot see it; empty if it can see all of them."""
+    deeds = (
+        ("strained", batch.strain != 0.0),
+        ("twisted", batch.torsion != 0.0),
+        ("reconstructed", batch.reconstructed),
+    )
+    reasons: dict[int, str] = {}
+    for deed, rows in deeds:
+        for row in np.flatnonzero(rows).tolist():
+            reasons.setdefault(row, f"{batch[row]} is {deed}, {_UNKNOWN}: ask the oracle")
+    if unknown_species(batch.species, known):
+        for row, tube in enumerate(batch):
+            if reason := unknown_species(tube.species, known):
+                reasons.setdefault(row, reason)
+    return reasons
+
+
+def unknown_species(species: SpeciesArray, known: Sequence[Species]) -> str:
+    """Which species a surrogate was not trained on; empty if it knows all of them, and carbon of any isotope."""
+    unseen = ~np.isin(species, [*CARBONS, *known])
+    return _unknown(Species(int(species[unseen][0])), known) if unseen.any() else ""
+
+
+def outside_space(space: Space, known: Sequence[Species]) -> str:
+    """Why a surrogate of undeformed tubes with these species cannot serve a design space; empty if it can."""
+    domain = space.domain
+    if domain is None:
+        return "its designs are no tubes"
+    for deed, holds in (("turned bonds", domain.turned), ("strain", domain.strained), ("torsion", domain.twisted)):
+        if holds:
+            return f'it was never shown {deed}: give model="oracle" or a function of tubes'
+    strangers = sorted(domain.species - {*CARBONS, *known})
+    return _unknown(strangers[0], known) if strangers else ""
+
+
+def _unknown(species: Species, known: Sequence[Species]) -> str:
+    names = ", ".join(SPECIES_DATA[kind].label for kind in known)
+    return f"a site holds {SPECIES_DATA[species].label}, {_UNKNOWN}: it was trained on carbon, {names}"

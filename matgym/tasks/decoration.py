@@ -1,0 +1,97 @@
+"""The task of decorating a tube: a property that meets a target, or is as small or as large as can be."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matgym.errors import PropertyError
+from matgym.models import Model, Property
+from matgym.physics.registry import oracle_of, parse_properties
+from matgym.structures import TubeLattice, lattice_edits, tube_lattice
+from matgym.surrogates.adapters import as_model
+from matgym.tasks.base import DesignTask, RewardFunction
+from matgym.tasks.decorations import Decorations
+from matgym.tasks.objective import Constraint, Direction, Estimate, Objective
+from matgym.tasks.solved import Solved, table_of
+
+
+def decoration_task(
+    *,
+    lattice: TubeLattice | None = None,
+    budget: Mapping[str, int] | None = None,
+    property: str | Property = "gap_ev",  # noqa: A002  # the field's word
+    model: Any = "nanotube-doping",
+    direction: Direction = "target",
+    low: float = 0.55,
+    high: float = 1.20,
+    margin: float = 0.15,
+    estimate: Estimate = "mean",
+    oracle: "Model | None" = None,
+    others: tuple[Objective, ...] = (),
+    constraint: Constraint | None = None,
+    reward: RewardFunction | None = None,
+) -> DesignTask:
+    """Place a budget of atoms, or of turned bonds, on a tube so that a property meets a target or is extreme.
+
+    The default is `matgym/NanotubeDoping-v0`'s task.
+
+    Args:
+        lattice: the tube to decorate; (8, 0) of four cells by default.
+        budget: atoms of each species to place, and bonds to turn ("SW"); eight B and eight N by default.
+        property: that is wanted, unless the model says what it predicts: a function of tubes predicts a property of
+            its own name.
+        model: that predicts it: whatever `matgym.surrogates.as_model` takes; or "solved:NAME", the table of a solved
+            instance, or a `Solved`.
+        direction: "target", "minimize" or "maximize".
+        low: smallest target, in the property's unit; where an extreme is wanted, the value that earns 0 or 1.
+        high: largest target, or the other end. The default range, chosen by us, is about what the data set's tubes of
+            the default composition span (1 to 99 %: 0.59 to 1.22 eV).
+        margin: error at which the reward has fallen to a tenth.
+        estimate: how an uncertain prediction is turned into a reward.
+        oracle: that verifies; the property's own with its default settings, if it has one, by default.
+        others: components of a vector reward after the first; give them weight 0.
+        constraint: that designs are to keep; None for none.
+        reward: a function of predictions and targets in place of the reward that these settings make.
+
+    Raises:
+        ConfigurationError: if a setting is out of its range, or the model does not support such tubes.
+        PropertyError: if the model does not predict the property.
+    """
+    lattice = lattice or tube_lattice(8, 0, 4)
+    edits = lattice_edits(lattice, {"B": 8, "N": 8} if budget is None else budget)
+    wanted = property if isinstance(property, Property) else known_property(property)
+    made: Model | Solved = oracle if oracle is not None and model == "oracle" else resolved(model, wanted)
+    prop = wanted if wanted.key in made.keys else made.properties[0] if len(made.properties) == 1 else wanted
+    verifier = oracle or (
+        made if isinstance(made, Solved) else known_oracle(prop) or (made if made.is_oracle else None)
+    )
+    objective = Objective(prop, made, direction, low, high, margin, verifier)
+    space = Decorations(lattice, edits, between_leads=prop.between_leads)
+    return DesignTask(space, (objective, *others), constraint, reward, estimate)
+
+
+def known_property(name: str) -> Property:
+    """A property by name or key; one of the user's own where no oracle computes it."""
+    try:
+        return parse_properties([name])[0]
+    except PropertyError:
+        return Property(name)
+
+
+def known_oracle(prop: Property) -> Model | None:
+    """The oracle that computes a property with its default settings; None where there is none."""
+    try:
+        return oracle_of(prop.key)
+    except PropertyError:
+        return None
+
+
+def resolved(model: Any, prop: Property) -> "Model | Solved":
+    """Whatever stands for a model of a property, as one.
+
+    Raises:
+        ConfigurationError: if it stands for none.
+    """
+    table = table_of(model)
+    if table is not None:
+        return table
+    return as_model(model, prop)
