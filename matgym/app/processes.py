@@ -23,8 +23,9 @@ def describe_experiments(table: str, target: str | None, direction: str, model: 
     emulator = emulate(data, model, log=log)  # type: ignore[arg-type]  # checked there
     means, best = data.averaged[1], data.averaged[0][int((data.sign * data.averaged[1]).argmax())]
     learned = f"log({data.target})" if log else data.target
+    extreme = "maximum" if data.direction == "maximize" else "minimum"
     remarks = [
-        f"{len(data)} experiments, {len(means)} different ones; the {data.direction.removesuffix('ize')}um of {data.target} is "
+        f"{len(data)} experiments, {len(means)} different ones; the {extreme} of {data.target} is "
         f"{(data.sign * means).max() * data.sign:.6g}, at "
         + ", ".join(f"{c.name} = {_shown(c, v)}" for c, v in zip(data.columns, best, strict=True)),
         f"measurements of {learned} vary by {emulator.noise:.3g} (one standard deviation, "

@@ -1,7 +1,7 @@
 """What every process has in common: constants that must be positive, and controls that are scaled to [-1, 1]."""
 
 import math
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +10,18 @@ from matgym.errors import ConfigurationError
 from matgym.typing import FloatArray
 
 
-def check_positive(constants: Any) -> None:
-    """Check the numbers of a dataclass of constants.
+@dataclass(frozen=True)
+class Constants:
+    """Base of dataclasses of constants.
 
     Raises:
-        ConfigurationError: if one of them is not positive and finite.
+        ConfigurationError: if one of the numbers is not positive and finite.
     """
-    for name, value in vars(constants).items():
-        if isinstance(value, int | float) and not 0.0 < value < math.inf:
-            raise ConfigurationError(f"{name}={value} must be positive and finite")
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, int | float) and not 0.0 < value < math.inf:
+                raise ConfigurationError(f"{name}={value} must be positive and finite")
 
 
 def from_actions(actions: npt.ArrayLike, low: FloatArray | float, high: FloatArray | float) -> FloatArray:

@@ -121,7 +121,7 @@ def test_what_is_unsafe_costs():
 
 
 def test_growth_is_seen_only_through_its_instruments():
-    """Catalysts that differ look alike as long as nothing grows; then only the height and its change tell them apart."""
+    """Catalysts look alike as long as nothing grows; then only the height and its change tell them apart."""
     seen = []
     for diameter, covering, pyrolysis in ((8.0, 0.5, 0.5), (12.0, 3.0, 2.0)):
         env = gym.make("matgym/CVDGrowth-v0")

@@ -23,7 +23,7 @@ import numpy as np
 from matgym.processes.annealing.microstructure import PARTICLE, Labels, mean_radius
 from matgym.processes.annealing.potts import sweep
 from matgym.processes.annealing.schedule import HOTTEST_C
-from matgym.processes.controls import check_positive
+from matgym.processes.controls import Constants
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_EV_K, CELSIUS_K, JOULE_KWH, ROOM_K
 
@@ -81,7 +81,7 @@ class FilmState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Film:
+class Film(Constants):
     """Constants of film and furnace.
 
     Attributes:
@@ -109,9 +109,6 @@ class Film:
     radiating_m2: float = 0.01
     heat_capacity_j_k: float = 500.0
     energies: int = 64
-
-    def __post_init__(self) -> None:
-        check_positive(self)
 
     @property
     def barriers(self) -> tuple[FloatArray, FloatArray]:

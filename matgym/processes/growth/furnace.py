@@ -27,7 +27,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
-from matgym.processes.controls import check_positive
+from matgym.processes.controls import Constants
 from matgym.processes.growth.kinetics import GrowthKinetics
 from matgym.processes.growth.reactors import Reactor
 from matgym.typing import FloatArray
@@ -108,7 +108,7 @@ def _floats(values: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Furnace:
+class Furnace(Constants):
     """Constants of the furnace; choices of ours (D) unless a source is named.
 
     Attributes:
@@ -151,9 +151,6 @@ class Furnace:
     healing_s: float = 1e13
     healing_ev: float = 1.06
     substep_s: float = 2.0
-
-    def __post_init__(self) -> None:
-        check_positive(self)
 
     def cold(self, reactor: Reactor, temperature_k: Any = ROOM_K) -> State:
         """The furnace before anything was let in; arrays take the reactor's shape."""

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
-from matgym.processes.controls import check_positive
+from matgym.processes.controls import Constants
 from matgym.typing import FloatArray
 from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_EV_K, BOLTZMANN_J_K
 
@@ -83,7 +83,7 @@ class Rates(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GrowthKinetics:
+class GrowthKinetics(Constants):
     """Constants of the rate equations. The defaults of four of them are fitted here (F); see `published`.
 
     Attributes:
@@ -114,9 +114,6 @@ class GrowthKinetics:
     rearrangement_ev: float = 2.4
     monolayer_m2: float = 1e19
     atoms_per_um: float = 7e6
-
-    def __post_init__(self) -> None:
-        check_positive(self)
 
     @classmethod
     def published(cls) -> Self:
