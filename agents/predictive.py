@@ -14,8 +14,8 @@ import numpy as np
 from matgym.agents.cross_entropy import cross_entropy
 from matgym.envs.growth_dynamics import TALLEST_UM
 from matgym.errors import ConfigurationError
-from matgym.processes.growth.furnace import Reactor, State
-from matgym.processes.growth.growth import as_controls
+from matgym.processes.growth.furnace import Controls, State
+from matgym.processes.growth.reactors import Reactor
 from matgym.processes.growth.recipe import STEP_S, scaled_controls
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import Float32Array, FloatArray
@@ -74,7 +74,7 @@ class PredictiveController:
     def _watch(self, observation: Float32Array) -> None:
         """Let the believed reactors do what was done, and compare."""
         controls = np.broadcast_to(scaled_controls(np.asarray(self._action)), (self.believed, 4))
-        self._state = self.task.furnace.hold(self._state, as_controls(controls), self._reactor, STEP_S)
+        self._state = self.task.furnace.hold(self._state, Controls.of(controls), self._reactor, STEP_S)
         seen = 0.5 * (float(observation[HEIGHT]) + 1.0) * TALLEST_UM
         self._doubt += 0.5 * ((self._state.length_um - seen) / TRUSTED_UM) ** 2
 
@@ -90,7 +90,7 @@ class PredictiveController:
             there = Reactor(*(np.tile(column, copies) for column in reactor))
             controls = np.repeat(scaled_controls(points), self.planned, axis=0)
             for minute in range(controls.shape[1]):
-                wide = self.task.furnace.hold(wide, as_controls(controls[:, minute]), there, STEP_S)
+                wide = self.task.furnace.hold(wide, Controls.of(controls[:, minute]), there, STEP_S)
             worth = self.task.objective(wide, there).reshape(copies, self.planned)
             return np.asarray(worth.mean(axis=1))
 

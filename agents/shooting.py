@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import MissingExtraError
-from matgym.processes.growth.furnace import Controls, Reactor, State
-from matgym.processes.growth.reactors import STANDARD
+from matgym.processes.growth.furnace import Controls, State
+from matgym.processes.growth.reactors import STANDARD, Reactor
 from matgym.processes.growth.recipe import LIMITS, STEP_S, scaled_actions, scaled_controls
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import FloatArray

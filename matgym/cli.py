@@ -80,7 +80,7 @@ def export_design(
 def experiments_describe(
     table: Annotated[str, typer.Argument(help="A CSV file with a header, or a campaign of the package olymp.")],
     target: Annotated[str, typer.Option(help="Column that was measured; the last by default.")] = "",
-    goal: Annotated[str, typer.Option(help="max or min.")] = "max",
+    direction: Annotated[str, typer.Option(help="maximize or minimize.")] = "maximize",
     model: Annotated[str, typer.Option(help="gp, trees, or best: the one that validates better.")] = "best",
     log: Annotated[bool, typer.Option(help="Learn the logarithm.")] = False,
     json: Json = False,
@@ -88,7 +88,7 @@ def experiments_describe(
     """Learn a table of experiments and say how well: what `matgym/Experiments-v0` would stand on."""
     from matgym.app.processes import describe_experiments
 
-    result = describe_experiments(table, target or None, goal, model, log)
+    result = describe_experiments(table, target or None, direction, model, log)
     if json:
         print_json(result)
         return

@@ -37,5 +37,11 @@ graphite, the convention of the field (Robertson, Brenner and Mintmire, Phys. Re
 ATOMIC_MASS_KG: Final = 1.66053906892e-27
 """1 u, kg: CODATA 2022."""
 
+ROOM_K: Final = 298.15
+"""25 °C, K."""
+
+JOULE_KWH: Final = 3.6e6
+"""Joules in a kilowatt-hour."""
+
 CELSIUS_K: Final = 273.15
 """0 °C, K, exact by definition of the Celsius scale."""

@@ -26,8 +26,8 @@ from matgym.processes.annealing.micrograph_fitting import (
 )
 from matgym.processes.annealing.micrographs import drives_of, load_micrographs, save_micrographs
 from matgym.processes.annealing.microstructure import boundaries, mean_radius
-from matgym.processes.annealing.runs import annealing_runs, random_films, random_schedule, scaled_celsius
-from matgym.processes.annealing.schedule import STEP_S
+from matgym.processes.annealing.runs import annealing_runs, random_films, random_schedule
+from matgym.processes.annealing.schedule import STEP_S, scaled_celsius
 from matgym.processes.sequences.store import SHIPPED, load_sequences
 from matgym.units import CELSIUS_K
 

@@ -1,29 +1,31 @@
 """What `matgym furnace` and `matgym experiments` do."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from matgym.errors import ConfigurationError
 from matgym.processes.campaigns.emulator import emulate
-from matgym.processes.campaigns.experiments import Experiments, measured
-from matgym.processes.growth.growth import CVDGrowth
-from matgym.processes.growth.recipe import Recipe, Stage
+from matgym.processes.campaigns.experiments import Direction, Experiments, measured
+from matgym.processes.growth.outcomes import GROWN
+from matgym.processes.growth.outcomes import grow as grown
+from matgym.processes.growth.recipe import Stage, recipe_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def describe_experiments(table: str, target: str | None, goal: str, model: str, log: bool) -> dict[str, Any]:
+def describe_experiments(table: str, target: str | None, direction: str, model: str, log: bool) -> dict[str, Any]:
     """How well a table can be learned."""
     is_file = Path(table).suffix != "" or Path(table).is_file()
-    if goal not in {"max", "min"}:
-        raise ConfigurationError(f"goal={goal!r} must be max or min")
-    data = Experiments.read(table, target=target, goal=goal) if is_file else measured(table)  # type: ignore[arg-type]  # checked
+    if direction not in get_args(Direction):
+        raise ConfigurationError(f"direction={direction!r} must be maximize or minimize")
+    data = Experiments.read(table, target=target, direction=direction) if is_file else measured(table)  # type: ignore[arg-type]  # checked
     emulator = emulate(data, model, log=log)  # type: ignore[arg-type]  # checked there
     means, best = data.averaged[1], data.averaged[0][int((data.sign * data.averaged[1]).argmax())]
     learned = f"log({data.target})" if log else data.target
+    extreme = "maximum" if data.direction == "maximize" else "minimum"
     remarks = [
-        f"{len(data)} experiments, {len(means)} different ones; the {data.goal}imum of {data.target} is "
+        f"{len(data)} experiments, {len(means)} different ones; the {extreme} of {data.target} is "
         f"{(data.sign * means).max() * data.sign:.6g}, at "
         + ", ".join(f"{c.name} = {_shown(c, v)}" for c, v in zip(data.columns, best, strict=True)),
         f"measurements of {learned} vary by {emulator.noise:.3g} (one standard deviation, "
@@ -67,11 +69,8 @@ def grow(stages: list[str]) -> list[dict[str, Any]]:
         if not 3 <= len(numbers) <= 5 or numbers[0] != int(numbers[0]):
             raise ConfigurationError(f"stage {text!r} must be MINUTES:CELSIUS:C2H2[:H2[:H2O]], such as 20:705:150")
         read.append(Stage(int(numbers[0]), *numbers[1:]))
-    oracle = CVDGrowth()
-    found = oracle.evaluate([Recipe.of(*read)])
-    return [
-        {"property": str(prop), "value": float(found[prop][0]), "meaning": prop.description} for prop in oracle.provides
-    ]
+    outcomes = grown(recipe_of(*read))
+    return [{"property": name, "value": outcomes[name], "meaning": meaning} for name, meaning in GROWN.items()]
 
 
 def train(recipe: str, output: Path, log: Path | None, bar: "Progress") -> list[dict[str, Any]]:

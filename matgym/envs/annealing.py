@@ -7,23 +7,13 @@ from numpy.typing import NDArray
 
 from matgym.envs.annealing_dynamics import AnnealingDynamics
 from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
-from matgym.envs.films import Films, LearnedFilms, PicturedFilms, SimulatedFilms
-from matgym.processes.annealing.micrographs import MicrographSurrogate, load_micrographs
-from matgym.processes.sequences import SequenceSurrogate, load_sequences
+from matgym.processes.annealing.films import Films, films_of
 from matgym.tasks.annealing import AnnealingTask
 
 
 def make_films(task: AnnealingTask, dynamics: Any, observation: str, batch: int) -> Films:
     """Films by the arguments of an environment."""
-    if isinstance(dynamics, str) and dynamics == "simulator":
-        return SimulatedFilms(task, batch)
-    if observation == "image":
-        if isinstance(dynamics, MicrographSurrogate):
-            return PicturedFilms(task, batch, dynamics)
-        return PicturedFilms(task, batch, load_micrographs("micrographs" if dynamics == "network" else dynamics))
-    if isinstance(dynamics, SequenceSurrogate):
-        return LearnedFilms(task, batch, dynamics)
-    return LearnedFilms(task, batch, load_sequences("annealing" if dynamics == "network" else dynamics))
+    return films_of(task.film, task.size, batch, task.start_c, dynamics, pictured=observation == "image")
 
 
 class AnnealingEnv(BatchEnv):

@@ -7,9 +7,9 @@ import numpy as np
 from gymnasium import spaces
 
 from matgym.envs.batch import Dynamics, Transition, checked_variant
-from matgym.envs.films import Films
 from matgym.errors import ConfigurationError
-from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C
+from matgym.processes.annealing.films import Films
+from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C, celsius_of
 from matgym.tasks.annealing import AnnealingTask
 from matgym.typing import Float32Array, FloatArray, IntArray
 from matgym.units import CELSIUS_K
@@ -71,12 +71,12 @@ class AnnealingDynamics(Dynamics):
 
     def step(self, actions: FloatArray) -> Transition:
         """Two minutes."""
-        celsius = COLDEST_C + 0.5 * (np.asarray(actions, dtype=np.float64)[:, 0] + 1.0) * (HOTTEST_C - COLDEST_C)
-        before = self.films.energy_kwh
-        self.films.hold(celsius + CELSIUS_K)
+        before = self.films.state.energy_kwh
+        with self.task.ledger.charge(self.films.charged, self.size):
+            self.films.hold(celsius_of(actions)[:, 0] + CELSIUS_K)
         self.elapsed += 1
         terminated = self.elapsed >= self.task.steps
-        measures, energy = self.films.measures, self.films.energy_kwh
+        measures, energy = self.films.measures, self.films.state.energy_kwh
         worth = self.task.objective(measures, energy, self.targets)
         reward = -self.task.per_kwh * (energy - before)
         reward[terminated] += worth[terminated] + self.task.per_kwh * energy[terminated]
@@ -136,8 +136,8 @@ class AnnealingDynamics(Dynamics):
             [
                 films.measures[rows, 0] / LARGEST_RADIUS,
                 films.measures[rows, 1],
-                (films.temperature_k[rows] - CELSIUS_K - COLDEST_C) / (HOTTEST_C - COLDEST_C),
-                films.energy_kwh[rows] / MOST_KWH,
+                (films.state.temperature_k[rows] - CELSIUS_K - COLDEST_C) / (HOTTEST_C - COLDEST_C),
+                films.state.energy_kwh[rows] / MOST_KWH,
                 self.elapsed[rows] / self.task.steps,
                 self.targets[rows] / LARGEST_RADIUS,
             ]

@@ -63,7 +63,7 @@ class ExperimentsEnv(BatchEnv):
 
     ## Arguments
     - `data`: a CSV file; the name of a campaign that the package `olymp` carries; an `Experiments`; an `Emulator`.
-    - `target`, `goal`: of a CSV file; the last column and "max" by default.
+    - `target`, `direction`: of a CSV file; the last column and "maximize" by default.
     - `model`, `log`: of the emulator; see `matgym.processes.campaigns.emulator.emulate`.
     - `experiments`: the budget.
     - `task`: an `ExperimentTask` in place of data.

@@ -8,13 +8,14 @@ from gymnasium import spaces
 
 from matgym.envs.batch import Dynamics, Transition, checked_variant
 from matgym.errors import ConfigurationError
-from matgym.processes.growth.furnace import ROOM_K, Reactor, State
+from matgym.processes.growth.furnace import State
+from matgym.processes.growth.reactors import Reactor
 from matgym.processes.growth.recipe import LIMITS, scaled_controls
 from matgym.processes.growth.runs import OUTCOMES
 from matgym.processes.sequences.learned import Memory
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import Float32Array, FloatArray, IntArray
-from matgym.units import CELSIUS_K
+from matgym.units import CELSIUS_K, ROOM_K
 
 REWARD_SCALE: Final = 150.0
 """J that counts as a reward of 1: about what the best recipes reach."""

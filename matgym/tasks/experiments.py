@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from matgym.processes.campaigns.emulator import Emulator, Model, emulate
-from matgym.processes.campaigns.experiments import Experiments, Goal, measured
+from matgym.processes.campaigns.experiments import Direction, Experiments, measured
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
 
@@ -31,7 +31,7 @@ class ExperimentTask:
         data: "Experiments | Emulator | Path | str",
         *,
         target: str | None = None,
-        goal: Goal = "max",
+        direction: Direction = "maximize",
         model: Model = "best",
         log: bool = False,
     ) -> "ExperimentTask":
@@ -40,7 +40,7 @@ class ExperimentTask:
         Args:
             data: a CSV file, the name of a campaign that the package `olymp` carries, a table, or an emulator of one.
             target: column of a CSV file that was measured; the last by default.
-            goal: of a CSV file: "max" or "min".
+            direction: of a CSV file: "maximize" or "minimize".
             model: see `matgym.processes.campaigns.emulator.emulate`.
             log: likewise.
         """
@@ -48,7 +48,7 @@ class ExperimentTask:
             return cls(data)
         if not isinstance(data, Experiments):
             is_file = isinstance(data, Path) or Path(data).suffix.lower() in {".csv", ".tsv", ".txt"}
-            data = Experiments.read(data, target=target, goal=goal) if is_file else measured(str(data))
+            data = Experiments.read(data, target=target, direction=direction) if is_file else measured(str(data))
         return cls(emulate(data, model, log=log))
 
     @property

@@ -2,20 +2,22 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.processes.growth.furnace import Furnace, Reactor, State
-from matgym.processes.growth.growth import as_controls, disorder, yield_um
-from matgym.processes.growth.reactors import STANDARD, Variation
+from matgym.processes.growth.furnace import Controls, Furnace, State
+from matgym.processes.growth.outcomes import disorder, yield_um
+from matgym.processes.growth.reactors import STANDARD, Reactor, Variation
 from matgym.processes.growth.recipe import PREHEATED_C, STEP_S, scaled_actions
 from matgym.processes.growth.runs import OUTCOMES
-from matgym.processes.sequences import SequenceSurrogate, load_sequences
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
 from matgym.units import CELSIUS_K
+
+if TYPE_CHECKING:
+    from matgym.processes.sequences.learned import SequenceSurrogate
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,11 +66,14 @@ class GrowthTask:
             )
 
     @cached_property
-    def surrogate(self) -> SequenceSurrogate | None:
-        """What rewards in place of the oracle."""
-        if isinstance(self.model, SequenceSurrogate):
-            return self.model
-        return None if self.model == "oracle" else load_sequences(self.model)
+    def surrogate(self) -> "SequenceSurrogate | None":
+        """What rewards in place of the oracle; torch is imported only where there is one."""
+        if isinstance(self.model, str) and self.model == "oracle":
+            return None
+        from matgym.processes.sequences.learned import SequenceSurrogate
+        from matgym.processes.sequences.store import load_sequences
+
+        return self.model if isinstance(self.model, SequenceSurrogate) else load_sequences(self.model)
 
     def draw(self, rng: np.random.Generator) -> FloatArray:
         """(5,) a reactor."""
@@ -133,4 +138,4 @@ class GrowthTask:
             reactor: of B furnaces.
         """
         with self.ledger.charge("simulation", len(controls)):
-            return self.furnace.hold(state, as_controls(controls), reactor, STEP_S)
+            return self.furnace.hold(state, Controls.of(controls), reactor, STEP_S)

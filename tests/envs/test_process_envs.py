@@ -15,7 +15,7 @@ from matgym.processes.campaigns.experiments import Column, Experiments
 from matgym.processes.growth.reactors import STANDARD
 from matgym.processes.growth.recipe import scaled_actions
 from matgym.processes.growth.runs import growth_runs
-from matgym.processes.sequences import SequenceSettings, fit_sequences
+from matgym.processes.sequences.fitting import SequenceSettings, fit_sequences
 from matgym.tasks.annealing import AnnealingTask
 from matgym.tasks.experiments import ExperimentTask
 from matgym.tasks.growth import GrowthTask
@@ -30,7 +30,7 @@ def quadratic():
     inputs = rng.uniform(-1.0, 1.0, (40, 2))
     columns = tuple(Column(name, -1.0, 1.0) for name in "ab")
     values = 3.0 - (inputs**2).sum(axis=1) + 0.01 * rng.standard_normal(40)
-    return Experiments("bowl", columns, "height", "max", inputs, values)
+    return Experiments("bowl", columns, "height", "maximize", inputs, values)
 
 
 @pytest.fixture(scope="module")
@@ -121,13 +121,19 @@ def test_what_is_unsafe_costs():
 
 
 def test_growth_is_seen_only_through_its_instruments():
-    """Two catalysts that differ in how fast they die look the same until they have."""
-    env = gym.make("matgym/CVDGrowth-v0")
+    """Catalysts look alike as long as nothing grows; then only the height and its change tell them apart."""
     seen = []
-    for covering in (0.5, 2.0):
-        first, _ = env.reset(seed=3, options={"reactor": (10.0, covering, 1.0, 1.0, 5.0)})
-        seen.append(first)
-    np.testing.assert_array_equal(*seen)
+    for diameter, covering, pyrolysis in ((8.0, 0.5, 0.5), (12.0, 3.0, 2.0)):
+        env = gym.make("matgym/CVDGrowth-v0")
+        first, _ = env.reset(seed=3, options={"reactor": (diameter, covering, pyrolysis, 1.0, 5.0)})
+        feeds = [0.0] * 8 + [400.0] * 12
+        actions = [scaled_actions(np.array([750.0, feed, 0.0, 0.0])).astype(np.float32) for feed in feeds]
+        seen.append([first, *(env.step(action)[0] for action in actions)])
+    before, after = np.split(np.array(seen), [9], axis=1)
+    np.testing.assert_array_equal(*before)
+    differs = (after[0] != after[1]).any(axis=0)
+    assert np.flatnonzero(differs).tolist() == [4, 5]
+    assert abs(after[0, -1, 4] - after[1, -1, 4]) * 150.0 > 10.0  # µm: ten times the gauge's noise
 
 
 def test_a_thermocouple_that_reads_high_leaves_the_furnace_too_cold():

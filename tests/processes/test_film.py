@@ -10,9 +10,8 @@ from matgym.processes.annealing.microstructure import PARTICLE
 from matgym.processes.annealing.runs import random_films
 from matgym.units import BOLTZMANN_EV_K, CELSIUS_K
 
-HEALED = 0.005  # of the share of defects, against adaptive quadrature
-NOTES = 0.03  # of the same, against what our notes report
-ANCHORS = {1000.0: 0.97, 1800.0: 0.54, 2400.0: 0.12, 2800.0: 0.02}  # °C: share left after an hour
+NOTES = {1000.0: 0.97, 1800.0: 0.54, 2400.0: 0.12, 2800.0: 0.02}  # °C: share left after an hour, to the digits given
+RAMAN = 0.57  # I_D/I_G after an hour at 1800 °C over that before, -43 %: Mater. Res. Bull. 48, 41 (2013)
 EQUAL = 1e-3  # of ∫M dt
 
 
@@ -20,16 +19,38 @@ def films(count, particles, seed=0):
     return random_films(count, np.random.default_rng(seed), grains=(150, 160), particles=(particles, particles + 1e-9))
 
 
-@pytest.mark.parametrize("celsius", ANCHORS)
+def left_after_an_hour(film, kelvin):
+    course = film.course(np.array([kelvin]), np.array([kelvin]), 3600.0)
+    return float(course.healed[0] @ film.barriers[1])
+
+
+def aliasing(film, kelvin):
+    """Most by which a sum over evenly spaced barriers misses the integral.
+
+    By Poisson's summation it is the integrand's Fourier transform at 2π over the spacing. What is left falls from 1 to
+    0 over kT as e^(-e^(-E/kT)), whose derivative has the transform Γ(1 + iωkT), and the barriers' density is at most
+    its peak; beyond four deviations lies what is cut off.
+    """
+    omega = 2.0 * np.pi / np.diff(film.barriers[0])[0]
+    x = np.pi * omega * BOLTZMANN_EV_K * kelvin
+    peak = norm(0.0, film.healing_spread_ev).pdf(0.0)
+    return 2.0 * peak / omega * np.sqrt(x / np.sinh(x)) + 2.0 * norm.sf(4.0)
+
+
+@pytest.mark.parametrize("celsius", NOTES)
 def test_defects_heal_by_their_distributed_barriers(celsius):
     film, kelvin = Film(), celsius + CELSIUS_K
-    course = film.course(np.array([kelvin]), np.array([kelvin]), 3600.0)
-    left = float(course.healed[0] @ film.barriers[1])
+    left = left_after_an_hour(film, kelvin)
     rate = lambda energy: film.healing_s * np.exp(-energy / (BOLTZMANN_EV_K * kelvin))  # noqa: E731
     density = norm(film.healing_ev, film.healing_spread_ev).pdf
     exact = quad(lambda e: density(e) * np.exp(-3600.0 * rate(e)), 0.0, 15.0, points=[5.0, 7.0, 9.0], limit=200)[0]
-    assert left == pytest.approx(exact, abs=HEALED)
-    assert left == pytest.approx(ANCHORS[celsius], abs=NOTES)
+    assert left == pytest.approx(exact, abs=aliasing(film, kelvin))
+    assert left == pytest.approx(NOTES[celsius], abs=0.005)
+
+
+@pytest.mark.xfail(strict=True, reason="two constants are fitted to three anchors; they leave 0.54")
+def test_defects_heal_as_raman_measured():
+    assert left_after_an_hour(Film(), 1800.0 + CELSIUS_K) == pytest.approx(RAMAN, abs=0.005)
 
 
 def test_half_of_the_particles_are_gone_after_their_half_life():

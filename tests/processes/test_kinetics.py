@@ -4,11 +4,24 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError
-from matgym.processes.growth.furnace import Controls, Furnace, Reactor, bare_time
+from matgym.processes.growth.furnace import Controls, Furnace, bare_time
 from matgym.processes.growth.kinetics import FEED_PA, GAS_LAG_S, TERMINAL_LENGTHS, GrowthKinetics
+from matgym.processes.growth.outcomes import GROWN, grow
+from matgym.processes.growth.reactors import STANDARD, Reactor
+from matgym.processes.growth.recipe import Stage, recipe_of
+from matgym.tasks.growth import GrowthTask
 
-FITTED_RMS = 0.12  # log₁₀ of terminal lengths; the issue's bound
-PUBLISHED_RMS = (0.21, 0.24)  # with the constants as published: 0.224 in this project's notes
+KINETICS = {"fitted": GrowthKinetics(), "published": GrowthKinetics.published()}
+REPEATABILITY = np.log10(9.18 / 5.74) / np.sqrt(2.0)  # 0.144: standard deviation of log₁₀ of one measured length, from
+# the pair at 598.7 and 600.7 °C. The kinetics cannot be held to less than the measurements hold to each other.
+NOTES = {  # notes of this project, a prototype's figures, to the digits given: rms log₁₀ error, and rate peak
+    "fitted": {"rms": 0.108, "peak_c": 720.0, "peak_um_s": 0.30},
+    "published": {"rms": 0.224, "peak_c": 725.0, "peak_um_s": 0.25},
+}
+LONGEST_UM, LONGEST_C = 143.0, 700.0  # likewise, of the fitted constants
+MISSED = {"fitted": [], "published": [698.1, 874.7]}  # °C: lengths further off than two standard deviations
+MEASURED_PEAK_C, MEASURED_UM_S = 730.0, 0.22  # fastest growth (the paper's abstract, M), and its rate (V)
+GRID_C = 5.0  # of temperatures, on which peaks are sought
 MASS = 1e-10  # of what has arrived
 STIFF = 1e-3  # of the length, batched integrator against LSODA
 ROUNDING = 1e-12
@@ -21,25 +34,96 @@ def terminal_um(kinetics):
     return np.array(found) / kinetics.atoms_a_um(10.0)
 
 
-@pytest.mark.parametrize(
-    ("kinetics", "low", "high"),
-    [(GrowthKinetics(), 0.0, FITTED_RMS), (GrowthKinetics.published(), *PUBLISHED_RMS)],
-    ids=["fitted", "published"],
-)
-def test_terminal_lengths_are_those_of_puretzky(kinetics, low, high):
+@pytest.fixture(scope="module")
+def errors():
+    """Name of the constants to log₁₀ of computed over measured lengths."""
     measured = np.array([length for _, length in TERMINAL_LENGTHS])
-    assert low < np.sqrt(np.mean(np.log10(terminal_um(kinetics) / measured) ** 2)) < high
+    return {name: np.log10(terminal_um(kinetics) / measured) for name, kinetics in KINETICS.items()}
 
 
-def test_longest_tubes_and_fastest_growth_are_where_they_were_measured():
-    """Longest at 700 °C; the paper's fastest growth is at 730 °C (abstract, M)."""
-    kinetics, celsius = GrowthKinetics(), np.arange(640.0, 800.0, 10.0)
-    times = np.geomspace(0.1, LONG_S, 400)
-    tubes = np.array([kinetics.particle(c + CELSIUS, times)[3] for c in celsius]) / kinetics.atoms_a_um(10.0)
-    rates = (np.diff(tubes, axis=1) / np.diff(times)).max(axis=1)
-    assert celsius[tubes[:, -1].argmax()] == pytest.approx(700.0, abs=10.0)
-    assert celsius[rates.argmax()] == pytest.approx(730.0, abs=15.0)
-    assert 0.2 < rates.max() < 0.4  # µm/s; multiwalled tubes were measured at about 0.22 at first
+def rms(values):
+    return np.sqrt(np.mean(values**2))
+
+
+@pytest.mark.parametrize("name", KINETICS)
+def test_terminal_lengths_miss_those_of_puretzky_by_what_our_notes_report(errors, name):
+    assert rms(errors[name]) == pytest.approx(NOTES[name]["rms"], abs=0.0005)
+    off = np.abs(errors[name]) > 2.0 * REPEATABILITY
+    assert [c for (c, _), far in zip(TERMINAL_LENGTHS, off, strict=True) if far] == MISSED[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fitted",
+        pytest.param(
+            "published", marks=pytest.mark.xfail(strict=True, reason="tubes at 698 °C are 2.7 times too short")
+        ),
+    ],
+)
+def test_terminal_lengths_are_as_near_as_measurements_repeat(errors, name):
+    assert rms(errors[name]) < REPEATABILITY
+
+
+@pytest.fixture(scope="module")
+def growth():
+    """Name of the constants to °C, terminal lengths and largest rates at each."""
+    celsius, times, found = np.arange(640.0, 801.0, GRID_C), np.geomspace(0.1, LONG_S, 400), {}
+    for name, kinetics in KINETICS.items():
+        tubes = np.array([kinetics.particle(c + CELSIUS, times)[3] for c in celsius]) / kinetics.atoms_a_um(10.0)
+        found[name] = celsius, tubes[:, -1], (np.diff(tubes, axis=1) / np.diff(times)).max(axis=1)
+    return found
+
+
+@pytest.mark.parametrize("name", KINETICS)
+def test_growth_is_fastest_where_our_notes_report_and_about_as_fast_as_measured(growth, name):
+    celsius, _, rates = growth[name]
+    assert celsius[rates.argmax()] == NOTES[name]["peak_c"]
+    assert rates.max() == pytest.approx(NOTES[name]["peak_um_s"], abs=0.005)
+    assert abs(np.log10(rates.max() / MEASURED_UM_S)) < REPEATABILITY
+
+
+def test_tubes_are_longest_where_they_were_measured_to_be(growth):
+    celsius, lengths, _ = growth["fitted"]
+    measured_c = max(TERMINAL_LENGTHS, key=lambda pair: pair[1])[0]
+    assert celsius[lengths.argmax()] == pytest.approx(measured_c, abs=GRID_C)
+    assert celsius[lengths.argmax()] == LONGEST_C
+    assert lengths.max() == pytest.approx(LONGEST_UM, abs=0.5)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            "fitted",
+            marks=pytest.mark.xfail(
+                strict=True, reason="peaks at 720 °C: one of twelve points lies between 601 and 850 °C"
+            ),
+        ),
+        "published",
+    ],
+)
+def test_growth_is_fastest_where_it_was_measured_to_be(growth, name):
+    celsius, _, rates = growth[name]
+    assert celsius[rates.argmax()] == pytest.approx(MEASURED_PEAK_C, abs=GRID_C)
+
+
+def test_a_recipe_grows_what_the_task_is_paid_for():
+    controls = recipe_of(Stage(20, 705.0, 150.0), Stage(5, 690.0, 300.0, 1000.0, 20.0))
+    outcomes, task = grow(controls), GrowthTask(minutes=25, variation=None)
+    assert tuple(outcomes) == tuple(GROWN)
+    ripened = outcomes["length_um"] * 10.0 / outcomes["particle_nm"]
+    worth = ripened - 8.0 * (outcomes["disorder"] + 0.1 * outcomes["amorphous"]) - 20.0 * outcomes["energy_kwh"]
+    assert worth == pytest.approx(task.run(controls[None], STANDARD)[0], rel=1e-9)
+    assert 0.0 < outcomes["activity"] < 1.0
+    assert outcomes["density"] == pytest.approx((10.0 / outcomes["particle_nm"]) ** 3)
+
+
+def test_recipes_say_what_is_wrong():
+    with pytest.raises(ConfigurationError, match=r"minutes=1\.5 must be a whole number"):
+        recipe_of(Stage(1.5, 700.0))
+    with pytest.raises(ConfigurationError, match="temperature_c=1000 lies outside what the furnace takes, 400 to 950"):
+        recipe_of(Stage(1, 1000.0))
 
 
 @pytest.mark.parametrize("celsius", [550.0, 700.0, 880.0])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError, DatasetError, WeightsError
-from matgym.processes.sequences import SequenceSettings, fit_sequences, load_sequences, save_sequences
-from matgym.processes.sequences.fitting import figures
+from matgym.processes.sequences.fitting import SequenceSettings, figures, fit_sequences
 from matgym.processes.sequences.runs import Runs
+from matgym.processes.sequences.store import load_sequences, save_sequences
 
 EXACT = 1e-5  # float32 networks, sums in another order
 NETWORKS = ("causal-cnn", "lstm")

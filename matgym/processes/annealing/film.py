@@ -20,20 +20,30 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
 from matgym.processes.annealing.microstructure import PARTICLE, Labels, mean_radius
 from matgym.processes.annealing.potts import sweep
+from matgym.processes.annealing.schedule import HOTTEST_C
+from matgym.processes.controls import Constants
 from matgym.typing import FloatArray
-from matgym.units import BOLTZMANN_EV_K, CELSIUS_K
+from matgym.units import BOLTZMANN_EV_K, CELSIUS_K, JOULE_KWH, ROOM_K
 
-ROOM_K: Final = 298.15
 STEFAN_BOLTZMANN: Final = 5.670374419e-8
 """W/(m² K⁴), CODATA 2018."""
 
-JOULE_KWH: Final = 3.6e6
-
-
 RAMP_PARTS: Final = 4
+"""Parts of constant temperature into which a ramp is cut. A choice of ours."""
+
+OUTCOMES: Final = ("radius", "defects", "particles")
+"""Mean radius in lattice constants, share of defects left, share of sites with a particle: `Film.measures`."""
+
+HOTTEST_K: Final = HOTTEST_C + CELSIUS_K
+"""At which `Film.sweeps_s` is given."""
+
+HALF_LIFE_K: Final = 1800.0 + CELSIUS_K
+"""At which `Film.particle_half_life_s` is given."""
+
+SIDES: Final = np.array([(0, 1), (1, 0), (0, -1), (-1, 0)])
+"""Of a site."""
 
 
 class Course(NamedTuple):
@@ -71,7 +81,7 @@ class FilmState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Film:
+class Film(Constants):
     """Constants of film and furnace.
 
     Attributes:
@@ -100,11 +110,6 @@ class Film:
     heat_capacity_j_k: float = 500.0
     energies: int = 64
 
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0.0 < value < math.inf:
-                raise ConfigurationError(f"{name}={value} must be positive and finite")
-
     @property
     def barriers(self) -> tuple[FloatArray, FloatArray]:
         """(K,) barriers of defects in eV, (K,) their weights, which sum to 1: the normal law, within 4 deviations."""
@@ -114,11 +119,8 @@ class Film:
 
     def sweeps(self, temperature_k: FloatArray, seconds: float) -> FloatArray:
         """M(T) dt: sweeps of the Potts model at a temperature."""
-        return np.asarray(
-            seconds
-            * self.sweeps_s
-            * np.exp(-self.mobility_ev / BOLTZMANN_EV_K * (1.0 / temperature_k - 1.0 / HOTTEST_K))
-        )
+        arrhenius = np.exp(-self.mobility_ev / BOLTZMANN_EV_K * (1.0 / temperature_k - 1.0 / HOTTEST_K))
+        return np.asarray(seconds * self.sweeps_s * arrhenius)
 
     def fresh(self, labels: Labels, temperature_k: FloatArray) -> FilmState:
         """Films as deposited: all defects there."""
@@ -136,14 +138,16 @@ class Film:
             seconds: how long.
             generators: B, one a film.
         """
-        course = self.course(state.temperature_k, setpoint_k, seconds)
-        defects = state.defects * course.healed
+        return self.anneal(state, self.course(state.temperature_k, setpoint_k, seconds), generators)
+
+    def anneal(self, state: FilmState, course: Course, generators: Sequence[np.random.Generator]) -> FilmState:
+        """Films after what furnaces did; see `hold`."""
         labels = state.labels.copy()
         evaporate(labels, -np.expm1(-course.going), generators)
         sweep(labels, course.sweeps, generators)
-        return FilmState(labels, defects, course.temperature_k, state.energy_kwh + course.energy_kwh)
+        return healed(state, labels, course)
 
-    def course(self, temperature_k: FloatArray, setpoint_k: FloatArray, seconds: float) -> "Course":
+    def course(self, temperature_k: FloatArray, setpoint_k: FloatArray, seconds: float) -> Course:
         """What the furnace does while a set point is held: all that does not depend on the film."""
         most = self.ramp_k_s * seconds
         after = temperature_k + np.clip(setpoint_k - temperature_k, -most, most)
@@ -165,9 +169,8 @@ class Film:
 
     def evaporation(self, temperature_k: FloatArray) -> FloatArray:
         """Rate at which a particle goes, 1/s."""
-        reference = 1800.0 + CELSIUS_K
         rate = math.log(2.0) / self.particle_half_life_s
-        return np.asarray(rate * np.exp(-self.particle_ev / BOLTZMANN_EV_K * (1.0 / temperature_k - 1.0 / reference)))
+        return np.asarray(rate * np.exp(-self.particle_ev / BOLTZMANN_EV_K * (1.0 / temperature_k - 1.0 / HALF_LIFE_K)))
 
     def defects_left(self, state: FilmState) -> FloatArray:
         """(B,) share of all defects."""
@@ -179,8 +182,10 @@ class Film:
         return np.column_stack([mean_radius(state.labels), self.defects_left(state), particles])
 
 
-HOTTEST_K: Final = 2400.0 + CELSIUS_K
-"""At which `Film.sweeps_s` is given."""
+def healed(state: FilmState, labels: Labels, course: Course) -> FilmState:
+    """Films whose grains have become `labels`; defects, temperature and energy follow from what the furnace did."""
+    energy = state.energy_kwh + course.energy_kwh
+    return FilmState(labels, state.defects * course.healed, course.temperature_k, energy)
 
 
 def evaporate(labels: Labels, chance: FloatArray, generators: Sequence[np.random.Generator]) -> None:
@@ -194,6 +199,3 @@ def evaporate(labels: Labels, chance: FloatArray, generators: Sequence[np.random
             beside = (gone + SIDES[(first + turn) % len(SIDES)]) % labels.shape[1:]
             heirs = np.where(heirs == PARTICLE, labels[row, beside[:, 0], beside[:, 1]], heirs)
         labels[row, gone[:, 0], gone[:, 1]] = heirs
-
-
-SIDES: Final = np.array([(0, 1), (1, 0), (0, -1), (-1, 0)])

@@ -78,7 +78,12 @@ class MicrographSurrogate:
             generators: B, one a film; None takes the likeliest label everywhere, with which large grains grow
                 too slowly.
         """
-        labels = read_grains(frames) if memory is None else memory.copy()
+        labels = self.advance(read_grains(frames) if memory is None else memory, drives, generators)
+        return boundaries(labels), labels
+
+    def advance(self, labels: Labels, drives: Float32Array, generators: Sequence[np.random.Generator] | None) -> Labels:
+        """The next labels; see `step`."""
+        labels = labels.copy()
         sweeps = 10.0 * drives[:, 0].astype(np.float64) ** 2
         parts = parts_of(sweeps)
         gone = -np.expm1(np.log1p(-np.minimum(drives[:, 1].astype(np.float64), 1.0 - 1e-7)) / parts)
@@ -86,7 +91,7 @@ class MicrographSurrogate:
             rows = np.flatnonzero(parts > part)
             mine = None if generators is None else [generators[row] for row in rows.tolist()]
             labels[rows] = self.move(labels[rows], (sweeps / parts)[rows], gone[rows], mine)
-        return boundaries(labels), labels
+        return labels
 
     def move(
         self, labels: Labels, sweeps: FloatArray, gone: FloatArray, generators: Sequence[np.random.Generator] | None

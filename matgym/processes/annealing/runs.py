@@ -1,18 +1,13 @@
 """How a film anneals, by its statistics: the runs that a recurrent network learns from."""
 
-from typing import Final
-
 import numpy as np
 
-from matgym.processes.annealing.film import Film
+from matgym.processes.annealing.film import OUTCOMES, Film
 from matgym.processes.annealing.microstructure import Labels, voronoi
-from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C, STEP_S
+from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C, STEP_S, scaled_celsius
 from matgym.processes.sequences.runs import Runs
 from matgym.typing import FloatArray
 from matgym.units import CELSIUS_K
-
-OUTCOMES: Final = ("radius", "defects", "particles")
-"""Mean radius in lattice constants, share of defects left, share of sites with a particle: `Film.measures`."""
 
 
 def random_films(
@@ -48,11 +43,6 @@ def random_schedule(steps: int, rng: np.random.Generator) -> FloatArray:
     levels = rng.uniform(COLDEST_C, HOTTEST_C, stages)
     celsius = levels[np.searchsorted(ends, np.arange(steps), side="right")]
     return np.asarray(np.clip(celsius + rng.normal(0.0, rng.choice([0.0, 30.0]), steps), COLDEST_C, HOTTEST_C))
-
-
-def scaled_celsius(celsius: FloatArray) -> FloatArray:
-    """Set points in [-1, 1], as actions have them."""
-    return np.asarray(2.0 * (celsius - COLDEST_C) / (HOTTEST_C - COLDEST_C) - 1.0)
 
 
 def annealing_runs(

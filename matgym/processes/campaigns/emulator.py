@@ -8,7 +8,7 @@ never part replicates.
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -78,9 +78,7 @@ def emulate(data: Experiments, model: Model = "best", *, log: bool = False, seed
         raise ConfigurationError(f"model={model!r} is unknown; there are best, {', '.join(_REGRESSORS)}")
     if log and (data.values <= 0.0).any():
         raise ConfigurationError(f"log=True needs positive values; {data.target!r} goes down to {data.values.min():g}")
-    learned = (
-        Experiments(data.name, data.columns, data.target, data.goal, data.inputs, np.log(data.values)) if log else data
-    )
+    learned = replace(data, values=np.log(data.values)) if log else data
     inputs, values, _ = learned.averaged
     features = _features(data, inputs)
     names = list(_REGRESSORS) if model == "best" else [model]

@@ -3,18 +3,19 @@
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
 from matgym.errors import DatasetError, MissingExtraError
+from matgym.processes.controls import from_actions
 from matgym.typing import FloatArray, IntArray
 
-Goal: TypeAlias = Literal["max", "min"]
+Direction: TypeAlias = Literal["maximize", "minimize"]
 
 FEWEST: Final = 10
 """Different experiments below which nothing can be learned or validated."""
@@ -48,7 +49,7 @@ class Experiments:
         name: of the campaign.
         columns: inputs.
         target: name of what was measured.
-        goal: whether much or little of it is wanted.
+        direction: whether much or little of it is wanted.
         inputs: (N, d); words as their number among the choices.
         values: (N,) measured.
     """
@@ -56,16 +57,13 @@ class Experiments:
     name: str
     columns: tuple[Column, ...]
     target: str
-    goal: Goal
+    direction: Direction
     inputs: FloatArray
     values: FloatArray
-    _groups: IntArray = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if self.goal not in {"max", "min"}:
-            raise DatasetError(f"goal={self.goal!r} must be 'max' or 'min'")
-        _, groups = np.unique(self.inputs, axis=0, return_inverse=True)
-        object.__setattr__(self, "_groups", np.asarray(groups).ravel())
+        if self.direction not in get_args(Direction):
+            raise DatasetError(f"direction={self.direction!r} must be 'maximize' or 'minimize'")
         if (found := int(self._groups.max(initial=-1)) + 1) < FEWEST:
             raise DatasetError(
                 f"{self.name} holds {found} different experiments; {FEWEST} are the least that can teach"
@@ -76,14 +74,19 @@ class Experiments:
 
     @classmethod
     def read(
-        cls, path: Path | str, *, target: str | None = None, goal: Goal = "max", inputs: Sequence[str] | None = None
+        cls,
+        path: Path | str,
+        *,
+        target: str | None = None,
+        direction: Direction = "maximize",
+        inputs: Sequence[str] | None = None,
     ) -> Self:
         """A table from a CSV file with a header; comma, semicolon or tab between columns.
 
         Args:
             path: of the file.
             target: column that was measured; the last one by default.
-            goal: whether much ("max") or little ("min") of it is wanted.
+            direction: whether much ("maximize") or little ("minimize") of it is wanted.
             inputs: columns that were set; all others by default.
 
         Raises:
@@ -112,10 +115,12 @@ class Experiments:
                 raise DatasetError(
                     f"{path.name}, row {column.index('') + 2}: {name!r} is empty; fill it in or remove the row"
                 )
-        return cls._of(path.stem, {name: cells[name] for name in wanted}, target, cells[target], goal)
+        return cls._of(path.stem, {name: cells[name] for name in wanted}, target, cells[target], direction)
 
     @classmethod
-    def _of(cls, name: str, inputs: dict[str, list[str]], target: str, measured: list[str], goal: Goal) -> Self:
+    def _of(
+        cls, name: str, inputs: dict[str, list[str]], target: str, measured: list[str], direction: Direction
+    ) -> Self:
         values = _numbers(measured)
         if values is None:
             raise DatasetError(f"{name}: {target!r} must hold finite numbers; there is {_first_word(measured)!r}")
@@ -129,7 +134,12 @@ class Experiments:
                 arrays.append(array)
         if not columns:
             raise DatasetError(f"{name} has no input that varies")
-        return cls(name, tuple(columns), target, goal, np.column_stack(arrays), values)
+        return cls(name, tuple(columns), target, direction, np.column_stack(arrays), values)
+
+    @cached_property
+    def _groups(self) -> IntArray:
+        """(N,) which of the different inputs a row has."""
+        return np.asarray(np.unique(self.inputs, axis=0, return_inverse=True)[1]).ravel()
 
     @cached_property
     def averaged(self) -> tuple[FloatArray, FloatArray, IntArray]:
@@ -156,7 +166,7 @@ class Experiments:
     @property
     def sign(self) -> float:
         """1 where much is wanted, -1 where little is."""
-        return 1.0 if self.goal == "max" else -1.0
+        return 1.0 if self.direction == "maximize" else -1.0
 
     def at(self, actions: FloatArray) -> FloatArray:
         """(B, d) inputs for (B, d) actions in [-1, 1].
@@ -165,16 +175,16 @@ class Experiments:
         means equal shares. A choice is cut from its range in equal parts.
         """
         low, high = np.array([(column.low, column.high) for column in self.columns]).T
-        unit = 0.5 * (np.asarray(actions, dtype=np.float64) + 1.0)
         if self.sum is not None:
-            shares = unit * high
+            shares = from_actions(actions, 0.0, high)
             shares[shares.sum(axis=1) <= 0.0] = 1.0
             return np.asarray(shares * (self.sum / shares.sum(axis=1, keepdims=True)))
-        found = low + unit * (high - low)
+        inputs = from_actions(actions, low, high)
         for k, column in enumerate(self.columns):
             if column.choices:
-                found[:, k] = np.minimum(np.floor(unit[:, k] * len(column.choices)), len(column.choices) - 1)
-        return np.asarray(found)
+                count = len(column.choices)
+                inputs[:, k] = np.minimum(np.floor(from_actions(actions[:, k], 0.0, count)), count - 1)
+        return inputs
 
 
 def measured(name: str) -> Experiments:
@@ -191,13 +201,14 @@ def measured(name: str) -> Experiments:
     if not (place / "config.json").is_file():
         raise DatasetError(f"there are no experiments {name!r}; there are {', '.join(measured_names())}, or a CSV file")
     config = json.loads((place / "config.json").read_text(encoding="utf-8"))
-    goal: Goal = "min" if str(config.get("default_goal", "maximize")).startswith("min") else "max"
+    wanted = str(config.get("default_goal", "maximize"))
+    direction: Direction = "minimize" if wanted.startswith("min") else "maximize"
     labels = [str(parameter["name"]) for parameter in config["parameters"]]
     target = str(config["measurements"][0]["name"])
     with (place / "data.csv").open(encoding="utf-8", newline="") as file:
         rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
     inputs = {label: [row[k] for row in rows] for k, label in enumerate(labels)}
-    return Experiments._of(name, inputs, target, [row[len(labels)] for row in rows], goal)  # noqa: SLF001  # same module
+    return Experiments._of(name, inputs, target, [row[len(labels)] for row in rows], direction)  # noqa: SLF001  # same module
 
 
 def measured_names() -> list[str]:

@@ -23,19 +23,18 @@ The same expressions serve NumPy arrays and CasADi's symbols, of which the optim
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.processes.controls import Constants
 from matgym.processes.growth.kinetics import GrowthKinetics
-from matgym.units import BOLTZMANN_EV_K, BOLTZMANN_J_K
+from matgym.processes.growth.reactors import Reactor
+from matgym.typing import FloatArray
+from matgym.units import BOLTZMANN_EV_K, BOLTZMANN_J_K, CELSIUS_K, JOULE_KWH, ROOM_K
 
-ROOM_K: Final = 298.15
-JOULE_KWH: Final = 3.6e6
 EDGE_SITES_PER_NM: Final = 2.0 * math.pi / 0.246
 """Places where atoms join, on a rim of the particle's diameter: two a lattice constant of graphene and wall."""
-
 
 NOTHING: Final = 1e-200
 """1/s, so that a rate of zero can be divided by."""
@@ -56,23 +55,11 @@ class Controls(NamedTuple):
     hydrogen_pa: Any
     water_pa: Any
 
-
-class Reactor(NamedTuple):
-    """What differs from one furnace and catalyst to the next, arrays of one shape.
-
-    Attributes:
-        diameter_nm: of the particles at first.
-        covering: factor on the rate at which surface carbon turns into the layer.
-        pyrolysis: factor on the density of pyrolysis products: the wall's share in it.
-        leak_pa: water vapour that leaks in, Pa.
-        offset_k: by which the thermocouple reads too high, and the hot zone stays below its set point, K.
-    """
-
-    diameter_nm: Any
-    covering: Any
-    pyrolysis: Any
-    leak_pa: Any
-    offset_k: Any
+    @classmethod
+    def of(cls, minute: FloatArray) -> Self:
+        """From (B, 4) rows of a recipe."""
+        celsius, feed, hydrogen, water = minute.T
+        return cls(celsius + CELSIUS_K, feed, hydrogen, water)
 
 
 class State(NamedTuple):
@@ -121,7 +108,7 @@ def _floats(values: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class Furnace:
+class Furnace(Constants):
     """Constants of the furnace; choices of ours (D) unless a source is named.
 
     Attributes:
@@ -164,11 +151,6 @@ class Furnace:
     healing_s: float = 1e13
     healing_ev: float = 1.06
     substep_s: float = 2.0
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if name != "kinetics" and not 0.0 < value < math.inf:
-                raise ConfigurationError(f"{name}={value} must be positive and finite")
 
     def cold(self, reactor: Reactor, temperature_k: Any = ROOM_K) -> State:
         """The furnace before anything was let in; arrays take the reactor's shape."""

@@ -21,7 +21,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.processes.controls import Constants
 from matgym.typing import FloatArray
 from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_EV_K, BOLTZMANN_J_K
 
@@ -43,6 +43,8 @@ TERMINAL_LENGTHS: Final = (
 FEED_PA: Final = 266.645
 """2 Torr of acetylene in their experiments (T)."""
 
+GAS_LAG_S: Final = 50.0
+"""Time in which the gas in their furnace follows its flow (T)."""
 
 ATOMS_A_WALL: Final = 1e3 * math.pi * 10.0 / 0.026196
 """Atoms in a micrometre of one wall of 10 nm: its area over 0.0262 nm² an atom, half of graphene's unit cell."""
@@ -81,7 +83,7 @@ class Rates(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GrowthKinetics:
+class GrowthKinetics(Constants):
     """Constants of the rate equations. The defaults of four of them are fitted here (F); see `published`.
 
     Attributes:
@@ -112,11 +114,6 @@ class GrowthKinetics:
     rearrangement_ev: float = 2.4
     monolayer_m2: float = 1e19
     atoms_per_um: float = 7e6
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if not 0.0 < value < math.inf:
-                raise ConfigurationError(f"{name}={value} must be positive and finite")
 
     @classmethod
     def published(cls) -> Self:
@@ -192,23 +189,9 @@ class GrowthKinetics:
             linear, source = matrix(time)
             return np.asarray(linear @ state + source)
 
-        span = (
-            0.0,
-            float(times_s[-1]),
-        )  # a first step is given: at time zero nothing moves that one could be guessed from
+        # A first step is given: at time zero nothing moves from which the solver could estimate one.
         found = solve_ivp(
-            slope,
-            span,
-            np.zeros(5),
-            "LSODA",
-            t_eval=times_s,
-            rtol=1e-9,
-            atol=1e-6,
-            first_step=1e-4,
-            jac=lambda time, _: matrix(time)[0],
-        )
+            slope, (0.0, float(times_s[-1])), np.zeros(5), "LSODA", t_eval=times_s, rtol=1e-9, atol=1e-6,
+            first_step=1e-4, jac=lambda time, _: matrix(time)[0],
+        )  # fmt: skip
         return np.asarray(found.y)
-
-
-GAS_LAG_S: Final = 50.0
-"""Time in which the gas in their furnace follows its flow (T)."""

@@ -2,11 +2,33 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
 from matgym.typing import FloatArray
+
+
+class Reactor(NamedTuple):
+    """What differs from one furnace and catalyst to the next, arrays of one shape.
+
+    Attributes:
+        diameter_nm: of the particles at first.
+        covering: factor on the rate at which surface carbon turns into the layer.
+        pyrolysis: factor on the density of pyrolysis products: the wall's share in it.
+        leak_pa: water vapour that leaks in, Pa.
+        offset_k: by which the thermocouple reads too high, and the hot zone stays below its set point, K.
+    """
+
+    diameter_nm: Any
+    covering: Any
+    pyrolysis: Any
+    leak_pa: Any
+    offset_k: Any
+
+
+STANDARD: Final = np.array([10.0, 1.0, 1.0, 0.0, 0.0])
+"""The reactor that the kinetics were measured on, (5,) in the order of `Reactor`'s fields."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +37,10 @@ class Variation:
 
     Attributes:
         diameter_nm: of particles, uniform over the range.
-        covering: spread of the logarithm of the rate at which catalysts die.
-        pyrolysis: likewise of the gas' share in it.
+        covering: standard deviation of the logarithm of `Reactor.covering`.
+        pyrolysis: standard deviation of the logarithm of `Reactor.pyrolysis`.
         leak_pa: largest leak of water, uniform from zero.
-        offset_k: spread of the thermocouple's offset.
+        offset_k: standard deviation of the thermocouple's offset.
     """
 
     diameter_nm: tuple[float, float] = (7.0, 13.0)
@@ -28,7 +50,7 @@ class Variation:
     offset_k: float = 8.0
 
     def draw(self, rng: np.random.Generator) -> FloatArray:
-        """(5,) one reactor, in the order of `Reactor`'s fields."""
+        """Draw one reactor, (5,) in the order of `Reactor`'s fields."""
         return np.array(
             [
                 rng.uniform(*self.diameter_nm),
@@ -38,7 +60,3 @@ class Variation:
                 rng.normal(0.0, self.offset_k),
             ]
         )
-
-
-STANDARD: Final = np.array([10.0, 1.0, 1.0, 0.0, 0.0])
-"""The reactor that the kinetics were measured on, as `Variation.draw` gives one."""

@@ -4,9 +4,9 @@ from typing import Final
 
 import numpy as np
 
-from matgym.processes.growth.furnace import Furnace, Reactor
-from matgym.processes.growth.growth import as_controls, disorder, yield_um
-from matgym.processes.growth.reactors import Variation
+from matgym.processes.growth.furnace import Controls, Furnace
+from matgym.processes.growth.outcomes import disorder, yield_um
+from matgym.processes.growth.reactors import Reactor, Variation
 from matgym.processes.growth.recipe import LIMITS, PREHEATED_C, STEP_S, scaled_actions, scaled_controls
 from matgym.processes.sequences.runs import Runs
 from matgym.typing import FloatArray
@@ -36,7 +36,7 @@ def growth_runs(count: int, rng: np.random.Generator, *, minutes: int = 30, preh
     state = furnace.cold(reactor, preheated_c + CELSIUS_K)
     outcomes = np.empty((count, minutes, len(OUTCOMES)))
     for minute in range(minutes):
-        state = furnace.hold(state, as_controls(controls[:, minute]), reactor, STEP_S)
+        state = furnace.hold(state, Controls.of(controls[:, minute]), reactor, STEP_S)
         outcomes[:, minute] = np.column_stack(
             [
                 yield_um(state, reactor),

@@ -11,11 +11,11 @@ from matgym.processes.campaigns.experiments import Column, Experiments, measured
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SPREAD = 0.05  # of R², against the baselines that the data's notes give: other folds, other lengths
-R2 = {  # file: goal, log, five-fold R² of extra trees and Gaussian process in the notes
-    "p3ht_cnt": ("max", True, {"trees": 0.83, "gp": 0.81}),
-    "agnp": ("min", False, {"trees": 0.93, "gp": 0.94}),
-    "autoam": ("max", False, {"trees": 0.93, "gp": 0.90}),
-    "perovskite": ("min", False, {"trees": 0.59, "gp": 0.85}),
+R2 = {  # file: direction, log, five-fold R² of extra trees and Gaussian process in the notes
+    "p3ht_cnt": ("maximize", True, {"trees": 0.83, "gp": 0.81}),
+    "agnp": ("minimize", False, {"trees": 0.93, "gp": 0.94}),
+    "autoam": ("maximize", False, {"trees": 0.93, "gp": 0.90}),
+    "perovskite": ("minimize", False, {"trees": 0.59, "gp": 0.85}),
 }
 
 
@@ -39,7 +39,7 @@ def test_a_table_is_read_with_its_words_and_without_what_never_varies(tmp_path):
 
 def test_semicolons_and_a_chosen_target(tmp_path):
     text = "y;x\n" + "\n".join(f"{-x};{x}" for x in range(12))
-    data = Experiments.read(written(tmp_path, text), target="y", goal="min")
+    data = Experiments.read(written(tmp_path, text), target="y", direction="minimize")
     assert data.columns[0].name == "x"
     assert data.sign == -1.0
     assert data.values[3] == -3.0
@@ -72,16 +72,16 @@ def test_missing_files_and_columns_are_named(tmp_path):
 def test_replicates_tell_the_noise():
     rng = np.random.default_rng(0)
     inputs = np.repeat(np.arange(200.0)[:, None], 3, axis=0)
-    data = Experiments("mine", (Column("x", 0.0, 199.0),), "y", "max", inputs, rng.normal(0.0, 2.0, 600))
+    data = Experiments("mine", (Column("x", 0.0, 199.0),), "y", "maximize", inputs, rng.normal(0.0, 2.0, 600))
     assert data.noise == pytest.approx(2.0, rel=0.1)
     assert data.averaged[2].tolist() == [3] * 200
-    assert np.isnan(Experiments("mine", data.columns, "y", "max", inputs[::3], np.arange(200.0)).noise)
+    assert np.isnan(Experiments("mine", data.columns, "y", "maximize", inputs[::3], np.arange(200.0)).noise)
 
 
 def test_shares_of_a_whole_stay_so():
     shares = np.random.default_rng(0).dirichlet(np.ones(3), 30) * 100.0
     columns = tuple(Column(n, float(c.min()), float(c.max())) for n, c in zip("abc", shares.T, strict=True))
-    data = Experiments("mine", columns, "y", "max", np.round(shares, 1), shares[:, 0])
+    data = Experiments("mine", columns, "y", "maximize", np.round(shares, 1), shares[:, 0])
     assert data.sum == pytest.approx(100.0, abs=0.1)
     found = data.at(np.array([[-1.0, -1.0, -1.0], [1.0, -1.0, -1.0], [0.3, 0.2, -0.9]]))
     np.testing.assert_allclose(found.sum(axis=1), data.sum)
@@ -93,8 +93,8 @@ def test_shares_of_a_whole_stay_so():
 def test_measured_campaigns_are_learned_as_well_as_reported(name):
     if not DATA.is_dir():
         pytest.skip(f"the measured campaigns at {DATA} are not here: they stay out of the repository")
-    goal, log, reported = R2[name]
-    emulator = emulate(Experiments.read(DATA / f"{name}.csv", goal=goal), log=log)
+    direction, log, reported = R2[name]
+    emulator = emulate(Experiments.read(DATA / f"{name}.csv", direction=direction), log=log)
     for model, r2 in reported.items():
         assert emulator.r2[model] == pytest.approx(r2, abs=SPREAD)
     assert emulator.replicated == (name != "autoam")
@@ -105,14 +105,16 @@ def test_noise_cannot_be_learned():
     rng = np.random.default_rng(0)
     inputs = rng.random((80, 2))
     columns = tuple(Column(name, 0.0, 1.0) for name in "ab")
-    emulator = emulate(Experiments("noise", columns, "y", "max", inputs, rng.standard_normal(80)))
+    emulator = emulate(Experiments("noise", columns, "y", "maximize", inputs, rng.standard_normal(80)))
     assert max(emulator.r2.values()) < 0.1
     assert not emulator.replicated
     assert emulator.noise == pytest.approx(1.0, abs=0.25)
 
 
 def test_emulators_say_what_is_wrong():
-    data = Experiments("mine", (Column("x", 0.0, 1.0),), "y", "max", np.linspace(0, 1, 12)[:, None], np.arange(12.0))
+    data = Experiments(
+        "mine", (Column("x", 0.0, 1.0),), "y", "maximize", np.linspace(0, 1, 12)[:, None], np.arange(12.0)
+    )
     with pytest.raises(ConfigurationError, match="model='forest' is unknown"):
         emulate(data, "forest")
     with pytest.raises(ConfigurationError, match="needs positive values; 'y' goes down to 0"):
@@ -122,6 +124,6 @@ def test_emulators_say_what_is_wrong():
 def test_campaigns_of_the_package_olymp_are_read_by_path():
     assert "suzuki" in measured_names()
     data = measured("suzuki")
-    assert (data.goal, len(data), len(data.columns)) == ("max", 247, 4)
+    assert (data.direction, len(data), len(data.columns)) == ("maximize", 247, 4)
     with pytest.raises(DatasetError, match="no experiments 'cooking'; there are alkox"):
         measured("cooking")

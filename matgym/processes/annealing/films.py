@@ -1,0 +1,166 @@
+"""A batch of films in annealing furnaces: simulated, or as a network predicts them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.processes.annealing.film import OUTCOMES, Course, Film, healed
+from matgym.processes.annealing.microstructure import Labels, boundaries
+from matgym.processes.annealing.schedule import STEP_S, scaled_celsius
+from matgym.typing import Float32Array, FloatArray, IntArray
+from matgym.units import CELSIUS_K
+
+if TYPE_CHECKING:
+    from matgym.processes.annealing.micrographs import MicrographSurrogate
+    from matgym.processes.sequences.learned import SequenceSurrogate
+
+
+class Films(ABC):
+    """A batch of films, which all heat up and draw energy as `Film.course` says.
+
+    Attributes:
+        film: constants of films and furnaces.
+        state: of the films.
+        measures: (B, 3) as in `Film.measures`.
+        charged: under which a ledger counts steps.
+    """
+
+    charged: ClassVar[str] = "surrogate"
+
+    def __init__(self, film: Film, size: int, batch: int, start_c: float) -> None:
+        """Make room for films.
+
+        Args:
+            film: constants of films and furnaces.
+            size: sites along a side.
+            batch: B, how many films.
+            start_c: temperature at which films are loaded.
+        """
+        self.film, self._start_k = film, start_c + CELSIUS_K
+        self.state = film.fresh(np.ones((batch, size, size), dtype=np.uint16), np.full(batch, self._start_k))
+        self.measures = np.ones((batch, len(OUTCOMES)))
+        self._generators = [np.random.default_rng(0)] * batch
+
+    def load(self, rows: IntArray, labels: Labels, generators: Sequence[np.random.Generator]) -> None:
+        """Put fresh films into some of the furnaces.
+
+        Args:
+            rows: (k,) which.
+            labels: (k, size, size) as deposited.
+            generators: k, one a film, from which all is drawn that happens to it.
+        """
+        fresh = self.film.fresh(labels, np.full(len(rows), self._start_k))
+        for before, values in zip(self.state, fresh, strict=True):
+            before[rows] = values
+        self.measures[rows] = self.film.measures(fresh)
+        for row, rng in zip(rows, generators, strict=True):
+            self._generators[row] = rng
+
+    def hold(self, setpoint_k: FloatArray) -> None:
+        """Hold (B,) set points for one step."""
+        self._anneal(setpoint_k, self.film.course(self.state.temperature_k, setpoint_k, STEP_S))
+
+    @abstractmethod
+    def _anneal(self, setpoint_k: FloatArray, course: Course) -> None:
+        """Set state and measures to what they are after one step."""
+
+    def pictures(self, rows: IntArray | slice) -> Float32Array:
+        """Return (rows, H, W) micrographs, 0 within grains to 1 at particles."""
+        return boundaries(self.state.labels[rows])
+
+
+class SimulatedFilms(Films):
+    """Films by the simulator, `Film.anneal`."""
+
+    charged: ClassVar[str] = "simulation"
+
+    def _anneal(self, _setpoint_k: FloatArray, course: Course) -> None:
+        self.state = self.film.anneal(self.state, course, self._generators)
+        self.measures = self.film.measures(self.state)
+
+
+class LearnedFilms(Films):
+    """Films by their statistics, which a recurrent network predicts; their state's grains stay as deposited."""
+
+    def __init__(self, film: Film, size: int, batch: int, start_c: float, surrogate: "SequenceSurrogate") -> None:
+        """See `Films`; the surrogate predicts `OUTCOMES`.
+
+        Raises:
+            ConfigurationError: if the surrogate predicts something else.
+        """
+        if surrogate.outcome_names != OUTCOMES:
+            raise ConfigurationError(f"annealing needs a surrogate of {', '.join(OUTCOMES)}")
+        super().__init__(film, size, batch, start_c)
+        self.surrogate = surrogate
+        self._memory = surrogate.begin(np.ones((batch, 2)), self.measures)
+
+    def load(self, rows: IntArray, labels: Labels, generators: Sequence[np.random.Generator]) -> None:
+        """Put fresh films into some of the furnaces."""
+        super().load(rows, labels, generators)
+        begun = self.measures[rows]
+        self.surrogate.forget(self._memory, rows, begun[:, [0, 2]], begun)
+
+    def _anneal(self, setpoint_k: FloatArray, course: Course) -> None:
+        predicted = self.surrogate.step(self._memory, scaled_celsius(setpoint_k - CELSIUS_K)[:, None])
+        self.measures = np.maximum(predicted, [1.0, 0.0, 0.0])
+        energy = self.state.energy_kwh + course.energy_kwh
+        self.state = self.state._replace(temperature_k=course.temperature_k, energy_kwh=energy)
+
+    def pictures(self, rows: IntArray | slice) -> Float32Array:
+        """Raise an error: there are no grains to draw.
+
+        Raises:
+            ConfigurationError: always.
+        """
+        del rows
+        raise ConfigurationError('a network of statistics draws no micrograph: use observation="statistics"')
+
+
+class PicturedFilms(Films):
+    """Films by their grains, which a network moves; defects heal as in the simulator."""
+
+    def __init__(self, film: Film, size: int, batch: int, start_c: float, surrogate: "MicrographSurrogate") -> None:
+        """See `Films`; the surrogate moves boundaries."""
+        super().__init__(film, size, batch, start_c)
+        self.surrogate = surrogate
+
+    def _anneal(self, _setpoint_k: FloatArray, course: Course) -> None:
+        from matgym.processes.annealing.micrographs import drives_of
+
+        labels = self.surrogate.advance(self.state.labels, drives_of(course), self._generators)
+        self.state = healed(self.state, labels, course)
+        self.measures = self.film.measures(self.state)
+
+
+def films_of(film: Film, size: int, batch: int, start_c: float, dynamics: Any, *, pictured: bool) -> Films:
+    """Make films by what moves them.
+
+    Args:
+        film: constants of films and furnaces.
+        size: sites along a side.
+        batch: how many films.
+        start_c: temperature at which films are loaded.
+        dynamics: "simulator"; "network" for the shipped one; a file; or a surrogate.
+        pictured: whether a network is to move grains, so that there are micrographs, rather than statistics.
+
+    Raises:
+        WeightsError: if there is no such file.
+        ConfigurationError: if the surrogate predicts something else.
+    """
+    if isinstance(dynamics, str) and dynamics == "simulator":
+        return SimulatedFilms(film, size, batch, start_c)
+    if pictured:
+        from matgym.processes.annealing.micrographs import MicrographSurrogate, load_micrographs
+
+        if not isinstance(dynamics, MicrographSurrogate):
+            dynamics = load_micrographs("micrographs" if dynamics == "network" else dynamics)
+        return PicturedFilms(film, size, batch, start_c, dynamics)
+    from matgym.processes.sequences.learned import SequenceSurrogate
+    from matgym.processes.sequences.store import load_sequences
+
+    if not isinstance(dynamics, SequenceSurrogate):
+        dynamics = load_sequences("annealing" if dynamics == "network" else dynamics)
+    return LearnedFilms(film, size, batch, start_c, dynamics)
