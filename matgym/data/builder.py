@@ -22,7 +22,7 @@ from matgym.errors import DatasetError
 from matgym.execution import Job, execute
 from matgym.files import atomic_path, write_json
 from matgym.physics.cache import PHYSICS_VERSION
-from matgym.physics.registry import Conditions, evaluate, oracle_of
+from matgym.physics.registry import Conditions, oracle_of, predict
 
 SHARD_SAMPLES: Final = 100
 
@@ -127,8 +127,8 @@ def make_shard(spec: DatasetSpec, number: int) -> pa.Table:
         random_codoped(f.n, f.m, f.cells, spec.largest_share, np.random.default_rng([spec.seed, sample]))
         for sample, f in zip(samples, families, strict=True)
     ]
-    labels, _ = evaluate(tubes, spec.properties, Conditions(spec.temperature_k))
-    keys = [tube.key for tube in tubes]
+    labels = predict(tubes, spec.properties, Conditions(spec.temperature_k))
+    keys, reasons = [tube.key for tube in tubes], labels.reasons
     columns: dict[str, Any] = {
         "key": keys,
         "sample": list(samples),
@@ -138,7 +138,7 @@ def make_shard(spec: DatasetSpec, number: int) -> pa.Table:
         "cells": [tube.cells for tube in tubes],
         "strain": [tube.strain for tube in tubes],
         "species": [tube.species.tobytes() for tube in tubes],
-        "failure": [labels.failures.get(row) for row in range(len(tubes))],
+        "failure": [reasons.get(row) for row in range(len(tubes))],
     }
     for name, values in labels.values.items():
         # Ten digits, past the oracles' tolerance: the same bytes on the same machine.

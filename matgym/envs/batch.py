@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from inspect import Parameter, signature
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -54,6 +55,8 @@ class Episodes(ABC):
         reward_names: components of a vector reward.
         reward_low: least value of each.
         masked: whether `masks` tells which actions are allowed.
+        steps: actions that an episode takes at least.
+        time_limit: steps after which a batched environment truncates, unless told otherwise; None for none.
         render_modes: that `render` knows.
     """
 
@@ -66,6 +69,8 @@ class Episodes(ABC):
     reward_names: tuple[str, ...] = ()
     reward_low: float = 0.0
     masked: bool = False
+    steps: int = 1
+    time_limit: ClassVar[int | None] = None
     render_modes: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
@@ -140,6 +145,7 @@ class ScalarEnv(gym.Env[Any, Any]):
 
     def __init_subclass__(cls) -> None:
         _describe(cls, cls.episodes_class, Parameter("render_mode", Parameter.KEYWORD_ONLY, default=None))
+        cls.__doc__ = cls.episodes_class.__doc__
         cls.metadata = {"render_modes": list(cls.episodes_class.render_modes), "render_fps": 4}
 
     def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
@@ -150,6 +156,19 @@ class ScalarEnv(gym.Env[Any, Any]):
         self.observation_space = self.episodes.observation_space
         self.action_space = self.episodes.action_space
         _take_face(self, self.episodes)
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """How it was registered; `gymnasium.make` sets it, and with it the time limit."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        if spec is not None:
+            _check_limit(self.episodes, spec.max_episode_steps)
+        self._spec = spec
+
+    _spec: EnvSpec | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
@@ -203,13 +222,16 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
 
     def __init_subclass__(cls) -> None:
         kind = Parameter.POSITIONAL_OR_KEYWORD
-        limit = Parameter("max_episode_steps", kind, default=None)
+        limit = Parameter("max_episode_steps", kind, default=cls.episodes_class.time_limit)
         _describe(cls, cls.episodes_class, Parameter("num_envs", kind, default=1), limit)
 
-    def __init__(self, num_envs: int = 1, max_episode_steps: int | None = None, **arguments: Any) -> None:
+    def __init__(
+        self, num_envs: int = 1, max_episode_steps: int | Literal["default"] | None = "default", **arguments: Any
+    ) -> None:
         if num_envs < 1:
             raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
-        self._take(_made(self.episodes_class, num_envs, arguments), max_episode_steps)
+        limit = self.episodes_class.time_limit if max_episode_steps == "default" else max_episode_steps
+        self._take(_made(self.episodes_class, num_envs, arguments), limit)
 
     @classmethod
     def of(cls, episodes: Episodes, max_episode_steps: int | None = None) -> "BatchedEnv":
@@ -219,8 +241,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         return made
 
     def _take(self, episodes: Episodes, max_episode_steps: int | None) -> None:
-        if max_episode_steps is not None and max_episode_steps < 1:
-            raise ConfigurationError(f"max_episode_steps={max_episode_steps} must be 1 or more")
+        _check_limit(episodes, max_episode_steps)
         self.episodes = episodes
         self.task = episodes.task
         self.num_envs = episodes.size
@@ -333,16 +354,24 @@ def _made(episodes_class: type[Episodes], size: int, arguments: Mapping[str, Any
 
 
 def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> None:
-    """Give an environment's class the docstring and the signature that `help` is to show."""
+    """Give an environment's class the signature that `help` is to show."""
     of_episodes = signature(episodes_class)
     own = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in list(of_episodes.parameters.values())[1:]]
-    cls.__doc__ = cls.__doc__ or episodes_class.__doc__
     cls.__signature__ = of_episodes.replace(parameters=[*first, *own])
 
 
 def _check_render_mode(mode: str | None, known: Sequence[str]) -> None:
     if mode is not None and mode not in known:
         raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(known)}")
+
+
+def _check_limit(episodes: Episodes, limit: int | None) -> None:
+    """Raise an error for a time limit within which no episode could end."""
+    if limit is not None and limit < episodes.steps:
+        raise ConfigurationError(
+            f"an episode takes {episodes.steps} steps at least and cannot end within max_episode_steps={limit}: "
+            f"give max_episode_steps={2 * episodes.steps}"
+        )
 
 
 def _there(names: Sequence[str]) -> str:

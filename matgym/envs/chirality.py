@@ -2,23 +2,13 @@
 
 from typing import Any
 
-from matgym.envs.design import DesignEnv, DesignVectorEnv
-from matgym.envs.design_dynamics import Variant
-from matgym.errors import ConfigurationError
+from matgym.envs.batch import given_alone
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant
 from matgym.registration import CHIRALITY_STEPS
-from matgym.tasks.chirality import ChiralityTask
+from matgym.tasks import DesignTask, RewardFunction, chirality_task
 
 
-def make_task(*, reward: Any = None, task: ChiralityTask | None = None) -> ChiralityTask:
-    """The task from an environment's arguments; see `NanotubeChiralityEnv`."""
-    if task is not None:
-        if reward is not None:
-            raise ConfigurationError("a task says all about the reward: give it alone, or not at all")
-        return task
-    return ChiralityTask() if reward is None else ChiralityTask(source=reward)
-
-
-class NanotubeChiralityEnv(DesignEnv):
+class NanotubeChirality(DesignEpisodes):
     """Choose a nanotube of a wanted band gap, diameter and length.
 
     ## Description
@@ -29,7 +19,7 @@ class NanotubeChiralityEnv(DesignEnv):
     tight binding (`matgym.physics.PiElectrons`). The place to begin: every answer can be checked by hand.
 
     ## Action Space
-    `Discrete(21)`: the value of the choice at hand; `action_masks()` tells which it may take.
+    `Discrete(21)`: the value of the choice at hand; `action_masks()` and `info["action_mask"]` tell which it may take.
 
     | Step | Choice            | Actions                      |
     |------|-------------------|------------------------------|
@@ -62,27 +52,43 @@ class NanotubeChiralityEnv(DesignEnv):
     nothing.
 
     ## Arguments
-    - `reward`: what gives the gap in place of the table: "oracle", an oracle, or a function of a list of tubes.
-    - `variant`: "goal", or "vector", whose components are the three tolerances.
-    - `task`: a `ChiralityTask` in place of these.
+    - `model`: that predicts the gap in place of the table: "oracle", a model, or whatever `matgym.surrogates.as_model`
+      takes. A function of tubes predicts a property of its own name, unless it is wrapped:
+      `FunctionModel(function, "gap_ev")`.
+    - `reward`: a function of predictions and (B, 3) targets to (B,) rewards in [0, 1].
+    - `variant`: "goal", or "multi-objective", whose components are the three tolerances.
+    - `task`: a task of your own in place of model and reward; see `matgym.tasks.chirality_task`.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
     - v0: first release.
     """
 
-    def __init__(self, *, render_mode: str | None = None, variant: Variant = "plain", **arguments: Any) -> None:
-        super().__init__(make_task(**arguments), render_mode=render_mode, variant=variant)
-
-
-class NanotubeChiralityVectorEnv(DesignVectorEnv):
-    """Many `NanotubeChiralityEnv` at once; see there and `BatchVectorEnv`."""
+    time_limit = CHIRALITY_STEPS
 
     def __init__(
         self,
-        num_envs: int = 1,
-        max_episode_steps: int = CHIRALITY_STEPS,
+        size: int,
+        *,
+        model: Any = None,
+        reward: RewardFunction | None = None,
+        task: DesignTask | None = None,
         variant: Variant = "plain",
-        **arguments: Any,
     ) -> None:
-        super().__init__(make_task(**arguments), num_envs, max_episode_steps, variant=variant)
+        if task is not None:
+            given_alone("task", {"model": model, "reward": reward})
+        else:
+            task = chirality_task(model="solved:chirality" if model is None else model, reward=reward)
+        super().__init__(size, task=task, variant=variant)
+
+
+class NanotubeChiralityEnv(DesignEnv):
+    """See `NanotubeChirality`."""
+
+    episodes_class = NanotubeChirality
+
+
+class NanotubeChiralityVectorEnv(DesignVectorEnv):
+    """Many `NanotubeChiralityEnv` at once; see there and `matgym.envs.batch.BatchedEnv`."""
+
+    episodes_class = NanotubeChirality

@@ -1,118 +1,276 @@
-"""Environments of design, scalar and natively batched, over any task: what their kinds share."""
+"""Episodes that each make one design: what all environments of design share, over any task."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
-import gymnasium as gym
 import numpy as np
+from gymnasium import spaces
+from typing_extensions import override
 
-from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
-from matgym.envs.choosing import ChoiceDynamics, make_dynamics
-from matgym.envs.design_dynamics import DesignDynamics, Variant
-from matgym.envs.placement import PlacementDynamics
-from matgym.errors import ConfigurationError
+from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant
+from matgym.envs.builders import Builder, Choosing, make_builder
+from matgym.envs.initial_designs import InitialDesigns
+from matgym.errors import ConfigurationError, RenderModeError
 from matgym.structures import Nanotube
-from matgym.tasks import DesignTask, TargetProperty
-from matgym.typing import BoolArray
+from matgym.tasks import DesignTask
+from matgym.tasks.space import Designs
+from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
+
+Variant: TypeAlias = Literal["plain", "goal", "multi-objective"]
+"""What an environment observes and pays:
+
+- "plain": one reward;
+- "goal": observations are a dictionary of what was achieved and what is desired, as Stable-Baselines3's
+  `HerReplayBuffer` and Gymnasium-Robotics have it;
+- "multi-objective": a reward with a component for each objective, as MO-Gymnasium has it."""
+
+_MARGIN: Final = 3.0
+"""How far what was achieved may lie outside the range of targets, in half ranges, before it is clipped."""
 
 
-class DesignEnv(BatchEnv):
-    """One design an episode; a subclass says of what, and makes its task.
+class DesignEpisodes(Episodes):
+    """A batch of episodes that each make one design.
 
-    Also of use as it is: `DesignEnv(task)` makes an environment of any task.
+    Of use as it is: `DesignEnv(task=task)` makes an environment of any task.
+
+    Attributes:
+        builder: of the designs under way.
+        targets: (B,) or (B, T) in the units of the task; (B, 0) where it has none.
+        achieved: (B, T + 1) what finished designs achieved, scaled, and a 1 beside it; zeros until then.
+        mending: draws an allowed action in place of one that is forbidden; None lets forbidden ones change nothing.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "ansi"], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
-    dynamics: DesignDynamics
+    render_modes: ClassVar[tuple[str, ...]] = ("rgb_array", "ansi")
+    task: DesignTask
 
     def __init__(
         self,
-        task: DesignTask,
+        size: int,
         *,
-        render_mode: str | None = None,
+        task: DesignTask,
         variant: Variant = "plain",
         at_once: bool = False,
-        dynamics: DesignDynamics | None = None,
+        initial: InitialDesigns | None = None,
     ) -> None:
-        self.task = task
-        super().__init__(dynamics or make_dynamics(task, 1, variant, at_once=at_once), render_mode)
+        """Prepare episodes.
 
-    def action_masks(self) -> BoolArray:
-        """(n_actions,) which actions are allowed now.
+        Args:
+            size: episodes side by side.
+            task: what is designed.
+            variant: see `Variant`.
+            at_once: whether a design is made in one step, as a point of the cube.
+            initial: of episodes that do not begin on nothing.
 
         Raises:
-            AttributeError: if actions are numbers.
+            ConfigurationError: if the task does not have the variant.
         """
-        return np.asarray(masks_of(self.dynamics)[0])
+        checked_variant(variant, "goal", "multi-objective")
+        names = task.target_names
+        if variant == "goal" and (not names or task.reward is not None):
+            raise ConfigurationError(
+                "the goal variant is of tasks that want targets met and reward it themselves; this one wants an "
+                "extreme, or has a reward function of its own"
+            )
+        if variant == "multi-objective" and task.reward is not None:
+            raise ConfigurationError("a reward function would be without effect in the multi-objective variant")
+        self.task, self.size, self.variant = task, size, variant
+        self.builder: Builder = make_builder(task.space, size, at_once=at_once, initial=initial)
+        self.masked, self.steps = self.builder.masked, self.builder.steps
+        self.reward_names = task.component_names
+        self.mending: np.random.Generator | None = None
+        self.options = () if not names else (names[0] if len(names) == 1 else "target",)
+        self.targets: FloatArray = np.tile(task.target_ranges.mean(axis=1), (size, 1))
+        if len(names) == 1:
+            self.targets = self.targets[:, 0]
+        self.achieved = np.zeros((size, len(names) + 1), dtype=np.float32)
+        self.action_space = self.builder.action_space
+        self.observation_space = self._make_space()
+
+    # ---- spaces and observations
+
+    @property
+    def _blind(self) -> bool:
+        """Whether nothing is seen of a design, and no target stands beside it: a zero stands there then."""
+        return not self.builder.width and (self.variant == "goal" or not self.task.target_names)
+
+    def _make_space(self) -> spaces.Space[Any]:
+        """What the builder shows, and the targets after it."""
+        low, high = np.zeros(self.builder.width, dtype=np.float32), np.ones(self.builder.width, dtype=np.float32)
+        ones = np.ones(len(self.task.target_names), dtype=np.float32)
+        if self._blind:
+            low, high = -np.ones(1, dtype=np.float32), np.ones(1, dtype=np.float32)
+        if self.variant != "goal":
+            return spaces.Box(np.concatenate([low, -ones]), np.concatenate([high, ones]), dtype=np.float32)
+        goal = spaces.Box(
+            np.append(-_MARGIN * ones, 0.0).astype(np.float32), np.append(_MARGIN * ones, 1.0).astype(np.float32)
+        )
+        return spaces.Dict(
+            {"observation": spaces.Box(low, high, dtype=np.float32), "achieved_goal": goal, "desired_goal": goal}
+        )
+
+    @override
+    def observe(self, rows: IntArray | slice = slice(None)) -> Any:
+        """(rows, k + T) float32, or a dictionary of such arrays in the goal variant."""
+        seen = self.builder.look(rows)
+        if self._blind:
+            seen = np.zeros((len(seen), 1), dtype=np.float32)
+        if self.variant != "goal":
+            return np.concatenate([seen, self._scaled(rows)], axis=1)
+        return {
+            "observation": seen, "achieved_goal": self.achieved[rows].copy(), "desired_goal": self._desired(rows)
+        }  # fmt: skip
+
+    def _scaled(self, rows: IntArray | BoolArray | slice) -> Float32Array:
+        """(rows, T) scaled targets."""
+        return self.task.scaled_targets(self.targets[rows]).astype(np.float32)
+
+    def _desired(self, rows: IntArray | BoolArray | slice) -> Float32Array:
+        """(rows, T + 1) scaled targets, and a 1: that the design is finished."""
+        targets = self._scaled(rows)
+        return np.concatenate([targets, np.ones((len(targets), 1), dtype=np.float32)], axis=1)
+
+    @override
+    def masks(self) -> BoolArray:
+        return self.builder.masks()
+
+    # ---- episodes
+
+    @override
+    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
+        """Begin new episodes, for targets that are drawn unless they are given."""
+        if self.options:
+            given = options.get(self.options[0])
+            targets = np.array([self.task.draw_target(rng) for rng in generators]) if given is None else given
+            self.targets[rows] = self.task.checked_targets(targets, len(rows))
+        self.achieved[rows] = 0.0
+        self.builder.clear(rows, self.targets[rows], generators)
+
+    @override
+    def begun(self) -> Mapping[str, Any]:
+        """The targets."""
+        return {self.options[0]: self.targets.copy()} if self.options else {}
+
+    @override
+    def step(self, actions: Any) -> Transition:
+        """Carry out B actions and score the designs that they finish."""
+        if self.mending is not None and self.masked:
+            actions = _mended(actions, self.masks(), self.mending)
+        return self._finish(*self.builder.advance(actions))
+
+    def _finish(self, designs: Designs, finished: BoolArray, told: Mapping[str, Any]) -> Transition:
+        """Score the designs that are finished.
+
+        Args:
+            designs: (B, width) rows.
+            finished: (B,) which of them are.
+            told: further entries of the info.
+        """
+        count, task, vector = self.size, self.task, self.variant == "multi-objective"
+        reward = np.zeros((count, len(self.reward_names)) if vector else count)
+        info: dict[str, Any] = {**self.begun(), **told}
+        values = {task.value_name: np.zeros(count)}
+        sd = f"sd{task.suffix}"
+        uncertainty = {sd: np.zeros(count), "distance": np.zeros(count)}
+        if task.constraint is not None:
+            info["cost"] = np.zeros(count)
+        present = dict.fromkeys(("objectives", "uncertainty", "design"), finished)
+        if finished.any():
+            scores = task.score(designs[finished], self.targets[finished], components=vector)
+            if scores.components is not None:
+                reward[finished] = scores.components
+            elif self.variant == "goal":  # what `compute_reward` gives of it, to the bit
+                self._achieve(finished, task.achieved(scores))
+                reward[finished] = self.compute_reward(self.achieved[finished], self._desired(finished), None)
+            else:
+                reward[finished] = scores.reward
+            errors = {f"error{task.suffix}": scores.loss} if len(task.target_names) == 1 else {}
+            for name, column in {**scores.predictions.values, **errors}.items():
+                values.setdefault(name, np.zeros(count))[finished] = column
+            uncertainty[sd][finished], uncertainty["distance"][finished] = scores.sd, scores.predictions.known_distance
+            present["uncertainty"] = finished.copy()  # nothing is told of it where nothing is known
+            known = np.isfinite(scores.sd) | np.isfinite(scores.predictions.known_distance)
+            present["uncertainty"][finished] = known
+            info["design"] = designs.copy()
+            if scores.cost is not None:
+                info["cost"][finished] = scores.cost
+        info |= {"objectives": values, "uncertainty": uncertainty}
+        return Transition(reward, finished, info, present)
+
+    # ---- goals
+
+    def _achieve(self, finished: BoolArray, achieved: FloatArray) -> None:
+        low, high = self.task.target_ranges.T
+        scaled = np.clip((2.0 * achieved - low - high) / (high - low), -_MARGIN, _MARGIN)
+        valid = np.isfinite(scaled).all(axis=1)
+        self.achieved[finished, :-1] = np.where(valid[:, None], scaled, 0.0)
+        self.achieved[finished, -1] = valid
+
+    @override
+    def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
+        """Reward of what was achieved, for any goal: what `HerReplayBuffer` asks.
+
+        Args:
+            achieved: (..., T + 1) as in observations.
+            desired: (..., T + 1).
+            info: is not looked at.
+
+        Returns:
+            (...) rewards; 0 where the design was not finished.
+        """
+        del info
+        low, high = self.task.target_ranges.T
+        achieved, desired = np.asarray(achieved, dtype=np.float64), np.asarray(desired, dtype=np.float64)
+        wide = achieved.reshape(-1, achieved.shape[-1]), desired.reshape(-1, desired.shape[-1])
+        found, wanted = ((side[:, :-1] * (high - low) + low + high) / 2.0 for side in wide)
+        reward = self.task.reward_of(found, wanted) * (wide[0][:, -1] > 0.5)
+        return reward.reshape(achieved.shape[:-1]) if achieved.ndim > 1 else float(reward[0])
+
+    # ---- pictures
+
+    @override
+    def render(self, mode: str) -> Any:
+        """The first design: an unrolled tube as an (H, W, 3) uint8 picture or as text; choices as text."""
+        from matgym.viz.raster import ansi, frame
+
+        targets = zip(self.task.target_names, np.atleast_1d(self.targets[0]), strict=True)
+        caption = ", ".join(f"{name.removesuffix(self.task.suffix).replace('_', ' ')} {x:.3f}" for name, x in targets)
+        if mode == "ansi" and isinstance(self.builder, Choosing):
+            made = self.builder.designs[0, : self.builder.place[0]]
+            return f"{' '.join(map(str, made))} …\n{caption}\n"
+        if self.task.space.domain is not None:
+            return frame(self.tube, caption) if mode == "rgb_array" else ansi(self.tube, caption)
+        if mode == "ansi":
+            return f"{self.task.describe(self.builder.designs[0])}\n{caption}\n"
+        raise RenderModeError(f"render_mode={mode!r} is of tubes; designs of this task are none: give 'ansi'")
+
+    @property
+    def tube(self) -> Nanotube:
+        """The first design as it stands."""
+        return self.task.tubes(self.builder.designs[:1])[0]
+
+
+def _mended(actions: IntArray, masks: BoolArray, rng: np.random.Generator) -> IntArray:
+    """(B,) actions, those that (B, n) masks forbid drawn anew among those they allow."""
+    wrong = np.flatnonzero(~masks[np.arange(len(actions)), actions])
+    mended = np.array(actions)
+    mended[wrong] = np.where(masks[wrong], rng.random(masks[wrong].shape), -1.0).argmax(axis=1)
+    return mended
+
+
+class DesignEnv(ScalarEnv):
+    """An environment of any design task: `DesignEnv(task=task)`."""
+
+    episodes_class = DesignEpisodes
+    episodes: DesignEpisodes
 
     @property
     def tube(self) -> Nanotube:
         """The tube as it stands."""
-        return self.task.tubes(self._design[None])[0]
-
-    @property
-    def _design(self) -> Any:
-        dynamics = self.dynamics
-        if isinstance(dynamics, PlacementDynamics):
-            return dynamics.species[0]
-        if isinstance(dynamics, ChoiceDynamics):
-            return dynamics.designs[0]
-        raise AttributeError("nothing is under way in an environment whose designs are made at once")
-
-    def render(self) -> Any:
-        """The unrolled tube, as an (H, W, 3) uint8 picture or as text; of choices, text alone tells which were made."""
-        from matgym.viz.raster import ansi, frame
-
-        targets = np.atleast_1d(self.dynamics.targets[0])
-        named = zip(self.task.target_names, targets, strict=True)
-        caption = ", ".join(
-            f"{name.replace('target_', 'target ').replace('_ev', '')} {value:.3f}" for name, value in named
-        )
-        if self.render_mode is None:
-            gym.logger.warn("render() was called, but no render_mode was given to gym.make: 'rgb_array' or 'ansi'")
-            return None
-        if isinstance(self.dynamics, ChoiceDynamics) and self.render_mode == "ansi":
-            made = self.dynamics.designs[0, : self.dynamics.place[0]]
-            return f"{' '.join(map(str, made))} …\n{caption}\n"
-        return frame(self.tube, caption) if self.render_mode == "rgb_array" else ansi(self.tube, caption)
+        return self.episodes.tube
 
 
-class DesignVectorEnv(BatchVectorEnv):
-    """Many `DesignEnv` at once, scored in one batch; see there and `BatchVectorEnv`."""
+class DesignVectorEnv(BatchedEnv):
+    """Many `DesignEnv` at once, scored in one batch."""
 
-    dynamics: DesignDynamics
-
-    def __init__(
-        self,
-        task: DesignTask,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
-        *,
-        variant: Variant = "plain",
-        at_once: bool = False,
-        dynamics: DesignDynamics | None = None,
-    ) -> None:
-        self.task = task
-        made = dynamics or make_dynamics(task, checked_count(num_envs), variant, at_once=at_once)
-        if max_episode_steps is not None and isinstance(task, TargetProperty) and isinstance(made, PlacementDynamics):
-            check_time_limit(task, max_episode_steps)
-        super().__init__(made, max_episode_steps)
-
-    def action_masks(self) -> BoolArray:
-        """(num_envs, n_actions) which actions are allowed now."""
-        return masks_of(self.dynamics)
-
-
-def masks_of(dynamics: Any) -> BoolArray:
-    """(B, n_actions) masks of a dynamics that has some."""
-    if not isinstance(dynamics, PlacementDynamics | ChoiceDynamics):
-        raise AttributeError("actions that are numbers have no masks")  # noqa: TRY004  # as of a method that is not there
-    return dynamics.action_masks()
-
-
-def check_time_limit(task: TargetProperty, max_episode_steps: int) -> None:
-    """Refuse a time limit within which no design can be completed."""
-    if max_episode_steps < task.edits.length:
-        raise ConfigurationError(
-            f"a budget of {task.edits.length} edits cannot be placed within {max_episode_steps} steps: "
-            f"give max_episode_steps={2 * task.edits.length}"
-        )
+    episodes_class = DesignEpisodes
+    episodes: DesignEpisodes

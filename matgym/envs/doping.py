@@ -1,54 +1,20 @@
 """`matgym/NanotubeDoping-v0`: place boron and nitrogen so that the band gap meets a target."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-from matgym.envs.batch import checked_count
-from matgym.envs.design import DesignEnv, DesignVectorEnv
-from matgym.envs.design_dynamics import Variant
-from matgym.envs.placement import PlacementDynamics
-from matgym.envs.seeding import Seeding
+from matgym.envs.batch import given_alone
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant
+from matgym.envs.initial_designs import InitialDesigns
 from matgym.errors import ConfigurationError
 from matgym.registration import DOPING_STEPS
 from matgym.structures import tube_lattice
-from matgym.tasks import DesignTask, SeederLike, TargetProperty, Trust
+from matgym.tasks import DesignGeneratorLike, DesignTask, Estimate, RewardFunction, decoration_task
 from matgym.tasks.instances import instance as instance_of
-from matgym.tasks.instances import stable
-from matgym.typing import SpeciesArray
-
-LIFTED: Final = 4
-"""Atoms of a seed that are lifted off, if nothing else is said."""
+from matgym.tasks.instances import stability
 
 
-def make_task(
-    n: int = 8,
-    m: int = 0,
-    cells: int = 4,
-    budget: Mapping[str, int] | None = None,
-    targets_ev: tuple[float, float] | None = None,
-    reward: Any = "nanotube-doping",
-    trust: Trust = "mean",
-    instance: str | None = None,
-    task: TargetProperty | None = None,
-) -> TargetProperty:
-    """The task from an environment's arguments; see `NanotubeDopingEnv`."""
-    plain = (n, m, cells, budget, targets_ev, reward, trust) == (8, 0, 4, None, None, "nanotube-doping", "mean")
-    if task is not None or instance is not None:
-        if not plain or (task is not None and instance is not None):
-            raise ConfigurationError(
-                "a task or an instance says all about the tube and the reward: give it alone, or not at all"
-            )
-        return task or placed(instance_of(instance or "").task())
-    settings: dict[str, Any] = {"lattice": tube_lattice(n, m, cells), "source": reward, "trust": trust}
-    if budget is not None:
-        settings["budget"] = budget
-    if targets_ev is not None:
-        settings["low"], settings["high"] = targets_ev
-    others = (stable(sum((budget or {"B": 8, "N": 8}).values())),)
-    return TargetProperty(others=others, **settings)
-
-
-class NanotubeDopingEnv(DesignEnv):
+class NanotubeDoping(DesignEpisodes):
     """Design a co-doped carbon nanotube with a given band gap.
 
     ## Description
@@ -56,12 +22,13 @@ class NanotubeDopingEnv(DesignEnv):
     nitrogen atoms, one a step, so that its band gap meets a target that is drawn anew every episode. Boron
     and nitrogen shift the gap by where they sit: by sublattice, by distance, and by their order around and
     along the tube. A convolutional network, trained on tight-binding gaps, gives the gap of the finished
-    design; any other surrogate, or the physics itself, can take its place (`reward`).
+    design; any other surrogate, or the physics itself, can take its place (`model`).
 
     ## Action Space
     `Discrete(256)`: action `k * 128 + site` puts species k (0 boron, 1 nitrogen) on `site`. Sites are
     numbered in raster order (see `matgym.structures.TubeLattice`). Edits of sites that do not hold carbon,
-    or of a species of which none is left, change nothing; `action_masks()` tells which are allowed.
+    or of a species of which none is left, change nothing; `action_masks()` and
+    `info["action_mask"]` tell which are allowed.
 
     ## Observation Space
     `Box(-1, 1, (259,), float32)`:
@@ -80,30 +47,32 @@ class NanotubeDopingEnv(DesignEnv):
     data, above 1 where it lies outside.
 
     ## Starting State
-    The undecorated tube, and a target gap uniform over 0.55 to 1.20 eV. With a `seeder`, a finished design for about
-    that target instead, `lifted` random atoms of which are taken off for the agent to place.
+    The undecorated tube, and a target gap uniform over 0.55 to 1.20 eV. With `initial_designs`, a finished design for
+    about that target instead, `removed` random atoms of which are taken off for the agent to place.
 
     ## Episode End
     Termination: the last atom is placed. Truncation: after 32 steps, by the time limit.
 
     ## Arguments
-    - `n`, `m`, `cells`: the tube.
-    - `budget`: atoms of each species, such as `{"B": 8, "N": 8}`. Where it exceeds 32 atoms, give
-      `gymnasium.make` a longer `max_episode_steps` as well, or no design is ever complete.
-    - `targets_ev`: range of targets, eV.
-    - `reward`: what gives the gap: the name or path of a stored surrogate, a surrogate or oracle object, a
-      torch module, or a function of a list of tubes.
-    - `trust`: what an uncertain source is taken at: "mean"; "lower", a lower confidence bound of the reward;
-      "minimum", the least that any network of an ensemble would give; or "oracle", physics itself.
+    - `n`, `m`, `cells`: the tube, (8, 0) of four cells by default.
+    - `budget`: atoms of each species, `{"B": 8, "N": 8}` by default. Where it exceeds 32 atoms, give
+      `gymnasium.make` a longer `max_episode_steps` as well.
+    - `targets`: range of targets, in the property's unit; (0.55, 1.20) eV by default.
+    - `model`: that predicts the gap: the name or path of a stored surrogate, "oracle" for the physics itself, a model,
+      a torch module, a regressor; see `matgym.surrogates.as_model`. A function of tubes predicts a property of its own
+      name, which no oracle verifies, unless it is wrapped: `FunctionModel(function, "gap_ev")`.
+    - `reward`: a function of predictions and targets to rewards in [0, 1].
+    - `estimate`: how an uncertain prediction is turned into a reward: "mean"; "lcb", a lower confidence bound of the
+      reward; or "worst", the least that any network of an ensemble would give.
     - `instance`: "doping" or "doping-easy", on which optimizers are compared: the largest gap is wanted there, and
       observations hold no target; the easy one has 3,517 different designs, of which physics knows the best.
-    - `variant`: "goal" or "vector"; see `matgym.envs.design_dynamics.Variant`. The second component of the vector
-      reward is a low π formation energy.
-    - `task`: a `TargetProperty` in place of all of these; environments of one process that share it share
-      its ledger.
-    - `seeder`: of what episodes begin on: "gan", "diffusion", "vae", "nearest", "swap", "random", a stored generator,
-      or an object of your own; see `matgym.tasks.Seeder`.
-    - `lifted`: atoms of a seed that are taken off, 4 by default.
+    - `variant`: "goal" or "multi-objective"; see `matgym.envs.design.Variant`. The second component of the reward is a
+      low π formation energy.
+    - `task`: a task of your own in place of all of these; see `matgym.tasks.decoration_task`. Environments of one
+      process that share it share its ledger.
+    - `initial_designs`: what episodes begin on: "gan", "diffusion", "vae", "nearest", "swap", "random", a stored
+      generator, or an object of your own; see `matgym.tasks.DesignGenerator`.
+    - `removed`: atoms of an initial design that are taken off, 4 by default.
     - `render_mode`: "rgb_array" or "ansi".
 
     `reset(options={"target_ev": 0.8})` sets the target.
@@ -112,57 +81,70 @@ class NanotubeDopingEnv(DesignEnv):
     - v0: first release.
     """
 
-    dynamics: PlacementDynamics
+    time_limit = DOPING_STEPS
 
     def __init__(
         self,
+        size: int,
         *,
-        render_mode: str | None = None,
-        seeder: SeederLike | None = None,
-        lifted: int = LIFTED,
+        n: int | None = None,
+        m: int | None = None,
+        cells: int | None = None,
+        budget: Mapping[str, int] | None = None,
+        targets: tuple[float, float] | None = None,
+        model: Any = None,
+        reward: RewardFunction | None = None,
+        estimate: Estimate | None = None,
+        instance: str | None = None,
+        task: DesignTask | None = None,
+        initial_designs: DesignGeneratorLike | None = None,
+        removed: int | None = None,
         variant: Variant = "plain",
-        **arguments: Any,
     ) -> None:
-        task = make_task(**arguments)
-        dynamics = PlacementDynamics(task, 1, variant, Seeding.of(task, seeder, lifted))
-        super().__init__(task, render_mode=render_mode, variant=variant, dynamics=dynamics)
+        tube = {"n": n, "m": m, "cells": cells, "budget": budget, "targets": targets}
+        if task is not None:
+            given_alone("task", {**tube, "model": model, "reward": reward, "estimate": estimate, "instance": instance})
+        else:
+            arguments: dict[str, Any] = {"model": model, "reward": reward, "estimate": estimate}
+            given = {name: value for name, value in arguments.items() if value is not None}
+            if instance is not None:
+                given_alone(f"instance={instance!r}", tube)
+                task = placed(instance, **given, **({} if variant == "multi-objective" else {"others": ()}))
+            else:
+                if targets is not None:
+                    given["low"], given["high"] = targets
+                if variant == "multi-objective":
+                    given["others"] = (stability(sum((budget or {"B": 8, "N": 8}).values())),)
+                lattice = tube_lattice(8 if n is None else n, m or 0, 4 if cells is None else cells)
+                task = decoration_task(lattice=lattice, budget=budget, **given)
+        initial = InitialDesigns.of(task, initial_designs, removed)
+        super().__init__(size, task=task, variant=variant, initial=initial)
 
     @property
     def target_ev(self) -> float:
-        """This episode's target."""
-        return float(self.dynamics.targets[0])
+        """The first episode's target."""
+        return float(self.targets[0])
+
+
+class NanotubeDopingEnv(DesignEnv):
+    """See `NanotubeDoping`."""
+
+    episodes_class = NanotubeDoping
 
 
 class NanotubeDopingVectorEnv(DesignVectorEnv):
-    """Many `NanotubeDopingEnv` at once, scored in one batch; see there and `BatchVectorEnv`."""
+    """Many `NanotubeDopingEnv` at once; see there and `matgym.envs.batch.BatchedEnv`."""
 
-    dynamics: PlacementDynamics
-
-    def __init__(
-        self,
-        num_envs: int = 1,
-        max_episode_steps: int = DOPING_STEPS,
-        seeder: SeederLike | None = None,
-        lifted: int = LIFTED,
-        variant: Variant = "plain",
-        **arguments: Any,
-    ) -> None:
-        task = make_task(**arguments)
-        dynamics = PlacementDynamics(task, checked_count(num_envs), variant, Seeding.of(task, seeder, lifted))
-        super().__init__(task, num_envs, max_episode_steps, variant=variant, dynamics=dynamics)
-
-    @property
-    def species(self) -> SpeciesArray:
-        """(num_envs, n_sites) species as they stand."""
-        return self.dynamics.species.copy()
+    episodes_class = NanotubeDoping
 
 
-def placed(task: DesignTask) -> TargetProperty:
-    """A task of atoms to be placed.
+def placed(instance: str, *names: str, **arguments: Any) -> DesignTask:
+    """The task of an instance of this environment.
 
     Raises:
-        ConfigurationError: if it is another.
+        ConfigurationError: if the instance is another environment's.
     """
-    if not isinstance(task, TargetProperty):
-        raise ConfigurationError(f"nothing is placed in a {type(task).__name__}: take its own environment")
-    return task
+    names = names or ("doping", "doping-easy")
+    if instance not in names:
+        raise ConfigurationError(f"instance={instance!r} is none of this environment: give {' or '.join(names)}")
+    return instance_of(instance).task(**arguments)

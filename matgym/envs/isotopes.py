@@ -3,55 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from matgym.envs.design import DesignEnv, DesignVectorEnv
-from matgym.envs.design_dynamics import Variant
-from matgym.errors import ConfigurationError
+from matgym.envs.batch import given_alone
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant
+from matgym.envs.doping import placed
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PristinePhonons
 from matgym.registration import ISOTOPE_STEPS
 from matgym.structures import Nanotube, tube_lattice
-from matgym.tasks import DesignTask
-from matgym.tasks.instances import instance as instance_of
+from matgym.tasks import DesignTask, RewardFunction, rings_task
 from matgym.tasks.instances import isotope_sites
-from matgym.tasks.rings import IsotopeRings
 
 
-def make_task(
-    instance: str = "isotope-rings",
-    *,
-    reward: Any = None,
-    n: int | None = None,
-    cells: int | None = None,
-    budget: Mapping[str, int] | None = None,
-    variant: Variant = "plain",
-    task: DesignTask | None = None,
-) -> DesignTask:
-    """The task from an environment's arguments; see `NanotubeIsotopesEnv`."""
-    if task is not None:
-        if (instance, reward, n, cells, budget) != ("isotope-rings", None, None, None, None):
-            raise ConfigurationError("a task says all about the tube and the reward: give it alone, or not at all")
-        return task
-    arguments: dict[str, Any] = {} if reward is None else {"source": reward}
-    if variant == "goal":
-        arguments["goal"] = "target"
-    if n is None and cells is None and budget is None:
-        if not instance.startswith("isotope-"):
-            raise ConfigurationError(f"instance {instance!r} is none of isotopes: give isotope-rings or isotope-sites")
-        return instance_of(instance).task(**arguments)
-    # A tube of one's own has no table: physics rewards it, unless something else is given.
-    arguments.setdefault("source", "oracle")
-    if budget is None:
-        return IsotopeRings(n=n or 10, rings=2 * (cells or 8), **arguments, **conductances(n or 10))
-    lattice = tube_lattice(n or 7, 0, cells or 2)
-    return isotope_sites(lattice=lattice, budget=budget, **arguments, **conductances(n or 7), margin=0.05)
-
-
-def conductances(n: int) -> dict[str, Any]:
-    """Range of rewards for tubes without a table: from 0.7 of the pristine tube's conductance up to it."""
-    pristine = float(PristinePhonons().evaluate([Nanotube(n, 0)])[THERMAL_CONDUCTANCE_NW_K][0])
-    return {"low": 0.7 * pristine, "high": pristine}
-
-
-class NanotubeIsotopesEnv(DesignEnv):
+class NanotubeIsotopes(DesignEpisodes):
     """Place carbon isotopes in a nanotube so that it conducts as little heat as can be.
 
     ## Description
@@ -63,7 +25,7 @@ class NanotubeIsotopesEnv(DesignEnv):
 
     ## Action Space
     Rings: `Discrete(2)`, whether the next ring, from one end, is heavy. Sites: `Discrete(56)`, the site that the next
-    14C takes; `action_masks()` tells which are free.
+    14C takes; `action_masks()` and `info["action_mask"]` tell which are free.
 
     ## Observation Space
     Rings: `Box(0, 1, (48,), float32)`:
@@ -88,32 +50,76 @@ class NanotubeIsotopesEnv(DesignEnv):
     forbidden edits change nothing.
 
     ## Arguments
-    - `instance`: "isotope-rings" or "isotope-sites".
-    - `reward`: what gives K in place of the table of all designs: "oracle", a surrogate, a function of tubes; see
-      `matgym.surrogates.as_predictor`.
-    - `n`, `cells`: another zigzag tube; with `budget`, such as `{"13C": 20}`, sites, without it rings. Physics rewards
-      it then, unless `reward` says otherwise, from 0.7 of the pristine tube's conductance up to that.
-    - `variant`: "goal", in which a conductance drawn from the range above is to be met; or "vector", whose second
-      component, for rings, is the share that stays light.
-    - `task`: an `IsotopeRings` or a `TargetProperty` in place of all of these.
+    - `instance`: "isotope-rings", the default, or "isotope-sites".
+    - `model`: that predicts K in place of the table of all designs: "oracle", a model, or whatever
+      `matgym.surrogates.as_model` takes.
+    - `reward`: a function of predictions and targets to rewards in [0, 1].
+    - `n`, `cells`: another zigzag tube; with `budget`, such as `{"13C": 20}`, sites, without it rings. Physics predicts
+      K then, unless `model` says otherwise; rewards are scaled from 0.7 of the pristine tube's conductance up to that.
+    - `variant`: "goal", in which a conductance drawn from the range above is to be met; or "multi-objective", whose
+      second component, for rings, is the share that stays light.
+    - `task`: a task of your own in place of all of these.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
     - v0: first release.
     """
 
-    def __init__(self, *, render_mode: str | None = None, variant: Variant = "plain", **arguments: Any) -> None:
-        super().__init__(make_task(variant=variant, **arguments), render_mode=render_mode, variant=variant)
-
-
-class NanotubeIsotopesVectorEnv(DesignVectorEnv):
-    """Many `NanotubeIsotopesEnv` at once; see there and `BatchVectorEnv`."""
+    time_limit = ISOTOPE_STEPS
 
     def __init__(
         self,
-        num_envs: int = 1,
-        max_episode_steps: int = ISOTOPE_STEPS,
+        size: int,
+        *,
+        instance: str | None = None,
+        n: int | None = None,
+        cells: int | None = None,
+        budget: Mapping[str, int] | None = None,
+        model: Any = None,
+        reward: RewardFunction | None = None,
+        task: DesignTask | None = None,
         variant: Variant = "plain",
-        **arguments: Any,
     ) -> None:
-        super().__init__(make_task(variant=variant, **arguments), num_envs, max_episode_steps, variant=variant)
+        tube = {"n": n, "cells": cells, "budget": budget}
+        if task is not None:
+            given_alone("task", {**tube, "model": model, "reward": reward, "instance": instance})
+            super().__init__(size, task=task, variant=variant)
+            return
+        arguments: dict[str, Any] = {"reward": reward}
+        if model is not None:
+            arguments["model"] = model
+        if variant == "goal":
+            arguments["direction"] = "target"
+        if all(value is None for value in tube.values()):
+            task = placed(instance or "isotope-rings", "isotope-rings", "isotope-sites", **arguments)
+        else:
+            if instance is not None:
+                given_alone(f"instance={instance!r}", tube)
+            # A tube of one's own has no table: physics rewards it, unless something else is given.
+            arguments.setdefault("model", "oracle")
+            if budget is None:
+                n = 10 if n is None else n
+                task = rings_task(n=n, rings=2 * (8 if cells is None else cells), **arguments, **conductances(n))
+            else:
+                n = 7 if n is None else n
+                lattice = tube_lattice(n, 0, 2 if cells is None else cells)
+                task = isotope_sites(lattice=lattice, budget=budget, **arguments, **conductances(n), margin=0.05)
+        super().__init__(size, task=task, variant=variant)
+
+
+def conductances(n: int) -> dict[str, Any]:
+    """Range of rewards for tubes without a table: from 0.7 of the pristine tube's conductance up to it."""
+    pristine = float(PristinePhonons().predict([Nanotube(n, 0)])[THERMAL_CONDUCTANCE_NW_K][0])
+    return {"low": 0.7 * pristine, "high": pristine}
+
+
+class NanotubeIsotopesEnv(DesignEnv):
+    """See `NanotubeIsotopes`."""
+
+    episodes_class = NanotubeIsotopes
+
+
+class NanotubeIsotopesVectorEnv(DesignVectorEnv):
+    """Many `NanotubeIsotopesEnv` at once; see there and `matgym.envs.batch.BatchedEnv`."""
+
+    episodes_class = NanotubeIsotopes

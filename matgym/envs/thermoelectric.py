@@ -3,50 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from matgym.envs.design import DesignEnv, DesignVectorEnv
-from matgym.envs.design_dynamics import Variant
-from matgym.errors import ConfigurationError
+from matgym.envs.batch import given_alone
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant
+from matgym.envs.doping import placed
 from matgym.registration import THERMOELECTRIC_STEPS
 from matgym.structures import tube_lattice
-from matgym.tasks import TargetProperty
-from matgym.tasks.instances import instance as instance_of
+from matgym.tasks import DesignTask, RewardFunction
 from matgym.tasks.instances import thermoelectric
 
 
-def make_task(
-    instance: str = "thermoelectric",
-    *,
-    reward: Any = None,
-    n: int | None = None,
-    m: int = 0,
-    cells: int | None = None,
-    budget: Mapping[str, int] | None = None,
-    variant: Variant = "plain",
-    task: TargetProperty | None = None,
-) -> TargetProperty:
-    """The task from an environment's arguments; see `NanotubeThermoelectricEnv`."""
-    if task is not None:
-        if (instance, reward, n, m, cells, budget) != ("thermoelectric", None, None, 0, None, None):
-            raise ConfigurationError("a task says all about the tube and the reward: give it alone, or not at all")
-        return task
-    arguments: dict[str, Any] = {} if reward is None else {"source": reward}
-    if variant == "goal":
-        arguments["goal"] = "target"
-    if n is None and cells is None and budget is None:
-        made = instance_of(instance).task(**arguments)
-    else:
-        # The shipped networks know B and N; whatever else is placed, physics rewards, unless something else is given.
-        kinds = set(budget or {"B", "N"})
-        if kinds - {"B", "N"} or (n, m) not in {(8, 0), (None, 0)}:
-            arguments = {"source": "oracle", "others": (), "constraint": None} | arguments
-        lattice = tube_lattice(n or 8, m, cells or 3)
-        made = thermoelectric(lattice=lattice, budget=budget or {"B": 4, "N": 4}, **arguments)
-    if not isinstance(made, TargetProperty):
-        raise ConfigurationError(f"instance {instance!r} is no thermoelectric one")
-    return made
-
-
-class NanotubeThermoelectricEnv(DesignEnv):
+class NanotubeThermoelectric(DesignEpisodes):
     """Decorate a nanotube so that its thermoelectric figure of merit is large.
 
     ## Description
@@ -81,31 +47,70 @@ class NanotubeThermoelectricEnv(DesignEnv):
     Termination: after the last edit. Truncation: after 32 steps, by the time limit, as forbidden edits change nothing.
 
     ## Arguments
-    - `instance`: "thermoelectric", or "thermoelectric-easy": two Stone-Wales pairs in three cells of (10, 0), of which
-      physics knows every design.
-    - `reward`: what gives ZT: "oracle", a surrogate, a function of tubes; see `matgym.surrogates.as_predictor`.
-    - `n`, `m`, `cells`, `budget`: another tube, another budget, such as `{"SW": 1, "14C": 8}`.
-    - `variant`: "goal", in which a ZT between 0 and 0.4 is to be met; or "vector", whose second component is a low
-      thermal conductance of the lattice.
-    - `task`: a `TargetProperty` in place of all of these.
+    - `instance`: "thermoelectric", the default, or "thermoelectric-easy": two Stone-Wales pairs in three cells of
+      (10, 0), of which physics knows every design.
+    - `model`: that predicts ZT: "oracle", a surrogate, or whatever `matgym.surrogates.as_model` takes.
+    - `reward`: a function of predictions and targets to rewards in [0, 1].
+    - `n`, `m`, `cells`, `budget`: another tube, another budget, such as `{"SW": 1, "14C": 8}`. The shipped networks
+      know B and N on (8, 0); otherwise physics predicts ZT, unless `model` says otherwise, and there is no constraint.
+    - `variant`: "goal", in which a ZT between 0 and 0.4 is to be met; or "multi-objective", whose second component is a
+      low thermal conductance of the lattice.
+    - `task`: a task of your own in place of all of these.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
     - v0: first release.
     """
 
-    def __init__(self, *, render_mode: str | None = None, variant: Variant = "plain", **arguments: Any) -> None:
-        super().__init__(make_task(variant=variant, **arguments), render_mode=render_mode, variant=variant)
-
-
-class NanotubeThermoelectricVectorEnv(DesignVectorEnv):
-    """Many `NanotubeThermoelectricEnv` at once; see there and `BatchVectorEnv`."""
+    time_limit = THERMOELECTRIC_STEPS
 
     def __init__(
         self,
-        num_envs: int = 1,
-        max_episode_steps: int = THERMOELECTRIC_STEPS,
+        size: int,
+        *,
+        instance: str | None = None,
+        n: int | None = None,
+        m: int | None = None,
+        cells: int | None = None,
+        budget: Mapping[str, int] | None = None,
+        model: Any = None,
+        reward: RewardFunction | None = None,
+        task: DesignTask | None = None,
         variant: Variant = "plain",
-        **arguments: Any,
     ) -> None:
-        super().__init__(make_task(variant=variant, **arguments), num_envs, max_episode_steps, variant=variant)
+        tube = {"n": n, "m": m, "cells": cells, "budget": budget}
+        if task is not None:
+            given_alone("task", {**tube, "model": model, "reward": reward, "instance": instance})
+            super().__init__(size, task=task, variant=variant)
+            return
+        arguments: dict[str, Any] = {"reward": reward}
+        if model is not None:
+            arguments["model"] = model
+        if variant == "goal":
+            arguments["direction"] = "target"
+        if variant != "multi-objective":
+            arguments["others"] = ()
+        if all(value is None for value in tube.values()):
+            names = ("thermoelectric", "thermoelectric-easy")
+            task = placed(instance or "thermoelectric", *names, **arguments)
+        else:
+            if instance is not None:
+                given_alone(f"instance={instance!r}", tube)
+            lattice = tube_lattice(8 if n is None else n, m or 0, 3 if cells is None else cells)
+            kinds = set(budget or {"B", "N"})
+            if kinds - {"B", "N"} or (lattice.n, lattice.m) != (8, 0):
+                arguments = {"model": "oracle", "others": (), "constraint": None} | arguments
+            task = thermoelectric(lattice=lattice, budget=budget or {"B": 4, "N": 4}, **arguments)
+        super().__init__(size, task=task, variant=variant)
+
+
+class NanotubeThermoelectricEnv(DesignEnv):
+    """See `NanotubeThermoelectric`."""
+
+    episodes_class = NanotubeThermoelectric
+
+
+class NanotubeThermoelectricVectorEnv(DesignVectorEnv):
+    """Many `NanotubeThermoelectricEnv` at once; see there and `matgym.envs.batch.BatchedEnv`."""
+
+    episodes_class = NanotubeThermoelectric

@@ -7,6 +7,7 @@ of its own, unless it is told which. So nothing is verified by an oracle of anot
 import sys
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import lru_cache
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Final
@@ -258,9 +259,18 @@ def _from_name(source: str | Path, prop: Property) -> Model[Any]:
         )
     if suffix == ".onnx":
         return OnnxModel(source, prop)
+    from matgym.surrogates.store import located
+
+    file = located(source)
+    return _stored(file, file.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _stored(file: Path, _changed: int) -> Model[Any]:
+    """A stored surrogate; those of many environments are one, which nobody trains on."""
     from matgym.surrogates.store import load
 
-    return load(source)
+    return load(file)
 
 
 def _makes_a_source(source: Any) -> bool:

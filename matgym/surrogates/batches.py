@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matgym.data import Dataset
-from matgym.physics import properties
+from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.surrogates.baseline import PristineModel, known
@@ -31,11 +31,10 @@ class Group:
 def groups_of(data: Dataset, settings: FitSettings) -> list[Group]:
     """The rows of a data set by lattice, with all that a network is to learn of them."""
     labels = np.stack([data.values(key) for key in settings.properties], axis=1)
-    by_key = {prop.key: prop for prop in properties().values()}
     physics = physics_of(data, settings.informed_by)
     groups = []
     for lattice, rows, species in data.by_lattice():
-        offset, factor = known(lattice, tuple(by_key[key] for key in settings.properties), PristineModel())
+        offset, factor = known(lattice, tuple(PROPERTIES_BY_KEY[key] for key in settings.properties), PristineModel())
         factor = factor * corrections(settings.properties, settings.informed_by, physics[rows])
         groups.append(Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, factor, physics[rows]))
     return groups

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from matgym.errors import ConfigurationError
-from matgym.physics import properties
+from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Species
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.informed import check_informed
@@ -73,7 +73,7 @@ class FitSettings:
     @property
     def between_leads(self) -> bool:
         """Whether the properties belong to tubes between leads."""
-        return any(prop.between_leads for prop in properties().values() if prop.key in self.properties)
+        return any(PROPERTIES_BY_KEY[key].between_leads for key in self.properties if key in PROPERTIES_BY_KEY)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain form for the card."""

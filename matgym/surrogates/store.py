@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.files import atomic_path, write_text
-from matgym.physics import properties
+from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
@@ -166,7 +166,7 @@ def load(path: Path | str) -> NetworkSurrogate:
     for member in range(card.members):
         state = member_state(tensors, member)
         try:
-            leads = any(prop.between_leads for prop in properties().values() if prop.key in card.properties)
+            leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
             network = make_network(
                 card.network,
                 card.settings,
@@ -223,7 +223,7 @@ def located(path: Path | str) -> Path:
     if not file.suffix and not file.is_file():
         file = SHIPPED / f"{path}.safetensors"
         if not file.is_file():
-            prop = properties().get(str(path))
+            prop = PROPERTIES.get(str(path))
             holders = [name for name, keys in shipped().items() if (prop.key if prop else path) in keys]
             file = SHIPPED / f"{holders[0]}.safetensors" if holders else file
     if not file.is_file():

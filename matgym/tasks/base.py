@@ -1,7 +1,7 @@
 """A task of design: a space, objectives, a constraint, and the ledger of what finding out costs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias, get_args
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, get_args
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.models import Model, Predictions
+from matgym.models import Level, Model, Predictions
 from matgym.structures import TubeBatch
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.objective import Constraint, Estimate, Objective, different
@@ -80,9 +80,7 @@ class DesignTask:
         if not self.counted:
             raise ConfigurationError("a task needs an objective with a weight above 0")
         if len({objective.direction == "target" for objective in self.counted}) > 1:
-            raise ConfigurationError(
-                "objectives that count must all want a target, or none: give the others weight 0"
-            )
+            raise ConfigurationError("objectives that count must all want a target, or none: give the others weight 0")
         if self.estimate not in get_args(Estimate):
             raise ConfigurationError(f"estimate={self.estimate!r} is none of {', '.join(get_args(Estimate))}")
         if self.reward is not None and self.estimate != "mean":
@@ -222,6 +220,8 @@ class DesignTask:
         return found
 
     def _charged(self, source: "Model | Solved", count: int) -> AbstractContextManager[None]:
+        if source.level is Level.GEOMETRY:  # reading a structure's own size is no evaluation
+            return nullcontext()
         return self.ledger.charge("oracle" if source.is_oracle else "surrogate", count)
 
     def _scores(

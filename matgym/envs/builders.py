@@ -1,0 +1,225 @@
+"""How designs come about: edit by edit, choice by choice, or at once. A builder holds a batch of designs under way."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from typing_extensions import override
+
+from matgym.envs.initial_designs import InitialDesigns
+from matgym.errors import ConfigurationError
+from matgym.tasks import Choices, Decorations, Designs, DesignSpace
+from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, SpeciesArray
+
+
+class Builder(ABC):
+    """A batch of designs under way.
+
+    Attributes:
+        size: B, designs side by side.
+        action_space: of one of them.
+        width: entries, from 0 to 1, of what is observed of a design.
+        steps: actions that a design takes at least.
+        masked: whether `masks` tells which actions are allowed.
+        designs: (B, width) rows of the space as they stand.
+    """
+
+    size: int
+    action_space: spaces.Space[Any]
+    width: int
+    steps: int
+    masked: bool
+    designs: Designs
+
+    @abstractmethod
+    def clear(self, rows: IntArray, targets: FloatArray, generators: Sequence[np.random.Generator]) -> None:
+        """Begin new designs.
+
+        Args:
+            rows: (k,) which.
+            targets: (k,) or (k, T) that they are for.
+            generators: k, one a row.
+        """
+
+    @abstractmethod
+    def advance(self, actions: Any) -> tuple[Designs, BoolArray, dict[str, Any]]:
+        """Carry out B actions.
+
+        Returns:
+            (B, width) designs under way, (B,) whether each is finished, and what is to be told besides.
+        """
+
+    @abstractmethod
+    def look(self, rows: IntArray | slice) -> Float32Array:
+        """(rows, width) what is observed of the designs under way."""
+
+    def masks(self) -> BoolArray:
+        """(B, n_actions) which actions are allowed; all of them where nothing is to be done."""
+        raise ConfigurationError("actions that are numbers have no masks")
+
+
+class Placement(Builder):
+    """One atom placed, or one bond turned, a step; a forbidden edit changes nothing.
+
+    Attributes:
+        space: of decorated tubes.
+        initial: of designs that begin on something else than the undecorated tube; None for that.
+        remaining: (B, K) what is left of the budget.
+    """
+
+    designs: SpeciesArray
+    masked = True
+
+    def __init__(self, space: Decorations, size: int, initial: InitialDesigns | None = None) -> None:
+        self.space, self.size, self.initial = space, size, initial
+        edits = space.edits
+        self.designs = np.zeros((size, space.width), dtype=np.uint8)
+        self.remaining = np.tile(edits.budget, (size, 1))
+        self.width = edits.n_actions + len(edits.budget)  # edits done, budget left
+        self.steps = edits.length if initial is None else initial.removed
+        self.action_space = spaces.Discrete(edits.n_actions)
+        self._masks: BoolArray | None = None
+
+    @override
+    def clear(self, rows: IntArray, targets: FloatArray, generators: Sequence[np.random.Generator]) -> None:
+        self._masks = None
+        self.designs[rows] = 0
+        self.remaining[rows] = self.space.edits.budget
+        if self.initial is not None:
+            for row, target, rng in zip(rows, targets, generators, strict=True):
+                self.designs[row], self.remaining[row] = self.initial.begin(float(target), rng)
+
+    @override
+    def advance(self, actions: IntArray) -> tuple[Designs, BoolArray, dict[str, Any]]:
+        self._masks = None
+        allowed = self.space.edits.apply(self.designs, self.remaining, actions)
+        return self.designs, (self.remaining == 0).all(axis=1), {"allowed": allowed}
+
+    @override
+    def look(self, rows: IntArray | slice) -> Float32Array:
+        """A 1 for every edit that was done, and the share of the budget left."""
+        edits = self.space.edits
+        designs = self.designs[rows]
+        seen = np.empty((len(designs), self.width), dtype=np.float32)
+        for kind, code in enumerate(edits.species):
+            sites = slice(kind * edits.n_sites, (kind + 1) * edits.n_sites)
+            np.equal(designs[:, : edits.n_sites], code, out=seen[:, sites], casting="unsafe")
+        if self.space.turns:
+            seen[:, len(edits.species) * edits.n_sites : edits.n_actions] = designs[:, edits.n_sites :]
+        seen[:, edits.n_actions :] = self.remaining[rows] / edits.budget
+        return seen
+
+    @override
+    def masks(self) -> BoolArray:
+        if self._masks is None:
+            self._masks = self.space.edits.mask(self.designs, self.remaining)
+            self._masks[~self._masks.any(axis=1)] = True
+        return self._masks.copy()
+
+
+class Choosing(Builder):
+    """One choice after the other, in a fixed order; one that is not allowed changes nothing.
+
+    Attributes:
+        space: of choices.
+        place: (B,) the choice that is next.
+    """
+
+    masked = True
+
+    def __init__(self, space: Choices, size: int) -> None:
+        self.space, self.size = space, size
+        self.counts = np.array(space.counts)
+        self.designs = np.zeros((size, len(self.counts)), dtype=np.int64)
+        self.place = np.zeros(size, dtype=np.int64)
+        self.width = int(self.counts.sum()) + len(self.counts)  # values chosen, choice at hand
+        self.steps = len(self.counts)
+        self.action_space = spaces.Discrete(int(self.counts.max()))
+        self._starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
+        self._masks: BoolArray | None = None
+
+    @override
+    def clear(self, rows: IntArray, targets: FloatArray, generators: Sequence[np.random.Generator]) -> None:
+        self._masks = None
+        self.designs[rows], self.place[rows] = 0, 0
+
+    @override
+    def advance(self, actions: IntArray) -> tuple[Designs, BoolArray, dict[str, Any]]:
+        rows = np.arange(self.size)
+        allowed = self.masks()[rows, actions] & (self.place < len(self.counts))
+        self._masks = None
+        chosen = rows[allowed]
+        self.designs[chosen, self.place[chosen]] = actions[allowed]
+        self.place[chosen] += 1
+        return self.designs, self.place >= len(self.counts), {"allowed": allowed}
+
+    @override
+    def look(self, rows: IntArray | slice) -> Float32Array:
+        """A 1 for every value that was chosen, and one for the choice at hand."""
+        designs, place = self.designs[rows], self.place[rows]
+        seen = np.zeros((len(designs), self.width), dtype=np.float32)
+        row, done = np.nonzero(np.arange(len(self.counts)) < place[:, None])
+        seen[row, self._starts[done] + designs[row, done]] = 1.0
+        open_ = np.flatnonzero(place < len(self.counts))
+        seen[open_, int(self.counts.sum()) + place[open_]] = 1.0
+        return seen
+
+    @override
+    def masks(self) -> BoolArray:
+        if self._masks is None:
+            masks = np.zeros((self.size, int(self.counts.max())), dtype=bool)
+            for place in np.unique(self.place):
+                rows = np.flatnonzero(self.place == place)
+                if place >= len(self.counts):
+                    masks[rows] = True  # finished: nothing is asked any more
+                else:
+                    masks[rows, : self.counts[place]] = self.space.allowed(self.designs[rows], int(place))
+            self._masks = masks
+        return self._masks.copy()
+
+
+class Pointing(Builder):
+    """A whole design a step, as a point of the unit cube; any design space has one."""
+
+    masked = False
+    steps = 1
+    width = 0
+
+    def __init__(self, space: DesignSpace, size: int) -> None:
+        self.space, self.size = space, size
+        self.designs = np.zeros((size, space.width))
+        self.action_space = spaces.Box(-1.0, 1.0, (len(space.choices),), np.float32)
+
+    @override
+    def clear(self, rows: IntArray, targets: FloatArray, generators: Sequence[np.random.Generator]) -> None:
+        """There is nothing to clear."""
+
+    @override
+    def advance(self, actions: FloatArray) -> tuple[Designs, BoolArray, dict[str, Any]]:
+        self.designs = self.space.from_points(0.5 * (np.asarray(actions, dtype=np.float64) + 1.0))
+        return self.designs, np.ones(self.size, dtype=bool), {}
+
+    @override
+    def look(self, rows: IntArray | slice) -> Float32Array:
+        """Nothing."""
+        return np.zeros((len(np.arange(self.size)[rows]), 0), dtype=np.float32)
+
+
+def make_builder(
+    space: DesignSpace, size: int, *, at_once: bool = False, initial: InitialDesigns | None = None
+) -> Builder:
+    """The builder of a space's designs.
+
+    Args:
+        space: of designs.
+        size: designs side by side.
+        at_once: whether a design is made in one step, as a point of the cube; as all are that are nothing but numbers.
+        initial: of designs that do not begin on nothing.
+    """
+    if not at_once and isinstance(space, Decorations):
+        return Placement(space, size, initial)
+    if not at_once and isinstance(space, Choices):
+        return Choosing(space, size)
+    return Pointing(space, size)
