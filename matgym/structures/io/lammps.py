@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from matgym import __version__
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import SPECIES_DATA, Species
+from matgym.version import __version__
 
 
 @dataclass(frozen=True)

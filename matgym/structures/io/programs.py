@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 
-from matgym import __version__
 from matgym.errors import ConfigurationError, FormatError
 from matgym.files import atomic_path, write_text
 from matgym.structures.io.convert import to_atoms
@@ -19,6 +18,7 @@ from matgym.structures.io.lammps import lammps_script, potential_of
 from matgym.structures.io.vasp import vasp_inputs
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import SPECIES_DATA, Species
+from matgym.version import __version__
 
 
 @dataclass(frozen=True)
