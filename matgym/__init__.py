@@ -4,7 +4,8 @@ Importing registers the environments with Gymnasium and imports nothing heavy.
 """
 
 from matgym.registration import register_all
+from matgym.version import __version__
 
-__version__ = "0.1.0"
+__all__ = ["__version__"]
 
 register_all()

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from matgym.app.console import progress_bar
+from matgym.cli.console import progress_bar
 from matgym.data import Dataset
 from matgym.errors import MatgymError
 from matgym.files import write_json

@@ -26,7 +26,7 @@ import sisl  # noqa: E402
 from reference_model import device, sisl_hamiltonians  # noqa: E402
 from sisl_toolbox.btd import BlochElectrode, DeviceGreen  # noqa: E402
 
-from matgym.app.console import print_table, progress_bar  # noqa: E402
+from matgym.cli.console import print_table, progress_bar  # noqa: E402
 from matgym.files import write_json  # noqa: E402
 from matgym.physics import PhononTransport, PiTransport  # noqa: E402
 from matgym.physics.electrons.conductance import _surfaces as kept_leads  # noqa: E402

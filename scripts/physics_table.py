@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "physics"))  # wher
 from computed import DISAGREEMENTS, ours, settings
 from published import PUBLISHED
 
-from matgym.app.console import print_table, progress_bar
+from matgym.cli.console import print_table, progress_bar
 from matgym.files import write_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "physics.md"

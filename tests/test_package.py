@@ -58,7 +58,9 @@ def test_wheel_and_sdist_hold_matgym_and_no_other_top_level_name(built):
         "matgym/surrogates/weights/nanotube-doping.safetensors",
         "matgym/data/shipped/nanotube-doping.parquet",
         "matgym/viz/vendor/3Dmol-min.js",
+        "matgym/viz/page.html",
         "matgym/app/report.html",
+        "matgym/benchmark/benchmark.html",
     ):
         assert wanted in names
     (sdist,) = built.glob("*.tar.gz")

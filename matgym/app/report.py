@@ -1,56 +1,263 @@
-"""One self-contained page: text, figures, tables and tubes in 3-D, nothing from the network."""
+"""What the main job writes: a page, a table of all designs, structure files of the best, and the policy."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
 from pathlib import Path
 
-from matgym.files import write_text
-from matgym.structures import Nanotube
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from matgym.agents.storage import save_agent
+from matgym.app.demo import SURROGATE, DemoResult
+from matgym.benchmark.compare import MET_EV
+from matgym.files import atomic_path, write_text
+from matgym.physics import PiParameters
+from matgym.structures.io import write
+from matgym.surrogates import Audit, load_card
+from matgym.typing import FloatArray
+from matgym.version import __version__
+from matgym.viz.figures import (
+    error_by_method,
+    learning_curve,
+    surrogate_against_oracle,
+    target_against_achieved,
+    to_svg,
+)
+from matgym.viz.page import render
+from matgym.viz.palette import new_axes
+
+BEST = 5
+"""Designs whose structures are written."""
+
+SHOWN_TUBES = 4
+"""Designs that the page shows in 3-D."""
 
 
-@dataclass(frozen=True)
-class Report:
-    """What the page shows, in this order.
-
-    Attributes:
-        title: heading.
-        summary: sentences in plain words.
-        numbers: (label, value, note) headline figures.
-        figures: (heading, caption, inline SVG).
-        tables: (heading, caption, column names, rows of cells).
-        tubes: (heading, caption, tube), shown in 3-D.
-        provenance: what it was made of.
-    """
-
-    title: str
-    summary: tuple[str, ...]
-    numbers: tuple[tuple[str, str, str], ...]
-    figures: tuple[tuple[str, str, str], ...]
-    tables: tuple[tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]], ...]
-    tubes: tuple[tuple[str, str, Nanotube], ...]
-    provenance: Mapping[str, str]
-
-
-def write_report(path: Path, report: Report) -> None:
-    """Write the page atomically.
+def write_results(folder: Path, result: DemoResult) -> dict[str, Path]:
+    """Write the page, the table of designs, the best structures of the policy, and the policy.
 
     Args:
-        path: of the HTML file.
-        report: what it shows.
+        folder: made if missing.
+        result: of `run_demo`.
+
+    Returns:
+        What was written, by name.
     """
-    from jinja2 import Environment, PackageLoader
+    files = {
+        "designs": folder / "designs.parquet",
+        "structures": folder / "structures",
+        "policy": folder / "policy.safetensors",
+        "report": folder / "report.html",
+    }
+    with atomic_path(files["designs"]) as scratch:
+        pq.write_table(_designs(result), scratch, compression="zstd")
+    best = result.comparison.of(result.policy.name)[0]
+    tubes = best.search.tubes(result.task)
+    for rank, row in enumerate(np.argsort(best.error)[:BEST], start=1):
+        for suffix in (".extxyz", ".cif"):
+            write(files["structures"] / f"best-{rank}{suffix}", tubes[row])
+    arguments = {"seeder": result.settings.seeder, "lifted": result.settings.lifted}
+    save_agent(result.policy.agent, files["policy"], environment="matgym/NanotubeDoping-v0", arguments=arguments)
+    write_text(files["report"], _page(result))
+    return files
+
+
+def _designs(result: DemoResult) -> pa.Table:
+    """A row a design, of all methods."""
+    runs = [*result.comparison.runs, *result.whole_budget.runs]
+    tubes = [tube for run in runs for tube in run.search.tubes(result.task)]
+    count = len(runs[0].search.targets)
+    return pa.table(
+        {
+            "method": [run.search.method for run in runs for _ in range(count)],
+            "seed": [run.seed for run in runs for _ in range(count)],
+            "queries": [run.queries for run in runs for _ in range(count)],
+            "target_ev": np.concatenate([run.search.targets for run in runs]),
+            "surrogate_ev": np.concatenate([run.search.belief for run in runs]),
+            "oracle_ev": np.concatenate([run.truth for run in runs]),
+            "key": [tube.key for tube in tubes],
+            "n": [tube.n for tube in tubes],
+            "m": [tube.m for tube in tubes],
+            "cells": [tube.cells for tube in tubes],
+            "species": [tube.species.tobytes() for tube in tubes],
+        },
+        metadata={"matgym": json.dumps({"version": __version__, "ledger": result.ledger})},
+    )
+
+
+def in_plain_words(result: DemoResult) -> list[str]:
+    """What was found, in sentences."""
+    rows = {row.method: row for row in result.comparison.figures()}
+    whole = {row.method: row for row in result.whole_budget.figures()}
+    settings = result.settings
+    name = settings.algorithm
+    errors = {method: 1000 * row.error_ev.mean for method, row in rows.items()}
+    # By the median, in which a target without a valid design counts as missed by any distance.
+    best = min(rows, key=lambda method: rows[method].median_ev.mean)
+    totals = ", ".join(f"{method} {1000 * row.error_ev.mean:.0f} meV" for method, row in whole.items())
+    verdict = f"{name} is the best of the three" if best == name else f"{best} is the best of the three, not {name}"
+    given = next(iter(whole.values())).queries
+    return [
+        (
+            f"For {settings.targets} target gaps it had not seen, the {name} policy designed tubes that miss by "
+            f"{errors[name]:.0f} meV on average, as physics has it, from {settings.queries} designs a target."
+        ),
+        (
+            f"Every method began on seeds of the generator ({settings.seeder}), which miss by "
+            f"{1000 * np.nanmedian(result.seed_errors):.0f} meV as drawn (median); the policy placed the last "
+            f"{settings.lifted} of their atoms anew, and what it chose misses by "
+            f"{1000 * rows[name].median_ev.mean:.0f} meV (median)."
+        ),
+        (
+            f"With as many designs, random search misses by {errors['random']:.0f} meV and simulated annealing "
+            f"by {errors['annealing']:.0f} meV: {verdict}."
+        ),
+        (
+            f"Learning took {result.training:,} scored designs. Given to the searches instead ({given} a "
+            f"target), they miss by: {totals}."
+        ),
+        (
+            f"The surrogate was wrong by {1000 * result.winners.mae:.0f} meV on the policy's designs and by "
+            f"{1000 * result.visited.mae:.0f} meV on designs visited on the way; the policy's are "
+            f"{1000 * result.winners_gap_ev:.0f} meV worse than it believed."
+        ),
+    ]
+
+
+def _page(result: DemoResult) -> str:
     from markupsafe import Markup
 
     from matgym.viz.tube3d import script_tag, tube_html
 
-    environment = Environment(loader=PackageLoader("matgym.app", "."), autoescape=True)
-    page = environment.get_template("report.html").render(
-        report=report,
-        figures=[(heading, caption, Markup(svg)) for heading, caption, svg in report.figures],  # noqa: S704  # ours
+    name = result.settings.algorithm
+    best = result.comparison.of(name)[0]
+    order = np.argsort(best.error)[:SHOWN_TUBES]
+    tubes = best.search.tubes(result.task)
+    own = next(row for row in result.comparison.figures() if row.method == name)
+    calls = {kind: f"{int(counted['evaluations']):,}" for kind, counted in result.ledger.items()}
+    return render(
+        "matgym.app",
+        "report.html",
+        title="Nanotubes designed to a band gap, and what physics says of them",
+        summary=in_plain_words(result),
+        numbers=(
+            ("error by physics", f"{1000 * own.error_ev.mean:.0f} meV", f"{name}, mean over unseen targets"),
+            ("targets met", f"{own.within_20_mev.mean:.0%}", "within 20 meV, verified"),
+            ("surrogate calls", calls["surrogate"], "all methods together"),
+            ("oracle calls", calls["oracle"], "to verify designs"),
+        ),
+        figures=[(heading, caption, Markup(svg)) for heading, caption, svg in _figures(result)],  # noqa: S704  # ours
         tubes=[
-            (heading, caption, Markup(tube_html(tube, f"tube-{i}")))  # noqa: S704  # ours
-            for i, (heading, caption, tube) in enumerate(report.tubes)
+            (
+                f"Target {best.search.targets[row]:.3f} eV",
+                f"Physics: {best.truth[row]:.3f} eV; the surrogate believed {best.search.belief[row]:.3f} eV.",
+                Markup(tube_html(tubes[row], f"tube-{place}")),  # noqa: S704  # ours
+            )
+            for place, row in enumerate(order)
         ],
-        script=Markup(script_tag()) if report.tubes else "",  # noqa: S704  # ours
+        tables=(_methods_table(result), _audit_table(result)),
+        provenance=_provenance(result),
+        script=Markup(script_tag()),  # noqa: S704  # ours
     )
-    write_text(path, page)
+
+
+def _figures(result: DemoResult) -> tuple[tuple[str, str, str], ...]:
+    name = result.settings.algorithm
+    achieved = {m: result.comparison.of(m)[0].truth for m in result.comparison.methods}
+    targets = result.comparison.runs[0].search.targets
+    curve = new_axes()
+    learning_curve(curve, result.curve[:, 0], result.curve[:, 1])
+    scatter = new_axes()
+    target_against_achieved(scatter, targets, achieved, MET_EV)
+    grown = new_axes()
+    target_against_achieved(grown, targets, {"seed": result.seeds_ev, name: achieved[name]}, MET_EV)
+    errors = new_axes()
+    # An invalid design is infinitely wrong and would leave the figure; the table counts them.
+    error_by_method(errors, {m: _finite(result.comparison.errors(m)) for m in result.comparison.methods})
+    parity = new_axes()
+    surrogate_against_oracle(parity, result.visited.belief, result.visited.truth, result.visited.out_of_distribution)
+    return (
+        (
+            "Learning",
+            f"Mean reward of {name}'s recent designs while it learns.",
+            to_svg(curve.figure, "learning"),
+        ),
+        (
+            "Targets it had not seen",
+            f"Gap by the oracle of the best of {result.settings.queries} designs, by target and method (first seed).",
+            to_svg(scatter.figure, "targets"),
+        ),
+        (
+            "Seeds, and what became of them",
+            (
+                f"Gap by the oracle of the seed that {result.settings.seeder} drew for each target, and of {name}'s "
+                "design that began on such a seed."
+            ),
+            to_svg(grown.figure, "seeds"),
+        ),
+        (
+            "Equal queries",
+            (
+                f"Verified error of {result.settings.queries} designs a target, {result.settings.seeds} seeds; "
+                f"learning not counted. Targets: {result.task.low} to {result.task.high} eV."
+            ),
+            to_svg(errors.figure, "errors"),
+        ),
+        (
+            "What the surrogate believed",
+            f"A sample of {len(result.visited.belief)} designs that some method visited, through both.",
+            to_svg(parity.figure, "parity"),
+        ),
+    )
+
+
+def _finite(errors: FloatArray) -> FloatArray:
+    return np.where(np.isfinite(errors), errors, np.nan)
+
+
+def _methods_table(result: DemoResult) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    table = [row.as_row() for row in (*result.comparison.figures(), *result.whole_budget.figures())]
+    columns, rows = tuple(table[0]), tuple(tuple(row.values()) for row in table)
+    caption = (
+        "Verified, median and believed error, meV, with the 95 % interval over seeds of the search (the policy is "
+        "trained once). The last rows give the "
+        f"searches the policy's {result.training:,} training designs as well, shared out over the targets. "
+        "Met: within 20 meV, by the oracle. Invalid: no design that spends the budget."
+    )
+    return "Methods", caption, columns, rows
+
+
+def _audit_table(result: DemoResult) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    columns = ("designs", "number", "MAE, meV", "RMSE, meV", "bias, meV", "Spearman", "out of distribution")
+
+    def row(label: str, found: Audit) -> tuple[str, ...]:
+        return (
+            label,
+            f"{len(found.belief)}",
+            f"{1000 * found.mae:.1f}",
+            f"{1000 * found.rmse:.1f}",
+            f"{1000 * found.bias:+.1f}",
+            f"{found.spearman:.3f}",
+            f"{found.share_out_of_distribution:.1%}",
+        )
+
+    rows = (row("the policy's best", result.winners), row("visited by any method", result.visited))
+    caption = (
+        "The same designs through surrogate and oracle. Exploitation gap of the policy's designs: "
+        f"{1000 * result.winners_gap_ev:+.1f} meV (true error less believed error)."
+    )
+    return "Audit", caption, columns, rows
+
+
+def _provenance(result: DemoResult) -> dict[str, str]:
+    card = load_card(SURROGATE)
+    gap = next(figures for figures in card.metrics["test"] if figures.property == "gap_ev")
+    parameters = PiParameters().as_dict()
+    return {
+        "matgym": __version__,
+        "settings": str(result.settings),
+        "surrogate": f"{SURROGATE}: R² {gap.r2:.4f}, MAE {1000 * gap.mae:.1f} meV on {gap.n} tubes held out",
+        "surrogate's data": f"{card.data['name']}, {card.data['digest']}",
+        "oracle": "π tight binding, " + ", ".join(f"{name} {value:g}" for name, value in parameters.items()),
+        "seconds": ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in result.seconds.items()),
+    }

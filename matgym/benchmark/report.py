@@ -95,10 +95,10 @@ def write_report(
 
 def page(results: Results, tube_of: TubeOf | None = None, *, reps: int = 2000) -> str:
     """The page as text."""
-    from jinja2 import Environment, PackageLoader
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
+    from matgym.viz.page import render
     from matgym.viz.tube3d import script_tag
 
     figures = summary(results, reps)
@@ -110,8 +110,9 @@ def page(results: Results, tube_of: TubeOf | None = None, *, reps: int = 2000) -
     drawn = {chart.name: chart.figure for part in parts for chart in part.charts}
     with_views = any(part.winner and part.winner.view for part in parts)
     views = f"{script_tag()}\n<script>{_XYZ_SCRIPT}</script>" if with_views else ""
-    environment = Environment(loader=PackageLoader("matgym.benchmark", "."), autoescape=True)
-    return environment.get_template("benchmark.html").render(
+    return render(
+        "matgym.benchmark",
+        "benchmark.html",
         title=f"Who designs best: {results.run.suite}",
         summary=[*_verdict(results, figures), *opening(results)],
         numbers=_numbers(results),

@@ -3,7 +3,7 @@
 from matgym.data.builder import build
 from matgym.data.dataset import Dataset
 from matgym.data.sampling import random_decoration
-from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family
+from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family, read_specification
 from matgym.data.splits import split_of
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "Family",
     "build",
     "random_decoration",
+    "read_specification",
     "split_of",
 ]

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from matgym.errors import ConfigurationError
 from matgym.physics.registry import parse_properties
 
 SCHEMA_VERSION: Final = 2
@@ -126,3 +128,19 @@ tube's is a thousand millionth of that."""
 
 SPECIFICATIONS: Final = {spec.name: spec for spec in (NANOTUBE_DOPING, NANOTUBE_PROPERTIES, NANOTUBE_TRANSPORT)}
 """The shipped data sets, by name."""
+
+
+def read_specification(source: str) -> DatasetSpec:
+    """Return the specification of a shipped data set, by name, or the one in a JSON file.
+
+    Raises:
+        ConfigurationError: if there is neither.
+    """
+    if source in SPECIFICATIONS:
+        return SPECIFICATIONS[source]
+    try:
+        return DatasetSpec.model_validate_json(Path(source).read_text(encoding="utf-8"))
+    except (OSError, ValidationError) as error:
+        raise ConfigurationError(
+            f"{source} is neither one of {', '.join(SPECIFICATIONS)} nor a file of a specification: {error}"
+        ) from None

@@ -77,6 +77,26 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
         raise RecognitionError(f"{path}: {error}") from None
 
 
+def parse_design(text: str) -> Nanotube:
+    """Return the tube that a structure file holds, or that a chirality such as "(8,0)x4" names.
+
+    Args:
+        text: path of a file that `read` reads, or n, m and cells ("10,10x2"; one cell if there is no x).
+
+    Raises:
+        FormatError: if it is neither, or the file cannot be read.
+        RecognitionError: if the file holds no single-walled tube.
+        StructureError: if there is no such tube.
+    """
+    named = re.fullmatch(r"\(?\s*(\d+)\s*,\s*(\d+)\s*\)?\s*(?:[x×]\s*(\d+))?", text.strip())
+    if Path(text).is_file():
+        return read(text)
+    if named is None:
+        raise FormatError(f"there is no structure file {text!r}, and it is no chirality such as '(8,0)x4' either")
+    n, m, cells = (int(number or 1) for number in named.groups())
+    return Nanotube(n, m, cells)
+
+
 @dataclass(frozen=True)
 class _Format:
     """A file format, by what it is called and how it is written and read."""

@@ -1,6 +1,5 @@
 """Tubes as inputs that other programs run or open: LAMMPS, VASP, OVITO and VESTA."""
 
-import re
 import shlex
 import shutil
 from collections.abc import Callable
@@ -11,14 +10,15 @@ from typing import Final
 
 import numpy as np
 
-from matgym import __version__
-from matgym.app.lammps_script import lammps_script, potential_of, shipped_file, warning_of
-from matgym.app.vasp_inputs import vasp_inputs
 from matgym.errors import ConfigurationError, FormatError
 from matgym.files import atomic_path, write_text
-from matgym.structures import SPECIES_DATA, Nanotube, Species
 from matgym.structures.io.convert import to_atoms
-from matgym.structures.io.files import read, write
+from matgym.structures.io.files import write
+from matgym.structures.io.lammps import lammps_script, potential_of
+from matgym.structures.io.vasp import vasp_inputs
+from matgym.structures.nanotube import Nanotube
+from matgym.structures.species import SPECIES_DATA, Species
+from matgym.version import __version__
 
 
 @dataclass(frozen=True)
@@ -36,27 +36,6 @@ class Exported:
     notes: tuple[str, ...] = ()
 
 
-def parse_design(text: str) -> Nanotube:
-    """The tube that a structure file holds, or that a chirality such as "(8,0)x4" names.
-
-    Args:
-        text: path of a file that `matgym.structures.io.files.read` reads, or n, m and cells ("10,10x2"; one cell if
-            there is no x).
-
-    Raises:
-        FormatError: if it is neither, or the file cannot be read.
-        RecognitionError: if the file holds no single-walled tube.
-        StructureError: if there is no such tube.
-    """
-    named = re.fullmatch(r"\(?\s*(\d+)\s*,\s*(\d+)\s*\)?\s*(?:[x×]\s*(\d+))?", text.strip())
-    if Path(text).is_file():
-        return read(text)
-    if named is None:
-        raise FormatError(f"there is no structure file {text!r}, and it is no chirality such as '(8,0)x4' either")
-    n, m, cells = (int(number or 1) for number in named.groups())
-    return Nanotube(n, m, cells)
-
-
 def export(tube: Nanotube, to: str, folder: Path) -> Exported:
     """Write what another program needs to run or show a tube; each file is whole or absent.
 
@@ -72,11 +51,11 @@ def export(tube: Nanotube, to: str, folder: Path) -> Exported:
         MissingExtraError: if pymatgen is not installed, for VASP.
         StructureError: if the tube is twisted.
     """
-    if to not in EXPORTS:
-        raise ConfigurationError(f"cannot export to {to!r}; known are {', '.join(EXPORTS)}")
+    if to not in PROGRAMS:
+        raise ConfigurationError(f"cannot export to {to!r}; known are {', '.join(PROGRAMS)}")
     if not len(to_atoms(tube)):
         raise FormatError(f"{tube} has no atoms to export: every site is vacant")
-    return EXPORTS[to](tube, folder)
+    return PROGRAMS[to](tube, folder)
 
 
 # ---- what runs
@@ -84,19 +63,19 @@ def export(tube: Nanotube, to: str, folder: Path) -> Exported:
 
 def _to_lammps(tube: Nanotube, folder: Path) -> Exported:
     """Data of the unstrained tube, a script, and the potential if LAMMPS's wheel is installed."""
+    potential = potential_of(tube)
     data, script = folder / "tube.data", folder / "in.lammps"
     write(data, tube.strained(0.0))
     write_text(script, lammps_script(tube, data.name))
     files = [data, script]
-    notes = [warning_of(tube)]
-    potential = shipped_file(potential_of(tube))
-    if potential is not None:
-        files.append(folder / potential.name)
+    notes = [potential.warning(tube)]
+    if (shipped := potential.shipped) is not None:
+        files.append(folder / potential.file)
         with atomic_path(files[-1]) as scratch:
-            shutil.copyfile(potential, scratch)
+            shutil.copyfile(shipped, scratch)
     else:
         notes.append(
-            f"{Path(potential_of(tube).file).name} comes with LAMMPS, which is not installed here: pip install "
+            f"{potential.file} comes with LAMMPS, which is not installed here: pip install "
             "'matgym[audit]' and export again, or put the file beside the script"
         )
     return Exported(tuple(files), f"cd {shlex.quote(str(folder))} && lmp -in {script.name}", tuple(filter(None, notes)))
@@ -176,7 +155,7 @@ def _isotope_note(tube: Nanotube, format_name: str) -> str:
     return f"{' and '.join(held)} stand as plain C in the {format_name}, which knows elements only" if held else ""
 
 
-EXPORTS: Final[dict[str, Callable[[Nanotube, Path], Exported]]] = {
+PROGRAMS: Final[dict[str, Callable[[Nanotube, Path], Exported]]] = {
     "lammps": _to_lammps,
     "vasp": _to_vasp,
     "ovito": _to_ovito,

@@ -3,10 +3,11 @@
 import math
 from typing import Any, Final
 
-from matgym import __version__
 from matgym.errors import MissingExtraError
-from matgym.structures import Nanotube, Species
 from matgym.structures.io.convert import to_atoms
+from matgym.structures.nanotube import Nanotube
+from matgym.structures.species import Species
+from matgym.version import __version__
 
 K_SPACING_PER_ANGSTROM: Final = 0.1
 """Largest distance of k-points along the axis, 2π included. Chosen: 27 points for the cell of an armchair tube."""

@@ -1,21 +1,19 @@
-"""`matgym benchmark`: run suites, report them, ask their records, and find optima."""
+"""`matgym benchmark`: run suites, report them, query their records, and find optima."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from matgym.app.console import print_json, print_table, progress_bar
+from matgym.cli.console import print_result, progress
+from matgym.cli.options import Json, Scheduler, Workers
 
-benchmark = typer.Typer(no_args_is_help=True, help="Compare optimizers and agents on one ledger.")
+app = typer.Typer(no_args_is_help=True, help="Compare optimizers and agents on one ledger.")
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs; progress goes to stderr.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes, each on one core.")]
-Scheduler = Annotated[str, typer.Option(help="Dask scheduler, such as tcp://127.0.0.1:8786, whose workers run it.")]
 Results = Annotated[Path, typer.Argument(help="Folder of the results.")]
 
 
-@benchmark.command("run")
+@app.command()
 def run(
     suite: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped suite: standard, quick.")],
     output: Annotated[Path, typer.Option(help="Folder for records and report.")] = Path("benchmark"),
@@ -29,6 +27,8 @@ def run(
     json: Json = False,
 ) -> None:
     """Run a suite, and report it; a killed run goes on where it was."""
+    from itertools import count
+
     from matgym.agents.tracking import as_tracker
     from matgym.benchmark.runner import RECORDS, cells_of, last_loss, run_suite
     from matgym.benchmark.suite import Suite
@@ -36,11 +36,12 @@ def run(
     made = Suite.read(suite).with_seeds(seeds)
     made = made.trusting() if trust else made
     where = {"none": None, "tensorboard": f"tensorboard:{output / 'tensorboard'}"}.get(track, track)
-    with progress_bar() as bar, as_tracker(where, {"suite": made.name}) as tracker:
-        cells = bar.add_task(f"suite {made.name}", total=len(cells_of(made)), note="")
+    total, finished = len(cells_of(made)), count(1)
+    with progress() as show, as_tracker(where, {"suite": made.name}) as tracker:
+        show(f"suite {made.name}", 0, total)
 
         def done(cell: Any, before: bool) -> None:
-            bar.update(cells, advance=1, note=cell.name * (not before))
+            show(f"suite {made.name}", next(finished), total, cell.name * (not before))
             if not before:
                 loss = last_loss(output / RECORDS / f"{cell.key}.parquet")
                 tracker.scalars(cell.seed, {f"{cell.task}/{cell.name}": loss})
@@ -49,7 +50,7 @@ def run(
     report(output, json=json)
 
 
-@benchmark.command("report")
+@app.command()
 def report(output: Results = Path("benchmark"), json: Json = False) -> None:
     """Write report.html and leaderboard.md beside the records, and print the table."""
     from matgym.benchmark.leaderboard import leaderboard_rows, write_leaderboard
@@ -59,15 +60,15 @@ def report(output: Results = Path("benchmark"), json: Json = False) -> None:
 
     files = {"report": write_report(output, tube_of=tube_of), "leaderboard": write_leaderboard(output)}
     rows = leaderboard_rows(Records(output))
-    if json:
-        print_json({"leaderboard": rows, "files": {name: str(path) for name, path in files.items()}})
-        return
-    print_table("All tasks, by physics", rows)
-    for name, path in files.items():
-        print(f"  {name}: {path.resolve()}")  # noqa: T201  # the result, on stdout
+    print_result(
+        {"leaderboard": rows, "files": {name: str(path) for name, path in files.items()}},
+        ("All tasks, by physics", rows),
+        lines=[f"  {name}: {path.resolve()}" for name, path in files.items()],
+        json=json,
+    )
 
 
-@benchmark.command("query")
+@app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="DuckDB SQL on the view `records`.")],
     output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("benchmark"),
@@ -77,13 +78,10 @@ def query(
     from matgym.benchmark.results import Results as Records
 
     rows = Records(output).query(sql).to_pylist()
-    if json:
-        print_json(rows)
-        return
-    print_table(sql, [{name: str(value) for name, value in row.items()} for row in rows])
+    print_result(rows, (sql, [{name: str(value) for name, value in row.items()} for row in rows]), json=json)
 
 
-@benchmark.command("solve")
+@app.command()
 def solve(
     name: Annotated[str, typer.Argument(help="An instance: isotope-rings, doping-easy, …")],
     output: Annotated[Path | None, typer.Option(help="Folder for table and optimum; the package's by default.")] = None,
@@ -97,40 +95,34 @@ def solve(
     """Find an instance's optimum: by asking physics about every design, or by long searches."""
     from dataclasses import asdict
 
-    from matgym.benchmark.solve import best_known
-    from matgym.benchmark.solve import solve as enumerate_all
+    from matgym.benchmark import solve as solving
     from matgym.tasks.instances import instance
 
-    with progress_bar() as bar:
-        task = bar.add_task(name, total=None, note="")
+    with progress() as show:
+        show(name, 0)
 
         def done(finished: int, of: int) -> None:
-            bar.update(task, completed=finished, total=of)
+            show(name, finished, of)
 
         if instance(name).enumerable:
-            best = enumerate_all(name, output, workers=workers, scheduler=scheduler or None, on_done=done)
+            best = solving.solve(name, output, workers=workers, scheduler=scheduler or None, on_done=done)
         else:
-            best = best_known(name, output, evaluations=evaluations, on_done=done)
-    if json:
-        print_json(asdict(best))
-        return
+            best = solving.best_known(name, output, evaluations=evaluations, on_done=done)
     what = "proven by enumeration" if best.proven else "the best known"
-    print_table(f"{name}: {what}", [{"loss": f"{best.loss:.6g}", "design": best.described, "found by": best.found_by}])
+    row = {"loss": f"{best.loss:.6g}", "design": best.described, "found by": best.found_by}
+    print_result(asdict(best), (f"{name}: {what}", [row]), json=json)
 
 
-@benchmark.command("adopt")
+@app.command()
 def adopt(output: Results = Path("benchmark"), json: Json = False) -> None:
     """Take over what a run found better than the best known designs of instances that are not proven."""
-    from matgym.benchmark.solve import adopt as take_over
+    from matgym.benchmark import solve as solving
 
-    better = take_over(output)
-    if json:
-        print_json(better)
-        return
-    print(f"better than what was known: {', '.join(better) or 'nothing'}")  # noqa: T201  # the result, on stdout
+    better = solving.adopt(output)
+    print_result(better, lines=[f"better than what was known: {', '.join(better) or 'nothing'}"], json=json)
 
 
-@benchmark.command("list")
+@app.command("list")
 def list_all(json: Json = False) -> None:
     """What can be run: instances with their optima, and methods."""
     from matgym.benchmark.methods import OPTIMIZERS
@@ -142,8 +134,4 @@ def list_all(json: Json = False) -> None:
         known = "unknown" if best is None else f"{best.loss:.6g} ({'proven' if best.proven else 'best known'})"
         rows.append({"instance": made.name, "what": made.title, "least loss": known})
     methods = [{"method": name, "kind": kind} for name, (kind, _) in OPTIMIZERS.items()]
-    if json:
-        print_json({"instances": rows, "methods": methods})
-        return
-    print_table("instances", rows)
-    print_table("methods", methods)
+    print_result({"instances": rows, "methods": methods}, ("instances", rows), ("methods", methods), json=json)

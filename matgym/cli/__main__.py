@@ -1,0 +1,5 @@
+"""`python -m matgym.cli` is `matgym`."""
+
+from matgym.cli import main
+
+main()

@@ -1,0 +1,59 @@
+"""`matgym data`: build data sets and describe them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matgym.cli.console import print_result, progress
+from matgym.cli.options import Json, Scheduler, Workers
+
+app = typer.Typer(no_args_is_help=True, help="Build data sets and look into them.")
+
+
+@app.command()
+def build(
+    output: Annotated[Path, typer.Argument(help="The Parquet file to write.")] = Path("nanotube-doping.parquet"),
+    specification: Annotated[
+        str, typer.Option(help="Name of a shipped data set, or a JSON file of a DatasetSpec.")
+    ] = "nanotube-doping",
+    workers: Workers = 2,
+    scheduler: Scheduler = "",
+    json: Json = False,
+) -> None:
+    """Build a data set, or go on with one that was interrupted."""
+    from matgym import data
+
+    spec = data.read_specification(specification)
+    with progress() as show:
+
+        def on_shard(done: int, total: int) -> None:
+            show(spec.name, done, total, f"{done} of {total} shards")
+
+        data.build(spec, output, workers=workers, scheduler=scheduler or None, on_shard=on_shard)
+    info(str(output), json=json)
+
+
+@app.command()
+def info(
+    path: Annotated[str, typer.Argument(help="A Parquet file, or the name of a shipped data set.")] = "nanotube-doping",
+    json: Json = False,
+) -> None:
+    """Rows a split, labels, and where a data set came from."""
+    from matgym.data import Dataset
+    from matgym.data.splits import SPLITS
+
+    dataset = Dataset.load(path)
+    rows = []
+    for split in SPLITS:
+        part = dataset.split(split)
+        for key in dataset.keys:
+            values = part.labelled([key]).values(key)
+            low, high = (float(values.min()), float(values.max())) if len(values) else (float("nan"), float("nan"))
+            counts = {"rows": len(part), "failures": len(part) - len(values)}
+            rows.append({"split": split, "property": key} | counts | {"min": low, "max": high})
+    print_result(
+        {"path": path, "digest": dataset.digest, "splits": rows, "provenance": dataset.provenance},
+        (f"{path}, {len(dataset):,} tubes, {dataset.digest}", rows),
+        json=json,
+    )

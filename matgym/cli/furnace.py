@@ -1,0 +1,67 @@
+"""`matgym furnace`: run recipes, and train networks over time."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from matgym.cli.console import print_result, progress
+from matgym.cli.options import Json, Log, Weights
+from matgym.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from matgym.processes.growth.recipe import Stage
+
+app = typer.Typer(no_args_is_help=True, help="Grow tubes, and train what predicts growth and annealing.")
+
+
+@app.command()
+def grow(
+    stages: Annotated[
+        list[str],
+        typer.Argument(help="MINUTES:CELSIUS:C2H2[:H2[:H2O]] in Pa, one after the other: 20:705:150 5:690:300"),
+    ],
+    json: Json = False,
+) -> None:
+    """Run a recipe in the standard reactor and say what has grown."""
+    from matgym.processes.growth import outcomes
+    from matgym.processes.growth.recipe import recipe_of
+
+    found = outcomes.grow(recipe_of(*map(_stage, stages)))
+    rows = [{"property": name, "value": found[name], "meaning": what} for name, what in outcomes.GROWN.items()]
+    print_result(found, ("grown", rows), json=json)
+
+
+def _stage(text: str) -> "Stage":
+    from matgym.processes.growth.recipe import Stage
+
+    try:
+        numbers = [float(part) for part in text.split(":")]
+    except ValueError:
+        numbers = []
+    if not 3 <= len(numbers) <= 5 or numbers[0] != int(numbers[0]):
+        raise ConfigurationError(f"stage {text!r} must be MINUTES:CELSIUS:C2H2[:H2[:H2O]], such as 20:705:150")
+    return Stage(int(numbers[0]), *numbers[1:])
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="cvd-growth or annealing, or a YAML file.")],
+    output: Weights,
+    log: Log = None,
+    json: Json = False,
+) -> None:
+    """Simulate runs, train a network over time on them, and measure it on runs that it never saw."""
+    from matgym.processes.sequences.recipe import read_process_recipe, train_process
+
+    found = read_process_recipe(recipe)
+    with progress() as show:
+        total = found.fit.members * found.fit.epochs
+        show("training", 0, total, "simulating runs")
+
+        def on_epoch(member: int, epoch: int, _loss: float, error: float) -> None:
+            note = f"network {member + 1}, validation error {error:.4f} standard deviations"
+            show("training", member * found.fit.epochs + epoch, total, note)
+
+        command = f"matgym furnace train {recipe} OUTPUT.safetensors"
+        rows = list(train_process(found, output, log=log, command=command, on_epoch=on_epoch).metrics)
+    print_result({"weights": str(output), "metrics": rows}, (f"{output}, at the last step", rows), json=json)

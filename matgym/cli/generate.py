@@ -1,0 +1,122 @@
+"""`matgym generate`: train generators, measure them, and draw from them."""
+
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated
+
+import typer
+
+from matgym.cli.console import print_result, progress
+from matgym.cli.options import Json, Log, Weights
+from matgym.errors import ConfigurationError
+
+app = typer.Typer(no_args_is_help=True, help="Train generators of tubes, judge them, and draw from them.")
+
+
+@app.command()
+def train(
+    output: Weights,
+    model: Annotated[str, typer.Option(help="gan, vae or diffusion.")] = "gan",
+    settings: Annotated[Path | None, typer.Option(help="YAML file of settings other than the defaults.")] = None,
+    dataset: Annotated[str, typer.Option(help="Parquet file or shipped name.")] = "nanotube-doping",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the structures.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and noise.")] = None,
+    log: Log = None,
+    json: Json = False,
+) -> None:
+    """Train a generator; a killed training goes on where it was."""
+    from shutil import rmtree
+
+    from matgym.data import Dataset
+    from matgym.generative.recipe import read_settings, train_model
+    from matgym.generative.store import save_generator
+    from matgym.surrogates.store import check_suffix
+
+    check_suffix(output)
+    changes = {name: value for name, value in (("epochs", epochs), ("seed", seed)) if value is not None}
+    how = read_settings(model, settings, changes)
+    data = Dataset.load(dataset)
+    began, checkpoints = perf_counter(), output.with_name(f"{output.name}.checkpoints")
+    with progress() as show:
+
+        def on_epoch(stage: str, epoch: int, note: str) -> None:
+            show(stage, epoch, getattr(how, f"{stage}_epochs", how.epochs), note)
+
+        trained = train_model(how, data, checkpoints=checkpoints, log=log, on_epoch=on_epoch)
+        card = save_generator(
+            trained.generator,
+            output,
+            data={"name": dataset, "digest": data.digest},
+            fit=how.as_dict(),
+            command=f"matgym generate train OUTPUT.safetensors --model {model}",
+            validation=trained.validation,
+            seconds=perf_counter() - began,
+        )
+    rmtree(checkpoints, ignore_errors=True)
+    rows = [{name: f"{value:.4g}" for name, value in card.validation.items()}]
+    print_result(
+        {"weights": str(output), "card": card.model_dump()}, (f"{output}, on the validation split", rows), json=json
+    )
+
+
+@app.command()
+def evaluate(
+    seeder: Annotated[str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a stored generator.")],
+    samples: Annotated[int, typer.Option(min=1, help="Tubes to draw.")] = 1000,
+    split: Annotated[str, typer.Option(help="Split whose structures lend targets and compositions.")] = "test",
+    ranked: Annotated[int, typer.Option(min=1, help="Draw so many for each and keep the surrogate's best.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    json: Json = False,
+) -> None:
+    """How good a seeder's tubes are, verified by the oracle."""
+    import numpy as np
+
+    from matgym.generative.evaluate import evaluate as measure
+    from matgym.generative.refine import RankedSeeder
+    from matgym.surrogates import load
+    from matgym.tasks import as_seeder
+
+    drawn_by = as_seeder(seeder)
+    if ranked > 1:
+        drawn_by = RankedSeeder(drawn_by, load("nanotube-doping"), candidates=ranked)
+    found = measure(drawn_by, np.random.default_rng(seed), samples=samples, split=split, name=seeder)
+    title = f"{seeder}: {samples} tubes for conditions of the {split} split"
+    print_result(found.as_dict(), (title, found.as_rows()), json=json)
+
+
+@app.command()
+def sample(
+    output: Annotated[Path, typer.Argument(help="Folder for the structures and a picture.")],
+    target: Annotated[float, typer.Option(help="Wanted gap, eV.")] = 0.9,
+    tube: Annotated[str, typer.Option(help="Chirality and cells.")] = "(8,0)x4",
+    boron: Annotated[int, typer.Option(min=0, help="Atoms of boron.")] = 8,
+    nitrogen: Annotated[int, typer.Option(min=0, help="Atoms of nitrogen.")] = 8,
+    samples: Annotated[int, typer.Option(min=1, help="Tubes to draw.")] = 12,
+    seeder: Annotated[str, typer.Option(help="As in evaluate.")] = "gan",
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    json: Json = False,
+) -> None:
+    """Draw tubes, let physics say what they are, and write them down."""
+    import numpy as np
+
+    from matgym.physics import GAP_EV, PiElectrons
+    from matgym.structures import SubstitutionEdits, tubes_on
+    from matgym.structures.io import parse_design, write
+    from matgym.tasks import as_seeder
+    from matgym.viz.generated import grid
+
+    lattice = parse_design(tube).lattice
+    budget = {name: count for name, count in (("B", boron), ("N", nitrogen)) if count}
+    if not budget:
+        raise ConfigurationError("a tube with neither boron nor nitrogen is not drawn: give --boron and --nitrogen")
+    edits = SubstitutionEdits(lattice.n_sites, budget)
+    drawn = as_seeder(seeder).seed(lattice, edits, np.full(samples, target), np.random.default_rng(seed))
+    tubes = tubes_on(lattice, drawn)
+    gaps = PiElectrons().evaluate(tubes)[GAP_EV.key]
+    rows = []
+    for index, (structure, gap) in enumerate(zip(tubes, gaps, strict=True)):
+        path = output / f"tube-{index:02d}.xyz"
+        write(path, structure)
+        rows.append({"file": path.name, "gap, eV": f"{gap:.4f}", "error, meV": f"{1000 * (gap - target):+.0f}"})
+    grid(tubes, [f"{gap:.3f} eV" for gap in gaps]).savefig(output / "tubes.png", dpi=150)
+    print_result(rows, (f"{output}: tubes for {target:g} eV", rows), json=json)

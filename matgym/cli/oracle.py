@@ -1,0 +1,64 @@
+"""`matgym oracle`: properties of tubes in files, by physics."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matgym.cli.console import print_result, progress
+from matgym.cli.options import Json, split_names
+
+app = typer.Typer(no_args_is_help=True, help="Ask physics.")
+
+
+@app.command()
+def evaluate(
+    files: Annotated[list[Path], typer.Argument(help="Structure files of nanotubes, of any format that ASE reads.")],
+    properties: Annotated[
+        str, typer.Option("--properties", help="Names, separated by commas; `matgym oracle list` has them all.")
+    ] = "gap,fermi,pi_formation",
+    temperature: Annotated[float, typer.Option(help="K.")] = 300.0,
+    mu: Annotated[
+        float | None, typer.Option(help="Chemical potential, eV; otherwise neutrality, and for ZT the best one.")
+    ] = None,
+    cache: Annotated[bool, typer.Option(help="Keep results in the user's cache folder, or in MATGYM_CACHE.")] = True,
+    json: Json = False,
+) -> None:
+    """Properties of tubes in structure files, by physics."""
+    from matgym import physics
+    from matgym.physics.cache import default_cache
+    from matgym.physics.registry import parse_properties
+    from matgym.structures.io import read
+
+    names = split_names(properties)
+    parse_properties(names)  # a typing error is told before files are read
+    tubes = [read(file) for file in files]
+    with progress() as show:
+        found, reasons = physics.evaluate(
+            tubes,
+            names,
+            physics.Conditions(temperature, mu),
+            cache=default_cache() if cache else None,
+            on_oracle=lambda name, done, total: show("physics", done, total, name),
+        )
+        show("physics", 1, 1)
+    rows = [
+        {"file": str(file), "tube": str(tube)}
+        | {key: float(values[i]) for key, values in found.values.items()}
+        | {"failures": {key: failed[i] for key, failed in reasons.items() if i in failed}}
+        for i, (file, tube) in enumerate(zip(files, tubes, strict=True))
+    ]
+    shown = [row | {"failures": found.failures.get(i, "")} for i, row in enumerate(rows)]
+    print_result(rows, (f"physics at {temperature:g} K", shown), json=json)
+
+
+@app.command("list")
+def list_all(json: Json = False) -> None:
+    """All properties, with their keys and units."""
+    from matgym.physics import properties
+
+    rows = [
+        {"name": name, "key": prop.key, "unit": prop.unit, "description": prop.description}
+        for name, prop in properties().items()
+    ]
+    print_result(rows, ("properties", rows), json=json)

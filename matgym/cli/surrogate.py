@@ -1,0 +1,247 @@
+"""`matgym surrogate`: train networks, improve them, and measure them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from matgym.cli.console import print_result, progress
+from matgym.cli.options import Json, Log, split_names
+from matgym.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from matgym.surrogates.settings import FitSettings
+    from matgym.surrogates.store import PropertyMetrics
+
+app = typer.Typer(no_args_is_help=True, help="Train surrogates and measure them.")
+
+
+@app.command()
+def train(
+    output: Annotated[
+        Path | None, typer.Argument(help="Weights to write, ending in .safetensors; PROPERTY-NETWORK by default.")
+    ] = None,
+    properties: Annotated[
+        str, typer.Option("--property", "--properties", help="Names, separated by commas: one head each.")
+    ] = "",
+    network: Annotated[str, typer.Option(help="lenet, alexnet, vgg, plain, resnet or graph.")] = "",
+    cv: Annotated[int, typer.Option(min=0, help="Folds of a cross-validation before the fit; 0 for none.")] = 0,
+    dataset: Annotated[
+        str, typer.Option(help="A Parquet file, or the name of a shipped data set; by default one with the property.")
+    ] = "",
+    settings: Annotated[
+        Path | None, typer.Option(help="YAML of all settings; by default the shipped ones for the data set.")
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="Networks of the ensemble.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    start: Annotated[str, typer.Option(help="Transfer learning: weights of the same network to start from.")] = "",
+    log: Log = None,
+    json: Json = False,
+) -> None:
+    """Train networks, go on with an interrupted training, and measure on tubes that training does not see."""
+    from shutil import rmtree
+
+    from matgym.data import Dataset
+    from matgym.physics.registry import parse_properties
+    from matgym.surrogates import load, recipe
+    from matgym.surrogates.cross_validation import cross_validate, summary
+    from matgym.surrogates.store import check_suffix
+
+    asked = {"network": network or None, "epochs": epochs, "members": members, "seed": seed}
+    changes = {name: value for name, value in asked.items() if value is not None}
+    source, how = _resolve(split_names(properties), dataset, settings, changes)
+    data = Dataset.load(source)
+    if output is None:
+        names = [prop.name for prop in parse_properties(how.properties)]
+        output = Path(f"{'-'.join(names)}-{how.network}.safetensors")
+    check_suffix(output)
+    validated: list[dict[str, float | str]] = []
+    folds = output.with_name(f"{output.name}.cv")
+    epochs_in_all = how.members * how.epochs
+    with progress() as show:
+
+        def on_fold(fold: int, member: int, epoch: int, error: float) -> None:
+            done = (fold * how.members + member) * how.epochs + epoch
+            note = f"fold {fold + 1}, validation error {error:.3f} sd"
+            show("cross-validation", done, cv * epochs_in_all, note)
+
+        def on_epoch(member: int, epoch: int, _loss: float, error: float) -> None:
+            note = f"network {member + 1} of {how.members}, validation error {error:.3f} sd"
+            show("training", member * how.epochs + epoch, epochs_in_all, note)
+
+        if cv:
+            validated = summary(cross_validate(data, how, cv, folder=folds, on_epoch=on_fold))
+        options = {
+            "--property": properties, "--network": network, "--dataset": dataset, "--settings": settings,
+            "--epochs": epochs, "--members": members, "--seed": seed, "--start": start, "--cv": cv or None,
+        }  # fmt: skip
+        given = [f"{name} {value}" for name, value in options.items() if value not in {"", None}]
+        card = recipe.train(
+            data, output, how, start=load(start) if start else None, log=log, on_epoch=on_epoch,
+            command=" ".join(["matgym surrogate train OUTPUT.safetensors", *given]), cross_validation=validated,
+            source=source,
+        )  # fmt: skip
+        show("training", epochs_in_all, epochs_in_all)
+    rmtree(folds, ignore_errors=True)
+    rows = _metrics(card.metrics)
+    tables = [(f"cross-validation, {cv} folds", validated)] if validated else []
+    print_result(
+        {"weights": str(output), "metrics": rows, "cross_validation": validated},
+        *tables,
+        (f"{output}", _with_intervals(rows)),
+        json=json,
+    )
+
+
+def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[str, Any]) -> tuple[str, "FitSettings"]:
+    """Return name or file of the data, and settings: the recipe's, with what was asked for in place of its own.
+
+    Raises:
+        ConfigurationError: if no shipped data set has these properties and none is named.
+    """
+    from matgym.data import SPECIFICATIONS, Dataset
+    from matgym.physics.registry import parse_properties
+    from matgym.surrogates.recipe import read_recipe, shipped_recipe
+    from matgym.surrogates.settings import FitSettings
+
+    keys = tuple(prop.key for prop in parse_properties(names)) if names else ()
+    file = file or shipped_recipe(keys, dataset)
+    recipe = read_recipe(file) if file else None
+    source = dataset or (recipe.dataset if recipe else "")
+    if not source:
+        holders = [name for name, spec in SPECIFICATIONS.items() if set(keys) <= set(spec.keys)]
+        if not holders:
+            raise ConfigurationError(f"no shipped data set has {', '.join(keys)} together: give --dataset")
+        source = holders[0]
+    if file is None or recipe is None:
+        return source, FitSettings(**{"properties": keys or Dataset.load(source).keys} | changes)
+    own = recipe.settings
+    if changes.get("network", own.network) != own.network:
+        changes = changes | {"size": {}}  # the recipe's is another network's
+    if keys and keys != own.properties:
+        changes = changes | {"properties": keys, "weights": ()}
+    return source, read_recipe(file, **changes).settings
+
+
+@app.command()
+def improve(
+    weights: Annotated[str, typer.Argument(help="Weights to begin with: a .safetensors file or a shipped name.")],
+    output: Annotated[Path, typer.Argument(help="Weights to write; OUTPUT.parquet beside them holds the data.")],
+    tube: Annotated[str, typer.Option(help="Chirality and cells of the tube that is decorated.")] = "(8,0)x4",
+    budget: Annotated[str, typer.Option(help="What is placed on it.")] = "B=8,N=8",
+    dataset: Annotated[
+        str, typer.Option(help="Of the training: a Parquet file or a shipped name; by default what the card names.")
+    ] = "",
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+    designs: Annotated[int, typer.Option(min=4, help="Labelled by physics a round.")] = 64,
+    queries: Annotated[int, typer.Option(min=1, help="Designs searched through for each of them.")] = 500,
+    method: Annotated[str, typer.Option(help="random, annealing or genetic.")] = "annealing",
+    epochs: Annotated[int, typer.Option(min=1, help="Of the training after each round.")] = 10,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    json: Json = False,
+) -> None:
+    """Active learning: search, audit by the oracle, add the disagreements to the data, retrain, repeat."""
+    from shutil import rmtree
+
+    import pyarrow.parquet as pq
+
+    from matgym.benchmark.improve import ImproveSettings, Round
+    from matgym.benchmark.improve import improve as run_rounds
+    from matgym.data import Dataset
+    from matgym.files import atomic_path
+    from matgym.structures.io import parse_design
+    from matgym.surrogates import load, load_card
+    from matgym.surrogates.recipe import measure, settings_of
+    from matgym.surrogates.store import check_suffix, save
+
+    settings = ImproveSettings(rounds, designs, queries, method, epochs=epochs, seed=seed)
+    check_suffix(output)
+    atoms = _budget(budget)
+    card = load_card(weights)
+    folder = output.with_name(output.name + ".rounds")
+    with progress() as show:
+
+        def on_round(found: Round) -> None:
+            show("improving", found.number, rounds, f"round {found.number}: wrong by {found.mae:.4g} where it searched")
+
+        show("improving", 0, rounds)
+        surrogate, data, done = run_rounds(
+            load(weights), Dataset.load(dataset or card.data["name"]), settings_of(card), parse_design(tube).lattice,
+            atoms, settings, folder=folder, on_round=on_round,
+        )  # fmt: skip
+        with atomic_path(output.with_suffix(".parquet")) as scratch:
+            pq.write_table(data.table, scratch, compression="zstd")
+        metrics = measure(surrogate, data)
+        save(
+            surrogate,
+            output,
+            data={"name": str(output.with_suffix(".parquet")), "digest": data.digest},
+            fit=card.fit,
+            command=f"matgym surrogate improve {weights} OUTPUT --tube '{tube}' --budget {budget}",
+            metrics=metrics,
+        )
+    rmtree(folder, ignore_errors=True)
+    before = [found.as_dict() for found in done]
+    columns = ("split", "property", "n", "r2", "mae", "rmse")
+    after = [{name: row[name] for name in columns} for row in _metrics(metrics)]
+    print_result(
+        {"rounds": before, "metrics": after},
+        ("what the searches found, before each training", before),
+        ("afterwards", after),
+        json=json,
+    )
+
+
+def _budget(text: str) -> dict[str, int]:
+    """A budget such as "B=8,N=8".
+
+    Raises:
+        ConfigurationError: if it is none.
+    """
+    try:
+        pairs = [part.split("=") for part in text.split(",")]
+        return {name.strip(): int(count) for name, count in pairs}
+    except ValueError:
+        raise ConfigurationError(f"{text!r} is no budget: give species and counts, such as B=8,N=8") from None
+
+
+@app.command()
+def evaluate(
+    weights: Annotated[
+        str, typer.Argument(help="A .safetensors file, or a shipped name; all shipped ones by default.")
+    ] = "",
+    dataset: Annotated[
+        str, typer.Option(help="A Parquet file, or the name of a shipped data set; by default that of the training.")
+    ] = "",
+    larger: Annotated[bool, typer.Option(help="Also the tubes of sizes that training did not see.")] = False,
+    json: Json = False,
+) -> None:
+    """Recompute surrogates' figures on the splits that their training did not see."""
+    from matgym.data import Dataset
+    from matgym.surrogates import load, load_card, shipped
+    from matgym.surrogates.recipe import measure
+
+    rows = []
+    for name in [weights] if weights else shipped():
+        found = measure(load(name), Dataset.load(dataset or load_card(name).data["name"]))
+        rows += [{"surrogate": name} | row for row in _metrics(found) if larger or row["split"] == "test"]
+    print_result(rows, (weights or "shipped surrogates", _with_intervals(rows)), json=json)
+
+
+def _metrics(metrics: "Mapping[str, Sequence[PropertyMetrics]]") -> list[dict[str, Any]]:
+    return [{"split": split} | figures.model_dump() for split, group in metrics.items() for figures in group]
+
+
+def _with_intervals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Figures for people: the intervals beside the numbers."""
+    table = []
+    for row in rows:
+        shown: dict[str, Any] = {key: row[key] for key in ("surrogate", "split", "property", "n") if key in row}
+        for name in ("r2", "mae", "rmse"):
+            interval = row[f"{name}_interval"]
+            shown[name] = f"{row[name]:.4g}" + (f" [{interval[0]:.4g}, {interval[1]:.4g}]" if interval else "")
+        covered = row["coverage"]
+        table.append(shown | {"coverage": "" if covered is None else f"{100 * covered:.1f}%"})
+    return table
