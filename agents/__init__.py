@@ -1,12 +1,12 @@
-"""Agents and optimizers: everything that proposes designs for a task."""
+"""Agents, optimizers and controllers: everything that proposes designs, or acts, for a task."""
 
 from typing import TYPE_CHECKING, Any
 
-from matgym.agents.annealing import SimulatedAnnealing
 from matgym.agents.base import Optimizer, Problem, check_optimizer
-from matgym.agents.genetic import GeneticAlgorithm
-from matgym.agents.random_search import RandomSearch
-from matgym.agents.tempering import ParallelTempering
+from matgym.agents.optimizers.genetic import GeneticAlgorithm
+from matgym.agents.optimizers.random_search import RandomSearch
+from matgym.agents.optimizers.simulated_annealing import SimulatedAnnealing
+from matgym.agents.optimizers.tempering import ParallelTempering
 
 if TYPE_CHECKING:
     from matgym.agents.vec_env import SB3VecEnv
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Stable-Baselines3 takes seconds to import: only who asks for its adapter waits for it.
+    # Stable-Baselines3 takes seconds to import: only those who ask for its adapter wait for it.
     if name == "SB3VecEnv":
         from matgym.agents.vec_env import SB3VecEnv
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matgym.tasks import Designs, DesignSpace, DesignTask, Seeder, TargetProperty
+from matgym.models import Predictions
+from matgym.tasks import Decorations, DesignGenerator, Designs, DesignSpace, DesignTask, Scores
 from matgym.typing import FloatArray
 
 
@@ -16,13 +17,13 @@ class Problem:
 
     Attributes:
         task: what is designed.
-        target: (T,) what it is to meet; empty where the goal is an extreme.
-        seeder: of the designs to begin on; None draws them at random. Decorated tubes alone have seeders.
+        target: (T,) what it is to meet; empty where an extreme is wanted.
+        generator: of the initial designs, of decorated tubes; None draws them at random.
     """
 
     task: DesignTask
     target: FloatArray
-    seeder: Seeder | None = None
+    generator: DesignGenerator | None = None
 
     @property
     def space(self) -> DesignSpace:
@@ -35,10 +36,10 @@ class Problem:
         return copies[:, 0] if len(self.target) == 1 else copies
 
     def start(self, count: int, rng: np.random.Generator) -> Designs:
-        """(count, width) designs to begin on."""
-        if self.seeder is None or not isinstance(self.task, TargetProperty):
+        """(count, width) initial designs."""
+        if self.generator is None or not isinstance(self.space, Decorations):
             return self.space.sample(count, rng)
-        return self.seeder.seed(self.task.lattice, self.task.edits, self.targets(count), rng)
+        return self.space.encode(self.generator.sample(self.space, self.targets(count), rng))
 
 
 class Optimizer(ABC):
@@ -46,7 +47,7 @@ class Optimizer(ABC):
 
     Attributes:
         problem: what is searched.
-        space: of designs: draws them, varies one, crosses two, decodes points of the cube.
+        space: of designs: samples them, mutates one, recombines two, makes them of points of the cube.
         budget: designs that may be evaluated.
         rng: the only source of randomness.
     """
@@ -69,8 +70,20 @@ class Optimizer(ABC):
         """(B, width) designs to evaluate, as many as suit the search; what exceeds the budget is not evaluated."""
 
     @abstractmethod
-    def tell(self, designs: Designs, reward: FloatArray) -> None:
-        """What the designs asked last were worth: (B,) rewards in [0, 1]."""
+    def tell(self, designs: Designs, scores: Scores) -> None:
+        """What the designs asked last were worth.
+
+        Args:
+            designs: (B, width).
+            scores: their rewards in [0, 1], (B,); what was predicted of them, with failures and standard deviations; and
+                by how much they break the constraint, if there is one.
+        """
+
+
+def _random_scores(problem: Problem, count: int, rng: np.random.Generator) -> Scores:
+    reward = rng.random(count)
+    cost = None if problem.task.constraint is None else np.zeros(count)
+    return Scores(reward, 1.0 - reward, Predictions({problem.task.value_name: reward}), reward, cost=cost)
 
 
 def check_optimizer(
@@ -95,6 +108,6 @@ def check_optimizer(
             assert len(designs), "ask() gave no design"  # noqa: S101
             assert problem.space.valid(designs).all(), f"ask() gave what is no design: {designs}"  # noqa: S101
             trace.append(designs.copy())
-            optimizer.tell(designs, worth.random(len(designs)))
+            optimizer.tell(designs, _random_scores(problem, len(designs), worth))
         traces.append(np.concatenate(trace))
     assert np.array_equal(traces[0], traces[1]), "the same generator gave other designs: draw from `rng` alone"  # noqa: S101

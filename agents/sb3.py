@@ -54,7 +54,7 @@ def make_agent(
         seed: of the agent and of its environments.
         overrides: hyper-parameters in place of the tuned ones.
         environment: its registered name.
-        arguments: further ones of the environment, such as `seeder="gan"`.
+        arguments: further ones of the environment, such as `initial_designs="gan"`.
     """
     from stable_baselines3.common.vec_env import VecMonitor
 

@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from matgym.errors import ConfigurationError, PropertyError
 from matgym.structures import Nanotube, TubeDomain
-from matgym.typing import BoolArray, FloatArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 _SUFFIXES = {
     "1": "",
@@ -158,6 +158,20 @@ class Predictions:
         """The same of some properties, in the order of `keys`."""
         parts = (self.values, self.failures, self.sd, self.half_width, self.members)
         return Predictions(*({key: part[key] for key in keys if key in part} for part in parts), self.distance)  # type: ignore[arg-type]
+
+    def take(self, rows: IntArray | BoolArray) -> "Predictions":
+        """The same of some rows: their places in order, or a mask."""
+        places = np.arange(len(self))[rows].tolist()
+        failures = {
+            key: {i: of_key[row] for i, row in enumerate(places) if row in of_key}
+            for key, of_key in self.failures.items()
+        }
+        values, sd, half_width = (
+            {key: x[places] for key, x in m.items()} for m in (self.values, self.sd, self.half_width)
+        )
+        members = {key: x[:, places] for key, x in self.members.items()}
+        distance = None if self.distance is None else self.distance[places]
+        return Predictions(values, {k: f for k, f in failures.items() if f}, sd, half_width, members, distance)
 
     @property
     def reasons(self) -> dict[int, str]:

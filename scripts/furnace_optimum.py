@@ -45,8 +45,8 @@ def reactors():
 
 def solve(index):
     """The best known schedule of one reactor."""
-    from matgym.agents.cross_entropy import cross_entropy
-    from matgym.agents.shooting import climb
+    from matgym.agents.controllers.cross_entropy import cross_entropy
+    from matgym.agents.controllers.shooting import climb
     from matgym.files import write_json
     from matgym.processes.growth.recipe import scaled_actions, scaled_controls
     from matgym.processes.growth.runs import random_recipe

@@ -71,7 +71,7 @@ def at_random(_method, seed, task):
 
 def constant_recipe(seed, task):
     """(4,) the best constant recipe for reactors of this seed."""
-    from matgym.agents.cross_entropy import cross_entropy
+    from matgym.agents.controllers.cross_entropy import cross_entropy
     from matgym.processes.growth.recipe import scaled_controls
 
     rng = np.random.default_rng([seed, 2])
@@ -101,7 +101,7 @@ def constant(_method, seed, task):
 
 def open_loop(seed, task):
     """(minutes, 4) the best schedule for reactors of this seed, kept; and what it cost, in minutes of furnace time."""
-    from matgym.agents.cross_entropy import cross_entropy
+    from matgym.agents.controllers.cross_entropy import cross_entropy
     from matgym.files import write_json
     from matgym.processes.growth.recipe import scaled_controls
 
@@ -134,7 +134,7 @@ def predictive(_method, seed, task):
     import gymnasium as gym
 
     import matgym  # noqa: F401  # registers the environments
-    from matgym.agents.predictive import PredictiveController
+    from matgym.agents.controllers.predictive import PredictiveController
 
     (plan, minutes), (reactors, _, _) = open_loop(seed, task), tests()
     env, found = gym.make("matgym/CVDGrowth-v0", task=task), []

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from matgym.agents.base import Problem
-from matgym.agents.rl_search import CHOICES_ONLY, searcher
+from matgym.agents.optimizers.rl_search import CHOICES_ONLY, searcher
 from matgym.benchmark.methods import optimizer_class
 from matgym.files import write_json
 from matgym.structures import tube_lattice

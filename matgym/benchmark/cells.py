@@ -311,7 +311,7 @@ def _hyperparameters(method: NamedMethod) -> Any:
     algorithm = algorithm_of(method.optimizer)
     if algorithm is None:
         return None
-    from matgym.agents.rl_search import SEARCH_SETTINGS
+    from matgym.agents.optimizers.rl_search import SEARCH_SETTINGS
     from matgym.agents.sb3 import hyperparameters
 
     return hyperparameters(SEARCH_SETTINGS, algorithm)

@@ -56,7 +56,7 @@ def applies(optimizer: str, task: str) -> bool:
     algorithm = algorithm_of(optimizer)
     if algorithm is None:
         return True
-    from matgym.agents.rl_search import check_applies
+    from matgym.agents.optimizers.rl_search import check_applies
 
     try:
         check_applies(algorithm, instance(task).task().space)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matgym.agents.cross_entropy import cross_entropy
+from matgym.agents.controllers.cross_entropy import cross_entropy
 from matgym.benchmark.methods import as_named
 from matgym.benchmark.search import search
 from matgym.errors import ConfigurationError

@@ -16,7 +16,7 @@ from matgym.tasks.objective import Constraint, Estimate, Objective, different
 from matgym.tasks.reward import tolerance
 from matgym.tasks.solved import Solved
 from matgym.tasks.space import Designs, DesignSpace
-from matgym.typing import FloatArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 RewardFunction: TypeAlias = Callable[[Predictions, FloatArray], Any]
 """Predictions of B designs and their (B,) or (B, T) targets to (B,) rewards in [0, 1]."""
@@ -42,6 +42,13 @@ class Scores:
     value: FloatArray
     components: FloatArray | None = None
     cost: FloatArray | None = None
+
+    def take(self, rows: IntArray | BoolArray) -> "Scores":
+        """The same of some rows: their places in order, or a mask."""
+        components = None if self.components is None else self.components[rows]
+        cost = None if self.cost is None else self.cost[rows]
+        taken = self.predictions.take(rows)
+        return Scores(self.reward[rows], self.loss[rows], taken, self.value[rows], components, cost)
 
     @property
     def sd(self) -> FloatArray:

@@ -6,7 +6,7 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.agents.base import Optimizer
-from matgym.tasks import Designs
+from matgym.tasks import Designs, Scores
 from matgym.typing import FloatArray
 
 TEMPERATURES: Final = np.geomspace(0.0005, 0.05, 6)
@@ -14,7 +14,7 @@ TEMPERATURES: Final = np.geomspace(0.0005, 0.05, 6)
 
 
 class ParallelTempering(Optimizer):
-    """Replicas at fixed temperatures that each vary their design, and neighbours that exchange theirs."""
+    """Replicas at fixed temperatures that each mutate their design, and neighbours that exchange theirs."""
 
     _designs: Designs | None = None
     _rewards: FloatArray
@@ -24,10 +24,11 @@ class ParallelTempering(Optimizer):
     def ask(self) -> Designs:
         if self._designs is None:
             return self.problem.start(len(TEMPERATURES), self.rng)
-        return self.space.vary(self._designs, self.rng)
+        return self.space.mutate(self._designs, self.rng)
 
     @override
-    def tell(self, designs: Designs, reward: FloatArray) -> None:
+    def tell(self, designs: Designs, scores: Scores) -> None:
+        reward = scores.reward
         if self._designs is None:
             self._designs, self._rewards = designs.copy(), reward.copy()
             return

@@ -6,8 +6,7 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.agents.base import Optimizer
-from matgym.tasks import Designs
-from matgym.typing import FloatArray
+from matgym.tasks import Designs, Scores
 
 HOT: Final = 0.01
 COLD: Final = 0.0005
@@ -16,7 +15,7 @@ schedules on 60 targets of seed 1000 at 16 and 64 evaluations, by the surrogate;
 
 
 class SimulatedAnnealing(Optimizer):
-    """Varies one design; keeps what Metropolis accepts."""
+    """Mutates one design; keeps what Metropolis accepts."""
 
     _design: Designs | None = None
     _reward = 0.0
@@ -26,12 +25,13 @@ class SimulatedAnnealing(Optimizer):
     def ask(self) -> Designs:
         if self._design is None:
             return self.problem.start(1, self.rng)
-        return self.space.vary(self._design, self.rng)
+        return self.space.mutate(self._design, self.rng)
 
     @override
-    def tell(self, designs: Designs, reward: FloatArray) -> None:
+    def tell(self, designs: Designs, scores: Scores) -> None:
+        reward = float(scores.reward[0])
         temperature = HOT * (COLD / HOT) ** (self._turn / max(self.budget - 1, 1))
-        gain = min(float(reward[0]) - self._reward, 0.0)
+        gain = min(reward - self._reward, 0.0)
         if self._design is None or self.rng.random() < np.exp(gain / temperature):
-            self._design, self._reward = designs.copy(), float(reward[0])
+            self._design, self._reward = designs.copy(), reward
         self._turn += 1

@@ -6,7 +6,7 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.agents.base import Optimizer
-from matgym.tasks import Designs
+from matgym.tasks import Designs, Scores
 from matgym.typing import FloatArray
 
 POPULATION: Final = 24
@@ -15,7 +15,7 @@ TOURNAMENT: Final = 3
 
 
 class GeneticAlgorithm(Optimizer):
-    """Parents are crossed as their space has it; the worst gives way.
+    """Parents are recombined as their space has it; the worst gives way.
 
     On tubes that is by the lattice: see `matgym.tasks.Decorations`.
     """
@@ -28,10 +28,11 @@ class GeneticAlgorithm(Optimizer):
         if self._population is None:
             return self.problem.start(POPULATION, self.rng)
         first, second = (self._population[[self._parent()]] for _ in range(2))
-        return self.space.cross(first, second, self.rng)
+        return self.space.recombine(first, second, self.rng)
 
     @override
-    def tell(self, designs: Designs, reward: FloatArray) -> None:
+    def tell(self, designs: Designs, scores: Scores) -> None:
+        reward = scores.reward
         if self._population is None:
             self._population, self._rewards = designs.copy(), reward.copy()
             return

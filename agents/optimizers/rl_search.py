@@ -13,9 +13,9 @@ from typing_extensions import override
 
 from matgym.agents.base import Optimizer, Problem
 from matgym.agents.sb3 import constructor, hyperparameters, schedule
-from matgym.envs.choosing import make_dynamics
-from matgym.envs.design import DesignVectorEnv
+from matgym.envs.design import DesignEpisodes, DesignVectorEnv
 from matgym.errors import ConfigurationError
+from matgym.models import Predictions
 from matgym.tasks import Cube, Designs, DesignSpace, Scores
 from matgym.typing import FloatArray
 
@@ -34,7 +34,7 @@ class Asking:
 
     def __init__(self, problem: Problem, hand_over: Callable[[Designs], FloatArray]) -> None:
         self._problem, self._hand_over = problem, hand_over
-        self.constrained = False  # nobody asks
+        self.constraint = None  # nobody asks
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._problem.task, name)
@@ -45,12 +45,12 @@ class Asking:
         target = self._problem.target
         return float(target[0]) if len(target) == 1 else target
 
-    def score(self, designs: Designs, targets: FloatArray) -> Scores:
+    def score(self, designs: Designs, targets: FloatArray, *, components: bool = False) -> Scores:
         """As `tell` has it: rewards, and nothing else."""
-        del targets
+        del targets, components
         reward = self._hand_over(designs)
         unknown = np.full(len(reward), np.nan)
-        return Scores.certain(reward, unknown, unknown)
+        return Scores(reward, unknown, Predictions({self._problem.task.value_name: unknown}), unknown)
 
 
 class RLSearch(Optimizer):
@@ -95,8 +95,8 @@ class RLSearch(Optimizer):
         return self._asked
 
     @override
-    def tell(self, designs: Designs, reward: FloatArray) -> None:
-        self._asked = self._learner.switch(np.asarray(reward))
+    def tell(self, designs: Designs, scores: Scores) -> None:
+        self._asked = self._learner.switch(np.asarray(scores.reward))
 
     def _learn(self) -> None:
         from greenlet import getcurrent
@@ -116,10 +116,10 @@ class RLSearch(Optimizer):
         settings = {name: schedule(value) for name, value in settings.items()}
         at_once = self.algorithm in NUMBERS_ONLY
         count, policy = settings.pop("n_envs"), settings.pop("policy")
-        dynamics = make_dynamics(task, count, at_once=at_once)
+        episodes = DesignEpisodes(count, task=task, at_once=at_once)
         # An agent without masks that repeats what is forbidden would never spend its budget.
-        dynamics.mending = np.random.default_rng(self._seed)
-        envs = VecMonitor(SB3VecEnv(DesignVectorEnv(task, count, dynamics=dynamics), seed=self._seed))
+        episodes.mending = np.random.default_rng(self._seed)
+        envs = VecMonitor(SB3VecEnv(DesignVectorEnv.of(episodes), seed=self._seed))
         made = constructor(self.algorithm)
         return made(policy, envs, seed=self._seed, device="cpu", **settings)
 
@@ -136,11 +136,53 @@ def check_applies(algorithm: str, space: DesignSpace) -> None:
         )
 
 
-def searcher(algorithm: str) -> type[RLSearch]:
-    """The optimizer of an algorithm by its name in Stable-Baselines3 or sb3-contrib."""
-    return type(algorithm, (RLSearch,), {"algorithm": algorithm, "__doc__": f"{algorithm} as an optimizer."})
+class PPO(RLSearch):
+    """Proximal policy optimization: Schulman et al., arXiv:1707.06347."""
 
 
-PPO, MaskablePPO, RecurrentPPO, A2C, DQN, QRDQN, SAC, TD3, TQC = map(
-    searcher, ("PPO", "MaskablePPO", "RecurrentPPO", "A2C", "DQN", "QRDQN", "SAC", "TD3", "TQC")
-)
+class MaskablePPO(RLSearch):
+    """PPO that draws among allowed actions only: Huang and Ontañón, FLAIRS 35 (2022)."""
+
+    algorithm = "MaskablePPO"
+
+
+class RecurrentPPO(RLSearch):
+    """PPO with an LSTM."""
+
+    algorithm = "RecurrentPPO"
+
+
+class A2C(RLSearch):
+    """Advantage actor-critic: Mnih et al., ICML 2016."""
+
+    algorithm = "A2C"
+
+
+class DQN(RLSearch):
+    """Deep Q-network: Mnih et al., Nature 518, 529 (2015)."""
+
+    algorithm = "DQN"
+
+
+class QRDQN(RLSearch):
+    """DQN with quantile regression: Dabney et al., AAAI 2018."""
+
+    algorithm = "QRDQN"
+
+
+class SAC(RLSearch):
+    """Soft actor-critic: Haarnoja et al., ICML 2018."""
+
+    algorithm = "SAC"
+
+
+class TD3(RLSearch):
+    """Twin delayed deterministic policy gradients: Fujimoto et al., ICML 2018."""
+
+    algorithm = "TD3"
+
+
+class TQC(RLSearch):
+    """Truncated quantile critics: Kuznetsov et al., ICML 2020."""
+
+    algorithm = "TQC"

@@ -7,8 +7,7 @@ from typing_extensions import override
 
 from matgym.agents.base import Optimizer, Problem
 from matgym.errors import ConfigurationError
-from matgym.tasks import Designs
-from matgym.typing import FloatArray
+from matgym.tasks import Designs, Scores
 
 
 class OptunaSearch(Optimizer):
@@ -44,11 +43,11 @@ class OptunaSearch(Optimizer):
     def ask(self) -> Designs:
         self._trial = self._study.ask(fixed_distributions=self._space)
         values = np.array([[self._trial.params[name] for name in self._space]], dtype=np.float64)
-        return self.space.decode(self.space.points(values))
+        return self.space.from_points(self.space.points(values))
 
     @override
-    def tell(self, designs: Designs, reward: FloatArray) -> None:
-        self._study.tell(self._trial, float(reward[0]))
+    def tell(self, designs: Designs, scores: Scores) -> None:
+        self._study.tell(self._trial, float(scores.reward[0]))
 
 
 class TPE(OptunaSearch):

@@ -3,8 +3,7 @@
 from typing_extensions import override
 
 from matgym.agents.base import Optimizer
-from matgym.tasks import Designs
-from matgym.typing import FloatArray
+from matgym.tasks import Designs, Scores
 
 
 class RandomSearch(Optimizer):
@@ -15,5 +14,5 @@ class RandomSearch(Optimizer):
         return self.problem.start(1, self.rng)
 
     @override
-    def tell(self, designs: Designs, reward: FloatArray) -> None:
+    def tell(self, designs: Designs, scores: Scores) -> None:
         """Learns nothing."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from matgym.agents.cross_entropy import cross_entropy
+from matgym.agents.controllers.cross_entropy import cross_entropy
 from matgym.envs.growth_dynamics import TALLEST_UM
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import Controls, State
