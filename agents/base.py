@@ -75,8 +75,8 @@ class Optimizer(ABC):
 
         Args:
             designs: (B, width).
-            scores: their rewards in [0, 1], (B,); what was predicted of them, with failures and standard deviations; and
-                by how much they break the constraint, if there is one.
+            scores: their (B,) rewards in [0, 1]; what was predicted of them, with failures and standard deviations;
+                and by how much they break the constraint, if there is one.
         """
 
 
