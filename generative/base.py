@@ -1,6 +1,7 @@
 """The face of every trained generator."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from matgym.errors import ConfigurationError
 from matgym.generative.conditions import ConditionScaling, raw_conditions
+from matgym.learning.devices import device_of
 from matgym.structures import Species, SubstitutionEdits, TubeLattice
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
@@ -60,5 +62,21 @@ class ConditionalSeeder(ABC):
         return self.draw(lattice, targets, budget, rng)
 
     def condition(self, lattice: TubeLattice, targets: FloatArray, budget: IntArray) -> Tensor:
-        """(B, columns) standardised."""
-        return torch.from_numpy(self.scaling(raw_conditions(lattice, self.key, targets, budget)))
+        """(B, columns) standardised, on the network's device."""
+        standard = self.scaling(raw_conditions(lattice, self.key, targets, budget))
+        return torch.from_numpy(standard).to(device_of(self.network))
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """What a training leaves.
+
+    Attributes:
+        generator: with the weights of the epoch that did best on held-out structures.
+        validation: figures of that epoch.
+        epochs: that were run.
+    """
+
+    generator: Any
+    validation: Mapping[str, float]
+    epochs: int

@@ -11,6 +11,7 @@ from matgym.generative.model import Noise, TubeGenerator, draw_noise, scores
 from matgym.generative.placement import straight_through
 from matgym.generative.regressor import Regressor
 from matgym.generative.rules import like_bonds
+from matgym.learning.devices import device_of
 from matgym.structures import SubstitutionEdits, TubeLattice
 from matgym.surrogates import NetworkSurrogate
 from matgym.tasks import Seeder
@@ -101,12 +102,13 @@ def latent_search(
         (B, n_sites) the best tube on each path, and (steps, B) distances from the target as the surrogate has it, in
         its standard deviations.
     """
-    shape, regressor = geometry(lattice), Regressor(surrogate)
+    device = device_of(generator.network)
+    shape, regressor = geometry(lattice, device), Regressor(surrogate)
     first = draw_noise(generator.network.size, shape, len(targets), len(generator.kinds), rng)
     noise = Noise(*(tensor.clone().requires_grad_() for tensor in (first.gumbel, first.waves, first.latent)))
-    condition, wanted = generator.condition(lattice, targets, budget), torch.from_numpy(budget)
+    condition, wanted = generator.condition(lattice, targets, budget), torch.from_numpy(budget).to(device)
     optimizer = torch.optim.Adam([noise.gumbel, noise.waves, noise.latent], lr=rate)
-    best, found = torch.full((len(targets),), torch.inf), torch.zeros_like(first.gumbel)
+    best, found = torch.full((len(targets),), torch.inf, device=device), torch.zeros_like(first.gumbel)
     path = []
     for _ in range(steps):
         scored = scores(generator.network, shape, condition, wanted, noise)
@@ -116,7 +118,7 @@ def latent_search(
             better = error < best
             best[better] = error[better]
             found[better] = placed[better].round()
-        path.append(error.detach().numpy().copy())
+        path.append(error.detach().cpu().numpy().copy())
         optimizer.zero_grad(set_to_none=True)
         error.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -118,7 +118,7 @@ def furnace_grow(
 
 @furnace.command("train")
 def furnace_train(
-    recipe: Annotated[str, typer.Argument(help="cvd-growth or annealing, or a YAML file.")],
+    config: Annotated[str, typer.Argument(help="cvd-growth or annealing, or a YAML file.")],
     output: Annotated[Path, typer.Argument(help="Weights to write, ending in .safetensors.")],
     log: Annotated[Path | None, typer.Option(help="Folder for TensorBoard.")] = None,
     json: Json = False,
@@ -127,7 +127,7 @@ def furnace_train(
     from matgym.app.processes import train
 
     with progress_bar() as bar:
-        rows = train(recipe, output, log, bar)
+        rows = train(config, output, log, bar)
     if json:
         print_json({"weights": str(output), "metrics": rows})
         return
@@ -407,7 +407,7 @@ def surrogate_evaluate(
     """Recompute surrogates' figures on the splits that their training did not see."""
     from matgym.data import Dataset
     from matgym.surrogates import load, load_card, shipped
-    from matgym.surrogates.recipe import measure
+    from matgym.surrogates.training import measure
 
     rows: list[dict[str, Any]] = []
     for name in [weights] if weights else shipped():

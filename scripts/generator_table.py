@@ -46,13 +46,13 @@ def stored(name):
 def train_without_band(name):
     """Fit and store it."""
     from matgym.data import Dataset
-    from matgym.generative.recipe import read_settings, train_model
     from matgym.generative.store import save_generator
+    from matgym.generative.training import read_generator_config, train_generator
 
     if stored(name).exists():
         return
-    how = read_settings(name, None, {"left_out": SETTINGS.band})
-    trained = train_model(how, Dataset.load("nanotube-doping"), checkpoints=RUNS / f"{name}.checkpoints")
+    how = read_generator_config(name, None, {"left_out": SETTINGS.band})
+    trained = train_generator(how, Dataset.load("nanotube-doping"), checkpoints=RUNS / f"{name}.checkpoints")
     save_generator(trained.generator, stored(name), fit=how.as_dict())
 
 

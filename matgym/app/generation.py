@@ -10,10 +10,10 @@ from matgym.data import Dataset
 from matgym.errors import ConfigurationError
 from matgym.generative.evaluate import Evaluation, evaluate
 from matgym.generative.refine import RankedSeeder
-from matgym.generative.store import GeneratorCard, save_generator
+from matgym.generative.store import STORE, GeneratorCard, save_generator
+from matgym.learning.trainer import Epoch
 from matgym.structures import SubstitutionEdits, tubes_on
 from matgym.surrogates import load
-from matgym.surrogates.store import check_suffix
 from matgym.tasks import Seeder, as_seeder
 
 if TYPE_CHECKING:
@@ -33,20 +33,21 @@ def train(
     """
     from shutil import rmtree
 
-    from matgym.generative.recipe import read_settings, train_model
+    from matgym.generative.training import read_generator_config, train_generator
 
-    check_suffix(output)
-    how = read_settings(model, settings, {name: value for name, value in changes.items() if value is not None})
+    STORE.check_path(output)
+    how = read_generator_config(model, settings, {name: value for name, value in changes.items() if value is not None})
     data = Dataset.load(dataset)
     tasks = {model: bar.add_task(model, total=how.epochs, note="")}
 
-    def on_epoch(stage: str, epoch: int, note: str) -> None:
+    def on_epoch(epoch: Epoch) -> None:
+        stage = epoch.stage
         if stage not in tasks:
             tasks[stage] = bar.add_task(stage, total=getattr(how, f"{stage}_epochs", how.epochs), note="")
-        bar.update(tasks[stage], completed=epoch, note=note)
+        bar.update(tasks[stage], completed=epoch.number, note=epoch.note)
 
     began, checkpoints = perf_counter(), output.with_name(f"{output.name}.checkpoints")
-    trained = train_model(how, data, checkpoints=checkpoints, log=log, on_epoch=on_epoch)
+    trained = train_generator(how, data, checkpoints=checkpoints, log=log, on_epoch=on_epoch)
     card = save_generator(
         trained.generator,
         output,

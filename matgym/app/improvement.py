@@ -12,8 +12,8 @@ from matgym.data import Dataset
 from matgym.errors import ConfigurationError
 from matgym.files import atomic_path
 from matgym.surrogates import load, load_card
-from matgym.surrogates.recipe import measure, settings_of
-from matgym.surrogates.store import check_suffix, save
+from matgym.surrogates.store import STORE, save
+from matgym.surrogates.training import config_of, measure
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -36,11 +36,11 @@ def run_improvement(
     Returns:
         Rounds, and metrics on the untouched split, as rows.
     """
-    check_suffix(output)
+    STORE.check_path(output)
     atoms = parse_budget(budget)
     card = load_card(weights)
     data = Dataset.load(dataset or card.data["name"])
-    fit_settings = settings_of(card)
+    fit_config = config_of(card)
     folder = output.with_name(output.name + ".rounds")
     task = bar.add_task("improving", total=settings.rounds, note="")
 
@@ -48,7 +48,7 @@ def run_improvement(
         bar.update(task, advance=1, note=f"round {found.number}: wrong by {found.mae:.4g} where it searched")
 
     surrogate, data, rounds = improve(
-        load(weights), data, fit_settings, parse_design(tube).lattice, atoms, settings,
+        load(weights), data, fit_config, parse_design(tube).lattice, atoms, settings,
         folder=folder, on_round=on_round,
     )  # fmt: skip
     with atomic_path(output.with_suffix(".parquet")) as scratch:

@@ -12,6 +12,8 @@ from matgym.processes.growth.recipe import Recipe, Stage
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from matgym.learning.trainer import Epoch
+
 
 def describe_experiments(table: str, target: str | None, goal: str, model: str, log: bool) -> dict[str, Any]:
     """How well a table can be learned."""
@@ -74,16 +76,18 @@ def grow(stages: list[str]) -> list[dict[str, Any]]:
     ]
 
 
-def train(recipe: str, output: Path, log: Path | None, bar: "Progress") -> list[dict[str, Any]]:
+def train(config: str, output: Path, log: Path | None, bar: "Progress") -> list[dict[str, Any]]:
     """Train a network over time; rows of its figures."""
-    from matgym.processes.sequences.recipe import read_process_recipe, train_process
+    from matgym.learning.config import read_config
+    from matgym.processes.sequences.training import CONFIGS, ProcessConfig, train_process
 
-    found = read_process_recipe(recipe)
+    found = read_config(ProcessConfig, config, shipped=CONFIGS)
     task = bar.add_task("training", total=found.fit.members * found.fit.epochs, note="simulating runs")
 
-    def on_epoch(member: int, epoch: int, _loss: float, error: float) -> None:
-        note = f"network {member + 1}, validation error {error:.4f} standard deviations"
-        bar.update(task, completed=member * found.fit.epochs + epoch, note=note)
+    def on_epoch(epoch: "Epoch") -> None:
+        note = f"network {epoch.member + 1}, validation error {epoch.error:.4f} standard deviations"
+        bar.update(task, completed=epoch.member * found.fit.epochs + epoch.number, note=note)
 
-    command = f"matgym furnace train {recipe} OUTPUT.safetensors"
-    return list(train_process(found, output, log=log, command=command, on_epoch=on_epoch).metrics)
+    command = f"matgym furnace train {config} OUTPUT.safetensors"
+    card = train_process(found, output, log=log, command=command, on_epoch=on_epoch)
+    return [{"outcome": row.property} | row.model_dump(include={"n", "r2", "mae", "rmse"}) for row in card.metrics]

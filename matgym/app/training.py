@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from matgym.data import SPECIFICATIONS, Dataset
 from matgym.errors import ConfigurationError
+from matgym.learning.config import read_config
+from matgym.learning.trainer import Epoch
 from matgym.physics.registry import parse_properties
-from matgym.surrogates.recipe import read_recipe, shipped_recipe, train
-from matgym.surrogates.settings import FitSettings
-from matgym.surrogates.store import Card, check_suffix
+from matgym.surrogates.config import FitConfig, shipped_config
+from matgym.surrogates.store import STORE, SurrogateCard
+from matgym.surrogates.training import train
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """What was asked for on the command line; empty or None stands for the recipe's value.
+    """What was asked for on the command line; empty or None stands for the configuration's value.
 
     Attributes:
         properties: names, separated by commas.
@@ -45,8 +47,8 @@ class TrainingOptions:
         names = [name.strip() for name in self.properties.split(",") if name.strip()]
         return tuple(prop.key for prop in parse_properties(names)) if names else ()
 
-    def resolve(self) -> tuple[str, FitSettings]:
-        """Name or file of the data, and settings: the recipe's, with what was asked for in place of its own.
+    def resolve(self) -> tuple[str, FitConfig]:
+        """Name or file of the data, and the configuration, with what was asked for in place of its own.
 
         Raises:
             ConfigurationError: if no shipped data set has these properties and none is named.
@@ -58,16 +60,16 @@ class TrainingOptions:
         }
         if self.network:
             changes["network"] = self.network
-        file = self.settings or shipped_recipe(self.keys, self.dataset)
+        file = self.settings or shipped_config(self.keys, self.dataset)
         if file is None:
             source = self.dataset or self._holder()
-            return source, FitSettings(**{"properties": self.keys or Dataset.load(source).keys} | changes)
-        recipe = read_recipe(file)
-        if self.network and self.network != recipe.settings.network:
-            changes["size"] = {}  # the recipe's is another network's
-        if self.keys and self.keys != recipe.settings.properties:
+            return source, FitConfig(**{"properties": self.keys or Dataset.load(source).keys} | changes)
+        config = read_config(FitConfig, file)
+        if self.network and self.network != config.network:
+            changes["size"] = {}  # the configuration's is another network's
+        if self.keys and self.keys != config.properties:
             changes |= {"properties": self.keys, "weights": ()}
-        return self.dataset or recipe.dataset or self._holder(), read_recipe(file, **changes).settings
+        return self.dataset or config.dataset or self._holder(), read_config(FitConfig, file, changes=changes)
 
     def _holder(self) -> str:
         """The first shipped data set with these properties."""
@@ -98,7 +100,7 @@ class TrainingResult:
     """
 
     output: Path
-    card: Card
+    card: SurrogateCard
     cross_validation: list[dict[str, float | str]]
 
 
@@ -116,7 +118,8 @@ def run_training(
     """
     from shutil import rmtree
 
-    from matgym.surrogates.cross_validation import cross_validate, summary
+    from matgym.learning.cross_validation import summary
+    from matgym.surrogates.cross_validation import cross_validate
     from matgym.surrogates.store import load
 
     source, settings = options.resolve()
@@ -124,21 +127,21 @@ def run_training(
     if output is None:
         names = [prop.name for prop in parse_properties(settings.properties)]
         output = Path(f"{'-'.join(names)}-{settings.network}.safetensors")
-    check_suffix(output)
+    STORE.check_path(output)
     rows: list[dict[str, float | str]] = []
     folder = output.with_name(f"{output.name}.cv")
     if cv:
         task = bar.add_task("cross-validation", total=cv * settings.members * settings.epochs, note="")
 
-        def on_fold(fold: int, _member: int, _epoch: int, error: float) -> None:
-            bar.update(task, advance=1, note=f"fold {fold + 1}, validation error {error:.3f} sd")
+        def on_fold(fold: int, epoch: Epoch) -> None:
+            bar.update(task, advance=1, note=f"fold {fold + 1}, validation error {epoch.error:.3f} sd")
 
         rows = summary(cross_validate(data, settings, cv, folder=folder, on_epoch=on_fold))
     fitting = bar.add_task("training", total=settings.members * settings.epochs, note="")
 
-    def on_epoch(member: int, epoch: int, _loss: float, error: float) -> None:
-        note = f"network {member + 1} of {settings.members}, validation error {error:.3f} sd"
-        bar.update(fitting, completed=member * settings.epochs + epoch, note=note)
+    def on_epoch(epoch: Epoch) -> None:
+        note = f"network {epoch.member + 1} of {settings.members}, validation error {epoch.error:.3f} sd"
+        bar.update(fitting, completed=epoch.member * settings.epochs + epoch.number, note=note)
 
     start = load(options.start) if options.start else None
     command = options.command(cv)

@@ -2,22 +2,22 @@
 
 from matgym.surrogates.audit import Audit, audit
 from matgym.surrogates.belief import Belief
+from matgym.surrogates.config import FitConfig
 from matgym.surrogates.fit import fit
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.surrogates.networks import NETWORKS, RasterNetwork
 from matgym.surrogates.predictor import Predictor, as_predictor
-from matgym.surrogates.settings import FitSettings
-from matgym.surrogates.store import Card, load, load_card, save, shipped
+from matgym.surrogates.store import SurrogateCard, load, load_card, save, shipped
 
 __all__ = [
     "NETWORKS",
     "Audit",
     "Belief",
-    "Card",
-    "FitSettings",
+    "FitConfig",
     "NetworkSurrogate",
     "Predictor",
     "RasterNetwork",
+    "SurrogateCard",
     "as_predictor",
     "audit",
     "fit",

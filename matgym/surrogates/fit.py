@@ -1,23 +1,25 @@
 """Fit networks: standardised targets, mean squared error, AdamW, one-cycle schedule, early stopping on validation."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
-from matgym.learning.checkpoint import Checkpoint, TrainingState, board
-from matgym.structures import TubeLattice
+from matgym.learning.devices import device_of
+from matgym.learning.trainer import NormStatistics, OnEpoch, Training, ignore, one_cycle
+from matgym.learning.trainer import train as run_training
 from matgym.surrogates.batches import Group, groups_of, shuffled_batches
+from matgym.surrogates.config import FitConfig
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network
-from matgym.surrogates.settings import FitSettings
-from matgym.typing import FloatArray, SpeciesArray
+from matgym.typing import FloatArray
 
 SHORTEST_MEMORY: Final = 0.1
 """Largest momentum of the statistics of normalisation, otherwise one over the steps of an epoch: with torch's 0.1, what
@@ -32,113 +34,122 @@ Measured on the thermal conductance (24 epochs): validation error 0.24 standard 
 and 0.28 by batch renormalisation (Ioffe, NeurIPS 2017); the training error, too, falls by a factor of three.
 """
 
-LARGEST_GRADIENT: Final = 1.0
-"""Norm to which gradients are cut: the first steps with kept statistics are steep."""
 
-OnEpoch: TypeAlias = Callable[[int, int, float, float], None]
-"""Called with member, epoch, training loss, and validation error in standard deviations."""
+class Batch(NamedTuple):
+    """Tubes of one lattice as the network sees them.
+
+    Attributes:
+        raster: (B, channels, H, W).
+        numbers: (B, globals).
+        shift: of the raster.
+        targets: (B, properties) standardised.
+    """
+
+    raster: Tensor
+    numbers: Tensor
+    shift: int
+    targets: Tensor
 
 
 def fit(
     data: Dataset,
-    settings: FitSettings,
+    config: FitConfig,
     *,
     start: NetworkSurrogate | None = None,
     checkpoints: Path | None = None,
     log: Path | None = None,
-    on_epoch: OnEpoch = lambda _member, _epoch, _loss, _error: None,
+    device: str = "auto",
+    on_epoch: OnEpoch = ignore,
 ) -> NetworkSurrogate:
     """Fit networks to the training split; of each, the epoch that validates best is kept.
 
     Args:
         data: with train and validation rows; its test rows are never looked at.
-        settings: how.
+        config: how.
         start: a surrogate of the same network whose weights are taken over, all but the last layer's if it predicts
             other properties: transfer learning from another property or another family of tubes.
         checkpoints: folder from which an interrupted fit goes on as if it had not been interrupted; written every
             epoch.
         log: folder for TensorBoard.
+        device: that trains; see `matgym.learning.devices`.
         on_epoch: called after every epoch.
 
     Returns:
         The fitted surrogate, calibrated on the validation split.
 
     Raises:
-        ConfigurationError: if `start` has another network or size.
+        ConfigurationError: if `start` has another network or size, or there is no such device.
         DatasetError: if a split is empty, or the checkpoints are another fit's.
         PropertyError: if the data hold no such property.
     """
-    data = data.labelled(settings.properties)
-    train = groups_of(data.split("train"), settings)
-    validation = groups_of(data.split("validation"), settings)
+    data = data.labelled(config.properties)
+    train, validation = (groups_of(data.split(split), config) for split in ("train", "validation"))
     if not train or not validation:
         raise DatasetError("the data set has no rows to train or to validate on")
     learned, physics = (np.concatenate([getattr(group, name) for group in train]) for name in ("learned", "informed"))
     scaling = Scaling(learned.mean(axis=0), _spread(learned), physics.mean(axis=0), _spread(physics))
     fresh = NetworkSurrogate(
-        (), settings.network, settings.size, settings.properties, settings.codes,
+        (), config.network, config.network_size, config.properties, config.codes,
         tuple((group.lattice.n, group.lattice.m, group.lattice.cells) for group in train),
-        scaling, settings.informed_by,
+        scaling, config.informed_by,
     )  # fmt: skip
-    identity = {"data": data.digest, "settings": settings.as_dict(), "start": start is not None}
+    identity = {"data": data.digest, "config": config.as_dict()}
     networks: list[RasterNetwork] = []
-    for member in range(settings.members):
-        checkpoint = Checkpoint(checkpoints / f"member-{member}.pt" if checkpoints else None, identity)
-        surrogate = replace(fresh, networks=(_initial(settings, member, start),))
-        _train_member(
-            surrogate, train, validation, settings, member, checkpoint, log and log / f"member-{member}", on_epoch
+    for member in range(config.members):
+        surrogate = replace(fresh, networks=(initial_network(config, member, start),))
+        run_training(
+            _training(surrogate, train, validation, config, member),
+            identity,
+            checkpoint=checkpoints and checkpoints / f"member-{member}.pt",
+            log=log and log / f"member-{member}",
+            device=device,
+            on_epoch=on_epoch,
         )
         networks += surrogate.networks
     return _calibrated(replace(fresh, networks=tuple(networks)), train, validation)
 
 
-def _train_member(
-    surrogate: NetworkSurrogate,
-    train: list[Group],
-    validation: list[Group],
-    settings: FitSettings,
-    member: int,
-    checkpoint: Checkpoint,
-    log: Path | None,
-    on_epoch: OnEpoch,
-) -> None:
-    """Train the surrogate's one network, and leave in it the weights that validated best."""
+def _training(
+    surrogate: NetworkSurrogate, train: list[Group], validation: list[Group], config: FitConfig, member: int
+) -> Training[Batch]:
+    """The training of the surrogate's one network."""
     net, scaling = surrogate.networks[0], surrogate.scaling
-    steps = sum(math.ceil(len(group.species) / settings.batch_size) for group in train)  # an epoch
-    norms = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = min(1.0 / steps, SHORTEST_MEMORY)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=settings.epochs * steps
+    rng = np.random.default_rng(config.seed + member)
+    weights = torch.tensor(config.weights or (1.0,) * len(config.properties))
+    steps = sum(math.ceil(len(group.species) / config.batch_size) for group in train)  # an epoch
+
+    def batches(_progress: float) -> Iterator[Batch]:
+        device = device_of(net)
+        for lattice, species, targets, physics in shuffled_batches(train, config, rng):
+            raster, numbers = surrogate.inputs(lattice, species, physics)
+            standard = ((targets - scaling.mean) / scaling.scale).astype(np.float32)
+            yield Batch(
+                torch.from_numpy(raster).to(device).contiguous(memory_format=torch.channels_last),
+                torch.from_numpy(numbers).to(device),
+                surrogate.view(lattice).shift,
+                torch.from_numpy(standard).to(device),
+            )
+
+    def losses(batch: Batch) -> dict[str, Tensor]:
+        squared = (net(batch.raster, batch.numbers, batch.shift) - batch.targets) ** 2
+        return {"train": (squared.mean(dim=0) * weights.to(squared.device)).sum()}
+
+    return Training(
+        "surrogate",
+        net,
+        [
+            one_cycle(
+                net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
+            )
+        ],
+        batches,
+        lambda _epoch: {"error": _error(surrogate, validation, weights.numpy())},
+        rng,
+        config.epochs,
+        config.patience,
+        callbacks=[NormStatistics(net, min(1.0 / steps, SHORTEST_MEMORY), FREEZE)],
+        member=member,
     )
-    state = TrainingState(net, optimizer, schedule, np.random.default_rng(settings.seed + member))
-    checkpoint.restore(state)
-    loss_weights = torch.tensor(settings.weights or (1.0,) * len(settings.properties))
-    write = board(log, state.epoch)
-    while state.epoch < settings.epochs and not state.out_of_patience(settings.patience):
-        net.train()
-        for norm in norms:
-            norm.train(state.epoch < FREEZE * settings.epochs)
-        losses = []
-        for lattice, species, targets, physics in shuffled_batches(train, settings, state.rng):
-            predicted = net(*_tensors(surrogate, lattice, species, physics), surrogate.view(lattice).shift)
-            wanted = torch.from_numpy(((targets - scaling.mean) / scaling.scale).astype(np.float32))
-            loss = (((predicted - wanted) ** 2).mean(dim=0) * loss_weights).sum()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(net.parameters(), LARGEST_GRADIENT)
-            optimizer.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-        net.eval()
-        error = _error(surrogate, validation, loss_weights.numpy())
-        state.finish_epoch(error)
-        checkpoint.write(state)
-        write("loss/train", float(np.mean(losses)), state.epoch)
-        write("error/validation", error, state.epoch)
-        on_epoch(member, state.epoch, float(np.mean(losses)), error)
-    net.load_state_dict(state.best)
 
 
 def _spread(values: FloatArray) -> FloatArray:
@@ -147,35 +158,39 @@ def _spread(values: FloatArray) -> FloatArray:
     return np.where(spread > 0.0, spread, 1.0)
 
 
-def _initial(settings: FitSettings, member: int, start: NetworkSurrogate | None) -> RasterNetwork:
-    """A network with fresh weights, or with those of another surrogate but for the last layer."""
-    torch.manual_seed(settings.seed + member)
+def initial_network(config: FitConfig, member: int, start: NetworkSurrogate | None) -> RasterNetwork:
+    """Make a network with fresh weights, or with those of another surrogate but for the last layer.
+
+    Raises:
+        ConfigurationError: if the other surrogate has another network or size, or sees other species.
+    """
+    torch.manual_seed(config.seed + member)
     net = make_network(
-        settings.network,
-        settings.size,
-        len(settings.species) + settings.between_leads,
-        len(settings.species) + 1 + len(settings.informed_by),
-        len(settings.properties),
-        sums=settings.between_leads,
+        config.network,
+        config.network_size,
+        len(config.species) + config.between_leads,
+        len(config.species) + 1 + len(config.informed_by),
+        len(config.properties),
+        sums=config.between_leads,
     )
     if start is not None:
-        _take_over(net, start, settings, member)
+        _take_over(net, start, config, member)
     return net
 
 
-def _take_over(net: RasterNetwork, start: NetworkSurrogate, settings: FitSettings, member: int) -> None:
+def _take_over(net: RasterNetwork, start: NetworkSurrogate, config: FitConfig, member: int) -> None:
     """Put another surrogate's weights into a fresh network, as far as they mean the same there.
 
     The last layer stays fresh unless the properties are the same; so do weights of inputs that only one of the two
     has: the channels of a lead, physics as an input.
     """
-    same = (start.network, dict(start.settings), start.species)
-    if same != (settings.network, settings.size, settings.codes):
+    size = dict(config.network_size)
+    if (start.network, dict(start.settings), start.species) != (config.network, size, config.codes):
         raise ConfigurationError(
-            f"weights of a {start.network} {dict(start.settings)} cannot start a {settings.network} {settings.size}, "
+            f"weights of a {start.network} {dict(start.settings)} cannot start a {config.network} {size}, "
             "or one that sees other species: fit the same network"
         )
-    last = "" if start.keys == settings.properties else f"head.{len(net.head) - 1}."
+    last = "" if start.keys == config.properties else f"head.{len(net.head) - 1}."
     fresh = net.state_dict()
     for name, value in start.networks[member % len(start.networks)].state_dict().items():
         if last and name.startswith(last):
@@ -186,16 +201,9 @@ def _take_over(net: RasterNetwork, start: NetworkSurrogate, settings: FitSetting
             inputs = min(fresh[name].shape[1], value.shape[1])
             fresh[name][:, :inputs] = value[:, :inputs]
         else:  # the first convolution: species have the first channels
-            shared = 2 * len(settings.species)
+            shared = 2 * len(config.species)
             fresh[name][:, :shared] = value[:, :shared]
     net.load_state_dict(fresh)
-
-
-def _tensors(
-    surrogate: NetworkSurrogate, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray
-) -> tuple[torch.Tensor, torch.Tensor]:
-    raster, numbers = surrogate.inputs(lattice, species, physics)
-    return torch.from_numpy(raster).contiguous(memory_format=torch.channels_last), torch.from_numpy(numbers)
 
 
 def _error(surrogate: NetworkSurrogate, groups: list[Group], weights: FloatArray) -> float:
