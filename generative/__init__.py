@@ -1,5 +1,5 @@
 """Generators of initial structures."""
 
-from matgym.generative.nearest import NearestSeeder
+from matgym.generative.nearest import NearestDesigns
 
-__all__ = ["NearestSeeder"]
+__all__ = ["NearestDesigns"]

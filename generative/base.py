@@ -1,6 +1,7 @@
 """The face of every trained generator."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,15 @@ from torch import Tensor
 
 from matgym.errors import ConfigurationError
 from matgym.generative.conditions import ConditionScaling, raw_conditions
-from matgym.structures import Species, SubstitutionEdits, TubeLattice
+from matgym.learning.devices import device_of
+from matgym.structures import Species, TubeBatch, TubeLattice
+from matgym.tasks import Decorations
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
 
 @dataclass(frozen=True)
-class ConditionalSeeder(ABC):
-    """A network with all that is needed to draw tubes from it. A `matgym.tasks.Seeder`.
+class ConditionalGenerator(ABC):
+    """A network with all that is needed to draw tubes from it. A `matgym.tasks.DesignGenerator`.
 
     Attributes:
         network: its weights; `network.size` describes it.
@@ -43,22 +46,36 @@ class ConditionalSeeder(ABC):
             rng: the only source of randomness.
         """
 
-    def seed(
-        self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
-    ) -> SpeciesArray:
-        """See `matgym.tasks.Seeder`.
+    def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
+        """See `matgym.tasks.DesignGenerator`.
 
         Raises:
             ConfigurationError: if the budget holds another species than those it learned to place.
         """
-        counts = dict(zip(edits.species.tolist(), edits.budget.tolist(), strict=True))
+        counts = dict(zip(space.edits.species.tolist(), space.edits.budget.tolist(), strict=True))
         if not set(counts) <= {int(kind) for kind in self.kinds}:
             raise ConfigurationError(
                 f"this generator places {', '.join(kind.name for kind in self.kinds)}; the budget holds others"
             )
         budget = np.tile([counts.get(int(kind), 0) for kind in self.kinds], (len(targets), 1))
-        return self.draw(lattice, targets, budget, rng)
+        return TubeBatch.uniform(space.lattice, self.draw(space.lattice, targets, budget, rng))
 
     def condition(self, lattice: TubeLattice, targets: FloatArray, budget: IntArray) -> Tensor:
-        """(B, columns) standardised."""
-        return torch.from_numpy(self.scaling(raw_conditions(lattice, self.key, targets, budget)))
+        """(B, columns) standardised, on the network's device."""
+        standard = self.scaling(raw_conditions(lattice, self.key, targets, budget))
+        return torch.from_numpy(standard).to(device_of(self.network))
+
+
+@dataclass(frozen=True)
+class TrainedGenerator:
+    """What a training leaves.
+
+    Attributes:
+        generator: with the weights of the epoch that did best on held-out structures.
+        validation: figures of that epoch.
+        epochs: that were run.
+    """
+
+    generator: Any
+    validation: Mapping[str, float]
+    epochs: int

@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from matgym.physics import properties
+from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.typing import Float32Array, FloatArray, IntArray
@@ -66,5 +66,4 @@ def raw_conditions(lattice: TubeLattice, key: str, targets: FloatArray, budget: 
 
 def pristine(lattice: TubeLattice, key: str) -> float:
     """What the undecorated tube has of the property, as far as it is known without learning; zero otherwise."""
-    by_key = {prop.key: prop for prop in properties().values()}
-    return float(known(lattice, (by_key[key],), PristineModel())[0][0])
+    return float(known(lattice, (PROPERTIES_BY_KEY[key],), PristineModel())[0][0])

@@ -87,7 +87,7 @@ def diagnose(
     for group in held_out:
         asked = group.take(rng.permutation(len(group.species))[:SAMPLES])
         drawn = generator.draw(group.lattice, asked.values, asked.budget, rng)
-        predicted = regressor.surrogate.predict(group.lattice, drawn)[:, 0]
+        predicted = regressor.surrogate.mean(group.lattice, drawn)[:, 0]
         errors.append(np.abs(predicted - asked.values))
         real, fake = (regressor.surrogate.features(group.lattice, species) for species in (asked.species, drawn))
         spread = real.std(axis=0)

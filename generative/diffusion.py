@@ -6,8 +6,7 @@ state; trained as an order-agnostic autoregressive model (Hoogeboom et al., ICLR
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,12 +14,13 @@ from torch import Tensor
 from typing_extensions import override
 
 from matgym.data import Dataset
-from matgym.generative.base import ConditionalSeeder
+from matgym.generative.base import ConditionalGenerator, TrainedGenerator
 from matgym.generative.conditions import COLUMNS
+from matgym.generative.config import LikelihoodConfig
 from matgym.generative.geometry import Geometry, geometry
-from matgym.generative.likelihood import Fitted, Likelihood, LikelihoodSettings, train_likelihood
+from matgym.generative.likelihood import Likelihood, train_likelihood
 from matgym.generative.networks import Conditioned
-from matgym.generative.training import OnEpoch
+from matgym.learning.devices import device_of
 from matgym.structures import TubeLattice
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
@@ -51,8 +51,8 @@ class DiffusionSize:
 
 
 @dataclass(frozen=True)
-class DiffusionSettings(LikelihoodSettings):
-    """See `LikelihoodSettings`.
+class DiffusionConfig(LikelihoodConfig):
+    """See `LikelihoodConfig`.
 
     Attributes:
         size: of the network.
@@ -96,7 +96,7 @@ class DiffusionNetwork(Likelihood):
     ) -> Tensor:
         batch, _, sites = real.shape
         order = torch.from_numpy(rng.permuted(np.tile(np.arange(sites), (batch, 1)), axis=1))
-        covered = (order < torch.from_numpy(rng.integers(1, sites + 1, (batch, 1)))).float()[:, None]
+        covered = (order < torch.from_numpy(rng.integers(1, sites + 1, (batch, 1)))).float()[:, None].to(real.device)
         known = real * (1.0 - covered)
         chances = self(shape, known, covered, (real * covered).sum(dim=2), condition)
         whole = torch.cat([real, 1.0 - real.sum(dim=1, keepdim=True)], dim=1)
@@ -106,8 +106,8 @@ class DiffusionNetwork(Likelihood):
 
 
 @dataclass(frozen=True)
-class MaskedDiffusion(ConditionalSeeder):
-    """A trained masked diffusion, as a seeder.
+class MaskedDiffusion(ConditionalGenerator):
+    """A trained masked diffusion, as a generator.
 
     The composition is exact: chances follow what is left, so that nothing is drawn of which none is, nor carbon where
     all that is covered is needed. Like bonds are not drawn; where nothing else is left to do, the atom goes to a site
@@ -118,7 +118,7 @@ class MaskedDiffusion(ConditionalSeeder):
     def draw(
         self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
     ) -> SpeciesArray:
-        shape, parts = geometry(lattice), []
+        shape, parts = geometry(lattice, device_of(self.network)), []
         for start in range(0, len(targets), BATCH):
             part = slice(start, start + BATCH)
             condition = self.condition(lattice, targets[part], budget[part])
@@ -133,10 +133,10 @@ class MaskedDiffusion(ConditionalSeeder):
         held = np.full((batch, sites), COVERED)
         free = np.ones((batch, kinds, sites), dtype=bool)  # beside no atom of the kind
         left, done = np.column_stack([budget, sites - budget.sum(axis=1)]), np.zeros(batch, dtype=np.int64)
-        neighbours = shape.neighbours.numpy()
+        neighbours = shape.neighbours.cpu().numpy()
         while len(going := np.flatnonzero(left[:, :kinds].any(axis=1))):
             before = left[going]
-            chances = self._chances(shape, held[going], before, condition[torch.from_numpy(going)])
+            chances = self._chances(shape, held[going], before, condition[torch.from_numpy(going).to(condition.device)])
             here = np.arange(len(going))
             for _ in range(most):
                 rows = going[here]
@@ -165,8 +165,8 @@ class MaskedDiffusion(ConditionalSeeder):
         kinds = len(self.kinds)
         known = np.stack([held == kind for kind in range(kinds)], axis=1)
         seen = (known, (held == COVERED)[:, None], left[:, :kinds])
-        out: Tensor = self.network(shape, *(torch.from_numpy(x.astype(np.float32)) for x in seen), condition)
-        return out.exp().numpy().astype(np.float64).clip(min=FAINT)
+        out: Tensor = self.network(shape, *(shape.tensor(x) for x in seen), condition)
+        return out.exp().cpu().numpy().astype(np.float64).clip(min=FAINT)
 
 
 def _pick(weight: FloatArray, rng: np.random.Generator) -> IntArray:
@@ -175,11 +175,8 @@ def _pick(weight: FloatArray, rng: np.random.Generator) -> IntArray:
     return np.asarray((rng.random(len(total))[:, None] * total[:, -1:] >= total).sum(axis=1))
 
 
-def train_diffusion(
-    data: Dataset, settings: DiffusionSettings, *, checkpoints: Path | None = None, log: Path | None = None,
-    on_epoch: OnEpoch = lambda _stage, _epoch, _note: None,
-) -> Fitted:  # fmt: skip
-    """Train; see `matgym.generative.training.train_gan`."""
-    torch.manual_seed(settings.seed)
-    network = DiffusionNetwork(settings.size, len(settings.kinds))
-    return train_likelihood(data, settings, network, MaskedDiffusion, "diffusion", checkpoints, log, on_epoch)
+def train_diffusion(data: Dataset, config: DiffusionConfig, **how: Any) -> TrainedGenerator:
+    """Train; see `matgym.generative.gan.train_gan`."""
+    torch.manual_seed(config.seed)
+    network = DiffusionNetwork(config.size, len(config.kinds))
+    return train_likelihood(data, config, network, MaskedDiffusion, "diffusion", **how)

@@ -1,4 +1,4 @@
-"""How good a seeder is: the tubes that it draws for conditions of held-out structures, verified by the oracle."""
+"""How good a generator is: the tubes that it draws for conditions of held-out structures, verified by the oracle."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -21,11 +21,12 @@ from matgym.generative.metrics import (
     pair_correlation_error,
 )
 from matgym.generative.rules import valid
-from matgym.physics import GAP_EV, Oracle, PiElectrons
+from matgym.models import Model
+from matgym.physics import GAP_EV, PiElectrons
 from matgym.statistics import estimate
-from matgym.structures import Species, SubstitutionEdits, TubeLattice, tubes_on
+from matgym.structures import Species, SubstitutionEdits, TubeBatch, TubeLattice
 from matgym.surrogates import NetworkSurrogate, load
-from matgym.tasks import Seeder
+from matgym.tasks import Decorations, DesignGenerator
 from matgym.typing import BoolArray, FloatArray, SpeciesArray
 
 NAME: Final = "nanotube-doping"
@@ -39,10 +40,10 @@ MET_EV: Final = 0.02
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one seeder. Those of a lattice are averaged over lattices, weighted by tubes drawn.
+    """Figures of one generator. Those of a lattice are averaged over lattices, weighted by tubes drawn.
 
     Attributes:
-        seeder: its name.
+        generator: its name.
         split: whose valid structures lent lattices, compositions and targets.
         samples: tubes drawn.
         validity: share of tubes that are valid as drawn; see `matgym.generative.rules`.
@@ -63,7 +64,7 @@ class Evaluation:
         seconds: wall time of drawing.
     """
 
-    seeder: str
+    generator: str
     split: str
     samples: int
     validity: float
@@ -89,7 +90,7 @@ class Evaluation:
         return [{"figure": name, "value": f"{getattr(self, name):.4g}"} for name in FIGURES]
 
 
-FIGURES: Final = tuple(f.name for f in fields(Evaluation) if f.name not in {"seeder", "split", "samples"})
+FIGURES: Final = tuple(f.name for f in fields(Evaluation) if f.name not in {"generator", "split", "samples"})
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,8 @@ class _Drawn:
 
 
 def evaluate(
-    seeder: Seeder, rng: np.random.Generator, *, samples: int = 1000, split: str = "test", name: str | None = None,
-    data: Dataset | None = None, surrogate: NetworkSurrogate | None = None, oracle: Oracle | None = None,
+    generator: DesignGenerator, rng: np.random.Generator, *, samples: int = 1000, split: str = "test",
+    name: str | None = None, data: Dataset | None = None, surrogate: NetworkSurrogate | None = None, oracle: Model | None = None,
 ) -> Evaluation:  # fmt: skip
     """Draw tubes for the lattice, composition and gap of held-out structures, and judge them.
 
@@ -123,26 +124,26 @@ def evaluate(
     repetition, as long as it holds enough.
 
     Args:
-        seeder: to be judged.
+        generator: to be judged.
         rng: of conditions, draws, and what is compared.
         samples: tubes to draw.
         split: "validation", "test", or "larger".
-        name: of the seeder; its class's by default.
+        name: of the generator; its class's by default.
         data: held-out and training structures; the shipped data set by default.
         surrogate: whose features are compared; the shipped one by default.
         oracle: that verifies; the π-electron oracle by default.
 
     Raises:
-        ConfigurationError: if there is nothing to draw, or the split is the one that seeders learn from.
-        DatasetError: if there is no such split, or no valid structure in it, or the seeder has nothing to offer.
+        ConfigurationError: if there is nothing to draw, or the split is the one that generators learn from.
+        DatasetError: if there is no such split, or no valid structure in it, or the generator has nothing to offer.
     """
     if samples < 1:
         raise ConfigurationError(f"{samples} samples cannot be judged: draw 1 or more")
     if split == "train":
-        raise ConfigurationError("seeders learn from the split 'train': take one that they have not seen, as 'test'")
+        raise ConfigurationError("generators learn from the split 'train': take one that they have not seen, as 'test'")
     data, oracle = data or Dataset.load(NAME), oracle or PiElectrons()
     surrogate = surrogate or load(NAME)
-    parts = [_draw(seeder, asked, rng, oracle) for asked in _conditions(data, split, samples, rng)]
+    parts = [_draw(generator, asked, rng, oracle) for asked in _conditions(data, split, samples, rng)]
     known = {lattice: species for lattice, _, species in data.split("train").by_lattice()}
     held_out = _held_out(data)
     compared = [
@@ -152,7 +153,7 @@ def evaluate(
     errors = np.concatenate([np.abs(part.gaps - part.asked.values) for part in parts])
     validity = np.concatenate([part.valid for part in parts])
     return Evaluation(
-        seeder=name or type(seeder).__name__,
+        generator=name or type(generator).__name__,
         split=split,
         samples=samples,
         validity=float(validity.mean()),
@@ -166,28 +167,27 @@ def evaluate(
 
 
 def evaluate_targets(
-    seeder: Seeder, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator,
-    oracle: Oracle | None = None,
+    generator: DesignGenerator, space: Decorations, targets: FloatArray, rng: np.random.Generator,
+    oracle: Model | None = None,
 ) -> FloatArray:  # fmt: skip
     """(B,) the oracle's gaps, eV, of one tube drawn for each target; NaN where it cannot tell.
 
     Args:
-        seeder: to be judged.
-        lattice: of all tubes.
-        edits: their composition.
+        generator: to be judged.
+        space: of tubes of one lattice and composition.
         targets: (B,) wanted gaps, eV.
         rng: of the draws.
         oracle: that verifies; the π-electron oracle by default.
     """
-    return _gaps(oracle or PiElectrons(), lattice, seeder.seed(lattice, edits, targets, rng))
+    return (oracle or PiElectrons()).predict(generator.sample(space, targets, rng))[GAP_EV]
 
 
 def table(evaluations: Sequence[Evaluation]) -> str:
-    """A Markdown table, a row for each seeder and split; several seeds become a mean ± half its 95 % interval."""
-    lines = [f"| seeder | split | {' | '.join(FIGURES)} |", "|" + "---|" * (len(FIGURES) + 2)]
-    for seeder, split in dict.fromkeys((row.seeder, row.split) for row in evaluations):
-        same = [row for row in evaluations if (row.seeder, row.split) == (seeder, split)]
-        lines.append(f"| {seeder} | {split} | {' | '.join(_cell(same, figure) for figure in FIGURES)} |")
+    """A Markdown table, a row for each generator and split; several seeds become a mean ± half its 95 % interval."""
+    lines = [f"| generator | split | {' | '.join(FIGURES)} |", "|" + "---|" * (len(FIGURES) + 2)]
+    for generator, split in dict.fromkeys((row.generator, row.split) for row in evaluations):
+        same = [row for row in evaluations if (row.generator, row.split) == (generator, split)]
+        lines.append(f"| {generator} | {split} | {' | '.join(_cell(same, figure) for figure in FIGURES)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -217,7 +217,7 @@ def _held_out(data: Dataset) -> dict[TubeLattice, SpeciesArray]:
     return {one.lattice: one.species for one in examples(unseen, GAP_EV.key, KINDS)}
 
 
-def _draw(seeder: Seeder, asked: Examples, rng: np.random.Generator, oracle: Oracle) -> _Drawn:
+def _draw(generator: DesignGenerator, asked: Examples, rng: np.random.Generator, oracle: Model) -> _Drawn:
     """A tube for each of the structures, composition by composition."""
     lattice, count = asked.lattice, len(asked.species)
     species = np.empty((count, lattice.n_sites), dtype=np.uint8)
@@ -229,10 +229,12 @@ def _draw(seeder: Seeder, asked: Examples, rng: np.random.Generator, oracle: Ora
         placed = {kind.name: int(atoms) for kind, atoms in zip(KINDS, budget, strict=True) if atoms}
         edits = SubstitutionEdits(lattice.n_sites, placed)
         began = perf_counter()
-        species[rows] = seeder.seed(lattice, edits, asked.values[rows], rng)
+        drawn = generator.sample(Decorations(lattice, edits), asked.values[rows], rng)
         seconds += perf_counter() - began
+        species[rows] = drawn.species.reshape(len(rows), -1)
         exact[rows], good[rows] = edits.complete(species[rows]), valid(lattice, species[rows], edits)
-    return _Drawn(asked, species, exact, good, _gaps(oracle, lattice, species), seconds)
+    gaps = oracle.predict(TubeBatch.uniform(lattice, species))[GAP_EV]
+    return _Drawn(asked, species, exact, good, gaps, seconds)
 
 
 def _compared(
@@ -259,11 +261,6 @@ def _compared(
             pair_correlation(lattice, species, KINDS), pair_correlation(lattice, asked, KINDS)
         ),
     }
-
-
-def _gaps(oracle: Oracle, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-    """(B,) eV."""
-    return oracle.evaluate(tubes_on(lattice, species))[GAP_EV.key]
 
 
 def _mean(values: Sequence[float] | FloatArray, weights: FloatArray) -> float:

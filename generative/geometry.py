@@ -2,19 +2,22 @@
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from matgym.structures import Species, TubeLattice
 from matgym.surrogates.raster import raster_view
-from matgym.typing import Float32Array, FloatArray, IntArray, SpeciesArray
+from matgym.typing import FloatArray, IntArray, SpeciesArray
 
 AROUND: Final = 3
 ALONG: Final = 2
 """Most periods of a wave around the tube and, a cell, along it: as many as the data's ordered structures have."""
+
+CPU: Final = torch.device("cpu")
 
 SHELLS: Final = 6
 """Bonds apart up to which pairs are counted."""
@@ -31,6 +34,7 @@ class Geometry:
         shift: of the last row against the first.
         sites: (S,) the site at each place.
         neighbours: (S, 3) places that are bonded to each place.
+        device: of all tensors.
     """
 
     lattice: TubeLattice
@@ -39,17 +43,22 @@ class Geometry:
     shift: int
     sites: IntArray
     neighbours: Tensor
+    device: torch.device
+
+    def tensor(self, values: npt.NDArray[Any]) -> Tensor:
+        """Values in single precision, on the device."""
+        return torch.from_numpy(values.astype(np.float32)).to(self.device)
 
     def one_hot(self, species: SpeciesArray, kinds: tuple[Species, ...]) -> Tensor:
         """(B, n_sites) codes as (B, K, S) zeros and ones."""
         placed = species[:, self.sites]
-        return torch.from_numpy(np.stack([placed == kind for kind in kinds], axis=1).astype(np.float32))
+        return self.tensor(np.stack([placed == kind for kind in kinds], axis=1))
 
     def species(self, placed: Tensor, kinds: tuple[Species, ...]) -> SpeciesArray:
         """(B, K, S) zeros and ones as (B, n_sites) codes."""
         codes = np.asarray(kinds, dtype=np.float32)
         found = np.zeros((len(placed), self.lattice.n_sites), dtype=np.uint8)
-        found[:, self.sites] = np.einsum("bks,k->bs", placed.numpy(), codes).astype(np.uint8)
+        found[:, self.sites] = np.einsum("bks,k->bs", placed.cpu().numpy(), codes).astype(np.uint8)
         return found
 
     def raster(self, placed: Tensor) -> Tensor:
@@ -59,7 +68,7 @@ class Geometry:
 
     def numbers(self, placed: Tensor) -> Tensor:
         """(B, K + 1) what surrogates see besides the raster: see `matgym.surrogates.raster.global_features`."""
-        length = torch.full((len(placed), 1), 10.0 / self.lattice.length_angstrom)
+        length = torch.full((len(placed), 1), 10.0 / self.lattice.length_angstrom, device=self.device)
         return torch.cat([placed.mean(dim=2), length], dim=1)
 
     def waves(self, count: int, waves: int, rng: np.random.Generator) -> Tensor:
@@ -72,20 +81,20 @@ class Geometry:
         phase = rng.random((count, waves, 1))
         angle, height = self._fractions
         found = np.cos(2.0 * np.pi * (around * angle + along * height + phase))
-        return torch.from_numpy(found.reshape(count, -1, self.height, self.width).astype(np.float32))
+        return self.tensor(found.reshape(count, -1, self.height, self.width))
 
     @cached_property
-    def shells(self) -> Float32Array:
+    def shells(self) -> Tensor:
         """(SHELLS, S, S) ones where two places are so many bonds apart."""
         sites = self.lattice.n_sites
         bonded = np.zeros((sites, sites), dtype=bool)
-        bonded[np.arange(sites)[:, None], self.neighbours.numpy()] = True
+        bonded[np.arange(sites)[:, None], self.neighbours.cpu().numpy()] = True
         seen, last, found = np.eye(sites, dtype=bool), np.eye(sites, dtype=bool), []
         for _ in range(SHELLS):
             last = (last @ bonded) & ~seen
             seen |= last
             found.append(last)
-        return np.stack(found).astype(np.float32)
+        return self.tensor(np.stack(found))
 
     @property
     def _fractions(self) -> FloatArray:
@@ -93,9 +102,9 @@ class Geometry:
 
 
 @lru_cache(maxsize=64)
-def geometry(lattice: TubeLattice) -> Geometry:
-    """Of a lattice."""
+def geometry(lattice: TubeLattice, device: torch.device = CPU) -> Geometry:
+    """Of a lattice, its tensors on a device."""
     view = raster_view(lattice)
     place = np.argsort(view.sites)
-    neighbours = torch.from_numpy(place[lattice.neighbours[view.sites]])
-    return Geometry(lattice, view.height, view.width, view.shift, view.sites, neighbours)
+    neighbours = torch.from_numpy(place[lattice.neighbours[view.sites]]).to(device)
+    return Geometry(lattice, view.height, view.width, view.shift, view.sites, neighbours, device)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from matgym.generative.base import ConditionalSeeder
+from matgym.generative.base import ConditionalGenerator
 from matgym.generative.geometry import Geometry, geometry
 from matgym.generative.networks import Generator, NetworkSize
 from matgym.generative.placement import place
+from matgym.learning.devices import device_of
 from matgym.structures import TubeLattice
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
@@ -42,7 +43,7 @@ def draw_noise(size: NetworkSize, shape: Geometry, count: int, kinds: int, rng: 
     uniform = rng.random((count, kinds, shape.lattice.n_sites), dtype=np.float32)
     gumbel = -torch.from_numpy(-np.log(np.maximum(uniform, np.float32(1e-12)))).clamp(min=1e-12).log()
     latent = torch.from_numpy(rng.standard_normal((count, size.latent), dtype=np.float32))
-    return Noise(gumbel, shape.waves(count, size.waves, rng), latent)
+    return Noise(gumbel.to(shape.device), shape.waves(count, size.waves, rng), latent.to(shape.device))
 
 
 def scores(network: Generator, shape: Geometry, condition: Tensor, budget: Tensor, noise: Noise) -> Tensor:
@@ -62,7 +63,7 @@ def scores(network: Generator, shape: Geometry, condition: Tensor, budget: Tenso
 
 
 @dataclass(frozen=True)
-class TubeGenerator(ConditionalSeeder):
+class TubeGenerator(ConditionalGenerator):
     """The generator of a trained GAN.
 
     Its guide looks at what was drawn: a tube that it believes further from the target than `CLOSE` is drawn again, and
@@ -78,11 +79,14 @@ class TubeGenerator(ConditionalSeeder):
     def draw(
         self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
     ) -> SpeciesArray:
-        shape, parts = geometry(lattice), []
+        shape, parts = geometry(lattice, device_of(self.network)), []
         with torch.inference_mode():
             for start in range(0, len(targets), BATCH):
                 part = slice(start, start + BATCH)
-                asked, atoms = self.condition(lattice, targets[part], budget[part]), torch.from_numpy(budget[part])
+                asked, atoms = (
+                    self.condition(lattice, targets[part], budget[part]),
+                    torch.from_numpy(budget[part]).to(shape.device),
+                )
                 parts.append(self._nearest(shape, asked, atoms, rng))
             return shape.species(torch.cat(parts), self.kinds)
 
@@ -91,7 +95,7 @@ class TubeGenerator(ConditionalSeeder):
         kept = self._once(shape, condition, budget, rng)
         if self.draws == 1:
             return kept
-        missed, rows = self._missed(shape, kept, condition), torch.arange(len(kept))
+        missed, rows = self._missed(shape, kept, condition), torch.arange(len(kept), device=shape.device)
         for _ in range(self.draws - 1):
             rows = rows[missed[rows] > CLOSE]
             if not len(rows):

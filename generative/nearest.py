@@ -1,4 +1,4 @@
-"""The nearest known structure, as it is or with a swap: the seeders that every generator must beat."""
+"""The nearest known structure, as it is or with a swap: the generators that every generator must beat."""
 
 from functools import cached_property
 from typing import Final
@@ -9,18 +9,19 @@ from matgym.data import Dataset
 from matgym.generative.conditions import pristine
 from matgym.generative.examples import Examples, examples
 from matgym.generative.rules import like_bonds
-from matgym.structures import Species, SubstitutionEdits, TubeLattice
+from matgym.structures import Species, SubstitutionEdits, TubeBatch, TubeLattice
 from matgym.structures.symmetry import symmetry_group
+from matgym.tasks import Decorations
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
 TRIES: Final = 20
 """Swaps that are tried until one leaves no like bond."""
 
 
-class NearestSeeder:
+class NearestDesigns:
     """Of the valid training structures with the right composition, one whose property lies nearest the target.
 
-    It is drawn among the `choices` nearest and turned by a random operation of the tube's symmetry, so that seeds
+    It is drawn among the `choices` nearest and turned by a random operation of the tube's symmetry, so that designs
     differ. Where the data hold no structure of this lattice and composition, the nearest of another are carried over:
     compared by how far the property is from the undecorated tube's, continued periodically over the tube, and brought
     to the composition at random sites.
@@ -49,17 +50,16 @@ class NearestSeeder:
     def _known(self) -> list[Examples]:
         return examples(self._data.split("train"), self._key, (Species.B, Species.N), self._left_out)
 
-    def seed(
-        self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
-    ) -> SpeciesArray:
-        """See `matgym.tasks.Seeder`."""
+    def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
+        """See `matgym.tasks.DesignGenerator`."""
+        lattice, edits = space.lattice, space.edits
         found = self._same(lattice, edits, targets, rng)
         if found is None:
             found = self._carried_over(lattice, edits, targets, rng)
         for codes in found if self._swaps else ():
             for _ in range(self._swaps):
                 _swap(lattice, codes, rng)
-        return found
+        return TubeBatch.uniform(lattice, found)
 
     def _same(
         self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator

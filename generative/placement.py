@@ -40,7 +40,7 @@ def place(scores: Tensor, budget: Tensor, neighbours: Tensor, *, exclude: bool =
         left = scores.clone()
         remaining = budget.clone()
         placed = torch.zeros_like(scores)
-        rows = torch.arange(batch)
+        rows = torch.arange(batch, device=scores.device)
         spent = torch.finfo(scores.dtype).min
         left.masked_fill_((remaining == 0)[:, :, None], spent)
         for _ in range(int(budget.sum(dim=1).max())):

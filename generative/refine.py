@@ -11,9 +11,10 @@ from matgym.generative.model import Noise, TubeGenerator, draw_noise, scores
 from matgym.generative.placement import straight_through
 from matgym.generative.regressor import Regressor
 from matgym.generative.rules import like_bonds
-from matgym.structures import SubstitutionEdits, TubeLattice
+from matgym.learning.devices import device_of
+from matgym.structures import TubeBatch, TubeLattice
 from matgym.surrogates import NetworkSurrogate
-from matgym.tasks import Seeder
+from matgym.tasks import Decorations, DesignGenerator
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
 CAUTION: Final = 1.0
@@ -24,39 +25,38 @@ APART: Final = 4
 
 
 @dataclass(frozen=True)
-class RankedSeeder:
-    """Draws several designs for each target and keeps the one that a surrogate believes nearest.
+class RankedDesigns:
+    """Draws several designs for each target and keeps the one that a surrogate predicts nearest.
 
     Designs with like bonds come last. Seeds for the same target differ in `APART` sites and more, as long as there are
     such. Every design drawn costs an evaluation of the surrogate, which the caller has to count.
 
     Attributes:
-        seeder: draws.
+        generator: draws.
         surrogate: ranks.
         key: the property.
         candidates: designs drawn for each that is kept.
     """
 
-    seeder: Seeder
+    generator: DesignGenerator
     surrogate: NetworkSurrogate
     key: str = "gap_ev"
     candidates: int = 8
 
-    def seed(
-        self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
-    ) -> SpeciesArray:
-        """See `matgym.tasks.Seeder`."""
+    def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
+        """See `matgym.tasks.DesignGenerator`."""
         wanted = np.repeat(targets, self.candidates)
-        drawn = self.seeder.seed(lattice, edits, wanted, rng)
-        belief = self.surrogate.believe(lattice, drawn, self.key)
-        worth = np.abs(belief.mean - wanted) + CAUTION * belief.sd + 1e3 * like_bonds(lattice, drawn)
+        batch, lattice = self.generator.sample(space, wanted, rng), space.lattice
+        drawn, found_by = batch.species.reshape(len(wanted), -1), self.surrogate.predict(batch)
+        error = np.abs(found_by[self.key] - wanted) + CAUTION * found_by.sd_of(self.key)
+        worth = error + 1e3 * like_bonds(lattice, drawn)
         found = np.empty((len(targets), lattice.n_sites), dtype=np.uint8)
         for target in np.unique(targets):
             rows = np.flatnonzero(wanted == target)
             order = rows[np.argsort(worth[rows], kind="stable")]
             places = np.flatnonzero(targets == target)
             found[places] = drawn[_diverse(drawn[order], order, len(places))]
-        return found
+        return TubeBatch.uniform(lattice, found)
 
 
 def _diverse(species: SpeciesArray, rows: IntArray, count: int) -> IntArray:
@@ -101,12 +101,13 @@ def latent_search(
         (B, n_sites) the best tube on each path, and (steps, B) distances from the target as the surrogate has it, in
         its standard deviations.
     """
-    shape, regressor = geometry(lattice), Regressor(surrogate)
+    device = device_of(generator.network)
+    shape, regressor = geometry(lattice, device), Regressor(surrogate)
     first = draw_noise(generator.network.size, shape, len(targets), len(generator.kinds), rng)
     noise = Noise(*(tensor.clone().requires_grad_() for tensor in (first.gumbel, first.waves, first.latent)))
-    condition, wanted = generator.condition(lattice, targets, budget), torch.from_numpy(budget)
+    condition, wanted = generator.condition(lattice, targets, budget), torch.from_numpy(budget).to(device)
     optimizer = torch.optim.Adam([noise.gumbel, noise.waves, noise.latent], lr=rate)
-    best, found = torch.full((len(targets),), torch.inf), torch.zeros_like(first.gumbel)
+    best, found = torch.full((len(targets),), torch.inf, device=device), torch.zeros_like(first.gumbel)
     path = []
     for _ in range(steps):
         scored = scores(generator.network, shape, condition, wanted, noise)
@@ -116,7 +117,7 @@ def latent_search(
             better = error < best
             best[better] = error[better]
             found[better] = placed[better].round()
-        path.append(error.detach().numpy().copy())
+        path.append(error.detach().cpu().numpy().copy())
         optimizer.zero_grad(set_to_none=True)
         error.sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

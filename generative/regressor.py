@@ -1,6 +1,6 @@
 """The auxiliary regressor: a surrogate, fitted to the generator's own structures, that gradients pass through."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +10,12 @@ from torch import Tensor
 
 from matgym.data import Dataset
 from matgym.generative.conditions import ConditionScaling
+from matgym.generative.config import GanConfig
 from matgym.generative.geometry import Geometry
-from matgym.generative.settings import GanSettings
-from matgym.surrogates.fit import OnEpoch, fit
+from matgym.learning.trainer import OnEpoch
+from matgym.surrogates.config import FitConfig
+from matgym.surrogates.fitting import fit
 from matgym.surrogates.learned import NetworkSurrogate
-from matgym.surrogates.settings import FitSettings
 from matgym.typing import FloatArray
 
 
@@ -46,26 +47,32 @@ class Regressor:
         wanted = (targets - offset - surrogate.scaling.mean[0]) / surrogate.scaling.scale[0]
         numbers = shape.numbers(placed.detach())
         predicted: Tensor = surrogate.networks[0](shape.raster(placed), numbers, shape.shift)
-        return (predicted[:, 0] - torch.from_numpy(wanted.astype(np.float32))).abs()
+        return (predicted[:, 0] - shape.tensor(wanted)).abs()
 
 
-def fit_regressor(data: Dataset, settings: GanSettings, folder: Path | None, on_epoch: OnEpoch) -> Regressor:
-    """Fit it to the train split, less what the settings leave out.
+def fit_regressor(data: Dataset, config: GanConfig, folder: Path | None, device: str, on_epoch: OnEpoch) -> Regressor:
+    """Fit it to the train split, less what is left out.
 
     Structures that break the rules are kept: their labels are as good as any, and the generator's are to be told apart
     from them.
     """
-    if settings.left_out is not None:
-        values = data.values(settings.key)
-        low, high = settings.left_out
+    if config.left_out is not None:
+        values = data.values(config.key)
+        low, high = config.left_out
         data = Dataset(data.table.filter(pa.array(~((values >= low) & (values <= high)))))
-    how = FitSettings(
-        properties=(settings.key,),
-        species=settings.species,
-        size=settings.size.guide,
-        epochs=settings.regressor_epochs,
-        seed=settings.seed,
+    how = FitConfig(
+        properties=(config.key,),
+        species=config.species,
+        size=config.size.guide,
+        epochs=config.regressor_epochs,
+        seed=config.seed,
     )
-    surrogate = fit(data, how, checkpoints=folder and folder / "regressor", on_epoch=on_epoch)
+    surrogate = fit(
+        data,
+        how,
+        checkpoints=folder and folder / "regressor",
+        device=device,
+        on_epoch=lambda epoch: on_epoch(replace(epoch, stage="regressor")),
+    )
     surrogate.networks[0].requires_grad_(requires_grad=False)
     return Regressor(surrogate)

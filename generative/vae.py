@@ -1,8 +1,7 @@
 """A conditional variational autoencoder, a baseline: Kingma and Welling, ICLR 2014; Sohn, Lee and Yan, NeurIPS 2015."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -10,13 +9,14 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from matgym.data import Dataset
-from matgym.generative.base import ConditionalSeeder
+from matgym.generative.base import ConditionalGenerator, TrainedGenerator
 from matgym.generative.conditions import COLUMNS
+from matgym.generative.config import LikelihoodConfig
 from matgym.generative.geometry import Geometry, geometry
-from matgym.generative.likelihood import Fitted, Likelihood, LikelihoodSettings, train_likelihood
+from matgym.generative.likelihood import Likelihood, train_likelihood
 from matgym.generative.networks import Conditioned
 from matgym.generative.placement import place
-from matgym.generative.training import OnEpoch
+from matgym.learning.devices import device_of
 from matgym.structures import TubeLattice
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
@@ -49,8 +49,8 @@ class VaeSize:
 
 
 @dataclass(frozen=True)
-class VaeSettings(LikelihoodSettings):
-    """See `LikelihoodSettings`.
+class VaeConfig(LikelihoodConfig):
+    """See `LikelihoodConfig`.
 
     Attributes:
         size: of the network.
@@ -105,7 +105,7 @@ class VaeNetwork(Likelihood):
 def _draw(moments: Tensor, rng: np.random.Generator) -> Tensor:
     """From normal distributions; (B, 2 C, ...) means and logarithms of variances → (B, C, ...)."""
     mean, spread = moments.chunk(2, dim=1)
-    noise = torch.from_numpy(rng.standard_normal(tuple(mean.shape), dtype=np.float32))
+    noise = torch.from_numpy(rng.standard_normal(tuple(mean.shape), dtype=np.float32)).to(mean.device)
     return mean + noise * (0.5 * spread).exp()
 
 
@@ -116,34 +116,31 @@ def _divergence(moments: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class VariationalAutoencoder(ConditionalSeeder):
-    """A trained autoencoder, as a seeder: a latent from its prior, decoded, placed as the GAN's scores are."""
+class VariationalAutoencoder(ConditionalGenerator):
+    """A trained autoencoder, as a generator: a latent from its prior, decoded, placed as the GAN's scores are."""
 
     @override
     def draw(
         self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
     ) -> SpeciesArray:
-        shape, parts = geometry(lattice), []
+        shape, parts = geometry(lattice, device_of(self.network)), []
         with torch.inference_mode():
             for start in range(0, len(targets), BATCH):
                 part = slice(start, start + BATCH)
                 count = len(targets[part])
                 size = (count, self.network.size.latent, shape.height, shape.width)
-                latent = torch.from_numpy(rng.standard_normal(size, dtype=np.float32))
-                whole = torch.from_numpy(rng.standard_normal((count, self.network.size.whole), dtype=np.float32))
+                latent = shape.tensor(rng.standard_normal(size, dtype=np.float32))
+                whole = shape.tensor(rng.standard_normal((count, self.network.size.whole), dtype=np.float32))
                 condition = self.condition(lattice, targets[part], budget[part])
                 chances = self.network.scores(shape, latent, whole, condition)
                 odds = chances[:, :-1] - chances[:, -1:]  # of a dopant against carbon
-                noise = torch.from_numpy(rng.gumbel(size=tuple(odds.shape)).astype(np.float32))
-                parts.append(place(odds + noise, torch.from_numpy(budget[part]), shape.neighbours))
+                noise = shape.tensor(rng.gumbel(size=tuple(odds.shape)))
+                parts.append(place(odds + noise, torch.from_numpy(budget[part]).to(shape.device), shape.neighbours))
             return shape.species(torch.cat(parts), self.kinds)
 
 
-def train_vae(
-    data: Dataset, settings: VaeSettings, *, checkpoints: Path | None = None, log: Path | None = None,
-    on_epoch: OnEpoch = lambda _stage, _epoch, _note: None,
-) -> Fitted:  # fmt: skip
-    """Train; see `matgym.generative.training.train_gan`."""
-    torch.manual_seed(settings.seed)
-    network = VaeNetwork(settings.size, len(settings.kinds))
-    return train_likelihood(data, settings, network, VariationalAutoencoder, "vae", checkpoints, log, on_epoch)
+def train_vae(data: Dataset, config: VaeConfig, **how: Any) -> TrainedGenerator:
+    """Train; see `matgym.generative.gan.train_gan`."""
+    torch.manual_seed(config.seed)
+    network = VaeNetwork(config.size, len(config.kinds))
+    return train_likelihood(data, config, network, VariationalAutoencoder, "vae", **how)

@@ -19,22 +19,22 @@ import numpy as np
 from matgym.files import write_json
 from matgym.processes.annealing.film import Film
 from matgym.processes.annealing.micrograph_fitting import (
-    MicrographSettings,
+    MicrographConfig,
     fit_micrographs,
     micrograph_runs,
     simulated_moves,
 )
-from matgym.processes.annealing.micrographs import drives_of, load_micrographs, save_micrographs
+from matgym.processes.annealing.micrographs import STORE, drives_of, load_micrographs, save_micrographs
 from matgym.processes.annealing.microstructure import boundaries, mean_radius
 from matgym.processes.annealing.runs import annealing_runs, random_films, random_schedule
 from matgym.processes.annealing.schedule import STEP_S, scaled_celsius
-from matgym.processes.sequences.store import SHIPPED, load_sequences
+from matgym.processes.sequences.store import load_sequences
 from matgym.units import CELSIUS_K
 
 ROOT = Path(__file__).parents[1]
 REPORT = ROOT / "docs" / "results" / "annealing-network.json"
 PICTURE = ROOT / "docs" / "images" / "furnace" / "network.png"
-SETTINGS = MicrographSettings(width=32, epochs=20)
+SETTINGS = MicrographConfig(width=32, epochs=20)
 FILMS = {"training": 120, "validation": 12, "frames": 40}
 KNOWN, AHEAD = 10, 90
 HORIZONS = (1, 10, 30, 60, 90)
@@ -48,14 +48,14 @@ def train():
     first, second = np.random.default_rng(0).spawn(2)
     training = simulated_moves(FILMS["training"], FILMS["frames"], first)
     validation = simulated_moves(FILMS["validation"], FILMS["frames"], second)
-    file = SHIPPED / "micrographs.safetensors"
+    file = STORE.located("micrographs")
     with Progress() as bar:
         task = bar.add_task("training", total=SETTINGS.epochs)
         fitted = fit_micrographs(
             training, validation, SETTINGS, checkpoints=ROOT / "runs" / "micrographs",
-            on_epoch=lambda _member, epoch, loss, error: (
-                bar.update(task, completed=epoch),
-                bar.console.print(f"{epoch}: {loss:.5f} {error:.5f}"),
+            on_epoch=lambda epoch: (
+                bar.update(task, completed=epoch.number),
+                bar.console.print(f"{epoch.number}: {epoch.losses['train']:.5f} {epoch.error:.5f}"),
             ),
         )  # fmt: skip
     facts = {"fit": vars(SETTINGS), "data": FILMS, "command": "python scripts/annealing_network.py"}

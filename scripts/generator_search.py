@@ -35,23 +35,23 @@ class Settings:
 
 
 SETTINGS = Settings()
-SEEDERS = ("random", "nearest", "gan")
+DESIGN_GENERATORS = ("random", "nearest", "gan")
 METHODS = ("random", "annealing", "genetic", "MaskablePPO")
 
 
-def policy(seeder, seed, task):
+def policy(generator, seed, task):
     """A policy that places the last atoms of seeds."""
     from matgym.agents.policy import Policy
     from matgym.agents.sb3 import make_agent, train_agent
     from matgym.envs.doping import LIFTED
     from matgym.envs.seeding import Seeding
 
-    agent = make_agent("MaskablePPO", task, seed, seeder=seeder)
+    agent = make_agent("MaskablePPO", task, seed, generator=generator)
     train_agent(agent, task.ledger, SETTINGS.training_designs, lambda _designs, _reward: None)
-    return Policy(agent, "MaskablePPO", masked=True, seeding=Seeding.of(task, seeder, LIFTED))
+    return Policy(agent, "MaskablePPO", masked=True, seeding=Seeding.of(task, generator, LIFTED))
 
 
-def run_cell(method, seeder, seed):
+def run_cell(method, generator, seed):
     """Verified errors of one method from one kind of seed."""
     import torch
 
@@ -62,17 +62,17 @@ def run_cell(method, seeder, seed):
     from matgym.physics import PiElectrons
     from matgym.tasks import TargetProperty
 
-    file = RUNS / f"{method}-{seeder}-{seed}.json"
+    file = RUNS / f"{method}-{generator}-{seed}.json"
     if file.exists():
         return
     task, rng = TargetProperty(), np.random.default_rng(UNSEEN_TARGETS_SEED)
     targets = np.array([task.draw_target(rng) for _ in range(SETTINGS.targets)])
-    how = policy(seeder, seed, task) if method == "MaskablePPO" else method
+    how = policy(generator, seed, task) if method == "MaskablePPO" else method
     errors = []
     for queries in SETTINGS.queries:  # a search plans for its budget, so that each budget is a search of its own
-        found = search(how, task, targets, queries, seed, seeder=seeder)
+        found = search(how, task, targets, queries, seed, generator=generator)
         errors.append(verify(found, task, seed, PiElectrons()).error.tolist())
-    write_json(file, {"method": method, "seeder": seeder, "seed": seed, "errors": errors})
+    write_json(file, {"method": method, "generator": generator, "seed": seed, "errors": errors})
 
 
 def report():
@@ -81,22 +81,22 @@ def report():
 
     rows = []
     for method in METHODS:
-        for seeder in SEEDERS:
-            runs = [json.loads(file.read_text()) for file in sorted(RUNS.glob(f"{method}-{seeder}-[0-9].json"))]
+        for generator in DESIGN_GENERATORS:
+            runs = [json.loads(file.read_text()) for file in sorted(RUNS.glob(f"{method}-{generator}-[0-9].json"))]
             if not runs:
                 continue
             errors = np.array([run["errors"] for run in runs])  # (seeds, budgets, targets)
             for place, queries in enumerate(SETTINGS.queries):
                 found = interquartile_mean(errors[:, place], np.random.default_rng(0))
-                rows.append({"method": method, "seeder": seeder, "queries": queries} | asdict(found))
+                rows.append({"method": method, "generator": generator, "queries": queries} | asdict(found))
     write_json(REPORT, {"settings": asdict(SETTINGS), "rows": rows})
     print("| method | seeds from | " + " | ".join(f"{q} queries, meV" for q in SETTINGS.queries) + " |")
     print("|---" * (2 + len(SETTINGS.queries)) + "|")
     for method in METHODS:
-        for seeder in SEEDERS:
-            cells = [row for row in rows if (row["method"], row["seeder"]) == (method, seeder)]
+        for generator in DESIGN_GENERATORS:
+            cells = [row for row in rows if (row["method"], row["generator"]) == (method, generator)]
             shown = [f"{1e3 * c['mean']:.1f} [{1e3 * c['low']:.1f}, {1e3 * c['high']:.1f}]" for c in cells]
-            print(f"| {method} | {seeder} | " + " | ".join(shown) + " |")
+            print(f"| {method} | {generator} | " + " | ".join(shown) + " |")
     draw(rows)
 
 
@@ -105,16 +105,16 @@ def draw(rows):
 
     figure = new_figure(11.0, 3.2)
     panels = figure.subplots(1, len(METHODS), sharey=True)
-    styles = method_styles(SEEDERS)
+    styles = method_styles(DESIGN_GENERATORS)
     for panel, method in zip(panels, METHODS, strict=True):
-        for seeder in SEEDERS:
-            cells = [row for row in rows if (row["method"], row["seeder"]) == (method, seeder)]
+        for generator in DESIGN_GENERATORS:
+            cells = [row for row in rows if (row["method"], row["generator"]) == (method, generator)]
             if not cells:
                 continue
             x = [cell["queries"] for cell in cells]
             low, middle, high = ([1e3 * cell[name] for cell in cells] for name in ("low", "mean", "high"))
-            colour = styles[seeder].colour
-            panel.plot(x, middle, color=colour, marker=styles[seeder].marker, label=f"{seeder} seeds")
+            colour = styles[generator].colour
+            panel.plot(x, middle, color=colour, marker=styles[generator].marker, label=f"{generator} seeds")
             panel.fill_between(x, low, high, color=colour, alpha=0.2, linewidth=0)
         panel.set(title=method, xlabel="evaluations a target", xscale="log", yscale="log")
         tidy(panel, "both")
@@ -131,7 +131,7 @@ def main():
 
         RUNS.mkdir(parents=True, exist_ok=True)
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            jobs = [(m, s, seed) for seed in range(SETTINGS.seeds) for s in SEEDERS for m in METHODS]
+            jobs = [(m, s, seed) for seed in range(SETTINGS.seeds) for s in DESIGN_GENERATORS for m in METHODS]
             futures = [pool.submit(run_cell, *job) for job in jobs]
             for future in track(futures, "methods, seeds and runs"):
                 future.result()

@@ -1,4 +1,4 @@
-"""Every seeder on one table, verified by the oracle: inside the data, in a band left out of training, on larger tubes.
+"""Every generator on one table, verified by the oracle: inside the data, in a band left out of training, on larger tubes.
 
 `python scripts/generator_table.py` (an hour on two cores; needs the shipped generators, and trains a second one of each
 without the band); one file a cell under runs/generator, so that a killed run goes on; `--report` only prints, draws and
@@ -34,7 +34,7 @@ class Settings:
 
 
 SETTINGS = Settings()
-SEEDERS = ("random", "nearest", "swap", "vae", "diffusion", "diffusion, ranked", "gan, once", "gan")
+DESIGN_GENERATORS = ("random", "nearest", "swap", "vae", "diffusion", "diffusion, ranked", "gan, once", "gan")
 TRAINED = ("vae", "diffusion", "gan")
 
 
@@ -46,43 +46,43 @@ def stored(name):
 def train_without_band(name):
     """Fit and store it."""
     from matgym.data import Dataset
-    from matgym.generative.recipe import read_settings, train_model
     from matgym.generative.store import save_generator
+    from matgym.generative.training import read_generator_config, train_generator
 
     if stored(name).exists():
         return
-    how = read_settings(name, None, {"left_out": SETTINGS.band})
-    trained = train_model(how, Dataset.load("nanotube-doping"), checkpoints=RUNS / f"{name}.checkpoints")
+    how = read_generator_config(name, None, {"left_out": SETTINGS.band})
+    trained = train_generator(how, Dataset.load("nanotube-doping"), checkpoints=RUNS / f"{name}.checkpoints")
     save_generator(trained.generator, stored(name), fit=how.as_dict())
 
 
 def seeder_of(name, split):
-    """A seeder; for the band, one that never saw it.
+    """A generator; for the band, one that never saw it.
 
     "gan, once" keeps what is drawn first, and so costs no second look. "diffusion, ranked" draws twice and keeps what
     the shipped surrogate believes nearer, which is more than the GAN's own guide gives the GAN.
     """
     from matgym.data import Dataset
-    from matgym.generative.nearest import NearestSeeder
-    from matgym.generative.refine import RankedSeeder
+    from matgym.generative.nearest import NearestDesigns
+    from matgym.generative.refine import RankedDesigns
     from matgym.surrogates import load
-    from matgym.tasks import as_seeder
+    from matgym.tasks import as_design_generator
 
     name, _, how = name.partition(", ")
     if how == "once":
         return replace(seeder_of(name, split), draws=1)
     if how == "ranked":
-        return RankedSeeder(seeder_of(name, split), load("nanotube-doping"), candidates=2)
+        return RankedDesigns(seeder_of(name, split), load("nanotube-doping"), candidates=2)
     if split != "band" or name == "random":
-        return as_seeder(name)
+        return as_design_generator(name)
     if name in TRAINED:
-        return as_seeder(stored(name))
+        return as_design_generator(stored(name))
     data = Dataset.load("nanotube-doping")
-    return NearestSeeder(data, swaps=int(name == "swap"), left_out=SETTINGS.band)
+    return NearestDesigns(data, swaps=int(name == "swap"), left_out=SETTINGS.band)
 
 
 def run_cell(name, split, seed):
-    """Figures of one seeder on one split, for one seed."""
+    """Figures of one generator on one split, for one seed."""
     import torch
 
     torch.set_num_threads(1)
@@ -145,7 +145,7 @@ def report():
     from matgym.generative.evaluate import Evaluation, table
 
     rows = [json.loads(file.read_text()) for file in sorted(RUNS.glob("*-*-[0-9].json"))]
-    rows.sort(key=lambda row: (("test", "band", "larger").index(row["split"]), SEEDERS.index(row["seeder"])))
+    rows.sort(key=lambda row: (("test", "band", "larger").index(row["split"]), DESIGN_GENERATORS.index(row["generator"])))
     write_json(REPORT, {"settings": asdict(SETTINGS), "rows": rows})
     print(table([Evaluation(**{k: v for k, v in row.items() if k != "seed"}) for row in rows]))
     draw()
@@ -159,7 +159,7 @@ def draw():
     from matgym.generative.store import load_generator
     from matgym.physics import GAP_EV, PiElectrons
     from matgym.structures import SubstitutionEdits, tube_lattice, tubes_on
-    from matgym.tasks import as_seeder
+    from matgym.tasks import as_design_generator
     from matgym.viz.figures import target_against_achieved
     from matgym.viz.generated import grid
     from matgym.viz.palette import new_axes
@@ -172,13 +172,13 @@ def draw():
         return oracle.evaluate(tubes_on(lattice, species))[GAP_EV.key]
 
     targets = np.linspace(0.7, 1.1, 8)
-    drawn = as_seeder("gan").seed(lattice, edits, targets, rng)
+    drawn = as_design_generator("gan").seed(lattice, edits, targets, rng)
     captions = [f"asked {t:.2f}, is {g:.2f} eV" for t, g in zip(targets, gaps(drawn), strict=True)]
     grid(tubes_on(lattice, drawn), captions).savefig(PICTURES / "tubes.png", dpi=110)
 
     targets, axes = np.linspace(0.6, 1.15, 60), new_axes()
     target_against_achieved(
-        axes, targets, {name: gaps(as_seeder(name).seed(lattice, edits, targets, rng)) for name in ("gan", "random")},
+        axes, targets, {name: gaps(as_design_generator(name).seed(lattice, edits, targets, rng)) for name in ("gan", "random")},
         0.05,
     )  # fmt: skip
     axes.figure.savefig(PICTURES / "targets.png", dpi=150)
@@ -214,7 +214,7 @@ def main():
                 (name, split, seed)
                 for seed in range(SETTINGS.seeds)
                 for split in ("test", "band", "larger")
-                for name in SEEDERS
+                for name in DESIGN_GENERATORS
             ]
             for future in track([pool.submit(run_cell, *job) for job in jobs], "cells"):
                 future.result()

@@ -21,7 +21,7 @@ from matgym.data import Dataset
 from matgym.errors import MatgymError
 from matgym.files import write_json
 from matgym.structures import tube_lattice
-from matgym.surrogates import FitSettings, fit, load
+from matgym.surrogates import FitConfig, fit, load
 from matgym.surrogates.engines import ENGINES, INT8_ENGINES, quantised
 
 OUTPUT = Path(__file__).parents[1] / "docs/results/inference-speed.json"
@@ -47,7 +47,7 @@ def fitted(data, network):
     train, validation = (rows(data, name) for name in ("train", "validation"))
     few = train.take(np.arange(min(FITTED_ROWS, len(train))))
     both = few.with_rows(validation.take(np.arange(min(FITTED_ROWS // 4, len(validation)))))
-    return fit(both, FitSettings(properties=(KEY,), network=network, epochs=EPOCHS, batch_size=BATCH_SIZE))
+    return fit(both, FitConfig(properties=(KEY,), network=network, epochs=EPOCHS, batch_size=BATCH_SIZE))
 
 
 def samples_per_second(surrogate, species):

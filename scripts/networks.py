@@ -31,7 +31,7 @@ class Settings:
 
 
 SETTINGS = Settings()
-RECIPES = ("nanotube-doping", "nanotube-transport", "nanotube-heat", "nanotube-zt", "nanotube-mechanics")
+NAMES = ("nanotube-doping", "nanotube-transport", "nanotube-heat", "nanotube-zt", "nanotube-mechanics")
 NETWORKS = ("lenet", "alexnet", "vgg", "plain", "resnet", "graph")
 CLASSICAL = ("ridge-composition", "ridge-pairs", "trees-composition", "trees-pairs")
 
@@ -41,19 +41,19 @@ def prepared(recipe):
     import pyarrow.compute as pc
 
     from matgym.data import Dataset
-    from matgym.surrogates.recipe import RECIPES as FOLDER
-    from matgym.surrogates.recipe import read_recipe
+    from matgym.learning.config import read_config
+    from matgym.surrogates.config import CONFIGS, FitConfig
 
-    found = read_recipe(FOLDER / f"{recipe}.yml")
-    informed_by = found.settings.informed_by
-    data = Dataset.load(told(recipe) if informed_by else found.dataset).labelled(found.settings.properties)
+    found = read_config(FitConfig, CONFIGS / f"{recipe}.yml")
+    informed_by = found.informed_by
+    data = Dataset.load(told(recipe) if informed_by else found.dataset).labelled(found.properties)
     split = np.array(data.table.column("split").to_pylist())
     rng = np.random.default_rng(0)
     train = rng.permutation(np.flatnonzero(split == "train"))[: SETTINGS.rows]
     kept = data.take(np.sort(np.concatenate([train, np.flatnonzero(split != "train")])))
     pool = data.take(np.flatnonzero(pc.not_equal(data.table.column("split"), "larger").to_numpy()))
     pool = pool.take(np.sort(rng.permutation(len(pool))[: SETTINGS.cv_rows]))
-    return kept, pool, found.settings
+    return kept, pool, found
 
 
 def told(recipe):
@@ -62,14 +62,14 @@ def told(recipe):
 
     from matgym.data import Dataset
     from matgym.files import atomic_path
+    from matgym.learning.config import read_config
+    from matgym.surrogates.config import CONFIGS, FitConfig
     from matgym.surrogates.informed import with_physics
-    from matgym.surrogates.recipe import RECIPES as FOLDER
-    from matgym.surrogates.recipe import read_recipe
 
-    file, found = RUNS / f"{recipe}.parquet", read_recipe(FOLDER / f"{recipe}.yml")
-    if not file.exists() and found.settings.informed_by:
+    file, found = RUNS / f"{recipe}.parquet", read_config(FitConfig, CONFIGS / f"{recipe}.yml")
+    if not file.exists() and found.informed_by:
         with atomic_path(file) as scratch:
-            pq.write_table(with_physics(Dataset.load(found.dataset), found.settings.informed_by).table, scratch)
+            pq.write_table(with_physics(Dataset.load(found.dataset), found.informed_by).table, scratch)
     return file
 
 
@@ -89,11 +89,12 @@ def run_cell(recipe, model):
 
 
 def network(name, data, pool, settings, file):
-    from matgym.surrogates.cross_validation import cross_validate, summary
-    from matgym.surrogates.fit import FitSettings, fit
-    from matgym.surrogates.recipe import figures
+    from matgym.learning.cross_validation import summary
+    from matgym.surrogates import FitConfig, fit
+    from matgym.surrogates.cross_validation import cross_validate
+    from matgym.surrogates.training import figures
 
-    chosen = FitSettings(
+    chosen = FitConfig(
         settings.properties, settings.weights, network=name, informed_by=settings.informed_by,
         epochs=SETTINGS.epochs, batch_size=64,
     )  # fmt: skip
@@ -111,9 +112,10 @@ def network(name, data, pool, settings, file):
 
 
 def classical(name, data, pool, settings):
+    from matgym.learning.cross_validation import summary
+    from matgym.learning.metrics import property_metrics
     from matgym.surrogates.classical import fit_classical
-    from matgym.surrogates.cross_validation import fold_of, summary
-    from matgym.surrogates.metrics import property_metrics
+    from matgym.surrogates.cross_validation import fold_of
 
     def measured(fitted, part):
         predicted = np.empty((len(part), len(settings.properties)))
@@ -163,7 +165,7 @@ def report():
     order = {model: place for place, model in enumerate((*CLASSICAL, *NETWORKS))}
     print("| property | model | R² test | MAE | RMSE | R² 5-fold | MAE 5-fold | parameters | training, s | samples/s |")
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for recipe in RECIPES:
+    for recipe in NAMES:
         mine = sorted((c for c in cells if c["recipe"] == recipe), key=lambda c: order[c["model"]])
         for k in range(len(mine[0]["test"]) if mine else 0):
             for cell in mine:
@@ -188,9 +190,9 @@ def main():
         from rich.progress import track
 
         RUNS.mkdir(parents=True, exist_ok=True)
-        for recipe in RECIPES:
+        for recipe in NAMES:
             told(recipe)
-        jobs = [(recipe, model) for model in (*CLASSICAL, *NETWORKS) for recipe in RECIPES]
+        jobs = [(recipe, model) for model in (*CLASSICAL, *NETWORKS) for recipe in NAMES]
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
             futures = [pool.submit(run_cell, *job) for job in jobs]
             for future in track(futures, "models"):

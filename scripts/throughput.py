@@ -13,7 +13,7 @@ import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import matgym  # noqa: F401  # registers the environments
-from matgym.tasks import RandomSeeder, TargetProperty
+from matgym.tasks import RandomDesigns, TargetProperty
 
 BATCH = 1024
 ROUNDS = 5
@@ -36,7 +36,7 @@ def main():
     )
     native.reset(seed=0)
     sync.reset(seed=0)
-    designs = RandomSeeder().seed(task.lattice, task.edits, np.zeros(BATCH), rng)
+    designs = RandomDesigns().seed(task.lattice, task.edits, np.zeros(BATCH), rng)
     rates = {"surrogate": [], "native": [], "sync": [], "share_in_surrogate": []}
     for _ in range(ROUNDS):
         start = time.perf_counter()

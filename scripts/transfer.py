@@ -53,9 +53,9 @@ def run_one(key, labels, seed):
     torch.set_num_threads(1)
     from matgym.data import Dataset
     from matgym.files import write_json
-    from matgym.surrogates import FitSettings, fit, load
+    from matgym.surrogates import FitConfig, fit, load
     from matgym.surrogates.informed import with_physics
-    from matgym.surrogates.recipe import figures
+    from matgym.surrogates.training import figures
 
     file = RUNS / f"{key}-{labels}-{seed}.json"
     if file.exists():
@@ -72,7 +72,7 @@ def run_one(key, labels, seed):
     epochs = max(1, round(SETTINGS.steps * SETTINGS.batch_size / labels))
     found = {}
     for mode in modes:
-        settings = FitSettings(
+        settings = FitConfig(
             (key,), size=dict(source.settings), epochs=epochs,
             batch_size=min(SETTINGS.batch_size, labels // 4), seed=seed,
             informed_by=(informant,) if mode in {"informed", "both"} else (),

@@ -45,23 +45,27 @@ def _stage(text: str) -> "Stage":
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(help="cvd-growth or annealing, or a YAML file.")],
+    config: Annotated[str, typer.Argument(help="cvd-growth or annealing, or a YAML file.")],
     output: Weights,
     log: Log = None,
     json: Json = False,
 ) -> None:
     """Simulate runs, train a network over time on them, and measure it on runs that it never saw."""
-    from matgym.processes.sequences.recipe import read_process_recipe, train_process
+    from matgym.learning.config import read_config
+    from matgym.learning.trainer import Epoch
+    from matgym.processes.sequences.training import CONFIGS, ProcessConfig, train_process
 
-    found = read_process_recipe(recipe)
+    found = read_config(ProcessConfig, config, shipped=CONFIGS)
     with progress() as show:
         total = found.fit.members * found.fit.epochs
         show("training", 0, total, "simulating runs")
 
-        def on_epoch(member: int, epoch: int, _loss: float, error: float) -> None:
-            note = f"network {member + 1}, validation error {error:.4f} standard deviations"
-            show("training", member * found.fit.epochs + epoch, total, note)
+        def on_epoch(epoch: Epoch) -> None:
+            note = f"network {epoch.member + 1}, validation error {epoch.error:.4f} standard deviations"
+            show("training", epoch.member * found.fit.epochs + epoch.number, total, note)
 
-        command = f"matgym furnace train {recipe} OUTPUT.safetensors"
-        rows = list(train_process(found, output, log=log, command=command, on_epoch=on_epoch).metrics)
+        command = f"matgym furnace train {config} OUTPUT.safetensors"
+        card = train_process(found, output, log=log, command=command, on_epoch=on_epoch)
+    shown = {"n", "r2", "mae", "rmse"}
+    rows = [{"outcome": row.property} | row.model_dump(include=shown) for row in card.metrics]
     print_result({"weights": str(output), "metrics": rows}, (f"{output}, at the last step", rows), json=json)

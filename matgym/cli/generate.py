@@ -28,21 +28,21 @@ def train(
     from shutil import rmtree
 
     from matgym.data import Dataset
-    from matgym.generative.recipe import read_settings, train_model
-    from matgym.generative.store import save_generator
-    from matgym.surrogates.store import check_suffix
+    from matgym.generative.store import STORE, save_generator
+    from matgym.generative.training import read_generator_config, train_generator
+    from matgym.learning.trainer import Epoch
 
-    check_suffix(output)
+    STORE.check_path(output)
     changes = {name: value for name, value in (("epochs", epochs), ("seed", seed)) if value is not None}
-    how = read_settings(model, settings, changes)
+    how = read_generator_config(model, settings, changes)
     data = Dataset.load(dataset)
     began, checkpoints = perf_counter(), output.with_name(f"{output.name}.checkpoints")
     with progress() as show:
 
-        def on_epoch(stage: str, epoch: int, note: str) -> None:
-            show(stage, epoch, getattr(how, f"{stage}_epochs", how.epochs), note)
+        def on_epoch(epoch: Epoch) -> None:
+            show(epoch.stage, epoch.number, getattr(how, f"{epoch.stage}_epochs", how.epochs), epoch.note)
 
-        trained = train_model(how, data, checkpoints=checkpoints, log=log, on_epoch=on_epoch)
+        trained = train_generator(how, data, checkpoints=checkpoints, log=log, on_epoch=on_epoch)
         card = save_generator(
             trained.generator,
             output,
@@ -61,26 +61,26 @@ def train(
 
 @app.command()
 def evaluate(
-    seeder: Annotated[str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a stored generator.")],
+    generator: Annotated[str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a stored generator.")],
     samples: Annotated[int, typer.Option(min=1, help="Tubes to draw.")] = 1000,
     split: Annotated[str, typer.Option(help="Split whose structures lend targets and compositions.")] = "test",
     ranked: Annotated[int, typer.Option(min=1, help="Draw so many for each and keep the surrogate's best.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     json: Json = False,
 ) -> None:
-    """How good a seeder's tubes are, verified by the oracle."""
+    """How good a generator's tubes are, verified by the oracle."""
     import numpy as np
 
     from matgym.generative.evaluate import evaluate as measure
-    from matgym.generative.refine import RankedSeeder
+    from matgym.generative.refine import RankedDesigns
     from matgym.surrogates import load
-    from matgym.tasks import as_seeder
+    from matgym.tasks import as_design_generator
 
-    drawn_by = as_seeder(seeder)
+    drawn_by = as_design_generator(generator)
     if ranked > 1:
-        drawn_by = RankedSeeder(drawn_by, load("nanotube-doping"), candidates=ranked)
-    found = measure(drawn_by, np.random.default_rng(seed), samples=samples, split=split, name=seeder)
-    title = f"{seeder}: {samples} tubes for conditions of the {split} split"
+        drawn_by = RankedDesigns(drawn_by, load("nanotube-doping"), candidates=ranked)
+    found = measure(drawn_by, np.random.default_rng(seed), samples=samples, split=split, name=generator)
+    title = f"{generator}: {samples} tubes for conditions of the {split} split"
     print_result(found.as_dict(), (title, found.as_rows()), json=json)
 
 
@@ -92,7 +92,7 @@ def sample(
     boron: Annotated[int, typer.Option(min=0, help="Atoms of boron.")] = 8,
     nitrogen: Annotated[int, typer.Option(min=0, help="Atoms of nitrogen.")] = 8,
     samples: Annotated[int, typer.Option(min=1, help="Tubes to draw.")] = 12,
-    seeder: Annotated[str, typer.Option(help="As in evaluate.")] = "gan",
+    generator: Annotated[str, typer.Option(help="As in evaluate.")] = "gan",
     seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     json: Json = False,
 ) -> None:
@@ -100,19 +100,18 @@ def sample(
     import numpy as np
 
     from matgym.physics import GAP_EV, PiElectrons
-    from matgym.structures import SubstitutionEdits, tubes_on
+    from matgym.structures import lattice_edits
     from matgym.structures.io import parse_design, write
-    from matgym.tasks import as_seeder
+    from matgym.tasks import Decorations, as_design_generator
     from matgym.viz.generated import grid
 
     lattice = parse_design(tube).lattice
     budget = {name: count for name, count in (("B", boron), ("N", nitrogen)) if count}
     if not budget:
         raise ConfigurationError("a tube with neither boron nor nitrogen is not drawn: give --boron and --nitrogen")
-    edits = SubstitutionEdits(lattice.n_sites, budget)
-    drawn = as_seeder(seeder).seed(lattice, edits, np.full(samples, target), np.random.default_rng(seed))
-    tubes = tubes_on(lattice, drawn)
-    gaps = PiElectrons().evaluate(tubes)[GAP_EV.key]
+    space, rng = Decorations(lattice, lattice_edits(lattice, budget)), np.random.default_rng(seed)
+    tubes = as_design_generator(generator).sample(space, np.full(samples, target), rng)
+    gaps = PiElectrons().predict(tubes)[GAP_EV]
     rows = []
     for index, (structure, gap) in enumerate(zip(tubes, gaps, strict=True)):
         path = output / f"tube-{index:02d}.xyz"

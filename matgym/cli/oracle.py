@@ -34,7 +34,7 @@ def evaluate(
     parse_properties(names)  # a typing error is told before files are read
     tubes = [read(file) for file in files]
     with progress() as show:
-        found, reasons = physics.evaluate(
+        found = physics.predict(
             tubes,
             names,
             physics.Conditions(temperature, mu),
@@ -45,20 +45,21 @@ def evaluate(
     rows = [
         {"file": str(file), "tube": str(tube)}
         | {key: float(values[i]) for key, values in found.values.items()}
-        | {"failures": {key: failed[i] for key, failed in reasons.items() if i in failed}}
+        | {"failures": {key: failed[i] for key, failed in found.failures.items() if i in failed}}
         for i, (file, tube) in enumerate(zip(files, tubes, strict=True))
     ]
-    shown = [row | {"failures": found.failures.get(i, "")} for i, row in enumerate(rows)]
+    reasons = found.reasons
+    shown = [row | {"failures": reasons.get(i, "")} for i, row in enumerate(rows)]
     print_result(rows, (f"physics at {temperature:g} K", shown), json=json)
 
 
 @app.command("list")
 def list_all(json: Json = False) -> None:
     """All properties, with their keys and units."""
-    from matgym.physics import properties
+    from matgym.physics import PROPERTIES
 
     rows = [
         {"name": name, "key": prop.key, "unit": prop.unit, "description": prop.description}
-        for name, prop in properties().items()
+        for name, prop in PROPERTIES.items()
     ]
     print_result(rows, ("properties", rows), json=json)

@@ -11,8 +11,8 @@ from matgym.cli.options import Json, Log, split_names
 from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from matgym.surrogates.settings import FitSettings
-    from matgym.surrogates.store import PropertyMetrics
+    from matgym.learning.metrics import PropertyMetrics
+    from matgym.surrogates.config import FitConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train surrogates and measure them.")
 
@@ -44,10 +44,12 @@ def train(
     from shutil import rmtree
 
     from matgym.data import Dataset
+    from matgym.learning.cross_validation import summary
+    from matgym.learning.trainer import Epoch
     from matgym.physics.registry import parse_properties
-    from matgym.surrogates import load, recipe
-    from matgym.surrogates.cross_validation import cross_validate, summary
-    from matgym.surrogates.store import check_suffix
+    from matgym.surrogates import load, training
+    from matgym.surrogates.cross_validation import cross_validate
+    from matgym.surrogates.store import STORE
 
     asked = {"network": network or None, "epochs": epochs, "members": members, "seed": seed}
     changes = {name: value for name, value in asked.items() if value is not None}
@@ -56,20 +58,20 @@ def train(
     if output is None:
         names = [prop.name for prop in parse_properties(how.properties)]
         output = Path(f"{'-'.join(names)}-{how.network}.safetensors")
-    check_suffix(output)
+    STORE.check_path(output)
     validated: list[dict[str, float | str]] = []
     folds = output.with_name(f"{output.name}.cv")
     epochs_in_all = how.members * how.epochs
     with progress() as show:
 
-        def on_fold(fold: int, member: int, epoch: int, error: float) -> None:
-            done = (fold * how.members + member) * how.epochs + epoch
-            note = f"fold {fold + 1}, validation error {error:.3f} sd"
+        def on_fold(fold: int, epoch: Epoch) -> None:
+            done = (fold * how.members + epoch.member) * how.epochs + epoch.number
+            note = f"fold {fold + 1}, validation error {epoch.error:.3f} sd"
             show("cross-validation", done, cv * epochs_in_all, note)
 
-        def on_epoch(member: int, epoch: int, _loss: float, error: float) -> None:
-            note = f"network {member + 1} of {how.members}, validation error {error:.3f} sd"
-            show("training", member * how.epochs + epoch, epochs_in_all, note)
+        def on_epoch(epoch: Epoch) -> None:
+            note = f"network {epoch.member + 1} of {how.members}, validation error {epoch.error:.3f} sd"
+            show("training", epoch.member * how.epochs + epoch.number, epochs_in_all, note)
 
         if cv:
             validated = summary(cross_validate(data, how, cv, folder=folds, on_epoch=on_fold))
@@ -78,7 +80,7 @@ def train(
             "--epochs": epochs, "--members": members, "--seed": seed, "--start": start, "--cv": cv or None,
         }  # fmt: skip
         given = [f"{name} {value}" for name, value in options.items() if value not in {"", None}]
-        card = recipe.train(
+        card = training.train(
             data, output, how, start=load(start) if start else None, log=log, on_epoch=on_epoch,
             command=" ".join(["matgym surrogate train OUTPUT.safetensors", *given]), cross_validation=validated,
             source=source,
@@ -95,34 +97,33 @@ def train(
     )
 
 
-def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[str, Any]) -> tuple[str, "FitSettings"]:
-    """Return name or file of the data, and settings: the recipe's, with what was asked for in place of its own.
+def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[str, Any]) -> tuple[str, "FitConfig"]:
+    """Return name or file of the data, and the configuration, with what was asked for in place of its own.
 
     Raises:
         ConfigurationError: if no shipped data set has these properties and none is named.
     """
     from matgym.data import SPECIFICATIONS, Dataset
+    from matgym.learning.config import read_config
     from matgym.physics.registry import parse_properties
-    from matgym.surrogates.recipe import read_recipe, shipped_recipe
-    from matgym.surrogates.settings import FitSettings
+    from matgym.surrogates.config import FitConfig, shipped_config
 
     keys = tuple(prop.key for prop in parse_properties(names)) if names else ()
-    file = file or shipped_recipe(keys, dataset)
-    recipe = read_recipe(file) if file else None
-    source = dataset or (recipe.dataset if recipe else "")
+    file = file or shipped_config(keys, dataset)
+    own = read_config(FitConfig, file) if file else None
+    source = dataset or (own.dataset if own else "")
     if not source:
         holders = [name for name, spec in SPECIFICATIONS.items() if set(keys) <= set(spec.keys)]
         if not holders:
             raise ConfigurationError(f"no shipped data set has {', '.join(keys)} together: give --dataset")
         source = holders[0]
-    if file is None or recipe is None:
-        return source, FitSettings(**{"properties": keys or Dataset.load(source).keys} | changes)
-    own = recipe.settings
+    if file is None or own is None:
+        return source, FitConfig(**{"properties": keys or Dataset.load(source).keys} | changes)
     if changes.get("network", own.network) != own.network:
-        changes = changes | {"size": {}}  # the recipe's is another network's
+        changes = changes | {"size": {}}  # the configuration's is another network's
     if keys and keys != own.properties:
         changes = changes | {"properties": keys, "weights": ()}
-    return source, read_recipe(file, **changes).settings
+    return source, read_config(FitConfig, file, changes=changes)
 
 
 @app.command()
@@ -153,11 +154,11 @@ def improve(
     from matgym.files import atomic_path
     from matgym.structures.io import parse_design
     from matgym.surrogates import load, load_card
-    from matgym.surrogates.recipe import measure, settings_of
-    from matgym.surrogates.store import check_suffix, save
+    from matgym.surrogates.store import STORE, save
+    from matgym.surrogates.training import config_of, measure
 
     settings = ImproveSettings(rounds, designs, queries, method, epochs=epochs, seed=seed)
-    check_suffix(output)
+    STORE.check_path(output)
     atoms = _budget(budget)
     card = load_card(weights)
     folder = output.with_name(output.name + ".rounds")
@@ -168,7 +169,7 @@ def improve(
 
         show("improving", 0, rounds)
         surrogate, data, done = run_rounds(
-            load(weights), Dataset.load(dataset or card.data["name"]), settings_of(card), parse_design(tube).lattice,
+            load(weights), Dataset.load(dataset or card.data["name"]), config_of(card), parse_design(tube).lattice,
             atoms, settings, folder=folder, on_round=on_round,
         )  # fmt: skip
         with atomic_path(output.with_suffix(".parquet")) as scratch:
@@ -221,7 +222,7 @@ def evaluate(
     """Recompute surrogates' figures on the splits that their training did not see."""
     from matgym.data import Dataset
     from matgym.surrogates import load, load_card, shipped
-    from matgym.surrogates.recipe import measure
+    from matgym.surrogates.training import measure
 
     rows = []
     for name in [weights] if weights else shipped():

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 _HOMES: Final = {
     "adapters": ("AseModel", "FunctionModel", "OnnxModel", "SklearnModel", "TorchModel", "as_model"),
-    "fit": ("fit",),
+    "config": ("FitConfig",),
+    "fitting": ("fit",),
     "learned": ("NetworkSurrogate",),
     "networks": ("NETWORKS", "RasterNetwork"),
-    "settings": ("FitSettings",),
-    "store": ("Card", "load", "load_card", "save", "shipped"),
+    "store": ("SurrogateCard", "load", "load_card", "save", "shipped"),
     "verification": ("Verification", "verify"),
 }
 

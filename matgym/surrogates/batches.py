@@ -11,8 +11,8 @@ from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.surrogates.baseline import PristineModel, known
+from matgym.surrogates.config import FitConfig
 from matgym.surrogates.informed import corrections, physics_of
-from matgym.surrogates.settings import FitSettings
 from matgym.typing import FloatArray, SpeciesArray
 
 
@@ -28,32 +28,32 @@ class Group:
     informed: FloatArray  # (k, informed): physics that is given as input
 
 
-def groups_of(data: Dataset, settings: FitSettings) -> list[Group]:
+def groups_of(data: Dataset, config: FitConfig) -> list[Group]:
     """The rows of a data set by lattice, with all that a network is to learn of them."""
-    labels = np.stack([data.values(key) for key in settings.properties], axis=1)
-    physics = physics_of(data, settings.informed_by)
+    labels = np.stack([data.values(key) for key in config.properties], axis=1)
+    physics = physics_of(data, config.informed_by)
     groups = []
     for lattice, rows, species in data.by_lattice():
-        offset, factor = known(lattice, tuple(PROPERTIES_BY_KEY[key] for key in settings.properties), PristineModel())
-        factor = factor * corrections(settings.properties, settings.informed_by, physics[rows])
+        offset, factor = known(lattice, tuple(PROPERTIES_BY_KEY[key] for key in config.properties), PristineModel())
+        factor = factor * corrections(config.properties, config.informed_by, physics[rows])
         groups.append(Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, factor, physics[rows]))
     return groups
 
 
 def shuffled_batches(
-    groups: list[Group], settings: FitSettings, rng: np.random.Generator
+    groups: list[Group], config: FitConfig, rng: np.random.Generator
 ) -> Iterator[tuple[TubeLattice, SpeciesArray, FloatArray, FloatArray]]:
     """Shuffled batches, each of one lattice, every tube turned by a random operation of its symmetry."""
     cuts = [
         (group, rows)
         for group in groups
         for rows in np.array_split(
-            rng.permutation(len(group.species)), math.ceil(len(group.species) / settings.batch_size)
+            rng.permutation(len(group.species)), math.ceil(len(group.species) / config.batch_size)
         )
     ]
     for index in rng.permutation(len(cuts)):
         group, rows = cuts[index]
-        operations = (symmetry_between_leads if settings.between_leads else symmetry_group)(group.lattice)
+        operations = (symmetry_between_leads if config.between_leads else symmetry_group)(group.lattice)
         chosen = operations[rng.integers(len(operations), size=len(rows))]
         species = np.take_along_axis(group.species[rows], chosen, axis=1)
         yield group.lattice, species, group.learned[rows], group.informed[rows]

@@ -7,16 +7,16 @@ alone: quantising every operation costs accuracy.
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, WeightsError
-from matgym.surrogates.networks import RasterNetwork
-from matgym.surrogates.onnx_graph import (
-    Members,
+from matgym.learning.engines import (
+    Inputs,
     Pass,
-    Passed,
     exported,
     onnx_session,
     onnxruntime_pass,
@@ -24,6 +24,7 @@ from matgym.surrogates.onnx_graph import (
     torch_pass,
     with_8_bit,
 )
+from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
 
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from matgym.data import Dataset
     from matgym.structures import Species
     from matgym.surrogates.learned import NetworkSurrogate
+
+Passed: TypeAlias = tuple[Float32Array, ...]
+"""(members, B, properties) standardised outputs, and (B, F) features of the first network."""
 
 ENGINES: Final = ("torch", "onnxruntime", "openvino")
 INT8_ENGINES: Final = ("onnxruntime-int8", "openvino-int8")
@@ -69,6 +73,21 @@ class Calibration:
         return view.encode(self.species.take(sites, axis=1, mode="wrap"), self.seen)
 
 
+class Members(nn.Module):
+    """All networks as one graph, for one shift."""
+
+    def __init__(self, networks: tuple[RasterNetwork, ...], shift: int) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(networks)
+        self.shift = shift
+
+    def forward(self, raster: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        """(members, B, properties) outputs and (B, F) features of the first network."""
+        features = [net.features(raster, numbers, self.shift) for net in self.networks]  # type: ignore[operator]
+        outputs = [net.head(x) for net, x in zip(self.networks, features, strict=True)]  # type: ignore[operator]
+        return torch.stack(outputs), features[0]
+
+
 @dataclass(frozen=True, eq=False)
 class Engine:
     """Runs the networks of a surrogate; see `NetworkSurrogate.with_engine`.
@@ -77,14 +96,17 @@ class Engine:
         name: one of `ENGINES`, or, with a calibration, of `INT8_ENGINES`.
         threads: of a pass.
         calibration: for 8 bit; see `quantised`.
+        device: of engine "torch"; see `matgym.learning.devices`. The networks are moved there.
 
     Raises:
-        ConfigurationError: if there is no such engine, it wants a calibration, or the number of threads is below 1.
+        ConfigurationError: if there is no such engine, it wants a calibration or has no such device, or the number of
+            threads is below 1.
     """
 
     name: str
     threads: int = 1
     calibration: Calibration | None = None
+    device: str = "cpu"
     _passes: dict[tuple[Any, ...], Pass] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -97,6 +119,8 @@ class Engine:
             )
         if self.threads < 1:
             raise ConfigurationError(f"threads={self.threads} must be 1 or more")
+        if self.name != "torch" and self.device != "cpu":
+            raise ConfigurationError(f"device={self.device!r}: engine {self.name!r} runs on the cpu; 'torch' on any")
 
     def __call__(
         self, networks: tuple[RasterNetwork, ...], view: RasterView, raster: Float32Array, numbers: Float32Array
@@ -117,24 +141,27 @@ class Engine:
         key = (networks, raster.shape[1:], view.shift)
         if key not in self._passes:
             self._passes[key] = self._prepared(networks, view, raster.shape[1], numbers.shape[1])
-        return self._passes[key](raster, numbers)
+        return self._passes[key]({"raster": raster, "numbers": numbers})
 
     def _prepared(self, networks: tuple[RasterNetwork, ...], view: RasterView, channels: int, globals_: int) -> Pass:
         members = Members(networks, view.shift).eval()
-        eager = torch_pass(members, self.threads)
+        eager = torch_pass(members, self.threads, self.device)
         if self.name == "torch":
             return eager
         rng = np.random.default_rng(0)
         shape = (_CHECKED_TUBES, channels, view.height, view.width)
-        raster = (rng.random(shape) < 0.2).astype(np.float32)  # as in a doped tube
-        numbers = rng.random((_CHECKED_TUBES, globals_), dtype=np.float32)
-        model = exported(members, raster, numbers)
+        inputs: Inputs = {
+            "raster": (rng.random(shape) < 0.2).astype(np.float32),  # as in a doped tube
+            "numbers": rng.random((_CHECKED_TUBES, globals_), dtype=np.float32),
+        }
+        model = exported(members, inputs, ("outputs", "features"))
         if self.calibration is not None:
             raster = self.calibration.rasters(view)
-            numbers = np.zeros((len(raster), globals_), dtype=np.float32)  # no convolution sees them
-            model = with_8_bit(model, raster, numbers)
+            # No convolution sees the numbers.
+            inputs = {"raster": raster, "numbers": np.zeros((len(raster), globals_), dtype=np.float32)}
+            model = with_8_bit(model, inputs)
         ready = (onnxruntime_pass if self.name.startswith("onnxruntime") else openvino_pass)(model, self.threads)
-        self._check(eager(raster, numbers), ready(raster, numbers), view)
+        self._check(eager(inputs), ready(inputs), view)
         return ready
 
     def _check(self, expected: Passed, found: Passed, view: RasterView) -> None:
@@ -206,7 +233,7 @@ def _rmse(surrogate: "NetworkSurrogate", rows: "Dataset") -> tuple[FloatArray, F
     for lattice, where, species in rows.by_lattice():
         physics = surrogate.physics(lattice, species)
         _, factor = surrogate.known(lattice, physics)
-        off[where] = surrogate.predict(lattice, species, physics) - labels[where]
+        off[where] = surrogate.mean(lattice, species, physics) - labels[where]
         scaled[where] = off[where] / (factor * surrogate.scaling.scale)
     return np.sqrt((off**2).mean(axis=0)), np.sqrt((scaled**2).mean(axis=0))
 

@@ -8,15 +8,17 @@ import numpy as np
 import torch
 
 from matgym.errors import PropertyError, WeightsError
+from matgym.learning.calibration import calibrate, distance, standard_deviation
+from matgym.learning.devices import device_of
 from matgym.models import Cost, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
-from matgym.surrogates.calibration import distance_model, interval_factor, shape_distance, spread_model
 from matgym.surrogates.domain import outside, outside_space, unknown_species
 from matgym.surrogates.informed import corrections, informants, informed_values
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
+from matgym.surrogates.shapes import shape_distance
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ class NetworkSurrogate(Model):
         scaling: of labels and inputs.
         informed_by: physics that is computed for each tube as further inputs; see `matgym.surrogates.informed`.
         calibration: named arrays: `floor`, `factor`, `interval` (properties,) of the uncertainty, and `centre`,
-            `whitening`, `threshold` of the distance; see `matgym.surrogates.calibration`.
+            `whitening`, `threshold` of the distance; see `matgym.learning.calibration`.
         baseline: of the π model whose pristine gap is known without learning; see `matgym.surrogates.baseline`.
         engine: that runs the networks; None for torch. See `with_engine`.
     """
@@ -191,7 +193,7 @@ class NetworkSurrogate(Model):
     ) -> tuple[FloatArray, FloatArray]:
         """(members, B, properties) predictions and (B, F) features of the first network."""
         physics = self.physics(lattice, species) if physics is None else physics
-        outputs, pooled = [], []
+        outputs, pooled, device = [], [], device_of(self.networks[0])
         with torch.inference_mode():
             for start in range(0, len(species), INFERENCE_BATCH):
                 part = slice(start, start + INFERENCE_BATCH)
@@ -201,12 +203,13 @@ class NetworkSurrogate(Model):
                     outputs.append(torch.from_numpy(found[0]))
                     pooled.append(torch.from_numpy(found[1]))
                     continue
-                raster = raster.contiguous(memory_format=torch.channels_last)
+                raster = raster.to(device).contiguous(memory_format=torch.channels_last)
+                numbers = numbers.to(device)
                 features = [net.features(raster, numbers, self.view(lattice).shift) for net in self.networks]
                 outputs.append(torch.stack([net.head(x) for net, x in zip(self.networks, features, strict=True)]))
                 pooled.append(features[0])
-            standard = torch.cat(outputs, dim=1).numpy().astype(np.float64)
-            first = torch.cat(pooled).numpy().astype(np.float64)
+            standard = torch.cat(outputs, dim=1).cpu().numpy().astype(np.float64)
+            first = torch.cat(pooled).cpu().numpy().astype(np.float64)
         offset, factor = self.known(lattice, physics)
         return offset + factor * (standard * self.scaling.scale + self.scaling.mean), first
 
@@ -221,19 +224,20 @@ class NetworkSurrogate(Model):
         offset, factor = known(lattice, self.properties, self.baseline)
         return offset, factor * corrections(self.predicted, self.informed_by, physics)
 
-    def with_engine(self, name: str, threads: int = 1) -> Self:
+    def with_engine(self, name: str, threads: int = 1, device: str = "cpu") -> Self:
         """The same surrogate, its networks run by a faster engine.
 
         Args:
             name: "torch", "onnxruntime" or "openvino"; for 8 bit see `matgym.surrogates.engines.quantised`.
             threads: of a pass.
+            device: of "torch"; see `matgym.learning.devices`.
 
         Raises:
-            ConfigurationError: if there is no such engine.
+            ConfigurationError: if there is no such engine or device.
         """
         from matgym.surrogates.engines import Engine
 
-        return replace(self, engine=Engine(name, threads))
+        return replace(self, engine=Engine(name, threads, device=device))
 
     def view(self, lattice: TubeLattice) -> RasterView:
         """The raster on which the networks see a tube."""
@@ -248,8 +252,7 @@ class NetworkSurrogate(Model):
 
     def _mean_and_sd(self, members: FloatArray) -> tuple[FloatArray, FloatArray]:
         """(B, properties) each."""
-        spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1:])
-        sd = np.sqrt(self._calibrated("floor") ** 2 + (self._calibrated("factor") * spread) ** 2)
+        sd = standard_deviation(members, self._calibrated("floor"), self._calibrated("factor"))
         return members.mean(axis=0), sd
 
     def _calibrated(self, name: str) -> FloatArray:
@@ -257,10 +260,8 @@ class NetworkSurrogate(Model):
 
     def _distance(self, lattice: TubeLattice, features: FloatArray) -> FloatArray:
         if not self.calibration:
-            raise WeightsError("this surrogate was not calibrated; fit it with matgym.surrogates.fit")
-        offset = features - self.calibration["centre"]
-        of_features = np.linalg.norm(offset @ self.calibration["whitening"], axis=1) / self.calibration["threshold"]
-        return np.asarray(np.maximum(of_features, shape_distance(lattice, self.lattices)))
+            raise WeightsError("this surrogate was not calibrated; fit it with matgym.surrogates.fitting")
+        return np.asarray(np.maximum(distance(features, self.calibration), shape_distance(lattice, self.lattices)))
 
     # ---- calibration
 
@@ -273,11 +274,4 @@ class NetworkSurrogate(Model):
             features: (T, F) of the training split.
             held_out: (V, F) of the validation split.
         """
-        residuals = labels - members.mean(axis=0)
-        spread = members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros_like(residuals)
-        models = [spread_model(residuals[:, k], spread[:, k]) for k in range(len(self.predicted))]
-        floor, factor = np.array(models).T
-        sd = np.sqrt(floor**2 + (factor * spread) ** 2)
-        interval = np.array([interval_factor(residuals[:, k], sd[:, k]) for k in range(len(self.predicted))])
-        widths = {"floor": floor, "factor": factor, "interval": interval}
-        return replace(self, calibration=widths | distance_model(features, held_out))
+        return replace(self, calibration=calibrate(labels, members, features, held_out))

@@ -1,52 +1,26 @@
-"""Surrogates on disk: weights as safetensors, and a card that says what they are.
+"""Surrogates on disk; see `matgym.learning.store`."""
 
-No pickle is ever read: a safetensors file holds arrays only, and the card is validated JSON.
-"""
-
-import json
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from pydantic import Field
 
-from matgym.errors import ConfigurationError, WeightsError
-from matgym.files import atomic_path, write_text
+from matgym.learning.card import Card
+from matgym.learning.metrics import PropertyMetrics
+from matgym.learning.store import Store, ensemble_tensors, part
 from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import make_network, network_settings
 
-FORMAT_VERSION: Final = 2
-SHIPPED: Final = Path(__file__).parent / "weights"
 
-
-class PropertyMetrics(BaseModel):
-    """Figures of one property on one split; intervals are 95 % bootstrap intervals over structures."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    property: str
-    n: int
-    r2: float
-    r2_interval: tuple[float, float]
-    mae: float
-    mae_interval: tuple[float, float]
-    rmse: float
-    rmse_interval: tuple[float, float] | None = None
-    coverage: float | None = None
-
-
-class Card(BaseModel):
-    """What a surrogate is, where it came from, and how good it is.
+class SurrogateCard(Card):
+    """What a surrogate is, where it came from, and how good it is; see `matgym.learning.card.Card`, too.
 
     Attributes:
-        format_version: of this file.
         network: name of the architecture.
         settings: its size.
         members: networks of the ensemble.
@@ -59,16 +33,10 @@ class Card(BaseModel):
         informed_scale: standard deviation of the same.
         lattices: (n, m, cells) it was trained on.
         baseline: the π model whose pristine gap is known without learning.
-        data: name and hash of the data set, and rows a split.
-        fit: how it was fitted.
-        command: reproduces it.
         metrics: split to figures; "test" was seen by neither training nor early stopping.
         cross_validation: a row a property, means over folds with the half-widths of their intervals.
     """
 
-    model_config = ConfigDict(extra="forbid")
-
-    format_version: int = FORMAT_VERSION
     network: str
     settings: dict[str, Any]
     members: int = Field(default=1, ge=1)
@@ -81,14 +49,27 @@ class Card(BaseModel):
     informed_scale: tuple[float, ...] = ()
     lattices: tuple[tuple[int, int, int], ...]
     baseline: PristineModel
-    data: dict[str, Any] = {}
-    fit: dict[str, Any] = {}
-    command: str = ""
-    metrics: dict[str, tuple[PropertyMetrics, ...]] = {}
+    metrics: dict[str, tuple[PropertyMetrics, ...]] = Field(default_factory=dict)
     cross_validation: tuple[dict[str, Any], ...] = ()
 
+    @classmethod
+    def upgraded(cls, content: dict[str, Any], version: int) -> dict[str, Any]:
+        """Format 1 was one plain network that saw B, N and vacancies."""
+        if version > 1 or not isinstance(content.get("settings"), dict):
+            return content
+        size = content["settings"] | {"hidden": [content["settings"].get("hidden", 64)]}
+        return content | {
+            "network": "plain",
+            "settings": size,
+            "species": ["B", "N", "vacancy"],
+            "baseline": {"curvature": False},
+        }
 
-def save(surrogate: NetworkSurrogate, path: Path, **facts: Any) -> Card:
+
+STORE: Final = Store(SurrogateCard, "surrogate", Path(__file__).parent / "weights")
+
+
+def save(surrogate: NetworkSurrogate, path: Path, **facts: Any) -> SurrogateCard:
     """Write `path` (.safetensors) and its card beside it (.json).
 
     Args:
@@ -99,50 +80,27 @@ def save(surrogate: NetworkSurrogate, path: Path, **facts: Any) -> Card:
     Raises:
         WeightsError: if `path` does not end in .safetensors.
     """
-    check_suffix(path)
     scaling = surrogate.scaling
-    card = Card(
-        network=surrogate.network,
-        settings=dict(surrogate.settings),
-        members=len(surrogate.networks),
-        properties=surrogate.keys,
-        species=tuple(SPECIES_DATA[kind].label for kind in surrogate.species),
-        informed_by=surrogate.informed_by,
-        mean=tuple(scaling.mean.tolist()),
-        scale=tuple(scaling.scale.tolist()),
-        informed_mean=tuple(scaling.informed_mean.tolist()),
-        informed_scale=tuple(scaling.informed_scale.tolist()),
-        lattices=surrogate.lattices,
-        baseline=surrogate.baseline,
-        **facts,
+    calibration = {f"calibration.{name}": torch.from_numpy(np.array(v)) for name, v in surrogate.calibration.items()}
+    return STORE.save(
+        path,
+        ensemble_tensors(surrogate.networks) | calibration,
+        {
+            "network": surrogate.network,
+            "settings": dict(surrogate.settings),
+            "members": len(surrogate.networks),
+            "properties": surrogate.keys,
+            "species": tuple(SPECIES_DATA[kind].label for kind in surrogate.species),
+            "informed_by": surrogate.informed_by,
+            "mean": tuple(scaling.mean.tolist()),
+            "scale": tuple(scaling.scale.tolist()),
+            "informed_mean": tuple(scaling.informed_mean.tolist()),
+            "informed_scale": tuple(scaling.informed_scale.tolist()),
+            "lattices": surrogate.lattices,
+            "baseline": surrogate.baseline,
+            **facts,
+        },
     )
-    tensors = member_tensors(surrogate.networks)
-    tensors |= {f"calibration.{name}": torch.from_numpy(np.array(v)) for name, v in surrogate.calibration.items()}
-    with atomic_path(path) as scratch:
-        save_file(tensors, scratch)
-    write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
-    return card
-
-
-def member_tensors(networks: Sequence[torch.nn.Module]) -> dict[str, torch.Tensor]:
-    """Weights of an ensemble by the names under which they are stored."""
-    return {
-        f"network.{member}.{name}": value.contiguous()
-        for member, network in enumerate(networks)
-        for name, value in network.state_dict().items()
-    }
-
-
-def member_state(tensors: Mapping[str, torch.Tensor], member: int) -> dict[str, torch.Tensor]:
-    """Of stored tensors, one network's weights by its own names."""
-    start = f"network.{member}."
-    return {name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)}
-
-
-def check_suffix(path: Path) -> None:
-    """Refuse a name that `load` would not take."""
-    if path.suffix != ".safetensors":
-        raise WeightsError(f"{path.name}: weights are stored as .safetensors")
 
 
 def load(path: Path | str) -> NetworkSurrogate:
@@ -153,31 +111,25 @@ def load(path: Path | str) -> NetworkSurrogate:
             of a property that a shipped one predicts, such as "zt".
 
     Raises:
-        WeightsError: if a file is missing, damaged, or of a later format.
+        WeightsError: if a file is missing, damaged, of a later format, or not what its card describes.
     """
-    file, card = located(path), load_card(path)
-    try:
-        with safe_open(file, framework="pt") as archive:
-            tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118  # not a mapping
-    except SafetensorError as error:
-        raise WeightsError(f"{file} does not hold the weights that its card describes: {error}") from None
+    return STORE.load(located(path), _built)
+
+
+def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate:
     tensors = _upgraded_tensors(tensors)
+    leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
     networks = []
     for member in range(card.members):
-        state = member_state(tensors, member)
-        try:
-            leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
-            network = make_network(
-                card.network,
-                card.settings,
-                len(card.species) + leads,
-                len(card.species) + 1 + len(card.informed_by),
-                len(card.properties),
-                sums=leads,
-            )
-            network.load_state_dict(state)
-        except (ConfigurationError, RuntimeError) as error:
-            raise WeightsError(f"{file} does not hold the weights that its card describes: {error}") from None
+        network = make_network(
+            card.network,
+            card.settings,
+            len(card.species) + leads,
+            len(card.species) + 1 + len(card.informed_by),
+            len(card.properties),
+            sums=leads,
+        )
+        network.load_state_dict(part(tensors, f"network.{member}"))
         networks.append(network)
     return NetworkSurrogate(
         tuple(networks),
@@ -188,29 +140,19 @@ def load(path: Path | str) -> NetworkSurrogate:
         card.lattices,
         Scaling(*(np.array(x) for x in (card.mean, card.scale, card.informed_mean, card.informed_scale))),
         card.informed_by,
-        {name[12:]: value.numpy() for name, value in tensors.items() if name.startswith("calibration.")},
+        {name: value.numpy() for name, value in part(tensors, "calibration").items()},
         card.baseline,
     )
 
 
-def load_card(path: Path | str) -> Card:
+def load_card(path: Path | str) -> SurrogateCard:
     """Read the card of a surrogate; see `load`."""
-    file = located(path).with_suffix(".json")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        version = content.get("format_version", 1) if isinstance(content, dict) else 1
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise WeightsError(f"{file} is of format {version}; this matgym reads up to {FORMAT_VERSION}: upgrade it")
-        return Card.model_validate(_upgraded_card(content) if version == 1 else content)
-    except FileNotFoundError:
-        raise WeightsError(f"{file} is missing: weights are read with their card beside them") from None
-    except ValueError as error:  # no JSON, or no card
-        raise WeightsError(f"{file} is no card of a surrogate: {error}") from None
+    return STORE.load_card(located(path))
 
 
 def shipped() -> dict[str, tuple[str, ...]]:
     """Shipped surrogates: name to the keys of the properties that each predicts."""
-    return {path.stem: load_card(path).properties for path in sorted(SHIPPED.glob("*.safetensors"))}
+    return {name: STORE.load_card(name).properties for name in STORE.names()}
 
 
 def located(path: Path | str) -> Path:
@@ -219,36 +161,11 @@ def located(path: Path | str) -> Path:
     Raises:
         WeightsError: if there is none.
     """
-    file = Path(path)
-    if not file.suffix and not file.is_file():
-        file = SHIPPED / f"{path}.safetensors"
-        if not file.is_file():
-            prop = PROPERTIES.get(str(path))
-            holders = [name for name, keys in shipped().items() if (prop.key if prop else path) in keys]
-            file = SHIPPED / f"{holders[0]}.safetensors" if holders else file
-    if not file.is_file():
-        there = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.safetensors"))) or "none"
-        raise WeightsError(
-            f"there are no weights {str(path)!r}: give a .safetensors file, one of {there}, or a property of theirs"
-        )
-    return file
-
-
-# ---- earlier formats
-
-
-def _upgraded_card(card: Any) -> Any:
-    """A card of format 1: one plain network that saw B, N and vacancies."""
-    if not isinstance(card, dict) or not isinstance(card.get("settings"), dict):
-        return card
-    size = card["settings"] | {"hidden": [card["settings"].get("hidden", 64)]}
-    return card | {
-        "format_version": FORMAT_VERSION,
-        "network": "plain",
-        "settings": size,
-        "species": ["B", "N", "vacancy"],
-        "baseline": {"curvature": False},
-    }
+    prop = PROPERTIES.get(str(path))
+    if not Path(path).suffix and not Path(path).is_file() and path not in STORE.names():
+        holders = [name for name, keys in shipped().items() if (prop.key if prop else path) in keys]
+        return STORE.located(holders[0] if holders else path)
+    return STORE.located(path)
 
 
 def _upgraded_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -76,6 +76,6 @@ def test_the_policy_is_stored_and_acts(demo):
     folder, result = demo
     assert result["files"]["policy"] == str(folder / "policy.safetensors")
     card = load_card(folder / "policy.safetensors")
-    assert (card.environment, card.arguments) == ("matgym/NanotubeDoping-v0", {"seeder": "gan", "lifted": 4})
+    assert (card.environment, card.arguments) == ("matgym/NanotubeDoping-v0", {"generator": "gan", "lifted": 4})
     action, _ = load_agent(folder / "policy.safetensors").predict(np.zeros(259, dtype=np.float32), deterministic=True)
     assert 0 <= int(action) < 256

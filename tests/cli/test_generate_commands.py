@@ -1,4 +1,4 @@
-"""`matgym generate`: evaluate prints what the issue of seeders turns on, sample writes what physics was asked about."""
+"""`matgym generate`: evaluate prints what the issue of generators turns on, sample writes what physics was asked about."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ def matgym(*arguments):
 
 
 def test_evaluate_prints_the_figures_of_any_seeder():
-    done = matgym("generate", "evaluate", "--seeder", "gan", "--samples", "40", "--json")
+    done = matgym("generate", "evaluate", "--generator", "gan", "--samples", "40", "--json")
     found = json.loads(done.stdout)
     assert set(found) >= WANTED
     assert found["validity"] == found["composition"] == 1.0
@@ -27,7 +27,7 @@ def test_evaluate_prints_the_figures_of_any_seeder():
 def test_ranking_by_the_surrogate_brings_seeds_nearer_to_the_target():
     plain, ranked = (
         json.loads(
-            matgym("generate", "evaluate", "--seeder", "random", "--samples", "60", "--ranked", n, "--json").stdout
+            matgym("generate", "evaluate", "--generator", "random", "--samples", "60", "--ranked", n, "--json").stdout
         )
         for n in ("1", "16")
     )
@@ -48,8 +48,8 @@ def test_sample_writes_tubes_with_the_composition_and_their_gaps(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("evaluate", "--seeder", "gun"), "'gun' is no seeder"),
-        (("evaluate", "--seeder", "random", "--split", "train"), "seeders learn from the split 'train'"),
+        (("evaluate", "--generator", "gun"), "'gun' is no generator"),
+        (("evaluate", "--generator", "random", "--split", "train"), "generators learn from the split 'train'"),
         (("train", "weights.pt"), "stored as .safetensors"),
         (("train", "weights.safetensors", "--model", "flow"), "no generator 'flow'"),
         (("sample", "out", "--boron", "0", "--nitrogen", "0"), "neither boron nor nitrogen"),

@@ -15,7 +15,7 @@ from matgym.processes.campaigns.experiments import Column, Experiments
 from matgym.processes.growth.reactors import STANDARD
 from matgym.processes.growth.recipe import scaled_actions
 from matgym.processes.growth.runs import growth_runs
-from matgym.processes.sequences.fitting import SequenceSettings, fit_sequences
+from matgym.processes.sequences.fitting import SequenceConfig, fit_sequences
 from matgym.tasks.annealing import AnnealingTask
 from matgym.tasks.experiments import ExperimentTask
 from matgym.tasks.growth import GrowthTask
@@ -41,8 +41,8 @@ def surrogates():
     films = {"steps": 4, "size": 16, "grains": (120, 121), "particles": (0.05, 0.1)}
     annealing = annealing_runs(20, rng, **films), annealing_runs(10, rng, **films)
     return {
-        "growth": fit_sequences(*growth, SequenceSettings(width=8, depth=2, epochs=1)),
-        "annealing": fit_sequences(*annealing, SequenceSettings("lstm", 8, 1, epochs=1)),
+        "growth": fit_sequences(*growth, SequenceConfig(width=8, depth=2, epochs=1)),
+        "annealing": fit_sequences(*annealing, SequenceConfig("lstm", 8, 1, epochs=1)),
         "micrographs": MicrographSurrogate(Rivalry(4)),
     }
 

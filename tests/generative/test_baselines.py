@@ -7,15 +7,15 @@ import torch
 from matgym.data import Dataset
 from matgym.generative.conditions import COLUMNS, ConditionScaling
 from matgym.generative.diffusion import (
+    DiffusionConfig,
     DiffusionNetwork,
-    DiffusionSettings,
     DiffusionSize,
     MaskedDiffusion,
     train_diffusion,
 )
 from matgym.generative.geometry import geometry
 from matgym.generative.rules import valid
-from matgym.generative.vae import VaeNetwork, VaeSettings, VaeSize, VariationalAutoencoder, train_vae
+from matgym.generative.vae import VaeConfig, VaeNetwork, VaeSize, VariationalAutoencoder, train_vae
 from matgym.structures import Species, SubstitutionEdits, tube_lattice
 
 KINDS = (Species.B, Species.N)
@@ -23,8 +23,8 @@ UNSCALED = ConditionScaling(np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
 STANDARD_ERRORS = 4.5  # the largest of 128 deviations, and more
 
 TRAININGS = {
-    "vae": (VaeSettings(epochs=2, batch_size=32, size=VaeSize(8, 1, 2)), train_vae),
-    "diffusion": (DiffusionSettings(epochs=2, batch_size=32, size=DiffusionSize(8, 1, 8)), train_diffusion),
+    "vae": (VaeConfig(epochs=2, batch_size=32, size=VaeSize(8, 1, 2)), train_vae),
+    "diffusion": (DiffusionConfig(epochs=2, batch_size=32, size=DiffusionSize(8, 1, 8)), train_diffusion),
 }
 
 
@@ -72,8 +72,8 @@ def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, tmp_path, 
     class KilledError(Exception):
         pass
 
-    def kill(_stage, epoch, _note):
-        if epoch == 1:
+    def kill(epoch):
+        if epoch.number == 1:
             raise KilledError
 
     settings, train = TRAININGS[name]

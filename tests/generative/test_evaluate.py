@@ -1,4 +1,4 @@
-"""The table of a seeder: what must hold of seeders whose figures are known beforehand."""
+"""The table of a generator: what must hold of generators whose figures are known beforehand."""
 
 import math
 from dataclasses import replace
@@ -8,12 +8,12 @@ import pytest
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
-from matgym.generative import NearestSeeder
+from matgym.generative import NearestDesigns
 from matgym.generative.evaluate import FIGURES, evaluate, evaluate_targets, table
 from matgym.physics import PiElectrons, Properties
 from matgym.structures import Species, SubstitutionEdits, tube_lattice
 from matgym.surrogates import load
-from matgym.tasks import RandomSeeder
+from matgym.tasks import RandomDesigns
 
 SAMPLES = 64
 PERFECT_COVERAGE = 0.85  # 1 - 1/2⁵ = 0.97 is expected; lattices with ten structures scatter
@@ -21,7 +21,7 @@ LABEL_EV = 1e-5  # the data's labels against the oracle, computed anew
 
 
 class Answers:
-    """Knows the held-out structures: the best seeder that there can be."""
+    """Knows the held-out structures: the best generator that there can be."""
 
     def __init__(self, data, spoil=lambda species: species):
         self.known = {lattice: (species, data.values("gap_ev")[rows]) for lattice, rows, species in data.by_lattice()}
@@ -50,10 +50,10 @@ def data():
 def judge(data):
     surrogate = load("nanotube-doping")
 
-    def found(seeder, samples=SAMPLES, split="test", oracle=None, seed=0):
+    def found(generator, samples=SAMPLES, split="test", oracle=None, seed=0):
         rng = np.random.default_rng(seed)
         return evaluate(
-            seeder, rng, samples=samples, split=split, data=data, surrogate=surrogate, oracle=oracle or NoOracle()
+            generator, rng, samples=samples, split=split, data=data, surrogate=surrogate, oracle=oracle or NoOracle()
         )
 
     return found
@@ -67,16 +67,16 @@ def test_the_answers_themselves_score_perfectly(data, judge):
 
 
 def test_random_sites_are_novel_and_miss(judge):
-    random = judge(RandomSeeder(), samples=24, oracle=PiElectrons())
+    random = judge(RandomDesigns(), samples=24, oracle=PiElectrons())
     assert random.composition == 1.0
     assert 0.2 < random.validity < 0.9
     assert random.property_error > 10 * LABEL_EV
     assert random.property_met < 0.5
-    assert random.seeder == "RandomSeeder"
+    assert random.generator == "RandomDesigns"
 
 
 def test_known_structures_are_valid_and_not_novel(data, judge):
-    nearest = judge(NearestSeeder(data), samples=SAMPLES)
+    nearest = judge(NearestDesigns(data), samples=SAMPLES)
     assert nearest.validity == nearest.composition == 1.0
     assert nearest.novelty == 0.0
     assert nearest.coverage > PERFECT_COVERAGE
@@ -91,20 +91,20 @@ def test_structures_of_a_wrong_composition_are_not_valid(data, judge):
 
 
 def test_collapse_shows_in_coverage_and_uniqueness(data, judge):
-    class Stuck(NearestSeeder):
+    class Stuck(NearestDesigns):
         """Answers every question alike."""
 
         def seed(self, lattice, edits, targets, rng):
             return np.repeat(super().seed(lattice, edits, targets[:1], rng), len(targets), axis=0)
 
-    stuck, free = judge(Stuck(data)), judge(RandomSeeder())
+    stuck, free = judge(Stuck(data)), judge(RandomDesigns())
     assert stuck.uniqueness < 0.8 < free.uniqueness
     assert stuck.spread < free.spread
     assert stuck.coverage < free.coverage
 
 
 def test_tubes_larger_than_the_training_data_are_all_novel(judge):
-    larger = judge(RandomSeeder(), samples=SAMPLES, split="larger")
+    larger = judge(RandomDesigns(), samples=SAMPLES, split="larger")
     assert larger.split == "larger"
     assert larger.novelty == 1.0
     assert 0.0 < larger.coverage <= 1.0
@@ -113,11 +113,11 @@ def test_tubes_larger_than_the_training_data_are_all_novel(judge):
 
 def test_more_samples_than_held_out_structures_are_drawn_all_the_same(data, judge):
     held_out = len(data.split("larger"))
-    assert judge(RandomSeeder(), samples=held_out, split="larger").samples == held_out
+    assert judge(RandomDesigns(), samples=held_out, split="larger").samples == held_out
 
 
 def test_the_same_generator_gives_the_same_figures(judge):
-    one, other = judge(RandomSeeder(), samples=40, seed=3), judge(RandomSeeder(), samples=40, seed=3)
+    one, other = judge(RandomDesigns(), samples=40, seed=3), judge(RandomDesigns(), samples=40, seed=3)
     assert replace(one, seconds=0.0) == replace(other, seconds=0.0)
 
 
@@ -128,7 +128,7 @@ def test_a_failing_oracle_counts_as_infinitely_wrong(judge):
         def evaluate(self, tubes):
             return Properties({"gap_ev": np.full(len(tubes), np.nan)}, dict.fromkeys(range(len(tubes)), "broken"))
 
-    broken = judge(RandomSeeder(), samples=20, oracle=Broken())
+    broken = judge(RandomDesigns(), samples=20, oracle=Broken())
     assert broken.property_error == math.inf
     assert math.isnan(broken.property_error_mean)
     assert broken.property_met == 0.0
@@ -137,7 +137,7 @@ def test_a_failing_oracle_counts_as_infinitely_wrong(judge):
 def test_targets_of_ones_own_are_answered_by_the_oracle(data):
     lattice, targets = tube_lattice(8, 0, 2), np.array([0.9, 1.0])
     edits = SubstitutionEdits(lattice.n_sites, {"B": 4, "N": 4})
-    gaps = evaluate_targets(NearestSeeder(data, choices=1), lattice, edits, targets, np.random.default_rng(0))
+    gaps = evaluate_targets(NearestDesigns(data, choices=1), lattice, edits, targets, np.random.default_rng(0))
     known = data.split("train")
     labels = np.concatenate(
         [known.values("gap_ev")[rows][edits.complete(codes)] for at, rows, codes in known.by_lattice() if at == lattice]
@@ -147,19 +147,19 @@ def test_targets_of_ones_own_are_answered_by_the_oracle(data):
 
 def test_what_cannot_be_judged_is_refused(judge):
     with pytest.raises(ConfigurationError, match="0 samples"):
-        judge(RandomSeeder(), samples=0)
+        judge(RandomDesigns(), samples=0)
     with pytest.raises(ConfigurationError, match="train"):
-        judge(RandomSeeder(), split="train")
+        judge(RandomDesigns(), split="train")
     with pytest.raises(DatasetError, match="no split 'exam'"):
-        judge(RandomSeeder(), split="exam")
+        judge(RandomDesigns(), split="exam")
 
 
 def test_the_table_gives_seeds_as_a_mean_with_its_interval(judge):
-    one = judge(RandomSeeder(), samples=20)
-    lines = table([replace(one, validity=0.5), replace(one, validity=0.7), replace(one, seeder="other")]).splitlines()
+    one = judge(RandomDesigns(), samples=20)
+    lines = table([replace(one, validity=0.5), replace(one, validity=0.7), replace(one, generator="other")]).splitlines()
     assert len(lines) == 4
     assert lines[0].count("|") == lines[3].count("|") == len(FIGURES) + 3
-    assert lines[2].startswith("| RandomSeeder | test | 0.6 ± 1.3 |")  # Student's t of one degree: 12.71 * 0.1
+    assert lines[2].startswith("| RandomDesigns | test | 0.6 ± 1.3 |")  # Student's t of one degree: 12.71 * 0.1
     assert "±" not in lines[3]
-    assert set(one.as_dict()) == {"seeder", "split", "samples", *FIGURES}
+    assert set(one.as_dict()) == {"generator", "split", "samples", *FIGURES}
     assert [row["figure"] for row in one.as_rows()] == list(FIGURES)

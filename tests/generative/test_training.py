@@ -8,18 +8,18 @@ import torch
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, WeightsError
+from matgym.generative.config import GanConfig
 from matgym.generative.examples import examples
+from matgym.generative.gan import train_gan
 from matgym.generative.networks import NetworkSize
-from matgym.generative.recipe import read_settings
-from matgym.generative.refine import RankedSeeder, latent_search
+from matgym.generative.refine import RankedDesigns, latent_search
 from matgym.generative.rules import valid
-from matgym.generative.settings import GanSettings
-from matgym.generative.store import load_generator, load_generator_card, save_generator
-from matgym.generative.training import train_gan
+from matgym.generative.store import STORE, load_generator, save_generator
+from matgym.generative.training import read_generator_config
 from matgym.structures import SubstitutionEdits, tube_lattice
 from matgym.surrogates import load
 
-TINY = GanSettings(
+TINY = GanConfig(
     epochs=2, regressor_epochs=1, batch_size=32,
     size=NetworkSize(width=8, blocks=1, latent=4, guide_width=8, guide_blocks=1, critic_width=8, critic_blocks=1),
 )  # fmt: skip
@@ -42,8 +42,8 @@ def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, trained, t
     class KilledError(Exception):
         pass
 
-    def kill(stage, epoch, _note):
-        if stage == "gan" and epoch == 1:
+    def kill(epoch):
+        if epoch.stage == "gan" and epoch.number == 1:
             raise KilledError
 
     with pytest.raises(KilledError):
@@ -58,7 +58,7 @@ def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, trained, t
 @pytest.mark.parametrize("loss", ["original", "wasserstein"])
 def test_every_loss_trains(data, loss):
     found = train_gan(data, replace(TINY, loss=loss, spectral=loss == "original", projection=False, epochs=1))
-    assert np.isfinite(found.diagnosis.score)
+    assert np.isfinite(found.validation["score"])
 
 
 @pytest.mark.parametrize("shape", [(8, 0, 4), (10, 0, 4), (6, 4, 1)])
@@ -86,11 +86,11 @@ def test_stored_generators_draw_the_same(trained, tmp_path):
         g.seed(lattice, edits, targets, np.random.default_rng(1)) for g in (trained.generator, load_generator(path))
     ]
     assert (draws[0] == draws[1]).all()
-    assert load_generator_card(path).model == "gan"
+    assert STORE.load_card(path).model == "gan"
     path.with_suffix(".json").write_text(path.with_suffix(".json").read_text().replace('"gan"', '"gun"'))
     with pytest.raises(WeightsError, match="no model 'gun'"):
         load_generator(path)
-    with pytest.raises(WeightsError, match="no generator 'nobody'"):
+    with pytest.raises(WeightsError, match="no weights 'nobody' of a generator"):
         load_generator("nobody")
 
 
@@ -108,7 +108,7 @@ def test_ranking_keeps_what_the_surrogate_believes_nearest_and_keeps_it_diverse(
     lattice, edits = tube_lattice(8, 0, 4), SubstitutionEdits(128, {"B": 8, "N": 8})
     surrogate, targets = load("nanotube-doping"), np.repeat([0.8, 1.0], 6)
     plain = trained.generator.seed(lattice, edits, targets, np.random.default_rng(0))
-    kept = RankedSeeder(trained.generator, surrogate).seed(lattice, edits, targets, np.random.default_rng(0))
+    kept = RankedDesigns(trained.generator, surrogate).seed(lattice, edits, targets, np.random.default_rng(0))
     errors = [np.abs(surrogate.predict(lattice, s)[:, 0] - targets).mean() for s in (plain, kept)]
     assert errors[1] < 0.5 * errors[0]
     for rows in (slice(0, 6), slice(6, 12)):
@@ -129,14 +129,14 @@ def test_latent_search_comes_nearer_the_target(trained):
 
 def test_settings_are_checked(tmp_path):
     with pytest.raises(ConfigurationError, match="no generator 'wgan'"):
-        read_settings("wgan")
+        read_generator_config("wgan")
     file = tmp_path / "how.yml"
     file.write_text("loss: hinges\n")
     with pytest.raises(ConfigurationError, match="'hinges'"):
-        read_settings("gan", file)
+        read_generator_config("gan", file)
     file.write_text("epoch: 3\n")
     with pytest.raises(ConfigurationError, match="no setting 'epoch'"):
-        read_settings("gan", file)
+        read_generator_config("gan", file)
     file.write_text("size: {width: 16}\nleft_out: [0.7, 0.8]\n")
-    read = read_settings("gan", file, {"epochs": 3})
+    read = read_generator_config("gan", file, {"epochs": 3})
     assert (read.size.width, read.left_out, read.epochs) == (16, (0.7, 0.8), 3)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, WeightsError
 from matgym.structures import Species, tube_lattice
-from matgym.surrogates import NETWORKS, FitSettings, NetworkSurrogate, engines, fit
+from matgym.surrogates import NETWORKS, FitConfig, NetworkSurrogate, engines, fit
 from matgym.surrogates.engines import INT8_ENGINES, INT8_TOLERANCE, OnnxModule, quantised
 from matgym.surrogates.learned import INFERENCE_BATCH, Scaling
 from matgym.surrogates.networks import make_network
@@ -58,7 +58,7 @@ def data():
 @pytest.fixture(scope="module")
 def surrogate(data):
     size = {"width": 8, "blocks": 1, "hidden": (16,)}
-    settings = FitSettings(properties=("gap_ev",), epochs=12, batch_size=16, size=size, members=2)
+    settings = FitConfig(properties=("gap_ev",), epochs=12, batch_size=16, size=size, members=2)
     fitted = fit(data, settings)
     spread = fitted.predict(LATTICE, codes(LATTICE, 64)).std()
     assert spread > 0.1 * fitted.scaling.scale[0], "a constant would agree with itself in any engine"

@@ -7,7 +7,7 @@ from matgym.data import Dataset
 from matgym.errors import PropertyError
 from matgym.physics import PhononTransport, PristinePhonons, Thermoelectric
 from matgym.structures import Nanotube, Species, tube_lattice
-from matgym.surrogates import FitSettings, fit, load, save
+from matgym.surrogates import FitConfig, fit, load, save
 from matgym.surrogates.informed import corrections, informed_values
 
 SMALL = {"width": 8, "blocks": 1, "hidden": (16,)}
@@ -48,7 +48,7 @@ def test_zt_lies_between_its_approximation_and_what_the_heat_conductances_allow(
 
 
 def test_the_network_corrects_the_approximation_by_a_factor(data, tmp_path):
-    settings = FitSettings(("zt",), informed_by=(NAME,), epochs=3, batch_size=16, size=SMALL)
+    settings = FitConfig(("zt",), informed_by=(NAME,), epochs=3, batch_size=16, size=SMALL)
     fitted = fit(data, settings)
     species = np.stack([tube.species for tube in data.split("test").tubes()[:4]])
     physics = fitted.physics(LATTICE, species)
@@ -74,7 +74,7 @@ def test_other_physics_is_an_input_only():
 
 
 def test_physics_that_cannot_be_computed_is_a_failure_with_its_reason(data, monkeypatch):
-    fitted = fit(data, FitSettings(("zt",), informed_by=(NAME,), epochs=1, batch_size=16, size=SMALL))
+    fitted = fit(data, FitConfig(("zt",), informed_by=(NAME,), epochs=1, batch_size=16, size=SMALL))
     tubes = data.split("test").tubes()[:2]
     computed = Thermoelectric.evaluate
 
@@ -92,4 +92,4 @@ def test_physics_that_cannot_be_computed_is_a_failure_with_its_reason(data, monk
 
 def test_unknown_physics_is_named():
     with pytest.raises(PropertyError, match=rf"no physics 'zt' .* there is gap_ev, .*{NAME}"):
-        FitSettings(informed_by=("zt",))
+        FitConfig(informed_by=("zt",))

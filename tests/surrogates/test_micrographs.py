@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError, WeightsError
-from matgym.processes.annealing.micrograph_fitting import MicrographSettings, fit_micrographs, simulated_moves
+from matgym.processes.annealing.micrograph_fitting import MicrographConfig, fit_micrographs, simulated_moves
 from matgym.processes.annealing.micrographs import load_micrographs, save_micrographs
 from matgym.processes.annealing.microstructure import PARTICLE, boundaries, mean_radius, read_grains, voronoi
 from matgym.processes.annealing.potts import sweep
@@ -131,13 +131,13 @@ def test_rolling_out_goes_on_from_the_last_known_frame(shipped):
 def test_a_killed_fit_goes_on_as_if_it_had_not_been_and_files_give_the_same_films(tmp_path):
     rng = np.random.default_rng(0)
     train, validation = (simulated_moves(count, 4, rng, size=32) for count in (8, 2))
-    settings = MicrographSettings(width=8, epochs=3, batch_size=8, sites=256)
+    settings = MicrographConfig(width=8, epochs=3, batch_size=8, sites=256)
 
     class KilledError(Exception):
         pass
 
-    def kill(_member, epoch, _loss, _error):
-        if epoch == 1:
+    def kill(epoch):
+        if epoch.number == 1:
             raise KilledError
 
     with pytest.raises(KilledError):
@@ -151,11 +151,11 @@ def test_a_killed_fit_goes_on_as_if_it_had_not_been_and_files_give_the_same_film
     found = (go_on(surrogate, train.before[:4], 2) for surrogate in (load_micrographs(file), resumed))
     np.testing.assert_array_equal(*found)
     content = json.loads(file.with_suffix(".json").read_text())
-    for change, message in (({"format_version": 1}, "is of format 1"), ({"width": 9}, "does not hold a network")):
+    for change, message in (({"format_version": 1}, "is of format 1"), ({"width": 9}, "does not hold the weights")):
         file.with_suffix(".json").write_text(json.dumps(content | change))
         with pytest.raises(WeightsError, match=message):
             load_micrographs(file)
-    with pytest.raises(WeightsError, match="there is no"):
+    with pytest.raises(WeightsError, match="there are no weights 'nothing'"):
         load_micrographs("nothing")
     with pytest.raises(ConfigurationError, match="sites=0"):
-        MicrographSettings(sites=0)
+        MicrographConfig(sites=0)

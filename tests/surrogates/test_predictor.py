@@ -20,7 +20,7 @@ from matgym.errors import ConfigurationError, DatasetError, PropertyError, Weigh
 from matgym.physics import PI_FORMATION_EV, Fidelity, Oracle, PiElectrons, Properties
 from matgym.structures import Nanotube, tube_lattice, tubes_on
 from matgym.structures.io.convert import to_atoms
-from matgym.surrogates import FitSettings, as_predictor, fit, save
+from matgym.surrogates import FitConfig, as_predictor, fit, save
 from matgym.surrogates.classical import CLASSICAL, fit_classical
 from matgym.surrogates.descriptors import composition, of, pairs
 from matgym.surrogates.raster import CHANNELS, encode
@@ -40,7 +40,7 @@ def data():
 @pytest.fixture(scope="module")
 def learned(data):
     size = {"width": 8, "blocks": 1, "hidden": (16,)}
-    return fit(data, FitSettings(properties=("gap_ev",), epochs=1, size=size, members=2))
+    return fit(data, FitConfig(properties=("gap_ev",), epochs=1, size=size, members=2))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError, DatasetError, WeightsError
-from matgym.processes.sequences.fitting import SequenceSettings, figures, fit_sequences
+from matgym.processes.sequences.fitting import SequenceConfig, figures, fit_sequences
 from matgym.processes.sequences.runs import Runs
 from matgym.processes.sequences.store import load_sequences, save_sequences
 
@@ -27,13 +27,13 @@ def leaky(count, rng, steps=12):
 @pytest.fixture(scope="module", params=NETWORKS)
 def fitted(request):
     rng = np.random.default_rng(0)
-    settings = SequenceSettings(request.param, 24, 2, members=2, epochs=25, batch_size=64, learning_rate=1e-2)
+    settings = SequenceConfig(request.param, 24, 2, members=2, epochs=25, batch_size=64, learning_rate=1e-2)
     return fit_sequences(leaky(1500, rng), leaky(200, rng), settings), leaky(300, rng)
 
 
 def test_a_leaky_integrator_is_learned(fitted):
     surrogate, test = fitted
-    assert figures(surrogate, test)[0]["r2"] > 0.97
+    assert figures(surrogate, test)[0].r2 > 0.97
 
 
 def test_nothing_looks_ahead(fitted):
@@ -64,7 +64,7 @@ def test_step_by_step_and_all_at_once_agree_also_after_some_began_anew(fitted):
 def test_files_give_the_same_predictions_and_damage_is_named(fitted, tmp_path):
     surrogate, test = fitted
     file = tmp_path / "leaky.safetensors"
-    card = save_sequences(surrogate, file, metrics=tuple(figures(surrogate, test)))
+    card = save_sequences(surrogate, file, metrics=figures(surrogate, test))
     assert card.members == 2
     expected = surrogate.predict(test.controls, test.start, test.begun)
     np.testing.assert_array_equal(load_sequences(file).predict(test.controls, test.start, test.begun), expected)
@@ -87,13 +87,13 @@ def test_files_give_the_same_predictions_and_damage_is_named(fitted, tmp_path):
 def test_a_killed_fit_goes_on_as_if_it_had_not_been(tmp_path):
     rng = np.random.default_rng(0)
     train, validation = leaky(200, rng), leaky(50, rng)
-    settings = SequenceSettings("lstm", 8, 1, epochs=4)
+    settings = SequenceConfig("lstm", 8, 1, epochs=4)
 
     class KilledError(Exception):
         pass
 
-    def kill(_member, epoch, _loss, _error):
-        if epoch == 2:
+    def kill(epoch):
+        if epoch.number == 2:
             raise KilledError
 
     with pytest.raises(KilledError):
@@ -112,6 +112,6 @@ def test_runs_and_settings_are_checked():
     with pytest.raises(DatasetError, match="not a finite number"):
         Runs(("put",), ("leak",), ("level",), runs.controls * np.nan, runs.start, runs.begun, runs.outcomes)
     with pytest.raises(ConfigurationError, match="no network 'gru' over time"):
-        SequenceSettings("gru")
+        SequenceConfig("gru")
     with pytest.raises(ConfigurationError, match="epochs=0"):
-        SequenceSettings(epochs=0)
+        SequenceConfig(epochs=0)

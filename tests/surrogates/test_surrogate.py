@@ -13,9 +13,9 @@ from matgym.data import Dataset, DatasetSpec, Family, build
 from matgym.errors import ConfigurationError, DatasetError, PropertyError, WeightsError
 from matgym.physics import PiElectrons
 from matgym.structures import Nanotube, Species, tube_lattice
-from matgym.surrogates import NETWORKS, FitSettings, as_predictor, audit, fit, load, load_card, save, shipped
+from matgym.surrogates import NETWORKS, FitConfig, as_predictor, audit, fit, load, load_card, save, shipped
 from matgym.surrogates.raster import CHANNELS, circular_pad, encode
-from matgym.surrogates.recipe import measure
+from matgym.surrogates.training import measure
 from matgym.testing import check_surrogate
 
 SHIPPED = "nanotube-doping"
@@ -123,7 +123,7 @@ def small(tmp_path_factory):
 
 
 SMALL = {"width": 16, "blocks": 1, "hidden": (32,)}
-QUICK = FitSettings(epochs=60, size=SMALL)
+QUICK = FitConfig(epochs=60, size=SMALL)
 
 
 def test_fitting_learns_and_the_same_seed_gives_the_same_bits(small):
@@ -148,7 +148,7 @@ def test_test_rows_are_never_looked_at(small):
     import pyarrow as pa
 
     scrambled = Dataset(pa.table(table, schema=small.table.schema))
-    settings = FitSettings(epochs=2, size=SMALL)
+    settings = FitConfig(epochs=2, size=SMALL)
     torch.set_num_threads(1)
     for a, b in zip(
         fit(small, settings).networks[0].parameters(), fit(scrambled, settings).networks[0].parameters(), strict=True
@@ -186,7 +186,7 @@ def test_a_tube_between_leads_is_seen_with_its_ends():
     from matgym.surrogates.raster import raster_view
 
     torch.manual_seed(0)
-    settings = FitSettings(properties=("conductance_us",), size=SMALL)
+    settings = FitConfig(properties=("conductance_us",), size=SMALL)
     device = _untrained(settings)
     assert device.between_leads
     for shape in [(8, 0, 2), (5, 5, 3)]:
@@ -202,13 +202,13 @@ def test_a_tube_between_leads_is_seen_with_its_ends():
 
 def _untrained(settings):
     from matgym.surrogates import NetworkSurrogate
-    from matgym.surrogates.fit import _initial
+    from matgym.surrogates.fitting import initial_network
     from matgym.surrogates.learned import Scaling
 
-    net = _initial(settings, 0, None)
+    net = initial_network(settings, 0, None)
     scaling = Scaling(np.zeros(1), np.ones(1))
     return NetworkSurrogate(
-        (net,), settings.network, settings.size, settings.properties, settings.codes, ((8, 0, 2),), scaling
+        (net,), settings.network, settings.network_size, settings.properties, settings.codes, ((8, 0, 2),), scaling
     )
 
 
@@ -238,32 +238,32 @@ def test_weights_of_the_first_format_still_load_and_predict_as_they_did():
 
 def test_a_killed_fit_resumes_to_the_same_weights(small, tmp_path):
     torch.set_num_threads(1)
-    settings = FitSettings(epochs=4, members=2, size=SMALL)
+    settings = FitConfig(epochs=4, members=2, size=SMALL)
     unbroken = fit(small, settings)
 
     class KilledError(Exception):
         pass
 
-    def kill(member, epoch, _loss, _error):
-        if (member, epoch) == (1, 2):
+    def kill(epoch):
+        if (epoch.member, epoch.number) == (1, 2):
             raise KilledError
 
     with pytest.raises(KilledError):
         fit(small, settings, checkpoints=tmp_path, on_epoch=kill)
     done = []
-    resumed = fit(small, settings, checkpoints=tmp_path, on_epoch=lambda m, e, _l, _e: done.append((m, e)))
+    resumed = fit(small, settings, checkpoints=tmp_path, on_epoch=lambda e: done.append((e.member, e.number)))
     assert done == [(1, 3), (1, 4)]
     for a, b in zip(unbroken.networks, resumed.networks, strict=True):
         assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
     with pytest.raises(DatasetError, match="belongs to another training"):
-        fit(small, FitSettings(epochs=5, members=2, size=SMALL), checkpoints=tmp_path)
+        fit(small, FitConfig(epochs=5, members=2, size=SMALL), checkpoints=tmp_path)
     (tmp_path / "member-0.pt").write_bytes(b"no checkpoint")
     with pytest.raises(DatasetError, match="is no checkpoint"):
         fit(small, settings, checkpoints=tmp_path)
 
 
 def test_an_ensemble_is_the_mean_of_its_members_and_knows_where_they_disagree(small):
-    fitted = fit(small, FitSettings(epochs=3, members=3, size=SMALL))
+    fitted = fit(small, FitConfig(epochs=3, members=3, size=SMALL))
     some = tubes(8, 0, 1, 20)
     species = np.stack([tube.species for tube in some])
     belief = fitted.believe(some[0].lattice, species, "gap_ev")
@@ -274,48 +274,50 @@ def test_an_ensemble_is_the_mean_of_its_members_and_knows_where_they_disagree(sm
 
 
 def test_transfer_takes_over_all_but_the_last_layer(small):
-    source = fit(small, FitSettings(properties=("pi_formation_ev",), epochs=1, size=SMALL))
+    source = fit(small, FitConfig(properties=("pi_formation_ev",), epochs=1, size=SMALL))
     seen = []
     fit(
         small,
-        FitSettings(properties=("gap_ev",), epochs=1, size=SMALL, learning_rate=1e-12),
+        FitConfig(properties=("gap_ev",), epochs=1, size=SMALL, learning_rate=1e-12),
         start=source,
         on_epoch=lambda *_: seen.append(True),
     )
-    from matgym.surrogates.fit import _initial
+    from matgym.surrogates.fitting import initial_network
 
-    started = _initial(FitSettings(properties=("gap_ev",), size=SMALL), 0, source)
+    started = initial_network(FitConfig(properties=("gap_ev",), size=SMALL), 0, source)
     for (name, a), b in zip(started.state_dict().items(), source.networks[0].state_dict().values(), strict=True):
         assert torch.equal(a, b) == (not name.startswith("head.2.")), name
-    leads = _initial(FitSettings(properties=("zt",), informed_by=("gap_ev",), size=SMALL), 0, source)
+    leads = initial_network(FitConfig(properties=("zt",), informed_by=("gap_ev",), size=SMALL), 0, source)
     stem = source.networks[0].state_dict()["stem.weight"]
     assert torch.equal(leads.state_dict()["stem.weight"][:, :4], stem)  # and fresh channels for the lead
     assert leads.state_dict()["stem.weight"].shape[1] == 6
     with pytest.raises(ConfigurationError, match="cannot start"):
-        fit(small, FitSettings(properties=("gap_ev",), network="lenet"), start=source)
+        fit(small, FitConfig(properties=("gap_ev",), network="lenet"), start=source)
 
 
 def test_physics_given_as_input_reaches_the_network(small):
-    informed = fit(small, FitSettings(properties=("pi_formation_ev",), informed_by=("gap_ev",), epochs=2, size=SMALL))
+    informed = fit(small, FitConfig(properties=("pi_formation_ev",), informed_by=("gap_ev",), epochs=2, size=SMALL))
     test = small.split("test")
     lattice, rows, species = next(test.by_lattice())
     held = test.values("gap_ev")[rows][:, None]
     np.testing.assert_allclose(informed.predict(lattice, species, held), informed.predict(lattice, species), atol=1e-4)
     with pytest.raises(PropertyError, match="no physics 'zt'"):
-        FitSettings(informed_by=("zt",))
+        FitConfig(informed_by=("zt",))
 
 
 def test_statistics_of_normalisation_are_kept_in_the_last_part_of_a_training(small, tmp_path):
     """They are those at the freeze, whatever is trained after it; and training then sees what use sees."""
-    from matgym.surrogates.fit import FREEZE
+    from matgym.surrogates.fitting import FREEZE
 
     seen = {}
 
-    def look(_member, epoch, _loss, _error):
+    def look(epoch):
         state = torch.load(tmp_path / "member-0.pt", weights_only=True)["net"]
-        seen[epoch] = {name: value for name, value in state.items() if "running" in name or "stem.weight" in name}
+        seen[epoch.number] = {
+            name: value for name, value in state.items() if "running" in name or "stem.weight" in name
+        }
 
-    fit(small, FitSettings(epochs=8, size=SMALL), checkpoints=tmp_path, on_epoch=look)
+    fit(small, FitConfig(epochs=8, size=SMALL), checkpoints=tmp_path, on_epoch=look)
     frozen = math.ceil(FREEZE * 8)
     for name, last in seen[8].items():
         assert not torch.equal(seen[frozen - 1][name], seen[frozen][name]), "until then they move"
@@ -323,12 +325,13 @@ def test_statistics_of_normalisation_are_kept_in_the_last_part_of_a_training(sma
 
 
 def test_cross_validation_predicts_every_tube_once_and_resumes(small, tmp_path):
-    from matgym.surrogates.cross_validation import cross_validate, fold_of, summary
+    from matgym.learning.cross_validation import summary
+    from matgym.surrogates.cross_validation import cross_validate, fold_of
 
     pool = small.labelled()
     tests = [fold_of(pool, fold, 4, 0).split("test").table.column("key").to_pylist() for fold in range(4)]
     assert sorted(key for fold in tests for key in fold) == sorted(pool.table.column("key").to_pylist())
-    settings = FitSettings(epochs=1, size=SMALL)
+    settings = FitConfig(epochs=1, size=SMALL)
     first = cross_validate(small, settings, 2, folder=tmp_path)
     epochs = []
     again = cross_validate(small, settings, 2, folder=tmp_path, on_epoch=lambda *done: epochs.append(done))
@@ -338,13 +341,13 @@ def test_cross_validation_predicts_every_tube_once_and_resumes(small, tmp_path):
     assert row["property"] == "gap_ev"
     assert row["r2"] == pytest.approx(np.mean([fold[0].r2 for fold in first]))
     with pytest.raises(DatasetError, match="belongs to another cross-validation"):
-        cross_validate(small, FitSettings(epochs=2, size=SMALL), 2, folder=tmp_path)
+        cross_validate(small, FitConfig(epochs=2, size=SMALL), 2, folder=tmp_path)
     with pytest.raises(ConfigurationError, match="give at least 2"):
         cross_validate(small, settings, 1)
 
 
 def test_stored_surrogates_come_back_the_same(small, tmp_path):
-    fitted = fit(small, FitSettings(epochs=1, size=SMALL))
+    fitted = fit(small, FitConfig(epochs=1, size=SMALL))
     save(fitted, tmp_path / "w.safetensors")
     again = load(tmp_path / "w.safetensors")
     some = tubes(8, 0, 1, 5)

@@ -1,6 +1,6 @@
 """Fit the network of micrographs: -log of the chance that it gives the label which the simulator gave a site."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from matgym.errors import ConfigurationError
-from matgym.learning.checkpoint import Checkpoint, TrainingState, board
+from matgym.learning.checkpoint import digest
+from matgym.learning.trainer import OnEpoch, Training, check_counts, ignore, one_cycle, train
 from matgym.processes.annealing.film import Film, evaporate
 from matgym.processes.annealing.micrographs import MicrographSurrogate, drives_of, parts_of
 from matgym.processes.annealing.microstructure import PARTICLE, Labels, boundaries
@@ -116,7 +116,7 @@ def simulated_moves(count: int, steps: int, rng: np.random.Generator, *, size: i
 
 
 @dataclass(frozen=True)
-class MicrographSettings:
+class MicrographConfig:
     """How to fit.
 
     Attributes:
@@ -136,55 +136,59 @@ class MicrographSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("width", "epochs", "batch_size", "sites"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name}={getattr(self, name)} must be 1 or more")
+        check_counts(self, "width", "epochs", "batch_size", "sites")
 
 
 def fit_micrographs(
-    train: Moves,
+    learned: Moves,
     validation: Moves,
-    settings: MicrographSettings,
+    config: MicrographConfig,
     *,
     checkpoints: Path | None = None,
     log: Path | None = None,
-    on_epoch: Callable[[int, int, float, float], None] = lambda _member, _epoch, _loss, _error: None,
+    device: str = "auto",
+    on_epoch: OnEpoch = ignore,
 ) -> MicrographSurrogate:
-    """Fit a network on simulated moves; the epoch that validates best is kept."""
-    torch.manual_seed(settings.seed)
-    net = Rivalry(settings.width)
-    steps = -(-len(train.before) // settings.batch_size)
-    optimizer = torch.optim.AdamW(net.parameters(), lr=settings.learning_rate, weight_decay=1e-5)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, total_steps=settings.epochs * steps
+    """Fit a network on simulated moves; the epoch that validates best is kept.
+
+    Args:
+        learned: moves to learn from.
+        validation: moves to stop by.
+        config: how.
+        checkpoints: folder from which an interrupted fit goes on.
+        log: folder for TensorBoard.
+        device: that trains; see `matgym.learning.devices`.
+        on_epoch: called after every epoch.
+    """
+    torch.manual_seed(config.seed)
+    net, rng = Rivalry(config.width), np.random.default_rng(config.seed)
+    steps = -(-len(learned.before) // config.batch_size)  # an epoch
+
+    def batches(_progress: float) -> Iterator[Moves]:
+        for rows in np.array_split(rng.permutation(len(learned.before)), steps):
+            yield Moves(*(values[rows] for values in learned))
+
+    def validate(_epoch: int) -> dict[str, float]:
+        same = np.random.default_rng(config.seed)  # the same sites every time
+        return {"error": float(_loss(net, validation, 16 * config.sites, same))}
+
+    update = one_cycle(
+        net,
+        lambda moves: {"train": _loss(net, moves, config.sites, rng)},
+        rate=config.learning_rate,
+        steps=config.epochs * steps,
+        weight_decay=1e-5,
+        largest_gradient=None,
     )
-    state = TrainingState(net, optimizer, schedule, np.random.default_rng(settings.seed))
-    identity = {"settings": asdict(settings), "moves": len(train.before), "sum": int(train.after.sum(dtype=np.int64))}
-    checkpoint = Checkpoint(checkpoints / "micrographs.pt" if checkpoints else None, identity)
-    checkpoint.restore(state)
-    write = board(log, state.epoch)
-    while state.epoch < settings.epochs:
-        net.train()
-        losses = []
-        for rows in np.array_split(state.rng.permutation(len(train.before)), steps):
-            moves = Moves(train.before[rows], train.after[rows], train.sweeps[rows])
-            loss = _loss(net, moves, settings.sites, state.rng)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-        net.eval()
-        with torch.no_grad():
-            rng = np.random.default_rng(settings.seed)  # the same sites every time
-            error = float(_loss(net, validation, 16 * settings.sites, rng))
-        state.finish_epoch(error)
-        checkpoint.write(state)
-        write("loss/train", float(np.mean(losses)), state.epoch)
-        write("error/validation", error, state.epoch)
-        on_epoch(0, state.epoch, float(np.mean(losses)), error)
-    net.load_state_dict(state.best)
-    return MicrographSurrogate(net.eval())
+    train(
+        Training("micrographs", net, [update], batches, validate, rng, config.epochs),
+        {"config": asdict(config), "moves": digest(*learned, *validation)},
+        checkpoint=checkpoints and checkpoints / "micrographs.pt",
+        log=log,
+        device=device,
+        on_epoch=on_epoch,
+    )
+    return MicrographSurrogate(net)
 
 
 def _loss(net: Rivalry, moves: Moves, most: int, rng: np.random.Generator) -> Tensor:
@@ -197,4 +201,5 @@ def _loss(net: Rivalry, moves: Moves, most: int, rng: np.random.Generator) -> Te
     true = sites.rivals == moves.after[sites.where][:, None]
     known = true.any(axis=1)
     chances = net(sites, moves.sweeps[np.nonzero(sites.where)[0]])
-    return functional.nll_loss(chances[known], torch.from_numpy(true.argmax(axis=1)[known]))
+    labels = torch.from_numpy(true.argmax(axis=1)[known]).to(chances.device)
+    return functional.nll_loss(chances[torch.from_numpy(known).to(chances.device)], labels)

@@ -10,29 +10,22 @@ among 8 % of particles grains become 12 to 30 % too large, a lone disc shrinks 2
 network is ten times slower than the simulator.
 """
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from pydantic import Field
 
-from matgym.errors import WeightsError
-from matgym.files import atomic_path, write_json
+from matgym.learning.card import Card
+from matgym.learning.store import Store
 from matgym.processes.annealing.film import Course
 from matgym.processes.annealing.microstructure import PARTICLE, Labels, boundaries, mean_radius, read_grains
 from matgym.processes.annealing.rivalry import SWEEPS, Rivalry, Sites, choose, look, near_boundaries
-from matgym.processes.sequences.store import SHIPPED
-from matgym.surrogates.store import check_suffix
 from matgym.typing import Float32Array, FloatArray
-
-FORMAT_VERSION: Final = 2
-"""1 was a convolutional recurrent network on brightness."""
 
 CORRELATION: Final = 3.0
 """Standard deviation, in sites, of the kernel that makes random numbers alike (F: with it, boundaries are as rough as
@@ -40,6 +33,17 @@ the simulator's; without, a quarter brighter)."""
 
 _AT_ONCE: Final = 8192
 """Sites that the network is shown at once: what fits into a core's cache."""
+
+
+class MicrographCard(Card):
+    """What a network of micrographs is, and where it came from."""
+
+    OLDEST: ClassVar[int] = 2  # 1 was a convolutional recurrent network on brightness
+
+    width: int = Field(ge=1)
+
+
+STORE: Final = Store(MicrographCard, "network of micrographs", Path(__file__).parent / "weights")
 
 
 def drives_of(course: Course) -> Float32Array:
@@ -126,7 +130,7 @@ class MicrographSurrogate:
             for first in range(0, len(found), _AT_ONCE):
                 some = slice(first, first + _AT_ONCE)
                 shown = Sites(sites.where, sites.seen[some], sites.rivals[some])
-                found[some] = self.net(shown, sweeps[some]).exp().numpy()
+                found[some] = self.net(shown, sweeps[some]).exp().cpu().numpy()
         return found
 
     def roll_out(
@@ -163,30 +167,25 @@ def _alike(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     return np.asarray(ndtr(2.0 * math.sqrt(math.pi) * CORRELATION * noise))
 
 
-def save_micrographs(surrogate: MicrographSurrogate, path: Path, **facts: Any) -> None:
-    """Write `path` (.safetensors) and a card beside it (.json)."""
-    check_suffix(path)
-    card = {"format_version": FORMAT_VERSION, "width": surrogate.net.width} | facts
-    with atomic_path(path) as scratch:
-        save_file({name: value.contiguous() for name, value in surrogate.net.state_dict().items()}, scratch)
-    write_json(path.with_suffix(".json"), card)
+def save_micrographs(surrogate: MicrographSurrogate, path: Path, **facts: Any) -> MicrographCard:
+    """Write `path` (.safetensors) and a card beside it (.json).
+
+    Raises:
+        WeightsError: if `path` does not end in .safetensors.
+    """
+    return STORE.save(path, surrogate.net.state_dict(), {"width": surrogate.net.width, **facts})
 
 
 def load_micrographs(path: Path | str) -> MicrographSurrogate:
     """Read one: a .safetensors file with its card beside it, or the name of a shipped one.
 
     Raises:
-        WeightsError: if a file is missing, damaged, or of another format.
+        WeightsError: if a file is missing, damaged, of another format, or not what its card describes.
     """
-    file = Path(path) if Path(path).suffix else SHIPPED / f"{path}.safetensors"
-    try:
-        card = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-        if card["format_version"] != FORMAT_VERSION:
-            raise WeightsError(f"{file} is of format {card['format_version']}; this matgym reads {FORMAT_VERSION}")
-        net = Rivalry(int(card["width"]))
-        net.load_state_dict(load_file(file))
+
+    def built(card: MicrographCard, tensors: dict[str, torch.Tensor]) -> MicrographSurrogate:
+        net = Rivalry(card.width)
+        net.load_state_dict(tensors)
         return MicrographSurrogate(net.eval())
-    except FileNotFoundError as error:
-        raise WeightsError(f"there is no {error.filename}: weights are read with their card beside them") from None
-    except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        raise WeightsError(f"{file} does not hold a network of micrographs: {error}") from None
+
+    return STORE.load(path, built)

@@ -107,15 +107,17 @@ class Rivalry(nn.Module):
         """(N, RIVALS) log-chances that a label takes a site in (N,) sweeps; e^-40 where there is no label."""
         site, rival = np.nonzero(sites.rivals)
         holds = sites.seen[site] == sites.rivals[site, rival][:, None]
-        told = torch.from_numpy(np.sqrt(sweeps / SWEEPS).astype(np.float32))
-        around = self.particles(_floats(sites.seen == PARTICLE) @ self.orbits) + self.drive(told[:, None])
-        places = torch.from_numpy(site), torch.from_numpy(rival)
-        strength = self.strength(self.grain(_floats(holds) @ self.orbits) + around[places[0]])[:, 0]
-        return torch.log_softmax(torch.full(sites.rivals.shape, _NEVER).index_put(places, strength), dim=1)
+        device = self.orbits.device
+        told = _floats(np.sqrt(sweeps / SWEEPS), device)
+        around = self.particles(_floats(sites.seen == PARTICLE, device) @ self.orbits) + self.drive(told[:, None])
+        places = torch.from_numpy(site).to(device), torch.from_numpy(rival).to(device)
+        strength = self.strength(self.grain(_floats(holds, device) @ self.orbits) + around[places[0]])[:, 0]
+        never = torch.full(sites.rivals.shape, _NEVER, device=device)
+        return torch.log_softmax(never.index_put(places, strength), dim=1)
 
 
-def _floats(values: BoolArray) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32))
+def _floats(values: BoolArray | FloatArray, device: torch.device) -> Tensor:
+    return torch.from_numpy(values.astype(np.float32)).to(device)
 
 
 def _orbits() -> Float32Array:

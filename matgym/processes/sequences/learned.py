@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from matgym.learning.devices import device_of
 from matgym.processes.sequences.networks import SequenceNetwork, State
 from matgym.processes.sequences.runs import Runs
 from matgym.typing import FloatArray, IntArray
@@ -78,15 +79,15 @@ class SequenceSurrogate:
     scaling: SequenceScaling
 
     def tensors(self, controls: FloatArray, start: FloatArray) -> torch.Tensor:
-        """(B, T, c), (B, s) → (B, T, c + s) standardised."""
+        """(B, T, c), (B, s) → (B, T, c + s) standardised, on the networks' device."""
         scaled = (_inputs(controls, start) - self.scaling.input_mean) / self.scaling.input_scale
-        return torch.from_numpy(scaled.astype(np.float32))
+        return torch.from_numpy(scaled.astype(np.float32)).to(device_of(self.networks[0]))
 
     def members(self, controls: FloatArray, start: FloatArray, begun: FloatArray) -> FloatArray:
         """(members, B, T, k) outcomes as each network has them."""
         with torch.inference_mode():
             inputs = self.tensors(controls, start)
-            changes = np.stack([net(inputs)[0].numpy() for net in self.networks]).astype(np.float64)
+            changes = np.stack([net(inputs)[0].cpu().numpy() for net in self.networks]).astype(np.float64)
         return np.asarray(
             begun[:, None] + np.cumsum(self.scaling.step_mean + changes * self.scaling.step_scale, axis=2)
         )
@@ -121,7 +122,7 @@ class SequenceSurrogate:
             changes = []
             for index, net in enumerate(self.networks):
                 change, memory.states[index] = net(inputs, memory.states[index])
-                changes.append(change[:, 0].numpy().astype(np.float64))
+                changes.append(change[:, 0].cpu().numpy().astype(np.float64))
         memory.outcomes = memory.outcomes + self.scaling.step_mean + np.mean(changes, axis=0) * self.scaling.step_scale
         return memory.outcomes
 

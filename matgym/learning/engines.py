@@ -1,71 +1,63 @@
-"""All networks of a surrogate as one graph, and what runs it: torch, ONNX Runtime, OpenVINO."""
+"""What runs a network of any kind: torch, ONNX Runtime, OpenVINO, and the latter two with 8-bit convolutions.
+
+A network takes and gives tensors whose first axis is the batch.
+"""
 
 import logging
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from matgym.errors import ConfigurationError, MissingExtraError
-from matgym.surrogates.networks import RasterNetwork
+from matgym.learning.devices import torch_device
 from matgym.typing import Float32Array
 
-Passed: TypeAlias = tuple[Float32Array, Float32Array]
-"""(members, B, properties) standardised outputs, and (B, F) features of the first network."""
+Inputs: TypeAlias = Mapping[str, Float32Array]
+"""Arrays by the names of the network's arguments, in their order."""
 
-Pass: TypeAlias = Callable[[Float32Array, Float32Array], Passed]
-"""Of (B, channels, H, W) rasters and (B, globals) numbers."""
-
+Pass: TypeAlias = Callable[[Inputs], tuple[Float32Array, ...]]
+"""A forward pass."""
 
 FOLDS: Final = 2
 """Passes of onnxruntime's optimiser: the second folds normalisations into kernels whose offsets the first made
 constants."""
 
 
-class Members(nn.Module):
-    """All networks as one graph, for one shift."""
+def torch_pass(network: nn.Module, threads: int, device: str = "cpu") -> Pass:
+    """By torch, step by step; a network on another device than the CPU is moved there."""
+    place = torch_device(device)
+    network = network.to(place)
 
-    def __init__(self, networks: tuple[RasterNetwork, ...], shift: int) -> None:
-        super().__init__()
-        self.networks = nn.ModuleList(networks)
-        self.shift = shift
-
-    def forward(self, raster: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """(members, B, properties) outputs and (B, F) features of the first network."""
-        features = [net.features(raster, numbers, self.shift) for net in self.networks]  # type: ignore[operator]
-        outputs = [net.head(x) for net, x in zip(self.networks, features, strict=True)]  # type: ignore[operator]
-        return torch.stack(outputs), features[0]
-
-
-def torch_pass(members: Members, threads: int) -> Pass:
-    """By torch, step by step."""
-
-    def run(raster: Float32Array, numbers: Float32Array) -> Passed:
+    def run(inputs: Inputs) -> tuple[Float32Array, ...]:
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         try:
             with torch.inference_mode():
-                given = torch.from_numpy(raster).contiguous(memory_format=torch.channels_last)
-                outputs, features = members(given, torch.from_numpy(numbers))
+                found = network(*(_placed(array, place) for array in inputs.values()))
         finally:
             torch.set_num_threads(before)
-        return outputs.numpy(), features.numpy()
+        return tuple(values.cpu().numpy() for values in found)
 
     return run
+
+
+def _placed(array: Float32Array, device: torch.device) -> torch.Tensor:
+    tensor = torch.from_numpy(array).to(device)
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def onnxruntime_pass(model: bytes, threads: int) -> Pass:
     """By ONNX Runtime, on the processor."""
     session = onnx_session(model, threads)
 
-    def run(raster: Float32Array, numbers: Float32Array) -> Passed:
-        outputs, features = session.run(None, {"raster": raster, "numbers": numbers})
-        return outputs, features
+    def run(inputs: Inputs) -> tuple[Float32Array, ...]:
+        return tuple(session.run(None, dict(inputs)))
 
     return run
 
@@ -82,9 +74,9 @@ def openvino_pass(model: bytes, threads: int) -> Pass:
     }
     compiled = core.compile_model(core.read_model(model), "CPU", settings)
 
-    def run(raster: Float32Array, numbers: Float32Array) -> Passed:
-        found = compiled({"raster": raster, "numbers": numbers})
-        return found["outputs"], found["features"]
+    def run(inputs: Inputs) -> tuple[Float32Array, ...]:
+        found = compiled(dict(inputs))
+        return tuple(found[number] for number in range(len(compiled.outputs)))
 
     return run
 
@@ -98,8 +90,14 @@ def onnx_session(model: bytes | str, threads: int) -> Any:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def exported(members: Members, raster: Float32Array, numbers: Float32Array) -> bytes:
-    """An ONNX model of any batch, its constants folded: kernels must be constants to be quantised."""
+def exported(network: nn.Module, inputs: Inputs, outputs: Sequence[str]) -> bytes:
+    """Export an ONNX model of any batch, its constants folded: kernels must be constants to be quantised.
+
+    Args:
+        network: in evaluation mode.
+        inputs: an example.
+        outputs: names of what it returns.
+    """
     _module("onnxscript")
     onnxruntime = _module("onnxruntime")
     batch = {0: torch.export.Dim("batch", min=1)}
@@ -109,13 +107,13 @@ def exported(members: Members, raster: Float32Array, numbers: Float32Array) -> b
     try:
         with warnings.catch_warnings(), torch.inference_mode(mode=False), torch.no_grad():
             warnings.simplefilter("ignore")
-            given = torch.from_numpy(raster), torch.from_numpy(numbers)
+            given = tuple(torch.from_numpy(array) for array in inputs.values())
             # Strict: `len` of a tensor would fix the batch otherwise. Not optimised here: onnxruntime is faster at it.
-            program = torch.export.export(members, given, dynamic_shapes=(batch, batch), strict=True)
+            program = torch.export.export(network, given, dynamic_shapes=(batch,) * len(given), strict=True)
             model: Any = torch.onnx.export(
                 program,
-                input_names=["raster", "numbers"],
-                output_names=["outputs", "features"],
+                input_names=list(inputs),
+                output_names=list(outputs),
                 dynamo=True,
                 verbose=False,
                 optimize=False,
@@ -134,11 +132,11 @@ def exported(members: Members, raster: Float32Array, numbers: Float32Array) -> b
     return found
 
 
-def with_8_bit(model: bytes, raster: Float32Array, numbers: Float32Array) -> bytes:
-    """With convolutions of 8 bit, their ranges taken from (C, channels, H, W) rasters.
+def with_8_bit(model: bytes, inputs: Inputs) -> bytes:
+    """Return a model whose convolutions have 8 bit (Jacob et al., CVPR 2018), their ranges taken from these inputs.
 
     The first convolution of each network stays: it is cheap, and all that follows rests on it. Ranges hold all
-    that was seen: cutting off their ends (by percentiles) made the largest errors three times larger, and rare tubes
+    that was seen: cutting off their ends (by percentiles) made the largest errors three times larger, and rare inputs
     are those that a search goes for.
 
     Raises:
@@ -160,9 +158,9 @@ def with_8_bit(model: bytes, raster: Float32Array, numbers: Float32Array) -> byt
         )
     quantization.quant_utils.add_pre_process_metadata(float_model)  # `exported` did what it asks for
 
-    class Rasters(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
+    class Given(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
         def __init__(self) -> None:
-            self.given = [{"raster": raster, "numbers": numbers}]
+            self.given = [dict(inputs)]
 
         def get_next(self) -> dict[str, Float32Array] | None:
             return self.given.pop() if self.given else None
@@ -172,7 +170,7 @@ def with_8_bit(model: bytes, raster: Float32Array, numbers: Float32Array) -> byt
         quantization.quantize_static(
             float_model,
             path,
-            Rasters(),
+            Given(),
             op_types_to_quantize=["Conv"],
             nodes_to_quantize=inner,
             per_channel=True,

@@ -1,19 +1,25 @@
-"""How networks are fitted: every number of a recipe, validated."""
+"""How surrogates are fitted: every number of a configuration, validated."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from matgym.errors import ConfigurationError
+from matgym.learning.config import read_config
+from matgym.learning.trainer import check_counts, check_positive
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Species
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.informed import check_informed
 from matgym.surrogates.networks import network_settings
 
+CONFIGS: Final = Path(__file__).parent / "configs"
+
 
 @dataclass(frozen=True)
-class FitSettings:
+class FitConfig:
     """How to fit.
 
     Attributes:
@@ -31,6 +37,7 @@ class FitSettings:
         learning_rate: peak of the one-cycle schedule.
         weight_decay: of AdamW.
         seed: of initial weights, order, and augmentation; member i has `seed + i`.
+        dataset: name or file of the data that it is meant for; empty if it is left open.
 
     Raises:
         ConfigurationError: if a value is out of range, or the network has no such setting.
@@ -50,25 +57,31 @@ class FitSettings:
     learning_rate: float = 4e-3
     weight_decay: float = 1e-4
     seed: int = 0
+    dataset: str = ""
 
     def __post_init__(self) -> None:
         if self.weights and len(self.weights) != len(self.properties):
             raise ConfigurationError(f"{len(self.weights)} weights do not fit properties {self.properties}")
-        counts = {"epochs": self.epochs, "members": self.members, "batch_size": self.batch_size}
-        if self.patience is not None:
-            counts["patience"] = self.patience
-        for name, count in counts.items():
-            if count < 1:
-                raise ConfigurationError(f"{name}={count} must be 1 or more")
-        if not 0.0 < self.learning_rate < math.inf or not 0.0 <= self.weight_decay < math.inf:
-            raise ConfigurationError(
-                f"learning_rate={self.learning_rate} must be positive, weight_decay={self.weight_decay} not negative"
-            )
+        check_counts(self, "epochs", "members", "batch_size", "patience")
+        check_positive(self, "learning_rate")
+        if not 0.0 <= self.weight_decay < math.inf:
+            raise ConfigurationError(f"weight_decay={self.weight_decay} must not be negative")
         if not self.properties or not self.species:
             raise ConfigurationError("at least one property and one species must be given")
         check_informed(self.informed_by)
-        object.__setattr__(self, "size", network_settings(self.network, self.size))
-        object.__setattr__(self, "species", tuple(SPECIES_DATA[parse_species(s)].label for s in self.species))
+        network_settings(self.network, self.size)
+        for name in self.species:
+            parse_species(name)
+
+    @property
+    def network_size(self) -> Mapping[str, Any]:
+        """Settings of the network, defaults and all."""
+        return network_settings(self.network, self.size)
+
+    @property
+    def codes(self) -> tuple[Species, ...]:
+        """Species that the network sees."""
+        return tuple(parse_species(name) for name in self.species)
 
     @property
     def between_leads(self) -> bool:
@@ -76,10 +89,15 @@ class FitSettings:
         return any(PROPERTIES_BY_KEY[key].between_leads for key in self.properties if key in PROPERTIES_BY_KEY)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form for the card."""
-        return asdict(self)
+        """Plain form for the card, with the network's defaults and the species' own labels."""
+        labels = tuple(SPECIES_DATA[code].label for code in self.codes)
+        return asdict(self) | {"size": dict(self.network_size), "species": labels}
 
-    @property
-    def codes(self) -> tuple[Species, ...]:
-        """Species that the network sees."""
-        return tuple(parse_species(name) for name in self.species)
+
+def shipped_config(keys: Sequence[str], dataset: str = "") -> Path | None:
+    """Return the first shipped configuration for these properties, and for this data set if one is named."""
+    for file in sorted(CONFIGS.glob("*.yml")):
+        config = read_config(FitConfig, file)
+        if set(keys) <= set(config.properties) and dataset in ("", config.dataset):
+            return file
+    return None

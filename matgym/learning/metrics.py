@@ -1,14 +1,31 @@
 """Figures of merit of predictions, with intervals."""
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 from scipy.stats import bootstrap
 
-from matgym.surrogates.store import PropertyMetrics
 from matgym.typing import BoolArray, FloatArray
 
-RESAMPLES = 1000
+RESAMPLES: Final = 1000
+
+
+class PropertyMetrics(BaseModel):
+    """Figures of one property on one split; intervals are 95 % bootstrap intervals over rows."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    property: str
+    n: int
+    r2: float
+    r2_interval: tuple[float, float] | None = None
+    mae: float
+    mae_interval: tuple[float, float] | None = None
+    rmse: float
+    rmse_interval: tuple[float, float] | None = None
+    coverage: float | None = None
 
 
 def property_metrics(

@@ -1,22 +1,49 @@
-"""How far to trust a network: standard deviations, conformal intervals, and a distance from the training data."""
+"""Uncertainty of predictions: standard deviations, conformal intervals, and a distance from the training data."""
 
-import math
-from functools import lru_cache
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
-from matgym.structures import TubeLattice, tube_lattice
 from matgym.typing import FloatArray
 
 COVERAGE: Final = 0.90
 """Nominal coverage of the intervals."""
 
 DISTANCE_QUANTILE: Final = 0.99
-"""A tube further from the training data than this share of validation tubes counts as out of distribution."""
+"""A sample further from the training data than this share of validation samples counts as out of distribution."""
 
-SHAPE_TOLERANCE: Final = 1e-6
-"""By which two shapes differ from rounding alone."""
+
+def calibrate(
+    labels: FloatArray, members: FloatArray, features: FloatArray, held_out: FloatArray
+) -> dict[str, FloatArray]:
+    """Fit the uncertainty of an ensemble's predictions on the validation split.
+
+    Args:
+        labels: (V, properties) of the validation split.
+        members: (members, V, properties) predictions of the same.
+        features: (T, F) of the training split.
+        held_out: (V, F) of the validation split.
+
+    Returns:
+        `floor`, `factor` and `interval`, (properties,) each, and what `distance_model` returns.
+    """
+    columns = range(labels.shape[1])
+    residuals, spread = labels - members.mean(axis=0), member_spread(members)
+    floor, factor = np.array([spread_model(residuals[:, k], spread[:, k]) for k in columns]).T
+    sd = standard_deviation(members, floor, factor)
+    interval = np.array([interval_factor(residuals[:, k], sd[:, k]) for k in columns])
+    return {"floor": floor, "factor": factor, "interval": interval} | distance_model(features, held_out)
+
+
+def member_spread(members: FloatArray) -> FloatArray:
+    """(V, properties) standard deviation among members; zeros for a single network."""
+    return members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1:])
+
+
+def standard_deviation(members: FloatArray, floor: FloatArray, factor: FloatArray) -> FloatArray:
+    """(V, properties) of a prediction, from (members, V, properties) and what `spread_model` found."""
+    return np.asarray(np.sqrt(floor**2 + (factor * member_spread(members)) ** 2))
 
 
 def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, float]:
@@ -50,7 +77,7 @@ def interval_factor(residuals: FloatArray, sd: FloatArray) -> float:
     """Half-width of the 90 % interval in standard deviations.
 
     Normalised split-conformal regression (Papadopoulos, Gammerman and Vovk, 2008; Lei et al., J. Am. Stat. Assoc.
-    113, 1094 (2018)) by crepes. The promise holds for tubes like those of the validation split only.
+    113, 1094 (2018)) by crepes. It holds for samples like those of the validation split only.
 
     Args:
         residuals: (V,) errors on the validation split.
@@ -74,8 +101,8 @@ def distance_model(features: FloatArray, held_out: FloatArray) -> dict[str, Floa
         `centre` (F,), `whitening` (F, F), `threshold` (1,).
     """
     centre = features.mean(axis=0)
-    # In units of each feature's own spread. What hardly varies in training, such as the share of vacancies
-    # where there are none, gets a floor: to deviate there is to be far out.
+    # In units of each feature's own spread. What hardly varies in training gets a floor: to deviate there is to be
+    # far out.
     spread = features.std(axis=0)
     spread = np.maximum(spread, 1e-3 * spread.mean())
     covariance = np.cov(features / spread, rowvar=False) + 1e-3 * np.eye(features.shape[1])
@@ -88,27 +115,6 @@ def distance_model(features: FloatArray, held_out: FloatArray) -> dict[str, Floa
     }
 
 
-@lru_cache(maxsize=1024)
-def shape_distance(lattice: TubeLattice, trained: tuple[tuple[int, int, int], ...]) -> float:
-    """How far a tube's shape lies outside those of the training data.
-
-    A network sees a tube's neighbourhoods, not how wide it is, so that features alone cannot tell. Our choice.
-
-    Args:
-        lattice: of the tube.
-        trained: (n, m, cells) of the training data.
-
-    Returns:
-        0 if diameter, chiral angle and length lie between the training data's; otherwise 1 plus the largest excess,
-        of the logarithms of diameter and length, and of the angle in units of 30 degrees.
-    """
-    seen = np.array([_shape(tube_lattice(*shape)) for shape in trained])
-    found = np.array(_shape(lattice))
-    excess = np.maximum(seen.min(axis=0) - found, found - seen.max(axis=0)).max()
-    return float(1.0 + excess) if excess > SHAPE_TOLERANCE else 0.0
-
-
-def _shape(lattice: TubeLattice) -> tuple[float, float, float]:
-    """Logarithms of diameter and length, and the chiral angle."""
-    angle = math.atan2(math.sqrt(3.0) * lattice.m, 2.0 * lattice.n + lattice.m)
-    return math.log(lattice.diameter_nm), math.log(lattice.length_angstrom), angle / (math.pi / 6.0)
+def distance(features: FloatArray, model: Mapping[str, FloatArray]) -> FloatArray:
+    """(B,) distances of (B, F) features by a `distance_model`, in units of its threshold."""
+    return np.asarray(np.linalg.norm((features - model["centre"]) @ model["whitening"], axis=1) / model["threshold"])

@@ -1,0 +1,233 @@
+"""Train a generative adversarial network: discriminator and generator in turn."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from matgym.data import Dataset
+from matgym.generative.base import TrainedGenerator
+from matgym.generative.conditions import ConditionScaling
+from matgym.generative.config import GanConfig
+from matgym.generative.diagnostics import diagnose
+from matgym.generative.examples import Examples, examples, shuffled
+from matgym.generative.geometry import Geometry, geometry
+from matgym.generative.losses import PENALTY, discriminator_loss, generator_loss, gradient_penalty
+from matgym.generative.model import TubeGenerator, draw_noise, scores
+from matgym.generative.networks import Discriminator, Generator
+from matgym.generative.placement import straight_through
+from matgym.generative.regressor import Regressor, fit_regressor
+from matgym.learning.devices import device_of, torch_device
+from matgym.learning.trainer import OnEpoch, Training, Update, WeightAverage, ignore, train
+from matgym.typing import FloatArray
+
+FREE_TARGETS: Final = 0.5
+"""Share of a generator's batch that is asked for targets from anywhere in the data's range, whatever the structure that
+lent its composition has: only the regressor judges these, for the discriminator knows no such structure."""
+
+NEAR: Final = 0.5
+"""Standard deviations of the property within which the regressor's loss is quadratic."""
+
+
+def train_gan(
+    data: Dataset,
+    config: GanConfig,
+    *,
+    checkpoints: Path | None = None,
+    log: Path | None = None,
+    device: str = "auto",
+    on_epoch: OnEpoch = ignore,
+) -> TrainedGenerator:
+    """Train on the train split, keep what is best on the validation split; the test split is never looked at.
+
+    The generator that is kept has the averaged weights of the epoch that validated best. Discriminator and generator
+    have an optimizer each (version 0.1 had one with two groups of weights: the same steps, to the bit).
+
+    Args:
+        data: labelled structures.
+        config: how.
+        checkpoints: folder from which a killed training goes on as if it had not been killed.
+        log: folder for TensorBoard.
+        device: that trains; see `matgym.learning.devices`.
+        on_epoch: called after every epoch, of the stages "regressor" and "gan".
+
+    Raises:
+        DatasetError: if a split holds no valid structure, or the checkpoints are another training's.
+    """
+    data = data.labelled((config.key,))
+    regressor = fit_regressor(data, config, checkpoints, device, on_epoch)
+    groups, held_out = (
+        examples(data.split(split), config.key, config.kinds, config.left_out) for split in ("train", "validation")
+    )
+    scaling = ConditionScaling.of(np.concatenate([group.conditions for group in groups]))
+    torch.manual_seed(config.seed)
+    players = _Players(config)
+    for net in (players.generator, players.average):
+        net.guide.load_state_dict(regressor.surrogate.networks[0].state_dict())
+        net.calibration.copy_(regressor.calibration(scaling))
+    average = WeightAverage(players.average, players.generator, config.average)
+    regressor.surrogate.networks[0].to(torch_device(device))
+    averaged = TubeGenerator(players.average, config.kinds, config.key, scaling, draws=1)
+    rng = np.random.default_rng(config.seed)
+    game = _Game(players, regressor, averaged, config, rng)
+
+    def validate(epoch: int) -> dict[str, float]:
+        checks = np.random.default_rng([config.seed, 1, epoch])  # not the training's: to look changes nothing
+        return diagnose(averaged, regressor, held_out, config.kinds, checks).as_dict()
+
+    trained = train(
+        Training(
+            "gan",
+            players,
+            game.updates,
+            lambda _progress: (game.turn(batch) for batch in shuffled(groups, config.batch_size, rng)),
+            validate,
+            rng,
+            config.epochs,
+            config.patience,
+            monitor="score",
+            callbacks=[average],
+        ),
+        {"data": data.digest, "config": config.as_dict()},
+        checkpoint=checkpoints and checkpoints / "gan.pt",
+        log=log,
+        device=device,
+        on_epoch=on_epoch,
+    )
+    return TrainedGenerator(replace(averaged, draws=TubeGenerator.draws), trained.validation, trained.epochs)
+
+
+class _Players(nn.Module):
+    """The generator, the moving average of its weights, and the discriminator."""
+
+    def __init__(self, config: GanConfig) -> None:
+        super().__init__()
+        size, kinds = config.size, len(config.kinds)
+        self.generator = Generator(size, kinds)
+        self.average = Generator(size, kinds)
+        self.critic = Discriminator(size, kinds, spectral=config.spectral, projection=config.projection)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own overload lacks it
+
+
+class _Turn(NamedTuple):
+    """A batch of real structures, and what goes with it."""
+
+    examples: Examples
+    shape: Geometry
+    real: Tensor  # (B, K, S)
+    condition: Tensor  # (B, columns) standardised
+    budget: Tensor  # (B, K)
+
+
+@dataclass(frozen=True)
+class _Game:
+    """The losses of both players."""
+
+    players: _Players
+    regressor: Regressor
+    averaged: TubeGenerator
+    config: GanConfig
+    rng: np.random.Generator
+
+    @property
+    def updates(self) -> list[Update[_Turn]]:
+        """The discriminator's steps, then the generator's; both rates fall linearly."""
+        config = self.config
+
+        def adam(net: nn.Module, rate: float) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+            trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
+            optimizer = torch.optim.Adam(trained, lr=rate, betas=(0.5, 0.99))
+            return optimizer, torch.optim.lr_scheduler.LambdaLR(
+                optimizer, lambda epoch: 1.0 - 0.98 * epoch / config.epochs
+            )
+
+        weights = {"game": config.game, "regressor": config.regressor}
+        weights |= {"moments": config.moments, "change": config.restraint}
+        return [
+            Update(
+                self.critic_losses,
+                *adam(self.players.critic, config.critic_rate),
+                every="epoch",
+                repeats=config.critic_steps,
+            ),
+            Update(
+                self.generator_losses,
+                *adam(self.players.generator, config.generator_rate),
+                every="epoch",
+                weights=weights,
+            ),
+        ]
+
+    def turn(self, batch: Examples) -> _Turn:
+        """A batch, its structures turned by random symmetries."""
+        shape = geometry(batch.lattice, device_of(self.players))
+        real = shape.one_hot(batch.turned(self.rng), self.config.kinds)
+        condition = shape.tensor(self.averaged.scaling(batch.conditions))
+        return _Turn(batch, shape, real, condition, torch.from_numpy(batch.budget).to(shape.device))
+
+    def critic_losses(self, turn: _Turn) -> dict[str, Tensor]:
+        """The discriminator's loss on real and generated structures."""
+        _, shape, real, condition, budget = turn
+        with torch.no_grad():
+            fake, _ = self._sample(shape, condition, budget)
+
+        def judge(placed: Tensor, condition: Tensor = condition) -> Tensor:
+            out: Tensor = self.players.critic(shape.raster(placed), condition, shape.shift)
+            return out
+
+        both = judge(torch.cat([real, fake]), torch.cat([condition, condition]))
+        loss = discriminator_loss(self.config.loss, both[: len(real)], both[len(real) :])
+        if self.config.loss == "wasserstein":
+            share = shape.tensor(self.rng.random(len(real), dtype=np.float32))
+            loss = loss + PENALTY * gradient_penalty(judge, real, fake, share)
+        return {"critic": loss}
+
+    def generator_losses(self, turn: _Turn) -> dict[str, Tensor]:
+        """The terms of the generator's loss."""
+        batch, shape, real, condition, budget = turn
+        critic, config = self.players.critic, self.config
+        free = int(FREE_TARGETS * len(real)) if config.regressor else 0
+        targets = np.concatenate([batch.values, self._free_targets(batch, free)])
+        asked = torch.cat(
+            [condition, self.averaged.condition(batch.lattice, targets[len(real) :], batch.budget[:free])]
+        )
+        placed, change = self._sample(shape, asked, torch.cat([budget, budget[:free]]))
+        critic.requires_grad_(requires_grad=False)
+        judged = critic(shape.raster(placed[: len(real)]), condition, shape.shift)
+        critic.requires_grad_(requires_grad=True)
+        nothing = torch.zeros((), device=shape.device)
+        return {
+            "game": generator_loss(config.loss, judged),
+            "regressor": self._missed(shape, placed, targets) if config.regressor else nothing,
+            "moments": moments_distance(shape, real, placed[: len(real)]) if config.moments else nothing,
+            "change": change,
+        }
+
+    def _free_targets(self, batch: Examples, count: int) -> FloatArray:
+        """(count,) from between the lowest and the highest value that the data hold of each composition."""
+        return np.asarray(self.rng.uniform(*batch.span[:count].T))
+
+    def _missed(self, shape: Geometry, placed: Tensor, targets: FloatArray) -> Tensor:
+        """Huber loss of the distance from the target: near it, a gradient that does not fade would overshoot."""
+        error = self.regressor.error(shape, placed, targets)
+        return nn.functional.smooth_l1_loss(error, torch.zeros_like(error), beta=NEAR)
+
+    def _sample(self, shape: Geometry, condition: Tensor, budget: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, K, S) placed atoms, with a straight-through gradient, and the mean squared change of scores."""
+        net, config = self.players.generator, self.config
+        noise = draw_noise(config.size, shape, len(condition), len(config.kinds), self.rng)
+        scored = scores(net, shape, condition, budget, noise)
+        placed = straight_through(scored, budget, shape.neighbours, config.temperature)
+        return placed, ((scored - noise.gumbel) ** 2).mean()
+
+
+def moments_distance(shape: Geometry, real: Tensor, fake: Tensor) -> Tensor:
+    """Root mean square difference of mean pair counts, by species and shell, of two batches of equal composition."""
+    counts = [
+        torch.einsum("bks,dst,blt->dkl", placed, shape.shells, placed) / placed.sum().clamp(min=1.0)
+        for placed in (real, fake)
+    ]
+    return ((counts[0] - counts[1]) ** 2).mean().add(1e-12).sqrt()

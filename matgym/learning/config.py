@@ -1,0 +1,108 @@
+"""The one reader of configurations: from YAML, or a mapping, to a validated dataclass or pydantic model.
+
+Every error is a `ConfigurationError` of one form: `SOURCE: PLACE=VALUE: what is wrong`; an unknown setting is told with
+the nearest known one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from matgym.errors import ConfigurationError, MatgymError
+
+Config = TypeVar("Config")
+
+
+def read_config(
+    kind: type[Config],
+    source: Path | str | None,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    shipped: Path | None = None,
+) -> Config:
+    """Read a configuration from a YAML file.
+
+    Args:
+        kind: dataclass or pydantic model; what the file leaves out has its default there.
+        source: the file, or without a suffix the name of a shipped one; None for the defaults.
+        changes: settings that are to have other values.
+        shipped: folder of shipped files.
+
+    Raises:
+        ConfigurationError: if there is no such file, it is no mapping, or a setting is unknown or out of range.
+    """
+    if source is None:
+        return validated(kind, changes or {}, kind.__name__)
+    file = Path(source)
+    if shipped is not None and not file.suffix and not file.is_file():
+        file = shipped / f"{source}.yml"
+        if not file.is_file():
+            there = ", ".join(sorted(path.stem for path in shipped.glob("*.yml")))
+            raise ConfigurationError(f"there is no configuration {str(source)!r}: give a YAML file, or one of {there}")
+    content = read_yaml(file)
+    if not isinstance(content, dict):
+        raise ConfigurationError(f"{file} must be a mapping of settings to values, such as `epochs: 20`")
+    return validated(kind, content | dict(changes or {}), str(file))
+
+
+def read_yaml(file: Path) -> Any:
+    """Read a YAML file, without running anything that it names.
+
+    Raises:
+        ConfigurationError: if it cannot be read.
+    """
+    import yaml
+
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+
+
+def validated(kind: type[Config], content: Mapping[str, Any], source: str) -> Config:
+    """Check a mapping, and return the configuration.
+
+    Args:
+        kind: see `read_config`.
+        content: settings by name.
+        source: what errors begin with.
+
+    Raises:
+        ConfigurationError: if a setting is unknown, of another type or out of range.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    _check_names(kind, content, source)
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        raise ConfigurationError(f"{source}: {first_error(error)}") from None
+    except MatgymError as error:
+        raise ConfigurationError(f"{source}: {error}") from None
+
+
+def first_error(error: Any) -> str:
+    """Return what pydantic found first, as one sentence: `PLACE=VALUE: what is wrong`."""
+    found = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in found["loc"])
+    said = str(found["msg"]).removeprefix("Value error, ")
+    if isinstance(found["input"], str | int | float | bool | list | None) and place:
+        place += f"={found['input']!r}"
+    return f"{place}: {said}" if place else said
+
+
+def _check_names(kind: Any, content: Mapping[str, Any], source: str, within: str = "") -> None:
+    """Find settings that `kind`, or a dataclass or model within it, does not have."""
+    known = getattr(kind, "model_fields", None) or (kind.__dataclass_fields__ if is_dataclass(kind) else None)
+    if known is None:
+        return
+    types = get_type_hints(kind)
+    for name, value in content.items():
+        if name not in known:
+            near = get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {near[0]!r}? There are" if near else "there are"
+            raise ConfigurationError(f"{source}: there is no setting {within + str(name)!r}; {hint} {', '.join(known)}")
+        if isinstance(value, Mapping):
+            _check_names(types[name], value, source, f"{within}{name}.")

@@ -1,0 +1,161 @@
+"""Weights on disk: a safetensors file, and a card beside it (`matgym.learning.card`).
+
+No pickle is ever read: a safetensors file holds arrays only, and the card is validated JSON. Both files are written
+whole or not at all, and the card holds the hash of the weights.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as tensors_of
+from safetensors.torch import save as bytes_of
+from torch import Tensor, nn
+
+from matgym.errors import ConfigurationError, MatgymError, WeightsError
+from matgym.files import atomic_path, write_text
+from matgym.learning.card import FORMAT_VERSION, PACKAGES, Card, installed
+from matgym.learning.config import first_error
+
+C = TypeVar("C", bound=Card)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Store(Generic[C]):
+    """Where and how weights of one kind are kept.
+
+    Attributes:
+        card: of what class their cards are.
+        kind: what the weights are of, such as "surrogate".
+        shipped: folder of those that come with matgym, each known by its name; None if none do.
+        packages: whose versions are written to the card.
+    """
+
+    card: type[C]
+    kind: str
+    shipped: Path | None = None
+    packages: tuple[str, ...] = PACKAGES
+
+    def check_path(self, path: Path) -> None:
+        """Check a file name before the work that will be written to it.
+
+        Raises:
+            WeightsError: if it does not end in .safetensors.
+        """
+        if path.suffix != ".safetensors":
+            raise WeightsError(f"{path.name}: weights of a {self.kind} are stored as .safetensors")
+
+    def save(self, path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> C:
+        """Write weights to `path` (.safetensors) and a card beside it (.json).
+
+        Args:
+            path: of the weights.
+            tensors: by name; from any device.
+            facts: fields of the card.
+
+        Raises:
+            WeightsError: if `path` does not end in .safetensors.
+            ConfigurationError: if the facts make no card; nothing is written then.
+        """
+        self.check_path(path)
+        # A clone each: networks that share weights would be rejected as the same memory.
+        content = bytes_of({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
+        sealed = {"versions": installed(*self.packages), "sha256": hashlib.sha256(content).hexdigest()}
+        try:
+            card = self.card(**{**facts, **sealed, "format_version": FORMAT_VERSION})
+        except ValidationError as error:
+            raise ConfigurationError(f"this {self.kind} cannot be stored: {first_error(error)}") from None
+        with atomic_path(path) as scratch:
+            scratch.write_bytes(content)
+        write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
+        return card
+
+    def load(self, path: Path | str, build: Callable[[C, dict[str, Tensor]], T]) -> T:
+        """Read weights and make of them what their card describes.
+
+        Args:
+            path: a .safetensors file with its card beside it, or the name of a shipped one.
+            build: from the card and the tensors.
+
+        Raises:
+            WeightsError: if a file is missing, damaged, of another format, or not what its card describes.
+        """
+        file, card = self.located(path), self.load_card(path)
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            raise WeightsError(f"{file} is missing") from None
+        if card.sha256 and hashlib.sha256(content).hexdigest() != card.sha256:
+            raise WeightsError(f"{file} is not the file that its card was written with: its SHA-256 is another")
+        try:
+            return build(card, tensors_of(content))
+        except (ConfigurationError, SafetensorError, RuntimeError, TypeError, LookupError, ValueError) as error:
+            if isinstance(error, WeightsError):
+                raise
+            said = " ".join(str(error).split())
+            raise WeightsError(f"{file} does not hold the weights that its card describes: {said}") from None
+
+    def load_card(self, path: Path | str) -> C:
+        """Read a card; see `load`."""
+        file = self.located(path).with_suffix(".json")
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise WeightsError(f"{file} is missing: weights are read with their card beside them") from None
+        except ValueError as error:
+            raise WeightsError(f"{file} is no card of a {self.kind}: {error}") from None
+        version = content.get("format_version", 1) if isinstance(content, dict) else 1
+        if isinstance(version, int) and not self.card.OLDEST <= version <= FORMAT_VERSION:
+            raise WeightsError(
+                f"{file} is of format {version}; this matgym reads {self.card.OLDEST} to {FORMAT_VERSION}: "
+                + ("upgrade matgym" if version > FORMAT_VERSION else "train anew")
+            )
+        try:
+            if isinstance(content, dict) and isinstance(version, int):
+                content = self.card.upgraded(content, version)
+            card = self.card.model_validate(content)
+        except ValidationError as error:
+            raise WeightsError(f"{file} is no card of a {self.kind}: {first_error(error)}") from None
+        except MatgymError as error:
+            raise WeightsError(f"{file}: {error}") from None
+        if not card.sha256 and isinstance(version, int) and version >= self.card.HASHED:
+            raise WeightsError(f"{file} is no card of a {self.kind}: sha256 is missing")
+        return card
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of shipped weights."""
+        return tuple(sorted(path.stem for path in self.shipped.glob("*.safetensors"))) if self.shipped else ()
+
+    def located(self, path: Path | str) -> Path:
+        """Return the file that a path or a shipped name stands for.
+
+        Raises:
+            WeightsError: if there is none.
+        """
+        file = Path(path)
+        if self.shipped is not None and not file.suffix and not file.is_file():
+            file = self.shipped / f"{path}.safetensors"
+        if file.suffix != ".safetensors" or not (file.is_file() or file.with_suffix(".json").is_file()):
+            there = f", or one of {', '.join(self.names())}" if self.shipped else ""
+            raise WeightsError(f"there are no weights {str(path)!r} of a {self.kind}: give a .safetensors file{there}")
+        return file
+
+
+def ensemble_tensors(networks: Sequence[nn.Module]) -> dict[str, Tensor]:
+    """Return weights of an ensemble by the names under which they are stored."""
+    return {
+        f"network.{member}.{name}": value
+        for member, network in enumerate(networks)
+        for name, value in network.state_dict().items()
+    }
+
+
+def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """Return the tensors stored as `NAME.…`, by the rest of their names."""
+    return {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}

@@ -1,0 +1,102 @@
+"""From a process to stored weights with a card: what `matgym furnace train` does."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, Final
+
+import numpy as np
+
+from matgym.errors import ConfigurationError
+from matgym.learning.trainer import OnEpoch, ignore
+from matgym.processes.annealing.runs import annealing_runs
+from matgym.processes.growth.runs import growth_runs
+from matgym.processes.sequences.fitting import SequenceConfig, figures, fit_sequences
+from matgym.processes.sequences.runs import Runs
+from matgym.processes.sequences.store import STORE, SequenceCard, save_sequences
+
+CONFIGS: Final = Path(__file__).parent / "configs"
+
+PROCESSES: Final[dict[str, Callable[[int, np.random.Generator], Runs]]] = {
+    "growth": growth_runs,
+    "annealing": annealing_runs,
+}
+"""Name to what makes runs of it."""
+
+
+@dataclass(frozen=True)
+class ProcessConfig:
+    """What a surrogate over time is made of.
+
+    Attributes:
+        process: one of `PROCESSES`.
+        runs: to learn from.
+        validation: runs to stop by.
+        test: runs that neither sees.
+        seed: of all of them.
+        fit: how.
+    """
+
+    process: str
+    runs: int
+    validation: int
+    test: int
+    seed: int
+    fit: SequenceConfig
+
+    def __post_init__(self) -> None:
+        if self.process not in PROCESSES:
+            raise ConfigurationError(f"process={self.process!r} is unknown; there are {', '.join(PROCESSES)}")
+        for name in ("runs", "validation", "test"):
+            if getattr(self, name) < 2:
+                raise ConfigurationError(f"{name}={getattr(self, name)} must be 2 or more")
+
+    def simulated(self) -> tuple[Runs, Runs, Runs]:
+        """Training, validation and test runs, each from a generator of its own."""
+        make = PROCESSES[self.process]
+        counts = (self.runs, self.validation, self.test)
+        generators = np.random.default_rng(self.seed).spawn(len(counts))
+        first, second, third = (make(count, rng) for count, rng in zip(counts, generators, strict=True))
+        return first, second, third
+
+    def data(self) -> dict[str, Any]:
+        """What the runs depend on, for the card."""
+        return {name: value for name, value in asdict(self).items() if name != "fit"}
+
+
+def train_process(
+    config: ProcessConfig,
+    output: Path,
+    *,
+    log: Path | None = None,
+    command: str = "",
+    device: str = "auto",
+    on_epoch: OnEpoch = ignore,
+) -> SequenceCard:
+    """Simulate runs, fit, measure on the test runs, and store.
+
+    Args:
+        config: what of.
+        output: path of the weights; `OUTPUT.checkpoints/` beside it lets an interrupted fit go on.
+        log: folder for TensorBoard.
+        command: that reproduces it, for the card.
+        device: see `fit_sequences`.
+        on_epoch: see `fit_sequences`.
+    """
+    STORE.check_path(output)
+    checkpoints = output.with_name(output.name + ".checkpoints")
+    learned, validation, test = config.simulated()
+    surrogate = fit_sequences(
+        learned, validation, config.fit, checkpoints=checkpoints, log=log, device=device, on_epoch=on_epoch
+    )
+    card = save_sequences(
+        surrogate,
+        output,
+        data=config.data(),
+        fit=asdict(config.fit),
+        command=command,
+        metrics=figures(surrogate, test),
+    )
+    rmtree(checkpoints, ignore_errors=True)
+    return card

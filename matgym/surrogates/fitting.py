@@ -1,0 +1,223 @@
+"""Fit networks: standardised targets, mean squared error, AdamW, one-cycle schedule, early stopping on validation."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from matgym.data import Dataset
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.learning.devices import device_of
+from matgym.learning.trainer import NormStatistics, OnEpoch, Training, ignore, one_cycle
+from matgym.learning.trainer import train as run_training
+from matgym.surrogates.batches import Group, groups_of, shuffled_batches
+from matgym.surrogates.config import FitConfig
+from matgym.surrogates.learned import NetworkSurrogate, Scaling
+from matgym.surrogates.networks import RasterNetwork, make_network
+from matgym.typing import FloatArray
+
+SHORTEST_MEMORY: Final = 0.1
+"""Largest momentum of the statistics of normalisation, otherwise one over the steps of an epoch: with torch's 0.1, what
+is kept is that of the last ten batches, of whatever lattices they were."""
+
+FREEZE: Final = 0.65
+"""Share of a training after which statistics of normalisation are kept as they are, in training as in use.
+
+A batch holds tubes of one lattice, and what their features are like differs from another lattice's: between leads, by
+how much of the raster is lead. Batch normalisation takes such differences away in training and leaves them in use.
+Measured on the thermal conductance (24 epochs): validation error 0.24 standard deviations without it, 0.05 with it,
+and 0.28 by batch renormalisation (Ioffe, NeurIPS 2017); the training error, too, falls by a factor of three.
+"""
+
+
+class Batch(NamedTuple):
+    """Tubes of one lattice as the network sees them.
+
+    Attributes:
+        raster: (B, channels, H, W).
+        numbers: (B, globals).
+        shift: of the raster.
+        targets: (B, properties) standardised.
+    """
+
+    raster: Tensor
+    numbers: Tensor
+    shift: int
+    targets: Tensor
+
+
+def fit(
+    data: Dataset,
+    config: FitConfig,
+    *,
+    start: NetworkSurrogate | None = None,
+    checkpoints: Path | None = None,
+    log: Path | None = None,
+    device: str = "auto",
+    on_epoch: OnEpoch = ignore,
+) -> NetworkSurrogate:
+    """Fit networks to the training split; of each, the epoch that validates best is kept.
+
+    Args:
+        data: with train and validation rows; its test rows are never looked at.
+        config: how.
+        start: a surrogate of the same network whose weights are taken over, all but the last layer's if it predicts
+            other properties: transfer learning from another property or another family of tubes.
+        checkpoints: folder from which an interrupted fit goes on as if it had not been interrupted; written every
+            epoch.
+        log: folder for TensorBoard.
+        device: that trains; see `matgym.learning.devices`.
+        on_epoch: called after every epoch.
+
+    Returns:
+        The fitted surrogate, calibrated on the validation split.
+
+    Raises:
+        ConfigurationError: if `start` has another network or size, or there is no such device.
+        DatasetError: if a split is empty, or the checkpoints are another fit's.
+        PropertyError: if the data hold no such property.
+    """
+    data = data.labelled(config.properties)
+    train, validation = (groups_of(data.split(split), config) for split in ("train", "validation"))
+    if not train or not validation:
+        raise DatasetError("the data set has no rows to train or to validate on")
+    learned, physics = (np.concatenate([getattr(group, name) for group in train]) for name in ("learned", "informed"))
+    scaling = Scaling(learned.mean(axis=0), _spread(learned), physics.mean(axis=0), _spread(physics))
+    fresh = NetworkSurrogate(
+        (), config.network, config.network_size, config.properties, config.codes,
+        tuple((group.lattice.n, group.lattice.m, group.lattice.cells) for group in train),
+        scaling, config.informed_by,
+    )  # fmt: skip
+    identity = {"data": data.digest, "config": config.as_dict()}
+    networks: list[RasterNetwork] = []
+    for member in range(config.members):
+        surrogate = replace(fresh, networks=(initial_network(config, member, start),))
+        run_training(
+            _training(surrogate, train, validation, config, member),
+            identity,
+            checkpoint=checkpoints and checkpoints / f"member-{member}.pt",
+            log=log and log / f"member-{member}",
+            device=device,
+            on_epoch=on_epoch,
+        )
+        networks += surrogate.networks
+    return _calibrated(replace(fresh, networks=tuple(networks)), train, validation)
+
+
+def _training(
+    surrogate: NetworkSurrogate, train: list[Group], validation: list[Group], config: FitConfig, member: int
+) -> Training[Batch]:
+    """The training of the surrogate's one network."""
+    net, scaling = surrogate.networks[0], surrogate.scaling
+    rng = np.random.default_rng(config.seed + member)
+    weights = torch.tensor(config.weights or (1.0,) * len(config.properties))
+    steps = sum(math.ceil(len(group.species) / config.batch_size) for group in train)  # an epoch
+
+    def batches(_progress: float) -> Iterator[Batch]:
+        device = device_of(net)
+        for lattice, species, targets, physics in shuffled_batches(train, config, rng):
+            raster, numbers = surrogate.inputs(lattice, species, physics)
+            standard = ((targets - scaling.mean) / scaling.scale).astype(np.float32)
+            yield Batch(
+                torch.from_numpy(raster).to(device).contiguous(memory_format=torch.channels_last),
+                torch.from_numpy(numbers).to(device),
+                surrogate.view(lattice).shift,
+                torch.from_numpy(standard).to(device),
+            )
+
+    def losses(batch: Batch) -> dict[str, Tensor]:
+        squared = (net(batch.raster, batch.numbers, batch.shift) - batch.targets) ** 2
+        return {"train": (squared.mean(dim=0) * weights.to(squared.device)).sum()}
+
+    return Training(
+        "surrogate",
+        net,
+        [
+            one_cycle(
+                net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
+            )
+        ],
+        batches,
+        lambda _epoch: {"error": _error(surrogate, validation, weights.numpy())},
+        rng,
+        config.epochs,
+        config.patience,
+        callbacks=[NormStatistics(net, min(1.0 / steps, SHORTEST_MEMORY), FREEZE)],
+        member=member,
+    )
+
+
+def _spread(values: FloatArray) -> FloatArray:
+    """(columns,) standard deviations; 1 for a column that does not vary."""
+    spread = values.std(axis=0)
+    return np.where(spread > 0.0, spread, 1.0)
+
+
+def initial_network(config: FitConfig, member: int, start: NetworkSurrogate | None) -> RasterNetwork:
+    """Make a network with fresh weights, or with those of another surrogate but for the last layer.
+
+    Raises:
+        ConfigurationError: if the other surrogate has another network or size, or sees other species.
+    """
+    torch.manual_seed(config.seed + member)
+    net = make_network(
+        config.network,
+        config.network_size,
+        len(config.species) + config.between_leads,
+        len(config.species) + 1 + len(config.informed_by),
+        len(config.properties),
+        sums=config.between_leads,
+    )
+    if start is not None:
+        _take_over(net, start, config, member)
+    return net
+
+
+def _take_over(net: RasterNetwork, start: NetworkSurrogate, config: FitConfig, member: int) -> None:
+    """Put another surrogate's weights into a fresh network, as far as they mean the same there.
+
+    The last layer stays fresh unless the properties are the same; so do weights of inputs that only one of the two
+    has: the channels of a lead, physics as an input.
+    """
+    size = dict(config.network_size)
+    if (start.network, dict(start.settings), start.species) != (config.network, size, config.codes):
+        raise ConfigurationError(
+            f"weights of a {start.network} {dict(start.settings)} cannot start a {config.network} {size}, "
+            "or one that sees other species: fit the same network"
+        )
+    last = "" if start.keys == config.properties else f"head.{len(net.head) - 1}."
+    fresh = net.state_dict()
+    for name, value in start.networks[member % len(start.networks)].state_dict().items():
+        if last and name.startswith(last):
+            continue
+        if fresh[name].shape == value.shape:
+            fresh[name].copy_(value)
+        elif name.startswith("head."):
+            inputs = min(fresh[name].shape[1], value.shape[1])
+            fresh[name][:, :inputs] = value[:, :inputs]
+        else:  # the first convolution: species have the first channels
+            shared = 2 * len(config.species)
+            fresh[name][:, :shared] = value[:, :shared]
+    net.load_state_dict(fresh)
+
+
+def _error(surrogate: NetworkSurrogate, groups: list[Group], weights: FloatArray) -> float:
+    """Root of the weighted mean squared error of what is learned, in standard deviations."""
+    residuals = np.concatenate(
+        [(surrogate.mean(g.lattice, g.species, g.informed) - g.labels) / g.factor for g in groups]
+    )
+    squared = ((residuals / surrogate.scaling.scale) ** 2).mean(axis=0)
+    return float(np.sqrt((squared * weights).sum() / weights.sum()))
+
+
+def _calibrated(surrogate: NetworkSurrogate, train: list[Group], validation: list[Group]) -> NetworkSurrogate:
+    features = np.concatenate([surrogate.features(g.lattice, g.species, g.informed) for g in train])
+    labels = np.concatenate([g.labels for g in validation])
+    runs = [surrogate.run(g.lattice, g.species, g.informed) for g in validation]
+    members = np.concatenate([members for members, _ in runs], axis=1)
+    return surrogate.calibrated(labels, members, features, np.concatenate([pooled for _, pooled in runs]))
