@@ -138,7 +138,7 @@ class Predictions:
         """Predictions of different properties of the same batch; the distance is the first that is known."""
         fields = ("values", "failures", "sd", "half_width", "members")
         merged = [{key: value for part in parts for key, value in getattr(part, name).items()} for name in fields]
-        return cls(*merged, next((part.distance for part in parts if part.distance is not None), None))  # type: ignore[arg-type]
+        return cls(*merged, next((part.distance for part in parts if part.distance is not None), None))  # type: ignore[arg-type,call-arg]
 
     def __getitem__(self, item: Property | str) -> FloatArray:
         """(B,) values of one property.
@@ -157,7 +157,7 @@ class Predictions:
     def only(self, keys: Sequence[str]) -> "Predictions":
         """The same of some properties, in the order of `keys`."""
         parts = (self.values, self.failures, self.sd, self.half_width, self.members)
-        return Predictions(*({key: part[key] for key in keys if key in part} for part in parts), self.distance)  # type: ignore[arg-type]
+        return Predictions(*({key: part[key] for key in keys if key in part} for part in parts), self.distance)  # type: ignore[arg-type,call-arg]
 
     def take(self, rows: IntArray | BoolArray) -> "Predictions":
         """The same of some rows: their places in order, or a mask."""

@@ -213,7 +213,7 @@ class DesignTask:
         }
         return self._scores(self.counted, predictions, targets, components=False, verified=True)
 
-    def _predictions(self, designs: Designs, sources: "Sequence[Model | Solved]") -> dict[int, Predictions]:
+    def _predictions(self, designs: Designs, sources: "Sequence[Model[Any] | Solved]") -> dict[int, Predictions]:
         """Predictions of each model, by its id; models that need no structures are asked with rows."""
         found: dict[int, Predictions] = {}
         batch: Any = None
@@ -226,7 +226,7 @@ class DesignTask:
                 found[id(source)] = source.predict(batch)
         return found
 
-    def _charged(self, source: "Model | Solved", count: int) -> AbstractContextManager[None]:
+    def _charged(self, source: "Model[Any] | Solved", count: int) -> AbstractContextManager[None]:
         if source.level is Level.GEOMETRY:  # reading a structure's own size is no evaluation
             return nullcontext()
         return self.ledger.charge("oracle" if source.is_oracle else "surrogate", count)

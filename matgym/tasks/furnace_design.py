@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 from typing_extensions import override
@@ -89,7 +89,7 @@ class FurnaceTask(DesignTask):
     """A design task whose model counts what it spends: minutes of furnace time."""
 
     @override
-    def _charged(self, source: "Model | Solved", count: int) -> AbstractContextManager[None]:
+    def _charged(self, source: "Model[Any] | Solved", count: int) -> AbstractContextManager[None]:
         del source, count
         return nullcontext()
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -46,12 +46,12 @@ class Objective:
     """
 
     property: Property
-    model: "Model | Solved"
+    model: "Model[Any] | Solved"
     direction: Direction = "target"
     low: float = 0.0
     high: float = 1.0
     margin: float = 1.0
-    oracle: "Model | Solved | None" = None
+    oracle: "Model[Any] | Solved | None" = None
     weight: float = 1.0
 
     def __post_init__(self) -> None:
@@ -112,7 +112,7 @@ class Constraint:
     """
 
     property: Property
-    model: "Model | Solved"
+    model: "Model[Any] | Solved"
     least: float
 
     def __post_init__(self) -> None:
@@ -123,6 +123,6 @@ class Constraint:
         return np.nan_to_num(np.maximum(self.least - values, 0.0) / abs(self.least), nan=1.0)
 
 
-def different(sources: "Sequence[Model | Solved]") -> "list[Model | Solved]":
+def different(sources: "Sequence[Model[Any] | Solved]") -> "list[Model[Any] | Solved]":
     """Each model once, in order."""
     return list({id(source): source for source in sources}.values())

@@ -63,7 +63,7 @@ class RingSpace(Choices):
         rows = (batch.species.reshape(len(batch), -1)[:, first] == self.heavy).astype(np.int64)
         if (self.decode(rows).species != batch.species).any():
             raise ConfigurationError(f"{batch} holds a tube whose rings are not of {self.heavy.name} or 12C alone")
-        return rows
+        return np.asarray(rows)
 
     @cached_property
     @override
