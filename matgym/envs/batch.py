@@ -158,7 +158,7 @@ class ScalarEnv(gym.Env[Any, Any]):
         _take_face(self, self.episodes)
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """How it was registered; `gymnasium.make` sets it, and with it the time limit."""
         return self._spec
 
