@@ -1,26 +1,21 @@
 """Agents on disk: parameters as safetensors, and a card that says how to build what they belong to.
 
 Stable-Baselines3's own .zip holds pickles, and a pickle can run any program as it is read. Here nothing is unpickled:
-a safetensors file holds arrays only, and the card is validated JSON.
+see `matgym.learning.store`.
 """
 
-import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import sb3_contrib
 import stable_baselines3
 import torch
 from gymnasium import spaces
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
-from safetensors import SafetensorError
-from safetensors.torch import load as tensors_of
-from safetensors.torch import save_file
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, VectorizedActionNoise
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
@@ -29,9 +24,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import TypedDict
 
 from matgym.errors import ConfigurationError, WeightsError
-from matgym.files import atomic_path, write_text
-
-FORMAT_VERSION: Final = 1
+from matgym.learning.card import Card
+from matgym.learning.devices import torch_device
+from matgym.learning.store import Store, part
 
 _SHARED: Final = ("learning_rate", "n_steps", "gamma")
 _ON_POLICY: Final = (*_SHARED, "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm", "normalize_advantage")
@@ -185,11 +180,10 @@ def _shared(ends: np.ndarray[Any, Any]) -> tuple[float, ...]:
     return tuple(np.unique(ends).tolist() if len(np.unique(ends)) == 1 else ends.reshape(-1).tolist())
 
 
-class AgentCard(BaseModel):
+class AgentCard(Card):
     """What an agent is, and what it was trained on.
 
     Attributes:
-        format_version: of this file.
         algorithm: one of `ALGORITHMS`.
         policy: its name there, such as "MlpPolicy".
         policy_kwargs: what the policy is made with; classes by name.
@@ -202,16 +196,13 @@ class AgentCard(BaseModel):
         action_space: what it chooses from.
         environment: id of what it was trained on.
         arguments: of that environment.
-        versions: of the packages that wrote this.
-        sha256: of the file of parameters.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    HASHED: ClassVar[int] = 1
 
-    format_version: int = FORMAT_VERSION
     algorithm: str
     policy: str
-    policy_kwargs: PolicyKwargs = {}
+    policy_kwargs: PolicyKwargs = Field(default_factory=PolicyKwargs)
     settings: dict[str, JsonValue]
     n_envs: int = Field(ge=1)
     seed: int | None
@@ -221,8 +212,6 @@ class AgentCard(BaseModel):
     action_space: SpaceCard
     environment: str
     arguments: dict[str, JsonValue]
-    versions: dict[str, str]
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
     @model_validator(mode="after")
     def _known(self) -> Self:
@@ -235,6 +224,11 @@ class AgentCard(BaseModel):
             if name in NAMED and value not in NAMED[name]:
                 raise ValueError(f"{name} {value!r} is unknown; there are {', '.join(NAMED[name])}")
         return self
+
+
+STORE: Final = Store(
+    AgentCard, "an agent", packages=("matgym", "stable-baselines3", "sb3-contrib", "torch", "gymnasium")
+)
 
 
 def save_agent(agent: BaseAlgorithm, path: Path | str, *, environment: str, arguments: Mapping[str, Any]) -> AgentCard:
@@ -253,21 +247,11 @@ def save_agent(agent: BaseAlgorithm, path: Path | str, *, environment: str, argu
         ConfigurationError: if the agent holds something that JSON cannot: a policy of one's own, say.
         WeightsError: if `path` does not end in .safetensors.
     """
-    file = Path(path)
-    if file.suffix != ".safetensors":
-        raise WeightsError(f"{file.name}: agents are stored as .safetensors")
+    STORE.check_path(Path(path))
     tensors = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
     if getattr(agent, LEARNED, None) is not None:
         tensors[LEARNED] = getattr(agent, LEARNED)
-    try:
-        # A clone each: extractors that two networks share would be refused as the same memory.
-        with atomic_path(file) as scratch:
-            save_file({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}, scratch)
-            card = _card(agent, environment, arguments, hashlib.sha256(scratch.read_bytes()).hexdigest())
-    except ValidationError as error:
-        raise ConfigurationError(f"this agent cannot be stored: {_first(error)}") from None
-    write_text(file.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
-    return card
+    return STORE.save(Path(path), tensors, _facts(agent, environment, arguments))
 
 
 def load_agent(
@@ -279,24 +263,29 @@ def load_agent(
         path: a .safetensors file of `save_agent`, its card beside it; or a .zip of Stable-Baselines3.
         trust: whether a .zip may be unpickled, which can run any program that whoever wrote it put in.
         envs: what it shall learn on; none is made or needed for `predict`.
-        device: of its networks.
+        device: of its networks; see `matgym.learning.devices`.
 
     Raises:
         WeightsError: if a file is missing, damaged, not what its card describes, or a .zip that is not trusted.
+        ConfigurationError: if this machine has no such device.
     """
-    file = Path(path)
+    file, place = Path(path), torch_device(device)
     if file.suffix == ".zip":
-        return _unzipped(file, trust, envs, device)
-    card = load_card(file)
-    tensors = _tensors(file, card)
-    agent = _built(file, card, envs, device)
+        return _unzipped(file, trust, envs, place)
+    if file.suffix != ".safetensors":
+        raise WeightsError(f"{file.name} is no stored agent: give a .safetensors file, or a .zip of Stable-Baselines3")
+    return STORE.load(file, lambda card, tensors: _filled(_built(file, card, envs, place), file, card, tensors))
+
+
+def _filled(agent: BaseAlgorithm, file: Path, card: AgentCard, tensors: dict[str, torch.Tensor]) -> BaseAlgorithm:
+    """An agent with the stored parameters, none missing and none left over."""
     learned = tensors.pop(LEARNED, None)
     wanted = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
     for name in sorted(wanted.keys() | tensors.keys()):
         here, there = (tuple(x[name].shape) if name in x else "absent" for x in (tensors, wanted))
         if here != there:
             raise WeightsError(f"{file}: {name} is {here}, but in the {card.algorithm} of its card it is {there}")
-    agent.policy.load_state_dict({name.removeprefix("policy."): value for name, value in tensors.items()})
+    agent.policy.load_state_dict(part(tensors, "policy"))
     if (learned is None) != (getattr(agent, LEARNED, None) is None):
         raise WeightsError(f"{file}: {LEARNED} is there, but its card's ent_coef is a number, or the other way round")
     if learned is not None:
@@ -307,31 +296,8 @@ def load_agent(
     return agent
 
 
-def load_card(path: Path | str) -> AgentCard:
-    """Read what a stored agent is, and what it was trained on.
-
-    Raises:
-        WeightsError: if the card is missing, damaged, or of a later format.
-    """
-    file = Path(path)
-    if file.suffix != ".safetensors":
-        raise WeightsError(f"{file.name} is no stored agent: give a .safetensors file, or a .zip of Stable-Baselines3")
-    card = file.with_suffix(".json")
-    try:
-        content = json.loads(card.read_text(encoding="utf-8"))
-        stored = content.get("format_version", 1) if isinstance(content, dict) else 1
-        if not isinstance(stored, int) or stored <= FORMAT_VERSION:
-            return AgentCard.model_validate(content)
-    except FileNotFoundError:
-        raise WeightsError(f"{card} is missing: agents are read with their card beside them") from None
-    except ValueError as error:  # no JSON, or no card
-        said = _first(error) if isinstance(error, ValidationError) else error
-        raise WeightsError(f"{card} is no card of an agent: {said}") from None
-    raise WeightsError(f"{card} is of format {stored}; this matgym reads up to {FORMAT_VERSION}: upgrade it")
-
-
-def _card(agent: BaseAlgorithm, environment: str, arguments: Mapping[str, Any], digest: str) -> AgentCard:
-    """Everything but the parameters."""
+def _facts(agent: BaseAlgorithm, environment: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card says of an agent."""
     algorithm = type(agent).__name__
     if algorithm not in ALGORITHMS or type(agent) is not _class(algorithm):
         raise ConfigurationError(f"a {algorithm} cannot be stored; there are {', '.join(ALGORITHMS)}")
@@ -346,31 +312,28 @@ def _card(agent: BaseAlgorithm, environment: str, arguments: Mapping[str, Any], 
     observed, acted = SpaceCard.of(agent.observation_space), SpaceCard.of(agent.action_space)
     if (observed.space(), acted.space()) != (agent.observation_space, agent.action_space):
         raise ConfigurationError(f"{agent.observation_space} or {agent.action_space} cannot be stored without loss")
-    return AgentCard(
-        algorithm=algorithm,
-        policy=names[0],
-        policy_kwargs=_policy_card(agent.policy_kwargs),
-        settings={
-            name: _setting_card(name, getattr(agent, name)) for name in ALGORITHMS[algorithm] if hasattr(agent, name)
-        },
-        n_envs=agent.n_envs,
-        seed=agent.seed,
-        timesteps=agent.num_timesteps,
-        exploration_rate=getattr(agent, "exploration_rate", None),
-        observation_space=observed,
-        action_space=acted,
-        environment=environment,
-        arguments=_plain(arguments),
-        versions={name: version(name) for name in ("matgym", "stable-baselines3", "sb3-contrib", "torch", "gymnasium")},
-        sha256=digest,
-    )
+    settings = {name: getattr(agent, name) for name in ALGORITHMS[algorithm] if hasattr(agent, name)}
+    return {
+        "algorithm": algorithm,
+        "policy": names[0],
+        "policy_kwargs": _policy_card(agent.policy_kwargs),
+        "settings": {name: _setting_card(name, value) for name, value in settings.items()},
+        "n_envs": agent.n_envs,
+        "seed": agent.seed,
+        "timesteps": agent.num_timesteps,
+        "exploration_rate": getattr(agent, "exploration_rate", None),
+        "observation_space": observed,
+        "action_space": acted,
+        "environment": environment,
+        "arguments": _plain(arguments),
+    }
 
 
 def _class(algorithm: str) -> type[BaseAlgorithm]:
     return getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)  # type: ignore[no-any-return]
 
 
-def _built(file: Path, card: AgentCard, envs: VecEnv | None, device: str) -> BaseAlgorithm:
+def _built(file: Path, card: AgentCard, envs: VecEnv | None, device: torch.device) -> BaseAlgorithm:
     """An agent with the card's shape; its own parameters are yet to come."""
     kind = _class(card.algorithm)
     if card.policy not in kind.policy_aliases:
@@ -400,21 +363,7 @@ def _built(file: Path, card: AgentCard, envs: VecEnv | None, device: str) -> Bas
     return agent
 
 
-def _tensors(file: Path, card: AgentCard) -> dict[str, torch.Tensor]:
-    """The very bytes that were hashed, as tensors."""
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise WeightsError(f"{file} is missing") from None
-    if hashlib.sha256(content).hexdigest() != card.sha256:
-        raise WeightsError(f"{file} is not the file that its card was written with: its SHA-256 is another")
-    try:
-        return dict(tensors_of(content))
-    except SafetensorError as error:
-        raise WeightsError(f"{file} is no safetensors file: {error}") from None
-
-
-def _unzipped(file: Path, trust: bool, envs: VecEnv | None, device: str) -> BaseAlgorithm:
+def _unzipped(file: Path, trust: bool, envs: VecEnv | None, device: torch.device) -> BaseAlgorithm:
     if not trust:
         raise WeightsError(
             f"{file} is not opened: Stable-Baselines3 unpickles its .zip, and a pickle can run any program; if you "
@@ -431,14 +380,6 @@ def _unzipped(file: Path, trust: bool, envs: VecEnv | None, device: str) -> Base
     if algorithm is None:
         raise WeightsError(f"{file}: a policy of {module} does not tell its algorithm: open it by that one's own load")
     return _class(algorithm).load(file, env=envs, device=device)
-
-
-def _first(error: ValidationError) -> str:
-    """Of all that pydantic found, what comes first, as one sentence."""
-    found = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in found["loc"])
-    said = str(found["msg"]).removeprefix("Value error, ")
-    return f"{place}: {said}" if place else said
 
 
 # ---- to JSON and back

@@ -61,16 +61,14 @@ def train_likelihood(
         for batch in shuffled(groups, config.batch_size, rng):
             yield batch, progress
 
+    def losses(batch: tuple[Examples, float]) -> dict[str, Tensor]:
+        return {"train": loss_of(batch[0], rng, batch[1])}
+
     def validate(_epoch: int) -> dict[str, float]:
         noise = np.random.default_rng(CHECKED)
         return {"loss": float(np.mean([float(loss_of(batch, noise, 1.0)) for batch in shuffled(held_out, 256, noise)]))}
 
-    update = one_cycle(
-        network,
-        lambda batch: {"train": loss_of(batch[0], rng, batch[1])},
-        rate=config.learning_rate,
-        steps=config.epochs * steps,
-    )
+    update = one_cycle(network, losses, rate=config.learning_rate, steps=config.epochs * steps)
     trained = train(
         Training(
             stage, network, [update], batches, validate, rng, config.epochs, config.patience, monitor="loss"

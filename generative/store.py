@@ -45,7 +45,7 @@ class GeneratorCard(Card):
         return name
 
 
-STORE: Final = Store(GeneratorCard, "generator", Path(__file__).parent / "weights")
+STORE: Final = Store(GeneratorCard, "a generator", Path(__file__).parent / "weights")
 
 
 def save_generator(generator: ConditionalGenerator, path: Path, **facts: Any) -> GeneratorCard:

@@ -32,7 +32,7 @@ class Store(Generic[C]):
 
     Attributes:
         card: of what class their cards are.
-        kind: what the weights are of, such as "surrogate".
+        kind: what the weights are of, such as "a surrogate".
         shipped: folder of those that come with matgym, each known by its name; None if none do.
         packages: whose versions are written to the card.
     """
@@ -49,7 +49,7 @@ class Store(Generic[C]):
             WeightsError: if it does not end in .safetensors.
         """
         if path.suffix != ".safetensors":
-            raise WeightsError(f"{path.name}: weights of a {self.kind} are stored as .safetensors")
+            raise WeightsError(f"{path.name}: weights of {self.kind} are stored as .safetensors")
 
     def save(self, path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> C:
         """Write weights to `path` (.safetensors) and a card beside it (.json).
@@ -70,7 +70,7 @@ class Store(Generic[C]):
         try:
             card = self.card(**{**facts, **sealed, "format_version": FORMAT_VERSION})
         except ValidationError as error:
-            raise ConfigurationError(f"this {self.kind} cannot be stored: {first_error(error)}") from None
+            raise ConfigurationError(f"{self.kind} cannot be stored like this: {first_error(error)}") from None
         with atomic_path(path) as scratch:
             scratch.write_bytes(content)
         write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
@@ -109,7 +109,7 @@ class Store(Generic[C]):
         except FileNotFoundError:
             raise WeightsError(f"{file} is missing: weights are read with their card beside them") from None
         except ValueError as error:
-            raise WeightsError(f"{file} is no card of a {self.kind}: {error}") from None
+            raise WeightsError(f"{file} is no card of {self.kind}: {error}") from None
         version = content.get("format_version", 1) if isinstance(content, dict) else 1
         if isinstance(version, int) and not self.card.OLDEST <= version <= FORMAT_VERSION:
             raise WeightsError(
@@ -121,11 +121,11 @@ class Store(Generic[C]):
                 content = self.card.upgraded(content, version)
             card = self.card.model_validate(content)
         except ValidationError as error:
-            raise WeightsError(f"{file} is no card of a {self.kind}: {first_error(error)}") from None
+            raise WeightsError(f"{file} is no card of {self.kind}: {first_error(error)}") from None
         except MatgymError as error:
             raise WeightsError(f"{file}: {error}") from None
         if not card.sha256 and isinstance(version, int) and version >= self.card.HASHED:
-            raise WeightsError(f"{file} is no card of a {self.kind}: sha256 is missing")
+            raise WeightsError(f"{file} is no card of {self.kind}: sha256 is missing")
         return card
 
     def names(self) -> tuple[str, ...]:
@@ -143,7 +143,10 @@ class Store(Generic[C]):
             file = self.shipped / f"{path}.safetensors"
         if file.suffix != ".safetensors" or not (file.is_file() or file.with_suffix(".json").is_file()):
             there = f", or one of {', '.join(self.names())}" if self.shipped else ""
-            raise WeightsError(f"there are no weights {str(path)!r} of a {self.kind}: give a .safetensors file{there}")
+            raise WeightsError(
+                f"there are no weights {str(path)!r} of {self.kind}: give a .safetensors file{there}; weights are read "
+                "with their card beside them"
+            )
         return file
 
 

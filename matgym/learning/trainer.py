@@ -364,6 +364,7 @@ class _State:
             "schedules": [update.schedule.state_dict() for update in self.training.updates],
             "rng": json.dumps(self.training.rng.bit_generator.state),
             "torch_rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,  # of dropout there
             "epoch": self.epoch,
             "best": self.best,
             "best_error": self.best_error,
@@ -379,6 +380,8 @@ class _State:
             update.schedule.load_state_dict(content["schedules"][number])
         self.training.rng.bit_generator.state = json.loads(content["rng"])
         torch.set_rng_state(content["torch_rng"].cpu())
+        if content["cuda_rng"] is not None and torch.cuda.is_initialized():
+            torch.cuda.set_rng_state(content["cuda_rng"].cpu())
         self.epoch, self.best = content["epoch"], content["best"]
         self.best_error, self.best_epoch = content["best_error"], content["best_epoch"]
         self.best_validation = content["best_validation"]

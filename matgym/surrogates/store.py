@@ -66,7 +66,7 @@ class SurrogateCard(Card):
         }
 
 
-STORE: Final = Store(SurrogateCard, "surrogate", Path(__file__).parent / "weights")
+STORE: Final = Store(SurrogateCard, "a surrogate", Path(__file__).parent / "weights")
 
 
 def save(surrogate: NetworkSurrogate, path: Path, **facts: Any) -> SurrogateCard:

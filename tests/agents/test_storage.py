@@ -16,7 +16,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from matgym.agents.sb3 import make_agent
-from matgym.agents.storage import ALGORITHMS, SpaceCard, load_agent, load_card, save_agent
+from matgym.agents.storage import ALGORITHMS, STORE, SpaceCard, load_agent, save_agent
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.structures import Species, tube_lattice
 from matgym.tasks import TargetProperty
@@ -111,9 +111,9 @@ def test_a_loaded_agent_acts_bit_by_bit_as_the_stored_one(algorithm, tmp_path):
         assert torch.equal(loaded.policy.state_dict()[name], value), name
     assert (loaded.observation_space, loaded.action_space) == (agent.observation_space, agent.action_space)
     assert loaded.num_timesteps == agent.num_timesteps
-    assert load_card(path).arguments == {"cells": 4}
+    assert STORE.load_card(path).arguments == {"cells": 4}
     again = save_agent(loaded, tmp_path / "again.safetensors", environment="matgym/Small-v0", arguments={"cells": 4})
-    assert again == load_card(path)  # hyper-parameters and the hash of the parameters among it
+    assert again == STORE.load_card(path)  # hyper-parameters and the hash of the parameters among it
 
 
 @pytest.mark.parametrize("algorithm", ["PPO", "DQN", "SAC", "TD3", "TQC", "RecurrentPPO"])
@@ -138,7 +138,7 @@ def test_what_sac_learned_of_its_entropy_comes_back(tmp_path):
 
 def test_schedules_come_back(tmp_path):
     loaded = load_agent(stored(made("PPO", clip_range=0.3), tmp_path))
-    assert load_card(tmp_path / "agent.safetensors").settings["learning_rate"] == "lin_0.001"
+    assert STORE.load_card(tmp_path / "agent.safetensors").settings["learning_rate"] == "lin_0.001"
     assert [loaded.lr_schedule(left) for left in (1.0, 0.25)] == [1e-3, 0.25e-3]
     assert loaded.clip_range(0.5) == 0.3
 
@@ -255,6 +255,8 @@ def altered(path, change):
         (lambda card: card["observation_space"].update(low=[0, 0, 0]), "does not make a PPO"),
         (lambda card: card.update(format_version=99), "is of format 99"),
         (lambda card: card.update(sha256="0" * 64), "its SHA-256 is another"),
+        (lambda card: card.pop("sha256"), "sha256 is missing"),
+        (lambda card: card.update(sha256="", format_version=1), "sha256 is missing"),
         (lambda card: card.pop("environment"), "environment: Field required"),
     ],
 )

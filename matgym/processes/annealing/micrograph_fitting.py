@@ -166,7 +166,10 @@ def fit_micrographs(
 
     def batches(_progress: float) -> Iterator[Moves]:
         for rows in np.array_split(rng.permutation(len(learned.before)), steps):
-            yield Moves(*(values[rows] for values in learned))
+            yield Moves(learned.before[rows], learned.after[rows], learned.sweeps[rows])
+
+    def losses(moves: Moves) -> dict[str, Tensor]:
+        return {"train": _loss(net, moves, config.sites, rng)}
 
     def validate(_epoch: int) -> dict[str, float]:
         same = np.random.default_rng(config.seed)  # the same sites every time
@@ -174,7 +177,7 @@ def fit_micrographs(
 
     update = one_cycle(
         net,
-        lambda moves: {"train": _loss(net, moves, config.sites, rng)},
+        losses,
         rate=config.learning_rate,
         steps=config.epochs * steps,
         weight_decay=1e-5,

@@ -43,7 +43,7 @@ class MicrographCard(Card):
     width: int = Field(ge=1)
 
 
-STORE: Final = Store(MicrographCard, "network of micrographs", Path(__file__).parent / "weights")
+STORE: Final = Store(MicrographCard, "a network of micrographs", Path(__file__).parent / "weights")
 
 
 def drives_of(course: Course) -> Float32Array:

@@ -35,7 +35,7 @@ class SequenceCard(Card):
         return content | {"metrics": rows}
 
 
-STORE: Final = Store(SequenceCard, "surrogate over time", Path(__file__).parent / "weights")
+STORE: Final = Store(SequenceCard, "a surrogate over time", Path(__file__).parent / "weights")
 
 
 def save_sequences(surrogate: SequenceSurrogate, path: Path, **facts: Any) -> SequenceCard:
