@@ -92,5 +92,5 @@ def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, i
     bounds = ca.vertcat(ca.DM.ones(count), ca.inf * ca.DM.ones(states.numel()))
     found = solver(x0=ca.vertcat(ca.DM(first.ravel()), *path), lbx=-bounds, ubx=bounds, lbg=0.0, ubg=0.0)
     best = scaled_controls(np.clip(np.array(found["x"][:count]).reshape(first.shape), -1.0, 1.0))
-    value = float(replace(task, source="oracle").run(best[None], np.asarray(reactor))[0])
+    value = float(replace(task, model="oracle").run(best[None], np.asarray(reactor))[0])
     return Schedule(best, value, bool(solver.stats()["success"]), time.perf_counter() - began)

@@ -14,7 +14,7 @@ class Spec:
         entry_point: of the scalar environment, as text, so that registering imports nothing.
         vector_entry_point: of the natively batched one.
         max_episode_steps: time limit; None where episodes end by themselves.
-        variants: further ids for the goal and the vector variant: "goal" gives NAMEGoal-v0, "vector" NAMEVector-v0.
+        variants: further ids: "goal" gives NAMEGoal-v0, "multi-objective" MO-NAME-v0.
     """
 
     id: str
@@ -36,43 +36,40 @@ THERMOELECTRIC_STEPS = 32
 DOPING_STEPS = 32
 """Time limit of NanotubeDoping: twice its default budget, as forbidden edits change nothing."""
 
-GROWTH_MINUTES = 30
-"""Length of a run of CVDGrowth."""
-
 SPECS = (
     Spec(
         "matgym/NanotubeDoping-v0",
         "matgym.envs.doping:NanotubeDopingEnv",
         "matgym.envs.doping:NanotubeDopingVectorEnv",
         max_episode_steps=DOPING_STEPS,
-        variants=("goal", "vector"),
+        variants=("goal", "multi-objective"),
     ),
     Spec(
         "matgym/NanotubeChirality-v0",
         "matgym.envs.chirality:NanotubeChiralityEnv",
         "matgym.envs.chirality:NanotubeChiralityVectorEnv",
         max_episode_steps=CHIRALITY_STEPS,
-        variants=("goal", "vector"),
+        variants=("goal", "multi-objective"),
     ),
     Spec(
         "matgym/NanotubeIsotopes-v0",
         "matgym.envs.isotopes:NanotubeIsotopesEnv",
         "matgym.envs.isotopes:NanotubeIsotopesVectorEnv",
         max_episode_steps=ISOTOPE_STEPS,
-        variants=("goal", "vector"),
+        variants=("goal", "multi-objective"),
     ),
     Spec(
         "matgym/NanotubeThermoelectric-v0",
         "matgym.envs.thermoelectric:NanotubeThermoelectricEnv",
         "matgym.envs.thermoelectric:NanotubeThermoelectricVectorEnv",
         max_episode_steps=THERMOELECTRIC_STEPS,
-        variants=("goal", "vector"),
+        variants=("goal", "multi-objective"),
     ),
     Spec(
         "matgym/CVDGrowth-v0",
         "matgym.envs.growth:CVDGrowthEnv",
         "matgym.envs.growth:CVDGrowthVectorEnv",
-        variants=("vector",),
+        variants=("multi-objective",),
     ),
     Spec(
         "matgym/CVDRecipe-v0",
@@ -85,19 +82,26 @@ SPECS = (
         "matgym.envs.experiments:ExperimentsVectorEnv",
     ),
     Spec(
-        "matgym/Annealing-v0",
-        "matgym.envs.annealing:AnnealingEnv",
-        "matgym.envs.annealing:AnnealingVectorEnv",
-        variants=("goal", "vector"),
+        "matgym/FilmAnnealing-v0",
+        "matgym.envs.film_annealing:FilmAnnealingEnv",
+        "matgym.envs.film_annealing:FilmAnnealingVectorEnv",
+        variants=("goal", "multi-objective"),
     ),
 )
+
+
+def variant_id(identity: str, variant: str) -> str:
+    """Name of a variant: of matgym/NAME-v0 "goal" gives matgym/NAMEGoal-v0, "multi-objective" matgym/MO-NAME-v0."""
+    if variant == "multi-objective":
+        return identity.replace("matgym/", "matgym/MO-")
+    return identity.replace("-v", f"{variant.capitalize()}-v")
 
 
 def register_all() -> None:
     """Register every environment and its variants with Gymnasium; doing so twice changes nothing."""
     for spec in SPECS:
         for variant in ("", *spec.variants):
-            name = spec.id.replace("-v", f"{variant.capitalize()}-v")
+            name = variant_id(spec.id, variant)
             if name not in gym.registry:
                 gym.register(
                     name,
@@ -105,5 +109,5 @@ def register_all() -> None:
                     vector_entry_point=spec.vector_entry_point,
                     max_episode_steps=spec.max_episode_steps,
                     kwargs={"variant": variant} if variant else {},
-                    disable_env_checker=variant == "vector",  # it warns of rewards that are no numbers
+                    disable_env_checker=variant == "multi-objective",  # it warns of rewards that are no numbers
                 )

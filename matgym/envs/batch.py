@@ -1,11 +1,14 @@
-"""One environment, scalar and natively batched, from a batch of episodes: all that Gymnasium asks for besides.
+"""What every environment shares: seeds, checks, time limits, autoreset, infos, for one episode or for a batch.
 
-What an environment is about stands in its `Dynamics`; seeds, checks, time limits, autoreset and infos stand here.
+An environment is one class, its `Episodes`: spaces, restart, step, observe, of B episodes side by side. Two more
+classes of two lines make it `gymnasium.Env` and `VectorEnv`; the scalar environment is a batch of one.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from inspect import Parameter, signature
 from typing import Any, ClassVar
 
 import gymnasium as gym
@@ -36,37 +39,43 @@ class Transition:
     present: Mapping[str, BoolArray] = field(default_factory=dict)
 
 
-class Dynamics(ABC):
-    """A batch of episodes.
+class Episodes(ABC):
+    """A batch of episodes: what an environment is about.
 
     Attributes:
         size: B, episodes side by side.
+        task: what is to be reached, and the ledger.
         observation_space: of one of them.
         action_space: of one of them.
-        choices: names that `reset(options=...)` may set.
+        options: names that `reset(options=...)` may set.
         variant: "plain"; "goal", whose observations are a dictionary of what was achieved and what is desired, as
-            Stable-Baselines3's `HerReplayBuffer` has it; or "vector", whose reward has a component for each of
-            `reward_names`, as MO-Gymnasium has it.
+            Stable-Baselines3's `HerReplayBuffer` has it; or "multi-objective", whose reward has a component for each
+            of `reward_names`, as MO-Gymnasium has it.
         reward_names: components of a vector reward.
         reward_low: least value of each.
+        masked: whether `masks` tells which actions are allowed.
+        render_modes: that `render` knows.
     """
 
     size: int
+    task: Any
     observation_space: spaces.Space[Any]
     action_space: spaces.Space[Any]
-    choices: ClassVar[tuple[str, ...]] = ()
+    options: tuple[str, ...] = ()
     variant: str = "plain"
     reward_names: tuple[str, ...] = ()
     reward_low: float = 0.0
+    masked: bool = False
+    render_modes: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], chosen: Mapping[str, Any]) -> None:
+    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
         """Begin new episodes.
 
         Args:
             rows: (k,) which.
             generators: k, one a row, from which all that is random is drawn.
-            chosen: name to a value, or k of them, that is not to be drawn.
+            options: name to a value, or k of them, that is not to be drawn.
         """
 
     @abstractmethod
@@ -80,6 +89,23 @@ class Dynamics(ABC):
     def begun(self) -> Mapping[str, Any]:
         """Name to (B,) values: what `reset` tells of the episodes."""
         return {}
+
+    def masks(self) -> BoolArray:
+        """(B, n_actions) which actions are allowed.
+
+        Raises:
+            ConfigurationError: if actions are numbers.
+        """
+        raise ConfigurationError(f"actions of {type(self).__name__} are numbers, which have no masks")
+
+    def render(self, mode: str) -> Any:
+        """The first episode, as an (H, W, 3) uint8 picture or as text."""
+        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(self.render_modes)}")
+
+    def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
+        """Rewards of what was achieved for any goal, in the goal variant."""
+        del achieved, desired, info
+        raise ConfigurationError(f"{type(self).__name__} has no goal variant")
 
     def check(self, actions: Any) -> Any:
         """B actions as an array.
@@ -95,7 +121,7 @@ class Dynamics(ABC):
                 raise ConfigurationError(f"actions must be {self.size} whole numbers from 0 to {space.n - 1}")
             return actions
         if not isinstance(space, spaces.Box):
-            raise NotImplementedError(f"actions of {space}")
+            raise ConfigurationError(f"actions of {space} are neither Discrete nor Box")
         if actions.shape != (self.size, *space.shape):
             raise ConfigurationError(f"actions of shape {actions.shape} must be {(self.size, *space.shape)}")
         outside = ~((actions >= space.low) & (actions <= space.high))
@@ -106,71 +132,112 @@ class Dynamics(ABC):
         return actions
 
 
-class BatchEnv(gym.Env[Any, Any]):
-    """A batch of one as a Gymnasium environment; a subclass makes its `dynamics`."""
+class ScalarEnv(gym.Env[Any, Any]):
+    """One episode at a time; a subclass names its `episodes_class`."""
 
-    dynamics: Dynamics
+    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
+    episodes_class: ClassVar[type[Episodes]]
 
-    def __init__(self, dynamics: Dynamics, render_mode: str | None = None) -> None:
-        modes = self.metadata["render_modes"]
-        if render_mode is not None and render_mode not in modes:
-            there = f"there are {' and '.join(modes)}" if modes else "there are none here"
-            raise RenderModeError(f"render_mode={render_mode!r} is unknown; {there}")
+    def __init_subclass__(cls) -> None:
+        _describe(cls, cls.episodes_class, Parameter("render_mode", Parameter.KEYWORD_ONLY, default=None))
+        cls.metadata = {"render_modes": list(cls.episodes_class.render_modes), "render_fps": 4}
+
+    def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
+        _check_render_mode(render_mode, self.episodes_class.render_modes)
         self.render_mode = render_mode
-        self.dynamics = dynamics
-        self.observation_space = dynamics.observation_space
-        self.action_space = dynamics.action_space
-        take_face(self, dynamics)
+        self.episodes = _made(self.episodes_class, 1, arguments)
+        self.task = self.episodes.task
+        self.observation_space = self.episodes.observation_space
+        self.action_space = self.episodes.action_space
+        _take_face(self, self.episodes)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode."""
         super().reset(seed=seed)
-        self.dynamics.restart(np.array([0]), [self.np_random], checked_options(self.dynamics, options))
-        return observation_of(self.dynamics.observe(), 0), row_of(self.dynamics.begun(), 0)
+        self.episodes.restart(np.array([0]), [self.np_random], _checked_options(self.episodes, options))
+        return observation_of(self.episodes.observe(), 0), row_of(_with_masks(self.episodes, self.episodes.begun()), 0)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Carry out one action."""
         if not self.action_space.contains(action):
             raise ConfigurationError(f"action {action!r} is not in {self.action_space}")
-        outcome = self.dynamics.step(self.dynamics.check(np.asarray(action)[None]))
+        outcome = self.episodes.step(self.episodes.check(np.asarray(action)[None]))
         there = {name: value for name, value in outcome.info.items() if outcome.present.get(name, _ALWAYS)[0]}
         reward = outcome.reward[0]
         return (
-            observation_of(self.dynamics.observe(), 0),
+            observation_of(self.episodes.observe(), 0),
             float(reward) if reward.ndim == 0 else reward.astype(np.float32),  # as MO-Gymnasium has it
             bool(outcome.terminated[0]),
             False,
-            row_of(there, 0),
+            row_of(_with_masks(self.episodes, there), 0),
         )
+
+    def render(self) -> Any:
+        """The episode as it stands, as an (H, W, 3) uint8 picture or as text."""
+        if self.render_mode is None:
+            gym.logger.warn(f"render() was called, but no render_mode was given; {_there(self.episodes.render_modes)}")
+            return None
+        return self.episodes.render(self.render_mode)
+
+    @property
+    def action_masks(self) -> Callable[[], BoolArray]:
+        """A function that gives (n_actions,) which actions are allowed now, where actions are choices."""
+        return self._masks if self.episodes.masked else _no_masks()
+
+    def _masks(self) -> BoolArray:
+        return np.asarray(self.episodes.masks()[0])
 
 
 _ALWAYS = np.ones(1, dtype=bool)
 
 
-class BatchVectorEnv(VectorEnv[Any, Any, Any]):
-    """Many episodes stepped as one batch; a subclass makes its `dynamics`.
+class BatchedEnv(VectorEnv[Any, Any, Any]):
+    """Many episodes stepped as one batch; a subclass names its `episodes_class`.
 
     The same seeds and actions give the same trajectories as `SyncVectorEnv` in its SAME_STEP mode. Infos hold arrays;
     of episodes that ended, `final_obs` and `final_info` hold what was last.
     """
 
     metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # Gymnasium declares it so
-    dynamics: Dynamics
+    episodes_class: ClassVar[type[Episodes]]
 
-    def __init__(self, dynamics: Dynamics, max_episode_steps: int | None) -> None:
+    def __init_subclass__(cls) -> None:
+        kind = Parameter.POSITIONAL_OR_KEYWORD
+        limit = Parameter("max_episode_steps", kind, default=None)
+        _describe(cls, cls.episodes_class, Parameter("num_envs", kind, default=1), limit)
+
+    def __init__(self, num_envs: int = 1, max_episode_steps: int | None = None, **arguments: Any) -> None:
+        if num_envs < 1:
+            raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
+        self._take(_made(self.episodes_class, num_envs, arguments), max_episode_steps)
+
+    @classmethod
+    def of(cls, episodes: Episodes, max_episode_steps: int | None = None) -> "BatchedEnv":
+        """A vector environment of episodes that were made already."""
+        made = cls.__new__(cls)
+        made._take(episodes, max_episode_steps)  # noqa: SLF001  # its own
+        return made
+
+    def _take(self, episodes: Episodes, max_episode_steps: int | None) -> None:
         if max_episode_steps is not None and max_episode_steps < 1:
             raise ConfigurationError(f"max_episode_steps={max_episode_steps} must be 1 or more")
-        self.dynamics = dynamics
-        self.num_envs = dynamics.size
+        self.episodes = episodes
+        self.task = episodes.task
+        self.num_envs = episodes.size
         self.max_episode_steps = max_episode_steps
         self._limit = np.inf if max_episode_steps is None else max_episode_steps
         self._elapsed = np.zeros(self.num_envs, dtype=np.int64)
         self._generators: list[np.random.Generator] = []
-        self.single_observation_space = dynamics.observation_space
-        self.single_action_space = dynamics.action_space
+        self.single_observation_space = episodes.observation_space
+        self.single_action_space = episodes.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        take_face(self, dynamics)
+        _take_face(self, episodes)
+
+    @property
+    def action_masks(self) -> Callable[[], BoolArray]:
+        """A function that gives (num_envs, n_actions) which actions are allowed now, where actions are choices."""
+        return self.episodes.masks if self.episodes.masked else _no_masks()
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -182,10 +249,9 @@ class BatchVectorEnv(VectorEnv[Any, Any, Any]):
             options: of each name, (num_envs,) values.
         """
         self._seed(seed)
-        chosen = checked_options(self.dynamics, options)
-        self.dynamics.restart(np.arange(self.num_envs), self._generators, chosen)
+        self.episodes.restart(np.arange(self.num_envs), self._generators, _checked_options(self.episodes, options))
         self._elapsed[:] = 0
-        return self.dynamics.observe(), dict(self.dynamics.begun())
+        return self.episodes.observe(), _with_masks(self.episodes, self.episodes.begun())
 
     def _seed(self, seed: int | list[int | None] | None) -> None:
         if isinstance(seed, int | np.integer):
@@ -202,37 +268,45 @@ class BatchVectorEnv(VectorEnv[Any, Any, Any]):
         """Carry out one action in every episode; those that end begin anew within the step."""
         if not self._generators:
             raise gym.error.ResetNeeded("call reset() before step()")
-        outcome = self.dynamics.step(self.dynamics.check(actions))
+        outcome = self.episodes.step(self.episodes.check(actions))
         self._elapsed += 1
         truncated = self._elapsed >= self._limit  # as TimeLimit has it, also of what terminates then
-        observation = self.dynamics.observe()
+        observation = self.episodes.observe()
         done = outcome.terminated | truncated
         info: dict[str, Any] = {name: value for name, value in outcome.info.items() if name not in outcome.present}
         if done.any():
+            final = _with_masks(self.episodes, outcome.info)
             info |= {"final_obs": final_observations(observation, done), "_final_obs": done, "_final_info": done}
-            info["final_info"] = masked(
-                outcome.info, {name: done & outcome.present.get(name, done) for name in outcome.info}
-            )
+            info["final_info"] = masked(final, {name: done & outcome.present.get(name, done) for name in final})
             rows = np.flatnonzero(done)
-            self.dynamics.restart(rows, [self._generators[row] for row in rows], {})
+            self.episodes.restart(rows, [self._generators[row] for row in rows], {})
             self._elapsed[rows] = 0
-            fresh = self.dynamics.observe(rows)
+            fresh = self.episodes.observe(rows)
             if isinstance(observation, dict):
                 for name, values in observation.items():
                     values[rows] = fresh[name]
             else:
                 observation[rows] = fresh
-            info |= self.dynamics.begun()
-        return observation, outcome.reward, outcome.terminated, truncated, info
+            info |= self.episodes.begun()
+        return observation, outcome.reward, outcome.terminated, truncated, _with_masks(self.episodes, info)
 
 
-def take_face(env: Any, dynamics: Dynamics) -> None:
-    """Give an environment what its variant is recognised by, and no other: libraries look whether it is there."""
-    if dynamics.variant == "vector":
-        env.reward_dim = len(dynamics.reward_names)
-        env.reward_space = spaces.Box(dynamics.reward_low, 1.0, (env.reward_dim,), np.float32)
-    elif dynamics.variant == "goal":
-        env.compute_reward = dynamics.compute_reward  # type: ignore[attr-defined]  # those that have the variant, have it
+# ---- arguments
+
+
+def given_alone(name: str, others: Mapping[str, object]) -> None:
+    """Raise an error if arguments were given that another one leaves without effect.
+
+    Args:
+        name: of the argument that says it all.
+        others: name to value of those that would be without effect; None or False where they were not given.
+
+    Raises:
+        ConfigurationError: if one was given.
+    """
+    given = [other for other, value in others.items() if value is not None and value is not False]
+    if given:
+        raise ConfigurationError(f"{' and '.join(given)} would be without effect beside {name}: give one or the other")
 
 
 def checked_variant(variant: str, *known: str) -> str:
@@ -246,28 +320,64 @@ def checked_variant(variant: str, *known: str) -> str:
     return variant
 
 
-def checked_count(num_envs: int) -> int:
-    """How many episodes a vector environment holds.
+def _made(episodes_class: type[Episodes], size: int, arguments: Mapping[str, Any]) -> Episodes:
+    """Episodes from an environment's arguments, which are checked by name first."""
+    known = list(signature(episodes_class).parameters)[1:]
+    for name in arguments:
+        if name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}? " if close else ""
+            raise ConfigurationError(f"{episodes_class.__name__} takes no argument {name!r}; {hint}{_there(known)}")
+    make: Callable[..., Episodes] = episodes_class
+    return make(size, **arguments)
 
-    Raises:
-        ConfigurationError: if it is none.
-    """
-    if num_envs < 1:
-        raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
-    return num_envs
+
+def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> None:
+    """Give an environment's class the docstring and the signature that `help` is to show."""
+    of_episodes = signature(episodes_class)
+    own = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in list(of_episodes.parameters.values())[1:]]
+    cls.__doc__ = cls.__doc__ or episodes_class.__doc__
+    cls.__signature__ = of_episodes.replace(parameters=[*first, *own])
 
 
-def checked_options(dynamics: Dynamics, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What `reset` was told to set.
+def _check_render_mode(mode: str | None, known: Sequence[str]) -> None:
+    if mode is not None and mode not in known:
+        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(known)}")
 
-    Raises:
-        ConfigurationError: if there is no such thing to set.
-    """
+
+def _there(names: Sequence[str]) -> str:
+    return f"there are {', '.join(names)}" if names else "there are none here"
+
+
+def _checked_options(episodes: Episodes, options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What `reset` was told to set."""
     for name in options or {}:
-        if name not in dynamics.choices:
-            there = f"there are {', '.join(dynamics.choices)}" if dynamics.choices else "there is none here"
-            raise ConfigurationError(f"reset has no option {name!r}; {there}")
+        if name not in episodes.options:
+            raise ConfigurationError(f"reset has no option {name!r}; {_there(episodes.options)}")
     return {name: value for name, value in (options or {}).items() if value is not None}
+
+
+# ---- what libraries look for
+
+
+def _take_face(env: Any, episodes: Episodes) -> None:
+    """Give an environment what its variant is recognised by, and no other: libraries look whether it is there."""
+    if episodes.variant == "multi-objective":
+        env.reward_dim = len(episodes.reward_names)
+        env.reward_space = spaces.Box(episodes.reward_low, 1.0, (env.reward_dim,), np.float32)
+    elif episodes.variant == "goal":
+        env.compute_reward = episodes.compute_reward
+
+
+def _no_masks() -> Any:
+    raise AttributeError("actions that are numbers have no masks")  # as of a method that is not there
+
+
+def _with_masks(episodes: Episodes, info: Mapping[str, Any]) -> dict[str, Any]:
+    return {**info, "action_mask": episodes.masks()} if episodes.masked else dict(info)
+
+
+# ---- rows of batches
 
 
 def observation_of(batch: Any, row: int) -> Any:

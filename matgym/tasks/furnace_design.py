@@ -83,7 +83,7 @@ class FurnaceDesign(DesignTask):
 
     @cached_property
     def _physics(self) -> GrowthTask:
-        return replace(self.growth, source="oracle")
+        return replace(self.growth, model="oracle")
 
     def _scores(self, growth: GrowthTask, designs: Designs) -> Scores:
         value = growth.run(self.controls(designs), np.array(self.reactor))

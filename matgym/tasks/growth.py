@@ -40,7 +40,7 @@ class GrowthTask:
         per_kwh: price of energy.
         hottest_c: above which the furnace is not safe.
         soot_per_min: monolayers of amorphous carbon a minute above which the exhaust clogs.
-        source: what rewards: "oracle", or a surrogate over time: its name or file, or a `SequenceSurrogate`.
+        model: what predicts J: "oracle", or a surrogate over time: its name or file, or a `SequenceSurrogate`.
         ledger: counts minutes that were simulated, and runs that a surrogate predicted.
     """
 
@@ -53,7 +53,7 @@ class GrowthTask:
     per_kwh: float = 20.0
     hottest_c: float = 900.0
     soot_per_min: float = 5.0
-    source: Any = "oracle"
+    model: Any = "oracle"
     ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self) -> None:
@@ -67,13 +67,13 @@ class GrowthTask:
 
     @cached_property
     def surrogate(self) -> "SequenceSurrogate | None":
-        """What rewards in place of the oracle; torch is imported only where there is one."""
-        if isinstance(self.source, str) and self.source == "oracle":
+        """What predicts J in place of the oracle; torch is imported only where there is one."""
+        if isinstance(self.model, str) and self.model == "oracle":
             return None
         from matgym.processes.sequences.learned import SequenceSurrogate
         from matgym.processes.sequences.store import load_sequences
 
-        return self.source if isinstance(self.source, SequenceSurrogate) else load_sequences(self.source)
+        return self.model if isinstance(self.model, SequenceSurrogate) else load_sequences(self.model)
 
     def draw(self, rng: np.random.Generator) -> FloatArray:
         """(5,) a reactor."""
@@ -100,13 +100,13 @@ class GrowthTask:
     def _worth(self, tubes: Any, flaws: Any, amorphous: Any, energy_kwh: Any) -> Any:
         return self.per_um * tubes - self.per_disorder * (flaws + 0.1 * amorphous) - self.per_kwh * energy_kwh
 
-    def believed(self, outcomes: FloatArray) -> FloatArray:
-        """(...) J of (..., 4) outcomes of a surrogate."""
+    def predicted(self, outcomes: FloatArray) -> FloatArray:
+        """Return (...) J of (..., 4) outcomes as a surrogate predicts them."""
         tubes, flaws, logarithm, energy = np.moveaxis(outcomes, -1, 0)
         return np.asarray(self._worth(tubes, flaws, np.expm1(logarithm), energy))
 
     def run(self, controls: FloatArray, reactors: FloatArray) -> FloatArray:
-        """(B,) J of whole runs, as the source has it.
+        """Return (B,) J of whole runs, by the model.
 
         Args:
             controls: (B, minutes, 4) as in a recipe.
@@ -116,7 +116,7 @@ class GrowthTask:
         if self.surrogate is not None:
             with self.ledger.charge("surrogate", len(controls)):
                 begun = np.zeros((len(controls), len(OUTCOMES)))
-                return self.believed(self.surrogate.predict(scaled_actions(controls), reactors, begun)[:, -1])
+                return self.predicted(self.surrogate.predict(scaled_actions(controls), reactors, begun)[:, -1])
         reactor = Reactor(*reactors.T.copy())
         state = self.loaded(reactor)
         for minute in range(controls.shape[1]):
