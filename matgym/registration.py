@@ -36,9 +36,6 @@ THERMOELECTRIC_STEPS = 32
 DOPING_STEPS = 32
 """Time limit of NanotubeDoping: twice its default budget, as forbidden edits change nothing."""
 
-GROWTH_MINUTES = 30
-"""Length of a run of CVDGrowth."""
-
 SPECS = (
     Spec(
         "matgym/NanotubeDoping-v0",
@@ -85,9 +82,9 @@ SPECS = (
         "matgym.envs.experiments:ExperimentsVectorEnv",
     ),
     Spec(
-        "matgym/Annealing-v0",
-        "matgym.envs.annealing:AnnealingEnv",
-        "matgym.envs.annealing:AnnealingVectorEnv",
+        "matgym/FilmAnnealing-v0",
+        "matgym.envs.film_annealing:FilmAnnealingEnv",
+        "matgym.envs.film_annealing:FilmAnnealingVectorEnv",
         variants=("goal", "multi-objective"),
     ),
 )

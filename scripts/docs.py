@@ -6,7 +6,7 @@ from pathlib import Path
 
 import gymnasium as gym
 
-from matgym.registration import SPECS
+from matgym.registration import SPECS, variant_id
 
 FOLDER = Path(__file__).parents[1] / "docs" / "environments"
 
@@ -16,7 +16,7 @@ def pages():
     for spec in SPECS:
         text = getdoc(gym.envs.registration.load_env_creator(spec.entry_point))
         name = spec.id.removeprefix("matgym/")
-        others = ", ".join(f"`{spec.id.replace('-v', f'{variant.capitalize()}-v')}`" for variant in spec.variants)
+        others = ", ".join(f"`{variant_id(spec.id, variant)}`" for variant in spec.variants)
         head = f"# `{spec.id}`\n\n<!-- made by scripts/docs.py from the docstring -->\n\n"
         yield FOLDER / f"{name}.md", f"{head}{f'Variants: {others}.{2 * chr(10)}' if others else ''}{text}\n"
 

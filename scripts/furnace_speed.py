@@ -19,7 +19,7 @@ import matgym  # noqa: F401  # registers the environments
 from matgym.files import write_json
 
 REPORT = Path(__file__).parents[1] / "docs" / "results" / "furnace-speed.json"
-OURS = ("CVDGrowth", "CVDRecipe", "Annealing")
+OURS = ("CVDGrowth", "CVDRecipe", "FilmAnnealing")
 BATCHES = (1, 64, 1024)
 SECONDS, REPEATS = 2.0, 3
 

@@ -22,9 +22,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 import matgym  # noqa: F401  # registers the environments
 from matgym.agents import SB3VecEnv
 from matgym.agents.sb3 import hyperparameters
-from matgym.envs.growth import make_task as growth_task
 from matgym.files import write_json
 from matgym.tasks import TargetProperty
+from matgym.tasks.growth import GrowthTask
 
 REPORT = Path(__file__).parents[1] / "docs" / "results" / "sb3-throughput.json"
 MANY, FEW = 512, 8
@@ -131,7 +131,7 @@ def cases():
     growth = hyperparameters("cvd-growth", "PPO")
     wide = {"batch_size": 4096, "n_epochs": 4}  # as one would choose for thousands of frames an update
     return [
-        Case("CVDGrowth, batches of 4,096", "matgym/CVDGrowth-v0", growth_task(), growth | wide),
+        Case("CVDGrowth, batches of 4,096", "matgym/CVDGrowth-v0", GrowthTask(), growth | wide),
         Case(
             "NanotubeDoping, shipped surrogate, batches of 4,096",
             "matgym/NanotubeDoping-v0",
@@ -140,8 +140,8 @@ def cases():
         ),
         Case("NanotubeDoping, shipped surrogate", "matgym/NanotubeDoping-v0", TargetProperty(), doping),
         Case("NanotubeDoping, a function", "matgym/NanotubeDoping-v0", cheap, doping),
-        Case("CVDGrowth", "matgym/CVDGrowth-v0", growth_task(), growth),
-        Case("CVDRecipe", "matgym/CVDRecipe-v0", growth_task(), RECIPE),
+        Case("CVDGrowth", "matgym/CVDGrowth-v0", GrowthTask(), growth),
+        Case("CVDRecipe", "matgym/CVDRecipe-v0", GrowthTask(), RECIPE),
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from matgym.agents.controllers.cross_entropy import cross_entropy
-from matgym.envs.growth_dynamics import TALLEST_UM
+from matgym.envs.growth import TALLEST_UM
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import Controls, State
 from matgym.processes.growth.reactors import Reactor

@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from gymnasium import spaces
 
-from matgym.envs.batch import Dynamics, Transition
+from matgym.envs.batch import Episodes, Transition
 from matgym.errors import ConfigurationError
 from matgym.typing import Float32Array, FloatArray, IntArray
 
@@ -15,20 +15,30 @@ EXPERIMENTS: Final = 20
 """Budget of a campaign."""
 
 
-class CampaignDynamics(Dynamics):
-    """State of a batch of campaigns; a subclass says what an experiment gives.
+class Campaign(Episodes):
+    """Campaigns; a subclass says what an experiment gives.
 
     Attributes:
-        experiments: of a campaign.
+        experiments: budget of a campaign.
         history: (B, experiments, d + 1) what was tried, and what was measured, scaled.
         done: (B,) experiments made.
         best: (B,) largest true score so far, 0 at first.
     """
 
-    def __init__(self, experiments: int, size: int, inputs: int) -> None:
+    def __init__(self, size: int, inputs: int, experiments: int) -> None:
+        """Make room for campaigns.
+
+        Args:
+            size: B, how many.
+            inputs: d, of an experiment.
+            experiments: budget of a campaign.
+
+        Raises:
+            ConfigurationError: if the budget is empty.
+        """
         if experiments < 1:
             raise ConfigurationError(f"experiments={experiments} must be 1 or more")
-        self.experiments, self.size = experiments, size
+        self.size, self.experiments = size, experiments
         self.action_space = spaces.Box(-1.0, 1.0, (inputs,), np.float32)
         self.observation_space = spaces.Box(-1.0, 1.0, (experiments * (inputs + 1) + 1,), np.float32)
         self.history = np.zeros((size, experiments, inputs + 1))
@@ -38,7 +48,7 @@ class CampaignDynamics(Dynamics):
 
     @abstractmethod
     def carry_out(self, actions: FloatArray, deviates: FloatArray) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
-        """Experiments.
+        """Carry out experiments.
 
         Args:
             actions: (B, d) in [-1, 1].
@@ -48,15 +58,15 @@ class CampaignDynamics(Dynamics):
             (B,) true scores, about 1 for a good one; (B,) measured ones; what `info["objectives"]` is to hold besides.
         """
 
-    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], chosen: Mapping[str, Any]) -> None:
-        """Nothing tried."""
-        del chosen
+    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
+        """Begin with nothing tried."""
+        del options
         self.history[rows], self.done[rows], self.best[rows] = 0.0, 0, 0.0
         for row, rng in zip(rows, generators, strict=True):
             self._deviates[row] = rng.standard_normal(self.experiments)
 
     def step(self, actions: FloatArray) -> Transition:
-        """One experiment."""
+        """Carry out one experiment."""
         actions, row = np.asarray(actions, dtype=np.float64), np.arange(self.size)
         at = np.minimum(self.done, self.experiments - 1)
         score, measured, facts = self.carry_out(actions, self._deviates[row, at])
@@ -68,6 +78,6 @@ class CampaignDynamics(Dynamics):
         return Transition(reward, self.done >= self.experiments, {"objectives": objectives})
 
     def observe(self, rows: IntArray | slice = slice(None)) -> Float32Array:
-        """(rows, (d + 1) experiments + 1) float32 in [-1, 1]."""
+        """Return (rows, (d + 1) experiments + 1) float32 in [-1, 1]."""
         share = 2.0 * self.done[rows] / self.experiments - 1.0
         return np.asarray(np.column_stack([self.history[rows].reshape(len(share), -1), share]), dtype=np.float32)

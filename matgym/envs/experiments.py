@@ -1,42 +1,18 @@
 """`matgym/Experiments-v0`: a campaign on your own table of experiments, or on one that was published."""
 
+from pathlib import Path
 from typing import Any
 
-from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
-from matgym.envs.campaign import EXPERIMENTS, CampaignDynamics
+from matgym.envs.batch import BatchedEnv, ScalarEnv, given_alone
+from matgym.envs.campaign import EXPERIMENTS, Campaign
 from matgym.errors import ConfigurationError
+from matgym.processes.campaigns.emulator import Emulator, Model
+from matgym.processes.campaigns.experiments import Direction, Experiments
 from matgym.tasks.experiments import ExperimentTask
 from matgym.typing import FloatArray
 
 
-class ExperimentsDynamics(CampaignDynamics):
-    """Campaigns on a table.
-
-    Attributes:
-        task: whose experiments they are.
-    """
-
-    def __init__(self, task: ExperimentTask, experiments: int, size: int) -> None:
-        super().__init__(experiments, size, len(task.data.columns))
-        self.task = task
-
-    def carry_out(self, actions: FloatArray, deviates: FloatArray) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
-        """As the emulator has them."""
-        expected, measured = self.task.carry_out(actions, deviates)
-        values = {f"{self.task.data.target}": expected, "measured": measured}
-        return self.task.score(expected), self.task.score(measured), values
-
-
-def make_task(data: Any = None, task: ExperimentTask | None = None, **arguments: Any) -> ExperimentTask:
-    """The task from an environment's arguments."""
-    if task is not None and data is None and not arguments:
-        return task
-    if data is None or task is not None:
-        raise ConfigurationError('give either a task or data: a CSV file, or a name such as "fullerenes"')
-    return ExperimentTask.of(data, **arguments)
-
-
-class ExperimentsEnv(BatchEnv):
+class ExperimentCampaign(Campaign):
     """Optimise an experiment of which a table of results is known, one experiment a step.
 
     ## Description
@@ -64,34 +40,49 @@ class ExperimentsEnv(BatchEnv):
     ## Arguments
     - `data`: a CSV file; the name of a campaign that the package `olymp` carries; an `Experiments`; an `Emulator`.
     - `target`, `direction`: of a CSV file; the last column and "maximize" by default.
-    - `model`, `log`: of the emulator; see `matgym.processes.campaigns.emulator.emulate`.
+    - `model`, `log`: of the emulator, "best" and False by default; see
+      `matgym.processes.campaigns.emulator.emulate`.
     - `experiments`: the budget.
-    - `task`: an `ExperimentTask` in place of data.
+    - `task`: an `ExperimentTask` in place of data and what is said of it.
 
     ## Version History
     - v0: first release.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
-    dynamics: ExperimentsDynamics
-
-    def __init__(self, *, render_mode: str | None = None, experiments: int = EXPERIMENTS, **arguments: Any) -> None:
-        self.task = make_task(**arguments)
-        super().__init__(ExperimentsDynamics(self.task, experiments, 1), render_mode)
-
-
-class ExperimentsVectorEnv(BatchVectorEnv):
-    """Many `ExperimentsEnv` stepped as one batch; see there."""
-
-    dynamics: ExperimentsDynamics
+    task: ExperimentTask
 
     def __init__(
         self,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
+        size: int,
         *,
+        data: "Experiments | Emulator | Path | str | None" = None,
+        target: str | None = None,
+        direction: Direction | None = None,
+        model: Model | None = None,
+        log: bool | None = None,
         experiments: int = EXPERIMENTS,
-        **arguments: Any,
+        task: ExperimentTask | None = None,
     ) -> None:
-        self.task = make_task(**arguments)
-        super().__init__(ExperimentsDynamics(self.task, experiments, checked_count(num_envs)), max_episode_steps)
+        of_data = {"target": target, "direction": direction, "model": model, "log": log}
+        if task is not None:
+            given_alone("task", {"data": data, **of_data, "log": log is not None})
+        elif data is None:
+            raise ConfigurationError('give either a task or data: a CSV file, or a name such as "fullerenes"')
+        else:
+            task = ExperimentTask.of(data, target=target, direction=direction, model=model, log=log)
+        self.task = task
+        super().__init__(size, len(task.data.columns), experiments)
+
+    def carry_out(self, actions: FloatArray, deviates: FloatArray) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
+        """Carry out experiments by the emulator."""
+        expected, measured = self.task.carry_out(actions, deviates)
+        values = {self.task.data.target: expected, "measured": measured}
+        return self.task.score(expected), self.task.score(measured), values
+
+
+class ExperimentsEnv(ScalarEnv):  # noqa: D101  # the episodes' docstring is its own
+    episodes_class = ExperimentCampaign
+
+
+class ExperimentsVectorEnv(BatchedEnv):  # noqa: D101  # likewise
+    episodes_class = ExperimentCampaign

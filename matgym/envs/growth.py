@@ -1,28 +1,43 @@
-"""`matgym/CVDGrowth-v0`: run a furnace so that long, clean nanotubes grow on a catalyst that nobody sees."""
+"""`matgym/CVDGrowth-v0`: control a CVD reactor whose catalyst is not observed, so that long, clean nanotubes grow."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
-from matgym.envs.growth_dynamics import GrowthDynamics
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant, given_alone
 from matgym.errors import ConfigurationError
-from matgym.processes.growth.reactors import Variation
-from matgym.registration import GROWTH_MINUTES
+from matgym.processes.growth.furnace import State
+from matgym.processes.growth.reactors import Reactor, Variation
+from matgym.processes.growth.recipe import LIMITS, scaled_controls
+from matgym.processes.growth.runs import OUTCOMES
 from matgym.tasks.growth import GrowthTask
+from matgym.typing import Float32Array, FloatArray, IntArray
+from matgym.units import CELSIUS_K, ROOM_K
+
+if TYPE_CHECKING:
+    from matgym.processes.sequences.learned import Memory, SequenceSurrogate
+
+REWARD_SCALE: Final = 150.0
+"""J that counts as a reward of 1: about what the best recipes reach."""
+
+HIGHEST_C: Final = 1000.0
+TALLEST_UM: Final = 300.0
+FASTEST_UM: Final = 30.0
+"""Ranges of thermocouple, height gauge and growth a minute, on which observations are scaled."""
+
+THERMOCOUPLE_K: Final = 2.0
+METER: Final = 0.02
+GAUGE_UM: Final = 1.0
+"""Noise: of the temperature, of a flow as a share of its range, of the height that the reflected light tells."""
+
+PICTURE: Final = (150, 120)
+"""Height and width of a rendered picture, pixels."""
 
 
-def make_task(
-    minutes: int = GROWTH_MINUTES, *, randomised: bool = True, reward: Any = "oracle", task: GrowthTask | None = None
-) -> GrowthTask:
-    """The task from an environment's arguments; see `CVDGrowthEnv`."""
-    if task is not None:
-        if (minutes, randomised, reward) != (GROWTH_MINUTES, True, "oracle"):
-            raise ConfigurationError("a task says all about the run: give it alone, or not at all")
-        return task
-    variation = Variation() if randomised else None
-    return GrowthTask(minutes=minutes, variation=variation, source=reward)
-
-
-class CVDGrowthEnv(BatchEnv):
+class CVDGrowth(Episodes):
     """Grow carbon nanotubes by chemical vapour deposition.
 
     ## Description
@@ -69,31 +84,169 @@ class CVDGrowthEnv(BatchEnv):
     Termination: after 30 minutes. There is no truncation.
 
     ## Arguments
-    - `minutes`: how long a run takes.
-    - `randomised`: whether reactors differ; otherwise all are the one that the kinetics were measured on.
-    - `reward`: what gives J: "oracle", or a network over the time series: "cvd-growth", or a file of your own.
-    - `variant`: "vector": the reward has three components, yield, disorder and energy, whose sum is the plain one.
-    - `task`: a `GrowthTask` in place of all of these.
+    - `minutes`: how long a run takes, 30 by default.
+    - `randomised`: whether reactors differ, as they do by default; otherwise all are the one that the kinetics were
+      measured on.
+    - `model`: what predicts J: "oracle", the default, or a network over the time series: "cvd-growth", or a file of
+      your own.
+    - `variant`: "multi-objective": the reward has three components, yield, disorder and energy, whose sum is the plain
+      one.
+    - `task`: a `GrowthTask` in place of `minutes`, `randomised` and `model`.
+    - `render_mode`: "rgb_array", tubes as high as they stand in a furnace as red as it is hot.
 
     ## Version History
     - v0: first release.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
-    dynamics: GrowthDynamics
+    options = ("reactor",)
+    reward_names = ("yield", "disorder", "energy")
+    reward_low = -1.0
+    render_modes = ("rgb_array",)
 
-    def __init__(self, *, render_mode: str | None = None, variant: str = "plain", **arguments: Any) -> None:
-        self.task = make_task(**arguments)
-        super().__init__(GrowthDynamics(self.task, 1, variant), render_mode)
-
-
-class CVDGrowthVectorEnv(BatchVectorEnv):
-    """Many `CVDGrowthEnv` stepped as one batch; see there."""
-
-    dynamics: GrowthDynamics
+    task: GrowthTask
+    _memory: "Memory"  # of the surrogate, where there is one
 
     def __init__(
-        self, num_envs: int = 1, max_episode_steps: int | None = None, *, variant: str = "plain", **arguments: Any
+        self,
+        size: int,
+        *,
+        minutes: int | None = None,
+        randomised: bool | None = None,
+        model: "SequenceSurrogate | str | None" = None,
+        variant: str = "plain",
+        task: GrowthTask | None = None,
     ) -> None:
-        self.task = make_task(**arguments)
-        super().__init__(GrowthDynamics(self.task, checked_count(num_envs), variant), max_episode_steps)
+        self.size, self.task = size, growth_task(minutes, randomised, model, task)
+        self.variant = checked_variant(variant, "multi-objective")
+        self._surrogate = self.task.surrogate
+        if variant == "multi-objective" and self._surrogate is not None:
+            raise ConfigurationError("the components of a multi-objective reward are the oracle's: give no other model")
+        self.observation_space = spaces.Box(-1.0, 1.0, (7 + len(LIMITS),), np.float32)
+        self.action_space = spaces.Box(-1.0, 1.0, (len(LIMITS),), np.float32)
+        self.minute = np.zeros(size, dtype=np.int64)
+        self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
+        self.state = self.task.loaded(self.reactor)
+        self._counted = np.zeros(size)  # J that was rewarded so far
+        self._parts = self.task.parts(self.state, self.reactor)
+        self._shorter = np.zeros(size)  # length a minute ago
+        if self._surrogate is not None:
+            self._memory = self._surrogate.begin(np.ones((size, len(self.reactor))), np.zeros((size, len(OUTCOMES))))
+        self._actions = np.full((size, len(LIMITS)), -1.0)
+        self._noise = np.zeros((size, self.task.minutes + 1, 5))  # of a whole run: one draw a run, not one a minute
+
+    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
+        """Load new wafers into other reactors."""
+        reactors = checked_reactors(options.get("reactor"), np.array([self.task.draw(rng) for rng in generators]))
+        drawn = Reactor(*reactors.T.copy())
+        fresh = self.task.loaded(drawn)
+        for columns, values in ((self.reactor, drawn), (self.state, fresh)):
+            for column, value in zip(columns, values, strict=True):
+                column[rows] = value
+        self._counted[rows] = 0.0 if self._surrogate is not None else self.task.objective(fresh, drawn)
+        self._parts[rows] = self.task.parts(fresh, drawn)
+        if self._surrogate is not None:
+            self._surrogate.forget(self._memory, rows, reactors)
+        self.minute[rows] = 0
+        self._shorter[rows] = 0.0
+        self._actions[rows] = -1.0
+        for row, rng in zip(rows, generators, strict=True):
+            self._noise[row] = rng.standard_normal(self._noise.shape[1:])
+
+    def step(self, actions: FloatArray) -> Transition:
+        """Hold controls for one minute."""
+        before, self._actions = self.state, np.asarray(actions, dtype=np.float64)
+        after = self.task.advance(before, scaled_controls(actions), self.reactor)
+        self.state = State(*map(np.array, after))  # copies: `restart` writes into them, and infos keep the others
+        self.minute += 1
+        self._shorter = np.array(before.length_um)
+        objective = self.task.objective(after, self.reactor)
+        counted = np.array(objective)
+        if self._surrogate is not None:
+            with self.task.ledger.charge("surrogate", self.size):
+                counted = self.task.predicted(self._surrogate.step(self._memory, self._actions))
+        reward, self._counted = (counted - self._counted) / REWARD_SCALE, counted
+        if self.variant == "multi-objective":
+            parts = self.task.parts(after, self.reactor)
+            reward, self._parts = np.clip((parts - self._parts) / REWARD_SCALE, -1.0, 1.0), parts
+        objectives = {
+            "objective": objective,
+            "length_um": after.length_um,
+            "amorphous": after.amorphous,
+            "energy_kwh": after.energy_kwh,
+        }
+        info = {"cost": self.task.cost(before, after), "objectives": objectives}
+        return Transition(reward, self.minute >= self.task.minutes, info)
+
+    def observe(self, rows: IntArray | slice = slice(None)) -> Float32Array:
+        """Return (rows, 11) float32 in [-1, 1]: what the instruments show."""
+        minute, flows = self.minute[rows], self._actions[rows, 1:]
+        now, before = (self._noise[rows][np.arange(len(minute)), np.maximum(minute - ago, 0)] for ago in (0, 1))
+        reading = self.state.temperature_k[rows] + self.reactor.offset_k[rows] + THERMOCOUPLE_K * now[:, 0] - ROOM_K
+        height = self.state.length_um[rows] + GAUGE_UM * now[:, 4]
+        risen = height - self._shorter[rows] - GAUGE_UM * before[:, 4]
+        observation = np.column_stack(
+            [
+                2.0 * reading / (HIGHEST_C + CELSIUS_K - ROOM_K) - 1.0,
+                flows + 2.0 * METER * now[:, 1:4],
+                2.0 * height / TALLEST_UM - 1.0,
+                risen / FASTEST_UM,
+                2.0 * minute / self.task.minutes - 1.0,
+                self._actions[rows],
+            ]
+        )
+        return np.asarray(np.clip(observation, -1.0, 1.0), dtype=np.float32)
+
+    def render(self, mode: str) -> npt.NDArray[np.uint8]:
+        """Return the first run as an (H, W, 3) uint8 picture: tubes in a furnace."""
+        del mode
+        height, width = PICTURE
+        heat = np.clip((self.state.temperature_k[0] - ROOM_K) / HIGHEST_C, 0.0, 1.0)
+        cold = round(255 * (1.0 - heat))
+        picture = np.full((height, width, 3), (255, cold, cold), dtype=np.uint8)
+        grown = round(height * float(np.clip(self.state.length_um[0] / TALLEST_UM, 0.0, 1.0)))
+        picture[height - grown :, ::3] = 0
+        return picture
+
+
+class CVDGrowthEnv(ScalarEnv):  # noqa: D101  # the episodes' docstring is its own
+    episodes_class = CVDGrowth
+
+
+class CVDGrowthVectorEnv(BatchedEnv):  # noqa: D101  # likewise
+    episodes_class = CVDGrowth
+
+
+def growth_task(
+    minutes: int | None, randomised: bool | None, model: "SequenceSurrogate | str | None", task: GrowthTask | None
+) -> GrowthTask:
+    """Return the task that an environment's arguments describe; see `CVDGrowth`.
+
+    Raises:
+        ConfigurationError: if a task is given and arguments that would be without effect beside it.
+    """
+    if task is not None:
+        given_alone("task", {"minutes": minutes, "randomised": randomised is not None, "model": model})
+        return task
+    return GrowthTask(
+        minutes=GrowthTask.minutes if minutes is None else minutes,
+        variation=None if randomised is False else Variation(),
+        model=GrowthTask.model if model is None else model,
+    )
+
+
+def checked_reactors(given: Any, drawn: FloatArray) -> FloatArray:
+    """Return (k, 5) reactors that `reset` was given, or else those drawn.
+
+    Raises:
+        ConfigurationError: if they are not five numbers each, in range.
+    """
+    if given is None:
+        return drawn
+    reactors = np.asarray(given, dtype=np.float64)
+    fits = reactors.shape[-1:] == drawn.shape[-1:] and reactors.ndim <= drawn.ndim
+    if not (fits and np.isfinite(reactors).all() and (reactors[..., :3] > 0).all() and (reactors[..., 3] >= 0).all()):
+        raise ConfigurationError(
+            f"reactor={given} must be (diameter_nm, covering, pyrolysis, leak_pa, offset_k), "
+            "the first three positive, the leak not negative"
+        )
+    return np.broadcast_to(reactors, drawn.shape)

@@ -1,50 +1,25 @@
 """`matgym/CVDRecipe-v0`: find a growth recipe for an unknown reactor within a budget of experiments."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from matgym.envs.batch import BatchEnv, BatchVectorEnv, checked_count
-from matgym.envs.campaign import EXPERIMENTS, CampaignDynamics
-from matgym.envs.growth import make_task
-from matgym.envs.growth_dynamics import REWARD_SCALE, checked_reactors
+from matgym.envs.batch import BatchedEnv, ScalarEnv
+from matgym.envs.campaign import EXPERIMENTS, Campaign
+from matgym.envs.growth import REWARD_SCALE, checked_reactors, growth_task
 from matgym.processes.growth.recipe import TWO_STAGES, two_stages
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from matgym.processes.sequences.learned import SequenceSurrogate
 
 MEASURING: Final = 2.0
 """Standard deviation with which J is measured. A choice of ours: about 2 % of a good run's."""
 
 
-class RecipeDynamics(CampaignDynamics):
-    """Campaigns of growth.
-
-    Attributes:
-        task: what is wanted of a run.
-        reactors: (B, 5) one a campaign, which nobody sees.
-    """
-
-    choices: ClassVar[tuple[str, ...]] = ("reactor",)
-
-    def __init__(self, task: GrowthTask, experiments: int, size: int) -> None:
-        super().__init__(experiments, size, len(TWO_STAGES))
-        self.task, self.reactors = task, np.ones((size, 5))
-
-    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], chosen: Mapping[str, Any]) -> None:
-        """Another reactor."""
-        drawn = np.array([self.task.draw(rng) for rng in generators])
-        self.reactors[rows] = checked_reactors(chosen.get("reactor"), drawn)
-        super().restart(rows, generators, chosen)
-
-    def carry_out(self, actions: FloatArray, deviates: FloatArray) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
-        """Whole runs."""
-        worth = self.task.run(two_stages(actions, self.task.minutes), self.reactors)
-        measured = worth + MEASURING * deviates
-        return worth / REWARD_SCALE, measured / REWARD_SCALE, {"objective": worth, "measured": measured}
-
-
-class CVDRecipeEnv(BatchEnv):
+class CVDRecipe(Campaign):
     """Optimise a recipe for growing carbon nanotubes, one experiment a step.
 
     ## Description
@@ -72,32 +47,45 @@ class CVDRecipeEnv(BatchEnv):
 
     ## Arguments
     - `experiments`: the budget.
-    - `minutes`, `randomised`, `reward`, `task`: as in `CVDGrowthEnv`.
+    - `minutes`, `randomised`, `model`, `task`: as in `CVDGrowthEnv`.
 
     ## Version History
     - v0: first release.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
-    dynamics: RecipeDynamics
-
-    def __init__(self, *, render_mode: str | None = None, experiments: int = EXPERIMENTS, **arguments: Any) -> None:
-        self.task = make_task(**arguments)
-        super().__init__(RecipeDynamics(self.task, experiments, 1), render_mode)
-
-
-class CVDRecipeVectorEnv(BatchVectorEnv):
-    """Many `CVDRecipeEnv` stepped as one batch; see there."""
-
-    dynamics: RecipeDynamics
+    options = ("reactor",)
+    task: GrowthTask
 
     def __init__(
         self,
-        num_envs: int = 1,
-        max_episode_steps: int | None = None,
+        size: int,
         *,
         experiments: int = EXPERIMENTS,
-        **arguments: Any,
+        minutes: int | None = None,
+        randomised: bool | None = None,
+        model: "SequenceSurrogate | str | None" = None,
+        task: GrowthTask | None = None,
     ) -> None:
-        self.task = make_task(**arguments)
-        super().__init__(RecipeDynamics(self.task, experiments, checked_count(num_envs)), max_episode_steps)
+        super().__init__(size, len(TWO_STAGES), experiments)
+        self.task = growth_task(minutes, randomised, model, task)
+        self.reactors = np.ones((size, 5))
+
+    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
+        """Begin with another reactor, and nothing tried."""
+        drawn = np.array([self.task.draw(rng) for rng in generators])
+        self.reactors[rows] = checked_reactors(options.get("reactor"), drawn)
+        super().restart(rows, generators, options)
+
+    def carry_out(self, actions: FloatArray, deviates: FloatArray) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
+        """Carry out whole runs."""
+        objective = self.task.run(two_stages(actions, self.task.minutes), self.reactors)
+        measured = objective + MEASURING * deviates
+        return objective / REWARD_SCALE, measured / REWARD_SCALE, {"objective": objective, "measured": measured}
+
+
+class CVDRecipeEnv(ScalarEnv):  # noqa: D101  # the episodes' docstring is its own
+    episodes_class = CVDRecipe
+
+
+class CVDRecipeVectorEnv(BatchedEnv):  # noqa: D101  # likewise
+    episodes_class = CVDRecipe

@@ -3,14 +3,18 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+from matgym.errors import ConfigurationError
 from matgym.processes.campaigns.emulator import Emulator, Model, emulate
 from matgym.processes.campaigns.experiments import Direction, Experiments, measured
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
+
+TABLES: Final = (".csv", ".tsv", ".txt")
+"""Endings by which a file of experiments is told from the name of a campaign."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,25 +35,35 @@ class ExperimentTask:
         data: "Experiments | Emulator | Path | str",
         *,
         target: str | None = None,
-        direction: Direction = "maximize",
-        model: Model = "best",
-        log: bool = False,
+        direction: Direction | None = None,
+        model: Model | None = None,
+        log: bool | None = None,
     ) -> "ExperimentTask":
-        """A task from a table.
+        """Make a task from a table.
 
         Args:
             data: a CSV file, the name of a campaign that the package `olymp` carries, a table, or an emulator of one.
             target: column of a CSV file that was measured; the last by default.
-            direction: of a CSV file: "maximize" or "minimize".
-            model: see `matgym.processes.campaigns.emulator.emulate`.
-            log: likewise.
+            direction: of a CSV file: "maximize", the default, or "minimize".
+            model: "best" by default; see `matgym.processes.campaigns.emulator.emulate`.
+            log: False by default; likewise.
+
+        Raises:
+            ConfigurationError: if an argument would be without effect on such data.
+            DatasetError: if there are no such data.
         """
+        of_file, of_emulator = {"target": target, "direction": direction}, {"model": model, "log": log}
         if isinstance(data, Emulator):
+            _check_absent("an emulator", of_file | of_emulator)
             return cls(data)
-        if not isinstance(data, Experiments):
-            is_file = isinstance(data, Path) or Path(data).suffix.lower() in {".csv", ".tsv", ".txt"}
-            data = Experiments.read(data, target=target, direction=direction) if is_file else measured(str(data))
-        return cls(emulate(data, model, log=log))
+        if isinstance(data, Experiments):
+            _check_absent("a table that was read already", of_file)
+        elif isinstance(data, Path) or Path(data).suffix.lower() in TABLES:
+            data = Experiments.read(data, target=target, direction=direction or "maximize")
+        else:
+            _check_absent("a published campaign", of_file)
+            data = measured(data)
+        return cls(emulate(data, model or "best", log=bool(log)))
 
     @property
     def data(self) -> Experiments:
@@ -81,3 +95,10 @@ class ExperimentTask:
         with self.ledger.charge("experiment", len(inputs)):
             expected = self.emulator.predict(inputs)
             return expected, expected if deviates is None else self.emulator.measure(inputs, deviates)
+
+
+def _check_absent(data: str, arguments: dict[str, Any]) -> None:
+    """Raise an error if an argument was given that would be without effect on such data."""
+    for name, value in arguments.items():
+        if value is not None:
+            raise ConfigurationError(f"{name}={value!r} would be without effect on {data}: leave it out")

@@ -40,7 +40,7 @@ class GrowthTask:
         per_kwh: price of energy.
         hottest_c: above which the furnace is not safe.
         soot_per_min: monolayers of amorphous carbon a minute above which the exhaust clogs.
-        model: what rewards: "oracle", or a surrogate over time: its name or file, or a `SequenceSurrogate`.
+        model: what predicts J: "oracle", or a surrogate over time: its name or file, or a `SequenceSurrogate`.
         ledger: counts minutes that were simulated, and runs that a surrogate predicted.
     """
 
@@ -67,7 +67,7 @@ class GrowthTask:
 
     @cached_property
     def surrogate(self) -> "SequenceSurrogate | None":
-        """What rewards in place of the oracle; torch is imported only where there is one."""
+        """What predicts J in place of the oracle; torch is imported only where there is one."""
         if isinstance(self.model, str) and self.model == "oracle":
             return None
         from matgym.processes.sequences.learned import SequenceSurrogate
@@ -101,12 +101,12 @@ class GrowthTask:
         return self.per_um * tubes - self.per_disorder * (flaws + 0.1 * amorphous) - self.per_kwh * energy_kwh
 
     def predicted(self, outcomes: FloatArray) -> FloatArray:
-        """(...) J of (..., 4) outcomes of a surrogate."""
+        """Return (...) J of (..., 4) outcomes as a surrogate predicts them."""
         tubes, flaws, logarithm, energy = np.moveaxis(outcomes, -1, 0)
         return np.asarray(self._worth(tubes, flaws, np.expm1(logarithm), energy))
 
     def run(self, controls: FloatArray, reactors: FloatArray) -> FloatArray:
-        """(B,) J of whole runs, as the model has it.
+        """Return (B,) J of whole runs, by the model.
 
         Args:
             controls: (B, minutes, 4) as in a recipe.

@@ -1,4 +1,4 @@
-"""Environments of processes: growth, recipes, experiments, annealing; scalar and batched are one dynamics."""
+"""Environments of processes: growth, recipes, experiments, annealing; scalar and batched are one."""
 
 import gymnasium as gym
 import numpy as np
@@ -50,18 +50,18 @@ def surrogates():
 SMALL = {"size": 40, "steps": 4}
 ENVS = {
     "growth": ("matgym/CVDGrowth-v0", lambda _: {"minutes": 5}),
-    "growth by network": ("matgym/CVDGrowth-v0", lambda s: {"minutes": 5, "reward": s["growth"]}),
+    "growth by network": ("matgym/CVDGrowth-v0", lambda s: {"minutes": 5, "model": s["growth"]}),
     "recipe": ("matgym/CVDRecipe-v0", lambda _: {"minutes": 5, "experiments": 3}),
-    "recipe by network": ("matgym/CVDRecipe-v0", lambda s: {"experiments": 3, "reward": s["growth"]}),
+    "recipe by network": ("matgym/CVDRecipe-v0", lambda s: {"experiments": 3, "model": s["growth"]}),
     "experiments": ("matgym/Experiments-v0", lambda _: {"task": ExperimentTask(emulate(quadratic(), "trees"))}),
-    "annealing": ("matgym/Annealing-v0", lambda _: {"task": AnnealingTask(**SMALL)}),
-    "micrographs": ("matgym/Annealing-v0", lambda _: {"task": AnnealingTask(**SMALL), "observation": "image"}),
+    "annealing": ("matgym/FilmAnnealing-v0", lambda _: {"task": AnnealingTask(**SMALL)}),
+    "micrographs": ("matgym/FilmAnnealing-v0", lambda _: {"task": AnnealingTask(**SMALL), "observation": "image"}),
     "annealing by network": (
-        "matgym/Annealing-v0",
+        "matgym/FilmAnnealing-v0",
         lambda s: {"task": AnnealingTask(**SMALL), "dynamics": s["annealing"]},
     ),
     "micrographs by network": (
-        "matgym/Annealing-v0",
+        "matgym/FilmAnnealing-v0",
         lambda s: {"task": AnnealingTask(**SMALL), "observation": "image", "dynamics": s["micrographs"]},
     ),
 }
@@ -143,7 +143,7 @@ def test_a_thermocouple_that_reads_high_leaves_the_furnace_too_cold():
         env.reset(seed=0, options={"reactor": (10.0, 1.0, 1.0, 0.0, offset)})
         for _ in range(20):
             env.step(scaled_actions(np.array([700.0, 0.0, 0.0, 0.0])).astype(np.float32))
-        temperatures.append(env.unwrapped.dynamics.state.temperature_k[0])
+        temperatures.append(env.unwrapped.episodes.state.temperature_k[0])
     assert temperatures[0] - temperatures[1] == pytest.approx(20.0, abs=0.1)
 
 
@@ -158,19 +158,19 @@ def test_campaigns_reward_what_is_better_than_before():
 
 def test_annealing_environments_say_what_is_wrong():
     with pytest.raises(ConfigurationError, match="observation='sound' is unknown"):
-        gym.make("matgym/Annealing-v0", observation="sound")
+        gym.make("matgym/FilmAnnealing-v0", observation="sound")
     with pytest.raises(WeightsError, match="there is no"):
-        gym.make("matgym/Annealing-v0", observation="image", dynamics="nothing")
+        gym.make("matgym/FilmAnnealing-v0", observation="image", dynamics="nothing")
     with pytest.raises(WeightsError, match="no weights 'nothing'"):
-        gym.make("matgym/Annealing-v0", dynamics="nothing")
-    env = gym.make("matgym/Annealing-v0", task=AnnealingTask(**SMALL))
+        gym.make("matgym/FilmAnnealing-v0", dynamics="nothing")
+    env = gym.make("matgym/FilmAnnealing-v0", task=AnnealingTask(**SMALL))
     with pytest.raises(ConfigurationError, match="must lie between 0 and 20"):
         env.reset(options={"target": -1.0})
 
 
 def test_growth_environments_say_what_is_wrong(surrogates):
     with pytest.raises(ConfigurationError, match="cannot reward growth"):
-        gym.make("matgym/CVDGrowth-v0", reward=surrogates["annealing"])
+        gym.make("matgym/CVDGrowth-v0", model=surrogates["annealing"])
     env = gym.make("matgym/CVDGrowth-v0")
     with pytest.raises(ConfigurationError, match="diameter_nm, covering"):
         env.reset(options={"reactor": (1.0, 2.0)})
@@ -178,3 +178,50 @@ def test_growth_environments_say_what_is_wrong(surrogates):
         gym.make("matgym/Experiments-v0")
     with pytest.raises(ConfigurationError, match="experiments=0"):
         gym.make("matgym/CVDRecipe-v0", experiments=0)
+
+
+def arguments_without_effect(surrogates):
+    """Identity, arguments one of which would be without effect, and what the error says."""
+    table = quadratic()
+    emulator = emulate(table, "trees")
+    growth = {"task": GrowthTask()}
+    beside = "would be without effect beside task"
+    for identity in ("matgym/CVDGrowth-v0", "matgym/CVDRecipe-v0"):
+        for name, value in (("minutes", 30), ("randomised", True), ("randomised", False), ("model", "oracle")):
+            yield identity, growth | {name: value}, f"{name} {beside}"
+    given = {"data": table, "target": "height", "direction": "maximize", "model": "gp", "log": False}
+    for name, value in given.items():
+        yield "matgym/Experiments-v0", {"task": ExperimentTask(emulator), name: value}, f"{name} {beside}"
+    for name, value in list(given.items())[1:]:
+        yield "matgym/Experiments-v0", {"data": emulator, name: value}, f"{name}=.* without effect on an emulator"
+    for data, called in ((table, "a table that was read"), ("suzuki", "a published campaign")):
+        for name in ("target", "direction"):
+            yield "matgym/Experiments-v0", {"data": data, name: given[name]}, f"without effect on {called}"
+    films = "matgym/FilmAnnealing-v0"
+    yield films, {"observation": "image", "dynamics": surrogates["annealing"]}, "give no micrographs"
+    yield films, {"dynamics": surrogates["micrographs"]}, "give no statistics"
+    yield films, {"observation": "image", "variant": "goal"}, "the goal variant observes statistics"
+    yield "matgym/MO-CVDGrowth-v0", {"model": surrogates["growth"]}, "are the oracle's"
+    yield "matgym/CVDGrowth-v0", {"variant": "goal"}, "variant='goal' is none of plain, multi-objective"
+    yield "matgym/CVDGrowth-v0", {"minute": 5}, "no argument 'minute'; did you mean minutes"
+
+
+def test_arguments_without_effect_are_errors(surrogates):
+    for identity, arguments, message in arguments_without_effect(surrogates):
+        for make in (gym.make, gym.make_vec):
+            with pytest.raises(ConfigurationError, match=message):
+                make(identity, **arguments)
+
+
+@pytest.mark.parametrize("name", ["matgym/CVDGrowth-v0", "matgym/FilmAnnealing-v0"])
+def test_pictures_show_what_happens(name):
+    """Hotter and longer: the picture of a run changes, as an (H, W, 3) uint8 array."""
+    env = gym.make(name, render_mode="rgb_array")
+    env.reset(seed=0)
+    first = env.render()
+    for _ in range(8):
+        env.step(np.array([0.3, *(-0.5 for _ in range(env.action_space.shape[0] - 1))], dtype=np.float32))
+    assert first.dtype == np.uint8
+    assert first.ndim == 3
+    assert first.shape[2] == 3
+    assert (first != env.render()).any()

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -156,11 +157,20 @@ def films_of(film: Film, size: int, batch: int, start_c: float, dynamics: Any, *
         from matgym.processes.annealing.micrographs import MicrographSurrogate, load_micrographs
 
         if not isinstance(dynamics, MicrographSurrogate):
+            _check_path(dynamics, "micrographs")
             dynamics = load_micrographs("micrographs" if dynamics == "network" else dynamics)
         return PicturedFilms(film, size, batch, start_c, dynamics)
     from matgym.processes.sequences.learned import SequenceSurrogate
     from matgym.processes.sequences.store import load_sequences
 
     if not isinstance(dynamics, SequenceSurrogate):
+        _check_path(dynamics, "statistics")
         dynamics = load_sequences("annealing" if dynamics == "network" else dynamics)
     return LearnedFilms(film, size, batch, start_c, dynamics)
+
+
+def _check_path(dynamics: Any, shown: str) -> None:
+    if not isinstance(dynamics, str | Path):
+        raise ConfigurationError(
+            f'dynamics of type {type(dynamics).__name__} give no {shown}: give "simulator", "network", or a file'
+        )

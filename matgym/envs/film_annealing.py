@@ -1,0 +1,224 @@
+"""`matgym/FilmAnnealing-v0`: anneal a film of nanotube crystallites to a wanted size, and heal its defects."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant
+from matgym.errors import ConfigurationError
+from matgym.processes.annealing.films import films_of
+from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C, celsius_of
+from matgym.tasks.annealing import AnnealingTask
+from matgym.typing import Float32Array, FloatArray, IntArray
+from matgym.units import CELSIUS_K
+
+if TYPE_CHECKING:
+    from matgym.processes.annealing.micrographs import MicrographSurrogate
+    from matgym.processes.sequences.learned import SequenceSurrogate
+
+LARGEST_RADIUS: Final = 20.0
+MOST_KWH: Final = 30.0
+"""Ranges on which observations are scaled."""
+
+OBSERVATIONS: Final = ("statistics", "image")
+
+ENLARGED: Final = 6
+"""Pixels along a site's side in a rendered picture."""
+
+
+class FilmAnnealing(Episodes):
+    """Anneal a film of nanotube crystallites.
+
+    ## Description
+    A film of crystallites with catalyst particles between them is told, every two minutes for an hour, how hot to be.
+    Heat lets crystallites grow and defects heal, and drives the particles away, which hold boundaries back: a film that
+    was hot early grows on where another stands still, so that order matters. How many particles there are is not
+    observed but in the image. See `matgym.processes.annealing.film`.
+
+    ## Action Space
+    `Box(-1, 1, (1,), float32)`: set point, from 1000 to 2400 °C. The furnace follows at 3 K/s.
+
+    ## Observation Space
+    `observation="statistics"`: `Box(-1, 1, (6,), float32)`, scaled from
+
+    | Num | Observation                              | Min  | Max  |
+    |-----|------------------------------------------|------|------|
+    | 0   | mean radius, lattice constants           | 0    | 20   |
+    | 1   | share of the defects left                | 0    | 1    |
+    | 2   | temperature, °C                          | 1000 | 2400 |
+    | 3   | energy drawn, kWh                        | 0    | 30   |
+    | 4   | time, share of the run                   | 0    | 1    |
+    | 5   | wanted mean radius                       | 0    | 20   |
+
+    `observation="image"`: `Box(0, 255, (6, 64, 64), uint8)`, the micrograph (boundaries bright, particles white) in
+    place of the radius, the other numbers as planes of one value: what SB3's `CnnPolicy` takes.
+
+    ## Rewards
+    Each step costs 0.01 a kWh; the last earns tolerance(ln(radius / wanted), 0.2) × (1 - share of defects left).
+    `info["objectives"]` holds the parts.
+
+    ## Starting State
+    120 to 200 crystallites, particles on 4 to 12 % of the sites, a wanted radius of 4 to 9, at 1000 °C;
+    `reset(options={"target": 6.0})` sets the wanted radius.
+
+    ## Episode End
+    Termination: after 30 steps. There is no truncation.
+
+    ## Arguments
+    - `observation`: "statistics" or "image".
+    - `dynamics`: "simulator"; "network", a recurrent network that learned from it, of statistics or of
+      micrographs by what is observed; or the file of one of your own.
+    - `variant`: "multi-objective", whose components are the size met, the share healed, and energy; or "goal", in which
+      goals are (radius, defects left, whether the run is over), scaled, and energy costs nothing.
+    - `task`: an `AnnealingTask`.
+    - `render_mode`: "rgb_array", the micrograph.
+
+    ## Version History
+    - v0: first release.
+    """
+
+    options = ("target",)
+    reward_names = ("size", "healing", "energy")
+    reward_low = -1.0
+    render_modes = ("rgb_array",)
+
+    task: AnnealingTask
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        observation: str = "statistics",
+        dynamics: "SequenceSurrogate | MicrographSurrogate | str" = "simulator",
+        variant: str = "plain",
+        task: AnnealingTask | None = None,
+    ) -> None:
+        if observation not in OBSERVATIONS:
+            raise ConfigurationError(f"observation={observation!r} is unknown; there are {' and '.join(OBSERVATIONS)}")
+        self.size, self.observation, self.task = size, observation, task or AnnealingTask()
+        self.variant = checked_variant(variant, "goal", "multi-objective")
+        if variant == "goal" and observation == "image":
+            raise ConfigurationError('the goal variant observes statistics: give observation="statistics"')
+        sites = self.task.size
+        self.films = films_of(self.task.film, sites, size, self.task.start_c, dynamics, pictured=observation == "image")
+        self.targets = np.full(size, sum(self.task.targets) / 2.0)
+        self.elapsed = np.zeros(size, dtype=np.int64)
+        self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self.observation_space = spaces.Box(-1.0, 1.0, (6,), np.float32)
+        if observation == "image":
+            self.observation_space = spaces.Box(0, 255, (6, sites, sites), np.uint8)
+        elif variant == "goal":
+            goal = spaces.Box(-1.0, 1.0, (3,), np.float32)
+            seen = spaces.Box(-1.0, 1.0, (5,), np.float32)
+            self.observation_space = spaces.Dict({"observation": seen, "achieved_goal": goal, "desired_goal": goal})
+
+    def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
+        """Load fresh films."""
+        starts = [self.task.draw(rng) for rng in generators]
+        targets = options.get("target", [start.target for start in starts])
+        targets = np.broadcast_to(np.asarray(targets, dtype=np.float64), (len(rows),))
+        if not ((targets > 0.0) & (targets < LARGEST_RADIUS)).all():
+            raise ConfigurationError(f"target={targets} must lie between 0 and {LARGEST_RADIUS:g} lattice constants")
+        self.films.load(rows, np.stack([start.labels for start in starts]), generators)
+        self.targets[rows] = targets
+        self.elapsed[rows] = 0
+
+    def begun(self) -> Mapping[str, Any]:
+        """Return the targets."""
+        return {"target": self.targets.copy()}
+
+    def step(self, actions: FloatArray) -> Transition:
+        """Hold set points for two minutes."""
+        before = self.films.state.energy_kwh
+        with self.task.ledger.charge(self.films.charged, self.size):
+            self.films.hold(celsius_of(actions)[:, 0] + CELSIUS_K)
+        self.elapsed += 1
+        terminated = self.elapsed >= self.task.steps
+        measures, energy = self.films.measures, self.films.state.energy_kwh
+        objective = self.task.objective(measures, energy, self.targets)
+        reward = -self.task.per_kwh * (energy - before)
+        if self.variant == "multi-objective":
+            ends = np.stack([self.task.met(measures, self.targets), 1.0 - measures[:, 1]], axis=1) * terminated[:, None]
+            reward = np.concatenate([ends, reward[:, None]], axis=1)
+        elif self.variant == "goal":
+            reward = self.compute_reward(self._achieved(), self._desired(), None)
+        else:
+            reward[terminated] += objective[terminated] + self.task.per_kwh * energy[terminated]
+        objectives = {
+            "objective": objective,
+            "radius": measures[:, 0].copy(),
+            "defects": measures[:, 1].copy(),
+            "energy_kwh": energy.copy(),
+        }
+        return Transition(reward, terminated, {"target": self.targets.copy(), "objectives": objectives})
+
+    def _achieved(self, rows: IntArray | slice = slice(None)) -> Float32Array:
+        """(rows, 3) radius, share of defects left, both scaled, and 1 where the run is over, else -1."""
+        measures, over = self.films.measures[rows], self.elapsed[rows] >= self.task.steps
+        seen = np.column_stack([measures[:, 0] / LARGEST_RADIUS, measures[:, 1], over]).clip(0.0, 1.0)
+        return (2.0 * seen - 1.0).astype(np.float32)
+
+    def _desired(self, rows: IntArray | slice = slice(None)) -> Float32Array:
+        """(rows, 3) the wanted radius, no defects, the run over."""
+        wanted = 2.0 * self.targets[rows] / LARGEST_RADIUS - 1.0
+        return np.column_stack([wanted, np.full_like(wanted, -1.0), np.ones_like(wanted)]).astype(np.float32)
+
+    def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
+        """Return rewards of what was achieved, for any goal, without the price of energy, as `HerReplayBuffer` asks.
+
+        Args:
+            achieved: (..., 3) as in observations.
+            desired: (..., 3).
+            info: is not looked at.
+
+        Returns:
+            (...) rewards; 0 before the run is over.
+        """
+        del info
+        found, wanted = (np.asarray(side, dtype=np.float64).reshape(-1, 3) for side in (achieved, desired))
+        radius, target = ((side[:, 0] + 1.0) / 2.0 * LARGEST_RADIUS for side in (found, wanted))
+        missed = np.abs(found[:, 1] - wanted[:, 1]) / 2.0
+        radii = np.maximum(radius, 1e-3)[:, None]
+        reward = self.task.met(radii, np.maximum(target, 1e-3)) * (1.0 - missed) * (found[:, 2] > 0.0)
+        return reward.reshape(np.shape(achieved)[:-1]) if np.ndim(achieved) > 1 else float(reward[0])
+
+    def observe(self, rows: IntArray | slice = slice(None)) -> Any:
+        """Return (rows, 6) float32 in [-1, 1], or (rows, 6, H, W) uint8: the micrograph above five such numbers."""
+        films, state = self.films, self.films.state
+        seen = np.column_stack(
+            [
+                films.measures[rows, 0] / LARGEST_RADIUS,
+                films.measures[rows, 1],
+                (state.temperature_k[rows] - CELSIUS_K - COLDEST_C) / (HOTTEST_C - COLDEST_C),
+                state.energy_kwh[rows] / MOST_KWH,
+                self.elapsed[rows] / self.task.steps,
+                self.targets[rows] / LARGEST_RADIUS,
+            ]
+        ).clip(0.0, 1.0)
+        if self.observation == "image":
+            shape = (len(seen), *self.observation_space.shape)  # type: ignore[misc]  # a Box, as it was made
+            image = np.broadcast_to(np.round(255.0 * seen)[:, :, None, None], shape).astype(np.uint8)
+            image[:, 0] = np.round(255.0 * films.pictures(rows))
+            return image
+        statistics = (2.0 * seen - 1.0).astype(np.float32)
+        if self.variant != "goal":
+            return statistics
+        goals = {"achieved_goal": self._achieved(rows), "desired_goal": self._desired(rows)}
+        return {"observation": statistics[:, :5], **goals}
+
+    def render(self, mode: str) -> npt.NDArray[np.uint8]:
+        """Return the first film's micrograph as an (H, W, 3) uint8 picture."""
+        del mode
+        picture = np.kron(self.films.pictures(slice(1))[0], np.ones((ENLARGED, ENLARGED)))
+        return np.repeat(np.round(255.0 * picture).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+class FilmAnnealingEnv(ScalarEnv):  # noqa: D101  # the episodes' docstring is its own
+    episodes_class = FilmAnnealing
+
+
+class FilmAnnealingVectorEnv(BatchedEnv):  # noqa: D101  # likewise
+    episodes_class = FilmAnnealing
