@@ -3,8 +3,10 @@
 
 import os
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 COMMIT = "e4205b9"
@@ -25,3 +27,10 @@ def environment(folder):
     """Variables with which Python imports matgym from a folder, on one thread."""
     one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     return os.environ | one | {"PYTHONPATH": str(folder)}
+
+
+def check_imports():
+    """Stop where Python would import matgym from another folder than this checkout."""
+    found = Path(find_spec("matgym").origin).parents[1]
+    if found != ROOT:
+        sys.exit(f"matgym would be imported from {found}, not from this checkout: set PYTHONPATH={ROOT}")

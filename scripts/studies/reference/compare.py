@@ -1,7 +1,8 @@
 """Compare the present code with matgym 0.1, figure by figure: the same to the bit, or not.
 
     python scripts/studies/reference/compare.py            # all figures, about two minutes on one core
-    python scripts/studies/reference/compare.py --quick    # without surrogates and transmissions
+    python scripts/studies/reference/compare.py --quick    # all but surrogates and transmissions: half a minute
+    python scripts/studies/reference/compare.py --slow     # surrogates and transmissions
     python scripts/studies/reference/compare.py --anew     # 0.1 is computed on this machine, too
 
 Prints a table; the exit status is 1 if a figure differs. reference.json holds the figures of 0.1 as computed on the
@@ -13,10 +14,10 @@ import argparse
 import json
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import present
+from checkout import ROOT, check_imports
 from collect_0_1 import REFERENCE, collect
 from figures import GROUPS, compute, machine
 
@@ -42,23 +43,24 @@ def shown(figure):
 
 def main():
     parser = argparse.ArgumentParser(description="Compare the present code with matgym 0.1.")
-    parser.add_argument("--quick", action="store_true", help="leave out what takes long")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--quick", action="store_true", help=f"leave out {' and '.join(SLOW)}")
+    part.add_argument("--slow", action="store_true", help=f"only {' and '.join(SLOW)}")
     parser.add_argument("--anew", action="store_true", help="compute the figures of 0.1 on this machine first")
     chosen = parser.parse_args()
+    check_imports()
 
     reference = collect() if chosen.anew else json.loads(REFERENCE.read_text(encoding="utf-8"))
     here = machine()
     other = {name: (there, here[name]) for name, there in reference["machine"].items() if there != here[name]}
-    import matgym
-
-    print(f"now: {Path(matgym.__file__).parent}; 0.1: commit {reference['commit']}")
+    print(f"now: {ROOT}; 0.1: commit {reference['commit']}")
     for name, (there, now) in other.items():
         print(f"0.1 was computed with {name} {there}, here is {now}: hashes are not compared")
 
     began, differing, count = time.perf_counter(), [], 0
     print(f"{'figure':<62} {'0.1':<24} {'now':<24} same?")
     for group in GROUPS:
-        if chosen.quick and group in SLOW:
+        if (chosen.quick and group in SLOW) or (chosen.slow and group not in SLOW):
             continue
         left = dict(reference["figures"][group])
         for _, name, figure in compute(present, [group]):
