@@ -32,7 +32,7 @@ ACCEPTED = 0.95
 def start(version, folder):
     """A worker of a version whose matgym lies in a folder."""
     command = [sys.executable, HERE / "timings.py", version]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     return subprocess.Popen(  # noqa: S603  # this file's own
         command, cwd=folder, env=environment(folder), **pipes
     )
@@ -57,7 +57,7 @@ def cold(version, folder, name):
     """CPU seconds in a fresh process."""
     command = [sys.executable, HERE / "timings.py", version, "--cold", name]
     done = subprocess.run(  # noqa: S603  # this file's own
-        command, cwd=folder, env=environment(folder), check=True, capture_output=True, text=True
+        command, cwd=folder, env=environment(folder), check=True, stdout=subprocess.PIPE, text=True
     )
     return float(done.stdout)
 
@@ -75,11 +75,12 @@ def measure(sides, wanted, cold_names, repeats):
                 for worker in workers:
                     ask(worker, name)
                 seconds[name].append(best_of_rounds(workers)[order])
+                print(f"repeat {repeat + 1} of {repeats}: {name}", file=sys.stderr, flush=True)
             for worker in workers:
                 worker.stdin.close()
         for name, identity in cold_names.items():
             seconds[name].append([cold(*side, identity) for side in sides[order]][order])
-        print(f"repeat {repeat + 1} of {repeats}", file=sys.stderr, flush=True)
+            print(f"repeat {repeat + 1} of {repeats}: {name}", file=sys.stderr, flush=True)
     return {name: np.array(pairs) for name, pairs in seconds.items()}
 
 
