@@ -159,7 +159,7 @@ def test_campaigns_reward_what_is_better_than_before():
 def test_annealing_environments_say_what_is_wrong():
     with pytest.raises(ConfigurationError, match="observation='sound' is unknown"):
         gym.make("matgym/FilmAnnealing-v0", observation="sound")
-    with pytest.raises(WeightsError, match="there is no"):
+    with pytest.raises(WeightsError, match="no weights 'nothing' of a network of micrographs"):
         gym.make("matgym/FilmAnnealing-v0", observation="image", dynamics="nothing")
     with pytest.raises(WeightsError, match="no weights 'nothing'"):
         gym.make("matgym/FilmAnnealing-v0", dynamics="nothing")

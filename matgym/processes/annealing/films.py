@@ -54,8 +54,8 @@ class Films(ABC):
             generators: k, one a film, from which all is drawn that happens to it.
         """
         fresh = self.film.fresh(labels, np.full(len(rows), self._start_k))
-        for before, values in zip(self.state, fresh, strict=True):
-            before[rows] = values
+        for name, values in fresh._asdict().items():
+            getattr(self.state, name)[rows] = values
         self.measures[rows] = self.film.measures(fresh)
         for row, rng in zip(rows, generators, strict=True):
             self._generators[row] = rng
