@@ -14,7 +14,7 @@ from typing_extensions import TypeVar
 
 from matgym.errors import ConfigurationError, PropertyError
 from matgym.structures import Nanotube, TubeDomain
-from matgym.typing import BoolArray, FloatArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 _SUFFIXES = {
     "1": "",
@@ -138,7 +138,7 @@ class Predictions:
         """Predictions of different properties of the same batch; the distance is the first that is known."""
         fields = ("values", "failures", "sd", "half_width", "members")
         merged = [{key: value for part in parts for key, value in getattr(part, name).items()} for name in fields]
-        return cls(*merged, next((part.distance for part in parts if part.distance is not None), None))  # type: ignore[arg-type]
+        return cls(*merged, next((part.distance for part in parts if part.distance is not None), None))  # type: ignore[arg-type,call-arg]
 
     def __getitem__(self, item: Property | str) -> FloatArray:
         """(B,) values of one property.
@@ -157,7 +157,21 @@ class Predictions:
     def only(self, keys: Sequence[str]) -> "Predictions":
         """The same of some properties, in the order of `keys`."""
         parts = (self.values, self.failures, self.sd, self.half_width, self.members)
-        return Predictions(*({key: part[key] for key in keys if key in part} for part in parts), self.distance)  # type: ignore[arg-type]
+        return Predictions(*({key: part[key] for key in keys if key in part} for part in parts), self.distance)  # type: ignore[arg-type,call-arg]
+
+    def take(self, rows: IntArray | BoolArray) -> "Predictions":
+        """The same of some rows: their places in order, or a mask."""
+        places = np.arange(len(self))[rows].tolist()
+        failures = {
+            key: {i: of_key[row] for i, row in enumerate(places) if row in of_key}
+            for key, of_key in self.failures.items()
+        }
+        values, sd, half_width = (
+            {key: x[places] for key, x in m.items()} for m in (self.values, self.sd, self.half_width)
+        )
+        members = {key: x[:, places] for key, x in self.members.items()}
+        distance = None if self.distance is None else self.distance[places]
+        return Predictions(values, {k: f for k, f in failures.items() if f}, sd, half_width, members, distance)
 
     @property
     def reasons(self) -> dict[int, str]:

@@ -186,7 +186,7 @@ class TubeBatch(Sequence[Nanotube]):
     @cached_property
     def deformed(self) -> BoolArray:
         """(B,) whether each tube is strained or twisted."""
-        return (self.strain != 0.0) | (self.torsion != 0.0)
+        return np.asarray((self.strain != 0.0) | (self.torsion != 0.0))
 
     @cached_property
     def reconstructed(self) -> BoolArray:
@@ -195,7 +195,7 @@ class TubeBatch(Sequence[Nanotube]):
             return np.zeros(len(self), dtype=bool)
         ends = 3 * self.offsets // 2
         counts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.turned)])
-        return np.asarray(counts[ends[1:]] > counts[ends[:-1]])
+        return np.asarray(counts[ends[1:]] > counts[ends[:-1]], dtype=np.bool_)
 
     def by_lattice(self) -> Iterator[LatticeGroup]:
         """Yield the tubes of each lattice together, in order of first appearance, as two-dimensional arrays."""
@@ -225,4 +225,5 @@ def _read_only(array: Array) -> Array:
 def _ranges(starts: IntArray, lengths: IntArray) -> IntArray:
     """Consecutive whole numbers from each start, one run after the other."""
     ends = np.cumsum(lengths)
-    return np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(starts - (ends - lengths), lengths)
+    every = np.arange(int(ends[-1]) if len(ends) else 0)
+    return np.asarray(every + np.repeat(starts - (ends - lengths), lengths), dtype=np.int64)

@@ -195,7 +195,7 @@ def _pristine_conductance(
 ) -> tuple[float, str]:
     """Conductance, and why there is none."""
     found = PhononTransport(temperature_k, frequencies).predict([Nanotube(n, m, strain=strain, torsion=torsion)])
-    return float(found[THERMAL_CONDUCTANCE_NW_K.key][0]), found.failures.get(0, "")
+    return float(found[THERMAL_CONDUCTANCE_NW_K.key][0]), found.reasons.get(0, "")
 
 
 @lru_cache(maxsize=32)
