@@ -155,5 +155,5 @@ def test_oracle_evaluate_reads_structure_files(tmp_path):
         write(tmp_path / name, tube)
         files.append(str(tmp_path / name))
     rows = json.loads(run(sys.executable, "-m", "matgym.cli", "oracle", "evaluate", *files, "--json").stdout)
-    gap = PiElectrons().evaluate([tube])["gap_ev"][0]
+    gap = PiElectrons().predict([tube])["gap_ev"][0]
     assert [row["gap_ev"] for row in rows] == pytest.approx([gap, gap], abs=1e-5)
