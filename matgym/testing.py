@@ -159,22 +159,23 @@ def check_space(space: DesignSpace, *, copies: Callable[[Designs], Designs] | No
         copies: (B, width) designs to (B, width) symmetric copies of them. Those of `Decorations` are known.
     """
     name, rng = type(space).__name__, np.random.default_rng(0)
-    designs = space.sample(8, rng)
-    before, dimensions = designs.copy(), len(space.choices)
-    made = {
-        "sample": designs,
-        "mutate": space.mutate(designs, rng),
-        "recombine": space.recombine(designs, space.sample(8, rng), rng),
-        "from_points": space.from_points(rng.random((8, dimensions))),
-        "from_points, at corners of the cube,": space.from_points(rng.integers(0, 2, (8, dimensions)).astype(float)),
-    }
-    for method, rows in made.items():
+    dimensions = len(space.choices)
+
+    def checked(method: str, rows: Designs) -> Designs:
         assert rows.shape == (8, space.width), f"{method} of {name} gave shape {rows.shape}, not {(8, space.width)}"
         assert space.valid(rows).all(), f"{method} of {name} gave what its own `valid` calls no design"
+        return rows
+
+    designs = checked("sample", space.sample(8, rng))
+    before = designs.copy()
+    mutated = checked("mutate", space.mutate(designs, rng))
+    checked("recombine", space.recombine(designs, mutated[rng.permutation(8)], rng))
+    checked("from_points", space.from_points(rng.random((8, dimensions))))
+    checked("from_points", space.from_points(rng.integers(0, 2, (8, dimensions)).astype(float)))  # corners of the cube
     assert np.array_equal(designs, before), f"mutate or recombine of {name} changed the parents"
     again = space.sample(8, np.random.default_rng(0))
     assert np.array_equal(designs, again), f"{name} samples other designs from the same random generator"
-    assert (space.mutate(designs, rng) != designs).any(), f"mutate of {name} changed none of 8 designs"
+    assert (mutated != designs).any(), f"mutate of {name} changed none of 8 designs"
     batch = space.decode(designs)
     assert len(batch) == 8, f"{name} decodes 8 designs to {len(batch)} structures"
     assert isinstance(space.describe(designs[0]), str), f"describe of {name} gave no text"
