@@ -16,7 +16,6 @@ from matgym.models import Model, Predictions, Property
 from matgym.structures import Nanotube, TubeBatch, lattice_edits, tube_lattice
 from matgym.surrogates.adapters import as_model
 from matgym.tasks import Decorations, Designs, DesignSpace, DesignTask
-from matgym.typing import FloatArray
 
 TOLERANCE = 1e-3
 """By how much a prediction may differ between a structure alone and in a batch, in the property's unit, or as a share
@@ -218,7 +217,7 @@ def check_task(task: DesignTask) -> None:
     check_space(task.space)
     rng = np.random.default_rng(0)
     designs = task.space.sample(6, rng)
-    targets: FloatArray = np.array([task.draw_target(rng) for _ in designs]).reshape(6, -1)
+    targets = task.draw_targets([rng] * len(designs)).reshape(len(designs), -1)
     targets = targets[:, 0] if len(task.target_names) == 1 else targets
     spent = sum(task.ledger.counts.values())
     scores = task.score(designs, targets, components=True)

@@ -5,7 +5,7 @@ runs as a coroutine of its own (greenlet): when its environment wants designs sc
 them, and `tell` lets it go on. It all stays in one thread, and the same seed gives the same bits.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -39,11 +39,9 @@ class Asking:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._problem.task, name)
 
-    def draw_target(self, rng: np.random.Generator) -> Any:
+    def draw_targets(self, generators: Sequence[np.random.Generator]) -> FloatArray:
         """The problem's."""
-        del rng
-        target = self._problem.target
-        return float(target[0]) if len(target) == 1 else target
+        return self._problem.targets(len(generators))
 
     def score(self, designs: Designs, targets: FloatArray, *, components: bool = False) -> Scores:
         """As `tell` has it: rewards, and nothing else."""

@@ -56,7 +56,7 @@ class Builder(ABC):
         """(rows, width) what is observed of the designs under way."""
 
     def masks(self) -> BoolArray:
-        """(B, n_actions) which actions are allowed; all of them where nothing is to be done."""
+        """(B, n_actions) which actions are allowed, read-only; all of them where nothing is to be done."""
         raise ConfigurationError("actions that are numbers have no masks")
 
 
@@ -116,7 +116,8 @@ class Placement(Builder):
         if self._masks is None:
             self._masks = self.space.edits.mask(self.designs, self.remaining)
             self._masks[~self._masks.any(axis=1)] = True
-        return self._masks.copy()
+            self._masks.setflags(write=False)
+        return self._masks
 
 
 class Choosing(Builder):
@@ -170,14 +171,15 @@ class Choosing(Builder):
     def masks(self) -> BoolArray:
         if self._masks is None:
             masks = np.zeros((self.size, int(self.counts.max())), dtype=bool)
-            for place in np.unique(self.place):
+            for place in np.flatnonzero(np.bincount(self.place)):
                 rows = np.flatnonzero(self.place == place)
                 if place >= len(self.counts):
                     masks[rows] = True  # finished: nothing is asked any more
                 else:
                     masks[rows, : self.counts[place]] = self.space.allowed(self.designs[rows], int(place))
+            masks.setflags(write=False)
             self._masks = masks
-        return self._masks.copy()
+        return self._masks
 
 
 class Pointing(Builder):

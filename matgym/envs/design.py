@@ -82,6 +82,7 @@ class DesignEpisodes(Episodes):
         self.targets: FloatArray = np.tile(task.target_ranges.mean(axis=1), (size, 1))
         if len(names) == 1:
             self.targets = self.targets[:, 0]
+        self._scaled = task.scaled_targets(self.targets).astype(np.float32)
         self.achieved = np.zeros((size, len(names) + 1), dtype=np.float32)
         self.action_space = self.builder.action_space
         self.observation_space = self._make_space()
@@ -115,18 +116,14 @@ class DesignEpisodes(Episodes):
         if self._blind:
             seen = np.zeros((len(seen), 1), dtype=np.float32)
         if self.variant != "goal":
-            return np.concatenate([seen, self._scaled(rows)], axis=1)
+            return np.concatenate([seen, self._scaled[rows]], axis=1)
         return {
             "observation": seen, "achieved_goal": self.achieved[rows].copy(), "desired_goal": self._desired(rows)
         }  # fmt: skip
 
-    def _scaled(self, rows: IntArray | BoolArray | slice) -> Float32Array:
-        """(rows, T) scaled targets."""
-        return self.task.scaled_targets(self.targets[rows]).astype(np.float32)
-
     def _desired(self, rows: IntArray | BoolArray | slice) -> Float32Array:
         """(rows, T + 1) scaled targets, and a 1: that the design is finished."""
-        targets = self._scaled(rows)
+        targets = self._scaled[rows]
         return np.concatenate([targets, np.ones((len(targets), 1), dtype=np.float32)], axis=1)
 
     @override
@@ -140,8 +137,9 @@ class DesignEpisodes(Episodes):
         """Begin new episodes, for targets that are drawn unless they are given."""
         if self.options:
             given = options.get(self.options[0])
-            targets = np.array([self.task.draw_target(rng) for rng in generators]) if given is None else given
+            targets = self.task.draw_targets(generators) if given is None else given
             self.targets[rows] = self.task.checked_targets(targets, len(rows))
+            self._scaled[rows] = self.task.scaled_targets(self.targets[rows])
         self.achieved[rows] = 0.0
         self.builder.clear(rows, self.targets[rows], generators)
 
@@ -168,33 +166,34 @@ class DesignEpisodes(Episodes):
         count, task, vector = self.size, self.task, self.variant == "multi-objective"
         reward = np.zeros((count, len(self.reward_names)) if vector else count)
         info: dict[str, Any] = {**self.begun(), **told}
-        values = {task.value_name: np.zeros(count)}
-        sd = f"sd{task.suffix}"
-        uncertainty = {sd: np.zeros(count), "distance": np.zeros(count)}
         if task.constraint is not None:
             info["cost"] = np.zeros(count)
-        present = dict.fromkeys(("objectives", "uncertainty", "design"), finished)
-        if finished.any():
-            scores = task.score(designs[finished], self.targets[finished], components=vector)
-            if scores.components is not None:
-                reward[finished] = scores.components
-            elif self.variant == "goal":  # what `compute_reward` gives of it, to the bit
-                self._achieve(finished, task.achieved(scores))
-                reward[finished] = self.compute_reward(self.achieved[finished], self._desired(finished), None)
-            else:
-                reward[finished] = scores.reward
-            errors = {f"error{task.suffix}": scores.loss} if len(task.target_names) == 1 else {}
-            for name, column in {**scores.predictions.values, **errors}.items():
-                values.setdefault(name, np.zeros(count))[finished] = column
-            uncertainty[sd][finished], uncertainty["distance"][finished] = scores.sd, scores.predictions.known_distance
-            present["uncertainty"] = finished.copy()  # nothing is told of it where nothing is known
-            known = np.isfinite(scores.sd) | np.isfinite(scores.predictions.known_distance)
-            present["uncertainty"][finished] = known
-            info["design"] = designs.copy()
-            if scores.cost is not None:
-                info["cost"][finished] = scores.cost
-        info |= {"objectives": values, "uncertainty": uncertainty}
-        return Transition(reward, finished, info, present)
+        if not finished.any():
+            return Transition(reward, finished, info)
+        scores = task.score(designs[finished], self.targets[finished], components=vector)
+        if scores.components is not None:
+            reward[finished] = scores.components
+        elif self.variant == "goal":  # what `compute_reward` gives of it, to the bit
+            self._achieve(finished, task.achieved(scores))
+            reward[finished] = self.compute_reward(self.achieved[finished], self._desired(finished), None)
+        else:
+            reward[finished] = scores.reward
+        if scores.cost is not None:
+            info["cost"][finished] = scores.cost
+        distance = scores.predictions.known_distance
+        errors = {f"error{task.suffix}": scores.loss} if len(task.target_names) == 1 else {}
+        columns = {
+            "objectives": {**scores.predictions.values, **errors},
+            "uncertainty": {f"sd{task.suffix}": scores.sd, "distance": distance},
+        }
+        for group, values in columns.items():
+            info[group] = {name: np.zeros(count) for name in values}
+            for name, column in values.items():
+                info[group][name][finished] = column
+        info["design"] = designs.copy()
+        known = finished.copy()  # nothing is told of the uncertainty where nothing is known
+        known[finished] = np.isfinite(scores.sd) | np.isfinite(distance)
+        return Transition(reward, finished, info, {"objectives": finished, "uncertainty": known, "design": finished})
 
     # ---- goals
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -36,6 +37,7 @@ class Geometry(Model):
         )
 
 
+@lru_cache(maxsize=16_384)
 def _size(lattice: TubeLattice) -> tuple[float, float]:
     """Diameter and length of the unstrained tube, nm."""
     unit = tube_lattice(lattice.n, lattice.m, 1)

@@ -1,6 +1,7 @@
 """The applicability domain of a surrogate: which tubes it cannot be asked about at all, and says so."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from matgym.models import Space
 from matgym.structures import Species, TubeBatch
 from matgym.structures.species import CARBONS, SPECIES_DATA
-from matgym.typing import SpeciesArray
+from matgym.typing import BoolArray, SpeciesArray
 
 SEEN_SPECIES: Final = (Species.B, Species.N, Species.VACANCY)
 """Species with a channel of their own on each sublattice, unless a network asks for others; carbon, of any isotope
@@ -37,8 +38,14 @@ def outside(batch: TubeBatch, known: Sequence[Species]) -> dict[int, str]:
 
 def unknown_species(species: SpeciesArray, known: Sequence[Species]) -> str:
     """Which species a surrogate was not trained on; empty if it knows all of them, and carbon of any isotope."""
-    unseen = ~np.isin(species, [*CARBONS, *known])
+    unseen = ~_table((*CARBONS, *known))[species]
     return _unknown(Species(int(species[unseen][0])), known) if unseen.any() else ""
+
+
+@lru_cache(maxsize=64)
+def _table(known: tuple[Species, ...]) -> BoolArray:
+    """(codes,) whether a code is among the known ones."""
+    return np.isin(np.arange(256), known)
 
 
 def outside_space(space: Space, known: Sequence[Species]) -> str:

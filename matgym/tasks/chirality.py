@@ -75,11 +75,16 @@ class ChiralitySpace(Choices):
     def decode(self, designs: Designs) -> TubeBatch:
         """Designs as pristine tubes."""
         rows: IntArray = np.asarray(designs, dtype=np.int64)
-        different, index = np.unique(rows[:, :3], axis=0, return_inverse=True)
-        lattices = tuple(tube_lattice(n + 1, m, cells + 1) for n, m, cells in different.tolist())
-        sites = np.array([lattice.n_sites for lattice in lattices], dtype=np.int64)[index.reshape(-1)].sum()
+        _, first, index = np.unique(rows[:, :3] @ self._places, return_index=True, return_inverse=True)
+        lattices = tuple(tube_lattice(n + 1, m, cells + 1) for n, m, cells in rows[first, :3].tolist())
+        sites = np.array([lattice.n_sites for lattice in lattices], dtype=np.int64)[index].sum()
         species = np.full(int(sites), Species.C12, dtype=np.uint8)
-        return TubeBatch(lattices, index.reshape(-1), species, None, STRAINS[rows[:, 3]], np.zeros(len(rows)))
+        return TubeBatch(lattices, index, species, None, STRAINS[rows[:, 3]], np.zeros(len(rows)))
+
+    @cached_property
+    def _places(self) -> IntArray:
+        """(3,) what n, m and cells count for in a number that tells lattices apart."""
+        return np.array([self.counts[1] * CELLS, CELLS, 1])
 
     @cached_property
     @override
