@@ -1,8 +1,9 @@
-"""Conformance tests for your own surrogate, oracle, environment, or optimizer.
+"""Conformance tests for your own model, design space, task or environment.
 
 Each raises an AssertionError that says in one sentence what does not hold.
 """
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -10,88 +11,246 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from matgym.physics import Oracle
-from matgym.structures import Nanotube, tubes_on
-from matgym.surrogates import as_predictor
-from matgym.tasks import RandomSeeder, TargetProperty
+from matgym.errors import MatgymError, StructureError
+from matgym.models import Model, Predictions, Property
+from matgym.structures import Nanotube, TubeBatch, lattice_edits, tube_lattice
+from matgym.surrogates.adapters import as_model
+from matgym.tasks import Decorations, Designs, DesignSpace, DesignTask
+from matgym.typing import FloatArray
 
 TOLERANCE = 1e-3
-"""By how much a surrogate may differ between a tube alone and in a batch, in the property's unit, or as a share of
-values above 1."""
+"""By how much a prediction may differ between a structure alone and in a batch, in the property's unit, or as a share
+of values above 1."""
+
+SYMMETRY = 1e-6
+"""By how much an oracle's values may differ between symmetric copies, likewise."""
 
 MOST_STEPS = 100_000
 """Steps after which an episode counts as endless."""
 
-
-def _sample_tubes(count: int = 6) -> tuple[TargetProperty, Any]:
-    task = TargetProperty(source=_zero)
-    species = RandomSeeder().seed(task.lattice, task.edits, np.zeros(count), np.random.default_rng(0))
-    return task, species
+MOST_ENUMERATED = 100_000
+"""Designs up to which a space is enumerated to be checked."""
 
 
-def _zero(tubes: list[Nanotube]) -> np.ndarray[Any, Any]:
-    return np.zeros(len(tubes))
+# ---- models
 
 
-def check_surrogate(source: Any, key: str = "gap_ev") -> None:
-    """Check that `source` can reward designs: whatever `as_predictor` takes.
+def check_model(model: Any, designs: Any = None, *, property: Property | str = "gap_ev") -> None:  # noqa: A002
+    """Check that a model answers batches with typed predictions.
 
-    It must give one finite number a tube, the same again for the same tube, alone as in a batch, and leave
-    its input as it is.
+    It must predict each of its properties of every structure, or record a failure; predict the same again, alone as in
+    a batch; and leave its input as it is. An oracle of tubes must give symmetric copies the same values.
 
     Args:
-        source: as for `matgym.surrogates.as_predictor`.
-        key: the property it is asked for.
+        model: a `Model`, or whatever `matgym.surrogates.as_model` takes.
+        designs: a design space, of which six designs are drawn; or a batch. By default tubes of
+            `matgym/NanotubeDoping-v0`: six, or one where the model is an oracle, which may be slow.
+        property: that a model without properties of its own is asked for.
     """
-    predictor = as_predictor(source, key)
-    task, species = _sample_tubes()
-    before = species.copy()
-    belief = predictor.believe(task.lattice, species)
-    values = belief.mean
-    for name, doubt in (("sd", belief.sd), ("half_width", belief.half_width), ("distance", belief.distance)):
-        assert doubt.shape == (len(species),), f"{predictor.name} gave {name} of shape {doubt.shape}"
-        assert not (doubt < 0.0).any(), f"{predictor.name} gave a negative {name}: {doubt}"
-    assert values.shape == (len(species),), f"{predictor.name} gave shape {values.shape} for {len(species)} tubes"
-    assert np.isfinite(values).all(), (
-        f"{predictor.name} gave {values}: a value that cannot be computed is NaN in oracles only"
-    )
-    assert (species == before).all(), f"{predictor.name} changed its input"
-    again = predictor.predict(task.lattice, species)
-    assert (values == again).all(), (
-        f"{predictor.name} gave {again - values} more the second time: it must not draw at random"
-    )
-    alone = np.concatenate([predictor.predict(task.lattice, one[None]) for one in species])
-    worst = float((np.abs(alone - values) / np.maximum(1.0, np.abs(values))).max())
-    assert worst <= TOLERANCE, f"{predictor.name} differs by {worst:.3g} between a tube alone and in a batch"
+    try:
+        made: Model[Any] = as_model(model, property)
+    except MatgymError as error:
+        raise AssertionError(f"{model!r} is no model: {error}") from error
+    assert made.properties, f"{made.name} predicts no property"
+    batch = _batch_for(made, designs)
+    before = _contents(batch)
+    first, again = _predicted(made, batch), _predicted(made, batch)
+    assert _equal(before, _contents(batch)), f"{made.name} changed its input"
+    for key in made.keys:
+        assert np.array_equal(first[key], again[key], equal_nan=True), (
+            f"{made.name} gave {again[key] - first[key]} more the second time: it must not draw at random"
+        )
+    if len(batch) > 1:
+        rows = [made.predict(batch[row : row + 1]) for row in range(len(batch))]
+        alone = Predictions({key: np.concatenate([row[key] for row in rows]) for key in made.keys})
+        _check_same(made, first, alone, TOLERANCE, "between a structure alone and in a batch")
+    if made.is_oracle and isinstance(batch, TubeBatch):
+        copies = _predicted(made, TubeBatch.of(_copies(batch[0])))
+        original = Predictions({key: np.full_like(copies[key], copies[key][0]) for key in made.keys})
+        _check_same(made, original, copies, SYMMETRY, "between symmetric copies of a tube")
 
 
-def check_oracle(oracle: Oracle) -> None:
-    """Check that an oracle answers batches with typed properties and respects the tube's symmetry."""
-    assert isinstance(oracle, Oracle), f"{type(oracle).__name__} lacks one of provides, fidelity, cost, evaluate"
-    task, species = _sample_tubes(2)
-    tube = tubes_on(task.lattice, species)[0]
-    found = oracle.evaluate([tube, tube.rotated(), tube.reversed(), tube.mirrored()])
-    assert found.ok.any(), f"the oracle failed on an ordinary tube: {found.failures}"
-    for prop in oracle.provides:
-        assert np.isnan(found[prop][~found.ok]).all(), f"{prop} gives a number where it reports a failure"
-        values = found[prop]
-        assert values.shape == (4,), f"{prop} has shape {values.shape} for 4 tubes"
-        computed = values[found.ok]
-        assert np.isfinite(computed).all(), f"{prop} is {values}: what cannot be computed belongs into failures"
-        spread = float(np.ptp(computed)) if len(computed) else 0.0
-        scale = max(1.0, float(np.abs(computed).max(initial=0.0)))
-        assert spread <= 1e-6 * scale, f"{prop} differs by {spread:.3g} between symmetric copies of a tube"
+def _predicted(model: Model[Any], batch: Any) -> Predictions:
+    """Predictions whose shapes and ranges are right."""
+    try:
+        predictions = model.predict(batch)
+    except MatgymError as error:
+        raise AssertionError(f"{model.name} raised {type(error).__name__}: {error}") from error
+    for key in model.keys:
+        _check_predictions(predictions, key, len(batch), model.name)
+    return predictions
+
+
+def _batch_for(model: Model[Any], designs: Any) -> Any:
+    if designs is None:
+        lattice = tube_lattice(8, 0, 4)
+        designs = Decorations(lattice, lattice_edits(lattice, {"B": 8, "N": 8}))
+        count = 1 if model.is_oracle else 6
+    else:
+        count = 6
+    if isinstance(designs, DesignSpace):
+        reason = model.unsupported(designs)
+        assert not reason, f"{model.name} cannot predict these designs: {reason}"
+        return designs.decode(designs.sample(count, np.random.default_rng(0)))
+    assert len(designs), "an empty batch checks nothing"
+    return TubeBatch.of(designs) if isinstance(designs[0], Nanotube) else designs
+
+
+def _contents(batch: Any) -> list[Any]:
+    arrays = [batch.species, batch.turned, batch.strain, batch.torsion] if isinstance(batch, TubeBatch) else [batch]
+    return [np.array(array) for array in arrays]
+
+
+def _equal(before: list[Any], after: list[Any]) -> bool:
+    return all(bool(np.all(one == other)) for one, other in zip(before, after, strict=True))
+
+
+def _check_predictions(predictions: Predictions, key: str, count: int, name: str) -> None:
+    """Check shape and range of what is predicted of one property of `count` structures."""
+    assert key in predictions.values, f"{name} did not predict {key}, which is among its properties"
+    values, failures = predictions[key], predictions.failures.get(key, {})
+    assert np.shape(values) == (count,), f"{name} gave {key} of shape {np.shape(values)} for {count} structures"
+    assert all(0 <= row < count for row in failures), f"{name} reports failures of rows {sorted(failures)} of {count}"
+    failed = np.isin(np.arange(count), list(failures))
+    assert not failed.all(), f"{name} failed on each of {count} ordinary designs: {next(iter(failures.values()))}"
+    assert np.isnan(values[failed]).all(), f"{name} gives a number for {key} where it reports a failure"
+    assert np.isfinite(values[~failed]).all(), f"{name} gave {key} = {values}: what has no value belongs into failures"
+    known = {"sd": predictions.sd.get(key), "half_width": predictions.half_width.get(key)}
+    for kind, uncertainty in {**known, "distance": predictions.distance}.items():
+        if uncertainty is not None:
+            assert uncertainty.shape == (count,), f"{name} gave {kind} of shape {uncertainty.shape}"
+            assert not (uncertainty < 0.0).any(), f"{name} gave a negative {kind}: {uncertainty}"
+    members = predictions.members.get(key)
+    if members is not None:
+        assert members.ndim == 2, f"{name} gave members of shape {members.shape}, which must be (members, structures)"
+        assert members.shape[1] == count, f"{name} gave members of {members.shape[1]} for {count} structures"
+
+
+def _check_same(model: Model[Any], one: Predictions, other: Predictions, tolerance: float, where: str) -> None:
+    """Check that predictions agree, failures too."""
+    for key in model.keys:
+        failed = np.isnan(one[key]) != np.isnan(other[key])
+        assert not failed.any(), f"{model.name} predicts {key} of one and fails on the other, {where}"
+        apart = np.nan_to_num(np.abs(one[key] - other[key]) / np.maximum(1.0, np.abs(one[key])))
+        assert apart.max() <= tolerance, f"{model.name} differs by {apart.max():.3g} in {key} {where}"
+
+
+def _copies(tube: Nanotube) -> list[Nanotube]:
+    """A tube and copies of it that no oracle may tell from it."""
+    copies = [tube, tube.rotated(), tube.reversed()]
+    try:
+        return copies if tube.stone_wales else [*copies, tube.mirrored()]
+    except StructureError:  # chiral: its mirror image is another tube
+        return copies
+
+
+# ---- design spaces and tasks
+
+
+def check_space(space: DesignSpace, *, copies: Callable[[Designs], Designs] | None = None) -> None:
+    """Check a design space.
+
+    Whatever is sampled, mutated, recombined or made from points must be a design, and parents must stay as they are.
+    What the space can do besides must hold: designs encoded again are the same, symmetric copies share a key, and
+    enumerated designs are different and as many as `size` says at most.
+
+    Args:
+        space: of designs.
+        copies: (B, width) designs to (B, width) symmetric copies of them. Those of `Decorations` are known.
+    """
+    name, rng = type(space).__name__, np.random.default_rng(0)
+    dimensions = len(space.choices)
+
+    def checked(method: str, rows: Designs) -> Designs:
+        assert rows.shape == (8, space.width), f"{method} of {name} gave shape {rows.shape}, not {(8, space.width)}"
+        assert space.valid(rows).all(), f"{method} of {name} gave what its own `valid` calls no design"
+        return rows
+
+    designs = checked("sample", space.sample(8, rng))
+    before = designs.copy()
+    mutated = checked("mutate", space.mutate(designs, rng))
+    checked("recombine", space.recombine(designs, mutated[rng.permutation(8)], rng))
+    checked("from_points", space.from_points(rng.random((8, dimensions))))
+    checked("from_points", space.from_points(rng.integers(0, 2, (8, dimensions)).astype(float)))  # corners of the cube
+    assert np.array_equal(designs, before), f"mutate or recombine of {name} changed the parents"
+    again = space.sample(8, np.random.default_rng(0))
+    assert np.array_equal(designs, again), f"{name} samples other designs from the same random generator"
+    assert (mutated != designs).any(), f"mutate of {name} changed none of 8 designs"
+    batch = space.decode(designs)
+    assert len(batch) == 8, f"{name} decodes 8 designs to {len(batch)} structures"
+    assert isinstance(space.describe(designs[0]), str), f"describe of {name} gave no text"
+    if type(space).encode is not DesignSpace.encode:
+        assert np.array_equal(space.encode(batch), designs), f"{name} encodes what it decoded as other designs"
+    if copies is None and isinstance(space, Decorations):
+        copies = _tube_copies(space)
+    if type(space).key is not DesignSpace.key:
+        keys = space.key(designs)
+        assert keys.shape == (8,), f"{name} gave keys of shape {keys.shape} for 8 designs"
+        if copies is not None:
+            assert np.array_equal(space.key(copies(designs)), keys), f"symmetric copies have other keys in {name}"
+        if space.size is not None and space.size <= MOST_ENUMERATED:
+            _check_enumeration(space, space.size)
+
+
+def _tube_copies(space: Decorations) -> Callable[[Designs], Designs]:
+    return lambda designs: space.encode(TubeBatch.of([tube.rotated().reversed() for tube in space.decode(designs)]))
+
+
+def _check_enumeration(space: DesignSpace, size: int) -> None:
+    name, batches = type(space).__name__, list(space.enumerate())
+    every = np.concatenate(batches)
+    keys = space.key(every)
+    assert space.valid(every).all(), f"enumerate of {name} gave what its own `valid` calls no design"
+    assert len(np.unique(keys)) == len(every), f"enumerate of {name} gave a design twice, or a copy of it"
+    assert len(every) <= size, f"enumerate of {name} gave {len(every)} designs, and its size is {size}"
+    drawn = space.key(space.sample(64, np.random.default_rng(1)))
+    assert np.isin(drawn, keys).all(), f"enumerate of {name} left out a design that sample gives"
+
+
+def check_task(task: DesignTask) -> None:
+    """Check a task of design: its space, and that it scores designs.
+
+    Rewards must lie in [0, 1] and be the same again, evaluations be counted, and one design be verified.
+
+    Args:
+        task: what is designed.
+    """
+    check_space(task.space)
+    rng = np.random.default_rng(0)
+    designs = task.space.sample(6, rng)
+    targets: FloatArray = np.array([task.draw_target(rng) for _ in designs]).reshape(6, -1)
+    targets = targets[:, 0] if len(task.target_names) == 1 else targets
+    spent = sum(task.ledger.counts.values())
+    scores = task.score(designs, targets, components=True)
+    assert task.component_names, "a task needs the name of a component"
+    assert scores.components is not None, "score gave no components where they were asked for"
+    rewards = {"reward": scores.reward[:, None], "components": scores.components}
+    for name, values in rewards.items():
+        assert len(values) == 6, f"{name} has shape {values.shape} for 6 designs"
+        assert ((values >= 0.0) & (values <= 1.0)).all(), f"{name} lies outside [0, 1]: {values}"
+    for name, values in {"loss": scores.loss, "value": scores.value}.items():
+        assert values.shape == (6,), f"{name} has shape {values.shape} for 6 designs"
+    assert np.isfinite(scores.value).any(), f"no value of 6 designs is known: {scores.predictions.reasons}"
+    if scores.cost is not None:
+        assert (scores.cost >= 0.0).all(), f"a cost is negative: {scores.cost}"
+    assert sum(task.ledger.counts.values()) > spent, "the ledger counted nothing"
+    again = task.score(designs, targets)
+    assert np.allclose(again.reward, scores.reward, atol=TOLERANCE), "the same designs earned other rewards"
+    verified = task.verify(designs[:1], targets[:1])
+    unknown = np.isnan(verified.value) & ~np.isin(0, list(verified.predictions.reasons))
+    assert not unknown.any(), f"{task.value_name} could not be verified, and no reason is given"
+
+
+# ---- environments
 
 
 def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
-    """Check an environment: Gymnasium's and SB3's checkers, seeding, rewards in [-1, 1].
+    """Check an environment: Gymnasium's and SB3's checkers, seeding, masks, rewards in [-1, 1].
 
     Args:
         env: from `gymnasium.make`, or not yet wrapped.
         episodes: to play with random allowed actions, twice over, with the same seeds.
     """
-    import warnings
-
     from gymnasium.utils.env_checker import check_env as gymnasium_check
     from gymnasium.utils.env_checker import data_equivalence
     from stable_baselines3.common.env_checker import check_env as sb3_check
@@ -129,20 +288,34 @@ def _play(env: gym.Env[Any, Any], episodes: int) -> list[tuple[Any, Any]]:
     rng = np.random.default_rng(0)
     trace: list[tuple[Any, Any]] = []
     for episode in range(episodes):
-        env.reset(seed=episode)
+        _, info = env.reset(seed=episode)
         done, steps = False, 0
         while not done:
             steps += 1
             assert steps <= MOST_STEPS, f"an episode did not end within {MOST_STEPS} steps: give it a time limit"
-            if isinstance(env.action_space, gym.spaces.Discrete) and hasattr(env.unwrapped, "action_masks"):
-                action: Any = rng.choice(np.flatnonzero(env.unwrapped.action_masks()))
-            else:
+            masks = _masks(env.unwrapped, info)
+            if masks is None:
                 env.action_space.seed(int(rng.integers(2**31)))
-                action = env.action_space.sample()
-            observation, reward, terminated, truncated, _ = env.step(action)
+                action: Any = env.action_space.sample()
+            else:
+                action = rng.choice(np.flatnonzero(masks))
+            observation, reward, terminated, truncated, info = env.step(action)
             trace.append((observation, reward))
             done = terminated or truncated
+        _masks(env.unwrapped, info)
     return trace
+
+
+def _masks(env: Any, info: dict[str, Any]) -> Any:
+    """Allowed actions, which `action_masks()` and infos must tell alike; None where actions have no masks."""
+    masks = env.action_masks() if hasattr(env, "action_masks") else None
+    assert (masks is None) == ("action_mask" not in info), (
+        "masks must be given both by action_masks() and as info['action_mask'], or by neither"
+    )
+    if masks is not None:
+        assert np.array_equal(masks, info["action_mask"]), "info['action_mask'] is not what action_masks() gives"
+        assert np.any(masks, axis=-1).all(), "a mask allows no action at all"
+    return masks
 
 
 def check_vector_env(
@@ -164,17 +337,21 @@ def check_vector_env(
     assert envs.single_observation_space == reference.single_observation_space, "the observation spaces differ"
     assert envs.single_action_space == reference.single_action_space, "the action spaces differ"
     rng = np.random.default_rng(0)
-    first, second = envs.reset(seed=3)[0], reference.reset(seed=3)[0]
+    (first, info), (second, _) = envs.reset(seed=3), reference.reset(seed=3)
     assert data_equivalence(first, second), "the same seeds gave other first observations"
     for step in range(steps):
-        if isinstance(envs.single_action_space, gym.spaces.Discrete) and hasattr(envs, "action_masks"):
-            actions: Any = np.array([rng.choice(np.flatnonzero(mask)) for mask in envs.action_masks()])
-        else:
+        masks = _masks(envs, info)
+        if masks is None:
             envs.action_space.seed(int(rng.integers(2**31)))
-            actions = envs.action_space.sample()
+            actions: Any = envs.action_space.sample()
+        else:
+            alone = np.array([env.unwrapped.action_masks() for env in reference.envs])
+            assert np.array_equal(masks, alone), f"masks differ at step {step}"
+            actions = np.array([rng.choice(np.flatnonzero(mask)) for mask in masks])
         ours, theirs = envs.step(actions), reference.step(actions)
         assert data_equivalence(ours[0], theirs[0]), f"observations differ at step {step}"
         apart = float(np.abs(ours[1] - theirs[1]).max())
         assert apart <= TOLERANCE, f"rewards differ by {apart:.3g} at step {step}"
         assert (ours[2] == theirs[2]).all(), f"terminations differ at step {step}"
         assert (ours[3] == theirs[3]).all(), f"truncations differ at step {step}"
+        info = ours[4]

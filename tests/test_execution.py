@@ -366,24 +366,24 @@ def test_without_distributed_the_extra_is_named(marks, tmp_path, monkeypatch):
 
 
 def check_an_audit(tmp_path, **arguments):
-    from matgym.physics import evaluate
-    from matgym.physics.parallel import evaluate_in_parallel
+    from matgym.physics import predict
+    from matgym.physics.parallel import predict_in_parallel
     from matgym.structures import Nanotube
 
     rng = np.random.default_rng(0)
     tubes = [Nanotube(8, 0, 2).decorated({int(site): "N"}) for site in rng.integers(0, 64, 30)]
     tubes += [Nanotube(5, 0, 2)] * 3  # too thin for π electrons
     pieces = []
-    found, reasons = evaluate_in_parallel(
+    found = predict_in_parallel(
         tubes, ["gap", "fermi"], tmp_path / "audit", piece=8, on_piece=lambda *step: pieces.append(step), **arguments
     )
-    wanted, why = evaluate(tubes, ["gap", "fermi"])
+    expected = predict(tubes, ["gap", "fermi"])
     for key in ("gap_ev", "fermi_ev"):
-        np.testing.assert_allclose(found[key], wanted[key], rtol=0, atol=1e-10)
-    assert list(found.values) == list(wanted.values)
-    assert found.failures == wanted.failures
-    assert set(found.failures) == {30, 31, 32}
-    assert reasons == why
+        np.testing.assert_allclose(found[key], expected[key], rtol=0, atol=1e-10)
+    assert list(found.values) == list(expected.values)
+    assert found.reasons == expected.reasons
+    assert set(found.reasons) == {30, 31, 32}
+    assert found.failures == expected.failures
     assert pieces == [(step, 5) for step in range(1, 6)]
 
 

@@ -21,5 +21,5 @@ def my_potential() -> Tersoff:
 
 tube = Nanotube(6, 0, cells=2)
 stone_wales = tube.turned((0, int(tube.lattice.neighbours[0][1])))
-found = FormationEnergy(my_potential).evaluate([stone_wales])
+found = FormationEnergy(my_potential).predict([stone_wales])
 print(f"{stone_wales}: formation energy {found['formation_ev'][0]:.3f} eV")

@@ -16,5 +16,5 @@ AIREBO = LammpsPotential(
 )
 
 tube = Nanotube(10, 0)
-found = Strength(AIREBO).evaluate([tube])
+found = Strength(AIREBO).predict([tube])
 print(f"{tube}: {found['tensile_strength_gpa'][0]:.1f} GPa at {found['failure_strain'][0]:.0%}")

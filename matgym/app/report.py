@@ -13,8 +13,7 @@ from matgym.benchmark.compare import MET_EV
 from matgym.files import atomic_path, write_text
 from matgym.physics import PiParameters
 from matgym.structures.io import write
-from matgym.surrogates import Audit, load_card
-from matgym.typing import FloatArray
+from matgym.surrogates import load_card
 from matgym.version import __version__
 from matgym.viz.figures import (
     error_by_method,
@@ -155,98 +154,82 @@ def _page(result: DemoResult) -> str:
             )
             for place, row in enumerate(order)
         ],
-        tables=(_methods_table(result), _audit_table(result)),
+        tables=[
+            (heading, caption, tuple(rows[0]), [tuple(row.values()) for row in rows])
+            for heading, caption, rows in _tables(result)
+        ],
         provenance=_provenance(result),
         script=Markup(script_tag()),  # noqa: S704  # ours
     )
 
 
-def _figures(result: DemoResult) -> tuple[tuple[str, str, str], ...]:
-    name = result.settings.algorithm
-    achieved = {m: result.comparison.of(m)[0].truth for m in result.comparison.methods}
-    targets = result.comparison.runs[0].search.targets
-    curve = new_axes()
-    learning_curve(curve, result.curve[:, 0], result.curve[:, 1])
-    scatter = new_axes()
-    target_against_achieved(scatter, targets, achieved, MET_EV)
-    grown = new_axes()
-    target_against_achieved(grown, targets, {"seed": result.seeds_ev, name: achieved[name]}, MET_EV)
-    errors = new_axes()
+def _figures(result: DemoResult) -> list[tuple[str, str, str]]:
+    """(heading, caption, inline SVG) of each figure."""
+    name, settings, comparison = result.settings.algorithm, result.settings, result.comparison
+    targets = comparison.runs[0].search.targets
+    achieved = {method: comparison.of(method)[0].truth for method in comparison.methods}
     # An invalid design is infinitely wrong and would leave the figure; the table counts them.
-    error_by_method(errors, {m: _finite(result.comparison.errors(m)) for m in result.comparison.methods})
-    parity = new_axes()
-    surrogate_against_oracle(parity, result.visited.belief, result.visited.truth, result.visited.out_of_distribution)
-    return (
-        (
-            "Learning",
-            f"Mean reward of {name}'s recent designs while it learns.",
-            to_svg(curve.figure, "learning"),
-        ),
-        (
+    finite = {m: np.where(np.isfinite(e := comparison.errors(m)), e, np.nan) for m in comparison.methods}
+    visited = result.visited
+    captions = {
+        "learning": ("Learning", f"Mean reward of {name}'s recent designs while it learns."),
+        "targets": (
             "Targets it had not seen",
-            f"Gap by the oracle of the best of {result.settings.queries} designs, by target and method (first seed).",
-            to_svg(scatter.figure, "targets"),
+            f"Gap by the oracle of the best of {settings.queries} designs, by target and method (first seed).",
         ),
-        (
+        "seeds": (
             "Seeds, and what became of them",
             (
-                f"Gap by the oracle of the seed that {result.settings.seeder} drew for each target, and of {name}'s "
+                f"Gap by the oracle of the seed that {settings.seeder} drew for each target, and of {name}'s "
                 "design that began on such a seed."
             ),
-            to_svg(grown.figure, "seeds"),
         ),
-        (
+        "errors": (
             "Equal queries",
             (
-                f"Verified error of {result.settings.queries} designs a target, {result.settings.seeds} seeds; "
+                f"Verified error of {settings.queries} designs a target, {settings.seeds} seeds; "
                 f"learning not counted. Targets: {result.task.low} to {result.task.high} eV."
             ),
-            to_svg(errors.figure, "errors"),
         ),
-        (
+        "parity": (
             "What the surrogate believed",
-            f"A sample of {len(result.visited.belief)} designs that some method visited, through both.",
-            to_svg(parity.figure, "parity"),
+            f"A sample of {len(visited.belief)} designs that some method visited, through both.",
         ),
-    )
+    }
+    axes = {figure: new_axes() for figure in captions}
+    learning_curve(axes["learning"], result.curve[:, 0], result.curve[:, 1])
+    target_against_achieved(axes["targets"], targets, achieved, MET_EV)
+    target_against_achieved(axes["seeds"], targets, {"seed": result.seeds_ev, name: achieved[name]}, MET_EV)
+    error_by_method(axes["errors"], finite)
+    surrogate_against_oracle(axes["parity"], visited.belief, visited.truth, visited.out_of_distribution)
+    return [(*words, to_svg(axes[figure].figure, figure)) for figure, words in captions.items()]
 
 
-def _finite(errors: FloatArray) -> FloatArray:
-    return np.where(np.isfinite(errors), errors, np.nan)
-
-
-def _methods_table(result: DemoResult) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    table = [row.as_row() for row in (*result.comparison.figures(), *result.whole_budget.figures())]
-    columns, rows = tuple(table[0]), tuple(tuple(row.values()) for row in table)
-    caption = (
+def _tables(result: DemoResult) -> list[tuple[str, str, list[dict[str, str]]]]:
+    """(heading, caption, rows) of each table."""
+    methods = [row.as_row() for row in (*result.comparison.figures(), *result.whole_budget.figures())]
+    audits = [
+        {
+            "designs": label,
+            "number": f"{len(found.belief)}",
+            "MAE, meV": f"{1000 * found.mae:.1f}",
+            "RMSE, meV": f"{1000 * found.rmse:.1f}",
+            "bias, meV": f"{1000 * found.bias:+.1f}",
+            "Spearman": f"{found.spearman:.3f}",
+            "out of distribution": f"{found.share_out_of_distribution:.1%}",
+        }
+        for label, found in (("the policy's best", result.winners), ("visited by any method", result.visited))
+    ]
+    spent = (
         "Verified, median and believed error, meV, with the 95 % interval over seeds of the search (the policy is "
-        "trained once). The last rows give the "
-        f"searches the policy's {result.training:,} training designs as well, shared out over the targets. "
-        "Met: within 20 meV, by the oracle. Invalid: no design that spends the budget."
+        f"trained once). The last rows give the searches the policy's {result.training:,} training designs as well, "
+        "shared out over the targets. Met: within 20 meV, by the oracle. Invalid: no design that spends the budget."
     )
-    return "Methods", caption, columns, rows
-
-
-def _audit_table(result: DemoResult) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    columns = ("designs", "number", "MAE, meV", "RMSE, meV", "bias, meV", "Spearman", "out of distribution")
-
-    def row(label: str, found: Audit) -> tuple[str, ...]:
-        return (
-            label,
-            f"{len(found.belief)}",
-            f"{1000 * found.mae:.1f}",
-            f"{1000 * found.rmse:.1f}",
-            f"{1000 * found.bias:+.1f}",
-            f"{found.spearman:.3f}",
-            f"{found.share_out_of_distribution:.1%}",
-        )
-
-    rows = (row("the policy's best", result.winners), row("visited by any method", result.visited))
-    caption = (
+    exploited = (
         "The same designs through surrogate and oracle. Exploitation gap of the policy's designs: "
         f"{1000 * result.winners_gap_ev:+.1f} meV (true error less believed error)."
     )
-    return "Audit", caption, columns, rows
+    return [("Methods", spent, methods), ("Audit", exploited, audits)]
 
 
 def _provenance(result: DemoResult) -> dict[str, str]:

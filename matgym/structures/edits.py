@@ -40,6 +40,10 @@ class SubstitutionEdits:
         self.species = np.array(list(parsed), dtype=np.uint8)
         self.budget = np.array(list(parsed.values()), dtype=np.int64)
 
+    def __repr__(self) -> str:
+        names = [SPECIES_DATA[Species(code)].label for code in self.species.tolist()]
+        return f"{type(self).__name__}({self.n_sites} sites, {names}: {self.budget.tolist()})"  # turned bonds come last
+
     @property
     def width(self) -> int:
         """Entries of a design: one a site."""

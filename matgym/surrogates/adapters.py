@@ -90,8 +90,12 @@ class FunctionModel(Adapter):
 
     @override
     def predict(self, batch: Any, /) -> Predictions:
-        """(B,) values of the function."""
-        return Predictions({self.keys[0]: checked_values(self.source(batch), len(batch), self.name)})
+        """(B,) values of the function; NaN is a failure."""
+        values = checked_values(self.source(batch), len(batch), self.name)
+        reason = f"{self.name} gave NaN: its value cannot be computed"
+        return Predictions.together(
+            {self.keys[0]: values}, dict.fromkeys(np.flatnonzero(np.isnan(values)).tolist(), reason)
+        )
 
 
 class AseModel(Adapter):

@@ -11,7 +11,7 @@ import pytest
 
 from matgym.physics import PiElectrons
 from matgym.structures import Nanotube
-from matgym.structures.io.files import read
+from matgym.structures.io import read
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from matgym.physics import GAP_EV, PiElectrons
-from matgym.structures.io.files import read
+from matgym.structures.io import read
 
 PRINTED_EV = 1e-4  # four decimals are printed
 WANTED = {"validity", "uniqueness", "novelty", "coverage", "density", "frechet", "property_error"}

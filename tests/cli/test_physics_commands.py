@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from matgym.cli import app, main
 from matgym.structures import Nanotube
-from matgym.structures.io.files import write
+from matgym.structures.io import write
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`matgym surrogate` from the command line, on a data set that is small enough to train on in seconds."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -28,7 +29,7 @@ def matgym(*arguments, folder):
         capture_output=True,
         text=True,
         cwd=folder,
-        env={"OMP_NUM_THREADS": "1", "PATH": "/usr/bin:/bin"},
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
 
 

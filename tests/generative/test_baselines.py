@@ -17,6 +17,12 @@ from matgym.generative.geometry import geometry
 from matgym.generative.rules import valid
 from matgym.generative.vae import VaeConfig, VaeNetwork, VaeSize, VariationalAutoencoder, train_vae
 from matgym.structures import Species, SubstitutionEdits, tube_lattice
+from matgym.tasks import Decorations
+
+
+def sampled(generator, lattice, edits, targets, rng):
+    return generator.sample(Decorations(lattice, edits), targets, rng).species.reshape(len(targets), -1)
+
 
 KINDS = (Species.B, Species.N)
 UNSCALED = ConditionScaling(np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
@@ -52,15 +58,15 @@ def test_draws_are_valid_on_any_lattice_and_repeat_with_the_seed(untrained, shap
     lattice = tube_lattice(*shape)
     edits = SubstitutionEdits(lattice.n_sites, {"B": 9, "N": 7})
     targets = np.linspace(0.6, 1.1, 30)
-    drawn = untrained.seed(lattice, edits, targets, np.random.default_rng(0))
+    drawn = sampled(untrained, lattice, edits, targets, np.random.default_rng(0))
     assert valid(lattice, drawn, edits).all()
-    assert (drawn == untrained.seed(lattice, edits, targets, np.random.default_rng(0))).all()
+    assert (drawn == sampled(untrained, lattice, edits, targets, np.random.default_rng(0))).all()
 
 
 def test_without_a_word_of_the_network_sites_are_drawn_alike(untrained):
     """Fresh networks give equal scores everywhere: each site must hold a dopant as often as any other."""
     lattice, edits = tube_lattice(8, 0, 2), SubstitutionEdits(64, {"B": 4, "N": 3})
-    drawn = untrained.seed(lattice, edits, np.full(3000, 0.9), np.random.default_rng(1))
+    drawn = sampled(untrained, lattice, edits, np.full(3000, 0.9), np.random.default_rng(1))
     for kind, atoms in ((Species.B, 4), (Species.N, 3)):
         share = (drawn == kind).mean(axis=0)
         error = np.sqrt(atoms / 64 * (1 - atoms / 64) / 3000)

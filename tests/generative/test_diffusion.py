@@ -9,6 +9,12 @@ from matgym.generative.diffusion import DiffusionNetwork, DiffusionSize, MaskedD
 from matgym.generative.geometry import geometry
 from matgym.generative.rules import valid
 from matgym.structures import Species, SubstitutionEdits, tube_lattice
+from matgym.tasks import Decorations
+
+
+def sampled(generator, lattice, edits, targets, rng):
+    return generator.sample(Decorations(lattice, edits), targets, rng).species.reshape(len(targets), -1)
+
 
 KINDS = (Species.B, Species.N)
 UNSCALED = ConditionScaling(np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
@@ -45,7 +51,7 @@ def test_one_boron_and_one_nitrogen_are_bonded_as_often_as_chance_has_it():
     """Three of the 63 other sites are bonded to the boron's."""
     tubes, chance = 8000, 3 / 63
     edits = SubstitutionEdits(64, {"B": 1, "N": 1})
-    drawn = fresh().seed(LATTICE, edits, np.full(tubes, 0.9), np.random.default_rng(0))
+    drawn = sampled(fresh(), LATTICE, edits, np.full(tubes, 0.9), np.random.default_rng(0))
     share = bonded(LATTICE, (drawn == Species.B).argmax(axis=1), (drawn == Species.N).argmax(axis=1)).mean()
     assert abs(share - chance) < STANDARD_ERRORS * np.sqrt(chance * (1 - chance) / tubes)
 
@@ -54,7 +60,7 @@ def test_two_borons_lie_alike_at_every_distance_but_one_bond():
     """Of the 60 sites that are not bonded to the first, six are two bonds away."""
     tubes, chance = 8000, 6 / 60
     edits = SubstitutionEdits(64, {"B": 2})
-    drawn = fresh().seed(LATTICE, edits, np.full(tubes, 0.9), np.random.default_rng(1))
+    drawn = sampled(fresh(), LATTICE, edits, np.full(tubes, 0.9), np.random.default_rng(1))
     first, second = np.nonzero(drawn == Species.B)[1].reshape(-1, 2).T
     assert not bonded(LATTICE, first, second).any()
     near = LATTICE.neighbours[LATTICE.neighbours[first]].reshape(tubes, -1)
@@ -66,11 +72,11 @@ def test_exact_chances_give_the_exact_distribution():
     """Site by site, a distribution of three tubes comes out with its shares, and nothing else does."""
     rng, shares, count = np.random.default_rng(2), np.array([0.2, 0.3, 0.5]), 3000
     edits = SubstitutionEdits(64, {"B": 5, "N": 4})
-    real = fresh().seed(LATTICE, edits, np.full(3, 0.9), rng)
+    real = sampled(fresh(), LATTICE, edits, np.full(3, 0.9), rng)
     placed = geometry(LATTICE).one_hot(real, KINDS)
     tubes = torch.cat([placed, 1.0 - placed.sum(1, keepdim=True)], dim=1)
     exact = Patterns(tubes, torch.tensor(shares, dtype=torch.float32), steps=64)
-    drawn = MaskedDiffusion(exact, KINDS, "gap_ev", UNSCALED).seed(LATTICE, edits, np.full(count, 0.9), rng)
+    drawn = sampled(MaskedDiffusion(exact, KINDS, "gap_ev", UNSCALED), LATTICE, edits, np.full(count, 0.9), rng)
     found = (drawn[:, None] == real).all(axis=2)
     faint = 0.01  # the sampler keeps a chance of a millionth for everything, at each of 64 sites
     assert found.any(axis=1).mean() > 1 - faint
@@ -86,7 +92,7 @@ def test_crowded_tubes_are_valid_whatever_the_network_says(scale):
     edits = SubstitutionEdits(lattice.n_sites, {"B": 12, "N": 12})
     model = fresh()
     torch.nn.init.normal_(model.network.trunk.last.conv.weight, std=scale)
-    drawn = model.seed(lattice, edits, np.full(200, 0.9), np.random.default_rng(3))
+    drawn = sampled(model, lattice, edits, np.full(200, 0.9), np.random.default_rng(3))
     assert valid(lattice, drawn, edits).all()
 
 
@@ -94,5 +100,5 @@ def test_more_passes_are_a_matter_of_drawing_not_of_weights():
     few, many = fresh(DiffusionSize(8, 1, 4)), fresh(DiffusionSize(8, 1, 64))
     many.network.load_state_dict(few.network.state_dict())
     edits = SubstitutionEdits(64, {"B": 4, "N": 4})
-    drawn = [model.seed(LATTICE, edits, np.full(5, 0.9), np.random.default_rng(4)) for model in (few, many)]
+    drawn = [sampled(model, LATTICE, edits, np.full(5, 0.9), np.random.default_rng(4)) for model in (few, many)]
     assert all(valid(LATTICE, tubes, edits).all() for tubes in drawn)

@@ -10,10 +10,16 @@ from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.generative import NearestDesigns
 from matgym.generative.evaluate import FIGURES, evaluate, evaluate_targets, table
-from matgym.physics import PiElectrons, Properties
-from matgym.structures import Species, SubstitutionEdits, tube_lattice
+from matgym.models import Level, Model, Predictions
+from matgym.physics import GAP_EV, PiElectrons
+from matgym.structures import Species, SubstitutionEdits, TubeBatch, tube_lattice
 from matgym.surrogates import load
-from matgym.tasks import RandomDesigns
+from matgym.tasks import Decorations, RandomDesigns
+
+
+def sampled(generator, lattice, edits, targets, rng):
+    return generator.sample(Decorations(lattice, edits), targets, rng).species.reshape(len(targets), -1)
+
 
 SAMPLES = 64
 PERFECT_COVERAGE = 0.85  # 1 - 1/2⁵ = 0.97 is expected; lattices with ten structures scatter
@@ -27,18 +33,21 @@ class Answers:
         self.known = {lattice: (species, data.values("gap_ev")[rows]) for lattice, rows, species in data.by_lattice()}
         self.spoil = spoil
 
-    def seed(self, lattice, edits, targets, rng):  # noqa: ARG002  # the protocol's names
-        species, gaps = self.known[lattice]
-        fits = edits.complete(species)
+    def sample(self, space, targets, rng):  # noqa: ARG002  # the protocol's names
+        species, gaps = self.known[space.lattice]
+        fits = space.edits.complete(species)
         nearest = np.abs(gaps[fits] - targets[:, None]).argmin(axis=1)
-        return self.spoil(species[fits][nearest])
+        return TubeBatch.uniform(space.lattice, self.spoil(species[fits][nearest]))
 
 
-class NoOracle:
+class NoOracle(Model):
     """Says that everything has the gap zero: for tests that do not look at properties."""
 
-    def evaluate(self, tubes):
-        return Properties({"gap_ev": np.zeros(len(tubes))})
+    properties = (GAP_EV,)
+    level = Level.PI
+
+    def predict(self, tubes):
+        return Predictions({"gap_ev": np.zeros(len(tubes))})
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +103,8 @@ def test_collapse_shows_in_coverage_and_uniqueness(data, judge):
     class Stuck(NearestDesigns):
         """Answers every question alike."""
 
-        def seed(self, lattice, edits, targets, rng):
-            return np.repeat(super().seed(lattice, edits, targets[:1], rng), len(targets), axis=0)
+        def sample(self, space, targets, rng):
+            return super().sample(space, targets[:1], rng).take([0] * len(targets))
 
     stuck, free = judge(Stuck(data)), judge(RandomDesigns())
     assert stuck.uniqueness < 0.8 < free.uniqueness
@@ -122,11 +131,12 @@ def test_the_same_generator_gives_the_same_figures(judge):
 
 
 def test_a_failing_oracle_counts_as_infinitely_wrong(judge):
-    class Broken:
+    class Broken(NoOracle):
         """Fails always."""
 
-        def evaluate(self, tubes):
-            return Properties({"gap_ev": np.full(len(tubes), np.nan)}, dict.fromkeys(range(len(tubes)), "broken"))
+        def predict(self, tubes):
+            failures = dict.fromkeys(range(len(tubes)), "broken")
+            return Predictions.together({"gap_ev": np.full(len(tubes), np.nan)}, failures)
 
     broken = judge(RandomDesigns(), samples=20, oracle=Broken())
     assert broken.property_error == math.inf
@@ -137,7 +147,8 @@ def test_a_failing_oracle_counts_as_infinitely_wrong(judge):
 def test_targets_of_ones_own_are_answered_by_the_oracle(data):
     lattice, targets = tube_lattice(8, 0, 2), np.array([0.9, 1.0])
     edits = SubstitutionEdits(lattice.n_sites, {"B": 4, "N": 4})
-    gaps = evaluate_targets(NearestDesigns(data, choices=1), lattice, edits, targets, np.random.default_rng(0))
+    space, rng = Decorations(lattice, edits), np.random.default_rng(0)
+    gaps = evaluate_targets(NearestDesigns(data, choices=1), space, targets, rng)
     known = data.split("train")
     labels = np.concatenate(
         [known.values("gap_ev")[rows][edits.complete(codes)] for at, rows, codes in known.by_lattice() if at == lattice]
@@ -156,7 +167,9 @@ def test_what_cannot_be_judged_is_refused(judge):
 
 def test_the_table_gives_seeds_as_a_mean_with_its_interval(judge):
     one = judge(RandomDesigns(), samples=20)
-    lines = table([replace(one, validity=0.5), replace(one, validity=0.7), replace(one, generator="other")]).splitlines()
+    lines = table(
+        [replace(one, validity=0.5), replace(one, validity=0.7), replace(one, generator="other")]
+    ).splitlines()
     assert len(lines) == 4
     assert lines[0].count("|") == lines[3].count("|") == len(FIGURES) + 3
     assert lines[2].startswith("| RandomDesigns | test | 0.6 ± 1.3 |")  # Student's t of one degree: 12.71 * 0.1

@@ -7,7 +7,13 @@ from matgym.data import Dataset
 from matgym.generative.nearest import NearestDesigns
 from matgym.generative.rules import valid
 from matgym.physics import GAP_EV, PiElectrons
-from matgym.structures import SubstitutionEdits, tube_lattice, tubes_on
+from matgym.structures import SubstitutionEdits, TubeBatch, tube_lattice
+from matgym.tasks import Decorations
+
+
+def sampled(generator, lattice, edits, targets, rng):
+    return generator.sample(Decorations(lattice, edits), targets, rng).species.reshape(len(targets), -1)
+
 
 DATA = Dataset.load("nanotube-doping")
 TARGETS = np.linspace(0.75, 1.05, 12)
@@ -16,15 +22,15 @@ ROUNDING_EV = 1e-6
 
 
 def errors(lattice, species, targets):
-    return np.abs(PiElectrons().evaluate(tubes_on(lattice, species))[GAP_EV.key] - targets)
+    return np.abs(PiElectrons().predict(TubeBatch.uniform(lattice, species))[GAP_EV.key] - targets)
 
 
 def test_nearest_structures_have_the_gap_by_the_oracle():
     lattice, edits = tube_lattice(8, 0, 4), SubstitutionEdits(128, {"B": 8, "N": 8})
     generator = NearestDesigns(DATA, choices=1)
-    species = generator.seed(lattice, edits, TARGETS, np.random.default_rng(0))
-    gaps = PiElectrons().evaluate(tubes_on(lattice, species))[GAP_EV.key]
-    again = generator.seed(lattice, edits, gaps, np.random.default_rng(1))
+    species = sampled(generator, lattice, edits, TARGETS, np.random.default_rng(0))
+    gaps = PiElectrons().predict(TubeBatch.uniform(lattice, species))[GAP_EV.key]
+    again = sampled(generator, lattice, edits, gaps, np.random.default_rng(1))
     assert valid(lattice, again, edits).all()
     assert errors(lattice, again, gaps).max() < ROUNDING_EV  # a structure asked for by its own gap is found, and turned
 
@@ -32,7 +38,8 @@ def test_nearest_structures_have_the_gap_by_the_oracle():
 def test_a_swap_moves_one_atom_and_leaves_the_design_valid():
     lattice, edits = tube_lattice(8, 0, 4), SubstitutionEdits(128, {"B": 8, "N": 8})
     plain, swapped = (
-        NearestDesigns(DATA, swaps=n, choices=1).seed(lattice, edits, TARGETS, np.random.default_rng(0)) for n in (0, 1)
+        sampled(NearestDesigns(DATA, swaps=n, choices=1), lattice, edits, TARGETS, np.random.default_rng(0))
+        for n in (0, 1)
     )
     assert valid(lattice, swapped, edits).all()
     assert ((plain != swapped).sum(axis=1) == 2).all()
@@ -42,7 +49,7 @@ def test_a_swap_moves_one_atom_and_leaves_the_design_valid():
 def test_beyond_the_data_structures_are_carried_over_with_the_composition(shape):
     lattice = tube_lattice(*shape)
     edits = SubstitutionEdits(lattice.n_sites, {"B": 6, "N": 6})
-    species = NearestDesigns(DATA).seed(lattice, edits, TARGETS, np.random.default_rng(0))
+    species = sampled(NearestDesigns(DATA), lattice, edits, TARGETS, np.random.default_rng(0))
     assert valid(lattice, species, edits).all()
 
 
@@ -50,7 +57,7 @@ def test_a_structure_continued_over_twice_its_cells_keeps_its_gap():
     """A supercell has the bands of its cell: the only error is what the four nearest structures differ by."""
     lattice, edits = tube_lattice(8, 0, 6), SubstitutionEdits(192, {"B": 16, "N": 16})
     three = NearestDesigns(DATA.take(np.flatnonzero(np.array(DATA.table.column("cells").to_pylist()) == 3)))
-    species = three.seed(lattice, edits, TARGETS, np.random.default_rng(0))
+    species = sampled(three, lattice, edits, TARGETS, np.random.default_rng(0))
     exact = [(codes.reshape(2, -1) != 0).sum() == 32 for codes in species]
     assert all(exact)
     assert np.median(errors(lattice, species, TARGETS)) < LABEL_EV
@@ -59,5 +66,5 @@ def test_a_structure_continued_over_twice_its_cells_keeps_its_gap():
 def test_a_band_that_is_left_out_is_not_looked_up():
     lattice, edits = tube_lattice(8, 0, 4), SubstitutionEdits(128, {"B": 8, "N": 8})
     targets = np.full(6, 0.85)
-    species = NearestDesigns(DATA, left_out=(0.8, 0.9)).seed(lattice, edits, targets, np.random.default_rng(0))
+    species = sampled(NearestDesigns(DATA, left_out=(0.8, 0.9)), lattice, edits, targets, np.random.default_rng(0))
     assert errors(lattice, species, targets).min() > 0.05 - LABEL_EV

@@ -18,6 +18,12 @@ from matgym.generative.store import STORE, load_generator, save_generator
 from matgym.generative.training import read_generator_config
 from matgym.structures import SubstitutionEdits, tube_lattice
 from matgym.surrogates import load
+from matgym.tasks import Decorations
+
+
+def sampled(generator, lattice, edits, targets, rng):
+    return generator.sample(Decorations(lattice, edits), targets, rng).species.reshape(len(targets), -1)
+
 
 TINY = GanConfig(
     epochs=2, regressor_epochs=1, batch_size=32,
@@ -66,16 +72,18 @@ def test_draws_are_valid_on_any_lattice_and_repeat_with_the_seed(trained, shape)
     lattice = tube_lattice(*shape)
     edits = SubstitutionEdits(lattice.n_sites, {"N": 5, "B": 7})
     targets = np.linspace(0.6, 1.1, 40)
-    drawn = trained.generator.seed(lattice, edits, targets, np.random.default_rng(3))
+    drawn = sampled(trained.generator, lattice, edits, targets, np.random.default_rng(3))
     assert valid(lattice, drawn, edits).all()
-    assert (drawn == trained.generator.seed(lattice, edits, targets, np.random.default_rng(3))).all()
+    assert (drawn == sampled(trained.generator, lattice, edits, targets, np.random.default_rng(3))).all()
     assert len(np.unique(drawn, axis=0)) == len(drawn)
 
 
 def test_a_budget_of_other_species_is_refused(trained):
     lattice = tube_lattice(8, 0, 4)
     with pytest.raises(ConfigurationError, match="places B, N"):
-        trained.generator.seed(lattice, SubstitutionEdits(128, {"13C": 4}), np.array([0.9]), np.random.default_rng(0))
+        sampled(
+            trained.generator, lattice, SubstitutionEdits(128, {"13C": 4}), np.array([0.9]), np.random.default_rng(0)
+        )
 
 
 def test_stored_generators_draw_the_same(trained, tmp_path):
@@ -83,7 +91,7 @@ def test_stored_generators_draw_the_same(trained, tmp_path):
     save_generator(trained.generator, path, validation=trained.validation)
     lattice, edits, targets = tube_lattice(8, 0, 3), SubstitutionEdits(96, {"B": 6, "N": 6}), np.full(8, 0.9)
     draws = [
-        g.seed(lattice, edits, targets, np.random.default_rng(1)) for g in (trained.generator, load_generator(path))
+        sampled(g, lattice, edits, targets, np.random.default_rng(1)) for g in (trained.generator, load_generator(path))
     ]
     assert (draws[0] == draws[1]).all()
     assert STORE.load_card(path).model == "gan"
@@ -104,12 +112,12 @@ def test_examples_leave_out_a_band_and_what_breaks_the_rules(data):
             assert valid(group.lattice, codes[None], edits).all()
 
 
-def test_ranking_keeps_what_the_surrogate_believes_nearest_and_keeps_it_diverse(trained):
+def test_ranking_keeps_what_the_surrogate_predicts_nearest_and_keeps_it_diverse(trained):
     lattice, edits = tube_lattice(8, 0, 4), SubstitutionEdits(128, {"B": 8, "N": 8})
     surrogate, targets = load("nanotube-doping"), np.repeat([0.8, 1.0], 6)
-    plain = trained.generator.seed(lattice, edits, targets, np.random.default_rng(0))
-    kept = RankedDesigns(trained.generator, surrogate).seed(lattice, edits, targets, np.random.default_rng(0))
-    errors = [np.abs(surrogate.predict(lattice, s)[:, 0] - targets).mean() for s in (plain, kept)]
+    plain = sampled(trained.generator, lattice, edits, targets, np.random.default_rng(0))
+    kept = sampled(RankedDesigns(trained.generator, surrogate), lattice, edits, targets, np.random.default_rng(0))
+    errors = [np.abs(surrogate.mean(lattice, s)[:, 0] - targets).mean() for s in (plain, kept)]
     assert errors[1] < 0.5 * errors[0]
     for rows in (slice(0, 6), slice(6, 12)):
         apart = (kept[rows][:, None] != kept[rows]).sum(axis=2)

@@ -23,7 +23,7 @@ STEP: Final = 0.001  # of strain and shear
 
 def gaps_ev(tubes: Sequence[Nanotube]) -> FloatArray:
     """(B,) gaps, eV."""
-    return PiElectrons().evaluate(tubes)["gap_ev"]
+    return PiElectrons().predict(tubes)["gap_ev"]
 
 
 def gap_mev(n: int, m: int, *, strain: float = 0.0, torsion: float = 0.0) -> float:
@@ -40,7 +40,7 @@ def transmission(tubes: Sequence[Nanotube], energies_ev: FloatArray, parameters:
 
 def conductance_metallic_g0() -> float:
     """(10,10), two cells, 300 K."""
-    return float(PiTransport().evaluate([Nanotube(10, 10, 2)])["conductance_us"][0]) / CONDUCTANCE_QUANTUM_US
+    return float(PiTransport().predict([Nanotube(10, 10, 2)])["conductance_us"][0]) / CONDUCTANCE_QUANTUM_US
 
 
 def gap_9_0_curvature_mev() -> float:

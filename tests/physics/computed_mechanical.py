@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from matgym.models import Properties
+from matgym.models import Predictions
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.physics.mechanics.relaxation import relaxed_pristine
@@ -24,7 +24,7 @@ CURVED: Final = ((9, 0), (6, 6), (10, 0), (8, 8), (15, 0), (10, 10))  # 0.7 to 1
 
 
 def _young_tpa(shapes: Sequence[tuple[int, int]]) -> float:
-    found = Elasticity().evaluate([Nanotube(*shape) for shape in shapes])
+    found = Elasticity().predict([Nanotube(*shape) for shape in shapes])
     return float(found["young_gpa"].mean()) / 1e3
 
 
@@ -50,15 +50,15 @@ def stiffness_2d_dft_n_m() -> float:
 
 def poisson_graphene() -> float:
     """(60,60)."""
-    return float(Elasticity().evaluate([Nanotube(WIDE, WIDE)])["poisson_ratio"][0])
+    return float(Elasticity().predict([Nanotube(WIDE, WIDE)])["poisson_ratio"][0])
 
 
 @cache
-def _pulled(n: int, m: int) -> Properties:
+def _pulled(n: int, m: int) -> Predictions:
     """Strength and failure strain in steps of 1 %."""
-    found = Strength(step=0.01).evaluate([Nanotube(n, m)])
-    if found.failures:
-        raise AssertionError(found.failures)
+    found = Strength(step=0.01).predict([Nanotube(n, m)])
+    if found.reasons:
+        raise AssertionError(found.reasons)
     return found
 
 
@@ -88,7 +88,7 @@ def strength_loss_vacancy_percent() -> float:
     for tube in (Nanotube(10, 0, 4), Nanotube(5, 5, 6)):
         pairs = [(0, int(site)) for site in tube.lattice.neighbours[0]]
         holed = [tube.decorated(dict.fromkeys(sites, "vacancy")) for sites in ((0,), *pairs)]
-        found = Strength().evaluate([Nanotube(tube.n, tube.m), *holed])["tensile_strength_gpa"]
+        found = Strength().predict([Nanotube(tube.n, tube.m), *holed])["tensile_strength_gpa"]
         losses.append(1.0 - found[1:].min() / found[0])
     return 100.0 * max(losses)
 
@@ -113,9 +113,9 @@ def strain_energy_constant_ev_nm2() -> float:
 
 
 def _formation_ev(*tubes: Nanotube) -> float:
-    found = FormationEnergy().evaluate(tubes)
-    if found.failures:
-        raise AssertionError(found.failures)
+    found = FormationEnergy().predict(tubes)
+    if found.reasons:
+        raise AssertionError(found.reasons)
     return float(found["formation_ev"].mean())
 
 

@@ -84,7 +84,7 @@ def exponent_heat_capacity_low_t() -> float:
 
 
 def _heat_capacity(kelvin: float) -> float:
-    return float(Vibrations(temperature_k=kelvin).evaluate([Nanotube(10, 10)])["heat_capacity_j_g_k"][0])
+    return float(Vibrations(temperature_k=kelvin).predict([Nanotube(10, 10)])["heat_capacity_j_g_k"][0])
 
 
 def heat_capacity_dulong_petit_j_gk() -> float:
@@ -100,7 +100,7 @@ def heat_capacity_300k_j_gk() -> float:
 def thermal_conductance_area_300k_gw_m2k() -> float:
     """(10,0), 128 frequencies."""
     tube = Nanotube(10, 0)
-    found = float(PhononTransport().evaluate([tube])["thermal_conductance_nw_k"][0])
+    found = float(PhononTransport().predict([tube])["thermal_conductance_nw_k"][0])
     return found / (math.pi * tube.diameter_nm * WALL_THICKNESS_NM)  # nW/K nm² is GW/m²K
 
 

@@ -35,7 +35,7 @@ def _seebeck(energies: FloatArray, through: FloatArray, mu: FloatArray, kelvin: 
 
 
 def _gap_ev(tube: Nanotube) -> float:
-    return float(PiElectrons().evaluate([tube])["gap_ev"][0])
+    return float(PiElectrons().predict([tube])["gap_ev"][0])
 
 
 def seebeck_step_edge_uv_k() -> float:
@@ -76,7 +76,7 @@ def seebeck_delta_optimum_uv_k() -> float:
 
 def zt_max_zigzag() -> float:
     """Larger one of (8,0), the thinnest that the π model takes, and (10,0); 300 K, best chemical potential."""
-    return float(Thermoelectric().evaluate([Nanotube(8, 0), Nanotube(10, 0)])["zt"].max())
+    return float(Thermoelectric().predict([Nanotube(8, 0), Nanotube(10, 0)])["zt"].max())
 
 
 def goldsmid_sharp_ratio() -> float:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError, PropertyError
-from matgym.physics import Cached, PiElectrons, PiParameters, Properties, evaluate
+from matgym.physics import Cached, PiElectrons, PiParameters, Predictions, predict
 from matgym.structures import Nanotube
-from matgym.testing import check_oracle
+from matgym.testing import check_model
 
 TUBES = [Nanotube(8, 0, 2).decorated({3: "B"}), Nanotube(8, 0, 2), Nanotube(5, 0, 2)]  # the last is too thin
 
@@ -20,29 +20,29 @@ TUBES = [Nanotube(8, 0, 2).decorated({3: "B"}), Nanotube(8, 0, 2), Nanotube(5, 0
 class Counting(PiElectrons):
     asked: list = field(default_factory=list, repr=False)
 
-    def evaluate(self, tubes):
+    def predict(self, tubes):
         self.asked.extend(tubes)
-        return super().evaluate(tubes)
+        return super().predict(tubes)
 
 
 def test_a_second_run_computes_nothing_and_gives_the_same_bits(tmp_path):
     oracle = Counting()
-    first = Cached(oracle, tmp_path).evaluate([*TUBES, TUBES[0]])
+    first = Cached(oracle, tmp_path).predict([*TUBES, TUBES[0]])
     assert oracle.asked == TUBES  # the double once
-    again = Cached(oracle, tmp_path).evaluate(TUBES[::-1])
+    again = Cached(oracle, tmp_path).predict(TUBES[::-1])
     assert oracle.asked == TUBES
     for key, values in first.values.items():
         np.testing.assert_array_equal(again.values[key], values[:3][::-1])
-    assert list(first.failures) == [2]
-    assert list(again.failures) == [0]
-    np.testing.assert_array_equal(first["gap_ev"], oracle.evaluate([*TUBES, TUBES[0]])["gap_ev"])
-    check_oracle(Cached(PiElectrons(), tmp_path))
+    assert list(first.reasons) == [2]
+    assert list(again.reasons) == [0]
+    np.testing.assert_array_equal(first["gap_ev"], oracle.predict([*TUBES, TUBES[0]])["gap_ev"])
+    check_model(Cached(PiElectrons(), tmp_path))
 
 
 def test_settings_and_tubes_have_entries_of_their_own(tmp_path):
     flat, curved = (Cached(PiElectrons(PiParameters(curvature=c)), tmp_path) for c in (False, True))
     tube = Nanotube(9, 0, 1)
-    assert flat.evaluate([tube])["gap_ev"][0] < 1e-6 < 0.05 < curved.evaluate([tube])["gap_ev"][0]
+    assert flat.predict([tube])["gap_ev"][0] < 1e-6 < 0.05 < curved.predict([tube])["gap_ev"][0]
     digests = {
         t.digest for t in (tube, tube.strained(0.01), tube.twisted(0.01), tube.rotated(), tube.decorated({0: "B"}))
     }
@@ -52,10 +52,10 @@ def test_settings_and_tubes_have_entries_of_their_own(tmp_path):
 def test_damaged_and_foreign_entries_are_computed_anew(tmp_path):
     oracle = Counting()
     cached = Cached(oracle, tmp_path)
-    expected = cached.evaluate(TUBES[:1])["gap_ev"][0]
+    expected = cached.predict(TUBES[:1])["gap_ev"][0]
     for content in ("{", "[]", json.dumps({"oracle": "another", "values": {}}), ""):
         cached.path(TUBES[0]).write_text(content)
-        assert cached.evaluate(TUBES[:1])["gap_ev"][0] == expected
+        assert cached.predict(TUBES[:1])["gap_ev"][0] == expected
     assert len(oracle.asked) == 5
 
 
@@ -74,7 +74,7 @@ from matgym.physics import Cached, PiElectrons
 from matgym.structures import Nanotube
 tubes = [Nanotube(8, 0, 1).decorated({i: "B", j: "N"}) for i in range(6) for j in range(16, 22)]
 for _ in range(2):
-    print(Cached(PiElectrons(), Path(sys.argv[1])).evaluate(tubes)["gap_ev"].tolist())
+    print(Cached(PiElectrons(), Path(sys.argv[1])).predict(tubes)["gap_ev"].tolist())
 """
 
 
@@ -93,13 +93,13 @@ def test_four_processes_may_write_the_same_folder_at_once(tmp_path):
 
 
 def test_properties_by_name_each_from_its_own_oracle(tmp_path):
-    found, reasons = evaluate(TUBES, ["gap", "conductance_us", "young"], cache=tmp_path)
-    assert isinstance(found, Properties)
+    found = predict(TUBES, ["gap", "conductance_us", "young"], cache=tmp_path)
+    assert isinstance(found, Predictions)
     assert list(found.values) == ["gap_ev", "conductance_us", "young_gpa"]
     assert found["young_gpa"][2] > 0.0  # what thwarts the π model does not thwart elasticity
     assert np.isnan(found["gap_ev"][2])
-    assert "below 0.6" in reasons["gap_ev"][2]
-    assert reasons["young_gpa"] == {}
-    assert found.failures[2].count("below 0.6") == 1
+    assert "below 0.6" in found.failures["gap_ev"][2]
+    assert found.failures.get("young_gpa", {}) == {}
+    assert found.reasons[2].count("below 0.6") == 1
     with pytest.raises(PropertyError, match="did you mean 'gap'"):
-        evaluate(TUBES, ["gpa"])
+        predict(TUBES, ["gpa"])

@@ -11,7 +11,7 @@ from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.tersoff import Tersoff
 
 from matgym.errors import ConfigurationError, MissingExtraError
-from matgym.physics import lammps
+from matgym.physics.mechanics import lammps
 from matgym.physics.mechanics.calculators import (
     Relaxation,
     RelaxationError,

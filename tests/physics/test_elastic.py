@@ -9,7 +9,7 @@ from matgym.physics.mechanics.lammps import TERSOFF_BNC
 from matgym.physics.mechanics.relaxation import relax, relaxed_pristine
 from matgym.physics.mechanics.tersoff import BondGraph
 from matgym.structures import Nanotube, Species
-from matgym.testing import check_oracle
+from matgym.testing import check_model
 
 ORACLE = Elasticity()
 
@@ -18,19 +18,19 @@ SAME_TUBE_TOLERANCE = 1e-9  # relative
 
 
 def test_is_an_oracle():
-    check_oracle(ORACLE)
+    check_model(ORACLE)
 
 
 @pytest.mark.parametrize(("n", "m"), [(9, 0), (10, 0), (17, 0), (5, 5), (10, 10), (8, 4), (6, 5), (12, 4), (30, 30)])
 def test_young_is_about_one_terapascal(n, m):
     """Hung, Truong, Thanh and Saito, Comput. Mater. Sci. 114, 167 (2016): about 1.0 TPa for d > 0.7 nm."""
-    young = ORACLE.evaluate([Nanotube(n, m)])["young_gpa"][0]
+    young = ORACLE.predict([Nanotube(n, m)])["young_gpa"][0]
     assert young == pytest.approx(1000.0, abs=60.0)
 
 
 def test_thin_tubes_are_softer_and_wide_ones_all_alike():
     """Lu, Phys. Rev. Lett. 79, 1297 (1997), abstract: elastic moduli are insensitive to size and helicity."""
-    found = ORACLE.evaluate([Nanotube(*nm) for nm in [(5, 0), (10, 0), (20, 0), (40, 0), (80, 0), (46, 46)]])
+    found = ORACLE.predict([Nanotube(*nm) for nm in [(5, 0), (10, 0), (20, 0), (40, 0), (80, 0), (46, 46)]])
     young = found["young_gpa"]
     assert (np.diff(young[:5]) > 0.0).all()
     assert young[4] == pytest.approx(young[5], rel=1e-3)
@@ -39,7 +39,7 @@ def test_thin_tubes_are_softer_and_wide_ones_all_alike():
 
 def test_stiffness_of_a_wide_tube_is_that_of_graphene():
     """340 ± 50 N/m: Lee, Wei, Kysar and Hone, Science 321, 385 (2008)."""
-    young = ORACLE.evaluate([Nanotube(60, 60)])["young_gpa"][0]
+    young = ORACLE.predict([Nanotube(60, 60)])["young_gpa"][0]
     assert young * 0.34 == pytest.approx(340.0, abs=50.0)  # GPa nm = N/m
 
 
@@ -80,7 +80,7 @@ def test_moduli_are_the_differences_of_lammps_energies(n, m):
     length, radius = 2.0 * relaxed_pristine(n, m).period_angstrom, radii[2]
     young = curvature / (2.0 * np.pi * radius * 3.4 * length) * 160.2176634  # eV/Å³ in GPa
     poisson = -np.dot([1.0, -8.0, 0.0, 8.0, -1.0], radii) / (12.0 * step) / radius
-    found = ORACLE.evaluate([tube])
+    found = ORACLE.predict([tube])
     assert found["young_gpa"][0] == pytest.approx(young, rel=DIFFERENCE_TOLERANCE)
     assert found["poisson_ratio"][0] == pytest.approx(poisson, rel=DIFFERENCE_TOLERANCE)
 
@@ -100,7 +100,7 @@ def test_boron_nitride_is_softer_than_carbon():
     """Published DFT: 0.7 to 0.9 TPa (Hernández, Goze, Bernier and Rubio, Phys. Rev. Lett. 80, 4502 (1998), flag M)."""
     tube = Nanotube(10, 10, 2)
     bn = tube.with_species(np.repeat([Species.B, Species.N], tube.n_sites // 2))
-    young = ORACLE.evaluate([tube, bn])["young_gpa"]
+    young = ORACLE.predict([tube, bn])["young_gpa"]
     assert 0.7 * young[0] < young[1] < 0.95 * young[0]
 
 
@@ -109,7 +109,7 @@ def test_defects_soften_and_isotopes_do_not():
     hole = tube.decorated({5: "vacancy"})
     turned = tube.turned((20, int(tube.lattice.neighbours[20, 0])))
     heavy = tube.with_species(np.full(tube.n_sites, Species.C13))
-    young = ORACLE.evaluate([tube, hole, turned, heavy])["young_gpa"]
+    young = ORACLE.predict([tube, hole, turned, heavy])["young_gpa"]
     assert young[1] < young[0]
     assert young[2] < young[0]
     assert young[3] == young[0]
@@ -119,9 +119,9 @@ def test_failures_are_recorded_by_row():
     tube = Nanotube(6, 0, 6)
     z = tube.lattice.site_fractions[:, 1]
     cut = tube.with_species(np.where(np.abs(z - 0.5) < 0.1, Species.VACANCY, Species.C12))
-    found = ORACLE.evaluate([tube, cut])
-    assert list(found.failures) == [1]
-    assert "cut in two" in found.failures[1]
+    found = ORACLE.predict([tube, cut])
+    assert list(found.reasons) == [1]
+    assert "cut in two" in found.reasons[1]
     assert np.isnan(found["young_gpa"][1])
     assert np.isfinite(found["young_gpa"][0])
     assert len(BondGraph.of(cut)) < tube.n_sites

@@ -11,7 +11,7 @@ from matgym.physics.mechanics.calculators import Relaxation, running
 from matgym.physics.mechanics.formation import FORMATION_EV, FormationEnergy, boron_nitride_ev
 from matgym.physics.mechanics.lammps import TERSOFF_BNC, lammps_module
 from matgym.structures import Nanotube
-from matgym.testing import check_oracle
+from matgym.testing import check_model
 
 GRAPHITE_VACANCY_TOLERANCE_EV = 0.5  # that of the experiment
 GFN1_TOLERANCE_EV = 0.5  # two levels of theory
@@ -33,8 +33,8 @@ def stone_wales(tube, bond):
 
 
 def formation(*tubes, oracle=ORACLE):
-    found = oracle.evaluate(tubes)
-    assert found.failures == {}
+    found = oracle.predict(tubes)
+    assert found.reasons == {}
     return found[FORMATION_EV]
 
 
@@ -87,8 +87,8 @@ def test_boron_and_nitrogen_would_rather_be_a_sheet_of_their_own_and_else_a_pair
 def test_one_kind_of_dopant_needs_a_chemical_potential():
     tube = Nanotube(8, 0, 2)
     single, both = tube.decorated({0: "N"}), tube.decorated({0: "B", int(tube.lattice.neighbours[0][0]): "N"})
-    refused = ORACLE.evaluate([single, both])
-    assert "no reference for 0 B and 1 N" in refused.failures[0]
+    refused = ORACLE.predict([single, both])
+    assert "no reference for 0 B and 1 N" in refused.reasons[0]
     nitrogen_ev = -5.0
     given = FormationEnergy(chemical_potentials_ev={"N": nitrogen_ev})
     boron_ev = boron_nitride_ev(TERSOFF_BNC) - nitrogen_ev
@@ -137,11 +137,11 @@ def test_what_cannot_be_computed_is_a_named_failure():
         tube.decorated(dict.fromkeys(neighbours, "vacancy")),
         tube.twisted(0.1),
     ]
-    found = ORACLE.evaluate(tubes)
+    found = ORACLE.predict(tubes)
     for row, reason in enumerate(("no vacancies with Tersoff", "cut out: 1 atoms", "no period")):
-        assert reason in found.failures[row]
+        assert reason in found.reasons[row]
     assert np.isnan(found[FORMATION_EV]).all()
 
 
 def test_it_conforms_to_the_protocol():
-    check_oracle(ORACLE)
+    check_model(ORACLE)

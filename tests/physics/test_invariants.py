@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matgym.errors import RelaxationError
-from matgym.physics import registry
+from matgym.physics import PROPERTIES, predict
 from matgym.physics.electrons.conductance import BROADENING_EV, HOPS, PiTransport, pi_devices, pi_lead
 from matgym.physics.mechanics.relaxation import relax
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
@@ -138,7 +138,7 @@ def test_seebeck_coefficient_changes_its_sign_with_the_chemical_potential():
     plain = Nanotube(8, 0, 2)
     batch = [plain, plain.decorated({5: "vacancy"}), plain.decorated({3: "13C", 20: "vacancy", 50: "vacancy"})]
     above, below = (
-        Thermoelectric(mu_ev=mu, step_ev=0.02, frequencies=8).evaluate(batch)[SEEBECK_UV_K] for mu in (0.5, -0.5)
+        Thermoelectric(mu_ev=mu, step_ev=0.02, frequencies=8).predict(batch)[SEEBECK_UV_K] for mu in (0.5, -0.5)
     )
     assert above[0] < 0.0  # of electrons; a vacancy's states at mid-gap change that
     assert above == pytest.approx(-below, abs=SEEBECK_TOLERANCE_UV_K)
@@ -147,8 +147,8 @@ def test_seebeck_coefficient_changes_its_sign_with_the_chemical_potential():
 @FEWER
 @given(batch=st.lists(tubes([(8, 0, 1), (5, 5, 2)]), min_size=2, max_size=2))
 def test_figure_of_merit_power_and_heat_are_not_negative(batch):
-    found = Thermoelectric(step_ev=0.05, frequencies=8).evaluate(batch)
-    lattice = PhononTransport(frequencies=8).evaluate(batch)
+    found = Thermoelectric(step_ev=0.05, frequencies=8).predict(batch)
+    lattice = PhononTransport(frequencies=8).predict(batch)
     for values in (found[ZT], found[POWER_FACTOR_PW_K2], found[ELECTRON_HEAT_NW_K], lattice[THERMAL_CONDUCTANCE_NW_K]):
         assert (values[lattice.ok] >= 0.0).all()
         assert np.isnan(values[~lattice.ok]).all()
@@ -175,7 +175,7 @@ def test_isotopes_do_not_change_electrons(tube, seed):
     heavy = tube.with_species(np.where(carbon, mixed, tube.species))
     found, _ = PiTransport().transmission([tube, heavy], ENERGIES_EV)
     assert np.array_equal(found[0], found[1])
-    gaps, _ = registry.evaluate([tube, heavy], ["gap_ev", "fermi_ev", "pi_formation_ev"])
+    gaps = predict([tube, heavy], ["gap_ev", "fermi_ev", "pi_formation_ev"])
     for values in gaps.values.values():
         assert values[0] == pytest.approx(values[1], abs=1e-12)
 
@@ -185,9 +185,8 @@ def test_a_tube_cut_in_two_has_no_property_at_all(n, m, cells):
     tube = Nanotube(n, m, cells)
     middle = np.abs(tube.lattice.site_fractions[:, 1] - 0.5) < 0.6 / cells
     cut = tube.with_species(np.where(middle, Species.VACANCY, Species.C12))
-    names = list(registry.properties())
-    found, reasons = registry.evaluate([cut], names)
-    assert set(reasons) == set(found.values)
+    found = predict([cut], list(PROPERTIES))
+    assert set(found.failures) == set(found.values)
     for key, values in found.values.items():
         assert np.isnan(values).all(), key
-        assert "cut" in reasons[key][0], key
+        assert "cut" in found.failures[key][0], key

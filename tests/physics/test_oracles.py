@@ -1,4 +1,4 @@
-"""The oracle protocol and its conformance test."""
+"""Oracles as models, and the conformance test of models."""
 
 import numpy as np
 import pytest
@@ -8,26 +8,26 @@ from matgym.physics import (
     GAP_EV,
     Cost,
     Elasticity,
-    Fidelity,
-    Oracle,
+    Level,
+    Model,
     PhononTransport,
     PiElectrons,
     PiTransport,
-    Properties,
+    Predictions,
     Thermoelectric,
     Vibrations,
 )
 from matgym.structures import Nanotube, Species
 from matgym.surrogates import load
-from matgym.testing import check_oracle
+from matgym.testing import check_model
 
 
 class Crooked(PiElectrons):
     """Depends on how the sites are numbered."""
 
-    def evaluate(self, tubes):
-        found = super().evaluate(tubes)
-        return Properties(
+    def predict(self, tubes):
+        found = super().predict(tubes)
+        return Predictions(
             {key: values + [t.species @ np.arange(t.n_sites) for t in tubes] for key, values in found.values.items()}
         )
 
@@ -44,41 +44,41 @@ OURS = [
 
 @pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
 def test_ours_conform(oracle):
-    check_oracle(oracle)
+    check_model(oracle)
 
 
 @pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
 def test_an_empty_batch_has_empty_columns(oracle):
-    found = oracle.evaluate([])
-    assert all(found[prop].shape == (0,) for prop in oracle.provides)
+    found = oracle.predict([])
+    assert all(found[prop].shape == (0,) for prop in oracle.properties)
 
 
 @pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
 def test_what_is_no_tube_fails_alone_with_its_reason(oracle):
     tube = Nanotube(8, 0, 2)
     nothing = tube.with_species(np.full(tube.n_sites, Species.VACANCY))
-    found = oracle.evaluate([tube, nothing, tube])
-    assert list(found.failures) == [1]
-    for prop in oracle.provides:
+    found = oracle.predict([tube, nothing, tube])
+    assert list(found.reasons) == [1]
+    for prop in oracle.properties:
         assert np.isnan(found[prop]).tolist() == [False, True, False]
         assert found[prop][0] == pytest.approx(found[prop][2], rel=1e-9)
 
 
-def test_surrogates_are_oracles():
-    assert isinstance(load("nanotube-doping"), Oracle)
+def test_surrogates_are_models():
+    assert isinstance(load("nanotube-doping"), Model)
 
 
-def test_check_oracle_finds_what_is_wrong():
+def test_check_model_finds_what_is_wrong():
     with pytest.raises(AssertionError, match="symmetric copies"):
-        check_oracle(Crooked())
-    with pytest.raises(AssertionError, match="lacks one of"):
-        check_oracle(object())
+        check_model(Crooked())
+    with pytest.raises(AssertionError, match="is no model"):
+        check_model(object())
 
 
 def test_asking_for_what_was_not_computed_is_named():
-    found = Properties({"gap_ev": np.array([1.0])})
+    found = Predictions({"gap_ev": np.array([1.0])})
     assert found[GAP_EV][0] == 1.0
-    with pytest.raises(PropertyError, match="young_gpa was not computed; there are gap_ev"):
+    with pytest.raises(PropertyError, match="young_gpa was not predicted; there are gap_ev"):
         found["young_gpa"]
 
 
@@ -87,10 +87,11 @@ def test_declared_cost_is_of_the_order_measured():
 
     rng = np.random.default_rng(0)
     tubes = [Nanotube(8, 0, 4).with_species(rng.permutation([3] * 8 + [4] * 8 + [0] * 112)) for _ in range(8)]
-    start = time.perf_counter()
-    PiElectrons().evaluate(tubes)
-    measured = (time.perf_counter() - start) / 8
+    start = time.process_time()
+    PiElectrons().predict(tubes)
+    measured = (time.process_time() - start) / 8
     cost = PiElectrons().cost
     assert isinstance(cost, Cost)
     assert cost.seconds / 10 < measured < cost.seconds * 10
-    assert PiElectrons().fidelity > Fidelity.SURROGATE
+    assert PiElectrons().level is Level.PI
+    assert PiElectrons().is_oracle

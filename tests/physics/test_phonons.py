@@ -10,10 +10,9 @@ from scipy.linalg import ordqz
 from scipy.spatial import cKDTree
 
 from matgym.errors import MissingExtraError
-from matgym.physics import thermal
 from matgym.physics.mechanics.lammps import TERSOFF_BNC
 from matgym.physics.mechanics.relaxation import relax, relaxed_pristine
-from matgym.physics.phonons.conductance import PhononTransport
+from matgym.physics.phonons.conductance import PhononTransport, buffered, held
 from matgym.physics.phonons.force_constants import (
     FREQUENCY2_PER_EV_ANGSTROM2_AMU,
     MASSES_AMU,
@@ -147,7 +146,7 @@ def test_density_of_states_counts_all_modes():
 
 def test_heat_capacity_tends_to_that_of_dulong_and_petit():
     tubes = [Nanotube(6, 2), EVERYTHING]
-    hot = Vibrations(temperature_k=1e6, phases=2).evaluate(tubes)[HEAT_CAPACITY_J_G_K]
+    hot = Vibrations(temperature_k=1e6, phases=2).predict(tubes)[HEAT_CAPACITY_J_G_K]
     for tube, value in zip(tubes, hot, strict=True):
         mean_mass = MASSES_AMU[tube.species[tube.species != Species.VACANCY]].mean()
         assert value == pytest.approx(3.0 * si.R / mean_mass, rel=SUM_TOLERANCE)
@@ -218,8 +217,8 @@ def self_energies(n, m, strain, square):
 def dense_transmission(tube, omega):
     """T = Tr[Γ_L G Γ_R G†] with the Green's function of all atoms at once, in Cartesian axes and cells."""
     light = differs_in_mass_only(tube)
-    device = tube if light else thermal.buffered(tube)
-    rest = relax(device) if light else relax(device, fixed=thermal.held(device))
+    device = tube if light else buffered(tube)
+    rest = relax(device) if light else relax(device, fixed=held(device))
     lead = lead_of(tube.n, tube.m, tube.strain)[0]
     mass = np.repeat(MASSES_AMU[device.species[rest.graph.sites]], 3)
     dynamical = rest.expansion.within.toarray() * FREQUENCY2_PER_EV_ANGSTROM2_AMU / np.sqrt(mass[:, None] * mass)

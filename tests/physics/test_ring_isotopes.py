@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError
-from matgym.physics import Oracle
+from matgym.physics import Model
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport, PristinePhonons
 from matgym.physics.phonons.ring_isotopes import RingIsotopes, ring_of_site, ring_species
 from matgym.structures import Nanotube, Species, tube_lattice
@@ -30,7 +30,7 @@ def designs(count, rings, isotopes=(0, 2), seed=0):
 
 def general(rings, codes):
     """Of the general oracle."""
-    return PhononTransport(rings.temperature_k, rings.frequencies).evaluate(rings.tubes(codes))[KEY]
+    return PhononTransport(rings.temperature_k, rings.frequencies).predict(rings.tubes(codes))[KEY]
 
 
 def test_agrees_with_the_general_solver():
@@ -67,7 +67,7 @@ def test_momenta_sum_to_the_transmission_of_the_tube():
 def test_pristine_rings_are_ballistic():
     rings = RingIsotopes()
     light = np.zeros((1, 16), dtype=np.uint8)
-    ballistic = PristinePhonons(300.0, 256).evaluate([Nanotube(10, 0)])[KEY]
+    ballistic = PristinePhonons(300.0, 256).predict([Nanotube(10, 0)])[KEY]
     assert relative(rings.conductance_nw_k(light), ballistic) < AGREEMENT
     waves = rings.momentum_transmission(light)
     assert np.abs(waves - waves.round()).max() < WHOLE
@@ -109,9 +109,9 @@ def test_a_ring_holds_axial_bonds_and_stands_in_order():
     assert (ring_species(lattice, codes) == codes[:, ring]).all()
 
 
-def test_evaluates_ring_designs_and_names_what_is_none():
+def test_predicts_ring_designs_and_names_what_is_none():
     rings = RingIsotopes(rings=4, frequencies=FEW)
-    assert isinstance(rings, Oracle)
+    assert isinstance(rings, Model)
     codes = designs(2, 4, seed=3)
     good, other = rings.tubes(codes)
     wrong = [
@@ -122,12 +122,12 @@ def test_evaluates_ring_designs_and_names_what_is_none():
         Nanotube(10, 0, 2).decorated({0: "13C"}),
         Nanotube(6, 6, 2),
     ]
-    found = rings.evaluate([good, *wrong, other])
-    assert sorted(found.failures) == list(range(1, 1 + len(wrong)))
-    assert "ring 0 mixes isotopes" in found.failures[5]
+    found = rings.predict([good, *wrong, other])
+    assert sorted(found.reasons) == list(range(1, 1 + len(wrong)))
+    assert "ring 0 mixes isotopes" in found.reasons[5]
     assert np.isnan(found[KEY][1:-1]).all()
     assert relative(found[KEY][[0, -1]], rings.conductance_nw_k(codes)) < BATCH
-    assert len(rings.evaluate([])) == 0
+    assert len(rings.predict([])) == 0
 
 
 @pytest.mark.parametrize(

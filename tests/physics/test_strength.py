@@ -13,7 +13,7 @@ from matgym.physics.mechanics.calculators import Relaxation, relaxed, running
 from matgym.physics.mechanics.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC
 from matgym.physics.mechanics.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, WALL_NM, Strength
 from matgym.structures import Nanotube
-from matgym.testing import check_oracle
+from matgym.testing import check_model
 
 BELOW_QUANTUM_MECHANICS = 0.2  # fraction; see above
 SAME_POTENTIAL = 0.05  # MTB-G2 is first-generation Brenner without its cut-off, REBO the second generation
@@ -35,13 +35,13 @@ def test_pristine_strength_is_a_little_below_tight_binding(tube, strength_gpa):
 
     Their failure strains are rows of `published`, where that of the armchair tube disagrees.
     """
-    found = ORACLE.evaluate([tube])
+    found = ORACLE.predict([tube])
     assert strength_gpa * (1 - BELOW_QUANTUM_MECHANICS) < found[TENSILE_STRENGTH_GPA][0] < strength_gpa
 
 
 def test_zigzag_strength_is_that_of_the_brenner_potential_without_cut_off():
     """Belytschko et al., Phys. Rev. B 65, 235430 (2002): 93 GPa (abstract); of (20, 0), at 15.8 % (flag M)."""
-    found = ORACLE.evaluate([Nanotube(20, 0)])
+    found = ORACLE.predict([Nanotube(20, 0)])
     assert found[TENSILE_STRENGTH_GPA][0] == pytest.approx(93.0, rel=SAME_POTENTIAL)
     assert found[FAILURE_STRAIN][0] == pytest.approx(0.158, abs=STRAIN_TOLERANCE)
 
@@ -57,7 +57,7 @@ def test_cut_off_of_plain_rebo_would_make_tubes_far_too_strong():
 @pytest.mark.parametrize("nm", [(10, 0, 4), (5, 5, 6)], ids=str)
 def test_one_vacancy_costs_up_to_a_quarter_of_the_strength(nm):
     """Mielke et al. (abstract): vacancies of one and two atoms reduce failure stresses by as much as 26 %."""
-    found = ORACLE.evaluate([Nanotube(*nm), vacancy(*nm)])
+    found = ORACLE.predict([Nanotube(*nm), vacancy(*nm)])
     pristine, defective = found[TENSILE_STRENGTH_GPA]
     assert 0.1 < 1 - defective / pristine < 0.26 + LOSS_TOLERANCE
     assert found[FAILURE_STRAIN][1] < found[FAILURE_STRAIN][0]
@@ -82,9 +82,9 @@ def test_stress_is_the_slope_of_the_energy():
 def test_symmetric_copies_and_longer_cells_have_the_same_strength():
     tube = vacancy(6, 0, 2)
     copies = [tube, tube.rotated(), tube.flipped(), tube.mirrored(), tube.strained(0.05)]
-    found = Strength(max_strain=0.3).evaluate(copies)[TENSILE_STRENGTH_GPA]
+    found = Strength(max_strain=0.3).predict(copies)[TENSILE_STRENGTH_GPA]
     assert np.ptp(found) < SYMMETRY_TOLERANCE_GPA
-    short, long = ORACLE.evaluate([Nanotube(5, 5), Nanotube(5, 5, 3)])[TENSILE_STRENGTH_GPA]
+    short, long = ORACLE.predict([Nanotube(5, 5), Nanotube(5, 5, 3)])[TENSILE_STRENGTH_GPA]
     assert short == pytest.approx(long, abs=1e-2)
 
 
@@ -92,14 +92,14 @@ def test_what_cannot_be_computed_is_a_named_failure():
     ring = Nanotube(6, 0, 2)
     cut = ring.decorated(dict.fromkeys(np.argsort(ring.positions_angstrom[:, 2])[:12].tolist(), "vacancy"))
     tubes = [cut, ring.decorated({0: "N"}), ring.twisted(0.02), ring]
-    found = Strength(max_strain=0.1).evaluate(tubes)
+    found = Strength(max_strain=0.1).predict(tubes)
     reasons = "cut in two", "does not know N", "no period", "censored: no stress peak up to a strain of 0.1"
     for row, reason in enumerate(reasons):
-        assert reason in found.failures[row]
+        assert reason in found.reasons[row]
     assert np.isnan(found[TENSILE_STRENGTH_GPA]).all()
     assert np.isnan(found[FAILURE_STRAIN]).all()
-    hasty = Strength(relaxation=Relaxation(max_steps=2)).evaluate([vacancy(6, 0, 2)])
-    assert "unconverged" in hasty.failures[0]
+    hasty = Strength(relaxation=Relaxation(max_steps=2)).predict([vacancy(6, 0, 2)])
+    assert "unconverged" in hasty.reasons[0]
     with pytest.raises(ConfigurationError, match=r"step=0\.5"):
         Strength(step=0.5)
 
@@ -111,4 +111,4 @@ def test_a_tube_that_tears_and_never_comes_to_rest_has_failed():
 
 
 def test_it_conforms_to_the_protocol():
-    check_oracle(Strength(TERSOFF_BNC))
+    check_model(Strength(TERSOFF_BNC))

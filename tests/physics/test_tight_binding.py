@@ -53,7 +53,7 @@ def test_gap_of_pristine_tubes_is_the_zone_folding_one(n, m):
     tube = Nanotube(n, m)
     assert pristine_gap(tube, FLAT) == pytest.approx(analytic_gap(n, m), abs=ZONE_FOLDING_TOLERANCE_EV)
     if tube.n_sites <= DENSE_LIMIT:  # the way that decorated tubes go
-        dense = ORACLE.evaluate([tube])["gap_ev"][0]
+        dense = ORACLE.predict([tube])["gap_ev"][0]
         assert dense == pytest.approx(analytic_gap(n, m), abs=ZONE_FOLDING_TOLERANCE_EV)
 
 
@@ -61,7 +61,7 @@ def test_gap_of_pristine_tubes_is_the_zone_folding_one(n, m):
 @pytest.mark.parametrize(("n", "m"), [nm for nm in ALL_UP_TO_12 if Nanotube(*nm).n_sites > DENSE_LIMIT])
 def test_gap_of_large_pristine_tubes_by_dense_diagonalisation(n, m, monkeypatch):
     monkeypatch.setattr("matgym.physics.electrons.bands.DENSE_SITES", 10**6)
-    dense = ORACLE.evaluate([Nanotube(n, m)])["gap_ev"][0]
+    dense = ORACLE.predict([Nanotube(n, m)])["gap_ev"][0]
     assert dense == pytest.approx(analytic_gap(n, m), abs=ZONE_FOLDING_TOLERANCE_EV)
 
 
@@ -72,7 +72,7 @@ def test_metallic_exactly_where_n_minus_m_is_a_multiple_of_three():
 
 def test_gap_of_a_repeated_cell_is_that_of_the_cell():
     short = Nanotube(7, 0, 1).decorated({0: "B", 9: "N"})
-    gaps = ORACLE.evaluate([short, short.repeated(2), short.repeated(3)])["gap_ev"]
+    gaps = ORACLE.predict([short, short.repeated(2), short.repeated(3)])["gap_ev"]
     assert np.ptp(gaps) < ZONE_FOLDING_TOLERANCE_EV
 
 
@@ -121,7 +121,7 @@ def test_band_energies_of_decorated_tubes_are_those_of_sisl(shape, seed):
 @pytest.mark.parametrize("shape", DECORATED)
 def test_gap_of_decorated_tubes_is_that_of_sisl(shape):
     tubes = [random_tube(*shape, seed) for seed in range(3)]
-    ours = ORACLE.evaluate(tubes)["gap_ev"]
+    ours = ORACLE.predict(tubes)["gap_ev"]
     for tube, gap in zip(tubes, ours, strict=True):
         electrons = sum({Species.B: 0, Species.N: 2, Species.VACANCY: 0}.get(s, 1) * c for s, c in tube.counts.items())
         if electrons % 2:
@@ -153,7 +153,7 @@ def test_fermi_level_and_formation_energy_are_those_of_sisl_on_a_fine_mesh(shape
     tube = Nanotube(*shape)
     codes = rng.permutation([Species.B] * 4 + [Species.N] * 4 + [Species.C12] * (tube.n_sites - 8))
     tube = tube.with_species(codes)
-    found = ORACLE.evaluate([tube])
+    found = ORACLE.predict([tube])
     half = tube.n_sites // 2  # as many B as N: one electron a site
     mesh = (np.arange(96) + 0.5) / 96
 
@@ -170,17 +170,17 @@ def test_fermi_level_and_formation_energy_are_those_of_sisl_on_a_fine_mesh(shape
 
 def test_properties_are_the_same_for_all_symmetric_copies():
     tube = random_tube(8, 0, 2, 0)
-    found = ORACLE.evaluate([tube, tube.rotated(3), tube.screwed(1, -2), tube.flipped(), tube.mirrored()])
-    for prop in ORACLE.provides:
+    found = ORACLE.predict([tube, tube.rotated(3), tube.screwed(1, -2), tube.flipped(), tube.mirrored()])
+    for prop in ORACLE.properties:
         assert np.ptp(found[prop]) < ZONE_FOLDING_TOLERANCE_EV
 
 
 def test_batch_equals_one_by_one():
     tubes = [random_tube(*shape, 1) for shape in DECORATED]
-    together = ORACLE.evaluate(tubes)
+    together = ORACLE.predict(tubes)
     for row, tube in enumerate(tubes):
-        alone = ORACLE.evaluate([tube])
-        for prop in ORACLE.provides:
+        alone = ORACLE.predict([tube])
+        for prop in ORACLE.properties:
             assert together[prop][row] == pytest.approx(alone[prop][0], abs=SAME_MODEL_TOLERANCE_EV)
 
 
@@ -194,7 +194,7 @@ def test_density_of_states_integrates_to_two_a_site():
 
 def test_density_of_states_vanishes_in_the_gap_only():
     tube = Nanotube(10, 0)
-    gap = ORACLE.evaluate([tube])["gap_ev"][0]
+    gap = ORACLE.predict([tube])["gap_ev"][0]
     inside, outside = ORACLE.density_of_states(tube, np.array([0.0, gap / 2 + 0.05]), broadening_ev=0.02)
     assert inside < 1e-6 < outside
 
@@ -207,7 +207,7 @@ def test_strain_moves_the_gap_with_the_sign_of_the_family():
     slope_ev = 3 * HOPPING_EV * (1 + 0.149)
     for n, sign in ((10, 1), (13, 1), (11, -1), (14, -1)):
         tube = Nanotube(n, 0)
-        plus, minus = ORACLE.evaluate([tube.strained(0.002), tube.strained(-0.002)])["gap_ev"]
+        plus, minus = ORACLE.predict([tube.strained(0.002), tube.strained(-0.002)])["gap_ev"]
         assert (plus - minus) / 0.004 == pytest.approx(sign * slope_ev, rel=0.15)
 
 
@@ -222,14 +222,14 @@ def test_hexagonal_boron_nitride_has_the_gap_of_its_on_site_energies():
     """All A sites boron, all B sites nitrogen: E = ±(ε² + |f|²)^½, so a metallic tube's gap is 2ε exactly."""
     tube = Nanotube(6, 0, 1)
     codes = np.repeat([Species.B, Species.N], tube.n_sites // 2)
-    gap = ORACLE.evaluate([tube.with_species(codes)])["gap_ev"][0]
+    gap = ORACLE.predict([tube.with_species(codes)])["gap_ev"][0]
     assert gap == pytest.approx(2 * 1.3 * HOPPING_EV, abs=ZONE_FOLDING_TOLERANCE_EV)
 
 
 def test_pristine_formation_energy_is_zero_and_isotopes_do_not_matter():
     tube = Nanotube(7, 3)
     heavy = tube.with_species(np.full(tube.n_sites, Species.C13))
-    found = ORACLE.evaluate([Nanotube(8, 0, 2), Nanotube(5, 5), heavy])
+    found = ORACLE.predict([Nanotube(8, 0, 2), Nanotube(5, 5), heavy])
     np.testing.assert_allclose(found["pi_formation_ev"], 0.0, atol=1e-8)
     assert found["gap_ev"][2] == pytest.approx(analytic_gap(7, 3), abs=ZONE_FOLDING_TOLERANCE_EV)
 
@@ -238,13 +238,13 @@ def test_a_tube_without_electrons_is_a_named_failure():
     tube = Nanotube(5, 0)
     boron = tube.with_species(np.full(tube.n_sites, Species.B))
     empty = tube.with_species(np.full(tube.n_sites, Species.VACANCY))
-    found = ORACLE.evaluate([tube, boron, empty])
-    assert set(found.failures) == {1, 2}
+    found = ORACLE.predict([tube, boron, empty])
+    assert set(found.reasons) == {1, 2}
     assert np.isnan(found["gap_ev"][1:]).all()
     assert np.isfinite(found["gap_ev"][0])
 
 
 def test_an_odd_electron_count_closes_the_gap():
     tube = Nanotube(8, 0, 2)
-    gaps = ORACLE.evaluate([tube.decorated({0: "B"}), tube.decorated({0: "B", 11: "N"})])["gap_ev"]
+    gaps = ORACLE.predict([tube.decorated({0: "B"}), tube.decorated({0: "B", 11: "N"})])["gap_ev"]
     assert gaps[0] == 0.0 < gaps[1]

@@ -87,7 +87,7 @@ def test_conductance_of_metallic_tubes_is_quantised_at_any_temperature():
     quantum_us = 77.480917298  # 2e²/h, CODATA 2018
     for kelvin in (4.0, 77.0, 300.0):
         oracle = PiTransport(PiParameters(curvature=False), temperature_k=kelvin, step_ev=0.001)
-        found = oracle.evaluate([Nanotube(5, 5, 2), Nanotube(9, 0, 2), Nanotube(10, 10, 1)])["conductance_us"]
+        found = oracle.predict([Nanotube(5, 5, 2), Nanotube(9, 0, 2), Nanotube(10, 10, 1)])["conductance_us"]
         np.testing.assert_allclose(found, 2.0 * quantum_us, rtol=1e-7)
 
 
@@ -117,8 +117,8 @@ def test_failures_are_named_and_hold_no_number():
     height = tube.positions_angstrom[:, 2]
     cut = tube.decorated({int(i): "vacancy" for i in np.flatnonzero((height > 5.0) & (height < 7.2))})
     crossing = next((int(a), int(b)) for a, b, image in tube.lattice.bonds if image)
-    found = ORACLE.evaluate([cut, Nanotube(5, 0, 2), tube.turned(crossing), tube])
+    found = ORACLE.predict([cut, Nanotube(5, 0, 2), tube.turned(crossing), tube])
     assert np.isnan(found["conductance_us"]).tolist() == [True, True, True, False]
-    assert "cut the tube in two" in found.failures[0]
-    assert "diameter of 0.39 nm" in found.failures[1]
-    assert "crosses the end" in found.failures[2]
+    assert "cut the tube in two" in found.reasons[0]
+    assert "diameter of 0.39 nm" in found.reasons[1]
+    assert "crosses the end" in found.reasons[2]

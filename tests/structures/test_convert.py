@@ -11,7 +11,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 
 from matgym.errors import MissingExtraError, RecognitionError
 from matgym.structures import Nanotube, Species
-from matgym.structures.io.convert import from_atoms, from_structure, to_atoms, to_structure
+from matgym.structures.io import from_atoms, from_structure, to_atoms, to_structure
 
 TUBE = Nanotube(6, 2, 1, strain=0.0123456789).decorated({0: "B", 7: "N", 9: "13C", 10: "14C", 30: "vacancy"})
 

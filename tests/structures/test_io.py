@@ -8,8 +8,7 @@ from pymatgen.io.lammps.data import LammpsData
 
 from matgym.errors import FormatError, RecognitionError
 from matgym.structures import Nanotube
-from matgym.structures.io.convert import to_atoms
-from matgym.structures.io.files import read, write
+from matgym.structures.io import read, to_atoms, write
 
 PLAIN = Nanotube(6, 2, 1, strain=0.0125).decorated({0: "B", 7: "N", 9: "N", 30: "vacancy", 44: "vacancy"})
 ISOTOPES = PLAIN.strained(1.0 / 30.0).decorated({11: "13C", 12: "14C", 13: "14C", 14: "13C"})

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from matgym.errors import RecognitionError, StructureError
 from matgym.structures import Nanotube, Species
-from matgym.structures.io.convert import to_atoms
-from matgym.structures.io.files import read, write
+from matgym.structures.io import read, to_atoms, write
 from matgym.structures.recognition import recognise
 
 CHIRALITIES = [(n, m) for n in range(3, 11) for m in range(n + 1)]

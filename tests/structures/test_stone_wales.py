@@ -7,8 +7,7 @@ import pytest
 
 from matgym.errors import SiteError, StructureError
 from matgym.structures import Nanotube, Species
-from matgym.structures.io.convert import to_atoms
-from matgym.structures.io.files import read, write
+from matgym.structures.io import read, to_atoms, write
 
 BOND_ANGSTROM = (1.3, 1.7)  # unrelaxed, bonds of a turned pair are 1.42 to 1.51 Å long, other pairs 2 Å and more apart
 TUBES = [Nanotube(8, 0, 4), Nanotube(6, 6, 5), Nanotube(6, 4, 1), Nanotube(7, 3, 1), Nanotube(9, 3, 2)]

@@ -9,10 +9,8 @@ import pytest
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.structures import tube_lattice
-from matgym.tasks import TargetProperty
-from matgym.tasks.chirality import ChiralityTask
+from matgym.tasks import ChiralitySpace, Decorations, RingSpace, chirality_task, decoration_task, rings_task
 from matgym.tasks.instances import INSTANCES, Optimum, instance
-from matgym.tasks.rings import IsotopeRings
 from matgym.tasks.solved import Solved, optima_folder, solved
 
 SOLVED = [name for name, one in INSTANCES.items() if one.enumerable]
@@ -56,9 +54,9 @@ def test_random_designs_of_every_instance_score_between_0_and_1(name):
     assert spent >= 8
     assert one.task().ledger is not task.ledger
     assert isinstance(task.describe(designs[0]), str)
-    if task.parts:
-        parts = task.rewards(scores, designs, one.targets(8))
-        assert parts.shape == (8, len(task.parts))
+    if len(task.component_names) > 1:
+        parts = task.score(designs, one.targets(8), components=True).components
+        assert parts.shape == (8, len(task.component_names))
         assert ((parts >= 0.0) & (parts <= 1.0)).all()
         assert np.ptp(parts, axis=0).min() > 0.0, "a component is clipped to one number"
 
@@ -83,11 +81,10 @@ def test_targets_are_as_the_task_takes_them(name):
 def test_tables_hold_every_design_and_no_other(name):
     needs(name)
     table, task = solved(name), INSTANCES[name].task()
-    assert (np.diff(table.keys.astype(object)) > 0).all()
-    assert len(table.keys) == DESIGNS[name]
+    assert (np.diff(table.design_keys.astype(object)) > 0).all()
+    assert len(table.design_keys) == DESIGNS[name]
     designs = task.space.sample(500, np.random.default_rng(1))
-    asked = task.one_cell(designs) if isinstance(task, ChiralityTask) else designs
-    for values in table.look_up(task.space, asked).values():
+    for values in table.look_up(task.space, designs).values.values():
         assert np.isfinite(values).all()
     if name == "doping-easy":
         wrong = designs.copy()
@@ -99,16 +96,14 @@ def against_the_oracle(name, count):
     one = INSTANCES[name]
     task = one.task()
     designs = task.space.sample(count, np.random.default_rng(3))
-    if isinstance(task, IsotopeRings):
-        by_oracle = {task.value_name: task.audit(designs, one.targets(count)).value}
-        asked = designs
+    if isinstance(task.space, RingSpace):
+        by_oracle = {task.value_name: task.verify(designs, one.targets(count)).value}
     else:
-        asked = task.one_cell(designs) if isinstance(task, ChiralityTask) else designs
         by_oracle = {}
         for oracle, columns in one.physics():
-            found = oracle.evaluate(task.tubes(designs))
+            found = oracle.predict(task.tubes(designs))
             by_oracle |= {column: found[column] for column in columns}
-    table = solved(name).look_up(task.space, asked)
+    table = solved(name).look_up(task.space, designs).values
     assert by_oracle.keys() == table.keys()
     for column, values in by_oracle.items():
         np.testing.assert_allclose(table[column], values, rtol=SAME.get(name, 1e-6), atol=1e-6)
@@ -134,17 +129,17 @@ def test_thirty_designs_of_dear_tables_are_as_the_oracle_says(name):
 def test_the_recorded_optimum_is_the_tables_and_inside_the_range_of_rewards(name):
     best, one = told(name), INSTANCES[name]
     task, table = one.task(), solved(name)
-    design = np.array([best.design]).astype(np.uint8 if isinstance(task, TargetProperty) else np.int64)
+    design = np.array([best.design]).astype(np.uint8 if isinstance(task.space, Decorations) else np.int64)
     assert task.space.valid(design)[0]
     scores = task.score(design, one.targets(1))
     assert scores.loss[0] == pytest.approx(best.loss, abs=1e-9)
     assert 0.0 < scores.reward[0] < 1.0
-    if isinstance(task, ChiralityTask):
+    if isinstance(task.space, ChiralitySpace):
         every = np.concatenate(list(task.space.enumerate()))
         least = float(np.nanmin(task.score(every, one.targets(len(every))).loss))
     else:
         values = table.columns[task.value_name]
-        least = float(np.nanmin(values if task.goal == "min" else -values))
+        least = float(np.nanmin(values if task.objective.direction == "minimize" else -values))
     assert best.loss == pytest.approx(least, abs=1e-12)
     assert best.proven
     assert best.physics_version == PHYSICS_VERSION
@@ -171,7 +166,7 @@ def test_tables_by_another_version_of_the_physics_are_refused(tmp_path):
     path = tmp_path / "toy.parquet"
     table.write(path)
     again = Solved.read(path)
-    np.testing.assert_array_equal(again.keys, [1, 3])
+    np.testing.assert_array_equal(again.design_keys, [1, 3])
     np.testing.assert_array_equal(again.columns["gap_ev"], [0.1, 0.3])
     assert again.name == "toy"
     assert again.provenance["seconds"] == 1
@@ -210,23 +205,23 @@ def test_a_table_lends_itself_to_no_other_tube():
     needs("isotope-sites")
     for wrong in ({"heavy": "13C"}, {"rings": 8}, {"n": 7}):
         with pytest.raises(ConfigurationError, match="table"):
-            IsotopeRings(**wrong)
+            rings_task(**wrong)
     with pytest.raises(ConfigurationError, match="table"):
-        TargetProperty(
+        decoration_task(
             lattice=tube_lattice(8, 0, 2),
             budget={"14C": 3},
-            key="thermal_conductance_nw_k",
-            source="solved:isotope-sites",
+            property="thermal_conductance_nw_k",
+            model="solved:isotope-sites",
         )
     with pytest.raises(ConfigurationError, match="table"):
-        ChiralityTask(diameters_nm=(0.7, 1.2))
+        chirality_task(diameters_nm=(0.7, 1.2))
 
 
 def test_the_oracle_asked_for_by_name_is_the_one_that_made_the_table():
     """Rankings of isotopes need its 256 frequencies; the default has 128."""
     needs("isotope-sites")
     one = INSTANCES["isotope-sites"]
-    task = one.task(source="oracle")
+    task = one.task(model="oracle")
     designs = task.space.sample(1, np.random.default_rng(3))
     by_table = one.task().score(designs, one.targets(1)).value
     np.testing.assert_allclose(task.score(designs, one.targets(1)).value, by_table, rtol=1e-6)

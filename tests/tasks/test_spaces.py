@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from matgym.errors import ConfigurationError, StructureError
 from matgym.physics import PhononTransport, Thermoelectric
 from matgym.physics.transport.device import device_refusal
-from matgym.structures import DefectEdits, Nanotube, Species, lattice_edits, tube_lattice, tubes_on
+from matgym.structures import DefectEdits, Nanotube, Species, lattice_edits, tube_lattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
-from matgym.tasks import Choices, Cube, Decorations
-from matgym.tasks.chirality import ChiralityChoices
+from matgym.tasks import ChiralitySpace, Choices, Cube, Decorations, RingSpace
+from matgym.testing import check_space
 
 SEEDS = st.integers(0, 2**32 - 1)
 BUDGET = {"SW": 2, "N": 1, "vacancy": 1}
@@ -28,7 +28,7 @@ def decorations(n, m, cells, budget, *, between_leads=False):
 SPACES = {
     "bits": Choices((2,) * 6),
     "ordered": Choices((3, 1, 4), ordered=True),
-    "chirality": ChiralityChoices((0.6, 0.9)),
+    "chirality": ChiralitySpace.within((0.6, 0.9)),
     "cube": Cube(5),
     "periodic": decorations(8, 0, 1, {"B": 2, "N": 3}),
     "chiral": decorations(4, 2, 1, {"B": 2, "N": 1}),
@@ -41,16 +41,16 @@ SPACES = {
 @pytest.mark.parametrize("name", SPACES)
 @given(seed=SEEDS)
 @settings(max_examples=10, deadline=None)
-def test_whatever_is_drawn_varied_crossed_or_decoded_is_a_design(name, seed):
+def test_whatever_is_sampled_mutated_recombined_or_made_of_points_is_a_design(name, seed):
     space, rng = SPACES[name], np.random.default_rng(seed)
     designs = space.sample(6, rng)
     assert designs.shape == (6, space.width)
     before = designs.copy()
-    others = space.vary(designs, rng)
-    children = space.cross(designs, others[rng.permutation(6)], rng)
-    decoded = space.decode(rng.random((6, len(space.choices))))
-    corners = space.decode(rng.integers(0, 2, (6, len(space.choices))).astype(float))
-    for found in (designs, others, children, decoded, corners):
+    others = space.mutate(designs, rng)
+    children = space.recombine(designs, others[rng.permutation(6)], rng)
+    pointed = space.from_points(rng.random((6, len(space.choices))))
+    corners = space.from_points(rng.integers(0, 2, (6, len(space.choices))).astype(float))
+    for found in (designs, others, children, pointed, corners):
         assert found.shape == (6, space.width)
         assert space.valid(found).all()
     np.testing.assert_array_equal(designs, before)
@@ -59,12 +59,37 @@ def test_whatever_is_drawn_varied_crossed_or_decoded_is_a_design(name, seed):
 
 
 @pytest.mark.parametrize("name", ["bits", "ordered", "chirality", "periodic", "leads"])
-def test_a_variation_is_a_step_to_a_neighbour(name):
+def test_a_mutation_is_a_step_to_a_neighbour(name):
     space, rng = SPACES[name], np.random.default_rng(0)
     designs = space.sample(200, rng)
-    changed = (designs != space.vary(designs, rng)).sum(axis=1)
+    changed = (designs != space.mutate(designs, rng)).sum(axis=1)
     assert (changed > 0).mean() > 0.5
     assert changed.max() <= (4 if name == "chirality" else 2)
+
+
+CONFORMING = {**SPACES, "rings": RingSpace.of(7, 8, "14C"), "rings of 13C": RingSpace.of(5, 4, "13C")}
+
+
+@pytest.mark.parametrize("name", CONFORMING)
+def test_every_space_conforms(name):
+    check_space(CONFORMING[name])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"sample": lambda self, count, rng: np.full((count, 4), 2)}, "calls no design"),
+        ({"mutate": lambda self, designs, rng: designs}, "changed none of 8 designs"),
+        ({"recombine": lambda self, first, second, rng: first[:3]}, r"recombine of Wrong gave shape \(3, 4\)"),
+        ({"encode": lambda self, batch: 1 - batch}, "encodes what it decoded as other designs"),
+        ({"key": lambda self, designs: np.zeros(len(designs), dtype=np.uint64)}, "gave a design twice"),
+    ],
+)
+def test_the_check_of_spaces_finds_what_is_wrong(wrong, said):
+    with pytest.raises(AssertionError, match=said):
+        check_space(type("Wrong", (Choices,), wrong)((2,) * 4))
+    with pytest.raises(AssertionError, match="symmetric copies have other keys"):
+        check_space(Choices((2,) * 4), copies=lambda designs: designs[:, ::-1])
 
 
 def test_what_is_no_design_is_told():
@@ -80,7 +105,7 @@ def test_what_is_no_design_is_told():
 
 
 @pytest.mark.parametrize("name", ["bits", "ordered", "chirality"])
-def test_choices_are_enumerated_counted_and_all_of_them_decoded(name):
+def test_choices_are_enumerated_counted_and_all_of_them_made_of_points(name):
     space = SPACES[name]
     rows = np.concatenate(list(space.enumerate(rows=7)))
     assert len(rows) == space.size == len(np.unique(rows, axis=0))
@@ -88,14 +113,14 @@ def test_choices_are_enumerated_counted_and_all_of_them_decoded(name):
     keys = space.key(rows)
     assert (np.diff(keys.astype(object)) > 0).all()
     rng = np.random.default_rng(0)
-    decoded = np.unique(space.decode(rng.random((40 * len(rows), space.width))), axis=0)
-    assert len(decoded) == len(rows)
+    pointed = np.unique(space.from_points(rng.random((40 * len(rows), space.width))), axis=0)
+    assert len(pointed) == len(rows)
     if name != "chirality":
-        np.testing.assert_array_equal(space.decode(space.points(rows)), rows)
+        np.testing.assert_array_equal(space.from_points(space.points(rows)), rows)
 
 
 def test_there_are_15708_tubes_to_choose_among():
-    space = ChiralityChoices((0.6, 1.6))
+    space = ChiralitySpace.within((0.6, 1.6))
     assert space.size == 15_708
     count = sum(
         1 for n in range(1, 30) for m in range(n + 1) if 0.6 <= 0.246 * np.sqrt(n * n + n * m + m * m) / np.pi <= 1.6
@@ -104,9 +129,9 @@ def test_there_are_15708_tubes_to_choose_among():
 
 
 @pytest.mark.parametrize("between_leads", [False, True])
-def test_every_design_of_a_tiny_space_is_decoded(between_leads):
+def test_every_design_of_a_tiny_space_is_made_of_some_point(between_leads):
     space = decorations(3, 0, 1, {"B": 1, "N": 1}, between_leads=between_leads)
-    found = np.unique(space.decode(np.random.default_rng(0).random((20_000, 4))), axis=0)
+    found = np.unique(space.from_points(np.random.default_rng(0).random((20_000, 4))), axis=0)
     assert len(found) == space.size == 12 * 11
 
 
@@ -120,7 +145,7 @@ def test_a_point_on_the_places_of_a_design_is_that_design():
         order = [np.flatnonzero(design[: edits.n_sites] == code) for code in edits.species]
         turned = np.flatnonzero(design[edits.n_sites :])
         points = np.concatenate([*(sites[places] for places in order), middle[turned]])
-        np.testing.assert_array_equal(space.decode(points.reshape(1, -1))[0], design)
+        np.testing.assert_array_equal(space.from_points(points.reshape(1, -1))[0], design)
 
 
 # ---- symmetry
@@ -230,7 +255,7 @@ def test_orbits_with_turned_bonds_are_as_many_as_burnside_counts(n, orbits):
     assert space.valid(found).all()
     assert len(found) == fixed / len(operations)
     assert orbits in {None, len(found)}
-    assert {tube.stone_wales for tube in tubes_on(lattice, found)} <= good
+    assert {tube.stone_wales for tube in space.decode(found)} <= good
 
 
 def row_of(space, tube):
@@ -249,7 +274,7 @@ def row_of(space, tube):
 def test_symmetric_copies_share_a_key_and_neighbours_do_not(name, seed):
     space, rng = SPACES[name], np.random.default_rng(seed)
     design = space.sample(1, rng)
-    (tube,) = space.tubes(design)
+    (tube,) = space.decode(design)
     np.testing.assert_array_equal(row_of(space, tube), design[0])
     copies = [tube.rotated(int(rng.integers(1, 8))), tube.reversed(), tube.reversed().rotated()]
     if not space.between_leads:
@@ -258,7 +283,7 @@ def test_symmetric_copies_share_a_key_and_neighbours_do_not(name, seed):
         copies.append(tube.mirrored())
     key = space.key(design)[0]
     assert (space.key(np.stack([row_of(space, copy) for copy in copies])) == key).all()
-    (other,) = space.tubes(space.vary(design, rng))
+    (other,) = space.decode(space.mutate(design, rng))
     if space.between_leads:
         moved = tube.screwed(*map(int, rng.integers(9, size=2)))
         if not tube.stone_wales:
@@ -282,13 +307,13 @@ def _same_device(space, one, other):
 def test_the_oracle_gives_symmetric_copies_the_same_conductance_and_zt():
     """Keys may share a value in a table only where physics does."""
     isotopes, defects = SPACES["leads"], decorations(7, 0, 3, {"SW": 1, "14C": 2}, between_leads=True)
-    (tube,) = isotopes.tubes(isotopes.sample(1, np.random.default_rng(0)))
-    found = PhononTransport(frequencies=16).evaluate([tube, tube.rotated(3), tube.reversed(), tube.mirrored()])
+    (tube,) = isotopes.decode(isotopes.sample(1, np.random.default_rng(0)))
+    found = PhononTransport(frequencies=16).predict([tube, tube.rotated(3), tube.reversed(), tube.mirrored()])
     heat = found["thermal_conductance_nw_k"]
     np.testing.assert_allclose(heat, heat[0], rtol=1e-7)
-    (tube,) = defects.tubes(defects.sample(1, np.random.default_rng(0)))
+    (tube,) = defects.decode(defects.sample(1, np.random.default_rng(0)))
     phonons = PhononTransport(frequencies=8)
-    zt = Thermoelectric(phonons=phonons).evaluate([tube, tube.rotated(2), tube.reversed()])["zt"]
+    zt = Thermoelectric(phonons=phonons).predict([tube, tube.rotated(2), tube.reversed()])["zt"]
     np.testing.assert_allclose(zt, zt[0], rtol=1e-5)
 
 
@@ -313,6 +338,7 @@ def test_masks_allow_what_tubes_between_leads_allow(budget, seed):
     lattice, rng = tube_lattice(7, 0, 3), np.random.default_rng(seed)
     edits = lattice_edits(lattice, budget)
     assert isinstance(edits, DefectEdits)
+    space = Decorations(lattice, edits)
     rows, remaining = np.zeros((1, edits.width), dtype=np.uint8), edits.budget[None].copy()
     for _ in range(edits.length):
         mask = edits.mask(rows, remaining)[0]
@@ -335,7 +361,7 @@ def test_masks_allow_what_tubes_between_leads_allow(budget, seed):
             design[place] = 1 if turns else edits.species[kind]
             if possible and (turns or edits.species[kind] == Species.VACANCY):
                 try:
-                    (tube,) = tubes_on(lattice, design[None])
+                    (tube,) = space.decode(design[None])
                 except StructureError:
                     possible = False
                 else:
@@ -385,16 +411,16 @@ def test_no_turn_at_all_is_no_budget_of_turns():
         lattice_edits(tube_lattice(8, 0, 2), {"SW": 0})
 
 
-def test_tight_budgets_are_decoded_too():
+def test_tight_budgets_are_made_of_points_too():
     space = decorations(8, 0, 2, {"SW": 8})
-    assert space.valid(space.decode(np.random.default_rng(0).random((40, 16)))).all()
+    assert space.valid(space.from_points(np.random.default_rng(0).random((40, 16)))).all()
 
 
 def test_a_tube_that_is_full_of_one_species_stays_as_it_is():
     space = decorations(5, 0, 1, {"13C": 20})
     designs = space.sample(3, np.random.default_rng(0))
-    assert space.valid(space.vary(designs, np.random.default_rng(0))).all()
-    assert space.valid(space.cross(designs, designs, np.random.default_rng(0))).all()
+    assert space.valid(space.mutate(designs, np.random.default_rng(0))).all()
+    assert space.valid(space.recombine(designs, designs, np.random.default_rng(0))).all()
 
 
 def test_a_row_that_is_no_design_leaves_the_keys_of_others_alone():

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError
-from matgym.physics import PiElectrons
-from matgym.structures import tube_lattice, tubes_on
-from matgym.surrogates import Belief, Predictor
-from matgym.tasks import Ledger, RandomSeeder, TargetProperty, tolerance
+from matgym.models import Level, Model, Predictions
+from matgym.physics import GAP_EV, PiElectrons
+from matgym.structures import tube_lattice
+from matgym.tasks import Ledger, RandomDesigns, decoration_task, tolerance
 
 
 def test_reward_is_one_on_target_a_tenth_at_the_margin_and_nothing_where_it_failed():
@@ -31,51 +31,56 @@ def test_ledger_counts_what_failed_too():
     assert ledger.as_dict()["oracle"]["seconds"] > 0
 
 
-def test_random_seeds_have_the_composition_and_cover_all_sites():
-    task = TargetProperty(
-        lattice=tube_lattice(5, 0, 1), budget={"B": 2, "N": 3}, source=lambda tubes: [0.0] * len(tubes)
+def test_random_designs_have_the_composition_and_cover_all_sites():
+    task = decoration_task(
+        lattice=tube_lattice(5, 0, 1), budget={"B": 2, "N": 3}, model=lambda tubes: [0.0] * len(tubes)
     )
-    species = RandomSeeder().seed(task.lattice, task.edits, np.zeros(2000), np.random.default_rng(0))
-    assert (task.edits.remaining(species) == 0).all()
+    tubes = RandomDesigns().sample(task.space, np.zeros(2000), np.random.default_rng(0))
+    species = task.space.encode(tubes)
+    assert (task.space.edits.remaining(species) == 0).all()
     share = (species == 3).mean(axis=0)  # each of 20 sites holds one of two B in a tenth of all tubes
     np.testing.assert_allclose(share, 0.1, atol=4 * np.sqrt(0.09 / 2000))
 
 
 def test_impossible_tasks_are_named():
     with pytest.raises(ConfigurationError, match="low must be below high"):
-        TargetProperty(low=1.0, high=0.5)
+        decoration_task(low=1.0, high=0.5)
     with pytest.raises(ConfigurationError, match="margin=0"):
-        TargetProperty(margin=0.0)
+        decoration_task(margin=0.0)
 
 
-def doubtful(_lattice, species):
+class Doubtful(Model):
     """Two networks that disagree by 0.2 eV about every tube."""
-    mean = np.linspace(0.6, 1.1, len(species))
-    sd, none = np.full(len(species), 0.1), np.full(len(species), np.nan)
-    return Belief(mean, sd, none, none, np.stack([mean - 0.1, mean + 0.1]))
+
+    properties = (GAP_EV,)
+
+    def predict(self, tubes, /):
+        mean = np.linspace(0.6, 1.1, len(tubes))
+        sd = {"gap_ev": np.full(len(tubes), 0.1)}
+        return Predictions({"gap_ev": mean}, sd=sd, members={"gap_ev": np.stack([mean - 0.1, mean + 0.1])})
 
 
-def test_trust_takes_the_mean_or_less_than_it():
-    source = Predictor(doubtful, "surrogate", "doubtful")
+def test_estimates_take_the_mean_or_less_than_it():
     species, targets = np.zeros((6, 128), np.uint8), np.full(6, 0.8)
     found = {
-        trust: TargetProperty(source=source, trust=trust).score(species, targets)
-        for trust in ("mean", "lower", "minimum")
+        estimate: decoration_task(model=Doubtful(), estimate=estimate).score(species, targets)
+        for estimate in ("mean", "lcb", "worst")
     }
     error = found["mean"].loss
     np.testing.assert_allclose(found["mean"].reward, tolerance(error, 0.15))
-    np.testing.assert_allclose(found["lower"].reward, tolerance(error + 0.1, 0.15))  # one standard deviation
-    np.testing.assert_allclose(found["minimum"].reward, tolerance(error + 0.1, 0.15))  # the member further off
+    np.testing.assert_allclose(found["lcb"].reward, tolerance(error + 0.1, 0.15))  # one standard deviation
+    np.testing.assert_allclose(found["worst"].reward, tolerance(error + 0.1, 0.15))  # the member further off
     for scores in found.values():
         np.testing.assert_array_equal(scores.loss, error)
         np.testing.assert_array_equal(scores.sd, 0.1)
 
 
-def test_trust_in_the_oracle_rewards_by_physics_and_counts_it():
-    task = TargetProperty(lattice=tube_lattice(8, 0, 1), budget={"B": 1, "N": 1}, trust="oracle")
-    species = RandomSeeder().seed(task.lattice, task.edits, np.zeros(3), np.random.default_rng(0))
+def test_the_oracle_as_a_model_rewards_by_physics_and_is_counted():
+    task = decoration_task(lattice=tube_lattice(8, 0, 1), budget={"B": 1, "N": 1}, model="oracle")
+    species = task.space.sample(3, np.random.default_rng(0))
     scores = task.score(species, np.full(3, 0.8))
-    np.testing.assert_array_equal(scores.value, PiElectrons().evaluate(tubes_on(task.lattice, species))["gap_ev"])
+    np.testing.assert_array_equal(scores.value, PiElectrons().predict(task.space.decode(species))["gap_ev"])
     assert dict(task.ledger.counts) == {"oracle": 3}
-    with pytest.raises(ConfigurationError, match="trust='blind' is none of mean, lower, minimum, oracle"):
-        TargetProperty(trust="blind")
+    assert task.objective.model.level is Level.PI
+    with pytest.raises(ConfigurationError, match="estimate='blind' is none of mean, lcb, worst"):
+        decoration_task(estimate="blind")

@@ -1,0 +1,35 @@
+"""A model of your own, three lines each. What passes the check can be an environment's `model`."""
+
+from tempfile import TemporaryDirectory
+
+import torch
+from ase.calculators.lj import LennardJones
+from sklearn.linear_model import Ridge
+from torch import nn
+
+from matgym.data import Dataset
+from matgym.surrogates import AseModel, FunctionModel, OnnxModel, SklearnModel, TorchModel, descriptors
+from matgym.surrogates.raster import CHANNELS
+from matgym.testing import check_model
+
+module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, 1)).eval()
+raster = torch.zeros(2, CHANNELS, 8, 8)
+check_model(TorchModel(module, "gap_ev"))  # a torch module, from (B, channels, H, W) rasters to (B, 1)
+
+data = Dataset.load("nanotube-doping").split("validation")
+regressor = Ridge().fit(descriptors.of(data.batch), data.values("gap_ev"))
+check_model(SklearnModel(regressor, "gap_ev"))  # a scikit-learn regressor, on pairs of atoms
+
+with TemporaryDirectory() as folder:
+    torch.onnx.export(module, (raster,), f"{folder}/my.onnx", dynamo=True, verbose=False, dynamic_shapes=[{0: "batch"}])
+    check_model(OnnxModel(f"{folder}/my.onnx", "gap_ev"))  # an ONNX file, from the rasters that a torch module gets
+
+check_model(AseModel(LennardJones(sigma=1.25)))  # an ASE calculator, for its potential energy
+
+
+def boron_share(tubes):
+    return [tube.counts[3] / tube.n_sites for tube in tubes]
+
+
+check_model(FunctionModel(boron_share))  # a function: its property is of its own name
+print(f"gap by ridge regression: {regressor.predict(descriptors.of(data.batch[:1]))[0]:.3f} eV")

@@ -1,0 +1,151 @@
+"""All that names what is in the present code: the one file to edit when a name changes.
+
+`version_0_1.py` has the same functions for matgym 0.1; see there.
+"""
+
+RENAMED: dict[str, str] = {}
+"""What a name of 0.1 (an environment's id, an optimizer, an instance, a surrogate, a generator) is called here."""
+
+
+def surrogate_on_test_split(name):
+    """(keys, predictions, half-widths of the intervals, figures by key) of a shipped surrogate."""
+    import numpy as np
+
+    from matgym.data import Dataset
+    from matgym.surrogates import load
+    from matgym.surrogates.recipe import figures
+    from matgym.surrogates.store import load_card
+
+    surrogate = load(name)
+    data = Dataset.load(load_card(name).data["name"]).split("test").labelled(surrogate.keys)
+    predicted = np.full((len(data), len(surrogate.keys)), np.nan)
+    half_width = np.full_like(predicted, np.nan)
+    for lattice, rows, species in data.by_lattice():
+        predicted[rows], half_width[rows] = surrogate.intervals(lattice, species)
+    return surrogate.keys, predicted, half_width, [metrics.model_dump() for metrics in figures(surrogate, data)]
+
+
+def growth_sequences(count, rng):
+    """(simulated outcomes, those that the shipped network predicts) of random recipes."""
+    from matgym.processes.growth.runs import growth_runs
+    from matgym.processes.sequences import load_sequences
+
+    runs = growth_runs(count, rng)
+    return runs.outcomes, load_sequences("cvd-growth").predict(runs.controls, runs.start, runs.begun)
+
+
+def annealing_sequences(count, rng):
+    """The same of random annealing schedules."""
+    from matgym.processes.annealing.runs import annealing_runs
+    from matgym.processes.sequences import load_sequences
+
+    runs = annealing_runs(count, rng)
+    return runs.outcomes, load_sequences("annealing").predict(runs.controls, runs.start, runs.begun)
+
+
+def micrographs(count, steps, rng):
+    """(simulated frames, those that the shipped network draws after the first of them)."""
+    import numpy as np
+
+    from matgym.processes.annealing.micrograph_fitting import micrograph_runs
+    from matgym.processes.annealing.micrographs import load_micrographs
+
+    films = micrograph_runs(count, steps, rng)
+    first = (films.frames[:, :1] / 255.0).astype(np.float32)
+    return films.frames, load_micrographs("micrographs").roll_out(first, films.drives, rng.spawn(count))
+
+
+def samples(name, targets, rng):
+    """(B, sites) decorations of the doping task's tube by a generator of designs."""
+    from matgym.tasks import TargetProperty, as_seeder
+
+    task = TargetProperty()
+    return as_seeder(name).seed(task.lattice, task.edits, targets, rng)
+
+
+def optimum(name, random_designs, rng):
+    """(recorded loss, recorded mean of random designs, losses of all designs, losses of random ones)."""
+    import numpy as np
+
+    from matgym.tasks.instances import instance
+
+    made = instance(name)
+    task, known = made.task(), made.optimum
+    every = np.concatenate(list(task.space.enumerate()))
+    drawn = task.space.sample(random_designs, rng)
+    losses = [task.score(designs, made.targets(len(designs))).loss for designs in (every, drawn)]
+    return known.loss, known.random_loss, *losses
+
+
+def terminal_lengths_um(seconds):
+    """Lengths at which tubes stop to grow at the twelve temperatures of Puretzky et al., after so many seconds."""
+    import numpy as np
+
+    from matgym.processes.growth.kinetics import TERMINAL_LENGTHS, GrowthKinetics
+
+    kinetics = GrowthKinetics()
+    lengths = [kinetics.particle(celsius + 273.15, np.array([seconds]))[3, -1] for celsius, _ in TERMINAL_LENGTHS]
+    return np.array(lengths) / kinetics.atoms_a_um(10.0)
+
+
+def transmission(tube, energies_ev):
+    """Of a tube given as (n, m, cells, species, strain, turned bonds)."""
+    from matgym.physics import PiTransport
+    from matgym.structures import Nanotube
+
+    n, m, cells, species, strain, turned = tube
+    found, failures = PiTransport().transmission(
+        [Nanotube(n, m, cells, species, strain, stone_wales=turned)], energies_ev
+    )
+    assert not failures, failures  # noqa: S101  # a script
+    return found[0]
+
+
+def search(optimizer, name, evaluations, rng):
+    """(designs, rewards) of an optimizer on an instance, in the order in which it asked for them."""
+    import numpy as np
+
+    from matgym.agents.base import Problem
+    from matgym.benchmark.methods import as_named
+    from matgym.tasks.instances import instance
+
+    made = instance(name)
+    task = made.task()
+    problem = Problem(task, made.targets(1)[0])
+    searching, designs, rewards, left = as_named(optimizer).make(problem, evaluations, rng), [], [], evaluations
+    while left > 0:
+        asked = searching.ask()[:left]
+        reward = task.score(asked, problem.targets(len(asked))).reward
+        designs.append(asked.copy())
+        rewards.append(reward)
+        left -= len(asked)
+        if left > 0:
+            searching.tell(asked, reward)
+    return np.concatenate(designs), np.concatenate(rewards)
+
+
+# ---- what is timed
+
+
+def surrogate_fit(rows):
+    """A function that fits a surrogate for one epoch to so many tubes."""
+    import numpy as np
+
+    from matgym.data import Dataset
+    from matgym.surrogates.fit import fit
+    from matgym.surrogates.settings import FitSettings
+
+    data = Dataset.load("nanotube-doping")
+    splits = np.array(data.table.column("split").to_pylist())
+    kept = [np.flatnonzero(splits == split)[:rows] for split in ("train", "validation")]
+    part = data.take(np.concatenate(kept))
+    return lambda: fit(part, FitSettings(epochs=1))
+
+
+def sequences_fit(count, rng):
+    """A function that fits a network over time for one epoch to so many runs of growth."""
+    from matgym.processes.growth.runs import growth_runs
+    from matgym.processes.sequences import SequenceSettings, fit_sequences
+
+    train, validation = growth_runs(count, rng), growth_runs(count // 8, rng)
+    return lambda: fit_sequences(train, validation, SequenceSettings(epochs=1))
