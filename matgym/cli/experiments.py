@@ -1,6 +1,6 @@
 """`matgym experiments`: how well a table of experiments can be learned."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,9 +23,8 @@ def experiments(
     """Learn a table of experiments and say how well: what `matgym/Experiments-v0` would stand on."""
     from matgym.tasks.experiments import ExperimentTask
 
-    emulator = ExperimentTask.of(
-        table, target=target or None, direction=direction or None, model=model, log=log
-    ).emulator  # type: ignore[arg-type]  # checked there
+    words: dict[str, Any] = {"direction": direction or None, "model": model}  # checked there
+    emulator = ExperimentTask.of(table, target=target or None, log=log, **words).emulator
     data = emulator.data
     learned = f"log({data.target})" if log else data.target
     inputs = [{"input": c.name, "from": _shown(c, c.low), "to": _shown(c, c.high)} for c in data.columns]
