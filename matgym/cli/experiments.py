@@ -1,13 +1,11 @@
 """`matgym experiments`: how well a table of experiments can be learned."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from matgym.cli.console import print_result
 from matgym.cli.options import Json
-from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from matgym.processes.campaigns.emulator import Emulator
@@ -16,21 +14,18 @@ if TYPE_CHECKING:
 
 def experiments(
     table: Annotated[str, typer.Argument(help="A CSV file with a header, or a campaign of the package olymp.")],
-    target: Annotated[str, typer.Option(help="Column that was measured; the last by default.")] = "",
-    direction: Annotated[str, typer.Option(help="maximize or minimize.")] = "maximize",
+    target: Annotated[str, typer.Option(help="Column of a CSV file that was measured; the last by default.")] = "",
+    direction: Annotated[str, typer.Option(help="maximize, the default, or minimize; of a CSV file.")] = "",
     model: Annotated[str, typer.Option(help="gp, trees, or best: the one that validates better.")] = "best",
     log: Annotated[bool, typer.Option(help="Learn the logarithm.")] = False,
     json: Json = False,
 ) -> None:
     """Learn a table of experiments and say how well: what `matgym/Experiments-v0` would stand on."""
-    from matgym.processes.campaigns.emulator import emulate
-    from matgym.processes.campaigns.experiments import Direction, Experiments, measured
+    from matgym.tasks.experiments import ExperimentTask
 
-    if direction not in get_args(Direction):
-        raise ConfigurationError(f"direction={direction!r} must be maximize or minimize")
-    is_file = Path(table).suffix != "" or Path(table).is_file()
-    data = Experiments.read(table, target=target or None, direction=direction) if is_file else measured(table)  # type: ignore[arg-type]  # checked
-    emulator = emulate(data, model, log=log)  # type: ignore[arg-type]  # checked there
+    words: dict[str, Any] = {"direction": direction or None, "model": model}  # checked there
+    emulator = ExperimentTask.of(table, target=target or None, log=log, **words).emulator
+    data = emulator.data
     learned = f"log({data.target})" if log else data.target
     inputs = [{"input": c.name, "from": _shown(c, c.low), "to": _shown(c, c.high)} for c in data.columns]
     models = [

@@ -117,12 +117,11 @@ class FilmAnnealing(Episodes):
 
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
         """Load fresh films."""
-        starts = [self.task.draw(rng) for rng in generators]
-        targets = options.get("target", [start.target for start in starts])
-        targets = np.broadcast_to(np.asarray(targets, dtype=np.float64), (len(rows),))
+        labels, drawn = zip(*(self.task.draw(rng) for rng in generators), strict=True)
+        targets = np.broadcast_to(np.asarray(options.get("target", drawn), dtype=np.float64), (len(rows),))
         if not ((targets > 0.0) & (targets < LARGEST_RADIUS)).all():
             raise ConfigurationError(f"target={targets} must lie between 0 and {LARGEST_RADIUS:g} lattice constants")
-        self.films.load(rows, np.stack([start.labels for start in starts]), generators)
+        self.films.load(rows, np.stack(labels), generators)
         self.targets[rows] = targets
         self.elapsed[rows] = 0
 

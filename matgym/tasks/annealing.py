@@ -1,7 +1,6 @@
 """The task of annealing: crystallites of a wanted size, few defects, little energy."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
@@ -12,18 +11,6 @@ from matgym.processes.annealing.runs import random_films
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.reward import tolerance
 from matgym.typing import FloatArray
-
-
-class Start(NamedTuple):
-    """A film as deposited, and what is wanted of it.
-
-    Attributes:
-        labels: (size, size) grains and particles.
-        target: mean radius wanted, lattice constants.
-    """
-
-    labels: Labels
-    target: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,10 +51,10 @@ class AnnealingTask:
         if not 0.0 < self.targets[0] <= self.targets[1]:
             raise ConfigurationError(f"targets={self.targets} must be a least and a largest radius, both positive")
 
-    def draw(self, rng: np.random.Generator) -> Start:
-        """A film, and a target."""
+    def draw(self, rng: np.random.Generator) -> tuple[Labels, float]:
+        """Draw (size, size) grains and particles of a film as deposited, and the mean radius that is wanted of it."""
         film = random_films(1, rng, size=self.size, grains=self.grains, particles=self.particles)[0]
-        return Start(film, float(rng.uniform(*self.targets)))
+        return film, float(rng.uniform(*self.targets))
 
     def objective(self, measures: FloatArray, energy_kwh: FloatArray, targets: FloatArray) -> FloatArray:
         """(B,) J of films measured as `Film.measures` has it."""

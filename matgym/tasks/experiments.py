@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,6 @@ from matgym.processes.campaigns.emulator import Emulator, Model, emulate
 from matgym.processes.campaigns.experiments import Direction, Experiments, measured
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
-
-TABLES: Final = (".csv", ".tsv", ".txt")
-"""Endings by which a file of experiments is told from the name of a campaign."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +55,7 @@ class ExperimentTask:
             return cls(data)
         if isinstance(data, Experiments):
             _check_absent("a table that was read already", of_file)
-        elif isinstance(data, Path) or Path(data).suffix.lower() in TABLES:
+        elif isinstance(data, Path) or Path(data).suffix or Path(data).is_file():
             data = Experiments.read(data, target=target, direction=direction or "maximize")
         else:
             _check_absent("a published campaign", of_file)

@@ -84,26 +84,24 @@ class GrowthTask:
         return self.furnace.cold(reactor, self.preheated_c + CELSIUS_K)
 
     def objective(self, state: State, reactor: Reactor, xp: Any = np) -> Any:
-        """J of what stands in the furnace."""
-        return self._worth(
-            yield_um(state, reactor), disorder(state.defects, state.grown, xp), state.amorphous, state.energy_kwh
-        )
+        """Return J of what stands in the furnace."""
+        return sum(self._parts(state, reactor, xp))
 
     def parts(self, state: State, reactor: Reactor) -> FloatArray:
-        """(B, 3) what J is the sum of: yield, disorder, energy, each with its weight."""
-        flaws = disorder(state.defects, state.grown) + 0.1 * state.amorphous
-        return np.stack(
-            [self.per_um * yield_um(state, reactor), -self.per_disorder * flaws, -self.per_kwh * state.energy_kwh],
-            axis=1,
-        )
+        """Return (B, 3) what J is the sum of: yield, disorder, energy, each with its weight."""
+        return np.stack(self._parts(state, reactor, np), axis=1)
 
-    def _worth(self, tubes: Any, flaws: Any, amorphous: Any, energy_kwh: Any) -> Any:
-        return self.per_um * tubes - self.per_disorder * (flaws + 0.1 * amorphous) - self.per_kwh * energy_kwh
+    def _parts(self, state: State, reactor: Reactor, xp: Any) -> tuple[Any, Any, Any]:
+        tubes, flaws = yield_um(state, reactor), disorder(state.defects, state.grown, xp)
+        return self._weighted(tubes, flaws, state.amorphous, state.energy_kwh)
+
+    def _weighted(self, tubes: Any, flaws: Any, amorphous: Any, energy_kwh: Any) -> tuple[Any, Any, Any]:
+        return self.per_um * tubes, -self.per_disorder * (flaws + 0.1 * amorphous), -self.per_kwh * energy_kwh
 
     def predicted(self, outcomes: FloatArray) -> FloatArray:
         """Return (...) J of (..., 4) outcomes as a surrogate predicts them."""
         tubes, flaws, logarithm, energy = np.moveaxis(outcomes, -1, 0)
-        return np.asarray(self._worth(tubes, flaws, np.expm1(logarithm), energy))
+        return np.asarray(sum(self._weighted(tubes, flaws, np.expm1(logarithm), energy)))
 
     def run(self, controls: FloatArray, reactors: FloatArray) -> FloatArray:
         """Return (B,) J of whole runs, by the model.

@@ -82,18 +82,17 @@ def emulate(data: Experiments, model: Model = "best", *, log: bool = False, seed
     inputs, values, _ = learned.averaged
     features = _features(data, inputs)
     names = list(_REGRESSORS) if model == "best" else [model]
-    scores = {name: _cross_validated(_REGRESSORS[name], features, values, seed) for name in names}
+    scores = {name: _cross_validated(name, features, values, seed) for name in names}
     best = max(names, key=lambda name: scores[name][0])
     replicated = bool(np.isfinite(learned.noise))
     noise = learned.noise if replicated else scores[best][2]
-    regressor = _REGRESSORS[best](seed, features.shape[1]).fit(features, values)
     return Emulator(
         data, best, log, {name: score[0] for name, score in scores.items()},
-        {name: score[1] for name, score in scores.items()}, noise, replicated, regressor,
+        {name: score[1] for name, score in scores.items()}, noise, replicated, _fitted(best, features, values, seed),
     )  # fmt: skip
 
 
-def _cross_validated(make: Callable[[int, int], Any], x: FloatArray, y: FloatArray, seed: int) -> tuple[float, ...]:
+def _cross_validated(model: str, x: FloatArray, y: FloatArray, seed: int) -> tuple[float, ...]:
     """R², the half-width of its interval, and the root mean square error."""
     from sklearn.model_selection import KFold
 
@@ -104,11 +103,19 @@ def _cross_validated(make: Callable[[int, int], Any], x: FloatArray, y: FloatArr
         folds = KFold(FOLDS, shuffle=True, random_state=seed + repeat)
         found = np.empty_like(y)
         for train, test in folds.split(x):
-            found[test] = make(seed, x.shape[1]).fit(x[train], y[train]).predict(x[test])
+            found[test] = _fitted(model, x[train], y[train], seed).predict(x[test])
             errors.append(float(np.mean((found[test] - y[test]) ** 2)))
         scores.append(1.0 - float(np.mean((found - y) ** 2) / y.var()))
     spread = estimate([1.0 - error / float(y.var()) for error in errors])
     return float(np.mean(scores)), spread.half_width, float(np.sqrt(np.mean(errors)))
+
+
+def _fitted(model: str, x: FloatArray, y: FloatArray, seed: int) -> Any:
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():  # a length goes to the end of its range where an input does not matter
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return _REGRESSORS[model](seed, x.shape[1]).fit(x, y)
 
 
 def _features(data: Experiments, inputs: FloatArray) -> FloatArray:
@@ -128,25 +135,7 @@ def _gaussian_process(seed: int, features: int) -> Any:
 
     kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(np.full(features, 0.5), (5e-2, 5e1), nu=2.5)
     noise = WhiteKernel(1e-2, (1e-6, 1.0))
-    return _Quiet(GaussianProcessRegressor(kernel + noise, normalize_y=True, random_state=seed))
-
-
-class _Quiet:
-    """A process that does not warn where a length goes to the end of its range: an input that does not matter."""
-
-    def __init__(self, process: Any) -> None:
-        self.process = process
-
-    def fit(self, x: FloatArray, y: FloatArray) -> "_Quiet":
-        from sklearn.exceptions import ConvergenceWarning
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.process.fit(x, y)
-        return self
-
-    def predict(self, x: FloatArray) -> FloatArray:
-        return np.asarray(self.process.predict(x))
+    return GaussianProcessRegressor(kernel + noise, normalize_y=True, random_state=seed)
 
 
 def _trees(seed: int, _features: int) -> Any:
