@@ -31,8 +31,6 @@ def train(
     Raises:
         ConfigurationError: if there is no such model or setting.
     """
-    from shutil import rmtree
-
     from matgym.generative.training import read_generator_config, train_generator
 
     STORE.check_path(output)
@@ -46,19 +44,18 @@ def train(
             tasks[stage] = bar.add_task(stage, total=getattr(how, f"{stage}_epochs", how.epochs), note="")
         bar.update(tasks[stage], completed=epoch.number, note=epoch.note)
 
-    began, checkpoints = perf_counter(), output.with_name(f"{output.name}.checkpoints")
-    trained = train_generator(how, data, checkpoints=checkpoints, log=log, on_epoch=on_epoch)
-    card = save_generator(
-        trained.generator,
-        output,
-        data={"name": dataset, "digest": data.digest},
-        fit=how.as_dict(),
-        command=f"matgym generate train OUTPUT.safetensors --model {model}",
-        validation=trained.validation,
-        seconds=perf_counter() - began,
-    )
-    rmtree(checkpoints, ignore_errors=True)
-    return card
+    began = perf_counter()
+    with STORE.checkpoints(output) as checkpoints:
+        trained = train_generator(how, data, checkpoints=checkpoints, log=log, on_epoch=on_epoch)
+        return save_generator(
+            trained.generator,
+            output,
+            data={"name": dataset, "digest": data.digest},
+            fit=how.as_dict(),
+            command=f"matgym generate train OUTPUT.safetensors --model {model}",
+            validation=trained.validation,
+            seconds=perf_counter() - began,
+        )
 
 
 def ranked(seeder: str, candidates: int) -> Seeder:

@@ -76,30 +76,30 @@ def killed_after(number):
 
 @pytest.mark.parametrize("patience", [None, 2])
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, patience):
-    whole, file = training(patience=patience), tmp_path / "pair.pt"
+    whole = training(patience=patience)
     ended = train(whole, {"data": 1}, device="cpu")
     with pytest.raises(KilledError):
-        train(training(patience=patience), {"data": 1}, checkpoint=file, device="cpu", on_epoch=killed_after(2))
+        train(training(patience=patience), {"data": 1}, checkpoints=tmp_path, device="cpu", on_epoch=killed_after(2))
     resumed, numbers = training(patience=patience), []
-    again = train(resumed, {"data": 1}, checkpoint=file, device="cpu", on_epoch=lambda e: numbers.append(e.number))
+    again = train(resumed, {"data": 1}, checkpoints=tmp_path, device="cpu", on_epoch=lambda e: numbers.append(e.number))
     assert numbers == list(range(3, ended.epochs + 1))
     assert again == ended
     assert same(whole.net, resumed.net)
 
 
 def test_a_checkpoint_knows_its_start_weights_its_data_and_whether_it_is_whole(tmp_path):
-    file = tmp_path / "pair.pt"
+    file = tmp_path / "pair-0.pt"
     with pytest.raises(KilledError):
-        train(training(), {"data": 1}, checkpoint=file, device="cpu", on_epoch=killed_after(1))
+        train(training(), {"data": 1}, checkpoints=tmp_path, device="cpu", on_epoch=killed_after(1))
     other = training()
     with torch.no_grad():
         other.net.first[0].weight[0, 0] += 1.0  # the same seed and settings, but other weights to begin with
     for begun, identity in ((other, {"data": 1}), (training(seed=1), {"data": 1}), (training(), {"data": 2})):
         with pytest.raises(DatasetError, match="start weights differ"):
-            train(begun, identity, checkpoint=file, device="cpu")
+            train(begun, identity, checkpoints=tmp_path, device="cpu")
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(DatasetError, match="is no checkpoint"):
-        train(training(), {"data": 1}, checkpoint=file, device="cpu")
+        train(training(), {"data": 1}, checkpoints=tmp_path, device="cpu")
 
 
 def test_the_best_epochs_weights_are_kept_and_patience_ends_it():
@@ -188,7 +188,7 @@ def test_tensorboard_has_losses_and_validation(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     train(training(), {}, device="cpu", log=tmp_path)
-    board = EventAccumulator(str(tmp_path))
+    board = EventAccumulator(str(tmp_path / "pair-0"))
     board.Reload()
     assert set(board.Tags()["scalars"]) == {"loss/first", "loss/second", "loss/apart", "validation/error"}
     assert [event.step for event in board.Scalars("loss/first")] == list(range(1, EPOCHS + 1))

@@ -6,10 +6,6 @@ import numpy as np
 import pytest
 
 from matgym.data import Dataset
-from matgym.processes.annealing.runs import annealing_runs
-from matgym.processes.growth.runs import growth_runs
-from matgym.processes.sequences import load_sequences
-from matgym.processes.sequences.fitting import figures
 from matgym.surrogates import load, load_card, shipped
 from matgym.surrogates.training import measure
 
@@ -80,30 +76,3 @@ def test_cards_tell_what_is_measured(name):
             assert found.r2 == pytest.approx(told.r2, abs=CARD_TOLERANCE)
             assert found.mae == pytest.approx(told.mae, rel=1e-2)
             assert found.coverage == pytest.approx(told.coverage, abs=2e-2)
-
-
-@cache
-def measured_over_time(name):
-    """At the last step of runs that neither training, validation nor the card's test runs are among."""
-    make, count = {"annealing": (annealing_runs, 60), "cvd-growth": (growth_runs, 1000)}[name]
-    surrogate = load_sequences(name)
-    return {figure.property: figure for figure in figures(surrogate, make(count, np.random.default_rng(99)))}
-
-
-@pytest.mark.parametrize(
-    ("name", "outcome"),
-    [
-        pytest.param(
-            "annealing", "radius",
-            marks=pytest.mark.xfail(strict=True, reason="grains of one film grow by chance: 0.94, as its card tells"),
-        ),
-        ("annealing", "defects"),
-        ("annealing", "particles"),
-        ("cvd-growth", "yield_um"),
-        ("cvd-growth", "disorder"),
-        ("cvd-growth", "log_amorphous"),
-        ("cvd-growth", "energy_kwh"),
-    ],
-)  # fmt: skip
-def test_surrogates_over_time_are_above_the_floor(name, outcome):
-    assert measured_over_time(name)[outcome].r2 >= FLOOR

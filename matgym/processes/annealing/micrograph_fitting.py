@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from matgym.learning.checkpoint import digest
-from matgym.learning.trainer import OnEpoch, Training, check_counts, ignore, one_cycle, train
+from matgym.learning.trainer import Options, Training, check_counts, one_cycle, train
 from matgym.processes.annealing.film import Film, evaporate
 from matgym.processes.annealing.micrographs import MicrographSurrogate, drives_of, parts_of
 from matgym.processes.annealing.microstructure import PARTICLE, Labels, boundaries
@@ -140,14 +139,7 @@ class MicrographConfig:
 
 
 def fit_micrographs(
-    learned: Moves,
-    validation: Moves,
-    config: MicrographConfig,
-    *,
-    checkpoints: Path | None = None,
-    log: Path | None = None,
-    device: str = "auto",
-    on_epoch: OnEpoch = ignore,
+    learned: Moves, validation: Moves, config: MicrographConfig, **options: Unpack[Options]
 ) -> MicrographSurrogate:
     """Fit a network on simulated moves; the epoch that validates best is kept.
 
@@ -155,10 +147,7 @@ def fit_micrographs(
         learned: moves to learn from.
         validation: moves to stop by.
         config: how.
-        checkpoints: folder from which an interrupted fit goes on.
-        log: folder for TensorBoard.
-        device: that trains; see `matgym.learning.devices`.
-        on_epoch: called after every epoch.
+        options: see `matgym.learning.trainer.Options`.
     """
     torch.manual_seed(config.seed)
     net, rng = Rivalry(config.width), np.random.default_rng(config.seed)
@@ -176,21 +165,10 @@ def fit_micrographs(
         return {"error": float(_loss(net, validation, 16 * config.sites, same))}
 
     update = one_cycle(
-        net,
-        losses,
-        rate=config.learning_rate,
-        steps=config.epochs * steps,
-        weight_decay=1e-5,
-        largest_gradient=None,
+        net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=1e-5, largest_gradient=None
     )
-    train(
-        Training("micrographs", net, [update], batches, validate, rng, config.epochs),
-        {"config": asdict(config), "moves": digest(*learned, *validation)},
-        checkpoint=checkpoints and checkpoints / "micrographs.pt",
-        log=log,
-        device=device,
-        on_epoch=on_epoch,
-    )
+    identity = {"config": asdict(config), "moves": digest(*learned, *validation)}
+    train(Training("micrographs", net, [update], batches, validate, rng, config.epochs), identity, **options)
     return MicrographSurrogate(net)
 
 

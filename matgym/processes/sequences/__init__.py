@@ -7,10 +7,4 @@ from matgym.processes.sequences.fitting import SequenceConfig, fit_sequences
 from matgym.processes.sequences.learned import SequenceSurrogate
 from matgym.processes.sequences.store import load_sequences, save_sequences
 
-__all__ = [
-    "SequenceConfig",
-    "SequenceSurrogate",
-    "fit_sequences",
-    "load_sequences",
-    "save_sequences",
-]
+__all__ = ["SequenceConfig", "SequenceSurrogate", "fit_sequences", "load_sequences", "save_sequences"]
