@@ -329,13 +329,17 @@ def _board(folder: Path | None, done: int) -> OnEpoch:
 
 def _torch_rng() -> list[Tensor]:
     """Of the CPU, and of CUDA (dropout there) if it is in use."""
-    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [])]
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if _cuda_in_use() else [])]
 
 
 def _set_torch_rng(states: Sequence[Tensor]) -> None:
     torch.set_rng_state(states[0].cpu())
-    if len(states) > 1 and torch.cuda.is_initialized():
+    if len(states) > 1 and _cuda_in_use():
         torch.cuda.set_rng_state(states[1].cpu())
+
+
+def _cuda_in_use() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,65 +12,14 @@ from torch.nn import functional
 from matgym.learning.checkpoint import digest
 from matgym.learning.trainer import Options, Training, check_counts, one_cycle, train
 from matgym.processes.annealing.film import Film, evaporate
-from matgym.processes.annealing.micrographs import MicrographSurrogate, drives_of, parts_of
-from matgym.processes.annealing.microstructure import PARTICLE, Labels, boundaries
+from matgym.processes.annealing.micrographs import MicrographSurrogate, parts_of
+from matgym.processes.annealing.microstructure import PARTICLE, Labels
 from matgym.processes.annealing.potts import sweep
 from matgym.processes.annealing.rivalry import Rivalry, look, near_boundaries
 from matgym.processes.annealing.runs import random_films, random_schedule
 from matgym.processes.annealing.schedule import COLDEST_C, STEP_S
-from matgym.typing import Float32Array, FloatArray
+from matgym.typing import FloatArray
 from matgym.units import CELSIUS_K
-
-
-@dataclass(frozen=True)
-class Micrographs:
-    """Films as they were seen, and what drove them.
-
-    Attributes:
-        frames: (N, T + 1, H, W) uint8, 255 times `boundaries`.
-        drives: (N, T, 2) see `drives_of`.
-        radii: (N, T + 1) true mean radii.
-    """
-
-    frames: np.typing.NDArray[np.uint8]
-    drives: Float32Array
-    radii: FloatArray
-
-
-def micrograph_runs(
-    count: int,
-    steps: int,
-    rng: np.random.Generator,
-    *,
-    size: int = 64,
-    particles: tuple[float, float] = (0.0, 0.12),
-    schedules: FloatArray | None = None,
-) -> Micrographs:
-    """Films under schedules, random ones by default.
-
-    Args:
-        count: of films.
-        steps: of each.
-        rng: the only source of randomness.
-        size: of a side.
-        particles: least and largest share of sites.
-        schedules: (count, steps) set points in °C.
-    """
-    film, generators = Film(), rng.spawn(count)
-    labels = random_films(count, rng, size=size, grains=(120, 200), particles=particles)
-    state = film.fresh(labels, np.full(count, COLDEST_C + CELSIUS_K))
-    if schedules is None:
-        schedules = np.stack([random_schedule(steps, rng) for _ in range(count)])
-    frames = np.empty((count, steps + 1, size, size), dtype=np.uint8)
-    drives, radii = np.empty((count, steps, 2), dtype=np.float32), np.empty((count, steps + 1))
-    for step in range(steps + 1):
-        frames[:, step] = np.round(255.0 * boundaries(state.labels))
-        radii[:, step] = film.measures(state)[:, 0]
-        if step < steps:
-            setpoint = schedules[:, step] + CELSIUS_K
-            drives[:, step] = drives_of(film.course(state.temperature_k, setpoint, STEP_S))
-            state = film.hold(state, setpoint, STEP_S, generators)
-    return Micrographs(frames, drives, radii)
 
 
 class Moves(NamedTuple):
