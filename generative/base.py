@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -11,10 +11,14 @@ from torch import Tensor
 
 from matgym.errors import ConfigurationError
 from matgym.generative.conditions import ConditionScaling, raw_conditions
+from matgym.generative.geometry import Geometry, geometry
 from matgym.learning.devices import device_of
 from matgym.structures import Species, TubeBatch, TubeLattice
 from matgym.tasks import Decorations
 from matgym.typing import FloatArray, IntArray, SpeciesArray
+
+BATCH: Final = 512
+"""Tubes that are drawn at once."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,16 @@ class ConditionalGenerator(ABC):
     scaling: ConditionScaling
 
     @abstractmethod
+    def placed(self, shape: Geometry, condition: Tensor, budget: Tensor, rng: np.random.Generator) -> Tensor:
+        """(B, K, S) zeros and ones: one tube for each condition and composition.
+
+        Args:
+            shape: of all tubes.
+            condition: (B, columns) standardised.
+            budget: (B, K) atoms of each of `kinds`.
+            rng: the only source of randomness.
+        """
+
     def draw(
         self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
     ) -> SpeciesArray:
@@ -45,6 +59,13 @@ class ConditionalGenerator(ABC):
             budget: (B, K) atoms of each of `kinds`.
             rng: the only source of randomness.
         """
+        shape, parts = geometry(lattice, device_of(self.network)), []
+        with torch.inference_mode():
+            for start in range(0, len(targets), BATCH):
+                part = slice(start, start + BATCH)
+                condition, atoms = self.condition(lattice, targets[part], budget[part]), torch.from_numpy(budget[part])
+                parts.append(self.placed(shape, condition, atoms.to(shape.device), rng))
+            return shape.species(torch.cat(parts), self.kinds)
 
     def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
         """See `matgym.tasks.DesignGenerator`.

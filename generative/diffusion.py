@@ -6,7 +6,7 @@ state; trained as an order-agnostic autoregressive model (Hoogeboom et al., ICLR
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, Unpack
 
 import numpy as np
 import torch
@@ -17,15 +17,11 @@ from matgym.data import Dataset
 from matgym.generative.base import ConditionalGenerator, TrainedGenerator
 from matgym.generative.conditions import COLUMNS
 from matgym.generative.config import LikelihoodConfig
-from matgym.generative.geometry import Geometry, geometry
+from matgym.generative.geometry import Geometry
 from matgym.generative.likelihood import Likelihood, train_likelihood
 from matgym.generative.networks import Conditioned
-from matgym.learning.devices import device_of
-from matgym.structures import TubeLattice
-from matgym.typing import FloatArray, IntArray, SpeciesArray
-
-BATCH: Final = 512
-"""Tubes that are drawn at once."""
+from matgym.learning.trainer import Options
+from matgym.typing import FloatArray, IntArray
 
 FAINT: Final = 1e-12
 """Least chance of anything: what is left to place can be placed, whatever the network thinks of it."""
@@ -115,24 +111,14 @@ class MaskedDiffusion(ConditionalGenerator):
     """
 
     @override
-    def draw(
-        self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
-    ) -> SpeciesArray:
-        shape, parts = geometry(lattice, device_of(self.network)), []
-        for start in range(0, len(targets), BATCH):
-            part = slice(start, start + BATCH)
-            condition = self.condition(lattice, targets[part], budget[part])
-            with torch.inference_mode():
-                parts.append(self._uncover(shape, condition, budget[part], rng))
-        return np.concatenate(parts)
-
-    def _uncover(self, shape: Geometry, condition: Tensor, budget: IntArray, rng: np.random.Generator) -> SpeciesArray:
-        batch, sites, kinds = len(budget), shape.lattice.n_sites, len(self.kinds)
+    def placed(self, shape: Geometry, condition: Tensor, budget: Tensor, rng: np.random.Generator) -> Tensor:
+        atoms = budget.cpu().numpy()
+        batch, sites, kinds = len(atoms), shape.lattice.n_sites, len(self.kinds)
         most = math.ceil(sites / self.network.size.steps)
         order = rng.permuted(np.tile(np.arange(sites), (batch, 1)), axis=1)
         held = np.full((batch, sites), COVERED)
         free = np.ones((batch, kinds, sites), dtype=bool)  # beside no atom of the kind
-        left, done = np.column_stack([budget, sites - budget.sum(axis=1)]), np.zeros(batch, dtype=np.int64)
+        left, done = np.column_stack([atoms, sites - atoms.sum(axis=1)]), np.zeros(batch, dtype=np.int64)
         neighbours = shape.neighbours.cpu().numpy()
         while len(going := np.flatnonzero(left[:, :kinds].any(axis=1))):
             before = left[going]
@@ -154,11 +140,10 @@ class MaskedDiffusion(ConditionalGenerator):
                 held[rows, site] = drawn
                 left[rows, drawn] -= 1
                 done[rows] += 1
-                atoms = drawn < kinds
-                free[rows[atoms, None], drawn[atoms, None], neighbours[site[atoms]]] = False
-                here = here[~atoms]  # an atom tells much about the others: the network is asked anew
-        placed = np.stack([held == kind for kind in range(kinds)], axis=1).astype(np.float32)
-        return shape.species(torch.from_numpy(placed), self.kinds)
+                dopants = drawn < kinds
+                free[rows[dopants, None], drawn[dopants, None], neighbours[site[dopants]]] = False
+                here = here[~dopants]  # an atom tells much about the others: the network is asked anew
+        return shape.tensor(np.stack([held == kind for kind in range(kinds)], axis=1))
 
     def _chances(self, shape: Geometry, held: IntArray, left: IntArray, condition: Tensor) -> FloatArray:
         """(B, K + 1, S) of what every site may hold, from (B, S) what is known and (B, K + 1) what is left."""
@@ -175,8 +160,8 @@ def _pick(weight: FloatArray, rng: np.random.Generator) -> IntArray:
     return np.asarray((rng.random(len(total))[:, None] * total[:, -1:] >= total).sum(axis=1))
 
 
-def train_diffusion(data: Dataset, config: DiffusionConfig, **how: Any) -> TrainedGenerator:
+def train_diffusion(data: Dataset, config: DiffusionConfig, **options: Unpack[Options]) -> TrainedGenerator:
     """Train; see `matgym.generative.gan.train_gan`."""
     torch.manual_seed(config.seed)
     network = DiffusionNetwork(config.size, len(config.kinds))
-    return train_likelihood(data, config, network, MaskedDiffusion, "diffusion", **how)
+    return train_likelihood(data, config, network, MaskedDiffusion, "diffusion", **options)

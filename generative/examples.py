@@ -1,6 +1,5 @@
 """What generators learn from: valid labelled structures by lattice, turned by random symmetries as they are seen."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from matgym.data import Dataset
 from matgym.errors import DatasetError
 from matgym.generative.conditions import raw_conditions
 from matgym.generative.rules import like_bonds
+from matgym.learning.trainer import grouped_rows
 from matgym.structures import Species, TubeLattice
 from matgym.structures.symmetry import symmetry_group
 from matgym.typing import FloatArray, IntArray, SpeciesArray
@@ -91,11 +91,5 @@ def _span(budget: IntArray, values: FloatArray) -> FloatArray:
 
 def shuffled(groups: list[Examples], batch_size: int, rng: np.random.Generator) -> Iterator[Examples]:
     """Batches of one lattice each, in random order."""
-    cuts = [
-        (group, rows)
-        for group in groups
-        for rows in np.array_split(rng.permutation(len(group.species)), math.ceil(len(group.species) / batch_size))
-    ]
-    for index in rng.permutation(len(cuts)):
-        group, rows = cuts[index]
-        yield group.take(rows)
+    for index, rows in grouped_rows([len(group.species) for group in groups], batch_size, rng):
+        yield groups[index].take(rows)

@@ -1,8 +1,8 @@
 """Train a generative adversarial network: discriminator and generator in turn."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, Unpack
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from matgym.generative.networks import Discriminator, Generator
 from matgym.generative.placement import straight_through
 from matgym.generative.regressor import Regressor, fit_regressor
 from matgym.learning.devices import device_of, torch_device
-from matgym.learning.trainer import OnEpoch, Training, Update, WeightAverage, ignore, train
+from matgym.learning.trainer import Options, Training, Update, WeightAverage, train
 from matgym.typing import FloatArray
 
 FREE_TARGETS: Final = 0.5
@@ -32,15 +32,7 @@ NEAR: Final = 0.5
 """Standard deviations of the property within which the regressor's loss is quadratic."""
 
 
-def train_gan(
-    data: Dataset,
-    config: GanConfig,
-    *,
-    checkpoints: Path | None = None,
-    log: Path | None = None,
-    device: str = "auto",
-    on_epoch: OnEpoch = ignore,
-) -> TrainedGenerator:
+def train_gan(data: Dataset, config: GanConfig, **options: Unpack[Options]) -> TrainedGenerator:
     """Train on the train split, keep what is best on the validation split; the test split is never looked at.
 
     The generator that is kept has the averaged weights of the epoch that validated best. Discriminator and generator
@@ -49,16 +41,13 @@ def train_gan(
     Args:
         data: labelled structures.
         config: how.
-        checkpoints: folder from which a killed training goes on as if it had not been killed.
-        log: folder for TensorBoard.
-        device: that trains; see `matgym.learning.devices`.
-        on_epoch: called after every epoch, of the stages "regressor" and "gan".
+        options: see `matgym.learning.trainer.Options`; stages are "regressor" and "gan".
 
     Raises:
         DatasetError: if a split holds no valid structure, or the checkpoints are another training's.
     """
     data = data.labelled((config.key,))
-    regressor = fit_regressor(data, config, checkpoints, device, on_epoch)
+    regressor = fit_regressor(data, config, **options)
     groups, held_out = (
         examples(data.split(split), config.key, config.kinds, config.left_out) for split in ("train", "validation")
     )
@@ -69,7 +58,7 @@ def train_gan(
         net.guide.load_state_dict(regressor.surrogate.networks[0].state_dict())
         net.calibration.copy_(regressor.calibration(scaling))
     average = WeightAverage(players.average, players.generator, config.average)
-    regressor.surrogate.networks[0].to(torch_device(device))
+    regressor.surrogate.networks[0].to(torch_device(options.get("device", "auto")))
     averaged = TubeGenerator(players.average, config.kinds, config.key, scaling, draws=1)
     rng = np.random.default_rng(config.seed)
     game = _Game(players, regressor, averaged, config, rng)
@@ -78,25 +67,13 @@ def train_gan(
         checks = np.random.default_rng([config.seed, 1, epoch])  # not the training's: to look changes nothing
         return diagnose(averaged, regressor, held_out, config.kinds, checks).as_dict()
 
-    trained = train(
-        Training(
-            "gan",
-            players,
-            game.updates,
-            lambda _progress: (game.turn(batch) for batch in shuffled(groups, config.batch_size, rng)),
-            validate,
-            rng,
-            config.epochs,
-            config.patience,
-            monitor="score",
-            callbacks=[average],
-        ),
-        {"data": data.digest, "config": config.as_dict()},
-        checkpoint=checkpoints and checkpoints / "gan.pt",
-        log=log,
-        device=device,
-        on_epoch=on_epoch,
+    def batches(_progress: float) -> Iterator[_Turn]:
+        return (game.turn(batch) for batch in shuffled(groups, config.batch_size, rng))
+
+    training = Training(
+        "gan", players, game.updates, batches, validate, rng, config.epochs, config.patience, "score", [average]
     )
+    trained = train(training, {"data": data.digest, "config": config.as_dict()}, **options)
     return TrainedGenerator(replace(averaged, draws=TubeGenerator.draws), trained.validation, trained.epochs)
 
 
@@ -137,28 +114,18 @@ class _Game:
         """The discriminator's steps, then the generator's; both rates fall linearly."""
         config = self.config
 
-        def adam(net: nn.Module, rate: float) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        def update(net: nn.Module, rate: float, **how: Any) -> Update[_Turn]:
             trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
             optimizer = torch.optim.Adam(trained, lr=rate, betas=(0.5, 0.99))
-            return optimizer, torch.optim.lr_scheduler.LambdaLR(
-                optimizer, lambda epoch: 1.0 - 0.98 * epoch / config.epochs
-            )
+            falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1.0 - 0.98 * epoch / config.epochs)
+            return Update(optimizer=optimizer, schedule=falling, every="epoch", **how)
 
-        weights = {"game": config.game, "regressor": config.regressor}
-        weights |= {"moments": config.moments, "change": config.restraint}
+        weights = {
+            "game": config.game, "regressor": config.regressor, "moments": config.moments, "change": config.restraint,
+        }  # fmt: skip
         return [
-            Update(
-                self.critic_losses,
-                *adam(self.players.critic, config.critic_rate),
-                every="epoch",
-                repeats=config.critic_steps,
-            ),
-            Update(
-                self.generator_losses,
-                *adam(self.players.generator, config.generator_rate),
-                every="epoch",
-                weights=weights,
-            ),
+            update(self.players.critic, config.critic_rate, losses=self.critic_losses, repeats=config.critic_steps),
+            update(self.players.generator, config.generator_rate, losses=self.generator_losses, weights=weights),
         ]
 
     def turn(self, batch: Examples) -> _Turn:

@@ -2,8 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Final
+from typing import Final, Unpack
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,7 +14,7 @@ from matgym.generative.config import LikelihoodConfig
 from matgym.generative.examples import Examples, examples, shuffled
 from matgym.generative.geometry import Geometry, geometry
 from matgym.learning.devices import device_of
-from matgym.learning.trainer import OnEpoch, Training, ignore, one_cycle, train
+from matgym.learning.trainer import Options, Training, one_cycle, train
 
 CHECKED: Final = 2000
 """Seed of the noise with which held-out losses are taken, the same every epoch."""
@@ -40,8 +39,8 @@ class Likelihood(nn.Module, ABC):
 
 
 def train_likelihood(
-    data: Dataset, config: LikelihoodConfig, network: Likelihood, model: type[ConditionalGenerator], stage: str, *,
-    checkpoints: Path | None = None, log: Path | None = None, device: str = "auto", on_epoch: OnEpoch = ignore,
+    data: Dataset, config: LikelihoodConfig, network: Likelihood, model: type[ConditionalGenerator], stage: str,
+    **options: Unpack[Options],
 ) -> TrainedGenerator:  # fmt: skip
     """Train on the train split, keep what is likeliest on the validation split; see `train_gan` for the arguments."""
     data = data.labelled((config.key,))
@@ -69,14 +68,8 @@ def train_likelihood(
         return {"loss": float(np.mean([float(loss_of(batch, noise, 1.0)) for batch in shuffled(held_out, 256, noise)]))}
 
     update = one_cycle(network, losses, rate=config.learning_rate, steps=config.epochs * steps)
-    trained = train(
-        Training(
-            stage, network, [update], batches, validate, rng, config.epochs, config.patience, monitor="loss"
-        ),
-        {"data": data.digest, "config": config.as_dict()},
-        checkpoint=checkpoints and checkpoints / f"{stage}.pt",
-        log=log,
-        device=device,
-        on_epoch=on_epoch,
+    training = Training(
+        stage, network, [update], batches, validate, rng, config.epochs, config.patience, monitor="loss"
     )  # fmt: skip
+    trained = train(training, {"data": data.digest, "config": config.as_dict()}, **options)
     return TrainedGenerator(model(network, config.kinds, config.key, scaling), trained.validation, trained.epochs)

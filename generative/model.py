@@ -9,15 +9,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from matgym.generative.base import ConditionalGenerator
-from matgym.generative.geometry import Geometry, geometry
+from matgym.generative.geometry import Geometry
 from matgym.generative.networks import Generator, NetworkSize
 from matgym.generative.placement import place
-from matgym.learning.devices import device_of
-from matgym.structures import TubeLattice
-from matgym.typing import FloatArray, IntArray, SpeciesArray
-
-BATCH: Final = 512
-"""Tubes that are drawn at once."""
 
 CLOSE: Final = 0.15
 """Distance from the target, in standard deviations of the data's, about the guide's own error: 20 meV. Chosen by us."""
@@ -76,22 +70,7 @@ class TubeGenerator(ConditionalGenerator):
     draws: int = 2
 
     @override
-    def draw(
-        self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
-    ) -> SpeciesArray:
-        shape, parts = geometry(lattice, device_of(self.network)), []
-        with torch.inference_mode():
-            for start in range(0, len(targets), BATCH):
-                part = slice(start, start + BATCH)
-                asked, atoms = (
-                    self.condition(lattice, targets[part], budget[part]),
-                    torch.from_numpy(budget[part]).to(shape.device),
-                )
-                parts.append(self._nearest(shape, asked, atoms, rng))
-            return shape.species(torch.cat(parts), self.kinds)
-
-    def _nearest(self, shape: Geometry, condition: Tensor, budget: Tensor, rng: np.random.Generator) -> Tensor:
-        """(B, K, S) the nearest of the draws."""
+    def placed(self, shape: Geometry, condition: Tensor, budget: Tensor, rng: np.random.Generator) -> Tensor:
         kept = self._once(shape, condition, budget, rng)
         if self.draws == 1:
             return kept

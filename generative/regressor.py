@@ -1,7 +1,7 @@
 """The auxiliary regressor: a surrogate, fitted to the generator's own structures, that gradients pass through."""
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from matgym.data import Dataset
 from matgym.generative.conditions import ConditionScaling
 from matgym.generative.config import GanConfig
 from matgym.generative.geometry import Geometry
-from matgym.learning.trainer import OnEpoch
+from matgym.learning.trainer import Options
 from matgym.surrogates.config import FitConfig
 from matgym.surrogates.fitting import fit
 from matgym.surrogates.learned import NetworkSurrogate
@@ -50,7 +50,7 @@ class Regressor:
         return (predicted[:, 0] - shape.tensor(wanted)).abs()
 
 
-def fit_regressor(data: Dataset, config: GanConfig, folder: Path | None, device: str, on_epoch: OnEpoch) -> Regressor:
+def fit_regressor(data: Dataset, config: GanConfig, **options: Unpack[Options]) -> Regressor:
     """Fit it to the train split, less what is left out.
 
     Structures that break the rules are kept: their labels are as good as any, and the generator's are to be told apart
@@ -67,12 +67,6 @@ def fit_regressor(data: Dataset, config: GanConfig, folder: Path | None, device:
         epochs=config.regressor_epochs,
         seed=config.seed,
     )
-    surrogate = fit(
-        data,
-        how,
-        checkpoints=folder and folder / "regressor",
-        device=device,
-        on_epoch=lambda epoch: on_epoch(replace(epoch, stage="regressor")),
-    )
+    surrogate = fit(data, how, stage="regressor", **options)
     surrogate.networks[0].requires_grad_(requires_grad=False)
     return Regressor(surrogate)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError
@@ -12,6 +12,7 @@ from matgym.generative.diffusion import DiffusionConfig, train_diffusion
 from matgym.generative.gan import train_gan
 from matgym.generative.vae import VaeConfig, train_vae
 from matgym.learning.config import read_config
+from matgym.learning.trainer import Options
 
 TRAININGS: Final[dict[str, tuple[type[GeneratorConfig], Callable[..., TrainedGenerator]]]] = {
     "gan": (GanConfig, train_gan),
@@ -34,6 +35,6 @@ def read_generator_config(
     return read_config(TRAININGS[model][0], file, changes=changes)
 
 
-def train_generator(config: GeneratorConfig, data: Dataset, **how: Any) -> TrainedGenerator:
+def train_generator(config: GeneratorConfig, data: Dataset, **options: Unpack[Options]) -> TrainedGenerator:
     """Train as configured; see `train_gan`, `train_vae`, `train_diffusion`."""
-    return next(train for kind, train in TRAININGS.values() if isinstance(config, kind))(data, config, **how)
+    return next(train for kind, train in TRAININGS.values() if isinstance(config, kind))(data, config, **options)

@@ -1,7 +1,7 @@
 """A conditional variational autoencoder, a baseline: Kingma and Welling, ICLR 2014; Sohn, Lee and Yan, NeurIPS 2015."""
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final, Unpack
 
 import numpy as np
 import torch
@@ -12,16 +12,11 @@ from matgym.data import Dataset
 from matgym.generative.base import ConditionalGenerator, TrainedGenerator
 from matgym.generative.conditions import COLUMNS
 from matgym.generative.config import LikelihoodConfig
-from matgym.generative.geometry import Geometry, geometry
+from matgym.generative.geometry import Geometry
 from matgym.generative.likelihood import Likelihood, train_likelihood
 from matgym.generative.networks import Conditioned
 from matgym.generative.placement import place
-from matgym.learning.devices import device_of
-from matgym.structures import TubeLattice
-from matgym.typing import FloatArray, IntArray, SpeciesArray
-
-BATCH: Final = 512
-"""Tubes that are drawn at once."""
+from matgym.learning.trainer import Options
 
 WARM_UP: Final = 0.25
 """Share of the training over which the divergence's weight rises to one (Bowman et al., CoNLL 2016)."""
@@ -120,27 +115,18 @@ class VariationalAutoencoder(ConditionalGenerator):
     """A trained autoencoder, as a generator: a latent from its prior, decoded, placed as the GAN's scores are."""
 
     @override
-    def draw(
-        self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
-    ) -> SpeciesArray:
-        shape, parts = geometry(lattice, device_of(self.network)), []
-        with torch.inference_mode():
-            for start in range(0, len(targets), BATCH):
-                part = slice(start, start + BATCH)
-                count = len(targets[part])
-                size = (count, self.network.size.latent, shape.height, shape.width)
-                latent = shape.tensor(rng.standard_normal(size, dtype=np.float32))
-                whole = shape.tensor(rng.standard_normal((count, self.network.size.whole), dtype=np.float32))
-                condition = self.condition(lattice, targets[part], budget[part])
-                chances = self.network.scores(shape, latent, whole, condition)
-                odds = chances[:, :-1] - chances[:, -1:]  # of a dopant against carbon
-                noise = shape.tensor(rng.gumbel(size=tuple(odds.shape)))
-                parts.append(place(odds + noise, torch.from_numpy(budget[part]).to(shape.device), shape.neighbours))
-            return shape.species(torch.cat(parts), self.kinds)
+    def placed(self, shape: Geometry, condition: Tensor, budget: Tensor, rng: np.random.Generator) -> Tensor:
+        size = (len(budget), self.network.size.latent, shape.height, shape.width)
+        latent = shape.tensor(rng.standard_normal(size, dtype=np.float32))
+        whole = shape.tensor(rng.standard_normal((len(budget), self.network.size.whole), dtype=np.float32))
+        chances = self.network.scores(shape, latent, whole, condition)
+        odds = chances[:, :-1] - chances[:, -1:]  # of a dopant against carbon
+        noise = shape.tensor(rng.gumbel(size=tuple(odds.shape)))
+        return place(odds + noise, budget, shape.neighbours)
 
 
-def train_vae(data: Dataset, config: VaeConfig, **how: Any) -> TrainedGenerator:
+def train_vae(data: Dataset, config: VaeConfig, **options: Unpack[Options]) -> TrainedGenerator:
     """Train; see `matgym.generative.gan.train_gan`."""
     torch.manual_seed(config.seed)
     network = VaeNetwork(config.size, len(config.kinds))
-    return train_likelihood(data, config, network, VariationalAutoencoder, "vae", **how)
+    return train_likelihood(data, config, network, VariationalAutoencoder, "vae", **options)

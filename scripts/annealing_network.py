@@ -18,16 +18,11 @@ import numpy as np
 
 from matgym.files import write_json
 from matgym.processes.annealing.film import Film
-from matgym.processes.annealing.micrograph_fitting import (
-    MicrographConfig,
-    fit_micrographs,
-    micrograph_runs,
-    simulated_moves,
-)
+from matgym.processes.annealing.micrograph_fitting import MicrographConfig, fit_micrographs, simulated_moves
 from matgym.processes.annealing.micrographs import STORE, drives_of, load_micrographs, save_micrographs
 from matgym.processes.annealing.microstructure import boundaries, mean_radius
 from matgym.processes.annealing.runs import annealing_runs, random_films, random_schedule
-from matgym.processes.annealing.schedule import STEP_S, scaled_celsius
+from matgym.processes.annealing.schedule import COLDEST_C, STEP_S, scaled_celsius
 from matgym.processes.sequences.store import load_sequences
 from matgym.units import CELSIUS_K
 
@@ -122,26 +117,37 @@ def by_horizon(surrogate, size, count):
     return rows, frames, found, twins
 
 
+def annealed(count, steps, rng, celsius):
+    """Pictures, drives and true mean radii of films without particles, 128 x 128, at one temperature."""
+    film, generators = Film(), rng.spawn(count)
+    labels = random_films(count, rng, size=128, grains=(120, 200), particles=(0.0, 1e-9))
+    state = film.fresh(labels, np.full(count, COLDEST_C + CELSIUS_K))
+    frames, drives, radii, setpoint = [], [], [], np.full(count, celsius + CELSIUS_K)
+    for step in range(steps + 1):
+        frames.append(np.round(255.0 * boundaries(state.labels)).astype(np.float32) / 255.0)
+        radii.append(film.measures(state)[:, 0])
+        if step < steps:
+            drives.append(drives_of(film.course(state.temperature_k, setpoint, STEP_S)))
+            state = film.hold(state, setpoint, STEP_S, generators)
+    return (np.stack(values, axis=1) for values in (frames, drives, radii))
+
+
 def growth_law(surrogate):
     """Exponent of the radius in time, without particles at constant temperature, from simulation and network."""
     from scipy.optimize import curve_fit
 
-    schedules = np.full((16, KNOWN + AHEAD), 1900.0)
-    runs = micrograph_runs(
-        16, KNOWN + AHEAD, np.random.default_rng(11), size=128, particles=(0.0, 1e-9), schedules=schedules
-    )
-    frames = runs.frames.astype(np.float32) / 255.0
-    known, drives = frames[:, :KNOWN], runs.drives[:, : KNOWN + AHEAD - 1]
+    frames, driven, true_radii = annealed(16, KNOWN + AHEAD, np.random.default_rng(11), 1900.0)
+    known, drives = frames[:, :KNOWN], driven[:, : KNOWN + AHEAD - 1]
     drawn = surrogate.roll_out(known, drives, np.random.default_rng(12).spawn(16))
     likeliest = surrogate.roll_out(known, drives)
-    sweeps = np.cumsum(10.0 * runs.drives[0, :, 0].astype(np.float64) ** 2)
+    sweeps = np.cumsum(10.0 * driven[0, :, 0].astype(np.float64) ** 2)
 
     def law(time, first, rate, exponent):
         return (first ** (1.0 / exponent) + rate * time) ** exponent
 
     fitted = {}
     for name, radii in (
-        ("simulation", runs.radii[:, KNOWN : KNOWN + AHEAD].mean(axis=0)),
+        ("simulation", true_radii[:, KNOWN : KNOWN + AHEAD].mean(axis=0)),
         ("simulation, as pictures are read", surrogate.radii(frames[:, KNOWN : KNOWN + AHEAD]).mean(axis=0)),
         ("network", surrogate.radii(drawn).mean(axis=0)),
         ("network, likeliest labels", surrogate.radii(likeliest).mean(axis=0)),

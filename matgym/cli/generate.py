@@ -25,8 +25,6 @@ def train(
     json: Json = False,
 ) -> None:
     """Train a generator; a killed training goes on where it was."""
-    from shutil import rmtree
-
     from matgym.data import Dataset
     from matgym.generative.store import STORE, save_generator
     from matgym.generative.training import read_generator_config, train_generator
@@ -36,8 +34,8 @@ def train(
     changes = {name: value for name, value in (("epochs", epochs), ("seed", seed)) if value is not None}
     how = read_generator_config(model, settings, changes)
     data = Dataset.load(dataset)
-    began, checkpoints = perf_counter(), output.with_name(f"{output.name}.checkpoints")
-    with progress() as show:
+    began = perf_counter()
+    with progress() as show, STORE.checkpoints(output) as checkpoints:
 
         def on_epoch(epoch: Epoch) -> None:
             show(epoch.stage, epoch.number, getattr(how, f"{epoch.stage}_epochs", how.epochs), epoch.note)
@@ -52,7 +50,6 @@ def train(
             validation=trained.validation,
             seconds=perf_counter() - began,
         )
-    rmtree(checkpoints, ignore_errors=True)
     rows = [{name: f"{value:.4g}" for name, value in card.validation.items()}]
     print_result(
         {"weights": str(output), "card": card.model_dump()}, (f"{output}, on the validation split", rows), json=json

@@ -11,12 +11,10 @@ from pydantic import TypeAdapter
 from matgym.errors import DatasetError
 from matgym.files import write_json
 from matgym.learning.metrics import PropertyMetrics
-from matgym.learning.trainer import Epoch
 from matgym.statistics import estimate
 from matgym.typing import IntArray
 
 Folds: TypeAlias = tuple[tuple[PropertyMetrics, ...], ...]
-OnFold: TypeAlias = Callable[[int, Epoch], None]
 _FIGURES = TypeAdapter(tuple[PropertyMetrics, ...])
 
 
@@ -54,25 +52,22 @@ def run_folds(
     Raises:
         DatasetError: if the folder holds another cross-validation.
     """
-    plain = dict(json.loads(json.dumps({**identity, "folds": folds})))
+    plain = json.loads(json.dumps({**identity, "folds": folds}))
     found = []
     for fold in range(folds):
         done = folder and folder / f"fold-{fold}.json"
         if done and done.exists():
-            found.append(_read(done, plain))
+            content = json.loads(done.read_text(encoding="utf-8"))
+            found.append(_FIGURES.validate_python(content.pop("figures")))
+            if content != plain:
+                raise DatasetError(
+                    f"{done} belongs to another cross-validation (data or settings differ); remove its folder"
+                )
             continue
         found.append(run(fold, folder and folder / f"fold-{fold}.checkpoints"))
         if done:
             write_json(done, plain | {"figures": _FIGURES.dump_python(found[-1], mode="json")})
     return tuple(found)
-
-
-def _read(file: Path, identity: Mapping[str, Any]) -> tuple[PropertyMetrics, ...]:
-    content = json.loads(file.read_text(encoding="utf-8"))
-    figures = content.pop("figures")
-    if content != identity:
-        raise DatasetError(f"{file} belongs to another cross-validation (data or settings differ); remove its folder")
-    return _FIGURES.validate_python(figures)
 
 
 def summary(folds: Folds) -> list[dict[str, float | str]]:

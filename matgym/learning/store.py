@@ -6,9 +6,11 @@ whole or not at all, and the card holds the hash of the weights.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -50,6 +52,18 @@ class Store(Generic[C]):
         """
         if path.suffix != ".safetensors":
             raise WeightsError(f"{path.name}: weights of {self.kind} are stored as .safetensors")
+
+    @contextmanager
+    def checkpoints(self, output: Path) -> Iterator[Path]:
+        """Yield the folder `OUTPUT.checkpoints/`, from which a killed training goes on; it is removed on success.
+
+        Raises:
+            WeightsError: if `output` does not end in .safetensors.
+        """
+        self.check_path(output)
+        folder = output.with_name(output.name + ".checkpoints")
+        yield folder
+        rmtree(folder, ignore_errors=True)
 
     def save(self, path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> C:
         """Write weights to `path` (.safetensors) and a card beside it (.json).

@@ -1,4 +1,4 @@
-"""The training loop: shuffled batches, one or more optimizers, validation, the best weights, and a checkpoint an epoch.
+"""The training loop: batches, one or more optimizers, validation, the best weights, and a checkpoint an epoch.
 
 What is particular to a network is given as functions: how batches are made, which losses a batch has, and what a
 validation finds. `one_cycle` makes the update that most trainings have.
@@ -6,12 +6,12 @@ validation finds. `one_cycle` makes the update that most trainings have.
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeAlias, TypeVar
+from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from matgym.errors import ConfigurationError
 from matgym.learning.checkpoint import Checkpoint, weights_digest
 from matgym.learning.devices import torch_device
+from matgym.typing import IntArray
 
 Batch = TypeVar("Batch")
 
@@ -51,11 +52,22 @@ class Epoch:
 
 
 OnEpoch: TypeAlias = Callable[[Epoch], None]
-"""Called after every epoch, when its checkpoint is written."""
 
 
-def ignore(_epoch: Epoch) -> None:
-    """Do nothing after an epoch."""
+class Options(TypedDict, total=False):
+    """What every training may be told besides its config: keyword arguments, all optional.
+
+    Attributes:
+        checkpoints: folder from which a killed training goes on, to the same bits; written after every epoch.
+        log: folder for TensorBoard.
+        device: that trains; "auto" by default. See `matgym.learning.devices`.
+        on_epoch: called after every epoch, when its checkpoint is written.
+    """
+
+    checkpoints: Path | None
+    log: Path | None
+    device: str
+    on_epoch: OnEpoch
 
 
 class Callback:
@@ -69,9 +81,6 @@ class Callback:
 
     def end_step(self) -> None:
         """After all updates of a batch."""
-
-    def end_epoch(self, epoch: Epoch) -> None:
-        """After validation and checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -179,27 +188,6 @@ class WeightAverage(Callback):
                 kept.lerp_(fresh, 1.0 - self.decay)
 
 
-class Board(Callback):
-    """Scalars for TensorBoard: `loss/NAME` and `validation/NAME`.
-
-    Args:
-        folder: to write to.
-        epoch: epochs that are done: what a killed run wrote beyond its checkpoint is dropped.
-    """
-
-    def __init__(self, folder: Path, epoch: int) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self.writer = SummaryWriter(str(folder), purge_step=epoch + 1)
-
-    def end_epoch(self, epoch: Epoch) -> None:
-        """Write the epoch's figures."""
-        for group, values in (("loss", epoch.losses), ("validation", epoch.validation)):
-            for name, value in values.items():
-                self.writer.add_scalar(f"{group}/{name}", value, epoch.number)
-        self.writer.flush()
-
-
 @dataclass(frozen=True)
 class Training(Generic[Batch]):
     """What is trained, and how.
@@ -231,19 +219,142 @@ class Training(Generic[Batch]):
     member: int = 0
 
 
-@dataclass(frozen=True)
-class Trained:
-    """How a training ended.
+@dataclass
+class Progress:
+    """How far a training is, or how it ended.
 
     Attributes:
         epochs: that were run.
         best_epoch: whose weights are kept, from 1; 0 if none was better than the first weights.
+        best_error: of that epoch.
         validation: figures of that epoch.
     """
 
-    epochs: int
-    best_epoch: int
-    validation: Mapping[str, float]
+    epochs: int = 0
+    best_epoch: int = 0
+    best_error: float = math.inf
+    validation: dict[str, float] = field(default_factory=dict)
+
+
+def train(training: Training[Batch], identity: Mapping[str, Any], **options: Unpack[Options]) -> Progress:
+    """Train, and leave in the network the weights of the epoch that validated best, on the CPU, in evaluation mode.
+
+    A training with checkpoints goes on where it was killed, to the same bits (on the same kind of device). The
+    checkpoint knows the weights that the training began with, whether drawn from a seed or taken from another network.
+
+    Args:
+        training: what, and how.
+        identity: what its course depends on: data and settings.
+        options: see `Options`.
+
+    Raises:
+        DatasetError: if the checkpoint is damaged or another training's.
+        ConfigurationError: if this machine has no such device.
+    """
+    net, name, place = training.net, f"{training.stage}-{training.member}", torch_device(options.get("device", "auto"))
+    folder, log = options.get("checkpoints"), options.get("log")
+    checkpoint = Checkpoint(
+        folder and folder / f"{name}.pt", {**identity, "start weights": weights_digest(net)}
+    )  # fmt: skip
+    net.to(place)
+    parts: dict[str, Any] = {"net": net}  # what has a `state_dict`
+    for number, update in enumerate(training.updates):
+        parts |= {f"optimizer {number}": update.optimizer, f"schedule {number}": update.schedule}
+    progress, best = Progress(), _copy(net.state_dict())
+    if stored := checkpoint.read(place):
+        for key, part in parts.items():
+            part.load_state_dict(stored[key])
+        progress, best = Progress(**stored["progress"]), stored["best"]
+        training.rng.bit_generator.state = json.loads(stored["rng"])
+        _set_torch_rng(stored["torch_rng"])
+    write = _board(log and log / name, progress.epochs)
+    while progress.epochs < training.epochs and (
+        training.patience is None or progress.epochs - progress.best_epoch < training.patience
+    ):
+        losses = _epoch(training, progress.epochs / training.epochs)
+        net.eval()
+        with torch.no_grad():
+            validation = dict(training.validate(progress.epochs))
+        progress.epochs += 1
+        if (error := validation[training.monitor]) < progress.best_error:
+            progress = Progress(progress.epochs, progress.epochs, error, validation)
+            best = _copy(net.state_dict())
+        state = {key: part.state_dict() for key, part in parts.items()}
+        rng = json.dumps(training.rng.bit_generator.state)
+        checkpoint.write({**state, "best": best, "progress": vars(progress), "rng": rng, "torch_rng": _torch_rng()})
+        epoch = Epoch(training.stage, training.member, progress.epochs, losses, validation, error)
+        write(epoch)
+        options.get("on_epoch", write_nothing)(epoch)
+    net.load_state_dict(best)
+    net.to("cpu").eval()
+    return progress
+
+
+def _epoch(training: Training[Batch], progress: float) -> dict[str, float]:
+    """Take an epoch's steps, and return the mean of each loss."""
+    training.net.train()
+    for callback in training.callbacks:
+        callback.start_epoch(progress)
+    steps = []
+    for batch in training.batches(progress):
+        steps.append({name: value for update in training.updates for name, value in update.step(batch).items()})
+        for callback in training.callbacks:
+            callback.end_step()
+    for update in training.updates:
+        if update.every == "epoch":
+            update.schedule.step()
+    return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
+
+
+def write_nothing(_epoch: Epoch) -> None:
+    """Do nothing after an epoch."""
+
+
+def _board(folder: Path | None, done: int) -> OnEpoch:
+    """Write `loss/NAME` and `validation/NAME` for TensorBoard, or nothing."""
+    if folder is None:
+        return write_nothing
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(folder), purge_step=done + 1)  # what a killed run wrote beyond its checkpoint
+
+    def write(epoch: Epoch) -> None:
+        for group, values in (("loss", epoch.losses), ("validation", epoch.validation)):
+            for name, value in values.items():
+                writer.add_scalar(f"{group}/{name}", value, epoch.number)
+        writer.flush()
+
+    return write
+
+
+def _torch_rng() -> list[Tensor]:
+    """Of the CPU, and of CUDA (dropout there) if it is in use."""
+    return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if _cuda_in_use() else [])]
+
+
+def _set_torch_rng(states: Sequence[Tensor]) -> None:
+    torch.set_rng_state(states[0].cpu())
+    if len(states) > 1 and _cuda_in_use():
+        torch.cuda.set_rng_state(states[1].cpu())
+
+
+def _cuda_in_use() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
+
+
+def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in state.items()}
+
+
+def grouped_rows(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> Iterator[tuple[int, IntArray]]:
+    """Cut the rows of groups into shuffled batches, each of one group, in random order: (group, rows)."""
+    cuts = [
+        (group, rows)
+        for group, size in enumerate(sizes)
+        for rows in np.array_split(rng.permutation(size), math.ceil(size / batch_size))
+    ]
+    for index in rng.permutation(len(cuts)):
+        yield cuts[index]
 
 
 def check_counts(settings: object, *names: str) -> None:
@@ -267,125 +378,3 @@ def check_positive(settings: object, *names: str) -> None:
     for name in names:
         if not 0.0 < getattr(settings, name) < math.inf:
             raise ConfigurationError(f"{name}={getattr(settings, name)} must be positive")
-
-
-def train(
-    training: Training[Batch],
-    identity: Mapping[str, Any],
-    *,
-    checkpoint: Path | None = None,
-    log: Path | None = None,
-    device: str = "auto",
-    on_epoch: OnEpoch = ignore,
-) -> Trained:
-    """Train, and leave in the network the weights of the epoch that validated best, on the CPU, in evaluation mode.
-
-    A training with a checkpoint goes on where it was killed, to the same bits (on the same kind of device). The
-    checkpoint knows the weights that the training began with, whether drawn from a seed or taken from another network.
-
-    Args:
-        training: what, and how.
-        identity: what its course depends on: data and settings.
-        checkpoint: file that is written after every epoch.
-        log: folder for TensorBoard.
-        device: see `matgym.learning.devices`.
-        on_epoch: called after every epoch.
-
-    Raises:
-        DatasetError: if the checkpoint is damaged or another training's.
-        ConfigurationError: if this machine has no such device.
-    """
-    net, place = training.net, torch_device(device)
-    kept = Checkpoint(checkpoint, {**identity, "start weights": weights_digest(net)})
-    net.to(place)
-    state = _State(training, best=_copy(net.state_dict()))
-    if (stored := kept.read(place)) is not None:
-        state.restore(stored)
-    callbacks = [*training.callbacks, *([Board(log, state.epoch)] if log else [])]
-    while not state.finished:
-        net.train()
-        for callback in callbacks:
-            callback.start_epoch(state.epoch / training.epochs)
-        steps = []
-        for batch in training.batches(state.epoch / training.epochs):
-            steps.append({name: value for update in training.updates for name, value in update.step(batch).items()})
-            for callback in callbacks:
-                callback.end_step()
-        for update in training.updates:
-            if update.every == "epoch":
-                update.schedule.step()
-        net.eval()
-        with torch.no_grad():
-            validation = training.validate(state.epoch)
-        state.finish_epoch(validation)
-        kept.write(state.content)
-        losses = {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
-        epoch = Epoch(
-            training.stage, training.member, state.epoch, losses, validation, validation[training.monitor]
-        )  # fmt: skip
-        for callback in callbacks:
-            callback.end_epoch(epoch)
-        on_epoch(epoch)
-    net.load_state_dict(state.best)
-    net.to("cpu").eval()
-    return Trained(state.epoch, state.best_epoch, state.best_validation)
-
-
-@dataclass
-class _State:
-    """All that a training's further course depends on."""
-
-    training: Training[Any]
-    best: dict[str, Tensor]
-    epoch: int = 0
-    best_error: float = math.inf
-    best_epoch: int = 0
-    best_validation: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def finished(self) -> bool:
-        """Whether all epochs are done, or the last so many brought nothing."""
-        patience = self.training.patience
-        return self.epoch >= self.training.epochs or (patience is not None and self.epoch - self.best_epoch >= patience)
-
-    def finish_epoch(self, validation: Mapping[str, float]) -> None:
-        """Count an epoch, and keep its weights if they are the best so far."""
-        self.epoch += 1
-        if (error := validation[self.training.monitor]) < self.best_error:
-            self.best_error, self.best_epoch, self.best_validation = error, self.epoch, dict(validation)
-            self.best = _copy(self.training.net.state_dict())
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """Tensors and plain values, for the checkpoint."""
-        return {
-            "net": self.training.net.state_dict(),
-            "optimizers": [update.optimizer.state_dict() for update in self.training.updates],
-            "schedules": [update.schedule.state_dict() for update in self.training.updates],
-            "rng": json.dumps(self.training.rng.bit_generator.state),
-            "torch_rng": torch.get_rng_state(),
-            "cuda_rng": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,  # of dropout there
-            "epoch": self.epoch,
-            "best": self.best,
-            "best_error": self.best_error,
-            "best_epoch": self.best_epoch,
-            "best_validation": self.best_validation,
-        }
-
-    def restore(self, content: Mapping[str, Any]) -> None:
-        """Go back to a stored state."""
-        self.training.net.load_state_dict(content["net"])
-        for number, update in enumerate(self.training.updates):
-            update.optimizer.load_state_dict(content["optimizers"][number])
-            update.schedule.load_state_dict(content["schedules"][number])
-        self.training.rng.bit_generator.state = json.loads(content["rng"])
-        torch.set_rng_state(content["torch_rng"].cpu())
-        if content["cuda_rng"] is not None and torch.cuda.is_initialized():
-            torch.cuda.set_rng_state(content["cuda_rng"].cpu())
-        self.epoch, self.best = content["epoch"], content["best"]
-        self.best_error, self.best_epoch = content["best_error"], content["best_epoch"]
-        self.best_validation = content["best_validation"]
-
-
-def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in state.items()}

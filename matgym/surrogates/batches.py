@@ -1,12 +1,12 @@
 """What a fit goes through: labelled tubes grouped by lattice, shuffled, each turned by one of its symmetries."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from matgym.data import Dataset
+from matgym.learning.trainer import grouped_rows
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
@@ -44,15 +44,8 @@ def shuffled_batches(
     groups: list[Group], config: FitConfig, rng: np.random.Generator
 ) -> Iterator[tuple[TubeLattice, SpeciesArray, FloatArray, FloatArray]]:
     """Shuffled batches, each of one lattice, every tube turned by a random operation of its symmetry."""
-    cuts = [
-        (group, rows)
-        for group in groups
-        for rows in np.array_split(
-            rng.permutation(len(group.species)), math.ceil(len(group.species) / config.batch_size)
-        )
-    ]
-    for index in rng.permutation(len(cuts)):
-        group, rows = cuts[index]
+    for index, rows in grouped_rows([len(group.species) for group in groups], config.batch_size, rng):
+        group = groups[index]
         operations = (symmetry_between_leads if config.between_leads else symmetry_group)(group.lattice)
         chosen = operations[rng.integers(len(operations), size=len(rows))]
         species = np.take_along_axis(group.species[rows], chosen, axis=1)

@@ -1,5 +1,7 @@
 """k-fold cross-validation: every tube predicted once by a network that has not seen it."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +11,9 @@ import pyarrow.compute as pc
 from matgym.data import Dataset
 from matgym.data.splits import TEST_SHARE, VALIDATION_SHARE
 from matgym.errors import ConfigurationError
-from matgym.learning.cross_validation import Folds, OnFold, fold_rows, run_folds
+from matgym.learning.cross_validation import Folds, fold_rows, run_folds
 from matgym.learning.metrics import PropertyMetrics
+from matgym.learning.trainer import Epoch
 from matgym.surrogates.config import FitConfig
 from matgym.surrogates.fitting import fit
 from matgym.surrogates.informed import with_physics
@@ -24,7 +27,7 @@ def cross_validate(
     *,
     folder: Path | None = None,
     device: str = "auto",
-    on_epoch: OnFold = lambda _fold, _epoch: None,
+    on_epoch: Callable[[int, Epoch], None] = lambda _fold, _epoch: None,
 ) -> Folds:
     """Fit anew for every fold, and measure on the fold.
 
@@ -36,7 +39,7 @@ def cross_validate(
         config: how to fit.
         folds: k.
         folder: in which finished folds and checkpoints are kept, so that an interrupted run goes on.
-        device: see `fit`.
+        device: that trains.
         on_epoch: called with the fold and the epoch.
 
     Returns:
@@ -53,8 +56,8 @@ def cross_validate(
 
     def run(fold: int, checkpoints: Path | None) -> tuple[PropertyMetrics, ...]:
         part = fold_of(pool, fold, folds, config.seed)
-        fitted = fit(part, config, checkpoints=checkpoints, device=device, on_epoch=lambda epoch: on_epoch(fold, epoch))
-        return figures(fitted, part.split("test"))
+        told = partial(on_epoch, fold)
+        return figures(fit(part, config, checkpoints=checkpoints, device=device, on_epoch=told), part.split("test"))
 
     return run_folds(run, folds, {"data": data.digest, "config": config.as_dict()}, folder)
 

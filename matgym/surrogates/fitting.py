@@ -3,8 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias, Unpack
 
 import numpy as np
 import torch
@@ -13,8 +12,7 @@ from torch import Tensor
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.learning.devices import device_of
-from matgym.learning.trainer import NormStatistics, OnEpoch, Training, ignore, one_cycle
-from matgym.learning.trainer import train as run_training
+from matgym.learning.trainer import NormStatistics, Options, Training, one_cycle, train
 from matgym.surrogates.batches import Group, groups_of, shuffled_batches
 from matgym.surrogates.config import FitConfig
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
@@ -35,20 +33,8 @@ and 0.28 by batch renormalisation (Ioffe, NeurIPS 2017); the training error, too
 """
 
 
-class Batch(NamedTuple):
-    """Tubes of one lattice as the network sees them.
-
-    Attributes:
-        raster: (B, channels, H, W).
-        numbers: (B, globals).
-        shift: of the raster.
-        targets: (B, properties) standardised.
-    """
-
-    raster: Tensor
-    numbers: Tensor
-    shift: int
-    targets: Tensor
+Batch: TypeAlias = tuple[Tensor, Tensor, int, Tensor]
+"""(B, channels, H, W) raster, (B, globals) numbers, shift of the raster, (B, properties) standardised targets."""
 
 
 def fit(
@@ -56,10 +42,8 @@ def fit(
     config: FitConfig,
     *,
     start: NetworkSurrogate | None = None,
-    checkpoints: Path | None = None,
-    log: Path | None = None,
-    device: str = "auto",
-    on_epoch: OnEpoch = ignore,
+    stage: str = "member",
+    **options: Unpack[Options],
 ) -> NetworkSurrogate:
     """Fit networks to the training split; of each, the epoch that validates best is kept.
 
@@ -68,11 +52,8 @@ def fit(
         config: how.
         start: a surrogate of the same network whose weights are taken over, all but the last layer's if it predicts
             other properties: transfer learning from another property or another family of tubes.
-        checkpoints: folder from which an interrupted fit goes on as if it had not been interrupted; written every
-            epoch.
-        log: folder for TensorBoard.
-        device: that trains; see `matgym.learning.devices`.
-        on_epoch: called after every epoch.
+        stage: name of the training.
+        options: see `matgym.learning.trainer.Options`.
 
     Returns:
         The fitted surrogate, calibrated on the validation split.
@@ -83,73 +64,55 @@ def fit(
         PropertyError: if the data hold no such property.
     """
     data = data.labelled(config.properties)
-    train, validation = (groups_of(data.split(split), config) for split in ("train", "validation"))
-    if not train or not validation:
+    learned, validation = (groups_of(data.split(split), config) for split in ("train", "validation"))
+    if not learned or not validation:
         raise DatasetError("the data set has no rows to train or to validate on")
-    learned, physics = (np.concatenate([getattr(group, name) for group in train]) for name in ("learned", "informed"))
-    scaling = Scaling(learned.mean(axis=0), _spread(learned), physics.mean(axis=0), _spread(physics))
+    targets, physics = (np.concatenate([getattr(group, name) for group in learned]) for name in ("learned", "informed"))
+    scaling = Scaling(targets.mean(axis=0), _spread(targets), physics.mean(axis=0), _spread(physics))
     fresh = NetworkSurrogate(
         (), config.network, config.network_size, config.properties, config.codes,
-        tuple((group.lattice.n, group.lattice.m, group.lattice.cells) for group in train),
+        tuple((group.lattice.n, group.lattice.m, group.lattice.cells) for group in learned),
         scaling, config.informed_by,
     )  # fmt: skip
-    identity = {"data": data.digest, "config": config.as_dict()}
     networks: list[RasterNetwork] = []
     for member in range(config.members):
         surrogate = replace(fresh, networks=(initial_network(config, member, start),))
-        run_training(
-            _training(surrogate, train, validation, config, member),
-            identity,
-            checkpoint=checkpoints and checkpoints / f"member-{member}.pt",
-            log=log and log / f"member-{member}",
-            device=device,
-            on_epoch=on_epoch,
-        )
+        training = _training(surrogate, learned, validation, config, member, stage)
+        train(training, {"data": data.digest, "config": config.as_dict()}, **options)
         networks += surrogate.networks
-    return _calibrated(replace(fresh, networks=tuple(networks)), train, validation)
+    return _calibrated(replace(fresh, networks=tuple(networks)), learned, validation)
 
 
 def _training(
-    surrogate: NetworkSurrogate, train: list[Group], validation: list[Group], config: FitConfig, member: int
-) -> Training[Batch]:
+    surrogate: NetworkSurrogate, learned: list[Group], validation: list[Group], config: FitConfig, member: int,
+    stage: str,
+) -> Training[Batch]:  # fmt: skip
     """The training of the surrogate's one network."""
     net, scaling = surrogate.networks[0], surrogate.scaling
     rng = np.random.default_rng(config.seed + member)
     weights = torch.tensor(config.weights or (1.0,) * len(config.properties))
-    steps = sum(math.ceil(len(group.species) / config.batch_size) for group in train)  # an epoch
+    steps = sum(math.ceil(len(group.species) / config.batch_size) for group in learned)  # an epoch
 
     def batches(_progress: float) -> Iterator[Batch]:
         device = device_of(net)
-        for lattice, species, targets, physics in shuffled_batches(train, config, rng):
-            raster, numbers = surrogate.inputs(lattice, species, physics)
-            standard = ((targets - scaling.mean) / scaling.scale).astype(np.float32)
-            yield Batch(
-                torch.from_numpy(raster).to(device).contiguous(memory_format=torch.channels_last),
-                torch.from_numpy(numbers).to(device),
-                surrogate.view(lattice).shift,
-                torch.from_numpy(standard).to(device),
-            )
+        for lattice, species, targets, physics in shuffled_batches(learned, config, rng):
+            arrays = (*surrogate.inputs(lattice, species, physics), (targets - scaling.mean) / scaling.scale)
+            raster, numbers, standard = (torch.from_numpy(x.astype(np.float32, copy=False)).to(device) for x in arrays)
+            yield raster.contiguous(memory_format=torch.channels_last), numbers, surrogate.view(lattice).shift, standard
 
     def losses(batch: Batch) -> dict[str, Tensor]:
-        squared = (net(batch.raster, batch.numbers, batch.shift) - batch.targets) ** 2
+        raster, numbers, shift, targets = batch
+        squared = (net(raster, numbers, shift) - targets) ** 2
         return {"train": (squared.mean(dim=0) * weights.to(squared.device)).sum()}
 
-    return Training(
-        "surrogate",
-        net,
-        [
-            one_cycle(
-                net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
-            )
-        ],
-        batches,
-        lambda _epoch: {"error": _error(surrogate, validation, weights.numpy())},
-        rng,
-        config.epochs,
-        config.patience,
-        callbacks=[NormStatistics(net, min(1.0 / steps, SHORTEST_MEMORY), FREEZE)],
-        member=member,
+    update = one_cycle(
+        net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
     )
+    return Training(
+        stage, net, [update], batches, lambda _: {"error": _error(surrogate, validation, weights.numpy())}, rng,
+        config.epochs, config.patience, member=member,
+        callbacks=[NormStatistics(net, min(1.0 / steps, SHORTEST_MEMORY), FREEZE)],
+    )  # fmt: skip
 
 
 def _spread(values: FloatArray) -> FloatArray:

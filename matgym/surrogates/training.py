@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from matgym.data.splits import SPLITS
 from matgym.errors import ConfigurationError
 from matgym.learning.config import validated
 from matgym.learning.metrics import PropertyMetrics, property_metrics
-from matgym.learning.trainer import OnEpoch, ignore
+from matgym.learning.trainer import Options
 from matgym.surrogates.config import FitConfig
 from matgym.surrogates.fitting import fit
 from matgym.surrogates.informed import physics_of
@@ -36,45 +36,35 @@ def train(
     config: FitConfig,
     *,
     start: NetworkSurrogate | None = None,
-    log: Path | None = None,
-    device: str = "auto",
-    on_epoch: OnEpoch = ignore,
     command: str = "matgym surrogate train",
     cross_validation: Sequence[dict[str, Any]] = (),
     source: str = "",
+    **options: Unpack[Options],
 ) -> SurrogateCard:
     """Fit a surrogate, measure it on every split that holds rows, and store it.
 
     Args:
         data: with its splits.
-        output: path of the weights, ending in .safetensors; `OUTPUT.checkpoints/` beside it lets an interrupted
-            training go on, and is removed at the end.
+        output: path of the weights, ending in .safetensors; see `Store.checkpoints`.
         config: how to fit.
         start: see `fit`.
-        log: see `fit`.
-        device: see `fit`.
-        on_epoch: see `fit`.
         command: that reproduces it, for the card.
         cross_validation: for the card.
         source: name or file of the data, for the card.
+        options: see `fit`.
     """
-    from shutil import rmtree
-
-    STORE.check_path(output)  # before the work, not after it
-    checkpoints = output.with_name(output.name + ".checkpoints")
-    surrogate = fit(data, config, start=start, checkpoints=checkpoints, log=log, device=device, on_epoch=on_epoch)
     counts = {split: len(data.split(split)) for split in SPLITS}
-    card = save(
-        surrogate,
-        output,
-        data={"name": source or data.provenance["specification"]["name"], "digest": data.digest, "rows": counts},
-        fit=config.as_dict(),
-        command=command,
-        metrics=measure(surrogate, data),
-        cross_validation=tuple(cross_validation),
-    )
-    rmtree(checkpoints)
-    return card
+    with STORE.checkpoints(output) as options["checkpoints"]:
+        surrogate = fit(data, config, start=start, **options)
+        return save(
+            surrogate,
+            output,
+            data={"name": source or data.provenance["specification"]["name"], "digest": data.digest, "rows": counts},
+            fit=config.as_dict(),
+            command=command,
+            metrics=measure(surrogate, data),
+            cross_validation=tuple(cross_validation),
+        )
 
 
 def measure(surrogate: NetworkSurrogate, data: Dataset) -> dict[str, tuple[PropertyMetrics, ...]]:

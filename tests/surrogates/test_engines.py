@@ -113,7 +113,7 @@ def test_an_engine_that_disagrees_is_refused(surrogate, monkeypatch):
 
     def wrong(model, threads):
         run = right(model, threads)
-        return lambda raster, numbers: (run(raster, numbers)[0] + 0.01, run(raster, numbers)[1])
+        return lambda inputs: (run(inputs)[0] + 0.01, run(inputs)[1])
 
     monkeypatch.setattr(engines, "onnxruntime_pass", wrong)
     with pytest.raises(WeightsError, match="differs from torch by"):

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Unpack
 
 import numpy as np
 import torch
@@ -11,67 +10,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from matgym.learning.checkpoint import digest
-from matgym.learning.trainer import OnEpoch, Training, check_counts, ignore, one_cycle, train
+from matgym.learning.trainer import Options, Training, check_counts, one_cycle, train
 from matgym.processes.annealing.film import Film, evaporate
-from matgym.processes.annealing.micrographs import MicrographSurrogate, drives_of, parts_of
-from matgym.processes.annealing.microstructure import PARTICLE, Labels, boundaries
+from matgym.processes.annealing.micrographs import MicrographSurrogate, parts_of
+from matgym.processes.annealing.microstructure import PARTICLE, Labels
 from matgym.processes.annealing.potts import sweep
 from matgym.processes.annealing.rivalry import Rivalry, look, near_boundaries
 from matgym.processes.annealing.runs import random_films, random_schedule
 from matgym.processes.annealing.schedule import COLDEST_C, STEP_S
-from matgym.typing import Float32Array, FloatArray
+from matgym.typing import FloatArray
 from matgym.units import CELSIUS_K
-
-
-@dataclass(frozen=True)
-class Micrographs:
-    """Films as they were seen, and what drove them.
-
-    Attributes:
-        frames: (N, T + 1, H, W) uint8, 255 times `boundaries`.
-        drives: (N, T, 2) see `drives_of`.
-        radii: (N, T + 1) true mean radii.
-    """
-
-    frames: np.typing.NDArray[np.uint8]
-    drives: Float32Array
-    radii: FloatArray
-
-
-def micrograph_runs(
-    count: int,
-    steps: int,
-    rng: np.random.Generator,
-    *,
-    size: int = 64,
-    particles: tuple[float, float] = (0.0, 0.12),
-    schedules: FloatArray | None = None,
-) -> Micrographs:
-    """Films under schedules, random ones by default.
-
-    Args:
-        count: of films.
-        steps: of each.
-        rng: the only source of randomness.
-        size: of a side.
-        particles: least and largest share of sites.
-        schedules: (count, steps) set points in °C.
-    """
-    film, generators = Film(), rng.spawn(count)
-    labels = random_films(count, rng, size=size, grains=(120, 200), particles=particles)
-    state = film.fresh(labels, np.full(count, COLDEST_C + CELSIUS_K))
-    if schedules is None:
-        schedules = np.stack([random_schedule(steps, rng) for _ in range(count)])
-    frames = np.empty((count, steps + 1, size, size), dtype=np.uint8)
-    drives, radii = np.empty((count, steps, 2), dtype=np.float32), np.empty((count, steps + 1))
-    for step in range(steps + 1):
-        frames[:, step] = np.round(255.0 * boundaries(state.labels))
-        radii[:, step] = film.measures(state)[:, 0]
-        if step < steps:
-            setpoint = schedules[:, step] + CELSIUS_K
-            drives[:, step] = drives_of(film.course(state.temperature_k, setpoint, STEP_S))
-            state = film.hold(state, setpoint, STEP_S, generators)
-    return Micrographs(frames, drives, radii)
 
 
 class Moves(NamedTuple):
@@ -140,14 +88,7 @@ class MicrographConfig:
 
 
 def fit_micrographs(
-    learned: Moves,
-    validation: Moves,
-    config: MicrographConfig,
-    *,
-    checkpoints: Path | None = None,
-    log: Path | None = None,
-    device: str = "auto",
-    on_epoch: OnEpoch = ignore,
+    learned: Moves, validation: Moves, config: MicrographConfig, **options: Unpack[Options]
 ) -> MicrographSurrogate:
     """Fit a network on simulated moves; the epoch that validates best is kept.
 
@@ -155,10 +96,7 @@ def fit_micrographs(
         learned: moves to learn from.
         validation: moves to stop by.
         config: how.
-        checkpoints: folder from which an interrupted fit goes on.
-        log: folder for TensorBoard.
-        device: that trains; see `matgym.learning.devices`.
-        on_epoch: called after every epoch.
+        options: see `matgym.learning.trainer.Options`.
     """
     torch.manual_seed(config.seed)
     net, rng = Rivalry(config.width), np.random.default_rng(config.seed)
@@ -176,21 +114,10 @@ def fit_micrographs(
         return {"error": float(_loss(net, validation, 16 * config.sites, same))}
 
     update = one_cycle(
-        net,
-        losses,
-        rate=config.learning_rate,
-        steps=config.epochs * steps,
-        weight_decay=1e-5,
-        largest_gradient=None,
+        net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=1e-5, largest_gradient=None
     )
-    train(
-        Training("micrographs", net, [update], batches, validate, rng, config.epochs),
-        {"config": asdict(config), "moves": digest(*learned, *validation)},
-        checkpoint=checkpoints and checkpoints / "micrographs.pt",
-        log=log,
-        device=device,
-        on_epoch=on_epoch,
-    )
+    identity = {"config": asdict(config), "moves": digest(*learned, *validation)}
+    train(Training("micrographs", net, [update], batches, validate, rng, config.epochs), identity, **options)
     return MicrographSurrogate(net)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from matgym.learning.checkpoint import digest
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import PropertyMetrics, property_metrics
-from matgym.learning.trainer import OnEpoch, Training, check_counts, ignore, one_cycle, train
+from matgym.learning.trainer import Options, Training, check_counts, one_cycle, train
 from matgym.processes.sequences.learned import SequenceScaling, SequenceSurrogate, error_by_step
 from matgym.processes.sequences.networks import SequenceNetwork, make_sequence_network
 from matgym.processes.sequences.runs import Runs
@@ -51,14 +51,7 @@ class SequenceConfig:
 
 
 def fit_sequences(
-    learned: Runs,
-    validation: Runs,
-    config: SequenceConfig,
-    *,
-    checkpoints: Path | None = None,
-    log: Path | None = None,
-    device: str = "auto",
-    on_epoch: OnEpoch = ignore,
+    learned: Runs, validation: Runs, config: SequenceConfig, **options: Unpack[Options]
 ) -> SequenceSurrogate:
     """Fit networks; of each, the epoch that validates best is kept.
 
@@ -66,15 +59,11 @@ def fit_sequences(
         learned: runs to learn from.
         validation: runs to stop by.
         config: how.
-        checkpoints: folder from which an interrupted fit goes on.
-        log: folder for TensorBoard.
-        device: that trains; see `matgym.learning.devices`.
-        on_epoch: called after every epoch.
+        options: see `matgym.learning.trainer.Options`.
     """
     names = (learned.control_names, learned.start_names, learned.outcome_names)
-    fresh = SequenceSurrogate(
-        (), config.network, config.width, config.depth, *names, SequenceScaling.of(learned)
-    )  # fmt: skip
+    scaling = SequenceScaling.of(learned)
+    fresh = SequenceSurrogate((), config.network, config.width, config.depth, *names, scaling)
     arrays = [values for runs in (learned, validation) for values in (runs.controls, runs.start, runs.outcomes)]
     identity = {"config": asdict(config), "runs": digest(*arrays)}
     networks: list[SequenceNetwork] = []
@@ -82,14 +71,7 @@ def fit_sequences(
         torch.manual_seed(config.seed + member)
         inputs = len(learned.control_names) + len(learned.start_names)
         net = make_sequence_network(config.network, inputs, len(names[2]), config.width, config.depth)
-        train(
-            _training(replace(fresh, networks=(net,)), learned, validation, config, member),
-            identity,
-            checkpoint=checkpoints and checkpoints / f"member-{member}.pt",
-            log=log and log / f"member-{member}",
-            device=device,
-            on_epoch=on_epoch,
-        )
+        train(_training(replace(fresh, networks=(net,)), learned, validation, config, member), identity, **options)
         networks.append(net)
     return replace(fresh, networks=tuple(networks))
 
@@ -126,7 +108,7 @@ def _training(
         net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
     )
     return Training(
-        "sequences", net, [update], batches, validate, rng, config.epochs, config.patience, member=member
+        "member", net, [update], batches, validate, rng, config.epochs, config.patience, member=member
     )  # fmt: skip
 
 

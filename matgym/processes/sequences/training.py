@@ -3,13 +3,12 @@
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from shutil import rmtree
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.learning.trainer import OnEpoch, ignore
+from matgym.learning.trainer import Options
 from matgym.processes.annealing.runs import annealing_runs
 from matgym.processes.growth.runs import growth_runs
 from matgym.processes.sequences.fitting import SequenceConfig, figures, fit_sequences
@@ -66,37 +65,18 @@ class ProcessConfig:
 
 
 def train_process(
-    config: ProcessConfig,
-    output: Path,
-    *,
-    log: Path | None = None,
-    command: str = "",
-    device: str = "auto",
-    on_epoch: OnEpoch = ignore,
+    config: ProcessConfig, output: Path, *, command: str = "", **options: Unpack[Options]
 ) -> SequenceCard:
     """Simulate runs, fit, measure on the test runs, and store.
 
     Args:
         config: what of.
-        output: path of the weights; `OUTPUT.checkpoints/` beside it lets an interrupted fit go on.
-        log: folder for TensorBoard.
+        output: path of the weights; see `Store.checkpoints`.
         command: that reproduces it, for the card.
-        device: see `fit_sequences`.
-        on_epoch: see `fit_sequences`.
+        options: see `fit_sequences`.
     """
-    STORE.check_path(output)
-    checkpoints = output.with_name(output.name + ".checkpoints")
-    learned, validation, test = config.simulated()
-    surrogate = fit_sequences(
-        learned, validation, config.fit, checkpoints=checkpoints, log=log, device=device, on_epoch=on_epoch
-    )
-    card = save_sequences(
-        surrogate,
-        output,
-        data=config.data(),
-        fit=asdict(config.fit),
-        command=command,
-        metrics=figures(surrogate, test),
-    )
-    rmtree(checkpoints, ignore_errors=True)
-    return card
+    with STORE.checkpoints(output) as options["checkpoints"]:
+        learned, validation, test = config.simulated()
+        surrogate = fit_sequences(learned, validation, config.fit, **options)
+        measured, how = figures(surrogate, test), asdict(config.fit)
+        return save_sequences(surrogate, output, data=config.data(), fit=how, command=command, metrics=measured)

@@ -12,8 +12,7 @@ from matgym.processes.annealing.microstructure import PARTICLE, boundaries, mean
 from matgym.processes.annealing.potts import sweep
 from matgym.processes.annealing.runs import random_films
 
-HELD = 0.8  # measured: 0.73, where the simulator has 0.55: particles hold back too weakly
-SLOW = 0.3  # measured: a lone disc shrinks 20 to 25 % too slowly
+ALIKE = 0.1  # by which network and simulator may differ, relative: of all rates and radii, fixed beforehand
 SWEEPS = 10.0
 ONE = np.array([1.0, 0.0], dtype=np.float32)  # drives of a frame of 10 sweeps without evaporation
 
@@ -63,7 +62,9 @@ def test_a_flat_boundary_stays_where_it_is(shipped):
     assert shares.std() < 0.05
 
 
-def test_a_disc_shrinks_at_the_constant_rate_of_the_simulator(shipped):
+@pytest.fixture(scope="module")
+def disc_areas(shipped):
+    """Mean areas of a lone disc, frame by frame, by network and simulator."""
     film = np.tile(disc(48, 16.0), (16, 1, 1))
     simulated, generators = film.copy(), np.random.default_rng(1).spawn(16)
     areas = {"network": [], "simulator": []}
@@ -73,10 +74,21 @@ def test_a_disc_shrinks_at_the_constant_rate_of_the_simulator(shipped):
             film = go_on(shipped, film, 1, seed=frame)
         for name, labels in (("network", film), ("simulator", simulated)):
             areas[name].append((labels == 2).sum() / 16)
+    return areas
+
+
+def test_a_disc_shrinks_at_a_constant_rate_and_more_like_the_simulators_than_one_that_stays(disc_areas):
+    """Curvature flow: its area falls linearly. The rival is persistence, whose error is what the simulator moves."""
     frames = np.arange(13)
-    rates = {name: np.polyfit(frames, values, 1)[0] for name, values in areas.items()}
-    assert rates["network"] == pytest.approx(rates["simulator"], rel=SLOW)
-    assert np.corrcoef(frames, areas["network"])[0, 1] ** 2 > 0.98
+    assert np.corrcoef(frames, disc_areas["network"])[0, 1] ** 2 > 0.98
+    found, truth = (np.array(disc_areas[name]) for name in ("network", "simulator"))
+    assert (np.abs(found - truth)[1:] < (truth[0] - truth)[1:]).all()
+
+
+@pytest.mark.xfail(strict=True, reason="known weakness: a lone disc shrinks 20 to 25 % too slowly")
+def test_a_disc_shrinks_at_the_rate_of_the_simulator(disc_areas):
+    rates = {name: np.polyfit(np.arange(13), values, 1)[0] for name, values in disc_areas.items()}
+    assert rates["network"] == pytest.approx(rates["simulator"], rel=ALIKE)
 
 
 def test_grains_grow_as_in_the_simulator_and_their_boundaries_stay_as_sharp(shipped):
@@ -88,17 +100,39 @@ def test_grains_grow_as_in_the_simulator_and_their_boundaries_stay_as_sharp(ship
         film = go_on(shipped, film, frames, seed=frames)
         sweep(simulated, np.full(8, SWEEPS * frames), generators)
         found, wanted = mean_radius(film), mean_radius(simulated)
-        assert found.mean() == pytest.approx(wanted.mean(), rel=0.1)
+        assert found.mean() == pytest.approx(wanted.mean(), rel=ALIKE)
         length, true_length = (
             (boundaries(x).mean(axis=(1, 2)) * r).mean() for x, r in ((film, found), (simulated, wanted))
         )
         assert length == pytest.approx(true_length, rel=0.06)
 
 
-def test_particles_hold_grains_back_and_go_as_told(shipped):
+@pytest.fixture(scope="module")
+def pinned_radii(shipped):
+    """Mean radii after 300 sweeps: by the network and the simulator among 8 % of particles, and without any."""
     rng = np.random.default_rng(3)
     free, held = (random_films(6, rng, grains=(120, 121), particles=(share, share)) for share in (0.0, 0.08))
-    assert mean_radius(go_on(shipped, held, 30)).mean() < HELD * mean_radius(go_on(shipped, free, 30)).mean()
+    simulated = held.copy()
+    sweep(simulated, np.full(6, 30 * SWEEPS), np.random.default_rng(4).spawn(6))
+    films = {"network": go_on(shipped, held, 30), "simulator": simulated, "blind": go_on(shipped, free, 30)}
+    return {name: mean_radius(film).mean() for name, film in films.items()} | {"begun": mean_radius(held).mean()}
+
+
+def test_particles_hold_grains_back_more_than_for_one_who_does_not_see_them(pinned_radii):
+    """The rivals are the same network shown no particles, and persistence."""
+    error = abs(pinned_radii["network"] - pinned_radii["simulator"])
+    for rival in ("blind", "begun"):
+        assert error < abs(pinned_radii[rival] - pinned_radii["simulator"])
+
+
+@pytest.mark.xfail(strict=True, reason="known weakness: among 8 % of particles grains become 12 to 30 % too large")
+def test_particles_hold_grains_back_as_in_the_simulator(pinned_radii):
+    assert pinned_radii["network"] == pytest.approx(pinned_radii["simulator"], rel=ALIKE)
+
+
+def test_particles_go_as_told(shipped):
+    rng = np.random.default_rng(3)
+    held = random_films(6, rng, grains=(120, 121), particles=(0.08, 0.08))
     drives = np.tile(np.array([[0.1, 0.3]], dtype=np.float32), (6, 1))
     _, after = shipped.step(boundaries(held), drives, held, rng.spawn(6))
     left = (after == PARTICLE).sum() / (held == PARTICLE).sum()

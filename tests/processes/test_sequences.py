@@ -1,17 +1,21 @@
 """Surrogates over time: causality, memory, files."""
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
 
 from matgym.errors import ConfigurationError, DatasetError, WeightsError
+from matgym.processes.annealing.runs import annealing_runs
+from matgym.processes.growth.runs import growth_runs
 from matgym.processes.sequences.fitting import SequenceConfig, figures, fit_sequences
 from matgym.processes.sequences.runs import Runs
 from matgym.processes.sequences.store import load_sequences, save_sequences
 
 EXACT = 1e-5  # float32 networks, sums in another order
 NETWORKS = ("causal-cnn", "lstm")
+FLOOR = 0.98  # of R²
 
 
 def leaky(count, rng, steps=12):
@@ -115,3 +119,30 @@ def test_runs_and_settings_are_checked():
         SequenceConfig("gru")
     with pytest.raises(ConfigurationError, match="epochs=0"):
         SequenceConfig(epochs=0)
+
+
+@cache
+def measured_over_time(name):
+    """At the last step of runs that neither training, validation nor the card's test runs are among."""
+    make, count = {"annealing": (annealing_runs, 60), "cvd-growth": (growth_runs, 1000)}[name]
+    surrogate = load_sequences(name)
+    return {figure.property: figure for figure in figures(surrogate, make(count, np.random.default_rng(99)))}
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome"),
+    [
+        pytest.param(
+            "annealing", "radius",
+            marks=pytest.mark.xfail(strict=True, reason="grains of one film grow by chance: 0.94, as its card tells"),
+        ),
+        ("annealing", "defects"),
+        ("annealing", "particles"),
+        ("cvd-growth", "yield_um"),
+        ("cvd-growth", "disorder"),
+        ("cvd-growth", "log_amorphous"),
+        ("cvd-growth", "energy_kwh"),
+    ],
+)  # fmt: skip
+def test_surrogates_over_time_are_above_the_floor(name, outcome):
+    assert measured_over_time(name)[outcome].r2 >= FLOOR

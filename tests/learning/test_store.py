@@ -1,0 +1,104 @@
+"""Weights and cards on disk, whatever they are of."""
+
+import json
+import shutil
+
+import pytest
+import torch
+
+from matgym.errors import ConfigurationError, WeightsError
+from matgym.generative.store import STORE as GENERATORS
+from matgym.learning.card import FORMAT_VERSION, Card
+from matgym.learning.store import Store
+from matgym.processes.annealing.micrographs import STORE as MICROGRAPHS
+from matgym.processes.sequences.store import STORE as SEQUENCES
+from matgym.surrogates.store import STORE as SURROGATES
+
+ROOMS = {store.kind: store for store in (SURROGATES, SEQUENCES, MICROGRAPHS, GENERATORS)}
+
+
+class Width(Card):
+    """A card of a test's own."""
+
+    width: int
+
+
+STORE = Store(Width, "a plank")
+
+
+def build(card, tensors):
+    net = torch.nn.Linear(card.width, 1)
+    net.load_state_dict(tensors)
+    return net
+
+
+@pytest.fixture
+def stored(tmp_path):
+    torch.manual_seed(0)
+    net = torch.nn.Linear(3, 1)
+    card = STORE.save(tmp_path / "plank.safetensors", net.state_dict(), {"width": 3, "command": "saw"})
+    return tmp_path / "plank.safetensors", net, card
+
+
+def test_what_is_stored_comes_back_with_its_provenance(stored):
+    path, net, card = stored
+    found = STORE.load(path, build)
+    assert torch.equal(found.weight, net.weight)
+    assert STORE.load_card(path) == card
+    assert (card.format_version, card.command, len(card.sha256)) == (FORMAT_VERSION, "saw", 64)
+    assert {"matgym", "torch"} <= set(card.versions)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["plank.json", "plank.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"width": 4}, "does not hold the weights that its card describes"),
+        ({"width": "wide"}, "is no card of a plank: width='wide': "),
+        ({"length": 4}, "length=4: "),
+        ({"sha256": "0" * 64}, "its SHA-256 is another"),
+        ({"sha256": ""}, "sha256 is missing"),
+        ({"format_version": 99}, f"is of format 99; this matgym reads 1 to {FORMAT_VERSION}: upgrade matgym"),
+        ({"format_version": 0}, "is of format 0; this matgym reads 1 to 3: train anew"),
+    ],
+)
+def test_every_fault_of_a_card_is_one_sentence(stored, change, said):
+    path, _, _ = stored
+    card = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps(card | change))
+    with pytest.raises(WeightsError, match=said) as raised:
+        STORE.load(path, build)
+    assert "\n" not in str(raised.value)
+    assert path.stem in str(raised.value)
+
+
+def test_files_that_are_damaged_missing_or_of_another_kind_are_named(stored, tmp_path):
+    path, net, _ = stored
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(WeightsError, match="its SHA-256 is another"):
+        STORE.load(path, build)
+    path.unlink()
+    with pytest.raises(WeightsError, match=r"plank.safetensors is missing"):
+        STORE.load(path, build)
+    path.with_suffix(".json").unlink()
+    with pytest.raises(WeightsError, match=r"there are no weights .* of a plank: give a \.safetensors file"):
+        STORE.load(path, build)
+    with pytest.raises(WeightsError, match=r"stored as \.safetensors"):
+        STORE.save(tmp_path / "plank.pt", net.state_dict(), {"width": 3})
+    with pytest.raises(ConfigurationError, match="a plank cannot be stored like this: width"):
+        STORE.save(tmp_path / "new.safetensors", net.state_dict(), {})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ROOMS)
+def test_shipped_weights_have_cards_of_their_own_room_only(kind, tmp_path):
+    store = ROOMS[kind]
+    for name in store.names():
+        assert store.load_card(name).format_version <= FORMAT_VERSION
+    for suffix in ("json", "safetensors"):
+        shutil.copy(store.located(store.names()[0]).with_suffix(f".{suffix}"), tmp_path / f"a.{suffix}")
+    for other in ROOMS.values():
+        if other is not store:
+            with pytest.raises(WeightsError, match=f"(is no card of {other.kind}|is of format)"):
+                other.load_card(tmp_path / "a.safetensors")
