@@ -58,14 +58,18 @@ def prepared(recipe):
 
 def told(recipe):
     """The file of a recipe's data with the physics that its networks are told, computed once for all models."""
+    import pyarrow.parquet as pq
+
     from matgym.data import Dataset
+    from matgym.files import atomic_path
     from matgym.surrogates.informed import with_physics
     from matgym.surrogates.recipe import RECIPES as FOLDER
     from matgym.surrogates.recipe import read_recipe
 
     file, found = RUNS / f"{recipe}.parquet", read_recipe(FOLDER / f"{recipe}.yml")
     if not file.exists() and found.settings.informed_by:
-        with_physics(Dataset.load(found.dataset), found.settings.informed_by).save(file)
+        with atomic_path(file) as scratch:
+            pq.write_table(with_physics(Dataset.load(found.dataset), found.settings.informed_by).table, scratch)
     return file
 
 

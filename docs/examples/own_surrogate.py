@@ -17,7 +17,7 @@ raster = torch.zeros(2, CHANNELS, 8, 8)
 check_surrogate(module)  # a torch module, from (B, channels, H, W) rasters to (B, 1)
 
 data = Dataset.load("nanotube-doping").split("validation")
-regressor = Ridge().fit(descriptors.of(data.batch), data.values("gap_ev"))
+regressor = Ridge().fit(descriptors.of(data.tubes()), data.values("gap_ev"))
 check_surrogate(regressor)  # a scikit-learn regressor, on pairs of atoms
 
 with TemporaryDirectory() as folder:
@@ -26,4 +26,4 @@ with TemporaryDirectory() as folder:
 
 check_surrogate(LennardJones(sigma=1.25))  # an ASE calculator, for its potential energy
 check_surrogate(lambda tubes: [tube.counts[3] / tube.n_sites for tube in tubes])  # a function, here the boron share
-print(f"gap by ridge regression: {regressor.predict(descriptors.of(data.batch[:1]))[0]:.3f} eV")
+print(f"gap by ridge regression: {regressor.predict(descriptors.of(data.tubes()[:1]))[0]:.3f} eV")
