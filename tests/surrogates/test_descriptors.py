@@ -246,5 +246,5 @@ def test_deformed_training_rows_are_one_sentence(bent, rows):
     """To descriptors they would look like undeformed tubes with other labels."""
     labels = Predictions({"gap_ev": np.array([0.5])})
     mixed = rows.with_rows(rows.labelled_rows([bent], labels, {"gap_ev": Level.PI}, split="train"))
-    with pytest.raises(DatasetError, match="strained, twisted or reconstructed.*leave such rows out"):
+    with pytest.raises(DatasetError, match=r"strained, twisted or reconstructed.*leave such rows out"):
         fit_classical("ridge-composition", mixed, ["gap_ev"])
