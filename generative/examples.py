@@ -51,7 +51,7 @@ class Examples:
 def examples(
     data: Dataset, key: str, kinds: tuple[Species, ...], left_out: tuple[float, float] | None = None
 ) -> list[Examples]:
-    """The valid rows of a data set.
+    """The valid rows of a data set; deformed and reconstructed tubes are left out.
 
     Args:
         data: one split of it.
@@ -65,9 +65,14 @@ def examples(
     data = data.labelled((key,))
     values = data.values(key)
     found = []
-    for lattice, rows, species in data.by_lattice():
+    seen = ~(data.batch.deformed | data.batch.reconstructed)
+    for lattice, rows, species, _ in data.by_lattice():
         budget = np.stack([(species == kind).sum(axis=1) for kind in kinds], axis=1)
-        kept = (like_bonds(lattice, species) == 0) & (budget.sum(axis=1) == (species != Species.C12).sum(axis=1))
+        kept = (
+            seen[rows]
+            & (like_bonds(lattice, species) == 0)
+            & (budget.sum(axis=1) == (species != Species.C12).sum(axis=1))
+        )
         if left_out is not None:
             kept &= (values[rows] < left_out[0]) | (values[rows] > left_out[1])
         if not kept.any():

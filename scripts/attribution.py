@@ -27,7 +27,7 @@ def untrained(surrogate):
     """The control: what the architecture alone would attribute (Adebayo et al., NeurIPS 2018)."""
     torch.manual_seed(SEED)
     seen = len(surrogate.species)
-    sizes = seen + surrogate.between_leads, seen + 1 + len(surrogate.informed_by), len(surrogate.keys)
+    sizes = seen + surrogate.between_leads, seen + 1 + len(surrogate.informed_by), len(surrogate.predicted)
     return replace(
         surrogate, networks=(make_network(surrogate.network, surrogate.settings, *sizes, sums=surrogate.between_leads),)
     )
@@ -36,8 +36,8 @@ def untrained(surrogate):
 def main():
     surrogate = load(KEY)
     oracle = PiElectrons(surrogate.baseline.parameters())
-    tubes = Dataset.load("nanotube-doping").split("test").tubes()
-    chosen = [tubes[row] for row in np.random.default_rng(SEED).choice(len(tubes), TUBES, replace=False)]
+    tubes = Dataset.load("nanotube-doping").split("test").batch
+    chosen = tubes.take(np.random.default_rng(SEED).choice(len(tubes), TUBES, replace=False))
 
     print("| attribution | n | change, attributed, meV | change, random, meV | difference [95 %], meV |")
     print("|---|---|---|---|---|")

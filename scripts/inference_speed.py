@@ -38,7 +38,7 @@ BATCH_SIZE = 32  # as many steps as it takes to be no constant, whose errors wou
 def rows(data, split):
     """Tubes of the lattice."""
     part = data.split(split).labelled([KEY, "pi_formation_ev"])
-    found = [where for lattice, where, _ in part.by_lattice() if lattice == LATTICE]
+    found = [group.rows for group in part.by_lattice() if group.lattice == LATTICE]
     return part.take(found[0])
 
 
@@ -72,20 +72,20 @@ def with_engine(surrogate, judged, name, threads):
 
 def measured(surrogate, judged, bar):
     """A row an engine and number of threads."""
-    species = np.resize(np.stack([tube.species for tube in judged.tubes()]), (max(BATCHES), LATTICE.n_sites))
+    species = np.resize(judged.batch.species, (max(BATCHES), LATTICE.n_sites))
     column = surrogate.column(KEY)
     found = []
     task = bar.add_task(surrogate.network, total=len(THREADS) * len(ENGINES + INT8_ENGINES), note="")
     for threads in THREADS:
         torch.set_num_threads(threads)
-        eager = replace(surrogate, engine=None).predict(LATTICE, species)[:, column]
+        eager = replace(surrogate, engine=None).mean(LATTICE, species)[:, column]
         for name in ENGINES + INT8_ENGINES:
             bar.update(task, note=f"{name}, {threads} threads")
             row = {"network": surrogate.network, "engine": name, "threads": threads}
             try:
                 engine = with_engine(surrogate, judged, name, threads)
                 start = time.perf_counter()
-                values = engine.predict(LATTICE, species)[:, column]
+                values = engine.mean(LATTICE, species)[:, column]
                 row["first_pass_s"] = time.perf_counter() - start
                 row["largest_error_ev"] = float(np.abs(values - eager).max())
                 row["samples_per_s"] = {str(b): samples_per_second(engine, species[:b]) for b in BATCHES}

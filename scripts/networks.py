@@ -118,12 +118,8 @@ def classical(name, data, pool, settings):
     from matgym.surrogates.cross_validation import fold_of
 
     def measured(fitted, part):
-        predicted = np.empty((len(part), len(settings.properties)))
-        for lattice, rows, species in part.by_lattice():
-            predicted[rows] = fitted.predict(lattice, species)
-        return tuple(
-            property_metrics(key, predicted[:, k], part.values(key)) for k, key in enumerate(settings.properties)
-        )
+        predicted = fitted.predict(part.batch)
+        return tuple(property_metrics(key, predicted[key], part.values(key)) for key in settings.properties)
 
     start = time.perf_counter()
     fitted = fit_classical(name, data, settings.properties, informed_by=settings.informed_by)
@@ -147,12 +143,14 @@ def classical(name, data, pool, settings):
 
 def speed(predict, data):
     """Samples a second, one thread, batches of one lattice: the median of five."""
-    lattice, _, species = next(data.split("test").by_lattice())
-    species = np.resize(species, (SETTINGS.speed_batch, species.shape[1]))
+    from matgym.structures import TubeBatch
+
+    group = next(data.split("test").by_lattice())
+    tubes = TubeBatch.uniform(group.lattice, np.resize(group.species, (SETTINGS.speed_batch, group.lattice.n_sites)))
     taken = []
     for _ in range(6):
         start = time.perf_counter()
-        predict(lattice, species)
+        predict(tubes)
         taken.append(time.perf_counter() - start)
     return SETTINGS.speed_batch / float(np.median(taken[1:]))
 

@@ -144,7 +144,7 @@ def vibrations():
         capacity = np.array([(weights @ mode_heat_j_k(omega, t).sum(axis=(0, 2))) / gram for t in kelvin])
         heat.loglog(kelvin, capacity, color=colour, linewidth=1.8)
         note(heat, 0.33, 1.35 * capacity[0], f"({n},{m})", colour, up="bottom")
-        at_300 = Vibrations().evaluate([tube])["heat_capacity_j_g_k"][0]
+        at_300 = Vibrations().predict([tube])["heat_capacity_j_g_k"][0]
         slope = np.gradient(np.log(capacity), np.log(kelvin))
         print(f"{tube}: {np.interp(300, kelvin, capacity):.3f} and {at_300:.3f} J/gK at 300 K; slope {slope[:3]}")
     room, dulong = published("heat_capacity_300k_j_gk"), published("heat_capacity_dulong_petit_j_gk")
@@ -255,7 +255,7 @@ def strain():
     )
     for (n, m), colour, key, family in families:
         tube = Nanotube(n, m)
-        gap = oracle.evaluate([tube.strained(e / 100) for e in percent])[GAP_EV]
+        gap = oracle.predict([tube.strained(e / 100) for e in percent])[GAP_EV]
         axial.plot(percent, gap, color=colour, linewidth=2.0, zorder=3)
         slope = 1000 * np.gradient(gap, percent)[40]
         print(f"({n},{m}): {gap[40]:.3f} eV, {slope:+.1f} meV/%")
@@ -276,7 +276,7 @@ def strain():
         ((10, 0), BLUE, "torsion_slope_10_0_mev_percent"),
     ):
         tube = Nanotube(n, m)
-        gap = oracle.evaluate([tube.twisted(e / 100) for e in percent])[GAP_EV]
+        gap = oracle.predict([tube.twisted(e / 100) for e in percent])[GAP_EV]
         shear.plot(percent, gap, color=colour, linewidth=2.0, zorder=3)
         value, error = published(key)
         start = gap[40]
@@ -426,7 +426,7 @@ def thermoelectric():
     tubes["isotopes"] = mixed_isotopes(Nanotube(10, 0, 8))
     energies = energy_grid(mu[0], mu[-1], kelvin, 0.0025)
     through = np.concatenate([computed(PiTransport(PARAMETERS).transmission([t], energies)) for t in tubes.values()])
-    heat_nw_k = PhononTransport(kelvin, 160).evaluate(list(tubes.values())).values["thermal_conductance_nw_k"]
+    heat_nw_k = PhononTransport(kelvin, 160).predict(list(tubes.values())).values["thermal_conductance_nw_k"]
     found = coefficients(energies, through, heat_nw_k, mu, kelvin)
     gap = pristine_gap(tubes["pristine"], PARAMETERS)
     figure, axes = panels(11.5, 4.4, 3)

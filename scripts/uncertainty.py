@@ -95,7 +95,7 @@ def of_property(name, key):
     surrogate, oracle = load(name), oracle_of(key)
     data = Dataset.load(load_card(name).data["name"]).labelled([key])
     validation, inside = (
-        believed(surrogate, key, part.tubes(), part.values(key)) for part in map(data.split, ("validation", "test"))
+        errors_of(surrogate, key, part.batch, part.values(key)) for part in map(data.split, ("validation", "test"))
     )
     rows = [figures(key, "untouched split", inside, None)]
     rows[0]["redrawn"] = redrawn(np.concatenate([validation, inside], axis=1), np.random.default_rng(5))
@@ -103,25 +103,19 @@ def of_property(name, key):
     for number, kind in enumerate(KINDS):
         rng = np.random.default_rng([11, number])
         tubes = [kind.make(lattice, rng) for _ in range(TUBES.get(key, FEW))]
-        found = oracle.evaluate(tubes)
+        found = oracle.predict(tubes)
         if not found.ok.any():  # formation energies of boron alone need a chemical potential
             continue
         kept = [tube for tube, good in zip(tubes, found.ok, strict=True) if good]
-        outside = believed(surrogate, key, kept, found[key][found.ok])
+        outside = errors_of(surrogate, key, kept, found[key][found.ok])
         rows.append(figures(key, kind.name, outside, inside))
     return rows
 
 
-def believed(surrogate, key, tubes, truth):
+def errors_of(surrogate, key, tubes, truth):
     """(4, B): error, half-width, distance, spread over typical spread."""
-    columns = np.empty((4, len(tubes)))
-    groups = {}
-    for row, tube in enumerate(tubes):
-        groups.setdefault(tube.lattice, []).append(row)
-    for lattice, rows in groups.items():
-        belief = surrogate.believe(lattice, np.stack([tubes[row].species for row in rows]), key)
-        columns[:, rows] = belief.mean - truth[rows], belief.half_width, belief.distance, belief.sd
-    return columns
+    found = surrogate.predict(tubes)
+    return np.stack([found[key] - truth, found.half_width[key], found.distance, found.sd[key]])
 
 
 def redrawn(found, rng):

@@ -50,8 +50,9 @@ def info(
         for key in dataset.keys:
             values = part.labelled([key]).values(key)
             low, high = (float(values.min()), float(values.max())) if len(values) else (float("nan"), float("nan"))
-            counts = {"rows": len(part), "failures": len(part) - len(values)}
-            rows.append({"split": split, "property": key} | counts | {"min": low, "max": high})
+            levels = ", ".join(sorted({level for level in part.levels(key) if level}))
+            counts = {"rows": len(part), "failures": len(part.failures(key))}
+            rows.append({"split": split, "property": key, "level": levels} | counts | {"min": low, "max": high})
     print_result(
         {"path": path, "digest": dataset.digest, "splits": rows, "provenance": dataset.provenance},
         (f"{path}, {len(dataset):,} tubes, {dataset.digest}", rows),

@@ -15,32 +15,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matgym.data.sampling import random_codoped
-from matgym.data.specification import SCHEMA_VERSION, DatasetSpec
+from matgym.data.dataset import Dataset
+from matgym.data.sampling import random_tube
+from matgym.data.specification import SPECIFICATIONS, DatasetSpec
 from matgym.data.splits import split_of
+from matgym.data.table import SCHEMA_VERSION, label_columns, table_of, tube_columns
 from matgym.errors import DatasetError
 from matgym.execution import Job, execute
-from matgym.files import atomic_path, write_json
+from matgym.files import write_json
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.physics.registry import Conditions, oracle_of, predict
+from matgym.structures import TubeBatch
 
 SHARD_SAMPLES: Final = 100
-
-_TUBE: Final = (
-    pa.field("key", pa.string(), nullable=False),  # Nanotube.key: hash up to symmetry
-    pa.field("sample", pa.int32(), nullable=False),
-    pa.field("split", pa.string(), nullable=False),
-    pa.field("n", pa.int16(), nullable=False),
-    pa.field("m", pa.int16(), nullable=False),
-    pa.field("cells", pa.int16(), nullable=False),
-    pa.field("strain", pa.float64(), nullable=False),
-    pa.field("species", pa.binary(), nullable=False),  # one code a site, in raster order
-)
-
-
-def schema(spec: DatasetSpec) -> pa.Schema:
-    """Columns of a data set: the tube, its labels (null where one could not be computed), and why not."""
-    return pa.schema([*_TUBE, *(pa.field(key, pa.float64()) for key in spec.keys), pa.field("failure", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -123,27 +110,21 @@ def make_shard(spec: DatasetSpec, number: int) -> pa.Table:
     """Sample and label one shard."""
     samples = range(number * SHARD_SAMPLES, min((number + 1) * SHARD_SAMPLES, spec.samples))
     families = [spec.family_of(sample) for sample in samples]
-    tubes = [
-        random_codoped(f.n, f.m, f.cells, spec.largest_share, np.random.default_rng([spec.seed, sample]))
-        for sample, f in zip(samples, families, strict=True)
+    batch = TubeBatch.of(
+        random_tube(family, spec.largest_share, np.random.default_rng([spec.seed, sample]))
+        for sample, family in zip(samples, families, strict=True)
+    )
+    columns = tube_columns(batch, samples)
+    columns["split"] = [
+        "larger" if family.larger else split_of(key) for family, key in zip(families, columns["key"], strict=True)
     ]
-    labels = predict(tubes, spec.properties, Conditions(spec.temperature_k))
-    keys, reasons = [tube.key for tube in tubes], labels.reasons
-    columns: dict[str, Any] = {
-        "key": keys,
-        "sample": list(samples),
-        "split": ["larger" if f.larger else split_of(key) for f, key in zip(families, keys, strict=True)],
-        "n": [tube.n for tube in tubes],
-        "m": [tube.m for tube in tubes],
-        "cells": [tube.cells for tube in tubes],
-        "strain": [tube.strain for tube in tubes],
-        "species": [tube.species.tobytes() for tube in tubes],
-        "failure": [reasons.get(row) for row in range(len(tubes))],
-    }
-    for name, values in labels.values.items():
+    conditions = Conditions(spec.temperature_k)
+    predictions = predict(batch, spec.properties, conditions)
+    for key, values in predictions.values.items():
         # Ten digits, past the oracles' tolerance: the same bytes on the same machine.
-        columns[name] = [None if np.isnan(value) else float(f"{value:.10g}") for value in values]
-    return pa.table(columns, schema=schema(spec))
+        rounded = np.array([float(f"{value:.10g}") for value in values])
+        columns |= label_columns(key, rounded, predictions.failures.get(key, {}), oracle_of(key, conditions).level)
+    return table_of(columns, spec.keys)
 
 
 def _merge(spec: DatasetSpec, paths: list[Path], output: Path) -> None:
@@ -153,12 +134,17 @@ def _merge(spec: DatasetSpec, paths: list[Path], output: Path) -> None:
     for row, key in enumerate(table.column("key").to_pylist()):
         first.setdefault(key, row)
     table = table.take(pa.array(list(first.values())))
-    provenance = {
+    metadata = {b"matgym": json.dumps(provenance(spec), sort_keys=True).encode()}
+    Dataset(table.replace_schema_metadata(metadata)).save(output)
+
+
+def provenance(spec: DatasetSpec) -> dict[str, Any]:
+    """What a data set's file says of where its rows come from."""
+    source = spec.name if SPECIFICATIONS.get(spec.name) == spec else f"{spec.name}.json"
+    return {
         "schema_version": SCHEMA_VERSION,
         "specification": spec.model_dump(mode="json"),
         "oracles": {key: repr(oracle_of(key, Conditions(spec.temperature_k))) for key in spec.keys},
         "physics_version": PHYSICS_VERSION,
+        "command": f"matgym data build {spec.name}.parquet --specification {source}",
     }
-    table = table.replace_schema_metadata({b"matgym": json.dumps(provenance, sort_keys=True).encode()})
-    with atomic_path(output) as scratch:
-        pq.write_table(table, scratch, compression="zstd", compression_level=15, row_group_size=1 << 20)

@@ -14,9 +14,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from matgym.data.splits import SPLITS, Split
+from matgym.data.table import SCHEMA_VERSION, batch_of, label_columns, label_keys, table_of, tube_columns
 from matgym.errors import DatasetError, PropertyError
-from matgym.structures import Nanotube, TubeLattice, tube_lattice
-from matgym.typing import FloatArray, IntArray, SpeciesArray
+from matgym.files import atomic_path
+from matgym.models import Level, Predictions
+from matgym.structures import LatticeGroup, Nanotube, TubeBatch
+from matgym.typing import FloatArray, IntArray
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -26,7 +29,7 @@ class Dataset:
     """Labelled tubes.
 
     Attributes:
-        table: an Arrow table with the columns of `matgym.data.builder.schema`.
+        table: an Arrow table with the columns of `matgym.data.table.schema`.
     """
 
     table: pa.Table
@@ -39,7 +42,7 @@ class Dataset:
             path: a file, or the name of a shipped data set such as "nanotube-doping".
 
         Raises:
-            DatasetError: if it is missing or no data set of matgym's.
+            DatasetError: if it is missing, no data set of matgym's, or of another schema version.
         """
         file = Path(path)
         if not file.suffix and not file.is_file():
@@ -53,14 +56,25 @@ class Dataset:
             raise DatasetError(f"{file} is no Parquet file: {error}") from None
         if b"matgym" not in (table.schema.metadata or {}):
             raise DatasetError(f"{file} was not written by matgym: its provenance is missing")
-        return cls(table)
+        data = cls(table)
+        if (version := data.provenance.get("schema_version")) != SCHEMA_VERSION:
+            raise DatasetError(
+                f"{file} has the columns of schema version {version}, and this matgym reads version {SCHEMA_VERSION}: "
+                "build it again with `matgym data build`"
+            )
+        return data
+
+    def save(self, path: Path) -> None:
+        """Write a Parquet file, in one step."""
+        with atomic_path(path) as scratch:
+            pq.write_table(self.table, scratch, compression="zstd", compression_level=15, row_group_size=1 << 20)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Specification, oracle and parameters it was built with."""
+        """Specification, oracles with their settings, versions of physics and schema, and the command to build it."""
         return dict(json.loads(self.table.schema.metadata[b"matgym"]))
 
     @cached_property
@@ -83,9 +97,8 @@ class Dataset:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Predictions that it holds labels of."""
-        names = self.table.column_names
-        return tuple(names[names.index("species") + 1 : names.index("failure")])
+        """Keys of the properties that it holds labels of."""
+        return label_keys(self.table)
 
     def labelled(self, keys: Sequence[str] | None = None) -> "Dataset":
         """The rows whose labels could be computed: of all properties, or of those given.
@@ -104,33 +117,27 @@ class Dataset:
         return Dataset(self.table.take(pa.array(rows)))
 
     def labelled_rows(
-        self, tubes: Sequence[Nanotube], labels: Mapping[str, FloatArray], split: Split, first: int = -1
+        self,
+        tubes: Sequence[Nanotube],
+        labels: Predictions,
+        levels: Mapping[str, Level],
+        split: Split,
+        first: int = -1,
     ) -> "Dataset":
         """Further tubes as rows of the same columns.
 
         Args:
             tubes: k tubes.
-            labels: (k,) values by property key; NaN where they could not be computed. Predictions without labels stay
-                empty.
+            labels: of the tubes; properties without labels stay empty.
+            levels: of the model that gave the labels, by property key.
             split: in which they stand.
             first: sample number of the first, from which they count down: below zero, which no drawn sample has.
         """
-        columns: dict[str, Any] = {
-            "key": [tube.key for tube in tubes],
-            "sample": [first - i for i in range(len(tubes))],
-            "split": [split] * len(tubes),
-            "n": [tube.n for tube in tubes],
-            "m": [tube.m for tube in tubes],
-            "cells": [tube.cells for tube in tubes],
-            "strain": [tube.strain for tube in tubes],
-            "species": [tube.species.tobytes() for tube in tubes],
-        }
-        for key in self.keys:
-            given = labels.get(key, np.full(len(tubes), np.nan))
-            columns[key] = [None if np.isnan(value) else float(value) for value in given]
-        lost = [any(np.isnan(values[row]) for values in labels.values()) for row in range(len(tubes))]
-        columns["failure"] = ["the oracle could not compute it" if missing else None for missing in lost]
-        return Dataset(pa.table(columns, schema=self.table.schema))
+        columns = tube_columns(TubeBatch.of(tubes), range(first, first - len(tubes), -1))
+        columns["split"] = [split] * len(tubes)
+        for key, values in labels.values.items():
+            columns |= label_columns(key, values, labels.failures.get(key, {}), levels[key])
+        return Dataset(table_of(columns, self.keys, self.table.schema.metadata))
 
     def with_rows(self, other: "Dataset") -> "Dataset":
         """Both together; a tube that stands in both, up to symmetry, is kept once, as it stands here."""
@@ -139,15 +146,18 @@ class Dataset:
         fresh = [row for row, key in enumerate(keys) if key not in held and key not in keys[:row]]
         return Dataset(pa.concat_tables([self.table, other.table.take(pa.array(fresh, pa.int64()))]))
 
-    def with_column(self, key: str, values: FloatArray) -> "Dataset":
+    def with_column(self, key: str, values: FloatArray, level: Level) -> "Dataset":
         """With one property more.
 
         Args:
             key: of the property.
             values: (rows,) its labels; NaN where there is none.
+            level: of the model that gave them.
         """
-        column = pa.array(values, pa.float64(), from_pandas=True)
-        return Dataset(self.table.add_column(self.table.column_names.index("failure"), key, column))
+        table = self.table
+        for name, column in label_columns(key, values, {}, level).items():
+            table = table.append_column(name, column)
+        return Dataset(table)
 
     def values(self, key: str) -> FloatArray:
         """(rows,) labels of one property.
@@ -158,23 +168,38 @@ class Dataset:
         self._check(key)
         return np.asarray(self.table.column(key).to_numpy(), dtype=np.float64)
 
+    def failures(self, key: str) -> dict[int, str]:
+        """Row to the reason why a property could not be computed.
+
+        Raises:
+            PropertyError: if the data set has no such column.
+        """
+        self._check(key)
+        reasons = self.table.column(f"{key}.failure").to_pylist()
+        return {row: reason for row, reason in enumerate(reasons) if reason is not None}
+
+    def levels(self, key: str) -> tuple[Level | None, ...]:
+        """(rows,) level of the model that was asked for a property; None where none was.
+
+        Raises:
+            PropertyError: if the data set has no such column.
+        """
+        self._check(key)
+        return tuple(name and Level(name) for name in self.table.column(f"{key}.level").to_pylist())
+
     def _check(self, key: str) -> None:
         if key not in self.keys:
             raise PropertyError(f"the data set has no property {key!r}; it has {', '.join(self.keys)}")
 
-    def tubes(self) -> list[Nanotube]:
-        """All rows as tubes."""
-        columns = (self.table.column(name).to_pylist() for name in ("n", "m", "cells", "species", "strain"))
-        return [
-            Nanotube(n, m, cells, np.frombuffer(species, dtype=np.uint8), strain)
-            for n, m, cells, species, strain in zip(*columns, strict=True)
-        ]
+    @cached_property
+    def batch(self) -> TubeBatch:
+        """All rows as tubes.
 
-    def by_lattice(self) -> Iterator[tuple[TubeLattice, IntArray, SpeciesArray]]:
-        """Rows grouped by lattice: the lattice, (k,) row numbers, (k, n_sites) species."""
-        shapes = list(zip(*(self.table.column(name).to_pylist() for name in ("n", "m", "cells")), strict=True))
-        species = self.table.column("species").to_pylist()
-        for shape in dict.fromkeys(shapes):
-            rows = np.array([row for row, other in enumerate(shapes) if other == shape])
-            codes = np.frombuffer(b"".join(species[row] for row in rows), dtype=np.uint8)
-            yield tube_lattice(*shape), rows, codes.reshape(len(rows), -1)
+        Raises:
+            DatasetError: if a row has more or fewer species than its tube has sites.
+        """
+        return batch_of(self.table)
+
+    def by_lattice(self) -> Iterator[LatticeGroup]:
+        """The tubes of each lattice together: see `TubeBatch.by_lattice`."""
+        return self.batch.by_lattice()

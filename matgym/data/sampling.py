@@ -11,11 +11,14 @@ with s = ±1 the sublattice, (u, z) the site's angle and height as fractions, h 
 and a(site, X) how many of its three neighbours hold X already.
 """
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
+from matgym.data.specification import Family
 from matgym.structures import Nanotube, Species, TubeLattice
+from matgym.structures.symmetry import Pairs
 from matgym.typing import FloatArray, SpeciesArray
 
 PLAIN_SHARE: Final = 0.35
@@ -84,3 +87,25 @@ def random_codoped(n: int, m: int, cells: int, largest_share: float, rng: np.ran
     pairs = int(rng.integers(1, max(1, int(largest_share * lattice.n_sites / 2)) + 1))
     species = random_decoration(lattice, {Species.B: pairs, Species.N: pairs}, rng)
     return Nanotube(n, m, cells, species)
+
+
+def random_tube(family: Family, largest_share: float, rng: np.random.Generator) -> Nanotube:
+    """A co-doped tube of a family, strained, twisted and with turned bonds as the family has it.
+
+    The decoration is drawn first, and nothing is drawn for what the family leaves out.
+    """
+    tube = random_codoped(family.n, family.m, family.cells, largest_share, rng)
+    strain, torsion = (low if low == high else rng.uniform(low, high) for low, high in (family.strain, family.torsion))
+    return replace(tube, strain=strain, torsion=torsion, stone_wales=_random_pairs(family, rng))
+
+
+def _random_pairs(family: Family, rng: np.random.Generator) -> Pairs:
+    """Stone-Wales pairs at random bonds; fewer than drawn where no further bond can be turned."""
+    edits = family.edits()
+    if edits is None:
+        return ()
+    design = np.zeros((1, edits.width), dtype=np.uint8)
+    remaining = np.array([[rng.integers(family.stone_wales + 1)]])
+    while (free := np.flatnonzero(edits.mask(design, remaining)[0])).size:
+        edits.apply(design, remaining, rng.choice(free, 1))
+    return edits.lattice.bond_pairs(design[0, edits.n_sites :])

@@ -2,15 +2,20 @@
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from matgym.data.table import SCHEMA_VERSION
 from matgym.errors import ConfigurationError
 from matgym.physics.registry import parse_properties
+from matgym.structures import STONE_WALES, DefectEdits, tube_lattice
+from matgym.structures.nanotube import MAX_STRAIN, MAX_TORSION
 
-SCHEMA_VERSION: Final = 2
+Range: TypeAlias = tuple[float, float]
+"""Lowest and highest value, between which values are drawn uniformly."""
 
 
 class Family(BaseModel):
@@ -22,6 +27,9 @@ class Family(BaseModel):
         cells: translational unit cells.
         samples: structures drawn, before doubles are dropped.
         larger: held back from training whole, to test surrogates on sizes they have not seen.
+        strain: range of the axial strain, a fraction.
+        torsion: range of the shear strain of the twist, a fraction.
+        stone_wales: most Stone-Wales pairs; as many as that or fewer, down to none, are equally likely.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +39,32 @@ class Family(BaseModel):
     cells: int = Field(ge=1)
     samples: int = Field(ge=1)
     larger: bool = False
+    strain: Range = (0.0, 0.0)
+    torsion: Range = (0.0, 0.0)
+    stone_wales: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        for name, (low, high), limit in (("strain", self.strain, MAX_STRAIN), ("torsion", self.torsion, MAX_TORSION)):
+            if not -limit <= low <= high <= limit:
+                raise ConfigurationError(
+                    f"{name} from {low} to {high} is no range: give the lower end first, within -{limit} to {limit}"
+                )
+        self.edits()
+        return self
+
+    def edits(self) -> DefectEdits | None:
+        """Turns of bonds, the most that a tube of the family may get; None where it gets none.
+
+        Raises:
+            ConfigurationError: if the tube has no room for them.
+        """
+        return _turns(self.n, self.m, self.cells, self.stone_wales) if self.stone_wales else None
+
+
+@lru_cache
+def _turns(n: int, m: int, cells: int, pairs: int) -> DefectEdits:
+    return DefectEdits(tube_lattice(n, m, cells), {STONE_WALES: pairs})
 
 
 class DatasetSpec(BaseModel):
@@ -82,7 +116,7 @@ class DatasetSpec(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Hash of the specification and the schema."""
+        """Hash of the specification and of the table's columns."""
         text = json.dumps(self.model_dump(), sort_keys=True) + str(SCHEMA_VERSION)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 

@@ -17,7 +17,7 @@ from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.descriptors import Descriptor, composition, pairs
-from matgym.surrogates.domain import outside, outside_space, unknown_species
+from matgym.surrogates.domain import check_undeformed, outside, outside_space, unknown_species
 from matgym.surrogates.informed import corrections, informed_values, physics_of
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -129,7 +129,7 @@ def fit_classical(
 
     Raises:
         ConfigurationError: if there is no such baseline.
-        DatasetError: if there are no train rows, or pristine ones only.
+        DatasetError: if there are no train rows, or pristine ones only, or deformed or reconstructed ones.
         PropertyError: if the data hold no such property.
     """
     if name not in CLASSICAL:
@@ -138,8 +138,8 @@ def fit_classical(
     train = data.labelled(keys).split("train")
     if not len(train):
         raise DatasetError(f"the data set has no rows to train on that hold {', '.join(keys)}")
-    held = np.unique(np.concatenate([np.unique(species) for _, _, species in train.by_lattice()]))
-    seen = tuple(Species(int(code)) for code in held if code != Species.C12)
+    check_undeformed(train.batch)
+    seen = tuple(Species(int(code)) for code in np.unique(train.batch.species) if code != Species.C12)
     if not seen:
         raise DatasetError("the training split holds pristine tubes only: there is nothing to learn")
     features, learned = _table(train, keys, descriptor, seen, informed_by)
@@ -164,11 +164,11 @@ def _table(
     labels = np.stack([data.values(key) for key in keys], axis=1)
     physics = physics_of(data, informed_by)
     features, learned = [], []
-    for lattice, rows, species in data.by_lattice():
-        offset, factor = known(lattice, _properties(keys), PristineModel())
-        factor = factor * corrections(keys, informed_by, physics[rows])
-        features.append(descriptor(lattice, species, seen))
-        learned.append((labels[rows] - offset) / factor)
+    for group in data.by_lattice():
+        offset, factor = known(group.lattice, _properties(keys), PristineModel())
+        factor = factor * corrections(keys, informed_by, physics[group.rows])
+        features.append(descriptor(group.lattice, group.species, seen))
+        learned.append((labels[group.rows] - offset) / factor)
     return np.concatenate(features), np.concatenate(learned)
 
 

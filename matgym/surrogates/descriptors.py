@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from matgym.errors import StructureError
-from matgym.structures import Nanotube, Species, TubeLattice
+from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.structures.lattice import A, B
 from matgym.surrogates.domain import SEEN_SPECIES
 from matgym.typing import Float32Array, FloatArray, IntArray, SpeciesArray
@@ -91,19 +91,13 @@ def of(tubes: Sequence[Nanotube], descriptor: Descriptor = pairs, seen: Sequence
     Raises:
         StructureError: if a tube is deformed.
     """
-    groups: dict[TubeLattice, list[int]] = {}
-    for row, tube in enumerate(tubes):
-        if tube.strain or tube.torsion or tube.stone_wales:
-            raise StructureError(f"{tube} is deformed, which descriptors do not see: give it as it was before")
-        groups.setdefault(tube.lattice, []).append(row)
-    found = {
-        lattice: descriptor(lattice, np.stack([tubes[row].species for row in rows]), seen)
-        for lattice, rows in groups.items()
-    }
-    width = next((values.shape[1] for values in found.values()), 0)
-    features = np.empty((len(tubes), width))
-    for lattice, rows in groups.items():
-        features[rows] = found[lattice]
+    batch = TubeBatch.of(tubes)
+    for row in np.flatnonzero(batch.deformed | batch.reconstructed)[:1].tolist():
+        raise StructureError(f"{batch[row]} is deformed, which descriptors do not see: give it as it was before")
+    found = [(group.rows, descriptor(group.lattice, group.species, seen)) for group in batch.by_lattice()]
+    features = np.empty((len(batch), found[0][1].shape[1] if found else 0))
+    for rows, values in found:
+        features[rows] = values
     return features
 
 

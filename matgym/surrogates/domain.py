@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from matgym.errors import DatasetError
 from matgym.models import Space
 from matgym.structures import Species, TubeBatch
 from matgym.structures.species import CARBONS, SPECIES_DATA
@@ -34,6 +35,19 @@ def outside(batch: TubeBatch, known: Sequence[Species]) -> dict[int, str]:
             if reason := unknown_species(tube.species, known):
                 reasons.setdefault(row, reason)
     return reasons
+
+
+def check_undeformed(batch: TubeBatch) -> None:
+    """Raise an error where surrogates of undeformed tubes are to learn from others, which would look alike to them.
+
+    Raises:
+        DatasetError: if a tube is strained, twisted or reconstructed.
+    """
+    for row in np.flatnonzero(batch.deformed | batch.reconstructed)[:1].tolist():
+        raise DatasetError(
+            f"row {row} of the training data is strained, twisted or reconstructed ({batch[row]}), which this "
+            "surrogate cannot see: leave such rows out"
+        )
 
 
 def unknown_species(species: SpeciesArray, known: Sequence[Species]) -> str:

@@ -51,12 +51,17 @@ def check_informed(keys: Sequence[str]) -> None:
 
 def informed_values(keys: Sequence[str], lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
     """(B, len(keys)) what the informants say of B tubes of one lattice; NaN where an oracle fails."""
-    values = np.empty((len(species), len(keys)))
+    return _informed(keys, TubeBatch.uniform(lattice, species))
+
+
+def _informed(keys: Sequence[str], tubes: TubeBatch) -> FloatArray:
+    """(B, len(keys)) what the informants say of B tubes; NaN where an oracle fails."""
+    values = np.empty((len(tubes), len(keys)))
     found: dict[int, Predictions] = {}  # by oracle, which may give several
     for column, key in enumerate(keys):
         informant = informants()[key]
         if id(informant.oracle) not in found:
-            found[id(informant.oracle)] = informant.oracle.predict(TubeBatch.uniform(lattice, species))
+            found[id(informant.oracle)] = informant.oracle.predict(tubes)
         values[:, column] = found[id(informant.oracle)][informant.key]
     return values
 
@@ -64,12 +69,8 @@ def informed_values(keys: Sequence[str], lattice: TubeLattice, species: SpeciesA
 def with_physics(data: Dataset, keys: Sequence[str]) -> Dataset:
     """A data set that holds its informants' values, so that several fits need not compute them anew."""
     missing = [key for key in keys if key not in data.keys]
-    values = np.empty((len(data), len(missing)))
-    if missing:
-        for lattice, rows, species in data.by_lattice():
-            values[rows] = informed_values(missing, lattice, species)
-    for key, column in zip(missing, values.T, strict=True):
-        data = data.with_column(key, column)
+    for key, column in zip(missing, _informed(missing, data.batch).T, strict=True):
+        data = data.with_column(key, column, informants()[key].oracle.level)
     return data
 
 

@@ -78,7 +78,7 @@ def test_improve_adds_the_oracle_s_word_on_what_a_search_found(folder, trained):
     from matgym.physics import PiElectrons
 
     fresh = Dataset(added)
-    np.testing.assert_allclose(PiElectrons().evaluate(fresh.tubes())["gap_ev"], fresh.values("gap_ev"), atol=1e-9)
+    np.testing.assert_allclose(PiElectrons().predict(fresh.batch)["gap_ev"], fresh.values("gap_ev"), atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,15 @@ import sys
 import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, split_of
-from matgym.data.sampling import random_codoped, random_decoration
+from matgym.data.sampling import random_codoped, random_decoration, random_tube
 from matgym.errors import DatasetError, PropertyError
-from matgym.physics import PiElectrons, evaluate
+from matgym.models import Level, Predictions
+from matgym.physics import PiElectrons, predict
+from matgym.physics.cache import PHYSICS_VERSION
 from matgym.structures import Nanotube, Species, tube_lattice
 
 LABEL_TOLERANCE = 1e-6  # relaxations end within their force tolerance, on any processor
@@ -115,14 +118,14 @@ def test_split_shares_are_those_declared():
 
 def test_larger_tubes_are_held_back_whole(unbroken):
     data = Dataset.load(unbroken)
-    assert {(t.n, t.m) for t in data.split("larger").tubes()} == {(5, 5)}
-    assert all((t.n, t.m) == (8, 0) for name in ("train", "validation", "test") for t in data.split(name).tubes())
+    assert {(t.n, t.m) for t in data.split("larger").batch} == {(5, 5)}
+    assert all((t.n, t.m) == (8, 0) for name in ("train", "validation", "test") for t in data.split(name).batch)
 
 
 def test_labels_are_the_oracle_s(unbroken):
     data = Dataset.load(unbroken).split("test")
-    tubes = data.tubes()[:25]
-    np.testing.assert_allclose(PiElectrons().evaluate(tubes)["gap_ev"], data.values("gap_ev")[:25], atol=1e-8)
+    tubes = data.batch[:25]
+    np.testing.assert_allclose(PiElectrons().predict(tubes)["gap_ev"], data.values("gap_ev")[:25], atol=1e-8)
 
 
 def test_decorations_have_the_composition_asked_for():
@@ -144,7 +147,7 @@ def test_ordered_decorations_reach_further_than_plain_ones():
             random_decoration(lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s), plain_share=share)
             for s in range(120)
         ]
-        spread[share] = PiElectrons().evaluate([Nanotube(8, 0, 2, c) for c in codes])["gap_ev"].std()
+        spread[share] = PiElectrons().predict([Nanotube(8, 0, 2, c) for c in codes])["gap_ev"].std()
     assert spread[0.0] > spread[1.0]
 
 
@@ -166,7 +169,7 @@ def test_the_shipped_data_sets_are_what_their_specifications_say(name):
     rng = np.random.default_rng([spec.seed, row["sample"]])
     again = random_codoped(row["n"], row["m"], row["cells"], spec.largest_share, rng)
     assert again.key == row["key"]
-    found, _ = evaluate([again], spec.properties)
+    found = predict([again], spec.properties)
     for key in spec.keys:
         assert found[key][0] == pytest.approx(row[key], rel=LABEL_TOLERANCE, abs=1e-8)
 
@@ -179,7 +182,10 @@ def test_a_label_that_cannot_be_computed_is_null_with_its_reason(tmp_path):
     data = Dataset.load(build(spec, tmp_path / "thin.parquet", workers=1))
     assert len(data.labelled()) == 0
     assert len(data.labelled(["young_gpa"])) == len(data)
-    assert all("0.6" in reason for reason in data.table.column("failure").to_pylist())
+    reasons = data.failures("gap_ev")
+    assert sorted(reasons) == list(range(len(data)))
+    assert all("0.6" in reason for reason in reasons.values())
+    assert not data.failures("young_gpa")
     with pytest.raises(PropertyError, match="no property 'zt'"):
         data.values("zt")
 
@@ -191,12 +197,144 @@ def test_a_specification_with_an_unknown_property_is_refused():
 
 def test_further_rows_join_without_doubles(unbroken):
     data = Dataset.load(unbroken)
-    known, fresh = data.tubes()[0], Nanotube(8, 0, 2).decorated({3: "B", 9: "N"})
-    labels = {"gap_ev": np.array([0.1, np.nan, 0.3])}
-    extra = data.labelled_rows([known.rotated(2), fresh, fresh.screwed(1, 0)], labels, split="train")
+    known, fresh = data.batch[0], Nanotube(8, 0, 2).decorated({3: "B", 9: "N"})
+    labels = Predictions({"gap_ev": np.array([0.1, np.nan, 0.3])}, {"gap_ev": {1: "it is too odd"}})
+    tubes = [known.rotated(2), fresh, fresh.screwed(1, 0)]
+    extra = data.labelled_rows(tubes, labels, {"gap_ev": Level.CALCULATOR}, split="train")
     joined = data.with_rows(extra)
     assert len(joined) == len(data) + 1
     row = joined.table.slice(len(data)).to_pylist()[0]
     assert row["gap_ev"] is None
-    assert row["failure"]
+    assert row["gap_ev.failure"] == "it is too odd"
+    assert row["fermi_ev"] is row["fermi_ev.level"] is row["fermi_ev.failure"] is None  # nobody was asked
+    assert set(joined.levels("gap_ev")[: len(data)]) == {Level.PI}
+    assert joined.levels("gap_ev")[-1] is Level.CALCULATOR
+    assert joined.failures("gap_ev") == {len(data): "it is too odd"}
     assert joined.digest != data.digest
+
+
+DEFORMED = DatasetSpec(
+    name="deformed",
+    properties=("gap", "young"),
+    families=(
+        Family(n=8, m=0, cells=2, samples=12, strain=(-0.02, 0.05), torsion=(-0.03, 0.03), stone_wales=2),
+        Family(n=7, m=0, cells=2, samples=4, strain=(0.01, 0.01)),
+        Family(n=5, m=0, cells=2, samples=2, torsion=(0.01, 0.02)),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def deformed(tmp_path_factory):
+    return build(DEFORMED, tmp_path_factory.mktemp("deformed") / "deformed.parquet", workers=1)
+
+
+def test_strained_twisted_and_reconstructed_tubes_survive_to_the_bit(deformed, tmp_path):
+    """The file holds the tubes that were drawn, and a copy of it holds them, too."""
+    data = Dataset.load(deformed)
+    drawn = [
+        random_tube(DEFORMED.family_of(sample), DEFORMED.largest_share, np.random.default_rng([DEFORMED.seed, sample]))
+        for sample in data.table.column("sample").to_pylist()
+    ]
+    assert {bool(tube.strain) for tube in drawn} == {bool(tube.torsion) for tube in drawn} == {True, False}
+    assert {len(tube.stone_wales) for tube in drawn} == {0, 1, 2}
+    assert list(data.batch) == drawn
+    assert data.table.column("key").to_pylist() == [tube.key for tube in drawn]
+    assert [tube.strain for tube in drawn if tube.n == 7] == [0.01] * 4
+
+    mixed = data.take(np.array([9, 17, 2, 13]))
+    assert list(mixed.batch) == [drawn[row] for row in (9, 17, 2, 13)]
+    again = mixed.labelled_rows(mixed.batch, Predictions({}), {}, split="test")
+    assert list(again.batch) == list(mixed.batch)
+    joined = mixed.take(np.array([0])).with_rows(again)
+    assert list(joined.batch) == list(mixed.batch)
+    joined.save(tmp_path / "copy.parquet")
+    assert list(Dataset.load(tmp_path / "copy.parquet").batch) == list(mixed.batch)
+
+
+def test_labels_levels_and_reasons_survive_to_the_bit(deformed, tmp_path):
+    data = Dataset.load(deformed)
+    found = predict(list(data.batch), DEFORMED.properties)
+    assert "below 0.6" in found.failures["gap_ev"][len(data) - 1]
+    assert "winds off its axis" in found.failures["young_gpa"][0]
+    for key in DEFORMED.keys:
+        assert data.failures(key) == dict(found.failures.get(key, {}))
+        np.testing.assert_array_equal(data.values(key), [float(f"{value:.10g}") for value in found[key]])
+    assert set(data.levels("gap_ev")) == {Level.PI}
+    assert set(data.levels("young_gpa")) == {Level.CLASSICAL}
+
+    rough = data.with_column("zt", np.where(np.arange(len(data)) % 2, np.nan, 0.1), Level.SURROGATE)
+    rough.save(tmp_path / "rough.parquet")
+    again = Dataset.load(tmp_path / "rough.parquet")
+    assert again.keys == ("gap_ev", "young_gpa", "zt")
+    assert again.table.equals(rough.table, check_metadata=True)
+    assert again.digest == rough.digest
+    assert sorted(again.failures("zt")) == list(range(1, len(data), 2))
+    assert set(again.levels("zt")) == {Level.SURROGATE}
+
+
+def test_tubes_are_grouped_by_lattice_with_their_turned_bonds(deformed):
+    data = Dataset.load(deformed)
+    groups = list(data.by_lattice())
+    assert [(group.lattice.n, group.lattice.m) for group in groups] == [(8, 0), (7, 0), (5, 0)]
+    assert sorted(np.concatenate([group.rows for group in groups]).tolist()) == list(range(len(data)))
+    for group in groups:
+        for row, codes, turned in zip(group.rows.tolist(), group.species, group.turned, strict=True):
+            assert codes.tobytes() == data.batch[row].species.tobytes()
+            assert sorted(group.lattice.bond_pairs(turned)) == list(data.batch[row].stone_wales)
+
+
+def test_a_specification_without_deformations_draws_what_it_always_drew():
+    """Strain, torsion and turned bonds are drawn after the decoration, and only where the family has them."""
+    for sample in range(20):
+        plain, bent = (np.random.default_rng([3, sample]) for _ in range(2))
+        tube = random_tube(Family(n=8, m=0, cells=2, samples=1), 0.2, plain)
+        reference = np.random.default_rng([3, sample])
+        assert tube == random_codoped(8, 0, 2, 0.2, reference)
+        assert plain.bit_generator.state == reference.bit_generator.state
+        other = random_tube(Family(n=8, m=0, cells=2, samples=1, strain=(0.0, 0.1), stone_wales=1), 0.2, bent)
+        assert other.species.tobytes() == tube.species.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        ({"strain": (0.1, 0.0)}, "strain from 0.1 to 0.0 is no range"),
+        ({"torsion": (-0.5, 0.0)}, "within -0.3 to 0.3"),
+        ({"stone_wales": 9}, "room for"),
+        ({"stone_wales": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_a_family_that_cannot_be_drawn_is_refused(field, message):
+    with pytest.raises(ValueError, match=message):
+        Family(n=8, m=0, cells=1, samples=1, **field)
+
+
+def test_a_file_of_an_older_schema_is_one_sentence(unbroken, tmp_path):
+    old = Dataset.load(unbroken)
+    metadata = {b"matgym": json.dumps(old.provenance | {"schema_version": 2}).encode()}
+    Dataset(old.table.replace_schema_metadata(metadata)).save(tmp_path / "old.parquet")
+    with pytest.raises(
+        DatasetError, match=r"old\.parquet has the columns of schema version 2.*reads version 3: build it"
+    ):
+        Dataset.load(tmp_path / "old.parquet")
+
+
+def test_a_row_that_does_not_fit_its_tube_is_one_sentence(unbroken):
+    table = Dataset.load(unbroken).take(np.arange(3)).table
+    column = table.column_names.index("cells")
+    wrong = Dataset(table.set_column(column, table.schema.field(column), pa.array([1, 2, 1], pa.int16())))
+    with pytest.raises(
+        DatasetError, match=r"row 1 holds 32 species, but a tube of \(n, m, cells\) = \(8, 0, 2\) has 64"
+    ):
+        wrong.by_lattice()
+
+
+def test_the_file_tells_where_its_rows_come_from(deformed):
+    told = Dataset.load(deformed).provenance
+    assert DatasetSpec.model_validate(told["specification"]) == DEFORMED
+    assert set(told["oracles"]) == set(DEFORMED.keys)
+    assert told["physics_version"] == PHYSICS_VERSION
+    assert told["command"] == "matgym data build deformed.parquet --specification deformed.json"
+    shipped = Dataset.load("nanotube-doping").provenance["command"]
+    assert shipped == "matgym data build nanotube-doping.parquet --specification nanotube-doping"

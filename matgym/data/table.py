@@ -1,0 +1,123 @@
+"""How labelled tubes stand in an Arrow table: one row a tube, three columns a property.
+
+The column KEY holds a property's values, null where there is none. `KEY.level` names the level of the model that was
+asked, null where none was, and `KEY.failure` its reason for giving no value. Rows of several levels can thus stand in
+one table.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from matgym.errors import DatasetError
+from matgym.models import Failures, Level
+from matgym.structures import TubeBatch, tube_lattice
+from matgym.typing import FloatArray, IntArray
+
+SCHEMA_VERSION: Final = 3
+
+UNEXPLAINED: Final = "the model gave no value and no reason"
+
+_TUBE: Final = (
+    pa.field("key", pa.string(), nullable=False),  # Nanotube.key: hash up to symmetry
+    pa.field("sample", pa.int32(), nullable=False),
+    pa.field("split", pa.string(), nullable=False),
+    pa.field("n", pa.int16(), nullable=False),
+    pa.field("m", pa.int16(), nullable=False),
+    pa.field("cells", pa.int16(), nullable=False),
+    pa.field("strain", pa.float64(), nullable=False),
+    pa.field("torsion", pa.float64(), nullable=False),
+    pa.field("species", pa.binary(), nullable=False),  # one code a site, in raster order
+    pa.field("turned", pa.list_(pa.int32()), nullable=False),  # rows of `TubeLattice.bonds`, ascending
+)
+
+
+def schema(keys: Iterable[str]) -> pa.Schema:
+    """Columns of a data set with labels of the properties with these keys."""
+    return pa.schema([*_TUBE, *(field for key in keys for field in _label_fields(key))])
+
+
+def _label_fields(key: str) -> tuple[pa.Field, pa.Field, pa.Field]:
+    return pa.field(key, pa.float64()), pa.field(f"{key}.level", pa.string()), pa.field(f"{key}.failure", pa.string())
+
+
+def label_keys(table: pa.Table) -> tuple[str, ...]:
+    """Keys of the properties that a table holds labels of."""
+    return tuple(name.removesuffix(".level") for name in table.column_names if name.endswith(".level"))
+
+
+def tube_columns(batch: TubeBatch, samples: Sequence[int]) -> dict[str, Any]:
+    """Columns of B tubes with (B,) sample numbers: all but their splits."""
+    tubes, ends = list(batch), (3 * batch.offsets // 2).tolist()
+    turned = np.zeros(ends[-1], dtype=bool) if batch.turned is None else batch.turned
+    return {
+        "key": [tube.key for tube in tubes],
+        "sample": samples,
+        "n": [tube.n for tube in tubes],
+        "m": [tube.m for tube in tubes],
+        "cells": [tube.cells for tube in tubes],
+        "strain": batch.strain,
+        "torsion": batch.torsion,
+        "species": [tube.species.tobytes() for tube in tubes],
+        "turned": [np.flatnonzero(turned[i:j]) for i, j in pairwise(ends)],
+    }
+
+
+def label_columns(key: str, values: FloatArray, failures: Failures, level: Level) -> dict[str, pa.Array]:
+    """Columns of one property: (B,) values with NaN where there are none, the reasons by row, and the level."""
+    lost = np.isnan(values)
+    reasons = [failures.get(row, UNEXPLAINED) if missing else None for row, missing in enumerate(lost)]
+    columns = values, [level.value] * len(values), reasons
+    fields = _label_fields(key)
+    return {
+        field.name: pa.array(column, field.type, from_pandas=True)
+        for field, column in zip(fields, columns, strict=True)
+    }
+
+
+def table_of(
+    columns: Mapping[str, Any], keys: Sequence[str], metadata: Mapping[bytes, bytes] | None = None
+) -> pa.Table:
+    """Columns of tubes and of labels as a table; properties without labels stay null."""
+    whole, missing = schema(keys), [None] * len(columns["key"])
+    return pa.table({name: columns.get(name, missing) for name in whole.names}, schema=whole.with_metadata(metadata))
+
+
+def batch_of(table: pa.Table) -> TubeBatch:
+    """The tubes of a table.
+
+    Raises:
+        DatasetError: if a row has more or fewer species than its tube has sites.
+    """
+    shapes = list(zip(*(table.column(name).to_pylist() for name in ("n", "m", "cells")), strict=True))
+    number = {shape: i for i, shape in enumerate(dict.fromkeys(shapes))}
+    lattices = tuple(tube_lattice(*shape) for shape in number)
+    index = np.array([number[shape] for shape in shapes], dtype=np.int64)
+    sites = np.array([lattice.n_sites for lattice in lattices], dtype=np.int64)[index]
+    held = pc.binary_length(table.column("species")).to_numpy()
+    for row in np.flatnonzero(held != sites)[:1].tolist():
+        raise DatasetError(
+            f"row {row} holds {held[row]} species, but a tube of (n, m, cells) = {shapes[row]} has {sites[row]} sites"
+        )
+    return TubeBatch(
+        lattices,
+        index,
+        np.frombuffer(b"".join(table.column("species").to_pylist()), dtype=np.uint8),
+        _turned(table.column("turned").combine_chunks(), 3 * sites // 2),
+        table.column("strain").to_numpy(),
+        table.column("torsion").to_numpy(),
+    )
+
+
+def _turned(bonds: pa.ListArray, counts: IntArray) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+    """(bonds of all tubes,) whether each is turned, from lists of bonds and the (B,) numbers of bonds; None if none."""
+    marked = bonds.flatten().to_numpy()
+    if not len(marked):
+        return None
+    turned = np.zeros(counts.sum(), dtype=bool)
+    turned[np.repeat(np.cumsum(counts) - counts, pc.list_value_length(bonds).to_numpy()) + marked] = True
+    return turned
