@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from matgym.errors import PropertyError, require_positive
@@ -39,26 +40,30 @@ class Conditions:
 Keep = Callable[[Model], Model]
 """Wraps an oracle in something that remembers its results."""
 
-ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = {
-    PiElectrons: lambda _at, _keep: PiElectrons(),
-    PiTransport: lambda at, _keep: PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0),
-    PhononTransport: lambda at, _keep: PhononTransport(temperature_k=at.temperature_k),
-    Thermoelectric: lambda at, keep: Thermoelectric(
-        temperature_k=at.temperature_k, mu_ev=at.mu_ev, phonons=keep(PhononTransport(temperature_k=at.temperature_k))
-    ),
-    Vibrations: lambda at, _keep: Vibrations(temperature_k=at.temperature_k),
-    Elasticity: lambda _at, _keep: Elasticity(),
-    FormationEnergy: lambda _at, _keep: FormationEnergy(),
-    Strength: lambda _at, _keep: Strength(),
-}
+ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = MappingProxyType(
+    {
+        PiElectrons: lambda _at, _keep: PiElectrons(),
+        PiTransport: lambda at, _keep: PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0),
+        PhononTransport: lambda at, _keep: PhononTransport(temperature_k=at.temperature_k),
+        Thermoelectric: lambda at, keep: Thermoelectric(
+            temperature_k=at.temperature_k,
+            mu_ev=at.mu_ev,
+            phonons=keep(PhononTransport(temperature_k=at.temperature_k)),
+        ),
+        Vibrations: lambda at, _keep: Vibrations(temperature_k=at.temperature_k),
+        Elasticity: lambda _at, _keep: Elasticity(),
+        FormationEnergy: lambda _at, _keep: FormationEnergy(),
+        Strength: lambda _at, _keep: Strength(),
+    }
+)
 """Every oracle, and how it is made at given conditions."""
 
 _ORACLE_OF: Final = {prop: oracle for oracle in ORACLES for prop in oracle.properties}  # type: ignore[attr-defined]
 
-PROPERTIES: Final[Mapping[str, Property]] = {prop.name: prop for prop in _ORACLE_OF}
+PROPERTIES: Final[Mapping[str, Property]] = MappingProxyType({prop.name: prop for prop in _ORACLE_OF})
 """Every property by short name: the key without its unit."""
 
-PROPERTIES_BY_KEY: Final[Mapping[str, Property]] = {prop.key: prop for prop in _ORACLE_OF}
+PROPERTIES_BY_KEY: Final[Mapping[str, Property]] = MappingProxyType({prop.key: prop for prop in _ORACLE_OF})
 """Every property by key."""
 
 
