@@ -1,5 +1,7 @@
 """Named errors: each message holds the offending value and what would be right."""
 
+import math
+
 
 class MatgymError(Exception):
     """Base of every error that matgym raises on purpose."""
@@ -70,3 +72,25 @@ class MissingExtraError(MatgymError, ImportError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(f"{package} is not installed; it comes with: pip install 'matgym[{extra}]'")
+
+
+def require_positive(**settings: float) -> None:
+    """Check settings by name: `require_positive(temperature_k=self.temperature_k)`.
+
+    Raises:
+        ConfigurationError: if one of them is not positive and finite.
+    """
+    for name, value in settings.items():
+        if not 0.0 < value < math.inf:
+            raise ConfigurationError(f"{name}={value} must be positive and finite")
+
+
+def require_counts(**settings: int) -> None:
+    """Check counts by name.
+
+    Raises:
+        ConfigurationError: if one of them is below 1.
+    """
+    for name, value in settings.items():
+        if value < 1:
+            raise ConfigurationError(f"{name}={value} must be 1 or more")

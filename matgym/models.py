@@ -201,7 +201,7 @@ class Predictions:
 
 
 class Space(Protocol):
-    """What a model is asked about before it serves a task."""
+    """What a model needs to know of a design space to tell whether it supports it."""
 
     @property
     def domain(self) -> TubeDomain | None:

@@ -31,8 +31,12 @@ CONDUCTANCE_QUANTUM_US: Final = 77.48091729863649
 """2e²/h, µS."""
 
 WALL_THICKNESS_NM: Final = 0.34
-"""Thickness given to a wall where a volume or a cross-section is asked for, nm: the distance of layers in
-graphite, the convention of the field (Robertson, Brenner and Mintmire, Phys. Rev. B 45, 12592 (1992), M)."""
+"""Thickness given to a wall where a volume or a cross-section is needed, nm: the distance of layers in graphite, the
+convention of the field (Robertson, Brenner and Mintmire, Phys. Rev. B 45, 12592 (1992), flag M). Yakobson, Brabec and
+Bernholc, Phys. Rev. Lett. 76, 2511 (1996) discuss it (flag M)."""
+
+GPA_NM2_PER_EV_PER_ANGSTROM: Final = 1.602176634
+"""1 eV/Å is 1.602176634 nN, and 1 nN/nm² is 1 GPa (exact, by the definition of the electronvolt)."""
 
 ATOMIC_MASS_KG: Final = 1.66053906892e-27
 """1 u, kg: CODATA 2022."""

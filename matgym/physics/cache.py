@@ -67,7 +67,7 @@ class _Remembering(Model):
 
 @dataclass(repr=False)
 class Remembered(_Remembering):
-    """An oracle that is not asked twice in a row for the same batch.
+    """An oracle that does not compute the same batch twice in a row.
 
     Attributes:
         oracle: any oracle.

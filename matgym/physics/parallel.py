@@ -45,7 +45,7 @@ class EvaluationJob:
         return "oracles-" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     def run(self) -> pa.Table:
-        """Ask the oracles: a column of values and one of reasons for each property."""
+        """Predict: a column of values and one of reasons for each property."""
         found = predict(self.tubes, self.keys, self.conditions)
         rows = range(len(self.tubes))
         columns = {key: pa.array(found[key], pa.float64()) for key in self.keys}
@@ -79,7 +79,7 @@ def predict_in_parallel(
         on_piece: called with the pieces that are done, and all, after each.
 
     Returns:
-        Predictions of the properties asked for, in that order.
+        Predictions of the named properties, in that order.
 
     Raises:
         ConfigurationError: if `piece` or `workers` is below 1.

@@ -1,13 +1,13 @@
 """Properties by name: which oracle computes what, at which conditions."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
-from matgym.errors import ConfigurationError, PropertyError
+from matgym.errors import PropertyError, require_positive
 from matgym.models import Model, Predictions, Property
 from matgym.physics.cache import Cached, Remembered
 from matgym.physics.electrons.bands import PiElectrons
@@ -34,33 +34,36 @@ class Conditions:
     mu_ev: float | None = None
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.temperature_k < math.inf:
-            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
+        require_positive(temperature_k=self.temperature_k)
 
 
 Keep = Callable[[Model], Model]
 """Wraps an oracle in something that remembers its results."""
 
-ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = {
-    PiElectrons: lambda _at, _keep: PiElectrons(),
-    PiTransport: lambda at, _keep: PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0),
-    PhononTransport: lambda at, _keep: PhononTransport(temperature_k=at.temperature_k),
-    Thermoelectric: lambda at, keep: Thermoelectric(
-        temperature_k=at.temperature_k, mu_ev=at.mu_ev, phonons=keep(PhononTransport(temperature_k=at.temperature_k))
-    ),
-    Vibrations: lambda at, _keep: Vibrations(temperature_k=at.temperature_k),
-    Elasticity: lambda _at, _keep: Elasticity(),
-    FormationEnergy: lambda _at, _keep: FormationEnergy(),
-    Strength: lambda _at, _keep: Strength(),
-}
+ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = MappingProxyType(
+    {
+        PiElectrons: lambda _at, _keep: PiElectrons(),
+        PiTransport: lambda at, _keep: PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0),
+        PhononTransport: lambda at, _keep: PhononTransport(temperature_k=at.temperature_k),
+        Thermoelectric: lambda at, keep: Thermoelectric(
+            temperature_k=at.temperature_k,
+            mu_ev=at.mu_ev,
+            phonons=keep(PhononTransport(temperature_k=at.temperature_k)),
+        ),
+        Vibrations: lambda at, _keep: Vibrations(temperature_k=at.temperature_k),
+        Elasticity: lambda _at, _keep: Elasticity(),
+        FormationEnergy: lambda _at, _keep: FormationEnergy(),
+        Strength: lambda _at, _keep: Strength(),
+    }
+)
 """Every oracle, and how it is made at given conditions."""
 
 _ORACLE_OF: Final = {prop: oracle for oracle in ORACLES for prop in oracle.properties}  # type: ignore[attr-defined]
 
-PROPERTIES: Final[Mapping[str, Property]] = {prop.name: prop for prop in _ORACLE_OF}
+PROPERTIES: Final[Mapping[str, Property]] = MappingProxyType({prop.name: prop for prop in _ORACLE_OF})
 """Every property by short name: the key without its unit."""
 
-PROPERTIES_BY_KEY: Final[Mapping[str, Property]] = {prop.key: prop for prop in _ORACLE_OF}
+PROPERTIES_BY_KEY: Final[Mapping[str, Property]] = MappingProxyType({prop.key: prop for prop in _ORACLE_OF})
 """Every property by key."""
 
 
@@ -79,7 +82,7 @@ def parse_properties(names: Sequence[str]) -> list[Property]:
             raise PropertyError(f"no oracle computes {name!r}; {hint}known are {', '.join(PROPERTIES)}")
         found.append(prop)
     if not found:
-        raise PropertyError(f"no property was asked for; known are {', '.join(PROPERTIES)}")
+        raise PropertyError(f"no property is named; known are {', '.join(PROPERTIES)}")
     return found
 
 
@@ -114,20 +117,20 @@ def predict(
         on_oracle: called before each oracle runs with its name, and how many of them are done, and in all.
 
     Returns:
-        Predictions of the properties asked for, in that order.
+        Predictions of the named properties, in that order.
 
     Raises:
         PropertyError: if a property is unknown.
     """
-    asked = parse_properties(names)
+    properties = parse_properties(names)
     kept: dict[str, Model] = {}  # phonons serve the lattice's heat and ZT alike
 
     def keep(oracle: Model) -> Model:
         return kept.setdefault(repr(oracle), Cached(oracle, cache) if cache else Remembered(oracle))
 
-    needed = [oracle for oracle in ORACLES if any(_ORACLE_OF[prop] is oracle for prop in asked)]
+    needed = [oracle for oracle in ORACLES if any(_ORACLE_OF[prop] is oracle for prop in properties)]
     parts = []
     for done, oracle in enumerate(needed):
         on_oracle(oracle.__name__, done, len(needed))
         parts.append(keep(ORACLES[oracle](conditions or Conditions(), keep)).predict(tubes))
-    return Predictions.joined(parts).only([prop.key for prop in asked])
+    return Predictions.joined(parts).only([prop.key for prop in properties])

@@ -66,7 +66,7 @@ class Thermoelectric(Model):
         low, high = self.mu_range_ev
         if not low <= high:
             raise ConfigurationError(f"mu_range_ev={self.mu_range_ev} must be (lowest, highest)")
-        # These two check what they are given.
+        # Both check the settings that they get.
         PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
         PhononTransport(self.temperature_k, self.frequencies)
 
@@ -100,7 +100,7 @@ class Thermoelectric(Model):
             best = np.argmax(zt >= zt.max(axis=1, keepdims=True) * (1.0 - TIE), axis=1)
             for key, curve in (found | {MU_EV.key: np.broadcast_to(mu, (len(rows), len(mu)))}).items():
                 values[key][rows] = curve[np.arange(len(rows)), best]
-            failures |= {int(rows[i]): reason for i, reason in failed.items()}
+            failures |= {rows[i]: reason for i, reason in failed.items()}
         for column in values.values():
             column[list(failures)] = np.nan
         return Predictions.together(values, failures)

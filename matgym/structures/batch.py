@@ -35,7 +35,7 @@ class LatticeGroup(NamedTuple):
 
 
 class TubeDomain(NamedTuple):
-    """What the tubes of a design space may be: what a model is asked whether it supports.
+    """What the tubes of a design space may be: by it a model tells whether it supports the space.
 
     Attributes:
         lattices: that occur.
@@ -57,7 +57,7 @@ class TubeBatch(Sequence[Nanotube]):
     """A ragged batch of tubes.
 
     As a sequence it yields `Nanotube` objects, so that a function of a list of tubes takes a batch as it is. Make one
-    by `of` or `uniform`, whose arrays are read-only.
+    by `of` or `uniform`. Its arrays are read-only views of those that it was made from.
 
     Attributes:
         lattices: L different lattices.
@@ -69,7 +69,7 @@ class TubeBatch(Sequence[Nanotube]):
 
     Raises:
         SpeciesError: if there are more or fewer species than the lattices have sites.
-        StructureError: if another array does not fit.
+        StructureError: if another array does not fit, or a tube has a lattice that is not there.
     """
 
     lattices: tuple[TubeLattice, ...]
@@ -80,12 +80,15 @@ class TubeBatch(Sequence[Nanotube]):
     torsion: FloatArray
 
     def __post_init__(self) -> None:
-        count = len(self.lattice_index)
-        if len(self.species) != self.offsets[-1]:
-            raise SpeciesError(f"{len(self.species)} species do not fit tubes of {self.offsets[-1]} sites together")
-        if self.turned is not None and 2 * len(self.turned) != 3 * len(self.species):
+        count, known = len(self.lattice_index), len(self.lattices)
+        if count and not 0 <= self.lattice_index.min() <= self.lattice_index.max() < known:
+            raise StructureError(f"lattice_index {self.lattice_index} does not fit {known} lattices: 0 to {known - 1}")
+        sites = int(self.offsets[-1])
+        if self.species.shape != (sites,):
+            raise SpeciesError(f"species of shape {self.species.shape} do not fit tubes of {sites} sites together")
+        if self.turned is not None and self.turned.shape != (3 * sites // 2,):
             raise StructureError(
-                f"{len(self.turned)} bonds do not fit {len(self.species)} sites: there are 3 for every 2"
+                f"turned of shape {self.turned.shape} does not fit {sites} sites: there are 3 bonds for every 2"
             )
         for name, array in (("strain", self.strain), ("torsion", self.torsion)):
             if array.shape != (count,):
@@ -104,10 +107,10 @@ class TubeBatch(Sequence[Nanotube]):
         turned = None
         if any(tube.stone_wales for tube in listed):
             turned = np.concatenate([tube.lattice.bond_mask(tube.stone_wales) for tube in listed])
-        return cls(
+        return cls._of_views(
             tuple(number),
             np.array(index, dtype=np.int64),
-            _read_only(np.concatenate([tube.species for tube in listed]) if listed else np.zeros(0, dtype=np.uint8)),
+            np.concatenate([tube.species for tube in listed]) if listed else np.zeros(0, dtype=np.uint8),
             turned,
             np.array([tube.strain for tube in listed], dtype=np.float64),
             np.array([tube.torsion for tube in listed], dtype=np.float64),
@@ -126,13 +129,32 @@ class TubeBatch(Sequence[Nanotube]):
 
         Raises:
             SpeciesError: if rows have another number of sites.
+            StructureError: if rows have another number of bonds, or there are more or fewer of them.
         """
         if species.ndim != 2 or species.shape[1] != lattice.n_sites:
             raise SpeciesError(f"species of shape {species.shape} do not fit {lattice.n_sites} sites a tube")
+        if turned is not None and turned.shape != (len(species), 3 * lattice.n_cells):
+            raise StructureError(
+                f"turned of shape {turned.shape} does not fit {len(species)} tubes of {3 * lattice.n_cells} bonds"
+            )
         none = np.zeros(len(species))
         bonds = None if turned is None or not turned.any() else turned.reshape(-1).astype(bool)
-        codes = _read_only(species.reshape(-1))
-        return cls((lattice,), np.zeros(len(species), dtype=np.int64), codes, bonds, none, none)
+        return cls._of_views((lattice,), np.zeros(len(species), dtype=np.int64), species.reshape(-1), bonds, none, none)
+
+    @classmethod
+    def _of_views(
+        cls,
+        lattices: tuple[TubeLattice, ...],
+        lattice_index: IntArray,
+        species: SpeciesArray,
+        turned: BoolArray | None,
+        strain: FloatArray,
+        torsion: FloatArray,
+    ) -> Self:
+        """A batch whose arrays are read-only views."""
+        bonds = None if turned is None else _read_only(turned)
+        index, codes = _read_only(lattice_index), _read_only(species)
+        return cls(lattices, index, codes, bonds, _read_only(strain), _read_only(torsion))
 
     # ---- as a sequence
 
@@ -157,14 +179,14 @@ class TubeBatch(Sequence[Nanotube]):
             strain=float(self.strain[row]), torsion=float(self.torsion[row]), stone_wales=pairs,
         )  # fmt: skip
 
-    def take(self, rows: IntArray | Sequence[int]) -> Self:
-        """The tubes at (b,) places, in that order."""
-        rows = np.asarray(rows, dtype=np.int64)
+    def take(self, rows: IntArray | BoolArray | Sequence[int]) -> Self:
+        """The tubes at (b,) places, in that order, or those of a (B,) mask."""
+        rows = np.arange(len(self))[np.asarray(rows) if len(rows) else np.zeros(0, dtype=np.int64)]
         sites = _ranges(self.offsets[rows], self.n_sites[rows])
         turned = None
         if self.turned is not None:
             turned = self.turned[_ranges(3 * self.offsets[rows] // 2, 3 * self.n_sites[rows] // 2)]
-        return type(self)(
+        return self._of_views(
             self.lattices, self.lattice_index[rows], self.species[sites], turned, self.strain[rows], self.torsion[rows]
         )
 

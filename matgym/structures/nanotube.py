@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from matgym.errors import SiteError, SpeciesError, StructureError
 from matgym.structures.lattice import TubeLattice, tube_lattice
-from matgym.structures.species import SPECIES_DATA, Species, parse_species
+from matgym.structures.species import CARBONS, SPECIES_DATA, Species, parse_species
 from matgym.structures.stone_wales import direction, sheet_moves, turned_bonds, validated_pairs
 from matgym.structures.symmetry import Pairs, canonical_form, flip, mirror, moved_pairs, translation
 from matgym.typing import FloatArray, IntArray, SpeciesArray
@@ -153,6 +153,11 @@ class Nanotube:
     def is_pristine(self) -> bool:
         """Whether every site holds 12C and no bond is turned."""
         return not self.species.any() and not self.stone_wales
+
+    @property
+    def is_carbon(self) -> bool:
+        """Whether every site holds carbon, of any isotope, and no bond is turned."""
+        return bool(np.isin(self.species, CARBONS).all()) and not self.stone_wales
 
     @property
     def diameter_nm(self) -> float:

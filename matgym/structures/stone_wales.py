@@ -37,7 +37,7 @@ def validated_pairs(lattice: TubeLattice, pairs: object) -> Pairs:
         if touched & taken:
             raise StructureError(f"the Stone-Wales pair ({a}, {b}) touches another pair; turn bonds further apart")
         taken |= touched
-    turned_bonds(lattice, tuple(found))  # refuses what is too short
+    turned_bonds(lattice, tuple(found))  # raises an error if the tube is too short
     return tuple(found)
 
 

@@ -14,9 +14,10 @@ from matgym.models import Predictions
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.physics.mechanics.relaxation import relaxed_pristine
-from matgym.physics.mechanics.strength import WALL_NM, Strength
+from matgym.physics.mechanics.strength import Strength
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
+from matgym.units import WALL_THICKNESS_NM
 
 WIDE: Final = 60  # of a tube that stands for graphene, 8 nm
 FLAT: Final = 400  # likewise for its energy: 2e-5 eV/atom above that of the sheet, by C/d²
@@ -40,7 +41,7 @@ def young_measured_tpa() -> float:
 
 def stiffness_2d_n_m() -> float:
     """Young's modulus of (60,60) times its wall."""
-    return _young_tpa([(WIDE, WIDE)]) * 1e3 * WALL_NM
+    return _young_tpa([(WIDE, WIDE)]) * 1e3 * WALL_THICKNESS_NM
 
 
 def stiffness_2d_dft_n_m() -> float:

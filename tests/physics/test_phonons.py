@@ -17,7 +17,6 @@ from matgym.physics.phonons.force_constants import (
     FREQUENCY2_PER_EV_ANGSTROM2_AMU,
     MASSES_AMU,
     OMEGA_CM,
-    differs_in_mass_only,
     pristine_force_constants,
 )
 from matgym.physics.phonons.vibrations import HEAT_CAPACITY_J_G_K, Vibrations
@@ -216,7 +215,7 @@ def self_energies(n, m, strain, square):
 
 def dense_transmission(tube, omega):
     """T = Tr[Γ_L G Γ_R G†] with the Green's function of all atoms at once, in Cartesian axes and cells."""
-    light = differs_in_mass_only(tube)
+    light = tube.is_carbon
     device = tube if light else buffered(tube)
     rest = relax(device) if light else relax(device, fixed=held(device))
     lead = lead_of(tube.n, tube.m, tube.strain)[0]

@@ -9,7 +9,7 @@ from matgym.errors import ConfigurationError
 from matgym.physics import Model
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport, PristinePhonons
 from matgym.physics.phonons.ring_isotopes import RingIsotopes, ring_of_site, ring_species
-from matgym.structures import Nanotube, Species, tube_lattice
+from matgym.structures import Nanotube, Species, TubeBatch, tube_lattice
 
 AGREEMENT = 1e-10  # of two algorithms for one model, relative; measured: 6e-13
 TRANSMISSION_AGREEMENT = 1e-8  # absolute, of values of up to 24; measured at 256 frequencies: 2e-9
@@ -160,3 +160,14 @@ def test_refuses_designs_that_are_none():
     with pytest.raises(ConfigurationError, match="zigzag"):
         ring_of_site(tube_lattice(6, 6, 2))
     assert rings.conductance_nw_k(np.zeros((0, 4), dtype=np.uint8)).shape == (0,)
+
+
+def test_predicts_what_conductance_gives_of_a_batch_and_of_a_list():
+    rings = RingIsotopes(rings=4, frequencies=FEW)
+    codes = designs(6, 4, (0, 1, 2), seed=7)
+    uniform = TubeBatch.uniform(rings.lattice, ring_species(rings.lattice, codes))
+    expected = rings.conductance_nw_k(codes)
+    for tubes in (rings.tubes(codes), uniform):
+        found = rings.predict(tubes)
+        assert np.array_equal(found[KEY], expected)
+        assert found.failures == {}

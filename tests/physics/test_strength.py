@@ -11,9 +11,10 @@ import pytest
 from matgym.errors import ConfigurationError
 from matgym.physics.mechanics.calculators import Relaxation, relaxed, running
 from matgym.physics.mechanics.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC
-from matgym.physics.mechanics.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, WALL_NM, Strength
+from matgym.physics.mechanics.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, Strength
 from matgym.structures import Nanotube
 from matgym.testing import check_model
+from matgym.units import WALL_THICKNESS_NM
 
 BELOW_QUANTUM_MECHANICS = 0.2  # fraction; see above
 SAME_POTENTIAL = 0.05  # MTB-G2 is first-generation Brenner without its cut-off, REBO the second generation
@@ -72,7 +73,7 @@ def test_stress_is_the_slope_of_the_energy():
         ends[0].calc = calculator
         energies.insert(0, ends[0].get_potential_energy())
     lengths = [atoms.cell[2, 2] for atoms in ends]
-    area = np.pi * tube.lattice.diameter_nm * WALL_NM * 100.0  # Å²
+    area = np.pi * tube.lattice.diameter_nm * WALL_THICKNESS_NM * 100.0  # Å²
     expected = 160.2177 * (energies[1] - energies[0]) / (lengths[1] - lengths[0]) / area
     curve = Strength(step=at, max_strain=at).curve(tube)
     assert curve.stress_gpa[1] == pytest.approx(expected, abs=FORCE_TOLERANCE_GPA)

@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.errors import require_positive
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.electrons.band_edges import GRID, GRID_WEIGHTS, band_edge, filling, grid_energies
 from matgym.physics.electrons.tight_binding import (
     EMPTY_SITE_EV,
     PiParameters,
     PiSystem,
-    is_carbon,
     pristine_bands,
     stacked,
 )
@@ -72,9 +71,9 @@ class PiElectrons(Model):
         failures: dict[int, str] = {}
         dense = []
         for row, tube in enumerate(tubes):
-            if refusal := self.parameters.refusal(tube) or cut_in_two(tube):
-                failures[row] = refusal
-            elif is_carbon(tube) and tube.n_sites > DENSE_SITES:
+            if reason := self.parameters.outside(tube) or cut_in_two(tube):
+                failures[row] = reason
+            elif tube.is_carbon and tube.n_sites > DENSE_SITES:
                 gap[row], fermi[row], formation[row] = pristine_gap(tube, self.parameters), 0.0, 0.0
             else:
                 dense.append(row)
@@ -90,7 +89,7 @@ class PiElectrons(Model):
             if good.any():
                 kept = [tube for tube, keep in zip(batch, good, strict=True) if keep]
                 gap[rows[good]], fermi[rows[good]], formation[rows[good]] = self._solve(system.subset(good), kept)
-        return Predictions.together({"gap_ev": gap, "fermi_ev": fermi, "pi_formation_ev": formation}, failures)
+        return Predictions.together({GAP_EV.key: gap, FERMI_EV.key: fermi, PI_FORMATION_EV.key: formation}, failures)
 
     def _solve(self, system: PiSystem, tubes: Sequence[Nanotube]) -> tuple[FloatArray, FloatArray, FloatArray]:
         empty = system.electrons // 2  # index of the lowest empty band
@@ -140,8 +139,7 @@ class PiElectrons(Model):
         Raises:
             ConfigurationError: if the broadening is not positive.
         """
-        if broadening_ev <= 0.0:
-            raise ConfigurationError(f"broadening_ev={broadening_ev} must be positive")
+        require_positive(broadening_ev=broadening_ev)
         (system,) = stacked([tube], self.parameters)
         thetas = (np.arange(phases) + 0.5) * np.pi / phases
         states = np.concatenate([np.linalg.eigvalsh(system.bloch(np.array([theta])))[0] for theta in thetas])

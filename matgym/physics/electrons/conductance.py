@@ -6,18 +6,17 @@ nothing repeats. T(E) comes from the π tight-binding Hamiltonian by recursive G
 (`matgym.physics.transport.landauer`).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.errors import require_positive
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.electrons.tight_binding import PiParameters, hoppings
-from matgym.physics.transport.device import alike, by_lead, device_refusal, stacked_species
+from matgym.physics.transport.device import alike, by_lead, not_between_leads, stacked_species
 from matgym.physics.transport.greens import Lead, Surfaces, transmission
 from matgym.physics.transport.landauer import THERMAL_REACH, conductance_us, electron_moments
 from matgym.physics.transport.slabs import Slabs
@@ -33,7 +32,7 @@ BROADENING_EV = 1e-6
 """Imaginary energy of the leads, eV, from which `Lead.surface` extrapolates."""
 
 NO_TRANSMISSION = 1e-9
-"""Transmission that is not told from none."""
+"""Transmission below which it counts as none."""
 
 WINDOW_POINTS = 1.5
 """Energies in a range of k_B T at least: the trapezoid rule then gives the window's area to 10⁻¹¹."""
@@ -59,10 +58,7 @@ class PiTransport(Model):
     step_ev: float = 0.01
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.temperature_k < math.inf:
-            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
-        if not 0.0 < self.step_ev < math.inf:
-            raise ConfigurationError(f"step_ev={self.step_ev} must be positive and finite")
+        require_positive(temperature_k=self.temperature_k, step_ev=self.step_ev)
 
     properties = (CONDUCTANCE_US,)
     level = Level.PI
@@ -82,7 +78,7 @@ class PiTransport(Model):
             energies, found, failed = self.spectrum([tubes[row] for row in rows], self.mu_ev, self.mu_ev)
             zeroth, _, _ = electron_moments(energies, found, np.array([self.mu_ev]), self.temperature_k)
             conductance[rows] = conductance_us(zeroth[:, 0])
-            failures |= {int(rows[i]): reason for i, reason in failed.items()}
+            failures |= {rows[i]: reason for i, reason in failed.items()}
         return Predictions.together({CONDUCTANCE_US.key: conductance}, failures)
 
     def spectrum(
@@ -112,7 +108,7 @@ class PiTransport(Model):
         """
         energies = np.asarray(energies_ev, dtype=np.float64)
         found = np.full((len(tubes), len(energies)), np.nan)
-        failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._refusal(tube))}
+        failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._outside(tube))}
         sound = [row for row in range(len(tubes)) if row not in failures]
         for rows, slabs in alike([tubes[row] for row in sound], HOPS):
             batch = [tubes[sound[i]] for i in rows]
@@ -120,17 +116,17 @@ class PiTransport(Model):
             strengths = tuple(hoppings(batch[0], self.parameters).tolist())
             surfaces = _surfaces(slabs, strengths, energies.tobytes())
             inner, couplings = pi_devices(batch, slabs, lead, self.parameters)
-            found[np.array(sound)[rows]] = transmission(inner, couplings, energies, surfaces)
+            found[[sound[i] for i in rows]] = transmission(inner, couplings, energies, surfaces)
         return found, failures
 
-    def _refusal(self, tube: Nanotube) -> str | None:
-        return self.parameters.refusal(tube) or device_refusal(tube)
+    def _outside(self, tube: Nanotube) -> str | None:
+        return self.parameters.outside(tube) or not_between_leads(tube)
 
 
 def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_ev: float) -> FloatArray:
     """Energies that reach `THERMAL_REACH` beyond a range of chemical potentials.
 
-    At low temperature they stand nearer than asked for, so that the thermal window is resolved. They avoid E = 0,
+    At low temperature they stand nearer than `step_ev`, so that the thermal window is resolved. They avoid E = 0,
     where zero modes of vacancies make T(E) a needle, by half a step.
     """
     thermal = BOLTZMANN_EV_K * temperature_k

@@ -26,8 +26,8 @@ from typing import Self
 
 import numpy as np
 
+from matgym.physics.rows import rows_by
 from matgym.structures import SPECIES_DATA, Nanotube, Species
-from matgym.structures.species import CARBONS
 from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray, SpeciesArray
 from matgym.units import CARBON_BOND_ANGSTROM
 
@@ -67,8 +67,8 @@ class PiParameters:
         table[Species.VACANCY] = EMPTY_SITE_EV
         return table
 
-    def refusal(self, tube: Nanotube) -> str | None:
-        """Why the model does not hold for a tube, if it does not."""
+    def outside(self, tube: Nanotube) -> str | None:
+        """Why a tube lies outside the applicability domain of the model, if it does."""
         if self.curvature and tube.lattice.diameter_nm < THINNEST_NM:
             return (
                 f"{tube}: at a diameter of {tube.lattice.diameter_nm:.2f} nm, below {THINNEST_NM}, σ and π bands mix "
@@ -121,17 +121,14 @@ class PiSystem:
 
 
 def stacked(tubes: Sequence[Nanotube], parameters: PiParameters, limit: int = 64) -> Iterator[PiSystem]:
-    """Group tubes by lattice and strain and build their Hamiltonians.
+    """Yield the Hamiltonians of tubes, stacked where lattice, deformation and turned bonds are the same.
 
     Args:
         tubes: any tubes.
         parameters: of the π model.
         limit: tubes a stack, which bounds memory.
     """
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for row, tube in enumerate(tubes):
-        groups.setdefault((tube.lattice, tube.strain, tube.torsion, tube.stone_wales), []).append(row)
-    for rows in groups.values():
+    for rows in rows_by((tube.lattice, tube.strain, tube.torsion, tube.stone_wales) for tube in tubes):
         for start in range(0, len(rows), limit):
             yield _stack(tubes, np.array(rows[start : start + limit]), parameters)
 
@@ -209,8 +206,3 @@ def pristine_bands(tube: Nanotube, kappa: FloatArray, parameters: PiParameters) 
     k_along = kappa * lattice.cells / lattice.length_angstrom  # (K,), 1/Å
     phase = k_around[:, None, None] * around + k_along[:, None] * along  # (lines, K, 3)
     return np.asarray(np.abs(np.exp(1j * phase) @ hoppings(tube, parameters)))
-
-
-def is_carbon(tube: Nanotube) -> bool:
-    """Whether the tube is carbon, of whatever isotopes, on an intact lattice: π electrons do not feel mass."""
-    return bool(np.isin(tube.species, CARBONS).all()) and not tube.stone_wales

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, MatgymError, RelaxationError
+from matgym.errors import MatgymError, RelaxationError, require_counts, require_positive
 from matgym.structures import Nanotube, Species
 from matgym.structures.io.convert import to_atoms
 from matgym.structures.species import CARBONS, SPECIES_DATA
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 CalculatorFactory: TypeAlias = Callable[[], "Calculator"]
 """Gives a new ASE calculator each time that it is called.
 
-If it has an attribute `elements`, tubes with other elements are refused; if it has `no_vacancies`, a reason, so are
-formation energies of vacancies."""
+If it has an attribute `elements`, tubes with other elements fail. If it has an attribute `no_vacancies`, a reason,
+formation energies of vacancies fail with it."""
 
 BOND_RANGE_ANGSTROM: Final = (1.25, 1.8)
 """Bonds of an unloaded tube: 1.40 to 1.45 Å; at defects, where pentagons close, up to 1.75 Å with REBO (measured).
@@ -66,9 +66,8 @@ class Relaxation:
     reconstruct: bool = True
 
     def __post_init__(self) -> None:
-        for name in ("force_ev_per_angstrom", "max_steps"):
-            if not getattr(self, name) > 0:
-                raise ConfigurationError(f"{name}={getattr(self, name)} must be positive")
+        require_positive(force_ev_per_angstrom=self.force_ev_per_angstrom)
+        require_counts(max_steps=self.max_steps)
 
     def rest(self, atoms: "Atoms") -> None:
         """Move the atoms, in place and in their cell, to where no force is left.
@@ -183,11 +182,11 @@ def running(potential: CalculatorFactory) -> Iterator["Calculator"]:
             calculator.clean()
 
 
-def refuse_unknown(tube: Nanotube, potential: CalculatorFactory) -> None:
-    """Refuse tubes whose elements the potential does not know, if it says which ones it knows.
+def check_elements(tube: Nanotube, potential: CalculatorFactory) -> None:
+    """Check that the potential knows the elements of a tube, if it says which ones it knows.
 
     Raises:
-        RelaxationError: with the element.
+        RelaxationError: if it does not know one.
     """
     known = getattr(potential, "elements", None)
     held = {SPECIES_DATA[species].symbol for species, count in tube.counts.items() if count} - {""}

@@ -13,13 +13,13 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import RelaxationError, StructureError
+from matgym.errors import RelaxationError
 from matgym.models import Cost, Level, Model, Predictions, Property
-from matgym.physics.electrons.tight_binding import is_carbon
 from matgym.physics.mechanics.relaxation import RelaxedTube, positive_factors, relax, relaxed_pristine, stretch_of
-from matgym.physics.mechanics.strength import GPA_NM2_PER_EV_PER_ANGSTROM, WALL_NM
+from matgym.physics.rows import predict_each
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
+from matgym.units import GPA_NM2_PER_EV_PER_ANGSTROM, WALL_THICKNESS_NM
 
 YOUNG_GPA = Property("young_gpa", "GPa", "Young's modulus along the axis, for a wall of 0.34 nm")
 POISSON_RATIO = Property("poisson_ratio", "1", "radial contraction over axial strain")
@@ -47,18 +47,12 @@ class Elasticity(Model):
             Predictions with `young_gpa` and `poisson_ratio`, each of shape (B,); NaN, with the reason in `failures`,
             for tubes that do not come to rest as what they are: see `relax`.
         """
-        values, failures = np.full((len(tubes), 2), np.nan), {}
-        for row, tube in enumerate(tubes):
-            try:
-                values[row] = self._moduli(tube)
-            except (RelaxationError, StructureError) as error:
-                failures[row] = f"{tube}: {error}"
-        return Predictions.together({YOUNG_GPA.key: values[:, 0], POISSON_RATIO.key: values[:, 1]}, failures)
+        return predict_each(tubes, self.properties, self._moduli)
 
     @staticmethod
     def _moduli(tube: Nanotube) -> tuple[float, float]:
         """Young's modulus, GPa, and Poisson ratio."""
-        if is_carbon(tube):
+        if tube.is_carbon:
             cell = relaxed_pristine(tube.n, tube.m, tube.strain, tube.torsion)
             period, radius = cell.period_angstrom, cell.radius_angstrom
             stiffness, slope = cell.stiffness_ev_per_square_angstrom, cell.radius_slope
@@ -73,12 +67,12 @@ class Elasticity(Model):
             radius = float(distance.mean())
             moving = (follow - follow.mean(axis=0))[:, :2]
             slope = float(((across * moving).sum(axis=1) / distance).mean())
-        area = math.pi * (radius / 5.0) * WALL_NM  # nm²
+        area = math.pi * (radius / 5.0) * WALL_THICKNESS_NM  # nm²
         return stiffness * period * GPA_NM2_PER_EV_PER_ANGSTROM / area, -slope * period / radius
 
 
 def axial_response(rest: RelaxedTube) -> tuple[float, FloatArray]:
-    """How a tube at rest answers to a change of its period L.
+    """Return how a tube at rest responds to a change of its period L.
 
     Returns:
         d²E/dL², eV/Å², and (S, 3) the slopes of the coordinates of its atoms, dimensionless; both with no force left.

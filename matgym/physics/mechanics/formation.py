@@ -20,16 +20,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from matgym.errors import RelaxationError, StructureError
+from matgym.errors import RelaxationError
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.calculators import (
     CalculatorFactory,
     Relaxation,
-    refuse_unknown,
+    check_elements,
     relaxed,
     running,
 )
 from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC
+from matgym.physics.rows import predict_each
 from matgym.structures import Nanotube, Species
 from matgym.structures.species import CARBONS
 
@@ -72,22 +73,15 @@ class FormationEnergy(Model):
             cut in two, do not come to rest or lose a bond, and for those whose potential does not know an element,
             cannot do vacancies, or lacks a chemical potential.
         """
-        found = np.full(len(tubes), np.nan)
-        failures: dict[int, str] = {}
         references: dict[tuple[object, ...], float] = {}
-        for row, tube in enumerate(tubes):
-            try:
-                found[row] = self._formation(tube, references)
-            except (RelaxationError, StructureError) as error:
-                failures[row] = f"{tube}: {error}"
-        return Predictions.together({"formation_ev": found}, failures)
+        return predict_each(tubes, self.properties, lambda tube: [self._formation(tube, references)])
 
     def _formation(self, tube: Nanotube, references: dict[tuple[object, ...], float]) -> float:
         """Formation energy, eV; energies of reference phases are kept in `references`."""
         counts = tube.counts
         doped = counts[Species.B] or counts[Species.N]
         potential = self.potential or (TERSOFF_BNC if doped else REBO)
-        refuse_unknown(tube, potential)
+        check_elements(tube, potential)
         reason = getattr(potential, "no_vacancies", "")
         if counts[Species.VACANCY] and reason:
             name = getattr(potential, "name", potential)

@@ -16,22 +16,24 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, RelaxationError, StructureError
+from matgym.errors import ConfigurationError, RelaxationError
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.calculators import (
     CalculatorFactory,
     Relaxation,
     axial_force,
     bond_lengths,
+    check_elements,
     neighbours,
-    refuse_unknown,
     relaxed,
     running,
     stretch,
 )
 from matgym.physics.mechanics.lammps import REBO_FRACTURE
+from matgym.physics.rows import predict_each
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
+from matgym.units import GPA_NM2_PER_EV_PER_ANGSTROM, WALL_THICKNESS_NM
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -41,15 +43,8 @@ TENSILE_STRENGTH_GPA = Property(
 )
 FAILURE_STRAIN = Property("failure_strain", "1", "axial strain at the first stress peak, relative to the unloaded tube")
 
-WALL_NM: Final = 0.34
-"""Thickness of the wall by convention, the distance of the layers in graphite: Yakobson, Brabec and Bernholc, Phys.
-Rev. Lett. 76, 2511 (1996) discuss it (cited from memory, flag M)."""
-
 TORN_ANGSTROM: Final = 2.4
 """Atoms that were bonded and are now this far apart, as far as next neighbours, no longer are. A chosen bound."""
-
-GPA_NM2_PER_EV_PER_ANGSTROM: Final = 1.602176634
-"""1 eV/Å is 1.602176634 nN, and 1 nN/nm² is 1 GPa (exact, by the definition of the electronvolt)."""
 
 
 @dataclass(frozen=True)
@@ -106,22 +101,17 @@ class Strength(Model):
             `failures`, for tubes that are cut in two, do not come to rest, hold elements that the potential does
             not know, or do not fail up to the largest strain.
         """
-        strength, strain = np.full(len(tubes), np.nan), np.full(len(tubes), np.nan)
-        failures: dict[int, str] = {}
-        for row, tube in enumerate(tubes):
-            try:
-                curve = self.curve(tube)
-            except (RelaxationError, StructureError) as error:
-                failures[row] = f"{tube}: {error}"
-                continue
-            if curve.peak is None:
-                failures[row] = (
-                    f"{tube}: censored: no stress peak up to a strain of {self.max_strain:g}, "
-                    f"where it bears {curve.stress_gpa[-1]:.1f} GPa"
-                )
-            else:
-                strength[row], strain[row] = curve.stress_gpa[curve.peak], curve.strain[curve.peak]
-        return Predictions.together({"tensile_strength_gpa": strength, "failure_strain": strain}, failures)
+        return predict_each(tubes, self.properties, self._peak)
+
+    def _peak(self, tube: Nanotube) -> tuple[float, float]:
+        """Stress, GPa, and strain at the first peak."""
+        curve = self.curve(tube)
+        if curve.peak is None:
+            raise RelaxationError(
+                f"censored: no stress peak up to a strain of {self.max_strain:g}, "
+                f"where it bears {curve.stress_gpa[-1]:.1f} GPa"
+            )
+        return float(curve.stress_gpa[curve.peak]), float(curve.strain[curve.peak])
 
     def curve(self, tube: Nanotube, steps_beyond: int = 1) -> StressStrain:
         """Stress against strain, until the first peak or the largest strain.
@@ -135,8 +125,8 @@ class Strength(Model):
                 potential does not know an element.
             StructureError: if the tube is twisted.
         """
-        refuse_unknown(tube, self.potential)
-        area = math.pi * tube.lattice.diameter_nm * WALL_NM  # nm²
+        check_elements(tube, self.potential)
+        area = math.pi * tube.lattice.diameter_nm * WALL_THICKNESS_NM  # nm²
         n_steps = int(self.max_strain / self.step + 1e-9)
         stress: list[float] = []
         peak = None

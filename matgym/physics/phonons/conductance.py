@@ -7,7 +7,6 @@ Transmission is that of the harmonic lattice, by Green's functions (Mingo and Ya
 phonons do not scatter from each other, which makes the conductance an upper bound of that of long tubes.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,18 +15,17 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, RelaxationError
+from matgym.errors import RelaxationError, require_counts, require_positive
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
 from matgym.physics.phonons.force_constants import (
     HOPS,
     HelicalForceConstants,
     by_root_masses,
-    differs_in_mass_only,
     pristine_force_constants,
     slab_blocks,
 )
-from matgym.physics.transport.device import Deformation, alike, by_lead, deformation, device_refusal, stacked_species
+from matgym.physics.transport.device import Deformation, alike, by_lead, deformation, not_between_leads, stacked_species
 from matgym.physics.transport.greens import Lead, Surfaces, transmission
 from matgym.physics.transport.landauer import phonon_conductance_nw_k
 from matgym.physics.transport.slabs import Slabs, slabs_of
@@ -75,10 +73,8 @@ class PhononTransport(Model):
     frequencies: int = 128
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.temperature_k < math.inf:
-            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
-        if self.frequencies < 1:
-            raise ConfigurationError(f"frequencies={self.frequencies} must be 1 or more")
+        require_positive(temperature_k=self.temperature_k)
+        require_counts(frequencies=self.frequencies)
 
     properties = (THERMAL_CONDUCTANCE_NW_K,)
     level = Level.CLASSICAL
@@ -94,7 +90,7 @@ class PhononTransport(Model):
         """
         found = np.full(len(tubes), np.nan)
         failures: dict[int, str] = {}
-        for rows in map(np.ndarray.tolist, by_lead(tubes)):
+        for rows in by_lead(tubes):
             try:
                 omega, weights = self.grid(tubes[rows[0]])
             except RelaxationError as error:
@@ -129,7 +125,7 @@ class PhononTransport(Model):
         """
         omega = np.asarray(omega, dtype=np.float64)
         found = np.full((len(tubes), len(omega)), np.nan)
-        failures = {row: reason for row, tube in enumerate(tubes) if (reason := device_refusal(tube))}
+        failures = {row: reason for row, tube in enumerate(tubes) if (reason := not_between_leads(tube))}
         sound = [row for row in range(len(tubes)) if row not in failures]
         for picked, slabs in alike([tubes[row] for row in sound], HOPS):
             rows = [sound[i] for i in picked]
@@ -140,7 +136,7 @@ class PhononTransport(Model):
                 continue
             lead = constants.lead(slabs)
             surfaces = _surfaces(deformation(tubes[rows[0]]), slabs.hops, omega.tobytes())
-            light = [row for row in rows if differs_in_mass_only(tubes[row])]
+            light = [row for row in rows if tubes[row].is_carbon]
             if light:
                 inner, couplings = _isotope_devices([tubes[row] for row in light], slabs, lead)
                 found[light] = transmission(inner, couplings, omega**2, surfaces)

@@ -17,7 +17,6 @@ from matgym.physics.mechanics.relaxation import RelaxedTube, relax, relaxed_pris
 from matgym.physics.transport.greens import Lead
 from matgym.physics.transport.slabs import Slabs, slabs_of
 from matgym.structures import SPECIES_DATA, Nanotube, Species, tube_lattice
-from matgym.structures.species import CARBONS
 from matgym.typing import ComplexArray, FloatArray, IntArray, SpeciesArray
 from matgym.units import ATOMIC_MASS_KG, CHARGE_C
 
@@ -179,11 +178,6 @@ def _block_rows(matrix: "bsr_array") -> tuple[IntArray, IntArray, FloatArray]:
     """Row, column and (F, 3, 3) values of the blocks of a block-sparse matrix."""
     rows = np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
     return rows, matrix.indices.astype(np.int64), np.asarray(matrix.data)
-
-
-def differs_in_mass_only(tube: Nanotube) -> bool:
-    """Whether the tube has the force constants of the pristine one."""
-    return bool(np.isin(tube.species, CARBONS).all()) and not tube.stone_wales
 
 
 def by_root_masses(matrix: FloatArray, rows: SpeciesArray, columns: SpeciesArray) -> FloatArray:

@@ -24,10 +24,10 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matgym.errors import ConfigurationError, RelaxationError
+from matgym.errors import ConfigurationError, RelaxationError, require_counts
 from matgym.models import Cost, Level, Model, Predictions
 from matgym.physics.phonons.conductance import BROADENING, THERMAL_CONDUCTANCE_NW_K, PhononTransport, mass_lead
-from matgym.physics.phonons.force_constants import HOPS, MASSES_AMU, differs_in_mass_only, pristine_force_constants
+from matgym.physics.phonons.force_constants import HOPS, MASSES_AMU, pristine_force_constants
 from matgym.physics.threads import one_thread
 from matgym.physics.transport.landauer import phonon_conductance_nw_k
 from matgym.physics.transport.slabs import slabs_of
@@ -94,8 +94,7 @@ class RingIsotopes(Model):
     def __post_init__(self) -> None:
         if self.rings < 2 or self.rings % 2:
             raise ConfigurationError(f"rings={self.rings} must be even, 2 or more: a cell of a zigzag tube has two")
-        if self.n < 1:
-            raise ConfigurationError(f"n={self.n} must be 1 or more")
+        require_counts(n=self.n)
         PhononTransport(self.temperature_k, self.frequencies)  # raises for what it cannot take
 
     properties = (THERMAL_CONDUCTANCE_NW_K,)
@@ -126,7 +125,7 @@ class RingIsotopes(Model):
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Thermal conductance of each tube, of shape (B,); what is no design of these rings is a failure."""
         found = np.full(len(tubes), np.nan)
-        failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._refusal(tube))}
+        failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._outside(tube))}
         rows = [row for row in range(len(tubes)) if row not in failures]
         if rows:
             try:
@@ -140,7 +139,7 @@ class RingIsotopes(Model):
 
         Args:
             codes: (B, R) species of each ring, ring 0 lowest: 12C, 13C or 14C.
-            on_block: told how many of how many pairs of frequency and momentum are done.
+            on_block: called with how many pairs of frequency and momentum are done, and with how many there are.
 
         Raises:
             ConfigurationError: if the codes have another shape, or are not of carbon.
@@ -225,11 +224,11 @@ class RingIsotopes(Model):
         by_ring = tube.species[np.argsort(ring_of_site(tube.lattice), kind="stable")].reshape(self.rings, -1)
         return np.stack([by_ring.min(axis=1), by_ring.max(axis=1)])
 
-    def _refusal(self, tube: Nanotube) -> str | None:
-        """Why a tube is none of these designs, if it is none."""
+    def _outside(self, tube: Nanotube) -> str | None:
+        """Why a tube lies outside: it is none of these designs."""
         if (tube.n, tube.m, 2 * tube.cells) != (self.n, 0, self.rings) or tube.strain or tube.torsion:
             return f"{tube}: not an undeformed ({self.n},0)x{self.rings // 2} tube; use PhononTransport"
-        if not differs_in_mass_only(tube):
+        if not tube.is_carbon:
             return f"{tube}: rings hold isotopes of carbon only; use PhononTransport"
         lowest, highest = self._rings_of(tube)
         mixed = np.flatnonzero(lowest != highest)

@@ -4,7 +4,6 @@ Harmonic lattice dynamics of Tersoff's potential about the relaxed tube. Pristin
 symmetry, six branches for each angular momentum; decorated ones as they are, with a phase from cell to cell.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matgym.errors import ConfigurationError, RelaxationError
+from matgym.errors import RelaxationError, require_counts, require_positive
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
 from matgym.physics.phonons.force_constants import (
@@ -23,6 +22,7 @@ from matgym.physics.phonons.force_constants import (
     HelicalForceConstants,
     pristine_force_constants,
 )
+from matgym.physics.rows import predict_each
 from matgym.physics.threads import one_thread
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
@@ -46,10 +46,8 @@ class Vibrations(Model):
     phases: int = 4
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.temperature_k < math.inf:
-            raise ConfigurationError(f"temperature_k={self.temperature_k} must be positive and finite")
-        if self.phases < 1:
-            raise ConfigurationError(f"phases={self.phases} must be 1 or more")
+        require_positive(temperature_k=self.temperature_k)
+        require_counts(phases=self.phases)
 
     properties = (HEAT_CAPACITY_J_G_K,)
     level = Level.CLASSICAL
@@ -63,17 +61,13 @@ class Vibrations(Model):
             Predictions with `heat_capacity_j_g_k` of shape (B,); tubes that do not come to rest, break a bond or have
             an imaginary mode hold NaN and their reason in `failures`.
         """
-        found = np.full(len(tubes), np.nan)
-        failures: dict[int, str] = {}
-        for row, tube in enumerate(tubes):
-            try:
-                omega = self.frequencies(tube)
-            except RelaxationError as error:
-                failures[row] = str(error)
-                continue
-            mass_g = 1e3 * ATOMIC_MASS_KG * MASSES_AMU[tube.species[tube.species != Species.VACANCY]].sum()
-            found[row] = mode_heat_j_k(omega, self.temperature_k).mean(axis=0).sum() / mass_g
-        return Predictions.together({HEAT_CAPACITY_J_G_K.key: found}, failures)
+        return predict_each(tubes, self.properties, self._heat)
+
+    def _heat(self, tube: Nanotube) -> tuple[float]:
+        """Heat capacity, J/(g K)."""
+        omega = self.frequencies(tube)
+        mass_g = 1e3 * ATOMIC_MASS_KG * MASSES_AMU[tube.species[tube.species != Species.VACANCY]].sum()
+        return (float(mode_heat_j_k(omega, self.temperature_k).mean(axis=0).sum() / mass_g),)
 
     def frequencies(self, tube: Nanotube) -> FloatArray:
         """(phases, modes) angular frequencies at midpoints of half the zone, rad/ps, imaginary ones as negative.
@@ -131,8 +125,7 @@ class Vibrations(Model):
             ConfigurationError: if the broadening is not positive.
             RelaxationError: if the tube does not come to rest.
         """
-        if broadening <= 0.0:
-            raise ConfigurationError(f"broadening={broadening} must be positive")
+        require_positive(broadening=broadening)
         found = self.frequencies(tube)
         x = (np.asarray(omega)[:, None] - found.ravel()) / broadening
         return np.asarray(np.exp(-0.5 * x**2).sum(axis=1) / (broadening * np.sqrt(2.0 * np.pi) * len(found)))

@@ -5,14 +5,15 @@ from typing import TypeAlias
 
 import numpy as np
 
+from matgym.physics.rows import rows_by
 from matgym.physics.transport.slabs import Slabs, slabs_of
 from matgym.structures import Nanotube, Species
-from matgym.typing import IntArray, SpeciesArray
+from matgym.typing import SpeciesArray
 
 Deformation: TypeAlias = tuple[int, int, float, float]
 
 
-def device_refusal(tube: Nanotube) -> str | None:
+def not_between_leads(tube: Nanotube) -> str | None:
     """Why a tube cannot stand between leads, if it cannot."""
     one, other, image = tube.bonds.T
     for a, b in tube.stone_wales:
@@ -43,12 +44,9 @@ def cut_in_two(tube: Nanotube) -> str | None:
     return f"{tube}: vacancies cut the tube in two" if part[left] != part[right] else None
 
 
-def by_lead(tubes: Sequence[Nanotube]) -> list[IntArray]:
+def by_lead(tubes: Sequence[Nanotube]) -> list[list[int]]:
     """Rows of tubes that stand between the same leads."""
-    groups: dict[Deformation, list[int]] = {}
-    for row, tube in enumerate(tubes):
-        groups.setdefault(deformation(tube), []).append(row)
-    return [np.array(rows) for rows in groups.values()]
+    return rows_by(map(deformation, tubes))
 
 
 def deformation(tube: Nanotube) -> Deformation:
@@ -56,19 +54,16 @@ def deformation(tube: Nanotube) -> Deformation:
     return tube.n, tube.m, tube.strain, tube.torsion
 
 
-def alike(tubes: Sequence[Nanotube], hops: tuple[int, int]) -> Iterator[tuple[IntArray, Slabs]]:
+def alike(tubes: Sequence[Nanotube], hops: tuple[int, int]) -> Iterator[tuple[list[int], Slabs]]:
     """Rows of tubes that share lattice, strain and the reach of their interaction, with their slabs.
 
     Args:
         tubes: any tubes.
         hops: bonds of the intact lattice that the interaction reaches without and with turned bonds.
     """
-    groups: dict[tuple[object, ...], list[int]] = {}
-    for row, tube in enumerate(tubes):
-        groups.setdefault((tube.lattice, tube.strain, tube.torsion, bool(tube.stone_wales)), []).append(row)
-    for rows in groups.values():
+    for rows in rows_by((tube.lattice, tube.strain, tube.torsion, bool(tube.stone_wales)) for tube in tubes):
         first = tubes[rows[0]]
-        yield np.array(rows), slabs_of(first.lattice, hops[bool(first.stone_wales)])
+        yield rows, slabs_of(first.lattice, hops[bool(first.stone_wales)])
 
 
 def stacked_species(tubes: Sequence[Nanotube], slabs: Slabs) -> SpeciesArray:

@@ -114,5 +114,5 @@ class Slabs:
 
 @lru_cache(maxsize=512)
 def slabs_of(lattice: TubeLattice, hops: int = 1) -> Slabs:
-    """The cut of a lattice, shared by all who ask."""
+    """Return the cut of a lattice, the same object for all callers."""
     return Slabs(lattice, hops)

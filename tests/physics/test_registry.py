@@ -1,0 +1,60 @@
+"""Properties by name: a constant table, the oracle of each, conditions."""
+
+import math
+from types import MappingProxyType
+
+import pytest
+
+from matgym.errors import ConfigurationError, PropertyError
+from matgym.physics import PROPERTIES, Conditions, PiElectrons, Thermoelectric, oracle_of, parse_properties, registry
+
+NAMES = [
+    *("gap", "fermi", "pi_formation", "conductance", "thermal_conductance"),
+    *("seebeck", "power_factor", "electron_thermal_conductance", "mu", "zt"),
+    *("heat_capacity", "young", "poisson_ratio", "formation", "tensile_strength", "failure_strain"),
+]
+
+
+def test_the_registry_is_a_constant():
+    assert list(PROPERTIES) == NAMES
+    for table in (registry.ORACLES, registry.PROPERTIES, registry.PROPERTIES_BY_KEY):
+        assert isinstance(table, MappingProxyType)
+    assert list(registry.PROPERTIES_BY_KEY.values()) == list(PROPERTIES.values())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_property_has_one_oracle_which_predicts_it(name):
+    oracle, prop = oracle_of(name), PROPERTIES[name]
+    assert prop in oracle.properties
+    assert oracle.is_oracle
+    assert type(oracle_of(prop.key)) is type(oracle)
+    assert sum(prop in kind.properties for kind in registry.ORACLES) == 1
+    assert " at 0x" not in repr(oracle)  # it tells its settings, on which caches rely
+
+
+def test_conditions_reach_the_oracles():
+    at = Conditions(temperature_k=77.0, mu_ev=0.2)
+    assert oracle_of("gap", at) == PiElectrons()
+    for name in ("conductance", "thermal_conductance", "zt", "heat_capacity"):
+        assert oracle_of(name, at).temperature_k == 77.0
+    assert oracle_of("conductance", at).mu_ev == 0.2
+    assert oracle_of("zt", at).mu_ev == 0.2
+    assert oracle_of("zt", at).phonons.temperature_k == 77.0
+    assert isinstance(oracle_of("seebeck"), Thermoelectric)
+    assert oracle_of("zt").mu_ev is None  # the best one
+    assert oracle_of("conductance").mu_ev == 0.0  # neutrality
+
+
+@pytest.mark.parametrize("kelvin", [0.0, -1.0, math.inf, math.nan])
+def test_temperatures_out_of_range_are_an_error(kelvin):
+    for made in (Conditions, *(kind for kind in registry.ORACLES if "temperature_k" in kind.__dataclass_fields__)):
+        with pytest.raises(ConfigurationError, match=f"temperature_k={kelvin} must be positive and finite"):
+            made(temperature_k=kelvin)
+
+
+def test_names_and_keys_are_the_same_and_others_are_an_error():
+    assert parse_properties(["gap", "young_gpa"]) == parse_properties(["gap_ev", "young"])
+    with pytest.raises(PropertyError, match="no oracle computes 'seebek'; did you mean 'seebeck'"):
+        parse_properties(["seebek"])
+    with pytest.raises(PropertyError, match="no property is named"):
+        parse_properties([])
