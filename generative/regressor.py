@@ -12,7 +12,7 @@ from matgym.data import Dataset
 from matgym.generative.conditions import ConditionScaling
 from matgym.generative.geometry import Geometry
 from matgym.generative.settings import GanSettings
-from matgym.surrogates.fit import OnEpoch, fit
+from matgym.surrogates.fitting import OnEpoch, fit
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.surrogates.settings import FitSettings
 from matgym.typing import FloatArray

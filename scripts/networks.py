@@ -90,7 +90,7 @@ def run_cell(recipe, model):
 
 def network(name, data, pool, settings, file):
     from matgym.surrogates.cross_validation import cross_validate, summary
-    from matgym.surrogates.fit import FitSettings, fit
+    from matgym.surrogates.fitting import FitSettings, fit
     from matgym.surrogates.recipe import figures
 
     chosen = FitSettings(

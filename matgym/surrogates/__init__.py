@@ -5,7 +5,7 @@ from typing import Any, Final
 
 _HOMES: Final = {
     "adapters": ("AseModel", "FunctionModel", "OnnxModel", "SklearnModel", "TorchModel", "as_model"),
-    "fit": ("fit",),
+    "fitting": ("fit",),
     "learned": ("NetworkSurrogate",),
     "networks": ("NETWORKS", "RasterNetwork"),
     "settings": ("FitSettings",),

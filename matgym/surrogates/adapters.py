@@ -57,7 +57,7 @@ class Adapter(Model[Any]):
     def property_of(self, key: str) -> Property:
         if key not in self.keys:
             raise PropertyError(
-                f"{self.name} does not predict {key!r}; it predicts {self.keys[0]}: where it does predict {key}, wrap it "
+                f"{self.name} does not predict {key!r}; it predicts {self.keys[0]}: where it is {key}, wrap it "
                 f'as {type(self).__name__}(model, "{key}")'
             )
         return self._property

@@ -15,7 +15,7 @@ from matgym.data.splits import TEST_SHARE, VALIDATION_SHARE
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import write_json
 from matgym.statistics import estimate
-from matgym.surrogates.fit import fit
+from matgym.surrogates.fitting import fit
 from matgym.surrogates.informed import with_physics
 from matgym.surrogates.recipe import figures
 from matgym.surrogates.settings import FitSettings

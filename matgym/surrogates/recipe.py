@@ -10,7 +10,7 @@ import numpy as np
 from matgym.data import Dataset
 from matgym.data.splits import SPLITS
 from matgym.errors import ConfigurationError
-from matgym.surrogates.fit import OnEpoch, fit
+from matgym.surrogates.fitting import OnEpoch, fit
 from matgym.surrogates.informed import physics_of
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.surrogates.metrics import property_metrics

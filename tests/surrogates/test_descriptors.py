@@ -10,7 +10,7 @@ from ase.neighborlist import neighbor_list
 
 from matgym.data import Dataset
 from matgym.errors import StructureError
-from matgym.structures import Nanotube, Species, tube_lattice, tubes_on
+from matgym.structures import Nanotube, Species, TubeBatch, tube_lattice
 from matgym.structures.symmetry import mirror
 from matgym.surrogates.classical import CLASSICAL, fit_classical
 from matgym.surrogates.descriptors import (
@@ -21,7 +21,7 @@ from matgym.surrogates.descriptors import (
     pairs,
     unlike_offsets,
 )
-from matgym.surrogates.raster import SEEN_SPECIES
+from matgym.surrogates.domain import SEEN_SPECIES
 from matgym.units import CARBON_BOND_ANGSTROM
 
 ROUNDING = 1e-6  # counts are summed in single precision
@@ -83,14 +83,14 @@ def counted_in_space(tube):
 def test_pairs_are_those_that_positions_show(shape):
     lattice, species = decorated(shape, count=2)
     found = pairs(lattice, species)[:, HEAD:]
-    for row, tube in enumerate(tubes_on(lattice, species)):
+    for row, tube in enumerate(TubeBatch.uniform(lattice, species)):
         np.testing.assert_allclose(found[row], counted_in_space(tube), atol=ROUNDING)
 
 
 def test_all_pairs_within_reach_are_counted_once():
     """ASE's neighbour list on the unrolled sheet, which is periodic both ways."""
     lattice, species = decorated((6, 4, 1), count=1)
-    tube = tubes_on(lattice, species)[0]
+    tube = TubeBatch.uniform(lattice, species)[0]
     angle, height = lattice.site_fractions.T
     cell = [lattice.circumference_angstrom, 20.0, lattice.length_angstrom]
     places = np.stack([angle * cell[0], np.full(len(angle), 10.0), height * cell[2]], axis=1)
@@ -119,12 +119,12 @@ def test_rotated_screwed_and_turned_tubes_have_the_same_descriptors(shape):
             lambda tube: tube.screwed(2, -1),
             lambda tube: tube.flipped().screwed(-3, 1),
         ):
-            moved = of([move(tube) for tube in tubes_on(lattice, species)], descriptor)
+            moved = of([move(tube) for tube in TubeBatch.uniform(lattice, species)], descriptor)
             np.testing.assert_allclose(moved, expected, atol=ROUNDING)
 
 
 def test_a_longer_tube_has_the_same_pairs_a_site():
-    tubes = tubes_on(*decorated((8, 0, 2)))
+    tubes = TubeBatch.uniform(*decorated((8, 0, 2)))
     np.testing.assert_allclose(of([t.repeated(3) for t in tubes])[:, HEAD:], of(tubes)[:, HEAD:], atol=ROUNDING)
 
 
@@ -172,7 +172,7 @@ def test_species_asked_for_count():
 
 
 def test_tubes_of_all_lattices_keep_their_order():
-    tubes = [tubes_on(*decorated(shape, count=1))[0] for shape in SHAPES]
+    tubes = [TubeBatch.uniform(*decorated(shape, count=1))[0] for shape in SHAPES]
     mixed = of([*tubes, *tubes])
     np.testing.assert_array_equal(mixed[: len(tubes)], mixed[len(tubes) :])
     np.testing.assert_array_equal(mixed, np.concatenate([of([tube]) for tube in [*tubes, *tubes]]))
@@ -211,7 +211,7 @@ def test_energies_are_nearly_sums_of_pairs(rows):
     truth = test.values("pi_formation_ev")
     left = {}
     for name in ("ridge-composition", "ridge-pairs"):
-        found = fit_classical(name, rows, ["pi_formation_ev"]).evaluate(test.tubes())["pi_formation_ev"]
+        found = fit_classical(name, rows, ["pi_formation_ev"]).predict(test.tubes())["pi_formation_ev"]
         left[name] = [((t - f) ** 2).mean() / t.var() for t, f in ((truth, found), (truth / sites, found / sites))]
     for composed, paired in zip(left["ridge-composition"], left["ridge-pairs"], strict=True):
         assert 1.0 - paired > LEAST_R2
@@ -223,7 +223,7 @@ def test_energies_are_nearly_sums_of_pairs(rows):
 def test_only_training_rows_are_looked_at(name, split, rows):
     lattice, _, species = next(rows.split("train").by_lattice())
     expected, found = (
-        fit_classical(name, data, ["gap_ev"]).predict(lattice, species)
+        fit_classical(name, data, ["gap_ev"]).values(lattice, species)
         for data in (rows, replaced(rows, split, "gap_ev"))
     )
     np.testing.assert_array_equal(found, expected)
@@ -233,8 +233,8 @@ def test_only_training_rows_are_looked_at(name, split, rows):
 def test_training_rows_are_looked_at(name, rows):
     """So that the test above can fail."""
     lattice, _, species = next(rows.split("test").by_lattice())
-    clean = fit_classical(name, rows, ["gap_ev"]).predict(lattice, species)
+    clean = fit_classical(name, rows, ["gap_ev"]).values(lattice, species)
     columns = rows.table.to_pydict()
     columns["gap_ev"] = columns["gap_ev"][::-1]
     other = Dataset(pa.table(columns, schema=rows.table.schema))
-    assert np.abs(fit_classical(name, other, ["gap_ev"]).predict(lattice, species) - clean).max() > ROUNDING
+    assert np.abs(fit_classical(name, other, ["gap_ev"]).values(lattice, species) - clean).max() > ROUNDING

@@ -202,7 +202,7 @@ def test_a_tube_between_leads_is_seen_with_its_ends():
 
 def _untrained(settings):
     from matgym.surrogates import NetworkSurrogate
-    from matgym.surrogates.fit import _initial
+    from matgym.surrogates.fitting import _initial
     from matgym.surrogates.learned import Scaling
 
     net = _initial(settings, 0, None)
@@ -282,7 +282,7 @@ def test_transfer_takes_over_all_but_the_last_layer(small):
         start=source,
         on_epoch=lambda *_: seen.append(True),
     )
-    from matgym.surrogates.fit import _initial
+    from matgym.surrogates.fitting import _initial
 
     started = _initial(FitSettings(properties=("gap_ev",), size=SMALL), 0, source)
     for (name, a), b in zip(started.state_dict().items(), source.networks[0].state_dict().values(), strict=True):
@@ -307,7 +307,7 @@ def test_physics_given_as_input_reaches_the_network(small):
 
 def test_statistics_of_normalisation_are_kept_in_the_last_part_of_a_training(small, tmp_path):
     """They are those at the freeze, whatever is trained after it; and training then sees what use sees."""
-    from matgym.surrogates.fit import FREEZE
+    from matgym.surrogates.fitting import FREEZE
 
     seen = {}
 
