@@ -201,7 +201,7 @@ def _tensors(
 def _error(surrogate: NetworkSurrogate, groups: list[Group], weights: FloatArray) -> float:
     """Root of the weighted mean squared error of what is learned, in standard deviations."""
     residuals = np.concatenate(
-        [(surrogate.predict(g.lattice, g.species, g.informed) - g.labels) / g.factor for g in groups]
+        [(surrogate.mean(g.lattice, g.species, g.informed) - g.labels) / g.factor for g in groups]
     )
     squared = ((residuals / surrogate.scaling.scale) ** 2).mean(axis=0)
     return float(np.sqrt((squared * weights).sum() / weights.sum()))
