@@ -71,6 +71,8 @@ class DesignEpisodes(Episodes):
                 "the goal variant is of tasks that want targets met and reward it themselves; this one wants an "
                 "extreme, or has a reward function of its own"
             )
+        if variant == "multi-objective" and len(task.objectives) < 2:
+            raise ConfigurationError(f"a task of {task.value_name} alone has no vector reward: give it more objectives")
         if variant == "multi-objective" and task.reward is not None:
             raise ConfigurationError("a reward function would be without effect in the multi-objective variant")
         self.task, self.size, self.variant = task, size, variant

@@ -120,11 +120,6 @@ class NanotubeDoping(DesignEpisodes):
         initial = InitialDesigns.of(task, initial_designs, removed)
         super().__init__(size, task=task, variant=variant, initial=initial)
 
-    @property
-    def target_ev(self) -> float:
-        """The first episode's target."""
-        return float(self.targets[0])
-
 
 class NanotubeDopingEnv(DesignEnv):
     """See `NanotubeDoping`."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 from typing_extensions import override
 
-from matgym.errors import ConfigurationError, WeightsError
+from matgym.errors import ConfigurationError, PropertyError, WeightsError
 from matgym.models import Level, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY, oracle_of
 from matgym.structures import TubeBatch, TubeLattice, tube_lattice
@@ -52,6 +52,15 @@ class Adapter(Model[Any]):
     @override
     def properties(self) -> tuple[Property, ...]:
         return (self._property,)
+
+    @override
+    def property_of(self, key: str) -> Property:
+        if key not in self.keys:
+            raise PropertyError(
+                f"{self.name} does not predict {key!r}; it predicts {self.keys[0]}: where it is {key}, wrap it "
+                f'as {type(self).__name__}(model, "{key}")'
+            )
+        return self._property
 
     @property
     @override

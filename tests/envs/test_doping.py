@@ -14,7 +14,7 @@ import matgym  # noqa: F401  # registers the environments
 from matgym.errors import ConfigurationError, PropertyError
 from matgym.physics import PiElectrons, PiParameters
 from matgym.structures import Species
-from matgym.tasks import TargetProperty
+from matgym.tasks import decoration_task
 from matgym.testing import check_env
 
 ID = "matgym/NanotubeDoping-v0"
@@ -23,7 +23,7 @@ FLAT = PiElectrons(PiParameters(curvature=False))  # which takes tubes as thin a
 
 @pytest.fixture(scope="module")
 def task():
-    return TargetProperty()
+    return decoration_task()
 
 
 def test_both_checkers_pass_without_a_warning(task):
@@ -132,14 +132,14 @@ def test_a_forbidden_edit_changes_nothing_and_the_time_limit_truncates(task):
 
 def test_targets_outside_the_observed_range_and_actions_outside_the_space_are_named(task):
     env = gym.make(ID, task=task)
-    env.reset(seed=0, options={"target_ev": 0.8})
-    assert env.unwrapped.target_ev == 0.8
+    assert env.reset(seed=0, options={"target_ev": 0.8})[1]["target_ev"] == 0.8
+    assert env.unwrapped.episodes.targets[0] == 0.8
     for wrong in (5.0, float("nan")):
         with pytest.raises(ConfigurationError, match="outside the task's range"):
             env.reset(options={"target_ev": wrong})
         with pytest.raises(ConfigurationError, match="outside the task's range"):
             gym.make_vec(ID, num_envs=2, task=task).reset(options={"target_ev": [0.8, wrong]})
-    with pytest.raises(ConfigurationError, match="give it alone"):
+    with pytest.raises(ConfigurationError, match="would be without effect beside task"):
         gym.make(ID, task=task, cells=2)
     with pytest.raises(gym.error.ResetNeeded):
         gym.make_vec(ID, num_envs=2, task=task).step(np.array([0, 1]))
@@ -157,18 +157,18 @@ def test_targets_outside_the_observed_range_and_actions_outside_the_space_are_na
     with pytest.raises(ConfigurationError, match="max_episode_steps=80"):
         gym.make_vec(ID, num_envs=2, budget={"B": 20, "N": 20})
     gym.make_vec(ID, num_envs=2, budget={"B": 20, "N": 20}, max_episode_steps=80)
-    with pytest.raises(PropertyError, match="does not provide"):
-        TargetProperty(key="hardness_gpa")
+    with pytest.raises(PropertyError, match="does not predict"):
+        decoration_task(property="hardness_gpa")
 
 
 def test_the_oracle_can_reward_in_place_of_the_surrogate():
-    env = gym.make(ID, n=5, cells=2, budget={"B": 2, "N": 2}, targets_ev=(0.5, 1.5), reward=FLAT)
+    env = gym.make(ID, n=5, cells=2, budget={"B": 2, "N": 2}, targets=(0.5, 1.5), model=FLAT)
     env.reset(seed=0)
     done = False
     while not done:
         *_, done, _, info = env.step(np.flatnonzero(env.unwrapped.action_masks())[3])
     tube = env.unwrapped.tube
-    assert info["objectives"]["gap_ev"] == FLAT.evaluate([tube])["gap_ev"][0]
+    assert info["objectives"]["gap_ev"] == FLAT.predict([tube])["gap_ev"][0]
     assert env.unwrapped.task.ledger.counts == {"oracle": 1}
 
 
@@ -187,9 +187,9 @@ def test_rendering_shows_the_tube(task):
     assert text.render().count("B") == 1
 
 
-@pytest.mark.parametrize("trust", ["mean", "lower", "minimum"])
-def test_the_last_info_carries_the_uncertainty(trust):
-    env = gym.make(ID, budget={"B": 1, "N": 1}, trust=trust)
+@pytest.mark.parametrize("estimate", ["mean", "lcb", "worst"])
+def test_the_last_info_carries_the_uncertainty(estimate):
+    env = gym.make(ID, budget={"B": 1, "N": 1}, estimate=estimate)
     env.reset(seed=0)
     env.step(np.int64(3))
     _, reward, terminated, _, info = env.step(np.int64(128 + 60))

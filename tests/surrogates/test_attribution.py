@@ -8,7 +8,8 @@ import torch
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, MissingExtraError, PropertyError
-from matgym.physics import Fidelity, PiElectrons, Properties, properties
+from matgym.models import Model, Predictions
+from matgym.physics import GAP_EV, PROPERTIES, PiElectrons
 from matgym.structures import Nanotube, Species
 from matgym.structures.symmetry import symmetry_group
 from matgym.surrogates import NetworkSurrogate, RasterNetwork, load
@@ -51,7 +52,7 @@ def around(*networks, kind="resnet", key="gap_ev", informed_by=()):
 
 def untrained(kind, seed=0, key="gap_ev", informed_by=()):
     torch.manual_seed(seed)
-    marks = len(SEEN) + next(prop.between_leads for prop in properties().values() if prop.key == key)
+    marks = len(SEEN) + next(prop.between_leads for prop in PROPERTIES.values() if prop.key == key)
     return make_network(kind, SMALL[kind], marks, len(SEEN) + 1 + len(informed_by), 1)
 
 
@@ -73,7 +74,7 @@ def shipped():
 @pytest.mark.parametrize("key", ["gap_ev", "pi_formation_ev"])
 def test_sites_sum_to_prediction_less_baseline(shipped, key):
     mixed = [*tubes(8, 0, 4, 3), *tubes(8, 0, 2, 2), *tubes(6, 4, 1, 1)]
-    predicted = shipped.evaluate([*mixed, *(Nanotube(t.n, t.m, t.cells) for t in mixed)])[key].reshape(2, -1)
+    predicted = shipped.predict([*mixed, *(Nanotube(t.n, t.m, t.cells) for t in mixed)])[key].reshape(2, -1)
     for tube, found, difference in zip(
         mixed, attributions(shipped, mixed, key), predicted[0] - predicted[1], strict=True
     ):
@@ -168,16 +169,15 @@ def test_undoing_attributed_sites_changes_physics_more_than_undoing_random_ones(
     assert found.difference == pytest.approx(found.attributed.mean() - found.chance.mean())
 
 
-class Recorder:
+class Recorder(Model):
     """An oracle that remembers what it was asked."""
 
-    provides = PiElectrons().provides
-    fidelity = Fidelity.MODEL
-    cost = PiElectrons().cost
+    properties = (GAP_EV,)
+    level = PiElectrons.level
 
-    def evaluate(self, asked):
+    def predict(self, asked, /):
         self.asked = asked
-        return Properties({"gap_ev": np.array([float(tube.species[:7].sum()) for tube in asked])})
+        return Predictions({"gap_ev": np.array([float(tube.species[:7].sum()) for tube in asked])})
 
 
 def test_undoing_keeps_the_electrons_and_takes_the_most_attributed_pair():
@@ -204,7 +204,7 @@ def test_what_cannot_be_explained_is_said():
     surrogate, tube = around(untrained("resnet")), tubes(8, 0, 2, 1)[0]
     with pytest.raises(ConfigurationError, match=r"'saliency'.*grad_cam"):
         attribute(surrogate, tube, "gap_ev", "saliency")
-    with pytest.raises(PropertyError, match="provides gap_ev"):
+    with pytest.raises(PropertyError, match="predicts gap_ev"):
         attribute(surrogate, tube, "zt")
     with pytest.raises(PropertyError, match="strained"):
         attribute(surrogate, tube.strained(0.02), "gap_ev")

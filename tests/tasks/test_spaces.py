@@ -78,11 +78,11 @@ def test_every_space_conforms(name):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        ({"sample": lambda self, count, rng: np.full((count, 4), 2)}, "calls no design"),
-        ({"mutate": lambda self, designs, rng: designs}, "changed none of 8 designs"),
-        ({"recombine": lambda self, first, second, rng: first[:3]}, r"recombine of Wrong gave shape \(3, 4\)"),
-        ({"encode": lambda self, batch: 1 - batch}, "encodes what it decoded as other designs"),
-        ({"key": lambda self, designs: np.zeros(len(designs), dtype=np.uint64)}, "gave a design twice"),
+        ({"sample": lambda _self, count, _rng: np.full((count, 4), 2)}, "calls no design"),
+        ({"mutate": lambda _self, designs, _rng: designs}, "changed none of 8 designs"),
+        ({"recombine": lambda _self, first, _second, _rng: first[:3]}, r"recombine of Wrong gave shape \(3, 4\)"),
+        ({"encode": lambda _self, batch: 1 - batch}, "encodes what it decoded as other designs"),
+        ({"key": lambda _self, designs: np.zeros(len(designs), dtype=np.uint64)}, "gave a design twice"),
     ],
 )
 def test_the_check_of_spaces_finds_what_is_wrong(wrong, said):

