@@ -116,7 +116,8 @@ class _Drawn:
 
 def evaluate(
     generator: DesignGenerator, rng: np.random.Generator, *, samples: int = 1000, split: str = "test",
-    name: str | None = None, data: Dataset | None = None, surrogate: NetworkSurrogate | None = None, oracle: Model | None = None,
+    name: str | None = None, data: Dataset | None = None, surrogate: NetworkSurrogate | None = None,
+    oracle: Model | None = None,
 ) -> Evaluation:  # fmt: skip
     """Draw tubes for the lattice, composition and gap of held-out structures, and judge them.
 
@@ -144,7 +145,7 @@ def evaluate(
     data, oracle = data or Dataset.load(NAME), oracle or PiElectrons()
     surrogate = surrogate or load(NAME)
     parts = [_draw(generator, asked, rng, oracle) for asked in _conditions(data, split, samples, rng)]
-    known = {lattice: species for lattice, _, species in data.split("train").by_lattice()}
+    known = {group.lattice: group.species for group in data.split("train").by_lattice()}
     held_out = _held_out(data)
     compared = [
         _compared(part, known.get(part.asked.lattice), held_out[part.asked.lattice], surrogate, rng) for part in parts

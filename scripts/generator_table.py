@@ -145,7 +145,9 @@ def report():
     from matgym.generative.evaluate import Evaluation, table
 
     rows = [json.loads(file.read_text()) for file in sorted(RUNS.glob("*-*-[0-9].json"))]
-    rows.sort(key=lambda row: (("test", "band", "larger").index(row["split"]), DESIGN_GENERATORS.index(row["generator"])))
+    rows.sort(
+        key=lambda row: (("test", "band", "larger").index(row["split"]), DESIGN_GENERATORS.index(row["generator"]))
+    )
     write_json(REPORT, {"settings": asdict(SETTINGS), "rows": rows})
     print(table([Evaluation(**{k: v for k, v in row.items() if k != "seed"}) for row in rows]))
     draw()

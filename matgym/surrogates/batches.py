@@ -12,6 +12,7 @@ from matgym.structures import TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.surrogates.baseline import PristineModel, known
 from matgym.surrogates.config import FitConfig
+from matgym.surrogates.domain import check_undeformed
 from matgym.surrogates.informed import corrections, physics_of
 from matgym.typing import FloatArray, SpeciesArray
 
@@ -33,7 +34,8 @@ def groups_of(data: Dataset, config: FitConfig) -> list[Group]:
     labels = np.stack([data.values(key) for key in config.properties], axis=1)
     physics = physics_of(data, config.informed_by)
     groups = []
-    for lattice, rows, species in data.by_lattice():
+    check_undeformed(data.batch)
+    for lattice, rows, species, _ in data.by_lattice():
         offset, factor = known(lattice, tuple(PROPERTIES_BY_KEY[key] for key in config.properties), PristineModel())
         factor = factor * corrections(config.properties, config.informed_by, physics[rows])
         groups.append(Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, factor, physics[rows]))

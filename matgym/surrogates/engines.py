@@ -208,7 +208,7 @@ def quantised(surrogate: "NetworkSurrogate", data: "Dataset", engine: str, threa
     if not len(rows):
         raise DatasetError("no tube of these data has labels of all properties: 8 bit cannot be judged")
     chosen = np.random.default_rng(0).permutation(len(rows))[:CALIBRATION_TUBES]
-    tubes = [tube.species for tube in rows.take(chosen).tubes()]
+    tubes = [tube.species for tube in rows.take(chosen).batch]
     longest = max(len(codes) for codes in tubes)
     codes = np.stack([np.resize(codes, longest) for codes in tubes])
     unjudged = Calibration(codes, surrogate.species, np.full(len(surrogate.keys), np.inf))
@@ -230,7 +230,7 @@ def _rmse(surrogate: "NetworkSurrogate", rows: "Dataset") -> tuple[FloatArray, F
     """(properties,) RMSE, and the same in standard deviations of what is learned."""
     labels = np.stack([rows.values(key) for key in surrogate.keys], axis=1)
     off, scaled = np.empty_like(labels), np.empty_like(labels)
-    for lattice, where, species in rows.by_lattice():
+    for lattice, where, species, _ in rows.by_lattice():
         physics = surrogate.physics(lattice, species)
         _, factor = surrogate.known(lattice, physics)
         off[where] = surrogate.mean(lattice, species, physics) - labels[where]

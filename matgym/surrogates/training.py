@@ -71,7 +71,7 @@ def measure(surrogate: NetworkSurrogate, data: Dataset) -> dict[str, tuple[Prope
     """Figures on the splits that no training saw, and apart for each kind of tube among the larger ones."""
     larger = data.split("larger").labelled(surrogate.keys)
     parts = {"test": data.split("test").labelled(surrogate.keys)} | {
-        f"({lattice.n},{lattice.m})x{lattice.cells}": larger.take(rows) for lattice, rows, _ in larger.by_lattice()
+        f"({lattice.n},{lattice.m})x{lattice.cells}": larger.take(rows) for lattice, rows, _, _ in larger.by_lattice()
     }
     # One row has no variance and so no R².
     return {name: figures(surrogate, part) for name, part in parts.items() if len(part) > 1}
@@ -82,7 +82,7 @@ def figures(surrogate: NetworkSurrogate, data: Dataset) -> tuple[PropertyMetrics
     shape = (len(data), len(surrogate.keys))
     predicted, half_width = np.full(shape, np.nan), np.full(shape, np.nan)
     physics = physics_of(data, surrogate.informed_by)
-    for lattice, rows, species in data.by_lattice():
+    for lattice, rows, species, _ in data.by_lattice():
         predicted[rows], half_width[rows] = surrogate.intervals(lattice, species, physics[rows])
     truth = np.stack([data.values(key) for key in surrogate.keys], axis=1)
     covered = np.abs(predicted - truth) <= half_width

@@ -158,7 +158,7 @@ class DesignTask:
         low, high = self.target_ranges.T
         drawn = np.array([rng.random(len(low)) for rng in generators]).reshape(len(generators), len(low))
         targets = low + (high - low) * drawn  # `rng.uniform` gives the same bits, ten times slower
-        return targets[:, 0] if len(low) == 1 else targets
+        return np.asarray(targets[:, 0] if len(low) == 1 else targets)
 
     def checked_targets(self, targets: Any, count: int) -> FloatArray:
         """Targets of one's own as an array that leads with `count`.

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, WeightsError
-from matgym.structures import Species, tube_lattice
+from matgym.structures import Species, TubeBatch, tube_lattice
 from matgym.surrogates import NETWORKS, FitConfig, NetworkSurrogate, engines, fit
 from matgym.surrogates.engines import INT8_ENGINES, INT8_TOLERANCE, OnnxModule, quantised
 from matgym.surrogates.learned import INFERENCE_BATCH, Scaling
@@ -50,7 +50,7 @@ def data():
     found = []
     for split, count in (("train", 400), ("validation", 150)):
         part = rows.split(split).labelled()
-        where = next(where for lattice, where, _ in part.by_lattice() if lattice == LATTICE)
+        where = next(where for lattice, where, _, _ in part.by_lattice() if lattice == LATTICE)
         found.append(part.take(where[:count]))
     return found[0].with_rows(found[1])
 
@@ -60,7 +60,7 @@ def surrogate(data):
     size = {"width": 8, "blocks": 1, "hidden": (16,)}
     settings = FitConfig(properties=("gap_ev",), epochs=12, batch_size=16, size=size, members=2)
     fitted = fit(data, settings)
-    spread = fitted.predict(LATTICE, codes(LATTICE, 64)).std()
+    spread = fitted.mean(LATTICE, codes(LATTICE, 64)).std()
     assert spread > 0.1 * fitted.scaling.scale[0], "a constant would agree with itself in any engine"
     return fitted
 
@@ -86,8 +86,8 @@ def test_one_engine_serves_tubes_of_any_shape_and_batches_of_any_size(key):
         lattice = tube_lattice(*shape)
         for count in (1, INFERENCE_BATCH + 1):
             species = codes(lattice, count)
-            expected = ours.predict(lattice, species)
-            np.testing.assert_allclose(engine.predict(lattice, species), expected, atol=SINGLE_PRECISION)
+            expected = ours.mean(lattice, species)
+            np.testing.assert_allclose(engine.mean(lattice, species), expected, atol=SINGLE_PRECISION)
 
 
 def test_the_torch_engine_is_the_default_to_the_last_bit(surrogate):
@@ -98,14 +98,14 @@ def test_the_torch_engine_is_the_default_to_the_last_bit(surrogate):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_beliefs_are_the_same_with_an_engine(surrogate):
-    species = codes(LATTICE, 4)
-    expected = surrogate.believe(LATTICE, species, "gap_ev")
-    found = surrogate.with_engine("openvino").believe(LATTICE, species, "gap_ev")
-    for name in ("mean", "sd", "half_width", "distance", "members"):
-        np.testing.assert_allclose(
-            getattr(found, name), getattr(expected, name), rtol=1e-3, atol=SINGLE_PRECISION, err_msg=name
-        )
+def test_predictions_are_the_same_with_an_engine(surrogate):
+    batch = TubeBatch.uniform(LATTICE, codes(LATTICE, 4))
+    expected, found = surrogate.predict(batch), surrogate.with_engine("openvino").predict(batch)
+    close = {"rtol": 1e-3, "atol": SINGLE_PRECISION}
+    for name in ("values", "sd", "half_width", "members"):
+        ours, theirs = getattr(found, name)["gap_ev"], getattr(expected, name)["gap_ev"]
+        np.testing.assert_allclose(ours, theirs, err_msg=name, **close)
+    np.testing.assert_allclose(found.distance, expected.distance, **close)
 
 
 def test_an_engine_that_disagrees_is_refused(surrogate, monkeypatch):
@@ -117,19 +117,19 @@ def test_an_engine_that_disagrees_is_refused(surrogate, monkeypatch):
 
     monkeypatch.setattr(engines, "onnxruntime_pass", wrong)
     with pytest.raises(WeightsError, match="differs from torch by"):
-        surrogate.with_engine("onnxruntime").predict(LATTICE, codes(LATTICE, 1))
+        surrogate.with_engine("onnxruntime").mean(LATTICE, codes(LATTICE, 1))
 
 
 def rmse(surrogate, data):
-    lattice, rows, species = next(data.by_lattice())
-    return np.sqrt(((surrogate.predict(lattice, species)[:, 0] - data.values("gap_ev")[rows]) ** 2).mean())
+    lattice, rows, species, _ = next(data.by_lattice())
+    return np.sqrt(((surrogate.mean(lattice, species)[:, 0] - data.values("gap_ev")[rows]) ** 2).mean())
 
 
 def with_labels(data, surrogate, off):
     """The data as if the truth were the surrogate's own prediction, but for `off` in eV."""
-    lattice, _, species = next(data.by_lattice())
+    lattice, _, species, _ = next(data.by_lattice())
     signs = np.where(np.arange(len(data)) % 2, off, -off)
-    column = pa.array(surrogate.predict(lattice, species)[:, 0] + signs)
+    column = pa.array(surrogate.mean(lattice, species)[:, 0] + signs)
     return Dataset(data.table.set_column(data.table.column_names.index("gap_ev"), "gap_ev", column))
 
 
@@ -137,8 +137,8 @@ def with_labels(data, surrogate, off):
 def test_8_bit_that_holds_accuracy_is_given(surrogate, data, name):
     whole = quantised(surrogate, data, name)
     assert rmse(whole, data) <= (1 + INT8_TOLERANCE) * rmse(surrogate, data)
-    species = np.stack([tube.species for tube in data.tubes()])  # others may leave the calibrated range
-    off = (whole.predict(LATTICE, species) - surrogate.predict(LATTICE, species)) / surrogate.scaling.scale
+    species = np.stack([tube.species for tube in data.batch])  # others may leave the calibrated range
+    off = (whole.mean(LATTICE, species) - surrogate.mean(LATTICE, species)) / surrogate.scaling.scale
     assert SINGLE_PRECISION < np.sqrt((off**2).mean()) < INT8_PRECISION, "not 8 bit at all, or badly"
 
 
@@ -151,10 +151,10 @@ def test_8_bit_that_costs_accuracy_is_refused_with_both_figures(surrogate, data)
 def test_8_bit_is_judged_on_lattices_without_labels_too(surrogate, data):
     whole = quantised(surrogate, data, "onnxruntime-int8")
     other = tube_lattice(*SHAPES[0])
-    assert whole.predict(other, codes(other, 2)).shape == (2, 1)
+    assert whole.mean(other, codes(other, 2)).shape == (2, 1)
     strict = replace(whole.engine.calibration, allowed=np.zeros(1))
     with pytest.raises(WeightsError, match="costs no accuracy"):
-        replace(surrogate, engine=replace(whole.engine, calibration=strict, _passes={})).predict(other, codes(other, 2))
+        replace(surrogate, engine=replace(whole.engine, calibration=strict, _passes={})).mean(other, codes(other, 2))
 
 
 def test_what_cannot_be_8_bit_says_so(surrogate, data):
@@ -178,7 +178,7 @@ def test_engines_and_threads_that_do_not_exist_are_refused(surrogate):
 def test_a_missing_engine_names_the_extra(surrogate, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"matgym\[engines\]"):
-        surrogate.with_engine("onnxruntime").predict(LATTICE, codes(LATTICE, 1))
+        surrogate.with_engine("onnxruntime").mean(LATTICE, codes(LATTICE, 1))
 
 
 # ---- files of the user's

@@ -12,12 +12,13 @@ from torch import nn
 
 from matgym.data import Dataset, DatasetSpec, Family, build
 from matgym.errors import ConfigurationError, DatasetError, PropertyError, WeightsError
-from matgym.physics import PiElectrons, Properties
-from matgym.structures import Nanotube, Species, tube_lattice
-from matgym.surrogates import NETWORKS, FitConfig, as_predictor, audit, fit, load, load_card, save
+from matgym.models import Model, Predictions
+from matgym.physics import GAP_EV, PiElectrons
+from matgym.structures import Nanotube, Species, TubeBatch, tube_lattice
+from matgym.surrogates import NETWORKS, FitConfig, FunctionModel, as_model, fit, load, load_card, save, verify
 from matgym.surrogates.raster import CHANNELS, circular_pad, encode
 from matgym.surrogates.training import figures
-from matgym.testing import check_surrogate
+from matgym.testing import check_model
 
 SHIPPED = "nanotube-doping"
 FIRST_FORMAT = Path(__file__).parent / "data" / "format-1.safetensors"
@@ -55,7 +56,7 @@ def test_padded_pixels_are_the_bonded_ones(shape):
 
 def test_prediction_is_invariant_to_rotations_and_screws_by_construction(surrogate):
     tube = tubes(8, 0, 4, 1)[0]
-    values = surrogate.evaluate([tube, tube.rotated(3), tube.screwed(2, -1), tube.screwed(0, 5)])["gap_ev"]
+    values = surrogate.predict([tube, tube.rotated(3), tube.screwed(2, -1), tube.screwed(0, 5)])["gap_ev"]
     assert np.ptp(values) < TORCH_TOLERANCE_EV
 
 
@@ -65,50 +66,55 @@ def test_every_promised_property_is_shipped_and_found_by_its_name():
 
 
 def test_out_of_distribution_score_tells_what_training_never_saw(surrogate):
-    known = Dataset.load(SHIPPED).split("test").tubes()[:200]
+    known = Dataset.load(SHIPPED).split("test").batch[:200]
     all_boron = [Nanotube(8, 0, 4).with_species(np.full(128, Species.B))]
     vacancies = [t.with_species(np.where(t.species == Species.N, Species.VACANCY, t.species)) for t in known[:50]]
-    assert surrogate.out_of_distribution(known).mean() < 0.04
-    assert surrogate.out_of_distribution(all_boron).all()
+
+    def far(some):
+        return surrogate.predict(some).distance > 1.0
+
+    assert far(known).mean() < 0.04
+    assert far(all_boron).all()
     for shape in ((8, 0, 6), (10, 0, 4), (8, 0, 1), (6, 3, 1)):  # longer, wider, shorter, chiral
-        assert surrogate.out_of_distribution(tubes(*shape, 5)).all(), shape
-    assert surrogate.out_of_distribution(vacancies).all()
-    assert "does not know: it was trained on carbon, B, N" in surrogate.evaluate(vacancies).failures[0]
+        assert far(tubes(*shape, 5)).all(), shape
+    assert far(vacancies).all()
+    assert "does not know: it was trained on carbon, B, N" in surrogate.predict(vacancies).reasons[0]
 
 
-class Told:
+class Told(Model):
     """Predicts and computes what it is told, whatever the tubes."""
 
-    def __init__(self, values, far=(), failures=()):
-        self.values, self.far, self.failures = np.array(values), np.array(far, dtype=bool), dict(failures)
+    properties = (GAP_EV,)
 
-    def evaluate(self, tubes):
-        assert len(tubes) == len(self.values)
-        return Properties({"gap_ev": self.values}, self.failures)
+    def __init__(self, values, far=None, failures=None):
+        self.values, self.failures = np.array(values), dict(failures or {})
+        self.distance = None if far is None else np.where(far, 2.0, 0.5)
 
-    def out_of_distribution(self, _tubes):
-        return self.far
+    def predict(self, some):
+        assert len(some) == len(self.values)
+        found = Predictions.together({"gap_ev": self.values}, self.failures)
+        return replace(found, distance=self.distance)
 
 
-def test_audit_tells_errors_worked_out_by_hand():
+def test_verification_tells_errors_worked_out_by_hand():
     """Four designs of which the oracle computes three: errors +0.1, -0.2, +0.6 eV."""
     physics = Told([1.0, 1.4, np.nan, 0.3], failures={2: "no convergence"})
     predicted = Told([1.1, 1.2, 9.0, 0.9], far=[False, True, True, False])
-    found = audit(predicted, physics, tubes(8, 0, 1, 4))
+    found = verify(predicted, physics, tubes(8, 0, 1, 4))
     assert found.mae == pytest.approx(0.3)
     assert found.rmse == pytest.approx(np.sqrt(0.41 / 3))
     assert found.bias == pytest.approx(0.5 / 3)
     assert found.spearman == pytest.approx(1.0)
     assert (found.failures, found.share_out_of_distribution) == (1, 0.5)
-    # Believed to miss the targets by 0.1, 0 and 0; truly by 0, 0.2 and 0.6.
+    # Predicted to miss the targets by 0.1, 0 and 0; truly by 0, 0.2 and 0.6.
     assert found.exploitation_gap(np.array([1.0, 1.2, 5.0, 0.9])) == pytest.approx((0.8 - 0.1) / 3)
 
 
-def test_audit_finds_a_surrogate_that_is_worse_where_it_extrapolates(surrogate):
+def test_verification_finds_a_surrogate_that_is_worse_where_it_extrapolates(surrogate):
     """On (10,0), which it never saw, its errors must show, against the oracle."""
-    inside, outside = Dataset.load(SHIPPED).split("test").tubes()[:20], Dataset.load(SHIPPED).split("larger")
-    wider = [tube for tube in outside.tubes() if tube.n == 10][:20]
-    near, far = (audit(surrogate, PiElectrons(), some) for some in (inside, wider))
+    inside, outside = Dataset.load(SHIPPED).split("test").batch[:20], Dataset.load(SHIPPED).split("larger")
+    wider = [tube for tube in outside.batch if tube.n == 10][:20]
+    near, far = (verify(surrogate, PiElectrons(), some) for some in (inside, wider))
     assert far.mae > 2 * near.mae
     assert far.share_out_of_distribution > 0.9 > near.share_out_of_distribution
 
@@ -131,7 +137,7 @@ def test_fitting_learns_and_the_same_seed_gives_the_same_bits(small):
     for a, b in zip(first.networks[0].state_dict().values(), second.networks[0].state_dict().values(), strict=True):
         assert torch.equal(a, b)
     test = small.split("test")
-    error = first.evaluate(test.tubes())["gap_ev"] - test.values("gap_ev")
+    error = first.predict(test.batch)["gap_ev"] - test.values("gap_ev")
     assert error.std() < 0.8 * test.values("gap_ev").std()
 
 
@@ -190,9 +196,9 @@ def test_a_tube_between_leads_is_seen_with_its_ends():
         tube = tubes(*shape, 1)[0]
         same = np.stack([t.species for t in (tube, tube.rotated(2), tube.reversed())])
         moved = tube.screwed(*tube.lattice.screw).species[None]
-        values = device.predict(tube.lattice, same)
+        values = device.mean(tube.lattice, same)
         assert np.ptp(values) < INVARIANCE * np.abs(values).max()
-        assert abs(device.predict(tube.lattice, moved) - values[0]) > 10 * INVARIANCE * np.abs(values).max()
+        assert abs(device.mean(tube.lattice, moved) - values[0]) > 10 * INVARIANCE * np.abs(values).max()
         sites = raster_view(tube.lattice, leads=True).sites
         assert sorted(sites[sites >= 0]) == list(range(tube.n_sites))
 
@@ -227,10 +233,10 @@ def test_weights_of_the_first_format_still_load_and_predict_as_they_did():
     stored = json.loads((FIRST_FORMAT.parent / "format-1-predictions.json").read_text())
     some = [Nanotube(n, m, c, np.array(codes, np.uint8)) for n, m, c, codes in stored["tubes"]]
     old = load(FIRST_FORMAT)
-    np.testing.assert_allclose(old.evaluate(some)["gap_ev"], stored["gap_ev"], atol=TORCH_TOLERANCE_EV)
-    belief = old.believe(some[0].lattice, some[0].species[None], "gap_ev")
-    assert belief.half_width[0] == pytest.approx(stored["interval"][0])
-    assert old.out_of_distribution(some).tolist() == stored["far"]
+    np.testing.assert_allclose(old.predict(some)["gap_ev"], stored["gap_ev"], atol=TORCH_TOLERANCE_EV)
+    found = old.predict(some)
+    assert found.half_width["gap_ev"][0] == pytest.approx(stored["interval"][0])
+    assert (found.distance > 1.0).tolist() == stored["far"]
 
 
 def test_a_killed_fit_resumes_to_the_same_weights(small, tmp_path):
@@ -291,12 +297,12 @@ def test_an_ensemble_is_the_mean_of_networks_fitted_alone(small):
     some = tubes(8, 0, 1, 20)
     lattice, species = some[0].lattice, np.stack([tube.species for tube in some])
     np.testing.assert_allclose(
-        ensemble.predict(lattice, species), np.mean([one.predict(lattice, species) for one in alone], axis=0)
+        ensemble.mean(lattice, species), np.mean([one.mean(lattice, species) for one in alone], axis=0)
     )
-    belief = ensemble.believe(lattice, species, "gap_ev")
-    spread = np.std([one.predict(lattice, species)[:, 0] for one in alone], axis=0, ddof=1)
+    sd = ensemble.predict(some).sd["gap_ev"]
+    spread = np.std([one.mean(lattice, species)[:, 0] for one in alone], axis=0, ddof=1)
     order = np.argsort(spread)
-    assert (np.diff(belief.sd[order]) >= -1e-12).all(), "where members disagree more, it must not be surer"
+    assert (np.diff(sd[order]) >= -1e-12).all(), "where members disagree more, it must not be surer"
 
 
 def test_an_ensembles_intervals_hold_test_rows_that_calibration_did_not_see(small):
@@ -334,9 +340,9 @@ def test_transfer_takes_over_all_but_the_last_layer(small):
 def test_physics_given_as_input_reaches_the_network(small):
     informed = fit(small, FitConfig(properties=("pi_formation_ev",), informed_by=("gap_ev",), epochs=2, size=SMALL))
     test = small.split("test")
-    lattice, rows, species = next(test.by_lattice())
+    lattice, rows, species, _ = next(test.by_lattice())
     held = test.values("gap_ev")[rows][:, None]
-    np.testing.assert_allclose(informed.predict(lattice, species, held), informed.predict(lattice, species), atol=1e-4)
+    np.testing.assert_allclose(informed.mean(lattice, species, held), informed.mean(lattice, species), atol=1e-4)
     with pytest.raises(PropertyError, match="no physics 'zt'"):
         FitConfig(informed_by=("zt",))
 
@@ -387,7 +393,7 @@ def test_stored_surrogates_come_back_the_same(small, tmp_path):
     save(fitted, tmp_path / "w.safetensors")
     again = load(tmp_path / "w.safetensors")
     some = tubes(8, 0, 1, 5)
-    np.testing.assert_array_equal(fitted.evaluate(some)["gap_ev"], again.evaluate(some)["gap_ev"])
+    np.testing.assert_array_equal(fitted.predict(some)["gap_ev"], again.predict(some)["gap_ev"])
     np.testing.assert_array_equal(fitted.out_of_distribution(some), again.out_of_distribution(some))
 
 
@@ -411,35 +417,37 @@ def test_damaged_or_foreign_weights_are_one_sentence(tmp_path):
 
 def test_a_torch_module_a_function_and_an_oracle_can_all_reward():
     module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, 1))
-    check_surrogate(module)
-    check_surrogate(lambda some: [float(t.counts[Species.B]) for t in some])
-    check_surrogate(PiElectrons())
-    check_surrogate(SHIPPED)
+    for source in (module, lambda some: [float(t.counts[Species.B]) for t in some], PiElectrons(), SHIPPED):
+        check_model(as_model(source, "gap_ev"))
     lattice = tube_lattice(8, 0, 2)
     species = np.stack([t.species for t in tubes(8, 0, 2, 3)])
     expected = module(torch.from_numpy(encode(lattice, species)))[:, 0].detach().numpy()
-    np.testing.assert_allclose(as_predictor(module, "gap_ev").predict(lattice, species), expected, rtol=1e-6)
+    found = as_model(module, "gap_ev").predict(TubeBatch.uniform(lattice, species))["gap_ev"]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_check_surrogate_finds_what_is_wrong():
+def test_check_model_finds_what_is_wrong():
+    def check(function):
+        check_model(FunctionModel(function, "gap_ev"))
+
     with pytest.raises(ConfigurationError, match="shape"):
-        check_surrogate(lambda some: np.zeros((len(some), 2)))
-    with pytest.raises(AssertionError, match="cannot be computed"):
-        check_surrogate(lambda some: np.full(len(some), np.nan))
+        check(lambda some: np.zeros((len(some), 2)))
+    with pytest.raises(AssertionError, match="failure"):
+        check(lambda some: np.full(len(some), np.nan))
     noise = np.random.default_rng(0)
     with pytest.raises(AssertionError, match="second time"):
-        check_surrogate(lambda some: noise.random(len(some)))
+        check(lambda some: noise.random(len(some)))
     with pytest.raises(AssertionError, match="alone and in a batch"):
-        check_surrogate(lambda some: np.full(len(some), float(len(some))))
+        check(lambda some: np.full(len(some), float(len(some))))
     with pytest.raises(ConfigurationError, match="cannot reward"):
-        check_surrogate(3.14)
+        as_model(3.14, "gap_ev")
 
 
 def test_tubes_that_networks_cannot_see_are_failures_with_a_reason(surrogate):
     tube = Nanotube(8, 0, 4)
     pair = (40, int(tube.lattice.neighbours[40, 0]))
-    found = surrogate.evaluate([tube, tube.strained(0.01), tube.twisted(0.01), tube.turned(pair), tube])
-    assert list(found.failures) == [1, 2, 3]
+    found = surrogate.predict([tube, tube.strained(0.01), tube.twisted(0.01), tube.turned(pair), tube])
+    assert sorted(found.reasons) == [1, 2, 3]
     for row, deed in enumerate(["strained", "twisted", "reconstructed"], start=1):
-        assert deed in found.failures[row]
+        assert deed in found.reasons[row]
     np.testing.assert_array_equal(np.isnan(found["gap_ev"]), [False, True, True, True, False])
