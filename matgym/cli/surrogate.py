@@ -146,12 +146,9 @@ def improve(
     """Active learning: search, audit by the oracle, add the disagreements to the data, retrain, repeat."""
     from shutil import rmtree
 
-    import pyarrow.parquet as pq
-
     from matgym.benchmark.improve import ImproveSettings, Round
     from matgym.benchmark.improve import improve as run_rounds
     from matgym.data import Dataset
-    from matgym.files import atomic_path
     from matgym.structures.io import parse_design
     from matgym.surrogates import load, load_card
     from matgym.surrogates.store import STORE, save
@@ -172,8 +169,7 @@ def improve(
             load(weights), Dataset.load(dataset or card.data["name"]), config_of(card), parse_design(tube).lattice,
             atoms, settings, folder=folder, on_round=on_round,
         )  # fmt: skip
-        with atomic_path(output.with_suffix(".parquet")) as scratch:
-            pq.write_table(data.table, scratch, compression="zstd")
+        data.save(output.with_suffix(".parquet"))
         metrics = measure(surrogate, data)
         save(
             surrogate,

@@ -13,6 +13,7 @@ from matgym.learning.config import validated
 from matgym.learning.metrics import PropertyMetrics, property_metrics
 from matgym.learning.trainer import Options
 from matgym.surrogates.config import FitConfig
+from matgym.surrogates.domain import check_undeformed
 from matgym.surrogates.fitting import fit
 from matgym.surrogates.informed import physics_of
 from matgym.surrogates.learned import NetworkSurrogate
@@ -81,6 +82,7 @@ def figures(surrogate: NetworkSurrogate, data: Dataset) -> tuple[PropertyMetrics
     """Figures of every property on labelled rows."""
     shape = (len(data), len(surrogate.keys))
     predicted, half_width = np.full(shape, np.nan), np.full(shape, np.nan)
+    check_undeformed(data.batch)
     physics = physics_of(data, surrogate.informed_by)
     for lattice, rows, species, _ in data.by_lattice():
         predicted[rows], half_width[rows] = surrogate.intervals(lattice, species, physics[rows])

@@ -170,7 +170,7 @@ def test_torch_modules_see_rasters_and_stay_in_their_mode(shape, batch):
 
 @pytest.mark.parametrize("descriptor", [composition, pairs])
 def test_regressors_get_the_features_that_they_were_fitted_on(descriptor, data, batch):
-    features, gaps = of(data.tubes(), descriptor), data.values("gap_ev")
+    features, gaps = of(data.batch, descriptor), data.values("gap_ev")
     for regressor in (
         Ridge(),
         make_pipeline(StandardScaler(), Ridge()),
@@ -198,7 +198,7 @@ def test_what_has_predict_and_n_features_needs_no_fit(batch):
 )
 def test_regressors_that_know_their_error_tell_it(regressor, data, batch):
     few = data.take(np.arange(200))
-    regressor.fit(of(few.tubes(), composition), few.values("gap_ev"))
+    regressor.fit(of(few.batch, composition), few.values("gap_ev"))
     check_model(regressor)
     found = as_model(regressor, "gap_ev").predict(TubeBatch.uniform(*batch))
     mean, sd = regressor.predict(composition(*batch), return_std=True)
@@ -361,7 +361,7 @@ def test_a_cluster_expansion_gives_nearly_what_is_a_sum_of_pairs(data):
     test = data.split("test")
     error = {}
     for name in ("ridge-composition", "ridge-pairs"):
-        found = fit_classical(name, data, ["pi_formation_ev"]).predict(test.tubes())
+        found = fit_classical(name, data, ["pi_formation_ev"]).predict(test.batch)
         error[name] = np.abs(found["pi_formation_ev"] - test.values("pi_formation_ev")).mean()
     assert error["ridge-pairs"] < KNOWN_EV + 0.25 * error["ridge-composition"]
 
@@ -371,10 +371,10 @@ def test_ridge_with_a_vanishing_penalty_is_least_squares(data, monkeypatch):
     monkeypatch.setattr("matgym.surrogates.classical.PENALTIES", np.array([1e-8]))
     surrogate = fit_classical("ridge-composition", data, ["pi_formation_ev"])
     train, test = data.split("train"), data.split("test")
-    sites = [np.array([tube.n_sites for tube in rows.tubes()]) for rows in (train, test)]
-    x = [of(rows.tubes(), composition, surrogate.species) for rows in (train, test)]
+    sites = [np.array([tube.n_sites for tube in rows.batch]) for rows in (train, test)]
+    x = [of(rows.batch, composition, surrogate.species) for rows in (train, test)]
     line = LinearRegression().fit(x[0], train.values("pi_formation_ev") / sites[0])
-    found = surrogate.predict(test.tubes())["pi_formation_ev"]
+    found = surrogate.predict(test.batch)["pi_formation_ev"]
     np.testing.assert_allclose(found, line.predict(x[1]) * sites[1], rtol=1e-6)
 
 

@@ -23,7 +23,7 @@ def data():
     found = []
     for split, count in (("train", 160), ("validation", 40), ("test", 40)):
         part = rows.split(split)
-        where = next(where for lattice, where, _ in part.by_lattice() if lattice == LATTICE)
+        where = next(group.rows for group in part.by_lattice() if group.lattice == LATTICE)
         found.append(part.take(where[:count]))
     return found[0].with_rows(found[1]).with_rows(found[2])
 
@@ -40,7 +40,7 @@ def test_pristine_phonons_are_those_of_the_undecorated_tube_of_any_length():
 def test_zt_lies_between_its_approximation_and_what_the_heat_conductances_allow(data):
     """ZT(µ) falls as 1/(κ_e + κ_ph), and so does its maximum over µ: both bounds are exact."""
     test = data.split("test")
-    approximate = informed_values((NAME,), LATTICE, np.stack([tube.species for tube in test.tubes()]))[:, 0]
+    approximate = informed_values((NAME,), LATTICE, np.stack([tube.species for tube in test.batch]))[:, 0]
     plain = PristinePhonons().predict([Nanotube(8, 0)])["thermal_conductance_nw_k"][0]
     ratio = test.values("zt") / approximate
     assert (ratio > 1.0).all()
@@ -50,7 +50,7 @@ def test_zt_lies_between_its_approximation_and_what_the_heat_conductances_allow(
 def test_the_network_corrects_the_approximation_by_a_factor(data, tmp_path):
     settings = FitConfig(("zt",), informed_by=(NAME,), epochs=3, batch_size=16, size=SMALL)
     fitted = fit(data, settings)
-    species = np.stack([tube.species for tube in data.split("test").tubes()[:4]])
+    species = np.stack([tube.species for tube in data.split("test").batch[:4]])
     physics = fitted.physics(LATTICE, species)
     found = fitted.mean(LATTICE, species, physics)
     np.testing.assert_allclose(fitted.mean(LATTICE, species), found, rtol=SINGLE_PRECISION)
@@ -59,7 +59,7 @@ def test_the_network_corrects_the_approximation_by_a_factor(data, tmp_path):
     # The approximation enters twice: as a factor, which is exact, and as an input.
     factor = corrections(("zt",), (NAME,), physics)
     np.testing.assert_array_equal(factor, physics)
-    rmse = np.sqrt(np.mean((fitted.predict(data.split("test").tubes())["zt"] - data.split("test").values("zt")) ** 2))
+    rmse = np.sqrt(np.mean((fitted.predict(data.split("test").batch)["zt"] - data.split("test").values("zt")) ** 2))
     assert rmse < 0.5 * data.split("test").values("zt").std(), "160 labels and three epochs suffice for a factor"
 
 
@@ -73,7 +73,7 @@ def test_other_physics_is_an_input_only():
 
 def test_physics_that_cannot_be_computed_is_a_failure_with_its_reason(data, monkeypatch):
     fitted = fit(data, FitConfig(("zt",), informed_by=(NAME,), epochs=1, batch_size=16, size=SMALL))
-    tubes = data.split("test").tubes()[:2]
+    tubes = data.split("test").batch[:2]
     computed = Thermoelectric.predict
 
     def failing(self, tubes):

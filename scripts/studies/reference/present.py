@@ -20,7 +20,7 @@ def surrogate_on_test_split(name):
     data = Dataset.load(load_card(name).data["name"]).split("test").labelled(surrogate.keys)
     predicted = np.full((len(data), len(surrogate.keys)), np.nan)
     half_width = np.full_like(predicted, np.nan)
-    for lattice, rows, species in data.by_lattice():
+    for lattice, rows, species, _ in data.by_lattice():
         predicted[rows], half_width[rows] = surrogate.intervals(lattice, species)
     return surrogate.keys, predicted, half_width, [metrics.model_dump() for metrics in figures(surrogate, data)]
 
