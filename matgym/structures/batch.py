@@ -81,7 +81,8 @@ class TubeBatch(Sequence[Nanotube]):
 
     def __post_init__(self) -> None:
         count, known = len(self.lattice_index), len(self.lattices)
-        if count and not 0 <= self.lattice_index.min() <= self.lattice_index.max() < known:
+        doubtful = bool(count) and (not known or bool(self.lattice_index.any()))  # quick for batches of one lattice
+        if doubtful and not 0 <= self.lattice_index.min() <= self.lattice_index.max() < known:
             raise StructureError(f"lattice_index {self.lattice_index} does not fit {known} lattices: 0 to {known - 1}")
         sites = int(self.offsets[-1])
         if self.species.shape != (sites,):
@@ -203,6 +204,8 @@ class TubeBatch(Sequence[Nanotube]):
     @cached_property
     def offsets(self) -> IntArray:
         """(B + 1,) place of each tube's first site in `species`, and the number of all sites."""
+        if len(self.lattices) == 1:
+            return np.arange(len(self) + 1) * self.lattices[0].n_sites
         return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.n_sites)])
 
     @cached_property

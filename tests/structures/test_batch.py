@@ -157,6 +157,7 @@ def parts(**changed):
         ({"strain": np.zeros(1)}, StructureError, r"strain of shape \(1,\) does not fit 2 tubes"),
         ({"torsion": np.zeros((2, 1))}, StructureError, r"torsion of shape \(2, 1\) does not fit 2 tubes"),
         ({"lattice_index": np.array([0, 1])}, StructureError, r"lattice_index \[0 1\] does not fit 1 lattices"),
+        ({"lattices": ()}, StructureError, r"lattice_index \[0 0\] does not fit 0 lattices"),
         ({"lattice_index": np.array([0, -1])}, StructureError, r"lattice_index \[ 0 -1\] does not fit 1 lattices"),
     ],
 )
