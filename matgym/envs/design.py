@@ -71,6 +71,8 @@ class DesignEpisodes(Episodes):
                 "the goal variant is of tasks that want targets met and reward it themselves; this one wants an "
                 "extreme, or has a reward function of its own"
             )
+        if variant == "goal" and task.estimate != "mean":
+            raise ConfigurationError(f"estimate={task.estimate!r} would be without effect in the goal variant")
         if variant == "multi-objective" and len(task.objectives) < 2:
             raise ConfigurationError(f"a task of {task.value_name} alone has no vector reward: give it more objectives")
         if variant == "multi-objective" and task.reward is not None:

@@ -66,7 +66,7 @@ class DesignTask:
 
     Raises:
         ConfigurationError: if there is nothing to reward, some objectives want a target and others that count do not,
-            a model does not support the space, or the reward function leaves `estimate` without effect.
+            a model does not support the space, or `estimate` is without effect.
     """
 
     space: DesignSpace
@@ -85,6 +85,9 @@ class DesignTask:
             raise ConfigurationError(f"estimate={self.estimate!r} is none of {', '.join(get_args(Estimate))}")
         if self.reward is not None and self.estimate != "mean":
             raise ConfigurationError(f"estimate={self.estimate!r} has no effect beside a reward function of your own")
+        if self.estimate != "mean" and all(objective.model.is_oracle for objective in self.counted):
+            names = ", ".join(objective.model.name for objective in self.counted)
+            raise ConfigurationError(f"estimate={self.estimate!r} has no effect: {names} predicts without uncertainty")
         for source in (
             *(each.model for each in self.objectives),
             *([self.constraint.model] if self.constraint else ()),
