@@ -8,6 +8,7 @@ import pytest
 from matgym.envs.design import DesignEnv, DesignVectorEnv
 from matgym.errors import ConfigurationError
 from matgym.models import Level, Model, Predictions, Property
+from matgym.physics import GAP_EV
 from matgym.surrogates import as_model
 from matgym.tasks import Choices, DesignTask, Objective
 from matgym.testing import check_env, check_model, check_space, check_task, check_vector_env
@@ -55,4 +56,4 @@ def test_space_model_task_and_environments_conform():
     board = np.indices((EDGE, EDGE)).sum(axis=0).reshape(1, -1) % 2
     assert task.score(board, np.zeros((1, 0))).reward == 1.0
     with pytest.raises(ConfigurationError, match="its designs are no tubes"):
-        DesignTask(space, (Objective(ENERGY, as_model("nanotube-doping", "gap_ev"), "minimize"),))
+        DesignTask(space, (Objective(GAP_EV, as_model("nanotube-doping", GAP_EV)),))

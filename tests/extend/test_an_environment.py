@@ -13,20 +13,19 @@ from matgym.testing import check_env, check_vector_env
 class StrainGauge(Episodes):
     """Strain a (10, 0) tube in steps of one per cent until its gap is what is wanted."""
 
-    options = ("target_ev",)
     masked, steps = True, 6
 
     def __init__(self, size, *, farthest=5):
         self.size, self.task = size, PiElectrons()
         self.action_space, self.observation_space = spaces.Discrete(3), spaces.Box(-1.0, 1.0, (3,), np.float32)
-        strains = np.arange(-farthest, farthest + 1)
-        self.gaps_ev = self.task.predict([Nanotube(10, 0, strain=0.01 * s) for s in strains])["gap_ev"]
+        tubes = [Nanotube(10, 0, strain=0.01 * percent) for percent in range(-farthest, farthest + 1)]
+        self.gaps_ev = self.task.predict(tubes)["gap_ev"]
         self.farthest, self.targets = farthest, np.zeros(size)
         self.percent, self.left = np.zeros(size, dtype=int), np.zeros(size, dtype=int)
 
-    def restart(self, rows, generators, options):
+    def restart(self, rows, generators, options):  # noqa: ARG002  # none is known
         self.percent[rows], self.left[rows] = 0, self.steps
-        self.targets[rows] = options.get("target_ev", [rng.choice(self.gaps_ev) for rng in generators])
+        self.targets[rows] = [rng.choice(self.gaps_ev) for rng in generators]
 
     def begun(self):
         return {"target_ev": self.targets.copy()}
@@ -34,12 +33,12 @@ class StrainGauge(Episodes):
     def step(self, actions):
         self.percent = np.clip(self.percent + actions - 1, -self.farthest, self.farthest)
         self.left -= 1
-        error = np.abs(self.gaps_ev[self.percent + self.farthest] - self.targets)
-        return Transition(np.exp(-10.0 * error), self.left == 0, self.begun())
+        errors_ev = self.gaps_ev[self.percent + self.farthest] - self.targets
+        return Transition(np.exp(-10.0 * np.abs(errors_ev)), self.left == 0, self.begun())
 
     def observe(self, rows=slice(None)):
-        state = np.stack([self.percent / self.farthest, self.targets, self.left / self.steps], axis=1)
-        return np.clip(state, -1.0, 1.0).astype(np.float32)[rows]
+        seen = np.stack([self.percent / self.farthest, self.targets - 0.5, self.left / self.steps], axis=1)
+        return seen.astype(np.float32)[rows]
 
     def masks(self):
         return np.abs(self.percent[:, None] + np.array([-1, 0, 1])) <= self.farthest
@@ -54,8 +53,7 @@ class StrainGaugeVectorEnv(BatchedEnv):
 
 
 def test_it_registers_and_conforms():
-    name = "test/StrainGauge-v0"
-    gym.register(name, entry_point=StrainGaugeEnv, vector_entry_point=StrainGaugeVectorEnv)
+    gym.register(name := "test/StrainGauge-v0", StrainGaugeEnv, vector_entry_point=StrainGaugeVectorEnv)
     check_env(gym.make(name))
     check_vector_env(gym.make_vec(name, num_envs=4), lambda: gym.make(name))
     assert len(gym.make(name, farthest=3).unwrapped.episodes.gaps_ev) == 7
