@@ -345,7 +345,8 @@ def check_vector_env(
             envs.action_space.seed(int(rng.integers(2**31)))
             actions: Any = envs.action_space.sample()
         else:
-            alone = np.array([env.unwrapped.action_masks() for env in reference.envs])
+            scalars: list[Any] = [env.unwrapped for env in reference.envs]
+            alone = np.array([env.action_masks() for env in scalars])
             assert np.array_equal(masks, alone), f"masks differ at step {step}"
             actions = np.array([rng.choice(np.flatnonzero(mask)) for mask in masks])
         ours, theirs = envs.step(actions), reference.step(actions)

@@ -159,7 +159,7 @@ class ScalarEnv(gym.Env[Any, Any]):
         _take_face(self, self.episodes)
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """How it was registered, which `gymnasium.make` sets."""
         return self._spec
 

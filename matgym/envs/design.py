@@ -264,7 +264,7 @@ def _mended(actions: IntArray, masks: BoolArray, rng: np.random.Generator) -> In
 class DesignEnv(ScalarEnv):
     """An environment of any design task: `DesignEnv(task=task)`."""
 
-    episodes_class = DesignEpisodes
+    episodes_class: ClassVar[type[DesignEpisodes]] = DesignEpisodes
     episodes: DesignEpisodes
 
     @property
@@ -276,5 +276,5 @@ class DesignEnv(ScalarEnv):
 class DesignVectorEnv(BatchedEnv):
     """Many `DesignEnv` at once, scored in one batch."""
 
-    episodes_class = DesignEpisodes
+    episodes_class: ClassVar[type[DesignEpisodes]] = DesignEpisodes
     episodes: DesignEpisodes

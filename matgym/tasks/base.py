@@ -9,10 +9,10 @@ from typing import Any, TypeAlias, get_args
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.models import Level, Model, Predictions
+from matgym.models import Level, Predictions
 from matgym.structures import TubeBatch
 from matgym.tasks.ledger import Ledger
-from matgym.tasks.objective import Constraint, Estimate, Objective, different
+from matgym.tasks.objective import AnyModel, Constraint, Estimate, Objective, different
 from matgym.tasks.reward import tolerance
 from matgym.tasks.solved import Solved
 from matgym.tasks.space import Designs, DesignSpace
@@ -209,7 +209,7 @@ class DesignTask:
         }
         return self._scores(self.counted, predictions, targets, components=False, verified=True)
 
-    def _predictions(self, designs: Designs, sources: "Sequence[Model | Solved]") -> dict[int, Predictions]:
+    def _predictions(self, designs: Designs, sources: Sequence[AnyModel]) -> dict[int, Predictions]:
         """Predictions of each model, by its id; models that need no structures are asked with rows."""
         found: dict[int, Predictions] = {}
         batch: Any = None
@@ -222,7 +222,7 @@ class DesignTask:
                 found[id(source)] = source.predict(batch)
         return found
 
-    def _charged(self, source: "Model | Solved", count: int) -> AbstractContextManager[None]:
+    def _charged(self, source: AnyModel, count: int) -> AbstractContextManager[None]:
         if source.level is Level.GEOMETRY:  # reading a structure's own size is no evaluation
             return nullcontext()
         return self.ledger.charge("oracle" if source.is_oracle else "surrogate", count)

@@ -1,7 +1,7 @@
 """The task of choosing a tube: chirality, length and strain for a wanted gap, diameter and length."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -111,7 +111,9 @@ class OfOneCell(Model):
     @override
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Predictions for one cell of each tube."""
-        return self.model.predict([replace(tube, cells=1, species=None) for tube in tubes]).only([GAP_EV.key])
+        return self.model.predict(
+            [Nanotube(tube.n, tube.m, strain=tube.strain, torsion=tube.torsion) for tube in tubes]
+        ).only([GAP_EV.key])
 
 
 def chirality_task(
