@@ -8,7 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from inspect import Parameter, signature
+from inspect import Parameter, currentframe, signature
+from types import FrameType
 from typing import Any, ClassVar, Literal
 
 import gymnasium as gym
@@ -164,8 +165,8 @@ class ScalarEnv(gym.Env[Any, Any]):
 
     @spec.setter
     def spec(self, spec: EnvSpec | None) -> None:
-        if spec is not None:
-            _check_limit(self.episodes, spec.max_episode_steps)
+        frame = currentframe()
+        _check_limit(self.episodes, _limit_of_make(frame.f_back if frame else None))
         self._spec = spec
 
     _spec: EnvSpec | None = None
@@ -372,6 +373,19 @@ def _check_limit(episodes: Episodes, limit: int | None) -> None:
             f"an episode takes {episodes.steps} steps at least and cannot end within max_episode_steps={limit}: "
             f"give max_episode_steps={2 * episodes.steps}"
         )
+
+
+def _limit_of_make(frame: FrameType | None) -> int | None:
+    """The time limit of the `gymnasium.make` whose frame this is; None of any other frame, and where there is none.
+
+    An environment is told no limit: `make` wraps it after it is made. Only from the caller's variables can it learn
+    that its episodes could never end.
+    """
+    if frame is None or frame.f_code is not gym.make.__code__:
+        return None
+    given, registered = frame.f_locals.get("max_episode_steps"), frame.f_locals.get("env_spec")
+    limit: int | None = registered.max_episode_steps if given is None and registered is not None else given
+    return None if limit == -1 else limit
 
 
 def _there(names: Sequence[str]) -> str:

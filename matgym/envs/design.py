@@ -71,6 +71,8 @@ class DesignEpisodes(Episodes):
                 "the goal variant is of tasks that want targets met and reward it themselves; this one wants an "
                 "extreme, or has a reward function of its own"
             )
+        if variant == "goal" and task.estimate != "mean":
+            raise ConfigurationError(f"estimate={task.estimate!r} would be without effect in the goal variant")
         if variant == "multi-objective" and len(task.objectives) < 2:
             raise ConfigurationError(f"a task of {task.value_name} alone has no vector reward: give it more objectives")
         if variant == "multi-objective" and task.reward is not None:
@@ -261,7 +263,7 @@ def _mended(actions: IntArray, masks: BoolArray, rng: np.random.Generator) -> In
 class DesignEnv(ScalarEnv):
     """An environment of any design task: `DesignEnv(task=task)`."""
 
-    episodes_class: ClassVar[type[Episodes]] = DesignEpisodes
+    episodes_class: ClassVar[type[DesignEpisodes]] = DesignEpisodes
     episodes: DesignEpisodes
 
     @property
@@ -273,5 +275,5 @@ class DesignEnv(ScalarEnv):
 class DesignVectorEnv(BatchedEnv):
     """Many `DesignEnv` at once, scored in one batch."""
 
-    episodes_class: ClassVar[type[Episodes]] = DesignEpisodes
+    episodes_class: ClassVar[type[DesignEpisodes]] = DesignEpisodes
     episodes: DesignEpisodes

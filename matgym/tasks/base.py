@@ -9,10 +9,10 @@ from typing import Any, TypeAlias, get_args
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.models import Level, Model, Predictions
+from matgym.models import Level, Predictions
 from matgym.structures import TubeBatch
 from matgym.tasks.ledger import Ledger
-from matgym.tasks.objective import Constraint, Estimate, Objective, different
+from matgym.tasks.objective import AnyModel, Constraint, Estimate, Objective, different
 from matgym.tasks.reward import tolerance
 from matgym.tasks.solved import Solved
 from matgym.tasks.space import Designs, DesignSpace
@@ -73,7 +73,7 @@ class DesignTask:
 
     Raises:
         ConfigurationError: if there is nothing to reward, some objectives want a target and others that count do not,
-            a model does not support the space, or the reward function leaves `estimate` without effect.
+            a model does not support the space, or `estimate` is without effect.
     """
 
     space: DesignSpace
@@ -92,6 +92,9 @@ class DesignTask:
             raise ConfigurationError(f"estimate={self.estimate!r} is none of {', '.join(get_args(Estimate))}")
         if self.reward is not None and self.estimate != "mean":
             raise ConfigurationError(f"estimate={self.estimate!r} has no effect beside a reward function of your own")
+        if self.estimate != "mean" and all(objective.model.is_oracle for objective in self.counted):
+            names = ", ".join(objective.model.name for objective in self.counted)
+            raise ConfigurationError(f"estimate={self.estimate!r} has no effect: {names} predicts without uncertainty")
         for source in (
             *(each.model for each in self.objectives),
             *([self.constraint.model] if self.constraint else ()),
@@ -214,7 +217,7 @@ class DesignTask:
         }
         return self._scores(self.counted, predictions, targets, components=False, verified=True)
 
-    def _predictions(self, designs: Designs, sources: "Sequence[Model[Any] | Solved]") -> dict[int, Predictions]:
+    def _predictions(self, designs: Designs, sources: Sequence[AnyModel]) -> dict[int, Predictions]:
         """Predictions of each model, by its id; models that need no structures are asked with rows."""
         found: dict[int, Predictions] = {}
         batch: Any = None
@@ -227,7 +230,7 @@ class DesignTask:
                 found[id(source)] = source.predict(batch)
         return found
 
-    def _charged(self, source: "Model[Any] | Solved", count: int) -> AbstractContextManager[None]:
+    def _charged(self, source: AnyModel, count: int) -> AbstractContextManager[None]:
         if source.level is Level.GEOMETRY:  # reading a structure's own size is no evaluation
             return nullcontext()
         return self.ledger.charge("oracle" if source.is_oracle else "surrogate", count)

@@ -10,7 +10,7 @@ from matgym.structures import TubeLattice, lattice_edits, tube_lattice
 from matgym.surrogates.adapters import as_model
 from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.decorations import Decorations
-from matgym.tasks.objective import Constraint, Direction, Estimate, Objective
+from matgym.tasks.objective import AnyModel, Constraint, Direction, Estimate, Objective
 from matgym.tasks.solved import Solved, table_of
 
 
@@ -25,7 +25,7 @@ def decoration_task(
     high: float = 1.20,
     margin: float = 0.15,
     estimate: Estimate = "mean",
-    oracle: "Model[Any] | None" = None,
+    oracle: Model[Any] | None = None,
     others: tuple[Objective, ...] = (),
     constraint: Constraint | None = None,
     reward: RewardFunction | None = None,
@@ -59,7 +59,8 @@ def decoration_task(
     lattice = lattice or tube_lattice(8, 0, 4)
     edits = lattice_edits(lattice, {"B": 8, "N": 8} if budget is None else budget)
     wanted = property if isinstance(property, Property) else known_property(property)
-    made: Model[Any] | Solved = oracle if oracle is not None and model == "oracle" else resolved(model, wanted)
+    by_oracle = isinstance(model, str) and model == "oracle"
+    made: AnyModel = oracle if by_oracle and oracle is not None else resolved(model, wanted)
     prop = wanted if wanted.key in made.keys else made.properties[0] if len(made.properties) == 1 else wanted
     verifier = oracle or (
         made if isinstance(made, Solved) else known_oracle(prop) or (made if made.is_oracle else None)
@@ -85,7 +86,7 @@ def known_oracle(prop: Property) -> Model[Any] | None:
         return None
 
 
-def resolved(model: Any, prop: Property) -> "Model[Any] | Solved":
+def resolved(model: Any, prop: Property) -> AnyModel:
     """Whatever stands for a model of a property, as one.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
 import numpy as np
 from typing_extensions import override
@@ -13,8 +13,7 @@ from matgym.processes.growth.reactors import STANDARD
 from matgym.processes.growth.recipe import LIMITS, TWO_STAGES, scaled_controls, two_stages
 from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.growth import GrowthTask
-from matgym.tasks.objective import Objective
-from matgym.tasks.solved import Solved
+from matgym.tasks.objective import AnyModel, Objective
 from matgym.tasks.space import Cube, Designs
 from matgym.typing import FloatArray
 
@@ -89,7 +88,7 @@ class FurnaceTask(DesignTask):
     """A design task whose model counts what it spends: minutes of furnace time."""
 
     @override
-    def _charged(self, source: "Model[Any] | Solved", count: int) -> AbstractContextManager[None]:
+    def _charged(self, source: AnyModel, count: int) -> AbstractContextManager[None]:
         del source, count
         return nullcontext()
 

@@ -13,6 +13,9 @@ from matgym.tasks.reward import tolerance
 from matgym.tasks.solved import Solved
 from matgym.typing import FloatArray
 
+AnyModel: TypeAlias = Model[Any] | Solved
+"""A model of any material, or the table of a solved instance."""
+
 Direction: TypeAlias = Literal["target", "minimize", "maximize"]
 """Whether a property is to meet a target, or to be as small or as large as can be."""
 
@@ -46,12 +49,12 @@ class Objective:
     """
 
     property: Property
-    model: "Model[Any] | Solved"
+    model: AnyModel
     direction: Direction = "target"
     low: float = 0.0
     high: float = 1.0
     margin: float = 1.0
-    oracle: "Model[Any] | Solved | None" = None
+    oracle: AnyModel | None = None
     weight: float = 1.0
 
     def __post_init__(self) -> None:
@@ -112,7 +115,7 @@ class Constraint:
     """
 
     property: Property
-    model: "Model[Any] | Solved"
+    model: AnyModel
     least: float
 
     def __post_init__(self) -> None:
@@ -123,6 +126,6 @@ class Constraint:
         return np.nan_to_num(np.maximum(self.least - values, 0.0) / abs(self.least), nan=1.0)
 
 
-def different(sources: "Sequence[Model[Any] | Solved]") -> "list[Model[Any] | Solved]":
+def different(sources: Sequence[AnyModel]) -> list[AnyModel]:
     """Each model once, in order."""
     return list({id(source): source for source in sources}.values())

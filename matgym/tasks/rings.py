@@ -60,7 +60,7 @@ class RingSpace(Choices):
     def encode(self, batch: TubeBatch) -> Designs:
         """Tubes of uniform rings as designs: by the first site of each ring."""
         first = [int(np.flatnonzero(ring_of_site(self.lattice) == ring)[0]) for ring in range(self.width)]
-        rows = (batch.species.reshape(len(batch), -1)[:, first] == self.heavy).astype(np.int64)
+        rows: Designs = (batch.species.reshape(len(batch), -1)[:, first] == self.heavy).astype(np.int64)
         if (self.decode(rows).species != batch.species).any():
             raise ConfigurationError(f"{batch} holds a tube whose rings are not of {self.heavy.name} or 12C alone")
         return np.asarray(rows)

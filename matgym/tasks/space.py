@@ -89,11 +89,11 @@ class DesignSpace(ABC):
 
     @property
     def size(self) -> int | None:
-        """How many designs there are; None where they cannot be counted."""
+        """How many designs there are, symmetric copies counted apart; None where they cannot be counted."""
         return None
 
     def key(self, designs: Designs) -> KeyArray:
-        """(B,) a number that designs share if a symmetry maps one onto the other, and only then.
+        """(B,) a number that designs share if they count as one: if a symmetry of the space maps one onto the other.
 
         Raises:
             ConfigurationError: if there are no such numbers.
@@ -216,7 +216,7 @@ class Choices(DesignSpace):
 
     @property
     def size(self) -> int | None:
-        """All that is allowed."""
+        """All that is allowed, symmetric copies counted apart."""
         return len(self._all) if np.prod(np.array(self.counts, dtype=float)) <= MOST_ENUMERATED else None
 
     def key(self, designs: Designs) -> KeyArray:
@@ -227,9 +227,12 @@ class Choices(DesignSpace):
         return keys
 
     def enumerate(self, rows: int = 65_536) -> Iterator[Designs]:
-        """In the order of their keys."""
-        for start in range(0, len(self._all), rows):
-            yield self._all[start : start + rows]
+        """In the order of their choices; of designs that share a key, the first."""
+        every = self._all
+        if type(self).key is not Choices.key:
+            every = every[np.sort(np.unique(self.key(every), return_index=True)[1])]
+        for start in range(0, len(every), rows):
+            yield every[start : start + rows]
 
 
 @dataclass(frozen=True)

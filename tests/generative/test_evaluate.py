@@ -30,7 +30,9 @@ class Answers:
     """Knows the held-out structures: the best generator that there can be."""
 
     def __init__(self, data, spoil=lambda species: species):
-        self.known = {lattice: (species, data.values("gap_ev")[rows]) for lattice, rows, species, _ in data.by_lattice()}
+        self.known = {
+            lattice: (species, data.values("gap_ev")[rows]) for lattice, rows, species, _ in data.by_lattice()
+        }
         self.spoil = spoil
 
     def sample(self, space, targets, rng):  # noqa: ARG002  # the protocol's names
@@ -151,7 +153,11 @@ def test_targets_of_ones_own_are_answered_by_the_oracle(data):
     gaps = evaluate_targets(NearestDesigns(data, choices=1), space, targets, rng)
     known = data.split("train")
     labels = np.concatenate(
-        [known.values("gap_ev")[rows][edits.complete(codes)] for at, rows, codes, _ in known.by_lattice() if at == lattice]
+        [
+            known.values("gap_ev")[rows][edits.complete(codes)]
+            for at, rows, codes, _ in known.by_lattice()
+            if at == lattice
+        ]
     )
     assert np.abs(gaps[:, None] - labels).min(axis=1).max() < LABEL_EV
 

@@ -82,7 +82,8 @@ def test_every_space_conforms(name):
         ({"mutate": lambda _self, designs, _rng: designs}, "changed none of 8 designs"),
         ({"recombine": lambda _self, first, _second, _rng: first[:3]}, r"recombine of Wrong gave shape \(3, 4\)"),
         ({"encode": lambda _self, batch: 1 - batch}, "encodes what it decoded as other designs"),
-        ({"key": lambda _self, designs: np.zeros(len(designs), dtype=np.uint64)}, "gave a design twice"),
+        ({"enumerate": lambda _self: iter([np.zeros((2, 4), dtype=int)])}, "gave a design twice"),
+        ({"enumerate": lambda _self: iter([np.zeros((1, 4), dtype=int)])}, "left out a design"),
     ],
 )
 def test_the_check_of_spaces_finds_what_is_wrong(wrong, said):

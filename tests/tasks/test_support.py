@@ -1,0 +1,148 @@
+"""What a model cannot predict is refused when a task is made; what no oracle computes is verified as NaN."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+import matgym  # noqa: F401  # registers the environments
+from matgym.errors import ConfigurationError
+from matgym.models import Property
+from matgym.physics import GAP_EV, PI_FORMATION_EV, YOUNG_GPA, PiElectrons
+from matgym.structures import Nanotube, Species, tube_lattice
+from matgym.surrogates import FunctionModel, as_model
+from matgym.tasks import Constraint, Objective, decoration_task
+from matgym.testing import check_model, check_task
+
+LATTICE = tube_lattice(8, 0, 3)
+TURNED = {"B": 2, "N": 2, "SW": 1}
+NETWORK = as_model("nanotube-doping", "gap_ev")
+STIFFNESS = as_model("nanotube-mechanics", YOUNG_GPA)
+
+
+class Sum(torch.nn.Module):
+    def forward(self, raster):
+        return raster.sum(dim=(1, 2, 3))
+
+
+def ones(tubes):
+    return np.ones(len(tubes))
+
+
+@pytest.mark.parametrize("budget", [TURNED, {"B": 2, "vacancy": 1}], ids=["turned bonds", "vacancy"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"model": NETWORK},
+        {"model": ones, "others": (Objective(PI_FORMATION_EV, NETWORK, "minimize", weight=0.0),)},
+        {"model": ones, "constraint": Constraint(YOUNG_GPA, STIFFNESS, 885.0)},
+    ],
+    ids=["objective", "second objective", "constraint"],
+)
+def test_networks_refuse_what_they_do_not_know_when_the_task_is_made(settings, budget):
+    """In 0.1 a set bond counted as 13C, and a vacancy failed at the last step only."""
+    with pytest.raises(ConfigurationError, match=r"cannot predict these designs: .*(never shown turned bonds|vacancy)"):
+        decoration_task(lattice=LATTICE, budget=budget, **settings)
+
+
+def test_a_torch_module_refuses_turned_bonds_by_a_sentence():
+    """In 0.1 it died of a reshape."""
+    with pytest.raises(ConfigurationError, match=r"Sum cannot predict these designs: it was never shown turned bonds"):
+        gym.make("matgym/NanotubeThermoelectric-v0", budget={"SW": 1}, model=Sum())
+    gym.make("matgym/NanotubeDoping-v0", budget={"B": 2, "vacancy": 1}, model=Sum())  # its raster has a channel for it
+
+
+def test_species_of_tubes_with_turned_bonds_are_species_and_no_bits():
+    task = decoration_task(lattice=LATTICE, budget={"SW": 2}, model=FunctionModel(thirteens, "gap_ev"))
+    designs = task.space.sample(5, np.random.default_rng(0))
+    assert designs.sum(axis=1).tolist() == [2] * 5
+    scores = task.score(designs, np.full(5, 0.8), components=True)
+    np.testing.assert_array_equal(scores.value, 0.0)
+    assert all(len(tube.stone_wales) == 2 for tube in task.space.decode(designs))
+
+
+def thirteens(tubes):
+    """Atoms of 13C, whose code is that of a set bit."""
+    return [float(np.count_nonzero(tube.species == Species.C13)) for tube in tubes]
+
+
+def test_a_network_knows_the_carbon_isotopes_that_it_takes_for_carbon():
+    decoration_task(lattice=LATTICE, budget={"13C": 3}, model=NETWORK)
+
+
+# ---- a reward of one's own
+
+
+def boron_nitrogen_bonds(tubes):
+    """README's."""
+    pairs = [tube.species[tube.lattice.bonds[:, :2]] for tube in tubes]
+    return [float(((pair == (3, 4)) | (pair == (4, 3))).all(axis=1).sum()) for pair in pairs]
+
+
+def test_a_function_of_tubes_is_a_property_of_its_own_that_no_oracle_verifies():
+    """In 0.1 bond counts were reported as `gap_ev`, and verified against the π gap."""
+    check_model(boron_nitrogen_bonds)
+    env = gym.make("matgym/NanotubeDoping-v0", model=boron_nitrogen_bonds, targets=(0.0, 12.0))
+    task = env.unwrapped.task
+    assert task.value_name == "boron_nitrogen_bonds"
+    assert task.unit == "1"
+    assert env.reset(seed=0, options={"target": 3.0})[1]["target"] == 3.0
+    rng, done = np.random.default_rng(0), False
+    while not done:
+        *_, done, _, info = env.step(rng.choice(np.flatnonzero(env.unwrapped.action_masks())))
+    count = boron_nitrogen_bonds([env.unwrapped.tube])[0]
+    assert info["objectives"] == {"boron_nitrogen_bonds": count, "error": abs(count - 3.0)}
+    verified = task.verify(info["design"][None], np.array([3.0]))
+    assert np.isnan(verified.value).all()
+    assert not verified.reward.any()
+    assert "no oracle computes boron_nitrogen_bonds" in verified.predictions.reasons[0]
+    check_task(task)
+
+
+def test_a_function_that_says_it_computes_the_gap_is_verified_as_the_gap():
+    task = decoration_task(model=FunctionModel(ones, GAP_EV))
+    designs = task.space.sample(2, np.random.default_rng(0))
+    truth = PiElectrons().predict(task.space.decode(designs))["gap_ev"]
+    np.testing.assert_array_equal(task.verify(designs, np.full(2, 0.8)).value, truth)
+    own = decoration_task(model=ones, oracle=FunctionModel(lambda tubes: 2.0 * ones(tubes), "ones"))
+    np.testing.assert_array_equal(own.verify(designs, np.full(2, 0.8)).value, 2.0)
+
+
+def test_an_estimate_that_nothing_can_follow_is_refused():
+    with pytest.raises(ConfigurationError, match="predicts without uncertainty"):
+        decoration_task(model="oracle", estimate="lcb")
+    with pytest.raises(ConfigurationError, match="beside a reward function"):
+        decoration_task(reward=lambda _predictions, targets: 0.0 * targets, estimate="worst")
+
+
+@pytest.mark.parametrize(
+    ("reward", "said"),
+    [
+        (lambda _predictions, targets: targets[:, None], r"gave shape \(2, 1\) for 2 designs: it must be \(2,\)"),
+        (lambda _predictions, targets: targets + 1.0, "gave 1.8: rewards must lie from 0 to 1"),
+    ],
+)
+def test_a_reward_function_must_give_one_number_from_0_to_1_for_each_design(reward, said):
+    task = decoration_task(reward=reward)
+    with pytest.raises(ConfigurationError, match=said):
+        task.score(task.space.sample(2, np.random.default_rng(0)), np.full(2, 0.8))
+
+
+def test_a_reward_function_sees_predictions_and_targets_and_replaces_the_reward_alone():
+    def by_sign(predictions, targets):
+        return (predictions["gap_ev"] > targets).astype(float)
+
+    task, plain = decoration_task(reward=by_sign), decoration_task()
+    designs, targets = task.space.sample(16, np.random.default_rng(0)), np.full(16, 0.9)
+    scores, usual = task.score(designs, targets), plain.score(designs, targets)
+    np.testing.assert_array_equal(scores.reward, usual.value > 0.9)
+    np.testing.assert_array_equal(scores.loss, usual.loss)
+    assert 0.0 < scores.reward.mean() < 1.0
+
+
+def test_a_constraint_on_a_property_of_one_s_own_counts():
+    bound = Constraint(Property("ones"), FunctionModel(ones), 2.0)
+    task = decoration_task(model=ones, constraint=bound)
+    scores = task.score(task.space.sample(3, np.random.default_rng(0)), np.full(3, 0.8))
+    np.testing.assert_array_equal(scores.cost, 0.5)
+    assert isinstance(task.tubes(task.space.sample(1, np.random.default_rng(0)))[0], Nanotube)
