@@ -51,7 +51,7 @@ class Store(Generic[C]):
             WeightsError: if it does not end in .safetensors.
         """
         if path.suffix != ".safetensors":
-            raise WeightsError(f"{path.name}: weights of {self.kind} are stored as .safetensors")
+            raise WeightsError(f"{path.name} is no file for {self.kind}: weights are stored as .safetensors")
 
     @contextmanager
     def checkpoints(self, output: Path) -> Iterator[Path]:
