@@ -6,7 +6,7 @@ from typing import Any, get_args
 from matgym.errors import ConfigurationError
 from matgym.generative.losses import Loss
 from matgym.generative.networks import NetworkSize
-from matgym.learning.trainer import check_counts, check_positive
+from matgym.learning.config import check_counts, check_positive
 from matgym.structures import Species
 from matgym.structures.species import parse_species
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final, NamedTuple, Unpack
+from typing import Final, NamedTuple, Unpack
 
 import numpy as np
 import torch
@@ -114,18 +114,23 @@ class _Game:
         """The discriminator's steps, then the generator's; both rates fall linearly."""
         config = self.config
 
-        def update(net: nn.Module, rate: float, **how: Any) -> Update[_Turn]:
-            trained = [parameter for parameter in net.parameters() if parameter.requires_grad]
-            optimizer = torch.optim.Adam(trained, lr=rate, betas=(0.5, 0.99))
-            falling = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1.0 - 0.98 * epoch / config.epochs)
-            return Update(optimizer=optimizer, schedule=falling, every="epoch", **how)
-
+        optimizers = [
+            torch.optim.Adam([p for p in net.parameters() if p.requires_grad], lr=rate, betas=(0.5, 0.99))
+            for net, rate in (
+                (self.players.critic, config.critic_rate),
+                (self.players.generator, config.generator_rate),
+            )
+        ]
+        falling = [
+            torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1.0 - 0.98 * epoch / config.epochs)
+            for optimizer in optimizers
+        ]
         weights = {
             "game": config.game, "regressor": config.regressor, "moments": config.moments, "change": config.restraint,
         }  # fmt: skip
         return [
-            update(self.players.critic, config.critic_rate, losses=self.critic_losses, repeats=config.critic_steps),
-            update(self.players.generator, config.generator_rate, losses=self.generator_losses, weights=weights),
+            Update(self.critic_losses, optimizers[0], falling[0], "epoch", repeats=config.critic_steps),
+            Update(self.generator_losses, optimizers[1], falling[1], "epoch", weights),
         ]
 
     def turn(self, batch: Examples) -> _Turn:

@@ -48,7 +48,7 @@ class GeneratorCard(Card):
 STORE: Final = Store(GeneratorCard, "a generator", Path(__file__).parent / "weights")
 
 
-def save_generator(generator: ConditionalGenerator, path: Path, **facts: Any) -> GeneratorCard:
+def save_generator(generator: ConditionalGenerator, path: Path, **facts: object) -> GeneratorCard:
     """Write `path` (.safetensors) and its card beside it (.json).
 
     Raises:

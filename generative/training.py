@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final, Unpack
+from typing import Final, Unpack
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError
@@ -23,7 +23,7 @@ TRAININGS: Final[dict[str, tuple[type[GeneratorConfig], Callable[..., TrainedGen
 
 
 def read_generator_config(
-    model: str, file: Path | None = None, changes: Mapping[str, Any] | None = None
+    model: str, file: Path | None = None, changes: Mapping[str, object] | None = None
 ) -> GeneratorConfig:
     """A model's defaults, then a file's settings, then changes.
 

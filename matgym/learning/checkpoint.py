@@ -26,9 +26,9 @@ class Checkpoint:
     """
 
     path: Path | None
-    identity: Mapping[str, Any]
+    identity: Mapping[str, object]
 
-    def write(self, state: Mapping[str, Any]) -> None:
+    def write(self, state: Mapping[str, object]) -> None:
         """Store the state: tensors and plain values."""
         if self.path is None:
             return

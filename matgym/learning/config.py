@@ -4,13 +4,17 @@ Every error is a `ConfigurationError` of one form: `SOURCE: PLACE=VALUE: what is
 the nearest known one.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, TypeVar, get_type_hints
 
 from matgym.errors import ConfigurationError, MatgymError
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 Config = TypeVar("Config")
 
@@ -19,7 +23,7 @@ def read_config(
     kind: type[Config],
     source: Path | str | None,
     *,
-    changes: Mapping[str, Any] | None = None,
+    changes: Mapping[str, object] | None = None,
     shipped: Path | None = None,
 ) -> Config:
     """Read a configuration from a YAML file.
@@ -47,7 +51,7 @@ def read_config(
     return validated(kind, content | dict(changes or {}), str(file))
 
 
-def read_yaml(file: Path) -> Any:
+def read_yaml(file: Path) -> object:
     """Read a YAML file, without running anything that it names.
 
     Raises:
@@ -61,7 +65,7 @@ def read_yaml(file: Path) -> Any:
         raise ConfigurationError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
 
 
-def validated(kind: type[Config], content: Mapping[str, Any], source: str) -> Config:
+def validated(kind: type[Config], content: Mapping[str, object], source: str) -> Config:
     """Check a mapping, and return the configuration.
 
     Args:
@@ -83,7 +87,7 @@ def validated(kind: type[Config], content: Mapping[str, Any], source: str) -> Co
         raise ConfigurationError(f"{source}: {error}") from None
 
 
-def first_error(error: Any) -> str:
+def first_error(error: "ValidationError") -> str:
     """Return what pydantic found first, as one sentence: `PLACE=VALUE: what is wrong`."""
     found = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in found["loc"])
@@ -93,7 +97,30 @@ def first_error(error: Any) -> str:
     return f"{place}: {said}" if place else said
 
 
-def _check_names(kind: Any, content: Mapping[str, Any], source: str, within: str = "") -> None:
+def check_counts(settings: object, *names: str) -> None:
+    """Check that settings of these names are 1 or more, where they are given.
+
+    Raises:
+        ConfigurationError: if one is not.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise ConfigurationError(f"{name}={value} must be 1 or more")
+
+
+def check_positive(settings: object, *names: str) -> None:
+    """Check that settings of these names are positive and finite.
+
+    Raises:
+        ConfigurationError: if one is not.
+    """
+    for name in names:
+        if not 0.0 < getattr(settings, name) < math.inf:
+            raise ConfigurationError(f"{name}={getattr(settings, name)} must be positive")
+
+
+def _check_names(kind: type, content: Mapping[str, object], source: str, within: str = "") -> None:
     """Find settings that `kind`, or a dataclass or model within it, does not have."""
     known = getattr(kind, "model_fields", None) or (kind.__dataclass_fields__ if is_dataclass(kind) else None)
     if known is None:

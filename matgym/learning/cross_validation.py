@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -38,7 +38,7 @@ def fold_rows(count: int, fold: int, folds: int, seed: int, share: float) -> tup
 def run_folds(
     run: Callable[[int, Path | None], tuple[PropertyMetrics, ...]],
     folds: int,
-    identity: Mapping[str, Any],
+    identity: Mapping[str, object],
     folder: Path | None,
 ) -> Folds:
     """Run every fold that is not done yet.

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import ValidationError
 from safetensors import SafetensorError
@@ -51,7 +51,7 @@ class Store(Generic[C]):
             WeightsError: if it does not end in .safetensors.
         """
         if path.suffix != ".safetensors":
-            raise WeightsError(f"{path.name}: weights of {self.kind} are stored as .safetensors")
+            raise WeightsError(f"{path.name} is no file for {self.kind}: weights are stored as .safetensors")
 
     @contextmanager
     def checkpoints(self, output: Path) -> Iterator[Path]:
@@ -65,7 +65,7 @@ class Store(Generic[C]):
         yield folder
         rmtree(folder, ignore_errors=True)
 
-    def save(self, path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> C:
+    def save(self, path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> C:
         """Write weights to `path` (.safetensors) and a card beside it (.json).
 
         Args:

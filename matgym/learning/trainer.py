@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from matgym.errors import ConfigurationError
 from matgym.learning.checkpoint import Checkpoint, weights_digest
 from matgym.learning.devices import torch_device
 from matgym.typing import IntArray
@@ -236,7 +235,7 @@ class Progress:
     validation: dict[str, float] = field(default_factory=dict)
 
 
-def train(training: Training[Batch], identity: Mapping[str, Any], **options: Unpack[Options]) -> Progress:
+def train(training: Training[Batch], identity: Mapping[str, object], **options: Unpack[Options]) -> Progress:
     """Train, and leave in the network the weights of the epoch that validated best, on the CPU, in evaluation mode.
 
     A training with checkpoints goes on where it was killed, to the same bits (on the same kind of device). The
@@ -355,26 +354,3 @@ def grouped_rows(sizes: Sequence[int], batch_size: int, rng: np.random.Generator
     ]
     for index in rng.permutation(len(cuts)):
         yield cuts[index]
-
-
-def check_counts(settings: object, *names: str) -> None:
-    """Check that settings of these names are 1 or more, where they are given.
-
-    Raises:
-        ConfigurationError: if one is not.
-    """
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ConfigurationError(f"{name}={value} must be 1 or more")
-
-
-def check_positive(settings: object, *names: str) -> None:
-    """Check that settings of these names are positive and finite.
-
-    Raises:
-        ConfigurationError: if one is not.
-    """
-    for name in names:
-        if not 0.0 < getattr(settings, name) < math.inf:
-            raise ConfigurationError(f"{name}={getattr(settings, name)} must be positive")

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from matgym.errors import ConfigurationError
-from matgym.learning.config import read_config
-from matgym.learning.trainer import check_counts, check_positive
+from matgym.learning.config import check_counts, check_positive, read_config
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Species
 from matgym.structures.species import SPECIES_DATA, parse_species

@@ -69,7 +69,7 @@ class SurrogateCard(Card):
 STORE: Final = Store(SurrogateCard, "a surrogate", Path(__file__).parent / "weights")
 
 
-def save(surrogate: NetworkSurrogate, path: Path, **facts: Any) -> SurrogateCard:
+def save(surrogate: NetworkSurrogate, path: Path, **facts: object) -> SurrogateCard:
     """Write `path` (.safetensors) and its card beside it (.json).
 
     Args:

@@ -19,7 +19,7 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("surrogate")
     spec = DatasetSpec(name="small", families=(Family(n=8, m=0, cells=1, samples=500),), largest_share=0.3)
     build(spec, path / "small.parquet", workers=1)
-    (path / "recipe.yml").write_text(SMALL.format(data=path / "small.parquet"))
+    (path / "config.yml").write_text(SMALL.format(data=path / "small.parquet"))
     return path
 
 
@@ -35,7 +35,7 @@ def matgym(*arguments, folder):
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    done = matgym("train", "--settings", "recipe.yml", "--cv", 2, "--log", "board", "--json", folder=folder)
+    done = matgym("train", "--settings", "config.yml", "--cv", 2, "--log", "board", "--json", folder=folder)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -50,7 +50,7 @@ def test_train_cross_validates_fits_and_stores_with_a_card(folder, trained):
     assert trained["cross_validation"][0]["n"] == len(Dataset.load(folder / "small.parquet").labelled())
     assert list((folder / "board" / "member-1").glob("events*"))  # TensorBoard's
     assert {path.name for path in folder.iterdir()} == {
-        "small.parquet", "recipe.yml", "board", "gap-lenet.safetensors", "gap-lenet.json"
+        "small.parquet", "config.yml", "board", "gap-lenet.safetensors", "gap-lenet.json"
     }  # fmt: skip  # no checkpoints left behind
 
 

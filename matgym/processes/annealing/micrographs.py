@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
 import torch
@@ -167,7 +167,7 @@ def _alike(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     return np.asarray(ndtr(2.0 * math.sqrt(math.pi) * CORRELATION * noise))
 
 
-def save_micrographs(surrogate: MicrographSurrogate, path: Path, **facts: Any) -> MicrographCard:
+def save_micrographs(surrogate: MicrographSurrogate, path: Path, **facts: object) -> MicrographCard:
     """Write `path` (.safetensors) and a card beside it (.json).
 
     Raises:

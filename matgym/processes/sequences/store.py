@@ -38,7 +38,7 @@ class SequenceCard(Card):
 STORE: Final = Store(SequenceCard, "a surrogate over time", Path(__file__).parent / "weights")
 
 
-def save_sequences(surrogate: SequenceSurrogate, path: Path, **facts: Any) -> SequenceCard:
+def save_sequences(surrogate: SequenceSurrogate, path: Path, **facts: object) -> SequenceCard:
     """Write `path` (.safetensors) and its card beside it (.json).
 
     Raises:
