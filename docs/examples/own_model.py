@@ -25,11 +25,5 @@ with TemporaryDirectory() as folder:
     check_model(OnnxModel(f"{folder}/my.onnx", "gap_ev"))  # an ONNX file, from the rasters that a torch module gets
 
 check_model(AseModel(LennardJones(sigma=1.25)))  # an ASE calculator, for its potential energy
-
-
-def boron_share(tubes):
-    return [tube.counts[3] / tube.n_sites for tube in tubes]
-
-
-check_model(FunctionModel(boron_share))  # a function: its property is of its own name
+check_model(FunctionModel(lambda tubes: [tube.counts[3] / tube.n_sites for tube in tubes], "boron_share"))
 print(f"gap by ridge regression: {regressor.predict(descriptors.of(data.batch[:1]))[0]:.3f} eV")

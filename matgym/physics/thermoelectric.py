@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.models import Cost, Level, Model, Predictions, Property
+from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
@@ -78,6 +78,10 @@ class Thermoelectric(Model):
         """Measured on one core of an AMD EPYC server: a doped tube, which is relaxed for its phonons."""
         phonons = self._phonons.cost
         return Cost(seconds=0.02 + (phonons.seconds if phonons else 0.0), sites=128, exponent=1.0)
+
+    def unsupported(self, space: Space) -> str:
+        """Why no tube of a design space can be computed: all are too thin for the π model, or have no phonons."""
+        return self.parameters.unsupported(space) or self._phonons.unsupported(space)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Thermoelectric coefficients of each tube.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from matgym.errors import ConfigurationError, StructureError
 from matgym.physics import PhononTransport, Thermoelectric
-from matgym.physics.transport.device import device_refusal
+from matgym.physics.transport.device import not_between_leads
 from matgym.structures import DefectEdits, Nanotube, Species, lattice_edits, tube_lattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.tasks import ChiralitySpace, Choices, Cube, Decorations, RingSpace
@@ -242,7 +242,7 @@ def test_orbits_with_turned_bonds_are_as_many_as_burnside_counts(n, orbits):
             tube = Nanotube(n, 0, 3, stone_wales=(one, other))
         except StructureError:
             continue
-        if device_refusal(tube) is None:
+        if not_between_leads(tube) is None:
             good.add(tube.stone_wales)
     operations = geometric_operations(Nanotube(n, 0, 3), between_leads=True, mirrors=False)
     assert len(operations) == 2 * n
@@ -366,7 +366,7 @@ def test_masks_allow_what_tubes_between_leads_allow(budget, seed):
                 except StructureError:
                     possible = False
                 else:
-                    why = device_refusal(tube)
+                    why = not_between_leads(tube)
                     possible = why is None or "crosses the end" not in why
             assert mask[action] == possible, edits.describe(action)
         assert not edits.complete(rows)[0]

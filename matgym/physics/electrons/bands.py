@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from matgym.errors import require_positive
-from matgym.models import Cost, Level, Model, Predictions, Property
+from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.band_edges import GRID, GRID_WEIGHTS, band_edge, filling, grid_energies
 from matgym.physics.electrons.tight_binding import (
     EMPTY_SITE_EV,
@@ -55,6 +55,10 @@ class PiElectrons(Model):
     level = Level.PI
     cost = Cost(seconds=0.04, sites=128, exponent=2.8)
     """Measured on one core of an AMD EPYC server."""
+
+    def unsupported(self, space: Space) -> str:
+        """Why no tube of a design space can be computed: all are too thin for the π model."""
+        return self.parameters.unsupported(space)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Electronic properties of each tube.

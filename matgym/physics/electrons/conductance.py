@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from matgym.errors import require_positive
-from matgym.models import Cost, Level, Model, Predictions, Property
+from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.electrons.tight_binding import PiParameters, hoppings
 from matgym.physics.transport.device import alike, by_lead, not_between_leads, stacked_species
@@ -64,6 +64,10 @@ class PiTransport(Model):
     level = Level.PI
     cost = Cost(seconds=0.01, sites=128, exponent=1.0)
     """Measured on one core of an AMD EPYC server, at 300 K, in batches of 64."""
+
+    def unsupported(self, space: Space) -> str:
+        """Why no tube of a design space can be computed: all are too thin for the π model."""
+        return self.parameters.unsupported(space)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Conductance of each tube.

@@ -26,6 +26,7 @@ from typing import Self
 
 import numpy as np
 
+from matgym.models import Space
 from matgym.physics.rows import rows_by
 from matgym.structures import SPECIES_DATA, Nanotube, Species
 from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray, SpeciesArray
@@ -75,6 +76,14 @@ class PiParameters:
                 "and the π model does not hold; PiParameters(curvature=False) gives plain zone folding"
             )
         return None
+
+    def unsupported(self, space: Space) -> str:
+        """Why the model holds for no tube of a design space; empty if it holds for one."""
+        domain = space.domain
+        if domain is None:
+            return "its designs are no tubes"
+        reasons = [self.outside(Nanotube(lattice.n, lattice.m)) for lattice in domain.lattices]
+        return reasons[0] or "" if all(reasons) else ""
 
     def as_dict(self) -> dict[str, float]:
         """Flat form for provenance records."""
