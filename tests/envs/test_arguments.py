@@ -67,7 +67,7 @@ HEAT = "thermal_conductance_nw_k"
 VARIANTS = ("goal", "multi-objective")
 ARGUMENTS = {
     "matgym/NanotubeDoping-v0": {
-        "n": (4,), "m": (2,), "cells": (2,), "budget": (BUDGET,), "targets": ((0.7, 1.0),), "model": ("oracle",),
+        "n": (10,), "m": (2,), "cells": (2,), "budget": (BUDGET,), "targets": ((0.7, 1.0),), "model": ("oracle",),
         "reward": (mine,), "estimate": ("lcb",), "instance": ("doping-easy",), "initial_designs": ("random",),
         "removed": (2,), "variant": VARIANTS,
         "task": (decoration_task(lattice=TINY, budget=BUDGET, model=cheap("gap_ev")),),
@@ -81,7 +81,7 @@ ARGUMENTS = {
         "reward": (mine,), "variant": VARIANTS, "task": (rings_task(n=7, rings=4, model=cheap(HEAT)),),
     },
     "matgym/NanotubeThermoelectric-v0": {
-        "instance": ("thermoelectric-easy",), "n": (7,), "m": (2,), "cells": (4,), "budget": (BUDGET, {"SW": 1}),
+        "instance": ("thermoelectric-easy",), "n": (9,), "m": (2,), "cells": (4,), "budget": (BUDGET, {"SW": 1}),
         "model": (cheap(ZT),), "reward": (mine,), "variant": VARIANTS,
         "task": (decoration_task(lattice=TINY, budget=BUDGET, property=ZT, model=cheap(ZT)),),
     },
