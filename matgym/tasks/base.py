@@ -72,8 +72,8 @@ class DesignTask:
         ledger: counts what is spent.
 
     Raises:
-        ConfigurationError: if there is nothing to reward, some objectives want a target and others that count do not,
-            a model does not support the space, or `estimate` is without effect.
+        ConfigurationError: if there is nothing to reward, two objectives are of one property, some want a target and
+            others that count do not, a model does not support the space, or `estimate` is without effect.
     """
 
     space: DesignSpace
@@ -86,6 +86,8 @@ class DesignTask:
     def __post_init__(self) -> None:
         if not self.counted:
             raise ConfigurationError("a task needs an objective with a weight above 0")
+        if len(set(self.component_names)) < len(self.objectives):
+            raise ConfigurationError(f"objectives {', '.join(self.component_names)} must be of different properties")
         if len({objective.direction == "target" for objective in self.counted}) > 1:
             raise ConfigurationError("objectives that count must all want a target, or none: give the others weight 0")
         if self.estimate not in get_args(Estimate):
@@ -253,7 +255,8 @@ class DesignTask:
         ]
         reward = self._mean([column for each, column in zip(asked, columns, strict=True) if each.weight > 0.0])
         first = self.objective
-        predictions = Predictions.joined([found[each.key].only([each.key]) for each in asked])
+        ordered = [first, *(each for each in asked if each is not first)]  # the value's stands first: see `Scores.sd`
+        predictions = Predictions.joined([found[each.key].only([each.key]) for each in ordered])
         if self.reward is not None:
             reward = _checked_reward(self.reward(predictions, targets), count)
         value = found[first.key][first.property]

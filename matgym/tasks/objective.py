@@ -112,6 +112,10 @@ class Constraint:
         property: that is bounded.
         model: that predicts it.
         least: value below which a design breaks it.
+
+    Raises:
+        ConfigurationError: if the bound is zero or no number: costs are shares of it.
+        PropertyError: if the model does not predict the property.
     """
 
     property: Property
@@ -119,6 +123,8 @@ class Constraint:
     least: float
 
     def __post_init__(self) -> None:
+        if self.least == 0.0 or not np.isfinite(self.least):
+            raise ConfigurationError(f"least={self.least} must be a number other than zero: costs are shares of it")
         self.model.property_of(self.property.key)  # raises if there is none
 
     def cost(self, values: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from matgym.models import Property
 from matgym.physics import GAP_EV, PI_FORMATION_EV, YOUNG_GPA, PiElectrons
 from matgym.structures import Nanotube, Species, tube_lattice
 from matgym.surrogates import FunctionModel, as_model
-from matgym.tasks import Constraint, Objective, decoration_task
+from matgym.tasks import Constraint, DesignTask, Objective, decoration_task
 from matgym.testing import check_model, check_task
 
 LATTICE = tube_lattice(8, 0, 3)
@@ -146,3 +146,25 @@ def test_a_constraint_on_a_property_of_one_s_own_counts():
     scores = task.score(task.space.sample(3, np.random.default_rng(0)), np.full(3, 0.8))
     np.testing.assert_array_equal(scores.cost, 0.5)
     assert isinstance(task.tubes(task.space.sample(1, np.random.default_rng(0)))[0], Nanotube)
+
+
+def test_the_uncertainty_of_scores_is_that_of_their_value():
+    """Also where a component that does not count stands first."""
+    energy = Objective(PI_FORMATION_EV, NETWORK, "minimize", 30.0, 50.0, weight=0.0)
+    gap = Objective(GAP_EV, NETWORK, "target", 0.5, 1.2, 0.15)
+    space = decoration_task(model=NETWORK).space
+    designs, targets = space.sample(3, np.random.default_rng(0)), np.full(3, 0.8)
+    expected = NETWORK.predict(space.decode(designs)).sd["gap_ev"]
+    for objectives in ((gap, energy), (energy, gap)):
+        scores = DesignTask(space, objectives).score(designs, targets, components=True)
+        np.testing.assert_array_equal(scores.sd, expected)
+        assert scores.components.shape == (3, 2)
+
+
+def test_objectives_and_bounds_that_mean_nothing_are_named():
+    gap = Objective(GAP_EV, NETWORK)
+    with pytest.raises(ConfigurationError, match="gap_ev, gap_ev must be of different properties"):
+        DesignTask(decoration_task(model=NETWORK).space, (gap, gap))
+    for bound in (0.0, float("nan")):
+        with pytest.raises(ConfigurationError, match="must be a number other than zero"):
+            Constraint(GAP_EV, NETWORK, bound)
