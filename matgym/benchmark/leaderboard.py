@@ -191,7 +191,7 @@ def amortised_table(results: Results, figures: Summary, task: str) -> Table:
     notes = (
         (
             f"{about.title[:1].upper()}{about.title[1:].rstrip('.')}. {about.targets} targets, unseen in "
-            f"training; share met within {about.met:g}{unit}, as verified by the oracle, with the 95 % interval over seeds."
+            f"training; share met within {about.met:g}{unit} by the oracle, with the 95 % interval over seeds."
         ),
         f"{_models(about)} {about.training}".strip(),
         (
@@ -214,9 +214,7 @@ def costs_table(results: Results) -> Table:
     """Evaluations by kind, and seconds."""
     facts = results.facts
     tasks = [*facts.tasks.items(), *facts.amortised.items()]
-    trained = tuple(
-        f"{name}: {about.training}" for name, about in about_tasks if about.training and not about.is_oracle
-    )
+    trained = tuple(f"{name}: {about.training}" for name, about in tasks if about.training and not about.is_oracle)
     notes = (
         (
             f"All runs together took {_seconds(facts.seconds)} s, {_seconds(facts.wall_seconds)} s by the clock with "

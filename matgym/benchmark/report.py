@@ -244,7 +244,8 @@ def _winner(results: Results, best: Searched, tube_of: TubeOf | None) -> Winner:
         standing += f", {regret:.2g}{unit} from it within the tolerance" if regret > 1e-9 else ""
     if regret < -about.tolerance:
         standing = "better than the best known"
-    caption = f"Found by {best.method}, seed {best.seed}: verified loss {best.verified[-1]:.6g}{unit}, {standing}. {best.described}"
+    caption = f"Found by {best.method}, seed {best.seed}: verified loss {best.verified[-1]:.6g}{unit}, {standing}."
+    caption = f"{caption} {best.described}"
     tube = tube_of(best.task, best.design) if tube_of is not None and best.design else None
     element = f"best-{best.task}"
     if tube is not None:

@@ -308,7 +308,7 @@ class Results:
         }
 
     def exploitation(self, task: str) -> dict[str, FloatArray]:
-        """(seeds,) verified less predicted loss of the final designs, where a learned model rewards; NaN if they fail."""
+        """(seeds,) verified less predicted loss of the final designs, where a learned model rewards; NaN if failed."""
         if self.facts.tasks[task].is_oracle:
             return {}
         return {

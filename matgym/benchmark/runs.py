@@ -8,6 +8,7 @@ import io
 import json
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -191,13 +192,13 @@ class AmortisedRun(Run):
         """Train if there is a policy to be trained, design for all targets, and let the oracle verify."""
         about = as_amortised(self.task)
         task, targets = about.make(), about.targets(self.targets)
-        began, method, seconds = time.perf_counter(), self.method, 0.0
+        before, began, method, seconds = task.ledger.counts.copy(), time.perf_counter(), self.method, 0.0
         if isinstance(method, PolicySpec):
             method = trained(method, task, about.environment, self.seed, trust=self.trust)
             seconds = time.perf_counter() - began
         return _carried_out(
-            self, task, targets, method, on_turn, about.best(targets), self.initial_designs, seconds,
-            every=self.every_checkpoint,
+            self, task, targets, method, on_turn, before=before, best=about.best(targets),
+            initial_designs=self.initial_designs, training_seconds=seconds, every=self.every_checkpoint,
         )  # fmt: skip
 
 
@@ -210,16 +211,18 @@ def _carried_out(
     targets: FloatArray,
     method: NamedMethod | Policy,
     on_turn: Turn,
+    *,
+    before: Counter[str] | None = None,
     best: FloatArray | float = 0.0,
     initial_designs: Any = None,
     training_seconds: float = 0.0,
-    *,
     every: bool = True,
 ) -> Outcome:
     """Search, verify the best designs at the checkpoints, and write the record; losses are counted from `best`."""
     _one_thread()
     marks = checkpoints(run.budget) if every else [run.budget]
-    before, began, times = task.ledger.counts.copy(), time.perf_counter(), []
+    before = task.ledger.counts.copy() if before is None else before
+    began, times = time.perf_counter(), []
 
     def turn() -> None:
         times.append(time.perf_counter() - began)

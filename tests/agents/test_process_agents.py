@@ -7,8 +7,8 @@ import pytest
 import matgym  # noqa: F401  # registers the environments
 from matgym.agents.controllers.cross_entropy import cross_entropy
 from matgym.agents.controllers.predictive import PredictiveController
-from matgym.agents.sb3 import hyperparameters, make_agent
 from matgym.agents.controllers.shooting import climb
+from matgym.agents.sb3 import hyperparameters, make_agent
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.reactors import STANDARD, Variation
 from matgym.processes.growth.recipe import scaled_actions, scaled_controls
