@@ -55,7 +55,8 @@ def test_equal_queries_are_equal_and_counted(demo):
     # One rollout of 128 environments, of 16 steps, four of which place what was removed from an initial design.
     assert 1 <= training <= 128 * 16 // 4
     assert whole >= 2 * training - 2 * 6  # shared out over the targets, rounded down
-    # Initial designs are verified, and every winner of every method and seed: nine runs at equal queries, two at equal totals.
+    # Initial designs are verified, and every winner of every method and seed: nine runs at equal queries, two more
+    # at equal totals.
     assert result["ledger"]["oracle"]["evaluations"] == (9 + 2) * 6 + audited + 6
 
 
