@@ -15,7 +15,7 @@ from matgym.benchmark.runs import Outcome
 from matgym.files import atomic_path, write_text
 from matgym.physics import PiParameters
 from matgym.structures.io import write
-from matgym.surrogates import Verification, load_card
+from matgym.surrogates import load_card
 from matgym.typing import FloatArray
 from matgym.version import __version__
 from matgym.viz.figures import (
@@ -160,62 +160,12 @@ def _page(result: DemoResult) -> str:
             )
             for place, row in enumerate(order)
         ],
-        tables=(_methods_table(result), _verification_table(result)),
+        tables=[
+            (heading, caption, tuple(rows[0]), [tuple(row.values()) for row in rows])
+            for heading, caption, rows in _tables(result)
+        ],
         provenance=_provenance(result),
         script=Markup(script_tag()),  # noqa: S704  # ours
-    )
-
-
-def _figures(result: DemoResult) -> tuple[tuple[str, str, str], ...]:
-    name = result.settings.algorithm
-    methods = list(result.comparison.facts.methods)
-    achieved = {m: result.comparison.of(m)[0].verified for m in methods}
-    targets = result.comparison.outcomes[0].search.targets
-    curve = new_axes()
-    learning_curve(curve, result.curve[:, 0], result.curve[:, 1])
-    scatter = new_axes()
-    target_against_achieved(scatter, targets, achieved, MET_EV)
-    grown = new_axes()
-    target_against_achieved(grown, targets, {"initial design": result.initial_ev, name: achieved[name]}, MET_EV)
-    errors = new_axes()
-    # An invalid design is infinitely wrong and would leave the figure; the table counts them.
-    error_by_method(
-        errors, {m: _finite(np.stack([_errors(each) for each in result.comparison.of(m)])) for m in methods}
-    )
-    parity = new_axes()
-    surrogate_against_oracle(parity, result.visited.predicted, result.visited.truth, result.visited.out_of_distribution)
-    return (
-        (
-            "Learning",
-            f"Mean reward of {name}'s recent designs while it learns.",
-            to_svg(curve.figure, "learning"),
-        ),
-        (
-            "Targets it had not seen",
-            f"Gap by the oracle of the best of {result.settings.queries} designs, by target and method (first seed).",
-            to_svg(scatter.figure, "targets"),
-        ),
-        (
-            "Initial designs, and the designs made of them",
-            (
-                f"Gap by the oracle of the initial design that {result.settings.initial_designs} drew for each target, "
-                f"and of {name}'s design that began on such a one."
-            ),
-            to_svg(grown.figure, "initial"),
-        ),
-        (
-            "Equal queries",
-            (
-                f"Verified error of {result.settings.queries} designs a target, {result.settings.seeds} seeds; "
-                f"learning not counted. Targets: {result.task.objective.low} to {result.task.objective.high} eV."
-            ),
-            to_svg(errors.figure, "errors"),
-        ),
-        (
-            "What the surrogate predicted",
-            f"A sample of {len(result.visited.predicted)} designs that some method visited, through both.",
-            to_svg(parity.figure, "parity"),
-        ),
     )
 
 
@@ -224,42 +174,76 @@ def _errors(outcome: Outcome) -> FloatArray:
     return np.nan_to_num(np.abs(outcome.verified - outcome.search.targets), nan=np.inf)
 
 
-def _finite(errors: FloatArray) -> FloatArray:
-    return np.where(np.isfinite(errors), errors, np.nan)
-
-
-def _methods_table(result: DemoResult) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    table = [row.as_row() for row in (*result.comparison.figures(), *result.whole_budget.figures())]
-    columns, rows = tuple(table[0]), tuple(tuple(row.values()) for row in table)
-    caption = (
-        "Verified, median and predicted error, eV, with the 95 % interval over seeds of the search (the policy is "
-        "trained once). The last rows give the "
-        f"searches the policy's {result.training:,} training designs as well, shared out over the targets. "
-        "Met: within 20 meV, by the oracle. Invalid: no design that spends the budget."
+def _figures(result: DemoResult) -> list[tuple[str, str, str]]:
+    """(heading, caption, inline SVG) of each figure."""
+    name, settings, comparison = result.settings.algorithm, result.settings, result.comparison
+    targets, methods = comparison.outcomes[0].search.targets, list(comparison.facts.methods)
+    achieved = {method: comparison.of(method)[0].verified for method in methods}
+    # An invalid design is infinitely wrong and would leave the figure; the table counts them.
+    errors = {method: np.stack([_errors(outcome) for outcome in comparison.of(method)]) for method in methods}
+    finite = {method: np.where(np.isfinite(found), found, np.nan) for method, found in errors.items()}
+    visited = result.visited
+    captions = {
+        "learning": ("Learning", f"Mean reward of {name}'s recent designs while it learns."),
+        "targets": (
+            "Targets it had not seen",
+            f"Gap by the oracle of the best of {settings.queries} designs, by target and method (first seed).",
+        ),
+        "initial": (
+            "Initial designs, and the designs made of them",
+            (
+                f"Gap by the oracle of the initial design that {settings.initial_designs} drew for each target, and of "
+                f"{name}'s design that began on such a one."
+            ),
+        ),
+        "errors": (
+            "Equal queries",
+            (
+                f"Verified error of {settings.queries} designs a target, {settings.seeds} seeds; "
+                f"learning not counted. Targets: {result.task.objective.low} to {result.task.objective.high} eV."
+            ),
+        ),
+        "parity": (
+            "What the surrogate predicted",
+            f"A sample of {len(visited.predicted)} designs that some method visited, through both.",
+        ),
+    }
+    axes = {figure: new_axes() for figure in captions}
+    learning_curve(axes["learning"], result.curve[:, 0], result.curve[:, 1])
+    target_against_achieved(axes["targets"], targets, achieved, MET_EV)
+    target_against_achieved(
+        axes["initial"], targets, {"initial design": result.initial_ev, name: achieved[name]}, MET_EV
     )
-    return "Methods", caption, columns, rows
+    error_by_method(axes["errors"], finite)
+    surrogate_against_oracle(axes["parity"], visited.predicted, visited.truth, visited.out_of_distribution)
+    return [(*words, to_svg(axes[figure].figure, figure)) for figure, words in captions.items()]
 
 
-def _verification_table(result: DemoResult) -> tuple[str, str, tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    columns = ("designs", "number", "MAE, meV", "RMSE, meV", "bias, meV", "Spearman", "out of distribution")
-
-    def row(label: str, found: Verification) -> tuple[str, ...]:
-        return (
-            label,
-            f"{len(found.predicted)}",
-            f"{1000 * found.mae:.1f}",
-            f"{1000 * found.rmse:.1f}",
-            f"{1000 * found.bias:+.1f}",
-            f"{found.spearman:.3f}",
-            f"{found.share_out_of_distribution:.1%}",
-        )
-
-    rows = (row("the policy's best", result.winners), row("visited by any method", result.visited))
-    caption = (
+def _tables(result: DemoResult) -> list[tuple[str, str, list[dict[str, str]]]]:
+    """(heading, caption, rows) of each table."""
+    methods = [row.as_row() for row in (*result.comparison.figures(), *result.whole_budget.figures())]
+    verified = [
+        {
+            "designs": label,
+            "number": f"{len(found.predicted)}",
+            "MAE, meV": f"{1000 * found.mae:.1f}",
+            "RMSE, meV": f"{1000 * found.rmse:.1f}",
+            "bias, meV": f"{1000 * found.bias:+.1f}",
+            "Spearman": f"{found.spearman:.3f}",
+            "out of distribution": f"{found.share_out_of_distribution:.1%}",
+        }
+        for label, found in (("the policy's best", result.winners), ("visited by any method", result.visited))
+    ]
+    spent = (
+        "Verified, median and predicted error, eV, with the 95 % interval over seeds of the search (the policy is "
+        f"trained once). The last rows give the searches the policy's {result.training:,} training designs as well, "
+        "shared out over the targets. Met: within 20 meV, by the oracle. Invalid: no design that spends the budget."
+    )
+    exploited = (
         "The same designs through surrogate and oracle. Exploitation gap of the policy's designs: "
         f"{1000 * result.winners_gap_ev:+.1f} meV (verified error less predicted error)."
     )
-    return "Verification", caption, columns, rows
+    return [("Methods", spent, methods), ("Verification", exploited, verified)]
 
 
 def _provenance(result: DemoResult) -> dict[str, str]:

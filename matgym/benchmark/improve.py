@@ -17,7 +17,7 @@ from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import atomic_path
 from matgym.physics import oracle_of
 from matgym.structures import TubeBatch, TubeLattice
-from matgym.surrogates import FitSettings, NetworkSurrogate, fit
+from matgym.surrogates import FitConfig, NetworkSurrogate, fit
 from matgym.tasks import DesignTask, Estimate, decoration_task
 from matgym.typing import FloatArray
 
@@ -83,7 +83,7 @@ class Round:
 def improve(
     surrogate: NetworkSurrogate,
     data: Dataset,
-    fit_settings: FitSettings,
+    fit_config: FitConfig,
     lattice: TubeLattice,
     budget: dict[str, int],
     settings: ImproveSettings,
@@ -98,7 +98,7 @@ def improve(
     Args:
         surrogate: to begin with.
         data: that it was trained on.
-        fit_settings: how; `properties[0]` is searched on.
+        fit_config: how; `properties[0]` is searched on.
         lattice: tube to decorate.
         budget: of each species.
         settings: how much of it.
@@ -111,12 +111,12 @@ def improve(
     rounds: list[Round] = []
     for number in range(1, settings.rounds + 1):
         file = folder / f"round-{number}.parquet" if folder else None
-        found, extra = _search_and_label(surrogate, data, fit_settings, lattice, budget, settings, number, file)
+        found, extra = _search_and_label(surrogate, data, fit_config, lattice, budget, settings, number, file)
         rounds.append(replace(found, labels=settings.designs * number))
         on_round(rounds[-1])
         data = data.with_rows(extra)
         again = replace(
-            fit_settings, epochs=settings.epochs, learning_rate=fit_settings.learning_rate / 4, seed=settings.seed
+            fit_config, epochs=settings.epochs, learning_rate=fit_config.learning_rate / 4, seed=settings.seed
         )
         surrogate = fit(data, again, start=surrogate, checkpoints=folder / f"fit-{number}" if folder else None)
     return surrogate, data, tuple(rounds)
@@ -125,14 +125,14 @@ def improve(
 def _search_and_label(
     surrogate: NetworkSurrogate,
     data: Dataset,
-    fit_settings: FitSettings,
+    fit_config: FitConfig,
     lattice: TubeLattice,
     budget: dict[str, int],
     settings: ImproveSettings,
     number: int,
     file: Path | None,
 ) -> tuple[Round, Dataset]:
-    key = fit_settings.properties[0]
+    key = fit_config.properties[0]
     targets, task = _targets(surrogate, data, key, lattice, budget, settings, number)
     if file and file.exists():
         extra = Dataset(pq.read_table(file))
@@ -141,7 +141,7 @@ def _search_and_label(
         tubes = TubeBatch.of(extra.tubes())
     else:
         tubes = search(settings.method, task, targets, settings.queries, settings.seed + number).tubes(task)
-        labels = {name: oracle_of(name).predict(tubes)[name] for name in fit_settings.properties}
+        labels = {name: oracle_of(name).predict(tubes)[name] for name in fit_config.properties}
         extra = data.labelled_rows(tubes, labels, split="train", first=-number * settings.designs)
         if file:
             with atomic_path(file) as scratch:

@@ -11,7 +11,7 @@ import pytest
 
 from matgym.physics import PiElectrons
 from matgym.structures import Nanotube
-from matgym.structures.io.files import read
+from matgym.structures.io import read
 
 
 @pytest.fixture(scope="module")
@@ -72,11 +72,14 @@ def test_page_is_self_contained_and_says_what_was_found(demo):
 
 
 def test_the_policy_is_stored_and_acts(demo):
-    from matgym.agents.storage import load_agent, load_card
+    from matgym.agents.storage import STORE, load_agent
 
     folder, result = demo
     assert result["files"]["policy"] == str(folder / "policy.safetensors")
-    card = load_card(folder / "policy.safetensors")
-    assert (card.environment, card.arguments) == ("matgym/NanotubeDoping-v0", {"initial_designs": "gan", "removed": 4})
+    card = STORE.load_card(folder / "policy.safetensors")
+    assert (card.environment, card.arguments) == (
+        "matgym/NanotubeDoping-v0",
+        {"initial_designs": "gan", "removed": 4},
+    )
     action, _ = load_agent(folder / "policy.safetensors").predict(np.zeros(259, dtype=np.float32), deterministic=True)
     assert 0 <= int(action) < 256
