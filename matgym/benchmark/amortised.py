@@ -6,7 +6,7 @@ This is what learning is for: a policy is trained once, and then asked for desig
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -54,9 +54,7 @@ class AmortisedTask:
         """(T,) or (T, k) targets: those given, or as many as asked for that no training and no tuning has seen."""
         if self.given is not None:
             return self.given
-        task, rng = self.make(), np.random.default_rng(UNSEEN_TARGETS_SEED)
-        drawn: list[Any] = [task.draw_target(rng) for _ in range(count)]
-        return np.array(drawn)
+        return self.make().draw_targets([np.random.default_rng(UNSEEN_TARGETS_SEED)] * count)
 
 
 AMORTISED: Final = {
