@@ -15,8 +15,8 @@ from matgym.benchmark.search import search
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import atomic_path
-from matgym.physics import oracle_of
-from matgym.structures import TubeBatch, TubeLattice
+from matgym.physics import oracle_of, predict
+from matgym.structures import TubeLattice
 from matgym.surrogates import FitConfig, NetworkSurrogate, fit
 from matgym.tasks import DesignTask, Estimate, decoration_task
 from matgym.typing import FloatArray
@@ -138,11 +138,12 @@ def _search_and_label(
         extra = Dataset(pq.read_table(file))
         if extra.table.schema.metadata != data.table.schema.metadata or len(extra) != settings.designs:
             raise DatasetError(f"{file} belongs to another run; remove its folder")
-        tubes = TubeBatch.of(extra.tubes())
+        tubes = extra.batch()
     else:
         tubes = search(settings.method, task, targets, settings.queries, settings.seed + number).tubes(task)
-        labels = {name: oracle_of(name).predict(tubes)[name] for name in fit_config.properties}
-        extra = data.labelled_rows(tubes, labels, split="train", first=-number * settings.designs)
+        labels = predict(tubes, fit_config.properties)
+        levels = {name: oracle_of(name).level for name in fit_config.properties}
+        extra = data.labelled_rows(tubes, labels, levels, split="train", first=-number * settings.designs)
         if file:
             with atomic_path(file) as scratch:
                 pq.write_table(extra.table, scratch)

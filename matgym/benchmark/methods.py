@@ -71,7 +71,7 @@ class NamedMethod(BaseModel):
     @property
     def kind(self) -> Kind:
         """What kind of method it is; those of users are "yours"."""
-        return OPTIMIZERS[self.chosen][0] if self.chosen in OPTIMIZERS else "yours"  # type: ignore[index]
+        return OPTIMIZERS[self.chosen][0] if self.chosen in OPTIMIZERS else "yours"
 
     @property
     def algorithm(self) -> str | None:

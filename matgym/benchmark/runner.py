@@ -234,7 +234,7 @@ def run(
     Raises:
         ConfigurationError: if a method or a task is unknown, or two methods have the same name.
     """
-    listed = list(tasks) if isinstance(tasks, list | tuple) else [tasks]
+    listed: list[Any] = list(tasks) if isinstance(tasks, list | tuple) else [tasks]
     searched = [task for task in listed if isinstance(task, Instance) or (isinstance(task, str) and task in INSTANCES)]
     given = None if isinstance(targets, int) else np.asarray(targets, dtype=np.float64)
     met_within = AMORTISED["doping-targets"].met if met is None else met
@@ -293,19 +293,19 @@ def describe(suite: Suite, runs: Sequence[Run], workers: int) -> SuiteFacts:
     Raises:
         DatasetError: if nothing is known of an instance's optimum.
     """
+    search, wide = suite.search, suite.amortised
     methods: dict[str, Any] = {}
-    tracks = [(suite.search, suite.search.budget)] if suite.search else []
-    tracks += [(suite.amortised, suite.amortised.queries)] if suite.amortised else []
-    for track, whole in tracks:
-        for method in track.methods:
-            facts = {"kind": method.kind, "budget": _budget(method, whole), "settings": method.settings}
-            methods.setdefault(method.name, facts)
-    for policy in suite.amortised.policies if suite.amortised else ():
+    of_tracks = [(method, search.budget) for method in search.methods] if search else []
+    of_tracks += [(method, wide.queries) for method in wide.methods] if wide else []
+    for method, whole in of_tracks:
+        facts = {"kind": method.kind, "budget": _budget(method, whole), "settings": method.settings}
+        methods.setdefault(method.name, facts)
+    for policy in wide.policies if wide else ():
         if isinstance(policy, PolicySpec):
             settings = {"trained on designs": policy.designs}
             methods[policy.title] = {"kind": "RL", "budget": policy.designs, "settings": settings}
         else:
-            methods[policy.name] = {"kind": "RL", "budget": suite.amortised.queries}
+            methods[policy.name] = {"kind": "RL", "budget": wide.queries if wide else 0}
     return SuiteFacts(
         suite=suite.name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -313,12 +313,9 @@ def describe(suite: Suite, runs: Sequence[Run], workers: int) -> SuiteFacts:
         versions=versions(),
         workers=workers,
         runs=tuple(run.key for run in runs),
-        tasks={made.name: _searched(made) for made in map(as_instance, suite.search.tasks if suite.search else ())},
+        tasks={made.name: _searched(made) for made in map(as_instance, search.tasks if search else ())},
         methods=methods,
-        amortised={
-            made.name: _met(made, suite.amortised.targets)
-            for made in map(as_amortised, suite.amortised.tasks if suite.amortised else ())
-        },
+        amortised={made.name: _met(made, wide.targets) for made in map(as_amortised, wide.tasks)} if wide else {},
     )
 
 
