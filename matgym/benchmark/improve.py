@@ -138,7 +138,7 @@ def _search_and_label(
         extra = Dataset(pq.read_table(file))
         if extra.table.schema.metadata != data.table.schema.metadata or len(extra) != settings.designs:
             raise DatasetError(f"{file} belongs to another run; remove its folder")
-        tubes = extra.batch()
+        tubes = extra.batch
     else:
         tubes = search(settings.method, task, targets, settings.queries, settings.seed + number).tubes(task)
         labels = predict(tubes, fit_config.properties)
