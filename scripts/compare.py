@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from matgym.benchmark.compare import UNSEEN_TARGETS_SEED
 
 from matgym.agents.policy import Policy
 from matgym.agents.sb3 import make_agent, train_agent
 from matgym.benchmark import Comparison, search, verify
-from matgym.benchmark.compare import UNSEEN_TARGETS_SEED
 from matgym.cli.console import finite, print_table, progress_bar
 from matgym.files import write_json
 from matgym.physics import PiElectrons

@@ -57,8 +57,9 @@ def run_cell(method, generator, seed):
     import torch
 
     torch.set_num_threads(1)
-    from matgym.benchmark import search, verify
     from matgym.benchmark.compare import UNSEEN_TARGETS_SEED
+
+    from matgym.benchmark import search, verify
     from matgym.files import write_json
     from matgym.physics import PiElectrons
     from matgym.tasks import TargetProperty

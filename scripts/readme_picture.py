@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-
 from matgym.benchmark.compare import MET_EV
+
 from matgym.structures import Nanotube
 from matgym.viz.figures import target_against_achieved
 from matgym.viz.palette import INK, MUTED, new_figure, tidy

@@ -1,4 +1,4 @@
-"""The main job, read from top to bottom: train, design, compare, audit."""
+"""The main job, read from top to bottom: train, design, compare, verify."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,12 +10,13 @@ import numpy as np
 
 from matgym.agents.policy import Policy
 from matgym.agents.sb3 import make_agent, train_agent
-from matgym.benchmark import Comparison, Verified, run
-from matgym.envs.seeding import Seeding
+from matgym.benchmark import Comparison, run
+from matgym.benchmark.runs import Outcome
+from matgym.envs.initial_designs import InitialDesigns
 from matgym.physics import PiElectrons
-from matgym.structures import Nanotube, tubes_on
-from matgym.surrogates import Audit, audit, load
-from matgym.tasks import TargetProperty, as_seeder
+from matgym.structures import TubeBatch
+from matgym.surrogates import Verification, as_model, verify
+from matgym.tasks import Decorations, DesignTask, as_design_generator, decoration_task
 from matgym.typing import FloatArray
 
 SURROGATE: Final = "nanotube-doping"
@@ -31,9 +32,9 @@ class DemoSettings:
         targets: target gaps that it has not seen.
         queries: designs that each method may have scored for each target.
         seeds: runs of each method on the targets.
-        audited: visited designs that go through the oracle besides the winners.
-        seeder: of the designs that every method starts from; see `matgym.tasks.SEEDERS`.
-        lifted: atoms of a seed that the policy places anew.
+        verified: visited designs that go through the oracle besides the winners.
+        initial_designs: what every method starts from; see `matgym.tasks.DESIGN_GENERATORS`.
+        removed: atoms of an initial design that the policy places anew.
         seed: of training; targets are drawn from another generator.
     """
 
@@ -42,9 +43,9 @@ class DemoSettings:
     targets: int = 40
     queries: int = 16
     seeds: int = 3
-    audited: int = 200
-    seeder: str = "gan"
-    lifted: int = 4
+    verified: int = 200
+    initial_designs: str = "gan"
+    removed: int = 4
     seed: int = 0
 
 
@@ -60,39 +61,42 @@ class DemoResult:
         curve: (updates, 2) designs scored so far, and mean reward of recent ones.
         comparison: all methods at equal queries a target.
         whole_budget: searches that also get the policy's training spent on them, as queries.
-        seeds_ev: (T,) gaps by the oracle of one seed for each target, as drawn.
-        winners: audit of the policy's valid designs (first seed).
+        initial_ev: (T,) gaps by the oracle of one initial design for each target, as drawn.
+        winners: verification of the policy's valid designs (first seed).
         winners_gap_ev: exploitation gap of the same.
-        visited: audit of a sample of the designs that the methods had scored on the way.
+        visited: verification of a sample of the designs that the methods had scored on the way.
         ledger: evaluations and seconds by kind.
         seconds: wall time by stage.
     """
 
     settings: DemoSettings
-    task: TargetProperty
+    task: DesignTask
     policy: Policy
     training: int
     curve: FloatArray
     comparison: Comparison
     whole_budget: Comparison
-    seeds_ev: FloatArray
-    winners: Audit
+    initial_ev: FloatArray
+    winners: Verification
     winners_gap_ev: float
-    visited: Audit
+    visited: Verification
     ledger: dict[str, dict[str, float]]
     seconds: dict[str, float]
 
     @property
-    def seed_errors(self) -> FloatArray:
-        """(T,) distance of the seeds from their targets, by the oracle, eV."""
-        return np.abs(self.seeds_ev - self.comparison.runs[0].search.targets)
+    def initial_errors(self) -> FloatArray:
+        """(T,) distance of the initial designs from their targets, by the oracle, eV."""
+        return np.abs(self.initial_ev - self.comparison.outcomes[0].search.targets)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain form for `--json`."""
         return {
             "equal_queries": [asdict(row) for row in self.comparison.figures()],
             "whole_budget": [asdict(row) for row in self.whole_budget.figures()],
-            "seeds": {"seeder": self.settings.seeder, "error_ev": float(np.median(self.seed_errors))},
+            "initial_designs": {
+                "generator": self.settings.initial_designs,
+                "error_ev": float(np.median(self.initial_errors)),
+            },
             "winners": self.winners.as_dict() | {"exploitation_gap_ev": self.winners_gap_ev},
             "visited": self.visited.as_dict(),
             "ledger": self.ledger,
@@ -104,16 +108,16 @@ def run_demo(
     settings: DemoSettings,
     on_progress: Callable[[str, int, int, str], None] = lambda _stage, _completed, _total, _note: None,
 ) -> DemoResult:
-    """Train a policy, let it design tubes for targets it has not seen, compare, and audit.
+    """Train a policy, let it design tubes for targets it has not seen, compare, and verify.
 
     Args:
         settings: how much of it.
         on_progress: called with the stage, how much of it is done, how much it is in all, and a note.
     """
-    surrogate = load(SURROGATE)
+    surrogate = as_model(SURROGATE, "gap_ev")
     oracle = PiElectrons()
-    task = TargetProperty(source=surrogate)
-    seeder = as_seeder(settings.seeder)
+    task = decoration_task(model=surrogate, oracle=oracle)
+    generator = as_design_generator(settings.initial_designs)
     seconds: dict[str, float] = {}
 
     # 1. Train: every design that the policy completes is scored by the surrogate, and counted.
@@ -125,11 +129,11 @@ def run_demo(
         on_progress("training a policy", designs, settings.training_designs, f"mean reward {reward:.2f}")
 
     on_progress("training a policy", 0, settings.training_designs, "")
-    agent = make_agent(settings.algorithm, task, settings.seed, seeder=seeder, lifted=settings.lifted)
+    agent = make_agent(settings.algorithm, task, settings.seed, initial_designs=generator, removed=settings.removed)
     train_agent(agent, task.ledger, settings.training_designs, on_rollout)
     spent = task.ledger.counts["surrogate"]
     masked = settings.algorithm == "MaskablePPO"
-    policy = Policy(agent, settings.algorithm, masked, Seeding.of(task, seeder, settings.lifted))
+    policy = Policy(agent, settings.algorithm, masked, InitialDesigns.of(task, generator, settings.removed))
     seconds["training"] = time.perf_counter() - start
 
     # 2. Design for unseen targets, each method with the same number of queries a target.
@@ -141,33 +145,33 @@ def run_demo(
 
     comparison = run(
         [policy, "random", "annealing"], task, targets=settings.targets, queries=settings.queries,
-        seeds=settings.seeds, oracle=oracle, seeder=seeder,
+        seeds=settings.seeds, initial_designs=generator,
         on_turn=counted("designing at equal queries", 3 * settings.seeds * settings.queries),
     )  # fmt: skip
     # ... and once more with the policy's training added to what the searches may spend.
     share = settings.queries + spent // settings.targets
     whole_budget = run(
-        ["random", "annealing"], task, targets=settings.targets, queries=share, seeds=1, oracle=oracle,
-        on_turn=counted("searching at equal totals", 2 * share), seeder=seeder,
+        ["random", "annealing"], task, targets=settings.targets, queries=share, seeds=1,
+        on_turn=counted("searching at equal totals", 2 * share), initial_designs=generator,
     )  # fmt: skip
     seconds["designing"] = time.perf_counter() - start
 
-    # 3. Audit: seeds as drawn, the policy's designs, whose true gaps are known by now, and designs visited.
+    # 3. Verify: initial designs as drawn, the policy's designs, whose true gaps are known by now, and designs visited.
     start = time.perf_counter()
-    on_progress("auditing by the oracle", 0, 1, "")
+    on_progress("verifying by the oracle", 0, 1, "")
     mine = comparison.of(policy.name)[0]
-    drawn = seeder.seed(task.lattice, task.edits, mine.search.targets, np.random.default_rng(settings.seed))
-    seeds = tubes_on(task.lattice, drawn)
-    with task.ledger.charge("oracle", len(seeds)):
-        seeds_ev = oracle.evaluate(seeds)[task.key]
-    valid = np.isfinite(mine.truth)
-    designs = [tube for tube, ok in zip(mine.search.tubes(task), valid, strict=True) if ok]
-    winners = Audit(mine.search.belief[valid], mine.truth[valid], surrogate.out_of_distribution(designs), 0)
-    on_the_way = _visited([*comparison.runs, *whole_budget.runs], task, settings.audited)
+    assert isinstance(task.space, Decorations)  # noqa: S101  # for mypy: it is the default task's
+    initial = generator.sample(task.space, mine.search.targets, np.random.default_rng(settings.seed))
+    with task.ledger.charge("oracle", len(initial)):
+        initial_ev = oracle.predict(initial)[task.value_name]
+    valid = np.isfinite(mine.verified)
+    far_out = surrogate.predict(task.tubes(mine.search.designs[valid])).known_distance > 1.0
+    winners = Verification(mine.search.predicted[valid], mine.verified[valid], far_out, 0)
+    on_the_way = _visited([*comparison.outcomes, *whole_budget.outcomes], task, settings.verified)
     with task.ledger.charge("oracle", len(on_the_way)), task.ledger.charge("surrogate", len(on_the_way)):
-        visited = audit(surrogate, oracle, on_the_way)
-    on_progress("auditing by the oracle", 1, 1, "")
-    seconds["audit"] = time.perf_counter() - start
+        visited = verify(surrogate, oracle, on_the_way)
+    on_progress("verifying by the oracle", 1, 1, "")
+    seconds["verification"] = time.perf_counter() - start
 
     return DemoResult(
         settings=settings,
@@ -177,7 +181,7 @@ def run_demo(
         curve=np.array(curve, dtype=np.float64).reshape(-1, 2),
         comparison=comparison,
         whole_budget=whole_budget,
-        seeds_ev=seeds_ev,
+        initial_ev=initial_ev,
         winners=winners,
         winners_gap_ev=winners.exploitation_gap(mine.search.targets[valid]),
         visited=visited,
@@ -186,13 +190,12 @@ def run_demo(
     )
 
 
-def _visited(runs: Sequence[Verified], task: TargetProperty, count: int) -> list[Nanotube]:
+def _visited(outcomes: Sequence[Outcome], task: DesignTask, count: int) -> TubeBatch:
     """Designs that were scored on the way, as many of each method, each from any of its turns."""
     rng = np.random.default_rng(0)
-    methods = list(dict.fromkeys(run.search.method for run in runs))
-    tubes: list[Nanotube] = []
+    methods = list(dict.fromkeys(outcome.search.method for outcome in outcomes))
+    chosen = []
     for method in methods:
-        pool = np.concatenate([run.search.visited for run in runs if run.search.method == method])
-        chosen = pool[rng.permutation(len(pool))[: count // len(methods)]]
-        tubes += tubes_on(task.lattice, chosen)
-    return tubes
+        pool = np.concatenate([outcome.search.visited for outcome in outcomes if outcome.search.method == method])
+        chosen.append(pool[rng.permutation(len(pool))[: count // len(methods)]])
+    return task.tubes(np.concatenate(chosen))

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -9,11 +10,13 @@ import pyarrow.parquet as pq
 
 from matgym.agents.storage import save_agent
 from matgym.app.demo import SURROGATE, DemoResult
-from matgym.benchmark.compare import MET_EV
+from matgym.benchmark.amortised import AMORTISED
+from matgym.benchmark.runs import Outcome
 from matgym.files import atomic_path, write_text
 from matgym.physics import PiParameters
 from matgym.structures.io import write
 from matgym.surrogates import load_card
+from matgym.typing import FloatArray
 from matgym.version import __version__
 from matgym.viz.figures import (
     error_by_method,
@@ -25,10 +28,13 @@ from matgym.viz.figures import (
 from matgym.viz.page import render
 from matgym.viz.palette import new_axes
 
-BEST = 5
+MET_EV: Final = AMORTISED["doping-targets"].met
+"""A target counts as met within this error."""
+
+BEST: Final = 5
 """Designs whose structures are written."""
 
-SHOWN_TUBES = 4
+SHOWN_TUBES: Final = 4
 """Designs that the page shows in 3-D."""
 
 
@@ -52,10 +58,10 @@ def write_results(folder: Path, result: DemoResult) -> dict[str, Path]:
         pq.write_table(_designs(result), scratch, compression="zstd")
     best = result.comparison.of(result.policy.name)[0]
     tubes = best.search.tubes(result.task)
-    for rank, row in enumerate(np.argsort(best.error)[:BEST], start=1):
+    for rank, row in enumerate(np.argsort(_errors(best))[:BEST], start=1):
         for suffix in (".extxyz", ".cif"):
             write(files["structures"] / f"best-{rank}{suffix}", tubes[row])
-    arguments = {"seeder": result.settings.seeder, "lifted": result.settings.lifted}
+    arguments = {"initial_designs": result.settings.initial_designs, "removed": result.settings.removed}
     save_agent(result.policy.agent, files["policy"], environment="matgym/NanotubeDoping-v0", arguments=arguments)
     write_text(files["report"], _page(result))
     return files
@@ -63,17 +69,17 @@ def write_results(folder: Path, result: DemoResult) -> dict[str, Path]:
 
 def _designs(result: DemoResult) -> pa.Table:
     """A row a design, of all methods."""
-    runs = [*result.comparison.runs, *result.whole_budget.runs]
-    tubes = [tube for run in runs for tube in run.search.tubes(result.task)]
-    count = len(runs[0].search.targets)
+    outcomes = [*result.comparison.outcomes, *result.whole_budget.outcomes]
+    tubes = [tube for each in outcomes for tube in each.search.tubes(result.task)]
+    count = len(outcomes[0].search.targets)
     return pa.table(
         {
-            "method": [run.search.method for run in runs for _ in range(count)],
-            "seed": [run.seed for run in runs for _ in range(count)],
-            "queries": [run.queries for run in runs for _ in range(count)],
-            "target_ev": np.concatenate([run.search.targets for run in runs]),
-            "surrogate_ev": np.concatenate([run.search.belief for run in runs]),
-            "oracle_ev": np.concatenate([run.truth for run in runs]),
+            "method": [each.search.method for each in outcomes for _ in range(count)],
+            "seed": [each.run.seed for each in outcomes for _ in range(count)],
+            "queries": [each.run.budget for each in outcomes for _ in range(count)],
+            "target_ev": np.concatenate([each.search.targets for each in outcomes]),
+            "surrogate_ev": np.concatenate([each.search.predicted for each in outcomes]),
+            "oracle_ev": np.concatenate([each.verified for each in outcomes]),
             "key": [tube.key for tube in tubes],
             "n": [tube.n for tube in tubes],
             "m": [tube.m for tube in tubes],
@@ -90,22 +96,22 @@ def in_plain_words(result: DemoResult) -> list[str]:
     whole = {row.method: row for row in result.whole_budget.figures()}
     settings = result.settings
     name = settings.algorithm
-    errors = {method: 1000 * row.error_ev.mean for method, row in rows.items()}
+    errors = {method: 1000 * row.error.mean for method, row in rows.items()}
     # By the median, in which a target without a valid design counts as missed by any distance.
-    best = min(rows, key=lambda method: rows[method].median_ev.mean)
-    totals = ", ".join(f"{method} {1000 * row.error_ev.mean:.0f} meV" for method, row in whole.items())
+    best = min(rows, key=lambda method: rows[method].median.mean)
+    totals = ", ".join(f"{method} {1000 * row.error.mean:.0f} meV" for method, row in whole.items())
     verdict = f"{name} is the best of the three" if best == name else f"{best} is the best of the three, not {name}"
     given = next(iter(whole.values())).queries
     return [
         (
             f"For {settings.targets} target gaps it had not seen, the {name} policy designed tubes that miss by "
-            f"{errors[name]:.0f} meV on average, as physics has it, from {settings.queries} designs a target."
+            f"{errors[name]:.0f} meV on average, as verified by the oracle, from {settings.queries} designs a target."
         ),
         (
-            f"Every method began on seeds of the generator ({settings.seeder}), which miss by "
-            f"{1000 * np.nanmedian(result.seed_errors):.0f} meV as drawn (median); the policy placed the last "
-            f"{settings.lifted} of their atoms anew, and what it chose misses by "
-            f"{1000 * rows[name].median_ev.mean:.0f} meV (median)."
+            f"Every method began on designs of the generator ({settings.initial_designs}), which miss by "
+            f"{1000 * np.nanmedian(result.initial_errors):.0f} meV as drawn (median); the policy placed the last "
+            f"{settings.removed} of their atoms anew, and its designs miss by "
+            f"{1000 * rows[name].median.mean:.0f} meV (median)."
         ),
         (
             f"With as many designs, random search misses by {errors['random']:.0f} meV and simulated annealing "
@@ -118,7 +124,7 @@ def in_plain_words(result: DemoResult) -> list[str]:
         (
             f"The surrogate was wrong by {1000 * result.winners.mae:.0f} meV on the policy's designs and by "
             f"{1000 * result.visited.mae:.0f} meV on designs visited on the way; the policy's are "
-            f"{1000 * result.winners_gap_ev:.0f} meV worse than it believed."
+            f"{1000 * result.winners_gap_ev:.0f} meV worse than predicted."
         ),
     ]
 
@@ -130,7 +136,7 @@ def _page(result: DemoResult) -> str:
 
     name = result.settings.algorithm
     best = result.comparison.of(name)[0]
-    order = np.argsort(best.error)[:SHOWN_TUBES]
+    order = np.argsort(_errors(best))[:SHOWN_TUBES]
     tubes = best.search.tubes(result.task)
     own = next(row for row in result.comparison.figures() if row.method == name)
     calls = {kind: f"{int(counted['evaluations']):,}" for kind, counted in result.ledger.items()}
@@ -140,8 +146,8 @@ def _page(result: DemoResult) -> str:
         title="Nanotubes designed to a band gap, and what physics says of them",
         summary=in_plain_words(result),
         numbers=(
-            ("error by physics", f"{1000 * own.error_ev.mean:.0f} meV", f"{name}, mean over unseen targets"),
-            ("targets met", f"{own.within_20_mev.mean:.0%}", "within 20 meV, verified"),
+            ("verified error", f"{1000 * own.error.mean:.0f} meV", f"{name}, mean over unseen targets"),
+            ("targets met", f"{own.met.mean:.0%}", "within 20 meV, verified"),
             ("surrogate calls", calls["surrogate"], "all methods together"),
             ("oracle calls", calls["oracle"], "to verify designs"),
         ),
@@ -149,7 +155,7 @@ def _page(result: DemoResult) -> str:
         tubes=[
             (
                 f"Target {best.search.targets[row]:.3f} eV",
-                f"Physics: {best.truth[row]:.3f} eV; the surrogate believed {best.search.belief[row]:.3f} eV.",
+                f"Oracle: {best.verified[row]:.3f} eV; the surrogate predicted {best.search.predicted[row]:.3f} eV.",
                 Markup(tube_html(tubes[row], f"tube-{place}")),  # noqa: S704  # ours
             )
             for place, row in enumerate(order)
@@ -163,13 +169,19 @@ def _page(result: DemoResult) -> str:
     )
 
 
+def _errors(outcome: Outcome) -> FloatArray:
+    """(T,) verified errors, eV; infinite where there is no valid design."""
+    return np.nan_to_num(np.abs(outcome.verified - outcome.search.targets), nan=np.inf)
+
+
 def _figures(result: DemoResult) -> list[tuple[str, str, str]]:
     """(heading, caption, inline SVG) of each figure."""
     name, settings, comparison = result.settings.algorithm, result.settings, result.comparison
-    targets = comparison.runs[0].search.targets
-    achieved = {method: comparison.of(method)[0].truth for method in comparison.methods}
+    targets, methods = comparison.outcomes[0].search.targets, list(comparison.facts.methods)
+    achieved = {method: comparison.of(method)[0].verified for method in methods}
     # An invalid design is infinitely wrong and would leave the figure; the table counts them.
-    finite = {m: np.where(np.isfinite(e := comparison.errors(m)), e, np.nan) for m in comparison.methods}
+    errors = {method: np.stack([_errors(outcome) for outcome in comparison.of(method)]) for method in methods}
+    finite = {method: np.where(np.isfinite(found), found, np.nan) for method, found in errors.items()}
     visited = result.visited
     captions = {
         "learning": ("Learning", f"Mean reward of {name}'s recent designs while it learns."),
@@ -177,41 +189,43 @@ def _figures(result: DemoResult) -> list[tuple[str, str, str]]:
             "Targets it had not seen",
             f"Gap by the oracle of the best of {settings.queries} designs, by target and method (first seed).",
         ),
-        "seeds": (
-            "Seeds, and what became of them",
+        "initial": (
+            "Initial designs, and the designs made of them",
             (
-                f"Gap by the oracle of the seed that {settings.seeder} drew for each target, and of {name}'s "
-                "design that began on such a seed."
+                f"Gap by the oracle of the initial design that {settings.initial_designs} drew for each target, and of "
+                f"{name}'s design that began on such a one."
             ),
         ),
         "errors": (
             "Equal queries",
             (
                 f"Verified error of {settings.queries} designs a target, {settings.seeds} seeds; "
-                f"learning not counted. Targets: {result.task.low} to {result.task.high} eV."
+                f"learning not counted. Targets: {result.task.objective.low} to {result.task.objective.high} eV."
             ),
         ),
         "parity": (
-            "What the surrogate believed",
-            f"A sample of {len(visited.belief)} designs that some method visited, through both.",
+            "What the surrogate predicted",
+            f"A sample of {len(visited.predicted)} designs that some method visited, through both.",
         ),
     }
     axes = {figure: new_axes() for figure in captions}
     learning_curve(axes["learning"], result.curve[:, 0], result.curve[:, 1])
     target_against_achieved(axes["targets"], targets, achieved, MET_EV)
-    target_against_achieved(axes["seeds"], targets, {"seed": result.seeds_ev, name: achieved[name]}, MET_EV)
+    target_against_achieved(
+        axes["initial"], targets, {"initial design": result.initial_ev, name: achieved[name]}, MET_EV
+    )
     error_by_method(axes["errors"], finite)
-    surrogate_against_oracle(axes["parity"], visited.belief, visited.truth, visited.out_of_distribution)
+    surrogate_against_oracle(axes["parity"], visited.predicted, visited.truth, visited.out_of_distribution)
     return [(*words, to_svg(axes[figure].figure, figure)) for figure, words in captions.items()]
 
 
 def _tables(result: DemoResult) -> list[tuple[str, str, list[dict[str, str]]]]:
     """(heading, caption, rows) of each table."""
     methods = [row.as_row() for row in (*result.comparison.figures(), *result.whole_budget.figures())]
-    audits = [
+    verified = [
         {
             "designs": label,
-            "number": f"{len(found.belief)}",
+            "number": f"{len(found.predicted)}",
             "MAE, meV": f"{1000 * found.mae:.1f}",
             "RMSE, meV": f"{1000 * found.rmse:.1f}",
             "bias, meV": f"{1000 * found.bias:+.1f}",
@@ -221,15 +235,15 @@ def _tables(result: DemoResult) -> list[tuple[str, str, list[dict[str, str]]]]:
         for label, found in (("the policy's best", result.winners), ("visited by any method", result.visited))
     ]
     spent = (
-        "Verified, median and believed error, meV, with the 95 % interval over seeds of the search (the policy is "
+        "Verified, median and predicted error, eV, with the 95 % interval over seeds of the search (the policy is "
         f"trained once). The last rows give the searches the policy's {result.training:,} training designs as well, "
         "shared out over the targets. Met: within 20 meV, by the oracle. Invalid: no design that spends the budget."
     )
     exploited = (
         "The same designs through surrogate and oracle. Exploitation gap of the policy's designs: "
-        f"{1000 * result.winners_gap_ev:+.1f} meV (true error less believed error)."
+        f"{1000 * result.winners_gap_ev:+.1f} meV (verified error less predicted error)."
     )
-    return [("Methods", spent, methods), ("Audit", exploited, audits)]
+    return [("Methods", spent, methods), ("Verification", exploited, verified)]
 
 
 def _provenance(result: DemoResult) -> dict[str, str]:

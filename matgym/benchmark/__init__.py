@@ -1,7 +1,20 @@
 """Benchmarks: methods at equal counts, verified by the oracle, over seeds."""
 
-from matgym.benchmark.compare import Comparison, Verified, run, verify
 from matgym.benchmark.methods import Method, NamedMethod
+from matgym.benchmark.results import MethodFigures, Results
+from matgym.benchmark.runner import Comparison, run, run_suite
 from matgym.benchmark.search import Search, search
+from matgym.benchmark.suite import Suite
 
-__all__ = ["Comparison", "Method", "NamedMethod", "Search", "Verified", "run", "search", "verify"]
+__all__ = [
+    "Comparison",
+    "Method",
+    "MethodFigures",
+    "NamedMethod",
+    "Results",
+    "Search",
+    "Suite",
+    "run",
+    "run_suite",
+    "search",
+]

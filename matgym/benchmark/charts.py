@@ -1,4 +1,4 @@
-"""Interactive figures of a benchmark run, as Plotly takes them: plain data, drawn by the page.
+"""Interactive figures of a benchmark, as Plotly takes them: plain data, drawn by the page.
 
 Colours of text, axes and paper are the page's, so that they follow its light or dark theme.
 """
@@ -40,7 +40,7 @@ def styles(results: Results) -> dict[str, Style]:
     """Random search is grey; others have six colours, then the same with other dashes and markers."""
     *coloured, grey = METHOD_STYLES
     drawn, count = {}, 0
-    for method in results.run.methods:
+    for method in results.facts.methods:
         if method == results.random_method:
             drawn[method] = Style(grey.colour, _SYMBOLS[grey.marker], "solid")
             continue
@@ -63,11 +63,11 @@ def forest(results: Results, figures: Summary) -> Figure:
         better = "" if whole.better is None else f"<br>P(better than {results.random_method}) {whole.better.text(2)}"
         traces.append(
             {
-                "type": "scatter", "mode": "markers", "name": method, "x": _plain([iqm.value]), "y": [method],
+                "type": "scatter", "mode": "markers", "name": method, "x": _plain([iqm.mean]), "y": [method],
                 "error_x": {
                     "type": "data", "symmetric": False, "thickness": 2.5, "width": 0, "color": drawn[method].colour,
-                    "array": _plain([iqm.high - iqm.value] if known else [0.0]),
-                    "arrayminus": _plain([iqm.value - iqm.low] if known else [0.0]),
+                    "array": _plain([iqm.high - iqm.mean] if known else [0.0]),
+                    "arrayminus": _plain([iqm.mean - iqm.low] if known else [0.0]),
                 },
                 "marker": {"size": 11, "color": drawn[method].colour, "symbol": drawn[method].symbol},
                 "hovertemplate": f"<b>{method}</b><br>IQM {iqm.text()}<br>median {whole.median.text()}<br>mean "
@@ -122,10 +122,10 @@ def anytime_scores(results: Results, figures: Summary) -> Figure:
 
 
 def anytime(results: Results, figures: Summary, task: str) -> Figure:
-    """Median true regret against evaluations, with the middle half of the seeds; the optimum is drawn as a floor."""
+    """Median verified regret against evaluations, with the middle half of the seeds; a line marks the optimum."""
     marks, curves = results.anytime(task)
-    about, drawn = results.run.tasks[task], styles(results)
-    best = sorted(curves, key=lambda method: figures.regrets[task][method].value)[:SHOWN]
+    about, drawn = results.facts.tasks[task], styles(results)
+    best = sorted(curves, key=lambda method: figures.regrets[task][method].mean)[:SHOWN]
     positive = [curve[curve > about.tolerance] for curve in curves.values()]
     least = min((float(values.min()) for values in positive if len(values)), default=1.0)
     floor = max(about.tolerance, least / 3) if about.tolerance < least / 3 else least / 1.5
@@ -139,7 +139,7 @@ def anytime(results: Results, figures: Summary, task: str) -> Figure:
         traces += _curve(method, drawn[method], kept, Band(middle, low, high), shown, label, step=True)
     figure = _figure(
         traces, x=_evaluations(marks),
-        y={"title": f"true regret{_unit(about.unit)}", "type": "log"}, height=440,
+        y={"title": f"verified regret{_unit(about.unit)}", "type": "log"}, height=440,
     )  # fmt: skip
     name = "optimum" if about.proven else "best known"
     figure["layout"]["shapes"] = [
@@ -191,26 +191,26 @@ def first_hits(results: Results, task: str) -> Figure:
     )  # fmt: skip
 
 
-def believed_and_true(results: Results, task: str) -> Figure:
-    """True against believed loss of the final designs: above the line, the network was exploited."""
+def predicted_and_verified(results: Results, task: str) -> Figure:
+    """Verified against predicted loss of the final designs: above the line, the model was exploited."""
     drawn, traces, ends = styles(results), [], []
     for method in results.methods_of(task):
-        own = [f for f in results.searches if (f.task, f.method) == (task, method) and np.isfinite(f.truth[-1])]
-        believed, truth = [float(f.believed[-1]) for f in own], [float(f.truth[-1]) for f in own]
-        ends += [*believed, *truth]
+        own = [f for f in results.searches if (f.task, f.method) == (task, method) and np.isfinite(f.verified[-1])]
+        predicted, verified = [float(f.predicted[-1]) for f in own], [float(f.verified[-1]) for f in own]
+        ends += [*predicted, *verified]
         traces.append(
             {
-                "type": "scatter", "mode": "markers", "name": method, "x": _plain(believed), "y": _plain(truth),
+                "type": "scatter", "mode": "markers", "name": method, "x": _plain(predicted), "y": _plain(verified),
                 "marker": {"size": 8, "opacity": 0.8, "color": drawn[method].colour, "symbol": drawn[method].symbol},
-                "hovertemplate": method + ": believed %{x:.4g}, true %{y:.4g}<extra></extra>",
+                "hovertemplate": method + ": predicted %{x:.4g}, verified %{y:.4g}<extra></extra>",
             }
         )  # fmt: skip
     span = [min(ends, default=0.0), max(ends, default=1.0)]
-    line = {"type": "scatter", "mode": "lines", "name": "as believed", "x": span, "y": span, "hoverinfo": "skip",
+    line = {"type": "scatter", "mode": "lines", "name": "as predicted", "x": span, "y": span, "hoverinfo": "skip",
             "line": {"color": "#8a9099", "width": 1, "dash": "dash"}}  # fmt: skip
-    unit = _unit(results.run.tasks[task].unit)
+    unit = _unit(results.facts.tasks[task].unit)
     return _figure(
-        [line, *traces], x={"title": f"believed loss{unit}"}, y={"title": f"true loss{unit}"}, height=440
+        [line, *traces], x={"title": f"predicted loss{unit}"}, y={"title": f"verified loss{unit}"}, height=440
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Active learning: search on the surrogate, ask physics about what was found, learn it, repeat.
+"""Active learning: search on the surrogate, have the oracle label what was found, train on it, repeat.
 
 An optimizer finds the designs on which a surrogate is most wrong, because it looks for extreme values. Each round
 lets it do so, labels what it found by the oracle, and trains again with these labels.
@@ -7,7 +7,6 @@ lets it do so, labels what it found by the oracle, and trains again with these l
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,10 +15,10 @@ from matgym.benchmark.search import search
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.files import atomic_path
-from matgym.physics import oracle_of
-from matgym.structures import Nanotube, TubeLattice, tubes_on
+from matgym.physics import oracle_of, predict
+from matgym.structures import TubeLattice
 from matgym.surrogates import FitConfig, NetworkSurrogate, fit
-from matgym.tasks import TargetProperty, Trust
+from matgym.tasks import DesignTask, Estimate, decoration_task
 from matgym.typing import FloatArray
 
 
@@ -28,11 +27,11 @@ class ImproveSettings:
     """How to improve a surrogate.
 
     Attributes:
-        rounds: of search, audit and training.
+        rounds: of search, labelling and training.
         designs: labelled a round.
         queries: designs that the search evaluates on the surrogate for each of these.
         method: optimizer: see `matgym.benchmark.search`.
-        trust: what the search takes the surrogate at.
+        estimate: how the search turns an uncertain prediction into a reward.
         epochs: of the training after each round, which starts from the weights before it.
         seed: of searches and trainings.
 
@@ -44,7 +43,7 @@ class ImproveSettings:
     designs: int = 64
     queries: int = 500
     method: str = "annealing"
-    trust: Trust = "mean"
+    estimate: Estimate = "mean"
     epochs: int = 10
     seed: int = 0
 
@@ -61,16 +60,16 @@ class Round:
     Attributes:
         number: from 1.
         labels: oracle evaluations so far, without those of the data set.
-        believed: mean of what the surrogate believed of the designs found.
-        true: mean of what physics says of them.
-        mae: mean absolute error of the belief.
+        predicted: mean of what the surrogate predicted of the designs found.
+        true: mean of their values by the oracle.
+        mae: mean absolute error of the predictions.
         coverage: share of the designs whose 90 % interval holds the truth.
-        failures: designs that physics could not compute.
+        failures: designs that the oracle could not compute.
     """
 
     number: int
     labels: int
-    believed: float
+    predicted: float
     true: float
     mae: float
     coverage: float
@@ -104,7 +103,7 @@ def improve(
         budget: of each species.
         settings: how much of it.
         folder: of finished rounds and checkpoints, from which an interrupted run goes on.
-        on_round: called after each search and audit.
+        on_round: called after each search and its labelling.
 
     Returns:
         The surrogate after the last training, the data with the new labels, and what the rounds found.
@@ -139,31 +138,27 @@ def _search_and_label(
         extra = Dataset(pq.read_table(file))
         if extra.table.schema.metadata != data.table.schema.metadata or len(extra) != settings.designs:
             raise DatasetError(f"{file} belongs to another run; remove its folder")
-        tubes = extra.tubes()
+        tubes = extra.batch
     else:
-        best = search(settings.method, task, targets, settings.queries, settings.seed + number)
-        tubes = tubes_on(lattice, best.designs)
-        extra = data.labelled_rows(tubes, _labels(fit_config, tubes), split="train", first=-number * settings.designs)
+        tubes = search(settings.method, task, targets, settings.queries, settings.seed + number).tubes(task)
+        labels = predict(tubes, fit_config.properties)
+        levels = {name: oracle_of(name).level for name in fit_config.properties}
+        extra = data.labelled_rows(tubes, labels, levels, split="train", first=-number * settings.designs)
         if file:
             with atomic_path(file) as scratch:
                 pq.write_table(extra.table, scratch)
-    belief = surrogate.believe(lattice, np.stack([tube.species for tube in tubes]), key)
-    truth = extra.values(key)
+    found, truth = surrogate.predict(tubes), extra.values(key)
     good = np.isfinite(truth)
-    error = np.abs(belief.mean - truth)[good]
+    error = np.abs(found[key] - truth)[good]
     return Round(
         number,
         0,
-        float(belief.mean[good].mean()),
-        float(truth[good].mean()),
-        float(error.mean()),
-        float((error <= belief.half_width[good]).mean()),
-        int((~good).sum()),
+        predicted=float(found[key][good].mean()),
+        true=float(truth[good].mean()),
+        mae=float(error.mean()),
+        coverage=float((error <= found.half_width[key][good]).mean()),
+        failures=int((~good).sum()),
     ), extra
-
-
-def _labels(fit_config: FitConfig, tubes: list[Nanotube]) -> dict[str, FloatArray]:
-    return {key: oracle_of(key).evaluate(tubes)[key] for key in fit_config.properties}
 
 
 def _targets(
@@ -174,7 +169,7 @@ def _targets(
     budget: dict[str, int],
     settings: ImproveSettings,
     number: int,
-) -> tuple[FloatArray, TargetProperty]:
+) -> tuple[FloatArray, DesignTask]:
     """(designs,) targets, and the task that they belong to."""
     low, high = np.quantile(data.labelled([key]).values(key), [0.01, 0.99])
     span = high - low
@@ -182,7 +177,7 @@ def _targets(
     rng = np.random.default_rng([settings.seed, number])
     ends = np.repeat([low - span, high + span], settings.designs // 4)  # out of reach: the search goes to the end
     targets = np.concatenate([rng.uniform(low, high, inside), ends])
-    task: Any = TargetProperty(
-        lattice, budget, key, surrogate, low=low - span, high=high + span, margin=span / 4, trust=settings.trust
-    )
-    return targets, task
+    return targets, decoration_task(
+        lattice=lattice, budget=budget, property=key, model=surrogate, low=low - span, high=high + span,
+        margin=span / 4, estimate=settings.estimate,
+    )  # fmt: skip

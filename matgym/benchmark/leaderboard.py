@@ -1,4 +1,4 @@
-"""Who designs best: tables of a benchmark run, as Markdown and as rows for others to show."""
+"""Tables of a benchmark, as Markdown and as rows for others to show."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from matgym.benchmark.aggregate import Interval, Overall, Summary, interval, summary
+from matgym.benchmark.aggregate import Overall, Summary, interval, summary
+from matgym.benchmark.records import Rewarded
 from matgym.benchmark.results import Results
 from matgym.files import write_text
+from matgym.statistics import Estimate
 from matgym.typing import FloatArray
 
 NONE: Final = "–"
@@ -45,24 +47,22 @@ class Table:
         return "\n".join(lines)
 
 
-def write_leaderboard(folder: Path | str, output: Path | None = None, *, reps: int = 2000) -> Path:
-    """Write the Markdown tables of a results folder; returns their path.
+def write_leaderboard(results: Results, output: Path, *, reps: int = 2000) -> Path:
+    """Write the Markdown tables of results; returns their path.
 
     Args:
-        folder: of the results.
-        output: the file; leaderboard.md in the folder by default.
+        results: of a benchmark.
+        output: the file.
         reps: resamples of each bootstrap.
     """
-    path = Path(folder) / "leaderboard.md" if output is None else output
-    write_text(path, markdown(Results(folder), reps=reps))
-    return path
+    write_text(output, markdown(results, reps=reps))
+    return output
 
 
 def markdown(results: Results, *, reps: int = 2000) -> str:
-    """All tables of a run: the same records give the same text."""
+    """All tables of a benchmark: the same records give the same text."""
     figures = summary(results, reps)
-    run = results.run
-    parts = [f"# Leaderboard: {run.suite}", "", *(sentence + "\n" for sentence in opening(results))]
+    parts = [f"# Leaderboard: {results.facts.suite}", "", *(sentence + "\n" for sentence in opening(results))]
     parts += [overall_table(results, figures).markdown()]
     if results.tasks:
         parts += ["## Tasks", "", *(task_table(results, figures, task).markdown(3) for task in results.tasks)]
@@ -72,18 +72,18 @@ def markdown(results: Results, *, reps: int = 2000) -> str:
 
 
 def opening(results: Results) -> list[str]:
-    """What the run was, and what is missing from it."""
+    """What was run, and what is missing from it."""
     seeds = sorted({len(results.seeds(f.task, f.method)) for f in results.searches})
     span = "" if not seeds else f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     said, tasks = [], "task" if len(results.tasks) == 1 else "tasks"
     if results.tasks:
         said.append(
             f"{len(results.methods)} methods on {len(results.tasks)} {tasks}, {span} seeds each. "
-            "Every figure is physics' word on the design that a method held to be its best."
+            "Every figure is the oracle's, for the design that the task's model predicts to be a method's best."
         )
     if results.missing:
         shown = "; ".join(results.missing[:6]) + ("; …" if len(results.missing) > 6 else "")
-        said.append(f"The run is incomplete: {len(results.missing)} cells are missing ({shown}).")
+        said.append(f"The benchmark is incomplete: {len(results.missing)} runs are missing ({shown}).")
     return said + list(results.left_out)
 
 
@@ -101,11 +101,10 @@ def overall_table(results: Results, figures: Summary) -> Table:
         f"Over {', '.join(tasks)}." if tasks else "No method has been on a task that others have been on.",
         (
             "Score: 0 is a typical random design, 1 the optimum. IQM is the mean of the middle half of all runs, and "
-            "median that of the tasks' means; in brackets is the 95 % interval by stratified bootstrap over seeds "
-            "(rliable)."
+            "median that of the tasks' means; in brackets is the 95 % interval by stratified bootstrap over seeds."
         ),
         "A failed design counts as a random one, or as the worst final design of that task if that is worse.",
-        "Seconds are a whole search's, evaluations included, audits not; they are as good as the machine was quiet.",
+        "Seconds are of a whole search, without verification; other work on the machine adds to them.",
     )
     columns = (
         "method", "kind", "IQM score", "median", f"P(better than {reference})", "optima found", "seconds",
@@ -119,7 +118,7 @@ def overall_table(results: Results, figures: Summary) -> Table:
         better = NONE if whole.better is None or method == reference else whole.better.text(2)
         rows.append(
             (
-                method, results.run.methods[method].kind, whole.iqm.text(), f"{whole.median.value:.3f}", better,
+                method, results.facts.methods[method].kind, whole.iqm.text(), f"{whole.median.mean:.3f}", better,
                 f"{found.mean():.0%}", f"{np.mean([f.seconds for f in searches]):.3g}",
                 _span([int(f.evaluations[-1]) for f in searches]),
             )
@@ -129,7 +128,7 @@ def overall_table(results: Results, figures: Summary) -> Table:
 
 def task_table(results: Results, figures: Summary, task: str) -> Table:
     """Methods on one task, the least regret first."""
-    about = results.run.tasks[task]
+    about = results.facts.tasks[task]
     found, first = results.found(task), results.evaluations_to_optimum(task)
     by_random = first.get(results.random_method or "")
     unit = f", {about.unit}" if about.unit else ""
@@ -139,9 +138,10 @@ def task_table(results: Results, figures: Summary, task: str) -> Table:
         notes.append(
             f"The known optimum was beaten by {-beaten:.3g}{unit.replace(', ', ' ')}: regrets below 0 are real."
         )
-    if about.by_network:
+    if not about.is_oracle:
         notes.append(
-            "A network rewards here. Exploitation is the median of true less believed loss: what the network overrated."
+            "A learned model rewards here. Exploitation is the median of verified less predicted loss: by how much the "
+            "model overrates the designs."
         )
     columns: tuple[str, ...] = (
         "method", f"regret{unit}", "score", "found", "evaluations to the optimum",
@@ -149,57 +149,53 @@ def task_table(results: Results, figures: Summary, task: str) -> Table:
     )  # fmt: skip
     gaps = results.exploitation(task)
     rows: list[tuple[str, ...]] = []
-    for method, regret in sorted(figures.regrets[task].items(), key=lambda pair: (pair[1].value, pair[0])):
-        score = float(results.scored(task, np.array([regret.value + about.optimum_loss]))[0])
+    for method, regret in sorted(figures.regrets[task].items(), key=lambda pair: (pair[1].mean, pair[0])):
+        score = float(results.scored(task, np.array([regret.mean + about.optimum_loss]))[0])
         budget = max(int(f.evaluations[-1]) for f in results.searches if (f.task, f.method) == (task, method))
         row: tuple[str, ...] = (
             method, regret.significant(), f"{score:.3f}", f"{int(found[method].sum())}/{len(found[method])}",
             _median_evaluations(first[method], budget), _times_fewer(first[method], by_random),
         )  # fmt: skip
-        if about.by_network:
+        if not about.is_oracle:
             row = (*row, _median_gap(gaps[method]))
         rows.append(row)
-    columns = (*columns, f"exploitation{unit}") if about.by_network else columns
+    columns = columns if about.is_oracle else (*columns, f"exploitation{unit}")
     return Table(task, tuple(notes), columns, tuple(rows))
 
 
 def task_facts(results: Results, task: str) -> tuple[str, ...]:
-    """Sentences on a task: what it is, how sure its optimum is, who rewards and who audits."""
-    about = results.run.tasks[task]
+    """Sentences on a task: what it is, how sure its optimum is, which model rewards and which verifies."""
+    about = results.facts.tasks[task]
     unit = f" {about.unit}" if about.unit else ""
-    aim = (
-        f"to meet {', '.join(f'{t:g}' for t in about.target)}"
-        if about.target
-        else {"min": "minimised", "max": "maximised"}
-    )
-    goal = aim if isinstance(aim, str) else aim.get(about.goal, about.goal)
+    aims = {"target": f"to meet {', '.join(f'{t:g}' for t in about.target)}"}
+    aims |= {"minimize": "to be minimized", "maximize": "to be maximized"}
     designs = f"{about.designs:,} designs" if about.designs else "designs not countable"
     sure = "proven" if about.proven else "the best known"
     return (
-        f"{about.title[:1].upper()}{about.title[1:].rstrip('.')} ({goal}); {designs}.",
+        f"{about.title[:1].upper()}{about.title[1:].rstrip('.')} ({aims[about.direction]}); {designs}.",
         (
-            f"Optimum: loss {about.optimum_loss:.6g}{unit}, {sure}, by {about.found_by or 'whom is not said'}; "
+            f"Optimum: loss {about.optimum_loss:.6g}{unit}, {sure}, by {about.found_by or 'an unnamed method'}; "
             f"{'found' if about.proven else 'reached the best known'} means within {about.tolerance:.3g}{unit}. "
             f"A typical random design: {about.random_loss:.6g}{unit}."
         ),
-        f"Rewarded by {about.source or 'what is not said'}; audited by {about.audited_by or 'whom is not said'}.",
+        _models(about),
     )
 
 
 def amortised_table(results: Results, figures: Summary, task: str) -> Table:
     """Share of targets met against queries, the most at the last first."""
-    about = results.run.amortised[task]
+    about = results.facts.amortised[task]
     queries, bands = figures.met[task]
     training = {row["method"]: row["training_seconds"] for row in results.costs() if row["track"] == "amortised"}
     unit = f" {about.unit}" if about.unit else ""
     notes = (
         (
-            f"{about.title[:1].upper()}{about.title[1:].rstrip('.')}. {about.targets} targets that nobody trained on; "
-            f"share met within {about.met:g}{unit} by physics, with the 95 % interval over seeds."
+            f"{about.title[:1].upper()}{about.title[1:].rstrip('.')}. {about.targets} targets, unseen in "
+            f"training; share met within {about.met:g}{unit} by the oracle, with the 95 % interval over seeds."
         ),
-        f"Rewarded by {about.source}; audited by {about.audited_by}. {about.training}".strip(),
+        f"{_models(about)} {about.training}".strip(),
         (
-            "Policies were trained before the first query: their designs and seconds of training stand on the right, "
+            "Policies were trained before the first query: the designs and seconds of their training are on the right, "
             "and are not counted as queries."
         ),
     )
@@ -207,37 +203,41 @@ def amortised_table(results: Results, figures: Summary, task: str) -> Table:
                "training, s")  # fmt: skip
     rows = []
     for method, band in sorted(bands.items(), key=lambda pair: (-pair[1].value[-1], pair[0])):
-        cells = [_share(interval(band, i)) for i in range(len(queries))]
+        shares = [_share(interval(band, i)) for i in range(len(queries))]
         seconds = training.get(method) or 0.0
-        designs = f"{results.run.methods[method].budget:,}" if seconds > 0 else NONE
-        rows.append((method, *cells, designs, f"{seconds:.3g}" if seconds > 0 else NONE))
+        designs = f"{results.facts.methods[method].budget:,}" if seconds > 0 else NONE
+        rows.append((method, *shares, designs, f"{seconds:.3g}" if seconds > 0 else NONE))
     return Table(f"Targets met: {task}", notes, columns, tuple(rows))
 
 
 def costs_table(results: Results) -> Table:
     """Evaluations by kind, and seconds."""
-    run = results.run
-    sources = [*run.tasks.items(), *run.amortised.items()]
-    trained = tuple(f"{name}: {about.training}" for name, about in sources if about.by_network and about.training)
+    facts = results.facts
+    tasks = [*facts.tasks.items(), *facts.amortised.items()]
+    trained = tuple(f"{name}: {about.training}" for name, about in tasks if about.training and not about.is_oracle)
     notes = (
         (
-            f"All cells together took {_seconds(run.seconds)} s, {_seconds(run.wall_seconds)} s by the clock with "
-            f"{run.workers} workers, on {run.machine or 'a machine that is not said'}."
+            f"All runs together took {_seconds(facts.seconds)} s, {_seconds(facts.wall_seconds)} s by the clock with "
+            f"{facts.workers} workers, on {facts.machine or 'an unnamed machine'}."
         ),
-        "Audits are physics' verdicts on the designs held best; they are counted apart, and no method sees them.",
+        "Verifications are the oracle's evaluations of the best designs. They are counted apart; no method sees them.",
         *trained,
     )
     columns = (
-        "track", "method", "cells", "surrogate", "oracle", "simulation", "audits", "seconds a cell", "training, s",
+        "track", "method", "runs", "surrogate", "oracle", "simulation", "verifications", "seconds a run", "training, s",
     )  # fmt: skip
     rows = tuple(
         (
-            row["track"], row["method"], str(row["cells"]), *(f"{row[k]:,}" for k in columns[3:7]),
+            row["track"], row["method"], str(row["runs"]), *(f"{row[k]:,}" for k in columns[3:7]),
             f"{row['seconds']:.3g}", f"{row['training_seconds']:.3g}" if row["training_seconds"] else NONE,
         )
         for row in results.costs()
     )  # fmt: skip
     return Table("Costs", notes, columns, rows, words=2)
+
+
+def _models(about: Rewarded) -> str:
+    return f"Rewarded by {about.model or 'an unnamed model'}; verified by {about.oracle or 'an unnamed oracle'}."
 
 
 def _seconds(seconds: float) -> str:
@@ -268,7 +268,7 @@ def _median_gap(gap: FloatArray) -> str:
     return f"{np.median(known):+.3g}" if len(known) else NONE
 
 
-def _share(met: Interval) -> str:
+def _share(met: Estimate) -> str:
     if not np.isfinite(met.low):
-        return f"{met.value:.0%}"
-    return f"{met.value:.0%} [{100 * met.low:.0f}, {100 * met.high:.0f}]"
+        return f"{met.mean:.0%}"
+    return f"{met.mean:.0%} [{100 * met.low:.0f}, {100 * met.high:.0f}]"

@@ -1,13 +1,11 @@
 """Methods by name: the one table of what benchmarks compare."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cached_property
 from importlib import import_module
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from matgym.agents.base import Optimizer, Problem
 from matgym.agents.policy import Policy
@@ -37,78 +35,99 @@ OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
 }
 """Name to what kind of method it is, and where it is found: nothing is imported before it is used."""
 
-Method: TypeAlias = "str | type[Optimizer] | NamedMethod | Policy"
 
-
-@dataclass(frozen=True)
-class NamedMethod:
+class NamedMethod(BaseModel):
     """An optimizer with settings, under a name of its own.
 
     Attributes:
         name: in tables.
-        optimizer: a name of `OPTIMIZERS`, or "module:Class" of an `Optimizer` of your own.
+        optimizer: a name of `OPTIMIZERS`, "module:Class" of an `Optimizer` of your own, or the class itself; the name
+            by default.
+        budget: evaluations, where it is less than what others get: of methods whose own time grows too fast.
         settings: keyword arguments of the class.
+
+    Raises:
+        ConfigurationError: if the optimizer is neither known nor of the form "module:Class".
     """
 
-    name: str
-    optimizer: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
-    @cached_property
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    optimizer: str | type[Optimizer] = ""
+    budget: int | None = Field(default=None, ge=1)
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _known(self) -> Self:
+        """A class of one's own is imported when it is used, and not before."""
+        _place(self.chosen)
+        return self
+
+    @property
+    def chosen(self) -> str | type[Optimizer]:
+        """The optimizer."""
+        return self.optimizer or self.name
+
+    @property
     def kind(self) -> Kind:
         """What kind of method it is; those of users are "yours"."""
-        return OPTIMIZERS[self.optimizer][0] if self.optimizer in OPTIMIZERS else "yours"
+        return OPTIMIZERS[self.chosen][0] if self.chosen in OPTIMIZERS else "yours"
+
+    @property
+    def algorithm(self) -> str | None:
+        """Name of the algorithm, of optimizers that learn by Stable-Baselines3 or sb3-contrib; None of others."""
+        return _place(self.chosen).split(":")[1] if self.kind == "RL" else None  # type: ignore[union-attr]
 
     def make(self, problem: Problem, budget: int, rng: np.random.Generator) -> Optimizer:
         """An optimizer on a problem."""
-        return optimizer_class(self.optimizer)(problem, budget, rng, **self.settings)
+        return optimizer_class(self.chosen)(problem, budget, rng, **self.settings)
 
 
-def optimizer_class(name: str) -> type[Optimizer]:
-    """A class by its name in `OPTIMIZERS`, or as "module:Class".
+Method: TypeAlias = str | type[Optimizer] | NamedMethod | Policy
+"""Whatever stands for a method."""
+
+
+def _place(optimizer: str | type[Optimizer]) -> str | type[Optimizer]:
+    """The "module:Class" of an optimizer, or the class that it is.
+
+    Raises:
+        ConfigurationError: if its name is unknown.
+    """
+    if not isinstance(optimizer, str) or ":" in optimizer:
+        return optimizer
+    if optimizer not in OPTIMIZERS:
+        close = get_close_matches(optimizer, OPTIMIZERS, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigurationError(
+            f"there is no optimizer {optimizer!r}; {hint}there are {', '.join(OPTIMIZERS)}, and yours as module:Class"
+        )
+    return OPTIMIZERS[optimizer][1]
+
+
+def optimizer_class(optimizer: str | type[Optimizer]) -> type[Optimizer]:
+    """The class that a name of `OPTIMIZERS`, or "module:Class", stands for.
 
     Raises:
         ConfigurationError: if there is none, or it is no `Optimizer`.
     """
-    if name not in OPTIMIZERS and ":" not in name:
-        close = get_close_matches(name, OPTIMIZERS, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigurationError(
-            f"there is no optimizer {name!r}; {hint}there are {', '.join(OPTIMIZERS)}, and yours as module:Class"
-        )
-    module, attribute = (OPTIMIZERS[name][1] if name in OPTIMIZERS else name).split(":")
-    try:
-        found: Any = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"optimizer {name!r} cannot be loaded: {error}") from None
+    place = _place(optimizer)
+    found: Any = place
+    if isinstance(place, str):
+        module, attribute = place.split(":", 1)
+        try:
+            found = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ConfigurationError(f"optimizer {optimizer!r} cannot be loaded: {error}") from None
     if not (isinstance(found, type) and issubclass(found, Optimizer)):
-        raise ConfigurationError(f"{name!r} is no subclass of matgym.agents.Optimizer")
+        raise ConfigurationError(f"{optimizer!r} is no subclass of matgym.agents.Optimizer")
     return found
 
 
-def algorithm_of(optimizer: str) -> str | None:
-    """What Stable-Baselines3 or sb3-contrib calls the algorithm of an agent that searches; None of other optimizers."""
-    kind, place = OPTIMIZERS.get(optimizer, ("yours", ""))
-    return place.split(":")[1] if kind == "RL" else None
-
-
-def as_named(method: "str | type[Optimizer] | NamedMethod") -> NamedMethod:
+def as_named(method: str | type[Optimizer] | NamedMethod) -> NamedMethod:
     """Whatever stands for an optimizer, under a name."""
     if isinstance(method, NamedMethod):
         return method
     if isinstance(method, str):
-        optimizer_class(method)
-        return NamedMethod(method, method)
-    return _Given(method.__name__, "", {}, method)
-
-
-@dataclass(frozen=True)
-class _Given(NamedMethod):
-    """An optimizer that was given as a class."""
-
-    given: type[Optimizer] | None = None
-
-    def make(self, problem: Problem, budget: int, rng: np.random.Generator) -> Optimizer:
-        """An optimizer on a problem."""
-        assert self.given is not None  # noqa: S101  # `as_named` gives it
-        return self.given(problem, budget, rng)
+        _place(method)
+        return NamedMethod(name=method.partition(":")[2] or method, optimizer=method)
+    return NamedMethod(name=method.__name__, optimizer=method)

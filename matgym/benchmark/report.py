@@ -1,4 +1,4 @@
-"""One self-contained page of a benchmark run: figures to touch, tables, the best designs in 3-D."""
+"""One self-contained page of a benchmark: figures to touch, tables, the best designs in 3-D."""
 
 import html
 import json
@@ -21,8 +21,10 @@ from matgym.benchmark.leaderboard import (
     task_table,
 )
 from matgym.benchmark.results import Results, Searched
+from matgym.errors import ConfigurationError, StructureError
 from matgym.files import write_text
 from matgym.structures import Nanotube
+from matgym.tasks.instances import INSTANCES
 
 TubeOf: TypeAlias = Callable[[str, Sequence[float]], Nanotube | None]
 """The tube that a design of a task is, or None."""
@@ -76,21 +78,33 @@ class Part:
     winner: Winner | None = None
 
 
-def write_report(
-    folder: Path | str, output: Path | None = None, tube_of: TubeOf | None = None, *, reps: int = 2000
-) -> Path:
-    """Write the page of a results folder; returns its path.
+def write_report(results: Results, output: Path, tube_of: TubeOf | None = None, *, reps: int = 2000) -> Path:
+    """Write the page of results; returns its path.
 
     Args:
-        folder: of the results: run.json and records/.
-        output: the file; report.html in the folder by default.
-        tube_of: makes a design a tube, for its picture; without one, the records' XYZ is shown.
+        results: of a benchmark.
+        output: the file.
+        tube_of: makes a design a tube, for its picture; `tube_of_instance` by default. Without a tube, the records' XYZ
+            is shown.
         reps: resamples of each bootstrap.
     """
-    results = Results(folder)
-    path = results.folder / "report.html" if output is None else output
-    write_text(path, page(results, tube_of, reps=reps))
-    return path
+    write_text(output, page(results, tube_of or tube_of_instance, reps=reps))
+    return output
+
+
+def tube_of_instance(task: str, design: Sequence[float]) -> Nanotube | None:
+    """The tube that a design of an instance is; None where it is none."""
+    if task not in INSTANCES:
+        return None
+    space = INSTANCES[task].task().space
+    if space.domain is None:
+        return None
+    row = np.asarray(design)[None].astype(space.sample(1, np.random.default_rng(0)).dtype)
+    try:
+        tube: Nanotube = space.decode(row)[0]
+    except (ConfigurationError, StructureError):
+        return None
+    return tube
 
 
 def page(results: Results, tube_of: TubeOf | None = None, *, reps: int = 2000) -> str:
@@ -113,7 +127,7 @@ def page(results: Results, tube_of: TubeOf | None = None, *, reps: int = 2000) -
     return render(
         "matgym.benchmark",
         "benchmark.html",
-        title=f"Who designs best: {results.run.suite}",
+        title=f"Who designs best: {results.facts.suite}",
         summary=[*_verdict(results, figures), *opening(results)],
         numbers=_numbers(results),
         parts=parts,
@@ -148,9 +162,9 @@ def _script_json(content: object) -> str:
 def _numbers(results: Results) -> list[tuple[str, str, str]]:
     rows = results.costs()
     spent = sum(row["surrogate"] + row["oracle"] + row["simulation"] for row in rows)
-    audits = sum(row["audits"] for row in rows)
-    proven = sum(results.run.tasks[task].proven for task in results.tasks)
-    kinds = dict.fromkeys(results.run.methods[method].kind for method in results.methods)
+    verifications = sum(row["verifications"] for row in rows)
+    proven = sum(results.facts.tasks[task].proven for task in results.tasks)
+    kinds = dict.fromkeys(results.facts.methods[method].kind for method in results.methods)
     found = [share for task in results.tasks for share in results.found(task).values()]
     return [
         ("methods", str(len(results.methods)), ", ".join(kinds)),
@@ -160,7 +174,7 @@ def _numbers(results: Results) -> list[tuple[str, str, str]]:
             f"{len(results.searches):,}",
             f"{np.mean(np.concatenate(found)):.0%} found the optimum" if found else "",
         ),
-        ("evaluations", f"{spent:,}", f"and {audits:,} audits by physics"),
+        ("evaluations", f"{spent:,}", f"and {verifications:,} verifications"),
     ]
 
 
@@ -195,11 +209,11 @@ def _all_tasks(results: Results, figures: Summary) -> Part:
 
 
 def _task(results: Results, figures: Summary, task: str, tube_of: TubeOf | None) -> Part:
-    about = results.run.tasks[task]
+    about = results.facts.tasks[task]
     table = task_table(results, figures, task)
     shown = [
         Chart(
-            f"anytime-{task}", "Regret against evaluations", "Median and middle half of the seeds, by physics. "
+            f"anytime-{task}", "Regret against evaluations", "Median and middle half of the seeds, as verified. "
             f"{'The optimum' if about.proven else 'The best known'} lies at the dotted line.",
             charts.anytime(results, figures, task),
         ),
@@ -208,11 +222,11 @@ def _task(results: Results, figures: Summary, task: str, tube_of: TubeOf | None)
             "optimum; hollow where there was none.", charts.first_hits(results, task),
         ),
     ]  # fmt: skip
-    if about.by_network:
+    if not about.is_oracle:
         shown.append(
             Chart(
-                f"belief-{task}", "Believed and true", "Final designs: above the line, the network promised more than "
-                "physics holds.", charts.believed_and_true(results, task),
+                f"predicted-{task}", "Predicted and verified", "Final designs: above the line, the model predicted "
+                "more than the oracle finds.", charts.predicted_and_verified(results, task),
             )
         )  # fmt: skip
     best = results.best(task)
@@ -221,8 +235,8 @@ def _task(results: Results, figures: Summary, task: str, tube_of: TubeOf | None)
 
 
 def _winner(results: Results, best: Searched, tube_of: TubeOf | None) -> Winner:
-    about = results.run.tasks[best.task]
-    regret = float(best.truth[-1]) - about.optimum_loss
+    about = results.facts.tasks[best.task]
+    regret = float(best.verified[-1]) - about.optimum_loss
     unit = f" {about.unit}" if about.unit else ""
     standing = f"regret {regret:.3g}{unit}"
     if regret <= about.tolerance:
@@ -230,9 +244,8 @@ def _winner(results: Results, best: Searched, tube_of: TubeOf | None) -> Winner:
         standing += f", {regret:.2g}{unit} from it within the tolerance" if regret > 1e-9 else ""
     if regret < -about.tolerance:
         standing = "better than the best known"
-    caption = (
-        f"Found by {best.method}, seed {best.seed}: true loss {best.truth[-1]:.6g}{unit}, {standing}. {best.described}"
-    )
+    caption = f"Found by {best.method}, seed {best.seed}: verified loss {best.verified[-1]:.6g}{unit}, {standing}."
+    caption = f"{caption} {best.described}"
     tube = tube_of(best.task, best.design) if tube_of is not None and best.design else None
     element = f"best-{best.task}"
     if tube is not None:
@@ -264,7 +277,7 @@ def _cost_charts(results: Results) -> tuple[Chart, ...]:
 
 
 def _provenance(results: Results) -> dict[str, str]:
-    run = results.run
+    run = results.facts
     kinds = {name: facts for name, facts in run.methods.items() if facts.settings}
     return {
         "suite": f"{run.suite}, {run.created}",
@@ -272,8 +285,8 @@ def _provenance(results: Results) -> dict[str, str]:
         "versions": ", ".join(f"{name} {number}" for name, number in sorted(run.versions.items())),
         "settings": "; ".join(f"{name}: {json.dumps(dict(f.settings), sort_keys=True)}" for name, f in kinds.items())
         or "defaults",
-        "records": f"{len(results.searches)} searches and {len(results.run.amortised)} amortised tasks, read by DuckDB "
+        "records": f"{len(results.searches)} searches and {len(run.amortised)} amortised tasks, read by DuckDB "
         f"{version('duckdb')}",
-        "statistics": f"rliable {version('rliable')} (Agarwal et al., NeurIPS 2021)",
+        "statistics": "after Agarwal et al., NeurIPS 2021",
         "drawn by": f"Plotly {version('plotly')} (MIT licence) and 3Dmol.js (BSD licence), from within this page",
     }

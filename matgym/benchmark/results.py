@@ -1,21 +1,32 @@
-"""The records of a benchmark run as arrays: DuckDB reads them, and what does not belong together is refused."""
+"""The records of a benchmark as arrays: DuckDB reads them; what does not belong together is an error."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
-from matgym.benchmark.records import COSTS, MET, SEARCHES, check_records, open_records, planned_cells, read_run
-from matgym.errors import DatasetError
+from matgym.benchmark.records import (
+    ABOUT,
+    COSTS,
+    FINAL,
+    MET,
+    RECORDS,
+    SEARCHES,
+    SuiteFacts,
+    check_records,
+    connect,
+    read_records,
+)
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.statistics import Estimate, estimate
 from matgym.typing import FloatArray, IntArray
 
-KINDS: Final = ("surrogate", "oracle", "simulation", "audits")
+KINDS: Final = ("surrogate", "oracle", "simulation", "verifications")
 """Evaluations that a record counts."""
 
 
@@ -27,8 +38,8 @@ class Searched:
     method: str
     seed: int
     evaluations: IntArray
-    believed: FloatArray
-    truth: FloatArray
+    predicted: FloatArray
+    verified: FloatArray
     seconds: float
     counts: Mapping[str, int]
     design: tuple[float, ...]
@@ -36,43 +47,98 @@ class Searched:
     xyz: str
 
 
-class Results:
-    """A results folder.
+@dataclass(frozen=True)
+class MethodFigures:
+    """One method on the targets of an amortised task; losses in its unit.
 
-    Args:
-        folder: with run.json, and Parquet files in records/.
-
-    Raises:
-        DatasetError: if there is none, or its records do not belong together.
+    Attributes:
+        method: its name.
+        unit: of the losses; empty for a pure number.
+        queries: evaluations of the task's model a target.
+        seeds: runs.
+        error: mean over targets of the verified loss of valid designs.
+        median: median of the same, where a target without a valid design counts as infinitely far off.
+        predicted: mean loss that the task's model predicts of the valid designs.
+        met: share of targets met, as verified.
+        invalid: share of targets for which there is no valid design.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
-        self.run = read_run(self.folder / "run.json")
-        self._connection, paths = open_records(self.folder / "records")
-        keys = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
-        about = (self.folder / "run.json").read_text(encoding="utf-8")
-        self._fingerprint = hashlib.sha256("\n".join([about, *keys]).encode()).hexdigest()
-        self._present = check_records(self._connection, self.run)
+    method: str
+    unit: str
+    queries: int
+    seeds: int
+    error: Estimate
+    median: Estimate
+    predicted: Estimate
+    met: Estimate
+    invalid: float
+
+    def as_row(self) -> dict[str, str]:
+        """For a table that people read: errors with the half-width of their interval."""
+        return {
+            "method": self.method,
+            "queries": f"{self.queries:,}",
+            "seeds": str(self.seeds),
+            f"error{f', {self.unit}' if self.unit else ''}": self.error.text(),
+            "median": self.median.text(),
+            "predicted": self.predicted.text(),
+            "met": f"{self.met.mean:.0%}",
+            "invalid": f"{self.invalid:.0%}",
+        }
+
+
+class Results:
+    """The results of a benchmark. Read them by `read`.
+
+    Args:
+        facts: what the runs are.
+        records: of all runs, with the column `filename`.
+
+    Raises:
+        DatasetError: if the records do not belong together.
+    """
+
+    def __init__(self, facts: SuiteFacts, records: pa.Table) -> None:
+        self.facts = facts
+        self._connection = connect(records)
+        self._present = check_records(self._connection, facts)
         rows = self.query(SEARCHES).to_pylist()
         self._searches = {(row["task"], row["method"], row["seed"]): _searched(row) for row in rows}
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Results) and (self.folder, self._fingerprint) == (other.folder, other._fingerprint)
+    @classmethod
+    def read(cls, path: Path | str) -> Self:
+        """Read a folder that `matgym benchmark run` made, or PATH.json and PATH.parquet, as results are shipped.
 
-    def __hash__(self) -> int:
-        return hash((self.folder, self._fingerprint))
+        Raises:
+            DatasetError: if there is none, or its records do not belong together.
+        """
+        folder = Path(path)
+        archive = folder.with_name(folder.name + ".parquet")
+        if archive.is_file() and not folder.is_dir():
+            return cls(SuiteFacts.read(folder.with_name(folder.name + ".json")), read_records([archive]))
+        facts = SuiteFacts.read(folder / ABOUT)
+        return cls(facts, read_records(sorted((folder / RECORDS).glob("[!.]*.parquet"))))
 
-    def query(self, sql: str) -> pa.Table:
-        """Ask the view `records` by DuckDB's SQL.
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """Ask the table `records` by DuckDB's SQL.
+
+        Args:
+            sql: one query.
+            parameters: values of what stands in it as `$name`.
 
         Raises:
             DatasetError: if DuckDB does not understand it.
         """
         try:
-            return self._connection.sql(sql).to_arrow_table()
+            return self._connection.sql(sql, params=parameters).to_arrow_table()
         except (duckdb.Error, AttributeError) as error:
             raise DatasetError(f"{sql.strip()!r} gives no table: {error}") from None
+
+    def report(self, output: Path | str) -> Path:
+        """Write the page of these results; see `matgym.benchmark.report.write_report`."""
+        from matgym.benchmark.report import write_report
+
+        return write_report(self, Path(output))
 
     # ---- what there is
 
@@ -83,20 +149,20 @@ class Results:
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
-        """Search tasks with records, as run.json orders them."""
-        return tuple(task for task in self.run.tasks if any(key[0] == task for key in self._searches))
+        """Search tasks with records, as suite.json orders them."""
+        return tuple(task for task in self.facts.tasks if any(key[0] == task for key in self._searches))
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
-        """Methods that searched, as run.json orders them."""
-        return tuple(method for method in self.run.methods if any(key[1] == method for key in self._searches))
+        """Methods that searched, as suite.json orders them."""
+        return tuple(method for method in self.facts.methods if any(key[1] == method for key in self._searches))
 
     @property
     def random_method(self) -> str | None:
         """The method that others are compared with: "random", or the first of that kind."""
         if "random" in self.methods:
             return "random"
-        return next((method for method in self.methods if self.run.methods[method].kind == "random"), None)
+        return next((method for method in self.methods if self.facts.methods[method].kind == "random"), None)
 
     def methods_of(self, task: str) -> tuple[str, ...]:
         """Methods that have searched a task."""
@@ -108,12 +174,12 @@ class Results:
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """Cells that the run should have and has not, as "task, method, seed 3".
+        """Runs that should be there and are not, as "task, method, seed 3".
 
-        What should be there says run.json's list of cells; without one, each method has the same seeds on every task
+        What should be there says suite.json's list of runs; without one, each method has the same seeds on every task
         that it has been on.
         """
-        planned = planned_cells(self.run)
+        planned = self.facts.planned()
         if not planned:
             seeds = {track: {k[3] for k in self._present if k[0] == track} for track in ("search", "amortised")}
             pairs = dict.fromkeys(key[:3] for key in self._present)
@@ -123,7 +189,7 @@ class Results:
 
     @cached_property
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """(methods, tasks) of the aggregate: rliable needs full matrices.
+        """(methods, tasks) of the aggregate: figures need full matrices.
 
         The tasks are those that all methods have. Where there are none, methods with the fewest tasks are left out
         until there are some.
@@ -170,26 +236,26 @@ class Results:
 
     def failed_loss(self, task: str) -> float:
         """What a failed design counts as: a random design, or the worst final design on the task if that is worse."""
-        finals = [found.truth[-1] for key, found in self._searches.items() if key[0] == task]
-        return max(self.run.tasks[task].random_loss, *(float(loss) for loss in finals if np.isfinite(loss)), -np.inf)
+        finals = [found.verified[-1] for key, found in self._searches.items() if key[0] == task]
+        return max(self.facts.tasks[task].random_loss, *(float(loss) for loss in finals if np.isfinite(loss)), -np.inf)
 
     def losses(self, task: str, method: str) -> FloatArray:
-        """(seeds,) true losses of the final designs; failed ones count as `failed_loss`."""
-        found = np.array([self._searches[task, method, seed].truth[-1] for seed in self.seeds(task, method)])
+        """(seeds,) verified losses of the final designs; failed ones count as `failed_loss`."""
+        found = np.array([self._searches[task, method, seed].verified[-1] for seed in self.seeds(task, method)])
         return np.where(np.isfinite(found), found, self.failed_loss(task))
 
     def regrets(self, task: str) -> dict[str, FloatArray]:
-        """(seeds,) true losses above the optimum's of every method; below zero where a best known one is beaten."""
-        optimum = self.run.tasks[task].optimum_loss
+        """(seeds,) verified losses above the optimum's of every method; below zero where a best known one is beaten."""
+        optimum = self.facts.tasks[task].optimum_loss
         return {method: self.losses(task, method) - optimum for method in self.methods_of(task)}
 
     def scored(self, task: str, losses: FloatArray) -> FloatArray:
         """Losses as scores: 0 is a typical random design, 1 the optimum; less than 0 is worse than random."""
-        about = self.run.tasks[task]
+        about = self.facts.tasks[task]
         return (about.random_loss - losses) / (about.random_loss - about.optimum_loss)
 
     def scores(self) -> dict[str, FloatArray]:
-        """(seeds, tasks) of every compared method, as rliable takes them: final designs, by physics."""
+        """(seeds, tasks) of every compared method: final designs, as verified."""
         methods, tasks = self.compared
         return {method: np.ascontiguousarray(cube[..., -1]) for method, cube in self._cubes(methods, tasks)[1].items()}
 
@@ -209,16 +275,16 @@ class Results:
         return marks, cubes
 
     def _at(self, task: str, method: str, seed: int, marks: IntArray) -> FloatArray:
-        """(marks,) true losses, the last value carried forward; failed designs count as `failed_loss`."""
+        """(marks,) verified losses, the last value carried forward; failed designs count as `failed_loss`."""
         found = self._searches[task, method, seed]
         place = np.searchsorted(found.evaluations, marks, side="right") - 1
-        losses = np.where(place >= 0, found.truth[np.maximum(place, 0)], np.nan)
+        losses = np.where(place >= 0, found.verified[np.maximum(place, 0)], np.nan)
         return np.where(np.isfinite(losses), losses, self.failed_loss(task))
 
     def anytime(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
-        """(checkpoints,) evaluations of any search of a task, and (seeds, checkpoints) true regrets of each method."""
+        """(checkpoints,) evaluations of any search of a task; (seeds, checkpoints) verified regrets of each method."""
         marks = np.unique(np.concatenate([found.evaluations for found in self.searches if found.task == task]))
-        optimum = self.run.tasks[task].optimum_loss
+        optimum = self.facts.tasks[task].optimum_loss
         return marks, {
             method: np.stack([self._at(task, method, seed, marks) for seed in self.seeds(task, method)]) - optimum
             for method in self.methods_of(task)
@@ -226,15 +292,15 @@ class Results:
 
     def found(self, task: str) -> dict[str, FloatArray]:
         """(seeds,) 1 where the final design is the optimum within its tolerance, else 0."""
-        tolerance = self.run.tasks[task].tolerance
+        tolerance = self.facts.tasks[task].tolerance
         return {method: (regret <= tolerance).astype(np.float64) for method, regret in self.regrets(task).items()}
 
     def evaluations_to_optimum(self, task: str) -> dict[str, FloatArray]:
         """(seeds,) evaluations at the first checkpoint whose design is the optimum; infinite where there is none."""
-        about = self.run.tasks[task]
+        about = self.facts.tasks[task]
 
         def first(found: Searched) -> float:
-            there = np.flatnonzero(found.truth - about.optimum_loss <= about.tolerance)
+            there = np.flatnonzero(found.verified - about.optimum_loss <= about.tolerance)
             return float(found.evaluations[there[0]]) if len(there) else np.inf
 
         return {
@@ -242,29 +308,29 @@ class Results:
         }
 
     def exploitation(self, task: str) -> dict[str, FloatArray]:
-        """(seeds,) true less believed loss of the final designs, where a network rewards; NaN for failed designs."""
-        if not self.run.tasks[task].by_network:
+        """(seeds,) verified less predicted loss of the final designs, where a learned model rewards; NaN if failed."""
+        if self.facts.tasks[task].is_oracle:
             return {}
         return {
-            method: np.array([found.truth[-1] - found.believed[-1] for found in self._of(task, method)])
+            method: np.array([found.verified[-1] - found.predicted[-1] for found in self._of(task, method)])
             for method in self.methods_of(task)
         }
 
     def best(self, task: str) -> Searched | None:
-        """The search with the least true loss at its end, of those the one that was there first."""
+        """The search with the least verified loss at its end, of those the one that was there first."""
 
         def there_after(found: Searched) -> int:
-            return int(found.evaluations[np.flatnonzero(found.truth <= found.truth[-1] + 1e-12)[0]])
+            return int(found.evaluations[np.flatnonzero(found.verified <= found.verified[-1] + 1e-12)[0]])
 
-        there = [f for f in self.searches if f.task == task and np.isfinite(f.truth[-1])]
-        return min(there, key=lambda f: (round(float(f.truth[-1]), 12), there_after(f)), default=None)
+        there = [f for f in self.searches if f.task == task and np.isfinite(f.verified[-1])]
+        return min(there, key=lambda f: (round(float(f.verified[-1]), 12), there_after(f)), default=None)
 
     def share_met(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
         """(checkpoints,) queries, and (seeds, checkpoints) shares of an amortised task's targets that were met."""
-        table = self.query(MET.format(task=task, met=self.run.amortised[task].met)).to_pylist()
+        table = self.query(MET, {"task": task, "met": self.facts.amortised[task].met}).to_pylist()
         marks = np.unique([row["evaluation"] for row in table]).astype(np.int64)
         shares: dict[str, FloatArray] = {}
-        for method in self.run.methods:
+        for method in self.facts.methods:
             rows = [row for row in table if row["method"] == method]
             seeds = sorted({row["seed"] for row in rows})
             if not seeds:
@@ -277,15 +343,50 @@ class Results:
             shares[method] = np.stack(lines)
         return marks, shares
 
+    def figures(self, task: str = "") -> list[MethodFigures]:
+        """Figures of each method on an amortised task, the only one by default.
+
+        Raises:
+            ConfigurationError: if it must be said which.
+        """
+        if not task and len(self.facts.amortised) != 1:
+            raise ConfigurationError(f"say of which task: {', '.join(self.facts.amortised) or 'there is none'}")
+        name = task or next(iter(self.facts.amortised))
+        rows = self.query(FINAL, {"task": name}).to_pylist()
+        own = {m: [row for row in rows if row["method"] == m] for m in self.facts.methods}
+        return [_figures(m, self.facts, name, runs) for m, runs in own.items() if runs]
+
     def costs(self) -> list[dict[str, Any]]:
-        """A row for each track and method: cells, evaluations by kind, mean seconds of a cell and of a training."""
+        """A row for each track and method: runs, evaluations by kind, mean seconds of a run and of a training."""
         return [dict(row) for row in self.query(COSTS).to_pylist()]
 
 
 def _searched(row: Mapping[str, Any]) -> Searched:
     return Searched(
         row["task"], row["method"], row["seed"],
-        np.array(row["evaluations"], dtype=np.int64), np.array(row["believed"], dtype=np.float64),
-        np.array(row["truth"], dtype=np.float64), row["seconds"], {kind: row[kind] for kind in KINDS},
+        np.array(row["evaluations"], dtype=np.int64), np.array(row["predicted"], dtype=np.float64),
+        np.array(row["verified"], dtype=np.float64), row["seconds"], {kind: row[kind] for kind in KINDS},
         tuple(row["design"] or ()), row["described"] or "", row["xyz"] or "",
     )  # fmt: skip
+
+
+def _figures(method: str, facts: SuiteFacts, task: str, runs: Sequence[Mapping[str, Any]]) -> MethodFigures:
+    about = facts.amortised[task]
+    verified = [np.nan_to_num(np.array(run["verified"], dtype=np.float64), nan=np.inf) for run in runs]
+    predicted = [np.array(run["predicted"], dtype=np.float64) for run in runs]
+    valid = [np.isfinite(losses) for losses in verified]
+    return MethodFigures(
+        method,
+        about.unit,
+        queries=runs[0]["queries"],
+        seeds=len(runs),
+        error=estimate([_mean(losses[ok]) for losses, ok in zip(verified, valid, strict=True)]),
+        median=estimate([np.median(losses) for losses in verified]),
+        predicted=estimate([_mean(losses[ok]) for losses, ok in zip(predicted, valid, strict=True)]),
+        met=estimate([(losses < about.met).mean() for losses in verified]),
+        invalid=float(np.mean([1.0 - ok.mean() for ok in valid])),
+    )
+
+
+def _mean(values: FloatArray) -> float:
+    return float(values.mean()) if len(values) else float("nan")

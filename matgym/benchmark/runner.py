@@ -1,68 +1,95 @@
-"""Run a suite: cells in parallel, resumable, here or on a cluster; what a run is made of stands in its run.json."""
+"""Run a suite: in parallel, resumable, here or on a cluster; or in memory, with methods and tasks of one's own."""
 
 import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matgym.benchmark.amortised import AMORTISED
-from matgym.benchmark.cells import AmortisedCell, Cell, SearchCell, versions
-from matgym.benchmark.methods import NamedMethod, algorithm_of
-from matgym.benchmark.suite import AmortisedTrack, PolicySpec, SearchTrack, Suite
+from matgym.agents.policy import Policy
+from matgym.benchmark.amortised import AMORTISED, AmortisedTask
+from matgym.benchmark.identity import versions
+from matgym.benchmark.methods import Method, NamedMethod, as_named
+from matgym.benchmark.records import ABOUT, RECORDS, AmortisedFacts, SearchFacts, SuiteFacts
+from matgym.benchmark.results import Results
+from matgym.benchmark.runs import AmortisedRun, Outcome, Run, SearchRun, in_words
+from matgym.benchmark.search import method_name
+from matgym.benchmark.suite import AmortisedTrack, PolicySpec, SearchTrack, Suite, as_amortised, as_instance
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
 from matgym.files import write_json
-from matgym.tasks import DesignTask, TargetProperty
-from matgym.tasks.instances import instance
-from matgym.tasks.solved import SOLVED
+from matgym.models import Level, Model
+from matgym.tasks import DesignGeneratorLike, DesignTask
+from matgym.tasks.instances import INSTANCES, Instance
+from matgym.typing import FloatArray
 
-NOTED_S = 10.0
-"""Seconds between notes of the time that a run has taken."""
-
-RECORDS = "records"
-"""Folder of the cells' files, within that of the results."""
+NOTED_S: Final = 10.0
+"""Seconds between notes of the time that a suite has taken."""
 
 
-def cells_of(suite: Suite) -> list[Cell]:  # two tracks, three loops each
-    """All cells of a suite, seed by seed, so that an interrupted run has whole tables of fewer seeds."""
-    cells: list[Cell] = []
+def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
+    """All runs of a suite, seed by seed, so that an interrupted one has whole tables of fewer seeds.
+
+    Args:
+        suite: what to run.
+        trust: whether policies in .zip files may be unpickled, which runs whatever program is in them.
+    """
+    runs: list[Run] = []
     if suite.search is not None:
-        track = suite.search
-        for seed in range(track.seeds):
-            for task in track.tasks:
-                for method in track.methods:
-                    if applies(method.method.optimizer, task):
-                        budget = min(method.budget or track.budget, track.budget)
-                        cells.append(SearchCell.of(task, method.method, seed, budget))
+        runs += [
+            SearchRun(task=task, method=method, seed=seed, budget=_budget(method, suite.search.budget))
+            for seed in range(suite.search.seeds)
+            for task in suite.search.tasks
+            for method in suite.search.methods
+            if applies(method, task)
+        ]
     if suite.amortised is not None:
         wide = suite.amortised
-        for seed in range(wide.seeds):
-            for task in wide.tasks:
-                policies = [policy for policy in wide.policies if not policy.tasks or task in policy.tasks]
-                contenders: list[NamedMethod | PolicySpec] = [*policies, *(method.method for method in wide.methods)]
-                cells += [AmortisedCell.of(task, one, seed, wide.targets, wide.queries) for one in contenders]
-    return cells
+        runs += [
+            AmortisedRun(
+                task=task, method=method, seed=seed, budget=wide.queries, targets=wide.targets,
+                initial_designs=wide.initial_designs, every_checkpoint=wide.every_checkpoint, trust=trust,
+            )
+            for seed in range(wide.seeds)
+            for task in wide.tasks
+            for method in _contenders(wide, task)
+        ]  # fmt: skip
+    return runs
 
 
-def applies(optimizer: str, task: str) -> bool:
+def _contenders(track: AmortisedTrack, task: str | AmortisedTask) -> list[NamedMethod | PolicySpec | Policy]:
+    def is_for(policy: PolicySpec | Policy) -> bool:
+        return isinstance(policy, Policy) or not policy.tasks or task in policy.tasks
+
+    return [*filter(is_for, track.policies), *track.methods]
+
+
+def _budget(method: NamedMethod, whole: int) -> int:
+    return min(method.budget or whole, whole)
+
+
+def applies(method: NamedMethod, task: str | Instance) -> bool:
     """Whether an optimizer can search an instance: those that choose among actions cannot search numbers."""
-    algorithm = algorithm_of(optimizer)
-    if algorithm is None:
+    if method.algorithm is None:
         return True
     from matgym.agents.optimizers.rl_search import check_applies
 
     try:
-        check_applies(algorithm, instance(task).task().space)
+        check_applies(method.algorithm, as_instance(task).task().space)
     except ConfigurationError:
         return False
     return True
+
+
+# ---- in a folder
 
 
 def run_suite(
@@ -71,122 +98,225 @@ def run_suite(
     *,
     workers: int = 1,
     scheduler: str | None = None,
-    on_done: Callable[[Cell, bool], None] = lambda _cell, _before: None,
+    trust: bool = False,
+    on_done: Callable[[Run, bool], None] = lambda _run, _before: None,
 ) -> Path:
-    """Run the cells of a suite that have no record yet.
+    """Carry out the runs of a suite that have no record yet.
 
     Args:
         suite: what to run.
-        folder: of the results: `run.json`, and `records/` with a Parquet file a cell.
+        folder: of the results: `suite.json`, and `records/` with a Parquet file a run.
         workers: processes; see `matgym.execution.execute`.
-        scheduler: address of a Dask scheduler, whose workers run the cells instead.
-        on_done: called with each cell whose record is there, and whether it was before.
+        scheduler: address of a Dask scheduler, whose workers carry out the runs instead.
+        trust: whether policies in .zip files may be unpickled.
+        on_done: called with each run whose record is there, and whether it was before.
 
     Returns:
         The folder.
 
     Raises:
-        DatasetError: if the folder holds records of other versions, weights, tables or settings, or of another suite.
-        ExecutionError: when all others are done, if cells failed.
+        ConfigurationError: if a method cannot be loaded, or a policy's file is missing.
+        DatasetError: if the folder holds records of other code, versions, weights, tables or settings, or of another
+            suite.
+        ExecutionError: when all others are done, if runs failed.
     """
-    cells = cells_of(suite)
-    check_records(folder, cells)
-    about = folder / "run.json"
+    runs = [run.identified() for run in plan(suite, trust=trust)]
+    check_folder(folder, runs)
+    about = folder / ABOUT
     before = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
     began = time.perf_counter()
-    write_json(
-        about, described(suite, cells, workers) | {k: before[k] for k in ("created", "wall_seconds") if k in before}
-    )
-    noted = began
-
-    def done(cell: Any, there: bool) -> None:
-        """Note the time now and then, so that a killed run's is not lost."""
-        nonlocal noted
-        on_done(cell, there)
-        if time.perf_counter() - noted > NOTED_S:
-            noted = time.perf_counter()
-            spent = float(before.get("wall_seconds", 0.0)) + noted - began
-            write_json(about, json.loads(about.read_text(encoding="utf-8")) | {"wall_seconds": spent})
-
-    execute(cells, folder / RECORDS, workers=workers, scheduler=scheduler, on_done=done)
-    wall = float(before.get("wall_seconds", 0.0)) + time.perf_counter() - began
-    content = json.loads(about.read_text(encoding="utf-8")) | {
-        "wall_seconds": wall,
-        "seconds": _cpu_seconds(folder, cells),
+    content = describe(suite, runs, workers).model_dump() | {
+        name: before[name] for name in ("created", "wall_seconds") if name in before
     }
     write_json(about, content)
+    noted = began
+
+    def spent() -> float:
+        return float(before.get("wall_seconds", 0.0)) + time.perf_counter() - began
+
+    def done(run: Any, there: bool) -> None:
+        """Note the time now and then, so that a killed call's is not lost."""
+        nonlocal noted
+        on_done(run, there)
+        if time.perf_counter() - noted > NOTED_S:
+            noted = time.perf_counter()
+            write_json(about, content | {"wall_seconds": spent()})
+
+    files = execute(runs, folder / RECORDS, workers=workers, scheduler=scheduler, on_done=done)
+    write_json(about, content | {"wall_seconds": spent(), "seconds": _cpu_seconds(pq.read_table(f) for f in files)})
     return folder
 
 
-def check_records(folder: Path, cells: list[Cell]) -> None:
-    """Refuse to add to records that belong to something else.
+def check_folder(folder: Path, runs: Sequence[Run]) -> None:
+    """Check that the records of a folder are those of some runs.
 
     Raises:
-        DatasetError: if there are some; it says what differs.
+        DatasetError: if there are others; it says what differs.
     """
-    wanted = {cell.key for cell in cells}
+    keys = {run.key for run in runs}
     for path in sorted((folder / RECORDS).glob("[!.]*.parquet")):
-        if path.stem in wanted:
+        if path.stem in keys:
             continue
-        row = pq.read_table(path, columns=["track", "task", "method", "seed", "identity"]).slice(0, 1).to_pylist()
-        theirs = json.loads(row[0]["identity"]) if row else {}
-        ours = next(
-            (json.loads(c.identity) for c in cells if row and (c.task, c.name, c.seed) == (
-                row[0]["task"], row[0]["method"], row[0]["seed"])), None,
-        )  # fmt: skip
-        raise DatasetError(
-            f"{path} is not of this run: {_difference(theirs, ours)}; remove it, or choose another folder"
-        )
+        rows = pq.read_table(path, columns=["task", "method", "seed", "identity"]).slice(0, 1).to_pylist()
+        row = rows[0] if rows else {"identity": "{}"}
+        place = (row.get("task"), row.get("method"), row.get("seed"))
+        mine = next((run for run in runs if (run.task_name, run.name, run.seed) == place), None)
+        reason = "the suite has no such run"
+        if mine is not None:
+            reason = in_words(json.loads(row["identity"]), json.loads(mine.identity)) or "it differs"
+        raise DatasetError(f"{path} is not of this suite: {reason}; remove it, or choose another folder")
 
 
-def _difference(theirs: dict[str, Any], ours: dict[str, Any] | None) -> str:
-    if ours is None:
-        return "the suite has no such cell"
-    for name in sorted({*theirs, *ours}):
-        if theirs.get(name) == ours.get(name):
-            continue
-        if name == "versions":
-            for library, here in ours[name].items():
-                there = theirs.get(name, {}).get(library)
-                if there != here:
-                    return f"it was made with {library} {there}, and this is {here}"
-        return f"its {name} was {theirs.get(name)!r}, and is now {ours.get(name)!r}"
-    return "it differs"
+def last_loss(record: Path) -> float:
+    """Mean over targets of the verified loss after the whole budget."""
+    table = pq.read_table(record, columns=["evaluation", "verified_loss"])
+    evaluations, losses = (table[name].to_numpy() for name in table.column_names)
+    return float(np.nanmean(losses[evaluations == evaluations.max()]))
 
 
-def described(suite: Suite, cells: list[Cell], workers: int) -> dict[str, Any]:
-    """What a report needs to know of a run besides its records."""
+def _cpu_seconds(records: Any) -> float:
+    """Of all runs together, without verification."""
+    return float(sum(max(table[name].to_pylist()) for table in records for name in ("seconds", "training_seconds")))
+
+
+# ---- in memory
+
+
+class Comparison(Results):
+    """Results of runs in this process, with the searches themselves."""
+
+    def __init__(self, facts: SuiteFacts, outcomes: Sequence[Outcome]) -> None:
+        """Put outcomes together.
+
+        Args:
+            facts: what the runs are.
+            outcomes: of all runs.
+        """
+        records = pa.concat_tables([outcome.table for outcome in outcomes])
+        super().__init__(facts, records.append_column("filename", records["run"]))
+        self.outcomes = tuple(outcomes)
+
+    def of(self, method: str) -> list[Outcome]:
+        """The runs of one method, by seed."""
+        return [outcome for outcome in self.outcomes if outcome.run.name == method]
+
+
+def run(
+    methods: Sequence[Method],
+    tasks: "str | DesignTask | Instance | AmortisedTask | Sequence[Any]" = "doping-targets",
+    *,
+    targets: int | FloatArray = 100,
+    queries: int = 16,
+    seeds: int = 5,
+    met: float | None = None,
+    oracle: Model[Any] | None = None,
+    initial_designs: DesignGeneratorLike | None = "random",
+    on_turn: Callable[[], None] = lambda: None,
+) -> Comparison:
+    """Compare methods at equal counts, in memory, every design verified by the oracle.
+
+    It is a suite like others: names of instances, and `Instance` objects, make its first track, all other tasks its
+    second.
+
+    Args:
+        methods: names, `Optimizer` classes, `NamedMethod`, trained `Policy` objects.
+        tasks: one or several: names of instances or of amortised tasks, or objects of one's own; a `DesignTask` is met
+            at targets that are drawn for it.
+        targets: how many to draw (from `UNSEEN_TARGETS_SEED`), or the (T,) or (T, k) targets themselves.
+        queries: evaluations of the task's model a target.
+        seeds: runs of each method.
+        met: loss within which a target of a `DesignTask` counts as met; 0.02 by default.
+        oracle: that verifies the first objective, in place of the tasks' own.
+        initial_designs: what searches of decorated tubes begin on: "random", "gan", or another of
+            `matgym.tasks.DESIGN_GENERATORS`; None draws from the space.
+        on_turn: called after each evaluation of all targets.
+
+    Raises:
+        ConfigurationError: if a method or a task is unknown, or two methods have the same name.
+    """
+    listed: list[Any] = list(tasks) if isinstance(tasks, list | tuple) else [tasks]
+    searched = [task for task in listed if isinstance(task, Instance) or (isinstance(task, str) and task in INSTANCES)]
+    given = None if isinstance(targets, int) else np.asarray(targets, dtype=np.float64)
+    met_within = AMORTISED["doping-targets"].met if met is None else met
+    wide = [_targets_of(task, given, met_within, oracle) for task in listed if task not in searched]
+    policies = [method for method in methods if isinstance(method, Policy)]
+    named = [as_named(method) for method in methods if not isinstance(method, Policy)]
+    names = [method_name(method) for method in methods]
+    for what, given_names in (("methods", names), ("tasks", [as_amortised(task).name for task in wide])):
+        if len(set(given_names)) < len(given_names):
+            raise ConfigurationError(f"{what} {', '.join(given_names)} must have names of their own")
+    suite = Suite(
+        name="comparison",
+        search=SearchTrack(tasks=searched, methods=named, budget=queries, seeds=seeds) if searched else None,
+        amortised=AmortisedTrack(
+            tasks=wide, policies=policies, methods=named, targets=targets if isinstance(targets, int) else len(targets),
+            queries=queries, seeds=seeds, initial_designs=initial_designs, every_checkpoint=False,
+        ) if wide else None,
+    )  # fmt: skip
+    runs = [replace(each, identity="{}") for each in plan(suite)]  # no record is kept that could be another's
+    facts = describe(suite, runs, workers=1)
+    facts = facts.model_copy(update={"methods": {name: facts.methods[name] for name in names}})
+    began = time.perf_counter()
+    outcomes = [each.carry_out(on_turn) for each in runs]
+    clock = {"wall_seconds": time.perf_counter() - began, "seconds": _cpu_seconds(each.table for each in outcomes)}
+    return Comparison(facts.model_copy(update=clock), outcomes)
+
+
+def _targets_of(
+    task: str | DesignTask | AmortisedTask, given: FloatArray | None, met: float, oracle: Model[Any] | None
+) -> AmortisedTask:
+    """A task of the second track, with the targets and the oracle that were given."""
+    if isinstance(task, DesignTask):
+        made = AmortisedTask(task.value_name, f"{task.value_name} to be met", lambda: task, met)
+    else:
+        made = as_amortised(task)
+    own = made.make
+    return replace(
+        made,
+        given=made.given if given is None else given,
+        make=own if oracle is None else lambda: _verified_by(own(), oracle),
+    )
+
+
+def _verified_by(task: DesignTask, oracle: Model[Any]) -> DesignTask:
+    """A task on the same ledger whose first objective is verified by another oracle."""
+    changed = {id(task.objective): replace(task.objective, oracle=oracle)}
+    return replace(task, objectives=tuple(changed.get(id(each), each) for each in task.objectives))
+
+
+# ---- what suite.json says
+
+
+def describe(suite: Suite, runs: Sequence[Run], workers: int) -> SuiteFacts:
+    """What a report needs to know of a suite besides the records.
+
+    Raises:
+        DatasetError: if nothing is known of an instance's optimum.
+    """
     search, wide = suite.search, suite.amortised
     methods: dict[str, Any] = {}
-    for track in (search, wide):
-        for method in track.methods if track else ():
-            whole = track.budget if isinstance(track, SearchTrack) else track.queries if track else 0
-            budget = min(method.budget or whole, whole)
-            methods.setdefault(
-                method.name,
-                {
-                    "kind": method.method.kind,
-                    "budget": min(method.budget or budget, budget),
-                    "settings": method.settings,
-                },
-            )
+    of_tracks = [(method, search.budget) for method in search.methods] if search else []
+    of_tracks += [(method, wide.queries) for method in wide.methods] if wide else []
+    for method, whole in of_tracks:
+        facts = {"kind": method.kind, "budget": _budget(method, whole), "settings": method.settings}
+        methods.setdefault(method.name, facts)
     for policy in wide.policies if wide else ():
-        methods[policy.title] = {
-            "kind": "RL", "budget": policy.designs, "settings": {"trained on designs": policy.designs}
-        }  # fmt: skip
-    return {
-        "suite": suite.name,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-        "versions": versions(),
-        "workers": workers,
-        "seconds": 0.0,
-        "wall_seconds": 0.0,
-        "cells": [cell.key for cell in cells],
-        "tasks": {name: _task(name) for name in search.tasks} if search else {},
-        "methods": methods,
-        "amortised": {name: _amortised(name, wide) for name in wide.tasks} if wide else {},
-    }
+        if isinstance(policy, PolicySpec):
+            settings = {"trained on designs": policy.designs}
+            methods[policy.title] = {"kind": "RL", "budget": policy.designs, "settings": settings}
+        else:
+            methods[policy.name] = {"kind": "RL", "budget": wide.queries if wide else 0}
+    return SuiteFacts(
+        suite=suite.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        machine=machine(),
+        versions=versions(),
+        workers=workers,
+        runs=tuple(run.key for run in runs),
+        tasks={made.name: _searched(made) for made in map(as_instance, search.tasks if search else ())},
+        methods=methods,
+        amortised={made.name: _met(made, wide.targets) for made in map(as_amortised, wide.tasks)} if wide else {},
+    )
 
 
 def machine() -> str:
@@ -199,62 +329,46 @@ def machine() -> str:
     return f"{os.cpu_count()} cores of {name}, Python {platform.python_version()}"
 
 
-def _task(name: str) -> dict[str, Any]:
-    made = instance(name)
+def _searched(made: Instance) -> SearchFacts:
     task, best = made.task(), made.optimum
     if best is None:
-        raise DatasetError(f"nothing is known of the optimum of {name}: run matgym benchmark solve {name}")
-    goal = getattr(task, "goal", "max" if not made.target else "target")
-    return {
-        "title": made.title, "unit": task.unit, "goal": goal, "target": list(made.target), "optimum_loss": best.loss,
-        "optimum": best.described, "proven": best.proven, "found_by": best.found_by, "designs": best.designs,
-        "random_loss": best.random_loss, "tolerance": best.tolerance, **_sources(task),
-    }  # fmt: skip
+        raise DatasetError(f"nothing is known of the optimum of {made.name}: run matgym benchmark solve {made.name}")
+    direction = "target" if len(task.counted) > 1 or made.target else task.objective.direction
+    return SearchFacts(
+        title=made.title, direction=direction, target=made.target, optimum_loss=best.loss, proven=best.proven,
+        found_by=best.found_by, designs=best.designs, random_loss=best.random_loss, tolerance=best.tolerance,
+        **_models(task),
+    )  # fmt: skip
 
 
-def _amortised(name: str, track: AmortisedTrack | None) -> dict[str, Any]:
-    about = AMORTISED[name]
-    task = about.make()
-    return {
-        "title": about.title, "unit": task.unit, "targets": track.targets if track else 0, "met": about.met,
-        **_sources(task),
-    }  # fmt: skip
+def _met(made: AmortisedTask, targets: int) -> AmortisedFacts:
+    return AmortisedFacts(title=made.title, targets=targets, met=made.met, **_models(made.make()))
 
 
-def _sources(task: DesignTask) -> dict[str, str]:
-    """Who rewards, who audits, and what the former cost to make."""
-    source = getattr(task, "source", "oracle")
-    table = isinstance(source, str) and source.startswith(SOLVED)
-    network = isinstance(source, str) and not table and source != "oracle"
-    if network and isinstance(task, TargetProperty):
-        from matgym.surrogates.store import load_card
-
-        card = load_card(source)
-        rows = card.data["rows"]
-        training = (
-            f"The network {source} learned {rows['train']:,} of {sum(rows.values()):,} tubes that the oracle labelled, "
-            f"in {card.fit['epochs']} epochs; neither is counted in the evaluations."
-        )
-        return {"source": source, "audited_by": "the property's oracle", "training": training}
-    if table:
-        return {
-            "source": "physics: the table of all designs", "audited_by": "the same",
-            "training": "None: each look-up stands for one evaluation of physics.",
-        }  # fmt: skip
-    return {"source": "physics", "audited_by": "the same", "training": "None."}
+def _models(task: DesignTask) -> dict[str, Any]:
+    """What rewards and what verifies, and what the former cost to make."""
+    model, oracle = task.objective.model, task.objective.oracle
+    told: dict[str, Any] = {"unit": "" if task.unit == "1" else task.unit, "level": model.level}
+    told |= {"is_oracle": model.is_oracle, "oracle": "no oracle" if oracle is None else f"the oracle: {oracle.level}"}
+    if model.level is Level.TABLE:
+        told |= {"model": "the table of all designs", "oracle": "the same"}
+        return told | {"training": "None: each look-up stands for one evaluation of the oracle."}
+    if model.is_oracle:
+        return told | {"model": f"the oracle: {model.level}", "training": "None."}
+    return told | _learned(model)
 
 
-def last_loss(record: Path) -> float:
-    """Mean over targets of the true loss after the whole budget."""
-    table = pq.read_table(record, columns=["evaluation", "true_loss"]).to_pydict()
-    last = max(table["evaluation"])
-    return float(np.nanmean([x for x, k in zip(table["true_loss"], table["evaluation"], strict=True) if k == last]))
+def _learned(model: Any) -> dict[str, str]:
+    """A learned model in words: a shipped network has a card that tells of its training."""
+    from matgym.surrogates import as_model, load_card, shipped
 
-
-def _cpu_seconds(folder: Path, cells: list[Cell]) -> float:
-    """Of all cells together, without audits."""
-    total = 0.0
-    for cell in cells:
-        table = pq.read_table(folder / RECORDS / f"{cell.key}.parquet", columns=["seconds", "training_seconds"])
-        total += max(table["seconds"].to_pylist()) + max(table["training_seconds"].to_pylist())
-    return total
+    for name in shipped():
+        if as_model(name, model.properties[0]) is model:
+            card = load_card(name)
+            rows = card.data["rows"]
+            training = (
+                f"The network {name} learned {rows['train']:,} of {sum(rows.values()):,} tubes that the oracle "
+                f"labelled, in {card.fit['epochs']} epochs; neither is counted in the evaluations."
+            )
+            return {"model": f"the network {name}", "training": training}
+    return {"model": model.name}

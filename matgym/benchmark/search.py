@@ -10,9 +10,17 @@ from matgym.agents.base import Problem
 from matgym.agents.policy import Policy
 from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.errors import ConfigurationError
-from matgym.structures import Nanotube, SubstitutionEdits, TubeLattice
-from matgym.tasks import Designs, DesignTask, Scores, Seeder, SeederLike, TargetProperty, as_seeder
-from matgym.typing import FloatArray, SpeciesArray
+from matgym.structures import TubeBatch
+from matgym.tasks import (
+    Decorations,
+    DesignGenerator,
+    DesignGeneratorLike,
+    Designs,
+    DesignTask,
+    Scores,
+    as_design_generator,
+)
+from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True)
@@ -22,22 +30,22 @@ class Search:
     Attributes:
         method: its name.
         targets: (T,) or (T, k) in the task's units.
-        designs: (T, width) the design it believes best.
-        belief: (T,) value of that design by the reward model; NaN where there is no valid one.
-        progress: (queries, T) believed loss of the best design so far.
+        designs: (T, width) the best design of each, by the task's model.
+        predicted: (T,) value of that design by the same model; NaN where there is no valid one.
+        progress: (queries, T) predicted loss of the best design so far.
         visited: (V, width) a sample of all designs it evaluated.
-        incumbents: evaluations made to (T, width) the design believed best by then; of the checkpoints asked for.
+        incumbents: evaluations made to (T, width) the best designs by then; of the checkpoints asked for.
     """
 
     method: str
     targets: FloatArray
     designs: Designs
-    belief: FloatArray
+    predicted: FloatArray
     progress: FloatArray
     visited: Designs
     incumbents: dict[int, Designs]
 
-    def tubes(self, task: DesignTask) -> list[Nanotube]:
+    def tubes(self, task: DesignTask) -> TubeBatch:
         """The designs as tubes."""
         return task.tubes(self.designs)
 
@@ -54,63 +62,65 @@ def search(
     queries: int,
     seed: int,
     on_turn: Callable[[], None] = lambda: None,
-    seeder: SeederLike | None = None,
+    initial_designs: DesignGeneratorLike | None = None,
     checkpoints: Sequence[int] = (),
 ) -> Search:
     """Let one method design for each target.
 
-    The searches of all targets go side by side, because a reward model is far cheaper in batches; none learns of
-    another's designs.
+    The searches of all targets go side by side, because a model is far faster in batches; none learns of another's
+    designs.
 
     Args:
         method: a name of `matgym.benchmark.methods.OPTIMIZERS`, an `Optimizer` class, or a trained `Policy`.
         task: scores designs and counts them.
-        targets: (T,) or (T, k) wanted values; (1, 0) where the goal is an extreme.
-        queries: evaluations of the reward model a target.
+        targets: (T,) or (T, k) target values; (1, 0) where the goal is an extreme.
+        queries: evaluations of the task's model a target.
         seed: of the method.
         on_turn: called each time that one more evaluation of all targets is done.
-        seeder: gives optimizers of decorated tubes their initial structures; a `Policy` has its own.
+        initial_designs: what optimizers of decorated tubes begin on; drawn from the space by default. A `Policy` has
+            its own.
         checkpoints: evaluations after which the best design so far is kept.
 
     Raises:
-        ConfigurationError: if the method is unknown or `queries` is below 1.
+        ConfigurationError: if the method is unknown, there is no target, or `queries` is below 1.
     """
-    if queries < 1:
-        raise ConfigurationError(f"queries={queries} must be 1 or more")
+    if queries < 1 or not len(targets):
+        raise ConfigurationError(f"queries={queries} and the number of targets, {len(targets)}, must be 1 or more")
     count, width = len(targets), task.space.width
     proposer = _Policy(method, task, targets, seed) if isinstance(method, Policy) else _Optimizers(
-        as_named(method), task, targets, queries, seed, seeder
+        as_named(method), task, targets, queries, seed, initial_designs
     )  # fmt: skip
     rng = np.random.default_rng([seed, 1])
     spent = np.zeros(count, dtype=np.int64)
-    best, reward = None, np.full(count, -np.inf)
-    loss, belief = np.full(count, np.inf), np.full(count, np.nan)
+    best: Designs = np.zeros((0, width))
+    reward, loss, predicted = np.full(count, -np.inf), np.full(count, np.inf), np.full(count, np.nan)
     progress, visited = np.empty((queries, count)), []
     incumbents: dict[int, Designs] = {}
     while (active := np.flatnonzero(spent < queries)).size:
         asked = {int(row): proposer.ask(int(row))[: queries - spent[row]] for row in active}
         rows = np.repeat(list(asked), [len(part) for part in asked.values()])
         designs = np.concatenate(list(asked.values()))
-        best = np.zeros((count, width), dtype=designs.dtype) if best is None else best
+        best = best if len(best) else np.zeros((count, width), dtype=designs.dtype)
         scores = _score_valid(task, designs, targets[rows])
         visited.append(designs[rng.integers(len(designs))].copy())
         losses = np.nan_to_num(scores.loss, nan=np.inf)
         done_before = int(spent.min())
         for design, row, earned, lost, value in zip(designs, rows, scores.reward, losses, scores.value, strict=True):
-            # By the reward, which knows how far a source is trusted; where that is at its end, by the loss.
+            # By the reward, which knows how uncertain a prediction is; where that is at its end, by the loss.
             if (-earned, lost) < (-reward[row], loss[row]):
-                best[row], reward[row], loss[row], belief[row] = design, earned, lost, value
+                best[row], reward[row], loss[row], predicted[row] = design, earned, lost, value
             progress[spent[row], row] = loss[row]
             spent[row] += 1
             if spent[row] in checkpoints:
                 incumbents.setdefault(int(spent[row]), np.zeros_like(best))[row] = best[row]
+        first = 0
         for row, part in asked.items():
             if spent[row] < queries:
-                proposer.tell(row, part, scores.reward[rows == row])
+                proposer.tell(row, part, scores.take(np.arange(first, first + len(part))))
+            first += len(part)
         for _ in range(done_before, int(spent.min())):
             on_turn()
-    assert best is not None  # noqa: S101  # there was a target, and a query
-    return Search(method_name(method), targets, best, belief, progress, np.stack(visited), incumbents)
+    return Search(method_name(method), targets, best, predicted, progress, np.stack(visited), incumbents)
 
 
 class _Optimizers:
@@ -123,56 +133,55 @@ class _Optimizers:
         targets: FloatArray,
         queries: int,
         seed: int,
-        seeder: SeederLike | None,
+        initial_designs: DesignGeneratorLike | None,
     ) -> None:
         rngs = np.random.default_rng(seed).spawn(len(targets) + 1)
-        seeds: list[Seeder | None] = [None] * len(targets)
-        if seeder is not None and isinstance(task, TargetProperty):
-            pool = _Pool(as_seeder(seeder), targets, rngs[-1])
-            seeds = [_PoolRow(pool, row) for row in range(len(targets))]
+        shares: list[DesignGenerator | None] = [None] * len(targets)
+        if initial_designs is not None and isinstance(task.space, Decorations):
+            pool = _Pool(as_design_generator(initial_designs), targets, rngs[-1])
+            shares = [_Share(pool, row) for row in range(len(targets))]
         self.optimizers = [
-            method.make(Problem(task, np.atleast_1d(target), start), queries, rng)
-            for target, start, rng in zip(targets, seeds, rngs, strict=False)
+            method.make(Problem(task, np.atleast_1d(target), share), queries, rng)
+            for target, share, rng in zip(targets, shares, rngs, strict=False)
         ]
 
     def ask(self, row: int) -> Designs:
         return self.optimizers[row].ask()
 
-    def tell(self, row: int, designs: Designs, reward: FloatArray) -> None:
-        self.optimizers[row].tell(designs, reward)
+    def tell(self, row: int, designs: Designs, scores: Scores) -> None:
+        self.optimizers[row].tell(designs, scores)
 
 
 @dataclass
 class _Pool:
-    """Seeds for all targets, drawn together when one search has used its own up: generators are slow one by one."""
+    """Initial designs for all targets, drawn together when one search has used its own up: one by one they are slow."""
 
-    seeder: Seeder
+    generator: DesignGenerator
     targets: FloatArray
     rng: np.random.Generator
-    kept: dict[int, list[SpeciesArray]] = field(default_factory=lambda: defaultdict(list))
+    kept: dict[int, list[Designs]] = field(default_factory=lambda: defaultdict(list))
 
-    def take(self, row: int, count: int, lattice: TubeLattice, edits: SubstitutionEdits) -> SpeciesArray:
-        """(count, n_sites) seeds for one target."""
+    def take(self, row: int, count: int, space: Decorations) -> TubeBatch:
+        """Designs for one target."""
         while len(self.kept[row]) < count:
-            for each, one in enumerate(self.seeder.seed(lattice, edits, self.targets, self.rng)):
-                self.kept[each].append(one)
+            drawn = space.encode(self.generator.sample(space, self.targets, self.rng))
+            for each, design in enumerate(drawn):
+                self.kept[each].append(design)
         taken, self.kept[row] = self.kept[row][:count], self.kept[row][count:]
-        return np.stack(taken)
+        return space.decode(np.stack(taken))
 
 
 @dataclass(frozen=True)
-class _PoolRow:
-    """One target's share of a pool, as a seeder."""
+class _Share:
+    """One target's share of a pool, as a design generator."""
 
     pool: _Pool
     row: int
 
-    def seed(
-        self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
-    ) -> SpeciesArray:
+    def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
         """As many as there are targets, which are all the same."""
         del rng
-        return self.pool.take(self.row, len(targets), lattice, edits)
+        return self.pool.take(self.row, len(targets), space)
 
 
 class _Policy:
@@ -183,18 +192,16 @@ class _Policy:
             method.agent.set_random_seed(seed)
         self.method, self.task, self.targets = method, task, targets
         self.rng = np.random.default_rng(seed)
-        self.turn = np.zeros(len(targets), dtype=np.int64)
-        self.drawn: Designs | None = None
+        self.turn = 0
+        self.drawn: Designs = np.zeros((0, 0))
 
     def ask(self, row: int) -> Designs:
         if row == 0:  # all targets at once: one pass of the network serves them
-            first = bool(self.turn[0] == 0)
-            self.drawn = self.method.design(self.task, self.targets, deterministic=first, rng=self.rng)
-        self.turn[row] += 1
-        assert self.drawn is not None  # noqa: S101  # targets come in order, one design each
+            self.drawn = self.method.design(self.task, self.targets, deterministic=self.turn == 0, rng=self.rng)
+            self.turn += 1
         return self.drawn[row : row + 1]
 
-    def tell(self, row: int, designs: Designs, reward: FloatArray) -> None:
+    def tell(self, row: int, designs: Designs, scores: Scores) -> None:
         """Learns nothing more."""
 
 

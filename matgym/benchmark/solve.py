@@ -1,9 +1,12 @@
-"""Optima: by enumeration where all designs can be asked of physics, and the best that is known elsewhere."""
+"""Optima: by enumeration where the oracle can be asked about all designs, and the best that is known elsewhere.
+
+Nothing is written but to the folder that is given.
+"""
 
 import hashlib
-import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,16 +16,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.agents.controllers.cross_entropy import cross_entropy
-from matgym.benchmark.methods import as_named
+from matgym.benchmark.records import ABOUT, RECORDS, SuiteFacts
 from matgym.benchmark.search import search
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
 from matgym.physics.cache import PHYSICS_VERSION
-from matgym.tasks import Cube, Designs, DesignTask
-from matgym.tasks.chirality import ChiralityTask
+from matgym.tasks import ChiralitySpace, Cube, Designs, DesignTask, chirality_task, rings_task
 from matgym.tasks.instances import Instance, Optimum, instance
-from matgym.tasks.rings import IsotopeRings
-from matgym.tasks.solved import Solved, optima_folder
+from matgym.tasks.solved import Solved
 
 PIECE: Final = 64
 """Designs a job."""
@@ -30,22 +31,23 @@ PIECE: Final = 64
 RANDOM_DESIGNS: Final = 10_000
 """Of which a solved instance's mean loss is taken; they are looked up."""
 
-AUDITED_RANDOM: Final = 64
-"""The same where physics has to be asked."""
+VERIFIED_RANDOM: Final = 64
+"""The same where the oracle has to be asked."""
 
-_PROVEN: Final = True
+CONFIRMED: Final = 1e-6
+"""Relative difference within which the oracle confirms the loss of a record: other machines round otherwise."""
 
 HUNTERS: Final = ("genetic", "annealing", "tempering")
-"""Who looks for the best known."""
+"""Methods that look for the best known."""
 
 
 @dataclass(frozen=True)
 class SolveJob:
-    """Some designs of an instance to be asked of physics.
+    """Some designs of an instance that the oracle is asked about.
 
     Attributes:
         name: of the instance.
-        designs: of which; a tuple of rows, so that a job can be hashed and sent.
+        designs: a tuple of rows, so that a job can be hashed and sent.
         number: of the job.
     """
 
@@ -62,47 +64,46 @@ class SolveJob:
     def run(self) -> pa.Table:
         """Keys and values."""
         made = instance(self.name)
-        task, rows = without_table(made), np.array(self.designs)
-        if isinstance(task, IsotopeRings):
-            return pa.table({"key": task.space.key(rows), task.value_name: task.audit(rows, made.targets(0)).value})
-        assert made.physics is not None  # noqa: S101  # `solve` asks
-        tubes = task.tubes(rows)
+        task, rows = bare(made), np.array(self.designs)
         columns: dict[str, Any] = {}
-        for oracle, keys in made.physics():
-            found = oracle.evaluate(tubes)
-            columns |= {key: found[key] for key in keys}
+        if made.physics is None:
+            columns[task.value_name] = task.verify(rows, made.targets(len(rows))).value
+        else:
+            tubes = task.tubes(rows)
+            for oracle, keys in made.physics():
+                found = oracle.predict(tubes)
+                columns |= {key: found[key] for key in keys}
         return pa.table({"key": task.space.key(rows), **columns})
 
 
-def without_table(made: Instance) -> DesignTask:
-    """The instance's task before its table exists."""
-    task = made.task()
-    if isinstance(task, ChiralityTask | IsotopeRings):
-        return made.task(source="oracle")
-    return made.task(source=lambda tubes: np.zeros(len(tubes)), others=(), constraint=None)
+def bare(made: Instance, model: Any = "oracle") -> DesignTask:
+    """The instance's task with one objective and a model other than its table, which need not be there."""
+    if made.make in {chirality_task, rings_task}:
+        return made.task(model=model)
+    return made.task(model=model, others=(), constraint=None)
 
 
 def different_designs(made: Instance) -> Designs:
-    """(N, width) one design for each value that physics could give."""
-    task = without_table(made)
-    designs = np.concatenate(list(task.space.enumerate()))
-    return designs[designs[:, 2] == 0] if isinstance(task, ChiralityTask) else designs
+    """(N, width) one design for each value that the oracle could give."""
+    space = bare(made).space
+    designs = np.concatenate(list(space.enumerate()))
+    return designs[designs[:, 2] == 0] if isinstance(space, ChiralitySpace) else designs
 
 
 def solve(
     name: str,
-    folder: Path | None = None,
+    folder: Path = Path(),
     *,
     workers: int = 1,
     scheduler: str | None = None,
     scratch: Path | None = None,
     on_done: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Optimum:
-    """Ask physics about every design of an instance, and write its table and its optimum down.
+    """Ask the oracle about every design of an instance, and write its table and its optimum down.
 
     Args:
         name: of the instance.
-        folder: of the table and the optimum; those that are shipped by default.
+        folder: of the table and the optimum; the current one by default. A checkout's own is matgym/tasks/optima.
         workers: processes.
         scheduler: address of a Dask scheduler, whose workers ask instead.
         scratch: folder of finished jobs, from which an interrupted call goes on.
@@ -117,7 +118,7 @@ def solve(
     began = time.perf_counter()
     designs = different_designs(made)
     # Rings share half tubes: together they take as long as a few thousand of them apart.
-    piece = len(designs) if isinstance(made.task(), IsotopeRings) else PIECE
+    piece = len(designs) if made.physics is None else PIECE
     jobs = [
         SolveJob(name, tuple(map(tuple, designs[i : i + piece].tolist())), i // piece)
         for i in range(0, len(designs), piece)
@@ -128,7 +129,7 @@ def solve(
         count[0] += 1
         on_done(count[0], len(jobs))
 
-    scratch = scratch or Path(f".{name}.solving")
+    scratch = scratch or folder / f".{name}.solving"
     files = execute(jobs, scratch, workers=workers, scheduler=scheduler, on_done=done)
     table = pa.concat_tables(pq.read_table(file) for file in files)
     columns = {key: table[key].to_numpy() for key in table.column_names if key != "key"}
@@ -136,33 +137,35 @@ def solve(
         "command": f"matgym benchmark solve {name}", "designs": len(designs),
         "failures": int(np.isnan(next(iter(columns.values()))).sum()), "seconds": time.perf_counter() - began,
     }  # fmt: skip
-    target = folder or optima_folder()
-    Solved(name, table["key"].to_numpy(), columns, provenance).write(target / f"{name}.parquet")
-    best = optimum_of_table(made, Solved.read(target / f"{name}.parquet"))
-    made.record(best, target)
-    for file in files:
-        file.unlink()
+    path = folder / f"{name}.parquet"
+    Solved(name, table["key"].to_numpy(), columns, provenance).write(path)
+    best = optimum_of_table(made, Solved.read(path))
+    made.record(best, folder)
+    for file in (*files, scratch / ".lock"):
+        file.unlink(missing_ok=True)
+    with suppress(OSError):  # not empty: of another call, or of the user's
+        scratch.rmdir()
     return best
 
 
 def optimum_of_table(made: Instance, table: Solved) -> Optimum:
     """The best of all designs by their table."""
-    task = made.task(source=f"solved:{made.name}") if not made.target else made.task()
+    task = bare(made, table)
     every = np.concatenate(list(task.space.enumerate()))
     losses = task.score(every, made.targets(len(every))).loss
     best = int(np.nanargmin(losses))
     drawn = task.space.sample(RANDOM_DESIGNS, np.random.default_rng(0))
     random = task.score(drawn, made.targets(len(drawn))).loss
     return Optimum(
-        float(losses[best]), tuple(every[best].tolist()), task.describe(every[best]), _PROVEN,
-        f"enumeration of {len(table.keys):,} different designs, matgym benchmark solve {made.name}", len(every),
+        float(losses[best]), tuple(every[best].tolist()), task.describe(every[best]), True,  # noqa: FBT003
+        f"enumeration of {len(table.design_keys):,} different designs, matgym benchmark solve {made.name}", len(every),
         float(np.nanmean(random)), RANDOM_DESIGNS, made.tolerance, PHYSICS_VERSION,
     )  # fmt: skip
 
 
 def best_known(
     name: str,
-    folder: Path | None = None,
+    folder: Path = Path(),
     *,
     evaluations: int = 4000,
     seeds: int = 16,
@@ -171,16 +174,16 @@ def best_known(
 ) -> Optimum:
     """Look for the best design of an instance that cannot be enumerated, and write it down if it beats what is known.
 
-    Genetic, annealing and tempering searches by the instance's own source; what they believed best goes through
-    physics, and the best of that climbs on by physics alone. Numbers are searched by the cross-entropy method, which
-    evaluates hundreds of them at once.
+    Genetic, annealing and tempering searches by the instance's own model; the best designs by it are verified by the
+    oracle, and the best of these is improved by the oracle alone. Numbers are searched by the cross-entropy method,
+    which evaluates hundreds at once.
 
     Args:
         name: of the instance.
-        folder: of the optimum; that which is shipped by default.
+        folder: of the optimum; the current one by default.
         evaluations: of each search.
         seeds: searches of each method.
-        climbed: variations that physics is asked about in the end.
+        climbed: mutations that the oracle is asked about in the end.
         on_done: called with how many methods are done, and of how many.
     """
     made = instance(name)
@@ -191,7 +194,7 @@ def best_known(
         for seed in range(seeds):
             rng = np.random.default_rng(1_000_000 + seed)
             start = task.space.sample(1, rng)[0]
-            got = cross_entropy(lambda points: -task.audit(points, made.targets(len(points))).loss, start, rng)
+            got = cross_entropy(lambda points: -task.verify(points, made.targets(len(points))).loss, start, rng)
             if -got.value < best:
                 design, best = got.point, -got.value
                 by = f"cross-entropy, the best of {seeds} searches of {got.evaluations:,} evaluations"
@@ -199,55 +202,72 @@ def best_known(
     marks = [evaluations // 8, evaluations // 2, evaluations]
     for number, hunter in enumerate(() if isinstance(task.space, Cube) else HUNTERS):
         # A seed of its own: benchmarks use small ones.
-        found = search(as_named(hunter), task, made.targets(seeds), evaluations, 1_000_000, checkpoints=marks)
+        found = search(hunter, task, made.targets(seeds), evaluations, 1_000_000, checkpoints=marks)
         pool = np.unique(np.concatenate([found.incumbents[mark] for mark in marks]), axis=0)
-        losses = task.audit(pool, made.targets(len(pool))).loss
+        losses = task.verify(pool, made.targets(len(pool))).loss
         if np.nanmin(losses) < best:
             design, best = pool[np.nanargmin(losses)], float(np.nanmin(losses))
             by = f"{hunter}, the best of {len(HUNTERS) * seeds} searches of {evaluations:,} evaluations"
         on_done(number + 1, len(HUNTERS) + 1)
     rng = np.random.default_rng(1_000_000)
     for _ in range(climbed // seeds):
-        around = task.space.vary(np.tile(design, (seeds, 1)), rng)
-        losses = task.audit(around, made.targets(seeds)).loss
+        around = task.space.mutate(np.tile(design, (seeds, 1)), rng)
+        losses = task.verify(around, made.targets(seeds)).loss
         if np.nanmin(losses) < best:
             design, best = around[np.nanargmin(losses)], float(np.nanmin(losses))
             by = by.removesuffix(", climbed on by physics") + ", climbed on by physics"
     on_done(1, 1)
     if known is not None and known.physics_version == PHYSICS_VERSION and known.loss <= best:
         return known
-    drawn = task.space.sample(AUDITED_RANDOM, np.random.default_rng(0))
-    random = task.audit(drawn, made.targets(len(drawn))).loss
+    drawn = task.space.sample(VERIFIED_RANDOM, np.random.default_rng(0))
+    random = task.verify(drawn, made.targets(len(drawn))).loss
     found_best = Optimum(
-        best, tuple(design.tolist()), task.describe(design), not _PROVEN, by, task.space.size,
-        float(np.nanmean(random)), AUDITED_RANDOM, made.tolerance, PHYSICS_VERSION,
+        best, tuple(design.tolist()), task.describe(design), False, by, task.space.size,  # noqa: FBT003
+        float(np.nanmean(random)), VERIFIED_RANDOM, made.tolerance, PHYSICS_VERSION,
     )  # fmt: skip
     made.record(found_best, folder)
     return found_best
 
 
-def adopt(results: Path, folder: Path | None = None) -> list[str]:
+def adopt(results: Path, folder: Path = Path()) -> list[str]:
     """Take over what a benchmark found better than the best known of its instances that are not proven.
 
+    The oracle verifies every design anew: what a record says of it is not believed.
+
     Args:
-        results: folder of a run.
-        folder: of the optima; that which is shipped by default.
+        results: folder of a benchmark.
+        folder: of the optima; the current one by default.
 
     Returns:
         Names of the instances whose best known is another now.
+
+    Raises:
+        DatasetError: if a record holds an invalid design, or a loss that the oracle does not confirm.
     """
-    better = []
-    for file in sorted((results / "records").glob("[!.]*.parquet")):
+    suite = SuiteFacts.read(results / ABOUT).suite
+    best: dict[str, Optimum] = {}
+    for file in sorted((results / RECORDS).glob("[!.]*.parquet")):
         row = pq.read_table(file).slice(pq.read_metadata(file).num_rows - 1).to_pylist()[0]
         if row["track"] != "search" or not row["design"]:
             continue
-        made, loss = instance(row["task"]), row["true_loss"]
-        known = made.optimum
-        if known is None or known.proven or not loss < known.loss:
+        made = instance(row["task"])
+        known = best.get(made.name, made.optimum)
+        if known is None or known.proven or not row["verified_loss"] < known.loss:
             continue
-        suite = json.loads((results / "run.json").read_text(encoding="utf-8"))["suite"]
+        task = made.task()
+        design = np.array(row["design"])[None].astype(task.space.sample(1, np.random.default_rng(0)).dtype)
+        if design.shape[1] != task.space.width or not task.space.valid(design).all():
+            raise DatasetError(f"{file} holds a design that is none of {made.name}: nothing is adopted")
+        loss = float(task.verify(design, made.targets(1)).loss[0])
+        if not abs(loss - row["verified_loss"]) <= CONFIRMED * max(1.0, abs(loss)):
+            raise DatasetError(
+                f"{file} holds a design of loss {row['verified_loss']:g}, which by the oracle is {loss:g}: nothing is "
+                "adopted"
+            )
         by = f"{row['method']}, seed {row['seed']} of the suite {suite}"
-        found = replace(known, loss=loss, design=tuple(row["design"]), described=row["described"], found_by=by)
-        made.record(found, folder)
-        better.append(made.name)
-    return sorted(set(better))
+        best[made.name] = replace(
+            known, loss=loss, design=tuple(row["design"]), described=task.describe(design[0]), found_by=by
+        )
+    for name, found in best.items():
+        instance(name).record(found, folder)
+    return sorted(best)

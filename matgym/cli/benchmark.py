@@ -10,7 +10,7 @@ from matgym.cli.options import Json, Scheduler, Workers
 
 app = typer.Typer(no_args_is_help=True, help="Compare optimizers and agents on one ledger.")
 
-Results = Annotated[Path, typer.Argument(help="Folder of the results.")]
+Results = Annotated[Path, typer.Argument(help="Folder of the results, or NAME of NAME.json and NAME.parquet.")]
 
 
 @app.command()
@@ -30,39 +30,47 @@ def run(
     from itertools import count
 
     from matgym.agents.tracking import as_tracker
-    from matgym.benchmark.runner import RECORDS, cells_of, last_loss, run_suite
+    from matgym.benchmark.records import RECORDS
+    from matgym.benchmark.runner import last_loss, plan, run_suite
     from matgym.benchmark.suite import Suite
 
     made = Suite.read(suite).with_seeds(seeds)
-    made = made.trusting() if trust else made
     where = {"none": None, "tensorboard": f"tensorboard:{output / 'tensorboard'}"}.get(track, track)
-    total, finished = len(cells_of(made)), count(1)
+    total, finished = len(plan(made)), count(1)
     with progress() as show, as_tracker(where, {"suite": made.name}) as tracker:
         show(f"suite {made.name}", 0, total)
 
-        def done(cell: Any, before: bool) -> None:
-            show(f"suite {made.name}", next(finished), total, cell.name * (not before))
+        def done(one: Any, before: bool) -> None:
+            show(f"suite {made.name}", next(finished), total, one.name * (not before))
             if not before:
-                loss = last_loss(output / RECORDS / f"{cell.key}.parquet")
-                tracker.scalars(cell.seed, {f"{cell.task}/{cell.name}": loss})
+                loss = last_loss(output / RECORDS / f"{one.key}.parquet")
+                tracker.scalars(one.seed, {f"{one.task_name}/{one.name}": loss})
 
-        run_suite(made, output, workers=workers, scheduler=scheduler or None, on_done=done)
+        run_suite(made, output, workers=workers, scheduler=scheduler or None, trust=trust, on_done=done)
     report(output, json=json)
 
 
 @app.command()
-def report(output: Results = Path("benchmark"), json: Json = False) -> None:
-    """Write report.html and leaderboard.md beside the records, and print the table."""
+def report(
+    results: Results = Path("benchmark"),
+    output: Annotated[Path | None, typer.Option(help="Folder of the files; that of the results by default.")] = None,
+    json: Json = False,
+) -> None:
+    """Write report.html and leaderboard.md, and print the table."""
     from matgym.benchmark.leaderboard import leaderboard_rows, write_leaderboard
     from matgym.benchmark.report import write_report
     from matgym.benchmark.results import Results as Records
-    from matgym.benchmark.winners import tube_of
 
-    files = {"report": write_report(output, tube_of=tube_of), "leaderboard": write_leaderboard(output)}
-    rows = leaderboard_rows(Records(output))
+    found = Records.read(results)
+    folder = output or (results if results.is_dir() else results.parent)
+    files = {
+        "report": write_report(found, folder / "report.html"),
+        "leaderboard": write_leaderboard(found, folder / "leaderboard.md"),
+    }
+    rows = leaderboard_rows(found)
     print_result(
         {"leaderboard": rows, "files": {name: str(path) for name, path in files.items()}},
-        ("All tasks, by physics", rows),
+        ("All tasks, verified by the oracle", rows),
         lines=[f"  {name}: {path.resolve()}" for name, path in files.items()],
         json=json,
     )
@@ -70,21 +78,25 @@ def report(output: Results = Path("benchmark"), json: Json = False) -> None:
 
 @app.command()
 def query(
-    sql: Annotated[str, typer.Argument(help="DuckDB SQL on the view `records`.")],
-    output: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("benchmark"),
+    sql: Annotated[str, typer.Argument(help="DuckDB SQL on the table `records`.")],
+    output: Annotated[Path, typer.Option(help="Folder of the results, or NAME of NAME.json and NAME.parquet.")] = Path(
+        "benchmark"
+    ),
     json: Json = False,
 ) -> None:
-    """Ask the records: matgym benchmark query "SELECT method, min(true_loss) FROM records GROUP BY method"."""
+    """Ask the records: matgym benchmark query "SELECT method, min(verified_loss) FROM records GROUP BY method"."""
     from matgym.benchmark.results import Results as Records
 
-    rows = Records(output).query(sql).to_pylist()
+    rows = Records.read(output).query(sql).to_pylist()
     print_result(rows, (sql, [{name: str(value) for name, value in row.items()} for row in rows]), json=json)
 
 
 @app.command()
 def solve(
     name: Annotated[str, typer.Argument(help="An instance: isotope-rings, doping-easy, …")],
-    output: Annotated[Path | None, typer.Option(help="Folder for table and optimum; the package's by default.")] = None,
+    output: Annotated[
+        Path, typer.Option(help="Folder for table and optimum; a checkout's is matgym/tasks/optima.")
+    ] = Path(),
     workers: Workers = 2,
     scheduler: Scheduler = "",
     evaluations: Annotated[
@@ -92,7 +104,7 @@ def solve(
     ] = 10_000,
     json: Json = False,
 ) -> None:
-    """Find an instance's optimum: by asking physics about every design, or by long searches."""
+    """Find an instance's optimum: by asking the oracle about every design, or by long searches."""
     from dataclasses import asdict
 
     from matgym.benchmark import solve as solving
@@ -114,11 +126,15 @@ def solve(
 
 
 @app.command()
-def adopt(output: Results = Path("benchmark"), json: Json = False) -> None:
+def adopt(
+    results: Results = Path("benchmark"),
+    output: Annotated[Path, typer.Option(help="Folder for the optima; a checkout's is matgym/tasks/optima.")] = Path(),
+    json: Json = False,
+) -> None:
     """Take over what a run found better than the best known designs of instances that are not proven."""
     from matgym.benchmark import solve as solving
 
-    better = solving.adopt(output)
+    better = solving.adopt(results, output)
     print_result(better, lines=[f"better than what was known: {', '.join(better) or 'nothing'}"], json=json)
 
 

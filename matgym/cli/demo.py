@@ -17,7 +17,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Of the training.")] = 0,
     json: Json = False,
 ) -> None:
-    """The main job: train a policy, design tubes, compare, audit by physics, write a report."""
+    """The main job: train a policy, design tubes, compare, verify by the oracle, write a report."""
     from matgym.app.demo import DemoSettings, run_demo
     from matgym.app.report import in_plain_words, write_results
 

@@ -112,9 +112,9 @@ class Instance:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return Optimum(**content | {"design": tuple(content["design"])})
 
-    def record(self, optimum: Optimum, folder: Path | None = None) -> Path:
-        """Store what became known."""
-        path = (folder or optima_folder()) / f"{self.name}.json"
+    def record(self, optimum: Optimum, folder: Path) -> Path:
+        """Store what became known in a folder."""
+        path = folder / f"{self.name}.json"
         write_json(path, asdict(optimum))
         return path
 

@@ -14,11 +14,11 @@ from matgym.errors import ConfigurationError, DatasetError, MissingExtraError
 
 minari = pytest.importorskip("minari")
 DOPING = "matgym/NanotubeDoping-v0"
-SMALL = {"n": 5, "m": 0, "cells": 1, "budget": {"B": 3}, "targets_ev": (0.0, 3.0)}
+SMALL = {"n": 5, "m": 0, "cells": 1, "budget": {"B": 3}, "targets": (0.0, 3.0)}
 
 
 def boron(tubes):
-    """A reward that costs nothing: the boron on the first ten sites."""
+    """A model that costs nothing: the boron on the first ten sites."""
     return [float((tube.species[:10] == 3).sum()) for tube in tubes]
 
 
@@ -41,32 +41,32 @@ def replayed(environment, episode, seed, **arguments):
 
 
 def test_random_episodes_replay_as_recorded(folder):
-    record_episodes(DOPING, "random", 5, 7, "doping/random-v0", reward=boron, **SMALL)
+    record_episodes(DOPING, "random", 5, 7, "doping/random-v0", model=boron, **SMALL)
     data = minari.load_dataset("doping/random-v0")
     assert (data.total_episodes, data.total_steps) == (5, 15)
     assert folder in data.storage.data_path.parents
-    env = gym.make(DOPING, reward=boron, **SMALL)
+    env = gym.make(DOPING, model=boron, **SMALL)
     assert (data.observation_space, data.action_space) == (env.observation_space, env.action_space)
     for i, episode in enumerate(data.iterate_episodes()):
         assert len(episode) == 3  # three allowed edits complete a design: the masks were kept to
         assert episode.observations.dtype == np.float32
         assert np.issubdtype(episode.actions.dtype, np.integer)
-        replayed(DOPING, episode, 7 + i, reward=boron, **SMALL)
+        replayed(DOPING, episode, 7 + i, model=boron, **SMALL)
     assert [meta["seed"] for meta in data.storage.get_episode_metadata(range(5))] == [7, 8, 9, 10, 11]
     first = [episode.actions.tolist() for episode in data.iterate_episodes()]
-    again = record_episodes(DOPING, "random", 5, 7, "doping/random-v1", reward=boron, **SMALL)
+    again = record_episodes(DOPING, "random", 5, 7, "doping/random-v1", model=boron, **SMALL)
     assert [episode.actions.tolist() for episode in again.iterate_episodes()] == first
 
 
 @pytest.mark.parametrize("algorithm", [MaskablePPO, PPO])
 def test_an_agents_episodes_are_its_own(algorithm):
     agent = algorithm(
-        "MlpPolicy", gym.make(DOPING, reward=boron, **SMALL), n_steps=32, batch_size=32, device="cpu", seed=0
+        "MlpPolicy", gym.make(DOPING, model=boron, **SMALL), n_steps=32, batch_size=32, device="cpu", seed=0
     ).learn(64)
-    data = record_episodes(DOPING, agent, 2, 3, "doping/agent-v0", deterministic=True, reward=boron, **SMALL)
+    data = record_episodes(DOPING, agent, 2, 3, "doping/agent-v0", deterministic=True, model=boron, **SMALL)
     assert data.storage.metadata["algorithm_name"] == algorithm.__name__
     for i, episode in enumerate(data.iterate_episodes()):
-        replayed(DOPING, episode, 3 + i, reward=boron, **SMALL)
+        replayed(DOPING, episode, 3 + i, model=boron, **SMALL)
         if algorithm is PPO:
             chosen = agent.predict(episode.observations[:-1], deterministic=True)[0]
             np.testing.assert_array_equal(episode.actions, chosen)
@@ -85,18 +85,18 @@ def test_controls_of_a_furnace_and_an_agent_with_a_memory():
 
 
 def test_a_name_is_taken_once():
-    record_episodes(DOPING, "random", 1, 0, "doping/once-v0", reward=boron, **SMALL)
+    record_episodes(DOPING, "random", 1, 0, "doping/once-v0", model=boron, **SMALL)
     with pytest.raises(DatasetError, match="'doping/once-v0' already"):
-        record_episodes(DOPING, "random", 1, 0, "doping/once-v0", reward=boron, **SMALL)
+        record_episodes(DOPING, "random", 1, 0, "doping/once-v0", model=boron, **SMALL)
     with pytest.raises(DatasetError, match="does not take"):
-        record_episodes(DOPING, "random", 1, 0, "no name", reward=boron, **SMALL)
+        record_episodes(DOPING, "random", 1, 0, "no name", model=boron, **SMALL)
 
 
 def test_what_cannot_be_recorded_is_refused(monkeypatch):
     with pytest.raises(ConfigurationError, match="policy 'best' is unknown"):
-        record_episodes(DOPING, "best", 1, 0, "doping/x-v0", reward=boron, **SMALL)
+        record_episodes(DOPING, "best", 1, 0, "doping/x-v0", model=boron, **SMALL)
     with pytest.raises(ConfigurationError, match="episodes=0"):
-        record_episodes(DOPING, "random", 0, 0, "doping/x-v0", reward=boron, **SMALL)
+        record_episodes(DOPING, "random", 0, 0, "doping/x-v0", model=boron, **SMALL)
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(MissingExtraError, match=r"matgym\[offline\]"):
-        record_episodes(DOPING, "random", 1, 0, "doping/x-v0", reward=boron, **SMALL)
+        record_episodes(DOPING, "random", 1, 0, "doping/x-v0", model=boron, **SMALL)

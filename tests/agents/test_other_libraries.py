@@ -24,14 +24,14 @@ def test_cleanrls_ppo_knows_of_nothing_but_the_id():
 
 
 def boron_in_front(tubes):
-    """A reward that costs nothing: the share of boron on the tube's first half."""
+    """A model that costs nothing: the share of boron on the tube's first half."""
     return [float((tube.species[: tube.lattice.n_sites // 2] == 3).sum()) / 4 for tube in tubes]
 
 
 def test_cleanrls_ppo_learns_on_a_cheap_reward():
     example = cleanrl()
     settings = replace(example["Settings"](), total_timesteps=40_960, num_envs=64, hidden=64)
-    arguments = {"n": 5, "m": 0, "cells": 1, "budget": {"B": 4}, "targets_ev": (0.9, 1.1), "reward": boron_in_front}
+    arguments = {"n": 5, "m": 0, "cells": 1, "budget": {"B": 4}, "targets": (0.9, 1.1), "model": boron_in_front}
     _, curve = example["train"](settings, **arguments)
     assert len(curve) == 40_960 // (64 * settings.num_steps)
     assert np.mean(curve[-5:]) > 3 * np.mean(curve[:2])

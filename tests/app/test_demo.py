@@ -32,7 +32,7 @@ def test_every_design_in_the_table_is_what_the_oracle_says(demo):
     assert {row["method"] for row in rows} == {"MaskablePPO", "random", "annealing"}
     some = rows[:: len(rows) // 8]
     tubes = [Nanotube(r["n"], r["m"], r["cells"], np.frombuffer(r["species"], dtype=np.uint8)) for r in some]
-    np.testing.assert_allclose(PiElectrons().evaluate(tubes)["gap_ev"], [r["oracle_ev"] for r in some], atol=1e-9)
+    np.testing.assert_allclose(PiElectrons().predict(tubes)["gap_ev"], [r["oracle_ev"] for r in some], atol=1e-9)
     assert all((tube.counts[3], tube.counts[4]) == (8, 8) for tube in tubes)
 
 
@@ -52,10 +52,11 @@ def test_equal_queries_are_equal_and_counted(demo):
     whole = sum(row["queries"] for row in result["whole_budget"]) * 6
     audited = result["visited"]["designs"]
     training = result["ledger"]["surrogate"]["evaluations"] - searches - whole - audited
-    # One rollout of 128 environments, of 16 steps, four of which place what was lifted off a seed.
+    # One rollout of 128 environments, of 16 steps, four of which place what was removed from an initial design.
     assert 1 <= training <= 128 * 16 // 4
     assert whole >= 2 * training - 2 * 6  # shared out over the targets, rounded down
-    # Seeds are verified, and every winner of every method and seed: nine runs at equal queries, two at equal totals.
+    # Initial designs are verified, and every winner of every method and seed: nine runs at equal queries, two more
+    # at equal totals.
     assert result["ledger"]["oracle"]["evaluations"] == (9 + 2) * 6 + audited + 6
 
 
@@ -66,7 +67,7 @@ def test_page_is_self_contained_and_says_what_was_found(demo):
     assert page.count("<svg") == 5
     ids = re.findall(r'\bid="([^"]+)"', re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
     assert len(ids) == len(set(ids))
-    error = next(row for row in result["equal_queries"] if row["method"] == "MaskablePPO")["error_ev"]["mean"]
+    error = next(row for row in result["equal_queries"] if row["method"] == "MaskablePPO")["error"]["mean"]
     assert f"miss by {1000 * error:.0f} meV" in page.replace("\n", " ")
 
 

@@ -1,4 +1,4 @@
-"""A benchmark run whose every figure is known beforehand."""
+"""A benchmark whose every figure is known beforehand."""
 
 import json
 from pathlib import Path
@@ -32,82 +32,84 @@ def score(method: str, seed: int) -> float:
     return FINAL[method] + 0.02 * (seed - (SEEDS - 1) / 2)
 
 
-def task(source: str = "physics: the table of all designs", *, proven: bool = True) -> dict:
+def task(model: str = "the table of all designs", *, is_oracle: bool = True, proven: bool = True) -> dict:
     return {
-        "title": "a ring to be found", "unit": "nW/K", "goal": "min", "target": [], "optimum_loss": 2.0,
+        "title": "a ring to be found", "unit": "nW/K", "direction": "minimize", "target": [], "optimum_loss": 2.0,
         "proven": proven, "found_by": "enumeration", "designs": 65536 if proven else None, "random_loss": 3.0,
-        "tolerance": 0.001, "source": source, "audited_by": "the oracle", "training": "It cost 100 labels.",
+        "tolerance": 0.001, "model": model, "is_oracle": is_oracle, "oracle": "the oracle",
+        "training": "It cost 100 labels.",
     }  # fmt: skip
 
 
 def write_run(folder: Path, *, listed: bool = False) -> Path:
-    """The run as `matgym benchmark run` leaves it."""
+    """The folder as `matgym benchmark run` leaves it."""
     records = folder / "records"
     records.mkdir(parents=True, exist_ok=True)
-    cells = []
+    runs = []
     for name, methods in SEARCHED.items():
         for method in methods:
-            cells += [write_search(records, name, method, seed) for seed in range(SEEDS)]
+            runs += [write_search(records, name, method, seed) for seed in range(SEEDS)]
     for method, shares in (("random", (0, 1, 2)), ("MaskablePPO", (2, 3, 4))):
-        cells += [write_amortised(records, method, seed, shares) for seed in range(3)]
-    run = {
+        runs += [write_amortised(records, method, seed, shares) for seed in range(3)]
+    facts = {
         "suite": "synthetic", "created": "2026-01-01T00:00:00+00:00", "machine": "two cores", "versions": VERSIONS,
-        "seconds": 120.0, "wall_seconds": 61.0, "workers": 2, "cells": cells if listed else [],
-        "tasks": {"rings": task(), "doping": task("network/gap"), "recipe": task("physics", proven=False)},
+        "seconds": 120.0, "wall_seconds": 61.0, "workers": 2, "runs": runs if listed else [],
+        "tasks": {"rings": task(), "doping": task("network/gap", is_oracle=False),
+                  "recipe": task("rate equations", proven=False)},
         "methods": METHODS | {"MaskablePPO": {"kind": "RL", "budget": 4000, "settings": {}}},
         "amortised": {
-            "targets": {"title": "gaps to be met", "unit": "eV", "targets": 4, "met": 0.02, "source": "network/gap",
-                        "audited_by": "the oracle", "training": "It cost 100 labels."}
+            "targets": {"title": "gaps to be met", "unit": "eV", "targets": 4, "met": 0.02, "model": "network/gap",
+                        "is_oracle": False, "oracle": "the oracle", "training": "It cost 100 labels."}
         },
     }  # fmt: skip
-    (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    (folder / "suite.json").write_text(json.dumps(facts), encoding="utf-8")
     return folder
 
 
 def identity(method: str, budget: int) -> str:
-    return json.dumps({"versions": VERSIONS, "source": "abc", "budget": budget, "method": method})
+    return json.dumps({"versions": VERSIONS, "model": "abc", "budget": budget, "method": method})
 
 
 def write_search(records: Path, name: str, method: str, seed: int, **changed: object) -> str:
     """Losses that fall by halves of the way to the final one; the network is 0.1 too kind."""
     budget, found = METHODS[method]["budget"], NEXT[method]
-    cell = f"{name}-{method}-{seed}-0123456789ab"
+    run = f"{name}-{method}-{seed}-0123456789ab"
     rows, marks = [], [2**i for i in range(7) if 2**i <= budget]
     for i, mark in enumerate(marks):
         share = 1.0 if (found and mark >= found) or mark == budget else 0.9 * (i + 1) / len(marks)
         loss = 3.0 - share * score(method, seed)
-        believed = loss - 0.1 if name == "doping" else loss
+        predicted = loss - 0.1 if name == "doping" else loss
         last = mark == budget
         rows.append(
             {
                 "track": "search", "task": name, "method": method, "seed": seed, "target_index": 0, "evaluation": mark,
-                "believed_loss": believed, "true_loss": loss, "seconds": 0.01 * mark,
+                "predicted_loss": predicted, "verified_loss": loss, "seconds": 0.01 * mark,
                 "surrogate": budget if name == "doping" else 0, "oracle": budget if name != "doping" else 0,
-                "simulation": 0, "audits": len(marks) if name == "doping" else 0, "training_seconds": 0.0,
+                "simulation": 0, "verifications": len(marks) if name == "doping" else 0, "training_seconds": 0.0,
                 "design": [1.0, 0.0] if last else [], "described": "10" if last else "",
-                "xyz": XYZ if last and name == "rings" else "", "identity": identity(method, budget), "cell": cell,
+                "xyz": XYZ if last and name == "rings" else "", "identity": identity(method, budget), "run": run,
             }
             | changed
         )  # fmt: skip
-    write(records / f"{cell}.parquet", rows)
-    return cell
+    write(records / f"{run}.parquet", rows)
+    return run
 
 
 def write_amortised(records: Path, method: str, seed: int, met: tuple[int, ...]) -> str:
-    cell = f"targets-{method}-{seed}-0123456789ab"
+    run = f"targets-{method}-{seed}-0123456789ab"
     rows = [
         {
             "track": "amortised", "task": "targets", "method": method, "seed": seed, "target_index": target,
-            "evaluation": 2**i, "believed_loss": 0.0, "true_loss": 0.01 if target < count else 0.5, "seconds": 0.1,
-            "surrogate": 16, "oracle": 0, "simulation": 0, "audits": 8,
+            "evaluation": 2**i, "predicted_loss": 0.0, "verified_loss": 0.01 if target < count else 0.5, "seconds": 0.1,
+            "surrogate": 16, "oracle": 0, "simulation": 0, "verifications": 8,
             "training_seconds": 30.0 if method == "MaskablePPO" else 0.0, "design": [0.0], "described": "", "xyz": "",
-            "identity": identity(method, 4), "cell": cell,
+            "identity": identity(method, 4), "run": run,
         }
         for i, count in enumerate(met)
         for target in range(4)
     ]  # fmt: skip
-    write(records / f"{cell}.parquet", rows)
-    return cell
+    write(records / f"{run}.parquet", rows)
+    return run
 
 
 def write(path: Path, rows: list[dict]) -> None:

@@ -1,4 +1,4 @@
-"""The page and the Markdown of a run whose figures are known."""
+"""The page and the Markdown of a benchmark whose figures are known."""
 
 import json
 import re
@@ -23,8 +23,11 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(folder):
     tube = Nanotube(8, 0, cells=2)
-    path = write_report(folder, tube_of=lambda task, _design: tube if task == "doping" else None, reps=REPS)
-    assert path == folder / "report.html"
+    output = folder / "report.html"
+    path = write_report(
+        Results.read(folder), output, tube_of=lambda task, _design: tube if task == "doping" else None, reps=REPS
+    )
+    assert path == output
     return path.read_text(encoding="utf-8")
 
 
@@ -38,8 +41,10 @@ def test_nothing_is_loaded_from_the_network(page):
 
 def test_every_figure_is_one_that_plotly_knows(page):
     figures = json.loads(re.search(r'id="figures">(.*?)</script>', page, flags=re.DOTALL)[1])
-    assert {"forest", "anytime-all", "profiles", "improvement", "costs", "met-targets", "belief-doping"} <= set(figures)
-    assert "belief-rings" not in figures
+    assert {"forest", "anytime-all", "profiles", "improvement", "costs", "met-targets", "predicted-doping"} <= set(
+        figures
+    )
+    assert "predicted-rings" not in figures
     for name in ("rings", "doping", "recipe"):
         assert {f"anytime-{name}", f"first-{name}"} <= set(figures)
     for figure in figures.values():
@@ -50,7 +55,7 @@ def test_every_figure_is_one_that_plotly_knows(page):
 def test_winners_are_shown(page):
     assert 'id="best-doping"><img' in page  # as a tube
     assert 'matgymXyz("best-rings", "3\\n' in page  # by its XYZ
-    assert "Found by genetic, seed 0: true loss 2 nW/K, the best known. 10" in page  # the recipe has no structure
+    assert "Found by genetic, seed 0: verified loss 2 nW/K, the best known. 10" in page  # the recipe has no structure
 
 
 def test_what_is_left_out_is_said(page):
@@ -59,7 +64,7 @@ def test_what_is_left_out_is_said(page):
 
 
 def test_overall_rows(folder):
-    rows = leaderboard_rows(Results(folder), reps=REPS)
+    rows = leaderboard_rows(Results.read(folder), reps=REPS)
     assert [row["method"] for row in rows] == ["genetic", "gp", "dqn", "random"]
     assert rows[0]["optima found"] == "100%"
     assert rows[1]["evaluations"] == "16"
@@ -68,9 +73,9 @@ def test_overall_rows(folder):
 
 
 def test_markdown_tables(folder):
-    path = write_leaderboard(folder, reps=REPS)
+    path = write_leaderboard(Results.read(folder), folder / "leaderboard.md", reps=REPS)
     text = path.read_text(encoding="utf-8")
-    assert text == markdown(Results(folder), reps=REPS)
+    assert text == markdown(Results.read(folder), reps=REPS)
     blocks = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
     assert len(blocks) == 6  # overall, three tasks, targets, costs
     for block in blocks:
@@ -88,7 +93,7 @@ def test_an_incomplete_run_has_a_page(tmp_path):
     for path in (folder / "records").glob("*-gp-*.parquet"):
         if "rings" in path.name or path.name.split("-")[2] != "0":
             path.unlink()
-    path = write_report(folder, tmp_path / "page.html", reps=10)
+    path = write_report(Results.read(folder), tmp_path / "page.html", reps=10)
     text = path.read_text(encoding="utf-8")
-    assert "cells are missing" in text
+    assert "runs are missing" in text
     assert "rings is left out of the aggregate: there is no search of it by gp." in text

@@ -1,24 +1,29 @@
 """Optima: by enumeration, and the best known."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from matgym.benchmark.solve import best_known, different_designs, solve
+from matgym.benchmark.runner import run_suite
+from matgym.benchmark.solve import adopt, best_known, different_designs, solve
+from matgym.benchmark.suite import SearchTrack, Suite
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.physics import PiElectrons
 from matgym.structures import Nanotube, tube_lattice
-from matgym.tasks import TargetProperty
+from matgym.tasks import decoration_task
 from matgym.tasks import instances as table
 from matgym.tasks.instances import Instance
-from matgym.tasks.solved import Solved
+from matgym.tasks.solved import Solved, optima_folder
 
 
 def tiny(**arguments):
-    settings = {"lattice": tube_lattice(8, 0, 1), "budget": {"B": 1, "N": 1}, "goal": "max", "low": 0.0, "high": 2.0}
-    return TargetProperty(**settings | {"source": "oracle"} | arguments)
+    settings = {"lattice": tube_lattice(8, 0, 1), "budget": {"B": 1, "N": 1}, "low": 0.0, "high": 2.0}
+    return decoration_task(**settings | {"direction": "maximize", "model": "oracle"} | arguments)
 
 
 @pytest.fixture
@@ -28,30 +33,27 @@ def pair(monkeypatch):
     return made
 
 
-def test_enumeration_finds_what_trying_every_pair_finds(pair, tmp_path, monkeypatch):
+@pytest.mark.usefixtures("pair")
+def test_enumeration_finds_what_trying_every_pair_finds(tmp_path):
     """32 x 31 pairs one by one against one of each orbit."""
-    monkeypatch.setattr(pair.task().__class__, "score", TargetProperty.audit)
-    files = []
-    monkeypatch.setattr(
-        "matgym.benchmark.solve.optimum_of_table", lambda _made, solved: files.append(solved) or _best(solved)
-    )
+    made = table.instance("pair")
     best = solve("pair", tmp_path, scratch=tmp_path / "scratch")
     every = [Nanotube(8, 0, 1).decorated({b: "B", n: "N"}) for b in range(32) for n in range(32) if b != n]
-    gaps = PiElectrons().evaluate(every)["gap_ev"]
-    assert len(files[0].keys) == len({tube.key for tube in every}) == len(different_designs(pair))
-    assert -best.loss == pytest.approx(gaps.max(), abs=1e-9)
+    gaps = PiElectrons().predict(every)["gap_ev"]
     read = Solved.read(tmp_path / "pair.parquet")
+    assert len(read.design_keys) == len({tube.key for tube in every}) == len(different_designs(made))
+    assert -best.loss == pytest.approx(gaps.max(), abs=1e-9)
+    (found,) = tiny().tubes(np.array([best.design], dtype=np.uint8))
+    assert PiElectrons().predict([found])["gap_ev"] == pytest.approx(gaps.max(), abs=1e-9)
+    assert -best.random_loss == pytest.approx(gaps.mean(), abs=0.02)  # of 10,000 draws from these 992
     task = tiny()
     rows = np.stack([tube.species for tube in every])
     np.testing.assert_allclose(read.look_up(task.space, rows)["gap_ev"], gaps, atol=1e-7)
     assert read.provenance["failures"] == 0
-    assert json.loads((tmp_path / "pair.json").read_text())["proven"]
-    assert not list((tmp_path / "scratch").glob("*.parquet"))
-
-
-def _best(solved):
-    loss = -float(solved.columns["gap_ev"].max())
-    return table.Optimum(loss, (0.0,), "", True, "", len(solved.keys), 0.0, 1, 1e-9, 2)  # noqa: FBT003
+    stored = json.loads((tmp_path / "pair.json").read_text())
+    assert stored["proven"]
+    assert stored["loss"] == best.loss
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pair.json", "pair.parquet"]
 
 
 def test_tables_of_other_physics_are_refused(tmp_path):
@@ -66,10 +68,52 @@ def test_tables_of_other_physics_are_refused(tmp_path):
         Solved.read(tmp_path / "gone.parquet")
 
 
-def test_what_cannot_be_enumerated_is_searched(tmp_path):
+def test_what_cannot_be_enumerated_is_searched(tmp_path, monkeypatch):
+    """And nothing is written but to the folder given, by default the current one."""
+    before = {path: path.read_bytes() for path in optima_folder().iterdir()}
     with pytest.raises(ConfigurationError, match="cannot be enumerated"):
         solve("doping", tmp_path)
-    found = best_known("growth-recipe", tmp_path, seeds=1, climbed=8)
     known = table.instance("growth-recipe").optimum
+    monkeypatch.setattr(Instance, "optimum", None)  # so that whatever is found is recorded
+    monkeypatch.chdir(tmp_path)
+    found = best_known("growth-recipe", seeds=1, climbed=8)
     assert known.loss <= found.loss < known.random_loss
     assert not found.proven
+    assert json.loads(Path("growth-recipe.json").read_text())["loss"] == found.loss
+    assert {path: path.read_bytes() for path in optima_folder().iterdir()} == before
+
+
+@pytest.fixture
+def better(tmp_path, monkeypatch):
+    """A run on an instance of which less is known than it finds."""
+    known = table.instance("growth-recipe").optimum
+    monkeypatch.setattr(Instance, "optimum", replace(known, loss=known.random_loss - 1.0))
+    suite = Suite(name="s", search=SearchTrack(tasks=["growth-recipe"], methods=["random"], budget=32, seeds=1))
+    return run_suite(suite, tmp_path / "out")
+
+
+def forged(folder, **changed):
+    (path,) = (folder / "records").glob("*.parquet")
+    content = pq.read_table(path)
+    rows = content.to_pylist()
+    rows[-1] |= changed
+    pq.write_table(pa.Table.from_pylist(rows, schema=content.schema), path)
+
+
+def test_what_a_run_found_better_is_adopted_as_the_oracle_says(better, tmp_path):
+    assert adopt(better, tmp_path / "optima") == ["growth-recipe"]
+    stored = json.loads((tmp_path / "optima" / "growth-recipe.json").read_text())
+    task = table.instance("growth-recipe").task()
+    assert task.verify(np.array([stored["design"]]), np.zeros((1, 0))).loss[0] == stored["loss"]
+    assert stored["found_by"] == "random, seed 0 of the suite s"
+
+
+@pytest.mark.parametrize(
+    ("changed", "match"),
+    [({"verified_loss": -99.0}, "by the oracle is"), ({"design": [2.0] * 8}, "none of growth-recipe")],
+)
+def test_forged_records_are_not_adopted(better, tmp_path, changed, match):
+    forged(better, **changed)
+    with pytest.raises(DatasetError, match=match):
+        adopt(better, tmp_path / "optima")
+    assert not (tmp_path / "optima").exists()

@@ -1,4 +1,4 @@
-"""`matgym generate`: evaluate prints what the issue of generators turns on, sample writes what physics was asked about."""
+"""`matgym generate`: evaluate prints the figures that rank generators, sample writes what physics was asked about."""
 
 import json
 import subprocess

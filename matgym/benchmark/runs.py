@@ -1,0 +1,418 @@
+"""One run of a benchmark: a method, a task and a seed, carried out from what the run holds alone, anywhere.
+
+A run's key holds a hash of everything that its figures depend on, so that a record is never taken for one of other
+code, weights, tables or settings.
+"""
+
+import io
+import json
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar, Final, Self
+
+import numpy as np
+import pyarrow as pa
+
+from matgym.agents.policy import Policy
+from matgym.benchmark.amortised import AmortisedTask
+from matgym.benchmark.identity import code_digest, digest, fingerprint, modules_of, versions
+from matgym.benchmark.methods import NamedMethod, optimizer_class
+from matgym.benchmark.search import Search, search
+from matgym.benchmark.suite import PolicySpec, as_amortised, as_instance
+from matgym.errors import ConfigurationError, ExecutionError
+from matgym.models import Level
+from matgym.tasks import Cube, Designs, DesignTask, as_design_generator
+from matgym.tasks.instances import Instance
+from matgym.typing import FloatArray
+
+SCHEMA: Final = pa.schema(
+    [
+        ("track", pa.string()),
+        ("task", pa.string()),
+        ("method", pa.string()),
+        ("seed", pa.int64()),
+        ("target_index", pa.int64()),
+        ("evaluation", pa.int64()),
+        ("predicted_loss", pa.float64()),
+        ("verified_loss", pa.float64()),
+        ("seconds", pa.float64()),
+        ("surrogate", pa.int64()),
+        ("oracle", pa.int64()),
+        ("simulation", pa.int64()),
+        ("verifications", pa.int64()),
+        ("training_seconds", pa.float64()),
+        ("design", pa.list_(pa.float64())),
+        ("described", pa.string()),
+        ("xyz", pa.string()),
+        ("identity", pa.string()),
+        ("run", pa.string()),
+    ]
+)
+"""A row for every checkpoint of every target."""
+
+KINDS: Final = ("surrogate", "oracle", "simulation")
+"""Of evaluations that a search spends."""
+
+Turn = Callable[[], None]
+
+
+def checkpoints(budget: int) -> list[int]:
+    """1, 2, 4 and so on, and the budget."""
+    return sorted({2**power for power in range(budget.bit_length()) if 2**power <= budget} | {budget})
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run.
+
+    Attributes:
+        run: that was carried out.
+        search: what was found.
+        verified: (T,) values of the final designs by the oracle; NaN where there is no valid one, or none is known.
+        table: the record: a row for every checkpoint of every target.
+    """
+
+    run: "Run"
+    search: Search
+    verified: FloatArray
+    table: pa.Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(ABC):
+    """What all runs have.
+
+    Attributes:
+        task: name of an instance or of an amortised task, or one of one's own.
+        method: that searches, or a policy.
+        seed: of the method.
+        budget: evaluations of the task's model for each target.
+        identity: JSON of everything that the figures depend on.
+    """
+
+    track: ClassVar[str]
+    task: str | Instance | AmortisedTask
+    method: NamedMethod | PolicySpec | Policy
+    seed: int
+    budget: int
+    identity: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name of its record."""
+        return f"{self.task_name}-{self.name}-{self.seed}-{digest(self.identity.encode())}"
+
+    @property
+    def name(self) -> str:
+        """Of the method."""
+        return self.method.title if isinstance(self.method, PolicySpec) else self.method.name
+
+    @property
+    def task_name(self) -> str:
+        """Of the task."""
+        return self.task if isinstance(self.task, str) else self.task.name
+
+    def run(self) -> pa.Table:
+        """The record.
+
+        Raises:
+            ExecutionError: if other code, versions or files are here than where the run was planned: on a cluster, say.
+        """
+        if reason := in_words(json.loads(self.identity), json.loads(self.identified().identity)):
+            raise ExecutionError(f"{self.key} was planned elsewhere: {reason}")
+        return self.carry_out().table
+
+    @abstractmethod
+    def identified(self) -> Self:
+        """The same with its identity, as of here and now."""
+
+    @abstractmethod
+    def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
+        """Search, and let the oracle verify what was found.
+
+        Args:
+            on_turn: called after each evaluation of all targets.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchRun(Run):
+    """A search of one instance."""
+
+    track = "search"
+    task: str | Instance
+    method: NamedMethod
+
+    def identified(self) -> Self:
+        """The same with its identity, as of here and now."""
+        return replace(self, identity=_identity(self, as_instance(self.task).task(), {}))
+
+    def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
+        """Search, and let the oracle verify the best designs at the checkpoints."""
+        made = as_instance(self.task)
+        return _carried_out(self, made.task(), made.targets(1), self.method, on_turn)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmortisedRun(Run):
+    """A method on the targets of an amortised task.
+
+    Attributes:
+        targets: how many.
+        initial_designs: what searches of decorated tubes begin on.
+        every_checkpoint: whether designs are verified after 1, 2, 4 and so on queries, and not after the last only.
+        trust: whether a policy's .zip may be unpickled, which runs whatever program is in it.
+    """
+
+    track = "amortised"
+    task: str | AmortisedTask
+    targets: int
+    initial_designs: Any = None
+    every_checkpoint: bool = True
+    trust: bool = False
+
+    def identified(self) -> Self:
+        """The same with its identity, as of here and now."""
+        about = as_amortised(self.task)
+        facts: dict[str, Any] = {"targets": self.targets, "against_best": about.against_best}
+        if about.given is not None:
+            facts["given"] = fingerprint(about.given)
+        if self.initial_designs is not None:
+            facts["initial_designs"] = fingerprint(as_design_generator(self.initial_designs))
+        if not self.every_checkpoint:
+            facts["every_checkpoint"] = False
+        return replace(self, identity=_identity(self, about.make(), facts, about.environment))
+
+    def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
+        """Train if there is a policy to be trained, design for all targets, and let the oracle verify."""
+        about = as_amortised(self.task)
+        task, targets = about.make(), about.targets(self.targets)
+        before, began, method, seconds = task.ledger.counts.copy(), time.perf_counter(), self.method, 0.0
+        if isinstance(method, PolicySpec):
+            method = trained(method, task, about.environment, self.seed, trust=self.trust)
+            seconds = time.perf_counter() - began
+        return _carried_out(
+            self, task, targets, method, on_turn, before=before, best=about.best(targets),
+            initial_designs=self.initial_designs, training_seconds=seconds, every=self.every_checkpoint,
+        )  # fmt: skip
+
+
+# ---- carrying out
+
+
+def _carried_out(
+    run: Run,
+    task: DesignTask,
+    targets: FloatArray,
+    method: NamedMethod | Policy,
+    on_turn: Turn,
+    *,
+    before: Counter[str] | None = None,
+    best: FloatArray | float = 0.0,
+    initial_designs: Any = None,
+    training_seconds: float = 0.0,
+    every: bool = True,
+) -> Outcome:
+    """Search, verify the best designs at the checkpoints, and write the record; losses are counted from `best`."""
+    _one_thread()
+    marks = checkpoints(run.budget) if every else [run.budget]
+    before = task.ledger.counts.copy() if before is None else before
+    began, times = time.perf_counter(), []
+
+    def turn() -> None:
+        times.append(time.perf_counter() - began)
+        on_turn()
+
+    found = search(method, task, targets, run.budget, run.seed, turn, initial_designs, marks)
+    spent = task.ledger.counts - before
+    predicted = found.progress - best
+    if is_exact(task):  # what is predicted is true: every improvement of a search is on record
+        improved = np.flatnonzero(np.diff(predicted[:, 0], prepend=np.inf) < 0.0) + 1
+        marks = sorted({*marks, *improved.tolist()}) if run.track == "search" else marks
+        losses, values = predicted[np.array(marks) - 1], found.predicted
+    else:
+        losses, values = verified(task, targets, [found.incumbents[mark] for mark in marks])
+        losses = losses - best
+    verifications = sum((task.ledger.counts - before).values()) - sum(spent.values())
+    shared = {
+        "track": run.track, "task": run.task_name, "method": run.name, "seed": run.seed,
+        **{kind: spent[kind] for kind in KINDS}, "verifications": verifications,
+        "training_seconds": training_seconds, "identity": run.identity, "run": run.key,
+    }  # fmt: skip
+    valid = task.space.valid(found.designs)
+    rows: list[dict[str, Any]] = []
+    for target, design in enumerate(found.designs):
+        there = bool(valid[target])
+        xyz = _xyz(task, design) if there and run.track == "search" else ""
+        final = {"design": design.astype(float).tolist(), "described": task.describe(design), "xyz": xyz}
+        rows += [
+            {**shared, "target_index": target, "evaluation": mark, "predicted_loss": predicted[mark - 1, target],
+             "verified_loss": losses[i, target], "seconds": times[mark - 1],
+             **(final if there and mark == run.budget else {"design": [], "described": "", "xyz": ""})}
+            for i, mark in enumerate(marks)
+        ]  # fmt: skip
+    return Outcome(run, found, values, pa.Table.from_pylist(rows, schema=SCHEMA))
+
+
+def is_exact(task: DesignTask) -> bool:
+    """Whether the task's models are its oracles, or tables of what they say, so that nothing is left to verify."""
+    pairs = [(each.model, each.oracle) for each in task.counted]
+    return all(
+        model.is_oracle and (model.level is Level.TABLE or (oracle is not None and model.level is oracle.level))
+        for model, oracle in pairs
+    )
+
+
+def verified(task: DesignTask, targets: FloatArray, incumbents: Sequence[Designs]) -> tuple[FloatArray, FloatArray]:
+    """Verify the best designs at each mark by the oracle; each different one is asked once.
+
+    Returns:
+        (marks, T) losses, and (T,) values at the last mark; NaN where there is no valid design.
+    """
+    marks, count = len(incumbents), len(targets)
+    rows, wanted = np.concatenate(incumbents), np.concatenate([targets] * marks)
+    valid = task.space.valid(rows)
+    where = np.concatenate([np.tile(np.arange(count), marks)[:, None].astype(float), rows], axis=1)
+    unique, back = np.unique(where[valid], axis=0, return_inverse=True)
+    losses, values = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
+    if len(unique):
+        first = np.unique(back, return_index=True)[1]
+        scores = task.verify(rows[valid][first], wanted[valid][first])
+        losses[valid], values[valid] = scores.loss[back], scores.value[back]
+    return losses.reshape(marks, count), values[-count:]
+
+
+def trained(policy: PolicySpec, task: DesignTask, environment: str, seed: int, *, trust: bool = False) -> Policy:
+    """A policy after its training on an environment of a task, or as it was stored.
+
+    Raises:
+        ConfigurationError: if there is no environment to train on.
+    """
+    if policy.file:
+        from matgym.agents.storage import load_agent
+
+        stored = load_agent(policy.file, trust=trust)
+        return Policy(stored, policy.title, type(stored).__name__ == "MaskablePPO")
+    from matgym.agents.sb3 import make_agent, train_agent
+
+    if not environment:
+        raise ConfigurationError(f"policy {policy.title!r} has no environment to be trained on: give a trained one")
+    agent = make_agent(policy.algorithm, task, seed, environment=environment)
+    train_agent(agent, task.ledger, policy.designs, lambda _designs, _reward: None)
+    return Policy(agent, policy.title, policy.algorithm == "MaskablePPO")
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def _xyz(task: DesignTask, design: Designs) -> str:
+    """A tube as extended XYZ; nothing where a design is none."""
+    if isinstance(task.space, Cube):
+        return ""
+    from ase.io import write
+
+    from matgym.structures.io.convert import to_atoms
+
+    text = io.StringIO()
+    write(text, to_atoms(task.tubes(design[None])[0]), format="extxyz")
+    return text.getvalue()
+
+
+# ---- identity
+
+
+def _identity(run: Run, task: DesignTask, facts: Mapping[str, Any], environment: str = "") -> str:
+    """JSON of what a run's figures depend on."""
+    content = {"versions": versions(), **_of_task(run.task, task), "budget": run.budget, **facts}
+    method = run.method
+    held: list[Any] = []
+    if isinstance(run, AmortisedRun) and run.initial_designs is not None:
+        held.append(as_design_generator(run.initial_designs))
+    code = {"matgym.benchmark.search"}
+    if isinstance(method, NamedMethod):
+        chosen = optimizer_class(method.chosen)
+        held.append(chosen)
+        settings = {name: _plain(value) for name, value in method.settings.items()}
+        content |= {
+            "method": {"name": method.name, "optimizer": f"{chosen.__module__}:{chosen.__qualname__}"},
+            "settings": settings, "hyperparameters": _hyperparameters(method.algorithm, ""),
+        }  # fmt: skip
+    elif isinstance(method, PolicySpec) and not method.file:
+        code |= {"matgym.agents.sb3", "matgym.envs.design"}
+        content |= {
+            "policy": method.model_dump(exclude={"file"}),
+            "hyperparameters": _hyperparameters(method.algorithm, environment),
+        }
+    elif isinstance(method, PolicySpec):
+        file = Path(method.file)
+        if not file.is_file():
+            raise ConfigurationError(f"policy {method.title!r}: there is no file {file}")
+        code.add("matgym.agents.storage")
+        parts = [each.read_bytes() for each in (file, file.with_suffix(".json")) if each.is_file()]
+        content |= {"policy": method.model_dump(), "weights": digest(*parts)}
+    else:
+        held.append(method.agent)
+        content |= {"policy": {"name": method.name}, "weights": fingerprint(getattr(method.agent, "policy", None))}
+    content["code"] = code_digest(modules_of(task, *held) | code)
+    return json.dumps(content, sort_keys=True)
+
+
+def _of_task(name: str | Instance | AmortisedTask, task: DesignTask) -> dict[str, str]:
+    return dict(_of_known_task(name)) if isinstance(name, str) else _digests(task)
+
+
+@lru_cache
+def _of_known_task(name: str) -> Mapping[str, str]:
+    from matgym.benchmark.amortised import AMORTISED
+
+    return _digests(AMORTISED[name].make() if name in AMORTISED else as_instance(name).task())
+
+
+def _digests(task: DesignTask) -> dict[str, str]:
+    """Of a task as a whole, and of its models, weights and tables alone, so that one can say which of them differ."""
+    models = [each.model for each in task.objectives] + ([task.constraint.model] if task.constraint else [])
+    return {"model": fingerprint(models), "task": fingerprint(task)}
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float | str) else fingerprint(value)
+
+
+@lru_cache
+def _hyperparameters(algorithm: str | None, environment: str) -> Any:
+    """Those that an agent is made with: of an environment, or of searches; None of other optimizers."""
+    if algorithm is None:
+        return None
+    from matgym.agents.optimizers.rl_search import SEARCH_SETTINGS
+    from matgym.agents.sb3 import file_of, hyperparameters
+
+    return hyperparameters(file_of(environment) if environment else SEARCH_SETTINGS, algorithm)
+
+
+def difference(theirs: Any, ours: Any, path: tuple[str, ...] = ()) -> tuple[str, Any, Any] | None:
+    """The first field that differs between two identities, its value there and its value here; None if none does."""
+    if theirs == ours:
+        return None
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        name = next(each for each in sorted({*theirs, *ours}) if theirs.get(each) != ours.get(each))
+        return difference(theirs.get(name), ours.get(name), (*path, name))
+    return ".".join(path), theirs, ours
+
+
+def in_words(theirs: Any, ours: Any) -> str:
+    """What differs between two identities; empty if nothing does."""
+    found = difference(theirs, ours)
+    if found is None:
+        return ""
+    place, there, here = found
+    if place.startswith("versions."):
+        return f"it was made with {place.removeprefix('versions.')} {there}, and this is {here}"
+    return f"its {place} was {there!r}, and is now {here!r}"
