@@ -17,14 +17,14 @@ def matgym(*arguments):
     return subprocess.run([sys.executable, "-m", "matgym.cli", *arguments], capture_output=True, text=True, check=False)
 
 
-def test_evaluate_prints_the_figures_of_any_seeder():
+def test_evaluate_prints_the_figures_of_any_generator():
     done = matgym("generate", "evaluate", "--generator", "gan", "--samples", "40", "--json")
     found = json.loads(done.stdout)
     assert set(found) >= WANTED
     assert found["validity"] == found["composition"] == 1.0
 
 
-def test_ranking_by_the_surrogate_brings_seeds_nearer_to_the_target():
+def test_ranking_by_the_surrogate_brings_designs_nearer_to_the_target():
     plain, ranked = (
         json.loads(
             matgym("generate", "evaluate", "--generator", "random", "--samples", "60", "--ranked", n, "--json").stdout
@@ -41,14 +41,14 @@ def test_sample_writes_tubes_with_the_composition_and_their_gaps(tmp_path):
     for row in rows:
         tube = read(tmp_path / "out" / row["file"])
         assert [tube.counts[kind] for kind in tube.counts if kind.name in {"B", "N"}] == [6, 6]
-        assert PiElectrons().evaluate([tube])[GAP_EV.key][0] == pytest.approx(float(row["gap, eV"]), abs=PRINTED_EV)
+        assert PiElectrons().predict([tube])[GAP_EV][0] == pytest.approx(float(row["gap, eV"]), abs=PRINTED_EV)
     assert (tmp_path / "out" / "tubes.png").stat().st_size > 10_000
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("evaluate", "--generator", "gun"), "'gun' is no generator"),
+        (("evaluate", "--generator", "gun"), "'gun' is no design generator"),
         (("evaluate", "--generator", "random", "--split", "train"), "generators learn from the split 'train'"),
         (("train", "weights.pt"), "stored as .safetensors"),
         (("train", "weights.safetensors", "--model", "flow"), "no generator 'flow'"),
