@@ -22,11 +22,12 @@ from matgym.benchmark.records import (
     connect,
     read_records,
 )
+from matgym.benchmark.runs import KINDS
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.statistics import Estimate, estimate
 from matgym.typing import FloatArray, IntArray
 
-KINDS: Final = ("surrogate", "oracle", "simulation", "verifications")
+COUNTED: Final = (*KINDS, "verifications")
 """Evaluations that a record counts."""
 
 
@@ -365,7 +366,7 @@ def _searched(row: Mapping[str, Any]) -> Searched:
     return Searched(
         row["task"], row["method"], row["seed"],
         np.array(row["evaluations"], dtype=np.int64), np.array(row["predicted"], dtype=np.float64),
-        np.array(row["verified"], dtype=np.float64), row["seconds"], {kind: row[kind] for kind in KINDS},
+        np.array(row["verified"], dtype=np.float64), row["seconds"], {kind: row[kind] for kind in COUNTED},
         tuple(row["design"] or ()), row["described"] or "", row["xyz"] or "",
     )  # fmt: skip
 

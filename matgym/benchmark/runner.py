@@ -232,10 +232,14 @@ def run(
         on_turn: called after each evaluation of all targets.
 
     Raises:
-        ConfigurationError: if a method or a task is unknown, or two methods have the same name.
+        ConfigurationError: if a method or a task is unknown, two have the same name, or an argument has no effect.
     """
     listed: list[Any] = list(tasks) if isinstance(tasks, list | tuple) else [tasks]
     searched = [task for task in listed if isinstance(task, Instance) or (isinstance(task, str) and task in INSTANCES)]
+    if oracle is not None and searched:
+        raise ConfigurationError("oracle= has no effect on instances, which bring their own: leave it out")
+    if met is not None and not any(isinstance(task, DesignTask) for task in listed):
+        raise ConfigurationError(f"met={met} has no effect on named tasks, which bring their own: leave it out")
     given = None if isinstance(targets, int) else np.asarray(targets, dtype=np.float64)
     met_within = AMORTISED["doping-targets"].met if met is None else met
     wide = [_targets_of(task, given, met_within, oracle) for task in listed if task not in searched]

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from matgym.agents import GeneticAlgorithm
-from matgym.benchmark import identity
+from matgym.benchmark import Results, identity, run
 from matgym.benchmark.amortised import AMORTISED
 from matgym.benchmark.identity import code_digest, fingerprint, modules_of
 from matgym.benchmark.methods import OPTIMIZERS, NamedMethod
@@ -23,6 +23,7 @@ from matgym.benchmark.runner import applies, check_folder, plan, run_suite
 from matgym.benchmark.runs import AmortisedRun, SearchRun, checkpoints
 from matgym.benchmark.suite import PolicySpec, Suite
 from matgym.errors import ConfigurationError, DatasetError, ExecutionError
+from matgym.physics import PiElectrons
 from matgym.surrogates import load
 from matgym.tasks import chirality_task, decoration_task
 from matgym.tasks.instances import INSTANCES, instance
@@ -64,6 +65,26 @@ def test_a_suite_carries_out_every_run_and_a_second_call_none(suite, tmp_path):
     assert set(about["tasks"]) == {"isotope-rings", "chirality"}
     assert about["methods"]["quick-tpe"]["budget"] == 8
     assert about["versions"]["physics"] == str(instance("chirality").optimum.physics_version)
+
+
+def test_in_memory_it_is_the_same_suite(suite, tmp_path):
+    """The same runs through the same code: the same records, scores and costs."""
+    stored = Results.read(run_suite(suite, tmp_path / "a"))
+    found = run(suite.search.methods, ["isotope-rings", "chirality"], queries=32, seeds=2)
+    assert {name: scores.tolist() for name, scores in found.scores().items()} == {
+        name: scores.tolist() for name, scores in stored.scores().items()
+    }
+    columns = ", ".join(TIMELESS)
+    sql = f"SELECT {columns} FROM records ORDER BY task, method, seed, evaluation"  # noqa: S608
+    assert found.query(sql).equals(stored.query(sql))
+    assert found.facts.tasks == stored.facts.tasks
+    found.report(tmp_path / "page.html")
+    assert "Task: isotope-rings" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    for wrong, match in (({"oracle": PiElectrons()}, "oracle= has no effect"), ({"met": 0.1}, "met=0.1 has no effect")):
+        with pytest.raises(ConfigurationError, match=match):
+            run(["random"], "chirality", **wrong)
+    with pytest.raises(ConfigurationError, match="names of their own"):
+        run(["random", "random"], "chirality")
 
 
 def test_losses_fall_and_never_below_the_optimum(suite, tmp_path):
