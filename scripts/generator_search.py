@@ -41,10 +41,11 @@ METHODS = ("random", "annealing", "genetic", "MaskablePPO")
 
 def policy(generator, seed, task):
     """A policy that places the last atoms of seeds."""
+    from matgym.envs.seeding import Seeding
+
     from matgym.agents.policy import Policy
     from matgym.agents.sb3 import make_agent, train_agent
     from matgym.envs.doping import LIFTED
-    from matgym.envs.seeding import Seeding
 
     agent = make_agent("MaskablePPO", task, seed, generator=generator)
     train_agent(agent, task.ledger, SETTINGS.training_designs, lambda _designs, _reward: None)

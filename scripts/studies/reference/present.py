@@ -10,10 +10,10 @@ RENAMED: dict[str, str] = {}
 def surrogate_on_test_split(name):
     """(keys, predictions, half-widths of the intervals, figures by key) of a shipped surrogate."""
     import numpy as np
+    from matgym.surrogates.recipe import figures
 
     from matgym.data import Dataset
     from matgym.surrogates import load
-    from matgym.surrogates.recipe import figures
     from matgym.surrogates.store import load_card
 
     surrogate = load(name)
@@ -130,10 +130,10 @@ def search(optimizer, name, evaluations, rng):
 def surrogate_fit(rows):
     """A function that fits a surrogate for one epoch to so many tubes."""
     import numpy as np
-
-    from matgym.data import Dataset
     from matgym.surrogates.fit import fit
     from matgym.surrogates.settings import FitSettings
+
+    from matgym.data import Dataset
 
     data = Dataset.load("nanotube-doping")
     splits = np.array(data.table.column("split").to_pylist())

@@ -1,19 +1,28 @@
-"""Ours for every row of `published.PUBLISHED`, by key; and the rows where we are known to disagree."""
+"""matgym's values of published quantities, row by row, and the rows where they are known to disagree.
+
+`published` holds what was published, `electronic` and the modules beside it compute the same, and `independent` is
+another tight-binding model to compare transmissions with. Tests and the studies of physics stand on them.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from inspect import isfunction, signature
 from typing import Final
 
-from computed_electronic import ELECTRONIC
-from computed_mechanical import MECHANICAL
-from computed_thermal import THERMAL
-from computed_thermoelectric import THERMOELECTRIC
+from matgym.physics.validation import electronic, mechanical, thermal, thermoelectric
+from matgym.physics.validation.published import PUBLISHED, Published
 
 COMPUTED: Final[Mapping[str, Callable[[], float]]] = {
-    function.__name__: function for function in (*ELECTRONIC, *THERMAL, *MECHANICAL, *THERMOELECTRIC)
+    name: function
+    for module in (electronic, thermal, mechanical, thermoelectric)
+    for name, function in vars(module).items()
+    if isfunction(function) and function.__module__ == module.__name__
+    if not name.startswith("_") and not signature(function).parameters
 }
-"""Key of a row to the function that computes it with matgym's oracles."""
+"""Key of a row to the function of the same name that computes it with matgym's oracles."""
+
+PUBLISHED_BY_KEY: Final[Mapping[str, Published]] = {row.key: row for row in PUBLISHED}
 
 DRIFT: Final = 0.01
 """By how much, relative, a known disagreement may move before it has to be looked at again."""

@@ -3,11 +3,12 @@
 The first line of each docstring says on which tubes and at which settings; the table of docs/physics.md prints it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
+from matgym.errors import ConvergenceError
 from matgym.physics import PiElectrons, PiParameters
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.tight_binding import pristine_bands
@@ -21,20 +22,20 @@ BESIDE_ZERO_EV: Final = 1e-5  # zero modes and the crossing of bands lie at zero
 STEP: Final = 0.001  # of strain and shear
 
 
-def gaps_ev(tubes: Sequence[Nanotube]) -> FloatArray:
+def _gaps_ev(tubes: Sequence[Nanotube]) -> FloatArray:
     """(B,) gaps, eV."""
     return PiElectrons().predict(tubes)["gap_ev"]
 
 
-def gap_mev(n: int, m: int, *, strain: float = 0.0, torsion: float = 0.0) -> float:
-    return 1e3 * float(gaps_ev([Nanotube(n, m, strain=strain, torsion=torsion)])[0])
+def _gap_mev(n: int, m: int, *, strain: float = 0.0, torsion: float = 0.0) -> float:
+    return 1e3 * float(_gaps_ev([Nanotube(n, m, strain=strain, torsion=torsion)])[0])
 
 
-def transmission(tubes: Sequence[Nanotube], energies_ev: FloatArray, parameters: PiParameters) -> FloatArray:
+def _transmission(tubes: Sequence[Nanotube], energies_ev: FloatArray, parameters: PiParameters) -> FloatArray:
     """(B, E) transmission of tubes none of which fails."""
     found, failures = PiTransport(parameters).transmission(tubes, energies_ev)
     if failures:
-        raise AssertionError(failures)
+        raise ConvergenceError(f"not computed: {failures}")
     return found
 
 
@@ -45,38 +46,38 @@ def conductance_metallic_g0() -> float:
 
 def gap_9_0_curvature_mev() -> float:
     """(9,0)."""
-    return gap_mev(9, 0)
+    return _gap_mev(9, 0)
 
 
 def gap_12_0_curvature_mev() -> float:
     """(12,0)."""
-    return gap_mev(12, 0)
+    return _gap_mev(12, 0)
 
 
 def gap_15_0_curvature_mev() -> float:
     """(15,0)."""
-    return gap_mev(15, 0)
+    return _gap_mev(15, 0)
 
 
 def gap_18_0_curvature_mev() -> float:
     """(18,0)."""
-    return gap_mev(18, 0)
+    return _gap_mev(18, 0)
 
 
 def gap_armchair_isolated_mev() -> float:
     """The larger one of (5,5) and (8,8)."""
-    return max(gap_mev(5, 5), gap_mev(8, 8))
+    return max(_gap_mev(5, 5), _gap_mev(8, 8))
 
 
 def gap_20_0_ev() -> float:
     """(20,0), with curvature."""
-    return gap_mev(20, 0) / 1e3
+    return _gap_mev(20, 0) / 1e3
 
 
 def gap_times_diameter_ev_nm() -> float:
     """Mean of (16,0), (17,0), (19,0) and (20,0)."""
     tubes = [Nanotube(n, 0) for n in (16, 17, 19, 20)]
-    return float(np.mean(gaps_ev(tubes) * [tube.diameter_nm for tube in tubes]))
+    return float(np.mean(_gaps_ev(tubes) * [tube.diameter_nm for tube in tubes]))
 
 
 def van_hove_ratio_m11_s11() -> float:
@@ -101,8 +102,8 @@ def fermi_velocity_1e5_m_s() -> float:
 
 
 def _strain_slope(*ns: int) -> float:
-    """meV a percent."""
-    low, high = (gaps_ev([Nanotube(n, 0, strain=strain) for n in ns]) for strain in (-STEP, STEP))
+    """MeV a percent."""
+    low, high = (_gaps_ev([Nanotube(n, 0, strain=strain) for n in ns]) for strain in (-STEP, STEP))
     return float(np.mean(high - low)) * 1e3 / (2e2 * STEP)
 
 
@@ -118,22 +119,22 @@ def strain_slope_mod2_mev_percent() -> float:
 
 def strain_slope_armchair_mev_percent() -> float:
     """The larger one of (5,5) and (8,8) at 2 %."""
-    return max(gap_mev(n, n, strain=0.02) for n in (5, 8)) / 2.0
+    return max(_gap_mev(n, n, strain=0.02) for n in (5, 8)) / 2.0
 
 
 def torsion_slope_5_5_mev_percent() -> float:
     """Between no shear and 0.1 %."""
-    return (gap_mev(5, 5, torsion=STEP) - gap_mev(5, 5)) / (1e2 * STEP)
+    return (_gap_mev(5, 5, torsion=STEP) - _gap_mev(5, 5)) / (1e2 * STEP)
 
 
 def torsion_slope_10_0_mev_percent() -> float:
     """Between no shear and 0.1 %; it is of second order, 1.3 meV at 1 %."""
-    return (gap_mev(10, 0, torsion=STEP) - gap_mev(10, 0)) / (1e2 * STEP)
+    return (_gap_mev(10, 0, torsion=STEP) - _gap_mev(10, 0)) / (1e2 * STEP)
 
 
 def _through_vacancies(*sites: int) -> float:
     tube = Nanotube(8, 8, 6).decorated(dict.fromkeys(sites, "vacancy"))
-    return float(transmission([tube], np.array([BESIDE_ZERO_EV]), PiParameters())[0, 0])
+    return float(_transmission([tube], np.array([BESIDE_ZERO_EV]), PiParameters())[0, 0])
 
 
 def transmission_vacancy_armchair() -> float:
@@ -157,7 +158,7 @@ def dip_nitrogen_10_10_ev() -> float:
     """Energy of the least T(E) of one N in (10,10) between zero and the second band, as the oracle stands."""
     tube = Nanotube(10, 10, 2).decorated({0: "N"})
     energies = np.arange(0.0025, van_hove_m11_10_10_ev() / 2.0, 0.0025)
-    return float(energies[transmission([tube], energies, PiParameters())[0].argmin()])
+    return float(energies[_transmission([tube], energies, PiParameters())[0].argmin()])
 
 
 def mean_free_path_5_5_nm() -> float:
@@ -170,7 +171,7 @@ def mean_free_path_5_5_nm() -> float:
     tube, rng = Nanotube(5, 5, 10), np.random.default_rng(1)
     codes = rng.choice([Species.B, Species.N], size=(2000, tube.n_sites))
     tubes = [tube.with_species(row) for row in codes]
-    through = transmission(tubes, np.array([BESIDE_ZERO_EV]), parameters)
+    through = _transmission(tubes, np.array([BESIDE_ZERO_EV]), parameters)
     return tube.length_angstrom / 10.0 / float(np.mean(2.0 / through) - 1.0)
 
 
@@ -178,7 +179,7 @@ def _reflection(n: int, m: int) -> float:
     weak = 0.05  # E/t
     parameters = PiParameters(curvature=False, onsite_ev={Species.B: weak * HOPPING_EV})
     tube = Nanotube(n, m, 2).decorated({0: "B"})
-    through = transmission([tube], np.array([BESIDE_ZERO_EV]), parameters)
+    through = _transmission([tube], np.array([BESIDE_ZERO_EV]), parameters)
     return (2.0 - float(through[0, 0])) / 2.0 * (n / weak) ** 2
 
 
@@ -190,30 +191,3 @@ def reflection_point_defect_armchair() -> float:
 def reflection_point_defect_zigzag() -> float:
     """(9,0), one site at 0.05 γ₀; no curvature."""
     return _reflection(9, 0)
-
-
-ELECTRONIC: Final[tuple[Callable[[], float], ...]] = (
-    conductance_metallic_g0,
-    gap_9_0_curvature_mev,
-    gap_12_0_curvature_mev,
-    gap_15_0_curvature_mev,
-    gap_18_0_curvature_mev,
-    gap_armchair_isolated_mev,
-    gap_20_0_ev,
-    gap_times_diameter_ev_nm,
-    van_hove_ratio_m11_s11,
-    van_hove_m11_10_10_ev,
-    fermi_velocity_1e5_m_s,
-    strain_slope_mod1_mev_percent,
-    strain_slope_mod2_mev_percent,
-    strain_slope_armchair_mev_percent,
-    torsion_slope_5_5_mev_percent,
-    torsion_slope_10_0_mev_percent,
-    transmission_vacancy_armchair,
-    transmission_two_vacancies_same_sublattice,
-    dip_nitrogen_10_10_ev,
-    mean_free_path_5_5_nm,
-    reflection_point_defect_armchair,
-    reflection_point_defect_zigzag,
-)
-"""Each is named after the key of its row."""

@@ -6,8 +6,6 @@ what the difference between its model and ours allows; ``note`` says which. Valu
 were worked out by hand, and the note gives it. Addresses are those of the stored copies that were read.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 

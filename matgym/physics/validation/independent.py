@@ -1,9 +1,8 @@
 """An independent π tight-binding model of a tube between leads, and its transmission by sisl.
 
 Nothing of matgym's physics is used, nor its bond lists: bonds are found by distance on the unrolled sheet, and the
-curvature factor from normals and chords of the rolled tube, so that what agrees with this agrees by two roads. It
-needs numpy alone (sisl where it is called) and runs in the kwant environment of
-`scripts/kwant_reference.py` too.
+curvature factor from normals and chords of the rolled tube, so that what agrees with this agrees by two roads. sisl is
+imported where it is called.
 
 The model: one π orbital an atom. An ordinary bond hops with V [n_i·n_j - 2 (n_i·u)(n_j·u)] (d₀/d)², with outward
 normals n and the chord u of the rolled tube, and d on the strained sheet: a p–p transfer integral (Slater and Koster,
@@ -12,36 +11,41 @@ Stone–Wales pair hops with V. V, the on-site energies and Poisson's ratio are 
 there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-V_EV = -2.7
-BOND_ANGSTROM = 1.42
-CUTOFF_ANGSTROM = 1.7
-POISSON = 0.149
-ONSITE_EV = np.array([0.0, 0.0, 0.0, 1.3 * 2.7, -1.3 * 2.7, np.nan])  # 12C, 13C, 14C, B, N, vacancy
-VACANCY = 5
+from matgym.errors import StructureError
+from matgym.structures import Nanotube
+from matgym.typing import BoolArray, FloatArray, IntArray
+
+V_EV: Final = -2.7
+BOND_ANGSTROM: Final = 1.42
+CUTOFF_ANGSTROM: Final = 1.7
+POISSON: Final = 0.149
+ONSITE_EV: Final = np.array([0.0, 0.0, 0.0, 1.3 * 2.7, -1.3 * 2.7, np.nan])  # 12C, 13C, 14C, B, N, vacancy
+VACANCY: Final = 5
 
 
 @dataclass(frozen=True)
 class Sheet:
     """Atoms on the unrolled, strained sheet: (N,) `around` and `along`, Å; `around` has period `circumference`."""
 
-    around: np.ndarray
-    along: np.ndarray
+    around: FloatArray
+    along: FloatArray
     circumference: float
-    turned: np.ndarray  # (N,) whether the atom belongs to a Stone–Wales pair
+    turned: BoolArray  # (N,) whether the atom belongs to a Stone–Wales pair
 
-    def step(self, i: Any, j: Any) -> np.ndarray:
+    def step(self, i: Any, j: Any) -> FloatArray:
         """(2, ...) shortest way from atoms i to atoms j."""
         across = self.around[j] - self.around[i]
         return np.stack(
             [across - self.circumference * np.round(across / self.circumference), self.along[j] - self.along[i]]
         )
 
-    def bonds(self) -> tuple[np.ndarray, np.ndarray]:
+    def bonds(self) -> tuple[IntArray, FloatArray]:
         """(n_bonds, 2) pairs i < j within the cutoff and their (n_bonds,) hopping, eV."""
         every = np.arange(self.around.size)
         distance = np.hypot(*self.step(every[:, None], every))
@@ -71,20 +75,15 @@ class Device:
         coupling: (cell, cell) eV, from a lead cell (rows) to the next one up (columns).
     """
 
-    onsite: np.ndarray
-    bonds: np.ndarray
-    hopping: np.ndarray
+    onsite: FloatArray
+    bonds: IntArray
+    hopping: FloatArray
     cell: int
-    lead: np.ndarray
-    coupling: np.ndarray
-
-    @property
-    def hamiltonian(self) -> np.ndarray:
-        """(N, N) eV."""
-        return dense(self.onsite, self.bonds, self.hopping)
+    lead: FloatArray
+    coupling: FloatArray
 
 
-def dense(onsite, bonds, hopping):
+def dense(onsite: FloatArray, bonds: IntArray, hopping: FloatArray) -> FloatArray:
     """Hamiltonian from lists."""
     matrix = np.diag(onsite)
     matrix[bonds[:, 0], bonds[:, 1]] = hopping
@@ -92,20 +91,19 @@ def dense(onsite, bonds, hopping):
     return matrix
 
 
-def pristine_cell(fractions, cells):
+def pristine_cell(fractions: FloatArray, cells: int) -> IntArray:
     """Rows of the sites in the lowest of a tube's cells: axial fractions in [0, 1/cells)."""
     found = np.flatnonzero(fractions[:, 1] * cells < 1.0 - 1e-6)
     if found.size * cells != len(fractions):
-        raise ValueError(f"{found.size} sites in the first of {cells} cells, of {len(fractions)} sites")
+        raise StructureError(f"{found.size} sites in the first of {cells} cells, of {len(fractions)} sites")
     return found
 
 
-def sheet(tube):
+def sheet(tube: Nanotube) -> Sheet:
     """The tube between one pristine cell below and one above it, in this order: below, tube, above; bond turns done.
 
-    Args:
-        tube: anything with `cells`, `strain`, `stone_wales` and a `lattice` with `site_fractions` (angle, axial),
-            `circumference_angstrom` and `length_angstrom`.
+    Raises:
+        StructureError: if a turned bond crosses the end of the cell.
     """
     angle, axial = tube.lattice.site_fractions.T
     first = pristine_cell(tube.lattice.site_fractions, tube.cells)
@@ -117,7 +115,7 @@ def sheet(tube):
     for a, b in np.asarray(tube.stone_wales, dtype=int).reshape(-1, 2) + first.size:
         x, z = made.step(a, b)
         if np.hypot(x, z) > CUTOFF_ANGSTROM:
-            raise ValueError(
+            raise StructureError(
                 f"the turned bond ({a}, {b}) is {np.hypot(x, z):.2f} Å long: it crosses the end of the cell"
             )
         middle = np.array([around[a] + x / 2.0, along[a] + z / 2.0])
@@ -128,7 +126,7 @@ def sheet(tube):
     return made
 
 
-def lead_sheet(tube):
+def lead_sheet(tube: Nanotube) -> Sheet:
     """Two pristine cells of the tube's lattice, one above the other, at the tube's strain."""
     fractions = tube.lattice.site_fractions
     angle, axial = fractions[pristine_cell(fractions, tube.cells)].T
@@ -137,7 +135,7 @@ def lead_sheet(tube):
     return Sheet(np.tile(angle, 2) * circumference, along, circumference, np.zeros(along.size, dtype=bool))
 
 
-def lead_blocks(tube):
+def lead_blocks(tube: Nanotube) -> tuple[FloatArray, FloatArray]:
     """Hamiltonian of a pristine cell and its coupling to the next one up, both (cell, cell), eV."""
     two = lead_sheet(tube)
     cell = two.around.size // 2
@@ -145,8 +143,8 @@ def lead_blocks(tube):
     return whole[:cell, :cell], whole[:cell, cell:]
 
 
-def device(tube):
-    """The device of a tube (see `sheet`; `species` too), without its vacancies."""
+def device(tube: Nanotube) -> Device:
+    """The device of a tube, without its vacancies."""
     lead, coupling = lead_blocks(tube)
     cell = len(lead)
     bonds, hopping = sheet(tube).bonds()
@@ -157,7 +155,7 @@ def device(tube):
     return Device(ONSITE_EV[species[present]], number[bonds[kept]], hopping[kept], cell, lead, coupling)
 
 
-def band_edges(tube, points=4001):
+def band_edges(tube: Nanotube, points: int = 4001) -> FloatArray:
     """Energies >= 0, eV, where a subband of the pristine lead starts, ends or touches zero; others mirror them.
 
     All A atoms are alike by screw symmetry, so that E = ±abs(Σ_b h_b exp(i(2π l x_b/C + k z_b))) over the three bonds,
@@ -185,7 +183,7 @@ def band_edges(tube, points=4001):
 # ---- sisl
 
 
-def sisl_hamiltonians(made):
+def sisl_hamiltonians(made: Device) -> tuple[Any, Any]:
     """The device and a lead cell as `sisl.Hamiltonian`s; the axis is C, the atoms' places mean nothing."""
     import sisl
 
@@ -212,7 +210,7 @@ def sisl_hamiltonians(made):
     return whole, lead
 
 
-def sisl_transmission(tube, energies, eta=1e-10):
+def sisl_transmission(tube: Nanotube, energies: FloatArray, eta: float = 1e-10) -> FloatArray:
     """(E,) transmission by sisl: self-energies of `RecursiveSI`, dense inversion of the device.
 
     Args:
@@ -226,30 +224,22 @@ def sisl_transmission(tube, energies, eta=1e-10):
     whole, lead = sisl_hamiltonians(made)
     ends = [sisl.RecursiveSI(lead, side, eta=eta) for side in ("-C", "+C")]
     hamiltonian = whole.Hk(format="array")
-    left, right = slice(None, made.cell), slice(-made.cell, None)
-    found = []
-    for energy in energies:
-        sigma = [end.self_energy(energy) for end in ends]
-        inverse = energy * np.eye(len(hamiltonian), dtype=complex) - hamiltonian
-        inverse[left, left] -= sigma[0]
-        inverse[right, right] -= sigma[1]
-        across = np.linalg.inv(inverse)[right, left]
-        gamma = [1j * (s - s.conj().T) for s in sigma]
-        found.append(np.trace(gamma[1] @ across @ gamma[0] @ across.conj().T).real)
-    return np.array(found)
+    return np.array([landauer(hamiltonian, energy, [end.self_energy(energy) for end in ends]) for energy in energies])
 
 
-def sisl_btd_transmission(tube, energies, eta=1e-10):
-    """(E,) transmission as `sisl_transmission`, by the block tri-diagonal inversion of sisl's toolbox."""
-    import sisl
-    from sisl_toolbox.btd import BlochElectrode, DeviceGreen
+def landauer(matrix: FloatArray, energy: float, sigma: Sequence[Any]) -> float:
+    """Transmission tr(Γ₂ G Γ₁ G†) by inverting the whole device.
 
-    made = device(tube)
-    whole, lead = sisl_hamiltonians(made)
-    atoms = np.arange(made.onsite.size)
-    ends = [
-        (BlochElectrode(sisl.RecursiveSI(lead, side, eta=eta), name=side), where)
-        for side, where in (("-C", atoms[: made.cell]), ("+C", atoms[-made.cell :]))
-    ]
-    green = DeviceGreen(whole, ends, eta=0.0)
-    return np.array([green.transmission(energy, "-C", "+C") for energy in energies])
+    Args:
+        matrix: (N, N) Hamiltonian, or dynamical matrix.
+        energy: or squared frequency.
+        sigma: (cell, cell) self-energies of the lead at the first rows and of that at the last ones.
+    """
+    cell = len(sigma[0])
+    left, right = slice(None, cell), slice(-cell, None)
+    inverse = energy * np.eye(len(matrix), dtype=complex) - matrix
+    inverse[left, left] -= sigma[0]
+    inverse[right, right] -= sigma[1]
+    across = np.linalg.inv(inverse)[right, left]
+    gamma = [1j * (s - s.conj().T) for s in sigma]
+    return float(np.trace(gamma[1] @ across @ gamma[0] @ across.conj().T).real)

@@ -4,12 +4,13 @@ The first line of each docstring says on which tubes and at which settings; the 
 Elasticity and strain energies are Tersoff's; strength and formation energies are REBO's, through LAMMPS.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
 import numpy as np
 
+from matgym.errors import ConvergenceError
 from matgym.models import Predictions
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
@@ -58,7 +59,7 @@ def _pulled(n: int, m: int) -> Predictions:
     """Strength and failure strain in steps of 1 %."""
     found = Strength(step=0.01).predict([Nanotube(n, m)])
     if found.reasons:
-        raise AssertionError(found.reasons)
+        raise ConvergenceError(f"not computed: {found.reasons}")
     return found
 
 
@@ -89,7 +90,7 @@ def strength_loss_vacancy_percent() -> float:
         pairs = [(0, int(site)) for site in tube.lattice.neighbours[0]]
         holed = [tube.decorated(dict.fromkeys(sites, "vacancy")) for sites in ((0,), *pairs)]
         found = Strength().predict([Nanotube(tube.n, tube.m), *holed])["tensile_strength_gpa"]
-        losses.append(1.0 - found[1:].min() / found[0])
+        losses.append(1.0 - float(found[1:].min() / found[0]))
     return 100.0 * max(losses)
 
 
@@ -115,7 +116,7 @@ def strain_energy_constant_ev_nm2() -> float:
 def _formation_ev(*tubes: Nanotube) -> float:
     found = FormationEnergy().predict(tubes)
     if found.reasons:
-        raise AssertionError(found.reasons)
+        raise ConvergenceError(f"not computed: {found.reasons}")
     return float(found["formation_ev"].mean())
 
 
@@ -128,22 +129,3 @@ def stone_wales_formation_ev() -> float:
     """(20,0), 4 cells, REBO, mean of the three bonds of an atom."""
     tube = Nanotube(20, 0, 4)
     return _formation_ev(*(tube.turned((0, int(site))) for site in tube.lattice.neighbours[0]))
-
-
-MECHANICAL: Final[tuple[Callable[[], float], ...]] = (
-    young_large_tube_tpa,
-    young_measured_tpa,
-    stiffness_2d_n_m,
-    stiffness_2d_dft_n_m,
-    poisson_graphene,
-    strength_10_0_gpa,
-    failure_strain_10_0,
-    failure_strain_8_8,
-    strength_graphene_gpa,
-    strength_loss_vacancy_percent,
-    exponent_strain_energy,
-    strain_energy_constant_ev_nm2,
-    vacancy_formation_ev,
-    stone_wales_formation_ev,
-)
-"""Each is named after the key of its row."""
