@@ -146,7 +146,7 @@ def main():
     study.write({"rows": rows})
     properties = dict.fromkeys((row["config"], row["test"]["property"]) for row in rows)
     print_markdown(
-        ("property", "model", "R² test", "MAE", "RMSE", "R² folds", "MAE folds", "parameters", "training, s", "samples/s"),
+        ("property", "model", "R² test", "MAE", "RMSE", "R² folds", "MAE folds", "weights", "training, s", "samples/s"),
         (
             (
                 row["test"]["property"], row["model"],

@@ -51,19 +51,19 @@ class Fits:
     """All modes of one property, number of labels and seed."""
 
     settings: Settings
-    property: str
+    name: str
     labels: int
     seed: int
 
     @property
     def key(self):
-        return f"{self.property}-{self.labels}-{self.seed}"
+        return f"{self.name}-{self.labels}-{self.seed}"
 
     def run(self):
         """A row a mode."""
-        settings, modes = self.settings, MODES_OF.get(self.property, MODES)
-        informant = INFORMED_BY.get(self.property, "gap_ev")
-        data = Dataset.load(DATA.get(self.property, "nanotube-properties")).labelled([self.property])
+        settings, modes = self.settings, MODES_OF.get(self.name, MODES)
+        informant = INFORMED_BY.get(self.name, "gap_ev")
+        data = Dataset.load(DATA.get(self.name, "nanotube-properties")).labelled([self.name])
         split = np.array(data.table.column("split").to_pylist())
         train = np.random.default_rng([self.seed, 3]).permutation(np.flatnonzero(split == "train"))[: self.labels]
         # Validation shrinks with the labels: it is labelled, too.
@@ -74,7 +74,7 @@ class Fits:
         for mode in modes:
             transferred = mode in {"transfer", "both"}
             config = FitConfig(
-                (self.property,), size=dict(source.settings), seed=self.seed,
+                (self.name,), size=dict(source.settings), seed=self.seed,
                 epochs=max(1, round(settings.steps * settings.batch_size / self.labels)),
                 batch_size=min(settings.batch_size, self.labels // 4),
                 informed_by=(informant,) if mode in {"informed", "both"} else (),

@@ -80,15 +80,15 @@ class Measure:
 
     settings: Settings
     surrogate: str
-    property: str
+    name: str
 
     @property
     def key(self):
-        return f"{self.surrogate}.{self.property}"
+        return f"{self.surrogate}.{self.name}"
 
     def run(self):
         """A row for the untouched split, and one for every other kind of tube."""
-        surrogate, oracle, key = load(self.surrogate), oracle_of(self.property), self.property
+        surrogate, oracle, key = load(self.surrogate), oracle_of(self.name), self.name
         data = Dataset.load(load_card(self.surrogate).data["name"]).labelled([key])
         validation, inside = (
             Errors.of(surrogate, key, part.tubes(), part.values(key))
