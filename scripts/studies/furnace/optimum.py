@@ -105,19 +105,14 @@ def main():
     study = Study.from_command_line("furnace-optimum", __doc__, Settings(), QUICK)
     rows = study.rows(Optimise(study.settings, index) for index in range(1 + study.settings.reactors))
     study.write({"reactors": rows})
-    print_markdown(
-        ("reactor", "random", "best constant", "cross-entropy", "best known", "by", "starts within 0.5"),
-        (
-            (
-                index or "standard",
-                *(f"{x:.1f}" for x in (row["random"], row["constant"], row["found"]["cross-entropy alone"])),
-                f"{row['best']:.2f}", row["by"],
-                f"{sum(v > row['best'] - 0.5 for name, v in row['found'].items() if name in row['converged'])} of "
-                f"{study.settings.starts}",
-            )
-            for index, row in enumerate(rows)
-        ),
-    )  # fmt: skip
+    table = []
+    for index, row in enumerate(rows):
+        near = sum(value > row["best"] - 0.5 for name, value in row["found"].items() if name in row["converged"])
+        values = (row["random"], row["constant"], row["found"]["cross-entropy alone"])
+        starts = f"{near} of {study.settings.starts}"
+        table.append((index or "standard", *(f"{x:.1f}" for x in values), f"{row['best']:.2f}", row["by"], starts))
+    head = ("reactor", "random", "best constant", "cross-entropy", "best known", "by", "starts within 0.5")
+    print_markdown(head, table)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How many tubes a second does the GAN draw, in one process and in two at once? 8 B and 8 N on 128 sites.
 
-`python -m scripts.studies.speed.generator` (a minute, where nothing else runs) writes docs/results/generator-speed.json.
+`python -m scripts.studies.speed.generator` (a minute, where nothing else runs) writes
+docs/results/generator-speed.json.
 """
 
 import time

@@ -1,40 +1,14 @@
-"""The figures of docs/physics-figures.md, one function a figure: `python scripts/physics_figures.py [--only NAME]`.
+"""What do the oracles say, beside what was published? The figures of docs/physics-figures.md, one function a figure.
 
-Lines in colour are computed here; what is dashed, grey or an open diamond is published (`tests/physics/published.py`),
-with its flag: A, the abstract was read; T, read in another implementation; M, from memory. Writes
-docs/images/physics/NAME.png and prints the numbers that the captions quote. One core, three minutes.
+Lines in colour are computed here; what is dashed, grey or an open diamond is published
+(`matgym.physics.validation.published`), with its flag: A, the abstract was read; T, read in another implementation; M,
+from memory. `python -m scripts.studies.physics.figures` (one core, three minutes; set OMP_NUM_THREADS=1) draws
+docs/images/physics/NAME.png and prints the numbers that the captions quote.
 """
 
-import argparse
-import os
-import time
-
-os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+from dataclasses import dataclass
 
 import numpy as np
-from physics_figure_tools import (
-    BLUE,
-    BOND_NM,
-    FOLDER,
-    GREEN,
-    GREY,
-    OLIVE,
-    PARAMETERS,
-    PURPLE,
-    RED,
-    ROOT,
-    computed,
-    count_modes,
-    designs,
-    flag,
-    helical_lines,
-    middle_site,
-    mixed_isotopes,
-    name_below,
-    panels,
-    published,
-    save,
-)
 
 from matgym.physics import GAP_EV, SEEBECK_UV_K, ZT, PhononTransport, PiElectrons, PiTransport
 from matgym.physics.electrons.bands import pristine_gap
@@ -48,14 +22,34 @@ from matgym.physics.transport.landauer import phonon_conductance_nw_k
 from matgym.structures import Nanotube, Species
 from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_J_K, HBAR_J_S, WALL_THICKNESS_NM
 from matgym.viz.palette import MUTED, RULE, new_figure, tidy
-from matgym.viz.physics_figures import (
+from scripts.studies.common import Study
+from scripts.studies.physics.drawing import (
+    BLUE,
+    BOND_NM,
     DESIGN_COLOURS,
+    GREEN,
+    GREY,
+    OLIVE,
+    PARAMETERS,
+    PURPLE,
+    RED,
     bands,
+    computed,
+    count_modes,
+    designs,
+    flag,
+    helical_lines,
+    middle_site,
+    mixed_isotopes,
+    name_below,
     note,
     panel_title,
+    panels,
+    published,
     published_level,
     published_line,
     published_point,
+    save,
 )
 
 
@@ -144,7 +138,7 @@ def vibrations():
         capacity = np.array([(weights @ mode_heat_j_k(omega, t).sum(axis=(0, 2))) / gram for t in kelvin])
         heat.loglog(kelvin, capacity, color=colour, linewidth=1.8)
         note(heat, 0.33, 1.35 * capacity[0], f"({n},{m})", colour, up="bottom")
-        at_300 = Vibrations().evaluate([tube])["heat_capacity_j_g_k"][0]
+        at_300 = Vibrations().predict([tube])["heat_capacity_j_g_k"][0]
         slope = np.gradient(np.log(capacity), np.log(kelvin))
         print(f"{tube}: {np.interp(300, kelvin, capacity):.3f} and {at_300:.3f} J/gK at 300 K; slope {slope[:3]}")
     room, dulong = published("heat_capacity_300k_j_gk"), published("heat_capacity_dulong_petit_j_gk")
@@ -255,7 +249,7 @@ def strain():
     )
     for (n, m), colour, key, family in families:
         tube = Nanotube(n, m)
-        gap = oracle.evaluate([tube.strained(e / 100) for e in percent])[GAP_EV]
+        gap = oracle.predict([tube.strained(e / 100) for e in percent])[GAP_EV]
         axial.plot(percent, gap, color=colour, linewidth=2.0, zorder=3)
         slope = 1000 * np.gradient(gap, percent)[40]
         print(f"({n},{m}): {gap[40]:.3f} eV, {slope:+.1f} meV/%")
@@ -276,7 +270,7 @@ def strain():
         ((10, 0), BLUE, "torsion_slope_10_0_mev_percent"),
     ):
         tube = Nanotube(n, m)
-        gap = oracle.evaluate([tube.twisted(e / 100) for e in percent])[GAP_EV]
+        gap = oracle.predict([tube.twisted(e / 100) for e in percent])[GAP_EV]
         shear.plot(percent, gap, color=colour, linewidth=2.0, zorder=3)
         value, error = published(key)
         start = gap[40]
@@ -426,7 +420,7 @@ def thermoelectric():
     tubes["isotopes"] = mixed_isotopes(Nanotube(10, 0, 8))
     energies = energy_grid(mu[0], mu[-1], kelvin, 0.0025)
     through = np.concatenate([computed(PiTransport(PARAMETERS).transmission([t], energies)) for t in tubes.values()])
-    heat_nw_k = PhononTransport(kelvin, 160).evaluate(list(tubes.values())).values["thermal_conductance_nw_k"]
+    heat_nw_k = PhononTransport(kelvin, 160).predict(list(tubes.values()))["thermal_conductance_nw_k"]
     found = coefficients(energies, through, heat_nw_k, mu, kelvin)
     gap = pristine_gap(tubes["pristine"], PARAMETERS)
     figure, axes = panels(11.5, 4.4, 3)
@@ -479,19 +473,19 @@ def thermoelectric():
 FIGURES = (dispersion, vibrations, electrons, curvature, strain, phonons, heat, tension, thermoelectric)
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What is drawn."""
+
+    figures: tuple[str, ...] = tuple(figure.__name__ for figure in FIGURES)
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=[figure.__name__ for figure in FIGURES])
-    only = parser.parse_args().only
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    study = Study.from_command_line("physics-figures", __doc__, Settings(), Settings(("electrons", "curvature")))
     for draw in FIGURES:
-        if only in {None, draw.__name__}:
-            start = time.perf_counter()
-            path = FOLDER / f"{draw.__name__}.png"
-            save(draw(), path)
-            print(
-                f"{path.relative_to(ROOT)}: {path.stat().st_size / 1e3:.0f} kB, {time.perf_counter() - start:.1f} s\n"
-            )
+        if draw.__name__ in study.settings.figures:
+            figure = draw()
+            study.picture(f"physics/{draw.__name__}.png", lambda path, figure=figure: save(figure, path))
 
 
 if __name__ == "__main__":

@@ -1,33 +1,28 @@
-"""Transmission of 200 random decorated tubes by kwant, stored for `tests/physics/`.
+"""Transmission of 200 random decorated tubes by kwant, stored for tests/physics.
 
-kwant 1.5.0 needs numpy 1.26, so that this runs in two environments, joined by a JSON file:
+kwant 1.5.0 needs numpy 1.26, so that this runs in two environments, joined by a JSON file of devices; the second half
+needs kwant alone, and nothing of matgym:
 
-    .venv/bin/python scripts/kwant_reference.py --designs /tmp/designs.json
+    .venv/bin/python -m scripts.studies.physics.kwant_reference --designs /tmp/designs.json
     python3.11 -m venv /tmp/kwant-env
     /tmp/kwant-env/bin/pip install numpy==1.26.4 scipy 'cython<3.1' 'setuptools<70' wheel
     /tmp/kwant-env/bin/pip install kwant==1.5.0 tinyarray==1.2.5 --no-build-isolation
-    OPENBLAS_NUM_THREADS=1 /tmp/kwant-env/bin/python scripts/kwant_reference.py --solve /tmp/designs.json
+    OPENBLAS_NUM_THREADS=1 /tmp/kwant-env/bin/python -m scripts.studies.physics.kwant_reference --solve /tmp/designs.json
 
-The second writes `kwant.npz` and, with times and versions, `kwant.json` into `tests/physics/data/`.
+The second writes kwant.npz and, with times and versions, kwant.json into tests/physics/data. `--tubes 3` tries the
+first half.
 """
 
 import argparse
 import json
 import os
 import platform
-import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "physics"))
-
-from reference_model import CUTOFF_ANGSTROM, band_edges, device, lead_sheet, pristine_cell, sheet  # noqa: E402
-
-DATA = ROOT / "tests" / "physics" / "data"
+DATA = Path(__file__).parents[3] / "tests" / "physics" / "data"
 SEED = 20240603
 TUBES = 200
 LARGEST = 400  # sites
@@ -47,12 +42,12 @@ CHIRAL = ((6, 5), (6, 4), (8, 2), (7, 4), (9, 3), (8, 4), (10, 4), (10, 5), (9, 
 # ---- designs, in matgym's environment
 
 
-def write_designs(path):
+def write_designs(path, count):
     from matgym.structures import Nanotube
 
     rng = np.random.default_rng(SEED)
     designs = []
-    while len(designs) < TUBES:
+    while len(designs) < count:
         family = (ZIGZAG, ARMCHAIR, CHIRAL)[len(designs) % 3]
         tube = random_tube(rng, family[rng.integers(len(family))], n_pairs=(0, 1, 0, 2)[len(designs) // 3 % 4])
         if tube is not None and whole(tube):
@@ -63,7 +58,7 @@ def write_designs(path):
         Nanotube(6, 5),
     ]
     timed = [as_dict(tube, energies_off_edges(rng, tube, TIMED_ENERGIES)) for tube in timed]
-    path.write_text(json.dumps({"designs": designs, "timed": timed}))
+    path.write_text(json.dumps({"designs": designs, "timed": timed}), encoding="utf-8")
 
 
 def random_tube(rng, chirality, n_pairs):
@@ -89,15 +84,16 @@ def random_tube(rng, chirality, n_pairs):
 
 def draw_pairs(rng, tube, n_pairs):
     """Up to `n_pairs` bonds apart from each other whose atoms have all their neighbours inside the cell."""
+    from matgym.physics.validation.independent import CUTOFF_ANGSTROM, pristine_cell, sheet
+
     cell = pristine_cell(tube.lattice.site_fractions, tube.cells).size
     flat = sheet(tube)
     inside = np.arange(cell, cell + tube.n_sites)
     bonded = np.hypot(*flat.step(inside[:, None], inside)) < CUTOFF_ANGSTROM
     np.fill_diagonal(bonded, val=False)
     full = bonded.sum(1) == 3
-    found = np.argwhere(np.triu(bonded) & full[:, None] & full)
     pairs, taken = [], set()
-    for a, b in rng.permutation(found).tolist():
+    for a, b in rng.permutation(np.argwhere(np.triu(bonded) & full[:, None] & full)).tolist():
         touched = set(np.flatnonzero(bonded[a] | bonded[b]).tolist())
         if len(pairs) < n_pairs and not touched & taken:
             pairs.append((a, b))
@@ -110,6 +106,8 @@ def whole(tube):
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
+    from matgym.physics.validation.independent import device
+
     made = device(tube)
     count = made.onsite.size
     graph = coo_array((np.ones(len(made.bonds)), made.bonds.T), shape=(count, count))
@@ -117,8 +115,9 @@ def whole(tube):
 
 
 def energies_off_edges(rng, tube, count):
-    edges = band_edges(tube)
-    energies = []
+    from matgym.physics.validation.independent import band_edges
+
+    edges, energies = band_edges(tube), []
     while len(energies) < count:
         energy = rng.uniform(-REACH_EV, REACH_EV)
         if np.abs(abs(energy) - edges).min() > MARGIN_EV:
@@ -127,19 +126,22 @@ def energies_off_edges(rng, tube, count):
 
 
 def as_dict(tube, energies):
-    lattice = tube.lattice
+    """What the test needs of a tube, and its device between leads."""
+    from matgym.physics.validation.independent import device, lead_sheet
+
+    made, two = device(tube), lead_sheet(tube)
     return {
-        "n": tube.n,
-        "m": tube.m,
-        "cells": tube.cells,
-        "strain": tube.strain,
-        "species": tube.species.tolist(),
-        "stone_wales": [list(pair) for pair in tube.stone_wales],
-        "energies": energies,
-        "site_fractions": lattice.site_fractions.tolist(),
-        "circumference_angstrom": lattice.circumference_angstrom,
-        "length_angstrom": lattice.length_angstrom,
-    }
+        "n": tube.n, "m": tube.m, "cells": tube.cells, "strain": tube.strain, "species": tube.species.tolist(),
+        "stone_wales": [list(pair) for pair in tube.stone_wales], "energies": energies,
+        "onsite": made.onsite.tolist(), "bonds": made.bonds.tolist(), "hopping": made.hopping.tolist(),
+        "cell": made.cell, "period": float(two.along[made.cell] - two.along[0]),
+        "lead": entries(np.triu(made.lead)), "coupling": entries(made.coupling),
+    }  # fmt: skip
+
+
+def entries(matrix):
+    """Row, column and value of what is not zero."""
+    return [[int(i), int(j), float(matrix[i, j])] for i, j in np.argwhere(matrix)]
 
 
 # ---- solutions, in kwant's environment
@@ -149,13 +151,13 @@ def solve(path):
     import kwant
     import scipy
 
-    read = json.loads(path.read_text())
+    read = json.loads(path.read_text(encoding="utf-8"))
     designs = read["designs"]
     energies, transmission, unitarity = (np.full((len(designs), ENERGIES), np.nan) for _ in range(3))
     refused = []
     start = time.perf_counter()
     for row, design in enumerate(designs):
-        system = kwant_system(as_tube(design))
+        system = kwant_system(design)
         column = 0
         for energy in design["energies"]:
             matrix = kwant.smatrix(system, energy)
@@ -169,16 +171,12 @@ def solve(path):
         if row % 20 == 19:
             print(f"{row + 1} tubes, {time.perf_counter() - start:.0f} s, {len(refused)} refused", flush=True)
     if np.isnan(transmission).any():
-        raise ValueError(f"fewer than {ENERGIES} energies of a tube have a unitary S matrix: {refused}")
+        raise SystemExit(f"fewer than {ENERGIES} energies of a tube have a unitary S matrix: {refused}")
     lengths = [len(design["species"]) for design in designs]
     pairs = [(row, *pair) for row, design in enumerate(designs) for pair in design["stone_wales"]]
-    DATA.mkdir(exist_ok=True)
     np.savez_compressed(
         DATA / "kwant.npz",
-        n=np.array([design["n"] for design in designs]),
-        m=np.array([design["m"] for design in designs]),
-        cells=np.array([design["cells"] for design in designs]),
-        strain=np.array([design["strain"] for design in designs]),
+        **{name: np.array([design[name] for design in designs]) for name in ("n", "m", "cells", "strain")},
         species=np.concatenate([np.array(design["species"], np.uint8) for design in designs]),
         species_start=np.concatenate([[0], np.cumsum(lengths)]),  # tube i holds species[start[i]:start[i + 1]]
         stone_wales=np.array(pairs, np.int64).reshape(-1, 3),  # tube, A site, B site
@@ -193,56 +191,42 @@ def solve(path):
         "seed": SEED,
         "largest_unitarity_defect": float(unitarity.max()),
         "refused": refused,
-        "cpu": cpu(),
+        "cpu": f"{platform.processor()}, {os.cpu_count()} cores",
         "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "not set"),
-        "timing": [timed(as_tube(design), design["energies"]) for design in read["timed"]],
+        "timing": [timed(design) for design in read["timed"]],
     }
-    (DATA / "kwant.json").write_text(json.dumps(facts, indent=1) + "\n")
+    (DATA / "kwant.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(facts, indent=1))
 
 
-def as_tube(design):
-    lattice = SimpleNamespace(
-        site_fractions=np.array(design["site_fractions"]),
-        circumference_angstrom=design["circumference_angstrom"],
-        length_angstrom=design["length_angstrom"],
-    )
-    names = ("n", "m", "cells", "strain", "stone_wales")
-    species = np.array(design["species"], np.uint8)
-    return SimpleNamespace(lattice=lattice, species=species, **{name: design[name] for name in names})
-
-
-def kwant_system(tube):
+def kwant_system(design):
     """The device between its leads, finalised."""
     import kwant
 
-    made = device(tube)
-    two = lead_sheet(tube)
-    period = two.along[made.cell] - two.along[0]
+    count, cell = len(design["onsite"]), design["cell"]
     # Places mean nothing to the scattering problem; they only have to differ.
-    basis = [(0.01 * site, 0.0, 0.0) for site in range(made.cell)]
-    cells = kwant.lattice.general([(0.0, 0.0, period)], basis, norbs=1).sublattices
+    basis = [(0.01 * site, 0.0, 0.0) for site in range(cell)]
+    cells = kwant.lattice.general([(0.0, 0.0, design["period"])], basis, norbs=1).sublattices
     inner = kwant.lattice.chain(norbs=1, name="device")
-    count = made.onsite.size
-    sites = [cells[i](-1) for i in range(made.cell)]
-    sites += [inner(i) for i in range(made.cell, count - made.cell)]
-    sites += [cells[i](0) for i in range(made.cell)]
+    sites = [cells[i](-1) for i in range(cell)]
+    sites += [inner(i) for i in range(cell, count - cell)]
+    sites += [cells[i](0) for i in range(cell)]
     system = kwant.Builder()
-    for site, energy in zip(sites, made.onsite, strict=True):
+    for site, energy in zip(sites, design["onsite"]):  # noqa: B905  # as many, by construction
         system[site] = energy
-    for (i, j), hopping in zip(made.bonds, made.hopping, strict=True):
+    for (i, j), hopping in zip(design["bonds"], design["hopping"]):  # noqa: B905
         system[sites[i], sites[j]] = hopping
     for direction in (-1, 1):
-        lead = kwant.Builder(kwant.TranslationalSymmetry((0.0, 0.0, direction * period)))
-        for i in range(made.cell):
+        lead = kwant.Builder(kwant.TranslationalSymmetry((0.0, 0.0, direction * design["period"])))
+        for i in range(cell):
             lead[cells[i](0)] = 0.0
-        for i, j in np.argwhere(np.triu(made.lead)):
-            lead[cells[i](0), cells[j](0)] = made.lead[i, j]
-        for i, j in np.argwhere(made.coupling):
-            lead[cells[i](0), cells[j](1)] = made.coupling[i, j]
+        for i, j, hopping in design["lead"]:
+            lead[cells[i](0), cells[j](0)] = hopping
+        for i, j, hopping in design["coupling"]:
+            lead[cells[i](0), cells[j](1)] = hopping
         added = system.attach_lead(lead)
         if added:
-            raise ValueError(f"kwant added {len(added)} sites: the lead does not fit the device")
+            raise SystemExit(f"kwant added {len(added)} sites: the lead does not fit the device")
     return system.finalized()
 
 
@@ -251,22 +235,21 @@ def deviation(matrix):
     return np.abs(matrix.conj().T @ matrix - np.eye(len(matrix))).max() if matrix.size else 0.0
 
 
-def timed(tube, energies):
+def timed(design):
     """Seconds an energy, leads included; building the system apart."""
     import kwant
 
     start = time.perf_counter()
-    system = kwant_system(tube)
-    built = time.perf_counter() - start
+    system = kwant_system(design)
+    built, energies, times = time.perf_counter() - start, design["energies"], []
     kwant.smatrix(system, energies[0], in_leads=[0], out_leads=[1])  # imports and warms up
-    times = []
     for energy in energies:
         start = time.perf_counter()
         kwant.smatrix(system, energy, in_leads=[0], out_leads=[1]).transmission(1, 0)
         times.append(time.perf_counter() - start)
     return {
-        "tube": f"({tube.n},{tube.m})x{tube.cells}",
-        "sites": len(tube.species),
+        "tube": "({n},{m})x{cells}".format(**design),
+        "sites": len(design["species"]),
         "energies_ev": energies,
         "build_s": built,
         "mean_s_per_energy": float(np.mean(times)),
@@ -274,19 +257,15 @@ def timed(tube, energies):
     }
 
 
-def cpu():
-    found = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return f"{found[0].partition(':')[2].strip()}, {len(found)} cores"
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--designs", type=Path, help="write random tubes here (matgym's environment)")
     mode.add_argument("--solve", type=Path, help="solve the tubes of this file (kwant's environment)")
+    parser.add_argument("--tubes", type=int, default=TUBES, help="how many to write")
     arguments = parser.parse_args()
     if arguments.designs:
-        write_designs(arguments.designs)
+        write_designs(arguments.designs, arguments.tubes)
     else:
         solve(arguments.solve)
 
