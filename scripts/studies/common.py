@@ -1,9 +1,9 @@
 """What the studies share: a command line, jobs that are done once, results with their provenance, tables.
 
 A study is run from the repository's root as `python -m scripts.studies.FOLDER.NAME`. It keeps its settings in a frozen
-dataclass. With `--quick` it takes small ones and writes under runs/quick instead of docs, so that a change to the code
-can be tried in a minute. Jobs that are done stay under runs/STUDY, apart for each choice of settings: the same command
-goes on where it was stopped, and run again it only prints, draws and writes.
+dataclass. With `--quick` it takes small ones and writes under runs/quick instead of docs, as tests/test_studies.py does.
+Jobs that are done stay under runs/STUDY, apart for each choice of settings: the same command goes on where it was
+stopped, and run again it only prints, draws and writes. Remove that folder after a change of the code that is measured.
 """
 
 import os
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, Generic, TypeVar
 
 import pyarrow.parquet as pq
@@ -53,7 +54,10 @@ class Study(Generic[Settings]):
         chosen = parser.parse_args()
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
-        return cls(name, quick if chosen.quick else settings, chosen.quick, chosen.workers)
+        study = cls(name, quick if chosen.quick else settings, chosen.quick, chosen.workers)
+        if chosen.quick:  # what other code has done says nothing about this one
+            rmtree(study.folder, ignore_errors=True)
+        return study
 
     @property
     def folder(self) -> Path:
@@ -84,8 +88,11 @@ class Study(Generic[Settings]):
 
     def write(self, content: Mapping[str, Any]) -> None:
         """Write results, with what they were made by."""
+        module = type(self.settings).__module__
+        if module == "__main__":
+            module = sys.modules[module].__spec__.name
         made = {
-            "command": f"python -m {sys.modules['__main__'].__spec__.name}",
+            "command": f"python -m {module}",
             "matgym": __version__,
             "machine": machine(),
             "settings": asdict(self.settings),

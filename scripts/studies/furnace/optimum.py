@@ -19,7 +19,7 @@ from matgym.processes.growth.reactors import STANDARD, Variation
 from matgym.processes.growth.recipe import scaled_actions, scaled_controls
 from matgym.processes.growth.runs import random_recipe
 from matgym.tasks.growth import GrowthTask
-from scripts.studies.common import Study, print_markdown
+from scripts.studies.common import ROOT, Study, print_markdown
 
 
 @dataclass(frozen=True)
@@ -97,8 +97,9 @@ def reactors(settings):
 
 def known_optima(study):
     """(R, 5) reactors of the tests, their J of the best known schedule, and of random actions."""
-    rows = json.loads((study.docs / "results" / "furnace-optimum.json").read_text(encoding="utf-8"))["reactors"][1:]
-    return (np.array([row[name] for row in rows]) for name in ("reactor", "best", "random"))
+    file = study.docs / "results" / "furnace-optimum.json"
+    rows = json.loads((file if file.exists() else ROOT / "docs" / "results" / file.name).read_text(encoding="utf-8"))
+    return (np.array([row[name] for row in rows["reactors"][1:]]) for name in ("reactor", "best", "random"))
 
 
 def main():

@@ -7,7 +7,8 @@ needs kwant alone, and nothing of matgym:
     python3.11 -m venv /tmp/kwant-env
     /tmp/kwant-env/bin/pip install numpy==1.26.4 scipy 'cython<3.1' 'setuptools<70' wheel
     /tmp/kwant-env/bin/pip install kwant==1.5.0 tinyarray==1.2.5 --no-build-isolation
-    OPENBLAS_NUM_THREADS=1 /tmp/kwant-env/bin/python -m scripts.studies.physics.kwant_reference --solve /tmp/designs.json
+    export OPENBLAS_NUM_THREADS=1
+    /tmp/kwant-env/bin/python -m scripts.studies.physics.kwant_reference --solve /tmp/designs.json
 
 The second writes kwant.npz and, with times and versions, kwant.json into tests/physics/data. `--tubes 3` tries the
 first half.
