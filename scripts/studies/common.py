@@ -1,17 +1,18 @@
 """What the studies share: a command line, jobs that are done once, results with their provenance, tables.
 
 A study is run from the repository's root as `python -m scripts.studies.FOLDER.NAME`. It keeps its settings in a frozen
-dataclass. With `--quick` it takes small ones and writes under runs/quick instead of docs, as tests/test_studies.py does.
-Jobs that are done stay under runs/STUDY, apart for each choice of settings: the same command goes on where it was
-stopped, and run again it only prints, draws and writes. Remove that folder after a change of the code that is measured.
+dataclass; with `--quick` it takes small ones and writes under runs/quick, as tests/test_studies.py does. Jobs that are
+done stay under runs/STUDY, apart for each choice of settings: the same command goes on where it was stopped, and run
+again it only prints, draws and writes. Remove that folder after a change of the code that is measured.
 """
 
 import os
 import platform
+import re
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from pathlib import Path
 from shutil import rmtree
@@ -106,6 +107,16 @@ class Study(Generic[Settings]):
         with atomic_path(path) as scratch:
             save(scratch)
         print(path.relative_to(ROOT))
+
+
+class StudyJob:
+    """A job named after its fields, but the settings, which the folder stands for, and those left out of its `repr`."""
+
+    @property
+    def key(self) -> str:
+        """See `matgym.execution.Job`."""
+        shown = (str(getattr(self, each.name)) for each in fields(self) if each.repr and each.name != "settings")
+        return re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join((type(self).__name__.lower(), *shown)))
 
 
 def machine() -> str:

@@ -19,7 +19,7 @@ from matgym.processes.growth.reactors import STANDARD, Variation
 from matgym.processes.growth.recipe import scaled_actions, scaled_controls
 from matgym.processes.growth.runs import random_recipe
 from matgym.tasks.growth import GrowthTask
-from scripts.studies.common import ROOT, Study, print_markdown
+from scripts.studies.common import ROOT, Study, StudyJob, print_markdown
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,11 @@ QUICK = Settings(reactors=1, generations=2, constant_generations=2, population=1
 
 
 @dataclass(frozen=True)
-class Optimise:
+class Optimise(StudyJob):
     """The best known schedule of one reactor."""
 
     settings: Settings
     index: int
-
-    @property
-    def key(self):
-        return f"reactor-{self.index}"
 
     def run(self):
         """One row."""

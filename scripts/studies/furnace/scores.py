@@ -6,7 +6,7 @@ docs/images/furnace/scores.png, and prints the table of docs/furnace.md.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import gymnasium as gym
 import numpy as np
@@ -20,7 +20,7 @@ from matgym.processes.growth.recipe import scaled_controls
 from matgym.statistics import interquartile_mean
 from matgym.tasks.growth import GrowthTask
 from matgym.viz.palette import METHOD_STYLES, new_figure
-from scripts.studies.common import Study, interval, print_markdown
+from scripts.studies.common import Study, StudyJob, interval, print_markdown
 from scripts.studies.furnace.optimum import known_optima
 
 
@@ -45,15 +45,11 @@ QUICK = Settings(
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(StudyJob):
     """The best constant recipe, and from there the best schedule, for reactors of this seed."""
 
     settings: Settings
     seed: int
-
-    @property
-    def key(self):
-        return f"plan-{self.seed}"
 
     def run(self):
         """One row: recipe and schedule, scaled, and what each cost in minutes of furnace time."""
@@ -90,7 +86,7 @@ def mean_over(task, schedules, reactors):
 
 
 @dataclass(frozen=True)
-class Control:
+class Control(StudyJob):
     """J of one method and seed on every test reactor.
 
     Attributes:
@@ -104,12 +100,8 @@ class Control:
     settings: Settings
     method: str
     seed: int
-    reactors: np.ndarray
-    plan: dict
-
-    @property
-    def key(self):
-        return f"{self.method}-{self.seed}"
+    reactors: np.ndarray = field(repr=False)
+    plan: dict = field(repr=False)
 
     def run(self):
         """One row."""

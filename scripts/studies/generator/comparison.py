@@ -5,7 +5,7 @@ of each that is trained here without the band. It writes docs/results/generator.
 prints the table of docs/generator.md.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,7 @@ from matgym.tasks import as_design_generator, decoration_task
 from matgym.viz.figures import target_against_achieved
 from matgym.viz.generated import grid
 from matgym.viz.palette import new_axes
-from scripts.studies.common import Study
+from scripts.studies.common import Study, StudyJob
 
 DATA = "nanotube-doping"
 
@@ -80,18 +80,14 @@ def generator_of(name, band, folder):
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(StudyJob):
     """One generator on one split, for one seed."""
 
     settings: Settings
-    folder: Path
+    folder: Path = field(repr=False)
     generator: str
     split: str
     seed: int
-
-    @property
-    def key(self):
-        return f"{self.generator.replace(', ', '_')}-{self.split}-{self.seed}"
 
     def run(self):
         """One row."""

@@ -19,7 +19,7 @@ from matgym.envs.initial_designs import InitialDesigns
 from matgym.statistics import interquartile_mean
 from matgym.tasks import decoration_task
 from matgym.viz.palette import method_styles, new_figure, tidy
-from scripts.studies.common import Study, print_markdown
+from scripts.studies.common import Study, StudyJob, print_markdown
 
 GENERATORS = ("random", "nearest", "gan")
 TARGETS_SEED = 2026  # as in `matgym benchmark compare`: no training and no tuning uses it
@@ -40,17 +40,13 @@ QUICK = Settings(seeds=1, targets=2, queries=(1, 2), training_designs=64)
 
 
 @dataclass(frozen=True)
-class Searches:
+class Searches(StudyJob):
     """One method from one kind of initial designs."""
 
     settings: Settings
     method: str
     generator: str
     seed: int
-
-    @property
-    def key(self):
-        return f"{self.method}-{self.generator}-{self.seed}"
 
     def run(self):
         """A row for each number of evaluations: verified errors, by target."""

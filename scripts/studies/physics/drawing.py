@@ -37,22 +37,11 @@ DESIGN_COLOURS = {
 TEXT_SIZE = 9.5
 
 
-def note(axes, x, y, text, colour=INK, *, across="left", up="center"):
-    """A label at a place of the data, on a white ground so that curves do not run through it.
-
-    Args:
-        axes: to draw on.
-        x: in units of the data.
-        y: in units of the data.
-        text: of one or more lines.
-        colour: that of the curve which it names.
-        across: which side of the text stands at x: "left", "center" or "right".
-        up: which side of it stands at y: "bottom", "center" or "top".
-    """
+def note(axes, x, y, text, colour=INK, *, ha="left", va="center"):
+    """A label at a place of the data, on a white ground so that curves do not run through it."""
     ground = {"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
-    axes.text(
-        x, y, text, color=colour, fontsize=TEXT_SIZE, ha=across, va=up, linespacing=1.25, zorder=6, bbox=ground
-    )  # fmt: skip
+    look = {"fontsize": TEXT_SIZE, "linespacing": 1.25, "zorder": 6, "bbox": ground}
+    axes.text(x, y, text, color=colour, ha=ha, va=va, **look)
 
 
 def panel_title(axes, text):
@@ -69,28 +58,14 @@ def published_point(axes, x, y, *, x_error=None, y_error=None):
 
 
 def published_line(axes, x, y, error=0.0):
-    """A published law as a dashed line, with the band of its error.
-
-    Args:
-        axes: to draw on.
-        x: (P,).
-        y: (P,).
-        error: (P,) or one number: half the height of the band.
-    """
+    """A published law as a dashed line, with the band of its error."""
     if np.any(error):
         axes.fill_between(x, y - error, y + error, color=BAND, alpha=0.7, linewidth=0, zorder=0.5)
     axes.plot(x, y, color=INK, linewidth=1.2, linestyle=(0, (4, 2.5)), zorder=3.5)
 
 
 def published_level(axes, value, error=0.0, *, upright=False):
-    """A published value that holds all along the axes: a dashed line, with the band of its error.
-
-    Args:
-        axes: to draw on.
-        value: on the ordinate, or on the abscissa if `upright`.
-        error: half the width of the band.
-        upright: whether the line stands.
-    """
+    """A published value that holds all along the axes: a dashed line, with the band of its error."""
     line, span = (axes.axvline, axes.axvspan) if upright else (axes.axhline, axes.axhspan)
     if error:
         span(value - error, value + error, color=BAND, alpha=0.7, linewidth=0, zorder=0.5)
@@ -98,15 +73,7 @@ def published_level(axes, value, error=0.0, *, upright=False):
 
 
 def bands(axes, x, lines, colour, *, strong=False):
-    """Branches of a dispersion relation.
-
-    Args:
-        axes: to draw on.
-        x: (K,) wave numbers.
-        lines: (K, M) frequencies or energies of M branches.
-        colour: of all of them.
-        strong: whether they are what the figure is about.
-    """
+    """Branches of a dispersion relation."""
     axes.plot(x, lines, color=colour, linewidth=1.8 if strong else 0.6, zorder=3 if strong else 2)
 
 

@@ -52,6 +52,10 @@ from scripts.studies.physics.drawing import (
     save,
 )
 
+RBM, E2G, TWO_G0 = "rbm_times_diameter_cm_nm", "optical_phonon_gamma_cm", "conductance_metallic_g0"
+QUANTA, YOUNG = "thermal_conductance_low_t_g0", "young_large_tube_tpa"
+DULONG = "heat_capacity_dulong_petit_j_gk"
+
 
 def dispersion():
     """Phonon bands of (10,10), whole and near the zone centre."""
@@ -74,9 +78,9 @@ def dispersion():
         bands(axes, k, lines.transpose(1, 0, 2).reshape(len(k), -1), "#b9c0c9")
         bands(axes, k, straight, BLUE, strong=True)
         bands(axes, k, bending[0], RED, strong=True)
-    rbm, optical = published("rbm_times_diameter_cm_nm"), published("optical_phonon_gamma_cm")
+    rbm, optical = published(RBM), published(E2G)
     published_point(whole, 0.0, optical[0], y_error=optical[1])
-    note(whole, 0.35, optical[0], f"graphene E$_{{2g}}$ {optical[0]:.0f} {flag('optical_phonon_gamma_cm')}", up="top")
+    note(whole, 0.35, optical[0], f"graphene E$_{{2g}}$ {optical[0]:.0f} {flag(E2G)}", va="top")
     whole.set(xlim=(-0.25, k[-1]), ylim=(0, 1750), ylabel="frequency, cm⁻¹", xlabel="wave number, nm⁻¹")
     panel_title(whole, "(10,10): all 120 branches")
     for name, key, label in (("LA", "velocity_la_10_10_km_s", 1.72), ("TW", "velocity_tw_10_10_km_s", 2.42)):
@@ -85,17 +89,11 @@ def dispersion():
         published_line(close, reach, OMEGA_CM * velocity * reach, OMEGA_CM * error * reach)
         place = OMEGA_CM * velocity * label
         if name == "LA":
-            note(close, label - 0.06, place, f"LA {velocity:g} km/s {flag(key)}", across="right")
+            note(close, label - 0.06, place, f"LA {velocity:g} km/s {flag(key)}", ha="right")
         else:
-            note(close, label + 0.06, place - 8, f"TW {velocity:g} km/s {flag(key)}", up="top", across="center")
+            note(close, label + 0.06, place - 8, f"TW {velocity:g} km/s {flag(key)}", va="top", ha="center")
     published_point(close, 0.0, rbm[0] / tube.diameter_nm, y_error=rbm[1] / tube.diameter_nm)
-    note(
-        close,
-        0.08,
-        rbm[0] / tube.diameter_nm + 3,
-        f"breathing mode 227/d {flag('rbm_times_diameter_cm_nm')}",
-        up="bottom",
-    )
+    note(close, 0.08, rbm[0] / tube.diameter_nm + 3, f"breathing mode 227/d {flag(RBM)}", va="bottom")
     note(close, 1.0, 8, "TA, twofold, as k²", RED)
     close.set(xlim=(-0.06, 2.8), ylim=(0, 260), xlabel="wave number, nm⁻¹")
     panel_title(close, "near the zone centre")
@@ -113,19 +111,11 @@ def vibrations():
     states.fill_between(cm, per_atom, color=BLUE, alpha=0.18, linewidth=0)
     states.plot(cm, per_atom, color=BLUE, linewidth=1.4)
     top = 1.22 * per_atom.max()
-    rbm, optical = published("rbm_times_diameter_cm_nm"), published("optical_phonon_gamma_cm")
+    rbm, optical = published(RBM), published(E2G)
     published_level(states, rbm[0] / tube.diameter_nm, rbm[1] / tube.diameter_nm, upright=True)
-    note(
-        states, rbm[0] / tube.diameter_nm + 25, 0.93 * top, f"breathing mode\n227/d {flag('rbm_times_diameter_cm_nm')}"
-    )
+    note(states, rbm[0] / tube.diameter_nm + 25, 0.93 * top, f"breathing mode\n227/d {flag(RBM)}")
     published_level(states, *optical, upright=True)
-    note(
-        states,
-        optical[0] - 95,
-        0.93 * top,
-        f"graphene E$_{{2g}}$\n1582 {flag('optical_phonon_gamma_cm')}",
-        across="right",
-    )
+    note(states, optical[0] - 95, 0.93 * top, f"graphene E$_{{2g}}$\n1582 {flag(E2G)}", ha="right")
     states.set(xlim=(0, 1750), ylim=(0, top), xlabel="frequency, cm⁻¹", ylabel="modes per 1000 cm⁻¹ and atom")
     panel_title(states, "density of states of (10,10)")
 
@@ -137,18 +127,18 @@ def vibrations():
         gram = 1e3 * ATOMIC_MASS_KG * tube.n_sites * MASSES_AMU[Species.C12]
         capacity = np.array([(weights @ mode_heat_j_k(omega, t).sum(axis=(0, 2))) / gram for t in kelvin])
         heat.loglog(kelvin, capacity, color=colour, linewidth=1.8)
-        note(heat, 0.33, 1.35 * capacity[0], f"({n},{m})", colour, up="bottom")
+        note(heat, 0.33, 1.35 * capacity[0], f"({n},{m})", colour, va="bottom")
         at_300 = Vibrations().predict([tube])["heat_capacity_j_g_k"][0]
         slope = np.gradient(np.log(capacity), np.log(kelvin))
         print(f"{tube}: {np.interp(300, kelvin, capacity):.3f} and {at_300:.3f} J/gK at 300 K; slope {slope[:3]}")
-    room, dulong = published("heat_capacity_300k_j_gk"), published("heat_capacity_dulong_petit_j_gk")
+    room, dulong = published("heat_capacity_300k_j_gk"), published(DULONG)
     published_level(heat, dulong[0])
-    note(heat, 1.0, dulong[0], f"Dulong–Petit {dulong[0]} {flag('heat_capacity_dulong_petit_j_gk')}", up="center")
+    note(heat, 1.0, dulong[0], f"Dulong–Petit {dulong[0]} {flag(DULONG)}", va="center")
     published_point(heat, 300, room[0], y_error=room[1])
-    note(heat, 230, room[0], f"graphite {room[0]} {flag('heat_capacity_300k_j_gk')}", across="right")
+    note(heat, 230, room[0], f"graphite {room[0]} {flag('heat_capacity_300k_j_gk')}", ha="right")
     guide = np.array([0.3, 2.0])
     published_line(heat, guide, 3.2e-5 * (guide / 0.3) ** published("exponent_heat_capacity_low_t")[0])
-    note(heat, 1.3, 4.5e-5, f"√T {flag('exponent_heat_capacity_low_t')}", up="top")
+    note(heat, 1.3, 4.5e-5, f"√T {flag('exponent_heat_capacity_low_t')}", va="top")
     heat.set(xlim=(0.3, 3000), ylim=(1e-5, 5), xlabel="temperature, K", ylabel="heat capacity, J/(g K)")
     panel_title(heat, "heat capacity")
     return figure
@@ -177,25 +167,25 @@ def electrons():
             print(f"dip of N in (10,10): {dip:.3f} eV")
     armchair, zigzag, wide = axes
     armchair.set_ylabel("transmission, in units of 2e²/h")
-    published_level(armchair, published("conductance_metallic_g0")[0])
-    note(armchair, -1.4, 2.16, f"2 G₀ {flag('conductance_metallic_g0')}", up="bottom")
+    published_level(armchair, published(TWO_G0)[0])
+    note(armchair, -1.4, 2.16, f"2 G₀ {flag(TWO_G0)}", va="bottom")
     published_point(armchair, 0, published("transmission_vacancy_armchair")[0])
-    note(armchair, 0.1, 0.93, f"one vacancy: 1 {flag('transmission_vacancy_armchair')}", up="top")
+    note(armchair, 0.1, 0.93, f"one vacancy: 1 {flag('transmission_vacancy_armchair')}", va="top")
     first = published("gap_times_diameter_ev_nm")
     d = Nanotube(10, 0).diameter_nm
     for sign in (-1, 1):
         published_level(zigzag, sign * first[0] / d / 2, first[1] / d / 2, upright=True)
-    note(zigzag, 0, 4.05, f"edges ± a γ₀/d {flag('gap_times_diameter_ev_nm')}", across="center")
+    note(zigzag, 0, 4.05, f"edges ± a γ₀/d {flag('gap_times_diameter_ev_nm')}", ha="center")
     d = Nanotube(10, 10).diameter_nm
     ratio = published("van_hove_m11_10_10_ev")
     for sign in (-1, 1):
         published_level(wide, sign * ratio[0] / 2, ratio[1] / 2, upright=True)
-    note(wide, 0, 6.8, f"edges ± 3 a γ₀/d {flag('van_hove_m11_10_10_ev')}", across="center")
+    note(wide, 0, 6.8, f"edges ± 3 a γ₀/d {flag('van_hove_m11_10_10_ev')}", ha="center")
     level, width = published("dip_nitrogen_10_10_ev")
     published_point(wide, level, 1.0, x_error=width)
-    note(wide, level - 0.15, 1.0, f"dip of N: DFT\n+{level} eV {flag('dip_nitrogen_10_10_ev')}", across="right")
-    note(wide, -0.1, 2.35, "2 G₀", up="bottom", across="center")
-    published_level(wide, published("conductance_metallic_g0")[0])
+    note(wide, level - 0.15, 1.0, f"dip of N: DFT\n+{level} eV {flag('dip_nitrogen_10_10_ev')}", ha="right")
+    note(wide, -0.1, 2.35, "2 G₀", va="bottom", ha="center")
+    published_level(wide, published(TWO_G0)[0])
     legend = [(name, DESIGN_COLOURS[name]) for name in ("pristine", "nitrogen", "boron", "vacancy", "Stone–Wales")]
     name_below(figure, legend)
     return figure
@@ -221,17 +211,17 @@ def curvature():
     x = np.array([0.0, 2.2])
     law = 1000 * 3 * PARAMETERS.hopping_ev * BOND_NM**2 / 4
     published_line(axes, x, law * x)
-    note(axes, 1.42, law * 1.42 + 9, f"3 γ₀ a²/4d² {flag('gap_18_0_curvature_mev')}", across="right")
+    note(axes, 1.42, law * 1.42 + 9, f"3 γ₀ a²/4d² {flag('gap_18_0_curvature_mev')}", ha="right")
     for n in (9, 12, 15):
         key = f"gap_{n}_0_curvature_mev"
         place = Nanotube(n, 0).diameter_nm ** -2
         published_point(axes, place, published(key)[0], y_error=published(key)[1])
-        note(axes, place + 0.04, published(key)[0] - 8, f"({n},0) {flag(key)}", up="top")
+        note(axes, place + 0.04, published(key)[0] - 8, f"({n},0) {flag(key)}", va="top")
     axes.axhline(0.0, color=MUTED, linewidth=1.0, zorder=1)
     note(axes, 0.03, -5.5, "zone folding: no gap in any of these", MUTED)
-    note(axes, 1.95, 5.5, f"armchair: 0 {flag('gap_armchair_isolated_mev')}", RED, across="right")
-    note(axes, 0.42, 26, "zigzag", BLUE, across="right")
-    note(axes, 1.75, 36, "chiral, smaller by |cos 3θ|", "#8f8420", across="center")
+    note(axes, 1.95, 5.5, f"armchair: 0 {flag('gap_armchair_isolated_mev')}", RED, ha="right")
+    note(axes, 0.42, 26, "zigzag", BLUE, ha="right")
+    note(axes, 1.75, 36, "chiral, smaller by |cos 3θ|", "#8f8420", ha="center")
     axes.set(xlim=(0, 2.2), ylim=(-11, 95), xlabel="1/d², nm⁻²", ylabel="gap, meV")
     return figure
 
@@ -258,11 +248,11 @@ def strain():
             published_line(axial, percent, gap[40] + value * percent / 1000, error * np.abs(percent) / 1000)
             label = f"({n},{m}), {family}\npublished {value:+.0f} meV/% {flag(key)}".replace("-", "−")
             up = 1.33 if value > 0 else 1.42
-            note(axial, 3.9 if value > 0 else -3.9, up, label, colour, across="right" if value > 0 else "left")
+            note(axial, 3.9 if value > 0 else -3.9, up, label, colour, ha="right" if value > 0 else "left")
         elif key:
-            note(axial, -3.9, 0.05, f"({n},{m}): 0 {flag(key)}", "#8f8420", up="bottom")
+            note(axial, -3.9, 0.05, f"({n},{m}): 0 {flag(key)}", "#8f8420", va="bottom")
         else:
-            note(axial, 2.4, 0.27, f"({n},{m}), {family}", colour, up="bottom", across="right")
+            note(axial, 2.4, 0.27, f"({n},{m}), {family}", colour, va="bottom", ha="right")
     axial.set(xlim=(-4, 4), ylim=(0, 1.55), xlabel="axial strain, %", ylabel="gap, eV")
     panel_title(axial, "stretched")
     for (n, m), colour, key in (
@@ -277,7 +267,7 @@ def strain():
         published_line(shear, percent, start + value * np.abs(percent) / 1000, error * np.abs(percent) / 1000)
         print(f"({n},{m}) twisted: {1000 * (gap[50] - start) / percent[50]:.1f} meV/% at {percent[50]:.0f} %")
         label = f"({n},{m})\npublished {f'±{value:.0f}' if value else '0'} meV/% {flag(key)}"
-        note(shear, 0, 0.42 if value else 1.1, label, "#8f8420" if n == m else colour, across="center")
+        note(shear, 0, 0.42 if value else 1.1, label, "#8f8420" if n == m else colour, ha="center")
     shear.set(xlim=(-4, 4), ylim=(0, 1.55), xlabel="shear strain, %")
     panel_title(shear, "twisted")
     return figure
@@ -303,18 +293,18 @@ def phonons():
             panel.plot(cm, curve, color=DESIGN_COLOURS[name], linewidth=1.3)
         panel.set(xlabel="frequency, cm⁻¹")
     whole, low = axes
-    top, error = published("optical_phonon_gamma_cm")
+    top, error = published(E2G)
     published_level(whole, top, error, upright=True)
-    note(whole, top, 19.3, f"graphene E$_{{2g}}$\n{top:.0f} {flag('optical_phonon_gamma_cm')}", across="center")
+    note(whole, top, 19.3, f"graphene E$_{{2g}}$\n{top:.0f} {flag(E2G)}", ha="center")
     whole.set(xlim=(0, 1750), ylim=(0, 21), ylabel="phonon transmission")
     panel_title(whole, "(10,0) between pristine leads")
     four = published("acoustic_modes")[0]
     published_level(low, four)
-    note(low, 6, four + 0.25, f"{four:.0f} acoustic modes {flag('acoustic_modes')}", up="bottom")
-    rbm, error = published("rbm_times_diameter_cm_nm")
+    note(low, 6, four + 0.25, f"{four:.0f} acoustic modes {flag('acoustic_modes')}", va="bottom")
+    rbm, error = published(RBM)
     d = Nanotube(10, 0).diameter_nm
     published_level(low, rbm / d, error / d, upright=True)
-    note(low, rbm / d - 10, 14.0, f"breathing mode\n227/d {flag('rbm_times_diameter_cm_nm')}", across="right")
+    note(low, rbm / d - 10, 14.0, f"breathing mode\n227/d {flag(RBM)}", ha="right")
     low.set(xlim=(0, 400), ylim=(0, 15))
     panel_title(low, "low frequencies")
     names = {"isotopes": "half ¹³C, 3.4 nm", "pristine": "pristine (grey area: modes counted)"}
@@ -325,7 +315,7 @@ def phonons():
 def heat():
     """Thermal conductance over temperature."""
     quantum = 1e12 * np.pi * BOLTZMANN_J_K**2 / (6.0 * HBAR_J_S)  # π² k_B²/3h, pW/K²
-    four, _ = published("thermal_conductance_low_t_g0")
+    four, _ = published(QUANTA)
     per_area, error = published("thermal_conductance_area_300k_gw_m2k")
     kelvin = np.geomspace(2, 1000, 80)
     figure, (absolute, ratio) = panels(10.5, 4.6, 2, (1.2, 1))
@@ -352,12 +342,12 @@ def heat():
             published_point(absolute, 300, per_area * area, y_error=error * area)
             print(f"  {np.interp(300, kelvin, found) / area:.2f} GW/m²K")
     published_line(absolute, kelvin[[0, -1]], 1e-3 * four * quantum * kelvin[[0, -1]])
-    note(absolute, 60, 0.16, f"4 π²k$_B$²T/3h {flag('thermal_conductance_low_t_g0')}", up="top")
-    note(absolute, 245, 9.3, f"4.2 GW/m²K {flag('thermal_conductance_area_300k_gw_m2k')}", across="right")
+    note(absolute, 60, 0.16, f"4 π²k$_B$²T/3h {flag(QUANTA)}", va="top")
+    note(absolute, 245, 9.3, f"4.2 GW/m²K {flag('thermal_conductance_area_300k_gw_m2k')}", ha="right")
     absolute.set(xlim=(2, 1000), ylim=(4e-3, 20), xlabel="temperature, K", ylabel="thermal conductance, nW/K")
     panel_title(absolute, "phonon thermal conductance")
     published_level(ratio, four)
-    note(ratio, 22, four - 0.5, f"4 quanta {flag('thermal_conductance_low_t_g0')}", up="top")
+    note(ratio, 22, four - 0.5, f"4 quanta {flag(QUANTA)}", va="top")
     ratio.set(xlim=(2, 1000), ylim=(0, 27), xlabel="temperature, K", ylabel="in quanta π²k$_B$²T/3h")
     panel_title(ratio, "the same over the quantum")
     name_below(figure, [(name, colour) for name, _, colour in cases])
@@ -368,7 +358,7 @@ def tension():
     """Stress against strain until the tube fails, pristine and with one vacancy."""
     figure, axes = panels(10.5, 4.8, 2)
     oracle = Strength(step=0.01)
-    young, spread = published("young_large_tube_tpa")
+    young, spread = published(YOUNG)
     for panel, (n, m, cells) in zip(axes, ((10, 0, 4), (8, 8, 6)), strict=True):
         tubes = designs(n, m, cells)
         peaks = {}
@@ -388,28 +378,28 @@ def tension():
                 if name == "pristine"
                 else f"one vacancy in {tube.n_sites}\n−{100 - 100 * peaks[name] / peaks['pristine']:.0f} %"
             )
-            note(panel, x[curve.peak] + 0.7, y[curve.peak] - 3, label, colour, up="top")
+            note(panel, x[curve.peak] + 0.7, y[curve.peak] - 3, label, colour, va="top")
         reach = np.array([0.0, 12.0])
         published_line(panel, reach, 10 * young * reach, 10 * spread * reach)  # 1 TPa is 10 GPa a percent
         panel.set(xlim=(0, 35), ylim=(0, 150), xlabel="axial strain, %")
         panel_title(panel, f"({n},{m})")
     zigzag, armchair = axes
     zigzag.set_ylabel("stress, GPa (wall of 0.34 nm)")
-    note(zigzag, 12.4, 119, f"Young {young:g} TPa {flag('young_large_tube_tpa')}", across="left")
+    note(zigzag, 12.4, 119, f"Young {young:g} TPa {flag(YOUNG)}", ha="left")
     (strength, wide), (failure, apart) = published("strength_10_0_gpa"), published("failure_strain_10_0")
     published_point(zigzag, 100 * failure, strength, x_error=100 * apart, y_error=wide)
-    note(zigzag, 100 * failure + 0.8, strength + 5, f"strength, DFT\n{flag('strength_10_0_gpa')}", up="bottom")
+    note(zigzag, 100 * failure + 0.8, strength + 5, f"strength, DFT\n{flag('strength_10_0_gpa')}", va="bottom")
     published_level(armchair, *published("strength_graphene_gpa"))
     note(
         armchair,
         34.5,
         published("strength_graphene_gpa")[0],
         f"graphene, measured {flag('strength_graphene_gpa')}",
-        across="right",
+        ha="right",
     )
     failure, apart = published("failure_strain_8_8")
     published_level(armchair, 100 * failure, 100 * apart, upright=True)
-    note(armchair, 100 * failure, 8, f"failure strain\n{flag('failure_strain_8_8')}", across="center", up="bottom")
+    note(armchair, 100 * failure, 8, f"failure strain\n{flag('failure_strain_8_8')}", ha="center", va="bottom")
     return figure
 
 
@@ -446,7 +436,7 @@ def thermoelectric():
     _, error = published("goldsmid_sharp_ratio")
     for sign in (-1, 1):
         published_level(seebeck, sign * limit, error * limit)
-    note(seebeck, 0.97, limit, f"gap/2eT {flag('goldsmid_sharp_ratio')}", across="right")
+    note(seebeck, 0.97, limit, f"gap/2eT {flag('goldsmid_sharp_ratio')}", ha="right")
     edge, _ = published("seebeck_step_edge_uv_k")
     at_edge = np.interp(gap / 2, mu, found[SEEBECK_UV_K.key][0])
     print(f"gap {gap:.4f} eV, gap/2eT {1000 * limit:.0f} µV/K; S at the band edge {at_edge:.1f} µV/K")
@@ -457,12 +447,12 @@ def thermoelectric():
         gap / 2 + 0.02,
         -0.35,
         f"band edge:\n2 ln 2 k$_B$/e {flag('seebeck_step_edge_uv_k')}",
-        across="left",
-        up="top",
+        ha="left",
+        va="top",
     )
     zt, spread = published("zt_max_zigzag")
     published_level(merit, zt, spread)
-    note(merit, 0, zt, f"largest of (n,0): about 0.2 {flag('zt_max_zigzag')}", across="center")
+    note(merit, 0, zt, f"largest of (n,0): about 0.2 {flag('zt_max_zigzag')}", ha="center")
     power.set_ylim(bottom=0)
     merit.set_ylim(0, 0.34)
     names = {"isotopes": "half ¹³C, 3.4 nm"}

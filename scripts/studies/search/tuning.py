@@ -23,7 +23,7 @@ from matgym.tasks import Cube, decoration_task
 from matgym.tasks.furnace_design import furnace_task
 from matgym.tasks.rings import rings_task
 from matgym.tasks.solved import Solved
-from scripts.studies.common import Study, print_markdown
+from scripts.studies.common import Study, StudyJob, print_markdown
 
 GRIDS = {
     "PPO": {
@@ -76,7 +76,7 @@ def tasks(settings):
 
 
 @dataclass(frozen=True)
-class Try:
+class Try(StudyJob):
     """One algorithm with one choice of hyper-parameters on all tasks that it applies to.
 
     Attributes:
@@ -88,10 +88,6 @@ class Try:
     settings: Settings
     algorithm: str
     number: int
-
-    @property
-    def key(self):
-        return f"{self.algorithm}-{self.number}"
 
     @property
     def overrides(self):

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from matgym.generative.store import load_generator
 from matgym.structures import tube_lattice
-from scripts.studies.common import Study, print_markdown
+from scripts.studies.common import Study, StudyJob, print_markdown
 
 
 @dataclass(frozen=True)
@@ -23,15 +23,11 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Draw:
+class Draw(StudyJob):
     """Draw tubes in one process."""
 
     settings: Settings
     seed: int
-
-    @property
-    def key(self):
-        return f"draw-{self.seed}"
 
     def run(self):
         """Tubes a second, drawn once and twice, the better one kept, as shipped."""

@@ -25,7 +25,7 @@ from matgym.surrogates.config import CONFIGS
 from matgym.surrogates.cross_validation import cross_validate, fold_of
 from matgym.surrogates.informed import with_physics
 from matgym.surrogates.training import figures
-from scripts.studies.common import Study, interval, print_markdown
+from scripts.studies.common import Study, StudyJob, interval, print_markdown
 
 CLASSICAL = ("ridge-composition", "ridge-pairs", "trees-composition", "trees-pairs")
 
@@ -49,7 +49,7 @@ QUICK = Settings(rows=60, cv_rows=40, folds=2, epochs=1, configs=("nanotube-dopi
 
 
 @dataclass(frozen=True)
-class Compare:
+class Compare(StudyJob):
     """One model on the properties of one training config.
 
     Attributes:
@@ -63,10 +63,6 @@ class Compare:
     config: str
     model: str
     data: str = field(repr=False)
-
-    @property
-    def key(self):
-        return f"{self.config}.{self.model}"
 
     def run(self):
         """A row a property."""

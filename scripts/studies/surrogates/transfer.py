@@ -18,7 +18,7 @@ from matgym.surrogates import FitConfig, fit, load
 from matgym.surrogates.informed import with_physics
 from matgym.surrogates.training import figures
 from matgym.viz.palette import METHOD_STYLES
-from scripts.studies.common import Study, print_markdown
+from scripts.studies.common import Study, StudyJob, print_markdown
 
 MODES = ("scratch", "transfer", "informed", "both")
 MODES_OF = {"conductance_us": ("scratch", "transfer")}  # of the others, all
@@ -47,17 +47,13 @@ QUICK = Settings((("thermal_conductance_nw_k", (60,)), ("conductance_us", (60,))
 
 
 @dataclass(frozen=True)
-class Fits:
+class Fits(StudyJob):
     """All modes of one property, number of labels and seed."""
 
     settings: Settings
     name: str
     labels: int
     seed: int
-
-    @property
-    def key(self):
-        return f"{self.name}-{self.labels}-{self.seed}"
 
     def run(self):
         """A row a mode."""

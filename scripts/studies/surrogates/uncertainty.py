@@ -19,7 +19,7 @@ from matgym.data import Dataset, random_decoration
 from matgym.physics import oracle_of
 from matgym.structures import Nanotube, Species, TubeBatch, tube_lattice
 from matgym.surrogates import load, load_card, shipped
-from scripts.studies.common import Study, print_markdown
+from scripts.studies.common import Study, StudyJob, print_markdown
 
 NOMINAL = 0.9
 
@@ -75,16 +75,12 @@ KINDS = {"longer": longer, "wider": wider, "heavily doped": heavily, "boron only
 
 
 @dataclass(frozen=True)
-class Measure:
+class Measure(StudyJob):
     """One property of a shipped surrogate."""
 
     settings: Settings
     surrogate: str
     name: str
-
-    @property
-    def key(self):
-        return f"{self.surrogate}.{self.name}"
 
     def run(self):
         """A row for the untouched split, and one for every other kind of tube."""
