@@ -1,11 +1,11 @@
 """Ours against the published values, row by row, and the known disagreements as they are known.
 
-`scripts/physics_table.py` prints the same as a table; docs/physics.md holds it.
+`python -m scripts.studies.physics.table` prints the same as a table; docs/physics.md holds it.
 """
 
 import pytest
-from computed import COMPUTED, DISAGREEMENTS, DRIFT, ours
-from published import PUBLISHED
+
+from matgym.physics.validation import COMPUTED, DISAGREEMENTS, DRIFT, PUBLISHED, ours
 
 ROWS = {row.key: row for row in PUBLISHED}
 KNOWN = {known.key: known for known in DISAGREEMENTS}

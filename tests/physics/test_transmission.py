@@ -1,12 +1,12 @@
-"""Electronic transmission against kwant and sisl, whose Hamiltonians know nothing of ours (see `reference_model`)."""
+"""Electronic transmission against kwant and sisl, whose Hamiltonians know nothing of ours."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-from reference_model import sisl_transmission
 
 from matgym.physics import PiParameters, PiTransport
+from matgym.physics.validation.independent import sisl_transmission
 from matgym.structures import Nanotube, Species
 
 KWANT_TOLERANCE = 1e-8

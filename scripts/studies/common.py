@@ -1,0 +1,142 @@
+"""What the studies share: a command line, jobs that are done once, results with their provenance, tables.
+
+A study is run from the repository's root as `python -m scripts.studies.FOLDER.NAME`. It keeps its settings in a frozen
+dataclass; with `--quick` it takes small ones and writes under runs/quick, as tests/test_studies.py does. Jobs that are
+done stay under runs/STUDY, apart for each choice of settings: the same command goes on where it was stopped, and run
+again it only prints, draws and writes. Remove that folder after a change of the code that is measured.
+"""
+
+import os
+import platform
+import re
+import sys
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from hashlib import sha256
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, Generic, TypeVar
+
+import pyarrow.parquet as pq
+
+from matgym.cli.console import finite, progress_bar
+from matgym.execution import Job, execute
+from matgym.files import atomic_path, write_json
+from matgym.version import __version__
+
+ROOT = Path(__file__).parents[2]
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class Study(Generic[Settings]):
+    """One call of a study.
+
+    Attributes:
+        name: of docs/results/NAME.json.
+        settings: dataclass of what is measured.
+        quick: whether they are the small ones.
+        workers: processes.
+    """
+
+    name: str
+    settings: Settings
+    quick: bool
+    workers: int
+
+    @classmethod
+    def from_command_line(cls, name: str, doc: str | None, settings: Settings, quick: Settings) -> "Study[Settings]":
+        """Read `--quick` and `--workers`; a study computes on one thread a process."""
+        parser = ArgumentParser(description=doc, formatter_class=RawDescriptionHelpFormatter)
+        parser.add_argument("--quick", action="store_true", help="small settings; results go to runs/quick")
+        parser.add_argument("--workers", type=int, default=2, help="processes of the studies that have jobs")
+        chosen = parser.parse_args()
+        if torch := sys.modules.get("torch"):
+            torch.set_num_threads(1)
+        study = cls(name, quick if chosen.quick else settings, chosen.quick, chosen.workers)
+        if chosen.quick:  # what other code has done says nothing about this one
+            rmtree(study.folder, ignore_errors=True)
+        return study
+
+    @property
+    def folder(self) -> Path:
+        """Of finished jobs."""
+        return ROOT / "runs" / self.name / sha256(repr(self.settings).encode()).hexdigest()[:10]
+
+    @property
+    def docs(self) -> Path:
+        """Where results and pictures go."""
+        return ROOT / "runs" / "quick" if self.quick else ROOT / "docs"
+
+    @property
+    def result(self) -> Path:
+        """The JSON file of results."""
+        return self.docs / "results" / f"{self.name}.json"
+
+    def rows(self, jobs: Iterable[Job], folder: str = "jobs") -> list[dict[str, Any]]:
+        """Run the jobs that are not done yet, and return the rows of all their tables, in the order of the jobs."""
+        jobs = list(jobs)
+        with progress_bar() as bar:
+            task = bar.add_task(self.name, total=len(jobs), note="")
+
+            def on_done(job: Job, _before: bool) -> None:
+                bar.update(task, advance=1, note=job.key)
+
+            files = execute(jobs, self.folder / folder, workers=self.workers, on_done=on_done)
+        return [row for file in files for row in pq.read_table(file).to_pylist()]
+
+    def write(self, content: Mapping[str, Any]) -> None:
+        """Write results, with what they were made by."""
+        module = type(self.settings).__module__
+        if module == "__main__":
+            module = sys.modules[module].__spec__.name
+        made = {
+            "command": f"python -m {module}",
+            "matgym": __version__,
+            "machine": machine(),
+            "settings": asdict(self.settings),
+        }
+        write_json(self.result, finite(made | dict(content)))
+        print(self.result.relative_to(ROOT))
+
+    def picture(self, name: str, save: Callable[[Path], Any]) -> None:
+        """Write docs/images/NAME by a function that saves a figure to a path."""
+        path = self.docs / "images" / name
+        with atomic_path(path) as scratch:
+            save(scratch)
+        print(path.relative_to(ROOT))
+
+
+class StudyJob:
+    """A job named after its fields, but the settings, which the folder stands for, and those left out of its `repr`."""
+
+    @property
+    def key(self) -> str:
+        """See `matgym.execution.Job`."""
+        shown = (str(getattr(self, each.name)) for each in fields(self) if each.repr and each.name != "settings")
+        return re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join((type(self).__name__.lower(), *shown)))
+
+
+def machine() -> str:
+    """The processor, and how many cores of it."""
+    info = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+    return f"{os.cpu_count()} cores of {names[0] if names else platform.machine()}, Python {platform.python_version()}"
+
+
+def print_markdown(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print a table as the documentation has it: numbers to three digits, nothing for None."""
+
+    def text(cell: Any) -> str:
+        return "" if cell is None else f"{cell:.3g}" if isinstance(cell, float) else str(cell)
+
+    print(f"\n| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    for row in rows:
+        print(f"| {' | '.join(map(text, row))} |", flush=True)
+
+
+def interval(middle: float, low: float, high: float, form: str = ".3g") -> str:
+    """A figure with its 95 % interval, as text."""
+    return f"{middle:{form}} [{low:{form}}, {high:{form}}]"

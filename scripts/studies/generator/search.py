@@ -1,0 +1,114 @@
+"""Do initial designs help a search? Optimizers and a policy from random, nearest and GAN designs, at equal evaluations.
+
+Regret is the distance from the target, by the oracle, of the design that is best so far by the surrogate; the tube and
+composition of `matgym/NanotubeDoping-v0`, unseen targets. Evaluations are the surrogate's. A policy is trained for each
+kind of initial design on as many designs; that training, and the generator's, stand beside the curves and are not in
+them. `python -m scripts.studies.generator.search` (half an hour on two cores) writes docs/results/generator-search.json
+and docs/images/generator/search.png, and prints the table of docs/generator.md.
+"""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from matgym.agents.policy import Policy
+from matgym.agents.sb3 import make_agent, train_agent
+from matgym.benchmark import search
+from matgym.envs.initial_designs import InitialDesigns
+from matgym.statistics import interquartile_mean
+from matgym.tasks import decoration_task
+from matgym.viz.palette import method_styles, new_figure, tidy
+from scripts.studies.common import Study, StudyJob, print_markdown
+
+GENERATORS = ("random", "nearest", "gan")
+TARGETS_SEED = 2026  # as in `matgym benchmark compare`: no training and no tuning uses it
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is compared."""
+
+    seeds: int = 5
+    targets: int = 24
+    queries: tuple[int, ...] = (1, 4, 16, 64)  # where the best design is verified
+    methods: tuple[str, ...] = ("random", "annealing", "genetic", "MaskablePPO")
+    training_designs: int = 20_000  # of the policy, for each kind of initial designs
+
+
+QUICK = Settings(seeds=1, targets=2, queries=(1, 2), training_designs=64)
+
+
+@dataclass(frozen=True)
+class Searches(StudyJob):
+    """One method from one kind of initial designs."""
+
+    settings: Settings
+    method: str
+    generator: str
+    seed: int
+
+    def run(self):
+        """A row for each number of evaluations: verified errors, by target."""
+        settings, task, rng = self.settings, decoration_task(), np.random.default_rng(TARGETS_SEED)
+        targets = np.array([task.draw_target(rng) for _ in range(settings.targets)])
+        how, own = (self.policy(task), None) if self.method == "MaskablePPO" else (self.method, self.generator)
+        rows = []
+        for queries in settings.queries:  # a search plans for its budget, so that each budget is a search of its own
+            found = search(how, task, targets, queries, self.seed, initial_designs=own)
+            valid, errors = task.space.valid(found.designs), np.full(len(targets), np.inf)
+            errors[valid] = np.nan_to_num(task.verify(found.designs[valid], targets[valid]).loss, nan=np.inf)
+            about = {"method": self.method, "generator": self.generator, "seed": self.seed, "queries": queries}
+            rows.append(about | {"errors": errors.tolist()})
+        return pa.Table.from_pylist(rows)
+
+    def policy(self, task):
+        """A policy that places the last atoms of initial designs."""
+        agent = make_agent("MaskablePPO", task, self.seed, initial_designs=self.generator)
+        train_agent(agent, task.ledger, self.settings.training_designs, lambda _designs, _reward: None)
+        return Policy(agent, "MaskablePPO", masked=True, initial=InitialDesigns.of(task, self.generator, None))
+
+
+def draw(found, settings):
+    figure = new_figure(11.0, 3.2)
+    panels, styles = figure.subplots(1, len(settings.methods), sharey=True), method_styles(GENERATORS)
+    for panel, method in zip(panels, settings.methods, strict=True):
+        for generator in GENERATORS:
+            cells = [1e3 * np.array(list(found[method, generator, q].values())) for q in settings.queries]
+            middle, low, high = np.transpose(cells)
+            colour = styles[generator].colour
+            panel.plot(settings.queries, middle, color=colour, marker=styles[generator].marker, label=generator)
+            panel.fill_between(settings.queries, low, high, color=colour, alpha=0.2, linewidth=0)
+        panel.set(title=method, xlabel="evaluations a target", xscale="log", yscale="log")
+        tidy(panel, "both")
+    panels[0].set_ylabel("regret by the oracle, meV")
+    panels[0].legend(frameon=False, title="initial designs")
+    return figure
+
+
+def main():
+    study = Study.from_command_line("generator-search", __doc__, Settings(), QUICK)
+    settings = study.settings
+    cases = [(method, generator) for method in settings.methods for generator in GENERATORS]
+    runs = study.rows(Searches(settings, *case, seed) for seed in range(settings.seeds) for case in cases)
+    errors = {}
+    for run in runs:
+        errors.setdefault((run["method"], run["generator"], run["queries"]), []).append(run["errors"])
+    found = {
+        key: asdict(interquartile_mean(np.array(each), np.random.default_rng(0))) for key, each in errors.items()
+    }  # over seeds and targets
+    study.write(
+        {"rows": [dict(zip(("method", "generator", "queries"), key, strict=True)) | row for key, row in found.items()]}
+    )
+
+    def cell(case, queries):
+        middle, low, high = (1e3 * found[*case, queries][name] for name in ("mean", "low", "high"))
+        return f"{middle:.1f} [{low:.1f}, {high:.1f}]"
+
+    head = ("method", "initial designs", *(f"{queries} evaluations, meV" for queries in settings.queries))
+    print_markdown(head, ((*case, *(cell(case, queries) for queries in settings.queries)) for case in cases))
+    study.picture("generator/search.png", lambda path: draw(found, settings).savefig(path, dpi=150))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""How close is matgym's physics to published values? The table of docs/physics.md, computed anew.
+
+`python -m scripts.studies.physics.table` (a minute) prints the table and writes it into docs/physics.md, where `git
+diff` shows what has changed; other processors may round the last digit otherwise.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+
+from matgym.cli.console import print_table, progress_bar
+from matgym.files import write_text
+from matgym.physics.validation import DISAGREEMENTS, PUBLISHED, ours, settings
+from scripts.studies.common import ROOT, Study
+
+PAGE = ROOT / "docs" / "physics.md"
+HEAD = ("quantity", "published", "tolerance", "ours", "unit", "holds", "flag", "source", "how ours was computed")
+MISSES_HEAD = ("quantity", "published", "ours", "why")
+SIGNS = {"gamma0": "γ₀", "pi^2": "π²", "^-1": "⁻¹", "^2": "²", "uV": "µV", "d^-2": "d⁻²", "|": "\\|"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is computed."""
+
+    rows: int = len(PUBLISHED)
+
+
+def printed(text):
+    """Signs of the field in place of ASCII, and no bar that would end a cell."""
+    for plain, sign in SIGNS.items():
+        text = text.replace(plain, sign)
+    return text
+
+
+def cells_of(row):
+    """Cells of the table; ours with the digits that show a fiftieth of the tolerance or less."""
+    found = ours(row.key)
+    places = max(0, math.ceil(-math.log10(row.tolerance)) + 1) if row.tolerance else 0
+    return (
+        printed(row.quantity),
+        f"{row.value:g}",
+        f"{row.tolerance:g}",
+        f"{found + 0.0:.{places}f}",
+        "" if row.unit == "1" else printed(row.unit),
+        "yes" if abs(found - row.value) <= row.tolerance else "**no**",
+        row.flag,
+        printed(row.source),
+        settings(row.key),
+    )
+
+
+def markdown(head, rows):
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, *rows)).replace(
+        "\n", f"\n|{'---|' * len(head)}\n", 1
+    )
+
+
+def replaced(page, name, text):
+    """The page with another text between the marks of a section."""
+    start, stop = f"<!-- {name}: made by scripts/studies/physics/table.py -->\n", f"<!-- end of {name} -->"
+    if not re.search(f"{re.escape(start)}.*?{re.escape(stop)}", page, re.DOTALL):
+        raise SystemExit(f"{PAGE} has no lines {start}and {stop}")
+    head, _, rest = page.partition(start)
+    return f"{head}{start}{text}\n{stop}{rest.partition(stop)[2]}"
+
+
+def main():
+    study = Study.from_command_line("physics", __doc__, Settings(), Settings(rows=3))
+    cells = {}
+    with progress_bar() as bar:
+        task = bar.add_task("ours", total=study.settings.rows, note="")
+        for row in PUBLISHED[: study.settings.rows]:
+            bar.update(task, note=row.key)
+            cells[row.key] = cells_of(row)
+            bar.advance(task)
+    shown = ("published", "tolerance", "ours", "unit", "holds", "flag", "source")
+    print_table(
+        "published values and ours",
+        [
+            {"key": key} | {name: row[HEAD.index(name)].strip("*").partition(";")[0] for name in shown}
+            for key, row in cells.items()
+        ],
+    )
+    if study.quick:
+        return
+    held = sum(row[HEAD.index("holds")] == "yes" for row in cells.values())
+    misses = []
+    for known in DISAGREEMENTS:
+        quantity, value, tolerance, found, unit, *_ = cells[known.key]
+        misses.append((quantity, f"{value} ± {tolerance} {unit}", found, known.why))
+    page = PAGE.read_text(encoding="utf-8")
+    page = replaced(page, "table", f"{held} of {len(cells)} rows hold.\n\n{markdown(HEAD, cells.values())}")
+    page = replaced(page, "misses", markdown(MISSES_HEAD, misses))
+    write_text(PAGE, page)
+    print(PAGE.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

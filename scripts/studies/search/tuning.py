@@ -1,0 +1,145 @@
+"""Which hyper-parameters suit agents that search one problem? Tuned on instances that no benchmark reports.
+
+Six settings an algorithm (the first are the stored ones), drawn at random, 256 evaluations a search, on each of three
+tasks: rings of a (8, 0) tube, a low π formation energy of (8, 0)x1, and growth in a reactor of its own. The setting
+with the best mean score is to be written into agents/hyperparams/search.yml; algorithms of one family (PPO, MaskablePPO
+and RecurrentPPO; DQN and QRDQN; SAC, TD3 and TQC) share theirs. `python -m scripts.studies.search.tuning` (an hour)
+writes docs/results/tune-search.json.
+"""
+
+import json
+import time
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+import pyarrow as pa
+
+from matgym.agents.base import Problem
+from matgym.agents.optimizers import rl_search
+from matgym.agents.optimizers.random_search import RandomSearch
+from matgym.structures import tube_lattice
+from matgym.tasks import Cube, decoration_task
+from matgym.tasks.furnace_design import furnace_task
+from matgym.tasks.rings import rings_task
+from matgym.tasks.solved import Solved
+from scripts.studies.common import Study, StudyJob, print_markdown
+
+GRIDS = {
+    "PPO": {
+        "n_steps": [16, 32, 64], "batch_size": [32, 64, 128], "n_epochs": [4, 10, 20],
+        "learning_rate": [3e-4, 1e-3, 3e-3], "ent_coef": [0.0, 0.01, 0.03], "gae_lambda": [0.9, 0.95, 1.0],
+    },
+    "A2C": {"n_steps": [8, 16, 32], "learning_rate": [7e-4, 2e-3, 5e-3], "ent_coef": [0.0, 0.01, 0.03]},
+    "DQN": {
+        "learning_rate": [3e-4, 1e-3, 3e-3], "gradient_steps": [1, 2, 4], "target_update_interval": [100, 400],
+        "exploration_final_eps": [0.02, 0.1], "learning_starts": [100, 400],
+    },
+    "SAC": {
+        "learning_rate": [3e-4, 1e-3, 3e-3], "gradient_steps": [2, 4, 8], "batch_size": [32, 64],
+        "learning_starts": [16, 48],
+    },
+}  # fmt: skip
+"""What settings are drawn from."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is tried."""
+
+    drawn: int = 6  # settings an algorithm
+    budget: int = 256  # evaluations a search
+    seeds: int = 1
+    rings: int = 12
+    frequencies: int = 64  # of the rings' conductance
+    scale: int = 500  # random designs by which rewards are scaled
+
+
+QUICK = Settings(drawn=1, budget=20, rings=6, frequencies=8, scale=20)
+
+
+@cache
+def tasks(settings):
+    """The three tasks; the rings' from a table of all designs."""
+    rings = rings_task(n=8, rings=settings.rings, model="oracle", frequencies=settings.frequencies, low=2.0, high=3.0)
+    every = np.concatenate(list(rings.space.enumerate()))
+    values = {rings.value_name: rings.verify(every, np.zeros((len(every), 0))).value}
+    table = Solved("rings of (8, 0)", rings.space.key(every), values, {})
+    return (
+        replace(rings, objectives=(replace(rings.objective, model=table), *rings.objectives[1:])),
+        decoration_task(
+            lattice=tube_lattice(8, 0, 1), budget={"B": 2, "N": 2}, property="pi_formation_ev",
+            model="solved:doping-easy", direction="minimize", low=9.0, high=12.0,
+        ),
+        furnace_task(reactor=(12.0, 1.3, 0.8, 2.0, 5.0)),
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Try(StudyJob):
+    """One algorithm with one choice of hyper-parameters on all tasks that it applies to.
+
+    Attributes:
+        settings: of the study.
+        algorithm: "random", or a key of `GRIDS`.
+        number: of the choice; 0 is what is stored.
+    """
+
+    settings: Settings
+    algorithm: str
+    number: int
+
+    @property
+    def overrides(self):
+        """The choice: those of smaller numbers are drawn before it."""
+        rng, drawn = np.random.default_rng(0), {}
+        for _ in range(self.number):
+            drawn = {name: values[rng.integers(len(values))] for name, values in GRIDS[self.algorithm].items()}
+        return drawn
+
+    def run(self):
+        """One row: scores by task."""
+        began, scores = time.perf_counter(), []
+        for task in tasks(self.settings):
+            if self.algorithm in rl_search.CHOICES_ONLY and isinstance(task.space, Cube):
+                continue
+            scores.append(float(np.mean([self.best(task, seed) for seed in range(self.settings.seeds)])))
+        row = {"algorithm": self.algorithm, "settings": json.dumps(self.overrides), "scores": scores}
+        row |= {"mean": float(np.mean(scores)), "seconds": time.perf_counter() - began}
+        return pa.Table.from_pylist([row])
+
+    def best(self, task, seed):
+        """Best reward within the budget, in standard deviations of random designs above their mean."""
+        problem, budget = Problem(task, np.zeros(0)), self.settings.budget
+        if self.algorithm == "random":
+            optimizer = RandomSearch(problem, budget, np.random.default_rng(seed))
+        else:
+            made = getattr(rl_search, self.algorithm)
+            optimizer = made(problem, budget, np.random.default_rng(500 + seed), self.overrides)
+        spent, best = 0, -np.inf
+        while spent < budget:
+            designs = optimizer.ask()[: budget - spent]
+            scores = task.score(designs, problem.targets(len(designs)))
+            best, spent = max(best, float(scores.reward.max())), spent + len(designs)
+            if spent < budget:
+                optimizer.tell(designs, scores)
+        drawn = task.space.sample(self.settings.scale, np.random.default_rng(99))
+        random = task.score(drawn, problem.targets(len(drawn))).reward
+        return (best - float(random.mean())) / float(random.std())
+
+
+def main():
+    study = Study.from_command_line("tune-search", __doc__, Settings(), QUICK)
+    jobs = [Try(study.settings, "random", 0)]
+    jobs += [Try(study.settings, algorithm, number) for algorithm in GRIDS for number in range(study.settings.drawn)]
+    random, *rows = study.rows(jobs)
+    rows = [row | {"settings": json.loads(row["settings"])} for row in rows]
+    study.write({"random": random["scores"], "rows": rows})
+    print_markdown(
+        ("algorithm", "settings", "scores by task", "mean", "seconds"),
+        ((r["algorithm"], r["settings"], np.round(r["scores"], 2), r["mean"], r["seconds"]) for r in (random, *rows)),
+    )
+
+
+if __name__ == "__main__":
+    main()

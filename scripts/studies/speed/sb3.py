@@ -1,0 +1,195 @@
+"""How many frames a second does SB3's PPO take through our adapter, against SB3's own DummyVecEnv of scalar ones?
+
+Same task, hyper-parameters and frames an update for all; turns alternate, so that the machine's other work falls on all
+alike. Seconds are those of the processor, one thread, which others on the machine disturb less than the clock's.
+Environments are made as users make them: `gym.make_vec`, `SB3VecEnv` and `VecMonitor` here; `make_vec_env`, that is
+`gym.make`, `Monitor` and `DummyVecEnv`, there. Eight environments take more steps an update, so that it has as many
+frames.
+
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m scripts.studies.speed.sb3
+
+takes ten minutes, writes docs/results/sb3-throughput.json and prints the table of docs/benchmark.md.
+"""
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3 import PPO
+from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+
+import matgym  # noqa: F401  # registers the environments
+from matgym.agents import SB3VecEnv
+from matgym.agents.sb3 import hyperparameters
+from matgym.structures import Species
+from matgym.tasks import decoration_task
+from matgym.tasks.growth import GrowthTask
+from scripts.studies.common import Study, print_markdown
+
+CONFIG = {"n_steps": 2, "batch_size": 256, "n_epochs": 10}  # of CVDRecipe: 1024 runs of the furnace an update
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured."""
+
+    many: int = 512
+    few: int = 8
+    seconds: float = 12.0  # a setup, at least, learning included
+    turns: int = 3
+    cases: int = 6
+
+
+QUICK = Settings(many=4, few=2, seconds=0.1, turns=1, cases=3)
+
+
+def boron_nitrogen_bonds(tubes):
+    """A property that costs next to nothing: bonds between boron and nitrogen."""
+    pairs = [tube.species[tube.lattice.bonds[:, :2]] for tube in tubes]
+    return [float((np.sort(pair, axis=1) == (Species.B, Species.N)).all(axis=1).sum()) for pair in pairs]
+
+
+@dataclass
+class Setup:
+    """One way to hand environments to SB3, and the seconds that it spent.
+
+    Attributes:
+        name: of the way.
+        agent: that learns on it.
+        ledger: of its task.
+        frames: steps of single environments.
+        spent: CPU seconds by what they were spent on ("collect" holds "environment"); seconds by the clock within the
+            environment as "wall", and those that rewards took as "scoring".
+    """
+
+    name: str
+    agent: PPO
+    ledger: Any
+    frames: int = 0
+    spent: Counter = field(default_factory=Counter)
+
+    def __post_init__(self):
+        for owner, method, part in (
+            (self.agent, "collect_rollouts", "collect"),
+            (self.agent.env, "step", "environment"),
+            (self.agent, "train", "learn"),
+        ):
+            setattr(owner, method, self.timed(getattr(owner, method), part))
+
+    def timed(self, call, part):
+        """The same call, by the clock."""
+
+        def clocked(*args, **kwargs):
+            wall, start = time.perf_counter(), time.process_time()
+            result = call(*args, **kwargs)
+            self.spent[part] += time.process_time() - start
+            self.spent["wall"] += (time.perf_counter() - wall) * (part == "environment")
+            return result
+
+        return clocked
+
+    def update(self):
+        """Collect and learn once."""
+        frames, scored = self.agent.n_steps * self.agent.n_envs, sum(self.ledger.seconds.values())
+        self.agent.learn(frames, reset_num_timesteps=False)
+        self.frames += frames
+        self.spent["scoring"] += sum(self.ledger.seconds.values()) - scored
+
+    @property
+    def seconds(self):
+        return self.spent["collect"] + self.spent["learn"]
+
+    def row(self):
+        parts = ("collect", "environment", "learn")
+        return {
+            "setup": self.name,
+            "n_envs": self.agent.n_envs,
+            "frames": self.frames,
+            "frames_per_s": self.frames / self.seconds,
+            "collect_frames_per_s": self.frames / self.spent["collect"],
+            "environment_frames_per_s": self.frames / self.spent["environment"],
+            "microseconds_a_frame": {part: 1e6 * self.spent[part] / self.frames for part in parts},
+            "share_of_environment_in_scoring": self.spent["scoring"] / self.spent["wall"],
+        }
+
+
+def cases():
+    """Name, environment, task and hyper-parameters."""
+    doping, growth = (hyperparameters(name, "PPO") for name in ("nanotube-doping", "cvd-growth"))
+    wide = {"batch_size": 4096, "n_epochs": 4}  # as one would choose for thousands of frames an update
+    ids = {name: f"matgym/{name}-v0" for name in ("CVDGrowth", "CVDRecipe", "NanotubeDoping")}
+    cheap = decoration_task(property="boron_nitrogen_bonds", model=boron_nitrogen_bonds, low=0.0, high=12.0)
+    tubes, design = ids["NanotubeDoping"], "NanotubeDoping, shipped surrogate"
+    return (
+        ("CVDRecipe", ids["CVDRecipe"], GrowthTask(), CONFIG),
+        ("CVDGrowth, batches of 4,096", ids["CVDGrowth"], GrowthTask(), growth | wide),
+        ("NanotubeDoping, a function", tubes, cheap, doping),
+        ("CVDGrowth", ids["CVDGrowth"], GrowthTask(), growth),
+        (f"{design}, batches of 4,096", tubes, decoration_task(), doping | wide),
+        (design, tubes, decoration_task(), doping),
+    )
+
+
+def setups(environment, task, config, settings):
+    config = {name: value for name, value in config.items() if name not in {"n_envs", "n_timesteps", "policy"}}
+    config["learning_rate"] = 3e-4  # schedules need to know where a training ends
+
+    def agent(envs, n_steps):
+        return PPO("MlpPolicy", envs, seed=0, device="cpu", **config | {"n_steps": n_steps})
+
+    def dummy(n_envs):
+        # By a function: given an id, SB3 asks for render_mode="rgb_array", which CVDRecipe does not have.
+        return make_vec_env(lambda: gym.make(environment, task=task), n_envs, seed=0, vec_env_cls=DummyVecEnv)
+
+    many, few, steps = settings.many, settings.few, config["n_steps"]
+    ours = VecMonitor(SB3VecEnv(gym.make_vec(environment, num_envs=many, task=task), seed=0))
+    return [
+        Setup("SB3VecEnv", agent(ours, steps), task.ledger),
+        Setup("DummyVecEnv", agent(dummy(many), steps), task.ledger),
+        Setup("DummyVecEnv", agent(dummy(few), steps * many // few), task.ledger),
+    ]
+
+
+def measure(name, environment, task, config, settings):
+    ways = setups(environment, task, config, settings)
+    for way in ways:
+        way.update()
+        way.frames = 0  # the first update warms caches up and is not counted
+        way.spent.clear()
+    for turn in range(1, settings.turns + 1):
+        for way in ways:
+            while way.seconds < settings.seconds * turn / settings.turns:
+                way.update()
+    rows = [way.row() for way in ways]
+    rates = ("frames_per_s", "collect_frames_per_s", "environment_frames_per_s")
+    ratios = {rate: [rows[0][rate] / row[rate] for row in rows[1:]] for rate in rates}
+    return {"case": name, "settings": config, "rows": rows, "over_dummy_many_and_few": ratios}
+
+
+def main():
+    study = Study.from_command_line("sb3-throughput", __doc__, Settings(), QUICK)
+    torch.set_num_threads(1)
+    found = [measure(*case, study.settings) for case in cases()[: study.settings.cases]]
+    study.write({"threads": 1, "cases": found})
+    rates = ("frames_per_s", "collect_frames_per_s", "environment_frames_per_s")
+    print_markdown(
+        ("", "setup", "environments", "frames/s", "collecting only", "environment only", "learning, µs a frame"),
+        (
+            (
+                case["case"], row["setup"], row["n_envs"], *(f"{row[rate]:,.0f}" for rate in rates),
+                f"{row['microseconds_a_frame']['learn']:.0f}",
+            )
+            for case in found for row in case["rows"]
+        ),
+    )  # fmt: skip
+    for case in found:
+        print(case["case"], case["over_dummy_many_and_few"])
+
+
+if __name__ == "__main__":
+    main()
