@@ -34,7 +34,7 @@ def test_a_study_runs_in_its_small_settings(name, monkeypatch, tmp_path, capsys)
     monkeypatch.setattr(common, "ROOT", tmp_path)
     monkeypatch.setattr(sys, "argv", [name, "--quick", "--workers", "1"])
     import_module(name).main()
-    assert capsys.readouterr().out.count("\n") > 3
+    assert capsys.readouterr().out
     for file in tmp_path.glob("runs/quick/results/*.json"):
         assert json.loads(file.read_text(encoding="utf-8"))["command"] == f"python -m {name}"
     # The table of published values is printed only: it goes into a page.

@@ -48,7 +48,7 @@ class Settings:
     drawn: int = 60  # targets of the picture
 
 
-QUICK = Settings(samples=20, others=10, seeds=1, generators=("random", "nearest", "gan, once"), trained=(), drawn=6)
+QUICK = Settings(samples=20, others=10, seeds=1, generators=("nearest", "gan, once"), trained=(), drawn=6)
 
 
 def train_without_band(name, band, folder):
