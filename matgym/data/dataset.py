@@ -117,12 +117,7 @@ class Dataset:
         return Dataset(self.table.take(pa.array(rows)))
 
     def labelled_rows(
-        self,
-        tubes: Sequence[Nanotube],
-        labels: Predictions,
-        levels: Mapping[str, Level],
-        split: Split,
-        first: int = -1,
+        self, tubes: Sequence[Nanotube], labels: Predictions, levels: Mapping[str, Level], split: Split, first: int = -1
     ) -> "Dataset":
         """Further tubes as rows of the same columns.
 

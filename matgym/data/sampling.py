@@ -28,11 +28,7 @@ _SUBLATTICE, _WAVE, _NEIGHBOUR = 1.5, 2.0, 1.5  # standard deviations of the pre
 
 
 def random_decoration(
-    lattice: TubeLattice,
-    counts: dict[Species, int],
-    rng: np.random.Generator,
-    *,
-    plain_share: float = PLAIN_SHARE,
+    lattice: TubeLattice, counts: dict[Species, int], rng: np.random.Generator, *, plain_share: float = PLAIN_SHARE
 ) -> SpeciesArray:
     """Decorate an empty lattice with given numbers of each species.
 

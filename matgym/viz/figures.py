@@ -82,13 +82,7 @@ def surrogate_against_oracle(
     axes.scatter(oracle[~far], belief[~far], s=16, color=METHOD_STYLES[0].colour, alpha=0.6, linewidth=0)
     if far.any():
         axes.scatter(
-            oracle[far],
-            belief[far],
-            s=24,
-            color=ALARM,
-            marker="x",
-            linewidth=1.2,
-            label="out of distribution",
+            oracle[far], belief[far], s=24, color=ALARM, marker="x", linewidth=1.2, label="out of distribution"
         )
         axes.legend(frameon=False, loc="lower right", fontsize=10)
     error = 1000 * np.abs(belief - oracle)

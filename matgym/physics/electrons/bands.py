@@ -16,13 +16,7 @@ import numpy as np
 from matgym.errors import require_positive
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.band_edges import GRID, GRID_WEIGHTS, band_edge, filling, grid_energies
-from matgym.physics.electrons.tight_binding import (
-    EMPTY_SITE_EV,
-    PiParameters,
-    PiSystem,
-    pristine_bands,
-    stacked,
-)
+from matgym.physics.electrons.tight_binding import EMPTY_SITE_EV, PiParameters, PiSystem, pristine_bands, stacked
 from matgym.physics.threads import one_thread
 from matgym.physics.transport.device import cut_in_two
 from matgym.structures import Nanotube, Species

@@ -116,11 +116,7 @@ class PiSystem:
         if keep.all():
             return self
         return replace(
-            self,
-            rows=self.rows[keep],
-            inner=self.inner[keep],
-            across=self.across[keep],
-            electrons=self.electrons[keep],
+            self, rows=self.rows[keep], inner=self.inner[keep], across=self.across[keep], electrons=self.electrons[keep]
         )
 
     def bloch(self, theta: FloatArray) -> ComplexArray:

@@ -149,11 +149,7 @@ class PhononTransport(Model):
         return found, failures
 
     def _relaxed(
-        self,
-        tube: Nanotube,
-        constants: HelicalForceConstants,
-        omega: FloatArray,
-        surfaces: Surfaces,
+        self, tube: Nanotube, constants: HelicalForceConstants, omega: FloatArray, surfaces: Surfaces
     ) -> FloatArray:
         """(W,) transmission of a tube whose force constants are its own."""
         device = buffered(tube)

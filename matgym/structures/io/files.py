@@ -213,11 +213,7 @@ def _read_lammps(path: Path) -> "Atoms":
 
 _FORMATS: Final = (
     _Format(
-        "cif",
-        (".cif",),
-        holds_isotopes=False,
-        write=lambda path, tube: _write_ase(path, tube, "cif"),
-        read=_read_cif,
+        "cif", (".cif",), holds_isotopes=False, write=lambda path, tube: _write_ase(path, tube, "cif"), read=_read_cif
     ),
     _Format(
         "poscar",

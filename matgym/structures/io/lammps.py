@@ -46,10 +46,7 @@ class PairPotential:
 
 
 _CARBON: Final = PairPotential(
-    "REBO",
-    "rebo",
-    "CH.rebo",
-    "Brenner et al., J. Phys.: Condens. Matter 14, 783 (2002); carbon only.",
+    "REBO", "rebo", "CH.rebo", "Brenner et al., J. Phys.: Condens. Matter 14, 783 (2002); carbon only."
 )
 _BORON_NITROGEN: Final = PairPotential(
     "Tersoff for B, N and C",
