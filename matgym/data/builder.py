@@ -32,12 +32,7 @@ SHARD_SAMPLES: Final = 100
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard of a data set, as a job.
-
-    Attributes:
-        spec: of the whole data set.
-        number: of the shard, from zero.
-    """
+    """One shard of a data set, as a job."""
 
     spec: DatasetSpec
     number: int

@@ -142,13 +142,7 @@ class Dataset:
         return Dataset(pa.concat_tables([self.table, other.table.take(pa.array(fresh, pa.int64()))]))
 
     def with_column(self, key: str, values: FloatArray, level: Level) -> "Dataset":
-        """With one property more.
-
-        Args:
-            key: of the property.
-            values: (rows,) its labels; NaN where there is none.
-            level: of the model that gave them.
-        """
+        """With one property more: (rows,) labels, NaN where there is none, and the level of their model."""
         table = self.table
         for name, column in label_columns(key, values, {}, level).items():
             table = table.append_column(name, column)

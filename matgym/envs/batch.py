@@ -47,8 +47,6 @@ class Episodes(ABC):
     Attributes:
         size: B, episodes side by side.
         task: what is to be reached, and the ledger.
-        observation_space: of one of them.
-        action_space: of one of them.
         options: names that `reset(options=...)` may set.
         variant: "plain"; "goal", whose observations are a dictionary of what was achieved and what is desired, as
             Stable-Baselines3's `HerReplayBuffer` has it; or "multi-objective", whose reward has a component for each
@@ -58,7 +56,6 @@ class Episodes(ABC):
         masked: whether `masks` tells which actions are allowed.
         steps: actions that an episode takes at least.
         time_limit: steps after which a batched environment truncates, unless told otherwise; None for none.
-        render_modes: that `render` knows.
     """
 
     size: int

@@ -159,17 +159,11 @@ class DesignEpisodes(Episodes):
             actions = _mended(actions, self.masks(), self.mending)
         return self._finish(*self.builder.advance(actions))
 
-    def _finish(self, designs: Designs, finished: BoolArray, told: Mapping[str, Any]) -> Transition:
-        """Score the designs that are finished.
-
-        Args:
-            designs: (B, width) rows.
-            finished: (B,) which of them are.
-            told: further entries of the info.
-        """
+    def _finish(self, designs: Designs, finished: BoolArray, further: Mapping[str, Any]) -> Transition:
+        """Score those of (B, width) designs that are finished; `further` are more entries of the info."""
         count, task, vector = self.size, self.task, self.variant == "multi-objective"
         reward = np.zeros((count, len(self.reward_names)) if vector else count)
-        info: dict[str, Any] = {**self.begun(), **told}
+        info: dict[str, Any] = {**self.begun(), **further}
         if task.constraint is not None:
             info["cost"] = np.zeros(count)
         if not finished.any():

@@ -37,12 +37,7 @@ class LatticeGroup(NamedTuple):
 class TubeDomain(NamedTuple):
     """What the tubes of a design space may be: by it a model tells whether it supports the space.
 
-    Attributes:
-        lattices: that occur.
-        species: that sites may hold, 12C included.
-        turned: whether bonds may be turned.
-        strained: whether tubes may be strained.
-        twisted: whether tubes may be twisted.
+    Species include 12C.
     """
 
     lattices: tuple[TubeLattice, ...]

@@ -22,7 +22,6 @@ class AnnealingTask:
     Small crystallites make a film strong, large ones make it conduct; defects do neither. Weights are ours.
 
     Attributes:
-        film: what it does.
         steps: of two minutes.
         size: sites along a side.
         grains: fewest and most at first, on 64 x 64 sites.
@@ -31,7 +30,6 @@ class AnnealingTask:
         start_c: temperature at first.
         margin: of the radius' logarithm, at which a tenth is earned.
         per_kwh: price of energy.
-        ledger: counts simulated steps.
     """
 
     film: Film = field(default_factory=Film)

@@ -102,11 +102,7 @@ class ChiralitySpace(Choices):
 
 @dataclass(frozen=True)
 class OfOneCell(Model):
-    """A model of pristine periodic tubes that is asked about one cell of each, which has the same bands.
-
-    Attributes:
-        model: of the tube's bands.
-    """
+    """A model of pristine periodic tubes that is asked about one cell of each, which has the same bands."""
 
     model: Model = field(default_factory=PiElectrons)
 

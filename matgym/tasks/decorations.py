@@ -29,8 +29,6 @@ class Decorations(DesignSpace):
     turn each takes the free place nearest to its own. So what is near in the cube is alike on the tube.
 
     Attributes:
-        lattice: of the tube.
-        edits: that place the budget.
         between_leads: whether the tube's ends count: what is moved along the axis is then another design.
     """
 

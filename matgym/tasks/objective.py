@@ -77,12 +77,7 @@ class Objective:
         return self.property.key
 
     def loss(self, values: FloatArray, targets: FloatArray) -> FloatArray:
-        """What is to be small, in the property's unit: the distance from the target, the value, or its negative.
-
-        Args:
-            values: (..., B).
-            targets: (B,); not looked at where an extreme is wanted.
-        """
+        """What is to be small, in the property's unit: the distance from (B,) targets, the value, or its negative."""
         if self.direction == "target":
             return np.abs(values - targets)
         return np.asarray(values if self.direction == "minimize" else -values)
@@ -109,8 +104,6 @@ class Constraint:
     """A property with a bound.
 
     Attributes:
-        property: that is bounded.
-        model: that predicts it.
         least: value below which a design breaks it.
 
     Raises:

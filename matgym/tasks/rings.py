@@ -24,12 +24,7 @@ LIGHT_SHARE: Final = Property("light_share", "1", "share of sites that hold 12C:
 
 @dataclass(frozen=True, eq=False)
 class RingSpace(Choices):
-    """Each ring of a zigzag tube is light (0) or heavy (1), from one end to the other. Make one by `of`.
-
-    Attributes:
-        lattice: of the tube.
-        heavy: the heavy isotope.
-    """
+    """Each ring of a zigzag tube is light (0) or heavy (1), from one end to the other. Make one by `of`."""
 
     lattice: TubeLattice = field(kw_only=True)
     heavy: Species = field(kw_only=True)

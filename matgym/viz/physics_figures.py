@@ -36,14 +36,7 @@ def note(
 ) -> None:
     """A label at a place of the data, on a white ground so that curves do not run through it.
 
-    Args:
-        axes: to draw on.
-        x: in units of the data.
-        y: in units of the data.
-        text: of one or more lines.
-        colour: that of the curve which it names.
-        across: which side of the text stands at x: "left", "center" or "right".
-        up: which side of it stands at y: "bottom", "center" or "top".
+    `across` and `up` say which side of the text stands at (x, y).
     """
     ground = {"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
     axes.text(
@@ -67,28 +60,14 @@ def published_point(
 
 
 def published_line(axes: "Axes", x: FloatArray, y: FloatArray, error: FloatArray | float = 0.0) -> None:
-    """A published law as a dashed line, with the band of its error.
-
-    Args:
-        axes: to draw on.
-        x: (P,).
-        y: (P,).
-        error: (P,) or one number: half the height of the band.
-    """
+    """A published law, (P,) values at (P,) places, as a dashed line with the band of its error."""
     if np.any(error):
         axes.fill_between(x, y - error, y + error, color=BAND, alpha=0.7, linewidth=0, zorder=0.5)
     axes.plot(x, y, color=INK, linewidth=1.2, linestyle=(0, (4, 2.5)), zorder=3.5)
 
 
 def published_level(axes: "Axes", value: float, error: float = 0.0, *, upright: bool = False) -> None:
-    """A published value that holds all along the axes: a dashed line, with the band of its error.
-
-    Args:
-        axes: to draw on.
-        value: on the ordinate, or on the abscissa if `upright`.
-        error: half the width of the band.
-        upright: whether the line stands.
-    """
+    """A published value that holds all along the abscissa, or upright: a dashed line with the band of its error."""
     line, span = (axes.axvline, axes.axvspan) if upright else (axes.axhline, axes.axhspan)
     if error:
         span(value - error, value + error, color=BAND, alpha=0.7, linewidth=0, zorder=0.5)
@@ -96,13 +75,5 @@ def published_level(axes: "Axes", value: float, error: float = 0.0, *, upright: 
 
 
 def bands(axes: "Axes", x: FloatArray, lines: FloatArray, colour: str, *, strong: bool = False) -> None:
-    """Branches of a dispersion relation.
-
-    Args:
-        axes: to draw on.
-        x: (K,) wave numbers.
-        lines: (K, M) frequencies or energies of M branches.
-        colour: of all of them.
-        strong: whether they are what the figure is about.
-    """
+    """(K, M) branches of a dispersion relation over (K,) wave numbers; strong ones are what the figure is about."""
     axes.plot(x, lines, color=colour, linewidth=1.8 if strong else 0.6, zorder=3 if strong else 2)

@@ -37,11 +37,7 @@ PI_FORMATION_EV = Property(
 
 @dataclass(frozen=True)
 class PiElectrons(Model):
-    """The π-electron oracle.
-
-    Attributes:
-        parameters: of the π tight-binding model.
-    """
+    """The π-electron oracle."""
 
     parameters: PiParameters = field(default_factory=PiParameters)
 
@@ -56,9 +52,6 @@ class PiElectrons(Model):
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Electronic properties of each tube.
-
-        Args:
-            tubes: B tubes of any chirality, length, strain and decoration.
 
         Returns:
             Predictions with `gap_ev`, `fermi_ev` and `pi_formation_ev`, each of shape (B,). Tubes that

@@ -85,11 +85,7 @@ def _rivals(seen: Labels) -> Labels:
 
 
 class Rivalry(nn.Module):
-    """How strong a label stands at a site, from where it and particles are.
-
-    Args:
-        width: of the two hidden layers.
-    """
+    """How strong a label stands at a site, from where it and particles are; two hidden layers of `width`."""
 
     orbits: Tensor
 

@@ -13,15 +13,7 @@ from matgym.units import CELSIUS_K
 def random_films(
     count: int, rng: np.random.Generator, *, size: int = 64, grains: tuple[int, int], particles: tuple[float, float]
 ) -> Labels:
-    """(count, size, size) films as deposited.
-
-    Args:
-        count: of them.
-        rng: the only source of randomness.
-        size: of a side.
-        grains: fewest and most, on 64 x 64 sites.
-        particles: least and largest share of sites.
-    """
+    """(count, size, size) films as deposited, with a range of grains on 64 x 64 sites and of shares of particles."""
     scale = (size / 64.0) ** 2
     return np.stack(
         [

@@ -46,8 +46,6 @@ class Experiments:
     """A table of experiments; rows with equal inputs are replicates.
 
     Attributes:
-        name: of the campaign.
-        columns: inputs.
         target: name of what was measured.
         direction: whether much or little of it is wanted.
         inputs: (N, d); words as their number among the choices.

@@ -39,15 +39,7 @@ _STAGES_LOW, _STAGES_HIGH = np.array(list(TWO_STAGES.values())).T
 
 
 class Stage(NamedTuple):
-    """Controls that are held for some minutes.
-
-    Attributes:
-        minutes: how long, a whole number of 1 or more.
-        temperature_c: set point, °C.
-        feed_pa: acetylene, Pa.
-        hydrogen_pa: Pa.
-        water_pa: Pa.
-    """
+    """Controls that are held for a whole number of minutes: set point in °C; acetylene, hydrogen, water in Pa."""
 
     minutes: int
     temperature_c: float

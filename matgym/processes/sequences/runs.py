@@ -10,12 +10,9 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs of one length.
+    """Runs of one length; names are those of the last axes.
 
     Attributes:
-        control_names: of the last axis of `controls`.
-        start_names: of the last axis of `start`.
-        outcome_names: of the last axis of `outcomes`.
         controls: (N, T, c).
         start: (N, s) what is known before the first step.
         begun: (N, k) outcomes before the first step.

@@ -17,8 +17,6 @@ class PairPotential:
     """A potential as a LAMMPS script names it.
 
     Attributes:
-        name: as printed.
-        pair_style: what follows LAMMPS's `pair_style`.
         file: name of the parameter file, which comes with LAMMPS.
         source: publication and scope, as the script cites them.
         no_vacancies: why energies of tubes with vacancies should not be trusted; empty if they may be.
