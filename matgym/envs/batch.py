@@ -147,7 +147,8 @@ class ScalarEnv(gym.Env[Any, Any]):
         cls.metadata = {"render_modes": list(cls.episodes_class.render_modes), "render_fps": 4}
 
     def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
-        _check_render_mode(render_mode, self.episodes_class.render_modes)
+        if render_mode not in (None, *self.episodes_class.render_modes):
+            raise RenderModeError(f"render_mode={render_mode!r} is unknown; {_there(self.episodes_class.render_modes)}")
         self.render_mode = render_mode
         self.episodes = _made(self.episodes_class, 1, arguments)
         self.task = self.episodes.task
@@ -356,11 +357,6 @@ def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> No
     of_episodes = signature(episodes_class)
     own = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in list(of_episodes.parameters.values())[1:]]
     cls.__signature__ = of_episodes.replace(parameters=[*first, *own])
-
-
-def _check_render_mode(mode: str | None, known: Sequence[str]) -> None:
-    if mode is not None and mode not in known:
-        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(known)}")
 
 
 def _check_limit(episodes: Episodes, limit: int | None) -> None:

@@ -1,18 +1,19 @@
 """Episodes that each make one design: what all environments of design share, over any task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 from gymnasium import spaces
 from typing_extensions import override
 
-from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant
+from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant, given_alone
 from matgym.envs.builders import Builder, Choosing, make_builder
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.errors import ConfigurationError, RenderModeError
 from matgym.structures import Nanotube
 from matgym.tasks import DesignTask
+from matgym.tasks.instances import instance as instance_of
 from matgym.tasks.space import Designs
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
 
@@ -26,6 +27,46 @@ Variant: TypeAlias = Literal["plain", "goal", "multi-objective"]
 
 _MARGIN: Final = 3.0
 """How far what was achieved may lie outside the range of targets, in half ranges, before it is clipped."""
+
+
+def made_task(
+    task: DesignTask | None,
+    instance: str | None,
+    names: tuple[str, ...],
+    tube: Mapping[str, object],
+    settings: Mapping[str, object],
+    make: Callable[[dict[str, Any]], DesignTask],
+    *,
+    by_default: bool,
+    **more: Any,
+) -> DesignTask:
+    """The task that an environment's arguments describe.
+
+    Args:
+        task: of one's own, beside which nothing else may be given.
+        instance: by name, beside which no tube may be given.
+        names: of the environment's instances, the default one first.
+        tube: arguments that describe another tube, None where not given.
+        settings: of a task, None where not given.
+        make: makes the task of another tube from the settings that are given.
+        by_default: whether the first instance is meant where nothing says otherwise, and not the default tube.
+        more: settings of an instance.
+
+    Raises:
+        ConfigurationError: if an argument would be without effect, or the instance is another environment's.
+    """
+    if task is not None:
+        given_alone("task", {**tube, **settings, "instance": instance})
+        return task
+    given = {name: value for name, value in settings.items() if value is not None}
+    if instance is not None:
+        given_alone(f"instance={instance!r}", tube)
+    elif not by_default or any(value is not None for value in tube.values()):
+        return make(given)
+    name = instance or names[0]
+    if name not in names:
+        raise ConfigurationError(f"instance={name!r} is none of this environment: give {' or '.join(names)}")
+    return instance_of(name).task(**given, **more)
 
 
 class DesignEpisodes(Episodes):

@@ -9,7 +9,7 @@ from matgym.processes.annealing.film import Film
 from matgym.processes.annealing.microstructure import Labels
 from matgym.processes.annealing.runs import random_films
 from matgym.tasks.ledger import Ledger
-from matgym.tasks.reward import tolerance
+from matgym.tasks.objective import tolerance
 from matgym.typing import FloatArray
 
 

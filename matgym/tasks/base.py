@@ -12,8 +12,7 @@ from matgym.errors import ConfigurationError
 from matgym.models import Level, Predictions
 from matgym.structures import TubeBatch
 from matgym.tasks.ledger import Ledger
-from matgym.tasks.objective import AnyModel, Constraint, Estimate, Objective, different
-from matgym.tasks.reward import tolerance
+from matgym.tasks.objective import AnyModel, Constraint, Estimate, Objective, different, tolerance
 from matgym.tasks.solved import Solved
 from matgym.tasks.space import Designs, DesignSpace
 from matgym.typing import BoolArray, FloatArray, IntArray

@@ -37,7 +37,8 @@ def attribution_figure(tube: Nanotube, values: Mapping[str, FloatArray], unit: s
     grid = figure.add_gridspec(len(values), 3, width_ratios=(1.75, 1.0, 0.05), wspace=0.03)
     for row, (label, of_sites) in enumerate(values.items()):
         colours = diverging(of_sites)
-        draw_attributed_tube(figure.add_subplot(grid[row, 0]), tube, of_sites, colours)
+        rolled = figure.add_subplot(grid[row, 0])
+        draw_tube(rolled, tube, np.asarray(colours.to_rgba(of_sites))[:, :3], _radii(tube))
         draw_attributed_sheet(figure.add_subplot(grid[row, 1]), tube, of_sites, colours)
         bar = figure.colorbar(colours, cax=figure.add_subplot(grid[row, 2]))
         bar.outline.set_visible(False)
@@ -54,11 +55,6 @@ def diverging(values: FloatArray) -> "ScalarMappable":
 
     limit = float(np.abs(values).max(initial=0.0)) or 1.0
     return ScalarMappable(Normalize(-limit, limit), LinearSegmentedColormap.from_list("attribution", DIVERGING))
-
-
-def draw_attributed_tube(axes: "Axes", tube: Nanotube, values: FloatArray, colours: "ScalarMappable") -> None:
-    """Draw the rolled tube as `draw_tube` does, its atoms in the colours of their (n_sites,) values."""
-    draw_tube(axes, tube, np.asarray(colours.to_rgba(values))[:, :3], _radii(tube))
 
 
 def draw_attributed_sheet(axes: "Axes", tube: Nanotube, values: FloatArray, colours: "ScalarMappable") -> None:

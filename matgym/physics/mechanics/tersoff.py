@@ -248,13 +248,6 @@ class Tersoff:
     before, rad, likewise. Derivatives of a twisted tube refer to axes that turn with its periods.
     """
 
-    def energy(
-        self, graph: BondGraph, positions: FloatArray, period: FloatArray | float, twist: FloatArray | float = 0.0
-    ) -> float:
-        """Energy of all atoms, eV."""
-        vectors, _ = _bond_vectors(graph, positions, period, twist)
-        return float(SiteEnergies(graph, vectors).energies.sum())
-
     def energies_and_forces(
         self, graph: BondGraph, positions: FloatArray, period: FloatArray | float, twist: FloatArray | float = 0.0
     ) -> tuple[FloatArray, FloatArray]:
