@@ -168,7 +168,7 @@ class Dataset:
         return {row: reason for row, reason in enumerate(reasons) if reason is not None}
 
     def levels(self, key: str) -> tuple[Level | None, ...]:
-        """(rows,) level of the model that was asked for a property; None where none was.
+        """(rows,) level of the model that computed a property; None where none did.
 
         Raises:
             PropertyError: if the data set has no such column.

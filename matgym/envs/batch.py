@@ -55,7 +55,7 @@ class Episodes(ABC):
         reward_low: least value of each.
         masked: whether `masks` tells which actions are allowed.
         steps: actions that an episode takes at least.
-        time_limit: steps after which a batched environment truncates, unless told otherwise; None for none.
+        time_limit: steps after which a batched environment truncates by default; None for none.
     """
 
     size: int
@@ -371,7 +371,7 @@ def _check_limit(episodes: Episodes, limit: int | None) -> None:
 def _limit_of_make(frame: FrameType | None) -> int | None:
     """The time limit of the `gymnasium.make` whose frame this is; None of any other frame, and where there is none.
 
-    An environment is told no limit: `make` wraps it after it is made. Only from the caller's variables can it learn
+    An environment is given no limit: `make` wraps it after it is made. Only from the caller's variables can it learn
     that its episodes could never end.
     """
     if frame is None or frame.f_code is not gym.make.__code__:
@@ -386,7 +386,7 @@ def _there(names: Sequence[str]) -> str:
 
 
 def _checked_options(episodes: Episodes, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What `reset` was told to set."""
+    """What `reset` is to set."""
     for name in options or {}:
         if name not in episodes.options:
             raise ConfigurationError(f"reset has no option {name!r}; {_there(episodes.options)}")

@@ -42,7 +42,7 @@ class Builder(ABC):
         """Carry out B actions.
 
         Returns:
-            (B, width) designs under way, (B,) whether each is finished, and what is to be told besides.
+            (B, width) designs under way, (B,) whether each is finished, and further entries of the info.
         """
 
     @abstractmethod
@@ -166,7 +166,7 @@ class Choosing(Builder):
             for place in np.flatnonzero(np.bincount(self.place)):
                 rows = np.flatnonzero(self.place == place)
                 if place >= len(self.counts):
-                    masks[rows] = True  # finished: nothing is asked any more
+                    masks[rows] = True  # finished: nothing is left to choose
                 else:
                     masks[rows, : self.counts[place]] = self.space.allowed(self.designs[rows], int(place))
             masks.setflags(write=False)

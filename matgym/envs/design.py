@@ -230,7 +230,7 @@ class DesignEpisodes(Episodes):
             for name, column in values.items():
                 info[group][name][finished] = column
         info["design"] = designs.copy()
-        known = finished.copy()  # nothing is told of the uncertainty where nothing is known
+        known = finished.copy()  # infos leave the uncertainty out where nothing is known
         known[finished] = np.isfinite(scores.sd) | np.isfinite(distance)
         return Transition(reward, finished, info, {"objectives": finished, "uncertainty": known, "design": finished})
 
@@ -245,7 +245,7 @@ class DesignEpisodes(Episodes):
 
     @override
     def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
-        """Reward of what was achieved, for any goal: what `HerReplayBuffer` asks.
+        """Reward of what was achieved, for any goal: what `HerReplayBuffer` calls.
 
         Args:
             achieved: (..., T + 1) as in observations.
@@ -259,8 +259,8 @@ class DesignEpisodes(Episodes):
         low, high = self.task.target_ranges.T
         achieved, desired = np.asarray(achieved, dtype=np.float64), np.asarray(desired, dtype=np.float64)
         wide = achieved.reshape(-1, achieved.shape[-1]), desired.reshape(-1, desired.shape[-1])
-        found, wanted = ((side[:, :-1] * (high - low) + low + high) / 2.0 for side in wide)
-        reward = self.task.reward_of(found, wanted) * (wide[0][:, -1] > 0.5)
+        found, targets = ((side[:, :-1] * (high - low) + low + high) / 2.0 for side in wide)
+        reward = self.task.reward_of(found, targets) * (wide[0][:, -1] > 0.5)
         return reward.reshape(achieved.shape[:-1]) if achieved.ndim > 1 else float(reward[0])
 
     # ---- pictures

@@ -61,7 +61,7 @@ class NanotubeDoping(DesignEpisodes):
     - `reward`: a function of predictions and targets to rewards in [0, 1].
     - `estimate`: how an uncertain prediction is turned into a reward: "mean"; "lcb", a lower confidence bound of the
       reward; or "worst", the least that any network of an ensemble would give.
-    - `instance`: "doping" or "doping-easy", on which optimizers are compared: the largest gap is wanted there, and
+    - `instance`: "doping" or "doping-easy", on which optimizers are compared: the gap is to be largest there, and
       observations hold no target; the easy one has 3,517 different designs, of which physics knows the best.
     - `variant`: "goal" or "multi-objective"; see `matgym.envs.design.Variant`. The second component of the reward is a
       low π formation energy.

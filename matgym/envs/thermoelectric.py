@@ -34,7 +34,7 @@ class NanotubeThermoelectric(DesignEpisodes):
 
     ## Rewards
     Zero until the last edit; then ZT / 0.4, within [0, 1] (0.2 in the easy instance). `info["objectives"]` holds ZT,
-    `info["design"]` the design, `info["uncertainty"]` how far the network is to be trusted. `info["cost"]` is the
+    `info["design"]` the design, `info["uncertainty"]` how certain the network is. `info["cost"]` is the
     constraint's: by how much of the bound Young's modulus falls short of 885 GPa, or, in the easy instance, the power
     factor of 0.6 pW/K².
 

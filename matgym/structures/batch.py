@@ -76,8 +76,8 @@ class TubeBatch(Sequence[Nanotube]):
 
     def __post_init__(self) -> None:
         count, known = len(self.lattice_index), len(self.lattices)
-        doubtful = bool(count) and (not known or bool(self.lattice_index.any()))  # quick for batches of one lattice
-        if doubtful and not 0 <= self.lattice_index.min() <= self.lattice_index.max() < known:
+        unsure = bool(count) and (not known or bool(self.lattice_index.any()))  # quick for batches of one lattice
+        if unsure and not 0 <= self.lattice_index.min() <= self.lattice_index.max() < known:
             raise StructureError(f"lattice_index {self.lattice_index} does not fit {known} lattices: 0 to {known - 1}")
         sites = int(self.offsets[-1])
         if self.species.shape != (sites,):

@@ -69,7 +69,7 @@ def recognise(atoms: "Atoms") -> Nanotube:
     bonds are turned by about 90° and all other atoms are near their sites.
 
     Args:
-        atoms: B, C and N atoms of one single-walled tube, Å. Carbon isotopes are told by their masses.
+        atoms: B, C and N atoms of one single-walled tube, Å. Carbon isotopes are known by their masses.
 
     Returns:
         The tube; sites that no atom occupies hold vacancies, and strain is that of the axial period.

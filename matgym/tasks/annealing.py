@@ -1,4 +1,4 @@
-"""The task of annealing: crystallites of a wanted size, few defects, little energy."""
+"""The task of annealing: crystallites of a target size, few defects, little energy."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class AnnealingTask:
-    """Anneal a film so that its crystallites reach a wanted mean radius and its defects heal.
+    """Anneal a film so that its crystallites reach a target mean radius and its defects heal.
 
         J = tolerance(ln(radius / target), 0.2) (1 - share of defects left) - 0.01 energy [kWh]
 
@@ -50,7 +50,7 @@ class AnnealingTask:
             raise ConfigurationError(f"targets={self.targets} must be a least and a largest radius, both positive")
 
     def draw(self, rng: np.random.Generator) -> tuple[Labels, float]:
-        """Draw (size, size) grains and particles of a film as deposited, and the mean radius that is wanted of it."""
+        """Draw (size, size) grains and particles of a film as deposited, and its target mean radius."""
         film = random_films(1, rng, size=self.size, grains=self.grains, particles=self.particles)[0]
         return film, float(rng.uniform(*self.targets))
 

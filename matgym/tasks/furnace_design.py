@@ -40,7 +40,7 @@ class FurnaceSpace(Cube):
 
     @override
     def decode(self, designs: Designs) -> FloatArray:
-        """(B, minutes, 4) what the furnace is told."""
+        """(B, minutes, 4) what the furnace is set to."""
         if self.form == "stages":
             return two_stages(designs, self.minutes)
         return scaled_controls(designs.reshape(len(designs), self.minutes, len(LIMITS)))

@@ -1,4 +1,4 @@
-"""What is wanted of a property, who predicts it, and who verifies it."""
+"""Objectives: a property, its direction, the model that predicts it and the oracle that verifies it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,10 +53,10 @@ class Objective:
     """A property with a direction and a scale, the model that predicts it, and the oracle that verifies it.
 
     Attributes:
-        property: that is wanted.
+        property: that counts.
         model: that predicts it: any model, or the table of a solved instance.
         direction: see `Direction`.
-        low: smallest target; where an extreme is wanted, the value that earns 0 or 1.
+        low: smallest target; where it is to be extreme, the value that earns 0 or 1.
         high: largest target, or the other end.
         margin: error at which the reward has fallen to a tenth; of targets only.
         oracle: that verifies it; None where there is none: its verified values are NaN then.

@@ -51,21 +51,21 @@ def target_against_achieved(
 
 
 def surrogate_against_oracle(
-    axes: "Axes", belief_ev: FloatArray, oracle_ev: FloatArray, out_of_distribution: BoolArray | None = None
+    axes: "Axes", surrogate_ev: FloatArray, oracle_ev: FloatArray, out_of_distribution: BoolArray | None = None
 ) -> None:
     """Parity of (B,) gaps by surrogate and oracle, with the errors in figures; NaN is left out."""
     good = np.isfinite(oracle_ev)
-    belief, oracle = belief_ev[good], oracle_ev[good]
+    predicted, oracle = surrogate_ev[good], oracle_ev[good]
     far = np.zeros_like(good[good]) if out_of_distribution is None else out_of_distribution[good]
-    low, high = min(belief.min(), oracle.min()) - 0.03, max(belief.max(), oracle.max()) + 0.03
+    low, high = min(predicted.min(), oracle.min()) - 0.03, max(predicted.max(), oracle.max()) + 0.03
     axes.plot([low, high], [low, high], color=MUTED, linewidth=0.9)
-    axes.scatter(oracle[~far], belief[~far], s=16, color=METHOD_STYLES[0].colour, alpha=0.6, linewidth=0)
+    axes.scatter(oracle[~far], predicted[~far], s=16, color=METHOD_STYLES[0].colour, alpha=0.6, linewidth=0)
     if far.any():
         axes.scatter(
-            oracle[far], belief[far], s=24, color=ALARM, marker="x", linewidth=1.2, label="out of distribution"
+            oracle[far], predicted[far], s=24, color=ALARM, marker="x", linewidth=1.2, label="out of distribution"
         )
         axes.legend(frameon=False, loc="lower right", fontsize=10)
-    error = 1000 * np.abs(belief - oracle)
+    error = 1000 * np.abs(predicted - oracle)
     rmse = float(np.sqrt((error**2).mean()))
     axes.text(
         0.03, 0.96, f"MAE {error.mean():.0f} meV\nRMSE {rmse:.0f} meV\nn = {len(error)}",

@@ -1,4 +1,4 @@
-"""Parts of physics figures that mark published values: one look for all that is literature, told from what is ours.
+"""Parts of physics figures that mark published values: one look for all that is literature, unlike what is ours.
 
 What was computed is drawn in colours and full lines; what was published is drawn in ink, as open diamonds with error
 bars, dashed lines and grey bands. Everything takes axes and plain arrays or numbers.

@@ -47,7 +47,7 @@ def annealing_runs(
     particles: tuple[float, float] = (0.04, 0.12),
     start_c: float = COLDEST_C,
 ) -> Runs:
-    """Runs of random schedules on random films; the start that a network is told is radius and particles."""
+    """Runs of random schedules on random films; the start that a network is given is radius and particles."""
     film = Film()
     generators = rng.spawn(count)
     state = film.fresh(

@@ -70,7 +70,7 @@ def emulate(data: Experiments, model: Model = "best", *, log: bool = False, seed
         seed: of folds and trees.
 
     Raises:
-        ConfigurationError: if there is no such model, or a logarithm is asked of values that are not positive.
+        ConfigurationError: if there is no such model, or values of a logarithm are not positive.
     """
     if model not in {"best", *_REGRESSORS}:
         raise ConfigurationError(f"model={model!r} is unknown; there are best, {', '.join(_REGRESSORS)}")

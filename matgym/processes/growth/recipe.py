@@ -1,4 +1,4 @@
-"""Recipes: what a furnace is told, (minutes, 4) controls: set point in °C; acetylene, hydrogen and water in Pa."""
+"""Recipes: what a furnace is set to, (minutes, 4) controls: set point in °C; acetylene, hydrogen and water in Pa."""
 
 from typing import Final, NamedTuple
 
@@ -20,7 +20,7 @@ LIMITS: Final = {
     "hydrogen_pa": (0.0, 40_000.0),
     "water_pa": (0.0, 100.0),
 }
-"""What the furnace can be told: within it lie the experiments that the model was fitted to. A choice of ours."""
+"""What the furnace can be set to: within it lie the experiments that the model was fitted to. A choice of ours."""
 
 TWO_STAGES: Final = {
     "first_c": LIMITS["temperature_c"],

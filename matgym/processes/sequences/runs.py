@@ -29,13 +29,13 @@ class Runs:
 
     def __post_init__(self) -> None:
         count, steps = self.outcomes.shape[:2]
-        wanted = {
+        shapes = {
             "controls": (count, steps, len(self.control_names)),
             "start": (count, len(self.start_names)),
             "begun": (count, len(self.outcome_names)),
             "outcomes": (count, steps, len(self.outcome_names)),
         }
-        for name, shape in wanted.items():
+        for name, shape in shapes.items():
             values = getattr(self, name)
             if values.shape != shape:
                 raise DatasetError(f"{name} of shape {values.shape} must be {shape}")

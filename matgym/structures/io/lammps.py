@@ -19,7 +19,7 @@ class PairPotential:
     Attributes:
         file: name of the parameter file, which comes with LAMMPS.
         source: publication and scope, as the script cites them.
-        no_vacancies: why energies of tubes with vacancies should not be trusted; empty if they may be.
+        no_vacancies: why energies of tubes with vacancies are wrong; empty if they are right.
     """
 
     name: str
