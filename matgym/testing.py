@@ -44,7 +44,7 @@ def check_model(model: Any, designs: Any = None, *, property: Property | str = "
         model: a `Model`, or whatever `matgym.surrogates.as_model` takes.
         designs: a design space, of which six designs are drawn; or a batch. By default tubes of
             `matgym/NanotubeDoping-v0`: six, or one where the model is an oracle, which may be slow.
-        property: that a model without properties of its own is asked for.
+        property: that is predicted by a model without properties of its own.
     """
     try:
         made: Model[Any] = as_model(model, property)

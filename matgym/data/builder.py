@@ -32,12 +32,7 @@ SHARD_SAMPLES: Final = 100
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard of a data set, as a job.
-
-    Attributes:
-        spec: of the whole data set.
-        number: of the shard, from zero.
-    """
+    """One shard of a data set, as a job."""
 
     spec: DatasetSpec
     number: int
@@ -97,13 +92,13 @@ def build(
 
 def _claim(shards: Path, spec: DatasetSpec) -> None:
     note = shards / "specification.json"
-    wanted = spec.model_dump(mode="json") | {"digest": spec.digest}
+    expected = spec.model_dump(mode="json") | {"digest": spec.digest}
     if note.exists():
         found = json.loads(note.read_text(encoding="utf-8"))
-        if found != wanted:
+        if found != expected:
             raise DatasetError(f"{shards} holds the unfinished build of another specification; finish or remove it")
     else:
-        write_json(note, wanted)
+        write_json(note, expected)
 
 
 def make_shard(spec: DatasetSpec, number: int) -> pa.Table:

@@ -117,12 +117,7 @@ class Dataset:
         return Dataset(self.table.take(pa.array(rows)))
 
     def labelled_rows(
-        self,
-        tubes: Sequence[Nanotube],
-        labels: Predictions,
-        levels: Mapping[str, Level],
-        split: Split,
-        first: int = -1,
+        self, tubes: Sequence[Nanotube], labels: Predictions, levels: Mapping[str, Level], split: Split, first: int = -1
     ) -> "Dataset":
         """Further tubes as rows of the same columns.
 
@@ -147,13 +142,7 @@ class Dataset:
         return Dataset(pa.concat_tables([self.table, other.table.take(pa.array(fresh, pa.int64()))]))
 
     def with_column(self, key: str, values: FloatArray, level: Level) -> "Dataset":
-        """With one property more.
-
-        Args:
-            key: of the property.
-            values: (rows,) its labels; NaN where there is none.
-            level: of the model that gave them.
-        """
+        """With one property more: (rows,) labels, NaN where there is none, and the level of their model."""
         table = self.table
         for name, column in label_columns(key, values, {}, level).items():
             table = table.append_column(name, column)
@@ -179,7 +168,7 @@ class Dataset:
         return {row: reason for row, reason in enumerate(reasons) if reason is not None}
 
     def levels(self, key: str) -> tuple[Level | None, ...]:
-        """(rows,) level of the model that was asked for a property; None where none was.
+        """(rows,) level of the model that computed a property; None where none did.
 
         Raises:
             PropertyError: if the data set has no such column.

@@ -28,22 +28,11 @@ _SUBLATTICE, _WAVE, _NEIGHBOUR = 1.5, 2.0, 1.5  # standard deviations of the pre
 
 
 def random_decoration(
-    lattice: TubeLattice,
-    counts: dict[Species, int],
-    rng: np.random.Generator,
-    *,
-    plain_share: float = PLAIN_SHARE,
+    lattice: TubeLattice, counts: dict[Species, int], rng: np.random.Generator, *, plain_share: float = PLAIN_SHARE
 ) -> SpeciesArray:
-    """Decorate an empty lattice with given numbers of each species.
+    """(n_sites,) species codes of a lattice decorated with given numbers of each species.
 
-    Args:
-        lattice: the tube's sites.
-        counts: atoms of each species to place on carbon.
-        rng: the only source of randomness.
-        plain_share: probability that all preferences are zero.
-
-    Returns:
-        (n_sites,) species codes.
+    All preferences are zero with a probability of `plain_share`.
     """
     kinds = list(counts)
     queue = rng.permutation(np.repeat(np.arange(len(kinds)), [counts[kind] for kind in kinds]))

@@ -22,9 +22,6 @@ class Family(BaseModel):
     """Tubes of one chirality and length.
 
     Attributes:
-        n: first chiral index.
-        m: second chiral index.
-        cells: translational unit cells.
         samples: structures drawn, before doubles are dropped.
         larger: held back from training whole, to test surrogates on sizes they have not seen.
         strain: range of the axial strain, a fraction.
@@ -71,10 +68,8 @@ class DatasetSpec(BaseModel):
     """A data set of B/N co-doped tubes, labelled by the oracles' default settings.
 
     Attributes:
-        name: of the data set.
         properties: short names, as `matgym oracle list` has them.
         temperature_k: at which those that depend on it are taken, K.
-        families: which tubes.
         largest_share: greatest share of sites that hold B or N.
         seed: sample i draws from `default_rng([seed, i])`, whatever worker makes it.
 

@@ -1,8 +1,8 @@
 """How labelled tubes stand in an Arrow table: one row a tube, three columns a property.
 
-The column KEY holds a property's values, null where there is none. `KEY.level` names the level of the model that was
-asked, null where none was, and `KEY.failure` its reason for giving no value. Rows of several levels can thus stand in
-one table.
+The column KEY holds a property's values, null where there is none. `KEY.level` names the level of the model that
+computed it, null where none did, and `KEY.failure` its reason for giving no value. Rows of several levels can thus
+stand in one table.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -47,8 +47,6 @@ class Episodes(ABC):
     Attributes:
         size: B, episodes side by side.
         task: what is to be reached, and the ledger.
-        observation_space: of one of them.
-        action_space: of one of them.
         options: names that `reset(options=...)` may set.
         variant: "plain"; "goal", whose observations are a dictionary of what was achieved and what is desired, as
             Stable-Baselines3's `HerReplayBuffer` has it; or "multi-objective", whose reward has a component for each
@@ -57,8 +55,7 @@ class Episodes(ABC):
         reward_low: least value of each.
         masked: whether `masks` tells which actions are allowed.
         steps: actions that an episode takes at least.
-        time_limit: steps after which a batched environment truncates, unless told otherwise; None for none.
-        render_modes: that `render` knows.
+        time_limit: steps after which a batched environment truncates by default; None for none.
     """
 
     size: int
@@ -150,7 +147,8 @@ class ScalarEnv(gym.Env[Any, Any]):
         cls.metadata = {"render_modes": list(cls.episodes_class.render_modes), "render_fps": 4}
 
     def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
-        _check_render_mode(render_mode, self.episodes_class.render_modes)
+        if render_mode not in (None, *self.episodes_class.render_modes):
+            raise RenderModeError(f"render_mode={render_mode!r} is unknown; {_there(self.episodes_class.render_modes)}")
         self.render_mode = render_mode
         self.episodes = _made(self.episodes_class, 1, arguments)
         self.task = self.episodes.task
@@ -361,11 +359,6 @@ def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> No
     cls.__signature__ = of_episodes.replace(parameters=[*first, *own])
 
 
-def _check_render_mode(mode: str | None, known: Sequence[str]) -> None:
-    if mode is not None and mode not in known:
-        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(known)}")
-
-
 def _check_limit(episodes: Episodes, limit: int | None) -> None:
     """Raise an error for a time limit within which no episode could end."""
     if limit is not None and limit < episodes.steps:
@@ -378,7 +371,7 @@ def _check_limit(episodes: Episodes, limit: int | None) -> None:
 def _limit_of_make(frame: FrameType | None) -> int | None:
     """The time limit of the `gymnasium.make` whose frame this is; None of any other frame, and where there is none.
 
-    An environment is told no limit: `make` wraps it after it is made. Only from the caller's variables can it learn
+    An environment is given no limit: `make` wraps it after it is made. Only from the caller's variables can it learn
     that its episodes could never end.
     """
     if frame is None or frame.f_code is not gym.make.__code__:
@@ -393,7 +386,7 @@ def _there(names: Sequence[str]) -> str:
 
 
 def _checked_options(episodes: Episodes, options: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What `reset` was told to set."""
+    """What `reset` is to set."""
     for name in options or {}:
         if name not in episodes.options:
             raise ConfigurationError(f"reset has no option {name!r}; {_there(episodes.options)}")

@@ -35,20 +35,14 @@ class Builder(ABC):
 
     @abstractmethod
     def clear(self, rows: IntArray, targets: FloatArray, generators: Sequence[np.random.Generator]) -> None:
-        """Begin new designs.
-
-        Args:
-            rows: (k,) which.
-            targets: (k,) or (k, T) that they are for.
-            generators: k, one a row.
-        """
+        """Begin new designs in (k,) rows, for (k,) or (k, T) targets, each from a generator of its own."""
 
     @abstractmethod
     def advance(self, actions: Any) -> tuple[Designs, BoolArray, dict[str, Any]]:
         """Carry out B actions.
 
         Returns:
-            (B, width) designs under way, (B,) whether each is finished, and what is to be told besides.
+            (B, width) designs under way, (B,) whether each is finished, and further entries of the info.
         """
 
     @abstractmethod
@@ -64,7 +58,6 @@ class Placement(Builder):
     """One atom placed, or one bond turned, a step; a forbidden edit changes nothing.
 
     Attributes:
-        space: of decorated tubes.
         initial: of designs that begin on something else than the undecorated tube; None for that.
         remaining: (B, K) what is left of the budget.
     """
@@ -124,7 +117,6 @@ class Choosing(Builder):
     """One choice after the other, in a fixed order; one that is not allowed changes nothing.
 
     Attributes:
-        space: of choices.
         place: (B,) the choice that is next.
     """
 
@@ -174,7 +166,7 @@ class Choosing(Builder):
             for place in np.flatnonzero(np.bincount(self.place)):
                 rows = np.flatnonzero(self.place == place)
                 if place >= len(self.counts):
-                    masks[rows] = True  # finished: nothing is asked any more
+                    masks[rows] = True  # finished: nothing is left to choose
                 else:
                     masks[rows, : self.counts[place]] = self.space.allowed(self.designs[rows], int(place))
             masks.setflags(write=False)
@@ -212,14 +204,7 @@ class Pointing(Builder):
 def make_builder(
     space: DesignSpace, size: int, *, at_once: bool = False, initial: InitialDesigns | None = None
 ) -> Builder:
-    """The builder of a space's designs.
-
-    Args:
-        space: of designs.
-        size: designs side by side.
-        at_once: whether a design is made in one step, as a point of the cube; as all are that are nothing but numbers.
-        initial: of designs that do not begin on nothing.
-    """
+    """The builder of a space's designs: at once, as a point of the cube, if that is set or they are only numbers."""
     if not at_once and isinstance(space, Decorations):
         return Placement(space, size, initial)
     if not at_once and isinstance(space, Choices):

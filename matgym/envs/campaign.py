@@ -19,19 +19,13 @@ class Campaign(Episodes):
     """Campaigns; a subclass says what an experiment gives.
 
     Attributes:
-        experiments: budget of a campaign.
         history: (B, experiments, d + 1) what was tried, and what was measured, scaled.
         done: (B,) experiments made.
         best: (B,) largest true score so far, 0 at first.
     """
 
     def __init__(self, size: int, inputs: int, experiments: int) -> None:
-        """Make room for campaigns.
-
-        Args:
-            size: B, how many.
-            inputs: d, of an experiment.
-            experiments: budget of a campaign.
+        """Make room for `size` campaigns of experiments of d `inputs`.
 
         Raises:
             ConfigurationError: if the budget is empty.

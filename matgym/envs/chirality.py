@@ -1,4 +1,4 @@
-"""`matgym/NanotubeChirality-v0`: choose chirality, length and strain for a wanted gap, diameter and length."""
+"""`matgym/NanotubeChirality-v0`: choose chirality, length and strain for a target gap, diameter and length."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from matgym.tasks import DesignTask, RewardFunction, chirality_task
 
 
 class NanotubeChirality(DesignEpisodes):
-    """Choose a nanotube of a wanted band gap, diameter and length.
+    """Choose a nanotube of a target band gap, diameter and length.
 
     ## Description
     A pristine tube is chosen in four steps: n, m, the number of unit cells, and a strain from -5 to 5 %. All three
-    wanted numbers hang on the chirality, and pull at it differently: a third of the tubes conducts, the gap of the
+    targets hang on the chirality, and pull at it differently: a third of the tubes conducts, the gap of the
     others falls with the diameter and moves by 0.1 eV with a per cent of strain, up or down by the family that n - m is
     of, and a cell may be 0.4 or 8 nm long. There are 15,708 tubes, and all their gaps are known, by curvature-corrected
     tight binding (`matgym.physics.PiElectrons`). The place to begin: every answer can be checked by hand.
@@ -37,7 +37,7 @@ class NanotubeChirality(DesignEpisodes):
     |-------|---------------------------------------------------|-----|-----|
     | 0–63  | 1 for every value chosen: n, m, cells, strain     | 0   | 1   |
     | 64–67 | 1 for the choice at hand                          | 0   | 1   |
-    | 68–70 | wanted gap, diameter, length, scaled              | -1  | 1   |
+    | 68–70 | target gap, diameter, length, scaled              | -1  | 1   |
 
     ## Rewards
     Zero until the last choice; then the mean of three tolerances 1 / (1 + 9 (error / margin)²), with margins of 0.1 eV,

@@ -1,18 +1,19 @@
 """Episodes that each make one design: what all environments of design share, over any task."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import numpy as np
 from gymnasium import spaces
 from typing_extensions import override
 
-from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant
+from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant, given_alone
 from matgym.envs.builders import Builder, Choosing, make_builder
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.errors import ConfigurationError, RenderModeError
 from matgym.structures import Nanotube
 from matgym.tasks import DesignTask
+from matgym.tasks.instances import instance as instance_of
 from matgym.tasks.space import Designs
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
 
@@ -26,6 +27,46 @@ Variant: TypeAlias = Literal["plain", "goal", "multi-objective"]
 
 _MARGIN: Final = 3.0
 """How far what was achieved may lie outside the range of targets, in half ranges, before it is clipped."""
+
+
+def made_task(
+    task: DesignTask | None,
+    instance: str | None,
+    names: tuple[str, ...],
+    tube: Mapping[str, object],
+    settings: Mapping[str, object],
+    make: Callable[[dict[str, Any]], DesignTask],
+    *,
+    by_default: bool,
+    **more: Any,
+) -> DesignTask:
+    """The task that an environment's arguments describe.
+
+    Args:
+        task: of one's own, beside which nothing else may be given.
+        instance: by name, beside which no tube may be given.
+        names: of the environment's instances, the default one first.
+        tube: arguments that describe another tube, None where not given.
+        settings: of a task, None where not given.
+        make: makes the task of another tube from the settings that are given.
+        by_default: whether the first instance is meant where nothing says otherwise, and not the default tube.
+        more: settings of an instance.
+
+    Raises:
+        ConfigurationError: if an argument would be without effect, or the instance is another environment's.
+    """
+    if task is not None:
+        given_alone("task", {**tube, **settings, "instance": instance})
+        return task
+    given = {name: value for name, value in settings.items() if value is not None}
+    if instance is not None:
+        given_alone(f"instance={instance!r}", tube)
+    elif not by_default or any(value is not None for value in tube.values()):
+        return make(given)
+    name = instance or names[0]
+    if name not in names:
+        raise ConfigurationError(f"instance={name!r} is none of this environment: give {' or '.join(names)}")
+    return instance_of(name).task(**given, **more)
 
 
 class DesignEpisodes(Episodes):
@@ -159,17 +200,11 @@ class DesignEpisodes(Episodes):
             actions = _mended(actions, self.masks(), self.mending)
         return self._finish(*self.builder.advance(actions))
 
-    def _finish(self, designs: Designs, finished: BoolArray, told: Mapping[str, Any]) -> Transition:
-        """Score the designs that are finished.
-
-        Args:
-            designs: (B, width) rows.
-            finished: (B,) which of them are.
-            told: further entries of the info.
-        """
+    def _finish(self, designs: Designs, finished: BoolArray, further: Mapping[str, Any]) -> Transition:
+        """Score those of (B, width) designs that are finished; `further` are more entries of the info."""
         count, task, vector = self.size, self.task, self.variant == "multi-objective"
         reward = np.zeros((count, len(self.reward_names)) if vector else count)
-        info: dict[str, Any] = {**self.begun(), **told}
+        info: dict[str, Any] = {**self.begun(), **further}
         if task.constraint is not None:
             info["cost"] = np.zeros(count)
         if not finished.any():
@@ -195,7 +230,7 @@ class DesignEpisodes(Episodes):
             for name, column in values.items():
                 info[group][name][finished] = column
         info["design"] = designs.copy()
-        known = finished.copy()  # nothing is told of the uncertainty where nothing is known
+        known = finished.copy()  # infos leave the uncertainty out where nothing is known
         known[finished] = np.isfinite(scores.sd) | np.isfinite(distance)
         return Transition(reward, finished, info, {"objectives": finished, "uncertainty": known, "design": finished})
 
@@ -210,7 +245,7 @@ class DesignEpisodes(Episodes):
 
     @override
     def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
-        """Reward of what was achieved, for any goal: what `HerReplayBuffer` asks.
+        """Reward of what was achieved, for any goal: what `HerReplayBuffer` calls.
 
         Args:
             achieved: (..., T + 1) as in observations.
@@ -224,8 +259,8 @@ class DesignEpisodes(Episodes):
         low, high = self.task.target_ranges.T
         achieved, desired = np.asarray(achieved, dtype=np.float64), np.asarray(desired, dtype=np.float64)
         wide = achieved.reshape(-1, achieved.shape[-1]), desired.reshape(-1, desired.shape[-1])
-        found, wanted = ((side[:, :-1] * (high - low) + low + high) / 2.0 for side in wide)
-        reward = self.task.reward_of(found, wanted) * (wide[0][:, -1] > 0.5)
+        found, targets = ((side[:, :-1] * (high - low) + low + high) / 2.0 for side in wide)
+        reward = self.task.reward_of(found, targets) * (wide[0][:, -1] > 0.5)
         return reward.reshape(achieved.shape[:-1]) if achieved.ndim > 1 else float(reward[0])
 
     # ---- pictures

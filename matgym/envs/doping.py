@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from matgym.envs.batch import given_alone
-from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant, made_task
 from matgym.envs.initial_designs import InitialDesigns
-from matgym.errors import ConfigurationError
 from matgym.registration import DOPING_STEPS
 from matgym.structures import tube_lattice
 from matgym.tasks import DesignGeneratorLike, DesignTask, Estimate, RewardFunction, decoration_task
-from matgym.tasks.instances import instance as instance_of
 from matgym.tasks.instances import stability
 
 
@@ -64,7 +61,7 @@ class NanotubeDoping(DesignEpisodes):
     - `reward`: a function of predictions and targets to rewards in [0, 1].
     - `estimate`: how an uncertain prediction is turned into a reward: "mean"; "lcb", a lower confidence bound of the
       reward; or "worst", the least that any network of an ensemble would give.
-    - `instance`: "doping" or "doping-easy", on which optimizers are compared: the largest gap is wanted there, and
+    - `instance`: "doping" or "doping-easy", on which optimizers are compared: the gap is to be largest there, and
       observations hold no target; the easy one has 3,517 different designs, of which physics knows the best.
     - `variant`: "goal" or "multi-objective"; see `matgym.envs.design.Variant`. The second component of the reward is a
       low π formation energy.
@@ -101,22 +98,21 @@ class NanotubeDoping(DesignEpisodes):
         removed: int | None = None,
         variant: Variant = "plain",
     ) -> None:
+        vector = variant == "multi-objective"
+
+        def make(given: dict[str, Any]) -> DesignTask:
+            if targets is not None:
+                given["low"], given["high"] = targets
+            if vector:
+                given["others"] = (stability(sum((budget or {"B": 8, "N": 8}).values())),)
+            lattice = tube_lattice(8 if n is None else n, m or 0, 4 if cells is None else cells)
+            return decoration_task(lattice=lattice, budget=budget, **given)
+
         tube = {"n": n, "m": m, "cells": cells, "budget": budget, "targets": targets}
-        if task is not None:
-            given_alone("task", {**tube, "model": model, "reward": reward, "estimate": estimate, "instance": instance})
-        else:
-            arguments: dict[str, Any] = {"model": model, "reward": reward, "estimate": estimate}
-            given = {name: value for name, value in arguments.items() if value is not None}
-            if instance is not None:
-                given_alone(f"instance={instance!r}", tube)
-                task = placed(instance, **given, **({} if variant == "multi-objective" else {"others": ()}))
-            else:
-                if targets is not None:
-                    given["low"], given["high"] = targets
-                if variant == "multi-objective":
-                    given["others"] = (stability(sum((budget or {"B": 8, "N": 8}).values())),)
-                lattice = tube_lattice(8 if n is None else n, m or 0, 4 if cells is None else cells)
-                task = decoration_task(lattice=lattice, budget=budget, **given)
+        settings = {"model": model, "reward": reward, "estimate": estimate}
+        more = {} if vector else {"others": ()}
+        names = ("doping", "doping-easy")
+        task = made_task(task, instance, names, tube, settings, make, by_default=False, **more)
         initial = InitialDesigns.of(task, initial_designs, removed)
         super().__init__(size, task=task, variant=variant, initial=initial)
 
@@ -131,15 +127,3 @@ class NanotubeDopingVectorEnv(DesignVectorEnv):
     """Many `NanotubeDopingEnv` at once; see there and `matgym.envs.batch.BatchedEnv`."""
 
     episodes_class = NanotubeDoping
-
-
-def placed(instance: str, *names: str, **arguments: Any) -> DesignTask:
-    """The task of an instance of this environment.
-
-    Raises:
-        ConfigurationError: if the instance is another environment's.
-    """
-    names = names or ("doping", "doping-easy")
-    if instance not in names:
-        raise ConfigurationError(f"instance={instance!r} is none of this environment: give {' or '.join(names)}")
-    return instance_of(instance).task(**arguments)

@@ -1,4 +1,4 @@
-"""`matgym/FilmAnnealing-v0`: anneal a film of nanotube crystallites to a wanted size, and heal its defects."""
+"""`matgym/FilmAnnealing-v0`: anneal a film of nanotube crystallites to a target size, and heal its defects."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +10,8 @@ from gymnasium import spaces
 from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant
 from matgym.errors import ConfigurationError
 from matgym.processes.annealing.films import films_of
-from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C, celsius_of
+from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C
+from matgym.processes.controls import from_actions
 from matgym.tasks.annealing import AnnealingTask
 from matgym.typing import Float32Array, FloatArray, IntArray
 from matgym.units import CELSIUS_K
@@ -33,7 +34,7 @@ class FilmAnnealing(Episodes):
     """Anneal a film of nanotube crystallites.
 
     ## Description
-    A film of crystallites with catalyst particles between them is told, every two minutes for an hour, how hot to be.
+    A film of crystallites with catalyst particles between them is given a set point every two minutes for an hour.
     Heat lets crystallites grow and defects heal, and drives the particles away, which hold boundaries back: a film that
     was hot early grows on where another stands still, so that order matters. How many particles there are is not
     observed but in the image. See `matgym.processes.annealing.film`.
@@ -51,18 +52,18 @@ class FilmAnnealing(Episodes):
     | 2   | temperature, °C                          | 1000 | 2400 |
     | 3   | energy drawn, kWh                        | 0    | 30   |
     | 4   | time, share of the run                   | 0    | 1    |
-    | 5   | wanted mean radius                       | 0    | 20   |
+    | 5   | target mean radius                       | 0    | 20   |
 
     `observation="image"`: `Box(0, 255, (6, 64, 64), uint8)`, the micrograph (boundaries bright, particles white) in
     place of the radius, the other numbers as planes of one value: what SB3's `CnnPolicy` takes.
 
     ## Rewards
-    Each step costs 0.01 a kWh; the last earns tolerance(ln(radius / wanted), 0.2) × (1 - share of defects left).
+    Each step costs 0.01 a kWh; the last earns tolerance(ln(radius / target), 0.2) × (1 - share of defects left).
     `info["objectives"]` holds the parts.
 
     ## Starting State
-    120 to 200 crystallites, particles on 4 to 12 % of the sites, a wanted radius of 4 to 9, at 1000 °C;
-    `reset(options={"target": 6.0})` sets the wanted radius.
+    120 to 200 crystallites, particles on 4 to 12 % of the sites, a target radius of 4 to 9, at 1000 °C;
+    `reset(options={"target": 6.0})` sets the target radius.
 
     ## Episode End
     Termination: after 30 steps. There is no truncation.
@@ -133,7 +134,7 @@ class FilmAnnealing(Episodes):
         """Hold set points for two minutes."""
         before = self.films.state.energy_kwh
         with self.task.ledger.charge(self.films.charged, self.size):
-            self.films.hold(celsius_of(actions)[:, 0] + CELSIUS_K)
+            self.films.hold(from_actions(actions, COLDEST_C, HOTTEST_C)[:, 0] + CELSIUS_K)
         self.elapsed += 1
         terminated = self.elapsed >= self.task.steps
         measures, energy = self.films.measures, self.films.state.energy_kwh
@@ -161,12 +162,12 @@ class FilmAnnealing(Episodes):
         return (2.0 * seen - 1.0).astype(np.float32)
 
     def _desired(self, rows: IntArray | slice = slice(None)) -> Float32Array:
-        """(rows, 3) the wanted radius, no defects, the run over."""
-        wanted = 2.0 * self.targets[rows] / LARGEST_RADIUS - 1.0
-        return np.column_stack([wanted, np.full_like(wanted, -1.0), np.ones_like(wanted)]).astype(np.float32)
+        """(rows, 3) the target radius, no defects, the run over."""
+        target = 2.0 * self.targets[rows] / LARGEST_RADIUS - 1.0
+        return np.column_stack([target, np.full_like(target, -1.0), np.ones_like(target)]).astype(np.float32)
 
     def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
-        """Return rewards of what was achieved, for any goal, without the price of energy, as `HerReplayBuffer` asks.
+        """Return rewards of what was achieved, for any goal, without the price of energy, as `HerReplayBuffer` needs.
 
         Args:
             achieved: (..., 3) as in observations.
@@ -177,9 +178,9 @@ class FilmAnnealing(Episodes):
             (...) rewards; 0 before the run is over.
         """
         del info
-        found, wanted = (np.asarray(side, dtype=np.float64).reshape(-1, 3) for side in (achieved, desired))
-        radius, target = ((side[:, 0] + 1.0) / 2.0 * LARGEST_RADIUS for side in (found, wanted))
-        missed = np.abs(found[:, 1] - wanted[:, 1]) / 2.0
+        found, goal = (np.asarray(side, dtype=np.float64).reshape(-1, 3) for side in (achieved, desired))
+        radius, target = ((side[:, 0] + 1.0) / 2.0 * LARGEST_RADIUS for side in (found, goal))
+        missed = np.abs(found[:, 1] - goal[:, 1]) / 2.0
         radii = np.maximum(radius, 1e-3)[:, None]
         reward = self.task.met(radii, np.maximum(target, 1e-3)) * (1.0 - missed) * (found[:, 2] > 0.0)
         return reward.reshape(np.shape(achieved)[:-1]) if np.ndim(achieved) > 1 else float(reward[0])

@@ -41,7 +41,7 @@ class CVDGrowth(Episodes):
     """Grow carbon nanotubes by chemical vapour deposition.
 
     ## Description
-    A furnace with iron particles on a wafer is told, once a minute for half an hour, how hot to be and how much
+    A furnace with iron particles on a wafer is given, once a minute for half an hour, a set point and how much
     acetylene, hydrogen and water to let in. Acetylene grows tubes and slowly buries the catalyst under carbon, the
     faster the hotter; water cleans it, and oxidises it meanwhile; hydrogen keeps amorphous carbon away, and makes the
     particles ripen. The rates are those of Puretzky et al. (2005); see `matgym.processes.growth.furnace`.

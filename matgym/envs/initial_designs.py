@@ -30,8 +30,6 @@ class InitialDesigns:
     draws. So a scalar environment and a batch of them begin alike, and a batch does not wait for single draws.
 
     Attributes:
-        task: what is designed.
-        generator: of the designs.
         removed: atoms that the agent is to place anew.
 
     Raises:

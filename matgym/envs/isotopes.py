@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from matgym.envs.batch import given_alone
-from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant
-from matgym.envs.doping import placed
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant, made_task
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PristinePhonons
 from matgym.registration import ISOTOPE_STEPS
 from matgym.structures import Nanotube, tube_lattice
@@ -80,30 +78,22 @@ class NanotubeIsotopes(DesignEpisodes):
         task: DesignTask | None = None,
         variant: Variant = "plain",
     ) -> None:
-        tube = {"n": n, "cells": cells, "budget": budget}
-        if task is not None:
-            given_alone("task", {**tube, "model": model, "reward": reward, "instance": instance})
-            super().__init__(size, task=task, variant=variant)
-            return
-        arguments: dict[str, Any] = {"reward": reward}
-        if model is not None:
-            arguments["model"] = model
-        if variant == "goal":
-            arguments["direction"] = "target"
-        if all(value is None for value in tube.values()):
-            task = placed(instance or "isotope-rings", "isotope-rings", "isotope-sites", **arguments)
-        else:
-            if instance is not None:
-                given_alone(f"instance={instance!r}", tube)
+        more = {"direction": "target"} if variant == "goal" else {}
+
+        def make(given: dict[str, Any]) -> DesignTask:
             # A tube of one's own has no table: physics rewards it, unless something else is given.
-            arguments.setdefault("model", "oracle")
+            given = {"model": "oracle"} | given | more
             if budget is None:
-                n = 10 if n is None else n
-                task = rings_task(n=n, rings=2 * (8 if cells is None else cells), **arguments, **conductances(n))
-            else:
-                n = 7 if n is None else n
-                lattice = tube_lattice(n, 0, 2 if cells is None else cells)
-                task = isotope_sites(lattice=lattice, budget=budget, **arguments, **conductances(n), margin=0.05)
+                zigzag = 10 if n is None else n
+                rings = 2 * (8 if cells is None else cells)
+                return rings_task(n=zigzag, rings=rings, **given, **conductances(zigzag))
+            zigzag = 7 if n is None else n
+            lattice = tube_lattice(zigzag, 0, 2 if cells is None else cells)
+            return isotope_sites(lattice=lattice, budget=budget, **given, **conductances(zigzag), margin=0.05)
+
+        tube, settings = {"n": n, "cells": cells, "budget": budget}, {"model": model, "reward": reward}
+        names = ("isotope-rings", "isotope-sites")
+        task = made_task(task, instance, names, tube, settings, make, by_default=True, **more)
         super().__init__(size, task=task, variant=variant)
 
 

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from matgym.envs.batch import given_alone
-from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant
-from matgym.envs.doping import placed
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant, made_task
 from matgym.registration import THERMOELECTRIC_STEPS
 from matgym.structures import tube_lattice
 from matgym.tasks import DesignTask, RewardFunction
@@ -36,7 +34,7 @@ class NanotubeThermoelectric(DesignEpisodes):
 
     ## Rewards
     Zero until the last edit; then ZT / 0.4, within [0, 1] (0.2 in the easy instance). `info["objectives"]` holds ZT,
-    `info["design"]` the design, `info["uncertainty"]` how far the network is to be trusted. `info["cost"]` is the
+    `info["design"]` the design, `info["uncertainty"]` how certain the network is. `info["cost"]` is the
     constraint's: by how much of the bound Young's modulus falls short of 885 GPa, or, in the easy instance, the power
     factor of 0.6 pW/K².
 
@@ -78,29 +76,21 @@ class NanotubeThermoelectric(DesignEpisodes):
         task: DesignTask | None = None,
         variant: Variant = "plain",
     ) -> None:
-        tube = {"n": n, "m": m, "cells": cells, "budget": budget}
-        if task is not None:
-            given_alone("task", {**tube, "model": model, "reward": reward, "instance": instance})
-            super().__init__(size, task=task, variant=variant)
-            return
-        arguments: dict[str, Any] = {"reward": reward}
-        if model is not None:
-            arguments["model"] = model
-        if variant == "goal":
-            arguments["direction"] = "target"
+        more: dict[str, Any] = {"direction": "target"} if variant == "goal" else {}
         if variant != "multi-objective":
-            arguments["others"] = ()
-        if all(value is None for value in tube.values()):
-            names = ("thermoelectric", "thermoelectric-easy")
-            task = placed(instance or "thermoelectric", *names, **arguments)
-        else:
-            if instance is not None:
-                given_alone(f"instance={instance!r}", tube)
+            more["others"] = ()
+
+        def make(given: dict[str, Any]) -> DesignTask:
+            given = given | more
             lattice = tube_lattice(8 if n is None else n, m or 0, 3 if cells is None else cells)
-            kinds = set(budget or {"B", "N"})
-            if kinds - {"B", "N"} or (lattice.n, lattice.m) != (8, 0):
-                arguments = {"model": "oracle", "others": (), "constraint": None} | arguments
-            task = thermoelectric(lattice=lattice, budget=budget or {"B": 4, "N": 4}, **arguments)
+            if set(budget or ()) - {"B", "N"} or (lattice.n, lattice.m) != (8, 0):
+                given = {"model": "oracle", "others": (), "constraint": None} | given
+            return thermoelectric(lattice=lattice, budget=budget or {"B": 4, "N": 4}, **given)
+
+        tube = {"n": n, "m": m, "cells": cells, "budget": budget}
+        settings = {"model": model, "reward": reward}
+        names = ("thermoelectric", "thermoelectric-easy")
+        task = made_task(task, instance, names, tube, settings, make, by_default=True, **more)
         super().__init__(size, task=task, variant=variant)
 
 

@@ -67,11 +67,7 @@ class _Remembering(Model):
 
 @dataclass(repr=False)
 class Remembered(_Remembering):
-    """An oracle that does not compute the same batch twice in a row.
-
-    Attributes:
-        oracle: any oracle.
-    """
+    """An oracle that does not compute the same batch twice in a row."""
 
     oracle: Model
     _last: tuple[tuple[Nanotube, ...], Predictions] | None = field(default=None, init=False)

@@ -24,11 +24,6 @@ _FAILURE: Final = "failure"
 class EvaluationJob:
     """Some properties of some tubes, as a job.
 
-    Attributes:
-        tubes: B tubes.
-        keys: of the properties.
-        conditions: temperature and chemical potential.
-
     Raises:
         PropertyError: if a property is unknown.
     """

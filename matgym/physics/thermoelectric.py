@@ -45,7 +45,6 @@ class Thermoelectric(Model):
     """Thermoelectric coefficients.
 
     Attributes:
-        parameters: of the π tight-binding model.
         temperature_k: of the leads, K.
         mu_ev: chemical potential, eV; None takes that of the largest ZT within `mu_range_ev`, of two the lower.
         mu_range_ev: of chemical potentials that are tried, eV.

@@ -37,12 +37,7 @@ class LatticeGroup(NamedTuple):
 class TubeDomain(NamedTuple):
     """What the tubes of a design space may be: by it a model tells whether it supports the space.
 
-    Attributes:
-        lattices: that occur.
-        species: that sites may hold, 12C included.
-        turned: whether bonds may be turned.
-        strained: whether tubes may be strained.
-        twisted: whether tubes may be twisted.
+    Species include 12C.
     """
 
     lattices: tuple[TubeLattice, ...]
@@ -81,8 +76,8 @@ class TubeBatch(Sequence[Nanotube]):
 
     def __post_init__(self) -> None:
         count, known = len(self.lattice_index), len(self.lattices)
-        doubtful = bool(count) and (not known or bool(self.lattice_index.any()))  # quick for batches of one lattice
-        if doubtful and not 0 <= self.lattice_index.min() <= self.lattice_index.max() < known:
+        unsure = bool(count) and (not known or bool(self.lattice_index.any()))  # quick for batches of one lattice
+        if unsure and not 0 <= self.lattice_index.min() <= self.lattice_index.max() < known:
             raise StructureError(f"lattice_index {self.lattice_index} does not fit {known} lattices: 0 to {known - 1}")
         sites = int(self.offsets[-1])
         if self.species.shape != (sites,):

@@ -27,17 +27,10 @@ class DefectEdits(SubstitutionEdits):
 
     Actions are those of `SubstitutionEdits`, followed by one a bond, which turns it. Pairs that would touch, that cross
     the tube's end, or that would hold a vacancy are not allowed.
-
-    Attributes:
-        lattice: of the tube.
     """
 
     def __init__(self, lattice: TubeLattice, budget: Mapping[str, int]) -> None:
-        """Edits for tubes on a lattice.
-
-        Args:
-            lattice: of the tube.
-            budget: how many of each species, and of turned bonds ("SW"), such as `{"SW": 2, "N": 1}`.
+        """Edits by a budget of species and of turned bonds ("SW"), such as `{"SW": 2, "N": 1}`.
 
         Raises:
             ConfigurationError: if the budget is empty, negative, or larger than the tube.

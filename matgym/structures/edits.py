@@ -21,11 +21,7 @@ class SubstitutionEdits:
     """
 
     def __init__(self, n_sites: int, budget: Mapping[str, int]) -> None:
-        """Edits for tubes of `n_sites` sites.
-
-        Args:
-            n_sites: sites of the tube.
-            budget: how many of each species to place, such as `{"B": 8, "N": 8}`.
+        """Edits for tubes of `n_sites` sites by a budget such as `{"B": 8, "N": 8}`.
 
         Raises:
             ConfigurationError: if the budget is empty, negative, or larger than the tube.
@@ -60,11 +56,7 @@ class SubstitutionEdits:
         return int(self.budget.sum())
 
     def remaining(self, species: SpeciesArray) -> IntArray:
-        """(batch, K): how many of each species are still to be placed.
-
-        Args:
-            species: (batch, n_sites) codes.
-        """
+        """(batch, K): how many of each species are still to be placed on (batch, n_sites) codes."""
         placed = np.stack([(species == code).sum(axis=1) for code in self.species], axis=1)
         return np.asarray(self.budget - placed, dtype=np.int64)
 

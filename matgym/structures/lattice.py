@@ -34,11 +34,7 @@ B: Final = 1
 
 # Bases (e_row, e_column) in units of (a₁, a₂) and the cell in which the B atom of pixel (0, 0) lies: the
 # frame of the lattice turned about an A atom by 0°, 120° and 240°. All three have the same bond pattern.
-_FRAMES: Final = (
-    ((0, 1), (1, 0), (0, 0)),
-    ((-1, 0), (-1, 1), (-1, 0)),
-    ((1, -1), (0, -1), (0, -1)),
-)
+_FRAMES: Final = (((0, 1), (1, 0), (0, 0)), ((-1, 0), (-1, 1), (-1, 0)), ((1, -1), (0, -1), (0, -1)))
 
 
 @dataclass(frozen=True)

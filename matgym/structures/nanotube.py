@@ -115,7 +115,7 @@ class Nanotube:
     def key(self) -> str:
         """Hash of the structure up to symmetry: equal for all rotated, screwed and mirrored copies.
 
-        Chiral tubes are told from others of the same handedness only, since (m, n) is not canonical.
+        Chiral tubes are compared with others of the same handedness only, since (m, n) is not canonical.
         """
         species, pairs = canonical_form(self.lattice, self.species, self.stone_wales, mirrors=not self.torsion)
         head = f"{self.n},{self.m},{self.cells},{self.strain:.9f};"

@@ -69,7 +69,7 @@ def recognise(atoms: "Atoms") -> Nanotube:
     bonds are turned by about 90° and all other atoms are near their sites.
 
     Args:
-        atoms: B, C and N atoms of one single-walled tube, Å. Carbon isotopes are told by their masses.
+        atoms: B, C and N atoms of one single-walled tube, Å. Carbon isotopes are known by their masses.
 
     Returns:
         The tube; sites that no atom occupies hold vacancies, and strain is that of the axial period.
@@ -128,14 +128,7 @@ def species_of(atoms: "Atoms") -> SpeciesArray:
 
 @dataclass(frozen=True)
 class _Wall:
-    """Atoms on a cylinder.
-
-    Attributes:
-        angle: (atoms,) fractions of a turn.
-        height: (atoms,) fractions of the period.
-        radius: Å.
-        length: axial period, Å.
-    """
+    """Atoms on a cylinder: (atoms,) angles and heights, fractions of a turn and of the period; radius and length, Å."""
 
     angle: FloatArray
     height: FloatArray
@@ -229,16 +222,9 @@ def _fits(wall: _Wall) -> Iterator[_Fit]:
 
 
 def _seat_turned(lattice: TubeLattice, wall: _Wall, cells: FloatArray, astray: IntArray, sites: IntArray) -> Pairs:
-    """Stone-Wales pairs that stray atoms form; `sites` (atoms,) is set to the sites that these have left.
+    """Stone-Wales pairs that (S,) stray atoms form; `sites` (atoms,) is set to the sites that these have left.
 
     There are none if they do not take in each stray atom once.
-
-    Args:
-        lattice: of the tube.
-        wall: its atoms.
-        cells: (atoms, 2) coordinates in units of a₁ and a₂.
-        astray: (S,) the atoms to seat.
-        sites: (atoms,) written to.
     """
     step = np.stack([wall.angle[astray], wall.height[astray]], axis=1)
     step = step - step[:, None]  # (S, S, 2), from the first to the second atom, as fractions

@@ -79,10 +79,7 @@ def left_of(lattice: TubeLattice, turned: int) -> int:
 def sheet_moves(lattice: TubeLattice, pairs: Pairs, scale: FloatArray) -> FloatArray:
     """(n_sites, 2): by how much a turn about the middle of its bond moves each atom on the sheet, Å.
 
-    Args:
-        lattice: of the tube.
-        pairs: that are turned.
-        scale: (2,) strain of the sheet, around and along, as factors.
+    `scale` is the strain of the sheet, around and along, as factors.
     """
     moves = np.zeros((lattice.n_sites, 2))
     for a, b in pairs:

@@ -67,10 +67,6 @@ def symmetry_between_leads(lattice: TubeLattice, *, mirrors: bool = True) -> Int
     """(operations, n_sites): those that take the tube between two leads to itself.
 
     Turns about the axis, end for end, and mirror images; nothing that carries a site across an end.
-
-    Args:
-        lattice: of the tube.
-        mirrors: whether mirror images count as copies.
     """
     group = symmetry_group(lattice)
     if lattice.is_achiral and not mirrors:

@@ -12,8 +12,7 @@ from matgym.tasks.initial_designs import (
     as_design_generator,
 )
 from matgym.tasks.ledger import Ledger
-from matgym.tasks.objective import Constraint, Direction, Estimate, Objective
-from matgym.tasks.reward import tolerance
+from matgym.tasks.objective import Constraint, Direction, Estimate, Objective, tolerance
 from matgym.tasks.rings import RingSpace, rings_task
 from matgym.tasks.space import Choices, Cube, Designs, DesignSpace
 

@@ -1,4 +1,4 @@
-"""The task of annealing: crystallites of a wanted size, few defects, little energy."""
+"""The task of annealing: crystallites of a target size, few defects, little energy."""
 
 from dataclasses import dataclass, field
 
@@ -9,20 +9,19 @@ from matgym.processes.annealing.film import Film
 from matgym.processes.annealing.microstructure import Labels
 from matgym.processes.annealing.runs import random_films
 from matgym.tasks.ledger import Ledger
-from matgym.tasks.reward import tolerance
+from matgym.tasks.objective import tolerance
 from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class AnnealingTask:
-    """Anneal a film so that its crystallites reach a wanted mean radius and its defects heal.
+    """Anneal a film so that its crystallites reach a target mean radius and its defects heal.
 
         J = tolerance(ln(radius / target), 0.2) (1 - share of defects left) - 0.01 energy [kWh]
 
     Small crystallites make a film strong, large ones make it conduct; defects do neither. Weights are ours.
 
     Attributes:
-        film: what it does.
         steps: of two minutes.
         size: sites along a side.
         grains: fewest and most at first, on 64 x 64 sites.
@@ -31,7 +30,6 @@ class AnnealingTask:
         start_c: temperature at first.
         margin: of the radius' logarithm, at which a tenth is earned.
         per_kwh: price of energy.
-        ledger: counts simulated steps.
     """
 
     film: Film = field(default_factory=Film)
@@ -52,7 +50,7 @@ class AnnealingTask:
             raise ConfigurationError(f"targets={self.targets} must be a least and a largest radius, both positive")
 
     def draw(self, rng: np.random.Generator) -> tuple[Labels, float]:
-        """Draw (size, size) grains and particles of a film as deposited, and the mean radius that is wanted of it."""
+        """Draw (size, size) grains and particles of a film as deposited, and its target mean radius."""
         film = random_films(1, rng, size=self.size, grains=self.grains, particles=self.particles)[0]
         return film, float(rng.uniform(*self.targets))
 

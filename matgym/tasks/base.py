@@ -12,8 +12,7 @@ from matgym.errors import ConfigurationError
 from matgym.models import Level, Predictions
 from matgym.structures import TubeBatch
 from matgym.tasks.ledger import Ledger
-from matgym.tasks.objective import AnyModel, Constraint, Estimate, Objective, different
-from matgym.tasks.reward import tolerance
+from matgym.tasks.objective import AnyModel, Constraint, Estimate, Objective, different, tolerance
 from matgym.tasks.solved import Solved
 from matgym.tasks.space import Designs, DesignSpace
 from matgym.typing import BoolArray, FloatArray, IntArray
@@ -30,9 +29,9 @@ class Scores:
         reward: (B,) in [0, 1].
         loss: (B,) what is to be small: of one objective in its property's unit, see `Objective.loss`; of several,
             1 - reward.
-        predictions: of every objective's property that was asked for.
+        predictions: of every objective that was scored.
         value: (B,) the first objective's property; NaN where it failed.
-        components: (B, k) rewards of each objective; None where they were not asked for.
+        components: (B, k) rewards of each objective; None where they were not scored.
         cost: (B,) by how much the constraint is broken; None where there is none.
     """
 
@@ -144,7 +143,7 @@ class DesignTask:
 
     @property
     def target_names(self) -> tuple[str, ...]:
-        """Of what a design is to meet; empty where an extreme is wanted."""
+        """Of what a design is to meet; empty where it is to be extreme."""
         if len(self._targeted) == 1:
             return (f"target{self.suffix}",)
         return tuple(objective.key for objective in self._targeted)
@@ -195,14 +194,14 @@ class DesignTask:
         Args:
             designs: (B, width) rows of the space.
             targets: (B,) or (B, T); (B, 0) where there are none.
-            components: whether the rewards of all objectives are asked for, and not only of those that count.
+            components: whether all objectives are scored, and not only of those that count.
         """
-        asked = self.objectives if components else self.counted
-        sources = [objective.model for objective in asked]
+        scored = self.objectives if components else self.counted
+        sources = [objective.model for objective in scored]
         constraint = self.constraint
         found = self._predictions(designs, [*sources, *([constraint.model] if constraint else [])])
         scores = self._scores(
-            asked, {each.key: found[id(each.model)] for each in asked}, targets, components=components
+            scored, {each.key: found[id(each.model)] for each in scored}, targets, components=components
         )
         if constraint is None:
             return scores
@@ -220,7 +219,7 @@ class DesignTask:
         return self._scores(self.counted, predictions, targets, components=False, verified=True)
 
     def _predictions(self, designs: Designs, sources: Sequence[AnyModel]) -> dict[int, Predictions]:
-        """Predictions of each model, by its id; models that need no structures are asked with rows."""
+        """Predictions of each model, by its id; tables are looked up by rows, without structures."""
         found: dict[int, Predictions] = {}
         batch: Any = None
         for source in different(sources):
@@ -239,7 +238,7 @@ class DesignTask:
 
     def _scores(
         self,
-        asked: Sequence[Objective],
+        scored: Sequence[Objective],
         found: Mapping[str, Predictions],
         targets: FloatArray,
         *,
@@ -247,20 +246,20 @@ class DesignTask:
         verified: bool = False,
     ) -> Scores:
         count = len(targets)
-        wanted = dict(zip(self._targeted, np.asarray(targets).reshape(count, -1).T, strict=True))
+        target_of = dict(zip(self._targeted, np.asarray(targets).reshape(count, -1).T, strict=True))
         none = np.zeros(0)
         estimate: Estimate = "mean" if verified else self.estimate
         columns = [
-            each.reward(each.estimated_loss(found[each.key], wanted.get(each, none), estimate)) for each in asked
+            each.reward(each.estimated_loss(found[each.key], target_of.get(each, none), estimate)) for each in scored
         ]
-        reward = self._mean([column for each, column in zip(asked, columns, strict=True) if each.weight > 0.0])
+        reward = self._mean([column for each, column in zip(scored, columns, strict=True) if each.weight > 0.0])
         first = self.objective
-        ordered = [first, *(each for each in asked if each is not first)]  # the value's stands first: see `Scores.sd`
+        ordered = [first, *(each for each in scored if each is not first)]  # the value's stands first: see `Scores.sd`
         predictions = Predictions.joined([found[each.key].only([each.key]) for each in ordered])
         if self.reward is not None:
             reward = _checked_reward(self.reward(predictions, targets), count)
         value = found[first.key][first.property]
-        loss = first.loss(value, wanted.get(first, none)) if len(self.counted) == 1 else 1.0 - reward
+        loss = first.loss(value, target_of.get(first, none)) if len(self.counted) == 1 else 1.0 - reward
         return Scores(reward, loss, predictions, value, np.stack(columns, axis=1) if components else None)
 
     def _mean(self, rewards: Sequence[FloatArray]) -> FloatArray:
@@ -272,7 +271,7 @@ class DesignTask:
     # ---- goals
 
     def achieved(self, scores: Scores) -> FloatArray:
-        """(B, T) what designs give of what targets ask for, in their units."""
+        """(B, T) the targeted properties of designs, in their units."""
         return np.stack([scores.predictions[objective.property] for objective in self._targeted], axis=1)
 
     def reward_of(self, achieved: FloatArray, targets: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""The task of choosing a tube: chirality, length and strain for a wanted gap, diameter and length."""
+"""The task of choosing a tube: chirality, length and strain for a target gap, diameter and length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -102,11 +102,7 @@ class ChiralitySpace(Choices):
 
 @dataclass(frozen=True)
 class OfOneCell(Model):
-    """A model of pristine periodic tubes that is asked about one cell of each, which has the same bands.
-
-    Attributes:
-        model: of the tube's bands.
-    """
+    """A model of pristine periodic tubes that is given one cell of each, which has the same bands."""
 
     model: Model = field(default_factory=PiElectrons)
 

@@ -37,12 +37,12 @@ def decoration_task(
     Args:
         lattice: the tube to decorate; (8, 0) of four cells by default.
         budget: atoms of each species to place, and bonds to turn ("SW"); eight B and eight N by default.
-        property: that is wanted, unless the model says what it predicts: a function of tubes predicts a property of
+        property: the objective, unless the model says what it predicts: a function of tubes predicts a property of
             its own name.
         model: that predicts it: whatever `matgym.surrogates.as_model` takes; or "solved:NAME", the table of a solved
             instance, or a `Solved`.
         direction: "target", "minimize" or "maximize".
-        low: smallest target, in the property's unit; where an extreme is wanted, the value that earns 0 or 1.
+        low: smallest target, in the property's unit; where it is to be extreme, the value that earns 0 or 1.
         high: largest target, or the other end. The default range, chosen by us, is about what the data set's tubes of
             the default composition span (1 to 99 %: 0.59 to 1.22 eV).
         margin: error at which the reward has fallen to a tenth.
@@ -58,10 +58,10 @@ def decoration_task(
     """
     lattice = lattice or tube_lattice(8, 0, 4)
     edits = lattice_edits(lattice, {"B": 8, "N": 8} if budget is None else budget)
-    wanted = property if isinstance(property, Property) else known_property(property)
+    named = property if isinstance(property, Property) else known_property(property)
     by_oracle = isinstance(model, str) and model == "oracle"
-    made: AnyModel = oracle if by_oracle and oracle is not None else resolved(model, wanted)
-    prop = wanted if wanted.key in made.keys else made.properties[0] if len(made.properties) == 1 else wanted
+    made: AnyModel = oracle if by_oracle and oracle is not None else resolved(model, named)
+    prop = named if named.key in made.keys else made.properties[0] if len(made.properties) == 1 else named
     verifier = oracle or (
         made if isinstance(made, Solved) else known_oracle(prop) or (made if made.is_oracle else None)
     )
@@ -92,7 +92,4 @@ def resolved(model: Any, prop: Property) -> AnyModel:
     Raises:
         ConfigurationError: if it stands for none.
     """
-    table = table_of(model)
-    if table is not None:
-        return table
-    return as_model(model, prop)
+    return table_of(model) or as_model(model, prop)

@@ -29,8 +29,6 @@ class Decorations(DesignSpace):
     turn each takes the free place nearest to its own. So what is near in the cube is alike on the tube.
 
     Attributes:
-        lattice: of the tube.
-        edits: that place the budget.
         between_leads: whether the tube's ends count: what is moved along the axis is then another design.
     """
 
@@ -145,7 +143,7 @@ class Decorations(DesignSpace):
         Where a periodic tube begins is of no account, and so a motif comes together with another of any place. The
         composition is then mended at random sites, and a few moves follow.
         """
-        height = self._heights
+        height = self._places[:, 1]
         low, high = np.sort(rng.random((2, len(first))), axis=0)
         moved = np.take_along_axis(second, self._screws[rng.integers(len(self._screws), size=len(first))], axis=1)
         inside = (height >= low[:, None]) & (height < high[:, None])
@@ -190,10 +188,6 @@ class Decorations(DesignSpace):
         a, b = self.lattice.bonds[:, 0], self.lattice.bonds[:, 1]
         apart = (sites[b] - sites[a] + 0.5) % 1.0 - 0.5
         return np.concatenate([sites, (sites[a] + apart / 2.0) % 1.0])
-
-    @property
-    def _heights(self) -> FloatArray:
-        return self._places[:, 1]
 
     def from_points(self, points: FloatArray) -> Designs:
         """See the class."""

@@ -16,12 +16,7 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class ExperimentTask:
-    """Experiments, made by an emulator of a table.
-
-    Attributes:
-        emulator: what experiments give.
-        ledger: counts them.
-    """
+    """Experiments, made by an emulator of a table."""
 
     emulator: Emulator
     ledger: Ledger = field(default_factory=Ledger)
@@ -79,14 +74,9 @@ class ExperimentTask:
         return np.asarray((measurements - zero) / (one - zero))
 
     def carry_out(self, actions: FloatArray, deviates: Any = None) -> tuple[FloatArray, FloatArray]:
-        """Experiments, counted.
+        """(B,) expected and (B,) measured values of experiments, counted; see `Experiments.at` for the (B, d) actions.
 
-        Args:
-            actions: (B, d) in [-1, 1]; see `Experiments.at`.
-            deviates: (B,) standard normal; no noise where there are none.
-
-        Returns:
-            (B,) expected and (B,) measured values in the table's unit.
+        Noise is made of (B,) standard normal deviates; without them there is none.
         """
         inputs = self.data.at(actions)
         with self.ledger.charge("experiment", len(inputs)):

@@ -33,7 +33,6 @@ class FurnaceSpace(Cube):
     Attributes:
         form: "stages", the eight numbers of `matgym.processes.growth.recipe.TWO_STAGES`; or "schedule", the four
             controls of every minute.
-        minutes: of a run.
     """
 
     form: Form = "stages"
@@ -41,7 +40,7 @@ class FurnaceSpace(Cube):
 
     @override
     def decode(self, designs: Designs) -> FloatArray:
-        """(B, minutes, 4) what the furnace is told."""
+        """(B, minutes, 4) what the furnace is set to."""
         if self.form == "stages":
             return two_stages(designs, self.minutes)
         return scaled_controls(designs.reshape(len(designs), self.minutes, len(LIMITS)))
@@ -61,12 +60,7 @@ class FurnaceSpace(Cube):
 
 @dataclass(frozen=True)
 class GrowthRuns(Model[FloatArray]):
-    """J of whole runs in one reactor; minutes, or runs that a network predicts, are counted in the growth's ledger.
-
-    Attributes:
-        growth: what a run is worth.
-        reactor: (5,) that it is for.
-    """
+    """J of whole runs in one reactor; minutes, or runs that a network predicts, are counted in the growth's ledger."""
 
     growth: GrowthTask
     reactor: tuple[float, ...] = tuple(STANDARD.tolist())

@@ -31,13 +31,8 @@ class GrowthTask:
     weights are ours. Safety is apart: a cost of its own; see `cost`.
 
     Attributes:
-        furnace: what it does.
-        minutes: how long a run takes.
         preheated_c: temperature at which wafers are loaded.
         variation: how reactors differ; None for the standard one in every run.
-        per_um: worth of a micrometre of yield.
-        per_disorder: price of disorder.
-        per_kwh: price of energy.
         hottest_c: above which the furnace is not safe.
         soot_per_min: monolayers of amorphous carbon a minute above which the exhaust clogs.
         model: what predicts J: "oracle", or a surrogate over time: its name or file, or a `SequenceSurrogate`.
@@ -104,12 +99,7 @@ class GrowthTask:
         return np.asarray(sum(self._weighted(tubes, flaws, np.expm1(logarithm), energy)))
 
     def run(self, controls: FloatArray, reactors: FloatArray) -> FloatArray:
-        """Return (B,) J of whole runs, by the model.
-
-        Args:
-            controls: (B, minutes, 4) as in a recipe.
-            reactors: (B, 5) or (5,).
-        """
+        """Return (B,) J of whole runs, (B, minutes, 4) controls in (B, 5) or (5,) reactors, by the model."""
         reactors = np.broadcast_to(reactors, (len(controls), len(Reactor._fields)))
         if self.surrogate is not None:
             with self.ledger.charge("surrogate", len(controls)):
@@ -128,12 +118,6 @@ class GrowthTask:
         return np.asarray(heat + soot)
 
     def advance(self, state: State, controls: FloatArray, reactor: Reactor) -> State:
-        """A minute of furnace time, counted.
-
-        Args:
-            state: of B furnaces.
-            controls: (B, 4) as in a recipe.
-            reactor: of B furnaces.
-        """
+        """A minute of furnace time, counted, under (B, 4) controls as in a recipe."""
         with self.ledger.charge("simulation", len(controls)):
             return self.furnace.hold(state, Controls.of(controls), reactor, STEP_S)

@@ -78,7 +78,7 @@ class Instance:
         name: such as "isotope-rings".
         title: one line.
         make: the task; arguments replace its own, such as a model.
-        target: that a search is to meet; empty where an extreme is wanted.
+        target: that a search is to meet; empty where there is none.
         physics: oracles that make its table, and the columns that are taken of each; empty where it is not enumerated.
         tolerance: see `Optimum`.
     """
@@ -100,7 +100,7 @@ class Instance:
 
     @property
     def enumerable(self) -> bool:
-        """Whether all its designs can be asked of physics."""
+        """Whether all its designs can be computed by physics."""
         return self.physics is not None or self.make is rings_task
 
     @property

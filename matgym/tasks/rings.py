@@ -24,12 +24,7 @@ LIGHT_SHARE: Final = Property("light_share", "1", "share of sites that hold 12C:
 
 @dataclass(frozen=True, eq=False)
 class RingSpace(Choices):
-    """Each ring of a zigzag tube is light (0) or heavy (1), from one end to the other. Make one by `of`.
-
-    Attributes:
-        lattice: of the tube.
-        heavy: the heavy isotope.
-    """
+    """Each ring of a zigzag tube is light (0) or heavy (1), from one end to the other. Make one by `of`."""
 
     lattice: TubeLattice = field(kw_only=True)
     heavy: Species = field(kw_only=True)
@@ -107,7 +102,7 @@ def rings_task(
         direction: "minimize" or "target".
         low: conductance that earns 1, nW/K, below what any design has; or the least target. A range chosen by us.
         high: conductance that earns 0; or the largest target.
-        margin: error at which the reward has fallen to a tenth, where a target is wanted.
+        margin: error at which the reward has fallen to a tenth, where there is a target.
         frequencies: of the oracle.
         reward: a function of predictions and targets in place of the reward that these settings make.
 
@@ -122,10 +117,7 @@ def rings_task(
     if table is not None and own != (10, 16, "14C", 256):
         raise ConfigurationError(f'the table of (10, 0), 16 rings, 14C is none of {own}: give model="oracle"')
     prop = THERMAL_CONDUCTANCE_NW_K
-    if isinstance(model, str) and model == "oracle":
-        heat: Any = oracle
-    else:
-        heat = table or as_model(model, prop)
+    heat: Any = oracle if isinstance(model, str) and model == "oracle" else table or as_model(model, prop)
     light = FunctionModel(light_share, LIGHT_SHARE, level=Level.GEOMETRY)
     objectives = (
         Objective(prop, heat, direction, low, high, margin, oracle),

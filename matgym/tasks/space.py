@@ -59,7 +59,7 @@ class DesignSpace(ABC):
     # ---- what a row stands for
 
     def decode(self, designs: Designs) -> Any:
-        """The batch that models are asked about: a `TubeBatch`, where designs are tubes."""
+        """The batch that models predict: a `TubeBatch`, where designs are tubes."""
         return designs
 
     def encode(self, batch: Any) -> Designs:
@@ -102,7 +102,7 @@ class DesignSpace(ABC):
         raise ConfigurationError(f"designs of {type(self).__name__} cannot be told apart by a key")
 
     def property_key(self, designs: Designs) -> KeyArray:
-        """(B,) a number that designs share only if their tabulated properties are the same: the key, unless told."""
+        """(B,) a number that designs share only if their tabulated properties are the same: the key by default."""
         return self.key(designs)
 
     def enumerate(self, rows: int = 65_536) -> Iterator[Designs]:
@@ -116,7 +116,7 @@ class DesignSpace(ABC):
 
 
 MOST_ENUMERATED: Final = 20_000_000
-"""Designs beyond which enumeration is refused."""
+"""Designs beyond which enumeration raises an error."""
 
 
 @dataclass(frozen=True, eq=False)

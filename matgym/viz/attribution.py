@@ -37,7 +37,8 @@ def attribution_figure(tube: Nanotube, values: Mapping[str, FloatArray], unit: s
     grid = figure.add_gridspec(len(values), 3, width_ratios=(1.75, 1.0, 0.05), wspace=0.03)
     for row, (label, of_sites) in enumerate(values.items()):
         colours = diverging(of_sites)
-        draw_attributed_tube(figure.add_subplot(grid[row, 0]), tube, of_sites, colours)
+        rolled = figure.add_subplot(grid[row, 0])
+        draw_tube(rolled, tube, np.asarray(colours.to_rgba(of_sites))[:, :3], _radii(tube))
         draw_attributed_sheet(figure.add_subplot(grid[row, 1]), tube, of_sites, colours)
         bar = figure.colorbar(colours, cax=figure.add_subplot(grid[row, 2]))
         bar.outline.set_visible(False)
@@ -48,11 +49,7 @@ def attribution_figure(tube: Nanotube, values: Mapping[str, FloatArray], unit: s
 
 
 def diverging(values: FloatArray) -> "ScalarMappable":
-    """Colours for values of either sign: grey at zero, equally strong on both sides.
-
-    Args:
-        values: any number of them; the largest in size has the strongest colour.
-    """
+    """Colours for values of either sign: grey at zero, equally strong on both sides, strongest at the largest."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
@@ -60,26 +57,11 @@ def diverging(values: FloatArray) -> "ScalarMappable":
     return ScalarMappable(Normalize(-limit, limit), LinearSegmentedColormap.from_list("attribution", DIVERGING))
 
 
-def draw_attributed_tube(axes: "Axes", tube: Nanotube, values: FloatArray, colours: "ScalarMappable") -> None:
-    """Draw the rolled tube in perspective as `draw_tube` does, its atoms in the colours of their values.
-
-    Args:
-        axes: where; its frame is switched off.
-        tube: what; vacancies and bonds to them are left out.
-        values: (n_sites,).
-        colours: from `diverging`.
-    """
-    draw_tube(axes, tube, np.asarray(colours.to_rgba(values))[:, :3], _radii(tube))
-
-
 def draw_attributed_sheet(axes: "Axes", tube: Nanotube, values: FloatArray, colours: "ScalarMappable") -> None:
-    """Draw the tube cut open and laid flat, its discs in the colours of their values; letters name what is not carbon.
+    """Draw the tube cut open and laid flat, its discs in the colours of their (n_sites,) values.
 
-    Args:
-        axes: where; its frame is switched off.
-        tube: what; as in the 3-D view, its axis points to the right and what faces us stands in the middle.
-        values: (n_sites,).
-        colours: from `diverging`.
+    The axis points to the right and what faces the viewer stands in the middle, as in the 3-D view; letters name what
+    is not carbon.
     """
     from matplotlib.collections import EllipseCollection, LineCollection
 

@@ -20,13 +20,7 @@ SMOOTHING: Final = 9
 
 
 def learning_curve(axes: "Axes", evaluations: FloatArray, reward: FloatArray) -> None:
-    """Mean reward against designs scored, with a running mean.
-
-    Args:
-        axes: to draw on.
-        evaluations: (U,) designs scored so far.
-        reward: (U,) mean reward of recent designs.
-    """
+    """(U,) mean reward of recent designs against (U,) designs scored so far, with a running mean."""
     style = METHOD_STYLES[0]
     axes.plot(evaluations, reward, color=style.colour, alpha=0.3, linewidth=1.0)
     window = min(SMOOTHING, len(reward))
@@ -41,14 +35,7 @@ def learning_curve(axes: "Axes", evaluations: FloatArray, reward: FloatArray) ->
 def target_against_achieved(
     axes: "Axes", targets_ev: FloatArray, achieved_ev: Mapping[str, FloatArray], tolerance_ev: float
 ) -> None:
-    """Gap wanted against gap by the oracle, one colour a method.
-
-    Args:
-        axes: to draw on.
-        targets_ev: (T,).
-        achieved_ev: method to (T,) gaps; NaN is left out.
-        tolerance_ev: half-width of the band in which a target counts as met.
-    """
+    """(T,) target gaps against each method's (T,) gaps by the oracle, with the band in which a target is met."""
     ends = np.array([targets_ev.min() - 0.04, targets_ev.max() + 0.04])
     axes.fill_between(ends, ends - tolerance_ev, ends + tolerance_ev, color=RULE, linewidth=0)
     axes.plot(ends, ends, color=MUTED, linewidth=0.9)
@@ -64,34 +51,21 @@ def target_against_achieved(
 
 
 def surrogate_against_oracle(
-    axes: "Axes", belief_ev: FloatArray, oracle_ev: FloatArray, out_of_distribution: BoolArray | None = None
+    axes: "Axes", surrogate_ev: FloatArray, oracle_ev: FloatArray, out_of_distribution: BoolArray | None = None
 ) -> None:
-    """Parity of surrogate and oracle, with the errors in figures.
-
-    Args:
-        axes: to draw on.
-        belief_ev: (B,) by the surrogate.
-        oracle_ev: (B,) by the oracle; NaN is left out.
-        out_of_distribution: (B,) designs to mark.
-    """
+    """Parity of (B,) gaps by surrogate and oracle, with the errors in figures; NaN is left out."""
     good = np.isfinite(oracle_ev)
-    belief, oracle = belief_ev[good], oracle_ev[good]
+    predicted, oracle = surrogate_ev[good], oracle_ev[good]
     far = np.zeros_like(good[good]) if out_of_distribution is None else out_of_distribution[good]
-    low, high = min(belief.min(), oracle.min()) - 0.03, max(belief.max(), oracle.max()) + 0.03
+    low, high = min(predicted.min(), oracle.min()) - 0.03, max(predicted.max(), oracle.max()) + 0.03
     axes.plot([low, high], [low, high], color=MUTED, linewidth=0.9)
-    axes.scatter(oracle[~far], belief[~far], s=16, color=METHOD_STYLES[0].colour, alpha=0.6, linewidth=0)
+    axes.scatter(oracle[~far], predicted[~far], s=16, color=METHOD_STYLES[0].colour, alpha=0.6, linewidth=0)
     if far.any():
         axes.scatter(
-            oracle[far],
-            belief[far],
-            s=24,
-            color=ALARM,
-            marker="x",
-            linewidth=1.2,
-            label="out of distribution",
+            oracle[far], predicted[far], s=24, color=ALARM, marker="x", linewidth=1.2, label="out of distribution"
         )
         axes.legend(frameon=False, loc="lower right", fontsize=10)
-    error = 1000 * np.abs(belief - oracle)
+    error = 1000 * np.abs(predicted - oracle)
     rmse = float(np.sqrt((error**2).mean()))
     axes.text(
         0.03, 0.96, f"MAE {error.mean():.0f} meV\nRMSE {rmse:.0f} meV\nn = {len(error)}",
@@ -102,12 +76,7 @@ def surrogate_against_oracle(
 
 
 def error_by_method(axes: "Axes", errors_ev: Mapping[str, FloatArray]) -> None:
-    """Mean error of each method with its 95 % interval over seeds; each seed a faint dot.
-
-    Args:
-        axes: to draw on.
-        errors_ev: method to (seeds, targets) absolute errors; NaN is left out.
-    """
+    """Mean of each method's (seeds, targets) errors with its 95 % interval over seeds; each seed a faint dot."""
     names: Sequence[str] = list(errors_ev)
     for row, (name, style) in enumerate(method_styles(names).items()):
         per_seed = 1000 * np.nanmean(errors_ev[name], axis=1)
@@ -125,12 +94,7 @@ def error_by_method(axes: "Axes", errors_ev: Mapping[str, FloatArray]) -> None:
 
 
 def to_svg(figure: "Figure | SubFigure", name: str) -> str:
-    """A figure as SVG to be inlined: the same bytes every time, its ids its own on the page.
-
-    Args:
-        figure: to be written.
-        name: unlike that of any other figure on the page.
-    """
+    """A figure as SVG to be inlined: the same bytes every time, its ids made unique on the page by `name`."""
     import matplotlib as mpl
 
     buffer = io.StringIO()

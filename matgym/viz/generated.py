@@ -15,13 +15,7 @@ COLUMNS: Final = 4
 
 
 def grid(tubes: Sequence[Nanotube], captions: Sequence[str], columns: int = COLUMNS) -> "Figure":
-    """The tubes, cut open and laid flat, each under its caption.
-
-    Args:
-        tubes: at least one.
-        captions: one a tube.
-        columns: tubes side by side.
-    """
+    """The tubes, cut open and laid flat, each under its caption."""
     rows = math.ceil(len(tubes) / columns)
     figure = new_figure(3.2 * columns, 3.0 * rows)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()

@@ -66,13 +66,7 @@ def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
 
 
 def new_figure(width_in: float = 6.4, height_in: float = 4.0, dpi: float = 100.0) -> "Figure":
-    """An empty white figure with an Agg canvas, known to nobody else: it goes when its last reference goes.
-
-    Args:
-        width_in: width, inches.
-        height_in: height, inches.
-        dpi: pixels an inch, for raster output.
-    """
+    """An empty white figure with an Agg canvas, known to nothing else: it goes when its last reference goes."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -89,11 +83,9 @@ def new_axes(width_in: float = 6.4, height_in: float = 4.0) -> "Axes":
 
 
 def tidy(axes: "Axes", grid: str | None = "y") -> None:
-    """Clean axes: no top and right spine, quiet ticks, a faint grid behind the data, readable sizes.
+    """Clean axes in place: no top and right spine, quiet ticks, readable sizes, and a faint grid.
 
-    Args:
-        axes: what is to be styled, in place.
-        grid: "x", "y" or "both"; None for no grid.
+    `grid` is "x", "y" or "both"; None for no grid.
     """
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=VACANCY_EDGE, linewidth=0.8)

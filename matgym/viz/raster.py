@@ -29,10 +29,6 @@ def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
     """Draw the tube cut open and laid flat: atoms coloured by species, bonds, and a legend with counts.
 
     Bonds across an edge are drawn as stubs on both sides. The longer side of the sheet lies level.
-
-    Args:
-        axes: where; its frame is switched off.
-        tube: what.
     """
     from matplotlib.collections import EllipseCollection, LineCollection
 
@@ -65,15 +61,7 @@ def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
 
 
 def frame(tube: Nanotube, caption: str = "") -> NDArray[np.uint8]:
-    """A picture of the tube, flat and rolled, as Gymnasium's `render_mode="rgb_array"` wants it.
-
-    Args:
-        tube: what to draw.
-        caption: a line of text above.
-
-    Returns:
-        Red, green and blue of shape `FRAME_SHAPE`, the same for every tube.
-    """
+    """A picture of the tube, flat and rolled, of shape `FRAME_SHAPE`: what `render_mode="rgb_array"` returns."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     height, width, _ = FRAME_SHAPE
@@ -92,10 +80,6 @@ def ansi(tube: Nanotube, caption: str = "") -> str:
 
     Letters that stand side by side are bonded. Each second one, an A atom, is bonded to the B atom above
     it, which is why every row starts one atom further right. The rows are those of the raster.
-
-    Args:
-        tube: what to write.
-        caption: a line of text above.
     """
     letters = np.array([SPECIES_DATA[species].letter for species in Species])
     rows = letters[tube.image].transpose(1, 2, 0).reshape(tube.image.shape[1], -1)  # (H, 2 W): A B A B …

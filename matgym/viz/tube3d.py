@@ -115,11 +115,7 @@ def draw_tube(
 ) -> None:
     """Draw the rolled tube in perspective: shaded balls and sticks that pale with distance.
 
-    Args:
-        axes: where; its frame is switched off.
-        tube: what.
-        colours: (n_sites, 3) red, green and blue, 0 to 1; those of the species if none are given.
-        radii_angstrom: (n_sites,) of the balls; all alike if none are given.
+    Colours, (n_sites, 3) from 0 to 1, and radii, (n_sites,), are those of the species and all alike if none are given.
     """
     from matplotlib.collections import PolyCollection
 

@@ -32,14 +32,7 @@ def grid_energies(system: PiSystem) -> FloatArray:
 
 
 def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: float) -> FloatArray:
-    """(b,) lowest (sign = +1) or highest (sign = -1) energy of one band of each tube, eV.
-
-    Args:
-        system: b tubes.
-        energies: (b, grid, N) from `grid_energies`.
-        band: (b,) index of the band.
-        sign: +1 for a minimum, -1 for a maximum.
-    """
+    """(b,) lowest (sign = +1) or highest (sign = -1) energy of (b,) bands, eV, from (b, grid, N) `grid_energies`."""
     rows = np.arange(len(band))
     on_grid = sign * energies[rows, :, band]  # (b, grid)
     nearest = on_grid.argmin(axis=1)
@@ -80,15 +73,7 @@ def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: floa
 
 
 def filling(energies: FloatArray, electrons: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Fill the bands on the grid from below, two electrons a state.
-
-    Args:
-        energies: (b, grid, N), eV.
-        electrons: (b,) electrons a cell.
-
-    Returns:
-        (b,) Fermi level and (b,) band energy a cell, eV.
-    """
+    """(b,) Fermi level and (b,) band energy a cell, eV, of (b, grid, N) bands filled by (b,) electrons, two a state."""
     batch, _, n_bands = energies.shape
     flat = energies.reshape(batch, -1)
     weights = np.repeat(GRID_WEIGHTS, n_bands)

@@ -16,13 +16,7 @@ import numpy as np
 from matgym.errors import require_positive
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.band_edges import GRID, GRID_WEIGHTS, band_edge, filling, grid_energies
-from matgym.physics.electrons.tight_binding import (
-    EMPTY_SITE_EV,
-    PiParameters,
-    PiSystem,
-    pristine_bands,
-    stacked,
-)
+from matgym.physics.electrons.tight_binding import EMPTY_SITE_EV, PiParameters, PiSystem, pristine_bands, stacked
 from matgym.physics.threads import one_thread
 from matgym.physics.transport.device import cut_in_two
 from matgym.structures import Nanotube, Species
@@ -43,11 +37,7 @@ PI_FORMATION_EV = Property(
 
 @dataclass(frozen=True)
 class PiElectrons(Model):
-    """The π-electron oracle.
-
-    Attributes:
-        parameters: of the π tight-binding model.
-    """
+    """The π-electron oracle."""
 
     parameters: PiParameters = field(default_factory=PiParameters)
 
@@ -62,9 +52,6 @@ class PiElectrons(Model):
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Electronic properties of each tube.
-
-        Args:
-            tubes: B tubes of any chirality, length, strain and decoration.
 
         Returns:
             Predictions with `gap_ev`, `fermi_ev` and `pi_formation_ev`, each of shape (B,). Tubes that

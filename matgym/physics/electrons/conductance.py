@@ -46,7 +46,6 @@ class PiTransport(Model):
     """Transmission and conductance of the π electrons.
 
     Attributes:
-        parameters: of the π tight-binding model.
         temperature_k: of the leads, K.
         mu_ev: chemical potential on the scale where carbon's orbital is at zero, the neutral leads' middle.
         step_ev: spacing of the energies at which T(E) is taken.
@@ -101,14 +100,9 @@ class PiTransport(Model):
         return energies, np.where(np.abs(found) < NO_TRANSMISSION, 0.0, found), failures
 
     def transmission(self, tubes: Sequence[Nanotube], energies_ev: FloatArray) -> tuple[FloatArray, dict[int, str]]:
-        """Transmission of each tube, one spin.
+        """(B, E) transmission, one spin, at (E,) energies where carbon's orbital is at zero; and the failures.
 
-        Args:
-            tubes: B tubes of any chirality, length, strain and decoration.
-            energies_ev: (E,) on the scale where carbon's orbital is at zero.
-
-        Returns:
-            (B, E) transmission, NaN in rows that could not be computed, and the reasons by row.
+        Rows that could not be computed are NaN and have their reason in the failures.
         """
         energies = np.asarray(energies_ev, dtype=np.float64)
         found = np.full((len(tubes), len(energies)), np.nan)

@@ -116,11 +116,7 @@ class PiSystem:
         if keep.all():
             return self
         return replace(
-            self,
-            rows=self.rows[keep],
-            inner=self.inner[keep],
-            across=self.across[keep],
-            electrons=self.electrons[keep],
+            self, rows=self.rows[keep], inner=self.inner[keep], across=self.across[keep], electrons=self.electrons[keep]
         )
 
     def bloch(self, theta: FloatArray) -> ComplexArray:
@@ -130,13 +126,7 @@ class PiSystem:
 
 
 def stacked(tubes: Sequence[Nanotube], parameters: PiParameters, limit: int = 64) -> Iterator[PiSystem]:
-    """Yield the Hamiltonians of tubes, stacked where lattice, deformation and turned bonds are the same.
-
-    Args:
-        tubes: any tubes.
-        parameters: of the π model.
-        limit: tubes a stack, which bounds memory.
-    """
+    """Yield the Hamiltonians of tubes of the same lattice, deformation and turned bonds, `limit` or fewer at once."""
     for rows in rows_by((tube.lattice, tube.strain, tube.torsion, tube.stone_wales) for tube in tubes):
         for start in range(0, len(rows), limit):
             yield _stack(tubes, np.array(rows[start : start + limit]), parameters)

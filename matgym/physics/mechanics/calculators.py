@@ -347,11 +347,7 @@ def check_lengths(atoms: "Atoms", bonds: IntArray) -> None:
 
 
 def check_bonds(atoms: "Atoms", bonds: IntArray) -> None:
-    """Check that the atoms still are the tube: its bonds are there, and new ones only where vacancies left room.
-
-    Args:
-        atoms: at rest.
-        bonds: (n_bonds, 3) of the tube: see `atom_bonds`.
+    """Check that atoms at rest still are the tube: its bonds are there, and new ones only where vacancies left room.
 
     Raises:
         RelaxationError: if the length of a bond is out of range, or an atom has other than 2 or 3 neighbours.

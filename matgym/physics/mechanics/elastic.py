@@ -40,9 +40,6 @@ class Elasticity(Model):
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Elastic properties of each tube, at its own strain and torsion.
 
-        Args:
-            tubes: B tubes of any chirality, length, strain and decoration.
-
         Returns:
             Predictions with `young_gpa` and `poisson_ratio`, each of shape (B,); NaN, with the reason in `failures`,
             for tubes that do not come to rest as what they are: see `relax`.

@@ -22,13 +22,7 @@ import numpy as np
 
 from matgym.errors import RelaxationError
 from matgym.models import Cost, Level, Model, Predictions, Property
-from matgym.physics.mechanics.calculators import (
-    CalculatorFactory,
-    Relaxation,
-    check_elements,
-    relaxed,
-    running,
-)
+from matgym.physics.mechanics.calculators import CalculatorFactory, Relaxation, check_elements, relaxed, running
 from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC
 from matgym.physics.rows import predict_each
 from matgym.structures import Nanotube, Species
@@ -50,7 +44,6 @@ class FormationEnergy(Model):
         potential: gives ASE calculators; None takes `REBO` for carbon and `TERSOFF_BNC` where there is B or N.
         chemical_potentials_ev: of "B" and "N", eV an atom on the potential's own scale, in place of those of the
             h-BN sheet.
-        relaxation: of the atoms.
     """
 
     potential: CalculatorFactory | None = None
@@ -63,10 +56,7 @@ class FormationEnergy(Model):
     """Measured with REBO and one vacancy on one core of an AMD EPYC server."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Formation energy of each tube.
-
-        Args:
-            tubes: B tubes without torsion.
+        """Formation energy of each tube, which must be without torsion.
 
         Returns:
             Predictions with `formation_ev`, of shape (B,); NaN, with the reason in `failures`, for tubes that are

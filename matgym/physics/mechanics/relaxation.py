@@ -50,8 +50,6 @@ class PristineTube:
     """A pristine carbon tube at rest: two atoms, A and B, and screw operations.
 
     Attributes:
-        n: first chiral index.
-        m: second chiral index.
         radius_angstrom: of all atoms.
         period_angstrom: of one translational cell.
         shift_rad: by how much B atoms are turned about the axis from where they are on the rolled sheet.
@@ -76,12 +74,7 @@ class PristineTube:
     radius_slope: float
 
     def positions(self, cells: int, stone_wales: Pairs = ()) -> FloatArray:
-        """(n_sites, 3): the atoms of `cells` cells, Å, in the order of the sites of `TubeLattice`.
-
-        Args:
-            cells: translational cells.
-            stone_wales: (A site, B site) of bonds that are turned as a rod.
-        """
+        """(n_sites, 3): the atoms of some cells, Å, in the order of `TubeLattice`; turned bonds are turned as a rod."""
         lattice = tube_lattice(self.n, self.m, cells)
         angle, axial = lattice.site_fractions.T
         is_b = np.repeat([0.0, 1.0], lattice.n_cells)
@@ -319,8 +312,6 @@ class _Search:
     The variables are the coordinates that are free and, last, the period if it is: all atoms stretch along with it.
 
     Attributes:
-        potential: whose energy is minimised.
-        graph: the bonds.
         coordinates: those of the 3S that are free.
         free_length: whether the period is.
     """

@@ -70,7 +70,6 @@ class Strength(Model):
         potential: gives ASE calculators; must describe stretched bonds (see `REBO_FRACTURE`).
         step: of strain. Failure strains are multiples of it.
         max_strain: at which pulling ends; a tube that holds until then has no strength, but a failure "censored".
-        relaxation: of the atoms at each step.
 
     Raises:
         ConfigurationError: if the step is not positive, or above the largest strain.
@@ -91,10 +90,7 @@ class Strength(Model):
     """Measured with `REBO_FRACTURE` and one vacancy on one core of an AMD EPYC server."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Strength and failure strain of each tube.
-
-        Args:
-            tubes: B tubes without torsion. Their strain does not count: tension starts from the unloaded tube.
+        """Strength and failure strain of each tube, from its unloaded state and without torsion.
 
         Returns:
             Predictions with `tensile_strength_gpa` and `failure_strain`, each of shape (B,); NaN, with the reason in

@@ -107,12 +107,7 @@ class BondGraph:
 
     @classmethod
     def of(cls, tube: Nanotube, *, periodic: bool = True) -> Self:
-        """The bonds of a tube, without those of its vacancies.
-
-        Args:
-            tube: any tube.
-            periodic: whether bonds reach into the next period; otherwise its ends are open.
-        """
+        """The bonds of a tube, without those of its vacancies, and of those beyond its ends unless it is periodic."""
         present = tube.species != Species.VACANCY
         bonds = tube.bonds[present[tube.bonds[:, :2]].all(axis=1)]
         if not periodic:
@@ -253,13 +248,6 @@ class Tersoff:
     before, rad, likewise. Derivatives of a twisted tube refer to axes that turn with its periods.
     """
 
-    def energy(
-        self, graph: BondGraph, positions: FloatArray, period: FloatArray | float, twist: FloatArray | float = 0.0
-    ) -> float:
-        """Energy of all atoms, eV."""
-        vectors, _ = _bond_vectors(graph, positions, period, twist)
-        return float(SiteEnergies(graph, vectors).energies.sum())
-
     def energies_and_forces(
         self, graph: BondGraph, positions: FloatArray, period: FloatArray | float, twist: FloatArray | float = 0.0
     ) -> tuple[FloatArray, FloatArray]:
@@ -303,12 +291,7 @@ class SiteEnergies:
     """
 
     def __init__(self, graph: BondGraph, vectors: FloatArray) -> None:
-        """All that the energy and its first derivatives need.
-
-        Args:
-            graph: the bonds.
-            vectors: (3, 3, S) from each atom to its neighbours, (bond, component, atom), Å.
-        """
+        """All that energy and first derivatives need, from bond vectors, (bond, component, atom), (3, 3, S), Å."""
         bonded = graph.bonded.T
         neighbour = np.where(bonded, graph.elements[graph.neighbours.T], C)
         c, d, h, n, beta, lambda2, B_, lambda1, A_ = _TABLE[:, graph.elements, neighbour]  # each (3, S)
@@ -420,12 +403,7 @@ def _gathered(graph: BondGraph, slopes: FloatArray, angles: FloatArray | None) -
 
 
 def _atom_blocks(curvature: FloatArray, angles: FloatArray | None) -> FloatArray:
-    """(16 S, 9): second derivatives by the coordinates of the four members of each E_i.
-
-    Args:
-        curvature: (bond, component, bond, component, S) by the bond vectors.
-        angles: by which the neighbours are turned, or None.
-    """
+    """(16 S, 9): second derivatives by the atoms of each E_i, from those by its bonds, (bond, axis, bond, axis, S)."""
     size = curvature.shape[-1]
     blocks = np.empty((size, 4, 4, 3, 3))
     blocks[:, 1:, 1:] = curvature.transpose(4, 0, 2, 1, 3)

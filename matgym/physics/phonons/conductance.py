@@ -114,14 +114,9 @@ class PhononTransport(Model):
         return (np.arange(self.frequencies) + 0.5) * step, np.full(self.frequencies, step)
 
     def transmission(self, tubes: Sequence[Nanotube], omega: FloatArray) -> tuple[FloatArray, dict[int, str]]:
-        """Transmission of each tube, over all polarisations.
+        """(B, W) transmission of each tube, over all polarisations, at (W,) angular frequencies, rad/ps; and failures.
 
-        Args:
-            tubes: B tubes of any chirality, length, strain and decoration.
-            omega: (W,) angular frequencies, rad/ps, above zero.
-
-        Returns:
-            (B, W) transmission, NaN in rows that could not be computed, and the reasons by row.
+        Rows that could not be computed are NaN and have their reason in the failures.
         """
         omega = np.asarray(omega, dtype=np.float64)
         found = np.full((len(tubes), len(omega)), np.nan)
@@ -149,11 +144,7 @@ class PhononTransport(Model):
         return found, failures
 
     def _relaxed(
-        self,
-        tube: Nanotube,
-        constants: HelicalForceConstants,
-        omega: FloatArray,
-        surfaces: Surfaces,
+        self, tube: Nanotube, constants: HelicalForceConstants, omega: FloatArray, surfaces: Surfaces
     ) -> FloatArray:
         """(W,) transmission of a tube whose force constants are its own."""
         device = buffered(tube)

@@ -48,7 +48,6 @@ class HelicalForceConstants:
     """Force constants of a pristine tube.
 
     Attributes:
-        slabs: the slabs that they fit.
         bonds: (F, 4) sublattice of an atom in cell (ring 0, place 0); ring, place and sublattice of another one.
         values: (F, 3, 3) eV/Å², (radial, tangential, axial) of each.
     """

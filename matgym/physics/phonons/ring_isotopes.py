@@ -65,12 +65,7 @@ def ring_of_site(lattice: TubeLattice) -> IntArray:
 
 
 def ring_species(lattice: TubeLattice, codes: ArrayLike) -> SpeciesArray:
-    """(B, n_sites) species in raster order of tubes whose rings are given.
-
-    Args:
-        lattice: of a zigzag tube of R / 2 cells.
-        codes: (B, R) species of each ring, ring 0 lowest: 12C, 13C or 14C.
-    """
+    """(B, n_sites) species in raster order of zigzag tubes, from the (B, R) species of their rings, ring 0 lowest."""
     of_site = ring_of_site(lattice)
     return _carbon_codes(codes, 2 * lattice.cells)[:, of_site]
 

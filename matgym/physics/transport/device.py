@@ -57,9 +57,7 @@ def deformation(tube: Nanotube) -> Deformation:
 def alike(tubes: Sequence[Nanotube], hops: tuple[int, int]) -> Iterator[tuple[list[int], Slabs]]:
     """Rows of tubes that share lattice, strain and the reach of their interaction, with their slabs.
 
-    Args:
-        tubes: any tubes.
-        hops: bonds of the intact lattice that the interaction reaches without and with turned bonds.
+    `hops` are the bonds of the intact lattice that the interaction reaches without and with turned bonds.
     """
     for rows in rows_by((tube.lattice, tube.strain, tube.torsion, bool(tube.stone_wales)) for tube in tubes):
         first = tubes[rows[0]]

@@ -101,12 +101,7 @@ class Lead:
 
 @dataclass(frozen=True)
 class Surfaces:
-    """Surface Green's functions of two leads, by angular momentum: d times smaller than in full.
-
-    Attributes:
-        left: (E, d, m, m) of the lead on the left.
-        right: (E, d, m, m) of the lead on the right.
-    """
+    """Surface Green's functions of the leads on the left and on the right by angular momentum, (E, d, m, m) each."""
 
     left: ComplexArray
     right: ComplexArray

@@ -22,13 +22,6 @@ THERMAL_REACH = 18.0
 """k_B T on either side beyond which -∂f/∂E, below e⁻¹⁸ of its area, is left out."""
 
 
-def fermi_window(energies_ev: FloatArray, mu_ev: FloatArray, temperature_k: float) -> FloatArray:
-    """-∂f/∂E in 1/eV, (M, E) for chemical potentials (M,)."""
-    thermal = BOLTZMANN_EV_K * temperature_k
-    x = (energies_ev - np.asarray(mu_ev)[:, None]) / thermal
-    return 0.25 / thermal / np.cosh(np.clip(x / 2.0, -300.0, 300.0)) ** 2
-
-
 def electron_moments(
     energies_ev: FloatArray, transmission: FloatArray, mu_ev: FloatArray, temperature_k: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -40,8 +33,10 @@ def electron_moments(
         mu_ev: (M,) chemical potentials.
         temperature_k: of both reservoirs.
     """
-    window = fermi_window(energies_ev, mu_ev, temperature_k) * trapezoid_weights(energies_ev)  # (M, E)
-    away = energies_ev - np.asarray(mu_ev)[:, None]
+    thermal = BOLTZMANN_EV_K * temperature_k
+    away = energies_ev - np.asarray(mu_ev)[:, None]  # (M, E)
+    window = 0.25 / thermal / np.cosh(np.clip(away / thermal / 2.0, -300.0, 300.0)) ** 2  # -∂f/∂E, 1/eV
+    window = window * trapezoid_weights(energies_ev)
     zeroth, first, second = (transmission @ (window * away**k).T for k in range(3))
     return zeroth, first, second
 

@@ -75,12 +75,7 @@ class Slabs:
         return np.asarray(np.asarray(ring)[..., None] * self.lattice.screw + np.asarray(around)[..., None] * turn)
 
     def place(self, cells: IntArray, sublattice: IntArray) -> tuple[IntArray, IntArray]:
-        """Slab (any integer) and index within the slab of unwrapped sites.
-
-        Args:
-            cells: (..., 2) coordinates in a₁ and a₂.
-            sublattice: (...) 0 (A) or 1 (B).
-        """
+        """Slab (any integer) and index within it of unwrapped sites: (..., 2) cells and (...) sublattices."""
         ring, around = self.ring(cells)
         # A ring is a range of heights: B atoms, (m - n)/3 above their cells' A atoms, may lie in another ring.
         ring = ring + np.where(sublattice == 1, (self.lattice.m - self.lattice.n) // (3 * self.folds), 0)

@@ -130,14 +130,7 @@ class Film(Constants):
     def hold(
         self, state: FilmState, setpoint_k: FloatArray, seconds: float, generators: Sequence[np.random.Generator]
     ) -> FilmState:
-        """Films after a set point was held; temperature ramps towards it at the furnace's pace.
-
-        Args:
-            state: of B films; left as it is.
-            setpoint_k: (B,).
-            seconds: how long.
-            generators: B, one a film.
-        """
+        """Films after (B,) set points were held, to which the temperature ramps at the furnace's pace."""
         return self.anneal(state, self.course(state.temperature_k, setpoint_k, seconds), generators)
 
     def anneal(self, state: FilmState, course: Course, generators: Sequence[np.random.Generator]) -> FilmState:

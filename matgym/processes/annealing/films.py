@@ -23,8 +23,6 @@ class Films(ABC):
     """A batch of films, which all heat up and draw energy as `Film.course` says.
 
     Attributes:
-        film: constants of films and furnaces.
-        state: of the films.
         measures: (B, 3) as in `Film.measures`.
         charged: under which a ledger counts steps.
     """
@@ -32,14 +30,7 @@ class Films(ABC):
     charged: ClassVar[str] = "surrogate"
 
     def __init__(self, film: Film, size: int, batch: int, start_c: float) -> None:
-        """Make room for films.
-
-        Args:
-            film: constants of films and furnaces.
-            size: sites along a side.
-            batch: B, how many films.
-            start_c: temperature at which films are loaded.
-        """
+        """Make room for `batch` films of `size` sites a side, to be loaded at `start_c`."""
         self.film, self._start_k = film, start_c + CELSIUS_K
         self.state = film.fresh(np.ones((batch, size, size), dtype=np.uint16), np.full(batch, self._start_k))
         self.measures = np.ones((batch, len(OUTCOMES)))

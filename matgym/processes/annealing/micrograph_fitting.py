@@ -24,13 +24,7 @@ from matgym.units import CELSIUS_K
 
 
 class Moves(NamedTuple):
-    """What the simulator made of films in one move each.
-
-    Attributes:
-        before: (N, H, W) labels.
-        after: (N, H, W) labels.
-        sweeps: (N,) between.
-    """
+    """What the simulator made of N films in one move: (N, H, W) labels before and after, (N,) sweeps between."""
 
     before: Labels
     after: Labels
@@ -38,14 +32,7 @@ class Moves(NamedTuple):
 
 
 def simulated_moves(count: int, steps: int, rng: np.random.Generator, *, size: int = 64) -> Moves:
-    """All moves of films under random schedules, with up to 12 % of particles.
-
-    Args:
-        count: of films.
-        steps: of each.
-        rng: the only source of randomness.
-        size: of a side.
-    """
+    """All moves of `count` films of `size` sites a side under random schedules, with up to 12 % of particles."""
     film, generators = Film(), rng.spawn(count)
     labels = random_films(count, rng, size=size, grains=(120, 200), particles=(0.0, 0.12))
     schedules = np.stack([random_schedule(steps, rng) for _ in range(count)])
@@ -66,16 +53,7 @@ def simulated_moves(count: int, steps: int, rng: np.random.Generator, *, size: i
 
 @dataclass(frozen=True)
 class MicrographConfig:
-    """How to fit.
-
-    Attributes:
-        width: of the hidden layers.
-        epochs: passes over the moves.
-        batch_size: moves a step.
-        sites: near boundaries, drawn from them.
-        learning_rate: peak of the one-cycle schedule.
-        seed: of weights and order.
-    """
+    """How to fit: `batch_size` moves a step, `sites` of them near boundaries, at the peak of a one-cycle rate."""
 
     width: int = 32
     epochs: int = 20
@@ -91,14 +69,7 @@ class MicrographConfig:
 def fit_micrographs(
     learned: Moves, validation: Moves, config: MicrographConfig, **options: Unpack[Options]
 ) -> MicrographSurrogate:
-    """Fit a network on simulated moves; the epoch that validates best is kept.
-
-    Args:
-        learned: moves to learn from.
-        validation: moves to stop by.
-        config: how.
-        options: see `matgym.learning.trainer.Options`.
-    """
+    """Fit a network on simulated moves; the epoch that validates best is kept."""
     torch.manual_seed(config.seed)
     net, rng = Rivalry(config.width), np.random.default_rng(config.seed)
     steps = -(-len(learned.before) // config.batch_size)  # an epoch

@@ -58,11 +58,7 @@ def parts_of(sweeps: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class MicrographSurrogate:
-    """A fitted network, and how films go on by it.
-
-    Attributes:
-        net: the network.
-    """
+    """A fitted network, and how films go on by it."""
 
     net: Rivalry
 

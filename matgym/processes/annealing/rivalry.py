@@ -85,11 +85,7 @@ def _rivals(seen: Labels) -> Labels:
 
 
 class Rivalry(nn.Module):
-    """How strong a label stands at a site, from where it and particles are.
-
-    Args:
-        width: of the two hidden layers.
-    """
+    """How strong a label stands at a site, from where it and particles are; two hidden layers of `width`."""
 
     orbits: Tensor
 
@@ -108,8 +104,8 @@ class Rivalry(nn.Module):
         site, rival = np.nonzero(sites.rivals)
         holds = sites.seen[site] == sites.rivals[site, rival][:, None]
         device = self.orbits.device
-        told = _floats(np.sqrt(sweeps / SWEEPS), device)
-        around = self.particles(_floats(sites.seen == PARTICLE, device) @ self.orbits) + self.drive(told[:, None])
+        drive = _floats(np.sqrt(sweeps / SWEEPS), device)
+        around = self.particles(_floats(sites.seen == PARTICLE, device) @ self.orbits) + self.drive(drive[:, None])
         places = torch.from_numpy(site).to(device), torch.from_numpy(rival).to(device)
         strength = self.strength(self.grain(_floats(holds, device) @ self.orbits) + around[places[0]])[:, 0]
         never = torch.full(sites.rivals.shape, _NEVER, device=device)

@@ -13,15 +13,7 @@ from matgym.units import CELSIUS_K
 def random_films(
     count: int, rng: np.random.Generator, *, size: int = 64, grains: tuple[int, int], particles: tuple[float, float]
 ) -> Labels:
-    """(count, size, size) films as deposited.
-
-    Args:
-        count: of them.
-        rng: the only source of randomness.
-        size: of a side.
-        grains: fewest and most, on 64 x 64 sites.
-        particles: least and largest share of sites.
-    """
+    """(count, size, size) films as deposited, with a range of grains on 64 x 64 sites and of shares of particles."""
     scale = (size / 64.0) ** 2
     return np.stack(
         [
@@ -55,7 +47,7 @@ def annealing_runs(
     particles: tuple[float, float] = (0.04, 0.12),
     start_c: float = COLDEST_C,
 ) -> Runs:
-    """Runs of random schedules on random films; the start that a network is told is radius and particles."""
+    """Runs of random schedules on random films; the start that a network is given is radius and particles."""
     film = Film()
     generators = rng.spawn(count)
     state = film.fresh(

@@ -1,21 +1,16 @@
-"""What an annealing furnace is told: one set point a step."""
+"""What an annealing furnace is set to: one set point a step."""
 
 from typing import Final
 
-from matgym.processes.controls import from_actions, to_actions
+from matgym.processes.controls import to_actions
 from matgym.typing import FloatArray
 
 COLDEST_C: Final = 1000.0
 HOTTEST_C: Final = 2400.0
-"""What the furnace can be told: a graphite furnace. A choice of ours."""
+"""What the furnace can be set to: a graphite furnace. A choice of ours."""
 
 STEP_S: Final = 120.0
 """Time for which a temperature is held."""
-
-
-def celsius_of(actions: FloatArray) -> FloatArray:
-    """Scale actions in [-1, 1], of any shape, to set points in °C."""
-    return from_actions(actions, COLDEST_C, HOTTEST_C)
 
 
 def scaled_celsius(celsius: FloatArray) -> FloatArray:

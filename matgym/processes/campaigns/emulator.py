@@ -31,14 +31,12 @@ class Emulator:
     """A table of experiments and a model of it.
 
     Attributes:
-        data: the table.
         model: "gp" or "trees".
         log: whether it learned the logarithm.
         r2: model to its cross-validated R², on what was learned.
         r2_interval: model to the half-width of its 95 % interval over partitions and folds.
         noise: standard deviation of a measurement on what was learned: of replicates, or else of the model's own
             cross-validated error, which is an upper bound.
-        replicated: whether there were replicates.
         regressor: fitted to all of the table.
     """
 
@@ -72,7 +70,7 @@ def emulate(data: Experiments, model: Model = "best", *, log: bool = False, seed
         seed: of folds and trees.
 
     Raises:
-        ConfigurationError: if there is no such model, or a logarithm is asked of values that are not positive.
+        ConfigurationError: if there is no such model, or values of a logarithm are not positive.
     """
     if model not in {"best", *_REGRESSORS}:
         raise ConfigurationError(f"model={model!r} is unknown; there are best, {', '.join(_REGRESSORS)}")

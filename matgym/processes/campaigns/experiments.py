@@ -46,10 +46,8 @@ class Experiments:
     """A table of experiments; rows with equal inputs are replicates.
 
     Attributes:
-        name: of the campaign.
-        columns: inputs.
         target: name of what was measured.
-        direction: whether much or little of it is wanted.
+        direction: whether it is to be large or small.
         inputs: (N, d); words as their number among the choices.
         values: (N,) measured.
     """
@@ -86,7 +84,7 @@ class Experiments:
         Args:
             path: of the file.
             target: column that was measured; the last one by default.
-            direction: whether much ("maximize") or little ("minimize") of it is wanted.
+            direction: whether it is to be large ("maximize") or small ("minimize").
             inputs: columns that were set; all others by default.
 
         Raises:
@@ -102,20 +100,20 @@ class Experiments:
         header, *rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)] or [[]]
         header = [name.strip() for name in header]
         target = target or (header[-1] if header else "")
-        wanted = [name for name in header if name != target] if inputs is None else list(inputs)
-        for name in (target, *wanted):
+        chosen = [name for name in header if name != target] if inputs is None else list(inputs)
+        for name in (target, *chosen):
             if name not in header:
                 raise DatasetError(f"{path.name} has no column {name!r}; it has {', '.join(header) or 'none'}")
         for number, row in enumerate(rows, 2):
             if len(row) != len(header):
                 raise DatasetError(f"{path.name}, row {number}: {len(row)} cells under {len(header)} column names")
-        cells = {name: [row[header.index(name)].strip() for row in rows] for name in (target, *wanted)}
+        cells = {name: [row[header.index(name)].strip() for row in rows] for name in (target, *chosen)}
         for name, column in cells.items():
             if "" in column:
                 raise DatasetError(
                     f"{path.name}, row {column.index('') + 2}: {name!r} is empty; fill it in or remove the row"
                 )
-        return cls._of(path.stem, {name: cells[name] for name in wanted}, target, cells[target], direction)
+        return cls._of(path.stem, {name: cells[name] for name in chosen}, target, cells[target], direction)
 
     @classmethod
     def _of(
@@ -165,7 +163,7 @@ class Experiments:
 
     @property
     def sign(self) -> float:
-        """1 where much is wanted, -1 where little is."""
+        """1 where the target is to be large, -1 where it is to be small."""
         return 1.0 if self.direction == "maximize" else -1.0
 
     def at(self, actions: FloatArray) -> FloatArray:
@@ -201,8 +199,8 @@ def measured(name: str) -> Experiments:
     if not (place / "config.json").is_file():
         raise DatasetError(f"there are no experiments {name!r}; there are {', '.join(measured_names())}, or a CSV file")
     config = json.loads((place / "config.json").read_text(encoding="utf-8"))
-    wanted = str(config.get("default_goal", "maximize"))
-    direction: Direction = "minimize" if wanted.startswith("min") else "maximize"
+    goal = str(config.get("default_goal", "maximize"))
+    direction: Direction = "minimize" if goal.startswith("min") else "maximize"
     labels = [str(parameter["name"]) for parameter in config["parameters"]]
     target = str(config["measurements"][0]["name"])
     with (place / "data.csv").open(encoding="utf-8", newline="") as file:

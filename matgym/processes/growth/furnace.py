@@ -41,14 +41,7 @@ NOTHING: Final = 1e-200
 
 
 class Controls(NamedTuple):
-    """What the furnace is told, arrays of one shape.
-
-    Attributes:
-        temperature_k: set point, K.
-        feed_pa: acetylene, Pa.
-        hydrogen_pa: Pa.
-        water_pa: Pa.
-    """
+    """What the furnace is set to, arrays of one shape: set point; acetylene, hydrogen and water vapour."""
 
     temperature_k: Any
     feed_pa: Any
@@ -233,15 +226,7 @@ class Furnace(Constants):
 
 
 def bare_time(covered: Any, fouling: Any, cleaning: Any, seconds: float, xp: Any = np) -> tuple[Any, Any]:
-    """∫(1 - θ)dt and ∫θ dt of dθ/dt = λ(1 - θ) - wθ, exactly.
-
-    Args:
-        covered: θ at the start.
-        fouling: λ, 1/s.
-        cleaning: w, 1/s.
-        seconds: how long.
-        xp: NumPy or CasADi.
-    """
+    """∫(1 - θ)dt and ∫θ dt of dθ/dt = λ(1 - θ) - wθ, exactly: λ is `fouling` and w `cleaning`, 1/s."""
     total = fouling + cleaning + NOTHING
     settled = fouling / total
     in_layer = settled * seconds + (covered - settled) * faded_time(total, seconds, xp)

@@ -163,11 +163,6 @@ class GrowthKinetics(Constants):
 
         SciPy's LSODA, to 1e-9; the reference of everything faster.
 
-        Args:
-            temperature_k: K.
-            times_s: (N,) ascending, s.
-            diameter_nm: of the particle.
-
         Returns:
             (5, N): N_C, N_L, N_B, N_T, and all carbon that has arrived, atoms.
         """

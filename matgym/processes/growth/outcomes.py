@@ -32,16 +32,7 @@ GROWN: Final = {
 
 
 def grow(controls: FloatArray, reactor: FloatArray = STANDARD, furnace: Furnace | None = None) -> dict[str, float]:
-    """Run one recipe.
-
-    Args:
-        controls: (minutes, 4) set point in °C; acetylene, hydrogen and water in Pa.
-        reactor: (5,) in the order of `Reactor`'s fields.
-        furnace: its constants; the default ones if None.
-
-    Returns:
-        A value for each of `GROWN`.
-    """
+    """Run one recipe, (minutes, 4) controls, in a (5,) reactor, and return a value for each of `GROWN`."""
     furnace, given = furnace or Furnace(), Reactor(*reactor[:, None])
     state, fastest = furnace.cold(given, PREHEATED_C + CELSIUS_K), 0.0
     for minute in controls:

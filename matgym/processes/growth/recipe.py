@@ -1,4 +1,4 @@
-"""Recipes: what a furnace is told, (minutes, 4) controls: set point in °C; acetylene, hydrogen and water in Pa."""
+"""Recipes: what a furnace is set to, (minutes, 4) controls: set point in °C; acetylene, hydrogen and water in Pa."""
 
 from typing import Final, NamedTuple
 
@@ -20,7 +20,7 @@ LIMITS: Final = {
     "hydrogen_pa": (0.0, 40_000.0),
     "water_pa": (0.0, 100.0),
 }
-"""What the furnace can be told: within it lie the experiments that the model was fitted to. A choice of ours."""
+"""What the furnace can be set to: within it lie the experiments that the model was fitted to. A choice of ours."""
 
 TWO_STAGES: Final = {
     "first_c": LIMITS["temperature_c"],
@@ -39,15 +39,7 @@ _STAGES_LOW, _STAGES_HIGH = np.array(list(TWO_STAGES.values())).T
 
 
 class Stage(NamedTuple):
-    """Controls that are held for some minutes.
-
-    Attributes:
-        minutes: how long, a whole number of 1 or more.
-        temperature_c: set point, °C.
-        feed_pa: acetylene, Pa.
-        hydrogen_pa: Pa.
-        water_pa: Pa.
-    """
+    """Controls that are held for a whole number of minutes: set point in °C; acetylene, hydrogen, water in Pa."""
 
     minutes: int
     temperature_c: float

@@ -21,14 +21,7 @@ SENSIBLE: Final = 0.75
 
 
 def growth_runs(count: int, rng: np.random.Generator, *, minutes: int = 30, preheated_c: float = PREHEATED_C) -> Runs:
-    """Runs of random recipes in random reactors.
-
-    Args:
-        count: of them.
-        rng: the only source of randomness.
-        minutes: of each.
-        preheated_c: temperature at which wafers are loaded.
-    """
+    """Runs of random recipes in random reactors, into which wafers are loaded at `preheated_c`."""
     variation = Variation()
     controls = np.stack([random_recipe(minutes, rng) for _ in range(count)])
     reactors = np.stack([variation.draw(rng) for _ in range(count)])

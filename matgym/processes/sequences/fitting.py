@@ -20,18 +20,12 @@ from matgym.processes.sequences.runs import Runs
 
 @dataclass(frozen=True)
 class SequenceConfig:
-    """How to fit.
+    """How to fit an ensemble of networks of one width and depth.
 
     Attributes:
         network: "causal-cnn" or "lstm".
-        width: of it.
-        depth: of it.
-        members: networks of the ensemble.
-        epochs: passes over the training runs.
         patience: epochs without a better validation error after which it is given up; None goes on to the end.
-        batch_size: runs a step.
         learning_rate: peak of the one-cycle schedule.
-        weight_decay: of AdamW.
         seed: member i has `seed + i`.
     """
 
@@ -54,14 +48,7 @@ class SequenceConfig:
 def fit_sequences(
     learned: Runs, validation: Runs, config: SequenceConfig, **options: Unpack[Options]
 ) -> SequenceSurrogate:
-    """Fit networks; of each, the epoch that validates best is kept.
-
-    Args:
-        learned: runs to learn from.
-        validation: runs to stop by.
-        config: how.
-        options: see `matgym.learning.trainer.Options`.
-    """
+    """Fit networks; of each, the epoch that validates best is kept."""
     names = (learned.control_names, learned.start_names, learned.outcome_names)
     scaling = SequenceScaling.of(learned)
     fresh = SequenceSurrogate((), config.network, config.width, config.depth, *names, scaling)

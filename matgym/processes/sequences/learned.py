@@ -41,13 +41,7 @@ class SequenceScaling:
 
 @dataclass
 class Memory:
-    """Where a batch of runs stands between steps.
-
-    Attributes:
-        start: (B, s).
-        outcomes: (B, k) as they stand.
-        states: one a network.
-    """
+    """Where a batch of runs stands between steps: (B, s) start, (B, k) outcomes, a state for each network."""
 
     start: FloatArray
     outcomes: FloatArray
@@ -60,13 +54,6 @@ class SequenceSurrogate:
 
     Attributes:
         networks: of the ensemble, in evaluation mode.
-        network: name of the architecture.
-        width: of it.
-        depth: of it.
-        control_names: what it is told at each step.
-        start_names: what it is told at first.
-        outcome_names: what it predicts.
-        scaling: of inputs and outputs.
     """
 
     networks: tuple[SequenceNetwork, ...]
@@ -93,13 +80,7 @@ class SequenceSurrogate:
         )
 
     def predict(self, controls: FloatArray, start: FloatArray, begun: FloatArray) -> FloatArray:
-        """(B, T, k) outcomes: the networks' mean.
-
-        Args:
-            controls: (B, T, c).
-            start: (B, s).
-            begun: (B, k) outcomes before the first step.
-        """
+        """(B, T, k) outcomes, the networks' mean, of (B, T, c) controls, (B, s) start and (B, k) outcomes at first."""
         return np.asarray(self.members(controls, start, begun).mean(axis=0))
 
     def begin(self, start: FloatArray, begun: FloatArray) -> Memory:

@@ -68,14 +68,7 @@ class CausalCnn(SequenceNetwork):
 
 
 class Lstm(SequenceNetwork):
-    """Long short-term memory (Hochreiter and Schmidhuber, Neural Comput. 9, 1735 (1997)).
-
-    Args:
-        inputs: controls and start values, which every step is given.
-        outputs: outcomes.
-        width: units.
-        depth: layers.
-    """
+    """Long short-term memory (Hochreiter and Schmidhuber, Neural Comput. 9, 1735 (1997))."""
 
     def __init__(self, inputs: int, outputs: int, width: int, depth: int) -> None:
         super().__init__()

@@ -10,12 +10,9 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs of one length.
+    """Runs of one length; names are those of the last axes.
 
     Attributes:
-        control_names: of the last axis of `controls`.
-        start_names: of the last axis of `start`.
-        outcome_names: of the last axis of `outcomes`.
         controls: (N, T, c).
         start: (N, s) what is known before the first step.
         begun: (N, k) outcomes before the first step.
@@ -32,13 +29,13 @@ class Runs:
 
     def __post_init__(self) -> None:
         count, steps = self.outcomes.shape[:2]
-        wanted = {
+        shapes = {
             "controls": (count, steps, len(self.control_names)),
             "start": (count, len(self.start_names)),
             "begun": (count, len(self.outcome_names)),
             "outcomes": (count, steps, len(self.outcome_names)),
         }
-        for name, shape in wanted.items():
+        for name, shape in shapes.items():
             values = getattr(self, name)
             if values.shape != shape:
                 raise DatasetError(f"{name} of shape {values.shape} must be {shape}")

@@ -26,16 +26,7 @@ PROCESSES: Final[dict[str, Callable[[int, np.random.Generator], Runs]]] = {
 
 @dataclass(frozen=True)
 class ProcessConfig:
-    """What a surrogate over time is made of.
-
-    Attributes:
-        process: one of `PROCESSES`.
-        runs: to learn from.
-        validation: runs to stop by.
-        test: runs that neither sees.
-        seed: of all of them.
-        fit: how.
-    """
+    """What a surrogate over time is made of: a process, its runs (to learn from, to stop by, to test on), its fit."""
 
     process: str
     runs: int

@@ -193,14 +193,14 @@ def _write_lammps(path: Path, tube: Nanotube) -> None:
 
 
 def _read_lammps(path: Path) -> "Atoms":
-    """LAMMPS atoms, their elements told by mass: ASE alone would take 14C, of 14.003 u, for nitrogen."""
+    """LAMMPS atoms, their elements known by mass: ASE alone would take 14C, of 14.003 u, for nitrogen."""
     atoms = _read_ase(path, "lammps-data")
     masses = np.array([data.mass_amu for data in SPECIES_DATA.values()])
     symbols = np.array([data.symbol for data in SPECIES_DATA.values()])
     difference = np.abs(atoms.get_masses()[:, None] - masses)  # (atoms, species)
     known = difference.min(axis=1) < _MASS_TOLERANCE_AMU
-    told = np.where(known, symbols[difference.argmin(axis=1)], atoms.get_chemical_symbols())
-    atoms.set_chemical_symbols(told.tolist())
+    elements = np.where(known, symbols[difference.argmin(axis=1)], atoms.get_chemical_symbols())
+    atoms.set_chemical_symbols(elements.tolist())
     record = _RECORD.search(atoms.info.get("comment", ""))
     if record:
         n, m, cells, strain, pairs = record.groups()
@@ -213,11 +213,7 @@ def _read_lammps(path: Path) -> "Atoms":
 
 _FORMATS: Final = (
     _Format(
-        "cif",
-        (".cif",),
-        holds_isotopes=False,
-        write=lambda path, tube: _write_ase(path, tube, "cif"),
-        read=_read_cif,
+        "cif", (".cif",), holds_isotopes=False, write=lambda path, tube: _write_ase(path, tube, "cif"), read=_read_cif
     ),
     _Format(
         "poscar",

@@ -17,11 +17,9 @@ class PairPotential:
     """A potential as a LAMMPS script names it.
 
     Attributes:
-        name: as printed.
-        pair_style: what follows LAMMPS's `pair_style`.
         file: name of the parameter file, which comes with LAMMPS.
         source: publication and scope, as the script cites them.
-        no_vacancies: why energies of tubes with vacancies should not be trusted; empty if they may be.
+        no_vacancies: why energies of tubes with vacancies are wrong; empty if they are right.
     """
 
     name: str
@@ -46,10 +44,7 @@ class PairPotential:
 
 
 _CARBON: Final = PairPotential(
-    "REBO",
-    "rebo",
-    "CH.rebo",
-    "Brenner et al., J. Phys.: Condens. Matter 14, 783 (2002); carbon only.",
+    "REBO", "rebo", "CH.rebo", "Brenner et al., J. Phys.: Condens. Matter 14, 783 (2002); carbon only."
 )
 _BORON_NITROGEN: Final = PairPotential(
     "Tersoff for B, N and C",

@@ -28,7 +28,7 @@ class Exported:
     Attributes:
         files: their paths.
         use: what to do with them, as a command or in words.
-        notes: what the receiving program cannot hold, or should not be asked.
+        notes: what the receiving program cannot hold, or should not be used for.
     """
 
     files: tuple[Path, ...]
