@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
-import sb3_contrib
-import stable_baselines3
 import torch
 from gymnasium import spaces
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
@@ -23,10 +21,10 @@ from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtr
 from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import TypedDict
 
+from matgym.agents.sb3 import constructor
 from matgym.errors import ConfigurationError, WeightsError
-from matgym.learning.card import Card
 from matgym.learning.devices import torch_device
-from matgym.learning.store import Store, part
+from matgym.learning.store import Card, Store, part
 
 _SHARED: Final = ("learning_rate", "n_steps", "gamma")
 _ON_POLICY: Final = (*_SHARED, "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm", "normalize_advantage")
@@ -299,7 +297,7 @@ def _filled(agent: BaseAlgorithm, file: Path, card: AgentCard, tensors: dict[str
 def _facts(agent: BaseAlgorithm, environment: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What the card says of an agent."""
     algorithm = type(agent).__name__
-    if algorithm not in ALGORITHMS or type(agent) is not _class(algorithm):
+    if algorithm not in ALGORITHMS or type(agent) is not constructor(algorithm):
         raise ConfigurationError(f"a {algorithm} cannot be stored; there are {', '.join(ALGORITHMS)}")
     names = [name for name, kind in agent.policy_aliases.items() if kind is agent.policy_class]
     if not names:
@@ -329,13 +327,9 @@ def _facts(agent: BaseAlgorithm, environment: str, arguments: Mapping[str, Any])
     }
 
 
-def _class(algorithm: str) -> type[BaseAlgorithm]:
-    return getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)  # type: ignore[no-any-return]
-
-
 def _built(file: Path, card: AgentCard, envs: VecEnv | None, device: torch.device) -> BaseAlgorithm:
     """An agent with the card's shape; its own parameters are yet to come."""
-    kind = _class(card.algorithm)
+    kind = constructor(card.algorithm)
     if card.policy not in kind.policy_aliases:
         there = ", ".join(kind.policy_aliases)
         raise WeightsError(f"{file}: {card.algorithm} has no policy {card.policy!r}; there are {there}")
@@ -379,7 +373,7 @@ def _unzipped(file: Path, trust: bool, envs: VecEnv | None, device: torch.device
     algorithm = actor_critic if module == "stable_baselines3.common.policies" else ZIPS.get(module)
     if algorithm is None:
         raise WeightsError(f"{file}: a policy of {module} does not tell its algorithm: open it by that one's own load")
-    return _class(algorithm).load(file, env=envs, device=device)
+    return constructor(algorithm).load(file, env=envs, device=device)
 
 
 # ---- to JSON and back

@@ -1,14 +1,21 @@
 """How generators are trained. Numbers are chosen by us."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from matgym.errors import ConfigurationError
-from matgym.generative.losses import Loss
 from matgym.generative.networks import NetworkSize
 from matgym.learning.config import check_counts, check_positive
 from matgym.structures import Species
 from matgym.structures.species import parse_species
+
+Loss: TypeAlias = Literal["original", "hinge", "wasserstein"]
+"""Of the minimax game.
+
+- "original": Goodfellow et al., NeurIPS 2014, with the generator's non-saturating form;
+- "hinge": Lim and Ye, arXiv:1705.02894;
+- "wasserstein": Arjovsky, Chintala and Bottou, ICML 2017, with the gradient penalty of Gulrajani et al., NeurIPS 2017.
+"""
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class GanConfig(GeneratorConfig):
     """See `GeneratorConfig`.
 
     Attributes:
-        loss: of the minimax game; see `matgym.generative.losses`.
+        loss: of the minimax game; see `Loss`.
         spectral: whether the discriminator's weights have spectral norm one (Miyato et al., ICLR 2018).
         projection: whether the discriminator sees the condition, by projection.
         game: weight of the game in the generator's loss.

@@ -12,19 +12,20 @@ from matgym.data.splits import Split
 from matgym.errors import ConfigurationError
 from matgym.generative.examples import Examples, examples
 from matgym.generative.metrics import (
-    collapse,
     coverage,
     density,
     frechet,
     novelty,
     pair_correlation,
     pair_correlation_error,
+    spread,
+    uniqueness,
 )
 from matgym.generative.rules import valid
 from matgym.models import Model
 from matgym.physics import GAP_EV, PiElectrons
 from matgym.statistics import estimate
-from matgym.structures import Species, SubstitutionEdits, TubeBatch, TubeLattice
+from matgym.structures import Species, SubstitutionEdits, TubeBatch
 from matgym.surrogates import NetworkSurrogate, load
 from matgym.tasks import Decorations, DesignGenerator
 from matgym.typing import BoolArray, FloatArray, SpeciesArray
@@ -146,7 +147,8 @@ def evaluate(
     surrogate = surrogate or load(NAME)
     parts = [_draw(generator, asked, rng, oracle) for asked in _conditions(data, split, samples, rng)]
     known = {group.lattice: group.species for group in data.split("train").by_lattice()}
-    held_out = _held_out(data)
+    unseen = data.take(np.flatnonzero(np.array(data.table.column("split").to_pylist()) != "train"))
+    held_out = {one.lattice: one.species for one in examples(unseen, GAP_EV.key, KINDS)}
     compared = [
         _compared(part, known.get(part.asked.lattice), held_out[part.asked.lattice], surrogate, rng) for part in parts
     ]
@@ -212,12 +214,6 @@ def _conditions(data: Dataset, split: str, samples: int, rng: np.random.Generato
         yield groups[index].take(row[drawn[group[drawn] == index]])
 
 
-def _held_out(data: Dataset) -> dict[TubeLattice, SpeciesArray]:
-    """Valid structures of every split but "train", by lattice."""
-    unseen = data.take(np.flatnonzero(np.array(data.table.column("split").to_pylist()) != "train"))
-    return {one.lattice: one.species for one in examples(unseen, GAP_EV.key, KINDS)}
-
-
 def _draw(generator: DesignGenerator, asked: Examples, rng: np.random.Generator, oracle: Model) -> _Drawn:
     """A tube for each of the structures, composition by composition."""
     lattice, count = asked.lattice, len(asked.species)
@@ -250,14 +246,13 @@ def _compared(
     real, fake = (real - centre) / scale, (fake - centre) / scale
     few = min(len(real), len(fake))  # coverage depends on the numbers: as many of either
     pair = rng.permutation(real)[:few], rng.permutation(fake)[:few]
-    signs = collapse(lattice, species, asked)
     return {
-        "uniqueness": signs.distinct,
+        "uniqueness": uniqueness(lattice, species),
         "novelty": 1.0 if known is None else novelty(lattice, species, known),
         "coverage": coverage(*pair),
         "density": density(*pair),
         "frechet": frechet(real, fake),
-        "spread": signs.spread,
+        "spread": spread(species, asked),
         "pair_correlation_error": pair_correlation_error(
             pair_correlation(lattice, species, KINDS), pair_correlation(lattice, asked, KINDS)
         ),

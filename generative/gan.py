@@ -1,21 +1,21 @@
 """Train a generative adversarial network: discriminator and generator in turn."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import relu, smooth_l1_loss, softplus
 
 from matgym.data import Dataset
 from matgym.generative.base import TrainedGenerator
 from matgym.generative.conditions import ConditionScaling
-from matgym.generative.config import GanConfig
+from matgym.generative.config import GanConfig, Loss
 from matgym.generative.diagnostics import diagnose
 from matgym.generative.examples import Examples, examples, shuffled
 from matgym.generative.geometry import Geometry, geometry
-from matgym.generative.losses import PENALTY, discriminator_loss, generator_loss, gradient_penalty
 from matgym.generative.model import TubeGenerator, draw_noise, scores
 from matgym.generative.networks import Discriminator, Generator
 from matgym.generative.placement import straight_through
@@ -30,6 +30,9 @@ lent its composition has: only the regressor judges these, for the discriminator
 
 NEAR: Final = 0.5
 """Standard deviations of the property within which the regressor's loss is quadratic."""
+
+PENALTY: Final = 10.0
+"""Weight of the gradient penalty, as in the paper."""
 
 
 def train_gan(data: Dataset, config: GanConfig, **options: Unpack[Options]) -> TrainedGenerator:
@@ -65,7 +68,7 @@ def train_gan(data: Dataset, config: GanConfig, **options: Unpack[Options]) -> T
 
     def validate(epoch: int) -> dict[str, float]:
         checks = np.random.default_rng([config.seed, 1, epoch])  # not the training's: to look changes nothing
-        return diagnose(averaged, regressor, held_out, config.kinds, checks).as_dict()
+        return diagnose(averaged, regressor, held_out, config.kinds, checks)
 
     def batches(_progress: float) -> Iterator[_Turn]:
         return (game.turn(batch) for batch in shuffled(groups, config.batch_size, rng))
@@ -162,7 +165,8 @@ class _Game:
         batch, shape, real, condition, budget = turn
         critic, config = self.players.critic, self.config
         free = int(FREE_TARGETS * len(real)) if config.regressor else 0
-        targets = np.concatenate([batch.values, self._free_targets(batch, free)])
+        # From between the lowest and the highest value that the data hold of each composition.
+        targets = np.concatenate([batch.values, self.rng.uniform(*batch.span[:free].T)])
         asked = torch.cat(
             [condition, self.averaged.condition(batch.lattice, targets[len(real) :], batch.budget[:free])]
         )
@@ -178,14 +182,10 @@ class _Game:
             "change": change,
         }
 
-    def _free_targets(self, batch: Examples, count: int) -> FloatArray:
-        """(count,) from between the lowest and the highest value that the data hold of each composition."""
-        return np.asarray(self.rng.uniform(*batch.span[:count].T))
-
     def _missed(self, shape: Geometry, placed: Tensor, targets: FloatArray) -> Tensor:
         """Huber loss of the distance from the target: near it, a gradient that does not fade would overshoot."""
         error = self.regressor.error(shape, placed, targets)
-        return nn.functional.smooth_l1_loss(error, torch.zeros_like(error), beta=NEAR)
+        return smooth_l1_loss(error, torch.zeros_like(error), beta=NEAR)
 
     def _sample(self, shape: Geometry, condition: Tensor, budget: Tensor) -> tuple[Tensor, Tensor]:
         """(B, K, S) placed atoms, with a straight-through gradient, and the mean squared change of scores."""
@@ -203,3 +203,33 @@ def moments_distance(shape: Geometry, real: Tensor, fake: Tensor) -> Tensor:
         for placed in (real, fake)
     ]
     return ((counts[0] - counts[1]) ** 2).mean().add(1e-12).sqrt()
+
+
+def discriminator_loss(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
+    """Of (B,) values of real and generated samples."""
+    if loss == "original":
+        return softplus(-real).mean() + softplus(fake).mean()
+    if loss == "hinge":
+        return relu(1.0 - real).mean() + relu(1.0 + fake).mean()
+    return fake.mean() - real.mean()
+
+
+def generator_loss(loss: Loss, fake: Tensor) -> Tensor:
+    """Of (B,) values of generated samples."""
+    return softplus(-fake).mean() if loss == "original" else -fake.mean()
+
+
+def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
+    """Mean of (|gradient| - 1)² at random points between real and generated samples.
+
+    Args:
+        critic: (B, ...) → (B,).
+        real: (B, ...) samples.
+        fake: (B, ...) samples, without gradient.
+        share: (B,) random shares of the real sample in each point, from 0 to 1.
+    """
+    share = share.view(-1, *([1] * (real.dim() - 1)))
+    between = (share * real + (1.0 - share) * fake).requires_grad_()
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    penalty: Tensor = ((gradient.flatten(1).norm(dim=1) - 1.0) ** 2).mean()
+    return penalty

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from matgym.structures import Species, TubeLattice
 from matgym.surrogates.raster import raster_view
-from matgym.typing import FloatArray, IntArray, SpeciesArray
+from matgym.typing import IntArray, SpeciesArray
 
 AROUND: Final = 3
 ALONG: Final = 2
@@ -79,7 +79,7 @@ class Geometry:
         around = rng.integers(0, AROUND + 1, (count, waves, 1))
         along = rng.integers(-ALONG * self.lattice.cells, ALONG * self.lattice.cells + 1, (count, waves, 1))
         phase = rng.random((count, waves, 1))
-        angle, height = self._fractions
+        angle, height = self.lattice.site_fractions[self.sites].T
         found = np.cos(2.0 * np.pi * (around * angle + along * height + phase))
         return self.tensor(found.reshape(count, -1, self.height, self.width))
 
@@ -95,10 +95,6 @@ class Geometry:
             seen |= last
             found.append(last)
         return self.tensor(np.stack(found))
-
-    @property
-    def _fractions(self) -> FloatArray:
-        return np.asarray(self.lattice.site_fractions[self.sites].T)
 
 
 @lru_cache(maxsize=64)

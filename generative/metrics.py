@@ -5,7 +5,6 @@ computed, such as the neighbourhoods among too few structures, is NaN.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
@@ -168,34 +167,17 @@ def _at_distance(lattice: TubeLattice, shells: int) -> Float32Array:
     return at
 
 
-# ---- collapse
+def spread(species: SpeciesArray, reference: SpeciesArray) -> float:
+    """Mean number of sites in which two tubes differ, over that of reference tubes of the same compositions.
 
-
-@dataclass(frozen=True)
-class Collapse:
-    """Signs that a generator makes little else than a few tubes.
-
-    Attributes:
-        distinct: share of tubes that are no symmetric copies of each other.
-        spread: mean number of sites in which two tubes differ, over that of reference tubes; below 1 where a generator
-            always puts its dopants on the same sites.
-    """
-
-    distinct: float
-    spread: float
-
-
-def collapse(lattice: TubeLattice, species: SpeciesArray, reference: SpeciesArray) -> Collapse:
-    """Look for mode collapse.
+    A generator that always puts its dopants on the same sites has less than 1.
 
     Args:
-        lattice: shared by all tubes.
         species: (B, n_sites) generated.
-        reference: (R, n_sites) known, of the same compositions.
+        reference: (R, n_sites) known.
     """
     wanted = _hamming(reference)
-    spread = _hamming(species) / wanted if wanted > 0.0 else float("nan")
-    return Collapse(uniqueness(lattice, species), spread)
+    return _hamming(species) / wanted if wanted > 0.0 else float("nan")
 
 
 def _hamming(species: SpeciesArray) -> float:

@@ -1,5 +1,6 @@
 """The nearest known structure, as it is or with a swap: the generators that every generator must beat."""
 
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -18,6 +19,11 @@ TRIES: Final = 20
 """Swaps that are tried until one leaves no like bond."""
 
 
+_SHARE: Final = 0.01
+"""Shares of dopants within this of the closest count as alike: a chosen width, about one atom of a hundred."""
+
+
+@dataclass(frozen=True, eq=False)
 class NearestDesigns:
     """Of the valid training structures with the right composition, one whose property lies nearest the target.
 
@@ -25,30 +31,24 @@ class NearestDesigns:
     differ. Where the data hold no structure of this lattice and composition, the nearest of another are carried over:
     compared by how far the property is from the undecorated tube's, continued periodically over the tube, and brought
     to the composition at random sites.
+
+    Attributes:
+        data: known structures; the training split is looked up.
+        key: their property.
+        choices: nearest structures to draw from.
+        swaps: random exchanges of two unlike atoms, none of which leaves a like bond if that can be helped.
+        left_out: a band of the property of which no structure is looked up.
     """
 
-    def __init__(
-        self, data: Dataset, key: str = "gap_ev", choices: int = 4, swaps: int = 0,
-        left_out: tuple[float, float] | None = None,
-    ) -> None:  # fmt: skip
-        """Look up structures in the training split of `data`.
-
-        Args:
-            data: known structures.
-            key: their property.
-            choices: nearest structures to draw from.
-            swaps: random exchanges of two unlike atoms, none of which leaves a like bond if that can be helped.
-            left_out: a band of the property of which no structure is looked up.
-        """
-        self._data = data
-        self._key = key
-        self._choices = choices
-        self._swaps = swaps
-        self._left_out = left_out
+    data: Dataset
+    key: str = "gap_ev"
+    choices: int = 4
+    swaps: int = 0
+    left_out: tuple[float, float] | None = None
 
     @cached_property
     def _known(self) -> list[Examples]:
-        return examples(self._data.split("train"), self._key, (Species.B, Species.N), self._left_out)
+        return examples(self.data.split("train"), self.key, (Species.B, Species.N), self.left_out)
 
     def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
         """See `matgym.tasks.DesignGenerator`."""
@@ -56,8 +56,8 @@ class NearestDesigns:
         found = self._same(lattice, edits, targets, rng)
         if found is None:
             found = self._carried_over(lattice, edits, targets, rng)
-        for codes in found if self._swaps else ():
-            for _ in range(self._swaps):
+        for codes in found:
+            for _ in range(self.swaps):
                 _swap(lattice, codes, rng)
         return TubeBatch.uniform(lattice, found)
 
@@ -81,12 +81,13 @@ class NearestDesigns:
         share = edits.length / lattice.n_sites
         apart = [np.abs(group.budget.sum(axis=1) / group.lattice.n_sites - share) for group in self._known]
         closest = min(float(distance.min()) for distance in apart)
+        sublattice = np.repeat([0, 1], lattice.n_cells)
         species, shifts = [], []
         for group, distance in zip(self._known, apart, strict=True):
             rows = distance <= closest + _SHARE
-            species.append(_continued(group.lattice, group.species[rows], lattice))
-            shifts.append(group.values[rows] - pristine(group.lattice, self._key))
-        wanted = targets - pristine(lattice, self._key)
+            species.append(group.species[rows][:, group.lattice.sites_at(lattice.site_cells, sublattice)])
+            shifts.append(group.values[rows] - pristine(group.lattice, self.key))
+        wanted = targets - pristine(lattice, self.key)
         rows = self._drawn(np.abs(np.concatenate(shifts) - wanted[:, None]), rng)
         found = np.concatenate(species)[rows]
         for codes in found:
@@ -95,19 +96,9 @@ class NearestDesigns:
 
     def _drawn(self, distance: FloatArray, rng: np.random.Generator) -> IntArray:
         """(B,) rows, each drawn among those nearest; distance (B, known)."""
-        nearest = np.argsort(distance, axis=1)[:, : self._choices]
+        nearest = np.argsort(distance, axis=1)[:, : self.choices]
         chosen: IntArray = nearest[np.arange(len(nearest)), rng.integers(nearest.shape[1], size=len(nearest))]
         return chosen
-
-
-_SHARE: Final = 0.01
-"""Shares of dopants within this of the closest count as alike: a chosen width, about one atom of a hundred."""
-
-
-def _continued(known: TubeLattice, species: SpeciesArray, lattice: TubeLattice) -> SpeciesArray:
-    """(B, n_sites) the decorations of one tube, repeated over the sheet of another."""
-    sublattice = np.repeat([0, 1], lattice.n_cells)
-    return species[:, known.sites_at(lattice.site_cells, sublattice)]
 
 
 def _swap(lattice: TubeLattice, codes: SpeciesArray, rng: np.random.Generator) -> None:

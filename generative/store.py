@@ -14,8 +14,7 @@ from matgym.generative.diffusion import DiffusionNetwork, DiffusionSize, MaskedD
 from matgym.generative.model import TubeGenerator
 from matgym.generative.networks import Generator, NetworkSize
 from matgym.generative.vae import VaeNetwork, VaeSize, VariationalAutoencoder
-from matgym.learning.card import Card
-from matgym.learning.store import Store
+from matgym.learning.store import Card, Store
 from matgym.structures.species import SPECIES_DATA, parse_species
 
 MODELS: Final[dict[str, tuple[Any, Any, Any]]] = {

@@ -1,12 +1,10 @@
 """Where networks are trained and run. Results on the CPU are the reference."""
 
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import torch
 
 from matgym.errors import ConfigurationError
-
-DeviceName: TypeAlias = Literal["auto", "cpu", "cuda", "mps"]
 
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 

@@ -1,7 +1,7 @@
 """Figures of merit of predictions, with intervals."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -39,18 +39,14 @@ def property_metrics(
         truth: (rows,).
         covered: (rows,) whether the 90 % interval holds the truth.
     """
-
-    def r2(p: FloatArray, t: FloatArray) -> float:
-        return float(1.0 - ((p - t) ** 2).sum() / ((t - t.mean()) ** 2).sum())
-
-    def mae(p: FloatArray, t: FloatArray) -> float:
-        return float(np.abs(p - t).mean())
-
-    def rmse(p: FloatArray, t: FloatArray) -> float:
-        return float(np.sqrt(((p - t) ** 2).mean()))
-
-    def interval(statistic: Callable[[FloatArray, FloatArray], float]) -> tuple[float, float]:
-        found = bootstrap(
+    statistics: dict[str, Callable[[FloatArray, FloatArray], float]] = {
+        "r2": lambda p, t: float(1.0 - ((p - t) ** 2).sum() / ((t - t.mean()) ** 2).sum()),
+        "mae": lambda p, t: float(np.abs(p - t).mean()),
+        "rmse": lambda p, t: float(np.sqrt(((p - t) ** 2).mean())),
+    }
+    figures: dict[str, Any] = {}
+    for name, statistic in statistics.items():
+        interval = bootstrap(
             (predicted, truth),
             statistic,
             paired=True,
@@ -59,16 +55,9 @@ def property_metrics(
             method="percentile",
             rng=np.random.default_rng(0),
         ).confidence_interval
-        return float(found.low), float(found.high)
-
-    return PropertyMetrics(
-        property=key,
-        n=len(truth),
-        r2=r2(predicted, truth),
-        r2_interval=interval(r2),
-        mae=mae(predicted, truth),
-        mae_interval=interval(mae),
-        rmse=rmse(predicted, truth),
-        rmse_interval=interval(rmse),
-        coverage=None if covered is None else float(covered.mean()),
-    )
+        figures |= {
+            name: statistic(predicted, truth),
+            f"{name}_interval": (float(interval.low), float(interval.high)),
+        }
+    coverage = None if covered is None else float(covered.mean())
+    return PropertyMetrics(property=key, n=len(truth), coverage=coverage, **figures)

@@ -1,4 +1,4 @@
-"""Weights on disk: a safetensors file, and a card beside it (`matgym.learning.card`).
+"""Weights on disk: a safetensors file, and a card beside it.
 
 No pickle is ever read: a safetensors file holds arrays only, and the card is validated JSON. Both files are written
 whole or not at all, and the card holds the hash of the weights.
@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from shutil import rmtree
-from typing import Generic, TypeVar
+from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of
 from safetensors.torch import save as bytes_of
@@ -21,8 +22,47 @@ from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError, MatgymError, WeightsError
 from matgym.files import atomic_path, write_text
-from matgym.learning.card import FORMAT_VERSION, PACKAGES, Card, installed
 from matgym.learning.config import first_error
+
+FORMAT_VERSION: Final = 3
+"""Of all cards. Earlier ones, which each kind of weights counted for itself, hold no hash of the weights."""
+
+PACKAGES: Final = ("matgym", "numpy", "torch", "safetensors")
+
+
+class Card(BaseModel):
+    """What all cards hold.
+
+    Attributes:
+        format_version: of this file.
+        data: what the weights were fitted to: name, digest, counts.
+        fit: how.
+        command: that reproduces it.
+        seconds: that the training took; 0 if it was not measured.
+        versions: of the packages that wrote this.
+        sha256: of the file of weights; empty in files of earlier formats.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    OLDEST: ClassVar[int] = 1
+    """Format that is still read."""
+    HASHED: ClassVar[int] = 3
+    """Format from which on the hash of the weights is required."""
+
+    format_version: int = FORMAT_VERSION
+    data: dict[str, Any] = {}
+    fit: dict[str, Any] = {}
+    command: str = ""
+    seconds: float = 0.0
+    versions: dict[str, str] = {}
+    sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
+
+    @classmethod
+    def upgraded(cls, content: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG003  # kinds use it
+        """Return a card of an earlier format as one of this."""
+        return content
+
 
 C = TypeVar("C", bound=Card)
 T = TypeVar("T")
@@ -80,9 +120,10 @@ class Store(Generic[C]):
         self.check_path(path)
         # A clone each: networks that share weights would be rejected as the same memory.
         content = bytes_of({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
-        sealed = {"versions": installed(*self.packages), "sha256": hashlib.sha256(content).hexdigest()}
+        sealed: dict[str, object] = {"format_version": FORMAT_VERSION, "sha256": hashlib.sha256(content).hexdigest()}
+        sealed |= {"versions": {name: version(name) for name in self.packages}}
         try:
-            card = self.card(**{**facts, **sealed, "format_version": FORMAT_VERSION})
+            card = self.card(**{**facts, **sealed})
         except ValidationError as error:
             raise ConfigurationError(f"{self.kind} cannot be stored like this: {first_error(error)}") from None
         with atomic_path(path) as scratch:
@@ -124,21 +165,21 @@ class Store(Generic[C]):
             raise WeightsError(f"{file} is missing: weights are read with their card beside them") from None
         except ValueError as error:
             raise WeightsError(f"{file} is no card of {self.kind}: {error}") from None
-        version = content.get("format_version", 1) if isinstance(content, dict) else 1
-        if isinstance(version, int) and not self.card.OLDEST <= version <= FORMAT_VERSION:
+        found = content.get("format_version", 1) if isinstance(content, dict) else 1
+        if isinstance(found, int) and not self.card.OLDEST <= found <= FORMAT_VERSION:
             raise WeightsError(
-                f"{file} is of format {version}; this matgym reads {self.card.OLDEST} to {FORMAT_VERSION}: "
-                + ("upgrade matgym" if version > FORMAT_VERSION else "train anew")
+                f"{file} is of format {found}; this matgym reads {self.card.OLDEST} to {FORMAT_VERSION}: "
+                + ("upgrade matgym" if found > FORMAT_VERSION else "train anew")
             )
         try:
-            if isinstance(content, dict) and isinstance(version, int):
-                content = self.card.upgraded(content, version)
+            if isinstance(content, dict) and isinstance(found, int):
+                content = self.card.upgraded(content, found)
             card = self.card.model_validate(content)
         except ValidationError as error:
             raise WeightsError(f"{file} is no card of {self.kind}: {first_error(error)}") from None
         except MatgymError as error:
             raise WeightsError(f"{file}: {error}") from None
-        if not card.sha256 and isinstance(version, int) and version >= self.card.HASHED:
+        if not card.sha256 and isinstance(found, int) and found >= self.card.HASHED:
             raise WeightsError(f"{file} is no card of {self.kind}: sha256 is missing")
         return card
 

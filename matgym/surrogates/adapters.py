@@ -15,12 +15,12 @@ from typing import Any, Final
 import numpy as np
 from typing_extensions import override
 
-from matgym.errors import ConfigurationError, PropertyError, WeightsError
+from matgym.errors import ConfigurationError, MissingExtraError, PropertyError, WeightsError
 from matgym.models import Level, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY, oracle_of
 from matgym.structures import TubeBatch, TubeLattice, tube_lattice
-from matgym.surrogates.domain import SEEN_SPECIES, outside, outside_space
-from matgym.typing import FloatArray, SpeciesArray
+from matgym.surrogates.domain import SEEN_SPECIES, outside_space, visible
+from matgym.typing import Float32Array, FloatArray, SpeciesArray
 
 ENERGY_EV: Final = Property("energy_ev", "eV", "potential energy of the tube as it stands, not relaxed", extensive=True)
 
@@ -144,11 +144,9 @@ class _SiteModel(Adapter):
         """(B,) values; tubes that are deformed or reconstructed, and unknown species, are failures."""
         tubes, key = TubeBatch.of(batch), self.keys[0]
         values, sd = np.full(len(tubes), np.nan), np.full(len(tubes), np.nan)
-        failures = outside(tubes, SEEN_SPECIES)
-        sound = np.array([row for row in range(len(tubes)) if row not in failures], dtype=np.int64)
-        for group in (tubes.take(sound) if failures else tubes).by_lattice():
-            rows = sound[group.rows]
-            values[rows], sd[rows] = self._values(group.lattice, group.species)
+        failures, groups = visible(tubes, SEEN_SPECIES)
+        for lattice, rows, species, _ in groups:
+            values[rows], sd[rows] = self._values(lattice, species)
         return Predictions({key: values}, {key: failures} if failures else {}, {} if np.isnan(sd).all() else {key: sd})
 
     @abstractmethod
@@ -174,24 +172,71 @@ class TorchModel(_SiteModel):
 
 
 class OnnxModel(_SiteModel):
-    """An ONNX file from the same rasters to (B,) or (B, 1) values."""
+    """A user's own ONNX file, from rasters to values.
+
+    The file has one input, (B, channels, H, W) of single precision as `matgym.surrogates.raster.encode` gives it with
+    its default species, and as its first output (B,) or (B, 1) values, with B left open at export.
+    """
 
     def __init__(self, source: Path | str, property: Property | str) -> None:  # noqa: A002
-        """Read the file."""
-        from matgym.surrogates.engines import OnnxModule
+        """Read the file.
 
-        super().__init__(OnnxModule(Path(source)), property)
+        Raises:
+            WeightsError: if it is missing or damaged.
+            ConfigurationError: if it takes anything else than one raster.
+            MissingExtraError: if onnxruntime is not installed.
+        """
+        from matgym.learning.engines import onnx_session
 
-    @override
-    def _values(self, lattice: TubeLattice, species: SpeciesArray) -> tuple[FloatArray, float]:
-        from matgym.surrogates.raster import encode
-
-        return checked_values(self.source(encode(lattice, species)), len(species), self.name), np.nan
+        super().__init__(Path(source), property)
+        if not self.source.is_file():
+            raise WeightsError(f"there is no ONNX file {str(source)!r}: give the path of one that exists")
+        try:
+            self._session = onnx_session(str(self.source), threads=1)
+        except MissingExtraError:
+            raise
+        except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no common base
+            raise WeightsError(f"{self.source} is no ONNX file that onnxruntime can read: {error}") from None
+        inputs = [(given.name, given.type, given.shape) for given in self._session.get_inputs()]
+        if len(inputs) != 1 or inputs[0][1] != "tensor(float)" or len(inputs[0][2]) != 4:
+            found = ", ".join(f"{name}: {kind} {shape}" for name, kind, shape in inputs)
+            raise ConfigurationError(
+                f"{self.source} takes {found or 'nothing'}: it must take one tensor(float) of shape (B, channels, H, W)"
+            )
+        self._input, _, self._shape = inputs[0]
 
     @property
     @override
     def name(self) -> str:
         return "onnx"
+
+    @override
+    def _values(self, lattice: TubeLattice, species: SpeciesArray) -> tuple[FloatArray, float]:
+        from matgym.surrogates.raster import encode
+
+        return self.run(encode(lattice, species)), np.nan
+
+    def run(self, raster: Float32Array) -> FloatArray:
+        """(B, channels, H, W) rasters to (B,) values.
+
+        Raises:
+            ConfigurationError: if the file is for rasters of another shape, or gives anything else than a value each.
+        """
+        fixed = zip(self._shape, raster.shape, strict=False)
+        if raster.ndim != 4 or any(isinstance(size, int) and size != given for size, given in fixed):
+            raise ConfigurationError(
+                f"{self.source} takes rasters of shape {tuple(self._shape)}, not {raster.shape}: export it with the "
+                "batch, and for tubes of any size the height and width, left open"
+            )
+        try:
+            values = np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(raster, np.float32)})[0])
+        except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no common base
+            raise ConfigurationError(f"{self.source} fails on rasters of shape {raster.shape}: {error}") from None
+        if values.shape not in ((len(raster),), (len(raster), 1)):
+            raise ConfigurationError(
+                f"{self.source} gives shape {values.shape} for {len(raster)} tubes: it must be ({len(raster)},)"
+            )
+        return values.reshape(len(raster)).astype(np.float64)
 
 
 class SklearnModel(_SiteModel):

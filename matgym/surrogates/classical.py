@@ -15,10 +15,10 @@ from matgym.errors import ConfigurationError, DatasetError, PropertyError
 from matgym.models import Cost, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
-from matgym.surrogates.baseline import PristineModel, known
+from matgym.surrogates.baseline import PristineModel, groups_of, known
 from matgym.surrogates.descriptors import Descriptor, composition, pairs
-from matgym.surrogates.domain import check_undeformed, outside, outside_space, unknown_species
-from matgym.surrogates.informed import corrections, informed_values, physics_of
+from matgym.surrogates.domain import outside_space, unknown_species, visible
+from matgym.surrogates.informed import corrections, informed_values
 from matgym.typing import FloatArray, SpeciesArray
 
 CLASSICAL: Final[Mapping[str, tuple[Literal["ridge", "trees"], Descriptor]]] = {
@@ -69,7 +69,7 @@ class ClassicalSurrogate(Model):
     @property
     def properties(self) -> tuple[Property, ...]:
         """The properties it was fitted to."""
-        return _properties(self.predicted)
+        return tuple(PROPERTIES_BY_KEY[key] for key in self.predicted)
 
     @property
     def name(self) -> str:
@@ -92,10 +92,9 @@ class ClassicalSurrogate(Model):
         """
         batch = TubeBatch.of(tubes)
         values = np.full((len(batch), len(self.predicted)), np.nan)
-        failures = outside(batch, self.species)
-        sound = np.array([row for row in range(len(batch)) if row not in failures], dtype=np.int64)
-        for group in (batch.take(sound) if failures else batch).by_lattice():
-            values[sound[group.rows]] = self.values(group.lattice, group.species)
+        failures, groups = visible(batch, self.species)
+        for lattice, rows, species, _ in groups:
+            values[rows] = self.values(lattice, species)
         return Predictions.together({key: values[:, k] for k, key in enumerate(self.predicted)}, failures)
 
     def values(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
@@ -138,38 +137,16 @@ def fit_classical(
     train = data.labelled(keys).split("train")
     if not len(train):
         raise DatasetError(f"the data set has no rows to train on that hold {', '.join(keys)}")
-    check_undeformed(train.batch)
+    groups = groups_of(train, keys, informed_by)
     seen = tuple(Species(int(code)) for code in np.unique(train.batch.species) if code != Species.C12)
     if not seen:
         raise DatasetError("the training split holds pristine tubes only: there is nothing to learn")
-    features, learned = _table(train, keys, descriptor, seen, informed_by)
+    features = np.concatenate([descriptor(group.lattice, group.species, seen) for group in groups])
+    learned = np.concatenate([group.learned for group in groups])
     regressors = [
         _ridge(features, column) if kind == "ridge" else _trees(features, column, seed) for column in learned.T
     ]
     return ClassicalSurrogate(name, tuple(keys), seen, tuple(regressors), tuple(informed_by))
-
-
-def _properties(keys: Sequence[str]) -> tuple[Property, ...]:
-    return tuple(PROPERTIES_BY_KEY[key] for key in keys)
-
-
-def _table(
-    data: Dataset,
-    keys: Sequence[str],
-    descriptor: Descriptor,
-    seen: Sequence[Species],
-    informed_by: Sequence[str],
-) -> tuple[FloatArray, FloatArray]:
-    """(rows, F) descriptors and (rows, properties) labels less what is known without learning, lattice by lattice."""
-    labels = np.stack([data.values(key) for key in keys], axis=1)
-    physics = physics_of(data, informed_by)
-    features, learned = [], []
-    for group in data.by_lattice():
-        offset, factor = known(group.lattice, _properties(keys), PristineModel())
-        factor = factor * corrections(keys, informed_by, physics[group.rows])
-        features.append(descriptor(group.lattice, group.species, seen))
-        learned.append((labels[group.rows] - offset) / factor)
-    return np.concatenate(features), np.concatenate(learned)
 
 
 def _ridge(features: FloatArray, learned: FloatArray) -> Any:

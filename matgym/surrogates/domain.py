@@ -1,6 +1,7 @@
-"""The applicability domain of a surrogate: which tubes it cannot be asked about at all, and says so."""
+"""The applicability domain of a surrogate: which tubes it cannot be asked about at all, and how far out others are."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -8,13 +9,17 @@ import numpy as np
 
 from matgym.errors import DatasetError
 from matgym.models import Space
-from matgym.structures import Species, TubeBatch
+from matgym.structures import Species, TubeBatch, TubeLattice, tube_lattice
+from matgym.structures.batch import LatticeGroup
 from matgym.structures.species import CARBONS, SPECIES_DATA
 from matgym.typing import BoolArray, SpeciesArray
 
 SEEN_SPECIES: Final = (Species.B, Species.N, Species.VACANCY)
 """Species with a channel of their own on each sublattice, unless a network asks for others; carbon, of any isotope
 that has no channel, is where all are zero."""
+
+SHAPE_TOLERANCE: Final = 1e-6
+"""By which two shapes differ from rounding alone."""
 
 _UNKNOWN: Final = "which this surrogate does not know"
 
@@ -35,6 +40,15 @@ def outside(batch: TubeBatch, known: Sequence[Species]) -> dict[int, str]:
             if reason := unknown_species(tube.species, known):
                 reasons.setdefault(row, reason)
     return reasons
+
+
+def visible(batch: TubeBatch, known: Sequence[Species]) -> tuple[dict[int, str], Iterable[LatticeGroup]]:
+    """What `outside` says, and all other tubes by lattice; their rows are those of the whole batch."""
+    failures = outside(batch, known)
+    if not failures:
+        return failures, batch.by_lattice()
+    sound = np.setdiff1d(np.arange(len(batch)), list(failures))
+    return failures, [group._replace(rows=sound[group.rows]) for group in batch.take(sound).by_lattice()]
 
 
 def check_undeformed(batch: TubeBatch) -> None:
@@ -77,3 +91,29 @@ def outside_space(space: Space, known: Sequence[Species]) -> str:
 def _unknown(species: Species, known: Sequence[Species]) -> str:
     names = ", ".join(SPECIES_DATA[kind].label for kind in known)
     return f"a site holds {SPECIES_DATA[species].label}, {_UNKNOWN}: it was trained on carbon, {names}"
+
+
+@lru_cache(maxsize=1024)
+def shape_distance(lattice: TubeLattice, trained: tuple[tuple[int, int, int], ...]) -> float:
+    """How far a tube's shape lies outside those of the training data.
+
+    A network sees a tube's neighbourhoods, not how wide it is, so that features alone cannot tell. Our choice.
+
+    Args:
+        lattice: of the tube.
+        trained: (n, m, cells) of the training data.
+
+    Returns:
+        0 if diameter, chiral angle and length lie between the training data's; otherwise 1 plus the largest excess,
+        of the logarithms of diameter and length, and of the angle in units of 30 degrees.
+    """
+    seen = np.array([_shape(tube_lattice(*shape)) for shape in trained])
+    found = np.array(_shape(lattice))
+    excess = np.maximum(seen.min(axis=0) - found, found - seen.max(axis=0)).max()
+    return float(1.0 + excess) if excess > SHAPE_TOLERANCE else 0.0
+
+
+def _shape(lattice: TubeLattice) -> tuple[float, float, float]:
+    """Logarithms of diameter and length, and the chiral angle."""
+    angle = math.atan2(math.sqrt(3.0) * lattice.m, 2.0 * lattice.n + lattice.m)
+    return math.log(lattice.diameter_nm), math.log(lattice.length_angstrom), angle / (math.pi / 6.0)

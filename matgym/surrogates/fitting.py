@@ -12,8 +12,9 @@ from torch import Tensor
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.learning.devices import device_of
-from matgym.learning.trainer import NormStatistics, Options, Training, one_cycle, train
-from matgym.surrogates.batches import Group, groups_of, shuffled_batches
+from matgym.learning.trainer import NormStatistics, Options, Training, grouped_rows, one_cycle, train
+from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
+from matgym.surrogates.baseline import Group, groups_of
 from matgym.surrogates.config import FitConfig
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network
@@ -64,7 +65,9 @@ def fit(
         PropertyError: if the data hold no such property.
     """
     data = data.labelled(config.properties)
-    learned, validation = (groups_of(data.split(split), config) for split in ("train", "validation"))
+    learned, validation = (
+        groups_of(data.split(split), config.properties, config.informed_by) for split in ("train", "validation")
+    )
     if not learned or not validation:
         raise DatasetError("the data set has no rows to train or to validate on")
     targets, physics = (np.concatenate([getattr(group, name) for group in learned]) for name in ("learned", "informed"))
@@ -95,8 +98,14 @@ def _training(
 
     def batches(_progress: float) -> Iterator[Batch]:
         device = device_of(net)
-        for lattice, species, targets, physics in shuffled_batches(learned, config, rng):
-            arrays = (*surrogate.inputs(lattice, species, physics), (targets - scaling.mean) / scaling.scale)
+        for index, rows in grouped_rows([len(group.species) for group in learned], config.batch_size, rng):
+            group, lattice = learned[index], learned[index].lattice
+            operations = (symmetry_between_leads if config.between_leads else symmetry_group)(lattice)
+            turns = operations[rng.integers(len(operations), size=len(rows))]  # every tube is turned at random
+            seen = surrogate.inputs(
+                lattice, np.take_along_axis(group.species[rows], turns, axis=1), group.informed[rows]
+            )
+            arrays = (*seen, (group.learned[rows] - scaling.mean) / scaling.scale)
             raster, numbers, standard = (torch.from_numpy(x.astype(np.float32, copy=False)).to(device) for x in arrays)
             yield raster.contiguous(memory_format=torch.channels_last), numbers, surrogate.view(lattice).shift, standard
 

@@ -2,27 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import torch
 
-from matgym.errors import PropertyError, WeightsError
+from matgym.errors import PropertyError
 from matgym.learning.calibration import calibrate, distance, standard_deviation
 from matgym.learning.devices import device_of
 from matgym.models import Cost, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.baseline import PristineModel, known
-from matgym.surrogates.domain import outside, outside_space, unknown_species
+from matgym.surrogates.domain import outside_space, shape_distance, unknown_species, visible
+from matgym.surrogates.engine import Engine
 from matgym.surrogates.informed import corrections, informants, informed_values
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
-from matgym.surrogates.shapes import shape_distance
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
-
-if TYPE_CHECKING:
-    from matgym.surrogates.engines import Engine
 
 INFERENCE_BATCH: Final = 256
 """Tubes a forward pass: larger ones fall out of the processor's cache."""
@@ -78,7 +75,7 @@ class NetworkSurrogate(Model):
     informed_by: tuple[str, ...] = ()
     calibration: Mapping[str, FloatArray] = field(default_factory=dict)
     baseline: PristineModel = field(default_factory=PristineModel)
-    engine: "Engine | None" = None
+    engine: Engine | None = None
 
     def __post_init__(self) -> None:
         for network in self.networks:
@@ -117,14 +114,15 @@ class NetworkSurrogate(Model):
             turned bonds, or hold a species that the networks do not see. Their distance is infinite.
         """
         batch = TubeBatch.of(tubes)
-        failures = outside(batch, self.species)
-        sound = np.array([row for row in range(len(batch)) if row not in failures], dtype=np.int64)
+        failures, groups = visible(batch, self.species)
         shape = (len(self.networks), len(batch), len(self.predicted))
-        members, distance = np.full(shape, np.nan), np.full(len(batch), np.inf)
-        for group in (batch.take(sound) if failures else batch).by_lattice():
-            rows = sound[group.rows]
-            members[:, rows], pooled = self.run(group.lattice, group.species)
-            distance[rows] = self._distance(group.lattice, pooled) if self.calibration else np.nan
+        members, furthest = np.full(shape, np.nan), np.full(len(batch), np.inf)
+        for lattice, rows, species, _ in groups:
+            members[:, rows], pooled = self.run(lattice, species)
+            furthest[rows] = np.nan
+            if self.calibration:
+                off = shape_distance(lattice, self.lattices)
+                furthest[rows] = np.maximum(distance(pooled, self.calibration), off)
             failed = np.isnan(members[:, rows]).any(axis=(0, 2))
             failures |= dict.fromkeys(rows[failed].tolist(), UNINFORMED)
         mean, sd = self._mean_and_sd(members)
@@ -136,7 +134,7 @@ class NetworkSurrogate(Model):
             {key: sd[:, k] for key, k in columns.items()},
             {key: half_width[:, k] for key, k in columns.items()},
             {key: members[:, :, k] for key, k in columns.items()},
-            distance,
+            furthest,
         )
 
     # ---- batches of one lattice, as trainings have them
@@ -235,8 +233,6 @@ class NetworkSurrogate(Model):
         Raises:
             ConfigurationError: if there is no such engine or device.
         """
-        from matgym.surrogates.engines import Engine
-
         return replace(self, engine=Engine(name, threads, device=device))
 
     def view(self, lattice: TubeLattice) -> RasterView:
@@ -257,11 +253,6 @@ class NetworkSurrogate(Model):
 
     def _calibrated(self, name: str) -> FloatArray:
         return self.calibration.get(name, np.full(len(self.predicted), np.nan))
-
-    def _distance(self, lattice: TubeLattice, features: FloatArray) -> FloatArray:
-        if not self.calibration:
-            raise WeightsError("this surrogate was not calibrated; fit it with matgym.surrogates.fitting")
-        return np.asarray(np.maximum(distance(features, self.calibration), shape_distance(lattice, self.lattices)))
 
     # ---- calibration
 

@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from matgym.learning.card import Card
 from matgym.learning.metrics import PropertyMetrics
-from matgym.learning.store import Store, ensemble_tensors, part
+from matgym.learning.store import Card, Store, ensemble_tensors, part
 from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
@@ -18,7 +17,7 @@ from matgym.surrogates.networks import make_network, network_settings
 
 
 class SurrogateCard(Card):
-    """What a surrogate is, where it came from, and how good it is; see `matgym.learning.card.Card`, too.
+    """What a surrogate is, where it came from, and how good it is; see `matgym.learning.store.Card`, too.
 
     Attributes:
         network: name of the architecture.

@@ -19,7 +19,7 @@ from matgym.agents.sb3 import make_agent
 from matgym.agents.storage import ALGORITHMS, STORE, SpaceCard, load_agent, save_agent
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.structures import Species, tube_lattice
-from matgym.tasks import TargetProperty
+from matgym.tasks import decoration_task
 
 
 class Small(gym.Env):
@@ -158,7 +158,7 @@ def test_the_suites_own_agents_come_back(tmp_path):
     def boron(tubes):
         return [float((tube.image[0] == Species.B).sum()) for tube in tubes]
 
-    task = TargetProperty(lattice=tube_lattice(5, 0, 1), budget={"B": 3}, source=boron, low=0.9, high=1.1, margin=1.0)
+    task = decoration_task(lattice=tube_lattice(5, 0, 1), budget={"B": 3}, model=boron, low=0.9, high=1.1, margin=1.0)
     agent = make_agent("MaskablePPO", task, seed=0, overrides={"n_envs": 4, "learning_rate": "lin_0.001"})
     save_agent(agent, tmp_path / "a.safetensors", environment="matgym/NanotubeDoping-v0", arguments={"n": 5})
     loaded = load_agent(tmp_path / "a.safetensors")

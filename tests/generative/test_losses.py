@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from matgym.generative.losses import discriminator_loss, generator_loss, gradient_penalty
+from matgym.generative.gan import discriminator_loss, generator_loss, gradient_penalty
 
 
 def test_original_loss_of_an_undecided_discriminator_is_log_four():

@@ -8,7 +8,6 @@ import pytest
 from scipy.linalg import sqrtm
 
 from matgym.generative.metrics import (
-    collapse,
     coverage,
     density,
     frechet,
@@ -16,6 +15,7 @@ from matgym.generative.metrics import (
     orbit_keys,
     pair_correlation,
     pair_correlation_error,
+    spread,
     uniqueness,
 )
 from matgym.structures import Nanotube, Species, tube_lattice
@@ -197,15 +197,13 @@ def test_spread_is_the_mean_over_pairs_of_different_sites():
     def by_loop(tubes):
         return np.mean([(a != b).sum() for a, b in permutations(tubes, 2)])
 
-    found = collapse(lattice, species, reference)
-    assert found.spread == pytest.approx(by_loop(species) / by_loop(reference), rel=EXACT)
-    assert found.distinct == 1.0
+    assert spread(species, reference) == pytest.approx(by_loop(species) / by_loop(reference), rel=EXACT)
+    assert uniqueness(lattice, species) == 1.0
 
 
 def test_a_generator_of_a_single_tube_shows():
     lattice, rng = tube_lattice(8, 0, 2), np.random.default_rng(10)
     reference = random_decorations(lattice, 20, 4, 4, rng)
-    same = collapse(lattice, np.repeat(reference[:1], 20, axis=0), reference)
-    assert (same.distinct, same.spread) == (1 / 20, 0.0)
-    moved = collapse(lattice, turned(lattice, np.repeat(reference[:1], 20, axis=0), rng), reference)
-    assert moved.distinct == 1 / 20  # though its copies differ in as many sites as other tubes
+    same = np.repeat(reference[:1], 20, axis=0)
+    assert (uniqueness(lattice, same), spread(same, reference)) == (1 / 20, 0.0)
+    assert uniqueness(lattice, turned(lattice, same, rng)) == 1 / 20  # though copies differ in as many sites as others

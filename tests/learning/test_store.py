@@ -8,8 +8,7 @@ import torch
 
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.generative.store import STORE as GENERATORS
-from matgym.learning.card import FORMAT_VERSION, Card
-from matgym.learning.store import Store
+from matgym.learning.store import FORMAT_VERSION, Card, Store
 from matgym.processes.annealing.micrographs import STORE as MICROGRAPHS
 from matgym.processes.sequences.store import STORE as SEQUENCES
 from matgym.surrogates.store import STORE as SURROGATES

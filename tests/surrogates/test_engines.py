@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, WeightsError
 from matgym.structures import Species, TubeBatch, tube_lattice
-from matgym.surrogates import NETWORKS, FitConfig, NetworkSurrogate, engines, fit
-from matgym.surrogates.engines import INT8_ENGINES, INT8_TOLERANCE, OnnxModule, quantised
+from matgym.surrogates import NETWORKS, FitConfig, NetworkSurrogate, OnnxModel, engine, fit
+from matgym.surrogates.engines import INT8_ENGINES, INT8_TOLERANCE, quantised
 from matgym.surrogates.learned import INFERENCE_BATCH, Scaling
 from matgym.surrogates.networks import make_network
 from matgym.surrogates.raster import CHANNELS, encode
@@ -109,13 +109,13 @@ def test_predictions_are_the_same_with_an_engine(surrogate):
 
 
 def test_an_engine_that_disagrees_is_refused(surrogate, monkeypatch):
-    right = engines.onnxruntime_pass
+    right = engine.onnxruntime_pass
 
     def wrong(model, threads):
         run = right(model, threads)
         return lambda inputs: (run(inputs)[0] + 0.01, run(inputs)[1])
 
-    monkeypatch.setattr(engines, "onnxruntime_pass", wrong)
+    monkeypatch.setattr(engine, "onnxruntime_pass", wrong)
     with pytest.raises(WeightsError, match="differs from torch by"):
         surrogate.with_engine("onnxruntime").mean(LATTICE, codes(LATTICE, 1))
 
@@ -197,30 +197,30 @@ def onnx_file(path, shape=("B", CHANNELS, "H", "W"), axes=(1, 2, 3), kind=Tensor
 
 
 def test_an_onnx_file_that_adds_up_its_raster_counts_the_impurities(tmp_path):
-    module = OnnxModule(onnx_file(tmp_path / "sum.onnx"))
+    model = OnnxModel(onnx_file(tmp_path / "sum.onnx"), "gap_ev")
     for shape in SHAPES:
         lattice = tube_lattice(*shape)
         species = codes(lattice, 7)
-        np.testing.assert_array_equal(module(encode(lattice, species)), (species != Species.C12).sum(axis=1))
+        np.testing.assert_array_equal(model.run(encode(lattice, species)), (species != Species.C12).sum(axis=1))
 
 
 def test_missing_and_damaged_onnx_files_are_refused(tmp_path):
     with pytest.raises(WeightsError, match="there is no ONNX file"):
-        OnnxModule(tmp_path / "none.onnx")
+        OnnxModel(tmp_path / "none.onnx", "gap_ev")
     whole = onnx_file(tmp_path / "sum.onnx").read_bytes()
     for content in (b"", b"no model", whole[: len(whole) // 2]):
         (tmp_path / "damaged.onnx").write_bytes(content)
         with pytest.raises(WeightsError, match=r"damaged\.onnx"):
-            OnnxModule(tmp_path / "damaged.onnx")
+            OnnxModel(tmp_path / "damaged.onnx", "gap_ev")
 
 
 def test_onnx_files_of_other_shapes_are_refused(tmp_path):
     raster = encode(LATTICE, codes(LATTICE, 3))
     with pytest.raises(ConfigurationError, match="must take one"):
-        OnnxModule(onnx_file(tmp_path / "flat.onnx", shape=("B", 8), axes=(1,)))
+        OnnxModel(onnx_file(tmp_path / "flat.onnx", shape=("B", 8), axes=(1,)), "gap_ev")
     with pytest.raises(ConfigurationError, match="must take one"):
-        OnnxModule(onnx_file(tmp_path / "double.onnx", kind=TensorProto.DOUBLE))
+        OnnxModel(onnx_file(tmp_path / "double.onnx", kind=TensorProto.DOUBLE), "gap_ev")
     with pytest.raises(ConfigurationError, match="takes rasters of shape"):
-        OnnxModule(onnx_file(tmp_path / "fixed.onnx", shape=(1, CHANNELS, 4, 4)))(raster)
+        OnnxModel(onnx_file(tmp_path / "fixed.onnx", shape=(1, CHANNELS, 4, 4)), "gap_ev").run(raster)
     with pytest.raises(ConfigurationError, match=r"must be \(3,\)"):
-        OnnxModule(onnx_file(tmp_path / "many.onnx", axes=(2, 3)))(raster)
+        OnnxModel(onnx_file(tmp_path / "many.onnx", axes=(2, 3)), "gap_ev").run(raster)

@@ -20,8 +20,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from matgym.learning.card import Card
-from matgym.learning.store import Store
+from matgym.learning.store import Card, Store
 from matgym.processes.annealing.film import Course
 from matgym.processes.annealing.microstructure import PARTICLE, Labels, boundaries, mean_radius, read_grains
 from matgym.processes.annealing.rivalry import SWEEPS, Rivalry, Sites, choose, look, near_boundaries

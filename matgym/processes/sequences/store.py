@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from matgym.learning.card import Card
 from matgym.learning.metrics import PropertyMetrics
-from matgym.learning.store import Store, ensemble_tensors, part
+from matgym.learning.store import Card, Store, ensemble_tensors, part
 from matgym.processes.sequences.learned import SequenceScaling, SequenceSurrogate
 from matgym.processes.sequences.networks import make_sequence_network
 

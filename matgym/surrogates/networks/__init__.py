@@ -6,13 +6,10 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from matgym.errors import ConfigurationError
-from matgym.surrogates.networks.alexnet import AlexNet, AlexNetSettings
 from matgym.surrogates.networks.base import CircularConv, RasterNetwork
+from matgym.surrogates.networks.classics import AlexNet, AlexNetSettings, LeNet, LeNetSettings, Vgg, VggSettings
 from matgym.surrogates.networks.graph import Graph, GraphSettings
-from matgym.surrogates.networks.lenet import LeNet, LeNetSettings
-from matgym.surrogates.networks.plain import Plain, PlainSettings
-from matgym.surrogates.networks.resnet import ResNet, ResNetSettings
-from matgym.surrogates.networks.vgg import Vgg, VggSettings
+from matgym.surrogates.networks.resnet import Plain, ResidualSettings, ResNet
 
 __all__ = ["NETWORKS", "CircularConv", "RasterNetwork", "make_network", "network_settings"]
 
@@ -20,8 +17,8 @@ NETWORKS: Final[dict[str, tuple[Any, Any]]] = {
     "lenet": (LeNet, LeNetSettings),
     "alexnet": (AlexNet, AlexNetSettings),
     "vgg": (Vgg, VggSettings),
-    "plain": (Plain, PlainSettings),
-    "resnet": (ResNet, ResNetSettings),
+    "plain": (Plain, ResidualSettings),
+    "resnet": (ResNet, ResidualSettings),
     "graph": (Graph, GraphSettings),
 }
 """Name to network and its settings."""

@@ -1,4 +1,4 @@
-"""Ours: a residual CNN that respects every symmetry that all tubes have.
+"""Residual CNNs: ours, which respects every symmetry that all tubes have, and a plain one to compare it with.
 
 Beside rotations and screws, which circular convolutions respect, each tube has the two-fold axes across it: the turn
 that takes pixel (i, j) to (-i, -j) and exchanges the sublattices. Features come in pairs that this turn exchanges,
@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from matgym.surrogates.networks.base import RasterNetwork
+from matgym.surrogates.networks.base import CircularConv, RasterNetwork
 from matgym.surrogates.raster import circular_pad
 
 
 @dataclass(frozen=True)
-class ResNetSettings:
+class ResidualSettings:
     """Size of the network.
 
     Attributes:
-        width: channels of every convolution, an even number: half of them are the turned twins of the others.
+        width: channels of every convolution; of a `ResNet` an even number: half are the turned twins of the others.
         blocks: residual blocks of two convolutions; each block sees four pixels further across.
         hidden: units of the head.
     """
@@ -70,10 +70,32 @@ class TurnConv(nn.Module):
         return normed.permute(0, 2, 3, 1).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
+def residual_blocks(stem: nn.Module, convs: nn.ModuleList, raster: Tensor, shift: int) -> Tensor:
+    """(B, channels, H, W) → (B, width, H, W): pairs of convolutions, each added to what goes into it."""
+    x = torch.relu(stem(raster, shift))
+    for first, second in zip(convs[::2], convs[1::2], strict=True):
+        x = torch.relu(x + second(torch.relu(first(x, shift)), shift))
+    return x
+
+
+class Plain(RasterNetwork):
+    """Residual blocks of two 3x3 convolutions, without the turn symmetry: what matgym shipped first."""
+
+    def __init__(self, settings: ResidualSettings, channels: int, globals_: int, outputs: int) -> None:
+        width = settings.width
+        super().__init__(width, globals_, settings.hidden, outputs)
+        self.stem = CircularConv(channels, width)
+        self.convs = nn.ModuleList([CircularConv(width, width) for _ in range(2 * settings.blocks)])
+
+    def body(self, raster: Tensor, shift: int) -> Tensor:
+        """Residual blocks."""
+        return residual_blocks(self.stem, self.convs, raster, shift)
+
+
 class ResNet(RasterNetwork):
     """Residual blocks of turn-symmetric convolutions."""
 
-    def __init__(self, settings: ResNetSettings, channels: int, globals_: int, outputs: int) -> None:
+    def __init__(self, settings: ResidualSettings, channels: int, globals_: int, outputs: int) -> None:
         width = settings.width
         super().__init__(width // 2, globals_, settings.hidden, outputs)
         self.stem = TurnConv(channels, width, adjacent=True)
@@ -81,10 +103,7 @@ class ResNet(RasterNetwork):
 
     def body(self, raster: Tensor, shift: int) -> Tensor:
         """Residual blocks."""
-        x = torch.relu(self.stem(raster, shift))  # (B, width, H, W)
-        for first, second in zip(self.convs[::2], self.convs[1::2], strict=True):
-            x = torch.relu(x + second(torch.relu(first(x, shift)), shift))
-        return x
+        return residual_blocks(self.stem, self.convs, raster, shift)
 
     def pooled(self, x: Tensor) -> Tensor:
         """(B, width, H, W) → (B, width): moments over the tube and over each pair of twins."""
