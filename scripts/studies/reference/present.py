@@ -3,18 +3,27 @@
 `version_0_1.py` has the same functions for matgym 0.1; see there.
 """
 
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {
+    **{
+        f"matgym/{name}Vector-v0": f"matgym/MO-{name}-v0"
+        for name in (
+            "NanotubeDoping", "NanotubeChirality", "NanotubeIsotopes", "NanotubeThermoelectric", "CVDGrowth"
+        )
+    },
+    "matgym/AnnealingVector-v0": "matgym/MO-FilmAnnealing-v0",
+    "matgym/AnnealingGoal-v0": "matgym/FilmAnnealingGoal-v0",
+    "matgym/Annealing-v0": "matgym/FilmAnnealing-v0",
+}  # fmt: skip
 """What a name of 0.1 (an environment's id, an optimizer, an instance, a surrogate, a generator) is called here."""
 
 
 def surrogate_on_test_split(name):
     """(keys, predictions, half-widths of the intervals, figures by key) of a shipped surrogate."""
     import numpy as np
-    from matgym.surrogates.recipe import figures
 
     from matgym.data import Dataset
-    from matgym.surrogates import load
-    from matgym.surrogates.store import load_card
+    from matgym.surrogates import load, load_card
+    from matgym.surrogates.training import figures
 
     surrogate = load(name)
     data = Dataset.load(load_card(name).data["name"]).split("test").labelled(surrogate.keys)
@@ -28,7 +37,7 @@ def surrogate_on_test_split(name):
 def growth_sequences(count, rng):
     """(simulated outcomes, those that the shipped network predicts) of random recipes."""
     from matgym.processes.growth.runs import growth_runs
-    from matgym.processes.sequences import load_sequences
+    from matgym.processes.sequences.store import load_sequences
 
     runs = growth_runs(count, rng)
     return runs.outcomes, load_sequences("cvd-growth").predict(runs.controls, runs.start, runs.begun)
@@ -37,7 +46,7 @@ def growth_sequences(count, rng):
 def annealing_sequences(count, rng):
     """The same of random annealing schedules."""
     from matgym.processes.annealing.runs import annealing_runs
-    from matgym.processes.sequences import load_sequences
+    from matgym.processes.sequences.store import load_sequences
 
     runs = annealing_runs(count, rng)
     return runs.outcomes, load_sequences("annealing").predict(runs.controls, runs.start, runs.begun)
@@ -47,20 +56,34 @@ def micrographs(count, steps, rng):
     """(simulated frames, those that the shipped network draws after the first of them)."""
     import numpy as np
 
-    from matgym.processes.annealing.micrograph_fitting import micrograph_runs
-    from matgym.processes.annealing.micrographs import load_micrographs
+    from matgym.processes.annealing.film import Film
+    from matgym.processes.annealing.micrographs import drives_of, load_micrographs
+    from matgym.processes.annealing.microstructure import boundaries
+    from matgym.processes.annealing.runs import random_films, random_schedule
+    from matgym.processes.annealing.schedule import COLDEST_C, STEP_S
+    from matgym.units import CELSIUS_K
 
-    films = micrograph_runs(count, steps, rng)
-    first = (films.frames[:, :1] / 255.0).astype(np.float32)
-    return films.frames, load_micrographs("micrographs").roll_out(first, films.drives, rng.spawn(count))
+    film, generators = Film(), rng.spawn(count)
+    labels = random_films(count, rng, size=64, grains=(120, 200), particles=(0.0, 0.12))
+    state = film.fresh(labels, np.full(count, COLDEST_C + CELSIUS_K))
+    schedules_k = np.stack([random_schedule(steps, rng) for _ in range(count)]) + CELSIUS_K
+    seen, drives = [boundaries(state.labels)], []
+    for setpoint_k in schedules_k.T:
+        drives.append(drives_of(film.course(state.temperature_k, setpoint_k, STEP_S)))
+        state = film.hold(state, setpoint_k, STEP_S, generators)
+        seen.append(boundaries(state.labels))
+    frames = np.round(255.0 * np.stack(seen, axis=1)).astype(np.uint8)
+    first = (frames[:, :1] / 255.0).astype(np.float32)
+    drawn = load_micrographs("micrographs").roll_out(first, np.stack(drives, axis=1), rng.spawn(count))
+    return frames, drawn
 
 
 def samples(name, targets, rng):
     """(B, sites) decorations of the doping task's tube by a generator of designs."""
-    from matgym.tasks import TargetProperty, as_seeder
+    from matgym.tasks import as_design_generator, decoration_task
 
-    task = TargetProperty()
-    return as_seeder(name).seed(task.lattice, task.edits, targets, rng)
+    space = decoration_task().space
+    return space.encode(as_design_generator(name).sample(space, targets, rng))
 
 
 def optimum(name, random_designs, rng):
@@ -115,12 +138,12 @@ def search(optimizer, name, evaluations, rng):
     searching, designs, rewards, left = as_named(optimizer).make(problem, evaluations, rng), [], [], evaluations
     while left > 0:
         asked = searching.ask()[:left]
-        reward = task.score(asked, problem.targets(len(asked))).reward
+        scores = task.score(asked, problem.targets(len(asked)))
         designs.append(asked.copy())
-        rewards.append(reward)
+        rewards.append(scores.reward)
         left -= len(asked)
         if left > 0:
-            searching.tell(asked, reward)
+            searching.tell(asked, scores)
     return np.concatenate(designs), np.concatenate(rewards)
 
 
@@ -130,22 +153,21 @@ def search(optimizer, name, evaluations, rng):
 def surrogate_fit(rows):
     """A function that fits a surrogate for one epoch to so many tubes."""
     import numpy as np
-    from matgym.surrogates.fit import fit
-    from matgym.surrogates.settings import FitSettings
 
     from matgym.data import Dataset
+    from matgym.surrogates import FitConfig, fit
 
     data = Dataset.load("nanotube-doping")
     splits = np.array(data.table.column("split").to_pylist())
     kept = [np.flatnonzero(splits == split)[:rows] for split in ("train", "validation")]
     part = data.take(np.concatenate(kept))
-    return lambda: fit(part, FitSettings(epochs=1))
+    return lambda: fit(part, FitConfig(epochs=1))
 
 
 def sequences_fit(count, rng):
     """A function that fits a network over time for one epoch to so many runs of growth."""
     from matgym.processes.growth.runs import growth_runs
-    from matgym.processes.sequences import SequenceSettings, fit_sequences
+    from matgym.processes.sequences.fitting import SequenceConfig, fit_sequences
 
     train, validation = growth_runs(count, rng), growth_runs(count // 8, rng)
-    return lambda: fit_sequences(train, validation, SequenceSettings(epochs=1))
+    return lambda: fit_sequences(train, validation, SequenceConfig(epochs=1))
