@@ -302,14 +302,14 @@ def test_a_killed_client_goes_on_where_it_was(cluster, marks, tmp_path, undistur
     check_the_caller_killed_and_called_again(marks, tmp_path / "out", undisturbed, scheduler=cluster, salt="-client")
 
 
-def test_a_data_set_and_an_audit_run_on_dask_as_they_do_here(cluster, tmp_path):
+def test_a_data_set_and_a_verification_run_on_dask_as_they_do_here(cluster, tmp_path):
     from matgym.data import DatasetSpec, Family, build
 
     spec = DatasetSpec(name="small", families=(Family(n=8, m=0, cells=1, samples=350),))
     here = build(spec, tmp_path / "here.parquet", workers=1)
     there = build(spec, tmp_path / "there.parquet", scheduler=cluster)
     assert there.read_bytes() == here.read_bytes()
-    check_an_audit(tmp_path, scheduler=cluster)
+    check_a_verification(tmp_path, scheduler=cluster)
 
 
 def test_a_killed_dask_worker_s_job_goes_to_another(cluster, marks, tmp_path, undisturbed):
@@ -362,10 +362,10 @@ def test_without_distributed_the_extra_is_named(marks, tmp_path, monkeypatch):
         execute(draws(marks, 1), tmp_path / "out", scheduler="tcp://127.0.0.1:1")
 
 
-# ---- an audit by the oracles
+# ---- a verification by the oracles
 
 
-def check_an_audit(tmp_path, **arguments):
+def check_a_verification(tmp_path, **arguments):
     from matgym.physics import predict
     from matgym.physics.parallel import predict_in_parallel
     from matgym.structures import Nanotube
@@ -375,7 +375,12 @@ def check_an_audit(tmp_path, **arguments):
     tubes += [Nanotube(5, 0, 2)] * 3  # too thin for π electrons
     pieces = []
     found = predict_in_parallel(
-        tubes, ["gap", "fermi"], tmp_path / "audit", piece=8, on_piece=lambda *step: pieces.append(step), **arguments
+        tubes,
+        ["gap", "fermi"],
+        tmp_path / "verification",
+        piece=8,
+        on_piece=lambda *step: pieces.append(step),
+        **arguments,
     )
     expected = predict(tubes, ["gap", "fermi"])
     for key in ("gap_ev", "fermi_ev"):
@@ -387,8 +392,8 @@ def check_an_audit(tmp_path, **arguments):
     assert pieces == [(step, 5) for step in range(1, 6)]
 
 
-def test_an_audit_in_pieces_is_the_oracles_own(tmp_path):
-    check_an_audit(tmp_path, workers=2)
-    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "audit").glob("*.parquet")}
-    check_an_audit(tmp_path, workers=1)
-    assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "audit").glob("*.parquet")}
+def test_a_verification_in_pieces_is_the_oracles_own(tmp_path):
+    check_a_verification(tmp_path, workers=2)
+    stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "verification").glob("*.parquet")}
+    check_a_verification(tmp_path, workers=1)
+    assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "verification").glob("*.parquet")}

@@ -143,7 +143,7 @@ def improve(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     json: Json = False,
 ) -> None:
-    """Active learning: search, audit by the oracle, add the disagreements to the data, retrain, repeat."""
+    """Active learning: search, verify by the oracle, add the disagreements to the data, retrain, repeat."""
     from shutil import rmtree
 
     from matgym.benchmark.improve import ImproveSettings, Round

