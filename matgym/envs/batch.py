@@ -21,7 +21,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from matgym.errors import ConfigurationError, RenderModeError
-from matgym.typing import BoolArray, FloatArray, IntArray
+from matgym.typing import BoolArray, FloatArray, Info, IntArray, Observation
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Episodes(ABC):
         """Carry out B actions."""
 
     @abstractmethod
-    def observe(self, rows: IntArray | slice = slice(None)) -> Any:
+    def observe(self, rows: IntArray | slice = slice(None)) -> Observation:
         """(rows, ...) observations, of all episodes or of some; or a dictionary of such arrays."""
 
     def begun(self) -> Mapping[str, Any]:
@@ -138,7 +138,7 @@ class Episodes(ABC):
 class ScalarEnv(gym.Env[Any, Any]):
     """One episode at a time; a subclass names its `episodes_class`."""
 
-    metadata: dict[str, Any] = {"render_modes": [], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
+    metadata: Info = {"render_modes": [], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
     episodes_class: ClassVar[type[Episodes]]
 
     def __init_subclass__(cls) -> None:
@@ -169,13 +169,13 @@ class ScalarEnv(gym.Env[Any, Any]):
 
     _spec: EnvSpec | None = None
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         """Begin an episode."""
         super().reset(seed=seed)
         self.episodes.restart(np.array([0]), [self.np_random], _checked_options(self.episodes, options))
         return observation_of(self.episodes.observe(), 0), row_of(_with_masks(self.episodes, self.episodes.begun()), 0)
 
-    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
         """Carry out one action."""
         if not self.action_space.contains(action):
             raise ConfigurationError(f"action {action!r} is not in {self.action_space}")
@@ -216,7 +216,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
     of episodes that ended, `final_obs` and `final_info` hold what was last.
     """
 
-    metadata: dict[str, Any] = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # Gymnasium declares it so
+    metadata: Info = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # Gymnasium declares it so
     episodes_class: ClassVar[type[Episodes]]
 
     def __init_subclass__(cls) -> None:
@@ -260,8 +260,8 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         return self.episodes.masks if self.episodes.masked else _no_masks()
 
     def reset(
-        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[Any, dict[str, Any]]:
+        self, *, seed: int | list[int | None] | None = None, options: Info | None = None
+    ) -> tuple[Observation, Info]:
         """Begin all episodes.
 
         Args:
@@ -284,7 +284,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         drawn = [seeding.np_random(single)[0] if fresh or single is not None else None for single in seeds]
         self._generators = [new or self._generators[i] for i, new in enumerate(drawn)]
 
-    def step(self, actions: Any) -> tuple[Any, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
+    def step(self, actions: Any) -> tuple[Observation, FloatArray, BoolArray, BoolArray, Info]:
         """Carry out one action in every episode; those that end begin anew within the step."""
         if not self._generators:
             raise gym.error.ResetNeeded("call reset() before step()")
@@ -293,7 +293,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         truncated = self._elapsed >= self._limit  # as TimeLimit has it, also of what terminates then
         observation = self.episodes.observe()
         done = outcome.terminated | truncated
-        info: dict[str, Any] = {name: value for name, value in outcome.info.items() if name not in outcome.present}
+        info: Info = {name: value for name, value in outcome.info.items() if name not in outcome.present}
         if done.any():
             final = _with_masks(self.episodes, outcome.info)
             info |= {"final_obs": final_observations(observation, done), "_final_obs": done, "_final_info": done}
@@ -385,7 +385,7 @@ def _there(names: Sequence[str]) -> str:
     return f"there are {', '.join(names)}" if names else "there are none here"
 
 
-def _checked_options(episodes: Episodes, options: Mapping[str, Any] | None) -> dict[str, Any]:
+def _checked_options(episodes: Episodes, options: Mapping[str, Any] | None) -> Info:
     """What `reset` is to set."""
     for name in options or {}:
         if name not in episodes.options:
@@ -409,19 +409,19 @@ def _no_masks() -> Any:
     raise AttributeError("actions that are numbers have no masks")  # as of a method that is not there
 
 
-def _with_masks(episodes: Episodes, info: Mapping[str, Any]) -> dict[str, Any]:
+def _with_masks(episodes: Episodes, info: Mapping[str, Any]) -> Info:
     return {**info, "action_mask": episodes.masks()} if episodes.masked else dict(info)
 
 
 # ---- rows of batches
 
 
-def observation_of(batch: Any, row: int) -> Any:
+def observation_of(batch: Observation, row: int) -> Observation:
     """One episode's observation."""
     return {name: values[row] for name, values in batch.items()} if isinstance(batch, dict) else batch[row]
 
 
-def final_observations(batch: Any, done: BoolArray) -> Any:
+def final_observations(batch: Observation, done: BoolArray) -> Observation:
     """What episodes ended with, by row; of dictionaries an array of objects, as Gymnasium's own vector environments."""
     if not isinstance(batch, dict):
         return batch.copy()
@@ -431,7 +431,7 @@ def final_observations(batch: Any, done: BoolArray) -> Any:
     return found
 
 
-def row_of(info: Mapping[str, Any], row: int) -> dict[str, Any]:
+def row_of(info: Mapping[str, Any], row: int) -> Info:
     """One row's entries, as plain numbers."""
     return {
         name: row_of(value, row)
@@ -443,9 +443,9 @@ def row_of(info: Mapping[str, Any], row: int) -> dict[str, Any]:
     }
 
 
-def masked(info: Mapping[str, Any], present: Mapping[str, BoolArray]) -> dict[str, Any]:
+def masked(info: Mapping[str, Any], present: Mapping[str, BoolArray]) -> Info:
     """Entries with Gymnasium's masks beside them, in nested mappings too."""
-    found: dict[str, Any] = {}
+    found: Info = {}
     for name, value in info.items():
         mask = present[name]
         inner = masked(value, dict.fromkeys(value, mask)) if isinstance(value, Mapping) else value

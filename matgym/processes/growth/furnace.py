@@ -23,14 +23,14 @@ The same expressions serve NumPy arrays and CasADi's symbols, of which the optim
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from matgym.processes.controls import Constants
 from matgym.processes.growth.kinetics import GrowthKinetics
 from matgym.processes.growth.reactors import Reactor
-from matgym.typing import FloatArray
+from matgym.typing import FloatArray, Module, Values
 from matgym.units import BOLTZMANN_EV_K, BOLTZMANN_J_K, CELSIUS_K, JOULE_KWH, ROOM_K
 
 EDGE_SITES_PER_NM: Final = 2.0 * math.pi / 0.246
@@ -43,10 +43,10 @@ NOTHING: Final = 1e-200
 class Controls(NamedTuple):
     """What the furnace is set to, arrays of one shape: set point; acetylene, hydrogen and water vapour."""
 
-    temperature_k: Any
-    feed_pa: Any
-    hydrogen_pa: Any
-    water_pa: Any
+    temperature_k: Values
+    feed_pa: Values
+    hydrogen_pa: Values
+    water_pa: Values
 
     @classmethod
     def of(cls, minute: FloatArray) -> Self:
@@ -74,19 +74,19 @@ class State(NamedTuple):
         energy_kwh: that the furnace drew.
     """
 
-    temperature_k: Any
-    feed_pa: Any
-    hydrogen_pa: Any
-    water_pa: Any
-    diameter_nm: Any
-    length_um: Any
-    grown: Any
-    defects: Any
-    amorphous: Any
-    supplied: Any
-    removed: Any
-    layer: Any
-    energy_kwh: Any
+    temperature_k: Values
+    feed_pa: Values
+    hydrogen_pa: Values
+    water_pa: Values
+    diameter_nm: Values
+    length_um: Values
+    grown: Values
+    defects: Values
+    amorphous: Values
+    supplied: Values
+    removed: Values
+    layer: Values
+    energy_kwh: Values
 
 
 class _FloatMath:
@@ -95,7 +95,7 @@ class _FloatMath:
     exp, expm1, sqrt, fmax, fmin = math.exp, math.expm1, math.sqrt, max, min
 
 
-def _floats(values: Any) -> Any:
+def _floats(values: Values) -> Values:
     """The same named tuple with a float for every array of one element."""
     return type(values)(*(np.asarray(value).item() for value in values))
 
@@ -145,14 +145,14 @@ class Furnace(Constants):
     healing_ev: float = 1.06
     substep_s: float = 2.0
 
-    def cold(self, reactor: Reactor, temperature_k: Any = ROOM_K) -> State:
+    def cold(self, reactor: Reactor, temperature_k: Values = ROOM_K) -> State:
         """The furnace before anything was let in; arrays take the reactor's shape."""
         zero = 0.0 * reactor.diameter_nm
         start = dict.fromkeys(State._fields, zero)
         start |= {"temperature_k": zero + temperature_k, "diameter_nm": zero + reactor.diameter_nm}
         return State(**start)
 
-    def hold(self, state: State, controls: Controls, reactor: Reactor, seconds: float, xp: Any = np) -> State:
+    def hold(self, state: State, controls: Controls, reactor: Reactor, seconds: float, xp: Module = np) -> State:
         """The furnace after its controls were held for some time."""
         if xp is np and (shape := np.shape(state.temperature_k)) in {(), (1,)}:  # Python's floats are ten times faster
             alone = self.hold(_floats(state), _floats(controls), _floats(reactor), seconds, _FloatMath)
@@ -161,7 +161,7 @@ class Furnace(Constants):
             state = self._substep(state, controls, reactor, seconds / steps, xp)
         return state
 
-    def _substep(self, state: State, controls: Controls, reactor: Reactor, dt: float, xp: Any) -> State:
+    def _substep(self, state: State, controls: Controls, reactor: Reactor, dt: float, xp: Module) -> State:
         warmer, middle = (self._warming(state, controls, reactor, part, xp) for part in (dt, 0.5 * dt))
         temperature = state.temperature_k + middle
         gas = math.exp(-dt / self.gas_lag_s)
@@ -217,7 +217,7 @@ class Furnace(Constants):
             energy_kwh=state.energy_kwh + power / JOULE_KWH,
         )
 
-    def _warming(self, state: State, controls: Controls, reactor: Reactor, seconds: float, xp: Any) -> Any:
+    def _warming(self, state: State, controls: Controls, reactor: Reactor, seconds: float, xp: Module) -> Values:
         """By how much the hot zone warms up, towards what its thermocouple takes for the set point."""
         most = self.ramp_k_s * seconds
         reading = state.temperature_k + reactor.offset_k
@@ -225,7 +225,9 @@ class Furnace(Constants):
         return xp.fmin(xp.fmax(towards, -most), most)
 
 
-def bare_time(covered: Any, fouling: Any, cleaning: Any, seconds: float, xp: Any = np) -> tuple[Any, Any]:
+def bare_time(
+    covered: Values, fouling: Values, cleaning: Values, seconds: float, xp: Module = np
+) -> tuple[Values, Values]:
     """∫(1 - θ)dt and ∫θ dt of dθ/dt = λ(1 - θ) - wθ, exactly: λ is `fouling` and w `cleaning`, 1/s."""
     total = fouling + cleaning + NOTHING
     settled = fouling / total
@@ -233,6 +235,6 @@ def bare_time(covered: Any, fouling: Any, cleaning: Any, seconds: float, xp: Any
     return seconds - in_layer, in_layer
 
 
-def faded_time(rate: Any, seconds: float, xp: Any = np) -> Any:
+def faded_time(rate: Values, seconds: float, xp: Module = np) -> Values:
     """∫e^(-rate t)dt: the time that is left of something that fades."""
     return -xp.expm1(-(rate + NOTHING) * seconds) / (rate + NOTHING)

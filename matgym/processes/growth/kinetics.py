@@ -17,12 +17,12 @@ lengths (T) as `tests/processes/test_kinetics.py` shows.
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
 from matgym.processes.controls import Constants
-from matgym.typing import FloatArray
+from matgym.typing import FloatArray, Module, Values
 from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_EV_K, BOLTZMANN_J_K
 
 FEED_MASS_KG: Final = 26.038 * ATOMIC_MASS_KG
@@ -63,21 +63,21 @@ class Rates(NamedTuple):
         sites: S₀ n_m, carbon atoms that cover the surface.
     """
 
-    feed: Any
-    product: Any
-    inward: Any
-    covering: Any
-    tube: Any
-    rearrangement: Any
-    sites: Any
+    feed: Values
+    product: Values
+    inward: Values
+    covering: Values
+    tube: Values
+    rearrangement: Values
+    sites: Values
 
     @property
-    def growing(self) -> Any:
+    def growing(self) -> Values:
         """Share of surface carbon that goes inward."""
         return self.inward / (self.inward + self.covering)
 
     @property
-    def fouling(self) -> Any:
+    def fouling(self) -> Values:
         """λ, 1/s: rate at which bare surface is covered, where surface carbon keeps up with the feed."""
         return (self.product + (1.0 - self.growing) * self.feed + self.rearrangement) / self.sites
 
@@ -121,7 +121,12 @@ class GrowthKinetics(Constants):
         return cls(inward_ev=2.2, covering_s=3e-3, product_m3=1e-14, product_ev=2.60)
 
     def rates(
-        self, temperature_k: Any, feed_density: Any, diameter_nm: Any, squared_density: Any = None, xp: Any = np
+        self,
+        temperature_k: Values,
+        feed_density: Values,
+        diameter_nm: Values,
+        squared_density: Values = None,
+        xp: Module = np,
     ) -> Rates:
         """Rates at a temperature.
 
@@ -150,11 +155,11 @@ class GrowthKinetics(Constants):
             sites=surface * self.monolayer_m2,
         )
 
-    def atoms_a_um(self, diameter_nm: Any) -> Any:
+    def atoms_a_um(self, diameter_nm: Values) -> Values:
         """Carbon atoms in a micrometre of a particle's tube."""
         return self.atoms_per_um * (diameter_nm / 10.0) * (diameter_nm / 10.0)
 
-    def walls(self, diameter_nm: Any) -> Any:
+    def walls(self, diameter_nm: Values) -> Values:
         """Walls of a particle's tube: its atoms over those of a single wall of the same diameter."""
         return self.atoms_a_um(diameter_nm) / (ATOMS_A_WALL * diameter_nm / 10.0)
 

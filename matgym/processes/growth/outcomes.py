@@ -1,14 +1,14 @@
 """What a furnace has grown: yield and disorder of a state, and the outcomes of a whole recipe."""
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from matgym.processes.growth.furnace import Controls, Furnace, State
 from matgym.processes.growth.reactors import STANDARD, Reactor
 from matgym.processes.growth.recipe import PREHEATED_C, STEP_S
-from matgym.typing import FloatArray
+from matgym.typing import FloatArray, Module, Values
 from matgym.units import CELSIUS_K
 
 RAMAN_NM: Final = 532.0
@@ -49,7 +49,7 @@ def grow(controls: FloatArray, reactor: FloatArray = STANDARD, furnace: Furnace 
     return dict(zip(GROWN, outcomes, strict=True))
 
 
-def yield_um(state: State, reactor: Reactor) -> Any:
+def yield_um(state: State, reactor: Reactor) -> Values:
     """Carbon in tubes on the wafer, as the length, µm, that as much would have on particles that did not ripen.
 
     Ripening leaves (d₀/d)³ of the particles, with (d/d₀)² of the atoms a micrometre.
@@ -57,7 +57,7 @@ def yield_um(state: State, reactor: Reactor) -> Any:
     return state.length_um * reactor.diameter_nm / state.diameter_nm
 
 
-def disorder(defects: Any, grown: Any, xp: Any = np) -> Any:
+def disorder(defects: Values, grown: Values, xp: Module = np) -> Values:
     """D/G of tubes with so many of their atoms in a defect; none where nothing has grown.
 
     The ratio of Raman bands by the distance between defects, I_D/I_G = 1.8e-9 λ⁴ / L_D² with wavelength and distance in

@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from matgym.typing import FloatArray
+from matgym.typing import FloatArray, Values
 
 
 class Reactor(NamedTuple):
@@ -20,11 +20,11 @@ class Reactor(NamedTuple):
         offset_k: by which the thermocouple reads too high, and the hot zone stays below its set point, K.
     """
 
-    diameter_nm: Any
-    covering: Any
-    pyrolysis: Any
-    leak_pa: Any
-    offset_k: Any
+    diameter_nm: Values
+    covering: Values
+    pyrolysis: Values
+    leak_pa: Values
+    offset_k: Values
 
 
 STANDARD: Final = np.array([10.0, 1.0, 1.0, 0.0, 0.0])
