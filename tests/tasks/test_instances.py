@@ -195,7 +195,7 @@ def test_an_optimum_is_recorded_and_read_again(tmp_path, monkeypatch):
         tolerance=1e-9,
         physics_version=PHYSICS_VERSION,
     )
-    one.record(best)
+    one.record(best, tmp_path)
     assert one.optimum == best
 
 

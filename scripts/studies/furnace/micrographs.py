@@ -19,16 +19,11 @@ from rich.progress import Progress
 from skimage.metrics import structural_similarity
 
 from matgym.processes.annealing.film import Film
-from matgym.processes.annealing.micrograph_fitting import (
-    MicrographConfig,
-    fit_micrographs,
-    micrograph_runs,
-    simulated_moves,
-)
+from matgym.processes.annealing.micrograph_fitting import MicrographConfig, fit_micrographs, simulated_moves
 from matgym.processes.annealing.micrographs import drives_of, load_micrographs, save_micrographs
 from matgym.processes.annealing.microstructure import boundaries, mean_radius
 from matgym.processes.annealing.runs import annealing_runs, random_films, random_schedule
-from matgym.processes.annealing.schedule import STEP_S, scaled_celsius
+from matgym.processes.annealing.schedule import COLDEST_C, STEP_S, scaled_celsius
 from matgym.processes.sequences.store import load_sequences
 from matgym.units import CELSIUS_K
 from matgym.viz.palette import new_figure
@@ -133,19 +128,30 @@ def by_horizon(surrogate, settings, size, count):
     return rows, {"simulated": frames[0, known:], "network": found[0], "second simulation": twins[0]}
 
 
+def annealed(count, steps, rng, celsius):
+    """Pictures, drives and true mean radii of films without particles, 128 x 128, at one temperature."""
+    film, generators = Film(), rng.spawn(count)
+    labels = random_films(count, rng, size=128, grains=(120, 200), particles=(0.0, 1e-9))
+    state = film.fresh(labels, np.full(count, COLDEST_C + CELSIUS_K))
+    frames, drives, radii, setpoint = [], [], [], np.full(count, celsius + CELSIUS_K)
+    for step in range(steps + 1):
+        frames.append(np.round(255.0 * boundaries(state.labels)).astype(np.float32) / 255.0)
+        radii.append(film.measures(state)[:, 0])
+        if step < steps:
+            drives.append(drives_of(film.course(state.temperature_k, setpoint, STEP_S)))
+            state = film.hold(state, setpoint, STEP_S, generators)
+    return (np.stack(values, axis=1) for values in (frames, drives, radii))
+
+
 def growth_exponents(surrogate, settings):
     """Exponent of the radius in time, without particles at constant temperature, from simulation and network."""
     known, steps, films = settings.known, settings.known + settings.ahead, settings.law_films
-    runs = micrograph_runs(
-        films, steps, np.random.default_rng(11), size=128, particles=(0.0, 1e-9),
-        schedules=np.full((films, steps), 1900.0),
-    )  # fmt: skip
-    frames = runs.frames.astype(np.float32) / 255.0
-    drives = runs.drives[:, : steps - 1]
+    frames, driven, true_radii = annealed(films, steps, np.random.default_rng(11), 1900.0)
+    drives = driven[:, : steps - 1]
     drawn = surrogate.roll_out(frames[:, :known], drives, np.random.default_rng(12).spawn(films))
-    sweeps = np.cumsum(10.0 * runs.drives[0, :, 0].astype(np.float64) ** 2)[known - 1 :]
+    sweeps = np.cumsum(10.0 * driven[0, :, 0].astype(np.float64) ** 2)[known - 1 :]
     courses = {
-        "simulation": runs.radii[:, known:steps],
+        "simulation": true_radii[:, known:steps],
         "simulation, as pictures are read": surrogate.radii(frames[:, known:steps]),
         "network": surrogate.radii(drawn),
         "network, likeliest labels": surrogate.radii(surrogate.roll_out(frames[:, :known], drives)),
