@@ -135,12 +135,6 @@ class Results:
         except (duckdb.Error, AttributeError) as error:
             raise DatasetError(f"{sql.strip()!r} gives no table: {error}") from None
 
-    def report(self, output: Path | str) -> Path:
-        """Write the page of these results; see `matgym.benchmark.report.write_report`."""
-        from matgym.benchmark.report import write_report
-
-        return write_report(self, Path(output))
-
     # ---- what there is
 
     @cached_property

@@ -200,6 +200,12 @@ class Comparison(Results):
         """The runs of one method, by seed."""
         return [outcome for outcome in self.outcomes if outcome.run.name == method]
 
+    def report(self, output: Path | str) -> Path:
+        """Write the page of these results; see `matgym.benchmark.report.write_report`."""
+        from matgym.benchmark.report import write_report
+
+        return write_report(self, Path(output))
+
 
 def run(
     methods: Sequence[Method],
