@@ -141,7 +141,9 @@ def caller(marks, folder, count, **arguments):
     """A process of its own that executes slow jobs."""
     code = (
         "if __name__ == '__main__':\n"
-        "    import sys, json; from pathlib import Path; from matgym.execution import execute\n"
+        "    import sys, json, signal; from pathlib import Path; from matgym.execution import execute\n"
+        # A shell lets what it runs in the background ignore this one.
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    from test_execution import draws\n"
         "    marks, folder, count, salt, arguments = sys.argv[1:]\n"
         "    execute(draws(Path(marks), int(count), nap=0.2, salt=salt), Path(folder), **json.loads(arguments))\n"
