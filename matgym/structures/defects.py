@@ -16,7 +16,7 @@ from matgym.structures.edits import SubstitutionEdits
 from matgym.structures.lattice import TubeLattice
 from matgym.structures.species import Species
 from matgym.structures.stone_wales import validated_pairs
-from matgym.typing import BoolArray, IntArray, SpeciesArray
+from matgym.typing import BoolArray, Float32Array, IntArray, SpeciesArray
 
 STONE_WALES: Final = "SW"
 """How a turned bond is named in a budget."""
@@ -79,19 +79,24 @@ class DefectEdits(SubstitutionEdits):
         return np.asarray(good)
 
     @cached_property
-    def _touched(self) -> IntArray:
-        """(n_bonds, n_sites) 1 where a turn of a bond moves or rebonds a site."""
-        touched = np.zeros((len(self.lattice.bonds), self.n_sites), dtype=np.int64)
+    def _touched(self) -> Float32Array:
+        """(n_bonds, n_sites) 1 where a turn of a bond moves or rebonds a site; floats, which multiply faster."""
+        touched = np.zeros((len(self.lattice.bonds), self.n_sites), dtype=np.float32)
         for bond, pair in enumerate(self.lattice.bonds[:, :2]):
             touched[bond, self.lattice.neighbours[pair].ravel()] = 1
         return touched
 
+    @cached_property
+    def _touching(self) -> Float32Array:
+        """(n_bonds, n_bonds) how many sites two bonds both touch."""
+        return np.asarray(self._touched @ self._touched.T)
+
     def _free(self, rows: SpeciesArray) -> BoolArray:
         """(B, n_bonds) which bonds could be turned besides those that are."""
-        taken = (rows[:, self.n_sites :] @ self._touched > 0).astype(np.int64)  # (B, n_sites)
+        apart = rows[:, self.n_sites :].astype(np.float32) @ self._touching == 0.0
         gone = rows[:, : self.n_sites] == Species.VACANCY
         a, b = self.lattice.bonds[:, 0], self.lattice.bonds[:, 1]
-        return np.asarray(self.turnable & (taken @ self._touched.T == 0) & ~gone[:, a] & ~gone[:, b])
+        return np.asarray(self.turnable & apart & ~gone[:, a] & ~gone[:, b])
 
     def _turned_sites(self, rows: SpeciesArray) -> BoolArray:
         """(B, n_sites) whether a site is an end of a turned bond."""
@@ -116,7 +121,7 @@ class DefectEdits(SubstitutionEdits):
     def sound(self, rows: SpeciesArray) -> BoolArray:
         """(B,) whether no turned bond touches another, holds a vacancy, or cannot be turned."""
         turned = rows[:, self.n_sites :] > 0
-        apart = (turned.astype(np.int64) @ self._touched <= 1).all(axis=1)
+        apart = (turned.astype(np.float32) @ self._touched <= 1).all(axis=1)
         gone = rows[:, : self.n_sites] == Species.VACANCY
         return np.asarray(
             apart & ~(turned & ~self.turnable).any(axis=1) & ~(gone & self._turned_sites(rows)).any(axis=1)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +30,20 @@ DIAMETERS_NM: Final = (0.6, 1.6)
 """Least and largest diameter of unstrained tubes. Below 0.6 nm the π-electron model does not hold."""
 
 
+@lru_cache(maxsize=16)
+def _fits(low: float, high: float) -> BoolArray:
+    """(n, m) whether the tubes (1, 0) to (n, n) have diameters within a window, nm."""
+    most = next(n for n in range(1, 1000) if tube_lattice(n + 1, 0, 1).diameter_nm > high)
+    fits = np.array(
+        [
+            [low <= tube_lattice(n, m, 1).diameter_nm <= high if m <= n else False for m in range(most + 1)]
+            for n in range(1, most + 1)
+        ]
+    )
+    fits.setflags(write=False)
+    return fits
+
+
 @dataclass(frozen=True, eq=False)
 class ChiralitySpace(Choices):
     """n, m, cells, strain: m at most n, and the diameter within a window. Make one by `within`.
@@ -53,16 +67,10 @@ class ChiralitySpace(Choices):
         low, high = diameters_nm
         if not 0.0 <= low < high:
             raise ConfigurationError(f"diameters_nm={diameters_nm} must be a least and a larger value")
-        most = next(n for n in range(1, 1000) if tube_lattice(n + 1, 0, 1).diameter_nm > high)
-        fits = np.array(
-            [
-                [low <= tube_lattice(n, m, 1).diameter_nm <= high if m <= n else False for m in range(most + 1)]
-                for n in range(1, most + 1)
-            ]
-        )
+        fits = _fits(low, high)
         if not fits.any():
             raise ConfigurationError(f"no tube has a diameter from {low} to {high} nm")
-        counts = (most, most + 1, CELLS, len(STRAINS))
+        counts = (*fits.shape, CELLS, len(STRAINS))
         return cls(counts, ordered=True, fits=fits, diameters_nm=diameters_nm)
 
     @override

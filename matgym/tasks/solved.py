@@ -22,7 +22,7 @@ from matgym.models import Level, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.tasks.space import Designs, DesignSpace, KeyArray
-from matgym.typing import FloatArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 _METADATA: Final = b"matgym"
 
@@ -76,16 +76,20 @@ class Solved:
     def unsupported(self, space: DesignSpace) -> str:
         """Why it is not the table of a space; empty if it is."""
         probes = space.sample(8, np.random.default_rng(0))
-        if np.isin(space.property_key(probes), self.design_keys).all():
+        if self._find(space, probes)[1].all():
             return ""
         return f"the table of {self.name} holds no designs of this tube and budget"
 
     def look_up(self, space: DesignSpace, designs: Designs) -> Predictions:
         """(B,) values of every column; NaN for what is no design."""
+        place, known = self._find(space, designs)
+        return Predictions({name: np.where(known, values[place], np.nan) for name, values in self.columns.items()})
+
+    def _find(self, space: DesignSpace, designs: Designs) -> tuple[IntArray, BoolArray]:
+        """(B,) rows of the table, whose keys are in order, and whether they are the designs'."""
         keys = space.property_key(designs)
         place = np.minimum(np.searchsorted(self.design_keys, keys), len(self.design_keys) - 1)
-        known = self.design_keys[place] == keys
-        return Predictions({name: np.where(known, values[place], np.nan) for name, values in self.columns.items()})
+        return place, self.design_keys[place] == keys
 
     def write(self, path: Path) -> None:
         """To a Parquet file, atomically."""
