@@ -18,7 +18,7 @@ import torch
 
 from matgym.data import Dataset
 from matgym.errors import MatgymError
-from matgym.structures import TubeBatch, tube_lattice
+from matgym.structures import tube_lattice
 from matgym.surrogates import FitConfig, fit, load
 from matgym.surrogates.engines import ENGINES, INT8_ENGINES, quantised
 from scripts.studies.common import Study, print_markdown
@@ -46,7 +46,7 @@ QUICK = Settings(("lenet",), (1, 8), (1,), repeats=1, seconds=0.0, fitted_rows=2
 def rows_of(data, split, count):
     """The first tubes of the lattice."""
     part = data.split(split).labelled([KEY, "pi_formation_ev"])
-    groups = TubeBatch.of(part.tubes()).by_lattice()
+    groups = part.batch.by_lattice()
     return part.take(next(group.rows for group in groups if group.lattice == LATTICE)[:count])
 
 
@@ -70,7 +70,7 @@ def samples_per_second(surrogate, species, settings):
 
 def measured(surrogate, judged, settings):
     """A row an engine and number of threads."""
-    codes = np.stack([tube.species for tube in judged.tubes()])
+    codes = np.stack([tube.species for tube in judged.batch])
     species = np.resize(codes, (max(settings.batches), LATTICE.n_sites))
     column = surrogate.column(KEY)
     for threads in settings.threads:

@@ -18,7 +18,6 @@ from matgym.files import atomic_path
 from matgym.learning.config import read_config
 from matgym.learning.cross_validation import summary
 from matgym.learning.metrics import property_metrics
-from matgym.structures import TubeBatch
 from matgym.surrogates import FitConfig, fit
 from matgym.surrogates.classical import fit_classical
 from matgym.surrogates.config import CONFIGS
@@ -107,13 +106,13 @@ class Compare(StudyJob):
 
 
 def of_classical(fitted, part):
-    predictions = fitted.predict(TubeBatch.of(part.tubes()))
+    predictions = fitted.predict(part.batch)
     return tuple(property_metrics(key, predictions[key], part.values(key)) for key in fitted.keys)
 
 
 def speed(predict, data, batch):
     """Samples a second, one thread, batches of one lattice: the median of five."""
-    lattice, _, species, *_ = next(TubeBatch.of(data.split("test").tubes()).by_lattice())
+    lattice, _, species, *_ = next(data.split("test").batch.by_lattice())
     species, seconds = np.resize(species, (batch, species.shape[1])), []
     for _ in range(6):
         start = time.perf_counter()

@@ -87,8 +87,7 @@ class Measure(StudyJob):
         surrogate, oracle, key = load(self.surrogate), oracle_of(self.name), self.name
         data = Dataset.load(load_card(self.surrogate).data["name"]).labelled([key])
         validation, inside = (
-            Errors.of(surrogate, key, part.tubes(), part.values(key))
-            for part in map(data.split, ("validation", "test"))
+            Errors.of(surrogate, key, part.batch, part.values(key)) for part in map(data.split, ("validation", "test"))
         )
         rows = [inside.figures(key, "untouched split", None)]
         both = np.concatenate([validation.scores, inside.scores])
