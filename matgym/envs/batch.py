@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import cache
 from inspect import Parameter, currentframe, signature
 from types import FrameType
 from typing import Any, ClassVar, Literal
@@ -342,7 +343,7 @@ def checked_variant(variant: str, *known: str) -> str:
 
 def _made(episodes_class: type[Episodes], size: int, arguments: Mapping[str, Any]) -> Episodes:
     """Episodes from an environment's arguments, which are checked by name first."""
-    known = list(signature(episodes_class).parameters)[1:]
+    known = _arguments_of(episodes_class)
     for name in arguments:
         if name not in known:
             close = get_close_matches(name, known, n=1)
@@ -350,6 +351,12 @@ def _made(episodes_class: type[Episodes], size: int, arguments: Mapping[str, Any
             raise ConfigurationError(f"{episodes_class.__name__} takes no argument {name!r}; {hint}{_there(known)}")
     make: Callable[..., Episodes] = episodes_class
     return make(size, **arguments)
+
+
+@cache
+def _arguments_of(episodes_class: type[Episodes]) -> tuple[str, ...]:
+    """Names of the arguments that an environment takes."""
+    return tuple(signature(episodes_class).parameters)[1:]
 
 
 def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> None:

@@ -120,17 +120,18 @@ class Choosing(Builder):
         place: (B,) the choice that is next.
     """
 
+    action_space: spaces.Discrete
     masked = True
 
     def __init__(self, space: Choices, size: int) -> None:
         self.space, self.size = space, size
-        self.counts = np.array(space.counts)
-        self.designs = np.zeros((size, len(self.counts)), dtype=np.int64)
+        counts = space.counts
+        self.designs = np.zeros((size, len(counts)), dtype=np.int64)
         self.place = np.zeros(size, dtype=np.int64)
-        self.width = int(self.counts.sum()) + len(self.counts)  # values chosen, choice at hand
-        self.steps = len(self.counts)
-        self.action_space = spaces.Discrete(int(self.counts.max()))
-        self._starts = np.concatenate([[0], np.cumsum(self.counts)[:-1]])
+        self.width = sum(counts) + len(counts)  # values chosen, choice at hand
+        self.steps = len(counts)
+        self.action_space = spaces.Discrete(max(counts))
+        self._starts = np.cumsum((0, *counts[:-1]))
         self._masks: BoolArray | None = None
 
     @override
@@ -141,34 +142,34 @@ class Choosing(Builder):
     @override
     def advance(self, actions: IntArray) -> tuple[Designs, BoolArray, dict[str, Any]]:
         rows = np.arange(self.size)
-        allowed = self.masks()[rows, actions] & (self.place < len(self.counts))
+        allowed = self.masks()[rows, actions] & (self.place < self.steps)
         self._masks = None
         chosen = rows[allowed]
         self.designs[chosen, self.place[chosen]] = actions[allowed]
         self.place[chosen] += 1
-        return self.designs, self.place >= len(self.counts), {"allowed": allowed}
+        return self.designs, self.place >= self.steps, {"allowed": allowed}
 
     @override
     def look(self, rows: IntArray | slice) -> Float32Array:
         """A 1 for every value that was chosen, and one for the choice at hand."""
         designs, place = self.designs[rows], self.place[rows]
         seen = np.zeros((len(designs), self.width), dtype=np.float32)
-        row, done = np.nonzero(np.arange(len(self.counts)) < place[:, None])
+        row, done = np.nonzero(np.arange(self.steps) < place[:, None])
         seen[row, self._starts[done] + designs[row, done]] = 1.0
-        open_ = np.flatnonzero(place < len(self.counts))
-        seen[open_, int(self.counts.sum()) + place[open_]] = 1.0
+        open_ = np.flatnonzero(place < self.steps)
+        seen[open_, self.width - self.steps + place[open_]] = 1.0
         return seen
 
     @override
     def masks(self) -> BoolArray:
         if self._masks is None:
-            masks = np.zeros((self.size, int(self.counts.max())), dtype=bool)
+            masks = np.zeros((self.size, int(self.action_space.n)), dtype=bool)
             for place in np.flatnonzero(np.bincount(self.place)):
                 rows = np.flatnonzero(self.place == place)
-                if place >= len(self.counts):
+                if place >= self.steps:
                     masks[rows] = True  # finished: nothing is left to choose
                 else:
-                    masks[rows, : self.counts[place]] = self.space.allowed(self.designs[rows], int(place))
+                    masks[rows, : self.space.counts[place]] = self.space.allowed(self.designs[rows], int(place))
             masks.setflags(write=False)
             self._masks = masks
         return self._masks

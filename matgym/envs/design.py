@@ -127,7 +127,7 @@ class DesignEpisodes(Episodes):
         self.targets: FloatArray = np.tile(task.target_ranges.mean(axis=1), (size, 1))
         if len(names) == 1:
             self.targets = self.targets[:, 0]
-        self._scaled = task.scaled_targets(self.targets).astype(np.float32)
+        self._scaled = np.zeros((size, len(names)), dtype=np.float32)  # of the middle of a range
         self.achieved = np.zeros((size, len(names) + 1), dtype=np.float32)
         self.action_space = self.builder.action_space
         self.observation_space = self._make_space()
@@ -182,9 +182,10 @@ class DesignEpisodes(Episodes):
         """Begin new episodes, for targets that are drawn unless they are given."""
         if self.options:
             given = options.get(self.options[0])
-            targets = self.task.draw_targets(generators) if given is None else given
-            self.targets[rows] = self.task.checked_targets(targets, len(rows))
-            self._scaled[rows] = self.task.scaled_targets(self.targets[rows])
+            drawn = given is None
+            targets = self.task.draw_targets(generators) if drawn else self.task.checked_targets(given, len(rows))
+            self.targets[rows] = targets
+            self._scaled[rows] = self.task.scaled_targets(targets)
         self.achieved[rows] = 0.0
         self.builder.clear(rows, self.targets[rows], generators)
 

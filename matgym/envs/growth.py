@@ -10,7 +10,7 @@ from gymnasium import spaces
 from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant, given_alone
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import State
-from matgym.processes.growth.reactors import Reactor, Variation
+from matgym.processes.growth.reactors import Reactor
 from matgym.processes.growth.recipe import LIMITS, scaled_controls
 from matgym.processes.growth.runs import OUTCOMES
 from matgym.tasks.growth import GrowthTask
@@ -127,7 +127,7 @@ class CVDGrowth(Episodes):
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
         self.state = self.task.loaded(self.reactor)
         self._counted = np.zeros(size)  # J that was rewarded so far
-        self._parts = self.task.parts(self.state, self.reactor)
+        self._parts = np.zeros((size, 3))  # likewise, of J's parts
         self._shorter = np.zeros(size)  # length a minute ago
         if self._surrogate is not None:
             self._memory = self._surrogate.begin(np.ones((size, len(self.reactor))), np.zeros((size, len(OUTCOMES))))
@@ -229,7 +229,7 @@ def growth_task(
         return task
     return GrowthTask(
         minutes=GrowthTask.minutes if minutes is None else minutes,
-        variation=None if randomised is False else Variation(),
+        variation=None if randomised is False else GrowthTask.variation,
         model=GrowthTask.model if model is None else model,
     )
 

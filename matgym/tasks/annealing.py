@@ -1,6 +1,7 @@
 """The task of annealing: crystallites of a target size, few defects, little energy."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from matgym.processes.annealing.runs import random_films
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.objective import tolerance
 from matgym.typing import FloatArray
+
+_FILM: Final = Film()
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,7 @@ class AnnealingTask:
         per_kwh: price of energy.
     """
 
-    film: Film = field(default_factory=Film)
+    film: Film = _FILM
     steps: int = 30
     size: int = 64
     grains: tuple[int, int] = (120, 200)

@@ -266,7 +266,8 @@ class DesignTask:
         """(B,) weighted mean of the rewards of the objectives that count."""
         if len(rewards) == 1:
             return rewards[0]
-        return np.average(np.stack(rewards, axis=1), axis=1, weights=[each.weight for each in self.counted])
+        weights = np.array([each.weight for each in self.counted])
+        return np.asarray((np.stack(rewards, axis=1) * weights).sum(axis=1) / weights.sum())
 
     # ---- goals
 

@@ -58,6 +58,7 @@ class ChiralitySpace(Choices):
     diameters_nm: tuple[float, float] = field(kw_only=True)
 
     @classmethod
+    @lru_cache(maxsize=16)
     def within(cls, diameters_nm: tuple[float, float] = DIAMETERS_NM) -> "ChiralitySpace":
         """Tubes whose unstrained diameter lies within a window, nm.
 

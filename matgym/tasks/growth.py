@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from matgym.units import CELSIUS_K
 
 if TYPE_CHECKING:
     from matgym.processes.sequences.learned import SequenceSurrogate
+
+_FURNACE: Final = Furnace()
+_VARIATION: Final = Variation()
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +42,10 @@ class GrowthTask:
         ledger: counts minutes that were simulated, and runs that a surrogate predicted.
     """
 
-    furnace: Furnace = field(default_factory=Furnace)
+    furnace: Furnace = _FURNACE
     minutes: int = 30
     preheated_c: float = PREHEATED_C
-    variation: Variation | None = field(default_factory=Variation)
+    variation: Variation | None = _VARIATION
     per_um: float = 1.0
     per_disorder: float = 8.0
     per_kwh: float = 20.0

@@ -45,7 +45,8 @@ def tolerance(error: FloatArray, margin: float | FloatArray) -> FloatArray:
         Rewards in [0, 1], of the shape of `error`.
     """
     scale = np.sqrt(1.0 / VALUE_AT_MARGIN - 1.0)
-    return np.asarray(np.nan_to_num(1.0 / (1.0 + (scale * np.asarray(error) / margin) ** 2), nan=0.0))
+    reward = 1.0 / (1.0 + (scale * np.asarray(error) / margin) ** 2)
+    return np.where(np.isnan(reward), 0.0, reward)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """The task of isotope rings: which rings of a tube to make of a heavy isotope, so that it conducts least heat."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -30,6 +30,7 @@ class RingSpace(Choices):
     heavy: Species = field(kw_only=True)
 
     @classmethod
+    @lru_cache(maxsize=16)
     def of(cls, n: int, rings: int, heavy: str) -> "RingSpace":
         """The rings of a (n, 0) tube.
 

@@ -75,17 +75,14 @@ class Solved:
 
     def unsupported(self, space: DesignSpace) -> str:
         """Why it is not the table of a space; empty if it is."""
-        probes = space.sample(8, np.random.default_rng(0))
-        if self._find(space, probes)[1].all():
-            return ""
-        return f"the table of {self.name} holds no designs of this tube and budget"
+        return "" if _holds(self, space) else f"the table of {self.name} holds no designs of this tube and budget"
 
     def look_up(self, space: DesignSpace, designs: Designs) -> Predictions:
         """(B,) values of every column; NaN for what is no design."""
-        place, known = self._find(space, designs)
+        place, known = self.find(space, designs)
         return Predictions({name: np.where(known, values[place], np.nan) for name, values in self.columns.items()})
 
-    def _find(self, space: DesignSpace, designs: Designs) -> tuple[IntArray, BoolArray]:
+    def find(self, space: DesignSpace, designs: Designs) -> tuple[IntArray, BoolArray]:
         """(B,) rows of the table, whose keys are in order, and whether they are the designs'."""
         keys = space.property_key(designs)
         place = np.minimum(np.searchsorted(self.design_keys, keys), len(self.design_keys) - 1)
@@ -119,6 +116,12 @@ class Solved:
             )
         columns = {name: table[name].to_numpy() for name in table.column_names if name != "key"}
         return cls(str(record.pop("name")), table["key"].to_numpy(), columns, record)
+
+
+@lru_cache(maxsize=64)
+def _holds(table: Solved, space: DesignSpace) -> bool:
+    """Whether a table holds designs of a space, by a sample of them."""
+    return bool(table.find(space, space.sample(8, np.random.default_rng(0)))[1].all())
 
 
 def optima_folder() -> Path:

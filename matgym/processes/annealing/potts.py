@@ -71,13 +71,18 @@ def _swept(labels: Labels, chance: FloatArray, generators: Sequence[np.random.Ge
     batch, height, width = labels.shape
     half = (batch, height // 2, width // 2)
     drawn = np.stack([rng.integers(0, 1 << 32, (4, *half[1:]), dtype=np.uint32) for rng in generators], axis=1)
-    planes = {(a, b): np.ascontiguousarray(labels[:, a::2, b::2]) for a in (0, 1) for b in (0, 1)}
     limits = np.round(chance * 2**24).astype(np.uint64)
     thresholds = (_CHANCES[None].astype(np.uint64) * limits[:, None] >> np.uint64(24)).astype(np.uint32)  # (B, 17)
     offsets = np.arange(batch)[:, None, None] * thresholds.shape[1]
-    for colour, ((a, b), mine) in enumerate(planes.items()):
-        around = _neighbours(planes, a, b)
-        ways = drawn[colour]
+    wide = np.empty((batch, height + 2, width + 2), dtype=labels.dtype)  # with what lies beyond each side
+    wide[:, 1:-1, 1:-1] = labels
+    around = np.empty((NEIGHBOURS, *half), dtype=labels.dtype)
+    for ways, (a, b) in zip(drawn, ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True):
+        wide[:, 0], wide[:, -1] = wide[:, -2], wide[:, 1]
+        wide[:, :, 0], wide[:, :, -1] = wide[:, :, -2], wide[:, :, 1]
+        for values, (down, right) in zip(around, _beside(a, b), strict=True):
+            values[:] = wide[:, 1 + a + down :: 2, 1 + b + right :: 2][:, : half[1], : half[2]]
+        mine = np.ascontiguousarray(wide[:, 1 + a : -1 : 2, 1 + b : -1 : 2])
         candidate = np.take_along_axis(around, (ways & np.uint32(7))[None].astype(np.intp), axis=0)[0]
         change = np.zeros(half, dtype=np.int8)
         for neighbour in around:
@@ -85,26 +90,12 @@ def _swept(labels: Labels, chance: FloatArray, generators: Sequence[np.random.Ge
             change -= neighbour == candidate
         threshold = thresholds.ravel()[offsets + change + NEIGHBOURS]
         moves = ((ways >> np.uint32(8)) < threshold) & (candidate != PARTICLE) & (mine != PARTICLE)
-        np.copyto(mine, candidate, where=moves)
-    moved = np.empty_like(labels)
-    for (a, b), plane in planes.items():
-        moved[:, a::2, b::2] = plane
-    return moved
+        wide[:, 1 + a : -1 : 2, 1 + b : -1 : 2] = np.where(moves, candidate, mine)
+    return wide[:, 1:-1, 1:-1]
 
 
-def _neighbours(planes: dict[tuple[int, int], Labels], a: int, b: int) -> Labels:
-    """(8, B, H/2, W/2) labels around the sites of one colour."""
-    beside, above, across = planes[a, 1 - b], planes[1 - a, b], planes[1 - a, 1 - b]
-    up, left = (1 if a == 0 else -1), (1 if b == 0 else -1)  # where a plane's other neighbour in a row stands
-    return np.stack(
-        [
-            beside,
-            np.roll(beside, left, axis=2),
-            above,
-            np.roll(above, up, axis=1),
-            across,
-            np.roll(across, left, axis=2),
-            np.roll(across, up, axis=1),
-            np.roll(across, (up, left), axis=(1, 2)),
-        ]
-    )
+def _beside(a: int, b: int) -> tuple[tuple[int, int], ...]:
+    """Rows and columns from a site of one colour to its neighbours, those in its own cell of four sites first."""
+    down, right = 1 - 2 * a, 1 - 2 * b
+    sides = ((0, right), (0, -right), (down, 0), (-down, 0))
+    return (*sides, (down, right), (down, -right), (-down, right), (-down, -right))
