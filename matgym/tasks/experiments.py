@@ -80,8 +80,7 @@ class ExperimentTask:
         """
         inputs = self.data.at(actions)
         with self.ledger.charge("experiment", len(inputs)):
-            expected = self.emulator.predict(inputs)
-            return expected, expected if deviates is None else self.emulator.measure(inputs, deviates)
+            return self.emulator.measure(inputs, 0.0 if deviates is None else deviates)
 
 
 def _check_absent(data: str, arguments: dict[str, Any]) -> None:

@@ -1,5 +1,7 @@
 """Environments of processes: growth, recipes, experiments, annealing; scalar and batched are one."""
 
+from functools import cache
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -33,6 +35,12 @@ def quadratic():
     return Experiments("bowl", columns, "height", "maximize", inputs, values)
 
 
+@cache
+def campaign():
+    """A task on the bowl, whose ledger and all are shared: fitting takes seconds."""
+    return ExperimentTask(emulate(quadratic(), "trees"))
+
+
 @pytest.fixture(scope="module")
 def surrogates():
     """Networks that learned next to nothing, which is enough for how they are used."""
@@ -47,13 +55,13 @@ def surrogates():
     }
 
 
-SMALL = {"size": 40, "steps": 4}
+SMALL = {"size": 36, "steps": 4}
 ENVS = {
     "growth": ("matgym/CVDGrowth-v0", lambda _: {"minutes": 5}),
     "growth by network": ("matgym/CVDGrowth-v0", lambda s: {"minutes": 5, "model": s["growth"]}),
     "recipe": ("matgym/CVDRecipe-v0", lambda _: {"minutes": 5, "experiments": 3}),
     "recipe by network": ("matgym/CVDRecipe-v0", lambda s: {"experiments": 3, "model": s["growth"]}),
-    "experiments": ("matgym/Experiments-v0", lambda _: {"task": ExperimentTask(emulate(quadratic(), "trees"))}),
+    "experiments": ("matgym/Experiments-v0", lambda _: {"task": campaign()}),
     "annealing": ("matgym/FilmAnnealing-v0", lambda _: {"task": AnnealingTask(**SMALL)}),
     "micrographs": ("matgym/FilmAnnealing-v0", lambda _: {"task": AnnealingTask(**SMALL), "observation": "image"}),
     "annealing by network": (
@@ -148,7 +156,7 @@ def test_a_thermocouple_that_reads_high_leaves_the_furnace_too_cold():
 
 
 def test_campaigns_reward_what_is_better_than_before():
-    env = gym.make("matgym/Experiments-v0", task=ExperimentTask(emulate(quadratic(), "gp")), experiments=4)
+    env = gym.make("matgym/Experiments-v0", task=campaign(), experiments=4)
     env.reset(seed=0)
     corner, middle = np.full(2, 0.9, dtype=np.float32), np.zeros(2, dtype=np.float32)
     rewards = [env.step(action)[1] for action in (corner, middle, corner, middle)]
@@ -183,7 +191,7 @@ def test_growth_environments_say_what_is_wrong(surrogates):
 def arguments_without_effect(surrogates):
     """Identity, arguments one of which would be without effect, and what the error says."""
     table = quadratic()
-    emulator = emulate(table, "trees")
+    emulator = campaign().emulator
     growth = {"task": GrowthTask()}
     beside = "would be without effect beside task"
     for identity in ("matgym/CVDGrowth-v0", "matgym/CVDRecipe-v0"):
