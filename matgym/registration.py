@@ -11,17 +11,21 @@ class Spec:
 
     Attributes:
         id: name for `gymnasium.make`.
-        entry_point: of the scalar environment, as text, so that registering imports nothing.
-        vector_entry_point: of the natively batched one.
+        entry_point: of the scalar environment, as text, so that registering imports nothing; the natively batched one
+            stands beside it.
         max_episode_steps: time limit; None where episodes end by themselves.
         variants: further ids: "goal" gives NAMEGoal-v0, "multi-objective" MO-NAME-v0, as MO-Gymnasium names them.
     """
 
     id: str
     entry_point: str
-    vector_entry_point: str
     max_episode_steps: int | None = None
     variants: tuple[str, ...] = ()
+
+    @property
+    def vector_entry_point(self) -> str:
+        """Of the natively batched environment."""
+        return f"{self.entry_point.removesuffix('Env')}VectorEnv"
 
 
 CHIRALITY_STEPS = 16
@@ -36,57 +40,22 @@ THERMOELECTRIC_STEPS = 32
 DOPING_STEPS = 32
 """Time limit of NanotubeDoping: twice its default budget, as forbidden edits change nothing."""
 
+_BOTH = ("goal", "multi-objective")
+
 SPECS = (
-    Spec(
-        "matgym/NanotubeDoping-v0",
-        "matgym.envs.doping:NanotubeDopingEnv",
-        "matgym.envs.doping:NanotubeDopingVectorEnv",
-        max_episode_steps=DOPING_STEPS,
-        variants=("goal", "multi-objective"),
-    ),
-    Spec(
-        "matgym/NanotubeChirality-v0",
-        "matgym.envs.chirality:NanotubeChiralityEnv",
-        "matgym.envs.chirality:NanotubeChiralityVectorEnv",
-        max_episode_steps=CHIRALITY_STEPS,
-        variants=("goal", "multi-objective"),
-    ),
-    Spec(
-        "matgym/NanotubeIsotopes-v0",
-        "matgym.envs.isotopes:NanotubeIsotopesEnv",
-        "matgym.envs.isotopes:NanotubeIsotopesVectorEnv",
-        max_episode_steps=ISOTOPE_STEPS,
-        variants=("goal", "multi-objective"),
-    ),
+    Spec("matgym/NanotubeDoping-v0", "matgym.envs.doping:NanotubeDopingEnv", DOPING_STEPS, _BOTH),
+    Spec("matgym/NanotubeChirality-v0", "matgym.envs.chirality:NanotubeChiralityEnv", CHIRALITY_STEPS, _BOTH),
+    Spec("matgym/NanotubeIsotopes-v0", "matgym.envs.isotopes:NanotubeIsotopesEnv", ISOTOPE_STEPS, _BOTH),
     Spec(
         "matgym/NanotubeThermoelectric-v0",
         "matgym.envs.thermoelectric:NanotubeThermoelectricEnv",
-        "matgym.envs.thermoelectric:NanotubeThermoelectricVectorEnv",
-        max_episode_steps=THERMOELECTRIC_STEPS,
-        variants=("goal", "multi-objective"),
+        THERMOELECTRIC_STEPS,
+        _BOTH,
     ),
-    Spec(
-        "matgym/CVDGrowth-v0",
-        "matgym.envs.growth:CVDGrowthEnv",
-        "matgym.envs.growth:CVDGrowthVectorEnv",
-        variants=("multi-objective",),
-    ),
-    Spec(
-        "matgym/CVDRecipe-v0",
-        "matgym.envs.recipe:CVDRecipeEnv",
-        "matgym.envs.recipe:CVDRecipeVectorEnv",
-    ),
-    Spec(
-        "matgym/Experiments-v0",
-        "matgym.envs.experiments:ExperimentsEnv",
-        "matgym.envs.experiments:ExperimentsVectorEnv",
-    ),
-    Spec(
-        "matgym/FilmAnnealing-v0",
-        "matgym.envs.film_annealing:FilmAnnealingEnv",
-        "matgym.envs.film_annealing:FilmAnnealingVectorEnv",
-        variants=("goal", "multi-objective"),
-    ),
+    Spec("matgym/CVDGrowth-v0", "matgym.envs.growth:CVDGrowthEnv", variants=("multi-objective",)),
+    Spec("matgym/CVDRecipe-v0", "matgym.envs.recipe:CVDRecipeEnv"),
+    Spec("matgym/Experiments-v0", "matgym.envs.experiments:ExperimentsEnv"),
+    Spec("matgym/FilmAnnealing-v0", "matgym.envs.film_annealing:FilmAnnealingEnv", variants=_BOTH),
 )
 
 

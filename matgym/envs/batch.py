@@ -21,7 +21,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from matgym.errors import ConfigurationError, RenderModeError
+from matgym.errors import ConfigurationError, RenderModeError, require_counts
 from matgym.typing import BoolArray, FloatArray, Info, IntArray, Observation
 
 
@@ -228,8 +228,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
     def __init__(
         self, num_envs: int = 1, max_episode_steps: int | Literal["default"] | None = "default", **arguments: Any
     ) -> None:
-        if num_envs < 1:
-            raise ConfigurationError(f"num_envs={num_envs} must be 1 or more")
+        require_counts(num_envs=num_envs)
         limit = self.episodes_class.time_limit if max_episode_steps == "default" else max_episode_steps
         self._take(_made(self.episodes_class, num_envs, arguments), limit)
 

@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import spaces
 
 from matgym.envs.batch import Episodes, Transition
-from matgym.errors import ConfigurationError
+from matgym.errors import require_counts
 from matgym.typing import Float32Array, FloatArray, IntArray
 
 EXPERIMENTS: Final = 20
@@ -30,8 +30,7 @@ class Campaign(Episodes):
         Raises:
             ConfigurationError: if the budget is empty.
         """
-        if experiments < 1:
-            raise ConfigurationError(f"experiments={experiments} must be 1 or more")
+        require_counts(experiments=experiments)
         self.size, self.experiments = size, experiments
         self.action_space = spaces.Box(-1.0, 1.0, (inputs,), np.float32)
         self.observation_space = spaces.Box(-1.0, 1.0, (experiments * (inputs + 1) + 1,), np.float32)

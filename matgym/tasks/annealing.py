@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, require_counts
 from matgym.processes.annealing.film import Film
 from matgym.processes.annealing.microstructure import Labels
 from matgym.processes.annealing.runs import random_films
@@ -47,8 +47,7 @@ class AnnealingTask:
     ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise ConfigurationError(f"steps={self.steps} must be 1 or more")
+        require_counts(steps=self.steps)
         if not 0.0 < self.targets[0] <= self.targets[1]:
             raise ConfigurationError(f"targets={self.targets} must be a least and a largest radius, both positive")
 

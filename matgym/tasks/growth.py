@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, require_counts
 from matgym.processes.growth.furnace import Controls, Furnace, State
 from matgym.processes.growth.outcomes import disorder, yield_um
 from matgym.processes.growth.reactors import STANDARD, Reactor, Variation
@@ -55,8 +55,7 @@ class GrowthTask:
     ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self) -> None:
-        if self.minutes < 1:
-            raise ConfigurationError(f"minutes={self.minutes} must be 1 or more")
+        require_counts(minutes=self.minutes)
         if self.surrogate is not None and self.surrogate.outcome_names != OUTCOMES:
             raise ConfigurationError(
                 f"a surrogate of {', '.join(self.surrogate.outcome_names)} cannot reward growth, "
