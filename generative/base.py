@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from matgym.errors import ConfigurationError
-from matgym.generative.conditions import ConditionScaling, raw_conditions
+from matgym.generative.examples import ConditionScaling, raw_conditions
 from matgym.generative.geometry import Geometry, geometry
 from matgym.learning.devices import device_of
 from matgym.structures import Species, TubeBatch, TubeLattice

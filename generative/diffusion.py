@@ -6,21 +6,19 @@ state; trained as an order-agnostic autoregressive model (Hoogeboom et al., ICLR
 
 import math
 from dataclasses import dataclass, field
-from typing import Final, Unpack
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from matgym.data import Dataset
-from matgym.generative.base import ConditionalGenerator, TrainedGenerator
-from matgym.generative.conditions import COLUMNS
+from matgym.generative.base import ConditionalGenerator
 from matgym.generative.config import LikelihoodConfig
+from matgym.generative.examples import COLUMNS
 from matgym.generative.geometry import Geometry
-from matgym.generative.likelihood import Likelihood, train_likelihood
+from matgym.generative.likelihood import Likelihood
 from matgym.generative.networks import Conditioned
-from matgym.learning.trainer import Options
 from matgym.typing import FloatArray, IntArray
 
 FAINT: Final = 1e-12
@@ -48,11 +46,7 @@ class DiffusionSize:
 
 @dataclass(frozen=True)
 class DiffusionConfig(LikelihoodConfig):
-    """See `LikelihoodConfig`.
-
-    Attributes:
-        size: of the network.
-    """
+    """See `LikelihoodConfig`."""
 
     size: DiffusionSize = field(default_factory=DiffusionSize)
 
@@ -158,10 +152,3 @@ def _pick(weight: FloatArray, rng: np.random.Generator) -> IntArray:
     """(B,) one index for each row of weights."""
     total = weight.cumsum(axis=1)
     return np.asarray((rng.random(len(total))[:, None] * total[:, -1:] >= total).sum(axis=1))
-
-
-def train_diffusion(data: Dataset, config: DiffusionConfig, **options: Unpack[Options]) -> TrainedGenerator:
-    """Train; see `matgym.generative.gan.train_gan`."""
-    torch.manual_seed(config.seed)
-    network = DiffusionNetwork(config.size, len(config.kinds))
-    return train_likelihood(data, config, network, MaskedDiffusion, "diffusion", **options)

@@ -1,7 +1,7 @@
 """Train a generative adversarial network: discriminator and generator in turn."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final, NamedTuple, Unpack
 
 import numpy as np
@@ -11,15 +11,12 @@ from torch.nn.functional import relu, smooth_l1_loss, softplus
 
 from matgym.data import Dataset
 from matgym.generative.base import TrainedGenerator
-from matgym.generative.conditions import ConditionScaling
 from matgym.generative.config import GanConfig, Loss
-from matgym.generative.diagnostics import diagnose
-from matgym.generative.examples import Examples, examples, shuffled
+from matgym.generative.examples import ConditionScaling, Examples, examples, shuffled
 from matgym.generative.geometry import Geometry, geometry
-from matgym.generative.model import TubeGenerator, draw_noise, scores
-from matgym.generative.networks import Discriminator, Generator
+from matgym.generative.networks import Discriminator, Generator, TubeGenerator, draw_noise, scores
 from matgym.generative.placement import straight_through
-from matgym.generative.regressor import Regressor, fit_regressor
+from matgym.generative.regressor import Regressor, diagnose, fit_regressor
 from matgym.learning.devices import device_of, torch_device
 from matgym.learning.trainer import Options, Training, Update, WeightAverage, train
 from matgym.typing import FloatArray
@@ -76,7 +73,7 @@ def train_gan(data: Dataset, config: GanConfig, **options: Unpack[Options]) -> T
     training = Training(
         "gan", players, game.updates, batches, validate, rng, config.epochs, config.patience, "score", [average]
     )
-    trained = train(training, {"data": data.digest, "config": config.as_dict()}, **options)
+    trained = train(training, {"data": data.digest, "config": asdict(config)}, **options)
     return TrainedGenerator(replace(averaged, draws=TubeGenerator.draws), trained.validation, trained.epochs)
 
 

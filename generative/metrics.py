@@ -136,7 +136,7 @@ def pair_correlation(
         shells: distances, in bonds.
     """
     holds = np.stack([species == code for code in codes]).astype(np.float32)  # (K, B, n_sites)
-    at = _at_distance(lattice, shells)
+    at = at_distance(lattice, shells)
     atoms = holds.sum(axis=2, dtype=np.float64)  # (K, B)
     partners = atoms - np.eye(len(codes))[:, :, None]  # (K, K, B): an atom is no partner of its own
     chances = (atoms[:, None] * partners).sum(axis=2) / (lattice.n_sites - 1)  # (K, K), for a single partner site
@@ -155,7 +155,7 @@ def pair_correlation_error(one: FloatArray, other: FloatArray) -> float:
 
 
 @lru_cache(maxsize=32)
-def _at_distance(lattice: TubeLattice, shells: int) -> Float32Array:
+def at_distance(lattice: TubeLattice, shells: int) -> Float32Array:
     """(shells, n_sites, n_sites) one where the shortest way between two sites has 1, 2, … bonds."""
     reached = np.eye(lattice.n_sites, dtype=bool)
     at = np.zeros((shells, lattice.n_sites, lattice.n_sites), dtype=np.float32)

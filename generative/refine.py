@@ -6,11 +6,11 @@ from typing import Final
 import numpy as np
 import torch
 
+from matgym.generative.examples import like_bonds
 from matgym.generative.geometry import geometry
-from matgym.generative.model import Noise, TubeGenerator, draw_noise, scores
+from matgym.generative.networks import Noise, TubeGenerator, draw_noise, scores
 from matgym.generative.placement import straight_through
 from matgym.generative.regressor import Regressor
-from matgym.generative.rules import like_bonds
 from matgym.learning.devices import device_of
 from matgym.structures import TubeBatch, TubeLattice
 from matgym.surrogates import NetworkSurrogate

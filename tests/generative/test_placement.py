@@ -6,9 +6,10 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from matgym.generative.geometry import SHELLS, geometry
+from matgym.generative.examples import like_bonds, valid
+from matgym.generative.geometry import geometry
+from matgym.generative.metrics import SHELLS
 from matgym.generative.placement import place, soft_counterpart, straight_through
-from matgym.generative.rules import like_bonds, valid
 from matgym.structures import Species, SubstitutionEdits, tube_lattice
 
 KINDS = (Species.B, Species.N)
