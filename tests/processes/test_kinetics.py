@@ -158,7 +158,7 @@ def test_ramps_are_resolved():
     reactor = Reactor(*(rng.uniform(low, high, 32) for low, high in ((6, 14), (0.7, 1.4), (0.7, 1.4), (0, 5), (0, 0))))
     coarse, fine = Furnace(), Furnace(substep_s=0.1)
     a, b = coarse.cold(reactor), fine.cold(reactor)
-    for _ in range(12):
+    for _ in range(6):
         limits = ((800.0, 1200.0), (0.0, 500.0), (0.0, 4e4), (0.0, 100.0))
         controls = Controls(*(rng.uniform(low, high, 32) for low, high in limits))
         a, b = coarse.hold(a, controls, reactor, 60.0), fine.hold(b, controls, reactor, 60.0)

@@ -124,7 +124,7 @@ def test_runs_and_settings_are_checked():
 @cache
 def measured_over_time(name):
     """At the last step of runs that neither training, validation nor the card's test runs are among."""
-    make, count = {"annealing": (annealing_runs, 60), "cvd-growth": (growth_runs, 1000)}[name]
+    make, count = {"annealing": (annealing_runs, 40), "cvd-growth": (growth_runs, 1000)}[name]
     surrogate = load_sequences(name)
     return {figure.property: figure for figure in figures(surrogate, make(count, np.random.default_rng(99)))}
 
