@@ -51,14 +51,7 @@ class ConditionalGenerator(ABC):
     def draw(
         self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
     ) -> SpeciesArray:
-        """(B, n_sites) one tube for each target and composition.
-
-        Args:
-            lattice: of all tubes.
-            targets: (B,) in the property's unit.
-            budget: (B, K) atoms of each of `kinds`.
-            rng: the only source of randomness.
-        """
+        """(B, n_sites) one tube for each of (B,) targets in the property's unit, and (B, K) atoms of `kinds`."""
         shape, parts = geometry(lattice, device_of(self.network)), []
         with torch.inference_mode():
             for start in range(0, len(targets), BATCH):

@@ -65,12 +65,7 @@ class DiffusionNetwork(Likelihood):
     def forward(self, shape: Geometry, known: Tensor, covered: Tensor, left: Tensor, condition: Tensor) -> Tensor:
         """(B, K + 1, S) logarithms of chances, carbon last.
 
-        Args:
-            shape: of the tubes.
-            known: (B, K, S) dopants on uncovered sites.
-            covered: (B, 1, S) one where a site is covered.
-            left: (B, K) dopants not yet placed.
-            condition: (B, columns).
+        Of (B, K, S) dopants known on uncovered sites, (B, 1, S) ones where a site is covered, and (B, K) dopants left.
         """
         count = covered.sum(dim=2)
         shares = torch.cat([left, count - left.sum(dim=1, keepdim=True)], dim=1) / count.clamp(min=1.0)

@@ -28,12 +28,7 @@ COLUMNS: Final = ("target", "share of first", "share of second", "1 / length", "
 
 
 def like_bonds(lattice: TubeLattice, species: SpeciesArray) -> IntArray:
-    """(B,) bonds between two atoms of boron, or two of nitrogen; isotopes and vacancies may lie as they like.
-
-    Args:
-        lattice: shared by all tubes.
-        species: (B, n_sites) codes.
-    """
+    """(B,) bonds between two atoms of boron, or two of nitrogen; isotopes and vacancies may lie as they like."""
     first, second = species[:, lattice.bonds[:, 0]], species[:, lattice.bonds[:, 1]]
     return np.asarray(((first == second) & np.isin(first, DOPANTS)).sum(axis=1), dtype=np.int64)
 
@@ -132,13 +127,7 @@ class Examples:
 def examples(
     data: Dataset, key: str, kinds: tuple[Species, ...], left_out: tuple[float, float] | None = None
 ) -> list[Examples]:
-    """The valid rows of a data set; deformed and reconstructed tubes are left out.
-
-    Args:
-        data: one split of it.
-        key: the property.
-        kinds: the dopants.
-        left_out: a band of the property of which no row is kept.
+    """The valid rows of a split, but those in a band of the property; deformed and reconstructed tubes are left out.
 
     Raises:
         DatasetError: if none is left.

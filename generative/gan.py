@@ -217,14 +217,7 @@ def generator_loss(loss: Loss, fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
-    """Mean of (|gradient| - 1)² at random points between real and generated samples.
-
-    Args:
-        critic: (B, ...) → (B,).
-        real: (B, ...) samples.
-        fake: (B, ...) samples, without gradient.
-        share: (B,) random shares of the real sample in each point, from 0 to 1.
-    """
+    """Mean of (|gradient| - 1)² at points between real and generated samples; (B,) shares of the real ones, 0 to 1."""
     share = share.view(-1, *([1] * (real.dim() - 1)))
     between = (share * real + (1.0 - share) * fake).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)

@@ -81,15 +81,7 @@ class Conditioned(nn.Module):
     """
 
     def __init__(self, inputs: int, numbers: int, width: int, blocks: int, outputs: int) -> None:
-        """Fresh weights.
-
-        Args:
-            inputs: channels of the raster.
-            numbers: that are given for the tube as a whole.
-            width: channels of every convolution.
-            blocks: of two convolutions each.
-            outputs: channels of the result, which is zero at first.
-        """
+        """Fresh weights; blocks have two convolutions each, and the result is zero at first."""
         super().__init__()
         self.stem = Conv(inputs, width)
         self.embed = nn.Sequential(nn.Linear(numbers, STYLE), nn.SiLU(), nn.Linear(STYLE, STYLE), nn.SiLU())
@@ -232,15 +224,7 @@ def draw_noise(size: NetworkSize, shape: Geometry, count: int, kinds: int, rng: 
 
 
 def scores(network: Generator, shape: Geometry, condition: Tensor, budget: Tensor, noise: Noise) -> Tensor:
-    """(B, K, S) the draft's scores, changed by the network.
-
-    Args:
-        network: a generator.
-        shape: of the tubes.
-        condition: (B, columns) standardised.
-        budget: (B, K) atoms of each species.
-        noise: of the draws.
-    """
+    """(B, K, S) the draft's scores, changed by the network, for (B, K) atoms of each species."""
     draft = place(noise.gumbel, budget, shape.neighbours)
     beside = torch.cat([shape.raster(noise.gumbel), noise.waves], dim=1)
     change: Tensor = network(shape.raster(draft), beside, shape.numbers(draft), noise.latent, condition, shape.shift)

@@ -47,13 +47,7 @@ class Regressor:
         return torch.tensor([own.scale[0] / scaling.scale[0], (own.mean[0] - scaling.centre[0]) / scaling.scale[0]])
 
     def error(self, shape: Geometry, placed: Tensor, targets: FloatArray) -> Tensor:
-        """(B,) distance from the targets in the property's standard deviations, with a gradient.
-
-        Args:
-            shape: of the tubes.
-            placed: (B, K, S) zeros and ones, through which gradients pass.
-            targets: (B,) in the property's unit.
-        """
+        """(B,) distance of (B, K, S) placed atoms from the targets, in standard deviations, with a gradient."""
         surrogate, lattice = self.surrogate, shape.lattice
         offset = surrogate.known(lattice, np.zeros((1, 0)))[0][0]
         wanted = (targets - offset - surrogate.scaling.mean[0]) / surrogate.scaling.scale[0]
@@ -88,14 +82,7 @@ def diagnose(
     generator: ConditionalGenerator, regressor: Regressor, held_out: list[Examples], kinds: tuple[Species, ...],
     rng: np.random.Generator,
 ) -> dict[str, float]:  # fmt: skip
-    """Draw tubes for the conditions of held-out structures.
-
-    Args:
-        generator: to be judged.
-        regressor: gives properties and features.
-        held_out: structures that training does not see.
-        kinds: dopants.
-        rng: of the draws.
+    """Draw tubes for the conditions of held-out structures; the regressor gives properties and features.
 
     Returns:
         How what was drawn compares with held-out structures of the same conditions: "error", median distance from the

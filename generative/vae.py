@@ -61,14 +61,7 @@ class VaeNetwork(Likelihood):
         self.decoder = Conditioned(both, len(COLUMNS), size.width, size.blocks, 2 * (kinds + 1))
 
     def scores(self, shape: Geometry, latent: Tensor, whole: Tensor, condition: Tensor) -> Tensor:
-        """(B, K + 1, S) logarithms of chances of what a site holds, carbon last.
-
-        Args:
-            shape: of the tubes.
-            latent: (B, latent, H, W).
-            whole: (B, whole).
-            condition: (B, columns).
-        """
+        """(B, K + 1, S) logarithms of chances of what a site holds, carbon last; whole is (B, whole)."""
         everywhere = whole[:, :, None, None].expand(-1, -1, *latent.shape[2:])
         out: Tensor = self.decoder(torch.cat([latent, everywhere], dim=1), condition, shape.shift)
         chances: Tensor = out.reshape(len(latent), -1, shape.lattice.n_sites).log_softmax(dim=1)

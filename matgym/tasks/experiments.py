@@ -81,7 +81,7 @@ class ExperimentTask:
         inputs = self.data.at(actions)
         with self.ledger.charge("experiment", len(inputs)):
             expected = self.emulator.predict(inputs)
-            return expected, expected if deviates is None else self.emulator.measure(inputs, deviates)
+            return expected, expected if deviates is None else self.emulator.predict(inputs, deviates)
 
 
 def _check_absent(data: str, arguments: dict[str, Any]) -> None:

@@ -49,13 +49,8 @@ class Emulator:
     replicated: bool
     regressor: Any
 
-    def predict(self, inputs: FloatArray) -> FloatArray:
-        """(B,) expected measurements for (B, d) inputs, in the table's unit."""
-        found = self.regressor.predict(_features(self.data, inputs))
-        return np.asarray(np.exp(found) if self.log else found)
-
-    def measure(self, inputs: FloatArray, deviates: FloatArray) -> FloatArray:
-        """(B,) measurements with noise, for (B,) standard normal deviates."""
+    def predict(self, inputs: FloatArray, deviates: FloatArray | float = 0.0) -> FloatArray:
+        """(B,) measurements for (B, d) inputs, in the table's unit: expected ones, or with (B,) standard deviates."""
         found = self.regressor.predict(_features(self.data, inputs)) + self.noise * deviates
         return np.asarray(np.exp(found) if self.log else found)
 
