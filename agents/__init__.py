@@ -3,13 +3,10 @@
 from typing import TYPE_CHECKING, Any
 
 from matgym.agents.base import Optimizer, Problem, check_optimizer
-from matgym.agents.optimizers.genetic import GeneticAlgorithm
-from matgym.agents.optimizers.random_search import RandomSearch
-from matgym.agents.optimizers.simulated_annealing import SimulatedAnnealing
-from matgym.agents.optimizers.tempering import ParallelTempering
+from matgym.agents.optimizers.heuristics import GeneticAlgorithm, ParallelTempering, RandomSearch, SimulatedAnnealing
 
 if TYPE_CHECKING:
-    from matgym.agents.vec_env import SB3VecEnv
+    from matgym.agents.sb3 import SB3VecEnv
 
 __all__ = [
     "GeneticAlgorithm",
@@ -26,7 +23,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     # Stable-Baselines3 takes seconds to import: only those who ask for its adapter wait for it.
     if name == "SB3VecEnv":
-        from matgym.agents.vec_env import SB3VecEnv
+        from matgym.agents.sb3 import SB3VecEnv
 
         return SB3VecEnv
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,7 +2,6 @@
 
 import inspect
 import warnings
-from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -12,27 +11,6 @@ import numpy as np
 
 from matgym.errors import ConfigurationError, DatasetError, MissingExtraError
 from matgym.typing import BoolArray
-
-
-@dataclass(frozen=True)
-class Episode:
-    """One episode.
-
-    Attributes:
-        seed: that the environment was reset with.
-        observations: T + 1 of them, the last one being where it ended.
-        actions: T of them.
-        rewards: of each step.
-        terminations: of each step.
-        truncations: of each step.
-    """
-
-    seed: int
-    observations: list[Any] = field(default_factory=list)
-    actions: list[Any] = field(default_factory=list)
-    rewards: list[float] = field(default_factory=list)
-    terminations: list[bool] = field(default_factory=list)
-    truncations: list[bool] = field(default_factory=list)
 
 
 def record_episodes(
@@ -78,9 +56,8 @@ def record_episodes(
         raise DatasetError(f"there is a data set {name!r} already: give the next version, or minari.delete_dataset it")
     env = gym.make(environment, **arguments)
     act = _Acting(policy, seed, deterministic)
-    found = [_episode(env, act, seed + i) for i in range(episodes)]
     # Whole episodes are handed over, as Minari's own collector needs JAX for no more than appending single steps.
-    rows = [buffers.EpisodeBuffer(id=i, **vars(episode)) for i, episode in enumerate(found)]
+    rows = [buffers.EpisodeBuffer(id=i, **_episode(env, act, seed + i)) for i in range(episodes)]
     spec, told = _spec(env), {"observation_space": env.observation_space, "action_space": env.action_space}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that author and address were not given
@@ -102,21 +79,20 @@ def record_episodes(
     return data
 
 
-def _episode(env: gym.Env[Any, Any], act: "_Acting", seed: int) -> Episode:
-    """One of them, from its beginning to its end."""
-    episode = Episode(seed)
-    observation, _ = env.reset(seed=seed)
+def _episode(env: gym.Env[Any, Any], act: "_Acting", seed: int) -> dict[str, Any]:
+    """What Minari keeps of an episode: T + 1 observations, the last one being where it ended, and T of all else."""
+    first, _ = env.reset(seed=seed)
     act.begin()
-    episode.observations.append(observation)
-    while not (episode.terminations and (episode.terminations[-1] or episode.truncations[-1])):
-        action = act(env, observation)
+    observations, steps, over = [first], [], False  # steps: rows in the order of `names`
+    names = ("actions", "rewards", "terminations", "truncations")
+    while not over:
+        action = act(env, observations[-1])
         observation, reward, terminated, truncated, _ = env.step(action)
-        episode.observations.append(observation)
-        episode.actions.append(action)
-        episode.rewards.append(float(reward))
-        episode.terminations.append(terminated)
-        episode.truncations.append(truncated)
-    return episode
+        observations.append(observation)
+        steps.append((action, float(reward), terminated, truncated))
+        over = terminated or truncated
+    columns = zip(names, zip(*steps, strict=True), strict=True)
+    return {"seed": seed, "observations": observations} | {name: list(column) for name, column in columns}
 
 
 class _Acting:

@@ -1,22 +1,132 @@
-"""Stable-Baselines3 agents on natively batched environments."""
+"""Stable-Baselines3 on natively batched environments: the adapter from Gymnasium's VectorEnv, and agents on it.
+
+SB3 takes only its own VecEnv and wraps scalar environments one by one; `SB3VecEnv` hands it a natively batched one
+(wished for in DLR-RM/stable-baselines3#1568 and #1745).
+"""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import gymnasium as gym
+import numpy as np
+import sb3_contrib
+import stable_baselines3
 import yaml
+from gymnasium.vector import AutoresetMode, VectorEnv
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
+from typing_extensions import override
 
-from matgym.agents.vec_env import SB3VecEnv
 from matgym.errors import ConfigurationError
 from matgym.tasks import Ledger
 
-if TYPE_CHECKING:
-    from stable_baselines3.common.base_class import BaseAlgorithm
-
-ALGORITHMS: Final = ("MaskablePPO", "PPO", "A2C", "RecurrentPPO", "DQN", "QRDQN", "SAC", "TD3", "TQC")
+ALGORITHMS: Final = ("PPO", "MaskablePPO", "RecurrentPPO", "A2C", "DQN", "QRDQN", "SAC", "TD3", "TQC")
 """Of Stable-Baselines3 and sb3-contrib."""
+
+
+class SB3VecEnv(VecEnv):
+    """A Gymnasium vector environment as SB3 expects it.
+
+    Rewards become float32; what an episode ended with is in `info["terminal_observation"]`, and
+    `info["TimeLimit.truncated"]` is true only where it did not terminate as well.
+    """
+
+    def __init__(self, envs: VectorEnv[Any, Any, Any], seed: int | None = None) -> None:
+        """Adapt a vector environment.
+
+        Args:
+            envs: in SAME_STEP autoreset mode, which is SB3's.
+            seed: of the first reset.
+
+        Raises:
+            ConfigurationError: if its autoreset mode is another.
+        """
+        if envs.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
+            raise ConfigurationError(
+                f"autoreset mode {envs.metadata.get('autoreset_mode')} is not SB3's: make the environment in SAME_STEP"
+            )
+        self.envs = envs
+        self._seed = seed
+        self._actions: np.ndarray[Any, Any] = np.zeros(envs.num_envs)
+        super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
+
+    @override
+    def reset(self) -> Any:
+        options = {name: [row[name] for row in self._options] for name in self._options[0]} if self._options else None
+        observation, info = self.envs.reset(seed=self._seed, options=options or None)
+        self._seed = None
+        self._reset_options()
+        self.reset_infos = [_row(info, i) for i in range(self.num_envs)]
+        return observation
+
+    @override
+    def step_async(self, actions: np.ndarray[Any, Any]) -> None:
+        self._actions = actions
+
+    @override
+    def step_wait(self) -> VecEnvStepReturn:
+        observation, reward, terminated, truncated, info = self.envs.step(self._actions)
+        done = terminated | truncated
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
+        for i in np.flatnonzero(done):
+            infos[i] = _row(info.get("final_info", {}), int(i))
+            infos[i]["terminal_observation"] = info["final_obs"][i]  # a dictionary where observations are
+            infos[i]["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
+        return observation, reward.astype(np.float32), done, infos
+
+    @override
+    def close(self) -> None:
+        self.envs.close()
+
+    @override
+    def seed(self, seed: int | None = None) -> Sequence[int | None]:
+        self._seed = seed
+        return [None if seed is None else seed + i for i in range(self.num_envs)]
+
+    @override
+    def env_method(self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any) -> list[Any]:
+        """Call a method of the vector environment.
+
+        Masks come one row an environment; what else there is, such as the `compute_reward` that `HerReplayBuffer`
+        calls, is the same for all.
+        """
+        found = getattr(self.envs, method_name)(*args, **kwargs)
+        return [found[i] if method_name == "action_masks" else found for i in self._indices(indices)]
+
+    @override
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        value = getattr(self.envs, attr_name)
+        return [value for _ in self._indices(indices)]
+
+    @override
+    def has_attr(self, attr_name: str) -> bool:
+        return hasattr(self.envs, attr_name)
+
+    @override
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        setattr(self.envs, attr_name, value)
+
+    @override
+    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Any = None) -> list[bool]:
+        return [False for _ in self._indices(indices)]
+
+    def _indices(self, indices: Any) -> Iterable[int]:
+        return self._get_indices(indices)
+
+
+def _row(info: dict[str, Any], i: int) -> dict[str, Any]:
+    """One environment's part of a vector environment's info."""
+    row = {}
+    for name, value in info.items():
+        present = info.get(f"_{name}")
+        if name.startswith("_") or not (present is None or present[i]):
+            continue
+        row[name] = _row(value, i) if isinstance(value, dict) else value[i]
+    return row
 
 
 def hyperparameters(environment: str, algorithm: str) -> dict[str, Any]:
@@ -45,7 +155,7 @@ def make_agent(
     overrides: Mapping[str, Any] | None = None,
     environment: str = "matgym/NanotubeDoping-v0",
     **arguments: Any,
-) -> "BaseAlgorithm":
+) -> BaseAlgorithm:
     """An untrained agent on a batch of environments.
 
     Args:
@@ -56,15 +166,17 @@ def make_agent(
         environment: its registered name.
         arguments: further ones of the environment, such as `initial_designs="gan"`.
     """
-    from stable_baselines3.common.vec_env import VecMonitor
-
     settings = hyperparameters(file_of(environment), algorithm) | dict(overrides or {})
-    settings = {name: schedule(value) for name, value in settings.items()}
-    envs = gym.make_vec(environment, num_envs=settings.pop("n_envs"), task=task, **arguments)
-    policy = settings.pop("policy")
     settings.pop("n_timesteps", None)  # for who trains it
-    made = constructor(algorithm)
-    return made(policy, VecMonitor(SB3VecEnv(envs, seed=seed)), seed=seed, device="cpu", **settings)
+    envs = gym.make_vec(environment, num_envs=settings.pop("n_envs"), task=task, **arguments)
+    return agent_on(envs, algorithm, seed, settings)
+
+
+def agent_on(envs: VectorEnv[Any, Any, Any], algorithm: str, seed: int, settings: Mapping[str, Any]) -> BaseAlgorithm:
+    """An untrained agent on environments that are there; `settings` hold the policy's name."""
+    given = {name: schedule(value) for name, value in settings.items()}
+    adapted = VecMonitor(SB3VecEnv(envs, seed=seed))
+    return constructor(algorithm)(given.pop("policy"), adapted, seed=seed, device="cpu", **given)
 
 
 def schedule(value: Any) -> Any:
@@ -81,21 +193,18 @@ def file_of(environment: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
 
 
-def constructor(algorithm: str) -> "type[BaseAlgorithm]":
+def constructor(algorithm: str) -> type[BaseAlgorithm]:
     """The class of an algorithm.
 
     Raises:
         ConfigurationError: if neither Stable-Baselines3 nor sb3-contrib has it.
     """
-    import sb3_contrib
-    import stable_baselines3
-
     if algorithm not in ALGORITHMS:
         raise ConfigurationError(f"algorithm {algorithm!r} is unknown; there are {', '.join(ALGORITHMS)}")
     return getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)  # type: ignore[no-any-return]
 
 
-def train_agent(agent: "BaseAlgorithm", ledger: Ledger, designs: int, on_rollout: Callable[[int, float], None]) -> None:
+def train_agent(agent: BaseAlgorithm, ledger: Ledger, designs: int, on_rollout: Callable[[int, float], None]) -> None:
     """Train until a ledger has counted a number of designs; the last rollout is finished.
 
     Args:
@@ -104,8 +213,6 @@ def train_agent(agent: "BaseAlgorithm", ledger: Ledger, designs: int, on_rollout
         designs: evaluations of the reward model to spend.
         on_rollout: called after each rollout with the designs so far and the mean reward of recent ones.
     """
-    from stable_baselines3.common.callbacks import BaseCallback
-
     start = sum(ledger.counts.values())
 
     class Spend(BaseCallback):

@@ -7,6 +7,7 @@ see `matgym.learning.store`.
 import json
 import zipfile
 from collections.abc import Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -21,38 +22,22 @@ from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtr
 from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import TypedDict
 
-from matgym.agents.sb3 import constructor
+from matgym.agents.sb3 import ALGORITHMS, constructor, schedule
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.learning.devices import torch_device
 from matgym.learning.store import Card, Store, part
 
-_SHARED: Final = ("learning_rate", "n_steps", "gamma")
-_ON_POLICY: Final = (*_SHARED, "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm", "normalize_advantage")
-_CLIPPED: Final = (*_ON_POLICY, "batch_size", "n_epochs", "clip_range", "clip_range_vf", "target_kl")
-_NOISY: Final = ("use_sde", "sde_sample_freq")
-_REPLAY: Final = (
-    *_SHARED, "buffer_size", "learning_starts", "batch_size", "tau", "train_freq", "gradient_steps",
-    "replay_buffer_kwargs", "optimize_memory_usage",
-)  # fmt: skip
-_DISCRETE: Final = (
-    *_REPLAY, "target_update_interval", "exploration_fraction", "exploration_initial_eps", "exploration_final_eps",
-    "max_grad_norm",
-)  # fmt: skip
-_ENTROPIC: Final = (
-    *_REPLAY, *_NOISY, "use_sde_at_warmup", "action_noise", "ent_coef", "target_update_interval", "target_entropy",
-)  # fmt: skip
-ALGORITHMS: Final[dict[str, tuple[str, ...]]] = {
-    "PPO": (*_CLIPPED, *_NOISY, "rollout_buffer_kwargs"),
-    "A2C": (*_ON_POLICY, *_NOISY, "rollout_buffer_kwargs"),
-    "DQN": _DISCRETE,
-    "SAC": _ENTROPIC,
-    "TD3": (*_REPLAY, "action_noise", "policy_delay", "target_policy_noise", "target_noise_clip"),
-    "MaskablePPO": (*_CLIPPED, "rollout_buffer_kwargs"),
-    "RecurrentPPO": (*_CLIPPED, *_NOISY),
-    "QRDQN": _DISCRETE,
-    "TQC": (*_ENTROPIC, "top_quantiles_to_drop_per_net"),
+_APART: Final = frozenset({
+    "policy", "env", "policy_kwargs", "device", "seed", "verbose", "tensorboard_log", "stats_window_size",
+    "replay_buffer_class", "rollout_buffer_class", "use_rms_prop", "rms_prop_eps", "_init_setup_model",
+})  # fmt: skip
+"""Arguments of constructors that are no hyper-parameters, or are stored otherwise."""
+
+SETTINGS: Final[dict[str, tuple[str, ...]]] = {
+    name: tuple(argument for argument in signature(constructor(name)).parameters if argument not in _APART)
+    for name in ALGORITHMS
 }
-"""What can be stored, and the hyper-parameters of each."""
+"""Algorithms that can be stored, and the hyper-parameters of each."""
 
 SCHEDULES: Final = ("learning_rate", "clip_range", "clip_range_vf")
 NAMED: Final[dict[str, dict[str, type]]] = {
@@ -72,15 +57,7 @@ _UNFIT: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, R
 LEARNED: Final = "log_ent_coef"
 """What SAC and TQC learn beside their policy, if they are told to."""
 
-ZIPS: Final = {
-    "sb3_contrib.common.maskable.policies": "MaskablePPO",
-    "sb3_contrib.common.recurrent.policies": "RecurrentPPO",
-    "sb3_contrib.qrdqn.policies": "QRDQN",
-    "sb3_contrib.tqc.policies": "TQC",
-    "stable_baselines3.dqn.policies": "DQN",
-    "stable_baselines3.sac.policies": "SAC",
-    "stable_baselines3.td3.policies": "TD3",
-}
+ZIPS: Final = {policy.__module__: name for name in ALGORITHMS for policy in constructor(name).policy_aliases.values()}
 """By whose policy a .zip of Stable-Baselines3, which does not name its algorithm, tells what it holds."""
 
 Width = Annotated[int, Field(ge=1, le=2**16)]
@@ -216,7 +193,7 @@ class AgentCard(Card):
         if self.algorithm not in ALGORITHMS:
             raise ValueError(f"algorithm {self.algorithm!r} is unknown; there are {', '.join(ALGORITHMS)}")
         for name in self.settings:
-            if name not in ALGORITHMS[self.algorithm]:
+            if name not in SETTINGS[self.algorithm]:
                 raise ValueError(f"{self.algorithm} has no hyper-parameter {name!r}")
         for name, value in self.policy_kwargs.items():
             if name in NAMED and value not in NAMED[name]:
@@ -310,7 +287,7 @@ def _facts(agent: BaseAlgorithm, environment: str, arguments: Mapping[str, Any])
     observed, acted = SpaceCard.of(agent.observation_space), SpaceCard.of(agent.action_space)
     if (observed.space(), acted.space()) != (agent.observation_space, agent.action_space):
         raise ConfigurationError(f"{agent.observation_space} or {agent.action_space} cannot be stored without loss")
-    settings = {name: getattr(agent, name) for name in ALGORITHMS[algorithm] if hasattr(agent, name)}
+    settings = {name: getattr(agent, name) for name in SETTINGS[algorithm] if hasattr(agent, name)}
     return {
         "algorithm": algorithm,
         "policy": names[0],
@@ -414,9 +391,8 @@ def _setting_card(name: str, value: Any) -> Any:
 
 def _setting(name: str, value: Any) -> Any:
     """The same as Stable-Baselines3 takes it."""
-    if name in SCHEDULES and isinstance(value, str):
-        first = float(value.removeprefix("lin_"))
-        return lambda left: first * left
+    if name in SCHEDULES:
+        return schedule(value)
     if name == "train_freq" and isinstance(value, list):
         return tuple(value)
     if name == "action_noise" and value is not None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from matgym.errors import ConfigurationError
-from matgym.generative.conditions import ConditionScaling, raw_conditions
+from matgym.generative.examples import ConditionScaling, raw_conditions
 from matgym.generative.geometry import Geometry, geometry
 from matgym.learning.devices import device_of
 from matgym.structures import Species, TubeBatch, TubeLattice
@@ -51,14 +51,7 @@ class ConditionalGenerator(ABC):
     def draw(
         self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
     ) -> SpeciesArray:
-        """(B, n_sites) one tube for each target and composition.
-
-        Args:
-            lattice: of all tubes.
-            targets: (B,) in the property's unit.
-            budget: (B, K) atoms of each of `kinds`.
-            rng: the only source of randomness.
-        """
+        """(B, n_sites) one tube for each of (B,) targets in the property's unit, and (B, K) atoms of `kinds`."""
         shape, parts = geometry(lattice, device_of(self.network)), []
         with torch.inference_mode():
             for start in range(0, len(targets), BATCH):

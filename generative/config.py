@@ -1,6 +1,6 @@
 """How generators are trained. Numbers are chosen by us."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 from matgym.errors import ConfigurationError
@@ -30,6 +30,7 @@ class GeneratorConfig:
         batch_size: tubes a step.
         left_out: a band of the property of which no structure is shown.
         seed: of weights, order and noise.
+        size: of the network or networks.
 
     Raises:
         ConfigurationError: if a value is out of range.
@@ -42,6 +43,7 @@ class GeneratorConfig:
     batch_size: int = 96
     left_out: tuple[float, float] | None = None
     seed: int = 0
+    size: Any = None
 
     def __post_init__(self) -> None:
         check_counts(self, "epochs", "patience", "batch_size")
@@ -54,10 +56,6 @@ class GeneratorConfig:
     def kinds(self) -> tuple[Species, ...]:
         """Codes of the dopants."""
         return tuple(parse_species(name) for name in self.species)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain form for the card."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,6 @@ class GanConfig(GeneratorConfig):
         regressor: weight of the auxiliary regressor, a surrogate fitted to the same structures beforehand, which says
             how far the property is from the target; zero leaves it out.
         moments: weight of feature matching on pair correlations (Salimans et al., NeurIPS 2016).
-        size: of the networks.
         regressor_epochs: of the auxiliary regressor.
         critic_steps: of the discriminator for each of the generator.
         generator_rate: learning rate of the generator's optimizer, Adam.

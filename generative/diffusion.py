@@ -6,21 +6,19 @@ state; trained as an order-agnostic autoregressive model (Hoogeboom et al., ICLR
 
 import math
 from dataclasses import dataclass, field
-from typing import Final, Unpack
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
 
-from matgym.data import Dataset
-from matgym.generative.base import ConditionalGenerator, TrainedGenerator
-from matgym.generative.conditions import COLUMNS
+from matgym.generative.base import ConditionalGenerator
 from matgym.generative.config import LikelihoodConfig
+from matgym.generative.examples import COLUMNS
 from matgym.generative.geometry import Geometry
-from matgym.generative.likelihood import Likelihood, train_likelihood
+from matgym.generative.likelihood import Likelihood
 from matgym.generative.networks import Conditioned
-from matgym.learning.trainer import Options
 from matgym.typing import FloatArray, IntArray
 
 FAINT: Final = 1e-12
@@ -48,11 +46,7 @@ class DiffusionSize:
 
 @dataclass(frozen=True)
 class DiffusionConfig(LikelihoodConfig):
-    """See `LikelihoodConfig`.
-
-    Attributes:
-        size: of the network.
-    """
+    """See `LikelihoodConfig`."""
 
     size: DiffusionSize = field(default_factory=DiffusionSize)
 
@@ -71,12 +65,7 @@ class DiffusionNetwork(Likelihood):
     def forward(self, shape: Geometry, known: Tensor, covered: Tensor, left: Tensor, condition: Tensor) -> Tensor:
         """(B, K + 1, S) logarithms of chances, carbon last.
 
-        Args:
-            shape: of the tubes.
-            known: (B, K, S) dopants on uncovered sites.
-            covered: (B, 1, S) one where a site is covered.
-            left: (B, K) dopants not yet placed.
-            condition: (B, columns).
+        Of (B, K, S) dopants known on uncovered sites, (B, 1, S) ones where a site is covered, and (B, K) dopants left.
         """
         count = covered.sum(dim=2)
         shares = torch.cat([left, count - left.sum(dim=1, keepdim=True)], dim=1) / count.clamp(min=1.0)
@@ -158,10 +147,3 @@ def _pick(weight: FloatArray, rng: np.random.Generator) -> IntArray:
     """(B,) one index for each row of weights."""
     total = weight.cumsum(axis=1)
     return np.asarray((rng.random(len(total))[:, None] * total[:, -1:] >= total).sum(axis=1))
-
-
-def train_diffusion(data: Dataset, config: DiffusionConfig, **options: Unpack[Options]) -> TrainedGenerator:
-    """Train; see `matgym.generative.gan.train_gan`."""
-    torch.manual_seed(config.seed)
-    network = DiffusionNetwork(config.size, len(config.kinds))
-    return train_likelihood(data, config, network, MaskedDiffusion, "diffusion", **options)

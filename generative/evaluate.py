@@ -1,16 +1,16 @@
 """How good a generator is: the tubes that it draws for conditions of held-out structures, verified by the oracle."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from time import perf_counter
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import numpy as np
 
 from matgym.data import Dataset
 from matgym.data.splits import Split
 from matgym.errors import ConfigurationError
-from matgym.generative.examples import Examples, examples
+from matgym.generative.examples import Examples, examples, valid
 from matgym.generative.metrics import (
     coverage,
     density,
@@ -21,7 +21,6 @@ from matgym.generative.metrics import (
     spread,
     uniqueness,
 )
-from matgym.generative.rules import valid
 from matgym.models import Model
 from matgym.physics import GAP_EV, PiElectrons
 from matgym.statistics import estimate
@@ -47,7 +46,7 @@ class Evaluation:
         generator: its name.
         split: whose valid structures lent lattices, compositions and targets.
         samples: tubes drawn.
-        validity: share of tubes that are valid as drawn; see `matgym.generative.rules`.
+        validity: share of tubes that are valid as drawn; see `matgym.generative.examples`.
         composition: share of tubes with exactly the composition asked for.
         uniqueness: share of tubes that are no symmetric copies of each other.
         novelty: share of tubes that are no symmetric copies of a training structure.
@@ -81,10 +80,6 @@ class Evaluation:
     property_error_mean: float
     property_met: float
     seconds: float
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain form for JSON."""
-        return asdict(self)
 
     def as_rows(self) -> list[dict[str, str]]:
         """For a table that people read, a row a figure."""
@@ -167,22 +162,6 @@ def evaluate(
         property_met=float((validity & (errors <= MET_EV)).mean()),
         seconds=sum(part.seconds for part in parts),
     )
-
-
-def evaluate_targets(
-    generator: DesignGenerator, space: Decorations, targets: FloatArray, rng: np.random.Generator,
-    oracle: Model | None = None,
-) -> FloatArray:  # fmt: skip
-    """(B,) the oracle's gaps, eV, of one tube drawn for each target; NaN where it cannot tell.
-
-    Args:
-        generator: to be judged.
-        space: of tubes of one lattice and composition.
-        targets: (B,) wanted gaps, eV.
-        rng: of the draws.
-        oracle: that verifies; the π-electron oracle by default.
-    """
-    return (oracle or PiElectrons()).predict(generator.sample(space, targets, rng))[GAP_EV]
 
 
 def table(evaluations: Sequence[Evaluation]) -> str:

@@ -1,18 +1,94 @@
-"""What generators learn from: valid labelled structures by lattice, turned by random symmetries as they are seen."""
+"""What generators learn from: valid labelled structures by lattice, and conditions, which say what is asked for.
+
+A design is valid if it has the composition asked for, and no bond between two atoms of the same dopant. Boron and
+nitrogen in graphene mix as B-N pairs and domains; bonds between like dopants cost energy (Ci et al., *Nat. Mater.* 9,
+430 (2010), on domains; remembered, not re-read). To forbid them outright is a rule of ours: half of the data set's
+structures, drawn without regard to it, break it.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from matgym.data import Dataset
 from matgym.errors import DatasetError
-from matgym.generative.conditions import raw_conditions
-from matgym.generative.rules import like_bonds
 from matgym.learning.trainer import grouped_rows
-from matgym.structures import Species, TubeLattice
+from matgym.physics.registry import PROPERTIES_BY_KEY
+from matgym.structures import Species, SubstitutionEdits, TubeLattice
 from matgym.structures.symmetry import symmetry_group
-from matgym.typing import FloatArray, IntArray, SpeciesArray
+from matgym.surrogates.baseline import PristineModel, known
+from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, SpeciesArray
+
+DOPANTS: Final = (Species.B, Species.N)
+
+COLUMNS: Final = ("target", "share of first", "share of second", "1 / length", "1 / diameter", "cos(3 angle)")
+"""Of conditions."""
+
+
+def like_bonds(lattice: TubeLattice, species: SpeciesArray) -> IntArray:
+    """(B,) bonds between two atoms of boron, or two of nitrogen; isotopes and vacancies may lie as they like."""
+    first, second = species[:, lattice.bonds[:, 0]], species[:, lattice.bonds[:, 1]]
+    return np.asarray(((first == second) & np.isin(first, DOPANTS)).sum(axis=1), dtype=np.int64)
+
+
+def valid(lattice: TubeLattice, species: SpeciesArray, edits: SubstitutionEdits) -> BoolArray:
+    """(B,) whether the composition is exactly that of `edits`, and no two like dopants are bonded."""
+    return np.asarray(edits.complete(species) & (like_bonds(lattice, species) == 0))
+
+
+@dataclass(frozen=True)
+class ConditionScaling:
+    """Centre and scale of every column over the training data.
+
+    A column that does not vary there, as the chirality's in data of one chirality, has scale zero: it is left out, for
+    what a network would make of another value was never learned.
+
+    Attributes:
+        centre: (columns,).
+        scale: (columns,).
+    """
+
+    centre: FloatArray
+    scale: FloatArray
+
+    @classmethod
+    def of(cls, columns: FloatArray) -> "ConditionScaling":
+        """From (rows, columns) raw conditions."""
+        scale = columns.std(axis=0)
+        return cls(columns.mean(axis=0), np.where(scale > 1e-9, scale, 0.0))
+
+    def __call__(self, columns: FloatArray) -> Float32Array:
+        """(B, columns) raw conditions, standardised."""
+        inverse = np.divide(1.0, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0.0)
+        return np.asarray((columns - self.centre) * inverse, dtype=np.float32)
+
+
+def raw_conditions(lattice: TubeLattice, key: str, targets: FloatArray, budget: IntArray) -> FloatArray:
+    """(B, columns) what is asked for, in `COLUMNS`' order.
+
+    The target stands as its distance from what the undecorated tube has, which is known without learning: so a network
+    that was trained on one chirality can be asked for another.
+
+    Args:
+        lattice: shared by the batch.
+        key: of the property.
+        targets: (B,) in the property's unit.
+        budget: (B, K) atoms of each species; K at most 2.
+    """
+    offset = pristine(lattice, key)
+    shares = np.zeros((len(targets), 2))
+    shares[:, : budget.shape[1]] = budget / lattice.n_sites
+    n, m = lattice.n, lattice.m
+    angle = np.arctan2(np.sqrt(3.0) * m, 2.0 * n + m)  # Saito, Dresselhaus and Dresselhaus (1998), eq. 3.7
+    shape = [10.0 / lattice.length_angstrom, 1.0 / lattice.diameter_nm, np.cos(3.0 * angle)]
+    return np.column_stack([targets - offset, shares, np.tile(shape, (len(targets), 1))])
+
+
+def pristine(lattice: TubeLattice, key: str) -> float:
+    """What the undecorated tube has of the property, as far as it is known without learning; zero otherwise."""
+    return float(known(lattice, (PROPERTIES_BY_KEY[key],), PristineModel())[0][0])
 
 
 @dataclass(frozen=True)
@@ -51,13 +127,7 @@ class Examples:
 def examples(
     data: Dataset, key: str, kinds: tuple[Species, ...], left_out: tuple[float, float] | None = None
 ) -> list[Examples]:
-    """The valid rows of a data set; deformed and reconstructed tubes are left out.
-
-    Args:
-        data: one split of it.
-        key: the property.
-        kinds: the dopants.
-        left_out: a band of the property of which no row is kept.
+    """The valid rows of a split, but those in a band of the property; deformed and reconstructed tubes are left out.
 
     Raises:
         DatasetError: if none is left.

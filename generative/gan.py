@@ -1,7 +1,7 @@
 """Train a generative adversarial network: discriminator and generator in turn."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final, NamedTuple, Unpack
 
 import numpy as np
@@ -11,15 +11,12 @@ from torch.nn.functional import relu, smooth_l1_loss, softplus
 
 from matgym.data import Dataset
 from matgym.generative.base import TrainedGenerator
-from matgym.generative.conditions import ConditionScaling
 from matgym.generative.config import GanConfig, Loss
-from matgym.generative.diagnostics import diagnose
-from matgym.generative.examples import Examples, examples, shuffled
+from matgym.generative.examples import ConditionScaling, Examples, examples, shuffled
 from matgym.generative.geometry import Geometry, geometry
-from matgym.generative.model import TubeGenerator, draw_noise, scores
-from matgym.generative.networks import Discriminator, Generator
+from matgym.generative.networks import Discriminator, Generator, TubeGenerator, draw_noise, scores
 from matgym.generative.placement import straight_through
-from matgym.generative.regressor import Regressor, fit_regressor
+from matgym.generative.regressor import Regressor, diagnose, fit_regressor
 from matgym.learning.devices import device_of, torch_device
 from matgym.learning.trainer import Options, Training, Update, WeightAverage, train
 from matgym.typing import FloatArray
@@ -76,7 +73,7 @@ def train_gan(data: Dataset, config: GanConfig, **options: Unpack[Options]) -> T
     training = Training(
         "gan", players, game.updates, batches, validate, rng, config.epochs, config.patience, "score", [average]
     )
-    trained = train(training, {"data": data.digest, "config": config.as_dict()}, **options)
+    trained = train(training, {"data": data.digest, "config": asdict(config)}, **options)
     return TrainedGenerator(replace(averaged, draws=TubeGenerator.draws), trained.validation, trained.epochs)
 
 
@@ -220,14 +217,7 @@ def generator_loss(loss: Loss, fake: Tensor) -> Tensor:
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
-    """Mean of (|gradient| - 1)² at random points between real and generated samples.
-
-    Args:
-        critic: (B, ...) → (B,).
-        real: (B, ...) samples.
-        fake: (B, ...) samples, without gradient.
-        share: (B,) random shares of the real sample in each point, from 0 to 1.
-    """
+    """Mean of (|gradient| - 1)² at points between real and generated samples; (B,) shares of the real ones, 0 to 1."""
     share = share.view(-1, *([1] * (real.dim() - 1)))
     between = (share * real + (1.0 - share) * fake).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from matgym.generative.metrics import SHELLS, at_distance
 from matgym.structures import Species, TubeLattice
 from matgym.surrogates.raster import raster_view
 from matgym.typing import IntArray, SpeciesArray
@@ -18,9 +19,6 @@ ALONG: Final = 2
 """Most periods of a wave around the tube and, a cell, along it: as many as the data's ordered structures have."""
 
 CPU: Final = torch.device("cpu")
-
-SHELLS: Final = 6
-"""Bonds apart up to which pairs are counted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,15 +84,7 @@ class Geometry:
     @cached_property
     def shells(self) -> Tensor:
         """(SHELLS, S, S) ones where two places are so many bonds apart."""
-        sites = self.lattice.n_sites
-        bonded = np.zeros((sites, sites), dtype=bool)
-        bonded[np.arange(sites)[:, None], self.neighbours.cpu().numpy()] = True
-        seen, last, found = np.eye(sites, dtype=bool), np.eye(sites, dtype=bool), []
-        for _ in range(SHELLS):
-            last = (last @ bonded) & ~seen
-            seen |= last
-            found.append(last)
-        return self.tensor(np.stack(found))
+        return self.tensor(at_distance(self.lattice, SHELLS)[:, self.sites[:, None], self.sites])
 
 
 @lru_cache(maxsize=64)

@@ -1,17 +1,18 @@
 """Train a baseline by its likelihood: what the autoencoder and the diffusion share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Final, Unpack
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from matgym.data import Dataset
 from matgym.generative.base import ConditionalGenerator, TrainedGenerator
-from matgym.generative.conditions import ConditionScaling
 from matgym.generative.config import LikelihoodConfig
-from matgym.generative.examples import Examples, examples, shuffled
+from matgym.generative.examples import ConditionScaling, Examples, examples, shuffled
 from matgym.generative.geometry import Geometry, geometry
 from matgym.learning.devices import device_of
 from matgym.learning.trainer import Options, Training, one_cycle, train
@@ -39,16 +40,26 @@ class Likelihood(nn.Module, ABC):
 
 
 def train_likelihood(
-    data: Dataset, config: LikelihoodConfig, network: Likelihood, model: type[ConditionalGenerator], stage: str,
-    **options: Unpack[Options],
+    data: Dataset, config: LikelihoodConfig, kind: Callable[..., Likelihood], model: type[ConditionalGenerator],
+    stage: str, **options: Unpack[Options],
 ) -> TrainedGenerator:  # fmt: skip
-    """Train on the train split, keep what is likeliest on the validation split; see `train_gan` for the arguments."""
+    """Train on the train split, keep what is likeliest on the validation split; see also `train_gan`.
+
+    Args:
+        data: labelled structures.
+        config: how; its `size` is the network's.
+        kind: makes the network, of its size and the number of dopants.
+        model: makes the generator of the trained network.
+        stage: name of the training.
+        options: see `matgym.learning.trainer.Options`.
+    """
     data = data.labelled((config.key,))
     groups, held_out = (
         examples(data.split(split), config.key, config.kinds, config.left_out) for split in ("train", "validation")
     )
     scaling = ConditionScaling.of(np.concatenate([group.conditions for group in groups]))
-    rng = np.random.default_rng(config.seed)
+    torch.manual_seed(config.seed)
+    network, rng = kind(config.size, len(config.kinds)), np.random.default_rng(config.seed)
     steps = sum(-(-len(group.species) // config.batch_size) for group in groups)  # an epoch
 
     def loss_of(batch: Examples, noise: np.random.Generator, progress: float) -> Tensor:
@@ -71,5 +82,5 @@ def train_likelihood(
     training = Training(
         stage, network, [update], batches, validate, rng, config.epochs, config.patience, monitor="loss"
     )  # fmt: skip
-    trained = train(training, {"data": data.digest, "config": config.as_dict()}, **options)
+    trained = train(training, {"data": data.digest, "config": asdict(config)}, **options)
     return TrainedGenerator(model(network, config.kinds, config.key, scaling), trained.validation, trained.epochs)

@@ -1,7 +1,7 @@
 """How a set of generated tubes compares with a set of known ones.
 
-All functions look at (B, n_sites) species of one lattice, or at (B, F) features of whatever made them. What cannot be
-computed, such as the neighbourhoods among too few structures, is NaN.
+All functions look at (B, n_sites) species of one lattice, or at features of them, (N, F) real and (M, F) fake. What
+cannot be computed, such as the neighbourhoods among too few structures, is NaN.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,7 @@ SHELLS: Final = 6
 
 
 def orbit_keys(lattice: TubeLattice, species: SpeciesArray) -> list[bytes]:
-    """A key for each tube that all its symmetric copies share, and no other tube.
-
-    Args:
-        lattice: shared by all tubes.
-        species: (B, n_sites) codes.
-    """
+    """A key for each tube that all its symmetric copies share, and no other tube."""
     return [canonical_form(lattice, codes)[0].tobytes() for codes in species]
 
 
@@ -41,13 +36,7 @@ def uniqueness(lattice: TubeLattice, species: SpeciesArray) -> float:
 
 
 def novelty(lattice: TubeLattice, species: SpeciesArray, known: SpeciesArray) -> float:
-    """Share of tubes of which no symmetric copy is among the known.
-
-    Args:
-        lattice: shared by all tubes.
-        species: (B, n_sites) codes.
-        known: (M, n_sites) codes; M may be zero.
-    """
+    """Share of tubes of which no symmetric copy is among the (M, n_sites) known; M may be zero."""
     rough = set(_environments(lattice, species))
     alike = np.array([signature in rough for signature in _environments(lattice, known)], dtype=bool)
     seen = set(orbit_keys(lattice, known[alike]))
@@ -69,11 +58,6 @@ def coverage(real: FloatArray, fake: FloatArray, k: int = NEIGHBOURS) -> float:
 
     Naeem, Oh, Uh, Choi and Yoo, ICML 2020 (arXiv:2002.09797), eq. 4. For N real and M fake samples of one distribution
     about 1 - (N/(N + M))^k is expected, which is 0.97 for k = 5 and as many of either: give as many of either.
-
-    Args:
-        real: (N, F).
-        fake: (M, F).
-        k: neighbours that make a neighbourhood.
     """
     inside = _inside(real, fake, k)
     return float("nan") if inside is None else float(inside.any(axis=1).mean())
@@ -102,10 +86,6 @@ def frechet(real: FloatArray, fake: FloatArray) -> float:
     |μ₁ - μ₂|² + tr(C₁ + C₂ - 2 (C₁ C₂)^½): Heusel et al., NeurIPS 2017 (arXiv:1706.08500), eq. 6, after Dowson and
     Landau (1982). The root's trace is the sum of the roots of the eigenvalues of C₁^½ C₂ C₁^½, which is symmetric, so
     that singular covariances do no harm. It is biased upwards for few samples: compare at equal numbers only.
-
-    Args:
-        real: (N, F).
-        fake: (M, F).
     """
     if min(len(real), len(fake)) < 2:
         return float("nan")
@@ -125,18 +105,12 @@ def pair_correlation(
 ) -> FloatArray:
     """(K, K, shells) how many pairs stand at each distance, over what a random arrangement of the same atoms has.
 
-    Entry [x, y, s] counts the atoms of y that are s + 1 bonds away from an atom of x, by the shortest way; pairs are
-    summed over all tubes before the division, so that tubes of several compositions may be mixed. NaN where no such
-    pair can be.
-
-    Args:
-        lattice: shared by all tubes.
-        species: (B, n_sites) codes.
-        codes: (K,) of the dopants.
-        shells: distances, in bonds.
+    Entry [x, y, s] counts the atoms of y that are s + 1 bonds away from an atom of x, by the shortest way; x and y are
+    among the (K,) codes of dopants. Pairs are summed over all tubes before the division, so that tubes of several
+    compositions may be mixed. NaN where no such pair can be.
     """
     holds = np.stack([species == code for code in codes]).astype(np.float32)  # (K, B, n_sites)
-    at = _at_distance(lattice, shells)
+    at = at_distance(lattice, shells)
     atoms = holds.sum(axis=2, dtype=np.float64)  # (K, B)
     partners = atoms - np.eye(len(codes))[:, :, None]  # (K, K, B): an atom is no partner of its own
     chances = (atoms[:, None] * partners).sum(axis=2) / (lattice.n_sites - 1)  # (K, K), for a single partner site
@@ -155,7 +129,7 @@ def pair_correlation_error(one: FloatArray, other: FloatArray) -> float:
 
 
 @lru_cache(maxsize=32)
-def _at_distance(lattice: TubeLattice, shells: int) -> Float32Array:
+def at_distance(lattice: TubeLattice, shells: int) -> Float32Array:
     """(shells, n_sites, n_sites) one where the shortest way between two sites has 1, 2, … bonds."""
     reached = np.eye(lattice.n_sites, dtype=bool)
     at = np.zeros((shells, lattice.n_sites, lattice.n_sites), dtype=np.float32)
@@ -171,10 +145,6 @@ def spread(species: SpeciesArray, reference: SpeciesArray) -> float:
     """Mean number of sites in which two tubes differ, over that of reference tubes of the same compositions.
 
     A generator that always puts its dopants on the same sites has less than 1.
-
-    Args:
-        species: (B, n_sites) generated.
-        reference: (R, n_sites) known.
     """
     wanted = _hamming(reference)
     return _hamming(species) / wanted if wanted > 0.0 else float("nan")

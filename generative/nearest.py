@@ -7,11 +7,8 @@ from typing import Final
 import numpy as np
 
 from matgym.data import Dataset
-from matgym.generative.conditions import pristine
-from matgym.generative.examples import Examples, examples
-from matgym.generative.rules import like_bonds
+from matgym.generative.examples import Examples, examples, like_bonds, pristine
 from matgym.structures import Species, SubstitutionEdits, TubeBatch, TubeLattice
-from matgym.structures.symmetry import symmetry_group
 from matgym.tasks import Decorations
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
@@ -69,9 +66,7 @@ class NearestDesigns:
             fits = edits.complete(group.species) if group.lattice == lattice else np.zeros(1, dtype=bool)
             if fits.any():
                 rows = self._drawn(np.abs(group.values[fits] - targets[:, None]), rng)
-                operations = symmetry_group(lattice)
-                turned = operations[rng.integers(len(operations), size=len(targets))]
-                return np.take_along_axis(group.species[fits][rows], turned, axis=1)
+                return group.take(np.flatnonzero(fits)[rows]).turned(rng)
         return None
 
     def _carried_over(

@@ -23,18 +23,8 @@ FORBIDDEN: Final = -1e9
 completed with a like bond, and counted as invalid, rather than left without its atoms."""
 
 
-def place(scores: Tensor, budget: Tensor, neighbours: Tensor, *, exclude: bool = True) -> Tensor:
-    """Greedy placement.
-
-    Args:
-        scores: (B, K, S) of K species on S sites.
-        budget: (B, K) atoms to place.
-        neighbours: (S, 3) bonded sites.
-        exclude: whether like atoms must not be bonded.
-
-    Returns:
-        (B, K, S) zeros and ones, the budget exactly.
-    """
+def place(scores: Tensor, budget: Tensor, neighbours: Tensor) -> Tensor:
+    """(B, K, S) zeros and ones, placed greedily, the (B, K) budget exactly; (S, 3) neighbours hold no like atoms."""
     batch, _, sites = scores.shape
     with torch.no_grad():
         left = scores.clone()
@@ -50,23 +40,16 @@ def place(scores: Tensor, budget: Tensor, neighbours: Tensor, *, exclude: bool =
             placed[rows, kind, site] += open_.to(scores.dtype)
             remaining[rows, kind] -= open_.to(remaining.dtype)
             left[rows, :, site] = spent  # of a finished row nothing is left, so that this changes nothing there
-            if exclude:
-                beside = neighbours[site]  # (B, 3)
-                here = left[rows[:, None], kind[:, None], beside]
-                left[rows[:, None], kind[:, None], beside] = torch.where(here > spent, here + FORBIDDEN, here)
+            beside = neighbours[site]  # (B, 3)
+            here = left[rows[:, None], kind[:, None], beside]
+            left[rows[:, None], kind[:, None], beside] = torch.where(here > spent, here + FORBIDDEN, here)
             done = rows[remaining[rows, kind] == 0]
             left[done, kind[done]] = spent
     return placed
 
 
 def soft_counterpart(scores: Tensor, budget: Tensor, temperature: float) -> Tensor:
-    """(B, K, S) probabilities with the wanted composition in expectation; carbon, with score zero, takes the rest.
-
-    Args:
-        scores: (B, K, S).
-        budget: (B, K) atoms to place.
-        temperature: of the softmax.
-    """
+    """(B, K, S) probabilities with the wanted composition in expectation; carbon, with score zero, takes the rest."""
     scaled = scores / temperature
     sites = scores.shape[2]
     with torch.no_grad():  # the offsets follow the scores; their own gradient is left out

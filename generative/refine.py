@@ -1,18 +1,12 @@
-"""Make more of a generator: draw several, rank by a surrogate, keep the diverse best; or search its latent space."""
+"""Make more of a generator: draw several, rank by a surrogate, keep the diverse best."""
 
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 
-from matgym.generative.geometry import geometry
-from matgym.generative.model import Noise, TubeGenerator, draw_noise, scores
-from matgym.generative.placement import straight_through
-from matgym.generative.regressor import Regressor
-from matgym.generative.rules import like_bonds
-from matgym.learning.devices import device_of
-from matgym.structures import TubeBatch, TubeLattice
+from matgym.generative.examples import like_bonds
+from matgym.structures import TubeBatch
 from matgym.surrogates import NetworkSurrogate
 from matgym.tasks import Decorations, DesignGenerator
 from matgym.typing import FloatArray, IntArray, SpeciesArray
@@ -21,14 +15,14 @@ CAUTION: Final = 1.0
 """Standard deviations of the surrogate that count against a design: what it is less sure of ranks lower."""
 
 APART: Final = 4
-"""Sites in which two seeds for the same target must differ while there is a choice. Both are chosen by us."""
+"""Sites in which two designs for the same target must differ while there is a choice. Both are chosen by us."""
 
 
 @dataclass(frozen=True)
 class RankedDesigns:
     """Draws several designs for each target and keeps the one that a surrogate predicts nearest.
 
-    Designs with like bonds come last. Seeds for the same target differ in `APART` sites and more, as long as there are
+    Designs with like bonds come last. Those for the same target differ in `APART` sites and more, as long as there are
     such. Every design drawn costs an evaluation of the surrogate, which the caller has to count.
 
     Attributes:
@@ -69,56 +63,3 @@ def _diverse(species: SpeciesArray, rows: IntArray, count: int) -> IntArray:
         if len(kept) == count:
             break
     return np.asarray(rows[(kept + passed)[:count]])
-
-
-def latent_search(
-    generator: TubeGenerator,
-    surrogate: NetworkSurrogate,
-    lattice: TubeLattice,
-    targets: FloatArray,
-    budget: IntArray,
-    rng: np.random.Generator,
-    *,
-    steps: int = 20,
-    rate: float = 0.05,
-) -> tuple[SpeciesArray, FloatArray]:
-    """Move through the generator's noise, along the gradient of the surrogate, towards the target.
-
-    Gradients pass from the surrogate through the straight-through placement into the noise (Gómez-Bombarelli et al.,
-    ACS Cent. Sci. 4, 268 (2018), search the latent space of an autoencoder likewise).
-
-    Args:
-        generator: of tubes.
-        surrogate: of the property.
-        lattice: of all tubes.
-        targets: (B,) in the property's unit.
-        budget: (B, K) atoms of each species.
-        rng: of the first noise.
-        steps: of Adam; each costs an evaluation of the surrogate a tube.
-        rate: its learning rate.
-
-    Returns:
-        (B, n_sites) the best tube on each path, and (steps, B) distances from the target as the surrogate has it, in
-        its standard deviations.
-    """
-    device = device_of(generator.network)
-    shape, regressor = geometry(lattice, device), Regressor(surrogate)
-    first = draw_noise(generator.network.size, shape, len(targets), len(generator.kinds), rng)
-    noise = Noise(*(tensor.clone().requires_grad_() for tensor in (first.gumbel, first.waves, first.latent)))
-    condition, wanted = generator.condition(lattice, targets, budget), torch.from_numpy(budget).to(device)
-    optimizer = torch.optim.Adam([noise.gumbel, noise.waves, noise.latent], lr=rate)
-    best, found = torch.full((len(targets),), torch.inf, device=device), torch.zeros_like(first.gumbel)
-    path = []
-    for _ in range(steps):
-        scored = scores(generator.network, shape, condition, wanted, noise)
-        placed = straight_through(scored, wanted, shape.neighbours, 1.0)
-        error = regressor.error(shape, placed, targets)
-        with torch.no_grad():
-            better = error < best
-            best[better] = error[better]
-            found[better] = placed[better].round()
-        path.append(error.detach().cpu().numpy().copy())
-        optimizer.zero_grad(set_to_none=True)
-        error.sum().backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-    return shape.species(found, generator.kinds), np.stack(path).astype(np.float64)

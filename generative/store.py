@@ -1,28 +1,64 @@
-"""Generators on disk; see `matgym.learning.store`."""
+"""Generators by name: their trainings, and their files; see `matgym.learning.store`."""
 
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Unpack, cast
 
 import numpy as np
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from matgym.generative.base import ConditionalGenerator
-from matgym.generative.conditions import ConditionScaling
-from matgym.generative.diffusion import DiffusionNetwork, DiffusionSize, MaskedDiffusion
-from matgym.generative.model import TubeGenerator
-from matgym.generative.networks import Generator, NetworkSize
-from matgym.generative.vae import VaeNetwork, VaeSize, VariationalAutoencoder
+from matgym.data import Dataset
+from matgym.errors import ConfigurationError
+from matgym.generative.base import ConditionalGenerator, TrainedGenerator
+from matgym.generative.config import GanConfig, GeneratorConfig, LikelihoodConfig
+from matgym.generative.diffusion import DiffusionConfig, DiffusionNetwork, MaskedDiffusion
+from matgym.generative.examples import ConditionScaling
+from matgym.generative.gan import train_gan
+from matgym.generative.likelihood import train_likelihood
+from matgym.generative.networks import Generator, TubeGenerator
+from matgym.generative.vae import VaeConfig, VaeNetwork, VariationalAutoencoder
+from matgym.learning.config import read_config
 from matgym.learning.store import Card, Store
+from matgym.learning.trainer import Options
 from matgym.structures.species import SPECIES_DATA, parse_species
 
-MODELS: Final[dict[str, tuple[Any, Any, Any]]] = {
-    "gan": (TubeGenerator, Generator, NetworkSize),
-    "vae": (VariationalAutoencoder, VaeNetwork, VaeSize),
-    "diffusion": (MaskedDiffusion, DiffusionNetwork, DiffusionSize),
+
+class Kind(NamedTuple):
+    """What belongs to a generator's name: the generator, its network, and the config of its training."""
+
+    model: type[ConditionalGenerator]
+    network: Callable[..., Any]
+    config: type[GeneratorConfig]
+
+
+MODELS: Final = {
+    "gan": Kind(TubeGenerator, Generator, GanConfig),
+    "vae": Kind(VariationalAutoencoder, VaeNetwork, VaeConfig),
+    "diffusion": Kind(MaskedDiffusion, DiffusionNetwork, DiffusionConfig),
 }
-"""Name to the model, its network, and the network's size."""
+
+
+def read_generator_config(
+    model: str, file: Path | None = None, changes: Mapping[str, object] | None = None
+) -> GeneratorConfig:
+    """A model's defaults, then a file's settings, then changes.
+
+    Raises:
+        ConfigurationError: if there is no such model or setting, or the file is no mapping.
+    """
+    if model not in MODELS:
+        raise ConfigurationError(f"there is no generator {model!r}; there are {', '.join(MODELS)}")
+    return read_config(MODELS[model].config, file, changes=changes)
+
+
+def train_generator(config: GeneratorConfig, data: Dataset, **options: Unpack[Options]) -> TrainedGenerator:
+    """Train as configured; see `train_gan` and `train_likelihood`."""
+    if isinstance(config, LikelihoodConfig):
+        name, kind = next((name, kind) for name, kind in MODELS.items() if isinstance(config, kind.config))
+        return train_likelihood(data, config, kind.network, kind.model, name, **options)
+    return train_gan(data, cast("GanConfig", config), **options)
 
 
 class GeneratorCard(Card):
@@ -57,7 +93,7 @@ def save_generator(generator: ConditionalGenerator, path: Path, **facts: object)
         path,
         generator.network.state_dict(),
         {
-            "model": next(name for name, (kind, _, _) in MODELS.items() if isinstance(generator, kind)),
+            "model": next(name for name, kind in MODELS.items() if isinstance(generator, kind.model)),
             "size": asdict(generator.network.size),
             "key": generator.key,
             "species": tuple(SPECIES_DATA[kind].label for kind in generator.kinds),
@@ -81,11 +117,8 @@ def load_generator(path: Path | str) -> ConditionalGenerator:
 
 
 def _built(card: GeneratorCard, tensors: dict[str, Tensor]) -> ConditionalGenerator:
-    model, network, size = MODELS[card.model]
-    net = network(size(**card.size), len(card.species))
+    kind = MODELS[card.model]
+    net = kind.network(replace(kind.config().size, **card.size), len(card.species))
     net.load_state_dict(tensors)
     scaling = ConditionScaling(np.array(card.centre), np.array(card.scale))
-    found: ConditionalGenerator = model(
-        net.eval(), tuple(parse_species(name) for name in card.species), card.key, scaling
-    )
-    return found
+    return kind.model(net.eval(), tuple(parse_species(name) for name in card.species), card.key, scaling)

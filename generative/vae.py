@@ -1,22 +1,20 @@
 """A conditional variational autoencoder, a baseline: Kingma and Welling, ICLR 2014; Sohn, Lee and Yan, NeurIPS 2015."""
 
 from dataclasses import dataclass, field
-from typing import Final, Unpack
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from matgym.data import Dataset
-from matgym.generative.base import ConditionalGenerator, TrainedGenerator
-from matgym.generative.conditions import COLUMNS
+from matgym.generative.base import ConditionalGenerator
 from matgym.generative.config import LikelihoodConfig
+from matgym.generative.examples import COLUMNS
 from matgym.generative.geometry import Geometry
-from matgym.generative.likelihood import Likelihood, train_likelihood
+from matgym.generative.likelihood import Likelihood
 from matgym.generative.networks import Conditioned
 from matgym.generative.placement import place
-from matgym.learning.trainer import Options
 
 WARM_UP: Final = 0.25
 """Share of the training over which the divergence's weight rises to one (Bowman et al., CoNLL 2016)."""
@@ -45,11 +43,7 @@ class VaeSize:
 
 @dataclass(frozen=True)
 class VaeConfig(LikelihoodConfig):
-    """See `LikelihoodConfig`.
-
-    Attributes:
-        size: of the network.
-    """
+    """See `LikelihoodConfig`."""
 
     size: VaeSize = field(default_factory=VaeSize)
 
@@ -67,14 +61,7 @@ class VaeNetwork(Likelihood):
         self.decoder = Conditioned(both, len(COLUMNS), size.width, size.blocks, 2 * (kinds + 1))
 
     def scores(self, shape: Geometry, latent: Tensor, whole: Tensor, condition: Tensor) -> Tensor:
-        """(B, K + 1, S) logarithms of chances of what a site holds, carbon last.
-
-        Args:
-            shape: of the tubes.
-            latent: (B, latent, H, W).
-            whole: (B, whole).
-            condition: (B, columns).
-        """
+        """(B, K + 1, S) logarithms of chances of what a site holds, carbon last; whole is (B, whole)."""
         everywhere = whole[:, :, None, None].expand(-1, -1, *latent.shape[2:])
         out: Tensor = self.decoder(torch.cat([latent, everywhere], dim=1), condition, shape.shift)
         chances: Tensor = out.reshape(len(latent), -1, shape.lattice.n_sites).log_softmax(dim=1)
@@ -123,10 +110,3 @@ class VariationalAutoencoder(ConditionalGenerator):
         odds = chances[:, :-1] - chances[:, -1:]  # of a dopant against carbon
         noise = shape.tensor(rng.gumbel(size=tuple(odds.shape)))
         return place(odds + noise, budget, shape.neighbours)
-
-
-def train_vae(data: Dataset, config: VaeConfig, **options: Unpack[Options]) -> TrainedGenerator:
-    """Train; see `matgym.generative.gan.train_gan`."""
-    torch.manual_seed(config.seed)
-    network = VaeNetwork(config.size, len(config.kinds))
-    return train_likelihood(data, config, network, VariationalAutoencoder, "vae", **options)

@@ -14,8 +14,7 @@ import numpy as np
 from matgym.agents.controllers.cross_entropy import cross_entropy
 from matgym.envs.growth import TALLEST_UM
 from matgym.errors import ConfigurationError
-from matgym.processes.growth.furnace import Controls, State
-from matgym.processes.growth.reactors import Reactor
+from matgym.processes.growth.furnace import Controls, Reactor, State
 from matgym.processes.growth.recipe import STEP_S, scaled_controls
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import Float32Array, FloatArray

@@ -11,8 +11,7 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import MissingExtraError
-from matgym.processes.growth.furnace import Controls, State
-from matgym.processes.growth.reactors import STANDARD, Reactor
+from matgym.processes.growth.furnace import STANDARD, Controls, Reactor, State
 from matgym.processes.growth.recipe import LIMITS, STEP_S, scaled_actions, scaled_controls
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import FloatArray
@@ -33,13 +32,11 @@ class Schedule:
         controls: (minutes, 4) as in a recipe.
         objective: by the task's own integrator.
         converged: whether the solver says that no small change makes it better.
-        seconds: it took.
     """
 
     controls: FloatArray
     objective: float
     converged: bool
-    seconds: float
 
 
 def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, iterations: int = 200) -> Schedule:
@@ -58,9 +55,6 @@ def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, i
         import casadi as ca
     except ImportError:
         raise MissingExtraError("casadi", "optimum") from None
-    import time
-
-    began = time.perf_counter()
     scales, given = ca.DM(list(SCALES)), Reactor(*map(float, reactor))
     low, high = (ca.DM(list(ends)) for ends in zip(*LIMITS.values(), strict=True))
     state, action = ca.SX.sym("state", len(State._fields)), ca.SX.sym("action", len(LIMITS))
@@ -93,4 +87,4 @@ def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, i
     found = solver(x0=ca.vertcat(ca.DM(first.ravel()), *path), lbx=-bounds, ubx=bounds, lbg=0.0, ubg=0.0)
     best = scaled_controls(np.clip(np.array(found["x"][:count]).reshape(first.shape), -1.0, 1.0))
     value = float(replace(task, model="oracle").run(best[None], np.asarray(reactor))[0])
-    return Schedule(best, value, bool(solver.stats()["success"]), time.perf_counter() - began)
+    return Schedule(best, value, bool(solver.stats()["success"]))

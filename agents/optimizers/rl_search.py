@@ -12,7 +12,7 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.agents.base import Optimizer, Problem
-from matgym.agents.sb3 import constructor, hyperparameters, schedule
+from matgym.agents.sb3 import ALGORITHMS, agent_on, hyperparameters
 from matgym.envs.design import DesignEpisodes, DesignVectorEnv
 from matgym.errors import ConfigurationError
 from matgym.models import Predictions
@@ -55,10 +55,14 @@ class RLSearch(Optimizer):
     """An agent of Stable-Baselines3 that begins knowing nothing and spends the budget on learning.
 
     Attributes:
-        algorithm: its name.
+        algorithm: its name; a subclass that is named as one has that.
     """
 
     algorithm: ClassVar[str] = "PPO"
+
+    def __init_subclass__(cls) -> None:
+        if cls.__name__ in ALGORITHMS:
+            cls.algorithm = cls.__name__
 
     def __init__(
         self, problem: Problem, budget: int, rng: np.random.Generator, overrides: Mapping[str, Any] | None = None
@@ -106,20 +110,11 @@ class RLSearch(Optimizer):
         self._agent(Asking(self.problem, hand_over)).learn(total_timesteps=10**9, progress_bar=False)
 
     def _agent(self, task: Any) -> Any:
-        from stable_baselines3.common.vec_env import VecMonitor
-
-        from matgym.agents.vec_env import SB3VecEnv
-
         settings = hyperparameters(SEARCH_SETTINGS, self.algorithm) | self._overrides
-        settings = {name: schedule(value) for name, value in settings.items()}
-        at_once = self.algorithm in NUMBERS_ONLY
-        count, policy = settings.pop("n_envs"), settings.pop("policy")
-        episodes = DesignEpisodes(count, task=task, at_once=at_once)
+        episodes = DesignEpisodes(settings.pop("n_envs"), task=task, at_once=self.algorithm in NUMBERS_ONLY)
         # An agent without masks that repeats what is forbidden would never spend its budget.
         episodes.mending = np.random.default_rng(self._seed)
-        envs = VecMonitor(SB3VecEnv(DesignVectorEnv.of(episodes), seed=self._seed))
-        made = constructor(self.algorithm)
-        return made(policy, envs, seed=self._seed, device="cpu", **settings)
+        return agent_on(DesignVectorEnv.of(episodes), self.algorithm, self._seed, settings)
 
 
 def check_applies(algorithm: str, space: DesignSpace) -> None:
@@ -141,46 +136,30 @@ class PPO(RLSearch):
 class MaskablePPO(RLSearch):
     """PPO that draws among allowed actions only: Huang and Ontañón, FLAIRS 35 (2022)."""
 
-    algorithm = "MaskablePPO"
-
 
 class RecurrentPPO(RLSearch):
     """PPO with an LSTM."""
-
-    algorithm = "RecurrentPPO"
 
 
 class A2C(RLSearch):
     """Advantage actor-critic: Mnih et al., ICML 2016."""
 
-    algorithm = "A2C"
-
 
 class DQN(RLSearch):
     """Deep Q-network: Mnih et al., Nature 518, 529 (2015)."""
-
-    algorithm = "DQN"
 
 
 class QRDQN(RLSearch):
     """DQN with quantile regression: Dabney et al., AAAI 2018."""
 
-    algorithm = "QRDQN"
-
 
 class SAC(RLSearch):
     """Soft actor-critic: Haarnoja et al., ICML 2018."""
-
-    algorithm = "SAC"
 
 
 class TD3(RLSearch):
     """Twin delayed deterministic policy gradients: Fujimoto et al., ICML 2018."""
 
-    algorithm = "TD3"
-
 
 class TQC(RLSearch):
     """Truncated quantile critics: Kuznetsov et al., ICML 2020."""
-
-    algorithm = "TQC"

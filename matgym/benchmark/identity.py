@@ -43,7 +43,7 @@ def code_digest(modules: frozenset[str]) -> str:
     Comments and docstrings do not count. The files are read once a process, as Python itself reads them.
 
     Args:
-        modules: names, such as "matgym.agents.optimizers.genetic".
+        modules: names, such as "matgym.agents.optimizers.heuristics".
     """
     waiting, codes = sorted(modules), dict[str, bytes]()
     own = {"matgym", *(name.partition(".")[0] for name in modules)}

@@ -14,11 +14,11 @@ from matgym.errors import ConfigurationError
 Kind: TypeAlias = Literal["RL", "Bayesian", "evolutionary", "local", "random", "yours"]
 
 OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
-    "random": ("random", "matgym.agents.optimizers.random_search:RandomSearch"),
+    "random": ("random", "matgym.agents.optimizers.heuristics:RandomSearch"),
     "qmc": ("random", "matgym.agents.optimizers.optuna_search:QMC"),
-    "annealing": ("local", "matgym.agents.optimizers.simulated_annealing:SimulatedAnnealing"),
-    "tempering": ("local", "matgym.agents.optimizers.tempering:ParallelTempering"),
-    "genetic": ("evolutionary", "matgym.agents.optimizers.genetic:GeneticAlgorithm"),
+    "annealing": ("local", "matgym.agents.optimizers.heuristics:SimulatedAnnealing"),
+    "tempering": ("local", "matgym.agents.optimizers.heuristics:ParallelTempering"),
+    "genetic": ("evolutionary", "matgym.agents.optimizers.heuristics:GeneticAlgorithm"),
     "nsga2": ("evolutionary", "matgym.agents.optimizers.optuna_search:NSGA2"),
     "cma-es": ("evolutionary", "matgym.agents.optimizers.optuna_search:CMAES"),
     "tpe": ("Bayesian", "matgym.agents.optimizers.optuna_search:TPE"),

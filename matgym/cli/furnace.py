@@ -23,11 +23,11 @@ def grow(
     json: Json = False,
 ) -> None:
     """Run a recipe in the standard reactor and say what has grown."""
-    from matgym.processes.growth import outcomes
+    from matgym.processes.growth import runs
     from matgym.processes.growth.recipe import recipe_of
 
-    found = outcomes.grow(recipe_of(*map(_stage, stages)))
-    rows = [{"property": name, "value": found[name], "meaning": what} for name, what in outcomes.GROWN.items()]
+    found = runs.grow(recipe_of(*map(_stage, stages)))
+    rows = [{"property": name, "value": found[name], "meaning": what} for name, what in runs.GROWN.items()]
     print_result(found, ("grown", rows), json=json)
 
 
@@ -53,7 +53,7 @@ def train(
     """Simulate runs, train a network over time on them, and measure it on runs that it never saw."""
     from matgym.learning.config import read_config
     from matgym.learning.trainer import Epoch
-    from matgym.processes.sequences.training import CONFIGS, ProcessConfig, train_process
+    from matgym.processes.sequences.fitting import CONFIGS, ProcessConfig, train_process
 
     found = read_config(ProcessConfig, config, shipped=CONFIGS)
     with progress() as show:

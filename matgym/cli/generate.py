@@ -1,5 +1,6 @@
 """`matgym generate`: train generators, measure them, and draw from them."""
 
+from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated
@@ -26,8 +27,7 @@ def train(
 ) -> None:
     """Train a generator; a killed training goes on where it was."""
     from matgym.data import Dataset
-    from matgym.generative.store import STORE, save_generator
-    from matgym.generative.training import read_generator_config, train_generator
+    from matgym.generative.store import STORE, read_generator_config, save_generator, train_generator
     from matgym.learning.trainer import Epoch
 
     STORE.check_path(output)
@@ -45,7 +45,7 @@ def train(
             trained.generator,
             output,
             data={"name": dataset, "digest": data.digest},
-            fit=how.as_dict(),
+            fit=asdict(how),
             command=f"matgym generate train OUTPUT.safetensors --model {model}",
             validation=trained.validation,
             seconds=perf_counter() - began,
@@ -78,7 +78,7 @@ def evaluate(
         drawn_by = RankedDesigns(drawn_by, load("nanotube-doping"), candidates=ranked)
     found = measure(drawn_by, np.random.default_rng(seed), samples=samples, split=split, name=generator)
     title = f"{generator}: {samples} tubes for conditions of the {split} split"
-    print_result(found.as_dict(), (title, found.as_rows()), json=json)
+    print_result(asdict(found), (title, found.as_rows()), json=json)
 
 
 @app.command()

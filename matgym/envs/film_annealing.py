@@ -9,8 +9,8 @@ from gymnasium import spaces
 
 from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant
 from matgym.errors import ConfigurationError
+from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C
 from matgym.processes.annealing.films import films_of
-from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C
 from matgym.processes.controls import from_actions
 from matgym.tasks.annealing import AnnealingTask
 from matgym.typing import Float32Array, FloatArray, IntArray

@@ -9,8 +9,7 @@ from gymnasium import spaces
 
 from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant, given_alone
 from matgym.errors import ConfigurationError
-from matgym.processes.growth.furnace import State
-from matgym.processes.growth.reactors import Reactor
+from matgym.processes.growth.furnace import Reactor, State
 from matgym.processes.growth.recipe import LIMITS, scaled_controls
 from matgym.processes.growth.runs import OUTCOMES
 from matgym.tasks.growth import GrowthTask

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from matgym.errors import ConfigurationError
 from matgym.models import Level, Model, Predictions, Property
-from matgym.processes.growth.reactors import STANDARD
+from matgym.processes.growth.furnace import STANDARD
 from matgym.processes.growth.recipe import LIMITS, TWO_STAGES, scaled_controls, two_stages
 from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.growth import GrowthTask

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, require_counts
-from matgym.processes.growth.furnace import Controls, Furnace, State
-from matgym.processes.growth.outcomes import disorder, yield_um
-from matgym.processes.growth.reactors import STANDARD, Reactor, Variation
+from matgym.processes.growth.furnace import STANDARD, Controls, Furnace, Reactor, State, Variation
 from matgym.processes.growth.recipe import PREHEATED_C, STEP_S, scaled_actions
-from matgym.processes.growth.runs import OUTCOMES
+from matgym.processes.growth.runs import OUTCOMES, disorder, yield_um
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
 from matgym.units import CELSIUS_K
@@ -67,8 +65,7 @@ class GrowthTask:
         """What predicts J in place of the oracle; torch is imported only where there is one."""
         if isinstance(self.model, str) and self.model == "oracle":
             return None
-        from matgym.processes.sequences.learned import SequenceSurrogate
-        from matgym.processes.sequences.store import load_sequences
+        from matgym.processes.sequences.learned import SequenceSurrogate, load_sequences
 
         return self.model if isinstance(self.model, SequenceSurrogate) else load_sequences(self.model)
 

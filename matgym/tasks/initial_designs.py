@@ -1,11 +1,13 @@
 """Design generators: what searches and episodes begin on."""
 
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
+from matgym.data import Dataset
 from matgym.errors import ConfigurationError
 from matgym.structures import TubeBatch
 from matgym.tasks.decorations import Decorations
@@ -24,15 +26,8 @@ class DesignGenerator(Protocol):
 DesignGeneratorLike: TypeAlias = str | Path | DesignGenerator
 """A name of `DESIGN_GENERATORS`, a stored generator (.safetensors), or a design generator."""
 
-DESIGN_GENERATORS: Final[dict[str, str]] = {
-    "random": "matgym.tasks.initial_designs:RandomDesigns",
-    "nearest": "matgym.generative.initial_designs:nearest",
-    "swap": "matgym.generative.initial_designs:swap",
-    "gan": "matgym.generative.initial_designs:gan",
-    "vae": "matgym.generative.initial_designs:vae",
-    "diffusion": "matgym.generative.initial_designs:diffusion",
-}
-"""Name to where it is made, as Gymnasium's entry points: nothing is imported before it is used."""
+DESIGN_GENERATORS: Final = ("random", "nearest", "swap", "gan", "vae", "diffusion")
+"""Random sites, the nearest training structure, the same with one swap, and the shipped networks."""
 
 
 def as_design_generator(source: DesignGeneratorLike) -> DesignGenerator:
@@ -42,19 +37,33 @@ def as_design_generator(source: DesignGeneratorLike) -> DesignGenerator:
         ConfigurationError: if it stands for none.
     """
     if isinstance(source, str) and source in DESIGN_GENERATORS:
-        module, name = DESIGN_GENERATORS[source].split(":")
-        made: DesignGenerator = getattr(import_module(module), name)()
-        return made
+        return _named(source)
     if isinstance(source, str | Path) and Path(source).suffix == ".safetensors":
-        load: Any = import_module("matgym.generative.store").load_generator
-        stored: DesignGenerator = load(source)
-        return stored
+        return _stored(source)
     if not isinstance(source, str | Path) and isinstance(source, DesignGenerator):
         return source
     raise ConfigurationError(
         f"{source!r} is no design generator: give one of {', '.join(DESIGN_GENERATORS)}, a .safetensors file of a "
         "generator, or an object with a method sample(space, targets, rng)"
     )
+
+
+@lru_cache
+def _named(name: str) -> DesignGenerator:
+    """Import nothing before it is used."""
+    if name == "random":
+        return RandomDesigns()
+    if name in {"nearest", "swap"}:
+        kind: Any = import_module("matgym.generative.nearest").NearestDesigns
+        known: DesignGenerator = kind(Dataset.load("nanotube-doping"), swaps=int(name == "swap"))
+        return known
+    return _stored(name)
+
+
+def _stored(source: str | Path) -> DesignGenerator:
+    load: Any = import_module("matgym.generative.store").load_generator
+    stored: DesignGenerator = load(source)
+    return stored
 
 
 class RandomDesigns:

@@ -30,10 +30,10 @@ def boron_in_front(tubes):
 
 def test_cleanrls_ppo_learns_on_a_cheap_reward():
     example = cleanrl()
-    settings = replace(example["Settings"](), total_timesteps=40_960, num_envs=64, hidden=64)
+    settings = replace(example["Settings"](), total_timesteps=24_576, num_envs=64, hidden=64)
     arguments = {"n": 5, "m": 0, "cells": 1, "budget": {"B": 4}, "targets": (0.9, 1.1), "model": boron_in_front}
     _, curve = example["train"](settings, **arguments)
-    assert len(curve) == 40_960 // (64 * settings.num_steps)
+    assert len(curve) == 24_576 // (64 * settings.num_steps)
     assert np.mean(curve[-5:]) > 3 * np.mean(curve[:2])
 
 

@@ -10,7 +10,7 @@ from matgym.agents.controllers.predictive import PredictiveController
 from matgym.agents.controllers.shooting import climb
 from matgym.agents.sb3 import hyperparameters, make_agent
 from matgym.errors import ConfigurationError
-from matgym.processes.growth.reactors import STANDARD, Variation
+from matgym.processes.growth.furnace import STANDARD, Variation
 from matgym.processes.growth.recipe import scaled_actions, scaled_controls
 from matgym.tasks.growth import GrowthTask
 

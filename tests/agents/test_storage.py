@@ -15,8 +15,8 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from matgym.agents.sb3 import make_agent
-from matgym.agents.storage import ALGORITHMS, STORE, SpaceCard, load_agent, save_agent
+from matgym.agents.sb3 import ALGORITHMS, make_agent
+from matgym.agents.storage import STORE, SpaceCard, load_agent, save_agent
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.structures import Species, tube_lattice
 from matgym.tasks import decoration_task
@@ -94,7 +94,7 @@ def stored(agent, folder):
 
 
 def test_every_algorithm_is_tried():
-    assert CASES.keys() == ALGORITHMS.keys()
+    assert CASES.keys() == set(ALGORITHMS)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -175,7 +175,7 @@ def test_other_code_or_constants_make_a_record_stale(tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match="its code was"):
         again("tuned.py", "STEPS = 4\n")
     own = modules_of(instance("isotope-rings").task(), GeneticAlgorithm)
-    assert {"matgym.agents.optimizers.genetic", "matgym.tasks.rings", "matgym.physics.phonons.ring_isotopes"} <= own
+    assert {"matgym.agents.optimizers.heuristics", "matgym.tasks.rings", "matgym.physics.phonons.ring_isotopes"} <= own
     code_digest.cache_clear()
 
 

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from matgym.cli import app
 from matgym.errors import ConfigurationError, DatasetError
-from matgym.processes.growth.outcomes import grow
 from matgym.processes.growth.recipe import Stage, recipe_of
+from matgym.processes.growth.runs import grow
 
 PLANE = [(a / 4, b / 2) for a in range(5) for b in range(3)]
 

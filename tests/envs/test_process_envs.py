@@ -14,7 +14,7 @@ from matgym.processes.annealing.rivalry import Rivalry
 from matgym.processes.annealing.runs import annealing_runs
 from matgym.processes.campaigns.emulator import emulate
 from matgym.processes.campaigns.experiments import Column, Experiments
-from matgym.processes.growth.reactors import STANDARD
+from matgym.processes.growth.furnace import STANDARD
 from matgym.processes.growth.recipe import scaled_actions
 from matgym.processes.growth.runs import growth_runs
 from matgym.processes.sequences.fitting import SequenceConfig, fit_sequences

@@ -5,17 +5,11 @@ import pytest
 import torch
 
 from matgym.data import Dataset
-from matgym.generative.conditions import COLUMNS, ConditionScaling
-from matgym.generative.diffusion import (
-    DiffusionConfig,
-    DiffusionNetwork,
-    DiffusionSize,
-    MaskedDiffusion,
-    train_diffusion,
-)
+from matgym.generative.diffusion import DiffusionConfig, DiffusionNetwork, DiffusionSize, MaskedDiffusion
+from matgym.generative.examples import COLUMNS, ConditionScaling, valid
 from matgym.generative.geometry import geometry
-from matgym.generative.rules import valid
-from matgym.generative.vae import VaeConfig, VaeNetwork, VaeSize, VariationalAutoencoder, train_vae
+from matgym.generative.store import train_generator
+from matgym.generative.vae import VaeConfig, VaeNetwork, VaeSize, VariationalAutoencoder
 from matgym.structures import Species, SubstitutionEdits, tube_lattice
 from matgym.tasks import Decorations
 
@@ -29,8 +23,8 @@ UNSCALED = ConditionScaling(np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
 STANDARD_ERRORS = 4.5  # the largest of 128 deviations, and more
 
 TRAININGS = {
-    "vae": (VaeConfig(epochs=2, batch_size=32, size=VaeSize(8, 1, 2)), train_vae),
-    "diffusion": (DiffusionConfig(epochs=2, batch_size=32, size=DiffusionSize(8, 1, 8)), train_diffusion),
+    "vae": VaeConfig(epochs=2, batch_size=32, size=VaeSize(8, 1, 2)),
+    "diffusion": DiffusionConfig(epochs=2, batch_size=32, size=DiffusionSize(8, 1, 8)),
 }
 
 
@@ -39,7 +33,7 @@ def data():
     whole = Dataset.load("nanotube-doping")
     split = np.array(whole.table.column("split").to_pylist())
     return whole.take(
-        np.concatenate([np.flatnonzero(split == "train")[:300], np.flatnonzero(split == "validation")[:80]])
+        np.concatenate([np.flatnonzero(split == "train")[:150], np.flatnonzero(split == "validation")[:40]])
     )
 
 
@@ -82,11 +76,11 @@ def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, tmp_path, 
         if epoch.number == 1:
             raise KilledError
 
-    settings, train = TRAININGS[name]
-    whole = train(data, settings)
+    settings = TRAININGS[name]
+    whole = train_generator(settings, data)
     with pytest.raises(KilledError):
-        train(data, settings, checkpoints=tmp_path, on_epoch=kill)
-    resumed = train(data, settings, checkpoints=tmp_path)
+        train_generator(settings, data, checkpoints=tmp_path, on_epoch=kill)
+    resumed = train_generator(settings, data, checkpoints=tmp_path)
     for key, value in whole.generator.network.state_dict().items():
         assert torch.equal(value, resumed.generator.network.state_dict()[key]), key
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from matgym.generative.conditions import COLUMNS, ConditionScaling
 from matgym.generative.diffusion import DiffusionNetwork, DiffusionSize, MaskedDiffusion
+from matgym.generative.examples import COLUMNS, ConditionScaling, valid
 from matgym.generative.geometry import geometry
-from matgym.generative.rules import valid
 from matgym.structures import Species, SubstitutionEdits, tube_lattice
 from matgym.tasks import Decorations
 
@@ -20,6 +19,7 @@ KINDS = (Species.B, Species.N)
 UNSCALED = ConditionScaling(np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
 STANDARD_ERRORS = 4.0
 LATTICE = tube_lattice(8, 0, 2)
+FEW = DiffusionSize(8, 1, 4)  # passes over 64 sites: most are drawn by what became of the chances since
 
 
 def fresh(size=None):
@@ -51,7 +51,7 @@ def test_one_boron_and_one_nitrogen_are_bonded_as_often_as_chance_has_it():
     """Three of the 63 other sites are bonded to the boron's."""
     tubes, chance = 8000, 3 / 63
     edits = SubstitutionEdits(64, {"B": 1, "N": 1})
-    drawn = sampled(fresh(), LATTICE, edits, np.full(tubes, 0.9), np.random.default_rng(0))
+    drawn = sampled(fresh(FEW), LATTICE, edits, np.full(tubes, 0.9), np.random.default_rng(0))
     share = bonded(LATTICE, (drawn == Species.B).argmax(axis=1), (drawn == Species.N).argmax(axis=1)).mean()
     assert abs(share - chance) < STANDARD_ERRORS * np.sqrt(chance * (1 - chance) / tubes)
 
@@ -60,7 +60,7 @@ def test_two_borons_lie_alike_at_every_distance_but_one_bond():
     """Of the 60 sites that are not bonded to the first, six are two bonds away."""
     tubes, chance = 8000, 6 / 60
     edits = SubstitutionEdits(64, {"B": 2})
-    drawn = sampled(fresh(), LATTICE, edits, np.full(tubes, 0.9), np.random.default_rng(1))
+    drawn = sampled(fresh(FEW), LATTICE, edits, np.full(tubes, 0.9), np.random.default_rng(1))
     first, second = np.nonzero(drawn == Species.B)[1].reshape(-1, 2).T
     assert not bonded(LATTICE, first, second).any()
     near = LATTICE.neighbours[LATTICE.neighbours[first]].reshape(tubes, -1)
@@ -97,7 +97,7 @@ def test_crowded_tubes_are_valid_whatever_the_network_says(scale):
 
 
 def test_more_passes_are_a_matter_of_drawing_not_of_weights():
-    few, many = fresh(DiffusionSize(8, 1, 4)), fresh(DiffusionSize(8, 1, 64))
+    few, many = fresh(FEW), fresh(DiffusionSize(8, 1, 64))
     many.network.load_state_dict(few.network.state_dict())
     edits = SubstitutionEdits(64, {"B": 4, "N": 4})
     drawn = [sampled(model, LATTICE, edits, np.full(5, 0.9), np.random.default_rng(4)) for model in (few, many)]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from matgym.generative.rules import valid
+from matgym.generative.examples import valid
 from matgym.generative.store import load_generator
 from matgym.physics import PiElectrons
 from matgym.structures import SubstitutionEdits, TubeBatch, tube_lattice
@@ -16,9 +16,9 @@ def sampled(generator, lattice, edits, targets, rng):
     return generator.sample(Decorations(lattice, edits), targets, rng).species.reshape(len(targets), -1)
 
 
-LATTICE = tube_lattice(8, 0, 4)
+LATTICE = tube_lattice(8, 0, 2)
 TARGETS = np.linspace(0.65, 1.1, 96)
-BUDGET = {"B": 8, "N": 8}
+BUDGET = {"B": 4, "N": 4}
 WANTED_EV = 0.05
 """Median error that is asked of it."""
 

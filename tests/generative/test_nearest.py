@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from matgym.data import Dataset
+from matgym.generative.examples import valid
 from matgym.generative.nearest import NearestDesigns
-from matgym.generative.rules import valid
 from matgym.physics import GAP_EV, PiElectrons
 from matgym.structures import SubstitutionEdits, TubeBatch, tube_lattice
 from matgym.tasks import Decorations
@@ -26,7 +26,7 @@ def errors(lattice, species, targets):
 
 
 def test_nearest_structures_have_the_gap_by_the_oracle():
-    lattice, edits = tube_lattice(8, 0, 4), SubstitutionEdits(128, {"B": 8, "N": 8})
+    lattice, edits = tube_lattice(8, 0, 2), SubstitutionEdits(64, {"B": 4, "N": 4})
     generator = NearestDesigns(DATA, choices=1)
     species = sampled(generator, lattice, edits, TARGETS, np.random.default_rng(0))
     gaps = PiElectrons().predict(TubeBatch.uniform(lattice, species))[GAP_EV.key]

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from matgym.generative.conditions import COLUMNS, ConditionScaling
+from matgym.generative.examples import COLUMNS, ConditionScaling
 from matgym.generative.geometry import geometry
 from matgym.generative.vae import VaeNetwork, VaeSize, VariationalAutoencoder
 from matgym.structures import Species, tube_lattice

@@ -10,8 +10,8 @@ from matgym.benchmark.suite import Suite
 from matgym.errors import ConfigurationError
 from matgym.generative.config import GanConfig
 from matgym.learning.config import read_config
-from matgym.processes.sequences.training import CONFIGS as PROCESSES
-from matgym.processes.sequences.training import ProcessConfig
+from matgym.processes.sequences.fitting import CONFIGS as PROCESSES
+from matgym.processes.sequences.fitting import ProcessConfig
 from matgym.surrogates.config import CONFIGS as SURROGATES
 from matgym.surrogates.config import FitConfig
 

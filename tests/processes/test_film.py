@@ -70,7 +70,7 @@ def test_the_ramp_is_limited_and_energy_rises_with_temperature():
     assert (np.diff(course.energy_kwh) > 0.0).all()
 
 
-def annealed(schedule, particles, count=32):
+def annealed(schedule, particles, count=16):
     """Mean radii after (seconds, kelvin) stages; the furnace jumps, so that ∫M dt is what the stages say."""
     film = Film(ramp_k_s=1e9)
     generators = [np.random.default_rng(seed) for seed in range(count)]

@@ -111,9 +111,9 @@ def test_grains_grow_as_in_the_simulator_and_their_boundaries_stay_as_sharp(ship
 def pinned_radii(shipped):
     """Mean radii after 300 sweeps: by the network and the simulator among 8 % of particles, and without any."""
     rng = np.random.default_rng(3)
-    free, held = (random_films(6, rng, grains=(120, 121), particles=(share, share)) for share in (0.0, 0.08))
+    free, held = (random_films(4, rng, grains=(120, 121), particles=(share, share)) for share in (0.0, 0.08))
     simulated = held.copy()
-    sweep(simulated, np.full(6, 30 * SWEEPS), np.random.default_rng(4).spawn(6))
+    sweep(simulated, np.full(4, 30 * SWEEPS), np.random.default_rng(4).spawn(4))
     films = {"network": go_on(shipped, held, 30), "simulator": simulated, "blind": go_on(shipped, free, 30)}
     return {name: mean_radius(film).mean() for name, film in films.items()} | {"begun": mean_radius(held).mean()}
 

@@ -10,15 +10,15 @@ from matgym.errors import ConfigurationError, DatasetError, WeightsError
 from matgym.processes.annealing.runs import annealing_runs
 from matgym.processes.growth.runs import growth_runs
 from matgym.processes.sequences.fitting import SequenceConfig, figures, fit_sequences
+from matgym.processes.sequences.learned import load_sequences, save_sequences
 from matgym.processes.sequences.runs import Runs
-from matgym.processes.sequences.store import load_sequences, save_sequences
 
 EXACT = 1e-5  # float32 networks, sums in another order
 NETWORKS = ("causal-cnn", "lstm")
 FLOOR = 0.98  # of R²
 
 
-def leaky(count, rng, steps=12):
+def leaky(count, rng, steps=9):
     """A leaky integrator: each run's leak is told at its start, and what is put in at each step."""
     put, leak = rng.uniform(-1.0, 1.0, (count, steps, 1)), rng.uniform(0.1, 0.9, (count, 1))
     level, outcomes = np.zeros((count, 1)), np.empty((count, steps, 1))
@@ -31,8 +31,8 @@ def leaky(count, rng, steps=12):
 @pytest.fixture(scope="module", params=NETWORKS)
 def fitted(request):
     rng = np.random.default_rng(0)
-    settings = SequenceConfig(request.param, 24, 2, members=2, epochs=25, batch_size=64, learning_rate=1e-2)
-    return fit_sequences(leaky(1500, rng), leaky(200, rng), settings), leaky(300, rng)
+    settings = SequenceConfig(request.param, 16, 2, members=2, epochs=10, batch_size=32, learning_rate=2e-2)
+    return fit_sequences(leaky(800, rng), leaky(100, rng), settings), leaky(300, rng)
 
 
 def test_a_leaky_integrator_is_learned(fitted):
@@ -75,7 +75,7 @@ def test_files_give_the_same_predictions_and_damage_is_named(fitted, tmp_path):
     content = json.loads(file.with_suffix(".json").read_text())
     for change, message in (
         ({"format_version": 99}, "format 99"),
-        ({"width": 23}, "does not hold"),
+        ({"width": 15}, "does not hold"),
         ({"network": "oracle"}, "no network 'oracle'"),
     ):
         file.with_suffix(".json").write_text(json.dumps(content | change))
@@ -124,7 +124,7 @@ def test_runs_and_settings_are_checked():
 @cache
 def measured_over_time(name):
     """At the last step of runs that neither training, validation nor the card's test runs are among."""
-    make, count = {"annealing": (annealing_runs, 60), "cvd-growth": (growth_runs, 1000)}[name]
+    make, count = {"annealing": (annealing_runs, 40), "cvd-growth": (growth_runs, 1000)}[name]
     surrogate = load_sequences(name)
     return {figure.property: figure for figure in figures(surrogate, make(count, np.random.default_rng(99)))}
 

@@ -22,10 +22,16 @@ import numpy as np
 
 from matgym.processes.annealing.microstructure import PARTICLE, Labels, mean_radius
 from matgym.processes.annealing.potts import sweep
-from matgym.processes.annealing.schedule import HOTTEST_C
-from matgym.processes.controls import Constants
+from matgym.processes.controls import Constants, to_actions
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_EV_K, CELSIUS_K, JOULE_KWH, ROOM_K
+
+COLDEST_C: Final = 1000.0
+HOTTEST_C: Final = 2400.0
+"""What the furnace can be set to: a graphite furnace. A choice of ours."""
+
+STEP_S: Final = 120.0
+"""Time for which a temperature is held."""
 
 STEFAN_BOLTZMANN: Final = 5.670374419e-8
 """W/(m² K⁴), CODATA 2018."""
@@ -192,3 +198,8 @@ def evaporate(labels: Labels, chance: FloatArray, generators: Sequence[np.random
             beside = (gone + SIDES[(first + turn) % len(SIDES)]) % labels.shape[1:]
             heirs = np.where(heirs == PARTICLE, labels[row, beside[:, 0], beside[:, 1]], heirs)
         labels[row, gone[:, 0], gone[:, 1]] = heirs
+
+
+def scaled_celsius(celsius: FloatArray) -> FloatArray:
+    """Scale set points in °C, of any shape, to [-1, 1]."""
+    return to_actions(celsius, COLDEST_C, HOTTEST_C)

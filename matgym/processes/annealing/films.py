@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.processes.annealing.film import OUTCOMES, Course, Film, healed
+from matgym.processes.annealing.film import OUTCOMES, STEP_S, Course, Film, healed, scaled_celsius
 from matgym.processes.annealing.microstructure import Labels, boundaries
-from matgym.processes.annealing.schedule import STEP_S, scaled_celsius
 from matgym.typing import Float32Array, FloatArray, IntArray
 from matgym.units import CELSIUS_K
 
@@ -151,8 +150,7 @@ def films_of(film: Film, size: int, batch: int, start_c: float, dynamics: Any, *
             _check_path(dynamics, "micrographs")
             dynamics = load_micrographs("micrographs" if dynamics == "network" else dynamics)
         return PicturedFilms(film, size, batch, start_c, dynamics)
-    from matgym.processes.sequences.learned import SequenceSurrogate
-    from matgym.processes.sequences.store import load_sequences
+    from matgym.processes.sequences.learned import SequenceSurrogate, load_sequences
 
     if not isinstance(dynamics, SequenceSurrogate):
         _check_path(dynamics, "statistics")

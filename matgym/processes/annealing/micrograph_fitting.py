@@ -12,13 +12,12 @@ from torch.nn import functional
 from matgym.learning.checkpoint import digest
 from matgym.learning.config import check_counts
 from matgym.learning.trainer import Options, Training, one_cycle, train
-from matgym.processes.annealing.film import Film, evaporate
+from matgym.processes.annealing.film import COLDEST_C, STEP_S, Film, evaporate
 from matgym.processes.annealing.micrographs import MicrographSurrogate, parts_of
 from matgym.processes.annealing.microstructure import PARTICLE, Labels
 from matgym.processes.annealing.potts import sweep
 from matgym.processes.annealing.rivalry import Rivalry, look, near_boundaries
 from matgym.processes.annealing.runs import random_films, random_schedule
-from matgym.processes.annealing.schedule import COLDEST_C, STEP_S
 from matgym.typing import FloatArray
 from matgym.units import CELSIUS_K
 

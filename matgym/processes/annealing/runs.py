@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from matgym.processes.annealing.film import OUTCOMES, Film
+from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C, OUTCOMES, STEP_S, Film, scaled_celsius
 from matgym.processes.annealing.microstructure import Labels, voronoi
-from matgym.processes.annealing.schedule import COLDEST_C, HOTTEST_C, STEP_S, scaled_celsius
 from matgym.processes.sequences.runs import Runs
 from matgym.typing import FloatArray
 from matgym.units import CELSIUS_K

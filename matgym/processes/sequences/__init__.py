@@ -1,4 +1,4 @@
 """Surrogates of what happens over time: controls in, one set of outcomes a step out.
 
-`networks` are the architectures, `learned` the surrogate, `fitting` its training, `store` its files, `runs` the data.
+`networks` are the architectures, `learned` the surrogate and its files, `fitting` its training, `runs` the data.
 """

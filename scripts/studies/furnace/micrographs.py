@@ -18,13 +18,12 @@ import numpy as np
 from rich.progress import Progress
 from skimage.metrics import structural_similarity
 
-from matgym.processes.annealing.film import Film
+from matgym.processes.annealing.film import COLDEST_C, STEP_S, Film, scaled_celsius
 from matgym.processes.annealing.micrograph_fitting import MicrographConfig, fit_micrographs, simulated_moves
 from matgym.processes.annealing.micrographs import drives_of, load_micrographs, save_micrographs
 from matgym.processes.annealing.microstructure import boundaries, mean_radius
 from matgym.processes.annealing.runs import annealing_runs, random_films, random_schedule
-from matgym.processes.annealing.schedule import COLDEST_C, STEP_S, scaled_celsius
-from matgym.processes.sequences.store import load_sequences
+from matgym.processes.sequences.learned import load_sequences
 from matgym.units import CELSIUS_K
 from matgym.viz.palette import new_figure
 from scripts.studies.common import Study, print_markdown

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from matgym.agents.controllers.cross_entropy import cross_entropy
 from matgym.agents.controllers.shooting import climb
-from matgym.processes.growth.reactors import STANDARD, Variation
+from matgym.processes.growth.furnace import STANDARD, Variation
 from matgym.processes.growth.recipe import scaled_actions, scaled_controls
 from matgym.processes.growth.runs import random_recipe
 from matgym.tasks.growth import GrowthTask

@@ -15,12 +15,11 @@ import torch
 from matgym.data import Dataset
 from matgym.generative.evaluate import FIGURES, Evaluation, evaluate, table
 from matgym.generative.geometry import geometry
-from matgym.generative.model import Noise, draw_noise, scores
 from matgym.generative.nearest import NearestDesigns
+from matgym.generative.networks import Noise, draw_noise, scores
 from matgym.generative.placement import place
 from matgym.generative.refine import RankedDesigns
-from matgym.generative.store import load_generator, save_generator
-from matgym.generative.training import read_generator_config, train_generator
+from matgym.generative.store import load_generator, read_generator_config, save_generator, train_generator
 from matgym.physics import GAP_EV, PiElectrons
 from matgym.structures import TubeBatch
 from matgym.surrogates import load
@@ -57,7 +56,7 @@ def train_without_band(name, band, folder):
     if not file.exists():
         config = read_generator_config(name, None, {"left_out": band})
         trained = train_generator(config, Dataset.load(DATA), checkpoints=folder / f"{name}.checkpoints")
-        save_generator(trained.generator, file, fit=config.as_dict())
+        save_generator(trained.generator, file, fit=asdict(config))
 
 
 def generator_of(name, band, folder):

@@ -37,7 +37,7 @@ def surrogate_on_test_split(name):
 def growth_sequences(count, rng):
     """(simulated outcomes, those that the shipped network predicts) of random recipes."""
     from matgym.processes.growth.runs import growth_runs
-    from matgym.processes.sequences.store import load_sequences
+    from matgym.processes.sequences.learned import load_sequences
 
     runs = growth_runs(count, rng)
     return runs.outcomes, load_sequences("cvd-growth").predict(runs.controls, runs.start, runs.begun)
@@ -46,7 +46,7 @@ def growth_sequences(count, rng):
 def annealing_sequences(count, rng):
     """The same of random annealing schedules."""
     from matgym.processes.annealing.runs import annealing_runs
-    from matgym.processes.sequences.store import load_sequences
+    from matgym.processes.sequences.learned import load_sequences
 
     runs = annealing_runs(count, rng)
     return runs.outcomes, load_sequences("annealing").predict(runs.controls, runs.start, runs.begun)
@@ -56,11 +56,10 @@ def micrographs(count, steps, rng):
     """(simulated frames, those that the shipped network draws after the first of them)."""
     import numpy as np
 
-    from matgym.processes.annealing.film import Film
+    from matgym.processes.annealing.film import COLDEST_C, STEP_S, Film
     from matgym.processes.annealing.micrographs import drives_of, load_micrographs
     from matgym.processes.annealing.microstructure import boundaries
     from matgym.processes.annealing.runs import random_films, random_schedule
-    from matgym.processes.annealing.schedule import COLDEST_C, STEP_S
     from matgym.units import CELSIUS_K
 
     film, generators = Film(), rng.spawn(count)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from matgym.agents.base import Problem
 from matgym.agents.optimizers import rl_search
-from matgym.agents.optimizers.random_search import RandomSearch
+from matgym.agents.optimizers.heuristics import RandomSearch
 from matgym.structures import tube_lattice
 from matgym.tasks import Cube, decoration_task
 from matgym.tasks.furnace_design import furnace_task
