@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from matgym.physics import PiParameters, PiTransport
-from matgym.physics.validation.independent import sisl_transmission
 from matgym.structures import Nanotube, Species
+from scripts.studies.physics.independent import sisl_transmission
 
 KWANT_TOLERANCE = 1e-8
 SISL_TOLERANCE = 1e-8
