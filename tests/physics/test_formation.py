@@ -59,7 +59,7 @@ def test_vacancies_reconstruct_and_even_numbers_of_them_are_more_stable():
 
 def test_vacancies_cost_less_in_thinner_tubes():
     """Krasheninnikov et al. (as above): bent walls close over a vacancy more easily."""
-    found = formation(*(vacancies(Nanotube(n, n, 4)) for n in (4, 6, 9)))
+    found = formation(*(vacancies(Nanotube(n, n, 3)) for n in (4, 6, 9)))
     assert (np.diff(found) > 0).all()
 
 
@@ -144,4 +144,4 @@ def test_what_cannot_be_computed_is_a_named_failure():
 
 
 def test_it_conforms_to_the_protocol():
-    check_model(ORACLE)
+    check_model(ORACLE, [Nanotube(8, 0, 2).decorated({0: "B", 1: "B", 40: "N", 60: "N"})])

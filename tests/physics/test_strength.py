@@ -58,7 +58,7 @@ def test_cut_off_of_plain_rebo_would_make_tubes_far_too_strong():
 @pytest.mark.parametrize("nm", [(10, 0, 4), (5, 5, 6)], ids=str)
 def test_one_vacancy_costs_up_to_a_quarter_of_the_strength(nm):
     """Mielke et al. (abstract): vacancies of one and two atoms reduce failure stresses by as much as 26 %."""
-    found = ORACLE.predict([Nanotube(*nm), vacancy(*nm)])
+    found = ORACLE.predict([Nanotube(*nm[:2]), vacancy(*nm)])
     pristine, defective = found[TENSILE_STRENGTH_GPA]
     assert 0.1 < 1 - defective / pristine < 0.26 + LOSS_TOLERANCE
     assert found[FAILURE_STRAIN][1] < found[FAILURE_STRAIN][0]
@@ -83,9 +83,10 @@ def test_stress_is_the_slope_of_the_energy():
 def test_symmetric_copies_and_longer_cells_have_the_same_strength():
     tube = vacancy(6, 0, 2)
     copies = [tube, tube.rotated(), tube.flipped(), tube.mirrored(), tube.strained(0.05)]
-    found = Strength(max_strain=0.3).predict(copies)[TENSILE_STRENGTH_GPA]
+    coarse = Strength(step=0.05)
+    found = coarse.predict(copies)[TENSILE_STRENGTH_GPA]
     assert np.ptp(found) < SYMMETRY_TOLERANCE_GPA
-    short, long = ORACLE.predict([Nanotube(5, 5), Nanotube(5, 5, 3)])[TENSILE_STRENGTH_GPA]
+    short, long = coarse.predict([Nanotube(5, 5), Nanotube(5, 5, 3)])[TENSILE_STRENGTH_GPA]
     assert short == pytest.approx(long, abs=1e-2)
 
 
@@ -112,4 +113,4 @@ def test_a_tube_that_tears_and_never_comes_to_rest_has_failed():
 
 
 def test_it_conforms_to_the_protocol():
-    check_model(Strength(TERSOFF_BNC))
+    check_model(Strength(TERSOFF_BNC), [Nanotube(6, 0, 2).decorated({0: "B", 30: "N"})])
