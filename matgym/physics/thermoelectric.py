@@ -18,8 +18,8 @@ from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
-from matgym.physics.transport.device import by_lead
 from matgym.physics.transport.landauer import conductance_us, electron_heat_nw_k, electron_moments, seebeck_uv_k
+from matgym.physics.transport.slabs import by_lead
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 

@@ -12,8 +12,8 @@ from matgym.physics.electrons.conductance import BROADENING_EV, HOPS, PiTranspor
 from matgym.physics.mechanics.relaxation import relax
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
 from matgym.physics.thermoelectric import ELECTRON_HEAT_NW_K, POWER_FACTOR_PW_K2, SEEBECK_UV_K, ZT, Thermoelectric
-from matgym.physics.transport.device import alike
 from matgym.physics.transport.greens import Lead, transmission
+from matgym.physics.transport.slabs import alike
 from matgym.structures import Nanotube, Species
 from matgym.structures.symmetry import flip, mirror, translation
 

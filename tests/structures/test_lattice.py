@@ -39,6 +39,7 @@ def test_tube_is_the_one_that_ase_builds(chirality, cells):
     assert atoms.cell[2, 2] == pytest.approx(theirs.cell[2, 2], abs=1e-9)
     radius = np.linalg.norm(theirs.positions[:, :2] - theirs.positions[:, :2].mean(axis=0), axis=1)
     assert Nanotube(*chirality).diameter_nm * 5.0 == pytest.approx(radius.mean(), abs=1e-9)
+
     # Turning and shifting our tube so that one of its A or B atoms lies on ASE's first one must bring every
     # atom onto one of ASE's; no mirror is allowed, so that handedness is compared too.
     def lies_on_theirs(site):

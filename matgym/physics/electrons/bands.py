@@ -17,8 +17,7 @@ from matgym.errors import require_positive
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.band_edges import GRID, GRID_WEIGHTS, band_edge, filling, grid_energies
 from matgym.physics.electrons.tight_binding import EMPTY_SITE_EV, PiParameters, PiSystem, pristine_bands, stacked
-from matgym.physics.threads import one_thread
-from matgym.physics.transport.device import cut_in_two
+from matgym.physics.oracles import cut_in_two, one_thread
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 

@@ -16,10 +16,9 @@ from matgym.errors import require_positive
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.electrons.tight_binding import PiParameters, hoppings
-from matgym.physics.transport.device import alike, by_lead, not_between_leads, stacked_species
 from matgym.physics.transport.greens import Lead, Surfaces, transmission
 from matgym.physics.transport.landauer import THERMAL_REACH, conductance_us, electron_moments
-from matgym.physics.transport.slabs import Slabs
+from matgym.physics.transport.slabs import Slabs, alike, by_lead, not_between_leads, stacked_species
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_EV_K

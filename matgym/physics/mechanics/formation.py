@@ -24,7 +24,7 @@ from matgym.errors import RelaxationError
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.calculators import CalculatorFactory, Relaxation, check_elements, relaxed, running
 from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC
-from matgym.physics.rows import predict_each
+from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube, Species
 from matgym.structures.species import CARBONS
 

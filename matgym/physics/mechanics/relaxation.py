@@ -13,7 +13,7 @@ import numpy as np
 from matgym.errors import ConfigurationError, RelaxationError
 from matgym.physics.mechanics.calculators import check_one_piece
 from matgym.physics.mechanics.tersoff import BondGraph, C, Expansion, SiteEnergies, Tersoff
-from matgym.physics.transport.device import deformation
+from matgym.physics.transport.slabs import deformation
 from matgym.structures import Nanotube, tube_lattice
 from matgym.structures.stone_wales import sheet_moves
 from matgym.structures.symmetry import Pairs

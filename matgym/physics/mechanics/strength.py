@@ -30,7 +30,7 @@ from matgym.physics.mechanics.calculators import (
     stretch,
 )
 from matgym.physics.mechanics.lammps import REBO_FRACTURE
-from matgym.physics.rows import predict_each
+from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 from matgym.units import GPA_NM2_PER_EV_PER_ANGSTROM, WALL_THICKNESS_NM

@@ -25,10 +25,18 @@ from matgym.physics.phonons.force_constants import (
     pristine_force_constants,
     slab_blocks,
 )
-from matgym.physics.transport.device import Deformation, alike, by_lead, deformation, not_between_leads, stacked_species
 from matgym.physics.transport.greens import Lead, Surfaces, transmission
 from matgym.physics.transport.landauer import phonon_conductance_nw_k
-from matgym.physics.transport.slabs import Slabs, slabs_of
+from matgym.physics.transport.slabs import (
+    Deformation,
+    Slabs,
+    alike,
+    by_lead,
+    deformation,
+    not_between_leads,
+    slabs_of,
+    stacked_species,
+)
 from matgym.structures import Nanotube, Species, tube_lattice
 from matgym.typing import BoolArray, FloatArray
 from matgym.units import BOLTZMANN_J_K, HBAR_J_S

@@ -26,9 +26,9 @@ from numpy.typing import ArrayLike
 
 from matgym.errors import ConfigurationError, RelaxationError, require_counts
 from matgym.models import Cost, Level, Model, Predictions
+from matgym.physics.oracles import one_thread
 from matgym.physics.phonons.conductance import BROADENING, THERMAL_CONDUCTANCE_NW_K, PhononTransport, mass_lead
 from matgym.physics.phonons.force_constants import HOPS, MASSES_AMU, pristine_force_constants
-from matgym.physics.threads import one_thread
 from matgym.physics.transport.landauer import phonon_conductance_nw_k
 from matgym.physics.transport.slabs import slabs_of
 from matgym.structures import Nanotube, Species, TubeLattice, tube_lattice

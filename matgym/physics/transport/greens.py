@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matgym.errors import ConvergenceError
-from matgym.physics.threads import one_thread
+from matgym.physics.oracles import one_thread
 from matgym.typing import ComplexArray, FloatArray, IntArray
 
 DECIMATIONS = 60
