@@ -112,4 +112,4 @@ def test_a_tube_that_tears_and_never_comes_to_rest_has_failed():
 
 
 def test_it_conforms_to_the_protocol():
-    check_model(Strength(TERSOFF_BNC), [Nanotube(6, 0, 2).decorated({0: "B", 30: "N"})])
+    check_model(Strength(TERSOFF_BNC), [Nanotube(6, 0).decorated({0: "N"})])
