@@ -82,16 +82,6 @@ class SubstitutionEdits:
         carbon = species == Species.C12
         return np.asarray((carbon[:, None, :] & (remaining > 0)[:, :, None]).reshape(len(species), -1))
 
-    def decode(self, actions: IntArray) -> tuple[IntArray, IntArray]:
-        """(batch,) actions as (index into `species`, site)."""
-        kind, site = np.divmod(actions, self.n_sites)
-        return kind, site
-
-    def encode(self, species: str | int | Species, site: int) -> int:
-        """The action that puts `species` on `site`."""
-        kind = self.species.tolist().index(int(parse_species(species)))
-        return int(kind * self.n_sites + site)
-
     def apply(self, species: SpeciesArray, remaining: IntArray, actions: IntArray) -> BoolArray:
         """Carry out one edit a tube, in place; a forbidden one leaves its tube as it is.
 
@@ -104,7 +94,7 @@ class SubstitutionEdits:
             (batch,) whether the edit was allowed.
         """
         rows = np.arange(len(species))
-        kind, site = self.decode(actions)
+        kind, site = np.divmod(actions, self.n_sites)
         allowed = (species[rows, site] == Species.C12) & (remaining[rows, kind] > 0)
         rows, kind, site = rows[allowed], kind[allowed], site[allowed]
         species[rows, site] = self.species[kind]

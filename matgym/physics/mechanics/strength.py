@@ -109,12 +109,11 @@ class Strength(Model):
             )
         return float(curve.stress_gpa[curve.peak]), float(curve.strain[curve.peak])
 
-    def curve(self, tube: Nanotube, steps_beyond: int = 1) -> StressStrain:
-        """Stress against strain, until the first peak or the largest strain.
+    def curve(self, tube: Nanotube) -> StressStrain:
+        """Stress against strain, up to the step after the first peak, or the largest strain.
 
         Args:
             tube: without torsion; its strain does not count.
-            steps_beyond: how many steps to go on after the peak, at least 1.
 
         Raises:
             RelaxationError: if the tube is cut in two or does not come to rest before its stress peaks, or if the
@@ -131,12 +130,11 @@ class Strength(Model):
             length = float(atoms.cell[2, 2])
             for i in range(n_steps + 1):
                 if i and not self._pulled(atoms, length * (1.0 + i * self.step)):
-                    peak = i - 1 if peak is None else peak
+                    peak = i - 1
                     break
                 stress.append(axial_force(atoms) * GPA_NM2_PER_EV_PER_ANGSTROM / area)
-                if peak is None and i and stress[-1] < stress[-2]:
+                if i and stress[-1] < stress[-2]:
                     peak = i - 1
-                if peak is not None and i >= peak + steps_beyond:
                     break
         strain = self.step * np.arange(len(stress), dtype=np.float64)
         return StressStrain(strain, np.array(stress), peak)

@@ -11,7 +11,7 @@ from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters, pristine_bands
 from matgym.physics.thermoelectric import Thermoelectric, coefficients
-from matgym.physics.transport.landauer import conductance_us, electron_heat_nw_k, electron_moments
+from matgym.physics.transport.landauer import electron_heat_nw_k, electron_moments
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_EV_K, CHARGE_C, CONDUCTANCE_QUANTUM_US, HBAR_J_S
@@ -135,7 +135,7 @@ def _seebeck_step_edge() -> float:
 def _lorenz_number() -> float:
     energies = 0.005 * (np.arange(-110.0, 110.0) + 0.5)
     moments = electron_moments(energies, _transmission(energies, Nanotube(10, 10)), np.array([0.0]), ROOM_K)
-    heat, conductance = electron_heat_nw_k(*moments, ROOM_K), conductance_us(moments[0])
+    heat, conductance = electron_heat_nw_k(*moments, ROOM_K), CONDUCTANCE_QUANTUM_US * moments[0]
     return 1e8 * float(heat[0, 0]) * 1e-9 / (float(conductance[0, 0]) * 1e-6 * ROOM_K)
 
 
