@@ -12,6 +12,7 @@ bounds to what a long, warm tube holds.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from matgym.physics.mechanics.calculators import (
     Relaxation,
     axial_force,
     bond_lengths,
+    canonical,
     check_elements,
     neighbours,
     relaxed,
@@ -97,7 +99,8 @@ class Strength(Model):
             `failures`, for tubes that are cut in two, do not come to rest, hold elements that the potential does
             not know, or do not fail up to the largest strain.
         """
-        return predict_each(tubes, self.properties, self._peak)
+        peak = cache(self._peak)
+        return predict_each(tubes, self.properties, lambda tube: peak(canonical(tube.strained(0.0))))
 
     def _peak(self, tube: Nanotube) -> tuple[float, float]:
         """Stress, GPa, and strain at the first peak."""

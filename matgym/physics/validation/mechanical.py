@@ -125,8 +125,7 @@ def _pulled(n: int, m: int) -> tuple[float, float]:
 def _strength_loss() -> float:
     tube = Nanotube(5, 5, 6)
     pairs = [tube.decorated(dict.fromkeys((0, int(site)), "vacancy")) for site in tube.lattice.neighbours[0]]
-    distinct = {pair.key: pair for pair in pairs}.values()
-    found = Strength().predict([Nanotube(tube.n, tube.m), *distinct])["tensile_strength_gpa"]
+    found = Strength().predict([Nanotube(tube.n, tube.m), *pairs])["tensile_strength_gpa"]
     return 100.0 * (1.0 - float(found[1:].min() / found[0]))
 
 
