@@ -101,15 +101,11 @@ class Slabs:
     @cached_property
     def bonds(self) -> IntArray:
         """(3 sites/2, 4): bonds of the A sites of a slab: index, index of the B site, slabs up, direction."""
-        rows = []
-        for around in range(self.folds):
-            for ring in range(self.width):
-                cell = self.cell(np.asarray(ring), np.asarray(around))
-                _, a = self.place(cell, np.asarray(0))
-                for k, step in enumerate(self.lattice.bond_steps):
-                    slab, b = self.place(cell + step, np.asarray(1))
-                    rows.append((int(a), int(b), int(slab), k))
-        return np.array(rows)
+        around, ring, k = np.indices((self.folds, self.width, 3)).reshape(3, -1)
+        cells = self.cell(ring, around)
+        _, a = self.place(cells, np.zeros_like(ring))
+        slab, b = self.place(cells + self.lattice.bond_steps[k], np.ones_like(ring))
+        return np.stack([a, b, slab, k], axis=1)
 
 
 @lru_cache(maxsize=512)
