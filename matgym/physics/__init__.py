@@ -11,7 +11,14 @@ from matgym.physics.mechanics.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC, La
 from matgym.physics.mechanics.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, Strength
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport, PristinePhonons
 from matgym.physics.phonons.vibrations import HEAT_CAPACITY_J_G_K, Vibrations
-from matgym.physics.registry import PROPERTIES, Conditions, oracle_of, parse_properties, predict
+from matgym.physics.registry import (
+    PROPERTIES,
+    Conditions,
+    oracle_of,
+    parse_properties,
+    predict,
+    predict_in_parallel,
+)
 from matgym.physics.thermoelectric import (
     ELECTRON_HEAT_NW_K,
     MU_EV,
@@ -63,4 +70,5 @@ __all__ = [
     "oracle_of",
     "parse_properties",
     "predict",
+    "predict_in_parallel",
 ]

@@ -1,15 +1,19 @@
-"""Properties by name: which oracle computes what, at which conditions."""
+"""Properties by name: which oracle computes what, at which conditions, here or in pieces on many cores."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from matgym.errors import PropertyError, require_positive
+import numpy as np
+
+from matgym.errors import PropertyError, require_counts, require_positive
 from matgym.models import Model, Predictions, Property
-from matgym.physics.cache import Cached, Remembered
+from matgym.physics.cache import PHYSICS_VERSION, Cached, Remembered
 from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.mechanics.elastic import Elasticity
@@ -19,6 +23,9 @@ from matgym.physics.phonons.conductance import PhononTransport
 from matgym.physics.phonons.vibrations import Vibrations
 from matgym.physics.thermoelectric import Thermoelectric
 from matgym.structures import Nanotube
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -134,3 +141,78 @@ def predict(
         on_oracle(oracle.__name__, done, len(needed))
         parts.append(keep(ORACLES[oracle](conditions or Conditions(), keep)).predict(tubes))
     return Predictions.joined(parts).only([prop.key for prop in properties])
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """Some properties of some tubes, as a job of `matgym.execution`."""
+
+    tubes: tuple[Nanotube, ...]
+    keys: tuple[str, ...]
+    conditions: Conditions
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the tubes, the oracles with their settings, and the version of the physics."""
+        oracles = [f"{key} {oracle_of(key, self.conditions)!r}" for key in self.keys]
+        text = "\n".join([str(PHYSICS_VERSION), *oracles, *(tube.digest for tube in self.tubes)])
+        return "oracles-" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+    def run(self) -> "pa.Table":
+        """Predict: a column of values and one of reasons for each property."""
+        import pyarrow as pa
+
+        found = predict(self.tubes, self.keys, self.conditions)
+        columns = {key: pa.array(found[key], pa.float64()) for key in self.keys}
+        for key in self.keys:
+            reasons = found.failures.get(key, {})
+            columns[f"{key} failure"] = pa.array([reasons.get(row) for row in range(len(self.tubes))], pa.string())
+        return pa.table(columns)
+
+
+def predict_in_parallel(
+    tubes: Sequence[Nanotube],
+    names: Sequence[str],
+    folder: Path,
+    *,
+    conditions: Conditions | None = None,
+    workers: int = 2,
+    scheduler: str | None = None,
+    piece: int = 100,
+) -> Predictions:
+    """As `predict`, in pieces that are kept: the same call goes on where a killed one ended.
+
+    Args:
+        tubes: B tubes.
+        names: short names or keys.
+        folder: in which the pieces are kept; it may hold those of other calls.
+        conditions: temperature and chemical potential.
+        workers: processes, each on one core; 1 stays in this one.
+        scheduler: address of a Dask scheduler whose workers do it instead: see `matgym.execution.execute`.
+        piece: tubes in one job.
+
+    Returns:
+        Predictions of the named properties, in that order.
+
+    Raises:
+        ConfigurationError: if `piece` or `workers` is below 1.
+        PropertyError: if a property is unknown.
+        ExecutionError: if pieces could not be computed.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from matgym.execution import execute
+
+    require_counts(piece=piece)
+    keys = tuple(prop.key for prop in parse_properties(names))
+    at = conditions or Conditions()
+    pieces = [EvaluationJob(tuple(tubes[i : i + piece]), keys, at) for i in range(0, len(tubes), piece)]
+    jobs = {job.key: job for job in pieces}  # the same tubes may stand in two pieces
+    paths = dict(zip(jobs, execute(jobs.values(), folder, workers=workers, scheduler=scheduler), strict=True))
+    rows = pa.concat_tables([pq.read_table(paths[job.key]) for job in pieces])
+    failures: dict[str, dict[int, str]] = {}
+    for key in keys:
+        reasons = {row: why for row, why in enumerate(rows[f"{key} failure"].to_pylist()) if why is not None}
+        failures |= {key: reasons} if reasons else {}
+    return Predictions({key: rows[key].to_numpy().astype(np.float64) for key in keys}, failures)

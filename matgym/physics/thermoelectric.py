@@ -18,10 +18,11 @@ from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
-from matgym.physics.transport.device import by_lead
-from matgym.physics.transport.landauer import conductance_us, electron_heat_nw_k, electron_moments, seebeck_uv_k
+from matgym.physics.transport.landauer import electron_heat_nw_k, electron_moments, seebeck_uv_k
+from matgym.physics.transport.slabs import by_lead
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
+from matgym.units import CONDUCTANCE_QUANTUM_US
 
 SEEBECK_UV_K = Property("seebeck_uv_k", "µV/K", "Seebeck coefficient at the chemical potential", between_leads=True)
 POWER_FACTOR_PW_K2 = Property("power_factor_pw_k2", "pW/K²", "S² G at the chemical potential", between_leads=True)
@@ -138,7 +139,7 @@ def coefficients(
     """
     zeroth, first, second = electron_moments(energies_ev, np.maximum(electrons, 0.0), mu_ev, temperature_k)
     zeroth = np.maximum(zeroth, np.finfo(float).tiny)  # no current at all: no power either
-    conductance = conductance_us(zeroth)
+    conductance = CONDUCTANCE_QUANTUM_US * zeroth
     seebeck = seebeck_uv_k(zeroth, first, temperature_k)
     heat = electron_heat_nw_k(zeroth, first, second, temperature_k)
     power = 1e-6 * conductance * seebeck**2  # µS (µV/K)² = 10⁻¹⁸ W/K²

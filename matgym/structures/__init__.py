@@ -1,8 +1,7 @@
 """Nanotubes as value objects: lattice, decoration, symmetry, edits, and files."""
 
 from matgym.structures.batch import LatticeGroup, TubeBatch, TubeDomain
-from matgym.structures.defects import STONE_WALES, DefectEdits, lattice_edits
-from matgym.structures.edits import SubstitutionEdits
+from matgym.structures.edits import STONE_WALES, DefectEdits, SubstitutionEdits, lattice_edits
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import SPECIES_DATA, Species, parse_species

@@ -1,12 +1,24 @@
-"""Lattice edits as flat discrete actions, on a whole batch of tubes at once."""
+"""Lattice edits as flat discrete actions, on a whole batch of tubes at once.
+
+Where bonds are turned as well as atoms replaced, a design is a row of n_sites species codes, followed by a 0 or 1 for
+each of the 3 n_cells bonds of the lattice: whether it is turned by 90°, to a Stone-Wales pair.
+"""
 
 from collections.abc import Mapping
+from functools import cached_property
+from typing import Final
 
 import numpy as np
+from typing_extensions import override
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, StructureError
+from matgym.structures.lattice import TubeLattice
 from matgym.structures.species import SPECIES_DATA, Species, parse_species
-from matgym.typing import BoolArray, IntArray, SpeciesArray
+from matgym.structures.stone_wales import validated_pairs
+from matgym.typing import BoolArray, Float32Array, IntArray, SpeciesArray
+
+STONE_WALES: Final = "SW"
+"""How a turned bond is named in a budget."""
 
 
 class SubstitutionEdits:
@@ -70,16 +82,6 @@ class SubstitutionEdits:
         carbon = species == Species.C12
         return np.asarray((carbon[:, None, :] & (remaining > 0)[:, :, None]).reshape(len(species), -1))
 
-    def decode(self, actions: IntArray) -> tuple[IntArray, IntArray]:
-        """(batch,) actions as (index into `species`, site)."""
-        kind, site = np.divmod(actions, self.n_sites)
-        return kind, site
-
-    def encode(self, species: str | int | Species, site: int) -> int:
-        """The action that puts `species` on `site`."""
-        kind = self.species.tolist().index(int(parse_species(species)))
-        return int(kind * self.n_sites + site)
-
     def apply(self, species: SpeciesArray, remaining: IntArray, actions: IntArray) -> BoolArray:
         """Carry out one edit a tube, in place; a forbidden one leaves its tube as it is.
 
@@ -92,7 +94,7 @@ class SubstitutionEdits:
             (batch,) whether the edit was allowed.
         """
         rows = np.arange(len(species))
-        kind, site = self.decode(actions)
+        kind, site = np.divmod(actions, self.n_sites)
         allowed = (species[rows, site] == Species.C12) & (remaining[rows, kind] > 0)
         rows, kind, site = rows[allowed], kind[allowed], site[allowed]
         species[rows, site] = self.species[kind]
@@ -103,3 +105,146 @@ class SubstitutionEdits:
         """An edit in words."""
         kind, site = divmod(action, self.n_sites)
         return f"{SPECIES_DATA[Species(self.species[kind])].label} on site {site}"
+
+
+class DefectEdits(SubstitutionEdits):
+    """Replaces atoms, and turns bonds, by a fixed budget, one an edit.
+
+    Actions are those of `SubstitutionEdits`, followed by one a bond, which turns it. Pairs that would touch, that cross
+    the tube's end, or that would hold a vacancy are not allowed.
+    """
+
+    def __init__(self, lattice: TubeLattice, budget: Mapping[str, int]) -> None:
+        """Edits by a budget of species and of turned bonds ("SW"), such as `{"SW": 2, "N": 1}`.
+
+        Raises:
+            ConfigurationError: if the budget is empty, negative, or larger than the tube.
+        """
+        others = {name: count for name, count in budget.items() if name != STONE_WALES}
+        turns = int(budget.get(STONE_WALES, 0))
+        if turns < 1 or turns != budget[STONE_WALES]:
+            raise ConfigurationError(
+                f"budget {dict(budget)} must turn a bond at least: give SW a whole number of 1 or more"
+            )
+        if others:
+            super().__init__(lattice.n_sites, others)
+        else:
+            self.n_sites = lattice.n_sites
+            self.species, self.budget = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64)
+        self.lattice = lattice
+        self.budget = np.append(self.budget, turns)
+        # A turn moves or rebonds six sites, which no other may.
+        most = min(int(self.turnable.sum()), lattice.n_sites // 6)
+        if turns > most:
+            raise ConfigurationError(f"{turns} bonds cannot be turned: the tube has room for {most} at most")
+        gone = dict(zip(self.species.tolist(), self.budget.tolist(), strict=False)).get(Species.VACANCY, 0)
+        if gone > lattice.n_sites - 2 * turns:
+            raise ConfigurationError(f"{gone} vacancies leave no atoms for {turns} bonds to turn")
+
+    @property
+    def width(self) -> int:
+        """Entries of a design."""
+        return self.n_sites + len(self.lattice.bonds)
+
+    @property
+    @override
+    def n_actions(self) -> int:
+        return len(self.species) * self.n_sites + len(self.lattice.bonds)
+
+    @cached_property
+    def turnable(self) -> BoolArray:
+        """(n_bonds,) whether a bond can be turned by itself: long enough a tube, and within its ends."""
+        pairs = self.lattice.bonds[:, :2]
+        good = self.lattice.bonds[:, 2] == 0
+        for bond in np.flatnonzero(good):
+            try:
+                validated_pairs(self.lattice, [pairs[bond]])
+            except StructureError:
+                good[bond] = False
+        return np.asarray(good)
+
+    @cached_property
+    def _touched(self) -> Float32Array:
+        """(n_bonds, n_sites) 1 where a turn of a bond moves or rebonds a site; floats, which multiply faster."""
+        touched = np.zeros((len(self.lattice.bonds), self.n_sites), dtype=np.float32)
+        for bond, pair in enumerate(self.lattice.bonds[:, :2]):
+            touched[bond, self.lattice.neighbours[pair].ravel()] = 1
+        return touched
+
+    @cached_property
+    def _touching(self) -> Float32Array:
+        """(n_bonds, n_bonds) how many sites two bonds both touch."""
+        return np.asarray(self._touched @ self._touched.T)
+
+    def _free(self, rows: SpeciesArray) -> BoolArray:
+        """(B, n_bonds) which bonds could be turned besides those that are."""
+        apart = rows[:, self.n_sites :].astype(np.float32) @ self._touching == 0.0
+        gone = rows[:, : self.n_sites] == Species.VACANCY
+        a, b = self.lattice.bonds[:, 0], self.lattice.bonds[:, 1]
+        return np.asarray(self.turnable & apart & ~gone[:, a] & ~gone[:, b])
+
+    def _turned_sites(self, rows: SpeciesArray) -> BoolArray:
+        """(B, n_sites) whether a site is an end of a turned bond."""
+        found = np.zeros((len(rows), self.n_sites), dtype=bool)
+        row, bond = np.nonzero(rows[:, self.n_sites :])
+        for end in (0, 1):
+            found[row, self.lattice.bonds[bond, end]] = True
+        return found
+
+    @override
+    def remaining(self, species: SpeciesArray) -> IntArray:
+        placed = [(species[:, : self.n_sites] == code).sum(axis=1) for code in self.species]
+        turned = species[:, self.n_sites :].sum(axis=1, dtype=np.int64)
+        return np.asarray(self.budget - np.stack([*placed, turned], axis=1), dtype=np.int64)
+
+    @override
+    def complete(self, species: SpeciesArray) -> BoolArray:
+        placed = (self.remaining(species) == 0).all(axis=1)
+        others = (species[:, : self.n_sites] != Species.C12).sum(axis=1)
+        return np.asarray(placed & (others == self.budget[:-1].sum()) & self.sound(species))
+
+    def sound(self, rows: SpeciesArray) -> BoolArray:
+        """(B,) whether no turned bond touches another, holds a vacancy, or cannot be turned."""
+        turned = rows[:, self.n_sites :] > 0
+        apart = (turned.astype(np.float32) @ self._touched <= 1).all(axis=1)
+        gone = rows[:, : self.n_sites] == Species.VACANCY
+        return np.asarray(
+            apart & ~(turned & ~self.turnable).any(axis=1) & ~(gone & self._turned_sites(rows)).any(axis=1)
+        )
+
+    @override
+    def mask(self, species: SpeciesArray, remaining: IntArray) -> BoolArray:
+        atoms = species[:, : self.n_sites]
+        carbon = (atoms == Species.C12)[:, None, :] & (remaining[:, :-1] > 0)[:, :, None]
+        kinds = self.species == Species.VACANCY
+        if kinds.any():
+            carbon = carbon & ~(kinds[:, None] & self._turned_sites(species)[:, None, :])
+        bonds = self._free(species) & (remaining[:, -1:] > 0)
+        return np.concatenate([carbon.reshape(len(species), len(self.species) * self.n_sites), bonds], axis=1)
+
+    @override
+    def apply(self, species: SpeciesArray, remaining: IntArray, actions: IntArray) -> BoolArray:
+        rows = np.arange(len(species))
+        allowed = self.mask(species, remaining)[rows, actions]
+        first_bond = len(self.species) * self.n_sites
+        turns = allowed & (actions >= first_bond)
+        species[rows[turns], self.n_sites + actions[turns] - first_bond] = 1
+        remaining[rows[turns], -1] -= 1
+        places = allowed & ~turns
+        kind, site = np.divmod(actions[places], self.n_sites)
+        species[rows[places], site] = self.species[kind] if len(self.species) else 0
+        remaining[rows[places], kind] -= 1
+        return np.asarray(allowed)
+
+    @override
+    def describe(self, action: int) -> str:
+        first_bond = len(self.species) * self.n_sites
+        if action < first_bond:
+            return super().describe(action)
+        a, b = self.lattice.bonds[action - first_bond, :2]
+        return f"turned bond ({a}, {b})"
+
+
+def lattice_edits(lattice: TubeLattice, budget: Mapping[str, int]) -> SubstitutionEdits:
+    """Edits that spend a budget of species, and of turned bonds if it names any."""
+    return DefectEdits(lattice, budget) if STONE_WALES in budget else SubstitutionEdits(lattice.n_sites, budget)

@@ -1,9 +1,14 @@
 """Relaxation on any ASE calculator, LAMMPS as one of them, and the examples of one's own."""
 
 import re
+import runpy
 import subprocess
 import sys
+from contextlib import chdir, redirect_stdout
+from functools import cache
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -15,21 +20,22 @@ from matgym.physics.mechanics import lammps
 from matgym.physics.mechanics.calculators import (
     Relaxation,
     RelaxationError,
-    atom_bonds,
     axial_force,
     bond_lengths,
     canonical,
     check_bonds,
-    check_one_piece,
     relaxed,
     running,
     spread,
 )
+from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.physics.mechanics.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC, LammpsPotential, lammps_module
+from matgym.physics.oracles import atom_bonds, check_one_piece
 from matgym.structures import Nanotube
 from matgym.structures.io.convert import to_atoms
 
 SAME_MODEL_TOLERANCE = 1e-9  # eV, eV/Å
+RELAXED_TOLERANCE_EV = 1e-3  # two codes, each relaxed to 1e-3 eV/Å
 UNITS_TOLERANCE = 1e-7  # LAMMPS knows 1.6021765e6 bar to 1 eV/Å³, ASE 1.602176634e6
 DIFFERENCE_TOLERANCE = 1e-6  # eV/Å, of forces against differences of energies
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("own_*.py"))
@@ -147,10 +153,24 @@ def test_importing_the_oracles_starts_nothing():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
 
 
+@cache
+def run(path):
+    """What an example leaves: its variables, what it prints, and files."""
+    with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()) as out:
+        return runpy.run_path(str(path), run_name="__main__"), out.getvalue(), list(Path().iterdir())
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_examples_run_and_are_short(path, tmp_path):
+def test_examples_run_and_are_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) < 30
-    done = subprocess.run([sys.executable, path], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert re.search(r" \d+\.\d+ (eV|GPa)", done.stdout)
-    assert list(tmp_path.iterdir()) == []
+    _, printed, files = run(path)
+    assert re.search(r" \d+\.\d+ (eV|GPa)", printed)
+    assert files == []
+
+
+def test_ase_has_the_same_tersoff():
+    """The example of an ASE calculator is ASE's own implementation of the potential that LAMMPS has."""
+    (path,) = (path for path in EXAMPLES if path.stem == "own_ase_calculator")
+    variables, _, _ = run(path)
+    ours = FormationEnergy(TERSOFF_BNC).predict([variables["stone_wales"]])
+    assert ours["formation_ev"] == pytest.approx(variables["found"]["formation_ev"], abs=RELAXED_TOLERANCE_EV)

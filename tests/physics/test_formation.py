@@ -1,21 +1,17 @@
 """Formation energies through LAMMPS against published values, trends and independent codes."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from ase import Atoms
-from ase.calculators.tersoff import Tersoff
 
 from matgym.physics.mechanics.calculators import Relaxation, running
 from matgym.physics.mechanics.formation import FORMATION_EV, FormationEnergy, boron_nitride_ev
-from matgym.physics.mechanics.lammps import TERSOFF_BNC, lammps_module
+from matgym.physics.mechanics.lammps import TERSOFF_BNC
 from matgym.structures import Nanotube
 from matgym.testing import check_model
 
 GRAPHITE_VACANCY_TOLERANCE_EV = 0.5  # that of the experiment
 GFN1_TOLERANCE_EV = 0.5  # two levels of theory
-SAME_MODEL_TOLERANCE_EV = 1e-3  # two codes, each relaxed to 1e-3 eV/Å
 REPEAT_TOLERANCE_EV = 1e-3
 DIMER_TOLERANCE_EV = 0.05  # of a fit to it
 
@@ -49,7 +45,7 @@ def test_vacancy_of_a_wide_tube_is_that_of_graphite_where_nothing_reconstructs()
 def test_vacancies_reconstruct_and_even_numbers_of_them_are_more_stable():
     """Padilha et al., arXiv:1011.6316 (abstract), by density functionals; Wang and Wang, Eur. Phys. J. B 54, 243
     (2006) (abstract): the ground state of the vacancy has a pentagon and one broken bond."""
-    tube = Nanotube(10, 0, 3)
+    tube = Nanotube(8, 0, 3)
     unreconstructed = formation(vacancies(tube), oracle=FormationEnergy(relaxation=Relaxation(reconstruct=False)))[0]
     one, *two = formation(vacancies(tube), vacancies(tube, 0), vacancies(tube, 1))
     assert one < unreconstructed - 0.5
@@ -59,7 +55,7 @@ def test_vacancies_reconstruct_and_even_numbers_of_them_are_more_stable():
 
 def test_vacancies_cost_less_in_thinner_tubes():
     """Krasheninnikov et al. (as above): bent walls close over a vacancy more easily."""
-    found = formation(*(vacancies(Nanotube(n, n, 4)) for n in (4, 6, 9)))
+    found = formation(*(vacancies(Nanotube(n, n, 3)) for n in (4, 6, 8)))
     assert (np.diff(found) > 0).all()
 
 
@@ -110,16 +106,6 @@ def test_nitrogen_in_a_tube_is_on_another_scale_than_n2_which_is_right():
     assert formation(Nanotube(8, 0, 4).decorated({0: "N"}), oracle=by_gas)[0] < -2.0
 
 
-def test_ase_has_the_same_tersoff():
-    """ASE's own implementation of Tersoff's potential, on the same parameter file."""
-    file = Path(lammps_module().__file__).parent / "share" / "lammps" / "potentials" / "BNC.tersoff"
-    tube = stone_wales(Nanotube(6, 0, 2), 1)
-    ours = formation(tube, oracle=FormationEnergy(TERSOFF_BNC))
-    assert ours == pytest.approx(
-        formation(tube, oracle=FormationEnergy(lambda: Tersoff.from_lammps(file))), abs=SAME_MODEL_TOLERANCE_EV
-    )
-
-
 def test_formation_energy_is_extensive_and_does_not_depend_on_isotopes():
     tube = stone_wales(Nanotube(7, 0, 3), 0)
     isotopes = tube.with_species(np.arange(tube.n_sites) % 3)
@@ -144,4 +130,4 @@ def test_what_cannot_be_computed_is_a_named_failure():
 
 
 def test_it_conforms_to_the_protocol():
-    check_model(ORACLE)
+    check_model(ORACLE, [Nanotube(8, 0, 2).decorated({0: "B", 1: "B", 40: "N", 60: "N"})])

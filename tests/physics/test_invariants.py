@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 
 from matgym.errors import RelaxationError
 from matgym.physics import PROPERTIES, predict
+from matgym.physics.cache import Remembered
 from matgym.physics.electrons.conductance import BROADENING_EV, HOPS, PiTransport, pi_devices, pi_lead
 from matgym.physics.mechanics.relaxation import relax
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
 from matgym.physics.thermoelectric import ELECTRON_HEAT_NW_K, POWER_FACTOR_PW_K2, SEEBECK_UV_K, ZT, Thermoelectric
-from matgym.physics.transport.device import alike
 from matgym.physics.transport.greens import Lead, transmission
+from matgym.physics.transport.slabs import alike
 from matgym.structures import Nanotube, Species
 from matgym.structures.symmetry import flip, mirror, translation
 
@@ -147,8 +148,9 @@ def test_seebeck_coefficient_changes_its_sign_with_the_chemical_potential():
 @FEWER
 @given(batch=st.lists(tubes([(8, 0, 1), (5, 5, 2)]), min_size=2, max_size=2))
 def test_figure_of_merit_power_and_heat_are_not_negative(batch):
-    found = Thermoelectric(step_ev=0.05, frequencies=8).predict(batch)
-    lattice = PhononTransport(frequencies=8).predict(batch)
+    phonons = Remembered(PhononTransport(frequencies=8))
+    found = Thermoelectric(step_ev=0.05, phonons=phonons).predict(batch)
+    lattice = phonons.predict(batch)
     for values in (found[ZT], found[POWER_FACTOR_PW_K2], found[ELECTRON_HEAT_NW_K], lattice[THERMAL_CONDUCTANCE_NW_K]):
         assert (values[lattice.ok] >= 0.0).all()
         assert np.isnan(values[~lattice.ok]).all()

@@ -238,8 +238,12 @@ def dense_transmission(tube, omega):
     for w, broadening in product(omega, BROADENINGS):
         left, right = self_energies(tube.n, tube.m, tube.strain, w**2 + 1j * broadening)
         left, right = placed(left, 0.0), placed(right, rest.period_angstrom - lead.period_angstrom)
-        green = np.linalg.inv(w**2 * np.eye(len(mass)) - dynamical - left - right)
-        gamma_left, gamma_right = (1j * (sigma - sigma.conj().T) for sigma in (left, right))
+        first, last = (np.flatnonzero(sigma.any(axis=0)) for sigma in (left, right))  # the atoms that feel a lead
+        square = w**2 * np.eye(len(mass)) - dynamical - left - right
+        green = np.linalg.solve(square, np.eye(len(mass))[:, last])[first]
+        gamma_left, gamma_right = (
+            1j * (sigma - sigma.conj().T)[np.ix_(end, end)] for sigma, end in ((left, first), (right, last))
+        )
         found.append(np.trace(gamma_left @ green @ gamma_right @ green.conj().T).real)
     once, twice = np.reshape(found, (-1, 2)).T
     return 2.0 * once - twice

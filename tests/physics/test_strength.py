@@ -58,7 +58,7 @@ def test_cut_off_of_plain_rebo_would_make_tubes_far_too_strong():
 @pytest.mark.parametrize("nm", [(10, 0, 4), (5, 5, 6)], ids=str)
 def test_one_vacancy_costs_up_to_a_quarter_of_the_strength(nm):
     """Mielke et al. (abstract): vacancies of one and two atoms reduce failure stresses by as much as 26 %."""
-    found = ORACLE.predict([Nanotube(*nm), vacancy(*nm)])
+    found = ORACLE.predict([Nanotube(*nm[:2]), vacancy(*nm)])
     pristine, defective = found[TENSILE_STRENGTH_GPA]
     assert 0.1 < 1 - defective / pristine < 0.26 + LOSS_TOLERANCE
     assert found[FAILURE_STRAIN][1] < found[FAILURE_STRAIN][0]
@@ -112,4 +112,4 @@ def test_a_tube_that_tears_and_never_comes_to_rest_has_failed():
 
 
 def test_it_conforms_to_the_protocol():
-    check_model(Strength(TERSOFF_BNC))
+    check_model(Strength(TERSOFF_BNC), [Nanotube(6, 0).decorated({0: "N"})])

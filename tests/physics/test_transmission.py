@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from matgym.physics import PiParameters, PiTransport
-from matgym.physics.validation.independent import sisl_transmission
 from matgym.structures import Nanotube, Species
+from scripts.studies.physics.independent import sisl_transmission
 
 KWANT_TOLERANCE = 1e-8
 SISL_TOLERANCE = 1e-8
@@ -71,7 +71,7 @@ def test_transmission_of_decorated_tubes_is_that_of_sisl(part):
 @pytest.mark.parametrize(("n", "m"), [(10, 0), (9, 0), (10, 10), (6, 5), (6, 4), (9, 3), (8, 2), (11, 1)])
 def test_pristine_transmission_counts_the_bands_that_cross(n, m):
     flat = PiTransport(PiParameters(curvature=False))
-    energies = np.linspace(-2.5, 2.5, 201) + 0.00317
+    energies = np.linspace(-2.5, 2.5, 101) + 0.00317
     found, _ = flat.transmission([Nanotube(n, m)], energies)
     np.testing.assert_allclose(found, np.rint(found), atol=PRISTINE_TOLERANCE, rtol=0)
     # Channels by counting: each |f(κ)| of the helical bands that passes E as κ runs once around the zone.
@@ -86,7 +86,7 @@ def test_pristine_transmission_counts_the_bands_that_cross(n, m):
 def test_conductance_of_metallic_tubes_is_quantised_at_any_temperature():
     quantum_us = 77.480917298  # 2e²/h, CODATA 2018
     for kelvin in (4.0, 77.0, 300.0):
-        oracle = PiTransport(PiParameters(curvature=False), temperature_k=kelvin, step_ev=0.001)
+        oracle = PiTransport(PiParameters(curvature=False), temperature_k=kelvin)
         found = oracle.predict([Nanotube(5, 5, 2), Nanotube(9, 0, 2), Nanotube(10, 10, 1)])["conductance_us"]
         np.testing.assert_allclose(found, 2.0 * quantum_us, rtol=1e-7)
 

@@ -78,6 +78,7 @@ def test_actions_are_numbered_and_named_species_by_species():
     edits = SubstitutionEdits(N_SITES, {"B": 2, "N": 3})
     assert edits.n_actions == 2 * N_SITES
     for action in range(edits.n_actions):
-        kind, site = edits.decode(np.array([action]))
-        assert edits.encode(["B", "N"][kind[0]], site[0]) == action
+        species, remaining = fresh(edits)
+        assert edits.apply(species, remaining, np.full(len(species), action)).all()
+        assert (species[:, action % N_SITES] == edits.species[action // N_SITES]).all()
     assert edits.describe(N_SITES + 3) == "N on site 3"

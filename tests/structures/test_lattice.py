@@ -39,17 +39,18 @@ def test_tube_is_the_one_that_ase_builds(chirality, cells):
     assert atoms.cell[2, 2] == pytest.approx(theirs.cell[2, 2], abs=1e-9)
     radius = np.linalg.norm(theirs.positions[:, :2] - theirs.positions[:, :2].mean(axis=0), axis=1)
     assert Nanotube(*chirality).diameter_nm * 5.0 == pytest.approx(radius.mean(), abs=1e-9)
+
     # Turning and shifting our tube so that one of its A or B atoms lies on ASE's first one must bring every
     # atom onto one of ASE's; no mirror is allowed, so that handedness is compared too.
-    worst = []
-    for site in (0, len(atoms) // 2):
+    def lies_on_theirs(site):
         turned = atoms.copy()
         angle = np.arctan2(*theirs.positions[0, 1::-1]) - np.arctan2(*turned.positions[site, 1::-1])
         turned.rotate(np.degrees(angle), "z")
         turned.positions[:, 2] += theirs.positions[0, 2] - turned.positions[site, 2]
         _, apart = get_distances(turned.positions, theirs.positions, cell=theirs.cell, pbc=theirs.pbc)
-        worst.append(max(apart.min(axis=0).max(), apart.min(axis=1).max()))
-    assert min(worst) < 1e-6
+        return max(apart.min(axis=0).max(), apart.min(axis=1).max()) < 1e-6
+
+    assert lies_on_theirs(0) or lies_on_theirs(len(atoms) // 2)
 
 
 @pytest.mark.parametrize("chirality", CHIRALITIES)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from matgym.errors import ConfigurationError, StructureError
 from matgym.physics import PhononTransport, Thermoelectric
-from matgym.physics.transport.device import not_between_leads
+from matgym.physics.transport.slabs import not_between_leads
 from matgym.structures import DefectEdits, Nanotube, Species, lattice_edits, tube_lattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.tasks import ChiralitySpace, Choices, Cube, Decorations, RingSpace

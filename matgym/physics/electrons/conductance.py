@@ -16,13 +16,12 @@ from matgym.errors import require_positive
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.electrons.tight_binding import PiParameters, hoppings
-from matgym.physics.transport.device import alike, by_lead, not_between_leads, stacked_species
 from matgym.physics.transport.greens import Lead, Surfaces, transmission
-from matgym.physics.transport.landauer import THERMAL_REACH, conductance_us, electron_moments
-from matgym.physics.transport.slabs import Slabs
+from matgym.physics.transport.landauer import THERMAL_REACH, electron_moments
+from matgym.physics.transport.slabs import Slabs, alike, by_lead, not_between_leads, stacked_species
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
-from matgym.units import BOLTZMANN_EV_K
+from matgym.units import BOLTZMANN_EV_K, CONDUCTANCE_QUANTUM_US
 
 CONDUCTANCE_US = Property(
     "conductance_us", "µS", "Landauer conductance between pristine leads, both spins", between_leads=True
@@ -80,7 +79,7 @@ class PiTransport(Model):
         for rows in by_lead(tubes):
             energies, found, failed = self.spectrum([tubes[row] for row in rows], self.mu_ev, self.mu_ev)
             zeroth, _, _ = electron_moments(energies, found, np.array([self.mu_ev]), self.temperature_k)
-            conductance[rows] = conductance_us(zeroth[:, 0])
+            conductance[rows] = CONDUCTANCE_QUANTUM_US * zeroth[:, 0]
             failures |= {rows[i]: reason for i, reason in failed.items()}
         return Predictions.together({CONDUCTANCE_US.key: conductance}, failures)
 

@@ -27,7 +27,7 @@ from typing import Self
 import numpy as np
 
 from matgym.models import Space
-from matgym.physics.rows import rows_by
+from matgym.physics.oracles import rows_by
 from matgym.structures import SPECIES_DATA, Nanotube, Species
 from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray, SpeciesArray
 from matgym.units import CARBON_BOND_ANGSTROM

@@ -3,7 +3,6 @@
 Nothing here knows which calculator it is: LAMMPS (`matgym.physics.mechanics.lammps`), one of ASE's own, or the user's.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 
 from matgym.errors import MatgymError, RelaxationError, require_counts, require_positive
+from matgym.physics.oracles import atom_bonds, check_one_piece
 from matgym.structures import Nanotube, Species
 from matgym.structures.io.convert import to_atoms
 from matgym.structures.species import CARBONS, SPECIES_DATA
@@ -237,40 +237,6 @@ def axial_force(atoms: "Atoms") -> float:
 
 
 # ---- bonds
-
-
-def atom_bonds(tube: Nanotube) -> IntArray:
-    """(n_bonds, 3): atom, atom and periodic image of the second, of the bonds that vacancies leave."""
-    occupied = tube.species != Species.VACANCY
-    atom = np.cumsum(occupied) - 1
-    bonds = tube.bonds
-    bonds = bonds[occupied[bonds[:, 0]] & occupied[bonds[:, 1]]]
-    return np.stack([atom[bonds[:, 0]], atom[bonds[:, 1]], bonds[:, 2]], axis=1)
-
-
-def check_one_piece(n_atoms: int, bonds: IntArray) -> None:
-    """Check that bonds lead from every atom to every other, and along the tube without end.
-
-    Raises:
-        RelaxationError: if vacancies cut the tube in two, or cut a piece out of it.
-    """
-    neighbours: list[list[tuple[int, int]]] = [[] for _ in range(n_atoms)]
-    for a, b, image in bonds.tolist():
-        neighbours[a].append((b, image))
-        neighbours[b].append((a, -image))
-    cell_of = {0: 0} if n_atoms else {}
-    queue, runs_through = deque(cell_of), False
-    while queue:
-        a = queue.popleft()
-        for b, image in neighbours[a]:
-            if b not in cell_of:
-                cell_of[b] = cell_of[a] + image
-                queue.append(b)
-            runs_through |= cell_of[b] != cell_of[a] + image
-    if not runs_through:
-        raise RelaxationError("cut in two: the vacancies leave no path of bonds along the tube")
-    if len(cell_of) < n_atoms:
-        raise RelaxationError(f"cut out: {n_atoms - len(cell_of)} atoms are bound to no others of the tube")
 
 
 def neighbours(atoms: "Atoms") -> IntArray:

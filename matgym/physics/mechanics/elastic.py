@@ -16,7 +16,7 @@ import numpy as np
 from matgym.errors import RelaxationError
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import RelaxedTube, positive_factors, relax, relaxed_pristine, stretch_of
-from matgym.physics.rows import predict_each
+from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 from matgym.units import GPA_NM2_PER_EV_PER_ANGSTROM, WALL_THICKNESS_NM

@@ -15,16 +15,24 @@ where that lowers the energy: formation energies are those of the reconstructed 
 along the tube, once a period.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
 import numpy as np
 
 from matgym.errors import RelaxationError
 from matgym.models import Cost, Level, Model, Predictions, Property
-from matgym.physics.mechanics.calculators import CalculatorFactory, Relaxation, check_elements, relaxed, running
+from matgym.physics.mechanics.calculators import (
+    CalculatorFactory,
+    Relaxation,
+    canonical,
+    check_elements,
+    relaxed,
+    running,
+)
 from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC
-from matgym.physics.rows import predict_each
+from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube, Species
 from matgym.structures.species import CARBONS
 
@@ -63,11 +71,11 @@ class FormationEnergy(Model):
             cut in two, do not come to rest or lose a bond, and for those whose potential does not know an element,
             cannot do vacancies, or lacks a chemical potential.
         """
-        references: dict[tuple[object, ...], float] = {}
-        return predict_each(tubes, self.properties, lambda tube: [self._formation(tube, references)])
+        energy = cache(self._energy)
+        return predict_each(tubes, self.properties, lambda tube: [self._formation(tube, energy)])
 
-    def _formation(self, tube: Nanotube, references: dict[tuple[object, ...], float]) -> float:
-        """Formation energy, eV; energies of reference phases are kept in `references`."""
+    def _formation(self, tube: Nanotube, energy: Callable[[Nanotube, CalculatorFactory], float]) -> float:
+        """Formation energy, eV, from energies of tubes."""
         counts = tube.counts
         doped = counts[Species.B] or counts[Species.N]
         potential = self.potential or (TERSOFF_BNC if doped else REBO)
@@ -76,21 +84,17 @@ class FormationEnergy(Model):
         if counts[Species.VACANCY] and reason:
             name = getattr(potential, "name", potential)
             raise RelaxationError(f"no vacancies with {name}: {reason}")
-        separated = self._dopants(counts[Species.B], counts[Species.N], potential, references)
+        separated = self._dopants(counts[Species.B], counts[Species.N], potential)
         pristine = Nanotube(tube.n, tube.m, tube.cells, strain=tube.strain)
-        key = (potential, pristine)
-        if key not in references:
-            references[key] = self._energy(pristine, potential) / pristine.n_sites
-        separated += sum(counts[carbon] for carbon in CARBONS) * references[key]
-        return self._energy(tube, potential) - separated
+        an_atom = energy(pristine, potential) / pristine.n_sites
+        separated += sum(counts[carbon] for carbon in CARBONS) * an_atom
+        return energy(canonical(tube), potential) - separated
 
     def _energy(self, tube: Nanotube, potential: CalculatorFactory) -> float:
         with running(potential) as calculator:
             return float(relaxed(tube, calculator, self.relaxation).get_potential_energy())
 
-    def _dopants(
-        self, boron: int, nitrogen: int, potential: CalculatorFactory, references: dict[tuple[object, ...], float]
-    ) -> float:
+    def _dopants(self, boron: int, nitrogen: int, potential: CalculatorFactory) -> float:
         """Energy of so many B and N in their reference phases, eV.
 
         Raises:
@@ -99,10 +103,7 @@ class FormationEnergy(Model):
         given = self.chemical_potentials_ev
         if (not boron or "B" in given) and (not nitrogen or "N" in given):
             return boron * given.get("B", 0.0) + nitrogen * given.get("N", 0.0)
-        key = (potential, "h-BN")
-        if key not in references:
-            references[key] = boron_nitride_ev(potential)
-        pair = references[key]
+        pair = boron_nitride_ev(potential)
         if "N" in given:
             return boron * (pair - given["N"]) + nitrogen * given["N"]
         if "B" in given:
@@ -115,6 +116,7 @@ class FormationEnergy(Model):
         return boron * pair
 
 
+@lru_cache(maxsize=8)
 def boron_nitride_ev(potential: CalculatorFactory) -> float:
     """Energy of the flat h-BN sheet at its best bond length, eV a formula unit."""
     from scipy.optimize import minimize_scalar

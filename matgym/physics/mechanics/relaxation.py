@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, RelaxationError
-from matgym.physics.mechanics.calculators import check_one_piece
-from matgym.physics.mechanics.tersoff import BondGraph, C, Expansion, SiteEnergies, Tersoff
-from matgym.physics.transport.device import deformation
+from matgym.physics.mechanics.tersoff import BondGraph, C, Expansion, SiteEnergies, expand
+from matgym.physics.oracles import atom_bonds, check_one_piece
+from matgym.physics.transport.slabs import deformation
 from matgym.structures import Nanotube, tube_lattice
 from matgym.structures.stone_wales import sheet_moves
 from matgym.structures.symmetry import Pairs
@@ -178,14 +178,7 @@ class RelaxedTube:
         return float(self.expansion.energies.sum())
 
 
-def relax(
-    tube: Nanotube,
-    potential: Tersoff | None = None,
-    *,
-    fixed: BoolArray | None = None,
-    free_length: bool = False,
-    periodic: bool = True,
-) -> RelaxedTube:
+def relax(tube: Nanotube, *, fixed: BoolArray | None = None, free_length: bool = False) -> RelaxedTube:
     """Bring a tube to rest, from where the atoms of the pristine tube are.
 
     A tube that is twisted without being allowed to lengthen is under compression. Without fixed atoms it winds off its
@@ -194,34 +187,31 @@ def relax(
 
     Args:
         tube: any tube; its vacant sites hold no atoms.
-        potential: that of Tersoff.
         fixed: (n_sites,) sites whose atoms stay where they are in the pristine tube: the ideal leads of a device.
         free_length: whether strain is relative to the length at which the tube itself is under no tension; otherwise
             to that of the pristine one.
-        periodic: whether the tube goes on beyond its ends; otherwise they are open.
 
     Raises:
-        ConfigurationError: if the length is to be free though atoms are fixed or the ends open.
+        ConfigurationError: if the length is to be free though atoms are fixed.
         RelaxationError: if vacancies cut the tube in two, the atoms do not come to rest, a bond leaves its range, or
             atoms that are not bonded touch.
     """
-    potential = potential or Tersoff()
-    if free_length and (fixed is not None or not periodic):
-        raise ConfigurationError("free_length=True needs a periodic tube without fixed atoms")
-    graph = BondGraph.of(tube, periodic=periodic)
-    _check_one_piece(graph, periodic=periodic)
+    if free_length and fixed is not None:
+        raise ConfigurationError("free_length=True needs a tube without fixed atoms")
+    graph = BondGraph.of(tube)
+    check_one_piece(len(graph), atom_bonds(tube))
     pristine = relaxed_pristine(tube.n, tube.m) if free_length else relaxed_pristine(*deformation(tube))
     period, twist = pristine.period_angstrom * tube.cells, pristine.twist_rad * tube.cells
     positions = pristine.positions(tube.cells, tube.stone_wales)[graph.sites]
     movable = np.ones(tube.n_sites, dtype=bool) if fixed is None else ~np.asarray(fixed, dtype=bool)
     coordinates = np.flatnonzero(np.repeat(movable[graph.sites], 3))
-    search = _Search(potential, graph, coordinates, free_length=free_length)
+    search = _Search(graph, coordinates, free_length=free_length)
     state = search.rest(_State(positions, period, twist))
     if free_length and (tube.strain or tube.torsion):
-        search = _Search(potential, graph, coordinates, free_length=False)
+        search = _Search(graph, coordinates, free_length=False)
         state = search.rest(state.deformed(tube.strain, period_twist(tube)))
-    check_distances(graph, state.positions, state.period, state.twist, periodic=periodic)
-    expansion = potential.expand(graph, state.positions, state.period, state.twist)
+    check_distances(graph, state.positions, state.period, state.twist)
+    expansion = expand(graph, state.positions, state.period, state.twist)
     return RelaxedTube(tube, graph, state.positions, state.period, state.twist, expansion)
 
 
@@ -230,9 +220,7 @@ def period_twist(tube: Nanotube) -> float:
     return 2.0 * tube.torsion * tube.length_angstrom / (10.0 * tube.diameter_nm)
 
 
-def check_distances(
-    graph: BondGraph, positions: FloatArray, period: float, twist: float = 0.0, *, periodic: bool = True
-) -> None:
+def check_distances(graph: BondGraph, positions: FloatArray, period: float, twist: float) -> None:
     """Check that the potential's cut-off function is 1 at every bond, and 0 between all other atoms.
 
     Raises:
@@ -243,7 +231,7 @@ def check_distances(
     size = len(graph)
     cos, sin = np.cos(twist), np.sin(twist)
     onward = positions @ np.array([[cos, sin, 0.0], [-sin, cos, 0.0], [0.0, 0.0, 1.0]]) + [0.0, 0.0, period]
-    both = np.concatenate([positions, onward]) if periodic else positions
+    both = np.concatenate([positions, onward])
     atom, slot = np.nonzero(graph.bonded & (graph.images >= 0))
     bonds = np.stack([atom, graph.neighbours[atom, slot] + size * graph.images[atom, slot]])
     lengths = np.linalg.norm(both[bonds[1]] - both[bonds[0]], axis=1)
@@ -264,26 +252,6 @@ def check_distances(
             f"new bond: sites {a} and {b}, which are not bonded, are {distance:.3f} Å apart, "
             f"nearer than {CONTACT_ANGSTROM} Å"
         )
-
-
-def _check_one_piece(graph: BondGraph, *, periodic: bool) -> None:
-    """Check that vacancies cut nothing off.
-
-    Raises:
-        RelaxationError: if they do.
-    """
-    atom, slot = np.nonzero(graph.bonded)
-    bonds = np.stack([atom, graph.neighbours[atom, slot], graph.images[atom, slot]], axis=1)
-    if periodic:
-        check_one_piece(len(graph), bonds)
-        return
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    links = coo_array((np.ones(len(bonds)), (bonds[:, 0], bonds[:, 1])), shape=(len(graph), len(graph)))
-    pieces, _ = connected_components(links, directed=False)
-    if pieces != 1:
-        raise RelaxationError(f"cut in two: the bonds leave {pieces} pieces")
 
 
 # ---- Newton's method
@@ -316,7 +284,6 @@ class _Search:
         free_length: whether the period is.
     """
 
-    potential: Tersoff
     graph: BondGraph
     coordinates: IntArray
     free_length: bool
@@ -358,7 +325,7 @@ class _Search:
         """Energy, eV, and its first and second derivatives by the variables, in eV and Å."""
         from scipy.sparse import csc_array, csr_array, hstack, vstack
 
-        found = self.potential.expand(self.graph, state.positions, state.period, state.twist)
+        found = expand(self.graph, state.positions, state.period, state.twist)
         energy, gradient, hessian = float(found.energies.sum()), -found.forces.ravel(), found.hessian
         if not self.free_length:
             free = self.coordinates

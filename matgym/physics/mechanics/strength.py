@@ -12,6 +12,7 @@ bounds to what a long, warm tube holds.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -23,6 +24,7 @@ from matgym.physics.mechanics.calculators import (
     Relaxation,
     axial_force,
     bond_lengths,
+    canonical,
     check_elements,
     neighbours,
     relaxed,
@@ -30,7 +32,7 @@ from matgym.physics.mechanics.calculators import (
     stretch,
 )
 from matgym.physics.mechanics.lammps import REBO_FRACTURE
-from matgym.physics.rows import predict_each
+from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 from matgym.units import GPA_NM2_PER_EV_PER_ANGSTROM, WALL_THICKNESS_NM
@@ -97,7 +99,8 @@ class Strength(Model):
             `failures`, for tubes that are cut in two, do not come to rest, hold elements that the potential does
             not know, or do not fail up to the largest strain.
         """
-        return predict_each(tubes, self.properties, self._peak)
+        peak = cache(self._peak)
+        return predict_each(tubes, self.properties, lambda tube: peak(canonical(tube.strained(0.0))))
 
     def _peak(self, tube: Nanotube) -> tuple[float, float]:
         """Stress, GPa, and strain at the first peak."""
@@ -109,12 +112,11 @@ class Strength(Model):
             )
         return float(curve.stress_gpa[curve.peak]), float(curve.strain[curve.peak])
 
-    def curve(self, tube: Nanotube, steps_beyond: int = 1) -> StressStrain:
-        """Stress against strain, until the first peak or the largest strain.
+    def curve(self, tube: Nanotube) -> StressStrain:
+        """Stress against strain, up to the step after the first peak, or the largest strain.
 
         Args:
             tube: without torsion; its strain does not count.
-            steps_beyond: how many steps to go on after the peak, at least 1.
 
         Raises:
             RelaxationError: if the tube is cut in two or does not come to rest before its stress peaks, or if the
@@ -131,12 +133,11 @@ class Strength(Model):
             length = float(atoms.cell[2, 2])
             for i in range(n_steps + 1):
                 if i and not self._pulled(atoms, length * (1.0 + i * self.step)):
-                    peak = i - 1 if peak is None else peak
+                    peak = i - 1
                     break
                 stress.append(axial_force(atoms) * GPA_NM2_PER_EV_PER_ANGSTROM / area)
-                if peak is None and i and stress[-1] < stress[-2]:
+                if i and stress[-1] < stress[-2]:
                     peak = i - 1
-                if peak is not None and i >= peak + steps_beyond:
                     break
         strain = self.step * np.arange(len(stress), dtype=np.float64)
         return StressStrain(strain, np.array(stress), peak)

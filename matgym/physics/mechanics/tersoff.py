@@ -9,14 +9,13 @@ With r_j the length of bond i-j and θ_jk the angle between two bonds of atom i,
 than 1.80 Å and 0 beyond 2.10 Å, between first neighbours (1.42 Å) and second ones (2.46 Å), so it drops out; that the
 bonds stay within is for `matgym.physics.mechanics.relaxation` to watch. E_i then depends on atom i and its three
 neighbours alone, through three lengths and three cosines: energies, forces and the Hessian are closed forms, evaluated
-for all atoms of all tubes at once.
+for all atoms at once.
 
-Measured on a (10,10) tube of 400 atoms, one core of an AMD EPYC server, an atom: 0.9 µs for energy and forces and 4 to
-5 µs with the Hessian, against 2.8 µs for energy and forces by LAMMPS (which has no Hessian), 30 µs and 1.5 ms by
-matscipy 1.3, and 0.5 ms for energy and forces by ASE 3; all agree to 1e-12 eV/Å and 2e-12 eV/Å².
+Measured on a (10,10) tube of 400 atoms, one core of an AMD EPYC server, an atom: 4 to 5 µs for energy, forces and
+Hessian, against 2.8 µs for energy and forces by LAMMPS (which has no Hessian), 1.5 ms for all three by matscipy 1.3,
+and 0.5 ms for energy and forces by ASE 3; all agree to 1e-12 eV/Å and 2e-12 eV/Å².
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import exp
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 
 from matgym.errors import StructureError
+from matgym.physics.oracles import atom_bonds
 from matgym.structures import Nanotube, Species
 from matgym.typing import BoolArray, FloatArray, IntArray
 
@@ -91,7 +91,7 @@ _MISSING: Final = np.array([[1.5, 0.0, 0.0], [0.0, 1.5, 0.0], [0.0, 0.0, 1.5]])[
 
 @dataclass(frozen=True, eq=False)
 class BondGraph:
-    """Which atoms are bonded: one tube's, or several tubes' side by side.
+    """Which atoms of a tube are bonded.
 
     Attributes:
         neighbours: (S, 3) bonded atoms of each atom; -1 where a bond is missing.
@@ -106,37 +106,17 @@ class BondGraph:
     sites: IntArray
 
     @classmethod
-    def of(cls, tube: Nanotube, *, periodic: bool = True) -> Self:
-        """The bonds of a tube, without those of its vacancies, and of those beyond its ends unless it is periodic."""
-        present = tube.species != Species.VACANCY
-        bonds = tube.bonds[present[tube.bonds[:, :2]].all(axis=1)]
-        if not periodic:
-            bonds = bonds[bonds[:, 2] == 0]
+    def of(cls, tube: Nanotube) -> Self:
+        """The bonds of a tube, without those of its vacancies."""
+        bonds, sites = atom_bonds(tube), np.flatnonzero(tube.species != Species.VACANCY)
         left, right, image = np.concatenate([bonds, bonds[:, [1, 0, 2]] * [1, 1, -1]]).T
         order = np.argsort(left, kind="stable")
         left, right, image = left[order], right[order], image[order]
         slot = np.arange(len(left)) - np.searchsorted(left, left)  # first, second or third bond of its atom
-        neighbours, images = np.full((tube.n_sites, 3), -1), np.zeros((tube.n_sites, 3), dtype=np.int64)
-        neighbours[left, slot] = np.where(present, np.cumsum(present) - 1, -1)[right]
+        neighbours, images = np.full((len(sites), 3), -1), np.zeros((len(sites), 3), dtype=np.int64)
+        neighbours[left, slot] = right
         images[left, slot] = image
-        sites = np.flatnonzero(present)
-        return cls(neighbours[sites], images[sites], _ELEMENT[tube.species[sites]], sites)
-
-    @classmethod
-    def joined(cls, graphs: Sequence[Self]) -> Self:
-        """Several graphs as one, in which nothing bonds one to the other: a batch.
-
-        Raises:
-            StructureError: if there is none.
-        """
-        if not graphs:
-            raise StructureError("no bond graph to join: give one or more")
-        starts = np.cumsum([0, *(len(graph) for graph in graphs[:-1])])
-        shifted = [np.where(g.neighbours < 0, -1, g.neighbours + s) for g, s in zip(graphs, starts, strict=True)]
-        images, elements, sites = (
-            np.concatenate([getattr(graph, name) for graph in graphs]) for name in ("images", "elements", "sites")
-        )
-        return cls(np.concatenate(shifted), images, elements, sites)
+        return cls(neighbours, images, _ELEMENT[tube.species[sites]], sites)
 
     def __len__(self) -> int:
         return len(self.elements)
@@ -239,46 +219,34 @@ class Expansion:
         return csr_array(self.within + turn * self.onward + turn.conjugate() * self.onward.T)
 
 
-@dataclass(frozen=True)
-class Tersoff:
-    """The potential.
+def expand(graph: BondGraph, positions: FloatArray, period: float, twist: float = 0.0) -> Expansion:
+    """Energy, forces and Hessian of the atoms of a tube.
 
-    In all methods `positions` are (S, 3), Å; `period` is the axial period, Å, a number, or (S,) where tubes of
-    different lengths are joined; `twist` is by how much each period is turned about the z axis against the one
-    before, rad, likewise. Derivatives of a twisted tube refer to axes that turn with its periods.
+    Args:
+        graph: their bonds.
+        positions: (S, 3), Å.
+        period: the axial period, Å.
+        twist: by how much each period is turned about the z axis against the one before, rad. Derivatives of a twisted
+            tube refer to axes that turn with its periods.
+
+    Raises:
+        StructureError: if an atom interacts with both its own period's and the next but one's.
     """
-
-    def energies_and_forces(
-        self, graph: BondGraph, positions: FloatArray, period: FloatArray | float, twist: FloatArray | float = 0.0
-    ) -> tuple[FloatArray, FloatArray]:
-        """(S,) energy of each atom, eV, and (S, 3) forces, eV/Å."""
-        vectors, angles = _bond_vectors(graph, positions, period, twist)
-        sites = SiteEnergies(graph, vectors)
-        return sites.energies, -_gathered(graph, sites.gradient(), angles)
-
-    def expand(
-        self, graph: BondGraph, positions: FloatArray, period: FloatArray | float, twist: FloatArray | float = 0.0
-    ) -> Expansion:
-        """Energy, forces and Hessian.
-
-        Raises:
-            StructureError: if an atom interacts with both its own period's and the next but one's.
-        """
-        vectors, angles = _bond_vectors(graph, positions, period, twist)
-        sites = SiteEnergies(graph, vectors)
-        slope, curvature = sites.gradient(), sites.curvature()
-        pulled = np.einsum("jakS,kS->jaS", curvature[:, :, :, 2], graph.images.T)
-        blocks = _atom_blocks(curvature, angles)
-        within, onward = (pattern.fill(blocks) for pattern in graph.blocks)
-        return Expansion(
-            energies=sites.energies,
-            forces=-_gathered(graph, slope, angles),
-            within=within,
-            onward=onward,
-            tension=float((graph.images.T * slope[:, 2]).sum()),
-            tension_slope=_gathered(graph, pulled, angles).ravel(),
-            stiffness=float((graph.images.T * pulled[:, 2]).sum()),
-        )
+    vectors, angles = _bond_vectors(graph, positions, period, twist)
+    sites = SiteEnergies(graph, vectors)
+    slope, curvature = sites.gradient(), sites.curvature()
+    pulled = np.einsum("jakS,kS->jaS", curvature[:, :, :, 2], graph.images.T)
+    blocks = _atom_blocks(curvature, angles)
+    within, onward = (pattern.fill(blocks) for pattern in graph.blocks)
+    return Expansion(
+        energies=sites.energies,
+        forces=-_gathered(graph, slope, angles),
+        within=within,
+        onward=onward,
+        tension=float((graph.images.T * slope[:, 2]).sum()),
+        tension_slope=_gathered(graph, pulled, angles).ravel(),
+        stiffness=float((graph.images.T * pulled[:, 2]).sum()),
+    )
 
 
 class SiteEnergies:
@@ -368,7 +336,7 @@ class SiteEnergies:
 
 
 def _bond_vectors(
-    graph: BondGraph, positions: FloatArray, period: FloatArray | float, twist: FloatArray | float
+    graph: BondGraph, positions: FloatArray, period: float, twist: float
 ) -> tuple[FloatArray, FloatArray | None]:
     """From each atom to its neighbours, and the turn of the period that each neighbour is in.
 
@@ -378,7 +346,7 @@ def _bond_vectors(
     """
     images = graph.images.T
     ends = np.moveaxis(positions[graph.neighbours.T], -1, 1)  # (bond, component, S)
-    angles = np.asarray(images * twist, dtype=np.float64) if np.any(twist) else None
+    angles = np.asarray(images * twist, dtype=np.float64) if twist else None
     if angles is not None:
         ends = _turned(ends, angles)
     ends[:, 2] += images * period

@@ -25,10 +25,17 @@ from matgym.physics.phonons.force_constants import (
     pristine_force_constants,
     slab_blocks,
 )
-from matgym.physics.transport.device import Deformation, alike, by_lead, deformation, not_between_leads, stacked_species
 from matgym.physics.transport.greens import Lead, Surfaces, transmission
 from matgym.physics.transport.landauer import phonon_conductance_nw_k
-from matgym.physics.transport.slabs import Slabs, slabs_of
+from matgym.physics.transport.slabs import (
+    Deformation,
+    alike,
+    by_lead,
+    deformation,
+    not_between_leads,
+    slabs_of,
+    stacked_species,
+)
 from matgym.structures import Nanotube, Species, tube_lattice
 from matgym.typing import BoolArray, FloatArray
 from matgym.units import BOLTZMANN_J_K, HBAR_J_S
@@ -133,7 +140,9 @@ class PhononTransport(Model):
             surfaces = _surfaces(deformation(tubes[rows[0]]), slabs.hops, omega.tobytes())
             light = [row for row in rows if tubes[row].is_carbon]
             if light:
-                inner, couplings = _isotope_devices([tubes[row] for row in light], slabs, lead)
+                species = stacked_species([tubes[row] for row in light], slabs)
+                inner = by_root_masses(lead.inner, species[:, 1:-1], species[:, 1:-1])
+                couplings = by_root_masses(lead.up, species[:, :-1], species[:, 1:])
                 found[light] = transmission(inner, couplings, omega**2, surfaces)
             for row in rows:
                 if row not in light:
@@ -209,9 +218,3 @@ def mass_lead(lead: Lead) -> Lead:
     """Dynamical matrices, (rad/ps)², of a lead of 12C from its force constants."""
     carbon = np.full(len(lead.inner) // 3, Species.C12)
     return Lead(by_root_masses(lead.inner, carbon, carbon), by_root_masses(lead.up, carbon, carbon), lead.folds)
-
-
-def _isotope_devices(tubes: Sequence[Nanotube], slabs: Slabs, lead: Lead) -> tuple[FloatArray, FloatArray]:
-    species = stacked_species(tubes, slabs)
-    inner = by_root_masses(lead.inner, species[:, 1:-1], species[:, 1:-1])
-    return inner, by_root_masses(lead.up, species[:, :-1], species[:, 1:])

@@ -165,12 +165,11 @@ def atom_blocks(relaxed: RelaxedTube) -> AtomBlocks:
 def atom_frames(positions: FloatArray) -> FloatArray:
     """(S, 3, 3): unit vectors (radial, tangential, axial) of each atom as rows; the axis is z."""
     phi = np.arctan2(positions[:, 1], positions[:, 0])
-    zero, one = np.zeros_like(phi), np.ones_like(phi)
-    cos, sin = np.cos(phi), np.sin(phi)
-    return np.stack(
-        [np.stack([cos, sin, zero], axis=1), np.stack([-sin, cos, zero], axis=1), np.stack([zero, zero, one], axis=1)],
-        axis=1,
-    )
+    frames = np.zeros((len(phi), 3, 3))
+    frames[:, 0, 0] = frames[:, 1, 1] = np.cos(phi)
+    frames[:, 0, 1], frames[:, 1, 0] = np.sin(phi), -np.sin(phi)
+    frames[:, 2, 2] = 1.0
+    return frames
 
 
 def _block_rows(matrix: "bsr_array") -> tuple[IntArray, IntArray, FloatArray]:

@@ -16,7 +16,7 @@ A ring here is a range of heights that tiles a whole number of cells: n A atoms 
 n B atoms. (The zigzag chain, n B atoms and the n A atoms next above them, would be cut in two by a tube's end.)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, TypeAlias
@@ -26,9 +26,9 @@ from numpy.typing import ArrayLike
 
 from matgym.errors import ConfigurationError, RelaxationError, require_counts
 from matgym.models import Cost, Level, Model, Predictions
+from matgym.physics.oracles import one_thread
 from matgym.physics.phonons.conductance import BROADENING, THERMAL_CONDUCTANCE_NW_K, PhononTransport, mass_lead
 from matgym.physics.phonons.force_constants import HOPS, MASSES_AMU, pristine_force_constants
-from matgym.physics.threads import one_thread
 from matgym.physics.transport.landauer import phonon_conductance_nw_k
 from matgym.physics.transport.slabs import slabs_of
 from matgym.structures import Nanotube, Species, TubeLattice, tube_lattice
@@ -42,9 +42,6 @@ What lies between on other grids, next to a band edge, adds as little to the tra
 
 CHUNK: Final = 4096
 """6 x 6 matrices that are worked on at once: 2.4 MB, about what a core's cache holds."""
-
-MOST_ENUMERATED: Final = 20
-"""Rings up to which all designs are computed: 2²⁰, a quarter of an hour at 256 frequencies on one core."""
 
 HalfTubes: TypeAlias = tuple[IntArray, SpeciesArray]
 """Of half tubes that share their beginnings: each node's parent one ring nearer to the lead, and its own isotope."""
@@ -129,57 +126,21 @@ class RingIsotopes(Model):
                 failures |= dict.fromkeys(rows, str(error))
         return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: found}, failures)
 
-    def conductance_nw_k(self, codes: ArrayLike, on_block: Callable[[int, int], object] | None = None) -> FloatArray:
+    def conductance_nw_k(self, codes: ArrayLike) -> FloatArray:
         """(B,) thermal conductance, nW/K.
 
         Args:
             codes: (B, R) species of each ring, ring 0 lowest: 12C, 13C or 14C.
-            on_block: called with how many pairs of frequency and momentum are done, and with how many there are.
 
         Raises:
             ConfigurationError: if the codes have another shape, or are not of carbon.
         """
         designs = _Designs.of(_carbon_codes(codes, self.rings))
         heat = phonon_conductance_nw_k(*self.grid, np.eye(self.frequencies), self.temperature_k)  # nW/K where T is one
-        total, done = np.zeros(len(designs.left)), 0
+        total = np.zeros(len(designs.left))
         for block, through in self._blocks(designs):
             total += (heat[block.frequency] * self.degeneracies[block.momentum]) @ through
-            done += len(block.z)
-            if on_block is not None:
-                on_block(done, sum(len(group.z) for group in self._channels))
         return total[designs.of_row]
-
-    def all_conductances_nw_k(
-        self,
-        isotopes: tuple[int, int] = (Species.C12, Species.C14),
-        on_block: Callable[[int, int], object] | None = None,
-    ) -> FloatArray:
-        """(2^R,) thermal conductance, nW/K, of every design of two isotopes.
-
-        Ring i of design k is of the second isotope if bit i of k is set (k >> i & 1), ring 0 being the lowest.
-
-        Raises:
-            ConfigurationError: if there are more designs than can be computed.
-        """
-        if self.rings > MOST_ENUMERATED:
-            raise ConfigurationError(
-                f"rings={self.rings} make 2^{self.rings} designs: at most {MOST_ENUMERATED} rings are enumerated"
-            )
-        if len(isotopes) != 2:
-            raise ConfigurationError(f"isotopes={isotopes} must be two")
-        heavy = np.arange(2**self.rings)[:, None] >> np.arange(self.rings) & 1
-        return self.conductance_nw_k(_carbon_codes(isotopes, 2)[0, heavy], on_block)
-
-    def momentum_transmission(self, codes: ArrayLike) -> FloatArray:
-        """(B, W, L) transmission of each design at each frequency by angular momentum 0, 1, … n // 2.
-
-        The transmission of the tube is the sum over momenta, each as often as `degeneracies` says.
-        """
-        designs = _Designs.of(_carbon_codes(codes, self.rings))
-        found = np.zeros((len(designs.left), self.frequencies, len(self.degeneracies)))
-        for block, through in self._blocks(designs):
-            found[:, block.frequency, block.momentum] = through.T
-        return found[designs.of_row]
 
     def _blocks(self, designs: "_Designs") -> Iterator[tuple["_Channels", FloatArray]]:
         """Pieces of all open channels, and their (K, P) transmission of distinct designs."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from matgym.errors import RelaxationError, require_counts, require_positive
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
+from matgym.physics.oracles import one_thread, predict_each
 from matgym.physics.phonons.force_constants import (
     FREQUENCY2_PER_EV_ANGSTROM2_AMU,
     MASSES_AMU,
@@ -22,8 +23,6 @@ from matgym.physics.phonons.force_constants import (
     HelicalForceConstants,
     pristine_force_constants,
 )
-from matgym.physics.rows import predict_each
-from matgym.physics.threads import one_thread
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_J_K, HBAR_J_S

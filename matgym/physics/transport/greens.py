@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matgym.errors import ConvergenceError
-from matgym.physics.threads import one_thread
+from matgym.physics.oracles import one_thread
 from matgym.typing import ComplexArray, FloatArray, IntArray
 
 DECIMATIONS = 60
@@ -194,22 +194,18 @@ def transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfac
     Returns:
         (B, E) transmission.
     """
-    with one_thread():
-        return _all_transmission(inner, couplings, z, surfaces)
-
-
-def _all_transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfaces: Surfaces) -> FloatArray:
     batch, _, size, _ = inner.shape
     found = np.full((batch, len(z)), np.nan)
     most = max(1, CHUNK_ENTRIES // (size * size))
     devices = min(batch, most)
     step = max(1, most // devices)
-    for low in range(0, len(z), step):
-        some = slice(low, low + step)
-        leads = surfaces.full(some)
-        for first in range(0, batch, devices):
-            part = slice(first, first + devices)
-            found[part, some] = _transmission(inner[part], couplings[part], z[some], leads)
+    with one_thread():
+        for low in range(0, len(z), step):
+            some = slice(low, low + step)
+            leads = surfaces.full(some)
+            for first in range(0, batch, devices):
+                part = slice(first, first + devices)
+                found[part, some] = _transmission(inner[part], couplings[part], z[some], leads)
     return found
 
 

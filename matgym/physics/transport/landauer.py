@@ -41,11 +41,6 @@ def electron_moments(
     return zeroth, first, second
 
 
-def conductance_us(zeroth: FloatArray) -> FloatArray:
-    """Conductance, µS, of the zeroth moment: 2e²/h times the mean transmission."""
-    return CONDUCTANCE_QUANTUM_US * zeroth
-
-
 def seebeck_uv_k(zeroth: FloatArray, first: FloatArray, temperature_k: float) -> FloatArray:
     """Seebeck coefficient, µV/K, of electrons of charge -e."""
     return np.asarray(-1e6 * first / (zeroth * temperature_k))

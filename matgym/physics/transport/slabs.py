@@ -4,17 +4,22 @@ The unit cells of a tube are the group Z x Z_d with d = gcd(n, m): a screw moves
 ring, a rotation by 360°/d moves a cell to its neighbour in the ring. Slabs of `width` rings are thus all alike,
 whatever the chirality, though a translational cell may hold hundreds of rings: the leads of a (6, 5) tube have
 12 sites a slab, not 364. Within a slab, sites stand in order of their place in the ring first, so that
-every pristine matrix is block-circulant in d blocks.
+every pristine matrix is block-circulant in d blocks. A tube between leads is one copy of it, between pristine ones.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import ceil
+from typing import TypeAlias
 
 import numpy as np
 
-from matgym.structures import TubeLattice
-from matgym.typing import IntArray
+from matgym.physics.oracles import cut_in_two, rows_by
+from matgym.structures import Nanotube, Species, TubeLattice
+from matgym.typing import IntArray, SpeciesArray
+
+Deformation: TypeAlias = tuple[int, int, float, float]
 
 
 @dataclass(frozen=True)
@@ -96,18 +101,55 @@ class Slabs:
     @cached_property
     def bonds(self) -> IntArray:
         """(3 sites/2, 4): bonds of the A sites of a slab: index, index of the B site, slabs up, direction."""
-        rows = []
-        for around in range(self.folds):
-            for ring in range(self.width):
-                cell = self.cell(np.asarray(ring), np.asarray(around))
-                _, a = self.place(cell, np.asarray(0))
-                for k, step in enumerate(self.lattice.bond_steps):
-                    slab, b = self.place(cell + step, np.asarray(1))
-                    rows.append((int(a), int(b), int(slab), k))
-        return np.array(rows)
+        around, ring, k = np.indices((self.folds, self.width, 3)).reshape(3, -1)
+        cells = self.cell(ring, around)
+        _, a = self.place(cells, np.zeros_like(ring))
+        slab, b = self.place(cells + self.lattice.bond_steps[k], np.ones_like(ring))
+        return np.stack([a, b, slab, k], axis=1)
 
 
 @lru_cache(maxsize=512)
 def slabs_of(lattice: TubeLattice, hops: int = 1) -> Slabs:
     """Return the cut of a lattice, the same object for all callers."""
     return Slabs(lattice, hops)
+
+
+# ---- tubes between leads
+
+
+def not_between_leads(tube: Nanotube) -> str | None:
+    """Why a tube cannot stand between leads, if it cannot."""
+    one, other, image = tube.bonds.T
+    for a, b in tube.stone_wales:
+        touching = np.isin(one, (a, b)) & np.isin(other, (a, b))
+        if image[touching].any():
+            return f"{tube}: the turned bond ({a}, {b}) crosses the end of the tube; move it inside with screwed()"
+    return cut_in_two(tube)
+
+
+def by_lead(tubes: Sequence[Nanotube]) -> list[list[int]]:
+    """Rows of tubes that stand between the same leads."""
+    return rows_by(map(deformation, tubes))
+
+
+def deformation(tube: Nanotube) -> Deformation:
+    """Chirality, strain and torsion: all that a pristine tube is known by."""
+    return tube.n, tube.m, tube.strain, tube.torsion
+
+
+def alike(tubes: Sequence[Nanotube], hops: tuple[int, int]) -> Iterator[tuple[list[int], Slabs]]:
+    """Rows of tubes that share lattice, strain and the reach of their interaction, with their slabs.
+
+    `hops` are the bonds of the intact lattice that the interaction reaches without and with turned bonds.
+    """
+    for rows in rows_by((tube.lattice, tube.strain, tube.torsion, bool(tube.stone_wales)) for tube in tubes):
+        first = tubes[rows[0]]
+        yield rows, slabs_of(first.lattice, hops[bool(first.stone_wales)])
+
+
+def stacked_species(tubes: Sequence[Nanotube], slabs: Slabs) -> SpeciesArray:
+    """(B, S + 2, M) species of the slabs of tubes between one slab of each lead."""
+    slab, index = slabs.sites
+    species = np.full((len(tubes), slabs.count + 2, slabs.n_sites), Species.C12, dtype=np.uint8)
+    species[:, slab + 1, index] = np.stack([tube.species for tube in tubes])
+    return species

@@ -1,177 +1,114 @@
-"""Our values of the published electronic quantities, by `PiElectrons` and `PiTransport` as they stand.
+"""Our values of the published electronic and thermoelectric quantities, by the oracles of electrons."""
 
-The first line of each docstring says on which tubes and at which settings; the table of docs/physics.md prints it.
-"""
-
-from collections.abc import Sequence
-from typing import Final
+import math
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from matgym.errors import ConvergenceError
-from matgym.physics import PiElectrons, PiParameters
+from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.conductance import PiTransport
-from matgym.physics.electrons.tight_binding import pristine_bands
+from matgym.physics.electrons.tight_binding import PiParameters, pristine_bands
+from matgym.physics.thermoelectric import Thermoelectric, coefficients
+from matgym.physics.transport.landauer import electron_heat_nw_k, electron_moments
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
-from matgym.units import CONDUCTANCE_QUANTUM_US, HBAR_J_S
+from matgym.units import BOLTZMANN_EV_K, CHARGE_C, CONDUCTANCE_QUANTUM_US, HBAR_J_S
 
 HOPPING_EV: Final = PiParameters().hopping_ev
-ELECTRONVOLT_J: Final = 1.602176634e-19
 BESIDE_ZERO_EV: Final = 1e-5  # zero modes and the crossing of bands lie at zero
 STEP: Final = 0.001  # of strain and shear
+ROOM_K: Final = 300.0
+NO_LATTICE: Final = np.zeros(1)  # heat of the phonons, where only the electrons count
 
 
-def _gaps_ev(tubes: Sequence[Nanotube]) -> FloatArray:
-    """(B,) gaps, eV."""
+class Computed(NamedTuple):
+    """How our value of a row is computed.
+
+    Attributes:
+        settings: on which tubes and at which settings; the table of docs/physics.md prints it.
+        value: computes it, in the row's unit.
+    """
+
+    settings: str
+    value: Callable[[], float]
+
+
+def _gaps_ev(*tubes: Nanotube) -> FloatArray:
     return PiElectrons().predict(tubes)["gap_ev"]
 
 
 def _gap_mev(n: int, m: int, *, strain: float = 0.0, torsion: float = 0.0) -> float:
-    return 1e3 * float(_gaps_ev([Nanotube(n, m, strain=strain, torsion=torsion)])[0])
+    return 1e3 * float(_gaps_ev(Nanotube(n, m, strain=strain, torsion=torsion))[0])
 
 
-def _transmission(tubes: Sequence[Nanotube], energies_ev: FloatArray, parameters: PiParameters) -> FloatArray:
+def _transmission(energies_ev: FloatArray, *tubes: Nanotube, parameters: PiParameters | None = None) -> FloatArray:
     """(B, E) transmission of tubes none of which fails."""
-    found, failures = PiTransport(parameters).transmission(tubes, energies_ev)
+    found, failures = PiTransport(parameters or PiParameters()).transmission(tubes, energies_ev)
     if failures:
         raise ConvergenceError(f"not computed: {failures}")
     return found
 
 
-def conductance_metallic_g0() -> float:
-    """(10,10), two cells, 300 K."""
-    return float(PiTransport().predict([Nanotube(10, 10, 2)])["conductance_us"][0]) / CONDUCTANCE_QUANTUM_US
-
-
-def gap_9_0_curvature_mev() -> float:
-    """(9,0)."""
-    return _gap_mev(9, 0)
-
-
-def gap_12_0_curvature_mev() -> float:
-    """(12,0)."""
-    return _gap_mev(12, 0)
-
-
-def gap_15_0_curvature_mev() -> float:
-    """(15,0)."""
-    return _gap_mev(15, 0)
-
-
-def gap_18_0_curvature_mev() -> float:
-    """(18,0)."""
-    return _gap_mev(18, 0)
-
-
-def gap_armchair_isolated_mev() -> float:
-    """The larger one of (5,5) and (8,8)."""
-    return max(_gap_mev(5, 5), _gap_mev(8, 8))
-
-
-def gap_20_0_ev() -> float:
-    """(20,0), with curvature."""
-    return _gap_mev(20, 0) / 1e3
-
-
-def gap_times_diameter_ev_nm() -> float:
-    """Mean of (16,0), (17,0), (19,0) and (20,0)."""
+def _gap_times_diameter() -> float:
     tubes = [Nanotube(n, 0) for n in (16, 17, 19, 20)]
-    return float(np.mean(_gaps_ev(tubes) * [tube.diameter_nm for tube in tubes]))
+    return float(np.mean(_gaps_ev(*tubes) * [tube.diameter_nm for tube in tubes]))
 
 
-def van_hove_ratio_m11_s11() -> float:
-    """M11 of (10,10) over the mean S11 of (16,0), (17,0), (19,0) and (20,0), each times its diameter."""
-    return van_hove_m11_10_10_ev() * Nanotube(10, 10).diameter_nm / gap_times_diameter_ev_nm()
-
-
-def van_hove_m11_10_10_ev() -> float:
-    """Twice the least energy of the second lowest band."""
+def _van_hove_10_10() -> float:
     bands = pristine_bands(Nanotube(10, 10), np.linspace(0.0, np.pi, 2001), PiParameters())
     return 2.0 * float(np.sort(bands.min(axis=1))[1])
 
 
-def fermi_velocity_1e5_m_s() -> float:
-    """Slope of the band of (10,10) that crosses zero, from 50 to 100 meV."""
+def _fermi_velocity() -> float:
     tube, phases = Nanotube(10, 10), np.linspace(0.0, np.pi, 20001)
     bands = pristine_bands(tube, phases, PiParameters())
     band = bands[bands.min(axis=1).argmin()]
     near = (band > 0.05) & (band < 0.1) & (phases > phases[band.argmin()])
     slope = float(np.polyfit(phases[near], band[near], 1)[0])  # eV/rad
-    return slope * tube.length_angstrom * 1e-10 * ELECTRONVOLT_J / HBAR_J_S / 1e5
+    return slope * tube.length_angstrom * 1e-10 * CHARGE_C / HBAR_J_S / 1e5
 
 
 def _strain_slope(*ns: int) -> float:
     """MeV a percent."""
-    low, high = (_gaps_ev([Nanotube(n, 0, strain=strain) for n in ns]) for strain in (-STEP, STEP))
+    low, high = (_gaps_ev(*(Nanotube(n, 0, strain=strain) for n in ns)) for strain in (-STEP, STEP))
     return float(np.mean(high - low)) * 1e3 / (2e2 * STEP)
 
 
-def strain_slope_mod1_mev_percent() -> float:
-    """Mean of (10,0), (13,0), (16,0) and (19,0) between -0.1 % and 0.1 %."""
-    return _strain_slope(10, 13, 16, 19)
-
-
-def strain_slope_mod2_mev_percent() -> float:
-    """Mean of (11,0), (14,0), (17,0) and (20,0) between -0.1 % and 0.1 %."""
-    return _strain_slope(11, 14, 17, 20)
-
-
-def strain_slope_armchair_mev_percent() -> float:
-    """The larger one of (5,5) and (8,8) at 2 %."""
-    return max(_gap_mev(n, n, strain=0.02) for n in (5, 8)) / 2.0
-
-
-def torsion_slope_5_5_mev_percent() -> float:
-    """Between no shear and 0.1 %."""
-    return (_gap_mev(5, 5, torsion=STEP) - _gap_mev(5, 5)) / (1e2 * STEP)
-
-
-def torsion_slope_10_0_mev_percent() -> float:
-    """Between no shear and 0.1 %; it is of second order, 1.3 meV at 1 %."""
-    return (_gap_mev(10, 0, torsion=STEP) - _gap_mev(10, 0)) / (1e2 * STEP)
+def _torsion_slope(n: int, m: int) -> float:
+    """MeV a percent."""
+    return (_gap_mev(n, m, torsion=STEP) - _gap_mev(n, m)) / (1e2 * STEP)
 
 
 def _through_vacancies(*sites: int) -> float:
     tube = Nanotube(8, 8, 6).decorated(dict.fromkeys(sites, "vacancy"))
-    return float(_transmission([tube], np.array([BESIDE_ZERO_EV]), PiParameters())[0, 0])
+    return float(_transmission(np.array([BESIDE_ZERO_EV]), tube)[0, 0])
 
 
-def transmission_vacancy_armchair() -> float:
-    """(8,8), 10 µeV beside zero."""
-    return _through_vacancies(0)
-
-
-def transmission_two_vacancies_same_sublattice() -> float:
-    """(8,8), vacancies on second neighbours, 10 µeV beside zero.
+def _second_neighbour() -> int:
+    """Of site 0 in (8,8).
 
     Two vacancies that are a vector of the √3 x √3 superlattice apart see both channels with the same phases, block one
     and the same combination of them, and leave T = 1: second neighbours are not.
     """
-    lattice = Nanotube(8, 8, 6).lattice
-    between = int(lattice.neighbours[0][0])
-    other = next(int(site) for site in lattice.neighbours[between] if site != 0)
-    return _through_vacancies(0, other)
+    neighbours = Nanotube(8, 8, 6).lattice.neighbours
+    return next(int(site) for site in neighbours[neighbours[0][0]] if site != 0)
 
 
-def dip_nitrogen_10_10_ev() -> float:
-    """Energy of the least T(E) of one N in (10,10) between zero and the second band, as the oracle stands."""
+def _dip_nitrogen() -> float:
     tube = Nanotube(10, 10, 2).decorated({0: "N"})
-    energies = np.arange(0.0025, van_hove_m11_10_10_ev() / 2.0, 0.0025)
-    return float(energies[_transmission([tube], energies, PiParameters())[0].argmin()])
+    energies = np.arange(0.0025, _van_hove_10_10() / 2.0, 0.0025)
+    return float(energies[_transmission(energies, tube)[0].argmin()])
 
 
-def mean_free_path_5_5_nm() -> float:
-    """L/(<2/T> - 1) of 2000 samples of 10 cells, each site at ±W/√12 by chance; no curvature.
-
-    Their c E², the mean square of the on-site energy, is that of the box; our statistical error is 2 %.
-    """
+def _mean_free_path() -> float:
+    """The samples' c E², the mean square of the on-site energy, is that of the box; our statistical error is 2 %."""
     spread = HOPPING_EV / np.sqrt(12.0)
     parameters = PiParameters(curvature=False, onsite_ev={Species.B: spread, Species.N: -spread})
     tube, rng = Nanotube(5, 5, 10), np.random.default_rng(1)
     codes = rng.choice([Species.B, Species.N], size=(2000, tube.n_sites))
-    tubes = [tube.with_species(row) for row in codes]
-    through = _transmission(tubes, np.array([BESIDE_ZERO_EV]), parameters)
+    through = _transmission(np.array([BESIDE_ZERO_EV]), *map(tube.with_species, codes), parameters=parameters)
     return tube.length_angstrom / 10.0 / float(np.mean(2.0 / through) - 1.0)
 
 
@@ -179,15 +116,115 @@ def _reflection(n: int, m: int) -> float:
     weak = 0.05  # E/t
     parameters = PiParameters(curvature=False, onsite_ev={Species.B: weak * HOPPING_EV})
     tube = Nanotube(n, m, 2).decorated({0: "B"})
-    through = _transmission([tube], np.array([BESIDE_ZERO_EV]), parameters)
+    through = _transmission(np.array([BESIDE_ZERO_EV]), tube, parameters=parameters)
     return (2.0 - float(through[0, 0])) / 2.0 * (n / weak) ** 2
 
 
-def reflection_point_defect_armchair() -> float:
-    """(5,5), one site at 0.05 γ₀; no curvature."""
-    return _reflection(5, 5)
+def _seebeck(energies: FloatArray, through: FloatArray, mu: FloatArray, kelvin: float) -> FloatArray:
+    """(M,) Seebeck coefficients, µV/K."""
+    return np.asarray(coefficients(energies, through, NO_LATTICE, mu, kelvin)["seebeck_uv_k"][0])
 
 
-def reflection_point_defect_zigzag() -> float:
-    """(9,0), one site at 0.05 γ₀; no curvature."""
-    return _reflection(9, 0)
+def _seebeck_step_edge() -> float:
+    tube = Nanotube(10, 0)
+    edge = float(_gaps_ev(tube)[0]) / 2.0
+    energies = edge + 0.0005 * (np.arange(-1000.0, 1000.0) + 0.5)
+    return float(-_seebeck(energies, _transmission(energies, tube), np.array([edge]), ROOM_K)[0])
+
+
+def _lorenz_number() -> float:
+    energies = 0.005 * (np.arange(-110.0, 110.0) + 0.5)
+    moments = electron_moments(energies, _transmission(energies, Nanotube(10, 10)), np.array([0.0]), ROOM_K)
+    heat, conductance = electron_heat_nw_k(*moments, ROOM_K), CONDUCTANCE_QUANTUM_US * moments[0]
+    return 1e8 * float(heat[0, 0]) * 1e-9 / (float(conductance[0, 0]) * 1e-6 * ROOM_K)
+
+
+def _mott_ratio() -> float:
+    kelvin, mu = 20.0, 0.6
+    step = 0.1 * BOLTZMANN_EV_K * kelvin
+    energies = mu + step * np.arange(-250.0, 251.0)
+    through = _transmission(energies, Nanotube(8, 8, 2).decorated({0: "N"}))
+    slope = math.log(through[0, 251] / through[0, 249]) / (2.0 * step)  # 1/eV
+    mott = -(math.pi**2) / 3.0 * BOLTZMANN_EV_K**2 * kelvin * slope * 1e6
+    return float(_seebeck(energies, through, np.array([mu]), kelvin)[0]) / mott
+
+
+def _seebeck_delta_optimum() -> float:
+    thermal = BOLTZMANN_EV_K * ROOM_K
+    energies = np.linspace(-2.0, 2.0, 4001) * thermal
+    peak = np.exp(-0.5 * (energies / (0.1 * thermal)) ** 2)[None]
+    found = coefficients(energies, peak, NO_LATTICE, np.linspace(-5.0, 0.0, 501) * thermal, ROOM_K)
+    return float(np.abs(found["seebeck_uv_k"][0, found["power_factor_pw_k2"][0].argmax()]))
+
+
+def _goldsmid_sharp_ratio() -> float:
+    tube = Nanotube(13, 0)
+    gap = float(_gaps_ev(tube)[0])
+    energies = np.arange(-gap / 2.0 - 0.5, gap / 2.0 + 0.5, 0.002)
+    found = _seebeck(energies, _transmission(energies, tube), np.arange(0.0, gap / 2.0, 0.005), ROOM_K)
+    return gap / (2e-6 * float(np.abs(found).max()) * ROOM_K)
+
+
+ELECTRONIC: Final[Mapping[str, Computed]] = {
+    "conductance_metallic_g0": Computed(
+        "(10,10), two cells, 300 K",
+        lambda: float(PiTransport().predict([Nanotube(10, 10, 2)])["conductance_us"][0]) / CONDUCTANCE_QUANTUM_US,
+    ),
+    "gap_9_0_curvature_mev": Computed("(9,0)", lambda: _gap_mev(9, 0)),
+    "gap_12_0_curvature_mev": Computed("(12,0)", lambda: _gap_mev(12, 0)),
+    "gap_15_0_curvature_mev": Computed("(15,0)", lambda: _gap_mev(15, 0)),
+    "gap_18_0_curvature_mev": Computed("(18,0)", lambda: _gap_mev(18, 0)),
+    "gap_armchair_isolated_mev": Computed(
+        "The larger one of (5,5) and (8,8)", lambda: max(_gap_mev(5, 5), _gap_mev(8, 8))
+    ),
+    "gap_20_0_ev": Computed("(20,0), with curvature", lambda: _gap_mev(20, 0) / 1e3),
+    "gap_times_diameter_ev_nm": Computed("Mean of (16,0), (17,0), (19,0) and (20,0)", _gap_times_diameter),
+    "van_hove_ratio_m11_s11": Computed(
+        "M11 of (10,10) over the mean S11 of (16,0), (17,0), (19,0) and (20,0), each times its diameter",
+        lambda: _van_hove_10_10() * Nanotube(10, 10).diameter_nm / _gap_times_diameter(),
+    ),
+    "van_hove_m11_10_10_ev": Computed("Twice the least energy of the second lowest band", _van_hove_10_10),
+    "fermi_velocity_1e5_m_s": Computed(
+        "Slope of the band of (10,10) that crosses zero, from 50 to 100 meV", _fermi_velocity
+    ),
+    "strain_slope_mod1_mev_percent": Computed(
+        "Mean of (10,0), (13,0), (16,0) and (19,0) between -0.1 % and 0.1 %", lambda: _strain_slope(10, 13, 16, 19)
+    ),
+    "strain_slope_mod2_mev_percent": Computed(
+        "Mean of (11,0), (14,0), (17,0) and (20,0) between -0.1 % and 0.1 %", lambda: _strain_slope(11, 14, 17, 20)
+    ),
+    "strain_slope_armchair_mev_percent": Computed(
+        "The larger one of (5,5) and (8,8) at 2 %", lambda: max(_gap_mev(n, n, strain=0.02) for n in (5, 8)) / 2.0
+    ),
+    "torsion_slope_5_5_mev_percent": Computed("Between no shear and 0.1 %", lambda: _torsion_slope(5, 5)),
+    "torsion_slope_10_0_mev_percent": Computed(
+        "Between no shear and 0.1 %; it is of second order, 1.3 meV at 1 %", lambda: _torsion_slope(10, 0)
+    ),
+    "transmission_vacancy_armchair": Computed("(8,8), 10 µeV beside zero", lambda: _through_vacancies(0)),
+    "transmission_two_vacancies_same_sublattice": Computed(
+        "(8,8), vacancies on second neighbours, 10 µeV beside zero", lambda: _through_vacancies(0, _second_neighbour())
+    ),
+    "dip_nitrogen_10_10_ev": Computed(
+        "Energy of the least T(E) of one N in (10,10) between zero and the second band, as the oracle stands",
+        _dip_nitrogen,
+    ),
+    "mean_free_path_5_5_nm": Computed(
+        "L/(<2/T> - 1) of 2000 samples of 10 cells, each site at ±W/√12 by chance; no curvature", _mean_free_path
+    ),
+    "reflection_point_defect_armchair": Computed("(5,5), one site at 0.05 γ₀; no curvature", lambda: _reflection(5, 5)),
+    "reflection_point_defect_zigzag": Computed("(9,0), one site at 0.05 γ₀; no curvature", lambda: _reflection(9, 0)),
+    "seebeck_step_edge_uv_k": Computed(
+        "(10,0), chemical potential at its conduction band's edge, 300 K, energies 0.5 meV apart", _seebeck_step_edge
+    ),
+    "lorenz_number_1e8_w_ohm_k2": Computed("(10,10), neutral, 300 K", _lorenz_number),
+    "mott_ratio": Computed("(8,8) with one N, chemical potential 0.6 eV, 20 K", _mott_ratio),
+    "seebeck_delta_optimum_uv_k": Computed(
+        "Integrals of a Gaussian of standard deviation 0.1 k_B T; no tube", _seebeck_delta_optimum
+    ),
+    "zt_max_zigzag": Computed(
+        "Larger one of (8,0), the thinnest that the π model takes, and (10,0); 300 K, best chemical potential",
+        lambda: float(Thermoelectric().predict([Nanotube(8, 0), Nanotube(10, 0)])["zt"].max()),
+    ),
+    "goldsmid_sharp_ratio": Computed("(13,0), 300 K", _goldsmid_sharp_ratio),
+}
+"""Rows by key."""

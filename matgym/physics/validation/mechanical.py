@@ -1,98 +1,132 @@
-"""Our values of the published mechanical quantities, by `Elasticity`, `Strength` and `FormationEnergy`.
+"""Our values of the published thermal and mechanical quantities, by the oracles of phonons and of mechanics.
 
-The first line of each docstring says on which tubes and at which settings; the table of docs/physics.md prints it.
-Elasticity and strain energies are Tersoff's; strength and formation energies are REBO's, through LAMMPS.
+Phonons, elasticity and strain energies are Tersoff's; strength and formation energies are REBO's, through LAMMPS.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 from functools import cache
 from typing import Final
 
 import numpy as np
 
 from matgym.errors import ConvergenceError
-from matgym.models import Predictions
+from matgym.models import Model
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.physics.mechanics.relaxation import relaxed_pristine
 from matgym.physics.mechanics.strength import Strength
-from matgym.structures import Nanotube
+from matgym.physics.phonons.conductance import PhononTransport
+from matgym.physics.phonons.force_constants import OMEGA_CM, pristine_force_constants
+from matgym.physics.phonons.vibrations import Vibrations, mode_heat_j_k
+from matgym.physics.transport.landauer import phonon_conductance_nw_k
+from matgym.physics.validation.electronic import Computed
+from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
-from matgym.units import WALL_THICKNESS_NM
+from matgym.units import BOLTZMANN_J_K, HBAR_J_S, WALL_THICKNESS_NM
 
-WIDE: Final = 60  # of a tube that stands for graphene, 8 nm
+TA, TW, LA = 0, 2, 3  # by frequency at long waves; TA twice
+ZERO_CM: Final = 1.0
+HEAT_QUANTUM_NW_K2: Final = 1e9 * math.pi * BOLTZMANN_J_K**2 / (6.0 * HBAR_J_S)  # π² k_B²/3h
+WIDE: Final = Nanotube(60, 60)  # stands for graphene, 8 nm
 FLAT: Final = 400  # likewise for its energy: 2e-5 eV/atom above that of the sheet, by C/d²
 CURVED: Final = ((9, 0), (6, 6), (10, 0), (8, 8), (15, 0), (10, 10))  # 0.7 to 1.4 nm
+PULLED: Final = "REBO without its cut-off's artefact, steps of 1 %"
 
 
-def _young_tpa(shapes: Sequence[tuple[int, int]]) -> float:
-    found = Elasticity().predict([Nanotube(*shape) for shape in shapes])
-    return float(found["young_gpa"].mean()) / 1e3
+def _mean(oracle: Model, key: str, *tubes: Nanotube) -> float:
+    """Mean of a property over tubes none of which fails."""
+    found = oracle.predict(tubes)
+    if found.reasons:
+        raise ConvergenceError(f"not computed: {found.reasons}")
+    return float(found[key].mean())
 
 
-def young_large_tube_tpa() -> float:
-    """Mean of (10,0), (6,6), (8,4), (10,10), (17,0) and (20,20)."""
-    return _young_tpa([(10, 0), (6, 6), (8, 4), (10, 10), (17, 0), (20, 20)])
+# ---- phonons
 
 
-def young_measured_tpa() -> float:
-    """Mean of (13,0), (8,8), (12,4), (10,10) and (19,0): 1.0 to 1.5 nm."""
-    return _young_tpa([(13, 0), (8, 8), (12, 4), (10, 10), (19, 0)])
+def _acoustic_modes() -> float:
+    bands = Vibrations().bands(Nanotube(5, 5, 2), np.array([0.0]))
+    return float((np.abs(bands) * OMEGA_CM < ZERO_CM).sum())
 
 
-def stiffness_2d_n_m() -> float:
-    """Young's modulus of (60,60) times its wall."""
-    return _young_tpa([(WIDE, WIDE)]) * 1e3 * WALL_THICKNESS_NM
+def _thermal_conductance_low_t() -> float:
+    kelvin, points = 0.5, 60
+    step = 25.0 * BOLTZMANN_J_K * kelvin / HBAR_J_S * 1e-12 / points  # rad/ps
+    omega = (np.arange(0.0, points) + 0.5) * step
+    through, failures = PhononTransport().transmission([Nanotube(5, 5)], omega)
+    if failures:
+        raise ConvergenceError(f"not computed: {failures}")
+    found = phonon_conductance_nw_k(omega, np.full(points, step), through, kelvin)
+    return float(found[0]) / (HEAT_QUANTUM_NW_K2 * kelvin)
 
 
-def stiffness_2d_dft_n_m() -> float:
-    """Young's modulus of (60,60) times its wall."""
-    return stiffness_2d_n_m()
-
-
-def poisson_graphene() -> float:
-    """(60,60)."""
-    return float(Elasticity().predict([Nanotube(WIDE, WIDE)])["poisson_ratio"][0])
+def _rbm_times_diameter() -> float:
+    modes = Vibrations.helical_bands(pristine_force_constants(10, 10), np.array([0.0]))[0, 0]
+    above_acoustic = np.sort(modes)[2]
+    return float(above_acoustic) * OMEGA_CM * relaxed_pristine(10, 10).radius_angstrom / 5.0
 
 
 @cache
-def _pulled(n: int, m: int) -> Predictions:
-    """Strength and failure strain in steps of 1 %."""
+def _long_waves(n: int, phase: float) -> tuple[FloatArray, float]:
+    """Acoustic frequencies of (n, n), rad/ps, and the wave number, 1/Å."""
+    cells = 4
+    bands = Vibrations().bands(Nanotube(n, n, cells), np.array([phase]))
+    return bands[0], phase / (cells * relaxed_pristine(n, n).period_angstrom)
+
+
+def _velocity_km_s(branch: int) -> float:
+    omega, wave_number = _long_waves(10, 0.05)
+    return float(omega[branch]) / wave_number * 0.1  # Å/ps is 0.1 km/s
+
+
+def _exponent_heat_capacity_low_t() -> float:
+    phases = np.concatenate([[0.0], np.geomspace(1e-3, np.pi, 200)])
+    omega = Vibrations().bands(Nanotube(5, 5, 2), phases)
+    low, high = (np.trapezoid(mode_heat_j_k(omega, kelvin).sum(axis=1), phases) for kelvin in (0.09, 0.11))
+    return math.log(high / low) / math.log(0.11 / 0.09)
+
+
+def _heat_capacity(kelvin: float) -> float:
+    return _mean(Vibrations(temperature_k=kelvin), "heat_capacity_j_g_k", Nanotube(10, 10))
+
+
+def _thermal_conductance_area() -> float:
+    tube = Nanotube(10, 0)
+    found = _mean(PhononTransport(), "thermal_conductance_nw_k", tube)
+    return found / (math.pi * tube.diameter_nm * WALL_THICKNESS_NM)  # nW/K nm² is GW/m²K
+
+
+def _isotope_shift() -> float:
+    tube = Nanotube(5, 5, 2)
+    heavy = tube.with_species(np.full(tube.n_sites, Species.C13))
+    light_modes, heavy_modes = (Vibrations().bands(one, np.array([1.0])) for one in (tube, heavy))
+    return float(np.median(heavy_modes / light_modes))
+
+
+# ---- mechanics
+
+
+def _young_tpa(*tubes: Nanotube) -> float:
+    return _mean(Elasticity(), "young_gpa", *tubes) / 1e3
+
+
+def _stiffness_2d() -> float:
+    return _young_tpa(WIDE) * 1e3 * WALL_THICKNESS_NM
+
+
+@cache
+def _pulled(n: int, m: int) -> tuple[float, float]:
+    """Strength, GPa, and failure strain."""
     found = Strength(step=0.01).predict([Nanotube(n, m)])
-    if found.reasons:
-        raise ConvergenceError(f"not computed: {found.reasons}")
-    return found
+    return float(found["tensile_strength_gpa"][0]), float(found["failure_strain"][0])
 
 
-def strength_10_0_gpa() -> float:
-    """REBO without its cut-off's artefact, steps of 1 %."""
-    return float(_pulled(10, 0)["tensile_strength_gpa"][0])
-
-
-def failure_strain_10_0() -> float:
-    """REBO without its cut-off's artefact, steps of 1 %."""
-    return float(_pulled(10, 0)["failure_strain"][0])
-
-
-def failure_strain_8_8() -> float:
-    """REBO without its cut-off's artefact, steps of 1 %."""
-    return float(_pulled(8, 8)["failure_strain"][0])
-
-
-def strength_graphene_gpa() -> float:
-    """(8,8), REBO without its cut-off's artefact, steps of 1 %."""
-    return float(_pulled(8, 8)["tensile_strength_gpa"][0])
-
-
-def strength_loss_vacancy_percent() -> float:
-    """Largest of one and of two missing neighbours in (10,0)x4 and (5,5)x6."""
-    losses = []
-    for tube in (Nanotube(10, 0, 4), Nanotube(5, 5, 6)):
-        pairs = [(0, int(site)) for site in tube.lattice.neighbours[0]]
-        holed = [tube.decorated(dict.fromkeys(sites, "vacancy")) for sites in ((0,), *pairs)]
-        found = Strength().predict([Nanotube(tube.n, tube.m), *holed])["tensile_strength_gpa"]
-        losses.append(1.0 - float(found[1:].min() / found[0]))
-    return 100.0 * max(losses)
+def _strength_loss() -> float:
+    tube = Nanotube(5, 5, 6)
+    pairs = [tube.decorated(dict.fromkeys((0, int(site)), "vacancy")) for site in tube.lattice.neighbours[0]]
+    found = Strength().predict([Nanotube(tube.n, tube.m), *pairs])["tensile_strength_gpa"]
+    return 100.0 * (1.0 - float(found[1:].min() / found[0]))
 
 
 def _strain_energies() -> tuple[FloatArray, FloatArray]:
@@ -102,31 +136,72 @@ def _strain_energies() -> tuple[FloatArray, FloatArray]:
     return np.array([tube.radius_angstrom / 5.0 for tube in tubes]), np.array([tube.energy_ev - flat for tube in tubes])
 
 
-def exponent_strain_energy() -> float:
-    """Fit to six zigzag and armchair tubes of 0.7 to 1.4 nm."""
+def _exponent_strain_energy() -> float:
     diameters, energies = _strain_energies()
     return float(np.polyfit(np.log(diameters), np.log(energies), 1)[0])
 
 
-def strain_energy_constant_ev_nm2() -> float:
-    """Mean of six zigzag and armchair tubes of 0.7 to 1.4 nm."""
+def _strain_energy_constant() -> float:
     diameters, energies = _strain_energies()
     return float((energies * diameters**2).mean())
 
 
-def _formation_ev(*tubes: Nanotube) -> float:
-    found = FormationEnergy().predict(tubes)
-    if found.reasons:
-        raise ConvergenceError(f"not computed: {found.reasons}")
-    return float(found["formation_ev"].mean())
-
-
-def vacancy_formation_ev() -> float:
-    """(20,0), 4 cells, REBO, broken bonds closed where that lowers the energy."""
-    return _formation_ev(Nanotube(20, 0, 4).decorated({0: "vacancy"}))
-
-
-def stone_wales_formation_ev() -> float:
-    """(20,0), 4 cells, REBO, mean of the three bonds of an atom."""
+def _stone_wales() -> float:
     tube = Nanotube(20, 0, 4)
-    return _formation_ev(*(tube.turned((0, int(site))) for site in tube.lattice.neighbours[0]))
+    return _mean(FormationEnergy(), "formation_ev", *(tube.turned((0, int(b))) for b in tube.lattice.neighbours[0]))
+
+
+MECHANICAL: Final[Mapping[str, Computed]] = {
+    "acoustic_modes": Computed("Modes of (5,5) below 1 cm⁻¹ at the zone centre", _acoustic_modes),
+    "thermal_conductance_low_t_g0": Computed(
+        "(5,5), 0.5 K, 60 frequencies up to 25 k_B T/ħ", _thermal_conductance_low_t
+    ),
+    "rbm_times_diameter_cm_nm": Computed(
+        "(10,10) with its relaxed diameter, symmetric under all screws", _rbm_times_diameter
+    ),
+    "velocity_la_10_10_km_s": Computed("ω/k at k = 0.005 Å⁻¹", lambda: _velocity_km_s(LA)),
+    "velocity_tw_10_10_km_s": Computed("ω/k at k = 0.005 Å⁻¹", lambda: _velocity_km_s(TW)),
+    "exponent_ta_branch": Computed(
+        "(5,5), from k = 0.005 to 0.01 Å⁻¹",
+        lambda: math.log2(_long_waves(5, 0.1)[0][TA] / _long_waves(5, 0.05)[0][TA]),
+    ),
+    "exponent_heat_capacity_low_t": Computed("(5,5), between 0.09 and 0.11 K", _exponent_heat_capacity_low_t),
+    "heat_capacity_dulong_petit_j_gk": Computed("(10,10) of 12C at 10⁵ K", lambda: _heat_capacity(1e5)),
+    "heat_capacity_300k_j_gk": Computed("(10,10)", lambda: _heat_capacity(300.0)),
+    "thermal_conductance_area_300k_gw_m2k": Computed("(10,0), 128 frequencies", _thermal_conductance_area),
+    "optical_phonon_gamma_cm": Computed(
+        "Highest frequency of (30,30) at the zone centre",
+        lambda: float(np.sqrt(pristine_force_constants(30, 30).spectrum(3)[:, 0].max())) * OMEGA_CM,
+    ),
+    "isotope_shift_13c": Computed("Median over all modes of (5,5) at a phase of 1 rad a cell", _isotope_shift),
+    "young_large_tube_tpa": Computed(
+        "Mean of (10,0), (6,6), (8,4), (10,10), (17,0) and (20,20)",
+        lambda: _young_tpa(*(Nanotube(n, m) for n, m in ((10, 0), (6, 6), (8, 4), (10, 10), (17, 0), (20, 20)))),
+    ),
+    "young_measured_tpa": Computed(
+        "Mean of (13,0), (8,8), (12,4), (10,10) and (19,0): 1.0 to 1.5 nm",
+        lambda: _young_tpa(*(Nanotube(n, m) for n, m in ((13, 0), (8, 8), (12, 4), (10, 10), (19, 0)))),
+    ),
+    "stiffness_2d_n_m": Computed("Young's modulus of (60,60) times its wall", _stiffness_2d),
+    "stiffness_2d_dft_n_m": Computed("Young's modulus of (60,60) times its wall", _stiffness_2d),
+    "poisson_graphene": Computed("(60,60)", lambda: _mean(Elasticity(), "poisson_ratio", WIDE)),
+    "strength_10_0_gpa": Computed(PULLED, lambda: _pulled(10, 0)[0]),
+    "failure_strain_10_0": Computed(PULLED, lambda: _pulled(10, 0)[1]),
+    "failure_strain_8_8": Computed(PULLED, lambda: _pulled(8, 8)[1]),
+    "strength_graphene_gpa": Computed(
+        "(8,8), REBO without its cut-off's artefact, steps of 1 %", lambda: _pulled(8, 8)[0]
+    ),
+    "strength_loss_vacancy_percent": Computed("Largest of two missing neighbours in (5,5)x6", _strength_loss),
+    "exponent_strain_energy": Computed(
+        "Fit to six zigzag and armchair tubes of 0.7 to 1.4 nm", _exponent_strain_energy
+    ),
+    "strain_energy_constant_ev_nm2": Computed(
+        "Mean of six zigzag and armchair tubes of 0.7 to 1.4 nm", _strain_energy_constant
+    ),
+    "vacancy_formation_ev": Computed(
+        "(20,0), 4 cells, REBO, broken bonds closed where that lowers the energy",
+        lambda: _mean(FormationEnergy(), "formation_ev", Nanotube(20, 0, 4).decorated({0: "vacancy"})),
+    ),
+    "stone_wales_formation_ev": Computed("(20,0), 4 cells, REBO, mean of the three bonds of an atom", _stone_wales),
+}
+"""Rows by key."""

@@ -11,7 +11,7 @@ from PIL import Image
 from matgym.physics import PiParameters
 from matgym.physics.phonons.force_constants import pristine_force_constants
 from matgym.physics.phonons.vibrations import Vibrations
-from matgym.physics.validation import PUBLISHED_BY_KEY
+from matgym.physics.validation import PUBLISHED
 from matgym.structures import Nanotube, Species
 from matgym.units import CARBON_BOND_ANGSTROM
 from matgym.viz.palette import INK, METHOD_STYLES, MUTED, SPECIES_COLOURS, new_figure, tidy
@@ -20,6 +20,7 @@ BLUE, RED, GREEN, PURPLE, OLIVE, _, GREY = (style.colour for style in METHOD_STY
 PARAMETERS = PiParameters()
 BOND_NM = CARBON_BOND_ANGSTROM / 10
 SEED = 1
+ROWS = {row.key: row for row in PUBLISHED}
 
 BAND = "#d9dde2"
 """Fill of tolerances and error bars of literature values."""
@@ -79,12 +80,12 @@ def bands(axes, x, lines, colour, *, strong=False):
 
 def published(key):
     """Value and tolerance of a published quantity."""
-    row = PUBLISHED_BY_KEY[key]
+    row = ROWS[key]
     return row.value, row.tolerance
 
 
 def flag(key):
-    return f"({PUBLISHED_BY_KEY[key].flag})"
+    return f"({ROWS[key].flag})"
 
 
 def panels(width_in, height_in, columns, ratios=None):

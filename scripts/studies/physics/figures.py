@@ -1,8 +1,8 @@
 """What do the oracles say, beside what was published? The figures of docs/physics-figures.md, one function a figure.
 
 Lines in colour are computed here; what is dashed, grey or an open diamond is published
-(`matgym.physics.validation.published`), with its flag: A, the abstract was read; T, read in another implementation; M,
-from memory. `python -m scripts.studies.physics.figures` (one core, three minutes; set OMP_NUM_THREADS=1) draws
+(`matgym/physics/validation/published.yml`), with its flag: A, the abstract was read; T, read in another implementation;
+M, from memory. `python -m scripts.studies.physics.figures` (one core, three minutes; set OMP_NUM_THREADS=1) draws
 docs/images/physics/NAME.png and prints the numbers that the captions quote.
 """
 

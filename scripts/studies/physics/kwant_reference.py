@@ -85,7 +85,7 @@ def random_tube(rng, chirality, n_pairs):
 
 def draw_pairs(rng, tube, n_pairs):
     """Up to `n_pairs` bonds apart from each other whose atoms have all their neighbours inside the cell."""
-    from matgym.physics.validation.independent import CUTOFF_ANGSTROM, pristine_cell, sheet
+    from scripts.studies.physics.independent import CUTOFF_ANGSTROM, pristine_cell, sheet
 
     cell = pristine_cell(tube.lattice.site_fractions, tube.cells).size
     flat = sheet(tube)
@@ -107,7 +107,7 @@ def whole(tube):
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    from matgym.physics.validation.independent import device
+    from scripts.studies.physics.independent import device
 
     made = device(tube)
     count = made.onsite.size
@@ -116,7 +116,7 @@ def whole(tube):
 
 
 def energies_off_edges(rng, tube, count):
-    from matgym.physics.validation.independent import band_edges
+    from scripts.studies.physics.independent import band_edges
 
     edges, energies = band_edges(tube), []
     while len(energies) < count:
@@ -128,7 +128,7 @@ def energies_off_edges(rng, tube, count):
 
 def as_dict(tube, energies):
     """What the test needs of a tube, and its device between leads."""
-    from matgym.physics.validation.independent import device, lead_sheet
+    from scripts.studies.physics.independent import device, lead_sheet
 
     made, two = device(tube), lead_sheet(tube)
     return {

@@ -22,11 +22,10 @@ from matgym.physics import PhononTransport, PiTransport
 from matgym.physics.electrons.conductance import _surfaces as kept_leads
 from matgym.physics.phonons.conductance import mass_lead
 from matgym.physics.phonons.force_constants import by_root_masses, pristine_force_constants
-from matgym.physics.transport.device import stacked_species
-from matgym.physics.transport.slabs import slabs_of
-from matgym.physics.validation.independent import device, landauer, sisl_hamiltonians
+from matgym.physics.transport.slabs import slabs_of, stacked_species
 from matgym.structures import Nanotube
 from scripts.studies.common import ROOT, Study
+from scripts.studies.physics.independent import device, landauer, sisl_hamiltonians
 
 ENERGIES_EV = np.linspace(-1.4, 1.4, 16) + 0.0137
 SISL_ETA_EV = 1e-10

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from matgym.cli.console import print_table, progress_bar
 from matgym.files import write_text
-from matgym.physics.validation import DISAGREEMENTS, PUBLISHED, ours, settings
+from matgym.physics.validation import COMPUTED, PUBLISHED, ours
 from scripts.studies.common import ROOT, Study
 
 PAGE = ROOT / "docs" / "physics.md"
@@ -46,7 +46,7 @@ def cells_of(row):
         "yes" if abs(found - row.value) <= row.tolerance else "**no**",
         row.flag,
         printed(row.source),
-        settings(row.key),
+        COMPUTED[row.key].settings,
     )
 
 
@@ -86,9 +86,10 @@ def main():
         return
     held = sum(row[HEAD.index("holds")] == "yes" for row in cells.values())
     misses = []
-    for known in DISAGREEMENTS:
-        quantity, value, tolerance, found, unit, *_ = cells[known.key]
-        misses.append((quantity, f"{value} ± {tolerance} {unit}", found, known.why))
+    for row in PUBLISHED:
+        if row.disagreement:
+            quantity, value, tolerance, found, unit, *_ = cells[row.key]
+            misses.append((quantity, f"{value} ± {tolerance} {unit}", found, row.disagreement.why))
     page = PAGE.read_text(encoding="utf-8")
     page = replaced(page, "table", f"{held} of {len(cells)} rows hold.\n\n{markdown(HEAD, cells.values())}")
     page = replaced(page, "misses", markdown(MISSES_HEAD, misses))

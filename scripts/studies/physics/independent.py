@@ -2,7 +2,7 @@
 
 Nothing of matgym's physics is used, nor its bond lists: bonds are found by distance on the unrolled sheet, and the
 curvature factor from normals and chords of the rolled tube, so that what agrees with this agrees by two roads. sisl is
-imported where it is called.
+imported where it is called. tests/physics/test_transmission.py compares with it, and kwant's references come from it.
 
 The model: one π orbital an atom. An ordinary bond hops with V [n_i·n_j - 2 (n_i·u)(n_j·u)] (d₀/d)², with outward
 normals n and the chord u of the rolled tube, and d on the strained sheet: a p–p transfer integral (Slater and Koster,
