@@ -13,8 +13,7 @@ from matgym.generative.conditions import ConditionScaling
 from matgym.generative.config import GanConfig
 from matgym.generative.geometry import Geometry
 from matgym.learning.trainer import Options
-from matgym.surrogates.config import FitConfig
-from matgym.surrogates.fitting import fit
+from matgym.surrogates.fitting import FitConfig, fit
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.typing import FloatArray
 

@@ -4,7 +4,7 @@ from matgym.data.builder import build
 from matgym.data.dataset import Dataset
 from matgym.data.sampling import random_decoration
 from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family, read_specification
-from matgym.data.splits import split_of
+from matgym.data.table import split_of
 
 __all__ = [
     "SPECIFICATIONS",

@@ -18,8 +18,7 @@ import pyarrow.parquet as pq
 from matgym.data.dataset import Dataset
 from matgym.data.sampling import random_tube
 from matgym.data.specification import SPECIFICATIONS, DatasetSpec
-from matgym.data.splits import split_of
-from matgym.data.table import SCHEMA_VERSION, label_columns, table_of, tube_columns
+from matgym.data.table import SCHEMA_VERSION, label_columns, split_of, table_of, tube_columns
 from matgym.errors import DatasetError
 from matgym.execution import Job, execute
 from matgym.files import write_json

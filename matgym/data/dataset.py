@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matgym.data.splits import SPLITS, Split
-from matgym.data.table import SCHEMA_VERSION, batch_of, label_columns, label_keys, table_of, tube_columns
+from matgym.data.table import SCHEMA_VERSION, SPLITS, Split, batch_of, label_columns, label_keys, table_of, tube_columns
 from matgym.errors import DatasetError, PropertyError
 from matgym.files import atomic_path
 from matgym.models import Level, Predictions

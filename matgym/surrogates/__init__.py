@@ -5,8 +5,7 @@ from typing import Any, Final
 
 _HOMES: Final = {
     "adapters": ("AseModel", "FunctionModel", "OnnxModel", "SklearnModel", "TorchModel", "as_model"),
-    "config": ("FitConfig",),
-    "fitting": ("fit",),
+    "fitting": ("FitConfig", "fit"),
     "learned": ("NetworkSurrogate",),
     "networks": ("NETWORKS", "RasterNetwork"),
     "store": ("SurrogateCard", "load", "load_card", "save", "shipped"),

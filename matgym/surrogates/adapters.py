@@ -186,7 +186,7 @@ class OnnxModel(_SiteModel):
             ConfigurationError: if it takes anything else than one raster.
             MissingExtraError: if onnxruntime is not installed.
         """
-        from matgym.learning.engines import onnx_session
+        from matgym.surrogates.engines import onnx_session
 
         super().__init__(Path(source), property)
         if not self.source.is_file():

@@ -2,21 +2,27 @@
 
 The gap is learned as its difference from the pristine tube's, which zone folding with curvature gives at once, and
 energies as their value a site. A network that pools by the mean can then speak of tubes of other sizes at all.
+
+What a cheaper oracle says of a tube may be given to the network beside the raster (`informed_by`). For an expensive
+property only: a gap takes some 10 ms where a network takes 0.2. ZT takes 400 ms, nearly all of them for the phonons.
+Its electrons are computed, and the network learns what the tube's own phonons change: ZT over the ZT that the pristine
+tube's phonons would give, a number between 1 and the ratio of the two thermal conductances.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from matgym.data import Dataset
-from matgym.physics import GAP_EV, PiParameters, Property
+from matgym.errors import PropertyError
+from matgym.models import Model, Predictions
+from matgym.physics import GAP_EV, PiElectrons, PiParameters, PristinePhonons, Property, Thermoelectric
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.registry import PROPERTIES_BY_KEY
-from matgym.structures import Nanotube, TubeLattice
+from matgym.structures import Nanotube, TubeBatch, TubeLattice
 from matgym.surrogates.domain import check_undeformed
-from matgym.surrogates.informed import corrections, physics_of
 from matgym.typing import FloatArray, SpeciesArray
 
 
@@ -52,6 +58,82 @@ def known(
     offset = np.array([pristine_value(lattice, prop, model) for prop in properties])
     factor = np.array([float(lattice.n_sites) if prop.extensive else 1.0 for prop in properties])
     return offset, factor
+
+
+# ---- physics as an input
+
+
+@dataclass(frozen=True)
+class Informant:
+    """Where an input comes from.
+
+    Attributes:
+        oracle: that computes it.
+        key: by which the oracle has it.
+        corrects: key of the property of which it is an approximation that the network corrects by a factor.
+    """
+
+    oracle: Model
+    key: str
+    corrects: str | None = None
+
+
+@lru_cache(maxsize=1)
+def informants() -> Mapping[str, Informant]:
+    """Inputs by name."""
+    electrons = PiElectrons()
+    found = {prop.key: Informant(electrons, prop.key) for prop in electrons.properties}
+    return found | {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
+
+
+def check_informed(keys: Sequence[str]) -> None:
+    """Refuse what no informant gives."""
+    for key in keys:
+        if key not in informants():
+            raise PropertyError(f"there is no physics {key!r} to give as input; there is {', '.join(informants())}")
+
+
+def informed_values(keys: Sequence[str], lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
+    """(B, len(keys)) what the informants say of B tubes of one lattice; NaN where an oracle fails."""
+    return _informed(keys, TubeBatch.uniform(lattice, species))
+
+
+def _informed(keys: Sequence[str], tubes: TubeBatch) -> FloatArray:
+    """(B, len(keys)) what the informants say of B tubes; NaN where an oracle fails."""
+    values = np.empty((len(tubes), len(keys)))
+    found: dict[int, Predictions] = {}  # by oracle, which may give several
+    for column, key in enumerate(keys):
+        informant = informants()[key]
+        if id(informant.oracle) not in found:
+            found[id(informant.oracle)] = informant.oracle.predict(tubes)
+        values[:, column] = found[id(informant.oracle)][informant.key]
+    return values
+
+
+def with_physics(data: Dataset, keys: Sequence[str]) -> Dataset:
+    """A data set that holds its informants' values, so that several fits need not compute them anew."""
+    missing = [key for key in keys if key not in data.keys]
+    for key, column in zip(missing, _informed(missing, data.batch).T, strict=True):
+        data = data.with_column(key, column, informants()[key].oracle.level)
+    return data
+
+
+def physics_of(data: Dataset, keys: Sequence[str]) -> FloatArray:
+    """(rows, len(keys)) the informants' values, computed where the data set does not hold them as labels."""
+    held = with_physics(data, keys)
+    return np.stack([held.values(key) for key in keys], axis=1) if keys else np.empty((len(data), 0))
+
+
+def corrections(properties: Sequence[str], informed_by: Sequence[str], physics: FloatArray) -> FloatArray:
+    """(B, properties) by what the networks' values are multiplied: the approximations that they correct, or 1."""
+    factors = np.ones((len(physics), len(properties)))
+    for column, name in enumerate(informed_by):
+        if (key := informants()[name].corrects) in properties:
+            factors[:, properties.index(key)] = np.maximum(physics[:, column], np.finfo(np.float32).tiny)
+    return factors
+
+
+# ---- what is to be learned
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from matgym.errors import ConfigurationError, DatasetError, PropertyError
 from matgym.models import Cost, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
-from matgym.surrogates.baseline import PristineModel, groups_of, known
+from matgym.surrogates.baseline import PristineModel, corrections, groups_of, informed_values, known
 from matgym.surrogates.descriptors import Descriptor, composition, pairs
 from matgym.surrogates.domain import outside_space, unknown_species, visible
-from matgym.surrogates.informed import corrections, informed_values
 from matgym.typing import FloatArray, SpeciesArray
 
 CLASSICAL: Final[Mapping[str, tuple[Literal["ridge", "trees"], Descriptor]]] = {
@@ -52,7 +51,7 @@ class ClassicalSurrogate(Model):
         species: that it was fitted on, besides carbon; tubes with others are failures.
         regressors: of scikit-learn, one a property, from descriptors to what `baseline.known` leaves to learn.
         informed_by: physics that is computed for each tube where the regressors correct it by a factor; see
-            `matgym.surrogates.informed`.
+            `matgym.surrogates.baseline`.
         baseline: of the π model whose pristine gap is known without learning.
     """
 
@@ -124,7 +123,7 @@ def fit_classical(
         data: with train rows; no others are looked at: penalties and numbers of trees are chosen among them.
         keys: of the properties.
         seed: of the rows by which trees are stopped.
-        informed_by: physics that they correct; see `matgym.surrogates.informed`.
+        informed_by: physics that they correct; see `matgym.surrogates.baseline`.
 
     Raises:
         ConfigurationError: if there is no such baseline.

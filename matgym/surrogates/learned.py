@@ -8,15 +8,14 @@ import numpy as np
 import torch
 
 from matgym.errors import PropertyError
-from matgym.learning.calibration import calibrate, distance, standard_deviation
 from matgym.learning.devices import device_of
+from matgym.learning.metrics import calibrate, distance, standard_deviation
 from matgym.models import Cost, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
-from matgym.surrogates.baseline import PristineModel, known
+from matgym.surrogates.baseline import PristineModel, corrections, informants, informed_values, known
 from matgym.surrogates.domain import outside_space, shape_distance, unknown_species, visible
-from matgym.surrogates.engine import Engine
-from matgym.surrogates.informed import corrections, informants, informed_values
+from matgym.surrogates.engines import Engine
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
@@ -58,9 +57,9 @@ class NetworkSurrogate(Model):
         species: that have channels of their own; tubes with others are failures.
         lattices: (n, m, cells) they were trained on.
         scaling: of labels and inputs.
-        informed_by: physics that is computed for each tube as further inputs; see `matgym.surrogates.informed`.
+        informed_by: physics that is computed for each tube as further inputs; see `matgym.surrogates.baseline`.
         calibration: named arrays: `floor`, `factor`, `interval` (properties,) of the uncertainty, and `centre`,
-            `whitening`, `threshold` of the distance; see `matgym.learning.calibration`.
+            `whitening`, `threshold` of the distance; see `matgym.learning.metrics`.
         baseline: of the π model whose pristine gap is known without learning; see `matgym.surrogates.baseline`.
         engine: that runs the networks; None for torch. See `with_engine`.
     """
@@ -226,7 +225,7 @@ class NetworkSurrogate(Model):
         """The same surrogate, its networks run by a faster engine.
 
         Args:
-            name: "torch", "onnxruntime" or "openvino"; for 8 bit see `matgym.surrogates.engines.quantised`.
+            name: "torch", "onnxruntime" or "openvino"; for 8 bit see `matgym.surrogates.training.quantised`.
             threads: of a pass.
             device: of "torch"; see `matgym.learning.devices`.
 

@@ -1,23 +1,47 @@
-"""From a data set to stored weights with a card: what `matgym surrogate train` does."""
+"""From a data set to stored weights with a card, to cross-validated figures, and to networks in 8 bit.
 
-from collections.abc import Sequence
+8 bit is static quantisation (Jacob et al., CVPR 2018) of the convolutions alone: quantising every operation costs
+accuracy. For what runs the networks see `matgym.surrogates.engines`.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Final, TypeAlias, Unpack
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import TypeAdapter
 
 from matgym.data import Dataset
-from matgym.data.splits import SPLITS
-from matgym.errors import ConfigurationError
+from matgym.data.table import SPLITS, TEST_SHARE, VALIDATION_SHARE
+from matgym.errors import ConfigurationError, DatasetError, WeightsError
+from matgym.files import write_json
 from matgym.learning.config import validated
 from matgym.learning.metrics import PropertyMetrics, property_metrics
-from matgym.learning.trainer import Options
-from matgym.surrogates.config import FitConfig
+from matgym.learning.trainer import Epoch, Options
+from matgym.statistics import estimate
+from matgym.surrogates.baseline import physics_of, with_physics
 from matgym.surrogates.domain import check_undeformed
-from matgym.surrogates.fitting import fit
-from matgym.surrogates.informed import physics_of
+from matgym.surrogates.engines import INT8_ENGINES, Calibration, Engine
+from matgym.surrogates.fitting import FitConfig, fit
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.surrogates.store import STORE, SurrogateCard, save
+from matgym.typing import FloatArray
+
+Folds: TypeAlias = tuple[tuple[PropertyMetrics, ...], ...]
+"""Figures of every property, for each fold."""
+
+_FIGURES: Final = TypeAdapter(tuple[PropertyMetrics, ...])
+
+INT8_TOLERANCE: Final = 0.02
+"""Share by which 8 bit may raise the RMSE. A choice of ours."""
+
+CALIBRATION_TUBES: Final = 256
+"""Tubes from which the ranges of the activations are taken, at most. A choice of ours."""
 
 
 def config_of(card: SurrogateCard) -> FitConfig:
@@ -91,3 +115,139 @@ def figures(surrogate: NetworkSurrogate, data: Dataset) -> tuple[PropertyMetrics
     return tuple(
         property_metrics(key, predicted[:, k], truth[:, k], covered[:, k]) for k, key in enumerate(surrogate.keys)
     )
+
+
+# ---- k-fold cross-validation: every tube predicted once by a network that has not seen it
+
+
+def cross_validate(
+    data: Dataset,
+    config: FitConfig,
+    folds: int = 5,
+    *,
+    folder: Path | None = None,
+    device: str = "auto",
+    on_epoch: Callable[[int, Epoch], None] = lambda _fold, _epoch: None,
+) -> Folds:
+    """Fit anew for every fold that is not done yet, and measure on the fold.
+
+    A tube stands in a data set once, up to symmetry, so that no twin of a fold's tubes is trained on. Validation rows
+    for early stopping are drawn from the other folds.
+
+    Args:
+        data: all splits but the larger tubes are pooled.
+        config: how to fit.
+        folds: k.
+        folder: in which finished folds and checkpoints are kept, so that an interrupted run goes on.
+        device: that trains.
+        on_epoch: called with the fold and the epoch.
+
+    Raises:
+        ConfigurationError: if there are fewer than two folds, or fewer rows than folds.
+        DatasetError: if the folder holds another cross-validation.
+    """
+    pool = data.labelled(config.properties)
+    pool = pool.take(np.flatnonzero(pc.not_equal(pool.table.column("split"), "larger").to_numpy()))
+    if not 2 <= folds <= len(pool):
+        raise ConfigurationError(f"{folds} folds of {len(pool)} labelled tubes: give at least 2, and a tube a fold")
+    pool = with_physics(pool, config.informed_by)
+    identity = json.loads(json.dumps({"data": data.digest, "config": config.as_dict(), "folds": folds}))
+    found = []
+    for fold in range(folds):
+        done = folder and folder / f"fold-{fold}.json"
+        if done and done.exists():
+            content = json.loads(done.read_text(encoding="utf-8"))
+            found.append(_FIGURES.validate_python(content.pop("figures")))
+            if content != identity:
+                raise DatasetError(
+                    f"{done} belongs to another cross-validation (data or settings differ); remove its folder"
+                )
+            continue
+        part, checkpoints = fold_of(pool, fold, folds, config.seed), folder and folder / f"fold-{fold}.checkpoints"
+        fitted = fit(part, config, checkpoints=checkpoints, device=device, on_epoch=partial(on_epoch, fold))
+        found.append(figures(fitted, part.split("test")))
+        if done:
+            write_json(done, identity | {"figures": _FIGURES.dump_python(found[-1], mode="json")})
+    return tuple(found)
+
+
+def fold_of(pool: Dataset, fold: int, folds: int, seed: int) -> Dataset:
+    """The data set whose test split is one fold of the rows, and whose validation split comes from the others."""
+    order = np.random.default_rng([seed, folds]).permutation(len(pool))
+    test = np.array_split(order, folds)[fold]
+    rest = np.setdiff1d(order, test)
+    share = VALIDATION_SHARE / (1.0 - TEST_SHARE)
+    chosen = np.random.default_rng([seed, folds, fold]).permutation(rest)
+    split = np.full(len(pool), "train", dtype=object)
+    split[test], split[chosen[: max(1, round(share * len(rest)))]] = "test", "validation"
+    column = pool.table.schema.get_field_index("split")
+    return Dataset(pool.table.set_column(column, pool.table.schema.field(column), pa.array(split, pa.string())))
+
+
+def summary(folds: Folds) -> list[dict[str, float | str]]:
+    """A row a property: mean over folds of R², MAE and RMSE, each with the half-width of its 95 % interval."""
+    rows = []
+    for k, first in enumerate(folds[0]):
+        row: dict[str, float | str] = {"property": first.property, "n": sum(fold[k].n for fold in folds)}
+        for name in ("r2", "mae", "rmse"):
+            found = estimate([getattr(fold[k], name) for fold in folds])
+            row |= {name: found.mean, f"{name}_interval": found.half_width}
+        rows.append(row)
+    return rows
+
+
+# ---- 8 bit
+
+
+def quantised(surrogate: NetworkSurrogate, data: Dataset, engine: str, threads: int = 1) -> NetworkSurrogate:
+    """A surrogate whose convolutions run in 8 bit, if that costs no accuracy.
+
+    Args:
+        surrogate: fitted.
+        data: labelled tubes, best of the validation split: some calibrate, all judge. Each lattice among them takes
+            an export, some seconds a network.
+        engine: one of `INT8_ENGINES`.
+        threads: of a pass.
+
+    Raises:
+        WeightsError: if the RMSE of a property rises by more than `INT8_TOLERANCE`, with both figures; also later, at
+            a lattice that is not among the data, if 8 bit differs from torch there by more than would raise it so.
+        ConfigurationError: if there is no such engine, or the network has no convolutions.
+        DatasetError: if no tube has all labels.
+        PropertyError: if the data hold no labels of a property.
+        MissingExtraError: if the engine is not installed.
+    """
+    if engine not in INT8_ENGINES:
+        raise ConfigurationError(f"there is no 8-bit engine {engine!r}; there are {', '.join(INT8_ENGINES)}")
+    rows = data.labelled(surrogate.keys)
+    if not len(rows):
+        raise DatasetError("no tube of these data has labels of all properties: 8 bit cannot be judged")
+    chosen = np.random.default_rng(0).permutation(len(rows))[:CALIBRATION_TUBES]
+    tubes = [tube.species for tube in rows.take(chosen).batch]
+    longest = max(len(codes) for codes in tubes)
+    codes = np.stack([np.resize(codes, longest) for codes in tubes])
+    unjudged = Calibration(codes, surrogate.species, np.full(len(surrogate.keys), np.inf))
+    made = Engine(engine, threads, unjudged)
+    before, standardised = _rmse(surrogate.with_engine("torch", threads), rows)
+    after, _ = _rmse(replace(surrogate, engine=made), rows)
+    for key, ours, theirs in zip(surrogate.keys, before, after, strict=True):
+        if not theirs <= (1 + INT8_TOLERANCE) * ours:
+            raise WeightsError(
+                f"{engine} costs accuracy: RMSE of {key} on {len(rows)} tubes {theirs:.4g}, without 8 bit {ours:.4g}, "
+                f"{theirs / ours - 1:+.1%} where {INT8_TOLERANCE:.0%} is allowed: use {engine.removesuffix('-int8')!r}"
+            )
+    # On other lattices there are no labels; an error that is independent of the network's own adds in squares.
+    allowed = standardised * np.sqrt((1 + INT8_TOLERANCE) ** 2 - 1)
+    return replace(surrogate, engine=replace(made, calibration=replace(unjudged, allowed=allowed)))
+
+
+def _rmse(surrogate: NetworkSurrogate, rows: Dataset) -> tuple[FloatArray, FloatArray]:
+    """(properties,) RMSE, and the same in standard deviations of what is learned."""
+    labels = np.stack([rows.values(key) for key in surrogate.keys], axis=1)
+    off, scaled = np.empty_like(labels), np.empty_like(labels)
+    for lattice, where, species, _ in rows.by_lattice():
+        physics = surrogate.physics(lattice, species)
+        _, factor = surrogate.known(lattice, physics)
+        off[where] = surrogate.mean(lattice, species, physics) - labels[where]
+        scaled[where] = off[where] / (factor * surrogate.scaling.scale)
+    return np.sqrt((off**2).mean(axis=0)), np.sqrt((scaled**2).mean(axis=0))

@@ -1,9 +1,9 @@
-"""Figures of results, drawn on given axes from plain arrays."""
+"""Figures of results, drawn on given axes from plain arrays, and the pages that they stand on."""
 
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -105,3 +105,18 @@ def to_svg(figure: "Figure | SubFigure", name: str) -> str:
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'xlink:href="#', f'xlink:href="#{name}-', svg)
     return re.sub(r"url\(#", f"url(#{name}-", svg)
+
+
+def render(package: str, template: str, **values: Any) -> str:
+    """Return a self-contained HTML page: one look, values escaped, nothing loaded from elsewhere.
+
+    Args:
+        package: that holds the template, such as "matgym.app".
+        template: its file name; it extends `page.html`, which takes the values `title`, `summary` (sentences),
+            `numbers` (label, value, note) and `provenance` (a mapping).
+        **values: of the template's variables. Text is escaped; HTML of our own comes as `markupsafe.Markup`.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader
+
+    loader = ChoiceLoader([PackageLoader(package, "."), PackageLoader("matgym.viz", ".")])
+    return Environment(loader=loader, autoescape=True).get_template(template).render(**values)

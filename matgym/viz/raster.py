@@ -1,5 +1,7 @@
-"""The unrolled tube: on axes, as frames for `render_mode="rgb_array"`, and as letters for "ansi"."""
+"""The unrolled tube: on axes, many on a grid, as frames for `render_mode="rgb_array"`, and as letters for "ansi"."""
 
+import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -14,10 +16,12 @@ from matgym.viz.tube3d import draw_tube
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 FRAME_SHAPE: Final = (400, 640, 3)
 """Height, width and colours of every frame."""
 
+_COLUMNS: Final = 4
 _DPI: Final = 100
 
 _CARBON_DIAMETER_ANGSTROM: Final = 0.62
@@ -58,6 +62,19 @@ def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
         )
         axes.scatter([], [], s=46, label=f"{SPECIES_DATA[species].label}  {count}", **look)  # for the legend
     _frame_axes(axes, positions, names)
+
+
+def grid(tubes: Sequence[Nanotube], captions: Sequence[str]) -> "Figure":
+    """The tubes, cut open and laid flat, each under its caption."""
+    columns, rows = _COLUMNS, math.ceil(len(tubes) / _COLUMNS)
+    figure = new_figure(3.2 * columns, 3.0 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel, tube, caption in zip(panels, tubes, captions, strict=False):
+        draw_sheet(panel, tube)
+        panel.set_title(caption, fontsize=10, color=INK)
+    for panel in panels[len(tubes) :]:
+        panel.set_axis_off()
+    return figure
 
 
 def frame(tube: Nanotube, caption: str = "") -> NDArray[np.uint8]:

@@ -158,7 +158,7 @@ def test_leads_take_no_part_of_a_sum():
 
 
 def test_undoing_attributed_sites_changes_physics_more_than_undoing_random_ones(shipped):
-    held = Dataset.load("nanotube-doping").split("test").batch
+    held = [tube for tube in Dataset.load("nanotube-doping").split("test").batch if tube.cells == 2]
     rng = np.random.default_rng(0)
     chosen = [held[row] for row in rng.choice(len(held), 25, replace=False)]
     found = deletion_check(shipped, PiElectrons(shipped.baseline.parameters()), chosen, "gap_ev", rng)

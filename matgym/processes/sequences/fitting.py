@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from matgym.learning.checkpoint import digest
 from matgym.learning.config import check_counts
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import PropertyMetrics, property_metrics
-from matgym.learning.trainer import Options, Training, one_cycle, train
+from matgym.learning.trainer import Options, Training, digest, one_cycle, train
 from matgym.processes.sequences.learned import SequenceScaling, SequenceSurrogate, error_by_step
 from matgym.processes.sequences.networks import SequenceNetwork, make_sequence_network
 from matgym.processes.sequences.runs import Runs
