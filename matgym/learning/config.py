@@ -35,8 +35,10 @@ def read_config(
         shipped: folder of shipped files.
 
     Raises:
-        ConfigurationError: if there is no such file, it is no mapping, or a setting is unknown or out of range.
+        ConfigurationError: if the file cannot be read or is no mapping, or a setting is unknown or out of range.
     """
+    import yaml
+
     if source is None:
         return validated(kind, changes or {}, kind.__name__)
     file = Path(source)
@@ -45,24 +47,13 @@ def read_config(
         if not file.is_file():
             there = ", ".join(sorted(path.stem for path in shipped.glob("*.yml")))
             raise ConfigurationError(f"there is no configuration {str(source)!r}: give a YAML file, or one of {there}")
-    content = read_yaml(file)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file} must be a mapping of settings to values, such as `epochs: 20`")
     return validated(kind, content | dict(changes or {}), str(file))
-
-
-def read_yaml(file: Path) -> object:
-    """Read a YAML file, without running anything that it names.
-
-    Raises:
-        ConfigurationError: if it cannot be read.
-    """
-    import yaml
-
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
 
 
 def validated(kind: type[Config], content: Mapping[str, object], source: str) -> Config:

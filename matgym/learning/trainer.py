@@ -255,15 +255,15 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
     """
     net, name, place = training.net, f"{training.stage}-{training.member}", torch_device(options.get("device", "auto"))
     folder, log = options.get("checkpoints"), options.get("log")
-    checkpoint = Checkpoint(
-        folder and folder / f"{name}.pt", {**identity, "start weights": weights_digest(net)}
-    )  # fmt: skip
+    file = folder and folder / f"{name}.pt"
+    start = digest(*(value.cpu().numpy() for value in net.state_dict().values()))
+    whose = json.dumps({**identity, "start weights": start}, sort_keys=True, default=str)
     net.to(place)
     parts: dict[str, Any] = {"net": net}  # what has a `state_dict`
     for number, update in enumerate(training.updates):
         parts |= {f"optimizer {number}": update.optimizer, f"schedule {number}": update.schedule}
     progress, best = Progress(), _copy(net.state_dict())
-    if stored := checkpoint.read(place):
+    if stored := _stored(file, whose, place):
         for key, part in parts.items():
             part.load_state_dict(stored[key])
         progress, best = Progress(**stored["progress"]), stored["best"]
@@ -281,9 +281,11 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
         if (error := validation[training.monitor]) < progress.best_error:
             progress = Progress(progress.epochs, progress.epochs, error, validation)
             best = _copy(net.state_dict())
-        state = {key: part.state_dict() for key, part in parts.items()}
-        rng = json.dumps(training.rng.bit_generator.state)
-        checkpoint.write({**state, "best": best, "progress": vars(progress), "rng": rng, "torch_rng": _torch_rng()})
+        if file:
+            state = {key: part.state_dict() for key, part in parts.items()}
+            state |= {"identity": whose, "best": best, "progress": vars(progress), "torch_rng": _torch_rng()}
+            with atomic_path(file) as scratch:
+                torch.save({**state, "rng": json.dumps(training.rng.bit_generator.state)}, scratch)
         epoch = Epoch(training.stage, training.member, progress.epochs, losses, validation, error)
         write(epoch)
         options.get("on_epoch", write_nothing)(epoch)
@@ -359,50 +361,22 @@ def grouped_rows(sizes: Sequence[int], batch_size: int, rng: np.random.Generator
         yield cuts[index]
 
 
-# ---- files that let a killed training go on as if it had not been killed
+def _stored(path: Path | None, identity: str, device: torch.device) -> dict[str, Any] | None:
+    """A training's state, its tensors on `device`; None if there is no file.
 
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A file that holds a training's state; none at all if `path` is None.
-
-    Attributes:
-        path: of the file; written whole or not at all.
-        identity: what the training is of: data, settings, start weights. Another training's file is an error.
+    Raises:
+        DatasetError: if the file is damaged or another training's.
     """
-
-    path: Path | None
-    identity: Mapping[str, object]
-
-    def write(self, state: Mapping[str, object]) -> None:
-        """Store the state: tensors and plain values."""
-        if self.path is None:
-            return
-        with atomic_path(self.path) as scratch:
-            torch.save({"identity": self._identity, **state}, scratch)
-
-    def read(self, device: torch.device) -> dict[str, Any] | None:
-        """Return the stored state, its tensors on `device`; None if there is no file.
-
-        Raises:
-            DatasetError: if the file is damaged or another training's.
-        """
-        if self.path is None or not self.path.exists():
-            return None
-        try:
-            # Tensors and plain values: no code is run.
-            content = torch.load(self.path, weights_only=True, map_location=device)
-        except Exception as error:  # noqa: BLE001  # torch raises half a dozen kinds for a damaged file
-            raise DatasetError(f"{self.path} is no checkpoint: {error}; remove it to begin anew") from None
-        if not isinstance(content, dict) or content.get("identity") != self._identity:
-            raise DatasetError(
-                f"{self.path} belongs to another training (data, settings or start weights differ); remove it"
-            )
-        return content
-
-    @property
-    def _identity(self) -> str:
-        return json.dumps(dict(self.identity), sort_keys=True, default=str)
+    if path is None or not path.exists():
+        return None
+    try:
+        # Tensors and plain values: no code is run.
+        content = torch.load(path, weights_only=True, map_location=device)
+    except Exception as error:  # noqa: BLE001  # torch raises half a dozen kinds for a damaged file
+        raise DatasetError(f"{path} is no checkpoint: {error}; remove it to begin anew") from None
+    if not isinstance(content, dict) or content.get("identity") != identity:
+        raise DatasetError(f"{path} belongs to another training (data, settings or start weights differ); remove it")
+    return content
 
 
 def digest(*arrays: npt.NDArray[Any]) -> str:
@@ -412,8 +386,3 @@ def digest(*arrays: npt.NDArray[Any]) -> str:
         found.update(f"{array.shape} {array.dtype}".encode())
         found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()[:24]
-
-
-def weights_digest(net: nn.Module) -> str:
-    """Return a digest of a network's weights and buffers."""
-    return digest(*(value.detach().cpu().numpy() for value in net.state_dict().values()))

@@ -17,12 +17,12 @@ import numpy as np
 
 from matgym.data import Dataset
 from matgym.errors import PropertyError
-from matgym.models import Model, Predictions
+from matgym.models import Model, Predictions, Space
 from matgym.physics import GAP_EV, PiElectrons, PiParameters, PristinePhonons, Property, Thermoelectric
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.registry import PROPERTIES_BY_KEY
-from matgym.structures import Nanotube, TubeBatch, TubeLattice
-from matgym.surrogates.domain import check_undeformed
+from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
+from matgym.surrogates.domain import check_undeformed, outside_space, unknown_species
 from matgym.typing import FloatArray, SpeciesArray
 
 
@@ -44,20 +44,67 @@ class PristineModel:
 
 
 @lru_cache(maxsize=4096)
-def pristine_value(lattice: TubeLattice, prop: Property, model: PristineModel) -> float:
+def pristine_value(lattice: TubeLattice, key: str, model: PristineModel = PristineModel()) -> float:  # frozen
     """The property of the undecorated tube where it is known in closed form, otherwise zero."""
-    if prop == GAP_EV:
+    if key == GAP_EV.key:
         return pristine_gap(Nanotube(lattice.n, lattice.m, lattice.cells), model.parameters())
     return 0.0
 
 
 def known(
-    lattice: TubeLattice, properties: tuple[Property, ...], model: PristineModel
+    lattice: TubeLattice, keys: Sequence[str], model: PristineModel, informed_by: Sequence[str], physics: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """(properties,) offset and (properties,) factor: value = offset + factor * what is learned."""
-    offset = np.array([pristine_value(lattice, prop, model) for prop in properties])
-    factor = np.array([float(lattice.n_sites) if prop.extensive else 1.0 for prop in properties])
-    return offset, factor
+    """(properties,) offset and (B, properties) factor: value = offset + factor * what is learned.
+
+    Args:
+        lattice: shared by the tubes.
+        keys: of the properties.
+        model: of the undecorated tube.
+        informed_by: names of the physics that is given as input.
+        physics: (B, informed) its values.
+    """
+    offset = np.array([pristine_value(lattice, key, model) for key in keys])
+    factor = np.array([float(lattice.n_sites) if PROPERTIES_BY_KEY[key].extensive else 1.0 for key in keys])
+    return offset, factor * corrections(keys, informed_by, physics)
+
+
+class LearnedModel(Model):
+    """What models share that learn what is not `known`.
+
+    Attributes:
+        predicted: keys of the properties it predicts, in order.
+        species: that it was fitted on, besides carbon; tubes with others are failures.
+        informed_by: physics that is computed for each tube as further inputs; see `informants`.
+        baseline: of the π model whose pristine gap is known without learning.
+    """
+
+    predicted: tuple[str, ...]
+    species: tuple[Species, ...]
+    informed_by: tuple[str, ...]
+    baseline: PristineModel
+
+    @property
+    def properties(self) -> tuple[Property, ...]:
+        """The properties it was fitted to."""
+        return tuple(PROPERTIES_BY_KEY[key] for key in self.predicted)
+
+    def unsupported(self, space: Space) -> str:
+        """Why it cannot serve a design space: turned bonds, strain, or species that it was not fitted to."""
+        return outside_space(space, self.species)
+
+    def physics(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
+        """(B, informed) what physics is given as input of B tubes of one lattice, given as (B, n_sites) codes.
+
+        Raises:
+            PropertyError: if a site holds a species that was not fitted.
+        """
+        if reason := unknown_species(species, self.species):
+            raise PropertyError(reason)
+        return informed_values(self.informed_by, lattice, species)
+
+    def known(self, lattice: TubeLattice, physics: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """(properties,) offset and (B, properties) factor: value = offset + factor * what is learned."""
+        return known(lattice, self.predicted, self.baseline, self.informed_by, physics)
 
 
 # ---- physics as an input
@@ -99,7 +146,6 @@ def informed_values(keys: Sequence[str], lattice: TubeLattice, species: SpeciesA
 
 
 def _informed(keys: Sequence[str], tubes: TubeBatch) -> FloatArray:
-    """(B, len(keys)) what the informants say of B tubes; NaN where an oracle fails."""
     values = np.empty((len(tubes), len(keys)))
     found: dict[int, Predictions] = {}  # by oracle, which may give several
     for column, key in enumerate(keys):
@@ -169,7 +215,6 @@ def groups_of(data: Dataset, keys: Sequence[str], informed_by: Sequence[str]) ->
     physics = physics_of(data, informed_by)
     groups = []
     for lattice, rows, species, _ in data.by_lattice():
-        offset, factor = known(lattice, tuple(PROPERTIES_BY_KEY[key] for key in keys), PristineModel())
-        factor = factor * corrections(keys, informed_by, physics[rows])
+        offset, factor = known(lattice, keys, PristineModel(), informed_by, physics[rows])
         groups.append(Group(lattice, species, labels[rows], (labels[rows] - offset) / factor, factor, physics[rows]))
     return groups

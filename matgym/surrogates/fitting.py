@@ -14,6 +14,7 @@ from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.learning.config import check_counts, check_positive, read_config
 from matgym.learning.devices import device_of
+from matgym.learning.metrics import calibrate
 from matgym.learning.trainer import NormStatistics, Options, Training, grouped_rows, one_cycle, train
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Species
@@ -283,4 +284,5 @@ def _calibrated(surrogate: NetworkSurrogate, train: list[Group], validation: lis
     labels = np.concatenate([g.labels for g in validation])
     runs = [surrogate.run(g.lattice, g.species, g.informed) for g in validation]
     members = np.concatenate([members for members, _ in runs], axis=1)
-    return surrogate.calibrated(labels, members, features, np.concatenate([pooled for _, pooled in runs]))
+    held_out = np.concatenate([pooled for _, pooled in runs])
+    return replace(surrogate, calibration=calibrate(labels, members, features, held_out))

@@ -9,12 +9,11 @@ import torch
 
 from matgym.errors import PropertyError
 from matgym.learning.devices import device_of
-from matgym.learning.metrics import calibrate, distance, standard_deviation
-from matgym.models import Cost, Model, Predictions, Property, Space
-from matgym.physics.registry import PROPERTIES_BY_KEY
+from matgym.learning.metrics import distance, standard_deviation
+from matgym.models import Cost, Predictions
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
-from matgym.surrogates.baseline import PristineModel, corrections, informants, informed_values, known
-from matgym.surrogates.domain import outside_space, shape_distance, unknown_species, visible
+from matgym.surrogates.baseline import LearnedModel, PristineModel, informants
+from matgym.surrogates.domain import shape_distance, unknown_species, visible
 from matgym.surrogates.engines import Engine
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
@@ -46,21 +45,21 @@ class Scaling:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkSurrogate(Model):
+class NetworkSurrogate(LearnedModel):
     """Networks as a model.
 
     Attributes:
         networks: fitted networks of one kind, in evaluation mode; their mean is the prediction.
         network: name of their kind.
         settings: their size.
-        predicted: keys of the properties they predict, in order.
-        species: that have channels of their own; tubes with others are failures.
+        predicted: see `LearnedModel`.
+        species: that have channels of their own.
         lattices: (n, m, cells) they were trained on.
         scaling: of labels and inputs.
-        informed_by: physics that is computed for each tube as further inputs; see `matgym.surrogates.baseline`.
+        informed_by: see `LearnedModel`.
         calibration: named arrays: `floor`, `factor`, `interval` (properties,) of the uncertainty, and `centre`,
             `whitening`, `threshold` of the distance; see `matgym.learning.metrics`.
-        baseline: of the π model whose pristine gap is known without learning; see `matgym.surrogates.baseline`.
+        baseline: see `LearnedModel`.
         engine: that runs the networks; None for torch. See `with_engine`.
     """
 
@@ -83,11 +82,6 @@ class NetworkSurrogate(Model):
     # ---- a model's face
 
     @property
-    def properties(self) -> tuple[Property, ...]:
-        """The properties it was trained on."""
-        return tuple(PROPERTIES_BY_KEY[key] for key in self.predicted)
-
-    @property
     def name(self) -> str:
         """Of the kind of network."""
         return self.network
@@ -97,10 +91,6 @@ class NetworkSurrogate(Model):
         """Measured on one core of an AMD EPYC server, in batches: a member, and the physics that it is told."""
         informed = sum(cost.seconds for name in self.informed_by if (cost := informants()[name].oracle.cost))
         return Cost(seconds=2e-4 * len(self.networks) + informed, sites=128, exponent=1.0)
-
-    def unsupported(self, space: Space) -> str:
-        """Why it cannot serve a design space: turned bonds, strain, or species that it was not trained on."""
-        return outside_space(space, self.species)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Predict every property of each tube, with its uncertainty.
@@ -210,17 +200,6 @@ class NetworkSurrogate(Model):
         offset, factor = self.known(lattice, physics)
         return offset + factor * (standard * self.scaling.scale + self.scaling.mean), first
 
-    def physics(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-        """(B, informed) what physics is given as input of B tubes."""
-        if reason := unknown_species(species, self.species):
-            raise PropertyError(reason)
-        return informed_values(self.informed_by, lattice, species)
-
-    def known(self, lattice: TubeLattice, physics: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(properties,) offset and (B, properties) factor: value = offset + factor * what is learned."""
-        offset, factor = known(lattice, self.properties, self.baseline)
-        return offset, factor * corrections(self.predicted, self.informed_by, physics)
-
     def with_engine(self, name: str, threads: int = 1, device: str = "cpu") -> Self:
         """The same surrogate, its networks run by a faster engine.
 
@@ -252,16 +231,3 @@ class NetworkSurrogate(Model):
 
     def _calibrated(self, name: str) -> FloatArray:
         return self.calibration.get(name, np.full(len(self.predicted), np.nan))
-
-    # ---- calibration
-
-    def calibrated(self, labels: FloatArray, members: FloatArray, features: FloatArray, held_out: FloatArray) -> Self:
-        """With uncertainties from the validation split.
-
-        Args:
-            labels: (V, properties) of the validation split.
-            members: (members, V, properties) predictions of the same.
-            features: (T, F) of the training split.
-            held_out: (V, F) of the validation split.
-        """
-        return replace(self, calibration=calibrate(labels, members, features, held_out))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from matgym.structures import Species, TubeLattice, tube_lattice
+from matgym.surrogates.descriptors import composition
 from matgym.surrogates.domain import SEEN_SPECIES
 from matgym.typing import Float32Array, IntArray, SpeciesArray
 
@@ -102,9 +103,7 @@ def global_features(
     lattice: TubeLattice, species: SpeciesArray, seen: Sequence[Species] = SEEN_SPECIES
 ) -> Float32Array:
     """(B, len(seen) + 1): share of each seen species, and the inverse length in 1/nm."""
-    shares = np.stack([(species == code).mean(axis=1) for code in seen], axis=1)
-    inverse_length = np.full((len(species), 1), 10.0 / lattice.length_angstrom)
-    return np.concatenate([shares, inverse_length], axis=1).astype(np.float32)
+    return composition(lattice, species, seen)[:, : len(seen) + 1].astype(np.float32)
 
 
 def circular_pad(raster: Tensor, shift: int, width: int = 1) -> Tensor:

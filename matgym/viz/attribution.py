@@ -9,7 +9,7 @@ from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
 from matgym.typing import BoolArray, FloatArray
 from matgym.viz.palette import INK, MUTED, VACANCY_EDGE, new_figure
-from matgym.viz.raster import _half_bonds, _sheet
+from matgym.viz.raster import _frame_axes, _half_bonds, _sheet
 from matgym.viz.tube3d import ATOM_RADIUS_ANGSTROM, draw_tube
 
 if TYPE_CHECKING:
@@ -85,14 +85,7 @@ def draw_attributed_sheet(axes: "Axes", tube: Nanotube, values: FloatArray, colo
         axes.text(
             x, y, letter, ha="center", va="center_baseline", fontsize=8, color="white" if dark else INK, zorder=3,
         )  # fmt: skip
-    axes.set_xlim(positions[:, 0].min() - 1.0, positions[:, 0].max() + 1.0)
-    axes.set_ylim(positions[:, 1].min() - 1.0, positions[:, 1].max() + 1.0)
-    axes.set_aspect("equal")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    axes.set_xlabel("along the axis →", fontsize=9, color=MUTED, loc="left", labelpad=3)
-    axes.set_ylabel("around the tube →", fontsize=9, color=MUTED, loc="bottom")
+    _frame_axes(axes, positions, ["along the axis", "around the tube"], margin=1.0, fontsize=9)
 
 
 def _decorated(tube: Nanotube) -> BoolArray:

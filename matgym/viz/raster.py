@@ -62,6 +62,7 @@ def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
         )
         axes.scatter([], [], s=46, label=f"{SPECIES_DATA[species].label}  {count}", **look)  # for the legend
     _frame_axes(axes, positions, names)
+    _add_legend(axes)
 
 
 def grid(tubes: Sequence[Nanotube], captions: Sequence[str]) -> "Figure":
@@ -121,16 +122,15 @@ def _half_bonds(tube: Nanotube, positions: FloatArray, vectors: FloatArray) -> F
     return np.concatenate([from_a[kept], from_b[kept]])
 
 
-def _frame_axes(axes: "Axes", positions: FloatArray, names: list[str]) -> None:
-    lowest, highest = positions.min(axis=0), positions.max(axis=0)
-    axes.set_xlim(lowest[0] - 1.3, highest[0] + 1.3)
-    axes.set_ylim(lowest[1] - 1.3, highest[1] + 1.3)
-    axes.set_aspect("equal")
-    axes.set_xticks([])
-    axes.set_yticks([])
+def _frame_axes(axes: "Axes", positions: FloatArray, names: list[str], margin: float = 1.3, fontsize: int = 8) -> None:
+    lowest, highest = positions.min(axis=0) - margin, positions.max(axis=0) + margin
+    axes.set(xlim=(lowest[0], highest[0]), ylim=(lowest[1], highest[1]), aspect="equal", xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    axes.set_xlabel(f"{names[0]} →", fontsize=8, color=MUTED, loc="left", labelpad=3)
-    axes.set_ylabel(f"{names[1]} →", fontsize=8, color=MUTED, loc="bottom")
+    axes.set_xlabel(f"{names[0]} →", fontsize=fontsize, color=MUTED, loc="left", labelpad=3)
+    axes.set_ylabel(f"{names[1]} →", fontsize=fontsize, color=MUTED, loc="bottom")
+
+
+def _add_legend(axes: "Axes") -> None:
     axes.legend(
         loc="upper center",
         bbox_to_anchor=(0.5, 0.0),

@@ -7,9 +7,18 @@ from typing import Any, Final
 
 from matgym.errors import ConfigurationError
 from matgym.surrogates.networks.base import CircularConv, RasterNetwork
-from matgym.surrogates.networks.classics import AlexNet, AlexNetSettings, LeNet, LeNetSettings, Vgg, VggSettings
+from matgym.surrogates.networks.convolutional import (
+    AlexNet,
+    AlexNetSettings,
+    LeNet,
+    LeNetSettings,
+    Plain,
+    ResidualSettings,
+    ResNet,
+    Vgg,
+    VggSettings,
+)  # fmt: skip
 from matgym.surrogates.networks.graph import Graph, GraphSettings
-from matgym.surrogates.networks.resnet import Plain, ResidualSettings, ResNet
 
 __all__ = ["NETWORKS", "CircularConv", "RasterNetwork", "make_network", "network_settings"]
 

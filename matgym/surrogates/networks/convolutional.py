@@ -1,0 +1,212 @@
+"""Convolutional networks: LeNet-5, AlexNet and VGG, adapted to the periodic raster, and residual ones.
+
+All have circular padding, averaging without stride, batch norm, and pooling over the tube in place of flattening.
+
+`ResNet` respects every symmetry that all tubes have; `Plain` is one to compare it with. Beside rotations and screws,
+which circular convolutions respect, each tube has the two-fold axes across it: the turn that takes pixel (i, j) to
+(-i, -j) and exchanges the sublattices. Features come in pairs that this turn exchanges, and kernels are tied
+accordingly (group convolutions: Cohen and Welling, ICML 2016), so that the network is exactly invariant, with half the
+weights and no more work than a plain one. Mirror planes are for achiral tubes only and are learned from mirrored
+copies (see `fit`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from matgym.surrogates.networks.base import CircularConv, RasterNetwork, circular_mean
+from matgym.surrogates.raster import circular_pad
+
+
+class _Stack(RasterNetwork):
+    """Convolutions one after the other, some of them averaged, and fully connected layers."""
+
+    def __init__(
+        self, sizes: Sequence[int], channels: Sequence[int], averaged: Sequence[int],
+        activation: Callable[[Tensor], Tensor], head: tuple[int, tuple[int, ...], int], dropout: float = 0.0,
+    ) -> None:  # fmt: skip
+        """Channels are the raster's and each convolution's; those with a number in `averaged`, from 0, are averaged."""
+        super().__init__(channels[-1], *head, dropout)
+        shapes = zip(channels[:-1], channels[1:], sizes, strict=True)
+        self.convs = nn.ModuleList([CircularConv(*shape) for shape in shapes])
+        self.averaged, self.activation = frozenset(averaged), activation
+
+    def body(self, raster: Tensor, shift: int) -> Tensor:
+        """Convolutions and averages."""
+        for number, conv in enumerate(self.convs):
+            raster = self.activation(conv(raster, shift))
+            if number in self.averaged:
+                raster = circular_mean(raster, shift)
+        return raster
+
+
+@dataclass(frozen=True)
+class LeNetSettings:
+    """Size of the network.
+
+    Attributes:
+        channels: of the two 5x5 convolutions.
+        hidden: units of the fully connected layers.
+    """
+
+    channels: tuple[int, int] = (6, 16)
+    hidden: tuple[int, ...] = (120, 84)
+
+
+class LeNet(_Stack):
+    """Two 5x5 convolutions with tanh, each followed by averaging, and two fully connected layers.
+
+    LeCun et al., Proc. IEEE 86, 2278 (1998).
+    """
+
+    def __init__(self, settings: LeNetSettings, channels: int, globals_: int, outputs: int) -> None:
+        head = globals_, settings.hidden, outputs
+        super().__init__((5, 5), (channels, *settings.channels), (0, 1), torch.tanh, head)
+
+
+@dataclass(frozen=True)
+class AlexNetSettings:
+    """Size of the network.
+
+    Attributes:
+        channels: of the five convolutions, in the original's proportions at an eighth of its width.
+        hidden: units of the fully connected layers.
+        dropout: of the fully connected layers; the original's 0.5 is for classes, and blurs a regression.
+    """
+
+    channels: tuple[int, int, int, int, int] = (12, 32, 48, 32, 32)
+    hidden: tuple[int, ...] = (128, 128)
+    dropout: float = 0.05
+
+
+class AlexNet(_Stack):
+    """Two 5x5 and three 3x3 convolutions with ReLU, and two fully connected layers with dropout.
+
+    Krizhevsky, Sutskever and Hinton, NeurIPS 2012; 5x5 in place of 11x11 with stride 4, on rasters of some eight
+    pixels, and batch norm in place of local response normalisation.
+    """
+
+    def __init__(self, settings: AlexNetSettings, channels: int, globals_: int, outputs: int) -> None:
+        head, widths = (globals_, settings.hidden, outputs), (channels, *settings.channels)
+        super().__init__((5, 5, 3, 3, 3), widths, (0, 1), torch.relu, head, settings.dropout)
+
+
+@dataclass(frozen=True)
+class VggSettings:
+    """Size of the network.
+
+    Attributes:
+        channels: of the blocks, each of two 3x3 convolutions; they double from block to block as in the original.
+        hidden: units of the fully connected layers.
+    """
+
+    channels: tuple[int, ...] = (24, 48, 96)
+    hidden: tuple[int, ...] = (128, 128)
+
+
+class Vgg(_Stack):
+    """Blocks of two 3x3 convolutions, averaged after each block, and fully connected layers.
+
+    Simonyan and Zisserman, ICLR 2015, as VGG-BN.
+    """
+
+    def __init__(self, settings: VggSettings, channels: int, globals_: int, outputs: int) -> None:
+        widths = [width for width in settings.channels for _ in range(2)]
+        averaged = range(1, len(widths) - 1, 2)  # the last of each block, but of the last block
+        head = globals_, settings.hidden, outputs
+        super().__init__([3] * len(widths), (channels, *widths), averaged, torch.relu, head)
+
+
+@dataclass(frozen=True)
+class ResidualSettings:
+    """Size of the network.
+
+    Attributes:
+        width: channels of every convolution; of a `ResNet` an even number: half are the turned twins of the others.
+        blocks: residual blocks of two convolutions; each block sees four pixels further across.
+        hidden: units of the head.
+    """
+
+    width: int = 48
+    blocks: int = 3
+    hidden: tuple[int, ...] = (64,)
+
+
+class TurnConv(nn.Module):
+    """A 3x3 convolution between features of which the second half are the twins of the first, in the same order.
+
+    Attributes:
+        adjacent: whether the input's twins lie side by side instead, as a raster's sublattices do.
+    """
+
+    def __init__(self, inputs: int, outputs: int, *, adjacent: bool = False) -> None:
+        super().__init__()
+        self.adjacent = adjacent
+        self.weight = nn.Parameter(torch.empty(outputs // 2, inputs, 3, 3))
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)  # as nn.Conv2d does
+        self.norm = nn.BatchNorm2d(outputs // 2)
+
+    def kernel(self) -> Tensor:
+        """(outputs, inputs, 3, 3) with the twins: inputs exchanged, and turned by 180 degrees."""
+        half, inputs = self.weight.shape[:2]
+        pairs = (inputs // 2, 2) if self.adjacent else (2, inputs // 2)
+        twins = self.weight.view(half, *pairs, 3, 3).flip(2 if self.adjacent else 1, 3, 4)
+        return torch.cat([self.weight, twins.reshape_as(self.weight)])
+
+    def forward(self, raster: Tensor, shift: int) -> Tensor:
+        """(B, inputs, H, W) → (B, outputs, H, W)."""
+        kernel = self.kernel()
+        if not self.norm.training:
+            # Normalisation by constants is a scale and an offset: folded into the kernel, nothing is left to do.
+            mean, variance = self.norm.get_buffer("running_mean"), self.norm.get_buffer("running_var")
+            scale = self.norm.weight / torch.sqrt(variance + self.norm.eps)
+            offset = self.norm.bias - mean * scale
+            kernel = kernel * scale.repeat(2)[:, None, None, None]
+            return nn.functional.conv2d(circular_pad(raster, shift), kernel, offset.repeat(2))
+        out = nn.functional.conv2d(circular_pad(raster, shift), kernel)
+        batch, channels, height, width = out.shape
+        # A pair shares its statistics, or the twins would not stay twins. Channels come last in memory: no copies.
+        paired = out.permute(0, 2, 3, 1).reshape(batch, height, 2 * width, channels // 2).permute(0, 3, 1, 2)
+        normed: Tensor = self.norm(paired)
+        return normed.permute(0, 2, 3, 1).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+class _Residual(RasterNetwork):
+    """Pairs of convolutions, each added to what goes into it."""
+
+    stem: nn.Module
+    convs: nn.ModuleList
+
+    def body(self, raster: Tensor, shift: int) -> Tensor:
+        """Residual blocks."""
+        x = torch.relu(self.stem(raster, shift))
+        for first, second in zip(self.convs[::2], self.convs[1::2], strict=True):
+            x = torch.relu(x + second(torch.relu(first(x, shift)), shift))
+        return x
+
+
+class Plain(_Residual):
+    """Residual blocks of two 3x3 convolutions, without the turn symmetry."""
+
+    def __init__(self, settings: ResidualSettings, channels: int, globals_: int, outputs: int) -> None:
+        width = settings.width
+        super().__init__(width, globals_, settings.hidden, outputs)
+        self.stem = CircularConv(channels, width)
+        self.convs = nn.ModuleList([CircularConv(width, width) for _ in range(2 * settings.blocks)])
+
+
+class ResNet(_Residual):
+    """Residual blocks of turn-symmetric convolutions."""
+
+    def __init__(self, settings: ResidualSettings, channels: int, globals_: int, outputs: int) -> None:
+        width = settings.width
+        super().__init__(width // 2, globals_, settings.hidden, outputs)
+        self.stem = TurnConv(channels, width, adjacent=True)
+        self.convs = nn.ModuleList([TurnConv(width, width) for _ in range(2 * settings.blocks)])
+
+    def pooled(self, x: Tensor) -> Tensor:
+        """(B, width, H, W) → (B, width): moments over the tube and over each pair of twins."""
+        moments = super().pooled(x)
+        return moments.reshape(len(x), 2, 2, -1).mean(dim=2).flatten(1)
