@@ -1,7 +1,7 @@
 """Surrogates on disk; see `matgym.learning.store`."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ class SurrogateCard(Card):
         cross_validation: a row a property, means over folds with the half-widths of their intervals.
     """
 
+    OLDEST: ClassVar[int] = 2  # 1 was one plain network
+
     network: str
     settings: dict[str, Any]
     members: int = Field(default=1, ge=1)
@@ -50,19 +52,6 @@ class SurrogateCard(Card):
     baseline: PristineModel
     metrics: dict[str, tuple[PropertyMetrics, ...]] = Field(default_factory=dict)
     cross_validation: tuple[dict[str, Any], ...] = ()
-
-    @classmethod
-    def upgraded(cls, content: dict[str, Any], version: int) -> dict[str, Any]:
-        """Format 1 was one plain network that saw B, N and vacancies."""
-        if version > 1 or not isinstance(content.get("settings"), dict):
-            return content
-        size = content["settings"] | {"hidden": [content["settings"].get("hidden", 64)]}
-        return content | {
-            "network": "plain",
-            "settings": size,
-            "species": ["B", "N", "vacancy"],
-            "baseline": {"curvature": False},
-        }
 
 
 STORE: Final = Store(SurrogateCard, "a surrogate", Path(__file__).parent / "weights")
@@ -116,7 +105,6 @@ def load(path: Path | str) -> NetworkSurrogate:
 
 
 def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate:
-    tensors = _upgraded_tensors(tensors)
     leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
     networks = []
     for member in range(card.members):
@@ -165,19 +153,3 @@ def located(path: Path | str) -> Path:
         holders = [name for name, keys in shipped().items() if (prop.key if prop else path) in keys]
         return STORE.located(holders[0] if holders else path)
     return STORE.located(path)
-
-
-def _upgraded_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Format 1 had one network, and the same error for every tube."""
-    if "calibration.rmse" not in tensors:
-        return tensors
-    rmse, interval = tensors.pop("calibration.rmse"), tensors.pop("calibration.interval")
-    upgraded = {
-        f"network.0.{name.removeprefix('network.')}" if name.startswith("network.") else name: value
-        for name, value in tensors.items()
-    }
-    return upgraded | {
-        "calibration.floor": rmse,
-        "calibration.factor": torch.zeros_like(rmse),
-        "calibration.interval": interval / rmse,
-    }

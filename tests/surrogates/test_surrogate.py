@@ -3,7 +3,6 @@
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,7 +20,6 @@ from matgym.surrogates.training import figures
 from matgym.testing import check_model
 
 SHIPPED = "nanotube-doping"
-FIRST_FORMAT = Path(__file__).parent / "data" / "format-1.safetensors"
 INVARIANCE = 1e-5  # single precision, summed in another order
 TORCH_TOLERANCE_EV = 1e-4  # single precision, summed in another order
 
@@ -224,16 +222,6 @@ def test_padding_by_more_than_the_raster_is_padding_twice():
                 expected = raster[0, 0, inside, (column + turns * shift) % 2]
                 assert wide[0, 0, row + 3, column + 3] == expected
         assert twice is None or twice.shape == (1, 1, 10, 6)
-
-
-def test_weights_of_the_first_format_still_load_and_predict_as_they_did():
-    stored = json.loads((FIRST_FORMAT.parent / "format-1-predictions.json").read_text())
-    some = [Nanotube(n, m, c, np.array(codes, np.uint8)) for n, m, c, codes in stored["tubes"]]
-    old = load(FIRST_FORMAT)
-    np.testing.assert_allclose(old.predict(some)["gap_ev"], stored["gap_ev"], atol=TORCH_TOLERANCE_EV)
-    found = old.predict(some)
-    assert found.half_width["gap_ev"][0] == pytest.approx(stored["interval"][0])
-    assert (found.distance > 1.0).tolist() == stored["far"]
 
 
 def test_a_killed_fit_resumes_to_the_same_weights(small, tmp_path):
