@@ -1,8 +1,7 @@
 """What runs the networks of a surrogate: torch, ONNX Runtime or OpenVINO, and the latter two with 8-bit convolutions.
 
-All networks become one ONNX graph for each shape of raster, exported when a tube of that shape is first seen, checked
-against torch, and kept. The functions below `Engine` run a network of any kind that takes and gives tensors whose first
-axis is the batch.
+For the latter two, all networks become one ONNX graph for each shape of raster, exported when a tube of that shape is
+first seen, checked against torch, and kept.
 """
 
 import logging
@@ -19,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError, MissingExtraError, WeightsError
-from matgym.learning.devices import torch_device
+from matgym.learning.devices import device_of, torch_device
 from matgym.structures import Species
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView
@@ -67,6 +66,19 @@ class Calibration:
         """(C, channels, H, W)."""
         sites = np.arange(view.sites.max() + 1)
         return view.encode(self.species.take(sites, axis=1, mode="wrap"), self.seen)
+
+
+def by_torch(
+    networks: tuple[RasterNetwork, ...], view: RasterView, raster: Float32Array, numbers: Float32Array
+) -> Passed:
+    """One pass of all networks, where they are, step by step; the arguments are those of `Engine`."""
+    device = device_of(networks[0])
+    with torch.inference_mode():
+        image = torch.from_numpy(raster).to(device).contiguous(memory_format=torch.channels_last)
+        beside = torch.from_numpy(numbers).to(device)
+        features = [network.features(image, beside, view.shift) for network in networks]
+        outputs = torch.stack([network.head(x) for network, x in zip(networks, features, strict=True)])
+    return outputs.cpu().numpy(), features[0].cpu().numpy()
 
 
 class Members(nn.Module):
@@ -134,30 +146,38 @@ class Engine:
             ConfigurationError: if 8 bit is wanted of networks without convolutions.
             MissingExtraError: if the engine is not installed.
         """
+        if self.name == "torch":
+            return self._torch(networks, view, raster, numbers)
         key = (networks, raster.shape[1:], view.shift)
         if key not in self._passes:
             self._passes[key] = self._prepared(networks, view, raster.shape[1], numbers.shape[1])
         return self._passes[key]({"raster": raster, "numbers": numbers})
 
+    def _torch(self, networks: tuple[RasterNetwork, ...], *inputs: Any) -> Passed:
+        place, before = torch_device(self.device), torch.get_num_threads()
+        for network in networks:
+            network.to(place)
+        torch.set_num_threads(self.threads)
+        try:
+            return by_torch(networks, *inputs)
+        finally:
+            torch.set_num_threads(before)
+
     def _prepared(self, networks: tuple[RasterNetwork, ...], view: RasterView, channels: int, globals_: int) -> Pass:
-        members = Members(networks, view.shift).eval()
-        eager = torch_pass(members, self.threads, self.device)
-        if self.name == "torch":
-            return eager
         rng = np.random.default_rng(0)
         shape = (_CHECKED_TUBES, channels, view.height, view.width)
         inputs: Inputs = {
             "raster": (rng.random(shape) < 0.2).astype(np.float32),  # as in a doped tube
             "numbers": rng.random((_CHECKED_TUBES, globals_), dtype=np.float32),
         }
-        model = exported(members, inputs, ("outputs", "features"))
+        model = exported(Members(networks, view.shift).eval(), inputs, ("outputs", "features"))
         if self.calibration is not None:
             raster = self.calibration.rasters(view)
             # No convolution sees the numbers.
             inputs = {"raster": raster, "numbers": np.zeros((len(raster), globals_), dtype=np.float32)}
             model = with_8_bit(model, inputs)
         ready = (onnxruntime_pass if self.name.startswith("onnxruntime") else openvino_pass)(model, self.threads)
-        self._check(eager(inputs), ready(inputs), view)
+        self._check(by_torch(networks, view, **inputs), ready(inputs), view)
         return ready
 
     def _check(self, expected: Passed, found: Passed, view: RasterView) -> None:
@@ -181,29 +201,6 @@ class Engine:
 
 
 # ---- networks of any kind
-
-
-def torch_pass(network: nn.Module, threads: int, device: str = "cpu") -> Pass:
-    """By torch, step by step; a network on another device than the CPU is moved there."""
-    place = torch_device(device)
-    network = network.to(place)
-
-    def run(inputs: Inputs) -> tuple[Float32Array, ...]:
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            with torch.inference_mode():
-                found = network(*(_placed(array, place) for array in inputs.values()))
-        finally:
-            torch.set_num_threads(before)
-        return tuple(values.cpu().numpy() for values in found)
-
-    return run
-
-
-def _placed(array: Float32Array, device: torch.device) -> torch.Tensor:
-    tensor = torch.from_numpy(array).to(device)
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def onnxruntime_pass(model: bytes, threads: int) -> Pass:

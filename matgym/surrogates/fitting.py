@@ -230,13 +230,9 @@ def initial_network(config: FitConfig, member: int, start: NetworkSurrogate | No
     """
     torch.manual_seed(config.seed + member)
     net = make_network(
-        config.network,
-        config.network_size,
-        len(config.species) + config.between_leads,
-        len(config.species) + 1 + len(config.informed_by),
-        len(config.properties),
-        sums=config.between_leads,
-    )
+        config.network, config.network_size, len(config.species), len(config.properties),
+        informed=len(config.informed_by), leads=config.between_leads,
+    )  # fmt: skip
     if start is not None:
         _take_over(net, start, config, member)
     return net

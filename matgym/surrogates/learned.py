@@ -8,13 +8,12 @@ import numpy as np
 import torch
 
 from matgym.errors import PropertyError
-from matgym.learning.devices import device_of
 from matgym.learning.metrics import distance, standard_deviation
 from matgym.models import Cost, Predictions
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.baseline import LearnedModel, PristineModel, informants
 from matgym.surrogates.domain import shape_distance, unknown_species, visible
-from matgym.surrogates.engines import Engine
+from matgym.surrogates.engines import Engine, by_torch
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
@@ -180,23 +179,14 @@ class NetworkSurrogate(LearnedModel):
     ) -> tuple[FloatArray, FloatArray]:
         """(members, B, properties) predictions and (B, F) features of the first network."""
         physics = self.physics(lattice, species) if physics is None else physics
-        outputs, pooled, device = [], [], device_of(self.networks[0])
-        with torch.inference_mode():
-            for start in range(0, len(species), INFERENCE_BATCH):
-                part = slice(start, start + INFERENCE_BATCH)
-                raster, numbers = (torch.from_numpy(x) for x in self.inputs(lattice, species[part], physics[part]))
-                if self.engine is not None:
-                    found = self.engine(self.networks, self.view(lattice), raster.numpy(), numbers.numpy())
-                    outputs.append(torch.from_numpy(found[0]))
-                    pooled.append(torch.from_numpy(found[1]))
-                    continue
-                raster = raster.to(device).contiguous(memory_format=torch.channels_last)
-                numbers = numbers.to(device)
-                features = [net.features(raster, numbers, self.view(lattice).shift) for net in self.networks]
-                outputs.append(torch.stack([net.head(x) for net, x in zip(self.networks, features, strict=True)]))
-                pooled.append(features[0])
-            standard = torch.cat(outputs, dim=1).cpu().numpy().astype(np.float64)
-            first = torch.cat(pooled).cpu().numpy().astype(np.float64)
+        outputs, pooled, view = [], [], self.view(lattice)
+        for start in range(0, len(species), INFERENCE_BATCH):
+            part = slice(start, start + INFERENCE_BATCH)
+            seen = self.inputs(lattice, species[part], physics[part])
+            found = (self.engine or by_torch)(self.networks, view, *seen)
+            outputs.append(found[0])
+            pooled.append(found[1])
+        standard, first = np.concatenate(outputs, axis=1).astype(np.float64), np.concatenate(pooled).astype(np.float64)
         offset, factor = self.known(lattice, physics)
         return offset + factor * (standard * self.scaling.scale + self.scaling.mean), first
 

@@ -109,13 +109,9 @@ def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurr
     networks = []
     for member in range(card.members):
         network = make_network(
-            card.network,
-            card.settings,
-            len(card.species) + leads,
-            len(card.species) + 1 + len(card.informed_by),
-            len(card.properties),
-            sums=leads,
-        )
+            card.network, card.settings, len(card.species), len(card.properties),
+            informed=len(card.informed_by), leads=leads,
+        )  # fmt: skip
         network.load_state_dict(part(tensors, f"network.{member}"))
         networks.append(network)
     return NetworkSurrogate(

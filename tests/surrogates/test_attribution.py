@@ -9,7 +9,7 @@ import torch
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, MissingExtraError, PropertyError
 from matgym.models import Model, Predictions
-from matgym.physics import GAP_EV, PROPERTIES, PiElectrons
+from matgym.physics import GAP_EV, PiElectrons
 from matgym.structures import Nanotube, Species
 from matgym.structures.symmetry import symmetry_group
 from matgym.surrogates import NetworkSurrogate, RasterNetwork, load
@@ -52,8 +52,7 @@ def around(*networks, kind="resnet", key="gap_ev", informed_by=()):
 
 def untrained(kind, seed=0, key="gap_ev", informed_by=()):
     torch.manual_seed(seed)
-    marks = len(SEEN) + next(prop.between_leads for prop in PROPERTIES.values() if prop.key == key)
-    return make_network(kind, SMALL[kind], marks, len(SEEN) + 1 + len(informed_by), 1)
+    return make_network(kind, SMALL[kind], len(SEEN), 1, informed=len(informed_by), leads=key == "conductance_us")
 
 
 class Linear(RasterNetwork):

@@ -57,9 +57,8 @@ def graphs():
 
 @cache
 def untrained(network, key="gap_ev"):
-    """A fresh network; a tube between leads has one mark more."""
-    marks = 2 + (key == "conductance_us")
-    networks = (make_network(network, SMALL[network], marks, 3, 1),)
+    """A fresh network."""
+    networks = (make_network(network, SMALL[network], 2, 1, leads=key == "conductance_us"),)
     scaling = Scaling(np.zeros(1), np.ones(1))
     return NetworkSurrogate(networks, network, SMALL[network], (key,), (Species.B, Species.N), (), scaling)
 

@@ -160,7 +160,7 @@ def test_every_network_is_invariant_to_rotations_and_screws_on_any_tube(network)
     from matgym.surrogates.raster import global_features, raster_view
 
     torch.manual_seed(0)
-    net = make_network(network, {}, marks=2, globals_=3, outputs=2).eval()
+    net = make_network(network, {}, species=2, outputs=2).eval()
     seen = (Species.B, Species.N)
 
     def values(some):

@@ -60,19 +60,20 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
 
 
 def make_network(
-    name: str, settings: Mapping[str, Any], marks: int, globals_: int, outputs: int, *, sums: bool = False
+    name: str, settings: Mapping[str, Any], species: int, outputs: int, *, informed: int = 0, leads: bool = False
 ) -> RasterNetwork:
     """A network with fresh weights.
 
     Args:
         name: one of `NETWORKS`.
         settings: as `network_settings` gives them.
-        marks: what a site can show: species, and the lead; two channels each, one a sublattice.
-        globals_: numbers that it is given beside the raster.
+        species: that have two channels each, one a sublattice, and a share among the numbers beside the raster.
         outputs: properties.
-        sums: whether pooling adds up over the tube; see `RasterNetwork`.
+        informed: further numbers beside the raster.
+        leads: whether tubes stand between leads, which have channels, too; pooling then adds up over the tube.
     """
     kind, size = NETWORKS[name]
-    network: RasterNetwork = kind(size(**network_settings(name, settings)), 2 * marks, globals_, outputs)
-    network.sums = sums
+    given = size(**network_settings(name, settings)), 2 * (species + leads), species + 1 + informed, outputs
+    network: RasterNetwork = kind(*given)
+    network.sums = leads
     return network
