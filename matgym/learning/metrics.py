@@ -37,13 +37,9 @@ class PropertyMetrics(BaseModel):
 def property_metrics(
     key: str, predicted: FloatArray, truth: FloatArray, covered: BoolArray | None = None
 ) -> PropertyMetrics:
-    """R², mean absolute and root mean square error, with 95 % percentile bootstrap intervals.
+    """R², mean absolute and root mean square error of (rows,) predictions, with 95 % percentile bootstrap intervals.
 
-    Args:
-        key: of the property.
-        predicted: (rows,).
-        truth: (rows,).
-        covered: (rows,) whether the 90 % interval holds the truth.
+    `covered`, (rows,), is whether the 90 % interval holds the truth.
     """
     statistics: dict[str, Callable[[FloatArray, FloatArray], float]] = {
         "r2": lambda p, t: float(1.0 - ((p - t) ** 2).sum() / ((t - t.mean()) ** 2).sum()),
@@ -53,18 +49,10 @@ def property_metrics(
     figures: dict[str, Any] = {}
     for name, statistic in statistics.items():
         interval = bootstrap(
-            (predicted, truth),
-            statistic,
-            paired=True,
-            vectorized=False,
-            n_resamples=RESAMPLES,
-            method="percentile",
+            (predicted, truth), statistic, paired=True, vectorized=False, n_resamples=RESAMPLES, method="percentile",
             rng=np.random.default_rng(0),
-        ).confidence_interval
-        figures |= {
-            name: statistic(predicted, truth),
-            f"{name}_interval": (float(interval.low), float(interval.high)),
-        }
+        ).confidence_interval  # fmt: skip
+        figures |= {name: statistic(predicted, truth), f"{name}_interval": (float(interval.low), float(interval.high))}
     coverage = None if covered is None else float(covered.mean())
     return PropertyMetrics(property=key, n=len(truth), coverage=coverage, **figures)
 
@@ -105,16 +93,9 @@ def standard_deviation(members: FloatArray, floor: FloatArray, factor: FloatArra
 
 
 def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, float]:
-    """How members' disagreement translates into error: sd² = floor² + (factor · spread)².
+    """How members' (V,) disagreement translates into (V,) error: sd² = floor² + (factor · spread)².
 
-    Fitted by maximum likelihood of the residuals under a normal distribution.
-
-    Args:
-        residuals: (V,) errors on the validation split.
-        spread: (V,) standard deviation among members; zeros for a single network.
-
-    Returns:
-        floor, in the property's unit, and factor.
+    Fitted by maximum likelihood of the residuals under a normal distribution. The floor has the property's unit.
     """
     from scipy.optimize import minimize
 
@@ -132,14 +113,10 @@ def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, floa
 
 
 def interval_factor(residuals: FloatArray, sd: FloatArray) -> float:
-    """Half-width of the 90 % interval in standard deviations.
+    """Half-width of the 90 % interval in standard deviations, from (V,) errors and what (V,) sd was predicted for them.
 
     Normalised split-conformal regression (Papadopoulos, Gammerman and Vovk, 2008; Lei et al., J. Am. Stat. Assoc.
     113, 1094 (2018)) by crepes. It holds for samples like those of the validation split only.
-
-    Args:
-        residuals: (V,) errors on the validation split.
-        sd: (V,) standard deviations that were predicted for them.
     """
     from crepes import ConformalRegressor
 
@@ -149,14 +126,10 @@ def interval_factor(residuals: FloatArray, sd: FloatArray) -> float:
 
 
 def distance_model(features: FloatArray, held_out: FloatArray) -> dict[str, FloatArray]:
-    """Mahalanobis distance to the training features (Lee et al., NeurIPS 2018, for the score).
-
-    Args:
-        features: (T, F) of the training split.
-        held_out: (V, F) of the validation split.
+    """Mahalanobis distance to the (T, F) training features (Lee et al., NeurIPS 2018, for the score).
 
     Returns:
-        `centre` (F,), `whitening` (F, F), `threshold` (1,).
+        `centre` (F,), `whitening` (F, F), `threshold` (1,), the latter from (V, F) features of the validation split.
     """
     centre = features.mean(axis=0)
     # In units of each feature's own spread. What hardly varies in training gets a floor: to deviate there is to be
@@ -166,11 +139,7 @@ def distance_model(features: FloatArray, held_out: FloatArray) -> dict[str, Floa
     covariance = np.cov(features / spread, rowvar=False) + 1e-3 * np.eye(features.shape[1])
     whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None]
     lengths = np.linalg.norm((held_out - centre) @ whitening, axis=1)
-    return {
-        "centre": centre,
-        "whitening": whitening,
-        "threshold": np.quantile(lengths, DISTANCE_QUANTILE)[None],
-    }
+    return {"centre": centre, "whitening": whitening, "threshold": np.quantile(lengths, DISTANCE_QUANTILE)[None]}
 
 
 def distance(features: FloatArray, model: Mapping[str, FloatArray]) -> FloatArray:

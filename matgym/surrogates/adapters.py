@@ -39,19 +39,11 @@ class Adapter(Model[Any]):
         source: the user's object.
     """
 
+    properties: tuple[Property, ...] = ()
+
     def __init__(self, source: Any, property: Property | str) -> None:  # noqa: A002  # the field's word
-        """Wrap an object.
-
-        Args:
-            source: the user's object.
-            property: that it predicts: a key such as "gap_ev", or a `Property`.
-        """
-        self.source, self._property = source, as_property(property)
-
-    @property
-    @override
-    def properties(self) -> tuple[Property, ...]:
-        return (self._property,)
+        """Wrap an object that predicts a property, given by a key such as "gap_ev" or as a `Property`."""
+        self.source, self.properties = source, (as_property(property),)
 
     @override
     def property_of(self, key: str) -> Property:
@@ -60,7 +52,7 @@ class Adapter(Model[Any]):
                 f"{self.name} does not predict {key!r}; it predicts {self.keys[0]}: where it is {key}, wrap it "
                 f'as {type(self).__name__}(model, "{key}")'
             )
-        return self._property
+        return self.properties[0]
 
     @property
     @override
@@ -74,6 +66,8 @@ class Adapter(Model[Any]):
 
 class FunctionModel(Adapter):
     """A function of a sequence of tubes, or of whatever the design space decodes to, to that many values."""
+
+    level = Level.SURROGATE
 
     def __init__(
         self,
@@ -90,34 +84,24 @@ class FunctionModel(Adapter):
         """
         own = getattr(source, "__name__", "value")
         super().__init__(source, property or (own if own.isidentifier() else "value"))
-        self._level = level
-
-    @property
-    @override
-    def level(self) -> Level:
-        return self._level
+        self.level = level
 
     @override
     def predict(self, batch: Any, /) -> Predictions:
         """(B,) values of the function; NaN is a failure."""
         values = checked_values(self.source(batch), len(batch), self.name)
-        reason = f"{self.name} gave NaN: its value cannot be computed"
-        return Predictions.together(
-            {self.keys[0]: values}, dict.fromkeys(np.flatnonzero(np.isnan(values)).tolist(), reason)
-        )
+        lost, reason = np.flatnonzero(np.isnan(values)), f"{self.name} gave NaN: its value cannot be computed"
+        return Predictions.together({self.keys[0]: values}, dict.fromkeys(lost.tolist(), reason))
 
 
 class AseModel(Adapter):
     """An ASE calculator: the potential energy of the unrelaxed tube, eV."""
 
+    level = Level.CALCULATOR
+
     def __init__(self, source: Any, property: Property | str = ENERGY_EV) -> None:  # noqa: A002
         """Wrap a calculator, whose energy stands for the property."""
         super().__init__(source, property)
-
-    @property
-    @override
-    def level(self) -> Level:
-        return Level.CALCULATOR
 
     @override
     def predict(self, batch: Any, /) -> Predictions:
@@ -178,6 +162,8 @@ class OnnxModel(_SiteModel):
     its default species, and as its first output (B,) or (B, 1) values, with B left open at export.
     """
 
+    name = "onnx"
+
     def __init__(self, source: Path | str, property: Property | str) -> None:  # noqa: A002
         """Read the file.
 
@@ -205,11 +191,6 @@ class OnnxModel(_SiteModel):
             )
         self._input, _, self._shape = inputs[0]
 
-    @property
-    @override
-    def name(self) -> str:
-        return "onnx"
-
     @override
     def _values(self, lattice: TubeLattice, species: SpeciesArray) -> tuple[FloatArray, float]:
         from matgym.surrogates.raster import encode
@@ -229,14 +210,10 @@ class OnnxModel(_SiteModel):
                 "batch, and for tubes of any size the height and width, left open"
             )
         try:
-            values = np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(raster, np.float32)})[0])
+            values = self._session.run(None, {self._input: np.ascontiguousarray(raster, np.float32)})[0]
         except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no common base
             raise ConfigurationError(f"{self.source} fails on rasters of shape {raster.shape}: {error}") from None
-        if values.shape not in ((len(raster),), (len(raster), 1)):
-            raise ConfigurationError(
-                f"{self.source} gives shape {values.shape} for {len(raster)} tubes: it must be ({len(raster)},)"
-            )
-        return values.reshape(len(raster)).astype(np.float64)
+        return checked_values(values, len(raster), str(self.source))
 
 
 class SklearnModel(_SiteModel):

@@ -8,7 +8,6 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeAlias
@@ -215,7 +214,7 @@ def onnxruntime_pass(model: bytes, threads: int) -> Pass:
 
 def openvino_pass(model: bytes, threads: int) -> Pass:
     """By OpenVINO, on the processor."""
-    openvino = _module("openvino")
+    openvino = library("openvino")
     core = openvino.Core()
     settings = {
         "INFERENCE_NUM_THREADS": threads,
@@ -234,7 +233,7 @@ def openvino_pass(model: bytes, threads: int) -> Pass:
 
 def onnx_session(model: bytes | str, threads: int) -> Any:
     """A session of ONNX Runtime, of a model or of the path of one."""
-    onnxruntime = _module("onnxruntime")
+    onnxruntime = library("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
@@ -249,8 +248,8 @@ def exported(network: nn.Module, inputs: Inputs, outputs: Sequence[str]) -> byte
         inputs: an example.
         outputs: names of what it returns.
     """
-    _module("onnxscript")
-    onnxruntime = _module("onnxruntime")
+    library("onnxscript")
+    onnxruntime = library("onnxruntime")
     batch = {0: torch.export.Dim("batch", min=1)}
     exporter = logging.getLogger("torch.onnx")  # tells of operations that we do not use
     level = exporter.level
@@ -293,7 +292,7 @@ def with_8_bit(model: bytes, inputs: Inputs) -> bytes:
     Raises:
         ConfigurationError: if there are no convolutions but the first.
     """
-    onnx, quantization = _module("onnx"), _module("onnxruntime.quantization")
+    onnx, quantization = library("onnx"), library("onnxruntime.quantization")
     float_model = onnx.load_from_string(model)
     inner: list[str] = []
     behind: set[str] = set()  # what lies behind a convolution
@@ -332,7 +331,7 @@ def with_8_bit(model: bytes, inputs: Inputs) -> bytes:
         return path.read_bytes()
 
 
-def _module(package: str) -> Any:
+def library(package: str, extra: str = "engines") -> Any:
     """An optional library.
 
     Raises:
@@ -341,4 +340,4 @@ def _module(package: str) -> Any:
     try:
         return import_module(package)
     except ImportError:
-        raise MissingExtraError(package.split(".", maxsplit=1)[0], "engines") from None
+        raise MissingExtraError(package.split(".", maxsplit=1)[0], extra) from None

@@ -111,19 +111,14 @@ class NetworkSurrogate(LearnedModel):
             if self.calibration:
                 off = shape_distance(lattice, self.lattices)
                 furthest[rows] = np.maximum(distance(pooled, self.calibration), off)
-            failed = np.isnan(members[:, rows]).any(axis=(0, 2))
-            failures |= dict.fromkeys(rows[failed].tolist(), UNINFORMED)
+            lost = np.isnan(members[:, rows]).any(axis=(0, 2))
+            failures |= dict.fromkeys(rows[lost].tolist(), UNINFORMED)
         mean, sd = self._mean_and_sd(members)
         half_width = sd * self._calibrated("interval")
-        columns = {key: k for k, key in enumerate(self.predicted)}
-        return Predictions(
-            {key: mean[:, k] for key, k in columns.items()},
-            dict.fromkeys(columns, failures) if failures else {},
-            {key: sd[:, k] for key, k in columns.items()},
-            {key: half_width[:, k] for key, k in columns.items()},
-            {key: members[:, :, k] for key, k in columns.items()},
-            furthest,
-        )
+        values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in (mean, sd, half_width))
+        failed = dict.fromkeys(self.predicted, failures) if failures else {}
+        by_key = {key: members[:, :, k] for k, key in enumerate(self.predicted)}
+        return Predictions(values, failed, sds, half_widths, by_key, furthest)
 
     # ---- batches of one lattice, as trainings have them
 
@@ -158,7 +153,7 @@ class NetworkSurrogate(LearnedModel):
         return self.predicted.index(key)
 
     def inputs(
-        self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
+        self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray
     ) -> tuple[Float32Array, Float32Array]:
         """(B, channels, H, W) raster and (B, globals) numbers that the networks see of a batch.
 
@@ -169,7 +164,6 @@ class NetworkSurrogate(LearnedModel):
             raise PropertyError(reason)
         numbers = global_features(lattice, species, self.species)
         if self.informed_by:
-            physics = self.physics(lattice, species) if physics is None else physics
             scaled = (physics - self.scaling.informed_mean) / self.scaling.informed_scale
             numbers = np.concatenate([numbers, scaled.astype(np.float32)], axis=1)
         return self.view(lattice).encode(species, self.species), numbers

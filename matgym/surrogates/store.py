@@ -17,21 +17,9 @@ from matgym.surrogates.networks import make_network, network_settings
 
 
 class SurrogateCard(Card):
-    """What a surrogate is, where it came from, and how good it is; see `matgym.learning.store.Card`, too.
+    """What a surrogate is, where it came from, and how good it is; see `Card` and `NetworkSurrogate`, too.
 
     Attributes:
-        network: name of the architecture.
-        settings: its size.
-        members: networks of the ensemble.
-        properties: keys it predicts, in order.
-        species: that have channels of their own.
-        informed_by: physics that is given as input.
-        mean: of what is learned of the training labels.
-        scale: standard deviation of the same.
-        informed_mean: of the physics that is given as input.
-        informed_scale: standard deviation of the same.
-        lattices: (n, m, cells) it was trained on.
-        baseline: the π model whose pristine gap is known without learning.
         metrics: split to figures; "test" was seen by neither training nor early stopping.
         cross_validation: a row a property, means over folds with the half-widths of their intervals.
     """

@@ -56,11 +56,7 @@ class Verification:
         return float(self.out_of_distribution.mean())
 
     def exploitation_gap(self, targets: FloatArray) -> float:
-        """How much worse designs are than was predicted: mean true error less mean predicted error.
-
-        Args:
-            targets: (B,) values that the designs were to reach.
-        """
+        """How much further designs are from (B,) targets than was predicted: mean true less mean predicted error."""
         good = np.isfinite(self.truth)
         expected, true = np.abs(self.predicted - targets)[good], np.abs(self.truth - targets)[good]
         return float(true.mean() - expected.mean())
@@ -79,13 +75,6 @@ class Verification:
 
 
 def verify(surrogate: Model, oracle: Model, tubes: Sequence[Nanotube], key: str = "gap_ev") -> Verification:
-    """Put designs through surrogate and oracle.
-
-    Args:
-        surrogate: the learned reward.
-        oracle: physics.
-        tubes: designs.
-        key: the property to compare.
-    """
+    """Put designs through surrogate and oracle, and compare one property."""
     truth, found = oracle.predict(tubes), surrogate.predict(tubes)
     return Verification(found[key], truth[key], found.known_distance > 1.0, len(truth.failures.get(key, {})))

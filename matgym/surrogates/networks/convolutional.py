@@ -44,12 +44,7 @@ class _Stack(RasterNetwork):
 
 @dataclass(frozen=True)
 class LeNetSettings:
-    """Size of the network.
-
-    Attributes:
-        channels: of the two 5x5 convolutions.
-        hidden: units of the fully connected layers.
-    """
+    """Channels of the two 5x5 convolutions, and units of the fully connected layers."""
 
     channels: tuple[int, int] = (6, 16)
     hidden: tuple[int, ...] = (120, 84)
@@ -68,12 +63,9 @@ class LeNet(_Stack):
 
 @dataclass(frozen=True)
 class AlexNetSettings:
-    """Size of the network.
+    """Channels of the five convolutions, in the original's proportions at an eighth of its width, and the layers behind.
 
-    Attributes:
-        channels: of the five convolutions, in the original's proportions at an eighth of its width.
-        hidden: units of the fully connected layers.
-        dropout: of the fully connected layers; the original's 0.5 is for classes, and blurs a regression.
+    The original's dropout, 0.5, is for classes, and blurs a regression.
     """
 
     channels: tuple[int, int, int, int, int] = (12, 32, 48, 32, 32)
@@ -95,12 +87,7 @@ class AlexNet(_Stack):
 
 @dataclass(frozen=True)
 class VggSettings:
-    """Size of the network.
-
-    Attributes:
-        channels: of the blocks, each of two 3x3 convolutions; they double from block to block as in the original.
-        hidden: units of the fully connected layers.
-    """
+    """Channels of the blocks, which double from block to block as in the original, and units of the layers behind."""
 
     channels: tuple[int, ...] = (24, 48, 96)
     hidden: tuple[int, ...] = (128, 128)

@@ -17,13 +17,7 @@ from matgym.surrogates.raster import circular_pad
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """Size of the network.
-
-    Attributes:
-        width: features of an atom.
-        layers: rounds of messages, each reaching one bond further.
-        hidden: units of the head.
-    """
+    """Features of an atom, rounds of messages, each reaching one bond further, and units of the head."""
 
     width: int = 32
     layers: int = 6
