@@ -257,12 +257,7 @@ def _grad_cam(
         twin = copy.copy(network)  # shares all weights
         twin.body = lambda raster, shift, body=body, watched=watched: watched(body(raster, shift))  # type: ignore[method-assign,misc]
         forward = partial(_output, twin, view, column)
-        maps.append(
-            library("captum.attr", "explain")
-            .LayerGradCam(forward, watched)
-            .attribute(inputs, relu_attributions=False)
-            .flatten(1)
-        )
+        maps.append(captum.LayerGradCam(forward, watched).attribute(inputs, relu_attributions=False).flatten(1))
     mean = torch.stack(maps).mean(dim=0)  # (B, pixels), or (B, places): an entry an atom
     atoms = len(view.sites) // mean.shape[1]
     return mean.repeat(1, atoms) / atoms, torch.zeros_like(inputs[1])

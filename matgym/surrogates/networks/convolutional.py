@@ -63,7 +63,7 @@ class LeNet(_Stack):
 
 @dataclass(frozen=True)
 class AlexNetSettings:
-    """Channels of the five convolutions, in the original's proportions at an eighth of its width, and the layers behind.
+    """Channels of the five convolutions, in the original's proportions at an eighth of its width, and what follows.
 
     The original's dropout, 0.5, is for classes, and blurs a regression.
     """
