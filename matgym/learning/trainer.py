@@ -29,11 +29,9 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to.
+    """What one epoch of a training came to.
 
     Attributes:
-        stage: name of the training.
-        member: network of an ensemble, from 0.
         number: of the epoch, from 1.
         losses: means over the steps, by name.
         validation: figures, by name.
@@ -133,15 +131,9 @@ def one_cycle(
     weight_decay: float = 1e-2,
     largest_gradient: float | None = 1.0,
 ) -> Update[Batch]:
-    """AdamW under the one-cycle schedule (Smith and Topin, arXiv:1708.07120).
+    """AdamW under the one-cycle schedule (Smith and Topin, arXiv:1708.07120), whose peak is `rate`.
 
-    Args:
-        net: whose weights are updated.
-        losses: see `Update`.
-        rate: peak of the learning rate.
-        steps: of the whole training.
-        weight_decay: of AdamW; its default is torch's.
-        largest_gradient: see `Update`.
+    `steps` are those of the whole training; the default `weight_decay` is torch's.
     """
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
@@ -149,12 +141,9 @@ def one_cycle(
 
 
 class NormStatistics(Callback):
-    """Statistics of batch normalisation are averaged over an epoch, and kept as they are in the last part.
+    """Statistics of batch normalisation are averaged with a momentum, and kept as they are in the last part.
 
-    Args:
-        net: the network.
-        momentum: of the running statistics.
-        freeze: share of the epochs after which statistics are kept, in training as in use.
+    `freeze` is the share of the epochs after which they are kept, in training as in use.
     """
 
     def __init__(self, net: nn.Module, momentum: float, freeze: float) -> None:
@@ -170,12 +159,9 @@ class NormStatistics(Callback):
 
 
 class WeightAverage(Callback):
-    """A moving average of weights (Yazıcı et al., ICLR 2019).
+    """A moving average of a network's weights (Yazıcı et al., ICLR 2019), with a decay a step.
 
-    Args:
-        average: the network that holds it; a part of what is trained, so that it is in the checkpoint.
-        net: whose weights are averaged.
-        decay: of the average a step.
+    The network that holds it is a part of what is trained, so that it is in the checkpoint.
     """
 
     def __init__(self, average: nn.Module, net: nn.Module, decay: float) -> None:
@@ -244,10 +230,7 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
     A training with checkpoints goes on where it was killed, to the same bits (on the same kind of device). The
     checkpoint knows the weights that the training began with, whether drawn from a seed or taken from another network.
 
-    Args:
-        training: what, and how.
-        identity: what its course depends on: data and settings.
-        options: see `Options`.
+    `identity` is what its course depends on: data and settings.
 
     Raises:
         DatasetError: if the checkpoint is damaged or another training's.

@@ -23,12 +23,7 @@ LEAD_ANGSTROM: Final = 4.0
 
 
 def encode(lattice: TubeLattice, species: SpeciesArray, seen: Sequence[Species] = SEEN_SPECIES) -> Float32Array:
-    """Species as a raster of one-hot channels, pixels as in `Nanotube.image`.
-
-    Args:
-        lattice: shared by all tubes of the batch.
-        species: (B, n_sites) codes.
-        seen: species that have channels.
+    """(B, n_sites) species of one lattice as a raster of one-hot channels, pixels as in `Nanotube.image`.
 
     Returns:
         (B, 2 len(seen), H, W), channel `2 * k + sublattice` being the k-th seen species.

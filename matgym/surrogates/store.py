@@ -46,34 +46,22 @@ STORE: Final = Store(SurrogateCard, "a surrogate", Path(__file__).parent / "weig
 
 
 def save(surrogate: NetworkSurrogate, path: Path, **facts: object) -> SurrogateCard:
-    """Write `path` (.safetensors) and its card beside it (.json).
-
-    Args:
-        surrogate: to be stored.
-        path: of the weights.
-        facts: further fields of the card: data, fit, command, metrics.
+    """Write `path` (.safetensors) and its card beside it (.json), with further facts: data, fit, command, metrics.
 
     Raises:
         WeightsError: if `path` does not end in .safetensors.
     """
-    scaling = surrogate.scaling
     calibration = {f"calibration.{name}": torch.from_numpy(np.array(v)) for name, v in surrogate.calibration.items()}
     return STORE.save(
         path,
         ensemble_tensors(surrogate.networks) | calibration,
         {
-            "network": surrogate.network,
+            **{name: getattr(surrogate, name) for name in ("network", "informed_by", "lattices", "baseline")},
+            **{name: tuple(values.tolist()) for name, values in vars(surrogate.scaling).items()},
             "settings": dict(surrogate.settings),
             "members": len(surrogate.networks),
             "properties": surrogate.keys,
             "species": tuple(SPECIES_DATA[kind].label for kind in surrogate.species),
-            "informed_by": surrogate.informed_by,
-            "mean": tuple(scaling.mean.tolist()),
-            "scale": tuple(scaling.scale.tolist()),
-            "informed_mean": tuple(scaling.informed_mean.tolist()),
-            "informed_scale": tuple(scaling.informed_scale.tolist()),
-            "lattices": surrogate.lattices,
-            "baseline": surrogate.baseline,
             **facts,
         },
     )

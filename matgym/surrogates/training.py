@@ -68,15 +68,8 @@ def train(
 ) -> SurrogateCard:
     """Fit a surrogate, measure it on every split that holds rows, and store it.
 
-    Args:
-        data: with its splits.
-        output: path of the weights, ending in .safetensors; see `Store.checkpoints`.
-        config: how to fit.
-        start: see `fit`.
-        command: that reproduces it, for the card.
-        cross_validation: for the card.
-        source: name or file of the data, for the card.
-        options: see `fit`.
+    The card holds the command that reproduces it, the name or file of the data, and the cross-validation; see `fit` for
+    `start` and `options`, and `Store.checkpoints` for what lies beside `output`, which ends in .safetensors.
     """
     counts = {split: len(data.split(split)) for split in SPLITS}
     with STORE.checkpoints(output) as options["checkpoints"]:

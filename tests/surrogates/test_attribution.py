@@ -16,8 +16,7 @@ from matgym.surrogates import NetworkSurrogate, RasterNetwork, load
 from matgym.surrogates.attribution import attribute, attributions, deletion_check
 from matgym.surrogates.learned import Scaling
 from matgym.surrogates.networks import make_network, network_settings
-from matgym.viz.attribution import attribution_figure
-from matgym.viz.raster import _half_bonds, _sheet
+from matgym.viz.raster import _half_bonds, _sheet, attribution_figure
 from matgym.viz.tube3d import DISC_LAYERS, STRIP_LAYERS, visible
 
 COMPLETENESS = 0.01  # of the sum of the sites' sizes: 64 points on a path with kinks

@@ -6,29 +6,18 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from matgym.errors import ConfigurationError
+from matgym.surrogates.networks import architectures as nets
 from matgym.surrogates.networks.base import CircularConv, RasterNetwork
-from matgym.surrogates.networks.convolutional import (
-    AlexNet,
-    AlexNetSettings,
-    LeNet,
-    LeNetSettings,
-    Plain,
-    ResidualSettings,
-    ResNet,
-    Vgg,
-    VggSettings,
-)  # fmt: skip
-from matgym.surrogates.networks.graph import Graph, GraphSettings
 
 __all__ = ["NETWORKS", "CircularConv", "RasterNetwork", "make_network", "network_settings"]
 
 NETWORKS: Final[dict[str, tuple[Any, Any]]] = {
-    "lenet": (LeNet, LeNetSettings),
-    "alexnet": (AlexNet, AlexNetSettings),
-    "vgg": (Vgg, VggSettings),
-    "plain": (Plain, ResidualSettings),
-    "resnet": (ResNet, ResidualSettings),
-    "graph": (Graph, GraphSettings),
+    "lenet": (nets.LeNet, nets.LeNetSettings),
+    "alexnet": (nets.AlexNet, nets.AlexNetSettings),
+    "vgg": (nets.Vgg, nets.VggSettings),
+    "plain": (nets.Plain, nets.ResidualSettings),
+    "resnet": (nets.ResNet, nets.ResidualSettings),
+    "graph": (nets.Graph, nets.GraphSettings),
 }
 """Name to network and its settings."""
 

@@ -16,7 +16,7 @@ from matgym.physics import PiElectrons
 from matgym.surrogates import load
 from matgym.surrogates.attribution import attribute, deletion_check
 from matgym.surrogates.networks import make_network
-from matgym.viz.attribution import attribution_figure
+from matgym.viz.raster import attribution_figure
 from scripts.studies.common import Study, print_markdown
 
 KEY = "gap_ev"
