@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
+import numpy as np
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -104,11 +105,8 @@ class DatasetSpec(BaseModel):
 
     def family_of(self, sample: int) -> Family:
         """The family of the sample with this number."""
-        for family in self.families:
-            if sample < family.samples:
-                return family
-            sample -= family.samples
-        raise IndexError(sample)
+        ends = np.cumsum([family.samples for family in self.families])
+        return self.families[int(np.searchsorted(ends, sample, side="right"))]
 
     @property
     def digest(self) -> str:

@@ -4,14 +4,13 @@ Every error is a `ConfigurationError` of one form: `SOURCE: PLACE=VALUE: what is
 the nearest known one.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_type_hints
 
-from matgym.errors import ConfigurationError, MatgymError
+from matgym.errors import ConfigurationError, MatgymError, require_counts, require_positive
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -94,10 +93,7 @@ def check_counts(settings: object, *names: str) -> None:
     Raises:
         ConfigurationError: if one is not.
     """
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ConfigurationError(f"{name}={value} must be 1 or more")
+    require_counts(**{name: value for name in names if (value := getattr(settings, name)) is not None})
 
 
 def check_positive(settings: object, *names: str) -> None:
@@ -106,9 +102,7 @@ def check_positive(settings: object, *names: str) -> None:
     Raises:
         ConfigurationError: if one is not.
     """
-    for name in names:
-        if not 0.0 < getattr(settings, name) < math.inf:
-            raise ConfigurationError(f"{name}={getattr(settings, name)} must be positive")
+    require_positive(**{name: getattr(settings, name) for name in names})
 
 
 def _check_names(kind: type, content: Mapping[str, object], source: str, within: str = "") -> None:

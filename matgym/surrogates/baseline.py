@@ -133,13 +133,6 @@ def informants() -> Mapping[str, Informant]:
     return found | {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
 
 
-def check_informed(keys: Sequence[str]) -> None:
-    """Refuse what no informant gives."""
-    for key in keys:
-        if key not in informants():
-            raise PropertyError(f"there is no physics {key!r} to give as input; there is {', '.join(informants())}")
-
-
 def informed_values(keys: Sequence[str], lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
     """(B, len(keys)) what the informants say of B tubes of one lattice; NaN where an oracle fails."""
     return _informed(keys, TubeBatch.uniform(lattice, species))

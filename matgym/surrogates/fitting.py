@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from matgym.data import Dataset
-from matgym.errors import ConfigurationError, DatasetError
+from matgym.errors import ConfigurationError, DatasetError, PropertyError
 from matgym.learning.config import check_counts, check_positive, read_config
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import calibrate
@@ -20,7 +20,7 @@ from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Species
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
-from matgym.surrogates.baseline import Group, check_informed, groups_of
+from matgym.surrogates.baseline import Group, groups_of, informants
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network, network_settings
 from matgym.typing import FloatArray
@@ -95,7 +95,9 @@ class FitConfig:
             raise ConfigurationError(f"weight_decay={self.weight_decay} must not be negative")
         if not self.properties or not self.species:
             raise ConfigurationError("at least one property and one species must be given")
-        check_informed(self.informed_by)
+        for key in self.informed_by:
+            if key not in informants():
+                raise PropertyError(f"there is no physics {key!r} to give as input; there is {', '.join(informants())}")
         network_settings(self.network, self.size)
         for name in self.species:
             parse_species(name)

@@ -113,9 +113,7 @@ class NetworkSurrogate(LearnedModel):
                 furthest[rows] = np.maximum(distance(pooled, self.calibration), off)
             lost = np.isnan(members[:, rows]).any(axis=(0, 2))
             failures |= dict.fromkeys(rows[lost].tolist(), UNINFORMED)
-        mean, sd = self._mean_and_sd(members)
-        half_width = sd * self._calibrated("interval")
-        values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in (mean, sd, half_width))
+        values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in self._judged(members))
         failed = dict.fromkeys(self.predicted, failures) if failures else {}
         by_key = {key: members[:, :, k] for k, key in enumerate(self.predicted)}
         return Predictions(values, failed, sds, half_widths, by_key, furthest)
@@ -136,8 +134,8 @@ class NetworkSurrogate(LearnedModel):
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """(B, properties) predictions, and half the widths of the intervals that hold 90 % of truths."""
-        mean, sd = self._mean_and_sd(self.run(lattice, species, physics)[0])
-        return mean, sd * self._calibrated("interval")
+        mean, _, half_width = self._judged(self.run(lattice, species, physics)[0])
+        return mean, half_width
 
     def features(self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None) -> FloatArray:
         """(B, F) pooled features of the first network, before its head."""
@@ -208,10 +206,9 @@ class NetworkSurrogate(LearnedModel):
 
     # ---- inside
 
-    def _mean_and_sd(self, members: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(B, properties) each."""
-        sd = standard_deviation(members, self._calibrated("floor"), self._calibrated("factor"))
-        return members.mean(axis=0), sd
-
-    def _calibrated(self, name: str) -> FloatArray:
-        return self.calibration.get(name, np.full(len(self.predicted), np.nan))
+    def _judged(self, members: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(B, properties) means, standard deviations, and half-widths of intervals; NaN where it is not calibrated."""
+        unknown = np.full(len(self.predicted), np.nan)
+        floor, factor, interval = (self.calibration.get(name, unknown) for name in ("floor", "factor", "interval"))
+        sd = standard_deviation(members, floor, factor)
+        return members.mean(axis=0), sd, sd * interval

@@ -60,10 +60,6 @@ class RasterView:
     sites: IntArray
     leads: bool
 
-    def channels(self, species: int) -> int:
-        """How many channels a raster has that shows so many species."""
-        return 2 * (species + self.leads)
-
     def encode(self, species: SpeciesArray, seen: Sequence[Species]) -> Float32Array:
         """(B, n_sites) codes as (B, channels, height, width), one-hot; the lead has the last two channels."""
         placed = np.where(self.sites >= 0, species[:, self.sites], Species.C12)
@@ -71,7 +67,7 @@ class RasterView:
         if self.leads:
             lead = np.broadcast_to((self.sites < 0).astype(np.float32), (len(species), 1, len(self.sites)))
             raster = np.concatenate([raster, lead], axis=1)
-        return raster.reshape(len(species), self.channels(len(seen)), self.height, self.width)
+        return raster.reshape(len(species), -1, self.height, self.width)
 
 
 @lru_cache(maxsize=256)

@@ -51,12 +51,12 @@ def target_against_achieved(
 
 
 def surrogate_against_oracle(
-    axes: "Axes", surrogate_ev: FloatArray, oracle_ev: FloatArray, out_of_distribution: BoolArray | None = None
+    axes: "Axes", surrogate_ev: FloatArray, oracle_ev: FloatArray, out_of_distribution: BoolArray
 ) -> None:
     """Parity of (B,) gaps by surrogate and oracle, with the errors in figures; NaN is left out."""
     good = np.isfinite(oracle_ev)
     predicted, oracle = surrogate_ev[good], oracle_ev[good]
-    far = np.zeros_like(good[good]) if out_of_distribution is None else out_of_distribution[good]
+    far = out_of_distribution[good]
     low, high = min(predicted.min(), oracle.min()) - 0.03, max(predicted.max(), oracle.max()) + 0.03
     axes.plot([low, high], [low, high], color=MUTED, linewidth=0.9)
     axes.scatter(oracle[~far], predicted[~far], s=16, color=METHOD_STYLES[0].colour, alpha=0.6, linewidth=0)
