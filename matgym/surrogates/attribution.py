@@ -106,8 +106,9 @@ def attributions(
     """What each site has to do with the predictions of many tubes, in batches of one lattice.
 
     Of an ensemble the mean is explained. Method "integrated_gradients" is per decorated site and complete: sites and
-    physics sum to the prediction less the baseline's, but for `residual`. "grad_cam" is per pixel: its two atoms get half
-    of its value each; the graph network's map has an entry an atom, which each keeps. What falls on leads is left out.
+    physics sum to the prediction less the baseline's, but for `residual`. "grad_cam" is per pixel: its two atoms get
+    half of its value each; the graph network's map has an entry an atom, which each keeps. What falls on leads is left
+    out.
 
     Raises:
         MissingExtraError: if captum is not installed.
@@ -146,8 +147,8 @@ def deletion_check(
     Carbon is put back at one site of every species that a tube is decorated with. One boron alone would not do: an
     odd number of electrons closes the gap whatever the site, whereas with a nitrogen beside it the count is kept.
     Attributed sites are those whose values together are largest in size, all of one sign, so that they do not cancel;
-    random ones are drawn by `rng` from the others of each species. Tubes with fewer than two sites of a species, or that
-    the oracle, from which the surrogate's labels came, cannot compute, are left out.
+    random ones are drawn by `rng` from the others of each species. Tubes with fewer than two sites of a species, or
+    that the oracle, from which the surrogate's labels came, cannot compute, are left out.
 
     Raises:
         ConfigurationError: if fewer than two tubes are left.

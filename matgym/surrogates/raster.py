@@ -67,7 +67,7 @@ class RasterView:
         if self.leads:
             lead = np.broadcast_to((self.sites < 0).astype(np.float32), (len(species), 1, len(self.sites)))
             raster = np.concatenate([raster, lead], axis=1)
-        return raster.reshape(len(species), -1, self.height, self.width)
+        return raster.reshape(len(species), 2 * (len(seen) + self.leads), self.height, self.width)
 
 
 @lru_cache(maxsize=256)
