@@ -118,14 +118,10 @@ class Dataset:
     def labelled_rows(
         self, tubes: Sequence[Nanotube], labels: Predictions, levels: Mapping[str, Level], split: Split, first: int = -1
     ) -> "Dataset":
-        """Further tubes as rows of the same columns.
+        """Further tubes of a split as rows of the same columns; properties without labels stay empty.
 
-        Args:
-            tubes: k tubes.
-            labels: of the tubes; properties without labels stay empty.
-            levels: of the model that gave the labels, by property key.
-            split: in which they stand.
-            first: sample number of the first, from which they count down: below zero, which no drawn sample has.
+        `levels`, by property key, are those of the model that gave the labels. Sample numbers count down from `first`:
+        below zero, which no drawn sample has.
         """
         columns = tube_columns(TubeBatch.of(tubes), range(first, first - len(tubes), -1))
         columns["split"] = [split] * len(tubes)

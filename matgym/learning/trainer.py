@@ -8,6 +8,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
@@ -181,13 +182,11 @@ class Training(Generic[Batch]):
     """What is trained, and how.
 
     Attributes:
-        stage: its name.
         net: all that is trained.
         updates: taken in turn on each batch.
         batches: from the share of epochs that is done to the batches of the next epoch.
         validate: from the number of epochs done to figures; the network is in evaluation mode, without gradients.
         rng: of order, augmentation and noise.
-        epochs: passes over the batches.
         patience: epochs without a smaller error after which it is given up; None goes on to the end.
         monitor: name of the validation figure that is to be small.
         callbacks: see `Callback`.
@@ -245,14 +244,15 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
     parts: dict[str, Any] = {"net": net}  # what has a `state_dict`
     for number, update in enumerate(training.updates):
         parts |= {f"optimizer {number}": update.optimizer, f"schedule {number}": update.schedule}
-    progress, best = Progress(), _copy(net.state_dict())
+    progress, best = Progress(), deepcopy(net.state_dict())
     if stored := _stored(file, whose, place):
         for key, part in parts.items():
             part.load_state_dict(stored[key])
         progress, best = Progress(**stored["progress"]), stored["best"]
         training.rng.bit_generator.state = json.loads(stored["rng"])
         _set_torch_rng(stored["torch_rng"])
-    write = _board(log and log / name, progress.epochs)
+    told = [_board(log / name, progress.epochs)] if log else []
+    told += [options["on_epoch"]] if "on_epoch" in options else []
     while progress.epochs < training.epochs and (
         training.patience is None or progress.epochs - progress.best_epoch < training.patience
     ):
@@ -263,15 +263,15 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
         progress.epochs += 1
         if (error := validation[training.monitor]) < progress.best_error:
             progress = Progress(progress.epochs, progress.epochs, error, validation)
-            best = _copy(net.state_dict())
+            best = deepcopy(net.state_dict())
         if file:
             state = {key: part.state_dict() for key, part in parts.items()}
             state |= {"identity": whose, "best": best, "progress": vars(progress), "torch_rng": _torch_rng()}
             with atomic_path(file) as scratch:
                 torch.save({**state, "rng": json.dumps(training.rng.bit_generator.state)}, scratch)
         epoch = Epoch(training.stage, training.member, progress.epochs, losses, validation, error)
-        write(epoch)
-        options.get("on_epoch", write_nothing)(epoch)
+        for tell in told:
+            tell(epoch)
     net.load_state_dict(best)
     net.to("cpu").eval()
     return progress
@@ -293,14 +293,8 @@ def _epoch(training: Training[Batch], progress: float) -> dict[str, float]:
     return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
 
 
-def write_nothing(_epoch: Epoch) -> None:
-    """Do nothing after an epoch."""
-
-
-def _board(folder: Path | None, done: int) -> OnEpoch:
-    """Write `loss/NAME` and `validation/NAME` for TensorBoard, or nothing."""
-    if folder is None:
-        return write_nothing
+def _board(folder: Path, done: int) -> OnEpoch:
+    """Write `loss/NAME` and `validation/NAME` for TensorBoard."""
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(str(folder), purge_step=done + 1)  # what a killed run wrote beyond its checkpoint
@@ -327,10 +321,6 @@ def _set_torch_rng(states: Sequence[Tensor]) -> None:
 
 def _cuda_in_use() -> bool:
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
-
-
-def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in state.items()}
 
 
 def grouped_rows(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> Iterator[tuple[int, IntArray]]:

@@ -9,7 +9,7 @@ _HOMES: Final = {
     "learned": ("NetworkSurrogate",),
     "networks": ("NETWORKS", "RasterNetwork"),
     "store": ("SurrogateCard", "load", "load_card", "save", "shipped"),
-    "verification": ("Verification", "verify"),
+    "training": ("Verification", "verify"),
 }
 
 __all__ = [name for names in _HOMES.values() for name in names]  # all are strings

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -309,19 +310,13 @@ def with_8_bit(model: bytes, inputs: Inputs) -> bytes:
         )
     quantization.quant_utils.add_pre_process_metadata(float_model)  # `exported` did what it asks for
 
-    class Given(quantization.CalibrationDataReader):  # type: ignore[misc, name-defined]
-        def __init__(self) -> None:
-            self.given = [dict(inputs)]
-
-        def get_next(self) -> dict[str, Float32Array] | None:
-            return self.given.pop() if self.given else None
-
+    given = iter([dict(inputs), None])  # as a `CalibrationDataReader`: all at once, then nothing
     with TemporaryDirectory() as folder:
         path = Path(folder, "int8.onnx")
         quantization.quantize_static(
             float_model,
             path,
-            Given(),
+            SimpleNamespace(get_next=given.__next__),
             op_types_to_quantize=["Conv"],
             nodes_to_quantize=inner,
             per_channel=True,

@@ -1,4 +1,4 @@
-"""From a data set to stored weights with a card, to cross-validated figures, and to networks in 8 bit.
+"""From a data set to stored weights with a card, to cross-validated figures, to networks in 8 bit; verified designs.
 
 8 bit is static quantisation (Jacob et al., CVPR 2018) of the convolutions alone: quantising every operation costs
 accuracy. For what runs the networks see `matgym.surrogates.engines`.
@@ -6,7 +6,7 @@ accuracy. For what runs the networks see `matgym.surrogates.engines`.
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeAlias, Unpack
@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import TypeAdapter
+from scipy.stats import spearmanr
 
 from matgym.data import Dataset
 from matgym.data.table import SPLITS, TEST_SHARE, VALIDATION_SHARE
@@ -23,14 +24,16 @@ from matgym.files import write_json
 from matgym.learning.config import validated
 from matgym.learning.metrics import PropertyMetrics, property_metrics
 from matgym.learning.trainer import Epoch, Options
+from matgym.models import Model
 from matgym.statistics import estimate
+from matgym.structures import Nanotube
 from matgym.surrogates.baseline import physics_of, with_physics
 from matgym.surrogates.domain import check_undeformed
 from matgym.surrogates.engines import INT8_ENGINES, Calibration, Engine
 from matgym.surrogates.fitting import FitConfig, fit
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.surrogates.store import STORE, SurrogateCard, save
-from matgym.typing import FloatArray
+from matgym.typing import BoolArray, FloatArray
 
 Folds: TypeAlias = tuple[tuple[PropertyMetrics, ...], ...]
 """Figures of every property, for each fold."""
@@ -244,3 +247,75 @@ def _rmse(surrogate: NetworkSurrogate, rows: Dataset) -> tuple[FloatArray, Float
         off[where] = surrogate.mean(lattice, species, physics) - labels[where]
         scaled[where] = off[where] / (factor * surrogate.scaling.scale)
     return np.sqrt((off**2).mean(axis=0)), np.sqrt((scaled**2).mean(axis=0))
+
+
+# ---- verification: the same designs through a surrogate and an oracle
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What a surrogate predicted for some designs, and what physics says.
+
+    Attributes:
+        predicted: (B,) surrogate's values.
+        truth: (B,) oracle's values; NaN where it failed.
+        out_of_distribution: (B,) whether the surrogate's own score calls the design far out.
+        failures: designs that the oracle could not compute.
+    """
+
+    predicted: FloatArray
+    truth: FloatArray
+    out_of_distribution: BoolArray
+    failures: int
+
+    @property
+    def mae(self) -> float:
+        """Mean absolute error, in the property's unit."""
+        return float(np.nanmean(np.abs(self.predicted - self.truth)))
+
+    @property
+    def rmse(self) -> float:
+        """Root mean square error, in the property's unit."""
+        return float(np.sqrt(np.nanmean((self.predicted - self.truth) ** 2)))
+
+    @property
+    def bias(self) -> float:
+        """Mean of prediction less truth, in the property's unit."""
+        return float(np.nanmean(self.predicted - self.truth))
+
+    @property
+    def spearman(self) -> float:
+        """Rank correlation of prediction and truth; NaN where either is constant."""
+        good = np.isfinite(self.truth)
+        if min(np.ptp(self.predicted[good]), np.ptp(self.truth[good])) == 0.0:
+            return float("nan")
+        return float(spearmanr(self.predicted[good], self.truth[good]).statistic)
+
+    @property
+    def share_out_of_distribution(self) -> float:
+        """Share of designs that the surrogate's own score calls far out."""
+        return float(self.out_of_distribution.mean())
+
+    def exploitation_gap(self, targets: FloatArray) -> float:
+        """How much further designs are from (B,) targets than was predicted: mean true less mean predicted error."""
+        good = np.isfinite(self.truth)
+        expected, true = np.abs(self.predicted - targets)[good], np.abs(self.truth - targets)[good]
+        return float(true.mean() - expected.mean())
+
+    def as_dict(self) -> dict[str, float]:
+        """Flat form for tables and JSON."""
+        return {
+            "designs": len(self.predicted),
+            "mae_ev": self.mae,
+            "rmse_ev": self.rmse,
+            "bias_ev": self.bias,
+            "spearman": self.spearman,
+            "out_of_distribution": self.share_out_of_distribution,
+            "oracle_failures": self.failures,
+        }
+
+
+def verify(surrogate: Model, oracle: Model, tubes: Sequence[Nanotube], key: str = "gap_ev") -> Verification:
+    """Put designs through surrogate and oracle, and compare one property."""
+    truth, found = oracle.predict(tubes), surrogate.predict(tubes)
+    return Verification(found[key], truth[key], found.known_distance > 1.0, len(truth.failures.get(key, {})))

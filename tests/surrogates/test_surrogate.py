@@ -119,7 +119,7 @@ def test_verification_finds_a_surrogate_that_is_worse_where_it_extrapolates(surr
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
-    spec = DatasetSpec(name="small", families=(Family(n=8, m=0, cells=1, samples=800),), largest_share=0.3)
+    spec = DatasetSpec(name="small", families=(Family(n=8, m=0, cells=1, samples=500),), largest_share=0.3)
     return Dataset.load(build(spec, tmp_path_factory.mktemp("small") / "data.parquet", workers=1))
 
 
