@@ -1,8 +1,7 @@
 """Data sets of labelled tubes: specified, built, stored, read."""
 
-from matgym.data.builder import build
+from matgym.data.builder import build, random_decoration
 from matgym.data.dataset import Dataset
-from matgym.data.sampling import random_decoration
 from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family, read_specification
 from matgym.data.table import split_of
 

@@ -6,7 +6,7 @@ first seen, checked against torch, and kept.
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -77,9 +77,14 @@ def by_torch(
     with torch.inference_mode():
         image = torch.from_numpy(raster).to(device).contiguous(memory_format=torch.channels_last)
         beside = torch.from_numpy(numbers).to(device)
-        features = [network.features(image, beside, view.shift) for network in networks]
-        outputs = torch.stack([network.head(x) for network, x in zip(networks, features, strict=True)])
-    return outputs.cpu().numpy(), features[0].cpu().numpy()
+        outputs, features = passed(networks, image, beside, view.shift)
+    return outputs.cpu().numpy(), features.cpu().numpy()
+
+
+def passed(networks: Iterable[Any], raster: Tensor, numbers: Tensor, shift: int) -> tuple[Tensor, Tensor]:
+    """(members, B, properties) outputs and (B, F) features of the first network."""
+    features = [network.features(raster, numbers, shift) for network in networks]
+    return torch.stack([network.head(x) for network, x in zip(networks, features, strict=True)]), features[0]
 
 
 class Members(nn.Module):
@@ -91,10 +96,8 @@ class Members(nn.Module):
         self.shift = shift
 
     def forward(self, raster: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """(members, B, properties) outputs and (B, F) features of the first network."""
-        features = [net.features(raster, numbers, self.shift) for net in self.networks]  # type: ignore[operator]
-        outputs = [net.head(x) for net, x in zip(self.networks, features, strict=True)]  # type: ignore[operator]
-        return torch.stack(outputs), features[0]
+        """See `passed`."""
+        return passed(self.networks, raster, numbers, self.shift)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from matgym.cli import app
 from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, split_of
-from matgym.data.sampling import random_codoped, random_decoration, random_tube
+from matgym.data.builder import random_codoped, random_decoration, random_tube
 from matgym.errors import DatasetError, PropertyError
 from matgym.models import Level, Predictions
 from matgym.physics import PiElectrons, predict
@@ -133,15 +133,13 @@ def test_decorations_have_the_composition_asked_for():
         assert counts[Species.C12] == lattice.n_sites - 8
 
 
-def test_ordered_decorations_reach_further_than_plain_ones():
+def test_ordered_decorations_reach_further_than_plain_ones(monkeypatch):
     """What the ordered share is there for: gaps that uniformly random structures hardly reach."""
     lattice = tube_lattice(8, 0, 2)
     spread = {}
     for share in (0.0, 1.0):
-        codes = [
-            random_decoration(lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s), plain_share=share)
-            for s in range(40)
-        ]
+        monkeypatch.setattr("matgym.data.builder.PLAIN_SHARE", share)
+        codes = [random_decoration(lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s)) for s in range(40)]
         spread[share] = PiElectrons().predict([Nanotube(8, 0, 2, c) for c in codes])["gap_ev"].std()
     assert spread[0.0] > spread[1.0]
 

@@ -36,7 +36,7 @@ SINGLE_PRECISION = 1e-5  # eV
 
 @pytest.fixture(scope="module")
 def data():
-    return Dataset.load("nanotube-doping").take(np.arange(0, 32000, 40))
+    return Dataset.load("nanotube-doping").take(np.arange(0, 32000, 80))
 
 
 @pytest.fixture(scope="module")

@@ -100,7 +100,7 @@ def test_engines_give_what_torch_gives_for_every_network(network):
 @pytest.mark.parametrize(("key", "shapes"), [("gap_ev", (*SHAPES, SHAPES[0])), ("conductance_us", SHAPES[1:])])
 def test_one_engine_serves_tubes_of_any_shape_and_batches_of_any_size(key, shapes, monkeypatch):
     monkeypatch.setattr("matgym.surrogates.learned.INFERENCE_BATCH", 8)
-    ours = untrained("resnet", key)
+    ours = untrained("lenet", key)
     engine = ours.with_engine("onnxruntime", threads=2)
     for shape in shapes:
         lattice = tube_lattice(*shape)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from matgym.errors import ConfigurationError
 from matgym.surrogates.networks import architectures as nets
-from matgym.surrogates.networks.base import CircularConv, RasterNetwork
+from matgym.surrogates.networks.architectures import CircularConv, RasterNetwork
 
 __all__ = ["NETWORKS", "CircularConv", "RasterNetwork", "make_network", "network_settings"]
 
