@@ -207,11 +207,7 @@ class Store(Generic[C]):
 
 def ensemble_tensors(networks: Sequence[nn.Module]) -> dict[str, Tensor]:
     """Return weights of an ensemble by the names under which they are stored."""
-    return {
-        f"network.{member}.{name}": value
-        for member, network in enumerate(networks)
-        for name, value in network.state_dict().items()
-    }
+    return {f"network.{name}": value for name, value in nn.ModuleList(networks).state_dict().items()}
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -69,7 +69,10 @@ def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
         )
         axes.scatter([], [], s=46, label=f"{SPECIES_DATA[species].label}  {count}", **look)  # for the legend
     _frame_axes(axes, positions, names)
-    _add_legend(axes)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(Species), frameon=False, fontsize=8, labelcolor=INK,
+        handletextpad=0.1, columnspacing=0.9, borderaxespad=2.4,
+    )  # fmt: skip
 
 
 def grid(tubes: Sequence[Nanotube], captions: Sequence[str]) -> "Figure":
@@ -214,17 +217,3 @@ def _frame_axes(axes: "Axes", positions: FloatArray, names: list[str], margin: f
     axes.spines[:].set_visible(False)
     axes.set_xlabel(f"{names[0]} →", fontsize=fontsize, color=MUTED, loc="left", labelpad=3)
     axes.set_ylabel(f"{names[1]} →", fontsize=fontsize, color=MUTED, loc="bottom")
-
-
-def _add_legend(axes: "Axes") -> None:
-    axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.0),
-        ncols=len(Species),
-        frameon=False,
-        fontsize=8,
-        labelcolor=INK,
-        handletextpad=0.1,
-        columnspacing=0.9,
-        borderaxespad=2.4,
-    )
