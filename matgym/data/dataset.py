@@ -25,7 +25,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled tubes.
+    """Labelled tubes; to ask for a property that it holds no labels of raises a `PropertyError`.
 
     Attributes:
         table: an Arrow table with the columns of `matgym.data.table.schema`.
@@ -100,11 +100,7 @@ class Dataset:
         return label_keys(self.table)
 
     def labelled(self, keys: Sequence[str] | None = None) -> "Dataset":
-        """The rows whose labels could be computed: of all properties, or of those given.
-
-        Raises:
-            PropertyError: if there is no such property.
-        """
+        """The rows whose labels could be computed: of all properties, or of those given."""
         table = self.table
         for key in self.keys if keys is None else keys:
             self._check(key)
@@ -144,30 +140,18 @@ class Dataset:
         return Dataset(table)
 
     def values(self, key: str) -> FloatArray:
-        """(rows,) labels of one property.
-
-        Raises:
-            PropertyError: if the data set has no such column.
-        """
+        """(rows,) labels of one property."""
         self._check(key)
         return np.asarray(self.table.column(key).to_numpy(), dtype=np.float64)
 
     def failures(self, key: str) -> dict[int, str]:
-        """Row to the reason why a property could not be computed.
-
-        Raises:
-            PropertyError: if the data set has no such column.
-        """
+        """Row to the reason why a property could not be computed."""
         self._check(key)
         reasons = self.table.column(f"{key}.failure").to_pylist()
         return {row: reason for row, reason in enumerate(reasons) if reason is not None}
 
     def levels(self, key: str) -> tuple[Level | None, ...]:
-        """(rows,) level of the model that computed a property; None where none did.
-
-        Raises:
-            PropertyError: if the data set has no such column.
-        """
+        """(rows,) level of the model that computed a property; None where none did."""
         self._check(key)
         return tuple(name and Level(name) for name in self.table.column(f"{key}.level").to_pylist())
 

@@ -56,12 +56,7 @@ def read_config(
 
 
 def validated(kind: type[Config], content: Mapping[str, object], source: str) -> Config:
-    """Check a mapping, and return the configuration.
-
-    Args:
-        kind: see `read_config`.
-        content: settings by name.
-        source: what errors begin with.
+    """Check a mapping of settings, and return the configuration; errors begin with `source`.
 
     Raises:
         ConfigurationError: if a setting is unknown, of another type or out of range.

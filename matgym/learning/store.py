@@ -106,12 +106,7 @@ class Store(Generic[C]):
         rmtree(folder, ignore_errors=True)
 
     def save(self, path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> C:
-        """Write weights to `path` (.safetensors) and a card beside it (.json).
-
-        Args:
-            path: of the weights.
-            tensors: by name; from any device.
-            facts: fields of the card.
+        """Write weights, from any device, to `path` (.safetensors) and a card with these facts beside it (.json).
 
         Raises:
             WeightsError: if `path` does not end in .safetensors.

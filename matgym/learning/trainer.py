@@ -208,13 +208,9 @@ class Training(Generic[Batch]):
 
 @dataclass
 class Progress:
-    """How far a training is, or how it ended.
+    """How far a training is, or how it ended: epochs that were run, and the figures of the best.
 
-    Attributes:
-        epochs: that were run.
-        best_epoch: whose weights are kept, from 1; 0 if none was better than the first weights.
-        best_error: of that epoch.
-        validation: figures of that epoch.
+    The weights of the best, which count from 1, are kept; it is 0 if none was better than the first weights.
     """
 
     epochs: int = 0

@@ -75,13 +75,7 @@ class FunctionModel(Adapter):
         property: Property | str | None = None,  # noqa: A002  # the field's word
         level: Level = Level.SURROGATE,
     ) -> None:
-        """Wrap a function.
-
-        Args:
-            source: the function; NaN where there is no value.
-            property: that it computes; one of the function's own name by default.
-            level: what stands behind its values.
-        """
+        """Wrap a function, which gives NaN where there is no value; its property has its own name by default."""
         own = getattr(source, "__name__", "value")
         super().__init__(source, property or (own if own.isidentifier() else "value"))
         self.level = level

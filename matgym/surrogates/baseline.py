@@ -56,12 +56,7 @@ def known(
 ) -> tuple[FloatArray, FloatArray]:
     """(properties,) offset and (B, properties) factor: value = offset + factor * what is learned.
 
-    Args:
-        lattice: shared by the tubes.
-        keys: of the properties.
-        model: of the undecorated tube.
-        informed_by: names of the physics that is given as input.
-        physics: (B, informed) its values.
+    `physics` are (B, informed) values of the physics that is given as input.
     """
     offset = np.array([pristine_value(lattice, key, model) for key in keys])
     factor = np.array([float(lattice.n_sites) if PROPERTIES_BY_KEY[key].extensive else 1.0 for key in keys])

@@ -111,13 +111,9 @@ class ClassicalSurrogate(LearnedModel):
 
 
 def fit_classical(name: str, data: Dataset, keys: Sequence[str], informed_by: Sequence[str] = ()) -> ClassicalSurrogate:
-    """Fit a baseline to the training split, on the species that occur there.
+    """Fit one of `CLASSICAL` to the training split, on the species that occur there.
 
-    Args:
-        name: one of `CLASSICAL`.
-        data: with train rows; no others are looked at: penalties and numbers of trees are chosen among them.
-        keys: of the properties.
-        informed_by: see `LearnedModel`.
+    No other rows are looked at: penalties and numbers of trees are chosen among them.
 
     Raises:
         ConfigurationError: if there is no such baseline.

@@ -137,13 +137,9 @@ class Engine:
     def __call__(
         self, networks: tuple[RasterNetwork, ...], view: RasterView, raster: Float32Array, numbers: Float32Array
     ) -> Passed:
-        """One pass of all networks.
+        """One pass of all networks, in evaluation mode and not to be trained on.
 
-        Args:
-            networks: members, in evaluation mode; they must not be trained on.
-            view: of the tubes.
-            raster: (B, channels, H, W).
-            numbers: (B, globals).
+        The raster has shape (B, channels, H, W), and the numbers (B, globals).
 
         Raises:
             WeightsError: at the first tubes of a shape, if the engine does not agree with torch on it.
@@ -248,10 +244,7 @@ def onnx_session(model: bytes | str, threads: int) -> Any:
 def exported(network: nn.Module, inputs: Inputs, outputs: Sequence[str]) -> bytes:
     """Export an ONNX model of any batch, its constants folded: kernels must be constants to be quantised.
 
-    Args:
-        network: in evaluation mode.
-        inputs: an example.
-        outputs: names of what it returns.
+    The network is in evaluation mode, the inputs are an example, and the outputs names of what it returns.
     """
     library("onnxscript")
     onnxruntime = library("onnxruntime")

@@ -140,7 +140,7 @@ def fit(
     stage: str = "member",
     **options: Unpack[Options],
 ) -> NetworkSurrogate:
-    """Fit networks to the training split; of each, the epoch that validates best is kept.
+    """Fit networks to the training split; of each, the epoch that validates best is kept. Validation rows calibrate.
 
     Args:
         data: with train and validation rows; its test rows are never looked at.
@@ -149,9 +149,6 @@ def fit(
             other properties: transfer learning from another property or another family of tubes.
         stage: name of the training.
         options: see `matgym.learning.trainer.Options`.
-
-    Returns:
-        The fitted surrogate, calibrated on the validation split.
 
     Raises:
         ConfigurationError: if `start` has another network or size, or there is no such device.

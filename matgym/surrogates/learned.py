@@ -92,10 +92,7 @@ class NetworkSurrogate(LearnedModel):
         return Cost(seconds=2e-4 * len(self.networks) + informed, sites=128, exponent=1.0)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Predict every property of each tube, with its uncertainty.
-
-        Args:
-            tubes: B tubes, of any sizes; those of sizes unlike the training set's are extrapolations.
+        """Predict every property of each tube, with its uncertainty; sizes unlike the training's are extrapolations.
 
         Returns:
             Predictions of shape (B,); NaN, with the reason in `failures`, for tubes that are strained, twisted, have

@@ -121,11 +121,7 @@ def ansi(tube: Nanotube, caption: str = "") -> str:
 def attribution_figure(tube: Nanotube, values: Mapping[str, FloatArray], unit: str, caption: str = "") -> "Figure":
     """One row a method: the rolled tube, the unrolled one, and the colours' meaning.
 
-    Args:
-        tube: whose sites are coloured.
-        values: label of the colour bar to (n_sites,) values in `unit`, in raster order.
-        unit: of all values.
-        caption: a line of text above.
+    `values` are, by the label of the colour bar, (n_sites,) values in `unit`, in raster order.
     """
     figure = new_figure(10.0, 0.5 + 3.9 * len(values), 130)
     grid = figure.add_gridspec(len(values), 3, width_ratios=(1.75, 1.0, 0.05), wspace=0.03)

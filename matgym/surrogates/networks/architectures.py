@@ -38,14 +38,9 @@ class RasterNetwork(nn.Module, ABC):
     sums: bool = False
 
     def __init__(self, width: int, globals_: int, hidden: tuple[int, ...], outputs: int, dropout: float = 0.0) -> None:
-        """Make the head.
+        """Make the head, from the channels that `body` ends in and the numbers beside the raster to the properties.
 
-        Args:
-            width: channels that `body` ends in.
-            globals_: numbers that are given beside the raster.
-            hidden: units of the head's layers.
-            outputs: properties.
-            dropout: share of the head's units that are left out in training.
+        `hidden` are units of its layers; `dropout` is the share of them that is left out in training.
         """
         super().__init__()
         sizes = (2 * width + globals_, *hidden)
