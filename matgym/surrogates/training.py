@@ -127,9 +127,9 @@ def cross_validate(
 ) -> Folds:
     """Fit anew for every fold that is not done yet, and measure on the fold.
 
-    A tube stands in a data set once, up to symmetry, so that no twin of a fold's tubes is trained on. All splits but the
-    larger tubes are pooled; validation rows for early stopping are drawn from the other folds. In `folder`, finished
-    folds and checkpoints are kept, so that an interrupted run goes on.
+    A tube stands in a data set once, up to symmetry, so that no twin of a fold's tubes is trained on. All splits but
+    the larger tubes are pooled; validation rows for early stopping are drawn from the other folds. In `folder`,
+    finished folds and checkpoints are kept, so that an interrupted run goes on.
 
     Raises:
         ConfigurationError: if there are fewer than two folds, or fewer rows than folds.
