@@ -8,7 +8,7 @@ from typing import Final, cast
 import numpy as np
 
 from matgym.data import Dataset
-from matgym.data.splits import Split
+from matgym.data.table import Split
 from matgym.errors import ConfigurationError
 from matgym.generative.examples import Examples, examples, valid
 from matgym.generative.metrics import (

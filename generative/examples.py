@@ -15,10 +15,9 @@ import numpy as np
 from matgym.data import Dataset
 from matgym.errors import DatasetError
 from matgym.learning.trainer import grouped_rows
-from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Species, SubstitutionEdits, TubeLattice
 from matgym.structures.symmetry import symmetry_group
-from matgym.surrogates.baseline import PristineModel, known
+from matgym.surrogates.baseline import pristine_value
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, SpeciesArray
 
 DOPANTS: Final = (Species.B, Species.N)
@@ -77,18 +76,13 @@ def raw_conditions(lattice: TubeLattice, key: str, targets: FloatArray, budget: 
         targets: (B,) in the property's unit.
         budget: (B, K) atoms of each species; K at most 2.
     """
-    offset = pristine(lattice, key)
+    offset = pristine_value(lattice, key)
     shares = np.zeros((len(targets), 2))
     shares[:, : budget.shape[1]] = budget / lattice.n_sites
     n, m = lattice.n, lattice.m
     angle = np.arctan2(np.sqrt(3.0) * m, 2.0 * n + m)  # Saito, Dresselhaus and Dresselhaus (1998), eq. 3.7
     shape = [10.0 / lattice.length_angstrom, 1.0 / lattice.diameter_nm, np.cos(3.0 * angle)]
     return np.column_stack([targets - offset, shares, np.tile(shape, (len(targets), 1))])
-
-
-def pristine(lattice: TubeLattice, key: str) -> float:
-    """What the undecorated tube has of the property, as far as it is known without learning; zero otherwise."""
-    return float(known(lattice, (PROPERTIES_BY_KEY[key],), PristineModel())[0][0])
 
 
 @dataclass(frozen=True)

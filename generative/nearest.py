@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 
 from matgym.data import Dataset
-from matgym.generative.examples import Examples, examples, like_bonds, pristine
+from matgym.generative.examples import Examples, examples, like_bonds
 from matgym.structures import Species, SubstitutionEdits, TubeBatch, TubeLattice
+from matgym.surrogates.baseline import pristine_value
 from matgym.tasks import Decorations
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
@@ -81,8 +82,8 @@ class NearestDesigns:
         for group, distance in zip(self._known, apart, strict=True):
             rows = distance <= closest + _SHARE
             species.append(group.species[rows][:, group.lattice.sites_at(lattice.site_cells, sublattice)])
-            shifts.append(group.values[rows] - pristine(group.lattice, self.key))
-        wanted = targets - pristine(lattice, self.key)
+            shifts.append(group.values[rows] - pristine_value(group.lattice, self.key))
+        wanted = targets - pristine_value(lattice, self.key)
         rows = self._drawn(np.abs(np.concatenate(shifts) - wanted[:, None]), rng)
         found = np.concatenate(species)[rows]
         for codes in found:

@@ -123,7 +123,7 @@ class Generator(nn.Module):
     def __init__(self, size: NetworkSize, kinds: int) -> None:
         super().__init__()
         self.size = size
-        self.guide = make_network("resnet", size.guide, kinds, kinds + 1, 1).eval()
+        self.guide = make_network("resnet", size.guide, kinds, 1).eval()
         self.guide.requires_grad_(requires_grad=False)
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
         inputs, numbers = size.guide_width + 4 * kinds + 2 * size.waves, size.latent + len(COLUMNS) + 1

@@ -16,8 +16,7 @@ from matgym.generative.geometry import Geometry
 from matgym.generative.metrics import coverage, pair_correlation, pair_correlation_error
 from matgym.learning.trainer import Options
 from matgym.structures import Species
-from matgym.surrogates.config import FitConfig
-from matgym.surrogates.fitting import fit
+from matgym.surrogates.fitting import FitConfig, fit
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.typing import FloatArray
 

@@ -150,11 +150,9 @@ def test_only_a_surrogate_is_no_oracle():
         assert Leveled().is_oracle == (level is not Level.SURROGATE)
 
 
-def test_supports_is_whether_there_is_no_reason_against_it():
-    tubes, films = Space(TubeDomain((tube_lattice(8, 0, 1),), frozenset())), Space(None)
-    assert Measured().supports(tubes)
-    assert not Measured().supports(films)
-    assert Measured().unsupported(films) == "these designs are no tubes"
+def test_a_model_says_which_spaces_it_does_not_support():
+    assert not Measured().unsupported(Space(TubeDomain((tube_lattice(8, 0, 1),), frozenset())))
+    assert Measured().unsupported(Space(None)) == "these designs are no tubes"
 
 
 def test_a_model_without_properties_or_predict_cannot_be_made():

@@ -21,11 +21,11 @@ from matgym.version import __version__
 from matgym.viz.figures import (
     error_by_method,
     learning_curve,
+    render,
     surrogate_against_oracle,
     target_against_achieved,
     to_svg,
 )
-from matgym.viz.page import render
 from matgym.viz.palette import new_axes
 
 MET_EV: Final = AMORTISED["doping-targets"].met

@@ -112,7 +112,7 @@ def page(results: Results, tube_of: TubeOf | None = None, *, reps: int = 2000) -
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    from matgym.viz.page import render
+    from matgym.viz.figures import render
     from matgym.viz.tube3d import script_tag
 
     figures = summary(results, reps)

@@ -41,7 +41,7 @@ def info(
 ) -> None:
     """Rows a split, labels, and where a data set came from."""
     from matgym.data import Dataset
-    from matgym.data.splits import SPLITS
+    from matgym.data.table import SPLITS
 
     dataset = Dataset.load(path)
     rows = []

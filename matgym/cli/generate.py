@@ -100,7 +100,7 @@ def sample(
     from matgym.structures import lattice_edits
     from matgym.structures.io import parse_design, write
     from matgym.tasks import Decorations, as_design_generator
-    from matgym.viz.generated import grid
+    from matgym.viz.raster import grid
 
     lattice = parse_design(tube).lattice
     budget = {name: count for name, count in (("B", boron), ("N", nitrogen)) if count}

@@ -12,7 +12,7 @@ from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from matgym.learning.metrics import PropertyMetrics
-    from matgym.surrogates.config import FitConfig
+    from matgym.surrogates.fitting import FitConfig
 
 app = typer.Typer(no_args_is_help=True, help="Train surrogates and measure them.")
 
@@ -44,12 +44,11 @@ def train(
     from shutil import rmtree
 
     from matgym.data import Dataset
-    from matgym.learning.cross_validation import summary
     from matgym.learning.trainer import Epoch
     from matgym.physics.registry import parse_properties
     from matgym.surrogates import load, training
-    from matgym.surrogates.cross_validation import cross_validate
     from matgym.surrogates.store import STORE
+    from matgym.surrogates.training import cross_validate, summary
 
     asked = {"network": network or None, "epochs": epochs, "members": members, "seed": seed}
     changes = {name: value for name, value in asked.items() if value is not None}
@@ -106,7 +105,7 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
     from matgym.data import SPECIFICATIONS, Dataset
     from matgym.learning.config import read_config
     from matgym.physics.registry import parse_properties
-    from matgym.surrogates.config import FitConfig, shipped_config
+    from matgym.surrogates.fitting import FitConfig, shipped_config
 
     keys = tuple(prop.key for prop in parse_properties(names)) if names else ()
     file = file or shipped_config(keys, dataset)

@@ -1,10 +1,9 @@
 """Data sets of labelled tubes: specified, built, stored, read."""
 
-from matgym.data.builder import build
+from matgym.data.builder import build, random_decoration
 from matgym.data.dataset import Dataset
-from matgym.data.sampling import random_decoration
 from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family, read_specification
-from matgym.data.splits import split_of
+from matgym.data.table import split_of
 
 __all__ = [
     "SPECIFICATIONS",

@@ -13,8 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matgym.data.splits import SPLITS, Split
-from matgym.data.table import SCHEMA_VERSION, batch_of, label_columns, label_keys, table_of, tube_columns
+from matgym.data.table import SCHEMA_VERSION, SPLITS, Split, batch_of, label_columns, label_keys, table_of, tube_columns
 from matgym.errors import DatasetError, PropertyError
 from matgym.files import atomic_path
 from matgym.models import Level, Predictions
@@ -26,7 +25,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled tubes.
+    """Labelled tubes; to ask for a property that it holds no labels of raises a `PropertyError`.
 
     Attributes:
         table: an Arrow table with the columns of `matgym.data.table.schema`.
@@ -101,11 +100,7 @@ class Dataset:
         return label_keys(self.table)
 
     def labelled(self, keys: Sequence[str] | None = None) -> "Dataset":
-        """The rows whose labels could be computed: of all properties, or of those given.
-
-        Raises:
-            PropertyError: if there is no such property.
-        """
+        """The rows whose labels could be computed: of all properties, or of those given."""
         table = self.table
         for key in self.keys if keys is None else keys:
             self._check(key)
@@ -119,14 +114,10 @@ class Dataset:
     def labelled_rows(
         self, tubes: Sequence[Nanotube], labels: Predictions, levels: Mapping[str, Level], split: Split, first: int = -1
     ) -> "Dataset":
-        """Further tubes as rows of the same columns.
+        """Further tubes of a split as rows of the same columns; properties without labels stay empty.
 
-        Args:
-            tubes: k tubes.
-            labels: of the tubes; properties without labels stay empty.
-            levels: of the model that gave the labels, by property key.
-            split: in which they stand.
-            first: sample number of the first, from which they count down: below zero, which no drawn sample has.
+        `levels`, by property key, are those of the model that gave the labels. Sample numbers count down from `first`:
+        below zero, which no drawn sample has.
         """
         columns = tube_columns(TubeBatch.of(tubes), range(first, first - len(tubes), -1))
         columns["split"] = [split] * len(tubes)
@@ -149,30 +140,18 @@ class Dataset:
         return Dataset(table)
 
     def values(self, key: str) -> FloatArray:
-        """(rows,) labels of one property.
-
-        Raises:
-            PropertyError: if the data set has no such column.
-        """
+        """(rows,) labels of one property."""
         self._check(key)
         return np.asarray(self.table.column(key).to_numpy(), dtype=np.float64)
 
     def failures(self, key: str) -> dict[int, str]:
-        """Row to the reason why a property could not be computed.
-
-        Raises:
-            PropertyError: if the data set has no such column.
-        """
+        """Row to the reason why a property could not be computed."""
         self._check(key)
         reasons = self.table.column(f"{key}.failure").to_pylist()
         return {row: reason for row, reason in enumerate(reasons) if reason is not None}
 
     def levels(self, key: str) -> tuple[Level | None, ...]:
-        """(rows,) level of the model that computed a property; None where none did.
-
-        Raises:
-            PropertyError: if the data set has no such column.
-        """
+        """(rows,) level of the model that computed a property; None where none did."""
         self._check(key)
         return tuple(name and Level(name) for name in self.table.column(f"{key}.level").to_pylist())
 

@@ -6,6 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Self, TypeAlias
 
+import numpy as np
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from matgym.data.table import SCHEMA_VERSION
@@ -103,11 +105,8 @@ class DatasetSpec(BaseModel):
 
     def family_of(self, sample: int) -> Family:
         """The family of the sample with this number."""
-        for family in self.families:
-            if sample < family.samples:
-                return family
-            sample -= family.samples
-        raise IndexError(sample)
+        ends = np.cumsum([family.samples for family in self.families])
+        return self.families[int(np.searchsorted(ends, sample, side="right"))]
 
     @property
     def digest(self) -> str:
@@ -116,46 +115,12 @@ class DatasetSpec(BaseModel):
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-NANOTUBE_DOPING: Final = DatasetSpec(
-    name="nanotube-doping",
-    families=(
-        Family(n=8, m=0, cells=4, samples=24000),
-        Family(n=8, m=0, cells=3, samples=7000),
-        Family(n=8, m=0, cells=2, samples=4000),
-        Family(n=8, m=0, cells=6, samples=400, larger=True),
-        Family(n=10, m=0, cells=4, samples=400, larger=True),
-    ),
-)
-"""Electrons of semiconducting (8, 0) tubes of three lengths, and longer and wider ones held back."""
-
-NANOTUBE_PROPERTIES: Final = DatasetSpec(
-    name="nanotube-properties",
-    properties=("thermal_conductance", "zt", "young", "formation", "gap"),
-    families=(
-        Family(n=8, m=0, cells=3, samples=5000),
-        Family(n=8, m=0, cells=2, samples=2500),
-        Family(n=8, m=0, cells=4, samples=200, larger=True),
-    ),
-    seed=1,
-)
-"""What costs the most: heat, ZT, stiffness and formation energy of the same (8, 0) tubes."""
-
-NANOTUBE_TRANSPORT: Final = DatasetSpec(
-    name="nanotube-transport",
-    properties=("conductance",),
-    families=(
-        Family(n=6, m=6, cells=5, samples=30000),
-        Family(n=6, m=6, cells=4, samples=10000),
-        Family(n=6, m=6, cells=3, samples=4000),
-        Family(n=6, m=6, cells=8, samples=400, larger=True),
-        Family(n=7, m=7, cells=4, samples=400, larger=True),
-    ),
-    seed=2,
-)
-"""Conductance of metallic (6, 6) tubes, where doping takes away something: at 300 K and neutrality a semiconducting
-tube's is a thousand millionth of that."""
-
-SPECIFICATIONS: Final = {spec.name: spec for spec in (NANOTUBE_DOPING, NANOTUBE_PROPERTIES, NANOTUBE_TRANSPORT)}
+SPECIFICATIONS: Final = {
+    name: DatasetSpec(name=name, **content)
+    for name, content in yaml.safe_load(
+        (Path(__file__).parent / "shipped" / "specifications.yml").read_text(encoding="utf-8")
+    ).items()
+}
 """The shipped data sets, by name."""
 
 

@@ -3,11 +3,14 @@
 The column KEY holds a property's values, null where there is none. `KEY.level` names the level of the model that
 computed it, null where none did, and `KEY.failure` its reason for giving no value. Rows of several levels can thus
 stand in one table.
+
+A tube's split follows from the hash of its canonical form alone, so that no rotated or mirrored copy of a test
+structure can stand in the training set, whoever built it and whenever.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +20,12 @@ from matgym.errors import DatasetError
 from matgym.models import Failures, Level
 from matgym.structures import TubeBatch, tube_lattice
 from matgym.typing import FloatArray, IntArray
+
+Split: TypeAlias = Literal["train", "validation", "test", "larger"]
+
+SPLITS: Final = ("train", "validation", "test", "larger")
+TEST_SHARE: Final = 0.10
+VALIDATION_SHARE: Final = 0.08
 
 SCHEMA_VERSION: Final = 3
 
@@ -48,6 +57,17 @@ def _label_fields(key: str) -> tuple[pa.Field, pa.Field, pa.Field]:
 def label_keys(table: pa.Table) -> tuple[str, ...]:
     """Keys of the properties that a table holds labels of."""
     return tuple(name.removesuffix(".level") for name in table.column_names if name.endswith(".level"))
+
+
+def split_of(key: str) -> Split:
+    """The split of the structure with this `Nanotube.key`.
+
+    "larger" is never answered: it is for tubes of sizes that training does not see, which a specification names.
+    """
+    position = int(key[:13], 16) / 16.0**13
+    if position < TEST_SHARE:
+        return "test"
+    return "validation" if position < TEST_SHARE + VALIDATION_SHARE else "train"
 
 
 def tube_columns(batch: TubeBatch, samples: Sequence[int]) -> dict[str, Any]:

@@ -4,14 +4,13 @@ Every error is a `ConfigurationError` of one form: `SOURCE: PLACE=VALUE: what is
 the nearest known one.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_type_hints
 
-from matgym.errors import ConfigurationError, MatgymError
+from matgym.errors import ConfigurationError, MatgymError, require_counts, require_positive
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -35,8 +34,10 @@ def read_config(
         shipped: folder of shipped files.
 
     Raises:
-        ConfigurationError: if there is no such file, it is no mapping, or a setting is unknown or out of range.
+        ConfigurationError: if the file cannot be read or is no mapping, or a setting is unknown or out of range.
     """
+    import yaml
+
     if source is None:
         return validated(kind, changes or {}, kind.__name__)
     file = Path(source)
@@ -45,33 +46,17 @@ def read_config(
         if not file.is_file():
             there = ", ".join(sorted(path.stem for path in shipped.glob("*.yml")))
             raise ConfigurationError(f"there is no configuration {str(source)!r}: give a YAML file, or one of {there}")
-    content = read_yaml(file)
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file} must be a mapping of settings to values, such as `epochs: 20`")
     return validated(kind, content | dict(changes or {}), str(file))
 
 
-def read_yaml(file: Path) -> object:
-    """Read a YAML file, without running anything that it names.
-
-    Raises:
-        ConfigurationError: if it cannot be read.
-    """
-    import yaml
-
-    try:
-        return yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
-
-
 def validated(kind: type[Config], content: Mapping[str, object], source: str) -> Config:
-    """Check a mapping, and return the configuration.
-
-    Args:
-        kind: see `read_config`.
-        content: settings by name.
-        source: what errors begin with.
+    """Check a mapping of settings, and return the configuration; errors begin with `source`.
 
     Raises:
         ConfigurationError: if a setting is unknown, of another type or out of range.
@@ -103,10 +88,7 @@ def check_counts(settings: object, *names: str) -> None:
     Raises:
         ConfigurationError: if one is not.
     """
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ConfigurationError(f"{name}={value} must be 1 or more")
+    require_counts(**{name: value for name in names if (value := getattr(settings, name)) is not None})
 
 
 def check_positive(settings: object, *names: str) -> None:
@@ -115,9 +97,7 @@ def check_positive(settings: object, *names: str) -> None:
     Raises:
         ConfigurationError: if one is not.
     """
-    for name in names:
-        if not 0.0 < getattr(settings, name) < math.inf:
-            raise ConfigurationError(f"{name}={getattr(settings, name)} must be positive")
+    require_positive(**{name: getattr(settings, name) for name in names})
 
 
 def _check_names(kind: type, content: Mapping[str, object], source: str, within: str = "") -> None:

@@ -10,10 +10,7 @@ DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 
 
 def torch_device(name: str) -> torch.device:
-    """Return the device of a name.
-
-    Args:
-        name: one of `DEVICES`; "auto" stands for CUDA where there is one, then Apple's MPS, then the CPU.
+    """Return the device of a name: "auto" stands for CUDA where there is one, then Apple's MPS, then the CPU.
 
     Raises:
         ConfigurationError: if there is no such name, or this machine has no such device.

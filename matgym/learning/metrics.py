@@ -1,6 +1,6 @@
-"""Figures of merit of predictions, with intervals."""
+"""How good predictions are, and how certain: standard deviations, conformal intervals, distance from the training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +10,12 @@ from scipy.stats import bootstrap
 from matgym.typing import BoolArray, FloatArray
 
 RESAMPLES: Final = 1000
+
+COVERAGE: Final = 0.90
+"""Nominal coverage of the intervals."""
+
+DISTANCE_QUANTILE: Final = 0.99
+"""A sample further from the training data than this share of validation samples counts as out of distribution."""
 
 
 class PropertyMetrics(BaseModel):
@@ -31,13 +37,9 @@ class PropertyMetrics(BaseModel):
 def property_metrics(
     key: str, predicted: FloatArray, truth: FloatArray, covered: BoolArray | None = None
 ) -> PropertyMetrics:
-    """R², mean absolute and root mean square error, with 95 % percentile bootstrap intervals.
+    """R², mean absolute and root mean square error of (rows,) predictions, with 95 % percentile bootstrap intervals.
 
-    Args:
-        key: of the property.
-        predicted: (rows,).
-        truth: (rows,).
-        covered: (rows,) whether the 90 % interval holds the truth.
+    `covered`, (rows,), is whether the 90 % interval holds the truth.
     """
     statistics: dict[str, Callable[[FloatArray, FloatArray], float]] = {
         "r2": lambda p, t: float(1.0 - ((p - t) ** 2).sum() / ((t - t.mean()) ** 2).sum()),
@@ -47,17 +49,99 @@ def property_metrics(
     figures: dict[str, Any] = {}
     for name, statistic in statistics.items():
         interval = bootstrap(
-            (predicted, truth),
-            statistic,
-            paired=True,
-            vectorized=False,
-            n_resamples=RESAMPLES,
-            method="percentile",
+            (predicted, truth), statistic, paired=True, vectorized=False, n_resamples=RESAMPLES, method="percentile",
             rng=np.random.default_rng(0),
-        ).confidence_interval
-        figures |= {
-            name: statistic(predicted, truth),
-            f"{name}_interval": (float(interval.low), float(interval.high)),
-        }
+        ).confidence_interval  # fmt: skip
+        figures |= {name: statistic(predicted, truth), f"{name}_interval": (float(interval.low), float(interval.high))}
     coverage = None if covered is None else float(covered.mean())
     return PropertyMetrics(property=key, n=len(truth), coverage=coverage, **figures)
+
+
+# ---- uncertainty
+
+
+def calibrate(
+    labels: FloatArray, members: FloatArray, features: FloatArray, held_out: FloatArray
+) -> dict[str, FloatArray]:
+    """Fit the uncertainty of an ensemble's predictions on the validation split.
+
+    Args:
+        labels: (V, properties) of the validation split.
+        members: (members, V, properties) predictions of the same.
+        features: (T, F) of the training split.
+        held_out: (V, F) of the validation split.
+
+    Returns:
+        `floor`, `factor` and `interval`, (properties,) each, and what `distance_model` returns.
+    """
+    columns = range(labels.shape[1])
+    residuals, spread = labels - members.mean(axis=0), member_spread(members)
+    floor, factor = np.array([spread_model(residuals[:, k], spread[:, k]) for k in columns]).T
+    sd = standard_deviation(members, floor, factor)
+    interval = np.array([interval_factor(residuals[:, k], sd[:, k]) for k in columns])
+    return {"floor": floor, "factor": factor, "interval": interval} | distance_model(features, held_out)
+
+
+def member_spread(members: FloatArray) -> FloatArray:
+    """(V, properties) standard deviation among members; zeros for a single network."""
+    return members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1:])
+
+
+def standard_deviation(members: FloatArray, floor: FloatArray, factor: FloatArray) -> FloatArray:
+    """(V, properties) of a prediction, from (members, V, properties) and what `spread_model` found."""
+    return np.asarray(np.sqrt(floor**2 + (factor * member_spread(members)) ** 2))
+
+
+def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, float]:
+    """How members' (V,) disagreement translates into (V,) error: sd² = floor² + (factor · spread)².
+
+    Fitted by maximum likelihood of the residuals under a normal distribution. The floor has the property's unit.
+    """
+    from scipy.optimize import minimize
+
+    rmse = float(np.sqrt((residuals**2).mean()))
+    if not spread.any():
+        return rmse, 0.0
+    squared = (spread / np.sqrt((spread**2).mean())) ** 2
+
+    def loss(logs: FloatArray) -> float:
+        variance = np.exp(2 * logs[0]) + np.exp(2 * logs[1]) * squared
+        return float((np.log(variance) + (residuals / rmse) ** 2 / variance).mean())
+
+    floor, factor = np.exp(minimize(loss, np.log([0.7, 0.7]), method="Nelder-Mead").x)
+    return float(floor * rmse), float(factor * rmse / np.sqrt((spread**2).mean()))
+
+
+def interval_factor(residuals: FloatArray, sd: FloatArray) -> float:
+    """Half-width of the 90 % interval in standard deviations, from (V,) errors and what (V,) sd was predicted for them.
+
+    Normalised split-conformal regression (Papadopoulos, Gammerman and Vovk, 2008; Lei et al., J. Am. Stat. Assoc.
+    113, 1094 (2018)) by crepes. It holds for samples like those of the validation split only.
+    """
+    from crepes import ConformalRegressor
+
+    regressor = ConformalRegressor().fit(residuals=residuals, sigmas=sd)
+    interval = regressor.predict_int(y_hat=np.zeros(1), sigmas=np.ones(1), confidence=COVERAGE)
+    return float(interval[0, 1])
+
+
+def distance_model(features: FloatArray, held_out: FloatArray) -> dict[str, FloatArray]:
+    """Mahalanobis distance to the (T, F) training features (Lee et al., NeurIPS 2018, for the score).
+
+    Returns:
+        `centre` (F,), `whitening` (F, F), `threshold` (1,), the latter from (V, F) features of the validation split.
+    """
+    centre = features.mean(axis=0)
+    # In units of each feature's own spread. What hardly varies in training gets a floor: to deviate there is to be
+    # far out.
+    spread = features.std(axis=0)
+    spread = np.maximum(spread, 1e-3 * spread.mean())
+    covariance = np.cov(features / spread, rowvar=False) + 1e-3 * np.eye(features.shape[1])
+    whitening = np.linalg.cholesky(np.linalg.inv(covariance)) / spread[:, None]
+    lengths = np.linalg.norm((held_out - centre) @ whitening, axis=1)
+    return {"centre": centre, "whitening": whitening, "threshold": np.quantile(lengths, DISTANCE_QUANTILE)[None]}
+
+
+def distance(features: FloatArray, model: Mapping[str, FloatArray]) -> FloatArray:
+    """(B,) distances of (B, F) features by a `distance_model`, in units of its threshold."""
+    return np.asarray(np.linalg.norm((features - model["centre"]) @ model["whitening"], axis=1) / model["threshold"])

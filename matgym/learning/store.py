@@ -106,12 +106,7 @@ class Store(Generic[C]):
         rmtree(folder, ignore_errors=True)
 
     def save(self, path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> C:
-        """Write weights to `path` (.safetensors) and a card beside it (.json).
-
-        Args:
-            path: of the weights.
-            tensors: by name; from any device.
-            facts: fields of the card.
+        """Write weights, from any device, to `path` (.safetensors) and a card with these facts beside it (.json).
 
         Raises:
             WeightsError: if `path` does not end in .safetensors.
@@ -165,21 +160,21 @@ class Store(Generic[C]):
             raise WeightsError(f"{file} is missing: weights are read with their card beside them") from None
         except ValueError as error:
             raise WeightsError(f"{file} is no card of {self.kind}: {error}") from None
-        found = content.get("format_version", 1) if isinstance(content, dict) else 1
-        if isinstance(found, int) and not self.card.OLDEST <= found <= FORMAT_VERSION:
+        found = content.get("format_version", 1) if isinstance(content, dict) else None
+        if not isinstance(found, int):
+            raise WeightsError(f"{file} is no card of {self.kind}: it must be a mapping with a whole format_version")
+        if not self.card.OLDEST <= found <= FORMAT_VERSION:
             raise WeightsError(
                 f"{file} is of format {found}; this matgym reads {self.card.OLDEST} to {FORMAT_VERSION}: "
                 + ("upgrade matgym" if found > FORMAT_VERSION else "train anew")
             )
         try:
-            if isinstance(content, dict) and isinstance(found, int):
-                content = self.card.upgraded(content, found)
-            card = self.card.model_validate(content)
+            card = self.card.model_validate(self.card.upgraded(content, found))
         except ValidationError as error:
             raise WeightsError(f"{file} is no card of {self.kind}: {first_error(error)}") from None
         except MatgymError as error:
             raise WeightsError(f"{file}: {error}") from None
-        if not card.sha256 and isinstance(found, int) and found >= self.card.HASHED:
+        if not card.sha256 and found >= self.card.HASHED:
             raise WeightsError(f"{file} is no card of {self.kind}: sha256 is missing")
         return card
 
@@ -207,11 +202,7 @@ class Store(Generic[C]):
 
 def ensemble_tensors(networks: Sequence[nn.Module]) -> dict[str, Tensor]:
     """Return weights of an ensemble by the names under which they are stored."""
-    return {
-        f"network.{member}.{name}": value
-        for member, network in enumerate(networks)
-        for name, value in network.state_dict().items()
-    }
+    return {f"network.{name}": value for name, value in nn.ModuleList(networks).state_dict().items()}
 
 
 def part(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -4,9 +4,11 @@ What is particular to a network is given as functions: how batches are made, whi
 validation finds. `one_cycle` makes the update that most trainings have.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
@@ -14,10 +16,12 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from matgym.learning.checkpoint import Checkpoint, weights_digest
+from matgym.errors import DatasetError
+from matgym.files import atomic_path
 from matgym.learning.devices import torch_device
 from matgym.typing import IntArray
 
@@ -26,11 +30,9 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch came to.
+    """What one epoch of a training came to.
 
     Attributes:
-        stage: name of the training.
-        member: network of an ensemble, from 0.
         number: of the epoch, from 1.
         losses: means over the steps, by name.
         validation: figures, by name.
@@ -130,15 +132,9 @@ def one_cycle(
     weight_decay: float = 1e-2,
     largest_gradient: float | None = 1.0,
 ) -> Update[Batch]:
-    """AdamW under the one-cycle schedule (Smith and Topin, arXiv:1708.07120).
+    """AdamW under the one-cycle schedule (Smith and Topin, arXiv:1708.07120), whose peak is `rate`.
 
-    Args:
-        net: whose weights are updated.
-        losses: see `Update`.
-        rate: peak of the learning rate.
-        steps: of the whole training.
-        weight_decay: of AdamW; its default is torch's.
-        largest_gradient: see `Update`.
+    `steps` are those of the whole training; the default `weight_decay` is torch's.
     """
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
@@ -146,12 +142,9 @@ def one_cycle(
 
 
 class NormStatistics(Callback):
-    """Statistics of batch normalisation are averaged over an epoch, and kept as they are in the last part.
+    """Statistics of batch normalisation are averaged with a momentum, and kept as they are in the last part.
 
-    Args:
-        net: the network.
-        momentum: of the running statistics.
-        freeze: share of the epochs after which statistics are kept, in training as in use.
+    `freeze` is the share of the epochs after which they are kept, in training as in use.
     """
 
     def __init__(self, net: nn.Module, momentum: float, freeze: float) -> None:
@@ -167,12 +160,9 @@ class NormStatistics(Callback):
 
 
 class WeightAverage(Callback):
-    """A moving average of weights (Yazıcı et al., ICLR 2019).
+    """A moving average of a network's weights (Yazıcı et al., ICLR 2019), with a decay a step.
 
-    Args:
-        average: the network that holds it; a part of what is trained, so that it is in the checkpoint.
-        net: whose weights are averaged.
-        decay: of the average a step.
+    The network that holds it is a part of what is trained, so that it is in the checkpoint.
     """
 
     def __init__(self, average: nn.Module, net: nn.Module, decay: float) -> None:
@@ -192,13 +182,11 @@ class Training(Generic[Batch]):
     """What is trained, and how.
 
     Attributes:
-        stage: its name.
         net: all that is trained.
         updates: taken in turn on each batch.
         batches: from the share of epochs that is done to the batches of the next epoch.
         validate: from the number of epochs done to figures; the network is in evaluation mode, without gradients.
         rng: of order, augmentation and noise.
-        epochs: passes over the batches.
         patience: epochs without a smaller error after which it is given up; None goes on to the end.
         monitor: name of the validation figure that is to be small.
         callbacks: see `Callback`.
@@ -220,13 +208,9 @@ class Training(Generic[Batch]):
 
 @dataclass
 class Progress:
-    """How far a training is, or how it ended.
+    """How far a training is, or how it ended: epochs that were run, and the figures of the best.
 
-    Attributes:
-        epochs: that were run.
-        best_epoch: whose weights are kept, from 1; 0 if none was better than the first weights.
-        best_error: of that epoch.
-        validation: figures of that epoch.
+    The weights of the best, which count from 1, are kept; it is 0 if none was better than the first weights.
     """
 
     epochs: int = 0
@@ -241,10 +225,7 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
     A training with checkpoints goes on where it was killed, to the same bits (on the same kind of device). The
     checkpoint knows the weights that the training began with, whether drawn from a seed or taken from another network.
 
-    Args:
-        training: what, and how.
-        identity: what its course depends on: data and settings.
-        options: see `Options`.
+    `identity` is what its course depends on: data and settings.
 
     Raises:
         DatasetError: if the checkpoint is damaged or another training's.
@@ -252,21 +233,22 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
     """
     net, name, place = training.net, f"{training.stage}-{training.member}", torch_device(options.get("device", "auto"))
     folder, log = options.get("checkpoints"), options.get("log")
-    checkpoint = Checkpoint(
-        folder and folder / f"{name}.pt", {**identity, "start weights": weights_digest(net)}
-    )  # fmt: skip
+    file = folder and folder / f"{name}.pt"
+    start = digest(*(value.cpu().numpy() for value in net.state_dict().values()))
+    whose = json.dumps({**identity, "start weights": start}, sort_keys=True, default=str)
     net.to(place)
     parts: dict[str, Any] = {"net": net}  # what has a `state_dict`
     for number, update in enumerate(training.updates):
         parts |= {f"optimizer {number}": update.optimizer, f"schedule {number}": update.schedule}
-    progress, best = Progress(), _copy(net.state_dict())
-    if stored := checkpoint.read(place):
+    progress, best = Progress(), deepcopy(net.state_dict())
+    if stored := _stored(file, whose, place):
         for key, part in parts.items():
             part.load_state_dict(stored[key])
         progress, best = Progress(**stored["progress"]), stored["best"]
         training.rng.bit_generator.state = json.loads(stored["rng"])
         _set_torch_rng(stored["torch_rng"])
-    write = _board(log and log / name, progress.epochs)
+    told = [_board(log / name, progress.epochs)] if log else []
+    told += [options["on_epoch"]] if "on_epoch" in options else []
     while progress.epochs < training.epochs and (
         training.patience is None or progress.epochs - progress.best_epoch < training.patience
     ):
@@ -277,13 +259,15 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
         progress.epochs += 1
         if (error := validation[training.monitor]) < progress.best_error:
             progress = Progress(progress.epochs, progress.epochs, error, validation)
-            best = _copy(net.state_dict())
-        state = {key: part.state_dict() for key, part in parts.items()}
-        rng = json.dumps(training.rng.bit_generator.state)
-        checkpoint.write({**state, "best": best, "progress": vars(progress), "rng": rng, "torch_rng": _torch_rng()})
+            best = deepcopy(net.state_dict())
+        if file:
+            state = {key: part.state_dict() for key, part in parts.items()}
+            state |= {"identity": whose, "best": best, "progress": vars(progress), "torch_rng": _torch_rng()}
+            with atomic_path(file) as scratch:
+                torch.save({**state, "rng": json.dumps(training.rng.bit_generator.state)}, scratch)
         epoch = Epoch(training.stage, training.member, progress.epochs, losses, validation, error)
-        write(epoch)
-        options.get("on_epoch", write_nothing)(epoch)
+        for tell in told:
+            tell(epoch)
     net.load_state_dict(best)
     net.to("cpu").eval()
     return progress
@@ -305,14 +289,8 @@ def _epoch(training: Training[Batch], progress: float) -> dict[str, float]:
     return {name: float(np.mean([step[name] for step in steps])) for name in steps[0]}
 
 
-def write_nothing(_epoch: Epoch) -> None:
-    """Do nothing after an epoch."""
-
-
-def _board(folder: Path | None, done: int) -> OnEpoch:
-    """Write `loss/NAME` and `validation/NAME` for TensorBoard, or nothing."""
-    if folder is None:
-        return write_nothing
+def _board(folder: Path, done: int) -> OnEpoch:
+    """Write `loss/NAME` and `validation/NAME` for TensorBoard."""
     from torch.utils.tensorboard import SummaryWriter
 
     writer = SummaryWriter(str(folder), purge_step=done + 1)  # what a killed run wrote beyond its checkpoint
@@ -341,10 +319,6 @@ def _cuda_in_use() -> bool:
     return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
-def _copy(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.clone() for name, value in state.items()}
-
-
 def grouped_rows(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> Iterator[tuple[int, IntArray]]:
     """Cut the rows of groups into shuffled batches, each of one group, in random order: (group, rows)."""
     cuts = [
@@ -354,3 +328,30 @@ def grouped_rows(sizes: Sequence[int], batch_size: int, rng: np.random.Generator
     ]
     for index in rng.permutation(len(cuts)):
         yield cuts[index]
+
+
+def _stored(path: Path | None, identity: str, device: torch.device) -> dict[str, Any] | None:
+    """A training's state, its tensors on `device`; None if there is no file.
+
+    Raises:
+        DatasetError: if the file is damaged or another training's.
+    """
+    if path is None or not path.exists():
+        return None
+    try:
+        # Tensors and plain values: no code is run.
+        content = torch.load(path, weights_only=True, map_location=device)
+    except Exception as error:  # noqa: BLE001  # torch raises half a dozen kinds for a damaged file
+        raise DatasetError(f"{path} is no checkpoint: {error}; remove it to begin anew") from None
+    if not isinstance(content, dict) or content.get("identity") != identity:
+        raise DatasetError(f"{path} belongs to another training (data, settings or start weights differ); remove it")
+    return content
+
+
+def digest(*arrays: npt.NDArray[Any]) -> str:
+    """Return a digest of arrays: their shapes, types and values."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.shape} {array.dtype}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()[:24]

@@ -5,12 +5,11 @@ from typing import Any, Final
 
 _HOMES: Final = {
     "adapters": ("AseModel", "FunctionModel", "OnnxModel", "SklearnModel", "TorchModel", "as_model"),
-    "config": ("FitConfig",),
-    "fitting": ("fit",),
+    "fitting": ("FitConfig", "fit"),
     "learned": ("NetworkSurrogate",),
     "networks": ("NETWORKS", "RasterNetwork"),
     "store": ("SurrogateCard", "load", "load_card", "save", "shipped"),
-    "verification": ("Verification", "verify"),
+    "training": ("Verification", "verify"),
 }
 
 __all__ = [name for names in _HOMES.values() for name in names]  # all are strings

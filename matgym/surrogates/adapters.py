@@ -39,19 +39,11 @@ class Adapter(Model[Any]):
         source: the user's object.
     """
 
+    properties: tuple[Property, ...] = ()
+
     def __init__(self, source: Any, property: Property | str) -> None:  # noqa: A002  # the field's word
-        """Wrap an object.
-
-        Args:
-            source: the user's object.
-            property: that it predicts: a key such as "gap_ev", or a `Property`.
-        """
-        self.source, self._property = source, as_property(property)
-
-    @property
-    @override
-    def properties(self) -> tuple[Property, ...]:
-        return (self._property,)
+        """Wrap an object that predicts a property, given by a key such as "gap_ev" or as a `Property`."""
+        self.source, self.properties = source, (as_property(property),)
 
     @override
     def property_of(self, key: str) -> Property:
@@ -60,7 +52,7 @@ class Adapter(Model[Any]):
                 f"{self.name} does not predict {key!r}; it predicts {self.keys[0]}: where it is {key}, wrap it "
                 f'as {type(self).__name__}(model, "{key}")'
             )
-        return self._property
+        return self.properties[0]
 
     @property
     @override
@@ -75,49 +67,35 @@ class Adapter(Model[Any]):
 class FunctionModel(Adapter):
     """A function of a sequence of tubes, or of whatever the design space decodes to, to that many values."""
 
+    level = Level.SURROGATE
+
     def __init__(
         self,
         source: Callable[[Any], Any],
         property: Property | str | None = None,  # noqa: A002  # the field's word
         level: Level = Level.SURROGATE,
     ) -> None:
-        """Wrap a function.
-
-        Args:
-            source: the function; NaN where there is no value.
-            property: that it computes; one of the function's own name by default.
-            level: what stands behind its values.
-        """
+        """Wrap a function, which gives NaN where there is no value; its property has its own name by default."""
         own = getattr(source, "__name__", "value")
         super().__init__(source, property or (own if own.isidentifier() else "value"))
-        self._level = level
-
-    @property
-    @override
-    def level(self) -> Level:
-        return self._level
+        self.level = level
 
     @override
     def predict(self, batch: Any, /) -> Predictions:
         """(B,) values of the function; NaN is a failure."""
         values = checked_values(self.source(batch), len(batch), self.name)
-        reason = f"{self.name} gave NaN: its value cannot be computed"
-        return Predictions.together(
-            {self.keys[0]: values}, dict.fromkeys(np.flatnonzero(np.isnan(values)).tolist(), reason)
-        )
+        lost, reason = np.flatnonzero(np.isnan(values)), f"{self.name} gave NaN: its value cannot be computed"
+        return Predictions.together({self.keys[0]: values}, dict.fromkeys(lost.tolist(), reason))
 
 
 class AseModel(Adapter):
     """An ASE calculator: the potential energy of the unrelaxed tube, eV."""
 
+    level = Level.CALCULATOR
+
     def __init__(self, source: Any, property: Property | str = ENERGY_EV) -> None:  # noqa: A002
         """Wrap a calculator, whose energy stands for the property."""
         super().__init__(source, property)
-
-    @property
-    @override
-    def level(self) -> Level:
-        return Level.CALCULATOR
 
     @override
     def predict(self, batch: Any, /) -> Predictions:
@@ -178,6 +156,8 @@ class OnnxModel(_SiteModel):
     its default species, and as its first output (B,) or (B, 1) values, with B left open at export.
     """
 
+    name = "onnx"
+
     def __init__(self, source: Path | str, property: Property | str) -> None:  # noqa: A002
         """Read the file.
 
@@ -186,7 +166,7 @@ class OnnxModel(_SiteModel):
             ConfigurationError: if it takes anything else than one raster.
             MissingExtraError: if onnxruntime is not installed.
         """
-        from matgym.learning.engines import onnx_session
+        from matgym.surrogates.engines import onnx_session
 
         super().__init__(Path(source), property)
         if not self.source.is_file():
@@ -204,11 +184,6 @@ class OnnxModel(_SiteModel):
                 f"{self.source} takes {found or 'nothing'}: it must take one tensor(float) of shape (B, channels, H, W)"
             )
         self._input, _, self._shape = inputs[0]
-
-    @property
-    @override
-    def name(self) -> str:
-        return "onnx"
 
     @override
     def _values(self, lattice: TubeLattice, species: SpeciesArray) -> tuple[FloatArray, float]:
@@ -229,14 +204,10 @@ class OnnxModel(_SiteModel):
                 "batch, and for tubes of any size the height and width, left open"
             )
         try:
-            values = np.asarray(self._session.run(None, {self._input: np.ascontiguousarray(raster, np.float32)})[0])
+            values = self._session.run(None, {self._input: np.ascontiguousarray(raster, np.float32)})[0]
         except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no common base
             raise ConfigurationError(f"{self.source} fails on rasters of shape {raster.shape}: {error}") from None
-        if values.shape not in ((len(raster),), (len(raster), 1)):
-            raise ConfigurationError(
-                f"{self.source} gives shape {values.shape} for {len(raster)} tubes: it must be ({len(raster)},)"
-            )
-        return values.reshape(len(raster)).astype(np.float64)
+        return checked_values(values, len(raster), str(self.source))
 
 
 class SklearnModel(_SiteModel):

@@ -13,15 +13,16 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from matgym.errors import ConfigurationError, MissingExtraError, PropertyError
+from matgym.errors import ConfigurationError, PropertyError
 from matgym.models import Model
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
+from matgym.surrogates.engines import library
 from matgym.surrogates.learned import INFERENCE_BATCH, NetworkSurrogate
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView
@@ -44,15 +45,11 @@ class Attribution:
     """What each site has to do with a prediction.
 
     Attributes:
-        tube: whose prediction it is.
-        key: the property.
         unit: of the property, and of all figures below.
-        method: "integrated_gradients" or "grad_cam".
         sites: (n_sites,) in raster order. Composition is a sum over sites, so its part is the sites' own: the chain
             rule gives it to them exactly, and no rule of ours is needed.
         physics: what falls on physics given as input (`informed_by`), which belongs to no single site and so stands
             apart; zero for networks without and for Grad-CAM. Length is the baseline's own and gets nothing.
-        prediction: for the tube.
         baseline: prediction for the undecorated tube.
     """
 
@@ -79,8 +76,6 @@ class DeletionCheck:
     """How much the oracle's value changes when carbon is put back, one row a tube.
 
     Attributes:
-        key: the property.
-        unit: of all figures.
         attributed: (T,) |change| where the most attributed sites were undone.
         chance: (T,) |change| where random others of the same species were.
         interval: 95 % of the mean of `attributed - chance`, by a paired bootstrap over tubes.
@@ -110,13 +105,10 @@ def attributions(
 ) -> list[Attribution]:
     """What each site has to do with the predictions of many tubes, in batches of one lattice.
 
-    Args:
-        surrogate: of which an ensemble's mean is explained.
-        tubes: of any lattices.
-        key: the property.
-        method: "integrated_gradients", per decorated site and complete: sites and physics sum to the prediction less
-            the baseline's, but for `residual`. "grad_cam", per pixel: its two atoms get half of its value each; the
-            graph network's map has an entry an atom, which each keeps. What falls on leads is left out.
+    Of an ensemble the mean is explained. Method "integrated_gradients" is per decorated site and complete: sites and
+    physics sum to the prediction less the baseline's, but for `residual`. "grad_cam" is per pixel: its two atoms get
+    half of its value each; the graph network's map has an entry an atom, which each keeps. What falls on leads is left
+    out.
 
     Raises:
         MissingExtraError: if captum is not installed.
@@ -155,15 +147,8 @@ def deletion_check(
     Carbon is put back at one site of every species that a tube is decorated with. One boron alone would not do: an
     odd number of electrons closes the gap whatever the site, whereas with a nitrogen beside it the count is kept.
     Attributed sites are those whose values together are largest in size, all of one sign, so that they do not cancel;
-    random ones are drawn from the others of each species.
-
-    Args:
-        surrogate: to be checked.
-        oracle: that its labels came from.
-        tubes: T of them; those with fewer than two sites of a species, or that the oracle cannot compute, are left out.
-        key: the property.
-        rng: draws the random sites and the bootstrap's samples.
-        method: of attribution.
+    random ones are drawn by `rng` from the others of each species. Tubes with fewer than two sites of a species, or
+    that the oracle, from which the surrogate's labels came, cannot compute, are left out.
 
     Raises:
         ConfigurationError: if fewer than two tubes are left.
@@ -246,7 +231,9 @@ def _integrated_gradients(
     def forward(raster: Tensor, rest: Tensor) -> Tensor:
         return torch.stack([_output(net, view, column, raster, rest) for net in surrogate.networks]).mean(dim=0)
 
-    of_raster, of_rest = _captum().IntegratedGradients(forward).attribute(inputs, baselines, n_steps=STEPS)
+    of_raster, of_rest = (
+        library("captum.attr", "explain").IntegratedGradients(forward).attribute(inputs, baselines, n_steps=STEPS)
+    )
     return of_raster.reshape(len(of_raster), -1, len(view.sites)).sum(dim=1), of_rest
 
 
@@ -254,21 +241,13 @@ def _grad_cam(
     surrogate: NetworkSurrogate, view: RasterView, column: int, inputs: _Inputs, _baselines: _Inputs
 ) -> _Inputs:
     """(B, places) and (B, rest), the latter zero."""
-    maps = []
+    captum, maps = library("captum.attr", "explain"), []
     for network in surrogate.networks:
         body, watched = network.body, nn.Identity()  # captum watches modules, and a body is a method
         twin = copy.copy(network)  # shares all weights
         twin.body = lambda raster, shift, body=body, watched=watched: watched(body(raster, shift))  # type: ignore[method-assign,misc]
         forward = partial(_output, twin, view, column)
-        maps.append(_captum().LayerGradCam(forward, watched).attribute(inputs, relu_attributions=False).flatten(1))
+        maps.append(captum.LayerGradCam(forward, watched).attribute(inputs, relu_attributions=False).flatten(1))
     mean = torch.stack(maps).mean(dim=0)  # (B, pixels), or (B, places): an entry an atom
     atoms = len(view.sites) // mean.shape[1]
     return mean.repeat(1, atoms) / atoms, torch.zeros_like(inputs[1])
-
-
-def _captum() -> Any:
-    try:
-        import captum.attr as found
-    except ImportError:
-        raise MissingExtraError("captum", "explain") from None
-    return found

@@ -4,30 +4,20 @@ Ridge: Hoerl and Kennard, Technometrics 12, 55 (1970), its penalty by leave-one-
 expansion. Boosted trees: Ke et al., NeurIPS 2017, as scikit-learn has them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
 from matgym.data import Dataset
-from matgym.errors import ConfigurationError, DatasetError, PropertyError
-from matgym.models import Cost, Model, Predictions, Property, Space
-from matgym.physics.registry import PROPERTIES_BY_KEY
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.models import Cost, Predictions
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
-from matgym.surrogates.baseline import PristineModel, groups_of, known
+from matgym.surrogates.baseline import LearnedModel, PristineModel, groups_of
 from matgym.surrogates.descriptors import Descriptor, composition, pairs
-from matgym.surrogates.domain import outside_space, unknown_species, visible
-from matgym.surrogates.informed import corrections, informed_values
+from matgym.surrogates.domain import visible
 from matgym.typing import FloatArray, SpeciesArray
-
-CLASSICAL: Final[Mapping[str, tuple[Literal["ridge", "trees"], Descriptor]]] = {
-    "ridge-composition": ("ridge", composition),
-    "ridge-pairs": ("ridge", pairs),
-    "trees-composition": ("trees", composition),
-    "trees-pairs": ("trees", pairs),
-}
-"""Name to regressor and what it sees."""
 
 PENALTIES: Final = np.logspace(-4.0, 4.0, 17)
 """From which ridge regression takes its own, for each property."""
@@ -42,18 +32,46 @@ PATIENCE: Final = 30
 """Trees without gain on them after which it stops."""
 
 
+def _ridge(features: FloatArray, learned: FloatArray) -> Any:
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(features, learned)
+
+
+def _trees(features: FloatArray, learned: FloatArray) -> Any:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return HistGradientBoostingRegressor(
+        max_iter=MOST_TREES,
+        early_stopping=True,  # its default depends on the number of rows
+        validation_fraction=HELD_OUT,
+        n_iter_no_change=PATIENCE,
+        random_state=0,
+    ).fit(features, learned)
+
+
+CLASSICAL: Final[Mapping[str, tuple[Callable[[FloatArray, FloatArray], Any], Descriptor]]] = {
+    "ridge-composition": (_ridge, composition),
+    "ridge-pairs": (_ridge, pairs),
+    "trees-composition": (_trees, composition),
+    "trees-pairs": (_trees, pairs),
+}
+"""Name to what fits a regressor, and what that sees."""
+
+
 @dataclass(frozen=True, eq=False)
-class ClassicalSurrogate(Model):
+class ClassicalSurrogate(LearnedModel):
     """Regressors on descriptors as a model.
 
     Attributes:
         kind: one of `CLASSICAL`.
-        predicted: keys of the properties it predicts, in order.
-        species: that it was fitted on, besides carbon; tubes with others are failures.
+        predicted: see `LearnedModel`.
+        species: see `LearnedModel`.
         regressors: of scikit-learn, one a property, from descriptors to what `baseline.known` leaves to learn.
-        informed_by: physics that is computed for each tube where the regressors correct it by a factor; see
-            `matgym.surrogates.informed`.
-        baseline: of the π model whose pristine gap is known without learning.
+        informed_by: see `LearnedModel`; the regressors correct it by a factor.
+        baseline: see `LearnedModel`.
     """
 
     kind: str
@@ -67,29 +85,12 @@ class ClassicalSurrogate(Model):
     """Of trees on pairs, the slowest; measured on one core of an AMD EPYC server, in batches of 256."""
 
     @property
-    def properties(self) -> tuple[Property, ...]:
-        """The properties it was fitted to."""
-        return tuple(PROPERTIES_BY_KEY[key] for key in self.predicted)
-
-    @property
     def name(self) -> str:
         """Of the kind of baseline."""
         return self.kind
 
-    def unsupported(self, space: Space) -> str:
-        """Why it cannot serve a design space: turned bonds, strain, or species that it was not fitted to."""
-        return outside_space(space, self.species)
-
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Predict every property of each tube.
-
-        Args:
-            tubes: B tubes, of any sizes; those of sizes unlike the training set's are extrapolations.
-
-        Returns:
-            Predictions of shape (B,); NaN, with the reason in `failures`, for tubes that are deformed or hold a species
-            that was not fitted.
-        """
+        """(B,) predictions; tubes that are deformed or hold a species that was not fitted are failures."""
         batch = TubeBatch.of(tubes)
         values = np.full((len(batch), len(self.predicted)), np.nan)
         failures, groups = visible(batch, self.species)
@@ -103,28 +104,16 @@ class ClassicalSurrogate(Model):
         Raises:
             PropertyError: if a site holds a species that was not fitted.
         """
-        if reason := unknown_species(species, self.species):
-            raise PropertyError(reason)
+        offset, factor = self.known(lattice, self.physics(lattice, species))
         features = CLASSICAL[self.kind][1](lattice, species, self.species)
         learned = np.stack([regressor.predict(features) for regressor in self.regressors], axis=1)
-        offset, factor = known(lattice, self.properties, self.baseline)
-        physics = informed_values(self.informed_by, lattice, species)
-        return np.asarray(offset + factor * corrections(self.predicted, self.informed_by, physics) * learned)
+        return np.asarray(offset + factor * learned)
 
 
-def fit_classical(
-    name: str, data: Dataset, keys: Sequence[str], seed: int = 0, informed_by: Sequence[str] = ()
-) -> ClassicalSurrogate:
-    """Fit a baseline to the training split, on the species that occur there.
+def fit_classical(name: str, data: Dataset, keys: Sequence[str], informed_by: Sequence[str] = ()) -> ClassicalSurrogate:
+    """Fit one of `CLASSICAL` to the training split, on the species that occur there.
 
-    It learns what the networks learn: see `matgym.surrogates.baseline`.
-
-    Args:
-        name: one of `CLASSICAL`.
-        data: with train rows; no others are looked at: penalties and numbers of trees are chosen among them.
-        keys: of the properties.
-        seed: of the rows by which trees are stopped.
-        informed_by: physics that they correct; see `matgym.surrogates.informed`.
+    No other rows are looked at: penalties and numbers of trees are chosen among them.
 
     Raises:
         ConfigurationError: if there is no such baseline.
@@ -133,7 +122,7 @@ def fit_classical(
     """
     if name not in CLASSICAL:
         raise ConfigurationError(f"there is no baseline {name!r}; there are {', '.join(CLASSICAL)}")
-    kind, descriptor = CLASSICAL[name]
+    fit, descriptor = CLASSICAL[name]
     train = data.labelled(keys).split("train")
     if not len(train):
         raise DatasetError(f"the data set has no rows to train on that hold {', '.join(keys)}")
@@ -143,27 +132,5 @@ def fit_classical(
         raise DatasetError("the training split holds pristine tubes only: there is nothing to learn")
     features = np.concatenate([descriptor(group.lattice, group.species, seen) for group in groups])
     learned = np.concatenate([group.learned for group in groups])
-    regressors = [
-        _ridge(features, column) if kind == "ridge" else _trees(features, column, seed) for column in learned.T
-    ]
-    return ClassicalSurrogate(name, tuple(keys), seen, tuple(regressors), tuple(informed_by))
-
-
-def _ridge(features: FloatArray, learned: FloatArray) -> Any:
-    from sklearn.linear_model import RidgeCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), RidgeCV(PENALTIES)).fit(features, learned)
-
-
-def _trees(features: FloatArray, learned: FloatArray, seed: int) -> Any:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    return HistGradientBoostingRegressor(
-        max_iter=MOST_TREES,
-        early_stopping=True,  # its default depends on the number of rows
-        validation_fraction=HELD_OUT,
-        n_iter_no_change=PATIENCE,
-        random_state=seed,
-    ).fit(features, learned)
+    regressors = tuple(fit(features, column) for column in learned.T)
+    return ClassicalSurrogate(name, tuple(keys), seen, regressors, tuple(informed_by))

@@ -28,12 +28,7 @@ _BATCH: Final = 512  # tubes at a time, so that the indicators of all partners s
 
 
 def composition(lattice: TubeLattice, species: SpeciesArray, seen: Sequence[Species] = SEEN_SPECIES) -> FloatArray:
-    """What is known without looking at where atoms stand.
-
-    Args:
-        lattice: shared by all tubes of the batch.
-        species: (B, n_sites) codes.
-        seen: species that count.
+    """What is known of (B, n_sites) codes of one lattice without looking at where atoms stand.
 
     Returns:
         (B, len(seen) + 3): share of the sites that each species holds, then of the tube: inverse length (1/nm), inverse
@@ -47,17 +42,12 @@ def composition(lattice: TubeLattice, species: SpeciesArray, seen: Sequence[Spec
 
 
 def pairs(lattice: TubeLattice, species: SpeciesArray, seen: Sequence[Species] = SEEN_SPECIES) -> FloatArray:
-    """Composition, and how often each pair of species stands at each offset on the sheet.
+    """Composition, and how often each pair of the species `seen` stands at each offset on the sheet.
 
     Pairs on two A sites or two B sites are counted together, the latter by the opposite offset, and so are s on A with
     t on B and t on A with s on B: the two-fold turn across the axis exchanges them. Rotations, screws and that turn
     therefore leave the numbers as they are. On short or thin tubes a site may pair with images of one other, or of
     itself, as in the endless tube.
-
-    Args:
-        lattice: shared by all tubes of the batch.
-        species: (B, n_sites) codes.
-        seen: species that count; s and t below run over them.
 
     Returns:
         (B, F): `composition`, then per site, for every offset of `like_offsets`, the number of pairs (s, t) on one
@@ -83,13 +73,8 @@ def pairs(lattice: TubeLattice, species: SpeciesArray, seen: Sequence[Species] =
 def of(tubes: Sequence[Nanotube], descriptor: Descriptor = pairs, seen: Sequence[Species] = SEEN_SPECIES) -> FloatArray:
     """(len(tubes), F) descriptors of tubes of any lattices, for example to fit a regressor of one's own.
 
-    Args:
-        tubes: neither strained, twisted nor with turned bonds, which the descriptors do not see.
-        descriptor: `pairs` or `composition`.
-        seen: species that count.
-
     Raises:
-        StructureError: if a tube is deformed.
+        StructureError: if a tube is strained, twisted or has turned bonds, which the descriptors do not see.
     """
     batch = TubeBatch.of(tubes)
     for row in np.flatnonzero(batch.deformed | batch.reconstructed)[:1].tolist():

@@ -95,13 +95,9 @@ def _unknown(species: Species, known: Sequence[Species]) -> str:
 
 @lru_cache(maxsize=1024)
 def shape_distance(lattice: TubeLattice, trained: tuple[tuple[int, int, int], ...]) -> float:
-    """How far a tube's shape lies outside those of the training data.
+    """How far a tube's shape lies outside the training data's, given as (n, m, cells).
 
     A network sees a tube's neighbourhoods, not how wide it is, so that features alone cannot tell. Our choice.
-
-    Args:
-        lattice: of the tube.
-        trained: (n, m, cells) of the training data.
 
     Returns:
         0 if diameter, chiral angle and length lie between the training data's; otherwise 1 plus the largest excess,

@@ -1,24 +1,31 @@
 """Fit networks: standardised targets, mean squared error, AdamW, one-cycle schedule, early stopping on validation."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Final, TypeAlias, Unpack
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, TypeAlias, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from matgym.data import Dataset
-from matgym.errors import ConfigurationError, DatasetError
+from matgym.errors import ConfigurationError, DatasetError, PropertyError
+from matgym.learning.config import check_counts, check_positive, read_config
 from matgym.learning.devices import device_of
+from matgym.learning.metrics import calibrate
 from matgym.learning.trainer import NormStatistics, Options, Training, grouped_rows, one_cycle, train
+from matgym.physics.registry import PROPERTIES_BY_KEY
+from matgym.structures import Species
+from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
-from matgym.surrogates.baseline import Group, groups_of
-from matgym.surrogates.config import FitConfig
+from matgym.surrogates.baseline import Group, groups_of, informants
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
-from matgym.surrogates.networks import RasterNetwork, make_network
+from matgym.surrogates.networks import RasterNetwork, make_network, network_settings
 from matgym.typing import FloatArray
+
+CONFIGS: Final = Path(__file__).parent / "configs"
 
 SHORTEST_MEMORY: Final = 0.1
 """Largest momentum of the statistics of normalisation, otherwise one over the steps of an epoch: with torch's 0.1, what
@@ -38,6 +45,93 @@ Batch: TypeAlias = tuple[Tensor, Tensor, int, Tensor]
 """(B, channels, H, W) raster, (B, globals) numbers, shift of the raster, (B, properties) standardised targets."""
 
 
+@dataclass(frozen=True)
+class FitConfig:
+    """How to fit.
+
+    Attributes:
+        properties: keys of the labels to learn, one head each.
+        weights: of each property's loss; all 1 if none are given. A second, smooth property steadies a gap's.
+        network: name: see `matgym.surrogates.networks`.
+        size: settings of the network; its defaults stand for what is missing.
+        members: networks that are fitted, from different seeds, for an ensemble.
+        species: that the network sees.
+        informed_by: physics that is given as further inputs; see `matgym.surrogates.baseline`.
+        epochs: passes over the training split.
+        patience: epochs without a better validation error after which it is given up; None goes on to the end,
+            where the schedule has its best ones.
+        batch_size: tubes a step.
+        learning_rate: peak of the one-cycle schedule.
+        weight_decay: of AdamW.
+        seed: of initial weights, order, and augmentation; member i has `seed + i`.
+        dataset: name or file of the data that it is meant for; empty if it is left open.
+
+    Raises:
+        ConfigurationError: if a value is out of range, or the network has no such setting.
+        PropertyError: if `informed_by` names what no cheap oracle computes.
+    """
+
+    properties: tuple[str, ...] = ("gap_ev", "pi_formation_ev")
+    weights: tuple[float, ...] = ()
+    network: str = "resnet"
+    size: dict[str, Any] = field(default_factory=dict)
+    members: int = 1
+    species: tuple[str, ...] = ("B", "N")
+    informed_by: tuple[str, ...] = ()
+    epochs: int = 40
+    patience: int | None = None
+    batch_size: int = 128
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-4
+    seed: int = 0
+    dataset: str = ""
+
+    def __post_init__(self) -> None:
+        if self.weights and len(self.weights) != len(self.properties):
+            raise ConfigurationError(f"{len(self.weights)} weights do not fit properties {self.properties}")
+        check_counts(self, "epochs", "members", "batch_size", "patience")
+        check_positive(self, "learning_rate")
+        if not 0.0 <= self.weight_decay < math.inf:
+            raise ConfigurationError(f"weight_decay={self.weight_decay} must not be negative")
+        if not self.properties or not self.species:
+            raise ConfigurationError("at least one property and one species must be given")
+        for key in self.informed_by:
+            if key not in informants():
+                raise PropertyError(f"there is no physics {key!r} to give as input; there is {', '.join(informants())}")
+        network_settings(self.network, self.size)
+        for name in self.species:
+            parse_species(name)
+
+    @property
+    def network_size(self) -> Mapping[str, Any]:
+        """Settings of the network, defaults and all."""
+        return network_settings(self.network, self.size)
+
+    @property
+    def codes(self) -> tuple[Species, ...]:
+        """Species that the network sees."""
+        return tuple(parse_species(name) for name in self.species)
+
+    @property
+    def between_leads(self) -> bool:
+        """Whether the properties belong to tubes between leads."""
+        return any(PROPERTIES_BY_KEY[key].between_leads for key in self.properties if key in PROPERTIES_BY_KEY)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain form for the card, with the network's defaults and the species' own labels."""
+        labels = tuple(SPECIES_DATA[code].label for code in self.codes)
+        return asdict(self) | {"size": dict(self.network_size), "species": labels}
+
+
+def shipped_config(keys: Sequence[str], dataset: str = "") -> Path | None:
+    """Return the first shipped configuration for these properties, and for this data set if one is named."""
+    for file in sorted(CONFIGS.glob("*.yml")):
+        config = read_config(FitConfig, file)
+        if set(keys) <= set(config.properties) and dataset in ("", config.dataset):
+            return file
+    return None
+
+
 def fit(
     data: Dataset,
     config: FitConfig,
@@ -46,7 +140,7 @@ def fit(
     stage: str = "member",
     **options: Unpack[Options],
 ) -> NetworkSurrogate:
-    """Fit networks to the training split; of each, the epoch that validates best is kept.
+    """Fit networks to the training split; of each, the epoch that validates best is kept. Validation rows calibrate.
 
     Args:
         data: with train and validation rows; its test rows are never looked at.
@@ -55,9 +149,6 @@ def fit(
             other properties: transfer learning from another property or another family of tubes.
         stage: name of the training.
         options: see `matgym.learning.trainer.Options`.
-
-    Returns:
-        The fitted surrogate, calibrated on the validation split.
 
     Raises:
         ConfigurationError: if `start` has another network or size, or there is no such device.
@@ -138,13 +229,9 @@ def initial_network(config: FitConfig, member: int, start: NetworkSurrogate | No
     """
     torch.manual_seed(config.seed + member)
     net = make_network(
-        config.network,
-        config.network_size,
-        len(config.species) + config.between_leads,
-        len(config.species) + 1 + len(config.informed_by),
-        len(config.properties),
-        sums=config.between_leads,
-    )
+        config.network, config.network_size, len(config.species), len(config.properties),
+        informed=len(config.informed_by), leads=config.between_leads,
+    )  # fmt: skip
     if start is not None:
         _take_over(net, start, config, member)
     return net
@@ -192,4 +279,5 @@ def _calibrated(surrogate: NetworkSurrogate, train: list[Group], validation: lis
     labels = np.concatenate([g.labels for g in validation])
     runs = [surrogate.run(g.lattice, g.species, g.informed) for g in validation]
     members = np.concatenate([members for members, _ in runs], axis=1)
-    return surrogate.calibrated(labels, members, features, np.concatenate([pooled for _, pooled in runs]))
+    held_out = np.concatenate([pooled for _, pooled in runs])
+    return replace(surrogate, calibration=calibrate(labels, members, features, held_out))

@@ -8,15 +8,12 @@ import numpy as np
 import torch
 
 from matgym.errors import PropertyError
-from matgym.learning.calibration import calibrate, distance, standard_deviation
-from matgym.learning.devices import device_of
-from matgym.models import Cost, Model, Predictions, Property, Space
-from matgym.physics.registry import PROPERTIES_BY_KEY
+from matgym.learning.metrics import distance, standard_deviation
+from matgym.models import Cost, Predictions
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
-from matgym.surrogates.baseline import PristineModel, known
-from matgym.surrogates.domain import outside_space, shape_distance, unknown_species, visible
-from matgym.surrogates.engine import Engine
-from matgym.surrogates.informed import corrections, informants, informed_values
+from matgym.surrogates.baseline import LearnedModel, PristineModel, informants
+from matgym.surrogates.domain import shape_distance, unknown_species, visible
+from matgym.surrogates.engines import Engine, by_torch
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
@@ -47,21 +44,21 @@ class Scaling:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkSurrogate(Model):
+class NetworkSurrogate(LearnedModel):
     """Networks as a model.
 
     Attributes:
         networks: fitted networks of one kind, in evaluation mode; their mean is the prediction.
         network: name of their kind.
         settings: their size.
-        predicted: keys of the properties they predict, in order.
-        species: that have channels of their own; tubes with others are failures.
+        predicted: see `LearnedModel`.
+        species: that have channels of their own.
         lattices: (n, m, cells) they were trained on.
         scaling: of labels and inputs.
-        informed_by: physics that is computed for each tube as further inputs; see `matgym.surrogates.informed`.
+        informed_by: see `LearnedModel`.
         calibration: named arrays: `floor`, `factor`, `interval` (properties,) of the uncertainty, and `centre`,
-            `whitening`, `threshold` of the distance; see `matgym.learning.calibration`.
-        baseline: of the π model whose pristine gap is known without learning; see `matgym.surrogates.baseline`.
+            `whitening`, `threshold` of the distance; see `matgym.learning.metrics`.
+        baseline: see `LearnedModel`.
         engine: that runs the networks; None for torch. See `with_engine`.
     """
 
@@ -84,11 +81,6 @@ class NetworkSurrogate(Model):
     # ---- a model's face
 
     @property
-    def properties(self) -> tuple[Property, ...]:
-        """The properties it was trained on."""
-        return tuple(PROPERTIES_BY_KEY[key] for key in self.predicted)
-
-    @property
     def name(self) -> str:
         """Of the kind of network."""
         return self.network
@@ -99,15 +91,8 @@ class NetworkSurrogate(Model):
         informed = sum(cost.seconds for name in self.informed_by if (cost := informants()[name].oracle.cost))
         return Cost(seconds=2e-4 * len(self.networks) + informed, sites=128, exponent=1.0)
 
-    def unsupported(self, space: Space) -> str:
-        """Why it cannot serve a design space: turned bonds, strain, or species that it was not trained on."""
-        return outside_space(space, self.species)
-
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Predict every property of each tube, with its uncertainty.
-
-        Args:
-            tubes: B tubes, of any sizes; those of sizes unlike the training set's are extrapolations.
+        """Predict every property of each tube, with its uncertainty; sizes unlike the training's are extrapolations.
 
         Returns:
             Predictions of shape (B,); NaN, with the reason in `failures`, for tubes that are strained, twisted, have
@@ -123,19 +108,12 @@ class NetworkSurrogate(Model):
             if self.calibration:
                 off = shape_distance(lattice, self.lattices)
                 furthest[rows] = np.maximum(distance(pooled, self.calibration), off)
-            failed = np.isnan(members[:, rows]).any(axis=(0, 2))
-            failures |= dict.fromkeys(rows[failed].tolist(), UNINFORMED)
-        mean, sd = self._mean_and_sd(members)
-        half_width = sd * self._calibrated("interval")
-        columns = {key: k for k, key in enumerate(self.predicted)}
-        return Predictions(
-            {key: mean[:, k] for key, k in columns.items()},
-            dict.fromkeys(columns, failures) if failures else {},
-            {key: sd[:, k] for key, k in columns.items()},
-            {key: half_width[:, k] for key, k in columns.items()},
-            {key: members[:, :, k] for key, k in columns.items()},
-            furthest,
-        )
+            lost = np.isnan(members[:, rows]).any(axis=(0, 2))
+            failures |= dict.fromkeys(rows[lost].tolist(), UNINFORMED)
+        values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in self._judged(members))
+        failed = dict.fromkeys(self.predicted, failures) if failures else {}
+        by_key = {key: members[:, :, k] for k, key in enumerate(self.predicted)}
+        return Predictions(values, failed, sds, half_widths, by_key, furthest)
 
     # ---- batches of one lattice, as trainings have them
 
@@ -153,8 +131,8 @@ class NetworkSurrogate(Model):
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """(B, properties) predictions, and half the widths of the intervals that hold 90 % of truths."""
-        mean, sd = self._mean_and_sd(self.run(lattice, species, physics)[0])
-        return mean, sd * self._calibrated("interval")
+        mean, _, half_width = self._judged(self.run(lattice, species, physics)[0])
+        return mean, half_width
 
     def features(self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None) -> FloatArray:
         """(B, F) pooled features of the first network, before its head."""
@@ -170,7 +148,7 @@ class NetworkSurrogate(Model):
         return self.predicted.index(key)
 
     def inputs(
-        self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
+        self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray
     ) -> tuple[Float32Array, Float32Array]:
         """(B, channels, H, W) raster and (B, globals) numbers that the networks see of a batch.
 
@@ -181,7 +159,6 @@ class NetworkSurrogate(Model):
             raise PropertyError(reason)
         numbers = global_features(lattice, species, self.species)
         if self.informed_by:
-            physics = self.physics(lattice, species) if physics is None else physics
             scaled = (physics - self.scaling.informed_mean) / self.scaling.informed_scale
             numbers = np.concatenate([numbers, scaled.astype(np.float32)], axis=1)
         return self.view(lattice).encode(species, self.species), numbers
@@ -191,42 +168,22 @@ class NetworkSurrogate(Model):
     ) -> tuple[FloatArray, FloatArray]:
         """(members, B, properties) predictions and (B, F) features of the first network."""
         physics = self.physics(lattice, species) if physics is None else physics
-        outputs, pooled, device = [], [], device_of(self.networks[0])
-        with torch.inference_mode():
-            for start in range(0, len(species), INFERENCE_BATCH):
-                part = slice(start, start + INFERENCE_BATCH)
-                raster, numbers = (torch.from_numpy(x) for x in self.inputs(lattice, species[part], physics[part]))
-                if self.engine is not None:
-                    found = self.engine(self.networks, self.view(lattice), raster.numpy(), numbers.numpy())
-                    outputs.append(torch.from_numpy(found[0]))
-                    pooled.append(torch.from_numpy(found[1]))
-                    continue
-                raster = raster.to(device).contiguous(memory_format=torch.channels_last)
-                numbers = numbers.to(device)
-                features = [net.features(raster, numbers, self.view(lattice).shift) for net in self.networks]
-                outputs.append(torch.stack([net.head(x) for net, x in zip(self.networks, features, strict=True)]))
-                pooled.append(features[0])
-            standard = torch.cat(outputs, dim=1).cpu().numpy().astype(np.float64)
-            first = torch.cat(pooled).cpu().numpy().astype(np.float64)
+        outputs, pooled, view = [], [], self.view(lattice)
+        for start in range(0, len(species), INFERENCE_BATCH):
+            part = slice(start, start + INFERENCE_BATCH)
+            seen = self.inputs(lattice, species[part], physics[part])
+            found = (self.engine or by_torch)(self.networks, view, *seen)
+            outputs.append(found[0])
+            pooled.append(found[1])
+        standard, first = np.concatenate(outputs, axis=1).astype(np.float64), np.concatenate(pooled).astype(np.float64)
         offset, factor = self.known(lattice, physics)
         return offset + factor * (standard * self.scaling.scale + self.scaling.mean), first
-
-    def physics(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-        """(B, informed) what physics is given as input of B tubes."""
-        if reason := unknown_species(species, self.species):
-            raise PropertyError(reason)
-        return informed_values(self.informed_by, lattice, species)
-
-    def known(self, lattice: TubeLattice, physics: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(properties,) offset and (B, properties) factor: value = offset + factor * what is learned."""
-        offset, factor = known(lattice, self.properties, self.baseline)
-        return offset, factor * corrections(self.predicted, self.informed_by, physics)
 
     def with_engine(self, name: str, threads: int = 1, device: str = "cpu") -> Self:
         """The same surrogate, its networks run by a faster engine.
 
         Args:
-            name: "torch", "onnxruntime" or "openvino"; for 8 bit see `matgym.surrogates.engines.quantised`.
+            name: "torch", "onnxruntime" or "openvino"; for 8 bit see `matgym.surrogates.training.quantised`.
             threads: of a pass.
             device: of "torch"; see `matgym.learning.devices`.
 
@@ -246,23 +203,9 @@ class NetworkSurrogate(Model):
 
     # ---- inside
 
-    def _mean_and_sd(self, members: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(B, properties) each."""
-        sd = standard_deviation(members, self._calibrated("floor"), self._calibrated("factor"))
-        return members.mean(axis=0), sd
-
-    def _calibrated(self, name: str) -> FloatArray:
-        return self.calibration.get(name, np.full(len(self.predicted), np.nan))
-
-    # ---- calibration
-
-    def calibrated(self, labels: FloatArray, members: FloatArray, features: FloatArray, held_out: FloatArray) -> Self:
-        """With uncertainties from the validation split.
-
-        Args:
-            labels: (V, properties) of the validation split.
-            members: (members, V, properties) predictions of the same.
-            features: (T, F) of the training split.
-            held_out: (V, F) of the validation split.
-        """
-        return replace(self, calibration=calibrate(labels, members, features, held_out))
+    def _judged(self, members: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """(B, properties) means, standard deviations, and half-widths of intervals; NaN where it is not calibrated."""
+        unknown = np.full(len(self.predicted), np.nan)
+        floor, factor, interval = (self.calibration.get(name, unknown) for name in ("floor", "factor", "interval"))
+        sd = standard_deviation(members, floor, factor)
+        return members.mean(axis=0), sd, sd * interval

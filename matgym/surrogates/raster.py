@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from matgym.structures import Species, TubeLattice, tube_lattice
+from matgym.surrogates.descriptors import composition
 from matgym.surrogates.domain import SEEN_SPECIES
 from matgym.typing import Float32Array, IntArray, SpeciesArray
 
@@ -22,12 +23,7 @@ LEAD_ANGSTROM: Final = 4.0
 
 
 def encode(lattice: TubeLattice, species: SpeciesArray, seen: Sequence[Species] = SEEN_SPECIES) -> Float32Array:
-    """Species as a raster of one-hot channels, pixels as in `Nanotube.image`.
-
-    Args:
-        lattice: shared by all tubes of the batch.
-        species: (B, n_sites) codes.
-        seen: species that have channels.
+    """(B, n_sites) species of one lattice as a raster of one-hot channels, pixels as in `Nanotube.image`.
 
     Returns:
         (B, 2 len(seen), H, W), channel `2 * k + sublattice` being the k-th seen species.
@@ -64,10 +60,6 @@ class RasterView:
     sites: IntArray
     leads: bool
 
-    def channels(self, species: int) -> int:
-        """How many channels a raster has that shows so many species."""
-        return 2 * (species + self.leads)
-
     def encode(self, species: SpeciesArray, seen: Sequence[Species]) -> Float32Array:
         """(B, n_sites) codes as (B, channels, height, width), one-hot; the lead has the last two channels."""
         placed = np.where(self.sites >= 0, species[:, self.sites], Species.C12)
@@ -75,7 +67,7 @@ class RasterView:
         if self.leads:
             lead = np.broadcast_to((self.sites < 0).astype(np.float32), (len(species), 1, len(self.sites)))
             raster = np.concatenate([raster, lead], axis=1)
-        return raster.reshape(len(species), self.channels(len(seen)), self.height, self.width)
+        return raster.reshape(len(species), 2 * (len(seen) + self.leads), self.height, self.width)
 
 
 @lru_cache(maxsize=256)
@@ -102,9 +94,7 @@ def global_features(
     lattice: TubeLattice, species: SpeciesArray, seen: Sequence[Species] = SEEN_SPECIES
 ) -> Float32Array:
     """(B, len(seen) + 1): share of each seen species, and the inverse length in 1/nm."""
-    shares = np.stack([(species == code).mean(axis=1) for code in seen], axis=1)
-    inverse_length = np.full((len(species), 1), 10.0 / lattice.length_angstrom)
-    return np.concatenate([shares, inverse_length], axis=1).astype(np.float32)
+    return composition(lattice, species, seen)[:, : len(seen) + 1].astype(np.float32)
 
 
 def circular_pad(raster: Tensor, shift: int, width: int = 1) -> Tensor:

@@ -1,7 +1,7 @@
 """Surrogates on disk; see `matgym.learning.store`."""
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
@@ -17,24 +17,14 @@ from matgym.surrogates.networks import make_network, network_settings
 
 
 class SurrogateCard(Card):
-    """What a surrogate is, where it came from, and how good it is; see `matgym.learning.store.Card`, too.
+    """What a surrogate is, where it came from, and how good it is; see `Card` and `NetworkSurrogate`, too.
 
     Attributes:
-        network: name of the architecture.
-        settings: its size.
-        members: networks of the ensemble.
-        properties: keys it predicts, in order.
-        species: that have channels of their own.
-        informed_by: physics that is given as input.
-        mean: of what is learned of the training labels.
-        scale: standard deviation of the same.
-        informed_mean: of the physics that is given as input.
-        informed_scale: standard deviation of the same.
-        lattices: (n, m, cells) it was trained on.
-        baseline: the π model whose pristine gap is known without learning.
         metrics: split to figures; "test" was seen by neither training nor early stopping.
         cross_validation: a row a property, means over folds with the half-widths of their intervals.
     """
+
+    OLDEST: ClassVar[int] = 2  # 1 was one plain network
 
     network: str
     settings: dict[str, Any]
@@ -51,52 +41,27 @@ class SurrogateCard(Card):
     metrics: dict[str, tuple[PropertyMetrics, ...]] = Field(default_factory=dict)
     cross_validation: tuple[dict[str, Any], ...] = ()
 
-    @classmethod
-    def upgraded(cls, content: dict[str, Any], version: int) -> dict[str, Any]:
-        """Format 1 was one plain network that saw B, N and vacancies."""
-        if version > 1 or not isinstance(content.get("settings"), dict):
-            return content
-        size = content["settings"] | {"hidden": [content["settings"].get("hidden", 64)]}
-        return content | {
-            "network": "plain",
-            "settings": size,
-            "species": ["B", "N", "vacancy"],
-            "baseline": {"curvature": False},
-        }
-
 
 STORE: Final = Store(SurrogateCard, "a surrogate", Path(__file__).parent / "weights")
 
 
 def save(surrogate: NetworkSurrogate, path: Path, **facts: object) -> SurrogateCard:
-    """Write `path` (.safetensors) and its card beside it (.json).
-
-    Args:
-        surrogate: to be stored.
-        path: of the weights.
-        facts: further fields of the card: data, fit, command, metrics.
+    """Write `path` (.safetensors) and its card beside it (.json), with further facts: data, fit, command, metrics.
 
     Raises:
         WeightsError: if `path` does not end in .safetensors.
     """
-    scaling = surrogate.scaling
     calibration = {f"calibration.{name}": torch.from_numpy(np.array(v)) for name, v in surrogate.calibration.items()}
     return STORE.save(
         path,
         ensemble_tensors(surrogate.networks) | calibration,
         {
-            "network": surrogate.network,
+            **{name: getattr(surrogate, name) for name in ("network", "informed_by", "lattices", "baseline")},
+            **{name: tuple(values.tolist()) for name, values in vars(surrogate.scaling).items()},
             "settings": dict(surrogate.settings),
             "members": len(surrogate.networks),
             "properties": surrogate.keys,
             "species": tuple(SPECIES_DATA[kind].label for kind in surrogate.species),
-            "informed_by": surrogate.informed_by,
-            "mean": tuple(scaling.mean.tolist()),
-            "scale": tuple(scaling.scale.tolist()),
-            "informed_mean": tuple(scaling.informed_mean.tolist()),
-            "informed_scale": tuple(scaling.informed_scale.tolist()),
-            "lattices": surrogate.lattices,
-            "baseline": surrogate.baseline,
             **facts,
         },
     )
@@ -116,18 +81,13 @@ def load(path: Path | str) -> NetworkSurrogate:
 
 
 def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate:
-    tensors = _upgraded_tensors(tensors)
     leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
     networks = []
     for member in range(card.members):
         network = make_network(
-            card.network,
-            card.settings,
-            len(card.species) + leads,
-            len(card.species) + 1 + len(card.informed_by),
-            len(card.properties),
-            sums=leads,
-        )
+            card.network, card.settings, len(card.species), len(card.properties),
+            informed=len(card.informed_by), leads=leads,
+        )  # fmt: skip
         network.load_state_dict(part(tensors, f"network.{member}"))
         networks.append(network)
     return NetworkSurrogate(
@@ -165,19 +125,3 @@ def located(path: Path | str) -> Path:
         holders = [name for name, keys in shipped().items() if (prop.key if prop else path) in keys]
         return STORE.located(holders[0] if holders else path)
     return STORE.located(path)
-
-
-def _upgraded_tensors(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Format 1 had one network, and the same error for every tube."""
-    if "calibration.rmse" not in tensors:
-        return tensors
-    rmse, interval = tensors.pop("calibration.rmse"), tensors.pop("calibration.interval")
-    upgraded = {
-        f"network.0.{name.removeprefix('network.')}" if name.startswith("network.") else name: value
-        for name, value in tensors.items()
-    }
-    return upgraded | {
-        "calibration.floor": rmse,
-        "calibration.factor": torch.zeros_like(rmse),
-        "calibration.interval": interval / rmse,
-    }

@@ -1,9 +1,9 @@
-"""Figures of results, drawn on given axes from plain arrays."""
+"""Figures of results, drawn on given axes from plain arrays, and the pages that they stand on."""
 
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -51,12 +51,12 @@ def target_against_achieved(
 
 
 def surrogate_against_oracle(
-    axes: "Axes", surrogate_ev: FloatArray, oracle_ev: FloatArray, out_of_distribution: BoolArray | None = None
+    axes: "Axes", surrogate_ev: FloatArray, oracle_ev: FloatArray, out_of_distribution: BoolArray
 ) -> None:
     """Parity of (B,) gaps by surrogate and oracle, with the errors in figures; NaN is left out."""
     good = np.isfinite(oracle_ev)
     predicted, oracle = surrogate_ev[good], oracle_ev[good]
-    far = np.zeros_like(good[good]) if out_of_distribution is None else out_of_distribution[good]
+    far = out_of_distribution[good]
     low, high = min(predicted.min(), oracle.min()) - 0.03, max(predicted.max(), oracle.max()) + 0.03
     axes.plot([low, high], [low, high], color=MUTED, linewidth=0.9)
     axes.scatter(oracle[~far], predicted[~far], s=16, color=METHOD_STYLES[0].colour, alpha=0.6, linewidth=0)
@@ -105,3 +105,18 @@ def to_svg(figure: "Figure | SubFigure", name: str) -> str:
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'xlink:href="#', f'xlink:href="#{name}-', svg)
     return re.sub(r"url\(#", f"url(#{name}-", svg)
+
+
+def render(package: str, template: str, **values: Any) -> str:
+    """Return a self-contained HTML page: one look, values escaped, nothing loaded from elsewhere.
+
+    Args:
+        package: that holds the template, such as "matgym.app".
+        template: its file name; it extends `page.html`, which takes the values `title`, `summary` (sentences),
+            `numbers` (label, value, note) and `provenance` (a mapping).
+        **values: of the template's variables. Text is escaped; HTML of our own comes as `markupsafe.Markup`.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader
+
+    loader = ChoiceLoader([PackageLoader(package, "."), PackageLoader("matgym.viz", ".")])
+    return Environment(loader=loader, autoescape=True).get_template(template).render(**values)

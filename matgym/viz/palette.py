@@ -4,7 +4,7 @@ Nothing here touches Matplotlib's global state: figures are made and styled as o
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from matgym.structures.species import Species
 
@@ -45,17 +45,14 @@ class MethodStyle(NamedTuple):
     marker: str
 
 
-METHOD_STYLES: Final = tuple(
-    MethodStyle(*pair)
-    for pair in (
-        ("#4477aa", "o"),
-        ("#ee6677", "s"),
-        ("#228833", "^"),
-        ("#aa3377", "D"),
-        ("#ccbb44", "v"),
-        ("#66ccee", "P"),
-        ("#8a9099", "X"),
-    )
+METHOD_STYLES: Final = (
+    MethodStyle("#4477aa", "o"),
+    MethodStyle("#ee6677", "s"),
+    MethodStyle("#228833", "^"),
+    MethodStyle("#aa3377", "D"),
+    MethodStyle("#ccbb44", "v"),
+    MethodStyle("#66ccee", "P"),
+    MethodStyle("#8a9099", "X"),
 )
 """Paul Tol's "bright" qualitative scheme (SRON/EPS/TN/09-002), which is safe for colour-blind readers."""
 
@@ -75,18 +72,15 @@ def new_figure(width_in: float = 6.4, height_in: float = 4.0, dpi: float = 100.0
     return figure
 
 
-def new_axes(width_in: float = 6.4, height_in: float = 4.0) -> "Axes":
+def new_axes() -> "Axes":
     """The only axes of a new figure, tidied; the figure is `axes.figure`."""
-    axes = new_figure(width_in, height_in).add_subplot()
+    axes = new_figure().add_subplot()
     tidy(axes)
     return axes
 
 
-def tidy(axes: "Axes", grid: str | None = "y") -> None:
-    """Clean axes in place: no top and right spine, quiet ticks, readable sizes, and a faint grid.
-
-    `grid` is "x", "y" or "both"; None for no grid.
-    """
+def tidy(axes: "Axes", grid: Literal["x", "y", "both"] | None = "y") -> None:
+    """Clean axes in place: no top and right spine, quiet ticks, readable sizes, and a faint grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=VACANCY_EDGE, linewidth=0.8)
     axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=10, length=3.5, width=0.8)
@@ -94,7 +88,5 @@ def tidy(axes: "Axes", grid: str | None = "y") -> None:
     axes.yaxis.label.set(color=INK, fontsize=11)
     axes.set_axisbelow(True)
     axes.grid(visible=False)
-    if grid in {"x", "both"}:
-        axes.xaxis.grid(visible=True, color=RULE, linewidth=0.8)
-    if grid in {"y", "both"}:
-        axes.yaxis.grid(visible=True, color=RULE, linewidth=0.8)
+    if grid:
+        axes.grid(visible=True, axis=grid, color=RULE, linewidth=0.8)

@@ -1,23 +1,34 @@
-"""The unrolled tube: on axes, as frames for `render_mode="rgb_array"`, and as letters for "ansi"."""
+"""The unrolled tube: on axes, many on a grid, coloured by attributions, as frames of environments, and as letters."""
 
+import math
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matgym.structures.nanotube import Nanotube
-from matgym.structures.species import SPECIES_DATA, Species
-from matgym.typing import FloatArray
+from matgym.structures.species import CARBONS, SPECIES_DATA, Species
+from matgym.typing import BoolArray, FloatArray
 from matgym.units import POISSON_RATIO
 from matgym.viz.palette import INK, MUTED, SPECIES_COLOURS, VACANCY_EDGE, new_figure
-from matgym.viz.tube3d import draw_tube
+from matgym.viz.tube3d import ATOM_RADIUS_ANGSTROM, draw_tube
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure
 
 FRAME_SHAPE: Final = (400, 640, 3)
 """Height, width and colours of every frame."""
 
+DIVERGING: Final = ("#5b1a6b", "#9a63a8", "#e4e6ea", "#4f9e62", "#0f5c2e")
+"""From below zero to above: purple and green, safe for colour-blind readers, and unlike the colours of B and N."""
+
+DECORATED_RADIUS_ANGSTROM: Final = 0.60
+"""What is not carbon stands out by size, since colour speaks of the value."""
+
+_COLUMNS: Final = 4
 _DPI: Final = 100
 
 _CARBON_DIAMETER_ANGSTROM: Final = 0.62
@@ -58,6 +69,23 @@ def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
         )
         axes.scatter([], [], s=46, label=f"{SPECIES_DATA[species].label}  {count}", **look)  # for the legend
     _frame_axes(axes, positions, names)
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(Species), frameon=False, fontsize=8, labelcolor=INK,
+        handletextpad=0.1, columnspacing=0.9, borderaxespad=2.4,
+    )  # fmt: skip
+
+
+def grid(tubes: Sequence[Nanotube], captions: Sequence[str]) -> "Figure":
+    """The tubes, cut open and laid flat, each under its caption."""
+    columns, rows = _COLUMNS, math.ceil(len(tubes) / _COLUMNS)
+    figure = new_figure(3.2 * columns, 3.0 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel, tube, caption in zip(panels, tubes, captions, strict=False):
+        draw_sheet(panel, tube)
+        panel.set_title(caption, fontsize=10, color=INK)
+    for panel in panels[len(tubes) :]:
+        panel.set_axis_off()
+    return figure
 
 
 def frame(tube: Nanotube, caption: str = "") -> NDArray[np.uint8]:
@@ -87,6 +115,81 @@ def ansi(tube: Nanotube, caption: str = "") -> str:
     return "\n".join([caption, *lines] if caption else lines)
 
 
+# ---- attributions: every atom in the colour of its value, rolled in 3-D and unrolled beside it
+
+
+def attribution_figure(tube: Nanotube, values: Mapping[str, FloatArray], unit: str, caption: str = "") -> "Figure":
+    """One row a method: the rolled tube, the unrolled one, and the colours' meaning.
+
+    `values` are, by the label of the colour bar, (n_sites,) values in `unit`, in raster order.
+    """
+    figure = new_figure(10.0, 0.5 + 3.9 * len(values), 130)
+    grid = figure.add_gridspec(len(values), 3, width_ratios=(1.75, 1.0, 0.05), wspace=0.03)
+    for row, (label, of_sites) in enumerate(values.items()):
+        colours = diverging(of_sites)
+        rolled = figure.add_subplot(grid[row, 0])
+        draw_tube(rolled, tube, np.asarray(colours.to_rgba(of_sites))[:, :3], _radii(tube))
+        draw_attributed_sheet(figure.add_subplot(grid[row, 1]), tube, of_sites, colours)
+        bar = figure.colorbar(colours, cax=figure.add_subplot(grid[row, 2]))
+        bar.outline.set_visible(False)
+        bar.ax.tick_params(colors=MUTED, labelcolor=INK, labelsize=10, length=3.5, width=0.8)
+        bar.set_label(f"{label}, {unit}", color=INK, fontsize=11)
+    figure.suptitle(caption, fontsize=11, color=INK)
+    return figure
+
+
+def diverging(values: FloatArray) -> "ScalarMappable":
+    """Colours for values of either sign: grey at zero, equally strong on both sides, strongest at the largest."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize
+
+    limit = float(np.abs(values).max(initial=0.0)) or 1.0
+    return ScalarMappable(Normalize(-limit, limit), LinearSegmentedColormap.from_list("attribution", DIVERGING))
+
+
+def draw_attributed_sheet(axes: "Axes", tube: Nanotube, values: FloatArray, colours: "ScalarMappable") -> None:
+    """Draw the tube cut open and laid flat, its discs in the colours of their (n_sites,) values.
+
+    The axis points to the right and what faces the viewer stands in the middle, as in the 3-D view; letters name what
+    is not carbon.
+    """
+    from matplotlib.collections import EllipseCollection, LineCollection
+
+    positions, vectors = (pair[:, ::-1] for pair in _sheet(tube))  # (n_sites, 2), (3, 2): along, around, Å
+    around = np.pi * tube.diameter_nm * 10.0
+    positions = np.stack([positions[:, 0], (positions[:, 1] + around / 2) % around - around / 2], axis=1)
+    stubs = _half_bonds(tube, positions, vectors)
+    axes.add_collection(LineCollection(list(stubs), colors=VACANCY_EDGE, linewidths=1.4, capstyle="round", zorder=1))
+    size = 2.0 * _radii(tube)
+    fills = colours.to_rgba(values)
+    axes.add_collection(
+        EllipseCollection(
+            size, size, np.zeros(len(size)), units="xy", offsets=positions, offset_transform=axes.transData, zorder=2,
+            facecolors=fills, edgecolors=MUTED, linewidths=np.where(_decorated(tube), 0.9, 0.4),
+        )
+    )  # fmt: skip
+    for site in np.flatnonzero(_decorated(tube)):
+        letter = SPECIES_DATA[Species(int(tube.species[site]))].letter
+        dark = np.asarray(fills)[site, :3].mean() < 0.55
+        x, y = positions[site]
+        axes.text(
+            x, y, letter, ha="center", va="center_baseline", fontsize=8, color="white" if dark else INK, zorder=3,
+        )  # fmt: skip
+    _frame_axes(axes, positions, ["along the axis", "around the tube"], margin=1.0, fontsize=9)
+
+
+def _decorated(tube: Nanotube) -> BoolArray:
+    return ~np.isin(tube.species, CARBONS)
+
+
+def _radii(tube: Nanotube) -> FloatArray:
+    """(n_sites,) Å."""
+    return np.where(_decorated(tube), DECORATED_RADIUS_ANGSTROM, ATOM_RADIUS_ANGSTROM)
+
+
+# ---- inside
+
+
 def _sheet(tube: Nanotube) -> tuple[FloatArray, FloatArray]:
     """(n_sites, 2) positions and (3, 2) bonds of an A atom, around and along the tube, strained, Å."""
     size = np.array([np.pi * tube.diameter_nm * 10.0, tube.length_angstrom])
@@ -104,24 +207,9 @@ def _half_bonds(tube: Nanotube, positions: FloatArray, vectors: FloatArray) -> F
     return np.concatenate([from_a[kept], from_b[kept]])
 
 
-def _frame_axes(axes: "Axes", positions: FloatArray, names: list[str]) -> None:
-    lowest, highest = positions.min(axis=0), positions.max(axis=0)
-    axes.set_xlim(lowest[0] - 1.3, highest[0] + 1.3)
-    axes.set_ylim(lowest[1] - 1.3, highest[1] + 1.3)
-    axes.set_aspect("equal")
-    axes.set_xticks([])
-    axes.set_yticks([])
+def _frame_axes(axes: "Axes", positions: FloatArray, names: list[str], margin: float = 1.3, fontsize: int = 8) -> None:
+    lowest, highest = positions.min(axis=0) - margin, positions.max(axis=0) + margin
+    axes.set(xlim=(lowest[0], highest[0]), ylim=(lowest[1], highest[1]), aspect="equal", xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
-    axes.set_xlabel(f"{names[0]} →", fontsize=8, color=MUTED, loc="left", labelpad=3)
-    axes.set_ylabel(f"{names[1]} →", fontsize=8, color=MUTED, loc="bottom")
-    axes.legend(
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.0),
-        ncols=len(Species),
-        frameon=False,
-        fontsize=8,
-        labelcolor=INK,
-        handletextpad=0.1,
-        columnspacing=0.9,
-        borderaxespad=2.4,
-    )
+    axes.set_xlabel(f"{names[0]} →", fontsize=fontsize, color=MUTED, loc="left", labelpad=3)
+    axes.set_ylabel(f"{names[1]} →", fontsize=fontsize, color=MUTED, loc="bottom")

@@ -35,42 +35,14 @@ DISC_LAYERS: Final = 6
 STRIP_LAYERS: Final = 3
 """Strips that make a shaded half of a bond."""
 
-_STYLE: Final = """
-.tube3d{position:relative;width:100%;aspect-ratio:3/2;background:#fff;overflow:hidden}
-.tube3d img,.tube3d .live{position:absolute;inset:0;width:100%;height:100%;object-fit:contain}
-.tube3d .live{cursor:grab}.tube3d .live:active{cursor:grabbing}.tube3d .live~img{visibility:hidden}
-.tube-legend{display:flex;flex-wrap:wrap;gap:.2em 1.1em;font-size:.85em;color:#2b3038}
-.tube-legend i{display:inline-block;width:.75em;height:.75em;margin-right:.4em;border-radius:50%;box-sizing:border-box}
-@media print{.tube3d .live{display:none}.tube3d .live~img{visibility:visible}}
-"""
-
-# The wheel goes to the page: a report must scroll. The still picture stays where WebGL is missing.
-_SCRIPT: Final = """
-function matgymTube(id, scene) {
-  const host = document.getElementById(id), live = document.createElement("div");
-  live.className = "live";
-  host.prepend(live);
-  try {
-    const viewer = $3Dmol.createViewer(live, {backgroundColor: "white", antialias: true});
-    viewer.addModel().addAtoms(scene.atoms);
-    viewer.setStyle({}, {stick: {radius: scene.bondRadius}, sphere: {radius: scene.atomRadius}});
-    viewer.zoomTo();
-    viewer.rotate(scene.yaw, "y");
-    viewer.rotate(scene.pitch, "x");
-    viewer.zoom(1.12);
-    viewer.render();
-    live.addEventListener("wheel", event => event.stopPropagation(), true);
-  } catch (error) {
-    live.remove();
-  }
-}
-"""
-
 
 def script_tag() -> str:
     """The vendored 3Dmol library and the style of the views: once a page, before the first `tube_html`."""
-    library = resources.files("matgym.viz").joinpath("vendor/3Dmol-min.js").read_text(encoding="utf-8")
-    return f"<style>{_STYLE}</style>\n<script>{library}</script>\n<script>{_SCRIPT}</script>"
+    library, view = (
+        resources.files("matgym.viz").joinpath(name).read_text(encoding="utf-8")
+        for name in ("vendor/3Dmol-min.js", "tube3d.html")
+    )
+    return f"<script>{library}</script>\n{view}"
 
 
 def tube_html(tube: Nanotube, element_id: str) -> str:

@@ -10,9 +10,11 @@ import time
 import numpy as np
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from matgym.cli import app
 from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, split_of
-from matgym.data.sampling import random_codoped, random_decoration, random_tube
+from matgym.data.builder import random_codoped, random_decoration, random_tube
 from matgym.errors import DatasetError, PropertyError
 from matgym.models import Level, Predictions
 from matgym.physics import PiElectrons, predict
@@ -23,7 +25,7 @@ LABEL_TOLERANCE = 1e-6  # relaxations end within their force tolerance, on any p
 
 SPEC = DatasetSpec(
     name="small",
-    families=(Family(n=8, m=0, cells=1, samples=700), Family(n=5, m=5, cells=2, samples=150, larger=True)),
+    families=(Family(n=8, m=0, cells=1, samples=400), Family(n=5, m=5, cells=2, samples=50, larger=True)),
 )
 
 
@@ -35,19 +37,10 @@ def unbroken(tmp_path_factory):
 def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
     output = tmp_path / "data.parquet"
     (tmp_path / "spec.json").write_text(SPEC.model_dump_json())
-    command = [
-        sys.executable,
-        "-m",
-        "matgym.cli",
-        "data",
-        "build",
-        str(output),
-        "--specification",
-        str(tmp_path / "spec.json"),
-    ]
+    command = ["data", "build", str(output), "--specification", str(tmp_path / "spec.json"), "--json", "--workers"]
     shards = tmp_path / "data.parquet.shards"
     process = subprocess.Popen(
-        [*command, "--workers", "1", "--json"], start_new_session=True, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "matgym.cli", *command, "1"], start_new_session=True, stdout=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
     while len(list(shards.glob("shard-*.parquet"))) < 2:
@@ -59,7 +52,7 @@ def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
     assert not output.exists()
     kept = {path.name: path.stat().st_mtime_ns for path in shards.glob("shard-*.parquet")}
 
-    finished = subprocess.run([*command, "--workers", "2", "--json"], check=True, capture_output=True, text=True)
+    finished = CliRunner().invoke(app, [*command, "2"], catch_exceptions=False)
     assert output.read_bytes() == unbroken.read_bytes()
     assert len(kept) >= 2
     assert json.loads(finished.stdout)["digest"] == Dataset.load(unbroken).digest
@@ -71,6 +64,8 @@ def test_finished_shards_are_kept_and_not_made_again(tmp_path, monkeypatch):
     made = []
     from matgym.data import builder as module
 
+    monkeypatch.setattr(module, "SHARD_SAMPLES", 10)
+    spec = SPEC.model_copy(update={"families": (Family(n=8, m=0, cells=1, samples=85),)})
     original = module.make_shard
 
     def interrupted(spec, number):
@@ -81,9 +76,9 @@ def test_finished_shards_are_kept_and_not_made_again(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "make_shard", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        build(SPEC, output, workers=1)
+        build(spec, output, workers=1)
     monkeypatch.setattr(module, "make_shard", lambda spec, number: made.append(number) or original(spec, number))
-    build(SPEC, output, workers=1)
+    build(spec, output, workers=1)
     assert sorted(made) == list(range(9))
 
 
@@ -138,15 +133,13 @@ def test_decorations_have_the_composition_asked_for():
         assert counts[Species.C12] == lattice.n_sites - 8
 
 
-def test_ordered_decorations_reach_further_than_plain_ones():
+def test_ordered_decorations_reach_further_than_plain_ones(monkeypatch):
     """What the ordered share is there for: gaps that uniformly random structures hardly reach."""
     lattice = tube_lattice(8, 0, 2)
     spread = {}
     for share in (0.0, 1.0):
-        codes = [
-            random_decoration(lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s), plain_share=share)
-            for s in range(120)
-        ]
+        monkeypatch.setattr("matgym.data.builder.PLAIN_SHARE", share)
+        codes = [random_decoration(lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s)) for s in range(40)]
         spread[share] = PiElectrons().predict([Nanotube(8, 0, 2, c) for c in codes])["gap_ev"].std()
     assert spread[0.0] > spread[1.0]
 

@@ -12,8 +12,8 @@ from matgym.generative.config import GanConfig
 from matgym.learning.config import read_config
 from matgym.processes.sequences.fitting import CONFIGS as PROCESSES
 from matgym.processes.sequences.fitting import ProcessConfig
-from matgym.surrogates.config import CONFIGS as SURROGATES
-from matgym.surrogates.config import FitConfig
+from matgym.surrogates.fitting import CONFIGS as SURROGATES
+from matgym.surrogates.fitting import FitConfig
 
 SUITES = Path(__file__).parents[2] / "matgym" / "benchmark" / "suites"
 

@@ -30,6 +30,7 @@ PLACE_ANGSTROM = 1e-3  # sites are at least a bond apart
 SHAPES = [(8, 0, 4), (8, 0, 1), (6, 6, 2), (6, 4, 1), (7, 1, 1), (3, 3, 1), (1, 0, 1), (5, 2, 2)]
 HEAD = len(SEEN_SPECIES) + 3
 LEAST_R2 = 0.9
+KNOWN_EV = 0.05  # of tens of eV
 REMAINING = 0.1  # of the squared error that composition leaves, which is small itself: R² alone tells little
 A1 = np.sqrt(3.0) * CARBON_BOND_ANGSTROM * np.array([1.0, 0.0])
 A2 = np.sqrt(3.0) * CARBON_BOND_ANGSTROM * np.array([0.5, np.sqrt(0.75)])
@@ -210,10 +211,12 @@ def test_energies_are_nearly_sums_of_pairs(rows):
     test = rows.split("test")
     sites = np.array([tube.n_sites for tube in test.batch])
     truth = test.values("pi_formation_ev")
-    left = {}
+    left, error = {}, {}
     for name in ("ridge-composition", "ridge-pairs"):
         found = fit_classical(name, rows, ["pi_formation_ev"]).predict(test.batch)["pi_formation_ev"]
+        error[name] = np.abs(found - truth).mean()
         left[name] = [((t - f) ** 2).mean() / t.var() for t, f in ((truth, found), (truth / sites, found / sites))]
+    assert error["ridge-pairs"] < KNOWN_EV + 0.25 * error["ridge-composition"]
     for composed, paired in zip(left["ridge-composition"], left["ridge-pairs"], strict=True):
         assert 1.0 - paired > LEAST_R2
         assert paired < REMAINING * composed

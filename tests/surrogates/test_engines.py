@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import onnx
@@ -11,22 +12,24 @@ from onnx import TensorProto, helper
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, WeightsError
+from matgym.models import Level, Predictions
 from matgym.structures import Species, TubeBatch, tube_lattice
-from matgym.surrogates import NETWORKS, FitConfig, NetworkSurrogate, OnnxModel, engine, fit
-from matgym.surrogates.engines import INT8_ENGINES, INT8_TOLERANCE, quantised
-from matgym.surrogates.learned import INFERENCE_BATCH, Scaling
+from matgym.surrogates import NETWORKS, FitConfig, NetworkSurrogate, OnnxModel, engines, fit
+from matgym.surrogates.engines import INT8_ENGINES
+from matgym.surrogates.learned import Scaling
 from matgym.surrogates.networks import make_network
 from matgym.surrogates.raster import CHANNELS, encode
+from matgym.surrogates.training import INT8_TOLERANCE, quantised
 
 SINGLE_PRECISION = 1e-4  # summed in another order, in standard deviations
 INT8_PRECISION = 0.05  # root mean square, of 256 levels in each of a few layers, in standard deviations
 SMALL = {
     "lenet": {"channels": (4, 4), "hidden": (8,)},
     "alexnet": {"channels": (4, 4, 4, 4, 4), "hidden": (8,)},
-    "vgg": {"channels": (4, 8), "hidden": (8,)},
+    "vgg": {"channels": (4,), "hidden": (8,)},
     "plain": {"width": 8, "blocks": 1, "hidden": (8,)},
     "resnet": {"width": 8, "blocks": 1, "hidden": (8,)},
-    "graph": {"width": 4, "layers": 2, "hidden": (8,)},
+    "graph": {"width": 4, "layers": 1, "hidden": (8,)},
 }
 SHAPES = ((6, 2, 1), (8, 0, 2))  # shifted and not
 LATTICE = tube_lattice(8, 0, 4)
@@ -36,10 +39,26 @@ def codes(lattice, count, seed=0):
     return np.random.default_rng(seed).choice([0, 3, 4], (count, lattice.n_sites), p=[0.8, 0.1, 0.1]).astype(np.uint8)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def graphs():
+    """To export a network takes seconds, whatever engine the graph is for: each is exported once for all tests."""
+    export, kept = engines.exported, {}
+
+    def once(members, inputs, outputs):
+        key = (tuple(members.networks), members.shift, inputs["raster"].shape)
+        if key not in kept:
+            kept[key] = export(members, inputs, outputs)
+        return kept[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "exported", once)
+        yield
+
+
+@cache
 def untrained(network, key="gap_ev"):
-    """A fresh network; a tube between leads has one mark more."""
-    marks = 2 + (key == "conductance_us")
-    networks = (make_network(network, SMALL[network], marks, 3, 1),)
+    """A fresh network."""
+    networks = (make_network(network, SMALL[network], 2, 1, leads=key == "conductance_us"),)
     scaling = Scaling(np.zeros(1), np.ones(1))
     return NetworkSurrogate(networks, network, SMALL[network], (key,), (Species.B, Species.N), (), scaling)
 
@@ -78,13 +97,14 @@ def test_engines_give_what_torch_gives_for_every_network(network):
         np.testing.assert_allclose(pooled, features, atol=SINGLE_PRECISION)
 
 
-@pytest.mark.parametrize("key", ["gap_ev", "conductance_us"])
-def test_one_engine_serves_tubes_of_any_shape_and_batches_of_any_size(key):
-    ours = untrained("resnet", key)
+@pytest.mark.parametrize(("key", "shapes"), [("gap_ev", (*SHAPES, SHAPES[0])), ("conductance_us", SHAPES[1:])])
+def test_one_engine_serves_tubes_of_any_shape_and_batches_of_any_size(key, shapes, monkeypatch):
+    monkeypatch.setattr("matgym.surrogates.learned.INFERENCE_BATCH", 8)
+    ours = untrained("lenet", key)
     engine = ours.with_engine("onnxruntime", threads=2)
-    for shape in (*SHAPES, SHAPES[0]):
+    for shape in shapes:
         lattice = tube_lattice(*shape)
-        for count in (1, INFERENCE_BATCH + 1):
+        for count in (1, 8, 9):
             species = codes(lattice, count)
             expected = ours.mean(lattice, species)
             np.testing.assert_allclose(engine.mean(lattice, species), expected, atol=SINGLE_PRECISION)
@@ -109,13 +129,13 @@ def test_predictions_are_the_same_with_an_engine(surrogate):
 
 
 def test_an_engine_that_disagrees_is_refused(surrogate, monkeypatch):
-    right = engine.onnxruntime_pass
+    right = engines.onnxruntime_pass
 
     def wrong(model, threads):
         run = right(model, threads)
         return lambda inputs: (run(inputs)[0] + 0.01, run(inputs)[1])
 
-    monkeypatch.setattr(engine, "onnxruntime_pass", wrong)
+    monkeypatch.setattr(engines, "onnxruntime_pass", wrong)
     with pytest.raises(WeightsError, match="differs from torch by"):
         surrogate.with_engine("onnxruntime").mean(LATTICE, codes(LATTICE, 1))
 
@@ -158,8 +178,10 @@ def test_8_bit_is_judged_on_lattices_without_labels_too(surrogate, data):
 
 
 def test_what_cannot_be_8_bit_says_so(surrogate, data):
+    tubes = TubeBatch.uniform(lattice := tube_lattice(*SHAPES[0]), codes(lattice, 3))
+    few = data.labelled_rows(tubes, Predictions({"gap_ev": np.ones(3)}), {"gap_ev": Level.PI}, split="validation")
     with pytest.raises(ConfigurationError, match="for convolutions"):
-        quantised(untrained("graph"), data, "onnxruntime-int8")
+        quantised(untrained("graph"), few, "onnxruntime-int8")
     with pytest.raises(ConfigurationError, match="onnxruntime-int8"):
         quantised(surrogate, data, "onnxruntime")
     with pytest.raises(ConfigurationError, match="quantised"):

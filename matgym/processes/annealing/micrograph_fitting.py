@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from matgym.learning.checkpoint import digest
 from matgym.learning.config import check_counts
-from matgym.learning.trainer import Options, Training, one_cycle, train
+from matgym.learning.trainer import Options, Training, digest, one_cycle, train
 from matgym.processes.annealing.film import COLDEST_C, STEP_S, Film, evaporate
 from matgym.processes.annealing.micrographs import MicrographSurrogate, parts_of
 from matgym.processes.annealing.microstructure import PARTICLE, Labels

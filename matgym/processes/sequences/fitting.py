@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 
 from matgym.errors import ConfigurationError
-from matgym.learning.checkpoint import digest
 from matgym.learning.config import check_counts
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import PropertyMetrics, property_metrics
-from matgym.learning.trainer import Options, Training, one_cycle, train
+from matgym.learning.trainer import Options, Training, digest, one_cycle, train
 from matgym.processes.annealing.runs import annealing_runs
 from matgym.processes.growth.runs import growth_runs
 from matgym.processes.sequences.learned import (

@@ -6,20 +6,18 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from matgym.errors import ConfigurationError
-from matgym.surrogates.networks.base import CircularConv, RasterNetwork
-from matgym.surrogates.networks.classics import AlexNet, AlexNetSettings, LeNet, LeNetSettings, Vgg, VggSettings
-from matgym.surrogates.networks.graph import Graph, GraphSettings
-from matgym.surrogates.networks.resnet import Plain, ResidualSettings, ResNet
+from matgym.surrogates.networks import architectures as nets
+from matgym.surrogates.networks.architectures import CircularConv, RasterNetwork
 
 __all__ = ["NETWORKS", "CircularConv", "RasterNetwork", "make_network", "network_settings"]
 
 NETWORKS: Final[dict[str, tuple[Any, Any]]] = {
-    "lenet": (LeNet, LeNetSettings),
-    "alexnet": (AlexNet, AlexNetSettings),
-    "vgg": (Vgg, VggSettings),
-    "plain": (Plain, ResidualSettings),
-    "resnet": (ResNet, ResidualSettings),
-    "graph": (Graph, GraphSettings),
+    "lenet": (nets.LeNet, nets.LeNetSettings),
+    "alexnet": (nets.AlexNet, nets.AlexNetSettings),
+    "vgg": (nets.Vgg, nets.VggSettings),
+    "plain": (nets.Plain, nets.ResidualSettings),
+    "resnet": (nets.ResNet, nets.ResidualSettings),
+    "graph": (nets.Graph, nets.GraphSettings),
 }
 """Name to network and its settings."""
 
@@ -51,19 +49,20 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
 
 
 def make_network(
-    name: str, settings: Mapping[str, Any], marks: int, globals_: int, outputs: int, *, sums: bool = False
+    name: str, settings: Mapping[str, Any], species: int, outputs: int, *, informed: int = 0, leads: bool = False
 ) -> RasterNetwork:
     """A network with fresh weights.
 
     Args:
         name: one of `NETWORKS`.
         settings: as `network_settings` gives them.
-        marks: what a site can show: species, and the lead; two channels each, one a sublattice.
-        globals_: numbers that it is given beside the raster.
+        species: that have two channels each, one a sublattice, and a share among the numbers beside the raster.
         outputs: properties.
-        sums: whether pooling adds up over the tube; see `RasterNetwork`.
+        informed: further numbers beside the raster.
+        leads: whether tubes stand between leads, which have channels, too; pooling then adds up over the tube.
     """
     kind, size = NETWORKS[name]
-    network: RasterNetwork = kind(size(**network_settings(name, settings)), 2 * marks, globals_, outputs)
-    network.sums = sums
+    given = size(**network_settings(name, settings)), 2 * (species + leads), species + 1 + informed, outputs
+    network: RasterNetwork = kind(*given)
+    network.sums = leads
     return network

@@ -25,8 +25,8 @@ from matgym.structures import TubeBatch
 from matgym.surrogates import load
 from matgym.tasks import as_design_generator, decoration_task
 from matgym.viz.figures import target_against_achieved
-from matgym.viz.generated import grid
 from matgym.viz.palette import new_axes
+from matgym.viz.raster import grid
 from scripts.studies.common import Study, StudyJob
 
 DATA = "nanotube-doping"

@@ -20,7 +20,8 @@ from matgym.data import Dataset
 from matgym.errors import MatgymError
 from matgym.structures import tube_lattice
 from matgym.surrogates import FitConfig, fit, load
-from matgym.surrogates.engines import ENGINES, INT8_ENGINES, quantised
+from matgym.surrogates.engines import ENGINES, INT8_ENGINES
+from matgym.surrogates.training import quantised
 from scripts.studies.common import Study, print_markdown
 
 LATTICE, KEY = tube_lattice(8, 0, 4), "gap_ev"

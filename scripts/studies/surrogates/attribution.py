@@ -16,7 +16,7 @@ from matgym.physics import PiElectrons
 from matgym.surrogates import load
 from matgym.surrogates.attribution import attribute, deletion_check
 from matgym.surrogates.networks import make_network
-from matgym.viz.attribution import attribution_figure
+from matgym.viz.raster import attribution_figure
 from scripts.studies.common import Study, print_markdown
 
 KEY = "gap_ev"
@@ -33,9 +33,10 @@ class Settings:
 def untrained(surrogate):
     """The control: what the architecture alone would attribute (Adebayo et al., NeurIPS 2018)."""
     torch.manual_seed(SEED)
-    seen = len(surrogate.species)
-    sizes = seen + surrogate.between_leads, seen + 1 + len(surrogate.informed_by), len(surrogate.keys)
-    network = make_network(surrogate.network, surrogate.settings, *sizes, sums=surrogate.between_leads)
+    network = make_network(
+        surrogate.network, surrogate.settings, len(surrogate.species), len(surrogate.keys),
+        informed=len(surrogate.informed_by), leads=surrogate.between_leads,
+    )  # fmt: skip
     return replace(surrogate, networks=(network,))
 
 

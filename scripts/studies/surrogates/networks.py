@@ -16,14 +16,12 @@ import pyarrow.parquet as pq
 from matgym.data import Dataset
 from matgym.files import atomic_path
 from matgym.learning.config import read_config
-from matgym.learning.cross_validation import summary
 from matgym.learning.metrics import property_metrics
 from matgym.surrogates import FitConfig, fit
+from matgym.surrogates.baseline import with_physics
 from matgym.surrogates.classical import fit_classical
-from matgym.surrogates.config import CONFIGS
-from matgym.surrogates.cross_validation import cross_validate, fold_of
-from matgym.surrogates.informed import with_physics
-from matgym.surrogates.training import figures
+from matgym.surrogates.fitting import CONFIGS
+from matgym.surrogates.training import cross_validate, figures, fold_of, summary
 from scripts.studies.common import Study, StudyJob, interval, print_markdown
 
 CLASSICAL = ("ridge-composition", "ridge-pairs", "trees-composition", "trees-pairs")

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from matgym.data import Dataset
 from matgym.surrogates import FitConfig, fit, load
-from matgym.surrogates.informed import with_physics
+from matgym.surrogates.baseline import with_physics
 from matgym.surrogates.training import figures
 from matgym.viz.palette import METHOD_STYLES
 from scripts.studies.common import Study, StudyJob, print_markdown

@@ -39,7 +39,7 @@ QUICK = Settings(tubes=6, expensive_tubes=3, halves=10, properties=("gap_ev",))
 
 
 def decorated(shape, counts, rng):
-    return Nanotube(*shape, random_decoration(tube_lattice(*shape), counts, rng, plain_share=0.35))
+    return Nanotube(*shape, random_decoration(tube_lattice(*shape), counts, rng))
 
 
 def heavily(shape, rng):
