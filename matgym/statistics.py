@@ -29,19 +29,9 @@ class Estimate:
         """Half of the interval."""
         return (self.high - self.low) / 2
 
-    def text(self, digits: int = 3) -> str:
-        """Such as "0.812 [0.790, 0.833]"."""
-        return self._written(f".{digits}f")
-
-    def significant(self) -> str:
-        """The same to three significant digits."""
-        return self._written(".3g")
-
-    def _written(self, form: str) -> str:
+    def __format__(self, form: str) -> str:
+        """Such as "0.812 [0.790, 0.833]", by the format ".3f"."""
         return f"{self.mean:{form}}" + (f" [{self.low:{form}}, {self.high:{form}}]" if np.isfinite(self.low) else "")
-
-    def __str__(self) -> str:
-        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
 def estimate(figures: Sequence[float]) -> Estimate:

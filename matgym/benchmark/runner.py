@@ -15,17 +15,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.agents.policy import Policy
-from matgym.benchmark.amortised import AMORTISED, AmortisedTask
-from matgym.benchmark.identity import versions
+from matgym.benchmark.identity import in_words, versions
 from matgym.benchmark.methods import Method, NamedMethod, as_named
-from matgym.benchmark.records import ABOUT, RECORDS, AmortisedFacts, SearchFacts, SuiteFacts
 from matgym.benchmark.results import Results
-from matgym.benchmark.runs import AmortisedRun, Outcome, Run, SearchRun, in_words
+from matgym.benchmark.runs import AmortisedRun, Outcome, Run, SearchRun
 from matgym.benchmark.search import method_name
-from matgym.benchmark.suite import AmortisedTrack, PolicySpec, SearchTrack, Suite, as_amortised, as_instance
+from matgym.benchmark.suite import (
+    ABOUT,
+    AMORTISED,
+    RECORDS,
+    AmortisedFacts,
+    AmortisedTask,
+    AmortisedTrack,
+    PolicySpec,
+    SearchFacts,
+    SearchTrack,
+    Suite,
+    SuiteFacts,
+    as_amortised,
+    as_instance,
+)
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
-from matgym.files import write_json
+from matgym.files import write_json, write_text
 from matgym.models import Level, Model
 from matgym.tasks import DesignGeneratorLike, DesignTask
 from matgym.tasks.instances import INSTANCES, Instance
@@ -200,11 +212,11 @@ class Comparison(Results):
         """The runs of one method, by seed."""
         return [outcome for outcome in self.outcomes if outcome.run.name == method]
 
-    def report(self, output: Path | str) -> Path:
-        """Write the page of these results; see `matgym.benchmark.report.write_report`."""
-        from matgym.benchmark.report import write_report
+    def report(self, output: Path | str) -> None:
+        """Write the page of these results."""
+        from matgym.benchmark.report import page
 
-        return write_report(self, Path(output))
+        write_text(Path(output), page(self))
 
 
 def run(

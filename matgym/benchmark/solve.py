@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.agents.controllers.cross_entropy import cross_entropy
-from matgym.benchmark.records import ABOUT, RECORDS, SuiteFacts
 from matgym.benchmark.search import search
+from matgym.benchmark.suite import ABOUT, RECORDS, SuiteFacts
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
 from matgym.physics.cache import PHYSICS_VERSION

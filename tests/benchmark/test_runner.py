@@ -16,12 +16,11 @@ import torch
 
 from matgym.agents import GeneticAlgorithm
 from matgym.benchmark import Results, identity, run
-from matgym.benchmark.amortised import AMORTISED
 from matgym.benchmark.identity import code_digest, fingerprint, modules_of
 from matgym.benchmark.methods import OPTIMIZERS, NamedMethod
 from matgym.benchmark.runner import applies, check_folder, plan, run_suite
 from matgym.benchmark.runs import AmortisedRun, SearchRun, checkpoints
-from matgym.benchmark.suite import PolicySpec, Suite
+from matgym.benchmark.suite import AMORTISED, PolicySpec, Suite
 from matgym.errors import ConfigurationError, DatasetError, ExecutionError
 from matgym.physics import PiElectrons
 from matgym.surrogates import load
