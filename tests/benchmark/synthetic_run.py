@@ -29,7 +29,6 @@ NEXT = {"random": None, "genetic": 16, "gp": None, "dqn": None}
 """Evaluations at which the optimum is found."""
 
 
-
 def xyz() -> str:
     text = io.StringIO()
     ase.io.write(text, to_atoms(Nanotube(8, 0, cells=2)), format="extxyz")

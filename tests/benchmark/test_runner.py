@@ -22,10 +22,12 @@ from matgym.benchmark.runner import applies, check_folder, plan, run_suite
 from matgym.benchmark.runs import AmortisedRun, SearchRun, checkpoints
 from matgym.benchmark.suite import AMORTISED, PolicySpec, Suite
 from matgym.errors import ConfigurationError, DatasetError, ExecutionError
+from matgym.models import Level, Property
 from matgym.physics import PiElectrons
 from matgym.surrogates import load
-from matgym.tasks import chirality_task, decoration_task
-from matgym.tasks.instances import INSTANCES, instance
+from matgym.surrogates.adapters import FunctionModel
+from matgym.tasks import Choices, DesignTask, Objective, chirality_task, decoration_task
+from matgym.tasks.instances import INSTANCES, Instance, instance
 
 SUITE = """
 name: tiny
@@ -214,13 +216,13 @@ def test_what_a_suite_says_wrongly_is_named(tmp_path):
         (SUITE.replace("annealing", "aneling"), "did you mean 'annealing'"),
         (SUITE.replace("budget: 32", "budget: 0"), "search.budget"),
         (SUITE.replace("seeds: 2", "sedes: 2"), "search.sedes"),
-        ("name: [", "no YAML"),
+        ("name: [", "cannot be read"),
     ):
         path = tmp_path / "wrong.yml"
         path.write_text(text)
         with pytest.raises(ConfigurationError, match=match):
             Suite.read(path)
-    with pytest.raises(ConfigurationError, match="there is no suite 'standrad'"):
+    with pytest.raises(ConfigurationError, match="there is no configuration 'standrad'"):
         Suite.read("standrad")
 
 
@@ -331,5 +333,20 @@ def test_a_stored_policy_takes_part_and_a_zip_only_with_trust(tmp_path):
     with pytest.raises(ValueError, match="give one"):
         PolicySpec(algorithm="PPO", file="x.zip")
     (tmp_path / "c.yml").write_text(text.replace("{file: %s}", "{file: %s, trust: true}") % (tmp_path / "theirs.zip"))
-    with pytest.raises(ConfigurationError, match=r"amortised\.policies\.0\.trust: Extra inputs are not permitted"):
+    with pytest.raises(ConfigurationError, match=r"amortised\.policies\.0\.trust=True: Extra inputs are not permitted"):
         Suite.read(tmp_path / "c.yml")
+
+
+def test_designs_that_are_no_tubes_have_a_record_without_a_structure():
+    class Words(Choices):
+        def decode(self, designs):
+            return designs
+
+    model = FunctionModel(lambda words: words.sum(axis=1) / 4.0, "ones", level=Level.CALCULATOR)
+    task = DesignTask(
+        Words((2,) * 4), (Objective(Property("ones", "1", ""), model, "maximize", 0.0, 1.0, oracle=model),)
+    )
+    made = Instance("words", "ones in a row", lambda: task)
+    record = SearchRun(task=made, method=NamedMethod(name="random"), seed=0, budget=4).carry_out().table
+    assert record["design"].to_pylist()[-1]
+    assert record["xyz"].to_pylist() == [""] * len(record)
