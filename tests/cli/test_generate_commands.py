@@ -18,14 +18,14 @@ def generate(*words):
 
 
 def test_evaluate_prints_the_figures_of_any_generator():
-    found = generate("evaluate", "--generator", "gan", "--samples", "40")
+    found = generate("evaluate", "--generator", "gan", "--samples", "20")
     assert set(found) >= WANTED
     assert found["validity"] == found["composition"] == 1.0
 
 
 def test_ranking_by_the_surrogate_brings_designs_nearer_to_the_target():
     plain, ranked = (
-        generate("evaluate", "--generator", "random", "--samples", "30", "--ranked", n) for n in ("1", "16")
+        generate("evaluate", "--generator", "random", "--samples", "20", "--ranked", n) for n in ("1", "8")
     )
     assert ranked["property_error"] < 0.5 * plain["property_error"]
 
