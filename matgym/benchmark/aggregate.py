@@ -102,12 +102,9 @@ def summary(results: Results, reps: int = 2000) -> Summary:
 
 
 def overall_figures(scores: Mapping[str, FloatArray], reference: str | None, reps: int = 2000) -> dict[str, Overall]:
-    """Figures of every method, the best interquartile mean first; of equal ones the best mean.
+    """Figures of every method, of its (seeds, tasks) scores: the best interquartile mean first, then the best mean.
 
-    Args:
-        scores: (seeds, tasks) by method.
-        reference: method that the others are compared with.
-        reps: resamples of each bootstrap.
+    With a reference among them, also the probability that a method beats it.
     """
 
     def figures(x: FloatArray) -> FloatArray:

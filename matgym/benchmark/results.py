@@ -159,11 +159,7 @@ class Results:
         return cls(facts, read_records(sorted((folder / RECORDS).glob("[!.]*.parquet"))))
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Ask the table `records` by DuckDB's SQL.
-
-        Args:
-            sql: one query.
-            parameters: values of what stands in it as `$name`.
+        """Ask the table `records` by one query of DuckDB's SQL, in which `$name` stands for a parameter.
 
         Raises:
             DatasetError: if DuckDB does not understand it.

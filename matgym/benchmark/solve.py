@@ -230,14 +230,8 @@ def best_known(
 def adopt(results: Path, folder: Path = Path()) -> list[str]:
     """Take over what a benchmark found better than the best known of its instances that are not proven.
 
-    The oracle verifies every design anew: what a record says of it is not believed.
-
-    Args:
-        results: folder of a benchmark.
-        folder: of the optima; the current one by default.
-
-    Returns:
-        Names of the instances whose best known is another now.
+    The oracle verifies every design anew: what a record says of it is not believed. Returns the names of the instances
+    whose best known, in `folder`, is another now.
 
     Raises:
         DatasetError: if a record holds an invalid design, or a loss that the oracle does not confirm.

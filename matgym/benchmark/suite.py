@@ -9,13 +9,13 @@ from typing import Annotated, Any, Final, Self, TypeAlias
 
 import numpy as np
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     InstanceOf,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -113,6 +113,36 @@ Methods: TypeAlias = Annotated[tuple[NamedMethod, ...], BeforeValidator(_named)]
 """Names, or mappings with settings."""
 
 
+def as_instance(task: str | Instance) -> Instance:
+    """An instance, by its name or as it is."""
+    return instance(task) if isinstance(task, str) else task
+
+
+def as_amortised(task: str | AmortisedTask) -> AmortisedTask:
+    """A task of the second track, by its name or as it is.
+
+    Raises:
+        ConfigurationError: if there is none of this name.
+    """
+    if not isinstance(task, str):
+        return task
+    if task not in AMORTISED:
+        close = get_close_matches(task, AMORTISED, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigurationError(f"there is no amortised task {task!r}; {hint}there are {', '.join(AMORTISED)}")
+    return AMORTISED[task]
+
+
+def _known(look_up: Callable[[Any], object]) -> AfterValidator:
+    """A validator of tasks: whatever is unknown is an error."""
+
+    def check(task: Any) -> Any:
+        look_up(task)
+        return task
+
+    return AfterValidator(check)
+
+
 class SearchTrack(_Model):
     """One target, a budget of evaluations.
 
@@ -123,17 +153,10 @@ class SearchTrack(_Model):
         seeds: runs of each method on each task.
     """
 
-    tasks: tuple[str | InstanceOf[Instance], ...] = Field(min_length=1)
+    tasks: tuple[Annotated[str | InstanceOf[Instance], _known(as_instance)], ...] = Field(min_length=1)
     methods: Methods = Field(min_length=1)
     budget: int = Field(default=256, ge=1)
     seeds: int = Field(default=10, ge=1)
-
-    @field_validator("tasks")
-    @classmethod
-    def _tasks(cls, tasks: tuple[str | Instance, ...]) -> tuple[str | Instance, ...]:
-        for task in tasks:
-            as_instance(task)
-        return tasks
 
 
 class PolicySpec(_Model):
@@ -179,7 +202,7 @@ class AmortisedTrack(_Model):
         every_checkpoint: whether the best designs after 1, 2, 4 and so on queries are verified, and not the last only.
     """
 
-    tasks: tuple[str | InstanceOf[AmortisedTask], ...] = Field(min_length=1)
+    tasks: tuple[Annotated[str | InstanceOf[AmortisedTask], _known(as_amortised)], ...] = Field(min_length=1)
     policies: tuple[PolicySpec | InstanceOf[Policy], ...] = ()
     methods: Methods = ()
     targets: int = Field(default=100, ge=1)
@@ -187,13 +210,6 @@ class AmortisedTrack(_Model):
     seeds: int = Field(default=10, ge=1)
     initial_designs: Any = None
     every_checkpoint: bool = True
-
-    @field_validator("tasks")
-    @classmethod
-    def _tasks(cls, tasks: tuple[str | AmortisedTask, ...]) -> tuple[str | AmortisedTask, ...]:
-        for task in tasks:
-            as_amortised(task)
-        return tasks
 
 
 class Suite(_Model):
@@ -220,39 +236,14 @@ class Suite(_Model):
 
     def with_seeds(self, seeds: int) -> "Suite":
         """The same with another number of seeds; 0 changes nothing."""
-        if not seeds:
-            return self
-        tracks = {
-            name: track.model_copy(update={"seeds": seeds})
-            for name, track in (("search", self.search), ("amortised", self.amortised))
-            if track is not None
-        }
-        return self.model_copy(update=tracks)
+        tracks = {"search": self.search, "amortised": self.amortised}
+        changed = {name: track.model_copy(update={"seeds": seeds}) for name, track in tracks.items() if track and seeds}
+        return self.model_copy(update=changed)
 
     @classmethod
     def read(cls, source: str | Path) -> "Suite":
         """A YAML file, or the name of a shipped suite; errors as `matgym.learning.config.read_config` raises them."""
         return read_config(cls, source, shipped=SUITES)
-
-
-def as_instance(task: str | Instance) -> Instance:
-    """An instance, by its name or as it is."""
-    return instance(task) if isinstance(task, str) else task
-
-
-def as_amortised(task: str | AmortisedTask) -> AmortisedTask:
-    """A task of the second track, by its name or as it is.
-
-    Raises:
-        ConfigurationError: if there is none of this name.
-    """
-    if not isinstance(task, str):
-        return task
-    if task not in AMORTISED:
-        close = get_close_matches(task, AMORTISED, n=1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigurationError(f"there is no amortised task {task!r}; {hint}there are {', '.join(AMORTISED)}")
-    return AMORTISED[task]
 
 
 # ---- what suite.json says
