@@ -39,15 +39,7 @@ SHOWN_TUBES: Final = 4
 
 
 def write_results(folder: Path, result: DemoResult) -> dict[str, Path]:
-    """Write the page, the table of designs, the best structures of the policy, and the policy.
-
-    Args:
-        folder: made if missing.
-        result: of `run_demo`.
-
-    Returns:
-        What was written, by name.
-    """
+    """Write the page, the table of designs, the best structures of the policy, and the policy; return files by name."""
     files = {
         "designs": folder / "designs.parquet",
         "structures": folder / "structures",

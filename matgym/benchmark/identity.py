@@ -49,9 +49,6 @@ def code_digest(modules: frozenset[str]) -> str:
     """Hash of the code of modules and of all that they import, of matgym and of whatever is not an installed library.
 
     Comments and docstrings do not count. The files are read once a process, as Python itself reads them.
-
-    Args:
-        modules: names, such as "matgym.agents.optimizers.genetic".
     """
     waiting, codes = sorted(modules), dict[str, bytes]()
     own = {"matgym", *(name.partition(".")[0] for name in modules)}

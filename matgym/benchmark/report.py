@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -14,16 +15,6 @@ from matgym.benchmark.results import Results, Searched
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A figure with its words; `name` is unique in the page."""
-
-    name: str
-    heading: str
-    caption: str
-    figure: charts.Figure
-
-
-@dataclass(frozen=True)
 class Winner:
     """The best design of a task: who found it, and its view as HTML (empty where nothing can be shown)."""
 
@@ -33,11 +24,11 @@ class Winner:
 
 @dataclass(frozen=True)
 class Part:
-    """A section of the page."""
+    """A section of the page; the template has the words of its charts, by what stands in their names before "-"."""
 
     heading: str
     notes: tuple[str, ...]
-    charts: tuple[Chart, ...]
+    charts: Mapping[str, charts.Figure]
     table: Table
     winner: Winner | None = None
 
@@ -53,9 +44,12 @@ def page(results: Results, reps: int = 2000) -> str:
     figures = summary(results, reps)
     parts = [_all_tasks(results, figures)] if results.tasks else []
     parts += [_task(results, figures, task) for task in results.tasks]
-    parts += [_amortised(results, figures, task) for task in figures.met]
-    parts += [Part("Costs", (), _cost_charts(results), costs_table(results))]
-    drawn = {chart.name: chart.figure for part in parts for chart in part.charts}
+    for task in figures.met:
+        table = amortised_table(results, figures, task)
+        parts.append(Part(table.title, table.notes, {f"met-{task}": charts.targets_met(results, figures, task)}, table))
+    costs = {"costs": charts.costs(results)} if results.compared[0] else {}
+    parts.append(Part("Costs", (), costs, costs_table(results)))
+    drawn = {name: figure for part in parts for name, figure in part.charts.items()}
     with_views = any(part.winner and part.winner.view for part in parts)
     return render(
         "matgym.benchmark",
@@ -110,57 +104,26 @@ def _numbers(results: Results) -> list[tuple[str, str, str]]:
 def _all_tasks(results: Results, figures: Summary) -> Part:
     table = overall_table(results, figures)
     if not figures.overall:
-        return Part("All tasks", table.notes, (), table)
-    shown = (
-        Chart("forest", "Interquartile mean", "With 95 % intervals; the best above.", charts.forest(results, figures)),
-        Chart(
-            "anytime-all",
-            "Anytime",
-            "Interquartile mean of the scores held after so many evaluations, with 95 % intervals. A click on a name "
-            "shows or hides a method, a double click shows it alone.",
-            charts.anytime_scores(results, figures),
-        ),
-        Chart(
-            "profiles",
-            "Performance profiles",
-            "Share of runs, over all tasks and seeds, that score higher; with 95 % intervals.",
-            charts.profiles(results, figures),
-        ),
-        Chart(
-            "improvement",
-            "Probability of improvement",
-            "Chance, in per cent, that a run of the row's method beats one of the column's on the same task; ties "
-            "count half.",
-            charts.improvement(figures),
-        ),
-    )
+        return Part("All tasks", table.notes, {}, table)
+    shown = {
+        "forest": charts.forest(results, figures),
+        "scores": charts.anytime_scores(results, figures),
+        "profiles": charts.profiles(results, figures),
+        "improvement": charts.improvement(figures),
+    }
     return Part("All tasks", table.notes, shown, table)
 
 
 def _task(results: Results, figures: Summary, task: str) -> Part:
-    about = results.facts.tasks[task]
     table = task_table(results, figures, task)
-    shown = [
-        Chart(
-            f"anytime-{task}", "Regret against evaluations", "Median and middle half of the seeds, as verified. "
-            f"{'The optimum' if about.proven else 'The best known'} lies at the dotted line.",
-            charts.anytime(results, figures, task),
-        ),
-        Chart(
-            f"first-{task}", "Evaluations to the optimum", "A mark a seed: the first checkpoint whose design is the "
-            "optimum; hollow where there was none.", charts.first_hits(results, task),
-        ),
-    ]  # fmt: skip
-    if not about.is_oracle:
-        shown.append(
-            Chart(
-                f"predicted-{task}", "Predicted and verified", "Final designs: above the line, the model predicted "
-                "more than the oracle finds.", charts.predicted_and_verified(results, task),
-            )
-        )  # fmt: skip
+    shown = {
+        f"anytime-{task}": charts.anytime(results, figures, task),
+        f"first-{task}": charts.first_hits(results, task),
+    }
+    if not results.facts.tasks[task].is_oracle:
+        shown[f"predicted-{task}"] = charts.predicted_and_verified(results, task)
     best = results.best(task)
-    winner = None if best is None else _winner(results, best)
-    return Part(f"Task: {task}", table.notes, tuple(shown), table, winner)
+    return Part(f"Task: {task}", table.notes, shown, table, _winner(results, best) if best else None)
 
 
 def _winner(results: Results, best: Searched) -> Winner:
@@ -183,24 +146,6 @@ def _winner(results: Results, best: Searched) -> Winner:
     return Winner(
         f"{caption} {best.described}", tube_html(tube, f"best-{results.tasks.index(best.task)}") if tube else ""
     )
-
-
-def _amortised(results: Results, figures: Summary, task: str) -> Part:
-    table = amortised_table(results, figures, task)
-    chart = Chart(
-        f"met-{task}",
-        "Targets met against queries",
-        "With 95 % intervals over seeds. What training cost is not in the queries; the table has it.",
-        charts.targets_met(results, figures, task),
-    )
-    return Part(table.title, table.notes, (chart,), table)
-
-
-def _cost_charts(results: Results) -> tuple[Chart, ...]:
-    if not results.compared[0]:
-        return ()
-    caption = "Mean over the tasks that all methods have, as long as the machine took."
-    return (Chart("costs", "Seconds a search", caption, charts.costs(results)),)
 
 
 def _provenance(results: Results) -> dict[str, str]:

@@ -218,7 +218,9 @@ def _carried_out(
     every: bool = True,
 ) -> Outcome:
     """Search, verify the best designs at the checkpoints, and write the record; losses are counted from `best`."""
-    _one_thread()
+    import torch
+
+    torch.set_num_threads(1)
     marks = checkpoints(run.budget) if every else [run.budget]
     before = task.ledger.counts.copy() if before is None else before
     began, times = time.perf_counter(), []
@@ -304,12 +306,6 @@ def trained(policy: PolicySpec, task: DesignTask, environment: str, seed: int, *
     agent = make_agent(policy.algorithm, task, seed, environment=environment)
     train_agent(agent, task.ledger, policy.designs, lambda _designs, _reward: None)
     return Policy(agent, policy.title, policy.algorithm == "MaskablePPO")
-
-
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _xyz(task: DesignTask, design: Designs) -> str:

@@ -34,15 +34,14 @@ def test_nothing_is_loaded_from_the_network(page):
 
 def test_every_figure_is_one_that_plotly_knows(page):
     figures = json.loads(re.search(r'id="figures">(.*?)</script>', page, flags=re.DOTALL)[1])
-    assert {"forest", "anytime-all", "profiles", "improvement", "costs", "met-targets", "predicted-doping"} <= set(
-        figures
-    )
+    assert {"forest", "scores", "profiles", "improvement", "costs", "met-targets", "predicted-doping"} <= set(figures)
     assert "predicted-rings" not in figures
     for name in ("rings", "doping", "recipe"):
         assert {f"anytime-{name}", f"first-{name}"} <= set(figures)
     for figure in figures.values():
         go.Figure(figure)
     assert set(re.findall(r'data-figure="([^"]+)"', page)) == set(figures)
+    assert page.count("<h3>Evaluations to the optimum</h3>") == 3
 
 
 def test_winners_are_shown(page):
