@@ -29,19 +29,9 @@ class Estimate:
         """Half of the interval."""
         return (self.high - self.low) / 2
 
-    def text(self, digits: int = 3) -> str:
-        """Such as "0.812 [0.790, 0.833]"."""
-        return self._written(f".{digits}f")
-
-    def significant(self) -> str:
-        """The same to three significant digits."""
-        return self._written(".3g")
-
-    def _written(self, form: str) -> str:
+    def __format__(self, form: str) -> str:
+        """Such as "0.812 [0.790, 0.833]", by the format ".3f"."""
         return f"{self.mean:{form}}" + (f" [{self.low:{form}}, {self.high:{form}}]" if np.isfinite(self.low) else "")
-
-    def __str__(self) -> str:
-        return f"{self.mean:.4f} [{self.low:.4f}, {self.high:.4f}]"
 
 
 def estimate(figures: Sequence[float]) -> Estimate:
@@ -69,12 +59,7 @@ def optimality_gap(scores: FloatArray) -> float:
 
 
 def probability_of_improvement(x: FloatArray, y: FloatArray) -> float:
-    """P(x > y), ties counted half, mean over tasks.
-
-    Args:
-        x: (seeds, tasks) scores.
-        y: (seeds, tasks) scores of the other.
-    """
+    """P(x > y) of two methods' (seeds, tasks) scores, ties counted half, mean over tasks."""
     difference = x[:, None] - y[None]
     return float(((difference > 0).mean() + (difference >= 0).mean()) / 2)
 
@@ -90,8 +75,6 @@ def stratified_bootstrap(
 ) -> FloatArray:
     """(2, n) ends of the 95 % percentile intervals of figures: runs are resampled within each task.
 
-    They say what other seeds would give on these tasks, not what other tasks would give.
-
     Args:
         figures: (n,) of the samples.
         samples: (runs, tasks, …) arrays, which are resampled apart.
@@ -106,14 +89,7 @@ def stratified_bootstrap(
 
 
 def interquartile_mean(scores: FloatArray, rng: np.random.Generator, resamples: int = 2000) -> Estimate:
-    """Mean of the middle half of all scores, with a 95 % interval by stratified bootstrap.
-
-    Args:
-        scores: (runs, tasks).
-        rng: of the bootstrap.
-        resamples: of it.
-    """
-    scores = np.asarray(scores, dtype=np.float64)
+    """Mean of the middle half of all (runs, tasks) scores, with a 95 % interval by stratified bootstrap."""
 
     def figure(x: FloatArray) -> FloatArray:
         return middle_mean(x.reshape(-1, 1))

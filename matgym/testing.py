@@ -5,6 +5,7 @@ Each raises an AssertionError that says in one sentence what does not hold.
 
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import gymnasium as gym
@@ -52,9 +53,10 @@ def check_model(model: Any, designs: Any = None, *, property: Property | str = "
         raise AssertionError(f"{model!r} is no model: {error}") from error
     assert made.properties, f"{made.name} predicts no property"
     batch = _batch_for(made, designs)
-    before = _contents(batch)
+    before = deepcopy(_contents(batch))
     first, again = _predicted(made, batch), _predicted(made, batch)
-    assert _equal(before, _contents(batch)), f"{made.name} changed its input"
+    unchanged = all(np.array_equal(old, new) for old, new in zip(before, _contents(batch), strict=True))
+    assert unchanged, f"{made.name} changed its input"
     for key in made.keys:
         assert np.array_equal(first[key], again[key], equal_nan=True), (
             f"{made.name} gave {again[key] - first[key]} more the second time: it must not draw at random"
@@ -81,12 +83,10 @@ def _predicted(model: Model[Any], batch: Any) -> Predictions:
 
 
 def _batch_for(model: Model[Any], designs: Any) -> Any:
+    count = 1 if designs is None and model.is_oracle else 6
     if designs is None:
         lattice = tube_lattice(8, 0, 4)
         designs = Decorations(lattice, lattice_edits(lattice, {"B": 8, "N": 8}))
-        count = 1 if model.is_oracle else 6
-    else:
-        count = 6
     if isinstance(designs, DesignSpace):
         reason = model.unsupported(designs)
         assert not reason, f"{model.name} cannot predict these designs: {reason}"
@@ -96,12 +96,7 @@ def _batch_for(model: Model[Any], designs: Any) -> Any:
 
 
 def _contents(batch: Any) -> list[Any]:
-    arrays = [batch.species, batch.turned, batch.strain, batch.torsion] if isinstance(batch, TubeBatch) else [batch]
-    return [np.array(array) for array in arrays]
-
-
-def _equal(before: list[Any], after: list[Any]) -> bool:
-    return all(bool(np.all(one == other)) for one, other in zip(before, after, strict=True))
+    return [batch.species, batch.turned, batch.strain, batch.torsion] if isinstance(batch, TubeBatch) else [batch]
 
 
 def _check_predictions(predictions: Predictions, key: str, count: int, name: str) -> None:
@@ -181,7 +176,10 @@ def check_space(space: DesignSpace, *, copies: Callable[[Designs], Designs] | No
     if type(space).encode is not DesignSpace.encode:
         assert np.array_equal(space.encode(batch), designs), f"{name} encodes what it decoded as other designs"
     if copies is None and isinstance(space, Decorations):
-        copies = _tube_copies(space)
+
+        def copies(designs: Designs) -> Designs:
+            return space.encode(TubeBatch.of([tube.rotated().reversed() for tube in space.decode(designs)]))
+
     if type(space).key is not DesignSpace.key:
         keys = space.key(designs)
         assert keys.shape == (8,), f"{name} gave keys of shape {keys.shape} for 8 designs"
@@ -189,10 +187,6 @@ def check_space(space: DesignSpace, *, copies: Callable[[Designs], Designs] | No
             assert np.array_equal(space.key(copies(designs)), keys), f"symmetric copies have other keys in {name}"
         if space.size is not None and space.size <= MOST_ENUMERATED:
             _check_enumeration(space, space.size)
-
-
-def _tube_copies(space: Decorations) -> Callable[[Designs], Designs]:
-    return lambda designs: space.encode(TubeBatch.of([tube.rotated().reversed() for tube in space.decode(designs)]))
 
 
 def _check_enumeration(space: DesignSpace, size: int) -> None:
@@ -210,9 +204,6 @@ def check_task(task: DesignTask) -> None:
     """Check a task of design: its space, and that it scores designs.
 
     Rewards must lie in [0, 1] and be the same again, evaluations be counted, and one design be verified.
-
-    Args:
-        task: what is designed.
     """
     check_space(task.space)
     rng = np.random.default_rng(0)

@@ -372,15 +372,15 @@ def check_a_verification(tmp_path, **arguments):
     from matgym.structures import Nanotube
 
     rng = np.random.default_rng(0)
-    tubes = [Nanotube(8, 0, 2).decorated({int(site): "N"}) for site in rng.integers(0, 64, 30)]
+    tubes = [Nanotube(8, 0, 1).decorated({int(site): "N"}) for site in rng.integers(0, 32, 10)]
     tubes += [Nanotube(5, 0, 2)] * 3  # too thin for π electrons
-    found = predict_in_parallel(tubes, ["gap", "fermi"], tmp_path / "verification", piece=8, **arguments)
+    found = predict_in_parallel(tubes, ["gap", "fermi"], tmp_path / "verification", piece=3, **arguments)
     expected = predict(tubes, ["gap", "fermi"])
     for key in ("gap_ev", "fermi_ev"):
         np.testing.assert_allclose(found[key], expected[key], rtol=0, atol=1e-10)
     assert list(found.values) == list(expected.values)
     assert found.reasons == expected.reasons
-    assert set(found.reasons) == {30, 31, 32}
+    assert set(found.reasons) == {10, 11, 12}
     assert found.failures == expected.failures
     assert len(list((tmp_path / "verification").glob("*.parquet"))) == 5
 

@@ -110,9 +110,7 @@ def run_demo(
 ) -> DemoResult:
     """Train a policy, let it design tubes for targets it has not seen, compare, and verify.
 
-    Args:
-        settings: how much of it.
-        on_progress: called with the stage, how much of it is done, how much it is in all, and a note.
+    `on_progress` is called with the stage, how much of it is done, how much it is in all, and a note.
     """
     surrogate = as_model(SURROGATE, "gap_ev")
     oracle = PiElectrons()
@@ -174,20 +172,10 @@ def run_demo(
     seconds["verification"] = time.perf_counter() - start
 
     return DemoResult(
-        settings=settings,
-        task=task,
-        policy=policy,
-        training=spent,
-        curve=np.array(curve, dtype=np.float64).reshape(-1, 2),
-        comparison=comparison,
-        whole_budget=whole_budget,
-        initial_ev=initial_ev,
-        winners=winners,
-        winners_gap_ev=winners.exploitation_gap(mine.search.targets[valid]),
-        visited=visited,
-        ledger=task.ledger.as_dict(),
-        seconds=seconds,
-    )
+        settings, task, policy, spent, np.array(curve, dtype=np.float64).reshape(-1, 2), comparison, whole_budget,
+        initial_ev, winners, winners.exploitation_gap(mine.search.targets[valid]), visited, task.ledger.as_dict(),
+        seconds,
+    )  # fmt: skip
 
 
 def _visited(outcomes: Sequence[Outcome], task: DesignTask, count: int) -> TubeBatch:

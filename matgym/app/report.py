@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 
 from matgym.agents.storage import save_agent
 from matgym.app.demo import SURROGATE, DemoResult
-from matgym.benchmark.amortised import AMORTISED
 from matgym.benchmark.runs import Outcome
+from matgym.benchmark.suite import AMORTISED
 from matgym.files import atomic_path, write_text
 from matgym.physics import PiParameters
 from matgym.structures.io import write
@@ -39,15 +39,7 @@ SHOWN_TUBES: Final = 4
 
 
 def write_results(folder: Path, result: DemoResult) -> dict[str, Path]:
-    """Write the page, the table of designs, the best structures of the policy, and the policy.
-
-    Args:
-        folder: made if missing.
-        result: of `run_demo`.
-
-    Returns:
-        What was written, by name.
-    """
+    """Write the page, the table of designs, the best structures of the policy, and the policy; return files by name."""
     files = {
         "designs": folder / "designs.parquet",
         "structures": folder / "structures",

@@ -77,16 +77,10 @@ class Summary:
 
 
 @lru_cache(maxsize=4)
-def summary(results: Results, reps: int = 2000, seed: int = 0) -> Summary:
-    """All figures of a run; asked again of the same results, nothing is computed anew.
-
-    Args:
-        results: of the run.
-        reps: resamples of each bootstrap.
-        seed: of the bootstraps.
-    """
+def summary(results: Results, reps: int = 2000) -> Summary:
+    """All figures of a run, by so many resamples; asked again of the same results, nothing is computed anew."""
     scores = results.scores()
-    overall = overall_figures(scores, results.random_method, reps, seed)
+    overall = overall_figures(scores, results.random_method, reps)
     marks, cubes = results.anytime_scores()
     least = min((float(np.quantile(own, 0.01)) for own in scores.values()), default=0.0)
     taus = np.linspace(max(-0.25, least - 0.02), 1.0, 61)
@@ -94,39 +88,33 @@ def summary(results: Results, reps: int = 2000, seed: int = 0) -> Summary:
     for task in results.facts.amortised:
         queries, shares = results.share_met(task)
         if shares:
-            met[task] = (queries, bootstrap(shares, lambda x: x.mean(axis=0), reps, seed))
+            met[task] = (queries, bootstrap(shares, lambda x: x.mean(axis=0), reps))
     return Summary(
         overall=overall,
         taus=taus,
-        profiles=bootstrap(scores, lambda x: performance_profile(x, taus), reps, seed),
+        profiles=bootstrap(scores, lambda x: performance_profile(x, taus), reps),
         improvement=np.array([[probability_of_improvement(scores[a], scores[b]) for b in overall] for a in overall]),
         evaluations=marks,
-        anytime=bootstrap(cubes, run_means, reps, seed),
-        regrets=_regrets(results, reps, seed),
+        anytime=bootstrap(cubes, run_means, reps),
+        regrets=_regrets(results, reps),
         met=met,
     )
 
 
-def overall_figures(
-    scores: Mapping[str, FloatArray], reference: str | None, reps: int = 2000, seed: int = 0
-) -> dict[str, Overall]:
-    """Figures of every method, the best interquartile mean first; of equal ones the best mean.
+def overall_figures(scores: Mapping[str, FloatArray], reference: str | None, reps: int = 2000) -> dict[str, Overall]:
+    """Figures of every method, of its (seeds, tasks) scores: the best interquartile mean first, then the best mean.
 
-    Args:
-        scores: (seeds, tasks) by method.
-        reference: method that the others are compared with.
-        reps: resamples of each bootstrap.
-        seed: of the bootstraps.
+    With a reference among them, also the probability that a method beats it.
     """
 
     def figures(x: FloatArray) -> FloatArray:
         return np.array([middle_mean(x.reshape(-1)), np.median(x.mean(axis=0)), x.mean(), optimality_gap(x)])
 
-    found = bootstrap(scores, figures, reps, seed)
+    found = bootstrap(scores, figures, reps)
     better: dict[str, Estimate] = {}
     if reference is not None and reference in scores:
         pairs = {method: [own, scores[reference]] for method, own in scores.items()}
-        bands = bootstrap(pairs, lambda x, y: np.array([probability_of_improvement(x, y)]), reps, seed)
+        bands = bootstrap(pairs, lambda x, y: np.array([probability_of_improvement(x, y)]), reps)
         better = {method: interval(band, 0) for method, band in bands.items()}
     order = sorted(found, key=lambda m: (-round(found[m].value[0], 9), -round(found[m].value[2], 9), m))
     overall = {}
@@ -136,7 +124,7 @@ def overall_figures(
     return overall
 
 
-def _regrets(results: Results, reps: int, seed: int) -> dict[str, dict[str, Estimate]]:
+def _regrets(results: Results, reps: int) -> dict[str, dict[str, Estimate]]:
     """By task and method. Tasks with as many runs of a method are resampled at once."""
     regrets: dict[str, dict[str, Estimate]] = {task: {} for task in results.tasks}
     own = {task: results.regrets(task) for task in results.tasks}
@@ -144,24 +132,20 @@ def _regrets(results: Results, reps: int, seed: int) -> dict[str, dict[str, Esti
         for runs in sorted({len(of[method]) for of in own.values() if method in of}):
             tasks = [task for task, of in own.items() if method in of and len(of[method]) == runs]
             stacked = np.stack([own[task][method] for task in tasks], axis=1)
-            band = bootstrap({method: stacked}, middle_mean, reps, seed)[method]
+            band = bootstrap({method: stacked}, middle_mean, reps)[method]
             regrets |= {task: regrets[task] | {method: interval(band, i)} for i, task in enumerate(tasks)}
     return regrets
 
 
 def bootstrap(
-    scores: Mapping[str, FloatArray | Sequence[FloatArray]],
-    figures: Callable[..., FloatArray],
-    reps: int = 2000,
-    seed: int = 0,
+    scores: Mapping[str, FloatArray | Sequence[FloatArray]], figures: Callable[..., FloatArray], reps: int = 2000
 ) -> dict[str, Band]:
-    """Figures of every method with their intervals.
+    """Figures of every method with their intervals, by the same random numbers for each.
 
     Args:
         scores: (seeds, tasks, …) by method, or lists of such arrays that are resampled apart.
         figures: (n,) of the array, or of the arrays.
         reps: resamples.
-        seed: of the resampling, which is the same for every method.
     """
     bands = {}
     for method, own in scores.items():
@@ -169,7 +153,7 @@ def bootstrap(
         value = np.asarray(figures(*samples), dtype=np.float64)
         low = high = np.full(len(value), np.nan)
         if min(map(len, samples)) > 1:
-            low, high = stratified_bootstrap(figures, samples, np.random.default_rng(seed), reps)
+            low, high = stratified_bootstrap(figures, samples, np.random.default_rng(0), reps)
         bands[method] = Band(value, low, high)
     return bands
 

@@ -56,24 +56,18 @@ def forest(results: Results, figures: Summary) -> Figure:
     """Interquartile means with their intervals, the best above."""
     drawn, methods = styles(results), list(figures.overall)
     traces = []
-    for method in methods:
-        whole = figures.overall[method]
+    for method, whole in figures.overall.items():
         iqm = whole.iqm
         known = bool(np.isfinite(iqm.low))
-        better = "" if whole.better is None else f"<br>P(better than {results.random_method}) {whole.better.text(2)}"
-        traces.append(
-            {
-                "type": "scatter", "mode": "markers", "name": method, "x": _plain([iqm.mean]), "y": [method],
-                "error_x": {
-                    "type": "data", "symmetric": False, "thickness": 2.5, "width": 0, "color": drawn[method].colour,
-                    "array": _plain([iqm.high - iqm.mean] if known else [0.0]),
-                    "arrayminus": _plain([iqm.mean - iqm.low] if known else [0.0]),
-                },
-                "marker": {"size": 11, "color": drawn[method].colour, "symbol": drawn[method].symbol},
-                "hovertemplate": f"<b>{method}</b><br>IQM {iqm.text()}<br>median {whole.median.text()}<br>mean "
-                f"{whole.mean.text()}<br>optimality gap {whole.optimality_gap.text()}{better}<extra></extra>",
-            }
-        )  # fmt: skip
+        better = "" if whole.better is None else f"<br>P(better than {results.random_method}) {whole.better:.2f}"
+        label = f"<b>{method}</b><br>IQM {iqm:.3f}<br>median {whole.median:.3f}<br>mean {whole.mean:.3f}<br>"
+        label += f"optimality gap {whole.optimality_gap:.3f}{better}<extra></extra>"
+        error = {
+            "type": "data", "symmetric": False, "thickness": 2.5, "width": 0, "color": drawn[method].colour,
+            "array": _plain([iqm.high - iqm.mean] if known else [0.0]),
+            "arrayminus": _plain([iqm.mean - iqm.low] if known else [0.0]),
+        }  # fmt: skip
+        traces.append(_points(method, drawn[method], _plain([iqm.mean]), [method], label, size=11) | {"error_x": error})
     return _figure(
         traces, x={"title": "IQM of scores, 0 a random design, 1 the optimum"},
         y={"categoryorder": "array", "categoryarray": methods[::-1], "showgrid": False},
@@ -142,21 +136,10 @@ def anytime(results: Results, figures: Summary, task: str) -> Figure:
         y={"title": f"verified regret{_unit(about.unit)}", "type": "log"}, height=440,
     )  # fmt: skip
     name = "optimum" if about.proven else "best known"
-    figure["layout"]["shapes"] = [
-        {
-            "type": "line",
-            "xref": "paper",
-            "x0": 0,
-            "x1": 1,
-            "y0": floor,
-            "y1": floor,
-            "line": {"dash": "dot", "width": 1},
-        }
-    ]
-    figure["layout"]["annotations"] = [
-        {"xref": "paper", "x": 0.0, "xanchor": "left", "y": float(np.log10(floor)), "yanchor": "bottom", "text": name,
-         "showarrow": False}
-    ]  # fmt: skip
+    across = {"xref": "paper", "x0": 0, "x1": 1, "y0": floor, "y1": floor}
+    figure["layout"]["shapes"] = [{"type": "line", "line": {"dash": "dot", "width": 1}} | across]
+    place = {"xref": "paper", "x": 0.0, "xanchor": "left", "y": float(np.log10(floor)), "yanchor": "bottom"}
+    figure["layout"]["annotations"] = [{"text": name, "showarrow": False} | place]
     return figure
 
 
@@ -172,14 +155,9 @@ def first_hits(results: Results, task: str) -> Figure:
         symbol = [drawn[method].symbol + ("" if there else "-open") for there in found]
         text = [f"{method}, seed {seed}: {f'{n:g} evaluations' if np.isfinite(n) else 'not found'}"
                 for seed, n in zip(results.seeds(task, method), first[method], strict=True)]  # fmt: skip
-        traces.append(
-            {
-                "type": "scatter", "mode": "markers", "name": method, "y": [method] * len(found),
-                "x": _plain(np.where(found, first[method], never)), "text": text,
-                "marker": {"size": 9, "opacity": 0.75, "color": drawn[method].colour, "symbol": symbol},
-                "hovertemplate": "%{text}<extra></extra>",
-            }
-        )  # fmt: skip
+        x, label = _plain(np.where(found, first[method], never)), "%{text}<extra></extra>"
+        trace = _points(method, drawn[method], x, [method] * len(found), label, size=9, symbol=symbol, opacity=0.75)
+        traces.append(trace | {"text": text})
     ticks = [2**i for i in range(int(np.log2(top)) + 1)]
     axis = {
         "title": "evaluations to the optimum", "type": "log", "tickvals": [*ticks, never],
@@ -198,13 +176,8 @@ def predicted_and_verified(results: Results, task: str) -> Figure:
         own = [f for f in results.searches if (f.task, f.method) == (task, method) and np.isfinite(f.verified[-1])]
         predicted, verified = [float(f.predicted[-1]) for f in own], [float(f.verified[-1]) for f in own]
         ends += [*predicted, *verified]
-        traces.append(
-            {
-                "type": "scatter", "mode": "markers", "name": method, "x": _plain(predicted), "y": _plain(verified),
-                "marker": {"size": 8, "opacity": 0.8, "color": drawn[method].colour, "symbol": drawn[method].symbol},
-                "hovertemplate": method + ": predicted %{x:.4g}, verified %{y:.4g}<extra></extra>",
-            }
-        )  # fmt: skip
+        label = method + ": predicted %{x:.4g}, verified %{y:.4g}<extra></extra>"
+        traces.append(_points(method, drawn[method], _plain(predicted), _plain(verified), label, size=8, opacity=0.8))
     span = [min(ends, default=0.0), max(ends, default=1.0)]
     line = {"type": "scatter", "mode": "lines", "name": "as predicted", "x": span, "y": span, "hoverinfo": "skip",
             "line": {"color": "#8a9099", "width": 1, "dash": "dash"}}  # fmt: skip
@@ -263,6 +236,13 @@ def _evaluations(marks: IntArray) -> Figure:
     """A logarithmic axis that is marked at powers of two."""
     ticks = [2**i for i in range(int(np.log2(marks[-1])) + 1)]
     return {"title": "evaluations", "type": "log", "tickvals": ticks}
+
+
+def _points(method: str, style: Style, x: Sequence[Any], y: Sequence[Any], label: str, **marker: Any) -> Figure:
+    """A method's marks."""
+    look = {"color": style.colour, "symbol": style.symbol} | marker
+    trace = {"type": "scatter", "mode": "markers", "name": method, "x": x, "y": y}
+    return trace | {"marker": look, "hovertemplate": label}
 
 
 def _curve(

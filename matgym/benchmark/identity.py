@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import json
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -12,13 +13,20 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import Any, Final
 
+import duckdb
 import numpy as np
 
+from matgym.benchmark.suite import ABOUT, SuiteFacts
+from matgym.errors import DatasetError
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.tasks import DesignTask, Ledger
 
 LIBRARIES: Final = ("numpy", "scipy", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "optuna", "cmaes")
 """Whose versions a record depends on."""
+
+
+SHARED: Final = ("versions", "model", "task")
+"""What the identities of all records of a task have in common."""
 
 
 @lru_cache
@@ -41,9 +49,6 @@ def code_digest(modules: frozenset[str]) -> str:
     """Hash of the code of modules and of all that they import, of matgym and of whatever is not an installed library.
 
     Comments and docstrings do not count. The files are read once a process, as Python itself reads them.
-
-    Args:
-        modules: names, such as "matgym.agents.optimizers.heuristics".
     """
     waiting, codes = sorted(modules), dict[str, bytes]()
     own = {"matgym", *(name.partition(".")[0] for name in modules)}
@@ -177,3 +182,70 @@ def _each(values: Iterable[Any], above: tuple[int, ...]) -> Iterator[bytes]:
     yield str(len(list(pairs))).encode()
     for value in pairs:
         yield from _parts(value, above)
+
+
+# ---- what differs
+
+
+def difference(theirs: Any, ours: Any, path: tuple[str, ...] = ()) -> tuple[str, Any, Any] | None:
+    """The first field that differs between two identities, its value there and its value here; None if none does."""
+    if theirs == ours:
+        return None
+    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
+        name = next(each for each in sorted({*theirs, *ours}) if theirs.get(each) != ours.get(each))
+        return difference(theirs.get(name), ours.get(name), (*path, name))
+    return ".".join(path), theirs, ours
+
+
+def in_words(theirs: Any, ours: Any) -> str:
+    """What differs between two identities; empty if nothing does."""
+    found = difference(theirs, ours)
+    if found is None:
+        return ""
+    place, there, here = found
+    if place.startswith("versions."):
+        return f"it was made with {place.removeprefix('versions.')} {there}, and this is {here}"
+    return f"its {place} was {there!r}, and is now {here!r}"
+
+
+def check_records(connection: duckdb.DuckDBPyConnection, facts: SuiteFacts) -> set[tuple[str, str, str, int]]:
+    """The (track, task, method, seed) that are there.
+
+    Raises:
+        DatasetError: if a record is of another suite, or of other versions, hashes or settings than its like.
+    """
+    rows = connection.execute(
+        "SELECT DISTINCT filename, track, task, method, seed, identity, run FROM records ORDER BY ALL"
+    ).fetchall()
+    tasks: dict[str, tuple[str, dict[str, Any]]] = {}
+    methods: dict[tuple[str, str, str], tuple[str, dict[str, Any]]] = {}
+    seen: dict[tuple[str, str, str, int], str] = {}
+    for file, track, task, method, seed, identity, run in rows:
+        known: Mapping[str, Any] = facts.tasks if track == "search" else facts.amortised
+        runs = facts.runs or (run,)
+        for field, value, names in (("task", task, known), ("method", method, facts.methods), ("run", run, runs)):
+            if value not in names:
+                raise DatasetError(f"{file} has {field} {value!r}, which {ABOUT} does not name; remove the file")
+        place = (track, task, method, seed)
+        if place in seen:
+            raise DatasetError(f"{file} has seed {seed} of {method} on {task} once more than {seen[place]}; remove one")
+        seen[place] = file
+        try:
+            about = {name: value for name, value in dict(json.loads(identity)).items() if name != "seed"}
+        except (ValueError, TypeError):
+            raise DatasetError(f"{file} has identity {identity!r}, which is no JSON object; remove the file") from None
+        shared = {name: about[name] for name in SHARED if name in about}
+        ours, theirs = facts.versions, about.get("versions", {})
+        both = [{"versions": {k: part[k] for k in ours.keys() & theirs.keys()}} for part in (ours, theirs)]
+        _compare(ABOUT, both[0], file, both[1])
+        _compare(tasks.setdefault(task, (file, shared))[0], tasks[task][1], file, shared)
+        _compare(methods.setdefault(place[:3], (file, about))[0], methods[place[:3]][1], file, about)
+    return set(seen)
+
+
+def _compare(one: str, theirs: Mapping[str, Any], other: str, ours: Mapping[str, Any]) -> None:
+    if found := difference(theirs, ours):
+        place, there, here = found
+        raise DatasetError(
+            f"{one} and {other} differ in {place}: {there!r} and {here!r}; remove what is stale and run it again"
+        )

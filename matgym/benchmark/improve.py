@@ -5,7 +5,7 @@ lets it do so, labels what it found by the oracle, and trains again with these l
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 
 from matgym.benchmark.search import search
 from matgym.data import Dataset
-from matgym.errors import ConfigurationError, DatasetError
+from matgym.errors import DatasetError
 from matgym.files import atomic_path
+from matgym.learning.config import check_counts
 from matgym.physics import oracle_of, predict
 from matgym.structures import TubeLattice
 from matgym.surrogates import FitConfig, NetworkSurrogate, fit
-from matgym.tasks import DesignTask, Estimate, decoration_task
+from matgym.tasks import DesignTask, decoration_task
 from matgym.typing import FloatArray
 
 
@@ -31,7 +32,6 @@ class ImproveSettings:
         designs: labelled a round.
         queries: designs that the search evaluates on the surrogate for each of these.
         method: optimizer: see `matgym.benchmark.search`.
-        estimate: how the search turns an uncertain prediction into a reward.
         epochs: of the training after each round, which starts from the weights before it.
         seed: of searches and trainings.
 
@@ -43,14 +43,11 @@ class ImproveSettings:
     designs: int = 64
     queries: int = 500
     method: str = "annealing"
-    estimate: Estimate = "mean"
     epochs: int = 10
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "designs", "queries", "epochs"):
-            if getattr(self, name) < 1:
-                raise ConfigurationError(f"{name}={getattr(self, name)} must be 1 or more")
+        check_counts(self, "rounds", "designs", "queries", "epochs")
 
 
 @dataclass(frozen=True)
@@ -74,10 +71,6 @@ class Round:
     mae: float
     coverage: float
     failures: int
-
-    def as_dict(self) -> dict[str, float]:
-        """Flat form for tables and JSON."""
-        return asdict(self)
 
 
 def improve(
@@ -109,10 +102,24 @@ def improve(
         The surrogate after the last training, the data with the new labels, and what the rounds found.
     """
     rounds: list[Round] = []
+    key = fit_config.properties[0]
     for number in range(1, settings.rounds + 1):
         file = folder / f"round-{number}.parquet" if folder else None
-        found, extra = _search_and_label(surrogate, data, fit_config, lattice, budget, settings, number, file)
-        rounds.append(replace(found, labels=settings.designs * number))
+        if file and file.exists():
+            extra = Dataset(pq.read_table(file))
+            if extra.table.schema.metadata != data.table.schema.metadata or len(extra) != settings.designs:
+                raise DatasetError(f"{file} belongs to another run; remove its folder")
+        else:
+            low, high = np.quantile(data.labelled([key]).values(key), [0.01, 0.99])
+            task, targets = _task(surrogate, key, low, high, lattice, budget, settings, number)
+            tubes = search(settings.method, task, targets, settings.queries, settings.seed + number).tubes(task)
+            labels = predict(tubes, fit_config.properties)
+            levels = {name: oracle_of(name).level for name in fit_config.properties}
+            extra = data.labelled_rows(tubes, labels, levels, split="train", first=-number * settings.designs)
+            if file:
+                with atomic_path(file) as scratch:
+                    pq.write_table(extra.table, scratch)
+        rounds.append(_round(number, settings.designs * number, surrogate, extra, key))
         on_round(rounds[-1])
         data = data.with_rows(extra)
         again = replace(
@@ -122,62 +129,30 @@ def improve(
     return surrogate, data, tuple(rounds)
 
 
-def _search_and_label(
-    surrogate: NetworkSurrogate,
-    data: Dataset,
-    fit_config: FitConfig,
-    lattice: TubeLattice,
-    budget: dict[str, int],
-    settings: ImproveSettings,
-    number: int,
-    file: Path | None,
-) -> tuple[Round, Dataset]:
-    key = fit_config.properties[0]
-    targets, task = _targets(surrogate, data, key, lattice, budget, settings, number)
-    if file and file.exists():
-        extra = Dataset(pq.read_table(file))
-        if extra.table.schema.metadata != data.table.schema.metadata or len(extra) != settings.designs:
-            raise DatasetError(f"{file} belongs to another run; remove its folder")
-        tubes = extra.batch
-    else:
-        tubes = search(settings.method, task, targets, settings.queries, settings.seed + number).tubes(task)
-        labels = predict(tubes, fit_config.properties)
-        levels = {name: oracle_of(name).level for name in fit_config.properties}
-        extra = data.labelled_rows(tubes, labels, levels, split="train", first=-number * settings.designs)
-        if file:
-            with atomic_path(file) as scratch:
-                pq.write_table(extra.table, scratch)
-    found, truth = surrogate.predict(tubes), extra.values(key)
+def _task(
+    surrogate: NetworkSurrogate, key: str, low: float, high: float, lattice: TubeLattice, budget: dict[str, int],
+    settings: ImproveSettings, number: int,
+) -> tuple[DesignTask, FloatArray]:  # fmt: skip
+    """What a round searches: a task, and (designs,) targets, where the data lie between `low` and `high`."""
+    span = high - low
+    inside = settings.designs - 2 * (settings.designs // 4)
+    rng = np.random.default_rng([settings.seed, number])
+    ends = np.repeat([low - span, high + span], settings.designs // 4)  # out of reach: the search goes to the end
+    return decoration_task(
+        lattice=lattice, budget=budget, property=key, model=surrogate, low=low - span, high=high + span,
+        margin=span / 4,
+    ), np.concatenate([rng.uniform(low, high, inside), ends])  # fmt: skip
+
+
+def _round(number: int, labels: int, surrogate: NetworkSurrogate, extra: Dataset, key: str) -> Round:
+    found, truth = surrogate.predict(extra.batch), extra.values(key)
     good = np.isfinite(truth)
     error = np.abs(found[key] - truth)[good]
     return Round(
-        number,
-        0,
+        number, labels,
         predicted=float(found[key][good].mean()),
         true=float(truth[good].mean()),
         mae=float(error.mean()),
         coverage=float((error <= found.half_width[key][good]).mean()),
         failures=int((~good).sum()),
-    ), extra
-
-
-def _targets(
-    surrogate: NetworkSurrogate,
-    data: Dataset,
-    key: str,
-    lattice: TubeLattice,
-    budget: dict[str, int],
-    settings: ImproveSettings,
-    number: int,
-) -> tuple[FloatArray, DesignTask]:
-    """(designs,) targets, and the task that they belong to."""
-    low, high = np.quantile(data.labelled([key]).values(key), [0.01, 0.99])
-    span = high - low
-    inside = settings.designs - 2 * (settings.designs // 4)
-    rng = np.random.default_rng([settings.seed, number])
-    ends = np.repeat([low - span, high + span], settings.designs // 4)  # out of reach: the search goes to the end
-    targets = np.concatenate([rng.uniform(low, high, inside), ends])
-    return targets, decoration_task(
-        lattice=lattice, budget=budget, property=key, model=surrogate, low=low - span, high=high + span,
-        margin=span / 4, estimate=settings.estimate,
     )  # fmt: skip

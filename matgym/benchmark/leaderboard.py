@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from matgym.benchmark.aggregate import Overall, Summary, interval, summary
-from matgym.benchmark.records import Rewarded
 from matgym.benchmark.results import Results
-from matgym.files import write_text
+from matgym.benchmark.suite import Rewarded
 from matgym.statistics import Estimate
 from matgym.typing import FloatArray
 
@@ -47,19 +45,7 @@ class Table:
         return "\n".join(lines)
 
 
-def write_leaderboard(results: Results, output: Path, *, reps: int = 2000) -> Path:
-    """Write the Markdown tables of results; returns their path.
-
-    Args:
-        results: of a benchmark.
-        output: the file.
-        reps: resamples of each bootstrap.
-    """
-    write_text(output, markdown(results, reps=reps))
-    return output
-
-
-def markdown(results: Results, *, reps: int = 2000) -> str:
+def markdown(results: Results, reps: int = 2000) -> str:
     """All tables of a benchmark: the same records give the same text."""
     figures = summary(results, reps)
     parts = [f"# Leaderboard: {results.facts.suite}", "", *(sentence + "\n" for sentence in opening(results))]
@@ -87,7 +73,7 @@ def opening(results: Results) -> list[str]:
     return said + list(results.left_out)
 
 
-def leaderboard_rows(results: Results, *, reps: int = 2000) -> list[dict[str, Any]]:
+def leaderboard_rows(results: Results, reps: int = 2000) -> list[dict[str, Any]]:
     """The overall table as rows of plain values, for the command line."""
     table = overall_table(results, summary(results, reps))
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
@@ -115,10 +101,10 @@ def overall_table(results: Results, figures: Summary) -> Table:
         found = np.concatenate([results.found(task)[method] for task in tasks])
         searches = [f for f in results.searches if f.method == method and f.task in tasks]
         whole: Overall = figures.overall[method]
-        better = NONE if whole.better is None or method == reference else whole.better.text(2)
+        better = NONE if whole.better is None or method == reference else f"{whole.better:.2f}"
         rows.append(
             (
-                method, results.facts.methods[method].kind, whole.iqm.text(), f"{whole.median.mean:.3f}", better,
+                method, results.facts.methods[method].kind, f"{whole.iqm:.3f}", f"{whole.median.mean:.3f}", better,
                 f"{found.mean():.0%}", f"{np.mean([f.seconds for f in searches]):.3g}",
                 _span([int(f.evaluations[-1]) for f in searches]),
             )
@@ -153,7 +139,7 @@ def task_table(results: Results, figures: Summary, task: str) -> Table:
         score = float(results.scored(task, np.array([regret.mean + about.optimum_loss]))[0])
         budget = max(int(f.evaluations[-1]) for f in results.searches if (f.task, f.method) == (task, method))
         row: tuple[str, ...] = (
-            method, regret.significant(), f"{score:.3f}", f"{int(found[method].sum())}/{len(found[method])}",
+            method, f"{regret:.3g}", f"{score:.3f}", f"{int(found[method].sum())}/{len(found[method])}",
             _median_evaluations(first[method], budget), _times_fewer(first[method], by_random),
         )  # fmt: skip
         if not about.is_oracle:

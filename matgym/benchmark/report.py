@@ -1,62 +1,17 @@
 """One self-contained page of a benchmark: figures to touch, tables, the best designs in 3-D."""
 
-import html
+import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
-from typing import Final, TypeAlias
 
 import numpy as np
 
 from matgym.benchmark import charts
 from matgym.benchmark.aggregate import Summary, summary
-from matgym.benchmark.leaderboard import (
-    Table,
-    amortised_table,
-    costs_table,
-    opening,
-    overall_table,
-    task_table,
-)
+from matgym.benchmark.leaderboard import Table, amortised_table, costs_table, opening, overall_table, task_table
 from matgym.benchmark.results import Results, Searched
-from matgym.errors import ConfigurationError, StructureError
-from matgym.files import write_text
-from matgym.structures import Nanotube
-from matgym.tasks.instances import INSTANCES
-
-TubeOf: TypeAlias = Callable[[str, Sequence[float]], Nanotube | None]
-"""The tube that a design of a task is, or None."""
-
-_XYZ_SCRIPT: Final = """
-function matgymXyz(id, text) {
-  const host = document.getElementById(id), live = document.createElement("div");
-  live.className = "live";
-  host.prepend(live);
-  try {
-    const viewer = $3Dmol.createViewer(live, {backgroundColor: "white", antialias: true});
-    viewer.addModel(text, "xyz");
-    viewer.setStyle({}, {stick: {radius: 0.13}, sphere: {radius: 0.36}});
-    viewer.zoomTo();
-    viewer.rotate(70, "y");
-    viewer.render();
-    live.addEventListener("wheel", event => event.stopPropagation(), true);
-  } catch (error) {
-    live.remove();
-  }
-}
-"""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A figure with its words; `name` is unique in the page."""
-
-    name: str
-    heading: str
-    caption: str
-    figure: charts.Figure
 
 
 @dataclass(frozen=True)
@@ -69,46 +24,17 @@ class Winner:
 
 @dataclass(frozen=True)
 class Part:
-    """A section of the page."""
+    """A section of the page; the template has the words of its charts, by what stands in their names before "-"."""
 
     heading: str
     notes: tuple[str, ...]
-    charts: tuple[Chart, ...]
+    charts: Mapping[str, charts.Figure]
     table: Table
     winner: Winner | None = None
 
 
-def write_report(results: Results, output: Path, tube_of: TubeOf | None = None, *, reps: int = 2000) -> Path:
-    """Write the page of results; returns its path.
-
-    Args:
-        results: of a benchmark.
-        output: the file.
-        tube_of: makes a design a tube, for its picture; `tube_of_instance` by default. Without a tube, the records' XYZ
-            is shown.
-        reps: resamples of each bootstrap.
-    """
-    write_text(output, page(results, tube_of or tube_of_instance, reps=reps))
-    return output
-
-
-def tube_of_instance(task: str, design: Sequence[float]) -> Nanotube | None:
-    """The tube that a design of an instance is; None where it is none."""
-    if task not in INSTANCES:
-        return None
-    space = INSTANCES[task].task().space
-    if space.domain is None:
-        return None
-    row = np.asarray(design)[None].astype(space.sample(1, np.random.default_rng(0)).dtype)
-    try:
-        tube: Nanotube = space.decode(row)[0]
-    except (ConfigurationError, StructureError):
-        return None
-    return tube
-
-
-def page(results: Results, tube_of: TubeOf | None = None, *, reps: int = 2000) -> str:
-    """The page as text."""
+def page(results: Results, reps: int = 2000) -> str:
+    """The page as text; `reps` resamples make its intervals."""
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
@@ -116,14 +42,15 @@ def page(results: Results, tube_of: TubeOf | None = None, *, reps: int = 2000) -
     from matgym.viz.tube3d import script_tag
 
     figures = summary(results, reps)
-    whole = _all_tasks(results, figures) if results.tasks else None
-    tasks = [_task(results, figures, task, tube_of) for task in results.tasks]
-    wide = [_amortised(results, figures, task) for task in figures.met]
-    costs = Part("Costs", (), _cost_charts(results), costs_table(results))
-    parts = [part for part in (whole, *tasks, *wide, costs) if part is not None]
-    drawn = {chart.name: chart.figure for part in parts for chart in part.charts}
+    parts = [_all_tasks(results, figures)] if results.tasks else []
+    parts += [_task(results, figures, task) for task in results.tasks]
+    for task in figures.met:
+        table = amortised_table(results, figures, task)
+        parts.append(Part(table.title, table.notes, {f"met-{task}": charts.targets_met(results, figures, task)}, table))
+    costs = {"costs": charts.costs(results)} if results.compared[0] else {}
+    parts.append(Part("Costs", (), costs, costs_table(results)))
+    drawn = {name: figure for part in parts for name, figure in part.charts.items()}
     with_views = any(part.winner and part.winner.view for part in parts)
-    views = f"{script_tag()}\n<script>{_XYZ_SCRIPT}</script>" if with_views else ""
     return render(
         "matgym.benchmark",
         "benchmark.html",
@@ -132,9 +59,10 @@ def page(results: Results, tube_of: TubeOf | None = None, *, reps: int = 2000) -
         numbers=_numbers(results),
         parts=parts,
         safe=Markup,
-        data=Markup(_script_json(drawn)),  # noqa: S704  # ours
+        # No script element ends at this JSON.
+        data=Markup(json.dumps(drawn, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")),  # noqa: S704
         plotly=Markup(get_plotlyjs()),  # noqa: S704  # the library
-        views=Markup(views),  # noqa: S704  # ours
+        views=Markup(script_tag() if with_views else ""),  # noqa: S704  # ours
         provenance=_provenance(results),
     )
 
@@ -146,17 +74,12 @@ def _verdict(results: Results, figures: Summary) -> list[str]:
     (leader, first), *others = figures.overall.items()
     level = [method for method, own in others if not own.iqm.high < first.iqm.low]
     names = ", ".join(level) if len(level) <= 4 else f"{len(level)} others"
-    said = f"{leader} has the highest interquartile mean score, {first.iqm.text()}"
+    said = f"{leader} has the highest interquartile mean score, {first.iqm:.3f}"
     said += f"; the intervals of {names} overlap its own." if level else ", and no other interval overlaps its own."
     reference = figures.overall.get(results.random_method or "")
     if reference is not None and leader != results.random_method:
-        said += f" The method {results.random_method} has {reference.iqm.text()}."
+        said += f" The method {results.random_method} has {reference.iqm:.3f}."
     return [said]
-
-
-def _script_json(content: object) -> str:
-    """JSON that no script element ends at."""
-    return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _numbers(results: Results) -> list[tuple[str, str, str]]:
@@ -181,60 +104,34 @@ def _numbers(results: Results) -> list[tuple[str, str, str]]:
 def _all_tasks(results: Results, figures: Summary) -> Part:
     table = overall_table(results, figures)
     if not figures.overall:
-        return Part("All tasks", table.notes, (), table)
-    shown = (
-        Chart("forest", "Interquartile mean", "With 95 % intervals; the best above.", charts.forest(results, figures)),
-        Chart(
-            "anytime-all",
-            "Anytime",
-            "Interquartile mean of the scores held after so many evaluations, with 95 % intervals. A click on a name "
-            "shows or hides a method, a double click shows it alone.",
-            charts.anytime_scores(results, figures),
-        ),
-        Chart(
-            "profiles",
-            "Performance profiles",
-            "Share of runs, over all tasks and seeds, that score higher; with 95 % intervals.",
-            charts.profiles(results, figures),
-        ),
-        Chart(
-            "improvement",
-            "Probability of improvement",
-            "Chance, in per cent, that a run of the row's method beats one of the column's on the same task; ties "
-            "count half.",
-            charts.improvement(figures),
-        ),
-    )
+        return Part("All tasks", table.notes, {}, table)
+    shown = {
+        "forest": charts.forest(results, figures),
+        "scores": charts.anytime_scores(results, figures),
+        "profiles": charts.profiles(results, figures),
+        "improvement": charts.improvement(figures),
+    }
     return Part("All tasks", table.notes, shown, table)
 
 
-def _task(results: Results, figures: Summary, task: str, tube_of: TubeOf | None) -> Part:
-    about = results.facts.tasks[task]
+def _task(results: Results, figures: Summary, task: str) -> Part:
     table = task_table(results, figures, task)
-    shown = [
-        Chart(
-            f"anytime-{task}", "Regret against evaluations", "Median and middle half of the seeds, as verified. "
-            f"{'The optimum' if about.proven else 'The best known'} lies at the dotted line.",
-            charts.anytime(results, figures, task),
-        ),
-        Chart(
-            f"first-{task}", "Evaluations to the optimum", "A mark a seed: the first checkpoint whose design is the "
-            "optimum; hollow where there was none.", charts.first_hits(results, task),
-        ),
-    ]  # fmt: skip
-    if not about.is_oracle:
-        shown.append(
-            Chart(
-                f"predicted-{task}", "Predicted and verified", "Final designs: above the line, the model predicted "
-                "more than the oracle finds.", charts.predicted_and_verified(results, task),
-            )
-        )  # fmt: skip
+    shown = {
+        f"anytime-{task}": charts.anytime(results, figures, task),
+        f"first-{task}": charts.first_hits(results, task),
+    }
+    if not results.facts.tasks[task].is_oracle:
+        shown[f"predicted-{task}"] = charts.predicted_and_verified(results, task)
     best = results.best(task)
-    winner = None if best is None else _winner(results, best, tube_of)
-    return Part(f"Task: {task}", table.notes, tuple(shown), table, winner)
+    return Part(f"Task: {task}", table.notes, shown, table, _winner(results, best) if best else None)
 
 
-def _winner(results: Results, best: Searched, tube_of: TubeOf | None) -> Winner:
+def _winner(results: Results, best: Searched) -> Winner:
+    from ase.io import read
+
+    from matgym.structures.io.convert import from_atoms
+    from matgym.viz.tube3d import tube_html
+
     about = results.facts.tasks[best.task]
     regret = float(best.verified[-1]) - about.optimum_loss
     unit = f" {about.unit}" if about.unit else ""
@@ -245,35 +142,10 @@ def _winner(results: Results, best: Searched, tube_of: TubeOf | None) -> Winner:
     if regret < -about.tolerance:
         standing = "better than the best known"
     caption = f"Found by {best.method}, seed {best.seed}: verified loss {best.verified[-1]:.6g}{unit}, {standing}."
-    caption = f"{caption} {best.described}"
-    tube = tube_of(best.task, best.design) if tube_of is not None and best.design else None
-    element = f"best-{best.task}"
-    if tube is not None:
-        from matgym.viz.tube3d import tube_html
-
-        return Winner(caption, tube_html(tube, element))
-    if best.xyz:
-        call = f"matgymXyz({_script_json(element)}, {_script_json(best.xyz)})"
-        return Winner(caption, f'<div class="tube3d" id="{html.escape(element)}"></div><script>{call}</script>')
-    return Winner(caption, "")
-
-
-def _amortised(results: Results, figures: Summary, task: str) -> Part:
-    table = amortised_table(results, figures, task)
-    chart = Chart(
-        f"met-{task}",
-        "Targets met against queries",
-        "With 95 % intervals over seeds. What training cost is not in the queries; the table has it.",
-        charts.targets_met(results, figures, task),
+    tube = from_atoms(read(io.StringIO(best.xyz), format="extxyz")) if best.xyz else None
+    return Winner(
+        f"{caption} {best.described}", tube_html(tube, f"best-{results.tasks.index(best.task)}") if tube else ""
     )
-    return Part(table.title, table.notes, (chart,), table)
-
-
-def _cost_charts(results: Results) -> tuple[Chart, ...]:
-    if not results.compared[0]:
-        return ()
-    caption = "Mean over the tasks that all methods have, as long as the machine took."
-    return (Chart("costs", "Seconds a search", caption, charts.costs(results)),)
 
 
 def _provenance(results: Results) -> dict[str, str]:

@@ -9,26 +9,59 @@ from typing import Any, Final, Self
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
-from matgym.benchmark.records import (
-    ABOUT,
-    COSTS,
-    FINAL,
-    MET,
-    RECORDS,
-    SEARCHES,
-    SuiteFacts,
-    check_records,
-    connect,
-    read_records,
-)
-from matgym.benchmark.runs import KINDS
+from matgym.benchmark.identity import check_records
+from matgym.benchmark.runs import SCHEMA
+from matgym.benchmark.suite import ABOUT, RECORDS, SuiteFacts
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.statistics import Estimate, estimate
 from matgym.typing import FloatArray, IntArray
 
-COUNTED: Final = (*KINDS, "verifications")
-"""Evaluations that a record counts."""
+SEARCHES: Final = """
+SELECT task, method, seed,
+       list(evaluation ORDER BY evaluation) AS evaluations,
+       list(predicted_loss ORDER BY evaluation) AS predicted,
+       list(verified_loss ORDER BY evaluation) AS verified,
+       max(seconds) AS seconds, coalesce(arg_max(described, evaluation), '') AS described,
+       coalesce(arg_max(xyz, evaluation), '') AS xyz
+FROM records WHERE track = 'search' GROUP BY ALL ORDER BY task, method, seed
+"""
+"""Every search as one row."""
+
+MET: Final = """
+SELECT method, seed, evaluation,
+       avg(CASE WHEN isfinite(verified_loss) AND verified_loss <= $met THEN 1.0 ELSE 0.0 END) AS share
+FROM records WHERE track = 'amortised' AND task = $task GROUP BY ALL ORDER BY method, seed, evaluation
+"""
+"""Share of an amortised task's targets that were met, by method, seed and queries."""
+
+FINAL: Final = """
+SELECT method, seed, any_value(last) AS queries,
+       list(predicted_loss ORDER BY target_index) AS predicted,
+       list(verified_loss ORDER BY target_index) AS verified
+FROM (SELECT *, max(evaluation) OVER (PARTITION BY method, seed) AS last FROM records WHERE task = $task)
+WHERE evaluation = last GROUP BY ALL ORDER BY method, seed
+"""
+"""Losses of all targets of a task after the last query, by method and seed."""
+
+COSTS: Final = """
+WITH searches AS (
+  SELECT track, method, task, seed, target_index, max(evaluation) AS evaluations, max(seconds) AS seconds,
+         max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
+         max(simulation) AS simulation, max(verifications) AS verifications
+  FROM records GROUP BY ALL),
+runs AS (
+  SELECT track, method, task, seed, sum(evaluations) AS evaluations, max(seconds) AS seconds,
+         max(training_seconds) AS training_seconds, max(surrogate) AS surrogate, max(oracle) AS oracle,
+         max(simulation) AS simulation, max(verifications) AS verifications
+  FROM searches GROUP BY ALL)
+SELECT track, method, count(*) AS runs, sum(evaluations)::BIGINT AS evaluations, sum(surrogate)::BIGINT AS surrogate,
+       sum(oracle)::BIGINT AS oracle, sum(simulation)::BIGINT AS simulation,
+       sum(verifications)::BIGINT AS verifications, avg(seconds) AS seconds, avg(training_seconds) AS training_seconds
+FROM runs GROUP BY ALL ORDER BY track DESC, method
+"""
+"""What was spent, by track and method."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +75,6 @@ class Searched:
     predicted: FloatArray
     verified: FloatArray
     seconds: float
-    counts: Mapping[str, int]
-    design: tuple[float, ...]
     described: str
     xyz: str
 
@@ -80,9 +111,9 @@ class MethodFigures:
             "method": self.method,
             "queries": f"{self.queries:,}",
             "seeds": str(self.seeds),
-            f"error{f', {self.unit}' if self.unit else ''}": self.error.text(),
-            "median": self.median.text(),
-            "predicted": self.predicted.text(),
+            f"error{f', {self.unit}' if self.unit else ''}": f"{self.error:.3f}",
+            "median": f"{self.median:.3f}",
+            "predicted": f"{self.predicted:.3f}",
             "met": f"{self.met.mean:.0%}",
             "invalid": f"{self.invalid:.0%}",
         }
@@ -101,10 +132,17 @@ class Results:
 
     def __init__(self, facts: SuiteFacts, records: pa.Table) -> None:
         self.facts = facts
-        self._connection = connect(records)
+        self._connection = duckdb.connect()
+        self._connection.register("given", records)
+        self._connection.execute("CREATE TABLE records AS SELECT * FROM given")
+        self._connection.unregister("given")
+        self._connection.execute("SET enable_external_access = false")  # no query reaches files or the network
+        self._connection.execute("SET lock_configuration = true")
         self._present = check_records(self._connection, facts)
+        arrays = ("evaluations", "predicted", "verified")
         rows = self.query(SEARCHES).to_pylist()
-        self._searches = {(row["task"], row["method"], row["seed"]): _searched(row) for row in rows}
+        self.searches = tuple(Searched(**row | {name: np.array(row[name]) for name in arrays}) for row in rows)
+        """All searches, by task, method and seed."""
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
@@ -121,11 +159,7 @@ class Results:
         return cls(facts, read_records(sorted((folder / RECORDS).glob("[!.]*.parquet"))))
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Ask the table `records` by DuckDB's SQL.
-
-        Args:
-            sql: one query.
-            parameters: values of what stands in it as `$name`.
+        """Ask the table `records` by one query of DuckDB's SQL, in which `$name` stands for a parameter.
 
         Raises:
             DatasetError: if DuckDB does not understand it.
@@ -138,19 +172,14 @@ class Results:
     # ---- what there is
 
     @cached_property
-    def searches(self) -> tuple[Searched, ...]:
-        """All searches, by task, method and seed."""
-        return tuple(self._searches.values())
-
-    @cached_property
     def tasks(self) -> tuple[str, ...]:
         """Search tasks with records, as suite.json orders them."""
-        return tuple(task for task in self.facts.tasks if any(key[0] == task for key in self._searches))
+        return tuple(task for task in self.facts.tasks if any(found.task == task for found in self.searches))
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
         """Methods that searched, as suite.json orders them."""
-        return tuple(method for method in self.facts.methods if any(key[1] == method for key in self._searches))
+        return tuple(method for method in self.facts.methods if any(f.method == method for f in self.searches))
 
     @property
     def random_method(self) -> str | None:
@@ -165,7 +194,10 @@ class Results:
 
     def seeds(self, task: str, method: str) -> tuple[int, ...]:
         """Seeds of the searches that are there."""
-        return tuple(seed for t, m, seed in self._searches if (t, m) == (task, method))
+        return tuple(found.seed for found in self._of(task, method))
+
+    def _of(self, task: str, method: str) -> list[Searched]:
+        return [found for found in self.searches if (found.task, found.method) == (task, method)]
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
@@ -224,20 +256,17 @@ class Results:
             said.append(f"Seeds that lack some task are left out of the aggregate: {count} of {', '.join(names)}.")
         return tuple(said)
 
-    def _of(self, task: str, method: str) -> list[Searched]:
-        return [found for found in self.searches if (found.task, found.method) == (task, method)]
-
     # ---- losses, scores, regrets
 
     def failed_loss(self, task: str) -> float:
         """What a failed design counts as: a random design, or the worst final design on the task if that is worse."""
-        finals = [found.verified[-1] for key, found in self._searches.items() if key[0] == task]
+        finals = [found.verified[-1] for found in self.searches if found.task == task]
         return max(self.facts.tasks[task].random_loss, *(float(loss) for loss in finals if np.isfinite(loss)), -np.inf)
 
     def losses(self, task: str, method: str) -> FloatArray:
         """(seeds,) verified losses of the final designs; failed ones count as `failed_loss`."""
-        found = np.array([self._searches[task, method, seed].verified[-1] for seed in self.seeds(task, method)])
-        return np.where(np.isfinite(found), found, self.failed_loss(task))
+        finals = np.array([found.verified[-1] for found in self._of(task, method)])
+        return np.where(np.isfinite(finals), finals, self.failed_loss(task))
 
     def regrets(self, task: str) -> dict[str, FloatArray]:
         """(seeds,) verified losses above the optimum's of every method; below zero where a best known one is beaten."""
@@ -264,24 +293,23 @@ class Results:
         cubes = {}
         for method in methods:
             seeds = self._whole(method, tasks)
-            cubes[method] = np.stack(
-                [[self.scored(task, self._at(task, method, seed, marks)) for task in tasks] for seed in seeds]
-            )
+            curves = [[self._at(f, marks) for f in self._of(task, method) if f.seed in seeds] for task in tasks]
+            scored = [self.scored(task, np.stack(own)) for task, own in zip(tasks, curves, strict=True)]
+            cubes[method] = np.stack(scored, axis=1)
         return marks, cubes
 
-    def _at(self, task: str, method: str, seed: int, marks: IntArray) -> FloatArray:
+    def _at(self, found: Searched, marks: IntArray) -> FloatArray:
         """(marks,) verified losses, the last value carried forward; failed designs count as `failed_loss`."""
-        found = self._searches[task, method, seed]
         place = np.searchsorted(found.evaluations, marks, side="right") - 1
         losses = np.where(place >= 0, found.verified[np.maximum(place, 0)], np.nan)
-        return np.where(np.isfinite(losses), losses, self.failed_loss(task))
+        return np.where(np.isfinite(losses), losses, self.failed_loss(found.task))
 
     def anytime(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
         """(checkpoints,) evaluations of any search of a task; (seeds, checkpoints) verified regrets of each method."""
         marks = np.unique(np.concatenate([found.evaluations for found in self.searches if found.task == task]))
         optimum = self.facts.tasks[task].optimum_loss
         return marks, {
-            method: np.stack([self._at(task, method, seed, marks) for seed in self.seeds(task, method)]) - optimum
+            method: np.stack([self._at(found, marks) for found in self._of(task, method)]) - optimum
             for method in self.methods_of(task)
         }
 
@@ -322,21 +350,11 @@ class Results:
 
     def share_met(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
         """(checkpoints,) queries, and (seeds, checkpoints) shares of an amortised task's targets that were met."""
-        table = self.query(MET, {"task": task, "met": self.facts.amortised[task].met}).to_pylist()
-        marks = np.unique([row["evaluation"] for row in table]).astype(np.int64)
-        shares: dict[str, FloatArray] = {}
-        for method in self.facts.methods:
-            rows = [row for row in table if row["method"] == method]
-            seeds = sorted({row["seed"] for row in rows})
-            if not seeds:
-                continue
-            lines = []
-            for seed in seeds:
-                own = [(row["evaluation"], row["share"]) for row in rows if row["seed"] == seed]
-                place = np.searchsorted([mark for mark, _ in own], marks, side="right") - 1
-                lines.append(np.where(place >= 0, np.array([share for _, share in own])[np.maximum(place, 0)], 0.0))
-            shares[method] = np.stack(lines)
-        return marks, shares
+        met = self.query(MET, {"task": task, "met": self.facts.amortised[task].met}).to_pandas()
+        # The last value is carried forward.
+        shares = met.pivot_table("share", ["method", "seed"], "evaluation").ffill(axis=1).fillna(0.0)
+        there = [method for method in self.facts.methods if method in set(met["method"])]
+        return shares.columns.to_numpy(np.int64), {method: shares.loc[method].to_numpy() for method in there}
 
     def figures(self, task: str = "") -> list[MethodFigures]:
         """Figures of each method on an amortised task, the only one by default.
@@ -353,16 +371,8 @@ class Results:
 
     def costs(self) -> list[dict[str, Any]]:
         """A row for each track and method: runs, evaluations by kind, mean seconds of a run and of a training."""
-        return [dict(row) for row in self.query(COSTS).to_pylist()]
-
-
-def _searched(row: Mapping[str, Any]) -> Searched:
-    return Searched(
-        row["task"], row["method"], row["seed"],
-        np.array(row["evaluations"], dtype=np.int64), np.array(row["predicted"], dtype=np.float64),
-        np.array(row["verified"], dtype=np.float64), row["seconds"], {kind: row[kind] for kind in COUNTED},
-        tuple(row["design"] or ()), row["described"] or "", row["xyz"] or "",
-    )  # fmt: skip
+        rows: list[dict[str, Any]] = self.query(COSTS).to_pylist()
+        return rows
 
 
 def _figures(method: str, facts: SuiteFacts, task: str, runs: Sequence[Mapping[str, Any]]) -> MethodFigures:
@@ -385,3 +395,21 @@ def _figures(method: str, facts: SuiteFacts, task: str, runs: Sequence[Mapping[s
 
 def _mean(values: FloatArray) -> float:
     return float(values.mean()) if len(values) else float("nan")
+
+
+def read_records(paths: Sequence[Path]) -> pa.Table:
+    """The records of files, one after the other, and in the column `filename` where each row is from.
+
+    Raises:
+        DatasetError: if there are none, or one cannot be read.
+    """
+    tables = []
+    for path in paths:
+        try:
+            table = pq.read_table(path, columns=SCHEMA.names).cast(SCHEMA)
+        except (OSError, ValueError, pa.ArrowNotImplementedError) as error:  # Arrow's others are ValueErrors
+            raise DatasetError(f"{path} does not hold records: {error}; remove it, and run it again") from None
+        tables.append(table.append_column("filename", pa.array([str(path)] * len(table), pa.string())))
+    if not tables:
+        raise DatasetError("there are no records: run the suite first")
+    return pa.concat_tables(tables)

@@ -15,18 +15,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.agents.policy import Policy
-from matgym.benchmark.amortised import AMORTISED, AmortisedTask
-from matgym.benchmark.identity import versions
+from matgym.benchmark.identity import in_words, versions
 from matgym.benchmark.methods import Method, NamedMethod, as_named
-from matgym.benchmark.records import ABOUT, RECORDS, AmortisedFacts, SearchFacts, SuiteFacts
 from matgym.benchmark.results import Results
-from matgym.benchmark.runs import AmortisedRun, Outcome, Run, SearchRun, in_words
+from matgym.benchmark.runs import AmortisedRun, Outcome, Run, SearchRun
 from matgym.benchmark.search import method_name
-from matgym.benchmark.suite import AmortisedTrack, PolicySpec, SearchTrack, Suite, as_amortised, as_instance
+from matgym.benchmark.suite import (
+    ABOUT,
+    AMORTISED,
+    RECORDS,
+    AmortisedFacts,
+    AmortisedTask,
+    AmortisedTrack,
+    PolicySpec,
+    SearchFacts,
+    SearchTrack,
+    Suite,
+    SuiteFacts,
+    as_amortised,
+    as_instance,
+)
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
-from matgym.files import write_json
-from matgym.models import Level, Model
+from matgym.files import write_json, write_text
+from matgym.models import Level
 from matgym.tasks import DesignGeneratorLike, DesignTask
 from matgym.tasks.instances import INSTANCES, Instance
 from matgym.typing import FloatArray
@@ -38,9 +50,7 @@ NOTED_S: Final = 10.0
 def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
     """All runs of a suite, seed by seed, so that an interrupted one has whole tables of fewer seeds.
 
-    Args:
-        suite: what to run.
-        trust: whether policies in .zip files may be unpickled, which runs whatever program is in them.
+    With `trust`, policies in .zip files are unpickled, which runs whatever program is in them.
     """
     runs: list[Run] = []
     if suite.search is not None:
@@ -108,11 +118,8 @@ def run_suite(
         folder: of the results: `suite.json`, and `records/` with a Parquet file a run.
         workers: processes; see `matgym.execution.execute`.
         scheduler: address of a Dask scheduler, whose workers carry out the runs instead.
-        trust: whether policies in .zip files may be unpickled.
+        trust: see `plan`.
         on_done: called with each run whose record is there, and whether it was before.
-
-    Returns:
-        The folder.
 
     Raises:
         ConfigurationError: if a method cannot be loaded, or a policy's file is missing.
@@ -186,12 +193,6 @@ class Comparison(Results):
     """Results of runs in this process, with the searches themselves."""
 
     def __init__(self, facts: SuiteFacts, outcomes: Sequence[Outcome]) -> None:
-        """Put outcomes together.
-
-        Args:
-            facts: what the runs are.
-            outcomes: of all runs.
-        """
         records = pa.concat_tables([outcome.table for outcome in outcomes])
         super().__init__(facts, records.append_column("filename", records["run"]))
         self.outcomes = tuple(outcomes)
@@ -200,11 +201,11 @@ class Comparison(Results):
         """The runs of one method, by seed."""
         return [outcome for outcome in self.outcomes if outcome.run.name == method]
 
-    def report(self, output: Path | str) -> Path:
-        """Write the page of these results; see `matgym.benchmark.report.write_report`."""
-        from matgym.benchmark.report import write_report
+    def report(self, output: Path | str) -> None:
+        """Write the page of these results."""
+        from matgym.benchmark.report import page
 
-        return write_report(self, Path(output))
+        write_text(Path(output), page(self))
 
 
 def run(
@@ -215,7 +216,6 @@ def run(
     queries: int = 16,
     seeds: int = 5,
     met: float | None = None,
-    oracle: Model[Any] | None = None,
     initial_designs: DesignGeneratorLike | None = "random",
     on_turn: Callable[[], None] = lambda: None,
 ) -> Comparison:
@@ -232,7 +232,6 @@ def run(
         queries: evaluations of the task's model a target.
         seeds: runs of each method.
         met: loss within which a target of a `DesignTask` counts as met; 0.02 by default.
-        oracle: that verifies the first objective, in place of the tasks' own.
         initial_designs: what searches of decorated tubes begin on: "random", "gan", or another of
             `matgym.tasks.DESIGN_GENERATORS`; None draws from the space.
         on_turn: called after each evaluation of all targets.
@@ -242,13 +241,11 @@ def run(
     """
     listed: list[Any] = list(tasks) if isinstance(tasks, list | tuple) else [tasks]
     searched = [task for task in listed if isinstance(task, Instance) or (isinstance(task, str) and task in INSTANCES)]
-    if oracle is not None and searched:
-        raise ConfigurationError("oracle= has no effect on instances, which bring their own: leave it out")
     if met is not None and not any(isinstance(task, DesignTask) for task in listed):
         raise ConfigurationError(f"met={met} has no effect on named tasks, which bring their own: leave it out")
     given = None if isinstance(targets, int) else np.asarray(targets, dtype=np.float64)
     met_within = AMORTISED["doping-targets"].met if met is None else met
-    wide = [_targets_of(task, given, met_within, oracle) for task in listed if task not in searched]
+    wide = [_targets_of(task, given, met_within) for task in listed if task not in searched]
     policies = [method for method in methods if isinstance(method, Policy)]
     named = [as_named(method) for method in methods if not isinstance(method, Policy)]
     names = [method_name(method) for method in methods]
@@ -272,26 +269,13 @@ def run(
     return Comparison(facts.model_copy(update=clock), outcomes)
 
 
-def _targets_of(
-    task: str | DesignTask | AmortisedTask, given: FloatArray | None, met: float, oracle: Model[Any] | None
-) -> AmortisedTask:
-    """A task of the second track, with the targets and the oracle that were given."""
+def _targets_of(task: str | DesignTask | AmortisedTask, given: FloatArray | None, met: float) -> AmortisedTask:
+    """A task of the second track, with the targets that were given."""
     if isinstance(task, DesignTask):
         made = AmortisedTask(task.value_name, f"{task.value_name} to be met", lambda: task, met)
     else:
         made = as_amortised(task)
-    own = made.make
-    return replace(
-        made,
-        given=made.given if given is None else given,
-        make=own if oracle is None else lambda: _verified_by(own(), oracle),
-    )
-
-
-def _verified_by(task: DesignTask, oracle: Model[Any]) -> DesignTask:
-    """A task on the same ledger whose first objective is verified by another oracle."""
-    changed = {id(task.objective): replace(task.objective, oracle=oracle)}
-    return replace(task, objectives=tuple(changed.get(id(each), each) for each in task.objectives))
+    return made if given is None else replace(made, given=given)
 
 
 # ---- what suite.json says

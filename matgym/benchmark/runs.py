@@ -19,14 +19,13 @@ import numpy as np
 import pyarrow as pa
 
 from matgym.agents.policy import Policy
-from matgym.benchmark.amortised import AmortisedTask
-from matgym.benchmark.identity import code_digest, digest, fingerprint, modules_of, versions
+from matgym.benchmark.identity import code_digest, digest, fingerprint, in_words, modules_of, versions
 from matgym.benchmark.methods import NamedMethod, optimizer_class
 from matgym.benchmark.search import Search, search
-from matgym.benchmark.suite import PolicySpec, as_amortised, as_instance
+from matgym.benchmark.suite import AMORTISED, AmortisedTask, PolicySpec, as_amortised, as_instance
 from matgym.errors import ConfigurationError, ExecutionError
 from matgym.models import Level
-from matgym.tasks import Cube, Designs, DesignTask, as_design_generator
+from matgym.tasks import Designs, DesignTask, as_design_generator
 from matgym.tasks.instances import Instance
 from matgym.typing import FloatArray
 
@@ -219,7 +218,9 @@ def _carried_out(
     every: bool = True,
 ) -> Outcome:
     """Search, verify the best designs at the checkpoints, and write the record; losses are counted from `best`."""
-    _one_thread()
+    import torch
+
+    torch.set_num_threads(1)
     marks = checkpoints(run.budget) if every else [run.budget]
     before = task.ledger.counts.copy() if before is None else before
     began, times = time.perf_counter(), []
@@ -307,15 +308,9 @@ def trained(policy: PolicySpec, task: DesignTask, environment: str, seed: int, *
     return Policy(agent, policy.title, policy.algorithm == "MaskablePPO")
 
 
-def _one_thread() -> None:
-    import torch
-
-    torch.set_num_threads(1)
-
-
 def _xyz(task: DesignTask, design: Designs) -> str:
     """A tube as extended XYZ; nothing where a design is none."""
-    if isinstance(task.space, Cube):
+    if task.space.domain is None:
         return ""
     from ase.io import write
 
@@ -371,8 +366,6 @@ def _of_task(name: str | Instance | AmortisedTask, task: DesignTask) -> dict[str
 
 @lru_cache
 def _of_known_task(name: str) -> Mapping[str, str]:
-    from matgym.benchmark.amortised import AMORTISED
-
     return _digests(AMORTISED[name].make() if name in AMORTISED else as_instance(name).task())
 
 
@@ -395,24 +388,3 @@ def _hyperparameters(algorithm: str | None, environment: str) -> Any:
     from matgym.agents.sb3 import file_of, hyperparameters
 
     return hyperparameters(file_of(environment) if environment else SEARCH_SETTINGS, algorithm)
-
-
-def difference(theirs: Any, ours: Any, path: tuple[str, ...] = ()) -> tuple[str, Any, Any] | None:
-    """The first field that differs between two identities, its value there and its value here; None if none does."""
-    if theirs == ours:
-        return None
-    if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
-        name = next(each for each in sorted({*theirs, *ours}) if theirs.get(each) != ours.get(each))
-        return difference(theirs.get(name), ours.get(name), (*path, name))
-    return ".".join(path), theirs, ours
-
-
-def in_words(theirs: Any, ours: Any) -> str:
-    """What differs between two identities; empty if nothing does."""
-    found = difference(theirs, ours)
-    if found is None:
-        return ""
-    place, there, here = found
-    if place.startswith("versions."):
-        return f"it was made with {place.removeprefix('versions.')} {there}, and this is {here}"
-    return f"its {place} was {there!r}, and is now {here!r}"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.agents.controllers.cross_entropy import cross_entropy
-from matgym.benchmark.records import ABOUT, RECORDS, SuiteFacts
 from matgym.benchmark.search import search
+from matgym.benchmark.suite import ABOUT, RECORDS, SuiteFacts
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
 from matgym.physics.cache import PHYSICS_VERSION
@@ -96,17 +97,17 @@ def solve(
     *,
     workers: int = 1,
     scheduler: str | None = None,
-    scratch: Path | None = None,
     on_done: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Optimum:
     """Ask the oracle about every design of an instance, and write its table and its optimum down.
+
+    What an interrupted call has asked lies in a folder beside the table, from which the next goes on.
 
     Args:
         name: of the instance.
         folder: of the table and the optimum; the current one by default. A checkout's own is matgym/tasks/optima.
         workers: processes.
         scheduler: address of a Dask scheduler, whose workers ask instead.
-        scratch: folder of finished jobs, from which an interrupted call goes on.
         on_done: called with how many jobs are done, and of how many.
 
     Raises:
@@ -123,14 +124,11 @@ def solve(
         SolveJob(name, tuple(map(tuple, designs[i : i + piece].tolist())), i // piece)
         for i in range(0, len(designs), piece)
     ]
-    count = [0]
-
-    def done(_job: object, _before: bool) -> None:
-        count[0] += 1
-        on_done(count[0], len(jobs))
-
-    scratch = scratch or folder / f".{name}.solving"
-    files = execute(jobs, scratch, workers=workers, scheduler=scheduler, on_done=done)
+    finished = count(1)
+    scratch = folder / f".{name}.solving"
+    files = execute(
+        jobs, scratch, workers=workers, scheduler=scheduler, on_done=lambda *_: on_done(next(finished), len(jobs))
+    )
     table = pa.concat_tables(pq.read_table(file) for file in files)
     columns = {key: table[key].to_numpy() for key in table.column_names if key != "key"}
     provenance = {
@@ -232,14 +230,8 @@ def best_known(
 def adopt(results: Path, folder: Path = Path()) -> list[str]:
     """Take over what a benchmark found better than the best known of its instances that are not proven.
 
-    The oracle verifies every design anew: what a record says of it is not believed.
-
-    Args:
-        results: folder of a benchmark.
-        folder: of the optima; the current one by default.
-
-    Returns:
-        Names of the instances whose best known is another now.
+    The oracle verifies every design anew: what a record says of it is not believed. Returns the names of the instances
+    whose best known, in `folder`, is another now.
 
     Raises:
         DatasetError: if a record holds an invalid design, or a loss that the oracle does not confirm.

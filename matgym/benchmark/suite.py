@@ -1,30 +1,102 @@
 """What a benchmark runs: tasks, methods, budgets, seeds; from YAML, or made in memory with objects of one's own."""
 
-from collections.abc import Mapping
-from importlib.resources import files
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Self, TypeAlias
 
-import yaml
+import numpy as np
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
     InstanceOf,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
 from matgym.agents.policy import Policy
-from matgym.benchmark.amortised import AmortisedTask, amortised
 from matgym.benchmark.methods import NamedMethod
-from matgym.errors import ConfigurationError, MatgymError
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.learning.config import read_config
+from matgym.tasks import DesignTask, Direction, chirality_task, decoration_task
 from matgym.tasks.instances import Instance, instance
+from matgym.typing import FloatArray
 
-SUITES: Final = "suites"
+SUITES: Final = Path(__file__).parent / "suites"
 """Folder of the shipped suites."""
+
+ABOUT: Final = "suite.json"
+"""File that says what the runs of a folder are."""
+
+RECORDS: Final = "records"
+"""Folder of the runs' files, within that of the results."""
+
+UNSEEN_TARGETS_SEED: Final = 2026
+"""Draws the targets; no training and no tuning uses it."""
+
+
+@dataclass(frozen=True, eq=False)
+class AmortisedTask:
+    """Many targets to be met, of which each method gets only a few queries: a task of the second track.
+
+    This is what learning is for: a policy is trained once, and then asked for designs for targets it has not seen.
+
+    Attributes:
+        name: in tables.
+        title: one line.
+        make: the task.
+        met: loss within which a target counts as met, by the oracle, in the unit of the loss. Chosen by us.
+        environment: on which policies are trained; named hyper-parameters go with it. Empty if none are.
+        against_best: whether losses are counted from the best that any design reaches for a target, which is known
+            where all can be enumerated: not every combination of targets can be had.
+        given: (T,) or (T, k) targets in place of those drawn by `UNSEEN_TARGETS_SEED`.
+    """
+
+    name: str
+    title: str
+    make: Callable[[], DesignTask]
+    met: float
+    environment: str = ""
+    against_best: bool = False
+    given: FloatArray | None = None
+
+    def best(self, targets: FloatArray) -> FloatArray:
+        """(T,) least loss that any design has for each target; 0 where losses are not counted from it."""
+        if not self.against_best:
+            return np.zeros(len(targets))
+        task = self.make()
+        every = np.concatenate(list(task.space.enumerate()))
+        rows = [task.score(every, np.broadcast_to(target, (len(every), *target.shape))).loss for target in targets]
+        return np.array([np.nanmin(losses) for losses in rows])
+
+    def targets(self, count: int) -> FloatArray:
+        """(T,) or (T, k) targets: those given, or as many as asked for that no training and no tuning has seen."""
+        if self.given is not None:
+            return self.given
+        return self.make().draw_targets([np.random.default_rng(UNSEEN_TARGETS_SEED)] * count)
+
+
+AMORTISED: Final = {
+    task.name: task
+    for task in (
+        AmortisedTask(
+            "doping-targets",
+            "a band gap to be met within 20 meV by eight B and eight N on 128 sites of (8,0), rewarded by a network",
+            decoration_task, 0.02, "matgym/NanotubeDoping-v0",
+        ),
+        AmortisedTask(
+            "chirality-targets",
+            "gap, diameter and length to be met: a mean tolerance within 0.1 of the best of all 15,708 tubes",
+            chirality_task, 0.1, "matgym/NanotubeChirality-v0", against_best=True,
+        ),
+    )
+}  # fmt: skip
+"""Name to task."""
 
 
 class _Model(BaseModel):
@@ -41,6 +113,36 @@ Methods: TypeAlias = Annotated[tuple[NamedMethod, ...], BeforeValidator(_named)]
 """Names, or mappings with settings."""
 
 
+def as_instance(task: str | Instance) -> Instance:
+    """An instance, by its name or as it is."""
+    return instance(task) if isinstance(task, str) else task
+
+
+def as_amortised(task: str | AmortisedTask) -> AmortisedTask:
+    """A task of the second track, by its name or as it is.
+
+    Raises:
+        ConfigurationError: if there is none of this name.
+    """
+    if not isinstance(task, str):
+        return task
+    if task not in AMORTISED:
+        close = get_close_matches(task, AMORTISED, n=1)
+        hint = f"did you mean {close[0]!r}? " if close else ""
+        raise ConfigurationError(f"there is no amortised task {task!r}; {hint}there are {', '.join(AMORTISED)}")
+    return AMORTISED[task]
+
+
+def _known(look_up: Callable[[Any], object]) -> AfterValidator:
+    """A validator of tasks: whatever is unknown is an error."""
+
+    def check(task: Any) -> Any:
+        look_up(task)
+        return task
+
+    return AfterValidator(check)
+
+
 class SearchTrack(_Model):
     """One target, a budget of evaluations.
 
@@ -51,17 +153,10 @@ class SearchTrack(_Model):
         seeds: runs of each method on each task.
     """
 
-    tasks: tuple[str | InstanceOf[Instance], ...] = Field(min_length=1)
+    tasks: tuple[Annotated[str | InstanceOf[Instance], _known(as_instance)], ...] = Field(min_length=1)
     methods: Methods = Field(min_length=1)
     budget: int = Field(default=256, ge=1)
     seeds: int = Field(default=10, ge=1)
-
-    @field_validator("tasks")
-    @classmethod
-    def _tasks(cls, tasks: tuple[str | Instance, ...]) -> tuple[str | Instance, ...]:
-        for task in tasks:
-            as_instance(task)
-        return tasks
 
 
 class PolicySpec(_Model):
@@ -97,7 +192,7 @@ class AmortisedTrack(_Model):
     """Many targets that nobody has seen, a few queries each.
 
     Attributes:
-        tasks: names of `matgym.benchmark.amortised.AMORTISED`, or tasks of one's own.
+        tasks: names of `AMORTISED`, or tasks of one's own.
         policies: that are trained; in memory, trained ones as well.
         methods: that search each target anew.
         targets: drawn for all alike.
@@ -107,7 +202,7 @@ class AmortisedTrack(_Model):
         every_checkpoint: whether the best designs after 1, 2, 4 and so on queries are verified, and not the last only.
     """
 
-    tasks: tuple[str | InstanceOf[AmortisedTask], ...] = Field(min_length=1)
+    tasks: tuple[Annotated[str | InstanceOf[AmortisedTask], _known(as_amortised)], ...] = Field(min_length=1)
     policies: tuple[PolicySpec | InstanceOf[Policy], ...] = ()
     methods: Methods = ()
     targets: int = Field(default=100, ge=1)
@@ -115,13 +210,6 @@ class AmortisedTrack(_Model):
     seeds: int = Field(default=10, ge=1)
     initial_designs: Any = None
     every_checkpoint: bool = True
-
-    @field_validator("tasks")
-    @classmethod
-    def _tasks(cls, tasks: tuple[str | AmortisedTask, ...]) -> tuple[str | AmortisedTask, ...]:
-        for task in tasks:
-            as_amortised(task)
-        return tasks
 
 
 class Suite(_Model):
@@ -148,52 +236,116 @@ class Suite(_Model):
 
     def with_seeds(self, seeds: int) -> "Suite":
         """The same with another number of seeds; 0 changes nothing."""
-        if not seeds:
-            return self
-        tracks = {
-            name: track.model_copy(update={"seeds": seeds})
-            for name, track in (("search", self.search), ("amortised", self.amortised))
-            if track is not None
-        }
-        return self.model_copy(update=tracks)
+        tracks = {"search": self.search, "amortised": self.amortised}
+        changed = {name: track.model_copy(update={"seeds": seeds}) for name, track in tracks.items() if track and seeds}
+        return self.model_copy(update=changed)
 
     @classmethod
     def read(cls, source: str | Path) -> "Suite":
-        """A YAML file, or the name of a shipped suite.
+        """A YAML file, or the name of a shipped suite; errors as `matgym.learning.config.read_config` raises them."""
+        return read_config(cls, source, shipped=SUITES)
+
+
+# ---- what suite.json says
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Rewarded(_Facts):
+    """What every task says: which model rewards, which verifies, and what the former cost to make.
+
+    Attributes:
+        title: one line.
+        unit: of losses; empty for a pure number.
+        model: what rewards, in words.
+        level: what stands behind the model's values: see `matgym.models.Level`.
+        is_oracle: whether the model is physics, so that what it predicts is true.
+        oracle: what verifies, in words.
+        training: what it took to train the model.
+    """
+
+    title: str
+    unit: str = ""
+    model: str = ""
+    level: str = ""
+    is_oracle: bool
+    oracle: str = ""
+    training: str = ""
+
+
+class SearchFacts(Rewarded):
+    """One target to be searched for."""
+
+    direction: Direction
+    target: tuple[float, ...] = ()
+    optimum_loss: float
+    proven: bool
+    found_by: str = ""
+    designs: int | None = None
+    random_loss: float
+    tolerance: float = Field(ge=0.0)
+
+
+class AmortisedFacts(Rewarded):
+    """Many targets, of which each gets few queries."""
+
+    targets: int
+    met: float
+
+
+class MethodFacts(_Facts):
+    """A method as the suite had it."""
+
+    kind: str
+    budget: int
+    settings: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class SuiteFacts(_Facts):
+    """The contents of suite.json: what a report needs to know besides the records."""
+
+    suite: str
+    created: str = ""
+    machine: str = ""
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    seconds: float = 0.0
+    wall_seconds: float = 0.0
+    workers: int = 1
+    runs: tuple[str, ...] = ()
+    tasks: Mapping[str, SearchFacts] = Field(default_factory=dict)
+    methods: Mapping[str, MethodFacts]
+    amortised: Mapping[str, AmortisedFacts] = Field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read suite.json.
 
         Raises:
-            ConfigurationError: if there is none, or it says something unknown.
+            DatasetError: if it is missing, or a field of it is.
         """
-        shipped = {file.name.removesuffix(".yml"): file for file in (files("matgym.benchmark") / SUITES).iterdir()}
-        path = Path(source)
-        if str(source) in shipped:
-            text = shipped[str(source)].read_text(encoding="utf-8")
-        elif path.is_file():
-            text = path.read_text(encoding="utf-8")
-        else:
-            raise ConfigurationError(
-                f"there is no suite {str(source)!r}: give a YAML file, or one of {', '.join(shipped)}"
-            )
+        if not path.is_file():
+            raise DatasetError(f"there is no {path}: give a folder that `matgym benchmark run` made")
         try:
-            content = yaml.safe_load(text)
-            if not isinstance(content, Mapping):
-                raise ConfigurationError(f"{source} holds no mapping with a name and tracks")
-            return cls.model_validate(content)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"{source} is no YAML: {error}") from None
+            facts = cls.model_validate_json(path.read_text(encoding="utf-8"))
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"] if "[" not in str(part)) or "suite"
-            raise ConfigurationError(f"{source}: {place}: {first['msg'].removeprefix('Value error, ')}") from None
-        except MatgymError as error:
-            raise ConfigurationError(f"{source}: {error}") from None
+            raise DatasetError(f"{path}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None
+        for name, task in facts.tasks.items():
+            if not task.random_loss > task.optimum_loss:
+                raise DatasetError(
+                    f"{path}: tasks.{name}.random_loss: {task.random_loss} must be above the optimum's "
+                    f"{task.optimum_loss}"
+                )
+        return facts
 
-
-def as_instance(task: str | Instance) -> Instance:
-    """An instance, by its name or as it is."""
-    return instance(task) if isinstance(task, str) else task
-
-
-def as_amortised(task: str | AmortisedTask) -> AmortisedTask:
-    """A task of the second track, by its name or as it is."""
-    return amortised(task) if isinstance(task, str) else task
+    def planned(self) -> list[tuple[str, str, str, int]]:
+        """(track, task, method, seed) of the runs that are listed by their keys."""
+        planned = []
+        for track, tasks in (("search", self.tasks), ("amortised", self.amortised)):
+            for task in tasks:
+                for method in self.methods:
+                    key = re.compile(re.escape(f"{task}-{method}-") + r"(\d+)-[0-9a-f]+")
+                    planned += [(track, task, method, int(m[1])) for run in self.runs if (m := key.fullmatch(run))]
+        return planned

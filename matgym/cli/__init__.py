@@ -5,12 +5,12 @@ import sys
 import typer
 from rich.markup import escape
 
-from matgym.cli import benchmark, data, demo, experiments, export, furnace, generate, oracle, surrogate
+from matgym.cli import benchmark, commands, data, furnace, generate, oracle, surrogate
 from matgym.cli.console import stderr
 from matgym.errors import MatgymError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for command in (demo.demo, export.export, experiments.experiments):
+for command in (commands.demo, commands.export, commands.experiments):
     app.command()(command)
 for group in (data, oracle, surrogate, furnace, generate, benchmark):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])

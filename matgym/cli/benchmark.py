@@ -5,8 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from matgym.cli.console import print_result, progress
-from matgym.cli.options import Json, Scheduler, Workers
+from matgym.cli.console import Json, Scheduler, Workers, print_result, progress
 
 app = typer.Typer(no_args_is_help=True, help="Compare optimizers and agents on one ledger.")
 
@@ -30,9 +29,8 @@ def run(
     from itertools import count
 
     from matgym.agents.tracking import as_tracker
-    from matgym.benchmark.records import RECORDS
     from matgym.benchmark.runner import last_loss, plan, run_suite
-    from matgym.benchmark.suite import Suite
+    from matgym.benchmark.suite import RECORDS, Suite
 
     made = Suite.read(suite).with_seeds(seeds)
     where = {"none": None, "tensorboard": f"tensorboard:{output / 'tensorboard'}"}.get(track, track)
@@ -57,16 +55,16 @@ def report(
     json: Json = False,
 ) -> None:
     """Write report.html and leaderboard.md, and print the table."""
-    from matgym.benchmark.leaderboard import leaderboard_rows, write_leaderboard
-    from matgym.benchmark.report import write_report
+    from matgym.benchmark.leaderboard import leaderboard_rows, markdown
+    from matgym.benchmark.report import page
     from matgym.benchmark.results import Results as Records
+    from matgym.files import write_text
 
     found = Records.read(results)
     folder = output or (results if results.is_dir() else results.parent)
-    files = {
-        "report": write_report(found, folder / "report.html"),
-        "leaderboard": write_leaderboard(found, folder / "leaderboard.md"),
-    }
+    files = {"report": folder / "report.html", "leaderboard": folder / "leaderboard.md"}
+    write_text(files["report"], page(found))
+    write_text(files["leaderboard"], markdown(found))
     rows = leaderboard_rows(found)
     print_result(
         {"leaderboard": rows, "files": {name: str(path) for name, path in files.items()}},

@@ -1,15 +1,23 @@
-"""Print results on stdout, as tables for people or JSON for programs, and progress on stderr."""
+"""What commands share: options, results on stdout (tables for people, JSON for programs), progress on stderr."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from json import dumps
-from typing import Any, Protocol, TypeAlias
+from pathlib import Path
+from typing import Annotated, Any, Protocol, TypeAlias
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs; progress goes to stderr.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes, each on one core.")]
+Scheduler = Annotated[str, typer.Option(help="Dask scheduler, such as tcp://127.0.0.1:8786, whose workers run it.")]
+Log = Annotated[Path | None, typer.Option(help="Folder for TensorBoard.")]
+Weights = Annotated[Path, typer.Argument(help="Weights to write, ending in .safetensors.")]
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows of a table, all with the same keys."""
@@ -89,3 +97,8 @@ def print_table(title: str, rows: Rows) -> None:
         values = (row[column] for column in columns)
         table.add_row(*(escape(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in values))
     stdout.print(table)
+
+
+def split_names(text: str) -> list[str]:
+    """Names that commas separate; none if the text is empty."""
+    return [name.strip() for name in text.split(",") if name.strip()]

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from matgym.cli.console import print_result, progress
-from matgym.cli.options import Json, Scheduler, Workers
+from matgym.cli.console import Json, Scheduler, Workers, print_result, progress
 
 app = typer.Typer(no_args_is_help=True, help="Build data sets and look into them.")
 

@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matgym.cli.console import print_result, progress
-from matgym.cli.options import Json, Log, Weights
+from matgym.cli.console import Json, Log, Weights, print_result, progress
 from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:

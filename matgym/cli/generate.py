@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from matgym.cli.console import print_result, progress
-from matgym.cli.options import Json, Log, Weights
+from matgym.cli.console import Json, Log, Weights, print_result, progress
 from matgym.errors import ConfigurationError
 
 app = typer.Typer(no_args_is_help=True, help="Train generators of tubes, judge them, and draw from them.")

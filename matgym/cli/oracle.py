@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from matgym.cli.console import print_result, progress
-from matgym.cli.options import Json, split_names
+from matgym.cli.console import Json, print_result, progress, split_names
 
 app = typer.Typer(no_args_is_help=True, help="Ask physics.")
 

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import print_result, progress
-from matgym.cli.options import Json, Log, split_names
+from matgym.cli.console import Json, Log, print_result, progress, split_names
 from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -143,6 +142,7 @@ def improve(
     json: Json = False,
 ) -> None:
     """Active learning: search, verify by the oracle, add the disagreements to the data, retrain, repeat."""
+    from dataclasses import asdict
     from shutil import rmtree
 
     from matgym.benchmark.improve import ImproveSettings, Round
@@ -179,7 +179,7 @@ def improve(
             metrics=metrics,
         )
     rmtree(folder, ignore_errors=True)
-    before = [found.as_dict() for found in done]
+    before = [asdict(found) for found in done]
     columns = ("split", "property", "n", "r2", "mae", "rmse")
     after = [{name: row[name] for name in columns} for row in _metrics(metrics)]
     print_result(

@@ -75,7 +75,7 @@ def validated(kind: type[Config], content: Mapping[str, object], source: str) ->
 def first_error(error: "ValidationError") -> str:
     """Return what pydantic found first, as one sentence: `PLACE=VALUE: what is wrong`."""
     found = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in found["loc"])
+    place = ".".join(str(part) for part in found["loc"] if "[" not in str(part))  # the names of a union's parts
     said = str(found["msg"]).removeprefix("Value error, ")
     if isinstance(found["input"], str | int | float | bool | list | None) and place:
         place += f"={found['input']!r}"

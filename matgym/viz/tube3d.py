@@ -119,7 +119,7 @@ def draw_tube(
     shapes.sort(key=lambda shape: shape[0])
     axes.add_collection(
         PolyCollection(
-            [polygon for _, polygon, _ in shapes], facecolors=[colour for *_, colour in shapes], linewidths=0
+            [polygon for _, polygon, _ in shapes], facecolors=np.array([colour for *_, colour in shapes]), linewidths=0
         )
     )
     corners = np.concatenate([polygon for _, polygon, _ in shapes]) if shapes else points[:, :2]
@@ -200,8 +200,9 @@ def _atoms(tube: Nanotube) -> list[dict[str, object]]:
         bonded[place[first]].append(place[second])
         bonded[place[second]].append(place[first])
     atoms: list[dict[str, object]] = []
+    positions = tube.positions_angstrom.round(3).tolist()
     for site, others in zip(sites, bonded, strict=True):
-        x, y, z = tube.positions_angstrom[site].round(3).tolist()
+        x, y, z = positions[site]
         species = Species(tube.species[site])
         atoms.append(
             {

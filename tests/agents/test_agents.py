@@ -1,5 +1,7 @@
 """Optimizers, the SB3 adapter, and agents on it."""
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -210,7 +212,8 @@ def test_an_optimizer_of_ones_own_is_a_class_with_ask_and_tell(task):
         return np.array(boron_on_a(tubes)) + 0.1
 
     oracle = FunctionModel(known, "gap_ev", level=Level.CALCULATOR)
-    found = run([AlwaysFirst, Cheat, Adulterate, "random"], task, targets=6, queries=3, seeds=2, oracle=oracle)
+    verified = replace(task, objectives=(replace(task.objective, oracle=oracle),))
+    found = run([AlwaysFirst, Cheat, Adulterate, "random"], verified, targets=6, queries=3, seeds=2)
     rows = {row.method: row for row in found.figures()}
     targets = found.outcomes[0].search.targets
     assert rows["AlwaysFirst"].error.mean == pytest.approx(np.abs(1.1 - targets).mean())

@@ -256,4 +256,4 @@ def test_intervals_cover_as_they_promise():
 def test_one_seed_has_no_interval():
     figures = overall_figures({"a": np.array([[0.2, 0.4]]), "b": np.array([[0.1, 0.3]])}, "b", reps=10)
     assert np.isnan(figures["a"].iqm.low)
-    assert figures["a"].iqm.text(2) == "0.30"
+    assert f"{figures['a'].iqm:.2f}" == "0.30"

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from matgym.agents.controllers.cross_entropy import cross_entropy
 from matgym.benchmark.runner import run_suite
 from matgym.benchmark.solve import adopt, best_known, different_designs, solve
 from matgym.benchmark.suite import SearchTrack, Suite
@@ -37,7 +39,7 @@ def pair(monkeypatch):
 def test_enumeration_finds_what_trying_every_pair_finds(tmp_path):
     """32 x 31 pairs one by one against one of each orbit."""
     made = table.instance("pair")
-    best = solve("pair", tmp_path, scratch=tmp_path / "scratch")
+    best = solve("pair", tmp_path)
     every = [Nanotube(8, 0, 1).decorated({b: "B", n: "N"}) for b in range(32) for n in range(32) if b != n]
     gaps = PiElectrons().predict(every)["gap_ev"]
     read = Solved.read(tmp_path / "pair.parquet")
@@ -76,6 +78,7 @@ def test_what_cannot_be_enumerated_is_searched(tmp_path, monkeypatch):
     known = table.instance("growth-recipe").optimum
     monkeypatch.setattr(Instance, "optimum", None)  # so that whatever is found is recorded
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("matgym.benchmark.solve.cross_entropy", partial(cross_entropy, generations=4))
     found = best_known("growth-recipe", seeds=1, climbed=8)
     assert known.loss <= found.loss < known.random_loss
     assert not found.proven

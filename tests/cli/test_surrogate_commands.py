@@ -1,13 +1,13 @@
 """`matgym surrogate` from the command line, on a data set that is small enough to train on in seconds."""
 
 import json
-import os
-import subprocess
-import sys
+from contextlib import chdir
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from matgym.cli import app, main
 from matgym.data import Dataset, DatasetSpec, Family, build
 from matgym.surrogates import load, load_card
 
@@ -23,21 +23,17 @@ def folder(tmp_path_factory):
     return path
 
 
-def matgym(*arguments, folder):
-    return subprocess.run(
-        [sys.executable, "-m", "matgym.cli", "surrogate", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )
+def surrogate(*words, folder):
+    """What a command prints."""
+    with chdir(folder):
+        found = CliRunner().invoke(app, ["surrogate", *map(str, words), "--json"], catch_exceptions=False)
+    assert found.exit_code == 0, found.stderr
+    return json.loads(found.stdout)
 
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    done = matgym("train", "--settings", "config.yml", "--cv", 2, "--log", "board", "--json", folder=folder)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return surrogate("train", "--settings", "config.yml", "--cv", 2, "--log", "board", folder=folder)
 
 
 def test_train_cross_validates_fits_and_stores_with_a_card(folder, trained):
@@ -55,8 +51,7 @@ def test_train_cross_validates_fits_and_stores_with_a_card(folder, trained):
 
 
 def test_evaluate_recomputes_the_card_s_figures(folder, trained):
-    done = matgym("evaluate", "gap-lenet.safetensors", "--dataset", "small.parquet", "--json", folder=folder)
-    row = json.loads(done.stdout)[0]
+    row = surrogate("evaluate", "gap-lenet.safetensors", "--dataset", "small.parquet", folder=folder)[0]
     assert {"property", "r2", "mae", "rmse", "n", "coverage"} <= set(row)
     assert row["r2"] == pytest.approx(trained["metrics"][0]["r2"], abs=1e-6)
     assert row["n"] == len(Dataset.load(folder / "small.parquet").split("test"))
@@ -64,12 +59,10 @@ def test_evaluate_recomputes_the_card_s_figures(folder, trained):
 
 def test_improve_adds_the_oracle_s_word_on_what_a_search_found(folder, trained):
     assert trained
-    done = matgym(
+    found = surrogate(
         "improve", "gap-lenet.safetensors", "better.safetensors", "--dataset", "small.parquet", "--tube", "(8,0)x1",
-        "--budget", "B=2,N=2", "--rounds", 2, "--designs", 8, "--queries", 20, "--epochs", 1, "--json", folder=folder,
+        "--budget", "B=2,N=2", "--rounds", 2, "--designs", 8, "--queries", 20, "--epochs", 1, folder=folder,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
     assert [r["labels"] for r in found["rounds"]] == [8, 16]
     before, after = Dataset.load(folder / "small.parquet"), Dataset.load(folder / "better.parquet")
     added = after.table.slice(len(before))
@@ -92,9 +85,13 @@ def test_improve_adds_the_oracle_s_word_on_what_a_search_found(folder, trained):
         (("improve", "gap-lenet.safetensors", "x.safetensors", "--budget", "B8"), "'B8' is no budget"),
     ],
 )
-def test_bad_input_is_one_sentence(folder, trained, arguments, sentence):
+def test_bad_input_is_one_sentence(folder, trained, arguments, sentence, monkeypatch, capsys):
     assert trained
-    done = matgym(*arguments, folder=folder)
-    assert done.returncode == 2
-    assert sentence in " ".join(done.stderr.split())
-    assert "Traceback" not in done.stderr
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("sys.argv", ["matgym", "surrogate", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    complaint = capsys.readouterr().err
+    assert sentence in " ".join(complaint.split())
+    assert "Traceback" not in complaint

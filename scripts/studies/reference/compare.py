@@ -1,8 +1,8 @@
 """Compare the present code with matgym 0.1, figure by figure: the same to the bit, or not.
 
     python scripts/studies/reference/compare.py            # all figures, about two minutes on one core
-    python scripts/studies/reference/compare.py --quick    # without what takes long: half a minute
-    python scripts/studies/reference/compare.py --slow     # what takes long: surrogates, searches, transmissions
+    python scripts/studies/reference/compare.py --quick    # without what takes long: a quarter of a minute
+    python scripts/studies/reference/compare.py --slow     # what takes long: `SLOW`
     python scripts/studies/reference/compare.py --anew     # 0.1 is computed on this machine, too
 
 Prints a table; the exit status is 1 if a figure differs. reference.json holds the figures of 0.1 as computed on the
@@ -23,8 +23,8 @@ from checkout import ROOT, check_imports
 from collect_0_1 import REFERENCE, collect
 from figures import compute, machine
 
-SLOW = ("surrogates", "searches", "transmissions")
-CHOICES = ("generators", "sequences", "environments", "searches")
+SLOW = ("slow_environments", "surrogates", "searches", "transmissions")
+CHOICES = ("generators", "sequences", "environments", "slow_environments", "searches")
 ROUNDING = 1e-4  # between machines, relative
 LEAST = 1e-6  # of this size and below, all count as the same between machines
 

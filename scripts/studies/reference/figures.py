@@ -40,6 +40,8 @@ ENVIRONMENTS = tuple(
     for variant in variants
 )
 
+SLOW_ENVIRONMENTS = ("matgym/CVDRecipe-v0", "matgym/Experiments-v0")  # of kinetics, and of emulators that are fitted
+
 SAMPLES = 64  # tubes of each generator
 RUNS = 32  # that networks over time predict
 FILMS, FRAMES = 2, 6  # that are drawn
@@ -125,11 +127,20 @@ def transmissions(version):
 
 
 def environments(version):
+    yield from played(version, [name for name in ENVIRONMENTS if name not in SLOW_ENVIRONMENTS])
+
+
+def slow_environments(version):
+    yield from played(version, SLOW_ENVIRONMENTS)
+
+
+def played(version, names):
+    """Figures of environments."""
     import gymnasium as gym
 
     import matgym  # noqa: F401  # registers the environments
 
-    for name in ENVIRONMENTS:
+    for name in names:
         here, arguments = version.RENAMED.get(name, name), arguments_of(name)
         yield f"{name}: {EPISODES} episodes", digest(*episodes(gym.make(here, **arguments)))
         yield f"{name}: {EPISODES} side by side", digest(*side_by_side(gym.make_vec(here, EPISODES, **arguments)))
@@ -145,7 +156,8 @@ def searches(version):
 GROUPS = {
     group.__name__: group
     for group in (
-        growth_kinetics, optima, generators, sequences, environments, surrogates, searches, transmissions
+        growth_kinetics, optima, generators, sequences, environments, slow_environments, surrogates, searches,
+        transmissions
     )
 }  # fmt: skip
 

@@ -1,15 +1,62 @@
-"""`matgym experiments`: how well a table of experiments can be learned."""
+"""Commands without a group: `matgym demo`, `matgym export`, `matgym experiments`."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 
-from matgym.cli.console import print_result
-from matgym.cli.options import Json
+from matgym.cli.console import Json, print_result, progress, stderr
 
 if TYPE_CHECKING:
     from matgym.processes.campaigns.emulator import Emulator
     from matgym.processes.campaigns.experiments import Column, Experiments
+
+
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the report, the table and the structures.")] = Path("demo"),
+    training_designs: Annotated[int, typer.Option(min=1, help="Designs scored while the policy learns.")] = 40_000,
+    targets: Annotated[int, typer.Option(min=1, help="Target gaps the policy has not seen.")] = 40,
+    queries: Annotated[int, typer.Option(min=1, help="Designs scored a target, by each method.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="Of the training.")] = 0,
+    json: Json = False,
+) -> None:
+    """The main job: train a policy, design tubes, compare, verify by the oracle, write a report."""
+    from matgym.app.demo import DemoSettings, run_demo
+    from matgym.app.report import in_plain_words, write_results
+
+    settings = DemoSettings(training_designs=training_designs, targets=targets, queries=queries, seed=seed)
+    with progress() as on_progress:
+        result = run_demo(settings, on_progress)
+    files = write_results(output, result)
+    figures = (*result.comparison.figures(), *result.whole_budget.figures())
+    print_result(
+        result.as_dict() | {"files": {name: str(path) for name, path in files.items()}},
+        ("Designs for unseen targets, verified by the oracle", [row.as_row() for row in figures]),
+        lines=[
+            *(f"• {sentence}" for sentence in in_plain_words(result)),
+            *(f"  {name}: {path.resolve()}" for name, path in files.items()),
+        ],
+        json=json,
+    )
+
+
+def export(
+    design: Annotated[str, typer.Argument(help="A structure file, or a chirality and cells, such as '(8,0)x4'.")],
+    to: Annotated[str, typer.Option(help="The program to write for: lammps, vasp, ovito or vesta.")],
+    output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("export"),
+    json: Json = False,
+) -> None:
+    """Write a tube as input that another program runs or opens."""
+    from matgym.structures import io
+
+    tube = io.parse_design(design)
+    written = io.export(tube, to, output)
+    lines = [f"{tube} for {to}: {written.use}", *(f"  {path}" for path in written.files)]
+    print_result({"tube": str(tube), "to": to} | asdict(written), lines=lines, json=json)
+    for note in () if json else written.notes:
+        stderr.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
 
 
 def experiments(
