@@ -250,6 +250,10 @@ class Model(ABC, Generic[BatchT]):
         del space
         return ""
 
+    def supports(self, space: Space) -> bool:
+        """Return whether it can predict designs of a space; single designs may still fail."""
+        return not self.unsupported(space)
+
     @property
     def is_oracle(self) -> bool:
         """Whether it is physics or a measurement, and so can verify others."""
