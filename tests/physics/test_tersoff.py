@@ -155,7 +155,7 @@ def test_second_derivatives_obey_the_symmetries_of_space(n, m, cells, twist):
     about = np.cross([0.0, 0.0, 1.0], positions)
     turned_forces = np.cross([0.0, 0.0, 1.0], found.forces).ravel()
     bound = SUM_RULE_TOLERANCE
-    assert hessian == pytest.approx(hessian.T, abs=bound)
+    assert np.abs(hessian - hessian.T).max() <= bound
     assert hessian @ along == pytest.approx(0.0, abs=bound)
     assert hessian @ about.ravel() == pytest.approx(-turned_forces, abs=bound)
     assert (found.forces * about).sum() == pytest.approx(0.0, abs=bound)

@@ -17,7 +17,7 @@ SAME_MODEL_TOLERANCE_EV = 1e-9
 MESH_TOLERANCE_EV = 0.02  # two meshes of the zone, of energies of some 40 eV a cell
 
 ALL_UP_TO_12 = [(n, m) for n in range(1, 13) for m in range(n + 1)]
-DENSE_LIMIT = 240  # sites a dense diagonalisation takes in a test that runs every time
+DENSE_LIMIT = 150  # sites a dense diagonalisation takes in a test that runs every time
 
 FLAT = PiParameters(curvature=False)  # zone folding, of which the analytic results are
 ORACLE = PiElectrons(FLAT)

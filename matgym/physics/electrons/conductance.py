@@ -109,8 +109,8 @@ class PiTransport(Model):
         sound = [row for row in range(len(tubes)) if row not in failures]
         for rows, slabs in alike([tubes[row] for row in sound], HOPS):
             batch = [tubes[sound[i]] for i in rows]
-            lead = pi_lead(batch[0], slabs, self.parameters)
             strengths = tuple(hoppings(batch[0], self.parameters).tolist())
+            lead = pi_lead(slabs, strengths)
             surfaces = _surfaces(slabs, strengths, energies.tobytes())
             inner, couplings = pi_devices(batch, slabs, lead, self.parameters)
             found[[sound[i] for i in rows]] = transmission(inner, couplings, energies, surfaces)
@@ -132,18 +132,13 @@ def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_
     return np.asarray((np.arange(first, last) + 0.5) * step_ev)
 
 
-def pi_lead(tube: Nanotube, slabs: Slabs, parameters: PiParameters) -> Lead:
-    """The pristine tube that a tube stands between."""
-    return _lead(slabs, hoppings(tube, parameters).tolist())
-
-
 @lru_cache(maxsize=32)
 def _surfaces(slabs: Slabs, strengths: tuple[float, ...], energies: bytes) -> Surfaces:
     """Of the leads: the same from batch to batch."""
-    return _lead(slabs, strengths).surface(np.frombuffer(energies), BROADENING_EV)
+    return pi_lead(slabs, strengths).surface(np.frombuffer(energies), BROADENING_EV)
 
 
-def _lead(slabs: Slabs, strengths: Sequence[float]) -> Lead:
+def pi_lead(slabs: Slabs, strengths: Sequence[float]) -> Lead:
     """The lead whose three bonds of an A site have these hopping matrix elements, eV."""
     inner, up = np.zeros((2, slabs.n_sites, slabs.n_sites))
     for a, b, slab, k in slabs.bonds:

@@ -29,11 +29,13 @@ import numpy as np
 from matgym.models import Space
 from matgym.physics.oracles import rows_by
 from matgym.structures import SPECIES_DATA, Nanotube, Species
-from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray, SpeciesArray
+from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray
 from matgym.units import CARBON_BOND_ANGSTROM
 
 EMPTY_SITE_EV = 1.0e4
 """On-site energy at which vacant sites, cut off from their neighbours, stand above every band."""
+
+_PI_ELECTRONS = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
 
 THINNEST_NM = 0.6
 """Diameter below which σ-π mixing makes a π model with curvature invalid."""
@@ -151,7 +153,7 @@ def _stack(tubes: Sequence[Nanotube], rows: IntArray, parameters: PiParameters) 
     np.add.at(across, (tube, other[down], one[down]), hopping[:, down])
     sites = np.arange(n_sites)
     inner[:, sites, sites] += parameters.onsite_table()[species]
-    return PiSystem(rows, inner, across, pi_electrons(species))
+    return PiSystem(rows, inner, across, np.asarray(_PI_ELECTRONS[species].sum(axis=1), dtype=np.int64))
 
 
 def hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
@@ -174,14 +176,6 @@ def _bond_hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
     if tube.stone_wales:
         values[np.isin(tube.bonds[:, :2], tube.stone_wales).any(axis=1)] = -parameters.hopping_ev
     return values
-
-
-_PI_ELECTRONS = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
-
-
-def pi_electrons(species: SpeciesArray) -> IntArray:
-    """(b,) π electrons: one a carbon, none a boron, two a nitrogen."""
-    return np.asarray(_PI_ELECTRONS[species].sum(axis=1), dtype=np.int64)
 
 
 def pristine_bands(tube: Nanotube, kappa: FloatArray, parameters: PiParameters) -> FloatArray:
