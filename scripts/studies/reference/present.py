@@ -16,6 +16,9 @@ RENAMED: dict[str, str] = {
 }  # fmt: skip
 """What a name of 0.1 (an environment's id, an optimizer, an instance, a surrogate, a generator) is called here."""
 
+MODEL = "model"
+"""The argument of an environment that takes a model of one's own."""
+
 
 def surrogate_on_test_split(name):
     """(keys, predictions, half-widths of the intervals, figures by key) of a shipped surrogate."""

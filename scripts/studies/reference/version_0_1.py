@@ -8,6 +8,9 @@ and `timings.py`. matgym is imported within functions, so that `timings.py` can 
 RENAMED: dict[str, str] = {}
 """What a name of 0.1 (an environment's id, an optimizer, an instance, a surrogate, a generator) is called here."""
 
+MODEL = "reward"
+"""The argument of an environment that takes a model of one's own."""
+
 
 def surrogate_on_test_split(name):
     """(keys, predictions, half-widths of the intervals, figures by key) of a shipped surrogate."""
