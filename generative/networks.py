@@ -37,7 +37,7 @@ class NetworkSize:
         blocks: its residual blocks, of two convolutions each.
         latent: numbers of noise for the tube as a whole.
         waves: plane waves of random period and phase.
-        guide_width: channels of the guide, a `matgym.surrogates.networks.ResNet`.
+        guide_width: channels of the guide, a `matgym.surrogates.networks.architectures.ResNet`.
         guide_blocks: its residual blocks.
         critic_width: channels of the discriminator.
         critic_blocks: its residual blocks.

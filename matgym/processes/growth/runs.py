@@ -68,7 +68,7 @@ def disorder(defects: Values, grown: Values, xp: Module = np) -> Values:
 
 
 OUTCOMES: Final = ("yield_um", "disorder", "log_amorphous", "energy_kwh")
-"""What is predicted, and what `matgym.tasks.GrowthTask` pays for: tubes as the length that they would have on particles
+"""What is predicted, and what `matgym.tasks.growth.GrowthTask` pays for: tubes as long as they would be on particles
 that did not ripen, D/G, the logarithm of 1 + monolayers of amorphous carbon, energy."""
 
 SENSIBLE: Final = 0.75
