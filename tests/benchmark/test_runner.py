@@ -110,7 +110,7 @@ def test_losses_fall_and_never_below_the_optimum(carried_out):
 
 def test_a_killed_run_goes_on_to_the_same_table(tmp_path):
     """The caller and its workers die by SIGKILL in mid-run; the same command then finishes, and finished runs stay."""
-    (tmp_path / "tiny.yml").write_text(SUITE.replace("budget: 32", "budget: 256").replace("seeds: 2", "seeds: 3"))
+    (tmp_path / "tiny.yml").write_text(SUITE.replace("budget: 32", "budget: 128"))
     command = [
         sys.executable, "-c", "import sys; from matgym.cli import main; main()", "benchmark", "run",
         str(tmp_path / "tiny.yml"), "--output", str(tmp_path / "killed"), "--workers", "2",
@@ -274,22 +274,22 @@ def test_the_second_track_counts_training_and_its_shares_are_those_of_the_design
     task, targets = AMORTISED["chirality-targets"].make(), AMORTISED["chirality-targets"].targets(20)
     best = AMORTISED["chirality-targets"].best(targets)
     run = AmortisedRun(
-        task="chirality-targets", method=PolicySpec(algorithm="MaskablePPO", designs=3000), seed=0, budget=8, targets=20
+        task="chirality-targets", method=PolicySpec(algorithm="MaskablePPO", designs=1500), seed=0, budget=8, targets=20
     )
     rows = run.identified().run().to_pylist()
     assert {row["evaluation"] for row in rows} == set(checkpoints(8))
     assert len(rows) == 20 * len(checkpoints(8))
-    assert rows[0]["oracle"] >= 3000 + 20 * 8
+    assert rows[0]["oracle"] >= 1500 + 20 * 8
     assert rows[0]["training_seconds"] > 0.0
     last = [row for row in rows if row["evaluation"] == 8]
     truth = task.verify(np.array([row["design"] for row in last], dtype=np.int64), targets).loss - best
     np.testing.assert_allclose([row["verified_loss"] for row in last], truth, atol=1e-9)
     random = NamedMethod(name="random")
     blind = AmortisedRun(task="chirality-targets", method=random, seed=0, budget=8, targets=20).identified().run()
-    other = AmortisedRun(task="chirality-targets", method=random, seed=1, budget=64, targets=20).identified().run()
+    other = AmortisedRun(task="chirality-targets", method=random, seed=1, budget=32, targets=20).identified().run()
     assert set(blind["target_index"].to_pylist()) == set(range(20))
     assert blind["training_seconds"].to_pylist()[0] == 0.0
-    # Eight times the queries, of other draws: not more of the same search, which could not be worse.
+    # Four times the queries, of other draws: not more of the same search, which could not be worse.
     assert np.mean(finals(other)) < np.mean(finals(blind))
 
 

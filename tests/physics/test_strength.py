@@ -55,7 +55,7 @@ def test_cut_off_of_plain_rebo_would_make_tubes_far_too_strong():
     assert plain.stress_gpa[plain.peak] > 1.4 * fixed.stress_gpa[fixed.peak]
 
 
-@pytest.mark.parametrize("nm", [(10, 0, 4), (5, 5, 6)], ids=str)
+@pytest.mark.parametrize("nm", [pytest.param((10, 0, 4), marks=pytest.mark.long), (5, 5, 6)], ids=str)
 def test_one_vacancy_costs_up_to_a_quarter_of_the_strength(nm):
     """Mielke et al. (abstract): vacancies of one and two atoms reduce failure stresses by as much as 26 %."""
     found = ORACLE.predict([Nanotube(*nm[:2]), vacancy(*nm)])

@@ -17,6 +17,7 @@ R2 = {  # file: direction, log, five-fold R² of extra trees and Gaussian proces
     "autoam": ("maximize", False, {"trees": 0.93, "gp": 0.90}),
     "perovskite": ("minimize", False, {"trees": 0.59, "gp": 0.85}),
 }
+SLOW = ("p3ht_cnt", "agnp")
 
 
 def written(folder, text, name="mine.csv"):
@@ -89,7 +90,7 @@ def test_shares_of_a_whole_stay_so():
     np.testing.assert_allclose(found[1], [data.sum, 0.0, 0.0])
 
 
-@pytest.mark.parametrize("name", R2)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.long) if name in SLOW else name for name in R2])
 def test_measured_campaigns_are_learned_as_well_as_reported(name):
     if not DATA.is_dir():
         pytest.skip(f"the measured campaigns at {DATA} are not here: they stay out of the repository")

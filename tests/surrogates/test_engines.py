@@ -31,6 +31,7 @@ SMALL = {
     "resnet": {"width": 8, "blocks": 1, "hidden": (8,)},
     "graph": {"width": 4, "layers": 1, "hidden": (8,)},
 }
+ALIKE = ("alexnet", "vgg", "plain")  # stacks of convolutions, as lenet and resnet are
 SHAPES = ((6, 2, 1), (8, 0, 2))  # shifted and not
 LATTICE = tube_lattice(8, 0, 4)
 
@@ -84,7 +85,9 @@ def surrogate(data):
     return fitted
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize(
+    "network", [pytest.param(name, marks=pytest.mark.long) if name in ALIKE else name for name in NETWORKS]
+)
 def test_engines_give_what_torch_gives_for_every_network(network):
     ours = untrained(network)
     lattice = tube_lattice(*SHAPES[0])
