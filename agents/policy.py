@@ -46,11 +46,9 @@ class Policy:
         episodes = DesignEpisodes(count, task=task, initial=self.initial)
         rngs = (rng or np.random.default_rng(0)).spawn(count)
         episodes.restart(np.arange(count), rngs, {episodes.options[0]: targets} if episodes.options else {})
-        designs: Designs = episodes.builder.designs
         for _ in range(2 * episodes.steps):
             extra = {"action_masks": episodes.masks()} if self.masked else {}
             actions, _ = self.agent.predict(episodes.observe(), deterministic=deterministic, **extra)
-            designs, finished, _ = episodes.builder.advance(actions)
-            if finished.all():
+            if episodes.builder.advance(actions, slice(None))[0].all():
                 break
-        return designs
+        return episodes.builder.designs

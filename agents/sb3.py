@@ -5,7 +5,8 @@ SB3 takes only its own VecEnv and wraps scalar environments one by one; `SB3VecE
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ import yaml
 from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.vec_env import VecMonitor
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
 from typing_extensions import override
 
@@ -29,10 +30,11 @@ ALGORITHMS: Final = ("PPO", "MaskablePPO", "RecurrentPPO", "A2C", "DQN", "QRDQN"
 
 
 class SB3VecEnv(VecEnv):
-    """A Gymnasium vector environment as SB3 expects it.
+    """A Gymnasium vector environment as SB3 expects it, monitored: `Monitor` and `VecMonitor` would add nothing.
 
-    Rewards become float32; what an episode ended with is in `info["terminal_observation"]`, and
-    `info["TimeLimit.truncated"]` is true only where it did not terminate as well.
+    Rewards become float32; infos are those of the scalar environments. Where an episode ended, "terminal_observation"
+    is what it ended with, "TimeLimit.truncated" is true only where it did not terminate as well, and "episode" holds
+    return, length and seconds, as `Monitor` has them.
     """
 
     def __init__(self, envs: VectorEnv[Any, Any, Any], seed: int | None = None) -> None:
@@ -52,15 +54,20 @@ class SB3VecEnv(VecEnv):
         self.envs = envs
         self._seed = seed
         self._actions: np.ndarray[Any, Any] = np.zeros(envs.num_envs)
+        self._returns, self._lengths = np.zeros(envs.num_envs), np.zeros(envs.num_envs, dtype=np.int64)
+        self._began = time.time()
         super().__init__(envs.num_envs, envs.single_observation_space, envs.single_action_space)
 
     @override
     def reset(self) -> Any:
-        options = {name: [row[name] for row in self._options] for name in self._options[0]} if self._options else None
-        observation, info = self.envs.reset(seed=self._seed, options=options or None)
+        observation: Any = None
+        info: dict[str, Any] = {}
+        for options in _grouped(self._options):
+            observation, info = self.envs.reset(seed=self._seed, options=options)
         self._seed = None
         self._reset_options()
-        self.reset_infos = [_row(info, i) for i in range(self.num_envs)]
+        self._returns[:], self._lengths[:] = 0.0, 0
+        self.reset_infos = _rows(info, self.num_envs)
         return observation
 
     @override
@@ -71,12 +78,23 @@ class SB3VecEnv(VecEnv):
     def step_wait(self) -> VecEnvStepReturn:
         observation, reward, terminated, truncated, info = self.envs.step(self._actions)
         done = terminated | truncated
-        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
-        for i in np.flatnonzero(done):
-            infos[i] = _row(info.get("final_info", {}), int(i))
-            infos[i]["terminal_observation"] = info["final_obs"][i]  # a dictionary where observations are
-            infos[i]["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
+        self._returns += reward
+        self._lengths += 1
+        last, infos = info.pop("final_info", {}), _rows(info, self.num_envs)
+        if done.any():
+            ended, seconds = _rows(last, self.num_envs), round(time.time() - self._began, 6)
+            for i in np.flatnonzero(done):
+                episode = {"r": round(float(self._returns[i]), 6), "l": int(self._lengths[i]), "t": seconds}
+                infos[i] = {"episode": infos[i].get("episode", episode)} | ended[i]
+                infos[i]["terminal_observation"] = info["final_obs"][i]  # a dictionary where observations are
+                infos[i]["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
+            self._returns[done], self._lengths[done] = 0.0, 0
         return observation, reward.astype(np.float32), done, infos
+
+    @override
+    def get_images(self) -> Sequence[Any]:
+        frames: Any = self.envs.render()
+        return list(frames)
 
     @override
     def close(self) -> None:
@@ -112,21 +130,44 @@ class SB3VecEnv(VecEnv):
 
     @override
     def env_is_wrapped(self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Any = None) -> list[bool]:
-        return [False for _ in self._indices(indices)]
+        return [wrapper_class is Monitor for _ in self._indices(indices)]
 
     def _indices(self, indices: Any) -> Iterable[int]:
         return self._get_indices(indices)
 
 
-def _row(info: dict[str, Any], i: int) -> dict[str, Any]:
-    """One environment's part of a vector environment's info."""
-    row = {}
+def _rows(info: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
+    """Infos of each environment, from a vector environment's; what stands beside a mask is of those it names."""
+    whole: dict[str, list[Any]] = {}
+    partial: dict[str, list[Any]] = {}
     for name, value in info.items():
-        present = info.get(f"_{name}")
-        if name.startswith("_") or not (present is None or present[i]):
-            continue
-        row[name] = _row(value, i) if isinstance(value, dict) else value[i]
-    return row
+        if not name.startswith("_"):
+            column = _rows(value, count) if isinstance(value, Mapping) else np.asarray(value)
+            listed = column if isinstance(column, list) else column.tolist() if column.ndim == 1 else list(column)
+            (whole if f"_{name}" not in info else partial)[name] = listed
+    rows = [dict(zip(whole, values, strict=True)) for values in zip(*whole.values(), strict=True)]
+    rows = rows or [{} for _ in range(count)]
+    for name, values in partial.items():
+        for i in np.flatnonzero(info[f"_{name}"]):
+            rows[i][name] = values[i]
+    return rows
+
+
+def _grouped(options: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any] | None]:
+    """Options of a vector environment's resets, one for all environments that were given the same names."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for i, given in enumerate(options):
+        groups.setdefault(tuple(sorted(given)), []).append(i)
+    if len(groups) < 2 and not any(groups):
+        yield None
+        return
+    for names, rows in groups.items():
+        mask = np.isin(np.arange(len(options)), rows)
+        # An array of all environments is expected; what stands in the places of others is not looked at.
+        columns = {
+            name: np.array([options[i if mask[i] else rows[0]][name] for i in range(len(mask))]) for name in names
+        }
+        yield columns | ({} if mask.all() else {"reset_mask": mask})
 
 
 def hyperparameters(environment: str, algorithm: str) -> dict[str, Any]:
@@ -175,7 +216,7 @@ def make_agent(
 def agent_on(envs: VectorEnv[Any, Any, Any], algorithm: str, seed: int, settings: Mapping[str, Any]) -> BaseAlgorithm:
     """An untrained agent on environments that are there; `settings` hold the policy's name."""
     given = {name: schedule(value) for name, value in settings.items()}
-    adapted = VecMonitor(SB3VecEnv(envs, seed=seed))
+    adapted = SB3VecEnv(envs, seed=seed)
     return constructor(algorithm)(given.pop("policy"), adapted, seed=seed, device="cpu", **given)
 
 

@@ -260,6 +260,11 @@ class Model(ABC, Generic[BatchT]):
         return self.level is not Level.SURROGATE
 
     @property
+    def is_uncertain(self) -> bool:
+        """Whether it tells how uncertain it is: `sd`, or members, of each of its properties."""
+        return False
+
+    @property
     def name(self) -> str:
         """For tables and messages."""
         return type(self).__name__

@@ -4,9 +4,10 @@ Each raises an AssertionError that says in one sentence what does not hold.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -79,6 +80,8 @@ def _predicted(model: Model[Any], batch: Any) -> Predictions:
         raise AssertionError(f"{model.name} raised {type(error).__name__}: {error}") from error
     for key in model.keys:
         _check_predictions(predictions, key, len(batch), model.name)
+        told = key in predictions.sd or key in predictions.members
+        assert told == model.is_uncertain, f"{model.name} gives an sd of {key}: {told}; is_uncertain must say so"
     return predictions
 
 
@@ -235,12 +238,18 @@ def check_task(task: DesignTask) -> None:
 
 
 def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
-    """Check an environment: Gymnasium's and SB3's checkers, seeding, masks, rewards in [-1, 1].
+    """Check an environment.
+
+    Gymnasium's and SB3's checkers; the same seeds, the same episodes; masks; infos of the same names and types from
+    `reset` to the end; rewards in [-1, 1] and costs in [0, 1], under the most extreme actions, too; an end after which
+    nothing is paid; actions in double precision; pickling; every render mode.
 
     Args:
         env: from `gymnasium.make`, or not yet wrapped.
         episodes: to play with random allowed actions, twice over, with the same seeds.
     """
+    import pickle
+
     from gymnasium.utils.env_checker import check_env as gymnasium_check
     from gymnasium.utils.env_checker import data_equivalence
     from stable_baselines3.common.env_checker import check_env as sb3_check
@@ -250,12 +259,20 @@ def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
         checked = _Summed(env.unwrapped) if hasattr(env.unwrapped, "reward_space") else env.unwrapped
         gymnasium_check(checked, skip_render_check=True)
         sb3_check(checked)
-    first, second = (_play(env, episodes) for _ in range(2))
+    first, second = (_play(env, [_random(env)] * episodes) for _ in range(2))
     assert len(first) == len(second), "the same seeds gave episodes of other lengths"
     for (a, reward_a), (b, reward_b) in zip(first, second, strict=True):
         assert data_equivalence(a, b, exact=True), "the same seeds and actions gave other observations"
         assert np.array_equal(reward_a, reward_b), "the same seeds and actions gave other rewards"
-        assert (np.abs(reward_a) <= 1.0).all(), f"reward {reward_a} lies outside [-1, 1]"
+    if isinstance(env.action_space, gym.spaces.Box):
+        _play(env, [*_extremes(env.action_space)])
+    copy = pickle.loads(pickle.dumps(env.unwrapped))  # noqa: S301  # what was written in the line itself
+    assert data_equivalence(copy.reset(seed=0)[0], env.unwrapped.reset(seed=0)[0]), "a pickled copy begins otherwise"
+    for mode in env.metadata["render_modes"]:
+        env.unwrapped.render_mode = mode
+        frame: Any = env.unwrapped.render()
+        is_picture = isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.shape[2:] == (3,)
+        assert is_picture if mode == "rgb_array" else isinstance(frame, str), f"render_mode={mode!r} gave {frame!r}"
 
 
 class _Summed(gym.Env[Any, Any]):
@@ -274,26 +291,64 @@ class _Summed(gym.Env[Any, Any]):
         return observation, float(np.asarray(reward).mean()), terminated, truncated, info
 
 
-def _play(env: gym.Env[Any, Any], episodes: int) -> list[tuple[Any, Any]]:
+Act: TypeAlias = Callable[[int, Any], Any]
+"""A policy: the number of a step and the masks, if there are any, to an action."""
+
+
+def _random(env: gym.Env[Any, Any]) -> Act:
+    """Any allowed action, drawn anew for each episode from the same seed on."""
     rng = np.random.default_rng(0)
+
+    def act(_step: int, masks: Any) -> Any:
+        if masks is not None:
+            return rng.choice(np.flatnonzero(masks))
+        env.action_space.seed(int(rng.integers(2**31)))
+        return env.action_space.sample()
+
+    return act
+
+
+def _extremes(space: gym.spaces.Box) -> Iterator[Act]:
+    """The ends of the range, held, by turns, and each alone; in double precision."""
+    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+    yield lambda _step, _masks: low
+    yield lambda _step, _masks: high
+    yield lambda step, _masks: (low, high)[step % 2]
+    corners = np.array(np.meshgrid(*[[0, 1]] * min(low.size, 4))).reshape(min(low.size, 4), -1).T
+    for corner in corners:
+        chosen = np.resize(corner, low.shape)
+        yield lambda _step, _masks, chosen=chosen: np.where(chosen, high, low)
+
+
+def _play(env: gym.Env[Any, Any], policies: Sequence[Act]) -> list[tuple[Any, Any]]:
     trace: list[tuple[Any, Any]] = []
-    for episode in range(episodes):
+    for episode, act in enumerate(policies):
         _, info = env.reset(seed=episode)
-        done, steps = False, 0
+        told = _types(info)
+        done, terminated, steps = False, False, 0
         while not done:
-            steps += 1
-            assert steps <= MOST_STEPS, f"an episode did not end within {MOST_STEPS} steps: give it a time limit"
-            masks = _masks(env.unwrapped, info)
-            if masks is None:
-                env.action_space.seed(int(rng.integers(2**31)))
-                action: Any = env.action_space.sample()
-            else:
-                action = rng.choice(np.flatnonzero(masks))
+            assert steps < MOST_STEPS, f"an episode did not end within {MOST_STEPS} steps: give it a time limit"
+            action = act(steps, _masks(env.unwrapped, info))
             observation, reward, terminated, truncated, info = env.step(action)
+            steps += 1
             trace.append((observation, reward))
-            done = terminated or truncated
-        _masks(env.unwrapped, info)
+            assert _types(info) == told, f"infos changed from {told} at reset to {_types(info)} in step {steps}"
+            assert (np.abs(reward) <= 1.0).all(), f"reward {reward} of step {steps} lies outside [-1, 1]"
+            cost = info.get("cost", 0.0)
+            assert 0.0 <= cost <= 1.0, f"cost {cost} of step {steps} lies outside [0, 1]"
+            done = bool(terminated or truncated)
+        if terminated:
+            with suppress(gym.error.ResetNeeded):
+                env.unwrapped.step(action)
+                raise AssertionError("a step after the end must raise gymnasium.error.ResetNeeded")
     return trace
+
+
+def _types(info: Any) -> Any:
+    """Names and types of an info, shapes included."""
+    if isinstance(info, dict):
+        return {name: _types(value) for name, value in info.items()}
+    return (info.dtype.str, info.shape) if isinstance(info, np.ndarray) else type(info).__name__
 
 
 def _masks(env: Any, info: dict[str, Any]) -> Any:
@@ -314,7 +369,7 @@ def check_vector_env(
     """Check that a natively batched environment does what the scalar one does, each of its episodes by its own seed.
 
     Args:
-        envs: in SAME_STEP autoreset mode.
+        envs: in any autoreset mode.
         make_env: makes the scalar environment, with the same time limit.
         steps: to compare, with random allowed actions.
     """
@@ -322,8 +377,8 @@ def check_vector_env(
     from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
     mode = envs.metadata.get("autoreset_mode")
-    assert mode is AutoresetMode.SAME_STEP, f"autoreset mode {mode} is not Stable-Baselines3's, SAME_STEP"
-    reference = SyncVectorEnv([make_env] * envs.num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+    assert isinstance(mode, AutoresetMode), f"metadata['autoreset_mode'] is {mode}, and no AutoresetMode"
+    reference = SyncVectorEnv([make_env] * envs.num_envs, autoreset_mode=mode)
     assert envs.single_observation_space == reference.single_observation_space, "the observation spaces differ"
     assert envs.single_action_space == reference.single_action_space, "the action spaces differ"
     rng = np.random.default_rng(0)
@@ -344,4 +399,8 @@ def check_vector_env(
         assert apart <= TOLERANCE, f"rewards differ by {apart:.3g} at step {step}"
         assert (ours[2] == theirs[2]).all(), f"terminations differ at step {step}"
         assert (ours[3] == theirs[3]).all(), f"truncations differ at step {step}"
-        info = ours[4]
+        info, done = ours[4], ours[2] | ours[3]
+        if mode is AutoresetMode.DISABLED and done.any():
+            again = [each.reset(options={"reset_mask": done.copy()}) for each in (envs, reference)]
+            assert data_equivalence(again[0][0], again[1][0]), f"after the reset at step {step} observations differ"
+            info = again[0][1]

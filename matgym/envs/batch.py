@@ -6,12 +6,11 @@ classes of two lines make it `gymnasium.Env` and `VectorEnv`; the scalar environ
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from inspect import Parameter, currentframe, signature
 from types import FrameType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 import gymnasium as gym
 import numpy as np
@@ -24,22 +23,10 @@ from gymnasium.vector.utils import batch_space
 from matgym.errors import ConfigurationError, RenderModeError, require_counts
 from matgym.typing import BoolArray, FloatArray, Info, IntArray, Observation
 
+Rows: TypeAlias = IntArray | slice
+"""Which of the episodes of a batch."""
 
-@dataclass(frozen=True)
-class Transition:
-    """What one step did to a batch.
-
-    Attributes:
-        reward: (B,), or (B, k) for a vector reward.
-        terminated: (B,).
-        info: name to (B,) values, or to a mapping of names to such.
-        present: name to (B,) whether a row has that entry; all have what is not named here.
-    """
-
-    reward: FloatArray
-    terminated: BoolArray
-    info: Mapping[str, Any] = field(default_factory=dict)
-    present: Mapping[str, BoolArray] = field(default_factory=dict)
+ALL: Final = slice(None)
 
 
 class Episodes(ABC):
@@ -83,16 +70,24 @@ class Episodes(ABC):
         """
 
     @abstractmethod
-    def step(self, actions: Any) -> Transition:
-        """Carry out B actions."""
+    def step(self, actions: Any, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
+        """Carry out an action in each of (k,) rows, and in these alone.
+
+        Returns:
+            (k,) rewards, or (k, n) of n components; (k,) whether the episodes terminated.
+        """
 
     @abstractmethod
-    def observe(self, rows: IntArray | slice = slice(None)) -> Observation:
+    def observe(self, rows: Rows = ALL) -> Observation:
         """(rows, ...) observations, of all episodes or of some; or a dictionary of such arrays."""
 
-    def begun(self) -> Mapping[str, Any]:
-        """Name to (B,) values: what `reset` tells of the episodes."""
-        return {}
+    @abstractmethod
+    def info(self) -> Info:
+        """What is told of the episodes as they stand: names to (B,) arrays of its own, or to a mapping of such.
+
+        The names are the same in `reset`, in each step and at the end. What is not known yet is zero, since NaN differs
+        from itself, and checkers compare infos.
+        """
 
     def masks(self) -> BoolArray:
         """(B, n_actions) which actions are allowed.
@@ -102,8 +97,9 @@ class Episodes(ABC):
         """
         raise ConfigurationError(f"actions of {type(self).__name__} are numbers, which have no masks")
 
-    def render(self, mode: str) -> Any:
-        """The first episode, as an (H, W, 3) uint8 picture or as text."""
+    def render(self, mode: str, row: int = 0) -> Any:
+        """One of the episodes, as an (H, W, 3) uint8 picture or as text."""
+        del row
         raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(self.render_modes)}")
 
     def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
@@ -112,28 +108,29 @@ class Episodes(ABC):
         raise ConfigurationError(f"{type(self).__name__} has no goal variant")
 
     def check(self, actions: Any) -> Any:
-        """B actions as an array.
+        """B actions as an array: whole numbers, or floats of any precision.
 
         Raises:
             ConfigurationError: if one is not in the space.
         """
         actions = np.asarray(actions)
         space = self.action_space
+        if actions.shape != (self.size, *(space.shape or ())):
+            raise ConfigurationError(f"actions of shape {actions.shape} must be {(self.size, *(space.shape or ()))}")
         if isinstance(space, spaces.Discrete):
-            whole = actions.shape == (self.size,) and np.issubdtype(actions.dtype, np.integer)
-            if not whole or actions.min() < 0 or actions.max() >= space.n:
-                raise ConfigurationError(f"actions must be {self.size} whole numbers from 0 to {space.n - 1}")
+            if not np.issubdtype(actions.dtype, np.integer) or actions.min() < 0 or actions.max() >= space.n:
+                raise ConfigurationError(f"actions {actions} must be whole numbers from 0 to {space.n - 1}")
             return actions
         if not isinstance(space, spaces.Box):
             raise ConfigurationError(f"actions of {space} are neither Discrete nor Box")
-        if actions.shape != (self.size, *space.shape):
-            raise ConfigurationError(f"actions of shape {actions.shape} must be {(self.size, *space.shape)}")
+        if actions.dtype.kind not in "fiu":
+            raise ConfigurationError(f"actions of type {actions.dtype} must be numbers")
         outside = ~((actions >= space.low) & (actions <= space.high))
         if outside.any():
             raise ConfigurationError(
                 f"action {actions[outside][0]} lies outside {space.low.min():g} to {space.high.max():g}: clip it"
             )
-        return actions
+        return actions.astype(np.float32)
 
 
 class ScalarEnv(gym.Env[Any, Any]):
@@ -148,9 +145,7 @@ class ScalarEnv(gym.Env[Any, Any]):
         cls.metadata = {"render_modes": list(cls.episodes_class.render_modes), "render_fps": 4}
 
     def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
-        if render_mode not in (None, *self.episodes_class.render_modes):
-            raise RenderModeError(f"render_mode={render_mode!r} is unknown; {_there(self.episodes_class.render_modes)}")
-        self.render_mode = render_mode
+        self.render_mode = _render_mode(self.episodes_class, render_mode)
         self.episodes = _made(self.episodes_class, 1, arguments)
         self.task = self.episodes.task
         self.observation_space = self.episodes.observation_space
@@ -169,26 +164,32 @@ class ScalarEnv(gym.Env[Any, Any]):
         self._spec = spec
 
     _spec: EnvSpec | None = None
+    _over: bool = True
 
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         """Begin an episode."""
         super().reset(seed=seed)
         self.episodes.restart(np.array([0]), [self.np_random], _checked_options(self.episodes, options))
-        return observation_of(self.episodes.observe(), 0), row_of(_with_masks(self.episodes, self.episodes.begun()), 0)
+        self._over = False
+        return observation_of(self.episodes.observe(), 0), row_of(_told(self.episodes), 0)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
-        """Carry out one action."""
-        if not self.action_space.contains(action):
-            raise ConfigurationError(f"action {action!r} is not in {self.action_space}")
-        outcome = self.episodes.step(self.episodes.check(np.asarray(action)[None]))
-        there = {name: value for name, value in outcome.info.items() if outcome.present.get(name, _ALWAYS)[0]}
-        reward = outcome.reward[0]
+        """Carry out one action.
+
+        Raises:
+            ConfigurationError: if it is not in the space.
+            gymnasium.error.ResetNeeded: if no episode was begun, or it is over: nothing is paid or counted twice.
+        """
+        if self._over:
+            raise gym.error.ResetNeeded("there is no episode under way: call reset() before step()")
+        reward, terminated = self.episodes.step(self.episodes.check(np.asarray(action)[None]))
+        self._over = bool(terminated[0])
         return (
             observation_of(self.episodes.observe(), 0),
-            float(reward) if reward.ndim == 0 else reward.astype(np.float32),  # as MO-Gymnasium has it
-            bool(outcome.terminated[0]),
+            float(reward[0]) if reward.ndim == 1 else reward[0].astype(np.float32),  # as MO-Gymnasium has it
+            self._over,
             False,
-            row_of(_with_masks(self.episodes, there), 0),
+            row_of(_told(self.episodes), 0),
         )
 
     def render(self) -> Any:
@@ -207,14 +208,12 @@ class ScalarEnv(gym.Env[Any, Any]):
         return np.asarray(self.episodes.masks()[0])
 
 
-_ALWAYS = np.ones(1, dtype=bool)
-
-
 class BatchedEnv(VectorEnv[Any, Any, Any]):
     """Many episodes stepped as one batch; a subclass names its `episodes_class`.
 
-    The same seeds and actions give the same trajectories as `SyncVectorEnv` in its SAME_STEP mode. Infos hold arrays;
-    of episodes that ended, `final_obs` and `final_info` hold what was last.
+    The same seeds and actions give the same trajectories as `SyncVectorEnv` in the same autoreset mode. Infos hold
+    arrays under names that never change; in SAME_STEP mode `final_obs` and `final_info` come in addition where episodes
+    ended, and hold what was last.
     """
 
     metadata: Info = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # Gymnasium declares it so
@@ -223,30 +222,47 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
     def __init_subclass__(cls) -> None:
         kind = Parameter.POSITIONAL_OR_KEYWORD
         limit = Parameter("max_episode_steps", kind, default=cls.episodes_class.time_limit)
-        _describe(cls, cls.episodes_class, Parameter("num_envs", kind, default=1), limit)
+        mode = Parameter("autoreset_mode", kind, default=AutoresetMode.SAME_STEP)
+        drawn = Parameter("render_mode", kind, default=None)
+        _describe(cls, cls.episodes_class, Parameter("num_envs", kind, default=1), limit, mode, drawn)
+        cls.metadata = {**cls.metadata, "render_modes": list(cls.episodes_class.render_modes), "render_fps": 4}
 
     def __init__(
-        self, num_envs: int = 1, max_episode_steps: int | Literal["default"] | None = "default", **arguments: Any
+        self,
+        num_envs: int = 1,
+        max_episode_steps: int | Literal["default"] | None = "default",
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+        render_mode: str | None = None,
+        **arguments: Any,
     ) -> None:
         require_counts(num_envs=num_envs)
+        self.render_mode = _render_mode(self.episodes_class, render_mode)
         limit = self.episodes_class.time_limit if max_episode_steps == "default" else max_episode_steps
-        self._take(_made(self.episodes_class, num_envs, arguments), limit)
+        self._take(_made(self.episodes_class, num_envs, arguments), limit, autoreset_mode)
 
     @classmethod
-    def of(cls, episodes: Episodes, max_episode_steps: int | None = None) -> "BatchedEnv":
+    def of(
+        cls,
+        episodes: Episodes,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
+    ) -> "BatchedEnv":
         """A vector environment of episodes that were made already."""
         made = cls.__new__(cls)
-        made._take(episodes, max_episode_steps)  # noqa: SLF001  # its own
+        made._take(episodes, max_episode_steps, autoreset_mode)  # noqa: SLF001  # its own
         return made
 
-    def _take(self, episodes: Episodes, max_episode_steps: int | None) -> None:
+    def _take(self, episodes: Episodes, max_episode_steps: int | None, autoreset_mode: AutoresetMode | str) -> None:
         _check_limit(episodes, max_episode_steps)
         self.episodes = episodes
         self.task = episodes.task
         self.num_envs = episodes.size
         self.max_episode_steps = max_episode_steps
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
         self._limit = np.inf if max_episode_steps is None else max_episode_steps
         self._elapsed = np.zeros(self.num_envs, dtype=np.int64)
+        self._over = np.zeros(self.num_envs, dtype=bool)  # ended, and not begun anew yet
         self._generators: list[np.random.Generator] = []
         self.single_observation_space = episodes.observation_space
         self.single_action_space = episodes.action_space
@@ -262,53 +278,106 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: Info | None = None
     ) -> tuple[Observation, Info]:
-        """Begin all episodes.
+        """Begin all episodes, or some.
 
         Args:
             seed: environment i draws from `seed + i`, or from `seed[i]`.
-            options: of each name, (num_envs,) values.
+            options: of each name, (num_envs,) values; "reset_mask", (num_envs,) which are to begin anew, all by
+                default.
         """
-        self._seed(seed)
-        self.episodes.restart(np.arange(self.num_envs), self._generators, _checked_options(self.episodes, options))
-        self._elapsed[:] = 0
-        return self.episodes.observe(), _with_masks(self.episodes, self.episodes.begun())
+        options = dict(options or {})
+        chosen = _reset_mask(options.pop("reset_mask", None), self.num_envs)
+        rows = np.flatnonzero(chosen)
+        self._seed(seed, chosen)
+        given = _checked_options(self.episodes, options)
+        if len(rows) < self.num_envs:
+            whole = (self.num_envs,)
+            given = {
+                name: np.asarray(each)[rows] if np.shape(each)[:1] == whole else each for name, each in given.items()
+            }
+        self._begin(rows, given)
+        return self.episodes.observe(), _told(self.episodes)
 
-    def _seed(self, seed: int | list[int | None] | None) -> None:
+    def _begin(self, rows: IntArray, options: Mapping[str, Any]) -> None:
+        self.episodes.restart(rows, [self._generators[row] for row in rows], options)
+        self._elapsed[rows], self._over[rows] = 0, False
+
+    def _seed(self, seed: int | list[int | None] | None, chosen: BoolArray) -> None:
         if isinstance(seed, int | np.integer):
             seeds: list[int | None] = [int(seed) + i for i in range(self.num_envs)]
         else:
             seeds = [None] * self.num_envs if seed is None else list(seed)
         if len(seeds) != self.num_envs:
             raise ConfigurationError(f"{len(seeds)} seeds do not fit {self.num_envs} environments")
-        fresh = not self._generators
-        drawn = [seeding.np_random(single)[0] if fresh or single is not None else None for single in seeds]
-        self._generators = [new or self._generators[i] for i, new in enumerate(drawn)]
+        if not self._generators:
+            self._generators = [seeding.np_random(single)[0] for single in seeds]
+            return
+        for row in np.flatnonzero(chosen):
+            if seeds[row] is not None:
+                self._generators[row] = seeding.np_random(seeds[row])[0]
 
     def step(self, actions: Any) -> tuple[Observation, FloatArray, BoolArray, BoolArray, Info]:
-        """Carry out one action in every episode; those that end begin anew within the step."""
+        """Carry out one action in every episode.
+
+        Those that end begin anew within the step (SAME_STEP), within the next one, whose action does not count for
+        them (NEXT_STEP), or when `reset` is told so (DISABLED).
+        """
         if not self._generators:
             raise gym.error.ResetNeeded("call reset() before step()")
-        outcome = self.episodes.step(self.episodes.check(actions))
-        self._elapsed += 1
+        actions = self.episodes.check(actions)
+        names = self.episodes.reward_names if self.episodes.variant == "multi-objective" else ()
+        reward = np.zeros((self.num_envs, len(names)) if names else self.num_envs)
+        terminated = np.zeros(self.num_envs, dtype=bool)
+        rows: Rows = ALL
+        if self._over.any():
+            if self.autoreset_mode is AutoresetMode.DISABLED:
+                over = np.flatnonzero(self._over)
+                raise gym.error.ResetNeeded(f"episodes {over} are over: reset(options={{'reset_mask': ...}}) first")
+            rows = np.flatnonzero(~self._over)
+            self._begin(np.flatnonzero(self._over), {})
+        if isinstance(rows, slice) or rows.size:
+            reward[rows], terminated[rows] = self.episodes.step(actions[rows], rows)
+        self._elapsed[rows] += 1
         truncated = self._elapsed >= self._limit  # as TimeLimit has it, also of what terminates then
-        observation = self.episodes.observe()
-        done = outcome.terminated | truncated
-        info: Info = {name: value for name, value in outcome.info.items() if name not in outcome.present}
-        if done.any():
-            final = _with_masks(self.episodes, outcome.info)
-            info |= {"final_obs": final_observations(observation, done), "_final_obs": done, "_final_info": done}
-            info["final_info"] = masked(final, {name: done & outcome.present.get(name, done) for name in final})
-            rows = np.flatnonzero(done)
-            self.episodes.restart(rows, [self._generators[row] for row in rows], {})
-            self._elapsed[rows] = 0
-            fresh = self.episodes.observe(rows)
-            if isinstance(observation, dict):
-                for name, values in observation.items():
-                    values[rows] = fresh[name]
-            else:
-                observation[rows] = fresh
-            info |= self.episodes.begun()
-        return observation, outcome.reward, outcome.terminated, truncated, _with_masks(self.episodes, info)
+        observation, info, done = self.episodes.observe(), _told(self.episodes), terminated | truncated
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP:
+            self._over = done
+        elif done.any():
+            final = {"final_obs": _final_observations(observation, done), "final_info": _masked(info, done)}
+            ended = np.flatnonzero(done)
+            self._begin(ended, {})
+            _put(observation, ended, self.episodes.observe(ended))
+            info = _told(self.episodes) | {**final, "_final_obs": done, "_final_info": done}
+        return observation, reward, terminated, truncated, info
+
+    def render(self) -> tuple[Any, ...] | None:
+        """All episodes as they stand, as pictures or as text."""
+        if self.render_mode is None:
+            gym.logger.warn(f"render() was called, but no render_mode was given; {_there(self.episodes.render_modes)}")
+            return None
+        return tuple(self.episodes.render(self.render_mode, row) for row in range(self.num_envs))
+
+
+def _render_mode(episodes_class: type[Episodes], mode: str | None) -> str | None:
+    if mode not in (None, *episodes_class.render_modes):
+        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(episodes_class.render_modes)}")
+    return mode
+
+
+def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    """By its name in Gymnasium, "SAME_STEP", or its value, "SameStep"."""
+    for known in AutoresetMode:
+        if mode in (known, known.name, known.value):
+            return known
+    raise ConfigurationError(f"autoreset_mode={mode!r} is none of {', '.join(known.name for known in AutoresetMode)}")
+
+
+def _reset_mask(mask: Any, count: int) -> BoolArray:
+    """(count,) which episodes are to begin anew."""
+    chosen = np.ones(count, dtype=bool) if mask is None else np.asarray(mask)
+    if chosen.shape != (count,) or chosen.dtype != np.bool_ or not chosen.any():
+        raise ConfigurationError(f"reset_mask={mask!r} must be {count} booleans, one of them true at least")
+    return chosen
 
 
 # ---- arguments
@@ -415,8 +484,9 @@ def _no_masks() -> Any:
     raise AttributeError("actions that are numbers have no masks")  # as of a method that is not there
 
 
-def _with_masks(episodes: Episodes, info: Mapping[str, Any]) -> Info:
-    return {**info, "action_mask": episodes.masks()} if episodes.masked else dict(info)
+def _told(episodes: Episodes) -> Info:
+    """The info of the episodes as they stand, with the actions that are allowed."""
+    return {**episodes.info(), "action_mask": episodes.masks()} if episodes.masked else episodes.info()
 
 
 # ---- rows of batches
@@ -427,13 +497,21 @@ def observation_of(batch: Observation, row: int) -> Observation:
     return {name: values[row] for name, values in batch.items()} if isinstance(batch, dict) else batch[row]
 
 
-def final_observations(batch: Observation, done: BoolArray) -> Observation:
-    """What episodes ended with, by row; of dictionaries an array of objects, as Gymnasium's own vector environments."""
-    if not isinstance(batch, dict):
-        return batch.copy()
+def _put(batch: Observation, rows: IntArray, fresh: Observation) -> None:
+    """Set some rows of a batch of observations."""
+    if isinstance(batch, dict):
+        for name, values in batch.items():
+            values[rows] = fresh[name]
+    else:
+        batch[rows] = fresh
+
+
+def _final_observations(batch: Observation, done: BoolArray) -> Any:
+    """(B,) objects: what episodes ended with, and None of the others, as Gymnasium's own vector environments."""
     found = np.full(len(done), None, dtype=object)
     for row in np.flatnonzero(done):
-        found[row] = {name: values[row].copy() for name, values in batch.items()}
+        seen = observation_of(batch, int(row))
+        found[row] = {name: each.copy() for name, each in seen.items()} if isinstance(seen, dict) else seen.copy()
     return found
 
 
@@ -449,11 +527,9 @@ def row_of(info: Mapping[str, Any], row: int) -> Info:
     }
 
 
-def masked(info: Mapping[str, Any], present: Mapping[str, BoolArray]) -> Info:
-    """Entries with Gymnasium's masks beside them, in nested mappings too."""
+def _masked(info: Mapping[str, Any], mask: BoolArray) -> Info:
+    """Entries with one of Gymnasium's masks beside each, in nested mappings too."""
     found: Info = {}
     for name, value in info.items():
-        mask = present[name]
-        inner = masked(value, dict.fromkeys(value, mask)) if isinstance(value, Mapping) else value
-        found |= {name: inner, f"_{name}": mask}
+        found |= {name: _masked(value, mask) if isinstance(value, Mapping) else value, f"_{name}": mask}
     return found

@@ -38,11 +38,11 @@ class Builder(ABC):
         """Begin new designs in (k,) rows, for (k,) or (k, T) targets, each from a generator of its own."""
 
     @abstractmethod
-    def advance(self, actions: Any) -> tuple[Designs, BoolArray, dict[str, Any]]:
-        """Carry out B actions.
+    def advance(self, actions: Any, rows: IntArray | slice) -> tuple[BoolArray, BoolArray]:
+        """Carry out (k,) actions in rows.
 
         Returns:
-            (B, width) designs under way, (B,) whether each is finished, and further entries of the info.
+            (k,) whether each design is finished, and (k,) whether its action was allowed.
         """
 
     @abstractmethod
@@ -85,10 +85,13 @@ class Placement(Builder):
                 self.designs[row], self.remaining[row] = self.initial.begin(float(target), rng)
 
     @override
-    def advance(self, actions: IntArray) -> tuple[Designs, BoolArray, dict[str, Any]]:
+    def advance(self, actions: IntArray, rows: IntArray | slice) -> tuple[BoolArray, BoolArray]:
         self._masks = None
-        allowed = self.space.edits.apply(self.designs, self.remaining, actions)
-        return self.designs, (self.remaining == 0).all(axis=1), {"allowed": allowed}
+        designs, remaining = self.designs[rows], self.remaining[rows]
+        allowed = self.space.edits.apply(designs, remaining, actions)
+        if not isinstance(rows, slice):  # which gave views
+            self.designs[rows], self.remaining[rows] = designs, remaining
+        return (remaining == 0).all(axis=1), allowed
 
     @override
     def look(self, rows: IntArray | slice) -> Float32Array:
@@ -140,14 +143,14 @@ class Choosing(Builder):
         self.designs[rows], self.place[rows] = 0, 0
 
     @override
-    def advance(self, actions: IntArray) -> tuple[Designs, BoolArray, dict[str, Any]]:
-        rows = np.arange(self.size)
-        allowed = self.masks()[rows, actions] & (self.place < self.steps)
+    def advance(self, actions: IntArray, rows: IntArray | slice) -> tuple[BoolArray, BoolArray]:
+        which = np.arange(self.size)[rows]
+        allowed = self.masks()[which, actions] & (self.place[rows] < self.steps)
         self._masks = None
-        chosen = rows[allowed]
+        chosen = which[allowed]
         self.designs[chosen, self.place[chosen]] = actions[allowed]
         self.place[chosen] += 1
-        return self.designs, self.place >= self.steps, {"allowed": allowed}
+        return self.place[rows] >= self.steps, allowed
 
     @override
     def look(self, rows: IntArray | slice) -> Float32Array:
@@ -192,9 +195,12 @@ class Pointing(Builder):
         """There is nothing to clear."""
 
     @override
-    def advance(self, actions: FloatArray) -> tuple[Designs, BoolArray, dict[str, Any]]:
-        self.designs = self.space.from_points(0.5 * (np.asarray(actions, dtype=np.float64) + 1.0))
-        return self.designs, np.ones(self.size, dtype=bool), {}
+    def advance(self, actions: FloatArray, rows: IntArray | slice) -> tuple[BoolArray, BoolArray]:
+        designs = self.space.from_points(0.5 * (np.asarray(actions, dtype=np.float64) + 1.0))
+        self.designs = self.designs.astype(designs.dtype, copy=False)  # which the space alone knows
+        self.designs[rows] = designs
+        every = np.ones(len(designs), dtype=bool)
+        return every, every
 
     @override
     def look(self, rows: IntArray | slice) -> Float32Array:

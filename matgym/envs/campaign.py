@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from gymnasium import spaces
 
-from matgym.envs.batch import Episodes, Transition
+from matgym.envs.batch import ALL, Episodes, Rows
 from matgym.errors import require_counts
-from matgym.typing import Float32Array, FloatArray, IntArray
+from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 
 EXPERIMENTS: Final = 20
 """Budget of a campaign."""
@@ -19,12 +19,13 @@ class Campaign(Episodes):
     """Campaigns; a subclass says what an experiment gives.
 
     Attributes:
+        facts: names of what `info["objectives"]` holds besides the score and the best one.
         history: (B, experiments, d + 1) what was tried, and what was measured, scaled.
         done: (B,) experiments made.
         best: (B,) largest true score so far, 0 at first.
     """
 
-    def __init__(self, size: int, inputs: int, experiments: int) -> None:
+    def __init__(self, size: int, inputs: int, experiments: int, facts: tuple[str, ...]) -> None:
         """Make room for `size` campaigns of experiments of d `inputs`.
 
         Raises:
@@ -38,39 +39,48 @@ class Campaign(Episodes):
         self.done = np.zeros(size, dtype=np.int64)
         self.best = np.zeros(size)
         self._deviates = np.zeros((size, experiments))
+        self._last = {name: np.zeros(size) for name in ("score", *facts)}
 
     @abstractmethod
-    def carry_out(self, actions: FloatArray, deviates: FloatArray) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
-        """Carry out experiments.
+    def carry_out(self, actions: FloatArray, deviates: FloatArray, rows: Rows) -> tuple[FloatArray, FloatArray, Info]:
+        """Carry out an experiment in each of (k,) rows.
 
         Args:
-            actions: (B, d) in [-1, 1].
-            deviates: (B,) standard normal, of which measurements' noise is made.
+            actions: (k, d) in [-1, 1].
+            deviates: (k,) standard normal, of which measurements' noise is made.
+            rows: which.
 
         Returns:
-            (B,) true scores, about 1 for a good one; (B,) measured ones; what `info["objectives"]` is to hold besides.
+            (k,) true scores, about 1 for a good one; (k,) measured ones; the facts by name.
         """
 
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
         """Begin with nothing tried."""
         del options
         self.history[rows], self.done[rows], self.best[rows] = 0.0, 0, 0.0
+        for values in self._last.values():
+            values[rows] = 0.0
         for row, rng in zip(rows, generators, strict=True):
             self._deviates[row] = rng.standard_normal(self.experiments)
 
-    def step(self, actions: FloatArray) -> Transition:
-        """Carry out one experiment."""
-        actions, row = np.asarray(actions, dtype=np.float64), np.arange(self.size)
-        at = np.minimum(self.done, self.experiments - 1)
-        score, measured, facts = self.carry_out(actions, self._deviates[row, at])
-        self.history[row, at] = np.column_stack([actions, np.clip(measured, -1.0, 1.0)])
-        self.done += 1
-        better = np.maximum(self.best, score)
-        reward, self.best = np.clip(better - self.best, -1.0, 1.0), better
-        objectives = {"score": score, "best": better.copy(), **facts}
-        return Transition(reward, self.done >= self.experiments, {"objectives": objectives})
+    def info(self) -> Info:
+        """What the last experiment gave, zeros before the first, and the best score so far."""
+        return {"objectives": {"best": self.best.copy()} | {name: each.copy() for name, each in self._last.items()}}
 
-    def observe(self, rows: IntArray | slice = slice(None)) -> Float32Array:
+    def step(self, actions: FloatArray, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
+        """Carry out one experiment."""
+        which = np.arange(self.size)[rows]
+        at = self.done[which]
+        score, measured, facts = self.carry_out(actions, self._deviates[which, at], rows)
+        self.history[which, at] = np.column_stack([actions, np.clip(measured, -1.0, 1.0)])
+        self.done[which] += 1
+        for name, values in {"score": score, **facts}.items():
+            self._last[name][which] = values
+        better = np.maximum(self.best[which], score)
+        reward, self.best[which] = np.clip(better - self.best[which], -1.0, 1.0), better
+        return reward, self.done[which] >= self.experiments
+
+    def observe(self, rows: Rows = ALL) -> Float32Array:
         """Return (rows, (d + 1) experiments + 1) float32 in [-1, 1]."""
         share = 2.0 * self.done[rows] / self.experiments - 1.0
         return np.asarray(np.column_stack([self.history[rows].reshape(len(share), -1), share]), dtype=np.float32)

@@ -7,15 +7,14 @@ import numpy as np
 from gymnasium import spaces
 from typing_extensions import override
 
-from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant, given_alone
+from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant, given_alone
 from matgym.envs.builders import Builder, Choosing, make_builder
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.errors import ConfigurationError, RenderModeError
 from matgym.structures import Nanotube
 from matgym.tasks import DesignTask
 from matgym.tasks.instances import instance as instance_of
-from matgym.tasks.space import Designs
-from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
+from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 
 Variant: TypeAlias = Literal["plain", "goal", "multi-objective"]
 """What an environment observes and pays:
@@ -129,6 +128,14 @@ class DesignEpisodes(Episodes):
             self.targets = self.targets[:, 0]
         self._scaled = np.zeros((size, len(names)), dtype=np.float32)  # of the middle of a range
         self.achieved = np.zeros((size, len(names) + 1), dtype=np.float32)
+        scored = task.objectives if variant == "multi-objective" else task.counted
+        keys = [objective.key for objective in scored] + [f"error{task.suffix}"] * (len(names) == 1)
+        doubts = (f"sd{task.suffix}", "distance") if task.is_uncertain else ()
+        self._objectives = {key: np.zeros(size) for key in keys}
+        self._uncertainty = {key: np.zeros(size) for key in doubts}
+        self._told: dict[str, Any] = {"allowed": np.ones(size, dtype=bool)} if self.masked else {}
+        if task.constraint is not None:
+            self._told["cost"] = np.zeros(size)
         self.action_space = self.builder.action_space
         self.observation_space = self._make_space()
 
@@ -155,7 +162,7 @@ class DesignEpisodes(Episodes):
         )
 
     @override
-    def observe(self, rows: IntArray | slice = slice(None)) -> Any:
+    def observe(self, rows: Rows = ALL) -> Any:
         """(rows, k + T) float32, or a dictionary of such arrays in the goal variant."""
         seen = self.builder.look(rows)
         if self._blind:
@@ -166,7 +173,7 @@ class DesignEpisodes(Episodes):
             "observation": seen, "achieved_goal": self.achieved[rows].copy(), "desired_goal": self._desired(rows)
         }  # fmt: skip
 
-    def _desired(self, rows: IntArray | BoolArray | slice) -> Float32Array:
+    def _desired(self, rows: Rows) -> Float32Array:
         """(rows, T + 1) scaled targets, and a 1: that the design is finished."""
         targets = self._scaled[rows]
         return np.concatenate([targets, np.ones((len(targets), 1), dtype=np.float32)], axis=1)
@@ -187,62 +194,70 @@ class DesignEpisodes(Episodes):
             self.targets[rows] = targets
             self._scaled[rows] = self.task.scaled_targets(targets)
         self.achieved[rows] = 0.0
+        for values in (*self._objectives.values(), *self._uncertainty.values()):
+            values[rows] = 0.0
+        for name, values in self._told.items():
+            values[rows] = name == "allowed"
         self.builder.clear(rows, self.targets[rows], generators)
 
     @override
-    def begun(self) -> Mapping[str, Any]:
-        """The targets."""
-        return {self.options[0]: self.targets.copy()} if self.options else {}
+    def info(self) -> Info:
+        """Target and design, whether the last edit was allowed, and what scoring found: zeros before the end."""
+        told = {name: values.copy() for name, values in self._told.items()}
+        if self.options:
+            told[self.options[0]] = self.targets.copy()
+        groups = {"objectives": self._objectives, "uncertainty": self._uncertainty}
+        found = {
+            group: {name: values.copy() for name, values in columns.items()}
+            for group, columns in groups.items()
+            if columns
+        }
+        return {**told, "design": self.builder.designs.copy(), **found}
 
     @override
-    def step(self, actions: Any) -> Transition:
-        """Carry out B actions and score the designs that they finish."""
+    def step(self, actions: Any, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
+        """Carry out actions and score the designs that they finish."""
         if self.mending is not None and self.masked:
-            actions = _mended(actions, self.masks(), self.mending)
-        return self._finish(*self.builder.advance(actions))
+            actions = _mended(actions, self.masks()[rows], self.mending)
+        finished, allowed = self.builder.advance(actions, rows)
+        if "allowed" in self._told:
+            self._told["allowed"][rows] = allowed
+        reward = np.zeros(
+            (len(finished), len(self.reward_names)) if self.variant == "multi-objective" else len(finished)
+        )
+        if finished.any():
+            reward[finished] = self._score(np.arange(self.size)[rows][finished])
+        return reward, finished
 
-    def _finish(self, designs: Designs, finished: BoolArray, further: Mapping[str, Any]) -> Transition:
-        """Score those of (B, width) designs that are finished; `further` are more entries of the info."""
-        count, task, vector = self.size, self.task, self.variant == "multi-objective"
-        reward = np.zeros((count, len(self.reward_names)) if vector else count)
-        info: dict[str, Any] = {**self.begun(), **further}
-        if task.constraint is not None:
-            info["cost"] = np.zeros(count)
-        if not finished.any():
-            return Transition(reward, finished, info)
-        scores = task.score(designs[finished], self.targets[finished], components=vector)
-        if scores.components is not None:
-            reward[finished] = scores.components
-        elif self.variant == "goal":  # what `compute_reward` gives of it, to the bit
-            self._achieve(finished, task.achieved(scores))
-            reward[finished] = self.compute_reward(self.achieved[finished], self._desired(finished), None)
-        else:
-            reward[finished] = scores.reward
+    def _score(self, rows: IntArray) -> FloatArray:
+        """Rewards of the finished designs of (k,) rows."""
+        task = self.task
+        vector = self.variant == "multi-objective"
+        scores = task.score(self.builder.designs[rows], self.targets[rows], components=vector)
+        for name, values in scores.predictions.values.items():
+            self._objectives[name][rows] = values
+        if len(task.target_names) == 1:
+            self._objectives[f"error{task.suffix}"][rows] = scores.loss
+        if self._uncertainty:
+            self._uncertainty[f"sd{task.suffix}"][rows] = scores.sd
+            self._uncertainty["distance"][rows] = scores.predictions.known_distance
         if scores.cost is not None:
-            info["cost"][finished] = scores.cost
-        distance = scores.predictions.known_distance
-        errors = {f"error{task.suffix}": scores.loss} if len(task.target_names) == 1 else {}
-        columns = {
-            "objectives": {**scores.predictions.values, **errors},
-            "uncertainty": {f"sd{task.suffix}": scores.sd, "distance": distance},
-        }
-        for group, values in columns.items():
-            info[group] = {name: np.zeros(count) for name in values}
-            for name, column in values.items():
-                info[group][name][finished] = column
-        info["design"] = designs.copy()
-        known = finished.copy()  # infos leave the uncertainty out where nothing is known
-        known[finished] = np.isfinite(scores.sd) | np.isfinite(distance)
-        return Transition(reward, finished, info, {"objectives": finished, "uncertainty": known, "design": finished})
+            self._told["cost"][rows] = scores.cost
+        if scores.components is not None:
+            return scores.components
+        if self.variant == "goal":  # what `compute_reward` gives of it, to the bit
+            self._achieve(rows, task.achieved(scores))
+            return np.asarray(self.compute_reward(self.achieved[rows], self._desired(rows), None))
+        return scores.reward
 
     # ---- goals
 
-    def _achieve(self, finished: BoolArray, achieved: FloatArray) -> None:
+    def _achieve(self, rows: IntArray, achieved: FloatArray) -> None:
         low, high = self.task.target_ranges.T
         scaled = np.clip((2.0 * achieved - low - high) / (high - low), -_MARGIN, _MARGIN)
         valid = np.isfinite(scaled).all(axis=1)
-        self.achieved[finished, :-1] = np.where(valid[:, None], scaled, 0.0)
-        self.achieved[finished, -1] = valid
+        self.achieved[rows, :-1] = np.where(valid[:, None], scaled, 0.0)
+        self.achieved[rows, -1] = valid
 
     @override
     def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
@@ -267,19 +282,20 @@ class DesignEpisodes(Episodes):
     # ---- pictures
 
     @override
-    def render(self, mode: str) -> Any:
-        """The first design: an unrolled tube as an (H, W, 3) uint8 picture or as text; choices as text."""
+    def render(self, mode: str, row: int = 0) -> Any:
+        """A design: an unrolled tube as an (H, W, 3) uint8 picture or as text; choices as text."""
         from matgym.viz.raster import ansi, frame
 
-        targets = zip(self.task.target_names, np.atleast_1d(self.targets[0]), strict=True)
+        targets = zip(self.task.target_names, np.atleast_1d(self.targets[row]), strict=True)
         caption = ", ".join(f"{name.removesuffix(self.task.suffix).replace('_', ' ')} {x:.3f}" for name, x in targets)
         if mode == "ansi" and isinstance(self.builder, Choosing):
-            made = self.builder.designs[0, : self.builder.place[0]]
+            made = self.builder.designs[row, : self.builder.place[row]]
             return f"{' '.join(map(str, made))} …\n{caption}\n"
         if self.task.space.domain is not None:
-            return frame(self.tube, caption) if mode == "rgb_array" else ansi(self.tube, caption)
+            tube = self.task.tubes(self.builder.designs[row : row + 1])[0]
+            return frame(tube, caption) if mode == "rgb_array" else ansi(tube, caption)
         if mode == "ansi":
-            return f"{self.task.describe(self.builder.designs[0])}\n{caption}\n"
+            return f"{self.task.describe(self.builder.designs[row])}\n{caption}\n"
         raise RenderModeError(f"render_mode={mode!r} is of tubes; designs of this task are none: give 'ansi'")
 
     @property

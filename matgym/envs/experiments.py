@@ -1,15 +1,14 @@
 """`matgym/Experiments-v0`: a campaign on your own table of experiments, or on one that was published."""
 
 from pathlib import Path
-from typing import Any
 
-from matgym.envs.batch import BatchedEnv, ScalarEnv, given_alone
+from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv, given_alone
 from matgym.envs.campaign import EXPERIMENTS, Campaign
 from matgym.errors import ConfigurationError
 from matgym.processes.campaigns.emulator import Emulator, Model
 from matgym.processes.campaigns.experiments import Direction, Experiments
 from matgym.tasks.experiments import ExperimentTask
-from matgym.typing import FloatArray
+from matgym.typing import FloatArray, Info
 
 
 class ExperimentCampaign(Campaign):
@@ -71,10 +70,11 @@ class ExperimentCampaign(Campaign):
         else:
             task = ExperimentTask.of(data, target=target, direction=direction, model=model, log=log)
         self.task = task
-        super().__init__(size, len(task.data.columns), experiments)
+        super().__init__(size, len(task.data.columns), experiments, (task.data.target, "measured"))
 
-    def carry_out(self, actions: FloatArray, deviates: FloatArray) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
+    def carry_out(self, actions: FloatArray, deviates: FloatArray, rows: Rows) -> tuple[FloatArray, FloatArray, Info]:
         """Carry out experiments by the emulator."""
+        del rows  # they differ in nothing
         expected, measured = self.task.carry_out(actions, deviates)
         values = {self.task.data.target: expected, "measured": measured}
         return self.task.score(expected), self.task.score(measured), values

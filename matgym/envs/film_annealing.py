@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant
+from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant
 from matgym.errors import ConfigurationError
 from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C
 from matgym.processes.annealing.films import films_of
 from matgym.processes.controls import from_actions
 from matgym.tasks.annealing import AnnealingTask
-from matgym.typing import Float32Array, FloatArray, IntArray
+from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K
 
 if TYPE_CHECKING:
@@ -126,42 +126,43 @@ class FilmAnnealing(Episodes):
         self.targets[rows] = targets
         self.elapsed[rows] = 0
 
-    def begun(self) -> Mapping[str, Any]:
-        """Return the targets."""
-        return {"target": self.targets.copy()}
-
-    def step(self, actions: FloatArray) -> Transition:
-        """Hold set points for two minutes."""
-        before = self.films.state.energy_kwh
-        with self.task.ledger.charge(self.films.charged, self.size):
-            self.films.hold(from_actions(actions, COLDEST_C, HOTTEST_C)[:, 0] + CELSIUS_K)
-        self.elapsed += 1
-        terminated = self.elapsed >= self.task.steps
+    def info(self) -> Info:
+        """The targets; what the films would be worth now, and its parts."""
         measures, energy = self.films.measures, self.films.state.energy_kwh
-        objective = self.task.objective(measures, energy, self.targets)
-        reward = -self.task.per_kwh * (energy - before)
-        if self.variant == "multi-objective":
-            ends = np.stack([self.task.met(measures, self.targets), 1.0 - measures[:, 1]], axis=1) * terminated[:, None]
-            reward = np.concatenate([ends, reward[:, None]], axis=1)
-        elif self.variant == "goal":
-            reward = self.compute_reward(self._achieved(), self._desired(), None)
-        else:
-            reward[terminated] += objective[terminated] + self.task.per_kwh * energy[terminated]
         objectives = {
-            "objective": objective,
+            "objective": self.task.objective(measures, energy, self.targets),
             "radius": measures[:, 0].copy(),
             "defects": measures[:, 1].copy(),
             "energy_kwh": energy.copy(),
         }
-        return Transition(reward, terminated, {"target": self.targets.copy(), "objectives": objectives})
+        return {"target": self.targets.copy(), "objectives": objectives}
 
-    def _achieved(self, rows: IntArray | slice = slice(None)) -> Float32Array:
+    def step(self, actions: FloatArray, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
+        """Hold set points for two minutes."""
+        before = self.films.state.energy_kwh[rows]
+        with self.task.ledger.charge(self.films.charged, len(actions)):
+            self.films.hold(from_actions(actions, COLDEST_C, HOTTEST_C)[:, 0] + CELSIUS_K, rows)
+        self.elapsed[rows] += 1
+        terminated = self.elapsed[rows] >= self.task.steps
+        measures, energy, targets = self.films.measures[rows], self.films.state.energy_kwh[rows], self.targets[rows]
+        reward = -self.task.per_kwh * (energy - before)
+        if self.variant == "multi-objective":
+            ends = np.stack([self.task.met(measures, targets), 1.0 - measures[:, 1]], axis=1) * terminated[:, None]
+            reward = np.concatenate([ends, reward[:, None]], axis=1)
+        elif self.variant == "goal":
+            reward = self.compute_reward(self._achieved(rows), self._desired(rows), None)
+        else:
+            worth = self.task.objective(measures, energy, targets) + self.task.per_kwh * energy
+            reward[terminated] += worth[terminated]
+        return reward, terminated
+
+    def _achieved(self, rows: Rows = ALL) -> Float32Array:
         """(rows, 3) radius, share of defects left, both scaled, and 1 where the run is over, else -1."""
         measures, over = self.films.measures[rows], self.elapsed[rows] >= self.task.steps
         seen = np.column_stack([measures[:, 0] / LARGEST_RADIUS, measures[:, 1], over]).clip(0.0, 1.0)
         return (2.0 * seen - 1.0).astype(np.float32)
 
-    def _desired(self, rows: IntArray | slice = slice(None)) -> Float32Array:
+    def _desired(self, rows: Rows = ALL) -> Float32Array:
         """(rows, 3) the target radius, no defects, the run over."""
         target = 2.0 * self.targets[rows] / LARGEST_RADIUS - 1.0
         return np.column_stack([target, np.full_like(target, -1.0), np.ones_like(target)]).astype(np.float32)
@@ -185,7 +186,7 @@ class FilmAnnealing(Episodes):
         reward = self.task.met(radii, np.maximum(target, 1e-3)) * (1.0 - missed) * (found[:, 2] > 0.0)
         return reward.reshape(np.shape(achieved)[:-1]) if np.ndim(achieved) > 1 else float(reward[0])
 
-    def observe(self, rows: IntArray | slice = slice(None)) -> Any:
+    def observe(self, rows: Rows = ALL) -> Any:
         """Return (rows, 6) float32 in [-1, 1], or (rows, 6, H, W) uint8: the micrograph above five such numbers."""
         films, state = self.films, self.films.state
         seen = np.column_stack(
@@ -209,10 +210,10 @@ class FilmAnnealing(Episodes):
         goals = {"achieved_goal": self._achieved(rows), "desired_goal": self._desired(rows)}
         return {"observation": statistics[:, :5], **goals}
 
-    def render(self, mode: str) -> npt.NDArray[np.uint8]:
-        """Return the first film's micrograph as an (H, W, 3) uint8 picture."""
+    def render(self, mode: str, row: int = 0) -> npt.NDArray[np.uint8]:
+        """Return a film's micrograph as an (H, W, 3) uint8 picture."""
         del mode
-        picture = np.kron(self.films.pictures(slice(1))[0], np.ones((ENLARGED, ENLARGED)))
+        picture = np.kron(self.films.pictures(slice(row, row + 1))[0], np.ones((ENLARGED, ENLARGED)))
         return np.repeat(np.round(255.0 * picture).astype(np.uint8)[:, :, None], 3, axis=2)
 
 

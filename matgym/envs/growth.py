@@ -7,13 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition, checked_variant, given_alone
+from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant, given_alone
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import Reactor, State
 from matgym.processes.growth.recipe import LIMITS, scaled_controls
 from matgym.processes.growth.runs import OUTCOMES
 from matgym.tasks.growth import GrowthTask
-from matgym.typing import Float32Array, FloatArray, IntArray
+from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K, ROOM_K
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ class CVDGrowth(Episodes):
     | 7–10 | controls as last set                         | -1  | 1    |        |
 
     ## Rewards
-    What the minute added to J = yield [µm] - 8 (D/G + amorphous monolayers / 10) - 20 energy [kWh], over 150, where the
-    yield is the tubes' carbon on the wafer, as length on particles that did not ripen. `info["objectives"]` holds J
-    and its parts, always the oracle's. `info["cost"]` says by how much the minute was unsafe: heat above 900 °C,
-    soot beyond 5 monolayers a minute.
+    What the minute added to J = yield [µm] - min(8 (D/G + amorphous monolayers / 10), 135) - 20 energy [kWh], over
+    150, where the yield is the tubes' carbon on the wafer, as length on particles that did not ripen: within [-1, 1]
+    a minute. `info["objectives"]` holds J and its parts so far, always the oracle's. `info["cost"]` says by how much
+    the minute was unsafe, from 0 to 1: heat above 900 °C, 1 at 950; soot beyond 5 monolayers a minute, 1 at 10.
 
     ## Starting State
     A furnace at 600 °C, no gas, and a reactor drawn anew: `reset(options={"reactor": (diameter_nm, covering, pyrolysis,
@@ -126,6 +126,7 @@ class CVDGrowth(Episodes):
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
         self.state = self.task.loaded(self.reactor)
         self._counted = np.zeros(size)  # J that was rewarded so far
+        self._objective, self._cost = np.zeros(size), np.zeros(size)
         self._parts = np.zeros((size, 3))  # likewise, of J's parts
         self._shorter = np.zeros(size)  # length a minute ago
         if self._surrogate is not None:
@@ -141,7 +142,9 @@ class CVDGrowth(Episodes):
         for columns, values in ((self.reactor, drawn), (self.state, fresh)):
             for column, value in zip(columns, values, strict=True):
                 column[rows] = value
-        self._counted[rows] = 0.0 if self._surrogate is not None else self.task.objective(fresh, drawn)
+        self._objective[rows] = self.task.objective(fresh, drawn)
+        self._cost[rows] = 0.0
+        self._counted[rows] = 0.0 if self._surrogate is not None else self._objective[rows]
         self._parts[rows] = self.task.parts(fresh, drawn)
         if self._surrogate is not None:
             self._surrogate.forget(self._memory, rows, reactors)
@@ -151,32 +154,49 @@ class CVDGrowth(Episodes):
         for row, rng in zip(rows, generators, strict=True):
             self._noise[row] = rng.standard_normal(self._noise.shape[1:])
 
-    def step(self, actions: FloatArray) -> Transition:
+    def step(self, actions: FloatArray, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
         """Hold controls for one minute."""
-        before, self._actions = self.state, np.asarray(actions, dtype=np.float64)
-        after = self.task.advance(before, scaled_controls(actions), self.reactor)
-        self.state = State(*map(np.array, after))  # copies: `restart` writes into them, and infos keep the others
-        self.minute += 1
-        self._shorter = np.array(before.length_um)
-        objective = self.task.objective(after, self.reactor)
+        whole = isinstance(rows, slice)
+        before, reactor = self.state, self.reactor
+        if not whole:
+            before, reactor = State(*(each[rows] for each in before)), Reactor(*(each[rows] for each in reactor))
+        self._actions[rows] = actions
+        after = self.task.advance(before, scaled_controls(actions), reactor)
+        if whole:
+            self.state = State(*map(np.array, after))  # copies: `restart` writes into them
+        else:
+            for column, values in zip(self.state, after, strict=True):
+                column[rows] = values
+        self.minute[rows] += 1
+        self._shorter[rows] = before.length_um
+        self._objective[rows] = objective = self.task.objective(after, reactor)
+        self._cost[rows] = self.task.cost(before, after)
         counted = np.array(objective)
         if self._surrogate is not None:
-            with self.task.ledger.charge("surrogate", self.size):
-                counted = self.task.predicted(self._surrogate.step(self._memory, self._actions))
-        reward, self._counted = (counted - self._counted) / REWARD_SCALE, counted
+            with self.task.ledger.charge("surrogate", len(counted)):
+                counted = self.task.predicted(self._surrogate.step(self._memory, self._actions[rows], rows))
+        # The kinetics cannot move J by as much as the scale within a minute; a network may, and catches up then.
+        gained = np.clip(counted - self._counted[rows], -REWARD_SCALE, REWARD_SCALE)
+        self._counted[rows] += gained
+        reward = gained / REWARD_SCALE
         if self.variant == "multi-objective":
-            parts = self.task.parts(after, self.reactor)
-            reward, self._parts = np.clip((parts - self._parts) / REWARD_SCALE, -1.0, 1.0), parts
-        objectives = {
-            "objective": objective,
-            "length_um": after.length_um,
-            "amorphous": after.amorphous,
-            "energy_kwh": after.energy_kwh,
-        }
-        info = {"cost": self.task.cost(before, after), "objectives": objectives}
-        return Transition(reward, self.minute >= self.task.minutes, info)
+            parts = self.task.parts(after, reactor)
+            reward = (parts - self._parts[rows]) / REWARD_SCALE
+            self._parts[rows] = parts
+        return reward, self.minute[rows] >= self.task.minutes
 
-    def observe(self, rows: IntArray | slice = slice(None)) -> Float32Array:
+    def info(self) -> Info:
+        """By how much the last minute was unsafe; J and its parts so far."""
+        state = self.state
+        objectives = {
+            "objective": self._objective.copy(),
+            "length_um": np.array(state.length_um),
+            "amorphous": np.array(state.amorphous),
+            "energy_kwh": np.array(state.energy_kwh),
+        }
+        return {"cost": self._cost.copy(), "objectives": objectives}
+
+    def observe(self, rows: Rows = ALL) -> Float32Array:
         """Return (rows, 11) float32 in [-1, 1]: what the instruments show."""
         minute, flows = self.minute[rows], self._actions[rows, 1:]
         now, before = (self._noise[rows][np.arange(len(minute)), np.maximum(minute - ago, 0)] for ago in (0, 1))
@@ -195,14 +215,14 @@ class CVDGrowth(Episodes):
         )
         return np.asarray(np.clip(observation, -1.0, 1.0), dtype=np.float32)
 
-    def render(self, mode: str) -> npt.NDArray[np.uint8]:
-        """Return the first run as an (H, W, 3) uint8 picture: tubes in a furnace."""
+    def render(self, mode: str, row: int = 0) -> npt.NDArray[np.uint8]:
+        """Return a run as an (H, W, 3) uint8 picture: tubes in a furnace."""
         del mode
         height, width = PICTURE
-        heat = np.clip((self.state.temperature_k[0] - ROOM_K) / HIGHEST_C, 0.0, 1.0)
+        heat = np.clip((self.state.temperature_k[row] - ROOM_K) / HIGHEST_C, 0.0, 1.0)
         cold = round(255 * (1.0 - heat))
         picture = np.full((height, width, 3), (255, cold, cold), dtype=np.uint8)
-        grown = round(height * float(np.clip(self.state.length_um[0] / TALLEST_UM, 0.0, 1.0)))
+        grown = round(height * float(np.clip(self.state.length_um[row] / TALLEST_UM, 0.0, 1.0)))
         picture[height - grown :, ::3] = 0
         return picture
 

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from matgym.envs.batch import BatchedEnv, ScalarEnv
+from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
 from matgym.envs.campaign import EXPERIMENTS, Campaign
 from matgym.envs.growth import REWARD_SCALE, checked_reactors, growth_task
 from matgym.processes.growth.recipe import TWO_STAGES, two_stages
 from matgym.tasks.growth import GrowthTask
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import FloatArray, Info, IntArray
 
 if TYPE_CHECKING:
     from matgym.processes.sequences.learned import SequenceSurrogate
@@ -66,7 +66,7 @@ class CVDRecipe(Campaign):
         model: "SequenceSurrogate | str | None" = None,
         task: GrowthTask | None = None,
     ) -> None:
-        super().__init__(size, len(TWO_STAGES), experiments)
+        super().__init__(size, len(TWO_STAGES), experiments, ("objective", "measured"))
         self.task = growth_task(minutes, randomised, model, task)
         self.reactors = np.ones((size, 5))
 
@@ -76,9 +76,9 @@ class CVDRecipe(Campaign):
         self.reactors[rows] = checked_reactors(options.get("reactor"), drawn)
         super().restart(rows, generators, options)
 
-    def carry_out(self, actions: FloatArray, deviates: FloatArray) -> tuple[FloatArray, FloatArray, dict[str, Any]]:
+    def carry_out(self, actions: FloatArray, deviates: FloatArray, rows: Rows) -> tuple[FloatArray, FloatArray, Info]:
         """Carry out whole runs."""
-        objective = self.task.run(two_stages(actions, self.task.minutes), self.reactors)
+        objective = self.task.run(two_stages(actions, self.task.minutes), self.reactors[rows])
         measured = objective + MEASURING * deviates
         return objective / REWARD_SCALE, measured / REWARD_SCALE, {"objective": objective, "measured": measured}
 

@@ -226,6 +226,11 @@ class SklearnModel(_SiteModel):
         self._features = _features_of(source, self.name)
         self._with_sd = "return_std" in signature(source.predict).parameters
 
+    @property
+    @override
+    def is_uncertain(self) -> bool:
+        return self._with_sd
+
     @override
     def _values(self, lattice: TubeLattice, species: SpeciesArray) -> tuple[FloatArray, FloatArray | float]:
         features, count = self._features(lattice, species), len(species)

@@ -81,6 +81,11 @@ class NetworkSurrogate(LearnedModel):
     # ---- a model's face
 
     @property
+    def is_uncertain(self) -> bool:
+        """It is, calibrated on validation data."""
+        return True
+
+    @property
     def name(self) -> str:
         """Of the kind of network."""
         return self.network

@@ -93,7 +93,7 @@ class DesignTask:
             raise ConfigurationError(f"estimate={self.estimate!r} is none of {', '.join(get_args(Estimate))}")
         if self.reward is not None and self.estimate != "mean":
             raise ConfigurationError(f"estimate={self.estimate!r} has no effect beside a reward function of your own")
-        if self.estimate != "mean" and all(objective.model.is_oracle for objective in self.counted):
+        if self.estimate != "mean" and not self.is_uncertain:
             names = ", ".join(objective.model.name for objective in self.counted)
             raise ConfigurationError(f"estimate={self.estimate!r} has no effect: {names} predicts without uncertainty")
         for source in (
@@ -107,6 +107,11 @@ class DesignTask:
     def counted(self) -> tuple[Objective, ...]:
         """The objectives whose weighted mean is the reward."""
         return tuple(objective for objective in self.objectives if objective.weight > 0.0)
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether a model that counts tells how uncertain it is."""
+        return any(objective.model.is_uncertain for objective in self.counted)
 
     # ---- names and units
 

@@ -25,11 +25,12 @@ _VARIATION: Final = Variation()
 class GrowthTask:
     """Grow many and long tubes with few defects and little energy within a time.
 
-        J = yield [µm] - 8 (D/G + amorphous monolayers / 10) - 20 energy [kWh]
+        J = yield [µm] - min(8 (D/G + amorphous monolayers / 10), 135) - 20 energy [kWh]
 
     The yield is carbon in tubes on the wafer, as the length that as much carbon would have on particles that did not
-    ripen: length × d₀/d, since ripening leaves (d₀/d)³ of the particles with (d/d₀)² of the atoms a micrometre. The
-    weights are ours. Safety is apart: a cost of its own; see `cost`.
+    ripen: length × d₀/d, since ripening leaves (d₀/d)³ of the particles with (d/d₀)² of the atoms a micrometre. Tubes
+    that are spoilt wholly cost no more than about what a good run earns: soot may grow without bound, rewards may not.
+    The weights are ours. Safety is apart: a cost of its own; see `cost`.
 
     Attributes:
         preheated_c: temperature at which wafers are loaded.
@@ -46,6 +47,7 @@ class GrowthTask:
     variation: Variation | None = _VARIATION
     per_um: float = 1.0
     per_disorder: float = 8.0
+    most_disorder: float = 135.0
     per_kwh: float = 20.0
     hottest_c: float = 900.0
     soot_per_min: float = 5.0
@@ -87,10 +89,11 @@ class GrowthTask:
 
     def _parts(self, state: State, reactor: Reactor, xp: Any) -> tuple[Any, Any, Any]:
         tubes, flaws = yield_um(state, reactor), disorder(state.defects, state.grown, xp)
-        return self._weighted(tubes, flaws, state.amorphous, state.energy_kwh)
+        return self._weighted(tubes, flaws, state.amorphous, state.energy_kwh, xp)
 
-    def _weighted(self, tubes: Any, flaws: Any, amorphous: Any, energy_kwh: Any) -> tuple[Any, Any, Any]:
-        return self.per_um * tubes, -self.per_disorder * (flaws + 0.1 * amorphous), -self.per_kwh * energy_kwh
+    def _weighted(self, tubes: Any, flaws: Any, amorphous: Any, energy_kwh: Any, xp: Any = np) -> tuple[Any, Any, Any]:
+        spoilt = xp.fmin(self.per_disorder * (flaws + 0.1 * amorphous), self.most_disorder)
+        return self.per_um * tubes, -spoilt, -self.per_kwh * energy_kwh
 
     def predicted(self, outcomes: FloatArray) -> FloatArray:
         """Return (...) J of (..., 4) outcomes as a surrogate predicts them."""
@@ -111,10 +114,10 @@ class GrowthTask:
         return np.asarray(self.objective(state, reactor))
 
     def cost(self, before: State, after: State) -> FloatArray:
-        """(B,) by how much a minute was unsafe, in units of a limit: heat and soot."""
-        heat = np.maximum(after.temperature_k - CELSIUS_K - self.hottest_c, 0.0) / 50.0
-        soot = np.maximum((after.amorphous - before.amorphous) / self.soot_per_min - 1.0, 0.0)
-        return np.asarray(heat + soot)
+        """(B,) by how much a minute was unsafe, from 0 to 1 at 50 K too hot, or at twice the soot; the worse of both."""
+        heat = (after.temperature_k - CELSIUS_K - self.hottest_c) / 50.0
+        soot = (after.amorphous - before.amorphous) / self.soot_per_min - 1.0
+        return np.asarray(np.clip(np.maximum(heat, soot), 0.0, 1.0))
 
     def advance(self, state: State, controls: FloatArray, reactor: Reactor) -> State:
         """A minute of furnace time, counted, under (B, 4) controls as in a recipe."""

@@ -49,6 +49,11 @@ class Solved:
         return True
 
     @property
+    def is_uncertain(self) -> bool:
+        """It is not."""
+        return False
+
+    @property
     def level(self) -> Level:
         """What the values were computed by."""
         return Level.TABLE

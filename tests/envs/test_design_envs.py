@@ -142,18 +142,15 @@ def test_every_environment_passes_the_checks_without_a_warning(name):
         check_env(scalar(identity, **arguments))
 
 
-def same_end(one, other, i, begun):
-    """Whether what is told of an ended episode agrees: the same names, the same values."""
-    for group in {"objectives", "uncertainty"} & one.keys():
-        told = bool(one[f"_{group}"][i])
-        assert told == bool(other.get(f"_{group}", {i: False})[i])
-        for key in one[group] if told else ():
-            if not key.startswith("_"):
-                np.testing.assert_allclose(one[group][key][i], other[group][key][i], atol=SAME, rtol=SAME)
-    for key in {"cost", *begun} & one.keys():
-        np.testing.assert_allclose(one[key][i], other[key][i], atol=SAME)
-    if "design" in one and one["_design"][i]:
-        np.testing.assert_allclose(one["design"][i], other["design"][i], atol=SAME)
+def same_info(one, other, rows):
+    """Whether what is told of some rows agrees: the same names, the same values."""
+    assert {key for key in one if not key.startswith("_")} == {key for key in other if not key.startswith("_")}
+    for key, values in one.items():
+        if isinstance(values, dict):
+            same_info(values, other[key], rows)
+        elif not key.startswith("_"):
+            for i in rows:
+                np.testing.assert_allclose(values[i], other[key][i], atol=SAME, rtol=SAME)
 
 
 @pytest.mark.parametrize("name", some(ALL))
@@ -166,8 +163,7 @@ def test_vector_and_sync_environments_give_the_same_trajectories(name):
         sync._rewards = np.zeros((3, native.reward_dim))  # as MOSyncVectorEnv does, which knows NEXT_STEP alone
     first, second = native.reset(seed=5), sync.reset(seed=5)
     same(first[0], second[0], 0.0)
-    for key, value in first[1].items():
-        np.testing.assert_array_equal(value, second[1][key])
+    same_info(first[1], second[1], range(3))
     rng, ended = np.random.default_rng(0), {"terminated": 0, "truncated": 0}
     length = native.max_episode_steps
     for _ in range(length + 20 if length else 12):
@@ -184,10 +180,14 @@ def test_vector_and_sync_environments_give_the_same_trajectories(name):
             np.testing.assert_array_equal(a, b)
         ended["terminated"] += int(ours[2].sum())
         ended["truncated"] += int(ours[3].sum())
-        for i in np.flatnonzero(ours[2] | ours[3]):
-            same(ours[4]["final_obs"][i], theirs[4]["final_obs"][i], SAME)
-            same_end(ours[4]["final_info"], theirs[4]["final_info"], i, native.episodes.begun())
-            assert ours[4]["final_info"].get("_objectives", ours[2])[i] or not ours[2][i]
+        last = [each[4].pop("final_info", {}) for each in (ours, theirs)]
+        seen = [each[4].pop("final_obs", None) for each in (ours, theirs)]
+        same_info(ours[4], theirs[4], range(3))
+        for i in range(3) if seen[0] is not None else ():
+            assert (seen[0][i] is None) == (seen[1][i] is None) == (not (ours[2] | ours[3])[i])
+            if seen[0][i] is not None:
+                same(seen[0][i], seen[1][i], SAME)
+                same_info(*last, [i])
     assert ended["terminated"] > 0
     # Choices of which nothing is ever forbidden always end by themselves.
     assert ended["truncated"] > 0 or length is None or "NanotubeIsotopes" in identity or "Chirality" in identity

@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from matgym.envs.batch import BatchedEnv, Episodes, ScalarEnv, Transition
+from matgym.envs.batch import ALL, BatchedEnv, Episodes, ScalarEnv
 from matgym.physics import PiElectrons
 from matgym.structures import Nanotube
 from matgym.testing import check_env, check_vector_env
@@ -27,16 +27,16 @@ class StrainGauge(Episodes):
         self.percent[rows], self.left[rows] = 0, self.steps
         self.targets[rows] = [rng.choice(self.gaps_ev) for rng in generators]
 
-    def begun(self):
+    def info(self):
         return {"target_ev": self.targets.copy()}
 
-    def step(self, actions):
-        self.percent = np.clip(self.percent + actions - 1, -self.farthest, self.farthest)
-        self.left -= 1
-        errors_ev = self.gaps_ev[self.percent + self.farthest] - self.targets
-        return Transition(np.exp(-10.0 * np.abs(errors_ev)), self.left == 0, self.begun())
+    def step(self, actions, rows=ALL):
+        self.percent[rows] = np.clip(self.percent[rows] + actions - 1, -self.farthest, self.farthest)
+        self.left[rows] -= 1
+        errors_ev = self.gaps_ev[self.percent[rows] + self.farthest] - self.targets[rows]
+        return np.exp(-10.0 * np.abs(errors_ev)), self.left[rows] == 0
 
-    def observe(self, rows=slice(None)):
+    def observe(self, rows=ALL):
         seen = np.stack([self.percent / self.farthest, self.targets - 0.5, self.left / self.steps], axis=1)
         return seen.astype(np.float32)[rows]
 
@@ -55,5 +55,6 @@ class StrainGaugeVectorEnv(BatchedEnv):
 def test_it_registers_and_conforms():
     gym.register(name := "test/StrainGauge-v0", StrainGaugeEnv, vector_entry_point=StrainGaugeVectorEnv)
     check_env(gym.make(name))
-    check_vector_env(gym.make_vec(name, num_envs=4), lambda: gym.make(name))
+    for mode in ("SAME_STEP", "NEXT_STEP", "DISABLED"):
+        check_vector_env(gym.make_vec(name, num_envs=4, autoreset_mode=mode), lambda: gym.make(name))
     assert len(gym.make(name, farthest=3).unwrapped.episodes.gaps_ev) == 7

@@ -71,6 +71,7 @@ class Doubtful(Model):
     """A model that knows its error."""
 
     properties = (PI_FORMATION_EV,)
+    is_uncertain = True
 
     def predict(self, tubes, /):
         found = {"pi_formation_ev": np.arange(len(tubes), dtype=float)}

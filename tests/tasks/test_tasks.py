@@ -53,6 +53,7 @@ class Doubtful(Model):
     """Two networks that disagree by 0.2 eV about every tube."""
 
     properties = (GAP_EV,)
+    is_uncertain = True
 
     def predict(self, tubes, /):
         mean = np.linspace(0.6, 1.1, len(tubes))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.processes.annealing.film import OUTCOMES, STEP_S, Course, Film, healed, scaled_celsius
+from matgym.processes.annealing.film import OUTCOMES, STEP_S, Course, Film, FilmState, healed, scaled_celsius
 from matgym.processes.annealing.microstructure import Labels, boundaries
 from matgym.typing import Float32Array, FloatArray, IntArray
 from matgym.units import CELSIUS_K
@@ -50,13 +50,30 @@ class Films(ABC):
         for row, rng in zip(rows, generators, strict=True):
             self._generators[row] = rng
 
-    def hold(self, setpoint_k: FloatArray) -> None:
-        """Hold (B,) set points for one step."""
-        self._anneal(setpoint_k, self.film.course(self.state.temperature_k, setpoint_k, STEP_S))
+    def hold(self, setpoint_k: FloatArray, rows: IntArray | slice = slice(None)) -> None:
+        """Hold (k,) set points for one step in some of the furnaces; the others must have been loaded anew."""
+        state = self.state
+        before = FilmState(state.labels[rows], state.defects[rows], state.temperature_k[rows], state.energy_kwh[rows])
+        generators = [self._generators[row] for row in np.arange(len(self.measures))[rows]]
+        course = self.film.course(before.temperature_k, setpoint_k, STEP_S)
+        after, measures = self._annealed(before, setpoint_k, course, generators, rows)
+        if isinstance(rows, slice):
+            self.state, self.measures = after, measures
+            return
+        for name, values in after._asdict().items():
+            getattr(state, name)[rows] = values
+        self.measures[rows] = measures
 
     @abstractmethod
-    def _anneal(self, setpoint_k: FloatArray, course: Course) -> None:
-        """Set state and measures to what they are after one step."""
+    def _annealed(
+        self,
+        state: FilmState,
+        setpoint_k: FloatArray,
+        course: Course,
+        generators: Sequence[np.random.Generator],
+        rows: IntArray | slice,
+    ) -> tuple[FilmState, FloatArray]:
+        """State and measures after one step, of the films that stand in some rows."""
 
     def pictures(self, rows: IntArray | slice) -> Float32Array:
         """Return (rows, H, W) micrographs, 0 within grains to 1 at particles."""
@@ -68,9 +85,16 @@ class SimulatedFilms(Films):
 
     charged: ClassVar[str] = "simulation"
 
-    def _anneal(self, _setpoint_k: FloatArray, course: Course) -> None:
-        self.state = self.film.anneal(self.state, course, self._generators)
-        self.measures = self.film.measures(self.state)
+    def _annealed(
+        self,
+        state: FilmState,
+        setpoint_k: FloatArray,  # noqa: ARG002  # the course knows it
+        course: Course,
+        generators: Sequence[np.random.Generator],
+        rows: IntArray | slice,  # noqa: ARG002  # films do not depend on their place
+    ) -> tuple[FilmState, FloatArray]:
+        after = self.film.anneal(state, course, generators)
+        return after, self.film.measures(after)
 
 
 class LearnedFilms(Films):
@@ -94,11 +118,18 @@ class LearnedFilms(Films):
         begun = self.measures[rows]
         self.surrogate.forget(self._memory, rows, begun[:, [0, 2]], begun)
 
-    def _anneal(self, setpoint_k: FloatArray, course: Course) -> None:
-        predicted = self.surrogate.step(self._memory, scaled_celsius(setpoint_k - CELSIUS_K)[:, None])
-        self.measures = np.maximum(predicted, [1.0, 0.0, 0.0])
-        energy = self.state.energy_kwh + course.energy_kwh
-        self.state = self.state._replace(temperature_k=course.temperature_k, energy_kwh=energy)
+    def _annealed(
+        self,
+        state: FilmState,
+        setpoint_k: FloatArray,
+        course: Course,
+        generators: Sequence[np.random.Generator],  # noqa: ARG002  # the network draws nothing
+        rows: IntArray | slice,
+    ) -> tuple[FilmState, FloatArray]:
+        predicted = self.surrogate.step(self._memory, scaled_celsius(setpoint_k - CELSIUS_K)[:, None], rows)
+        energy = state.energy_kwh + course.energy_kwh
+        after = state._replace(temperature_k=course.temperature_k, energy_kwh=energy)
+        return after, np.maximum(predicted, [1.0, 0.0, 0.0])
 
     def pictures(self, rows: IntArray | slice) -> Float32Array:
         """Raise an error: there are no grains to draw.
@@ -118,12 +149,18 @@ class PicturedFilms(Films):
         super().__init__(film, size, batch, start_c)
         self.surrogate = surrogate
 
-    def _anneal(self, _setpoint_k: FloatArray, course: Course) -> None:
+    def _annealed(
+        self,
+        state: FilmState,
+        setpoint_k: FloatArray,  # noqa: ARG002  # the course knows it
+        course: Course,
+        generators: Sequence[np.random.Generator],
+        rows: IntArray | slice,  # noqa: ARG002  # films do not depend on their place
+    ) -> tuple[FilmState, FloatArray]:
         from matgym.processes.annealing.micrographs import drives_of
 
-        labels = self.surrogate.advance(self.state.labels, drives_of(course), self._generators)
-        self.state = healed(self.state, labels, course)
-        self.measures = self.film.measures(self.state)
+        after = healed(state, self.surrogate.advance(state.labels, drives_of(course), generators), course)
+        return after, self.film.measures(after)
 
 
 def films_of(film: Film, size: int, batch: int, start_c: float, dynamics: Any, *, pictured: bool) -> Films:

@@ -101,8 +101,19 @@ class SequenceSurrogate:
             for net, state in zip(self.networks, memory.states, strict=True):
                 net.forget(state, rows)
 
-    def step(self, memory: Memory, controls: FloatArray) -> FloatArray:
-        """(B, k) outcomes after one more step under (B, c) controls; `memory` moves on."""
+    def step(self, memory: Memory, controls: FloatArray, rows: IntArray | slice = slice(None)) -> FloatArray:
+        """(r, k) outcomes of (r,) rows after one more step under (r, c) controls; `memory` moves on.
+
+        The other rows must have been begun anew, and wait.
+        """
+        if not isinstance(rows, slice):
+            waiting = np.setdiff1d(np.arange(len(memory.start)), rows)
+            start, begun = memory.start[waiting], memory.outcomes[waiting]
+            every = np.zeros((len(memory.start), controls.shape[1]))
+            every[rows] = controls
+            self.step(memory, every)
+            self.forget(memory, waiting, start, begun)
+            return memory.outcomes[rows]
         with torch.inference_mode():
             inputs = self.tensors(controls[:, None], memory.start)
             changes = []
