@@ -57,7 +57,7 @@ class Episodes(ABC):
     masked: bool = False
     steps: int = 1
     time_limit: ClassVar[int | None] = None
-    render_modes: ClassVar[tuple[str, ...]] = ()
+    render_modes: tuple[str, ...] = ()
 
     @abstractmethod
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
@@ -145,8 +145,9 @@ class ScalarEnv(gym.Env[Any, Any]):
         cls.metadata = {"render_modes": list(cls.episodes_class.render_modes), "render_fps": 4}
 
     def __init__(self, *, render_mode: str | None = None, **arguments: Any) -> None:
-        self.render_mode = _render_mode(self.episodes_class, render_mode)
         self.episodes = _made(self.episodes_class, 1, arguments)
+        self.render_mode = _render_mode(self.episodes, render_mode)
+        self.metadata = {**self.metadata, "render_modes": list(self.episodes.render_modes)}
         self.task = self.episodes.task
         self.observation_space = self.episodes.observation_space
         self.action_space = self.episodes.action_space
@@ -236,9 +237,9 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         **arguments: Any,
     ) -> None:
         require_counts(num_envs=num_envs)
-        self.render_mode = _render_mode(self.episodes_class, render_mode)
         limit = self.episodes_class.time_limit if max_episode_steps == "default" else max_episode_steps
         self._take(_made(self.episodes_class, num_envs, arguments), limit, autoreset_mode)
+        self.render_mode = _render_mode(self.episodes, render_mode)
 
     @classmethod
     def of(
@@ -259,7 +260,8 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         self.num_envs = episodes.size
         self.max_episode_steps = max_episode_steps
         self.autoreset_mode = _autoreset_mode(autoreset_mode)
-        self.metadata = {**self.metadata, "autoreset_mode": self.autoreset_mode}
+        modes = {"render_modes": list(episodes.render_modes), "autoreset_mode": self.autoreset_mode}
+        self.metadata = {**self.metadata, **modes}
         self._limit = np.inf if max_episode_steps is None else max_episode_steps
         self._elapsed = np.zeros(self.num_envs, dtype=np.int64)
         self._over = np.zeros(self.num_envs, dtype=bool)  # ended, and not begun anew yet
@@ -358,9 +360,9 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         return tuple(self.episodes.render(self.render_mode, row) for row in range(self.num_envs))
 
 
-def _render_mode(episodes_class: type[Episodes], mode: str | None) -> str | None:
-    if mode not in (None, *episodes_class.render_modes):
-        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(episodes_class.render_modes)}")
+def _render_mode(episodes: Episodes, mode: str | None) -> str | None:
+    if mode not in (None, *episodes.render_modes):
+        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(episodes.render_modes)}")
     return mode
 
 

@@ -80,7 +80,7 @@ class DesignEpisodes(Episodes):
         mending: draws an allowed action in place of one that is forbidden; None lets forbidden ones change nothing.
     """
 
-    render_modes: ClassVar[tuple[str, ...]] = ("rgb_array", "ansi")
+    render_modes = ("rgb_array", "ansi")
     task: DesignTask
 
     def __init__(
@@ -121,6 +121,8 @@ class DesignEpisodes(Episodes):
         self.builder: Builder = make_builder(task.space, size, at_once=at_once, initial=initial)
         self.masked, self.steps = self.builder.masked, self.builder.steps
         self.reward_names = task.component_names
+        if task.space.domain is None:
+            self.render_modes = ("ansi",)
         self.mending: np.random.Generator | None = None
         self.options = () if not names else (names[0] if len(names) == 1 else "target",)
         self.targets: FloatArray = np.tile(task.target_ranges.mean(axis=1), (size, 1))

@@ -105,6 +105,7 @@ class FilmAnnealing(Episodes):
             raise ConfigurationError('the goal variant observes statistics: give observation="statistics"')
         sites = self.task.size
         self.films = films_of(self.task.film, sites, size, self.task.start_c, dynamics, pictured=observation == "image")
+        self.render_modes = ("rgb_array",) if self.films.pictured else ()
         self.targets = np.full(size, sum(self.task.targets) / 2.0)
         self.elapsed = np.zeros(size, dtype=np.int64)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)

@@ -148,7 +148,7 @@ def test_targets_outside_the_observed_range_and_actions_outside_the_space_are_na
     envs = gym.make_vec(ID, num_envs=2, task=task)
     envs.reset(seed=0)
     for wrong in (np.array([0, 300]), np.array([0.0, 1.0]), np.array([1])):
-        with pytest.raises(ConfigurationError, match="whole numbers"):
+        with pytest.raises(ConfigurationError, match=r"whole numbers|actions of shape \(1,\) must be \(2,\)"):
             envs.step(wrong)
     with pytest.raises(ConfigurationError, match="render_mode"):
         gym.make(ID, task=task, render_mode="ascii", disable_env_checker=True)

@@ -24,9 +24,11 @@ class Films(ABC):
     Attributes:
         measures: (B, 3) as in `Film.measures`.
         charged: under which a ledger counts steps.
+        pictured: whether there are micrographs.
     """
 
     charged: ClassVar[str] = "surrogate"
+    pictured: ClassVar[bool] = True
 
     def __init__(self, film: Film, size: int, batch: int, start_c: float) -> None:
         """Make room for `batch` films of `size` sites a side, to be loaded at `start_c`."""
@@ -99,6 +101,8 @@ class SimulatedFilms(Films):
 
 class LearnedFilms(Films):
     """Films by their statistics, which a recurrent network predicts; their state's grains stay as deposited."""
+
+    pictured: ClassVar[bool] = False
 
     def __init__(self, film: Film, size: int, batch: int, start_c: float, surrogate: "SequenceSurrogate") -> None:
         """See `Films`; the surrogate predicts `OUTCOMES`.
