@@ -124,10 +124,8 @@ class DesignEpisodes(Episodes):
         self.reward_names = task.component_names
         self.mending: np.random.Generator | None = None
         self.options = () if not names else (names[0] if len(names) == 1 else "target",)
-        self.targets: FloatArray = np.tile(task.target_ranges.mean(axis=1), (size, 1))
-        if len(names) == 1:
-            self.targets = self.targets[:, 0]
-        self._scaled = np.zeros((size, len(names)), dtype=np.float32)  # of the middle of a range
+        self.targets: FloatArray = np.zeros(size) if len(names) == 1 else np.zeros((size, len(names)))
+        self._scaled = np.zeros((size, len(names)), dtype=np.float32)
         self.achieved = np.zeros((size, len(names) + 1), dtype=np.float32)
         self.action_space = self.builder.action_space
         self.observation_space = self._make_space()
