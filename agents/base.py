@@ -53,13 +53,6 @@ class Optimizer(ABC):
     """
 
     def __init__(self, problem: Problem, budget: int, rng: np.random.Generator) -> None:
-        """Prepare a search.
-
-        Args:
-            problem: what is searched.
-            budget: designs that may be evaluated.
-            rng: the only source of randomness.
-        """
         self.problem = problem
         self.space = problem.space
         self.budget = budget

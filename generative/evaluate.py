@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from time import perf_counter
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 
@@ -89,25 +89,15 @@ class Evaluation:
 FIGURES: Final = tuple(f.name for f in fields(Evaluation) if f.name not in {"generator", "split", "samples"})
 
 
-@dataclass(frozen=True)
-class _Drawn:
-    """What was drawn on one lattice.
+class _Drawn(NamedTuple):
+    """What was drawn on one lattice."""
 
-    Attributes:
-        asked: structures whose conditions were asked for.
-        species: (B, n_sites) drawn.
-        exact: (B,) whether the composition is right.
-        valid: (B,) whether the tube is.
-        gaps: (B,) by the oracle, eV; NaN where it failed.
-        seconds: of drawing.
-    """
-
-    asked: Examples
-    species: SpeciesArray
-    exact: BoolArray
-    valid: BoolArray
-    gaps: FloatArray
-    seconds: float
+    asked: Examples  # structures whose conditions were asked for
+    species: SpeciesArray  # (B, n_sites)
+    exact: BoolArray  # (B,) whether the composition is right
+    valid: BoolArray  # (B,) whether the tube is
+    gaps: FloatArray  # (B,) by the oracle, eV; NaN where it failed
+    seconds: float  # of drawing
 
 
 def evaluate(

@@ -14,7 +14,6 @@ import numpy as np
 
 from matgym.data import Dataset
 from matgym.errors import DatasetError
-from matgym.learning.trainer import grouped_rows
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Species, SubstitutionEdits, TubeLattice
 from matgym.structures.symmetry import symmetry_group
@@ -166,5 +165,7 @@ def _span(budget: IntArray, values: FloatArray) -> FloatArray:
 
 def shuffled(groups: list[Examples], batch_size: int, rng: np.random.Generator) -> Iterator[Examples]:
     """Batches of one lattice each, in random order."""
+    from matgym.learning.trainer import grouped_rows  # torch, which looking up the nearest structures does without
+
     for index, rows in grouped_rows([len(group.species) for group in groups], batch_size, rng):
         yield groups[index].take(rows)

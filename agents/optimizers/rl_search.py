@@ -54,8 +54,13 @@ class Asking:
 class RLSearch(Optimizer):
     """An agent of Stable-Baselines3 that begins knowing nothing and spends the budget on learning.
 
+    Its hyper-parameters are the stored ones but for `overrides`.
+
     Attributes:
         algorithm: its name; a subclass that is named as one has that.
+
+    Raises:
+        ConfigurationError: if the algorithm cannot act on designs of this space.
     """
 
     algorithm: ClassVar[str] = "PPO"
@@ -67,17 +72,6 @@ class RLSearch(Optimizer):
     def __init__(
         self, problem: Problem, budget: int, rng: np.random.Generator, overrides: Mapping[str, Any] | None = None
     ) -> None:
-        """Prepare an agent.
-
-        Args:
-            problem: what is searched.
-            budget: designs that may be evaluated.
-            rng: draws the agent's seed.
-            overrides: hyper-parameters in place of the stored ones.
-
-        Raises:
-            ConfigurationError: if the algorithm cannot act on designs of this space.
-        """
         super().__init__(problem, budget, rng)
         check_applies(self.algorithm, problem.space)
         self._seed = int(rng.integers(2**31))

@@ -201,6 +201,10 @@ TABLES = [
     ("matgym/NanotubeIsotopes-v0", {}),
     ("matgym/MO-NanotubeIsotopes-v0", {}),
     ("matgym/NanotubeDoping-v0", {"instance": "doping-easy"}),
+    (
+        "matgym/NanotubeDoping-v0",
+        {"cells": 1, "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy", "initial_designs": "nearest"},
+    ),
     ("matgym/NanotubeThermoelectric-v0", {"instance": "thermoelectric-easy"}),
 ]
 

@@ -95,14 +95,7 @@ class MicrographSurrogate:
     def move(
         self, labels: Labels, sweeps: FloatArray, gone: FloatArray, generators: Sequence[np.random.Generator] | None
     ) -> Labels:
-        """Labels after one move.
-
-        Args:
-            labels: (B, H, W).
-            sweeps: (B,) `SWEEPS` at most.
-            gone: (B,) share of the particles that go; without generators, none do.
-            generators: B, or None.
-        """
+        """Labels after one move of (B,) sweeps, `SWEEPS` at most; without generators no particle goes."""
         where = near_boundaries(labels) & (labels != PARTICLE)
         if generators is not None:
             leaving = np.stack([rng.random(labels.shape[1:]) for rng in generators]) < gone[:, None, None]

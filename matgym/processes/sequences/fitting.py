@@ -165,14 +165,7 @@ class ProcessConfig:
 def train_process(
     config: ProcessConfig, output: Path, *, command: str = "", **options: Unpack[Options]
 ) -> SequenceCard:
-    """Simulate runs, fit, measure on the test runs, and store.
-
-    Args:
-        config: what of.
-        output: path of the weights; see `Store.checkpoints`.
-        command: that reproduces it, for the card.
-        options: see `fit_sequences`.
-    """
+    """Simulate runs, fit, measure on the test runs, and store; the card tells the command that reproduces it."""
     with STORE.checkpoints(output) as options["checkpoints"]:
         learned, validation, test = config.simulated()
         surrogate = fit_sequences(learned, validation, config.fit, **options)
