@@ -31,7 +31,7 @@ def test_all_studies_are_found():
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_runs_in_its_small_settings(name, monkeypatch, tmp_path, capsys):
     common = import_module("scripts.studies.common")
-    monkeypatch.setattr(common, "ROOT", tmp_path)
+    monkeypatch.setattr(common, "OUTPUT", tmp_path)
     monkeypatch.setattr(sys, "argv", [name, "--quick", "--workers", "1"])
     import_module(name).main()
     assert capsys.readouterr().out

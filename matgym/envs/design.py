@@ -125,10 +125,8 @@ class DesignEpisodes(Episodes):
             self.render_modes = ("ansi",)
         self.mending: np.random.Generator | None = None
         self.options = () if not names else (names[0] if len(names) == 1 else "target",)
-        self.targets: FloatArray = np.tile(task.target_ranges.mean(axis=1), (size, 1))
-        if len(names) == 1:
-            self.targets = self.targets[:, 0]
-        self._scaled = np.zeros((size, len(names)), dtype=np.float32)  # of the middle of a range
+        self.targets: FloatArray = np.zeros(size) if len(names) == 1 else np.zeros((size, len(names)))
+        self._scaled = np.zeros((size, len(names)), dtype=np.float32)
         self.achieved = np.zeros((size, len(names) + 1), dtype=np.float32)
         scored = task.objectives if variant == "multi-objective" else task.counted
         keys = [objective.key for objective in scored] + [f"error{task.suffix}"] * (len(names) == 1)

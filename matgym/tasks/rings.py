@@ -80,6 +80,10 @@ def light_share(tubes: TubeBatch) -> FloatArray:
     return shares
 
 
+_LIGHT_SHARE: Final = FunctionModel(light_share, LIGHT_SHARE, level=Level.GEOMETRY)
+_LIGHT: Final = Objective(LIGHT_SHARE, _LIGHT_SHARE, "maximize", 0.0, 1.0, oracle=_LIGHT_SHARE, weight=0.0)
+
+
 def rings_task(
     *,
     n: int = 10,
@@ -119,9 +123,8 @@ def rings_task(
         raise ConfigurationError(f'the table of (10, 0), 16 rings, 14C is none of {own}: give model="oracle"')
     prop = THERMAL_CONDUCTANCE_NW_K
     heat: Any = oracle if isinstance(model, str) and model == "oracle" else table or as_model(model, prop)
-    light = FunctionModel(light_share, LIGHT_SHARE, level=Level.GEOMETRY)
     objectives = (
         Objective(prop, heat, direction, low, high, margin, oracle),
-        Objective(LIGHT_SHARE, light, "maximize", 0.0, 1.0, oracle=light, weight=0.0),
+        _LIGHT,
     )
     return DesignTask(RingSpace.of(n, rings, heavy), objectives, reward=reward)

@@ -26,6 +26,7 @@ from matgym.files import atomic_path, write_json
 from matgym.version import __version__
 
 ROOT = Path(__file__).parents[2]
+OUTPUT = ROOT  # where studies write; tests write elsewhere
 
 Settings = TypeVar("Settings")
 
@@ -63,12 +64,12 @@ class Study(Generic[Settings]):
     @property
     def folder(self) -> Path:
         """Of finished jobs."""
-        return ROOT / "runs" / self.name / sha256(repr(self.settings).encode()).hexdigest()[:10]
+        return OUTPUT / "runs" / self.name / sha256(repr(self.settings).encode()).hexdigest()[:10]
 
     @property
     def docs(self) -> Path:
         """Where results and pictures go."""
-        return ROOT / "runs" / "quick" if self.quick else ROOT / "docs"
+        return OUTPUT / "runs" / "quick" if self.quick else OUTPUT / "docs"
 
     @property
     def result(self) -> Path:
@@ -99,14 +100,14 @@ class Study(Generic[Settings]):
             "settings": asdict(self.settings),
         }
         write_json(self.result, finite(made | dict(content)))
-        print(self.result.relative_to(ROOT))
+        print(self.result.relative_to(OUTPUT))
 
     def picture(self, name: str, save: Callable[[Path], Any]) -> None:
         """Write docs/images/NAME by a function that saves a figure to a path."""
         path = self.docs / "images" / name
         with atomic_path(path) as scratch:
             save(scratch)
-        print(path.relative_to(ROOT))
+        print(path.relative_to(OUTPUT))
 
 
 class StudyJob:

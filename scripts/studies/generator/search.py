@@ -51,7 +51,7 @@ class Searches(StudyJob):
     def run(self):
         """A row for each number of evaluations: verified errors, by target."""
         settings, task, rng = self.settings, decoration_task(), np.random.default_rng(TARGETS_SEED)
-        targets = np.array([task.draw_target(rng) for _ in range(settings.targets)])
+        targets = task.draw_targets([rng] * settings.targets)
         how, own = (self.policy(task), None) if self.method == "MaskablePPO" else (self.method, self.generator)
         rows = []
         for queries in settings.queries:  # a search plans for its budget, so that each budget is a search of its own
