@@ -28,7 +28,7 @@ SMALL = {
 }
 NO_GOAL = ("Doping", "Thermoelectric")  # their instances want extremes
 IDS = {
-    variant_id(spec.id, variant): SMALL.get(spec.id, {})
+    variant_id(spec.id, variant): {} if variant and "Doping" in spec.id else SMALL.get(spec.id, {})
     for spec in SPECS
     for variant in ("", *spec.variants)
     if "Experiments" not in spec.id  # which needs data, and is a campaign like CVDRecipe
