@@ -48,7 +48,7 @@ class Policy:
         episodes.restart(np.arange(count), rngs, {episodes.options[0]: targets} if episodes.options else {})
         designs: Designs = episodes.builder.designs
         for _ in range(2 * episodes.steps):
-            extra = {"action_masks": episodes.masks().copy()} if self.masked else {}
+            extra = {"action_masks": episodes.masks()} if self.masked else {}
             actions, _ = self.agent.predict(episodes.observe(), deterministic=deterministic, **extra)
             designs, finished, _ = episodes.builder.advance(actions)
             if finished.all():
