@@ -9,7 +9,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from matgym.errors import ConfigurationError, DatasetError, MissingExtraError
+from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, require_counts
 from matgym.typing import BoolArray
 
 
@@ -50,8 +50,7 @@ def record_episodes(
         buffers = import_module("minari.data_collector.episode_buffer")
     except ImportError:
         raise MissingExtraError("minari", "offline") from None
-    if episodes < 1:
-        raise ConfigurationError(f"episodes={episodes} must be 1 or more")
+    require_counts(episodes=episodes)
     if name in minari.list_local_datasets():
         raise DatasetError(f"there is a data set {name!r} already: give the next version, or minari.delete_dataset it")
     env = gym.make(environment, **arguments)

@@ -47,7 +47,7 @@ class Policy:
         rngs = (rng or np.random.default_rng(0)).spawn(count)
         episodes.restart(np.arange(count), rngs, {episodes.options[0]: targets} if episodes.options else {})
         for _ in range(2 * episodes.steps):
-            extra = {"action_masks": episodes.masks().copy()} if self.masked else {}
+            extra = {"action_masks": episodes.masks()} if self.masked else {}
             actions, _ = self.agent.predict(episodes.observe(), deterministic=deterministic, **extra)
             if episodes.builder.advance(actions, slice(None))[0].all():
                 break

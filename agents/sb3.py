@@ -113,8 +113,6 @@ class SB3VecEnv(VecEnv):
         calls, is the same for all.
         """
         found = getattr(self.envs, method_name)(*args, **kwargs)
-        if method_name == "action_masks":
-            found = found.copy()  # torch warns of what may not be written to
         return [found[i] if method_name == "action_masks" else found for i in self._indices(indices)]
 
     @override

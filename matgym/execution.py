@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, TypeAlias, cast
 
 import pyarrow as pa
 
-from matgym.errors import ConfigurationError, ExecutionError, MissingExtraError
+from matgym.errors import ConfigurationError, ExecutionError, MissingExtraError, require_counts
 from matgym.files import atomic_path
 
 DEATHS: Final = 3
@@ -86,8 +86,7 @@ def execute(
             another call works in the folder, workers do not start, or the scheduler cannot be reached.
         MissingExtraError: if a scheduler is named and `distributed` is not installed.
     """
-    if workers < 1:
-        raise ConfigurationError(f"workers={workers} must be 1 or more")
+    require_counts(workers=workers)
     jobs = list(jobs)
     _check_keys(job.key for job in jobs)
     paths = {job.key: folder / f"{job.key}.parquet" for job in jobs}

@@ -206,7 +206,7 @@ class ScalarEnv(gym.Env[Any, Any]):
         return self._masks if self.episodes.masked else _no_masks()
 
     def _masks(self) -> BoolArray:
-        return self.episodes.masks()[0].copy()  # torch warns of what may not be written to
+        return np.asarray(self.episodes.masks()[0])
 
 
 class BatchedEnv(VectorEnv[Any, Any, Any]):

@@ -180,7 +180,7 @@ class DesignEpisodes(Episodes):
 
     @override
     def masks(self) -> BoolArray:
-        return self.builder.masks()
+        return self.builder.masks().copy()  # the builder keeps them; torch warns of what may not be written to
 
     # ---- episodes
 

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from matgym.errors import ConfigurationError, MissingExtraError, WeightsError
+from matgym.errors import ConfigurationError, MissingExtraError, WeightsError, require_counts
 from matgym.learning.devices import device_of, torch_device
 from matgym.structures import Species
 from matgym.surrogates.networks import RasterNetwork
@@ -129,8 +129,7 @@ class Engine:
                 f"engine {self.name!r} needs labelled tubes, to be calibrated on and judged by: use "
                 f"matgym.surrogates.training.quantised(surrogate, data, {self.name!r})"
             )
-        if self.threads < 1:
-            raise ConfigurationError(f"threads={self.threads} must be 1 or more")
+        require_counts(threads=self.threads)
         if self.name != "torch" and self.device != "cpu":
             raise ConfigurationError(f"device={self.device!r}: engine {self.name!r} runs on the cpu; 'torch' on any")
 
