@@ -311,13 +311,16 @@ def _random(env: gym.Env[Any, Any]) -> Act:
 def _extremes(space: gym.spaces.Box) -> Iterator[Act]:
     """The ends of the range, held, by turns, and each alone; in double precision."""
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
-    yield lambda _step, _masks: low
-    yield lambda _step, _masks: high
+    yield _held(low)
+    yield _held(high)
     yield lambda step, _masks: (low, high)[step % 2]
     corners = np.array(np.meshgrid(*[[0, 1]] * min(low.size, 4))).reshape(min(low.size, 4), -1).T
     for corner in corners:
-        chosen = np.resize(corner, low.shape)
-        yield lambda _step, _masks, chosen=chosen: np.where(chosen, high, low)
+        yield _held(np.where(np.resize(corner, low.shape), high, low))
+
+
+def _held(action: Any) -> Act:
+    return lambda _step, _masks: action
 
 
 def _play(env: gym.Env[Any, Any], policies: Sequence[Act]) -> list[tuple[Any, Any]]:
@@ -333,7 +336,7 @@ def _play(env: gym.Env[Any, Any], policies: Sequence[Act]) -> list[tuple[Any, An
             steps += 1
             trace.append((observation, reward))
             assert _types(info) == told, f"infos changed from {told} at reset to {_types(info)} in step {steps}"
-            assert (np.abs(reward) <= 1.0).all(), f"reward {reward} of step {steps} lies outside [-1, 1]"
+            assert (np.abs(np.asarray(reward)) <= 1.0).all(), f"reward {reward} of step {steps} lies outside [-1, 1]"
             cost = info.get("cost", 0.0)
             assert 0.0 <= cost <= 1.0, f"cost {cost} of step {steps} lies outside [0, 1]"
             done = bool(terminated or truncated)

@@ -80,7 +80,7 @@ class DesignEpisodes(Episodes):
         mending: draws an allowed action in place of one that is forbidden; None lets forbidden ones change nothing.
     """
 
-    render_modes = ("rgb_array", "ansi")
+    render_modes: tuple[str, ...] = ("rgb_array", "ansi")
     task: DesignTask
 
     def __init__(

@@ -84,7 +84,7 @@ class FilmAnnealing(Episodes):
     options = ("target",)
     reward_names = ("size", "healing", "energy")
     reward_low = -1.0
-    render_modes = ("rgb_array",)
+    render_modes: tuple[str, ...] = ("rgb_array",)
 
     task: AnnealingTask
 

@@ -114,7 +114,7 @@ class GrowthTask:
         return np.asarray(self.objective(state, reactor))
 
     def cost(self, before: State, after: State) -> FloatArray:
-        """(B,) by how much a minute was unsafe, from 0 to 1 at 50 K too hot, or at twice the soot; the worse of both."""
+        """Return (B,) how unsafe a minute was: the worse of heat (1 at 50 K too hot) and soot (1 at twice as much)."""
         heat = (after.temperature_k - CELSIUS_K - self.hottest_c) / 50.0
         soot = (after.amorphous - before.amorphous) / self.soot_per_min - 1.0
         return np.asarray(np.clip(np.maximum(heat, soot), 0.0, 1.0))

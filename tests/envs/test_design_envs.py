@@ -1,4 +1,4 @@
-"""Every registered environment and its variants: scalar and batched are one, goals and vectors as others have them."""
+"""Every registered environment and its variants: scalar and batched are one."""
 
 import re
 import warnings
@@ -7,131 +7,38 @@ from inspect import getdoc
 from itertools import pairwise
 
 import gymnasium as gym
-import mo_gymnasium
 import numpy as np
 import pytest
+from env_cases import (
+    ALL,
+    DESIGNS,
+    EASY,
+    INSTANCES,
+    KEYS,
+    SAME,
+    TABLES,
+    case,
+    cheap,
+    cheap_values,
+    draw,
+    needs,
+    row,
+    same,
+    scalar,
+    some,
+)
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from mo_gymnasium.wrappers import LinearReward, MORecordEpisodeStatistics
-from mo_gymnasium.wrappers.vector import MORecordEpisodeStatistics as VectorStatistics
-from stable_baselines3 import DQN, HerReplayBuffer
 
 import matgym  # noqa: F401  # registers the environments
 from matgym.envs.design import DesignEnv, DesignVectorEnv
 from matgym.errors import ConfigurationError
 from matgym.models import Property
-from matgym.physics import PiElectrons
-from matgym.registration import SPECS, variant_id
-from matgym.structures import Nanotube, tube_lattice
+from matgym.registration import SPECS
+from matgym.structures import tube_lattice
 from matgym.surrogates import FunctionModel
 from matgym.tasks import Constraint, decoration_task
-from matgym.tasks.annealing import AnnealingTask
 from matgym.tasks.furnace_design import furnace_task
-from matgym.tasks.solved import optima_folder
 from matgym.testing import check_env, check_vector_env
-
-SAME = 1e-5  # networks of a batch and of one
-EASY = "thermoelectric-easy"
-
-
-def cheap_values(tubes):
-    """A number that hangs on which sites hold what, and on the tube."""
-    return [0.5 + 0.7 * float(np.sin(tube.species @ np.arange(1.0, tube.n_sites + 1) + 7 * tube.n)) for tube in tubes]
-
-
-def cheap(identity):
-    """The same as a model of the property that an environment designs for."""
-    return FunctionModel(cheap_values, next(key for name, key in KEYS.items() if name in identity))
-
-
-KEYS = {
-    "Doping": "gap_ev",
-    "Chirality": "gap_ev",
-    "Isotopes": "thermal_conductance_nw_k",
-    "Thermoelectric": "zt",
-}
-
-
-SMALL = {
-    "matgym/CVDGrowth-v0": {"minutes": 5},
-    "matgym/CVDRecipe-v0": {"minutes": 5, "experiments": 3},
-    "matgym/FilmAnnealing-v0": {"task": AnnealingTask(size=40, steps=4)},
-}
-TABLES = {"matgym/NanotubeChirality-v0": "chirality", "matgym/NanotubeIsotopes-v0": "isotope-rings"}
-IDS = {
-    variant_id(spec.id, variant): (SMALL.get(spec.id, {}), TABLES.get(spec.id))
-    for spec in SPECS
-    for variant in ("", *spec.variants)
-    if spec.id != "matgym/Experiments-v0"  # which needs data: tests/envs/test_process_envs.py
-}
-DESIGNS = [identity for identity in IDS if "Nanotube" in identity]
-INSTANCES = {
-    "doping": ("matgym/NanotubeDoping-v0", {"instance": "doping"}, None),
-    "doping-easy": ("matgym/NanotubeDoping-v0", {"instance": "doping-easy"}, "doping-easy"),
-    "isotope-sites": ("matgym/NanotubeIsotopes-v0", {"instance": "isotope-sites"}, "isotope-sites"),
-    "isotope-sites, goal": ("matgym/NanotubeIsotopesGoal-v0", {"instance": "isotope-sites"}, "isotope-sites"),
-    EASY: ("matgym/NanotubeThermoelectric-v0", {"instance": EASY}, EASY),
-    f"{EASY}, goal": ("matgym/NanotubeThermoelectricGoal-v0", {"instance": EASY}, EASY),
-    f"{EASY}, multi-objective": ("matgym/MO-NanotubeThermoelectric-v0", {"instance": EASY}, EASY),
-    "turned bonds and isotopes": (
-        "matgym/NanotubeThermoelectric-v0",
-        {"n": 7, "cells": 3, "budget": {"SW": 1, "14C": 2, "vacancy": 1}, "model": cheap("Thermoelectric")},
-        None,
-    ),
-    "rings of one's own": ("matgym/NanotubeIsotopes-v0", {"n": 7, "cells": 2, "model": cheap("Isotopes")}, None),
-    "sites of one's own": (
-        "matgym/NanotubeIsotopes-v0",
-        {"n": 7, "budget": {"13C": 4}, "model": cheap("Isotopes")},
-        None,
-    ),
-}
-ALL = {**{identity: (identity, *rest) for identity, rest in IDS.items()}, **INSTANCES}
-LONG = {"matgym/NanotubeThermoelectricGoal-v0", "matgym/MO-NanotubeThermoelectric-v0"}
-"""Three networks a design; the easy instance runs the same code by its table."""
-
-
-def some(names):
-    """Parameters, those that take long marked so."""
-    return [pytest.param(name, marks=pytest.mark.long) if name in LONG else name for name in names]
-
-
-def needs(table):
-    if table and not (optima_folder() / f"{table}.parquet").is_file():
-        pytest.skip(f"the table of {table} was not made yet")
-
-
-def scalar(identity, **arguments):
-    """An environment; vector rewards are what Gymnasium's own passive checker warns of."""
-    return gym.make(identity, disable_env_checker="MO-" in identity or None, **arguments)
-
-
-def case(name):
-    identity, arguments, table = ALL[name]
-    needs(table)
-    return identity, arguments
-
-
-def same(ours, theirs, atol):
-    """Whether observations agree: arrays, or dictionaries of them."""
-    if isinstance(ours, dict):
-        assert ours.keys() == theirs.keys()
-        for key, values in ours.items():
-            np.testing.assert_allclose(values, theirs[key], atol=atol)
-    else:
-        np.testing.assert_allclose(ours, theirs, atol=atol)
-
-
-def row(observation, i):
-    return {key: values[i] for key, values in observation.items()} if isinstance(observation, dict) else observation[i]
-
-
-def draw(envs, rng, *, allowed=True):
-    """Actions for a batch: allowed ones, or any."""
-    if not isinstance(envs.single_action_space, gym.spaces.Discrete):
-        box = envs.single_action_space
-        return rng.uniform(box.low, box.high, (envs.num_envs, *box.shape)).astype(np.float32)
-    if not allowed:
-        return rng.integers(envs.single_action_space.n, size=envs.num_envs)
-    return np.array([rng.choice(np.flatnonzero(mask)) for mask in envs.action_masks()])
 
 
 @pytest.mark.parametrize("name", some(ALL))
@@ -330,154 +237,6 @@ def test_the_docs_sizes_of_isotope_sites_are_the_spaces():
     text = getdoc(type(env.unwrapped))
     assert f"`Box(0, 1, ({env.observation_space.shape[0]},), float32)`" in text
     assert f"`Discrete({env.action_space.n})`" in text
-
-
-# ---- goals
-
-MARGINS = {
-    "matgym/NanotubeDopingGoal-v0": {"gap_ev": 0.15},
-    "matgym/NanotubeChiralityGoal-v0": {"gap_ev": 0.1, "diameter_nm": 0.1, "length_nm": 0.5},
-    "matgym/NanotubeIsotopesGoal-v0": {"thermal_conductance_nw_k": 0.05},
-    "matgym/NanotubeThermoelectricGoal-v0": {"zt": 0.02},
-    "isotope-sites, goal": {"thermal_conductance_nw_k": 0.001},
-    f"{EASY}, goal": {"zt": 0.02},
-}
-"""Errors at which a reward has fallen to a tenth, as the environments' documentation has them."""
-
-
-@pytest.mark.parametrize("name", some([name for name in ALL if "Goal" in name or "goal" in name]))
-def test_computed_rewards_are_those_of_the_step(name):
-    identity, arguments = case(name)
-    envs = gym.make_vec(identity, num_envs=32, **arguments)
-    envs.reset(seed=0)
-    rng, done = np.random.default_rng(0), np.zeros(32, dtype=bool)
-    while not done.any():
-        observation, reward, done, _, info = envs.step(draw(envs, rng))
-    assert done.all()
-    ended = {key: np.stack([last[key] for last in info["final_obs"]]) for key in observation}
-    achieved, desired = ended["achieved_goal"], ended["desired_goal"]
-    computed = envs.compute_reward(achieved, desired, info)
-    np.testing.assert_array_equal(achieved[:, -1], 1.0)
-    inside = (np.abs(achieved[:, :-1]) < 3.0).all(axis=1)  # what lies further out is told as if it did not
-    assert inside.sum() > 5
-    np.testing.assert_allclose(computed[inside], reward[inside], atol=SAME)
-    np.testing.assert_allclose(computed, reward, atol=SAME)
-    one = [envs.compute_reward(a, d, {}) for a, d in zip(achieved, desired, strict=True)]
-    assert all(isinstance(value, float) for value in one)
-    np.testing.assert_allclose(one, computed, atol=SAME)
-    assert envs.compute_reward(achieved.reshape(4, 8, -1), desired.reshape(4, 8, -1), None).shape == (4, 8)
-    # Had it been asked for what it made, it would have earned all there is; what is not finished earns nothing.
-    np.testing.assert_allclose(envs.compute_reward(achieved, achieved, None), 1.0, atol=SAME)
-    assert not envs.compute_reward(observation["achieved_goal"], desired, None).any()
-    if "Annealing" in name:
-        return  # its own formula: tests/envs/test_process_envs.py
-    final = info["final_info"]
-    targets = final[envs.episodes.options[0]].reshape(32, -1)
-    margins = MARGINS[name]
-    errors = [final["objectives"][key] - target for key, target in zip(margins, targets.T, strict=True)]
-    tolerances = [
-        1.0 / (1.0 + 9.0 * (error / margin) ** 2) for error, margin in zip(errors, margins.values(), strict=True)
-    ]
-    np.testing.assert_allclose(reward[inside], np.mean(tolerances, axis=0)[inside], atol=SAME)
-    assert np.ptp(reward) > 0.01
-    if "Chirality" in name:  # whose gaps physics has at once
-        tubes = envs.task.tubes(np.stack(list(final["design"])))
-        gaps = PiElectrons().predict([Nanotube(t.n, t.m, 1, strain=t.strain) for t in tubes])["gap_ev"]
-        np.testing.assert_allclose(final["objectives"]["gap_ev"], gaps, atol=1e-6)
-        np.testing.assert_allclose(final["objectives"]["diameter_nm"], [t.diameter_nm for t in tubes], atol=1e-6)
-
-
-@pytest.mark.parametrize("identity", ["matgym/NanotubeChiralityGoal-v0", "matgym/NanotubeDopingGoal-v0"])
-def test_hindsight_replay_learns_on_goal_variants(identity):
-    from matgym.agents import SB3VecEnv
-
-    budget = {} if "Chirality" in identity else {"budget": {"B": 2, "N": 2}, "cells": 1}
-    envs = SB3VecEnv(gym.make_vec(identity, num_envs=2, model=cheap(identity), **budget), seed=0)
-    agent = DQN(
-        "MultiInputPolicy",
-        envs,
-        replay_buffer_class=HerReplayBuffer,
-        replay_buffer_kwargs={"n_sampled_goal": 4, "goal_selection_strategy": "final"},
-        learning_starts=100,
-        train_freq=8,
-        batch_size=32,
-        buffer_size=1_000,
-        policy_kwargs={"net_arch": [16]},
-        seed=0,
-    )
-    agent.learn(500)
-    assert agent.num_timesteps >= 500
-    assert agent._n_updates > 10
-    batch = agent.replay_buffer.sample(256)
-    finished = batch.next_observations["achieved_goal"][:, -1] > 0.5
-    assert finished.any()
-    assert not batch.rewards[~finished].any()
-    # Goals that were put in afterwards are what the episode came to: of them a reward of one is earned.
-    assert (batch.rewards[finished] > 0.99).any()
-
-
-# ---- vector rewards
-
-VECTORS = [identity for identity in DESIGNS if "MO-" in identity]
-
-
-@pytest.mark.parametrize("name", some([*VECTORS, f"{EASY}, multi-objective"]))
-def test_mo_gymnasiums_wrappers_take_multi_objective_variants(name):
-    identity, arguments = case(name)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        env = mo_gymnasium.make(identity, **arguments)
-        plain = gym.make(identity.replace("MO-", ""), **arguments)
-    size = env.unwrapped.reward_dim
-    assert size == len(env.unwrapped.task.component_names) >= 2
-    assert env.unwrapped.reward_space.shape == (size,)
-    first = np.eye(size)[0]
-    linear = LinearReward(mo_gymnasium.make(identity, **arguments), weight=first)
-    counted = MORecordEpisodeStatistics(env)
-    for each in (linear, counted, plain):
-        each.reset(seed=4)
-    rng, done = np.random.default_rng(0), False
-    while not done:
-        action = int(rng.choice(np.flatnonzero(plain.unwrapped.action_masks())))
-        _, vector, done, _, info = counted.step(action)
-        _, weighed, *_ = linear.step(action)
-        _, reward, *_ = plain.step(action)
-        assert vector.dtype == np.float32
-        assert env.unwrapped.reward_space.contains(vector)
-        if "Chirality" in identity:  # the reward is the mean of the parts there
-            assert weighed == vector[0]
-            assert reward == pytest.approx(float(vector.mean()), abs=SAME)
-        else:
-            assert weighed == pytest.approx(reward, abs=SAME)
-    np.testing.assert_allclose(info["episode"]["r"], vector)
-    envs = VectorStatistics(gym.make_vec(identity, num_envs=3, **arguments))
-    envs.reset(seed=4)
-    done = np.zeros(3, dtype=bool)
-    while not done.any():
-        _, rewards, done, _, info = envs.step(draw(envs.unwrapped, rng))
-        assert rewards.shape == (3, size)
-    np.testing.assert_allclose(info["episode"]["r"][done], rewards[done])
-    assert envs.unwrapped.reward_space.shape == (size,)
-
-
-@pytest.mark.parametrize("identity", [i for i in DESIGNS if "MO-" not in i and "Goal" not in i])
-def test_plain_variants_have_no_face_of_another(identity):
-    env = gym.make(identity, model=cheap(identity)).unwrapped
-    assert not hasattr(env, "compute_reward")
-    assert not hasattr(env, "reward_space")
-
-
-def test_variants_that_a_task_cannot_have_are_refused():
-    with pytest.raises(ConfigurationError, match="variant='both' is none of plain, goal, multi-objective"):
-        DesignEnv(task=decoration_task(model=cheap_values), variant="both")
-    with pytest.raises(ConfigurationError, match="wants an extreme"):
-        gym.make("matgym/NanotubeDopingGoal-v0", instance="doping")
-    with pytest.raises(ConfigurationError, match="no vector reward"):
-        DesignEnv(task=furnace_task(), variant="multi-objective")
-    with pytest.raises(ConfigurationError, match="no vector reward"):
-        gym.make("matgym/MO-NanotubeIsotopes-v0", instance="isotope-sites")
-    with pytest.raises(ConfigurationError, match="give isotope-rings or isotope-sites"):
-        gym.make("matgym/NanotubeIsotopes-v0", instance="isotope-site")
 
 
 # ---- any task, and all at once

@@ -141,7 +141,7 @@ def played(version, names):
     import matgym  # noqa: F401  # registers the environments
 
     for name in names:
-        here, arguments = version.RENAMED.get(name, name), arguments_of(name)
+        here, arguments = version.RENAMED.get(name, name), arguments_of(name) | version.arguments_like_0_1(name)
         yield f"{name}: {EPISODES} episodes", digest(*episodes(gym.make(here, **arguments)))
         yield f"{name}: {EPISODES} side by side", digest(*side_by_side(gym.make_vec(here, EPISODES, **arguments)))
 
