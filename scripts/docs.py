@@ -1,24 +1,91 @@
-"""One page an environment, made from its docstring: docs/environments/NAME.md. `--check` only compares."""
+"""Write the environments' pages, docs/environments/NAME.md, and their index; `--check` only compares.
 
+A page holds the environment's docstring, its spaces, its picture (scripts/studies/readme/pictures.py), and its scores
+(scripts/studies/readme/scores.py).
+"""
+
+import json
 import sys
 from inspect import getdoc
 from pathlib import Path
 
 import gymnasium as gym
 
+import matgym  # noqa: F401  # registers the environments
 from matgym.registration import SPECS, variant_id
 
-FOLDER = Path(__file__).parents[1] / "docs" / "environments"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "docs" / "environments"
+SCORES = ROOT / "docs" / "results" / "scores.json"
+ARGUMENTS = {"matgym/Experiments-v0": {"data": str(ROOT / "scripts" / "studies" / "reference" / "bowl.csv")}}
+"""Those that an environment cannot be made without."""
+
+NOTE = "<!-- made by scripts/docs.py -->"
+
+
+def score(estimate):
+    """A mean with its interval, as text."""
+    mean, low, high = estimate
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def page(spec, scores):
+    """Return the text of one page."""
+    env = gym.make(spec.id, **ARGUMENTS.get(spec.id, {}))
+    episodes, name = env.unwrapped.episodes, spec.id.removeprefix("matgym/")
+    facts = {
+        "Make": f'`gymnasium.make("{spec.id}")`; natively batched: `gymnasium.make_vec("{spec.id}", num_envs=64)`',
+        "Actions": f"`{env.action_space}`",
+        "Observations": f"`{env.observation_space}`",
+        "Reward a step": f"{episodes.reward_low:g} to 1",
+        "Steps an episode": f"at most {env.spec.max_episode_steps or episodes.steps}",
+        "Variants": ", ".join(f"`{variant_id(spec.id, variant)}`" for variant in spec.variants) or "none",
+    }
+    row = scores.get(spec.id)
+    if row:
+        facts["Mean return, random actions"] = score(row["random"])
+        trained = f"{row['algorithm']}, {row['steps']:,} steps, {row['seconds']:.0f} s"
+        facts["Mean return, trained"] = f"{score(row['trained'])}: {trained}"
+    table = "\n".join(f"| {fact} | {value} |" for fact, value in facts.items())
+    picture = FOLDER.parent / "images" / "environments" / f"{name}.gif"
+    image = f"![One episode of {name}](../images/environments/{name}.gif)\n\n" if picture.exists() else ""
+    return (
+        f"# `{spec.id}`\n\n{NOTE}\n\nReference. [All environments](README.md) · [Documentation](../README.md)\n\n"
+        f"{image}| | |\n|---|---|\n{table}\n\n{getdoc(type(env.unwrapped))}\n"
+    )
+
+
+def index(scores, made):
+    """Return the text of the index."""
+    rows = []
+    for spec in SPECS:
+        name = spec.id.removeprefix("matgym/")
+        summary = getdoc(gym.envs.registration.load_env_creator(spec.entry_point)).partition("\n")[0]
+        row = scores.get(spec.id)
+        returns = [score(row[each]) for each in ("random", "trained")] if row else ["", ""]
+        rows.append(f"| [`{spec.id}`]({name}.md) | {summary} | {returns[0]} | {returns[1]} |")
+    return (
+        f"# Environments\n\n{NOTE}\n\nReference. [Documentation](../README.md)\n\n"
+        "| environment | what an agent does | mean return, random actions | mean return, trained |\n|---|---|---|---|\n"
+        + "\n".join(rows)
+        + f"\n\n{made}\n"
+    )
 
 
 def pages():
-    """Path and text of every page."""
+    """Yield path and text of every page."""
+    results = json.loads(SCORES.read_text(encoding="utf-8")) if SCORES.exists() else {"environments": []}
+    scores = {row["environment"]: row for row in results["environments"]}
+    made = "There are no scores yet: `python -m scripts.studies.readme.scores` measures them."
+    if scores:
+        made = (
+            f"Mean returns have 95 % intervals over {results['settings']['seeds']} seeds, of "
+            f"{results['settings']['episodes']} episodes each that training did not see. "
+            f"`{results['command']}` measured them on {results['machine']}."
+        )
     for spec in SPECS:
-        text = getdoc(gym.envs.registration.load_env_creator(spec.entry_point))
-        name = spec.id.removeprefix("matgym/")
-        others = ", ".join(f"`{variant_id(spec.id, variant)}`" for variant in spec.variants)
-        head = f"# `{spec.id}`\n\n<!-- made by scripts/docs.py from the docstring -->\n\n"
-        yield FOLDER / f"{name}.md", f"{head}{f'Variants: {others}.{2 * chr(10)}' if others else ''}{text}\n"
+        yield FOLDER / f"{spec.id.removeprefix('matgym/')}.md", page(spec, scores)
+    yield FOLDER / "README.md", index(scores, made)
 
 
 def main():
@@ -26,7 +93,7 @@ def main():
     for path, text in pages():
         if check:
             if not path.exists() or path.read_text(encoding="utf-8") != text:
-                sys.exit(f"{path} is not what the docstring says: run scripts/docs.py")
+                sys.exit(f"{path} is not up to date: run scripts/docs.py")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
