@@ -237,23 +237,23 @@ class Results:
 
     @cached_property
     def left_out(self) -> tuple[str, ...]:
-        """Sentences on what the aggregate leaves out."""
+        """Return sentences on what the aggregate leaves out."""
         methods, tasks = self.compared
         said = []
         for task in self.tasks:
             if task not in tasks:
                 without = [m for m in self.methods if m not in self.methods_of(task)]
-                said.append(f"{task} is left out of the aggregate: there is no search of it by {', '.join(without)}.")
+                said.append(f"The aggregate leaves out {task}, because it has no search by {', '.join(without)}.")
         partly: dict[int, list[str]] = {}
         for method in self.methods:
             if method not in methods:
-                said.append(f"{method} is left out of the aggregate: it has not been on all of the compared tasks.")
+                said.append(f"The aggregate leaves out {method}, because it lacks a compared task.")
                 continue
             partial = {seed for task in tasks for seed in self.seeds(task, method)} - set(self._whole(method, tasks))
             if partial:
                 partly.setdefault(len(partial), []).append(method)
         for count, names in partly.items():
-            said.append(f"Seeds that lack some task are left out of the aggregate: {count} of {', '.join(names)}.")
+            said.append(f"The aggregate leaves out seeds that lack a task: {count} of {', '.join(names)}.")
         return tuple(said)
 
     # ---- losses, scores, regrets

@@ -346,14 +346,14 @@ def _models(task: DesignTask) -> dict[str, Any]:
     told |= {"is_oracle": model.is_oracle, "oracle": "no oracle" if oracle is None else f"the oracle: {oracle.level}"}
     if model.level is Level.TABLE:
         told |= {"model": "the table of all designs", "oracle": "the same"}
-        return told | {"training": "None: each look-up stands for one evaluation of the oracle."}
+        return told | {"training": "No model is trained. Each look-up counts as one evaluation of the oracle."}
     if model.is_oracle:
-        return told | {"model": f"the oracle: {model.level}", "training": "None."}
+        return told | {"model": f"the oracle: {model.level}", "training": "No model is trained."}
     return told | _learned(model)
 
 
 def _learned(model: Any) -> dict[str, str]:
-    """A learned model in words: a shipped network has a card that tells of its training."""
+    """Describe a learned model; the card of a shipped network gives its training."""
     from matgym.surrogates import as_model, load_card, shipped
 
     for name in shipped():
@@ -361,8 +361,8 @@ def _learned(model: Any) -> dict[str, str]:
             card = load_card(name)
             rows = card.data["rows"]
             training = (
-                f"The network {name} learned {rows['train']:,} of {sum(rows.values()):,} tubes that the oracle "
-                f"labelled, in {card.fit['epochs']} epochs; neither is counted in the evaluations."
+                f"The network {name} was trained on {rows['train']:,} of {sum(rows.values()):,} tubes with labels of "
+                f"the oracle, for {card.fit['epochs']} epochs. Labels and training are not counted as evaluations."
             )
             return {"model": f"the network {name}", "training": training}
     return {"model": model.name}

@@ -213,7 +213,7 @@ def best_known(
         losses = task.verify(around, made.targets(seeds)).loss
         if np.nanmin(losses) < best:
             design, best = around[np.nanargmin(losses)], float(np.nanmin(losses))
-            by = by.removesuffix(", climbed on by physics") + ", climbed on by physics"
+            by = by.removesuffix(", then improved with the oracle") + ", then improved with the oracle"
     on_done(1, 1)
     if known is not None and known.physics_version == PHYSICS_VERSION and known.loss <= best:
         return known
