@@ -72,8 +72,8 @@ def opening(results: Results) -> list[str]:
     if results.tasks:
         said.append(
             f"The benchmark compares {len(results.methods)} methods on {len(results.tasks)} {tasks} with {span} seeds "
-            "each. A method returns the design that the task's model predicts to be best. Every figure is computed from "
-            "the oracle's value of this design."
+            "each. A method returns the design that the task's model predicts to be best. Every figure is computed "
+            "from the oracle's value of this design."
         )
     if results.missing:
         shown = "; ".join(results.missing[:6]) + ("; …" if len(results.missing) > 6 else "")
