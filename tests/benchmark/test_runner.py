@@ -261,7 +261,7 @@ def test_an_optimizer_of_ones_own_is_named_by_module_and_class(tmp_path, monkeyp
     theirs = searched("random")
     assert rows["verified_loss"].to_pylist() == theirs["verified_loss"].to_pylist()
     for wrong, match in (
-        ("mine:Other", "no subclass"),
+        ("mine:Other", "not a subclass"),
         ("mine:Gone", "cannot be loaded"),
         ("gone:Mine", "cannot be loaded"),
     ):
