@@ -1,4 +1,4 @@
-"""The face of every optimizer: ask for designs, tell what they were worth."""
+"""The interface of all optimizers: `ask` returns designs, and `tell` receives their scores."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,12 +13,12 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What one search is for.
+    """The problem of one search.
 
     Attributes:
-        task: what is designed.
-        target: (T,) what it is to meet; empty where an extreme is wanted.
-        generator: of the initial designs, of decorated tubes; None draws them at random.
+        task: the design task.
+        target: (T,) target values; empty if the task is to find an extreme.
+        generator: generator of the initial designs of decorated tubes; None draws them at random.
     """
 
     task: DesignTask
@@ -27,28 +27,29 @@ class Problem:
 
     @property
     def space(self) -> DesignSpace:
-        """Of designs."""
+        """Return the design space of the task."""
         return self.task.space
 
     def targets(self, count: int) -> FloatArray:
-        """(count,) or (count, T) copies of the target."""
+        """Return (count,) or (count, T) copies of the target."""
         copies = np.tile(self.target, (count, 1))
         return copies[:, 0] if len(self.target) == 1 else copies
 
     def start(self, count: int, rng: np.random.Generator) -> Designs:
-        """(count, width) initial designs."""
+        """Return (count, width) initial designs."""
         if self.generator is None or not isinstance(self.space, Decorations):
             return self.space.sample(count, rng)
         return self.space.encode(self.generator.sample(self.space, self.targets(count), rng))
 
 
 class Optimizer(ABC):
-    """One search. An optimizer of your own implements `ask` and `tell`.
+    """One search. Your own optimizer is a subclass with `ask` and `tell`.
 
     Attributes:
-        problem: what is searched.
-        space: of designs: samples them, mutates one, recombines two, makes them of points of the cube.
-        budget: designs that may be evaluated.
+        problem: the problem to be searched.
+        space: the design space. It samples designs, mutates one, recombines two, and maps points of the unit cube to
+            designs.
+        budget: number of designs that are evaluated.
         rng: the only source of randomness.
     """
 
@@ -60,16 +61,16 @@ class Optimizer(ABC):
 
     @abstractmethod
     def ask(self) -> Designs:
-        """(B, width) designs to evaluate, as many as suit the search; what exceeds the budget is not evaluated."""
+        """Return (B, width) designs to be evaluated, for any B; designs beyond the budget are not evaluated."""
 
     @abstractmethod
     def tell(self, designs: Designs, scores: Scores) -> None:
-        """What the designs asked last were worth.
+        """Receive the scores of the designs of the last `ask`.
 
         Args:
-            designs: (B, width).
-            scores: their (B,) rewards in [0, 1]; what was predicted of them, with failures and standard deviations;
-                and by how much they break the constraint, if there is one.
+            designs: (B, width) designs.
+            scores: (B,) rewards in [0, 1], predictions with failures and standard deviations, and the violation of the
+                constraint if there is one.
         """
 
 
@@ -82,14 +83,17 @@ def _random_scores(problem: Problem, count: int, rng: np.random.Generator) -> Sc
 def check_optimizer(
     make: Callable[[Problem, int, np.random.Generator], Optimizer], problem: Problem, budget: int = 64
 ) -> None:
-    """Check an optimizer of your own on a problem: `matgym.testing` for optimizers.
+    """Check your own optimizer on a problem.
 
-    It must ask for valid designs only, and for the same again from the same generator of random numbers.
+    `ask` must return valid designs only, and equal random generators must give equal designs.
 
     Args:
-        make: the class, or what makes one.
-        problem: to search; it is not evaluated, rewards are drawn at random.
-        budget: designs to ask for.
+        make: the class, or a function that makes an optimizer.
+        problem: problem to be searched. It is not evaluated: rewards are drawn at random.
+        budget: number of designs to request.
+
+    Raises:
+        AssertionError: if the optimizer does not pass.
     """
     traces = []
     for _ in range(2):
@@ -97,10 +101,10 @@ def check_optimizer(
         trace: list[Designs] = []
         while sum(len(part) for part in trace) < budget:
             designs = optimizer.ask()
-            assert designs.ndim == 2, f"ask() gave shape {designs.shape}: it must be (B, {problem.space.width})"  # noqa: S101
-            assert len(designs), "ask() gave no design"  # noqa: S101
-            assert problem.space.valid(designs).all(), f"ask() gave what is no design: {designs}"  # noqa: S101
+            assert designs.ndim == 2, f"ask() gave shape {designs.shape}: return (B, {problem.space.width})"  # noqa: S101
+            assert len(designs), "ask() gave no design: return one or more"  # noqa: S101
+            assert problem.space.valid(designs).all(), f"ask() gave an invalid design: {designs}"  # noqa: S101
             trace.append(designs.copy())
             optimizer.tell(designs, _random_scores(problem, len(designs), worth))
         traces.append(np.concatenate(trace))
-    assert np.array_equal(traces[0], traces[1]), "the same generator gave other designs: draw from `rng` alone"  # noqa: S101
+    assert np.array_equal(traces[0], traces[1]), "equal generators gave different designs: draw from `rng` only"  # noqa: S101

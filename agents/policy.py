@@ -1,4 +1,4 @@
-"""Let a trained policy design: one rollout is one design."""
+"""Design with a trained policy: one rollout gives one design."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,14 +13,14 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True)
 class Policy:
-    """A trained agent, and the name it goes by in tables.
+    """A trained agent and its name in tables.
 
     Attributes:
-        agent: a Stable-Baselines3 model, or anything with its `predict`. DQN draws by one coin for the whole
-            batch, so that its further designs hardly differ from its first.
-        name: of the algorithm.
+        agent: a Stable-Baselines3 model, or an object with the same `predict`. DQN draws one random number for the
+            whole batch, so that its further designs hardly differ from the first.
+        name: name of the algorithm.
         masked: whether `predict` takes `action_masks`.
-        initial: of the designs it begins on; None for the undecorated tube.
+        initial: the initial designs of its episodes; None starts from the undecorated tube.
     """
 
     agent: Any
@@ -31,16 +31,16 @@ class Policy:
     def design(
         self, task: DesignTask, targets: FloatArray, *, deterministic: bool, rng: np.random.Generator | None = None
     ) -> Designs:
-        """(T, width) one design for each target; none of them is evaluated.
+        """Return (T, width) designs, one for each target, without evaluation.
 
-        A policy without masks may try forbidden edits; it gets twice the steps that a design takes, and one that is not
-        finished by then is no valid one.
+        A policy without masks can choose forbidden edits. It has twice the steps that a design takes. A design that is
+        not finished after these steps is invalid.
 
         Args:
-            task: what is designed.
-            targets: (T,) or (T, k) wanted values.
-            deterministic: whether it takes its most likely edits, rather than draws them.
-            rng: chooses the initial designs, if it begins on some.
+            task: the design task.
+            targets: (T,) or (T, k) target values.
+            deterministic: whether the policy takes its most likely edits instead of drawing them.
+            rng: source of randomness of the initial designs, if there are any.
         """
         count = len(targets)
         episodes = DesignEpisodes(count, task=task, initial=self.initial)

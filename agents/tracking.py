@@ -1,4 +1,4 @@
-"""Figures of a training, or of any search, as it runs: to TensorBoard, to Weights & Biases, or nowhere."""
+"""Log the values of a training or a search to TensorBoard or to Weights & Biases."""
 
 import json
 from abc import ABC, abstractmethod
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 class Tracker(ABC):
-    """Where figures go. It closes with the `with` block that it is used in."""
+    """A destination of logged values; as a context manager it closes itself."""
 
     @abstractmethod
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Note values by name, such as "search/best_reward", as they are at a step."""
+        """Log values by name, such as "search/best_reward", for a step."""
 
     def close(self) -> None:  # noqa: B027  # not every tracker holds something open
-        """Write what is still to be written; closing twice is closing once."""
+        """Write all pending values; a second call has no effect."""
 
     def attach(self, agent: "BaseAlgorithm") -> None:
-        """Have all that a Stable-Baselines3 agent logs come here; before it learns."""
+        """Log all values of a Stable-Baselines3 agent here; call this before `learn`."""
         from stable_baselines3.common.logger import KVWriter, Logger
 
         class Forward(KVWriter):
@@ -43,7 +43,7 @@ class Tracker(ABC):
 
 
 class NoTracker(Tracker):
-    """Nowhere."""
+    """A tracker that logs nothing."""
 
     @override
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
@@ -55,7 +55,7 @@ class NoTracker(Tracker):
 
 
 class TensorBoardTracker(Tracker):
-    """Event files in a folder, for `tensorboard --logdir FOLDER`."""
+    """A tracker that writes event files for `tensorboard --logdir FOLDER`."""
 
     def __init__(self, folder: Path | str, settings: Mapping[str, Any] | None = None) -> None:
         from torch.utils.tensorboard import SummaryWriter
@@ -72,7 +72,7 @@ class TensorBoardTracker(Tracker):
 
     @override
     def attach(self, agent: "BaseAlgorithm") -> None:
-        agent.tensorboard_log = str(self.folder)  # Stable-Baselines3 makes a folder within it, one a training
+        agent.tensorboard_log = str(self.folder)  # Stable-Baselines3 makes one folder in it for each training
 
     @override
     def close(self) -> None:
@@ -80,7 +80,7 @@ class TensorBoardTracker(Tracker):
 
 
 class WandbTracker(Tracker):
-    """A run of a project at Weights & Biases; WANDB_MODE=offline keeps it on this machine."""
+    """A tracker that logs to a run of a Weights & Biases project; WANDB_MODE=offline keeps it on this machine."""
 
     def __init__(self, project: str, settings: Mapping[str, Any] | None = None) -> None:
         try:
@@ -99,15 +99,18 @@ class WandbTracker(Tracker):
 
 
 def as_tracker(where: str | Tracker | None, settings: Mapping[str, Any] | None = None) -> Tracker:
-    """The tracker that a name stands for: "tensorboard:FOLDER", "wandb:PROJECT", or None for no tracking.
+    """Return the tracker of a name: "tensorboard:FOLDER", "wandb:PROJECT", or None for no tracking.
 
     Args:
-        where: one of these, or a tracker of your own.
-        settings: of the run, noted beside its figures.
+        where: one of these, or your own tracker.
+        settings: settings of the run, which are logged with its values.
+
+    Raises:
+        ConfigurationError: if the name is unknown.
     """
     if where is None or isinstance(where, Tracker):
         return where or NoTracker()
     kind, _, place = where.partition(":")
     if kind not in {"tensorboard", "wandb"} or not place:
-        raise ConfigurationError(f"tracking {where!r} is unknown: give tensorboard:FOLDER, wandb:PROJECT, or nothing")
+        raise ConfigurationError(f"tracking {where!r} is unknown: give tensorboard:FOLDER, wandb:PROJECT, or None")
     return TensorBoardTracker(place, settings) if kind == "tensorboard" else WandbTracker(place, settings)

@@ -1,8 +1,8 @@
-"""Run long jobs so that what is finished is never done again: here, in processes, or on a Dask cluster.
+"""Run long jobs in this process, in several processes, or on a Dask cluster; a finished job is not run again.
 
-A job gives one table, and its file is the whole record that it is done. Whoever computes, only the calling process
-writes: one writer needs one lock, workers need no file system, and a worker that is killed leaves nothing behind.
-What a killed caller loses is the jobs in flight; the same call then runs what is missing.
+A job returns one table. Its file is the record that the job is finished. Only the calling process writes files. One
+lock is therefore sufficient, workers need no file system, and a killed worker leaves no files. If the caller is killed,
+the jobs in progress are lost. The same call then runs the missing jobs.
 """
 
 import os
@@ -25,28 +25,28 @@ from matgym.errors import ConfigurationError, ExecutionError, MissingExtraError,
 from matgym.files import atomic_path
 
 DEATHS: Final = 3
-"""Worker processes that may die under one job before it is given up."""
-_WINDOW: Final = 2  # jobs at a time that a cluster is given a thread: one to work on, one at hand
+"""Number of worker processes that may die during one job before the job fails."""
+_WINDOW: Final = 2  # jobs per thread of a cluster at a time: one in progress and one waiting
 _CONNECT_S: Final = 10.0
 _KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
 
 
 class Job(Protocol):
-    """Work that gives one table; picklable, as a frozen dataclass at the top of a module is."""
+    """A job that returns one table; it must be picklable, for example a frozen dataclass at the top of a module."""
 
     @property
     def key(self) -> str:
-        """Name of its file, and of its task on a cluster: two jobs share one only if their tables would be equal."""
+        """Return the name of the file and of the cluster task; jobs with equal keys must give equal tables."""
         ...
 
     def run(self) -> pa.Table:
-        """Do the work from what the job holds alone: in any process, on any machine, perhaps again."""
+        """Compute the table from the fields of the job only; the call can be in any process and can be repeated."""
         ...
 
 
 @dataclass(frozen=True)
 class _Failure:
-    """Why there is no table; as text, since not every exception survives the way from one process to another."""
+    """The reason for a missing table, as text, because not every exception can be pickled."""
 
     message: str
     trace: str = ""
@@ -64,27 +64,27 @@ def execute(
     scheduler: str | None = None,
     on_done: Callable[[Job, bool], None] = lambda _job, _before: None,
 ) -> list[Path]:
-    """Run the jobs that have no file yet, each into `folder/KEY.parquet`; one that fails keeps no other from running.
+    """Run the jobs that have no file yet, each into `folder/KEY.parquet`; a failed job does not stop the others.
 
     Args:
-        jobs: with a key each, no two the same.
-        folder: of the files; made if missing. One call at a time may work in it.
-        workers: processes, each on one core; 1 runs the jobs in the calling process, in order. A script that asks
-            for more must call under `if __name__ == "__main__":`.
-        scheduler: address of a Dask scheduler, such as "tcp://127.0.0.1:8786", whose workers then run the jobs instead.
-            They need matgym and the jobs' module, and one thread each (`dask worker --nthreads 1`); they may come and
-            go, and while there are none the call waits.
-        on_done: called in this process with a job whose file is there, and whether it was before: first for those that
-            were, then as the others finish, in any order.
+        jobs: jobs with different keys.
+        folder: folder of the files. It is created if it is missing. Only one call at a time can use it.
+        workers: number of processes, each on one core. 1 runs the jobs in the calling process, in order. A script with
+            more than one worker must call this function under `if __name__ == "__main__":`.
+        scheduler: address of a Dask scheduler, such as "tcp://127.0.0.1:8786". Its workers then run the jobs. They need
+            matgym, the module of the jobs, and one thread each (`dask worker --nthreads 1`). Workers can join and
+            leave. Without workers the call waits.
+        on_done: function that is called in this process with a job whose file exists, and with whether the file
+            existed before the call. The calls for old files come first. The others follow in the order of completion.
 
     Returns:
         The files, in the order of the jobs.
 
     Raises:
-        ConfigurationError: if `workers` is below 1, or a key stands twice or is no file name.
-        ExecutionError: when all others are done, if jobs raised or their workers died `DEATHS` times; at once, if
-            another call works in the folder, workers do not start, or the scheduler cannot be reached.
-        MissingExtraError: if a scheduler is named and `distributed` is not installed.
+        ConfigurationError: if `workers` is below 1, a key occurs twice, or a key is not a valid file name.
+        ExecutionError: after all other jobs are finished, if jobs raised an error or their workers died `DEATHS` times;
+            immediately, if another call uses the folder, workers do not start, or the scheduler does not answer.
+        MissingExtraError: if a scheduler is given and `distributed` is not installed.
     """
     require_counts(workers=workers)
     jobs = list(jobs)
@@ -103,7 +103,7 @@ def execute(
             outcomes = _on_cluster(missing, scheduler)
         else:
             outcomes = _in_processes(missing, workers) if workers > 1 else ((job, _attempt(job)) for job in missing)
-        with closing(outcomes):  # at once when anything raises, Ctrl-C included, not whenever it is collected
+        with closing(outcomes):  # ends the workers immediately after any error or Ctrl-C
             for job, outcome in outcomes:
                 if isinstance(outcome, _Failure):
                     failures[job.key] = outcome
@@ -114,7 +114,7 @@ def execute(
         first = next(key for key in paths if key in failures)
         error = ExecutionError(
             f"{len(failures)} of {len(jobs)} jobs failed, the first of them {first}: {failures[first].message}; the "
-            f"others are in {folder}, and the same call runs only what is missing"
+            f"files of the other jobs are in {folder}, and the same call runs only the missing jobs"
         )
         error.add_note(failures[first].trace)
         raise error
@@ -124,38 +124,41 @@ def execute(
 def _check_keys(keys: Iterable[str]) -> None:
     for key, count in Counter(keys).items():
         if count > 1:
-            raise ConfigurationError(f"{count} jobs have the key {key!r}; each needs its own")
+            raise ConfigurationError(f"{count} jobs have the key {key!r}; give each job a different key")
         if not _KEY.fullmatch(key):
             raise ConfigurationError(
-                f"the job key {key!r} is no file name: up to 200 of A-Z a-z 0-9 . _ = + -, a letter or digit first"
+                f"the job key {key!r} is not a valid file name; use up to 200 of A-Z a-z 0-9 . _ = + -, and start with "
+                "a letter or digit"
             )
 
 
 def _alone_in(folder: Path) -> AbstractContextManager[object]:
-    """Hold the folder's lock, which the system itself takes back from a process that dies."""
+    """Hold the lock of the folder; the operating system releases it if the process dies."""
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
     try:
         return FileLock(folder / ".lock").acquire(timeout=0)
     except Timeout:
-        raise ExecutionError(f"another call works on the jobs in {folder}; wait until it ends, or stop it") from None
+        raise ExecutionError(f"another call works on the jobs in {folder}; wait until it ends or stop it") from None
 
 
 def _write(table: pa.Table, path: Path) -> None:
     import pyarrow.parquet as pq
 
     with atomic_path(path) as scratch:
-        # In one chunk: the ways from a worker cut tables differently, and the file would show it.
+        # In one chunk: tables arrive in different chunks, and equal tables must give equal files.
         pq.write_table(table.combine_chunks(), scratch, compression="zstd")
 
 
 def _attempt(job: Job) -> "pa.Table | _Failure":
     try:
         table = job.run()
-    except Exception as error:  # noqa: BLE001  # whatever it is, the other jobs go on
+    except Exception as error:  # noqa: BLE001  # the other jobs continue after any error
         return _failure(error)
-    return table if isinstance(table, pa.Table) else _Failure(f"run() gave a {type(table).__name__}, not a table")
+    if not isinstance(table, pa.Table):
+        return _Failure(f"run() returned a {type(table).__name__}; return a pyarrow.Table")
+    return table
 
 
 def _failure(error: Exception) -> _Failure:
@@ -166,9 +169,9 @@ def _failure(error: Exception) -> _Failure:
 
 
 def _in_processes(jobs: Sequence[Job], workers: int) -> _Outcomes:
-    """Run jobs on processes that hold one each, so that a death tells which job to blame and hurts no other.
+    """Run jobs on processes with one job each, so that the death of a process fails only its own job.
 
-    `concurrent.futures` loses all that is in flight when one process dies, and does not say which it was.
+    If one process dies, `concurrent.futures` loses all jobs in progress and does not tell which job was the cause.
     """
     waiting, deaths = deque(jobs), Counter[str]()
     staff: dict[_Pipe, SpawnProcess] = {}
@@ -185,11 +188,11 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> _Outcomes:
                     if deaths[job.key] < DEATHS:
                         waiting.appendleft(job)
                     else:
-                        outcome = _Failure(f"{DEATHS} worker processes died under it, as when memory runs out")
+                        outcome = _Failure(f"{DEATHS} worker processes died during this job; check its use of memory")
                     _hire(staff, busy)
                 elif waiting:
                     busy[pipe] = waiting.popleft()
-                    with suppress(BrokenPipeError):  # dead by now, as the next reading will find
+                    with suppress(BrokenPipeError):  # a dead process is detected by the next read
                         pipe.send(busy[pipe])
                 if job is not None and outcome is not None:
                     yield job, outcome
@@ -202,17 +205,17 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> _Outcomes:
 
 
 def _hire(staff: dict[_Pipe, SpawnProcess], busy: dict[_Pipe, Job | None]) -> None:
-    context = get_context("spawn")  # a fork inherits torch's locks without the threads that would release them
+    context = get_context("spawn")  # a fork inherits torch's locks without the threads that release them
     pipe, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), name="matgym-worker")
     with _single_threaded_children():
         process.start()
-    theirs.close()  # the process holds the only other end: when it dies, ours reads the end of file
+    theirs.close()  # the process then holds the only other end, and its death gives an end of file here
     staff[pipe], busy[pipe] = process, None
 
 
 def _received(pipe: _Pipe) -> "pa.Table | _Failure | None":
-    """What a process says, None if it died."""
+    """Return the message of a process, or None if it died."""
     try:
         return pipe.recv()
     except (EOFError, ConnectionResetError):
@@ -222,14 +225,14 @@ def _received(pipe: _Pipe) -> "pa.Table | _Failure | None":
 def _blamed(job: Job | None) -> Job:
     if job is None:
         raise ExecutionError(
-            "a worker process died as it started, and says why above; a script must call under "
-            'if __name__ == "__main__":'
+            "a worker process died at its start, and its error is printed above; call this function under "
+            'if __name__ == "__main__": in a script'
         )
     return job
 
 
 def _serve(pipe: _Pipe) -> None:
-    """Say that the process is there, then take jobs and give back what comes of them."""
+    """Send "ready", then receive jobs and send back their outcomes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
     Thread(target=_end_with_parent, daemon=True).start()
     outcome: object = "ready"
@@ -239,12 +242,12 @@ def _serve(pipe: _Pipe) -> None:
             outcome = _attempt(pipe.recv())
         except EOFError:
             return
-        except Exception as error:  # noqa: BLE001  # a job that cannot be unpickled fails like one that cannot run
+        except Exception as error:  # noqa: BLE001  # a job that cannot be unpickled is a failed job
             outcome = _failure(error)
 
 
 def _end_with_parent() -> None:
-    """Leave no orphan that works on for nobody when the parent is killed."""
+    """End this process when the parent process is killed."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -253,7 +256,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _single_threaded_children() -> Iterator[None]:
-    """Keep the linear algebra, torch's included, of processes that are started meanwhile to one core each."""
+    """Limit the linear algebra (also of torch) of processes that start in this context to one core each."""
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, "1"))
@@ -278,22 +281,21 @@ def _on_cluster(jobs: Sequence[Job], scheduler: str) -> _Outcomes:
     try:
         with Client(scheduler, timeout=_CONNECT_S, set_as_default=False) as client:
             yield from _by_workers_of(client, jobs)
-    except (OSError, ValueError) as error:  # of the connection, or an address that is none
+    except (OSError, ValueError) as error:  # a failed connection, or an invalid address
         raise ExecutionError(
-            f"no Dask scheduler answers at {scheduler!r} ({error}); start one with `dask scheduler`, and the same call "
-            "runs what is missing"
+            f"no Dask scheduler answers at {scheduler!r} ({error}); start one with `dask scheduler` and repeat the call"
         ) from error
 
 
 def _by_workers_of(client: Any, jobs: Sequence[Job]) -> _Outcomes:
-    """Run jobs on the workers of a scheduler, which gives those of a dead worker to another by itself."""
+    """Run jobs on the workers of a scheduler; Dask gives the jobs of a dead worker to another worker."""
     from distributed import as_completed
 
     waiting, running = deque(jobs), dict[str, Job]()
     finished = as_completed(loop=client.loop)
 
     def top_up() -> None:
-        """Hand over only so much that neither jobs nor tables pile up anywhere."""
+        """Submit a limited number of jobs, so that neither jobs nor tables accumulate in memory."""
         window = _WINDOW * max(1, sum(client.nthreads().values()))
         while waiting and len(running) < window:
             job = waiting.popleft()
@@ -303,11 +305,11 @@ def _by_workers_of(client: Any, jobs: Sequence[Job]) -> _Outcomes:
     top_up()
     for future in finished:
         if future.status in {"cancelled", "lost"}:
-            raise ConnectionError("it went away")
+            raise ConnectionError("it closed the connection")
         job = running.pop(future.key)
         top_up()
         try:
             outcome = future.result()
-        except Exception as error:  # noqa: BLE001  # `_attempt` raises nothing: this is Dask, of workers that died
+        except Exception as error:  # noqa: BLE001  # `_attempt` raises nothing; Dask raises if workers died
             outcome = _failure(error)
         yield job, outcome

@@ -1,7 +1,7 @@
-"""Figures over seeds and tasks with their intervals, for tables and pictures alike.
+"""Statistics over seeds and tasks with their intervals.
 
-After Agarwal et al., NeurIPS 2021: interquartile means, stratified bootstrap, performance profiles, probability of
-improvement. Their library rliable is what the tests compare with.
+They follow Agarwal et al., NeurIPS 2021: interquartile means, stratified bootstrap, performance profiles, probability
+of improvement. The tests compare them with the library rliable of these authors.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ import numpy as np
 from matgym.typing import FloatArray
 
 LEVELS: Final = (0.025, 0.975)
-"""Quantiles between which a 95 % interval lies."""
+"""Quantiles at the ends of a 95 % interval."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure of all seeds with its 95 % interval; NaN bounds for one seed."""
+    """A statistic over seeds with its 95 % interval; the bounds are NaN for one seed."""
 
     mean: float
     low: float
@@ -26,16 +26,16 @@ class Estimate:
 
     @property
     def half_width(self) -> float:
-        """Half of the interval."""
+        """Return half of the width of the interval."""
         return (self.high - self.low) / 2
 
     def __format__(self, form: str) -> str:
-        """Such as "0.812 [0.790, 0.833]", by the format ".3f"."""
+        """Return text such as "0.812 [0.790, 0.833]" for the format ".3f"."""
         return f"{self.mean:{form}}" + (f" [{self.low:{form}}, {self.high:{form}}]" if np.isfinite(self.low) else "")
 
 
 def estimate(figures: Sequence[float]) -> Estimate:
-    """Mean and 95 % Student-t interval of one figure a seed."""
+    """Return mean and 95 % Student-t interval of one value per seed."""
     from scipy.stats import t as student
 
     per_seed = np.asarray(figures, dtype=np.float64)
@@ -47,25 +47,25 @@ def estimate(figures: Sequence[float]) -> Estimate:
 
 
 def middle_mean(scores: FloatArray) -> FloatArray:
-    """Mean of the middle half along the first axis: the interquartile mean."""
+    """Return the interquartile mean along the first axis."""
     cut = len(scores) // 4
     means: FloatArray = np.sort(scores, axis=0)[cut : len(scores) - cut].mean(axis=0)
     return means
 
 
 def optimality_gap(scores: FloatArray) -> float:
-    """Mean shortfall of scores from 1."""
+    """Return the mean distance of scores below 1 from 1."""
     return float(1.0 - np.minimum(scores, 1.0).mean())
 
 
 def probability_of_improvement(x: FloatArray, y: FloatArray) -> float:
-    """P(x > y) of two methods' (seeds, tasks) scores, ties counted half, mean over tasks."""
+    """Return P(x > y) of the (seeds, tasks) scores of two methods as a mean over tasks; ties count half."""
     difference = x[:, None] - y[None]
     return float(((difference > 0).mean() + (difference >= 0).mean()) / 2)
 
 
 def performance_profile(scores: FloatArray, taus: FloatArray) -> FloatArray:
-    """(taus,) share of runs above each score."""
+    """Return the (taus,) share of runs above each score."""
     ordered = np.sort(scores, axis=None)
     return 1.0 - np.searchsorted(ordered, taus, side="right") / len(ordered)
 
@@ -73,13 +73,13 @@ def performance_profile(scores: FloatArray, taus: FloatArray) -> FloatArray:
 def stratified_bootstrap(
     figures: Callable[..., FloatArray], samples: Sequence[FloatArray], rng: np.random.Generator, resamples: int = 2000
 ) -> FloatArray:
-    """(2, n) ends of the 95 % percentile intervals of figures: runs are resampled within each task.
+    """Return the (2, n) ends of 95 % percentile intervals; runs are resampled within each task.
 
     Args:
-        figures: (n,) of the samples.
-        samples: (runs, tasks, …) arrays, which are resampled apart.
+        figures: function that returns (n,) statistics of the samples.
+        samples: (runs, tasks, …) arrays, which are resampled independently.
         rng: the only source of randomness.
-        resamples: of the bootstrap.
+        resamples: number of resamples of the bootstrap.
     """
     found = []
     for _ in range(resamples):
@@ -89,7 +89,7 @@ def stratified_bootstrap(
 
 
 def interquartile_mean(scores: FloatArray, rng: np.random.Generator, resamples: int = 2000) -> Estimate:
-    """Mean of the middle half of all (runs, tasks) scores, with a 95 % interval by stratified bootstrap."""
+    """Return the interquartile mean of all (runs, tasks) scores, with a 95 % interval by stratified bootstrap."""
 
     def figure(x: FloatArray) -> FloatArray:
         return middle_mean(x.reshape(-1, 1))

@@ -219,7 +219,9 @@ def test_a_second_caller_in_the_same_folder_is_refused_and_does_no_harm(marks, t
     assert runs(marks) == dict.fromkeys(range(8), 1)
 
 
-@pytest.mark.parametrize(("salt", "complaint"), [("/../x", "no file name"), ("", "2 jobs have the key 'draw-000'")])
+@pytest.mark.parametrize(
+    ("salt", "complaint"), [("/../x", "is not a valid file name"), ("", "2 jobs have the key 'draw-000'")]
+)
 def test_keys_that_cannot_be_file_names_are_refused(marks, tmp_path, salt, complaint):
     with pytest.raises(ConfigurationError, match=complaint):
         execute([Draw(0, marks, salt=salt), Draw(0, marks, salt=salt)][bool(salt) :], tmp_path / "out")

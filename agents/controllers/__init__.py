@@ -1,1 +1,1 @@
-"""Controllers of a furnace: they know the physics, and decide minute by minute or for a whole run."""
+"""Controllers of a furnace that use its physics model."""

@@ -1,4 +1,4 @@
-"""The cross-entropy method (Rubinstein, Methodol. Comput. Appl. Probab. 1, 127 (1999)) within [-1, 1]."""
+"""The cross-entropy method (Rubinstein, Methodol. Comput. Appl. Probab. 1, 127 (1999)) on [-1, 1]."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ LEAST_SPREAD: Final = 1e-3
 
 @dataclass(frozen=True)
 class Found:
-    """The best that was seen.
+    """The best point of a search.
 
     Attributes:
-        point: of the searched shape.
-        value: its score.
-        evaluations: that were made.
+        point: the best point, with the shape of the start.
+        value: score of this point.
+        evaluations: number of evaluations of the search.
     """
 
     point: FloatArray
@@ -42,13 +42,16 @@ def cross_entropy(
     """Maximise a score.
 
     Args:
-        score: (P, ...) points in [-1, 1] to (P,) scores.
-        start: (...) mean of the first generation, itself a member of it.
+        score: function from (P, ...) points in [-1, 1] to (P,) scores.
+        start: (...) mean of the first generation. It is also a member of this generation.
         rng: the only source of randomness.
         spread: standard deviation of the first generation.
-        population: points a generation.
-        elite: best ones, of which the next generation's mean and spread are made.
-        generations: of them.
+        population: number of points per generation.
+        elite: number of best points that give the mean and the spread of the next generation.
+        generations: number of generations.
+
+    Returns:
+        The best point of all generations.
     """
     mean, deviation = np.array(start, dtype=np.float64), np.full(np.shape(start), spread)
     best, value = mean, -np.inf

@@ -1,8 +1,8 @@
-"""Model-predictive control of growth: the practitioner's baseline, who knows the physics but not the reactor.
+"""Model-predictive control of growth with the physics model of the furnace and an unknown reactor.
 
-Each minute, reactors drawn from what is known of them are weighed by how well they explain the heights seen so far (a
-particle filter without resampling: a run is short), and the rest of the schedule is planned anew by the cross-entropy
-method on a few of them.
+The controller draws reactors from their distribution. Every minute it weights them by the likelihood of the heights
+observed so far. This is a particle filter without resampling, because a run is short. It then plans the rest of the
+schedule with the cross-entropy method on a few of these reactors.
 """
 
 import math
@@ -20,24 +20,27 @@ from matgym.tasks.growth import GrowthTask
 from matgym.typing import Float32Array, FloatArray
 
 HEIGHT: Final = 4
-"""Column of the observation that holds the height."""
+"""Column of the height in the observation."""
 
 TRUSTED_UM: Final = 2.0
-"""Standard deviation that heights are trusted to: the gauge's noise, and that no drawn reactor is the true one."""
+"""Standard deviation of the heights. It includes the noise of the instrument and the error of the drawn reactors."""
 
 
 @dataclass
 class PredictiveController:
-    """Controls one run of `matgym/CVDGrowth-v0` by what it observes, minute by minute.
+    """A controller of one run of `matgym/CVDGrowth-v0` from its observations.
 
     Attributes:
-        task: whose runs; its variation is what is known of reactors.
-        plan: (minutes, 4) actions to begin with, such as the best open-loop schedule.
+        task: the task; its variation is the distribution of reactors.
+        plan: (minutes, 4) initial actions, such as the best open-loop schedule.
         rng: the only source of randomness.
-        believed: reactors drawn.
-        planned: of them, those that a plan is made for.
-        population: schedules a generation.
-        generations: of planning a minute.
+        believed: number of reactors that are drawn.
+        planned: number of these reactors that the plan is made for.
+        population: number of schedules per generation.
+        generations: number of generations per minute.
+
+    Raises:
+        ConfigurationError: if the reactors of the task do not vary, or the plan has the wrong shape.
     """
 
     task: GrowthTask
@@ -50,7 +53,7 @@ class PredictiveController:
 
     def __post_init__(self) -> None:
         if self.task.variation is None:
-            raise ConfigurationError("a predictive controller needs a task whose reactors vary")
+            raise ConfigurationError("a predictive controller needs a task whose reactors vary: set its variation")
         if self.plan.shape != (self.task.minutes, 4):
             raise ConfigurationError(f"plan of shape {self.plan.shape} must be {(self.task.minutes, 4)}")
         drawn = np.array([self.task.variation.draw(self.rng) for _ in range(self.believed)])
@@ -61,7 +64,7 @@ class PredictiveController:
         self._action: FloatArray | None = None
 
     def act(self, observation: Float32Array) -> Float32Array:
-        """(4,) the next minute's action, after an observation."""
+        """Return the (4,) action of the next minute after an observation."""
         if self._action is not None:
             self._watch(observation)
         plan = self._replanned() if self._minute else self.plan
@@ -71,7 +74,7 @@ class PredictiveController:
         return np.asarray(self._action, dtype=np.float32)
 
     def _watch(self, observation: Float32Array) -> None:
-        """Let the believed reactors do what was done, and compare."""
+        """Apply the last action to the drawn reactors and compare their heights with the observation."""
         controls = np.broadcast_to(scaled_controls(np.asarray(self._action)), (self.believed, 4))
         self._state = self.task.furnace.hold(self._state, Controls.of(controls), self._reactor, STEP_S)
         seen = 0.5 * (float(observation[HEIGHT]) + 1.0) * TALLEST_UM

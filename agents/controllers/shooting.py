@@ -1,8 +1,8 @@
-"""The best schedule that is known: direct multiple shooting (Bock and Plitt, IFAC Proc. 17, 1603 (1984)) by CasADi.
+"""Optimise schedules by direct multiple shooting (Bock and Plitt, IFAC Proc. 17, 1603 (1984)) with CasADi.
 
-States at every minute are variables beside the controls, and the furnace's own expressions tie them together; IPOPT
-(Wächter and Biegler, Math. Program. 106, 25 (2006)) climbs with exact second derivatives. The problem is not convex: a
-result is the best of its starts, and no more.
+The variables are the controls and the states at every minute. The expressions of the furnace are their constraints.
+IPOPT (Wächter and Biegler, Math. Program. 106, 25 (2006)) uses exact second derivatives. The problem is not convex: the
+result depends on the start and is not a proven optimum.
 """
 
 from dataclasses import dataclass, replace
@@ -21,17 +21,17 @@ SCALES: Final = State(
     temperature_k=1000.0, feed_pa=100.0, hydrogen_pa=1e4, water_pa=100.0, diameter_nm=10.0, length_um=100.0, grown=1e9,
     defects=1e4, amorphous=1.0, supplied=1e9, removed=1e6, layer=3e3, energy_kwh=1.0,
 )  # fmt: skip
-"""Sizes that states have, by which the solver's variables are divided."""
+"""Typical sizes of the states. The variables of the solver are divided by them."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A schedule and what it is worth.
+    """A schedule and its objective.
 
     Attributes:
-        controls: (minutes, 4) as in a recipe.
-        objective: by the task's own integrator.
-        converged: whether the solver says that no small change makes it better.
+        controls: (minutes, 4) controls, as in a recipe.
+        objective: objective by the integrator of the task.
+        converged: whether the solver reports a local optimum.
     """
 
     controls: FloatArray
@@ -40,13 +40,16 @@ class Schedule:
 
 
 def climb(task: GrowthTask, start: FloatArray, reactor: FloatArray = STANDARD, iterations: int = 200) -> Schedule:
-    """From one schedule to a better one.
+    """Return a schedule that improves the start to a local optimum.
 
     Args:
-        task: whose objective is climbed.
-        start: (minutes, 4) controls.
-        reactor: (5,) that it is for.
-        iterations: of the solver, at most.
+        task: task whose objective is maximised.
+        start: (minutes, 4) controls of the start.
+        reactor: (5,) parameters of the reactor.
+        iterations: largest number of iterations of the solver.
+
+    Returns:
+        The schedule.
 
     Raises:
         MissingExtraError: if CasADi is not installed.

@@ -1,1 +1,1 @@
-"""Optimizers: one search each, asked for designs and told what they were worth."""
+"""Optimizers with the interface `ask` and `tell`."""

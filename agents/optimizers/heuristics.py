@@ -1,4 +1,4 @@
-"""Random search, the baseline that everything must beat, and three heuristics. Their constants are chosen by us."""
+"""Random search (the baseline) and three heuristics. Their constants were chosen by the authors of matgym."""
 
 from typing import Final
 
@@ -11,19 +11,20 @@ from matgym.typing import FloatArray
 
 HOT: Final = 0.01
 COLD: Final = 0.0005
-"""First and last temperature of simulated annealing in units of reward, cooled geometrically over the budget: the best
-of eleven schedules on 60 targets of seed 1000 at 16 and 64 evaluations, by the surrogate; no reported run uses them."""
+"""First and last temperature of simulated annealing, in units of reward. The temperature decreases geometrically over
+the budget. This is the best of eleven schedules on 60 targets of seed 1000 at 16 and 64 evaluations of the surrogate.
+No reported run uses these targets."""
 
 TEMPERATURES: Final = np.geomspace(0.0005, 0.05, 6)
-"""Of the replicas of parallel tempering, in units of reward. Untuned."""
+"""Temperatures of the replicas of parallel tempering, in units of reward. They are not tuned."""
 
 POPULATION: Final = 24
 TOURNAMENT: Final = 3
-"""Individuals of the genetic algorithm, and those drawn for a parent's place. Untuned."""
+"""Population size and tournament size of the genetic algorithm. They are not tuned."""
 
 
 class RandomSearch(Optimizer):
-    """Draws every design anew."""
+    """Random search: every design is drawn independently."""
 
     @override
     def ask(self) -> Designs:
@@ -31,11 +32,11 @@ class RandomSearch(Optimizer):
 
     @override
     def tell(self, designs: Designs, scores: Scores) -> None:
-        """Learns nothing."""
+        """Do nothing, because random search uses no scores."""
 
 
 class SimulatedAnnealing(Optimizer):
-    """Mutates one design; keeps what Metropolis accepts: Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983)."""
+    """Simulated annealing of one design (Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983))."""
 
     _design: Designs | None = None
     _reward = 0.0
@@ -58,9 +59,9 @@ class SimulatedAnnealing(Optimizer):
 
 
 class ParallelTempering(Optimizer):
-    """Replicas at fixed temperatures that each mutate their design, and neighbours that exchange theirs.
+    """Parallel tempering: replicas at fixed temperatures mutate their designs, and neighbours exchange them.
 
-    Swendsen and Wang, Phys. Rev. Lett. 57, 2607 (1986); Geyer (1991).
+    Source: Swendsen and Wang, Phys. Rev. Lett. 57, 2607 (1986); Geyer (1991).
     """
 
     _designs: Designs | None = None
@@ -92,9 +93,9 @@ class ParallelTempering(Optimizer):
 
 
 class GeneticAlgorithm(Optimizer):
-    """Parents are recombined as their space has it, on tubes by the lattice; the worst gives way, one child a turn.
+    """Steady-state genetic algorithm (Whitley, Proc. 3rd ICGA (1989)).
 
-    Steady-state: Whitley, Proc. 3rd ICGA (1989).
+    The design space recombines two parents. Each step makes one child, which replaces the worst individual.
     """
 
     _population: Designs | None = None  # (POPULATION, width)

@@ -1,4 +1,4 @@
-"""Optuna's samplers as optimizers: Akiba et al., KDD 2019."""
+"""Optuna's samplers as optimizers (Akiba et al., KDD 2019)."""
 
 from typing import Any, ClassVar
 
@@ -11,25 +11,29 @@ from matgym.tasks import Designs, Scores
 
 
 class OptunaSearch(Optimizer):
-    """Searches the unit cube of a space by a sampler of Optuna, or by one of your own.
+    """Search of the unit cube of a design space with a sampler of Optuna.
 
     Attributes:
         sampler: name of a class in `optuna.samplers`.
-        settings: of it, other than its seed.
+        settings: keyword arguments of this class, except its seed.
     """
 
     sampler: ClassVar[str] = "TPESampler"
     settings: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, problem: Problem, budget: int, rng: np.random.Generator, **settings: Any) -> None:
-        """Prepare a study; `settings` take the place of the class's."""
+        """Create a study; `settings` override those of the class.
+
+        Raises:
+            ConfigurationError: if Optuna has no such sampler.
+        """
         import optuna
 
         super().__init__(problem, budget, rng)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         made = getattr(optuna.samplers, self.sampler, None)
         if made is None:
-            raise ConfigurationError(f"optuna.samplers has no {self.sampler!r}")
+            raise ConfigurationError(f"optuna.samplers has no {self.sampler!r}: give the name of one of its classes")
         seed = int(rng.integers(2**31))
         self._study = optuna.create_study(direction="maximize", sampler=made(seed=seed, **(self.settings | settings)))
         self._space: dict[str, Any] = {
@@ -51,32 +55,32 @@ class OptunaSearch(Optimizer):
 
 
 class TPE(OptunaSearch):
-    """Tree-structured Parzen estimators: Bergstra et al., NeurIPS 2011."""
+    """Tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011)."""
 
 
 class GP(OptunaSearch):
-    """Bayesian optimization by a Gaussian process, Matérn 5/2, log expected improvement."""
+    """Bayesian optimization with a Gaussian process (Matérn 5/2, log expected improvement)."""
 
     sampler: ClassVar[str] = "GPSampler"
     settings: ClassVar[dict[str, Any]] = {"deterministic_objective": True}
 
 
 class CMAES(OptunaSearch):
-    """Covariance matrix adaptation: Hansen and Ostermeier, Evol. Comput. 9, 159 (2001)."""
+    """Covariance matrix adaptation (Hansen and Ostermeier, Evol. Comput. 9, 159 (2001))."""
 
     sampler: ClassVar[str] = "CmaEsSampler"
     settings: ClassVar[dict[str, Any]] = {"warn_independent_sampling": False}
 
 
 class NSGA2(OptunaSearch):
-    """Non-dominated sorting genetic algorithm, here with one objective: Deb et al., IEEE TEC 6, 182 (2002)."""
+    """Non-dominated sorting genetic algorithm with one objective (Deb et al., IEEE TEC 6, 182 (2002))."""
 
     sampler: ClassVar[str] = "NSGAIISampler"
     settings: ClassVar[dict[str, Any]] = {"population_size": 24}
 
 
 class QMC(OptunaSearch):
-    """A scrambled Sobol sequence: what covers the cube evenly, and learns nothing."""
+    """Quasi-random search with a scrambled Sobol sequence; it uses no scores."""
 
     sampler: ClassVar[str] = "QMCSampler"
     settings: ClassVar[dict[str, Any]] = {"scramble": True, "warn_independent_sampling": False}

@@ -1,8 +1,9 @@
-"""Reinforcement learning as one more optimizer: an agent that learns on one problem, asked and told like the others.
+"""Reinforcement learning agents as optimizers with `ask` and `tell`.
 
-Stable-Baselines3's `learn` calls the environment; here somebody else is to be asked what designs are worth. So `learn`
-runs as a coroutine of its own (greenlet): when its environment wants designs scored, it is put aside, `ask` returns
-them, and `tell` lets it go on. It all stays in one thread, and the same seed gives the same bits.
+`learn` of Stable-Baselines3 calls the environment, but the caller of `ask` and `tell` computes the scores. Therefore
+`learn` runs as a coroutine (greenlet). When its environment needs scores, the coroutine stops and `ask` returns the
+designs. `tell` passes the scores and resumes the coroutine. All code runs in one thread, so that equal seeds give equal
+results bit for bit.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,31 +21,31 @@ from matgym.tasks import Cube, Designs, DesignSpace, Scores
 from matgym.typing import FloatArray
 
 NUMBERS_ONLY: Final = ("SAC", "TD3", "TQC")
-"""Algorithms whose actions are numbers: they make a design at once, as a point of the cube."""
+"""Algorithms with continuous actions. One action is a whole design, as a point of the unit cube."""
 
 CHOICES_ONLY: Final = ("DQN", "QRDQN", "MaskablePPO")
-"""Algorithms whose actions are choices."""
+"""Algorithms with discrete actions only."""
 
 SEARCH_SETTINGS: Final = "search"
-"""File of their hyper-parameters in `matgym/agents/hyperparams/`, tuned on instances other than those reported."""
+"""File of the hyper-parameters in `matgym/agents/hyperparams/`. They are tuned on instances that are not reported."""
 
 
 class Asking:
-    """A problem's task to its environment, but that scoring is left to whoever asks, and the target stays the same."""
+    """The task of a problem for an environment, with a fixed target and with scores from the caller of `ask`."""
 
     def __init__(self, problem: Problem, hand_over: Callable[[Designs], FloatArray]) -> None:
         self._problem, self._hand_over = problem, hand_over
-        self.constraint = None  # nobody asks
+        self.constraint = None  # costs are not used
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._problem.task, name)
 
     def draw_targets(self, generators: Sequence[np.random.Generator]) -> FloatArray:
-        """The problem's."""
+        """Return copies of the target of the problem."""
         return self._problem.targets(len(generators))
 
     def score(self, designs: Designs, targets: FloatArray, *, components: bool = False) -> Scores:
-        """As `tell` has it: rewards, and nothing else."""
+        """Return the rewards that `tell` received; all other fields are NaN."""
         del targets, components
         reward = self._hand_over(designs)
         unknown = np.full(len(reward), np.nan)
@@ -52,15 +53,15 @@ class Asking:
 
 
 class RLSearch(Optimizer):
-    """An agent of Stable-Baselines3 that begins knowing nothing and spends the budget on learning.
+    """An untrained agent of Stable-Baselines3 that learns during the search.
 
-    Its hyper-parameters are the stored ones but for `overrides`.
+    The hyper-parameters are the stored ones, and `overrides` replaces some of them.
 
     Attributes:
-        algorithm: its name; a subclass that is named as one has that.
+        algorithm: name of the algorithm. By default it is the name of the subclass.
 
     Raises:
-        ConfigurationError: if the algorithm cannot act on designs of this space.
+        ConfigurationError: if the actions of the algorithm do not fit the design space.
     """
 
     algorithm: ClassVar[str] = "PPO"
@@ -87,7 +88,7 @@ class RLSearch(Optimizer):
             self._learner = greenlet(self._learn, getcurrent())
             self._asked = self._learner.switch()
         if self._asked is None:
-            raise ConfigurationError(f"{self.algorithm} ended before its budget of {self.budget} designs was spent")
+            raise ConfigurationError(f"{self.algorithm} ended before it used its budget of {self.budget} designs")
         return self._asked
 
     @override
@@ -106,29 +107,29 @@ class RLSearch(Optimizer):
     def _agent(self, task: Any) -> Any:
         settings = hyperparameters(SEARCH_SETTINGS, self.algorithm) | self._overrides
         episodes = DesignEpisodes(settings.pop("n_envs"), task=task, at_once=self.algorithm in NUMBERS_ONLY)
-        # An agent without masks that repeats what is forbidden would never spend its budget.
+        # An agent without masks that repeats a forbidden action would never finish a design.
         episodes.mending = np.random.default_rng(self._seed)
         return agent_on(DesignVectorEnv.of(episodes), self.algorithm, self._seed, settings)
 
 
 def check_applies(algorithm: str, space: DesignSpace) -> None:
-    """Refuse an algorithm whose actions are choices on a space of nothing but numbers.
+    """Check that the actions of an algorithm fit a design space.
 
     Raises:
-        ConfigurationError: if it cannot act there.
+        ConfigurationError: if the algorithm has discrete actions only and the designs are numbers.
     """
     if algorithm in CHOICES_ONLY and isinstance(space, Cube):
         raise ConfigurationError(
-            f"{algorithm} chooses among few actions; designs of this task are numbers: use PPO or SAC"
+            f"{algorithm} has discrete actions, but the designs of this task are numbers: use PPO or SAC"
         )
 
 
 class PPO(RLSearch):
-    """Proximal policy optimization: Schulman et al., arXiv:1707.06347."""
+    """Proximal policy optimization (Schulman et al., arXiv:1707.06347)."""
 
 
 class MaskablePPO(RLSearch):
-    """PPO that draws among allowed actions only: Huang and Ontañón, FLAIRS 35 (2022)."""
+    """PPO that draws allowed actions only (Huang and Ontañón, FLAIRS 35 (2022))."""
 
 
 class RecurrentPPO(RLSearch):

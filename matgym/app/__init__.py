@@ -1,1 +1,1 @@
-"""What a person starts: the main job, its report, and what they print."""
+"""The demo and its report."""

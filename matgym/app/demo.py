@@ -1,4 +1,4 @@
-"""The main job, read from top to bottom: train, design, compare, verify."""
+"""The demo: train a policy, design tubes, compare methods, verify the designs."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,18 +24,18 @@ SURROGATE: Final = "nanotube-doping"
 
 @dataclass(frozen=True)
 class DemoSettings:
-    """Settings of the main job.
+    """Settings of the demo.
 
     Attributes:
-        algorithm: that learns to design.
-        training_designs: designs the policy may have scored while it learns.
-        targets: target gaps that it has not seen.
-        queries: designs that each method may have scored for each target.
-        seeds: runs of each method on the targets.
-        verified: visited designs that go through the oracle besides the winners.
-        initial_designs: what every method starts from; see `matgym.tasks.DESIGN_GENERATORS`.
-        removed: atoms of an initial design that the policy places anew.
-        seed: of training; targets are drawn from another generator.
+        algorithm: algorithm of the policy.
+        training_designs: number of designs that are scored during the training of the policy.
+        targets: number of target gaps that are not used in training.
+        queries: number of designs that are scored for each method and target.
+        seeds: number of runs of each method on the targets.
+        verified: number of visited designs that the oracle verifies in addition to the best ones.
+        initial_designs: initial designs of every method; see `matgym.tasks.DESIGN_GENERATORS`.
+        removed: number of atoms of an initial design that the policy places again.
+        seed: random seed of the training. The targets are drawn from another generator.
     """
 
     algorithm: str = "MaskablePPO"
@@ -51,20 +51,20 @@ class DemoSettings:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the main job found.
+    """Results of the demo.
 
     Attributes:
-        settings: it ran with.
-        task: what was designed for.
-        policy: that was trained.
-        training: designs scored while the policy learned.
-        curve: (updates, 2) designs scored so far, and mean reward of recent ones.
-        comparison: all methods at equal queries a target.
-        whole_budget: searches that also get the policy's training spent on them, as queries.
+        settings: settings of the demo.
+        task: the design task.
+        policy: the trained policy.
+        training: number of designs that were scored during the training.
+        curve: (updates, 2) number of designs scored so far, and mean reward of recent designs.
+        comparison: all methods at equal queries per target.
+        whole_budget: searches whose queries also include the training designs of the policy.
         initial_ev: (T,) gaps by the oracle of one initial design for each target, as drawn.
-        winners: verification of the policy's valid designs (first seed).
-        winners_gap_ev: exploitation gap of the same.
-        visited: verification of a sample of the designs that the methods had scored on the way.
+        winners: verification of the valid designs of the policy (first seed).
+        winners_gap_ev: exploitation gap of these designs.
+        visited: verification of a sample of the designs that the methods scored.
         ledger: evaluations and seconds by kind.
         seconds: wall time by stage.
     """
@@ -85,11 +85,11 @@ class DemoResult:
 
     @property
     def initial_errors(self) -> FloatArray:
-        """(T,) distance of the initial designs from their targets, by the oracle, eV."""
+        """Return the (T,) distances of the initial designs from their targets, by the oracle, in eV."""
         return np.abs(self.initial_ev - self.comparison.outcomes[0].search.targets)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form for `--json`."""
+        """Return plain values for `--json`."""
         return {
             "equal_queries": [asdict(row) for row in self.comparison.figures()],
             "whole_budget": [asdict(row) for row in self.whole_budget.figures()],
@@ -108,9 +108,14 @@ def run_demo(
     settings: DemoSettings,
     on_progress: Callable[[str, int, int, str], None] = lambda _stage, _completed, _total, _note: None,
 ) -> DemoResult:
-    """Train a policy, let it design tubes for targets it has not seen, compare, and verify.
+    """Train a policy, design tubes for unseen targets, compare with searches, and verify the designs.
 
-    `on_progress` is called with the stage, how much of it is done, how much it is in all, and a note.
+    Args:
+        settings: settings of the demo.
+        on_progress: function that is called with the stage, the finished amount, the total amount, and a note.
+
+    Returns:
+        The results.
     """
     surrogate = as_model(SURROGATE, "gap_ev")
     oracle = PiElectrons()
@@ -118,7 +123,7 @@ def run_demo(
     generator = as_design_generator(settings.initial_designs)
     seconds: dict[str, float] = {}
 
-    # 1. Train: every design that the policy completes is scored by the surrogate, and counted.
+    # 1. Train: the surrogate scores every design that the policy completes, and the ledger counts it.
     start = time.perf_counter()
     curve: list[tuple[int, float]] = []
 
@@ -134,7 +139,7 @@ def run_demo(
     policy = Policy(agent, settings.algorithm, masked, InitialDesigns.of(task, generator, settings.removed))
     seconds["training"] = time.perf_counter() - start
 
-    # 2. Design for unseen targets, each method with the same number of queries a target.
+    # 2. Design for unseen targets. Each method has the same number of queries per target.
     start = time.perf_counter()
 
     def counted(stage: str, total: int) -> Callable[[], None]:
@@ -146,7 +151,7 @@ def run_demo(
         seeds=settings.seeds, initial_designs=generator,
         on_turn=counted("designing at equal queries", 3 * settings.seeds * settings.queries),
     )  # fmt: skip
-    # ... and once more with the policy's training added to what the searches may spend.
+    # Repeat the searches with the training designs of the policy added to their queries.
     share = settings.queries + spent // settings.targets
     whole_budget = run(
         ["random", "annealing"], task, targets=settings.targets, queries=share, seeds=1,
@@ -154,7 +159,7 @@ def run_demo(
     )  # fmt: skip
     seconds["designing"] = time.perf_counter() - start
 
-    # 3. Verify: initial designs as drawn, the policy's designs, whose true gaps are known by now, and designs visited.
+    # 3. Verify the initial designs, the designs of the policy (whose true gaps are known here), and visited designs.
     start = time.perf_counter()
     on_progress("verifying by the oracle", 0, 1, "")
     mine = comparison.of(policy.name)[0]
@@ -179,7 +184,7 @@ def run_demo(
 
 
 def _visited(outcomes: Sequence[Outcome], task: DesignTask, count: int) -> TubeBatch:
-    """Designs that were scored on the way, as many of each method, each from any of its turns."""
+    """Return a sample of the scored designs, with equal numbers for each method."""
     rng = np.random.default_rng(0)
     methods = list(dict.fromkeys(outcome.search.method for outcome in outcomes))
     chosen = []

@@ -1,4 +1,4 @@
-"""What the main job writes: a page, a table of all designs, structure files of the best, and the policy."""
+"""Files of the demo: a page, a table of all designs, structure files of the best designs, and the policy."""
 
 import json
 from pathlib import Path
@@ -29,13 +29,13 @@ from matgym.viz.figures import (
 from matgym.viz.palette import new_axes
 
 MET_EV: Final = AMORTISED["doping-targets"].met
-"""A target counts as met within this error."""
+"""Error within which a target counts as met, in eV."""
 
 BEST: Final = 5
-"""Designs whose structures are written."""
+"""Number of designs whose structures are written."""
 
 SHOWN_TUBES: Final = 4
-"""Designs that the page shows in 3-D."""
+"""Number of designs that the page shows in 3-D."""
 
 
 def write_results(folder: Path, result: DemoResult) -> dict[str, Path]:
@@ -60,7 +60,7 @@ def write_results(folder: Path, result: DemoResult) -> dict[str, Path]:
 
 
 def _designs(result: DemoResult) -> pa.Table:
-    """A row a design, of all methods."""
+    """Return a table with one row per design of all methods."""
     outcomes = [*result.comparison.outcomes, *result.whole_budget.outcomes]
     tubes = [tube for each in outcomes for tube in each.search.tubes(result.task)]
     count = len(outcomes[0].search.targets)
@@ -83,39 +83,38 @@ def _designs(result: DemoResult) -> pa.Table:
 
 
 def in_plain_words(result: DemoResult) -> list[str]:
-    """What was found, in sentences."""
+    """Return the results of the demo in sentences."""
     rows = {row.method: row for row in result.comparison.figures()}
     whole = {row.method: row for row in result.whole_budget.figures()}
     settings = result.settings
     name = settings.algorithm
     errors = {method: 1000 * row.error.mean for method, row in rows.items()}
-    # By the median, in which a target without a valid design counts as missed by any distance.
+    # By the median, because a target without a valid design has an infinite error.
     best = min(rows, key=lambda method: rows[method].median.mean)
     totals = ", ".join(f"{method} {1000 * row.error.mean:.0f} meV" for method, row in whole.items())
     verdict = f"{name} is the best of the three" if best == name else f"{best} is the best of the three, not {name}"
     given = next(iter(whole.values())).queries
     return [
         (
-            f"For {settings.targets} target gaps it had not seen, the {name} policy designed tubes that miss by "
-            f"{errors[name]:.0f} meV on average, as verified by the oracle, from {settings.queries} designs a target."
+            f"The {name} policy designed tubes for {settings.targets} target gaps that were not used in training. With "
+            f"{settings.queries} designs per target, their mean error by the oracle is {errors[name]:.0f} meV."
         ),
         (
-            f"Every method began on designs of the generator ({settings.initial_designs}), which miss by "
-            f"{1000 * np.nanmedian(result.initial_errors):.0f} meV as drawn (median); the policy placed the last "
-            f"{settings.removed} of their atoms anew, and its designs miss by "
-            f"{1000 * rows[name].median.mean:.0f} meV (median)."
+            f"Every method started from designs of the generator ({settings.initial_designs}), whose median error is "
+            f"{1000 * np.nanmedian(result.initial_errors):.0f} meV. The policy placed {settings.removed} of their "
+            f"atoms again. Its designs have a median error of {1000 * rows[name].median.mean:.0f} meV."
         ),
         (
-            f"With as many designs, random search misses by {errors['random']:.0f} meV and simulated annealing "
-            f"by {errors['annealing']:.0f} meV: {verdict}."
+            f"With as many designs, the mean error is {errors['random']:.0f} meV for random search and "
+            f"{errors['annealing']:.0f} meV for simulated annealing: {verdict}."
         ),
         (
-            f"Learning took {result.training:,} scored designs. Given to the searches instead ({given} a "
-            f"target), they miss by: {totals}."
+            f"The training used {result.training:,} scored designs. If the searches have these designs as well "
+            f"({given} per target), their mean errors are: {totals}."
         ),
         (
-            f"The surrogate was wrong by {1000 * result.winners.mae:.0f} meV on the policy's designs and by "
-            f"{1000 * result.visited.mae:.0f} meV on designs visited on the way; the policy's are "
+            f"The mean absolute error of the surrogate is {1000 * result.winners.mae:.0f} meV on the policy's designs "
+            f"and {1000 * result.visited.mae:.0f} meV on all visited designs. The policy's designs are "
             f"{1000 * result.winners_gap_ev:.0f} meV worse than predicted."
         ),
     ]
@@ -135,7 +134,7 @@ def _page(result: DemoResult) -> str:
     return render(
         "matgym.app",
         "report.html",
-        title="Nanotubes designed to a band gap, and what physics says of them",
+        title="Carbon nanotubes designed for target band gaps",
         summary=in_plain_words(result),
         numbers=(
             ("verified error", f"{1000 * own.error.mean:.0f} meV", f"{name}, mean over unseen targets"),
@@ -162,42 +161,42 @@ def _page(result: DemoResult) -> str:
 
 
 def _errors(outcome: Outcome) -> FloatArray:
-    """(T,) verified errors, eV; infinite where there is no valid design."""
+    """Return (T,) verified errors in eV; they are infinite without a valid design."""
     return np.nan_to_num(np.abs(outcome.verified - outcome.search.targets), nan=np.inf)
 
 
 def _figures(result: DemoResult) -> list[tuple[str, str, str]]:
-    """(heading, caption, inline SVG) of each figure."""
+    """Return heading, caption and inline SVG of each figure."""
     name, settings, comparison = result.settings.algorithm, result.settings, result.comparison
     targets, methods = comparison.outcomes[0].search.targets, list(comparison.facts.methods)
     achieved = {method: comparison.of(method)[0].verified for method in methods}
-    # An invalid design is infinitely wrong and would leave the figure; the table counts them.
+    # The infinite error of an invalid design cannot be drawn. The table counts invalid designs.
     errors = {method: np.stack([_errors(outcome) for outcome in comparison.of(method)]) for method in methods}
     finite = {method: np.where(np.isfinite(found), found, np.nan) for method, found in errors.items()}
     visited = result.visited
     captions = {
-        "learning": ("Learning", f"Mean reward of {name}'s recent designs while it learns."),
+        "learning": ("Training", f"Mean reward of recent designs of {name} during the training."),
         "targets": (
-            "Targets it had not seen",
+            "Unseen targets",
             f"Gap by the oracle of the best of {settings.queries} designs, by target and method (first seed).",
         ),
         "initial": (
-            "Initial designs, and the designs made of them",
+            "Initial designs and final designs",
             (
                 f"Gap by the oracle of the initial design that {settings.initial_designs} drew for each target, and of "
-                f"{name}'s design that began on such a one."
+                f"the design of {name} that started from such a design."
             ),
         ),
         "errors": (
             "Equal queries",
             (
-                f"Verified error of {settings.queries} designs a target, {settings.seeds} seeds; "
-                f"learning not counted. Targets: {result.task.objective.low} to {result.task.objective.high} eV."
+                f"Verified error with {settings.queries} designs per target, {settings.seeds} seeds. The training is "
+                f"not counted. Targets: {result.task.objective.low} to {result.task.objective.high} eV."
             ),
         ),
         "parity": (
-            "What the surrogate predicted",
-            f"A sample of {len(visited.predicted)} designs that some method visited, through both.",
+            "Surrogate and oracle",
+            f"Gaps by the surrogate and by the oracle of {len(visited.predicted)} designs that the methods visited.",
         ),
     }
     axes = {figure: new_axes() for figure in captions}
@@ -212,7 +211,7 @@ def _figures(result: DemoResult) -> list[tuple[str, str, str]]:
 
 
 def _tables(result: DemoResult) -> list[tuple[str, str, list[dict[str, str]]]]:
-    """(heading, caption, rows) of each table."""
+    """Return heading, caption and rows of each table."""
     methods = [row.as_row() for row in (*result.comparison.figures(), *result.whole_budget.figures())]
     verified = [
         {
@@ -227,13 +226,13 @@ def _tables(result: DemoResult) -> list[tuple[str, str, list[dict[str, str]]]]:
         for label, found in (("the policy's best", result.winners), ("visited by any method", result.visited))
     ]
     spent = (
-        "Verified, median and predicted error, eV, with the 95 % interval over seeds of the search (the policy is "
-        f"trained once). The last rows give the searches the policy's {result.training:,} training designs as well, "
-        "shared out over the targets. Met: within 20 meV, by the oracle. Invalid: no design that spends the budget."
+        "Verified, median and predicted error in eV, with the 95 % interval over seeds of the search. The policy is "
+        f"trained once. In the last rows the searches also have the {result.training:,} training designs of the "
+        "policy, divided among the targets. Met: within 20 meV by the oracle. Invalid: no valid design."
     )
     exploited = (
-        "The same designs through surrogate and oracle. Exploitation gap of the policy's designs: "
-        f"{1000 * result.winners_gap_ev:+.1f} meV (verified error less predicted error)."
+        "The same designs by the surrogate and by the oracle. The exploitation gap of the policy's designs is "
+        f"{1000 * result.winners_gap_ev:+.1f} meV (verified error minus predicted error)."
     )
     return [("Methods", spent, methods), ("Verification", exploited, verified)]
 

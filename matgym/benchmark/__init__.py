@@ -1,4 +1,4 @@
-"""Benchmarks: methods at equal counts, verified by the oracle, over seeds."""
+"""Benchmarks: methods at equal numbers of evaluations, over seeds, with designs verified by the oracle."""
 
 from matgym.benchmark.methods import Method, NamedMethod
 from matgym.benchmark.results import MethodFigures, Results

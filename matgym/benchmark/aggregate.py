@@ -1,7 +1,7 @@
-"""Figures over tasks and seeds with their intervals: see `matgym.statistics`.
+"""Figures over tasks and seeds with their intervals, by `matgym.statistics`.
 
-Intervals are 95 % percentiles of a stratified bootstrap: seeds are resampled within each task. They say what other
-seeds would give on these tasks, not what other tasks would give.
+Intervals are 95 % percentiles of a stratified bootstrap: seeds are resampled within each task. They describe other
+seeds on the same tasks, and not other tasks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,14 +24,15 @@ from matgym.typing import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Overall:
-    """One method over all compared tasks: of scores, 0 a typical random design, 1 the optimum.
+    """Figures of one method over all compared tasks; a score of 0 is a typical random design, 1 the optimum.
 
     Attributes:
-        iqm: mean of the middle half of all runs.
-        median: of the tasks' means.
-        mean: of all runs.
-        optimality_gap: mean shortfall from 1.
-        better: probability that a run of it beats one of random search on the same task; None without random search.
+        iqm: interquartile mean of the scores of all runs.
+        median: median of the means of the tasks.
+        mean: mean of all runs.
+        optimality_gap: mean distance of scores below 1 from 1.
+        better: probability that a run has a higher score than a run of random search on the same task; None without
+            random search.
     """
 
     iqm: Estimate
@@ -43,7 +44,7 @@ class Overall:
 
 @dataclass(frozen=True)
 class Band:
-    """(points,) a curve and its 95 % interval."""
+    """A (points,) curve and its 95 % interval."""
 
     value: FloatArray
     low: FloatArray
@@ -52,18 +53,18 @@ class Band:
 
 @dataclass(frozen=True)
 class Summary:
-    """All figures of a run.
+    """All figures of a benchmark.
 
     Attributes:
-        overall: by method, the best first.
-        taus: scores at which profiles are taken: from the worst runs to the optimum.
-        profiles: by method: share of runs above each of these.
-        improvement: (methods, methods), ordered as `overall`: probability that a run of the row's beats one of the
-            column's.
-        evaluations: of `anytime`.
-        anytime: by method: interquartile mean of the scores at these evaluations.
-        regrets: by task and method: interquartile mean of the verified regret.
-        met: by amortised task: queries, and by method the share of targets met.
+        overall: overall figures by method, the best method first.
+        taus: scores of the performance profiles, from the worst runs to the optimum.
+        profiles: share of runs above each of these scores, by method.
+        improvement: (methods, methods) probability that a run of the row's method has a higher score than a run of the
+            column's method, in the order of `overall`.
+        evaluations: evaluations of `anytime`.
+        anytime: interquartile mean of the scores at these evaluations, by method.
+        regrets: interquartile mean of the verified regret, by task and method.
+        met: queries, and share of targets met by method, by amortised task.
     """
 
     overall: Mapping[str, Overall]
@@ -78,7 +79,7 @@ class Summary:
 
 @lru_cache(maxsize=4)
 def summary(results: Results, reps: int = 2000) -> Summary:
-    """All figures of a run, by so many resamples; asked again of the same results, nothing is computed anew."""
+    """Return all figures of a benchmark, with `reps` resamples for the intervals; the result is cached."""
     scores = results.scores()
     overall = overall_figures(scores, results.random_method, reps)
     marks, cubes = results.anytime_scores()
@@ -102,9 +103,10 @@ def summary(results: Results, reps: int = 2000) -> Summary:
 
 
 def overall_figures(scores: Mapping[str, FloatArray], reference: str | None, reps: int = 2000) -> dict[str, Overall]:
-    """Figures of every method, of its (seeds, tasks) scores: the best interquartile mean first, then the best mean.
+    """Return the figures of every method from its (seeds, tasks) scores.
 
-    With a reference among them, also the probability that a method beats it.
+    The order is by the interquartile mean and then by the mean, the best method first. If the reference method is among
+    the methods, the figures include the probability of improvement over it.
     """
 
     def figures(x: FloatArray) -> FloatArray:
@@ -125,7 +127,7 @@ def overall_figures(scores: Mapping[str, FloatArray], reference: str | None, rep
 
 
 def _regrets(results: Results, reps: int) -> dict[str, dict[str, Estimate]]:
-    """By task and method. Tasks with as many runs of a method are resampled at once."""
+    """Return regrets by task and method; tasks with equal numbers of runs are resampled together."""
     regrets: dict[str, dict[str, Estimate]] = {task: {} for task in results.tasks}
     own = {task: results.regrets(task) for task in results.tasks}
     for method in results.methods:
@@ -140,12 +142,12 @@ def _regrets(results: Results, reps: int) -> dict[str, dict[str, Estimate]]:
 def bootstrap(
     scores: Mapping[str, FloatArray | Sequence[FloatArray]], figures: Callable[..., FloatArray], reps: int = 2000
 ) -> dict[str, Band]:
-    """Figures of every method with their intervals, by the same random numbers for each.
+    """Return the figures of every method with their intervals; all methods use the same random numbers.
 
     Args:
-        scores: (seeds, tasks, …) by method, or lists of such arrays that are resampled apart.
-        figures: (n,) of the array, or of the arrays.
-        reps: resamples.
+        scores: (seeds, tasks, …) arrays by method, or lists of such arrays that are resampled independently.
+        figures: function that returns (n,) figures of the array or of the arrays.
+        reps: number of resamples.
     """
     bands = {}
     for method, own in scores.items():
@@ -159,10 +161,10 @@ def bootstrap(
 
 
 def interval(band: Band, place: int) -> Estimate:
-    """One of a band's figures."""
+    """Return one point of a band."""
     return Estimate(float(band.value[place]), float(band.low[place]), float(band.high[place]))
 
 
 def run_means(scores: FloatArray) -> FloatArray:
-    """(checkpoints,) interquartile mean over seeds and tasks at each, of (seeds, tasks, checkpoints)."""
+    """Return (checkpoints,) interquartile means over seeds and tasks of (seeds, tasks, checkpoints) scores."""
     return middle_mean(scores.reshape(-1, scores.shape[-1]))

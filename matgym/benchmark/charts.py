@@ -1,6 +1,6 @@
-"""Interactive figures of a benchmark, as Plotly takes them: plain data, drawn by the page.
+"""Interactive figures of a benchmark as plain data for Plotly; the page draws them.
 
-Colours of text, axes and paper are the page's, so that they follow its light or dark theme.
+The page sets the colours of text, axes and paper, so that they follow its light or dark theme.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,10 +17,10 @@ Figure: TypeAlias = dict[str, Any]
 """`data` and `layout` of Plotly."""
 
 SHOWN: Final = 6
-"""Methods whose curves are shown at first; a click on the legend shows others."""
+"""Number of methods whose curves are visible at first. A click on the legend shows the others."""
 
 POINTS: Final = 48
-"""Of a curve at most: a curve of every evaluation would say no more, and weigh ten times as much."""
+"""Largest number of points of a curve. A curve with every evaluation looks the same and has ten times the size."""
 
 _SYMBOLS: Final = {
     "o": "circle", "s": "square", "^": "triangle-up", "D": "diamond", "v": "triangle-down", "P": "cross", "X": "x",
@@ -29,7 +29,7 @@ _DASHES: Final = ("solid", "dash", "dot")
 
 
 class Style(NamedTuple):
-    """How a method is drawn everywhere."""
+    """Style of a method in all figures."""
 
     colour: str
     symbol: str
@@ -37,7 +37,7 @@ class Style(NamedTuple):
 
 
 def styles(results: Results) -> dict[str, Style]:
-    """Random search is grey; others have six colours, then the same with other dashes and markers."""
+    """Return the style of each method: random search is grey, the others have six colours with dashes and markers."""
     *coloured, grey = METHOD_STYLES
     drawn, count = {}, 0
     for method in results.facts.methods:
@@ -53,7 +53,7 @@ def styles(results: Results) -> dict[str, Style]:
 
 
 def forest(results: Results, figures: Summary) -> Figure:
-    """Interquartile means with their intervals, the best above."""
+    """Return the figure of interquartile means with intervals, the best method at the top."""
     drawn, methods = styles(results), list(figures.overall)
     traces = []
     for method, whole in figures.overall.items():
@@ -69,14 +69,14 @@ def forest(results: Results, figures: Summary) -> Figure:
         }  # fmt: skip
         traces.append(_points(method, drawn[method], _plain([iqm.mean]), [method], label, size=11) | {"error_x": error})
     return _figure(
-        traces, x={"title": "IQM of scores, 0 a random design, 1 the optimum"},
+        traces, x={"title": "IQM of scores (0: random design, 1: optimum)"},
         y={"categoryorder": "array", "categoryarray": methods[::-1], "showgrid": False},
         height=110 + 27 * len(methods), legend=False,
     )  # fmt: skip
 
 
 def profiles(results: Results, figures: Summary) -> Figure:
-    """Share of runs above every score."""
+    """Return the figure of the share of runs above every score."""
     shown = _first(results, figures)
     traces: list[Figure] = []
     for method in figures.overall:
@@ -89,7 +89,7 @@ def profiles(results: Results, figures: Summary) -> Figure:
 
 
 def improvement(figures: Summary) -> Figure:
-    """Probability that the row's method beats the column's."""
+    """Return the figure of the probability that the row's method has a higher score than the column's."""
     methods, chances = list(figures.overall), figures.improvement
     text = [[f"{100 * value:.0f}" for value in row] for row in chances]
     trace = {
@@ -105,7 +105,7 @@ def improvement(figures: Summary) -> Figure:
 
 
 def anytime_scores(results: Results, figures: Summary) -> Figure:
-    """Interquartile mean of the scores against evaluations, over all compared tasks."""
+    """Return the figure of the interquartile mean of scores by evaluations, over all compared tasks."""
     shown, traces = _first(results, figures), []
     for method, band in figures.anytime.items():
         kept = figures.evaluations <= _budget(results, method, results.compared[1])
@@ -116,7 +116,7 @@ def anytime_scores(results: Results, figures: Summary) -> Figure:
 
 
 def anytime(results: Results, figures: Summary, task: str) -> Figure:
-    """Median verified regret against evaluations, with the middle half of the seeds; a line marks the optimum."""
+    """Return the figure of the median verified regret by evaluations, with the middle half of the seeds."""
     marks, curves = results.anytime(task)
     about, drawn = results.facts.tasks[task], styles(results)
     best = sorted(curves, key=lambda method: figures.regrets[task][method].mean)[:SHOWN]
@@ -144,7 +144,7 @@ def anytime(results: Results, figures: Summary, task: str) -> Figure:
 
 
 def first_hits(results: Results, task: str) -> Figure:
-    """Evaluations to the optimum of every seed; hollow at the right where it was not found."""
+    """Return the figure of the evaluations to the optimum for every seed; hollow marks did not find it."""
     first, drawn = results.evaluations_to_optimum(task), styles(results)
     top = max(_budget(results, method, (task,)) for method in first)
     never = 2.0 * top
@@ -170,7 +170,7 @@ def first_hits(results: Results, task: str) -> Figure:
 
 
 def predicted_and_verified(results: Results, task: str) -> Figure:
-    """Verified against predicted loss of the final designs: above the line, the model was exploited."""
+    """Return the figure of verified against predicted loss of the final designs."""
     drawn, traces, ends = styles(results), [], []
     for method in results.methods_of(task):
         own = [f for f in results.searches if (f.task, f.method) == (task, method) and np.isfinite(f.verified[-1])]
@@ -188,20 +188,20 @@ def predicted_and_verified(results: Results, task: str) -> Figure:
 
 
 def targets_met(results: Results, figures: Summary, task: str) -> Figure:
-    """Share of unseen targets met against queries."""
+    """Return the figure of the share of unseen targets met by queries."""
     queries, bands = figures.met[task]
     traces: list[Figure] = []
     for method, band in bands.items():
         label = method + ": %{y:.0%} after %{x}<extra></extra>"
         traces += _curve(method, styles(results)[method], queries, band, set(bands), label, markers=True)
     return _figure(
-        traces, x={"title": "queries a target", "type": "log", "tickvals": queries.tolist()},
+        traces, x={"title": "queries per target", "type": "log", "tickvals": queries.tolist()},
         y={"title": "targets met", "tickformat": ".0%", "range": [-0.02, 1.02]}, height=470,
     )  # fmt: skip
 
 
 def costs(results: Results) -> Figure:
-    """Mean seconds of a search by method, on the compared tasks."""
+    """Return the figure of the mean seconds of a search by method, on the compared tasks."""
     methods, tasks = results.compared
     seconds = {m: [f.seconds for f in results.searches if f.method == m and f.task in tasks] for m in methods}
     order = sorted(methods, key=lambda method: float(np.mean(seconds[method])))
@@ -211,7 +211,7 @@ def costs(results: Results) -> Figure:
         "hovertemplate": "%{y}: %{x:.3g} s<extra></extra>",
     }  # fmt: skip
     return _figure(
-        [trace], x={"title": "seconds a search, evaluations included", "type": "log"},
+        [trace], x={"title": "seconds per search with evaluations", "type": "log"},
         y={"autorange": "reversed", "showgrid": False}, height=110 + 23 * len(order), legend=False,
     )  # fmt: skip
 
@@ -233,13 +233,13 @@ def _figure(traces: Sequence[Figure], x: Figure, y: Figure, height: int, *, lege
 
 
 def _evaluations(marks: IntArray) -> Figure:
-    """A logarithmic axis that is marked at powers of two."""
+    """Return a logarithmic axis with ticks at powers of two."""
     ticks = [2**i for i in range(int(np.log2(marks[-1])) + 1)]
     return {"title": "evaluations", "type": "log", "tickvals": ticks}
 
 
 def _points(method: str, style: Style, x: Sequence[Any], y: Sequence[Any], label: str, **marker: Any) -> Figure:
-    """A method's marks."""
+    """Return the marks of a method."""
     look = {"color": style.colour, "symbol": style.symbol} | marker
     trace = {"type": "scatter", "mode": "markers", "name": method, "x": x, "y": y}
     return trace | {"marker": look, "hovertemplate": label}
@@ -249,7 +249,7 @@ def _curve(
     method: str, style: Style, x: FloatArray | IntArray, band: Band, shown: set[str], label: str, *,
     step: bool = False, markers: bool = False,
 ) -> list[Figure]:  # fmt: skip
-    """A line and its band, shown or hidden together by the legend."""
+    """Return a line and its band, which the legend shows or hides together."""
     shape = {"shape": "hv"} if step else {}
     visible = True if method in shown else "legendonly"
     line = {
@@ -268,7 +268,7 @@ def _curve(
 
 
 def _first(results: Results, figures: Summary) -> set[str]:
-    """Methods that are shown at first: the best, and random search."""
+    """Return the methods that are visible at first: the best ones and random search."""
     return {*list(figures.overall)[:SHOWN], results.random_method or ""}
 
 
@@ -278,7 +278,7 @@ def _budget(results: Results, method: str, tasks: Iterable[str]) -> int:
 
 
 def _thinned(marks: IntArray) -> IntArray:
-    """At most `POINTS`, evenly by their logarithm; the first and the last among them."""
+    """Return at most `POINTS` places, evenly spaced in the logarithm, with the first and the last."""
     if len(marks) <= POINTS:
         return marks
     wanted = np.geomspace(marks[0], marks[-1], POINTS)
@@ -290,5 +290,5 @@ def _unit(unit: str) -> str:
 
 
 def _plain(values: Iterable[Any]) -> list[float | None]:
-    """Five significant digits; what is not finite is left out."""
+    """Return values with five significant digits; values that are not finite are None."""
     return [float(f"{value:.5g}") if np.isfinite(value) else None for value in map(float, values)]

@@ -1,4 +1,4 @@
-"""What the figures of a run depend on, as digests: code, arrays, weights, tables and settings."""
+"""Digests of everything that the figures of a run depend on: code, arrays, weights, tables and settings."""
 
 import ast
 import hashlib
@@ -22,22 +22,22 @@ from matgym.physics.cache import PHYSICS_VERSION
 from matgym.tasks import DesignTask, Ledger
 
 LIBRARIES: Final = ("numpy", "scipy", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "optuna", "cmaes")
-"""Whose versions a record depends on."""
+"""Libraries whose versions are part of the identity of a record."""
 
 
 SHARED: Final = ("versions", "model", "task")
-"""What the identities of all records of a task have in common."""
+"""Fields of the identity that all records of a task share."""
 
 
 @lru_cache
 def versions() -> dict[str, str]:
-    """Of matgym, its physics, and the libraries that figures depend on."""
+    """Return the versions of matgym, of its physics, and of the libraries that figures depend on."""
     found = {"matgym": version("matgym"), "physics": str(PHYSICS_VERSION)}
     return found | {name: version(name) for name in LIBRARIES}
 
 
 def digest(*contents: bytes) -> str:
-    """Twelve hexadecimal digits of a hash."""
+    """Return twelve hexadecimal digits of a hash of the contents."""
     return hashlib.sha256(b"\0".join(contents)).hexdigest()[:12]
 
 
@@ -46,9 +46,9 @@ def digest(*contents: bytes) -> str:
 
 @lru_cache
 def code_digest(modules: frozenset[str]) -> str:
-    """Hash of the code of modules and of all that they import, of matgym and of whatever is not an installed library.
+    """Return a hash of the code of modules and of their imports, without installed libraries other than matgym.
 
-    Comments and docstrings do not count. The files are read once a process, as Python itself reads them.
+    Comments and docstrings do not count. Each file is read once per process.
     """
     waiting, codes = sorted(modules), dict[str, bytes]()
     own = {"matgym", *(name.partition(".")[0] for name in modules)}
@@ -63,9 +63,9 @@ def code_digest(modules: frozenset[str]) -> str:
 
 
 def modules_of(task: DesignTask, *others: Any) -> frozenset[str]:
-    """The modules that hold the code of a task and of other objects or classes."""
+    """Return the modules with the code of a task and of other objects or classes."""
     models = [source for each in task.objectives for source in (each.model, each.oracle)]
-    sources = [getattr(model, "source", None) for model in models]  # what an adapter wraps
+    sources = [getattr(model, "source", None) for model in models]  # the model inside an adapter
     bound = [task.constraint.model] if task.constraint else []
     held = [task, task.space, *models, *sources, *bound, task.reward, *others]
     code = [each if isinstance(each, type | FunctionType) else type(each) for each in held if each is not None]
@@ -74,11 +74,11 @@ def modules_of(task: DesignTask, *others: Any) -> frozenset[str]:
 
 @cache
 def _source(name: str) -> Path | None:
-    """The file of a module, found without importing anything; None of names that are no modules of Python code."""
+    """Return the file of a module without an import, or None if the name is not a module of Python code."""
     top, *rest = name.split(".")
     try:
         spec = find_spec(top)
-    except (ImportError, ValueError):  # of a program that was typed in
+    except (ImportError, ValueError):  # for example `__main__` of an interactive session
         return None
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
@@ -96,7 +96,7 @@ def _source(name: str) -> Path | None:
 
 @cache
 def _installed(top: str) -> bool:
-    """Whether a package comes with Python or lies among its installed libraries."""
+    """Return whether a package is part of Python or an installed library."""
     file = _source(top)
     paths = [Path(folder).resolve() for folder in sysconfig.get_paths().values()]
     return file is None or any(file.resolve().is_relative_to(folder) for folder in paths)
@@ -104,7 +104,7 @@ def _installed(top: str) -> bool:
 
 @cache
 def _read(name: str, file: Path) -> tuple[bytes, tuple[str, ...]]:
-    """The code of a module, without docstrings and comments, and what it imports, anywhere in it."""
+    """Return the code of a module without docstrings and comments, and all its imports."""
     tree = ast.parse(file.read_bytes())
     here = name if file.name == "__init__.py" else name.rpartition(".")[0]
     imported: dict[str, None] = {}
@@ -131,7 +131,7 @@ def _is_text(line: ast.AST) -> bool:
 
 
 def fingerprint(value: Any) -> str:
-    """Hash of an object by all that it holds: arrays and weights by their bytes, whatever their length."""
+    """Return a hash of an object and of everything that it holds, with the bytes of arrays and weights."""
     state = hashlib.sha256()
     for part in _parts(value, ()):
         state.update(len(part).to_bytes(8, "little") + part)
@@ -139,10 +139,10 @@ def fingerprint(value: Any) -> str:
 
 
 def _parts(value: Any, above: tuple[int, ...]) -> Iterator[bytes]:  # noqa: C901, PLR0912  # a list of cases
-    """Bytes that tell one object from another; `above` are the objects that hold it."""
+    """Yield bytes that identify an object; `above` are the objects that hold it."""
     kind = type(value)
     yield f"{kind.__module__}.{kind.__qualname__}".encode()
-    if id(value) in above or isinstance(value, Ledger):  # what was spent is no setting
+    if id(value) in above or isinstance(value, Ledger):  # counts are not settings
         return
     above = (*above, id(value))
     if isinstance(value, np.ndarray) and value.dtype != object:
@@ -188,7 +188,7 @@ def _each(values: Iterable[Any], above: tuple[int, ...]) -> Iterator[bytes]:
 
 
 def difference(theirs: Any, ours: Any, path: tuple[str, ...] = ()) -> tuple[str, Any, Any] | None:
-    """The first field that differs between two identities, its value there and its value here; None if none does."""
+    """Return the first field that differs between two identities with both values, or None if they are equal."""
     if theirs == ours:
         return None
     if isinstance(theirs, Mapping) and isinstance(ours, Mapping):
@@ -198,7 +198,7 @@ def difference(theirs: Any, ours: Any, path: tuple[str, ...] = ()) -> tuple[str,
 
 
 def in_words(theirs: Any, ours: Any) -> str:
-    """What differs between two identities; empty if nothing does."""
+    """Describe the difference between two identities; the text is empty if they are equal."""
     found = difference(theirs, ours)
     if found is None:
         return ""
@@ -209,10 +209,11 @@ def in_words(theirs: Any, ours: Any) -> str:
 
 
 def check_records(connection: duckdb.DuckDBPyConnection, facts: SuiteFacts) -> set[tuple[str, str, str, int]]:
-    """The (track, task, method, seed) that are there.
+    """Return the (track, task, method, seed) of all records.
 
     Raises:
-        DatasetError: if a record is of another suite, or of other versions, hashes or settings than its like.
+        DatasetError: if a record belongs to another suite, or differs from similar records in versions, hashes or
+            settings.
     """
     rows = connection.execute(
         "SELECT DISTINCT filename, track, task, method, seed, identity, run FROM records ORDER BY ALL"
@@ -228,12 +229,14 @@ def check_records(connection: duckdb.DuckDBPyConnection, facts: SuiteFacts) -> s
                 raise DatasetError(f"{file} has {field} {value!r}, which {ABOUT} does not name; remove the file")
         place = (track, task, method, seed)
         if place in seen:
-            raise DatasetError(f"{file} has seed {seed} of {method} on {task} once more than {seen[place]}; remove one")
+            raise DatasetError(f"{file} and {seen[place]} both have seed {seed} of {method} on {task}; remove one")
         seen[place] = file
         try:
             about = {name: value for name, value in dict(json.loads(identity)).items() if name != "seed"}
         except (ValueError, TypeError):
-            raise DatasetError(f"{file} has identity {identity!r}, which is no JSON object; remove the file") from None
+            raise DatasetError(
+                f"{file} has identity {identity!r}, which is not a JSON object; remove the file"
+            ) from None
         shared = {name: about[name] for name in SHARED if name in about}
         ours, theirs = facts.versions, about.get("versions", {})
         both = [{"versions": {k: part[k] for k in ours.keys() & theirs.keys()}} for part in (ours, theirs)]
@@ -247,5 +250,5 @@ def _compare(one: str, theirs: Mapping[str, Any], other: str, ours: Mapping[str,
     if found := difference(theirs, ours):
         place, there, here = found
         raise DatasetError(
-            f"{one} and {other} differ in {place}: {there!r} and {here!r}; remove what is stale and run it again"
+            f"{one} and {other} differ in {place}: {there!r} and {here!r}; remove the outdated file and run it again"
         )

@@ -1,7 +1,7 @@
-"""Active learning: search on the surrogate, have the oracle label what was found, train on it, repeat.
+"""Active learning: search on the surrogate, label the designs with the oracle, train on the labels, repeat.
 
-An optimizer finds the designs on which a surrogate is most wrong, because it looks for extreme values. Each round
-lets it do so, labels what it found by the oracle, and trains again with these labels.
+An optimizer searches for extreme values and therefore finds the designs with the largest errors of a surrogate. Each
+round runs such a search, labels its designs with the oracle, and trains the surrogate again with these labels.
 """
 
 from collections.abc import Callable
@@ -25,15 +25,15 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True)
 class ImproveSettings:
-    """How to improve a surrogate.
+    """Settings of active learning.
 
     Attributes:
-        rounds: of search, labelling and training.
-        designs: labelled a round.
-        queries: designs that the search evaluates on the surrogate for each of these.
-        method: optimizer: see `matgym.benchmark.search`.
-        epochs: of the training after each round, which starts from the weights before it.
-        seed: of searches and trainings.
+        rounds: number of rounds of search, labelling and training.
+        designs: number of designs that are labelled per round.
+        queries: number of evaluations of the surrogate for each of these designs.
+        method: optimizer; see `matgym.benchmark.search`.
+        epochs: number of epochs of the training after each round. It starts from the previous weights.
+        seed: random seed of searches and trainings.
 
     Raises:
         ConfigurationError: if a number is below 1.
@@ -52,16 +52,16 @@ class ImproveSettings:
 
 @dataclass(frozen=True)
 class Round:
-    """What one round found.
+    """Figures of one round.
 
     Attributes:
-        number: from 1.
-        labels: oracle evaluations so far, without those of the data set.
-        predicted: mean of what the surrogate predicted of the designs found.
+        number: number of the round, from 1.
+        labels: number of oracle evaluations so far, without those of the data set.
+        predicted: mean prediction of the surrogate for the designs of the round.
         true: mean of their values by the oracle.
         mae: mean absolute error of the predictions.
-        coverage: share of the designs whose 90 % interval holds the truth.
-        failures: designs that the oracle could not compute.
+        coverage: share of the designs whose true value is within the 90 % interval.
+        failures: number of designs that the oracle could not compute.
     """
 
     number: int
@@ -84,22 +84,26 @@ def improve(
     folder: Path | None = None,
     on_round: Callable[[Round], None] = lambda _round: None,
 ) -> tuple[NetworkSurrogate, Dataset, tuple[Round, ...]]:
-    """Improve a surrogate of one or more properties where an optimizer would exploit the first.
+    """Improve a surrogate with labels of designs on which an optimizer exploits its first property.
 
-    Half of a round's designs are sought at targets over the range of the data, a quarter each beyond its ends.
+    Half of the designs of a round have targets within the range of the data. A quarter of the targets lies beyond
+    each end of the range.
 
     Args:
-        surrogate: to begin with.
-        data: that it was trained on.
-        fit_config: how; `properties[0]` is searched on.
-        lattice: tube to decorate.
-        budget: of each species.
-        settings: how much of it.
-        folder: of finished rounds and checkpoints, from which an interrupted run goes on.
-        on_round: called after each search and its labelling.
+        surrogate: the initial surrogate.
+        data: its training data.
+        fit_config: settings of the training. The search uses `properties[0]`.
+        lattice: lattice of the tubes.
+        budget: number of atoms of each species.
+        settings: settings of the rounds.
+        folder: folder of finished rounds and checkpoints. An interrupted run resumes from it.
+        on_round: function that is called after each search and its labelling.
 
     Returns:
-        The surrogate after the last training, the data with the new labels, and what the rounds found.
+        The surrogate after the last training, the data with the new labels, and the figures of the rounds.
+
+    Raises:
+        DatasetError: if the folder belongs to another run.
     """
     rounds: list[Round] = []
     key = fit_config.properties[0]
@@ -133,11 +137,11 @@ def _task(
     surrogate: NetworkSurrogate, key: str, low: float, high: float, lattice: TubeLattice, budget: dict[str, int],
     settings: ImproveSettings, number: int,
 ) -> tuple[DesignTask, FloatArray]:  # fmt: skip
-    """What a round searches: a task, and (designs,) targets, where the data lie between `low` and `high`."""
+    """Return the task of a round and its (designs,) targets; the data lie between `low` and `high`."""
     span = high - low
     inside = settings.designs - 2 * (settings.designs // 4)
     rng = np.random.default_rng([settings.seed, number])
-    ends = np.repeat([low - span, high + span], settings.designs // 4)  # out of reach: the search goes to the end
+    ends = np.repeat([low - span, high + span], settings.designs // 4)  # not reachable: the search goes to the extreme
     return decoration_task(
         lattice=lattice, budget=budget, property=key, model=surrogate, low=low - span, high=high + span,
         margin=span / 4,

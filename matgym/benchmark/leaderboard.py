@@ -1,4 +1,4 @@
-"""Tables of a benchmark, as Markdown and as rows for others to show."""
+"""Tables of a benchmark, as Markdown and as rows for other modules."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +14,23 @@ from matgym.typing import FloatArray
 
 NONE: Final = "–"
 
+KIND: Final = (
+    "This reference page compares methods at equal numbers of evaluations. `matgym benchmark report` writes it. The "
+    "documentation of matgym (`docs/benchmark.md`) explains tasks, methods and statistics."
+)
+"""First sentences of the Markdown page."""
+
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its words.
+    """A table with its heading and notes.
 
     Attributes:
         title: heading.
-        notes: sentences.
-        columns: names of them; the first `words` hold words, the others numbers.
-        rows: of cells.
-        words: how many columns are set flush left.
+        notes: sentences above the table.
+        columns: names of the columns; the first `words` columns hold text, the others hold numbers.
+        rows: cells of each row.
+        words: number of columns that are aligned left.
     """
 
     title: str
@@ -34,7 +40,7 @@ class Table:
     words: int = 1
 
     def markdown(self, level: int = 2) -> str:
-        """Heading, notes and rows."""
+        """Return heading, notes and rows as Markdown."""
         lines = ["#" * level + " " + self.title, ""]
         lines += [note + "\n" for note in self.notes]
         if self.rows:
@@ -46,9 +52,10 @@ class Table:
 
 
 def markdown(results: Results, reps: int = 2000) -> str:
-    """All tables of a benchmark: the same records give the same text."""
+    """Return all tables of a benchmark as Markdown; the same records give the same text."""
     figures = summary(results, reps)
-    parts = [f"# Leaderboard: {results.facts.suite}", "", *(sentence + "\n" for sentence in opening(results))]
+    parts = [f"# Leaderboard: {results.facts.suite}", "", KIND + "\n"]
+    parts += [sentence + "\n" for sentence in opening(results)]
     parts += [overall_table(results, figures).markdown()]
     if results.tasks:
         parts += ["## Tasks", "", *(task_table(results, figures, task).markdown(3) for task in results.tasks)]
@@ -58,14 +65,15 @@ def markdown(results: Results, reps: int = 2000) -> str:
 
 
 def opening(results: Results) -> list[str]:
-    """What was run, and what is missing from it."""
+    """Return sentences on what was run and which runs are missing."""
     seeds = sorted({len(results.seeds(f.task, f.method)) for f in results.searches})
     span = "" if not seeds else f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     said, tasks = [], "task" if len(results.tasks) == 1 else "tasks"
     if results.tasks:
         said.append(
-            f"{len(results.methods)} methods on {len(results.tasks)} {tasks}, {span} seeds each. "
-            "Every figure is the oracle's, for the design that the task's model predicts to be a method's best."
+            f"The benchmark compares {len(results.methods)} methods on {len(results.tasks)} {tasks} with {span} seeds "
+            "each. A method returns the design that the task's model predicts to be best. Every figure is computed "
+            "from the oracle's value of this design."
         )
     if results.missing:
         shown = "; ".join(results.missing[:6]) + ("; …" if len(results.missing) > 6 else "")
@@ -74,23 +82,24 @@ def opening(results: Results) -> list[str]:
 
 
 def leaderboard_rows(results: Results, reps: int = 2000) -> list[dict[str, Any]]:
-    """The overall table as rows of plain values, for the command line."""
+    """Return the overall table as rows of strings, for the command line."""
     table = overall_table(results, summary(results, reps))
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
 def overall_table(results: Results, figures: Summary) -> Table:
-    """Methods over all compared tasks, the best first."""
+    """Return the table of methods over all compared tasks, the best method first."""
     methods, tasks = results.compared
     reference = results.random_method
     notes = (
-        f"Over {', '.join(tasks)}." if tasks else "No method has been on a task that others have been on.",
+        f"Tasks: {', '.join(tasks)}." if tasks else "No task has runs of two methods.",
         (
-            "Score: 0 is a typical random design, 1 the optimum. IQM is the mean of the middle half of all runs, and "
-            "median that of the tasks' means; in brackets is the 95 % interval by stratified bootstrap over seeds."
+            "A score of 0 is a typical random design, and a score of 1 is the optimum. IQM is the interquartile mean "
+            "over all runs. The median is taken over the means of the tasks. Brackets hold the 95 % interval by "
+            "stratified bootstrap over seeds."
         ),
-        "A failed design counts as a random one, or as the worst final design of that task if that is worse.",
-        "Seconds are of a whole search, without verification; other work on the machine adds to them.",
+        "A failed design counts as a random design, or as the worst final design of its task if that is worse.",
+        "The seconds are those of a whole search without verification. Other work on the machine increases them.",
     )
     columns = (
         "method", "kind", "IQM score", "median", f"P(better than {reference})", "optima found", "seconds",
@@ -113,7 +122,7 @@ def overall_table(results: Results, figures: Summary) -> Table:
 
 
 def task_table(results: Results, figures: Summary, task: str) -> Table:
-    """Methods on one task, the least regret first."""
+    """Return the table of methods on one task, the lowest regret first."""
     about = results.facts.tasks[task]
     found, first = results.found(task), results.evaluations_to_optimum(task)
     by_random = first.get(results.random_method or "")
@@ -122,12 +131,13 @@ def task_table(results: Results, figures: Summary, task: str) -> Table:
     notes = [*task_facts(results, task)]
     if beaten < -about.tolerance:
         notes.append(
-            f"The known optimum was beaten by {-beaten:.3g}{unit.replace(', ', ' ')}: regrets below 0 are real."
+            f"The best design is better than the known optimum by {-beaten:.3g}{unit.replace(', ', ' ')}. Its regret "
+            "is therefore negative."
         )
     if not about.is_oracle:
         notes.append(
-            "A learned model rewards here. Exploitation is the median of verified less predicted loss: by how much the "
-            "model overrates the designs."
+            "A learned model gives the reward. Exploitation is the median of verified loss minus predicted loss. If it "
+            "is positive, the model overrates the designs."
         )
     columns: tuple[str, ...] = (
         "method", f"regret{unit}", "score", "found", "evaluations to the optimum",
@@ -150,39 +160,40 @@ def task_table(results: Results, figures: Summary, task: str) -> Table:
 
 
 def task_facts(results: Results, task: str) -> tuple[str, ...]:
-    """Sentences on a task: what it is, how sure its optimum is, which model rewards and which verifies."""
+    """Return sentences on the task, its optimum, the model of its reward and the oracle of its verification."""
     about = results.facts.tasks[task]
     unit = f" {about.unit}" if about.unit else ""
     aims = {"target": f"to meet {', '.join(f'{t:g}' for t in about.target)}"}
-    aims |= {"minimize": "to be minimized", "maximize": "to be maximized"}
-    designs = f"{about.designs:,} designs" if about.designs else "designs not countable"
-    sure = "proven" if about.proven else "the best known"
+    aims |= {"minimize": "minimized", "maximize": "maximized"}
+    designs = f"There are {about.designs:,} designs." if about.designs else "The designs are not countable."
+    sure = "proven optimum" if about.proven else "best known design"
     return (
-        f"{about.title[:1].upper()}{about.title[1:].rstrip('.')} ({aims[about.direction]}); {designs}.",
+        f"{about.title[:1].upper()}{about.title[1:].rstrip('.')} ({aims[about.direction]}). {designs}",
         (
-            f"Optimum: loss {about.optimum_loss:.6g}{unit}, {sure}, by {about.found_by or 'an unnamed method'}; "
-            f"{'found' if about.proven else 'reached the best known'} means within {about.tolerance:.3g}{unit}. "
-            f"A typical random design: {about.random_loss:.6g}{unit}."
+            f"The {sure} has a loss of {about.optimum_loss:.6g}{unit} (by {about.found_by or 'an unnamed method'}). A "
+            f"run has {'found' if about.proven else 'reached'} it if its loss is within {about.tolerance:.3g}{unit} of "
+            f"this value. A typical random design has a loss of {about.random_loss:.6g}{unit}."
         ),
         _models(about),
     )
 
 
 def amortised_table(results: Results, figures: Summary, task: str) -> Table:
-    """Share of targets met against queries, the most at the last first."""
+    """Return the share of targets met by number of queries, the highest final share first."""
     about = results.facts.amortised[task]
     queries, bands = figures.met[task]
     training = {row["method"]: row["training_seconds"] for row in results.costs() if row["track"] == "amortised"}
     unit = f" {about.unit}" if about.unit else ""
     notes = (
         (
-            f"{about.title[:1].upper()}{about.title[1:].rstrip('.')}. {about.targets} targets, unseen in "
-            f"training; share met within {about.met:g}{unit} by the oracle, with the 95 % interval over seeds."
+            f"{about.title[:1].upper()}{about.title[1:].rstrip('.')}. The {about.targets} targets were not used in "
+            f"training. The table gives the share of targets that are met within {about.met:g}{unit} by the oracle. "
+            "Brackets hold the 95 % interval over seeds."
         ),
         f"{_models(about)} {about.training}".strip(),
         (
-            "Policies were trained before the first query: the designs and seconds of their training are on the right, "
-            "and are not counted as queries."
+            "Policies were trained before the first query. The last two columns give the designs and the seconds of "
+            "this training. They are not counted as queries."
         ),
     )
     columns = ("method", *(f"{query} queries" if query > 1 else "1 query" for query in queries), "training designs",
@@ -197,16 +208,20 @@ def amortised_table(results: Results, figures: Summary, task: str) -> Table:
 
 
 def costs_table(results: Results) -> Table:
-    """Evaluations by kind, and seconds."""
+    """Return the table of evaluations by kind and of seconds."""
     facts = results.facts
     tasks = [*facts.tasks.items(), *facts.amortised.items()]
     trained = tuple(f"{name}: {about.training}" for name, about in tasks if about.training and not about.is_oracle)
     notes = (
         (
-            f"All runs together took {_seconds(facts.seconds)} s, {_seconds(facts.wall_seconds)} s by the clock with "
-            f"{facts.workers} workers, on {facts.machine or 'an unnamed machine'}."
+            f"All runs together took {_seconds(facts.seconds)} s. The wall time was {_seconds(facts.wall_seconds)} s "
+            f"with {facts.workers} {'worker' if facts.workers == 1 else 'workers'} on "
+            f"{facts.machine or 'an unnamed machine'}."
         ),
-        "Verifications are the oracle's evaluations of the best designs. They are counted apart; no method sees them.",
+        (
+            "Verifications are the oracle's evaluations of the best designs. They are counted separately. No method "
+            "receives their values."
+        ),
         *trained,
     )
     columns = (
@@ -223,7 +238,8 @@ def costs_table(results: Results) -> Table:
 
 
 def _models(about: Rewarded) -> str:
-    return f"Rewarded by {about.model or 'an unnamed model'}; verified by {about.oracle or 'an unnamed oracle'}."
+    reward, verification = about.model or "an unnamed model", about.oracle or "an unnamed oracle"
+    return f"The reward comes from {reward}. The verification uses {verification}."
 
 
 def _seconds(seconds: float) -> str:
@@ -235,7 +251,8 @@ def _span(counts: Sequence[int]) -> str:
 
 
 def _median_evaluations(first: FloatArray, budget: int) -> str:
-    # The lower of two middle ones would flatter: a median of an even number is their mean, infinite if one is.
+    # The median of an even number of runs is the mean of the two middle ones. It is infinite if one of them is
+    # infinite. The lower one of them would be too optimistic.
     median = float(np.median(first))
     return f"{median:g}" if np.isfinite(median) else f"> {budget}"
 
@@ -246,7 +263,7 @@ def _times_fewer(first: FloatArray, by_random: FloatArray | None) -> str:
     own, random = float(np.median(first)), float(np.median(by_random))
     if not np.isfinite(own):
         return NONE
-    return f"{random / own:.2g}" if np.isfinite(random) else "not found by it"
+    return f"{random / own:.2g}" if np.isfinite(random) else "random: not found"
 
 
 def _median_gap(gap: FloatArray) -> str:

@@ -1,4 +1,4 @@
-"""Methods by name: the one table of what benchmarks compare."""
+"""The table of the methods that benchmarks compare, by name."""
 
 from difflib import get_close_matches
 from importlib import import_module
@@ -33,17 +33,18 @@ OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
     "td3": ("RL", "matgym.agents.optimizers.rl_search:TD3"),
     "tqc": ("RL", "matgym.agents.optimizers.rl_search:TQC"),
 }
-"""Name to what kind of method it is, and where it is found: nothing is imported before it is used."""
+"""Kind and location of each method, by name. A method is imported on its first use."""
 
 
 class NamedMethod(BaseModel):
-    """An optimizer with settings, under a name of its own.
+    """An optimizer with settings and a name.
 
     Attributes:
-        name: in tables.
-        optimizer: a name of `OPTIMIZERS`, "module:Class" of an `Optimizer` of your own, or the class itself; the name
-            by default.
-        budget: evaluations, where it is less than what others get: of methods whose own time grows too fast.
+        name: name in tables.
+        optimizer: a name of `OPTIMIZERS`, "module:Class" of your own `Optimizer`, or the class itself. The default is
+            the name.
+        budget: number of evaluations, if it is less than the budget of the other methods. It is for methods whose own
+            time increases too fast.
         settings: keyword arguments of the class.
 
     Raises:
@@ -59,36 +60,36 @@ class NamedMethod(BaseModel):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        """A class of one's own is imported when it is used, and not before."""
+        """Check the name; a user's class is imported on its first use."""
         _place(self.chosen)
         return self
 
     @property
     def chosen(self) -> str | type[Optimizer]:
-        """The optimizer."""
+        """Return the optimizer."""
         return self.optimizer or self.name
 
     @property
     def kind(self) -> Kind:
-        """What kind of method it is; those of users are "yours"."""
+        """Return the kind of the method; methods of users have the kind "yours"."""
         return OPTIMIZERS[self.chosen][0] if self.chosen in OPTIMIZERS else "yours"
 
     @property
     def algorithm(self) -> str | None:
-        """Name of the algorithm, of optimizers that learn by Stable-Baselines3 or sb3-contrib; None of others."""
+        """Return the algorithm of Stable-Baselines3 or sb3-contrib, or None for other optimizers."""
         return _place(self.chosen).split(":")[1] if self.kind == "RL" else None  # type: ignore[union-attr]
 
     def make(self, problem: Problem, budget: int, rng: np.random.Generator) -> Optimizer:
-        """An optimizer on a problem."""
+        """Make the optimizer of a problem."""
         return optimizer_class(self.chosen)(problem, budget, rng, **self.settings)
 
 
 Method: TypeAlias = str | type[Optimizer] | NamedMethod | Policy
-"""Whatever stands for a method."""
+"""A name, an optimizer class, a named method, or a trained policy."""
 
 
 def _place(optimizer: str | type[Optimizer]) -> str | type[Optimizer]:
-    """The "module:Class" of an optimizer, or the class that it is.
+    """Return the "module:Class" of an optimizer, or the class itself.
 
     Raises:
         ConfigurationError: if its name is unknown.
@@ -99,16 +100,17 @@ def _place(optimizer: str | type[Optimizer]) -> str | type[Optimizer]:
         close = get_close_matches(optimizer, OPTIMIZERS, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ConfigurationError(
-            f"there is no optimizer {optimizer!r}; {hint}there are {', '.join(OPTIMIZERS)}, and yours as module:Class"
+            f"there is no optimizer {optimizer!r}; {hint}give one of {', '.join(OPTIMIZERS)}, or your own as "
+            "module:Class"
         )
     return OPTIMIZERS[optimizer][1]
 
 
 def optimizer_class(optimizer: str | type[Optimizer]) -> type[Optimizer]:
-    """The class that a name of `OPTIMIZERS`, or "module:Class", stands for.
+    """Return the class of a name of `OPTIMIZERS` or of "module:Class".
 
     Raises:
-        ConfigurationError: if there is none, or it is no `Optimizer`.
+        ConfigurationError: if the class does not exist or is not an `Optimizer`.
     """
     place = _place(optimizer)
     found: Any = place
@@ -119,12 +121,12 @@ def optimizer_class(optimizer: str | type[Optimizer]) -> type[Optimizer]:
         except (ImportError, AttributeError, ValueError) as error:
             raise ConfigurationError(f"optimizer {optimizer!r} cannot be loaded: {error}") from None
     if not (isinstance(found, type) and issubclass(found, Optimizer)):
-        raise ConfigurationError(f"{optimizer!r} is no subclass of matgym.agents.Optimizer")
+        raise ConfigurationError(f"{optimizer!r} is not a subclass of matgym.agents.Optimizer: make it one")
     return found
 
 
 def as_named(method: str | type[Optimizer] | NamedMethod) -> NamedMethod:
-    """Whatever stands for an optimizer, under a name."""
+    """Return an optimizer as a named method."""
     if isinstance(method, NamedMethod):
         return method
     if isinstance(method, str):

@@ -1,4 +1,4 @@
-"""One self-contained page of a benchmark: figures to touch, tables, the best designs in 3-D."""
+"""A self-contained HTML page of a benchmark with interactive figures, tables, and the best designs in 3-D."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from matgym.benchmark.results import Results, Searched
 
 @dataclass(frozen=True)
 class Winner:
-    """The best design of a task: who found it, and its view as HTML (empty where nothing can be shown)."""
+    """The best design of a task: its caption, and its view as HTML (empty without a structure)."""
 
     caption: str
     view: str
@@ -24,7 +24,7 @@ class Winner:
 
 @dataclass(frozen=True)
 class Part:
-    """A section of the page; the template has the words of its charts, by what stands in their names before "-"."""
+    """A section of the page; the part of a chart's name before "-" selects its caption in the template."""
 
     heading: str
     notes: tuple[str, ...]
@@ -34,7 +34,7 @@ class Part:
 
 
 def page(results: Results, reps: int = 2000) -> str:
-    """The page as text; `reps` resamples make its intervals."""
+    """Return the page as text; its intervals use `reps` resamples."""
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
@@ -54,12 +54,12 @@ def page(results: Results, reps: int = 2000) -> str:
     return render(
         "matgym.benchmark",
         "benchmark.html",
-        title=f"Who designs best: {results.facts.suite}",
+        title=f"Benchmark: {results.facts.suite}",
         summary=[*_verdict(results, figures), *opening(results)],
         numbers=_numbers(results),
         parts=parts,
         safe=Markup,
-        # No script element ends at this JSON.
+        # "<" is escaped, so that the JSON cannot end the script element.
         data=Markup(json.dumps(drawn, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")),  # noqa: S704
         plotly=Markup(get_plotlyjs()),  # noqa: S704  # the library
         views=Markup(script_tag() if with_views else ""),  # noqa: S704  # ours
@@ -68,14 +68,16 @@ def page(results: Results, reps: int = 2000) -> str:
 
 
 def _verdict(results: Results, figures: Summary) -> list[str]:
-    """Who leads, and who cannot be told from the leader."""
+    """Return sentences on the best method and on the methods whose intervals overlap its interval."""
     if not figures.overall:
         return []
     (leader, first), *others = figures.overall.items()
     level = [method for method, own in others if not own.iqm.high < first.iqm.low]
     names = ", ".join(level) if len(level) <= 4 else f"{len(level)} others"
     said = f"{leader} has the highest interquartile mean score, {first.iqm:.3f}"
-    said += f"; the intervals of {names} overlap its own." if level else ", and no other interval overlaps its own."
+    said += (
+        f". The intervals of {names} overlap its interval." if level else ". No other interval overlaps its interval."
+    )
     reference = figures.overall.get(results.random_method or "")
     if reference is not None and leader != results.random_method:
         said += f" The method {results.random_method} has {reference.iqm:.3f}."
@@ -138,7 +140,7 @@ def _winner(results: Results, best: Searched) -> Winner:
     standing = f"regret {regret:.3g}{unit}"
     if regret <= about.tolerance:
         standing = "the optimum" if about.proven else "the best known"
-        standing += f", {regret:.2g}{unit} from it within the tolerance" if regret > 1e-9 else ""
+        standing += f", within the tolerance ({regret:.2g}{unit})" if regret > 1e-9 else ""
     if regret < -about.tolerance:
         standing = "better than the best known"
     caption = f"Found by {best.method}, seed {best.seed}: verified loss {best.verified[-1]:.6g}{unit}, {standing}."
@@ -153,12 +155,12 @@ def _provenance(results: Results) -> dict[str, str]:
     kinds = {name: facts for name, facts in run.methods.items() if facts.settings}
     return {
         "suite": f"{run.suite}, {run.created}",
-        "machine": f"{run.machine}; {run.workers} workers, {run.wall_seconds:,.0f} s by the clock",
+        "machine": f"{run.machine}; {run.workers} workers, wall time {run.wall_seconds:,.0f} s",
         "versions": ", ".join(f"{name} {number}" for name, number in sorted(run.versions.items())),
         "settings": "; ".join(f"{name}: {json.dumps(dict(f.settings), sort_keys=True)}" for name, f in kinds.items())
         or "defaults",
         "records": f"{len(results.searches)} searches and {len(run.amortised)} amortised tasks, read by DuckDB "
         f"{version('duckdb')}",
         "statistics": "after Agarwal et al., NeurIPS 2021",
-        "drawn by": f"Plotly {version('plotly')} (MIT licence) and 3Dmol.js (BSD licence), from within this page",
+        "drawn by": f"Plotly {version('plotly')} (MIT licence) and 3Dmol.js (BSD licence), which are part of this page",
     }

@@ -1,4 +1,4 @@
-"""The records of a benchmark as arrays: DuckDB reads them; what does not belong together is an error."""
+"""The records of a benchmark as arrays; inconsistent records raise an error."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ SELECT method, seed, evaluation,
        avg(CASE WHEN isfinite(verified_loss) AND verified_loss <= $met THEN 1.0 ELSE 0.0 END) AS share
 FROM records WHERE track = 'amortised' AND task = $task GROUP BY ALL ORDER BY method, seed, evaluation
 """
-"""Share of an amortised task's targets that were met, by method, seed and queries."""
+"""Share of the targets of an amortised task that were met, by method, seed and queries."""
 
 FINAL: Final = """
 SELECT method, seed, any_value(last) AS queries,
@@ -61,12 +61,12 @@ SELECT track, method, count(*) AS runs, sum(evaluations)::BIGINT AS evaluations,
        sum(verifications)::BIGINT AS verifications, avg(seconds) AS seconds, avg(training_seconds) AS training_seconds
 FROM runs GROUP BY ALL ORDER BY track DESC, method
 """
-"""What was spent, by track and method."""
+"""Evaluations and seconds, by track and method."""
 
 
 @dataclass(frozen=True)
 class Searched:
-    """One search: a method, a task and a seed; (checkpoints,) arrays."""
+    """One search of a method, a task and a seed, with (checkpoints,) arrays."""
 
     task: str
     method: str
@@ -81,18 +81,18 @@ class Searched:
 
 @dataclass(frozen=True)
 class MethodFigures:
-    """One method on the targets of an amortised task; losses in its unit.
+    """Figures of one method on the targets of an amortised task; losses have the unit of the task.
 
     Attributes:
-        method: its name.
-        unit: of the losses; empty for a pure number.
-        queries: evaluations of the task's model a target.
-        seeds: runs.
+        method: name of the method.
+        unit: unit of the losses; empty for a pure number.
+        queries: number of evaluations of the task's model per target.
+        seeds: number of runs.
         error: mean over targets of the verified loss of valid designs.
-        median: median of the same, where a target without a valid design counts as infinitely far off.
-        predicted: mean loss that the task's model predicts of the valid designs.
-        met: share of targets met, as verified.
-        invalid: share of targets for which there is no valid design.
+        median: median of the same losses; a target without a valid design has an infinite loss.
+        predicted: mean loss of the valid designs by the prediction of the task's model.
+        met: verified share of targets that are met.
+        invalid: share of targets without a valid design.
     """
 
     method: str
@@ -106,7 +106,7 @@ class MethodFigures:
     invalid: float
 
     def as_row(self) -> dict[str, str]:
-        """For a table that people read: errors with the half-width of their interval."""
+        """Return the cells of a table, with the interval of the errors."""
         return {
             "method": self.method,
             "queries": f"{self.queries:,}",
@@ -120,14 +120,14 @@ class MethodFigures:
 
 
 class Results:
-    """The results of a benchmark. Read them by `read`.
+    """The results of a benchmark; `read` reads them from a folder.
 
     Args:
-        facts: what the runs are.
-        records: of all runs, with the column `filename`.
+        facts: facts of the suite.
+        records: records of all runs, with the column `filename`.
 
     Raises:
-        DatasetError: if the records do not belong together.
+        DatasetError: if the records are inconsistent.
     """
 
     def __init__(self, facts: SuiteFacts, records: pa.Table) -> None:
@@ -146,10 +146,10 @@ class Results:
 
     @classmethod
     def read(cls, path: Path | str) -> Self:
-        """Read a folder that `matgym benchmark run` made, or PATH.json and PATH.parquet, as results are shipped.
+        """Read a folder of `matgym benchmark run`, or the files PATH.json and PATH.parquet of shipped results.
 
         Raises:
-            DatasetError: if there is none, or its records do not belong together.
+            DatasetError: if the results do not exist, or their records are inconsistent.
         """
         folder = Path(path)
         archive = folder.with_name(folder.name + ".parquet")
@@ -159,41 +159,41 @@ class Results:
         return cls(facts, read_records(sorted((folder / RECORDS).glob("[!.]*.parquet"))))
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """Ask the table `records` by one query of DuckDB's SQL, in which `$name` stands for a parameter.
+        """Return the result of a DuckDB SQL query on the table `records`; `$name` is a parameter.
 
         Raises:
-            DatasetError: if DuckDB does not understand it.
+            DatasetError: if the query is invalid.
         """
         try:
             return self._connection.sql(sql, params=parameters).to_arrow_table()
         except (duckdb.Error, AttributeError) as error:
             raise DatasetError(f"{sql.strip()!r} gives no table: {error}") from None
 
-    # ---- what there is
+    # ---- contents
 
     @cached_property
     def tasks(self) -> tuple[str, ...]:
-        """Search tasks with records, as suite.json orders them."""
+        """Return the search tasks with records, in the order of suite.json."""
         return tuple(task for task in self.facts.tasks if any(found.task == task for found in self.searches))
 
     @cached_property
     def methods(self) -> tuple[str, ...]:
-        """Methods that searched, as suite.json orders them."""
+        """Return the methods with searches, in the order of suite.json."""
         return tuple(method for method in self.facts.methods if any(f.method == method for f in self.searches))
 
     @property
     def random_method(self) -> str | None:
-        """The method that others are compared with: "random", or the first of that kind."""
+        """Return the reference method: "random", or the first method of that kind."""
         if "random" in self.methods:
             return "random"
         return next((method for method in self.methods if self.facts.methods[method].kind == "random"), None)
 
     def methods_of(self, task: str) -> tuple[str, ...]:
-        """Methods that have searched a task."""
+        """Return the methods with searches of a task."""
         return tuple(method for method in self.methods if self.seeds(task, method))
 
     def seeds(self, task: str, method: str) -> tuple[int, ...]:
-        """Seeds of the searches that are there."""
+        """Return the seeds of the searches of a method on a task."""
         return tuple(found.seed for found in self._of(task, method))
 
     def _of(self, task: str, method: str) -> list[Searched]:
@@ -201,10 +201,10 @@ class Results:
 
     @cached_property
     def missing(self) -> tuple[str, ...]:
-        """Runs that should be there and are not, as "task, method, seed 3".
+        """Return the missing runs, as "task, method, seed 3".
 
-        What should be there says suite.json's list of runs; without one, each method has the same seeds on every task
-        that it has been on.
+        The planned runs are listed in suite.json. Without this list, each method must have the same seeds on each of
+        its tasks.
         """
         planned = self.facts.planned()
         if not planned:
@@ -216,10 +216,10 @@ class Results:
 
     @cached_property
     def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """(methods, tasks) of the aggregate: figures need full matrices.
+        """Return the (methods, tasks) of the aggregate, for which all runs exist.
 
-        The tasks are those that all methods have. Where there are none, methods with the fewest tasks are left out
-        until there are some.
+        The tasks are those that all methods have. If there is no such task, methods with the fewest tasks are left out
+        until there is one.
         """
         methods = list(self.methods)
         while methods:
@@ -232,59 +232,59 @@ class Results:
         return (), ()
 
     def _whole(self, method: str, tasks: Sequence[str]) -> list[int]:
-        """Seeds that a method has on all tasks."""
+        """Return the seeds that a method has on all tasks."""
         return sorted(set.intersection(*(set(self.seeds(task, method)) for task in tasks)))
 
     @cached_property
     def left_out(self) -> tuple[str, ...]:
-        """Sentences on what the aggregate leaves out."""
+        """Return sentences on what the aggregate leaves out."""
         methods, tasks = self.compared
         said = []
         for task in self.tasks:
             if task not in tasks:
                 without = [m for m in self.methods if m not in self.methods_of(task)]
-                said.append(f"{task} is left out of the aggregate: there is no search of it by {', '.join(without)}.")
+                said.append(f"The aggregate leaves out {task}, because it has no search by {', '.join(without)}.")
         partly: dict[int, list[str]] = {}
         for method in self.methods:
             if method not in methods:
-                said.append(f"{method} is left out of the aggregate: it has not been on all of the compared tasks.")
+                said.append(f"The aggregate leaves out {method}, because it lacks a compared task.")
                 continue
             partial = {seed for task in tasks for seed in self.seeds(task, method)} - set(self._whole(method, tasks))
             if partial:
                 partly.setdefault(len(partial), []).append(method)
         for count, names in partly.items():
-            said.append(f"Seeds that lack some task are left out of the aggregate: {count} of {', '.join(names)}.")
+            said.append(f"The aggregate leaves out seeds that lack a task: {count} of {', '.join(names)}.")
         return tuple(said)
 
     # ---- losses, scores, regrets
 
     def failed_loss(self, task: str) -> float:
-        """What a failed design counts as: a random design, or the worst final design on the task if that is worse."""
+        """Return the loss of a failed design: that of a random design, or of the worst final design if it is worse."""
         finals = [found.verified[-1] for found in self.searches if found.task == task]
         return max(self.facts.tasks[task].random_loss, *(float(loss) for loss in finals if np.isfinite(loss)), -np.inf)
 
     def losses(self, task: str, method: str) -> FloatArray:
-        """(seeds,) verified losses of the final designs; failed ones count as `failed_loss`."""
+        """Return the (seeds,) verified losses of the final designs; failed designs have `failed_loss`."""
         finals = np.array([found.verified[-1] for found in self._of(task, method)])
         return np.where(np.isfinite(finals), finals, self.failed_loss(task))
 
     def regrets(self, task: str) -> dict[str, FloatArray]:
-        """(seeds,) verified losses above the optimum's of every method; below zero where a best known one is beaten."""
+        """Return the (seeds,) regrets of every method; they are negative below the loss of the best known design."""
         optimum = self.facts.tasks[task].optimum_loss
         return {method: self.losses(task, method) - optimum for method in self.methods_of(task)}
 
     def scored(self, task: str, losses: FloatArray) -> FloatArray:
-        """Losses as scores: 0 is a typical random design, 1 the optimum; less than 0 is worse than random."""
+        """Return losses as scores: 0 is a typical random design, 1 is the optimum."""
         about = self.facts.tasks[task]
         return (about.random_loss - losses) / (about.random_loss - about.optimum_loss)
 
     def scores(self) -> dict[str, FloatArray]:
-        """(seeds, tasks) of every compared method: final designs, as verified."""
+        """Return the (seeds, tasks) verified scores of the final designs of every compared method."""
         methods, tasks = self.compared
         return {method: np.ascontiguousarray(cube[..., -1]) for method, cube in self._cubes(methods, tasks)[1].items()}
 
     def anytime_scores(self) -> tuple[IntArray, dict[str, FloatArray]]:
-        """(checkpoints,) evaluations that all searches have, and (seeds, tasks, checkpoints) scores of each method."""
+        """Return (checkpoints,) evaluations, and (seeds, tasks, checkpoints) scores of each method."""
         return self._cubes(*self.compared)
 
     def _cubes(self, methods: Sequence[str], tasks: Sequence[str]) -> tuple[IntArray, dict[str, FloatArray]]:
@@ -299,13 +299,13 @@ class Results:
         return marks, cubes
 
     def _at(self, found: Searched, marks: IntArray) -> FloatArray:
-        """(marks,) verified losses, the last value carried forward; failed designs count as `failed_loss`."""
+        """Return (marks,) verified losses with the last value carried forward; failed designs have `failed_loss`."""
         place = np.searchsorted(found.evaluations, marks, side="right") - 1
         losses = np.where(place >= 0, found.verified[np.maximum(place, 0)], np.nan)
         return np.where(np.isfinite(losses), losses, self.failed_loss(found.task))
 
     def anytime(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
-        """(checkpoints,) evaluations of any search of a task; (seeds, checkpoints) verified regrets of each method."""
+        """Return (checkpoints,) evaluations of a task, and (seeds, checkpoints) verified regrets of each method."""
         marks = np.unique(np.concatenate([found.evaluations for found in self.searches if found.task == task]))
         optimum = self.facts.tasks[task].optimum_loss
         return marks, {
@@ -314,12 +314,12 @@ class Results:
         }
 
     def found(self, task: str) -> dict[str, FloatArray]:
-        """(seeds,) 1 where the final design is the optimum within its tolerance, else 0."""
+        """Return (seeds,) values: 1 if the final design is the optimum within its tolerance, else 0."""
         tolerance = self.facts.tasks[task].tolerance
         return {method: (regret <= tolerance).astype(np.float64) for method, regret in self.regrets(task).items()}
 
     def evaluations_to_optimum(self, task: str) -> dict[str, FloatArray]:
-        """(seeds,) evaluations at the first checkpoint whose design is the optimum; infinite where there is none."""
+        """Return the (seeds,) evaluations at the first checkpoint with the optimum, or infinity."""
         about = self.facts.tasks[task]
 
         def first(found: Searched) -> float:
@@ -331,7 +331,7 @@ class Results:
         }
 
     def exploitation(self, task: str) -> dict[str, FloatArray]:
-        """(seeds,) verified less predicted loss of the final designs, where a learned model rewards; NaN if failed."""
+        """Return the (seeds,) verified minus predicted losses of final designs, for learned models; NaN if failed."""
         if self.facts.tasks[task].is_oracle:
             return {}
         return {
@@ -340,7 +340,7 @@ class Results:
         }
 
     def best(self, task: str) -> Searched | None:
-        """The search with the least verified loss at its end, of those the one that was there first."""
+        """Return the search with the lowest final verified loss; of equal ones, the one with the fewest evaluations."""
 
         def there_after(found: Searched) -> int:
             return int(found.evaluations[np.flatnonzero(found.verified <= found.verified[-1] + 1e-12)[0]])
@@ -349,7 +349,7 @@ class Results:
         return min(there, key=lambda f: (round(float(f.verified[-1]), 12), there_after(f)), default=None)
 
     def share_met(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
-        """(checkpoints,) queries, and (seeds, checkpoints) shares of an amortised task's targets that were met."""
+        """Return (checkpoints,) queries, and (seeds, checkpoints) shares of the targets that were met, by method."""
         met = self.query(MET, {"task": task, "met": self.facts.amortised[task].met}).to_pandas()
         # The last value is carried forward.
         shares = met.pivot_table("share", ["method", "seed"], "evaluation").ffill(axis=1).fillna(0.0)
@@ -357,20 +357,22 @@ class Results:
         return shares.columns.to_numpy(np.int64), {method: shares.loc[method].to_numpy() for method in there}
 
     def figures(self, task: str = "") -> list[MethodFigures]:
-        """Figures of each method on an amortised task, the only one by default.
+        """Return the figures of each method on an amortised task; without a name, on the only one.
 
         Raises:
-            ConfigurationError: if it must be said which.
+            ConfigurationError: if there is no name, and not exactly one amortised task.
         """
         if not task and len(self.facts.amortised) != 1:
-            raise ConfigurationError(f"say of which task: {', '.join(self.facts.amortised) or 'there is none'}")
+            raise ConfigurationError(
+                f"give the name of an amortised task: {', '.join(self.facts.amortised) or 'there is none'}"
+            )
         name = task or next(iter(self.facts.amortised))
         rows = self.query(FINAL, {"task": name}).to_pylist()
         own = {m: [row for row in rows if row["method"] == m] for m in self.facts.methods}
         return [_figures(m, self.facts, name, runs) for m, runs in own.items() if runs]
 
     def costs(self) -> list[dict[str, Any]]:
-        """A row for each track and method: runs, evaluations by kind, mean seconds of a run and of a training."""
+        """Return rows by track and method: runs, evaluations by kind, mean seconds of a run and of a training."""
         rows: list[dict[str, Any]] = self.query(COSTS).to_pylist()
         return rows
 
@@ -398,17 +400,17 @@ def _mean(values: FloatArray) -> float:
 
 
 def read_records(paths: Sequence[Path]) -> pa.Table:
-    """The records of files, one after the other, and in the column `filename` where each row is from.
+    """Read the records of files; the column `filename` gives the file of each row.
 
     Raises:
-        DatasetError: if there are none, or one cannot be read.
+        DatasetError: if there is no file, or a file cannot be read.
     """
     tables = []
     for path in paths:
         try:
             table = pq.read_table(path, columns=SCHEMA.names).cast(SCHEMA)
-        except (OSError, ValueError, pa.ArrowNotImplementedError) as error:  # Arrow's others are ValueErrors
-            raise DatasetError(f"{path} does not hold records: {error}; remove it, and run it again") from None
+        except (OSError, ValueError, pa.ArrowNotImplementedError) as error:  # Arrow's other errors are ValueErrors
+            raise DatasetError(f"{path} does not hold records: {error}; remove it and run the suite again") from None
         tables.append(table.append_column("filename", pa.array([str(path)] * len(table), pa.string())))
     if not tables:
         raise DatasetError("there are no records: run the suite first")

@@ -1,4 +1,4 @@
-"""Run a suite: in parallel, resumable, here or on a cluster; or in memory, with methods and tasks of one's own."""
+"""Run a suite in a folder, in parallel and resumable, or run a comparison in memory."""
 
 import json
 import os
@@ -44,13 +44,13 @@ from matgym.tasks.instances import INSTANCES, Instance
 from matgym.typing import FloatArray
 
 NOTED_S: Final = 10.0
-"""Seconds between notes of the time that a suite has taken."""
+"""Seconds between two updates of the wall time in suite.json."""
 
 
 def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
-    """All runs of a suite, seed by seed, so that an interrupted one has whole tables of fewer seeds.
+    """Return all runs of a suite, seed by seed, so that an interrupted suite has full tables of fewer seeds.
 
-    With `trust`, policies in .zip files are unpickled, which runs whatever program is in them.
+    With `trust`, policies in .zip files are unpickled. Unpickling can run any program.
     """
     runs: list[Run] = []
     if suite.search is not None:
@@ -87,7 +87,7 @@ def _budget(method: NamedMethod, whole: int) -> int:
 
 
 def applies(method: NamedMethod, task: str | Instance) -> bool:
-    """Whether an optimizer can search an instance: those that choose among actions cannot search numbers."""
+    """Return whether an optimizer can search an instance; discrete actions do not fit designs of numbers."""
     if method.algorithm is None:
         return True
     from matgym.agents.optimizers.rl_search import check_applies
@@ -111,21 +111,24 @@ def run_suite(
     trust: bool = False,
     on_done: Callable[[Run, bool], None] = lambda _run, _before: None,
 ) -> Path:
-    """Carry out the runs of a suite that have no record yet.
+    """Execute the runs of a suite that have no record yet.
 
     Args:
-        suite: what to run.
-        folder: of the results: `suite.json`, and `records/` with a Parquet file a run.
-        workers: processes; see `matgym.execution.execute`.
-        scheduler: address of a Dask scheduler, whose workers carry out the runs instead.
+        suite: suite to run.
+        folder: folder of the results: `suite.json`, and `records/` with one Parquet file per run.
+        workers: number of processes; see `matgym.execution.execute`.
+        scheduler: address of a Dask scheduler, whose workers then execute the runs.
         trust: see `plan`.
-        on_done: called with each run whose record is there, and whether it was before.
+        on_done: function that is called with each run that has a record, and with whether the record existed before.
+
+    Returns:
+        The folder.
 
     Raises:
-        ConfigurationError: if a method cannot be loaded, or a policy's file is missing.
+        ConfigurationError: if a method cannot be loaded, or the file of a policy is missing.
         DatasetError: if the folder holds records of other code, versions, weights, tables or settings, or of another
             suite.
-        ExecutionError: when all others are done, if runs failed.
+        ExecutionError: after all other runs are finished, if runs failed.
     """
     runs = [run.identified() for run in plan(suite, trust=trust)]
     check_folder(folder, runs)
@@ -142,7 +145,7 @@ def run_suite(
         return float(before.get("wall_seconds", 0.0)) + time.perf_counter() - began
 
     def done(run: Any, there: bool) -> None:
-        """Note the time now and then, so that a killed call's is not lost."""
+        """Write the wall time at intervals, so that a killed call does not lose it."""
         nonlocal noted
         on_done(run, there)
         if time.perf_counter() - noted > NOTED_S:
@@ -155,10 +158,10 @@ def run_suite(
 
 
 def check_folder(folder: Path, runs: Sequence[Run]) -> None:
-    """Check that the records of a folder are those of some runs.
+    """Check that a folder holds records of the given runs only.
 
     Raises:
-        DatasetError: if there are others; it says what differs.
+        DatasetError: if there are other records; the message gives the difference.
     """
     keys = {run.key for run in runs}
     for path in sorted((folder / RECORDS).glob("[!.]*.parquet")):
@@ -171,18 +174,18 @@ def check_folder(folder: Path, runs: Sequence[Run]) -> None:
         reason = "the suite has no such run"
         if mine is not None:
             reason = in_words(json.loads(row["identity"]), json.loads(mine.identity)) or "it differs"
-        raise DatasetError(f"{path} is not of this suite: {reason}; remove it, or choose another folder")
+        raise DatasetError(f"{path} is not of this suite: {reason}; remove it or choose another folder")
 
 
 def last_loss(record: Path) -> float:
-    """Mean over targets of the verified loss after the whole budget."""
+    """Return the mean over targets of the verified loss after the whole budget."""
     table = pq.read_table(record, columns=["evaluation", "verified_loss"])
     evaluations, losses = (table[name].to_numpy() for name in table.column_names)
     return float(np.nanmean(losses[evaluations == evaluations.max()]))
 
 
 def _cpu_seconds(records: Any) -> float:
-    """Of all runs together, without verification."""
+    """Return the seconds of all runs together, without verification."""
     return float(sum(max(table[name].to_pylist()) for table in records for name in ("seconds", "training_seconds")))
 
 
@@ -198,11 +201,11 @@ class Comparison(Results):
         self.outcomes = tuple(outcomes)
 
     def of(self, method: str) -> list[Outcome]:
-        """The runs of one method, by seed."""
+        """Return the runs of one method, by seed."""
         return [outcome for outcome in self.outcomes if outcome.run.name == method]
 
     def report(self, output: Path | str) -> None:
-        """Write the page of these results."""
+        """Write the report of these results as one HTML page."""
         from matgym.benchmark.report import page
 
         write_text(Path(output), page(self))
@@ -219,22 +222,25 @@ def run(
     initial_designs: DesignGeneratorLike | None = "random",
     on_turn: Callable[[], None] = lambda: None,
 ) -> Comparison:
-    """Compare methods at equal counts, in memory, every design verified by the oracle.
+    """Compare methods at equal numbers of evaluations, in memory; the oracle verifies all final designs.
 
-    It is a suite like others: names of instances, and `Instance` objects, make its first track, all other tasks its
-    second.
+    The comparison is a suite. Names of instances and `Instance` objects make its search track. All other tasks make its
+    amortised track.
 
     Args:
-        methods: names, `Optimizer` classes, `NamedMethod`, trained `Policy` objects.
-        tasks: one or several: names of instances or of amortised tasks, or objects of one's own; a `DesignTask` is met
-            at targets that are drawn for it.
-        targets: how many to draw (from `UNSEEN_TARGETS_SEED`), or the (T,) or (T, k) targets themselves.
-        queries: evaluations of the task's model a target.
-        seeds: runs of each method.
-        met: loss within which a target of a `DesignTask` counts as met; 0.02 by default.
-        initial_designs: what searches of decorated tubes begin on: "random", "gan", or another of
-            `matgym.tasks.DESIGN_GENERATORS`; None draws from the space.
-        on_turn: called after each evaluation of all targets.
+        methods: names, `Optimizer` classes, `NamedMethod`, or trained `Policy` objects.
+        tasks: one or several names of instances or of amortised tasks, or your own objects. The targets of a
+            `DesignTask` are drawn at random.
+        targets: number of targets to draw (with `UNSEEN_TARGETS_SEED`), or the (T,) or (T, k) targets.
+        queries: number of evaluations of the task's model per target.
+        seeds: number of runs of each method.
+        met: loss within which a target of a `DesignTask` counts as met; the default is 0.02.
+        initial_designs: initial designs of searches of decorated tubes: "random", "gan", or another name of
+            `matgym.tasks.DESIGN_GENERATORS`. None draws from the space.
+        on_turn: function that is called after each evaluation of all targets.
+
+    Returns:
+        The results and the searches.
 
     Raises:
         ConfigurationError: if a method or a task is unknown, two have the same name, or an argument has no effect.
@@ -242,7 +248,7 @@ def run(
     listed: list[Any] = list(tasks) if isinstance(tasks, list | tuple) else [tasks]
     searched = [task for task in listed if isinstance(task, Instance) or (isinstance(task, str) and task in INSTANCES)]
     if met is not None and not any(isinstance(task, DesignTask) for task in listed):
-        raise ConfigurationError(f"met={met} has no effect on named tasks, which bring their own: leave it out")
+        raise ConfigurationError(f"met={met} has no effect, because named tasks have their own: leave it out")
     given = None if isinstance(targets, int) else np.asarray(targets, dtype=np.float64)
     met_within = AMORTISED["doping-targets"].met if met is None else met
     wide = [_targets_of(task, given, met_within) for task in listed if task not in searched]
@@ -251,7 +257,7 @@ def run(
     names = [method_name(method) for method in methods]
     for what, given_names in (("methods", names), ("tasks", [as_amortised(task).name for task in wide])):
         if len(set(given_names)) < len(given_names):
-            raise ConfigurationError(f"{what} {', '.join(given_names)} must have names of their own")
+            raise ConfigurationError(f"{what} {', '.join(given_names)} must have different names")
     suite = Suite(
         name="comparison",
         search=SearchTrack(tasks=searched, methods=named, budget=queries, seeds=seeds) if searched else None,
@@ -260,7 +266,7 @@ def run(
             queries=queries, seeds=seeds, initial_designs=initial_designs, every_checkpoint=False,
         ) if wide else None,
     )  # fmt: skip
-    runs = [replace(each, identity="{}") for each in plan(suite)]  # no record is kept that could be another's
+    runs = [replace(each, identity="{}") for each in plan(suite)]  # no record is stored, so that no identity is needed
     facts = describe(suite, runs, workers=1)
     facts = facts.model_copy(update={"methods": {name: facts.methods[name] for name in names}})
     began = time.perf_counter()
@@ -270,7 +276,7 @@ def run(
 
 
 def _targets_of(task: str | DesignTask | AmortisedTask, given: FloatArray | None, met: float) -> AmortisedTask:
-    """A task of the second track, with the targets that were given."""
+    """Return an amortised task, with the given targets if there are any."""
     if isinstance(task, DesignTask):
         made = AmortisedTask(task.value_name, f"{task.value_name} to be met", lambda: task, met)
     else:
@@ -278,14 +284,14 @@ def _targets_of(task: str | DesignTask | AmortisedTask, given: FloatArray | None
     return made if given is None else replace(made, given=given)
 
 
-# ---- what suite.json says
+# ---- contents of suite.json
 
 
 def describe(suite: Suite, runs: Sequence[Run], workers: int) -> SuiteFacts:
-    """What a report needs to know of a suite besides the records.
+    """Return the facts that a report needs in addition to the records.
 
     Raises:
-        DatasetError: if nothing is known of an instance's optimum.
+        DatasetError: if an instance has no known optimum.
     """
     search, wide = suite.search, suite.amortised
     methods: dict[str, Any] = {}
@@ -314,7 +320,7 @@ def describe(suite: Suite, runs: Sequence[Run], workers: int) -> SuiteFacts:
 
 
 def machine() -> str:
-    """The processor, and how many cores of it."""
+    """Return the processor, its number of cores, and the version of Python."""
     name = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -326,7 +332,7 @@ def machine() -> str:
 def _searched(made: Instance) -> SearchFacts:
     task, best = made.task(), made.optimum
     if best is None:
-        raise DatasetError(f"nothing is known of the optimum of {made.name}: run matgym benchmark solve {made.name}")
+        raise DatasetError(f"the optimum of {made.name} is unknown: run matgym benchmark solve {made.name}")
     direction = "target" if len(task.counted) > 1 or made.target else task.objective.direction
     return SearchFacts(
         title=made.title, direction=direction, target=made.target, optimum_loss=best.loss, proven=best.proven,
@@ -340,20 +346,20 @@ def _met(made: AmortisedTask, targets: int) -> AmortisedFacts:
 
 
 def _models(task: DesignTask) -> dict[str, Any]:
-    """What rewards and what verifies, and what the former cost to make."""
+    """Describe the model of the reward, its training, and the oracle of the verification."""
     model, oracle = task.objective.model, task.objective.oracle
     told: dict[str, Any] = {"unit": "" if task.unit == "1" else task.unit, "level": model.level}
     told |= {"is_oracle": model.is_oracle, "oracle": "no oracle" if oracle is None else f"the oracle: {oracle.level}"}
     if model.level is Level.TABLE:
         told |= {"model": "the table of all designs", "oracle": "the same"}
-        return told | {"training": "None: each look-up stands for one evaluation of the oracle."}
+        return told | {"training": "No model is trained. Each look-up counts as one evaluation of the oracle."}
     if model.is_oracle:
-        return told | {"model": f"the oracle: {model.level}", "training": "None."}
+        return told | {"model": f"the oracle: {model.level}", "training": "No model is trained."}
     return told | _learned(model)
 
 
 def _learned(model: Any) -> dict[str, str]:
-    """A learned model in words: a shipped network has a card that tells of its training."""
+    """Describe a learned model; the card of a shipped network gives its training."""
     from matgym.surrogates import as_model, load_card, shipped
 
     for name in shipped():
@@ -361,8 +367,8 @@ def _learned(model: Any) -> dict[str, str]:
             card = load_card(name)
             rows = card.data["rows"]
             training = (
-                f"The network {name} learned {rows['train']:,} of {sum(rows.values()):,} tubes that the oracle "
-                f"labelled, in {card.fit['epochs']} epochs; neither is counted in the evaluations."
+                f"The network {name} was trained on {rows['train']:,} of {sum(rows.values()):,} tubes with labels of "
+                f"the oracle, for {card.fit['epochs']} epochs. Labels and training are not counted as evaluations."
             )
             return {"model": f"the network {name}", "training": training}
     return {"model": model.name}

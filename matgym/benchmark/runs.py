@@ -1,7 +1,7 @@
-"""One run of a benchmark: a method, a task and a seed, carried out from what the run holds alone, anywhere.
+"""Runs of a benchmark: a run is a method, a task and a seed, and can be executed in any process.
 
-A run's key holds a hash of everything that its figures depend on, so that a record is never taken for one of other
-code, weights, tables or settings.
+The key of a run contains a hash of everything that its figures depend on. A record can therefore not be confused with a
+record of other code, weights, tables or settings.
 """
 
 import io
@@ -52,28 +52,28 @@ SCHEMA: Final = pa.schema(
         ("run", pa.string()),
     ]
 )
-"""A row for every checkpoint of every target."""
+"""Columns of a record, which has a row for every checkpoint of every target."""
 
 KINDS: Final = ("surrogate", "oracle", "simulation")
-"""Of evaluations that a search spends."""
+"""Kinds of evaluations of a search."""
 
 Turn = Callable[[], None]
 
 
 def checkpoints(budget: int) -> list[int]:
-    """1, 2, 4 and so on, and the budget."""
+    """Return 1, 2, 4 and so on, and the budget."""
     return sorted({2**power for power in range(budget.bit_length()) if 2**power <= budget} | {budget})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run.
+    """Outcome of a run.
 
     Attributes:
-        run: that was carried out.
-        search: what was found.
-        verified: (T,) values of the final designs by the oracle; NaN where there is no valid one, or none is known.
-        table: the record: a row for every checkpoint of every target.
+        run: the run.
+        search: results of the search.
+        verified: (T,) values of the final designs by the oracle; NaN without a valid design or a known value.
+        table: the record, with a row for every checkpoint of every target.
     """
 
     run: "Run"
@@ -84,13 +84,13 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Run(ABC):
-    """What all runs have.
+    """Base class of runs.
 
     Attributes:
-        task: name of an instance or of an amortised task, or one of one's own.
-        method: that searches, or a policy.
-        seed: of the method.
-        budget: evaluations of the task's model for each target.
+        task: name of an instance or of an amortised task, or your own object.
+        method: method or policy.
+        seed: random seed of the method.
+        budget: number of evaluations of the task's model for each target.
         identity: JSON of everything that the figures depend on.
     """
 
@@ -103,69 +103,70 @@ class Run(ABC):
 
     @property
     def key(self) -> str:
-        """Name of its record."""
+        """Return the name of the record."""
         return f"{self.task_name}-{self.name}-{self.seed}-{digest(self.identity.encode())}"
 
     @property
     def name(self) -> str:
-        """Of the method."""
+        """Return the name of the method."""
         return self.method.title if isinstance(self.method, PolicySpec) else self.method.name
 
     @property
     def task_name(self) -> str:
-        """Of the task."""
+        """Return the name of the task."""
         return self.task if isinstance(self.task, str) else self.task.name
 
     def run(self) -> pa.Table:
-        """The record.
+        """Execute the run and return its record.
 
         Raises:
-            ExecutionError: if other code, versions or files are here than where the run was planned: on a cluster, say.
+            ExecutionError: if code, versions or files differ from those where the run was planned, for example on a
+                cluster.
         """
         if reason := in_words(json.loads(self.identity), json.loads(self.identified().identity)):
-            raise ExecutionError(f"{self.key} was planned elsewhere: {reason}")
+            raise ExecutionError(f"{self.key} was planned elsewhere: {reason}; install the same code and files here")
         return self.carry_out().table
 
     @abstractmethod
     def identified(self) -> Self:
-        """The same with its identity, as of here and now."""
+        """Return the run with its current identity on this machine."""
 
     @abstractmethod
     def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
-        """Search, and let the oracle verify what was found.
+        """Search, and verify the designs with the oracle.
 
         Args:
-            on_turn: called after each evaluation of all targets.
+            on_turn: function that is called after each evaluation of all targets.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRun(Run):
-    """A search of one instance."""
+    """A run of a search of one instance."""
 
     track = "search"
     task: str | Instance
     method: NamedMethod
 
     def identified(self) -> Self:
-        """The same with its identity, as of here and now."""
+        """Return the run with its current identity on this machine."""
         return replace(self, identity=_identity(self, as_instance(self.task).task(), {}))
 
     def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
-        """Search, and let the oracle verify the best designs at the checkpoints."""
+        """Search, and verify the best designs at the checkpoints with the oracle."""
         made = as_instance(self.task)
         return _carried_out(self, made.task(), made.targets(1), self.method, on_turn)
 
 
 @dataclass(frozen=True, kw_only=True)
 class AmortisedRun(Run):
-    """A method on the targets of an amortised task.
+    """A run of a method on the targets of an amortised task.
 
     Attributes:
-        targets: how many.
-        initial_designs: what searches of decorated tubes begin on.
-        every_checkpoint: whether designs are verified after 1, 2, 4 and so on queries, and not after the last only.
-        trust: whether a policy's .zip may be unpickled, which runs whatever program is in it.
+        targets: number of targets.
+        initial_designs: initial designs of searches of decorated tubes.
+        every_checkpoint: whether designs are verified after 1, 2, 4 and so on queries, or only after the last one.
+        trust: whether the .zip file of a policy is unpickled. Unpickling can run any program.
     """
 
     track = "amortised"
@@ -176,7 +177,7 @@ class AmortisedRun(Run):
     trust: bool = False
 
     def identified(self) -> Self:
-        """The same with its identity, as of here and now."""
+        """Return the run with its current identity on this machine."""
         about = as_amortised(self.task)
         facts: dict[str, Any] = {"targets": self.targets, "against_best": about.against_best}
         if about.given is not None:
@@ -188,7 +189,7 @@ class AmortisedRun(Run):
         return replace(self, identity=_identity(self, about.make(), facts, about.environment))
 
     def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
-        """Train if there is a policy to be trained, design for all targets, and let the oracle verify."""
+        """Train the policy if necessary, design for all targets, and verify the designs with the oracle."""
         about = as_amortised(self.task)
         task, targets = about.make(), about.targets(self.targets)
         before, began, method, seconds = task.ledger.counts.copy(), time.perf_counter(), self.method, 0.0
@@ -217,7 +218,7 @@ def _carried_out(
     training_seconds: float = 0.0,
     every: bool = True,
 ) -> Outcome:
-    """Search, verify the best designs at the checkpoints, and write the record; losses are counted from `best`."""
+    """Search, verify the best designs at the checkpoints, and make the record; losses are differences from `best`."""
     import torch
 
     torch.set_num_threads(1)
@@ -232,7 +233,7 @@ def _carried_out(
     found = search(method, task, targets, run.budget, run.seed, turn, initial_designs, marks)
     spent = task.ledger.counts - before
     predicted = found.progress - best
-    if is_exact(task):  # what is predicted is true: every improvement of a search is on record
+    if is_exact(task):  # predictions are exact: every improvement of a search is recorded
         improved = np.flatnonzero(np.diff(predicted[:, 0], prepend=np.inf) < 0.0) + 1
         marks = sorted({*marks, *improved.tolist()}) if run.track == "search" else marks
         losses, values = predicted[np.array(marks) - 1], found.predicted
@@ -261,7 +262,7 @@ def _carried_out(
 
 
 def is_exact(task: DesignTask) -> bool:
-    """Whether the task's models are its oracles, or tables of what they say, so that nothing is left to verify."""
+    """Return whether the models of the task are its oracles or tables of them, so that no verification is needed."""
     pairs = [(each.model, each.oracle) for each in task.counted]
     return all(
         model.is_oracle and (model.level is Level.TABLE or (oracle is not None and model.level is oracle.level))
@@ -270,10 +271,10 @@ def is_exact(task: DesignTask) -> bool:
 
 
 def verified(task: DesignTask, targets: FloatArray, incumbents: Sequence[Designs]) -> tuple[FloatArray, FloatArray]:
-    """Verify the best designs at each mark by the oracle; each different one is asked once.
+    """Verify the best designs at each mark with the oracle; each different design is evaluated once.
 
     Returns:
-        (marks, T) losses, and (T,) values at the last mark; NaN where there is no valid design.
+        (marks, T) losses, and (T,) values at the last mark; NaN without a valid design.
     """
     marks, count = len(incumbents), len(targets)
     rows, wanted = np.concatenate(incumbents), np.concatenate([targets] * marks)
@@ -289,10 +290,10 @@ def verified(task: DesignTask, targets: FloatArray, incumbents: Sequence[Designs
 
 
 def trained(policy: PolicySpec, task: DesignTask, environment: str, seed: int, *, trust: bool = False) -> Policy:
-    """A policy after its training on an environment of a task, or as it was stored.
+    """Return a stored policy, or train a policy in an environment of a task.
 
     Raises:
-        ConfigurationError: if there is no environment to train on.
+        ConfigurationError: if there is no environment for the training.
     """
     if policy.file:
         from matgym.agents.storage import load_agent
@@ -302,14 +303,14 @@ def trained(policy: PolicySpec, task: DesignTask, environment: str, seed: int, *
     from matgym.agents.sb3 import make_agent, train_agent
 
     if not environment:
-        raise ConfigurationError(f"policy {policy.title!r} has no environment to be trained on: give a trained one")
+        raise ConfigurationError(f"policy {policy.title!r} has no environment for its training: give a trained policy")
     agent = make_agent(policy.algorithm, task, seed, environment=environment)
     train_agent(agent, task.ledger, policy.designs, lambda _designs, _reward: None)
     return Policy(agent, policy.title, policy.algorithm == "MaskablePPO")
 
 
 def _xyz(task: DesignTask, design: Designs) -> str:
-    """A tube as extended XYZ; nothing where a design is none."""
+    """Return a design as extended XYZ, or an empty text if it is not a tube."""
     if task.space.domain is None:
         return ""
     from ase.io import write
@@ -325,7 +326,7 @@ def _xyz(task: DesignTask, design: Designs) -> str:
 
 
 def _identity(run: Run, task: DesignTask, facts: Mapping[str, Any], environment: str = "") -> str:
-    """JSON of what a run's figures depend on."""
+    """Return JSON of everything that the figures of a run depend on."""
     content = {"versions": versions(), **_of_task(run.task, task), "budget": run.budget, **facts}
     method = run.method
     held: list[Any] = []
@@ -349,7 +350,9 @@ def _identity(run: Run, task: DesignTask, facts: Mapping[str, Any], environment:
     elif isinstance(method, PolicySpec):
         file = Path(method.file)
         if not file.is_file():
-            raise ConfigurationError(f"policy {method.title!r}: there is no file {file}")
+            raise ConfigurationError(
+                f"policy {method.title!r}: there is no file {file}; give the path of a stored agent"
+            )
         code.add("matgym.agents.storage")
         parts = [each.read_bytes() for each in (file, file.with_suffix(".json")) if each.is_file()]
         content |= {"policy": method.model_dump(), "weights": digest(*parts)}
@@ -370,7 +373,7 @@ def _of_known_task(name: str) -> Mapping[str, str]:
 
 
 def _digests(task: DesignTask) -> dict[str, str]:
-    """Of a task as a whole, and of its models, weights and tables alone, so that one can say which of them differ."""
+    """Return digests of a whole task and of its models alone, so that a message can tell which of them differ."""
     models = [each.model for each in task.objectives] + ([task.constraint.model] if task.constraint else [])
     return {"model": fingerprint(models), "task": fingerprint(task)}
 
@@ -381,7 +384,7 @@ def _plain(value: Any) -> Any:
 
 @lru_cache
 def _hyperparameters(algorithm: str | None, environment: str) -> Any:
-    """Those that an agent is made with: of an environment, or of searches; None of other optimizers."""
+    """Return the hyper-parameters of an agent for an environment or a search, or None for other optimizers."""
     if algorithm is None:
         return None
     from matgym.agents.optimizers.rl_search import SEARCH_SETTINGS

@@ -1,4 +1,4 @@
-"""Searches at equal counts: every method spends the same number of evaluations a target."""
+"""Searches at equal budgets: every method uses the same number of evaluations per target."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -25,16 +25,16 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True)
 class Search:
-    """What one method found for each of T targets.
+    """Results of one method for each of T targets.
 
     Attributes:
-        method: its name.
-        targets: (T,) or (T, k) in the task's units.
-        designs: (T, width) the best design of each, by the task's model.
-        predicted: (T,) value of that design by the same model; NaN where there is no valid one.
+        method: name of the method.
+        targets: (T,) or (T, k) target values in the units of the task.
+        designs: (T, width) best design of each target by the prediction of the task's model.
+        predicted: (T,) value of this design by the same model; NaN without a valid design.
         progress: (queries, T) predicted loss of the best design so far.
-        visited: (V, width) a sample of all designs it evaluated.
-        incumbents: evaluations made to (T, width) the best designs by then; of the checkpoints asked for.
+        visited: (V, width) sample of all evaluated designs.
+        incumbents: (T, width) best designs after each number of evaluations in `checkpoints`.
     """
 
     method: str
@@ -46,12 +46,12 @@ class Search:
     incumbents: dict[int, Designs]
 
     def tubes(self, task: DesignTask) -> TubeBatch:
-        """The designs as tubes."""
+        """Return the designs as tubes."""
         return task.tubes(self.designs)
 
 
 def method_name(method: Method) -> str:
-    """The name a method goes by in tables."""
+    """Return the name of a method in tables."""
     return method.name if isinstance(method, Policy) else as_named(method).name
 
 
@@ -65,21 +65,23 @@ def search(
     initial_designs: DesignGeneratorLike | None = None,
     checkpoints: Sequence[int] = (),
 ) -> Search:
-    """Let one method design for each target.
+    """Search a design for each target with one method.
 
-    The searches of all targets go side by side, because a model is far faster in batches; none learns of another's
-    designs.
+    The searches of all targets run side by side, because a model is faster in batches. They are independent.
 
     Args:
         method: a name of `matgym.benchmark.methods.OPTIMIZERS`, an `Optimizer` class, or a trained `Policy`.
-        task: scores designs and counts them.
-        targets: (T,) or (T, k) target values; (1, 0) where the goal is an extreme.
-        queries: evaluations of the task's model a target.
-        seed: of the method.
-        on_turn: called each time that one more evaluation of all targets is done.
-        initial_designs: what optimizers of decorated tubes begin on; drawn from the space by default. A `Policy` has
-            its own.
-        checkpoints: evaluations after which the best design so far is kept.
+        task: task that scores designs and counts evaluations.
+        targets: (T,) or (T, k) target values; (1, 0) if the task is to find an extreme.
+        queries: number of evaluations of the task's model per target.
+        seed: random seed of the method.
+        on_turn: function that is called after each evaluation of all targets.
+        initial_designs: initial designs of optimizers of decorated tubes; the default draws them from the space. A
+            `Policy` has its own.
+        checkpoints: numbers of evaluations after which the best design so far is stored.
+
+    Returns:
+        The best designs and the progress of the search.
 
     Raises:
         ConfigurationError: if the method is unknown, there is no target, or `queries` is below 1.
@@ -106,7 +108,7 @@ def search(
         losses = np.nan_to_num(scores.loss, nan=np.inf)
         done_before = int(spent.min())
         for design, row, earned, lost, value in zip(designs, rows, scores.reward, losses, scores.value, strict=True):
-            # By the reward, which knows how uncertain a prediction is; where that is at its end, by the loss.
+            # The reward includes the uncertainty of a prediction. The loss decides between equal rewards.
             if (-earned, lost) < (-reward[row], loss[row]):
                 best[row], reward[row], loss[row], predicted[row] = design, earned, lost, value
             progress[spent[row], row] = loss[row]
@@ -124,7 +126,7 @@ def search(
 
 
 class _Optimizers:
-    """One optimizer a target."""
+    """One optimizer per target."""
 
     def __init__(
         self,
@@ -154,7 +156,7 @@ class _Optimizers:
 
 @dataclass
 class _Pool:
-    """Initial designs for all targets, drawn together when one search has used its own up: one by one they are slow."""
+    """Initial designs of all targets, which are drawn together, because single draws are slow."""
 
     generator: DesignGenerator
     targets: FloatArray
@@ -162,7 +164,7 @@ class _Pool:
     kept: dict[int, list[Designs]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, row: int, count: int, space: Decorations) -> TubeBatch:
-        """Designs for one target."""
+        """Return initial designs of one target."""
         while len(self.kept[row]) < count:
             drawn = space.encode(self.generator.sample(space, self.targets, self.rng))
             for each, design in enumerate(drawn):
@@ -173,19 +175,19 @@ class _Pool:
 
 @dataclass(frozen=True)
 class _Share:
-    """One target's share of a pool, as a design generator."""
+    """Design generator that takes the initial designs of one target from a pool."""
 
     pool: _Pool
     row: int
 
     def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
-        """As many as there are targets, which are all the same."""
+        """Return one design for each of the targets, which are equal."""
         del rng
         return self.pool.take(self.row, len(targets), space)
 
 
 class _Policy:
-    """A trained policy: the first design takes its most likely edits; further ones are drawn from it."""
+    """A trained policy: the first design takes the most likely edits, and further designs are drawn."""
 
     def __init__(self, method: Policy, task: DesignTask, targets: FloatArray, seed: int) -> None:
         if hasattr(method.agent, "set_random_seed"):  # SB3's models
@@ -196,17 +198,17 @@ class _Policy:
         self.drawn: Designs = np.zeros((0, 0))
 
     def ask(self, row: int) -> Designs:
-        if row == 0:  # all targets at once: one pass of the network serves them
+        if row == 0:  # one pass of the network serves all targets
             self.drawn = self.method.design(self.task, self.targets, deterministic=self.turn == 0, rng=self.rng)
             self.turn += 1
         return self.drawn[row : row + 1]
 
     def tell(self, row: int, designs: Designs, scores: Scores) -> None:
-        """Learns nothing more."""
+        """Do nothing, because the policy is not trained further."""
 
 
 def _score_valid(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
-    """Score designs; one that is none of the task's is counted and worth nothing."""
+    """Score designs; an invalid design counts as an evaluation and has a reward of 0."""
     scores = task.score(designs, targets)
     invalid = ~task.space.valid(designs)
     reward, value, loss = (array.copy() for array in (scores.reward, scores.value, scores.loss))

@@ -1,6 +1,6 @@
-"""Optima: by enumeration where the oracle can be asked about all designs, and the best that is known elsewhere.
+"""Optima of instances: by enumeration of all designs where possible, and the best known design elsewhere.
 
-Nothing is written but to the folder that is given.
+Files are written to the given folder only.
 """
 
 import hashlib
@@ -27,29 +27,29 @@ from matgym.tasks.instances import Instance, Optimum, instance
 from matgym.tasks.solved import Solved
 
 PIECE: Final = 64
-"""Designs a job."""
+"""Number of designs per job."""
 
 RANDOM_DESIGNS: Final = 10_000
-"""Of which a solved instance's mean loss is taken; they are looked up."""
+"""Number of random designs that give the mean loss of a solved instance, by look-up."""
 
 VERIFIED_RANDOM: Final = 64
-"""The same where the oracle has to be asked."""
+"""Number of random designs that give the mean loss if the oracle computes them."""
 
 CONFIRMED: Final = 1e-6
-"""Relative difference within which the oracle confirms the loss of a record: other machines round otherwise."""
+"""Relative difference within which the oracle confirms the loss of a record. Rounding differs between machines."""
 
 HUNTERS: Final = ("genetic", "annealing", "tempering")
-"""Methods that look for the best known."""
+"""Methods that search the best known design."""
 
 
 @dataclass(frozen=True)
 class SolveJob:
-    """Some designs of an instance that the oracle is asked about.
+    """A job that evaluates some designs of an instance with the oracle.
 
     Attributes:
-        name: of the instance.
-        designs: a tuple of rows, so that a job can be hashed and sent.
-        number: of the job.
+        name: name of the instance.
+        designs: designs as a tuple of rows, so that the job can be hashed and pickled.
+        number: number of the job.
     """
 
     name: str
@@ -58,12 +58,12 @@ class SolveJob:
 
     @property
     def key(self) -> str:
-        """By what is asked."""
+        """Return a key with a hash of the designs."""
         content = hashlib.sha256(np.array(self.designs, dtype=np.uint8).tobytes()).hexdigest()[:12]
         return f"{self.name}-{self.number:05d}-{PHYSICS_VERSION}-{content}"
 
     def run(self) -> pa.Table:
-        """Keys and values."""
+        """Return the keys of the designs and their values."""
         made = instance(self.name)
         task, rows = bare(made), np.array(self.designs)
         columns: dict[str, Any] = {}
@@ -78,14 +78,14 @@ class SolveJob:
 
 
 def bare(made: Instance, model: Any = "oracle") -> DesignTask:
-    """The instance's task with one objective and a model other than its table, which need not be there."""
+    """Return the task of an instance with one objective and with another model than its table."""
     if made.make in {chirality_task, rings_task}:
         return made.task(model=model)
     return made.task(model=model, others=(), constraint=None)
 
 
 def different_designs(made: Instance) -> Designs:
-    """(N, width) one design for each value that the oracle could give."""
+    """Return (N, width) designs, one for each set of designs with equal values."""
     space = bare(made).space
     designs = np.concatenate(list(space.enumerate()))
     return designs[designs[:, 2] == 0] if isinstance(space, ChiralitySpace) else designs
@@ -99,26 +99,32 @@ def solve(
     scheduler: str | None = None,
     on_done: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Optimum:
-    """Ask the oracle about every design of an instance, and write its table and its optimum down.
+    """Evaluate every design of an instance with the oracle, and write the table and the optimum.
 
-    What an interrupted call has asked lies in a folder beside the table, from which the next goes on.
+    An interrupted call leaves its results in a folder beside the table. The next call resumes from them.
 
     Args:
-        name: of the instance.
-        folder: of the table and the optimum; the current one by default. A checkout's own is matgym/tasks/optima.
-        workers: processes.
-        scheduler: address of a Dask scheduler, whose workers ask instead.
-        on_done: called with how many jobs are done, and of how many.
+        name: name of the instance.
+        folder: folder of the table and the optimum; the default is the current folder. The folder in a checkout is
+            matgym/tasks/optima.
+        workers: number of processes.
+        scheduler: address of a Dask scheduler, whose workers then run the jobs.
+        on_done: function that is called with the number of finished jobs and the number of all jobs.
+
+    Returns:
+        The optimum.
 
     Raises:
         ConfigurationError: if the instance cannot be enumerated.
     """
     made = instance(name)
     if not made.enumerable:
-        raise ConfigurationError(f"designs of {name} cannot be enumerated: look for the best known instead")
+        raise ConfigurationError(
+            f"the designs of {name} cannot be enumerated: search the best known design with `best_known`"
+        )
     began = time.perf_counter()
     designs = different_designs(made)
-    # Rings share half tubes: together they take as long as a few thousand of them apart.
+    # Rings share half tubes: one job for all takes as long as separate jobs for a few thousand of them.
     piece = len(designs) if made.physics is None else PIECE
     jobs = [
         SolveJob(name, tuple(map(tuple, designs[i : i + piece].tolist())), i // piece)
@@ -141,13 +147,13 @@ def solve(
     made.record(best, folder)
     for file in (*files, scratch / ".lock"):
         file.unlink(missing_ok=True)
-    with suppress(OSError):  # not empty: of another call, or of the user's
+    with suppress(OSError):  # the folder has files of another call or of the user
         scratch.rmdir()
     return best
 
 
 def optimum_of_table(made: Instance, table: Solved) -> Optimum:
-    """The best of all designs by their table."""
+    """Return the best of all designs by their table."""
     task = bare(made, table)
     every = np.concatenate(list(task.space.enumerate()))
     losses = task.score(every, made.targets(len(every))).loss
@@ -170,19 +176,22 @@ def best_known(
     climbed: int = 512,
     on_done: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Optimum:
-    """Look for the best design of an instance that cannot be enumerated, and write it down if it beats what is known.
+    """Search the best design of an instance that cannot be enumerated, and write it if it is better than the known one.
 
-    Genetic, annealing and tempering searches by the instance's own model; the best designs by it are verified by the
-    oracle, and the best of these is improved by the oracle alone. Numbers are searched by the cross-entropy method,
-    which evaluates hundreds at once.
+    Genetic algorithm, annealing and tempering search with the model of the instance. The oracle verifies their best
+    designs. Mutations of the best of these are then evaluated with the oracle only. The cross-entropy method searches
+    designs that are numbers, because it evaluates hundreds of them at once.
 
     Args:
-        name: of the instance.
-        folder: of the optimum; the current one by default.
-        evaluations: of each search.
-        seeds: searches of each method.
-        climbed: mutations that the oracle is asked about in the end.
-        on_done: called with how many methods are done, and of how many.
+        name: name of the instance.
+        folder: folder of the optimum; the default is the current folder.
+        evaluations: number of evaluations of each search.
+        seeds: number of searches of each method.
+        climbed: number of mutations that the oracle evaluates at the end.
+        on_done: function that is called with the number of finished methods and the number of all methods.
+
+    Returns:
+        The best known design.
     """
     made = instance(name)
     task, known = made.task(), made.optimum
@@ -213,7 +222,7 @@ def best_known(
         losses = task.verify(around, made.targets(seeds)).loss
         if np.nanmin(losses) < best:
             design, best = around[np.nanargmin(losses)], float(np.nanmin(losses))
-            by = by.removesuffix(", climbed on by physics") + ", climbed on by physics"
+            by = by.removesuffix(", then improved with the oracle") + ", then improved with the oracle"
     on_done(1, 1)
     if known is not None and known.physics_version == PHYSICS_VERSION and known.loss <= best:
         return known
@@ -228,10 +237,16 @@ def best_known(
 
 
 def adopt(results: Path, folder: Path = Path()) -> list[str]:
-    """Take over what a benchmark found better than the best known of its instances that are not proven.
+    """Store designs of a benchmark that are better than the best known designs of instances without a proven optimum.
 
-    The oracle verifies every design anew: what a record says of it is not believed. Returns the names of the instances
-    whose best known, in `folder`, is another now.
+    The oracle verifies every design again. The losses in the records are not used.
+
+    Args:
+        results: folder of the results.
+        folder: folder of the optima; the default is the current folder.
+
+    Returns:
+        The names of the instances with a new best known design.
 
     Raises:
         DatasetError: if a record holds an invalid design, or a loss that the oracle does not confirm.
@@ -249,12 +264,14 @@ def adopt(results: Path, folder: Path = Path()) -> list[str]:
         task = made.task()
         design = np.array(row["design"])[None].astype(task.space.sample(1, np.random.default_rng(0)).dtype)
         if design.shape[1] != task.space.width or not task.space.valid(design).all():
-            raise DatasetError(f"{file} holds a design that is none of {made.name}: nothing is adopted")
+            raise DatasetError(
+                f"{file} holds an invalid design of {made.name}, so that nothing was adopted: remove the file"
+            )
         loss = float(task.verify(design, made.targets(1)).loss[0])
         if not abs(loss - row["verified_loss"]) <= CONFIRMED * max(1.0, abs(loss)):
             raise DatasetError(
-                f"{file} holds a design of loss {row['verified_loss']:g}, which by the oracle is {loss:g}: nothing is "
-                "adopted"
+                f"{file} gives a loss of {row['verified_loss']:g}, but the oracle gives {loss:g}, so that nothing was "
+                "adopted: remove the file"
             )
         by = f"{row['method']}, seed {row['seed']} of the suite {suite}"
         best[made.name] = replace(

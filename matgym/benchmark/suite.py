@@ -1,4 +1,4 @@
-"""What a benchmark runs: tasks, methods, budgets, seeds; from YAML, or made in memory with objects of one's own."""
+"""Suites of benchmarks: tasks, methods, budgets and seeds, from YAML or from objects in memory."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -31,30 +31,31 @@ SUITES: Final = Path(__file__).parent / "suites"
 """Folder of the shipped suites."""
 
 ABOUT: Final = "suite.json"
-"""File that says what the runs of a folder are."""
+"""File that describes the runs of a folder."""
 
 RECORDS: Final = "records"
-"""Folder of the runs' files, within that of the results."""
+"""Folder of the records within the folder of the results."""
 
 UNSEEN_TARGETS_SEED: Final = 2026
-"""Draws the targets; no training and no tuning uses it."""
+"""Random seed of the targets. No training and no tuning uses it."""
 
 
 @dataclass(frozen=True, eq=False)
 class AmortisedTask:
-    """Many targets to be met, of which each method gets only a few queries: a task of the second track.
+    """A task of the amortised track: many targets, with a few queries for each.
 
-    This is what learning is for: a policy is trained once, and then asked for designs for targets it has not seen.
+    A policy is trained once and then designs for targets that were not used in training.
 
     Attributes:
-        name: in tables.
-        title: one line.
-        make: the task.
-        met: loss within which a target counts as met, by the oracle, in the unit of the loss. Chosen by us.
-        environment: on which policies are trained; named hyper-parameters go with it. Empty if none are.
-        against_best: whether losses are counted from the best that any design reaches for a target, which is known
-            where all can be enumerated: not every combination of targets can be had.
-        given: (T,) or (T, k) targets in place of those drawn by `UNSEEN_TARGETS_SEED`.
+        name: name in tables.
+        title: title of one line.
+        make: function that makes the task.
+        met: loss by the oracle within which a target counts as met, in the unit of the loss. The value was chosen by
+            the authors of matgym.
+        environment: environment in which policies are trained, with its hyper-parameters. Empty if there is none.
+        against_best: whether losses are differences from the lowest loss of any design for a target. This needs an
+            enumerable space. It is used if some combinations of targets cannot be reached.
+        given: (T,) or (T, k) targets instead of those drawn with `UNSEEN_TARGETS_SEED`.
     """
 
     name: str
@@ -66,7 +67,7 @@ class AmortisedTask:
     given: FloatArray | None = None
 
     def best(self, targets: FloatArray) -> FloatArray:
-        """(T,) least loss that any design has for each target; 0 where losses are not counted from it."""
+        """Return the (T,) lowest loss of any design for each target, or 0 without `against_best`."""
         if not self.against_best:
             return np.zeros(len(targets))
         task = self.make()
@@ -75,7 +76,7 @@ class AmortisedTask:
         return np.array([np.nanmin(losses) for losses in rows])
 
     def targets(self, count: int) -> FloatArray:
-        """(T,) or (T, k) targets: those given, or as many as asked for that no training and no tuning has seen."""
+        """Return (T,) or (T, k) targets: the given ones, or `count` targets that no training and no tuning used."""
         if self.given is not None:
             return self.given
         return self.make().draw_targets([np.random.default_rng(UNSEEN_TARGETS_SEED)] * count)
@@ -96,7 +97,7 @@ AMORTISED: Final = {
         ),
     )
 }  # fmt: skip
-"""Name to task."""
+"""Amortised tasks by name."""
 
 
 class _Model(BaseModel):
@@ -105,7 +106,9 @@ class _Model(BaseModel):
 
 def _named(methods: Any) -> Any:
     if not isinstance(methods, list | tuple):
-        raise ConfigurationError(f"methods: {methods!r} is no list of names, or of mappings with settings")
+        raise ConfigurationError(
+            f"methods: {methods!r} is not a list: give a list of names or of mappings with settings"
+        )
     return [{"name": method} if isinstance(method, str) else method for method in methods]
 
 
@@ -114,27 +117,27 @@ Methods: TypeAlias = Annotated[tuple[NamedMethod, ...], BeforeValidator(_named)]
 
 
 def as_instance(task: str | Instance) -> Instance:
-    """An instance, by its name or as it is."""
+    """Return an instance from its name, or the given instance."""
     return instance(task) if isinstance(task, str) else task
 
 
 def as_amortised(task: str | AmortisedTask) -> AmortisedTask:
-    """A task of the second track, by its name or as it is.
+    """Return an amortised task from its name, or the given task.
 
     Raises:
-        ConfigurationError: if there is none of this name.
+        ConfigurationError: if the name is unknown.
     """
     if not isinstance(task, str):
         return task
     if task not in AMORTISED:
         close = get_close_matches(task, AMORTISED, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise ConfigurationError(f"there is no amortised task {task!r}; {hint}there are {', '.join(AMORTISED)}")
+        raise ConfigurationError(f"there is no amortised task {task!r}; {hint}give one of {', '.join(AMORTISED)}")
     return AMORTISED[task]
 
 
 def _known(look_up: Callable[[Any], object]) -> AfterValidator:
-    """A validator of tasks: whatever is unknown is an error."""
+    """Return a validator that raises an error for unknown tasks."""
 
     def check(task: Any) -> Any:
         look_up(task)
@@ -144,13 +147,13 @@ def _known(look_up: Callable[[Any], object]) -> AfterValidator:
 
 
 class SearchTrack(_Model):
-    """One target, a budget of evaluations.
+    """The search track: one target and a budget of evaluations.
 
     Attributes:
-        tasks: names of instances, or instances of one's own.
+        tasks: names of instances, or your own instances.
         methods: names, or mappings with settings.
-        budget: evaluations of the task's model.
-        seeds: runs of each method on each task.
+        budget: number of evaluations of the task's model.
+        seeds: number of runs of each method on each task.
     """
 
     tasks: tuple[Annotated[str | InstanceOf[Instance], _known(as_instance)], ...] = Field(min_length=1)
@@ -160,14 +163,14 @@ class SearchTrack(_Model):
 
 
 class PolicySpec(_Model):
-    """An algorithm that is trained once a seed, and then designs for targets it has not seen; or a policy of your own.
+    """A policy: an algorithm that is trained once per seed, or a stored agent.
 
     Attributes:
-        name: in tables; the algorithm's or the file's by default.
-        algorithm: of Stable-Baselines3 or sb3-contrib; see `matgym.agents.sb3.ALGORITHMS`.
-        designs: evaluations that its training spends, or, of a file, spent.
-        tasks: that it is for; all of the track by default.
-        file: a stored agent (`matgym.agents.storage`), in place of an algorithm to be trained.
+        name: name in tables; the default is the name of the algorithm or of the file.
+        algorithm: algorithm of Stable-Baselines3 or sb3-contrib; see `matgym.agents.sb3.ALGORITHMS`.
+        designs: number of evaluations that its training uses, or that the training of the file used.
+        tasks: tasks of the policy; the default is all tasks of the track.
+        file: file of a stored agent (`matgym.agents.storage`), instead of an algorithm.
     """
 
     name: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._+-]*)?$")
@@ -179,27 +182,29 @@ class PolicySpec(_Model):
     @model_validator(mode="after")
     def _one(self) -> Self:
         if bool(self.algorithm) == bool(self.file):
-            raise ConfigurationError("a policy is an algorithm to be trained or the file of a stored agent: give one")
+            raise ConfigurationError(
+                "a policy needs either an algorithm to be trained or the file of a stored agent: give one"
+            )
         return self
 
     @property
     def title(self) -> str:
-        """In tables."""
+        """Return the name in tables."""
         return self.name or self.algorithm or Path(self.file).stem
 
 
 class AmortisedTrack(_Model):
-    """Many targets that nobody has seen, a few queries each.
+    """The amortised track: many unseen targets, with a few queries for each.
 
     Attributes:
-        tasks: names of `AMORTISED`, or tasks of one's own.
-        policies: that are trained; in memory, trained ones as well.
-        methods: that search each target anew.
-        targets: drawn for all alike.
-        queries: evaluations a target.
-        seeds: trainings of each policy, and runs of each method.
-        initial_designs: what searches of decorated tubes begin on; drawn from the space by default.
-        every_checkpoint: whether the best designs after 1, 2, 4 and so on queries are verified, and not the last only.
+        tasks: names of `AMORTISED`, or your own tasks.
+        policies: policies that are trained. In memory they can also be trained already.
+        methods: methods that search each target separately.
+        targets: number of targets, which are equal for all methods.
+        queries: number of evaluations per target.
+        seeds: number of trainings of each policy, and of runs of each method.
+        initial_designs: initial designs of searches of decorated tubes; the default draws them from the space.
+        every_checkpoint: whether the best designs after 1, 2, 4 and so on queries are verified, or only the last ones.
     """
 
     tasks: tuple[Annotated[str | InstanceOf[AmortisedTask], _known(as_amortised)], ...] = Field(min_length=1)
@@ -213,15 +218,15 @@ class AmortisedTrack(_Model):
 
 
 class Suite(_Model):
-    """A benchmark.
+    """A suite of a benchmark.
 
     Attributes:
-        name: of it.
-        search: its first track.
-        amortised: its second.
+        name: name of the suite.
+        search: search track.
+        amortised: amortised track.
 
     Raises:
-        ConfigurationError: if it has no track.
+        ConfigurationError: if the suite has no track.
     """
 
     name: str
@@ -231,22 +236,22 @@ class Suite(_Model):
     @model_validator(mode="after")
     def _some(self) -> Self:
         if self.search is None and self.amortised is None:
-            raise ConfigurationError("a suite needs a track, search or amortised: this one runs nothing")
+            raise ConfigurationError("this suite has no track: give search or amortised")
         return self
 
     def with_seeds(self, seeds: int) -> "Suite":
-        """The same with another number of seeds; 0 changes nothing."""
+        """Return the suite with another number of seeds; 0 changes nothing."""
         tracks = {"search": self.search, "amortised": self.amortised}
         changed = {name: track.model_copy(update={"seeds": seeds}) for name, track in tracks.items() if track and seeds}
         return self.model_copy(update=changed)
 
     @classmethod
     def read(cls, source: str | Path) -> "Suite":
-        """A YAML file, or the name of a shipped suite; errors as `matgym.learning.config.read_config` raises them."""
+        """Read a YAML file or a shipped suite by its name; for errors see `matgym.learning.config.read_config`."""
         return read_config(cls, source, shipped=SUITES)
 
 
-# ---- what suite.json says
+# ---- contents of suite.json
 
 
 class _Facts(BaseModel):
@@ -254,16 +259,16 @@ class _Facts(BaseModel):
 
 
 class Rewarded(_Facts):
-    """What every task says: which model rewards, which verifies, and what the former cost to make.
+    """Facts of every task: the model of the reward, the oracle of the verification, and the training of the model.
 
     Attributes:
-        title: one line.
-        unit: of losses; empty for a pure number.
-        model: what rewards, in words.
-        level: what stands behind the model's values: see `matgym.models.Level`.
-        is_oracle: whether the model is physics, so that what it predicts is true.
-        oracle: what verifies, in words.
-        training: what it took to train the model.
+        title: title of one line.
+        unit: unit of the loss; empty for a pure number.
+        model: description of the model that gives the reward.
+        level: level of the model's values; see `matgym.models.Level`.
+        is_oracle: whether the model is a physics model, so that its values need no verification.
+        oracle: description of the oracle that verifies.
+        training: description of the training of the model.
     """
 
     title: str
@@ -276,7 +281,7 @@ class Rewarded(_Facts):
 
 
 class SearchFacts(Rewarded):
-    """One target to be searched for."""
+    """Facts of a task of the search track."""
 
     direction: Direction
     target: tuple[float, ...] = ()
@@ -289,14 +294,14 @@ class SearchFacts(Rewarded):
 
 
 class AmortisedFacts(Rewarded):
-    """Many targets, of which each gets few queries."""
+    """Facts of a task of the amortised track."""
 
     targets: int
     met: float
 
 
 class MethodFacts(_Facts):
-    """A method as the suite had it."""
+    """Facts of a method in the suite."""
 
     kind: str
     budget: int
@@ -304,7 +309,7 @@ class MethodFacts(_Facts):
 
 
 class SuiteFacts(_Facts):
-    """The contents of suite.json: what a report needs to know besides the records."""
+    """The contents of suite.json: the facts that a report needs in addition to the records."""
 
     suite: str
     created: str = ""
@@ -323,7 +328,7 @@ class SuiteFacts(_Facts):
         """Read suite.json.
 
         Raises:
-            DatasetError: if it is missing, or a field of it is.
+            DatasetError: if the file or one of its fields is missing.
         """
         if not path.is_file():
             raise DatasetError(f"there is no {path}: give a folder that `matgym benchmark run` made")
@@ -341,7 +346,7 @@ class SuiteFacts(_Facts):
         return facts
 
     def planned(self) -> list[tuple[str, str, str, int]]:
-        """(track, task, method, seed) of the runs that are listed by their keys."""
+        """Return the (track, task, method, seed) of the runs that are listed by their keys."""
         planned = []
         for track, tasks in (("search", self.tasks), ("amortised", self.amortised)):
             for task in tasks:

@@ -168,7 +168,7 @@ def test_optimizers_ask_for_valid_designs_and_repeat_by_seed(method, space):
     budget = 40 if method in FAST else 12 if method == "gp" else 20  # the process is asked from the eleventh on
 
     if space == "numbers" and method in {"dqn", "qr-dqn", "maskable-ppo"}:
-        with pytest.raises(ConfigurationError, match="chooses among few actions"):
+        with pytest.raises(ConfigurationError, match="has discrete actions"):
             optimizer_class(method)(Problem(task, target), budget, np.random.default_rng(4))
         return
 
@@ -270,6 +270,6 @@ def test_an_optimizer_that_breaks_the_rules_is_told_which():
             return self.space.sample(1, np.random.default_rng())
 
     problem = Problem(SPACES["decorations"], np.array([0.9]))
-    for kind, match in ((Invalid, "no design"), (Moody, "draw from `rng` alone")):
+    for kind, match in ((Invalid, "an invalid design"), (Moody, "draw from `rng` only")):
         with pytest.raises(AssertionError, match=match):
             check_optimizer(kind, problem)

@@ -77,7 +77,7 @@ def test_page_is_self_contained_and_says_what_was_found(demo):
     ids = re.findall(r'\bid="([^"]+)"', re.sub(r"<script.*?</script>", "", page, flags=re.DOTALL))
     assert len(ids) == len(set(ids))
     error = next(row for row in result["equal_queries"] if row["method"] == "MaskablePPO")["error"]["mean"]
-    assert f"miss by {1000 * error:.0f} meV" in page.replace("\n", " ")
+    assert f"their mean error by the oracle is {1000 * error:.0f} meV" in page.replace("\n", " ")
 
 
 def test_the_policy_is_stored_and_acts(demo):

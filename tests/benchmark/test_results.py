@@ -41,7 +41,7 @@ def test_scores_are_those_of_final_designs(results):
 
 
 def test_what_the_aggregate_leaves_out_is_said(results):
-    assert results.left_out == ("recipe is left out of the aggregate: there is no search of it by dqn.",)
+    assert results.left_out == ("The aggregate leaves out recipe, because it has no search by dqn.",)
     assert results.missing == ()
 
 

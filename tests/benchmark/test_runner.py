@@ -93,7 +93,7 @@ def test_in_memory_it_is_the_same_suite(suite, carried_out, tmp_path, monkeypatc
     assert "Task: isotope-rings" in (tmp_path / "page.html").read_text(encoding="utf-8")
     with pytest.raises(ConfigurationError, match=r"met=0\.1 has no effect"):
         run(["random"], "chirality", met=0.1)
-    with pytest.raises(ConfigurationError, match="names of their own"):
+    with pytest.raises(ConfigurationError, match="must have different names"):
         run(["random", "random"], "chirality")
 
 
@@ -261,7 +261,7 @@ def test_an_optimizer_of_ones_own_is_named_by_module_and_class(tmp_path, monkeyp
     theirs = searched("random")
     assert rows["verified_loss"].to_pylist() == theirs["verified_loss"].to_pylist()
     for wrong, match in (
-        ("mine:Other", "no subclass"),
+        ("mine:Other", "not a subclass"),
         ("mine:Gone", "cannot be loaded"),
         ("gone:Mine", "cannot be loaded"),
     ):

@@ -113,7 +113,7 @@ def test_what_a_run_found_better_is_adopted_as_the_oracle_says(better, tmp_path)
 
 @pytest.mark.parametrize(
     ("changed", "match"),
-    [({"verified_loss": -99.0}, "by the oracle is"), ({"design": [2.0] * 8}, "none of growth-recipe")],
+    [({"verified_loss": -99.0}, "but the oracle gives"), ({"design": [2.0] * 8}, "invalid design of growth-recipe")],
 )
 def test_forged_records_are_not_adopted(better, tmp_path, changed, match):
     forged(better, **changed)

@@ -194,7 +194,7 @@ def main():
         )
     study.write({"reactors": len(best), "rows": rows})
     print_markdown(
-        ("method", "score, IQM [95 %]", "mean J", "furnace minutes in training", "seconds a seed"),
+        ("method", "score, IQM [95 %]", "mean J", "furnace minutes in training", "seconds per seed"),
         (
             (
                 row["method"], interval(row["iqm"], row["low"], row["high"], ".3f"), f"{row['mean_J']:.1f}",

@@ -1,7 +1,7 @@
-"""How close is matgym's physics to published values? The table of docs/physics.md, computed anew.
+"""Compute the table of published values and computed values in docs/physics.md.
 
-`python -m scripts.studies.physics.table` (a minute) prints the table and writes it into docs/physics.md, where `git
-diff` shows what has changed; other processors may round the last digit otherwise.
+`python -m scripts.studies.physics.table` (a minute) prints the table and writes it into docs/physics.md. Other
+processors may round the last digit differently.
 """
 
 import math
@@ -14,8 +14,8 @@ from matgym.physics.validation import COMPUTED, PUBLISHED, ours
 from scripts.studies.common import ROOT, Study
 
 PAGE = ROOT / "docs" / "physics.md"
-HEAD = ("quantity", "published", "tolerance", "ours", "unit", "holds", "flag", "source", "how ours was computed")
-MISSES_HEAD = ("quantity", "published", "ours", "why")
+HEAD = ("quantity", "published", "tolerance", "matgym", "unit", "holds", "flag", "source", "how it was computed")
+MISSES_HEAD = ("quantity", "published", "matgym", "cause")
 SIGNS = {"gamma0": "γ₀", "pi^2": "π²", "^-1": "⁻¹", "^2": "²", "uV": "µV", "d^-2": "d⁻²", "|": "\\|"}
 
 
@@ -34,7 +34,7 @@ def printed(text):
 
 
 def cells_of(row):
-    """Cells of the table; ours with the digits that show a fiftieth of the tolerance or less."""
+    """Return the cells of a row; the value of matgym has the digits that show a fiftieth of the tolerance or less."""
     found = ours(row.key)
     places = max(0, math.ceil(-math.log10(row.tolerance)) + 1) if row.tolerance else 0
     return (
@@ -69,14 +69,14 @@ def main():
     study = Study.from_command_line("physics", __doc__, Settings(), Settings(rows=3))
     cells = {}
     with progress_bar() as bar:
-        task = bar.add_task("ours", total=study.settings.rows, note="")
+        task = bar.add_task("rows", total=study.settings.rows, note="")
         for row in PUBLISHED[: study.settings.rows]:
             bar.update(task, note=row.key)
             cells[row.key] = cells_of(row)
             bar.advance(task)
-    shown = ("published", "tolerance", "ours", "unit", "holds", "flag", "source")
+    shown = ("published", "tolerance", "matgym", "unit", "holds", "flag", "source")
     print_table(
-        "published values and ours",
+        "published values and computed values",
         [
             {"key": key} | {name: row[HEAD.index(name)].strip("*").partition(";")[0] for name in shown}
             for key, row in cells.items()

@@ -112,7 +112,7 @@ def main():
     rows = [row for surrogate in surrogates for row in measured(surrogate, judged, settings)]
     study.write({"tube": "(8,0)x4", "unit": "samples/s", "rows": rows})
     print_markdown(
-        ("network", "engine", "threads", *(f"batch {batch}" for batch in settings.batches), "largest error, eV"),
+        ("network", "engine", "threads", *(f"batch {batch}" for batch in settings.batches), "largest difference, eV"),
         (cells(row, settings.batches) for row in rows),
     )
 
