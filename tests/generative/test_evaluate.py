@@ -145,8 +145,8 @@ def test_a_failing_oracle_counts_as_infinitely_wrong(judge):
     assert broken.property_met == 0.0
 
 
-def test_what_cannot_be_judged_is_refused(judge):
-    with pytest.raises(ConfigurationError, match="0 samples"):
+def test_evaluating_without_samples_or_held_out_structures_raises(judge):
+    with pytest.raises(ConfigurationError, match="samples=0"):
         judge(RandomDesigns(), samples=0)
     with pytest.raises(ConfigurationError, match="train"):
         judge(RandomDesigns(), split="train")

@@ -77,7 +77,7 @@ def test_draws_are_valid_on_any_lattice_and_repeat_with_the_seed(trained, shape)
     assert len(np.unique(drawn, axis=0)) == len(drawn)
 
 
-def test_a_budget_of_other_species_is_refused(trained):
+def test_a_budget_of_species_that_were_not_trained_raises(trained):
     lattice = tube_lattice(8, 0, 4)
     with pytest.raises(ConfigurationError, match="places B, N"):
         sampled(
@@ -95,7 +95,7 @@ def test_stored_generators_draw_the_same(trained, tmp_path):
     assert (draws[0] == draws[1]).all()
     assert STORE.load_card(path).model == "gan"
     path.with_suffix(".json").write_text(path.with_suffix(".json").read_text().replace('"gan"', '"gun"'))
-    with pytest.raises(WeightsError, match="no model 'gun'"):
+    with pytest.raises(WeightsError, match="no generator 'gun'"):
         load_generator(path)
     with pytest.raises(WeightsError, match="no weights 'nobody' of a generator"):
         load_generator("nobody")
