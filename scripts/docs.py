@@ -1,4 +1,4 @@
-"""One page an environment, made from its docstring: docs/environments/NAME.md. `--check` only compares."""
+"""Write docs/environments/NAME.md, a page for each environment, from its docstring; `--check` only compares."""
 
 import sys
 from inspect import getdoc
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "environments"
 
 
 def pages():
-    """Path and text of every page."""
+    """Yield path and text of every page."""
     for spec in SPECS:
         text = getdoc(gym.envs.registration.load_env_creator(spec.entry_point))
         name = spec.id.removeprefix("matgym/")

@@ -86,10 +86,10 @@ def test_what_becomes_of_a_structure_does_not_depend_on_its_company():
     np.testing.assert_array_equal(alone[0], labels[7])
 
 
-def test_odd_lattices_are_refused():
+def test_lattices_with_odd_sides_raise():
     with pytest.raises(ConfigurationError, match="even sides"):
         sweep(np.ones((1, 8, 9), dtype=np.uint16), np.ones(1), [np.random.default_rng(0)])
-    with pytest.raises(ConfigurationError, match="size=9 must be even"):
+    with pytest.raises(ConfigurationError, match="size=9, grains=4 and particles=0 make no film: give an even size"):
         voronoi(9, 4, 0, np.random.default_rng(0))
 
 

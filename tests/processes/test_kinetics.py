@@ -118,8 +118,8 @@ def test_a_recipe_grows_what_the_task_is_paid_for():
     assert outcomes["density"] == pytest.approx((10.0 / outcomes["particle_nm"]) ** 3)
 
 
-def test_recipes_say_what_is_wrong():
-    with pytest.raises(ConfigurationError, match=r"minutes=1\.5 must be a whole number"):
+def test_recipes_outside_the_limits_raise():
+    with pytest.raises(ConfigurationError, match=r"minutes=1\.5 of a stage must be a whole number"):
         recipe_of(Stage(1.5, 700.0))
     with pytest.raises(ConfigurationError, match="temperature_c=1000 lies outside the furnace's range, 400 to 950"):
         recipe_of(Stage(1, 1000.0))

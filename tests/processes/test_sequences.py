@@ -113,7 +113,7 @@ def test_runs_and_settings_are_checked():
     runs = leaky(5, rng)
     with pytest.raises(DatasetError, match=r"controls of shape .* must be"):
         Runs(("a", "b"), ("leak",), ("level",), runs.controls, runs.start, runs.begun, runs.outcomes)
-    with pytest.raises(DatasetError, match="not a finite number"):
+    with pytest.raises(DatasetError, match="controls holds .* values that are not finite"):
         Runs(("put",), ("leak",), ("level",), runs.controls * np.nan, runs.start, runs.begun, runs.outcomes)
     with pytest.raises(ConfigurationError, match="no network 'gru' over time"):
         SequenceConfig("gru")

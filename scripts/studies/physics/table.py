@@ -1,7 +1,7 @@
-"""How close is matgym's physics to published values? The table of docs/physics.md, computed anew.
+"""Compare matgym's physics with published values and write the table of docs/physics.md.
 
-`python -m scripts.studies.physics.table` (a minute) prints the table and writes it into docs/physics.md, where `git
-diff` shows what has changed; other processors may round the last digit otherwise.
+`python -m scripts.studies.physics.table` (a minute) computes and prints the table and writes it into docs/physics.md,
+where `git diff` shows the changes; on other processors the last digit may differ.
 """
 
 import math
@@ -21,20 +21,20 @@ SIGNS = {"gamma0": "γ₀", "pi^2": "π²", "^-1": "⁻¹", "^2": "²", "uV": "�
 
 @dataclass(frozen=True)
 class Settings:
-    """What is computed."""
+    """The settings of the table."""
 
     rows: int = len(PUBLISHED)
 
 
 def printed(text):
-    """Signs of the field in place of ASCII, and no bar that would end a cell."""
+    """Return the text with the field's symbols in place of ASCII, and without bars, which would end a cell."""
     for plain, sign in SIGNS.items():
         text = text.replace(plain, sign)
     return text
 
 
 def cells_of(row):
-    """Cells of the table; ours with the digits that show a fiftieth of the tolerance or less."""
+    """Return the cells of the table; matgym's values have the digits that show a fiftieth of the tolerance or less."""
     found = ours(row.key)
     places = max(0, math.ceil(-math.log10(row.tolerance)) + 1) if row.tolerance else 0
     return (
@@ -57,7 +57,7 @@ def markdown(head, rows):
 
 
 def replaced(page, name, text):
-    """The page with another text between the marks of a section."""
+    """Return the page with another text between the marks of a section."""
     start, stop = f"<!-- {name}: made by scripts/studies/physics/table.py -->\n", f"<!-- end of {name} -->"
     if not re.search(f"{re.escape(start)}.*?{re.escape(stop)}", page, re.DOTALL):
         raise SystemExit(f"{PAGE} has no lines {start}and {stop}")
