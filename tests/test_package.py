@@ -27,7 +27,7 @@ def run(*command, **kwargs):
 
 
 @pytest.mark.parametrize("module", ["matgym", "matgym.cli"])
-def test_import_is_light_and_quick(module):
+def test_import_loads_few_modules_and_is_fast(module):
     code = (
         f"import time, sys; t = time.perf_counter(); import {module}; s = time.perf_counter() - t;"
         f"print(s, [name for name in {HEAVY!r} if name in sys.modules])"
@@ -107,7 +107,7 @@ def test_errors_reach_the_command_line_as_one_sentence(tmp_path):
     assert failed.stdout == ""
 
 
-def test_brackets_in_messages_reach_the_reader(monkeypatch, capsys):
+def test_brackets_in_messages_are_printed(monkeypatch, capsys):
     def fail():
         raise MissingExtraError("pymatgen", "pymatgen")
 
@@ -119,7 +119,7 @@ def test_brackets_in_messages_reach_the_reader(monkeypatch, capsys):
     assert "[pymatgen]" in said
 
 
-def test_a_missing_file_is_one_sentence(monkeypatch, capsys):
+def test_a_missing_file_is_an_error_of_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["matgym", "oracle", "evaluate", "no-such.cif"])
     with pytest.raises(SystemExit, match="2"):
         cli.main()

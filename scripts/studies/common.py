@@ -112,7 +112,7 @@ class Study(Generic[Settings]):
 
 
 class StudyJob:
-    """A job whose key consists of its fields, without the settings, which name the folder, and those not in its `repr`."""
+    """A job whose key consists of its fields, without the settings and those that its `repr` leaves out."""
 
     @property
     def key(self) -> str:

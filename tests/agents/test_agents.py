@@ -83,7 +83,7 @@ def test_adapter_gives_masks_to_sb3_contrib(task):
     assert not masks[0, 1]
 
 
-def test_adapter_hands_options_on_once(task):
+def test_adapter_passes_options_to_one_reset_only(task):
     adapter = SB3VecEnv(gym.make_vec(ID, num_envs=2, task=task), seed=0)
     adapter.set_options([{"target_ev": 0.95}, {"target_ev": 1.05}])
     adapter.reset()
@@ -92,7 +92,7 @@ def test_adapter_hands_options_on_once(task):
     assert [info["target_ev"] for info in adapter.reset_infos] != [0.95, 1.05]
 
 
-def test_adapter_refuses_another_autoreset_mode(task):
+def test_adapter_raises_for_another_autoreset_mode(task):
     sync = SyncVectorEnv([lambda: gym.make(ID, task=task)], autoreset_mode=AutoresetMode.NEXT_STEP)
     with pytest.raises(ConfigurationError, match="SAME_STEP"):
         SB3VecEnv(sync)
@@ -161,7 +161,7 @@ FAST = {"tpe", "cma-es", "nsga2", "qmc", "random", "annealing", "tempering", "ge
 
 @pytest.mark.parametrize("method", sorted(OPTIMIZERS))
 @pytest.mark.parametrize("space", SPACES)
-def test_optimizers_ask_for_valid_designs_and_repeat_by_seed(method, space):
+def test_optimizers_propose_valid_designs_and_repeat_with_the_seed(method, space):
     """Every optimizer on every kind of space; those that are slow or learn, for few evaluations."""
     task = SPACES[space]
     target = np.array([sum(ends) / 2 for ends in task.target_ranges])
@@ -175,7 +175,7 @@ def test_optimizers_ask_for_valid_designs_and_repeat_by_seed(method, space):
     check_optimizer(optimizer_class(method), Problem(task, target), budget)
 
 
-def test_searches_spend_exactly_what_they_may(task):
+def test_searches_use_exactly_their_budget(task):
     for method in ("random", "annealing"):
         before = task.ledger.counts["surrogate"]
         found = search(method, task, np.ones(4), 25, 0)
@@ -183,7 +183,7 @@ def test_searches_spend_exactly_what_they_may(task):
         assert (np.diff(found.progress, axis=0) <= 0).all()
 
 
-def test_an_optimizer_of_ones_own_is_a_class_with_ask_and_tell(task):
+def test_a_users_optimizer_is_a_class_with_ask_and_tell(task):
     class AlwaysFirst(Optimizer):
         def ask(self):
             species = np.zeros((1, self.space.width), dtype=np.uint8)
@@ -250,14 +250,14 @@ def test_nearest_designs_have_the_composition_and_lie_near_the_target():
     assert other.valid(other.encode(NearestDesigns(data).sample(other, targets, np.random.default_rng(0)))).all()
 
 
-def test_unknown_hyperparameters_are_named():
+def test_unknown_hyperparameters_raise_an_error_that_names_them():
     with pytest.raises(ConfigurationError, match="'SAC' is unknown"):
         hyperparameters("nanotube-doping", "SAC")
     with pytest.raises(ConfigurationError, match="no hyper-parameters"):
         hyperparameters("elsewhere", "PPO")
 
 
-def test_an_optimizer_that_breaks_the_rules_is_told_which():
+def test_an_optimizer_that_breaks_a_rule_raises_an_error_that_names_it():
     class Invalid(Optimizer):
         def ask(self):
             return np.zeros((1, self.space.width), dtype=np.uint8)

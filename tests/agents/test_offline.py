@@ -59,7 +59,7 @@ def test_random_episodes_replay_as_recorded(folder):
 
 
 @pytest.mark.parametrize("algorithm", [MaskablePPO, PPO])
-def test_an_agents_episodes_are_its_own(algorithm):
+def test_recorded_episodes_of_an_agent_have_its_actions(algorithm):
     agent = algorithm(
         "MlpPolicy", gym.make(DOPING, model=boron, **SMALL), n_steps=32, batch_size=32, device="cpu", seed=0
     ).learn(64)
@@ -72,7 +72,7 @@ def test_an_agents_episodes_are_its_own(algorithm):
             np.testing.assert_array_equal(episode.actions, chosen)
 
 
-def test_controls_of_a_furnace_and_an_agent_with_a_memory():
+def test_episodes_of_a_furnace_by_an_agent_with_memory_are_recorded():
     growth = "matgym/CVDGrowth-v0"
     agent = RecurrentPPO("MlpLstmPolicy", gym.make(growth, minutes=4), n_steps=8, batch_size=8, device="cpu", seed=0)
     for name, policy in (("growth/random-v0", "random"), ("growth/agent-v0", agent)):
@@ -84,7 +84,7 @@ def test_controls_of_a_furnace_and_an_agent_with_a_memory():
             replayed(growth, episode, i, minutes=4)
 
 
-def test_a_name_is_taken_once():
+def test_a_name_can_be_used_once():
     record_episodes(DOPING, "random", 1, 0, "doping/once-v0", model=boron, **SMALL)
     with pytest.raises(DatasetError, match="'doping/once-v0' already"):
         record_episodes(DOPING, "random", 1, 0, "doping/once-v0", model=boron, **SMALL)
@@ -92,7 +92,7 @@ def test_a_name_is_taken_once():
         record_episodes(DOPING, "random", 1, 0, "no name", model=boron, **SMALL)
 
 
-def test_what_cannot_be_recorded_is_refused(monkeypatch):
+def test_episodes_that_cannot_be_recorded_raise(monkeypatch):
     with pytest.raises(ConfigurationError, match="policy 'best' is unknown"):
         record_episodes(DOPING, "best", 1, 0, "doping/x-v0", model=boron, **SMALL)
     with pytest.raises(ConfigurationError, match="episodes=0"):

@@ -14,7 +14,7 @@ def cleanrl():
     return runpy.run_path(str(EXAMPLES / "cleanrl_ppo.py"))
 
 
-def test_cleanrls_ppo_knows_of_nothing_but_the_id():
+def test_cleanrls_ppo_needs_only_the_id():
     source = (EXAMPLES / "cleanrl_ppo.py").read_text(encoding="utf-8").split('"""', 2)[2]
     lines = [line.strip() for line in source.splitlines() if "matgym" in line]
     assert lines == [

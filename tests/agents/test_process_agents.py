@@ -29,14 +29,14 @@ def test_cross_entropy_finds_the_bottom_of_a_bowl():
     assert found.evaluations == 64 * 40
 
 
-def test_cross_entropy_never_loses_its_start():
+def test_cross_entropy_is_never_worse_than_its_start():
     found = cross_entropy(
         lambda points: -np.abs(points).sum(axis=1), np.zeros(5), np.random.default_rng(0), generations=2
     )
     assert found.value == 0.0
 
 
-def test_shooting_climbs_from_a_recipe_and_is_worth_what_the_task_says():
+def test_shooting_improves_a_recipe_and_its_value_is_that_of_the_task():
     task = GrowthTask(minutes=SHORT, variation=None)
     start = np.tile(RECIPE, (SHORT, 1))
     found = climb(task, start, iterations=30)
@@ -48,7 +48,7 @@ def test_shooting_climbs_from_a_recipe_and_is_worth_what_the_task_says():
     assert task.run(scaled_controls(near), STANDARD).max() < found.objective + 0.1
 
 
-def test_a_predictive_controller_learns_which_reactor_it_has():
+def test_a_predictive_controller_estimates_the_parameters_of_its_reactor():
     """On a catalyst that dies fast, with a plan that was made for one that does not."""
     reactor = (10.0, 2.5, 1.0, 0.0, 0.0)
     task = GrowthTask(minutes=12, variation=Variation(covering=0.5))
@@ -66,7 +66,7 @@ def test_a_predictive_controller_learns_which_reactor_it_has():
     assert believed > 1.3
 
 
-def test_controllers_say_what_is_wrong():
+def test_controllers_with_wrong_arguments_raise():
     with pytest.raises(ConfigurationError, match="reactors vary"):
         PredictiveController(GrowthTask(variation=None), np.zeros((30, 4)), np.random.default_rng(0))
     with pytest.raises(ConfigurationError, match=r"plan of shape \(3, 4\)"):

@@ -35,7 +35,7 @@ def _refuse(word):
     raise AssertionError(f"{word} is no JSON")
 
 
-def test_every_design_in_the_table_is_what_the_oracle_says(demo):
+def test_every_design_in_the_table_has_the_values_of_the_oracle(demo):
     folder, _ = demo
     rows = pq.read_table(folder / "designs.parquet").to_pylist()
     assert {row["method"] for row in rows} == {"MaskablePPO", "random", "annealing"}
@@ -54,7 +54,7 @@ def test_structure_files_hold_the_best_designs_of_the_policy(demo):
         assert read(folder / "structures" / name).key == best["key"]
 
 
-def test_equal_queries_are_equal_and_counted(demo):
+def test_methods_have_equal_evaluations_and_all_are_counted(demo):
     _, result = demo
     assert {row["queries"] for row in result["equal_queries"]} == {2}
     searches = 3 * SEEDS * 2 * 6
@@ -69,7 +69,7 @@ def test_equal_queries_are_equal_and_counted(demo):
     assert result["ledger"]["oracle"]["evaluations"] == (3 * SEEDS + 2) * 6 + verified + 6
 
 
-def test_page_is_self_contained_and_says_what_was_found(demo):
+def test_page_is_self_contained_and_states_the_results(demo):
     folder, result = demo
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert not re.search(r'(?:src|href)\s*=\s*["\'](?:https?:)?//', page)
@@ -80,7 +80,7 @@ def test_page_is_self_contained_and_says_what_was_found(demo):
     assert f"miss by {1000 * error:.0f} meV" in page.replace("\n", " ")
 
 
-def test_the_policy_is_stored_and_acts(demo):
+def test_the_stored_policy_can_be_loaded_and_acts(demo):
     from matgym.agents.storage import STORE, load_agent
 
     folder, result = demo

@@ -62,7 +62,7 @@ def table(folder):
     return sorted(rows, key=lambda row: (row["task"], row["method"], row["seed"], row["evaluation"]))
 
 
-def test_a_suite_carries_out_every_run_and_a_second_call_none(suite, carried_out):
+def test_a_suite_carries_out_every_run_and_a_second_call_carries_out_none(suite, carried_out):
     folder, done = carried_out
     assert len(set(done)) == 12
     assert not any(before for _, before in done)
@@ -76,7 +76,7 @@ def test_a_suite_carries_out_every_run_and_a_second_call_none(suite, carried_out
     assert about["versions"]["physics"] == str(instance("chirality").optimum.physics_version)
 
 
-def test_in_memory_it_is_the_same_suite(suite, carried_out, tmp_path, monkeypatch):
+def test_a_suite_in_memory_gives_the_same_records(suite, carried_out, tmp_path, monkeypatch):
     """The same runs through the same code: the same records, scores and costs."""
     stored = Results.read(carried_out[0])
     found = run(suite.search.methods, ["isotope-rings", "chirality"], queries=32, seeds=2)
@@ -97,7 +97,7 @@ def test_in_memory_it_is_the_same_suite(suite, carried_out, tmp_path, monkeypatc
         run(["random", "random"], "chirality")
 
 
-def test_losses_fall_and_never_below_the_optimum(carried_out):
+def test_losses_never_rise_and_are_never_below_the_optimum(carried_out):
     for row in table(carried_out[0]):
         best = instance(row["task"]).optimum.loss
         assert row["verified_loss"] >= best - 1e-12
@@ -108,7 +108,7 @@ def test_losses_fall_and_never_below_the_optimum(carried_out):
         assert (np.diff(losses) <= 0.0).all()
 
 
-def test_a_killed_run_goes_on_to_the_same_table(tmp_path):
+def test_a_killed_run_resumes_to_the_same_table(tmp_path):
     """The caller and its workers die by SIGKILL in mid-run; the same command then finishes, and finished runs stay."""
     (tmp_path / "tiny.yml").write_text(SUITE.replace("budget: 32", "budget: 128"))
     command = [
@@ -133,7 +133,7 @@ def test_a_killed_run_goes_on_to_the_same_table(tmp_path):
     assert table(tmp_path / "killed") == table(run_suite(suite, tmp_path / "whole"))
 
 
-def test_records_of_other_versions_settings_or_suites_are_refused(suite, carried_out, tmp_path):
+def test_records_of_other_versions_settings_or_suites_raise(suite, carried_out, tmp_path):
     folder, _ = carried_out
     wider = suite.model_copy(update={"search": suite.search.model_copy(update={"budget": 64})})
     with pytest.raises(DatasetError, match=r"budget was 32, and is now 64"):
@@ -189,7 +189,7 @@ def test_other_code_or_constants_make_a_record_stale(tmp_path, monkeypatch):
     code_digest.cache_clear()
 
 
-def test_long_arrays_weights_and_closures_tell_objects_apart():
+def test_the_digest_depends_on_long_arrays_weights_and_closures():
     """`repr` of an array elides all but its ends."""
     long = np.zeros(5000)
     other = long.copy()
@@ -219,7 +219,7 @@ def test_a_run_that_was_planned_elsewhere_is_not_carried_out():
         replace(run, identity=json.dumps(there)).run()
 
 
-def test_what_a_suite_says_wrongly_is_named(tmp_path):
+def test_wrong_settings_of_a_suite_raise_an_error_that_names_them(tmp_path):
     for text, match in (
         (SUITE.replace("chirality", "chiralty"), "did you mean 'chirality'"),
         (SUITE.replace("annealing", "aneling"), "did you mean 'annealing'"),
@@ -235,7 +235,7 @@ def test_what_a_suite_says_wrongly_is_named(tmp_path):
         Suite.read("standrad")
 
 
-def test_the_standard_suite_is_as_wide_as_promised():
+def test_the_standard_suite_has_enough_tasks_methods_and_seeds():
     suite = Suite.read("standard")
     assert len(suite.search.tasks) >= 6
     for task in suite.search.tasks:
@@ -252,7 +252,7 @@ def test_every_instance_of_a_suite_has_an_optimum_and_every_method_a_kind():
     assert {kind for kind, _ in OPTIMIZERS.values()} == {"RL", "Bayesian", "evolutionary", "local", "random"}
 
 
-def test_an_optimizer_of_ones_own_is_named_by_module_and_class(tmp_path, monkeypatch):
+def test_a_users_optimizer_is_named_by_module_and_class(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(
         "from matgym.agents import RandomSearch\nclass Mine(RandomSearch):\n    pass\nclass Other: pass\n"
     )
@@ -319,7 +319,7 @@ def test_a_suite_on_dask_survives_a_killed_worker(suite, carried_out, tmp_path):
     assert table(tmp_path / "dask") == table(carried_out[0])
 
 
-def test_a_stored_policy_takes_part_and_a_zip_only_with_trust(tmp_path):
+def test_a_stored_policy_takes_part_and_a_zip_file_only_with_trust(tmp_path):
     from matgym.agents.sb3 import make_agent
     from matgym.agents.storage import save_agent
     from matgym.errors import WeightsError
@@ -346,7 +346,7 @@ def test_a_stored_policy_takes_part_and_a_zip_only_with_trust(tmp_path):
         Suite.read(tmp_path / "c.yml")
 
 
-def test_designs_that_are_no_tubes_have_a_record_without_a_structure():
+def test_records_of_designs_that_are_no_tubes_have_no_structure():
     class Words(Choices):
         def decode(self, designs):
             return designs

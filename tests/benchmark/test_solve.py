@@ -36,7 +36,7 @@ def pair(monkeypatch):
 
 
 @pytest.mark.usefixtures("pair")
-def test_enumeration_finds_what_trying_every_pair_finds(tmp_path):
+def test_enumeration_finds_the_optimum_of_all_pairs(tmp_path):
     """32 x 31 pairs one by one against one of each orbit."""
     made = table.instance("pair")
     best = solve("pair", tmp_path)
@@ -58,7 +58,7 @@ def test_enumeration_finds_what_trying_every_pair_finds(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pair.json", "pair.parquet"]
 
 
-def test_tables_of_other_physics_are_refused(tmp_path):
+def test_tables_of_other_physics_raise(tmp_path):
     path = tmp_path / "old.parquet"
     Solved("old", np.arange(3, dtype=np.uint64), {"gap_ev": np.zeros(3)}, {}).write(path)
     content = pq.read_table(path)
@@ -70,7 +70,7 @@ def test_tables_of_other_physics_are_refused(tmp_path):
         Solved.read(tmp_path / "gone.parquet")
 
 
-def test_what_cannot_be_enumerated_is_searched(tmp_path, monkeypatch):
+def test_spaces_that_cannot_be_enumerated_are_searched(tmp_path, monkeypatch):
     """And nothing is written but to the folder given, by default the current one."""
     before = {path: path.read_bytes() for path in optima_folder().iterdir()}
     with pytest.raises(ConfigurationError, match="cannot be enumerated"):
@@ -103,7 +103,7 @@ def forged(folder, **changed):
     pq.write_table(pa.Table.from_pylist(rows, schema=content.schema), path)
 
 
-def test_what_a_run_found_better_is_adopted_as_the_oracle_says(better, tmp_path):
+def test_a_better_design_of_a_run_is_adopted_with_the_oracles_value(better, tmp_path):
     assert adopt(better, tmp_path / "optima") == ["growth-recipe"]
     stored = json.loads((tmp_path / "optima" / "growth-recipe.json").read_text())
     task = table.instance("growth-recipe").task()

@@ -57,7 +57,7 @@ def test_draws_are_valid_on_any_lattice_and_repeat_with_the_seed(untrained, shap
     assert (drawn == sampled(untrained, lattice, edits, targets, np.random.default_rng(0))).all()
 
 
-def test_without_a_word_of_the_network_sites_are_drawn_alike(untrained):
+def test_an_untrained_network_draws_all_sites_with_equal_probability(untrained):
     """Fresh networks give equal scores everywhere: each site must hold a dopant as often as any other."""
     lattice, edits = tube_lattice(8, 0, 2), SubstitutionEdits(64, {"B": 4, "N": 3})
     drawn = sampled(untrained, lattice, edits, np.full(3000, 0.9), np.random.default_rng(1))
@@ -68,7 +68,7 @@ def test_without_a_word_of_the_network_sites_are_drawn_alike(untrained):
 
 
 @pytest.mark.parametrize("name", list(TRAININGS))
-def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, tmp_path, name):
+def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(data, tmp_path, name):
     class KilledError(Exception):
         pass
 
@@ -85,7 +85,7 @@ def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, tmp_path, 
         assert torch.equal(value, resumed.generator.network.state_dict()[key]), key
 
 
-def test_diffusion_learns_a_pattern_that_neighbours_tell():
+def test_diffusion_learns_a_pattern_that_neighbours_determine():
     """Every A site boron's neighbour: a network that sees the neighbours must find it less surprising than chance."""
     torch.manual_seed(0)
     network, shape = DiffusionNetwork(DiffusionSize(16, 1, 8), 2), geometry(tube_lattice(8, 0, 2))

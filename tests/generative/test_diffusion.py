@@ -47,7 +47,7 @@ def bonded(lattice, first, second):
     return (lattice.neighbours[first] == second[:, None]).any(axis=1)
 
 
-def test_one_boron_and_one_nitrogen_are_bonded_as_often_as_chance_has_it():
+def test_one_boron_and_one_nitrogen_are_bonded_as_often_as_by_chance():
     """Three of the 63 other sites are bonded to the boron's."""
     tubes, chance = 8000, 3 / 63
     edits = SubstitutionEdits(64, {"B": 1, "N": 1})
@@ -56,7 +56,7 @@ def test_one_boron_and_one_nitrogen_are_bonded_as_often_as_chance_has_it():
     assert abs(share - chance) < STANDARD_ERRORS * np.sqrt(chance * (1 - chance) / tubes)
 
 
-def test_two_borons_lie_alike_at_every_distance_but_one_bond():
+def test_two_borons_are_equally_likely_at_every_distance_but_one_bond():
     """Of the 60 sites that are not bonded to the first, six are two bonds away."""
     tubes, chance = 8000, 6 / 60
     edits = SubstitutionEdits(64, {"B": 2})
@@ -85,7 +85,7 @@ def test_exact_chances_give_the_exact_distribution():
 
 
 @pytest.mark.parametrize("scale", [0.0, 100.0])
-def test_crowded_tubes_are_valid_whatever_the_network_says(scale):
+def test_crowded_tubes_are_valid_for_any_network(scale):
     """A quarter of all sites, more than the data ever hold; at the larger scale chances underflow to zero, and
     atoms are left for which no covered site is fit."""
     lattice = tube_lattice(8, 0, 3)
@@ -96,7 +96,7 @@ def test_crowded_tubes_are_valid_whatever_the_network_says(scale):
     assert valid(lattice, drawn, edits).all()
 
 
-def test_more_passes_are_a_matter_of_drawing_not_of_weights():
+def test_the_number_of_passes_can_change_without_new_weights():
     few, many = fresh(FEW), fresh(DiffusionSize(8, 1, 64))
     many.network.load_state_dict(few.network.state_dict())
     edits = SubstitutionEdits(64, {"B": 4, "N": 4})

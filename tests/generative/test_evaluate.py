@@ -73,14 +73,14 @@ def random(judge):
     return judge(RandomDesigns(), samples=40, oracle=PiElectrons(), seed=3)
 
 
-def test_the_answers_themselves_score_perfectly(data, judge):
+def test_the_held_out_structures_themselves_score_perfectly(data, judge):
     best = judge(Answers(data.split("test")), samples=24, oracle=PiElectrons())
     assert best.composition == best.novelty == 1.0
     assert best.property_error_mean < LABEL_EV
     assert best.property_met == best.validity
 
 
-def test_random_sites_are_novel_and_miss(random):
+def test_random_sites_are_novel_and_far_from_the_target(random):
     assert random.composition == 1.0
     assert 0.2 < random.validity < 0.9
     assert random.property_error > 10 * LABEL_EV
@@ -103,7 +103,7 @@ def test_structures_of_a_wrong_composition_are_not_valid(data, judge):
     assert spoiled.composition == spoiled.validity == spoiled.property_met == 0.0
 
 
-def test_collapse_shows_in_coverage_and_uniqueness(data, judge, random):
+def test_mode_collapse_lowers_coverage_and_uniqueness(data, judge, random):
     class Stuck(NearestDesigns):
         """Answers every question alike."""
 
@@ -131,7 +131,7 @@ def test_the_same_generator_gives_the_same_figures(judge, random):
     assert replace(random, seconds=0.0) == replace(again, seconds=0.0)
 
 
-def test_a_failing_oracle_counts_as_infinitely_wrong(judge):
+def test_a_failure_of_the_oracle_counts_as_an_infinite_error(judge):
     class Broken(NoOracle):
         """Fails always."""
 

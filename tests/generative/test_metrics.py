@@ -181,7 +181,7 @@ def test_distances_are_those_of_networkx():
         assert nearest.tolist() == ([ways[site] - 1] if ways[site] <= 6 else [])
 
 
-def test_error_of_pair_correlations_is_the_root_mean_square_of_what_both_know():
+def test_error_of_pair_correlations_is_the_root_mean_square_over_entries_finite_in_both():
     one, other = np.array([[[1.0, np.nan, 2.0]]]), np.array([[[4.0, 1.0, -2.0]]])
     assert pair_correlation_error(one, other) == pytest.approx(math.sqrt((3**2 + 4**2) / 2))
     assert math.isnan(pair_correlation_error(one, np.full_like(one, np.nan)))
@@ -201,7 +201,7 @@ def test_spread_is_the_mean_over_pairs_of_different_sites():
     assert uniqueness(lattice, species) == 1.0
 
 
-def test_a_generator_of_a_single_tube_shows():
+def test_copies_of_a_single_tube_have_the_least_uniqueness_and_no_spread():
     lattice, rng = tube_lattice(8, 0, 2), np.random.default_rng(10)
     reference = random_decorations(lattice, 20, 4, 4, rng)
     same = np.repeat(reference[:1], 20, axis=0)

@@ -46,7 +46,7 @@ def test_a_swap_moves_one_atom_and_leaves_the_design_valid():
 
 
 @pytest.mark.parametrize("shape", [(8, 0, 6), (10, 0, 4), (7, 0, 2)])
-def test_beyond_the_data_structures_are_carried_over_with_the_composition(shape):
+def test_structures_of_other_lattices_are_changed_to_the_composition(shape):
     lattice = tube_lattice(*shape)
     edits = SubstitutionEdits(lattice.n_sites, {"B": 6, "N": 6})
     species = sampled(NearestDesigns(DATA), lattice, edits, TARGETS, np.random.default_rng(0))
@@ -63,7 +63,7 @@ def test_a_structure_continued_over_twice_its_cells_keeps_its_gap():
     assert np.median(errors(lattice, species, TARGETS)) < LABEL_EV
 
 
-def test_a_band_that_is_left_out_is_not_looked_up():
+def test_no_structure_of_a_left_out_band_is_returned():
     lattice, edits = tube_lattice(8, 0, 4), SubstitutionEdits(128, {"B": 8, "N": 8})
     targets = np.full(6, 0.85)
     species = sampled(NearestDesigns(DATA, left_out=(0.8, 0.9)), lattice, edits, targets, np.random.default_rng(0))

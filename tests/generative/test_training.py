@@ -43,7 +43,7 @@ def trained(data):
     return train_gan(data, TINY)
 
 
-def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, trained, tmp_path):
+def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(data, trained, tmp_path):
     class KilledError(Exception):
         pass
 
@@ -101,7 +101,7 @@ def test_stored_generators_draw_the_same(trained, tmp_path):
         load_generator("nobody")
 
 
-def test_examples_leave_out_a_band_and_what_breaks_the_rules(data):
+def test_examples_leave_out_a_band_and_invalid_structures(data):
     found = examples(data, "gap_ev", TINY.kinds, (0.8, 1.0))
     values = np.concatenate([group.values for group in found])
     assert not ((values >= 0.8) & (values <= 1.0)).any()

@@ -12,7 +12,7 @@ UNSCALED = ConditionScaling(np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
 ATOMS, TUBES, STEPS = 6, 300, 160
 
 
-def test_tubes_with_all_dopants_on_either_sublattice_come_out_on_either_not_on_both():
+def test_dopants_that_share_a_sublattice_in_training_share_one_in_drawn_tubes():
     """A mixture that sites drawn independently cannot give: at chance, 3 % of tubes have six atoms on one side."""
     torch.manual_seed(0)
     lattice, rng = tube_lattice(8, 0, 2), np.random.default_rng(0)

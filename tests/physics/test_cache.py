@@ -49,7 +49,7 @@ def test_settings_and_tubes_have_entries_of_their_own(tmp_path):
     assert len(digests) == 4  # a pristine tube, rotated, is the same
 
 
-def test_damaged_and_foreign_entries_are_computed_anew(tmp_path):
+def test_damaged_and_foreign_entries_are_computed_again(tmp_path):
     oracle = Counting()
     cached = Cached(oracle, tmp_path)
     expected = cached.predict(TUBES[:1])["gap_ev"][0]
@@ -59,7 +59,7 @@ def test_damaged_and_foreign_entries_are_computed_anew(tmp_path):
     assert len(oracle.asked) == 5
 
 
-def test_an_oracle_whose_settings_cannot_be_told_is_refused(tmp_path):
+def test_an_oracle_with_unknown_settings_raises(tmp_path):
     class Opaque(PiElectrons):
         __repr__ = object.__repr__
 
@@ -78,7 +78,7 @@ for _ in range(2):
 """
 
 
-def test_four_processes_may_write_the_same_folder_at_once(tmp_path):
+def test_four_processes_can_write_the_same_folder_at_once(tmp_path):
     running = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         for _ in range(4)
@@ -92,7 +92,7 @@ def test_four_processes_may_write_the_same_folder_at_once(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".json"]
 
 
-def test_properties_by_name_each_from_its_own_oracle(tmp_path):
+def test_each_property_is_computed_by_its_own_oracle(tmp_path):
     found = predict(TUBES, ["gap", "conductance_us", "young"], cache=tmp_path)
     assert isinstance(found, Predictions)
     assert list(found.values) == ["gap_ev", "conductance_us", "young_gpa"]

@@ -102,7 +102,7 @@ def test_relaxed_tube_is_at_rest_and_keeps_its_bonds():
     check_bonds(atoms, atom_bonds(canonical(tube)))
 
 
-def test_springs_spread_the_crowded_atoms_of_a_turned_bond():
+def test_springs_separate_the_close_atoms_of_a_turned_bond():
     tube = Nanotube(6, 6, 4).turned((0, int(Nanotube(6, 6, 4).lattice.neighbours[0][1])))
     atoms, bonds = to_atoms(tube), atom_bonds(tube)
     before = bond_lengths(atoms, bonds).max()
@@ -112,7 +112,7 @@ def test_springs_spread_the_crowded_atoms_of_a_turned_bond():
     check_bonds(atoms, bonds)
 
 
-def test_torn_and_cut_tubes_are_named():
+def test_torn_and_cut_tubes_raise():
     tube = Nanotube(6, 0, 2)
     atoms, bonds = to_atoms(tube), atom_bonds(tube)
     check_bonds(atoms, bonds)
@@ -128,13 +128,13 @@ def test_torn_and_cut_tubes_are_named():
         Relaxation(max_steps=0)
 
 
-def test_a_calculator_that_fails_is_named():
+def test_the_failure_of_a_calculator_raises():
     unknown = LammpsPotential("none", "rebo", "{potentials}/CH.rebo", elements=("Xx",))
     with running(unknown) as calculator, pytest.raises(RelaxationError, match="the calculator failed"):
         relaxed(Nanotube(5, 0), calculator, Relaxation())
 
 
-def test_missing_files_and_packages_are_named(monkeypatch):
+def test_missing_files_and_packages_raise_an_error_that_names_them(monkeypatch):
     with pytest.raises(ConfigurationError, match=r"no parameter file /nowhere/C\.rebo"):
         LammpsPotential("lost", "rebo", "/nowhere/C.rebo")()
     with pytest.raises(ConfigurationError, match="does not hold 'absent'"):

@@ -70,7 +70,7 @@ def test_stone_wales_energy_meets_gfn1_and_depends_on_radius_and_orientation():
     assert thin < along < wide
 
 
-def test_boron_and_nitrogen_would_rather_be_a_sheet_of_their_own_and_else_a_pair():
+def test_boron_and_nitrogen_are_most_stable_as_a_separate_sheet_and_then_as_a_pair():
     """Ci et al., Nat. Mater. 9, 430 (2010): B, N and C separate into graphene and h-BN."""
     tube = Nanotube(8, 0, 3)
     neighbour = int(tube.lattice.neighbours[0][0])
@@ -115,7 +115,7 @@ def test_formation_energy_is_extensive_and_does_not_depend_on_isotopes():
     assert nothing == pytest.approx(0.0, abs=1e-9)
 
 
-def test_what_cannot_be_computed_is_a_named_failure():
+def test_tubes_that_cannot_be_computed_are_failures_with_a_reason():
     tube = Nanotube(6, 0, 2)
     neighbours = tube.lattice.neighbours[0].tolist()
     tubes = [

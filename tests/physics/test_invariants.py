@@ -70,7 +70,7 @@ THIN = [(6, 0, 2), (4, 4, 3), (4, 2, 1)]
 
 @FEW
 @given(tube=tubes(WIDE))
-def test_symmetric_copies_carry_electrons_alike(tube):
+def test_symmetric_copies_have_equal_transmission_of_electrons(tube):
     found, failures = PiTransport().transmission([tube, *copies(tube)], ENERGIES_EV)
     assert failures == {}
     assert found[1:] == pytest.approx(np.broadcast_to(found[0], found[1:].shape), abs=ELECTRON_TOLERANCE)
@@ -78,7 +78,7 @@ def test_symmetric_copies_carry_electrons_alike(tube):
 
 @FEWER
 @given(tube=tubes(THIN))
-def test_symmetric_copies_carry_phonons_alike(tube):
+def test_symmetric_copies_have_equal_transmission_of_phonons(tube):
     found, failures = PhononTransport().transmission([tube, *copies(tube)], OMEGA)
     assert len(failures) in {0, len(found)}
     assert found[1:] == pytest.approx(
@@ -114,7 +114,7 @@ def test_phonons_are_no_more_than_the_channels_of_the_leads(tube):
 
 @FEW
 @given(tube=tubes(WIDE))
-def test_electrons_go_from_right_to_left_as_from_left_to_right(tube):
+def test_transmission_of_electrons_is_equal_in_both_directions(tube):
     """Onsager's reciprocity without a magnetic field: the same device and leads, in reverse order."""
     transport = PiTransport()
     (_, slabs) = next(alike([tube], HOPS))
@@ -129,7 +129,7 @@ def test_electrons_go_from_right_to_left_as_from_left_to_right(tube):
 
 @FEW
 @given(tube=tubes(WIDE, species=(Species.C13, Species.C14, Species.VACANCY), turned=False))
-def test_vacancies_leave_electrons_and_holes_alike(tube):
+def test_vacancies_keep_the_symmetry_of_electrons_and_holes(tube):
     """Hopping from one sublattice to the other only: T(E) = T(-E), and S is odd in the chemical potential."""
     found, _ = PiTransport().transmission([tube, tube], np.concatenate([ENERGIES_EV, -ENERGIES_EV]))
     for_electrons, for_holes = np.split(found[0], 2)
@@ -148,7 +148,7 @@ def test_seebeck_coefficient_changes_its_sign_with_the_chemical_potential():
 
 @FEWER
 @given(batch=st.lists(tubes([(8, 0, 1), (5, 5, 2)]), min_size=2, max_size=2))
-def test_figure_of_merit_power_and_heat_are_not_negative(batch):
+def test_figure_of_merit_power_and_heat_conductance_are_not_negative(batch):
     phonons = Remembered(PhononTransport(frequencies=8))
     found = Thermoelectric(step_ev=0.05, phonons=phonons).predict(batch)
     lattice = phonons.predict(batch)
@@ -159,7 +159,7 @@ def test_figure_of_merit_power_and_heat_are_not_negative(batch):
 
 @FEWER
 @given(tube=tubes(THIN))
-def test_decorated_tubes_feel_no_force_from_moving_or_turning_as_a_whole(tube):
+def test_moving_or_turning_a_whole_decorated_tube_gives_no_force(tube):
     try:
         rest = relax(tube)
     except RelaxationError:
@@ -184,7 +184,7 @@ def test_isotopes_do_not_change_electrons(tube, seed):
 
 
 @pytest.mark.parametrize(("n", "m", "cells"), [(8, 0, 3), (5, 5, 5)])
-def test_a_tube_cut_in_two_has_no_property_at_all(n, m, cells):
+def test_every_property_of_a_tube_cut_in_two_is_a_failure(n, m, cells):
     tube = Nanotube(n, m, cells)
     middle = np.abs(tube.lattice.site_fractions[:, 1] - 0.5) < 0.6 / cells
     cut = tube.with_species(np.where(middle, Species.VACANCY, Species.C12))

@@ -89,7 +89,7 @@ def test_symmetric_copies_and_longer_cells_have_the_same_strength():
     assert short == pytest.approx(long, abs=1e-2)
 
 
-def test_what_cannot_be_computed_is_a_named_failure():
+def test_tubes_that_cannot_be_computed_are_failures_with_a_reason():
     ring = Nanotube(6, 0, 2)
     cut = ring.decorated(dict.fromkeys(np.argsort(ring.positions_angstrom[:, 2])[:12].tolist(), "vacancy"))
     tubes = [cut, ring.decorated({0: "N"}), ring.twisted(0.02), ring]
@@ -105,7 +105,7 @@ def test_what_cannot_be_computed_is_a_named_failure():
         Strength(step=0.5)
 
 
-def test_a_tube_that_tears_and_never_comes_to_rest_has_failed():
+def test_a_tube_that_tears_and_does_not_relax_has_failed():
     few, many = (Strength(relaxation=Relaxation(max_steps=steps)).curve(vacancy(8, 0, 2)) for steps in (130, 3000))
     assert few.peak == many.peak == len(few.strain) - 1
     assert len(many.strain) == len(few.strain) + 1  # the step at which it tears, at rest

@@ -53,7 +53,7 @@ def test_defects_heal_as_raman_measured():
     assert left_after_an_hour(Film(), 1800.0 + CELSIUS_K) == pytest.approx(RAMAN, abs=0.005)
 
 
-def test_half_of_the_particles_are_gone_after_their_half_life():
+def test_half_of_the_particles_have_evaporated_after_their_half_life():
     film, kelvin = Film(), np.full(8, 1800.0 + CELSIUS_K)
     generators = [np.random.default_rng(seed) for seed in range(8)]
     state = film.fresh(films(8, 0.05), kelvin)
@@ -82,7 +82,7 @@ def annealed(schedule, particles, count=16):
     return film.measures(state)[:, 0], total
 
 
-def test_the_order_of_temperatures_matters_by_the_particles_alone():
+def test_the_order_of_temperatures_matters_only_with_particles():
     hot, cool = (600.0, 2050.0 + CELSIUS_K), (3000.0, 1700.0 + CELSIUS_K)
     (first, one), (second, two) = (annealed(order, 0.08) for order in ([hot, cool], [cool, hot]))
     assert one == pytest.approx(two, rel=EQUAL)

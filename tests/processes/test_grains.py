@@ -54,11 +54,11 @@ def test_mean_radius_grows_as_the_square_root_of_time(grown):
     assert exponent == pytest.approx(0.5, abs=EXPONENT)
 
 
-def test_grains_of_six_neighbours_stay(grown):
+def test_grains_of_six_neighbours_keep_their_size(grown):
     assert neumann_mullins(grown)[1] == pytest.approx(6.0, abs=CORNER)
 
 
-def test_an_isolated_grain_shrinks_as_von_neumann_and_mullins_have_it(grown):
+def test_an_isolated_grain_shrinks_by_the_law_of_von_neumann_and_mullins(grown):
     """A grain without corners loses -dA/dt = 2 π M γ, six times the slope, π M γ / 3, whatever its size."""
     size, count, sweeps = 64, 24, 100.0
     x = np.arange(size) - size / 2
@@ -69,7 +69,7 @@ def test_an_isolated_grain_shrinks_as_von_neumann_and_mullins_have_it(grown):
     assert lost == pytest.approx(6.0 * neumann_mullins(grown)[0], rel=SHRINKING)
 
 
-def test_particles_stay_and_hold_boundaries_back():
+def test_particles_stay_and_pin_boundaries():
     free, held = (np.stack([voronoi(64, 160, n, np.random.default_rng(s)) for s in range(4)]) for n in (0, 320))
     places = held == PARTICLE
     for labels in (free, held):
@@ -78,7 +78,7 @@ def test_particles_stay_and_hold_boundaries_back():
     assert mean_radius(held).mean() < 0.8 * mean_radius(free).mean()
 
 
-def test_what_becomes_of_a_structure_does_not_depend_on_its_company():
+def test_the_result_of_a_structure_does_not_depend_on_its_batch():
     labels = np.stack([voronoi(16, 12, 8, np.random.default_rng(seed)) for seed in range(40)])
     alone = labels[[7]].copy()
     sweep(labels, np.linspace(0.0, 5.0, 40), [np.random.default_rng(seed) for seed in range(40)])

@@ -45,7 +45,7 @@ def rms(values):
 
 
 @pytest.mark.parametrize("name", KINETICS)
-def test_terminal_lengths_miss_those_of_puretzky_by_what_our_notes_report(errors, name):
+def test_published_constants_have_the_reported_error_of_terminal_lengths(errors, name):
     assert rms(errors[name]) == pytest.approx(NOTES[name]["rms"], abs=0.0005)
     off = np.abs(errors[name]) > 2.0 * REPEATABILITY
     assert [c for (c, _), far in zip(TERMINAL_LENGTHS, off, strict=True) if far] == MISSED[name]
@@ -60,7 +60,7 @@ def test_terminal_lengths_miss_those_of_puretzky_by_what_our_notes_report(errors
         ),
     ],
 )
-def test_terminal_lengths_are_as_near_as_measurements_repeat(errors, name):
+def test_terminal_lengths_agree_within_the_scatter_of_measurements(errors, name):
     assert rms(errors[name]) < REPEATABILITY
 
 
@@ -75,14 +75,14 @@ def growth():
 
 
 @pytest.mark.parametrize("name", KINETICS)
-def test_growth_is_fastest_where_our_notes_report_and_about_as_fast_as_measured(growth, name):
+def test_largest_rate_is_at_the_reported_temperature_and_near_the_measured_rate(growth, name):
     celsius, _, rates = growth[name]
     assert celsius[rates.argmax()] == NOTES[name]["peak_c"]
     assert rates.max() == pytest.approx(NOTES[name]["peak_um_s"], abs=0.005)
     assert abs(np.log10(rates.max() / MEASURED_UM_S)) < REPEATABILITY
 
 
-def test_tubes_are_longest_where_they_were_measured_to_be(growth):
+def test_tubes_are_longest_at_the_measured_temperature(growth):
     celsius, lengths, _ = growth["fitted"]
     measured_c = max(TERMINAL_LENGTHS, key=lambda pair: pair[1])[0]
     assert celsius[lengths.argmax()] == pytest.approx(measured_c, abs=GRID_C)
@@ -102,12 +102,12 @@ def test_tubes_are_longest_where_they_were_measured_to_be(growth):
         "published",
     ],
 )
-def test_growth_is_fastest_where_it_was_measured_to_be(growth, name):
+def test_growth_is_fastest_at_the_measured_temperature(growth, name):
     celsius, _, rates = growth[name]
     assert celsius[rates.argmax()] == pytest.approx(MEASURED_PEAK_C, abs=GRID_C)
 
 
-def test_a_recipe_grows_what_the_task_is_paid_for():
+def test_a_recipe_gives_the_outcomes_that_the_task_rewards():
     controls = recipe_of(Stage(20, 705.0, 150.0), Stage(5, 690.0, 300.0, 1000.0, 20.0))
     outcomes, task = grow(controls), GrowthTask(minutes=25, variation=None)
     assert tuple(outcomes) == tuple(GROWN)
@@ -207,7 +207,7 @@ def test_gas_and_heat_follow_their_set_points_as_a_first_order_lag():
     assert slow.temperature_k[0] == pytest.approx(420.0, rel=ROUNDING)  # 2 K/s
 
 
-def test_ripening_keeps_the_catalyst_s_volume_and_doubles_particles_in_hydrogen():
+def test_ripening_keeps_the_catalysts_volume_and_hydrogen_doubles_the_diameter():
     """Nessim et al.: hydrogen before growth doubles the diameter; a tenth of the particles is left."""
     furnace, reactor = Furnace(), still()
     state = furnace.cold(reactor, 1048.15)
@@ -216,7 +216,7 @@ def test_ripening_keeps_the_catalyst_s_volume_and_doubles_particles_in_hydrogen(
     assert 1.5 < state.diameter_nm[0] / 10.0 < 2.5
 
 
-def test_constants_out_of_range_are_named():
+def test_constants_out_of_range_raise():
     with pytest.raises(ConfigurationError, match=r"covering_s=-1\.0 must be positive"):
         GrowthKinetics(covering_s=-1.0)
     with pytest.raises(ConfigurationError, match=r"ramp_k_s=inf must be positive and finite"):

@@ -54,7 +54,7 @@ def measured(name, every=1):
     return {(split, figure.property): figure for split, group in found.items() for figure in group}
 
 
-def test_all_misses_are_promises():
+def test_intervals_known_to_be_too_narrow_are_of_documented_properties():
     assert set(PROMISES) >= TOO_NARROW
 
 
@@ -64,7 +64,7 @@ def test_r2_is_above_the_floor(name, split, key):
 
 
 @pytest.mark.parametrize(("name", "split", "key"), cases(TOO_NARROW))
-def test_intervals_cover_as_declared(name, split, key):
+def test_intervals_have_the_declared_coverage(name, split, key):
     check_coverage(measured(name)[split, key])
 
 
@@ -74,7 +74,7 @@ def check_coverage(found):
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_what_is_slow_keeps_its_promises_on_one_in_ten_rows(name):
+def test_slow_surrogates_are_above_the_floor_on_one_in_ten_rows(name):
     told = {figure.property: figure.n for figure in load_card(name).metrics["test"]}
     for (split, key), found in measured(name, every=10).items():
         if split == "test":
@@ -84,7 +84,7 @@ def test_what_is_slow_keeps_its_promises_on_one_in_ten_rows(name):
 
 
 @pytest.mark.parametrize("name", [case(name) for name in shipped()])
-def test_cards_tell_what_is_measured(name):
+def test_cards_hold_the_measured_figures(name):
     for split, group in load_card(name).metrics.items():
         for told in group:
             found = measured(name)[split, told.property]
