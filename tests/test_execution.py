@@ -1,4 +1,4 @@
-"""Long jobs: the same tables here, in processes and on Dask, whoever is killed; nothing finished is done again."""
+"""Long jobs give the same tables here, in processes and on Dask; after a kill only unfinished jobs run again."""
 
 import json
 import os
@@ -27,12 +27,12 @@ WAIT_S = 60
 
 @dataclass(frozen=True)
 class Draw:
-    """Random numbers; every run leaves a mark, and it may sleep, raise or kill its own process."""
+    """A job of random numbers that records each run, and may sleep, raise or kill its own process."""
 
     number: int
     marks: Path
     nap: float = 0.0
-    fatal: int = 0  # how many of its runs kill their process
+    fatal: int = 0  # number of its runs that kill their process
     wrong: bool = False
     salt: str = ""  # keeps tests apart that share a scheduler
 
@@ -47,7 +47,7 @@ class Draw:
         if before < self.fatal:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.wrong:
-            raise MissingExtraError("nothing", "none")  # cannot be unpickled, as its arguments are not its message
+            raise MissingExtraError("nothing", "none")  # cannot be unpickled: its arguments differ from its message
         values = np.random.default_rng(self.number).random(50)
         return pa.table({"number": [self.number] * 50, "value": values}).replace_schema_metadata({"by": "draw"})
 
@@ -64,7 +64,7 @@ def draws(marks, count, **settings):
 
 
 def runs(marks):
-    """How often each job was run."""
+    """Return the number of runs of each job."""
     return Counter(int(mark.name.split("-")[0]) for mark in marks.iterdir())
 
 
@@ -74,7 +74,7 @@ def contents(paths):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The files of twelve jobs that nobody disturbed."""
+    """Return the files of twelve jobs without disturbance."""
     folder = tmp_path_factory.mktemp("undisturbed")
     return contents(execute(draws(folder, 12), folder / "out"))
 
@@ -138,11 +138,11 @@ def test_a_job_that_kills_several_workers_fails(marks, tmp_path):
 
 @contextmanager
 def caller(marks, folder, count, **arguments):
-    """A process of its own that executes slow jobs."""
+    """Start a process that executes slow jobs."""
     code = (
         "if __name__ == '__main__':\n"
         "    import sys, json, signal; from pathlib import Path; from matgym.execution import execute\n"
-        # A shell lets what it runs in the background ignore this one.
+        # Processes that a shell runs in the background ignore this signal.
         "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    from test_execution import draws\n"
         "    marks, folder, count, salt, arguments = sys.argv[1:]\n"
@@ -179,8 +179,8 @@ def check_the_caller_killed_and_called_again(marks, folder, undisturbed, **argum
     assert contents(paths) == undisturbed
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
     counted = runs(marks)
-    assert all(counted[int(path.stem[5:8])] == 1 for path in kept)  # what was finished was not done again
-    assert counted.total() <= 12 + 4  # nor anything but what was in flight
+    assert all(counted[int(path.stem[5:8])] == 1 for path in kept)  # finished jobs did not run again
+    assert counted.total() <= 12 + 4  # and only running jobs did
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -215,7 +215,7 @@ def test_a_second_caller_in_the_same_folder_raises_and_changes_nothing(marks, tm
         with pytest.raises(ExecutionError, match=f"another call works on the jobs in {re.escape(str(folder))}"):
             execute(draws(marks, 8), folder)
         assert process.wait(WAIT_S) == 0
-    execute(draws(marks, 8), folder)  # the lock went with its holder
+    execute(draws(marks, 8), folder)  # the lock was released when its holder died
     assert runs(marks) == dict.fromkeys(range(8), 1)
 
 
@@ -244,7 +244,7 @@ def test_a_worker_that_cannot_start_is_one_clear_error(tmp_path):
 
 @contextmanager
 def started(*arguments):
-    """A Dask process on the loopback interface only."""
+    """Start a Dask process on the loopback interface only."""
     process = subprocess.Popen(
         [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"],
         env=os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -269,7 +269,7 @@ def new_scheduler(folder):
 
 
 def worker(scheduler, folder):
-    """A worker process that nobody starts again when it dies."""
+    """Start a worker process that is not restarted when it dies."""
     return started(
         "worker", scheduler, "--nthreads", "1", "--nworkers", "1", "--no-nanny", "--no-dashboard", "--death-timeout",
         "30", "--local-directory", str(folder),
@@ -315,11 +315,11 @@ def test_a_data_set_and_a_verification_are_the_same_on_dask(cluster, tmp_path):
 
 
 def test_the_job_of_a_killed_dask_worker_runs_on_another(cluster, marks, tmp_path, undisturbed):
-    """Last of those that share the workers, as one is less after it."""
+    """The last of the tests that share the workers, because it kills one."""
     jobs = [replace(job, fatal=int(job.number == 3), nap=0.05) for job in draws(marks, 12, salt="-worker")]
     assert contents(execute(jobs, tmp_path / "out", scheduler=cluster)) == undisturbed
     assert runs(marks)[3] == 2
-    assert runs(marks).total() <= 12 + 4  # no more than was in flight
+    assert runs(marks).total() <= 12 + 4  # only the running jobs
 
 
 @pytest.mark.long

@@ -1,4 +1,4 @@
-"""Models and their predictions: failures by row and property, parts joined and picked, what a model says of itself."""
+"""Models and their predictions: failures by row and property, joined and picked parts, the description of a model."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ LENGTH = Property("length_nm", "nm")
 
 @dataclass(frozen=True)
 class Measured(Model):
-    """Counts sites, always; measures lengths, of tubes of up to `longest_nm`."""
+    """A model that counts sites of any tube, and measures lengths of tubes of up to `longest_nm`."""
 
     longest_nm: float = 1.0
 

@@ -1,4 +1,4 @@
-"""The package as a user gets it."""
+"""The package as users install it."""
 
 import json
 import shutil
@@ -79,7 +79,7 @@ def test_wheel_and_sdist_hold_matgym_and_no_other_top_level_name(built):
 
 
 def test_an_installed_package_gives_agents_and_generative(built, tmp_path):
-    """`build` makes the wheel from the source distribution, and installing a wheel of Python alone is to unpack it."""
+    """`build` makes the wheel from the source distribution; installing a wheel of Python files is to unpack it."""
     (wheel,) = built.glob("*.whl")
     target = tmp_path / "site"
     shutil.unpack_archive(wheel, target, format="zip")
@@ -87,7 +87,7 @@ def test_an_installed_package_gives_agents_and_generative(built, tmp_path):
         "import matgym, matgym.agents.base, matgym.generative; print(matgym.__file__);"
         "from matgym.surrogates import load; load('nanotube-doping')"
     )
-    # -I leaves out the current folder, so that it is the installed copy which is imported.
+    # -I leaves out the current folder, so that the installed copy is imported.
     found = run(
         sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(target)!r}); {code}", cwd=tmp_path
     ).stdout

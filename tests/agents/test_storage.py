@@ -1,4 +1,4 @@
-"""Stored agents: what comes back acts as what went in, and nothing is unpickled on the way."""
+"""Stored agents: a loaded agent acts as the stored one, and loading unpickles nothing."""
 
 import json
 import pickle
@@ -23,7 +23,7 @@ from matgym.tasks import decoration_task
 
 
 class Small(gym.Env):
-    """Spaces of four numbers and of a few actions; forgets what it is told."""
+    """An environment with an observation of four numbers and a few actions, which ignores its actions."""
 
     observation_space = spaces.Box(-1.0, 1.0, (4,), np.float32)
 
@@ -66,7 +66,7 @@ CASES = {
 
 
 def made(algorithm, learned=24, **further):
-    """A small agent that has learned a little."""
+    """Return a small agent after a short training."""
     action_space, settings = CASES[algorithm]
     kind = getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)
     policy_kwargs = {"net_arch": [8]}
@@ -83,7 +83,7 @@ def made(algorithm, learned=24, **further):
 
 
 def acted(agent, n=16):
-    """What it does where it has not been."""
+    """Return the agent's actions for new observations."""
     observations = np.random.default_rng(1).uniform(-1.0, 1.0, (n, 4)).astype(np.float32)
     return agent.predict(observations, deterministic=True)[0]
 
@@ -113,7 +113,7 @@ def test_a_loaded_agent_acts_exactly_as_the_stored_one(algorithm, tmp_path):
     assert loaded.num_timesteps == agent.num_timesteps
     assert STORE.load_card(path).arguments == {"cells": 4}
     again = save_agent(loaded, tmp_path / "again.safetensors", environment="matgym/Small-v0", arguments={"cells": 4})
-    assert again == STORE.load_card(path)  # hyper-parameters and the hash of the parameters among it
+    assert again == STORE.load_card(path)  # it includes the hyper-parameters and the hash of the parameters
 
 
 @pytest.mark.parametrize("algorithm", ["PPO", "DQN", "SAC", "TD3", "TQC", "RecurrentPPO"])
@@ -183,11 +183,11 @@ def test_spaces_are_restored_from_json(space):
     assert SpaceCard.model_validate(json.loads(SpaceCard.of(space).model_dump_json())).space() == space
 
 
-# ---- what is refused
+# ---- files and arguments that raise
 
 
 class Bomb:
-    """Unpickling this makes a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -226,7 +226,7 @@ def test_no_file_name_makes_loading_run_a_pickle(tmp_path):
         target.write_bytes(held)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w") as archive:
         archive.writestr("data", content)
-    for trust in (False, True):  # its data is not JSON, so that not even trust goes on
+    for trust in (False, True):  # its data are not JSON, so that loading fails even with trust
         with pytest.raises(WeightsError):
             load_agent(tmp_path / "bomb.zip", trust=trust)
     assert not made_file.exists()
@@ -292,7 +292,7 @@ def test_an_entropy_that_is_not_learned_does_not_fit_one_that_is(tmp_path):
 
 
 class Own(ActorCriticPolicy):
-    """A policy that nobody else has."""
+    """A policy that only this module defines."""
 
 
 @pytest.mark.parametrize(

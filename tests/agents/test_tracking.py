@@ -1,4 +1,4 @@
-"""Figures arrive where they are sent."""
+"""Trackers receive the figures of searches and agents."""
 
 import sys
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""The main job, small, and the page that it writes."""
+"""The demo with small settings, and the page that it writes."""
 
 import json
 import re
@@ -21,7 +21,7 @@ N_ENVS, SEEDS = 32, 2
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """Of fewer environments, seeds and verifications than the defaults."""
+    """With fewer environments, seeds and verifications than by default."""
     folder = tmp_path_factory.mktemp("demo")
     words = ["demo", "--output", str(folder), "--training-designs", "1", "--targets", "6", "--queries", "2", "--json"]
     with pytest.MonkeyPatch.context() as patch:
@@ -61,9 +61,9 @@ def test_methods_have_equal_evaluations_and_all_are_counted(demo):
     whole = sum(row["queries"] for row in result["whole_budget"]) * 6
     verified = result["visited"]["designs"]
     training = result["ledger"]["surrogate"]["evaluations"] - searches - whole - verified
-    # One rollout of all environments, of 16 steps, four of which place what was removed from an initial design.
+    # One rollout of all environments, of 16 steps; four steps place the atoms removed from an initial design.
     assert 1 <= training <= N_ENVS * 16 // 4
-    assert whole >= 2 * training - 2 * 6  # shared out over the targets, rounded down
+    assert whole >= 2 * training - 2 * 6  # divided by the number of targets, rounded down
     # Initial designs are verified, and every winner of every method and seed at equal queries, and of two more runs
     # at equal totals.
     assert result["ledger"]["oracle"]["evaluations"] == (3 * SEEDS + 2) * 6 + verified + 6

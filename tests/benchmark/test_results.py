@@ -1,4 +1,4 @@
-"""Records as arrays, and figures of them, of a benchmark whose figures are known."""
+"""Records as arrays, and aggregates of them, for a benchmark whose figures are known."""
 
 import json
 import re
@@ -145,7 +145,7 @@ def test_missing_runs_are_reported(tmp_path, listed):
 
 
 def test_the_name_of_a_task_is_not_executed_as_sql(tmp_path):
-    """A name out of a foreign suite.json reaches DuckDB as a value, and no query reaches files."""
+    """DuckDB receives a name from another user's suite.json as a value, and queries cannot read files."""
     folder, stolen = write_run(tmp_path / "run"), tmp_path / "written.csv"
     name = f"t'; COPY (SELECT 1) TO '{stolen}'; --"
     facts = json.loads((folder / "suite.json").read_text())
@@ -175,9 +175,9 @@ def test_the_shipped_records_give_the_shipped_leaderboard():
 
 
 def rliable():
-    """rliable's library and metrics, which need of arch only `arch.bootstrap`.
+    """Return rliable's library and metrics, which need only `arch.bootstrap` of arch.
 
-    rliable 1.2 wants arch below 8, and arch 7.2 does not import with pandas 3; its front page is left out then.
+    rliable 1.2 needs arch below 8, and arch 7.2 does not import with pandas 3; its top-level module is then left out.
     """
     try:
         import arch  # noqa: F401  # to see whether it imports

@@ -1,4 +1,4 @@
-"""Suites and their runs: nothing lost, nothing run twice, nothing stale."""
+"""Suites and their runs: no run is lost, repeated or stale."""
 
 import json
 import os
@@ -49,14 +49,14 @@ def suite(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def carried_out(suite, tmp_path_factory):
-    """Folder of all its runs, and (key, whether it was there before) of each as it was done."""
+    """Return the folder of all runs, and (key, whether it was finished before) of each in the order of completion."""
     done = []
     folder = tmp_path_factory.mktemp("carried-out") / "a"
     return run_suite(suite, folder, on_done=lambda run, before: done.append((run.key, before))), done
 
 
 def table(folder):
-    """All records but what the clock says, in one order."""
+    """Return all records without times, in a fixed order."""
     files = sorted((folder / "records").glob("[!.]*.parquet"))
     rows = [row for file in files for row in pq.read_table(file, columns=TIMELESS).to_pylist()]
     return sorted(rows, key=lambda row: (row["task"], row["method"], row["seed"], row["evaluation"]))
@@ -109,7 +109,7 @@ def test_losses_never_rise_and_are_never_below_the_optimum(carried_out):
 
 
 def test_a_killed_run_resumes_to_the_same_table(tmp_path):
-    """The caller and its workers die by SIGKILL in mid-run; the same command then finishes, and finished runs stay."""
+    """The caller and its workers are killed by SIGKILL; the same command then finishes, and finished runs are kept."""
     (tmp_path / "tiny.yml").write_text(SUITE.replace("budget: 32", "budget: 128"))
     command = [
         sys.executable, "-c", "import sys; from matgym.cli import main; main()", "benchmark", "run",
@@ -160,7 +160,7 @@ def searched(name, optimizer=""):
 
 
 def test_other_code_or_constants_make_a_record_stale(tmp_path, monkeypatch):
-    """Of an optimizer's module and of what it imports; comments and docstrings do not count."""
+    """In an optimizer's module and its imports; comments and docstrings have no effect."""
     (tmp_path / "tuned.py").write_text("STEPS = 3\n")
     code = "from tuned import STEPS\nfrom matgym.agents import RandomSearch\n"
     code += "class Mine(RandomSearch):\n    steps = STEPS\n"
@@ -172,7 +172,7 @@ def test_other_code_or_constants_make_a_record_stale(tmp_path, monkeypatch):
     run_suite(suite, tmp_path / "out")
 
     def again(file, content):
-        """As in a process that starts now."""
+        """Return the digest of a process that starts now."""
         (tmp_path / file).write_text(content)
         for cached in (code_digest, identity._read, identity._source):
             cached.cache_clear()
@@ -190,7 +190,7 @@ def test_other_code_or_constants_make_a_record_stale(tmp_path, monkeypatch):
 
 
 def test_the_digest_depends_on_long_arrays_weights_and_closures():
-    """`repr` of an array elides all but its ends."""
+    """`repr` of a long array shows only its ends."""
     long = np.zeros(5000)
     other = long.copy()
     other[2500] = 1e-12
@@ -209,7 +209,7 @@ def test_the_digest_depends_on_long_arrays_weights_and_closures():
     task = instance("isotope-rings").task()
     before = fingerprint(task)
     task.score(task.space.sample(3, np.random.default_rng(0)), np.zeros((3, 0)))
-    assert fingerprint(task) == before  # what was spent is no setting
+    assert fingerprint(task) == before  # the costs are not settings
 
 
 def test_a_run_that_was_planned_elsewhere_is_not_carried_out():
@@ -270,7 +270,7 @@ def test_a_users_optimizer_is_named_by_module_and_class(tmp_path, monkeypatch):
 
 
 def test_the_second_track_counts_training_and_its_shares_are_those_of_the_designs():
-    """Every row is checked against the oracle; and a policy that is rewarded for meeting targets meets more of them."""
+    """Every row is checked with the oracle; a policy whose reward is meeting targets meets more of them."""
     task, targets = AMORTISED["chirality-targets"].make(), AMORTISED["chirality-targets"].targets(20)
     best = AMORTISED["chirality-targets"].best(targets)
     run = AmortisedRun(
@@ -289,7 +289,7 @@ def test_the_second_track_counts_training_and_its_shares_are_those_of_the_design
     other = AmortisedRun(task="chirality-targets", method=random, seed=1, budget=32, targets=20).identified().run()
     assert set(blind["target_index"].to_pylist()) == set(range(20))
     assert blind["training_seconds"].to_pylist()[0] == 0.0
-    # Four times the queries, of other draws: not more of the same search, which could not be worse.
+    # Four times the evaluations, with other draws: a continued search could not be worse.
     assert np.mean(finals(other)) < np.mean(finals(blind))
 
 
@@ -300,7 +300,7 @@ def finals(record):
 
 
 def test_a_suite_on_dask_survives_a_killed_worker(suite, carried_out, tmp_path):
-    """A scheduler and two worker processes on loopback, one killed in mid-run: the table of an undisturbed run."""
+    """With a scheduler and two worker processes, one of which is killed, the table is that of an undisturbed run."""
     pytest.importorskip("distributed")
     from distributed import LocalCluster
 
@@ -332,7 +332,7 @@ def test_a_stored_policy_takes_part_and_a_zip_file_only_with_trust(tmp_path):
     (run,) = plan(Suite.read(tmp_path / "a.yml"))
     rows = run.identified().run()
     assert run.name == "mine"
-    assert rows["oracle"][0].as_py() == 6  # nothing was trained
+    assert rows["oracle"][0].as_py() == 6  # there was no training
     (tmp_path / "b.yml").write_text(text % (tmp_path / "theirs.zip"))
     suite = Suite.read(tmp_path / "b.yml")
     with pytest.raises(WeightsError, match="trust"):

@@ -1,4 +1,4 @@
-"""Building data sets: resumable, the same bytes, no symmetric twin across splits."""
+"""Building data sets: builds resume, give the same bytes, and keep symmetric copies within one split."""
 
 import json
 import os
@@ -134,7 +134,7 @@ def test_decorations_have_the_specified_composition():
 
 
 def test_ordered_decorations_reach_further_than_plain_ones(monkeypatch):
-    """What the ordered share is there for: gaps that uniformly random structures hardly reach."""
+    """Ordered decorations have gaps that uniformly random structures rarely have."""
     lattice = tube_lattice(8, 0, 2)
     spread = {}
     for share in (0.0, 1.0):
@@ -157,7 +157,7 @@ def test_the_shipped_data_sets_agree_with_their_specifications(name):
     data, spec = Dataset.load(name), SPECIFICATIONS[name]
     assert data.provenance["specification"] == spec.model_dump(mode="json")
     assert data.keys == spec.keys
-    assert len(data) >= 0.85 * spec.samples  # doubles are dropped: one in ten of the shortest tubes
+    assert len(data) >= 0.85 * spec.samples  # duplicates are removed: one in ten of the shortest tubes
     row = data.split("test").table.slice(0, 1).to_pylist()[0]
     rng = np.random.default_rng([spec.seed, row["sample"]])
     again = random_codoped(row["n"], row["m"], row["cells"], spec.largest_share, rng)
@@ -168,7 +168,7 @@ def test_the_shipped_data_sets_agree_with_their_specifications(name):
 
 
 def test_a_label_that_cannot_be_computed_is_null_with_its_reason(tmp_path):
-    """(5, 0) is too thin for π electrons; phonons do not mind."""
+    """(5, 0) is too thin for the π model, but not for phonons."""
     spec = DatasetSpec(
         name="thin", properties=("gap", "young"), families=(Family(n=5, m=0, cells=2, samples=6),), largest_share=0.1
     )
@@ -199,7 +199,7 @@ def test_further_rows_are_added_without_duplicates(unbroken):
     row = joined.table.slice(len(data)).to_pylist()[0]
     assert row["gap_ev"] is None
     assert row["gap_ev.failure"] == "it is too odd"
-    assert row["fermi_ev"] is row["fermi_ev.level"] is row["fermi_ev.failure"] is None  # nobody was asked
+    assert row["fermi_ev"] is row["fermi_ev.level"] is row["fermi_ev.failure"] is None  # no oracle was called
     assert set(joined.levels("gap_ev")[: len(data)]) == {Level.PI}
     assert joined.levels("gap_ev")[-1] is Level.CALCULATOR
     assert joined.failures("gap_ev") == {len(data): "it is too odd"}
@@ -278,7 +278,7 @@ def test_tubes_are_grouped_by_lattice_with_their_turned_bonds(deformed):
 
 
 def test_a_specification_without_deformations_draws_the_same_tubes_as_before():
-    """Strain, torsion and turned bonds are drawn after the decoration, and only where the family has them."""
+    """Strain, torsion and turned bonds are drawn after the decoration, and only for families that have them."""
     for sample in range(20):
         plain, bent = (np.random.default_rng([3, sample]) for _ in range(2))
         tube = random_tube(Family(n=8, m=0, cells=2, samples=1), 0.2, plain)

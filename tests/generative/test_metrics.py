@@ -24,7 +24,7 @@ from matgym.structures.symmetry import symmetry_group
 B, N = Species.B, Species.N
 EXACT = 1e-9  # rounding of sums in double precision
 SINGULAR = 1e-6  # square roots of eigenvalues that are zero up to rounding
-SAMPLING = 0.05  # five standard errors, and more, of the means over random decorations
+SAMPLING = 0.05  # a bound above five standard errors of the means over random decorations
 EXPECTED = 0.03  # likewise of coverage over 1,500 samples
 
 
@@ -109,7 +109,7 @@ def test_neighbourhoods_among_too_few_structures_are_undefined():
 
 
 def test_frechet_of_exact_gaussians_is_the_closed_form():
-    """Samples with exactly the wanted means and commuting covariances: Σ (μ₁ - μ₂)² + Σ (σ₁ - σ₂)²."""
+    """Samples with exactly the given means and commuting covariances: Σ (μ₁ - μ₂)² + Σ (σ₁ - σ₂)²."""
     rng = np.random.default_rng(5)
     white = rng.normal(size=(100, 3))
     white -= white.mean(axis=0)
@@ -165,7 +165,7 @@ def test_a_bonded_pair_counts_at_the_first_of_the_honeycombs_distances_only():
     species[0, 0], species[0, lattice.neighbours[0, 1]] = B, N
     found = pair_correlation(lattice, species, (B, N), shells=3)
     assert found[0, 1] == pytest.approx(np.array([(lattice.n_sites - 1) / 3, 0.0, 0.0]), abs=EXACT)
-    assert np.isnan(found[0, 0]).all()  # a lone atom has no partner of its kind
+    assert np.isnan(found[0, 0]).all()  # a single atom has no partner of its species
 
 
 def test_distances_are_those_of_networkx():

@@ -1,4 +1,4 @@
-"""The shipped GAN: valid as drawn, near what is asked by physics, and the nearer for a second look."""
+"""The shipped GAN draws valid tubes with gaps near the targets, and nearer ones with a second draw."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Trainings resume to the bit, what they leave can be stored, and what is stored draws valid tubes."""
+"""Trainings resume to the bit, and stored generators draw valid tubes."""
 
 from dataclasses import replace
 
@@ -112,7 +112,7 @@ def test_examples_leave_out_a_band_and_invalid_structures(data):
 
 
 def gaps(lattice, species):
-    """What the oracle says."""
+    """Return the oracle's gaps."""
     return PiElectrons().predict(TubeBatch.uniform(lattice, species))["gap_ev"]
 
 

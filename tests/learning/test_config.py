@@ -1,4 +1,4 @@
-"""Configurations from YAML: one reader, one form of errors."""
+"""Configs from YAML: one reader and one form of errors."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +20,14 @@ SUITES = Path(__file__).parents[2] / "matgym" / "benchmark" / "suites"
 
 @dataclass(frozen=True)
 class Inner:
-    """What is inside."""
+    """A nested config."""
 
     width: int = 3
 
 
 @dataclass(frozen=True)
 class Outer:
-    """What is outside."""
+    """A config that holds a nested one."""
 
     epochs: int = 1
     inner: Inner = field(default_factory=Inner)
@@ -39,7 +39,7 @@ class Outer:
 
 
 class Model(BaseModel):
-    """The same as a model."""
+    """The same as a pydantic model."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Weights and cards on disk, whatever they are of."""
+"""Weights and cards on disk, for any kind of network."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ ROOMS = {store.kind: store for store in (SURROGATES, SEQUENCES, MICROGRAPHS, GEN
 
 
 class Width(Card):
-    """A card of a test's own."""
+    """A card for this test."""
 
     width: int
 

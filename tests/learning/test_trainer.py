@@ -13,11 +13,11 @@ EPOCHS, BATCH, ROWS = 6, 8, 40
 
 
 class KilledError(Exception):
-    """Stands for a kill."""
+    """An error that stands for a killed process."""
 
 
 class Pair(nn.Module):
-    """Two networks and an average of the first, as a GAN has them."""
+    """Two networks and an average of the first, as in a GAN."""
 
     def __init__(self):
         super().__init__()
@@ -93,7 +93,7 @@ def test_a_checkpoint_of_other_start_weights_or_data_or_a_damaged_one_raises(tmp
         train(training(), {"data": 1}, checkpoints=tmp_path, device="cpu", on_epoch=killed_after(1))
     other = training()
     with torch.no_grad():
-        other.net.first[0].weight[0, 0] += 1.0  # the same seed and settings, but other weights to begin with
+        other.net.first[0].weight[0, 0] += 1.0  # the same seed and settings, but other start weights
     for begun, identity in ((other, {"data": 1}), (training(seed=1), {"data": 1}), (training(), {"data": 2})):
         with pytest.raises(DatasetError, match="start weights differ"):
             train(begun, identity, checkpoints=tmp_path, device="cpu")
@@ -118,7 +118,7 @@ def test_the_weights_of_the_best_epoch_are_kept_and_patience_stops_the_training(
 
 
 def test_two_optimizers_take_the_steps_of_one_with_two_groups():
-    """What version 0.1's GAN had: one Adam, of which either player has no gradients in the other's turn."""
+    """Version 0.1's GAN had one Adam, in which either network has no gradients in the other's steps."""
     run = training()
     train(run, {}, device="cpu")
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""The cache of oracles: what it keeps, that many may write it, that it never serves what was not computed."""
+"""The cache of oracles: its entries, simultaneous writers, and that it returns only computed values."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ class Counting(PiElectrons):
 def test_a_second_run_computes_nothing_and_gives_the_same_bits(tmp_path):
     oracle = Counting()
     first = Cached(oracle, tmp_path).predict([*TUBES, TUBES[0]])
-    assert oracle.asked == TUBES  # the double once
+    assert oracle.asked == TUBES  # the duplicate is computed once
     again = Cached(oracle, tmp_path).predict(TUBES[::-1])
     assert oracle.asked == TUBES
     for key, values in first.values.items():
@@ -96,7 +96,7 @@ def test_each_property_is_computed_by_its_own_oracle(tmp_path):
     found = predict(TUBES, ["gap", "conductance_us", "young"], cache=tmp_path)
     assert isinstance(found, Predictions)
     assert list(found.values) == ["gap_ev", "conductance_us", "young_gpa"]
-    assert found["young_gpa"][2] > 0.0  # what thwarts the π model does not thwart elasticity
+    assert found["young_gpa"][2] > 0.0  # a tube on which the π model fails has elastic moduli
     assert np.isnan(found["gap_ev"][2])
     assert "below 0.6" in found.failures["gap_ev"][2]
     assert found.failures.get("young_gpa", {}) == {}

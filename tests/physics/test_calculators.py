@@ -1,4 +1,4 @@
-"""Relaxation on any ASE calculator, LAMMPS as one of them, and the examples of one's own."""
+"""Relaxation with any ASE calculator, LAMMPS as one of them, and the examples of users' calculators."""
 
 import re
 import runpy
@@ -36,7 +36,7 @@ from matgym.structures.io.convert import to_atoms
 
 SAME_MODEL_TOLERANCE = 1e-9  # eV, eV/Å
 RELAXED_TOLERANCE_EV = 1e-3  # two codes, each relaxed to 1e-3 eV/Å
-UNITS_TOLERANCE = 1e-7  # LAMMPS knows 1.6021765e6 bar to 1 eV/Å³, ASE 1.602176634e6
+UNITS_TOLERANCE = 1e-7  # LAMMPS has 1.6021765e6 bar per eV/Å³, ASE 1.602176634e6
 DIFFERENCE_TOLERANCE = 1e-6  # eV/Å, of forces against differences of energies
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("own_*.py"))
 POTENTIALS = Path(lammps_module().__file__).parent / "share" / "lammps" / "potentials"
@@ -155,7 +155,7 @@ def test_importing_the_oracles_starts_nothing():
 
 @cache
 def run(path):
-    """What an example leaves: its variables, what it prints, and files."""
+    """Run an example and return its variables, its output and its files."""
     with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()) as out:
         return runpy.run_path(str(path), run_name="__main__"), out.getvalue(), list(Path().iterdir())
 
@@ -169,7 +169,7 @@ def test_examples_run_and_are_short(path):
 
 
 def test_ase_has_the_same_tersoff():
-    """The example of an ASE calculator is ASE's own implementation of the potential that LAMMPS has."""
+    """The example of an ASE calculator is ASE's own implementation of the potential of LAMMPS."""
     (path,) = (path for path in EXAMPLES if path.stem == "own_ase_calculator")
     variables, _, _ = run(path)
     ours = FormationEnergy(TERSOFF_BNC).predict([variables["stone_wales"]])

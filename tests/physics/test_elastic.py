@@ -45,7 +45,7 @@ def test_stiffness_of_a_wide_tube_is_that_of_graphene():
 
 @pytest.mark.parametrize(("n", "m", "strain"), [(10, 0, 0.0), (5, 5, 0.0), (4, 2, 0.0), (6, 6, 0.04)])
 def test_moduli_of_a_pristine_tube_by_its_helix_and_by_all_atoms_agree(n, m, strain):
-    """The Hessian of all atoms and the four variables of the helix are two ways to one modulus."""
+    """The Hessian of all atoms and the four variables of the helix give the same modulus."""
     cell = relaxed_pristine(n, m, strain)
     rest = relax(Nanotube(n, m, 3, strain=strain), free_length=True)
     stiffness, follow = axial_response(rest)
@@ -57,7 +57,7 @@ def test_moduli_of_a_pristine_tube_by_its_helix_and_by_all_atoms_agree(n, m, str
 
 @pytest.mark.parametrize(("n", "m"), [(10, 0), (5, 5), (6, 2)])
 def test_moduli_are_the_differences_of_lammps_energies(n, m):
-    """Energies at five strains, at radii where LAMMPS finds no force left."""
+    """Energies at five strains, at radii where the forces of LAMMPS vanish."""
     from ase import Atoms
 
     try:

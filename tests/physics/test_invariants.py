@@ -1,4 +1,4 @@
-"""What holds for any tube: symmetric copies carry alike, nothing carries more than its leads, both ways are one."""
+"""Laws of all tubes: equal transmission of symmetric copies and both directions, at most that of the leads."""
 
 import numpy as np
 import pytest
@@ -18,9 +18,9 @@ from matgym.physics.transport.slabs import alike
 from matgym.structures import Nanotube, Species
 from matgym.structures.symmetry import flip, mirror, translation
 
-ELECTRON_TOLERANCE = 1e-8  # copies are cut into slabs elsewhere
-PHONON_TOLERANCE = 1e-6  # atoms rest to 1e-8 eV/Å only, and resonances are sharp; measured: 5e-9
-BOUND_SLACK = 1e-6  # of transmission beyond what the leads can carry: rounding
+ELECTRON_TOLERANCE = 1e-8  # copies are divided into slabs at other places
+PHONON_TOLERANCE = 1e-6  # forces of 1e-8 eV/Å remain, and resonances are sharp; measured: 5e-9
+BOUND_SLACK = 1e-6  # transmission above that of the leads, by rounding
 SUM_RULE_TOLERANCE_EV_PER_SQUARE_ANGSTROM = 1e-7  # with forces of 1e-8 eV/Å left
 SEEBECK_TOLERANCE_UV_K = 1e-6
 
@@ -48,9 +48,9 @@ def tubes(draw, lattices, species=(Species.C13, Species.B, Species.N, Species.VA
 
 
 def copies(tube):
-    """The tube turned about its axis, end to end, and, if it is achiral, reflected.
+    """Return the tube turned about its axis, reversed, and, if it is achiral, reflected.
 
-    A screw puts what was moved as a whole back between the ends, so that nothing wraps around them.
+    A screw operation moves the tube back between the ends, so that nothing wraps around them.
     """
     operations = [(flip, tube.flipped)] + ([(mirror, tube.mirrored)] if tube.lattice.is_achiral else [])
     found = [tube.rotated(1), tube.rotated(2)]
@@ -87,7 +87,7 @@ def test_symmetric_copies_have_equal_transmission_of_phonons(tube):
 
 
 def most_of(transport, tube, at):
-    """What the leads can carry, a whole number."""
+    """Return the largest transmission of the leads, a whole number."""
     found, _ = transport.transmission([Nanotube(tube.n, tube.m, strain=tube.strain)], at)
     channels = np.rint(found[0])
     assert found[0] == pytest.approx(channels, abs=1e-4)

@@ -23,7 +23,7 @@ from matgym.testing import check_model
 
 
 class Crooked(PiElectrons):
-    """Depends on how the sites are numbered."""
+    """An oracle that depends on the numbering of the sites."""
 
     def predict(self, tubes):
         found = super().predict(tubes)

@@ -1,6 +1,6 @@
-"""Ours against the published values, row by row, and the known disagreements as they are known.
+"""Computed values compared with published ones, row by row, and the known disagreements.
 
-`python -m scripts.studies.physics.table` prints the same as a table; docs/physics.md holds it.
+`python -m scripts.studies.physics.table` prints the same as a table, which docs/physics.md holds.
 """
 
 import pytest
@@ -20,7 +20,7 @@ def test_values_are_within_the_tolerance_of_the_published_ones(key):
 
 @pytest.mark.parametrize("key", list(KNOWN))
 def test_known_disagreements_are_unchanged(key):
-    """One that has vanished, or has moved, is to be looked at again, and taken off the list or explained anew."""
+    """If one has disappeared or changed, examine it, and remove it from the list or explain it again."""
     row = ROWS[key]
     assert ours(key) == pytest.approx(KNOWN[key].ours, rel=DRIFT)
     assert abs(ours(key) - row.value) > row.tolerance

@@ -28,7 +28,7 @@ def designs(count, rings, isotopes=(0, 2), seed=0):
 
 
 def general(rings, codes):
-    """Of the general oracle."""
+    """Return the general oracle's values."""
     return PhononTransport(rings.temperature_k, rings.frequencies).predict(rings.tubes(codes))[KEY]
 
 
@@ -74,9 +74,9 @@ def test_a_batch_of_designs_equals_single_designs():
     alone = np.array([rings.conductance_nw_k(2 * row[None])[0] for row in codes])
     assert relative(found, alone) < BATCH
     assert relative(found, general(rings, 2 * codes)) < AGREEMENT
-    assert found.argmax() == 0  # scattering only takes away
+    assert found.argmax() == 0  # scattering only lowers the conductance
     middle = rings.conductance_nw_k(codes)
-    assert (middle[1:] > found[1:]).all()  # and a smaller difference of masses takes less
+    assert (middle[1:] > found[1:]).all()  # and a smaller difference of masses lowers it less
 
 
 def test_a_ring_holds_axial_bonds_and_stands_in_order():

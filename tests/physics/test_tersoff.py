@@ -183,7 +183,7 @@ def test_dimers_have_their_measured_length(element, measured_angstrom):
 
 @pytest.mark.parametrize(("symbol", "element"), [("B", B), ("N", N)])
 def test_lammps_has_the_dimers_only_with_their_exponentials(symbol, element):
-    """Without them two atoms fall into each other."""
+    """Without the exponentials two atoms collapse."""
     from ase import Atoms
 
     repulsion, attraction = PARAMETERS[element, element][8], PARAMETERS[element, element][6]

@@ -1,4 +1,4 @@
-"""Grain growth: the laws of curvature, and that a structure's course is its own."""
+"""Grain growth: the laws of curvature, and independence of the batch."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SHRINKING = 0.1  # of an isolated grain's rate, share; some 20 grains' statistic
 
 @pytest.fixture(scope="module")
 def grown():
-    """Mean radii at times, and (neighbours, change of area a sweep) of grains, from two lattices of 256 x 256."""
+    """Return mean radii at times, and (neighbours, change of area per sweep) of grains, from two 256 x 256 lattices."""
     generators = [np.random.default_rng(seed) for seed in range(2)]
     labels = np.stack([voronoi(256, 4000, 0, rng) for rng in generators])
     times, radii, neighbours, changes = [], [], [], []
@@ -35,7 +35,7 @@ def grown():
 
 
 def neumann_mullins(grown):
-    """Slope and zero of dA/dt = slope (n - zero), from the means at each n."""
+    """Return slope and zero of dA/dt = slope (n - zero), from the means at each n."""
     _, _, neighbours, changes = grown
     numbers = np.arange(4, 10)
     means = [changes[neighbours == n].mean() for n in numbers]
@@ -59,7 +59,7 @@ def test_grains_of_six_neighbours_keep_their_size(grown):
 
 
 def test_an_isolated_grain_shrinks_by_the_law_of_von_neumann_and_mullins(grown):
-    """A grain without corners loses -dA/dt = 2 π M γ, six times the slope, π M γ / 3, whatever its size."""
+    """A grain without corners has -dA/dt = 2 π M γ, six times the slope π M γ / 3, at any size."""
     size, count, sweeps = 64, 24, 100.0
     x = np.arange(size) - size / 2
     disc = (x[:, None] ** 2 + x[None] ** 2 <= 24.0**2).astype(np.uint16) + 1

@@ -12,19 +12,19 @@ from matgym.tasks.growth import GrowthTask
 
 KINETICS = {"fitted": GrowthKinetics(), "published": GrowthKinetics.published()}
 REPEATABILITY = np.log10(9.18 / 5.74) / np.sqrt(2.0)  # 0.144: standard deviation of log₁₀ of one measured length, from
-# the pair at 598.7 and 600.7 °C. The kinetics cannot be held to less than the measurements hold to each other.
+# the pair at 598.7 and 600.7 °C. The kinetics cannot agree better than the measurements agree with each other.
 NOTES = {  # notes of this project, a prototype's figures, to the digits given: rms log₁₀ error, and rate peak
     "fitted": {"rms": 0.108, "peak_c": 720.0, "peak_um_s": 0.30},
     "published": {"rms": 0.224, "peak_c": 725.0, "peak_um_s": 0.25},
 }
 LONGEST_UM, LONGEST_C = 143.0, 700.0  # likewise, of the fitted constants
-MISSED = {"fitted": [], "published": [698.1, 874.7]}  # °C: lengths further off than two standard deviations
+MISSED = {"fitted": [], "published": [698.1, 874.7]}  # °C of lengths with errors above two standard deviations
 MEASURED_PEAK_C, MEASURED_UM_S = 730.0, 0.22  # fastest growth (the paper's abstract, M), and its rate (V)
 GRID_C = 5.0  # of temperatures, on which peaks are sought
 MASS = 1e-10  # of what has arrived
 STIFF = 1e-3  # of the length, batched integrator against LSODA
 ROUNDING = 1e-12
-LONG_S = 3.6e5  # when nothing grows any more
+LONG_S = 3.6e5  # a time at which growth has ended
 CELSIUS = 273.15
 
 
@@ -35,7 +35,7 @@ def terminal_um(kinetics):
 
 @pytest.fixture(scope="module")
 def errors():
-    """Name of the constants to log₁₀ of computed over measured lengths."""
+    """Return log₁₀ of computed over measured lengths by name of the constants."""
     measured = np.array([length for _, length in TERMINAL_LENGTHS])
     return {name: np.log10(terminal_um(kinetics) / measured) for name, kinetics in KINETICS.items()}
 
@@ -66,7 +66,7 @@ def test_terminal_lengths_agree_within_the_scatter_of_measurements(errors, name)
 
 @pytest.fixture(scope="module")
 def growth():
-    """Name of the constants to °C, terminal lengths and largest rates at each."""
+    """Return °C, terminal lengths and largest rates at each by name of the constants."""
     celsius, times, found = np.arange(690.0, 746.0, GRID_C), np.geomspace(0.1, LONG_S, 400), {}
     for name, kinetics in KINETICS.items():
         tubes = np.array([kinetics.particle(c + CELSIUS, times)[3] for c in celsius]) / kinetics.atoms_a_um(10.0)
@@ -134,7 +134,7 @@ def test_the_stiff_system_keeps_every_atom(celsius):
 
 
 def still(count=1, diameter=10.0):
-    """Reactors without leak, in which particles hardly ripen."""
+    """Return reactors without leak, in which particles hardly ripen."""
     return Reactor(*(np.full(count, value) for value in (diameter, 1.0, 1.0, 0.0, 0.0)))
 
 
@@ -153,7 +153,7 @@ def test_the_batched_furnace_follows_the_stiff_system(celsius):
 
 
 def test_ramps_are_resolved():
-    """Substeps of 2 s against 0.1 s, along schedules that jump about, within 1 %."""
+    """Substeps of 2 s agree with 0.1 s within 1 % along schedules that jump."""
     rng = np.random.default_rng(3)
     reactor = Reactor(*(rng.uniform(low, high, 32) for low, high in ((6, 14), (0.7, 1.4), (0.7, 1.4), (0, 5), (0, 0))))
     coarse, fine = Furnace(), Furnace(substep_s=0.1)
@@ -208,7 +208,7 @@ def test_gas_and_heat_follow_their_set_points_as_a_first_order_lag():
 
 
 def test_ripening_keeps_the_catalysts_volume_and_hydrogen_doubles_the_diameter():
-    """Nessim et al.: hydrogen before growth doubles the diameter; a tenth of the particles is left."""
+    """Nessim et al.: hydrogen before growth doubles the diameter, and a tenth of the particles remains."""
     furnace, reactor = Furnace(), still()
     state = furnace.cold(reactor, 1048.15)
     for _ in range(40):

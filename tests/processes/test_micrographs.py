@@ -12,7 +12,7 @@ from matgym.processes.annealing.microstructure import PARTICLE, boundaries, mean
 from matgym.processes.annealing.potts import sweep
 from matgym.processes.annealing.runs import random_films
 
-ALIKE = 0.1  # by which network and simulator may differ, relative: of all rates and radii, fixed beforehand
+ALIKE = 0.1  # relative tolerance between network and simulator of all rates and radii, fixed beforehand
 SWEEPS = 10.0
 ONE = np.array([1.0, 0.0], dtype=np.float32)  # drives of a frame of 10 sweeps without evaporation
 
@@ -64,7 +64,7 @@ def test_a_flat_boundary_stays_where_it_is(shipped):
 
 @pytest.fixture(scope="module")
 def disc_areas(shipped):
-    """Mean areas of a lone disc, frame by frame, by network and simulator."""
+    """Return mean areas of an isolated disc, frame by frame, by network and simulator."""
     film = np.tile(disc(48, 16.0), (16, 1, 1))
     simulated, generators = film.copy(), np.random.default_rng(1).spawn(16)
     areas = {"network": [], "simulator": []}
@@ -78,7 +78,7 @@ def disc_areas(shipped):
 
 
 def test_a_disc_shrinks_at_a_constant_rate_closer_to_the_simulator_than_no_change(disc_areas):
-    """Curvature flow: its area falls linearly. The rival is persistence, whose error is what the simulator moves."""
+    """By curvature flow its area falls linearly. The reference is no change, whose error is the simulator's change."""
     frames = np.arange(13)
     assert np.corrcoef(frames, disc_areas["network"])[0, 1] ** 2 > 0.98
     found, truth = (np.array(disc_areas[name]) for name in ("network", "simulator"))
@@ -109,7 +109,7 @@ def test_grains_grow_as_in_the_simulator_and_their_boundaries_stay_as_sharp(ship
 
 @pytest.fixture(scope="module")
 def pinned_radii(shipped):
-    """Mean radii after 300 sweeps: by the network and the simulator among 8 % of particles, and without any."""
+    """Return mean radii after 300 sweeps by network and simulator with 8 % particles, and by the network without."""
     rng = np.random.default_rng(3)
     free, held = (random_films(4, rng, grains=(120, 121), particles=(share, share)) for share in (0.0, 0.08))
     simulated = held.copy()
@@ -119,7 +119,7 @@ def pinned_radii(shipped):
 
 
 def test_particles_slow_grain_growth_more_than_in_a_network_without_them(pinned_radii):
-    """The rivals are the same network shown no particles, and persistence."""
+    """The references are the same network without particles in its input, and no change at all."""
     error = abs(pinned_radii["network"] - pinned_radii["simulator"])
     for rival in ("blind", "begun"):
         assert error < abs(pinned_radii[rival] - pinned_radii["simulator"])
@@ -146,7 +146,7 @@ def test_shifted_and_turned_films_change_as_the_original_does(shipped):
     moved = go_on(shipped, np.roll(films, (3, 7), axis=(1, 2)), 3, seed=None)
     np.testing.assert_array_equal(moved, np.roll(found, (3, 7), axis=(1, 2)))
     turned = go_on(shipped, np.rot90(films, axes=(1, 2)).copy(), 3, seed=None)
-    assert (turned == np.rot90(found, axes=(1, 2))).mean() > 0.98  # where two labels tie, the first seen is taken
+    assert (turned == np.rot90(found, axes=(1, 2))).mean() > 0.98  # if two labels have equal scores, the first is taken
 
 
 def test_rolling_out_continues_from_the_last_known_frame(shipped):

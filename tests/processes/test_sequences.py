@@ -19,7 +19,7 @@ FLOOR = 0.98  # of R²
 
 
 def leaky(count, rng, steps=9):
-    """A leaky integrator: each run's leak is told at its start, and what is put in at each step."""
+    """Return runs of a leaky integrator; the leak of each run is its start value, and the input is its control."""
     put, leak = rng.uniform(-1.0, 1.0, (count, steps, 1)), rng.uniform(0.1, 0.9, (count, 1))
     level, outcomes = np.zeros((count, 1)), np.empty((count, steps, 1))
     for step in range(steps):
@@ -123,7 +123,7 @@ def test_wrong_runs_and_settings_raise():
 
 @cache
 def measured_over_time(name):
-    """At the last step of runs that neither training, validation nor the card's test runs are among."""
+    """Return the metrics at the last step of runs that are in neither training, validation nor the card's test runs."""
     make, count = {"annealing": (annealing_runs, 40), "cvd-growth": (growth_runs, 1000)}[name]
     surrogate = load_sequences(name)
     return {figure.property: figure for figure in figures(surrogate, make(count, np.random.default_rng(99)))}

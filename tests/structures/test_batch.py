@@ -1,4 +1,4 @@
-"""Ragged batches of tubes: nothing is lost, nothing is copied on the uniform path, what does not fit is an error."""
+"""Ragged batches of tubes: all data are kept, the uniform path copies nothing, and arrays that do not fit raise."""
 
 from dataclasses import fields
 
@@ -16,7 +16,7 @@ SOME = settings(max_examples=60, deadline=None, derandomize=True)
 
 @st.composite
 def tubes(draw):
-    """One tube: any species, strain and torsion, and up to one turned bond."""
+    """Draw a tube with any species, strain and torsion, and up to one turned bond."""
     n, m, cells = draw(st.sampled_from(LATTICES))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     tube = Nanotube(

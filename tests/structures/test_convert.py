@@ -87,7 +87,7 @@ def test_a_record_that_disagrees_with_the_atoms_is_ignored():
 
 
 def recognised(tube):
-    """What geometry alone can tell: the strain to six decimals."""
+    """Return the tube as geometry determines it: with the strain to six decimals."""
     return tube.strained(round(tube.strain, 6))
 
 

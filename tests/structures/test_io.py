@@ -78,7 +78,7 @@ def test_any_format_that_ase_writes_and_reads_is_supported(tmp_path, name):
     assert read(tmp_path / name).key == PLAIN.key
 
 
-# ---- what others read in our files
+# ---- files that matgym writes, read by other programs
 
 
 @pytest.mark.filterwarnings("ignore:Issues encountered while parsing CIF")
@@ -122,7 +122,7 @@ def test_ase_reads_our_extended_xyz_with_isotope_masses(tmp_path):
     assert atoms.info["strain"] == ISOTOPES.strain
 
 
-# ---- what we read in the files of others
+# ---- files of other programs, read by matgym
 
 
 @pytest.mark.parametrize(

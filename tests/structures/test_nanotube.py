@@ -35,7 +35,7 @@ def as_atoms(tube):
 
 
 def sources_of(tube, operation):
-    """The permutation that an operation is, found by sending one marked atom after the other through it."""
+    """Return the permutation of an operation, found by moving one marked atom after the other."""
     marks = [operation(tube.decorated({site: "B"})).species.argmax() for site in range(tube.n_sites)]
     return np.argsort(marks)
 
@@ -49,7 +49,7 @@ OPERATIONS = {
 }
 
 
-# ---- what cannot exist
+# ---- arguments that raise
 
 
 @pytest.mark.parametrize("chirality", [(0, 0), (3, 5), (-4, 0)])
@@ -205,7 +205,7 @@ def test_symmetry_copies_share_their_key(tube, data):
 
 
 def symmetries_in_space(tube):
-    """All site permutations by turns, shifts, flips and reflections of the tube in space, by trial."""
+    """Return all permutations of sites by rotations, shifts, reversals and reflections in space, found by trial."""
     positions, length = tube.positions_angstrom, tube.length_angstrom
     angle = np.arctan2(positions[:, 1], positions[:, 0])
     found = set()

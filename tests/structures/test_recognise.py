@@ -18,7 +18,7 @@ DECORATED = Nanotube(6, 4, 1).decorated({3: "B", 20: "N", 21: "vacancy", 40: "13
 
 
 def bare(tube):
-    """Positions, elements and masses alone, as a foreign file would hold them."""
+    """Return only positions, elements and masses, as a file of another program holds them."""
     atoms = to_atoms(tube)
     return Atoms(atoms.symbols, atoms.positions, masses=atoms.get_masses(), cell=atoms.cell, pbc=atoms.pbc)
 
@@ -199,7 +199,7 @@ def test_turned_bonds_that_touch_raise_an_error_that_names_them():
     assert any("with turned bonds fits, but the Stone-Wales pair" in message for message in found)
 
 
-# ---- what is no tube
+# ---- structures that are no tubes
 
 
 def flat_sheet():

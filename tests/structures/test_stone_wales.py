@@ -1,4 +1,4 @@
-"""Turned bonds: their graph against distances, their symmetry, their files, what is refused."""
+"""Turned bonds: their graph against distances, their symmetry, their files, and bonds that cannot be turned."""
 
 from itertools import combinations
 
@@ -14,7 +14,7 @@ TUBES = [Nanotube(8, 0, 4), Nanotube(6, 6, 5), Nanotube(6, 4, 1), Nanotube(7, 3,
 
 
 def turned(tube, seed, pairs=2):
-    """The tube with random bonds turned and random sites filled."""
+    """Return the tube with random bonds turned and random species on random sites."""
     rng = np.random.default_rng(seed)
     tube = tube.with_species(rng.choice([0, 1, 3, 4], size=tube.n_sites, p=[0.7, 0.1, 0.1, 0.1]))
     while len(tube.stone_wales) < pairs:
@@ -52,7 +52,7 @@ def test_bonds_of_turned_tubes_are_the_near_pairs_of_their_positions(tube, seed)
 
 
 def smallest_rings(tube):
-    """How many pairs of bonds of an atom have a smallest ring of each size: five for each pentagon, and so on."""
+    """Return the number of pairs of bonds of an atom by size of their smallest ring, five for each pentagon."""
     neighbours = {site: set() for site in range(tube.n_sites)}
     for i, j, _ in tube.bonds.tolist():
         neighbours[i].add(j)

@@ -1,4 +1,4 @@
-"""Attributions are complete, respect symmetry, and find what physics says matters."""
+"""Attributions are complete, respect symmetry, and select the sites that change the oracle's values."""
 
 import sys
 
@@ -42,7 +42,7 @@ def tubes(n, m, cells, count, seed=0, pairs=4):
 
 
 def around(*networks, kind="resnet", key="gap_ev", informed_by=()):
-    """A surrogate around networks that were not trained: attributions hold for any weights."""
+    """Return a surrogate of untrained networks: the properties of attributions hold for any weights."""
     count = len(informed_by)
     scaling = Scaling(np.array([0.2]), np.array([0.3]), np.zeros(count), np.ones(count))
     settings = network_settings(kind, SMALL[kind])
@@ -168,7 +168,7 @@ def test_resetting_attributed_sites_changes_the_oracles_gap_more_than_random_one
 
 
 class Recorder(Model):
-    """An oracle that remembers what it was asked."""
+    """An oracle that records its calls."""
 
     properties = (GAP_EV,)
     level = PiElectrons.level

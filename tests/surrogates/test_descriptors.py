@@ -1,4 +1,4 @@
-"""Descriptors count what stands in space, see no difference between symmetric copies, and carry classical baselines."""
+"""Descriptors count pairs in space, are equal for symmetric copies, and are the input of classical baselines."""
 
 from itertools import combinations_with_replacement, product
 
@@ -43,7 +43,7 @@ def decorated(shape, count=3, seed=0):
 
 
 def counted_in_space(tube):
-    """Numbers of pairs as `pairs` orders them, from Cartesian positions on the tube alone."""
+    """Return the numbers of pairs in the order of `pairs`, from Cartesian positions on the tube."""
     radius, length = tube.diameter_nm * 5.0, tube.length_angstrom
     x, y, z = tube.positions_angstrom.T
     sheet = np.stack([np.arctan2(y, x) * radius, z], axis=1)
@@ -235,7 +235,7 @@ def test_only_training_rows_have_an_effect(name, split, rows):
 
 @pytest.mark.parametrize("name", CLASSICAL)
 def test_training_rows_have_an_effect(name, rows):
-    """So that the test above can fail."""
+    """A check that the test above can fail."""
     group = next(rows.split("test").by_lattice())
     clean = fit_classical(name, rows, ["gap_ev"]).values(group.lattice, group.species)
     columns = rows.table.to_pydict()
@@ -246,7 +246,7 @@ def test_training_rows_have_an_effect(name, rows):
 
 @pytest.mark.parametrize("bent", [Nanotube(8, 0, 2).strained(0.02), Nanotube(8, 0, 2, stone_wales=((8, 40),))])
 def test_deformed_training_rows_are_an_error_of_one_sentence(bent, rows):
-    """To descriptors they would look like undeformed tubes with other labels."""
+    """Their descriptors would equal those of undeformed tubes with other labels."""
     labels = Predictions({"gap_ev": np.array([0.5])})
     mixed = rows.with_rows(rows.labelled_rows([bent], labels, {"gap_ev": Level.PI}, split="train"))
     with pytest.raises(DatasetError, match=r"strained, twisted or reconstructed.*leave such rows out"):

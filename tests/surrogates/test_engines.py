@@ -1,4 +1,4 @@
-"""Inference engines: torch's values, and none that costs accuracy; ONNX files of the user's."""
+"""Inference engines: their values equal torch's, none loses accuracy; users' ONNX files."""
 
 import sys
 from dataclasses import replace
@@ -42,7 +42,7 @@ def codes(lattice, count, seed=0):
 
 @pytest.fixture(scope="module", autouse=True)
 def graphs():
-    """To export a network takes seconds, whatever engine the graph is for: each is exported once for all tests."""
+    """Return the exported graph of each network; exporting takes seconds, so that it is done once for all tests."""
     export, kept = engines.exported, {}
 
     def once(members, inputs, outputs):
@@ -149,7 +149,7 @@ def rmse(surrogate, data):
 
 
 def with_labels(data, surrogate, off):
-    """The data as if the truth were the surrogate's own prediction, but for `off` in eV."""
+    """Return the data with labels that are the surrogate's own predictions plus `off` in eV."""
     lattice, _, species, _ = next(data.by_lattice())
     signs = np.where(np.arange(len(data)) % 2, off, -off)
     column = pa.array(surrogate.mean(lattice, species)[:, 0] + signs)
@@ -160,7 +160,7 @@ def with_labels(data, surrogate, off):
 def test_8_bit_that_keeps_the_accuracy_is_returned(surrogate, data, name):
     whole = quantised(surrogate, data, name)
     assert rmse(whole, data) <= (1 + INT8_TOLERANCE) * rmse(surrogate, data)
-    species = np.stack([tube.species for tube in data.batch])  # others may leave the calibrated range
+    species = np.stack([tube.species for tube in data.batch])  # other tubes may be outside the calibrated range
     off = (whole.mean(LATTICE, species) - surrogate.mean(LATTICE, species)) / surrogate.scaling.scale
     assert SINGLE_PRECISION < np.sqrt((off**2).mean()) < INT8_PRECISION, "not 8 bit at all, or badly"
 

@@ -1,4 +1,4 @@
-"""Physics as an input: bounds that the approximation keeps, and what the network then has to learn."""
+"""Physics as an input: bounds of the approximation, and the correction that the network learns."""
 
 import numpy as np
 import pytest

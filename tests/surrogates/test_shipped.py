@@ -1,4 +1,4 @@
-"""What shipped surrogates promise, recomputed: floors that were fixed before, and the figures of their cards."""
+"""Shipped surrogates, measured again: floors that were fixed beforehand, and the figures of their cards."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ from matgym.surrogates.training import measure
 
 CARD_TOLERANCE = 1e-3  # the card's figures against the same recomputed on another processor
 FLOOR = 0.98  # of R²
-NOMINAL, SLACK = 0.90, 0.02  # coverage, beyond what a binomial count scatters by
+NOMINAL, SLACK = 0.90, 0.02  # tolerance of coverage beyond the binomial error
 
 LARGER = "tubes longer or wider than those of the training: out of distribution, which its own score says"
 TOO_LOW = {
@@ -26,7 +26,7 @@ TOO_NARROW = TOO_LOW | {
     ("nanotube-heat", "(8,0)x4", "thermal_conductance_nw_k"),
     ("nanotube-zt", "(8,0)x4", "zt"),
 }
-SLOW = {"nanotube-zt"}  # it is told physics of 30 ms a tube
+SLOW = {"nanotube-zt"}  # its physics input takes 30 ms for each tube
 PROMISES = [
     (name, split, figure.property)
     for name in shipped()
@@ -46,7 +46,7 @@ def cases(misses):
 
 @cache
 def measured(name, every=1):
-    """Every split that training did not see, anew, or one in `every` rows of them."""
+    """Return metrics on every split that the training did not use, or on one in `every` rows of them."""
     card = load_card(name)
     data = Dataset.load(card.data["name"])
     assert card.data["digest"] == data.digest, "the weights were trained on other data: retrain"

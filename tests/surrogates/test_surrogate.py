@@ -1,4 +1,4 @@
-"""The CNN surrogate: what it sees, how good it is, how it is stored."""
+"""The network surrogate: its input, its accuracy, its files."""
 
 import json
 import math
@@ -80,7 +80,7 @@ def test_out_of_distribution_score_is_higher_for_tubes_unlike_the_training_data(
 
 
 class Told(Model):
-    """Predicts and computes what it is told, whatever the tubes."""
+    """A model and oracle that returns given values for any tubes."""
 
     properties = (GAP_EV,)
 
@@ -109,7 +109,7 @@ def test_verification_gives_errors_computed_by_hand():
 
 
 def test_verification_finds_a_surrogate_that_is_worse_where_it_extrapolates(surrogate):
-    """On (10,0), which it never saw, its errors must show, against the oracle."""
+    """On (10,0), which is not in its training data, its errors against the oracle must be larger."""
     inside, outside = Dataset.load(SHIPPED).split("test").batch[:20], Dataset.load(SHIPPED).split("larger")
     wider = [tube for tube in outside.batch if tube.n == 10][:8]
     near, far = (verify(surrogate, PiElectrons(), some) for some in (inside, wider))
@@ -180,7 +180,7 @@ def test_every_network_is_invariant_to_rotations_and_screws_on_any_tube(network)
 
 
 def test_predictions_between_leads_depend_on_the_ends_of_the_tube():
-    """Turned about the axis or end for end it is the same device; moved through its ends it is another one."""
+    """Turned about the axis or reversed it is the same device; moved along the axis it is another one."""
     from matgym.surrogates.raster import raster_view
 
     torch.manual_seed(0)
@@ -251,7 +251,7 @@ def test_a_killed_fit_resumes_to_the_same_weights(small, tmp_path):
 
 
 def test_a_resumed_transfer_fit_requires_the_same_initial_weights(small, tmp_path):
-    """Version 0.1 remembered only that there were some."""
+    """Version 0.1 stored only that there were initial weights, not which."""
     torch.set_num_threads(1)
     how, seen = FitConfig(epochs=2, size=SMALL), []
     first, second = (fit(small, replace(how, epochs=1, seed=seed)) for seed in (1, 2))
@@ -293,7 +293,7 @@ def test_an_ensemble_is_the_mean_of_networks_fitted_alone(small):
 def test_intervals_of_an_ensemble_cover_test_rows(small, ensemble):
     test, validation = small.split("test"), small.split("validation")
     found = figures(ensemble, test)
-    # The count of covered test rows scatters, and so does the quantile that validation gives: three deviations.
+    # Both the count of covered test rows and the quantile of validation have an error: allow three deviations.
     scatter = 3 * np.sqrt(0.9 * 0.1 * (1 / len(test) + 1 / len(validation)))
     for figure in found:
         assert abs(figure.coverage - 0.9) <= scatter, figure.property
@@ -332,7 +332,7 @@ def test_a_physics_input_changes_the_prediction(small):
 
 
 def test_statistics_of_normalisation_are_kept_in_the_last_part_of_a_training(small, tmp_path):
-    """They are those at the freeze, whatever is trained after it; and training then sees what use sees."""
+    """They are those at the freeze, whatever is trained later, so that the last part trains as the network is used."""
     from matgym.surrogates.fitting import FREEZE
 
     seen = {}

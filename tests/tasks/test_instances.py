@@ -150,7 +150,7 @@ def test_the_recorded_optimum_is_the_tables_and_inside_the_range_of_rewards(name
 
 @pytest.mark.parametrize("name", SOLVED)
 def test_no_more_than_a_few_designs_in_a_thousand_lie_outside_the_range_of_rewards(name):
-    """A range that clips what is best, or most of what is drawn, tells nothing."""
+    """A range that clips the best designs, or most of the drawn ones, does not distinguish them."""
     needs(name)
     one = INSTANCES[name]
     task = one.task()
@@ -200,7 +200,7 @@ def test_an_optimum_is_recorded_and_read_again(tmp_path, monkeypatch):
 
 
 def test_a_table_of_another_tube_raises():
-    """Keys mean one lattice, one budget, one isotope: another's would be some other design's value."""
+    """Keys belong to one lattice, budget and isotope: with another, a key gives the value of a different design."""
     needs("isotope-rings")
     needs("isotope-sites")
     for wrong in ({"heavy": "13C"}, {"rings": 8}, {"n": 7}):
@@ -218,7 +218,7 @@ def test_a_table_of_another_tube_raises():
 
 
 def test_the_oracle_by_name_is_the_one_that_made_the_table():
-    """Rankings of isotopes need its 256 frequencies; the default has 128."""
+    """The ranking of isotopes needs its 256 frequencies; the default has 128."""
     needs("isotope-sites")
     one = INSTANCES["isotope-sites"]
     task = one.task(model="oracle")

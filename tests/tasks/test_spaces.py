@@ -1,4 +1,4 @@
-"""Spaces of designs: moves stay inside, keys tell orbits apart, and orbits are counted by another way."""
+"""Spaces of designs: operations give designs, keys distinguish orbits, and orbits are counted independently."""
 
 from itertools import combinations
 from math import comb
@@ -99,7 +99,7 @@ def test_rows_that_are_no_designs_are_recognised():
     space = SPACES["periodic"]
     rows = space.sample(3, np.random.default_rng(0))
     rows[0, np.flatnonzero(rows[0])[0]] = 0  # one missing
-    rows[1, np.flatnonzero(rows[1] == 0)[0]] = Species.C14  # one that nobody asked for
+    rows[1, np.flatnonzero(rows[1] == 0)[0]] = Species.C14  # one that is not in the budget
     np.testing.assert_array_equal(space.valid(rows), [False, False, True])
     chirality = SPACES["chirality"]
     assert not chirality.valid(np.array([[0, 0, 0, 0]])).any()  # (1, 0) is too thin
@@ -153,7 +153,7 @@ def test_a_point_on_the_places_of_a_design_is_that_design():
 
 
 def geometric_operations(tube, *, between_leads, mirrors=True):
-    """Every rotation, reversal and mirror image that maps a tube's sites onto each other, from where they stand."""
+    """Return every rotation, reversal and reflection that maps a tube's sites onto each other, from their positions."""
     radius = tube.diameter_nm * 5.0
     length = tube.length_angstrom
     x, y, z = tube.positions_angstrom.T
@@ -163,7 +163,7 @@ def geometric_operations(tube, *, between_leads, mirrors=True):
         for way in (1, -1):
             if turn * way < 0 and not mirrors:
                 continue
-            for site in range(tube.n_sites):  # where the first one goes
+            for site in range(tube.n_sites):  # the image of the first site
                 moved_angle = turn * (angle - angle[0]) + angle[site]
                 moved = way * (z - z[0]) + z[site]
                 around = radius * np.abs(np.exp(1j * moved_angle[:, None]) - np.exp(1j * angle))
@@ -177,7 +177,7 @@ def geometric_operations(tube, *, between_leads, mirrors=True):
 
 
 def fixed_designs(permutation, budget):
-    """How many ways to place a budget of one or two kinds an operation leaves as they are, by its cycles."""
+    """Return the number of placements of one or two species that an operation leaves unchanged, by its cycles."""
     seen, cycles = set(), []
     for start in range(len(permutation)):
         length, at = 0, start
@@ -232,7 +232,7 @@ def test_there_are_27720_ways_to_place_three_heavy_atoms_on_56_sites():
 
 @pytest.mark.parametrize(("n", "orbits"), [(5, None), (10, 583)])
 def test_the_number_of_orbits_with_turned_bonds_is_that_of_burnsides_lemma(n, orbits):
-    """Designs from the definition: what `Nanotube` and the leads accept; copies from where the sites stand."""
+    """Designs from the definition (those that `Nanotube` and the leads accept), copies from the positions of sites."""
     space = decorations(n, 0, 3, {"SW": 2}, between_leads=True)
     lattice = space.lattice
     pairs = [(int(a), int(b)) for a, b, image in lattice.bonds if image == 0]
@@ -306,7 +306,7 @@ def _same_device(space, one, other):
 
 
 def test_the_oracle_gives_symmetric_copies_the_same_conductance_and_zt():
-    """Keys may share a value in a table only where physics does."""
+    """Designs may share a key in a table only if their physics is the same."""
     isotopes, defects = SPACES["leads"], decorations(7, 0, 3, {"SW": 1, "14C": 2}, between_leads=True)
     (tube,) = isotopes.decode(isotopes.sample(1, np.random.default_rng(0)))
     found = PhononTransport(frequencies=16).predict([tube, tube.rotated(3), tube.reversed(), tube.mirrored()])

@@ -1,4 +1,4 @@
-"""What a model cannot predict is refused when a task is made; what no oracle computes is verified as NaN."""
+"""Making a task raises if its model does not support the space; a property without an oracle is verified as NaN."""
 
 import gymnasium as gym
 import numpy as np
@@ -40,13 +40,13 @@ def ones(tubes):
     ids=["objective", "second objective", "constraint"],
 )
 def test_making_a_task_raises_if_the_network_does_not_support_its_space(settings, budget):
-    """In 0.1 a set bond counted as 13C, and a vacancy failed at the last step only."""
+    """In 0.1 a turned bond counted as 13C, and a vacancy failed only at the last step."""
     with pytest.raises(ConfigurationError, match=r"cannot predict these designs: .*(never shown turned bonds|vacancy)"):
         decoration_task(lattice=LATTICE, budget=budget, **settings)
 
 
 def test_a_torch_module_raises_one_sentence_for_turned_bonds():
-    """In 0.1 it died of a reshape."""
+    """In 0.1 it failed with an error of reshaping."""
     with pytest.raises(ConfigurationError, match=r"Sum cannot predict these designs: it was never shown turned bonds"):
         gym.make("matgym/NanotubeThermoelectric-v0", budget={"SW": 1}, model=Sum())
     gym.make("matgym/NanotubeDoping-v0", budget={"B": 2, "vacancy": 1}, model=Sum())  # its raster has a channel for it
@@ -62,7 +62,7 @@ def test_rows_of_tubes_with_turned_bonds_hold_species_codes():
 
 
 def thirteens(tubes):
-    """Atoms of 13C, whose code is that of a set bit."""
+    """Return the number of 13C atoms, whose code is that of a turned bond."""
     return [float(np.count_nonzero(tube.species == Species.C13)) for tube in tubes]
 
 
@@ -70,11 +70,11 @@ def test_a_network_supports_carbon_isotopes_that_it_treats_as_carbon():
     decoration_task(lattice=LATTICE, budget={"13C": 3}, model=NETWORK)
 
 
-# ---- a reward of one's own
+# ---- users' rewards
 
 
 def boron_nitrogen_bonds(tubes):
-    """README's."""
+    """The function of the README."""
     pairs = [tube.species[tube.lattice.bonds[:, :2]] for tube in tubes]
     return [float(((pair == (3, 4)) | (pair == (4, 3))).all(axis=1).sum()) for pair in pairs]
 
@@ -149,7 +149,7 @@ def test_a_constraint_on_a_users_property_is_applied():
 
 
 def test_the_uncertainty_of_scores_is_that_of_their_value():
-    """Also where a component that does not count stands first."""
+    """Also if a component without weight comes first."""
     energy = Objective(PI_FORMATION_EV, NETWORK, "minimize", 30.0, 50.0, weight=0.0)
     gap = Objective(GAP_EV, NETWORK, "target", 0.5, 1.2, 0.15)
     space = decoration_task(model=NETWORK).space

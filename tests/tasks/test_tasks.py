@@ -50,7 +50,7 @@ def test_impossible_tasks_raise():
 
 
 class Doubtful(Model):
-    """Two networks that disagree by 0.2 eV about every tube."""
+    """A model of two networks that differ by 0.2 eV for every tube."""
 
     properties = (GAP_EV,)
     is_uncertain = True
@@ -70,7 +70,7 @@ def test_estimates_give_the_mean_or_less():
     error = found["mean"].loss
     np.testing.assert_allclose(found["mean"].reward, tolerance(error, 0.15))
     np.testing.assert_allclose(found["lcb"].reward, tolerance(error + 0.1, 0.15))  # one standard deviation
-    np.testing.assert_allclose(found["worst"].reward, tolerance(error + 0.1, 0.15))  # the member further off
+    np.testing.assert_allclose(found["worst"].reward, tolerance(error + 0.1, 0.15))  # the member with the larger error
     for scores in found.values():
         np.testing.assert_array_equal(scores.loss, error)
         np.testing.assert_array_equal(scores.sd, 0.1)

@@ -1,4 +1,4 @@
-"""Pictures show what is there."""
+"""Pictures show the given tubes and values."""
 
 import re
 
