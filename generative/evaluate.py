@@ -94,7 +94,7 @@ FIGURES: Final = tuple(f.name for f in fields(Evaluation) if f.name not in {"gen
 class _Drawn(NamedTuple):
     """The tubes that were drawn on one lattice."""
 
-    asked: Examples  # the reference structures, whose conditions were used
+    references: Examples  # the reference structures, whose conditions were used
     species: SpeciesArray  # (B, n_sites)
     exact: BoolArray  # (B,) whether the composition is that of the condition
     valid: BoolArray  # (B,) whether the tube is valid
@@ -132,15 +132,16 @@ def evaluate(
         raise ConfigurationError("split='train' holds the structures of the training: evaluate on another, as 'test'")
     data, oracle = data or Dataset.load(NAME), oracle or PiElectrons()
     surrogate = surrogate or load(NAME)
-    parts = [_draw(generator, asked, rng, oracle) for asked in _conditions(data, split, samples, rng)]
+    parts = [_draw(generator, references, rng, oracle) for references in _conditions(data, split, samples, rng)]
     known = {group.lattice: group.species for group in data.split("train").by_lattice()}
     untrained = data.take(np.flatnonzero(np.array(data.table.column("split").to_pylist()) != "train"))
     held_out = {one.lattice: one.species for one in examples(untrained, GAP_EV.key, KINDS)}
     compared = [
-        _compared(part, known.get(part.asked.lattice), held_out[part.asked.lattice], surrogate, rng) for part in parts
+        _compared(part, known.get(part.references.lattice), held_out[part.references.lattice], surrogate, rng)
+        for part in parts
     ]
     weights = np.array([len(part.species) for part in parts], dtype=np.float64)
-    errors = np.concatenate([np.abs(part.gaps - part.asked.values) for part in parts])
+    errors = np.concatenate([np.abs(part.gaps - part.references.values) for part in parts])
     validity = np.concatenate([part.valid for part in parts])
     return Evaluation(
         generator=name or type(generator).__name__,
@@ -169,8 +170,8 @@ def table(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _cell(same: Sequence[Evaluation], figure: str) -> str:
-    mean = estimate([getattr(row, figure) for row in same])
-    return f"{mean.mean:.3g}" + (f" ± {mean.half_width:.2g}" if np.isfinite(mean.half_width) else "")
+    interval = estimate([getattr(row, figure) for row in same])
+    return f"{interval.mean:.3g}" + (f" ± {interval.half_width:.2g}" if np.isfinite(interval.half_width) else "")
 
 
 # ---- drawing and comparing
@@ -188,24 +189,24 @@ def _conditions(data: Dataset, split: str, samples: int, rng: np.random.Generato
         yield groups[index].take(row[drawn[group[drawn] == index]])
 
 
-def _draw(generator: DesignGenerator, asked: Examples, rng: np.random.Generator, oracle: Model) -> _Drawn:
+def _draw(generator: DesignGenerator, references: Examples, rng: np.random.Generator, oracle: Model) -> _Drawn:
     """Draw a tube for the condition of each structure, composition by composition."""
-    lattice, count = asked.lattice, len(asked.species)
+    lattice, count = references.lattice, len(references.species)
     species = np.empty((count, lattice.n_sites), dtype=np.uint8)
     exact, good = np.empty((2, count), dtype=bool)
     seconds = 0.0
-    budgets, which = np.unique(asked.budget, axis=0, return_inverse=True)
+    budgets, which = np.unique(references.budget, axis=0, return_inverse=True)
     for index, budget in enumerate(budgets):
         rows = np.flatnonzero(which == index)
         placed = {kind.name: int(atoms) for kind, atoms in zip(KINDS, budget, strict=True) if atoms}
         edits = SubstitutionEdits(lattice.n_sites, placed)
         began = perf_counter()
-        drawn = generator.sample(Decorations(lattice, edits), asked.values[rows], rng)
+        drawn = generator.sample(Decorations(lattice, edits), references.values[rows], rng)
         seconds += perf_counter() - began
         species[rows] = drawn.species.reshape(len(rows), -1)
         exact[rows], good[rows] = edits.complete(species[rows]), valid(lattice, species[rows], edits)
     gaps = oracle.predict(TubeBatch.uniform(lattice, species))[GAP_EV]
-    return _Drawn(asked, species, exact, good, gaps, seconds)
+    return _Drawn(references, species, exact, good, gaps, seconds)
 
 
 def _compared(
@@ -213,7 +214,7 @@ def _compared(
     rng: np.random.Generator,
 ) -> dict[str, float]:  # fmt: skip
     """Return the figures that compare the tubes drawn on one lattice with structures of the same lattice."""
-    lattice, species, asked = part.asked.lattice, part.species, part.asked.species
+    lattice, species, references = part.references.lattice, part.species, part.references.species
     real, fake = surrogate.features(lattice, held_out), surrogate.features(lattice, species)
     centre, scale = real.mean(axis=0), real.std(axis=0)
     scale[scale == 0.0] = 1.0
@@ -226,9 +227,9 @@ def _compared(
         "coverage": coverage(*pair),
         "density": density(*pair),
         "frechet": frechet(real, fake),
-        "spread": spread(species, asked),
+        "spread": spread(species, references),
         "pair_correlation_error": pair_correlation_error(
-            pair_correlation(lattice, species, KINDS), pair_correlation(lattice, asked, KINDS)
+            pair_correlation(lattice, species, KINDS), pair_correlation(lattice, references, KINDS)
         ),
     }
 

@@ -149,15 +149,15 @@ class _Game:
         with torch.no_grad():
             fake, _ = self._sample(shape, condition, budget)
 
-        def judge(placed: Tensor, condition: Tensor = condition) -> Tensor:
+        def critic_output(placed: Tensor, condition: Tensor = condition) -> Tensor:
             out: Tensor = self.players.critic(shape.raster(placed), condition, shape.shift)
             return out
 
-        both = judge(torch.cat([real, fake]), torch.cat([condition, condition]))
+        both = critic_output(torch.cat([real, fake]), torch.cat([condition, condition]))
         loss = discriminator_loss(self.config.loss, both[: len(real)], both[len(real) :])
         if self.config.loss == "wasserstein":
             share = shape.tensor(self.rng.random(len(real), dtype=np.float32))
-            loss = loss + PENALTY * gradient_penalty(judge, real, fake, share)
+            loss = loss + PENALTY * gradient_penalty(critic_output, real, fake, share)
         return {"critic": loss}
 
     def generator_losses(self, turn: _Turn) -> dict[str, Tensor]:
@@ -172,11 +172,11 @@ class _Game:
         )
         placed, change = self._sample(shape, conditions, torch.cat([budget, budget[:free]]))
         critic.requires_grad_(requires_grad=False)
-        judged = critic(shape.raster(placed[: len(real)]), condition, shape.shift)
+        outputs = critic(shape.raster(placed[: len(real)]), condition, shape.shift)
         critic.requires_grad_(requires_grad=True)
         nothing = torch.zeros((), device=shape.device)
         return {
-            "game": generator_loss(config.loss, judged),
+            "game": generator_loss(config.loss, outputs),
             "regressor": self._missed(shape, placed, targets) if config.regressor else nothing,
             "moments": moments_distance(shape, real, placed[: len(real)]) if config.moments else nothing,
             "change": change,

@@ -26,7 +26,7 @@ def main():
     for path, text in pages():
         if check:
             if not path.exists() or path.read_text(encoding="utf-8") != text:
-                sys.exit(f"{path} is not what the docstring says: run scripts/docs.py")
+                sys.exit(f"{path} differs from the docstring of its environment: run scripts/docs.py")
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -18,15 +18,15 @@ ATOM_AREA_NM2: Final = 0.026196
 """The area of an atom in graphene, nm²."""
 
 GROWN: Final = {
-    "length_um": "length of the tubes that still stand on a particle",
+    "length_um": "length of the tubes on the remaining particles",
     "growth_rate_um_s": "fastest growth, averaged over a minute",
-    "activity": "share of the particles' surface that is still bare at the end",
-    "density": "share of the particles that ripening has left",
+    "activity": "share of the particles' surface that is bare at the end",
+    "density": "share of the particles that remain after ripening",
     "particle_nm": "diameter of the particles, and of the tubes' outer walls",
     "walls": "walls of a tube",
     "disorder": "D/G: Raman intensity of defects over that of the lattice, at 532 nm",
     "amorphous": "amorphous carbon on the tubes, monolayers",
-    "energy_kwh": "energy that the furnace drew",
+    "energy_kwh": "energy that the furnace consumed",
 }
 """The outcomes of a recipe, with descriptions."""
 

@@ -23,7 +23,7 @@ SEED = 1
 ROWS = {row.key: row for row in PUBLISHED}
 
 BAND = "#d9dde2"
-"""Fill of tolerances and error bars of literature values."""
+"""The fill colour of tolerances and error bars of published values."""
 
 DESIGN_COLOURS = {
     "pristine": MUTED,
@@ -33,7 +33,7 @@ DESIGN_COLOURS = {
     "Stone–Wales": METHOD_STYLES[2].colour,
     "isotopes": METHOD_STYLES[4].colour,
 }
-"""What is done to a tube, always in the same colour."""
+"""The colours of tubes by their modification."""
 
 TEXT_SIZE = 9.5
 
@@ -126,7 +126,7 @@ def computed(values_and_failures):
     """Return the values, and exit if there are failures."""
     values, failures = values_and_failures
     if failures:
-        raise SystemExit(f"not computed: {failures}")
+        raise SystemExit(f"these values could not be computed: {failures}")
     return values
 
 

@@ -156,11 +156,7 @@ def device(tube: Nanotube) -> Device:
 
 
 def band_edges(tube: Nanotube, points: int = 4001) -> FloatArray:
-    """Energies >= 0, eV, where a subband of the pristine lead starts, ends or touches zero; others mirror them.
-
-    All A atoms are alike by screw symmetry, so that E = ±abs(Σ_b h_b exp(i(2π l x_b/C + k z_b))) over the three bonds,
-    with l = 0 ... number of hexagons of a cell - 1, which keeps bands apart that cross in the cell's spectrum.
-    """
+    """Return energies >= 0, eV, at which a subband of the pristine lead starts, ends or is zero; others mirror them."""
     two = lead_sheet(tube)
     bonds, hopping = two.bonds()
     cell = two.around.size // 2
@@ -184,7 +180,7 @@ def band_edges(tube: Nanotube, points: int = 4001) -> FloatArray:
 
 
 def sisl_hamiltonians(made: Device) -> tuple[Any, Any]:
-    """The device and a lead cell as `sisl.Hamiltonian`s; the axis is C, the atoms' places mean nothing."""
+    """Return device and lead cell as `sisl.Hamiltonian`s; the axis is C, and the positions of atoms have no effect."""
     import sisl
 
     atom = sisl.Atom(6, R=CUTOFF_ANGSTROM)
@@ -211,13 +207,7 @@ def sisl_hamiltonians(made: Device) -> tuple[Any, Any]:
 
 
 def sisl_transmission(tube: Nanotube, energies: FloatArray, eta: float = 1e-10) -> FloatArray:
-    """(E,) transmission by sisl: self-energies of `RecursiveSI`, dense inversion of the device.
-
-    Args:
-        tube: see `device`.
-        energies: (E,) eV.
-        eta: imaginary part in the leads, eV; the device has none.
-    """
+    """Return (E,) transmission by sisl, with self-energies of `RecursiveSI` and dense inversion of the device."""
     import sisl
 
     made = device(tube)
@@ -228,13 +218,7 @@ def sisl_transmission(tube: Nanotube, energies: FloatArray, eta: float = 1e-10) 
 
 
 def landauer(matrix: FloatArray, energy: float, sigma: Sequence[Any]) -> float:
-    """Transmission tr(Γ₂ G Γ₁ G†) by inverting the whole device.
-
-    Args:
-        matrix: (N, N) Hamiltonian, or dynamical matrix.
-        energy: or squared frequency.
-        sigma: (cell, cell) self-energies of the lead at the first rows and of that at the last ones.
-    """
+    """Return the transmission tr(Γ₂ G Γ₁ G†) by inverting the whole device."""
     cell = len(sigma[0])
     left, right = slice(None, cell), slice(-cell, None)
     inverse = energy * np.eye(len(matrix), dtype=complex) - matrix

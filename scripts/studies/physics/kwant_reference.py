@@ -155,7 +155,7 @@ def solve(path):
     read = json.loads(path.read_text(encoding="utf-8"))
     designs = read["designs"]
     energies, transmission, unitarity = (np.full((len(designs), ENERGIES), np.nan) for _ in range(3))
-    refused = []
+    rejected = []
     start = time.perf_counter()
     for row, design in enumerate(designs):
         system = kwant_system(design)
@@ -164,15 +164,15 @@ def solve(path):
             matrix = kwant.smatrix(system, energy)
             defect = deviation(matrix.data)
             if defect > UNITARITY:
-                refused.append({"tube": row, "energy_ev": energy, "defect": float(defect)})
+                rejected.append({"tube": row, "energy_ev": energy, "defect": float(defect)})
             elif column < ENERGIES:
                 energies[row, column], unitarity[row, column] = energy, defect
                 transmission[row, column] = matrix.transmission(1, 0)
                 column += 1
         if row % 20 == 19:
-            print(f"{row + 1} tubes, {time.perf_counter() - start:.0f} s, {len(refused)} refused", flush=True)
+            print(f"{row + 1} tubes, {time.perf_counter() - start:.0f} s, {len(rejected)} rejected", flush=True)
     if np.isnan(transmission).any():
-        raise SystemExit(f"fewer than {ENERGIES} energies of a tube have a unitary S matrix: {refused}")
+        raise SystemExit(f"fewer than {ENERGIES} energies of a tube have a unitary S matrix: {rejected}")
     lengths = [len(design["species"]) for design in designs]
     pairs = [(row, *pair) for row, design in enumerate(designs) for pair in design["stone_wales"]]
     np.savez_compressed(
@@ -191,7 +191,7 @@ def solve(path):
         "solver": kwant.solvers.default.smatrix.__self__.__class__.__module__,
         "seed": SEED,
         "largest_unitarity_defect": float(unitarity.max()),
-        "refused": refused,
+        "refused": rejected,
         "cpu": f"{platform.processor()}, {os.cpu_count()} cores",
         "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "not set"),
         "timing": [timed(design) for design in read["timed"]],

@@ -60,7 +60,7 @@ def replaced(page, name, text):
     """Return the page with another text between the marks of a section."""
     start, stop = f"<!-- {name}: made by scripts/studies/physics/table.py -->\n", f"<!-- end of {name} -->"
     if not re.search(f"{re.escape(start)}.*?{re.escape(stop)}", page, re.DOTALL):
-        raise SystemExit(f"{PAGE} has no lines {start}and {stop}")
+        raise SystemExit(f"{PAGE} has no lines {start}and {stop}: add them where the table is to be")
     head, _, rest = page.partition(start)
     return f"{head}{start}{text}\n{stop}{rest.partition(stop)[2]}"
 

@@ -14,15 +14,15 @@ RENAMED: dict[str, str] = {
     "matgym/AnnealingGoal-v0": "matgym/FilmAnnealingGoal-v0",
     "matgym/Annealing-v0": "matgym/FilmAnnealing-v0",
 }  # fmt: skip
-"""What a name of 0.1 (an environment's id, an optimizer, an instance, a surrogate, a generator) is called here."""
+"""The present names of environments, optimizers, instances, surrogates and generators, by their names in 0.1."""
 
 CHANGED: dict[str, str] = {
     "matgym/CVDGrowth-v0: 3 side by side": "a minute pays no less than -1, however much soot it makes",
 }
-"""Figures that are no longer those of 0.1, and why."""
+"""The figures that differ from those of 0.1, with the reason."""
 
 MODEL = "model"
-"""The argument of an environment that takes a model of one's own."""
+"""The argument of an environment that takes a user's model."""
 
 
 def arguments_like_0_1(name):

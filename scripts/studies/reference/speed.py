@@ -25,7 +25,7 @@ from timings import names
 
 RESULT = ROOT / "docs" / "results" / "speed-against-0.1.json"
 REPEATS = 5
-FEWEST_ROUNDS, MOST_ROUNDS, ENOUGH_S = 3, 20, 2.5  # of a measurement in a repeat, and seconds after which it ends
+FEWEST_ROUNDS, MOST_ROUNDS, ENOUGH_S = 3, 20, 2.5  # rounds of a measurement, and seconds after which it ends
 RESAMPLES = 10_000
 ACCEPTED = 0.95
 

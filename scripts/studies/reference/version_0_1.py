@@ -6,10 +6,10 @@ and `timings.py`. matgym is imported within functions, so that `timings.py` can 
 # ruff: noqa: I001  # its modules are no longer there to be known as ours
 
 RENAMED: dict[str, str] = {}
-"""What a name of 0.1 (an environment's id, an optimizer, an instance, a surrogate, a generator) is called here."""
+"""The names in this version, by names in 0.1: none differ."""
 
 MODEL = "reward"
-"""The argument of an environment that takes a model of one's own."""
+"""The argument of an environment that takes a user's model."""
 
 
 def arguments_like_0_1(_name):

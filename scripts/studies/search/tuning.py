@@ -40,7 +40,7 @@ GRIDS = {
         "learning_starts": [16, 48],
     },
 }  # fmt: skip
-"""What settings are drawn from."""
+"""The values that settings are drawn from."""
 
 
 @dataclass(frozen=True)

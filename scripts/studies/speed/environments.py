@@ -37,7 +37,7 @@ class Settings:
     rounds: int = 5
     furnaces: tuple[str, ...] = ("CVDGrowth", "CVDRecipe", "FilmAnnealing")
     batches: tuple[int, ...] = (1, 64, 1024)
-    seconds: float = 2.0  # of a measurement, the best of ...
+    seconds: float = 2.0  # shortest duration of a measurement, the best of several
     repeats: int = 3
 
 

@@ -21,7 +21,7 @@ from matgym.viz.palette import METHOD_STYLES
 from scripts.studies.common import Study, StudyJob, print_markdown
 
 MODES = ("scratch", "transfer", "informed", "both")
-MODES_OF = {"conductance_us": ("scratch", "transfer")}  # of the others, all
+MODES_OF = {"conductance_us": ("scratch", "transfer")}  # all modes for the other properties
 INFORMED_BY = {"zt": "zt_pristine_phonons"}  # the others by the gap
 DATA = {"conductance_us": "nanotube-transport"}  # the others: nanotube-properties
 
