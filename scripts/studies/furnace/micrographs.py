@@ -110,11 +110,11 @@ def by_horizon(surrogate, settings, size, count):
     """Return rows of error and similarity of network, second simulation and last frame, and frames to draw."""
     known = settings.known
     frames, drives, twins, radii = continued(settings, size, count)
-    found = surrogate.roll_out(frames[:, :known], drives, np.random.default_rng([7, size, 2]).spawn(count))
+    predicted = surrogate.roll_out(frames[:, :known], drives, np.random.default_rng([7, size, 2]).spawn(count))
     rows = []
     for horizon in settings.horizons:
         truth, k = frames[:, known + horizon - 1], horizon - 1
-        rivals = {"network": found[:, k], "second simulation": twins[:, k], "last frame": frames[:, known - 1]}
+        rivals = {"network": predicted[:, k], "second simulation": twins[:, k], "last frame": frames[:, known - 1]}
         row = {"size": size, "films": count, "horizon": horizon}
         for name, guess in rivals.items():
             pairs = zip(guess, truth, strict=True)
@@ -124,7 +124,7 @@ def by_horizon(surrogate, settings, size, count):
             relative = surrogate.radii(rivals[name]) / radii[:, known + k] - 1.0
             row[f"{name}: relative error of radius"] = float(np.abs(relative).mean())
         rows.append(row)
-    return rows, {"simulated": frames[0, known:], "network": found[0], "second simulation": twins[0]}
+    return rows, {"simulated": frames[0, known:], "network": predicted[0], "second simulation": twins[0]}
 
 
 def annealed(count, steps, rng, celsius):
@@ -155,12 +155,12 @@ def growth_exponents(surrogate, settings):
         "network": surrogate.radii(drawn),
         "network, likeliest labels": surrogate.radii(surrogate.roll_out(frames[:, :known], drives)),
     }
-    found = {}
+    exponents = {}
     for name, course in courses.items():
         radii = course.mean(axis=0)
         (_, _, exponent), _ = fitted_law(sweeps[: len(radii)], radii, 1.5)
-        found[name] = {"exponent": float(exponent), "first": float(radii[0]), "last": float(radii[-1])}
-    return found
+        exponents[name] = {"exponent": float(exponent), "first": float(radii[0]), "last": float(radii[-1])}
+    return exponents
 
 
 def speed(surrogate, statistics, size, batch, steps):
@@ -193,9 +193,9 @@ def speed(surrogate, statistics, size, batch, steps):
 def statistics_by_step(statistics, settings):
     """Return R² and mean absolute error of the network of statistics at some steps of held-out runs."""
     runs = annealing_runs(settings.statistics_runs, np.random.default_rng(99), steps=settings.ahead)
-    found, rows = statistics.predict(runs.controls, runs.start, runs.begun), []
+    predictions, rows = statistics.predict(runs.controls, runs.start, runs.begun), []
     for step in settings.horizons:
-        truth, guess = runs.outcomes[:, step - 1], found[:, step - 1]
+        truth, guess = runs.outcomes[:, step - 1], predictions[:, step - 1]
         r2 = 1.0 - ((guess - truth) ** 2).mean(axis=0) / truth.var(axis=0)
         mae = np.abs(guess - truth).mean(axis=0)
         row = {"step": step}
@@ -220,8 +220,8 @@ def main():
     surrogate, statistics = trained(study), load_sequences("annealing")
     rows = []
     for size, count in settings.tests:
-        found, courses = by_horizon(surrogate, settings, size, count)
-        rows += found
+        errors, courses = by_horizon(surrogate, settings, size, count)
+        rows += errors
     result = {
         "horizons": rows,
         "growth_law": growth_exponents(surrogate, settings),

@@ -58,17 +58,17 @@ class Optimise(StudyJob):
 
         flat = cross_entropy(constant, np.zeros(4), rng, generations=settings.constant_generations, **size)
         begin = np.tile(flat.point, (task.minutes, 1))
-        found = cross_entropy(
+        schedule_search = cross_entropy(
             lambda points: task.run(scaled_controls(points), reactor), begin, rng,
             spread=0.4, generations=settings.generations, **size,
         )  # fmt: skip
-        starts = {"cross-entropy": scaled_controls(found.point), "constant": scaled_controls(begin)}
+        starts = {"cross-entropy": scaled_controls(schedule_search.point), "constant": scaled_controls(begin)}
         while len(starts) < settings.starts:
             starts[f"stages {len(starts)}"] = random_recipe(task.minutes, rng)
         schedules = {name: climb(task, start, reactor, settings.iterations) for name, start in starts.items()}
-        values = {"cross-entropy alone": found.value} | {name: s.objective for name, s in schedules.items()}
+        values = {"cross-entropy alone": schedule_search.value} | {name: s.objective for name, s in schedules.items()}
         best = max(values, key=values.get)
-        controls = schedules[best].controls if best in schedules else scaled_controls(found.point)
+        controls = schedules[best].controls if best in schedules else scaled_controls(schedule_search.point)
         random = task.run(scaled_controls(rng.uniform(-1.0, 1.0, (settings.random, task.minutes, 4))), reactor)
         row = {
             "reactor": reactor.tolist(),

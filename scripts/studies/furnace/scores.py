@@ -65,7 +65,7 @@ class Plan(StudyJob):
         )
         rng = np.random.default_rng([self.seed, 3])
         few = np.array([task.draw(rng) for _ in range(settings.open_reactors)])
-        found = cross_entropy(
+        schedule_search = cross_entropy(
             lambda points: mean_over(task, scaled_controls(points), few),
             np.tile(flat.point, (task.minutes, 1)), rng, spread=0.3, generations=settings.open_generations,
             population=settings.population, elite=settings.population // 8,
@@ -73,8 +73,8 @@ class Plan(StudyJob):
         row = {
             "constant": flat.point.tolist(),
             "constant_minutes": flat.evaluations * settings.constant_reactors * task.minutes,
-            "schedule": found.point.tolist(),
-            "schedule_minutes": found.evaluations * settings.open_reactors * task.minutes,
+            "schedule": schedule_search.point.tolist(),
+            "schedule_minutes": schedule_search.evaluations * settings.open_reactors * task.minutes,
         }
         return pa.Table.from_pylist([row])
 
@@ -179,14 +179,14 @@ def main():
     for method in settings.methods:
         mine = [run for run in runs if run["method"] == method]
         values = np.array([run["J"] for run in mine])
-        found = interquartile_mean((values - random) / (best - random), np.random.default_rng(0))
+        estimate = interquartile_mean((values - random) / (best - random), np.random.default_rng(0))
         rows.append(
             {
                 "method": method,
                 "seeds": len(mine),
-                "iqm": found.mean,
-                "low": found.low,
-                "high": found.high,
+                "iqm": estimate.mean,
+                "low": estimate.low,
+                "high": estimate.high,
                 "mean_J": float(values.mean()),
                 "minutes_of_training": mine[0]["minutes_of_training"],
                 "seconds": float(np.mean([run["seconds"] for run in mine])),

@@ -94,7 +94,7 @@ class Evaluate(StudyJob):
         if self.split == "band":  # the conditions are those of held-out structures in the band
             values, splits = data.values("gap_ev"), np.array(data.table.column("split").to_pylist())
             data = data.take(np.flatnonzero((splits != "test") | ((values >= low) & (values <= high))))
-        found = evaluate(
+        evaluation = evaluate(
             generator_of(self.generator, self.settings.band if self.split == "band" else None, self.folder),
             np.random.default_rng(self.seed),
             samples=self.settings.samples if self.split == "test" else self.settings.others,
@@ -102,7 +102,7 @@ class Evaluate(StudyJob):
             name=self.generator,
             data=data,
         )
-        return pa.Table.from_pylist([asdict(found) | {"split": self.split, "seed": self.seed}])
+        return pa.Table.from_pylist([asdict(evaluation) | {"split": self.split, "seed": self.seed}])
 
 
 def draw(study):

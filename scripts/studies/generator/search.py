@@ -56,9 +56,9 @@ class Searches(StudyJob):
         how, own = (self.policy(task), None) if self.method == "MaskablePPO" else (self.method, self.generator)
         rows = []
         for queries in settings.queries:  # some methods depend on their budget
-            found = search(how, task, targets, queries, self.seed, initial_designs=own)
-            valid, errors = task.space.valid(found.designs), np.full(len(targets), np.inf)
-            errors[valid] = np.nan_to_num(task.verify(found.designs[valid], targets[valid]).loss, nan=np.inf)
+            result = search(how, task, targets, queries, self.seed, initial_designs=own)
+            valid, errors = task.space.valid(result.designs), np.full(len(targets), np.inf)
+            errors[valid] = np.nan_to_num(task.verify(result.designs[valid], targets[valid]).loss, nan=np.inf)
             about = {"method": self.method, "generator": self.generator, "seed": self.seed, "queries": queries}
             rows.append(about | {"errors": errors.tolist()})
         return pa.Table.from_pylist(rows)
@@ -95,20 +95,24 @@ def main():
     errors = {}
     for run in runs:
         errors.setdefault((run["method"], run["generator"], run["queries"]), []).append(run["errors"])
-    found = {
+    regrets = {
         key: asdict(interquartile_mean(np.array(each), np.random.default_rng(0))) for key, each in errors.items()
     }  # means over seeds and targets
     study.write(
-        {"rows": [dict(zip(("method", "generator", "queries"), key, strict=True)) | row for key, row in found.items()]}
+        {
+            "rows": [
+                dict(zip(("method", "generator", "queries"), key, strict=True)) | row for key, row in regrets.items()
+            ]
+        }
     )
 
     def cell(case, queries):
-        middle, low, high = (1e3 * found[*case, queries][name] for name in ("mean", "low", "high"))
+        middle, low, high = (1e3 * regrets[*case, queries][name] for name in ("mean", "low", "high"))
         return f"{middle:.1f} [{low:.1f}, {high:.1f}]"
 
     head = ("method", "initial designs", *(f"{queries} evaluations, meV" for queries in settings.queries))
     print_markdown(head, ((*case, *(cell(case, queries) for queries in settings.queries)) for case in cases))
-    study.picture("generator/search.png", lambda path: draw(found, settings).savefig(path, dpi=150))
+    study.picture("generator/search.png", lambda path: draw(regrets, settings).savefig(path, dpi=150))
 
 
 if __name__ == "__main__":

@@ -137,8 +137,8 @@ def helical_lines(n, m, thetas):
     rings, around = (int(count) for count in constants.slabs.ring(np.array(tube.lattice.translation)))
     gained = 2 * np.pi * np.arange(folds)[:, None, None] * around / folds
     turns = (thetas + 2 * np.pi * np.arange(rings)[:, None] - gained) / rings  # (folds, rings, K)
-    found = Vibrations.helical_bands(constants, turns.reshape(folds, -1))
-    return found.reshape(folds * rings, len(thetas), 6)
+    frequencies = Vibrations.helical_bands(constants, turns.reshape(folds, -1))
+    return frequencies.reshape(folds * rings, len(thetas), 6)
 
 
 def name_below(figure, names):

@@ -93,10 +93,10 @@ def dense(onsite: FloatArray, bonds: IntArray, hopping: FloatArray) -> FloatArra
 
 def pristine_cell(fractions: FloatArray, cells: int) -> IntArray:
     """Return the rows of the sites in the lowest of a tube's cells, with axial fractions in [0, 1/cells)."""
-    found = np.flatnonzero(fractions[:, 1] * cells < 1.0 - 1e-6)
-    if found.size * cells != len(fractions):
-        raise StructureError(f"{found.size} sites in the first of {cells} cells, of {len(fractions)} sites")
-    return found
+    rows = np.flatnonzero(fractions[:, 1] * cells < 1.0 - 1e-6)
+    if rows.size * cells != len(fractions):
+        raise StructureError(f"{rows.size} sites in the first of {cells} cells, of {len(fractions)} sites")
+    return rows
 
 
 def sheet(tube: Nanotube) -> Sheet:

@@ -35,15 +35,15 @@ def printed(text):
 
 def cells_of(row):
     """Return the cells of the table; matgym's values have the digits that show a fiftieth of the tolerance or less."""
-    found = ours(row.key)
+    computed = ours(row.key)
     places = max(0, math.ceil(-math.log10(row.tolerance)) + 1) if row.tolerance else 0
     return (
         printed(row.quantity),
         f"{row.value:g}",
         f"{row.tolerance:g}",
-        f"{found + 0.0:.{places}f}",
+        f"{computed + 0.0:.{places}f}",
         "" if row.unit == "1" else printed(row.unit),
-        "yes" if abs(found - row.value) <= row.tolerance else "**no**",
+        "yes" if abs(computed - row.value) <= row.tolerance else "**no**",
         row.flag,
         printed(row.source),
         COMPUTED[row.key].settings,

@@ -63,21 +63,21 @@ def main():
 
     began, agreeing, differing = time.perf_counter(), 0, 0
     print(f"{'figure':<62} {'0.1':<24} {'now':<24} same?")
-    for group, wanted in reference["figures"].items():
+    for group, reference_figures in reference["figures"].items():
         unwanted = group in SLOW if chosen.quick else chosen.slow and group not in SLOW
         if unwanted or (other and group in CHOICES):
             continue
-        found = {}
+        present_figures = {}
         try:
-            found.update((name, figure) for _, name, figure in compute(present, [group]))
+            present_figures.update((name, figure) for _, name, figure in compute(present, [group]))
         except Exception:  # noqa: BLE001  # for instance a changed name; other groups are still compared
             traceback.print_exc()
-        for name in wanted | found:
+        for name in reference_figures | present_figures:
             if name in present.CHANGED:
                 print(f"{name:<62} changed on purpose: {present.CHANGED[name]}: yes")
                 continue
-            theirs, ours = wanted.get(name, "missing"), found.get(name, "missing")
-            agrees = name in wanted and name in found and same(ours, theirs, exact=not other)
+            theirs, ours = reference_figures.get(name, "missing"), present_figures.get(name, "missing")
+            agrees = name in reference_figures and name in present_figures and same(ours, theirs, exact=not other)
             print(f"{name:<62} {shown(theirs):<24} {shown(ours):<24} {'yes' if agrees else 'NO'}", flush=True)
             if not agrees and isinstance(theirs, dict) and isinstance(ours, dict):
                 print(f"    values: {theirs['values']} and {ours['values']}")

@@ -114,8 +114,8 @@ class Try(StudyJob):
         if self.algorithm == "random":
             optimizer = RandomSearch(problem, budget, np.random.default_rng(seed))
         else:
-            made = getattr(rl_search, self.algorithm)
-            optimizer = made(problem, budget, np.random.default_rng(500 + seed), self.overrides)
+            method = getattr(rl_search, self.algorithm)
+            optimizer = method(problem, budget, np.random.default_rng(500 + seed), self.overrides)
         spent, best = 0, -np.inf
         while spent < budget:
             designs = optimizer.ask()[: budget - spent]

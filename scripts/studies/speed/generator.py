@@ -46,8 +46,8 @@ def main():
     study = Study.from_command_line("generator-speed", __doc__, Settings(), Settings(drawn=64))
     rows = []
     for count, cores in ((1, "one core"), (2, "two cores")):
-        found = study.rows([Draw(study.settings, seed) for seed in range(count)], folder=cores.replace(" ", "-"))
-        rows.append({"cores": cores} | {name: sum(row[name] for row in found) for name in ("once", "twice")})
+        rates = study.rows([Draw(study.settings, seed) for seed in range(count)], folder=cores.replace(" ", "-"))
+        rows.append({"cores": cores} | {name: sum(row[name] for row in rates) for name in ("once", "twice")})
     study.write({"rows": rows})
     print_markdown(
         ("", "tubes/s, drawn once", "as shipped"),

@@ -174,8 +174,8 @@ def measure(name, environment, task, config, settings):
 def main():
     study = Study.from_command_line("sb3-throughput", __doc__, Settings(), QUICK)
     torch.set_num_threads(1)
-    found = [measure(*case, study.settings) for case in cases()[: study.settings.cases]]
-    study.write({"threads": 1, "cases": found})
+    results = [measure(*case, study.settings) for case in cases()[: study.settings.cases]]
+    study.write({"threads": 1, "cases": results})
     rates = ("frames_per_s", "collect_frames_per_s", "environment_frames_per_s")
     print_markdown(
         ("", "setup", "environments", "frames/s", "collecting only", "environment only", "learning, µs a frame"),
@@ -184,10 +184,10 @@ def main():
                 case["case"], row["setup"], row["n_envs"], *(f"{row[rate]:,.0f}" for rate in rates),
                 f"{row['microseconds_a_frame']['learn']:.0f}",
             )
-            for case in found for row in case["rows"]
+            for case in results for row in case["rows"]
         ),
     )  # fmt: skip
-    for case in found:
+    for case in results:
         print(case["case"], case["over_dummy_many_and_few"])
 
 

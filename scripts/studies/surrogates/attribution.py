@@ -53,10 +53,10 @@ def main():
     }
     rows = []
     for name, (network, method) in explained.items():
-        found = deletion_check(network, oracle, chosen, KEY, np.random.default_rng(SEED), method)
-        low, high = (1000 * end for end in found.interval)
-        change = (f"{1000 * values.mean():.0f}" for values in (found.attributed, found.chance))
-        rows.append((name, len(found.chance), *change, f"{1000 * found.difference:.0f} [{low:.0f}, {high:.0f}]"))
+        check = deletion_check(network, oracle, chosen, KEY, np.random.default_rng(SEED), method)
+        low, high = (1000 * end for end in check.interval)
+        change = (f"{1000 * values.mean():.0f}" for values in (check.attributed, check.chance))
+        rows.append((name, len(check.chance), *change, f"{1000 * check.difference:.0f} [{low:.0f}, {high:.0f}]"))
     head = ("attribution", "n", "change, attributed, meV", "change, random, meV", "difference [95 %], meV")
     print_markdown(head, rows)
 

@@ -77,8 +77,8 @@ class Fits(StudyJob):
                 learning_rate=settings.smaller_rate if transferred else settings.larger_rate,
             )  # fmt: skip
             fitted = fit(part, config, start=source if transferred else None)
-            found = figures(fitted, part.split("test"))[0]
-            rows.append({"labels": self.labels, "seed": self.seed, "mode": mode} | found.model_dump())
+            metrics = figures(fitted, part.split("test"))[0]
+            rows.append({"labels": self.labels, "seed": self.seed, "mode": mode} | metrics.model_dump())
         return pa.Table.from_pylist(rows)
 
 

@@ -97,9 +97,9 @@ class Measure(StudyJob):
         for number, (kind, make) in enumerate(KINDS.items()):
             rng = np.random.default_rng([11, number])
             tubes = TubeBatch.of([make(shape, rng) for _ in range(count)])
-            found = oracle.predict(tubes)
-            if found.ok.any():  # formation energies of tubes with only boron need a chemical potential
-                outside = Errors.of(surrogate, key, tubes.take(np.flatnonzero(found.ok)), found[key][found.ok])
+            labels = oracle.predict(tubes)
+            if labels.ok.any():  # formation energies of tubes with only boron need a chemical potential
+                outside = Errors.of(surrogate, key, tubes.take(np.flatnonzero(labels.ok)), labels[key][labels.ok])
                 rows.append(outside.figures(key, kind, inside))
         return pa.Table.from_pylist(rows)
 
@@ -115,8 +115,8 @@ class Errors:
 
     @classmethod
     def of(cls, surrogate, key, tubes, truth):
-        found = surrogate.predict(tubes)
-        return cls(found[key] - truth, found.half_width[key], found.distance, found.sd[key])
+        predictions = surrogate.predict(tubes)
+        return cls(predictions[key] - truth, predictions.half_width[key], predictions.distance, predictions.sd[key])
 
     @property
     def scores(self):
