@@ -129,7 +129,7 @@ def evaluate(
     if samples < 1:
         raise ConfigurationError(f"samples={samples} gives no tubes to evaluate: give 1 or more")
     if split == "train":
-        raise ConfigurationError("split='train' holds the structures of the training: evaluate on another, as 'test'")
+        raise ConfigurationError("generators learn from the split 'train': give another one, such as 'test'")
     data, oracle = data or Dataset.load(NAME), oracle or PiElectrons()
     surrogate = surrogate or load(NAME)
     parts = [_draw(generator, references, rng, oracle) for references in _conditions(data, split, samples, rng)]
