@@ -1,4 +1,4 @@
-"""Generators of initial structures."""
+"""Generators of initial designs."""
 
 from matgym.generative.nearest import NearestDesigns
 

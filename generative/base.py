@@ -1,4 +1,4 @@
-"""The face of every trained generator."""
+"""The base class of trained generators."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -18,18 +18,18 @@ from matgym.tasks import Decorations
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
 BATCH: Final = 512
-"""Tubes that are drawn at once."""
+"""Number of tubes that are drawn at once."""
 
 
 @dataclass(frozen=True)
 class ConditionalGenerator(ABC):
-    """A network with all that is needed to draw tubes from it. A `matgym.tasks.DesignGenerator`.
+    """A trained network and the settings that are needed to draw tubes from it. A `matgym.tasks.DesignGenerator`.
 
     Attributes:
-        network: its weights; `network.size` describes it.
-        kinds: dopants that it places.
-        key: the property it is asked for.
-        scaling: of conditions.
+        network: the network with its weights; `network.size` holds its size.
+        kinds: the dopants that the generator places.
+        key: the property that the targets are values of.
+        scaling: the scaling of conditions.
     """
 
     network: Any
@@ -39,19 +39,32 @@ class ConditionalGenerator(ABC):
 
     @abstractmethod
     def placed(self, shape: Geometry, condition: Tensor, budget: Tensor, rng: np.random.Generator) -> Tensor:
-        """(B, K, S) zeros and ones: one tube for each condition and composition.
+        """Draw one tube for each condition and composition.
 
         Args:
-            shape: of all tubes.
-            condition: (B, columns) standardised.
-            budget: (B, K) atoms of each of `kinds`.
+            shape: the geometry that all tubes share.
+            condition: (B, columns) standardised conditions.
+            budget: (B, K) number of atoms of each of `kinds`.
             rng: the only source of randomness.
+
+        Returns:
+            (B, K, S), one where a dopant stands on a site and zero elsewhere.
         """
 
     def draw(
         self, lattice: TubeLattice, targets: FloatArray, budget: IntArray, rng: np.random.Generator
     ) -> SpeciesArray:
-        """(B, n_sites) one tube for each of (B,) targets in the property's unit, and (B, K) atoms of `kinds`."""
+        """Draw one tube for each target and composition.
+
+        Args:
+            lattice: the lattice that all tubes share.
+            targets: (B,) targets in the property's unit.
+            budget: (B, K) number of atoms of each of `kinds`.
+            rng: the only source of randomness.
+
+        Returns:
+            (B, n_sites) species codes.
+        """
         shape, parts = geometry(lattice, device_of(self.network)), []
         with torch.inference_mode():
             for start in range(0, len(targets), BATCH):
@@ -61,33 +74,34 @@ class ConditionalGenerator(ABC):
             return shape.species(torch.cat(parts), self.kinds)
 
     def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
-        """See `matgym.tasks.DesignGenerator`.
+        """Draw one tube for each target; see `matgym.tasks.DesignGenerator`.
 
         Raises:
-            ConfigurationError: if the budget holds another species than those it learned to place.
+            ConfigurationError: if the budget holds a species that the generator was not trained to place.
         """
         counts = dict(zip(space.edits.species.tolist(), space.edits.budget.tolist(), strict=True))
-        if not set(counts) <= {int(kind) for kind in self.kinds}:
+        if others := set(counts) - {int(kind) for kind in self.kinds}:
             raise ConfigurationError(
-                f"this generator places {', '.join(kind.name for kind in self.kinds)}; the budget holds others"
+                f"the budget holds {', '.join(Species(code).name for code in sorted(others))}, which this generator "
+                f"cannot place: it places {', '.join(kind.name for kind in self.kinds)}"
             )
         budget = np.tile([counts.get(int(kind), 0) for kind in self.kinds], (len(targets), 1))
         return TubeBatch.uniform(space.lattice, self.draw(space.lattice, targets, budget, rng))
 
     def condition(self, lattice: TubeLattice, targets: FloatArray, budget: IntArray) -> Tensor:
-        """(B, columns) standardised, on the network's device."""
+        """Return the (B, columns) standardised conditions on the network's device."""
         standard = self.scaling(raw_conditions(lattice, self.key, targets, budget))
         return torch.from_numpy(standard).to(device_of(self.network))
 
 
 @dataclass(frozen=True)
 class TrainedGenerator:
-    """What a training leaves.
+    """The result of a training.
 
     Attributes:
-        generator: with the weights of the epoch that did best on held-out structures.
-        validation: figures of that epoch.
-        epochs: that were run.
+        generator: the generator with the weights of the epoch that scored best on the validation split.
+        validation: the validation figures of that epoch.
+        epochs: the number of epochs that were run.
     """
 
     generator: Any

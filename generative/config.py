@@ -1,4 +1,4 @@
-"""How generators are trained. Numbers are chosen by us."""
+"""Configs of the trainings of generators. We chose the default values."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
@@ -10,7 +10,7 @@ from matgym.structures import Species
 from matgym.structures.species import parse_species
 
 Loss: TypeAlias = Literal["original", "hinge", "wasserstein"]
-"""Of the minimax game.
+"""The loss of the minimax game.
 
 - "original": Goodfellow et al., NeurIPS 2014, with the generator's non-saturating form;
 - "hinge": Lim and Ye, arXiv:1705.02894;
@@ -20,17 +20,17 @@ Loss: TypeAlias = Literal["original", "hinge", "wasserstein"]
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """What all trainings of generators are told: all but the data and the network.
+    """The settings that all trainings of generators share.
 
     Attributes:
-        key: the property it can be asked for.
-        species: dopants that it places.
-        epochs: passes over the structures.
-        patience: epochs without a better figure on held-out structures after which it is given up.
-        batch_size: tubes a step.
-        left_out: a band of the property of which no structure is shown.
-        seed: of weights, order and noise.
-        size: of the network or networks.
+        key: the property that the generator is conditioned on.
+        species: the dopants that the generator places.
+        epochs: the number of passes over the structures.
+        patience: the number of epochs without a better validation figure after which the training stops.
+        batch_size: the number of tubes in a step.
+        left_out: a band of the property (low, high); structures within it are left out of the training.
+        seed: the random seed of weights, order and noise.
+        size: the size of the network or networks.
 
     Raises:
         ConfigurationError: if a value is out of range.
@@ -48,22 +48,24 @@ class GeneratorConfig:
     def __post_init__(self) -> None:
         check_counts(self, "epochs", "patience", "batch_size")
         if self.left_out is not None and not self.left_out[0] < self.left_out[1]:
-            raise ConfigurationError(f"left_out={self.left_out} must be a band: LOW below HIGH")
-        if not 1 <= len(self.kinds) <= 2:  # conditions have two columns of shares
-            raise ConfigurationError(f"species={self.species}: a generator places one or two dopants")
+            raise ConfigurationError(f"left_out={self.left_out} must be a band (LOW, HIGH) with LOW below HIGH")
+        if not 1 <= len(self.kinds) <= 2:  # conditions have two columns for the shares of dopants
+            raise ConfigurationError(
+                f"species={self.species} holds {len(self.kinds)} dopants: give one or two, which a generator can place"
+            )
 
     @property
     def kinds(self) -> tuple[Species, ...]:
-        """Codes of the dopants."""
+        """The codes of the dopants."""
         return tuple(parse_species(name) for name in self.species)
 
 
 @dataclass(frozen=True)
 class LikelihoodConfig(GeneratorConfig):
-    """See `GeneratorConfig`.
+    """The settings of a training by likelihood; see `GeneratorConfig` for the others.
 
     Attributes:
-        learning_rate: peak of the one-cycle schedule of AdamW.
+        learning_rate: the highest learning rate of the one-cycle schedule of AdamW.
     """
 
     learning_rate: float = 3e-3
@@ -75,24 +77,24 @@ class LikelihoodConfig(GeneratorConfig):
 
 @dataclass(frozen=True)
 class GanConfig(GeneratorConfig):
-    """See `GeneratorConfig`.
+    """The settings of the training of the GAN; see `GeneratorConfig` for the others.
 
     Attributes:
-        loss: of the minimax game; see `Loss`.
+        loss: the loss of the minimax game; see `Loss`.
         spectral: whether the discriminator's weights have spectral norm one (Miyato et al., ICLR 2018).
-        projection: whether the discriminator sees the condition, by projection.
-        game: weight of the game in the generator's loss.
-        regressor: weight of the auxiliary regressor, a surrogate fitted to the same structures beforehand, which says
-            how far the property is from the target; zero leaves it out.
-        moments: weight of feature matching on pair correlations (Salimans et al., NeurIPS 2016).
-        regressor_epochs: of the auxiliary regressor.
-        critic_steps: of the discriminator for each of the generator.
-        generator_rate: learning rate of the generator's optimizer, Adam.
-        critic_rate: learning rate of the discriminator's own Adam.
-        restraint: weight of the mean squared change of a draft's scores. Without it they grow until the soft placement
-            has no gradient left.
-        temperature: of the soft placement that gradients come from.
-        average: decay of the moving average of weights that is kept (Yazıcı et al., ICLR 2019).
+        projection: whether the condition enters the discriminator, by projection.
+        game: the weight of the minimax game in the generator's loss.
+        regressor: the weight of the auxiliary regressor, a surrogate that is fitted to the same structures beforehand
+            and predicts how far the property is from the target; zero leaves it out.
+        moments: the weight of feature matching on pair correlations (Salimans et al., NeurIPS 2016).
+        regressor_epochs: the number of epochs of the auxiliary regressor.
+        critic_steps: the number of the discriminator's steps for each step of the generator.
+        generator_rate: the learning rate of the generator's optimizer, Adam.
+        critic_rate: the learning rate of the discriminator's optimizer, Adam.
+        restraint: the weight of the mean squared change of a draft's scores. At zero the scores grow until the soft
+            placement saturates and its gradient vanishes.
+        temperature: the temperature of the soft placement, from which the gradients come.
+        average: the decay of the moving average of the generator's weights (Yazıcı et al., ICLR 2019).
     """
 
     epochs: int = 32
@@ -118,4 +120,4 @@ class GanConfig(GeneratorConfig):
         check_counts(self, "regressor_epochs", "critic_steps")
         check_positive(self, "generator_rate", "critic_rate", "temperature")
         if not 0.0 <= self.average < 1.0:
-            raise ConfigurationError(f"average={self.average} must be from 0 to below 1")
+            raise ConfigurationError(f"average={self.average} must be at least 0 and below 1")

@@ -1,7 +1,7 @@
-"""Masked diffusion, a baseline: sites are uncovered in random order, each given those that are known.
+"""Masked diffusion, a baseline: sites are uncovered in random order, each conditioned on those uncovered before.
 
 Austin et al., *Structured denoising diffusion models in discrete state-spaces* (NeurIPS 2021), with the absorbing
-state; trained as an order-agnostic autoregressive model (Hoogeboom et al., ICLR 2022), which it amounts to.
+state; trained as an order-agnostic autoregressive model (Hoogeboom et al., ICLR 2022), to which it is equivalent.
 """
 
 import math
@@ -22,21 +22,22 @@ from matgym.generative.networks import Conditioned
 from matgym.typing import FloatArray, IntArray
 
 FAINT: Final = 1e-12
-"""Least chance of anything: what is left to place can be placed, whatever the network thinks of it."""
+"""The smallest probability of any species, so that the remaining atoms can be placed whatever the network predicts."""
 
 COVERED: Final = -1
-"""Stands for a dopant's index, or carbon's, which follows theirs, where it is not known."""
+"""The index of a covered site. Uncovered sites have the index of their dopant, or of carbon, which comes last."""
 
 
 @dataclass(frozen=True)
 class DiffusionSize:
-    """Size of the network.
+    """The size of the network.
 
     Attributes:
-        width: channels of every convolution.
-        blocks: residual blocks of two convolutions each.
-        steps: passes in which a tube of carbon is uncovered; every dopant takes another one. May be changed after the
-            training; with as many as sites the draws are those of the autoregressive model, without approximation.
+        width: the number of channels of every convolution.
+        blocks: the number of residual blocks, of two convolutions each.
+        steps: the number of passes in which a tube of carbon is uncovered; every dopant takes one more pass. It may be
+            changed after the training. With as many steps as sites the draws are exactly those of the autoregressive
+            model.
     """
 
     width: int = 32
@@ -46,15 +47,16 @@ class DiffusionSize:
 
 @dataclass(frozen=True)
 class DiffusionConfig(LikelihoodConfig):
-    """See `LikelihoodConfig`."""
+    """The settings of the training of the masked diffusion; see `LikelihoodConfig`."""
 
     size: DiffusionSize = field(default_factory=DiffusionSize)
 
 
 class DiffusionNetwork(Likelihood):
-    """Known sites, a condition, and what is left to place → what every covered site may hold.
+    """The network that predicts the species of covered sites from uncovered sites, condition and remaining atoms.
 
-    What it gives is added to what the composition alone tells: a fresh one draws without replacement, at random.
+    Its output is added to the logarithms of the remaining composition, so that an untrained network draws at random
+    without replacement.
     """
 
     def __init__(self, size: DiffusionSize, kinds: int) -> None:
@@ -63,9 +65,17 @@ class DiffusionNetwork(Likelihood):
         self.trunk = Conditioned(2 * (kinds + 1), len(COLUMNS) + kinds + 1, size.width, size.blocks, 2 * (kinds + 1))
 
     def forward(self, shape: Geometry, known: Tensor, covered: Tensor, left: Tensor, condition: Tensor) -> Tensor:
-        """(B, K + 1, S) logarithms of chances, carbon last.
+        """Return the logarithms of the probabilities of every species on every site.
 
-        Of (B, K, S) dopants known on uncovered sites, (B, 1, S) ones where a site is covered, and (B, K) dopants left.
+        Args:
+            shape: the geometry that all tubes share.
+            known: (B, K, S) ones where an uncovered site holds a dopant.
+            covered: (B, 1, S) ones where a site is covered.
+            left: (B, K) number of dopants that remain to be placed.
+            condition: (B, columns) standardised conditions.
+
+        Returns:
+            (B, K + 1, S), carbon last.
         """
         count = covered.sum(dim=2)
         shares = torch.cat([left, count - left.sum(dim=1, keepdim=True)], dim=1) / count.clamp(min=1.0)
@@ -86,17 +96,18 @@ class DiffusionNetwork(Likelihood):
         chances = self(shape, known, covered, (real * covered).sum(dim=2), condition)
         whole = torch.cat([real, 1.0 - real.sum(dim=1, keepdim=True)], dim=1)
         surprise = -(whole * chances).sum(dim=1, keepdim=True) * covered
-        a_site: Tensor = surprise.sum(dim=2) / covered.sum(dim=2)  # so that every number of covered ones counts alike
+        # Divided by the number of covered sites, so that tubes count alike however many of their sites are covered.
+        a_site: Tensor = surprise.sum(dim=2) / covered.sum(dim=2)
         return a_site.mean()
 
 
 @dataclass(frozen=True)
 class MaskedDiffusion(ConditionalGenerator):
-    """A trained masked diffusion, as a generator.
+    """The generator that draws tubes from a trained masked diffusion.
 
-    The composition is exact: chances follow what is left, so that nothing is drawn of which none is, nor carbon where
-    all that is covered is needed. Like bonds are not drawn; where nothing else is left to do, the atom goes to a site
-    of carbon, any that has no such neighbour.
+    The composition is exact: probabilities are weighted by the remaining atoms, so that a species with no atoms left is
+    never drawn, and neither is carbon when every covered site is needed for a dopant. Like bonds are not drawn: if a
+    site allows no remaining species, the dopant goes to a random carbon site without a like neighbour, if there is one.
     """
 
     @override
@@ -116,7 +127,7 @@ class MaskedDiffusion(ConditionalGenerator):
             for _ in range(most):
                 rows = going[here]
                 place = order[rows, done[rows]]
-                # Of draws without replacement, exactly what became of the chances since the network was asked.
+                # Without replacement, a species' probability changes with the share of its atoms that remain.
                 weight = chances[here, :, place] * left[rows] / np.maximum(before[here], 1)
                 allowed = weight * np.column_stack([free[rows, :, place], np.ones(len(rows))])
                 stuck = ~allowed.any(axis=1)
@@ -131,19 +142,19 @@ class MaskedDiffusion(ConditionalGenerator):
                 done[rows] += 1
                 dopants = drawn < kinds
                 free[rows[dopants, None], drawn[dopants, None], neighbours[site[dopants]]] = False
-                here = here[~dopants]  # an atom tells much about the others: the network is asked anew
+                here = here[~dopants]  # a placed dopant changes the probabilities: evaluate the network again
         return shape.tensor(np.stack([held == kind for kind in range(kinds)], axis=1))
 
     def _chances(self, shape: Geometry, held: IntArray, left: IntArray, condition: Tensor) -> FloatArray:
-        """(B, K + 1, S) of what every site may hold, from (B, S) what is known and (B, K + 1) what is left."""
+        """Return (B, K + 1, S) probabilities from (B, S) species' indices and (B, K + 1) remaining atoms."""
         kinds = len(self.kinds)
         known = np.stack([held == kind for kind in range(kinds)], axis=1)
-        seen = (known, (held == COVERED)[:, None], left[:, :kinds])
-        out: Tensor = self.network(shape, *(shape.tensor(x) for x in seen), condition)
+        inputs = (known, (held == COVERED)[:, None], left[:, :kinds])
+        out: Tensor = self.network(shape, *(shape.tensor(x) for x in inputs), condition)
         return out.exp().cpu().numpy().astype(np.float64).clip(min=FAINT)
 
 
 def _pick(weight: FloatArray, rng: np.random.Generator) -> IntArray:
-    """(B,) one index for each row of weights."""
+    """Draw (B,) indices, one for each row of weights."""
     total = weight.cumsum(axis=1)
     return np.asarray((rng.random(len(total))[:, None] * total[:, -1:] >= total).sum(axis=1))

@@ -1,4 +1,4 @@
-"""How good a generator is: the tubes that it draws for conditions of held-out structures, verified by the oracle."""
+"""Evaluate a generator: draw tubes for the conditions of held-out structures and verify them with the oracle."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -30,7 +30,7 @@ from matgym.tasks import Decorations, DesignGenerator
 from matgym.typing import BoolArray, FloatArray, SpeciesArray
 
 NAME: Final = "nanotube-doping"
-"""Of the shipped data set and the shipped surrogate."""
+"""The name of the shipped data set and of the shipped surrogate."""
 
 KINDS: Final = (Species.B, Species.N)
 
@@ -40,28 +40,30 @@ MET_EV: Final = 0.02
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures of one generator. Those of a lattice are averaged over lattices, weighted by tubes drawn.
+    """The figures of one generator. Figures of a lattice are averaged over lattices, weighted by the tubes drawn.
+
+    The reference structures are the valid structures of `split` whose lattice, composition and gap were the conditions.
 
     Attributes:
-        generator: its name.
-        split: whose valid structures lent lattices, compositions and targets.
-        samples: tubes drawn.
-        validity: share of tubes that are valid as drawn; see `matgym.generative.examples`.
-        composition: share of tubes with exactly the composition asked for.
-        uniqueness: share of tubes that are no symmetric copies of each other.
-        novelty: share of tubes that are no symmetric copies of a training structure.
-        coverage: of held-out structures by as many drawn ones, in the surrogate's standardised feature space. A perfect
-            generator has about 0.97.
-        density: likewise; a perfect generator has about 1.
-        frechet: squared distance to all held-out structures in the same space.
-        spread: sites in which two drawn tubes differ, over that of the structures that lent the conditions.
-        pair_correlation_error: distance to the same structures' correlations; not zero for a perfect generator either,
-            since both are samples.
-        property_error: median distance of the oracle's gap from the target, eV; what the oracle cannot compute counts
-            as infinitely wrong.
-        property_error_mean: mean of the same over what it can compute, eV.
-        property_met: share of tubes that are valid and within `MET_EV` of the target.
-        seconds: wall time of drawing.
+        generator: the name of the generator.
+        split: the split of the reference structures.
+        samples: the number of tubes drawn.
+        validity: the share of tubes that are valid as drawn; see `matgym.generative.examples`.
+        composition: the share of tubes with exactly the composition of their condition.
+        uniqueness: the share of tubes that remain when symmetric copies count once.
+        novelty: the share of tubes that are not symmetric copies of a training structure.
+        coverage: the coverage of held-out structures by an equal number of drawn tubes, in the surrogate's standardised
+            feature space. A perfect generator has about 0.97.
+        density: the density in the same space, of equal numbers too. A perfect generator has about 1.
+        frechet: the squared Fréchet distance to all held-out structures in the same space.
+        spread: the mean number of sites in which two drawn tubes differ, divided by that of the reference structures.
+        pair_correlation_error: the root mean square difference from the pair correlations of the reference structures.
+            A perfect generator does not reach zero, because both are finite samples.
+        property_error: the median distance of the oracle's gap from the target, eV. A tube whose gap the oracle cannot
+            compute counts as an infinite error.
+        property_error_mean: the mean distance over the tubes whose gap the oracle can compute, eV.
+        property_met: the share of tubes that are valid and within `MET_EV` of the target.
+        seconds: the wall time of drawing.
     """
 
     generator: str
@@ -82,7 +84,7 @@ class Evaluation:
     seconds: float
 
     def as_rows(self) -> list[dict[str, str]]:
-        """For a table that people read, a row a figure."""
+        """Return the rows of a printed table, one for each figure."""
         return [{"figure": name, "value": f"{getattr(self, name):.4g}"} for name in FIGURES]
 
 
@@ -90,14 +92,14 @@ FIGURES: Final = tuple(f.name for f in fields(Evaluation) if f.name not in {"gen
 
 
 class _Drawn(NamedTuple):
-    """What was drawn on one lattice."""
+    """The tubes that were drawn on one lattice."""
 
-    asked: Examples  # structures whose conditions were asked for
+    references: Examples  # the reference structures, whose conditions were used
     species: SpeciesArray  # (B, n_sites)
-    exact: BoolArray  # (B,) whether the composition is right
-    valid: BoolArray  # (B,) whether the tube is
-    gaps: FloatArray  # (B,) by the oracle, eV; NaN where it failed
-    seconds: float  # of drawing
+    exact: BoolArray  # (B,) whether the composition is that of the condition
+    valid: BoolArray  # (B,) whether the tube is valid
+    gaps: FloatArray  # (B,) the oracle's gap, eV; NaN where the oracle failed
+    seconds: float  # wall time of drawing
 
 
 def evaluate(
@@ -105,40 +107,41 @@ def evaluate(
     name: str | None = None, data: Dataset | None = None, surrogate: NetworkSurrogate | None = None,
     oracle: Model | None = None,
 ) -> Evaluation:  # fmt: skip
-    """Draw tubes for the lattice, composition and gap of held-out structures, and judge them.
+    """Draw tubes for the lattice, composition and gap of held-out structures, and compute figures of them.
 
-    Held-out structures are the valid ones of every split but "train". Conditions are drawn from `split` without
-    repetition, as long as it holds enough.
+    Held-out structures are the valid structures of every split but "train". Conditions are drawn from `split` without
+    repetition, as long as it holds enough structures.
 
     Args:
-        generator: to be judged.
-        rng: of conditions, draws, and what is compared.
-        samples: tubes to draw.
-        split: "validation", "test", or "larger".
-        name: of the generator; its class's by default.
-        data: held-out and training structures; the shipped data set by default.
-        surrogate: whose features are compared; the shipped one by default.
-        oracle: that verifies; the π-electron oracle by default.
+        generator: the generator to evaluate.
+        rng: the random generator of conditions, draws and comparisons.
+        samples: the number of tubes to draw.
+        split: the split of the conditions: "validation", "test", or "larger".
+        name: the name of the generator; by default the name of its class.
+        data: the held-out and training structures; by default the shipped data set.
+        surrogate: the surrogate whose features are compared; by default the shipped surrogate.
+        oracle: the oracle that verifies the gaps; by default the π-electron oracle.
 
     Raises:
-        ConfigurationError: if there is nothing to draw, or the split is the one that generators learn from.
-        DatasetError: if there is no such split, or no valid structure in it, or the generator has nothing to offer.
+        ConfigurationError: if `samples` is below 1, or the split is "train", on which generators are trained.
+        DatasetError: if there is no such split, or no valid structure in it, or the generator cannot draw a design.
     """
     if samples < 1:
-        raise ConfigurationError(f"{samples} samples cannot be judged: draw 1 or more")
+        raise ConfigurationError(f"samples={samples} gives no tubes to evaluate: give 1 or more")
     if split == "train":
-        raise ConfigurationError("generators learn from the split 'train': take one that they have not seen, as 'test'")
+        raise ConfigurationError("generators learn from the split 'train': give another one, such as 'test'")
     data, oracle = data or Dataset.load(NAME), oracle or PiElectrons()
     surrogate = surrogate or load(NAME)
-    parts = [_draw(generator, asked, rng, oracle) for asked in _conditions(data, split, samples, rng)]
+    parts = [_draw(generator, references, rng, oracle) for references in _conditions(data, split, samples, rng)]
     known = {group.lattice: group.species for group in data.split("train").by_lattice()}
-    unseen = data.take(np.flatnonzero(np.array(data.table.column("split").to_pylist()) != "train"))
-    held_out = {one.lattice: one.species for one in examples(unseen, GAP_EV.key, KINDS)}
+    untrained = data.take(np.flatnonzero(np.array(data.table.column("split").to_pylist()) != "train"))
+    held_out = {one.lattice: one.species for one in examples(untrained, GAP_EV.key, KINDS)}
     compared = [
-        _compared(part, known.get(part.asked.lattice), held_out[part.asked.lattice], surrogate, rng) for part in parts
+        _compared(part, known.get(part.references.lattice), held_out[part.references.lattice], surrogate, rng)
+        for part in parts
     ]
     weights = np.array([len(part.species) for part in parts], dtype=np.float64)
-    errors = np.concatenate([np.abs(part.gaps - part.asked.values) for part in parts])
+    errors = np.concatenate([np.abs(part.gaps - part.references.values) for part in parts])
     validity = np.concatenate([part.valid for part in parts])
     return Evaluation(
         generator=name or type(generator).__name__,
@@ -155,7 +158,10 @@ def evaluate(
 
 
 def table(evaluations: Sequence[Evaluation]) -> str:
-    """A Markdown table, a row for each generator and split; several seeds become a mean ± half its 95 % interval."""
+    """Return a Markdown table with one row for each generator and split.
+
+    Several evaluations of one generator and split become their mean ± half the width of its 95 % interval.
+    """
     lines = [f"| generator | split | {' | '.join(FIGURES)} |", "|" + "---|" * (len(FIGURES) + 2)]
     for generator, split in dict.fromkeys((row.generator, row.split) for row in evaluations):
         same = [row for row in evaluations if (row.generator, row.split) == (generator, split)]
@@ -164,56 +170,56 @@ def table(evaluations: Sequence[Evaluation]) -> str:
 
 
 def _cell(same: Sequence[Evaluation], figure: str) -> str:
-    found = estimate([getattr(row, figure) for row in same])
-    return f"{found.mean:.3g}" + (f" ± {found.half_width:.2g}" if np.isfinite(found.half_width) else "")
+    interval = estimate([getattr(row, figure) for row in same])
+    return f"{interval.mean:.3g}" + (f" ± {interval.half_width:.2g}" if np.isfinite(interval.half_width) else "")
 
 
-# ---- inside
+# ---- drawing and comparing
 
 
 def _conditions(data: Dataset, split: str, samples: int, rng: np.random.Generator) -> Iterator[Examples]:
-    """Structures of a split, drawn without repetition while there are any, lattice by lattice."""
+    """Yield structures of a split by lattice, drawn without repetition until the split is used up."""
     groups = examples(data.split(cast("Split", split)), GAP_EV.key, KINDS)
     group = np.repeat(np.arange(len(groups)), [len(one.species) for one in groups])
     row = np.concatenate([np.arange(len(one.species)) for one in groups])
-    able = np.flatnonzero(np.concatenate([one.budget.sum(axis=1) for one in groups]))  # there is something to place
+    able = np.flatnonzero(np.concatenate([one.budget.sum(axis=1) for one in groups]))  # with dopants to place
     rounds = -(-samples // len(able))
     drawn = np.concatenate([rng.permutation(able) for _ in range(rounds)])[:samples]
     for index in np.unique(group[drawn]):
         yield groups[index].take(row[drawn[group[drawn] == index]])
 
 
-def _draw(generator: DesignGenerator, asked: Examples, rng: np.random.Generator, oracle: Model) -> _Drawn:
-    """A tube for each of the structures, composition by composition."""
-    lattice, count = asked.lattice, len(asked.species)
+def _draw(generator: DesignGenerator, references: Examples, rng: np.random.Generator, oracle: Model) -> _Drawn:
+    """Draw a tube for the condition of each structure, composition by composition."""
+    lattice, count = references.lattice, len(references.species)
     species = np.empty((count, lattice.n_sites), dtype=np.uint8)
     exact, good = np.empty((2, count), dtype=bool)
     seconds = 0.0
-    budgets, which = np.unique(asked.budget, axis=0, return_inverse=True)
+    budgets, which = np.unique(references.budget, axis=0, return_inverse=True)
     for index, budget in enumerate(budgets):
         rows = np.flatnonzero(which == index)
         placed = {kind.name: int(atoms) for kind, atoms in zip(KINDS, budget, strict=True) if atoms}
         edits = SubstitutionEdits(lattice.n_sites, placed)
         began = perf_counter()
-        drawn = generator.sample(Decorations(lattice, edits), asked.values[rows], rng)
+        drawn = generator.sample(Decorations(lattice, edits), references.values[rows], rng)
         seconds += perf_counter() - began
         species[rows] = drawn.species.reshape(len(rows), -1)
         exact[rows], good[rows] = edits.complete(species[rows]), valid(lattice, species[rows], edits)
     gaps = oracle.predict(TubeBatch.uniform(lattice, species))[GAP_EV]
-    return _Drawn(asked, species, exact, good, gaps, seconds)
+    return _Drawn(references, species, exact, good, gaps, seconds)
 
 
 def _compared(
     part: _Drawn, known: SpeciesArray | None, held_out: SpeciesArray, surrogate: NetworkSurrogate,
     rng: np.random.Generator,
 ) -> dict[str, float]:  # fmt: skip
-    """Figures of what was drawn on one lattice, against structures of the same."""
-    lattice, species, asked = part.asked.lattice, part.species, part.asked.species
+    """Return the figures that compare the tubes drawn on one lattice with structures of the same lattice."""
+    lattice, species, references = part.references.lattice, part.species, part.references.species
     real, fake = surrogate.features(lattice, held_out), surrogate.features(lattice, species)
     centre, scale = real.mean(axis=0), real.std(axis=0)
     scale[scale == 0.0] = 1.0
     real, fake = (real - centre) / scale, (fake - centre) / scale
-    few = min(len(real), len(fake))  # coverage depends on the numbers: as many of either
+    few = min(len(real), len(fake))  # coverage depends on the numbers of samples: use equal ones
     pair = rng.permutation(real)[:few], rng.permutation(fake)[:few]
     return {
         "uniqueness": uniqueness(lattice, species),
@@ -221,15 +227,15 @@ def _compared(
         "coverage": coverage(*pair),
         "density": density(*pair),
         "frechet": frechet(real, fake),
-        "spread": spread(species, asked),
+        "spread": spread(species, references),
         "pair_correlation_error": pair_correlation_error(
-            pair_correlation(lattice, species, KINDS), pair_correlation(lattice, asked, KINDS)
+            pair_correlation(lattice, species, KINDS), pair_correlation(lattice, references, KINDS)
         ),
     }
 
 
 def _mean(values: Sequence[float] | FloatArray, weights: FloatArray) -> float:
-    """Weighted mean over what could be computed; NaN if nothing could."""
+    """Return the weighted mean of the finite values, NaN if there is none."""
     figures = np.asarray(values, dtype=np.float64)
-    known = np.isfinite(figures)
-    return float(np.average(figures[known], weights=weights[known])) if known.any() else float("nan")
+    finite = np.isfinite(figures)
+    return float(np.average(figures[finite], weights=weights[finite])) if finite.any() else float("nan")

@@ -1,9 +1,9 @@
-"""What generators learn from: valid labelled structures by lattice, and conditions, which say what is asked for.
+"""The structures that generators are trained on, by lattice, and the conditions that describe them.
 
-A design is valid if it has the composition asked for, and no bond between two atoms of the same dopant. Boron and
+A design is valid if it has the composition of the budget, and no bond between two atoms of the same dopant. Boron and
 nitrogen in graphene mix as B-N pairs and domains; bonds between like dopants cost energy (Ci et al., *Nat. Mater.* 9,
-430 (2010), on domains; remembered, not re-read). To forbid them outright is a rule of ours: half of the data set's
-structures, drawn without regard to it, break it.
+430 (2010), on domains; cited from memory). We chose to forbid such bonds. The data set was drawn without this rule, and
+half of its structures violate it.
 """
 
 from collections.abc import Iterator
@@ -22,30 +22,30 @@ from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, Species
 DOPANTS: Final = (Species.B, Species.N)
 
 COLUMNS: Final = ("target", "share of first", "share of second", "1 / length", "1 / diameter", "cos(3 angle)")
-"""Of conditions."""
+"""The columns of conditions."""
 
 
 def like_bonds(lattice: TubeLattice, species: SpeciesArray) -> IntArray:
-    """(B,) bonds between two atoms of boron, or two of nitrogen; isotopes and vacancies may lie as they like."""
+    """Return the (B,) number of bonds between two atoms of boron or two of nitrogen; other species do not count."""
     first, second = species[:, lattice.bonds[:, 0]], species[:, lattice.bonds[:, 1]]
     return np.asarray(((first == second) & np.isin(first, DOPANTS)).sum(axis=1), dtype=np.int64)
 
 
 def valid(lattice: TubeLattice, species: SpeciesArray, edits: SubstitutionEdits) -> BoolArray:
-    """(B,) whether the composition is exactly that of `edits`, and no two like dopants are bonded."""
+    """Return (B,) whether the composition is exactly that of `edits` and no two like dopants are bonded."""
     return np.asarray(edits.complete(species) & (like_bonds(lattice, species) == 0))
 
 
 @dataclass(frozen=True)
 class ConditionScaling:
-    """Centre and scale of every column over the training data.
+    """The centre and scale of every column of conditions over the training data.
 
-    A column that does not vary there, as the chirality's in data of one chirality, has scale zero: it is left out, for
-    what a network would make of another value was never learned.
+    A column that does not vary in the training data, such as the chiral angle in data of one chirality, has scale zero.
+    It is always standardised to zero, because a network cannot learn the effect of its other values.
 
     Attributes:
-        centre: (columns,).
-        scale: (columns,).
+        centre: (columns,) means.
+        scale: (columns,) standard deviations, or zero.
     """
 
     centre: FloatArray
@@ -53,27 +53,27 @@ class ConditionScaling:
 
     @classmethod
     def of(cls, columns: FloatArray) -> "ConditionScaling":
-        """From (rows, columns) raw conditions."""
+        """Return the scaling of (rows, columns) raw conditions."""
         scale = columns.std(axis=0)
         return cls(columns.mean(axis=0), np.where(scale > 1e-9, scale, 0.0))
 
     def __call__(self, columns: FloatArray) -> Float32Array:
-        """(B, columns) raw conditions, standardised."""
+        """Standardise (B, columns) raw conditions."""
         inverse = np.divide(1.0, self.scale, out=np.zeros_like(self.scale), where=self.scale > 0.0)
         return np.asarray((columns - self.centre) * inverse, dtype=np.float32)
 
 
 def raw_conditions(lattice: TubeLattice, key: str, targets: FloatArray, budget: IntArray) -> FloatArray:
-    """(B, columns) what is asked for, in `COLUMNS`' order.
+    """Return the (B, columns) raw conditions of targets and compositions, in the order of `COLUMNS`.
 
-    The target stands as its distance from what the undecorated tube has, which is known without learning: so a network
-    that was trained on one chirality can be asked for another.
+    The first column is the difference of the target from the undecorated tube's property, which is computed and not
+    learned. A network that was trained on one chirality can therefore be applied to another.
 
     Args:
-        lattice: shared by the batch.
-        key: of the property.
-        targets: (B,) in the property's unit.
-        budget: (B, K) atoms of each species; K at most 2.
+        lattice: the lattice that the batch shares.
+        key: the property's key.
+        targets: (B,) targets in the property's unit.
+        budget: (B, K) number of atoms of each species; K is at most 2.
     """
     offset = pristine_value(lattice, key)
     shares = np.zeros((len(targets), 2))
@@ -86,14 +86,14 @@ def raw_conditions(lattice: TubeLattice, key: str, targets: FloatArray, budget: 
 
 @dataclass(frozen=True)
 class Examples:
-    """Structures of one lattice.
+    """Labelled structures of one lattice.
 
     Attributes:
-        lattice: theirs.
-        species: (k, n_sites) codes.
-        budget: (k, K) atoms of each species.
-        values: (k,) the property.
-        conditions: (k, columns) raw conditions that describe them.
+        lattice: the lattice of all structures.
+        species: (k, n_sites) species codes.
+        budget: (k, K) number of atoms of each species.
+        values: (k,) values of the property.
+        conditions: (k, columns) raw conditions that describe the structures.
         span: (k, 2) lowest and highest value among all structures of the same composition.
     """
 
@@ -105,14 +105,14 @@ class Examples:
     span: FloatArray
 
     def take(self, rows: IntArray) -> "Examples":
-        """Some of them."""
+        """Return the structures of some rows."""
         return Examples(
             self.lattice, self.species[rows], self.budget[rows], self.values[rows], self.conditions[rows],
             self.span[rows],
         )  # fmt: skip
 
     def turned(self, rng: np.random.Generator) -> SpeciesArray:
-        """(k, n_sites) their codes, each turned by a random operation of the lattice's symmetry."""
+        """Return (k, n_sites) species codes, each structure moved by a random symmetry operation of the lattice."""
         group = symmetry_group(self.lattice)
         return np.take_along_axis(self.species, group[rng.integers(len(group), size=len(self.species))], axis=1)
 
@@ -120,19 +120,27 @@ class Examples:
 def examples(
     data: Dataset, key: str, kinds: tuple[Species, ...], left_out: tuple[float, float] | None = None
 ) -> list[Examples]:
-    """The valid rows of a split, but those in a band of the property; deformed and reconstructed tubes are left out.
+    """Return the valid structures of a data set, by lattice.
+
+    Deformed and reconstructed tubes are left out, as generators place atoms on the perfect lattice.
+
+    Args:
+        data: labelled structures.
+        key: the property's key.
+        kinds: the dopants; structures with other species than these and carbon are left out.
+        left_out: a band of the property (low, high); structures within it are left out.
 
     Raises:
-        DatasetError: if none is left.
+        DatasetError: if no structure remains.
     """
     data = data.labelled((key,))
     values = data.values(key)
-    found = []
-    seen = ~(data.batch.deformed | data.batch.reconstructed)
+    groups = []
+    perfect = ~(data.batch.deformed | data.batch.reconstructed)
     for lattice, rows, species, _ in data.by_lattice():
         budget = np.stack([(species == kind).sum(axis=1) for kind in kinds], axis=1)
         kept = (
-            seen[rows]
+            perfect[rows]
             & (like_bonds(lattice, species) == 0)
             & (budget.sum(axis=1) == (species != Species.C12).sum(axis=1))
         )
@@ -142,14 +150,17 @@ def examples(
             continue
         labels, budget = values[rows][kept], budget[kept]
         conditions = raw_conditions(lattice, key, labels, budget)
-        found.append(Examples(lattice, species[kept], budget, labels, conditions, _span(budget, labels)))
-    if not found:
-        raise DatasetError("the data hold no valid structure to learn from")
-    return found
+        groups.append(Examples(lattice, species[kept], budget, labels, conditions, _span(budget, labels)))
+    if not groups:
+        raise DatasetError(
+            f"the data hold no valid structure with a value of {key!r}: give data of undeformed tubes without bonds "
+            f"between like dopants"
+        )
+    return groups
 
 
 def _span(budget: IntArray, values: FloatArray) -> FloatArray:
-    """(k, 2) lowest and highest value among rows of the same composition."""
+    """Return the (k, 2) lowest and highest value among rows of the same composition."""
     _, which = np.unique(budget, axis=0, return_inverse=True)
     low, high = np.full(which.max() + 1, np.inf), np.full(which.max() + 1, -np.inf)
     np.minimum.at(low, which, values)
@@ -158,8 +169,8 @@ def _span(budget: IntArray, values: FloatArray) -> FloatArray:
 
 
 def shuffled(groups: list[Examples], batch_size: int, rng: np.random.Generator) -> Iterator[Examples]:
-    """Batches of one lattice each, in random order."""
-    from matgym.learning.trainer import grouped_rows  # torch, which looking up the nearest structures does without
+    """Yield batches of one lattice each, in random order."""
+    from matgym.learning.trainer import grouped_rows  # imports torch, which `matgym.generative.nearest` does not need
 
     for index, rows in grouped_rows([len(group.species) for group in groups], batch_size, rng):
         yield groups[index].take(rows)

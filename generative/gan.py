@@ -22,29 +22,31 @@ from matgym.learning.trainer import Options, Training, Update, WeightAverage, tr
 from matgym.typing import FloatArray
 
 FREE_TARGETS: Final = 0.5
-"""Share of a generator's batch that is asked for targets from anywhere in the data's range, whatever the structure that
-lent its composition has: only the regressor judges these, for the discriminator knows no such structure."""
+"""The share of a generator's batch whose targets are drawn from the whole range of the data for the same composition,
+instead of being the property of a structure. Only the regressor's loss applies to these, because the discriminator has
+no real structure to compare them with."""
 
 NEAR: Final = 0.5
-"""Standard deviations of the property within which the regressor's loss is quadratic."""
+"""The distance from the target below which the regressor's loss is quadratic, in standard deviations."""
 
 PENALTY: Final = 10.0
-"""Weight of the gradient penalty, as in the paper."""
+"""The weight of the gradient penalty, as in Gulrajani et al., NeurIPS 2017."""
 
 
 def train_gan(data: Dataset, config: GanConfig, **options: Unpack[Options]) -> TrainedGenerator:
-    """Train on the train split, keep what is best on the validation split; the test split is never looked at.
+    """Train a GAN on the train split and return the generator that scores best on the validation split.
 
-    The generator that is kept has the averaged weights of the epoch that validated best. Discriminator and generator
-    have an optimizer each (version 0.1 had one with two groups of weights: the same steps, to the bit).
+    The test split is not used. The generator has the averaged weights of the epoch with the best validation score.
+    Discriminator and generator have an optimizer each (version 0.1 had one optimizer with two groups of weights, which
+    took the same steps to the bit).
 
     Args:
         data: labelled structures.
-        config: how.
-        options: see `matgym.learning.trainer.Options`; stages are "regressor" and "gan".
+        config: the settings of the training.
+        options: see `matgym.learning.trainer.Options`; the stages are "regressor" and "gan".
 
     Raises:
-        DatasetError: if a split holds no valid structure, or the checkpoints are another training's.
+        DatasetError: if a split holds no valid structure, or the checkpoints belong to another training.
     """
     data = data.labelled((config.key,))
     regressor = fit_regressor(data, config, **options)
@@ -64,7 +66,8 @@ def train_gan(data: Dataset, config: GanConfig, **options: Unpack[Options]) -> T
     game = _Game(players, regressor, averaged, config, rng)
 
     def validate(epoch: int) -> dict[str, float]:
-        checks = np.random.default_rng([config.seed, 1, epoch])  # not the training's: to look changes nothing
+        # Validation draws from a generator of its own, so that it does not change the training.
+        checks = np.random.default_rng([config.seed, 1, epoch])
         return diagnose(averaged, regressor, held_out, config.kinds, checks)
 
     def batches(_progress: float) -> Iterator[_Turn]:
@@ -90,7 +93,7 @@ class _Players(nn.Module):
 
 
 class _Turn(NamedTuple):
-    """A batch of real structures, and what goes with it."""
+    """A batch of real structures with its tensors."""
 
     examples: Examples
     shape: Geometry
@@ -111,7 +114,7 @@ class _Game:
 
     @property
     def updates(self) -> list[Update[_Turn]]:
-        """The discriminator's steps, then the generator's; both rates fall linearly."""
+        """The discriminator's steps, then the generator's; both learning rates fall linearly."""
         config = self.config
 
         optimizers = [
@@ -134,58 +137,58 @@ class _Game:
         ]
 
     def turn(self, batch: Examples) -> _Turn:
-        """A batch, its structures turned by random symmetries."""
+        """Return a batch whose structures are moved by random symmetry operations."""
         shape = geometry(batch.lattice, device_of(self.players))
         real = shape.one_hot(batch.turned(self.rng), self.config.kinds)
         condition = shape.tensor(self.averaged.scaling(batch.conditions))
         return _Turn(batch, shape, real, condition, torch.from_numpy(batch.budget).to(shape.device))
 
     def critic_losses(self, turn: _Turn) -> dict[str, Tensor]:
-        """The discriminator's loss on real and generated structures."""
+        """Return the discriminator's loss on real and generated structures."""
         _, shape, real, condition, budget = turn
         with torch.no_grad():
             fake, _ = self._sample(shape, condition, budget)
 
-        def judge(placed: Tensor, condition: Tensor = condition) -> Tensor:
+        def critic_output(placed: Tensor, condition: Tensor = condition) -> Tensor:
             out: Tensor = self.players.critic(shape.raster(placed), condition, shape.shift)
             return out
 
-        both = judge(torch.cat([real, fake]), torch.cat([condition, condition]))
+        both = critic_output(torch.cat([real, fake]), torch.cat([condition, condition]))
         loss = discriminator_loss(self.config.loss, both[: len(real)], both[len(real) :])
         if self.config.loss == "wasserstein":
             share = shape.tensor(self.rng.random(len(real), dtype=np.float32))
-            loss = loss + PENALTY * gradient_penalty(judge, real, fake, share)
+            loss = loss + PENALTY * gradient_penalty(critic_output, real, fake, share)
         return {"critic": loss}
 
     def generator_losses(self, turn: _Turn) -> dict[str, Tensor]:
-        """The terms of the generator's loss."""
+        """Return the terms of the generator's loss."""
         batch, shape, real, condition, budget = turn
         critic, config = self.players.critic, self.config
         free = int(FREE_TARGETS * len(real)) if config.regressor else 0
-        # From between the lowest and the highest value that the data hold of each composition.
+        # Free targets lie between the lowest and the highest value of the same composition in the data.
         targets = np.concatenate([batch.values, self.rng.uniform(*batch.span[:free].T)])
-        asked = torch.cat(
+        conditions = torch.cat(
             [condition, self.averaged.condition(batch.lattice, targets[len(real) :], batch.budget[:free])]
         )
-        placed, change = self._sample(shape, asked, torch.cat([budget, budget[:free]]))
+        placed, change = self._sample(shape, conditions, torch.cat([budget, budget[:free]]))
         critic.requires_grad_(requires_grad=False)
-        judged = critic(shape.raster(placed[: len(real)]), condition, shape.shift)
+        outputs = critic(shape.raster(placed[: len(real)]), condition, shape.shift)
         critic.requires_grad_(requires_grad=True)
         nothing = torch.zeros((), device=shape.device)
         return {
-            "game": generator_loss(config.loss, judged),
+            "game": generator_loss(config.loss, outputs),
             "regressor": self._missed(shape, placed, targets) if config.regressor else nothing,
             "moments": moments_distance(shape, real, placed[: len(real)]) if config.moments else nothing,
             "change": change,
         }
 
     def _missed(self, shape: Geometry, placed: Tensor, targets: FloatArray) -> Tensor:
-        """Huber loss of the distance from the target: near it, a gradient that does not fade would overshoot."""
+        """Return the Huber loss of the distance from the target, whose gradient vanishes at the target."""
         error = self.regressor.error(shape, placed, targets)
         return smooth_l1_loss(error, torch.zeros_like(error), beta=NEAR)
 
     def _sample(self, shape: Geometry, condition: Tensor, budget: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, K, S) placed atoms, with a straight-through gradient, and the mean squared change of scores."""
+        """Return (B, K, S) placed atoms with a straight-through gradient, and the mean squared change of scores."""
         net, config = self.players.generator, self.config
         noise = draw_noise(config.size, shape, len(condition), len(config.kinds), self.rng)
         scored = scores(net, shape, condition, budget, noise)
@@ -194,7 +197,10 @@ class _Game:
 
 
 def moments_distance(shape: Geometry, real: Tensor, fake: Tensor) -> Tensor:
-    """Root mean square difference of mean pair counts, by species and shell, of two batches of equal composition."""
+    """Return the root mean square difference of the mean pair counts, by species and shell, of two batches.
+
+    Both batches must have equal compositions.
+    """
     counts = [
         torch.einsum("bks,dst,blt->dkl", placed, shape.shells, placed) / placed.sum().clamp(min=1.0)
         for placed in (real, fake)
@@ -203,7 +209,7 @@ def moments_distance(shape: Geometry, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def discriminator_loss(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
-    """Of (B,) values of real and generated samples."""
+    """Return the discriminator's loss for its (B,) outputs on real and on generated samples."""
     if loss == "original":
         return softplus(-real).mean() + softplus(fake).mean()
     if loss == "hinge":
@@ -212,12 +218,15 @@ def discriminator_loss(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:
 
 
 def generator_loss(loss: Loss, fake: Tensor) -> Tensor:
-    """Of (B,) values of generated samples."""
+    """Return the generator's loss for the discriminator's (B,) outputs on generated samples."""
     return softplus(-fake).mean() if loss == "original" else -fake.mean()
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, share: Tensor) -> Tensor:
-    """Mean of (|gradient| - 1)² at points between real and generated samples; (B,) shares of the real ones, 0 to 1."""
+    """Return the mean of (|gradient| - 1)² at points between real and generated samples.
+
+    The (B,) shares, from 0 to 1, are the weights of the real samples.
+    """
     share = share.view(-1, *([1] * (real.dim() - 1)))
     between = (share * real + (1.0 - share) * fake).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)

@@ -1,4 +1,4 @@
-"""Train a baseline by its likelihood: what the autoencoder and the diffusion share."""
+"""The training by likelihood, which the autoencoder and the masked diffusion share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -18,24 +18,24 @@ from matgym.learning.devices import device_of
 from matgym.learning.trainer import Options, Training, one_cycle, train
 
 CHECKED: Final = 2000
-"""Seed of the noise with which held-out losses are taken, the same every epoch."""
+"""The random seed of the noise in the validation loss, which is the same in every epoch."""
 
 
 class Likelihood(nn.Module, ABC):
-    """A network that knows how unlikely it finds a batch of tubes."""
+    """A network that computes the negative log-likelihood of a batch of tubes."""
 
     @abstractmethod
     def loss(
         self, shape: Geometry, real: Tensor, condition: Tensor, rng: np.random.Generator, progress: float
     ) -> Tensor:
-        """Negative log-likelihood a site, or a bound of it.
+        """Return the negative log-likelihood per site, or an upper bound of it.
 
         Args:
-            shape: of the tubes.
+            shape: the geometry that all tubes share.
             real: (B, K, S) zeros and ones.
-            condition: (B, columns) standardised.
-            rng: of its noise.
-            progress: share of the training that is done.
+            condition: (B, columns) standardised conditions.
+            rng: the source of noise.
+            progress: the share of the training that is done.
         """
 
 
@@ -43,14 +43,14 @@ def train_likelihood(
     data: Dataset, config: LikelihoodConfig, kind: Callable[..., Likelihood], model: type[ConditionalGenerator],
     stage: str, **options: Unpack[Options],
 ) -> TrainedGenerator:  # fmt: skip
-    """Train on the train split, keep what is likeliest on the validation split; see also `train_gan`.
+    """Train a network on the train split and return the generator with the best likelihood on the validation split.
 
     Args:
         data: labelled structures.
-        config: how; its `size` is the network's.
-        kind: makes the network, of its size and the number of dopants.
-        model: makes the generator of the trained network.
-        stage: name of the training.
+        config: the settings of the training; `config.size` is the size of the network.
+        kind: the function that makes the network from its size and the number of dopants.
+        model: the class of the generator.
+        stage: the name of the training.
         options: see `matgym.learning.trainer.Options`.
     """
     data = data.labelled((config.key,))
@@ -60,7 +60,7 @@ def train_likelihood(
     scaling = ConditionScaling.of(np.concatenate([group.conditions for group in groups]))
     torch.manual_seed(config.seed)
     network, rng = kind(config.size, len(config.kinds)), np.random.default_rng(config.seed)
-    steps = sum(-(-len(group.species) // config.batch_size) for group in groups)  # an epoch
+    steps = sum(-(-len(group.species) // config.batch_size) for group in groups)  # per epoch
 
     def loss_of(batch: Examples, noise: np.random.Generator, progress: float) -> Tensor:
         shape = geometry(batch.lattice, device_of(network))

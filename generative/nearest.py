@@ -1,4 +1,4 @@
-"""The nearest known structure, as it is or with a swap: the generators that every generator must beat."""
+"""Nearest-neighbour retrieval, with or without random swaps: the baseline of all generators."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,28 +14,28 @@ from matgym.tasks import Decorations
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
 TRIES: Final = 20
-"""Swaps that are tried until one leaves no like bond."""
+"""The largest number of swaps that are tried until one leaves no like bond."""
 
 
 _SHARE: Final = 0.01
-"""Shares of dopants within this of the closest count as alike: a chosen width, about one atom of a hundred."""
+"""The tolerance within which shares of dopants count as equally close. We chose about one atom of a hundred."""
 
 
 @dataclass(frozen=True, eq=False)
 class NearestDesigns:
-    """Of the valid training structures with the right composition, one whose property lies nearest the target.
+    """A generator that returns known structures with the property nearest to the target.
 
-    It is drawn among the `choices` nearest and turned by a random operation of the tube's symmetry, so that designs
-    differ. Where the data hold no structure of this lattice and composition, the nearest of another are carried over:
-    compared by how far the property is from the undecorated tube's, continued periodically over the tube, and brought
-    to the composition at random sites.
+    A design is drawn among the `choices` nearest valid training structures of the same lattice and composition, and
+    moved by a random symmetry operation of the tube, so that designs differ. If the data hold no such structure,
+    structures of other lattices or compositions are used. They are compared by the difference of their property from
+    the undecorated tube's, repeated periodically over the tube, and changed at random sites to have the composition.
 
     Attributes:
-        data: known structures; the training split is looked up.
-        key: their property.
-        choices: nearest structures to draw from.
-        swaps: random exchanges of two unlike atoms, none of which leaves a like bond if that can be helped.
-        left_out: a band of the property of which no structure is looked up.
+        data: the known structures, of which only the train split is used.
+        key: the property of the targets.
+        choices: the number of nearest structures to draw from.
+        swaps: the number of random exchanges of two unlike atoms; swaps without like bonds are preferred.
+        left_out: a band of the property (low, high); structures within it are not used.
     """
 
     data: Dataset
@@ -49,20 +49,20 @@ class NearestDesigns:
         return examples(self.data.split("train"), self.key, (Species.B, Species.N), self.left_out)
 
     def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
-        """See `matgym.tasks.DesignGenerator`."""
+        """Return one design for each target; see `matgym.tasks.DesignGenerator`."""
         lattice, edits = space.lattice, space.edits
-        found = self._same(lattice, edits, targets, rng)
-        if found is None:
-            found = self._carried_over(lattice, edits, targets, rng)
-        for codes in found:
+        species = self._same(lattice, edits, targets, rng)
+        if species is None:
+            species = self._carried_over(lattice, edits, targets, rng)
+        for codes in species:
             for _ in range(self.swaps):
                 _swap(lattice, codes, rng)
-        return TubeBatch.uniform(lattice, found)
+        return TubeBatch.uniform(lattice, species)
 
     def _same(
         self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
     ) -> SpeciesArray | None:
-        """(B, n_sites) from structures of this lattice and composition; None if there are none."""
+        """Return (B, n_sites) species of structures of this lattice and composition; None if there are none."""
         for group in self._known:
             fits = edits.complete(group.species) if group.lattice == lattice else np.zeros(1, dtype=bool)
             if fits.any():
@@ -73,7 +73,7 @@ class NearestDesigns:
     def _carried_over(
         self, lattice: TubeLattice, edits: SubstitutionEdits, targets: FloatArray, rng: np.random.Generator
     ) -> SpeciesArray:
-        """(B, n_sites) from structures of other lattices or compositions."""
+        """Return (B, n_sites) species from structures of other lattices or compositions."""
         share = edits.length / lattice.n_sites
         apart = [np.abs(group.budget.sum(axis=1) / group.lattice.n_sites - share) for group in self._known]
         closest = min(float(distance.min()) for distance in apart)
@@ -83,22 +83,22 @@ class NearestDesigns:
             rows = distance <= closest + _SHARE
             species.append(group.species[rows][:, group.lattice.sites_at(lattice.site_cells, sublattice)])
             shifts.append(group.values[rows] - pristine_value(group.lattice, self.key))
-        wanted = targets - pristine_value(lattice, self.key)
-        rows = self._drawn(np.abs(np.concatenate(shifts) - wanted[:, None]), rng)
-        found = np.concatenate(species)[rows]
-        for codes in found:
+        target_shifts = targets - pristine_value(lattice, self.key)
+        rows = self._drawn(np.abs(np.concatenate(shifts) - target_shifts[:, None]), rng)
+        designs = np.concatenate(species)[rows]
+        for codes in designs:
             _repair(lattice, codes, edits, rng)
-        return found
+        return designs
 
     def _drawn(self, distance: FloatArray, rng: np.random.Generator) -> IntArray:
-        """(B,) rows, each drawn among those nearest; distance (B, known)."""
+        """Draw (B,) rows, each among the nearest by (B, known) distances."""
         nearest = np.argsort(distance, axis=1)[:, : self.choices]
         chosen: IntArray = nearest[np.arange(len(nearest)), rng.integers(nearest.shape[1], size=len(nearest))]
         return chosen
 
 
 def _swap(lattice: TubeLattice, codes: SpeciesArray, rng: np.random.Generator) -> None:
-    """Exchange a dopant with another species, in place."""
+    """Exchange a dopant and an atom of another species, in place."""
     for attempt in range(TRIES):
         one = rng.choice(np.flatnonzero(codes))
         other = rng.choice(np.flatnonzero(codes != codes[one]))
@@ -109,8 +109,8 @@ def _swap(lattice: TubeLattice, codes: SpeciesArray, rng: np.random.Generator) -
 
 
 def _repair(lattice: TubeLattice, codes: SpeciesArray, edits: SubstitutionEdits, rng: np.random.Generator) -> None:
-    """Bring a decoration to the composition, in place: at random sites, without like bonds where that is possible."""
-    for site in np.flatnonzero(codes):  # what the seam brought together
+    """Change a decoration to the composition, in place: at random sites, without like bonds where that is possible."""
+    for site in np.flatnonzero(codes):  # remove like bonds, which the periodic repetition may have made
         if (codes[lattice.neighbours[site]] == codes[site]).any():
             codes[site] = Species.C12
     for kind, missing in zip(edits.species, edits.remaining(codes[None])[0], strict=True):

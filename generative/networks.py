@@ -1,4 +1,4 @@
-"""Residual networks on the tube's raster, with padding that knows how it wraps; the GAN's, and how it draws tubes."""
+"""Residual networks on the tube's raster with matching periodic padding, those of the GAN, and its sampling."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -17,30 +17,31 @@ from matgym.surrogates.networks import make_network
 from matgym.surrogates.raster import circular_pad
 
 LARGEST: Final = 5.0
-"""Largest change of a score, of which a draft's vary by 1.3 (Gumbel noise): unbounded, scores grow until the soft
-placement saturates and no gradient is left (seen within 80 steps)."""
+"""The largest change of a score; a draft's scores (Gumbel noise) have a standard deviation of 1.3. Without this bound
+scores grow until the soft placement saturates and its gradient vanishes (observed within 80 steps)."""
 
 STYLE: Final = 64
-"""Units of the layers that tell a network what is wanted."""
+"""The number of units of the layers that embed the condition."""
 
 
 CLOSE: Final = 0.15
-"""Distance from the target, in standard deviations of the data's, about the guide's own error: 20 meV. Chosen by us."""
+"""The distance from the target, in standard deviations of the data, above which a tube is drawn again. We chose about
+the guide's own error, 20 meV."""
 
 
 @dataclass(frozen=True)
 class NetworkSize:
-    """Size of generator and discriminator.
+    """The size of generator and discriminator.
 
     Attributes:
-        width: channels of every convolution of the generator.
-        blocks: its residual blocks, of two convolutions each.
-        latent: numbers of noise for the tube as a whole.
-        waves: plane waves of random period and phase.
-        guide_width: channels of the guide, a `matgym.surrogates.networks.architectures.ResNet`.
-        guide_blocks: its residual blocks.
-        critic_width: channels of the discriminator.
-        critic_blocks: its residual blocks.
+        width: the number of channels of every convolution of the generator.
+        blocks: the number of the generator's residual blocks, of two convolutions each.
+        latent: the number of global latents of a tube.
+        waves: the number of plane waves of random period and phase.
+        guide_width: the number of channels of the guide, a `matgym.surrogates.networks.architectures.ResNet`.
+        guide_blocks: the number of the guide's residual blocks.
+        critic_width: the number of channels of the discriminator.
+        critic_blocks: the number of the discriminator's residual blocks.
     """
 
     width: int = 24
@@ -54,12 +55,12 @@ class NetworkSize:
 
     @property
     def guide(self) -> dict[str, int]:
-        """Settings of the guide's network."""
+        """The settings of the guide's network."""
         return {"width": self.guide_width, "blocks": self.guide_blocks}
 
 
 class Conv(nn.Module):
-    """A 3 x 3 convolution, or one of another size, on a raster that wraps."""
+    """A 3 x 3 convolution, or one of another size, on a periodic raster."""
 
     def __init__(self, inputs: int, outputs: int, *, size: int = 3, spectral: bool = False) -> None:
         super().__init__()
@@ -68,20 +69,20 @@ class Conv(nn.Module):
         self.reach = size // 2
 
     def forward(self, x: Tensor, shift: int) -> Tensor:
-        """(B, inputs, H, W) → (B, outputs, H, W)."""
+        """Return (B, outputs, H, W) features of a (B, inputs, H, W) raster."""
         out: Tensor = self.conv(circular_pad(x, shift, self.reach) if self.reach else x)
         return out
 
 
 class Conditioned(nn.Module):
-    """Residual blocks on the raster, told what is wanted.
+    """Residual blocks on the raster that depend on a condition.
 
-    Numbers for the tube as a whole scale and shift every block's features (Perez et al., FiLM, AAAI 2018), which are
-    normalised a tube at a time, so that what comes out for a tube does not depend on its batch.
+    The condition scales and shifts the features of every block (Perez et al., FiLM, AAAI 2018). Features are normalised
+    for each tube separately, so that the output for a tube does not depend on its batch.
     """
 
     def __init__(self, inputs: int, numbers: int, width: int, blocks: int, outputs: int) -> None:
-        """Fresh weights; blocks have two convolutions each, and the result is zero at first."""
+        """Initialise the weights; blocks have two convolutions each, and the initial output is zero."""
         super().__init__()
         self.stem = Conv(inputs, width)
         self.embed = nn.Sequential(nn.Linear(numbers, STYLE), nn.SiLU(), nn.Linear(STYLE, STYLE), nn.SiLU())
@@ -93,7 +94,7 @@ class Conditioned(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, raster: Tensor, numbers: Tensor, shift: int) -> Tensor:
-        """(B, inputs, H, W), (B, numbers), shift of the raster → (B, outputs, H, W)."""
+        """Return (B, outputs, H, W) features of a (B, inputs, H, W) raster and (B, numbers) of the condition."""
         style = self.embed(numbers)
         x = self.stem(raster.contiguous(memory_format=torch.channels_last), shift)
         for first, second, film in zip(self.first, self.second, self.films, strict=True):
@@ -105,16 +106,16 @@ class Conditioned(nn.Module):
 
 
 class Generator(nn.Module):
-    """A draft of random atoms and a condition → how much every species' score on every site is to change.
+    """The network that changes the scores of a random draft, given a condition.
 
-    The draft's own scores are added to what this gives (see `scores`): without a word of the
-    network a draft stays as it is. So the network knows which tube its answer ends in, which it could not if the noise
-    came after it. A guide, the auxiliary regressor's network with its weights kept, tells by how much the draft misses
-    the target, and gives its features.
+    The output is added to the draft's own scores (see `scores`), so that an untrained network leaves the draft as it
+    is. The noise is an input of the network, which would not be able to predict the final tube if the noise were added
+    to its output. A guide, which is the auxiliary regressor's network with fixed weights, predicts the draft's distance
+    from the target and gives features of the draft.
 
     Attributes:
-        size: of the network.
-        guide: a regressor of the property; its weights are not trained here.
+        size: the size of the network.
+        guide: the network that predicts the property; its weights are fixed.
         calibration: (2,) scale and offset that turn the guide's output into the unit of the condition's target.
     """
 
@@ -130,7 +131,7 @@ class Generator(nn.Module):
         self.editor = Conditioned(inputs, numbers, size.width, size.blocks, 2 * kinds)
 
     def train(self, mode: bool = True) -> "Generator":  # as torch has it
-        """The guide stays as it is in use."""
+        """Set the mode of all layers but the guide's, which always stays in evaluation mode."""
         super().train(mode)
         self.guide.eval()
         return self
@@ -138,39 +139,43 @@ class Generator(nn.Module):
     def forward(
         self, draft: Tensor, noise: Tensor, numbers: Tensor, latent: Tensor, condition: Tensor, shift: int
     ) -> Tensor:
-        """Scores' changes.
+        """Return the changes of scores.
 
         Args:
             draft: (B, 2 K, H, W) zeros and ones.
-            noise: (B, 2 K + 2 waves, H, W) the draft's scores, and waves.
-            numbers: (B, K + 1) what the guide sees besides the raster.
-            latent: (B, latent).
-            condition: (B, columns) standardised.
-            shift: of the raster.
+            noise: (B, 2 K + 2 waves, H, W) the draft's scores and the plane waves.
+            numbers: (B, K + 1) the guide's features of the whole tube.
+            latent: (B, latent) global latents.
+            condition: (B, columns) standardised conditions.
+            shift: the shift of the raster.
 
         Returns:
             (B, 2 K, H, W).
         """
-        seen, miss = self.look(draft, numbers, condition, shift)
-        told = torch.cat([latent, condition, miss], dim=1)
-        change = self.editor(torch.cat([seen, draft, noise], dim=1), told, shift)
+        features, miss = self.look(draft, numbers, condition, shift)
+        style = torch.cat([latent, condition, miss], dim=1)
+        change = self.editor(torch.cat([features, draft, noise], dim=1), style, shift)
         return LARGEST * torch.tanh(change / LARGEST)
 
     def look(self, raster: Tensor, numbers: Tensor, condition: Tensor, shift: int) -> tuple[Tensor, Tensor]:
-        """What the guide sees in tubes, (B, guide width, H, W), and (B, 1) by how much they miss, as `condition` is."""
+        """Return the guide's features of tubes and its prediction of their distance from the target.
+
+        Returns:
+            The (B, guide width, H, W) features, and the (B, 1) target minus the prediction, in the unit of `condition`.
+        """
         with torch.no_grad():
-            seen = self.guide.body(raster, shift)
-            believed = self.guide.head(torch.cat([self.guide.pooled(seen), numbers], dim=1))
-            return seen, condition[:, :1] - (believed * self.calibration[0] + self.calibration[1])
+            features = self.guide.body(raster, shift)
+            predicted = self.guide.head(torch.cat([self.guide.pooled(features), numbers], dim=1))
+            return features, condition[:, :1] - (predicted * self.calibration[0] + self.calibration[1])
 
 
 def _normed(x: Tensor) -> Tensor:
-    """Every tube's features with mean zero and variance one over channels and pixels (layer normalisation)."""
+    """Scale every tube's features to mean zero and variance one over channels and pixels (layer normalisation)."""
     return nn.functional.layer_norm(x, x.shape[1:])
 
 
 class Discriminator(nn.Module):
-    """A decorated tube and a condition → how real it looks.
+    """The network that distinguishes real from generated tubes, given a condition.
 
     The condition enters by projection (Miyato and Koyama, ICLR 2018): an inner product of its embedding with the
     features pooled over the tube.
@@ -188,7 +193,7 @@ class Discriminator(nn.Module):
         self.embed = (spectral_norm(embed) if spectral else embed) if projection else None
 
     def forward(self, raster: Tensor, condition: Tensor, shift: int) -> Tensor:
-        """(B, 2 K, H, W), (B, columns) → (B,)."""
+        """Return (B,) outputs, higher for real tubes, for a (B, 2 K, H, W) raster and (B, columns) conditions."""
         x = nn.functional.leaky_relu(self.stem(raster, shift), 0.2)
         for first, second in zip(self.first, self.second, strict=True):
             x = x + second(nn.functional.leaky_relu(first(x, shift), 0.2), shift)
@@ -202,12 +207,12 @@ class Discriminator(nn.Module):
 
 @dataclass(frozen=True)
 class Noise:
-    """What a draw depends on besides its condition.
+    """The random inputs of the generator.
 
     Attributes:
         gumbel: (B, K, S) standard Gumbel noise: the scores of a draft, whose placement is a random valid tube.
-        waves: (B, 2 waves, H, W) of random period and phase.
-        latent: (B, latent) for the tube as a whole.
+        waves: (B, 2 waves, H, W) plane waves of random period and phase.
+        latent: (B, latent) global latents.
     """
 
     gumbel: Tensor
@@ -216,7 +221,7 @@ class Noise:
 
 
 def draw_noise(size: NetworkSize, shape: Geometry, count: int, kinds: int, rng: np.random.Generator) -> Noise:
-    """Noise for `count` tubes of one lattice."""
+    """Draw the noise for `count` tubes of one lattice."""
     uniform = rng.random((count, kinds, shape.lattice.n_sites), dtype=np.float32)
     gumbel = -torch.from_numpy(-np.log(np.maximum(uniform, np.float32(1e-12)))).clamp(min=1e-12).log()
     latent = torch.from_numpy(rng.standard_normal((count, size.latent), dtype=np.float32))
@@ -224,7 +229,7 @@ def draw_noise(size: NetworkSize, shape: Geometry, count: int, kinds: int, rng: 
 
 
 def scores(network: Generator, shape: Geometry, condition: Tensor, budget: Tensor, noise: Noise) -> Tensor:
-    """(B, K, S) the draft's scores, changed by the network, for (B, K) atoms of each species."""
+    """Return the (B, K, S) scores of a draft plus the network's changes, for (B, K) atoms of each species."""
     draft = place(noise.gumbel, budget, shape.neighbours)
     beside = torch.cat([shape.raster(noise.gumbel), noise.waves], dim=1)
     change: Tensor = network(shape.raster(draft), beside, shape.numbers(draft), noise.latent, condition, shape.shift)
@@ -235,11 +240,11 @@ def scores(network: Generator, shape: Geometry, condition: Tensor, budget: Tenso
 class TubeGenerator(ConditionalGenerator):
     """The generator of a trained GAN.
 
-    Its guide looks at what was drawn: a tube that it believes further from the target than `CLOSE` is drawn again, and
-    the nearer of the two kept (rejection by an own critic, as Azadi et al., ICLR 2019, do by the discriminator).
+    If the guide predicts that a drawn tube is further from the target than `CLOSE`, a second tube is drawn and the
+    nearer of the two is returned (rejection sampling; Azadi et al., ICLR 2019, use the discriminator for it).
 
     Attributes:
-        draws: most draws for a tube; 1 keeps the first.
+        draws: the largest number of draws for a tube; with 1 the first draw is returned.
     """
 
     draws: int = 2
@@ -255,9 +260,9 @@ class TubeGenerator(ConditionalGenerator):
             if not len(rows):
                 break
             again = self._once(shape, condition[rows], budget[rows], rng)
-            found = self._missed(shape, again, condition[rows])
-            better = found < missed[rows]
-            kept[rows[better]], missed[rows[better]] = again[better], found[better]
+            distance = self._missed(shape, again, condition[rows])
+            better = distance < missed[rows]
+            kept[rows[better]], missed[rows[better]] = again[better], distance[better]
         return kept
 
     def _once(self, shape: Geometry, condition: Tensor, budget: Tensor, rng: np.random.Generator) -> Tensor:
@@ -265,7 +270,7 @@ class TubeGenerator(ConditionalGenerator):
         return place(scores(self.network, shape, condition, budget, noise), budget, shape.neighbours)
 
     def _missed(self, shape: Geometry, placed: Tensor, condition: Tensor) -> Tensor:
-        """(B,) distance from the target as the guide has it, in standard deviations of the data's."""
+        """Return the (B,) distance from the target that the guide predicts, in standard deviations of the data."""
         _, miss = self.network.look(shape.raster(placed), shape.numbers(placed), condition, shape.shift)
         distance: Tensor = miss[:, 0].abs()
         return distance

@@ -1,4 +1,4 @@
-"""Make more of a generator: draw several, rank by a surrogate, keep the diverse best."""
+"""Improve a generator: draw several designs, rank them with a surrogate, return diverse ones among the best."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -12,24 +12,25 @@ from matgym.tasks import Decorations, DesignGenerator
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
 CAUTION: Final = 1.0
-"""Standard deviations of the surrogate that count against a design: what it is less sure of ranks lower."""
+"""The number of predicted standard deviations that are added to a design's error, so that designs with a higher
+uncertainty rank lower. We chose it."""
 
 APART: Final = 4
-"""Sites in which two designs for the same target must differ while there is a choice. Both are chosen by us."""
+"""The number of sites in which two designs for the same target must differ, if there are such designs. We chose it."""
 
 
 @dataclass(frozen=True)
 class RankedDesigns:
-    """Draws several designs for each target and keeps the one that a surrogate predicts nearest.
+    """A generator that draws several designs for each target and returns the nearest one by a surrogate.
 
-    Designs with like bonds come last. Those for the same target differ in `APART` sites and more, as long as there are
-    such. Every design drawn costs an evaluation of the surrogate, which the caller has to count.
+    Designs with like bonds rank last. Designs for the same target differ in at least `APART` sites, as long as there
+    are such designs. Every design drawn costs one evaluation of the surrogate, which the caller has to count.
 
     Attributes:
-        generator: draws.
-        surrogate: ranks.
-        key: the property.
-        candidates: designs drawn for each that is kept.
+        generator: the generator that draws the designs.
+        surrogate: the surrogate that ranks the designs.
+        key: the property of the targets.
+        candidates: the number of designs drawn for each design that is returned.
     """
 
     generator: DesignGenerator
@@ -38,23 +39,23 @@ class RankedDesigns:
     candidates: int = 8
 
     def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
-        """See `matgym.tasks.DesignGenerator`."""
-        wanted = np.repeat(targets, self.candidates)
-        batch, lattice = self.generator.sample(space, wanted, rng), space.lattice
-        drawn, found_by = batch.species.reshape(len(wanted), -1), self.surrogate.predict(batch)
-        error = np.abs(found_by[self.key] - wanted) + CAUTION * found_by.sd_of(self.key)
-        worth = error + 1e3 * like_bonds(lattice, drawn)
-        found = np.empty((len(targets), lattice.n_sites), dtype=np.uint8)
+        """Return one design for each target; see `matgym.tasks.DesignGenerator`."""
+        repeated = np.repeat(targets, self.candidates)
+        batch, lattice = self.generator.sample(space, repeated, rng), space.lattice
+        drawn, predictions = batch.species.reshape(len(repeated), -1), self.surrogate.predict(batch)
+        error = np.abs(predictions[self.key] - repeated) + CAUTION * predictions.sd_of(self.key)
+        cost = error + 1e3 * like_bonds(lattice, drawn)
+        best = np.empty((len(targets), lattice.n_sites), dtype=np.uint8)
         for target in np.unique(targets):
-            rows = np.flatnonzero(wanted == target)
-            order = rows[np.argsort(worth[rows], kind="stable")]
+            rows = np.flatnonzero(repeated == target)
+            order = rows[np.argsort(cost[rows], kind="stable")]
             places = np.flatnonzero(targets == target)
-            found[places] = drawn[_diverse(drawn[order], order, len(places))]
-        return TubeBatch.uniform(lattice, found)
+            best[places] = drawn[_diverse(drawn[order], order, len(places))]
+        return TubeBatch.uniform(lattice, best)
 
 
 def _diverse(species: SpeciesArray, rows: IntArray, count: int) -> IntArray:
-    """(count,) of the rows, best first, leaving out those too like an earlier one until nothing else is left."""
+    """Return (count,) of the rows, best first; rows too similar to an earlier one come after all others."""
     kept: list[int] = []
     passed: list[int] = []
     for index, codes in enumerate(species):

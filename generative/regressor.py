@@ -1,4 +1,4 @@
-"""The auxiliary regressor, a surrogate that gradients pass through, and what it says of a generator that trains."""
+"""The auxiliary regressor, a differentiable surrogate, and its figures of a generator during training."""
 
 from dataclasses import dataclass
 from typing import Final, Unpack
@@ -21,45 +21,45 @@ from matgym.surrogates.learned import NetworkSurrogate
 from matgym.typing import FloatArray
 
 SAMPLES: Final = 256
-"""Held-out structures of a lattice whose conditions are asked for, at most."""
+"""The largest number of held-out structures of a lattice whose conditions are used."""
 
 SCALE_EV: Final = 0.05
-"""Property error that weighs as much as the loss of all coverage: the accuracy that is wanted. A choice of ours."""
+"""The property error that weighs as much as the loss of all coverage. We chose it as the accuracy to aim for."""
 
 SCALE_PAIRS: Final = 0.5
-"""Likewise of the error of pair correlations."""
+"""The error of pair correlations that weighs as much as the loss of all coverage. We chose it."""
 
 
 @dataclass(frozen=True)
 class Regressor:
-    """How far generated tubes are from their targets.
+    """A differentiable estimate of the distance of generated tubes from their targets.
 
     Attributes:
-        surrogate: of the property, the first that it predicts.
+        surrogate: the surrogate, whose first property is the one of the targets.
     """
 
     surrogate: NetworkSurrogate
 
     def calibration(self, scaling: ConditionScaling) -> Tensor:
-        """(2,) scale and offset from the network's output to the target's column of a condition."""
+        """Return the (2,) scale and offset that turn the network's output into the target's column of a condition."""
         own = self.surrogate.scaling
         return torch.tensor([own.scale[0] / scaling.scale[0], (own.mean[0] - scaling.centre[0]) / scaling.scale[0]])
 
     def error(self, shape: Geometry, placed: Tensor, targets: FloatArray) -> Tensor:
-        """(B,) distance of (B, K, S) placed atoms from the targets, in standard deviations, with a gradient."""
+        """Return the (B,) differentiable distances of (B, K, S) tubes from the targets, in standard deviations."""
         surrogate, lattice = self.surrogate, shape.lattice
         offset = surrogate.known(lattice, np.zeros((1, 0)))[0][0]
-        wanted = (targets - offset - surrogate.scaling.mean[0]) / surrogate.scaling.scale[0]
+        scaled_targets = (targets - offset - surrogate.scaling.mean[0]) / surrogate.scaling.scale[0]
         numbers = shape.numbers(placed.detach())
         predicted: Tensor = surrogate.networks[0](shape.raster(placed), numbers, shape.shift)
-        return (predicted[:, 0] - shape.tensor(wanted)).abs()
+        return (predicted[:, 0] - shape.tensor(scaled_targets)).abs()
 
 
 def fit_regressor(data: Dataset, config: GanConfig, **options: Unpack[Options]) -> Regressor:
-    """Fit it to the train split, less what is left out.
+    """Fit the regressor to the train split, without the band `config.left_out`.
 
-    Structures that break the rules are kept: their labels are as good as any, and the generator's are to be told apart
-    from them.
+    Structures with bonds between like dopants are kept: their labels are just as accurate, and the regressor also has
+    to predict the generator's tubes correctly where they have such bonds.
     """
     if config.left_out is not None:
         values = data.values(config.key)
@@ -81,25 +81,27 @@ def diagnose(
     generator: ConditionalGenerator, regressor: Regressor, held_out: list[Examples], kinds: tuple[Species, ...],
     rng: np.random.Generator,
 ) -> dict[str, float]:  # fmt: skip
-    """Draw tubes for the conditions of held-out structures; the regressor gives properties and features.
+    """Compare tubes drawn for the conditions of held-out structures with these structures.
+
+    The regressor predicts the properties and gives the features.
 
     Returns:
-        How what was drawn compares with held-out structures of the same conditions: "error", median distance from the
-        target, by the regressor, in the property's unit; "coverage", share of held-out structures with a generated one
-        in their neighbourhood (Naeem et al., ICML 2020), which falls when modes are lost; "distinct", share of
-        different tubes; "pairs", error of pair correlations; "score", what early stopping minimises: a generator that
-        forgets modes does not improve by hitting targets.
+        "error", the median distance from the target by the regressor, in the property's unit; "coverage", the share of
+        held-out structures with a generated one in their neighbourhood (Naeem et al., ICML 2020), which falls when the
+        generator loses modes; "distinct", the share of different tubes; "pairs", the error of pair correlations; and
+        "score", which early stopping minimises and which combines them, so that a lower error does not improve a
+        generator that loses modes.
     """
     errors, rows = [], []
     for group in held_out:
-        asked = group.take(rng.permutation(len(group.species))[:SAMPLES])
-        drawn = generator.draw(group.lattice, asked.values, asked.budget, rng)
+        references = group.take(rng.permutation(len(group.species))[:SAMPLES])
+        drawn = generator.draw(group.lattice, references.values, references.budget, rng)
         predicted = regressor.surrogate.mean(group.lattice, drawn)[:, 0]
-        errors.append(np.abs(predicted - asked.values))
-        real, fake = (regressor.surrogate.features(group.lattice, species) for species in (asked.species, drawn))
+        errors.append(np.abs(predicted - references.values))
+        real, fake = (regressor.surrogate.features(group.lattice, species) for species in (references.species, drawn))
         spread = real.std(axis=0)
         spread[spread == 0.0] = 1.0
-        correlations = [pair_correlation(group.lattice, species, kinds) for species in (asked.species, drawn)]
+        correlations = [pair_correlation(group.lattice, species, kinds) for species in (references.species, drawn)]
         rows.append(
             (
                 len(drawn),
@@ -110,11 +112,11 @@ def diagnose(
         )
     counts, covered, distinct, pairs = np.array(rows).T
     weights = counts / counts.sum()
-    found = {
+    figures = {
         "error": float(np.median(np.concatenate(errors))),
         "coverage": float(weights @ covered),
         "distinct": float(weights @ distinct),
         "pairs": float(weights @ pairs),
     }
-    score = found["error"] / SCALE_EV + (1.0 - found["coverage"]) + (1.0 - found["distinct"])
-    return found | {"score": score + found["pairs"] / SCALE_PAIRS}
+    score = figures["error"] / SCALE_EV + (1.0 - figures["coverage"]) + (1.0 - figures["distinct"])
+    return figures | {"score": score + figures["pairs"] / SCALE_PAIRS}

@@ -1,4 +1,4 @@
-"""Generators by name: their trainings, and their files; see `matgym.learning.store`."""
+"""Trainings and files of generators by name; see `matgym.learning.store`."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -26,7 +26,7 @@ from matgym.structures.species import SPECIES_DATA, parse_species
 
 
 class Kind(NamedTuple):
-    """What belongs to a generator's name: the generator, its network, and the config of its training."""
+    """The classes of a generator's name: the generator, its network, and the config of its training."""
 
     model: type[ConditionalGenerator]
     network: Callable[..., Any]
@@ -43,18 +43,18 @@ MODELS: Final = {
 def read_generator_config(
     model: str, file: Path | None = None, changes: Mapping[str, object] | None = None
 ) -> GeneratorConfig:
-    """A model's defaults, then a file's settings, then changes.
+    """Return the config of a generator's training: the defaults, replaced by a file's settings, then by changes.
 
     Raises:
-        ConfigurationError: if there is no such model or setting, or the file is no mapping.
+        ConfigurationError: if there is no such generator or setting, or the file holds no mapping.
     """
     if model not in MODELS:
-        raise ConfigurationError(f"there is no generator {model!r}; there are {', '.join(MODELS)}")
+        raise ConfigurationError(f"there is no generator {model!r}: choose among {', '.join(MODELS)}")
     return read_config(MODELS[model].config, file, changes=changes)
 
 
 def train_generator(config: GeneratorConfig, data: Dataset, **options: Unpack[Options]) -> TrainedGenerator:
-    """Train as configured; see `train_gan` and `train_likelihood`."""
+    """Train the generator that the config belongs to; see `train_gan` and `train_likelihood`."""
     if isinstance(config, LikelihoodConfig):
         name, kind = next((name, kind) for name, kind in MODELS.items() if isinstance(config, kind.config))
         return train_likelihood(data, config, kind.network, kind.model, name, **options)
@@ -62,7 +62,7 @@ def train_generator(config: GeneratorConfig, data: Dataset, **options: Unpack[Op
 
 
 class GeneratorCard(Card):
-    """What a generator is, where it came from, and how good it is."""
+    """The description of a generator: its network, training and validation figures."""
 
     model: str
     size: dict[str, Any]
@@ -76,7 +76,7 @@ class GeneratorCard(Card):
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in MODELS:
-            raise ValueError(f"there is no model {name!r}; there are {', '.join(MODELS)}")
+            raise ValueError(f"there is no generator {name!r}: choose among {', '.join(MODELS)}")
         return name
 
 
@@ -84,7 +84,7 @@ STORE: Final = Store(GeneratorCard, "a generator", Path(__file__).parent / "weig
 
 
 def save_generator(generator: ConditionalGenerator, path: Path, **facts: object) -> GeneratorCard:
-    """Write `path` (.safetensors) and its card beside it (.json).
+    """Write a generator to `path` (.safetensors) and its card beside it (.json).
 
     Raises:
         WeightsError: if `path` does not end in .safetensors.
@@ -105,13 +105,14 @@ def save_generator(generator: ConditionalGenerator, path: Path, **facts: object)
 
 
 def load_generator(path: Path | str) -> ConditionalGenerator:
-    """Read a generator.
+    """Return a saved or shipped generator.
 
     Args:
-        path: a .safetensors file with its card beside it, or the name of a shipped one: "gan", "vae", "diffusion".
+        path: a .safetensors file with its card beside it, or the name of a shipped generator: "gan", "vae", or
+            "diffusion".
 
     Raises:
-        WeightsError: if a file is missing, damaged, of a later format, or not what its card describes.
+        WeightsError: if a file is missing, damaged, of a later format, or does not match its card.
     """
     return STORE.load(path, _built)
 

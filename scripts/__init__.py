@@ -1,1 +1,1 @@
-"""Scripts of the repository; a package so that `python -m scripts.studies...` finds this one and no other."""
+"""Scripts of the repository. They form a package so that `python -m scripts.studies...` runs these and no others."""

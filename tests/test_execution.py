@@ -1,4 +1,4 @@
-"""Long jobs: the same tables here, in processes and on Dask, whoever is killed; nothing finished is done again."""
+"""Long jobs give the same tables here, in processes and on Dask; after a kill only unfinished jobs run again."""
 
 import json
 import os
@@ -27,12 +27,12 @@ WAIT_S = 60
 
 @dataclass(frozen=True)
 class Draw:
-    """Random numbers; every run leaves a mark, and it may sleep, raise or kill its own process."""
+    """A job of random numbers that records each run, and may sleep, raise or kill its own process."""
 
     number: int
     marks: Path
     nap: float = 0.0
-    fatal: int = 0  # how many of its runs kill their process
+    fatal: int = 0  # number of its runs that kill their process
     wrong: bool = False
     salt: str = ""  # keeps tests apart that share a scheduler
 
@@ -47,7 +47,7 @@ class Draw:
         if before < self.fatal:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.wrong:
-            raise MissingExtraError("nothing", "none")  # cannot be unpickled, as its arguments are not its message
+            raise MissingExtraError("nothing", "none")  # cannot be unpickled: its arguments differ from its message
         values = np.random.default_rng(self.number).random(50)
         return pa.table({"number": [self.number] * 50, "value": values}).replace_schema_metadata({"by": "draw"})
 
@@ -64,7 +64,7 @@ def draws(marks, count, **settings):
 
 
 def runs(marks):
-    """How often each job was run."""
+    """Return the number of runs of each job."""
     return Counter(int(mark.name.split("-")[0]) for mark in marks.iterdir())
 
 
@@ -74,7 +74,7 @@ def contents(paths):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The files of twelve jobs that nobody disturbed."""
+    """Return the files of twelve jobs without disturbance."""
     folder = tmp_path_factory.mktemp("undisturbed")
     return contents(execute(draws(folder, 12), folder / "out"))
 
@@ -100,7 +100,7 @@ def test_processes_give_the_same_files_in_the_order_of_the_jobs(marks, tmp_path,
     assert pq.read_table(paths[3])["number"].to_pylist() == [3] * 50
 
 
-def test_only_what_is_missing_is_run(marks, tmp_path, undisturbed):
+def test_only_missing_jobs_are_run(marks, tmp_path, undisturbed):
     execute(draws(marks, 5), tmp_path / "out")
     seen = {}
     paths = execute(draws(marks, 12), tmp_path / "out", on_done=lambda job, before: seen.update({job.number: before}))
@@ -109,7 +109,7 @@ def test_only_what_is_missing_is_run(marks, tmp_path, undisturbed):
     assert contents(paths) == undisturbed
 
 
-def test_jobs_that_fail_keep_no_other_from_running(marks, tmp_path):
+def test_failing_jobs_do_not_stop_the_others(marks, tmp_path):
     jobs = [replace(job, wrong=job.number in {2, 4}) for job in draws(marks, 6)]
     for workers in (1, 2):
         folder = tmp_path / f"out{workers}"
@@ -123,13 +123,13 @@ def test_jobs_that_fail_keep_no_other_from_running(marks, tmp_path):
     assert runs(marks) == {0: 2, 1: 2, 3: 2, 5: 2, 2: 3, 4: 3}
 
 
-def test_a_killed_worker_process_costs_its_own_job_a_second_run_and_nothing_else(marks, tmp_path, undisturbed):
+def test_only_the_job_of_a_killed_worker_process_is_run_again(marks, tmp_path, undisturbed):
     jobs = [replace(job, fatal=int(job.number == 3), nap=0.05) for job in draws(marks, 12)]
     assert contents(execute(jobs, tmp_path / "out", workers=2)) == undisturbed
     assert runs(marks) == dict.fromkeys(range(12), 1) | {3: 2}
 
 
-def test_a_job_under_which_workers_keep_dying_is_given_up(marks, tmp_path):
+def test_a_job_that_kills_several_workers_fails(marks, tmp_path):
     jobs = [replace(job, fatal=99 * (job.number == 1)) for job in draws(marks, 4)]
     with pytest.raises(ExecutionError, match=f"1 of 4 jobs failed.* draw-001: {DEATHS} worker processes died"):
         execute(jobs, tmp_path / "out", workers=2)
@@ -138,11 +138,11 @@ def test_a_job_under_which_workers_keep_dying_is_given_up(marks, tmp_path):
 
 @contextmanager
 def caller(marks, folder, count, **arguments):
-    """A process of its own that executes slow jobs."""
+    """Start a process that executes slow jobs."""
     code = (
         "if __name__ == '__main__':\n"
         "    import sys, json, signal; from pathlib import Path; from matgym.execution import execute\n"
-        # A shell lets what it runs in the background ignore this one.
+        # Processes that a shell runs in the background ignore this signal.
         "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "    from test_execution import draws\n"
         "    marks, folder, count, salt, arguments = sys.argv[1:]\n"
@@ -179,12 +179,12 @@ def check_the_caller_killed_and_called_again(marks, folder, undisturbed, **argum
     assert contents(paths) == undisturbed
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in kept.items())
     counted = runs(marks)
-    assert all(counted[int(path.stem[5:8])] == 1 for path in kept)  # what was finished was not done again
-    assert counted.total() <= 12 + 4  # nor anything but what was in flight
+    assert all(counted[int(path.stem[5:8])] == 1 for path in kept)  # finished jobs did not run again
+    assert counted.total() <= 12 + 4  # and only running jobs did
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_caller_goes_on_where_it_was(marks, tmp_path, undisturbed, workers):
+def test_a_killed_caller_resumes(marks, tmp_path, undisturbed, workers):
     check_the_caller_killed_and_called_again(marks, tmp_path / "out", undisturbed, workers=workers)
 
 
@@ -197,7 +197,7 @@ def test_workers_end_with_a_killed_caller(marks, tmp_path):
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
-def test_ctrl_c_stops_at_once_and_leaves_whole_files(marks, tmp_path):
+def test_ctrl_c_stops_at_once_and_leaves_complete_files(marks, tmp_path):
     folder = tmp_path / "out"
     with caller(marks, folder, 400, workers=2) as process:
         wait_until(lambda: len(list(folder.glob("draw-*.parquet"))) >= 2)
@@ -208,21 +208,21 @@ def test_ctrl_c_stops_at_once_and_leaves_whole_files(marks, tmp_path):
     assert all(len(pq.read_table(path)) == 50 for path in folder.glob("draw-*.parquet"))
 
 
-def test_a_second_caller_in_the_same_folder_is_refused_and_does_no_harm(marks, tmp_path):
+def test_a_second_caller_in_the_same_folder_raises_and_changes_nothing(marks, tmp_path):
     folder = tmp_path / "out"
     with caller(marks, folder, 8, workers=1) as process:
         wait_until(lambda: runs(marks))
         with pytest.raises(ExecutionError, match=f"another call works on the jobs in {re.escape(str(folder))}"):
             execute(draws(marks, 8), folder)
         assert process.wait(WAIT_S) == 0
-    execute(draws(marks, 8), folder)  # the lock went with its holder
+    execute(draws(marks, 8), folder)  # the lock was released when its holder died
     assert runs(marks) == dict.fromkeys(range(8), 1)
 
 
 @pytest.mark.parametrize(
     ("salt", "complaint"), [("/../x", "is not a valid file name"), ("", "2 jobs have the key 'draw-000'")]
 )
-def test_keys_that_cannot_be_file_names_are_refused(marks, tmp_path, salt, complaint):
+def test_keys_that_cannot_be_file_names_raise(marks, tmp_path, salt, complaint):
     with pytest.raises(ConfigurationError, match=complaint):
         execute([Draw(0, marks, salt=salt), Draw(0, marks, salt=salt)][bool(salt) :], tmp_path / "out")
     assert not runs(marks)
@@ -246,7 +246,7 @@ def test_a_worker_that_cannot_start_is_one_clear_error(tmp_path):
 
 @contextmanager
 def started(*arguments):
-    """A Dask process on the loopback interface only."""
+    """Start a Dask process on the loopback interface only."""
     process = subprocess.Popen(
         [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0"],
         env=os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
@@ -271,7 +271,7 @@ def new_scheduler(folder):
 
 
 def worker(scheduler, folder):
-    """A worker process that nobody starts again when it dies."""
+    """Start a worker process that is not restarted when it dies."""
     return started(
         "worker", scheduler, "--nthreads", "1", "--nworkers", "1", "--no-nanny", "--no-dashboard", "--death-timeout",
         "30", "--local-directory", str(folder),
@@ -295,18 +295,18 @@ def test_dask_gives_the_same_files(cluster, marks, tmp_path, undisturbed):
     assert runs(marks) == dict.fromkeys(range(12), 1)
 
 
-def test_jobs_that_fail_on_dask_keep_no_other_from_running(cluster, marks, tmp_path):
+def test_failing_jobs_on_dask_do_not_stop_the_others(cluster, marks, tmp_path):
     jobs = [replace(job, wrong=job.number == 2) for job in draws(marks, 6, salt="-fail")]
     with pytest.raises(ExecutionError, match="1 of 6 jobs failed, the first of them draw-002-fail: MissingExtraError"):
         execute(jobs, tmp_path / "out", scheduler=cluster)
     assert len(list((tmp_path / "out").glob("draw-*"))) == 5
 
 
-def test_a_killed_client_goes_on_where_it_was(cluster, marks, tmp_path, undisturbed):
+def test_a_killed_client_resumes(cluster, marks, tmp_path, undisturbed):
     check_the_caller_killed_and_called_again(marks, tmp_path / "out", undisturbed, scheduler=cluster, salt="-client")
 
 
-def test_a_data_set_and_a_verification_run_on_dask_as_they_do_here(cluster, tmp_path):
+def test_a_data_set_and_a_verification_are_the_same_on_dask(cluster, tmp_path):
     from matgym.data import DatasetSpec, Family, build
 
     spec = DatasetSpec(name="small", families=(Family(n=8, m=0, cells=1, samples=350),))
@@ -316,16 +316,16 @@ def test_a_data_set_and_a_verification_run_on_dask_as_they_do_here(cluster, tmp_
     check_a_verification(tmp_path, scheduler=cluster)
 
 
-def test_a_killed_dask_worker_s_job_goes_to_another(cluster, marks, tmp_path, undisturbed):
-    """Last of those that share the workers, as one is less after it."""
+def test_the_job_of_a_killed_dask_worker_runs_on_another(cluster, marks, tmp_path, undisturbed):
+    """The last of the tests that share the workers, because it kills one."""
     jobs = [replace(job, fatal=int(job.number == 3), nap=0.05) for job in draws(marks, 12, salt="-worker")]
     assert contents(execute(jobs, tmp_path / "out", scheduler=cluster)) == undisturbed
     assert runs(marks)[3] == 2
-    assert runs(marks).total() <= 12 + 4  # no more than was in flight
+    assert runs(marks).total() <= 12 + 4  # only the running jobs
 
 
 @pytest.mark.long
-def test_a_job_under_which_dask_workers_keep_dying_is_given_up(marks, tmp_path):
+def test_a_job_that_kills_several_dask_workers_fails(marks, tmp_path):
     with new_scheduler(tmp_path) as (address, _), ExitStack() as workers:
         for _ in range(5):  # Dask gives up after four
             workers.enter_context(worker(address, tmp_path))
@@ -336,7 +336,7 @@ def test_a_job_under_which_dask_workers_keep_dying_is_given_up(marks, tmp_path):
     assert len(list((tmp_path / "out").glob("draw-*"))) == 5
 
 
-def test_a_scheduler_that_is_not_there_is_one_clear_error(marks, tmp_path, monkeypatch):
+def test_a_missing_scheduler_is_one_clear_error(marks, tmp_path, monkeypatch):
     pytest.importorskip("distributed")
     monkeypatch.setattr("matgym.execution._CONNECT_S", 1.0)
     with pytest.raises(ExecutionError, match=r"no Dask scheduler answers at 'tcp://127\.0\.0\.1:1'"):
@@ -345,7 +345,7 @@ def test_a_scheduler_that_is_not_there_is_one_clear_error(marks, tmp_path, monke
         execute(draws(marks, 1), tmp_path / "out", scheduler="carrier://pigeon")
 
 
-def test_a_scheduler_that_goes_away_is_one_clear_error_and_loses_nothing(marks, tmp_path, undisturbed):
+def test_a_scheduler_that_stops_is_one_clear_error_and_loses_no_results(marks, tmp_path, undisturbed):
     folder = tmp_path / "out"
     with new_scheduler(tmp_path) as (address, process), worker(address, tmp_path):
 
@@ -360,7 +360,7 @@ def test_a_scheduler_that_goes_away_is_one_clear_error_and_loses_nothing(marks, 
     assert all(runs(marks)[number] == 1 for number in kept)
 
 
-def test_without_distributed_the_extra_is_named(marks, tmp_path, monkeypatch):
+def test_a_missing_distributed_names_its_extra(marks, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(MissingExtraError, match=r"matgym\[cluster\]"):
         execute(draws(marks, 1), tmp_path / "out", scheduler="tcp://127.0.0.1:1")
@@ -387,7 +387,7 @@ def check_a_verification(tmp_path, **arguments):
     assert len(list((tmp_path / "verification").glob("*.parquet"))) == 5
 
 
-def test_a_verification_in_pieces_is_the_oracles_own(tmp_path):
+def test_a_verification_in_parts_equals_that_of_the_oracle(tmp_path):
     check_a_verification(tmp_path, workers=2)
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "verification").glob("*.parquet")}
     check_a_verification(tmp_path, workers=1)

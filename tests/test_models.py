@@ -1,4 +1,4 @@
-"""Models and their predictions: failures by row and property, parts joined and picked, what a model says of itself."""
+"""Models and their predictions: failures by row and property, joined and picked parts, the description of a model."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ LENGTH = Property("length_nm", "nm")
 
 @dataclass(frozen=True)
 class Measured(Model):
-    """Counts sites, always; measures lengths, of tubes of up to `longest_nm`."""
+    """A model that counts sites of any tube, and measures lengths of tubes of up to `longest_nm`."""
 
     longest_nm: float = 1.0
 
@@ -58,7 +58,7 @@ def test_one_property_fails_and_the_other_does_not():
     assert len(predictions) == 3
 
 
-def test_reasons_of_a_row_are_joined_and_shared_ones_said_once():
+def test_reasons_of_a_row_are_joined_without_repetition():
     failures = {"a": {0: "too thin", 2: "cut"}, "b": {0: "too thin"}, "c": {0: "unconverged"}}
     predictions = some({key: [0.0, 0.0, 0.0] for key in "abc"}, failures=failures)
     assert predictions.reasons == {0: "too thin; unconverged", 2: "cut"}
@@ -120,7 +120,7 @@ def test_taken_rows_are_renumbered_in_everything():
     assert masked.failures == {"a": {0: "cut", 1: "thin"}}
 
 
-def test_what_is_not_known_is_nan():
+def test_unknown_values_are_nan():
     predictions = some({"a": [1.0, 2.0], "b": [3.0, 4.0]}, sd={"a": np.array([0.1, 0.2])})
     assert predictions.sd_of("a").tolist() == [0.1, 0.2]
     assert np.isnan(predictions.sd_of("b")).tolist() == [True, True]
@@ -130,7 +130,7 @@ def test_what_is_not_known_is_nan():
         predictions["zt"]
 
 
-def test_a_model_says_what_it_is():
+def test_a_model_gives_its_keys_properties_level_and_repr():
     model = Measured()
     assert model.keys == ("sites", "length_nm")
     assert model.property_of("sites") is SITES
@@ -150,7 +150,7 @@ def test_only_a_surrogate_is_no_oracle():
         assert Leveled().is_oracle == (level is not Level.SURROGATE)
 
 
-def test_a_model_says_which_spaces_it_does_not_support():
+def test_a_model_names_the_reason_why_it_does_not_support_a_space():
     assert not Measured().unsupported(Space(TubeDomain((tube_lattice(8, 0, 1),), frozenset())))
     assert Measured().unsupported(Space(None)) == "these designs are no tubes"
 

@@ -1,4 +1,4 @@
-"""The package as a user gets it."""
+"""The package as users install it."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def run(*command, **kwargs):
 
 
 @pytest.mark.parametrize("module", ["matgym", "matgym.cli"])
-def test_import_is_light_and_quick(module):
+def test_import_loads_few_modules_and_is_fast(module):
     code = (
         f"import time, sys; t = time.perf_counter(); import {module}; s = time.perf_counter() - t;"
         f"print(s, [name for name in {HEAVY!r} if name in sys.modules])"
@@ -79,7 +79,7 @@ def test_wheel_and_sdist_hold_matgym_and_no_other_top_level_name(built):
 
 
 def test_an_installed_package_gives_agents_and_generative(built, tmp_path):
-    """`build` makes the wheel from the source distribution, and installing a wheel of Python alone is to unpack it."""
+    """`build` makes the wheel from the source distribution; installing a wheel of Python files is to unpack it."""
     (wheel,) = built.glob("*.whl")
     target = tmp_path / "site"
     shutil.unpack_archive(wheel, target, format="zip")
@@ -87,7 +87,7 @@ def test_an_installed_package_gives_agents_and_generative(built, tmp_path):
         "import matgym, matgym.agents.base, matgym.generative; print(matgym.__file__);"
         "from matgym.surrogates import load; load('nanotube-doping')"
     )
-    # -I leaves out the current folder, so that it is the installed copy which is imported.
+    # -I leaves out the current folder, so that the installed copy is imported.
     found = run(
         sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(target)!r}); {code}", cwd=tmp_path
     ).stdout
@@ -107,7 +107,7 @@ def test_errors_reach_the_command_line_as_one_sentence(tmp_path):
     assert failed.stdout == ""
 
 
-def test_brackets_in_messages_reach_the_reader(monkeypatch, capsys):
+def test_brackets_in_messages_are_printed(monkeypatch, capsys):
     def fail():
         raise MissingExtraError("pymatgen", "pymatgen")
 
@@ -119,7 +119,7 @@ def test_brackets_in_messages_reach_the_reader(monkeypatch, capsys):
     assert "[pymatgen]" in said
 
 
-def test_a_missing_file_is_one_sentence(monkeypatch, capsys):
+def test_a_missing_file_is_an_error_of_one_sentence(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["matgym", "oracle", "evaluate", "no-such.cif"])
     with pytest.raises(SystemExit, match="2"):
         cli.main()

@@ -1,4 +1,4 @@
-"""What matgym computes is what 0.1 computed, figure by figure; see scripts/studies/reference/compare.py."""
+"""Every figure of matgym equals that of 0.1; see scripts/studies/reference/compare.py."""
 
 import os
 import subprocess

@@ -18,7 +18,7 @@ STUDIES = sorted(
 
 
 @pytest.mark.parametrize("name", [*STUDIES, "scripts.studies.physics.kwant_reference"])
-def test_a_study_can_be_imported_and_says_how_it_is_run(name):
+def test_a_study_can_be_imported_and_states_its_command(name):
     assert f"python -m {name}" in (import_module(name).__doc__ or "")
 
 

@@ -1,1 +1,1 @@
-"""How tubes are made and treated: growth, annealing, campaigns of experiments."""
+"""Models of the processes that make and treat tubes: growth, annealing, campaigns of experiments."""

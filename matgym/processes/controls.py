@@ -1,4 +1,4 @@
-"""What every process has in common: constants that must be positive, and controls that are scaled to [-1, 1]."""
+"""Code that all processes share: constants that must be positive, and controls that are scaled to [-1, 1]."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True)
 class Constants:
-    """Base of dataclasses of constants.
+    """The base class of dataclasses of positive constants.
 
     Raises:
         ConfigurationError: if one of the numbers is not positive and finite.

@@ -1,9 +1,10 @@
-"""What the studies share: a command line, jobs that are done once, results with their provenance, tables.
+"""Code that all studies share: the command line, stored jobs, results with their provenance, tables.
 
-A study is run from the repository's root as `python -m scripts.studies.FOLDER.NAME`. It keeps its settings in a frozen
-dataclass; with `--quick` it takes small ones and writes under runs/quick, as tests/test_studies.py does. Jobs that are
-done stay under runs/STUDY, apart for each choice of settings: the same command goes on where it was stopped, and run
-again it only prints, draws and writes. Remove that folder after a change of the code that is measured.
+A study is run from the repository's root as `python -m scripts.studies.FOLDER.NAME`. Its settings are a frozen
+dataclass. With `--quick` it uses small settings and writes to runs/quick, as tests/test_studies.py does. Finished jobs
+are stored under runs/STUDY, in a folder for each choice of settings. After an interruption the same command continues
+with the remaining jobs; after the last job it only prints, draws and writes. Remove that folder after a change of the
+code that is measured.
 """
 
 import os
@@ -26,7 +27,7 @@ from matgym.files import atomic_path, write_json
 from matgym.version import __version__
 
 ROOT = Path(__file__).parents[2]
-OUTPUT = ROOT  # where studies write; tests write elsewhere
+OUTPUT = ROOT  # the folder that studies write to; tests replace it
 
 Settings = TypeVar("Settings")
 
@@ -36,10 +37,10 @@ class Study(Generic[Settings]):
     """One call of a study.
 
     Attributes:
-        name: of docs/results/NAME.json.
-        settings: dataclass of what is measured.
-        quick: whether they are the small ones.
-        workers: processes.
+        name: the name of the results, docs/results/NAME.json.
+        settings: the dataclass of settings.
+        quick: whether the settings are the small ones.
+        workers: the number of processes.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Study(Generic[Settings]):
 
     @classmethod
     def from_command_line(cls, name: str, doc: str | None, settings: Settings, quick: Settings) -> "Study[Settings]":
-        """Read `--quick` and `--workers`; a study computes on one thread a process."""
+        """Return the study that `--quick` and `--workers` choose; it computes on one thread per process."""
         parser = ArgumentParser(description=doc, formatter_class=RawDescriptionHelpFormatter)
         parser.add_argument("--quick", action="store_true", help="small settings; results go to runs/quick")
         parser.add_argument("--workers", type=int, default=2, help="processes of the studies that have jobs")
@@ -57,18 +58,18 @@ class Study(Generic[Settings]):
         if torch := sys.modules.get("torch"):
             torch.set_num_threads(1)
         study = cls(name, quick if chosen.quick else settings, chosen.quick, chosen.workers)
-        if chosen.quick:  # what other code has done says nothing about this one
+        if chosen.quick:  # finished jobs may come from an earlier version of the code
             rmtree(study.folder, ignore_errors=True)
         return study
 
     @property
     def folder(self) -> Path:
-        """Of finished jobs."""
+        """The folder of finished jobs."""
         return OUTPUT / "runs" / self.name / sha256(repr(self.settings).encode()).hexdigest()[:10]
 
     @property
     def docs(self) -> Path:
-        """Where results and pictures go."""
+        """The folder of results and pictures."""
         return OUTPUT / "runs" / "quick" if self.quick else OUTPUT / "docs"
 
     @property
@@ -77,7 +78,7 @@ class Study(Generic[Settings]):
         return self.docs / "results" / f"{self.name}.json"
 
     def rows(self, jobs: Iterable[Job], folder: str = "jobs") -> list[dict[str, Any]]:
-        """Run the jobs that are not done yet, and return the rows of all their tables, in the order of the jobs."""
+        """Run the jobs that are not finished, and return the rows of the tables of all jobs in their order."""
         jobs = list(jobs)
         with progress_bar() as bar:
             task = bar.add_task(self.name, total=len(jobs), note="")
@@ -89,7 +90,7 @@ class Study(Generic[Settings]):
         return [row for file in files for row in pq.read_table(file).to_pylist()]
 
     def write(self, content: Mapping[str, Any]) -> None:
-        """Write results, with what they were made by."""
+        """Write results with their provenance: command, version, machine and settings."""
         module = type(self.settings).__module__
         if module == "__main__":
             module = sys.modules[module].__spec__.name
@@ -103,7 +104,7 @@ class Study(Generic[Settings]):
         print(self.result.relative_to(OUTPUT))
 
     def picture(self, name: str, save: Callable[[Path], Any]) -> None:
-        """Write docs/images/NAME by a function that saves a figure to a path."""
+        """Write docs/images/NAME with a function that saves a figure to a path."""
         path = self.docs / "images" / name
         with atomic_path(path) as scratch:
             save(scratch)
@@ -111,24 +112,24 @@ class Study(Generic[Settings]):
 
 
 class StudyJob:
-    """A job named after its fields, but the settings, which the folder stands for, and those left out of its `repr`."""
+    """A job whose key consists of its fields, without the settings and those that its `repr` leaves out."""
 
     @property
     def key(self) -> str:
-        """See `matgym.execution.Job`."""
+        """The name of the job; see `matgym.execution.Job`."""
         shown = (str(getattr(self, each.name)) for each in fields(self) if each.repr and each.name != "settings")
         return re.sub(r"[^A-Za-z0-9._+-]+", "_", "-".join((type(self).__name__.lower(), *shown)))
 
 
 def machine() -> str:
-    """The processor, and how many cores of it."""
+    """Return a description of the processor, the number of its cores, and the version of Python."""
     info = Path("/proc/cpuinfo")
     names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
     return f"{os.cpu_count()} cores of {names[0] if names else platform.machine()}, Python {platform.python_version()}"
 
 
 def print_markdown(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table as the documentation has it: numbers to three digits, nothing for None."""
+    """Print a Markdown table with floats to three digits and empty cells for None."""
 
     def text(cell: Any) -> str:
         return "" if cell is None else f"{cell:.3g}" if isinstance(cell, float) else str(cell)
@@ -139,5 +140,5 @@ def print_markdown(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def interval(middle: float, low: float, high: float, form: str = ".3g") -> str:
-    """A figure with its 95 % interval, as text."""
+    """Return the text of a figure with its 95 % interval."""
     return f"{middle:{form}} [{low:{form}}, {high:{form}}]"

@@ -83,7 +83,7 @@ def test_adapter_gives_masks_to_sb3_contrib(task):
     assert not masks[0, 1]
 
 
-def test_adapter_hands_options_on_once(task):
+def test_adapter_passes_options_to_one_reset_only(task):
     adapter = SB3VecEnv(gym.make_vec(ID, num_envs=2, task=task), seed=0)
     adapter.set_options([{"target_ev": 0.95}, {"target_ev": 1.05}])
     adapter.reset()
@@ -92,7 +92,7 @@ def test_adapter_hands_options_on_once(task):
     assert [info["target_ev"] for info in adapter.reset_infos] != [0.95, 1.05]
 
 
-def test_adapter_refuses_another_autoreset_mode(task):
+def test_adapter_raises_for_another_autoreset_mode(task):
     sync = SyncVectorEnv([lambda: gym.make(ID, task=task)], autoreset_mode=AutoresetMode.NEXT_STEP)
     with pytest.raises(ConfigurationError, match="SAME_STEP"):
         SB3VecEnv(sync)
@@ -120,7 +120,7 @@ def test_every_algorithm_trains_within_its_count_and_designs(task, algorithm):
     agent = make_agent(algorithm, task, seed=0, overrides=SMALL_DQN if algorithm == "DQN" else SMALL)
     seen = []
     train_agent(agent, task.ledger, 60, lambda designs, reward: seen.append((designs, reward)))
-    rollout = 8 * 16 // 3 + 8  # designs that 8 environments complete in 16 steps, at most
+    rollout = 8 * 16 // 3 + 8  # the largest number of designs that 8 environments complete in 16 steps
     assert 60 <= task.ledger.counts["surrogate"] < 60 + rollout
     assert seen
     policy = Policy(agent, algorithm, algorithm == "MaskablePPO")
@@ -161,11 +161,11 @@ FAST = {"tpe", "cma-es", "nsga2", "qmc", "random", "annealing", "tempering", "ge
 
 @pytest.mark.parametrize("method", sorted(OPTIMIZERS))
 @pytest.mark.parametrize("space", SPACES)
-def test_optimizers_ask_for_valid_designs_and_repeat_by_seed(method, space):
-    """Every optimizer on every kind of space; those that are slow or learn, for few evaluations."""
+def test_optimizers_propose_valid_designs_and_repeat_with_the_seed(method, space):
+    """Every optimizer on every kind of space; slow ones and those that are trained have few evaluations."""
     task = SPACES[space]
     target = np.array([sum(ends) / 2 for ends in task.target_ranges])
-    budget = 40 if method in FAST else 12 if method == "gp" else 20  # the process is asked from the eleventh on
+    budget = 40 if method in FAST else 12 if method == "gp" else 20  # the process proposes designs from the eleventh on
 
     if space == "numbers" and method in {"dqn", "qr-dqn", "maskable-ppo"}:
         with pytest.raises(ConfigurationError, match="has discrete actions"):
@@ -175,7 +175,7 @@ def test_optimizers_ask_for_valid_designs_and_repeat_by_seed(method, space):
     check_optimizer(optimizer_class(method), Problem(task, target), budget)
 
 
-def test_searches_spend_exactly_what_they_may(task):
+def test_searches_use_exactly_their_budget(task):
     for method in ("random", "annealing"):
         before = task.ledger.counts["surrogate"]
         found = search(method, task, np.ones(4), 25, 0)
@@ -183,7 +183,7 @@ def test_searches_spend_exactly_what_they_may(task):
         assert (np.diff(found.progress, axis=0) <= 0).all()
 
 
-def test_an_optimizer_of_ones_own_is_a_class_with_ask_and_tell(task):
+def test_a_users_optimizer_is_a_class_with_ask_and_tell(task):
     class AlwaysFirst(Optimizer):
         def ask(self):
             species = np.zeros((1, self.space.width), dtype=np.uint8)
@@ -194,13 +194,13 @@ def test_an_optimizer_of_ones_own_is_a_class_with_ask_and_tell(task):
             pass
 
     class Cheat(AlwaysFirst):
-        """Leaves the tube undecorated, which is no design."""
+        """An optimizer that leaves the tube undecorated, which is no design."""
 
         def ask(self):
             return super().ask() * 0
 
     class Adulterate(AlwaysFirst):
-        """The budget, and vacancies besides."""
+        """An optimizer that places vacancies in addition to the budget."""
 
         def ask(self):
             species = super().ask()
@@ -208,7 +208,7 @@ def test_an_optimizer_of_ones_own_is_a_class_with_ask_and_tell(task):
             return species
 
     def known(tubes):
-        """An oracle for the test: what the model says, and one tenth more."""
+        """Return the model's prediction plus a tenth, as an oracle for the test."""
         return np.array(boron_on_a(tubes)) + 0.1
 
     oracle = FunctionModel(known, "gap_ev", level=Level.CALCULATOR)
@@ -224,7 +224,7 @@ def test_an_optimizer_of_ones_own_is_a_class_with_ask_and_tell(task):
 
 
 def test_a_trained_agent_beats_random_designs_by_the_oracle():
-    """On targets that training has not drawn, by two standard errors: rewarded by a table, verified by the π model."""
+    """On other targets than in training, by two standard errors; rewarded by a table, verified by the π model."""
     tube = {"lattice": tube_lattice(8, 0, 1), "budget": {"B": 2, "N": 2}}
     task = decoration_task(**tube, model="solved:doping-easy", low=0.6, high=1.2)
     agent = make_agent("MaskablePPO", task, seed=0, overrides=SMALL | {"learning_rate": 3e-3, "n_envs": 32})
@@ -246,18 +246,18 @@ def test_nearest_designs_have_the_composition_and_lie_near_the_target():
     designs = space.encode(NearestDesigns(data).sample(space, targets, np.random.default_rng(0)))
     assert (space.edits.remaining(designs) == 0).all()
     assert np.abs(task.score(designs, targets).value - targets).max() < 0.1
-    other = decoration_task(lattice=tube_lattice(9, 0, 4)).space  # the data hold none: carried over from another tube
+    other = decoration_task(lattice=tube_lattice(9, 0, 4)).space  # not in the data: other structures are changed to it
     assert other.valid(other.encode(NearestDesigns(data).sample(other, targets, np.random.default_rng(0)))).all()
 
 
-def test_unknown_hyperparameters_are_named():
+def test_unknown_hyperparameters_raise_an_error_that_names_them():
     with pytest.raises(ConfigurationError, match="'SAC' is unknown"):
         hyperparameters("nanotube-doping", "SAC")
     with pytest.raises(ConfigurationError, match="no hyper-parameters"):
         hyperparameters("elsewhere", "PPO")
 
 
-def test_an_optimizer_that_breaks_the_rules_is_told_which():
+def test_an_optimizer_that_breaks_a_rule_raises_an_error_that_names_it():
     class Invalid(Optimizer):
         def ask(self):
             return np.zeros((1, self.space.width), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Recorded episodes are what the environment said, and Minari gives them back."""
+"""Recorded episodes equal those of the environment, and Minari reads them."""
 
 import sys
 
@@ -18,7 +18,7 @@ SMALL = {"n": 5, "m": 0, "cells": 1, "budget": {"B": 3}, "targets": (0.0, 3.0)}
 
 
 def boron(tubes):
-    """A model that costs nothing: the boron on the first ten sites."""
+    """A model that needs no time: the boron on the first ten sites."""
     return [float((tube.species[:10] == 3).sum()) for tube in tubes]
 
 
@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def replayed(environment, episode, seed, **arguments):
-    """The same actions in the environment itself."""
+    """Repeat the recorded actions in the environment."""
     env = gym.make(environment, **arguments)
     observation, _ = env.reset(seed=seed)
     np.testing.assert_array_equal(episode.observations[0], observation)
@@ -48,7 +48,7 @@ def test_random_episodes_replay_as_recorded(folder):
     env = gym.make(DOPING, model=boron, **SMALL)
     assert (data.observation_space, data.action_space) == (env.observation_space, env.action_space)
     for i, episode in enumerate(data.iterate_episodes()):
-        assert len(episode) == 3  # three allowed edits complete a design: the masks were kept to
+        assert len(episode) == 3  # three allowed edits complete a design, so that the masks were obeyed
         assert episode.observations.dtype == np.float32
         assert np.issubdtype(episode.actions.dtype, np.integer)
         replayed(DOPING, episode, 7 + i, model=boron, **SMALL)
@@ -59,7 +59,7 @@ def test_random_episodes_replay_as_recorded(folder):
 
 
 @pytest.mark.parametrize("algorithm", [MaskablePPO, PPO])
-def test_an_agents_episodes_are_its_own(algorithm):
+def test_recorded_episodes_of_an_agent_have_its_actions(algorithm):
     agent = algorithm(
         "MlpPolicy", gym.make(DOPING, model=boron, **SMALL), n_steps=32, batch_size=32, device="cpu", seed=0
     ).learn(64)
@@ -72,19 +72,19 @@ def test_an_agents_episodes_are_its_own(algorithm):
             np.testing.assert_array_equal(episode.actions, chosen)
 
 
-def test_controls_of_a_furnace_and_an_agent_with_a_memory():
+def test_episodes_of_a_furnace_by_an_agent_with_memory_are_recorded():
     growth = "matgym/CVDGrowth-v0"
     agent = RecurrentPPO("MlpLstmPolicy", gym.make(growth, minutes=4), n_steps=8, batch_size=8, device="cpu", seed=0)
     for name, policy in (("growth/random-v0", "random"), ("growth/agent-v0", agent)):
         data = record_episodes(growth, policy, 2, 0, name, deterministic=True, minutes=4)
-        env = minari.load_dataset(name).recover_environment()  # plain arguments: it can be made again
+        env = minari.load_dataset(name).recover_environment()  # possible because the arguments can be stored
         assert env.unwrapped.task.minutes == 4
         for i, episode in enumerate(data.iterate_episodes()):
             assert episode.actions.shape == (4, 4)
             replayed(growth, episode, i, minutes=4)
 
 
-def test_a_name_is_taken_once():
+def test_a_name_can_be_used_once():
     record_episodes(DOPING, "random", 1, 0, "doping/once-v0", model=boron, **SMALL)
     with pytest.raises(DatasetError, match="'doping/once-v0' already"):
         record_episodes(DOPING, "random", 1, 0, "doping/once-v0", model=boron, **SMALL)
@@ -92,7 +92,7 @@ def test_a_name_is_taken_once():
         record_episodes(DOPING, "random", 1, 0, "no name", model=boron, **SMALL)
 
 
-def test_what_cannot_be_recorded_is_refused(monkeypatch):
+def test_episodes_that_cannot_be_recorded_raise(monkeypatch):
     with pytest.raises(ConfigurationError, match="policy 'best' is unknown"):
         record_episodes(DOPING, "best", 1, 0, "doping/x-v0", model=boron, **SMALL)
     with pytest.raises(ConfigurationError, match="episodes=0"):

@@ -1,4 +1,4 @@
-"""Training loops of other libraries run on these environments as they are."""
+"""Training loops of other libraries run unchanged on these environments."""
 
 import runpy
 from dataclasses import replace
@@ -14,7 +14,7 @@ def cleanrl():
     return runpy.run_path(str(EXAMPLES / "cleanrl_ppo.py"))
 
 
-def test_cleanrls_ppo_knows_of_nothing_but_the_id():
+def test_cleanrls_ppo_needs_only_the_id():
     source = (EXAMPLES / "cleanrl_ppo.py").read_text(encoding="utf-8").split('"""', 2)[2]
     lines = [line.strip() for line in source.splitlines() if "matgym" in line]
     assert lines == [
@@ -24,7 +24,7 @@ def test_cleanrls_ppo_knows_of_nothing_but_the_id():
 
 
 def boron_in_front(tubes):
-    """A model that costs nothing: the share of boron on the tube's first half."""
+    """A model that needs no time: the share of boron on the tube's first half."""
     return [float((tube.species[: tube.lattice.n_sites // 2] == 3).sum()) / 4 for tube in tubes]
 
 

@@ -1,4 +1,4 @@
-"""What searches and controls processes: cross-entropy, multiple shooting, predictive control, agents of SB3."""
+"""Methods that search and control processes: cross-entropy, multiple shooting, predictive control, agents of SB3."""
 
 import gymnasium as gym
 import numpy as np
@@ -15,7 +15,7 @@ from matgym.processes.growth.recipe import scaled_actions, scaled_controls
 from matgym.tasks.growth import GrowthTask
 
 SHORT = 6  # minutes
-CENTRE = 0.02  # of a bowl whose bottom is known
+CENTRE = 0.02  # tolerance for the known minimum of a bowl
 RECIPE = (705.0, 170.0, 100.0, 12.0)
 
 
@@ -29,27 +29,27 @@ def test_cross_entropy_finds_the_bottom_of_a_bowl():
     assert found.evaluations == 64 * 40
 
 
-def test_cross_entropy_never_loses_its_start():
+def test_cross_entropy_is_never_worse_than_its_start():
     found = cross_entropy(
         lambda points: -np.abs(points).sum(axis=1), np.zeros(5), np.random.default_rng(0), generations=2
     )
     assert found.value == 0.0
 
 
-def test_shooting_climbs_from_a_recipe_and_is_worth_what_the_task_says():
+def test_shooting_improves_a_recipe_and_its_value_is_that_of_the_task():
     task = GrowthTask(minutes=SHORT, variation=None)
     start = np.tile(RECIPE, (SHORT, 1))
     found = climb(task, start, iterations=30)
     assert found.objective > task.run(start[None], STANDARD)[0] + 1.0
     assert found.objective == pytest.approx(task.run(found.controls[None], STANDARD)[0])
-    # No small change of one control is much better than where the solver stopped.
+    # No small change of one control improves the solver's result by much.
     rng = np.random.default_rng(0)
     near = np.clip(scaled_actions(found.controls) + 0.02 * rng.standard_normal((200, SHORT, 4)), -1.0, 1.0)
     assert task.run(scaled_controls(near), STANDARD).max() < found.objective + 0.1
 
 
-def test_a_predictive_controller_learns_which_reactor_it_has():
-    """On a catalyst that dies fast, with a plan that was made for one that does not."""
+def test_a_predictive_controller_estimates_the_parameters_of_its_reactor():
+    """On a catalyst that deactivates quickly, with a plan for one that does not."""
     reactor = (10.0, 2.5, 1.0, 0.0, 0.0)
     task = GrowthTask(minutes=12, variation=Variation(covering=0.5))
     plan = np.tile(scaled_actions(np.array(RECIPE)), (12, 1))
@@ -61,12 +61,12 @@ def test_a_predictive_controller_learns_which_reactor_it_has():
         observation, _, done, _, info = env.step(controller.act(observation))
     alone = task.run(scaled_controls(plan)[None], np.array(reactor))[0]
     assert info["objectives"]["objective"] > alone
-    weights = np.exp(controller._doubt.min() - controller._doubt)  # what it believes is what is tested
+    weights = np.exp(controller._doubt.min() - controller._doubt)  # the estimate is what the test checks
     believed = np.average(controller._reactor.covering, weights=weights)  # likewise
     assert believed > 1.3
 
 
-def test_controllers_say_what_is_wrong():
+def test_controllers_with_wrong_arguments_raise():
     with pytest.raises(ConfigurationError, match="reactors vary"):
         PredictiveController(GrowthTask(variation=None), np.zeros((30, 4)), np.random.default_rng(0))
     with pytest.raises(ConfigurationError, match=r"plan of shape \(3, 4\)"):

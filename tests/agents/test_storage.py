@@ -1,4 +1,4 @@
-"""Stored agents: what comes back acts as what went in, and nothing is unpickled on the way."""
+"""Stored agents: a loaded agent acts as the stored one, and loading unpickles nothing."""
 
 import json
 import pickle
@@ -23,7 +23,7 @@ from matgym.tasks import decoration_task
 
 
 class Small(gym.Env):
-    """Spaces of four numbers and of a few actions; forgets what it is told."""
+    """An environment with an observation of four numbers and a few actions, which ignores its actions."""
 
     observation_space = spaces.Box(-1.0, 1.0, (4,), np.float32)
 
@@ -66,7 +66,7 @@ CASES = {
 
 
 def made(algorithm, learned=24, **further):
-    """A small agent that has learned a little."""
+    """Return a small agent after a short training."""
     action_space, settings = CASES[algorithm]
     kind = getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)
     policy_kwargs = {"net_arch": [8]}
@@ -83,7 +83,7 @@ def made(algorithm, learned=24, **further):
 
 
 def acted(agent, n=16):
-    """What it does where it has not been."""
+    """Return the agent's actions for new observations."""
     observations = np.random.default_rng(1).uniform(-1.0, 1.0, (n, 4)).astype(np.float32)
     return agent.predict(observations, deterministic=True)[0]
 
@@ -93,12 +93,12 @@ def stored(agent, folder):
     return folder / "agent.safetensors"
 
 
-def test_every_algorithm_is_tried():
+def test_every_algorithm_has_a_storage_test():
     assert CASES.keys() == set(ALGORITHMS)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_loaded_agent_acts_bit_by_bit_as_the_stored_one(algorithm, tmp_path):
+def test_a_loaded_agent_acts_exactly_as_the_stored_one(algorithm, tmp_path):
     agent = made(algorithm)
     path = stored(agent, tmp_path)
     state = torch.get_rng_state()
@@ -113,11 +113,11 @@ def test_a_loaded_agent_acts_bit_by_bit_as_the_stored_one(algorithm, tmp_path):
     assert loaded.num_timesteps == agent.num_timesteps
     assert STORE.load_card(path).arguments == {"cells": 4}
     again = save_agent(loaded, tmp_path / "again.safetensors", environment="matgym/Small-v0", arguments={"cells": 4})
-    assert again == STORE.load_card(path)  # hyper-parameters and the hash of the parameters among it
+    assert again == STORE.load_card(path)  # it includes the hyper-parameters and the hash of the parameters
 
 
 @pytest.mark.parametrize("algorithm", ["PPO", "DQN", "SAC", "TD3", "TQC", "RecurrentPPO"])
-def test_a_loaded_agent_learns_on_with_environments(algorithm, tmp_path):
+def test_a_loaded_agent_continues_its_training_with_environments(algorithm, tmp_path):
     path = stored(made(algorithm), tmp_path)
     envs = DummyVecEnv([lambda: Small(CASES[algorithm][0])] * 3)
     loaded = load_agent(path, envs=envs)
@@ -128,7 +128,7 @@ def test_a_loaded_agent_learns_on_with_environments(algorithm, tmp_path):
         load_agent(path, envs=DummyVecEnv([lambda: Small(CASES[algorithm][0], spaces.Box(-2.0, 1.0, (4,)))]))
 
 
-def test_what_sac_learned_of_its_entropy_comes_back(tmp_path):
+def test_the_learned_entropy_coefficient_of_sac_is_restored(tmp_path):
     agent = made("SAC", learned=40)
     assert float(agent.log_ent_coef.detach()) != pytest.approx(np.log(0.1), abs=1e-6)
     loaded = load_agent(stored(agent, tmp_path))
@@ -136,14 +136,14 @@ def test_what_sac_learned_of_its_entropy_comes_back(tmp_path):
     assert loaded.ent_coef_optimizer.param_groups[0]["params"][0] is loaded.log_ent_coef
 
 
-def test_schedules_come_back(tmp_path):
+def test_schedules_are_restored(tmp_path):
     loaded = load_agent(stored(made("PPO", clip_range=0.3), tmp_path))
     assert STORE.load_card(tmp_path / "agent.safetensors").settings["learning_rate"] == "lin_0.001"
     assert [loaded.lr_schedule(left) for left in (1.0, 0.25)] == [1e-3, 0.25e-3]
     assert loaded.clip_range(0.5) == 0.3
 
 
-def test_pictures_and_their_shared_extractor_come_back(tmp_path):
+def test_agents_of_pictures_are_restored_with_their_shared_extractor(tmp_path):
     seen = spaces.Box(0, 255, (36, 36, 1), np.uint8)
     envs = DummyVecEnv([lambda: Small(CHOICES, seen)])
     agent = stable_baselines3.PPO("CnnPolicy", envs, n_steps=8, batch_size=8, device="cpu").learn(8)
@@ -154,7 +154,7 @@ def test_pictures_and_their_shared_extractor_come_back(tmp_path):
     )
 
 
-def test_the_suites_own_agents_come_back(tmp_path):
+def test_agents_of_the_suite_are_restored(tmp_path):
     def boron(tubes):
         return [float((tube.image[0] == Species.B).sum()) for tube in tubes]
 
@@ -179,15 +179,15 @@ def test_the_suites_own_agents_come_back(tmp_path):
     ],
     ids=str,
 )
-def test_spaces_come_back_through_json(space):
+def test_spaces_are_restored_from_json(space):
     assert SpaceCard.model_validate(json.loads(SpaceCard.of(space).model_dump_json())).space() == space
 
 
-# ---- what is refused
+# ---- files and arguments that raise
 
 
 class Bomb:
-    """Unpickling this makes a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -196,7 +196,7 @@ class Bomb:
         return (open, (str(self.path), "w"))
 
 
-def test_a_zip_is_not_opened_without_trust(tmp_path):
+def test_a_zip_file_is_not_opened_without_trust(tmp_path):
     agent = made("PPO")
     agent.save(tmp_path / "agent.zip")
     with pytest.raises(WeightsError, match="a pickle can run any program"):
@@ -205,7 +205,7 @@ def test_a_zip_is_not_opened_without_trust(tmp_path):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_trusted_zip_tells_its_algorithm(algorithm, tmp_path):
+def test_a_trusted_zip_file_gives_its_algorithm(algorithm, tmp_path):
     agent = made(algorithm, learned=16, learning_rate=1e-3)
     agent.save(tmp_path / "agent.zip")
     loaded = load_agent(tmp_path / "agent.zip", trust=True)
@@ -213,7 +213,7 @@ def test_a_trusted_zip_tells_its_algorithm(algorithm, tmp_path):
     np.testing.assert_array_equal(acted(loaded), acted(agent))
 
 
-def test_no_pickle_runs_under_any_name(tmp_path):
+def test_no_file_name_makes_loading_run_a_pickle(tmp_path):
     path, made_file = tmp_path / "agent.safetensors", tmp_path / "boom"
     content = pickle.dumps(Bomb(made_file))
     stored(made("PPO"), tmp_path)
@@ -226,7 +226,7 @@ def test_no_pickle_runs_under_any_name(tmp_path):
         target.write_bytes(held)
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w") as archive:
         archive.writestr("data", content)
-    for trust in (False, True):  # its data is not JSON, so that not even trust goes on
+    for trust in (False, True):  # its data are not JSON, so that loading fails even with trust
         with pytest.raises(WeightsError):
             load_agent(tmp_path / "bomb.zip", trust=trust)
     assert not made_file.exists()
@@ -260,7 +260,7 @@ def altered(path, change):
         (lambda card: card.pop("environment"), "environment: Field required"),
     ],
 )
-def test_an_altered_card_is_refused_in_one_sentence(change, said, tmp_path):
+def test_an_altered_card_raises_an_error_of_one_sentence(change, said, tmp_path):
     path = stored(made("PPO"), tmp_path)
     altered(path, change)
     with pytest.raises(WeightsError, match=said) as refused:
@@ -268,7 +268,7 @@ def test_an_altered_card_is_refused_in_one_sentence(change, said, tmp_path):
     assert "\n" not in str(refused.value)
 
 
-def test_damaged_and_missing_files_are_refused(tmp_path):
+def test_damaged_and_missing_files_raise(tmp_path):
     path = stored(made("SAC"), tmp_path)
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -292,7 +292,7 @@ def test_an_entropy_that_is_not_learned_does_not_fit_one_that_is(tmp_path):
 
 
 class Own(ActorCriticPolicy):
-    """A policy that nobody else has."""
+    """A policy that only this module defines."""
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ class Own(ActorCriticPolicy):
         ({"policy_kwargs": {"optimizer_kwargs": {"eps": torch.ones(1)}}}, "optimizer_kwargs"),
     ],
 )
-def test_what_json_cannot_hold_is_refused_and_leaves_no_file(settings, said, tmp_path):
+def test_arguments_that_json_cannot_hold_raise_and_leave_no_file(settings, said, tmp_path):
     agent = made("PPO", learned=0, **settings)
     with pytest.raises(ConfigurationError, match=said) as refused:
         stored(agent, tmp_path)
@@ -312,7 +312,7 @@ def test_what_json_cannot_hold_is_refused_and_leaves_no_file(settings, said, tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_arguments_that_are_programs_are_refused(tmp_path):
+def test_arguments_that_are_code_raise(tmp_path):
     with pytest.raises(ConfigurationError, match=r"arguments\.reward"):
         save_agent(made("PPO"), tmp_path / "a.safetensors", environment="x", arguments={"reward": len})
     with pytest.raises(WeightsError, match="stored as"):

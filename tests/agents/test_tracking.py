@@ -1,4 +1,4 @@
-"""Figures arrive where they are sent."""
+"""Trackers receive the figures of searches and agents."""
 
 import sys
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ def events(folder):
     return EventAccumulator(str(folder)).Reload()
 
 
-def test_tensorboard_reads_what_a_search_noted(tmp_path):
+def test_tensorboard_reads_the_records_of_a_search(tmp_path):
     with as_tracker(f"tensorboard:{tmp_path}/search", {"seed": 3}) as tracker:
         for step in range(3):
             tracker.scalars(step, {"search/best": step / 2, "search/queries": 8 * step})
@@ -30,7 +30,7 @@ def test_tensorboard_reads_what_a_search_noted(tmp_path):
     tracker.close()
 
 
-def test_tensorboard_reads_what_an_agent_logs(tmp_path):
+def test_tensorboard_reads_the_records_of_an_agent(tmp_path):
     agent = small_agent()
     with as_tracker(f"tensorboard:{tmp_path}") as tracker:
         tracker.attach(agent)
@@ -39,7 +39,7 @@ def test_tensorboard_reads_what_an_agent_logs(tmp_path):
     assert [e.step for e in events(folder).Scalars("time/fps")] == [32, 64]
 
 
-def test_nothing_is_kept_without_tracking(tmp_path, monkeypatch):
+def test_nothing_is_recorded_without_tracking(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     agent = small_agent()
     with as_tracker(None) as tracker:
@@ -60,7 +60,7 @@ class FakeRun:
         self.finished = True
 
 
-def test_wandb_is_told_by_its_own_face(monkeypatch):
+def test_wandb_is_called_by_its_own_interface(monkeypatch):
     run, said = FakeRun(), {}
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=lambda **given: said.update(given) or run))
     agent = small_agent()
@@ -84,13 +84,13 @@ def test_wandb_itself_takes_a_run_offline(tmp_path, monkeypatch):
     assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
 
 
-def test_wandb_that_is_not_there_names_its_extra(monkeypatch):
+def test_a_missing_wandb_names_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "wandb", None)
     with pytest.raises(MissingExtraError, match=r"matgym\[wandb\]"):
         as_tracker("wandb:tubes")
 
 
-def test_a_tracker_of_ones_own_is_taken_as_it_is():
+def test_a_users_tracker_is_used_unchanged():
     class Own(Tracker):
         def scalars(self, step, values):
             pass
@@ -100,6 +100,6 @@ def test_a_tracker_of_ones_own_is_taken_as_it_is():
 
 
 @pytest.mark.parametrize("where", ["mlflow:tubes", "tensorboard", "wandb:", ""])
-def test_other_places_are_refused(where):
+def test_unknown_places_of_tracking_raise(where):
     with pytest.raises(ConfigurationError, match="tensorboard:FOLDER"):
         as_tracker(where)

@@ -1,4 +1,4 @@
-"""The main job, small, and the page that it writes."""
+"""The demo with small settings, and the page that it writes."""
 
 import json
 import re
@@ -21,7 +21,7 @@ N_ENVS, SEEDS = 32, 2
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
-    """Of fewer environments, seeds and verifications than the defaults."""
+    """With fewer environments, seeds and verifications than by default."""
     folder = tmp_path_factory.mktemp("demo")
     words = ["demo", "--output", str(folder), "--training-designs", "1", "--targets", "6", "--queries", "2", "--json"]
     with pytest.MonkeyPatch.context() as patch:
@@ -35,7 +35,7 @@ def _refuse(word):
     raise AssertionError(f"{word} is no JSON")
 
 
-def test_every_design_in_the_table_is_what_the_oracle_says(demo):
+def test_every_design_in_the_table_has_the_values_of_the_oracle(demo):
     folder, _ = demo
     rows = pq.read_table(folder / "designs.parquet").to_pylist()
     assert {row["method"] for row in rows} == {"MaskablePPO", "random", "annealing"}
@@ -54,22 +54,22 @@ def test_structure_files_hold_the_best_designs_of_the_policy(demo):
         assert read(folder / "structures" / name).key == best["key"]
 
 
-def test_equal_queries_are_equal_and_counted(demo):
+def test_methods_have_equal_evaluations_and_all_are_counted(demo):
     _, result = demo
     assert {row["queries"] for row in result["equal_queries"]} == {2}
     searches = 3 * SEEDS * 2 * 6
     whole = sum(row["queries"] for row in result["whole_budget"]) * 6
     verified = result["visited"]["designs"]
     training = result["ledger"]["surrogate"]["evaluations"] - searches - whole - verified
-    # One rollout of all environments, of 16 steps, four of which place what was removed from an initial design.
+    # One rollout of all environments, of 16 steps; four steps place the atoms removed from an initial design.
     assert 1 <= training <= N_ENVS * 16 // 4
-    assert whole >= 2 * training - 2 * 6  # shared out over the targets, rounded down
+    assert whole >= 2 * training - 2 * 6  # divided by the number of targets, rounded down
     # Initial designs are verified, and every winner of every method and seed at equal queries, and of two more runs
     # at equal totals.
     assert result["ledger"]["oracle"]["evaluations"] == (3 * SEEDS + 2) * 6 + verified + 6
 
 
-def test_page_is_self_contained_and_says_what_was_found(demo):
+def test_page_is_self_contained_and_states_the_results(demo):
     folder, result = demo
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert not re.search(r'(?:src|href)\s*=\s*["\'](?:https?:)?//', page)
@@ -80,7 +80,7 @@ def test_page_is_self_contained_and_says_what_was_found(demo):
     assert f"their mean error by the oracle is {1000 * error:.0f} meV" in page.replace("\n", " ")
 
 
-def test_the_policy_is_stored_and_acts(demo):
+def test_the_stored_policy_can_be_loaded_and_acts(demo):
     from matgym.agents.storage import STORE, load_agent
 
     folder, result = demo

@@ -1,4 +1,4 @@
-"""A benchmark whose every figure is known beforehand."""
+"""A benchmark whose figures are all known beforehand."""
 
 import io
 import json
@@ -51,7 +51,7 @@ def task(model: str = "the table of all designs", *, is_oracle: bool = True, pro
 
 
 def write_run(folder: Path, *, listed: bool = False) -> Path:
-    """The folder as `matgym benchmark run` leaves it."""
+    """Write the folder as `matgym benchmark run` writes it."""
     records = folder / "records"
     records.mkdir(parents=True, exist_ok=True)
     runs = []
@@ -80,7 +80,7 @@ def identity(method: str, budget: int) -> str:
 
 
 def write_search(records: Path, name: str, method: str, seed: int, **changed: object) -> str:
-    """Losses that fall by halves of the way to the final one; the network is 0.1 too kind."""
+    """Write losses that halve their distance to the final one; the network's prediction is too good by 0.1."""
     budget, found = METHODS[method]["budget"], NEXT[method]
     run = f"{name}-{method}-{seed}-0123456789ab"
     rows, marks = [], [2**i for i in range(7) if 2**i <= budget]

@@ -32,7 +32,7 @@ def test_nothing_is_loaded_from_the_network(page):
     assert "default-src 'none'" in markup
 
 
-def test_every_figure_is_one_that_plotly_knows(page):
+def test_plotly_accepts_every_figure(page):
     figures = json.loads(re.search(r'id="figures">(.*?)</script>', page, flags=re.DOTALL)[1])
     assert {"forest", "scores", "profiles", "improvement", "costs", "met-targets", "predicted-doping"} <= set(figures)
     assert "predicted-rings" not in figures
@@ -50,12 +50,12 @@ def test_winners_are_shown(page):
     assert "Found by genetic, seed 0: verified loss 2 nW/K, the best known. 10" in page  # the recipe has no structure
 
 
-def test_what_is_left_out_is_said(page):
+def test_the_report_states_what_it_leaves_out(page):
     assert "The aggregate leaves out recipe, because it has no search by dqn." in page
     assert "genetic has the highest interquartile mean score, 1.000" in page
 
 
-def test_overall_rows(folder):
+def test_overall_rows_give_the_aggregate_of_each_method(folder):
     rows = leaderboard_rows(Results.read(folder), reps=REPS)
     assert [row["method"] for row in rows] == ["genetic", "gp", "dqn", "random"]
     assert rows[0]["optima found"] == "100%"
@@ -64,7 +64,7 @@ def test_overall_rows(folder):
     assert rows[3]["P(better than random)"] == "–"
 
 
-def test_markdown_tables(folder):
+def test_markdown_tables_have_equal_columns_and_the_expected_rows(folder):
     text = markdown(Results.read(folder), REPS)
     assert text == markdown(Results.read(folder), REPS)
     blocks = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)

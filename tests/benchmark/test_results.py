@@ -1,4 +1,4 @@
-"""Records as arrays, and figures of them, of a benchmark whose figures are known."""
+"""Records as arrays, and aggregates of them, for a benchmark whose figures are known."""
 
 import json
 import re
@@ -40,7 +40,7 @@ def test_scores_are_those_of_final_designs(results):
         np.testing.assert_allclose(own, [[score(method, seed)] * 2 for seed in range(SEEDS)])
 
 
-def test_what_the_aggregate_leaves_out_is_said(results):
+def test_the_aggregate_states_what_it_leaves_out(results):
     assert results.left_out == ("The aggregate leaves out recipe, because it has no search by dqn.",)
     assert results.missing == ()
 
@@ -62,7 +62,7 @@ def test_curves_carry_the_last_value_forward(results):
     np.testing.assert_allclose(gp[:, -1], [1 - score("gp", seed) for seed in range(SEEDS)])
 
 
-def test_exploitation_is_of_networks_only(results):
+def test_exploitation_is_reported_for_networks_only(results):
     np.testing.assert_allclose(results.exploitation("doping")["dqn"], 0.1)
     assert results.exploitation("rings") == {}
 
@@ -74,7 +74,7 @@ def test_share_of_targets_met(results):
     np.testing.assert_allclose(shares["MaskablePPO"], [[0.5, 0.75, 1.0]] * 3)
 
 
-def test_records_answer_sql(results):
+def test_records_can_be_queried_by_sql(results):
     rows = results.query(
         "SELECT method, min(verified_loss) AS least FROM records GROUP BY method ORDER BY least"
     ).to_pylist()
@@ -93,7 +93,7 @@ def test_a_failed_design_counts_as_the_worst(tmp_path):
     assert Results.read(folder).scores()["random"][:2, 0] == pytest.approx([-0.5, -0.5])
 
 
-def test_other_versions_are_refused(tmp_path):
+def test_records_of_other_versions_raise(tmp_path):
     folder = write_run(tmp_path)
     (path,) = (folder / "records").glob("doping-gp-2-*.parquet")
     rewrite(path, identity=json.dumps({"versions": {"matgym": "0.0.9", "numpy": "2.4.6"}, "model": "abc"}))
@@ -102,7 +102,7 @@ def test_other_versions_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "field"), [({"model": "other"}, "model"), ({"budget": 32}, "budget")])
-def test_other_hashes_and_settings_are_refused(tmp_path, content, field):
+def test_records_with_other_hashes_and_settings_raise(tmp_path, content, field):
     folder = write_run(tmp_path)
     (path,) = (folder / "records").glob("rings-random-3-*.parquet")
     before = json.loads(pq.read_table(path)["identity"][0].as_py())
@@ -111,7 +111,7 @@ def test_other_hashes_and_settings_are_refused(tmp_path, content, field):
         Results.read(folder)
 
 
-def test_records_that_the_run_does_not_name_are_refused(tmp_path):
+def test_records_that_the_run_does_not_name_raise(tmp_path):
     folder = write_run(tmp_path, listed=True)
     write_search(folder / "records", "rings", "gp", 77)
     with pytest.raises(DatasetError, match=r"rings-gp-77.*suite\.json does not name"):
@@ -121,7 +121,7 @@ def test_records_that_the_run_does_not_name_are_refused(tmp_path):
         Results.read(folder)
 
 
-def test_a_folder_without_a_run_or_a_field_is_refused(tmp_path):
+def test_a_folder_without_a_run_or_a_field_raises(tmp_path):
     with pytest.raises(DatasetError, match=r"there is no .*suite\.json"):
         Results.read(tmp_path)
     folder = write_run(tmp_path)
@@ -144,8 +144,8 @@ def test_missing_runs_are_reported(tmp_path, listed):
     assert any("1 of gp" in said for said in results.left_out)
 
 
-def test_a_tasks_name_is_data_and_no_sql(tmp_path):
-    """A name out of a foreign suite.json reaches DuckDB as a value, and no query reaches files."""
+def test_the_name_of_a_task_is_not_executed_as_sql(tmp_path):
+    """DuckDB receives a name from another user's suite.json as a value, and queries cannot read files."""
     folder, stolen = write_run(tmp_path / "run"), tmp_path / "written.csv"
     name = f"t'; COPY (SELECT 1) TO '{stolen}'; --"
     facts = json.loads((folder / "suite.json").read_text())
@@ -175,9 +175,9 @@ def test_the_shipped_records_give_the_shipped_leaderboard():
 
 
 def rliable():
-    """rliable's library and metrics, which need of arch only `arch.bootstrap`.
+    """Return rliable's library and metrics, which need only `arch.bootstrap` of arch.
 
-    rliable 1.2 wants arch below 8, and arch 7.2 does not import with pandas 3; its front page is left out then.
+    rliable 1.2 needs arch below 8, and arch 7.2 does not import with pandas 3; its top-level module is then left out.
     """
     try:
         import arch  # noqa: F401  # to see whether it imports
@@ -192,7 +192,7 @@ def rliable():
     return library, metrics
 
 
-def test_figures_are_rliables():
+def test_aggregates_equal_those_of_rliable():
     library, metrics = rliable()
     rng, taus = np.random.default_rng(2), np.linspace(-0.1, 1.0, 12)
     for runs in (1, 2, 3, 7, 10):
@@ -209,7 +209,7 @@ def test_figures_are_rliables():
     np.testing.assert_allclose(performance_profile(x, taus), library.score_distributions(x, taus))
 
 
-def test_intervals_are_rliables_but_for_the_draws():
+def test_intervals_equal_those_of_rliable_but_for_the_draws():
     library, metrics = rliable()
     scores = np.random.default_rng(3).normal(0.6, 0.2, size=(10, 5))
     theirs = library.get_interval_estimates(
@@ -229,7 +229,7 @@ def test_methods_are_ordered_by_their_interquartile_mean(results):
     assert figures["random"].better.mean == 0.5
 
 
-def test_intervals_hold_the_truth_and_are_reproducible(results):
+def test_intervals_contain_the_true_value_and_are_reproducible(results):
     first, second = (overall_figures(results.scores(), "random", reps=200) for _ in range(2))
     assert first == second
     for method, figures in first.items():
@@ -237,7 +237,7 @@ def test_intervals_hold_the_truth_and_are_reproducible(results):
     assert first["gp"].iqm.high > first["gp"].iqm.low
 
 
-def test_the_global_generator_is_left_as_it_was(results):
+def test_the_global_random_generator_is_unchanged(results):
     np.random.seed(5)  # noqa: NPY002  # a stream of the user's
     expected = np.random.rand()  # noqa: NPY002
     np.random.seed(5)  # noqa: NPY002
@@ -245,7 +245,7 @@ def test_the_global_generator_is_left_as_it_was(results):
     assert np.random.rand() == expected  # noqa: NPY002
 
 
-def test_intervals_cover_as_they_promise():
+def test_intervals_have_their_nominal_coverage():
     rng, inside = np.random.default_rng(1), 0
     for _ in range(40):
         band = bootstrap({"m": rng.normal(size=(20, 3))}, middle_mean, reps=200)["m"]

@@ -1,4 +1,4 @@
-"""Suites and their runs: nothing lost, nothing run twice, nothing stale."""
+"""Suites and their runs: no run is lost, repeated or stale."""
 
 import json
 import os
@@ -49,20 +49,20 @@ def suite(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def carried_out(suite, tmp_path_factory):
-    """Folder of all its runs, and (key, whether it was there before) of each as it was done."""
+    """Return the folder of all runs, and (key, whether it was finished before) of each in the order of completion."""
     done = []
     folder = tmp_path_factory.mktemp("carried-out") / "a"
     return run_suite(suite, folder, on_done=lambda run, before: done.append((run.key, before))), done
 
 
 def table(folder):
-    """All records but what the clock says, in one order."""
+    """Return all records without times, in a fixed order."""
     files = sorted((folder / "records").glob("[!.]*.parquet"))
     rows = [row for file in files for row in pq.read_table(file, columns=TIMELESS).to_pylist()]
     return sorted(rows, key=lambda row: (row["task"], row["method"], row["seed"], row["evaluation"]))
 
 
-def test_a_suite_carries_out_every_run_and_a_second_call_none(suite, carried_out):
+def test_a_suite_carries_out_every_run_and_a_second_call_carries_out_none(suite, carried_out):
     folder, done = carried_out
     assert len(set(done)) == 12
     assert not any(before for _, before in done)
@@ -76,7 +76,7 @@ def test_a_suite_carries_out_every_run_and_a_second_call_none(suite, carried_out
     assert about["versions"]["physics"] == str(instance("chirality").optimum.physics_version)
 
 
-def test_in_memory_it_is_the_same_suite(suite, carried_out, tmp_path, monkeypatch):
+def test_a_suite_in_memory_gives_the_same_records(suite, carried_out, tmp_path, monkeypatch):
     """The same runs through the same code: the same records, scores and costs."""
     stored = Results.read(carried_out[0])
     found = run(suite.search.methods, ["isotope-rings", "chirality"], queries=32, seeds=2)
@@ -97,7 +97,7 @@ def test_in_memory_it_is_the_same_suite(suite, carried_out, tmp_path, monkeypatc
         run(["random", "random"], "chirality")
 
 
-def test_losses_fall_and_never_below_the_optimum(carried_out):
+def test_losses_never_rise_and_are_never_below_the_optimum(carried_out):
     for row in table(carried_out[0]):
         best = instance(row["task"]).optimum.loss
         assert row["verified_loss"] >= best - 1e-12
@@ -108,8 +108,8 @@ def test_losses_fall_and_never_below_the_optimum(carried_out):
         assert (np.diff(losses) <= 0.0).all()
 
 
-def test_a_killed_run_goes_on_to_the_same_table(tmp_path):
-    """The caller and its workers die by SIGKILL in mid-run; the same command then finishes, and finished runs stay."""
+def test_a_killed_run_resumes_to_the_same_table(tmp_path):
+    """The caller and its workers are killed by SIGKILL; the same command then finishes, and finished runs are kept."""
     (tmp_path / "tiny.yml").write_text(SUITE.replace("budget: 32", "budget: 128"))
     command = [
         sys.executable, "-c", "import sys; from matgym.cli import main; main()", "benchmark", "run",
@@ -133,7 +133,7 @@ def test_a_killed_run_goes_on_to_the_same_table(tmp_path):
     assert table(tmp_path / "killed") == table(run_suite(suite, tmp_path / "whole"))
 
 
-def test_records_of_other_versions_settings_or_suites_are_refused(suite, carried_out, tmp_path):
+def test_records_of_other_versions_settings_or_suites_raise(suite, carried_out, tmp_path):
     folder, _ = carried_out
     wider = suite.model_copy(update={"search": suite.search.model_copy(update={"budget": 64})})
     with pytest.raises(DatasetError, match=r"budget was 32, and is now 64"):
@@ -160,7 +160,7 @@ def searched(name, optimizer=""):
 
 
 def test_other_code_or_constants_make_a_record_stale(tmp_path, monkeypatch):
-    """Of an optimizer's module and of what it imports; comments and docstrings do not count."""
+    """In an optimizer's module and its imports; comments and docstrings have no effect."""
     (tmp_path / "tuned.py").write_text("STEPS = 3\n")
     code = "from tuned import STEPS\nfrom matgym.agents import RandomSearch\n"
     code += "class Mine(RandomSearch):\n    steps = STEPS\n"
@@ -172,7 +172,7 @@ def test_other_code_or_constants_make_a_record_stale(tmp_path, monkeypatch):
     run_suite(suite, tmp_path / "out")
 
     def again(file, content):
-        """As in a process that starts now."""
+        """Return the digest of a process that starts now."""
         (tmp_path / file).write_text(content)
         for cached in (code_digest, identity._read, identity._source):
             cached.cache_clear()
@@ -189,8 +189,8 @@ def test_other_code_or_constants_make_a_record_stale(tmp_path, monkeypatch):
     code_digest.cache_clear()
 
 
-def test_long_arrays_weights_and_closures_tell_objects_apart():
-    """`repr` of an array elides all but its ends."""
+def test_the_digest_depends_on_long_arrays_weights_and_closures():
+    """`repr` of a long array shows only its ends."""
     long = np.zeros(5000)
     other = long.copy()
     other[2500] = 1e-12
@@ -209,7 +209,7 @@ def test_long_arrays_weights_and_closures_tell_objects_apart():
     task = instance("isotope-rings").task()
     before = fingerprint(task)
     task.score(task.space.sample(3, np.random.default_rng(0)), np.zeros((3, 0)))
-    assert fingerprint(task) == before  # what was spent is no setting
+    assert fingerprint(task) == before  # the costs are not settings
 
 
 def test_a_run_that_was_planned_elsewhere_is_not_carried_out():
@@ -219,7 +219,7 @@ def test_a_run_that_was_planned_elsewhere_is_not_carried_out():
         replace(run, identity=json.dumps(there)).run()
 
 
-def test_what_a_suite_says_wrongly_is_named(tmp_path):
+def test_wrong_settings_of_a_suite_raise_an_error_that_names_them(tmp_path):
     for text, match in (
         (SUITE.replace("chirality", "chiralty"), "did you mean 'chirality'"),
         (SUITE.replace("annealing", "aneling"), "did you mean 'annealing'"),
@@ -235,7 +235,7 @@ def test_what_a_suite_says_wrongly_is_named(tmp_path):
         Suite.read("standrad")
 
 
-def test_the_standard_suite_is_as_wide_as_promised():
+def test_the_standard_suite_has_enough_tasks_methods_and_seeds():
     suite = Suite.read("standard")
     assert len(suite.search.tasks) >= 6
     for task in suite.search.tasks:
@@ -252,7 +252,7 @@ def test_every_instance_of_a_suite_has_an_optimum_and_every_method_a_kind():
     assert {kind for kind, _ in OPTIMIZERS.values()} == {"RL", "Bayesian", "evolutionary", "local", "random"}
 
 
-def test_an_optimizer_of_ones_own_is_named_by_module_and_class(tmp_path, monkeypatch):
+def test_a_users_optimizer_is_named_by_module_and_class(tmp_path, monkeypatch):
     (tmp_path / "mine.py").write_text(
         "from matgym.agents import RandomSearch\nclass Mine(RandomSearch):\n    pass\nclass Other: pass\n"
     )
@@ -270,7 +270,7 @@ def test_an_optimizer_of_ones_own_is_named_by_module_and_class(tmp_path, monkeyp
 
 
 def test_the_second_track_counts_training_and_its_shares_are_those_of_the_designs():
-    """Every row is checked against the oracle; and a policy that is rewarded for meeting targets meets more of them."""
+    """Every row is checked with the oracle; a policy whose reward is meeting targets meets more of them."""
     task, targets = AMORTISED["chirality-targets"].make(), AMORTISED["chirality-targets"].targets(20)
     best = AMORTISED["chirality-targets"].best(targets)
     run = AmortisedRun(
@@ -289,7 +289,7 @@ def test_the_second_track_counts_training_and_its_shares_are_those_of_the_design
     other = AmortisedRun(task="chirality-targets", method=random, seed=1, budget=32, targets=20).identified().run()
     assert set(blind["target_index"].to_pylist()) == set(range(20))
     assert blind["training_seconds"].to_pylist()[0] == 0.0
-    # Four times the queries, of other draws: not more of the same search, which could not be worse.
+    # Four times the evaluations, with other draws: a continued search could not be worse.
     assert np.mean(finals(other)) < np.mean(finals(blind))
 
 
@@ -300,7 +300,7 @@ def finals(record):
 
 
 def test_a_suite_on_dask_survives_a_killed_worker(suite, carried_out, tmp_path):
-    """A scheduler and two worker processes on loopback, one killed in mid-run: the table of an undisturbed run."""
+    """With a scheduler and two worker processes, one of which is killed, the table is that of an undisturbed run."""
     pytest.importorskip("distributed")
     from distributed import LocalCluster
 
@@ -319,7 +319,7 @@ def test_a_suite_on_dask_survives_a_killed_worker(suite, carried_out, tmp_path):
     assert table(tmp_path / "dask") == table(carried_out[0])
 
 
-def test_a_stored_policy_takes_part_and_a_zip_only_with_trust(tmp_path):
+def test_a_stored_policy_takes_part_and_a_zip_file_only_with_trust(tmp_path):
     from matgym.agents.sb3 import make_agent
     from matgym.agents.storage import save_agent
     from matgym.errors import WeightsError
@@ -332,7 +332,7 @@ def test_a_stored_policy_takes_part_and_a_zip_only_with_trust(tmp_path):
     (run,) = plan(Suite.read(tmp_path / "a.yml"))
     rows = run.identified().run()
     assert run.name == "mine"
-    assert rows["oracle"][0].as_py() == 6  # nothing was trained
+    assert rows["oracle"][0].as_py() == 6  # there was no training
     (tmp_path / "b.yml").write_text(text % (tmp_path / "theirs.zip"))
     suite = Suite.read(tmp_path / "b.yml")
     with pytest.raises(WeightsError, match="trust"):
@@ -346,7 +346,7 @@ def test_a_stored_policy_takes_part_and_a_zip_only_with_trust(tmp_path):
         Suite.read(tmp_path / "c.yml")
 
 
-def test_designs_that_are_no_tubes_have_a_record_without_a_structure():
+def test_records_of_designs_that_are_no_tubes_have_no_structure():
     class Words(Choices):
         def decode(self, designs):
             return designs

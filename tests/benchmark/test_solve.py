@@ -36,8 +36,8 @@ def pair(monkeypatch):
 
 
 @pytest.mark.usefixtures("pair")
-def test_enumeration_finds_what_trying_every_pair_finds(tmp_path):
-    """32 x 31 pairs one by one against one of each orbit."""
+def test_enumeration_finds_the_optimum_of_all_pairs(tmp_path):
+    """Compare 32 x 31 pairs with one pair of each orbit."""
     made = table.instance("pair")
     best = solve("pair", tmp_path)
     every = [Nanotube(8, 0, 1).decorated({b: "B", n: "N"}) for b in range(32) for n in range(32) if b != n]
@@ -47,7 +47,7 @@ def test_enumeration_finds_what_trying_every_pair_finds(tmp_path):
     assert -best.loss == pytest.approx(gaps.max(), abs=1e-9)
     (found,) = tiny().tubes(np.array([best.design], dtype=np.uint8))
     assert PiElectrons().predict([found])["gap_ev"] == pytest.approx(gaps.max(), abs=1e-9)
-    assert -best.random_loss == pytest.approx(gaps.mean(), abs=0.02)  # of 10,000 draws from these 992
+    assert -best.random_loss == pytest.approx(gaps.mean(), abs=0.02)  # tolerance for 10,000 draws from these 992
     task = tiny()
     rows = np.stack([tube.species for tube in every])
     np.testing.assert_allclose(read.look_up(task.space, rows)["gap_ev"], gaps, atol=1e-7)
@@ -58,7 +58,7 @@ def test_enumeration_finds_what_trying_every_pair_finds(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pair.json", "pair.parquet"]
 
 
-def test_tables_of_other_physics_are_refused(tmp_path):
+def test_tables_of_other_physics_raise(tmp_path):
     path = tmp_path / "old.parquet"
     Solved("old", np.arange(3, dtype=np.uint64), {"gap_ev": np.zeros(3)}, {}).write(path)
     content = pq.read_table(path)
@@ -70,13 +70,13 @@ def test_tables_of_other_physics_are_refused(tmp_path):
         Solved.read(tmp_path / "gone.parquet")
 
 
-def test_what_cannot_be_enumerated_is_searched(tmp_path, monkeypatch):
-    """And nothing is written but to the folder given, by default the current one."""
+def test_spaces_that_cannot_be_enumerated_are_searched(tmp_path, monkeypatch):
+    """Files are written only to the given folder, by default the current one."""
     before = {path: path.read_bytes() for path in optima_folder().iterdir()}
     with pytest.raises(ConfigurationError, match="cannot be enumerated"):
         solve("doping", tmp_path)
     known = table.instance("growth-recipe").optimum
-    monkeypatch.setattr(Instance, "optimum", None)  # so that whatever is found is recorded
+    monkeypatch.setattr(Instance, "optimum", None)  # so that every result is better and recorded
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("matgym.benchmark.solve.cross_entropy", partial(cross_entropy, generations=4))
     found = best_known("growth-recipe", seeds=1, climbed=8)
@@ -88,7 +88,7 @@ def test_what_cannot_be_enumerated_is_searched(tmp_path, monkeypatch):
 
 @pytest.fixture
 def better(tmp_path, monkeypatch):
-    """A run on an instance of which less is known than it finds."""
+    """Return a run on an instance whose recorded optimum is worse than the run's best design."""
     known = table.instance("growth-recipe").optimum
     monkeypatch.setattr(Instance, "optimum", replace(known, loss=known.random_loss - 1.0))
     suite = Suite(name="s", search=SearchTrack(tasks=["growth-recipe"], methods=["random"], budget=32, seeds=1))
@@ -103,7 +103,7 @@ def forged(folder, **changed):
     pq.write_table(pa.Table.from_pylist(rows, schema=content.schema), path)
 
 
-def test_what_a_run_found_better_is_adopted_as_the_oracle_says(better, tmp_path):
+def test_a_better_design_of_a_run_is_adopted_with_the_oracles_value(better, tmp_path):
     assert adopt(better, tmp_path / "optima") == ["growth-recipe"]
     stored = json.loads((tmp_path / "optima" / "growth-recipe.json").read_text())
     task = table.instance("growth-recipe").task()

@@ -1,4 +1,4 @@
-"""Building data sets: resumable, the same bytes, no symmetric twin across splits."""
+"""Building data sets: builds resume, give the same bytes, and keep symmetric copies within one split."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
     assert not shards.exists()
 
 
-def test_finished_shards_are_kept_and_not_made_again(tmp_path, monkeypatch):
+def test_finished_shards_are_kept_and_not_computed_again(tmp_path, monkeypatch):
     output = tmp_path / "data.parquet"
     made = []
     from matgym.data import builder as module
@@ -82,7 +82,7 @@ def test_finished_shards_are_kept_and_not_made_again(tmp_path, monkeypatch):
     assert sorted(made) == list(range(9))
 
 
-def test_shards_of_another_specification_are_refused(tmp_path):
+def test_shards_of_another_specification_raise(tmp_path):
     output = tmp_path / "data.parquet"
     shards = tmp_path / "data.parquet.shards"
     shards.mkdir()
@@ -91,7 +91,7 @@ def test_shards_of_another_specification_are_refused(tmp_path):
         build(SPEC, output)
 
 
-def test_no_structure_stands_twice_even_up_to_symmetry(unbroken):
+def test_no_structure_occurs_twice_even_up_to_symmetry(unbroken):
     keys = Dataset.load(unbroken).table.column("key").to_pylist()
     assert len(keys) == len(set(keys))
 
@@ -103,7 +103,7 @@ def test_symmetric_copies_fall_into_the_same_split():
         assert {split_of(copy.key) for copy in copies} == {split_of(tube.key)}
 
 
-def test_split_shares_are_those_declared():
+def test_splits_have_the_declared_shares():
     splits = [
         split_of(f"{value:024x}") for value in np.random.default_rng(0).integers(0, 2**63, 4000).astype(object) << 33
     ]
@@ -111,19 +111,19 @@ def test_split_shares_are_those_declared():
     assert splits.count("validation") / 4000 == pytest.approx(0.08, abs=0.02)
 
 
-def test_larger_tubes_are_held_back_whole(unbroken):
+def test_all_larger_tubes_are_held_out(unbroken):
     data = Dataset.load(unbroken)
     assert {(t.n, t.m) for t in data.split("larger").batch} == {(5, 5)}
     assert all((t.n, t.m) == (8, 0) for name in ("train", "validation", "test") for t in data.split(name).batch)
 
 
-def test_labels_are_the_oracle_s(unbroken):
+def test_labels_are_the_values_of_the_oracle(unbroken):
     data = Dataset.load(unbroken).split("test")
     tubes = data.batch[:25]
     np.testing.assert_allclose(PiElectrons().predict(tubes)["gap_ev"], data.values("gap_ev")[:25], atol=1e-8)
 
 
-def test_decorations_have_the_composition_asked_for():
+def test_decorations_have_the_specified_composition():
     lattice = tube_lattice(8, 0, 2)
     for seed in range(30):
         codes = random_decoration(lattice, {Species.B: 5, Species.N: 3}, np.random.default_rng(seed))
@@ -134,7 +134,7 @@ def test_decorations_have_the_composition_asked_for():
 
 
 def test_ordered_decorations_reach_further_than_plain_ones(monkeypatch):
-    """What the ordered share is there for: gaps that uniformly random structures hardly reach."""
+    """Ordered decorations have gaps that uniformly random structures rarely have."""
     lattice = tube_lattice(8, 0, 2)
     spread = {}
     for share in (0.0, 1.0):
@@ -144,7 +144,7 @@ def test_ordered_decorations_reach_further_than_plain_ones(monkeypatch):
     assert spread[0.0] > spread[1.0]
 
 
-def test_a_missing_or_foreign_file_is_one_sentence(tmp_path):
+def test_a_missing_or_foreign_file_is_an_error_of_one_sentence(tmp_path):
     with pytest.raises(DatasetError, match="there is no data set 'nowhere'"):
         Dataset.load("nowhere")
     (tmp_path / "x.parquet").write_text("no parquet")
@@ -153,11 +153,11 @@ def test_a_missing_or_foreign_file_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize("name", list(SPECIFICATIONS))
-def test_the_shipped_data_sets_are_what_their_specifications_say(name):
+def test_the_shipped_data_sets_agree_with_their_specifications(name):
     data, spec = Dataset.load(name), SPECIFICATIONS[name]
     assert data.provenance["specification"] == spec.model_dump(mode="json")
     assert data.keys == spec.keys
-    assert len(data) >= 0.85 * spec.samples  # doubles are dropped: one in ten of the shortest tubes
+    assert len(data) >= 0.85 * spec.samples  # duplicates are removed: one in ten of the shortest tubes
     row = data.split("test").table.slice(0, 1).to_pylist()[0]
     rng = np.random.default_rng([spec.seed, row["sample"]])
     again = random_codoped(row["n"], row["m"], row["cells"], spec.largest_share, rng)
@@ -168,7 +168,7 @@ def test_the_shipped_data_sets_are_what_their_specifications_say(name):
 
 
 def test_a_label_that_cannot_be_computed_is_null_with_its_reason(tmp_path):
-    """(5, 0) is too thin for π electrons; phonons do not mind."""
+    """(5, 0) is too thin for the π model, but not for phonons."""
     spec = DatasetSpec(
         name="thin", properties=("gap", "young"), families=(Family(n=5, m=0, cells=2, samples=6),), largest_share=0.1
     )
@@ -183,12 +183,12 @@ def test_a_label_that_cannot_be_computed_is_null_with_its_reason(tmp_path):
         data.values("zt")
 
 
-def test_a_specification_with_an_unknown_property_is_refused():
+def test_a_specification_with_an_unknown_property_raises():
     with pytest.raises(PropertyError, match="did you mean 'gap'"):
         DatasetSpec(name="x", properties=("gp",), families=(Family(n=8, m=0, cells=1, samples=1),))
 
 
-def test_further_rows_join_without_doubles(unbroken):
+def test_further_rows_are_added_without_duplicates(unbroken):
     data = Dataset.load(unbroken)
     known, fresh = data.batch[0], Nanotube(8, 0, 2).decorated({3: "B", 9: "N"})
     labels = Predictions({"gap_ev": np.array([0.1, np.nan, 0.3])}, {"gap_ev": {1: "it is too odd"}})
@@ -199,7 +199,7 @@ def test_further_rows_join_without_doubles(unbroken):
     row = joined.table.slice(len(data)).to_pylist()[0]
     assert row["gap_ev"] is None
     assert row["gap_ev.failure"] == "it is too odd"
-    assert row["fermi_ev"] is row["fermi_ev.level"] is row["fermi_ev.failure"] is None  # nobody was asked
+    assert row["fermi_ev"] is row["fermi_ev.level"] is row["fermi_ev.failure"] is None  # no oracle was called
     assert set(joined.levels("gap_ev")[: len(data)]) == {Level.PI}
     assert joined.levels("gap_ev")[-1] is Level.CALCULATOR
     assert joined.failures("gap_ev") == {len(data): "it is too odd"}
@@ -222,7 +222,7 @@ def deformed(tmp_path_factory):
     return build(DEFORMED, tmp_path_factory.mktemp("deformed") / "deformed.parquet", workers=1)
 
 
-def test_strained_twisted_and_reconstructed_tubes_survive_to_the_bit(deformed, tmp_path):
+def test_strained_twisted_and_reconstructed_tubes_are_stored_exactly(deformed, tmp_path):
     """The file holds the tubes that were drawn, and a copy of it holds them, too."""
     data = Dataset.load(deformed)
     drawn = [
@@ -245,7 +245,7 @@ def test_strained_twisted_and_reconstructed_tubes_survive_to_the_bit(deformed, t
     assert list(Dataset.load(tmp_path / "copy.parquet").batch) == list(mixed.batch)
 
 
-def test_labels_levels_and_reasons_survive_to_the_bit(deformed, tmp_path):
+def test_labels_levels_and_reasons_are_stored_exactly(deformed, tmp_path):
     data = Dataset.load(deformed)
     found = predict(list(data.batch), DEFORMED.properties)
     assert "below 0.6" in found.failures["gap_ev"][len(data) - 1]
@@ -277,8 +277,8 @@ def test_tubes_are_grouped_by_lattice_with_their_turned_bonds(deformed):
             assert sorted(group.lattice.bond_pairs(turned)) == list(data.batch[row].stone_wales)
 
 
-def test_a_specification_without_deformations_draws_what_it_always_drew():
-    """Strain, torsion and turned bonds are drawn after the decoration, and only where the family has them."""
+def test_a_specification_without_deformations_draws_the_same_tubes_as_before():
+    """Strain, torsion and turned bonds are drawn after the decoration, and only for families that have them."""
     for sample in range(20):
         plain, bent = (np.random.default_rng([3, sample]) for _ in range(2))
         tube = random_tube(Family(n=8, m=0, cells=2, samples=1), 0.2, plain)
@@ -298,12 +298,12 @@ def test_a_specification_without_deformations_draws_what_it_always_drew():
         ({"stone_wales": -1}, "greater than or equal to 0"),
     ],
 )
-def test_a_family_that_cannot_be_drawn_is_refused(field, message):
+def test_a_family_that_cannot_be_drawn_raises(field, message):
     with pytest.raises(ValueError, match=message):
         Family(n=8, m=0, cells=1, samples=1, **field)
 
 
-def test_a_file_of_an_older_schema_is_one_sentence(unbroken, tmp_path):
+def test_a_file_of_an_older_schema_is_an_error_of_one_sentence(unbroken, tmp_path):
     old = Dataset.load(unbroken)
     metadata = {b"matgym": json.dumps(old.provenance | {"schema_version": 2}).encode()}
     Dataset(old.table.replace_schema_metadata(metadata)).save(tmp_path / "old.parquet")
@@ -313,7 +313,7 @@ def test_a_file_of_an_older_schema_is_one_sentence(unbroken, tmp_path):
         Dataset.load(tmp_path / "old.parquet")
 
 
-def test_a_row_that_does_not_fit_its_tube_is_one_sentence(unbroken):
+def test_a_row_that_does_not_fit_its_tube_is_an_error_of_one_sentence(unbroken):
     table = Dataset.load(unbroken).take(np.arange(3)).table
     column = table.column_names.index("cells")
     wrong = Dataset(table.set_column(column, table.schema.field(column), pa.array([1, 2, 1], pa.int16())))
@@ -323,7 +323,7 @@ def test_a_row_that_does_not_fit_its_tube_is_one_sentence(unbroken):
         wrong.by_lattice()
 
 
-def test_the_file_tells_where_its_rows_come_from(deformed):
+def test_the_file_holds_the_provenance_of_its_rows(deformed):
     told = Dataset.load(deformed).provenance
     assert DatasetSpec.model_validate(told["specification"]) == DEFORMED
     assert set(told["oracles"]) == set(DEFORMED.keys)

@@ -20,7 +20,7 @@ def sampled(generator, lattice, edits, targets, rng):
 
 KINDS = (Species.B, Species.N)
 UNSCALED = ConditionScaling(np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
-STANDARD_ERRORS = 4.5  # the largest of 128 deviations, and more
+STANDARD_ERRORS = 4.5  # a bound above the largest of 128 deviations
 
 TRAININGS = {
     "vae": VaeConfig(epochs=2, batch_size=32, size=VaeSize(8, 1, 2)),
@@ -57,8 +57,8 @@ def test_draws_are_valid_on_any_lattice_and_repeat_with_the_seed(untrained, shap
     assert (drawn == sampled(untrained, lattice, edits, targets, np.random.default_rng(0))).all()
 
 
-def test_without_a_word_of_the_network_sites_are_drawn_alike(untrained):
-    """Fresh networks give equal scores everywhere: each site must hold a dopant as often as any other."""
+def test_an_untrained_network_draws_all_sites_with_equal_probability(untrained):
+    """Untrained networks give equal scores everywhere, so that each site must hold a dopant equally often."""
     lattice, edits = tube_lattice(8, 0, 2), SubstitutionEdits(64, {"B": 4, "N": 3})
     drawn = sampled(untrained, lattice, edits, np.full(3000, 0.9), np.random.default_rng(1))
     for kind, atoms in ((Species.B, 4), (Species.N, 3)):
@@ -68,7 +68,7 @@ def test_without_a_word_of_the_network_sites_are_drawn_alike(untrained):
 
 
 @pytest.mark.parametrize("name", list(TRAININGS))
-def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, tmp_path, name):
+def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(data, tmp_path, name):
     class KilledError(Exception):
         pass
 
@@ -85,8 +85,8 @@ def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, tmp_path, 
         assert torch.equal(value, resumed.generator.network.state_dict()[key]), key
 
 
-def test_diffusion_learns_a_pattern_that_neighbours_tell():
-    """Every A site boron's neighbour: a network that sees the neighbours must find it less surprising than chance."""
+def test_diffusion_learns_a_pattern_that_neighbours_determine():
+    """Every A site next to boron: with the neighbours as input the loss must be lower than by the composition alone."""
     torch.manual_seed(0)
     network, shape = DiffusionNetwork(DiffusionSize(16, 1, 8), 2), geometry(tube_lattice(8, 0, 2))
     rng = np.random.default_rng(0)
@@ -99,5 +99,5 @@ def test_diffusion_learns_a_pattern_that_neighbours_tell():
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
-    chance = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))  # nats a site, who knows the composition alone
+    chance = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75))  # nats per site of a model that knows only the composition
     assert np.mean(losses[-5:]) < 0.5 * chance

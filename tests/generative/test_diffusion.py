@@ -1,4 +1,4 @@
-"""The sampler of the masked diffusion draws what chances say: compared with counting, and with an exact model."""
+"""The sampler of the masked diffusion follows its probabilities: compared with counts and with an exact model."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ KINDS = (Species.B, Species.N)
 UNSCALED = ConditionScaling(np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
 STANDARD_ERRORS = 4.0
 LATTICE = tube_lattice(8, 0, 2)
-FEW = DiffusionSize(8, 1, 4)  # passes over 64 sites: most are drawn by what became of the chances since
+FEW = DiffusionSize(8, 1, 4)  # passes over 64 sites, so that most sites are drawn with updated probabilities
 
 
 def fresh(size=None):
@@ -28,7 +28,7 @@ def fresh(size=None):
 
 
 class Patterns(torch.nn.Module):
-    """Exact chances of a distribution that holds a few tubes: what a perfectly trained network would give."""
+    """The exact probabilities of a distribution of a few tubes, which a perfectly trained network would predict."""
 
     def __init__(self, tubes, shares, steps):
         super().__init__()
@@ -47,7 +47,7 @@ def bonded(lattice, first, second):
     return (lattice.neighbours[first] == second[:, None]).any(axis=1)
 
 
-def test_one_boron_and_one_nitrogen_are_bonded_as_often_as_chance_has_it():
+def test_one_boron_and_one_nitrogen_are_bonded_as_often_as_by_chance():
     """Three of the 63 other sites are bonded to the boron's."""
     tubes, chance = 8000, 3 / 63
     edits = SubstitutionEdits(64, {"B": 1, "N": 1})
@@ -56,7 +56,7 @@ def test_one_boron_and_one_nitrogen_are_bonded_as_often_as_chance_has_it():
     assert abs(share - chance) < STANDARD_ERRORS * np.sqrt(chance * (1 - chance) / tubes)
 
 
-def test_two_borons_lie_alike_at_every_distance_but_one_bond():
+def test_two_borons_are_equally_likely_at_every_distance_but_one_bond():
     """Of the 60 sites that are not bonded to the first, six are two bonds away."""
     tubes, chance = 8000, 6 / 60
     edits = SubstitutionEdits(64, {"B": 2})
@@ -69,7 +69,7 @@ def test_two_borons_lie_alike_at_every_distance_but_one_bond():
 
 
 def test_exact_chances_give_the_exact_distribution():
-    """Site by site, a distribution of three tubes comes out with its shares, and nothing else does."""
+    """Sampling site by site gives the three tubes of a distribution with their shares, and no other tube."""
     rng, shares, count = np.random.default_rng(2), np.array([0.2, 0.3, 0.5]), 3000
     edits = SubstitutionEdits(64, {"B": 5, "N": 4})
     real = sampled(fresh(), LATTICE, edits, np.full(3, 0.9), rng)
@@ -78,16 +78,17 @@ def test_exact_chances_give_the_exact_distribution():
     exact = Patterns(tubes, torch.tensor(shares, dtype=torch.float32), steps=64)
     drawn = sampled(MaskedDiffusion(exact, KINDS, "gap_ev", UNSCALED), LATTICE, edits, np.full(count, 0.9), rng)
     found = (drawn[:, None] == real).all(axis=2)
-    faint = 0.01  # the sampler keeps a chance of a millionth for everything, at each of 64 sites
+    faint = 0.01  # the sampler keeps a probability of a millionth for every species, at each of 64 sites
     assert found.any(axis=1).mean() > 1 - faint
     error = np.sqrt(shares * (1 - shares) / count)
     assert (np.abs(found.mean(axis=0) - shares) < STANDARD_ERRORS * error).all()
 
 
 @pytest.mark.parametrize("scale", [0.0, 100.0])
-def test_crowded_tubes_are_valid_whatever_the_network_says(scale):
-    """A quarter of all sites, more than the data ever hold; at the larger scale chances underflow to zero, and
-    atoms are left for which no covered site is fit."""
+def test_crowded_tubes_are_valid_for_any_network(scale):
+    """A quarter of all sites holds dopants, more than in the data. At the larger scale probabilities underflow to zero,
+    and atoms remain for which no covered site is allowed.
+    """
     lattice = tube_lattice(8, 0, 3)
     edits = SubstitutionEdits(lattice.n_sites, {"B": 12, "N": 12})
     model = fresh()
@@ -96,7 +97,7 @@ def test_crowded_tubes_are_valid_whatever_the_network_says(scale):
     assert valid(lattice, drawn, edits).all()
 
 
-def test_more_passes_are_a_matter_of_drawing_not_of_weights():
+def test_the_number_of_passes_can_change_without_new_weights():
     few, many = fresh(FEW), fresh(DiffusionSize(8, 1, 64))
     many.network.load_state_dict(few.network.state_dict())
     edits = SubstitutionEdits(64, {"B": 4, "N": 4})

@@ -1,4 +1,4 @@
-"""The table of a generator: what must hold of generators whose figures are known beforehand."""
+"""Evaluations of generators whose figures are known beforehand."""
 
 import math
 from dataclasses import asdict, replace
@@ -18,11 +18,11 @@ from matgym.tasks import RandomDesigns
 
 SAMPLES = 64
 PERFECT_COVERAGE = 0.85  # 1 - 1/2⁵ = 0.97 is expected; 64 structures scatter
-LABEL_EV = 1e-5  # the data's labels against the oracle, computed anew
+LABEL_EV = 1e-5  # tolerance between the data's labels and the oracle's values
 
 
 class Answers:
-    """Knows the held-out structures: the best generator that there can be."""
+    """A generator that returns the held-out structures, the best possible one."""
 
     def __init__(self, data, spoil=lambda species: species):
         self.known = {
@@ -38,7 +38,7 @@ class Answers:
 
 
 class NoOracle(Model):
-    """Says that everything has the gap zero: for tests that do not look at properties."""
+    """An oracle that returns the gap zero, for tests that do not use the property."""
 
     properties = (GAP_EV,)
     level = Level.PI
@@ -49,7 +49,7 @@ class NoOracle(Model):
 
 @pytest.fixture(scope="module")
 def data():
-    """Of tubes of two cells, which are cheap, and some of those that are larger than the training data."""
+    """Return tubes of two cells, which are quick to compute, and some that are larger than the training data."""
     whole = Dataset.load("nanotube-doping")
     split, cells = (np.array(whole.table.column(name).to_pylist()) for name in ("split", "cells"))
     return whole.take(np.concatenate([np.flatnonzero(cells == 2), np.flatnonzero(split == "larger")[::10]]))
@@ -73,14 +73,14 @@ def random(judge):
     return judge(RandomDesigns(), samples=40, oracle=PiElectrons(), seed=3)
 
 
-def test_the_answers_themselves_score_perfectly(data, judge):
+def test_the_held_out_structures_themselves_score_perfectly(data, judge):
     best = judge(Answers(data.split("test")), samples=24, oracle=PiElectrons())
     assert best.composition == best.novelty == 1.0
     assert best.property_error_mean < LABEL_EV
     assert best.property_met == best.validity
 
 
-def test_random_sites_are_novel_and_miss(random):
+def test_random_sites_are_novel_and_far_from_the_target(random):
     assert random.composition == 1.0
     assert 0.2 < random.validity < 0.9
     assert random.property_error > 10 * LABEL_EV
@@ -103,9 +103,9 @@ def test_structures_of_a_wrong_composition_are_not_valid(data, judge):
     assert spoiled.composition == spoiled.validity == spoiled.property_met == 0.0
 
 
-def test_collapse_shows_in_coverage_and_uniqueness(data, judge, random):
+def test_mode_collapse_lowers_coverage_and_uniqueness(data, judge, random):
     class Stuck(NearestDesigns):
-        """Answers every question alike."""
+        """A generator that returns the same tube for every target."""
 
         def sample(self, space, targets, rng):
             return super().sample(space, targets[:1], rng).take([0] * len(targets))
@@ -117,7 +117,7 @@ def test_collapse_shows_in_coverage_and_uniqueness(data, judge, random):
 
 
 def test_tubes_larger_than_the_training_data_are_all_novel(data, judge):
-    """As many are drawn as there are, though not all are valid and lend conditions: some lend theirs again."""
+    """All structures are used, though not all are valid and give conditions: some conditions are used twice."""
     held_out = len(data.split("larger"))
     larger = judge(RandomDesigns(), samples=held_out, split="larger")
     assert (larger.split, larger.samples) == ("larger", held_out)
@@ -131,9 +131,9 @@ def test_the_same_generator_gives_the_same_figures(judge, random):
     assert replace(random, seconds=0.0) == replace(again, seconds=0.0)
 
 
-def test_a_failing_oracle_counts_as_infinitely_wrong(judge):
+def test_a_failure_of_the_oracle_counts_as_an_infinite_error(judge):
     class Broken(NoOracle):
-        """Fails always."""
+        """An oracle that always fails."""
 
         def predict(self, tubes):
             failures = dict.fromkeys(range(len(tubes)), "broken")
@@ -145,8 +145,8 @@ def test_a_failing_oracle_counts_as_infinitely_wrong(judge):
     assert broken.property_met == 0.0
 
 
-def test_what_cannot_be_judged_is_refused(judge):
-    with pytest.raises(ConfigurationError, match="0 samples"):
+def test_evaluating_without_samples_or_held_out_structures_raises(judge):
+    with pytest.raises(ConfigurationError, match="samples=0"):
         judge(RandomDesigns(), samples=0)
     with pytest.raises(ConfigurationError, match="train"):
         judge(RandomDesigns(), split="train")

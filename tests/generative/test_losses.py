@@ -1,4 +1,4 @@
-"""The minimax game's losses, against what their papers derive."""
+"""The losses of the minimax game, compared with results of their papers."""
 
 import numpy as np
 import pytest

@@ -24,7 +24,7 @@ from matgym.structures.symmetry import symmetry_group
 B, N = Species.B, Species.N
 EXACT = 1e-9  # rounding of sums in double precision
 SINGULAR = 1e-6  # square roots of eigenvalues that are zero up to rounding
-SAMPLING = 0.05  # five standard errors, and more, of the means over random decorations
+SAMPLING = 0.05  # a bound above five standard errors of the means over random decorations
 EXPECTED = 0.03  # likewise of coverage over 1,500 samples
 
 
@@ -109,7 +109,7 @@ def test_neighbourhoods_among_too_few_structures_are_undefined():
 
 
 def test_frechet_of_exact_gaussians_is_the_closed_form():
-    """Samples with exactly the wanted means and commuting covariances: Σ (μ₁ - μ₂)² + Σ (σ₁ - σ₂)²."""
+    """Samples with exactly the given means and commuting covariances: Σ (μ₁ - μ₂)² + Σ (σ₁ - σ₂)²."""
     rng = np.random.default_rng(5)
     white = rng.normal(size=(100, 3))
     white -= white.mean(axis=0)
@@ -165,7 +165,7 @@ def test_a_bonded_pair_counts_at_the_first_of_the_honeycombs_distances_only():
     species[0, 0], species[0, lattice.neighbours[0, 1]] = B, N
     found = pair_correlation(lattice, species, (B, N), shells=3)
     assert found[0, 1] == pytest.approx(np.array([(lattice.n_sites - 1) / 3, 0.0, 0.0]), abs=EXACT)
-    assert np.isnan(found[0, 0]).all()  # a lone atom has no partner of its kind
+    assert np.isnan(found[0, 0]).all()  # a single atom has no partner of its species
 
 
 def test_distances_are_those_of_networkx():
@@ -181,7 +181,7 @@ def test_distances_are_those_of_networkx():
         assert nearest.tolist() == ([ways[site] - 1] if ways[site] <= 6 else [])
 
 
-def test_error_of_pair_correlations_is_the_root_mean_square_of_what_both_know():
+def test_error_of_pair_correlations_is_the_root_mean_square_over_entries_finite_in_both():
     one, other = np.array([[[1.0, np.nan, 2.0]]]), np.array([[[4.0, 1.0, -2.0]]])
     assert pair_correlation_error(one, other) == pytest.approx(math.sqrt((3**2 + 4**2) / 2))
     assert math.isnan(pair_correlation_error(one, np.full_like(one, np.nan)))
@@ -201,7 +201,7 @@ def test_spread_is_the_mean_over_pairs_of_different_sites():
     assert uniqueness(lattice, species) == 1.0
 
 
-def test_a_generator_of_a_single_tube_shows():
+def test_copies_of_a_single_tube_have_the_least_uniqueness_and_no_spread():
     lattice, rng = tube_lattice(8, 0, 2), np.random.default_rng(10)
     reference = random_decorations(lattice, 20, 4, 4, rng)
     same = np.repeat(reference[:1], 20, axis=0)

@@ -1,4 +1,4 @@
-"""The shipped GAN: valid as drawn, near what is asked by physics, and the nearer for a second look."""
+"""The shipped GAN draws valid tubes with gaps near the targets, and nearer ones with a second draw."""
 
 from dataclasses import replace
 
@@ -36,7 +36,7 @@ def missed(species):
     return np.abs(PiElectrons().predict(TubeBatch.uniform(LATTICE, species))["gap_ev"] - TARGETS)
 
 
-def test_tubes_are_valid_unlike_each_other_and_the_same_for_a_seed(generator):
+def test_tubes_are_valid_and_diverse_and_repeat_with_the_seed(generator):
     species = drawn(generator)
     assert valid(LATTICE, species, SubstitutionEdits(LATTICE.n_sites, BUDGET)).all()
     assert len(np.unique(species, axis=0)) == len(species)
@@ -44,7 +44,7 @@ def test_tubes_are_valid_unlike_each_other_and_the_same_for_a_seed(generator):
     assert (species != drawn(generator, 1)).any()
 
 
-def test_physics_finds_targets_nearly_met_and_a_second_draw_helps(generator):
+def test_gaps_by_the_oracle_are_near_the_targets_and_nearer_with_a_second_draw(generator):
     once, twice = (np.median(missed(drawn(replace(generator, draws=draws)))) for draws in (1, 2))
     assert twice < WANTED_EV
     assert twice < 0.8 * once

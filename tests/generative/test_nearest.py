@@ -1,4 +1,4 @@
-"""The nearest known structure, with and without a swap, within the data and beyond."""
+"""Nearest-neighbour retrieval, with and without a swap, within the data and beyond."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def sampled(generator, lattice, edits, targets, rng):
 
 DATA = Dataset.load("nanotube-doping")
 TARGETS = np.linspace(0.75, 1.05, 12)
-LABEL_EV = 0.01  # how far apart the four nearest of some thousand structures lie, where they are dense
+LABEL_EV = 0.01  # difference between the four nearest of some thousand structures in a dense region
 ROUNDING_EV = 1e-6
 
 
@@ -32,7 +32,7 @@ def test_nearest_structures_have_the_gap_by_the_oracle():
     gaps = PiElectrons().predict(TubeBatch.uniform(lattice, species))[GAP_EV.key]
     again = sampled(generator, lattice, edits, gaps, np.random.default_rng(1))
     assert valid(lattice, again, edits).all()
-    assert errors(lattice, again, gaps).max() < ROUNDING_EV  # a structure asked for by its own gap is found, and turned
+    assert errors(lattice, again, gaps).max() < ROUNDING_EV  # its own gap gives a symmetric copy of a structure
 
 
 def test_a_swap_moves_one_atom_and_leaves_the_design_valid():
@@ -46,7 +46,7 @@ def test_a_swap_moves_one_atom_and_leaves_the_design_valid():
 
 
 @pytest.mark.parametrize("shape", [(8, 0, 6), (10, 0, 4), (7, 0, 2)])
-def test_beyond_the_data_structures_are_carried_over_with_the_composition(shape):
+def test_structures_of_other_lattices_are_changed_to_the_composition(shape):
     lattice = tube_lattice(*shape)
     edits = SubstitutionEdits(lattice.n_sites, {"B": 6, "N": 6})
     species = sampled(NearestDesigns(DATA), lattice, edits, TARGETS, np.random.default_rng(0))
@@ -54,7 +54,7 @@ def test_beyond_the_data_structures_are_carried_over_with_the_composition(shape)
 
 
 def test_a_structure_continued_over_twice_its_cells_keeps_its_gap():
-    """A supercell has the bands of its cell: the only error is what the four nearest structures differ by."""
+    """A supercell has the bands of its cell: the only error is the difference between the four nearest structures."""
     lattice, edits = tube_lattice(8, 0, 6), SubstitutionEdits(192, {"B": 16, "N": 16})
     three = NearestDesigns(DATA.take(np.flatnonzero(np.array(DATA.table.column("cells").to_pylist()) == 3)))
     species = sampled(three, lattice, edits, TARGETS, np.random.default_rng(0))
@@ -63,7 +63,7 @@ def test_a_structure_continued_over_twice_its_cells_keeps_its_gap():
     assert np.median(errors(lattice, species, TARGETS)) < LABEL_EV
 
 
-def test_a_band_that_is_left_out_is_not_looked_up():
+def test_no_structure_of_a_left_out_band_is_returned():
     lattice, edits = tube_lattice(8, 0, 4), SubstitutionEdits(128, {"B": 8, "N": 8})
     targets = np.full(6, 0.85)
     species = sampled(NearestDesigns(DATA, left_out=(0.8, 0.9)), lattice, edits, targets, np.random.default_rng(0))

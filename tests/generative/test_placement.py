@@ -1,4 +1,4 @@
-"""Placements have the composition and obey the rules, whatever the scores."""
+"""Placements have the composition and no like bonds for any scores."""
 
 import networkx as nx
 import numpy as np
@@ -13,8 +13,8 @@ from matgym.generative.placement import place, soft_counterpart, straight_throug
 from matgym.structures import Species, SubstitutionEdits, tube_lattice
 
 KINDS = (Species.B, Species.N)
-UNBONDED = torch.arange(64)[:, None]  # sites that are their own neighbours: nothing is forbidden
-SUM_TOLERANCE = 0.01  # of the composition: what the iterations are stopped at
+UNBONDED = torch.arange(64)[:, None]  # sites that are their own neighbours, so that nothing is excluded
+SUM_TOLERANCE = 0.01  # error of the composition at which the iterations stop
 SHARE_TOLERANCE = 4.0  # standard errors of a share
 
 
@@ -37,7 +37,7 @@ def test_without_exclusion_and_with_one_species_it_is_the_top_k():
 
 
 def test_two_species_get_nearly_the_best_total_that_scipy_finds():
-    """Greedy is not optimal, but close to the optimal assignment of atoms to sites."""
+    """Greedy placement is not optimal, but close to the optimal assignment of atoms to sites."""
     scores = torch.randn((8, 2, 64), generator=torch.Generator().manual_seed(2))
     placed = place(scores, torch.full((8, 2), 6), UNBONDED)
     for row in range(8):
@@ -60,7 +60,7 @@ def test_equal_scores_and_gumbel_noise_place_uniformly():
 def test_soft_counterpart_has_the_composition_in_expectation():
     scores = 1.5 * torch.randn(
         (32, 2, 96), generator=torch.Generator().manual_seed(3)
-    )  # trained ones: 1.4 temperatures
+    )  # trained networks have scores with a deviation of 1.4 temperatures
     budget = torch.tensor([[8, 8], [1, 12], [10, 0], [4, 9]] * 8)
     soft = soft_counterpart(scores, budget, 1.0)
     assert torch.allclose(soft.sum(dim=2), budget.float(), rtol=SUM_TOLERANCE, atol=2e-3)

@@ -1,4 +1,4 @@
-"""Trainings resume to the bit, what they leave can be stored, and what is stored draws valid tubes."""
+"""Trainings resume to the bit, and stored generators draw valid tubes."""
 
 from dataclasses import replace
 
@@ -43,7 +43,7 @@ def trained(data):
     return train_gan(data, TINY)
 
 
-def test_a_killed_training_gives_the_weights_of_an_unbroken_one(data, trained, tmp_path):
+def test_a_killed_training_resumes_to_the_weights_of_an_uninterrupted_one(data, trained, tmp_path):
     class KilledError(Exception):
         pass
 
@@ -77,7 +77,7 @@ def test_draws_are_valid_on_any_lattice_and_repeat_with_the_seed(trained, shape)
     assert len(np.unique(drawn, axis=0)) == len(drawn)
 
 
-def test_a_budget_of_other_species_is_refused(trained):
+def test_a_budget_of_species_that_were_not_trained_raises(trained):
     lattice = tube_lattice(8, 0, 4)
     with pytest.raises(ConfigurationError, match="places B, N"):
         sampled(
@@ -95,13 +95,13 @@ def test_stored_generators_draw_the_same(trained, tmp_path):
     assert (draws[0] == draws[1]).all()
     assert STORE.load_card(path).model == "gan"
     path.with_suffix(".json").write_text(path.with_suffix(".json").read_text().replace('"gan"', '"gun"'))
-    with pytest.raises(WeightsError, match="no model 'gun'"):
+    with pytest.raises(WeightsError, match="no generator 'gun'"):
         load_generator(path)
     with pytest.raises(WeightsError, match="no weights 'nobody' of a generator"):
         load_generator("nobody")
 
 
-def test_examples_leave_out_a_band_and_what_breaks_the_rules(data):
+def test_examples_leave_out_a_band_and_invalid_structures(data):
     found = examples(data, "gap_ev", TINY.kinds, (0.8, 1.0))
     values = np.concatenate([group.values for group in found])
     assert not ((values >= 0.8) & (values <= 1.0)).any()
@@ -112,7 +112,7 @@ def test_examples_leave_out_a_band_and_what_breaks_the_rules(data):
 
 
 def gaps(lattice, species):
-    """What the oracle says."""
+    """Return the oracle's gaps."""
     return PiElectrons().predict(TubeBatch.uniform(lattice, species))["gap_ev"]
 
 

@@ -1,4 +1,4 @@
-"""The autoencoder uses its latents, and gives back the modes of what it saw."""
+"""The autoencoder uses its latents and reproduces the modes of its training data."""
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ UNSCALED = ConditionScaling(np.zeros(len(COLUMNS)), np.ones(len(COLUMNS)))
 ATOMS, TUBES, STEPS = 6, 300, 160
 
 
-def test_tubes_with_all_dopants_on_either_sublattice_come_out_on_either_not_on_both():
-    """A mixture that sites drawn independently cannot give: at chance, 3 % of tubes have six atoms on one side."""
+def test_dopants_that_share_a_sublattice_in_training_share_one_in_drawn_tubes():
+    """Independent sites cannot give this mixture: by chance 3 % of tubes have all six atoms on one sublattice."""
     torch.manual_seed(0)
     lattice, rng = tube_lattice(8, 0, 2), np.random.default_rng(0)
     shape = geometry(lattice)
@@ -30,7 +30,7 @@ def test_tubes_with_all_dopants_on_either_sublattice_come_out_on_either_not_on_b
         optimizer.step()
         losses.append(float(loss.detach()))
     share = ATOMS / 64
-    chance = -(share * np.log(share) + (1 - share) * np.log(1 - share))  # nats a site, who knows the composition alone
+    chance = -(share * np.log(share) + (1 - share) * np.log(1 - share))  # nats per site, by the composition alone
     assert np.mean(losses[-10:]) < chance
     model = VariationalAutoencoder(network.eval(), (Species.B, Species.N), "gap_ev", UNSCALED)
     drawn = model.draw(lattice, np.full(TUBES, 0.9), np.tile([ATOMS, 0], (TUBES, 1)), rng)

@@ -1,4 +1,4 @@
-"""Configurations from YAML: one reader, one form of errors."""
+"""Configs from YAML: one reader and one form of errors."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,14 +20,14 @@ SUITES = Path(__file__).parents[2] / "matgym" / "benchmark" / "suites"
 
 @dataclass(frozen=True)
 class Inner:
-    """What is inside."""
+    """A nested config."""
 
     width: int = 3
 
 
 @dataclass(frozen=True)
 class Outer:
-    """What is outside."""
+    """A config that holds a nested one."""
 
     epochs: int = 1
     inner: Inner = field(default_factory=Inner)
@@ -39,7 +39,7 @@ class Outer:
 
 
 class Model(BaseModel):
-    """The same as a model."""
+    """The same as a pydantic model."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -54,7 +54,7 @@ def written(folder, text):
 
 
 @pytest.mark.parametrize("kind", [Outer, Model])
-def test_files_defaults_and_changes(tmp_path, kind):
+def test_changes_override_files_which_override_defaults(tmp_path, kind):
     assert read_config(kind, None) == kind()
     read = read_config(kind, written(tmp_path, "epochs: 4\ninner: {width: 7}\n"), changes={"epochs": 5})
     assert (read.epochs, read.inner) == (5, Inner(7))
@@ -86,7 +86,7 @@ def test_errors_have_one_form(tmp_path, kind, text, said):
     assert "\n" not in str(raised.value)
 
 
-def test_what_a_configuration_checks_itself_has_the_same_form(tmp_path):
+def test_errors_of_a_configs_own_checks_have_the_same_form(tmp_path):
     file = written(tmp_path, "epochs: 0\n")
     with pytest.raises(ConfigurationError, match="epochs=0 must be 1 or more") as raised:
         read_config(Outer, file)
@@ -97,7 +97,7 @@ def test_what_a_configuration_checks_itself_has_the_same_form(tmp_path):
         read_config(GanConfig, written(tmp_path, "size: {wdith: 3}\n"))
 
 
-def test_names_of_shipped_files(tmp_path):
+def test_shipped_files_are_found_by_name(tmp_path):
     assert read_config(ProcessConfig, "annealing", shipped=PROCESSES).process == "annealing"
     with pytest.raises(ConfigurationError, match="no configuration 'nothing': give a YAML file, or one of annealing"):
         read_config(ProcessConfig, "nothing", shipped=PROCESSES)

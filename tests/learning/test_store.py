@@ -1,4 +1,4 @@
-"""Weights and cards on disk, whatever they are of."""
+"""Weights and cards on disk, for any kind of network."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ ROOMS = {store.kind: store for store in (SURROGATES, SEQUENCES, MICROGRAPHS, GEN
 
 
 class Width(Card):
-    """A card of a test's own."""
+    """A card for this test."""
 
     width: int
 
@@ -39,7 +39,7 @@ def stored(tmp_path):
     return tmp_path / "plank.safetensors", net, card
 
 
-def test_what_is_stored_comes_back_with_its_provenance(stored):
+def test_stored_weights_are_restored_with_their_provenance(stored):
     path, net, card = stored
     found = STORE.load(path, build)
     assert torch.equal(found.weight, net.weight)
@@ -61,7 +61,7 @@ def test_what_is_stored_comes_back_with_its_provenance(stored):
         ({"format_version": 0}, "is of format 0; this matgym reads 1 to 3: train anew"),
     ],
 )
-def test_every_fault_of_a_card_is_one_sentence(stored, change, said):
+def test_every_fault_of_a_card_is_an_error_of_one_sentence(stored, change, said):
     path, _, _ = stored
     card = json.loads(path.with_suffix(".json").read_text())
     path.with_suffix(".json").write_text(json.dumps(card | change))
@@ -71,7 +71,7 @@ def test_every_fault_of_a_card_is_one_sentence(stored, change, said):
     assert path.stem in str(raised.value)
 
 
-def test_files_that_are_damaged_missing_or_of_another_kind_are_named(stored, tmp_path):
+def test_damaged_missing_and_foreign_files_raise_an_error_that_names_them(stored, tmp_path):
     path, net, _ = stored
     content = path.read_bytes()
     path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -91,7 +91,7 @@ def test_files_that_are_damaged_missing_or_of_another_kind_are_named(stored, tmp
 
 
 @pytest.mark.parametrize("kind", ROOMS)
-def test_shipped_weights_have_cards_of_their_own_room_only(kind, tmp_path):
+def test_the_cards_of_shipped_weights_belong_to_their_package(kind, tmp_path):
     store = ROOMS[kind]
     for name in store.names():
         assert store.load_card(name).format_version <= FORMAT_VERSION

@@ -13,11 +13,11 @@ EPOCHS, BATCH, ROWS = 6, 8, 40
 
 
 class KilledError(Exception):
-    """Stands for a kill."""
+    """An error that stands for a killed process."""
 
 
 class Pair(nn.Module):
-    """Two networks and an average of the first, as a GAN has them."""
+    """Two networks and an average of the first, as in a GAN."""
 
     def __init__(self):
         super().__init__()
@@ -75,7 +75,7 @@ def killed_after(number):
 
 
 @pytest.mark.parametrize("patience", [None, 2])
-def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, patience):
+def test_a_killed_training_resumes_to_the_same_bits(tmp_path, patience):
     whole = training(patience=patience)
     ended = train(whole, {"data": 1}, device="cpu")
     with pytest.raises(KilledError):
@@ -87,13 +87,13 @@ def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, patience):
     assert same(whole.net, resumed.net)
 
 
-def test_a_checkpoint_knows_its_start_weights_its_data_and_whether_it_is_whole(tmp_path):
+def test_a_checkpoint_of_other_start_weights_or_data_or_a_damaged_one_raises(tmp_path):
     file = tmp_path / "pair-0.pt"
     with pytest.raises(KilledError):
         train(training(), {"data": 1}, checkpoints=tmp_path, device="cpu", on_epoch=killed_after(1))
     other = training()
     with torch.no_grad():
-        other.net.first[0].weight[0, 0] += 1.0  # the same seed and settings, but other weights to begin with
+        other.net.first[0].weight[0, 0] += 1.0  # the same seed and settings, but other start weights
     for begun, identity in ((other, {"data": 1}), (training(seed=1), {"data": 1}), (training(), {"data": 2})):
         with pytest.raises(DatasetError, match="start weights differ"):
             train(begun, identity, checkpoints=tmp_path, device="cpu")
@@ -102,7 +102,7 @@ def test_a_checkpoint_knows_its_start_weights_its_data_and_whether_it_is_whole(t
         train(training(), {"data": 1}, checkpoints=tmp_path, device="cpu")
 
 
-def test_the_best_epochs_weights_are_kept_and_patience_ends_it():
+def test_the_weights_of_the_best_epoch_are_kept_and_patience_stops_the_training():
     states, errors = [], [3.0, 1.0, 2.0, 1.5, 0.5, 0.1]
 
     def validate(epoch):
@@ -118,7 +118,7 @@ def test_the_best_epochs_weights_are_kept_and_patience_ends_it():
 
 
 def test_two_optimizers_take_the_steps_of_one_with_two_groups():
-    """What version 0.1's GAN had: one Adam, of which either player has no gradients in the other's turn."""
+    """Version 0.1's GAN had one Adam, in which either network has no gradients in the other's steps."""
     run = training()
     train(run, {}, device="cpu")
     torch.manual_seed(0)
@@ -151,7 +151,7 @@ def test_two_optimizers_take_the_steps_of_one_with_two_groups():
         torch.testing.assert_close(value, best[1][name], rtol=1e-6, atol=1e-7)  # rates are multiplied in another order
 
 
-def test_gradients_are_cut_and_terms_are_told_without_their_weights():
+def test_gradients_are_clipped_and_terms_are_reported_without_their_weights():
     net = nn.Linear(1, 1, bias=False)
     before = net.weight.detach().clone()
     update = Update(
@@ -165,7 +165,7 @@ def test_gradients_are_cut_and_terms_are_told_without_their_weights():
     assert float((before - net.weight.detach()).norm()) == pytest.approx(0.25, rel=1e-5)
 
 
-def test_statistics_of_normalisation_are_kept_from_the_freeze_on():
+def test_statistics_of_normalisation_are_constant_after_the_freeze():
     torch.manual_seed(0)
     net, (x, y) = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)), data()
     rng, seen = np.random.default_rng(0), []
@@ -194,7 +194,7 @@ def test_tensorboard_has_losses_and_validation(tmp_path):
     assert [event.step for event in board.Scalars("loss/first")] == list(range(1, EPOCHS + 1))
 
 
-def test_devices_are_found_or_named(monkeypatch):
+def test_usable_devices_are_returned_and_others_raise(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert torch_device("auto") == torch_device("cpu") == torch.device("cpu")

@@ -1,4 +1,4 @@
-"""The cache of oracles: what it keeps, that many may write it, that it never serves what was not computed."""
+"""The cache of oracles: its entries, simultaneous writers, and that it returns only computed values."""
 
 import json
 import subprocess
@@ -28,7 +28,7 @@ class Counting(PiElectrons):
 def test_a_second_run_computes_nothing_and_gives_the_same_bits(tmp_path):
     oracle = Counting()
     first = Cached(oracle, tmp_path).predict([*TUBES, TUBES[0]])
-    assert oracle.asked == TUBES  # the double once
+    assert oracle.asked == TUBES  # the duplicate is computed once
     again = Cached(oracle, tmp_path).predict(TUBES[::-1])
     assert oracle.asked == TUBES
     for key, values in first.values.items():
@@ -49,7 +49,7 @@ def test_settings_and_tubes_have_entries_of_their_own(tmp_path):
     assert len(digests) == 4  # a pristine tube, rotated, is the same
 
 
-def test_damaged_and_foreign_entries_are_computed_anew(tmp_path):
+def test_damaged_and_foreign_entries_are_computed_again(tmp_path):
     oracle = Counting()
     cached = Cached(oracle, tmp_path)
     expected = cached.predict(TUBES[:1])["gap_ev"][0]
@@ -59,7 +59,7 @@ def test_damaged_and_foreign_entries_are_computed_anew(tmp_path):
     assert len(oracle.asked) == 5
 
 
-def test_an_oracle_whose_settings_cannot_be_told_is_refused(tmp_path):
+def test_an_oracle_with_unknown_settings_raises(tmp_path):
     class Opaque(PiElectrons):
         __repr__ = object.__repr__
 
@@ -78,7 +78,7 @@ for _ in range(2):
 """
 
 
-def test_four_processes_may_write_the_same_folder_at_once(tmp_path):
+def test_four_processes_can_write_the_same_folder_at_once(tmp_path):
     running = [
         subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         for _ in range(4)
@@ -92,11 +92,11 @@ def test_four_processes_may_write_the_same_folder_at_once(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".json"]
 
 
-def test_properties_by_name_each_from_its_own_oracle(tmp_path):
+def test_each_property_is_computed_by_its_own_oracle(tmp_path):
     found = predict(TUBES, ["gap", "conductance_us", "young"], cache=tmp_path)
     assert isinstance(found, Predictions)
     assert list(found.values) == ["gap_ev", "conductance_us", "young_gpa"]
-    assert found["young_gpa"][2] > 0.0  # what thwarts the π model does not thwart elasticity
+    assert found["young_gpa"][2] > 0.0  # a tube on which the π model fails has elastic moduli
     assert np.isnan(found["gap_ev"][2])
     assert "below 0.6" in found.failures["gap_ev"][2]
     assert found.failures.get("young_gpa", {}) == {}

@@ -1,4 +1,4 @@
-"""Relaxation on any ASE calculator, LAMMPS as one of them, and the examples of one's own."""
+"""Relaxation with any ASE calculator, LAMMPS as one of them, and the examples of users' calculators."""
 
 import re
 import runpy
@@ -36,7 +36,7 @@ from matgym.structures.io.convert import to_atoms
 
 SAME_MODEL_TOLERANCE = 1e-9  # eV, eV/Å
 RELAXED_TOLERANCE_EV = 1e-3  # two codes, each relaxed to 1e-3 eV/Å
-UNITS_TOLERANCE = 1e-7  # LAMMPS knows 1.6021765e6 bar to 1 eV/Å³, ASE 1.602176634e6
+UNITS_TOLERANCE = 1e-7  # LAMMPS has 1.6021765e6 bar per eV/Å³, ASE 1.602176634e6
 DIFFERENCE_TOLERANCE = 1e-6  # eV/Å, of forces against differences of energies
 EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("own_*.py"))
 POTENTIALS = Path(lammps_module().__file__).parent / "share" / "lammps" / "potentials"
@@ -102,7 +102,7 @@ def test_relaxed_tube_is_at_rest_and_keeps_its_bonds():
     check_bonds(atoms, atom_bonds(canonical(tube)))
 
 
-def test_springs_spread_the_crowded_atoms_of_a_turned_bond():
+def test_springs_separate_the_close_atoms_of_a_turned_bond():
     tube = Nanotube(6, 6, 4).turned((0, int(Nanotube(6, 6, 4).lattice.neighbours[0][1])))
     atoms, bonds = to_atoms(tube), atom_bonds(tube)
     before = bond_lengths(atoms, bonds).max()
@@ -112,7 +112,7 @@ def test_springs_spread_the_crowded_atoms_of_a_turned_bond():
     check_bonds(atoms, bonds)
 
 
-def test_torn_and_cut_tubes_are_named():
+def test_torn_and_cut_tubes_raise():
     tube = Nanotube(6, 0, 2)
     atoms, bonds = to_atoms(tube), atom_bonds(tube)
     check_bonds(atoms, bonds)
@@ -128,13 +128,13 @@ def test_torn_and_cut_tubes_are_named():
         Relaxation(max_steps=0)
 
 
-def test_a_calculator_that_fails_is_named():
+def test_the_failure_of_a_calculator_raises():
     unknown = LammpsPotential("none", "rebo", "{potentials}/CH.rebo", elements=("Xx",))
     with running(unknown) as calculator, pytest.raises(RelaxationError, match="the calculator failed"):
         relaxed(Nanotube(5, 0), calculator, Relaxation())
 
 
-def test_missing_files_and_packages_are_named(monkeypatch):
+def test_missing_files_and_packages_raise_an_error_that_names_them(monkeypatch):
     with pytest.raises(ConfigurationError, match=r"no parameter file /nowhere/C\.rebo"):
         LammpsPotential("lost", "rebo", "/nowhere/C.rebo")()
     with pytest.raises(ConfigurationError, match="does not hold 'absent'"):
@@ -155,7 +155,7 @@ def test_importing_the_oracles_starts_nothing():
 
 @cache
 def run(path):
-    """What an example leaves: its variables, what it prints, and files."""
+    """Run an example and return its variables, its output and its files."""
     with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()) as out:
         return runpy.run_path(str(path), run_name="__main__"), out.getvalue(), list(Path().iterdir())
 
@@ -169,7 +169,7 @@ def test_examples_run_and_are_short(path):
 
 
 def test_ase_has_the_same_tersoff():
-    """The example of an ASE calculator is ASE's own implementation of the potential that LAMMPS has."""
+    """The example of an ASE calculator is ASE's own implementation of the potential of LAMMPS."""
     (path,) = (path for path in EXAMPLES if path.stem == "own_ase_calculator")
     variables, _, _ = run(path)
     ours = FormationEnergy(TERSOFF_BNC).predict([variables["stone_wales"]])

@@ -28,7 +28,7 @@ def test_young_is_about_one_terapascal(n, m):
     assert young == pytest.approx(1000.0, abs=60.0)
 
 
-def test_thin_tubes_are_softer_and_wide_ones_all_alike():
+def test_thin_tubes_are_softer_and_wide_tubes_have_equal_stiffness():
     """Lu, Phys. Rev. Lett. 79, 1297 (1997), abstract: elastic moduli are insensitive to size and helicity."""
     found = ORACLE.predict([Nanotube(*nm) for nm in [(5, 0), (10, 0), (20, 0), (40, 0), (80, 0), (46, 46)]])
     young = found["young_gpa"]
@@ -44,8 +44,8 @@ def test_stiffness_of_a_wide_tube_is_that_of_graphene():
 
 
 @pytest.mark.parametrize(("n", "m", "strain"), [(10, 0, 0.0), (5, 5, 0.0), (4, 2, 0.0), (6, 6, 0.04)])
-def test_pristine_tube_answers_like_its_decorated_kin(n, m, strain):
-    """The Hessian of all atoms and the four variables of the helix are two ways to one modulus."""
+def test_moduli_of_a_pristine_tube_by_its_helix_and_by_all_atoms_agree(n, m, strain):
+    """The Hessian of all atoms and the four variables of the helix give the same modulus."""
     cell = relaxed_pristine(n, m, strain)
     rest = relax(Nanotube(n, m, 3, strain=strain), free_length=True)
     stiffness, follow = axial_response(rest)
@@ -57,7 +57,7 @@ def test_pristine_tube_answers_like_its_decorated_kin(n, m, strain):
 
 @pytest.mark.parametrize(("n", "m"), [(10, 0), (5, 5), (6, 2)])
 def test_moduli_are_the_differences_of_lammps_energies(n, m):
-    """Energies at five strains, at radii where LAMMPS finds no force left."""
+    """Energies at five strains, at radii where the forces of LAMMPS vanish."""
     from ase import Atoms
 
     try:

@@ -19,7 +19,7 @@ ORACLE = FormationEnergy()
 
 
 def vacancies(tube, bond=None):
-    """A vacancy, or two at the ends of a bond of site 0."""
+    """Return a tube with a vacancy, or with two at the ends of a bond of site 0."""
     sites = [0] if bond is None else [0, int(tube.lattice.neighbours[0][bond])]
     return tube.decorated(dict.fromkeys(sites, "vacancy"))
 
@@ -70,7 +70,7 @@ def test_stone_wales_energy_meets_gfn1_and_depends_on_radius_and_orientation():
     assert thin < along < wide
 
 
-def test_boron_and_nitrogen_would_rather_be_a_sheet_of_their_own_and_else_a_pair():
+def test_boron_and_nitrogen_are_most_stable_as_a_separate_sheet_and_then_as_a_pair():
     """Ci et al., Nat. Mater. 9, 430 (2010): B, N and C separate into graphene and h-BN."""
     tube = Nanotube(8, 0, 3)
     neighbour = int(tube.lattice.neighbours[0][0])
@@ -89,15 +89,16 @@ def test_one_kind_of_dopant_needs_a_chemical_potential():
     given = FormationEnergy(chemical_potentials_ev={"N": nitrogen_ev})
     boron_ev = boron_nitride_ev(TERSOFF_BNC) - nitrogen_ev
     found = formation(single, both, tube.decorated({0: "B"}), oracle=given)
-    assert found[1] == pytest.approx(refused[FORMATION_EV][1], abs=1e-9)  # the pair knows no split
+    assert found[1] == pytest.approx(refused[FORMATION_EV][1], abs=1e-9)  # the split has no effect on the pair
     shifted = FormationEnergy(chemical_potentials_ev={"N": nitrogen_ev - 1.0, "B": boron_ev + 1.0})
     assert formation(single, both, tube.decorated({0: "B"}), oracle=shifted) - found == pytest.approx([1.0, 0.0, -1.0])
 
 
 def test_nitrogen_in_a_tube_is_on_another_scale_than_n2_which_is_right():
-    """Huber and Herzberg (1979), flag M: N₂ takes D₀ = 9.76 eV apart, and 0.15 eV more without its zero-point energy.
+    """Huber and Herzberg (1979), flag M: N₂ dissociates with D₀ = 9.76 eV, and 0.15 eV more without zero-point energy.
 
-    Nitrogen does not dissolve in graphite of itself, so a negative energy says that E(N₂) is no reference here."""
+    Nitrogen does not dissolve spontaneously in graphite, so that a negative energy shows that E(N₂) is no reference.
+    """
     with running(TERSOFF_BNC) as calculator:
         pair = Atoms("N2", [[0.0, 0.0, 0.0], [0.0, 0.0, 1.11]], cell=[20.0] * 3, pbc=True, calculator=calculator)
         bond_ev = -pair.get_potential_energy()
@@ -115,7 +116,7 @@ def test_formation_energy_is_extensive_and_does_not_depend_on_isotopes():
     assert nothing == pytest.approx(0.0, abs=1e-9)
 
 
-def test_what_cannot_be_computed_is_a_named_failure():
+def test_tubes_that_cannot_be_computed_are_failures_with_a_reason():
     tube = Nanotube(6, 0, 2)
     neighbours = tube.lattice.neighbours[0].tolist()
     tubes = [

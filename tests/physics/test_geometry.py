@@ -43,7 +43,7 @@ def test_sizes_are_those_that_ase_builds(n, m):
     assert predictions[LENGTH_NM][0] == pytest.approx(0.1 * atoms.cell[2, 2], rel=1e-9)
 
 
-def test_sizes_are_those_of_the_atoms_under_strain_and_whatever_the_sites_hold():
+def test_sizes_are_those_of_the_atoms_under_strain_and_for_any_species():
     plain = [Nanotube(8, 0, 2), Nanotube(5, 5, 3), Nanotube(6, 3, 1), Nanotube(8, 0, 2)]
     tubes = [tube.strained(strain) for tube, strain in zip(plain, (0.05, -0.04, 0.0, 0.1), strict=True)]
     tubes[0], tubes[2] = tubes[0].decorated({0: "B", 5: "vacancy"}), tubes[2].twisted(0.02)
@@ -57,7 +57,7 @@ def test_sizes_are_those_of_the_atoms_under_strain_and_whatever_the_sites_hold()
     assert predictions[DIAMETER_NM][3] < Geometry().predict(plain)[DIAMETER_NM][3]  # stretched tubes are thinner
 
 
-def test_it_is_an_oracle_of_the_structure_itself():
+def test_sizes_are_an_oracle_of_the_structure():
     check_model(Geometry())
     assert Geometry().level is Level.GEOMETRY
     assert len(Geometry().predict([])) == 0

@@ -1,4 +1,4 @@
-"""What holds for any tube: symmetric copies carry alike, nothing carries more than its leads, both ways are one."""
+"""Laws of all tubes: equal transmission of symmetric copies and both directions, at most that of the leads."""
 
 import numpy as np
 import pytest
@@ -18,9 +18,9 @@ from matgym.physics.transport.slabs import alike
 from matgym.structures import Nanotube, Species
 from matgym.structures.symmetry import flip, mirror, translation
 
-ELECTRON_TOLERANCE = 1e-8  # copies are cut into slabs elsewhere
-PHONON_TOLERANCE = 1e-6  # atoms rest to 1e-8 eV/Å only, and resonances are sharp; measured: 5e-9
-BOUND_SLACK = 1e-6  # of transmission beyond what the leads can carry: rounding
+ELECTRON_TOLERANCE = 1e-8  # copies are divided into slabs at other places
+PHONON_TOLERANCE = 1e-6  # forces of 1e-8 eV/Å remain, and resonances are sharp; measured: 5e-9
+BOUND_SLACK = 1e-6  # transmission above that of the leads, by rounding
 SUM_RULE_TOLERANCE_EV_PER_SQUARE_ANGSTROM = 1e-7  # with forces of 1e-8 eV/Å left
 SEEBECK_TOLERANCE_UV_K = 1e-6
 
@@ -48,9 +48,9 @@ def tubes(draw, lattices, species=(Species.C13, Species.B, Species.N, Species.VA
 
 
 def copies(tube):
-    """The tube turned about its axis, end to end, and, if it is achiral, reflected.
+    """Return the tube turned about its axis, reversed, and, if it is achiral, reflected.
 
-    A screw puts what was moved as a whole back between the ends, so that nothing wraps around them.
+    A screw operation moves the tube back between the ends, so that nothing wraps around them.
     """
     operations = [(flip, tube.flipped)] + ([(mirror, tube.mirrored)] if tube.lattice.is_achiral else [])
     found = [tube.rotated(1), tube.rotated(2)]
@@ -70,7 +70,7 @@ THIN = [(6, 0, 2), (4, 4, 3), (4, 2, 1)]
 
 @FEW
 @given(tube=tubes(WIDE))
-def test_symmetric_copies_carry_electrons_alike(tube):
+def test_symmetric_copies_have_equal_transmission_of_electrons(tube):
     found, failures = PiTransport().transmission([tube, *copies(tube)], ENERGIES_EV)
     assert failures == {}
     assert found[1:] == pytest.approx(np.broadcast_to(found[0], found[1:].shape), abs=ELECTRON_TOLERANCE)
@@ -78,7 +78,7 @@ def test_symmetric_copies_carry_electrons_alike(tube):
 
 @FEWER
 @given(tube=tubes(THIN))
-def test_symmetric_copies_carry_phonons_alike(tube):
+def test_symmetric_copies_have_equal_transmission_of_phonons(tube):
     found, failures = PhononTransport().transmission([tube, *copies(tube)], OMEGA)
     assert len(failures) in {0, len(found)}
     assert found[1:] == pytest.approx(
@@ -87,7 +87,7 @@ def test_symmetric_copies_carry_phonons_alike(tube):
 
 
 def most_of(transport, tube, at):
-    """What the leads can carry, a whole number."""
+    """Return the largest transmission of the leads, a whole number."""
     found, _ = transport.transmission([Nanotube(tube.n, tube.m, strain=tube.strain)], at)
     channels = np.rint(found[0])
     assert found[0] == pytest.approx(channels, abs=1e-4)
@@ -114,7 +114,7 @@ def test_phonons_are_no_more_than_the_channels_of_the_leads(tube):
 
 @FEW
 @given(tube=tubes(WIDE))
-def test_electrons_go_from_right_to_left_as_from_left_to_right(tube):
+def test_transmission_of_electrons_is_equal_in_both_directions(tube):
     """Onsager's reciprocity without a magnetic field: the same device and leads, in reverse order."""
     transport = PiTransport()
     (_, slabs) = next(alike([tube], HOPS))
@@ -129,7 +129,7 @@ def test_electrons_go_from_right_to_left_as_from_left_to_right(tube):
 
 @FEW
 @given(tube=tubes(WIDE, species=(Species.C13, Species.C14, Species.VACANCY), turned=False))
-def test_vacancies_leave_electrons_and_holes_alike(tube):
+def test_vacancies_keep_the_symmetry_of_electrons_and_holes(tube):
     """Hopping from one sublattice to the other only: T(E) = T(-E), and S is odd in the chemical potential."""
     found, _ = PiTransport().transmission([tube, tube], np.concatenate([ENERGIES_EV, -ENERGIES_EV]))
     for_electrons, for_holes = np.split(found[0], 2)
@@ -148,7 +148,7 @@ def test_seebeck_coefficient_changes_its_sign_with_the_chemical_potential():
 
 @FEWER
 @given(batch=st.lists(tubes([(8, 0, 1), (5, 5, 2)]), min_size=2, max_size=2))
-def test_figure_of_merit_power_and_heat_are_not_negative(batch):
+def test_figure_of_merit_power_and_heat_conductance_are_not_negative(batch):
     phonons = Remembered(PhononTransport(frequencies=8))
     found = Thermoelectric(step_ev=0.05, phonons=phonons).predict(batch)
     lattice = phonons.predict(batch)
@@ -159,7 +159,7 @@ def test_figure_of_merit_power_and_heat_are_not_negative(batch):
 
 @FEWER
 @given(tube=tubes(THIN))
-def test_decorated_tubes_feel_no_force_from_moving_or_turning_as_a_whole(tube):
+def test_moving_or_turning_a_whole_decorated_tube_gives_no_force(tube):
     try:
         rest = relax(tube)
     except RelaxationError:
@@ -184,7 +184,7 @@ def test_isotopes_do_not_change_electrons(tube, seed):
 
 
 @pytest.mark.parametrize(("n", "m", "cells"), [(8, 0, 3), (5, 5, 5)])
-def test_a_tube_cut_in_two_has_no_property_at_all(n, m, cells):
+def test_every_property_of_a_tube_cut_in_two_is_a_failure(n, m, cells):
     tube = Nanotube(n, m, cells)
     middle = np.abs(tube.lattice.site_fractions[:, 1] - 0.5) < 0.6 / cells
     cut = tube.with_species(np.where(middle, Species.VACANCY, Species.C12))

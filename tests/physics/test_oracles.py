@@ -23,7 +23,7 @@ from matgym.testing import check_model
 
 
 class Crooked(PiElectrons):
-    """Depends on how the sites are numbered."""
+    """An oracle that depends on the numbering of the sites."""
 
     def predict(self, tubes):
         found = super().predict(tubes)
@@ -43,7 +43,7 @@ OURS = [
 
 
 @pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
-def test_ours_conform(oracle):
+def test_oracles_of_matgym_conform(oracle):
     check_model(oracle)
 
 
@@ -54,7 +54,7 @@ def test_an_empty_batch_has_empty_columns(oracle):
 
 
 @pytest.mark.parametrize("oracle", OURS, ids=lambda oracle: type(oracle).__name__)
-def test_what_is_no_tube_fails_alone_with_its_reason(oracle):
+def test_only_the_row_that_is_no_tube_fails_with_a_reason(oracle):
     tube = Nanotube(8, 0, 2)
     nothing = tube.with_species(np.full(tube.n_sites, Species.VACANCY))
     found = oracle.predict([tube, nothing, tube])
@@ -68,21 +68,21 @@ def test_surrogates_are_models():
     assert isinstance(load("nanotube-doping"), Model)
 
 
-def test_check_model_finds_what_is_wrong():
+def test_check_model_finds_faults():
     with pytest.raises(AssertionError, match="symmetric copies"):
         check_model(Crooked())
     with pytest.raises(AssertionError, match="is no model"):
         check_model(object())
 
 
-def test_asking_for_what_was_not_computed_is_named():
+def test_a_property_that_was_not_computed_raises():
     found = Predictions({"gap_ev": np.array([1.0])})
     assert found[GAP_EV][0] == 1.0
     with pytest.raises(PropertyError, match="young_gpa was not predicted; there are gap_ev"):
         found["young_gpa"]
 
 
-def test_declared_cost_is_of_the_order_measured():
+def test_declared_cost_is_of_the_measured_order():
     import time
 
     rng = np.random.default_rng(0)

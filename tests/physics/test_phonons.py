@@ -24,7 +24,7 @@ from matgym.physics.transport.landauer import phonon_conductance_nw_k
 from matgym.physics.transport.slabs import slabs_of
 from matgym.structures import Nanotube, Species, tube_lattice
 
-UNITS_TOLERANCE = 2e-9  # CODATA 2018 and 2022, between which the atomic mass unit grew by 1.4e-9
+UNITS_TOLERANCE = 2e-9  # CODATA 2018 and 2022, whose atomic mass units differ by 1.4e-9
 DISPLACEMENT_ANGSTROM = 2e-4
 PHONOPY_TOLERANCE_CM = 1e-3  # central differences; measured: 1e-4
 BROADENINGS = (1e-5, 2e-5)  # of ω² in the leads, (rad/ps)², from which the dense transmission is extrapolated to none
@@ -43,7 +43,7 @@ ZIGZAG, ARMCHAIR, CHIRAL = TUBE, Nanotube(4, 4, 4), Nanotube(4, 2)
 
 
 def middle(tube):
-    """The A site halfway up."""
+    """Return the A site in the middle of the tube."""
     heights = tube.lattice.site_fractions[: tube.lattice.n_cells, 1]
     return int(np.abs(heights - 0.5).argmin())
 
@@ -69,7 +69,7 @@ def test_units_are_those_of_codata():
 
 
 def phonopy_bands(tube, thetas, repeats):
-    """(K, modes) rad/ps: phonopy's force constants from LAMMPS's forces, atoms where `relax` puts them."""
+    """Return (K, modes) rad/ps of phonopy with LAMMPS's forces, for atoms relaxed by `relax`."""
     from ase import Atoms
     from phonopy import Phonopy
     from phonopy.structure.atoms import PhonopyAtoms
@@ -110,7 +110,7 @@ def phonopy_bands(tube, thetas, repeats):
     [(Nanotube(10, 0), 3), (Nanotube(5, 5), 4), (Nanotube(4, 2), 2), (Nanotube(5, 5, strain=0.03), 4), (EVERYTHING, 2)],
 )
 def test_bands_are_those_of_phonopy_from_lammps_forces(tube, repeats):
-    """Pristine tubes by their helical symmetry, six branches a line, and as any tube."""
+    """Pristine tubes by their helical symmetry, with six branches a line, and by the general method."""
     vibrations = Vibrations(phases=3)
     thetas = (np.arange(3) + 0.5) * np.pi / 3.0
     expected = phonopy_bands(tube, thetas, repeats)
@@ -155,7 +155,7 @@ def test_heat_capacity_tends_to_that_of_dulong_and_petit():
 
 
 @pytest.mark.parametrize("tube", [Nanotube(10, 0), Nanotube(5, 5, 2, strain=0.02), CHIRAL, EVERYTHING], ids=str)
-def test_moving_and_turning_a_tube_as_a_whole_takes_no_force(tube):
+def test_moving_or_turning_a_whole_tube_gives_no_force(tube):
     rest = relax(tube)
     x, y, z = rest.positions.T
     rigid = [np.tile(axis, len(z)) for axis in np.eye(3)] + [np.stack([-y, x, 0.0 * z], axis=1).ravel()]
@@ -163,7 +163,7 @@ def test_moving_and_turning_a_tube_as_a_whole_takes_no_force(tube):
 
 
 @pytest.mark.parametrize(("n", "m", "hops"), [(10, 0, 2), (5, 5, 2), (6, 4, 2), (6, 4, 3)])
-def test_leads_feel_no_force_from_moving_along_the_axis_or_turning_about_it(n, m, hops):
+def test_moving_leads_along_the_axis_or_turning_them_about_it_gives_no_force(n, m, hops):
     lead = pristine_force_constants(n, m).lead(slabs_of(tube_lattice(n, m, 1), hops))
     total = (lead.inner + lead.up + lead.up.T).reshape(len(lead.inner), -1, 3).sum(axis=1)
     assert total[:, 1:] == pytest.approx(0.0, abs=SUM_RULE_TOLERANCE)
@@ -171,7 +171,7 @@ def test_leads_feel_no_force_from_moving_along_the_axis_or_turning_about_it(n, m
 
 @pytest.mark.parametrize(("n", "m"), [(10, 0), (5, 5), (6, 4), (5, 1)])
 def test_moving_across_the_axis_is_a_helical_wave_without_frequency(n, m):
-    """A frame that a screw has turned by φ sees it turned by -φ: one unit of angular momentum, and phase φ a ring."""
+    """In a frame that a screw has turned by φ it is turned by -φ: one unit of angular momentum, and phase φ a ring."""
     constants = pristine_force_constants(n, m)
     slabs = constants.slabs
     screw = slabs.cell(np.array(1), np.array(0))
@@ -187,7 +187,7 @@ def test_moving_across_the_axis_is_a_helical_wave_without_frequency(n, m):
 
 @lru_cache
 def lead_of(n, m, strain):
-    """Layer of translational cells, long enough for its waves: its tube at rest, and D₀₀ and D₀₁, (rad/ps)²."""
+    """Return a relaxed layer of translational cells, long enough for its waves, and its D₀₀ and D₀₁, (rad/ps)²."""
     cells = int(np.ceil(3.0 / Nanotube(n, m).length_angstrom))  # force constants reach 2.5 Å
     rest = relax(Nanotube(n, m, cells, strain=strain))
     scale = FREQUENCY2_PER_EV_ANGSTROM2_AMU / MASSES_AMU[Species.C12]
@@ -196,13 +196,13 @@ def lead_of(n, m, strain):
 
 @lru_cache
 def self_energies(n, m, strain, square):
-    """Those of the lead on the left and on the right, each on the layer before it, from its dying Bloch waves.
+    """Return the self-energies of both leads on the layer before each, from decaying Bloch waves.
 
     u_{k+1} = F u_k solves -D₁₀ u_{k-1} + (ω² - D₀₀) u_k - D₀₁ u_{k+1} = 0 with the eigenvalues of F within the unit
     circle: a deflating subspace of the generalised eigenvalue problem, by its ordered Schur form. Σ = D₀₁ F.
     """
     _, inner, up = lead_of(n, m, strain)
-    size, scale = len(inner), np.abs(inner).max()  # without which rounding costs four digits
+    size, scale = len(inner), np.abs(inner).max()  # without it rounding removes four digits
     one, none = np.eye(size), np.zeros((size, size))
     found = []
     for onward in (up.T, up):
@@ -214,7 +214,7 @@ def self_energies(n, m, strain, square):
 
 
 def dense_transmission(tube, omega):
-    """T = Tr[Γ_L G Γ_R G†] with the Green's function of all atoms at once, in Cartesian axes and cells."""
+    """Return T = Tr[Γ_L G Γ_R G†] with the Green's function of all atoms at once, in Cartesian axes and cells."""
     light = tube.is_carbon
     device = tube if light else buffered(tube)
     rest = relax(device) if light else relax(device, fixed=held(device))
@@ -223,9 +223,9 @@ def dense_transmission(tube, omega):
     dynamical = rest.expansion.within.toarray() * FREQUENCY2_PER_EV_ANGSTROM2_AMU / np.sqrt(mass[:, None] * mass)
 
     def placed(sigma, height):
-        """The self-energy of the layer at a height, on the atoms that stand there, with their masses."""
+        """Return the self-energy of the layer at a height, on the atoms at that height, with their masses."""
         away, atom = cKDTree(rest.positions).query(np.add(lead.positions, [0.0, 0.0, height]))
-        there = away < 1e-6  # the others, vacant or moved, must not feel the lead
+        there = away < 1e-6  # no force of the lead acts on the others, vacant or moved
         coordinates = (3 * atom[there][:, None] + np.arange(3)).ravel()
         felt = np.repeat(there, 3)
         assert np.abs(sigma[~felt]).max(initial=0.0) == 0.0
@@ -238,7 +238,7 @@ def dense_transmission(tube, omega):
     for w, broadening in product(omega, BROADENINGS):
         left, right = self_energies(tube.n, tube.m, tube.strain, w**2 + 1j * broadening)
         left, right = placed(left, 0.0), placed(right, rest.period_angstrom - lead.period_angstrom)
-        first, last = (np.flatnonzero(sigma.any(axis=0)) for sigma in (left, right))  # the atoms that feel a lead
+        first, last = (np.flatnonzero(sigma.any(axis=0)) for sigma in (left, right))  # atoms next to a lead
         square = w**2 * np.eye(len(mass)) - dynamical - left - right
         green = np.linalg.solve(square, np.eye(len(mass))[:, last])[first]
         gamma_left, gamma_right = (
@@ -287,8 +287,9 @@ def test_pristine_transmission_counts_the_modes_of_the_dispersion(n, m):
 
 @pytest.mark.parametrize(("n", "m"), [(5, 5), (10, 0), (4, 2)])
 def test_cold_tubes_conduct_four_quanta(n, m):
-    """Rego and Kirczenow, Phys. Rev. Lett. 81, 232 (1998): π² k_B² T/3h each; four sounds of a tube: Yamamoto,
-    Watanabe and Watanabe, Phys. Rev. Lett. 92, 075502 (2004)."""
+    """Rego and Kirczenow, Phys. Rev. Lett. 81, 232 (1998): π² k_B² T/3h each; four acoustic modes of a tube: Yamamoto,
+    Watanabe and Watanabe, Phys. Rev. Lett. 92, 075502 (2004).
+    """
     kelvin, count = 1.0, 100
     highest = 25.0 * si.k * kelvin / si.hbar * 1e-12
     omega = (np.arange(count) + 0.5) * highest / count

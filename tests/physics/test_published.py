@@ -1,6 +1,6 @@
-"""Ours against the published values, row by row, and the known disagreements as they are known.
+"""Computed values compared with published ones, row by row, and the known disagreements.
 
-`python -m scripts.studies.physics.table` prints the same as a table; docs/physics.md holds it.
+`python -m scripts.studies.physics.table` prints the same as a table, which docs/physics.md holds.
 """
 
 import pytest
@@ -13,14 +13,14 @@ DEMANDED = 25  # rows that hold,
 
 
 @pytest.mark.parametrize("key", [key for key in ROWS if key not in KNOWN])
-def test_ours_is_within_the_tolerance_of_the_published_value(key):
+def test_values_are_within_the_tolerance_of_the_published_ones(key):
     row = ROWS[key]
     assert abs(ours(key) - row.value) <= row.tolerance, f"{ours(key)} {row.unit}; {row.source}"
 
 
 @pytest.mark.parametrize("key", list(KNOWN))
-def test_known_disagreements_are_still_what_they_were(key):
-    """One that has vanished, or has moved, is to be looked at again, and taken off the list or explained anew."""
+def test_known_disagreements_are_unchanged(key):
+    """If one has disappeared or changed, examine it, and remove it from the list or explain it again."""
     row = ROWS[key]
     assert ours(key) == pytest.approx(KNOWN[key].ours, rel=DRIFT)
     assert abs(ours(key) - row.value) > row.tolerance

@@ -29,7 +29,7 @@ def test_each_property_has_one_oracle_which_predicts_it(name):
     assert oracle.is_oracle
     assert type(oracle_of(prop.key)) is type(oracle)
     assert sum(prop in kind.properties for kind in registry.ORACLES) == 1
-    assert " at 0x" not in repr(oracle)  # it tells its settings, on which caches rely
+    assert " at 0x" not in repr(oracle)  # its repr holds the settings, on which caches depend
 
 
 def test_conditions_reach_the_oracles():

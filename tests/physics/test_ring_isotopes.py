@@ -28,7 +28,7 @@ def designs(count, rings, isotopes=(0, 2), seed=0):
 
 
 def general(rings, codes):
-    """Of the general oracle."""
+    """Return the general oracle's values."""
     return PhononTransport(rings.temperature_k, rings.frequencies).predict(rings.tubes(codes))[KEY]
 
 
@@ -58,7 +58,7 @@ def test_pristine_rings_are_ballistic():
     assert relative(FINE.conductance_nw_k(light), ballistic) < AGREEMENT
 
 
-def test_a_design_and_its_reverse_are_one_device():
+def test_a_design_and_its_reverse_have_the_same_conductance():
     rings = RingIsotopes(frequencies=FEW)
     codes = designs(3, 16, (0, 1, 2))
     turned = ring_species(rings.lattice, codes[:, ::-1])
@@ -67,16 +67,16 @@ def test_a_design_and_its_reverse_are_one_device():
     assert relative(general(rings, codes[:, ::-1]), rings.conductance_nw_k(codes)) < AGREEMENT
 
 
-def test_all_designs_are_those_one_by_one():
+def test_a_batch_of_designs_equals_single_designs():
     rings = RingIsotopes(rings=4, frequencies=FEW)
     codes = np.array([[k >> i & 1 for i in range(4)] for k in range(16)])
     found = rings.conductance_nw_k(2 * codes)
     alone = np.array([rings.conductance_nw_k(2 * row[None])[0] for row in codes])
     assert relative(found, alone) < BATCH
     assert relative(found, general(rings, 2 * codes)) < AGREEMENT
-    assert found.argmax() == 0  # scattering only takes away
+    assert found.argmax() == 0  # scattering only lowers the conductance
     middle = rings.conductance_nw_k(codes)
-    assert (middle[1:] > found[1:]).all()  # and a smaller difference of masses takes less
+    assert (middle[1:] > found[1:]).all()  # and a smaller difference of masses lowers it less
 
 
 def test_a_ring_holds_axial_bonds_and_stands_in_order():
@@ -91,7 +91,7 @@ def test_a_ring_holds_axial_bonds_and_stands_in_order():
     assert (ring_species(lattice, codes) == codes[:, ring]).all()
 
 
-def test_predicts_ring_designs_and_names_what_is_none():
+def test_predicts_ring_designs_and_gives_a_reason_for_other_tubes():
     rings = RingIsotopes(rings=4, frequencies=FEW)
     assert isinstance(rings, Model)
     codes = designs(2, 4, seed=3)
@@ -122,12 +122,12 @@ def test_predicts_ring_designs_and_names_what_is_none():
         ({"frequencies": 0}, "frequencies=0"),
     ],
 )
-def test_refuses_settings_out_of_range(settings, reason):
+def test_settings_out_of_range_raise(settings, reason):
     with pytest.raises(ConfigurationError, match=reason):
         RingIsotopes(**settings)
 
 
-def test_refuses_designs_that_are_none():
+def test_rows_that_are_no_designs_raise():
     rings = RingIsotopes(rings=4, frequencies=FEW)
     with pytest.raises(ConfigurationError, match="species code 3 is no isotope of carbon"):
         rings.conductance_nw_k([[0, 0, 3, 0]])
@@ -138,7 +138,7 @@ def test_refuses_designs_that_are_none():
     assert rings.conductance_nw_k(np.zeros((0, 4), dtype=np.uint8)).shape == (0,)
 
 
-def test_predicts_what_conductance_gives_of_a_batch_and_of_a_list():
+def test_predictions_of_a_batch_and_of_a_list_equal_the_conductance():
     rings = RingIsotopes(rings=4, frequencies=FEW)
     codes = designs(6, 4, (0, 1, 2), seed=7)
     uniform = TubeBatch.uniform(rings.lattice, ring_species(rings.lattice, codes))

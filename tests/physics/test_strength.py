@@ -1,8 +1,8 @@
 """Tensile strength with REBO through LAMMPS against published calculations.
 
-Mielke et al., Chem. Phys. Lett. 390, 413 (2004), say in their abstract that molecular mechanics with a Brenner
-potential systematically underestimates the strengths of quantum-mechanical calculations: the tolerance against
-those is wide, and one-sided.
+The abstract of Mielke et al., Chem. Phys. Lett. 390, 413 (2004), states that molecular mechanics with a Brenner
+potential systematically underestimates the strengths of quantum-mechanical calculations. The tolerance against those
+is therefore wide, and one-sided.
 """
 
 import numpy as np
@@ -48,7 +48,7 @@ def test_zigzag_strength_is_that_of_the_brenner_potential_without_cut_off():
 
 
 def test_cut_off_of_plain_rebo_would_make_tubes_far_too_strong():
-    """The artefact for whose sake `REBO_FRACTURE` exists: stress rises anew where bonds reach 1.7 Å."""
+    """The artefact that `REBO_FRACTURE` removes: stress rises again when bonds reach 1.7 Å."""
     plain, fixed = (Strength(potential).curve(Nanotube(10, 0)) for potential in (REBO, REBO_FRACTURE))
     shared = 8  # up to 16 % strain the longest bond is 1.665 Å
     assert plain.stress_gpa[: shared + 1] == pytest.approx(fixed.stress_gpa[: shared + 1], abs=1e-3)
@@ -65,7 +65,7 @@ def test_one_vacancy_costs_up_to_a_quarter_of_the_strength(nm):
 
 
 def test_stress_is_the_slope_of_the_energy():
-    """F = dE/dL with energies of tubes at rest, and 1 eV/Å² = 160.2177 GPa (CODATA)."""
+    """F = dE/dL with energies of relaxed tubes, and 1 eV/Å² = 160.2177 GPa (CODATA)."""
     tube, at, apart = vacancy(8, 0, 2), 0.06, 0.01
     with running(REBO_FRACTURE) as calculator:
         ends = [relaxed(tube.strained(at + sign * apart / 2), calculator, Relaxation()) for sign in (-1, 1)]
@@ -89,7 +89,7 @@ def test_symmetric_copies_and_longer_cells_have_the_same_strength():
     assert short == pytest.approx(long, abs=1e-2)
 
 
-def test_what_cannot_be_computed_is_a_named_failure():
+def test_tubes_that_cannot_be_computed_are_failures_with_a_reason():
     ring = Nanotube(6, 0, 2)
     cut = ring.decorated(dict.fromkeys(np.argsort(ring.positions_angstrom[:, 2])[:12].tolist(), "vacancy"))
     tubes = [cut, ring.decorated({0: "N"}), ring.twisted(0.02), ring]
@@ -105,10 +105,10 @@ def test_what_cannot_be_computed_is_a_named_failure():
         Strength(step=0.5)
 
 
-def test_a_tube_that_tears_and_never_comes_to_rest_has_failed():
+def test_a_tube_that_tears_and_does_not_relax_has_failed():
     few, many = (Strength(relaxation=Relaxation(max_steps=steps)).curve(vacancy(8, 0, 2)) for steps in (130, 3000))
     assert few.peak == many.peak == len(few.strain) - 1
-    assert len(many.strain) == len(few.strain) + 1  # the step at which it tears, at rest
+    assert len(many.strain) == len(few.strain) + 1  # the relaxed step at which it tears
 
 
 def test_it_conforms_to_the_protocol():

@@ -183,7 +183,7 @@ def test_dimers_have_their_measured_length(element, measured_angstrom):
 
 @pytest.mark.parametrize(("symbol", "element"), [("B", B), ("N", N)])
 def test_lammps_has_the_dimers_only_with_their_exponentials(symbol, element):
-    """Without them two atoms fall into each other."""
+    """Without the exponentials two atoms collapse."""
     from ase import Atoms
 
     repulsion, attraction = PARAMETERS[element, element][8], PARAMETERS[element, element][6]
@@ -244,13 +244,13 @@ def test_relaxed_tube_is_at_rest_in_lammps(lammps_of, n, m, cells):
     assert lowest[4] > 1e-3
 
 
-def test_symmetric_copies_rest_alike():
+def test_symmetric_copies_relax_to_equal_energies():
     tube = decorated(6, 6, 5, seed=6)
     energies = [relax(copy).energy_ev for copy in (tube, tube.rotated(2), tube.screwed(1, 2), tube.mirrored())]
     assert energies == pytest.approx([energies[0]] * 4, abs=1e-8)
 
 
-def test_fixed_atoms_stay_and_all_others_rest():
+def test_fixed_atoms_stay_and_all_others_relax():
     tube = Nanotube(6, 0, 8)
     from_middle = np.abs(tube.lattice.site_fractions[:, 1] - 0.5)
     ends, tube = from_middle > 0.3, tube.decorated({int(from_middle.argmin()): "B"})
@@ -261,7 +261,7 @@ def test_fixed_atoms_stay_and_all_others_rest():
     assert rest.expansion.forces[~ends] == pytest.approx(0.0, abs=REST_TOLERANCE_EV_PER_ANGSTROM)
 
 
-def test_what_cannot_rest_is_a_named_failure():
+def test_tubes_that_cannot_relax_are_failures_with_a_reason():
     tube = Nanotube(6, 0, 6)
     z = tube.lattice.site_fractions[:, 1]
     cut = tube.with_species(np.where(np.abs(z - 0.5) < 0.1, Species.VACANCY, Species.C12))
@@ -278,7 +278,7 @@ def test_what_cannot_rest_is_a_named_failure():
         relax(tube, free_length=True, fixed=np.ones(tube.n_sites, dtype=bool))
 
 
-def test_random_decorations_come_to_rest_or_say_why():
+def test_random_decorations_relax_or_fail_with_a_reason():
     rng = np.random.default_rng(7)
     for _ in range(12):
         tube = Nanotube(8, 0, 4)
@@ -294,7 +294,7 @@ def test_random_decorations_come_to_rest_or_say_why():
         assert apart.min() > min(CONTACT_ANGSTROM, 1.25)
 
 
-def test_only_elements_count():
+def test_isotopes_do_not_change_the_energy():
     tube = Nanotube(5, 5, 2)
     heavy = tube.with_species(np.full(tube.n_sites, Species.C14))
     assert relax(heavy).energy_ev == relax(tube).energy_ev

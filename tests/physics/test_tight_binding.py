@@ -54,7 +54,7 @@ def test_gap_of_pristine_tubes_is_the_zone_folding_one(n, m):
     gap = pristine_gap(tube, FLAT)
     assert gap == expected
     assert (gap < ZONE_FOLDING_TOLERANCE_EV) == ((n - m) % 3 == 0)  # metallic
-    if tube.n_sites <= DENSE_LIMIT:  # the way that decorated tubes go
+    if tube.n_sites <= DENSE_LIMIT:  # the method of decorated tubes
         assert ORACLE.predict([tube])["gap_ev"][0] == expected
 
 
@@ -83,7 +83,7 @@ def random_tube(n, m, cells, seed):
 
 
 def sisl_hamiltonian(tube):
-    """The same model, its bonds found by sisl from distances on the unrolled sheet, knowing nothing of ours."""
+    """Return the Hamiltonian of the same model, with bonds that sisl finds by distance on the unrolled sheet."""
     sisl = pytest.importorskip("sisl")
     bond = 1.42
     # The sheet is a rectangle spanned by C and cT, periodic both ways, in which sisl finds the neighbours.

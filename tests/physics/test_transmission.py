@@ -1,4 +1,4 @@
-"""Electronic transmission against kwant and sisl, whose Hamiltonians know nothing of ours."""
+"""Electronic transmission against kwant and sisl, with Hamiltonians that are independent of matgym's."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ ORACLE = PiTransport()
 
 
 def stored(i):
-    """The i-th of the 200 tubes."""
+    """Return the i-th of the 200 tubes."""
     species = DATA["species"][DATA["species_start"][i] : DATA["species_start"][i + 1]]
     pairs = tuple((int(a), int(b)) for tube, a, b in DATA["stone_wales"] if tube == i)
     n, m, cells = (int(DATA[name][i]) for name in ("n", "m", "cells"))
@@ -29,7 +29,7 @@ TUBES = [stored(i) for i in range(len(DATA["n"]))]
 
 
 def ours(tube, energies):
-    # Curvature is part of the references for every diameter: the refusal of thin tubes does not concern the formula.
+    # The references include curvature at every diameter; the formula also holds for tubes too thin for the oracle.
     found, failures = ORACLE.transmission([tube], energies)
     assert not failures
     return found[0]
@@ -74,7 +74,7 @@ def test_pristine_transmission_counts_the_bands_that_cross(n, m):
     energies = np.linspace(-2.5, 2.5, 101) + 0.00317
     found, _ = flat.transmission([Nanotube(n, m)], energies)
     np.testing.assert_allclose(found, np.rint(found), atol=PRISTINE_TOLERANCE, rtol=0)
-    # Channels by counting: each |f(κ)| of the helical bands that passes E as κ runs once around the zone.
+    # Count the channels: each |f(κ)| of the helical bands that crosses E as κ runs once around the zone.
     from matgym.physics.electrons.tight_binding import pristine_bands
 
     kappa = np.linspace(-np.pi, np.pi, 4001)

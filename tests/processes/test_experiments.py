@@ -10,7 +10,7 @@ from matgym.processes.campaigns.emulator import emulate
 from matgym.processes.campaigns.experiments import Column, Experiments, measured, measured_names
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
-SPREAD = 0.05  # of R², against the baselines that the data's notes give: other folds, other lengths
+SPREAD = 0.05  # tolerance of R² against the baselines of the data's notes, which have other folds and lengths
 R2 = {  # file: direction, log, five-fold R² of extra trees and Gaussian process in the notes
     "p3ht_cnt": ("maximize", True, {"trees": 0.83, "gp": 0.81}),
     "agnp": ("minimize", False, {"trees": 0.93, "gp": 0.94}),
@@ -102,7 +102,7 @@ def test_measured_campaigns_are_learned_as_well_as_reported(name):
 
 
 def test_noise_cannot_be_learned(monkeypatch):
-    """Cross-validation is honest: of pure noise it explains nothing, though trees fit it exactly."""
+    """In cross-validation no emulator explains pure noise, though trees fit it exactly."""
     monkeypatch.setattr("matgym.processes.campaigns.emulator.REPEATS", 1)
     rng = np.random.default_rng(0)
     inputs = rng.random((80, 2))

@@ -1,4 +1,4 @@
-"""Annealing: healing against its integral, evaporation, and that the order of temperatures matters."""
+"""Annealing: healing against its integral, evaporation, and the effect of the order of temperatures."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from matgym.processes.annealing.microstructure import PARTICLE
 from matgym.processes.annealing.runs import random_films
 from matgym.units import BOLTZMANN_EV_K, CELSIUS_K
 
-NOTES = {1000.0: 0.97, 1800.0: 0.54, 2400.0: 0.12, 2800.0: 0.02}  # °C: share left after an hour, to the digits given
+NOTES = {1000.0: 0.97, 1800.0: 0.54, 2400.0: 0.12, 2800.0: 0.02}  # °C: remaining share after an hour, rounded
 RAMAN = 0.57  # I_D/I_G after an hour at 1800 °C over that before, -43 %: Mater. Res. Bull. 48, 41 (2013)
 EQUAL = 1e-3  # of ∫M dt
 
@@ -25,11 +25,11 @@ def left_after_an_hour(film, kelvin):
 
 
 def aliasing(film, kelvin):
-    """Most by which a sum over evenly spaced barriers misses the integral.
+    """Return a bound of the error of a sum over evenly spaced barriers against the integral.
 
-    By Poisson's summation it is the integrand's Fourier transform at 2π over the spacing. What is left falls from 1 to
-    0 over kT as e^(-e^(-E/kT)), whose derivative has the transform Γ(1 + iωkT), and the barriers' density is at most
-    its peak; beyond four deviations lies what is cut off.
+    By Poisson's summation it is the integrand's Fourier transform at 2π over the spacing. The remaining share rises
+    from 0 to 1 over kT as e^(-e^(-E/kT)), whose derivative has the transform Γ(1 + iωkT), and the barriers' density is
+    at most its peak; the tails beyond four standard deviations are cut off.
     """
     omega = 2.0 * np.pi / np.diff(film.barriers[0])[0]
     x = np.pi * omega * BOLTZMANN_EV_K * kelvin
@@ -53,7 +53,7 @@ def test_defects_heal_as_raman_measured():
     assert left_after_an_hour(Film(), 1800.0 + CELSIUS_K) == pytest.approx(RAMAN, abs=0.005)
 
 
-def test_half_of_the_particles_are_gone_after_their_half_life():
+def test_half_of_the_particles_have_evaporated_after_their_half_life():
     film, kelvin = Film(), np.full(8, 1800.0 + CELSIUS_K)
     generators = [np.random.default_rng(seed) for seed in range(8)]
     state = film.fresh(films(8, 0.05), kelvin)
@@ -71,7 +71,7 @@ def test_the_ramp_is_limited_and_energy_rises_with_temperature():
 
 
 def annealed(schedule, particles, count=16):
-    """Mean radii after (seconds, kelvin) stages; the furnace jumps, so that ∫M dt is what the stages say."""
+    """Return mean radii after (seconds, kelvin) stages, between which the temperature jumps, so that ∫M dt is exact."""
     film = Film(ramp_k_s=1e9)
     generators = [np.random.default_rng(seed) for seed in range(count)]
     state = film.fresh(films(count, particles), np.full(count, schedule[0][1]))
@@ -82,7 +82,7 @@ def annealed(schedule, particles, count=16):
     return film.measures(state)[:, 0], total
 
 
-def test_the_order_of_temperatures_matters_by_the_particles_alone():
+def test_the_order_of_temperatures_matters_only_with_particles():
     hot, cool = (600.0, 2050.0 + CELSIUS_K), (3000.0, 1700.0 + CELSIUS_K)
     (first, one), (second, two) = (annealed(order, 0.08) for order in ([hot, cool], [cool, hot]))
     assert one == pytest.approx(two, rel=EQUAL)

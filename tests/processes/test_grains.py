@@ -1,4 +1,4 @@
-"""Grain growth: the laws of curvature, and that a structure's course is its own."""
+"""Grain growth: the laws of curvature, and independence of the batch."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ SHRINKING = 0.1  # of an isolated grain's rate, share; some 20 grains' statistic
 
 @pytest.fixture(scope="module")
 def grown():
-    """Mean radii at times, and (neighbours, change of area a sweep) of grains, from two lattices of 256 x 256."""
+    """Return mean radii at times, and (neighbours, change of area per sweep) of grains, from two 256 x 256 lattices."""
     generators = [np.random.default_rng(seed) for seed in range(2)]
     labels = np.stack([voronoi(256, 4000, 0, rng) for rng in generators])
     times, radii, neighbours, changes = [], [], [], []
@@ -35,7 +35,7 @@ def grown():
 
 
 def neumann_mullins(grown):
-    """Slope and zero of dA/dt = slope (n - zero), from the means at each n."""
+    """Return slope and zero of dA/dt = slope (n - zero), from the means at each n."""
     _, _, neighbours, changes = grown
     numbers = np.arange(4, 10)
     means = [changes[neighbours == n].mean() for n in numbers]
@@ -54,12 +54,12 @@ def test_mean_radius_grows_as_the_square_root_of_time(grown):
     assert exponent == pytest.approx(0.5, abs=EXPONENT)
 
 
-def test_grains_of_six_neighbours_stay(grown):
+def test_grains_of_six_neighbours_keep_their_size(grown):
     assert neumann_mullins(grown)[1] == pytest.approx(6.0, abs=CORNER)
 
 
-def test_an_isolated_grain_shrinks_as_von_neumann_and_mullins_have_it(grown):
-    """A grain without corners loses -dA/dt = 2 π M γ, six times the slope, π M γ / 3, whatever its size."""
+def test_an_isolated_grain_shrinks_by_the_law_of_von_neumann_and_mullins(grown):
+    """A grain without corners has -dA/dt = 2 π M γ, six times the slope π M γ / 3, at any size."""
     size, count, sweeps = 64, 24, 100.0
     x = np.arange(size) - size / 2
     disc = (x[:, None] ** 2 + x[None] ** 2 <= 24.0**2).astype(np.uint16) + 1
@@ -69,7 +69,7 @@ def test_an_isolated_grain_shrinks_as_von_neumann_and_mullins_have_it(grown):
     assert lost == pytest.approx(6.0 * neumann_mullins(grown)[0], rel=SHRINKING)
 
 
-def test_particles_stay_and_hold_boundaries_back():
+def test_particles_stay_and_pin_boundaries():
     free, held = (np.stack([voronoi(64, 160, n, np.random.default_rng(s)) for s in range(4)]) for n in (0, 320))
     places = held == PARTICLE
     for labels in (free, held):
@@ -78,7 +78,7 @@ def test_particles_stay_and_hold_boundaries_back():
     assert mean_radius(held).mean() < 0.8 * mean_radius(free).mean()
 
 
-def test_what_becomes_of_a_structure_does_not_depend_on_its_company():
+def test_the_result_of_a_structure_does_not_depend_on_its_batch():
     labels = np.stack([voronoi(16, 12, 8, np.random.default_rng(seed)) for seed in range(40)])
     alone = labels[[7]].copy()
     sweep(labels, np.linspace(0.0, 5.0, 40), [np.random.default_rng(seed) for seed in range(40)])
@@ -86,10 +86,10 @@ def test_what_becomes_of_a_structure_does_not_depend_on_its_company():
     np.testing.assert_array_equal(alone[0], labels[7])
 
 
-def test_odd_lattices_are_refused():
+def test_lattices_with_odd_sides_raise():
     with pytest.raises(ConfigurationError, match="even sides"):
         sweep(np.ones((1, 8, 9), dtype=np.uint16), np.ones(1), [np.random.default_rng(0)])
-    with pytest.raises(ConfigurationError, match="size=9 must be even"):
+    with pytest.raises(ConfigurationError, match="size=9, grains=4 and particles=0 make no film: give an even size"):
         voronoi(9, 4, 0, np.random.default_rng(0))
 
 

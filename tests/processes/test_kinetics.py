@@ -12,19 +12,19 @@ from matgym.tasks.growth import GrowthTask
 
 KINETICS = {"fitted": GrowthKinetics(), "published": GrowthKinetics.published()}
 REPEATABILITY = np.log10(9.18 / 5.74) / np.sqrt(2.0)  # 0.144: standard deviation of log₁₀ of one measured length, from
-# the pair at 598.7 and 600.7 °C. The kinetics cannot be held to less than the measurements hold to each other.
+# the pair at 598.7 and 600.7 °C. The kinetics cannot agree better than the measurements agree with each other.
 NOTES = {  # notes of this project, a prototype's figures, to the digits given: rms log₁₀ error, and rate peak
     "fitted": {"rms": 0.108, "peak_c": 720.0, "peak_um_s": 0.30},
     "published": {"rms": 0.224, "peak_c": 725.0, "peak_um_s": 0.25},
 }
 LONGEST_UM, LONGEST_C = 143.0, 700.0  # likewise, of the fitted constants
-MISSED = {"fitted": [], "published": [698.1, 874.7]}  # °C: lengths further off than two standard deviations
+MISSED = {"fitted": [], "published": [698.1, 874.7]}  # °C of lengths with errors above two standard deviations
 MEASURED_PEAK_C, MEASURED_UM_S = 730.0, 0.22  # fastest growth (the paper's abstract, M), and its rate (V)
 GRID_C = 5.0  # of temperatures, on which peaks are sought
 MASS = 1e-10  # of what has arrived
 STIFF = 1e-3  # of the length, batched integrator against LSODA
 ROUNDING = 1e-12
-LONG_S = 3.6e5  # when nothing grows any more
+LONG_S = 3.6e5  # a time at which growth has ended
 CELSIUS = 273.15
 
 
@@ -35,7 +35,7 @@ def terminal_um(kinetics):
 
 @pytest.fixture(scope="module")
 def errors():
-    """Name of the constants to log₁₀ of computed over measured lengths."""
+    """Return log₁₀ of computed over measured lengths by name of the constants."""
     measured = np.array([length for _, length in TERMINAL_LENGTHS])
     return {name: np.log10(terminal_um(kinetics) / measured) for name, kinetics in KINETICS.items()}
 
@@ -45,7 +45,7 @@ def rms(values):
 
 
 @pytest.mark.parametrize("name", KINETICS)
-def test_terminal_lengths_miss_those_of_puretzky_by_what_our_notes_report(errors, name):
+def test_published_constants_have_the_reported_error_of_terminal_lengths(errors, name):
     assert rms(errors[name]) == pytest.approx(NOTES[name]["rms"], abs=0.0005)
     off = np.abs(errors[name]) > 2.0 * REPEATABILITY
     assert [c for (c, _), far in zip(TERMINAL_LENGTHS, off, strict=True) if far] == MISSED[name]
@@ -60,13 +60,13 @@ def test_terminal_lengths_miss_those_of_puretzky_by_what_our_notes_report(errors
         ),
     ],
 )
-def test_terminal_lengths_are_as_near_as_measurements_repeat(errors, name):
+def test_terminal_lengths_agree_within_the_scatter_of_measurements(errors, name):
     assert rms(errors[name]) < REPEATABILITY
 
 
 @pytest.fixture(scope="module")
 def growth():
-    """Name of the constants to °C, terminal lengths and largest rates at each."""
+    """Return °C, terminal lengths and largest rates at each by name of the constants."""
     celsius, times, found = np.arange(690.0, 746.0, GRID_C), np.geomspace(0.1, LONG_S, 400), {}
     for name, kinetics in KINETICS.items():
         tubes = np.array([kinetics.particle(c + CELSIUS, times)[3] for c in celsius]) / kinetics.atoms_a_um(10.0)
@@ -75,14 +75,14 @@ def growth():
 
 
 @pytest.mark.parametrize("name", KINETICS)
-def test_growth_is_fastest_where_our_notes_report_and_about_as_fast_as_measured(growth, name):
+def test_largest_rate_is_at_the_reported_temperature_and_near_the_measured_rate(growth, name):
     celsius, _, rates = growth[name]
     assert celsius[rates.argmax()] == NOTES[name]["peak_c"]
     assert rates.max() == pytest.approx(NOTES[name]["peak_um_s"], abs=0.005)
     assert abs(np.log10(rates.max() / MEASURED_UM_S)) < REPEATABILITY
 
 
-def test_tubes_are_longest_where_they_were_measured_to_be(growth):
+def test_tubes_are_longest_at_the_measured_temperature(growth):
     celsius, lengths, _ = growth["fitted"]
     measured_c = max(TERMINAL_LENGTHS, key=lambda pair: pair[1])[0]
     assert celsius[lengths.argmax()] == pytest.approx(measured_c, abs=GRID_C)
@@ -102,12 +102,12 @@ def test_tubes_are_longest_where_they_were_measured_to_be(growth):
         "published",
     ],
 )
-def test_growth_is_fastest_where_it_was_measured_to_be(growth, name):
+def test_growth_is_fastest_at_the_measured_temperature(growth, name):
     celsius, _, rates = growth[name]
     assert celsius[rates.argmax()] == pytest.approx(MEASURED_PEAK_C, abs=GRID_C)
 
 
-def test_a_recipe_grows_what_the_task_is_paid_for():
+def test_a_recipe_gives_the_outcomes_that_the_task_rewards():
     controls = recipe_of(Stage(20, 705.0, 150.0), Stage(5, 690.0, 300.0, 1000.0, 20.0))
     outcomes, task = grow(controls), GrowthTask(minutes=25, variation=None)
     assert tuple(outcomes) == tuple(GROWN)
@@ -118,10 +118,10 @@ def test_a_recipe_grows_what_the_task_is_paid_for():
     assert outcomes["density"] == pytest.approx((10.0 / outcomes["particle_nm"]) ** 3)
 
 
-def test_recipes_say_what_is_wrong():
-    with pytest.raises(ConfigurationError, match=r"minutes=1\.5 must be a whole number"):
+def test_recipes_outside_the_limits_raise():
+    with pytest.raises(ConfigurationError, match=r"minutes=1\.5 of a stage must be a whole number"):
         recipe_of(Stage(1.5, 700.0))
-    with pytest.raises(ConfigurationError, match="temperature_c=1000 lies outside what the furnace takes, 400 to 950"):
+    with pytest.raises(ConfigurationError, match="temperature_c=1000 lies outside the furnace's range, 400 to 950"):
         recipe_of(Stage(1, 1000.0))
 
 
@@ -134,7 +134,7 @@ def test_the_stiff_system_keeps_every_atom(celsius):
 
 
 def still(count=1, diameter=10.0):
-    """Reactors without leak, in which particles hardly ripen."""
+    """Return reactors without leak, in which particles hardly ripen."""
     return Reactor(*(np.full(count, value) for value in (diameter, 1.0, 1.0, 0.0, 0.0)))
 
 
@@ -153,7 +153,7 @@ def test_the_batched_furnace_follows_the_stiff_system(celsius):
 
 
 def test_ramps_are_resolved():
-    """Substeps of 2 s against 0.1 s, along schedules that jump about, within 1 %."""
+    """Substeps of 2 s agree with 0.1 s within 1 % along schedules that jump."""
     rng = np.random.default_rng(3)
     reactor = Reactor(*(rng.uniform(low, high, 32) for low, high in ((6, 14), (0.7, 1.4), (0.7, 1.4), (0, 5), (0, 0))))
     coarse, fine = Furnace(), Furnace(substep_s=0.1)
@@ -207,8 +207,8 @@ def test_gas_and_heat_follow_their_set_points_as_a_first_order_lag():
     assert slow.temperature_k[0] == pytest.approx(420.0, rel=ROUNDING)  # 2 K/s
 
 
-def test_ripening_keeps_the_catalyst_s_volume_and_doubles_particles_in_hydrogen():
-    """Nessim et al.: hydrogen before growth doubles the diameter; a tenth of the particles is left."""
+def test_ripening_keeps_the_catalysts_volume_and_hydrogen_doubles_the_diameter():
+    """Nessim et al.: hydrogen before growth doubles the diameter, and a tenth of the particles remains."""
     furnace, reactor = Furnace(), still()
     state = furnace.cold(reactor, 1048.15)
     for _ in range(40):
@@ -216,7 +216,7 @@ def test_ripening_keeps_the_catalyst_s_volume_and_doubles_particles_in_hydrogen(
     assert 1.5 < state.diameter_nm[0] / 10.0 < 2.5
 
 
-def test_constants_out_of_range_are_named():
+def test_constants_out_of_range_raise():
     with pytest.raises(ConfigurationError, match=r"covering_s=-1\.0 must be positive"):
         GrowthKinetics(covering_s=-1.0)
     with pytest.raises(ConfigurationError, match=r"ramp_k_s=inf must be positive and finite"):

@@ -12,7 +12,7 @@ from matgym.processes.annealing.microstructure import PARTICLE, boundaries, mean
 from matgym.processes.annealing.potts import sweep
 from matgym.processes.annealing.runs import random_films
 
-ALIKE = 0.1  # by which network and simulator may differ, relative: of all rates and radii, fixed beforehand
+ALIKE = 0.1  # relative tolerance between network and simulator of all rates and radii, fixed beforehand
 SWEEPS = 10.0
 ONE = np.array([1.0, 0.0], dtype=np.float32)  # drives of a frame of 10 sweeps without evaporation
 
@@ -34,7 +34,7 @@ def go_on(surrogate, labels, frames, seed=0):
     return labels
 
 
-def test_grains_are_read_from_the_picture_of_them():
+def test_grains_are_recognised_in_their_picture():
     from sklearn.metrics import adjusted_rand_score
 
     labels = np.stack([voronoi(64, 30, particles, np.random.default_rng(particles)) for particles in (0, 200)])
@@ -64,7 +64,7 @@ def test_a_flat_boundary_stays_where_it_is(shipped):
 
 @pytest.fixture(scope="module")
 def disc_areas(shipped):
-    """Mean areas of a lone disc, frame by frame, by network and simulator."""
+    """Return mean areas of an isolated disc, frame by frame, by network and simulator."""
     film = np.tile(disc(48, 16.0), (16, 1, 1))
     simulated, generators = film.copy(), np.random.default_rng(1).spawn(16)
     areas = {"network": [], "simulator": []}
@@ -77,8 +77,8 @@ def disc_areas(shipped):
     return areas
 
 
-def test_a_disc_shrinks_at_a_constant_rate_and_more_like_the_simulators_than_one_that_stays(disc_areas):
-    """Curvature flow: its area falls linearly. The rival is persistence, whose error is what the simulator moves."""
+def test_a_disc_shrinks_at_a_constant_rate_closer_to_the_simulator_than_no_change(disc_areas):
+    """By curvature flow its area falls linearly. The reference is no change, whose error is the simulator's change."""
     frames = np.arange(13)
     assert np.corrcoef(frames, disc_areas["network"])[0, 1] ** 2 > 0.98
     found, truth = (np.array(disc_areas[name]) for name in ("network", "simulator"))
@@ -109,7 +109,7 @@ def test_grains_grow_as_in_the_simulator_and_their_boundaries_stay_as_sharp(ship
 
 @pytest.fixture(scope="module")
 def pinned_radii(shipped):
-    """Mean radii after 300 sweeps: by the network and the simulator among 8 % of particles, and without any."""
+    """Return mean radii after 300 sweeps by network and simulator with 8 % particles, and by the network without."""
     rng = np.random.default_rng(3)
     free, held = (random_films(4, rng, grains=(120, 121), particles=(share, share)) for share in (0.0, 0.08))
     simulated = held.copy()
@@ -118,19 +118,19 @@ def pinned_radii(shipped):
     return {name: mean_radius(film).mean() for name, film in films.items()} | {"begun": mean_radius(held).mean()}
 
 
-def test_particles_hold_grains_back_more_than_for_one_who_does_not_see_them(pinned_radii):
-    """The rivals are the same network shown no particles, and persistence."""
+def test_particles_slow_grain_growth_more_than_in_a_network_without_them(pinned_radii):
+    """The references are the same network without particles in its input, and no change at all."""
     error = abs(pinned_radii["network"] - pinned_radii["simulator"])
     for rival in ("blind", "begun"):
         assert error < abs(pinned_radii[rival] - pinned_radii["simulator"])
 
 
 @pytest.mark.xfail(strict=True, reason="known weakness: among 8 % of particles grains become 12 to 30 % too large")
-def test_particles_hold_grains_back_as_in_the_simulator(pinned_radii):
+def test_particles_slow_grain_growth_as_in_the_simulator(pinned_radii):
     assert pinned_radii["network"] == pytest.approx(pinned_radii["simulator"], rel=ALIKE)
 
 
-def test_particles_go_as_told(shipped):
+def test_particles_evaporate_at_the_given_rate(shipped):
     rng = np.random.default_rng(3)
     held = random_films(6, rng, grains=(120, 121), particles=(0.08, 0.08))
     drives = np.tile(np.array([[0.1, 0.3]], dtype=np.float32), (6, 1))
@@ -140,16 +140,16 @@ def test_particles_go_as_told(shipped):
     assert ((held == PARTICLE) | (after != PARTICLE)).all()
 
 
-def test_no_place_and_no_size_is_special(shipped):
+def test_shifted_and_turned_films_change_as_the_original_does(shipped):
     films = random_films(2, np.random.default_rng(4), size=40, grains=(120, 200), particles=(0.0, 0.05))
     found = go_on(shipped, films, 3, seed=None)
     moved = go_on(shipped, np.roll(films, (3, 7), axis=(1, 2)), 3, seed=None)
     np.testing.assert_array_equal(moved, np.roll(found, (3, 7), axis=(1, 2)))
     turned = go_on(shipped, np.rot90(films, axes=(1, 2)).copy(), 3, seed=None)
-    assert (turned == np.rot90(found, axes=(1, 2))).mean() > 0.98  # where two labels tie, the first seen is taken
+    assert (turned == np.rot90(found, axes=(1, 2))).mean() > 0.98  # if two labels have equal scores, the first is taken
 
 
-def test_rolling_out_goes_on_from_the_last_known_frame(shipped):
+def test_rolling_out_continues_from_the_last_known_frame(shipped):
     films = random_films(3, np.random.default_rng(5), grains=(30, 40), particles=(0.0, 0.02))
     frames = boundaries(films)
     context = np.stack([np.zeros_like(frames), frames], axis=1)
@@ -162,7 +162,7 @@ def test_rolling_out_goes_on_from_the_last_known_frame(shipped):
     assert shipped.radii(found).shape == (3, 3)
 
 
-def test_a_killed_fit_goes_on_as_if_it_had_not_been_and_files_give_the_same_films(tmp_path):
+def test_a_killed_fit_resumes_exactly_and_files_give_the_same_films(tmp_path):
     rng = np.random.default_rng(0)
     train, validation = (simulated_moves(count, 4, rng, size=32) for count in (8, 2))
     settings = MicrographConfig(width=8, epochs=3, batch_size=8, sites=256)

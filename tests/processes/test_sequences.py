@@ -19,7 +19,7 @@ FLOOR = 0.98  # of R²
 
 
 def leaky(count, rng, steps=9):
-    """A leaky integrator: each run's leak is told at its start, and what is put in at each step."""
+    """Return runs of a leaky integrator; the leak of each run is its start value, and the input is its control."""
     put, leak = rng.uniform(-1.0, 1.0, (count, steps, 1)), rng.uniform(0.1, 0.9, (count, 1))
     level, outcomes = np.zeros((count, 1)), np.empty((count, steps, 1))
     for step in range(steps):
@@ -35,12 +35,12 @@ def fitted(request):
     return fit_sequences(leaky(800, rng), leaky(100, rng), settings), leaky(300, rng)
 
 
-def test_a_leaky_integrator_is_learned(fitted):
+def test_networks_learn_a_leaky_integrator(fitted):
     surrogate, test = fitted
     assert figures(surrogate, test)[0].r2 > 0.97
 
 
-def test_nothing_looks_ahead(fitted):
+def test_networks_are_causal(fitted):
     surrogate, test = fitted
     later = test.controls.copy()
     later[:, 7:] = 0.0
@@ -49,7 +49,7 @@ def test_nothing_looks_ahead(fitted):
     assert np.abs(first[:, 7:] - second[:, 7:]).max() > 0.1
 
 
-def test_step_by_step_and_all_at_once_agree_also_after_some_began_anew(fitted):
+def test_single_steps_and_all_steps_at_once_agree_also_after_a_restart(fitted):
     surrogate, test = fitted
     whole = surrogate.predict(test.controls, test.start, test.begun)
     memory = surrogate.begin(test.start, test.begun)
@@ -65,7 +65,7 @@ def test_step_by_step_and_all_at_once_agree_also_after_some_began_anew(fitted):
         np.testing.assert_allclose(np.delete(found, rows, 0), np.delete(whole[:, 5 + step], rows, 0), atol=EXACT)
 
 
-def test_files_give_the_same_predictions_and_damage_is_named(fitted, tmp_path):
+def test_files_give_the_same_predictions_and_damaged_files_raise(fitted, tmp_path):
     surrogate, test = fitted
     file = tmp_path / "leaky.safetensors"
     card = save_sequences(surrogate, file, metrics=figures(surrogate, test))
@@ -88,7 +88,7 @@ def test_files_give_the_same_predictions_and_damage_is_named(fitted, tmp_path):
         load_sequences("nothing")
 
 
-def test_a_killed_fit_goes_on_as_if_it_had_not_been(tmp_path):
+def test_a_killed_fit_resumes_exactly(tmp_path):
     rng = np.random.default_rng(0)
     train, validation = leaky(200, rng), leaky(50, rng)
     settings = SequenceConfig("lstm", 8, 1, epochs=4)
@@ -108,12 +108,12 @@ def test_a_killed_fit_goes_on_as_if_it_had_not_been(tmp_path):
     np.testing.assert_array_equal(found, wanted)
 
 
-def test_runs_and_settings_are_checked():
+def test_wrong_runs_and_settings_raise():
     rng = np.random.default_rng(0)
     runs = leaky(5, rng)
     with pytest.raises(DatasetError, match=r"controls of shape .* must be"):
         Runs(("a", "b"), ("leak",), ("level",), runs.controls, runs.start, runs.begun, runs.outcomes)
-    with pytest.raises(DatasetError, match="not a finite number"):
+    with pytest.raises(DatasetError, match=r"controls holds \d+ values that are not finite"):
         Runs(("put",), ("leak",), ("level",), runs.controls * np.nan, runs.start, runs.begun, runs.outcomes)
     with pytest.raises(ConfigurationError, match="no network 'gru' over time"):
         SequenceConfig("gru")
@@ -123,7 +123,7 @@ def test_runs_and_settings_are_checked():
 
 @cache
 def measured_over_time(name):
-    """At the last step of runs that neither training, validation nor the card's test runs are among."""
+    """Return the metrics at the last step of runs that are in neither training, validation nor the card's test runs."""
     make, count = {"annealing": (annealing_runs, 40), "cvd-growth": (growth_runs, 1000)}[name]
     surrogate = load_sequences(name)
     return {figure.property: figure for figure in figures(surrogate, make(count, np.random.default_rng(99)))}

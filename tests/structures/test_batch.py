@@ -1,4 +1,4 @@
-"""Ragged batches of tubes: nothing is lost, nothing is copied on the uniform path, what does not fit is an error."""
+"""Ragged batches of tubes: all data are kept, the uniform path copies nothing, and arrays that do not fit raise."""
 
 from dataclasses import fields
 
@@ -16,7 +16,7 @@ SOME = settings(max_examples=60, deadline=None, derandomize=True)
 
 @st.composite
 def tubes(draw):
-    """One tube: any species, strain and torsion, and up to one turned bond."""
+    """Draw a tube with any species, strain and torsion, and up to one turned bond."""
     n, m, cells = draw(st.sampled_from(LATTICES))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     tube = Nanotube(
@@ -41,7 +41,7 @@ def arrays(batch):
 
 @SOME
 @given(listed=batches)
-def test_a_batch_is_its_tubes(listed):
+def test_a_batch_equals_the_list_of_its_tubes(listed):
     batch = TubeBatch.of(listed)
     assert len(batch) == len(listed)
     assert list(batch) == listed
@@ -92,7 +92,7 @@ def test_taken_tubes_are_those_of_a_list(listed, seed):
     assert [group.lattice for group in groups] == list(dict.fromkeys(listed[row].lattice for row in rows))
 
 
-def test_places_that_do_not_exist_are_an_error():
+def test_indices_out_of_range_raise():
     batch = TubeBatch.of([Nanotube(8, 0, 1)])
     for rows in ([1], [-2], [True, False]):
         with pytest.raises(IndexError):
@@ -161,13 +161,13 @@ def parts(**changed):
         ({"lattice_index": np.array([0, -1])}, StructureError, r"lattice_index \[ 0 -1\] does not fit 1 lattices"),
     ],
 )
-def test_arrays_that_do_not_fit_are_an_error(changed, error, said):
+def test_arrays_of_other_shapes_raise(changed, error, said):
     assert len(TubeBatch(**parts())) == 2
     with pytest.raises(error, match=said):
         TubeBatch(**parts(**changed))
 
 
-def test_rows_of_another_lattice_are_an_error():
+def test_rows_of_another_lattice_raise():
     lattice = tube_lattice(8, 0, 1)
     rows = np.zeros((2, 32), dtype=np.uint8)
     with pytest.raises(SpeciesError, match=r"\(2, 31\) do not fit 32 sites a tube"):
@@ -188,7 +188,7 @@ def test_rows_of_another_lattice_are_an_error():
     ],
     ids=["of nothing", "uniform", "taken"],
 )
-def test_an_empty_batch_is_one(empty):
+def test_an_empty_batch_is_a_batch(empty):
     assert len(empty) == 0
     assert list(empty) == []
     assert list(empty.by_lattice()) == []

@@ -69,7 +69,7 @@ def test_atoms_hold_elements_isotope_masses_and_site_numbers():
     assert atoms.arrays["species"].tolist() == [code for code in TUBE.species.tolist() if code != Species.VACANCY]
 
 
-def test_record_that_disagrees_with_the_atoms_is_not_believed():
+def test_a_record_that_disagrees_with_the_atoms_is_ignored():
     atoms = to_atoms(TUBE)
     atoms.set_cell(atoms.cell * [1.0, 1.0, 1.05], scale_atoms=True)
     assert from_atoms(atoms).strain == pytest.approx(1.05 * (1.0 + TUBE.strain) - 1.0, abs=1e-6)
@@ -87,11 +87,11 @@ def test_record_that_disagrees_with_the_atoms_is_not_believed():
 
 
 def recognised(tube):
-    """What geometry alone can tell: the strain to six decimals."""
+    """Return the tube as geometry determines it: with the strain to six decimals."""
     return tube.strained(round(tube.strain, 6))
 
 
-def test_record_is_believed_for_relaxed_and_shifted_atoms():
+def test_a_record_is_used_for_relaxed_and_shifted_atoms():
     atoms = to_atoms(TUBE)
     atoms.rattle(0.05, seed=0)
     atoms.translate([1.0, 2.0, 0.3])
@@ -99,7 +99,7 @@ def test_record_is_believed_for_relaxed_and_shifted_atoms():
     assert from_atoms(atoms) == TUBE
 
 
-def test_record_is_believed_where_recognition_gives_up():
+def test_a_record_is_used_if_recognition_fails():
     sparse = Nanotube(8, 0, 2).decorated(dict.fromkeys(range(0, 64, 3), "vacancy"))
     assert from_atoms(to_atoms(sparse)) == sparse
 
@@ -120,7 +120,7 @@ def test_structure_has_the_positions_and_elements_of_the_atoms():
     assert structure.distance_matrix[0] == pytest.approx(atoms.get_distances(0, range(len(atoms)), mic=True), abs=1e-9)
 
 
-def test_disordered_structure_is_refused():
+def test_a_disordered_structure_raises():
     structure = to_structure(Nanotube(5, 0))
     structure.replace(0, {"C": 0.5, "B": 0.5})
     with pytest.raises(RecognitionError, match="partly occupied"):

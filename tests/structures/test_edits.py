@@ -14,12 +14,12 @@ def fresh(edits, batch=1):
 
 
 @pytest.mark.parametrize("budget", [{}, {"B": 0}, {"B": -1, "N": 3}, {"12C": 2}, {"B": 7, "N": 6}])
-def test_budget_that_cannot_be_spent_is_refused(budget):
+def test_a_budget_that_does_not_fit_the_tube_raises(budget):
     with pytest.raises(ConfigurationError, match="budget"):
         SubstitutionEdits(N_SITES, budget)
 
 
-def test_budget_of_unknown_species_is_refused():
+def test_a_budget_of_unknown_species_raises():
     with pytest.raises(SpeciesError, match="'Si'"):
         SubstitutionEdits(N_SITES, {"Si": 1})
 

@@ -43,7 +43,7 @@ def test_extended_xyz_and_lammps_data_are_lossless(tmp_path, name, tube):
 
 
 @pytest.mark.parametrize("name", ["tube.cif", "POSCAR"])
-def test_format_that_cannot_hold_isotopes_says_which_can(tmp_path, name):
+def test_a_format_that_cannot_hold_isotopes_raises_an_error_that_names_others(tmp_path, name):
     with pytest.raises(FormatError, match=r"cannot hold the 13C and 14C of this tube; write extxyz or lammps instead"):
         write(tmp_path / name, ISOTOPES)
     assert not list(tmp_path.iterdir())
@@ -56,13 +56,13 @@ def test_format_may_be_given_instead_of_the_name(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "given_format"), [("tube.pdb", None), ("tube", None), ("tube.cif", "pdb")])
-def test_unknown_format_lists_the_known_ones(tmp_path, name, given_format):
+def test_an_unknown_format_raises_an_error_with_the_known_ones(tmp_path, name, given_format):
     known = r"cif \(\.cif\), poscar \(.*\), extxyz \(.*\), lammps \(.*\)"
     with pytest.raises(FormatError, match=known):
         write(tmp_path / name, PLAIN, given_format)
 
 
-def test_files_that_ase_cannot_read_either_are_named(tmp_path):
+def test_files_that_ase_cannot_read_either_raise(tmp_path):
     (tmp_path / "tube.foo").write_text("no structure\n")
     with pytest.raises(FormatError, match=r"tube.foo is no structure file"):
         read(tmp_path / "tube.foo")
@@ -71,14 +71,14 @@ def test_files_that_ase_cannot_read_either_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["tube.xsf", "tube.gen"])
-def test_any_format_that_ase_writes_and_reads_will_do(tmp_path, name):
+def test_any_format_that_ase_writes_and_reads_is_supported(tmp_path, name):
     atoms = to_atoms(PLAIN)
     atoms.pbc = True
     atoms.write(tmp_path / name)
     assert read(tmp_path / name).key == PLAIN.key
 
 
-# ---- what others read in our files
+# ---- files that matgym writes, read by other programs
 
 
 @pytest.mark.filterwarnings("ignore:Issues encountered while parsing CIF")
@@ -122,7 +122,7 @@ def test_ase_reads_our_extended_xyz_with_isotope_masses(tmp_path):
     assert atoms.info["strain"] == ISOTOPES.strain
 
 
-# ---- what we read in the files of others
+# ---- files of other programs, read by matgym
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_tubes_of_ase_are_recognised_from_its_files(tmp_path, name, theirs, chir
 
 
 @pytest.mark.parametrize(("mass", "label"), [("14.003", "14C"), ("14.0067", "N"), ("12.011", "12C"), ("13.0", "13C")])
-def test_lammps_elements_are_told_by_mass_alone(tmp_path, mass, label):
+def test_lammps_elements_are_recognised_by_mass_only(tmp_path, mass, label):
     write(tmp_path / "a.data", Nanotube(5, 0, 2).decorated(dict.fromkeys(range(40), "14C")))
     text = (tmp_path / "a.data").read_text().replace("1 14.003242 # 14C", f"1 {mass}")
     (tmp_path / "a.data").write_text("another program\n" + text.partition("\n")[2])
@@ -153,13 +153,13 @@ def test_lammps_elements_are_told_by_mass_alone(tmp_path, mass, label):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_missing_file_is_named(tmp_path, name):
+def test_a_missing_file_raises_an_error_that_names_it(tmp_path, name):
     with pytest.raises(FileNotFoundError, match=f"no file .*{name}"):
         read(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["tube.cif", "POSCAR", "tube.xyz", "tube.lmp"])
-def test_truncated_file_is_refused_in_one_sentence(tmp_path, name):
+def test_a_truncated_file_raises_an_error_of_one_sentence(tmp_path, name):
     write(tmp_path / name, PLAIN)
     lines = (tmp_path / name).read_text().splitlines(keepends=True)
     for kept in [0, 1, 2, 5, 9, len(lines) // 4, len(lines) // 2, len(lines) - 10, len(lines) - 2]:
@@ -172,13 +172,13 @@ def test_truncated_file_is_refused_in_one_sentence(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["tube.cif", "POSCAR", "tube.xyz", "tube.lmp"])
 @pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe" * 50, b"not a structure\n" * 5])
-def test_file_of_something_else_is_refused(tmp_path, name, content):
+def test_a_file_that_holds_no_structure_raises(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(FormatError, match=name):
         read(tmp_path / name)
 
 
-def test_file_of_another_structure_is_refused(tmp_path):
+def test_a_file_of_another_structure_raises(tmp_path):
     atoms = nanotube(6, 0, symbol="Si", bond=2.2)
     atoms.write(tmp_path / "a.xyz")
     with pytest.raises(RecognitionError, match="element Si"):
@@ -198,6 +198,6 @@ def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["a.xyz"]
 
 
-def test_tube_without_atoms_is_not_written(tmp_path):
+def test_a_tube_without_atoms_is_not_written(tmp_path):
     with pytest.raises(FormatError, match="every site of the tube is vacant"):
         write(tmp_path / "a.xyz", Nanotube(4, 0).decorated(dict.fromkeys(range(16), "vacancy")))

@@ -106,11 +106,11 @@ def test_sites_are_found_again_after_going_round_and_along(chirality):
 
 
 @pytest.mark.parametrize(("n", "m"), [(0, 0), (3, 4), (-1, 0), (5, -1)])
-def test_chirality_out_of_range_is_named(n, m):
+def test_a_chirality_out_of_range_raises(n, m):
     with pytest.raises(ChiralityError, match=rf"\({n}, {m}\) is not canonical"):
         TubeLattice(n, m, 1)
 
 
-def test_tube_without_cells_is_refused():
+def test_a_lattice_without_cells_raises():
     with pytest.raises(StructureError, match="0 cells"):
         TubeLattice(5, 0, 0)

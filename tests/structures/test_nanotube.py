@@ -35,7 +35,7 @@ def as_atoms(tube):
 
 
 def sources_of(tube, operation):
-    """The permutation that an operation is, found by sending one marked atom after the other through it."""
+    """Return the permutation of an operation, found by moving one marked atom after the other."""
     marks = [operation(tube.decorated({site: "B"})).species.argmax() for site in range(tube.n_sites)]
     return np.argsort(marks)
 
@@ -49,47 +49,47 @@ OPERATIONS = {
 }
 
 
-# ---- what cannot exist
+# ---- arguments that raise
 
 
 @pytest.mark.parametrize("chirality", [(0, 0), (3, 5), (-4, 0)])
-def test_chirality_that_is_not_canonical_is_named(chirality):
+def test_a_chirality_that_is_not_canonical_raises(chirality):
     with pytest.raises(ChiralityError, match="is not canonical"):
         Nanotube(*chirality)
 
 
 @pytest.mark.parametrize("cells", [0, -2])
-def test_tube_of_no_cells_is_refused(cells):
+def test_a_tube_of_no_cells_raises(cells):
     with pytest.raises(StructureError, match=f"{cells} cells"):
         Nanotube(5, 0, cells)
 
 
 @pytest.mark.parametrize("cells", [1.5, True, "2"])
-def test_cells_that_are_no_whole_number_are_refused(cells):
+def test_cells_that_are_no_whole_number_raise(cells):
     with pytest.raises(StructureError, match="is not a whole number"):
         Nanotube(5, 0, cells)
 
 
 @pytest.mark.parametrize("strain", [0.5, -0.31, float("nan"), float("inf")])
-def test_strain_beyond_failure_is_refused(strain):
+def test_strain_beyond_failure_raises(strain):
     with pytest.raises(StructureError, match="strain"):
         Nanotube(5, 0, strain=strain)
 
 
 @pytest.mark.parametrize("site", [-1, 20])
-def test_site_that_does_not_exist_is_named(site):
+def test_a_site_that_does_not_exist_raises(site):
     with pytest.raises(SiteError, match=rf"site {site} does not exist: the tube has 20 sites \(0 to 19\)"):
         Nanotube(5, 0).decorated({site: "B"})
 
 
 @pytest.mark.parametrize("species", ["Si", "", 6, -1])
-def test_species_that_is_unknown_is_named(species):
+def test_an_unknown_species_raises(species):
     with pytest.raises(SpeciesError, match="known are 12C, 13C, 14C, B, N, vacancy"):
         Nanotube(5, 0).decorated({0: species})
 
 
 @pytest.mark.parametrize("codes", [[0] * 19, [[0] * 20], [0] * 19 + [6], [0] * 19 + [-1], [0] * 19 + [256], [0.5] * 20])
-def test_species_array_that_does_not_fit_is_refused(codes):
+def test_a_species_array_of_another_length_raises(codes):
     with pytest.raises(SpeciesError):
         Nanotube(5, 0, 1, codes)
 
@@ -112,7 +112,7 @@ def test_tube_cannot_be_changed():
 
 @fast
 @given(tubes())
-def test_image_is_lossless(tube):
+def test_the_image_of_a_tube_is_lossless(tube):
     assert tube.image.shape == (2, *tube.lattice.raster_shape)
     assert tube.with_species(tube.image.ravel()) == tube
 
@@ -205,7 +205,7 @@ def test_symmetry_copies_share_their_key(tube, data):
 
 
 def symmetries_in_space(tube):
-    """All site permutations by turns, shifts, flips and reflections of the tube in space, by trial."""
+    """Return all permutations of sites by rotations, shifts, reversals and reflections in space, found by trial."""
     positions, length = tube.positions_angstrom, tube.length_angstrom
     angle = np.arctan2(positions[:, 1], positions[:, 0])
     found = set()
@@ -233,7 +233,7 @@ def test_two_tubes_share_a_key_exactly_if_a_motion_in_space_maps_one_onto_the_ot
     assert sorted(map(sorted, by_motion.values())) == sorted(map(sorted, by_key.values()))
 
 
-def test_key_tells_strains_lengths_and_species_apart():
+def test_keys_differ_for_other_strains_lengths_and_species():
     tube = Nanotube(5, 2).decorated({0: "B"})
     others = [
         tube.strained(0.01),

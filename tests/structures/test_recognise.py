@@ -18,7 +18,7 @@ DECORATED = Nanotube(6, 4, 1).decorated({3: "B", 20: "N", 21: "vacancy", 40: "13
 
 
 def bare(tube):
-    """Positions, elements and masses alone, as a foreign file would hold them."""
+    """Return only positions, elements and masses, as a file of another program holds them."""
     atoms = to_atoms(tube)
     return Atoms(atoms.symbols, atoms.positions, masses=atoms.get_masses(), cell=atoms.cell, pbc=atoms.pbc)
 
@@ -51,7 +51,7 @@ def test_boron_nitride_tube_has_boron_on_one_sublattice_and_nitrogen_on_the_othe
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from([(5, 0), (8, 0), (5, 5), (6, 2), (7, 3)]), st.integers(1, 3), st.integers(0, 2**32 - 1))
-def test_our_sites_are_found_again_one_by_one(chirality, cells, seed):
+def test_every_site_of_a_written_tube_is_recognised(chirality, cells, seed):
     rng = np.random.default_rng(seed)
     tube = Nanotube(*chirality, cells, strain=round(rng.uniform(-0.1, 0.1), 6))
     codes = rng.integers(0, 5, tube.n_sites)
@@ -104,7 +104,7 @@ def test_tube_in_a_hexagonal_bundle_is_recognised_across_the_cell_boundary(chira
         assert recognise(moved).key == tube.key
 
 
-def test_natural_carbon_counts_as_12c_and_isotopes_are_told_by_mass():
+def test_natural_carbon_counts_as_12c_and_isotopes_are_recognised_by_mass():
     atoms = nanotube(6, 0)  # ASE gives carbon its natural 12.011 u
     assert recognise(atoms).is_pristine
     atoms.set_masses([13.00335, 14.003, *[None] * (len(atoms) - 2)])
@@ -139,7 +139,7 @@ def with_turned_bonds(tube, rng, attempts=3):
     st.sampled_from([(8, 0, 4), (5, 5, 6), (10, 10, 4), (4, 2, 3), (6, 4, 1), (7, 3, 1)]),
     st.integers(0, 2**32 - 1),
 )
-def test_turned_bonds_are_found_again_with_all_sites(shape, seed):
+def test_turned_bonds_are_recognised_with_all_sites(shape, seed):
     rng = np.random.default_rng(seed)
     tube = Nanotube(*shape, strain=round(rng.uniform(-0.1, 0.1), 6))
     tube = with_turned_bonds(tube.with_species(rng.integers(0, 5, tube.n_sites)), rng)
@@ -150,7 +150,7 @@ def test_turned_bonds_are_found_again_with_all_sites(shape, seed):
 
 @pytest.mark.parametrize("name", ["tube.cif", "POSCAR"])
 @pytest.mark.parametrize("shape", [(8, 0, 4), (5, 5, 6), (6, 4, 1)])
-def test_turned_bonds_come_back_from_files_that_hold_positions_alone(tmp_path, name, shape):
+def test_turned_bonds_are_recognised_in_files_that_hold_positions_only(tmp_path, name, shape):
     tube = with_turned_bonds(Nanotube(*shape).decorated({0: "B", 9: "N", 30: "vacancy"}), np.random.default_rng(1))
     assert tube.stone_wales
     write(tmp_path / name, tube)
@@ -171,7 +171,7 @@ def test_turned_bonds_are_recognised_in_any_orientation(seed):
     assert recognise(atoms[rng.permutation(len(atoms))]).key == tube.key
 
 
-def test_bond_that_is_turned_half_way_is_refused():
+def test_a_half_turned_bond_raises():
     tube = with_turned_bonds(Nanotube(8, 0, 4), np.random.default_rng(0), attempts=1)
     atoms = bare(tube)
     (pair,) = tube.stone_wales
@@ -181,7 +181,7 @@ def test_bond_that_is_turned_half_way_is_refused():
         recognise(atoms)
 
 
-def test_turned_bonds_that_touch_are_refused_by_name():
+def test_turned_bonds_that_touch_raise_an_error_that_names_them():
     tube = Nanotube(8, 0, 4)
     first = tube.lattice.bonds[0, :2].tolist()
     around = np.isin(tube.lattice.bonds[:, :2], tube.lattice.neighbours[first].ravel()).any(axis=1)
@@ -199,7 +199,7 @@ def test_turned_bonds_that_touch_are_refused_by_name():
     assert any("with turned bonds fits, but the Stone-Wales pair" in message for message in found)
 
 
-# ---- what is no tube
+# ---- structures that are no tubes
 
 
 def flat_sheet():
@@ -254,12 +254,12 @@ def boxed_molecule():
         lambda: bulk("C", cubic=True) * (2, 2, 2),
     ],
 )
-def test_atoms_in_no_single_walled_tube_are_refused(build):
+def test_atoms_that_form_no_single_walled_tube_raise(build):
     with pytest.raises(RecognitionError, match=r"one cylinder|no chirality fits|sites are empty"):
         recognise(build())
 
 
-def test_atoms_without_a_periodic_axis_are_refused():
+def test_atoms_without_a_periodic_axis_raise():
     atoms = nanotube(6, 0, length=3)
     atoms.pbc = False
     with pytest.raises(RecognitionError, match="periodic in no direction"):
@@ -268,19 +268,19 @@ def test_atoms_without_a_periodic_axis_are_refused():
         recognise(Atoms())
 
 
-def test_other_elements_are_named():
+def test_other_elements_raise_an_error_that_names_them():
     with pytest.raises(RecognitionError, match="element Si "):
         recognise(nanotube(6, 0, symbol="Si", bond=2.2))
 
 
-def test_carbon_of_no_known_isotope_is_named():
+def test_carbon_of_no_known_isotope_raises():
     atoms = nanotube(6, 0)
     atoms.set_masses([11.011, *[None] * (len(atoms) - 1)])
     with pytest.raises(RecognitionError, match=r"mass 11\.011 u"):
         recognise(atoms)
 
 
-def test_left_handed_tube_is_told_from_its_mirror_image():
+def test_a_left_handed_tube_is_distinguished_from_its_mirror_image():
     with pytest.raises(RecognitionError, match=r"left-handed \(4, 7\) tube; its mirror image, \(7, 4\), is canonical"):
         recognise(nanotube(4, 7))
     atoms = nanotube(4, 7)
@@ -295,7 +295,7 @@ def test_mirror_image_of_an_achiral_tube_is_recognised():
     assert recognise(atoms).key == tube.key
 
 
-def test_tube_with_too_many_empty_sites_is_refused():
+def test_a_tube_with_too_many_empty_sites_raises():
     tube = Nanotube(8, 0, 3)
     some = np.random.default_rng(1).permutation(tube.n_sites)
     kept = tube.decorated(dict.fromkeys(some[:19].tolist(), "vacancy"))
@@ -304,7 +304,7 @@ def test_tube_with_too_many_empty_sites_is_refused():
         recognise(bare(tube.decorated(dict.fromkeys(some[:20].tolist(), "vacancy"))))
 
 
-def test_vacancies_of_one_sublattice_alone_do_not_mislead():
+def test_a_tube_with_vacancies_on_one_sublattice_only_is_recognised():
     tube = Nanotube(8, 0, 3)
     tube = tube.decorated(dict.fromkeys(np.random.default_rng(2).permutation(48)[:19].tolist(), "vacancy"))
     atoms = bare(tube)
@@ -312,21 +312,21 @@ def test_vacancies_of_one_sublattice_alone_do_not_mislead():
     assert recognise(atoms) == tube
 
 
-def test_two_atoms_on_one_site_are_refused():
+def test_two_atoms_on_one_site_raise():
     atoms = bare(Nanotube(8, 0, 3).decorated({0: "vacancy", 1: "vacancy"}))
     atoms.append(atoms[20])
     with pytest.raises(RecognitionError, match="no chirality fits 95 atoms"):
         recognise(atoms)
 
 
-def test_atom_off_the_wall_is_refused():
+def test_an_atom_off_the_wall_raises():
     atoms = bare(Nanotube(8, 0, 3))
     atoms.positions[0, 0] += 0.8  # site 0 lies on the x axis
     with pytest.raises(RecognitionError, match="do not form one cylinder"):
         recognise(atoms)
 
 
-def test_atom_far_from_any_site_is_refused():
+def test_an_atom_far_from_any_site_raises():
     atoms = bare(Nanotube(8, 0, 3))
     atoms.positions[10, 2] += 0.7
     with pytest.raises(RecognitionError, match="no chirality fits 96 atoms"):

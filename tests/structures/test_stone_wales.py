@@ -1,4 +1,4 @@
-"""Turned bonds: their graph against distances, their symmetry, their files, what is refused."""
+"""Turned bonds: their graph against distances, their symmetry, their files, and bonds that cannot be turned."""
 
 from itertools import combinations
 
@@ -14,7 +14,7 @@ TUBES = [Nanotube(8, 0, 4), Nanotube(6, 6, 5), Nanotube(6, 4, 1), Nanotube(7, 3,
 
 
 def turned(tube, seed, pairs=2):
-    """The tube with random bonds turned and random sites filled."""
+    """Return the tube with random bonds turned and random species on random sites."""
     rng = np.random.default_rng(seed)
     tube = tube.with_species(rng.choice([0, 1, 3, 4], size=tube.n_sites, p=[0.7, 0.1, 0.1, 0.1]))
     while len(tube.stone_wales) < pairs:
@@ -52,7 +52,7 @@ def test_bonds_of_turned_tubes_are_the_near_pairs_of_their_positions(tube, seed)
 
 
 def smallest_rings(tube):
-    """How many pairs of bonds of an atom have a smallest ring of each size: five for each pentagon, and so on."""
+    """Return the number of pairs of bonds of an atom by size of their smallest ring, five for each pentagon."""
     neighbours = {site: set() for site in range(tube.n_sites)}
     for i, j, _ in tube.bonds.tolist():
         neighbours[i].add(j)
@@ -99,7 +99,7 @@ def test_symmetric_copies_of_turned_tubes_share_distances_and_key(tube, seed):
     assert other.key != tube.key
 
 
-def test_unlike_atoms_on_a_pair_tell_the_sense_of_the_turn():
+def test_unlike_atoms_on_a_pair_show_the_sense_of_the_turn():
     pristine = Nanotube(8, 0, 4)
     pair = (20, int(pristine.lattice.neighbours[20, 1]))
     one = pristine.decorated({pair[0]: "B"}).turned(pair)
@@ -136,7 +136,7 @@ def test_files_that_can_keep_turned_pairs_do(tmp_path, suffix):
     assert read(path) == tube
 
 
-def test_what_cannot_be_turned_is_refused():
+def test_bonds_that_cannot_be_turned_raise():
     tube = Nanotube(8, 0, 4)
     a, b = 20, int(tube.lattice.neighbours[20, 0])
     with pytest.raises(SiteError, match="not bonded"):
@@ -153,7 +153,7 @@ def test_what_cannot_be_turned_is_refused():
 
 
 @pytest.mark.parametrize("tube", TUBES, ids=str)
-def test_turned_end_to_end_every_atom_stands_as_high_as_it_hung(tube):
+def test_reversing_a_tube_mirrors_the_height_of_every_atom(tube):
     tube = turned(tube, 5)
     there = tube.reversed()
     assert there.reversed() == tube
@@ -166,7 +166,7 @@ def test_turned_end_to_end_every_atom_stands_as_high_as_it_hung(tube):
 
 
 @pytest.mark.parametrize("tube", TUBES, ids=str)
-def test_extended_tubes_hold_the_tube_in_their_middle(tube):
+def test_extended_tubes_contain_the_tube_in_their_middle(tube):
     tube = turned(tube, 6)
     longer = tube.extended(2)
     assert longer.cells == tube.cells + 4

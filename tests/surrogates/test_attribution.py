@@ -1,4 +1,4 @@
-"""Attributions are complete, respect symmetry, and find what physics says matters."""
+"""Attributions are complete, respect symmetry, and select the sites that change the oracle's values."""
 
 import sys
 
@@ -42,7 +42,7 @@ def tubes(n, m, cells, count, seed=0, pairs=4):
 
 
 def around(*networks, kind="resnet", key="gap_ev", informed_by=()):
-    """A surrogate around networks that were not trained: attributions hold for any weights."""
+    """Return a surrogate of untrained networks: the properties of attributions hold for any weights."""
     count = len(informed_by)
     scaling = Scaling(np.array([0.2]), np.array([0.3]), np.zeros(count), np.ones(count))
     settings = network_settings(kind, SMALL[kind])
@@ -70,7 +70,7 @@ def shipped():
 
 
 @pytest.mark.parametrize("key", ["gap_ev", "pi_formation_ev"])
-def test_sites_sum_to_prediction_less_baseline(shipped, key):
+def test_attributions_of_sites_sum_to_prediction_minus_baseline(shipped, key):
     mixed = [*tubes(8, 0, 4, 3), *tubes(8, 0, 2, 2), *tubes(6, 4, 1, 1)]
     predicted = shipped.predict([*mixed, *(Nanotube(t.n, t.m, t.cells) for t in mixed)])[key].reshape(2, -1)
     for tube, found, difference in zip(
@@ -139,14 +139,14 @@ def test_an_ensemble_is_explained_by_the_mean_of_its_members():
         np.testing.assert_allclose(both, np.mean(apart, axis=0), atol=SINGLE_PRECISION * np.abs(both).max())
 
 
-def test_physics_given_as_input_stands_apart_and_completes_the_sum():
+def test_attribution_of_a_physics_input_is_separate_and_completes_the_sum():
     surrogate = around(untrained("resnet", informed_by=("gap_ev",)), informed_by=("gap_ev",))
     found = attribute(surrogate, tubes(8, 0, 2, 1)[0], "gap_ev")
     assert found.physics != 0.0
     assert abs(found.residual) < COMPLETENESS * (np.abs(found.sites).sum() + abs(found.physics))
 
 
-def test_leads_take_no_part_of_a_sum():
+def test_leads_have_no_attribution():
     surrogate = around(untrained("resnet", key="conductance_us"), key="conductance_us")
     tube = tubes(8, 0, 3, 1)[0]
     assert (surrogate.view(tube.lattice).sites < 0).any()
@@ -155,7 +155,7 @@ def test_leads_take_no_part_of_a_sum():
     assert found.unit == "µS"
 
 
-def test_undoing_attributed_sites_changes_physics_more_than_undoing_random_ones(shipped):
+def test_resetting_attributed_sites_changes_the_oracles_gap_more_than_random_ones(shipped):
     held = [tube for tube in Dataset.load("nanotube-doping").split("test").batch if tube.cells == 2]
     rng = np.random.default_rng(0)
     chosen = [held[row] for row in rng.choice(len(held), 25, replace=False)]
@@ -168,7 +168,7 @@ def test_undoing_attributed_sites_changes_physics_more_than_undoing_random_ones(
 
 
 class Recorder(Model):
-    """An oracle that remembers what it was asked."""
+    """An oracle that records its calls."""
 
     properties = (GAP_EV,)
     level = PiElectrons.level
@@ -178,7 +178,7 @@ class Recorder(Model):
         return Predictions({"gap_ev": np.array([float(tube.species[:7].sum()) for tube in asked])})
 
 
-def test_undoing_keeps_the_electrons_and_takes_the_most_attributed_pair():
+def test_resetting_keeps_the_electrons_and_takes_the_most_attributed_pair():
     surrogate, oracle, given = around(untrained("resnet")), Recorder(), tubes(8, 0, 2, 3)
     lone = Nanotube(8, 0, 2).decorated({0: "B", 9: "N"})  # no other site to compare with
     deletion_check(surrogate, oracle, [*given, lone, Nanotube(8, 0, 2)], "gap_ev", np.random.default_rng(0))
@@ -198,7 +198,7 @@ def test_undoing_keeps_the_electrons_and_takes_the_most_attributed_pair():
         assert abs(explained.sites[list(gone[0])].sum()) == pytest.approx(pairs.max())
 
 
-def test_what_cannot_be_explained_is_said():
+def test_predictions_that_cannot_be_explained_raise():
     surrogate, tube = around(untrained("resnet")), tubes(8, 0, 2, 1)[0]
     with pytest.raises(ConfigurationError, match=r"'saliency'.*grad_cam"):
         attribute(surrogate, tube, "gap_ev", "saliency")

@@ -1,4 +1,4 @@
-"""Descriptors count what stands in space, see no difference between symmetric copies, and carry classical baselines."""
+"""Descriptors count pairs in space, are equal for symmetric copies, and are the input of classical baselines."""
 
 from itertools import combinations_with_replacement, product
 
@@ -43,7 +43,7 @@ def decorated(shape, count=3, seed=0):
 
 
 def counted_in_space(tube):
-    """Numbers of pairs as `pairs` orders them, from Cartesian positions on the tube alone."""
+    """Return the numbers of pairs in the order of `pairs`, from Cartesian positions on the tube."""
     radius, length = tube.diameter_nm * 5.0, tube.length_angstrom
     x, y, z = tube.positions_angstrom.T
     sheet = np.stack([np.arctan2(y, x) * radius, z], axis=1)
@@ -82,7 +82,7 @@ def counted_in_space(tube):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_pairs_are_those_that_positions_show(shape):
+def test_pairs_are_those_of_the_positions(shape):
     lattice, species = decorated(shape, count=2)
     found = pairs(lattice, species)[:, HEAD:]
     for row, tube in enumerate(TubeBatch.uniform(lattice, species)):
@@ -130,7 +130,7 @@ def test_a_longer_tube_has_the_same_pairs_a_site():
     np.testing.assert_allclose(of([t.repeated(3) for t in tubes])[:, HEAD:], of(tubes)[:, HEAD:], atol=ROUNDING)
 
 
-def test_pairs_tell_apart_what_composition_does_not():
+def test_pairs_differ_between_tubes_of_one_composition():
     lattice, species = decorated((6, 6, 2), count=1)
     shuffled = np.random.default_rng(1).permutation(species[0])[None]
     np.testing.assert_allclose(composition(lattice, shuffled), composition(lattice, species))
@@ -155,7 +155,7 @@ def test_a_mirror_image_exchanges_directions_only():
             np.testing.assert_allclose(a.sum(axis=1), b.sum(axis=1), atol=ROUNDING)
 
 
-def test_composition_is_shares_and_size():
+def test_composition_consists_of_shares_and_size():
     tube = Nanotube(8, 0, 4).decorated({0: "B", 5: "B", 9: "N", 64: "vacancy"})
     shares, size = np.split(of([tube], composition)[0], [3])
     np.testing.assert_allclose(shares, np.array([2, 1, 1]) / 128)
@@ -163,7 +163,7 @@ def test_composition_is_shares_and_size():
     assert of([Nanotube(6, 6)], composition)[0, -1] == pytest.approx(-1.0)  # armchair: 30°
 
 
-def test_species_asked_for_count():
+def test_only_the_given_species_count():
     lattice, species = decorated((6, 4, 1))
     isotopes = (Species.C13, Species.B)
     np.testing.assert_allclose(
@@ -180,7 +180,7 @@ def test_tubes_of_all_lattices_keep_their_order():
     np.testing.assert_array_equal(mixed, np.concatenate([of([tube]) for tube in [*tubes, *tubes]]))
 
 
-def test_deformed_tubes_are_refused():
+def test_deformed_tubes_raise():
     with pytest.raises(StructureError, match="deformed"):
         of([Nanotube(8, 0).strained(0.01)])
 
@@ -224,7 +224,7 @@ def test_energies_are_nearly_sums_of_pairs(rows):
 
 @pytest.mark.parametrize("name", CLASSICAL)
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_only_training_rows_are_looked_at(name, split, rows):
+def test_only_training_rows_have_an_effect(name, split, rows):
     group = next(rows.split("train").by_lattice())
     expected, found = (
         fit_classical(name, data, ["gap_ev"]).values(group.lattice, group.species)
@@ -234,8 +234,8 @@ def test_only_training_rows_are_looked_at(name, split, rows):
 
 
 @pytest.mark.parametrize("name", CLASSICAL)
-def test_training_rows_are_looked_at(name, rows):
-    """So that the test above can fail."""
+def test_training_rows_have_an_effect(name, rows):
+    """A check that the test above can fail."""
     group = next(rows.split("test").by_lattice())
     clean = fit_classical(name, rows, ["gap_ev"]).values(group.lattice, group.species)
     columns = rows.table.to_pydict()
@@ -245,8 +245,8 @@ def test_training_rows_are_looked_at(name, rows):
 
 
 @pytest.mark.parametrize("bent", [Nanotube(8, 0, 2).strained(0.02), Nanotube(8, 0, 2, stone_wales=((8, 40),))])
-def test_deformed_training_rows_are_one_sentence(bent, rows):
-    """To descriptors they would look like undeformed tubes with other labels."""
+def test_deformed_training_rows_are_an_error_of_one_sentence(bent, rows):
+    """Their descriptors would equal those of undeformed tubes with other labels."""
     labels = Predictions({"gap_ev": np.array([0.5])})
     mixed = rows.with_rows(rows.labelled_rows([bent], labels, {"gap_ev": Level.PI}, split="train"))
     with pytest.raises(DatasetError, match=r"strained, twisted or reconstructed.*leave such rows out"):

@@ -1,4 +1,4 @@
-"""Inference engines: torch's values, and none that costs accuracy; ONNX files of the user's."""
+"""Inference engines: their values equal torch's, none loses accuracy; users' ONNX files."""
 
 import sys
 from dataclasses import replace
@@ -42,7 +42,7 @@ def codes(lattice, count, seed=0):
 
 @pytest.fixture(scope="module", autouse=True)
 def graphs():
-    """To export a network takes seconds, whatever engine the graph is for: each is exported once for all tests."""
+    """Return the exported graph of each network; exporting takes seconds, so that it is done once for all tests."""
     export, kept = engines.exported, {}
 
     def once(members, inputs, outputs):
@@ -88,7 +88,7 @@ def surrogate(data):
 @pytest.mark.parametrize(
     "network", [pytest.param(name, marks=pytest.mark.long) if name in ALIKE else name for name in NETWORKS]
 )
-def test_engines_give_what_torch_gives_for_every_network(network):
+def test_engines_equal_torch_for_every_network(network):
     ours = untrained(network)
     lattice = tube_lattice(*SHAPES[0])
     species = codes(lattice, 3)
@@ -131,7 +131,7 @@ def test_predictions_are_the_same_with_an_engine(surrogate):
     np.testing.assert_allclose(found.distance, expected.distance, **close)
 
 
-def test_an_engine_that_disagrees_is_refused(surrogate, monkeypatch):
+def test_an_engine_that_disagrees_raises(surrogate, monkeypatch):
     right = engines.onnxruntime_pass
 
     def wrong(model, threads):
@@ -149,7 +149,7 @@ def rmse(surrogate, data):
 
 
 def with_labels(data, surrogate, off):
-    """The data as if the truth were the surrogate's own prediction, but for `off` in eV."""
+    """Return the data with labels that are the surrogate's own predictions plus `off` in eV."""
     lattice, _, species, _ = next(data.by_lattice())
     signs = np.where(np.arange(len(data)) % 2, off, -off)
     column = pa.array(surrogate.mean(lattice, species)[:, 0] + signs)
@@ -157,21 +157,21 @@ def with_labels(data, surrogate, off):
 
 
 @pytest.mark.parametrize("name", INT8_ENGINES)
-def test_8_bit_that_holds_accuracy_is_given(surrogate, data, name):
+def test_8_bit_that_keeps_the_accuracy_is_returned(surrogate, data, name):
     whole = quantised(surrogate, data, name)
     assert rmse(whole, data) <= (1 + INT8_TOLERANCE) * rmse(surrogate, data)
-    species = np.stack([tube.species for tube in data.batch])  # others may leave the calibrated range
+    species = np.stack([tube.species for tube in data.batch])  # other tubes may be outside the calibrated range
     off = (whole.mean(LATTICE, species) - surrogate.mean(LATTICE, species)) / surrogate.scaling.scale
     assert SINGLE_PRECISION < np.sqrt((off**2).mean()) < INT8_PRECISION, "not 8 bit at all, or badly"
 
 
-def test_8_bit_that_costs_accuracy_is_refused_with_both_figures(surrogate, data):
+def test_8_bit_that_loses_accuracy_raises_an_error_with_both_figures(surrogate, data):
     exact = with_labels(data, surrogate, off=1e-5)
     with pytest.raises(WeightsError, match=r"RMSE of gap_ev on \d+ tubes .*, without 8 bit 1e-05"):
         quantised(surrogate, exact, "onnxruntime-int8")
 
 
-def test_8_bit_is_judged_on_lattices_without_labels_too(surrogate, data):
+def test_8_bit_is_also_checked_on_lattices_without_labels(surrogate, data):
     whole = quantised(surrogate, data, "onnxruntime-int8")
     other = tube_lattice(*SHAPES[0])
     assert whole.mean(other, codes(other, 2)).shape == (2, 1)
@@ -180,7 +180,7 @@ def test_8_bit_is_judged_on_lattices_without_labels_too(surrogate, data):
         replace(surrogate, engine=replace(whole.engine, calibration=strict, _passes={})).mean(other, codes(other, 2))
 
 
-def test_what_cannot_be_8_bit_says_so(surrogate, data):
+def test_networks_that_cannot_be_8_bit_raise(surrogate, data):
     tubes = TubeBatch.uniform(lattice := tube_lattice(*SHAPES[0]), codes(lattice, 3))
     few = data.labelled_rows(tubes, Predictions({"gap_ev": np.ones(3)}), {"gap_ev": Level.PI}, split="validation")
     with pytest.raises(ConfigurationError, match="for convolutions"):
@@ -193,7 +193,7 @@ def test_what_cannot_be_8_bit_says_so(surrogate, data):
         quantised(surrogate, data.take(np.zeros(0, dtype=int)), "onnxruntime-int8")
 
 
-def test_engines_and_threads_that_do_not_exist_are_refused(surrogate):
+def test_unknown_engines_and_thread_counts_raise(surrogate):
     with pytest.raises(ConfigurationError, match="'tensorrt'"):
         surrogate.with_engine("tensorrt")
     with pytest.raises(ConfigurationError, match="threads=0"):
@@ -229,7 +229,7 @@ def test_an_onnx_file_that_adds_up_its_raster_counts_the_impurities(tmp_path):
         np.testing.assert_array_equal(model.run(encode(lattice, species)), (species != Species.C12).sum(axis=1))
 
 
-def test_missing_and_damaged_onnx_files_are_refused(tmp_path):
+def test_missing_and_damaged_onnx_files_raise(tmp_path):
     with pytest.raises(WeightsError, match="there is no ONNX file"):
         OnnxModel(tmp_path / "none.onnx", "gap_ev")
     whole = onnx_file(tmp_path / "sum.onnx").read_bytes()
@@ -239,7 +239,7 @@ def test_missing_and_damaged_onnx_files_are_refused(tmp_path):
             OnnxModel(tmp_path / "damaged.onnx", "gap_ev")
 
 
-def test_onnx_files_of_other_shapes_are_refused(tmp_path):
+def test_onnx_files_of_other_shapes_raise(tmp_path):
     raster = encode(LATTICE, codes(LATTICE, 3))
     with pytest.raises(ConfigurationError, match="must take one"):
         OnnxModel(onnx_file(tmp_path / "flat.onnx", shape=("B", 8), axes=(1,)), "gap_ev")

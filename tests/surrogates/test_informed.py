@@ -1,4 +1,4 @@
-"""Physics as an input: bounds that the approximation keeps, and what the network then has to learn."""
+"""Physics as an input: bounds of the approximation, and the correction that the network learns."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_pristine_phonons_are_those_of_the_undecorated_tube_of_any_length():
     assert PhononTransport().predict([decorated])["thermal_conductance_nw_k"][0] < plain
 
 
-def test_zt_lies_between_its_approximation_and_what_the_heat_conductances_allow(data):
+def test_zt_lies_between_its_approximation_and_the_bound_of_the_heat_conductances(data):
     """ZT(µ) falls as 1/(κ_e + κ_ph), and so does its maximum over µ: both bounds are exact."""
     test = data.split("test")
     approximate = test.values(NAME)
@@ -68,7 +68,7 @@ def test_the_network_corrects_the_approximation_by_a_factor(data, fitted, tmp_pa
     assert rmse < 0.5 * data.split("test").values("zt").std(), "160 labels and three epochs suffice for a factor"
 
 
-def test_other_physics_is_an_input_only():
+def test_other_physics_is_only_an_input():
     np.testing.assert_array_equal(
         corrections(("zt", "young_gpa"), ("gap_ev",), np.array([[0.3], [0.5]])), np.ones((2, 2))
     )
@@ -92,6 +92,6 @@ def test_physics_that_cannot_be_computed_is_a_failure_with_its_reason(data, fitt
     assert "could not be computed" in found.reasons[1]
 
 
-def test_unknown_physics_is_named():
+def test_unknown_physics_raises():
     with pytest.raises(PropertyError, match=rf"no physics 'zt' .* there is gap_ev, .*{NAME}"):
         FitConfig(informed_by=("zt",))

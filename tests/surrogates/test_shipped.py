@@ -1,4 +1,4 @@
-"""What shipped surrogates promise, recomputed: floors that were fixed before, and the figures of their cards."""
+"""Shipped surrogates, measured again: floors that were fixed beforehand, and the figures of their cards."""
 
 from functools import cache
 
@@ -11,7 +11,7 @@ from matgym.surrogates.training import measure
 
 CARD_TOLERANCE = 1e-3  # the card's figures against the same recomputed on another processor
 FLOOR = 0.98  # of R²
-NOMINAL, SLACK = 0.90, 0.02  # coverage, beyond what a binomial count scatters by
+NOMINAL, SLACK = 0.90, 0.02  # tolerance of coverage beyond the binomial error
 
 LARGER = "tubes longer or wider than those of the training: out of distribution, which its own score says"
 TOO_LOW = {
@@ -26,7 +26,7 @@ TOO_NARROW = TOO_LOW | {
     ("nanotube-heat", "(8,0)x4", "thermal_conductance_nw_k"),
     ("nanotube-zt", "(8,0)x4", "zt"),
 }
-SLOW = {"nanotube-zt"}  # it is told physics of 30 ms a tube
+SLOW = {"nanotube-zt"}  # its physics input takes 30 ms for each tube
 PROMISES = [
     (name, split, figure.property)
     for name in shipped()
@@ -46,7 +46,7 @@ def cases(misses):
 
 @cache
 def measured(name, every=1):
-    """Every split that training did not see, anew, or one in `every` rows of them."""
+    """Return metrics on every split that the training did not use, or on one in `every` rows of them."""
     card = load_card(name)
     data = Dataset.load(card.data["name"])
     assert card.data["digest"] == data.digest, "the weights were trained on other data: retrain"
@@ -54,7 +54,7 @@ def measured(name, every=1):
     return {(split, figure.property): figure for split, group in found.items() for figure in group}
 
 
-def test_all_misses_are_promises():
+def test_intervals_known_to_be_too_narrow_are_of_documented_properties():
     assert set(PROMISES) >= TOO_NARROW
 
 
@@ -64,7 +64,7 @@ def test_r2_is_above_the_floor(name, split, key):
 
 
 @pytest.mark.parametrize(("name", "split", "key"), cases(TOO_NARROW))
-def test_intervals_cover_as_declared(name, split, key):
+def test_intervals_have_the_declared_coverage(name, split, key):
     check_coverage(measured(name)[split, key])
 
 
@@ -74,7 +74,7 @@ def check_coverage(found):
 
 
 @pytest.mark.parametrize("name", SLOW)
-def test_what_is_slow_keeps_its_promises_on_one_in_ten_rows(name):
+def test_slow_surrogates_are_above_the_floor_on_one_in_ten_rows(name):
     told = {figure.property: figure.n for figure in load_card(name).metrics["test"]}
     for (split, key), found in measured(name, every=10).items():
         if split == "test":
@@ -84,7 +84,7 @@ def test_what_is_slow_keeps_its_promises_on_one_in_ten_rows(name):
 
 
 @pytest.mark.parametrize("name", [case(name) for name in shipped()])
-def test_cards_tell_what_is_measured(name):
+def test_cards_hold_the_measured_figures(name):
     for split, group in load_card(name).metrics.items():
         for told in group:
             found = measured(name)[split, told.property]

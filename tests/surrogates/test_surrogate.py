@@ -1,4 +1,4 @@
-"""The CNN surrogate: what it sees, how good it is, how it is stored."""
+"""The network surrogate: its input, its accuracy, its files."""
 
 import json
 import math
@@ -58,12 +58,12 @@ def test_prediction_is_invariant_to_rotations_and_screws_by_construction(surroga
     assert np.ptp(values) < TORCH_TOLERANCE_EV
 
 
-def test_every_promised_property_is_shipped_and_found_by_its_name():
+def test_every_documented_property_is_shipped_and_loaded_by_name():
     for name in ("gap", "conductance", "thermal_conductance", "zt", "young", "formation"):
         assert any(key.startswith(name) for key in load(name).keys), name  # no mapping
 
 
-def test_out_of_distribution_score_tells_what_training_never_saw(surrogate):
+def test_out_of_distribution_score_is_higher_for_tubes_unlike_the_training_data(surrogate):
     known = Dataset.load(SHIPPED).split("test").batch[:200]
     all_boron = [Nanotube(8, 0, 4).with_species(np.full(128, Species.B))]
     vacancies = [t.with_species(np.where(t.species == Species.N, Species.VACANCY, t.species)) for t in known[:50]]
@@ -80,7 +80,7 @@ def test_out_of_distribution_score_tells_what_training_never_saw(surrogate):
 
 
 class Told(Model):
-    """Predicts and computes what it is told, whatever the tubes."""
+    """A model and oracle that returns given values for any tubes."""
 
     properties = (GAP_EV,)
 
@@ -94,7 +94,7 @@ class Told(Model):
         return replace(found, distance=self.distance)
 
 
-def test_verification_tells_errors_worked_out_by_hand():
+def test_verification_gives_errors_computed_by_hand():
     """Four designs of which the oracle computes three: errors +0.1, -0.2, +0.6 eV."""
     physics = Told([1.0, 1.4, np.nan, 0.3], failures={2: "no convergence"})
     predicted = Told([1.1, 1.2, 9.0, 0.9], far=[False, True, True, False])
@@ -109,7 +109,7 @@ def test_verification_tells_errors_worked_out_by_hand():
 
 
 def test_verification_finds_a_surrogate_that_is_worse_where_it_extrapolates(surrogate):
-    """On (10,0), which it never saw, its errors must show, against the oracle."""
+    """On (10,0), which is not in its training data, its errors against the oracle must be larger."""
     inside, outside = Dataset.load(SHIPPED).split("test").batch[:20], Dataset.load(SHIPPED).split("larger")
     wider = [tube for tube in outside.batch if tube.n == 10][:8]
     near, far = (verify(surrogate, PiElectrons(), some) for some in (inside, wider))
@@ -131,13 +131,13 @@ def ensemble(small):
     return fit(small, FitConfig(epochs=20, members=3, size=SMALL))
 
 
-def test_fitting_learns(small, ensemble):
+def test_fitting_reduces_the_error(small, ensemble):
     test = small.split("test")
     error = ensemble.predict(test.batch)["gap_ev"] - test.values("gap_ev")
     assert error.std() < 0.8 * test.values("gap_ev").std()
 
 
-def test_the_same_seed_gives_the_same_bits_and_test_rows_are_never_looked_at(small):
+def test_the_same_seed_gives_the_same_bits_and_test_rows_have_no_effect(small):
     """Scrambled test labels change nothing."""
     table = small.table.to_pydict()
     rng = np.random.default_rng(0)
@@ -179,8 +179,8 @@ def test_every_network_is_invariant_to_rotations_and_screws_on_any_tube(network)
             assert np.ptp(found, axis=0).max() > 10 * INVARIANCE
 
 
-def test_a_tube_between_leads_is_seen_with_its_ends():
-    """Turned about the axis or end for end it is the same device; moved through its ends it is another one."""
+def test_predictions_between_leads_depend_on_the_ends_of_the_tube():
+    """Turned about the axis or reversed it is the same device; moved along the axis it is another one."""
     from matgym.surrogates.raster import raster_view
 
     torch.manual_seed(0)
@@ -250,8 +250,8 @@ def test_a_killed_fit_resumes_to_the_same_weights(small, tmp_path):
         fit(small, settings, checkpoints=tmp_path)
 
 
-def test_a_resumed_transfer_fit_knows_from_which_weights_it_began(small, tmp_path):
-    """Version 0.1 remembered only that there were some."""
+def test_a_resumed_transfer_fit_requires_the_same_initial_weights(small, tmp_path):
+    """Version 0.1 stored only that there were initial weights, not which."""
     torch.set_num_threads(1)
     how, seen = FitConfig(epochs=2, size=SMALL), []
     first, second = (fit(small, replace(how, epochs=1, seed=seed)) for seed in (1, 2))
@@ -290,10 +290,10 @@ def test_an_ensemble_is_the_mean_of_networks_fitted_alone(small):
     assert (np.diff(sd[order]) >= -1e-12).all(), "where members disagree more, it must not be surer"
 
 
-def test_an_ensembles_intervals_hold_test_rows_that_calibration_did_not_see(small, ensemble):
+def test_intervals_of_an_ensemble_cover_test_rows(small, ensemble):
     test, validation = small.split("test"), small.split("validation")
     found = figures(ensemble, test)
-    # The count of covered test rows scatters, and so does the quantile that validation gives: three deviations.
+    # Both the count of covered test rows and the quantile of validation have an error: allow three deviations.
     scatter = 3 * np.sqrt(0.9 * 0.1 * (1 / len(test) + 1 / len(validation)))
     for figure in found:
         assert abs(figure.coverage - 0.9) <= scatter, figure.property
@@ -321,7 +321,7 @@ def test_transfer_takes_over_all_but_the_last_layer(small):
         fit(small, FitConfig(properties=("gap_ev",), network="lenet"), start=source)
 
 
-def test_physics_given_as_input_reaches_the_network(small):
+def test_a_physics_input_changes_the_prediction(small):
     informed = fit(small, FitConfig(properties=("pi_formation_ev",), informed_by=("gap_ev",), epochs=2, size=SMALL))
     test = small.split("test")
     lattice, rows, species, _ = next(test.by_lattice())
@@ -332,7 +332,7 @@ def test_physics_given_as_input_reaches_the_network(small):
 
 
 def test_statistics_of_normalisation_are_kept_in_the_last_part_of_a_training(small, tmp_path):
-    """They are those at the freeze, whatever is trained after it; and training then sees what use sees."""
+    """They are those at the freeze, whatever is trained later, so that the last part trains as the network is used."""
     from matgym.surrogates.fitting import FREEZE
 
     seen = {}
@@ -371,7 +371,7 @@ def test_cross_validation_predicts_every_tube_once_and_resumes(small, tmp_path):
         cross_validate(small, settings, 1)
 
 
-def test_stored_surrogates_come_back_the_same(small, tmp_path):
+def test_stored_surrogates_are_restored_exactly(small, tmp_path):
     fitted = fit(small, FitConfig(epochs=1, size=SMALL))
     save(fitted, tmp_path / "w.safetensors")
     again = load(tmp_path / "w.safetensors")
@@ -380,7 +380,7 @@ def test_stored_surrogates_come_back_the_same(small, tmp_path):
     np.testing.assert_array_equal(fitted.predict(some).distance, again.predict(some).distance)
 
 
-def test_damaged_or_foreign_weights_are_one_sentence(tmp_path):
+def test_damaged_or_foreign_weights_are_an_error_of_one_sentence(tmp_path):
     with pytest.raises(WeightsError, match="there are no weights 'nowhere'"):
         load("nowhere")
     (tmp_path / "a.safetensors").write_bytes(b"\x80\x04pickle")
@@ -398,7 +398,7 @@ def test_damaged_or_foreign_weights_are_one_sentence(tmp_path):
         load(tmp_path / "a.safetensors")
 
 
-def test_a_torch_module_a_function_and_an_oracle_can_all_reward():
+def test_a_torch_module_a_function_and_an_oracle_can_give_rewards():
     module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, 1))
     for source in (module, lambda some: [float(t.counts[Species.B]) for t in some], PiElectrons(), SHIPPED):
         check_model(as_model(source, "gap_ev"))
@@ -409,7 +409,7 @@ def test_a_torch_module_a_function_and_an_oracle_can_all_reward():
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
-def test_check_model_finds_what_is_wrong():
+def test_check_model_finds_faults():
     def check(function):
         check_model(FunctionModel(function, "gap_ev"))
 
@@ -426,7 +426,7 @@ def test_check_model_finds_what_is_wrong():
         as_model(3.14, "gap_ev")
 
 
-def test_tubes_that_networks_cannot_see_are_failures_with_a_reason(surrogate):
+def test_tubes_that_networks_do_not_support_are_failures_with_a_reason(surrogate):
     tube = Nanotube(8, 0, 4)
     pair = (40, int(tube.lattice.neighbours[40, 0]))
     found = surrogate.predict([tube, tube.strained(0.01), tube.twisted(0.01), tube.turned(pair), tube])

@@ -61,7 +61,7 @@ def test_random_designs_of_every_instance_score_between_0_and_1(name):
         assert np.ptp(parts, axis=0).min() > 0.0, "a component is clipped to one number"
 
 
-def test_unknown_names_suggest_what_was_meant():
+def test_unknown_names_raise_an_error_with_a_suggestion():
     with pytest.raises(ConfigurationError, match="there is no instance 'isotope-ring'; did you mean 'isotope-rings'"):
         instance("isotope-ring")
     with pytest.raises(ConfigurationError, match="there are chirality, doping-easy"):
@@ -69,7 +69,7 @@ def test_unknown_names_suggest_what_was_meant():
 
 
 @pytest.mark.parametrize("name", INSTANCES)
-def test_targets_are_as_the_task_takes_them(name):
+def test_targets_of_instances_have_the_shape_of_the_task(name):
     one = INSTANCES[name]
     needs(name)
     task = one.task()
@@ -113,14 +113,14 @@ def against_the_oracle(name, count):
     ("name", "count"),
     [("chirality", 30), ("doping-easy", 30), ("isotope-rings", 3), ("isotope-sites", 2), ("thermoelectric-easy", 1)],
 )
-def test_tables_say_what_the_oracle_says(name, count):
+def test_tables_hold_the_values_of_the_oracle(name, count):
     needs(name)
     against_the_oracle(name, count)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", ["isotope-rings", "isotope-sites", "thermoelectric-easy"])
-def test_thirty_designs_of_dear_tables_are_as_the_oracle_says(name):
+def test_thirty_designs_of_expensive_tables_have_the_values_of_the_oracle(name):
     needs(name)
     against_the_oracle(name, 30)
 
@@ -150,7 +150,7 @@ def test_the_recorded_optimum_is_the_tables_and_inside_the_range_of_rewards(name
 
 @pytest.mark.parametrize("name", SOLVED)
 def test_no_more_than_a_few_designs_in_a_thousand_lie_outside_the_range_of_rewards(name):
-    """A range that clips what is best, or most of what is drawn, tells nothing."""
+    """A range that clips the best designs, or most of the drawn ones, does not distinguish them."""
     needs(name)
     one = INSTANCES[name]
     task = one.task()
@@ -161,7 +161,7 @@ def test_no_more_than_a_few_designs_in_a_thousand_lie_outside_the_range_of_rewar
     assert len(np.unique(reward)) > 20
 
 
-def test_tables_by_another_version_of_the_physics_are_refused(tmp_path):
+def test_tables_by_another_version_of_the_physics_raise(tmp_path):
     table = Solved("toy", np.array([3, 1], dtype=np.uint64), {"gap_ev": np.array([0.3, 0.1])}, {"seconds": 1})
     path = tmp_path / "toy.parquet"
     table.write(path)
@@ -199,8 +199,8 @@ def test_an_optimum_is_recorded_and_read_again(tmp_path, monkeypatch):
     assert one.optimum == best
 
 
-def test_a_table_lends_itself_to_no_other_tube():
-    """Keys mean one lattice, one budget, one isotope: another's would be some other design's value."""
+def test_a_table_of_another_tube_raises():
+    """Keys belong to one lattice, budget and isotope: with another, a key gives the value of a different design."""
     needs("isotope-rings")
     needs("isotope-sites")
     for wrong in ({"heavy": "13C"}, {"rings": 8}, {"n": 7}):
@@ -217,8 +217,8 @@ def test_a_table_lends_itself_to_no_other_tube():
         chirality_task(diameters_nm=(0.7, 1.2))
 
 
-def test_the_oracle_asked_for_by_name_is_the_one_that_made_the_table():
-    """Rankings of isotopes need its 256 frequencies; the default has 128."""
+def test_the_oracle_by_name_is_the_one_that_made_the_table():
+    """The ranking of isotopes needs its 256 frequencies; the default has 128."""
     needs("isotope-sites")
     one = INSTANCES["isotope-sites"]
     task = one.task(model="oracle")

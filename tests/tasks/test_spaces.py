@@ -1,4 +1,4 @@
-"""Spaces of designs: moves stay inside, keys tell orbits apart, and orbits are counted by another way."""
+"""Spaces of designs: operations give designs, keys distinguish orbits, and orbits are counted independently."""
 
 from itertools import combinations
 from math import comb
@@ -41,7 +41,7 @@ SPACES = {
 @pytest.mark.parametrize("name", SPACES)
 @given(seed=SEEDS)
 @settings(max_examples=10, deadline=None)
-def test_whatever_is_sampled_mutated_recombined_or_made_of_points_is_a_design(name, seed):
+def test_sampling_mutation_recombination_and_decoding_of_points_give_designs(name, seed):
     space, rng = SPACES[name], np.random.default_rng(seed)
     designs = space.sample(6, rng)
     assert designs.shape == (6, space.width)
@@ -86,27 +86,27 @@ def test_every_space_conforms(name):
         ({"enumerate": lambda _self: iter([np.zeros((1, 4), dtype=int)])}, "left out a design"),
     ],
 )
-def test_the_check_of_spaces_finds_what_is_wrong(wrong, said):
+def test_check_space_finds_faults(wrong, said):
     with pytest.raises(AssertionError, match=said):
         check_space(type("Wrong", (Choices,), wrong)((2,) * 4))
     with pytest.raises(AssertionError, match="symmetric copies have other keys"):
         check_space(Choices((2,) * 4), copies=lambda designs: designs[:, ::-1])
 
 
-def test_what_is_no_design_is_told():
+def test_rows_that_are_no_designs_are_recognised():
     assert not Choices((2, 3)).valid(np.array([[2, 0], [0, -1]])).any()
     assert not Cube(2).valid(np.array([[1.1, 0.0], [np.nan, 0.0]])).any()
     space = SPACES["periodic"]
     rows = space.sample(3, np.random.default_rng(0))
     rows[0, np.flatnonzero(rows[0])[0]] = 0  # one missing
-    rows[1, np.flatnonzero(rows[1] == 0)[0]] = Species.C14  # one that nobody asked for
+    rows[1, np.flatnonzero(rows[1] == 0)[0]] = Species.C14  # one that is not in the budget
     np.testing.assert_array_equal(space.valid(rows), [False, False, True])
     chirality = SPACES["chirality"]
     assert not chirality.valid(np.array([[0, 0, 0, 0]])).any()  # (1, 0) is too thin
 
 
 @pytest.mark.parametrize("name", ["bits", "ordered", "chirality"])
-def test_choices_are_enumerated_counted_and_all_of_them_made_of_points(name):
+def test_choices_are_enumerated_and_counted_and_each_is_decoded_from_a_point(name):
     space = SPACES[name]
     rows = np.concatenate(list(space.enumerate(rows=7)))
     assert len(rows) == space.size == len(np.unique(rows, axis=0))
@@ -130,7 +130,7 @@ def test_there_are_15708_tubes_to_choose_among():
 
 
 @pytest.mark.parametrize("between_leads", [False, True])
-def test_every_design_of_a_tiny_space_is_made_of_some_point(between_leads):
+def test_every_design_of_a_tiny_space_is_decoded_from_a_point(between_leads):
     space = decorations(3, 0, 1, {"B": 1, "N": 1}, between_leads=between_leads)
     found = np.unique(space.from_points(np.random.default_rng(0).random((20_000, 4))), axis=0)
     assert len(found) == space.size == 12 * 11
@@ -153,7 +153,7 @@ def test_a_point_on_the_places_of_a_design_is_that_design():
 
 
 def geometric_operations(tube, *, between_leads, mirrors=True):
-    """Every rotation, reversal and mirror image that maps a tube's sites onto each other, from where they stand."""
+    """Return every rotation, reversal and reflection that maps a tube's sites onto each other, from their positions."""
     radius = tube.diameter_nm * 5.0
     length = tube.length_angstrom
     x, y, z = tube.positions_angstrom.T
@@ -163,7 +163,7 @@ def geometric_operations(tube, *, between_leads, mirrors=True):
         for way in (1, -1):
             if turn * way < 0 and not mirrors:
                 continue
-            for site in range(tube.n_sites):  # where the first one goes
+            for site in range(tube.n_sites):  # the image of the first site
                 moved_angle = turn * (angle - angle[0]) + angle[site]
                 moved = way * (z - z[0]) + z[site]
                 around = radius * np.abs(np.exp(1j * moved_angle[:, None]) - np.exp(1j * angle))
@@ -177,7 +177,7 @@ def geometric_operations(tube, *, between_leads, mirrors=True):
 
 
 def fixed_designs(permutation, budget):
-    """How many ways to place a budget of one or two kinds an operation leaves as they are, by its cycles."""
+    """Return the number of placements of one or two species that an operation leaves unchanged, by its cycles."""
     seen, cycles = set(), []
     for start in range(len(permutation)):
         length, at = 0, start
@@ -211,7 +211,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("tube", "budget", "between_leads", "published"), CASES)
-def test_orbits_are_as_many_as_burnside_counts(tube, budget, between_leads, published):
+def test_the_number_of_orbits_is_that_of_burnsides_lemma(tube, budget, between_leads, published):
     space = decorations(*tube, budget, between_leads=between_leads)
     operations = geometric_operations(Nanotube(*tube), between_leads=between_leads)
     ours = symmetry_between_leads(space.lattice) if between_leads else symmetry_group(space.lattice)
@@ -231,8 +231,8 @@ def test_there_are_27720_ways_to_place_three_heavy_atoms_on_56_sites():
 
 
 @pytest.mark.parametrize(("n", "orbits"), [(5, None), (10, 583)])
-def test_orbits_with_turned_bonds_are_as_many_as_burnside_counts(n, orbits):
-    """Designs from the definition: what `Nanotube` and the leads accept; copies from where the sites stand."""
+def test_the_number_of_orbits_with_turned_bonds_is_that_of_burnsides_lemma(n, orbits):
+    """Designs from the definition (those that `Nanotube` and the leads accept), copies from the positions of sites."""
     space = decorations(n, 0, 3, {"SW": 2}, between_leads=True)
     lattice = space.lattice
     pairs = [(int(a), int(b)) for a, b, image in lattice.bonds if image == 0]
@@ -306,7 +306,7 @@ def _same_device(space, one, other):
 
 
 def test_the_oracle_gives_symmetric_copies_the_same_conductance_and_zt():
-    """Keys may share a value in a table only where physics does."""
+    """Designs may share a key in a table only if their physics is the same."""
     isotopes, defects = SPACES["leads"], decorations(7, 0, 3, {"SW": 1, "14C": 2}, between_leads=True)
     (tube,) = isotopes.decode(isotopes.sample(1, np.random.default_rng(0)))
     found = PhononTransport(frequencies=16).predict([tube, tube.rotated(3), tube.reversed(), tube.mirrored()])
@@ -318,7 +318,7 @@ def test_the_oracle_gives_symmetric_copies_the_same_conductance_and_zt():
     np.testing.assert_allclose(zt, zt[0], rtol=1e-5)
 
 
-def test_what_cannot_be_enumerated_says_so():
+def test_enumerating_too_many_designs_raises():
     with pytest.raises(ConfigurationError, match="cannot be enumerated"):
         next(decorations(8, 0, 4, {"B": 8, "N": 8}).enumerate())
     with pytest.raises(ConfigurationError, match="cannot be enumerated"):
@@ -335,7 +335,7 @@ def test_what_cannot_be_enumerated_says_so():
 
 @pytest.mark.parametrize("budget", [{"SW": 2, "vacancy": 2, "B": 1}, {"SW": 3}, {"vacancy": 1, "SW": 1}])
 @pytest.mark.parametrize("seed", range(3))
-def test_masks_allow_what_tubes_between_leads_allow(budget, seed):
+def test_masks_allow_the_edits_that_tubes_between_leads_allow(budget, seed):
     lattice, rng = tube_lattice(7, 0, 3), np.random.default_rng(seed)
     edits = lattice_edits(lattice, budget)
     assert isinstance(edits, DefectEdits)
@@ -376,7 +376,7 @@ def test_masks_allow_what_tubes_between_leads_allow(budget, seed):
     assert not edits.mask(rows, remaining).any()
 
 
-def test_what_is_unsound_is_no_design():
+def test_unsound_tubes_are_no_designs():
     space = SPACES["defects"]
     design = space.sample(1, np.random.default_rng(3))
     edits, sites = space.edits, space.edits.n_sites
@@ -402,29 +402,29 @@ def test_what_is_unsound_is_no_design():
         ((8, 0, 2), {"SW": 1, "vacancy": 63}, "vacancies"),
     ],
 )
-def test_budgets_that_cannot_be_placed_are_refused(tube, budget, said):
+def test_budgets_that_cannot_be_placed_raise(tube, budget, said):
     with pytest.raises(ConfigurationError, match=said):
         lattice_edits(tube_lattice(*tube), budget)
 
 
-def test_no_turn_at_all_is_no_budget_of_turns():
+def test_a_budget_of_zero_turns_raises():
     with pytest.raises(ConfigurationError, match="must turn a bond at least"):
         lattice_edits(tube_lattice(8, 0, 2), {"SW": 0})
 
 
-def test_tight_budgets_are_made_of_points_too():
+def test_tight_budgets_are_also_decoded_from_points():
     space = decorations(8, 0, 2, {"SW": 8})
     assert space.valid(space.from_points(np.random.default_rng(0).random((40, 16)))).all()
 
 
-def test_a_tube_that_is_full_of_one_species_stays_as_it_is():
+def test_a_tube_with_one_species_on_all_sites_is_not_mutated():
     space = decorations(5, 0, 1, {"13C": 20})
     designs = space.sample(3, np.random.default_rng(0))
     assert space.valid(space.mutate(designs, np.random.default_rng(0))).all()
     assert space.valid(space.recombine(designs, designs, np.random.default_rng(0))).all()
 
 
-def test_a_row_that_is_no_design_leaves_the_keys_of_others_alone():
+def test_a_row_that_is_no_design_does_not_change_the_keys_of_others():
     space = SPACES["periodic"]
     rows = space.sample(4, np.random.default_rng(0))
     wrong = rows.copy()

@@ -1,4 +1,4 @@
-"""What a model cannot predict is refused when a task is made; what no oracle computes is verified as NaN."""
+"""Making a task raises if its model does not support the space; a property without an oracle is verified as NaN."""
 
 import gymnasium as gym
 import numpy as np
@@ -39,20 +39,20 @@ def ones(tubes):
     ],
     ids=["objective", "second objective", "constraint"],
 )
-def test_networks_refuse_what_they_do_not_know_when_the_task_is_made(settings, budget):
-    """In 0.1 a set bond counted as 13C, and a vacancy failed at the last step only."""
+def test_making_a_task_raises_if_the_network_does_not_support_its_space(settings, budget):
+    """In 0.1 a turned bond counted as 13C, and a vacancy failed only at the last step."""
     with pytest.raises(ConfigurationError, match=r"cannot predict these designs: .*(never shown turned bonds|vacancy)"):
         decoration_task(lattice=LATTICE, budget=budget, **settings)
 
 
-def test_a_torch_module_refuses_turned_bonds_by_a_sentence():
-    """In 0.1 it died of a reshape."""
+def test_a_torch_module_raises_one_sentence_for_turned_bonds():
+    """In 0.1 it failed with an error of reshaping."""
     with pytest.raises(ConfigurationError, match=r"Sum cannot predict these designs: it was never shown turned bonds"):
         gym.make("matgym/NanotubeThermoelectric-v0", budget={"SW": 1}, model=Sum())
     gym.make("matgym/NanotubeDoping-v0", budget={"B": 2, "vacancy": 1}, model=Sum())  # its raster has a channel for it
 
 
-def test_species_of_tubes_with_turned_bonds_are_species_and_no_bits():
+def test_rows_of_tubes_with_turned_bonds_hold_species_codes():
     task = decoration_task(lattice=LATTICE, budget={"SW": 2}, model=FunctionModel(thirteens, "gap_ev"))
     designs = task.space.sample(5, np.random.default_rng(0))
     assert designs.sum(axis=1).tolist() == [2] * 5
@@ -62,24 +62,24 @@ def test_species_of_tubes_with_turned_bonds_are_species_and_no_bits():
 
 
 def thirteens(tubes):
-    """Atoms of 13C, whose code is that of a set bit."""
+    """Return the number of 13C atoms, whose code is that of a turned bond."""
     return [float(np.count_nonzero(tube.species == Species.C13)) for tube in tubes]
 
 
-def test_a_network_knows_the_carbon_isotopes_that_it_takes_for_carbon():
+def test_a_network_supports_carbon_isotopes_that_it_treats_as_carbon():
     decoration_task(lattice=LATTICE, budget={"13C": 3}, model=NETWORK)
 
 
-# ---- a reward of one's own
+# ---- users' rewards
 
 
 def boron_nitrogen_bonds(tubes):
-    """README's."""
+    """The function of the README."""
     pairs = [tube.species[tube.lattice.bonds[:, :2]] for tube in tubes]
     return [float(((pair == (3, 4)) | (pair == (4, 3))).all(axis=1).sum()) for pair in pairs]
 
 
-def test_a_function_of_tubes_is_a_property_of_its_own_that_no_oracle_verifies():
+def test_a_function_of_tubes_predicts_a_separate_property_without_an_oracle():
     """In 0.1 bond counts were reported as `gap_ev`, and verified against the π gap."""
     check_model(boron_nitrogen_bonds)
     env = gym.make("matgym/NanotubeDoping-v0", model=boron_nitrogen_bonds, targets=(0.0, 12.0))
@@ -99,7 +99,7 @@ def test_a_function_of_tubes_is_a_property_of_its_own_that_no_oracle_verifies():
     check_task(task)
 
 
-def test_a_function_that_says_it_computes_the_gap_is_verified_as_the_gap():
+def test_a_function_that_declares_the_gap_is_verified_by_the_gaps_oracle():
     task = decoration_task(model=FunctionModel(ones, GAP_EV))
     designs = task.space.sample(2, np.random.default_rng(0))
     truth = PiElectrons().predict(task.space.decode(designs))["gap_ev"]
@@ -108,7 +108,7 @@ def test_a_function_that_says_it_computes_the_gap_is_verified_as_the_gap():
     np.testing.assert_array_equal(own.verify(designs, np.full(2, 0.8)).value, 2.0)
 
 
-def test_an_estimate_that_nothing_can_follow_is_refused():
+def test_an_estimate_without_effect_raises():
     with pytest.raises(ConfigurationError, match="predicts without uncertainty"):
         decoration_task(model="oracle", estimate="lcb")
     with pytest.raises(ConfigurationError, match="beside a reward function"):
@@ -140,7 +140,7 @@ def test_a_reward_function_sees_predictions_and_targets_and_replaces_the_reward_
     assert 0.0 < scores.reward.mean() < 1.0
 
 
-def test_a_constraint_on_a_property_of_one_s_own_counts():
+def test_a_constraint_on_a_users_property_is_applied():
     bound = Constraint(Property("ones"), FunctionModel(ones), 2.0)
     task = decoration_task(model=ones, constraint=bound)
     scores = task.score(task.space.sample(3, np.random.default_rng(0)), np.full(3, 0.8))
@@ -149,7 +149,7 @@ def test_a_constraint_on_a_property_of_one_s_own_counts():
 
 
 def test_the_uncertainty_of_scores_is_that_of_their_value():
-    """Also where a component that does not count stands first."""
+    """Also if a component without weight comes first."""
     energy = Objective(PI_FORMATION_EV, NETWORK, "minimize", 30.0, 50.0, weight=0.0)
     gap = Objective(GAP_EV, NETWORK, "target", 0.5, 1.2, 0.15)
     space = decoration_task(model=NETWORK).space
@@ -161,7 +161,7 @@ def test_the_uncertainty_of_scores_is_that_of_their_value():
         assert scores.components.shape == (3, 2)
 
 
-def test_objectives_and_bounds_that_mean_nothing_are_named():
+def test_meaningless_objectives_and_bounds_raise_an_error_that_names_them():
     gap = Objective(GAP_EV, NETWORK)
     with pytest.raises(ConfigurationError, match="gap_ev, gap_ev must be of different properties"):
         DesignTask(decoration_task(model=NETWORK).space, (gap, gap))

@@ -10,7 +10,7 @@ from matgym.structures import tube_lattice
 from matgym.tasks import Ledger, RandomDesigns, decoration_task, tolerance
 
 
-def test_reward_is_one_on_target_a_tenth_at_the_margin_and_nothing_where_it_failed():
+def test_reward_is_one_on_target_a_tenth_at_the_margin_and_zero_for_a_failure():
     reward = tolerance(np.array([0.0, 0.15, -0.15, 0.05, np.nan]), margin=0.15)
     np.testing.assert_allclose(reward, [1.0, 0.1, 0.1, 0.5, 0.0])
 
@@ -21,7 +21,7 @@ def test_reward_falls_with_the_error():
     assert ((reward >= 0) & (reward <= 1)).all()
 
 
-def test_ledger_counts_what_failed_too():
+def test_ledger_also_counts_failed_evaluations():
     ledger = Ledger()
     with ledger.charge("oracle", 3):
         pass
@@ -42,7 +42,7 @@ def test_random_designs_have_the_composition_and_cover_all_sites():
     np.testing.assert_allclose(share, 0.1, atol=4 * np.sqrt(0.09 / 2000))
 
 
-def test_impossible_tasks_are_named():
+def test_impossible_tasks_raise():
     with pytest.raises(ConfigurationError, match="low must be below high"):
         decoration_task(low=1.0, high=0.5)
     with pytest.raises(ConfigurationError, match="margin=0"):
@@ -50,7 +50,7 @@ def test_impossible_tasks_are_named():
 
 
 class Doubtful(Model):
-    """Two networks that disagree by 0.2 eV about every tube."""
+    """A model of two networks that differ by 0.2 eV for every tube."""
 
     properties = (GAP_EV,)
     is_uncertain = True
@@ -61,7 +61,7 @@ class Doubtful(Model):
         return Predictions({"gap_ev": mean}, sd=sd, members={"gap_ev": np.stack([mean - 0.1, mean + 0.1])})
 
 
-def test_estimates_take_the_mean_or_less_than_it():
+def test_estimates_give_the_mean_or_less():
     species, targets = np.zeros((6, 128), np.uint8), np.full(6, 0.8)
     found = {
         estimate: decoration_task(model=Doubtful(), estimate=estimate).score(species, targets)
@@ -70,7 +70,7 @@ def test_estimates_take_the_mean_or_less_than_it():
     error = found["mean"].loss
     np.testing.assert_allclose(found["mean"].reward, tolerance(error, 0.15))
     np.testing.assert_allclose(found["lcb"].reward, tolerance(error + 0.1, 0.15))  # one standard deviation
-    np.testing.assert_allclose(found["worst"].reward, tolerance(error + 0.1, 0.15))  # the member further off
+    np.testing.assert_allclose(found["worst"].reward, tolerance(error + 0.1, 0.15))  # the member with the larger error
     for scores in found.values():
         np.testing.assert_array_equal(scores.loss, error)
         np.testing.assert_array_equal(scores.sd, 0.1)

@@ -1,4 +1,4 @@
-"""Pictures show what is there."""
+"""Pictures show the given tubes and values."""
 
 import re
 
@@ -21,7 +21,7 @@ TUBES = [Nanotube(8, 0, 2), Nanotube(5, 5, 2), Nanotube(4, 2, 1)]
 
 
 @pytest.mark.parametrize("tube", TUBES, ids=str)
-def test_drawn_bonds_are_those_inside_the_cell_between_atoms_that_are_there(tube):
+def test_drawn_bonds_are_those_between_present_atoms_within_the_cell(tube):
     gone = tube.decorated({0: "vacancy", 9: "vacancy"})
     for shown in (tube, gone):
         sites, bonds = visible(shown)

@@ -1,4 +1,4 @@
-"""A batch of films in annealing furnaces: simulated, or as a network predicts them."""
+"""Batches of films in annealing furnaces, advanced by the simulator or by a network."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 
 class Films(ABC):
-    """A batch of films, which all heat up and draw energy as `Film.course` says.
+    """A batch of films, whose temperature and energy follow `Film.course`.
 
     Attributes:
-        measures: (B, 3) as in `Film.measures`.
-        charged: under which a ledger counts steps.
+        film: the constants of films and furnaces.
+        state: the state of the films.
+        measures: (B, 3) statistics as in `Film.measures`.
+        charged: the name under which a ledger counts steps.
         pictured: whether there are micrographs.
     """
 
@@ -31,19 +33,19 @@ class Films(ABC):
     pictured: ClassVar[bool] = True
 
     def __init__(self, film: Film, size: int, batch: int, start_c: float) -> None:
-        """Make room for `batch` films of `size` sites a side, to be loaded at `start_c`."""
+        """Allocate `batch` films with `size` sites along a side, to be loaded at `start_c`, °C."""
         self.film, self._start_k = film, start_c + CELSIUS_K
         self.state = film.fresh(np.ones((batch, size, size), dtype=np.uint16), np.full(batch, self._start_k))
         self.measures = np.ones((batch, len(OUTCOMES)))
         self._generators = [np.random.default_rng(0)] * batch
 
     def load(self, rows: IntArray, labels: Labels, generators: Sequence[np.random.Generator]) -> None:
-        """Put fresh films into some of the furnaces.
+        """Load films as deposited into some of the furnaces.
 
         Args:
-            rows: (k,) which.
-            labels: (k, size, size) as deposited.
-            generators: k, one a film, from which all is drawn that happens to it.
+            rows: (k,) rows of these furnaces.
+            labels: (k, size, size) labels of the films.
+            generators: k random generators, one for each film.
         """
         fresh = self.film.fresh(labels, np.full(len(rows), self._start_k))
         for name, values in fresh._asdict().items():
@@ -53,7 +55,7 @@ class Films(ABC):
             self._generators[row] = rng
 
     def hold(self, setpoint_k: FloatArray, rows: IntArray | slice = slice(None)) -> None:
-        """Hold (k,) set points for one step in some of the furnaces; the others must have been loaded anew."""
+        """Hold (k,) set points in K for one step in some of the furnaces; the others must have been loaded again."""
         state = self.state
         before = FilmState(state.labels[rows], state.defects[rows], state.temperature_k[rows], state.energy_kwh[rows])
         generators = [self._generators[row] for row in np.arange(len(self.measures))[rows]]
@@ -75,7 +77,7 @@ class Films(ABC):
         generators: Sequence[np.random.Generator],
         rows: IntArray | slice,
     ) -> tuple[FilmState, FloatArray]:
-        """State and measures after one step, of the films that stand in some rows."""
+        """Return state and measures of the films in some rows after one step."""
 
     def pictures(self, rows: IntArray | slice) -> Float32Array:
         """Return (rows, H, W) micrographs, 0 within grains to 1 at particles."""
@@ -83,41 +85,43 @@ class Films(ABC):
 
 
 class SimulatedFilms(Films):
-    """Films by the simulator, `Film.anneal`."""
+    """A batch of films that the simulator advances, `Film.anneal`."""
 
     charged: ClassVar[str] = "simulation"
 
     def _annealed(
         self,
         state: FilmState,
-        setpoint_k: FloatArray,  # noqa: ARG002  # the course knows it
+        setpoint_k: FloatArray,  # noqa: ARG002  # the course depends on it already
         course: Course,
         generators: Sequence[np.random.Generator],
-        rows: IntArray | slice,  # noqa: ARG002  # films do not depend on their place
+        rows: IntArray | slice,  # noqa: ARG002  # films do not depend on their row
     ) -> tuple[FilmState, FloatArray]:
         after = self.film.anneal(state, course, generators)
         return after, self.film.measures(after)
 
 
 class LearnedFilms(Films):
-    """Films by their statistics, which a recurrent network predicts; their state's grains stay as deposited."""
+    """A batch of films whose statistics a recurrent network predicts; the state's grains do not change."""
 
     pictured: ClassVar[bool] = False
 
     def __init__(self, film: Film, size: int, batch: int, start_c: float, surrogate: "SequenceSurrogate") -> None:
-        """See `Films`; the surrogate predicts `OUTCOMES`.
+        """Allocate the films, see `Films`; the surrogate predicts `OUTCOMES`.
 
         Raises:
-            ConfigurationError: if the surrogate predicts something else.
+            ConfigurationError: if the surrogate predicts other outcomes.
         """
         if surrogate.outcome_names != OUTCOMES:
-            raise ConfigurationError(f"annealing needs a surrogate of {', '.join(OUTCOMES)}")
+            raise ConfigurationError(
+                f"the surrogate predicts {', '.join(surrogate.outcome_names)}: give one of {', '.join(OUTCOMES)}"
+            )
         super().__init__(film, size, batch, start_c)
         self.surrogate = surrogate
         self._memory = surrogate.begin(np.ones((batch, 2)), self.measures)
 
     def load(self, rows: IntArray, labels: Labels, generators: Sequence[np.random.Generator]) -> None:
-        """Put fresh films into some of the furnaces."""
+        """Load films as deposited into some of the furnaces; see `Films.load`."""
         super().load(rows, labels, generators)
         begun = self.measures[rows]
         self.surrogate.forget(self._memory, rows, begun[:, [0, 2]], begun)
@@ -127,7 +131,7 @@ class LearnedFilms(Films):
         state: FilmState,
         setpoint_k: FloatArray,
         course: Course,
-        generators: Sequence[np.random.Generator],  # noqa: ARG002  # the network draws nothing
+        generators: Sequence[np.random.Generator],  # noqa: ARG002  # the network is deterministic
         rows: IntArray | slice,
     ) -> tuple[FilmState, FloatArray]:
         predicted = self.surrogate.step(self._memory, scaled_celsius(setpoint_k - CELSIUS_K)[:, None], rows)
@@ -136,30 +140,30 @@ class LearnedFilms(Films):
         return after, np.maximum(predicted, [1.0, 0.0, 0.0])
 
     def pictures(self, rows: IntArray | slice) -> Float32Array:
-        """Raise an error: there are no grains to draw.
+        """Raise an error, because there are no grains to draw.
 
         Raises:
             ConfigurationError: always.
         """
         del rows
-        raise ConfigurationError('a network of statistics draws no micrograph: use observation="statistics"')
+        raise ConfigurationError('a network of statistics cannot draw micrographs: give observation="statistics"')
 
 
 class PicturedFilms(Films):
-    """Films by their grains, which a network moves; defects heal as in the simulator."""
+    """A batch of films whose grains a network advances; defects heal as in the simulator."""
 
     def __init__(self, film: Film, size: int, batch: int, start_c: float, surrogate: "MicrographSurrogate") -> None:
-        """See `Films`; the surrogate moves boundaries."""
+        """Allocate the films, see `Films`; the surrogate moves boundaries."""
         super().__init__(film, size, batch, start_c)
         self.surrogate = surrogate
 
     def _annealed(
         self,
         state: FilmState,
-        setpoint_k: FloatArray,  # noqa: ARG002  # the course knows it
+        setpoint_k: FloatArray,  # noqa: ARG002  # the course depends on it already
         course: Course,
         generators: Sequence[np.random.Generator],
-        rows: IntArray | slice,  # noqa: ARG002  # films do not depend on their place
+        rows: IntArray | slice,  # noqa: ARG002  # films do not depend on their row
     ) -> tuple[FilmState, FloatArray]:
         from matgym.processes.annealing.micrographs import drives_of
 
@@ -168,19 +172,19 @@ class PicturedFilms(Films):
 
 
 def films_of(film: Film, size: int, batch: int, start_c: float, dynamics: Any, *, pictured: bool) -> Films:
-    """Make films by what moves them.
+    """Return a batch of films that the given dynamics advances.
 
     Args:
-        film: constants of films and furnaces.
-        size: sites along a side.
-        batch: how many films.
-        start_c: temperature at which films are loaded.
-        dynamics: "simulator"; "network" for the shipped one; a file; or a surrogate.
-        pictured: whether a network is to move grains, so that there are micrographs, rather than statistics.
+        film: the constants of films and furnaces.
+        size: the number of sites along a side.
+        batch: the number of films.
+        start_c: the temperature at which films are loaded, °C.
+        dynamics: "simulator"; "network" for the shipped network; a file; or a surrogate.
+        pictured: whether a network advances the grains, so that there are micrographs, or only the statistics.
 
     Raises:
         WeightsError: if there is no such file.
-        ConfigurationError: if the surrogate predicts something else.
+        ConfigurationError: if the dynamics is of another type, or the surrogate predicts other outcomes.
     """
     if isinstance(dynamics, str) and dynamics == "simulator":
         return SimulatedFilms(film, size, batch, start_c)

@@ -1,4 +1,4 @@
-"""Fit the network of micrographs: -log of the chance that it gives the label which the simulator gave a site."""
+"""Fit the network of micrographs by the negative log-likelihood of the labels that the simulator gives to sites."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,7 +22,7 @@ from matgym.units import CELSIUS_K
 
 
 class Moves(NamedTuple):
-    """What the simulator made of N films in one move: (N, H, W) labels before and after, (N,) sweeps between."""
+    """N simulated moves: (N, H, W) labels before and after, and the (N,) sweeps between them."""
 
     before: Labels
     after: Labels
@@ -30,11 +30,11 @@ class Moves(NamedTuple):
 
 
 def simulated_moves(count: int, steps: int, rng: np.random.Generator, *, size: int = 64) -> Moves:
-    """All moves of `count` films of `size` sites a side under random schedules, with up to 12 % of particles."""
+    """Simulate all moves of `count` films of `size` sites a side under random schedules, with up to 12 % particles."""
     film, generators = Film(), rng.spawn(count)
     labels = random_films(count, rng, size=size, grains=(120, 200), particles=(0.0, 0.12))
     schedules = np.stack([random_schedule(steps, rng) for _ in range(count)])
-    temperature_k, found = np.full(count, COLDEST_C + CELSIUS_K), []
+    temperature_k, moves = np.full(count, COLDEST_C + CELSIUS_K), []
     for step in range(steps):
         course = film.course(temperature_k, schedules[:, step] + CELSIUS_K, STEP_S)
         temperature_k, parts = course.temperature_k, parts_of(course.sweeps)
@@ -45,13 +45,22 @@ def simulated_moves(count: int, steps: int, rng: np.random.Generator, *, size: i
             evaporate(after, -np.expm1(-(course.going / parts)[rows]), mine)
             sweep(after, sweeps, mine)
             labels[rows] = after
-            found.append((before, after, sweeps))
-    return Moves(*(np.concatenate(values) for values in zip(*found, strict=True)))
+            moves.append((before, after, sweeps))
+    return Moves(*(np.concatenate(values) for values in zip(*moves, strict=True)))
 
 
 @dataclass(frozen=True)
 class MicrographConfig:
-    """How to fit: `batch_size` moves a step, `sites` of them near boundaries, at the peak of a one-cycle rate."""
+    """The settings of a fit.
+
+    Attributes:
+        width: the width of the network's hidden layers.
+        epochs: the number of passes over the moves.
+        batch_size: the number of moves in a step.
+        sites: the largest number of sites near boundaries in a step, drawn at random.
+        learning_rate: the highest learning rate of the one-cycle schedule.
+        seed: the random seed of weights, order and sites.
+    """
 
     width: int = 32
     epochs: int = 20
@@ -67,10 +76,10 @@ class MicrographConfig:
 def fit_micrographs(
     learned: Moves, validation: Moves, config: MicrographConfig, **options: Unpack[Options]
 ) -> MicrographSurrogate:
-    """Fit a network on simulated moves; the epoch that validates best is kept."""
+    """Fit a network to simulated moves and return it with the weights of the epoch with the lowest validation error."""
     torch.manual_seed(config.seed)
     net, rng = Rivalry(config.width), np.random.default_rng(config.seed)
-    steps = -(-len(learned.before) // config.batch_size)  # an epoch
+    steps = -(-len(learned.before) // config.batch_size)  # per epoch
 
     def batches(_progress: float) -> Iterator[Moves]:
         for rows in np.array_split(rng.permutation(len(learned.before)), steps):
@@ -80,7 +89,7 @@ def fit_micrographs(
         return {"train": _loss(net, moves, config.sites, rng)}
 
     def validate(_epoch: int) -> dict[str, float]:
-        same = np.random.default_rng(config.seed)  # the same sites every time
+        same = np.random.default_rng(config.seed)  # the same sites in every epoch
         return {"error": float(_loss(net, validation, 16 * config.sites, same))}
 
     update = one_cycle(
@@ -92,7 +101,10 @@ def fit_micrographs(
 
 
 def _loss(net: Rivalry, moves: Moves, most: int, rng: np.random.Generator) -> Tensor:
-    """Mean of -log of the true label's chance at random sites near boundaries; labels out of reach do not count."""
+    """Return the mean -log probability of the true label at random sites near boundaries.
+
+    Sites whose true label is out of the network's reach do not count.
+    """
     where = near_boundaries(moves.before) & (moves.after != PARTICLE)
     there = np.flatnonzero(where)
     drawn = np.zeros(where.size, dtype=bool)

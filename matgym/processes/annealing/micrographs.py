@@ -1,12 +1,13 @@
-"""How micrographs change: a network moves the boundaries of the grains that a picture shows, under any schedule.
+"""A surrogate of micrographs: a network moves the boundaries of grains under any schedule.
 
-A frame is read as labels once (`read_grains`); from then on labels are the memory, a frame is a few moves of at most
-`SWEEPS` sweeps each, and pictures are drawn from the labels, so that no boundary ever fades. Boundaries wander at
-random, as the Potts model's do: what the network says of each site is drawn with numbers that are alike within
-`CORRELATION` sites, since in as many sweeps a stretch of boundary moves as one.
+The first frame is converted to labels (`read_grains`). From then on the labels are the state, a frame takes a few moves
+of at most `SWEEPS` sweeps each, and pictures are drawn from the labels, so that boundaries stay sharp. Boundaries
+fluctuate, as those of the Potts model do: the label of each site is drawn from the network's probabilities with random
+numbers that are correlated within `CORRELATION` sites, because in that many sweeps a segment of a boundary moves as a
+whole.
 
-Grains without particles grow as the simulator's do (`docs/results/annealing-network.json`). Known weaknesses, measured:
-among 8 % of particles grains become 12 to 30 % too large, a lone disc shrinks 20 to 25 % too slowly, and on a core the
+Grains without particles grow as in the simulator (`docs/results/annealing-network.json`). Measured weaknesses: with 8 %
+of particles grains become 12 to 30 % too large, an isolated disc shrinks 20 to 25 % too slowly, and on one core the
 network is ten times slower than the simulator.
 """
 
@@ -27,17 +28,17 @@ from matgym.processes.annealing.rivalry import SWEEPS, Rivalry, Sites, choose, l
 from matgym.typing import Float32Array, FloatArray
 
 CORRELATION: Final = 3.0
-"""Standard deviation, in sites, of the kernel that makes random numbers alike (F: with it, boundaries are as rough as
-the simulator's; without, a quarter brighter)."""
+"""The standard deviation, in sites, of the kernel that correlates random numbers (F). With it, boundaries are as rough
+as the simulator's; without it, they are brighter by a quarter."""
 
 _AT_ONCE: Final = 8192
-"""Sites that the network is shown at once: what fits into a core's cache."""
+"""The number of sites that the network processes together, chosen to fit into a core's cache."""
 
 
 class MicrographCard(Card):
-    """What a network of micrographs is, and where it came from."""
+    """The description of a network of micrographs and its training."""
 
-    OLDEST: ClassVar[int] = 2  # 1 was a convolutional recurrent network on brightness
+    OLDEST: ClassVar[int] = 2  # format 1 was a convolutional recurrent network on brightness
 
     width: int = Field(ge=1)
 
@@ -46,18 +47,22 @@ STORE: Final = Store(MicrographCard, "a network of micrographs", Path(__file__).
 
 
 def drives_of(course: Course) -> Float32Array:
-    """(B, 2) of order one: how far boundaries will move, and what share of the particles will go."""
+    """Return (B, 2) inputs of order one: the root of the sweeps over 10, and the share of particles that evaporate."""
     return np.stack([np.sqrt(course.sweeps / 10.0), -np.expm1(-course.going)], axis=1).astype(np.float32)
 
 
 def parts_of(sweeps: FloatArray) -> FloatArray:
-    """(B,) moves of which a frame of so many sweeps is made."""
+    """Return the (B,) number of moves into which the sweeps of a frame are divided."""
     return np.maximum(np.ceil(sweeps / SWEEPS - 1e-6), 1.0)
 
 
 @dataclass(frozen=True)
 class MicrographSurrogate:
-    """A fitted network, and how films go on by it."""
+    """A surrogate that advances films with a fitted network.
+
+    Attributes:
+        net: the network.
+    """
 
     net: Rivalry
 
@@ -68,20 +73,20 @@ class MicrographSurrogate:
         memory: Labels | None,
         generators: Sequence[np.random.Generator] | None = None,
     ) -> tuple[Float32Array, Labels]:
-        """The next frames and labels.
+        """Return the next frames and labels.
 
         Args:
-            frames: (B, H, W) in [0, 1]; only looked at where there is no memory.
+            frames: (B, H, W) frames in [0, 1]; used only if `memory` is None.
             drives: (B, 2) see `drives_of`.
-            memory: (B, H, W) labels, left as they are; None reads them from the frames.
-            generators: B, one a film; None takes the likeliest label everywhere, with which large grains grow
-                too slowly.
+            memory: (B, H, W) labels, which are not changed; None reads them from the frames.
+            generators: B random generators, one for each film; None takes the most probable label everywhere, with
+                which large grains grow too slowly.
         """
         labels = self.advance(read_grains(frames) if memory is None else memory, drives, generators)
         return boundaries(labels), labels
 
     def advance(self, labels: Labels, drives: Float32Array, generators: Sequence[np.random.Generator] | None) -> Labels:
-        """The next labels; see `step`."""
+        """Return the next labels; see `step`."""
         labels = labels.copy()
         sweeps = 10.0 * drives[:, 0].astype(np.float64) ** 2
         parts = parts_of(sweeps)
@@ -95,7 +100,7 @@ class MicrographSurrogate:
     def move(
         self, labels: Labels, sweeps: FloatArray, gone: FloatArray, generators: Sequence[np.random.Generator] | None
     ) -> Labels:
-        """Labels after one move of (B,) sweeps, `SWEEPS` at most; without generators no particle goes."""
+        """Return the labels after one move of (B,) sweeps, at most `SWEEPS`; without generators particles stay."""
         where = near_boundaries(labels) & (labels != PARTICLE)
         if generators is not None:
             leaving = np.stack([rng.random(labels.shape[1:]) for rng in generators]) < gone[:, None, None]
@@ -113,41 +118,41 @@ class MicrographSurrogate:
         return moved
 
     def _chances(self, sites: Sites, sweeps: FloatArray) -> Float32Array:
-        found = np.empty(sites.rivals.shape, dtype=np.float32)
+        chances = np.empty(sites.rivals.shape, dtype=np.float32)
         with torch.inference_mode():
-            for first in range(0, len(found), _AT_ONCE):
+            for first in range(0, len(chances), _AT_ONCE):
                 some = slice(first, first + _AT_ONCE)
-                shown = Sites(sites.where, sites.seen[some], sites.rivals[some])
-                found[some] = self.net(shown, sweeps[some]).exp().cpu().numpy()
-        return found
+                chunk = Sites(sites.where, sites.seen[some], sites.rivals[some])
+                chances[some] = self.net(chunk, sweeps[some]).exp().cpu().numpy()
+        return chances
 
     def roll_out(
         self, context: Float32Array, drives: Float32Array, generators: Sequence[np.random.Generator] | None = None
     ) -> Float32Array:
-        """Frames that follow.
+        """Return the frames that follow the known ones.
 
         Args:
-            context: (B, C, H, W) frames that are known, in [0, 1]; what follows depends on the last of them.
-            drives: (B, C - 1 + K, 2) of the known steps and of the K that follow.
-            generators: B, one a film; None: see `step`.
+            context: (B, C, H, W) known frames in [0, 1]; only the last of them has an effect.
+            drives: (B, C - 1 + K, 2) inputs of the known steps and of the K steps that follow; see `drives_of`.
+            generators: B random generators, one for each film; for None see `step`.
 
         Returns:
-            (B, K, H, W) in [0, 1].
+            (B, K, H, W) frames in [0, 1].
         """
-        known, frame, memory, found = context.shape[1], context[:, -1], None, []
+        known, frame, memory, frames = context.shape[1], context[:, -1], None, []
         for step in range(known - 1, drives.shape[1]):
             frame, memory = self.step(frame, drives[:, step], memory, generators)
-            found.append(frame)
-        return np.stack(found, axis=1)
+            frames.append(frame)
+        return np.stack(frames, axis=1)
 
     @staticmethod
     def radii(frames: Float32Array) -> FloatArray:
-        """(...) mean radii of the grains that (..., H, W) frames show, in lattice constants."""
+        """Return the (...) mean radii of the grains in (..., H, W) frames, in lattice constants."""
         return mean_radius(read_grains(frames.reshape(-1, *frames.shape[-2:]))).reshape(frames.shape[:-2])
 
 
 def _alike(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
-    """Numbers between 0 and 1, each uniform, neighbours alike: a normal field, smoothed and brought to variance 1."""
+    """Draw correlated numbers between 0 and 1, each uniformly distributed, from a smoothed normal field."""
     from scipy.ndimage import gaussian_filter
     from scipy.special import ndtr
 
@@ -156,7 +161,7 @@ def _alike(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
 
 
 def save_micrographs(surrogate: MicrographSurrogate, path: Path, **facts: object) -> MicrographCard:
-    """Write `path` (.safetensors) and a card beside it (.json).
+    """Write a surrogate to `path` (.safetensors) and its card beside it (.json).
 
     Raises:
         WeightsError: if `path` does not end in .safetensors.
@@ -165,10 +170,10 @@ def save_micrographs(surrogate: MicrographSurrogate, path: Path, **facts: object
 
 
 def load_micrographs(path: Path | str) -> MicrographSurrogate:
-    """Read one: a .safetensors file with its card beside it, or the name of a shipped one.
+    """Return a surrogate of micrographs: from a .safetensors file with its card beside it, or by a shipped name.
 
     Raises:
-        WeightsError: if a file is missing, damaged, of another format, or not what its card describes.
+        WeightsError: if a file is missing, damaged, of another format, or does not match its card.
     """
 
     def built(card: MicrographCard, tensors: dict[str, torch.Tensor]) -> MicrographSurrogate:

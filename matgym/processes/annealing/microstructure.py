@@ -1,6 +1,6 @@
 """Microstructure: crystallites of a film as labels on a periodic square lattice, and the particles between them.
 
-Grains count from 1; 0 stands where a particle sits. Functions take a batch of lattices, (B, H, W).
+Grains have labels from 1; particles have label 0. Functions take a batch of lattices, (B, H, W).
 """
 
 from typing import Any, Final
@@ -14,20 +14,22 @@ from matgym.typing import Float32Array, FloatArray, IntArray
 Labels = npt.NDArray[np.uint16]
 
 PARTICLE: Final = np.uint16(0)
-"""Label of sites that belong to no grain."""
+"""The label of sites that belong to no grain."""
 
 
 def voronoi(size: int, grains: int, particles: int, rng: np.random.Generator) -> Labels:
-    """(size, size) cells around random points, with particles scattered over them.
+    """Return (size, size) labels of the Voronoi cells of random points, with particles on random sites.
 
     Raises:
-        ConfigurationError: if the side is odd or below 8, or there are no grains, or more of them than sites.
+        ConfigurationError: if the side is odd or below 8, or there are no grains, or more grains or particles than
+            sites.
     """
     from scipy.spatial import KDTree
 
     if size < 8 or size % 2 or not 1 <= grains <= min(size * size, 65_535) or not 0 <= particles < size * size:
         raise ConfigurationError(
-            f"size={size} must be even and at least 8, with {grains} grains and {particles} particles on its sites"
+            f"size={size}, grains={grains} and particles={particles} make no film: give an even size of at least 8, "
+            f"and at least one grain and fewer particles than its {size * size} sites"
         )
     sites = np.stack(np.meshgrid(*2 * [np.arange(size) + 0.5], indexing="ij"), axis=-1).reshape(-1, 2)
     tree = KDTree(rng.random((grains, 2)) * size, boxsize=np.full(2, float(size)))
@@ -37,7 +39,7 @@ def voronoi(size: int, grains: int, particles: int, rng: np.random.Generator) ->
 
 
 def grain_counts(labels: Labels) -> IntArray:
-    """(B,) grains."""
+    """Return the (B,) number of grains."""
     batch = len(labels)
     most = int(labels.max()) + 1
     there = np.zeros((batch, most), dtype=bool)
@@ -46,12 +48,12 @@ def grain_counts(labels: Labels) -> IntArray:
 
 
 def mean_radius(labels: Labels) -> FloatArray:
-    """(B,) radius of a disc of the grains' mean area, in lattice constants."""
+    """Return the (B,) radius of a disc with the grains' mean area, in lattice constants."""
     return np.asarray(np.sqrt(labels[0].size / np.pi / np.maximum(grain_counts(labels), 1)))
 
 
 def boundaries(labels: Labels) -> Float32Array:
-    """(B, H, W) share of unlike pairs among a site's eight: the picture that a microscope shows; particles are 1."""
+    """Return (B, H, W) micrographs: the share of a site's eight neighbours with another label; particles are 1."""
     unlike = np.zeros(labels.shape, dtype=np.uint8)
     for shift in ((0, 1), (1, 0), (1, 1), (1, -1)):
         differs = labels != np.roll(labels, shift, axis=(1, 2))
@@ -63,7 +65,7 @@ def boundaries(labels: Labels) -> Float32Array:
 
 
 def sides(labels: Labels) -> IntArray:
-    """(H * W + 1,) neighbours of each grain of one (H, W) lattice, by label; 0 where there is no such grain."""
+    """Return the (H * W + 1,) number of neighbours of each grain of an (H, W) lattice, 0 for labels without sites."""
     pairs = np.concatenate(
         [np.stack([labels.ravel(), np.roll(labels, 1, axis=axis).ravel()]) for axis in (0, 1)], axis=1
     ).astype(np.int64)
@@ -73,15 +75,16 @@ def sides(labels: Labels) -> IntArray:
 
 
 WHITE: Final = 0.95
-"""Brightness from which a site of a picture counts as a particle; of boundaries, a triple point has 6/8 at most."""
+"""The brightness above which a site of a picture counts as a particle; that of boundaries is at most 6/8."""
 
 
 def read_grains(pictures: Float32Array) -> Labels:
-    """(B, H, W) labels that `boundaries` would have drawn so, as far as a picture tells.
+    """Return (B, H, W) labels whose picture by `boundaries` is approximately the given one.
 
-    Where no neighbour is unlike but particles, all others belong to the same grain; grains grow together from there.
-    Boundary sites that touch no such place go to what is beside them, so that grains too small to have an inside (3 x 3
-    sites) are not seen. The mean radius of grains of 2.8, 4 and 9 lattice constants is read 12, 6 and 1 % too large.
+    If no neighbour of a site but particles has another label, all its other neighbours belong to the same grain; grains
+    are the connected sets of such sites. The remaining boundary sites take the label of a neighbouring site. Grains
+    without an interior (less than 3 x 3 sites) are therefore not recognised. The mean radius of grains of 2.8, 4 and 9
+    lattice constants is overestimated by 12, 6 and 1 %.
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components

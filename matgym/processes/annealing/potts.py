@@ -1,15 +1,15 @@
 """Grain growth by the Potts model: boundaries that move towards their centre of curvature.
 
 Anderson, Srolovitz, Grest and Sahni, Acta Metall. 32, 783 (1984): every site holds the label of a grain; a site takes a
-random neighbour's label with probability 1 where that does not raise the number of unlike neighbours, and
-e^(-ΔE/kT) where it does by ΔE. Neighbours are the eight of a square lattice, whose boundaries hardly see the lattice at
-kT = 0.7 (in units of one pair's energy; a choice of ours, held to the laws below by tests). What follows in two
-dimensions: the mean radius grows as the square root of time, and a grain of n neighbours by dA/dt ∝ n - 6 (von Neumann
-1952; Mullins, J. Appl. Phys. 27, 900 (1956)).
+random neighbour's label with probability 1 if that does not raise the number of unlike neighbours, and e^(-ΔE/kT) if it
+raises this number by ΔE. A site has the eight neighbours of a square lattice. We chose kT = 0.7 in units of one pair's
+energy, at which boundaries hardly depend on the lattice's directions; tests check the following laws. In two
+dimensions, the mean radius grows as the square root of time, and the area of a grain of n neighbours by dA/dt ∝ n - 6
+(von Neumann 1952; Mullins, J. Appl. Phys. 27, 900 (1956)).
 
-A sweep visits the sites in four colours; those of a colour are no neighbours of each other and move at once, those of
-all structures of a batch together. Particles belong to no grain and hold back what passes them (Zener;
-Srolovitz et al., Acta Metall. 32, 1429 (1984)).
+A sweep visits the sites in four colours. Sites of one colour are not neighbours of each other and change together, in
+all structures of a batch. Particles belong to no grain and pin the boundaries (Zener; Srolovitz et al., Acta Metall.
+32, 1429 (1984)).
 """
 
 from collections.abc import Sequence
@@ -23,16 +23,16 @@ from matgym.processes.annealing.microstructure import PARTICLE, Labels
 from matgym.typing import FloatArray
 
 LATTICE_TEMPERATURE: Final = 0.7
-"""kT in units of one unlike pair's energy."""
+"""The temperature kT in units of one unlike pair's energy."""
 
 NEIGHBOURS: Final = 8
 
 _CHUNK: Final = 1 << 17
-"""Sites that move at once: what fits into a core's cache."""
+"""The number of sites that are processed together, chosen to fit into a core's cache."""
 
 
 def _chances() -> npt.NDArray[np.uint32]:
-    """Of a move by its ΔE + 8, out of 2^24."""
+    """Return the probability of a move in units of 2^-24, by its ΔE + 8."""
     change = np.arange(-NEIGHBOURS, NEIGHBOURS + 1)
     chance = np.exp(-np.maximum(change, 0) / LATTICE_TEMPERATURE)
     return np.asarray(np.round(chance * 2**24), dtype=np.uint32)
@@ -42,20 +42,20 @@ _CHANCES: Final = _chances()
 
 
 def sweep(labels: Labels, sweeps: FloatArray, generators: Sequence[np.random.Generator]) -> None:
-    """Let boundaries move, in place.
+    """Move the boundaries of films, in place.
 
     Args:
-        labels: (B, H, W) with even H and W; periodic.
-        sweeps: (B,) visits a site gets on average; a fraction of one makes every move that much less likely.
-        generators: B, one a structure, so that what becomes of it does not depend on its company.
+        labels: (B, H, W) periodic labels with even H and W.
+        sweeps: (B,) mean number of visits of a site; a fraction of a sweep reduces the probability of every move.
+        generators: B random generators, one for each structure, so that its result does not depend on the batch.
 
     Raises:
-        ConfigurationError: if the shape is odd.
+        ConfigurationError: if a side is odd.
     """
     batch, height, width = labels.shape
     if height % 2 or width % 2:
         raise ConfigurationError(
-            f"a lattice of {height} x {width} must have even sides: its sites move in four colours"
+            f"a lattice of {height} x {width} must have even sides, because its sites are visited in four colours"
         )
     rounds = np.ceil(sweeps).astype(np.int64)
     chance = np.asarray(sweeps) / np.maximum(rounds, 1)
@@ -74,7 +74,7 @@ def _swept(labels: Labels, chance: FloatArray, generators: Sequence[np.random.Ge
     limits = np.round(chance * 2**24).astype(np.uint64)
     thresholds = (_CHANCES[None].astype(np.uint64) * limits[:, None] >> np.uint64(24)).astype(np.uint32)  # (B, 17)
     offsets = np.arange(batch)[:, None, None] * thresholds.shape[1]
-    wide = np.empty((batch, height + 2, width + 2), dtype=labels.dtype)  # with what lies beyond each side
+    wide = np.empty((batch, height + 2, width + 2), dtype=labels.dtype)  # with the periodic images beyond each side
     wide[:, 1:-1, 1:-1] = labels
     around = np.empty((NEIGHBOURS, *half), dtype=labels.dtype)
     for ways, (a, b) in zip(drawn, ((0, 0), (0, 1), (1, 0), (1, 1)), strict=True):
@@ -95,7 +95,7 @@ def _swept(labels: Labels, chance: FloatArray, generators: Sequence[np.random.Ge
 
 
 def _beside(a: int, b: int) -> tuple[tuple[int, int], ...]:
-    """Rows and columns from a site of one colour to its neighbours, those in its own cell of four sites first."""
+    """Return the steps (rows, columns) from a site to its neighbours, those in its own cell of four sites first."""
     down, right = 1 - 2 * a, 1 - 2 * b
     sides = ((0, right), (0, -right), (down, 0), (-down, 0))
     return (*sides, (down, right), (down, -right), (-down, right), (-down, -right))

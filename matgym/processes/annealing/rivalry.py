@@ -1,10 +1,11 @@
-"""Which grain takes a site: a network over the labels around it.
+"""A network that predicts which grain takes a site from the labels around it.
 
 As in PRIMME (Yan, Melville, Krause et al., Mater. Des. 222, 111032 (2022)), the state is a map of labels and a network
-says for each site near a boundary which label of its neighbourhood it takes. Here every label in reach is shown to the
-same network as how many sites it holds at each distance (orbits of the square's symmetry), and the strongest is the
-likeliest: threshold dynamics (Merriman, Bence and Osher, J. Comput. Phys. 112, 334 (1994)) whose kernels and threshold
-are learned. No label, side or direction is preferred by construction, boundaries stay sharp, and any size serves.
+predicts for each site near a boundary which label of its neighbourhood it takes. Here the same network scores every
+label in reach from the number of sites that it holds at each distance (orbits of the square's symmetry), and the label
+with the highest score is the most probable: threshold dynamics (Merriman, Bence and Osher, J. Comput. Phys. 112, 334
+(1994)) with learned kernels and threshold. By construction no label, side or direction is preferred, boundaries stay
+sharp, and films may have any size.
 """
 
 from typing import Final, NamedTuple
@@ -18,27 +19,28 @@ from matgym.processes.annealing.microstructure import PARTICLE, Labels
 from matgym.typing import BoolArray, Float32Array, FloatArray
 
 SEEN: Final = 6
-"""Sites that the network sees to each side: with 4 or 5, large grains grow too slowly (D)."""
+"""The number of sites to each side that are inputs of the network (D); with 4 or 5, large grains grow too slowly."""
 
 REACH: Final = 2
-"""Sites to each side whose label may be taken: in up to 15 sweeps, 6 in 10,000 labels come from further off (D)."""
+"""The distance in sites to each side from which a label may come (D). In up to 15 sweeps, 6 in 10,000 labels come from
+further away."""
 
 RIVALS: Final = 6
-"""Labels among which one is chosen: what the 5 x 5 sites in reach hold, but for 1 site in 100."""
+"""The largest number of labels among which one is chosen; it suffices for the 5 x 5 sites in reach of 99 % of sites."""
 
 SWEEPS: Final = 15.0
-"""Most sweeps of the Potts model that one move stands for (D)."""
+"""The largest number of sweeps of the Potts model in one move (D)."""
 
 _NEVER: Final = -40.0
 
 
 class Sites(NamedTuple):
-    """Sites near boundaries, N of them in all films.
+    """N sites near boundaries, in all films.
 
     Attributes:
-        where: (B, H, W) which they are, in the order of the others.
-        seen: (N, 169) labels around each.
-        rivals: (N, RIVALS) labels that may take it, its own first; filled up with PARTICLE.
+        where: (B, H, W) mask of the sites; the other attributes have the order of its true entries.
+        seen: (N, 169) labels around each site.
+        rivals: (N, RIVALS) labels that the site may take, its own first; padded with PARTICLE.
     """
 
     where: BoolArray
@@ -47,7 +49,7 @@ class Sites(NamedTuple):
 
 
 def near_boundaries(labels: Labels) -> BoolArray:
-    """(B, H, W) sites that have more than one label in reach."""
+    """Return the (B, H, W) mask of sites that have more than one label in reach."""
     near = np.zeros(labels.shape, dtype=bool)
     for axis in (1, 2):
         differs = labels != np.roll(labels, 1, axis=axis)
@@ -59,7 +61,7 @@ def near_boundaries(labels: Labels) -> BoolArray:
 
 
 def look(labels: Labels, where: BoolArray) -> Sites:
-    """What is around some sites of (B, H, W) labels; periodic."""
+    """Return the surroundings of some sites of (B, H, W) periodic labels."""
     padded = np.pad(labels, ((0, 0), (SEEN, SEEN), (SEEN, SEEN)), mode="wrap")
     film, row, column = np.nonzero(where)
     centres = np.ravel_multi_index((film, row + SEEN, column + SEEN), padded.shape)
@@ -78,14 +80,19 @@ def _rivals(seen: Labels) -> Labels:
     for column in range(1, RIVALS):
         more = left.any(axis=1)
         rows, reach, left = rows[more], reach[more], left[more]
-        found = reach[np.arange(len(rows)), left.argmax(axis=1)]
-        rivals[rows, column] = found
-        left &= reach != found[:, None]
+        label = reach[np.arange(len(rows)), left.argmax(axis=1)]
+        rivals[rows, column] = label
+        left &= reach != label[:, None]
     return rivals
 
 
 class Rivalry(nn.Module):
-    """How strong a label stands at a site, from where it and particles are; two hidden layers of `width`."""
+    """A network that scores a label at a site by the sites of the label and of particles around it.
+
+    Attributes:
+        width: the width of both hidden layers.
+        orbits: (169, 28) see `_orbits`.
+    """
 
     orbits: Tensor
 
@@ -100,7 +107,7 @@ class Rivalry(nn.Module):
         self.strength = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1, bias=False))
 
     def forward(self, sites: Sites, sweeps: FloatArray) -> Tensor:
-        """(N, RIVALS) log-chances that a label takes a site in (N,) sweeps; e^-40 where there is no label."""
+        """Return (N, RIVALS) log-probabilities that a label takes a site in (N,) sweeps; -40 for padding."""
         site, rival = np.nonzero(sites.rivals)
         holds = sites.seen[site] == sites.rivals[site, rival][:, None]
         device = self.orbits.device
@@ -117,7 +124,7 @@ def _floats(values: BoolArray | FloatArray, device: torch.device) -> Tensor:
 
 
 def _orbits() -> Float32Array:
-    """(169, 28) of places around a site by what the square's symmetries make alike, each column of norm 1."""
+    """Return (169, 28) indicators of the symmetry orbits of the places around a site, each column of norm 1."""
     steps = np.abs(np.arange(-SEEN, SEEN + 1))
     far, near = np.maximum(steps[:, None], steps), np.minimum(steps[:, None], steps)
     kinds = np.unique((far * (SEEN + 1) + near).ravel(), return_inverse=True)[1]
@@ -126,9 +133,10 @@ def _orbits() -> Float32Array:
 
 
 def choose(rivals: Labels, chances: Float32Array, drawn: npt.NDArray[np.floating]) -> Labels:
-    """(N,) labels by (N, RIVALS) chances and (N,) numbers between 0 and 1.
+    """Return (N,) labels drawn by (N, RIVALS) probabilities and (N,) numbers between 0 and 1.
 
-    Labels are laid out by their number, so that sites on both sides of a boundary move alike for a like number.
+    The cumulative distribution is ordered by label, so that sites on both sides of a boundary take the same label if
+    their numbers are equal.
     """
     order = np.argsort(rivals, axis=1)
     upto = np.cumsum(np.take_along_axis(chances, order, axis=1), axis=1)

@@ -1,4 +1,4 @@
-"""How a film anneals, by its statistics: the runs that a recurrent network learns from."""
+"""The simulated runs on which the network of a film's statistics is trained."""
 
 import numpy as np
 
@@ -12,7 +12,15 @@ from matgym.units import CELSIUS_K
 def random_films(
     count: int, rng: np.random.Generator, *, size: int = 64, grains: tuple[int, int], particles: tuple[float, float]
 ) -> Labels:
-    """(count, size, size) films as deposited, with a range of grains on 64 x 64 sites and of shares of particles."""
+    """Draw (count, size, size) films as deposited.
+
+    Args:
+        count: the number of films.
+        rng: the source of randomness.
+        size: the number of sites along a side.
+        grains: the range of the number of grains per 64 x 64 sites.
+        particles: the range of the share of sites with a particle.
+    """
     scale = (size / 64.0) ** 2
     return np.stack(
         [
@@ -28,7 +36,7 @@ def random_films(
 
 
 def random_schedule(steps: int, rng: np.random.Generator) -> FloatArray:
-    """(steps,) set points in °C, in a few stages with some jitter."""
+    """Draw (steps,) set points in °C, in one to six stages, half of the time with random fluctuations."""
     stages = int(rng.integers(1, 7))
     ends = np.sort(rng.integers(1, steps, stages - 1)) if steps > 1 else np.zeros(0)
     levels = rng.uniform(COLDEST_C, HOTTEST_C, stages)
@@ -46,7 +54,7 @@ def annealing_runs(
     particles: tuple[float, float] = (0.04, 0.12),
     start_c: float = COLDEST_C,
 ) -> Runs:
-    """Runs of random schedules on random films; the start that a network is given is radius and particles."""
+    """Simulate random schedules on random films; `Runs.start` holds the initial radius and share of particles."""
     film = Film()
     generators = rng.spawn(count)
     state = film.fresh(

@@ -1,24 +1,26 @@
-"""A furnace in which nanotubes grow: what its controls do to temperature, gas, catalyst and tubes.
+"""A model of a furnace in which nanotubes grow: the effect of controls on temperature, gas, catalyst and tubes.
 
 The core is the rate equations of `matgym.processes.growth.kinetics` in their quasi-steady form, in which surface and
-dissolved carbon keep up with the feed (measured: within 1.3e-6 of the stiff system):
+dissolved carbon are in equilibrium with the feed (measured: within 1.3e-6 of the stiff system):
 
     dL/dt = q F₁ (1 - θ) / n_µm        dθ/dt = λ (1 - θ) - w θ
 
-Between controls that are held, every linear part is integrated exactly, with rates taken at the middle of a substep.
-What stands around the core, by our own choice (flag D) where no source is named:
+While the controls are constant, every linear part is integrated exactly, with rates taken at the middle of a substep.
+The rest of the model follows; where no source is named, we chose the form and the figures (flag D):
 
-- Temperature follows its set point with a lag, and no faster than a ramp; gas follows its flow with 50 s (T).
-- Water takes the carbonaceous layer away at a rate w, and while it is there oxidises a share of the catalyst: Hata et
-  al., Science 306, 1362 (2004) for both, (M); the figures are ours.
-- Particles ripen at constant volume, d³ growing in proportion to time (Lifshitz, Slyozov and Wagner), faster in
-  hydrogen, which doubled the diameter and cut the density tenfold (Nessim et al., Nano Lett. 8, 3587 (2008), V).
-- Products of pyrolysis settle as amorphous carbon, counted in monolayers; hydrogen takes some of it away.
-- Atoms that join faster than the edge heals leave defects, in the ratio of the two rates (after Yuan, Xu, Yakobson and
-  Ding, Phys. Rev. Lett. 108, 245505 (2012), M); the healing barrier is set so that G/D is about 1 at 725 °C.
-- Energy is loss through the wall and the heat of warming up.
+- Temperature follows its set point with a lag and at most at the ramp's rate; gas follows its flow with a lag of 50 s
+  (T).
+- Water removes the carbonaceous layer at a rate w, and oxidises a share of the catalyst while water is present: Hata et
+  al., Science 306, 1362 (2004) for both (M); we chose the figures.
+- Particles ripen at constant volume, with d³ growing in proportion to time (Lifshitz, Slyozov and Wagner). They ripen
+  faster in hydrogen, which doubled the diameter and reduced the density tenfold (Nessim et al., Nano Lett. 8, 3587
+  (2008), V).
+- Products of pyrolysis deposit as amorphous carbon, counted in monolayers; hydrogen etches it.
+- Atoms that attach faster than the edge heals leave defects, in the ratio of the two rates (after Yuan, Xu, Yakobson
+  and Ding, Phys. Rev. Lett. 108, 245505 (2012), M); the healing barrier is chosen so that G/D is about 1 at 725 °C.
+- The energy is the heat loss through the wall plus the heat that raises the temperature.
 
-The same expressions serve NumPy arrays and CasADi's symbols, of which the optimal schedule's derivatives are made.
+The same expressions take NumPy arrays and CasADi symbols; the latter give the derivatives for the optimal schedule.
 """
 
 import math
@@ -33,21 +35,21 @@ from matgym.typing import FloatArray, Module, Values
 from matgym.units import BOLTZMANN_EV_K, BOLTZMANN_J_K, CELSIUS_K, JOULE_KWH, ROOM_K
 
 EDGE_SITES_PER_NM: Final = 2.0 * math.pi / 0.246
-"""Places where atoms join, on a rim of the particle's diameter: two a lattice constant of graphene and wall."""
+"""Sites where atoms attach, per nm of particle diameter and wall: two per lattice constant of graphene on the rim."""
 
 NOTHING: Final = 1e-200
-"""1/s, so that a rate of zero can be divided by."""
+"""A rate, 1/s, that is added to rates before a division, so that these may be zero."""
 
 
 class Reactor(NamedTuple):
-    """What differs from one furnace and catalyst to the next, arrays of one shape.
+    """The parameters that differ between furnaces and catalysts, arrays of one shape.
 
     Attributes:
-        diameter_nm: of the particles at first.
-        covering: factor on the rate at which surface carbon turns into the layer.
-        pyrolysis: factor on the density of pyrolysis products: the wall's share in it.
-        leak_pa: water vapour that leaks in, Pa.
-        offset_k: by which the thermocouple reads too high, and the hot zone stays below its set point, K.
+        diameter_nm: the initial diameter of the particles, nm.
+        covering: the factor on the rate at which surface carbon turns into the carbonaceous layer.
+        pyrolysis: the factor on the density of pyrolysis products, which stands for the effect of the wall.
+        leak_pa: the pressure of water vapour that leaks in, Pa.
+        offset_k: the excess of the thermocouple's reading, so that the hot zone stays below its set point, K.
     """
 
     diameter_nm: Values
@@ -58,19 +60,19 @@ class Reactor(NamedTuple):
 
 
 STANDARD: Final = np.array([10.0, 1.0, 1.0, 0.0, 0.0])
-"""The reactor that the kinetics were measured on, (5,) in the order of `Reactor`'s fields."""
+"""The reactor of the experiments that the kinetics were fitted to, (5,) in the order of `Reactor`'s fields."""
 
 
 @dataclass(frozen=True)
 class Variation:
-    """How reactors differ; within what is reported for films of iron on alumina, but choices of ours (D).
+    """The distribution of reactors. We chose it (D) within the range reported for films of iron on alumina.
 
     Attributes:
-        diameter_nm: of particles, uniform over the range.
-        covering: standard deviation of the logarithm of `Reactor.covering`.
-        pyrolysis: standard deviation of the logarithm of `Reactor.pyrolysis`.
-        leak_pa: largest leak of water, uniform from zero.
-        offset_k: standard deviation of the thermocouple's offset.
+        diameter_nm: the range of particle diameters, uniformly distributed, nm.
+        covering: the standard deviation of the logarithm of `Reactor.covering`.
+        pyrolysis: the standard deviation of the logarithm of `Reactor.pyrolysis`.
+        leak_pa: the largest leak of water, uniformly distributed from zero, Pa.
+        offset_k: the standard deviation of the thermocouple's offset, K.
     """
 
     diameter_nm: tuple[float, float] = (7.0, 13.0)
@@ -93,7 +95,7 @@ class Variation:
 
 
 class Controls(NamedTuple):
-    """What the furnace is set to, arrays of one shape: set point; acetylene, hydrogen and water vapour."""
+    """The controls of the furnace, arrays of one shape: set point (K); acetylene, hydrogen and water vapour (Pa)."""
 
     temperature_k: Values
     feed_pa: Values
@@ -102,28 +104,28 @@ class Controls(NamedTuple):
 
     @classmethod
     def of(cls, minute: FloatArray) -> Self:
-        """From (B, 4) rows of a recipe."""
+        """Return the controls of (B, 4) rows of a recipe."""
         celsius, feed, hydrogen, water = minute.T
         return cls(celsius + CELSIUS_K, feed, hydrogen, water)
 
 
 class State(NamedTuple):
-    """A furnace at one time, arrays of one shape.
+    """The state of a furnace, arrays of one shape.
 
     Attributes:
-        temperature_k: of the hot zone.
-        feed_pa: acetylene in it.
-        hydrogen_pa: likewise.
-        water_pa: likewise, without the leak.
-        diameter_nm: of the particles.
-        length_um: of the tubes.
-        grown: carbon atoms in a tube.
-        defects: of them that stand in a defect.
-        amorphous: carbon on the tubes, monolayers.
-        supplied: carbon atoms a particle has received, for the balance.
-        removed: of them that water took away.
-        layer: of them that cover the surface.
-        energy_kwh: that the furnace drew.
+        temperature_k: the temperature of the hot zone, K.
+        feed_pa: the pressure of acetylene in the hot zone, Pa.
+        hydrogen_pa: the pressure of hydrogen in the hot zone, Pa.
+        water_pa: the pressure of water vapour in the hot zone without the leak, Pa.
+        diameter_nm: the diameter of the particles, nm.
+        length_um: the length of the tubes, µm.
+        grown: the number of carbon atoms in a tube.
+        defects: the number of these atoms that are part of a defect.
+        amorphous: the amorphous carbon on the tubes, monolayers.
+        supplied: the number of carbon atoms that a particle has received, for the mass balance.
+        removed: the number of these atoms that water has removed.
+        layer: the number of these atoms that cover the surface.
+        energy_kwh: the energy that the furnace has consumed, kWh.
     """
 
     temperature_k: Values
@@ -142,40 +144,40 @@ class State(NamedTuple):
 
 
 class _FloatMath:
-    """What is needed of NumPy, for Python's floats."""
+    """The functions of NumPy that the furnace uses, for Python floats."""
 
     exp, expm1, sqrt, fmax, fmin = math.exp, math.expm1, math.sqrt, max, min
 
 
 def _floats(values: Values) -> Values:
-    """The same named tuple with a float for every array of one element."""
+    """Return the same named tuple with a float for every array of one element."""
     return type(values)(*(np.asarray(value).item() for value in values))
 
 
 @dataclass(frozen=True)
 class Furnace(Constants):
-    """Constants of the furnace; choices of ours (D) unless a source is named.
+    """The constants of the furnace. We chose them (D) unless a source is named.
 
     Attributes:
-        kinetics: of growth.
-        heating_lag_s: in which temperature follows its set point.
-        ramp_k_s: fastest change of temperature.
-        gas_lag_s: in which gas follows its flow (T).
-        loss_w_k: heat that the wall loses, W/K.
-        heat_capacity_j_k: of the hot zone.
-        regeneration_pa_s: at which water takes the layer away, 1/(Pa s), before the exponential.
-        regeneration_ev: its activation energy.
-        oxidising_pa: water that oxidises half of the catalyst.
-        ripening_nm3_s: growth of d³ before the exponential.
-        ripening_ev: its activation energy.
-        ripening_hydrogen: how many times faster it is in much hydrogen, less one.
-        ripening_pa: hydrogen at which half of that is reached.
-        etching_pa_s: at which hydrogen takes amorphous carbon away, 1/(Pa s), before the exponential.
-        etching_ev: its activation energy.
-        healing_s: attempts of an edge site to heal, 1/s.
-        healing_ev: their barrier.
-        substep_s: longest step of integration; with 2 s, lengths differ from the stiff system's by 2e-4 at most at 550
-            to 900 °C, and by 4e-3 from substeps of 0.1 s where controls jump each minute.
+        kinetics: the rate equations of growth.
+        heating_lag_s: the time constant with which the temperature follows its set point, s.
+        ramp_k_s: the fastest change of temperature, K/s.
+        gas_lag_s: the time constant with which gas follows its flow, s (T).
+        loss_w_k: the heat loss through the wall, W/K.
+        heat_capacity_j_k: the heat capacity of the hot zone, J/K.
+        regeneration_pa_s: the prefactor of the rate at which water removes the layer, 1/(Pa s).
+        regeneration_ev: the activation energy of that rate, eV.
+        oxidising_pa: the pressure of water that oxidises half of the catalyst, Pa.
+        ripening_nm3_s: the prefactor of the growth of d³, nm³/s.
+        ripening_ev: the activation energy of that growth, eV.
+        ripening_hydrogen: the factor by which ripening is faster at high hydrogen pressure, minus one.
+        ripening_pa: the pressure of hydrogen at which half of that increase is reached, Pa.
+        etching_pa_s: the prefactor of the rate at which hydrogen removes amorphous carbon, 1/(Pa s).
+        etching_ev: the activation energy of that rate, eV.
+        healing_s: the rate of attempts of an edge site to heal, 1/s.
+        healing_ev: the barrier of healing, eV.
+        substep_s: the longest step of integration, s. With 2 s, lengths differ from the stiff system's by at most 2e-4
+            at 550 to 900 °C, and by 4e-3 from substeps of 0.1 s if the controls jump each minute.
     """
 
     kinetics: GrowthKinetics = field(default_factory=GrowthKinetics)
@@ -198,15 +200,15 @@ class Furnace(Constants):
     substep_s: float = 2.0
 
     def cold(self, reactor: Reactor, temperature_k: Values = ROOM_K) -> State:
-        """The furnace before anything was let in; arrays take the reactor's shape."""
+        """Return the state before any gas flows in; arrays have the reactor's shape."""
         zero = 0.0 * reactor.diameter_nm
         start = dict.fromkeys(State._fields, zero)
         start |= {"temperature_k": zero + temperature_k, "diameter_nm": zero + reactor.diameter_nm}
         return State(**start)
 
     def hold(self, state: State, controls: Controls, reactor: Reactor, seconds: float, xp: Module = np) -> State:
-        """The furnace after its controls were held for some time."""
-        if xp is np and (shape := np.shape(state.temperature_k)) in {(), (1,)}:  # Python's floats are ten times faster
+        """Return the state after the controls were held for some seconds."""
+        if xp is np and (shape := np.shape(state.temperature_k)) in {(), (1,)}:  # Python floats are ten times faster
             alone = self.hold(_floats(state), _floats(controls), _floats(reactor), seconds, _FloatMath)
             return State(*(np.full(shape, value) for value in alone))
         for _ in range(steps := math.ceil(seconds / self.substep_s)):
@@ -243,7 +245,8 @@ class Furnace(Constants):
         cleaning = self.regeneration_pa_s * water * xp.exp(-self.regeneration_ev * beta)
         bare, covered = bare_time(state.layer / rates.sites, rates.fouling, cleaning, dt, xp)
 
-        # ∫F₁(1 - θ)dt to the next order: products, as the feed's square, cover the surface later than their mean says
+        # ∫F₁(1 - θ)dt to the next order: products rise with the square of the feed and so cover the surface later than
+        # their mean over the substep predicts.
         rising = (controls.feed_pa - state.feed_pa) * (1.0 - gas) / (feed + NOTHING)
         later = rates.growing * rates.feed * bare * rates.product / rates.sites * rising * dt / 12.0
         arrived = (rates.feed + rates.product + rates.rearrangement) * bare + later
@@ -270,7 +273,7 @@ class Furnace(Constants):
         )
 
     def _warming(self, state: State, controls: Controls, reactor: Reactor, seconds: float, xp: Module) -> Values:
-        """By how much the hot zone warms up, towards what its thermocouple takes for the set point."""
+        """Return the rise of the hot zone's temperature towards the set point, by the thermocouple's reading."""
         most = self.ramp_k_s * seconds
         reading = state.temperature_k + reactor.offset_k
         towards = (controls.temperature_k - reading) * -math.expm1(-seconds / self.heating_lag_s)
@@ -280,7 +283,7 @@ class Furnace(Constants):
 def bare_time(
     covered: Values, fouling: Values, cleaning: Values, seconds: float, xp: Module = np
 ) -> tuple[Values, Values]:
-    """∫(1 - θ)dt and ∫θ dt of dθ/dt = λ(1 - θ) - wθ, exactly: λ is `fouling` and w `cleaning`, 1/s."""
+    """Return the exact ∫(1 - θ)dt and ∫θ dt of dθ/dt = λ(1 - θ) - wθ; λ is `fouling` and w `cleaning`, 1/s."""
     total = fouling + cleaning + NOTHING
     settled = fouling / total
     in_layer = settled * seconds + (covered - settled) * faded_time(total, seconds, xp)
@@ -288,5 +291,5 @@ def bare_time(
 
 
 def faded_time(rate: Values, seconds: float, xp: Module = np) -> Values:
-    """∫e^(-rate t)dt: the time that is left of something that fades."""
+    """Return ∫e^(-rate t)dt from 0 to `seconds`."""
     return -xp.expm1(-(rate + NOTHING) * seconds) / (rate + NOTHING)

@@ -1,8 +1,8 @@
 """Rate equations of nanotube growth on a catalyst particle.
 
 Puretzky, Geohegan, Jesse, Ivanov and Eres, Appl. Phys. A 81, 223 (2005): carbon atoms N_C on the particle's surface,
-N_L in a carbonaceous layer that covers it, N_B dissolved in it, N_T in the tube; θ = N_L / (S₀ n_m) is the share of
-surface that is covered for good.
+N_L in a carbonaceous layer that covers it, N_B dissolved in it, N_T in the tube; θ = N_L / (S₀ n_m) is the share of the
+surface that is permanently covered.
 
     dN_C/dt = F₁ (1 - θ) - (k_sb + k_cl) N_C        from the feed, to the inside and to the layer
     dN_L/dt = F₂ (1 - θ) + k_cl N_C + k_r (1 - θ)   from pyrolysis products, from the surface, from rearrangement
@@ -11,8 +11,8 @@ surface that is covered for good.
 
 with fluxes F = ¼ S₀ n √(kT / 2πm) e^(-E₁/kT) of feed molecules of density n and of their products of density
 n_p = P₀ e^(-E_p/kT) n², two feed molecules each. The paper's abstract was read (flag V); equations and constants were
-taken from another implementation (T) and from the notes of this project, and hold the paper's digitised terminal
-lengths (T) as `tests/processes/test_kinetics.py` shows.
+taken from another implementation (T) and from the notes of this project. `tests/processes/test_kinetics.py` compares
+them with the paper's digitised terminal lengths (T).
 """
 
 import math
@@ -26,13 +26,13 @@ from matgym.typing import FloatArray, Module, Values
 from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_EV_K, BOLTZMANN_J_K
 
 FEED_MASS_KG: Final = 26.038 * ATOMIC_MASS_KG
-"""Acetylene, C2H2."""
+"""The mass of acetylene, C2H2."""
 
 PRODUCT_MASS_KG: Final = 52.076 * ATOMIC_MASS_KG
-"""Its dimer C4H4; with it the published constants give the rms error that our notes report, 0.224."""
+"""The mass of acetylene's dimer, C4H4; with it the published constants give the rms error of our notes, 0.224."""
 
 REFERENCE_K: Final = 848.15
-"""575 °C, at which the paper gives k_sb."""
+"""The temperature at which the paper gives k_sb, 575 °C."""
 
 TERMINAL_LENGTHS: Final = (
     (535.2, 0.395), (544.0, 0.690), (553.9, 1.077), (563.8, 1.912), (569.3, 2.514), (575.5, 1.348),
@@ -44,23 +44,23 @@ FEED_PA: Final = 266.645
 """2 Torr of acetylene in their experiments (T)."""
 
 GAS_LAG_S: Final = 50.0
-"""Time in which the gas in their furnace follows its flow (T)."""
+"""The time constant with which the gas in their furnace follows its flow (T)."""
 
 ATOMS_A_WALL: Final = 1e3 * math.pi * 10.0 / 0.026196
-"""Atoms in a micrometre of one wall of 10 nm: its area over 0.0262 nm² an atom, half of graphene's unit cell."""
+"""Atoms in a micrometre of one wall of 10 nm: its area over 0.0262 nm² per atom, half of graphene's unit cell."""
 
 
 class Rates(NamedTuple):
-    """What drives one particle, arrays of the temperature's shape.
+    """The rates of one particle, arrays of the temperature's shape.
 
     Attributes:
-        feed: F₁, carbon atoms a second at a bare surface.
-        product: F₂, likewise.
-        inward: k_sb, 1/s.
-        covering: k_cl, 1/s.
-        tube: k_t, 1/s.
-        rearrangement: k_r, atoms a second.
-        sites: S₀ n_m, carbon atoms that cover the surface.
+        feed: F₁, the flux from the feed to a bare surface, carbon atoms per second.
+        product: F₂, the flux from pyrolysis products to a bare surface, carbon atoms per second.
+        inward: k_sb, the rate at which surface carbon dissolves in the particle, 1/s.
+        covering: k_cl, the rate at which surface carbon turns into the carbonaceous layer, 1/s.
+        tube: k_t, the rate at which dissolved carbon joins the tube, 1/s.
+        rearrangement: k_r, the rate of rearrangement, atoms per second.
+        sites: S₀ n_m, the number of carbon atoms that cover the whole surface.
     """
 
     feed: Values
@@ -73,33 +73,34 @@ class Rates(NamedTuple):
 
     @property
     def growing(self) -> Values:
-        """Share of surface carbon that goes inward."""
+        """The share of surface carbon that dissolves in the particle."""
         return self.inward / (self.inward + self.covering)
 
     @property
     def fouling(self) -> Values:
-        """λ, 1/s: rate at which bare surface is covered, where surface carbon keeps up with the feed."""
+        """The rate λ at which bare surface is covered, 1/s, if surface carbon is in equilibrium with the feed."""
         return (self.product + (1.0 - self.growing) * self.feed + self.rearrangement) / self.sites
 
 
 @dataclass(frozen=True)
 class GrowthKinetics(Constants):
-    """Constants of the rate equations. The defaults of four of them are fitted here (F); see `published`.
+    """The constants of the rate equations. We fitted the defaults of four of them (F); see `published`.
 
     Attributes:
-        barrier_ev: E₁ of feed and products at the surface (T).
+        barrier_ev: E₁ of feed and products at the surface, eV (T).
         inward_s: k_sb at 575 °C, 1/s (T).
-        inward_ev: its activation energy (F; published: 2.2).
+        inward_ev: the activation energy of k_sb, eV (F; published: 2.2).
         covering_s: k_cl, 1/s (F; published: 3e-3).
-        diffusion_m2_s: k_t d² before the exponential (T).
-        diffusion_ev: its activation energy (T).
-        product_m3: P₀ (F; published: 1e-14).
-        product_ev: E_p (F; published: 2.60).
-        rearrangement_s: k_r before the exponential, atoms a second (T); negligible.
-        rearrangement_ev: its activation energy (T).
-        monolayer_m2: n_m (T).
-        atoms_per_um: of a tube of 10 nm (T), which makes six walls; both diameter and walls rise linearly with the
-            catalyst (iron films of 0.8 to 3 nm, V), so that atoms rise with the diameter's square.
+        diffusion_m2_s: the prefactor of k_t d², m²/s (T).
+        diffusion_ev: the activation energy of k_t, eV (T).
+        product_m3: P₀, m³ (F; published: 1e-14).
+        product_ev: E_p, eV (F; published: 2.60).
+        rearrangement_s: the prefactor of k_r, atoms per second (T); negligible.
+        rearrangement_ev: the activation energy of k_r, eV (T).
+        monolayer_m2: n_m, 1/m² (T).
+        atoms_per_um: the number of atoms in a micrometre of a tube of 10 nm (T), which corresponds to six walls. Both
+            diameter and walls increase linearly with the catalyst (iron films of 0.8 to 3 nm, V), so that the number of
+            atoms increases with the square of the diameter.
     """
 
     barrier_ev: float = 0.41
@@ -117,7 +118,10 @@ class GrowthKinetics(Constants):
 
     @classmethod
     def published(cls) -> Self:
-        """All constants as published (T): rms log₁₀ error of the twelve terminal lengths 0.22, fitted ones 0.11."""
+        """Return the published constants (T).
+
+        The rms log₁₀ error of the twelve terminal lengths is 0.22 with them, and 0.11 with the fitted constants.
+        """
         return cls(inward_ev=2.2, covering_s=3e-3, product_m3=1e-14, product_ev=2.60)
 
     def rates(
@@ -128,14 +132,14 @@ class GrowthKinetics(Constants):
         squared_density: Values = None,
         xp: Module = np,
     ) -> Rates:
-        """Rates at a temperature.
+        """Return the rates at a temperature.
 
         Args:
-            temperature_k: of particle and gas, K.
-            feed_density: of acetylene before any of it reacts, 1/m³.
-            diameter_nm: of the particle.
-            squared_density: mean of its square where it changes meanwhile; its square by default.
-            xp: NumPy, or CasADi for an optimiser's derivatives.
+            temperature_k: the temperature of particle and gas, K.
+            feed_density: the density of acetylene before any of it reacts, 1/m³.
+            diameter_nm: the diameter of the particle, nm.
+            squared_density: the mean square of that density if it changes with time, 1/m⁶; its square by default.
+            xp: NumPy, or CasADi for the derivatives that an optimiser needs.
         """
         beta = 1.0 / (BOLTZMANN_EV_K * temperature_k)
         squared = feed_density * feed_density if squared_density is None else squared_density
@@ -156,25 +160,26 @@ class GrowthKinetics(Constants):
         )
 
     def atoms_a_um(self, diameter_nm: Values) -> Values:
-        """Carbon atoms in a micrometre of a particle's tube."""
+        """Return the number of carbon atoms in a micrometre of a particle's tube."""
         return self.atoms_per_um * (diameter_nm / 10.0) * (diameter_nm / 10.0)
 
     def walls(self, diameter_nm: Values) -> Values:
-        """Walls of a particle's tube: its atoms over those of a single wall of the same diameter."""
+        """Return the number of walls of a particle's tube: its atoms over those of one wall of the same diameter."""
         return self.atoms_a_um(diameter_nm) / (ATOMS_A_WALL * diameter_nm / 10.0)
 
     def particle(self, temperature_k: float, times_s: FloatArray, diameter_nm: float = 10.0) -> FloatArray:
-        """One particle in a furnace at constant temperature whose gas comes in as 1 - e^(-t/50 s): the stiff system.
+        """Integrate the stiff system of one particle at constant temperature.
 
-        SciPy's LSODA, to 1e-9; the reference of everything faster.
+        The gas flows in as 1 - e^(-t/50 s). SciPy's LSODA integrates with a relative tolerance of 1e-9; the faster
+        integration of `matgym.processes.growth.furnace` is tested against this.
 
         Returns:
-            (5, N): N_C, N_L, N_B, N_T, and all carbon that has arrived, atoms.
+            (5, N) atoms: N_C, N_L, N_B, N_T, and all carbon that has arrived, at the N times.
         """
         from scipy.integrate import solve_ivp
 
         def matrix(time: float) -> tuple[FloatArray, FloatArray]:
-            """The system is linear: slope = matrix @ state + source."""
+            """Return matrix and source of the linear system: slope = matrix @ state + source."""
             density = FEED_PA / (BOLTZMANN_J_K * temperature_k) * -math.expm1(-time / GAS_LAG_S)
             rates = self.rates(temperature_k, density, diameter_nm)
             source = np.array([rates.feed, rates.product + rates.rearrangement, 0.0, 0.0, 0.0])
@@ -189,9 +194,9 @@ class GrowthKinetics(Constants):
             linear, source = matrix(time)
             return np.asarray(linear @ state + source)
 
-        # A first step is given: at time zero nothing moves from which the solver could estimate one.
-        found = solve_ivp(
+        # A first step is given, because all slopes are zero at time zero and the solver could not estimate one.
+        solution = solve_ivp(
             slope, (0.0, float(times_s[-1])), np.zeros(5), "LSODA", t_eval=times_s, rtol=1e-9, atol=1e-6,
             first_step=1e-4, jac=lambda time, _: matrix(time)[0],
         )  # fmt: skip
-        return np.asarray(found.y)
+        return np.asarray(solution.y)

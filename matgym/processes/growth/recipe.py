@@ -1,4 +1,4 @@
-"""Recipes: what a furnace is set to, (minutes, 4) controls: set point in °C; acetylene, hydrogen and water in Pa."""
+"""Recipes, the (minutes, 4) controls of a furnace: set point in °C; acetylene, hydrogen and water in Pa."""
 
 from typing import Final, NamedTuple
 
@@ -9,10 +9,10 @@ from matgym.processes.controls import from_actions, to_actions
 from matgym.typing import FloatArray
 
 STEP_S: Final = 60.0
-"""Time for which controls are held."""
+"""The time for which controls are held, s."""
 
 PREHEATED_C: Final = 600.0
-"""At which wafers are loaded. A choice of ours."""
+"""The temperature at which wafers are loaded, °C. We chose it."""
 
 LIMITS: Final = {
     "temperature_c": (400.0, 950.0),
@@ -20,7 +20,7 @@ LIMITS: Final = {
     "hydrogen_pa": (0.0, 40_000.0),
     "water_pa": (0.0, 100.0),
 }
-"""What the furnace can be set to: within it lie the experiments that the model was fitted to. A choice of ours."""
+"""The range of every control. We chose ranges that contain the experiments to which the model was fitted."""
 
 TWO_STAGES: Final = {
     "first_c": LIMITS["temperature_c"],
@@ -32,14 +32,14 @@ TWO_STAGES: Final = {
     "second_water_pa": LIMITS["water_pa"],
     "hydrogen_pa": LIMITS["hydrogen_pa"],
 }
-"""Parameters of a recipe of two stages: the first lasts for a share of the time."""
+"""The parameters of a recipe of two stages, with their ranges; `first_share` is the first stage's share of the time."""
 
 _LOW, _HIGH = np.array(list(LIMITS.values())).T
 _STAGES_LOW, _STAGES_HIGH = np.array(list(TWO_STAGES.values())).T
 
 
 class Stage(NamedTuple):
-    """Controls that are held for a whole number of minutes: set point in °C; acetylene, hydrogen, water in Pa."""
+    """The controls of a whole number of minutes: set point in °C; acetylene, hydrogen and water in Pa."""
 
     minutes: int
     temperature_c: float
@@ -49,17 +49,17 @@ class Stage(NamedTuple):
 
 
 def recipe_of(*stages: Stage) -> FloatArray:
-    """Return the (minutes, 4) controls of stages, one after the other.
+    """Return the (minutes, 4) controls of successive stages.
 
     Raises:
         ConfigurationError: if a stage does not last a whole number of minutes, or a control lies outside `LIMITS`.
     """
     for stage in stages:
         if stage.minutes != int(stage.minutes) or stage.minutes < 1:
-            raise ConfigurationError(f"minutes={stage.minutes} must be a whole number of 1 or more")
+            raise ConfigurationError(f"minutes={stage.minutes} of a stage must be a whole number of 1 or more")
         for value, (name, (low, high)) in zip(stage[1:], LIMITS.items(), strict=True):
             if not low <= value <= high:
-                raise ConfigurationError(f"{name}={value:g} lies outside what the furnace takes, {low:g} to {high:g}")
+                raise ConfigurationError(f"{name}={value:g} lies outside the furnace's range, {low:g} to {high:g}")
     return np.repeat(np.array([stage[1:] for stage in stages]), [int(stage.minutes) for stage in stages], axis=0)
 
 
@@ -75,8 +75,8 @@ def scaled_actions(controls: FloatArray) -> FloatArray:
 
 def two_stages(actions: FloatArray, minutes: int) -> FloatArray:
     """Return the (B, minutes, 4) controls of (B, 8) actions in [-1, 1], which are scaled to `TWO_STAGES`."""
-    given = from_actions(actions, _STAGES_LOW, _STAGES_HIGH)
-    first = np.arange(minutes) < np.round(given[:, 3:4] * minutes)
-    columns = [np.where(first, given[:, [k]], given[:, [k + 4]]) for k in range(3)]
-    hydrogen = np.broadcast_to(given[:, 7:8], first.shape)
+    parameters = from_actions(actions, _STAGES_LOW, _STAGES_HIGH)
+    first = np.arange(minutes) < np.round(parameters[:, 3:4] * minutes)
+    columns = [np.where(first, parameters[:, [k]], parameters[:, [k + 4]]) for k in range(3)]
+    hydrogen = np.broadcast_to(parameters[:, 7:8], first.shape)
     return np.stack([columns[0], columns[1], hydrogen, columns[2]], axis=2)

@@ -1,4 +1,4 @@
-"""What a furnace grows: the outcomes of a recipe, and the runs from which a network over its time series learns."""
+"""The outcomes of a recipe, and the simulated runs on which a network over time is trained."""
 
 import math
 from typing import Final
@@ -12,32 +12,32 @@ from matgym.typing import FloatArray, Module, Values
 from matgym.units import CELSIUS_K
 
 RAMAN_NM: Final = 532.0
-"""Wavelength at which D/G is given."""
+"""The laser wavelength for which D/G is given, nm."""
 
 ATOM_AREA_NM2: Final = 0.026196
-"""Of an atom in graphene."""
+"""The area of an atom in graphene, nm²."""
 
 GROWN: Final = {
-    "length_um": "length of the tubes that still stand on a particle",
+    "length_um": "length of the tubes on the remaining particles",
     "growth_rate_um_s": "fastest growth, averaged over a minute",
-    "activity": "share of the particles' surface that is still bare at the end",
-    "density": "share of the particles that ripening has left",
+    "activity": "share of the particles' surface that is bare at the end",
+    "density": "share of the particles that remain after ripening",
     "particle_nm": "diameter of the particles, and of the tubes' outer walls",
     "walls": "walls of a tube",
     "disorder": "D/G: Raman intensity of defects over that of the lattice, at 532 nm",
     "amorphous": "amorphous carbon on the tubes, monolayers",
-    "energy_kwh": "energy that the furnace drew",
+    "energy_kwh": "energy that the furnace consumed",
 }
-"""Outcomes of a recipe, and what they mean."""
+"""The outcomes of a recipe, with descriptions."""
 
 
 def grow(controls: FloatArray, reactor: FloatArray = STANDARD, furnace: Furnace | None = None) -> dict[str, float]:
     """Run one recipe, (minutes, 4) controls, in a (5,) reactor, and return a value for each of `GROWN`."""
-    furnace, given = furnace or Furnace(), Reactor(*reactor[:, None])
-    state, fastest = furnace.cold(given, PREHEATED_C + CELSIUS_K), 0.0
+    furnace, parameters = furnace or Furnace(), Reactor(*reactor[:, None])
+    state, fastest = furnace.cold(parameters, PREHEATED_C + CELSIUS_K), 0.0
     for minute in controls:
         before = state.length_um.item()
-        state = furnace.hold(state, Controls.of(minute[None]), given, STEP_S)
+        state = furnace.hold(state, Controls.of(minute[None]), parameters, STEP_S)
         fastest = max(fastest, (state.length_um.item() - before) / STEP_S)
     kinetics, diameter = furnace.kinetics, state.diameter_nm.item()
     sites = math.pi * (1e-9 * diameter) ** 2 * kinetics.monolayer_m2
@@ -50,33 +50,33 @@ def grow(controls: FloatArray, reactor: FloatArray = STANDARD, furnace: Furnace 
 
 
 def yield_um(state: State, reactor: Reactor) -> Values:
-    """Carbon in tubes on the wafer, as the length, µm, that as much would have on particles that did not ripen.
+    """Return the carbon in tubes on the wafer, as the length of tubes with that much carbon on unripened particles, µm.
 
-    Ripening leaves (d₀/d)³ of the particles, with (d/d₀)² of the atoms a micrometre.
+    After ripening (d₀/d)³ of the particles remain, and a micrometre of a tube has (d/d₀)² times as many atoms.
     """
     return state.length_um * reactor.diameter_nm / state.diameter_nm
 
 
 def disorder(defects: Values, grown: Values, xp: Module = np) -> Values:
-    """D/G of tubes with so many of their atoms in a defect; none where nothing has grown.
+    """Return D/G of tubes of which `defects` of the `grown` atoms are part of a defect; zero if nothing has grown.
 
-    The ratio of Raman bands by the distance between defects, I_D/I_G = 1.8e-9 λ⁴ / L_D² with wavelength and distance in
-    nm (Cançado et al., Nano Lett. 11, 3190 (2011), for graphene with few defects; M).
+    The ratio of the Raman bands follows from the distance between defects: I_D/I_G = 1.8e-9 λ⁴ / L_D², with wavelength
+    and distance in nm (Cançado et al., Nano Lett. 11, 3190 (2011), for graphene with few defects; M).
     """
     share = defects / xp.fmax(grown, 1.0)
     return 1.8e-9 * RAMAN_NM**4 * math.pi / ATOM_AREA_NM2 * share
 
 
 OUTCOMES: Final = ("yield_um", "disorder", "log_amorphous", "energy_kwh")
-"""What is predicted, and what `matgym.tasks.growth.GrowthTask` pays for: tubes as long as they would be on particles
-that did not ripen, D/G, the logarithm of 1 + monolayers of amorphous carbon, energy."""
+"""The outcomes that the network predicts, and on which the reward of `matgym.tasks.growth.GrowthTask` depends: the
+yield of `yield_um`, D/G, the logarithm of 1 + monolayers of amorphous carbon, and the energy."""
 
 SENSIBLE: Final = 0.75
-"""Share of recipes that are drawn about what grows tubes; the others from all that the furnace takes."""
+"""The share of random recipes that are drawn near conditions that grow tubes; the others cover the furnace's range."""
 
 
 def growth_runs(count: int, rng: np.random.Generator, *, minutes: int = 30, preheated_c: float = PREHEATED_C) -> Runs:
-    """Runs of random recipes in random reactors, into which wafers are loaded at `preheated_c`."""
+    """Simulate random recipes in random reactors, into which wafers are loaded at `preheated_c`."""
     variation = Variation()
     controls = np.stack([random_recipe(minutes, rng) for _ in range(count)])
     reactors = np.stack([variation.draw(rng) for _ in range(count)])
@@ -98,7 +98,7 @@ def growth_runs(count: int, rng: np.random.Generator, *, minutes: int = 30, preh
 
 
 def random_recipe(minutes: int, rng: np.random.Generator) -> FloatArray:
-    """(minutes, 4) controls in a few stages, with some jitter."""
+    """Draw the (minutes, 4) controls of a recipe of one to six stages with random fluctuations."""
     stages = int(rng.integers(1, 7))
     ends = np.sort(rng.choice(np.arange(1, minutes), stages - 1, replace=False)) if minutes > stages else np.array([])
     stage = np.searchsorted(ends, np.arange(minutes), side="right")
@@ -107,7 +107,7 @@ def random_recipe(minutes: int, rng: np.random.Generator) -> FloatArray:
         feed = 180.0 * np.exp(rng.normal(0.0, 0.8, stages))
         hydrogen = 40_000.0 * rng.random(stages) ** 4 * (rng.random(stages) < 0.5)
         water = 100.0 * rng.random(stages) ** 2 * (rng.random(stages) < 0.6)
-        pulse = rng.random(stages) < 0.15  # regenerate: feed off, water on, hot
+        pulse = rng.random(stages) < 0.15  # regeneration: no feed, water, hot
         feed, water = np.where(pulse, 0.0, feed), np.where(pulse, rng.uniform(20.0, 100.0, stages), water)
         celsius = np.where(pulse, rng.uniform(680.0, 900.0, stages), celsius)
         levels = np.column_stack([celsius, feed, hydrogen, water])

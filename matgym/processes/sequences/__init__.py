@@ -1,4 +1,4 @@
-"""Surrogates of what happens over time: controls in, one set of outcomes a step out.
+"""Surrogates of processes over time, which predict outcomes after each step from the controls of the steps.
 
-`networks` are the architectures, `learned` the surrogate and its files, `fitting` its training, `runs` the data.
+`networks` holds the architectures, `learned` the surrogate and its files, `fitting` its training, `runs` the data.
 """

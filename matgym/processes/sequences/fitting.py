@@ -1,6 +1,6 @@
-"""Fit networks over time, and from a process to stored weights with a card: what `matgym furnace train` does.
+"""Fit networks over time to simulated runs of a process and store them with a card, as `matgym furnace train` does.
 
-The loss is the mean squared error of standardised outcomes at every step; AdamW, early stopping.
+The loss is the mean squared error of standardised outcomes at every step, minimised by AdamW with early stopping.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,18 +36,24 @@ PROCESSES: Final[dict[str, Callable[[int, np.random.Generator], Runs]]] = {
     "growth": growth_runs,
     "annealing": annealing_runs,
 }
-"""Name to what makes runs of it."""
+"""The functions that simulate runs, by name of the process."""
 
 
 @dataclass(frozen=True)
 class SequenceConfig:
-    """How to fit an ensemble of networks of one width and depth.
+    """The settings of the fit of an ensemble of networks.
 
     Attributes:
-        network: "causal-cnn" or "lstm".
-        patience: epochs without a better validation error after which it is given up; None goes on to the end.
-        learning_rate: peak of the one-cycle schedule.
-        seed: member i has `seed + i`.
+        network: the architecture, "causal-cnn" or "lstm".
+        width: the width of every network; see `matgym.processes.sequences.networks`.
+        depth: the depth of every network.
+        members: the number of networks.
+        epochs: the number of passes over the runs.
+        patience: the number of epochs without a lower validation error after which the fit stops; None never stops it.
+        batch_size: the number of runs in a step.
+        learning_rate: the highest learning rate of the one-cycle schedule.
+        weight_decay: the weight decay of AdamW.
+        seed: the random seed; member i has `seed + i`.
     """
 
     network: str = "causal-cnn"
@@ -69,7 +75,7 @@ class SequenceConfig:
 def fit_sequences(
     learned: Runs, validation: Runs, config: SequenceConfig, **options: Unpack[Options]
 ) -> SequenceSurrogate:
-    """Fit networks; of each, the epoch that validates best is kept."""
+    """Fit an ensemble and return it, each network with the weights of the epoch with the lowest validation error."""
     names = (learned.control_names, learned.start_names, learned.outcome_names)
     scaling = SequenceScaling.of(learned)
     fresh = SequenceSurrogate((), config.network, config.width, config.depth, *names, scaling)
@@ -88,7 +94,7 @@ def fit_sequences(
 def _training(
     surrogate: SequenceSurrogate, learned: Runs, validation: Runs, config: SequenceConfig, member: int
 ) -> Training[tuple[Tensor, Tensor]]:
-    """The training of the surrogate's one network, in batches of inputs and standardised outcomes."""
+    """Return the training of the surrogate's only network, in batches of inputs and standardised outcomes."""
     net, scaling = surrogate.networks[0], surrogate.scaling
     rng = np.random.default_rng(config.seed + member)
     inputs = surrogate.tensors(learned.controls, learned.start)
@@ -96,7 +102,7 @@ def _training(
         torch.from_numpy((values / scaling.outcome_scale).astype(np.float32))
         for values in (learned.outcomes - learned.begun[:, None], scaling.step_scale, scaling.step_mean)
     )
-    steps = -(-len(learned) // config.batch_size)  # an epoch
+    steps = -(-len(learned) // config.batch_size)  # per epoch
 
     def batches(_progress: float) -> Iterator[tuple[Tensor, Tensor]]:
         device = device_of(net)
@@ -104,10 +110,10 @@ def _training(
             yield inputs[rows].to(device), targets[rows].to(device)
 
     def losses(batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
-        shown, outcomes = batch
-        changes = net(shown)[0]
-        found = torch.cumsum(changes * ratio.to(shown.device) + drift.to(shown.device), dim=1)
-        return {"train": ((found - outcomes) ** 2).mean()}
+        features, outcomes = batch
+        changes = net(features)[0]
+        predicted = torch.cumsum(changes * ratio.to(features.device) + drift.to(features.device), dim=1)
+        return {"train": ((predicted - outcomes) ** 2).mean()}
 
     def validate(_epoch: int) -> dict[str, float]:
         standard = error_by_step(surrogate, validation) / scaling.outcome_scale
@@ -122,17 +128,26 @@ def _training(
 
 
 def figures(surrogate: SequenceSurrogate, runs: Runs) -> tuple[PropertyMetrics, ...]:
-    """Figures of every outcome at the last step."""
-    found = surrogate.predict(runs.controls, runs.start, runs.begun)[:, -1]
+    """Return the error metrics of every outcome at the last step."""
+    predicted = surrogate.predict(runs.controls, runs.start, runs.begun)[:, -1]
     return tuple(
-        property_metrics(name, found[:, column], runs.outcomes[:, -1, column])
+        property_metrics(name, predicted[:, column], runs.outcomes[:, -1, column])
         for column, name in enumerate(runs.outcome_names)
     )
 
 
 @dataclass(frozen=True)
 class ProcessConfig:
-    """What a surrogate over time is made of: a process, its runs (to learn from, to stop by, to test on), its fit."""
+    """The settings of a surrogate over time.
+
+    Attributes:
+        process: the name of the process, a key of `PROCESSES`.
+        runs: the number of training runs.
+        validation: the number of runs for early stopping.
+        test: the number of test runs.
+        seed: the random seed of the runs.
+        fit: the settings of the fit.
+    """
 
     process: str
     runs: int
@@ -143,13 +158,13 @@ class ProcessConfig:
 
     def __post_init__(self) -> None:
         if self.process not in PROCESSES:
-            raise ConfigurationError(f"process={self.process!r} is unknown; there are {', '.join(PROCESSES)}")
+            raise ConfigurationError(f"process={self.process!r} is none of {', '.join(PROCESSES)}")
         for name in ("runs", "validation", "test"):
             if getattr(self, name) < 2:
                 raise ConfigurationError(f"{name}={getattr(self, name)} must be 2 or more")
 
     def simulated(self) -> tuple[Runs, Runs, Runs]:
-        """Training, validation and test runs, each from a generator of its own."""
+        """Return training, validation and test runs, each simulated with a random generator of its own."""
         make = PROCESSES[self.process]
         counts = (self.runs, self.validation, self.test)
         generators = np.random.default_rng(self.seed).spawn(len(counts))
@@ -157,16 +172,19 @@ class ProcessConfig:
         return first, second, third
 
     def data(self) -> dict[str, Any]:
-        """What the runs depend on, for the card."""
+        """Return the settings that the runs depend on, for the card."""
         return {name: value for name, value in asdict(self).items() if name != "fit"}
 
 
 def train_process(
     config: ProcessConfig, output: Path, *, command: str = "", **options: Unpack[Options]
 ) -> SequenceCard:
-    """Simulate runs, fit, measure on the test runs, and store; the card tells the command that reproduces it."""
+    """Simulate runs, fit a surrogate, measure it on the test runs, and store it at `output`.
+
+    The card holds the command, so that the training can be repeated.
+    """
     with STORE.checkpoints(output) as options["checkpoints"]:
         learned, validation, test = config.simulated()
         surrogate = fit_sequences(learned, validation, config.fit, **options)
-        measured, how = figures(surrogate, test), asdict(config.fit)
-        return save_sequences(surrogate, output, data=config.data(), fit=how, command=command, metrics=measured)
+        metrics, settings = figures(surrogate, test), asdict(config.fit)
+        return save_sequences(surrogate, output, data=config.data(), fit=settings, command=command, metrics=metrics)

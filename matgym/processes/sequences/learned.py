@@ -1,4 +1,4 @@
-"""A surrogate over time: networks, the scales in which they think, and their files (see `matgym.learning.store`)."""
+"""A surrogate over time: its networks, their scaling, and its files (see `matgym.learning.store`)."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +18,14 @@ from matgym.typing import FloatArray, IntArray
 
 @dataclass(frozen=True)
 class SequenceScaling:
-    """Means and standard deviations of the training runs.
+    """The means and standard deviations of the training runs.
 
     Attributes:
-        input_mean: (c + s,) of controls and start.
-        input_scale: likewise.
-        step_mean: (k,) of the outcomes' changes in one step.
-        step_scale: (k,) likewise.
-        outcome_scale: (k,) by how much runs differ at the same step: errors are weighed in it.
+        input_mean: (c + s,) means of controls and start.
+        input_scale: (c + s,) standard deviations of controls and start.
+        step_mean: (k,) means of the changes of outcomes in one step.
+        step_scale: (k,) standard deviations of the changes of outcomes in one step.
+        outcome_scale: (k,) standard deviations of outcomes between runs at the same step, the unit of the loss.
     """
 
     input_mean: FloatArray
@@ -36,7 +36,7 @@ class SequenceScaling:
 
     @classmethod
     def of(cls, runs: Runs) -> "SequenceScaling":
-        """Of these runs."""
+        """Return the scaling of some runs."""
         inputs = _inputs(runs.controls, runs.start).reshape(-1, runs.controls.shape[2] + runs.start.shape[1])
         changes = np.diff(runs.outcomes, axis=1, prepend=runs.begun[:, None]).reshape(-1, len(runs.outcome_names))
         spread = [inputs.std(axis=0), changes.std(axis=0), np.sqrt(runs.outcomes.var(axis=0).mean(axis=0))]
@@ -46,7 +46,13 @@ class SequenceScaling:
 
 @dataclass
 class Memory:
-    """Where a batch of runs stands between steps: (B, s) start, (B, k) outcomes, a state for each network."""
+    """The state of a batch of runs between steps.
+
+    Attributes:
+        start: (B, s) values that are known before the first step.
+        outcomes: (B, k) outcomes after the last step.
+        states: the state of each network.
+    """
 
     start: FloatArray
     outcomes: FloatArray
@@ -55,10 +61,17 @@ class Memory:
 
 @dataclass(frozen=True)
 class SequenceSurrogate:
-    """Predicts outcomes of runs, step by step or all at once.
+    """An ensemble of networks that predicts the outcomes of runs, step by step or all steps at once.
 
     Attributes:
-        networks: of the ensemble, in evaluation mode.
+        networks: the networks of the ensemble, in evaluation mode.
+        network: the architecture, a key of `matgym.processes.sequences.networks.NETWORKS`.
+        width: the width of every network.
+        depth: the depth of every network.
+        control_names: the names of the c controls.
+        start_names: the names of the s values that are known before the first step.
+        outcome_names: the names of the k outcomes.
+        scaling: the scaling of inputs and outcomes.
     """
 
     networks: tuple[SequenceNetwork, ...]
@@ -71,12 +84,12 @@ class SequenceSurrogate:
     scaling: SequenceScaling
 
     def tensors(self, controls: FloatArray, start: FloatArray) -> torch.Tensor:
-        """(B, T, c), (B, s) → (B, T, c + s) standardised, on the networks' device."""
+        """Return (B, T, c + s) standardised inputs of (B, T, c) controls and (B, s) start, on the networks' device."""
         scaled = (_inputs(controls, start) - self.scaling.input_mean) / self.scaling.input_scale
         return torch.from_numpy(scaled.astype(np.float32)).to(device_of(self.networks[0]))
 
     def members(self, controls: FloatArray, start: FloatArray, begun: FloatArray) -> FloatArray:
-        """(members, B, T, k) outcomes as each network has them."""
+        """Return the (members, B, T, k) outcomes that each network predicts; arguments as of `predict`."""
         with torch.inference_mode():
             inputs = self.tensors(controls, start)
             changes = np.stack([net(inputs)[0].cpu().numpy() for net in self.networks]).astype(np.float64)
@@ -85,15 +98,21 @@ class SequenceSurrogate:
         )
 
     def predict(self, controls: FloatArray, start: FloatArray, begun: FloatArray) -> FloatArray:
-        """(B, T, k) outcomes, the networks' mean, of (B, T, c) controls, (B, s) start and (B, k) outcomes at first."""
+        """Return the (B, T, k) outcomes that the ensemble predicts in the mean.
+
+        Args:
+            controls: (B, T, c) controls of each step.
+            start: (B, s) values that are known before the first step.
+            begun: (B, k) outcomes before the first step.
+        """
         return np.asarray(self.members(controls, start, begun).mean(axis=0))
 
     def begin(self, start: FloatArray, begun: FloatArray) -> Memory:
-        """A batch of runs before its first step."""
+        """Return the memory of a batch of runs before its first step."""
         return Memory(np.array(start), np.array(begun), [() for _ in self.networks])
 
     def forget(self, memory: Memory, rows: IntArray, start: FloatArray, begun: FloatArray | float = 0.0) -> None:
-        """Let some of a batch's runs begin anew; `memory` is changed in place."""
+        """Restart some runs of a batch; `memory` is changed in place."""
         memory.start[rows], memory.outcomes[rows] = start, begun
         if len(rows) == len(memory.start):
             memory.states = [() for _ in self.networks]
@@ -102,9 +121,9 @@ class SequenceSurrogate:
                 net.forget(state, rows)
 
     def step(self, memory: Memory, controls: FloatArray, rows: IntArray | slice = slice(None)) -> FloatArray:
-        """(r, k) outcomes of (r,) rows after one more step under (r, c) controls; `memory` moves on.
+        """Advance `memory` by one step of (r, c) controls and return the (r, k) outcomes of (r,) rows.
 
-        The other rows must have been begun anew, and wait.
+        The other rows must just have been restarted; they stay before their first step.
         """
         if not isinstance(rows, slice):
             waiting = np.setdiff1d(np.arange(len(memory.start)), rows)
@@ -130,13 +149,13 @@ def _inputs(controls: FloatArray, start: FloatArray) -> FloatArray:
 
 
 def error_by_step(surrogate: SequenceSurrogate, runs: Runs) -> FloatArray:
-    """(T, k) root mean square errors in the outcomes' units."""
-    found = surrogate.predict(runs.controls, runs.start, runs.begun)
-    return np.asarray(np.sqrt(((found - runs.outcomes) ** 2).mean(axis=0)))
+    """Return the (T, k) root mean square errors in the outcomes' units."""
+    predicted = surrogate.predict(runs.controls, runs.start, runs.begun)
+    return np.asarray(np.sqrt(((predicted - runs.outcomes) ** 2).mean(axis=0)))
 
 
 class SequenceCard(Card):
-    """What a surrogate over time is, where it came from, and how good it is at the last step of test runs."""
+    """The description of a surrogate over time, its training, and its metrics at the last step of test runs."""
 
     network: str
     width: int
@@ -149,7 +168,7 @@ class SequenceCard(Card):
 
     @classmethod
     def upgraded(cls, content: dict[str, Any], version: int) -> dict[str, Any]:
-        """Format 1 called an outcome so in its figures, which had no intervals."""
+        """Rename the column "outcome" of the metrics of format 1, which had no intervals."""
         if version > 1:
             return content
         rows = [{"property" if k == "outcome" else k: v for k, v in row.items()} for row in content.get("metrics", ())]
@@ -160,7 +179,7 @@ STORE: Final = Store(SequenceCard, "a surrogate over time", Path(__file__).paren
 
 
 def save_sequences(surrogate: SequenceSurrogate, path: Path, **facts: object) -> SequenceCard:
-    """Write `path` (.safetensors) and its card beside it (.json).
+    """Write a surrogate to `path` (.safetensors) and its card beside it (.json).
 
     Raises:
         WeightsError: if `path` does not end in .safetensors.
@@ -183,10 +202,10 @@ def save_sequences(surrogate: SequenceSurrogate, path: Path, **facts: object) ->
 
 
 def load_sequences(path: Path | str) -> SequenceSurrogate:
-    """Read a surrogate over time: a .safetensors file with its card beside it, or the name of a shipped one.
+    """Return a surrogate over time: from a .safetensors file with its card beside it, or by the name of a shipped one.
 
     Raises:
-        WeightsError: if a file is missing, damaged, of a later format, or not what its card describes.
+        WeightsError: if a file is missing, damaged, of a later format, or does not match its card.
     """
     return STORE.load(path, _built)
 

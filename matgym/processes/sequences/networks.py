@@ -1,7 +1,7 @@
-"""Networks over time: what is done at each step, and how it began, in; the outcomes' increments out.
+"""Networks over time, which predict the changes of outcomes from the controls of each step and the start values.
 
-None looks ahead: what comes out at a step depends on the controls up to it, so that one network serves any horizon and
-an environment that goes step by step.
+All of them are causal: the output of a step depends on the controls up to that step. A network can therefore be used
+for any horizon, and in an environment that advances step by step.
 """
 
 from abc import ABC, abstractmethod
@@ -14,29 +14,31 @@ from matgym.errors import ConfigurationError
 from matgym.typing import IntArray
 
 State = tuple[Tensor, ...]
-"""What a network remembers between steps."""
+"""The state of a network between steps."""
 
 
 class SequenceNetwork(nn.Module, ABC):
-    """The face of every network over time."""
+    """The base class of networks over time."""
 
     @abstractmethod
     def forward(self, x: Tensor, state: State = ()) -> tuple[Tensor, State]:
-        """(B, T, inputs), what is remembered → (B, T, outputs), what is remembered for the next call."""
+        """Return (B, T, outputs) for (B, T, inputs) after a state, and the state for the next call."""
 
     @abstractmethod
     def forget(self, state: State, rows: IntArray) -> None:
-        """Let some of the runs begin anew, in place."""
+        """Reset the state of some of the runs, in place."""
 
 
 class CausalCnn(SequenceNetwork):
-    """Convolutions over the past with doubling dilation: WaveNet's (van den Oord et al., arXiv:1609.03499), residual.
+    """A residual network of causal convolutions with doubling dilation.
+
+    The convolutions are those of WaveNet (van den Oord et al., arXiv:1609.03499).
 
     Args:
-        inputs: controls and start values, which every step is given.
-        outputs: outcomes.
-        width: channels.
-        depth: of dilations 1, 2, 4 …: reaches back 2^(depth + 1) - 2 steps.
+        inputs: the number of controls and start values, which are inputs of every step.
+        outputs: the number of outcomes.
+        width: the number of channels.
+        depth: the number of dilations 1, 2, 4 …; an output depends on the 2^(depth + 1) - 2 steps before it.
     """
 
     def __init__(self, inputs: int, outputs: int, width: int, depth: int) -> None:
@@ -47,7 +49,7 @@ class CausalCnn(SequenceNetwork):
         self.outward = nn.Sequential(nn.Conv1d(width, width, 1), nn.SiLU(), nn.Conv1d(width, outputs, 1))
 
     def forward(self, x: Tensor, state: State = ()) -> tuple[Tensor, State]:
-        """(B, T, inputs), all inputs so far and where there were any → (B, T, outputs), the same for the next call."""
+        """Return (B, T, outputs) and the new state; a state holds all inputs so far and a mask of the steps taken."""
         there = torch.ones_like(x[:, :, :1])
         if state:
             inputs, there = torch.cat([state[0], x], dim=1), torch.cat([state[1], there], dim=1)
@@ -62,7 +64,7 @@ class CausalCnn(SequenceNetwork):
         return out, (inputs, there)
 
     def forget(self, state: State, rows: IntArray) -> None:
-        """Nothing was before."""
+        """Reset the state of some of the runs, in place: no step was taken."""
         for part in state:
             part[rows] = 0.0
 
@@ -76,12 +78,12 @@ class Lstm(SequenceNetwork):
         self.outward = nn.Sequential(nn.Linear(width + inputs, width), nn.SiLU(), nn.Linear(width, outputs))
 
     def forward(self, x: Tensor, state: State = ()) -> tuple[Tensor, State]:
-        """(B, T, inputs), hidden state and cells → (B, T, outputs), the same for the next call."""
+        """Return (B, T, outputs) and the new state; a state holds the hidden state and the cells."""
         hidden, memory = self.cells(x, state or None)
         return self.outward(torch.cat([hidden, x], dim=2)), memory
 
     def forget(self, state: State, rows: IntArray) -> None:
-        """Empty cells."""
+        """Reset the hidden state and the cells of some of the runs, in place."""
         for part in state:
             part[:, rows] = 0.0
 
@@ -90,13 +92,13 @@ NETWORKS: Final[dict[str, Any]] = {"causal-cnn": CausalCnn, "lstm": Lstm}
 
 
 def make_sequence_network(name: str, inputs: int, outputs: int, width: int, depth: int) -> SequenceNetwork:
-    """A network with fresh weights.
+    """Return a network with initial weights.
 
     Raises:
-        ConfigurationError: if there is none of that name, or a size is not positive.
+        ConfigurationError: if there is no network of that name, or a size is not positive.
     """
     if name not in NETWORKS:
-        raise ConfigurationError(f"there is no network {name!r} over time; there are {' and '.join(NETWORKS)}")
+        raise ConfigurationError(f"there is no network {name!r} over time: choose among {', '.join(NETWORKS)}")
     if width < 1 or depth < 1:
         raise ConfigurationError(f"width={width} and depth={depth} must be 1 or more")
     network: SequenceNetwork = NETWORKS[name](inputs, outputs, width, depth)

@@ -1,4 +1,4 @@
-"""Runs to learn from: controls, how it began, and what came of it at each step."""
+"""Runs of a process as training data: controls, start values, and outcomes after each step."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,14 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs of one length; names are those of the last axes.
+    """N runs of T steps each.
 
     Attributes:
-        controls: (N, T, c).
-        start: (N, s) what is known before the first step.
+        control_names: the names of the c controls.
+        start_names: the names of the s start values.
+        outcome_names: the names of the k outcomes.
+        controls: (N, T, c) controls of each step.
+        start: (N, s) values that are known before the first step.
         begun: (N, k) outcomes before the first step.
         outcomes: (N, T, k) outcomes after each step.
     """
@@ -40,12 +43,13 @@ class Runs:
             if values.shape != shape:
                 raise DatasetError(f"{name} of shape {values.shape} must be {shape}")
             if not np.isfinite(values).all():
-                raise DatasetError(f"{name} holds what is not a finite number")
+                wrong = np.count_nonzero(~np.isfinite(values))
+                raise DatasetError(f"{name} holds {wrong} values that are not finite: leave their runs out")
 
     def __len__(self) -> int:
         return len(self.outcomes)
 
     def take(self, rows: slice | FloatArray) -> "Runs":
-        """Some of them."""
+        """Return the runs of some rows."""
         names = (self.control_names, self.start_names, self.outcome_names)
         return Runs(*names, self.controls[rows], self.start[rows], self.begun[rows], self.outcomes[rows])

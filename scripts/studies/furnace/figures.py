@@ -1,7 +1,8 @@
-"""What are growth and annealing held to? Three pictures, and the figures that docs/furnace.md gives.
+"""Compare growth and annealing with published laws: three pictures, and the figures of docs/furnace.md.
 
-Terminal lengths and rates beside Puretzky's; grain growth's two laws; two schedules that differ in their order alone.
-`python -m scripts.studies.furnace.figures` (two minutes) draws docs/images/furnace/{growth,grains,order}.png.
+The pictures show terminal lengths and rates beside those of Puretzky et al.; the two laws of grain growth; and two
+schedules that differ only in their order. `python -m scripts.studies.furnace.figures` (two minutes) draws
+docs/images/furnace/{growth,grains,order}.png.
 """
 
 from dataclasses import dataclass
@@ -21,11 +22,11 @@ from scripts.studies.common import Study
 
 @dataclass(frozen=True)
 class Settings:
-    """What is drawn."""
+    """The settings of the pictures."""
 
     celsius_step: float = 5.0
     times: int = 400
-    side: int = 256  # sites, of the grains' films
+    side: int = 256  # sites along a side of the films of the grains
     grains: int = 4000
     films: int = 8
     sweeps: int = 800
@@ -36,7 +37,7 @@ QUICK = Settings(celsius_step=50.0, times=50, side=64, grains=250, films=2, swee
 
 
 def growth(settings):
-    """Terminal length and largest rate against temperature."""
+    """Draw terminal length and largest rate against temperature."""
     celsius, times = np.arange(520.0, 921.0, settings.celsius_step), np.geomspace(0.1, 3.6e5, settings.times)
     figure = new_figure(8.4, 3.4)
     left, right = figure.subplots(1, 2)
@@ -62,18 +63,18 @@ def growth(settings):
 
 
 def growth_law(time, first, rate, exponent):
-    """Mean radius of grains in time."""
+    """Return the mean radius of grains at a time."""
     return (first ** (1.0 / exponent) + rate * time) ** exponent
 
 
 def fitted_law(times, radii, largest_exponent=1.0):
-    """First radius, rate and exponent, and their covariance."""
+    """Return the fitted initial radius, rate and exponent, and their covariance."""
     bounds = (0.01, (9.0, 9.0, largest_exponent))
     return curve_fit(growth_law, times, radii, p0=(2.5, 0.3, 0.5), bounds=bounds)
 
 
 def grains(settings):
-    """Mean radius in time, and the line of von Neumann and Mullins."""
+    """Draw the mean radius over time, and the line of von Neumann and Mullins."""
     generators = [np.random.default_rng(seed) for seed in range(settings.films)]
     labels = np.stack([voronoi(settings.side, settings.grains, 0, rng) for rng in generators])
     times, radii, found = np.arange(10, settings.sweeps + 1, 10), [], []
@@ -111,7 +112,7 @@ def grains(settings):
 
 
 def order(settings):
-    """Hot first or hot last, at equal ∫M dt."""
+    """Draw schedules with the hot stage first and last, at equal ∫M dt."""
     film, count = Film(ramp_k_s=1e9), settings.ordered_films
     hot, cool = [(120.0, 2050.0 + CELSIUS_K)] * 5, [(120.0, 1700.0 + CELSIUS_K)] * 25
     figure = new_figure(8.4, 5.6)

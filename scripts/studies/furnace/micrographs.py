@@ -1,9 +1,9 @@
-"""How good are the recurrent surrogates of annealing? Error by horizon, similarity, growth law, speed.
+"""Measure the recurrent surrogates of annealing: error by horizon, similarity, growth law, speed.
 
-The network of micrographs is trained on simulated moves of 64 x 64 sites, unless it was by this command before (4
-minutes on one core), and tested there and on 128 x 128, on 10 known frames and the 90 that follow. A simulation is
-random, so that the best any surrogate can do is bounded by how far two simulations part that go on from the same frame:
-measured, too. The network of statistics is the shipped one, of `matgym furnace train annealing`.
+The network of micrographs is trained on simulated moves of 64 x 64 sites, unless this command has stored it already (4
+minutes on one core). It is tested there and on 128 x 128 sites, with 10 known frames and the 90 frames that follow.
+Because a simulation is random, no surrogate can be closer to it than a second simulation from the same frame; that
+distance is measured, too. The network of statistics is the shipped one of `matgym furnace train annealing`.
 
 `python -m scripts.studies.furnace.micrographs` (10 minutes) writes docs/results/annealing-network.json and
 docs/images/furnace/network.png, and prints the tables of docs/furnace.md. The weights stay under runs; to ship them,
@@ -34,20 +34,20 @@ GRAINS = (120, 200)
 
 @dataclass(frozen=True)
 class Settings:
-    """What is trained and measured."""
+    """The settings of training and measurement."""
 
     width: int = 32
     epochs: int = 20
-    training: int = 120  # films
+    training: int = 120  # the number of training films
     validation: int = 12
-    frames: int = 40  # of each
+    frames: int = 40  # frames of each film
     known: int = 10
     ahead: int = 90
     horizons: tuple[int, ...] = (1, 10, 30, 60, 90)
-    tests: tuple[tuple[int, int], ...] = ((64, 24), (128, 8))  # sites a side, and films
+    tests: tuple[tuple[int, int], ...] = ((64, 24), (128, 8))  # (sites along a side, films)
     law_films: int = 16
     statistics_runs: int = 400
-    speed: tuple[tuple[int, int], ...] = ((64, 64), (128, 16))  # sites a side, and batch
+    speed: tuple[tuple[int, int], ...] = ((64, 64), (128, 16))  # (sites along a side, batch)
     speed_steps: int = 30
 
 
@@ -58,7 +58,7 @@ QUICK = Settings(
 
 
 def trained(study):
-    """The network of micrographs; fitted if it is not there."""
+    """Return the network of micrographs; fit it if it is not stored."""
     settings, file = study.settings, study.folder / "micrographs.safetensors"
     if not file.exists():
         config = MicrographConfig(width=settings.width, epochs=settings.epochs)
@@ -82,7 +82,7 @@ def trained(study):
 
 
 def continued(settings, size, count):
-    """Frames, drives, a second course of the same films from the last known frame on under other numbers, and radii."""
+    """Return frames, drives, a second simulation from the last known frame with other random numbers, and radii."""
     rng, film = np.random.default_rng([7, size]), Film()
     generators, steps = rng.spawn(count), settings.known + settings.ahead
     labels = random_films(count, rng, size=size, grains=GRAINS, particles=(0.0, 0.12))
@@ -107,14 +107,14 @@ def continued(settings, size, count):
 
 
 def by_horizon(surrogate, settings, size, count):
-    """Rows of error and similarity: network, a second simulation, the last frame; and what is drawn."""
+    """Return rows of error and similarity of network, second simulation and last frame, and frames to draw."""
     known = settings.known
     frames, drives, twins, radii = continued(settings, size, count)
-    found = surrogate.roll_out(frames[:, :known], drives, np.random.default_rng([7, size, 2]).spawn(count))
+    predicted = surrogate.roll_out(frames[:, :known], drives, np.random.default_rng([7, size, 2]).spawn(count))
     rows = []
     for horizon in settings.horizons:
         truth, k = frames[:, known + horizon - 1], horizon - 1
-        rivals = {"network": found[:, k], "second simulation": twins[:, k], "last frame": frames[:, known - 1]}
+        rivals = {"network": predicted[:, k], "second simulation": twins[:, k], "last frame": frames[:, known - 1]}
         row = {"size": size, "films": count, "horizon": horizon}
         for name, guess in rivals.items():
             pairs = zip(guess, truth, strict=True)
@@ -124,11 +124,11 @@ def by_horizon(surrogate, settings, size, count):
             relative = surrogate.radii(rivals[name]) / radii[:, known + k] - 1.0
             row[f"{name}: relative error of radius"] = float(np.abs(relative).mean())
         rows.append(row)
-    return rows, {"simulated": frames[0, known:], "network": found[0], "second simulation": twins[0]}
+    return rows, {"simulated": frames[0, known:], "network": predicted[0], "second simulation": twins[0]}
 
 
 def annealed(count, steps, rng, celsius):
-    """Pictures, drives and true mean radii of films without particles, 128 x 128, at one temperature."""
+    """Return pictures, drives and true mean radii of films of 128 x 128 sites without particles, at one temperature."""
     film, generators = Film(), rng.spawn(count)
     labels = random_films(count, rng, size=128, grains=(120, 200), particles=(0.0, 1e-9))
     state = film.fresh(labels, np.full(count, COLDEST_C + CELSIUS_K))
@@ -143,7 +143,7 @@ def annealed(count, steps, rng, celsius):
 
 
 def growth_exponents(surrogate, settings):
-    """Exponent of the radius in time, without particles at constant temperature, from simulation and network."""
+    """Return the exponents of radius over time of simulation and network, without particles at constant temperature."""
     known, steps, films = settings.known, settings.known + settings.ahead, settings.law_films
     frames, driven, true_radii = annealed(films, steps, np.random.default_rng(11), 1900.0)
     drives = driven[:, : steps - 1]
@@ -155,16 +155,16 @@ def growth_exponents(surrogate, settings):
         "network": surrogate.radii(drawn),
         "network, likeliest labels": surrogate.radii(surrogate.roll_out(frames[:, :known], drives)),
     }
-    found = {}
+    exponents = {}
     for name, course in courses.items():
         radii = course.mean(axis=0)
         (_, _, exponent), _ = fitted_law(sweeps[: len(radii)], radii, 1.5)
-        found[name] = {"exponent": float(exponent), "first": float(radii[0]), "last": float(radii[-1])}
-    return found
+        exponents[name] = {"exponent": float(exponent), "first": float(radii[0]), "last": float(radii[-1])}
+    return exponents
 
 
 def speed(surrogate, statistics, size, batch, steps):
-    """Frames a second at equal batch, at the mean schedule of training."""
+    """Return frames per second at equal batch, at the mean schedule of the training."""
     rng, film = np.random.default_rng(3), Film()
     generators, others = rng.spawn(batch), rng.spawn(batch)
     labels = random_films(batch, rng, size=size, grains=GRAINS, particles=(0.04, 0.12))
@@ -191,11 +191,11 @@ def speed(surrogate, statistics, size, batch, steps):
 
 
 def statistics_by_step(statistics, settings):
-    """R² and mean absolute error of the network of statistics at some steps, on runs it never saw."""
+    """Return R² and mean absolute error of the network of statistics at some steps of held-out runs."""
     runs = annealing_runs(settings.statistics_runs, np.random.default_rng(99), steps=settings.ahead)
-    found, rows = statistics.predict(runs.controls, runs.start, runs.begun), []
+    predictions, rows = statistics.predict(runs.controls, runs.start, runs.begun), []
     for step in settings.horizons:
-        truth, guess = runs.outcomes[:, step - 1], found[:, step - 1]
+        truth, guess = runs.outcomes[:, step - 1], predictions[:, step - 1]
         r2 = 1.0 - ((guess - truth) ** 2).mean(axis=0) / truth.var(axis=0)
         mae = np.abs(guess - truth).mean(axis=0)
         row = {"step": step}
@@ -220,8 +220,8 @@ def main():
     surrogate, statistics = trained(study), load_sequences("annealing")
     rows = []
     for size, count in settings.tests:
-        found, courses = by_horizon(surrogate, settings, size, count)
-        rows += found
+        errors, courses = by_horizon(surrogate, settings, size, count)
+        rows += errors
     result = {
         "horizons": rows,
         "growth_law": growth_exponents(surrogate, settings),

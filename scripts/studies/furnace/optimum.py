@@ -1,7 +1,7 @@
-"""What is the best growth that is known, reactor by reactor? Cross-entropy, then direct multiple shooting.
+"""Search the best schedule of growth for each reactor by the cross-entropy method, then direct multiple shooting.
 
-Reactors: the standard one, and those on which `scripts.studies.furnace.scores` tests. The problem is not convex: what
-is written is the best that was found, by which start, and how often starts ended there.
+The reactors are the standard one and those on which `scripts.studies.furnace.scores` tests. The problem is not convex:
+the result holds the best schedule that was found, its start, and the number of starts that ended there.
 `python -m scripts.studies.furnace.optimum` (an hour on two cores; needs casadi) writes
 docs/results/furnace-optimum.json and prints the table of docs/furnace.md.
 """
@@ -24,16 +24,16 @@ from scripts.studies.common import ROOT, Study, StudyJob, print_markdown
 
 @dataclass(frozen=True)
 class Settings:
-    """What is searched."""
+    """The settings of the search."""
 
-    reactors: int = 20  # unseen by every training
-    seed: int = 777  # of these reactors
-    generations: int = 60  # of the cross-entropy method
-    constant_generations: int = 40  # likewise, for a constant recipe
+    reactors: int = 20  # test reactors, which no training uses
+    seed: int = 777  # the random seed of these reactors
+    generations: int = 60  # generations of the cross-entropy method
+    constant_generations: int = 40  # generations of the cross-entropy method for a constant recipe
     population: int = 256
-    starts: int = 6  # of multiple shooting: the cross-entropy method's result, the best constant recipe, random stages
-    iterations: int = 150  # of IPOPT
-    random: int = 2000  # schedules
+    starts: int = 6  # starts of multiple shooting: cross-entropy result, best constant recipe, random stages
+    iterations: int = 150  # iterations of IPOPT
+    random: int = 2000  # random schedules
 
 
 QUICK = Settings(reactors=1, generations=2, constant_generations=2, population=16, starts=2, iterations=5, random=20)
@@ -41,13 +41,13 @@ QUICK = Settings(reactors=1, generations=2, constant_generations=2, population=1
 
 @dataclass(frozen=True)
 class Optimise(StudyJob):
-    """The best known schedule of one reactor."""
+    """The job that searches the best schedule of one reactor."""
 
     settings: Settings
     index: int
 
     def run(self):
-        """One row."""
+        """Return one row."""
         settings, began, task = self.settings, time.perf_counter(), GrowthTask()
         reactor = reactors(settings)[self.index]
         rng = np.random.default_rng([settings.seed, self.index])
@@ -58,17 +58,17 @@ class Optimise(StudyJob):
 
         flat = cross_entropy(constant, np.zeros(4), rng, generations=settings.constant_generations, **size)
         begin = np.tile(flat.point, (task.minutes, 1))
-        found = cross_entropy(
+        schedule_search = cross_entropy(
             lambda points: task.run(scaled_controls(points), reactor), begin, rng,
             spread=0.4, generations=settings.generations, **size,
         )  # fmt: skip
-        starts = {"cross-entropy": scaled_controls(found.point), "constant": scaled_controls(begin)}
+        starts = {"cross-entropy": scaled_controls(schedule_search.point), "constant": scaled_controls(begin)}
         while len(starts) < settings.starts:
             starts[f"stages {len(starts)}"] = random_recipe(task.minutes, rng)
         schedules = {name: climb(task, start, reactor, settings.iterations) for name, start in starts.items()}
-        values = {"cross-entropy alone": found.value} | {name: s.objective for name, s in schedules.items()}
+        values = {"cross-entropy alone": schedule_search.value} | {name: s.objective for name, s in schedules.items()}
         best = max(values, key=values.get)
-        controls = schedules[best].controls if best in schedules else scaled_controls(found.point)
+        controls = schedules[best].controls if best in schedules else scaled_controls(schedule_search.point)
         random = task.run(scaled_controls(rng.uniform(-1.0, 1.0, (settings.random, task.minutes, 4))), reactor)
         row = {
             "reactor": reactor.tolist(),
@@ -86,13 +86,13 @@ class Optimise(StudyJob):
 
 
 def reactors(settings):
-    """(1 + reactors, 5): the standard one and those of the tests."""
+    """Return the (1 + reactors, 5) parameters of the standard reactor and of the test reactors."""
     rng = np.random.default_rng(settings.seed)
     return np.array([STANDARD] + [Variation().draw(rng) for _ in range(settings.reactors)])
 
 
 def known_optima(study):
-    """(R, 5) reactors of the tests, their J of the best known schedule, and of random actions."""
+    """Return the (R, 5) test reactors, the J of their best known schedules, and the J of random actions."""
     file = study.docs / "results" / "furnace-optimum.json"
     rows = json.loads((file if file.exists() else ROOT / "docs" / "results" / file.name).read_text(encoding="utf-8"))
     return (np.array([row[name] for row in rows["reactors"][1:]]) for name in ("reactor", "best", "random"))

@@ -1,7 +1,7 @@
-"""How good are the controllers of `matgym/CVDGrowth-v0` on unseen reactors, as a share of the best known schedule?
+"""Score the controllers of `matgym/CVDGrowth-v0` on held-out reactors, relative to the best known schedule.
 
-A score is (J - J_random) / (J_best - J_random), reactor by reactor. `python -m scripts.studies.furnace.scores` (an hour
-and a half on two cores, after `scripts.studies.furnace.optimum`) writes docs/results/furnace-scores.json and
+A score is (J - J_random) / (J_best - J_random), computed for each reactor. `python -m scripts.studies.furnace.scores`
+(an hour and a half on two cores, after `scripts.studies.furnace.optimum`) writes docs/results/furnace-scores.json and
 docs/images/furnace/scores.png, and prints the table of docs/furnace.md.
 """
 
@@ -26,16 +26,16 @@ from scripts.studies.furnace.optimum import known_optima
 
 @dataclass(frozen=True)
 class Settings:
-    """What is compared."""
+    """The settings of the comparison."""
 
     seeds: int = 10
-    constant_reactors: int = 64  # for which the best constant recipe is sought, drawn anew by each seed
+    constant_reactors: int = 64  # reactors for the best constant recipe, which each seed draws
     constant_generations: int = 30
-    open_reactors: int = 16  # likewise the best schedule
+    open_reactors: int = 16  # reactors for the best schedule, which each seed draws
     open_generations: int = 80
     population: int = 128
     methods: tuple[str, ...] = ("random", "constant", "cross-entropy", "predictive", "PPO", "RecurrentPPO", "SAC")
-    training_minutes: int | None = None  # as tuned
+    training_minutes: int | None = None  # None: the tuned number
 
 
 QUICK = Settings(
@@ -46,13 +46,13 @@ QUICK = Settings(
 
 @dataclass(frozen=True)
 class Plan(StudyJob):
-    """The best constant recipe, and from there the best schedule, for reactors of this seed."""
+    """The job that searches the best constant recipe, and from there the best schedule, for the reactors of a seed."""
 
     settings: Settings
     seed: int
 
     def run(self):
-        """One row: recipe and schedule, scaled, and what each cost in minutes of furnace time."""
+        """Return one row: scaled recipe and schedule, and the minutes of furnace time that each search took."""
         settings, task = self.settings, GrowthTask()
         rng = np.random.default_rng([self.seed, 2])
         drawn = np.array([task.draw(rng) for _ in range(settings.constant_reactors)])
@@ -65,7 +65,7 @@ class Plan(StudyJob):
         )
         rng = np.random.default_rng([self.seed, 3])
         few = np.array([task.draw(rng) for _ in range(settings.open_reactors)])
-        found = cross_entropy(
+        schedule_search = cross_entropy(
             lambda points: mean_over(task, scaled_controls(points), few),
             np.tile(flat.point, (task.minutes, 1)), rng, spread=0.3, generations=settings.open_generations,
             population=settings.population, elite=settings.population // 8,
@@ -73,28 +73,28 @@ class Plan(StudyJob):
         row = {
             "constant": flat.point.tolist(),
             "constant_minutes": flat.evaluations * settings.constant_reactors * task.minutes,
-            "schedule": found.point.tolist(),
-            "schedule_minutes": found.evaluations * settings.open_reactors * task.minutes,
+            "schedule": schedule_search.point.tolist(),
+            "schedule_minutes": schedule_search.evaluations * settings.open_reactors * task.minutes,
         }
         return pa.Table.from_pylist([row])
 
 
 def mean_over(task, schedules, reactors):
-    """(P,) mean J of (P, minutes, 4) schedules over reactors."""
+    """Return the (P,) mean J over reactors of (P, minutes, 4) schedules."""
     wide = np.repeat(schedules, len(reactors), axis=0)
     return task.run(wide, np.tile(reactors, (len(schedules), 1))).reshape(len(schedules), -1).mean(axis=1)
 
 
 @dataclass(frozen=True)
 class Control(StudyJob):
-    """J of one method and seed on every test reactor.
+    """The job that computes the J of one method and seed on every test reactor.
 
     Attributes:
-        settings: of the study.
-        method: that controls the furnace.
-        seed: of the method.
-        reactors: (R, 5) those of the tests.
-        plan: row of `Plan` of the same seed.
+        settings: the settings of the study.
+        method: the method that controls the furnace.
+        seed: the random seed of the method.
+        reactors: (R, 5) test reactors.
+        plan: the row of `Plan` of the same seed.
     """
 
     settings: Settings
@@ -104,7 +104,7 @@ class Control(StudyJob):
     plan: dict = field(repr=False)
 
     def run(self):
-        """One row."""
+        """Return one row."""
         began, task = time.perf_counter(), GrowthTask()
         known = {
             "random": self.at_random, "constant": self.constant, "cross-entropy": self.schedule,
@@ -179,14 +179,14 @@ def main():
     for method in settings.methods:
         mine = [run for run in runs if run["method"] == method]
         values = np.array([run["J"] for run in mine])
-        found = interquartile_mean((values - random) / (best - random), np.random.default_rng(0))
+        estimate = interquartile_mean((values - random) / (best - random), np.random.default_rng(0))
         rows.append(
             {
                 "method": method,
                 "seeds": len(mine),
-                "iqm": found.mean,
-                "low": found.low,
-                "high": found.high,
+                "iqm": estimate.mean,
+                "low": estimate.low,
+                "high": estimate.high,
                 "mean_J": float(values.mean()),
                 "minutes_of_training": mine[0]["minutes_of_training"],
                 "seconds": float(np.mean([run["seconds"] for run in mine])),

@@ -1,8 +1,8 @@
-"""How good is each design generator? Verified by the oracle: inside the data, in a band left out, on larger tubes.
+"""Compare the design generators, verified by the oracle: within the data, in a band left out, and on larger tubes.
 
-`python -m scripts.studies.generator.comparison` (an hour on two cores) compares the shipped generators and a second one
-of each that is trained here without the band. It writes docs/results/generator.json and docs/images/generator/, and
-prints the table of docs/generator.md.
+`python -m scripts.studies.generator.comparison` (an hour on two cores) compares the shipped generators, and a second
+one of each kind, which is trained here without the band. It writes docs/results/generator.json and
+docs/images/generator/, and prints the table of docs/generator.md.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -34,24 +34,24 @@ DATA = "nanotube-doping"
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """The settings of the comparison."""
 
-    samples: int = 1000  # tubes of a job inside the data
-    others: int = 400  # likewise of larger tubes and of the band
+    samples: int = 1000  # tubes of a job within the data
+    others: int = 400  # tubes of a job on larger tubes, and in the band
     seeds: int = 5
-    band: tuple[float, float] = (0.75, 0.90)  # eV, left out of training: a twelfth of the structures
+    band: tuple[float, float] = (0.75, 0.90)  # eV, left out of the training: a twelfth of the structures
     generators: tuple[str, ...] = (
         "random", "nearest", "swap", "vae", "diffusion", "diffusion, ranked", "gan, once", "gan",
     )  # fmt: skip
     trained: tuple[str, ...] = ("gan", "diffusion", "vae")
-    drawn: int = 60  # targets of the picture
+    drawn: int = 60  # targets in the picture
 
 
 QUICK = Settings(samples=20, others=10, seeds=1, generators=("nearest", "gan, once"), trained=(), drawn=6)
 
 
 def train_without_band(name, band, folder):
-    """Fit a generator that never sees the band; one that is stored is not trained again."""
+    """Train a generator on data without the band; a stored one is not trained again."""
     file = folder / f"{name}-without-band.safetensors"
     if not file.exists():
         config = read_generator_config(name, None, {"left_out": band})
@@ -60,10 +60,10 @@ def train_without_band(name, band, folder):
 
 
 def generator_of(name, band, folder):
-    """A generator; with a band, one that never saw it.
+    """Return a generator; with a band, one that was trained without it.
 
-    "gan, once" keeps what is drawn first, and so costs no second look. "diffusion, ranked" draws twice and keeps what
-    the shipped surrogate predicts nearer, which is more than the GAN's own guide gives the GAN.
+    "gan, once" returns the first draw, without the guide's check. "diffusion, ranked" draws twice and returns the
+    design that the shipped surrogate predicts to be nearer, a more accurate check than that of the GAN's guide.
     """
     name, _, how = name.partition(", ")
     if how == "once":
@@ -80,7 +80,7 @@ def generator_of(name, band, folder):
 
 @dataclass(frozen=True)
 class Evaluate(StudyJob):
-    """One generator on one split, for one seed."""
+    """The job that evaluates one generator on one split with one seed."""
 
     settings: Settings
     folder: Path = field(repr=False)
@@ -89,12 +89,12 @@ class Evaluate(StudyJob):
     seed: int
 
     def run(self):
-        """One row."""
+        """Return one row."""
         data, low, high = Dataset.load(DATA), *self.settings.band
-        if self.split == "band":  # held-out structures of the band lend conditions
+        if self.split == "band":  # the conditions are those of held-out structures in the band
             values, splits = data.values("gap_ev"), np.array(data.table.column("split").to_pylist())
             data = data.take(np.flatnonzero((splits != "test") | ((values >= low) & (values <= high))))
-        found = evaluate(
+        evaluation = evaluate(
             generator_of(self.generator, self.settings.band if self.split == "band" else None, self.folder),
             np.random.default_rng(self.seed),
             samples=self.settings.samples if self.split == "test" else self.settings.others,
@@ -102,11 +102,11 @@ class Evaluate(StudyJob):
             name=self.generator,
             data=data,
         )
-        return pa.Table.from_pylist([asdict(found) | {"split": self.split, "seed": self.seed}])
+        return pa.Table.from_pylist([asdict(evaluation) | {"split": self.split, "seed": self.seed}])
 
 
 def draw(study):
-    """A grid of tubes, targets against verified gaps, and a walk through the latent space."""
+    """Draw a grid of tubes, targets against verified gaps, and a walk through the latent space."""
     task, oracle, rng = decoration_task(), PiElectrons(), np.random.default_rng(0)
     gan = as_design_generator("gan")
 
@@ -128,7 +128,7 @@ def draw(study):
     target_against_achieved(axes, targets, gaps, 0.05)
     study.picture("generator/targets.png", lambda path: axes.figure.savefig(path, dpi=150))
 
-    # A walk: the target rises, all noise stays.
+    # A walk: the target rises while all noise stays the same.
     lattice, generator = task.space.lattice, load_generator("gan")
     shape = geometry(lattice)
     noise = draw_noise(generator.network.size, shape, 1, 2, rng)

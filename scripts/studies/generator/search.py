@@ -1,10 +1,11 @@
-"""Do initial designs help a search? Optimizers and a policy from random, nearest and GAN designs, at equal evaluations.
+"""Compare random, nearest and GAN initial designs for searches by optimizers and a policy, at equal evaluations.
 
-Regret is the distance from the target, by the oracle, of the design that is best so far by the surrogate; the tube and
-composition of `matgym/NanotubeDoping-v0`, unseen targets. Evaluations are the surrogate's. A policy is trained for each
-kind of initial design on as many designs; that training, and the generator's, stand beside the curves and are not in
-them. `python -m scripts.studies.generator.search` (half an hour on two cores) writes docs/results/generator-search.json
-and docs/images/generator/search.png, and prints the table of docs/generator.md.
+Regret is the distance from the target, by the oracle, of the design that is best so far by the surrogate. Tube and
+composition are those of `matgym/NanotubeDoping-v0`, with held-out targets. Evaluations are those of the surrogate. A
+policy is trained on an equal number of designs for each kind of initial designs; the evaluations of that training, and
+of the generator's training, are stated beside the curves and not included in them.
+`python -m scripts.studies.generator.search` (half an hour on two cores) writes docs/results/generator-search.json and
+docs/images/generator/search.png, and prints the table of docs/generator.md.
 """
 
 from dataclasses import asdict, dataclass
@@ -22,18 +23,18 @@ from matgym.viz.palette import method_styles, new_figure, tidy
 from scripts.studies.common import Study, StudyJob, print_markdown
 
 GENERATORS = ("random", "nearest", "gan")
-TARGETS_SEED = 2026  # as in `matgym benchmark compare`: no training and no tuning uses it
+TARGETS_SEED = 2026  # as in `matgym benchmark compare`: not used for training or tuning
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is compared."""
+    """The settings of the comparison."""
 
     seeds: int = 5
     targets: int = 24
-    queries: tuple[int, ...] = (1, 4, 16, 64)  # where the best design is verified
+    queries: tuple[int, ...] = (1, 4, 16, 64)  # numbers of evaluations at which the best design is verified
     methods: tuple[str, ...] = ("random", "annealing", "genetic", "MaskablePPO")
-    training_designs: int = 20_000  # of the policy, for each kind of initial designs
+    training_designs: int = 20_000  # designs of the policy's training, for each kind of initial designs
 
 
 QUICK = Settings(seeds=1, targets=2, queries=(1, 2), training_designs=64)
@@ -41,7 +42,7 @@ QUICK = Settings(seeds=1, targets=2, queries=(1, 2), training_designs=64)
 
 @dataclass(frozen=True)
 class Searches(StudyJob):
-    """One method from one kind of initial designs."""
+    """The job of one method with one kind of initial designs."""
 
     settings: Settings
     method: str
@@ -49,21 +50,21 @@ class Searches(StudyJob):
     seed: int
 
     def run(self):
-        """A row for each number of evaluations: verified errors, by target."""
+        """Return a row of verified errors by target for each number of evaluations."""
         settings, task, rng = self.settings, decoration_task(), np.random.default_rng(TARGETS_SEED)
         targets = task.draw_targets([rng] * settings.targets)
         how, own = (self.policy(task), None) if self.method == "MaskablePPO" else (self.method, self.generator)
         rows = []
-        for queries in settings.queries:  # a search plans for its budget, so that each budget is a search of its own
-            found = search(how, task, targets, queries, self.seed, initial_designs=own)
-            valid, errors = task.space.valid(found.designs), np.full(len(targets), np.inf)
-            errors[valid] = np.nan_to_num(task.verify(found.designs[valid], targets[valid]).loss, nan=np.inf)
+        for queries in settings.queries:  # some methods depend on their budget
+            result = search(how, task, targets, queries, self.seed, initial_designs=own)
+            valid, errors = task.space.valid(result.designs), np.full(len(targets), np.inf)
+            errors[valid] = np.nan_to_num(task.verify(result.designs[valid], targets[valid]).loss, nan=np.inf)
             about = {"method": self.method, "generator": self.generator, "seed": self.seed, "queries": queries}
             rows.append(about | {"errors": errors.tolist()})
         return pa.Table.from_pylist(rows)
 
     def policy(self, task):
-        """A policy that places the last atoms of initial designs."""
+        """Return a policy that places the last atoms of initial designs."""
         agent = make_agent("MaskablePPO", task, self.seed, initial_designs=self.generator)
         train_agent(agent, task.ledger, self.settings.training_designs, lambda _designs, _reward: None)
         return Policy(agent, "MaskablePPO", masked=True, initial=InitialDesigns.of(task, self.generator, None))
@@ -94,20 +95,24 @@ def main():
     errors = {}
     for run in runs:
         errors.setdefault((run["method"], run["generator"], run["queries"]), []).append(run["errors"])
-    found = {
+    regrets = {
         key: asdict(interquartile_mean(np.array(each), np.random.default_rng(0))) for key, each in errors.items()
-    }  # over seeds and targets
+    }  # means over seeds and targets
     study.write(
-        {"rows": [dict(zip(("method", "generator", "queries"), key, strict=True)) | row for key, row in found.items()]}
+        {
+            "rows": [
+                dict(zip(("method", "generator", "queries"), key, strict=True)) | row for key, row in regrets.items()
+            ]
+        }
     )
 
     def cell(case, queries):
-        middle, low, high = (1e3 * found[*case, queries][name] for name in ("mean", "low", "high"))
+        middle, low, high = (1e3 * regrets[*case, queries][name] for name in ("mean", "low", "high"))
         return f"{middle:.1f} [{low:.1f}, {high:.1f}]"
 
     head = ("method", "initial designs", *(f"{queries} evaluations, meV" for queries in settings.queries))
     print_markdown(head, ((*case, *(cell(case, queries) for queries in settings.queries)) for case in cases))
-    study.picture("generator/search.png", lambda path: draw(found, settings).savefig(path, dpi=150))
+    study.picture("generator/search.png", lambda path: draw(regrets, settings).savefig(path, dpi=150))
 
 
 if __name__ == "__main__":

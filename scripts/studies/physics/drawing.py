@@ -1,7 +1,7 @@
-"""What the figures of physics share: published values and how they look, designs, panels.
+"""Code that the figures of physics share: published values and their style, designs, panels.
 
-What was computed is drawn in colours and full lines; what was published is drawn in ink, as open diamonds with error
-bars, dashed lines and grey bands.
+Computed values are drawn as coloured full lines. Published values are drawn in ink: open diamonds with error bars,
+dashed lines and grey bands.
 """
 
 import numpy as np
@@ -23,7 +23,7 @@ SEED = 1
 ROWS = {row.key: row for row in PUBLISHED}
 
 BAND = "#d9dde2"
-"""Fill of tolerances and error bars of literature values."""
+"""The fill colour of tolerances and error bars of published values."""
 
 DESIGN_COLOURS = {
     "pristine": MUTED,
@@ -33,25 +33,25 @@ DESIGN_COLOURS = {
     "Stone–Wales": METHOD_STYLES[2].colour,
     "isotopes": METHOD_STYLES[4].colour,
 }
-"""What is done to a tube, always in the same colour."""
+"""The colours of tubes by their modification."""
 
 TEXT_SIZE = 9.5
 
 
 def note(axes, x, y, text, colour=INK, *, ha="left", va="center"):
-    """A label at a place of the data, on a white ground so that curves do not run through it."""
+    """Write a label at a place of the data, on a white ground so that curves do not cross it."""
     ground = {"boxstyle": "square,pad=0.12", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
     look = {"fontsize": TEXT_SIZE, "linespacing": 1.25, "zorder": 6, "bbox": ground}
     axes.text(x, y, text, color=colour, ha=ha, va=va, **look)
 
 
 def panel_title(axes, text):
-    """What a panel shows, above it at the left."""
+    """Write the title of a panel above it at the left."""
     axes.set_title(text, loc="left", fontsize=11, color=INK)
 
 
 def published_point(axes, x, y, *, x_error=None, y_error=None):
-    """A published value with its error bars, an open diamond."""
+    """Draw a published value with its error bars as an open diamond."""
     axes.errorbar(
         x, y, xerr=x_error, yerr=y_error, fmt="D", markersize=6, markerfacecolor="white", markeredgecolor=INK,
         markeredgewidth=1.3, ecolor=INK, elinewidth=1.2, capsize=3, zorder=5,
@@ -59,14 +59,14 @@ def published_point(axes, x, y, *, x_error=None, y_error=None):
 
 
 def published_line(axes, x, y, error=0.0):
-    """A published law as a dashed line, with the band of its error."""
+    """Draw a published law as a dashed line, with the band of its error."""
     if np.any(error):
         axes.fill_between(x, y - error, y + error, color=BAND, alpha=0.7, linewidth=0, zorder=0.5)
     axes.plot(x, y, color=INK, linewidth=1.2, linestyle=(0, (4, 2.5)), zorder=3.5)
 
 
 def published_level(axes, value, error=0.0, *, upright=False):
-    """A published value that holds all along the axes: a dashed line, with the band of its error."""
+    """Draw a published value that applies along the whole axis as a dashed line, with the band of its error."""
     line, span = (axes.axvline, axes.axvspan) if upright else (axes.axhline, axes.axhspan)
     if error:
         span(value - error, value + error, color=BAND, alpha=0.7, linewidth=0, zorder=0.5)
@@ -74,12 +74,12 @@ def published_level(axes, value, error=0.0, *, upright=False):
 
 
 def bands(axes, x, lines, colour, *, strong=False):
-    """Branches of a dispersion relation."""
+    """Draw the branches of a dispersion relation."""
     axes.plot(x, lines, color=colour, linewidth=1.8 if strong else 0.6, zorder=3 if strong else 2)
 
 
 def published(key):
-    """Value and tolerance of a published quantity."""
+    """Return value and tolerance of a published quantity."""
     row = ROWS[key]
     return row.value, row.tolerance
 
@@ -98,13 +98,13 @@ def panels(width_in, height_in, columns, ratios=None):
 
 
 def middle_site(tube):
-    """An A site half-way up the tube."""
+    """Return an A site in the middle of the tube."""
     heights = tube.lattice.site_fractions[: tube.lattice.n_cells, 1]
     return int(np.abs(heights - 0.5).argmin())
 
 
 def designs(n, m, cells):
-    """The pristine tube and what is done to it: one nitrogen, one vacancy, one turned bond, the most axial one."""
+    """Return the tube pristine, with one nitrogen, with one vacancy, and with its most axial bond turned."""
     tube = Nanotube(n, m, cells)
     site = middle_site(tube)
     axial = int(np.abs(tube.lattice.bond_vectors[:, 1]).argmax())
@@ -117,38 +117,38 @@ def designs(n, m, cells):
 
 
 def mixed_isotopes(tube):
-    """Half of the atoms 13C, at random."""
+    """Replace half of the atoms by 13C, at random."""
     sites = np.random.default_rng(SEED).permutation(tube.n_sites)[: tube.n_sites // 2]
     return tube.decorated(dict.fromkeys(sites.tolist(), Species.C13))
 
 
 def computed(values_and_failures):
-    """The values, where there are no failures."""
+    """Return the values, and exit if there are failures."""
     values, failures = values_and_failures
     if failures:
-        raise SystemExit(f"not computed: {failures}")
+        raise SystemExit(f"these values could not be computed: {failures}")
     return values
 
 
 def helical_lines(n, m, thetas):
-    """(lines, K, 6) frequencies in rad/ps at phases kT from cell to cell: one line a wave vector around the tube."""
+    """Return (lines, K, 6) frequencies in rad/ps at phases kT from cell to cell, by wave vector around the tube."""
     constants = pristine_force_constants(n, m)
     tube, folds = Nanotube(n, m), constants.slabs.folds
     rings, around = (int(count) for count in constants.slabs.ring(np.array(tube.lattice.translation)))
     gained = 2 * np.pi * np.arange(folds)[:, None, None] * around / folds
     turns = (thetas + 2 * np.pi * np.arange(rings)[:, None] - gained) / rings  # (folds, rings, K)
-    found = Vibrations.helical_bands(constants, turns.reshape(folds, -1))
-    return found.reshape(folds * rings, len(thetas), 6)
+    frequencies = Vibrations.helical_bands(constants, turns.reshape(folds, -1))
+    return frequencies.reshape(folds * rings, len(thetas), 6)
 
 
 def name_below(figure, names):
-    """One row of names of lines under all the panels."""
+    """Write a row of names of lines under all the panels."""
     handles = [Line2D([], [], color=colour, linewidth=2.2, label=name) for name, colour in names]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=10)
 
 
 def count_modes(n, m, omega):
-    """(W,) branches that run upwards through each frequency: crossings of all lines over half the zone."""
+    """Return the (W,) number of branches with positive slope at each frequency, from all lines over half the zone."""
     lines = helical_lines(n, m, np.linspace(-np.pi, np.pi, 2001))
     below = lines[:, :-1, :, None] < omega
     crossed = below != (lines[:, 1:, :, None] < omega)
@@ -156,7 +156,7 @@ def count_modes(n, m, omega):
 
 
 def save(figure, path):
-    """A PNG of at most 256 colours: a third of the size, and no difference to the eye."""
+    """Save a PNG of at most 256 colours, which has a third of the size and looks the same."""
     figure.canvas.draw()
     image = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
     image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True, dpi=(160, 160))

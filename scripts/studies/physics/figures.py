@@ -1,9 +1,9 @@
-"""What do the oracles say, beside what was published? The figures of docs/physics-figures.md, one function a figure.
+"""Draw the oracles' results beside published values: the figures of docs/physics-figures.md, one function each.
 
-Lines in colour are computed here; what is dashed, grey or an open diamond is published
-(`matgym/physics/validation/published.yml`), with its flag: A, the abstract was read; T, read in another implementation;
-M, from memory. `python -m scripts.studies.physics.figures` (one core, three minutes; set OMP_NUM_THREADS=1) draws
-docs/images/physics/NAME.png and prints the numbers that the captions quote.
+Coloured lines are computed here. Dashed lines, grey bands and open diamonds are published
+(`matgym/physics/validation/published.yml`), with a flag: A, the abstract was read; T, taken from another
+implementation; M, from memory. `python -m scripts.studies.physics.figures` (one core, three minutes; set
+OMP_NUM_THREADS=1) draws docs/images/physics/NAME.png and prints the numbers in the captions.
 """
 
 from dataclasses import dataclass
@@ -58,13 +58,13 @@ DULONG = "heat_capacity_dulong_petit_j_gk"
 
 
 def dispersion():
-    """Phonon bands of (10,10), whole and near the zone centre."""
+    """Draw the phonon bands of (10,10), all of them and near the zone centre."""
     n = m = 10
     period_nm = relaxed_pristine(n, m).period_angstrom / 10
     thetas = np.pi * np.linspace(0, 1, 301) ** 1.5  # finer near the zone centre
     lines = OMEGA_CM * helical_lines(n, m, thetas)
     k = thetas / period_nm  # 1/nm
-    still = (np.abs(lines[:, 0]) < 1.0).sum(axis=1)  # modes that move or turn the tube as a whole
+    still = (np.abs(lines[:, 0]) < 1.0).sum(axis=1)  # modes that translate or rotate the whole tube
     (straight,), bending = lines[still == 2], lines[still == 1]
     tube = Nanotube(n, m)
     near = (k > 0.05) & (k < 0.4)
@@ -101,7 +101,7 @@ def dispersion():
 
 
 def vibrations():
-    """Density of phonon states of (10,10), and heat capacities."""
+    """Draw the density of phonon states of (10,10), and heat capacities."""
     n, u = 10, (np.arange(600) + 0.5) / 600
     figure, (states, heat) = panels(10.5, 4.6, 2)
     cm = np.linspace(0, 1750, 876)
@@ -122,7 +122,7 @@ def vibrations():
     kelvin = np.geomspace(0.3, 3000, 90)
     for (n, m), colour in (((5, 5), PURPLE), ((10, 10), BLUE)):
         tube = Nanotube(n, m)
-        omega = helical_lines(n, m, np.pi * u**3)  # low frequencies are few, and rule low temperatures
+        omega = helical_lines(n, m, np.pi * u**3)  # few modes have low frequencies, and they determine low temperatures
         weights = 3 * u**2 / len(u)
         gram = 1e3 * ATOMIC_MASS_KG * tube.n_sites * MASSES_AMU[Species.C12]
         capacity = np.array([(weights @ mode_heat_j_k(omega, t).sum(axis=(0, 2))) / gram for t in kelvin])
@@ -145,9 +145,9 @@ def vibrations():
 
 
 def electrons():
-    """Landauer transmission of pristine and decorated tubes."""
+    """Draw the Landauer transmission of pristine and decorated tubes."""
     figure, axes = panels(11.5, 4.4, 3)
-    energies = np.arange(-1.498, 1.5, 0.004)  # none at zero, where a vacancy's state stands
+    energies = np.arange(-1.498, 1.5, 0.004)  # zero is left out, because a vacancy has a state there
     transport = PiTransport(PARAMETERS)
     for panel, (n, m, cells), reach in zip(axes, ((5, 5, 5), (10, 0, 4), (10, 10, 3)), (1.5, 1.5, 1.1), strict=True):
         tubes = designs(n, m, cells)
@@ -192,7 +192,7 @@ def electrons():
 
 
 def curvature():
-    """Gaps that curvature opens in tubes that zone folding has metallic."""
+    """Draw the gaps that curvature opens in tubes that are metallic by zone folding."""
     figure = new_figure(7.6, 4.8, 160)
     axes = figure.add_subplot()
     tidy(axes, "both")
@@ -227,7 +227,7 @@ def curvature():
 
 
 def strain():
-    """Gaps of tubes that are stretched or twisted."""
+    """Draw the gaps of stretched and twisted tubes."""
     figure, (axial, shear) = panels(10.5, 4.6, 2, (1.25, 1))
     percent = np.linspace(-4, 4, 81)
     oracle = PiElectrons(PARAMETERS)
@@ -274,7 +274,7 @@ def strain():
 
 
 def phonons():
-    """Phonon transmission of pristine and decorated (10,0)."""
+    """Draw the phonon transmission of pristine and decorated (10,0)."""
     tubes = designs(10, 0, 4)
     tubes = {"pristine": tubes["pristine"], "isotopes": mixed_isotopes(Nanotube(10, 0, 8))} | tubes
     transport = PhononTransport(frequencies=320)
@@ -313,7 +313,7 @@ def phonons():
 
 
 def heat():
-    """Thermal conductance over temperature."""
+    """Draw the thermal conductance against temperature."""
     quantum = 1e12 * np.pi * BOLTZMANN_J_K**2 / (6.0 * HBAR_J_S)  # π² k_B²/3h, pW/K²
     four, _ = published(QUANTA)
     per_area, error = published("thermal_conductance_area_300k_gw_m2k")
@@ -338,7 +338,7 @@ def heat():
         ratio.semilogx(kelvin, in_quanta, color=colour, linewidth=1.8)
         print(f"{name}: {in_quanta[0]:.3f} quanta at 2 K, {np.interp(300, kelvin, found):.3f} nW/K at 300 K")
         if tube.is_pristine:
-            area = np.pi * tube.diameter_nm * WALL_THICKNESS_NM  # nm², and GW/m²K is nW/K a nm²
+            area = np.pi * tube.diameter_nm * WALL_THICKNESS_NM  # nm²; GW/m²K equals nW/K per nm²
             published_point(absolute, 300, per_area * area, y_error=error * area)
             print(f"  {np.interp(300, kelvin, found) / area:.2f} GW/m²K")
     published_line(absolute, kelvin[[0, -1]], 1e-3 * four * quantum * kelvin[[0, -1]])
@@ -355,7 +355,7 @@ def heat():
 
 
 def tension():
-    """Stress against strain until the tube fails, pristine and with one vacancy."""
+    """Draw stress against strain until the tube fails, pristine and with one vacancy."""
     figure, axes = panels(10.5, 4.8, 2)
     oracle = Strength(step=0.01)
     young, spread = published(YOUNG)
@@ -380,7 +380,7 @@ def tension():
             )
             note(panel, x[curve.peak] + 0.7, y[curve.peak] - 3, label, colour, va="top")
         reach = np.array([0.0, 12.0])
-        published_line(panel, reach, 10 * young * reach, 10 * spread * reach)  # 1 TPa is 10 GPa a percent
+        published_line(panel, reach, 10 * young * reach, 10 * spread * reach)  # 1 TPa is 10 GPa per percent
         panel.set(xlim=(0, 35), ylim=(0, 150), xlabel="axial strain, %")
         panel_title(panel, f"({n},{m})")
     zigzag, armchair = axes
@@ -404,7 +404,7 @@ def tension():
 
 
 def thermoelectric():
-    """Seebeck coefficient, power factor and ZT of (10,0) over the chemical potential at 300 K."""
+    """Draw Seebeck coefficient, power factor and ZT of (10,0) against the chemical potential at 300 K."""
     kelvin, mu = 300.0, np.linspace(-1.0, 1.0, 801)
     tubes = designs(10, 0, 4)
     tubes["isotopes"] = mixed_isotopes(Nanotube(10, 0, 8))
@@ -465,7 +465,7 @@ FIGURES = (dispersion, vibrations, electrons, curvature, strain, phonons, heat, 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is drawn."""
+    """The settings of the figures."""
 
     figures: tuple[str, ...] = tuple(figure.__name__ for figure in FIGURES)
 

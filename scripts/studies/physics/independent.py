@@ -1,14 +1,14 @@
-"""An independent π tight-binding model of a tube between leads, and its transmission by sisl.
+"""Compute the transmission of a tube between leads by an independent π tight-binding model and sisl.
 
-Nothing of matgym's physics is used, nor its bond lists: bonds are found by distance on the unrolled sheet, and the
-curvature factor from normals and chords of the rolled tube, so that what agrees with this agrees by two roads. sisl is
-imported where it is called. tests/physics/test_transmission.py compares with it, and kwant's references come from it.
+Nothing of matgym's physics or bond lists is used: bonds are found by distance on the unrolled sheet, and the curvature
+factor from normals and chords of the rolled tube, so that an agreement of both is an independent test. sisl is imported
+where it is called. tests/physics/test_transmission.py compares with this module, and kwant's references use its
+devices.
 
-The model: one π orbital an atom. An ordinary bond hops with V [n_i·n_j - 2 (n_i·u)(n_j·u)] (d₀/d)², with outward
-normals n and the chord u of the rolled tube, and d on the strained sheet: a p–p transfer integral (Slater and Koster,
-Phys. Rev. 94, 1498 (1954)) with V_σ = -V_π, both scaled as 1/d² (Harrison). A bond that touches an atom of a
-Stone–Wales pair hops with V. V, the on-site energies and Poisson's ratio are matgym's defaults, whose sources stand
-there.
+The model has one π orbital per atom. An ordinary bond has the hopping V [n_i·n_j - 2 (n_i·u)(n_j·u)] (d₀/d)², with
+outward normals n and the chord u of the rolled tube, and d on the strained sheet: a p–p transfer integral (Slater and
+Koster, Phys. Rev. 94, 1498 (1954)) with V_σ = -V_π, both scaled as 1/d² (Harrison). A bond of an atom of a Stone–Wales
+pair has the hopping V. V, the on-site energies and Poisson's ratio are matgym's defaults, whose sources matgym states.
 """
 
 from collections.abc import Sequence
@@ -39,14 +39,14 @@ class Sheet:
     turned: BoolArray  # (N,) whether the atom belongs to a Stone–Wales pair
 
     def step(self, i: Any, j: Any) -> FloatArray:
-        """(2, ...) shortest way from atoms i to atoms j."""
+        """Return the (2, ...) shortest vectors from atoms i to atoms j."""
         across = self.around[j] - self.around[i]
         return np.stack(
             [across - self.circumference * np.round(across / self.circumference), self.along[j] - self.along[i]]
         )
 
     def bonds(self) -> tuple[IntArray, FloatArray]:
-        """(n_bonds, 2) pairs i < j within the cutoff and their (n_bonds,) hopping, eV."""
+        """Return the (n_bonds, 2) pairs i < j within the cutoff and their (n_bonds,) hopping, eV."""
         every = np.arange(self.around.size)
         distance = np.hypot(*self.step(every[:, None], every))
         i, j = np.nonzero(np.triu(distance < CUTOFF_ANGSTROM, 1))
@@ -64,15 +64,15 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Device:
-    """A tube with a pristine cell on either side, to stand between leads of such cells.
+    """A tube with a pristine cell on either side, to be placed between leads of such cells.
 
     Attributes:
         onsite: (N,) on-site energies, eV; the first and the last `cell` atoms are the pristine cells.
         bonds: (n_bonds, 2) bonded atoms, i < j.
-        hopping: (n_bonds,) eV.
-        cell: atoms of a lead cell.
+        hopping: (n_bonds,) hopping of the bonds, eV.
+        cell: the number of atoms of a lead cell.
         lead: (cell, cell) Hamiltonian of a lead cell, eV.
-        coupling: (cell, cell) eV, from a lead cell (rows) to the next one up (columns).
+        coupling: (cell, cell) coupling from a lead cell (rows) to the next one up (columns), eV.
     """
 
     onsite: FloatArray
@@ -84,7 +84,7 @@ class Device:
 
 
 def dense(onsite: FloatArray, bonds: IntArray, hopping: FloatArray) -> FloatArray:
-    """Hamiltonian from lists."""
+    """Return the dense Hamiltonian of on-site energies and bonds."""
     matrix = np.diag(onsite)
     matrix[bonds[:, 0], bonds[:, 1]] = hopping
     matrix[bonds[:, 1], bonds[:, 0]] = hopping
@@ -92,15 +92,15 @@ def dense(onsite: FloatArray, bonds: IntArray, hopping: FloatArray) -> FloatArra
 
 
 def pristine_cell(fractions: FloatArray, cells: int) -> IntArray:
-    """Rows of the sites in the lowest of a tube's cells: axial fractions in [0, 1/cells)."""
-    found = np.flatnonzero(fractions[:, 1] * cells < 1.0 - 1e-6)
-    if found.size * cells != len(fractions):
-        raise StructureError(f"{found.size} sites in the first of {cells} cells, of {len(fractions)} sites")
-    return found
+    """Return the rows of the sites in the lowest of a tube's cells, with axial fractions in [0, 1/cells)."""
+    rows = np.flatnonzero(fractions[:, 1] * cells < 1.0 - 1e-6)
+    if rows.size * cells != len(fractions):
+        raise StructureError(f"{rows.size} sites in the first of {cells} cells, of {len(fractions)} sites")
+    return rows
 
 
 def sheet(tube: Nanotube) -> Sheet:
-    """The tube between one pristine cell below and one above it, in this order: below, tube, above; bond turns done.
+    """Return the sheet of a pristine cell, the tube with its turned bonds, and another pristine cell, in this order.
 
     Raises:
         StructureError: if a turned bond crosses the end of the cell.
@@ -127,7 +127,7 @@ def sheet(tube: Nanotube) -> Sheet:
 
 
 def lead_sheet(tube: Nanotube) -> Sheet:
-    """Two pristine cells of the tube's lattice, one above the other, at the tube's strain."""
+    """Return the sheet of two pristine cells of the tube's lattice, one above the other, at the tube's strain."""
     fractions = tube.lattice.site_fractions
     angle, axial = fractions[pristine_cell(fractions, tube.cells)].T
     circumference = tube.lattice.circumference_angstrom * (1.0 - POISSON * tube.strain)
@@ -136,7 +136,7 @@ def lead_sheet(tube: Nanotube) -> Sheet:
 
 
 def lead_blocks(tube: Nanotube) -> tuple[FloatArray, FloatArray]:
-    """Hamiltonian of a pristine cell and its coupling to the next one up, both (cell, cell), eV."""
+    """Return the Hamiltonian of a pristine cell and its coupling to the next one up, both (cell, cell), eV."""
     two = lead_sheet(tube)
     cell = two.around.size // 2
     whole = dense(np.zeros(2 * cell), *two.bonds())
@@ -144,7 +144,7 @@ def lead_blocks(tube: Nanotube) -> tuple[FloatArray, FloatArray]:
 
 
 def device(tube: Nanotube) -> Device:
-    """The device of a tube, without its vacancies."""
+    """Return the device of a tube, without its vacancies."""
     lead, coupling = lead_blocks(tube)
     cell = len(lead)
     bonds, hopping = sheet(tube).bonds()
@@ -156,11 +156,7 @@ def device(tube: Nanotube) -> Device:
 
 
 def band_edges(tube: Nanotube, points: int = 4001) -> FloatArray:
-    """Energies >= 0, eV, where a subband of the pristine lead starts, ends or touches zero; others mirror them.
-
-    All A atoms are alike by screw symmetry, so that E = ±abs(Σ_b h_b exp(i(2π l x_b/C + k z_b))) over the three bonds,
-    with l = 0 ... number of hexagons of a cell - 1, which keeps bands apart that cross in the cell's spectrum.
-    """
+    """Return energies >= 0, eV, at which a subband of the pristine lead starts, ends or is zero; others mirror them."""
     two = lead_sheet(tube)
     bonds, hopping = two.bonds()
     cell = two.around.size // 2
@@ -184,7 +180,7 @@ def band_edges(tube: Nanotube, points: int = 4001) -> FloatArray:
 
 
 def sisl_hamiltonians(made: Device) -> tuple[Any, Any]:
-    """The device and a lead cell as `sisl.Hamiltonian`s; the axis is C, the atoms' places mean nothing."""
+    """Return device and lead cell as `sisl.Hamiltonian`s; the axis is C, and the positions of atoms have no effect."""
     import sisl
 
     atom = sisl.Atom(6, R=CUTOFF_ANGSTROM)
@@ -211,13 +207,7 @@ def sisl_hamiltonians(made: Device) -> tuple[Any, Any]:
 
 
 def sisl_transmission(tube: Nanotube, energies: FloatArray, eta: float = 1e-10) -> FloatArray:
-    """(E,) transmission by sisl: self-energies of `RecursiveSI`, dense inversion of the device.
-
-    Args:
-        tube: see `device`.
-        energies: (E,) eV.
-        eta: imaginary part in the leads, eV; the device has none.
-    """
+    """Return (E,) transmission by sisl, with self-energies of `RecursiveSI` and dense inversion of the device."""
     import sisl
 
     made = device(tube)
@@ -228,13 +218,7 @@ def sisl_transmission(tube: Nanotube, energies: FloatArray, eta: float = 1e-10) 
 
 
 def landauer(matrix: FloatArray, energy: float, sigma: Sequence[Any]) -> float:
-    """Transmission tr(Γ₂ G Γ₁ G†) by inverting the whole device.
-
-    Args:
-        matrix: (N, N) Hamiltonian, or dynamical matrix.
-        energy: or squared frequency.
-        sigma: (cell, cell) self-energies of the lead at the first rows and of that at the last ones.
-    """
+    """Return the transmission tr(Γ₂ G Γ₁ G†) by inverting the whole device."""
     cell = len(sigma[0])
     left, right = slice(None, cell), slice(-cell, None)
     inverse = energy * np.eye(len(matrix), dtype=complex) - matrix

@@ -1,7 +1,7 @@
-"""Transmission of 200 random decorated tubes by kwant, stored for tests/physics.
+"""Compute the transmission of 200 random decorated tubes with kwant, as references of tests/physics.
 
-kwant 1.5.0 needs numpy 1.26, so that this runs in two environments, joined by a JSON file of devices; the second half
-needs kwant alone, and nothing of matgym:
+kwant 1.5.0 needs numpy 1.26. The script therefore runs in two environments, which exchange a JSON file of devices; the
+second half needs kwant only, and nothing of matgym:
 
     .venv/bin/python -m scripts.studies.physics.kwant_reference --designs /tmp/designs.json
     python3.11 -m venv /tmp/kwant-env
@@ -10,8 +10,8 @@ needs kwant alone, and nothing of matgym:
     export OPENBLAS_NUM_THREADS=1
     /tmp/kwant-env/bin/python -m scripts.studies.physics.kwant_reference --solve /tmp/designs.json
 
-The second writes kwant.npz and, with times and versions, kwant.json into tests/physics/data. `--tubes 3` tries the
-first half.
+The second half writes kwant.npz, and kwant.json with times and versions, into tests/physics/data. `--tubes 3` runs the
+first half on three tubes.
 """
 
 import argparse
@@ -32,7 +32,7 @@ CANDIDATES = 8  # energies drawn, of which the first ENERGIES with a unitary S m
 UNITARITY = 1e-10
 # The modes of a long chiral cell, whose bands cross often, are less orthogonal: defects up to 2e-9 in trial runs.
 REACH_EV = 2.5  # energies are drawn from -REACH to REACH
-MARGIN_EV = 0.005  # that energies keep from the edges of the lead's subbands
+MARGIN_EV = 0.005  # distance of energies from the edges of the lead's subbands
 TIMED_ENERGIES = 16
 
 ZIGZAG = ((8, 0), (9, 0), (10, 0), (11, 0), (12, 0), (13, 0))
@@ -63,7 +63,7 @@ def write_designs(path, count):
 
 
 def random_tube(rng, chirality, n_pairs):
-    """A decorated tube, or None if the draw holds no room for its Stone-Wales pairs."""
+    """Return a decorated tube, or None if the draw has no room for its Stone–Wales pairs."""
     from matgym.errors import StructureError
     from matgym.structures import Nanotube, Species
 
@@ -84,7 +84,7 @@ def random_tube(rng, chirality, n_pairs):
 
 
 def draw_pairs(rng, tube, n_pairs):
-    """Up to `n_pairs` bonds apart from each other whose atoms have all their neighbours inside the cell."""
+    """Return up to `n_pairs` bonds that are separate from each other and whose neighbours all lie inside the cell."""
     from scripts.studies.physics.independent import CUTOFF_ANGSTROM, pristine_cell, sheet
 
     cell = pristine_cell(tube.lattice.site_fractions, tube.cells).size
@@ -103,7 +103,7 @@ def draw_pairs(rng, tube, n_pairs):
 
 
 def whole(tube):
-    """Whether every atom is connected to both leads."""
+    """Return whether every atom is connected to both leads."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -127,7 +127,7 @@ def energies_off_edges(rng, tube, count):
 
 
 def as_dict(tube, energies):
-    """What the test needs of a tube, and its device between leads."""
+    """Return the data of a tube that the test needs, and its device between leads."""
     from scripts.studies.physics.independent import device, lead_sheet
 
     made, two = device(tube), lead_sheet(tube)
@@ -141,7 +141,7 @@ def as_dict(tube, energies):
 
 
 def entries(matrix):
-    """Row, column and value of what is not zero."""
+    """Return row, column and value of the nonzero entries."""
     return [[int(i), int(j), float(matrix[i, j])] for i, j in np.argwhere(matrix)]
 
 
@@ -155,7 +155,7 @@ def solve(path):
     read = json.loads(path.read_text(encoding="utf-8"))
     designs = read["designs"]
     energies, transmission, unitarity = (np.full((len(designs), ENERGIES), np.nan) for _ in range(3))
-    refused = []
+    rejected = []
     start = time.perf_counter()
     for row, design in enumerate(designs):
         system = kwant_system(design)
@@ -164,15 +164,15 @@ def solve(path):
             matrix = kwant.smatrix(system, energy)
             defect = deviation(matrix.data)
             if defect > UNITARITY:
-                refused.append({"tube": row, "energy_ev": energy, "defect": float(defect)})
+                rejected.append({"tube": row, "energy_ev": energy, "defect": float(defect)})
             elif column < ENERGIES:
                 energies[row, column], unitarity[row, column] = energy, defect
                 transmission[row, column] = matrix.transmission(1, 0)
                 column += 1
         if row % 20 == 19:
-            print(f"{row + 1} tubes, {time.perf_counter() - start:.0f} s, {len(refused)} refused", flush=True)
+            print(f"{row + 1} tubes, {time.perf_counter() - start:.0f} s, {len(rejected)} rejected", flush=True)
     if np.isnan(transmission).any():
-        raise SystemExit(f"fewer than {ENERGIES} energies of a tube have a unitary S matrix: {refused}")
+        raise SystemExit(f"fewer than {ENERGIES} energies of a tube have a unitary S matrix: {rejected}")
     lengths = [len(design["species"]) for design in designs]
     pairs = [(row, *pair) for row, design in enumerate(designs) for pair in design["stone_wales"]]
     np.savez_compressed(
@@ -191,7 +191,7 @@ def solve(path):
         "solver": kwant.solvers.default.smatrix.__self__.__class__.__module__,
         "seed": SEED,
         "largest_unitarity_defect": float(unitarity.max()),
-        "refused": refused,
+        "refused": rejected,
         "cpu": f"{platform.processor()}, {os.cpu_count()} cores",
         "blas_threads": os.environ.get("OPENBLAS_NUM_THREADS", "not set"),
         "timing": [timed(design) for design in read["timed"]],
@@ -201,11 +201,11 @@ def solve(path):
 
 
 def kwant_system(design):
-    """The device between its leads, finalised."""
+    """Return the finalised system of a device between its leads."""
     import kwant
 
     count, cell = len(design["onsite"]), design["cell"]
-    # Places mean nothing to the scattering problem; they only have to differ.
+    # Positions have no effect on the scattering problem; they only have to differ.
     basis = [(0.01 * site, 0.0, 0.0) for site in range(cell)]
     cells = kwant.lattice.general([(0.0, 0.0, design["period"])], basis, norbs=1).sublattices
     inner = kwant.lattice.chain(norbs=1, name="device")
@@ -232,12 +232,12 @@ def kwant_system(design):
 
 
 def deviation(matrix):
-    """Largest element of S†S - 1."""
+    """Return the largest element of S†S - 1."""
     return np.abs(matrix.conj().T @ matrix - np.eye(len(matrix))).max() if matrix.size else 0.0
 
 
 def timed(design):
-    """Seconds an energy, leads included; building the system apart."""
+    """Return the seconds per energy, leads included, and the seconds of building the system."""
     import kwant
 
     start = time.perf_counter()

@@ -1,8 +1,8 @@
-"""How fast are the transport oracles against sisl, kwant and dense inversion? One run on one core.
+"""Compare the speed of the transport oracles with sisl, kwant and dense inversion, in one run on one core.
 
-Times are per structure and energy, both leads included. sisl takes structures one by one; the time of its leads is
-shared out over the batch as ours is, as if its user kept them. kwant's times are those stored in
-tests/physics/data/kwant.json, of an environment of its own on the same kind of machine.
+Times are per structure and energy, with both leads. sisl takes structures one by one; the time of its leads is divided
+by the size of the batch, as for matgym, which assumes that a user of sisl would keep them. kwant's times are those in
+tests/physics/data/kwant.json, measured in an environment of its own on the same kind of machine.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m scripts.studies.physics.speed
 
@@ -33,27 +33,27 @@ SISL_ETA_EV = 1e-10
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """The settings of the measurements."""
 
     tubes: tuple[tuple[int, int, int], ...] = ((8, 0, 8), (10, 10, 20), (6, 5, 1))
     batches: tuple[int, ...] = (1, 64, 512)
     vibrating: tuple[tuple[int, int, int], ...] = ((10, 0, 5), (10, 0, 20), (10, 10, 10))
     lengths: tuple[int, ...] = (20, 40, 80, 160)  # cells of (10, 10)
     diameters: tuple[int, ...] = (10, 20, 30, 40)  # n of (n, n), ten cells
-    seconds: float = 1.0  # at least, of a measurement
+    seconds: float = 1.0  # the shortest duration of a measurement
 
 
 QUICK = Settings(((8, 0, 8),), (1, 2), ((10, 0, 5),), (5, 10), (5, 8), seconds=0.01)
 
 
 def doped(tube, count):
-    """Copies with B and N on a tenth of the sites."""
+    """Return copies of a tube with B and N on a tenth of the sites."""
     rng = np.random.default_rng(0)
     return [tube.with_species(rng.choice([0, 3, 4], size=tube.n_sites, p=[0.9, 0.05, 0.05])) for _ in range(count)]
 
 
 def fastest(work, least):
-    """Seconds of the fastest run of at least three and of at least `least` seconds in all."""
+    """Return the seconds of the fastest of at least three runs, which take at least `least` seconds in total."""
     runs = []
     while (len(runs) < 3 or sum(runs) < least) and sum(runs) <= 20.0 * least:
         start = time.perf_counter()
@@ -63,13 +63,13 @@ def fastest(work, least):
 
 
 def ours_with_leads(tubes):
-    """Transmission as on the first call, without the leads that are kept from earlier ones."""
+    """Return the transmission as on the first call, without the leads that are kept from earlier calls."""
     kept_leads.cache_clear()
     return PiTransport().transmission(tubes, ENERGIES_EV)
 
 
 def of_sisl(tube, least):
-    """Seconds an energy of sisl: both leads, dense inversion, block tri-diagonal inversion; and its transmission."""
+    """Return sisl's seconds per energy (leads, dense inversion, block tri-diagonal inversion) and its transmission."""
     made, few = device(tube), ENERGIES_EV[::8]
     whole, lead = sisl_hamiltonians(made)
     ends = [sisl.RecursiveSI(lead, side, eta=SISL_ETA_EV) for side in ("-C", "+C")]
@@ -87,7 +87,7 @@ def of_sisl(tube, least):
 
 
 def electrons(settings):
-    """Ours against sisl and kwant."""
+    """Measure matgym against sisl and kwant."""
     stored = json.loads((ROOT / "tests/physics/data/kwant.json").read_text(encoding="utf-8"))
     kwant, rows = {row["tube"]: row["fastest_s_per_energy"] for row in stored["timing"]}, []
     for tube in (Nanotube(*shape) for shape in settings.tubes):
@@ -107,7 +107,7 @@ def electrons(settings):
 
 
 def phonons(settings):
-    """Ours against the dense inversion of the whole device."""
+    """Measure matgym against the dense inversion of the whole device."""
     rows, oracle = [], PhononTransport()
     for tube in (Nanotube(*shape) for shape in settings.vibrating):
         rng = np.random.default_rng(0)
@@ -125,7 +125,7 @@ def phonons(settings):
 
 
 def dense_phonons(tube, omega, expected, least):
-    """Seconds a frequency of inverting the whole device at once, leads not counted, and the difference."""
+    """Return the seconds per frequency of inverting the whole device, without the leads, and the difference."""
     slabs = slabs_of(tube.lattice, 2)
     lead = pristine_force_constants(tube.n, tube.m).lead(slabs)
     surfaces = mass_lead(lead).surface(omega**2, 1e-3)
@@ -149,7 +149,7 @@ def dense_phonons(tube, omega, expected, least):
 
 
 def growth(settings):
-    """How the time of a batch of eight grows with length and with diameter: the slope in logarithms."""
+    """Measure the exponents with which the time of a batch of eight grows with length and with diameter."""
     series = {
         f"length of (10,10), cells {settings.lengths}": [Nanotube(10, 10, cells) for cells in settings.lengths],
         f"diameter of (n,n)x10, n {settings.diameters}": [Nanotube(n, n, 10) for n in settings.diameters],

@@ -21,29 +21,29 @@ SIGNS = {"gamma0": "γ₀", "pi^2": "π²", "^-1": "⁻¹", "^2": "²", "uV": "�
 
 @dataclass(frozen=True)
 class Settings:
-    """What is computed."""
+    """The settings of the table."""
 
     rows: int = len(PUBLISHED)
 
 
 def printed(text):
-    """Signs of the field in place of ASCII, and no bar that would end a cell."""
+    """Return the text with the field's symbols in place of ASCII, and without bars, which would end a cell."""
     for plain, sign in SIGNS.items():
         text = text.replace(plain, sign)
     return text
 
 
 def cells_of(row):
-    """Return the cells of a row; the value of matgym has the digits that show a fiftieth of the tolerance or less."""
-    found = ours(row.key)
+    """Return the cells of the table; matgym's values have the digits that show a fiftieth of the tolerance or less."""
+    computed = ours(row.key)
     places = max(0, math.ceil(-math.log10(row.tolerance)) + 1) if row.tolerance else 0
     return (
         printed(row.quantity),
         f"{row.value:g}",
         f"{row.tolerance:g}",
-        f"{found + 0.0:.{places}f}",
+        f"{computed + 0.0:.{places}f}",
         "" if row.unit == "1" else printed(row.unit),
-        "yes" if abs(found - row.value) <= row.tolerance else "**no**",
+        "yes" if abs(computed - row.value) <= row.tolerance else "**no**",
         row.flag,
         printed(row.source),
         COMPUTED[row.key].settings,
@@ -57,10 +57,10 @@ def markdown(head, rows):
 
 
 def replaced(page, name, text):
-    """The page with another text between the marks of a section."""
+    """Return the page with another text between the marks of a section."""
     start, stop = f"<!-- {name}: made by scripts/studies/physics/table.py -->\n", f"<!-- end of {name} -->"
     if not re.search(f"{re.escape(start)}.*?{re.escape(stop)}", page, re.DOTALL):
-        raise SystemExit(f"{PAGE} has no lines {start}and {stop}")
+        raise SystemExit(f"{PAGE} has no lines {start}and {stop}: add them where the table is to be")
     head, _, rest = page.partition(start)
     return f"{head}{start}{text}\n{stop}{rest.partition(stop)[2]}"
 

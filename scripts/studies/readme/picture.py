@@ -1,4 +1,4 @@
-"""The README's picture: three designs of `matgym demo`, and how all designs fared by physics.
+"""Draw the picture of the README: three designs of `matgym demo`, and the verified gaps of all designs.
 
 `python -m scripts.studies.readme.picture` reads demo/designs.parquet, which `scripts/demo` writes, and draws
 docs/images/demo.png.
@@ -23,7 +23,7 @@ MET_EV = 0.02
 
 @dataclass(frozen=True)
 class Settings:
-    """What is drawn."""
+    """The settings of the picture."""
 
     designs: str = "demo/designs.parquet"
 
@@ -32,7 +32,7 @@ QUICK = Settings(designs="")  # tubes of the data set in place of designs
 
 
 def rows_of(file):
-    """Designs of the first seed at the fewest evaluations a target, by method."""
+    """Return the designs of the first seed at the fewest evaluations per target, by method."""
     if not file:
         data = Dataset.load("nanotube-doping").split("test")
         facts = {"method": "data set", "seed": 0, "queries": 1}

@@ -1,4 +1,4 @@
-"""matgym 0.1 in a folder of its own, and what runs in it."""
+"""A checkout of matgym 0.1 in a temporary folder, and the environment variables to run it."""
 # ruff: noqa: S603, S607  # git and tar, on our own repository
 
 import os
@@ -24,13 +24,13 @@ def checkout(commit=COMMIT):
 
 
 def environment(folder):
-    """Variables with which Python imports matgym from a folder, on one thread."""
+    """Return the variables with which Python imports matgym from a folder and uses one thread."""
     one = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
     return os.environ | one | {"PYTHONPATH": str(folder)}
 
 
 def check_imports():
-    """Stop where Python would import matgym from another folder than this checkout."""
+    """Exit if Python would import matgym from another folder than this checkout."""
     found = Path(find_spec("matgym").origin).parents[1]
     if found != ROOT:
         sys.exit(f"matgym would be imported from {found}, not from this checkout: set PYTHONPATH={ROOT}")

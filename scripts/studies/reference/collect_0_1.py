@@ -2,8 +2,8 @@
 
     python scripts/studies/reference/collect_0_1.py
 
-It extracts the commit from the history into a temporary folder and runs `figures.py version_0_1` there, on one thread.
-Floats are written as Python's shortest exact decimals, so that reading them gives the same bits.
+The script extracts the commit from the history into a temporary folder and runs `figures.py version_0_1` there, on one
+thread. Floats are written as Python's shortest exact decimals, so that reading them gives the same bits.
 """
 
 import json
@@ -17,7 +17,7 @@ REFERENCE = HERE / "reference.json"
 
 
 def collect():
-    """Figures of 0.1, computed on this machine."""
+    """Return the figures of 0.1, computed on this machine."""
     command = [sys.executable, HERE / "figures.py", "version_0_1"]
     with checkout() as folder:
         done = subprocess.run(  # noqa: S603  # our own

@@ -1,14 +1,14 @@
-"""Compare the present code with matgym 0.1, figure by figure: the same to the bit, or not.
+"""Compare the present code with matgym 0.1, figure by figure, to the bit.
 
     python scripts/studies/reference/compare.py            # all figures, about two minutes on one core
-    python scripts/studies/reference/compare.py --quick    # without what takes long: a quarter of a minute
-    python scripts/studies/reference/compare.py --slow     # what takes long: `SLOW`
-    python scripts/studies/reference/compare.py --anew     # 0.1 is computed on this machine, too
+    python scripts/studies/reference/compare.py --quick    # without the slow figures: a quarter of a minute
+    python scripts/studies/reference/compare.py --slow     # the slow figures only: `SLOW`
+    python scripts/studies/reference/compare.py --anew     # computes 0.1 on this machine, too
 
-Prints a table; the exit status is 1 if a figure differs. reference.json holds the figures of 0.1 as computed on the
-machine that it names. Another processor, or another version of a library, rounds otherwise: there hashes are not
-compared, numbers count as the same within one part in ten thousand, and what rests on choices is left out, since a
-rounding error in one of them changes all that follow. `--anew` is the test to the bit there.
+The script prints a table; its exit status is 1 if a figure differs. reference.json holds the figures of 0.1 as computed
+on the machine that it names. Other processors and other versions of libraries round differently. On them hashes are not
+compared, numbers count as the same within one part in ten thousand, and figures that depend on discrete choices are
+left out, because one rounding error can change all choices that follow. `--anew` compares to the bit there.
 """
 
 import argparse
@@ -25,12 +25,12 @@ from figures import compute, machine
 
 SLOW = ("slow_environments", "surrogates", "searches", "transmissions")
 CHOICES = ("generators", "sequences", "environments", "slow_environments", "searches")
-ROUNDING = 1e-4  # between machines, relative
-LEAST = 1e-6  # of this size and below, all count as the same between machines
+ROUNDING = 1e-4  # relative tolerance between machines
+LEAST = 1e-6  # values of this size and below count as the same between machines
 
 
 def same(ours, theirs, exact):
-    """Whether two figures agree."""
+    """Return whether two figures agree."""
     if exact:
         return json.dumps(ours) == json.dumps(theirs)
     if isinstance(theirs, dict):
@@ -39,7 +39,7 @@ def same(ours, theirs, exact):
 
 
 def shown(figure):
-    """In a table."""
+    """Return the text of a figure in the table."""
     if isinstance(figure, dict):
         return figure["sha256"][:16]
     return repr(figure)
@@ -63,21 +63,21 @@ def main():
 
     began, agreeing, differing = time.perf_counter(), 0, 0
     print(f"{'figure':<62} {'0.1':<24} {'now':<24} same?")
-    for group, wanted in reference["figures"].items():
+    for group, reference_figures in reference["figures"].items():
         unwanted = group in SLOW if chosen.quick else chosen.slow and group not in SLOW
         if unwanted or (other and group in CHOICES):
             continue
-        found = {}
+        present_figures = {}
         try:
-            found.update((name, figure) for _, name, figure in compute(present, [group]))
-        except Exception:  # noqa: BLE001  # a name that has changed, say: the other groups are to be compared all the same
+            present_figures.update((name, figure) for _, name, figure in compute(present, [group]))
+        except Exception:  # noqa: BLE001  # for instance a changed name; other groups are still compared
             traceback.print_exc()
-        for name in wanted | found:
+        for name in reference_figures | present_figures:
             if name in present.CHANGED:
                 print(f"{name:<62} changed on purpose: {present.CHANGED[name]}: yes")
                 continue
-            theirs, ours = wanted.get(name, "missing"), found.get(name, "missing")
-            agrees = name in wanted and name in found and same(ours, theirs, exact=not other)
+            theirs, ours = reference_figures.get(name, "missing"), present_figures.get(name, "missing")
+            agrees = name in reference_figures and name in present_figures and same(ours, theirs, exact=not other)
             print(f"{name:<62} {shown(theirs):<24} {shown(ours):<24} {'yes' if agrees else 'NO'}", flush=True)
             if not agrees and isinstance(theirs, dict) and isinstance(ours, dict):
                 print(f"    values: {theirs['values']} and {ours['values']}")

@@ -1,8 +1,8 @@
-"""What must stay the same to the bit: predictions, samples, optima, physics, trajectories, searches.
+"""Compute figures that must stay the same to the bit: predictions, samples, optima, physics, trajectories, searches.
 
-Each group takes a version (`version_0_1` or `present`) and yields names and figures. A figure is a number, or of an
-array its SHA-256 (over type, shape and bytes) with a few of its values, by which one sees how far it is off. Names are
-those of 0.1. `python figures.py VERSION` prints all figures as JSON, of whatever matgym is imported.
+Each group takes a version (`version_0_1` or `present`) and yields names and figures. A figure is a number, or the
+SHA-256 of an array (over type, shape and bytes) with a few of its values, which show the size of a difference. Names
+are those of 0.1. `python figures.py VERSION` prints all figures as JSON, of the matgym that Python imports.
 """
 
 import hashlib
@@ -14,14 +14,14 @@ from importlib import import_module
 from importlib.metadata import version as installed
 from pathlib import Path
 
-os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}  # before numpy comes
+os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND": "Agg"}  # before numpy is imported
 
 import numpy as np
 
 SURROGATES = ("nanotube-doping", "nanotube-heat", "nanotube-mechanics", "nanotube-transport", "nanotube-zt")
 GENERATORS = ("random", "nearest", "swap", "gan", "vae", "diffusion")
 OPTIMA = ("chirality", "doping-easy", "isotope-rings", "isotope-sites", "thermoelectric-easy")
-OPTIMIZERS = {  # and evaluations: agents learn little from 32 of them
+OPTIMIZERS = {  # with numbers of evaluations; agents learn little from 32
     **dict.fromkeys(("random", "qmc", "annealing", "tempering", "genetic", "nsga2", "cma-es", "tpe", "gp"), 32),
     **dict.fromkeys(("ppo", "maskable-ppo", "recurrent-ppo", "a2c", "dqn", "qr-dqn", "sac", "td3", "tqc"), 256),
 }
@@ -40,21 +40,21 @@ ENVIRONMENTS = tuple(
     for variant in variants
 )
 
-SLOW_ENVIRONMENTS = ("matgym/CVDRecipe-v0", "matgym/Experiments-v0")  # of kinetics, and of emulators that are fitted
+SLOW_ENVIRONMENTS = ("matgym/CVDRecipe-v0", "matgym/Experiments-v0")  # they integrate the kinetics, or fit emulators
 
 SAMPLES = 64  # tubes of each generator
-RUNS = 32  # that networks over time predict
-FILMS, FRAMES = 2, 6  # that are drawn
-EPISODES = 3  # of each environment; also how many the batched one holds
-SEARCHED = "doping-easy"  # by table, so that a search takes no physics
+RUNS = 32  # runs that networks over time predict
+FILMS, FRAMES = 2, 6  # films and frames that are drawn
+EPISODES = 3  # episodes of each environment, and the size of batched ones
+SEARCHED = "doping-easy"  # a task with a table, so that a search needs no physics
 RANDOM_DESIGNS = 10_000  # as `Optimum.random_designs` has it
-LONG_S = 3.6e5  # when nothing grows any more
+LONG_S = 3.6e5  # a time at which growth has ended
 BOWL = Path(__file__).parent / "bowl.csv"  # heights of a bowl at 20 random places, with a little noise
 KWANT = Path(__file__).parents[3] / "tests" / "physics" / "data" / "kwant.npz"
 
 
 def digest(*arrays):
-    """Figure of arrays: their hash, and up to four values of the last, evenly spaced."""
+    """Return the figure of arrays: their hash, and up to four values of the last array, evenly spaced."""
     state = hashlib.sha256()
     for array in map(np.ascontiguousarray, arrays):
         state.update(f"{array.dtype.str}{array.shape}".encode())
@@ -135,7 +135,7 @@ def slow_environments(version):
 
 
 def played(version, names):
-    """Figures of environments."""
+    """Yield the figures of environments."""
     import gymnasium as gym
 
     import matgym  # noqa: F401  # registers the environments
@@ -166,26 +166,26 @@ GROUPS = {
 
 
 def arguments_of(name):
-    """Those without which an environment cannot be made: a table of experiments."""
+    """Return the required arguments of an environment: a table of experiments."""
     return {"data": BOWL} if "Experiments" in name else {}
 
 
 def random_actions(space, masks, count, rng):
-    """Allowed ones, for so many episodes."""
+    """Yield random allowed actions for a number of episodes."""
     if masks is None:
         return rng.uniform(space.low, space.high, (count, *space.shape)).astype(np.float32)
     return np.array([rng.choice(np.flatnonzero(mask)) for mask in masks])
 
 
 def flat(observation):
-    """Arrays of an observation."""
+    """Return the arrays of an observation."""
     if isinstance(observation, dict):
         return [np.asarray(observation[name]) for name in sorted(observation)]
     return [np.asarray(observation)]
 
 
 def episodes(env):
-    """Observations, rewards and ends of seeded episodes, one after another; rewards come last."""
+    """Return observations, rewards and ends of successive seeded episodes; rewards come last."""
     trace, rewards = [], []
     for seed in range(EPISODES):
         rng, done = np.random.default_rng(seed), False
@@ -200,7 +200,7 @@ def episodes(env):
 
 
 def side_by_side(envs):
-    """The same of a batch, until each of its episodes has ended once."""
+    """Return the same of a batch, until each of its episodes has ended once."""
     rng, ended = np.random.default_rng(0), np.zeros(EPISODES, dtype=bool)
     trace, rewards = flat(envs.reset(seed=0)[0]), []
     while not ended.all():
@@ -216,7 +216,7 @@ def side_by_side(envs):
 
 
 def compute(version, groups=tuple(GROUPS)):
-    """Yield (group, name, figure)."""
+    """Yield group, name and figure."""
     import torch
 
     torch.set_num_threads(1)
@@ -226,7 +226,7 @@ def compute(version, groups=tuple(GROUPS)):
 
 
 def machine():
-    """What bits may depend on besides the code."""
+    """Return the properties of the machine that may change the bits."""
     packages = ("numpy", "scipy", "torch", "gymnasium", "stable-baselines3", "sb3-contrib", "scikit-learn", "optuna")
     cpu = Path("/proc/cpuinfo")
     models = [line for line in cpu.read_text().splitlines() if line.startswith("model name")] if cpu.is_file() else []

@@ -1,11 +1,11 @@
-"""Draw the import graph of matgym's rooms, and fail if rooms or modules import each other in a circle.
+"""Draw the import graph of matgym's packages, and fail if packages or modules import each other in a circle.
 
     python scripts/studies/reference/import_graph.py    # writes docs/images/import-graph.png
 
-Rooms are what lies directly in matgym, drawn in the layers that pyproject.toml lists for import-linter. An arrow points
-at the room that is imported; it is grey where a longer chain of arrows leads there, too. The lowest layer, which every
-room may import, is drawn without arrows. Imports within functions and for types alone count. The exit status is 1 if
-there is a circle.
+The graph shows the packages and modules directly in matgym, in the layers that pyproject.toml lists for import-linter.
+An arrow points at the imported package; it is grey if a longer chain of arrows leads there, too. The lowest layer,
+which every package may import, is drawn without arrows. Imports within functions and for types only are included. The
+exit status is 1 if there is a circle.
 """
 
 import sys
@@ -18,19 +18,19 @@ from checkout import ROOT, check_imports
 from matplotlib.figure import Figure
 
 PICTURE = ROOT / "docs" / "images" / "import-graph.png"
-WIDTH, ROW = 9.0, 0.75  # inches: of the picture, and of a layer
-ASIDE, HALF = 1.4, 0.13  # inches: by which single rooms stand aside by turns, and half the height of a room
+WIDTH, ROW = 9.0, 0.75  # inches: width of the picture, and height of a layer
+ASIDE, HALF = 1.4, 0.13  # inches: the alternating offset of single packages, and half the height of a package
 
 
 def layers():
-    """Rooms by layer, the highest first."""
+    """Return the packages by layer, the highest first."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (contract,) = [c for c in settings["tool"]["importlinter"]["contracts"] if c["type"] == "layers"]
     return [[room.strip() for room in layer.replace("|", ":").split(":")] for layer in contract["layers"]]
 
 
 def circles(imports):
-    """Chains of names in which each imports the next, and the last is the first; of all circles, some of each knot."""
+    """Return chains of names in which each imports the next and the last is the first, some for each set of circles."""
     left, found = {name: set(others) for name, others in imports.items()}, []
     while True:
         try:
@@ -44,12 +44,12 @@ def circles(imports):
 
 
 def reached(room, between, beyond):
-    """Whether a chain of two imports or more leads to a room; without circles."""
+    """Return whether a chain of two or more imports leads to a package; the graph has no circles."""
     return any(beyond in between[step] or reached(step, between, beyond) for step in between[room] if step != beyond)
 
 
 def draw(between):
-    """The picture of rooms and those that each imports."""
+    """Draw the packages and their imports."""
     *rows, lowest = [[room for room in layer if room in between] for layer in layers()]
     place = {}
     for number, row in enumerate([*rows, lowest]):

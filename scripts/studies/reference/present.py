@@ -1,4 +1,4 @@
-"""All that names what is in the present code: the one file to edit when a name changes.
+"""All calls of the present code: the one file to edit when a name changes.
 
 `version_0_1.py` has the same functions for matgym 0.1; see there.
 """
@@ -14,26 +14,26 @@ RENAMED: dict[str, str] = {
     "matgym/AnnealingGoal-v0": "matgym/FilmAnnealingGoal-v0",
     "matgym/Annealing-v0": "matgym/FilmAnnealing-v0",
 }  # fmt: skip
-"""What a name of 0.1 (an environment's id, an optimizer, an instance, a surrogate, a generator) is called here."""
+"""The present names of environments, optimizers, instances, surrogates and generators, by their names in 0.1."""
 
 CHANGED: dict[str, str] = {
     "matgym/CVDGrowth-v0: 3 side by side": "a minute pays no less than -1, however much soot it makes",
 }
-"""Figures that are no longer those of 0.1, and why."""
+"""The figures that differ from those of 0.1, with the reason."""
 
 MODEL = "model"
-"""The argument of an environment that takes a model of one's own."""
+"""The argument of an environment that takes a user's model."""
 
 
 def arguments_like_0_1(name):
-    """Arguments with which an environment does what it did in 0.1: there, soot cost without bound."""
+    """Return the arguments with which an environment behaves as in 0.1, where the penalty of soot had no bound."""
     from matgym.tasks.growth import GrowthTask
 
     return {"task": GrowthTask(most_disorder=float("inf"))} if "CVD" in name else {}
 
 
 def surrogate_on_test_split(name):
-    """(keys, predictions, half-widths of the intervals, figures by key) of a shipped surrogate."""
+    """Return keys, predictions, half-widths of the intervals, and figures by key of a shipped surrogate."""
     import numpy as np
 
     from matgym.data import Dataset
@@ -50,7 +50,7 @@ def surrogate_on_test_split(name):
 
 
 def growth_sequences(count, rng):
-    """(simulated outcomes, those that the shipped network predicts) of random recipes."""
+    """Return simulated outcomes of random recipes, and those that the shipped network predicts."""
     from matgym.processes.growth.runs import growth_runs
     from matgym.processes.sequences.learned import load_sequences
 
@@ -59,7 +59,7 @@ def growth_sequences(count, rng):
 
 
 def annealing_sequences(count, rng):
-    """The same of random annealing schedules."""
+    """Return the same of random annealing schedules."""
     from matgym.processes.annealing.runs import annealing_runs
     from matgym.processes.sequences.learned import load_sequences
 
@@ -68,7 +68,7 @@ def annealing_sequences(count, rng):
 
 
 def micrographs(count, steps, rng):
-    """(simulated frames, those that the shipped network draws after the first of them)."""
+    """Return simulated frames, and those that the shipped network draws after the first of them."""
     import numpy as np
 
     from matgym.processes.annealing.film import COLDEST_C, STEP_S, Film
@@ -93,7 +93,7 @@ def micrographs(count, steps, rng):
 
 
 def samples(name, targets, rng):
-    """(B, sites) decorations of the doping task's tube by a generator of designs."""
+    """Return (B, sites) decorations of the doping task's tube by a generator of designs."""
     from matgym.tasks import as_design_generator, decoration_task
 
     space = decoration_task().space
@@ -101,7 +101,7 @@ def samples(name, targets, rng):
 
 
 def optimum(name, random_designs, rng):
-    """(recorded loss, recorded mean of random designs, losses of all designs, losses of random ones)."""
+    """Return the recorded loss, the recorded mean of random designs, and the losses of all and of random designs."""
     import numpy as np
 
     from matgym.tasks.instances import instance
@@ -115,7 +115,7 @@ def optimum(name, random_designs, rng):
 
 
 def terminal_lengths_um(seconds):
-    """Lengths at which tubes stop to grow at the twelve temperatures of Puretzky et al., after so many seconds."""
+    """Return the lengths at which growth ends at the twelve temperatures of Puretzky et al., after some seconds."""
     import numpy as np
 
     from matgym.processes.growth.kinetics import TERMINAL_LENGTHS, GrowthKinetics
@@ -126,7 +126,7 @@ def terminal_lengths_um(seconds):
 
 
 def transmission(tube, energies_ev):
-    """Of a tube given as (n, m, cells, species, strain, turned bonds)."""
+    """Return the transmission of a tube given as (n, m, cells, species, strain, turned bonds)."""
     from matgym.physics import PiTransport
     from matgym.structures import Nanotube
 
@@ -139,7 +139,7 @@ def transmission(tube, energies_ev):
 
 
 def search(optimizer, name, evaluations, rng):
-    """(designs, rewards) of an optimizer on an instance, in the order in which it asked for them."""
+    """Return designs and rewards of an optimizer on an instance, in the order of its evaluations."""
     import numpy as np
 
     from matgym.agents.base import Problem
@@ -161,11 +161,11 @@ def search(optimizer, name, evaluations, rng):
     return np.concatenate(designs), np.concatenate(rewards)
 
 
-# ---- what is timed
+# ---- timed functions
 
 
 def surrogate_fit(rows):
-    """A function that fits a surrogate for one epoch to so many tubes."""
+    """Return a function that fits a surrogate to a number of tubes for one epoch."""
     import numpy as np
 
     from matgym.data import Dataset
@@ -179,7 +179,7 @@ def surrogate_fit(rows):
 
 
 def sequences_fit(count, rng):
-    """A function that fits a network over time for one epoch to so many runs of growth."""
+    """Return a function that fits a network over time to a number of growth runs for one epoch."""
     from matgym.processes.growth.runs import growth_runs
     from matgym.processes.sequences.fitting import SequenceConfig, fit_sequences
 

@@ -1,13 +1,13 @@
-"""Count the size of one checkout of matgym, or of several beside each other.
+"""Count the size of one or several checkouts of matgym.
 
     python scripts/studies/reference/size.py                    # this checkout
     python scripts/studies/reference/size.py --before           # 0.1, from the history, and this checkout
     python scripts/studies/reference/size.py FOLDER [FOLDER]    # others
 
-Python files alone, in three parts: the package (matgym/, agents/, generative/), scripts/, tests/. A line of code is one
-that is not blank, no comment, and no docstring. `Any` is counted in annotations and in type aliases. The command
-`duplicates`, where it is installed, counts pairs of places in one part that repeat each other, word for word or with
-other names.
+Only Python files count, in three parts: the package (matgym/, agents/, generative/), scripts/, tests/. A line of code
+is a line that is not blank and not part of a comment or a docstring. `Any` is counted in annotations and type aliases.
+The command `duplicates`, if it is installed, counts pairs of places in one part that repeat each other, word for word
+or with other names.
 """
 
 import argparse
@@ -29,25 +29,25 @@ NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tok
 
 
 def modules(root, part):
-    """Its Python files; links (matgym/agents, matgym/generative) are not followed."""
+    """Return the Python files of a part; links (matgym/agents, matgym/generative) are not followed."""
     found = [file for folder in PARTS[part] for file in (root / folder).rglob("*.py")]
     return sorted(file for file in found if not any(parent.is_symlink() for parent in (file, *file.parents)))
 
 
 def code_lines(text, tree):
-    """Lines that hold code."""
+    """Return the number of lines that hold code."""
     lines = set()
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type not in NO_CODE:
             lines.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(tree):  # strings that stand alone: docstrings, also of constants
+    for node in ast.walk(tree):  # expressions that are strings: docstrings, also of constants
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             lines.difference_update(range(node.lineno, node.end_lineno + 1))
     return len(lines)
 
 
 def count_any(tree):
-    """How often `Any` stands in annotations and type aliases."""
+    """Return the number of times that `Any` occurs in annotations and type aliases."""
     annotations = []
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -62,7 +62,7 @@ def count_any(tree):
 
 
 def duplicate_pairs(files, root):
-    """How many pairs of places repeat each other, and how many of them word for word; None without the command."""
+    """Return the number of pairs of places that repeat each other, and of exact repeats; None without the command."""
     command = shutil.which("duplicates")
     if command is None:
         return None
@@ -81,7 +81,7 @@ def duplicate_pairs(files, root):
 
 
 def measure(root, part):
-    """Row of the table."""
+    """Return a row of the table."""
     files = modules(root, part)
     texts = [file.read_text(encoding="utf-8") for file in files]
     lines = [text.count("\n") for text in texts]
@@ -95,7 +95,7 @@ def measure(root, part):
         "median module": statistics.median(lines),
         "largest module": lines[largest],
         "which": str(files[largest].relative_to(root)),
-        "modules over 500 lines": sum(count > 500 for count in lines),  # the design's bound
+        "modules over 500 lines": sum(count > 500 for count in lines),  # the limit of the design
         "Any in annotations": sum(map(count_any, trees)),
         "duplicate pairs": "not counted" if pairs is None else pairs[0],
         "of these word for word": "not counted" if pairs is None else pairs[1],

@@ -2,12 +2,13 @@
 
     python scripts/studies/reference/speed.py                       # a quarter of an hour on an idle core
     python scripts/studies/reference/speed.py --control             # 0.1 against itself: all ratios about 1
-    python scripts/studies/reference/speed.py --only CVDGrowth      # measurements whose names hold a text
+    python scripts/studies/reference/speed.py --only CVDGrowth      # measurements whose names contain a text
 
-0.1 is extracted from the history into a temporary folder. In each repeat a fresh worker (`timings.py`) of either
-version is started, and both work on the same measurement in short rounds by turns; the quickest round counts. What is
-cold has a process of its own. The ratio is speed now over speed of 0.1 (above 1 is faster), of medians over repeats;
-its 95 % interval is a percentile bootstrap over pairs. Prints a table and writes docs/results/speed-against-0.1.json.
+0.1 is extracted from the history into a temporary folder. In each repeat a new worker (`timings.py`) of either version
+is started, and both run the same measurement in short alternating rounds, of which the fastest counts. Cold starts are
+measured in separate processes. The ratio is the present speed over that of 0.1 (above 1 is faster), of medians over
+repeats; its 95 % interval is a percentile bootstrap over pairs. The script prints a table and writes
+docs/results/speed-against-0.1.json.
 """
 
 import argparse
@@ -24,13 +25,13 @@ from timings import names
 
 RESULT = ROOT / "docs" / "results" / "speed-against-0.1.json"
 REPEATS = 5
-FEWEST_ROUNDS, MOST_ROUNDS, ENOUGH_S = 3, 20, 2.5  # of a measurement in a repeat, and seconds after which it ends
+FEWEST_ROUNDS, MOST_ROUNDS, ENOUGH_S = 3, 20, 2.5  # rounds of a measurement, and seconds after which it ends
 RESAMPLES = 10_000
 ACCEPTED = 0.95
 
 
 def start(version, folder):
-    """A worker of a version whose matgym lies in a folder."""
+    """Start a worker of a version whose matgym is in a folder."""
     command = [sys.executable, HERE / "timings.py", version]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     return subprocess.Popen(  # noqa: S603  # this file's own
@@ -39,14 +40,14 @@ def start(version, folder):
 
 
 def ask(worker, name=""):
-    """Prepare a worker for a measurement; without a name, CPU seconds of a round of it."""
+    """Prepare a worker for a measurement; without a name, return the CPU seconds of a round of it."""
     worker.stdin.write(name + "\n")
     worker.stdin.flush()
     return float(worker.stdout.readline())
 
 
 def best_of_rounds(workers):
-    """(2,) least CPU seconds of either worker, in rounds by turns: the quickest round was disturbed least."""
+    """Return the (2,) least CPU seconds of both workers in alternating rounds, those of the least disturbed round."""
     began, rounds = time.perf_counter(), []
     while len(rounds) < FEWEST_ROUNDS or (len(rounds) < MOST_ROUNDS and time.perf_counter() - began < ENOUGH_S):
         rounds.append([ask(worker) for worker in workers])
@@ -54,7 +55,7 @@ def best_of_rounds(workers):
 
 
 def cold(version, folder, name):
-    """CPU seconds in a fresh process."""
+    """Return CPU seconds in a new process."""
     command = [sys.executable, HERE / "timings.py", version, "--cold", name]
     done = subprocess.run(  # noqa: S603  # this file's own
         command, cwd=folder, env=environment(folder), check=True, stdout=subprocess.PIPE, text=True
@@ -63,12 +64,12 @@ def cold(version, folder, name):
 
 
 def measure(sides, wanted, cold_names, repeats):
-    """Name to (repeats, 2) CPU seconds, 0.1 first."""
+    """Return (repeats, 2) CPU seconds by name, 0.1 first."""
     seconds = {name: [] for name in (*wanted, *cold_names)}
     for side in sides:
-        cold(*side, "matgym")  # compiles to byte code, warms the file cache
+        cold(*side, "matgym")  # compiles to byte code and fills the file cache
     for repeat in range(repeats):
-        order = slice(None, None, 1 if repeat % 2 == 0 else -1)  # who begins
+        order = slice(None, None, 1 if repeat % 2 == 0 else -1)  # alternate the first worker
         with ExitStack() as running:
             workers = [running.enter_context(start(*side)) for side in sides[order]] if wanted else []
             for name in wanted:
@@ -85,7 +86,7 @@ def measure(sides, wanted, cold_names, repeats):
 
 
 def ratio(pairs):
-    """Speed now over speed of 0.1, and its 95 % interval."""
+    """Return the present speed over that of 0.1, and its 95 % interval."""
     rows = np.random.default_rng(0).integers(len(pairs), size=(RESAMPLES, len(pairs)))
     old, now = np.median(pairs[rows], axis=1).T
     low, high = np.percentile(old / now, (2.5, 97.5))

@@ -1,17 +1,17 @@
-"""Measure the speed of one version of matgym: a worker of `speed.py`, which asks it by name, a line at a time.
+"""Measure the speed of one version of matgym, as a worker of `speed.py`, which sends a name on a line for each request.
 
-    python timings.py VERSION               # reads a name to prepare for, or an empty line to work for a round
-    python timings.py VERSION --cold ID     # CPU seconds from nothing imported to a made environment
+    python timings.py VERSION               # reads a name to prepare for, or an empty line to run a round
+    python timings.py VERSION --cold ID     # CPU seconds from an empty process to a made environment
 
-CPU seconds of this process, not the clock's: what else runs on the machine counts less. Nothing but the standard
-library is imported before it is needed, since imports are timed, too.
+Times are CPU seconds of this process, which other work on the machine disturbs less than the clock's. Only the standard
+library is imported at the top, because imports are timed, too.
 """
 
 import sys
 import time
 from importlib import import_module
 
-STEPS = {  # environment: its arguments, and steps a round at each batch, of whole episodes where designs end at once
+STEPS = {  # environment: arguments, and steps of a round by batch size, of whole episodes if episodes end together
     "NanotubeDoping": ({}, {1: 320, 64: 64, 1024: 16}),
     "NanotubeChirality": ({}, {1: 1200, 64: 400, 1024: 40}),
     "NanotubeIsotopes": ({}, {1: 1600, 64: 480, 1024: 48}),
@@ -20,12 +20,12 @@ STEPS = {  # environment: its arguments, and steps a round at each batch, of who
     "Annealing": ({}, {1: 60, 64: 8, 1024: 1}),
 }
 SCALAR, NATIVE = "scalar", "batch of"
-MAKES = 20  # a round; of what learns a table of experiments first, one
-FIT_TUBES, FIT_RUNS = 512, 512  # of one epoch
+MAKES = 20  # environments made in a round; one if it fits an emulator
+FIT_TUBES, FIT_RUNS = 512, 512  # tubes and runs of an epoch
 
 
 def names(environments):
-    """What a worker can be asked for."""
+    """Return the names of all measurements."""
     stepped = [
         f"{name}-v0, {how}" for name, (_, steps) in STEPS.items() for how in (SCALAR, *(f"{NATIVE} {b}" for b in steps))
     ]
@@ -34,14 +34,14 @@ def names(environments):
 
 
 def timed(call):
-    """CPU seconds of a call."""
+    """Return the CPU seconds of a call."""
     start = time.process_time()
     call()
     return time.process_time() - start
 
 
 def stepping(version, name, how):
-    """A function that steps an environment with random allowed actions, and gives CPU seconds a step of the batch."""
+    """Return a function that steps an environment with random allowed actions, and returns CPU seconds per step."""
     import gymnasium as gym
     import numpy as np
 
@@ -57,7 +57,7 @@ def stepping(version, name, how):
     def work():
         spent = 0.0
         for _ in range(steps[batch]):
-            if hasattr(inner, "action_masks"):  # the agent's part: not timed
+            if hasattr(inner, "action_masks"):  # choosing actions is the agent's part and not timed
                 masks = np.atleast_2d(inner.action_masks())
                 actions = (rng.random(masks.shape) * masks).argmax(axis=1)
             else:
@@ -73,7 +73,7 @@ def stepping(version, name, how):
 
 
 def worker(version):
-    """Answer until there is nothing more to be asked."""
+    """Answer requests until the input ends."""
     import gymnasium as gym
     import numpy as np
     import torch
@@ -100,12 +100,12 @@ def worker(version):
         asked = line.strip()
         if asked:
             work = prepared(asked)
-            work()  # the first round loads what later ones find loaded
+            work()  # the first round also loads files and is not counted
         print(0.0 if asked else work(), flush=True)
 
 
 def cold(version, name):
-    """CPU seconds until an environment is made, imports included; or, of "matgym", until it is imported."""
+    """Return CPU seconds until an environment is made, imports included; for "matgym", until it is imported."""
     if name == "matgym":
         return timed(lambda: import_module("matgym"))
     arguments = {}

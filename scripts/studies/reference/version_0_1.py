@@ -1,15 +1,15 @@
-"""All that names what is in matgym 0.1: where it is imported from, and how it is called.
+"""All calls of matgym 0.1, by its own names.
 
-`present.py` has the same functions for the code as it is now. Neither computes: what is measured stands in `figures.py`
+`present.py` has the same functions for the present code. Neither computes figures: the measurements are in `figures.py`
 and `timings.py`. matgym is imported within functions, so that `timings.py` can time that, too.
 """
 # ruff: noqa: I001  # its modules are no longer there to be known as ours
 
 RENAMED: dict[str, str] = {}
-"""What a name of 0.1 (an environment's id, an optimizer, an instance, a surrogate, a generator) is called here."""
+"""The names in this version, by names in 0.1: none differ."""
 
 MODEL = "reward"
-"""The argument of an environment that takes a model of one's own."""
+"""The argument of an environment that takes a user's model."""
 
 
 def arguments_like_0_1(_name):
@@ -17,7 +17,7 @@ def arguments_like_0_1(_name):
 
 
 def surrogate_on_test_split(name):
-    """(keys, predictions, half-widths of the intervals, figures by key) of a shipped surrogate."""
+    """Return keys, predictions, half-widths of the intervals, and figures by key of a shipped surrogate."""
     import numpy as np
 
     from matgym.datasets import Dataset
@@ -35,7 +35,7 @@ def surrogate_on_test_split(name):
 
 
 def growth_sequences(count, rng):
-    """(simulated outcomes, those that the shipped network predicts) of random recipes."""
+    """Return simulated outcomes of random recipes, and those that the shipped network predicts."""
     from matgym.surrogates.sequences import load_sequences
     from matgym.surrogates.sequences.growth import growth_runs
 
@@ -44,7 +44,7 @@ def growth_sequences(count, rng):
 
 
 def annealing_sequences(count, rng):
-    """The same of random annealing schedules."""
+    """Return the same of random annealing schedules."""
     from matgym.surrogates.sequences import load_sequences
     from matgym.surrogates.sequences.annealing import annealing_runs
 
@@ -53,7 +53,7 @@ def annealing_sequences(count, rng):
 
 
 def micrographs(count, steps, rng):
-    """(simulated frames, those that the shipped network draws after the first of them)."""
+    """Return simulated frames, and those that the shipped network draws after the first of them."""
     import numpy as np
 
     from matgym.surrogates.sequences.micrograph_fitting import micrograph_runs
@@ -65,7 +65,7 @@ def micrographs(count, steps, rng):
 
 
 def samples(name, targets, rng):
-    """(B, sites) decorations of the doping task's tube by a generator of designs."""
+    """Return (B, sites) decorations of the doping task's tube by a generator of designs."""
     from matgym.tasks import TargetProperty, as_seeder
 
     task = TargetProperty()
@@ -73,7 +73,7 @@ def samples(name, targets, rng):
 
 
 def optimum(name, random_designs, rng):
-    """(recorded loss, recorded mean of random designs, losses of all designs, losses of random ones)."""
+    """Return the recorded loss, the recorded mean of random designs, and the losses of all and of random designs."""
     import numpy as np
 
     from matgym.tasks.instances import instance
@@ -87,7 +87,7 @@ def optimum(name, random_designs, rng):
 
 
 def terminal_lengths_um(seconds):
-    """Lengths at which tubes stop to grow at the twelve temperatures of Puretzky et al., after so many seconds."""
+    """Return the lengths at which growth ends at the twelve temperatures of Puretzky et al., after some seconds."""
     import numpy as np
 
     from matgym.oracles.growth_kinetics import TERMINAL_LENGTHS, GrowthKinetics
@@ -98,7 +98,7 @@ def terminal_lengths_um(seconds):
 
 
 def transmission(tube, energies_ev):
-    """Of a tube given as (n, m, cells, species, strain, turned bonds)."""
+    """Return the transmission of a tube given as (n, m, cells, species, strain, turned bonds)."""
     from matgym.oracles import PiTransport
     from matgym.structures import Nanotube
 
@@ -111,7 +111,7 @@ def transmission(tube, energies_ev):
 
 
 def search(optimizer, name, evaluations, rng):
-    """(designs, rewards) of an optimizer on an instance, in the order in which it asked for them."""
+    """Return designs and rewards of an optimizer on an instance, in the order of its evaluations."""
     import numpy as np
 
     from matgym.agents.base import Problem
@@ -133,11 +133,11 @@ def search(optimizer, name, evaluations, rng):
     return np.concatenate(designs), np.concatenate(rewards)
 
 
-# ---- what is timed
+# ---- timed functions
 
 
 def surrogate_fit(rows):
-    """A function that fits a surrogate for one epoch to so many tubes."""
+    """Return a function that fits a surrogate to a number of tubes for one epoch."""
     import numpy as np
 
     from matgym.datasets import Dataset
@@ -152,7 +152,7 @@ def surrogate_fit(rows):
 
 
 def sequences_fit(count, rng):
-    """A function that fits a network over time for one epoch to so many runs of growth."""
+    """Return a function that fits a network over time to a number of growth runs for one epoch."""
     from matgym.surrogates.sequences import SequenceSettings, fit_sequences
     from matgym.surrogates.sequences.growth import growth_runs
 

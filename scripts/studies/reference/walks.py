@@ -1,10 +1,10 @@
-"""Compare how long five ways through the code are with matgym 0.1: the ways that CONTRIBUTING walks through.
+"""Compare the amount of code on five paths through matgym with 0.1, the paths that CONTRIBUTING describes.
 
     python scripts/studies/reference/walks.py
 
-Either version goes each way twice, in a process of its own: at first with another tube, which imports what is needed.
-Counted are the different functions of matgym that run, and the modules that they stand in: what one
-would have to read. Prints a table.
+Either version runs each path twice in a process of its own, first with another tube, so that imports are done. The
+script counts the different functions of matgym that run, and their modules, which is the code that one would have to
+read, and prints a table.
 """
 
 import json
@@ -27,7 +27,7 @@ SUITE = {"name": "one", "search": {"tasks": ["doping-easy"], "methods": ["random
 
 
 def prepared(version, walk, folder):
-    """A function that goes one way, with the tube (n, 0)."""
+    """Return a function that runs one path with the tube (n, 0)."""
     import gymnasium as gym
     import torch
 
@@ -74,7 +74,7 @@ def prepared(version, walk, folder):
 
 
 def counted(work):
-    """(functions, modules) of matgym that a call runs."""
+    """Return the functions and modules of matgym that a call runs."""
     seen = set()
 
     def note(frame, event, _argument):
@@ -91,7 +91,7 @@ def counted(work):
 
 
 def worker(version, walk):
-    """Print what one way takes."""
+    """Print the counts of one path."""
     with tempfile.TemporaryDirectory() as folder:
         go = prepared(import_module(version), walk, Path(folder))
         go(10)

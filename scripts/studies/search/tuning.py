@@ -1,10 +1,10 @@
-"""Which hyper-parameters suit agents that search one problem? Tuned on instances that no benchmark reports.
+"""Tune the hyper-parameters of agents that search one problem, on instances that no benchmark reports.
 
-Six settings an algorithm (the first are the stored ones), drawn at random, 256 evaluations a search, on each of three
-tasks: rings of a (8, 0) tube, a low π formation energy of (8, 0)x1, and growth in a reactor of its own. The setting
-with the best mean score is to be written into agents/hyperparams/search.yml; algorithms of one family (PPO, MaskablePPO
-and RecurrentPPO; DQN and QRDQN; SAC, TD3 and TQC) share theirs. `python -m scripts.studies.search.tuning` (an hour)
-writes docs/results/tune-search.json.
+For each algorithm six settings are compared: the stored ones, and five random ones. Each search has 256 evaluations, on
+each of three tasks: rings of a (8, 0) tube, a low π formation energy of (8, 0)x1, and growth in a separate reactor. The
+setting with the best mean score is to be written into agents/hyperparams/search.yml; algorithms of one family (PPO,
+MaskablePPO and RecurrentPPO; DQN and QRDQN; SAC, TD3 and TQC) share theirs.
+`python -m scripts.studies.search.tuning` (an hour) writes docs/results/tune-search.json.
 """
 
 import json
@@ -40,19 +40,19 @@ GRIDS = {
         "learning_starts": [16, 48],
     },
 }  # fmt: skip
-"""What settings are drawn from."""
+"""The values that settings are drawn from."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is tried."""
+    """The settings of the tuning."""
 
-    drawn: int = 6  # settings an algorithm
-    budget: int = 256  # evaluations a search
+    drawn: int = 6  # settings of each algorithm
+    budget: int = 256  # evaluations of each search
     seeds: int = 1
     rings: int = 12
-    frequencies: int = 64  # of the rings' conductance
-    scale: int = 500  # random designs by which rewards are scaled
+    frequencies: int = 64  # frequencies of the rings' conductance
+    scale: int = 500  # random designs, whose mean and deviation scale the rewards
 
 
 QUICK = Settings(drawn=1, budget=20, rings=6, frequencies=8, scale=20)
@@ -60,7 +60,7 @@ QUICK = Settings(drawn=1, budget=20, rings=6, frequencies=8, scale=20)
 
 @cache
 def tasks(settings):
-    """The three tasks; the rings' from a table of all designs."""
+    """Return the three tasks; the rewards of the rings come from a table of all designs."""
     rings = rings_task(n=8, rings=settings.rings, model="oracle", frequencies=settings.frequencies, low=2.0, high=3.0)
     every = np.concatenate(list(rings.space.enumerate()))
     values = {rings.value_name: rings.verify(every, np.zeros((len(every), 0))).value}
@@ -77,12 +77,12 @@ def tasks(settings):
 
 @dataclass(frozen=True)
 class Try(StudyJob):
-    """One algorithm with one choice of hyper-parameters on all tasks that it applies to.
+    """The job that runs one algorithm with one setting on all tasks that it can be applied to.
 
     Attributes:
-        settings: of the study.
+        settings: the settings of the study.
         algorithm: "random", or a key of `GRIDS`.
-        number: of the choice; 0 is what is stored.
+        number: the number of the setting; 0 is the stored one.
     """
 
     settings: Settings
@@ -91,14 +91,14 @@ class Try(StudyJob):
 
     @property
     def overrides(self):
-        """The choice: those of smaller numbers are drawn before it."""
+        """The setting; it is drawn after those of smaller numbers."""
         rng, drawn = np.random.default_rng(0), {}
         for _ in range(self.number):
             drawn = {name: values[rng.integers(len(values))] for name, values in GRIDS[self.algorithm].items()}
         return drawn
 
     def run(self):
-        """One row: scores by task."""
+        """Return one row of scores by task."""
         began, scores = time.perf_counter(), []
         for task in tasks(self.settings):
             if self.algorithm in rl_search.CHOICES_ONLY and isinstance(task.space, Cube):
@@ -109,13 +109,13 @@ class Try(StudyJob):
         return pa.Table.from_pylist([row])
 
     def best(self, task, seed):
-        """Best reward within the budget, in standard deviations of random designs above their mean."""
+        """Return the best reward within the budget, in standard deviations of random designs above their mean."""
         problem, budget = Problem(task, np.zeros(0)), self.settings.budget
         if self.algorithm == "random":
             optimizer = RandomSearch(problem, budget, np.random.default_rng(seed))
         else:
-            made = getattr(rl_search, self.algorithm)
-            optimizer = made(problem, budget, np.random.default_rng(500 + seed), self.overrides)
+            method = getattr(rl_search, self.algorithm)
+            optimizer = method(problem, budget, np.random.default_rng(500 + seed), self.overrides)
         spent, best = 0, -np.inf
         while spent < budget:
             designs = optimizer.ask()[: budget - spent]

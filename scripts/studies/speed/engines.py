@@ -1,8 +1,8 @@
-"""How fast are the inference engines? Engine x batch x threads, with the largest difference from torch eager.
+"""Measure the speed of the inference engines by batch and threads, with the largest difference from torch eager.
 
-Networks: those of the shipped gap surrogate, and a lenet fitted here for a few epochs; tubes: (8,0)x4 of the data set's
-validation split. Speed does not depend on how well a network is fitted; whether 8 bit raises an error does. Times hold
-everything from species' codes to eV.
+The networks are those of the shipped gap surrogate, and a lenet that is fitted here for a few epochs. The tubes are
+(8,0)x4 of the data set's validation split. The speed does not depend on the quality of the fit, but it decides whether
+8 bit raises an error. Times include all steps from species codes to eV.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m scripts.studies.speed.engines
 
@@ -29,23 +29,23 @@ LATTICE, KEY = tube_lattice(8, 0, 4), "gap_ev"
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """The settings of the measurements."""
 
-    networks: tuple[str, ...] = ("shipped", "lenet")  # others than "shipped" are fitted
+    networks: tuple[str, ...] = ("shipped", "lenet")  # all but "shipped" are fitted here
     batches: tuple[int, ...] = (1, 64, 1024)
     threads: tuple[int, ...] = (1, 2)
     repeats: int = 5
-    seconds: float = 0.5  # a measurement; longer ones are not repeated
+    seconds: float = 0.5  # duration of a measurement; a longer call is not repeated
     fitted_rows: int = 2000
     judged_rows: int = 512
-    epochs: int = 6  # as many steps as it takes to be no constant, whose errors would say nothing
+    epochs: int = 6  # enough epochs for outputs that vary, so that errors are meaningful
 
 
 QUICK = Settings(("lenet",), (1, 8), (1,), repeats=1, seconds=0.0, fitted_rows=200, judged_rows=64, epochs=1)
 
 
 def rows_of(data, split, count):
-    """The first tubes of the lattice."""
+    """Return the first tubes of the lattice."""
     part = data.split(split).labelled([KEY, "pi_formation_ev"])
     groups = part.batch.by_lattice()
     return part.take(next(group.rows for group in groups if group.lattice == LATTICE)[:count])
@@ -58,7 +58,7 @@ def fitted(data, network, settings):
 
 
 def samples_per_second(surrogate, species, settings):
-    """Median of short repeats, after one that is not counted."""
+    """Return the median speed of short repeats, after one that is not counted."""
     surrogate.run(LATTICE, species)
     seconds, calls = [], max(1, 16 // len(species))
     while not seconds or (len(seconds) < settings.repeats and sum(seconds) < settings.seconds):
@@ -70,7 +70,7 @@ def samples_per_second(surrogate, species, settings):
 
 
 def measured(surrogate, judged, settings):
-    """A row an engine and number of threads."""
+    """Return a row for each engine and number of threads."""
     codes = np.stack([tube.species for tube in judged.batch])
     species = np.resize(codes, (max(settings.batches), LATTICE.n_sites))
     column = surrogate.column(KEY)

@@ -1,10 +1,11 @@
-"""How many steps a second do the environments take? Native batches against scalar ones, and against others' reactors.
+"""Measure the steps per second of native batches, scalar environments, and the reactors of other projects.
 
-`NanotubeDoping` natively batched, beside its bare network and `SyncVectorEnv`, all alternating, so that the machine's
-other work falls on all alike; the furnace environments at batch 1, 64 and 1024, beside the stirred tanks of PC-Gym and
-GymChem. The peers are no dependencies of ours (`pip install pcgym gymchem`; PC-Gym brings JAX): those that are missing
-are left out. A step of ours is one edit, a minute of furnace time, a whole growth run, or two minutes of annealing on
-64 x 64 sites; theirs is one step of a stirred tank. Random actions, which are not timed.
+`NanotubeDoping` in a native batch, its bare network, and `SyncVectorEnv` are measured by turns, so that other work on
+the machine disturbs all of them alike. The furnace environments are measured at batch 1, 64 and 1024, beside the
+stirred tanks of PC-Gym and GymChem. These are not dependencies of matgym (`pip install pcgym gymchem`; PC-Gym requires
+JAX); those that are not installed are left out. A step in matgym is one edit, a minute of furnace time, a whole growth
+run, or two minutes of annealing on 64 x 64 sites; in the others it is one step of a stirred tank. Actions are random,
+and their drawing is not timed.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m scripts.studies.speed.environments
 
@@ -30,22 +31,22 @@ from scripts.studies.common import Study, print_markdown
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """The settings of the measurements."""
 
-    batch: int = 1024  # of NanotubeDoping
+    batch: int = 1024  # the batch of NanotubeDoping
     rounds: int = 5
     furnaces: tuple[str, ...] = ("CVDGrowth", "CVDRecipe", "FilmAnnealing")
     batches: tuple[int, ...] = (1, 64, 1024)
-    seconds: float = 2.0  # of a measurement, the best of ...
+    seconds: float = 2.0  # shortest duration of a measurement, the best of several
     repeats: int = 3
 
 
 QUICK = Settings(batch=4, rounds=1, batches=(1, 4), seconds=0.05, repeats=1)
-EPISODE = 16  # edits a design: every design is scored once
+EPISODE = 16  # edits of a design; each design is scored once
 
 
 def doping(settings):
-    """Designs and steps a second, medians over rounds."""
+    """Return designs and steps per second, medians over rounds."""
     task, rng = decoration_task(), np.random.default_rng(0)
     native = gym.make_vec("matgym/NanotubeDoping-v0", num_envs=settings.batch, task=task)
     sync = SyncVectorEnv(
@@ -65,7 +66,7 @@ def doping(settings):
             before, spent = task.ledger.seconds["surrogate"], 0.0
             for _ in range(EPISODE):
                 masks = masks_of[env]()
-                actions = (rng.random(masks.shape) * masks).argmax(axis=1)  # the agent's part: not timed
+                actions = (rng.random(masks.shape) * masks).argmax(axis=1)  # the agent's part is not timed
                 start = time.perf_counter()
                 env.step(actions)
                 spent += time.perf_counter() - start
@@ -86,7 +87,7 @@ def doping(settings):
 
 
 def rate(step, steps_a_call, settings):
-    """Steps a second, the best of some runs."""
+    """Return steps per second, the best of some runs."""
     best = 0.0
     for _ in range(settings.repeats):
         start, calls = time.perf_counter(), 0
@@ -98,7 +99,7 @@ def rate(step, steps_a_call, settings):
 
 
 def batched(name, batch, settings):
-    """Rate of one of our environments."""
+    """Return the rate of one of matgym's environments."""
     env = gym.make_vec(f"matgym/{name}-v0", num_envs=batch)
     env.reset(seed=0)
     env.action_space.seed(0)
@@ -107,7 +108,7 @@ def batched(name, batch, settings):
 
 
 def scalar(env, settings):
-    """Rate of a peer's environment, one at a time."""
+    """Return the rate of another project's environment, which is not batched."""
     env.reset(seed=0)
     actions = cycle([env.action_space.sample() for _ in range(16)])
 
@@ -120,7 +121,7 @@ def scalar(env, settings):
 
 
 def pc_gym():
-    """Its continuous stirred tank, as its front page sets it up."""
+    """Return PC-Gym's continuous stirred tank, configured as on its front page."""
     steps = 100
     return importlib.import_module("pcgym").make_env(
         {
@@ -136,12 +137,12 @@ def pc_gym():
 
 
 def gym_chem():
-    """Its continuous stirred tank."""
+    """Return GymChem's continuous stirred tank."""
     return importlib.import_module("gymchem").CSTREnv()
 
 
 def furnaces(settings):
-    """Rows of rates by batch."""
+    """Return rows of rates by batch."""
     rows = []
     for name in settings.furnaces:
         rates = {str(batch): batched(name, batch, settings) for batch in settings.batches}

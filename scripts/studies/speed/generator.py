@@ -1,7 +1,6 @@
-"""How many tubes a second does the GAN draw, in one process and in two at once? 8 B and 8 N on 128 sites.
+"""Measure the number of tubes per second that the GAN draws, in one process and in two: 8 B and 8 N on 128 sites.
 
-`python -m scripts.studies.speed.generator` (a minute, where nothing else runs) writes
-docs/results/generator-speed.json.
+`python -m scripts.studies.speed.generator` (a minute on an idle machine) writes docs/results/generator-speed.json.
 """
 
 import time
@@ -17,20 +16,20 @@ from scripts.studies.common import Study, StudyJob, print_markdown
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """The settings of the measurement."""
 
     drawn: int = 8192
 
 
 @dataclass(frozen=True)
 class Draw(StudyJob):
-    """Draw tubes in one process."""
+    """The job that draws tubes in one process."""
 
     settings: Settings
     seed: int
 
     def run(self):
-        """Tubes a second, drawn once and twice, the better one kept, as shipped."""
+        """Return tubes per second, with one draw for each tube and with the shipped two."""
         lattice, rng, drawn = tube_lattice(8, 0, 4), np.random.default_rng(self.seed), self.settings.drawn
         budget, targets = np.tile([8, 8], (drawn, 1)), rng.uniform(0.6, 1.15, drawn)
         row = {}
@@ -47,8 +46,8 @@ def main():
     study = Study.from_command_line("generator-speed", __doc__, Settings(), Settings(drawn=64))
     rows = []
     for count, cores in ((1, "one core"), (2, "two cores")):
-        found = study.rows([Draw(study.settings, seed) for seed in range(count)], folder=cores.replace(" ", "-"))
-        rows.append({"cores": cores} | {name: sum(row[name] for row in found) for name in ("once", "twice")})
+        rates = study.rows([Draw(study.settings, seed) for seed in range(count)], folder=cores.replace(" ", "-"))
+        rows.append({"cores": cores} | {name: sum(row[name] for row in rates) for name in ("once", "twice")})
     study.write({"rows": rows})
     print_markdown(
         ("", "tubes/s, drawn once", "as shipped"),

@@ -1,10 +1,10 @@
-"""How many frames a second does SB3's PPO take through our adapter, against SB3's own DummyVecEnv of scalar ones?
+"""Measure the frames per second of SB3's PPO with matgym's adapter, and with SB3's DummyVecEnv of scalar environments.
 
-Same task, hyper-parameters and frames an update for all; turns alternate, so that the machine's other work falls on all
-alike. Seconds are those of the processor, one thread, which others on the machine disturb less than the clock's.
-Environments are made as users make them: `gym.make_vec`, `SB3VecEnv` and `VecMonitor` here; `make_vec_env`, that is
-`gym.make`, `Monitor` and `DummyVecEnv`, there. Eight environments take more steps an update, so that it has as many
-frames.
+All have the same task, hyper-parameters and frames per update. They are measured by turns, so that other work on the
+machine disturbs all of them alike. Times are CPU seconds of one thread, which other work disturbs less than wall time.
+Environments are made as users make them: with `gym.make_vec`, `SB3VecEnv` and `VecMonitor`, or with SB3's
+`make_vec_env`, that is `gym.make`, `Monitor` and `DummyVecEnv`. With eight environments an update has more steps, so
+that it has the same number of frames.
 
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python -m scripts.studies.speed.sb3
 
@@ -31,16 +31,16 @@ from matgym.tasks import decoration_task
 from matgym.tasks.growth import GrowthTask
 from scripts.studies.common import Study, print_markdown
 
-CONFIG = {"n_steps": 2, "batch_size": 256, "n_epochs": 10}  # of CVDRecipe: 1024 runs of the furnace an update
+CONFIG = {"n_steps": 2, "batch_size": 256, "n_epochs": 10}  # CVDRecipe: 1024 runs of the furnace per update
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """The settings of the measurement."""
 
     many: int = 512
     few: int = 8
-    seconds: float = 12.0  # a setup, at least, learning included
+    seconds: float = 12.0  # the shortest duration of a setup, training included
     turns: int = 3
     cases: int = 6
 
@@ -49,22 +49,22 @@ QUICK = Settings(many=4, few=2, seconds=0.1, turns=1, cases=3)
 
 
 def boron_nitrogen_bonds(tubes):
-    """A property that costs next to nothing: bonds between boron and nitrogen."""
+    """Return the number of bonds between boron and nitrogen, a property that takes very little time."""
     pairs = [tube.species[tube.lattice.bonds[:, :2]] for tube in tubes]
     return [float((np.sort(pair, axis=1) == (Species.B, Species.N)).all(axis=1).sum()) for pair in pairs]
 
 
 @dataclass
 class Setup:
-    """One way to hand environments to SB3, and the seconds that it spent.
+    """One way to give environments to SB3, and the seconds that it takes.
 
     Attributes:
-        name: of the way.
-        agent: that learns on it.
-        ledger: of its task.
-        frames: steps of single environments.
-        spent: CPU seconds by what they were spent on ("collect" holds "environment"); seconds by the clock within the
-            environment as "wall", and those that rewards took as "scoring".
+        name: the name of the setup.
+        agent: the agent that is trained.
+        ledger: the ledger of its task.
+        frames: the number of steps of single environments.
+        spent: CPU seconds by part ("collect" includes "environment"); also the wall seconds within the environment as
+            "wall", and those of computing rewards as "scoring".
     """
 
     name: str
@@ -82,7 +82,7 @@ class Setup:
             setattr(owner, method, self.timed(getattr(owner, method), part))
 
     def timed(self, call, part):
-        """The same call, by the clock."""
+        """Return a call that also adds up its duration."""
 
         def clocked(*args, **kwargs):
             wall, start = time.perf_counter(), time.process_time()
@@ -94,7 +94,7 @@ class Setup:
         return clocked
 
     def update(self):
-        """Collect and learn once."""
+        """Collect frames and train once."""
         frames, scored = self.agent.n_steps * self.agent.n_envs, sum(self.ledger.seconds.values())
         self.agent.learn(frames, reset_num_timesteps=False)
         self.frames += frames
@@ -119,9 +119,9 @@ class Setup:
 
 
 def cases():
-    """Name, environment, task and hyper-parameters."""
+    """Yield name, environment, task and hyper-parameters."""
     doping, growth = (hyperparameters(name, "PPO") for name in ("nanotube-doping", "cvd-growth"))
-    wide = {"batch_size": 4096, "n_epochs": 4}  # as one would choose for thousands of frames an update
+    wide = {"batch_size": 4096, "n_epochs": 4}  # a usual choice for thousands of frames per update
     ids = {name: f"matgym/{name}-v0" for name in ("CVDGrowth", "CVDRecipe", "NanotubeDoping")}
     cheap = decoration_task(property="boron_nitrogen_bonds", model=boron_nitrogen_bonds, low=0.0, high=12.0)
     tubes, design = ids["NanotubeDoping"], "NanotubeDoping, shipped surrogate"
@@ -137,13 +137,13 @@ def cases():
 
 def setups(environment, task, config, settings):
     config = {name: value for name, value in config.items() if name not in {"n_envs", "n_timesteps", "policy"}}
-    config["learning_rate"] = 3e-4  # schedules need to know where a training ends
+    config["learning_rate"] = 3e-4  # schedules depend on the end of the training
 
     def agent(envs, n_steps):
         return PPO("MlpPolicy", envs, seed=0, device="cpu", **config | {"n_steps": n_steps})
 
     def dummy(n_envs):
-        # By a function: given an id, SB3 asks for render_mode="rgb_array", which CVDRecipe does not have.
+        # A function is given, because SB3 passes render_mode="rgb_array" to an id, which CVDRecipe does not have.
         return make_vec_env(lambda: gym.make(environment, task=task), n_envs, seed=0, vec_env_cls=DummyVecEnv)
 
     many, few, steps = settings.many, settings.few, config["n_steps"]
@@ -159,7 +159,7 @@ def measure(name, environment, task, config, settings):
     ways = setups(environment, task, config, settings)
     for way in ways:
         way.update()
-        way.frames = 0  # the first update warms caches up and is not counted
+        way.frames = 0  # the first update fills caches and is not counted
         way.spent.clear()
     for turn in range(1, settings.turns + 1):
         for way in ways:
@@ -174,8 +174,8 @@ def measure(name, environment, task, config, settings):
 def main():
     study = Study.from_command_line("sb3-throughput", __doc__, Settings(), QUICK)
     torch.set_num_threads(1)
-    found = [measure(*case, study.settings) for case in cases()[: study.settings.cases]]
-    study.write({"threads": 1, "cases": found})
+    results = [measure(*case, study.settings) for case in cases()[: study.settings.cases]]
+    study.write({"threads": 1, "cases": results})
     rates = ("frames_per_s", "collect_frames_per_s", "environment_frames_per_s")
     print_markdown(
         ("", "setup", "environments", "frames/s", "collecting only", "environment only", "learning, µs a frame"),
@@ -184,10 +184,10 @@ def main():
                 case["case"], row["setup"], row["n_envs"], *(f"{row[rate]:,.0f}" for rate in rates),
                 f"{row['microseconds_a_frame']['learn']:.0f}",
             )
-            for case in found for row in case["rows"]
+            for case in results for row in case["rows"]
         ),
     )  # fmt: skip
-    for case in found:
+    for case in results:
         print(case["case"], case["over_dummy_many_and_few"])
 
 

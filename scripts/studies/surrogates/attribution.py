@@ -1,7 +1,7 @@
-"""What does the gap's surrogate look at, and does physics agree? A table and a picture.
+"""Compare the attributions of the gap's surrogate with physics: a table and a picture.
 
-The table holds, for each method and for a network of the same kind that was never trained, how much the oracle's gap
-changes when the most attributed sites are undone, and when random ones are.
+The table holds the change of the oracle's gap when the most attributed sites are reset, and when random sites are
+reset, for each method and for an untrained network of the same kind.
 `python -m scripts.studies.surrogates.attribution` (a minute) prints the table of docs/surrogates.md and draws
 docs/images/attribution.png.
 """
@@ -25,13 +25,13 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """The settings of the measurement."""
 
-    tubes: int = 100  # of the test split
+    tubes: int = 100  # tubes of the test split
 
 
 def untrained(surrogate):
-    """The control: what the architecture alone would attribute (Adebayo et al., NeurIPS 2018)."""
+    """Return an untrained network, a control of the architecture's effect (Adebayo et al., NeurIPS 2018)."""
     torch.manual_seed(SEED)
     network = make_network(
         surrogate.network, surrogate.settings, len(surrogate.species), len(surrogate.keys),
@@ -53,10 +53,10 @@ def main():
     }
     rows = []
     for name, (network, method) in explained.items():
-        found = deletion_check(network, oracle, chosen, KEY, np.random.default_rng(SEED), method)
-        low, high = (1000 * end for end in found.interval)
-        change = (f"{1000 * values.mean():.0f}" for values in (found.attributed, found.chance))
-        rows.append((name, len(found.chance), *change, f"{1000 * found.difference:.0f} [{low:.0f}, {high:.0f}]"))
+        check = deletion_check(network, oracle, chosen, KEY, np.random.default_rng(SEED), method)
+        low, high = (1000 * end for end in check.interval)
+        change = (f"{1000 * values.mean():.0f}" for values in (check.attributed, check.chance))
+        rows.append((name, len(check.chance), *change, f"{1000 * check.difference:.0f} [{low:.0f}, {high:.0f}]"))
     head = ("attribution", "n", "change, attributed, meV", "change, random, meV", "difference [95 %], meV")
     print_markdown(head, rows)
 
@@ -71,7 +71,7 @@ def main():
         "meV",
         f"gap of {shown}: {gradients.baseline:.2f} eV undecorated, {gradients.prediction:.2f} eV predicted",
     )
-    study.picture("attribution.png", figure.savefig)  # all colours: of 256, the colour bars would show bands
+    study.picture("attribution.png", figure.savefig)  # with all colours, because the colour bars show bands with 256
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which network for which property? Every network and the classical baselines on equal rows, and by cross-validation.
+"""Compare every network and the classical baselines for each property, on equal rows and by cross-validation.
 
 `python -m scripts.studies.surrogates.networks` (hours on two cores) writes docs/results/networks.json and prints the
 table of docs/surrogates.md.
@@ -29,10 +29,10 @@ CLASSICAL = ("ridge-composition", "ridge-pairs", "trees-composition", "trees-pai
 
 @dataclass(frozen=True)
 class Settings:
-    """What is compared."""
+    """The settings of the comparison."""
 
-    rows: int = 3000  # training rows of every model, or all there are
-    cv_rows: int = 1200  # pooled rows of the cross-validation
+    rows: int = 3000  # training rows of every model, if there are as many
+    cv_rows: int = 1200  # rows of the pool of the cross-validation
     folds: int = 5
     epochs: int = 16
     speed_batch: int = 256
@@ -47,13 +47,13 @@ QUICK = Settings(rows=60, cv_rows=40, folds=2, epochs=1, configs=("nanotube-dopi
 
 @dataclass(frozen=True)
 class Compare(StudyJob):
-    """One model on the properties of one training config.
+    """The job of one model on the properties of one training config.
 
     Attributes:
-        settings: of the study.
-        config: name of the training config.
-        model: network or classical baseline.
-        data: name or file of the data set, with the physics that its networks are told.
+        settings: the settings of the study.
+        config: the name of the training config.
+        model: the network or classical baseline.
+        data: the name or file of the data set, with the cheap physics that is an input of some networks.
     """
 
     settings: Settings
@@ -62,7 +62,7 @@ class Compare(StudyJob):
     data: str = field(repr=False)
 
     def run(self):
-        """A row a property."""
+        """Return a row for each property."""
         config = read_config(FitConfig, CONFIGS / f"{self.config}.yml")
         data, pool = self.prepared(config)
         start = time.perf_counter()
@@ -93,7 +93,7 @@ class Compare(StudyJob):
         )
 
     def prepared(self, config):
-        """Data with at most so many training rows, and the pool of the cross-validation."""
+        """Return the data with a limited number of training rows, and the pool of the cross-validation."""
         data = Dataset.load(self.data).labelled(config.properties)
         split = np.array(data.table.column("split").to_pylist())
         rng = np.random.default_rng(0)
@@ -109,7 +109,7 @@ def of_classical(fitted, part):
 
 
 def speed(predict, data, batch):
-    """Samples a second, one thread, batches of one lattice: the median of five."""
+    """Return samples per second on one thread in batches of one lattice, the median of five measurements."""
     lattice, _, species, *_ = next(data.split("test").batch.by_lattice())
     species, seconds = np.resize(species, (batch, species.shape[1])), []
     for _ in range(6):
@@ -120,7 +120,7 @@ def speed(predict, data, batch):
 
 
 def data_of(name, folder: Path):
-    """The data set of a config; with the physics that its networks are told, computed once for all models."""
+    """Return the data set of a config, with the cheap physics that some networks take, computed once for all models."""
     config, file = read_config(FitConfig, CONFIGS / f"{name}.yml"), folder / f"{name}.parquet"
     if not config.informed_by:
         return config.dataset

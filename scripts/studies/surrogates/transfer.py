@@ -1,9 +1,9 @@
-"""What do transfer and physics-informed inputs save? Error of an expensive property against the number of its labels.
+"""Measure the labels that transfer and physics-informed inputs save: the error of an expensive property by labels.
 
-A label of ZT or of the thermal conductance costs 0.4 s, one of a conductance some 50 ms, one of a gap 1 ms. Compared on
-the same rows and test split: a network from scratch; one that starts from weights learned on the gaps of
-`nanotube-doping`; one that is given cheap physics as an input (ZT of the tube's own electrons with pristine phonons;
-the π gap for the others); both. `python -m scripts.studies.surrogates.transfer` (an hour) writes
+A label of ZT or of the thermal conductance takes 0.4 s, one of a conductance about 50 ms, one of a gap 1 ms. Four
+networks are compared on the same rows and test split: one trained from scratch; one that starts from weights trained on
+the gaps of `nanotube-doping`; one with cheap physics as an input (ZT of the tube's own electrons with pristine phonons;
+the π gap for the other properties); and one with both. `python -m scripts.studies.surrogates.transfer` (an hour) writes
 docs/results/transfer.json and docs/images/transfer.png, and prints the table of docs/surrogates.md.
 """
 
@@ -21,26 +21,26 @@ from matgym.viz.palette import METHOD_STYLES
 from scripts.studies.common import Study, StudyJob, print_markdown
 
 MODES = ("scratch", "transfer", "informed", "both")
-MODES_OF = {"conductance_us": ("scratch", "transfer")}  # of the others, all
+MODES_OF = {"conductance_us": ("scratch", "transfer")}  # all modes for the other properties
 INFORMED_BY = {"zt": "zt_pristine_phonons"}  # the others by the gap
 DATA = {"conductance_us": "nanotube-transport"}  # the others: nanotube-properties
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What is compared."""
+    """The settings of the comparison."""
 
     labels: tuple[tuple[str, tuple[int, ...]], ...] = (
         ("thermal_conductance_nw_k", (125, 250, 500, 1000, 2000)),
         ("zt", (125, 500)),
         ("conductance_us", (500, 1000, 2000, 4000)),
     )
-    seeds: int = 3  # each draws its own rows and weights
-    steps: int = 700  # of every fit, so that few labels do not mean few steps
+    seeds: int = 3  # seeds, each with its own rows and weights
+    steps: int = 700  # steps of every fit, independent of the number of labels
     batch_size: int = 64
-    larger_rate: float = 4e-3  # from scratch
-    smaller_rate: float = 1e-3  # of weights that have learned something
-    source: str = "nanotube-doping"  # shipped weights
+    larger_rate: float = 4e-3  # learning rate from scratch
+    smaller_rate: float = 1e-3  # learning rate from trained weights
+    source: str = "nanotube-doping"  # the shipped weights
 
 
 QUICK = Settings((("thermal_conductance_nw_k", (60,)), ("conductance_us", (60,))), seeds=1, steps=4)
@@ -48,7 +48,7 @@ QUICK = Settings((("thermal_conductance_nw_k", (60,)), ("conductance_us", (60,))
 
 @dataclass(frozen=True)
 class Fits(StudyJob):
-    """All modes of one property, number of labels and seed."""
+    """The job of all modes with one property, number of labels and seed."""
 
     settings: Settings
     name: str
@@ -56,13 +56,13 @@ class Fits(StudyJob):
     seed: int
 
     def run(self):
-        """A row a mode."""
+        """Return a row for each mode."""
         settings, modes = self.settings, MODES_OF.get(self.name, MODES)
         informant = INFORMED_BY.get(self.name, "gap_ev")
         data = Dataset.load(DATA.get(self.name, "nanotube-properties")).labelled([self.name])
         split = np.array(data.table.column("split").to_pylist())
         train = np.random.default_rng([self.seed, 3]).permutation(np.flatnonzero(split == "train"))[: self.labels]
-        # Validation shrinks with the labels: it is labelled, too.
+        # The validation split shrinks with the labels, because it needs labels, too.
         validation = np.flatnonzero(split == "validation")[: max(30, self.labels // 8)]
         part = data.take(np.sort(np.concatenate([train, validation, np.flatnonzero(split == "test")])))
         part = with_physics(part, [informant]) if "informed" in modes else part
@@ -77,13 +77,13 @@ class Fits(StudyJob):
                 learning_rate=settings.smaller_rate if transferred else settings.larger_rate,
             )  # fmt: skip
             fitted = fit(part, config, start=source if transferred else None)
-            found = figures(fitted, part.split("test"))[0]
-            rows.append({"labels": self.labels, "seed": self.seed, "mode": mode} | found.model_dump())
+            metrics = figures(fitted, part.split("test"))[0]
+            rows.append({"labels": self.labels, "seed": self.seed, "mode": mode} | metrics.model_dump())
         return pa.Table.from_pylist(rows)
 
 
 def summaries(rows, labels):
-    """A row for each property, number of labels and mode: mean over seeds, least, most."""
+    """Return a row for each property, number of labels and mode: mean, least and most over seeds."""
     for key, counts in labels:
         for count in counts:
             for mode in MODES_OF.get(key, MODES):

@@ -1,11 +1,11 @@
-"""Do the surrogates know when they are wrong? Coverage inside and outside the training data, and what tells them apart.
+"""Measure the calibration of the surrogates: coverage in and out of distribution, and the detection of other tubes.
 
-For every shipped property: share of truths inside the 90 % interval, on the untouched split and on tubes of other
-kinds, freshly labelled by the oracle; and how well the distance and the ensemble's spread tell those kinds from the
-untouched split (area under the ROC curve; 0.5 is chance). A single split leaves the coverage uncertain by its own size
-and by the validation split's: "redrawn" is the mean over halves of both, one calibrating and the other measuring.
-`python -m scripts.studies.surrogates.uncertainty` (some minutes) writes docs/results/uncertainty.json and prints the
-table of docs/surrogates.md.
+For every shipped property the study computes the share of true values within the 90 % interval, on the untouched split
+and on tubes of other kinds, labelled by the oracle; and how well the distance and the ensemble's standard deviation
+distinguish those kinds from the untouched split (area under the ROC curve; 0.5 is chance). The coverage of one split
+has the sampling error of its own size and of the validation split's: "redrawn" is the mean over random halves of both,
+one for calibration and the other for measurement. `python -m scripts.studies.surrogates.uncertainty` (some minutes)
+writes docs/results/uncertainty.json and prints the table of docs/surrogates.md.
 """
 
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ NOMINAL = 0.9
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """The settings of the measurement."""
 
-    tubes: int = 150  # of each other kind
-    expensive_tubes: int = 40  # likewise, of properties whose labels cost half a second
+    tubes: int = 150  # tubes of each other kind
+    expensive_tubes: int = 40  # tubes of each other kind, of properties whose labels take half a second
     cheap: tuple[str, ...] = ("gap_ev", "pi_formation_ev", "conductance_us")
-    halves: int = 400  # of validation and untouched split, that are redrawn
-    properties: tuple[str, ...] = ()  # all
+    halves: int = 400  # number of random halves of validation and untouched split
+    properties: tuple[str, ...] = ()  # empty: all properties
 
 
 QUICK = Settings(tubes=6, expensive_tubes=3, halves=10, properties=("gap_ev",))
@@ -43,30 +43,30 @@ def decorated(shape, counts, rng):
 
 
 def heavily(shape, rng):
-    """25 to 40 % of sites doped; training ends at 20 %."""
+    """Return a tube with 25 to 40 % of its sites doped; training ends at 20 %."""
     pairs = int(rng.uniform(0.125, 0.2) * tube_lattice(*shape).n_sites)
     return decorated(shape, {Species.B: pairs, Species.N: pairs}, rng)
 
 
 def boron_only(shape, rng):
-    """B without N, an even number; training has as many B as N."""
+    """Return a tube with an even number of B and no N; training has as many B as N."""
     return decorated(shape, {Species.B: 2 * int(rng.integers(2, 6))}, rng)
 
 
 def longer(shape, rng):
-    """Half as long again."""
+    """Return a tube that is longer by half."""
     n, m, cells = shape
     return lightly((n, m, cells + (cells + 1) // 2), rng)
 
 
 def wider(shape, rng):
-    """The next wider tube of the same kind."""
+    """Return a tube of the next wider chirality of the same kind."""
     n, m, cells = shape
     return lightly((n + 1 + (m == 0), m + (m > 0), cells), rng)
 
 
 def lightly(shape, rng):
-    """As the training data, but for the shape."""
+    """Return a tube of another shape that is doped as in the training data."""
     pairs = int(rng.integers(1, max(2, int(0.1 * tube_lattice(*shape).n_sites)) + 1))
     return decorated(shape, {Species.B: pairs, Species.N: pairs}, rng)
 
@@ -76,14 +76,14 @@ KINDS = {"longer": longer, "wider": wider, "heavily doped": heavily, "boron only
 
 @dataclass(frozen=True)
 class Measure(StudyJob):
-    """One property of a shipped surrogate."""
+    """The job of one property of a shipped surrogate."""
 
     settings: Settings
     surrogate: str
     name: str
 
     def run(self):
-        """A row for the untouched split, and one for every other kind of tube."""
+        """Return a row for the untouched split and for every other kind of tube."""
         surrogate, oracle, key = load(self.surrogate), oracle_of(self.name), self.name
         data = Dataset.load(load_card(self.surrogate).data["name"]).labelled([key])
         validation, inside = (
@@ -97,16 +97,16 @@ class Measure(StudyJob):
         for number, (kind, make) in enumerate(KINDS.items()):
             rng = np.random.default_rng([11, number])
             tubes = TubeBatch.of([make(shape, rng) for _ in range(count)])
-            found = oracle.predict(tubes)
-            if found.ok.any():  # formation energies of boron alone need a chemical potential
-                outside = Errors.of(surrogate, key, tubes.take(np.flatnonzero(found.ok)), found[key][found.ok])
+            labels = oracle.predict(tubes)
+            if labels.ok.any():  # formation energies of tubes with only boron need a chemical potential
+                outside = Errors.of(surrogate, key, tubes.take(np.flatnonzero(labels.ok)), labels[key][labels.ok])
                 rows.append(outside.figures(key, kind, inside))
         return pa.Table.from_pylist(rows)
 
 
 @dataclass(frozen=True)
 class Errors:
-    """(B,) errors of predictions, and what the surrogate says of its certainty."""
+    """The (B,) errors of predictions, and the surrogate's measures of their uncertainty."""
 
     error: np.ndarray
     half_width: np.ndarray
@@ -115,8 +115,8 @@ class Errors:
 
     @classmethod
     def of(cls, surrogate, key, tubes, truth):
-        found = surrogate.predict(tubes)
-        return cls(found[key] - truth, found.half_width[key], found.distance, found.sd[key])
+        predictions = surrogate.predict(tubes)
+        return cls(predictions[key] - truth, predictions.half_width[key], predictions.distance, predictions.sd[key])
 
     @property
     def scores(self):
@@ -144,7 +144,7 @@ class Errors:
 
 
 def redrawn(scores, halves):
-    """Mean coverage where a random half of the tubes calibrates the interval and the other half measures it."""
+    """Return the mean coverage if a random half of the tubes calibrates the interval and the other half measures it."""
     rng, half, shares = np.random.default_rng(5), scores.size // 2, []
     for _ in range(halves):
         order = rng.permutation(scores)
