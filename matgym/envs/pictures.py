@@ -1,0 +1,174 @@
+"""Frames of episodes that each make one design, of any design space."""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from matgym.envs.builders import Choosing, Placement
+from matgym.models import Level
+from matgym.physics.registry import PROPERTIES_BY_KEY
+from matgym.processes.growth.recipe import LIMITS
+from matgym.tasks.chirality import STRAINS, ChiralitySpace
+from matgym.tasks.furnace_design import FurnaceSpace
+from matgym.tasks.objective import AnyModel, Objective
+from matgym.typing import BoolArray, IntArray
+from matgym.viz import processes, tubes
+from matgym.viz.canvas import Box, Canvas
+from matgym.viz.panels import STATE, Gauge, Rewards, head, side
+
+if TYPE_CHECKING:
+    from matgym.envs.batch import Episodes
+    from matgym.envs.design import DesignEpisodes
+
+_AIMS: Final = {"maximize": "the larger, the better", "minimize": "the smaller, the better"}
+_SOURCES: Final = {Level.SURROGATE: "surrogate", Level.TABLE: "physics (table)", Level.GEOMETRY: "geometry"}
+"""Whose a value is, by what stands behind it: else physics."""
+
+_READABLE: Final = {"zt": "ZT", "gap": "band gap", "objective": "J of the run"}
+"""Names that their keys do not spell."""
+
+
+def design_frame(episodes: "DesignEpisodes", row: int) -> npt.NDArray[np.uint8]:
+    """Return a design under way as an (H, W, 3) uint8 picture: design, targets, what it achieved, rewards."""
+    canvas = Canvas()
+    done, of = progress(episodes, row)
+    finished = done >= of
+    gauges = _gauges(episodes, row, finished=finished)
+    unit = "atom" if isinstance(episodes.builder, Placement) else "choice"
+    if isinstance(episodes.builder, Placement) and episodes.builder.space.turns:
+        unit = "edit"
+    head(canvas, _title(episodes), f"{unit} {done} of {of}" if of > 1 else f"design {done} of {of}", done / of)
+    _draw_design(canvas, episodes, row, done)
+    cost = episodes.told("cost", row)
+    note = f"constraint broken by {cost:.0%}" if cost and finished else ""
+    side(canvas, gauges, rewards_of(episodes, row), note)
+    return canvas.pixels()
+
+
+def rewards_of(episodes: "Episodes", row: int) -> Rewards:
+    """Return what an episode earned, for a frame."""
+    noted = episodes.chronicle
+    vector = episodes.variant == "multi-objective"
+    names = [_name(name) for name in episodes.reward_names] if vector else ["reward"]
+    return Rewards(names, noted.last[row], noted.total[row], episodes.reward_low, bool(noted.begun[row]))
+
+
+def progress(episodes: "DesignEpisodes", row: int) -> tuple[int, int]:
+    """Return how many edits or choices of a design were made, and how many there are."""
+    builder = episodes.builder
+    if isinstance(builder, Placement):
+        budget = int(np.sum(builder.space.edits.budget))
+        return budget - int(builder.remaining[row].sum()), budget
+    if isinstance(builder, Choosing):
+        return int(builder.place[row]), builder.steps
+    return int(episodes.chronicle.steps[row] > 0), 1
+
+
+def _title(episodes: "DesignEpisodes") -> str:
+    """What is wanted, in words."""
+    task = episodes.task
+    scored = task.objectives if episodes.variant == "multi-objective" else task.counted
+    names = [_name(each.key) for each in scored]
+    if scored[0].direction == "target":
+        return "Meet a target " + " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    words = {"maximize": "large", "minimize": "small"}
+    wanted = " and ".join(f"{words.get(each.direction, '')} {_name(each.key)}" for each in scored)
+    return f"Make a {wanted}"
+
+
+def _name(key: str) -> str:
+    known = PROPERTIES_BY_KEY.get(key)
+    name = key if known is None else known.name
+    return _READABLE.get(name, name.replace("_", " "))
+
+
+def _source(model: AnyModel) -> str:
+    return _SOURCES.get(model.level, "physics")
+
+
+def _gauges(episodes: "DesignEpisodes", row: int, *, finished: bool) -> list[Gauge]:
+    """One for each objective that is scored."""
+    task = episodes.task
+    scored = task.objectives if episodes.variant == "multi-objective" else task.counted
+    targets = np.atleast_1d(episodes.targets[row]).tolist()
+    targeted = [each for each in task.counted if each.direction == "target"]
+    begun = bool(episodes.chronicle.begun[row])
+
+    def gauge(each: Objective) -> Gauge:
+        target = targets[targeted.index(each)] if each in targeted and begun else None
+        aim = _AIMS.get(each.direction, "")
+        return Gauge.around(
+            _name(each.key),
+            "" if each.property.unit == "1" else each.property.unit,
+            each.low,
+            each.high,
+            value=episodes.objective(each.key, row) if finished and begun else None,
+            target=target,
+            aim=aim,
+            source=_source(each.model),
+            sd=episodes.spread(row) if each is task.objective and finished else 0.0,
+        )
+
+    return [gauge(each) for each in scored]
+
+
+# ---- designs
+
+
+def _draw_design(canvas: Canvas, episodes: "DesignEpisodes", row: int, done: int) -> None:
+    space, design = episodes.task.space, episodes.builder.designs[row]
+    if isinstance(space, ChiralitySpace):
+        _draw_choice(canvas, space, np.asarray(design, dtype=np.int64), done * (1 if episodes.builder.steps > 1 else 4))
+    elif space.domain is not None:
+        pending = _pending(episodes, row, done)
+        tube = episodes.task.tubes(design[None])[0]
+        long = tube.length_angstrom > 10.0 * np.pi * tube.diameter_nm  # then the sheet is lower than it is wide
+        height = 148 if long else 126
+        tubes.rolled(canvas, Box(STATE.x, STATE.y, STATE.width, height), tube, pending)
+        flat = Box(STATE.x, STATE.y + height + 4, STATE.width, STATE.height - height - 30)
+        tubes.unrolled(canvas, flat, tube, pending)
+        open_ = 0 if pending is None else int(pending.sum())
+        tubes.legend(canvas, Box(STATE.x, STATE.bottom - 20, STATE.width, 20), tube, open_)
+    elif isinstance(space, FurnaceSpace):
+        controls = space.decode(np.asarray(design, dtype=np.float64)[None])[0]
+        processes.schedule(canvas, STATE, controls if done else None, LIMITS, space.minutes)
+    else:
+        made = design if isinstance(episodes.builder, Choosing) or done else design[:0]
+        made = made[:done] if isinstance(episodes.builder, Choosing) else made
+        processes.numbers(canvas, STATE, np.asarray(made, dtype=np.float64), space.choices)
+
+
+def _pending(episodes: "DesignEpisodes", row: int, done: int) -> BoolArray | None:
+    """(n_sites,) sites whose species a choice will decide that is not made yet; None where no choices are made."""
+    builder = episodes.builder
+    if not isinstance(builder, Choosing) or done >= builder.steps:
+        return None
+    ends = np.stack([builder.designs[row]] * 2)
+    ends[1, done:] = np.array(builder.space.counts)[done:] - 1
+    first, second = episodes.task.tubes(ends)
+    return None if first.n_sites != second.n_sites else np.asarray(first.species != second.species)
+
+
+def _draw_choice(canvas: Canvas, space: ChiralitySpace, design: IntArray, done: int) -> None:
+    """A tube of chosen chirality; before that, the sheet that it is rolled from."""
+    n, m, cells, strain = int(design[0]) + 1, int(design[1]), int(design[2]) + 1, float(STRAINS[design[3]])
+    named = {
+        "n": str(n) if done > 0 else "",
+        "m": str(m) if done > 1 else "",
+        "cells": str(cells) if done > 2 else "",
+        "strain": f"{100 * strain:+.0f} %" if done > 3 else "",
+    }
+    tubes.choices(canvas, Box(STATE.x, STATE.y, STATE.width, 54), named, done)
+    picture = Box(STATE.x, STATE.y + 64, STATE.width, STATE.height - 112)
+    line = STATE.bottom - 18
+    if done < 2:
+        candidates = np.flatnonzero(space.fits[n - 1]) if done else None
+        tubes.sheet(canvas, picture, n if done else None, candidates)
+        words = "a sheet of graphene, to be rolled into a tube (n, m)"
+        canvas.text(STATE.x, line, words if not done else f"n = {n}: m decides how the sheet is rolled", 13)
+        return
+    tube = space.decode(np.where(np.arange(4) < done, design, [0, 0, 0, len(STRAINS) // 2])[None])[0]
+    tubes.at_scale(canvas, picture, tube)
+    size = f"{tube.diameter_nm:.2f} nm across, {tube.length_angstrom / 10.0:.2f} nm long"
+    canvas.text(STATE.x, line, f"({n}, {m}), {size}, {tube.n_sites} atoms", 13, width=STATE.width)
