@@ -235,25 +235,17 @@ class CVDGrowth(Episodes):
         soot = float(self.state.amorphous[row])
         growth(canvas, STATE, Growth(task.minutes, minute, course, task.hottest_c, ends_c, TALLEST_UM, soot))
         tubes, spoilt, energy = task.parts(self.state, self.reactor)[row].tolist()
-        begun = bool(self.chronicle.begun[row])
-        side(
-            canvas,
-            [
-                Gauge(
-                    "J so far",
-                    "",
-                    -REWARD_SCALE,
-                    REWARD_SCALE + 10.0,
-                    float(self._objective[row]) if begun else None,
-                    aim="large",
-                    source="physics",
-                ),
-                Gauge("yield", "µm", 0.0, TALLEST_UM, tubes / task.per_um if begun else None, aim="adds to J"),
-                Gauge("spoilt, energy", "", 0.0, TALLEST_UM, -spoilt - energy if begun else None, aim="taken off J"),
-            ],
-            rewards_of(self, row),
-            f"unsafe: cost {self._cost[row]:.2f}" if self._cost[row] > 0.0 else "",
-        )
+        if not self.chronicle.begun[row]:
+            tubes = spoilt = energy = 0.0
+        j_ends, source = (-REWARD_SCALE, REWARD_SCALE + 10.0), "physics"
+        gauges = [
+            Gauge("J so far", "", *j_ends, tubes + spoilt + energy, aim="the larger, the better", source=source),
+            Gauge("yield", "µm", 0.0, TALLEST_UM, tubes / task.per_um, aim="the larger, the better"),
+        ]
+        if self.variant == "plain":  # else its parts stand among the rewards
+            gauges.append(Gauge("spoilt tubes, energy", "", 0.0, TALLEST_UM, -spoilt - energy, aim="taken off J"))
+        unsafe = f"unsafe: cost {self._cost[row]:.2f}" if self._cost[row] > 0.0 else ""
+        side(canvas, gauges, rewards_of(self, row), unsafe)
         return canvas.pixels()
 
 

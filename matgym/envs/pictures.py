@@ -1,5 +1,6 @@
 """Frames of episodes that each make one design, of any design space."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -7,14 +8,15 @@ import numpy.typing as npt
 
 from matgym.envs.builders import Choosing, Placement
 from matgym.models import Level
-from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.processes.growth.recipe import LIMITS
+from matgym.tasks.base import DesignTask
 from matgym.tasks.chirality import STRAINS, ChiralitySpace
 from matgym.tasks.furnace_design import FurnaceSpace
 from matgym.tasks.objective import AnyModel, Objective
 from matgym.typing import BoolArray, IntArray
 from matgym.viz import processes, tubes
 from matgym.viz.canvas import Box, Canvas
+from matgym.viz.palette import MUTED
 from matgym.viz.panels import STATE, Gauge, Rewards, head, side
 
 if TYPE_CHECKING:
@@ -25,7 +27,9 @@ _AIMS: Final = {"maximize": "the larger, the better", "minimize": "the smaller, 
 _SOURCES: Final = {Level.SURROGATE: "surrogate", Level.TABLE: "physics (table)", Level.GEOMETRY: "geometry"}
 """Whose a value is, by what stands behind it: else physics."""
 
-_READABLE: Final = {"zt": "ZT", "gap": "band gap", "objective": "J of the run"}
+_READABLE: Final = {
+    "zt": "ZT", "gap": "band gap", "objective": "J of the run", "pi_formation": "formation energy"
+}  # fmt: skip
 """Names that their keys do not spell."""
 
 
@@ -50,8 +54,14 @@ def rewards_of(episodes: "Episodes", row: int) -> Rewards:
     """Return what an episode earned, for a frame."""
     noted = episodes.chronicle
     vector = episodes.variant == "multi-objective"
-    names = [_name(name) for name in episodes.reward_names] if vector else ["reward"]
+    names = [_name(name) for name in _components(episodes)] if vector else ["reward"]
     return Rewards(names, noted.last[row], noted.total[row], episodes.reward_low, bool(noted.begun[row]))
+
+
+def _components(episodes: "Episodes") -> Sequence[str]:
+    """Of a vector reward, by name: without units where they are properties."""
+    task = episodes.task
+    return [each.property.name for each in task.objectives] if isinstance(task, DesignTask) else episodes.reward_names
 
 
 def progress(episodes: "DesignEpisodes", row: int) -> tuple[int, int]:
@@ -69,17 +79,15 @@ def _title(episodes: "DesignEpisodes") -> str:
     """What is wanted, in words."""
     task = episodes.task
     scored = task.objectives if episodes.variant == "multi-objective" else task.counted
-    names = [_name(each.key) for each in scored]
-    if scored[0].direction == "target":
-        return "Meet a target " + " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-    words = {"maximize": "large", "minimize": "small"}
-    wanted = " and ".join(f"{words.get(each.direction, '')} {_name(each.key)}" for each in scored)
-    return f"Make a {wanted}"
+    words = {"target": "target", "maximize": "large", "minimize": "small"}
+    wanted = [f"{words[each.direction]} {_name(each.property.name)}" for each in scored]
+    if all(each.direction == "target" for each in scored):
+        wanted = ["target " + wanted[0].removeprefix("target "), *(_name(each.property.name) for each in scored[1:])]
+    listed = " and ".join([", ".join(wanted[:-1]), wanted[-1]] if len(wanted) > 1 else wanted)
+    return f"Wanted: {listed}"
 
 
-def _name(key: str) -> str:
-    known = PROPERTIES_BY_KEY.get(key)
-    name = key if known is None else known.name
+def _name(name: str) -> str:
     return _READABLE.get(name, name.replace("_", " "))
 
 
@@ -99,7 +107,7 @@ def _gauges(episodes: "DesignEpisodes", row: int, *, finished: bool) -> list[Gau
         target = targets[targeted.index(each)] if each in targeted and begun else None
         aim = _AIMS.get(each.direction, "")
         return Gauge.around(
-            _name(each.key),
+            _name(each.property.name),
             "" if each.property.unit == "1" else each.property.unit,
             each.low,
             each.high,
@@ -123,13 +131,11 @@ def _draw_design(canvas: Canvas, episodes: "DesignEpisodes", row: int, done: int
     elif space.domain is not None:
         pending = _pending(episodes, row, done)
         tube = episodes.task.tubes(design[None])[0]
-        long = tube.length_angstrom > 10.0 * np.pi * tube.diameter_nm  # then the sheet is lower than it is wide
-        height = 148 if long else 126
-        tubes.rolled(canvas, Box(STATE.x, STATE.y, STATE.width, height), tube, pending)
-        flat = Box(STATE.x, STATE.y + height + 4, STATE.width, STATE.height - height - 30)
-        tubes.unrolled(canvas, flat, tube, pending)
-        open_ = 0 if pending is None else int(pending.sum())
-        tubes.legend(canvas, Box(STATE.x, STATE.bottom - 20, STATE.width, 20), tube, open_)
+        upper, lower = Box(STATE.x, STATE.y, STATE.width, 150), Box(STATE.x, STATE.y + 154, STATE.width, 156)
+        tubes.rolled(canvas, upper, tube, pending)
+        tubes.unrolled(canvas, lower, tube, pending)
+        canvas.text(lower.x, lower.y + 8, "cut open", 12, MUTED)
+        tubes.legend(canvas, Box(STATE.x, STATE.bottom - 20, STATE.width, 20), tube, pending)
     elif isinstance(space, FurnaceSpace):
         controls = space.decode(np.asarray(design, dtype=np.float64)[None])[0]
         processes.schedule(canvas, STATE, controls if done else None, LIMITS, space.minutes)

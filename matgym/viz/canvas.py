@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from matgym.typing import FloatArray
+from matgym.typing import FloatArray, IntArray
 from matgym.viz.palette import INK, MUTED, RULE, VACANCY_EDGE
 
 FRAME_SHAPE: Final = (400, 640, 3)
@@ -37,13 +37,22 @@ class Box(NamedTuple):
 
     @property
     def right(self) -> float:
-        """x of its right edge."""
+        """X of its right edge."""
         return self.x + self.width
 
     @property
     def bottom(self) -> float:
-        """y of its lower edge."""
+        """Y of its lower edge."""
         return self.y + self.height
+
+
+class Balls(NamedTuple):
+    """Discs that are shaded as balls: (b, 2) centres, (b,) radii, (b, 3) colours, and those of their edges."""
+
+    centres: FloatArray
+    radii: FloatArray
+    fills: FloatArray
+    edges: FloatArray
 
 
 class Canvas:
@@ -99,6 +108,42 @@ class Canvas:
         corners = (_FINER * np.asarray(points, dtype=np.float64)).ravel().tolist()
         if len(corners) > 2:
             self._draw.line(corners, fill=colour, width=max(1, round(_FINER * width)), joint="curve")
+
+    def segments(self, ends: FloatArray, colours: FloatArray, widths: FloatArray) -> None:
+        """Draw (k, 4) lines from x, y to x, y, of (k, 3) colours and (k,) widths."""
+        width = np.maximum(1, np.round(_FINER * widths)).astype(int).tolist()
+        for line, colour, wide in zip((_FINER * ends).tolist(), _whole(colours), width, strict=True):
+            self._draw.line(line, fill=colour, width=wide)
+
+    def discs(self, centres: FloatArray, radii: FloatArray, colours: FloatArray, edges: FloatArray) -> None:
+        """Draw (k, 2) centres' discs of (k,) radii, their colours and those of their edges (k, 3)."""
+        for box, colour, edge in zip(_round(centres, radii), _whole(colours), _whole(edges), strict=True):
+            self._draw.ellipse(box, fill=colour, outline=edge, width=_FINER)
+
+    def solids(self, balls: "Balls", sticks: FloatArray, colours: FloatArray, width: float, order: IntArray) -> None:
+        """Draw balls and sticks so that what comes later hides what came before.
+
+        Args:
+            balls: (b) of them.
+            sticks: (s, 4) from x, y to x, y.
+            colours: (s, 3) of the sticks.
+            width: of the sticks.
+            order: (b + s) in which they are drawn, balls counted first.
+        """
+        draw, thick = self._draw, max(1, round(_FINER * width))
+        boxes, lights = (
+            _round(balls.centres, balls.radii),
+            _round(balls.centres - 0.3 * balls.radii[:, None], 0.32 * balls.radii),
+        )
+        fills, edges, bright = _whole(balls.fills), _whole(balls.edges), _whole(0.55 * balls.fills + 0.45 * 255.0)
+        lines, paints, shiny = (_FINER * sticks).tolist(), _whole(colours), (balls.radii > 3.0).tolist()
+        for i in order.tolist():
+            if i >= len(boxes):
+                draw.line(lines[i - len(boxes)], fill=paints[i - len(boxes)], width=thick)
+                continue
+            draw.ellipse(boxes[i], fill=fills[i], outline=edges[i], width=_FINER)
+            if shiny[i]:  # a highlight, from the upper left
+                draw.ellipse(lights[i], fill=bright[i])
 
     def polygon(self, points: FloatArray | Sequence[Sequence[float]], colour: Colour) -> None:
         """Fill a polygon of (k, 2) corners."""
@@ -192,12 +237,24 @@ class Chart:
 
 def blended(colour: Colour, other: Colour, share: float) -> tuple[int, int, int]:
     """Return a colour mixed with a share of another one."""
-    first, second = (np.array(_rgb(each), dtype=np.float64) for each in (colour, other))
+    first, second = (np.array(rgb(each), dtype=np.float64) for each in (colour, other))
     red, green, blue = (first + share * (second - first)).round().astype(int).tolist()
     return red, green, blue
 
 
-def _rgb(colour: Colour) -> tuple[int, int, int]:
+def _round(centres: FloatArray, radii: FloatArray) -> list[list[float]]:
+    """Corners around (k,) discs, as they are drawn."""
+    corners = np.concatenate([centres - radii[:, None], centres + radii[:, None]], axis=1)
+    boxes: list[list[float]] = (_FINER * corners).tolist()
+    return boxes
+
+
+def _whole(colours: FloatArray) -> list[tuple[int, int, int]]:
+    return list(map(tuple, np.clip(colours, 0.0, 255.0).round().astype(int).tolist()))
+
+
+def rgb(colour: Colour) -> tuple[int, int, int]:
+    """Return red, green and blue, from 0 to 255."""
     if not isinstance(colour, str):
         return colour
     red, green, blue = bytes.fromhex(colour.lstrip("#"))

@@ -14,13 +14,15 @@ from matgym.viz.palette import ALARM, INK, MUTED, RULE, TARGET, VACANCY_EDGE, VA
 STATE: Final = Box(16, 52, 408, 336)
 """Where a frame shows the state."""
 
-SIDE: Final = Box(446, 54, 178, 334)
+SIDE: Final = Box(440, 54, 184, 334)
 """Where it shows gauges and, at the lower end, rewards."""
 
 _MARGIN: Final = 0.12
 """Part of a range of targets by which a gauge reaches beyond it."""
 
-_ROW: Final = 22
+_ROWS: Final = (34.0, 28.0)
+"""Height of a row of rewards, where it is the only one, and where there are more."""
+
 _ROOM: Final = (60.0, 96.0)
 """Least and largest height of a gauge."""
 
@@ -55,7 +57,10 @@ class Gauge:
     def around(cls, name: str, unit: str, low: float, high: float, **facts: object) -> "Gauge":
         """A gauge that reaches a little beyond a range, but not below zero where the range does not."""
         more = _MARGIN * (high - low)
-        return cls(name, unit, low - more if low < 0.0 or low >= more else 0.0, high + more, **facts)  # type: ignore[arg-type]
+        step = 10.0 ** math.floor(math.log10(high - low) - 0.3)
+        least = low - more if low < 0.0 or low >= more else 0.0
+        ends = step * math.floor(least / step), step * math.ceil((high + more) / step)
+        return cls(name, unit, *ends, **facts)  # type: ignore[arg-type]
 
     def written(self, value: float) -> str:
         """A value with as many digits as the axis tells apart."""
@@ -107,9 +112,7 @@ def _gauge(canvas: Canvas, gauge: Gauge, top: float, room: float) -> None:
     """A name, its target and what was reached in figures, and both on a bar."""
     gap = min((room - 60.0) / 4.0, 5.0)
     unit = f", {gauge.unit}" if gauge.unit else ""
-    source = canvas.length(gauge.source, 10.5)
-    canvas.text(SIDE.x, top + 6, gauge.name + unit, 13, INK, bold=True, width=SIDE.width - source - 6)
-    canvas.text(SIDE.right, top + 6.5, gauge.source, 10.5, MUTED, "rm")
+    canvas.text(SIDE.x, top + 6, gauge.name + unit, 13, INK, bold=True, width=SIDE.width)
     line = top + 23 + gap
     reached = "–" if gauge.value is None else gauge.written(gauge.value) if np.isfinite(gauge.value) else "failed"
     canvas.text(SIDE.right, line, reached, 15, VALUE, "rm", bold=True)
@@ -134,24 +137,26 @@ def _gauge(canvas: Canvas, gauge: Gauge, top: float, room: float) -> None:
             ends = [(place(gauge.value - gauge.sd), middle), (place(gauge.value + gauge.sd), middle)]
             canvas.line(ends, VALUE, 2.5)
         canvas.disc(place(gauge.value), middle, 5.5, VALUE, "white", 1.5)
-    canvas.text(bar.x, bar.bottom + 9, gauge.written(gauge.low), 10.5, MUTED)
-    canvas.text(bar.right, bar.bottom + 9, gauge.written(gauge.high), 10.5, MUTED, "rm")
+    canvas.text(bar.x, bar.bottom + 9, f"{gauge.low:.4g}", 10.5, MUTED)
+    canvas.text(bar.x + bar.width / 2, bar.bottom + 9, gauge.source, 10.5, MUTED, "mm")
+    canvas.text(bar.right, bar.bottom + 9, f"{gauge.high:.4g}", 10.5, MUTED, "rm")
 
 
 def _rewards(canvas: Canvas, rewards: Rewards) -> float:
     """A table of rewards, each with a bar of its sum; the height at which it begins."""
     rows = len(rewards.names)
-    top = SIDE.bottom - rows * (_ROW + 12) - 20
+    height = _ROWS[rows > 1]
+    top = SIDE.bottom - rows * height - 18
     canvas.line([(SIDE.x, top - 4), (SIDE.right, top - 4)], VACANCY_EDGE)
-    columns = SIDE.x + 0.60 * SIDE.width, SIDE.right
+    columns = SIDE.x + 0.70 * SIDE.width, SIDE.right
     for title, at in zip(("last step", "episode"), columns, strict=True):
         canvas.text(at, top + 9, title, 11, MUTED, "rm")
     for i, name in enumerate(rewards.names):
-        y = top + 18 + i * (_ROW + 12) + _ROW / 2
-        canvas.text(SIDE.x, y, name, 13, INK, bold=True, width=0.34 * SIDE.width)
+        y = top + 18 + i * height + 10
+        canvas.text(SIDE.x, y, name, 13, INK, bold=True, width=0.46 * SIDE.width)
         for value, at, bold in ((rewards.last[i], columns[0], False), (rewards.total[i], columns[1], True)):
             canvas.text(at, y, f"{value + 0.0:.3f}" if rewards.begun else "–", 14, INK, "rm", bold=bold)
-        bar = Box(SIDE.x, y + _ROW / 2, SIDE.width, 5)
+        bar = Box(SIDE.x, y + 10, SIDE.width, 5)
         zero = bar.x + bar.width * (0.0 - rewards.low) / (1.0 - rewards.low)
         share = min(max((float(rewards.total[i]) - rewards.low) / (1.0 - rewards.low), 0.0), 1.0)
         end = bar.x + bar.width * share

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matgym.typing import FloatArray
 from matgym.viz.canvas import Box, Canvas, Chart, blended
-from matgym.viz.palette import ALARM, INK, METHOD_STYLES, MUTED, RULE, TARGET, VACANCY_EDGE, VALUE
+from matgym.viz.palette import ALARM, INK, MUTED, RULE, TARGET, VACANCY_EDGE, VALUE
 
 GASES: Final = (("C₂H₂", "#ccbb44"), ("H₂", "#228833"), ("H₂O", "#66ccee"))
 """What is let into a furnace, and the colours of Paul Tol's scheme for it."""
@@ -122,9 +122,7 @@ def growth(canvas: Canvas, box: Box, run: Growth) -> None:
         chart.dots([passed[-1]], [value], colour, 4.5)
 
 
-def _furnace(
-    canvas: Canvas, box: Box, run: Growth, temperature: float, flows: Sequence[float], height: float
-) -> None:
+def _furnace(canvas: Canvas, box: Box, run: Growth, temperature: float, flows: Sequence[float], height: float) -> None:
     """A quartz tube that glows, gases that come in from the left, and tubes on a wafer, to scale with the others."""
     low, high = run.ends_c
     glow = min(max((temperature - low) / (high - low), 0.0), 1.0)
@@ -294,5 +292,7 @@ def _shaded(micrograph: FloatArray) -> NDArray[np.uint8]:
     """Grains dark blue, boundaries grey, particles near white."""
     ends = np.array([[32, 50, 78], [150, 170, 196], [255, 224, 138]], dtype=np.float64)
     share = np.clip(micrograph, 0.0, 1.0)[:, :, None] * 2.0
-    picture = np.where(share < 1.0, ends[0] + share * (ends[1] - ends[0]), ends[1] + (share - 1.0) * (ends[2] - ends[1]))
+    picture = np.where(
+        share < 1.0, ends[0] + share * (ends[1] - ends[0]), ends[1] + (share - 1.0) * (ends[2] - ends[1])
+    )
     return np.asarray(picture.round(), dtype=np.uint8)

@@ -4,16 +4,18 @@ from typing import Final
 
 import numpy as np
 
-from matgym.structures.lattice import tube_lattice
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
 from matgym.typing import BoolArray, FloatArray, IntArray
-from matgym.viz.canvas import Box, Canvas, blended
+from matgym.viz.canvas import Balls, Box, Canvas, rgb
 from matgym.viz.palette import INK, MUTED, RULE, SPECIES_COLOURS, TARGET, VACANCY_EDGE, VALUE
 from matgym.viz.tube3d import PITCH, YAW, seen, visible
 
 _RADII_ANGSTROM: Final = (0.40, 0.62)
 """Of a carbon atom, and of what stands out."""
+
+_OPEN_ANGSTROM: Final = 0.22
+"""Of a site about which nothing is decided yet."""
 
 _HAZE: Final = 0.75
 """How much of the colour of the farthest atom is white."""
@@ -40,7 +42,8 @@ def rolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None =
     bare = seen(Nanotube(tube.n, tube.m, tube.cells))
     low, high = bare.min(axis=0)[:2] - 1.0, bare.max(axis=0)[:2] + 1.0
     scale = min(box.width / (high[0] - low[0]), box.height / (high[1] - low[1]))
-    _balls(canvas, box, tube, scale, (low + high) / 2.0, pending)
+    undecided = np.zeros(tube.n_sites, dtype=bool) if pending is None else pending
+    _balls(canvas, box, tube, scale, (low + high) / 2.0, undecided, np.ones(tube.n_sites, dtype=bool))
 
 
 def at_scale(canvas: Canvas, box: Box, tube: Nanotube) -> None:
@@ -49,7 +52,8 @@ def at_scale(canvas: Canvas, box: Box, tube: Nanotube) -> None:
     shown = Nanotube(tube.n, tube.m, cells, strain=tube.strain)
     long = cells < tube.cells or tube.length_angstrom > 10.0 * _SHOWN_NM * 1.1
     axial = shown.positions_angstrom[:, 2] - shown.length_angstrom / 2.0
-    _balls(canvas, box, shown, _NM / 10.0, np.zeros(2), None, np.abs(axial) < 5.0 * _SHOWN_NM)
+    decided = np.zeros(shown.n_sites, dtype=bool)
+    _balls(canvas, box, shown, _NM / 10.0, np.zeros(2), decided, np.abs(axial) < 5.0 * _SHOWN_NM)
     if long:
         canvas.text(box.right, box.bottom - 6, f"the middle {_SHOWN_NM:g} nm are shown", 11, MUTED, "rm")
 
@@ -60,37 +64,35 @@ def _balls(
     tube: Nanotube,
     scale: float,
     centre: FloatArray,
-    pending: BoolArray | None,
-    within: BoolArray | None = None,
+    pending: BoolArray,
+    within: BoolArray,
 ) -> None:
     """Balls and sticks, the nearest last; `scale` is in pixels an ångström."""
     points = seen(tube)  # (n_sites, 3): right, up, towards us, Å
     middle = np.array([box.x + box.width / 2, box.y + box.height / 2])
     flat = middle + (points[:, :2] - centre) * scale * [1.0, -1.0]
-    depth = points[:, 2] - (tube.positions_angstrom[:, 2] - tube.length_angstrom / 2.0) * -np.sin(YAW) * np.cos(PITCH)
-    haze = _HAZE * np.clip((depth.max() - depth) / max(float(np.ptp(depth)), 1e-9), 0.0, 1.0)  # of the far wall
+    along = tube.positions_angstrom[:, 2] - tube.length_angstrom / 2.0
+    depth = points[:, 2] + along * np.sin(YAW) * np.cos(PITCH)  # how far from us on the wall, wherever along the axis
+    haze = _HAZE * np.clip((depth.max() - depth) / max(float(np.ptp(depth)), 1e-9), 0.0, 1.0)[:, None]
+    radii = np.where(pending, _OPEN_ANGSTROM, np.array(_RADII_ANGSTROM)[(tube.species != Species.C12) * 1]) * scale
+    fills = _hazed(_colours(tube, pending), haze)
+    edges = _hazed(0.65 * _colours(tube, pending), haze)
     sites, bonds = visible(tube)
-    if within is not None:
-        sites, bonds = sites[within[sites]], bonds[within[bonds].all(axis=1)]
-    undecided = np.zeros(tube.n_sites, dtype=bool) if pending is None else pending
-    special = ~np.isin(tube.species, (Species.C12,)) & ~undecided
-    radii = np.where(special, _RADII_ANGSTROM[1], _RADII_ANGSTROM[0]) * scale
-    shapes: list[tuple[float, int, int]] = [(float(points[site, 2]), int(site), -1) for site in sites]
-    shapes += [(float(points[pair, 2].mean()) - 0.3, int(pair[0]), int(pair[1])) for pair in bonds]
-    shapes.sort()
-    for _, site, other in shapes:
-        if other >= 0:
-            pale = blended(MUTED, "#ffffff", min((haze[site] + haze[other]) / 2, 0.9))
-            canvas.line([flat[site], flat[other]], pale, 0.26 * scale)
-            continue
-        x, y = flat[site]
-        colour = RULE if undecided[site] else SPECIES_COLOURS[Species(int(tube.species[site]))]
-        fill = blended(colour, "#ffffff", haze[site])
-        edge = VACANCY_EDGE if undecided[site] else blended(fill, "#000000", 0.35)
-        canvas.disc(x, y, radii[site], fill, blended(edge, "#ffffff", haze[site]), 0.8)
-        if radii[site] > 3.0:  # a highlight, from the upper left
-            light = blended(fill, "#ffffff", 0.45)
-            canvas.disc(x - 0.3 * radii[site], y - 0.3 * radii[site], 0.32 * radii[site], light)
+    sites, bonds = sites[within[sites]], bonds[within[bonds].all(axis=1)]
+    pale = _hazed(np.broadcast_to(rgb(MUTED), (len(bonds), 3)), haze[bonds].mean(axis=1))
+    nearness = np.concatenate([points[sites, 2], points[bonds, 2].mean(axis=1) - 0.3])
+    balls = Balls(flat[sites], radii[sites], fills[sites], edges[sites])
+    canvas.solids(balls, flat[bonds].reshape(-1, 4), pale, 0.26 * scale, np.argsort(nearness, kind="stable"))
+
+
+def _colours(tube: Nanotube, pending: BoolArray) -> FloatArray:
+    """(n_sites, 3) from 0 to 255."""
+    table = np.array([rgb(SPECIES_COLOURS[species]) for species in Species], dtype=np.float64)
+    return np.where(pending[:, None], rgb(VACANCY_EDGE), table[tube.species])
+
+
+def _hazed(colours: FloatArray, haze: FloatArray) -> FloatArray:
+    return colours + haze * (255.0 - colours)
 
 
 def unrolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None = None) -> None:
@@ -109,34 +111,31 @@ def unrolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None
 
     first, second, _ = tube.bonds.T
     kept = (tube.species[first] != Species.VACANCY) & (tube.species[second] != Species.VACANCY)
-    turned = _turned(tube)
-    for a, b, drawn in zip(first.tolist(), second.tolist(), kept.tolist(), strict=True):
-        if not drawn:
-            continue
-        bond = flat[b] - flat[a]
-        bond -= size * np.round(bond / size)
-        colour, width = (TARGET, 0.34) if (a, b) in turned else (VACANCY_EDGE, 0.2)
-        canvas.line(at(np.stack([flat[a], flat[a] + bond / 2])), colour, width * scale)
-        canvas.line(at(np.stack([flat[b], flat[b] - bond / 2])), colour, width * scale)
+    first, second = first[kept], second[kept]
+    bond = flat[second] - flat[first]
+    bond -= size * np.round(bond / size)
+    pairs = _turned(tube)
+    turned = np.array([pair in pairs for pair in zip(first.tolist(), second.tolist(), strict=True)], dtype=bool)
+    colours = np.where(turned[:, None], rgb(TARGET), rgb(VACANCY_EDGE)).astype(np.float64)
+    widths = np.where(turned, 0.34, 0.2) * scale
+    for sites, half in ((first, bond / 2), (second, -bond / 2)):
+        canvas.segments(np.concatenate([at(flat[sites]), at(flat[sites] + half)], axis=1), colours, widths)
     undecided = np.zeros(tube.n_sites, dtype=bool) if pending is None else pending
-    for site, (x, y) in enumerate(at(flat).tolist()):
-        species = Species(int(tube.species[site]))
-        special = species is not Species.C12 and not undecided[site]
-        radius = _RADII_ANGSTROM[special] * scale
-        if undecided[site] or species is Species.VACANCY:
-            canvas.disc(x, y, radius, RULE if undecided[site] else "#ffffff", VACANCY_EDGE)
-        else:
-            canvas.disc(x, y, radius, SPECIES_COLOURS[species], "#ffffff", 0.8)
-        if special and species not in CARBONS and radius > 5.0 and species is not Species.VACANCY:
-            canvas.text(x, y, SPECIES_DATA[species].letter, 1.5 * radius, "#ffffff", "mm", bold=True)
+    radii = np.where(undecided, _OPEN_ANGSTROM, np.array(_RADII_ANGSTROM)[(tube.species != Species.C12) * 1]) * scale
+    empty = (tube.species == Species.VACANCY) & ~undecided
+    edges = np.where(empty[:, None], rgb(VACANCY_EDGE), 255.0)
+    canvas.discs(at(flat), radii, _colours(tube, undecided), edges)
+    for site in np.flatnonzero(~np.isin(tube.species, (*CARBONS, Species.VACANCY)) & (radii > 4.5)).tolist():
+        x, y = at(flat[site])
+        letter = SPECIES_DATA[Species(int(tube.species[site]))].letter
+        canvas.text(x, y, letter, 1.5 * radii[site], "#ffffff", "mm", bold=True)
 
 
 def _flat(tube: Nanotube) -> FloatArray:
     """(n_sites, 2) places on the sheet, along and around the tube, Å."""
     x, y, along = tube.positions_angstrom.T
-    radius = 5.0 * tube.diameter_nm
-    around = (np.arctan2(y, x) + np.pi) * radius
-    return np.stack([along, around], axis=1)
+    angle = np.round(np.arctan2(y, x) + np.pi, 6) % (2.0 * np.pi - 1e-6)  # what lies on the cut lies at its lower edge
+    return np.stack([along, angle * 5.0 * tube.diameter_nm], axis=1)
 
 
 def _turned(tube: Nanotube) -> set[tuple[int, int]]:
@@ -144,28 +143,26 @@ def _turned(tube: Nanotube) -> set[tuple[int, int]]:
     return {pair for first, second in tube.stone_wales for pair in ((first, second), (second, first))}
 
 
-def legend(canvas: Canvas, box: Box, tube: Nanotube, pending: int = 0) -> None:
-    """Draw how many sites hold what, in one line.
-
-    Args:
-        canvas: to draw on.
-        box: of the line.
-        tube: whose sites.
-        pending: sites about which nothing is decided yet.
-    """
-    entries = [(f"{SPECIES_DATA[species].label} {count}", species) for species, count in tube.counts.items() if count]
+def legend(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None = None) -> None:
+    """Draw how many sites hold what, in one line; those that are pending apart."""
+    undecided = np.zeros(tube.n_sites, dtype=bool) if pending is None else pending
+    decided = np.bincount(tube.species[~undecided], minlength=len(Species)).tolist()
     x, y = box.x + 5.0, box.y + box.height / 2
-    for text, species in entries:
-        empty = species is Species.VACANCY
-        canvas.disc(x, y, 5.0, SPECIES_COLOURS[species], VACANCY_EDGE if empty else None)
+
+    def entry(text: str, colour: str, edge: str | None = None, radius: float = 5.0) -> None:
+        nonlocal x
+        canvas.disc(x, y, radius, colour, edge)
         canvas.text(x + 9, y, text, 12)
         x += 30 + canvas.length(text, 12)
+
+    for species, count in zip(Species, decided, strict=True):
+        if count:
+            edge = VACANCY_EDGE if species is Species.VACANCY else None
+            entry(f"{SPECIES_DATA[species].label} {count}", SPECIES_COLOURS[species], edge)
     if tube.stone_wales:
-        canvas.line([(x - 5, y), (x + 5, y)], TARGET, 3)
-        canvas.text(x + 9, y, f"turned bonds {len(tube.stone_wales)}", 12)
-    if pending:
-        canvas.disc(x, y, 5.0, RULE, VACANCY_EDGE)
-        canvas.text(x + 9, y, f"open {pending}", 12)
+        entry(f"turned bonds {len(tube.stone_wales)}", TARGET)
+    if undecided.any():
+        entry(f"open {int(undecided.sum())}", VACANCY_EDGE, radius=2.5)
 
 
 # ---- before a tube is rolled
@@ -191,7 +188,7 @@ def sheet(canvas: Canvas, box: Box, n: int | None, candidates: IntArray | None =
     steps = np.arange(-40, 80)
     cells = (steps[:, None, None] * first + steps[None, :, None] * second).reshape(-1, 2)
     centre = (first + second) / 3.0
-    for cell in cells[((cells > -0.1) & (cells <= reach)).all(axis=1)]:
+    for cell in cells[((cells > -0.1) & (cells <= reach - [2.5, 2.2])).all(axis=1)]:
         atom = cell + centre
         for end in (cell, cell + first, cell + second):
             canvas.line(at(np.stack([atom, end])), VACANCY_EDGE, 1.2)
@@ -221,10 +218,7 @@ def choices(canvas: Canvas, box: Box, named: dict[str, str], at_hand: int) -> No
         field = Box(box.x + i * width + 2, box.y, width - 4, box.height)
         canvas.box(field, "#ffffff", VALUE if i == at_hand else RULE, radius=5)
         middle = field.x + field.width / 2
-        canvas.text(middle, field.y + 14, f"choosing {name}" if i == at_hand else name, 12, MUTED, "mm", width=width - 8)
+        canvas.text(
+            middle, field.y + 14, f"choosing {name}" if i == at_hand else name, 12, MUTED, "mm", width=width - 8
+        )
         canvas.text(middle, field.y + 36, value or "–", 17, INK, "mm", bold=True, width=width - 8)
-
-
-def ends_of(n: int, m: int) -> str:
-    """Return the diameter of a tube that is not strained, in words."""
-    return f"{tube_lattice(n, m, 1).diameter_nm:.2f} nm across"
