@@ -1,6 +1,7 @@
 """Frames of episodes that each make one design, of any design space."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -33,12 +34,20 @@ _READABLE: Final = {
 """Names that their keys do not spell."""
 
 
-def design_frame(episodes: "DesignEpisodes", row: int) -> npt.NDArray[np.uint8]:
-    """Return a design under way as an (H, W, 3) uint8 picture: design, targets, what it achieved, rewards."""
+def design_frame(episodes: "DesignEpisodes", row: int, so_far: float | None = None) -> npt.NDArray[np.uint8]:
+    """Return a design under way as an (H, W, 3) uint8 picture: design, targets, what it achieved, rewards.
+
+    Args:
+        episodes: of which one is drawn.
+        row: which.
+        so_far: what a model predicts of the unfinished design, to be shown until it is scored; None for nothing.
+    """
     canvas = Canvas()
     done, of = progress(episodes, row)
     finished = done >= of
     gauges = _gauges(episodes, row, finished=finished)
+    if so_far is not None and not finished:
+        gauges[0] = replace(gauges[0], value=so_far)
     unit = "atom" if isinstance(episodes.builder, Placement) else "choice"
     if isinstance(episodes.builder, Placement) and episodes.builder.space.turns:
         unit = "edit"
