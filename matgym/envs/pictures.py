@@ -29,7 +29,9 @@ _SOURCES: Final = {Level.SURROGATE: "surrogate", Level.TABLE: "physics (table)",
 """Whose a value is, by what stands behind it: else physics."""
 
 _READABLE: Final = {
-    "zt": "ZT", "gap": "band gap", "objective": "J of the run", "pi_formation": "formation energy"
+    "zt": "ZT", "gap": "band gap", "objective": "J of the run",
+    "pi_formation": "formation energy",
+    "young": "Young's modulus",
 }  # fmt: skip
 """Names that their keys do not spell."""
 
@@ -54,7 +56,8 @@ def design_frame(episodes: "DesignEpisodes", row: int, so_far: float | None = No
     head(canvas, _title(episodes), f"{unit} {done} of {of}" if of > 1 else f"design {done} of {of}", done / of)
     _draw_design(canvas, episodes, row, done)
     cost = episodes.told("cost", row)
-    note = f"constraint broken by {cost:.0%}" if cost and finished else ""
+    bound = episodes.task.constraint
+    note = f"{_name(bound.property.name)} {100 * cost:.0f} % too low" if bound and cost and finished else ""
     side(canvas, gauges, rewards_of(episodes, row), note)
     return canvas.pixels()
 
@@ -101,6 +104,8 @@ def _name(name: str) -> str:
 
 
 def _source(model: AnyModel) -> str:
+    if getattr(model, "network", None):  # asked so, since importing networks means importing torch
+        return "network"
     return _SOURCES.get(model.level, "physics")
 
 

@@ -26,7 +26,7 @@ _SHOWN_NM: Final = 7.5
 _NM: Final = 52.0
 """Pixels of a nanometre there."""
 
-_SHEET_ANGSTROM: Final = 20.0
+_SHEET_ANGSTROM: Final = 7.2
 """Pixels of an ångström on a sheet that is to be rolled."""
 
 
@@ -177,7 +177,7 @@ def sheet(canvas: Canvas, box: Box, n: int | None, candidates: IntArray | None =
         n: that was chosen; None where nothing was.
         candidates: values that m may take then.
     """
-    scale = _SHEET_ANGSTROM * 0.5
+    scale = _SHEET_ANGSTROM
     first, second = np.array([2.46, 0.0]), np.array([1.23, 2.1304])  # lattice vectors, Å
     origin = np.array([box.x + 12, box.bottom - 14])
     reach = np.array([box.width - 24, box.height - 26]) / scale
@@ -191,14 +191,14 @@ def sheet(canvas: Canvas, box: Box, n: int | None, candidates: IntArray | None =
     for cell in cells[((cells > -0.1) & (cells <= reach - [2.5, 2.2])).all(axis=1)]:
         atom = cell + centre
         for end in (cell, cell + first, cell + second):
-            canvas.line(at(np.stack([atom, end])), VACANCY_EDGE, 1.2)
+            canvas.line(at(np.stack([atom, end])), VACANCY_EDGE, 1.0)
     if n is None:
         canvas.disc(*origin, 5.0, VALUE)
         return
     for m in () if candidates is None else candidates.tolist():
         end = at(n * first + m * second)
         if box.x < end[0] < box.right and box.y < end[1] < box.bottom:
-            canvas.disc(*end, 4.0, "#ffffff", TARGET, 1.5)
+            canvas.disc(*end, 3.5, "#ffffff", TARGET, 1.5)
     canvas.line(at(np.stack([np.zeros(2), n * first])), VALUE, 3.0)
     canvas.disc(*origin, 5.0, VALUE)
     canvas.disc(*at(n * first), 5.0, VALUE)

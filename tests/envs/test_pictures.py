@@ -1,5 +1,7 @@
 """Every environment draws what happens, in every mode and at any time, and drawing changes nothing."""
 
+from itertools import pairwise
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -96,7 +98,7 @@ def test_every_environment_draws_at_any_time_and_changes_nothing(name, bowl):
 
     frames, paid = played(env, look=look)
     assert {(frame.shape, frame.dtype) for frame in (unbegun, *frames)} == {(FRAME_SHAPE, np.dtype(np.uint8))}
-    assert all((first != second).any() for first, second in zip(frames, frames[1:], strict=False))
+    assert all((first != second).any() for first, second in pairwise(frames))
     # What was noted for the pictures is what was paid.
     np.testing.assert_allclose(env.episodes.chronicle.total[0], paid.reshape(len(paid), -1).sum(axis=0), atol=1e-5)
     np.testing.assert_allclose(env.episodes.chronicle.last[0], paid.reshape(len(paid), -1)[-1], atol=1e-6)

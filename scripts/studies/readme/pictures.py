@@ -3,8 +3,8 @@
 `python -m scripts.studies.readme.pictures` trains an agent on `matgym/NanotubeDoping-v0` for a minute or two, lets it
 and others that are at hand act, and writes docs/images/agent.gif and docs/images/environments/NAME.gif.
 
-Who acts: the trained agent on NanotubeDoping; on NanotubeChirality and NanotubeIsotopes, the best design of the table of
-all; on NanotubeThermoelectric, the best known one; on CVDGrowth, the predictive controller; on CVDRecipe and
+Who acts: the trained agent on NanotubeDoping; on NanotubeChirality and NanotubeIsotopes, the best design of the table
+of all; on NanotubeThermoelectric, the best known one; on CVDGrowth, the predictive controller; on CVDRecipe and
 Experiments, a Gaussian process of Optuna; on FilmAnnealing, a rule that heats until the grains have their size.
 """
 
@@ -27,6 +27,9 @@ from matgym.processes.campaigns.experiments import measured
 from matgym.processes.controls import to_actions
 from matgym.tasks import decoration_task
 from matgym.tasks.experiments import ExperimentTask
+from matgym.viz.canvas import rgb
+from matgym.viz.palette import ALARM, INK, MUTED, RULE, SPECIES_COLOURS, TARGET, VACANCY_EDGE, VALUE
+from matgym.viz.processes import GASES
 from scripts.studies.common import Study
 
 COLOURS = 96  # of a GIF
@@ -46,12 +49,20 @@ class Settings:
 QUICK = Settings(4096, (0.9,), only=("NanotubeDoping-v0", "CVDRecipe-v0"))
 
 
+def palette_of(frames):
+    """The colours that stand for something, exactly, and those in between as the frames have them."""
+    named = [INK, MUTED, RULE, ALARM, VALUE, TARGET, VACANCY_EDGE, *SPECIES_COLOURS.values(), *dict(GASES).values()]
+    exact = [value for colour in named for value in rgb(colour)]
+    sample = np.concatenate([frames[i] for i in np.linspace(0, len(frames) - 1, 6).astype(int)])
+    between = Image.fromarray(sample).quantize(COLOURS, method=Image.Quantize.MEDIANCUT).getpalette()
+    return exact + between
+
+
 def save_gif(path, frames, at_work=AT_WORK, ends=()):
     """Frames as a GIF of one palette; those numbered in `ends`, and the last one, are held."""
-    images = [Image.fromarray(frame) for frame in frames]
-    sample = np.concatenate([frames[i] for i in np.linspace(0, len(frames) - 1, 6).astype(int)])
-    palette = Image.fromarray(sample).quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
-    quantized = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(palette_of(frames))
+    quantized = [Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     held = {*ends, len(frames) - 1}
     times = [AT_END if i in held else at_work for i in range(len(frames))]
     quantized[0].save(
@@ -72,7 +83,7 @@ def play(env, act, *, seed, options=None):
 
 def joined(episodes):
     """Frames of episodes one after the other, and the numbers of those that end one."""
-    return sum(episodes, []), (np.cumsum([len(each) for each in episodes]) - 1).tolist()
+    return [frame for each in episodes for frame in each], (np.cumsum([len(each) for each in episodes]) - 1).tolist()
 
 
 # ---- designs
@@ -130,7 +141,9 @@ def thermoelectric():
     env = gym.make("matgym/NanotubeThermoelectric-v0", render_mode="rgb_array")
     edits = env.unwrapped.task.space.edits
     design = np.array(json.loads((files("matgym.tasks") / "optima" / "thermoelectric.json").read_text())["design"])
-    actions = [k * edits.n_sites + int(i) for k, code in enumerate(edits.species) for i in np.flatnonzero(design == code)]
+    actions = [
+        k * edits.n_sites + int(i) for k, code in enumerate(edits.species) for i in np.flatnonzero(design == code)
+    ]
     chosen = iter(actions)
     return joined([play(env, lambda _: next(chosen), seed=0)])
 
@@ -146,7 +159,7 @@ def growth():
 
 
 class Asking:
-    """A Gaussian process of Optuna that is told how much the best score has risen so far, or the score measured."""
+    """A Gaussian process of Optuna, told what was measured, on actions in [-1, 1]."""
 
     def __init__(self, inputs, seed):
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -174,8 +187,7 @@ def annealing():
 
     def act(observation):
         radius, target = observation[[0, 5]] + 1.0
-        left = 1.0 - (observation[4] + 1.0) / 2.0
-        hot = 2350.0 if radius < (0.96 - 0.06 * left) * target else 1450.0
+        hot = HOTTEST_C if radius < 0.9 * target else 1300.0  # cooling takes minutes, in which grains go on growing
         return to_actions(np.array([hot]), np.array([COLDEST_C]), np.array([HOTTEST_C])).astype(np.float32)
 
     return joined([play(env, act, seed=2, options={"target": 8.0})])
