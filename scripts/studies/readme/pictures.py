@@ -9,6 +9,7 @@ Experiments, a Gaussian process of Optuna; on FilmAnnealing, a rule that heats u
 """
 
 import json
+import time
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -16,6 +17,7 @@ import gymnasium as gym
 import numpy as np
 import optuna
 from PIL import Image
+from sb3_contrib import MaskablePPO
 
 import matgym  # noqa: F401  # registers the environments
 from matgym.agents.controllers.predictive import PredictiveController
@@ -40,7 +42,7 @@ AT_WORK, AT_END = 220, 2200  # milliseconds of a frame
 class Settings:
     """What is played."""
 
-    training_steps: int = 300_000
+    training_steps: int = 150_000
     targets_ev: tuple[float, ...] = (0.70, 1.05, 0.85)
     campaign: str = "fullerenes"
     only: tuple[str, ...] = ()  # environments; all where there are none
@@ -89,10 +91,17 @@ def joined(episodes):
 # ---- designs
 
 
-def trained(settings):
-    agent = make_agent("MaskablePPO", decoration_task(), 0)
-    agent.learn(settings.training_steps)
-    return agent
+def trained(study):
+    """The agent, trained unless it was before."""
+    file = study.folder / "agent.zip"
+    if not file.exists():
+        agent = make_agent("MaskablePPO", decoration_task(), 0)
+        began = time.process_time()
+        agent.learn(study.settings.training_steps)
+        print(f"trained for {time.process_time() - began:.0f} s of one core")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        agent.save(file)
+    return MaskablePPO.load(file, device="cpu")
 
 
 def agent_at_work(agent, settings):
@@ -200,7 +209,7 @@ def main():
 
     def doping():
         if not at_work:
-            at_work["frames"] = agent_at_work(trained(settings), settings)
+            at_work["frames"] = agent_at_work(trained(study), settings)
         return at_work["frames"]
 
     def experiments():
