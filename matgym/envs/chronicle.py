@@ -19,15 +19,17 @@ class Chronicle:
         self.begun = np.zeros(size, dtype=bool)
         self.steps = np.zeros(size, dtype=np.int64)
         self.last, self.total = np.zeros((size, components)), np.zeros((size, components))
-        self._courses: list[list[FloatArray]] = [[] for _ in range(size)]
+        self._courses: dict[int, list[FloatArray]] = {}  # of rows, from where their episodes began
 
     def begin(self, rows: IntArray, charted: FloatArray | None) -> None:
         """Forget what some rows held; (B, c) numbers are charted, or nothing is."""
         self.begun[rows] = True
         for values in (self.steps, self.last, self.total):
             values[rows] = 0
-        for row in rows.tolist():
-            self._courses[row] = [] if charted is None else [charted[row]]
+        if charted is not None:
+            self._courses.update({row: [charted[row]] for row in rows.tolist()})
+        elif self._courses:
+            self._courses.clear()  # drawing was given up
 
     def add(self, rows: IntArray | slice, reward: FloatArray, charted: FloatArray | None) -> None:
         """Take note of a step of (k,) rows: (k,) or (k, n) rewards, and (B, c) numbers that are charted."""
@@ -36,9 +38,9 @@ class Chronicle:
         self.total[rows] += self.last[rows]
         if charted is not None:
             for row in np.arange(len(self.steps))[rows].tolist():
-                self._courses[row].append(charted[row])
+                self._courses.setdefault(row, []).append(charted[row])
 
     def course(self, row: int, now: FloatArray) -> FloatArray:
         """(t, c) numbers as they went, from the first one to (c,) those of now; these alone where nothing was noted."""
-        noted = self._courses[row]
+        noted = self._courses.get(row, [])
         return np.array(noted) if len(noted) == self.steps[row] + 1 else now[None]

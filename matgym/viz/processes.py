@@ -99,7 +99,7 @@ def growth(canvas: Canvas, box: Box, run: Growth) -> None:
     """Draw the furnace with its forest of tubes, and temperature, flows and height over time."""
     temperature, _, *flows, height = run.course[-1].tolist()
     _furnace(canvas, Box(box.x, box.y, box.width, 126), run, temperature, flows, height)
-    passed = run.minute + 1.0 - len(run.course) + np.arange(len(run.course))
+    passed = np.arange(len(run.course), dtype=np.float64) + (run.minute + 1 - len(run.course))
     span = (0.0, float(run.minutes))
     low = box.y + 152
     half = (box.width - 60) / 2
@@ -256,7 +256,7 @@ def annealing(canvas: Canvas, box: Box, run: Annealing) -> None:
         canvas.text(film.x, film.y - 10, "film: boundaries and particles bright", 12, width=side)
         canvas.image(film, _shaded(run.micrograph))
         _grain(canvas, Box(film.x, film.bottom + 4, side, box.bottom - film.bottom - 4), run, side / run.sites)
-    passed = run.minutes * (run.step + 1.0 - len(run.course) + np.arange(len(run.course)))
+    passed = run.minutes * (np.arange(len(run.course), dtype=np.float64) + (run.step + 1 - len(run.course)))
     span = (0.0, run.minutes * run.steps)
     left, width = film.right + 52, box.right - film.right - 56
     heat = Chart(canvas, Box(left, box.y + 20, width, 76), span, run.ends_c)

@@ -92,7 +92,7 @@ def _colours(tube: Nanotube, pending: BoolArray) -> FloatArray:
 
 
 def _hazed(colours: FloatArray, haze: FloatArray) -> FloatArray:
-    return colours + haze * (255.0 - colours)
+    return np.asarray(colours + haze * (255.0 - colours))
 
 
 def unrolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None = None) -> None:
@@ -193,15 +193,16 @@ def sheet(canvas: Canvas, box: Box, n: int | None, candidates: IntArray | None =
         for end in (cell, cell + first, cell + second):
             canvas.line(at(np.stack([atom, end])), VACANCY_EDGE, 1.0)
     if n is None:
-        canvas.disc(*origin, 5.0, VALUE)
+        canvas.disc(origin[0], origin[1], 5.0, VALUE)
         return
     for m in () if candidates is None else candidates.tolist():
         end = at(n * first + m * second)
         if box.x < end[0] < box.right and box.y < end[1] < box.bottom:
-            canvas.disc(*end, 3.5, "#ffffff", TARGET, 1.5)
+            canvas.disc(end[0], end[1], 3.5, "#ffffff", TARGET, 1.5)
     canvas.line(at(np.stack([np.zeros(2), n * first])), VALUE, 3.0)
-    canvas.disc(*origin, 5.0, VALUE)
-    canvas.disc(*at(n * first), 5.0, VALUE)
+    canvas.disc(origin[0], origin[1], 5.0, VALUE)
+    corner = at(n * first)
+    canvas.disc(corner[0], corner[1], 5.0, VALUE)
 
 
 def choices(canvas: Canvas, box: Box, named: dict[str, str], at_hand: int) -> None:
