@@ -18,7 +18,7 @@ from matgym.typing import BoolArray, IntArray
 from matgym.viz import processes, tubes
 from matgym.viz.canvas import Box, Canvas
 from matgym.viz.palette import MUTED
-from matgym.viz.panels import STATE, Gauge, Rewards, head, side
+from matgym.viz.panels import STATE, Gauge, Rewards, chart_so_far, head, side
 
 if TYPE_CHECKING:
     from matgym.envs.batch import Episodes
@@ -36,23 +36,25 @@ _READABLE: Final = {
 """Names that their keys do not spell."""
 
 
-def design_frame(episodes: "DesignEpisodes", row: int, so_far: float | None = None) -> npt.NDArray[np.uint8]:
+def design_frame(episodes: "DesignEpisodes", row: int, so_far: Sequence[float] = ()) -> npt.NDArray[np.uint8]:
     """Return a design under way as an (H, W, 3) uint8 picture: design, targets, what it achieved, rewards.
 
     Args:
         episodes: of which one is drawn.
         row: which.
-        so_far: what a model predicts of the unfinished design, to be shown until it is scored; None for nothing.
+        so_far: what a model predicts of the design after each edit, from none on, to be shown over the edits beside
+            the first gauge; the environment itself predicts finished designs alone, which it counts.
     """
     canvas = Canvas()
     done, of = progress(episodes, row)
     finished = done >= of
     gauges = _gauges(episodes, row, finished=finished)
-    if so_far is not None and not finished:
-        gauges[0] = replace(gauges[0], value=so_far)
     unit = "atom" if isinstance(episodes.builder, Placement) else "choice"
     if isinstance(episodes.builder, Placement) and episodes.builder.space.turns:
         unit = "edit"
+    if so_far:
+        gauges[0] = replace(gauges[0], value=so_far[-1])
+        chart_so_far(canvas, gauges[0], so_far, of, unit)
     head(canvas, _title(episodes), f"{unit} {done} of {of}" if of > 1 else f"design {done} of {of}", done / of)
     _draw_design(canvas, episodes, row, done)
     cost = episodes.told("cost", row)

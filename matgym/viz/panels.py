@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from matgym.typing import FloatArray
-from matgym.viz.canvas import FRAME_SHAPE, Box, Canvas
+from matgym.viz.canvas import FRAME_SHAPE, Box, Canvas, Chart
 from matgym.viz.palette import ALARM, INK, MUTED, RULE, TARGET, VACANCY_EDGE, VALUE
 
 STATE: Final = Box(16, 52, 408, 336)
@@ -106,6 +106,17 @@ def side(canvas: Canvas, gauges: Sequence[Gauge], rewards: Rewards, note: str = 
         _gauge(canvas, gauge, SIDE.y + i * room, room)
     if note:
         canvas.text(SIDE.x, SIDE.y + len(gauges) * room + 4, note, 11, ALARM, width=SIDE.width)
+
+
+def chart_so_far(canvas: Canvas, gauge: Gauge, values: Sequence[float], steps: int, unit: str) -> None:
+    """Draw how the value of the only gauge went, over steps such as "atom"s, towards its target."""
+    box = Box(SIDE.x + 26, SIDE.y + 118, SIDE.width - 30, 110)
+    chart = Chart(canvas, box, (0.0, float(steps)), (gauge.low, gauge.high))
+    chart.axes(f"{gauge.name} so far, {gauge.unit}" if gauge.unit else f"{gauge.name} so far", f"{unit}s", ticks=5)
+    if gauge.target is not None:
+        chart.level(gauge.target, TARGET)
+    chart.line(range(len(values)), values, VALUE, 2.5)
+    chart.dots([len(values) - 1], [values[-1]], VALUE, 4.5)
 
 
 def _gauge(canvas: Canvas, gauge: Gauge, top: float, room: float) -> None:

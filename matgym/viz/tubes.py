@@ -107,7 +107,7 @@ def unrolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None
     low = np.array([box.x + (box.width - scale * size[0]) / 2, box.y + (box.height + scale * size[1]) / 2])
 
     def at(places: FloatArray) -> FloatArray:
-        return low + places * scale * [1.0, -1.0]
+        return np.asarray(low + places * scale * [1.0, -1.0])
 
     first, second, _ = tube.bonds.T
     kept = (tube.species[first] != Species.VACANCY) & (tube.species[second] != Species.VACANCY)

@@ -34,7 +34,8 @@ from matgym.viz.palette import ALARM, INK, MUTED, RULE, SPECIES_COLOURS, TARGET,
 from matgym.viz.processes import GASES
 from scripts.studies.common import Study
 
-COLOURS = 96  # of a GIF
+COLOURS = 200  # of a GIF, besides those that are named
+WHITE = 247  # what is nearly white would tint the ground
 AT_WORK, AT_END = 220, 2200  # milliseconds of a frame
 
 
@@ -42,7 +43,7 @@ AT_WORK, AT_END = 220, 2200  # milliseconds of a frame
 class Settings:
     """What is played."""
 
-    training_steps: int = 150_000
+    training_steps: int = 300_000
     targets_ev: tuple[float, ...] = (0.70, 1.05, 0.85)
     campaign: str = "fullerenes"
     only: tuple[str, ...] = ()  # environments; all where there are none
@@ -57,7 +58,7 @@ def palette_of(frames):
     exact = [value for colour in named for value in rgb(colour)]
     sample = np.concatenate([frames[i] for i in np.linspace(0, len(frames) - 1, 6).astype(int)])
     between = Image.fromarray(sample).quantize(COLOURS, method=Image.Quantize.MEDIANCUT).getpalette()
-    return exact + between
+    return exact + [255 if value > WHITE else value for value in between]
 
 
 def save_gif(path, frames, at_work=AT_WORK, ends=()):
@@ -111,12 +112,13 @@ def agent_at_work(agent, settings):
     episodes = []
     for seed, target in enumerate(settings.targets_ev):
         observation, _ = env.reset(seed=seed, options={"target_ev": target})
-        frames, done = [], False
+        frames, so_far, done = [], [], False
         while not done:
-            frames.append(design_frame(env.episodes, 0, float(model.predict([env.tube])[key][0])))
+            so_far.append(float(model.predict([env.tube])[key][0]))
+            frames.append(design_frame(env.episodes, 0, so_far))
             action, _ = agent.predict(observation, action_masks=env.action_masks(), deterministic=True)
             observation, reward, done, _, info = env.step(action)
-        frames.append(env.episodes.render("rgb_array"))
+        frames.append(design_frame(env.episodes, 0, [*so_far, info["objectives"][key]]))
         print(f"target {target:.3f} eV, predicted {info['objectives'][key]:.3f} eV, reward {reward:.3f}")
         episodes.append(frames)
     return joined(episodes)
