@@ -147,7 +147,7 @@ class Campaign(Episodes):
         )
         campaign(canvas, STATE, record)
         made = done > 0
-        last = float(record.measured[-1]) if made else None
+        last = float(self._last["measured"][row]) if made else None  # observed clipped, but known
         top = float(record.best[-1]) if made else None
         aim = "large" if one > zero else "small"
         gauges = [
