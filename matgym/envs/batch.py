@@ -7,7 +7,7 @@ classes of two lines make it `gymnasium.Env` and `VectorEnv`; the scalar environ
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from inspect import Parameter, currentframe, signature
 from types import FrameType
 from typing import Any, ClassVar, Final, Literal, TypeAlias
@@ -20,6 +20,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from matgym.envs.chronicle import Chronicle
 from matgym.errors import ConfigurationError, RenderModeError, require_counts
 from matgym.typing import BoolArray, FloatArray, Info, IntArray, Observation
 
@@ -97,6 +98,15 @@ class Episodes(ABC):
         """
         raise ConfigurationError(f"actions of {type(self).__name__} are numbers, which have no masks")
 
+    @cached_property
+    def chronicle(self) -> Chronicle:
+        """What pictures tell besides the state."""
+        return Chronicle(self.size, len(self.reward_names) if self.variant == "multi-objective" else 1)
+
+    def charted(self) -> FloatArray | None:
+        """(B, c) numbers of the episodes as they stand whose course pictures show; None for none."""
+        return None
+
     def render(self, mode: str, row: int = 0) -> Any:
         """One of the episodes, as an (H, W, 3) uint8 picture or as text."""
         del row
@@ -170,7 +180,9 @@ class ScalarEnv(gym.Env[Any, Any]):
     def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         """Begin an episode."""
         super().reset(seed=seed)
-        self.episodes.restart(np.array([0]), [self.np_random], _checked_options(self.episodes, options))
+        first = np.array([0])
+        self.episodes.restart(first, [self.np_random], _checked_options(self.episodes, options))
+        self.episodes.chronicle.begin(first, self._charted())
         self._over = False
         return observation_of(self.episodes.observe(), 0), row_of(_told(self.episodes), 0)
 
@@ -184,6 +196,7 @@ class ScalarEnv(gym.Env[Any, Any]):
         if self._over:
             raise gym.error.ResetNeeded("there is no episode under way: call reset() before step()")
         reward, terminated = self.episodes.step(self.episodes.check(np.asarray(action)[None]))
+        self.episodes.chronicle.add(ALL, reward, self._charted())
         self._over = bool(terminated[0])
         return (
             observation_of(self.episodes.observe(), 0),
@@ -192,6 +205,9 @@ class ScalarEnv(gym.Env[Any, Any]):
             False,
             row_of(_told(self.episodes), 0),
         )
+
+    def _charted(self) -> FloatArray | None:
+        return None if self.render_mode is None else self.episodes.charted()
 
     def render(self) -> Any:
         """The episode as it stands, as an (H, W, 3) uint8 picture or as text."""
@@ -302,6 +318,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
 
     def _begin(self, rows: IntArray, options: Mapping[str, Any]) -> None:
         self.episodes.restart(rows, [self._generators[row] for row in rows], options)
+        self.episodes.chronicle.begin(rows, self._charted())
         self._elapsed[rows], self._over[rows] = 0, False
 
     def _seed(self, seed: int | list[int | None] | None, chosen: BoolArray) -> None:
@@ -339,6 +356,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
             self._begin(np.flatnonzero(self._over), {})
         if isinstance(rows, slice) or rows.size:
             reward[rows], terminated[rows] = self.episodes.step(actions[rows], rows)
+            self.episodes.chronicle.add(rows, reward[rows], self._charted())
         self._elapsed[rows] += 1
         truncated = self._elapsed >= self._limit  # as TimeLimit has it, also of what terminates then
         observation, info, done = self.episodes.observe(), _told(self.episodes), terminated | truncated
@@ -351,6 +369,9 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
             _put(observation, ended, self.episodes.observe(ended))
             info = _told(self.episodes) | {**final, "_final_obs": done, "_final_info": done}
         return observation, reward, terminated, truncated, info
+
+    def _charted(self) -> FloatArray | None:
+        return None if self.render_mode is None else self.episodes.charted()
 
     def render(self) -> tuple[Any, ...] | None:
         """All episodes as they stand, as pictures or as text."""

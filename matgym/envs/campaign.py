@@ -2,9 +2,10 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 from gymnasium import spaces
 
 from matgym.envs.batch import ALL, Episodes, Rows
@@ -13,6 +14,26 @@ from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 
 EXPERIMENTS: Final = 20
 """Budget of a campaign."""
+
+
+class Drawn(NamedTuple):
+    """How pictures name and scale what is tried and measured in a campaign.
+
+    Attributes:
+        title: what is wanted.
+        inputs: names of what is set.
+        name: of what is measured.
+        unit: of it; "" where none is known.
+        scale: what scores 0 and 1.
+        source: what gives true values.
+    """
+
+    title: str
+    inputs: tuple[str, ...]
+    name: str
+    unit: str
+    scale: tuple[float, float]
+    source: str
 
 
 class Campaign(Episodes):
@@ -24,6 +45,8 @@ class Campaign(Episodes):
         done: (B,) experiments made.
         best: (B,) largest true score so far, 0 at first.
     """
+
+    render_modes = ("rgb_array",)
 
     def __init__(self, size: int, inputs: int, experiments: int, facts: tuple[str, ...]) -> None:
         """Make room for `size` campaigns of experiments of d `inputs`.
@@ -84,3 +107,52 @@ class Campaign(Episodes):
         """Return (rows, (d + 1) experiments + 1) float32 in [-1, 1]."""
         share = 2.0 * self.done[rows] / self.experiments - 1.0
         return np.asarray(np.column_stack([self.history[rows].reshape(len(share), -1), share]), dtype=np.float32)
+
+    # ---- pictures
+
+    @abstractmethod
+    def drawn(self) -> Drawn:
+        """How a picture names and scales what is tried and measured."""
+
+    def charted(self) -> FloatArray:
+        """(B, 1) the best true score so far."""
+        return self.best[:, None].copy()
+
+    def render(self, mode: str, row: int = 0) -> npt.NDArray[np.uint8]:
+        """Return a campaign as an (H, W, 3) uint8 picture: what was measured over the budget, the best, rewards."""
+        from matgym.envs.pictures import rewards_of
+        from matgym.viz.canvas import Canvas
+        from matgym.viz.panels import STATE, Gauge, head, side
+        from matgym.viz.processes import Record, campaign
+
+        if mode != "rgb_array":
+            super().render(mode, row)
+        drawn, done = self.drawn(), int(self.done[row])
+        canvas = Canvas()
+        head(canvas, drawn.title, f"experiment {done} of {self.experiments}", done / self.experiments)
+        zero, one = drawn.scale
+        tried = self.history[row, :done]
+        best = np.full(done, self.best[row])
+        noted = self.chronicle.course(row, self.charted()[row])[1:, 0]
+        best[: len(noted)] = noted
+        span = sorted((zero - (one - zero), zero + 1.2 * (one - zero)))
+        record = Record(
+            self.experiments,
+            drawn.inputs,
+            tried[:, :-1],
+            zero + tried[:, -1] * (one - zero),
+            zero + best * (one - zero),
+            drawn.name,
+            (span[0], span[1]),
+        )
+        campaign(canvas, STATE, record)
+        made = done > 0
+        last = float(self._last["measured"][row]) if made else None  # observed clipped, but known
+        top = float(record.best[-1]) if made else None
+        aim = "large" if one > zero else "small"
+        gauges = [
+            Gauge("last measured", drawn.unit, *record.span, last, aim="with noise"),
+            Gauge("best so far", drawn.unit, *record.span, top, aim=aim, source=drawn.source),
+        ]
+        side(canvas, gauges, rewards_of(self, row))
+        return canvas.pixels()

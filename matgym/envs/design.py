@@ -10,7 +10,7 @@ from typing_extensions import override
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant, given_alone
 from matgym.envs.builders import Builder, Choosing, make_builder
 from matgym.envs.initial_designs import InitialDesigns
-from matgym.errors import ConfigurationError, RenderModeError
+from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube
 from matgym.tasks import DesignTask
 from matgym.tasks.instances import instance as instance_of
@@ -121,8 +121,6 @@ class DesignEpisodes(Episodes):
         self.builder: Builder = make_builder(task.space, size, at_once=at_once, initial=initial)
         self.masked, self.steps = self.builder.masked, self.builder.steps
         self.reward_names = task.component_names
-        if task.space.domain is None:
-            self.render_modes = ("ansi",)
         self.mending: np.random.Generator | None = None
         self.options = () if not names else (names[0] if len(names) == 1 else "target",)
         self.targets: FloatArray = np.zeros(size) if len(names) == 1 else np.zeros((size, len(names)))
@@ -283,20 +281,35 @@ class DesignEpisodes(Episodes):
 
     @override
     def render(self, mode: str, row: int = 0) -> Any:
-        """A design: an unrolled tube as an (H, W, 3) uint8 picture or as text; choices as text."""
-        from matgym.viz.raster import ansi, frame
+        """A design as an (H, W, 3) uint8 picture, with targets, what it achieved and rewards; or as text."""
+        if mode == "rgb_array":
+            from matgym.envs.pictures import design_frame
 
+            return design_frame(self, row)
+        if mode != "ansi":
+            return super().render(mode, row)
         targets = zip(self.task.target_names, np.atleast_1d(self.targets[row]), strict=True)
         caption = ", ".join(f"{name.removesuffix(self.task.suffix).replace('_', ' ')} {x:.3f}" for name, x in targets)
-        if mode == "ansi" and isinstance(self.builder, Choosing):
+        if isinstance(self.builder, Choosing):
             made = self.builder.designs[row, : self.builder.place[row]]
             return f"{' '.join(map(str, made))} …\n{caption}\n"
-        if self.task.space.domain is not None:
-            tube = self.task.tubes(self.builder.designs[row : row + 1])[0]
-            return frame(tube, caption) if mode == "rgb_array" else ansi(tube, caption)
-        if mode == "ansi":
+        if self.task.space.domain is None:
             return f"{self.task.describe(self.builder.designs[row])}\n{caption}\n"
-        raise RenderModeError(f"render_mode={mode!r} is of tubes; designs of this task are none: give 'ansi'")
+        from matgym.viz.raster import ansi
+
+        return ansi(self.task.tubes(self.builder.designs[row : row + 1])[0], caption)
+
+    def objective(self, key: str, row: int) -> float:
+        """A property of a finished design, as it was scored."""
+        return float(self._objectives[key][row])
+
+    def spread(self, row: int) -> float:
+        """Standard deviation of a finished design's value; 0 where the model knows none."""
+        return float(np.nan_to_num(self._uncertainty[f"sd{self.task.suffix}"][row])) if self._uncertainty else 0.0
+
+    def told(self, name: str, row: int) -> float:
+        """What else the info tells of a design, such as its "cost"; 0 where it does not."""
+        return float(self._told[name][row]) if name in self._told else 0.0
 
     @property
     def tube(self) -> Nanotube:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv, given_alone
-from matgym.envs.campaign import EXPERIMENTS, Campaign
+from matgym.envs.campaign import EXPERIMENTS, Campaign, Drawn
 from matgym.errors import ConfigurationError
 from matgym.processes.campaigns.emulator import Emulator, Model
 from matgym.processes.campaigns.experiments import Direction, Experiments
@@ -43,6 +43,7 @@ class ExperimentCampaign(Campaign):
       `matgym.processes.campaigns.emulator.emulate`.
     - `experiments`: the budget.
     - `task`: an `ExperimentTask` in place of data and what is said of it.
+    - `render_mode`: "rgb_array", what was measured, the best so far, and what was tried.
 
     ## Version History
     - v0: first release.
@@ -78,6 +79,13 @@ class ExperimentCampaign(Campaign):
         expected, measured = self.task.carry_out(actions, deviates)
         values = {self.task.data.target: expected, "measured": measured}
         return self.task.score(expected), self.task.score(measured), values
+
+    def drawn(self) -> Drawn:
+        """The table's columns, and what it measured."""
+        data = self.task.data
+        size = "largest" if data.direction == "maximize" else "smallest"
+        names = tuple(column.name for column in data.columns)
+        return Drawn(f"Find the {size} {data.target}", names, data.target, "", self.task.scale, "emulator")
 
 
 class ExperimentsEnv(ScalarEnv):  # noqa: D101  # the episodes' docstring is its own

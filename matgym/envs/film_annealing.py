@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant
 from matgym.errors import ConfigurationError
-from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C
+from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C, STEP_S
 from matgym.processes.annealing.films import films_of
 from matgym.processes.controls import from_actions
 from matgym.tasks.annealing import AnnealingTask
@@ -26,8 +26,8 @@ MOST_KWH: Final = 30.0
 
 OBSERVATIONS: Final = ("statistics", "image")
 
-ENLARGED: Final = 6
-"""Pixels along a site's side in a rendered picture."""
+_DRAWN: Final = 12.0
+"""Largest mean radius on the axes of a picture."""
 
 
 class FilmAnnealing(Episodes):
@@ -75,7 +75,7 @@ class FilmAnnealing(Episodes):
     - `variant`: "multi-objective", whose components are the size met, the share healed, and energy; or "goal", in which
       goals are (radius, defects left, whether the run is over), scaled, and energy costs nothing.
     - `task`: an `AnnealingTask`.
-    - `render_mode`: "rgb_array", the micrograph.
+    - `render_mode`: "rgb_array", the film, or its mean crystallite where a network knows no more, and its course.
 
     ## Version History
     - v0: first release.
@@ -105,7 +105,7 @@ class FilmAnnealing(Episodes):
             raise ConfigurationError('the goal variant observes statistics: give observation="statistics"')
         sites = self.task.size
         self.films = films_of(self.task.film, sites, size, self.task.start_c, dynamics, pictured=observation == "image")
-        self.render_modes = ("rgb_array",) if self.films.pictured else ()
+        self._set_c = np.full(size, self.task.start_c)
         self.targets = np.full(size, sum(self.task.targets) / 2.0)
         self.elapsed = np.zeros(size, dtype=np.int64)
         self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
@@ -125,7 +125,7 @@ class FilmAnnealing(Episodes):
             raise ConfigurationError(f"target={targets} must lie between 0 and {LARGEST_RADIUS:g} lattice constants")
         self.films.load(rows, np.stack(labels), generators)
         self.targets[rows] = targets
-        self.elapsed[rows] = 0
+        self.elapsed[rows], self._set_c[rows] = 0, self.task.start_c
 
     def info(self) -> Info:
         """The targets; what the films would be worth now, and its parts."""
@@ -142,7 +142,9 @@ class FilmAnnealing(Episodes):
         """Hold set points for two minutes."""
         before = self.films.state.energy_kwh[rows]
         with self.task.ledger.charge(self.films.charged, len(actions)):
-            self.films.hold(from_actions(actions, COLDEST_C, HOTTEST_C)[:, 0] + CELSIUS_K, rows)
+            set_c = from_actions(actions, COLDEST_C, HOTTEST_C)[:, 0]
+            self.films.hold(set_c + CELSIUS_K, rows)
+        self._set_c[rows] = set_c
         self.elapsed[rows] += 1
         terminated = self.elapsed[rows] >= self.task.steps
         measures, energy, targets = self.films.measures[rows], self.films.state.energy_kwh[rows], self.targets[rows]
@@ -211,11 +213,41 @@ class FilmAnnealing(Episodes):
         goals = {"achieved_goal": self._achieved(rows), "desired_goal": self._desired(rows)}
         return {"observation": statistics[:, :5], **goals}
 
+    def charted(self) -> FloatArray:
+        """(B, 4) temperature and last set point in °C, mean radius, share of defects left."""
+        temperature = self.films.state.temperature_k - CELSIUS_K
+        return np.column_stack([temperature, self._set_c, self.films.measures[:, :2]])
+
     def render(self, mode: str, row: int = 0) -> npt.NDArray[np.uint8]:
-        """Return a film's micrograph as an (H, W, 3) uint8 picture."""
-        del mode
-        picture = np.kron(self.films.pictures(slice(row, row + 1))[0], np.ones((ENLARGED, ENLARGED)))
-        return np.repeat(np.round(255.0 * picture).astype(np.uint8)[:, :, None], 3, axis=2)
+        """Return a run as an (H, W, 3) uint8 picture: the film or its mean crystallite, its course, and rewards."""
+        from matgym.envs.pictures import rewards_of
+        from matgym.viz.canvas import Canvas
+        from matgym.viz.panels import STATE, Gauge, head, side
+        from matgym.viz.processes import Annealing, annealing
+
+        if mode != "rgb_array":
+            super().render(mode, row)
+        task, elapsed, begun = self.task, int(self.elapsed[row]), bool(self.chronicle.begun[row])
+        minutes = STEP_S / 60.0
+        canvas = Canvas()
+        clock = f"minute {minutes * elapsed:.0f} of {minutes * task.steps:.0f}"
+        head(canvas, "Anneal a film to a target grain size", clock, elapsed / task.steps)
+        target = float(self.targets[row]) if begun else None
+        grains = self.films.pictures(slice(row, row + 1))[0] if self.films.pictured else None
+        course = self.chronicle.course(row, self.charted()[row])
+        ends_c = (COLDEST_C - 200.0, HOTTEST_C + 100.0)
+        annealing(
+            canvas, STATE, Annealing(task.steps, elapsed, minutes, course, target, ends_c, _DRAWN, grains, task.size)
+        )
+        radius, defects = self.films.measures[row, :2].tolist() if begun else (None, None)
+        source = "simulator" if self.films.charged == "simulation" else "network"
+        gauges = [
+            Gauge("mean radius", "", 0.0, _DRAWN, radius, target, source=source),
+            Gauge("defects left", "%", 0.0, 100.0, None if defects is None else 100.0 * defects, aim="none"),
+            Gauge("energy", "kWh", 0.0, MOST_KWH, float(self.films.state.energy_kwh[row]), aim="little"),
+        ]
+        side(canvas, gauges, rewards_of(self, row))
+        return canvas.pixels()
 
 
 class FilmAnnealingEnv(ScalarEnv):  # noqa: D101  # the episodes' docstring is its own

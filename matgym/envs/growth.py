@@ -32,9 +32,6 @@ METER: Final = 0.02
 GAUGE_UM: Final = 1.0
 """Noise: of the temperature, of a flow as a share of its range, of the height that the reflected light tells."""
 
-PICTURE: Final = (150, 120)
-"""Height and width of a rendered picture, pixels."""
-
 
 class CVDGrowth(Episodes):
     """Grow carbon nanotubes by chemical vapour deposition.
@@ -91,7 +88,7 @@ class CVDGrowth(Episodes):
     - `variant`: "multi-objective": the reward has three components, yield, disorder and energy, whose sum is the plain
       one.
     - `task`: a `GrowthTask` in place of `minutes`, `randomised` and `model`.
-    - `render_mode`: "rgb_array", tubes as high as they stand in a furnace as red as it is hot.
+    - `render_mode`: "rgb_array", the furnace and its tubes, and how temperature, height and gases went.
 
     ## Version History
     - v0: first release.
@@ -215,16 +212,41 @@ class CVDGrowth(Episodes):
         )
         return np.asarray(np.clip(observation, -1.0, 1.0), dtype=np.float32)
 
+    def charted(self) -> FloatArray:
+        """(B, 6) temperature and set point in °C, shares of the three flows, height in µm."""
+        temperature, height = self.state.temperature_k - CELSIUS_K, self.state.length_um
+        set_c = scaled_controls(self._actions)[:, :1]
+        return np.column_stack([temperature, set_c, (self._actions[:, 1:] + 1.0) / 2.0, height])
+
     def render(self, mode: str, row: int = 0) -> npt.NDArray[np.uint8]:
-        """Return a run as an (H, W, 3) uint8 picture: tubes in a furnace."""
-        del mode
-        height, width = PICTURE
-        heat = np.clip((self.state.temperature_k[row] - ROOM_K) / HIGHEST_C, 0.0, 1.0)
-        cold = round(255 * (1.0 - heat))
-        picture = np.full((height, width, 3), (255, cold, cold), dtype=np.uint8)
-        grown = round(height * float(np.clip(self.state.length_um[row] / TALLEST_UM, 0.0, 1.0)))
-        picture[height - grown :, ::3] = 0
-        return picture
+        """Return a run as an (H, W, 3) uint8 picture: the furnace, its course, J and the rewards."""
+        from matgym.envs.pictures import rewards_of
+        from matgym.viz.canvas import Canvas
+        from matgym.viz.panels import STATE, Gauge, head, side
+        from matgym.viz.processes import Growth, growth
+
+        if mode != "rgb_array":
+            super().render(mode, row)
+        task, minute = self.task, int(self.minute[row])
+        canvas = Canvas()
+        head(canvas, "Grow long, clean nanotubes", f"minute {minute} of {task.minutes}", minute / task.minutes)
+        course = self.chronicle.course(row, self.charted()[row])
+        ends_c = (0.0, HIGHEST_C)
+        soot = float(self.state.amorphous[row])
+        growth(canvas, STATE, Growth(task.minutes, minute, course, task.hottest_c, ends_c, TALLEST_UM, soot))
+        tubes, spoilt, energy = task.parts(self.state, self.reactor)[row].tolist()
+        if not self.chronicle.begun[row]:
+            tubes = spoilt = energy = 0.0
+        j_ends, source = (-REWARD_SCALE, REWARD_SCALE + 10.0), "physics"
+        gauges = [
+            Gauge("J so far", "", *j_ends, tubes + spoilt + energy, aim="the larger, the better", source=source),
+            Gauge("yield", "µm", 0.0, TALLEST_UM, tubes / task.per_um, aim="the larger, the better"),
+        ]
+        if self.variant == "plain":  # else its parts stand among the rewards
+            gauges.append(Gauge("spoilt tubes, energy", "", 0.0, TALLEST_UM, -spoilt - energy, aim="taken off J"))
+        unsafe = f"unsafe: cost {self._cost[row]:.2f}" if self._cost[row] > 0.0 else ""
+        side(canvas, gauges, rewards_of(self, row), unsafe)
+        return canvas.pixels()
 
 
 class CVDGrowthEnv(ScalarEnv):  # noqa: D101  # the episodes' docstring is its own

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
-from matgym.envs.campaign import EXPERIMENTS, Campaign
+from matgym.envs.campaign import EXPERIMENTS, Campaign, Drawn
 from matgym.envs.growth import REWARD_SCALE, checked_reactors, growth_task
 from matgym.processes.growth.recipe import TWO_STAGES, two_stages
 from matgym.tasks.growth import GrowthTask
@@ -48,6 +48,7 @@ class CVDRecipe(Campaign):
     ## Arguments
     - `experiments`: the budget.
     - `minutes`, `randomised`, `model`, `task`: as in `CVDGrowthEnv`.
+    - `render_mode`: "rgb_array", what was measured, the best so far, and what was tried.
 
     ## Version History
     - v0: first release.
@@ -81,6 +82,12 @@ class CVDRecipe(Campaign):
         objective = self.task.run(two_stages(actions, self.task.minutes), self.reactors[rows])
         measured = objective + MEASURING * deviates
         return objective / REWARD_SCALE, measured / REWARD_SCALE, {"objective": objective, "measured": measured}
+
+    def drawn(self) -> Drawn:
+        """J, in its own measure, and the eight numbers of a recipe."""
+        source = "physics" if self.task.surrogate is None else "surrogate"
+        inputs = ("1: set point", "1: C₂H₂", "1: water", "1: share", "2: set point", "2: C₂H₂", "2: water", "hydrogen")
+        return Drawn("Find a good growth recipe", inputs, "J of a run", "", (0.0, REWARD_SCALE), source)
 
 
 class CVDRecipeEnv(ScalarEnv):  # noqa: D101  # the episodes' docstring is its own

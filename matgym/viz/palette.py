@@ -24,6 +24,12 @@ RULE: Final = "#e3e6ea"
 ALARM: Final = "#b3412e"
 """What deserves a second look, such as designs out of distribution."""
 
+VALUE: Final = "#4477aa"
+"""What was reached."""
+
+TARGET: Final = "#aa3377"
+"""What is to be reached. Blue and purple differ by their marks as well: a disc, a triangle."""
+
 SPECIES_COLOURS: Final[dict[Species, str]] = {
     Species.C12: "#474d57",
     Species.C13: "#7f8793",

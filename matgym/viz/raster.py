@@ -1,11 +1,10 @@
-"""The unrolled tube: on axes, many on a grid, coloured by attributions, as frames of environments, and as letters."""
+"""The unrolled tube: on axes, many on a grid, coloured by attributions, and as letters."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
 
-FRAME_SHAPE: Final = (400, 640, 3)
-"""Height, width and colours of every frame."""
-
 DIVERGING: Final = ("#5b1a6b", "#9a63a8", "#e4e6ea", "#4f9e62", "#0f5c2e")
 """From below zero to above: purple and green, safe for colour-blind readers, and unlike the colours of B and N."""
 
@@ -29,7 +25,6 @@ DECORATED_RADIUS_ANGSTROM: Final = 0.60
 """What is not carbon stands out by size, since colour speaks of the value."""
 
 _COLUMNS: Final = 4
-_DPI: Final = 100
 
 _CARBON_DIAMETER_ANGSTROM: Final = 0.62
 _OTHER_DIAMETER_ANGSTROM: Final = 0.88
@@ -86,21 +81,6 @@ def grid(tubes: Sequence[Nanotube], captions: Sequence[str]) -> "Figure":
     for panel in panels[len(tubes) :]:
         panel.set_axis_off()
     return figure
-
-
-def frame(tube: Nanotube, caption: str = "") -> NDArray[np.uint8]:
-    """A picture of the tube, flat and rolled, of shape `FRAME_SHAPE`: what `render_mode="rgb_array"` returns."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    height, width, _ = FRAME_SHAPE
-    figure = new_figure(width / _DPI, height / _DPI, _DPI)
-    figure.set_layout_engine("none")
-    figure.text(0.03, 0.955, caption, fontsize=11, color=INK, va="top", parse_math=False, wrap=True)
-    draw_sheet(figure.add_axes((0.055, 0.13, 0.555, 0.74)), tube)
-    draw_tube(figure.add_axes((0.63, 0.13, 0.35, 0.74)), tube)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]  # matplotlib
-    return np.array(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()  # type: ignore[no-untyped-call]
 
 
 def ansi(tube: Nanotube, caption: str = "") -> str:

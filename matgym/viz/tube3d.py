@@ -1,6 +1,6 @@
 """The rolled tube: a 3-D view for web pages, which needs no network, and a still picture.
 
-The bonds are those of `tube.lattice.bonds`. Bonds through the periodic boundary are left out, as are
+The bonds are those of `tube.bonds`, turned ones among them. Bonds through the periodic boundary are left out, as are
 vacancies and what was bonded to them. The view is drawn by 3Dmol.js (Rego and Koes, Bioinformatics 31,
 1322 (2015)), which lies in `vendor/`.
 """
@@ -77,9 +77,17 @@ def tube_html(tube: Nanotube, element_id: str) -> str:
 def visible(tube: Nanotube) -> tuple[IntArray, IntArray]:
     """(atoms,) sites that hold an atom, and (bonds, 2) pairs of such sites bonded within the cell."""
     occupied = tube.species != Species.VACANCY
-    bonds = tube.lattice.bonds
+    bonds = tube.bonds
     kept = (bonds[:, 2] == 0) & occupied[bonds[:, 0]] & occupied[bonds[:, 1]]
     return np.flatnonzero(occupied), bonds[kept, :2]
+
+
+def seen(tube: Nanotube) -> FloatArray:
+    """(n_sites, 3) positions turned so that we look along the last axis: right, up, towards us, Å."""
+    x, y, z = (tube.positions_angstrom - [0.0, 0.0, tube.length_angstrom / 2.0]).T
+    right, towards = z * np.cos(YAW) + x * np.sin(YAW), x * np.cos(YAW) - z * np.sin(YAW)
+    up, towards = y * np.cos(PITCH) - towards * np.sin(PITCH), towards * np.cos(PITCH) + y * np.sin(PITCH)
+    return np.stack([right, up, towards], axis=1)
 
 
 def draw_tube(
@@ -92,7 +100,7 @@ def draw_tube(
     from matplotlib.collections import PolyCollection
 
     sites, bonds = visible(tube)
-    points = _seen(tube)  # (n_sites, 3): right, up, towards us, Å
+    points = seen(tube)  # (n_sites, 3): right, up, towards us, Å
     colours = _colours(tube) if colours is None else colours
     radii = np.full(tube.n_sites, ATOM_RADIUS_ANGSTROM) if radii_angstrom is None else radii_angstrom
     camera = 4.0 * np.abs(points).max(initial=1.0)
@@ -130,14 +138,6 @@ def draw_tube(
 
 
 # ---- the still picture
-
-
-def _seen(tube: Nanotube) -> FloatArray:
-    """(n_sites, 3): positions turned so that we look along the last axis, Å."""
-    x, y, z = (tube.positions_angstrom - [0.0, 0.0, tube.length_angstrom / 2.0]).T
-    right, towards = z * np.cos(YAW) + x * np.sin(YAW), x * np.cos(YAW) - z * np.sin(YAW)
-    up, towards = y * np.cos(PITCH) - towards * np.sin(PITCH), towards * np.cos(PITCH) + y * np.sin(PITCH)
-    return np.stack([right, up, towards], axis=1)
 
 
 def _ball(centre: FloatArray, radius: float) -> list[tuple[FloatArray, float]]:

@@ -18,6 +18,7 @@ from matgym.errors import ConfigurationError
 from matgym.registration import SPECS, variant_id
 from matgym.tasks.annealing import AnnealingTask
 from matgym.testing import check_vector_env
+from matgym.viz.canvas import FRAME_SHAPE
 
 SMALL = {
     "matgym/NanotubeDoping-v0": {"instance": "doping-easy"},
@@ -193,5 +194,5 @@ def test_batches_draw_each_episode_for_sb3_too():
     envs = gym.make_vec("matgym/CVDGrowth-v0", num_envs=2, render_mode="rgb_array")
     adapter = SB3VecEnv(envs, seed=0)
     adapter.reset()
-    assert [frame.shape for frame in envs.render()] == [(150, 120, 3)] * 2
+    assert [frame.shape for frame in envs.render()] == [FRAME_SHAPE] * 2
     assert adapter.render().ndim == 3

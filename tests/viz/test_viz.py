@@ -14,7 +14,7 @@ from matgym.viz.figures import (
     to_svg,
 )
 from matgym.viz.palette import new_axes
-from matgym.viz.raster import ansi, frame
+from matgym.viz.raster import ansi
 from matgym.viz.tube3d import DISC_LAYERS, STRIP_LAYERS, draw_tube, script_tag, tube_html, visible
 
 TUBES = [Nanotube(8, 0, 2), Nanotube(5, 5, 2), Nanotube(4, 2, 1)]
@@ -41,14 +41,6 @@ def test_page_fragment_holds_every_atom_and_loads_nothing():
     for page in (fragment, script_tag()):
         assert not re.search(r'(?:src|href)\s*=\s*["\']https?:', page)
         assert "@import" not in page
-
-
-def test_frames_keep_their_shape_and_differ_when_the_tube_does():
-    frames = [frame(tube, "target 0.8 eV") for tube in (*TUBES, TUBES[0].decorated({3: "B"}))]
-    assert {image.shape for image in frames} == {frames[0].shape}
-    assert frames[0].dtype == np.uint8
-    assert (frames[0] != frames[3]).any()
-    np.testing.assert_array_equal(frames[0], frame(TUBES[0], "target 0.8 eV"))
 
 
 def test_text_shows_one_letter_a_site():
