@@ -6,8 +6,6 @@ classes of two lines make it `gymnasium.Env` and `VectorEnv`; the scalar environ
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
-from functools import cache
 from inspect import Parameter, currentframe, signature
 from types import FrameType
 from typing import Any, ClassVar, Final, Literal, TypeAlias
@@ -20,7 +18,8 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from matgym.errors import ConfigurationError, RenderModeError, require_counts
+from matgym.envs.arguments import checked_arguments, require_envs, require_room, there_are
+from matgym.errors import ConfigurationError, RenderModeError
 from matgym.typing import BoolArray, FloatArray, Info, IntArray, Observation
 
 Rows: TypeAlias = IntArray | slice
@@ -100,7 +99,7 @@ class Episodes(ABC):
     def render(self, mode: str, row: int = 0) -> Any:
         """One of the episodes, as an (H, W, 3) uint8 picture or as text."""
         del row
-        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(self.render_modes)}")
+        raise RenderModeError(f"render_mode={mode!r} is unknown; {there_are(self.render_modes)}")
 
     def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
         """Rewards of what was achieved for any goal, in the goal variant."""
@@ -196,7 +195,7 @@ class ScalarEnv(gym.Env[Any, Any]):
     def render(self) -> Any:
         """The episode as it stands, as an (H, W, 3) uint8 picture or as text."""
         if self.render_mode is None:
-            gym.logger.warn(f"render() was called, but no render_mode was given; {_there(self.episodes.render_modes)}")
+            gym.logger.warn(f"render() was called, but no render_mode was given; {there_are(self.episodes.render_modes)}")
             return None
         return self.episodes.render(self.render_mode)
 
@@ -236,7 +235,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        require_counts(num_envs=num_envs)
+        require_envs(num_envs)
         limit = self.episodes_class.time_limit if max_episode_steps == "default" else max_episode_steps
         self._take(_made(self.episodes_class, num_envs, arguments), limit, autoreset_mode)
         self.render_mode = _render_mode(self.episodes, render_mode)
@@ -355,14 +354,14 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
     def render(self) -> tuple[Any, ...] | None:
         """All episodes as they stand, as pictures or as text."""
         if self.render_mode is None:
-            gym.logger.warn(f"render() was called, but no render_mode was given; {_there(self.episodes.render_modes)}")
+            gym.logger.warn(f"render() was called, but no render_mode was given; {there_are(self.episodes.render_modes)}")
             return None
         return tuple(self.episodes.render(self.render_mode, row) for row in range(self.num_envs))
 
 
 def _render_mode(episodes: Episodes, mode: str | None) -> str | None:
     if mode not in (None, *episodes.render_modes):
-        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(episodes.render_modes)}")
+        raise RenderModeError(f"render_mode={mode!r} is unknown; {there_are(episodes.render_modes)}")
     return mode
 
 
@@ -385,48 +384,10 @@ def _reset_mask(mask: Any, count: int) -> BoolArray:
 # ---- arguments
 
 
-def given_alone(name: str, others: Mapping[str, object]) -> None:
-    """Raise an error if arguments were given that another one leaves without effect.
-
-    Args:
-        name: of the argument that says it all.
-        others: name to value of those that would be without effect; None or False where they were not given.
-
-    Raises:
-        ConfigurationError: if one was given.
-    """
-    given = [other for other, value in others.items() if value is not None and value is not False]
-    if given:
-        raise ConfigurationError(f"{' and '.join(given)} would be without effect beside {name}: give one or the other")
-
-
-def checked_variant(variant: str, *known: str) -> str:
-    """A variant by its name.
-
-    Raises:
-        ConfigurationError: if an environment has no such variant.
-    """
-    if variant not in ("plain", *known):
-        raise ConfigurationError(f"variant={variant!r} is none of {', '.join(('plain', *known))}, which there are here")
-    return variant
-
-
 def _made(episodes_class: type[Episodes], size: int, arguments: Mapping[str, Any]) -> Episodes:
-    """Episodes from an environment's arguments, which are checked by name first."""
-    known = _arguments_of(episodes_class)
-    for name in arguments:
-        if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise ConfigurationError(f"{episodes_class.__name__} takes no argument {name!r}; {hint}{_there(known)}")
+    """Episodes from an environment's arguments, which are checked first."""
     make: Callable[..., Episodes] = episodes_class
-    return make(size, **arguments)
-
-
-@cache
-def _arguments_of(episodes_class: type[Episodes]) -> tuple[str, ...]:
-    """Names of the arguments that an environment takes."""
-    return tuple(signature(episodes_class).parameters)[1:]
+    return make(size, **checked_arguments(episodes_class, arguments))
 
 
 def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> None:
@@ -458,15 +419,11 @@ def _limit_of_make(frame: FrameType | None) -> int | None:
     return None if limit == -1 else limit
 
 
-def _there(names: Sequence[str]) -> str:
-    return f"there are {', '.join(names)}" if names else "there are none here"
-
-
 def _checked_options(episodes: Episodes, options: Mapping[str, Any] | None) -> Info:
     """What `reset` is to set."""
     for name in options or {}:
         if name not in episodes.options:
-            raise ConfigurationError(f"reset has no option {name!r}; {_there(episodes.options)}")
+            raise ConfigurationError(f"reset has no option {name!r}; {there_are(episodes.options)}")
     return {name: value for name, value in (options or {}).items() if value is not None}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from matgym.envs.batch import given_alone
+from matgym.envs.arguments import given_alone
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant
 from matgym.registration import CHIRALITY_STEPS
 from matgym.tasks import DesignTask, RewardFunction, chirality_task

@@ -7,7 +7,8 @@ import numpy as np
 from gymnasium import spaces
 from typing_extensions import override
 
-from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant, given_alone
+from matgym.envs.arguments import checked_variant, given_alone
+from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.envs.builders import Builder, Choosing, make_builder
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.errors import ConfigurationError, RenderModeError

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv, given_alone
+from matgym.envs.arguments import given_alone
+from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
 from matgym.envs.campaign import EXPERIMENTS, Campaign
 from matgym.errors import ConfigurationError
 from matgym.processes.campaigns.emulator import Emulator, Model

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant
+from matgym.envs.arguments import checked_variant
+from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.errors import ConfigurationError
 from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C
 from matgym.processes.annealing.films import films_of

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant, given_alone
+from matgym.envs.arguments import checked_variant, given_alone
+from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import Reactor, State
 from matgym.processes.growth.recipe import LIMITS, scaled_controls
