@@ -207,11 +207,21 @@ def _hints(episodes_class: type[Any]) -> dict[str, Any]:
 
 def _by_name(name: str) -> Any:
     """Return the type of instances of a class of that name."""
+    return _when(f"must be a {name}", lambda value: name in {base.__name__ for base in type(value).__mro__})
+
+
+def _instances_of(kind: type[Any]) -> Any:
+    """Return the type of instances of a class, which are taken as they are."""
+    return _when(f"must be a {kind.__name__}", lambda value: isinstance(value, kind))
+
+
+def _when(reason: str, holds: Callable[[Any], bool]) -> Any:
+    """Return the type of whatever a condition holds of."""
     from pydantic import BeforeValidator
 
     def check(value: Any) -> Any:
-        if name not in {base.__name__ for base in type(value).__mro__}:
-            raise ValueError(f"must be a {name}")  # noqa: TRY004  # which pydantic expects
+        if not holds(value):
+            raise ValueError(reason)
         return value
 
     return Annotated[Any, BeforeValidator(check)]
@@ -219,18 +229,10 @@ def _by_name(name: str) -> Any:
 
 def _strict(hint: Any) -> Any:
     """Return an annotation with classes of ours as what instances are of, rather than what they are made from."""
-    from pydantic import BeforeValidator, InstanceOf
-
     if get_origin(hint) in (Union, UnionType):
         return Union[tuple(_strict(each) for each in get_args(hint))]  # noqa: UP007  # of types that are known here only
-    if get_origin(hint) is Callable or get_origin(hint) is get_origin(Callable[..., Any]):
-        return Annotated[Any, BeforeValidator(_function)]
+    if get_origin(hint) is get_origin(Callable[..., Any]):
+        return _when("must be a function", lambda value: callable(value) and not isinstance(value, type))
     if isinstance(hint, type) and not get_args(hint) and hint not in (int, float, str, bool, type(None)):
-        return InstanceOf[hint]
+        return _instances_of(hint)
     return hint
-
-
-def _function(value: Any) -> Any:
-    if not callable(value) or isinstance(value, type):
-        raise ValueError("must be a function")  # noqa: TRY004  # which pydantic expects
-    return value

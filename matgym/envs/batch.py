@@ -18,7 +18,7 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from matgym.envs.arguments import checked_arguments, require_envs, require_room, there_are
+from matgym.envs.arguments import checked_arguments, require_envs, there_are
 from matgym.errors import ConfigurationError, RenderModeError
 from matgym.typing import BoolArray, FloatArray, Info, IntArray, Observation
 
@@ -195,7 +195,9 @@ class ScalarEnv(gym.Env[Any, Any]):
     def render(self) -> Any:
         """The episode as it stands, as an (H, W, 3) uint8 picture or as text."""
         if self.render_mode is None:
-            gym.logger.warn(f"render() was called, but no render_mode was given; {there_are(self.episodes.render_modes)}")
+            gym.logger.warn(
+                f"render() was called, but no render_mode was given; {there_are(self.episodes.render_modes)}"
+            )
             return None
         return self.episodes.render(self.render_mode)
 
@@ -354,7 +356,9 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
     def render(self) -> tuple[Any, ...] | None:
         """All episodes as they stand, as pictures or as text."""
         if self.render_mode is None:
-            gym.logger.warn(f"render() was called, but no render_mode was given; {there_are(self.episodes.render_modes)}")
+            gym.logger.warn(
+                f"render() was called, but no render_mode was given; {there_are(self.episodes.render_modes)}"
+            )
             return None
         return tuple(self.episodes.render(self.render_mode, row) for row in range(self.num_envs))
 
@@ -399,6 +403,8 @@ def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> No
 
 def _check_limit(episodes: Episodes, limit: int | None) -> None:
     """Raise an error for a time limit within which no episode could end."""
+    if limit is not None and (not isinstance(limit, int | np.integer) or isinstance(limit, bool) or limit < 1):
+        raise ConfigurationError(f"max_episode_steps={limit!r} must be a whole number of 1 or more, or None for no limit")
     if limit is not None and limit < episodes.steps:
         raise ConfigurationError(
             f"an episode takes {episodes.steps} steps at least and cannot end within max_episode_steps={limit}: "
@@ -444,8 +450,10 @@ def _no_masks() -> Any:
 
 
 def _told(episodes: Episodes) -> Info:
-    """The info of the episodes as they stand, with the actions that are allowed."""
-    return {**episodes.info(), "action_mask": episodes.masks()} if episodes.masked else episodes.info()
+    """The info of the episodes as they stand, with the actions that are allowed: int8, which `Discrete.sample` takes."""
+    if not episodes.masked:
+        return episodes.info()
+    return {**episodes.info(), "action_mask": np.asarray(episodes.masks(), dtype=bool).view(np.int8)}
 
 
 # ---- rows of batches
@@ -475,15 +483,16 @@ def _final_observations(batch: Observation, done: BoolArray) -> Any:
 
 
 def row_of(info: Mapping[str, Any], row: int) -> Info:
-    """One row's entries, as plain numbers."""
+    """One row's entries, in NumPy's types: TorchRL and Gymnasium's vector environments ask each for its dtype."""
     return {
-        name: row_of(value, row)
-        if isinstance(value, Mapping)
-        else np.asarray(value)[row].item()
-        if np.ndim(value[row]) == 0
-        else np.asarray(value)[row]
+        name: row_of(value, row) if isinstance(value, Mapping) else _entry(np.asarray(value)[row])
         for name, value in info.items()
     }
+
+
+def _entry(value: Any) -> Any:
+    """A number or an array; a boolean as an array of no dimensions, since Gymnasium makes objects of `numpy.bool_`."""
+    return np.asarray(value) if isinstance(value, np.bool_) else value
 
 
 def _masked(info: Mapping[str, Any], mask: BoolArray) -> Info:

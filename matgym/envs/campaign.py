@@ -7,8 +7,10 @@ from typing import Any, Final
 import numpy as np
 from gymnasium import spaces
 
+from matgym.envs.arguments import require_room
 from matgym.envs.batch import ALL, Episodes, Rows
 from matgym.errors import require_counts
+from matgym.registration import CAMPAIGN_STEPS
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 
 EXPERIMENTS: Final = 20
@@ -25,6 +27,8 @@ class Campaign(Episodes):
         best: (B,) largest true score so far, 0 at first.
     """
 
+    time_limit = CAMPAIGN_STEPS
+
     def __init__(self, size: int, inputs: int, experiments: int, facts: tuple[str, ...]) -> None:
         """Make room for `size` campaigns of experiments of d `inputs`.
 
@@ -32,7 +36,8 @@ class Campaign(Episodes):
             ConfigurationError: if the budget is empty.
         """
         require_counts(experiments=experiments)
-        self.size, self.experiments = size, experiments
+        require_room(size, experiments * (inputs + 2))
+        self.size, self.experiments, self.steps = size, experiments, experiments
         self.action_space = spaces.Box(-1.0, 1.0, (inputs,), np.float32)
         self.observation_space = spaces.Box(-1.0, 1.0, (experiments * (inputs + 1) + 1,), np.float32)
         self.history = np.zeros((size, experiments, inputs + 1))

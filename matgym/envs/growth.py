@@ -7,12 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.arguments import checked_variant, given_alone
+from matgym.envs.arguments import Count, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import Reactor, State
 from matgym.processes.growth.recipe import LIMITS, scaled_controls
 from matgym.processes.growth.runs import OUTCOMES
+from matgym.registration import RUN_STEPS
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K, ROOM_K
@@ -81,7 +82,8 @@ class CVDGrowth(Episodes):
     leak_pa, offset_k)})` sets it.
 
     ## Episode End
-    Termination: after 30 minutes. There is no truncation.
+    Termination: after 30 minutes. The time limit of 240 steps truncates nothing; for longer runs, give
+    `gymnasium.make` a longer `max_episode_steps` as well.
 
     ## Arguments
     - `minutes`: how long a run takes, 30 by default.
@@ -103,6 +105,7 @@ class CVDGrowth(Episodes):
     reward_low = -1.0
     render_modes = ("rgb_array",)
 
+    time_limit = RUN_STEPS
     task: GrowthTask
     _memory: "Memory"  # of the surrogate, where there is one
 
@@ -110,14 +113,15 @@ class CVDGrowth(Episodes):
         self,
         size: int,
         *,
-        minutes: int | None = None,
+        minutes: Count | None = None,
         randomised: bool | None = None,
         model: "SequenceSurrogate | str | None" = None,
         variant: str = "plain",
         task: GrowthTask | None = None,
     ) -> None:
         self.size, self.task = size, growth_task(minutes, randomised, model, task)
-        self.variant = checked_variant(variant, "multi-objective")
+        self.variant, self.steps = checked_variant(variant, "multi-objective"), self.task.minutes
+        require_room(size, 5 * (self.task.minutes + 1))
         self._surrogate = self.task.surrogate
         if variant == "multi-objective" and self._surrogate is not None:
             raise ConfigurationError("the components of a multi-objective reward are the oracle's: give no other model")
