@@ -1,4 +1,4 @@
-"""Arguments of environments: their names, types and sizes are checked here, from the signatures, before anything is made.
+"""Arguments of environments: names, types and sizes are checked here, from the signatures, before anything is made.
 
 Each error is one sentence that names the environment, the argument, its value and what would be right.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from annotated_types import Ge, Le
 
 from matgym.errors import ConfigurationError
+from matgym.typing import FloatArray
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -77,7 +78,7 @@ def require_room(size: int, numbers: int) -> None:
     if size * numbers > MOST_NUMBERS:
         raise ConfigurationError(
             f"num_envs={size} episodes of {numbers:,} numbers each are more than the {MOST_NUMBERS:,} numbers "
-            f"that matgym lets a batch hold: give num_envs={max(1, MOST_NUMBERS // numbers)} or less, or shorter episodes"
+            f"that a batch may hold: give num_envs={max(1, MOST_NUMBERS // numbers)} or less, or shorter episodes"
         )
 
 
@@ -113,6 +114,37 @@ def checked_variant(variant: str, *known: str) -> str:
 def there_are(names: Sequence[str]) -> str:
     """Return a list of names for an error."""
     return f"there are {', '.join(names)}" if names else "there are none here"
+
+
+def checked_option(name: str, value: Any, count: int, width: int | None = None) -> FloatArray:
+    """Return what `reset` is told of each of `count` episodes, one value for all or one an episode.
+
+    Args:
+        name: of the option.
+        value: one number, or (count,) of them; or (width,) numbers, or (count, width) of them.
+        count: episodes that begin.
+        width: numbers that an episode is told; None for one that is no array.
+
+    Returns:
+        (count,) or (count, width).
+
+    Raises:
+        ConfigurationError: if it has another shape, or holds what is no finite number.
+    """
+    shape = (count,) if width is None else (count, width)
+    try:
+        given = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{name}={value!r} must be {_numbers(width)}") from None
+    if given.shape not in (shape, shape[1:]):
+        raise ConfigurationError(f"{name}={value!r} has shape {given.shape}; it must be {_numbers(width)} an episode")
+    if not np.isfinite(given).all():
+        raise ConfigurationError(f"{name}={value!r} must be finite")
+    return np.broadcast_to(given, shape)
+
+
+def _numbers(width: int | None) -> str:
+    return "a number" if width is None else f"{width} numbers"
 
 
 # ---- names and types

@@ -288,7 +288,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
             options: of each name, (num_envs,) values; "reset_mask", (num_envs,) which are to begin anew, all by
                 default.
         """
-        options = dict(options or {})
+        options = _checked_mapping(self.episodes, options)
         chosen = _reset_mask(options.pop("reset_mask", None), self.num_envs)
         rows = np.flatnonzero(chosen)
         self._seed(seed, chosen)
@@ -404,7 +404,7 @@ def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> No
 def _check_limit(episodes: Episodes, limit: int | None) -> None:
     """Raise an error for a time limit within which no episode could end."""
     if limit is not None and (not isinstance(limit, int | np.integer) or isinstance(limit, bool) or limit < 1):
-        raise ConfigurationError(f"max_episode_steps={limit!r} must be a whole number of 1 or more, or None for no limit")
+        raise ConfigurationError(f"max_episode_steps={limit!r} must be a whole number of 1 or more, or None for none")
     if limit is not None and limit < episodes.steps:
         raise ConfigurationError(
             f"an episode takes {episodes.steps} steps at least and cannot end within max_episode_steps={limit}: "
@@ -425,12 +425,20 @@ def _limit_of_make(frame: FrameType | None) -> int | None:
     return None if limit == -1 else limit
 
 
-def _checked_options(episodes: Episodes, options: Mapping[str, Any] | None) -> Info:
+def _checked_mapping(episodes: Episodes, options: Any) -> Info:
+    """A copy of the options that `reset` was given."""
+    if options is not None and not isinstance(options, Mapping):
+        raise ConfigurationError(f"options={options!r} of reset must be a dictionary; {there_are(episodes.options)}")
+    return dict(options or {})
+
+
+def _checked_options(episodes: Episodes, options: Any) -> Info:
     """What `reset` is to set."""
-    for name in options or {}:
+    given = _checked_mapping(episodes, options)
+    for name in given:
         if name not in episodes.options:
             raise ConfigurationError(f"reset has no option {name!r}; {there_are(episodes.options)}")
-    return {name: value for name, value in (options or {}).items() if value is not None}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 # ---- what libraries look for
@@ -450,7 +458,7 @@ def _no_masks() -> Any:
 
 
 def _told(episodes: Episodes) -> Info:
-    """The info of the episodes as they stand, with the actions that are allowed: int8, which `Discrete.sample` takes."""
+    """The info of the episodes as they stand, with what is allowed as the int8 that `Discrete.sample` takes."""
     if not episodes.masked:
         return episodes.info()
     return {**episodes.info(), "action_mask": np.asarray(episodes.masks(), dtype=bool).view(np.int8)}

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 from typing_extensions import override
 
-from matgym.envs.arguments import checked_variant, given_alone, require_room
+from matgym.envs.arguments import checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.envs.builders import Builder, Choosing, make_builder
 from matgym.envs.initial_designs import InitialDesigns
@@ -216,7 +216,12 @@ class DesignEpisodes(Episodes):
         if self.options:
             given = options.get(self.options[0])
             drawn = given is None
-            targets = self.task.draw_targets(generators) if drawn else self.task.checked_targets(given, len(rows))
+            if drawn:
+                targets = self.task.draw_targets(generators)
+            else:
+                width = None if self.targets.ndim == 1 else self.targets.shape[1]
+                given = checked_option(self.options[0], given, len(rows), width)
+                targets = self.task.checked_targets(given, len(rows))
             self.targets[rows] = targets
             self._scaled[rows] = self.task.scaled_targets(targets)
         for row, rng in zip(rows, generators, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.arguments import checked_variant, require_room
+from matgym.envs.arguments import checked_option, checked_variant, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.errors import ConfigurationError
 from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C
@@ -124,7 +124,7 @@ class FilmAnnealing(Episodes):
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
         """Load fresh films."""
         labels, drawn = zip(*(self.task.draw(rng) for rng in generators), strict=True)
-        targets = np.broadcast_to(np.asarray(options.get("target", drawn), dtype=np.float64), (len(rows),))
+        targets = checked_option("target", options.get("target", drawn), len(rows))
         if not ((targets > 0.0) & (targets < LARGEST_RADIUS)).all():
             raise ConfigurationError(f"target={targets} must lie between 0 and {LARGEST_RADIUS:g} lattice constants")
         self.films.load(rows, np.stack(labels), generators)

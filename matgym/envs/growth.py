@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.arguments import Count, checked_variant, given_alone, require_room
+from matgym.envs.arguments import Count, checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import Reactor, State
@@ -266,11 +266,10 @@ def checked_reactors(given: Any, drawn: FloatArray) -> FloatArray:
     """
     if given is None:
         return drawn
-    reactors = np.asarray(given, dtype=np.float64)
-    fits = reactors.shape[-1:] == drawn.shape[-1:] and reactors.ndim <= drawn.ndim
-    if not (fits and np.isfinite(reactors).all() and (reactors[..., :3] > 0).all() and (reactors[..., 3] >= 0).all()):
+    reactors = checked_option("reactor", given, *drawn.shape)
+    if not ((reactors[..., :3] > 0).all() and (reactors[..., 3] >= 0).all()):
         raise ConfigurationError(
             f"reactor={given} must be (diameter_nm, covering, pyrolysis, leak_pa, offset_k), "
             "the first three positive, the leak not negative"
         )
-    return np.broadcast_to(reactors, drawn.shape)
+    return reactors

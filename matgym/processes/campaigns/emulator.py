@@ -6,14 +6,20 @@ about as good as each other on campaigns of this size. Which one stands in is de
 never part replicates.
 """
 
+import hashlib
+import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
 from matgym.errors import ConfigurationError
+from matgym.files import write_json
+from matgym.physics.cache import default_cache
 from matgym.processes.campaigns.experiments import Experiments
 from matgym.typing import FloatArray
 
@@ -24,6 +30,12 @@ REPEATS: Final = 3
 """Partitions into folds, over which R² is averaged; one where there are more than `MANY` different experiments."""
 
 MANY: Final = 300
+
+TREES: Final = 300
+"""Trees of a forest."""
+
+EMULATOR_VERSION: Final = 1
+"""To be counted up when what is learned from a table changes though its settings do not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +91,65 @@ def emulate(data: Experiments, model: Model = "best", *, log: bool = False, seed
     learned = replace(data, values=np.log(data.values)) if log else data
     inputs, values, _ = learned.averaged
     features = _features(data, inputs)
-    names = list(_REGRESSORS) if model == "best" else [model]
-    scores = {name: _cross_validated(name, features, values, seed) for name in names}
-    best = max(names, key=lambda name: scores[name][0])
+    names = tuple(_REGRESSORS) if model == "best" else (model,)
+    scores, best, regressor = _learned(names, features, values, seed)
     replicated = bool(np.isfinite(learned.noise))
     noise = learned.noise if replicated else scores[best][2]
     return Emulator(
         data, best, log, {name: score[0] for name, score in scores.items()},
-        {name: score[1] for name, score in scores.items()}, noise, replicated, _fitted(best, features, values, seed),
+        {name: score[1] for name, score in scores.items()}, noise, replicated, regressor,
     )  # fmt: skip
+
+
+_LEARNED: Final[dict[str, Any]] = {}
+"""What this process has learned, by the content of the table."""
+
+
+def _learned(
+    names: tuple[str, ...], x: FloatArray, y: FloatArray, seed: int
+) -> tuple[dict[str, tuple[float, ...]], str, Any]:
+    """Scores of models, the best one's name, and it fitted: from this process, from disk, or anew.
+
+    On disk lie the scores and the hyper-parameters of the best, as JSON: fitted with these it is the same to the bit,
+    and what takes most of a minute is read in milliseconds.
+    """
+    key = _key(names, x, y, seed)
+    if key in _LEARNED:
+        return _LEARNED[key]  # type: ignore[no-any-return]  # as below
+    path = default_cache() / "emulators" / f"{key}.json"
+    entry = _read(path, names)
+    if entry is None:
+        scores = {name: _cross_validated(name, x, y, seed) for name in names}
+        best = max(names, key=lambda name: scores[name][0])
+        regressor = _fitted(best, x, y, seed)
+        with suppress(OSError):  # where nothing can be written, it is learned again the next time
+            theta = regressor.kernel_.theta.tolist() if best == "gp" else []
+            write_json(path, {"scores": scores, "theta": theta})
+    else:
+        scores = {name: tuple(entry["scores"][name]) for name in names}
+        best = max(names, key=lambda name: scores[name][0])
+        regressor = _fitted(best, x, y, seed, entry["theta"])
+    _LEARNED[key] = scores, best, regressor
+    return scores, best, regressor
+
+
+def _key(names: tuple[str, ...], x: FloatArray, y: FloatArray, seed: int) -> str:
+    """Name of what is learned: a hash of the table, and of all that decides what is learned from it."""
+    import sklearn
+
+    settings = f"{names} {seed} {x.shape} {FOLDS} {REPEATS} {MANY} {TREES} {EMULATOR_VERSION} {sklearn.__version__}"
+    content = settings.encode() + np.ascontiguousarray(x).tobytes() + np.ascontiguousarray(y).tobytes()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any] | None:
+    """An entry on disk, or None if there is none, or none that is whole."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        whole = all(len(entry["scores"][name]) == 3 for name in names) and isinstance(entry["theta"], list)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return entry if whole else None
 
 
 def _cross_validated(model: str, x: FloatArray, y: FloatArray, seed: int) -> tuple[float, ...]:
@@ -108,12 +170,17 @@ def _cross_validated(model: str, x: FloatArray, y: FloatArray, seed: int) -> tup
     return float(np.mean(scores)), spread.half_width, float(np.sqrt(np.mean(errors)))
 
 
-def _fitted(model: str, x: FloatArray, y: FloatArray, seed: int) -> Any:
+def _fitted(model: str, x: FloatArray, y: FloatArray, seed: int, theta: Sequence[float] = ()) -> Any:
+    """A model fitted to all of a table, with hyper-parameters `theta` where a process has them already."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():  # a length goes to the end of its range where an input does not matter
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return _REGRESSORS[model](seed, x.shape[1]).fit(x, y)
+        regressor = _REGRESSORS[model](seed, x.shape[1])
+        if theta:
+            kernel = regressor.kernel.clone_with_theta(np.array(theta))
+            regressor = regressor.set_params(kernel=kernel, optimizer=None)
+        return regressor.fit(x, y)
 
 
 def _features(data: Experiments, inputs: FloatArray) -> FloatArray:
@@ -142,7 +209,7 @@ class _Trees:
     def __init__(self, seed: int, _features: int) -> None:
         from sklearn.ensemble import ExtraTreesRegressor
 
-        self.forest = ExtraTreesRegressor(300, random_state=seed)
+        self.forest = ExtraTreesRegressor(TREES, random_state=seed)
 
     def fit(self, x: FloatArray, y: FloatArray) -> "_Trees":
         self.forest.fit(x, y)
