@@ -80,7 +80,8 @@ ARGUMENTS = {
     },
     "matgym/NanotubeIsotopes-v0": {
         "instance": ("isotope-sites",), "n": (9,), "cells": (3,), "budget": ({"14C": 5},), "model": (cheap(HEAT),),
-        "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",), "task": (rings_task(n=7, rings=4, model=cheap(HEAT)),),
+        "reward": (mine,), "variant": VARIANTS,
+        "on_forbidden": ("terminate",), "task": (rings_task(n=7, rings=4, model=cheap(HEAT)),),
     },
     "matgym/NanotubeThermoelectric-v0": {
         "instance": ("thermoelectric-easy",), "n": (9,), "m": (2,), "cells": (4,), "budget": (BUDGET, {"SW": 1}),

@@ -30,8 +30,7 @@ from env_cases import (
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import matgym  # noqa: F401  # registers the environments
-from matgym.envs.design import PENALTY
-from matgym.envs.design import DesignEnv, DesignVectorEnv
+from matgym.envs.design import PENALTY, DesignEnv, DesignVectorEnv
 from matgym.errors import ConfigurationError
 from matgym.models import Property
 from matgym.registration import SPECS

@@ -9,7 +9,6 @@ never part replicates.
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -110,8 +109,8 @@ def _learned(
 ) -> tuple[dict[str, tuple[float, ...]], str, Any]:
     """Scores of models, the best one's name, and it fitted: from this process, from disk, or anew.
 
-    On disk lie the scores and the hyper-parameters of the best, as JSON: fitted with these it is the same to the bit,
-    and what takes most of a minute is read in milliseconds.
+    On disk lie the scores and what the best model has learned, as JSON, which holds floats to the bit: what takes most
+    of a minute is read in milliseconds.
     """
     key = _key(names, x, y, seed)
     if key in _LEARNED:
@@ -123,12 +122,12 @@ def _learned(
         best = max(names, key=lambda name: scores[name][0])
         regressor = _fitted(best, x, y, seed)
         with suppress(OSError):  # where nothing can be written, it is learned again the next time
-            theta = regressor.kernel_.theta.tolist() if best == "gp" else []
-            write_json(path, {"scores": scores, "theta": theta})
+            write_json(path, {"scores": scores, "state": regressor.state()})
     else:
         scores = {name: tuple(entry["scores"][name]) for name in names}
         best = max(names, key=lambda name: scores[name][0])
-        regressor = _fitted(best, x, y, seed, entry["theta"])
+        regressor = _REGRESSORS[best](seed, x.shape[1])
+        regressor.restore(entry["state"], x, y)
     _LEARNED[key] = scores, best, regressor
     return scores, best, regressor
 
@@ -146,8 +145,8 @@ def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any] | None:
     """An entry on disk, or None if there is none, or none that is whole."""
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-        whole = all(len(entry["scores"][name]) == 3 for name in names) and isinstance(entry["theta"], list)
-    except (OSError, ValueError, KeyError, TypeError):
+        whole = all(len(entry["scores"][name]) == 3 for name in names) and isinstance(entry["state"], dict)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return entry if whole else None
 
@@ -170,17 +169,13 @@ def _cross_validated(model: str, x: FloatArray, y: FloatArray, seed: int) -> tup
     return float(np.mean(scores)), spread.half_width, float(np.sqrt(np.mean(errors)))
 
 
-def _fitted(model: str, x: FloatArray, y: FloatArray, seed: int, theta: Sequence[float] = ()) -> Any:
-    """A model fitted to all of a table, with hyper-parameters `theta` where a process has them already."""
+def _fitted(model: str, x: FloatArray, y: FloatArray, seed: int) -> Any:
+    """A model fitted to all of a table."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():  # a length goes to the end of its range where an input does not matter
         warnings.simplefilter("ignore", ConvergenceWarning)
-        regressor = _REGRESSORS[model](seed, x.shape[1])
-        if theta:
-            kernel = regressor.kernel.clone_with_theta(np.array(theta))
-            regressor = regressor.set_params(kernel=kernel, optimizer=None)
-        return regressor.fit(x, y)
+        return _REGRESSORS[model](seed, x.shape[1]).fit(x, y)
 
 
 def _features(data: Experiments, inputs: FloatArray) -> FloatArray:
@@ -194,13 +189,37 @@ def _features(data: Experiments, inputs: FloatArray) -> FloatArray:
     return np.column_stack(columns)
 
 
-def _gaussian_process(seed: int, features: int) -> Any:
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+class _Process:
+    """A Gaussian process whose mean is taken here, so that hyper-parameters and weights of the rows restore it."""
 
-    kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(np.full(features, 0.5), (5e-2, 5e1), nu=2.5)
-    noise = WhiteKernel(1e-2, (1e-6, 1.0))
-    return GaussianProcessRegressor(kernel + noise, normalize_y=True, random_state=seed)
+    def __init__(self, seed: int, features: int) -> None:
+        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+        smooth = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(np.full(features, 0.5), (5e-2, 5e1), nu=2.5)
+        self.kernel = smooth + WhiteKernel(1e-2, (1e-6, 1.0))
+        self.seed = seed
+
+    def fit(self, x: FloatArray, y: FloatArray) -> "_Process":
+        from sklearn.gaussian_process import GaussianProcessRegressor
+
+        process = GaussianProcessRegressor(self.kernel, normalize_y=True, random_state=self.seed).fit(x, y)
+        self.kernel, self.weights = process.kernel_, process.alpha_
+        self._hold(x, y)
+        return self
+
+    def _hold(self, x: FloatArray, y: FloatArray) -> None:
+        self.inputs, self.mean, self.spread = x, y.mean(), y.std()
+
+    def state(self) -> dict[str, list[float]]:
+        return {"theta": self.kernel.theta.tolist(), "weights": self.weights.tolist()}
+
+    def restore(self, state: dict[str, list[float]], x: FloatArray, y: FloatArray) -> None:
+        self.kernel = self.kernel.clone_with_theta(np.array(state["theta"]))
+        self.weights = np.array(state["weights"])
+        self._hold(x, y)
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        return np.asarray(self.mean + self.spread * (self.kernel(x, self.inputs) @ self.weights))
 
 
 class _Trees:
@@ -215,6 +234,12 @@ class _Trees:
         self.forest.fit(x, y)
         return self
 
+    def state(self) -> dict[str, list[float]]:
+        return {}  # trees grow again from their seed in less time than it takes to read them
+
+    def restore(self, _state: dict[str, list[float]], x: FloatArray, y: FloatArray) -> None:
+        self.fit(x, y)
+
     def predict(self, x: FloatArray) -> FloatArray:
         rows, total = np.ascontiguousarray(x, dtype=np.float32), np.zeros(len(x))
         for tree in self.forest.estimators_:
@@ -222,4 +247,4 @@ class _Trees:
         return total / len(self.forest.estimators_)
 
 
-_REGRESSORS: Final[dict[str, Callable[[int, int], Any]]] = {"gp": _gaussian_process, "trees": _Trees}
+_REGRESSORS: Final[dict[str, type[Any]]] = {"gp": _Process, "trees": _Trees}
