@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from matgym.envs.arguments import Index, require_sites
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant, made_task
+from matgym.errors import ConfigurationError
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PristinePhonons
 from matgym.registration import ISOTOPE_STEPS
 from matgym.structures import Nanotube, tube_lattice
@@ -106,7 +109,11 @@ class NanotubeIsotopes(DesignEpisodes):
 
 def conductances(n: int) -> dict[str, Any]:
     """Range of rewards for tubes without a table: from 0.7 of the pristine tube's conductance up to it."""
-    pristine = float(PristinePhonons().predict([Nanotube(n, 0)])[THERMAL_CONDUCTANCE_NW_K][0])
+    predictions = PristinePhonons().predict([Nanotube(n, 0)])
+    pristine = float(predictions[THERMAL_CONDUCTANCE_NW_K][0])
+    if not np.isfinite(pristine):
+        reason = next(iter(predictions.failures[THERMAL_CONDUCTANCE_NW_K.key].values()))
+        raise ConfigurationError(f"n={n}: the tube's thermal conductance could not be computed: {reason}")
     return {"low": 0.7 * pristine, "high": pristine}
 
 
