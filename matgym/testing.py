@@ -345,7 +345,8 @@ def _check_hindsight(env: gym.Env[Any, Any]) -> None:
     from stable_baselines3.common.vec_env import DummyVecEnv
 
     envs = DummyVecEnv([lambda: env])
-    buffer = HerReplayBuffer(1_000, env.observation_space, env.action_space, env=envs, device="cpu")
+    space: Any = env.observation_space
+    buffer = HerReplayBuffer(1_000, space, env.action_space, env=envs, device="cpu")
     envs.seed(0)
     observation: Any = envs.reset()
     episodes = 0
@@ -353,6 +354,7 @@ def _check_hindsight(env: gym.Env[Any, Any]) -> None:
     for step in range(MOST_STEPS):
         masks = env.get_wrapper_attr("action_masks")() if env.has_wrapper_attr("action_masks") else None
         action = np.array([act(step, masks)])
+        following: Any
         following, reward, done, infos = envs.step(action)
         last: Any = {name: np.array(each) for name, each in following.items()}
         if done[0]:
@@ -365,7 +367,7 @@ def _check_hindsight(env: gym.Env[Any, Any]) -> None:
     sampled = buffer.sample(256)
     goals = sampled.observations["desired_goal"].numpy()
     rewards = sampled.rewards.numpy()[:, 0]
-    assert all(env.observation_space["desired_goal"].contains(goal) for goal in goals), "a sampled goal is no goal"
+    assert all(space["desired_goal"].contains(goal) for goal in goals), "a sampled goal is no goal"
     assert np.isfinite(rewards).all(), "a sampled goal earned what is no number"
     assert (np.abs(rewards) <= 1.0).all(), "a sampled goal earned more than 1"
     assert rewards.max() > 0.0, "hindsight replay in SB3's default settings found no goal that was reached"

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, Union, get_a
 
 import numpy as np
 from annotated_types import Ge, Le
+from gymnasium.vector import AutoresetMode
 
 from matgym.errors import ConfigurationError
-from matgym.typing import FloatArray
+from matgym.typing import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -147,16 +148,32 @@ def _numbers(width: int | None) -> str:
     return "a number" if width is None else f"{width} numbers"
 
 
+def checked_autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
+    """Return a mode by its name in Gymnasium, "SAME_STEP", or its value, "SameStep"."""
+    for known in AutoresetMode:
+        if mode in (known, known.name, known.value):
+            return known
+    raise ConfigurationError(f"autoreset_mode={mode!r} is none of {', '.join(known.name for known in AutoresetMode)}")
+
+
+def checked_reset_mask(mask: Any, count: int) -> BoolArray:
+    """Return (count,) which episodes are to begin anew."""
+    chosen = np.ones(count, dtype=bool) if mask is None else np.asarray(mask)
+    if chosen.shape != (count,) or chosen.dtype != np.bool_ or not chosen.any():
+        raise ConfigurationError(f"reset_mask={mask!r} must be {count} booleans, one of them true at least")
+    return chosen
+
+
 # ---- names and types
 
 
-def checked_arguments(episodes_class: type[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+def checked_arguments(episodes_class: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of an environment, as its signature annotates them.
 
     Raises:
         ConfigurationError: if it has no such argument, one that it needs is missing, or a value is of another type.
     """
-    name = episodes_class.__name__
+    name = _name_of(episodes_class)
     parameters = _parameters(episodes_class)
     for given in arguments:
         if given not in parameters:
@@ -171,13 +188,21 @@ def checked_arguments(episodes_class: type[Any], arguments: Mapping[str, Any]) -
     return {given: _checked(episodes_class, given, value) for given, value in arguments.items()}
 
 
+def _name_of(episodes_class: Callable[..., Any]) -> str:
+    return str(getattr(episodes_class, "__name__", episodes_class))
+
+
+def _constructor(episodes_class: Any) -> Any:
+    return episodes_class.__init__
+
+
 @cache
-def _parameters(episodes_class: type[Any]) -> dict[str, Parameter]:
+def _parameters(episodes_class: Callable[..., Any]) -> dict[str, Parameter]:
     """Return the arguments that an environment takes, by name."""
     return dict(list(signature(episodes_class).parameters.items())[1:])
 
 
-def _checked(episodes_class: type[Any], name: str, value: Any) -> Any:
+def _checked(episodes_class: Callable[..., Any], name: str, value: Any) -> Any:
     if value is None and _parameters(episodes_class)[name].default is None:
         return None
     check = _check_of(episodes_class, name)
@@ -194,7 +219,7 @@ def _checked(episodes_class: type[Any], name: str, value: Any) -> Any:
             for each in error.errors(include_url=False)
         ]
         what = " or ".join(dict.fromkeys(reasons))
-        raise ConfigurationError(f"{name}={value!r} of {episodes_class.__name__} is not right: {what}") from None
+        raise ConfigurationError(f"{name}={value!r} of {_name_of(episodes_class)} is not right: {what}") from None
 
 
 def _reason(message: str) -> str:
@@ -213,7 +238,7 @@ def _plain(value: Any) -> Any:
 
 
 @cache
-def _check_of(episodes_class: type[Any], name: str) -> "TypeAdapter[Any] | None":
+def _check_of(episodes_class: Callable[..., Any], name: str) -> "TypeAdapter[Any] | None":
     """Return what checks an argument's value; None where any will do, or its own code checks it."""
     from pydantic import ConfigDict, TypeAdapter
 
@@ -224,7 +249,7 @@ def _check_of(episodes_class: type[Any], name: str) -> "TypeAdapter[Any] | None"
 
 
 @cache
-def _hints(episodes_class: type[Any]) -> dict[str, Any]:
+def _hints(episodes_class: Callable[..., Any]) -> dict[str, Any]:
     """Return the annotations of an environment's arguments.
 
     What is imported for type checkers alone, as it would import torch, is known by the name of its class.
@@ -232,9 +257,10 @@ def _hints(episodes_class: type[Any]) -> dict[str, Any]:
     names: dict[str, Any] = {}
     while True:
         try:
-            return get_type_hints(episodes_class.__init__, localns=names, include_extras=True)
+            return get_type_hints(_constructor(episodes_class), localns=names, include_extras=True)
         except NameError as missing:
-            names[missing.name] = _by_name(missing.name)
+            name = str(missing.name)
+            names[name] = _by_name(name)
 
 
 def _by_name(name: str) -> Any:

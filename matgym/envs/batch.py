@@ -18,7 +18,13 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from matgym.envs.arguments import checked_arguments, require_envs, there_are
+from matgym.envs.arguments import (
+    checked_arguments,
+    checked_autoreset_mode,
+    checked_reset_mask,
+    require_envs,
+    there_are,
+)
 from matgym.errors import ConfigurationError, RenderModeError
 from matgym.typing import BoolArray, FloatArray, Info, IntArray, Observation
 
@@ -260,7 +266,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         self.task = episodes.task
         self.num_envs = episodes.size
         self.max_episode_steps = max_episode_steps
-        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
         modes = {"render_modes": list(episodes.render_modes), "autoreset_mode": self.autoreset_mode}
         self.metadata = {**self.metadata, **modes}
         self._limit = np.inf if max_episode_steps is None else max_episode_steps
@@ -289,7 +295,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
                 default.
         """
         options = _checked_mapping(self.episodes, options)
-        chosen = _reset_mask(options.pop("reset_mask", None), self.num_envs)
+        chosen = checked_reset_mask(options.pop("reset_mask", None), self.num_envs)
         rows = np.flatnonzero(chosen)
         self._seed(seed, chosen)
         given = _checked_options(self.episodes, options)
@@ -367,22 +373,6 @@ def _render_mode(episodes: Episodes, mode: str | None) -> str | None:
     if mode not in (None, *episodes.render_modes):
         raise RenderModeError(f"render_mode={mode!r} is unknown; {there_are(episodes.render_modes)}")
     return mode
-
-
-def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    """By its name in Gymnasium, "SAME_STEP", or its value, "SameStep"."""
-    for known in AutoresetMode:
-        if mode in (known, known.name, known.value):
-            return known
-    raise ConfigurationError(f"autoreset_mode={mode!r} is none of {', '.join(known.name for known in AutoresetMode)}")
-
-
-def _reset_mask(mask: Any, count: int) -> BoolArray:
-    """(count,) which episodes are to begin anew."""
-    chosen = np.ones(count, dtype=bool) if mask is None else np.asarray(mask)
-    if chosen.shape != (count,) or chosen.dtype != np.bool_ or not chosen.any():
-        raise ConfigurationError(f"reset_mask={mask!r} must be {count} booleans, one of them true at least")
-    return chosen
 
 
 # ---- arguments

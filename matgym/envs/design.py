@@ -162,7 +162,9 @@ class DesignEpisodes(Episodes):
         if task.constraint is not None:
             self._told["cost"] = np.zeros(size)
         self.action_space = self.builder.action_space
-        require_room(size, self.builder.width + (int(self.action_space.n) if self.masked else 0))
+        require_room(
+            size, self.builder.width + int(self.action_space.n if isinstance(self.action_space, spaces.Discrete) else 0)
+        )
         self.observation_space = self._make_space()
 
     # ---- spaces and observations
