@@ -1,7 +1,9 @@
 """Episodes of a policy as a Minari data set, for those who learn offline."""
 
 import inspect
+import shutil
 import warnings
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any
@@ -21,6 +23,7 @@ def record_episodes(
     name: str,
     *,
     deterministic: bool = False,
+    infos: bool = False,
     **arguments: Any,
 ) -> Any:
     """Let a policy act, and keep what happened as a data set that `minari.load_dataset(name)` reads.
@@ -35,6 +38,7 @@ def record_episodes(
         seed: of the first episode, the next one's being one more; and of random actions.
         name: of the data set, such as "nanotube-doping/random-v0".
         deterministic: whether an agent takes its most likely actions, rather than draws them.
+        infos: whether infos are kept as well, those of `reset` first.
         arguments: of the environment.
 
     Returns:
@@ -55,8 +59,9 @@ def record_episodes(
         raise DatasetError(f"there is a data set {name!r} already: give the next version, or minari.delete_dataset it")
     env = gym.make(environment, **arguments)
     act = _Acting(policy, seed, deterministic)
+    written = _Written(name)
     # Whole episodes are handed over, as Minari's own collector needs JAX for no more than appending single steps.
-    rows = [buffers.EpisodeBuffer(id=i, **_episode(env, act, seed + i)) for i in range(episodes)]
+    rows = [buffers.EpisodeBuffer(id=i, **_episode(env, act, seed + i, infos=infos)) for i in range(episodes)]
     spec, told = _spec(env), {"observation_space": env.observation_space, "action_space": env.action_space}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that author and address were not given
@@ -72,26 +77,58 @@ def record_episodes(
                 jpeg_encoding=False,  # pictures of grains are data: they stay as they are
                 **told,
             )
-        except ValueError as error:
-            raise DatasetError(f"Minari does not take the data set {name!r}: {error}") from None
+        except BaseException as error:
+            written.remove()
+            if isinstance(error, ValueError | TypeError | OSError):
+                raise DatasetError(f"Minari does not take the data set {name!r}: {error}") from None
+            raise
     env.close()
     return data
 
 
-def _episode(env: gym.Env[Any, Any], act: "_Acting", seed: int) -> dict[str, Any]:
-    """What Minari keeps of an episode: T + 1 observations, the last one being where it ended, and T of all else."""
-    first, _ = env.reset(seed=seed)
+class _Written:
+    """What a data set of a name adds to those that are there."""
+
+    def __init__(self, name: str) -> None:
+        from minari.namespace import list_local_namespaces
+        from minari.storage.datasets_root_dir import get_dataset_path
+
+        self.path, self.namespaces = get_dataset_path(name), set(list_local_namespaces())
+        self.is_new = not self.path.exists()
+
+    def remove(self) -> None:
+        """Remove what was added, and nothing that had been there."""
+        from minari.namespace import delete_namespace, list_local_namespaces
+
+        if self.is_new:
+            shutil.rmtree(self.path, ignore_errors=True)
+        for fresh in set(list_local_namespaces()) - self.namespaces:
+            delete_namespace(fresh)
+
+
+def _columns(rows: Sequence[Any]) -> Any:
+    """Rows as Minari keeps them: a list, or a dictionary of such where each is a dictionary."""
+    if isinstance(rows[0], Mapping):
+        return {name: _columns([row[name] for row in rows]) for name in rows[0]}
+    return [np.asarray(row) for row in rows]
+
+
+def _episode(env: gym.Env[Any, Any], act: "_Acting", seed: int, *, infos: bool) -> dict[str, Any]:
+    """What Minari keeps of an episode: T + 1 observations and infos, the last where it ended, and T of all else."""
+    first, told = env.reset(seed=seed)
     act.begin()
-    observations, steps, over = [first], [], False  # steps: rows in the order of `names`
+    observations, every, steps, over = [first], [told], [], False  # steps: rows in the order of `names`
     names = ("actions", "rewards", "terminations", "truncations")
     while not over:
         action = act(env, observations[-1])
-        observation, reward, terminated, truncated, _ = env.step(action)
+        observation, reward, terminated, truncated, told = env.step(action)
         observations.append(observation)
-        steps.append((action, float(reward), terminated, truncated))
+        every.append(told)
+        steps.append((action, np.array(reward, dtype=np.float64), terminated, truncated))
         over = terminated or truncated
     columns = zip(names, zip(*steps, strict=True), strict=True)
-    return {"seed": seed, "observations": observations} | {name: list(column) for name, column in columns}
+    kept = {"seed": seed, "observations": _columns(observations)} | {name: list(column) for name, column in columns}
+    return kept | ({"infos": _columns(every)} if infos else {})
 
 
 class _Acting:

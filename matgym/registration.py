@@ -13,7 +13,7 @@ class Spec:
         id: name for `gymnasium.make`.
         entry_point: of the scalar environment, as text, so that registering imports nothing; the natively batched one
             stands beside it.
-        max_episode_steps: time limit; None where episodes end by themselves.
+        max_episode_steps: time limit. An episode that takes longer, by its arguments, is refused with the fix.
         variants: further ids: "goal" gives NAMEGoal-v0, "multi-objective" MO-NAME-v0, as MO-Gymnasium names them.
     """
 
@@ -29,7 +29,7 @@ class Spec:
 
 
 CHIRALITY_STEPS = 16
-"""Time limit of NanotubeChirality: four times its choices, as forbidden ones change nothing."""
+"""Time limit of NanotubeChirality: four times its choices."""
 
 ISOTOPE_STEPS = 64
 """Time limit of NanotubeIsotopes: four times the rings."""
@@ -38,7 +38,14 @@ THERMOELECTRIC_STEPS = 32
 """Time limit of NanotubeThermoelectric: four times its default budget."""
 
 DOPING_STEPS = 32
-"""Time limit of NanotubeDoping: twice its default budget, as forbidden edits change nothing."""
+"""Time limit of NanotubeDoping: twice its default budget."""
+
+RUN_STEPS = 240
+"""Time limit of CVDGrowth and FilmAnnealing, whose runs of 30 steps end by themselves: above any run that is likely to
+be asked for, so that `minutes=60` is not cut short and an end is never both termination and truncation."""
+
+CAMPAIGN_STEPS = 200
+"""Time limit of CVDRecipe and Experiments, whose campaigns of 20 experiments end by themselves; likewise."""
 
 _BOTH = ("goal", "multi-objective")
 
@@ -52,10 +59,10 @@ SPECS = (
         THERMOELECTRIC_STEPS,
         _BOTH,
     ),
-    Spec("matgym/CVDGrowth-v0", "matgym.envs.growth:CVDGrowthEnv", variants=("multi-objective",)),
-    Spec("matgym/CVDRecipe-v0", "matgym.envs.recipe:CVDRecipeEnv"),
-    Spec("matgym/Experiments-v0", "matgym.envs.experiments:ExperimentsEnv"),
-    Spec("matgym/FilmAnnealing-v0", "matgym.envs.film_annealing:FilmAnnealingEnv", variants=_BOTH),
+    Spec("matgym/CVDGrowth-v0", "matgym.envs.growth:CVDGrowthEnv", RUN_STEPS, variants=("multi-objective",)),
+    Spec("matgym/CVDRecipe-v0", "matgym.envs.recipe:CVDRecipeEnv", CAMPAIGN_STEPS),
+    Spec("matgym/Experiments-v0", "matgym.envs.experiments:ExperimentsEnv", CAMPAIGN_STEPS),
+    Spec("matgym/FilmAnnealing-v0", "matgym.envs.film_annealing:FilmAnnealingEnv", RUN_STEPS, variants=_BOTH),
 )
 
 

@@ -241,8 +241,9 @@ def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
     """Check an environment.
 
     Gymnasium's and SB3's checkers; the same seeds, the same episodes; masks; infos of the same names and types from
-    `reset` to the end; rewards in [-1, 1] and costs in [0, 1], under the most extreme actions, too; an end after which
-    nothing is paid; actions in double precision; pickling; every render mode.
+    `reset` to the end; rewards in [-1, 1] and costs in [0, 1], also under the most extreme actions, and the worst that
+    a random search finds; an end after which nothing is paid; actions in double precision; pickling; every render mode;
+    of goals, hindsight replay with SB3's default settings.
 
     Args:
         env: from `gymnasium.make`, or not yet wrapped.
@@ -266,6 +267,9 @@ def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
         assert np.array_equal(reward_a, reward_b), "the same seeds and actions gave other rewards"
     if isinstance(env.action_space, gym.spaces.Box):
         _play(env, [*_extremes(env.action_space)])
+        _play(env, [_held(_worst(env, env.action_space))])
+    if hasattr(env.unwrapped, "compute_reward"):
+        _check_hindsight(env)
     copy = pickle.loads(pickle.dumps(env.unwrapped))  # noqa: S301  # what was written in the line itself
     assert data_equivalence(copy.reset(seed=0)[0], env.unwrapped.reset(seed=0)[0]), "a pickled copy begins otherwise"
     for mode in env.metadata["render_modes"]:
@@ -319,6 +323,56 @@ def _extremes(space: gym.spaces.Box) -> Iterator[Act]:
         yield _held(np.where(np.resize(corner, low.shape), high, low))
 
 
+def _worst(env: gym.Env[Any, Any], space: gym.spaces.Box) -> Any:
+    """The constant action of least return that a random search of 16 episodes finds: shrinking steps from the worst."""
+    rng, low, high = np.random.default_rng(0), space.low.astype(np.float64), space.high.astype(np.float64)
+    worst, least = low, np.inf
+    for trial in range(16):
+        spread = (high - low) / (1.0 + trial)
+        action = np.clip(worst + spread * rng.uniform(-1.0, 1.0, low.shape), low, high)
+        total = sum(float(np.sum(reward)) for _, reward in _play(env, [_held(action)]))
+        if total < least:
+            worst, least = action, total
+    return worst
+
+
+def _check_hindsight(env: gym.Env[Any, Any]) -> None:
+    """Check what Stable-Baselines3's hindsight replay, in its default settings, puts into an environment of goals.
+
+    By default a goal is what any later step of the episode achieved, also one at which nothing was finished.
+    """
+    from stable_baselines3 import HerReplayBuffer
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    envs = DummyVecEnv([lambda: env])
+    space: Any = env.observation_space
+    buffer = HerReplayBuffer(1_000, space, env.action_space, env=envs, device="cpu")
+    envs.seed(0)
+    observation: Any = envs.reset()
+    episodes = 0
+    act = _random(env)
+    for step in range(MOST_STEPS):
+        masks = env.get_wrapper_attr("action_masks")() if env.has_wrapper_attr("action_masks") else None
+        action = np.array([act(step, masks)])
+        following: Any
+        following, reward, done, infos = envs.step(action)
+        last: Any = {name: np.array(each) for name, each in following.items()}
+        if done[0]:
+            last = {name: each[None] for name, each in infos[0]["terminal_observation"].items()}
+        buffer.add(observation, last, action, reward, done, infos)
+        observation, episodes = following, episodes + int(done[0])
+        if episodes == 4:
+            break
+    assert episodes == 4, f"no four episodes ended within {MOST_STEPS} steps"
+    sampled = buffer.sample(256)
+    goals = sampled.observations["desired_goal"].numpy()
+    rewards = sampled.rewards.numpy()[:, 0]
+    assert all(space["desired_goal"].contains(goal) for goal in goals), "a sampled goal is no goal"
+    assert np.isfinite(rewards).all(), "a sampled goal earned what is no number"
+    assert (np.abs(rewards) <= 1.0).all(), "a sampled goal earned more than 1"
+    assert rewards.max() > 0.0, "hindsight replay in SB3's default settings found no goal that was reached"
+
+
 def _held(action: Any) -> Act:
     return lambda _step, _masks: action
 
@@ -363,6 +417,9 @@ def _masks(env: Any, info: dict[str, Any]) -> Any:
     if masks is not None:
         assert np.array_equal(masks, info["action_mask"]), "info['action_mask'] is not what action_masks() gives"
         assert np.any(masks, axis=-1).all(), "a mask allows no action at all"
+        assert masks.dtype == np.bool_, f"action_masks() gives {masks.dtype}, and sb3-contrib takes booleans"
+        told = info["action_mask"].dtype
+        assert told == np.int8, f"info['action_mask'] is {told}, and Discrete.sample(mask) takes int8"
     return masks
 
 

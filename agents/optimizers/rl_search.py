@@ -107,8 +107,6 @@ class RLSearch(Optimizer):
     def _agent(self, task: Any) -> Any:
         settings = hyperparameters(SEARCH_SETTINGS, self.algorithm) | self._overrides
         episodes = DesignEpisodes(settings.pop("n_envs"), task=task, at_once=self.algorithm in NUMBERS_ONLY)
-        # An agent without masks that repeats a forbidden action would never finish a design.
-        episodes.mending = np.random.default_rng(self._seed)
         return agent_on(DesignVectorEnv.of(episodes), self.algorithm, self._seed, settings)
 
 

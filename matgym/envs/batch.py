@@ -6,8 +6,7 @@ classes of two lines make it `gymnasium.Env` and `VectorEnv`; the scalar environ
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from difflib import get_close_matches
-from functools import cache, cached_property
+from functools import cached_property
 from inspect import Parameter, currentframe, signature
 from types import FrameType
 from typing import Any, ClassVar, Final, Literal, TypeAlias
@@ -20,8 +19,15 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
+from matgym.envs.arguments import (
+    checked_arguments,
+    checked_autoreset_mode,
+    checked_reset_mask,
+    require_envs,
+    there_are,
+)
 from matgym.envs.chronicle import Chronicle
-from matgym.errors import ConfigurationError, RenderModeError, require_counts
+from matgym.errors import ConfigurationError, RenderModeError
 from matgym.typing import BoolArray, FloatArray, Info, IntArray, Observation
 
 Rows: TypeAlias = IntArray | slice
@@ -110,7 +116,7 @@ class Episodes(ABC):
     def render(self, mode: str, row: int = 0) -> Any:
         """One of the episodes, as an (H, W, 3) uint8 picture or as text."""
         del row
-        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(self.render_modes)}")
+        raise RenderModeError(f"render_mode={mode!r} is unknown; {there_are(self.render_modes)}")
 
     def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
         """Rewards of what was achieved for any goal, in the goal variant."""
@@ -212,7 +218,9 @@ class ScalarEnv(gym.Env[Any, Any]):
     def render(self) -> Any:
         """The episode as it stands, as an (H, W, 3) uint8 picture or as text."""
         if self.render_mode is None:
-            gym.logger.warn(f"render() was called, but no render_mode was given; {_there(self.episodes.render_modes)}")
+            gym.logger.warn(
+                f"render() was called, but no render_mode was given; {there_are(self.episodes.render_modes)}"
+            )
             return None
         return self.episodes.render(self.render_mode)
 
@@ -252,7 +260,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         render_mode: str | None = None,
         **arguments: Any,
     ) -> None:
-        require_counts(num_envs=num_envs)
+        require_envs(num_envs)
         limit = self.episodes_class.time_limit if max_episode_steps == "default" else max_episode_steps
         self._take(_made(self.episodes_class, num_envs, arguments), limit, autoreset_mode)
         self.render_mode = _render_mode(self.episodes, render_mode)
@@ -275,7 +283,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         self.task = episodes.task
         self.num_envs = episodes.size
         self.max_episode_steps = max_episode_steps
-        self.autoreset_mode = _autoreset_mode(autoreset_mode)
+        self.autoreset_mode = checked_autoreset_mode(autoreset_mode)
         modes = {"render_modes": list(episodes.render_modes), "autoreset_mode": self.autoreset_mode}
         self.metadata = {**self.metadata, **modes}
         self._limit = np.inf if max_episode_steps is None else max_episode_steps
@@ -303,8 +311,8 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
             options: of each name, (num_envs,) values; "reset_mask", (num_envs,) which are to begin anew, all by
                 default.
         """
-        options = dict(options or {})
-        chosen = _reset_mask(options.pop("reset_mask", None), self.num_envs)
+        options = _checked_mapping(self.episodes, options)
+        chosen = checked_reset_mask(options.pop("reset_mask", None), self.num_envs)
         rows = np.flatnonzero(chosen)
         self._seed(seed, chosen)
         given = _checked_options(self.episodes, options)
@@ -376,78 +384,26 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
     def render(self) -> tuple[Any, ...] | None:
         """All episodes as they stand, as pictures or as text."""
         if self.render_mode is None:
-            gym.logger.warn(f"render() was called, but no render_mode was given; {_there(self.episodes.render_modes)}")
+            gym.logger.warn(
+                f"render() was called, but no render_mode was given; {there_are(self.episodes.render_modes)}"
+            )
             return None
         return tuple(self.episodes.render(self.render_mode, row) for row in range(self.num_envs))
 
 
 def _render_mode(episodes: Episodes, mode: str | None) -> str | None:
     if mode not in (None, *episodes.render_modes):
-        raise RenderModeError(f"render_mode={mode!r} is unknown; {_there(episodes.render_modes)}")
+        raise RenderModeError(f"render_mode={mode!r} is unknown; {there_are(episodes.render_modes)}")
     return mode
-
-
-def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:
-    """By its name in Gymnasium, "SAME_STEP", or its value, "SameStep"."""
-    for known in AutoresetMode:
-        if mode in (known, known.name, known.value):
-            return known
-    raise ConfigurationError(f"autoreset_mode={mode!r} is none of {', '.join(known.name for known in AutoresetMode)}")
-
-
-def _reset_mask(mask: Any, count: int) -> BoolArray:
-    """(count,) which episodes are to begin anew."""
-    chosen = np.ones(count, dtype=bool) if mask is None else np.asarray(mask)
-    if chosen.shape != (count,) or chosen.dtype != np.bool_ or not chosen.any():
-        raise ConfigurationError(f"reset_mask={mask!r} must be {count} booleans, one of them true at least")
-    return chosen
 
 
 # ---- arguments
 
 
-def given_alone(name: str, others: Mapping[str, object]) -> None:
-    """Raise an error if arguments were given that another one leaves without effect.
-
-    Args:
-        name: of the argument that says it all.
-        others: name to value of those that would be without effect; None or False where they were not given.
-
-    Raises:
-        ConfigurationError: if one was given.
-    """
-    given = [other for other, value in others.items() if value is not None and value is not False]
-    if given:
-        raise ConfigurationError(f"{' and '.join(given)} would be without effect beside {name}: give one or the other")
-
-
-def checked_variant(variant: str, *known: str) -> str:
-    """A variant by its name.
-
-    Raises:
-        ConfigurationError: if an environment has no such variant.
-    """
-    if variant not in ("plain", *known):
-        raise ConfigurationError(f"variant={variant!r} is none of {', '.join(('plain', *known))}, which there are here")
-    return variant
-
-
 def _made(episodes_class: type[Episodes], size: int, arguments: Mapping[str, Any]) -> Episodes:
-    """Episodes from an environment's arguments, which are checked by name first."""
-    known = _arguments_of(episodes_class)
-    for name in arguments:
-        if name not in known:
-            close = get_close_matches(name, known, n=1)
-            hint = f"did you mean {close[0]}? " if close else ""
-            raise ConfigurationError(f"{episodes_class.__name__} takes no argument {name!r}; {hint}{_there(known)}")
+    """Episodes from an environment's arguments, which are checked first."""
     make: Callable[..., Episodes] = episodes_class
-    return make(size, **arguments)
-
-
-@cache
-def _arguments_of(episodes_class: type[Episodes]) -> tuple[str, ...]:
-    """Names of the arguments that an environment takes."""
-    return tuple(signature(episodes_class).parameters)[1:]
+    return make(size, **checked_arguments(episodes_class, arguments))
 
 
 def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> None:
@@ -459,6 +415,8 @@ def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> No
 
 def _check_limit(episodes: Episodes, limit: int | None) -> None:
     """Raise an error for a time limit within which no episode could end."""
+    if limit is not None and (not isinstance(limit, int | np.integer) or isinstance(limit, bool) or limit < 1):
+        raise ConfigurationError(f"max_episode_steps={limit!r} must be a whole number of 1 or more, or None for none")
     if limit is not None and limit < episodes.steps:
         raise ConfigurationError(
             f"an episode takes {episodes.steps} steps at least and cannot end within max_episode_steps={limit}: "
@@ -479,16 +437,20 @@ def _limit_of_make(frame: FrameType | None) -> int | None:
     return None if limit == -1 else limit
 
 
-def _there(names: Sequence[str]) -> str:
-    return f"there are {', '.join(names)}" if names else "there are none here"
+def _checked_mapping(episodes: Episodes, options: Any) -> Info:
+    """A copy of the options that `reset` was given."""
+    if options is not None and not isinstance(options, Mapping):
+        raise ConfigurationError(f"options={options!r} of reset must be a dictionary; {there_are(episodes.options)}")
+    return dict(options or {})
 
 
-def _checked_options(episodes: Episodes, options: Mapping[str, Any] | None) -> Info:
+def _checked_options(episodes: Episodes, options: Any) -> Info:
     """What `reset` is to set."""
-    for name in options or {}:
+    given = _checked_mapping(episodes, options)
+    for name in given:
         if name not in episodes.options:
-            raise ConfigurationError(f"reset has no option {name!r}; {_there(episodes.options)}")
-    return {name: value for name, value in (options or {}).items() if value is not None}
+            raise ConfigurationError(f"reset has no option {name!r}; {there_are(episodes.options)}")
+    return {name: value for name, value in given.items() if value is not None}
 
 
 # ---- what libraries look for
@@ -508,8 +470,10 @@ def _no_masks() -> Any:
 
 
 def _told(episodes: Episodes) -> Info:
-    """The info of the episodes as they stand, with the actions that are allowed."""
-    return {**episodes.info(), "action_mask": episodes.masks()} if episodes.masked else episodes.info()
+    """The info of the episodes as they stand, with what is allowed as the int8 that `Discrete.sample` takes."""
+    if not episodes.masked:
+        return episodes.info()
+    return {**episodes.info(), "action_mask": np.asarray(episodes.masks(), dtype=bool).view(np.int8)}
 
 
 # ---- rows of batches
@@ -539,15 +503,16 @@ def _final_observations(batch: Observation, done: BoolArray) -> Any:
 
 
 def row_of(info: Mapping[str, Any], row: int) -> Info:
-    """One row's entries, as plain numbers."""
+    """One row's entries, in NumPy's types: TorchRL and Gymnasium's vector environments ask each for its dtype."""
     return {
-        name: row_of(value, row)
-        if isinstance(value, Mapping)
-        else np.asarray(value)[row].item()
-        if np.ndim(value[row]) == 0
-        else np.asarray(value)[row]
+        name: row_of(value, row) if isinstance(value, Mapping) else _entry(np.asarray(value)[row])
         for name, value in info.items()
     }
+
+
+def _entry(value: Any) -> Any:
+    """A number or an array; a boolean as an array of no dimensions, since Gymnasium makes objects of `numpy.bool_`."""
+    return np.asarray(value) if isinstance(value, np.bool_) else value
 
 
 def _masked(info: Mapping[str, Any], mask: BoolArray) -> Info:

@@ -55,7 +55,7 @@ class Builder(ABC):
 
 
 class Placement(Builder):
-    """One atom placed, or one bond turned, a step; a forbidden edit changes nothing.
+    """One atom placed, or one bond turned, a step; a forbidden edit changes nothing here.
 
     Attributes:
         initial: of designs that begin on something else than the undecorated tube; None for that.
@@ -117,7 +117,7 @@ class Placement(Builder):
 
 
 class Choosing(Builder):
-    """One choice after the other, in a fixed order; one that is not allowed changes nothing.
+    """One choice after the other, in a fixed order; one that is not allowed changes nothing here.
 
     Attributes:
         place: (B,) the choice that is next.

@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
+from matgym.envs.arguments import require_room
 from matgym.envs.batch import ALL, Episodes, Rows
 from matgym.errors import require_counts
+from matgym.registration import CAMPAIGN_STEPS
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 
 EXPERIMENTS: Final = 20
@@ -47,6 +49,7 @@ class Campaign(Episodes):
     """
 
     render_modes = ("rgb_array",)
+    time_limit = CAMPAIGN_STEPS
 
     def __init__(self, size: int, inputs: int, experiments: int, facts: tuple[str, ...]) -> None:
         """Make room for `size` campaigns of experiments of d `inputs`.
@@ -55,7 +58,8 @@ class Campaign(Episodes):
             ConfigurationError: if the budget is empty.
         """
         require_counts(experiments=experiments)
-        self.size, self.experiments = size, experiments
+        require_room(size, experiments * (inputs + 2))
+        self.size, self.experiments, self.steps = size, experiments, experiments
         self.action_space = spaces.Box(-1.0, 1.0, (inputs,), np.float32)
         self.observation_space = spaces.Box(-1.0, 1.0, (experiments * (inputs + 1) + 1,), np.float32)
         self.history = np.zeros((size, experiments, inputs + 1))

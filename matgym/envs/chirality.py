@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from matgym.envs.batch import given_alone
-from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant
+from matgym.envs.arguments import given_alone
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant
 from matgym.registration import CHIRALITY_STEPS
 from matgym.tasks import DesignTask, RewardFunction, chirality_task
 
@@ -48,8 +48,8 @@ class NanotubeChirality(DesignEpisodes):
     `reset(options={"target": (0.8, 1.1, 4.0)})` sets them.
 
     ## Episode End
-    Termination: after the last choice. Truncation: after 16 steps, by the time limit, as forbidden choices change
-    nothing.
+    Termination: after the last choice. Truncation: after 16 steps, by the time limit, which only
+    `on_forbidden="penalty"` can reach.
 
     ## Arguments
     - `model`: that predicts the gap in place of the table: "oracle", a model, or whatever `matgym.surrogates.as_model`
@@ -58,6 +58,8 @@ class NanotubeChirality(DesignEpisodes):
     - `reward`: a function of predictions and (B, 3) targets to (B,) rewards in [0, 1].
     - `variant`: "goal", or "multi-objective", whose components are the three tolerances.
     - `task`: a task of your own in place of model and reward; see `matgym.tasks.chirality_task`.
+    - `on_forbidden`: what becomes of a forbidden action: "resample", the default, draws an allowed one in its place;
+      "penalty" lets it change nothing and costs 0.1; "terminate" ends the episode without a reward.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -74,12 +76,13 @@ class NanotubeChirality(DesignEpisodes):
         reward: RewardFunction | None = None,
         task: DesignTask | None = None,
         variant: Variant = "plain",
+        on_forbidden: OnForbidden | None = None,
     ) -> None:
         if task is not None:
             given_alone("task", {"model": model, "reward": reward})
         else:
             task = chirality_task(model="solved:chirality" if model is None else model, reward=reward)
-        super().__init__(size, task=task, variant=variant)
+        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)
 
 
 class NanotubeChiralityEnv(DesignEnv):

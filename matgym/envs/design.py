@@ -7,7 +7,8 @@ import numpy as np
 from gymnasium import spaces
 from typing_extensions import override
 
-from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant, given_alone
+from matgym.envs.arguments import checked_option, checked_variant, given_alone, require_room
+from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.envs.builders import Builder, Choosing, make_builder
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.errors import ConfigurationError
@@ -23,6 +24,18 @@ Variant: TypeAlias = Literal["plain", "goal", "multi-objective"]
 - "goal": observations are a dictionary of what was achieved and what is desired, as Stable-Baselines3's
   `HerReplayBuffer` and Gymnasium-Robotics have it;
 - "multi-objective": a reward with a component for each objective, as MO-Gymnasium has it."""
+
+OnForbidden: TypeAlias = Literal["resample", "penalty", "terminate"]
+"""What becomes of an action that the mask forbids:
+
+- "resample": an allowed one is drawn in its place, so that episodes always end by themselves;
+- "penalty": nothing changes, and the reward is `-PENALTY`;
+- "terminate": the episode ends without a reward.
+
+`info["allowed"]` says in each case whether the action was allowed. Where none is allowed any more, the episode ends."""
+
+PENALTY: Final = 0.1
+"""What a forbidden action costs where it costs something. Chosen by us."""
 
 _MARGIN: Final = 3.0
 """How far what was achieved may lie outside the range of targets, in half ranges, before it is clipped."""
@@ -77,7 +90,7 @@ class DesignEpisodes(Episodes):
         builder: of the designs under way.
         targets: (B,) or (B, T) in the units of the task; (B, 0) where it has none.
         achieved: (B, T + 1) what finished designs achieved, scaled, and a 1 beside it; zeros until then.
-        mending: draws an allowed action in place of one that is forbidden; None lets forbidden ones change nothing.
+        on_forbidden: what becomes of forbidden actions; see `OnForbidden`.
     """
 
     render_modes: tuple[str, ...] = ("rgb_array", "ansi")
@@ -91,6 +104,7 @@ class DesignEpisodes(Episodes):
         variant: Variant = "plain",
         at_once: bool = False,
         initial: InitialDesigns | None = None,
+        on_forbidden: OnForbidden | None = None,
     ) -> None:
         """Prepare episodes.
 
@@ -100,9 +114,10 @@ class DesignEpisodes(Episodes):
             variant: see `Variant`.
             at_once: whether a design is made in one step, as a point of the cube.
             initial: of episodes that do not begin on nothing.
+            on_forbidden: what becomes of forbidden actions, "resample" by default; see `OnForbidden`.
 
         Raises:
-            ConfigurationError: if the task does not have the variant.
+            ConfigurationError: if the task does not have the variant, or `on_forbidden` is without effect.
         """
         checked_variant(variant, "goal", "multi-objective")
         names = task.target_names
@@ -118,10 +133,20 @@ class DesignEpisodes(Episodes):
         if variant == "multi-objective" and task.reward is not None:
             raise ConfigurationError("a reward function would be without effect in the multi-objective variant")
         self.task, self.size, self.variant = task, size, variant
+        require_room(size, task.space.width)
         self.builder: Builder = make_builder(task.space, size, at_once=at_once, initial=initial)
         self.masked, self.steps = self.builder.masked, self.builder.steps
         self.reward_names = task.component_names
-        self.mending: np.random.Generator | None = None
+        if on_forbidden is not None and not self.masked:
+            raise ConfigurationError(f"on_forbidden={on_forbidden!r} would be without effect: every action is allowed")
+        if on_forbidden == "penalty" and variant == "goal":
+            raise ConfigurationError(
+                "on_forbidden='penalty' cannot be told from what was achieved, as the goal variant's reward must be: "
+                "give 'resample' or 'terminate'"
+            )
+        self.on_forbidden: OnForbidden = on_forbidden or "resample"
+        self.reward_low = -PENALTY if on_forbidden == "penalty" else 0.0
+        self._generators: list[np.random.Generator | None] = [None] * size  # of each episode, by `restart`
         self.options = () if not names else (names[0] if len(names) == 1 else "target",)
         self.targets: FloatArray = np.zeros(size) if len(names) == 1 else np.zeros((size, len(names)))
         self._scaled = np.zeros((size, len(names)), dtype=np.float32)
@@ -135,6 +160,9 @@ class DesignEpisodes(Episodes):
         if task.constraint is not None:
             self._told["cost"] = np.zeros(size)
         self.action_space = self.builder.action_space
+        require_room(
+            size, self.builder.width + int(self.action_space.n if isinstance(self.action_space, spaces.Discrete) else 0)
+        )
         self.observation_space = self._make_space()
 
     # ---- spaces and observations
@@ -188,9 +216,16 @@ class DesignEpisodes(Episodes):
         if self.options:
             given = options.get(self.options[0])
             drawn = given is None
-            targets = self.task.draw_targets(generators) if drawn else self.task.checked_targets(given, len(rows))
+            if drawn:
+                targets = self.task.draw_targets(generators)
+            else:
+                width = None if self.targets.ndim == 1 else self.targets.shape[1]
+                given = checked_option(self.options[0], given, len(rows), width)
+                targets = self.task.checked_targets(given, len(rows))
             self.targets[rows] = targets
             self._scaled[rows] = self.task.scaled_targets(targets)
+        for row, rng in zip(rows, generators, strict=True):
+            self._generators[row] = rng
         self.achieved[rows] = 0.0
         for values in (*self._objectives.values(), *self._uncertainty.values()):
             values[rows] = 0.0
@@ -215,17 +250,36 @@ class DesignEpisodes(Episodes):
     @override
     def step(self, actions: Any, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
         """Carry out actions and score the designs that they finish."""
-        if self.mending is not None and self.masked:
-            actions = _mended(actions, self.masks()[rows], self.mending)
-        finished, allowed = self.builder.advance(actions, rows)
-        if "allowed" in self._told:
-            self._told["allowed"][rows] = allowed
+        allowed = np.ones(len(actions), dtype=bool)
+        if self.masked:
+            actions, allowed = self._mended(actions, np.arange(self.size)[rows])
+        finished, carried_out = self.builder.advance(actions, rows)
         reward = np.zeros(
             (len(finished), len(self.reward_names)) if self.variant == "multi-objective" else len(finished)
         )
         if finished.any():
             reward[finished] = self._score(np.arange(self.size)[rows][finished])
-        return reward, finished
+        if "allowed" not in self._told:
+            return reward, finished
+        self._told["allowed"][rows] = allowed & carried_out
+        ended = ~carried_out  # where the mask allowed it, nothing is left that could be carried out
+        if self.on_forbidden == "penalty":
+            ended &= allowed
+            reward[~allowed] = -PENALTY
+        return reward, finished | ended
+
+    def _mended(self, actions: IntArray, rows: IntArray) -> tuple[IntArray, BoolArray]:
+        """(k,) actions, forbidden ones drawn anew where they are to be; (k,) which were allowed."""
+        masks = self.builder.masks()
+        allowed = masks[rows, actions]
+        if self.on_forbidden == "resample" and not allowed.all():
+            actions = np.array(actions)
+            for place in np.flatnonzero(~allowed):
+                row, free = rows[place], np.flatnonzero(masks[rows[place]])
+                rng = self._generators[row]
+                assert rng is not None  # noqa: S101  # `restart` came before; for mypy
+                actions[place] = free[rng.integers(len(free))]
+        return actions, allowed
 
     def _score(self, rows: IntArray) -> FloatArray:
         """Rewards of the finished designs of (k,) rows."""
@@ -267,14 +321,15 @@ class DesignEpisodes(Episodes):
             info: is not looked at.
 
         Returns:
-            (...) rewards; 0 where the design was not finished.
+            (...) rewards; 0 where the design was not finished, and of goals that are none: "future" hindsight
+            replay puts in what an unfinished design achieved.
         """
         del info
         low, high = self.task.target_ranges.T
         achieved, desired = np.asarray(achieved, dtype=np.float64), np.asarray(desired, dtype=np.float64)
         wide = achieved.reshape(-1, achieved.shape[-1]), desired.reshape(-1, desired.shape[-1])
         found, targets = ((side[:, :-1] * (high - low) + low + high) / 2.0 for side in wide)
-        reward = self.task.reward_of(found, targets) * (wide[0][:, -1] > 0.5)
+        reward = self.task.reward_of(found, targets) * ((wide[0][:, -1] > 0.5) & (wide[1][:, -1] > 0.5))
         return reward.reshape(achieved.shape[:-1]) if achieved.ndim > 1 else float(reward[0])
 
     # ---- pictures
@@ -315,14 +370,6 @@ class DesignEpisodes(Episodes):
     def tube(self) -> Nanotube:
         """The first design as it stands."""
         return self.task.tubes(self.builder.designs[:1])[0]
-
-
-def _mended(actions: IntArray, masks: BoolArray, rng: np.random.Generator) -> IntArray:
-    """(B,) actions, those that (B, n) masks forbid drawn anew among those they allow."""
-    wrong = np.flatnonzero(~masks[np.arange(len(actions)), actions])
-    mended = np.array(actions)
-    mended[wrong] = np.where(masks[wrong], rng.random(masks[wrong].shape), -1.0).argmax(axis=1)
-    return mended
 
 
 class DesignEnv(ScalarEnv):

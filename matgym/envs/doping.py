@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant, made_task
+from matgym.envs.arguments import Index, require_sites
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant, made_task
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.registration import DOPING_STEPS
 from matgym.structures import tube_lattice
@@ -24,8 +25,8 @@ class NanotubeDoping(DesignEpisodes):
     ## Action Space
     `Discrete(256)`: action `k * 128 + site` puts species k (0 boron, 1 nitrogen) on `site`. Sites are
     numbered in raster order (see `matgym.structures.TubeLattice`). Edits of sites that do not hold carbon,
-    or of a species of which none is left, change nothing; `action_masks()` and
-    `info["action_mask"]` tell which are allowed.
+    or of a species of which none is left, are forbidden; `action_masks()` and
+    `info["action_mask"]` tell which are allowed, and `on_forbidden` what becomes of the others.
 
     ## Observation Space
     `Box(-1, 1, (259,), float32)`:
@@ -48,7 +49,8 @@ class NanotubeDoping(DesignEpisodes):
     about that target instead, `removed` random atoms of which are taken off for the agent to place.
 
     ## Episode End
-    Termination: the last atom is placed. Truncation: after 32 steps, by the time limit.
+    Termination: the last atom is placed. Truncation: after 32 steps, by the time limit, which only
+    `on_forbidden="penalty"` can reach.
 
     ## Arguments
     - `n`, `m`, `cells`: the tube, (8, 0) of four cells by default.
@@ -70,6 +72,8 @@ class NanotubeDoping(DesignEpisodes):
     - `initial_designs`: what episodes begin on: "gan", "diffusion", "vae", "nearest", "swap", "random", a stored
       generator, or an object of your own; see `matgym.tasks.DesignGenerator`.
     - `removed`: atoms of an initial design that are taken off, 4 by default.
+    - `on_forbidden`: what becomes of a forbidden action: "resample", the default, draws an allowed one in its place;
+      "penalty" lets it change nothing and costs 0.1; "terminate" ends the episode without a reward.
     - `render_mode`: "rgb_array" or "ansi".
 
     `reset(options={"target_ev": 0.8})` sets the target.
@@ -84,9 +88,9 @@ class NanotubeDoping(DesignEpisodes):
         self,
         size: int,
         *,
-        n: int | None = None,
-        m: int | None = None,
-        cells: int | None = None,
+        n: Index | None = None,
+        m: Index | None = None,
+        cells: Index | None = None,
         budget: Mapping[str, int] | None = None,
         targets: tuple[float, float] | None = None,
         model: Any = None,
@@ -97,6 +101,7 @@ class NanotubeDoping(DesignEpisodes):
         initial_designs: DesignGeneratorLike | None = None,
         removed: int | None = None,
         variant: Variant = "plain",
+        on_forbidden: OnForbidden | None = None,
     ) -> None:
         vector = variant == "multi-objective"
 
@@ -105,7 +110,9 @@ class NanotubeDoping(DesignEpisodes):
                 given["low"], given["high"] = targets
             if vector:
                 given["others"] = (stability(sum((budget or {"B": 8, "N": 8}).values())),)
-            lattice = tube_lattice(8 if n is None else n, m or 0, 4 if cells is None else cells)
+            size_of = (8 if n is None else n, m or 0, 4 if cells is None else cells)
+            require_sites(*size_of)
+            lattice = tube_lattice(*size_of)
             return decoration_task(lattice=lattice, budget=budget, **given)
 
         tube = {"n": n, "m": m, "cells": cells, "budget": budget, "targets": targets}
@@ -114,7 +121,7 @@ class NanotubeDoping(DesignEpisodes):
         names = ("doping", "doping-easy")
         task = made_task(task, instance, names, tube, settings, make, by_default=False, **more)
         initial = InitialDesigns.of(task, initial_designs, removed)
-        super().__init__(size, task=task, variant=variant, initial=initial)
+        super().__init__(size, task=task, variant=variant, initial=initial, on_forbidden=on_forbidden)
 
 
 class NanotubeDopingEnv(DesignEnv):

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv, given_alone
+from matgym.envs.arguments import Count, given_alone
+from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
 from matgym.envs.campaign import EXPERIMENTS, Campaign, Drawn
 from matgym.errors import ConfigurationError
 from matgym.processes.campaigns.emulator import Emulator, Model
@@ -34,7 +35,8 @@ class ExperimentCampaign(Campaign):
     No experiment made.
 
     ## Episode End
-    Termination: after the last experiment. There is no truncation.
+    Termination: after the last experiment. The time limit of 200 steps truncates nothing; for larger budgets, give
+    `gymnasium.make` a longer `max_episode_steps` as well.
 
     ## Arguments
     - `data`: a CSV file; the name of a campaign that the package `olymp` carries; an `Experiments`; an `Emulator`.
@@ -60,7 +62,7 @@ class ExperimentCampaign(Campaign):
         direction: Direction | None = None,
         model: Model | None = None,
         log: bool | None = None,
-        experiments: int = EXPERIMENTS,
+        experiments: Count = EXPERIMENTS,
         task: ExperimentTask | None = None,
     ) -> None:
         of_data = {"target": target, "direction": direction, "model": model, "log": log}

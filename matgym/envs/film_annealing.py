@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant
+from matgym.envs.arguments import checked_option, checked_variant, require_room
+from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.errors import ConfigurationError
 from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C, STEP_S
 from matgym.processes.annealing.films import films_of
 from matgym.processes.controls import from_actions
+from matgym.registration import RUN_STEPS
 from matgym.tasks.annealing import AnnealingTask
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K
@@ -66,7 +68,7 @@ class FilmAnnealing(Episodes):
     `reset(options={"target": 6.0})` sets the target radius.
 
     ## Episode End
-    Termination: after 30 steps. There is no truncation.
+    Termination: after 30 steps. The time limit of 240 steps truncates nothing.
 
     ## Arguments
     - `observation`: "statistics" or "image".
@@ -86,6 +88,7 @@ class FilmAnnealing(Episodes):
     reward_low = -1.0
     render_modes: tuple[str, ...] = ("rgb_array",)
 
+    time_limit = RUN_STEPS
     task: AnnealingTask
 
     def __init__(
@@ -103,7 +106,8 @@ class FilmAnnealing(Episodes):
         self.variant = checked_variant(variant, "goal", "multi-objective")
         if variant == "goal" and observation == "image":
             raise ConfigurationError('the goal variant observes statistics: give observation="statistics"')
-        sites = self.task.size
+        sites, self.steps = self.task.size, self.task.steps
+        require_room(size, sites * sites)
         self.films = films_of(self.task.film, sites, size, self.task.start_c, dynamics, pictured=observation == "image")
         self._set_c = np.full(size, self.task.start_c)
         self.targets = np.full(size, sum(self.task.targets) / 2.0)
@@ -120,7 +124,7 @@ class FilmAnnealing(Episodes):
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
         """Load fresh films."""
         labels, drawn = zip(*(self.task.draw(rng) for rng in generators), strict=True)
-        targets = np.broadcast_to(np.asarray(options.get("target", drawn), dtype=np.float64), (len(rows),))
+        targets = checked_option("target", options.get("target", drawn), len(rows))
         if not ((targets > 0.0) & (targets < LARGEST_RADIUS)).all():
             raise ConfigurationError(f"target={targets} must lie between 0 and {LARGEST_RADIUS:g} lattice constants")
         self.films.load(rows, np.stack(labels), generators)
@@ -179,14 +183,16 @@ class FilmAnnealing(Episodes):
             info: is not looked at.
 
         Returns:
-            (...) rewards; 0 before the run is over.
+            (...) rewards; 0 before the run is over, and of goals before that.
         """
         del info
         found, goal = (np.asarray(side, dtype=np.float64).reshape(-1, 3) for side in (achieved, desired))
         radius, target = ((side[:, 0] + 1.0) / 2.0 * LARGEST_RADIUS for side in (found, goal))
         missed = np.abs(found[:, 1] - goal[:, 1]) / 2.0
         radii = np.maximum(radius, 1e-3)[:, None]
-        reward = self.task.met(radii, np.maximum(target, 1e-3)) * (1.0 - missed) * (found[:, 2] > 0.0)
+        reward = (
+            self.task.met(radii, np.maximum(target, 1e-3)) * (1.0 - missed) * ((found[:, 2] > 0.0) & (goal[:, 2] > 0.0))
+        )
         return reward.reshape(np.shape(achieved)[:-1]) if np.ndim(achieved) > 1 else float(reward[0])
 
     def observe(self, rows: Rows = ALL) -> Any:

@@ -7,11 +7,13 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv, checked_variant, given_alone
+from matgym.envs.arguments import Count, checked_option, checked_variant, given_alone, require_room
+from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import Reactor, State
 from matgym.processes.growth.recipe import LIMITS, scaled_controls
 from matgym.processes.growth.runs import OUTCOMES
+from matgym.registration import RUN_STEPS
 from matgym.tasks.growth import GrowthTask
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K, ROOM_K
@@ -77,7 +79,8 @@ class CVDGrowth(Episodes):
     leak_pa, offset_k)})` sets it.
 
     ## Episode End
-    Termination: after 30 minutes. There is no truncation.
+    Termination: after 30 minutes. The time limit of 240 steps truncates nothing; for longer runs, give
+    `gymnasium.make` a longer `max_episode_steps` as well.
 
     ## Arguments
     - `minutes`: how long a run takes, 30 by default.
@@ -99,6 +102,7 @@ class CVDGrowth(Episodes):
     reward_low = -1.0
     render_modes = ("rgb_array",)
 
+    time_limit = RUN_STEPS
     task: GrowthTask
     _memory: "Memory"  # of the surrogate, where there is one
 
@@ -106,14 +110,15 @@ class CVDGrowth(Episodes):
         self,
         size: int,
         *,
-        minutes: int | None = None,
+        minutes: Count | None = None,
         randomised: bool | None = None,
         model: "SequenceSurrogate | str | None" = None,
         variant: str = "plain",
         task: GrowthTask | None = None,
     ) -> None:
         self.size, self.task = size, growth_task(minutes, randomised, model, task)
-        self.variant = checked_variant(variant, "multi-objective")
+        self.variant, self.steps = checked_variant(variant, "multi-objective"), self.task.minutes
+        require_room(size, 5 * (self.task.minutes + 1))
         self._surrogate = self.task.surrogate
         if variant == "multi-objective" and self._surrogate is not None:
             raise ConfigurationError("the components of a multi-objective reward are the oracle's: give no other model")
@@ -283,11 +288,10 @@ def checked_reactors(given: Any, drawn: FloatArray) -> FloatArray:
     """
     if given is None:
         return drawn
-    reactors = np.asarray(given, dtype=np.float64)
-    fits = reactors.shape[-1:] == drawn.shape[-1:] and reactors.ndim <= drawn.ndim
-    if not (fits and np.isfinite(reactors).all() and (reactors[..., :3] > 0).all() and (reactors[..., 3] >= 0).all()):
+    reactors = checked_option("reactor", given, *drawn.shape)
+    if not ((reactors[..., :3] > 0).all() and (reactors[..., 3] >= 0).all()):
         raise ConfigurationError(
             f"reactor={given} must be (diameter_nm, covering, pyrolysis, leak_pa, offset_k), "
             "the first three positive, the leak not negative"
         )
-    return np.broadcast_to(reactors, drawn.shape)
+    return reactors

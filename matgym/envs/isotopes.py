@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant, made_task
+import numpy as np
+
+from matgym.envs.arguments import Index, require_sites
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant, made_task
+from matgym.errors import ConfigurationError
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PristinePhonons
 from matgym.registration import ISOTOPE_STEPS
 from matgym.structures import Nanotube, tube_lattice
@@ -44,8 +48,8 @@ class NanotubeIsotopes(DesignEpisodes):
     The tube of 12C.
 
     ## Episode End
-    Termination: the last ring is chosen, or the last atom placed. Truncation: after 64 steps, by the time limit, as
-    forbidden edits change nothing.
+    Termination: the last ring is chosen, or the last atom placed. Truncation: after 64 steps, by the time limit,
+    which only `on_forbidden="penalty"` can reach.
 
     ## Arguments
     - `instance`: "isotope-rings", the default, or "isotope-sites".
@@ -57,6 +61,8 @@ class NanotubeIsotopes(DesignEpisodes):
     - `variant`: "goal", in which a conductance drawn from the range above is to be met; or "multi-objective", whose
       second component, for rings, is the share that stays light.
     - `task`: a task of your own in place of all of these.
+    - `on_forbidden`: what becomes of a forbidden action: "resample", the default, draws an allowed one in its place;
+      "penalty" lets it change nothing and costs 0.1; "terminate" ends the episode without a reward.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -70,13 +76,14 @@ class NanotubeIsotopes(DesignEpisodes):
         size: int,
         *,
         instance: str | None = None,
-        n: int | None = None,
-        cells: int | None = None,
+        n: Index | None = None,
+        cells: Index | None = None,
         budget: Mapping[str, int] | None = None,
         model: Any = None,
         reward: RewardFunction | None = None,
         task: DesignTask | None = None,
         variant: Variant = "plain",
+        on_forbidden: OnForbidden | None = None,
     ) -> None:
         more = {"direction": "target"} if variant == "goal" else {}
 
@@ -85,21 +92,28 @@ class NanotubeIsotopes(DesignEpisodes):
             given = {"model": "oracle"} | given | more
             if budget is None:
                 zigzag = 10 if n is None else n
-                rings = 2 * (8 if cells is None else cells)
+                long = 8 if cells is None else cells
+                require_sites(zigzag, 0, long)
+                rings = 2 * long
                 return rings_task(n=zigzag, rings=rings, **given, **conductances(zigzag))
             zigzag = 7 if n is None else n
+            require_sites(zigzag, 0, 2 if cells is None else cells)
             lattice = tube_lattice(zigzag, 0, 2 if cells is None else cells)
             return isotope_sites(lattice=lattice, budget=budget, **given, **conductances(zigzag), margin=0.05)
 
         tube, settings = {"n": n, "cells": cells, "budget": budget}, {"model": model, "reward": reward}
         names = ("isotope-rings", "isotope-sites")
         task = made_task(task, instance, names, tube, settings, make, by_default=True, **more)
-        super().__init__(size, task=task, variant=variant)
+        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)
 
 
 def conductances(n: int) -> dict[str, Any]:
     """Range of rewards for tubes without a table: from 0.7 of the pristine tube's conductance up to it."""
-    pristine = float(PristinePhonons().predict([Nanotube(n, 0)])[THERMAL_CONDUCTANCE_NW_K][0])
+    predictions = PristinePhonons().predict([Nanotube(n, 0)])
+    pristine = float(predictions[THERMAL_CONDUCTANCE_NW_K][0])
+    if not np.isfinite(pristine):
+        reason = next(iter(predictions.failures[THERMAL_CONDUCTANCE_NW_K.key].values()))
+        raise ConfigurationError(f"n={n}: the tube's thermal conductance could not be computed: {reason}")
     return {"low": 0.7 * pristine, "high": pristine}
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from matgym.envs.arguments import Count
 from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
 from matgym.envs.campaign import EXPERIMENTS, Campaign, Drawn
 from matgym.envs.growth import REWARD_SCALE, checked_reactors, growth_task
@@ -43,7 +44,8 @@ class CVDRecipe(Campaign):
     No experiment made, and a reactor drawn anew; `reset(options={"reactor": ...})` sets it.
 
     ## Episode End
-    Termination: after the last experiment. There is no truncation.
+    Termination: after the last experiment. The time limit of 200 steps truncates nothing; for larger budgets, give
+    `gymnasium.make` a longer `max_episode_steps` as well.
 
     ## Arguments
     - `experiments`: the budget.
@@ -61,8 +63,8 @@ class CVDRecipe(Campaign):
         self,
         size: int,
         *,
-        experiments: int = EXPERIMENTS,
-        minutes: int | None = None,
+        experiments: Count = EXPERIMENTS,
+        minutes: Count | None = None,
         randomised: bool | None = None,
         model: "SequenceSurrogate | str | None" = None,
         task: GrowthTask | None = None,

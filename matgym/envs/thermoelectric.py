@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant, made_task
+from matgym.envs.arguments import Index, require_sites
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant, made_task
 from matgym.registration import THERMOELECTRIC_STEPS
 from matgym.structures import tube_lattice
 from matgym.tasks import DesignTask, RewardFunction
@@ -42,7 +43,8 @@ class NanotubeThermoelectric(DesignEpisodes):
     The undecorated tube.
 
     ## Episode End
-    Termination: after the last edit. Truncation: after 32 steps, by the time limit, as forbidden edits change nothing.
+    Termination: after the last edit, or where no edit is possible any more. Truncation: after 32 steps, by the time
+    limit, which only `on_forbidden="penalty"` can reach.
 
     ## Arguments
     - `instance`: "thermoelectric", the default, or "thermoelectric-easy": two Stone-Wales pairs in three cells of
@@ -54,6 +56,8 @@ class NanotubeThermoelectric(DesignEpisodes):
     - `variant`: "goal", in which a ZT between 0 and 0.4 is to be met; or "multi-objective", whose second component is a
       low thermal conductance of the lattice.
     - `task`: a task of your own in place of all of these.
+    - `on_forbidden`: what becomes of a forbidden action: "resample", the default, draws an allowed one in its place;
+      "penalty" lets it change nothing and costs 0.1; "terminate" ends the episode without a reward.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -67,14 +71,15 @@ class NanotubeThermoelectric(DesignEpisodes):
         size: int,
         *,
         instance: str | None = None,
-        n: int | None = None,
-        m: int | None = None,
-        cells: int | None = None,
+        n: Index | None = None,
+        m: Index | None = None,
+        cells: Index | None = None,
         budget: Mapping[str, int] | None = None,
         model: Any = None,
         reward: RewardFunction | None = None,
         task: DesignTask | None = None,
         variant: Variant = "plain",
+        on_forbidden: OnForbidden | None = None,
     ) -> None:
         more: dict[str, Any] = {"direction": "target"} if variant == "goal" else {}
         if variant != "multi-objective":
@@ -82,7 +87,9 @@ class NanotubeThermoelectric(DesignEpisodes):
 
         def make(given: dict[str, Any]) -> DesignTask:
             given = given | more
-            lattice = tube_lattice(8 if n is None else n, m or 0, 3 if cells is None else cells)
+            size_of = (8 if n is None else n, m or 0, 3 if cells is None else cells)
+            require_sites(*size_of)
+            lattice = tube_lattice(*size_of)
             if set(budget or ()) - {"B", "N"} or (lattice.n, lattice.m) != (8, 0):
                 given = {"model": "oracle", "others": (), "constraint": None} | given
             return thermoelectric(lattice=lattice, budget=budget or {"B": 4, "N": 4}, **given)
@@ -91,7 +98,7 @@ class NanotubeThermoelectric(DesignEpisodes):
         settings = {"model": model, "reward": reward}
         names = ("thermoelectric", "thermoelectric-easy")
         task = made_task(task, instance, names, tube, settings, make, by_default=True, **more)
-        super().__init__(size, task=task, variant=variant)
+        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)
 
 
 class NanotubeThermoelectricEnv(DesignEnv):

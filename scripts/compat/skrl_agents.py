@@ -32,9 +32,7 @@ def main():
     )  # fmt: skip
     trainer = SequentialTrainer(env=env, agents=agent, cfg={"timesteps": 64, "headless": True})
     trainer.train()
-    changed = any(
-        not torch.equal(old, new) for old, new in zip(before, models["policy"].parameters(), strict=True)
-    )
+    changed = any(not torch.equal(old, new) for old, new in zip(before, models["policy"].parameters(), strict=True))
     assert changed, "PPO changed no weight"
 
 

@@ -53,7 +53,7 @@ def task():
 
 
 def test_adapter_reports_terminal_observation_and_truncation_as_sb3_does(task):
-    envs = gym.make_vec(ID, num_envs=4, task=task)
+    envs = gym.make_vec(ID, num_envs=4, task=task, on_forbidden="penalty")
     adapter = SB3VecEnv(envs, seed=0)
     adapter.reset()
     assert len(adapter.reset_infos) == 4

@@ -100,3 +100,59 @@ def test_episodes_that_cannot_be_recorded_raise(monkeypatch):
     monkeypatch.setitem(sys.modules, "minari", None)
     with pytest.raises(MissingExtraError, match=r"matgym\[offline\]"):
         record_episodes(DOPING, "random", 1, 0, "doping/x-v0", model=boron, **SMALL)
+
+
+KINDS = {
+    "matgym/NanotubeDopingGoal-v0": SMALL | {"model": boron},
+    "matgym/MO-NanotubeDoping-v0": {"n": 5, "m": 0, "cells": 1, "budget": {"B": 3}, "model": boron},
+    "matgym/NanotubeChirality-v0": {},
+    "matgym/CVDGrowth-v0": {"minutes": 3},
+    "matgym/MO-CVDGrowth-v0": {"minutes": 3},
+}
+
+
+@pytest.mark.parametrize("identity", KINDS)
+def test_goals_vector_rewards_and_infos_are_given_back(identity):
+    """In 0.1 the first two crashed, left a broken data set, and no infos could be kept."""
+    from gymnasium.utils.env_checker import data_equivalence
+
+    record_episodes(identity, "random", 2, 7, "kinds/one-v0", infos=True, **KINDS[identity])
+    env = gym.make(identity, disable_env_checker=True, **KINDS[identity])
+    for i, episode in enumerate(minari.load_dataset("kinds/one-v0").iterate_episodes()):
+        observation, info = env.reset(seed=7 + i)
+
+        def check(t, observation, info, episode=episode):
+            for column, now in ((episode.observations, observation), (episode.infos, info)):
+                if not isinstance(now, dict):
+                    np.testing.assert_array_equal(column[t], now)
+                    continue
+                for name, value in now.items():
+                    if isinstance(value, dict):
+                        for inner, each in value.items():
+                            np.testing.assert_array_equal(column[name][inner][t], each)
+                    else:
+                        np.testing.assert_array_equal(column[name][t], value)
+
+        check(0, observation, info)
+        for t, action in enumerate(episode.actions):
+            observation, reward, *_, info = env.step(action)
+            check(t + 1, observation, info)
+            assert data_equivalence(np.asarray(episode.rewards[t]), np.asarray(reward, dtype=np.float64))
+
+
+def test_what_fails_leaves_nothing_behind(folder, monkeypatch):
+    storage = sys.modules["minari"].dataset.minari_storage.MinariStorage
+
+    def broken(*_args):
+        raise ValueError("the disk is full")
+
+    monkeypatch.setattr(storage, "update_episodes", broken)
+    for kind in storage.__subclasses__():
+        monkeypatch.setattr(kind, "update_episodes", broken, raising=False)
+    with pytest.raises(DatasetError, match="the disk is full"):
+        record_episodes(DOPING, "random", 1, 0, "doping/full-v0", model=boron, **SMALL)
+    assert minari.list_local_datasets() == {}
+    assert not list(folder.rglob("full-v0"))
+    monkeypatch.undo()
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(folder))
+    record_episodes(DOPING, "random", 1, 0, "doping/full-v0", model=boron, **SMALL)

@@ -71,20 +71,21 @@ ARGUMENTS = {
     "matgym/NanotubeDoping-v0": {
         "n": (10,), "m": (2,), "cells": (2,), "budget": (BUDGET,), "targets": ((0.7, 1.0),), "model": ("oracle",),
         "reward": (mine,), "estimate": ("lcb",), "instance": ("doping-easy",), "initial_designs": ("random",),
-        "removed": (2,), "variant": VARIANTS,
+        "removed": (2,), "variant": VARIANTS, "on_forbidden": ("terminate",),
         "task": (decoration_task(lattice=TINY, budget=BUDGET, model=cheap("gap_ev")),),
     },
     "matgym/NanotubeChirality-v0": {
-        "model": ("oracle",), "reward": (mine,), "variant": VARIANTS,
+        "model": ("oracle",), "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",),
         "task": (chirality_task(gaps_ev=(0.0, 1.0), model=cheap("gap_ev")),),
     },
     "matgym/NanotubeIsotopes-v0": {
         "instance": ("isotope-sites",), "n": (9,), "cells": (3,), "budget": ({"14C": 5},), "model": (cheap(HEAT),),
-        "reward": (mine,), "variant": VARIANTS, "task": (rings_task(n=7, rings=4, model=cheap(HEAT)),),
+        "reward": (mine,), "variant": VARIANTS,
+        "on_forbidden": ("terminate",), "task": (rings_task(n=7, rings=4, model=cheap(HEAT)),),
     },
     "matgym/NanotubeThermoelectric-v0": {
         "instance": ("thermoelectric-easy",), "n": (9,), "m": (2,), "cells": (4,), "budget": (BUDGET, {"SW": 1}),
-        "model": (cheap(ZT),), "reward": (mine,), "variant": VARIANTS,
+        "model": (cheap(ZT),), "reward": (mine,), "variant": VARIANTS, "on_forbidden": ("terminate",),
         "task": (decoration_task(lattice=TINY, budget=BUDGET, property=ZT, model=cheap(ZT)),),
     },
     "matgym/CVDGrowth-v0": {

@@ -117,14 +117,14 @@ def test_an_episode_spends_the_budget_and_is_scored_once(task):
     assert rewards[-1] == pytest.approx(1 / (1 + 9 * (error / 0.15) ** 2))
 
 
-def test_a_forbidden_edit_changes_nothing_and_the_time_limit_truncates(task):
-    env = gym.make(ID, task=task)
+def test_a_forbidden_edit_costs_and_the_time_limit_truncates(task):
+    env = gym.make(ID, task=task, on_forbidden="penalty")
     env.reset(seed=0)
     first, *_ = env.step(5)
     for step in range(31):
         observation, reward, terminated, truncated, info = env.step(5)
         assert not info["allowed"]
-        assert reward == 0.0
+        assert reward == -0.1
         assert not terminated
         assert truncated == (step == 30)
     np.testing.assert_array_equal(first, observation)

@@ -6,14 +6,19 @@ about as good as each other on campaigns of this size. Which one stands in is de
 never part replicates.
 """
 
+import hashlib
+import json
 import warnings
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 
 from matgym.errors import ConfigurationError
+from matgym.files import write_json
+from matgym.physics.cache import default_cache
 from matgym.processes.campaigns.experiments import Experiments
 from matgym.typing import FloatArray
 
@@ -24,6 +29,12 @@ REPEATS: Final = 3
 """Partitions into folds, over which R² is averaged; one where there are more than `MANY` different experiments."""
 
 MANY: Final = 300
+
+TREES: Final = 300
+"""Trees of a forest."""
+
+EMULATOR_VERSION: Final = 1
+"""To be counted up when what is learned from a table changes though its settings do not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,15 +90,65 @@ def emulate(data: Experiments, model: Model = "best", *, log: bool = False, seed
     learned = replace(data, values=np.log(data.values)) if log else data
     inputs, values, _ = learned.averaged
     features = _features(data, inputs)
-    names = list(_REGRESSORS) if model == "best" else [model]
-    scores = {name: _cross_validated(name, features, values, seed) for name in names}
-    best = max(names, key=lambda name: scores[name][0])
+    names = tuple(_REGRESSORS) if model == "best" else (model,)
+    scores, best, regressor = _learned(names, features, values, seed)
     replicated = bool(np.isfinite(learned.noise))
     noise = learned.noise if replicated else scores[best][2]
     return Emulator(
         data, best, log, {name: score[0] for name, score in scores.items()},
-        {name: score[1] for name, score in scores.items()}, noise, replicated, _fitted(best, features, values, seed),
+        {name: score[1] for name, score in scores.items()}, noise, replicated, regressor,
     )  # fmt: skip
+
+
+_LEARNED: Final[dict[str, Any]] = {}
+"""What this process has learned, by the content of the table."""
+
+
+def _learned(
+    names: tuple[str, ...], x: FloatArray, y: FloatArray, seed: int
+) -> tuple[dict[str, tuple[float, ...]], str, Any]:
+    """Scores of models, the best one's name, and it fitted: from this process, from disk, or anew.
+
+    On disk lie the scores and what the best model has learned, as JSON, which holds floats to the bit: what takes most
+    of a minute is read in milliseconds.
+    """
+    key = _key(names, x, y, seed)
+    if key in _LEARNED:
+        return _LEARNED[key]  # type: ignore[no-any-return]  # as below
+    path = default_cache() / "emulators" / f"{key}.json"
+    entry = _read(path, names)
+    if entry is None:
+        scores = {name: _cross_validated(name, x, y, seed) for name in names}
+        best = max(names, key=lambda name: scores[name][0])
+        regressor = _fitted(best, x, y, seed)
+        with suppress(OSError):  # where nothing can be written, it is learned again the next time
+            write_json(path, {"scores": scores, "state": regressor.state()})
+    else:
+        scores = {name: tuple(entry["scores"][name]) for name in names}
+        best = max(names, key=lambda name: scores[name][0])
+        regressor = _REGRESSORS[best](seed, x.shape[1])
+        regressor.restore(entry["state"], x, y)
+    _LEARNED[key] = scores, best, regressor
+    return scores, best, regressor
+
+
+def _key(names: tuple[str, ...], x: FloatArray, y: FloatArray, seed: int) -> str:
+    """Name of what is learned: a hash of the table, and of all that decides what is learned from it."""
+    import sklearn
+
+    settings = f"{names} {seed} {x.shape} {FOLDS} {REPEATS} {MANY} {TREES} {EMULATOR_VERSION} {sklearn.__version__}"
+    content = settings.encode() + np.ascontiguousarray(x).tobytes() + np.ascontiguousarray(y).tobytes()
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any] | None:
+    """An entry on disk, or None if there is none, or none that is whole."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+        whole = all(len(entry["scores"][name]) == 3 for name in names) and isinstance(entry["state"], dict)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return entry if whole else None
 
 
 def _cross_validated(model: str, x: FloatArray, y: FloatArray, seed: int) -> tuple[float, ...]:
@@ -109,6 +170,7 @@ def _cross_validated(model: str, x: FloatArray, y: FloatArray, seed: int) -> tup
 
 
 def _fitted(model: str, x: FloatArray, y: FloatArray, seed: int) -> Any:
+    """A model fitted to all of a table."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings():  # a length goes to the end of its range where an input does not matter
@@ -127,13 +189,37 @@ def _features(data: Experiments, inputs: FloatArray) -> FloatArray:
     return np.column_stack(columns)
 
 
-def _gaussian_process(seed: int, features: int) -> Any:
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+class _Process:
+    """A Gaussian process whose mean is taken here, so that hyper-parameters and weights of the rows restore it."""
 
-    kernel = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(np.full(features, 0.5), (5e-2, 5e1), nu=2.5)
-    noise = WhiteKernel(1e-2, (1e-6, 1.0))
-    return GaussianProcessRegressor(kernel + noise, normalize_y=True, random_state=seed)
+    def __init__(self, seed: int, features: int) -> None:
+        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+        smooth = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(np.full(features, 0.5), (5e-2, 5e1), nu=2.5)
+        self.kernel = smooth + WhiteKernel(1e-2, (1e-6, 1.0))
+        self.seed = seed
+
+    def fit(self, x: FloatArray, y: FloatArray) -> "_Process":
+        from sklearn.gaussian_process import GaussianProcessRegressor
+
+        process = GaussianProcessRegressor(self.kernel, normalize_y=True, random_state=self.seed).fit(x, y)
+        self.kernel, self.weights = process.kernel_, process.alpha_
+        self._hold(x, y)
+        return self
+
+    def _hold(self, x: FloatArray, y: FloatArray) -> None:
+        self.inputs, self.mean, self.spread = x, y.mean(), y.std()
+
+    def state(self) -> dict[str, list[float]]:
+        return {"theta": self.kernel.theta.tolist(), "weights": self.weights.tolist()}
+
+    def restore(self, state: dict[str, list[float]], x: FloatArray, y: FloatArray) -> None:
+        self.kernel = self.kernel.clone_with_theta(np.array(state["theta"]))
+        self.weights = np.array(state["weights"])
+        self._hold(x, y)
+
+    def predict(self, x: FloatArray) -> FloatArray:
+        return np.asarray(self.mean + self.spread * (self.kernel(x, self.inputs) @ self.weights))
 
 
 class _Trees:
@@ -142,11 +228,17 @@ class _Trees:
     def __init__(self, seed: int, _features: int) -> None:
         from sklearn.ensemble import ExtraTreesRegressor
 
-        self.forest = ExtraTreesRegressor(300, random_state=seed)
+        self.forest = ExtraTreesRegressor(TREES, random_state=seed)
 
     def fit(self, x: FloatArray, y: FloatArray) -> "_Trees":
         self.forest.fit(x, y)
         return self
+
+    def state(self) -> dict[str, list[float]]:
+        return {}  # trees grow again from their seed in less time than it takes to read them
+
+    def restore(self, _state: dict[str, list[float]], x: FloatArray, y: FloatArray) -> None:
+        self.fit(x, y)
 
     def predict(self, x: FloatArray) -> FloatArray:
         rows, total = np.ascontiguousarray(x, dtype=np.float32), np.zeros(len(x))
@@ -155,4 +247,4 @@ class _Trees:
         return total / len(self.forest.estimators_)
 
 
-_REGRESSORS: Final[dict[str, Callable[[int, int], Any]]] = {"gp": _gaussian_process, "trees": _Trees}
+_REGRESSORS: Final[dict[str, type[Any]]] = {"gp": _Process, "trees": _Trees}
