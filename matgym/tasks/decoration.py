@@ -13,7 +13,6 @@ from matgym.tasks.decorations import Decorations
 from matgym.tasks.objective import AnyModel, Constraint, Direction, Estimate, Objective, Scale, scaled
 from matgym.tasks.solved import Solved, table_of
 
-
 UNUSED_SCALE: Final = Scale((0.0, 1.0), (0.0, 1.0), 1.0)
 """Of a property of the model's own that is to be extreme by a reward function, which scales itself."""
 

@@ -9,7 +9,7 @@ import numpy as np
 from matgym.errors import ConfigurationError, FailureWarning, ModelError
 from matgym.surrogates.answers import asked, numbers
 from matgym.tasks.ledger import Ledger
-from matgym.typing import BoolArray, FloatArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 
 def check_reward(reward: Callable[..., Any] | None) -> None:
@@ -27,15 +27,21 @@ def name_of(reward: Callable[..., Any]) -> str:
     return f"the reward function {getattr(reward, '__name__', type(reward).__name__)}"
 
 
-def rewarded(reward: Callable[..., Any], count: int, *arguments: Any) -> FloatArray:
+def rewarded(reward: Callable[..., Any], count: int, *arguments: Any, what: str = "designs") -> FloatArray:
     """Return (B,) rewards in [0, 1] that a reward function gives; NaN where it gives NaN.
 
+    Args:
+        reward: the function.
+        count: B.
+        arguments: that it is called with.
+        what: it rewards, for messages.
+
     Raises:
-        ModelError: if it raises an error, or gives anything else than B numbers from 0 to 1. They are not clipped, which
-            would hide what is better.
+        ModelError: if it raises an error, or gives anything else than B numbers from 0 to 1. They are not clipped,
+            which would hide from an agent what is better.
     """
     name = name_of(reward)
-    given = asked(name, f"{count} designs", lambda: reward(*arguments))
+    given = asked(name, f"{count} {what}", lambda: reward(*arguments))
     found: FloatArray = numbers(given, count, name)[:, 0]
     outside = found[(found < 0.0) | (found > 1.0)]
     if outside.size:
@@ -43,20 +49,50 @@ def rewarded(reward: Callable[..., Any], count: int, *arguments: Any) -> FloatAr
     return found
 
 
-def tell_failures(ledger: Ledger, name: str, failed: BoolArray, reason: str) -> None:
-    """Count designs without a value, and warn of the first by whom.
+def tell_failures(ledger: Ledger, name: str, failed: BoolArray, reason: str, what: str = "designs") -> None:
+    """Count what has no value, and warn of the first by whom.
 
     Args:
         ledger: that counts them.
         name: of the model or the reward function that has no value for them.
-        failed: (B,) whether a design has none.
+        failed: (B,) whether there is none.
         reason: of the first of them.
+        what: they are, for the message.
     """
     if name not in ledger.failures:
         warnings.warn(
-            f"{name} has no value for {np.count_nonzero(failed)} of {len(failed)} designs: they are rewarded 0, as are "
+            f"{name} has no value for {np.count_nonzero(failed)} of {len(failed)} {what}: they are rewarded 0, as are "
             f"others later, of which info['failed'] tells; the first reason: {reason}",
             FailureWarning,
             stacklevel=2,
         )
     ledger.failures[name] += int(np.count_nonzero(failed))
+
+
+class Gains:
+    """What each step adds to what a reward function finds an episode worth, so that rewards sum to its last word.
+
+    Attributes:
+        worth: (B,) what episodes are worth as they stand, from 0 to 1; 0 when they begin.
+        failed: (B,) whether the function had no value at the last step, which is rewarded 0 then.
+    """
+
+    def __init__(self, size: int, reward: Callable[..., Any], ledger: Ledger) -> None:
+        """Prepare for `size` episodes; what fails is counted in the ledger."""
+        self.worth, self.failed = np.zeros(size), np.zeros(size, dtype=bool)
+        self._reward, self._ledger = reward, ledger
+
+    def restart(self, rows: IntArray) -> None:
+        """Begin new episodes."""
+        self.worth[rows], self.failed[rows] = 0.0, False
+
+    def step(self, rows: IntArray | slice, *arguments: Any) -> FloatArray:
+        """Return (k,) by how much rows are worth more than at the last step, within [-1, 1]."""
+        before = np.array(self.worth[rows])  # a copy: of a slice, it would be a view
+        worth = rewarded(self._reward, len(before), *arguments, what="runs")
+        lost = np.isnan(worth)
+        if lost.any():
+            tell_failures(self._ledger, name_of(self._reward), lost, "it gave NaN", "runs")
+            worth = np.where(lost, before, worth)
+        self.worth[rows], self.failed[rows] = worth, lost
+        return worth - before
