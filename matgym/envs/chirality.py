@@ -90,6 +90,8 @@ class NanotubeChirality(DesignEpisodes):
             given = {"model": model, "margins": margins, "direction": direction, "values": values, "reward": reward}
             given_alone("task", given)
         else:
+            if reward is not None:
+                given_alone("reward", {"margins": margins, "values": values})
             if margins is not None and direction not in (None, "target"):
                 raise ConfigurationError(f"margins would be without effect beside {direction=}: leave them out")
             task = chirality_task(

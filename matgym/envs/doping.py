@@ -119,7 +119,7 @@ class NanotubeDoping(DesignEpisodes):
         tube = {"n": n, "m": m, "cells": cells, "budget": budget}
         usual: Direction = "target" if instance is None else "maximize"
         scale: dict[str, Any] = {"direction": direction, "targets": targets, "values": values, "margin": margin}
-        scale = scale if task is not None else scale_settings(**scale, default=usual)
+        scale = scale if task is not None else scale_settings(**scale, reward=reward, default=usual)
         settings = {"model": model, "reward": reward, "estimate": estimate, **scale}
         more = {} if vector else {"others": ()}
         names = ("doping", "doping-easy")

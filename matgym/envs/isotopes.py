@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from matgym.envs.batch import given_alone
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant, made_task
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PristinePhonons
 from matgym.registration import ISOTOPE_STEPS
@@ -87,7 +88,7 @@ class NanotubeIsotopes(DesignEpisodes):
         task: DesignTask | None = None,
         variant: Variant = "plain",
     ) -> None:
-        more = {"direction": "target"} if variant == "goal" and direction is None else {}
+        more = {"direction": "target"} if variant == "goal" else {}
 
         def make(given: dict[str, Any]) -> DesignTask:
             # A tube of one's own has no table: physics rewards it, unless something else is given.
@@ -102,9 +103,11 @@ class NanotubeIsotopes(DesignEpisodes):
 
         tube: dict[str, Any] = {"n": n, "cells": cells, "budget": budget}
         settings: dict[str, Any] = {"model": model, "reward": reward}
+        if variant == "goal":
+            given_alone('variant="goal"', {"direction": direction})
         usual: Direction = "target" if variant == "goal" else "minimize"
         scale: dict[str, Any] = {"direction": direction, "targets": targets, "values": values, "margin": margin}
-        settings |= scale if task is not None else scale_settings(**scale, default=usual)
+        settings |= scale if task is not None else scale_settings(**scale, reward=reward, default=usual)
         names = ("isotope-rings", "isotope-sites")
         task = made_task(task, instance, names, tube, settings, make, by_default=True, **more)
         super().__init__(size, task=task, variant=variant)

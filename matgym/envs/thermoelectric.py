@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from matgym.envs.batch import given_alone
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Variant, made_task
 from matgym.registration import THERMOELECTRIC_STEPS
 from matgym.structures import tube_lattice
@@ -86,7 +87,7 @@ class NanotubeThermoelectric(DesignEpisodes):
         task: DesignTask | None = None,
         variant: Variant = "plain",
     ) -> None:
-        more: dict[str, Any] = {"direction": "target"} if variant == "goal" and direction is None else {}
+        more: dict[str, Any] = {"direction": "target"} if variant == "goal" else {}
         if variant != "multi-objective":
             more["others"] = ()
 
@@ -99,9 +100,11 @@ class NanotubeThermoelectric(DesignEpisodes):
 
         tube = {"n": n, "m": m, "cells": cells, "budget": budget}
         settings: dict[str, Any] = {"model": model, "reward": reward}
+        if variant == "goal":
+            given_alone('variant="goal"', {"direction": direction})
         usual: Direction = "target" if variant == "goal" else "maximize"
         scale: dict[str, Any] = {"direction": direction, "targets": targets, "values": values, "margin": margin}
-        settings |= scale if task is not None else scale_settings(**scale, default=usual)
+        settings |= scale if task is not None else scale_settings(**scale, reward=reward, default=usual)
         names = ("thermoelectric", "thermoelectric-easy")
         task = made_task(task, instance, names, tube, settings, make, by_default=True, **more)
         super().__init__(size, task=task, variant=variant)

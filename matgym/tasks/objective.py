@@ -117,6 +117,7 @@ def scale_settings(
     targets: tuple[float, float] | None,
     values: tuple[float, float] | None,
     margin: float | None,
+    reward: object = None,
     default: Direction,
 ) -> dict[str, Any]:
     """Return a task's direction, low, high and margin from an environment's arguments, None where not given.
@@ -126,6 +127,7 @@ def scale_settings(
         targets: range from which targets are drawn.
         values: that earn 0 and 1 where the property is to be large, 1 and 0 where it is to be small.
         margin: error at which the reward of a target has fallen to a tenth.
+        reward: a reward function of one's own, which scales itself; None where there is none.
         default: direction.
 
     Raises:
@@ -139,6 +141,10 @@ def scale_settings(
             raise ConfigurationError(
                 f"{name} would be without effect beside direction={wanted!r}: leave it out, or give {other}"
             )
+    turned = None if "target" in (wanted, default) or wanted == default else direction
+    for name, value in {"margin": margin, "values": values, "direction": turned}.items():
+        if reward is not None and value is not None:
+            raise ConfigurationError(f"{name}={value!r} would be without effect beside reward: give one or the other")
     given = targets if wanted == "target" else values
     if given is not None and (isinstance(given, str) or np.shape(given) != (2,)):
         name = "targets" if wanted == "target" else "values"
