@@ -26,9 +26,10 @@ def asked(name: str, what: str, ask: Callable[[], Any], passing: tuple[type[Exce
     Raises:
         ModelError: if the code raises an error, which is chained.
     """
+    known: tuple[type[Exception], ...] = (MatgymError, MemoryError, *passing)
     try:
         return ask()
-    except (MatgymError, MemoryError, *passing):  # these say what is wrong; nothing a model can be blamed for
+    except known:  # these say what is wrong; nothing a model can be blamed for
         raise
     except Exception as error:
         raise ModelError(f"{name} raised {type(error).__name__} on {what}: {error}") from error
@@ -122,7 +123,7 @@ class _Columns(list[Any]):
 
 def _rows(part: Any) -> int | None:
     """Length of an array or a tensor; None of anything else."""
-    shape = getattr(part, "shape", ())
+    shape: Any = getattr(part, "shape", ())
     return int(shape[0]) if len(shape) else None
 
 
@@ -148,7 +149,7 @@ def _float64(part: Any) -> FloatArray:
     if isinstance(part, list | tuple) and any(hasattr(each, "detach") for each in part):
         return np.array([_float64(each) for each in part])
     if isinstance(part, np.ma.MaskedArray):
-        return np.asarray(part.astype(np.float64).filled(np.nan))
+        return np.asarray(np.ma.filled(part.astype(np.float64), np.nan))
     if "pandas" in type(part).__module__.split("."):
         return np.asarray(part.to_numpy(dtype=np.float64, na_value=np.nan))
     array = np.asarray(part)

@@ -51,9 +51,9 @@ class Scores:
 
     def take(self, rows: IntArray | BoolArray) -> "Scores":
         """The same of some rows: their places in order, or a mask."""
-        components, cost, failed = (
-            None if each is None else each[rows] for each in (self.components, self.cost, self.failed)
-        )
+        components = None if self.components is None else self.components[rows]
+        cost = None if self.cost is None else self.cost[rows]
+        failed = None if self.failed is None else self.failed[rows]
         taken = self.predictions.take(rows)
         return Scores(self.reward[rows], self.loss[rows], taken, self.value[rows], components, cost, failed)
 
@@ -270,7 +270,7 @@ class DesignTask:
         first = self.objective
         ordered = [first, *(each for each in scored if each is not first)]  # the value's stands first: see `Scores.sd`
         predictions = Predictions.joined([found[each.key].only([each.key]) for each in ordered])
-        failed = np.isnan([found[each.key][each.key] for each in scored]).any(axis=0)
+        failed: BoolArray = np.isnan(np.stack([found[each.key][each.key] for each in scored])).any(axis=0)
         if failed.any() and not verified:
             self._tell(scored, found)
         if self.reward is not None:
@@ -340,13 +340,14 @@ def _sound(predictions: Any, objective: Objective, count: int, *, verified: bool
     key, model = objective.key, objective.oracle if verified and objective.oracle is not None else objective.model
     if not isinstance(predictions, Predictions):
         raise ModelError(f"{model.name} gave {predictions!r:.80}: `predict` must return matgym.models.Predictions")
-    values = predictions[key]
+    given: Predictions = predictions
+    values = given[key]
     if not (isinstance(values, np.ndarray) and values.dtype == np.float64 and values.shape == (count,)):
         values = numbers(values, count, model.name)[:, 0]
-        predictions = replace(predictions, values={**predictions.values, key: values})
+        given = replace(given, values={**given.values, key: values})
     valid = np.isfinite(values)
     if valid.all():
-        return predictions
+        return given
     reasons = {row: without_value(model.name, values[row]) for row in np.flatnonzero(~valid).tolist()}
-    failures = {**predictions.failures, key: reasons | dict(predictions.failures.get(key, {}))}
-    return replace(predictions, values={**predictions.values, key: np.where(valid, values, np.nan)}, failures=failures)
+    failures = {**given.failures, key: reasons | dict(given.failures.get(key, {}))}
+    return replace(given, values={**given.values, key: np.where(valid, values, np.nan)}, failures=failures)

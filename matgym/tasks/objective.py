@@ -142,9 +142,10 @@ def scale_settings(
                 f"{name} would be without effect beside direction={wanted!r}: leave it out, or give {other}"
             )
     turned = None if "target" in (wanted, default) or wanted == default else direction
-    for name, value in {"margin": margin, "values": values, "direction": turned}.items():
-        if reward is not None and value is not None:
-            raise ConfigurationError(f"{name}={value!r} would be without effect beside reward: give one or the other")
+    scales: dict[str, object] = {"margin": margin, "values": values, "direction": turned}
+    for name, scale in scales.items():
+        if reward is not None and scale is not None:
+            raise ConfigurationError(f"{name}={scale!r} would be without effect beside reward: give one or the other")
     given = targets if wanted == "target" else values
     if given is not None and (isinstance(given, str) or np.shape(given) != (2,)):
         name = "targets" if wanted == "target" else "values"

@@ -127,7 +127,7 @@ def test_an_instance_s_range_is_that_of_its_property_alone(name):
         ("NanotubeDoping", {"targets": (1, 2, 3)}, r"targets=\(1, 2, 3\) must be a pair"),
         ("NanotubeDoping", {"task": decoration_task(), "margin": 0.1}, "margin would be without effect beside task"),
         ("NanotubeDoping", {"variant": "goal", "direction": "maximize"}, "wants an extreme"),
-        ("NanotubeIsotopes", {"variant": "goal", "direction": "minimize"}, "direction would be without effect beside v"),
+        ("NanotubeIsotopes", {"variant": "goal", "direction": "minimize"}, "direction would be without effect"),
         ("NanotubeIsotopes", {"targets": (2.0, 3.0)}, "targets would be without effect"),
         ("NanotubeChirality", {"values": (0, 1)}, "values would be without effect"),
         ("NanotubeChirality", {"direction": "maximize", "margins": (1, 1, 1)}, "margins would be without effect"),
