@@ -270,7 +270,7 @@ class DesignTask:
         first = self.objective
         ordered = [first, *(each for each in scored if each is not first)]  # the value's stands first: see `Scores.sd`
         predictions = Predictions.joined([found[each.key].only([each.key]) for each in ordered])
-        failed: BoolArray = np.isnan(np.stack([found[each.key][each.key] for each in scored])).any(axis=0)
+        failed: BoolArray = np.asarray(np.isnan([found[each.key][each.key] for each in scored]).any(axis=0))
         if failed.any() and not verified:
             self._tell(scored, found)
         if self.reward is not None:
