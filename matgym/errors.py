@@ -51,6 +51,14 @@ class ConfigurationError(MatgymError, ValueError):
     """A setting out of its range."""
 
 
+class ModelError(ConfigurationError):
+    """A model or a reward function of one's own that raised an error, or gave anything else than it must."""
+
+
+class FailureWarning(UserWarning):
+    """Designs that are rewarded 0 because a model or a reward function had no value for them."""
+
+
 class RenderModeError(ConfigurationError, TypeError):
     """A render mode that an environment does not have; a TypeError, too, which Stable-Baselines3 takes for that."""
 

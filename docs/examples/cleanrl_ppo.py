@@ -7,7 +7,7 @@ the id in `Settings`, nothing here knows of matgym. Two things are not as in Cle
 environments as one batch, and the return of what the time limit cut off goes on with the value of `final_obs`, since
 environments in SAME_STEP mode have begun anew by the time that `step` answers.
 """
-# ruff: noqa: ANN001, ANN003, ANN201, ANN202, ANN204, D102, PLR0915, S101  # CleanRL's style: a script, read top to bottom
+# ruff: noqa: D102, PLR0915, S101  # CleanRL's style: a script, read top to bottom
 
 import time
 from dataclasses import dataclass

@@ -4,8 +4,10 @@ from typing import Any
 
 from matgym.envs.arguments import given_alone
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant
+from matgym.errors import ConfigurationError
 from matgym.registration import CHIRALITY_STEPS
-from matgym.tasks import DesignTask, RewardFunction, chirality_task
+from matgym.tasks import DesignTask, Direction, RewardFunction, chirality_task
+from matgym.tasks.chirality import MARGINS
 
 
 class NanotubeChirality(DesignEpisodes):
@@ -55,6 +57,12 @@ class NanotubeChirality(DesignEpisodes):
     - `model`: that predicts the gap in place of the table: "oracle", a model, or whatever `matgym.surrogates.as_model`
       takes. A function of tubes predicts a property of its own name, unless it is wrapped:
       `FunctionModel(function, "gap_ev")`.
+    - `margins`: of gap, diameter and length: errors at which a tolerance has fallen to a tenth; (0.1, 0.1, 0.5) by
+      default, in eV and nm.
+    - `direction`: "target", the default; or "maximize" or "minimize": what the model predicts is to be as large or as
+      small as can be, diameter and length may be any, and observations hold no targets.
+    - `values`: of an extreme: those that earn 0 and 1, or 1 and 0 where it is to be small, the lower first; (0, 1.2) eV
+      by default. A property of your own needs them.
     - `reward`: a function of predictions and (B, 3) targets to (B,) rewards in [0, 1].
     - `variant`: "goal", or "multi-objective", whose components are the three tolerances.
     - `task`: a task of your own in place of model and reward; see `matgym.tasks.chirality_task`.
@@ -73,15 +81,29 @@ class NanotubeChirality(DesignEpisodes):
         size: int,
         *,
         model: Any = None,
+        margins: tuple[float, float, float] | None = None,
+        direction: Direction | None = None,
+        values: tuple[float, float] | None = None,
         reward: RewardFunction | None = None,
         task: DesignTask | None = None,
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
     ) -> None:
         if task is not None:
-            given_alone("task", {"model": model, "reward": reward})
+            given = {"model": model, "margins": margins, "direction": direction, "values": values, "reward": reward}
+            given_alone("task", given)
         else:
-            task = chirality_task(model="solved:chirality" if model is None else model, reward=reward)
+            if reward is not None:
+                given_alone("reward", {"margins": margins, "values": values})
+            if margins is not None and direction not in (None, "target"):
+                raise ConfigurationError(f"margins would be without effect beside {direction=}: leave them out")
+            task = chirality_task(
+                model="solved:chirality" if model is None else model,
+                margins=margins or MARGINS,
+                direction=direction or "target",
+                values=values,
+                reward=reward,
+            )
         super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)
 
 

@@ -157,6 +157,7 @@ class DesignEpisodes(Episodes):
         self._objectives = {key: np.zeros(size) for key in keys}
         self._uncertainty = {key: np.zeros(size) for key in doubts}
         self._told: dict[str, Any] = {"allowed": np.ones(size, dtype=bool)} if self.masked else {}
+        self._told["failed"] = np.zeros(size, dtype=bool)
         if task.constraint is not None:
             self._told["cost"] = np.zeros(size)
         self.action_space = self.builder.action_space
@@ -235,7 +236,7 @@ class DesignEpisodes(Episodes):
 
     @override
     def info(self) -> Info:
-        """Target and design, whether the last edit was allowed, and what scoring found: zeros before the end."""
+        """Target and design, whether the last edit was allowed, what scoring found, and whether it failed: 0 before."""
         told = {name: values.copy() for name, values in self._told.items()}
         if self.options:
             told[self.options[0]] = self.targets.copy()
@@ -293,6 +294,8 @@ class DesignEpisodes(Episodes):
         if self._uncertainty:
             self._uncertainty[f"sd{task.suffix}"][rows] = scores.sd
             self._uncertainty["distance"][rows] = scores.predictions.known_distance
+        if scores.failed is not None:
+            self._told["failed"][rows] = scores.failed
         if scores.cost is not None:
             self._told["cost"][rows] = scores.cost
         if scores.components is not None:

@@ -8,8 +8,9 @@ from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnFor
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.registration import DOPING_STEPS
 from matgym.structures import tube_lattice
-from matgym.tasks import DesignGeneratorLike, DesignTask, Estimate, RewardFunction, decoration_task
+from matgym.tasks import DesignGeneratorLike, DesignTask, Direction, Estimate, RewardFunction, decoration_task
 from matgym.tasks.instances import stability
+from matgym.tasks.objective import scale_settings
 
 
 class NanotubeDoping(DesignEpisodes):
@@ -56,7 +57,13 @@ class NanotubeDoping(DesignEpisodes):
     - `n`, `m`, `cells`: the tube, (8, 0) of four cells by default.
     - `budget`: atoms of each species, `{"B": 8, "N": 8}` by default. Where it exceeds 32 atoms, give
       `gymnasium.make` a longer `max_episode_steps` as well.
-    - `targets`: range of targets, in the property's unit; (0.55, 1.20) eV by default.
+    - `targets`: range of targets, in the property's unit; (0.55, 1.20) eV by default. A property of your own needs one.
+    - `margin`: error at which the reward has fallen to a tenth; 0.15 eV by default, a quarter of the range of targets
+      for a property of your own.
+    - `direction`: "target", the default; or "maximize" or "minimize": the property is to be as large or as small as can
+      be, and observations hold no target.
+    - `values`: of an extreme: the value that earns 0 and the one that earns 1, or 1 and 0 where it is to be small, the
+      lower first; (0.4, 2.0) eV by default.
     - `model`: that predicts the gap: the name or path of a stored surrogate, "oracle" for the physics itself, a model,
       a torch module, a regressor; see `matgym.surrogates.as_model`. A function of tubes predicts a property of its own
       name, which no oracle verifies, unless it is wrapped: `FunctionModel(function, "gap_ev")`.
@@ -93,6 +100,9 @@ class NanotubeDoping(DesignEpisodes):
         cells: Index | None = None,
         budget: Mapping[str, int] | None = None,
         targets: tuple[float, float] | None = None,
+        margin: float | None = None,
+        direction: Direction | None = None,
+        values: tuple[float, float] | None = None,
         model: Any = None,
         reward: RewardFunction | None = None,
         estimate: Estimate | None = None,
@@ -106,8 +116,6 @@ class NanotubeDoping(DesignEpisodes):
         vector = variant == "multi-objective"
 
         def make(given: dict[str, Any]) -> DesignTask:
-            if targets is not None:
-                given["low"], given["high"] = targets
             if vector:
                 given["others"] = (stability(sum((budget or {"B": 8, "N": 8}).values())),)
             size_of = (8 if n is None else n, m or 0, 4 if cells is None else cells)
@@ -115,8 +123,11 @@ class NanotubeDoping(DesignEpisodes):
             lattice = tube_lattice(*size_of)
             return decoration_task(lattice=lattice, budget=budget, **given)
 
-        tube = {"n": n, "m": m, "cells": cells, "budget": budget, "targets": targets}
-        settings = {"model": model, "reward": reward, "estimate": estimate}
+        tube = {"n": n, "m": m, "cells": cells, "budget": budget}
+        usual: Direction = "target" if instance is None else "maximize"
+        scale: dict[str, Any] = {"direction": direction, "targets": targets, "values": values, "margin": margin}
+        scale = scale if task is not None else scale_settings(**scale, reward=reward, default=usual)
+        settings = {"model": model, "reward": reward, "estimate": estimate, **scale}
         more = {} if vector else {"others": ()}
         names = ("doping", "doping-easy")
         task = made_task(task, instance, names, tube, settings, make, by_default=False, **more)

@@ -7,14 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.arguments import checked_option, checked_variant, require_room
+from matgym.envs.arguments import checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.errors import ConfigurationError
 from matgym.processes.annealing.film import COLDEST_C, HOTTEST_C, STEP_S
 from matgym.processes.annealing.films import films_of
 from matgym.processes.controls import from_actions
 from matgym.registration import RUN_STEPS
-from matgym.tasks.annealing import AnnealingTask
+from matgym.tasks.annealing import AnnealingReward, AnnealingTask
+from matgym.tasks.reward import Gains
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K
 
@@ -74,6 +75,10 @@ class FilmAnnealing(Episodes):
     - `observation`: "statistics" or "image".
     - `dynamics`: "simulator"; "network", a recurrent network that learned from it, of statistics or of
       micrographs by what is observed; or the file of one of your own.
+    - `reward`: a function that says, from 0 to 1, what a film is worth as it stands, in place of all that: of the
+      outcomes so far ("radius", "defects", "energy_kwh", each (B,)) and the (B,) target radii. Each step earns what it
+      added, so that rewards sum to what the finished film is worth, which stands in `info["objectives"]["worth"]`; NaN
+      adds nothing, which `info["failed"]` tells.
     - `variant`: "multi-objective", whose components are the size met, the share healed, and energy; or "goal", in which
       goals are (radius, defects left, whether the run is over), scaled, and energy costs nothing.
     - `task`: an `AnnealingTask`.
@@ -97,13 +102,19 @@ class FilmAnnealing(Episodes):
         *,
         observation: str = "statistics",
         dynamics: "SequenceSurrogate | MicrographSurrogate | str" = "simulator",
+        reward: AnnealingReward | None = None,
         variant: str = "plain",
         task: AnnealingTask | None = None,
     ) -> None:
         if observation not in OBSERVATIONS:
             raise ConfigurationError(f"observation={observation!r} is unknown; there are {' and '.join(OBSERVATIONS)}")
-        self.size, self.observation, self.task = size, observation, task or AnnealingTask()
+        if task is not None:
+            given_alone("task", {"reward": reward})
+        self.size, self.observation, self.task = size, observation, task or AnnealingTask(reward=reward)
         self.variant = checked_variant(variant, "goal", "multi-objective")
+        if self.task.reward is not None and variant != "plain":
+            raise ConfigurationError(f"a reward function would be without effect in the {variant} variant")
+        self._gains = None if self.task.reward is None else Gains(size, self.task.reward, self.task.ledger)
         if variant == "goal" and observation == "image":
             raise ConfigurationError('the goal variant observes statistics: give observation="statistics"')
         sites, self.steps = self.task.size, self.task.steps
@@ -129,6 +140,8 @@ class FilmAnnealing(Episodes):
             raise ConfigurationError(f"target={targets} must lie between 0 and {LARGEST_RADIUS:g} lattice constants")
         self.films.load(rows, np.stack(labels), generators)
         self.targets[rows] = targets
+        if self._gains is not None:
+            self._gains.restart(rows)
         self.elapsed[rows], self._set_c[rows] = 0, self.task.start_c
 
     def info(self) -> Info:
@@ -140,7 +153,10 @@ class FilmAnnealing(Episodes):
             "defects": measures[:, 1].copy(),
             "energy_kwh": energy.copy(),
         }
-        return {"target": self.targets.copy(), "objectives": objectives}
+        if self._gains is None:
+            return {"target": self.targets.copy(), "objectives": objectives}
+        objectives["worth"] = self._gains.worth.copy()
+        return {"target": self.targets.copy(), "failed": self._gains.failed.copy(), "objectives": objectives}
 
     def step(self, actions: FloatArray, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
         """Hold set points for two minutes."""
@@ -152,6 +168,9 @@ class FilmAnnealing(Episodes):
         self.elapsed[rows] += 1
         terminated = self.elapsed[rows] >= self.task.steps
         measures, energy, targets = self.films.measures[rows], self.films.state.energy_kwh[rows], self.targets[rows]
+        if self._gains is not None:
+            outcomes = {"radius": measures[:, 0].copy(), "defects": measures[:, 1].copy(), "energy_kwh": energy.copy()}
+            return self._gains.step(rows, outcomes, targets), terminated
         reward = -self.task.per_kwh * (energy - before)
         if self.variant == "multi-objective":
             ends = np.stack([self.task.met(measures, targets), 1.0 - measures[:, 1]], axis=1) * terminated[:, None]

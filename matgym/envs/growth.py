@@ -14,7 +14,8 @@ from matgym.processes.growth.furnace import Reactor, State
 from matgym.processes.growth.recipe import LIMITS, scaled_controls
 from matgym.processes.growth.runs import OUTCOMES
 from matgym.registration import RUN_STEPS
-from matgym.tasks.growth import GrowthTask
+from matgym.tasks.growth import GrowthReward, GrowthTask
+from matgym.tasks.reward import Gains
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K, ROOM_K
 
@@ -88,9 +89,13 @@ class CVDGrowth(Episodes):
       measured on.
     - `model`: what predicts J: "oracle", the default, or a network over the time series: "cvd-growth", or a file of
       your own.
+    - `reward`: a function that says, from 0 to 1, what a run is worth as it stands, in place of J: of the outcomes so
+      far ("yield_um", "disorder", "amorphous", "energy_kwh", each (B,)) and of the (B, t, 4) controls of the minutes,
+      °C and Pa. Each minute earns what it added, so that rewards sum to what the finished run is worth, which stands
+      in `info["objectives"]["worth"]`; NaN adds nothing, which `info["failed"]` tells.
     - `variant`: "multi-objective": the reward has three components, yield, disorder and energy, whose sum is the plain
       one.
-    - `task`: a `GrowthTask` in place of `minutes`, `randomised` and `model`.
+    - `task`: a `GrowthTask` in place of `minutes`, `randomised`, `model` and `reward`.
     - `render_mode`: "rgb_array", the furnace and its tubes, and how temperature, height and gases went.
 
     ## Version History
@@ -113,15 +118,18 @@ class CVDGrowth(Episodes):
         minutes: Count | None = None,
         randomised: bool | None = None,
         model: "SequenceSurrogate | str | None" = None,
+        reward: GrowthReward | None = None,
         variant: str = "plain",
         task: GrowthTask | None = None,
     ) -> None:
-        self.size, self.task = size, growth_task(minutes, randomised, model, task)
+        self.size, self.task = size, growth_task(minutes, randomised, model, reward, task)
         self.variant, self.steps = checked_variant(variant, "multi-objective"), self.task.minutes
         require_room(size, 5 * (self.task.minutes + 1))
         self._surrogate = self.task.surrogate
         if variant == "multi-objective" and self._surrogate is not None:
             raise ConfigurationError("the components of a multi-objective reward are the oracle's: give no other model")
+        if variant == "multi-objective" and self.task.reward is not None:
+            raise ConfigurationError("a reward function would be without effect in the multi-objective variant")
         self.observation_space = spaces.Box(-1.0, 1.0, (7 + len(LIMITS),), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (len(LIMITS),), np.float32)
         self.minute = np.zeros(size, dtype=np.int64)
@@ -134,6 +142,10 @@ class CVDGrowth(Episodes):
         if self._surrogate is not None:
             self._memory = self._surrogate.begin(np.ones((size, len(self.reactor))), np.zeros((size, len(OUTCOMES))))
         self._actions = np.full((size, len(LIMITS)), -1.0)
+        self._gains: Gains | None = None  # by a reward function of one's own, where there is one
+        if self.task.reward is not None:
+            self._gains = Gains(size, self.task.reward, self.task.ledger)
+            self._controls = np.zeros((size, self.task.minutes, len(LIMITS)))
         self._noise = np.zeros((size, self.task.minutes + 1, 5))  # of a whole run: one draw a run, not one a minute
 
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
@@ -150,6 +162,8 @@ class CVDGrowth(Episodes):
         self._parts[rows] = self.task.parts(fresh, drawn)
         if self._surrogate is not None:
             self._surrogate.forget(self._memory, rows, reactors)
+        if self._gains is not None:
+            self._gains.restart(rows)
         self.minute[rows] = 0
         self._shorter[rows] = 0.0
         self._actions[rows] = -1.0
@@ -163,7 +177,8 @@ class CVDGrowth(Episodes):
         if not whole:
             before, reactor = State(*(each[rows] for each in before)), Reactor(*(each[rows] for each in reactor))
         self._actions[rows] = actions
-        after = self.task.advance(before, scaled_controls(actions), reactor)
+        controls = scaled_controls(actions)
+        after = self.task.advance(before, controls, reactor)
         if whole:
             self.state = State(*map(np.array, after))  # copies: `restart` writes into them
         else:
@@ -174,9 +189,15 @@ class CVDGrowth(Episodes):
         self._objective[rows] = objective = self.task.objective(after, reactor)
         self._cost[rows] = self.task.cost(before, after)
         counted = np.array(objective)
+        predicted: FloatArray | None = None
         if self._surrogate is not None:
             with self.task.ledger.charge("surrogate", len(counted)):
-                counted = self.task.predicted(self._surrogate.step(self._memory, self._actions[rows], rows))
+                predicted = self._surrogate.step(self._memory, self._actions[rows], rows)
+                counted = self.task.predicted(predicted)
+        if self._gains is not None:
+            task = self.task
+            outcomes = task.outcomes(after, reactor) if predicted is None else task.predicted_outcomes(predicted)
+            return self._gained(self._gains, outcomes, controls, rows), self.minute[rows] >= task.minutes
         # The kinetics cannot move J by as much as the scale within a minute; a network may, and catches up then.
         gained = np.clip(counted - self._counted[rows], -REWARD_SCALE, REWARD_SCALE)
         self._counted[rows] += gained
@@ -187,6 +208,17 @@ class CVDGrowth(Episodes):
             self._parts[rows] = parts
         return reward, self.minute[rows] >= self.task.minutes
 
+    def _gained(self, gains: Gains, outcomes: Mapping[str, FloatArray], controls: FloatArray, rows: Rows) -> FloatArray:
+        """(k,) what the last minute added to what a reward function of one's own finds runs worth."""
+        which = np.arange(self.size)[rows]
+        minutes, reward = self.minute[which], np.zeros(len(which))
+        self._controls[which, minutes - 1] = controls
+        for minute in np.unique(minutes):  # runs of one batch may have begun at different times
+            these = minutes == minute
+            so_far = {name: values[these] for name, values in outcomes.items()}
+            reward[these] = gains.step(which[these], so_far, self._controls[which[these], :minute])
+        return reward
+
     def info(self) -> Info:
         """By how much the last minute was unsafe; J and its parts so far."""
         state = self.state
@@ -196,7 +228,10 @@ class CVDGrowth(Episodes):
             "amorphous": np.array(state.amorphous),
             "energy_kwh": np.array(state.energy_kwh),
         }
-        return {"cost": self._cost.copy(), "objectives": objectives}
+        if self._gains is None:
+            return {"cost": self._cost.copy(), "objectives": objectives}
+        objectives["worth"] = self._gains.worth.copy()
+        return {"cost": self._cost.copy(), "failed": self._gains.failed.copy(), "objectives": objectives}
 
     def observe(self, rows: Rows = ALL) -> Float32Array:
         """Return (rows, 11) float32 in [-1, 1]: what the instruments show."""
@@ -263,7 +298,11 @@ class CVDGrowthVectorEnv(BatchedEnv):  # noqa: D101  # likewise
 
 
 def growth_task(
-    minutes: int | None, randomised: bool | None, model: "SequenceSurrogate | str | None", task: GrowthTask | None
+    minutes: int | None,
+    randomised: bool | None,
+    model: "SequenceSurrogate | str | None",
+    reward: GrowthReward | None,
+    task: GrowthTask | None,
 ) -> GrowthTask:
     """Return the task that an environment's arguments describe; see `CVDGrowth`.
 
@@ -271,12 +310,14 @@ def growth_task(
         ConfigurationError: if a task is given and arguments that would be without effect beside it.
     """
     if task is not None:
-        given_alone("task", {"minutes": minutes, "randomised": randomised is not None, "model": model})
+        given = {"minutes": minutes, "randomised": randomised is not None, "model": model, "reward": reward}
+        given_alone("task", given)
         return task
     return GrowthTask(
         minutes=GrowthTask.minutes if minutes is None else minutes,
         variation=None if randomised is False else GrowthTask.variation,
         model=GrowthTask.model if model is None else model,
+        reward=reward,
     )
 
 

@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from matgym.envs.arguments import Index, require_sites
+from matgym.envs.arguments import Index, given_alone, require_sites
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant, made_task
 from matgym.errors import ConfigurationError
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PristinePhonons
 from matgym.registration import ISOTOPE_STEPS
 from matgym.structures import Nanotube, tube_lattice
-from matgym.tasks import DesignTask, RewardFunction, rings_task
+from matgym.tasks import DesignTask, Direction, RewardFunction, rings_task
 from matgym.tasks.instances import isotope_sites
+from matgym.tasks.objective import Scale, scale_settings
 
 
 class NanotubeIsotopes(DesignEpisodes):
@@ -54,7 +55,11 @@ class NanotubeIsotopes(DesignEpisodes):
     ## Arguments
     - `instance`: "isotope-rings", the default, or "isotope-sites".
     - `model`: that predicts K in place of the table of all designs: "oracle", a model, or whatever
-      `matgym.surrogates.as_model` takes.
+      `matgym.surrogates.as_model` takes. A function of tubes predicts a property of its own name.
+    - `direction`: "minimize", the default, "maximize", or "target": a value drawn from a range is to be met.
+    - `values`: that earn 0 and 1, or 1 and 0 where it is to be small, the lower first; those above by default. A
+      property of your own needs them.
+    - `targets`, `margin`: of the direction "target": their range, and the error at which the reward is a tenth.
     - `reward`: a function of predictions and targets to rewards in [0, 1].
     - `n`, `cells`: another zigzag tube; with `budget`, such as `{"13C": 20}`, sites, without it rings. Physics predicts
       K then, unless `model` says otherwise; rewards are scaled from 0.7 of the pristine tube's conductance up to that.
@@ -80,6 +85,10 @@ class NanotubeIsotopes(DesignEpisodes):
         cells: Index | None = None,
         budget: Mapping[str, int] | None = None,
         model: Any = None,
+        direction: Direction | None = None,
+        values: tuple[float, float] | None = None,
+        targets: tuple[float, float] | None = None,
+        margin: float | None = None,
         reward: RewardFunction | None = None,
         task: DesignTask | None = None,
         variant: Variant = "plain",
@@ -94,27 +103,32 @@ class NanotubeIsotopes(DesignEpisodes):
                 zigzag = 10 if n is None else n
                 long = 8 if cells is None else cells
                 require_sites(zigzag, 0, long)
-                rings = 2 * long
-                return rings_task(n=zigzag, rings=rings, **given, **conductances(zigzag))
+                return rings_task(n=zigzag, rings=2 * long, **given, scale=conductances(zigzag))
             zigzag = 7 if n is None else n
             require_sites(zigzag, 0, 2 if cells is None else cells)
             lattice = tube_lattice(zigzag, 0, 2 if cells is None else cells)
-            return isotope_sites(lattice=lattice, budget=budget, **given, **conductances(zigzag), margin=0.05)
+            return isotope_sites(lattice=lattice, budget=budget, **given, scale=conductances(zigzag))
 
-        tube, settings = {"n": n, "cells": cells, "budget": budget}, {"model": model, "reward": reward}
+        tube: dict[str, Any] = {"n": n, "cells": cells, "budget": budget}
+        settings: dict[str, Any] = {"model": model, "reward": reward}
+        if variant == "goal":
+            given_alone('variant="goal"', {"direction": direction})
+        usual: Direction = "target" if variant == "goal" else "minimize"
+        scale: dict[str, Any] = {"direction": direction, "targets": targets, "values": values, "margin": margin}
+        settings |= scale if task is not None else scale_settings(**scale, reward=reward, default=usual)
         names = ("isotope-rings", "isotope-sites")
         task = made_task(task, instance, names, tube, settings, make, by_default=True, **more)
         super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)
 
 
-def conductances(n: int) -> dict[str, Any]:
-    """Range of rewards for tubes without a table: from 0.7 of the pristine tube's conductance up to it."""
+def conductances(n: int) -> Scale:
+    """Return the scale for tubes without a table: from 0.7 of the pristine tube's conductance up to it, nW/K."""
     predictions = PristinePhonons().predict([Nanotube(n, 0)])
     pristine = float(predictions[THERMAL_CONDUCTANCE_NW_K][0])
     if not np.isfinite(pristine):
         reason = next(iter(predictions.failures[THERMAL_CONDUCTANCE_NW_K.key].values()))
         raise ConfigurationError(f"n={n}: the tube's thermal conductance could not be computed: {reason}")
-    return {"low": 0.7 * pristine, "high": pristine}
+    return Scale((0.7 * pristine, pristine), (0.7 * pristine, pristine), 0.05)
 
 
 class NanotubeIsotopesEnv(DesignEnv):

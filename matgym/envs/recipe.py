@@ -10,7 +10,8 @@ from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
 from matgym.envs.campaign import EXPERIMENTS, Campaign, Drawn
 from matgym.envs.growth import REWARD_SCALE, checked_reactors, growth_task
 from matgym.processes.growth.recipe import TWO_STAGES, two_stages
-from matgym.tasks.growth import GrowthTask
+from matgym.tasks.growth import GrowthReward, GrowthTask
+from matgym.tasks.reward import Gains
 from matgym.typing import FloatArray, Info, IntArray
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class CVDRecipe(Campaign):
     ## Arguments
     - `experiments`: the budget.
     - `minutes`, `randomised`, `model`, `task`: as in `CVDGrowthEnv`.
+    - `reward`: a function as in `CVDGrowthEnv`, of finished runs and all their controls. What it gives is the score, is
+      measured with a standard deviation of 2/150, and stands in place of J; NaN scores 0, which `info["failed"]` tells.
     - `render_mode`: "rgb_array", what was measured, the best so far, and what was tried.
 
     ## Version History
@@ -67,21 +70,35 @@ class CVDRecipe(Campaign):
         minutes: Count | None = None,
         randomised: bool | None = None,
         model: "SequenceSurrogate | str | None" = None,
+        reward: GrowthReward | None = None,
         task: GrowthTask | None = None,
     ) -> None:
         super().__init__(size, len(TWO_STAGES), experiments, ("objective", "measured"))
-        self.task = growth_task(minutes, randomised, model, task)
+        self.task = growth_task(minutes, randomised, model, reward, task)
+        self._gains = None if self.task.reward is None else Gains(size, self.task.reward, self.task.ledger)
         self.reactors = np.ones((size, 5))
 
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
         """Begin with another reactor, and nothing tried."""
         drawn = np.array([self.task.draw(rng) for rng in generators])
         self.reactors[rows] = checked_reactors(options.get("reactor"), drawn)
+        if self._gains is not None:
+            self._gains.restart(rows)
         super().restart(rows, generators, options)
+
+    def info(self) -> Info:
+        """What the last experiment gave and the best score so far; whether a reward function had no value for it."""
+        return super().info() if self._gains is None else {**super().info(), "failed": self._gains.failed.copy()}
 
     def carry_out(self, actions: FloatArray, deviates: FloatArray, rows: Rows) -> tuple[FloatArray, FloatArray, Info]:
         """Carry out whole runs."""
-        objective = self.task.run(two_stages(actions, self.task.minutes), self.reactors[rows])
+        controls, reactors = two_stages(actions, self.task.minutes), self.reactors[rows]
+        if self._gains is not None:
+            self._gains.worth[rows] = 0.0  # each experiment begins on nothing
+            score = self._gains.step(rows, self.task.grown(controls, reactors), controls)
+            measured = score + MEASURING / REWARD_SCALE * deviates
+            return score, measured, {"objective": score, "measured": measured}
+        objective = self.task.run(controls, reactors)
         measured = objective + MEASURING * deviates
         return objective / REWARD_SCALE, measured / REWARD_SCALE, {"objective": objective, "measured": measured}
 

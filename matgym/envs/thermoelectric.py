@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from matgym.envs.arguments import Index, require_sites
+from matgym.envs.arguments import Index, given_alone, require_sites
 from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant, made_task
 from matgym.registration import THERMOELECTRIC_STEPS
 from matgym.structures import tube_lattice
-from matgym.tasks import DesignTask, RewardFunction
+from matgym.tasks import DesignTask, Direction, RewardFunction
 from matgym.tasks.instances import thermoelectric
+from matgym.tasks.objective import scale_settings
 
 
 class NanotubeThermoelectric(DesignEpisodes):
@@ -49,7 +50,12 @@ class NanotubeThermoelectric(DesignEpisodes):
     ## Arguments
     - `instance`: "thermoelectric", the default, or "thermoelectric-easy": two Stone-Wales pairs in three cells of
       (10, 0), of which physics knows every design.
-    - `model`: that predicts ZT: "oracle", a surrogate, or whatever `matgym.surrogates.as_model` takes.
+    - `model`: that predicts ZT: "oracle", a surrogate, or whatever `matgym.surrogates.as_model` takes. A
+      function of tubes predicts a property of its own name.
+    - `direction`: "maximize", the default, "minimize", or "target": a value drawn from a range is to be met.
+    - `values`: that earn 0 and 1, or 1 and 0 where it is to be small, the lower first; those above by default. A
+      property of your own needs them.
+    - `targets`, `margin`: of the direction "target": their range, and the error at which the reward is a tenth.
     - `reward`: a function of predictions and targets to rewards in [0, 1].
     - `n`, `m`, `cells`, `budget`: another tube, another budget, such as `{"SW": 1, "14C": 8}`. The shipped networks
       know B and N on (8, 0); otherwise physics predicts ZT, unless `model` says otherwise, and there is no constraint.
@@ -76,6 +82,10 @@ class NanotubeThermoelectric(DesignEpisodes):
         cells: Index | None = None,
         budget: Mapping[str, int] | None = None,
         model: Any = None,
+        direction: Direction | None = None,
+        values: tuple[float, float] | None = None,
+        targets: tuple[float, float] | None = None,
+        margin: float | None = None,
         reward: RewardFunction | None = None,
         task: DesignTask | None = None,
         variant: Variant = "plain",
@@ -95,7 +105,12 @@ class NanotubeThermoelectric(DesignEpisodes):
             return thermoelectric(lattice=lattice, budget=budget or {"B": 4, "N": 4}, **given)
 
         tube = {"n": n, "m": m, "cells": cells, "budget": budget}
-        settings = {"model": model, "reward": reward}
+        settings: dict[str, Any] = {"model": model, "reward": reward}
+        if variant == "goal":
+            given_alone('variant="goal"', {"direction": direction})
+        usual: Direction = "target" if variant == "goal" else "maximize"
+        scale: dict[str, Any] = {"direction": direction, "targets": targets, "values": values, "margin": margin}
+        settings |= scale if task is not None else scale_settings(**scale, reward=reward, default=usual)
         names = ("thermoelectric", "thermoelectric-easy")
         task = made_task(task, instance, names, tube, settings, make, by_default=True, **more)
         super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)

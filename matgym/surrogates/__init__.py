@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Any, Final
 
 _HOMES: Final = {
-    "adapters": ("AseModel", "FunctionModel", "OnnxModel", "SklearnModel", "TorchModel", "as_model"),
+    "adapters": ("AseModel", "FunctionModel", "KerasModel", "OnnxModel", "SklearnModel", "TorchModel", "as_model"),
     "fitting": ("FitConfig", "fit"),
     "learned": ("NetworkSurrogate",),
     "networks": ("NETWORKS", "RasterNetwork"),

@@ -1,7 +1,8 @@
 """The task of annealing: crystallites of a target size, few defects, little energy."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -11,7 +12,14 @@ from matgym.processes.annealing.microstructure import Labels
 from matgym.processes.annealing.runs import random_films
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.objective import tolerance
+from matgym.tasks.reward import check_reward
 from matgym.typing import FloatArray
+
+AnnealingReward: TypeAlias = Callable[[Mapping[str, FloatArray], FloatArray], Any]
+"""How B films stand, and their (B,) target mean radii, to what they are worth, (B,) in [0, 1].
+
+The first is a mapping of names to (B,) values: "radius" (lattice constants), "defects" (share left), "energy_kwh". A
+value outside [0, 1] is an error."""
 
 _FILM: Final = Film()
 
@@ -33,6 +41,7 @@ class AnnealingTask:
         start_c: temperature at first.
         margin: of the radius' logarithm, at which a tenth is earned.
         per_kwh: price of energy.
+        reward: a function that says what films are worth in place of J.
     """
 
     film: Film = _FILM
@@ -44,10 +53,12 @@ class AnnealingTask:
     start_c: float = 1000.0
     margin: float = 0.2
     per_kwh: float = 0.01
+    reward: AnnealingReward | None = None
     ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self) -> None:
         require_counts(steps=self.steps)
+        check_reward(self.reward)
         if not 0.0 < self.targets[0] <= self.targets[1]:
             raise ConfigurationError(f"targets={self.targets} must be a least and a largest radius, both positive")
 

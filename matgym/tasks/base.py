@@ -2,23 +2,28 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any, TypeAlias, get_args
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, ModelError
 from matgym.models import Level, Predictions
 from matgym.structures import TubeBatch
+from matgym.surrogates.answers import asked, numbers, without_value
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.objective import AnyModel, Constraint, Estimate, Objective, different, tolerance
+from matgym.tasks.reward import check_reward, name_of, rewarded, tell_failures
 from matgym.tasks.solved import Solved
 from matgym.tasks.space import Designs, DesignSpace
 from matgym.typing import BoolArray, FloatArray, IntArray
 
 RewardFunction: TypeAlias = Callable[[Predictions, FloatArray], Any]
-"""Predictions of B designs and their (B,) or (B, T) targets to (B,) rewards in [0, 1]."""
+"""Predictions of B designs and their (B,) or (B, T) targets to (B,) rewards in [0, 1].
+
+What it gives may be an array, a tensor, a list or a series; a reward outside [0, 1] is an error, NaN a failure that is
+rewarded 0."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ class Scores:
         value: (B,) the first objective's property; NaN where it failed.
         components: (B, k) rewards of each objective; None where they were not scored.
         cost: (B,) by how much the constraint is broken; None where there is none.
+        failed: (B,) whether a model or the reward function had no value for the design; None where nobody asked.
     """
 
     reward: FloatArray
@@ -41,13 +47,15 @@ class Scores:
     value: FloatArray
     components: FloatArray | None = None
     cost: FloatArray | None = None
+    failed: BoolArray | None = None
 
     def take(self, rows: IntArray | BoolArray) -> "Scores":
         """The same of some rows: their places in order, or a mask."""
         components = None if self.components is None else self.components[rows]
         cost = None if self.cost is None else self.cost[rows]
+        failed = None if self.failed is None else self.failed[rows]
         taken = self.predictions.take(rows)
-        return Scores(self.reward[rows], self.loss[rows], taken, self.value[rows], components, cost)
+        return Scores(self.reward[rows], self.loss[rows], taken, self.value[rows], components, cost, failed)
 
     @property
     def sd(self) -> FloatArray:
@@ -83,6 +91,7 @@ class DesignTask:
     ledger: Ledger = field(default_factory=Ledger, repr=False)
 
     def __post_init__(self) -> None:
+        check_reward(self.reward)
         if not self.counted:
             raise ConfigurationError("a task needs an objective with a weight above 0")
         if len(set(self.component_names)) < len(self.objectives):
@@ -210,8 +219,7 @@ class DesignTask:
         )
         if constraint is None:
             return scores
-        cost = constraint.cost(found[id(constraint.model)][constraint.property])
-        return Scores(scores.reward, scores.loss, scores.predictions, scores.value, scores.components, cost)
+        return replace(scores, cost=constraint.cost(found[id(constraint.model)][constraint.property]))
 
     def verify(self, designs: Designs, targets: FloatArray) -> Scores:
         """The same by the objectives' oracles; a property without an oracle is NaN, with the reason."""
@@ -233,7 +241,7 @@ class DesignTask:
                     found[id(source)] = source.look_up(self.space, designs)
                     continue
                 batch = self.space.decode(designs) if batch is None else batch
-                found[id(source)] = source.predict(batch)
+                found[id(source)] = asked(source.name, f"{len(designs)} designs", partial(source.predict, batch))
         return found
 
     def _charged(self, source: AnyModel, count: int) -> AbstractContextManager[None]:
@@ -251,6 +259,7 @@ class DesignTask:
         verified: bool = False,
     ) -> Scores:
         count = len(targets)
+        found = {each.key: _sound(found[each.key], each, count, verified=verified) for each in scored}
         target_of = dict(zip(self._targeted, np.asarray(targets).reshape(count, -1).T, strict=True))
         none = np.zeros(0)
         estimate: Estimate = "mean" if verified else self.estimate
@@ -261,11 +270,26 @@ class DesignTask:
         first = self.objective
         ordered = [first, *(each for each in scored if each is not first)]  # the value's stands first: see `Scores.sd`
         predictions = Predictions.joined([found[each.key].only([each.key]) for each in ordered])
+        failed: BoolArray = np.asarray(np.isnan([found[each.key][each.key] for each in scored]).any(axis=0))
+        if failed.any() and not verified:
+            self._tell(scored, found)
         if self.reward is not None:
-            reward = _checked_reward(self.reward(predictions, targets), count)
+            reward = rewarded(self.reward, count, predictions, targets)
+            if (lost := np.isnan(reward)).any():
+                tell_failures(self.ledger, name_of(self.reward), lost, "it gave NaN")
+                reward, failed = np.where(lost, 0.0, reward), failed | lost
         value = found[first.key][first.property]
         loss = first.loss(value, target_of.get(first, none)) if len(self.counted) == 1 else 1.0 - reward
-        return Scores(reward, loss, predictions, value, np.stack(columns, axis=1) if components else None)
+        parts = np.stack(columns, axis=1) if components else None
+        return Scores(reward, loss, predictions, value, parts, failed=failed)
+
+    def _tell(self, scored: Sequence[Objective], found: Mapping[str, Predictions]) -> None:
+        """Count and warn of designs for which a model had no value."""
+        for each in scored:
+            lost = np.isnan(found[each.key][each.key])
+            if lost.any():
+                reason = found[each.key].failures[each.key][int(lost.argmax())]
+                tell_failures(self.ledger, each.model.name, lost, reason)
 
     def _mean(self, rewards: Sequence[FloatArray]) -> FloatArray:
         """(B,) weighted mean of the rewards of the objectives that count."""
@@ -307,14 +331,23 @@ def _unverified(objective: Objective, count: int) -> Predictions:
     return Predictions({objective.key: np.full(count, np.nan)}, {objective.key: dict.fromkeys(range(count), reason)})
 
 
-def _checked_reward(reward: Any, count: int) -> FloatArray:
-    found = np.asarray(reward, dtype=np.float64)
-    if found.shape != (count,):
-        raise ConfigurationError(
-            f"the reward function gave shape {found.shape} for {count} designs: it must be ({count},)"
-        )
-    found = np.nan_to_num(found, nan=0.0)
-    outside = found[(found < 0.0) | (found > 1.0)]
-    if outside.size:
-        raise ConfigurationError(f"the reward function gave {outside[0]:g}: rewards must lie from 0 to 1")
-    return found
+def _sound(predictions: Any, objective: Objective, count: int, *, verified: bool) -> Predictions:
+    """Predictions as a model is to give them, (B,) numbers; what is not finite is a failure with a reason.
+
+    Raises:
+        ModelError: if they are something else.
+    """
+    key, model = objective.key, objective.oracle if verified and objective.oracle is not None else objective.model
+    if not isinstance(predictions, Predictions):
+        raise ModelError(f"{model.name} gave {predictions!r:.80}: `predict` must return matgym.models.Predictions")
+    given: Predictions = predictions
+    values = given[key]
+    if not (isinstance(values, np.ndarray) and values.dtype == np.float64 and values.shape == (count,)):
+        values = numbers(values, count, model.name)[:, 0]
+        given = replace(given, values={**given.values, key: values})
+    valid = np.isfinite(values)
+    if valid.all():
+        return given
+    reasons = {row: without_value(model.name, values[row]) for row in np.flatnonzero(~valid).tolist()}
+    failures = {**given.failures, key: reasons | dict(given.failures.get(key, {}))}
+    return replace(given, values={**given.values, key: np.where(valid, values, np.nan)}, failures=failures)

@@ -15,7 +15,8 @@ from matgym.physics.geometry import DIAMETER_NM, LENGTH_NM, Geometry
 from matgym.structures import Nanotube, Species, TubeBatch, TubeDomain, tube_lattice
 from matgym.surrogates.adapters import as_model
 from matgym.tasks.base import DesignTask, RewardFunction
-from matgym.tasks.objective import Objective
+from matgym.tasks.decoration import known_oracle
+from matgym.tasks.objective import Direction, Objective, Scale, scale_settings, scaled
 from matgym.tasks.solved import table_of
 from matgym.tasks.space import Choices, Designs, KeyArray
 from matgym.typing import BoolArray, IntArray
@@ -28,6 +29,9 @@ CELLS: Final = 12
 
 DIAMETERS_NM: Final = (0.6, 1.6)
 """Least and largest diameter of unstrained tubes. Below 0.6 nm the π-electron model does not hold."""
+
+MARGINS: Final = (0.1, 0.1, 0.5)
+"""Of gap (eV), diameter and length (nm): errors at which a tolerance has fallen to a tenth. Ours."""
 
 
 @lru_cache(maxsize=16)
@@ -131,13 +135,16 @@ def chirality_task(
     diameters_nm: tuple[float, float] = DIAMETERS_NM,
     gaps_ev: tuple[float, float] = (0.0, 1.2),
     lengths_nm: tuple[float, float] = (0.5, 8.0),
-    margins: tuple[float, float, float] = (0.1, 0.1, 0.5),
+    margins: tuple[float, float, float] = MARGINS,
     model: Any = "solved:chirality",
+    direction: Direction = "target",
+    values: tuple[float, float] | None = None,
     reward: RewardFunction | None = None,
 ) -> DesignTask:
     """Choose (n, m), unit cells and strain so that gap, diameter and length meet a vector of targets.
 
-    The reward is the mean of three tolerances, each with a margin of its own; the loss is 1 - reward.
+    The reward is the mean of three tolerances, each with a margin of its own; the loss is 1 - reward. Or choose them so
+    that one property, the gap or one of the model's own, is as large or as small as can be.
 
     Args:
         diameters_nm: least and largest diameter of unstrained tubes, and range of that target.
@@ -145,11 +152,15 @@ def chirality_task(
         lengths_nm: range of target lengths.
         margins: of gap (eV), diameter and length (nm): errors at which a tolerance has fallen to a tenth. Ours.
         model: of the gap: "solved:NAME", a table of all gaps; "oracle"; or whatever `as_model` takes.
+        direction: "target"; or "maximize" or "minimize", of what the model predicts.
+        values: of an extreme: those that earn 0 and 1, or 1 and 0 where it is to be small; the range of gaps by
+            default. A property of the model's own needs them.
         reward: a function of predictions and targets in place of the mean.
 
     Raises:
-        ConfigurationError: if a range is none, or the table is of other diameters.
+        ConfigurationError: if a range is none or without effect, or the table is of other diameters.
     """
+    limits = scale_settings(direction=direction, targets=None, values=values, margin=None, default="target")
     for name, (low, high) in (("gaps_ev", gaps_ev), ("lengths_nm", lengths_nm)):
         if not 0.0 <= low < high:
             raise ConfigurationError(f"{name}={(low, high)} must be a least and a larger value")
@@ -157,9 +168,16 @@ def chirality_task(
         raise ConfigurationError(f'the table of 0.6 to 1.6 nm is none of {diameters_nm}: give model="oracle"')
     geometry, oracle = Geometry(), OfOneCell()
     gap = oracle if isinstance(model, str) and model == "oracle" else table_of(model) or as_model(model, GAP_EV)
+    space = ChiralitySpace.within(diameters_nm)
+    if direction != "target":
+        prop = gap.properties[0] if len(gap.properties) == 1 else GAP_EV
+        of_gap = Scale(gaps_ev, gaps_ev, margins[0]) if prop.key == GAP_EV.key else None
+        scale = scaled(prop, direction, limits["low"], limits["high"], None, of_gap)
+        verifier = oracle if prop.key == GAP_EV.key else known_oracle(prop) or (gap if gap.is_oracle else None)
+        return DesignTask(space, (Objective(prop, gap, direction, *scale, verifier),), reward=reward)
     objectives = (
         Objective(gap.property_of(GAP_EV.key), gap, "target", *gaps_ev, margins[0], oracle),
         Objective(DIAMETER_NM, geometry, "target", *diameters_nm, margins[1], geometry),
         Objective(LENGTH_NM, geometry, "target", *lengths_nm, margins[2], geometry),
     )
-    return DesignTask(ChiralitySpace.within(diameters_nm), objectives, reward=reward)
+    return DesignTask(space, objectives, reward=reward)

@@ -1,7 +1,7 @@
 """The task of decorating a tube: a property that meets a target, or is as small or as large as can be."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from matgym.errors import PropertyError
 from matgym.models import Model, Property
@@ -10,8 +10,11 @@ from matgym.structures import TubeLattice, lattice_edits, tube_lattice
 from matgym.surrogates.adapters import as_model
 from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.decorations import Decorations
-from matgym.tasks.objective import AnyModel, Constraint, Direction, Estimate, Objective
+from matgym.tasks.objective import AnyModel, Constraint, Direction, Estimate, Objective, Scale, scaled
 from matgym.tasks.solved import Solved, table_of
+
+UNUSED_SCALE: Final = Scale((0.0, 1.0), (0.0, 1.0), 1.0)
+"""Of a property of the model's own that is to be extreme by a reward function, which scales itself."""
 
 
 def decoration_task(
@@ -21,9 +24,10 @@ def decoration_task(
     property: str | Property = "gap_ev",  # noqa: A002  # the field's word
     model: Any = "nanotube-doping",
     direction: Direction = "target",
-    low: float = 0.55,
-    high: float = 1.20,
-    margin: float = 0.15,
+    low: float | None = None,
+    high: float | None = None,
+    margin: float | None = None,
+    scale: Scale | None = None,
     estimate: Estimate = "mean",
     oracle: Model[Any] | None = None,
     others: tuple[Objective, ...] = (),
@@ -42,10 +46,13 @@ def decoration_task(
         model: that predicts it: whatever `matgym.surrogates.as_model` takes; or "solved:NAME", the table of a solved
             instance, or a `Solved`.
         direction: "target", "minimize" or "maximize".
-        low: smallest target, in the property's unit; where it is to be extreme, the value that earns 0 or 1.
-        high: largest target, or the other end. The default range, chosen by us, is about what the data set's tubes of
-            the default composition span (1 to 99 %: 0.59 to 1.22 eV).
-        margin: error at which the reward has fallen to a tenth.
+        low: smallest target, in the property's unit; or the value that earns 0 where it is to be large, 1 where it is
+            to be small. By default that of the property's scale, as the next two.
+        high: largest target; or the value that earns 1 where it is to be large, 0 where it is to be small.
+        margin: error at which the reward of a target has fallen to a tenth; a quarter of the range of targets where the
+            property has no scale.
+        scale: of `property`; by default that in `matgym.tasks.objective.SCALES`. A property of the model's own has
+            none: give low and high.
         estimate: how an uncertain prediction is turned into a reward.
         oracle: that verifies; the property's own with its default settings, if it has one, by default.
         others: components of a vector reward after the first; give them weight 0.
@@ -65,7 +72,10 @@ def decoration_task(
     verifier = oracle or (
         made if isinstance(made, Solved) else known_oracle(prop) or (made if made.is_oracle else None)
     )
-    objective = Objective(prop, made, direction, low, high, margin, verifier)
+    made.property_of(prop.key)  # raises if there is none
+    own_scale = UNUSED_SCALE if reward is not None and direction != "target" else None
+    limits = scaled(prop, direction, low, high, margin, scale if prop.key == named.key else own_scale)
+    objective = Objective(prop, made, direction, *limits, verifier)
     space = Decorations(lattice, edits, between_leads=prop.between_leads)
     return DesignTask(space, (objective, *others), constraint, reward, estimate)
 

@@ -103,11 +103,13 @@ def furnace_task(
         reward: a function of predictions and targets in place of J on a scale from `WORST` to `BEST`.
 
     Raises:
-        ConfigurationError: if there is no such form.
+        ConfigurationError: if there is no such form, or `growth` has a reward function of its own.
     """
     if form not in get_args(Form):
         raise ConfigurationError(f"form={form!r} must be stages or schedule")
     growth = growth or GrowthTask()
+    if growth.reward is not None:
+        raise ConfigurationError("the growth's reward function would be without effect: give reward=, of predictions")
     model, oracle = GrowthRuns(growth, reactor), GrowthRuns(replace(growth, model="oracle"), reactor)
     numbers = len(TWO_STAGES) if form == "stages" else len(LIMITS) * growth.minutes
     space = FurnaceSpace(numbers, form=form, minutes=growth.minutes)

@@ -1,8 +1,9 @@
 """The task of a furnace: long, clean tubes for little energy."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
 
@@ -11,11 +12,18 @@ from matgym.processes.growth.furnace import STANDARD, Controls, Furnace, Reactor
 from matgym.processes.growth.recipe import PREHEATED_C, STEP_S, scaled_actions
 from matgym.processes.growth.runs import OUTCOMES, disorder, yield_um
 from matgym.tasks.ledger import Ledger
+from matgym.tasks.reward import check_reward
 from matgym.typing import FloatArray
 from matgym.units import CELSIUS_K
 
 if TYPE_CHECKING:
     from matgym.processes.sequences.learned import SequenceSurrogate
+
+GrowthReward: TypeAlias = Callable[[Mapping[str, FloatArray], FloatArray], Any]
+"""What B runs have grown so far, and the (B, t, 4) controls of their minutes, to what they are worth, (B,) in [0, 1].
+
+The first is a mapping of names to (B,) values: "yield_um", "disorder" (D/G), "amorphous" (monolayers), "energy_kwh".
+Controls are the set point in °C, acetylene, hydrogen and water in Pa. A value outside [0, 1] is an error."""
 
 _FURNACE: Final = Furnace()
 _VARIATION: Final = Variation()
@@ -38,6 +46,7 @@ class GrowthTask:
         hottest_c: above which the furnace is not safe.
         soot_per_min: monolayers of amorphous carbon a minute above which the exhaust clogs.
         model: what predicts J: "oracle", or a surrogate over time: its name or file, or a `SequenceSurrogate`.
+        reward: a function that says what a run is worth in place of J.
         ledger: counts minutes that were simulated, and runs that a surrogate predicted.
     """
 
@@ -52,10 +61,12 @@ class GrowthTask:
     hottest_c: float = 900.0
     soot_per_min: float = 5.0
     model: Any = "oracle"
+    reward: GrowthReward | None = None
     ledger: Ledger = field(default_factory=Ledger)
 
     def __post_init__(self) -> None:
         require_counts(minutes=self.minutes)
+        check_reward(self.reward)
         if self.surrogate is not None and self.surrogate.outcome_names != OUTCOMES:
             raise ConfigurationError(
                 f"a surrogate of {', '.join(self.surrogate.outcome_names)} cannot reward growth, "
@@ -100,18 +111,43 @@ class GrowthTask:
         tubes, flaws, logarithm, energy = np.moveaxis(outcomes, -1, 0)
         return np.asarray(sum(self._weighted(tubes, flaws, np.expm1(logarithm), energy)))
 
+    def outcomes(self, state: State, reactor: Reactor) -> dict[str, FloatArray]:
+        """Return what stands in the furnace as a reward function of one's own gets it, (B,) each."""
+        grown = {"yield_um": yield_um(state, reactor), "disorder": disorder(state.defects, state.grown)}
+        return {**grown, "amorphous": np.array(state.amorphous), "energy_kwh": np.array(state.energy_kwh)}
+
+    def predicted_outcomes(self, outcomes: FloatArray) -> dict[str, FloatArray]:
+        """Return the same of (B, 4) outcomes as a surrogate predicts them."""
+        tubes, flaws, logarithm, energy = outcomes.T
+        return {"yield_um": tubes, "disorder": flaws, "amorphous": np.expm1(logarithm), "energy_kwh": energy}
+
     def run(self, controls: FloatArray, reactors: FloatArray) -> FloatArray:
         """Return (B,) J of whole runs, (B, minutes, 4) controls in (B, 5) or (5,) reactors, by the model."""
-        reactors = np.broadcast_to(reactors, (len(controls), len(Reactor._fields)))
         if self.surrogate is not None:
-            with self.ledger.charge("surrogate", len(controls)):
-                begun = np.zeros((len(controls), len(OUTCOMES)))
-                return self.predicted(self.surrogate.predict(scaled_actions(controls), reactors, begun)[:, -1])
+            return self.predicted(self._predicted_run(self.surrogate, controls, reactors))
+        return np.asarray(self.objective(*self._simulated_run(controls, reactors)))
+
+    def grown(self, controls: FloatArray, reactors: FloatArray) -> dict[str, FloatArray]:
+        """Return what whole runs have grown at their end, (B,) each; arguments as of `run`."""
+        if self.surrogate is not None:
+            return self.predicted_outcomes(self._predicted_run(self.surrogate, controls, reactors))
+        return self.outcomes(*self._simulated_run(controls, reactors))
+
+    def _predicted_run(self, surrogate: "SequenceSurrogate", controls: FloatArray, reactors: FloatArray) -> FloatArray:
+        """(B, 4) outcomes at the end of runs, by a surrogate."""
+        reactors = np.broadcast_to(reactors, (len(controls), len(Reactor._fields)))
+        with self.ledger.charge("surrogate", len(controls)):
+            begun = np.zeros((len(controls), len(OUTCOMES)))
+            return surrogate.predict(scaled_actions(controls), reactors, begun)[:, -1]
+
+    def _simulated_run(self, controls: FloatArray, reactors: FloatArray) -> tuple[State, Reactor]:
+        """What stands in the furnace at the end of runs, by the oracle."""
+        reactors = np.broadcast_to(reactors, (len(controls), len(Reactor._fields)))
         reactor = Reactor(*reactors.T.copy())
         state = self.loaded(reactor)
         for minute in range(controls.shape[1]):
             state = self.advance(state, controls[:, minute], reactor)
-        return np.asarray(self.objective(state, reactor))
+        return state, reactor
 
     def cost(self, before: State, after: State) -> FloatArray:
         """Return (B,) how unsafe a minute was: the worse of heat (1 at 50 K too hot) and soot (1 at twice as much)."""

@@ -31,7 +31,7 @@ from matgym.tasks.base import DesignTask
 from matgym.tasks.chirality import chirality_task
 from matgym.tasks.decoration import decoration_task, known_oracle, resolved
 from matgym.tasks.furnace_design import furnace_task
-from matgym.tasks.objective import Constraint, Direction, Objective
+from matgym.tasks.objective import Constraint, Direction, Objective, Scale
 from matgym.tasks.rings import rings_task
 from matgym.tasks.solved import optima_folder
 from matgym.typing import FloatArray
@@ -121,7 +121,7 @@ class Instance:
 
 def doping(**arguments: Any) -> DesignTask:
     """The doping environment's tube, whose gap is to be as large as can be."""
-    settings: dict[str, Any] = {"direction": "maximize", "low": 0.4, "high": 2.0, "others": (stability(16),)}
+    settings: dict[str, Any] = {"direction": "maximize", "others": (stability(16),)}
     return decoration_task(**settings | arguments)
 
 
@@ -142,7 +142,7 @@ def doping_easy(**arguments: Any) -> DesignTask:
     """The same on a tube so small that physics knows every design."""
     settings: dict[str, Any] = {
         "lattice": tube_lattice(8, 0, 1), "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy",
-        "direction": "maximize", "low": 0.2, "high": 1.5,
+        "direction": "maximize", "scale": Scale((0.2, 1.5), (0.2, 1.5), 0.15),
     }  # fmt: skip
     return decoration_task(**settings | arguments)
 
@@ -151,17 +151,23 @@ def isotope_sites(**arguments: Any) -> DesignTask:
     """Heavy atoms on the sites of a zigzag tube, which is to conduct as little heat as can be."""
     settings: dict[str, Any] = {
         "lattice": tube_lattice(7, 0, 2), "budget": {"14C": 3}, "property": THERMAL_CONDUCTANCE_NW_K,
-        "direction": "minimize", "model": "solved:isotope-sites", "low": 2.270, "high": 2.282, "margin": 0.001,
-        "oracle": PhononTransport(frequencies=SITES_FREQUENCIES),
+        "direction": "minimize", "model": "solved:isotope-sites",
+        "scale": Scale((2.270, 2.282), (2.270, 2.282), 0.001),
     }  # fmt: skip
-    return decoration_task(**settings | arguments)
+    settings |= arguments
+    heat, model = THERMAL_CONDUCTANCE_NW_K, settings["model"]
+    if not (isinstance(model, str) and model == "oracle"):
+        settings["model"] = model = resolved(model, heat)
+    if isinstance(model, str) or heat.key in model.keys:  # else it predicts a property of its own
+        settings = {"oracle": PhononTransport(frequencies=SITES_FREQUENCIES)} | settings
+    return decoration_task(**settings)
 
 
 def thermoelectric(**arguments: Any) -> DesignTask:
     """Boron and nitrogen on a tube whose ZT is to be large, by the shipped networks."""
     settings: dict[str, Any] = {
         "lattice": tube_lattice(8, 0, 3), "budget": {"B": 4, "N": 4}, "property": ZT, "model": "nanotube-zt",
-        "direction": "maximize", "low": 0.0, "high": 0.4, "margin": 0.02,
+        "direction": "maximize",
     }  # fmt: skip
     if "others" not in arguments:
         settings["others"] = (further(THERMAL_CONDUCTANCE_NW_K, "nanotube-heat", 1.5, 2.5, "minimize"),)
@@ -175,7 +181,7 @@ def thermoelectric_easy(**arguments: Any) -> DesignTask:
     name = "solved:thermoelectric-easy"
     settings: dict[str, Any] = {
         "lattice": tube_lattice(10, 0, 3), "budget": {"SW": 2}, "property": ZT, "model": name,
-        "direction": "maximize", "low": 0.0, "high": 0.2, "margin": 0.02,
+        "direction": "maximize", "scale": Scale((0.0, 0.2), (0.0, 0.2), 0.02),
     }  # fmt: skip
     if "others" not in arguments:
         settings["others"] = (further(THERMAL_CONDUCTANCE_NW_K, name, 1.5, 3.5, "minimize"),)

@@ -14,10 +14,12 @@ class Ledger:
     Attributes:
         counts: evaluations by kind: "surrogate", "oracle".
         seconds: wall seconds by kind.
+        failures: designs without a value, by the name of the model or reward function that had none.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    failures: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
     def charge(self, kind: str, evaluations: int) -> Iterator[None]:

@@ -49,16 +49,125 @@ def tolerance(error: FloatArray, margin: float | FloatArray) -> FloatArray:
     return np.where(np.isnan(reward), 0.0, reward)
 
 
+@dataclass(frozen=True)
+class Scale:
+    """Where the rewards of a property begin and end, unless somebody says otherwise.
+
+    Attributes:
+        targets: range from which targets are drawn, in the property's unit.
+        values: values that earn 0 and 1 where the property is to be large, 1 and 0 where it is to be small.
+        margin: error at which the reward of a target has fallen to a tenth.
+    """
+
+    targets: tuple[float, float]
+    values: tuple[float, float]
+    margin: float
+
+
+SCALES: Final = {
+    "gap_ev": Scale((0.55, 1.20), (0.4, 2.0), 0.15),
+    "zt": Scale((0.0, 0.4), (0.0, 0.4), 0.02),
+}
+"""Scales of properties that need no other for another tube. Ours; the targets of the gap are about what the data set's
+tubes of the default composition span (1 to 99 %: 0.59 to 1.22 eV)."""
+
+MARGIN_SHARE: Final = 0.25
+"""Of the range of targets, that the margin is where a property has no scale. A choice of ours."""
+
+
+def scaled(
+    prop: Property,
+    direction: Direction,
+    low: float | None,
+    high: float | None,
+    margin: float | None,
+    scale: Scale | None,
+) -> tuple[float, float, float]:
+    """Return (low, high, margin) of an objective, those not given by the property's scale.
+
+    Args:
+        prop: the property.
+        direction: see `Direction`.
+        low: None where it is not given, as the others.
+        high: likewise.
+        margin: likewise; a quarter of the range where the property has no scale.
+        scale: of the property; None for that in `SCALES`.
+
+    Raises:
+        ConfigurationError: if it has no scale, and low or high are not given.
+    """
+    known = scale or SCALES.get(prop.key)
+    if low is None or high is None:
+        if known is None:
+            word = "targets" if direction == "target" else "values"
+            raise ConfigurationError(
+                f"there is no usual range of {prop.key} here: give {word}=(least, largest) to an environment, or low "
+                "and high to a task"
+            )
+        least, largest = known.targets if direction == "target" else known.values
+        low, high = least if low is None else low, largest if high is None else high
+    if margin is None:
+        margin = known.margin if known is not None else MARGIN_SHARE * (high - low)
+    return low, high, margin
+
+
+def scale_settings(
+    *,
+    direction: Direction | None,
+    targets: tuple[float, float] | None,
+    values: tuple[float, float] | None,
+    margin: float | None,
+    reward: object = None,
+    default: Direction,
+) -> dict[str, Any]:
+    """Return a task's direction, low, high and margin from an environment's arguments, None where not given.
+
+    Args:
+        direction: see `Direction`; None for the default.
+        targets: range from which targets are drawn.
+        values: that earn 0 and 1 where the property is to be large, 1 and 0 where it is to be small.
+        margin: error at which the reward of a target has fallen to a tenth.
+        reward: a reward function of one's own, which scales itself; None where there is none.
+        default: direction.
+
+    Raises:
+        ConfigurationError: if an argument would be without effect, or a range is none.
+    """
+    wanted = direction or default
+    without = {"values": values} if wanted == "target" else {"targets": targets, "margin": margin}
+    for name, value in without.items():
+        if value is not None:
+            other = 'direction="maximize" or "minimize"' if wanted == "target" else 'direction="target"'
+            raise ConfigurationError(
+                f"{name} would be without effect beside direction={wanted!r}: leave it out, or give {other}"
+            )
+    turned = None if "target" in (wanted, default) or wanted == default else direction
+    scales: dict[str, object] = {"margin": margin, "values": values, "direction": turned}
+    for name, scale in scales.items():
+        if reward is not None and scale is not None:
+            raise ConfigurationError(f"{name}={scale!r} would be without effect beside reward: give one or the other")
+    given = targets if wanted == "target" else values
+    if given is not None and (isinstance(given, str) or np.shape(given) != (2,)):
+        name = "targets" if wanted == "target" else "values"
+        raise ConfigurationError(f"{name}={given!r} must be a pair of numbers, the least and the largest")
+    low, high = given or (None, None)
+    return {"direction": direction, "low": low, "high": high, "margin": margin}
+
+
 @dataclass(frozen=True, eq=False)
 class Objective:
     """A property with a direction and a scale, the model that predicts it, and the oracle that verifies it.
+
+    Where a property is to meet a target, its reward is 1 on target, 0.5 at a third of the margin and 0.1 at the margin
+    (`tolerance`); targets are drawn from `low` to `high`. Where it is to be large, the reward rises from 0 at `low` to
+    1 at `high`, and beyond both stays; where it is to be small, likewise from `high` down to `low`.
 
     Attributes:
         property: that counts.
         model: that predicts it: any model, or the table of a solved instance.
         direction: see `Direction`.
-        low: smallest target; where it is to be extreme, the value that earns 0 or 1.
-        high: largest target, or the other end.
+        low: smallest target; or the value that earns 0 where the property is to be large, 1 where it is to be small.
+        high: largest target; or the value that earns 1 where the property is to be large, 0 where it is to be small.
         margin: error at which the reward has fallen to a tenth; of targets only.
         oracle: that verifies it; None where there is none: its verified values are NaN then.
         weight: in the mean that is the reward; 0 for what is a component of a vector reward alone.

@@ -14,7 +14,8 @@ from matgym.physics.phonons.ring_isotopes import RingIsotopes, ring_of_site, rin
 from matgym.structures import Species, TubeBatch, TubeDomain, TubeLattice, parse_species, tube_lattice
 from matgym.surrogates.adapters import FunctionModel, as_model
 from matgym.tasks.base import DesignTask, RewardFunction
-from matgym.tasks.objective import Direction, Objective
+from matgym.tasks.decoration import known_oracle
+from matgym.tasks.objective import Direction, Objective, Scale, scaled
 from matgym.tasks.solved import table_of
 from matgym.tasks.space import Choices, Designs
 from matgym.typing import FloatArray, SpeciesArray
@@ -84,6 +85,10 @@ _LIGHT_SHARE: Final = FunctionModel(light_share, LIGHT_SHARE, level=Level.GEOMET
 _LIGHT: Final = Objective(LIGHT_SHARE, _LIGHT_SHARE, "maximize", 0.0, 1.0, oracle=_LIGHT_SHARE, weight=0.0)
 
 
+SCALE: Final = Scale((2.6, 3.4), (2.6, 3.4), 0.05)
+"""Of the thermal conductance of the default tube, nW/K: no design has less or more. Chosen by us."""
+
+
 def rings_task(
     *,
     n: int = 10,
@@ -91,9 +96,10 @@ def rings_task(
     heavy: str = "14C",
     model: Any = "solved:isotope-rings",
     direction: Direction = "minimize",
-    low: float = 2.6,
-    high: float = 3.4,
-    margin: float = 0.05,
+    low: float | None = None,
+    high: float | None = None,
+    margin: float | None = None,
+    scale: Scale = SCALE,
     frequencies: int = 256,
     reward: RewardFunction | None = None,
 ) -> DesignTask:
@@ -104,27 +110,32 @@ def rings_task(
         rings: rings of 2 n atoms, two a cell: see `matgym.physics.phonons.ring_isotopes`.
         heavy: the heavy isotope, "14C" or "13C".
         model: "oracle"; "solved:NAME" or a `Solved`, a table of all designs; or whatever `as_model` takes.
-        direction: "minimize" or "target".
-        low: conductance that earns 1, nW/K, below what any design has; or the least target. A range chosen by us.
-        high: conductance that earns 0; or the largest target.
-        margin: error at which the reward has fallen to a tenth, where there is a target.
+        direction: "minimize", "target" or "maximize".
+        low: smallest target; or the value that earns 1 where it is to be small, 0 where it is to be large. By default
+            that of the scale, as the next two.
+        high: largest target; or the value that earns 0 where it is to be small, 1 where it is to be large.
+        margin: error at which the reward of a target has fallen to a tenth.
+        scale: of the thermal conductance. A property of the model's own has none: give low and high.
         frequencies: of the oracle.
         reward: a function of predictions and targets in place of the reward that these settings make.
 
     Raises:
-        ConfigurationError: if a setting is out of its range, or the table is of another tube.
+        ConfigurationError: if a setting is out of its range, the range of a property of the model's own is not given,
+            or the table is of another tube.
     """
-    if direction not in {"minimize", "target"}:
-        raise ConfigurationError(f"direction={direction!r} must be minimize or target")
     oracle = RingIsotopes(n=n, rings=rings, frequencies=frequencies)
     table = table_of(model)
     own = (n, rings, heavy, frequencies)
     if table is not None and own != (10, 16, "14C", 256):
         raise ConfigurationError(f'the table of (10, 0), 16 rings, 14C is none of {own}: give model="oracle"')
-    prop = THERMAL_CONDUCTANCE_NW_K
-    heat: Any = oracle if isinstance(model, str) and model == "oracle" else table or as_model(model, prop)
-    objectives = (
-        Objective(prop, heat, direction, low, high, margin, oracle),
-        _LIGHT,
-    )
-    return DesignTask(RingSpace.of(n, rings, heavy), objectives, reward=reward)
+    heat = THERMAL_CONDUCTANCE_NW_K
+    made: Any = oracle if isinstance(model, str) and model == "oracle" else table or as_model(model, heat)
+    prop = heat if heat.key in made.keys or len(made.properties) != 1 else made.properties[0]
+    made.property_of(prop.key)  # raises if there is none
+    if prop.key == heat.key:
+        limits = scaled(prop, direction, low, high, margin, scale)
+        objective = Objective(prop, made, direction, *limits, oracle)
+    else:
+        limits = scaled(prop, direction, low, high, margin, None)
+        objective = Objective(prop, made, direction, *limits, known_oracle(prop) or (made if made.is_oracle else None))
+    return DesignTask(RingSpace.of(n, rings, heavy), (objective, _LIGHT), reward=reward)

@@ -199,7 +199,9 @@ def test_what_falls_short_of_a_bound_costs_its_share_of_it_and_a_failure_all():
         return [np.nan if tube.species[0] else worth[float(tube.species[1] > 0)] for tube in tubes]
 
     bound = Constraint(Property("hardness"), FunctionModel(hardness), 80.0)
-    task = decoration_task(lattice=tube_lattice(8, 0, 1), budget={"B": 1}, model=cheap_values, constraint=bound)
+    task = decoration_task(
+        lattice=tube_lattice(8, 0, 1), budget={"B": 1}, model=cheap_values, low=0.5, high=1.5, constraint=bound
+    )
     rows = np.zeros((3, 32), dtype=np.uint8)
     rows[0, 0] = rows[1, 1] = rows[2, 2] = 3
     np.testing.assert_allclose(task.score(rows, np.full(3, 0.8)).cost, [1.0, 0.0, 30.0 / 80.0])
@@ -238,7 +240,8 @@ def test_the_docs_sizes_of_isotope_sites_are_the_spaces():
 
 @pytest.mark.parametrize("kind", ["tube", "furnace"])
 def test_designs_made_at_once_pass_the_checks_and_earn_what_the_task_says(kind):
-    task = decoration_task(budget={"B": 2, "N": 2}, model=cheap_values) if kind == "tube" else furnace_task()
+    made = {"budget": {"B": 2, "N": 2}, "model": cheap_values, "low": 0.5, "high": 1.5}
+    task = decoration_task(**made) if kind == "tube" else furnace_task()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(DesignEnv(task=task, at_once=True))

@@ -212,6 +212,8 @@ def test_a_table_of_another_tube_raises():
             budget={"14C": 3},
             property="thermal_conductance_nw_k",
             model="solved:isotope-sites",
+            low=2.0,
+            high=3.0,
         )
     with pytest.raises(ConfigurationError, match="table"):
         chirality_task(diameters_nm=(0.7, 1.2))

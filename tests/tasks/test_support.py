@@ -34,8 +34,13 @@ def ones(tubes):
     "settings",
     [
         {"model": NETWORK},
-        {"model": ones, "others": (Objective(PI_FORMATION_EV, NETWORK, "minimize", weight=0.0),)},
-        {"model": ones, "constraint": Constraint(YOUNG_GPA, STIFFNESS, 885.0)},
+        {
+            "model": ones,
+            "low": 0.0,
+            "high": 2.0,
+            "others": (Objective(PI_FORMATION_EV, NETWORK, "minimize", weight=0.0),),
+        },
+        {"model": ones, "low": 0.0, "high": 2.0, "constraint": Constraint(YOUNG_GPA, STIFFNESS, 885.0)},
     ],
     ids=["objective", "second objective", "constraint"],
 )
@@ -104,7 +109,7 @@ def test_a_function_that_declares_the_gap_is_verified_by_the_gaps_oracle():
     designs = task.space.sample(2, np.random.default_rng(0))
     truth = PiElectrons().predict(task.space.decode(designs))["gap_ev"]
     np.testing.assert_array_equal(task.verify(designs, np.full(2, 0.8)).value, truth)
-    own = decoration_task(model=ones, oracle=FunctionModel(lambda tubes: 2.0 * ones(tubes), "ones"))
+    own = decoration_task(model=ones, low=0.0, high=2.0, oracle=FunctionModel(lambda tubes: 2.0 * ones(tubes), "ones"))
     np.testing.assert_array_equal(own.verify(designs, np.full(2, 0.8)).value, 2.0)
 
 
@@ -118,7 +123,10 @@ def test_an_estimate_without_effect_raises():
 @pytest.mark.parametrize(
     ("reward", "said"),
     [
-        (lambda _predictions, targets: targets[:, None], r"gave shape \(2, 1\) for 2 designs: it must be \(2,\)"),
+        (
+            lambda _predictions, targets: np.tile(targets, (3, 1)),
+            r"gave shape \(3, 2\): expected is a number for each of 2",
+        ),
         (lambda _predictions, targets: targets + 1.0, "gave 1.8: rewards must lie from 0 to 1"),
     ],
 )
@@ -142,7 +150,7 @@ def test_a_reward_function_sees_predictions_and_targets_and_replaces_the_reward_
 
 def test_a_constraint_on_a_users_property_is_applied():
     bound = Constraint(Property("ones"), FunctionModel(ones), 2.0)
-    task = decoration_task(model=ones, constraint=bound)
+    task = decoration_task(model=ones, low=0.0, high=2.0, constraint=bound)
     scores = task.score(task.space.sample(3, np.random.default_rng(0)), np.full(3, 0.8))
     np.testing.assert_array_equal(scores.cost, 0.5)
     assert isinstance(task.tubes(task.space.sample(1, np.random.default_rng(0)))[0], Nanotube)

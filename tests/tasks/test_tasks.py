@@ -7,6 +7,7 @@ from matgym.errors import ConfigurationError
 from matgym.models import Level, Model, Predictions
 from matgym.physics import GAP_EV, PiElectrons
 from matgym.structures import tube_lattice
+from matgym.surrogates import FunctionModel
 from matgym.tasks import Ledger, RandomDesigns, decoration_task, tolerance
 
 
@@ -31,10 +32,12 @@ def test_ledger_also_counts_failed_evaluations():
     assert ledger.as_dict()["oracle"]["seconds"] > 0
 
 
+def zeros(tubes):
+    return [0.0] * len(tubes)
+
+
 def test_random_designs_have_the_composition_and_cover_all_sites():
-    task = decoration_task(
-        lattice=tube_lattice(5, 0, 1), budget={"B": 2, "N": 3}, model=lambda tubes: [0.0] * len(tubes)
-    )
+    task = decoration_task(lattice=tube_lattice(5, 0, 1), budget={"B": 2, "N": 3}, model=FunctionModel(zeros, "gap_ev"))
     tubes = RandomDesigns().sample(task.space, np.zeros(2000), np.random.default_rng(0))
     species = task.space.encode(tubes)
     assert (task.space.edits.remaining(species) == 0).all()

@@ -1,0 +1,166 @@
+"""What users' own code gives: numbers of any library as double precision, or one sentence that says what is wrong."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from matgym.errors import MatgymError, ModelError
+from matgym.models import Failures, Predictions
+from matgym.typing import FloatArray
+
+NAMED: Final = ("logits", "prediction")
+"""Entries or attributes of an answer that hold its numbers: Hugging Face's outputs, and what people call theirs."""
+
+
+def asked(name: str, what: str, ask: Callable[[], Any], passing: tuple[type[Exception], ...] = ()) -> Any:
+    """Return what a user's code gives.
+
+    Args:
+        name: of the model or function.
+        what: it is asked about, in words.
+        ask: calls it.
+        passing: errors that the caller handles itself.
+
+    Raises:
+        ModelError: if the code raises an error, which is chained.
+    """
+    known: tuple[type[Exception], ...] = (MatgymError, MemoryError, *passing)
+    try:
+        return ask()
+    except known:  # these say what is wrong; nothing a model can be blamed for
+        raise
+    except Exception as error:
+        raise ModelError(f"{name} raised {type(error).__name__} on {what}: {error}") from error
+
+
+def numbers(answer: Any, count: int, name: str, keys: Sequence[str] = ("value",)) -> FloatArray:
+    """Return the numbers that a user's code gave for a batch.
+
+    Args:
+        answer: an array, tensor, list or series of shape (B,), (B, 1) or (B, k), on any device and of any precision; or
+            what holds one: a tuple, a mapping or a table by property, an object with `logits` or `prediction`.
+        count: B.
+        name: of the model or function, for messages.
+        keys: of the k quantities that it is to give.
+
+    Returns:
+        (B, k) float64.
+
+    Raises:
+        ModelError: if it gave anything else than B times k real numbers.
+    """
+    expected = f"a number for each of {count} designs"
+    if len(keys) > 1:
+        expected = f"({count}, {len(keys)}) numbers: {', '.join(keys)} of each of {count} designs"
+    try:
+        array = _stacked(_held(answer, count, keys))
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # of NumPy's and torch's conversions
+        raise ModelError(f"{name} gave {answer!r:.80}, which is not {expected}: {error}") from error
+    if array.shape == (count,) and len(keys) == 1:
+        return array[:, None]
+    if array.shape != (count, len(keys)):
+        raise ModelError(f"{name} gave shape {array.shape}: expected is {expected}")
+    return array
+
+
+def predicted(
+    values: FloatArray,
+    keys: Sequence[str],
+    name: str,
+    sd: FloatArray | None = None,
+    failures: Failures | None = None,
+) -> Predictions:
+    """Return (B, k) values of a user's model as predictions; what is not finite is a failure.
+
+    Args:
+        values: changed in place where they are not finite.
+        keys: of the k properties.
+        name: of the model, for reasons.
+        sd: (B, k) standard deviations; None where they are unknown.
+        failures: rows that were not asked about, with the reason.
+    """
+    known = {key: dict(failures) for key in keys} if failures else {}
+    if not np.isfinite(values).all():
+        for column, key in zip(values.T, keys, strict=True):
+            for row in np.flatnonzero(~np.isfinite(column)).tolist():
+                known.setdefault(key, {}).setdefault(row, without_value(name, column[row]))
+        values[~np.isfinite(values)] = np.nan
+    spread = {} if sd is None else dict(zip(keys, sd.T, strict=True))
+    return Predictions(dict(zip(keys, values.T, strict=True)), known, spread)
+
+
+def without_value(name: str, value: float) -> str:
+    """Return why a value that is not finite counts as a failure."""
+    return f"{name} gave {'NaN' if np.isnan(value) else f'{value:g}'}: its value cannot be computed"
+
+
+def _held(answer: Any, count: int, keys: Sequence[str]) -> Any:
+    """What holds the numbers: the answer itself, or a part of it; a list of columns where there are several."""
+    columns = getattr(answer, "columns", answer if isinstance(answer, Mapping) else ())  # a table's, or a mapping's
+    if all(key in columns for key in keys):
+        return _Columns(answer[key] for key in keys)
+    if isinstance(answer, Mapping):
+        found = [answer[name] for name in NAMED if name in answer] or list(answer.values())
+        if len(found) != 1:
+            raise ValueError(f"none of its entries {', '.join(map(str, answer))} is {keys[0]} or logits")
+        return found[0]
+    for name in NAMED:
+        if hasattr(answer, name):
+            return getattr(answer, name)
+    if isinstance(answer, tuple):
+        arrays = [each for each in answer if _rows(each) == count]
+        if len(keys) > 1 and len(arrays) == len(answer) == len(keys):
+            return _Columns(arrays)
+        return arrays[0] if arrays else answer
+    return answer
+
+
+class _Columns(list[Any]):
+    """Columns of numbers, one a property."""
+
+
+def _rows(part: Any) -> int | None:
+    """Length of an array or a tensor; None of anything else."""
+    shape: Any = getattr(part, "shape", ())
+    return int(shape[0]) if len(shape) else None
+
+
+def _stacked(part: Any) -> FloatArray:
+    if not isinstance(part, _Columns):
+        return _float64(part)
+    columns = [_float64(column) for column in part]
+    return np.stack([column[:, 0] if column.ndim == 2 and column.shape[1] == 1 else column for column in columns], 1)
+
+
+def _float64(part: Any) -> FloatArray:
+    """Numbers of any library.
+
+    Raises:
+        TypeError: if they are no real numbers.
+    """
+    torch = sys.modules.get("torch")  # whoever gives a tensor has imported it
+    if torch is not None and isinstance(part, torch.Tensor):
+        if part.is_complex():
+            raise TypeError("they are complex")
+        values: FloatArray = part.detach().cpu().double().numpy()  # first to the CPU: MPS has no double precision
+        return values
+    if isinstance(part, list | tuple) and any(hasattr(each, "detach") for each in part):
+        return np.array([_float64(each) for each in part])
+    if isinstance(part, np.ma.MaskedArray):
+        return np.asarray(np.ma.filled(part.astype(np.float64), np.nan))
+    if "pandas" in type(part).__module__.split("."):
+        return np.asarray(part.to_numpy(dtype=np.float64, na_value=np.nan))
+    array = np.asarray(part)
+    if array.dtype.kind == "O":
+        return np.array([_number(each) for each in array.ravel()]).reshape(array.shape)
+    if array.dtype.kind not in "biufV" or array.dtype.names is not None:  # V is bfloat16, as JAX has it
+        raise TypeError("they are complex" if array.dtype.kind == "c" else f"they are of type {array.dtype}")
+    return array.astype(np.float64)
+
+
+def _number(each: Any) -> float:
+    if isinstance(each, str | bytes):
+        raise TypeError(f"{each!r:.40} is no number")
+    return float(each)
