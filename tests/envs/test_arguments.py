@@ -147,6 +147,8 @@ def behaviour(identity, arguments):
     for _ in range(max(envs.episodes.steps, 5) + 1):
         masks = envs.action_masks() if envs.episodes.masked else np.zeros(0)
         actions = np.where(masks, rng.random(masks.shape), -1.0).argmax(axis=1) if masks.size else space.sample()
+        if masks.size:  # the first episode takes what is forbidden, where something is
+            actions[0] = masks[0].argmin()
         seen += [told(each) for each in envs.step(actions)]
     return b"".join(seen)
 

@@ -156,8 +156,8 @@ def test_the_reset_option_sets_the_targets_and_refuses_what_is_outside():
     observation, info = env.reset(options={"target": (0.6, 1.1, 4.25)})
     np.testing.assert_array_equal(info["target"], (0.6, 1.1, 4.25))
     np.testing.assert_allclose(observation[-3:], 0.0, atol=1e-6)
-    for wrong in ((0.6, 1.1, 99.0), (np.nan, 1.1, 4.0)):
-        with pytest.raises(ConfigurationError, match="outside the task's range"):
+    for wrong, complaint in (((0.6, 1.1, 99.0), "outside the task's range"), ((np.nan, 1.1, 4.0), "must be finite")):
+        with pytest.raises(ConfigurationError, match=complaint):
             env.reset(options={"target": wrong})
     with pytest.raises(ConfigurationError, match="reset has no option 'target_ev'; there are target"):
         env.reset(options={"target_ev": 1.0})
