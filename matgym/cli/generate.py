@@ -35,6 +35,7 @@ def train(
     data = Dataset.load(dataset)
     began = perf_counter()
     with progress() as show, STORE.checkpoints(output) as checkpoints:
+        show("training", 0, how.epochs)
 
         def on_epoch(epoch: Epoch) -> None:
             show(epoch.stage, epoch.number, getattr(how, f"{epoch.stage}_epochs", how.epochs), epoch.note)

@@ -61,6 +61,7 @@ def train(
     folds = output.with_name(f"{output.name}.cv")
     epochs_in_all = how.members * how.epochs
     with progress() as show:
+        show("training", 0, epochs_in_all)
 
         def on_fold(fold: int, epoch: Epoch) -> None:
             done = (fold * how.members + epoch.member) * how.epochs + epoch.number

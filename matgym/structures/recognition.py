@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import RecognitionError, StructureError
-from matgym.structures.lattice import TubeLattice, tube_lattice
+from matgym.structures.lattice import TubeLattice, tube_lattice, unit_sites
 from matgym.structures.nanotube import MAX_STRAIN, Nanotube
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
 from matgym.structures.symmetry import Pairs
@@ -56,6 +56,10 @@ MAX_EMPTY: Final = 0.2
 
 STRAIN_DECIMALS: Final = 6
 """Decimals of a recognised strain, as many as a CIF or a relaxation can tell."""
+
+MAX_RADIUS_ANGSTROM: Final = 400.0
+"""Wider walls are not recognised: single-walled tubes of more than 5 nm collapse, and candidates grow with the square of
+the radius. A choice of ours; tubes that matgym itself recorded in a file are read whatever their radius."""
 
 _LATTICE_CONSTANT: Final = math.sqrt(3.0) * CARBON_BOND_ANGSTROM
 
@@ -177,7 +181,7 @@ def _wall(positions: FloatArray, period: FloatArray) -> _Wall | None:
         return None
     centre, radius = circle
     x, y = (positions @ plane - centre).T
-    if np.abs(np.hypot(x, y) - radius).max() > ROUNDNESS_ANGSTROM:
+    if radius > MAX_RADIUS_ANGSTROM or np.abs(np.hypot(x, y) - radius).max() > ROUNDNESS_ANGSTROM:
         return None
     if len(positions) < MIN_DENSITY_PER_ANGSTROM2 * 2.0 * math.pi * radius * length:
         return None
@@ -261,7 +265,10 @@ def _candidates(wall: _Wall) -> Iterator[TubeLattice]:
     ratio = circumference / np.sqrt(np.maximum(n * n + n * m + m * m, 1))
     near = (n > 0) & (np.abs(ratio - 1.0) < RADIUS_TOLERANCE + POISSON_RATIO * MAX_STRAIN)
     for i in np.flatnonzero(near):
-        unit = tube_lattice(int(n[i]), int(m[i]), 1)
+        shape = int(n[i]), int(m[i])
+        if unit_sites(*shape) > 2 * n_atoms:
+            continue
+        unit = tube_lattice(*shape, 1)
         for cells in range(math.ceil(n_atoms / unit.n_sites), 2 * n_atoms // unit.n_sites + 1):
             strain = wall.length / (cells * unit.length_angstrom) - 1.0
             widening = ratio[i] / (1.0 - POISSON_RATIO * strain) - 1.0
