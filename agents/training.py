@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +41,7 @@ def learner(
     """
     kind = constructor(algorithm)
     try:
-        settings, tuned = hyperparameters(file_of(environment), algorithm), True
+        settings, tuned = hyperparameters(file_of(environment.rpartition(":")[2]), algorithm), True
     except ConfigurationError:  # none are tuned: Stable-Baselines3's own
         settings, tuned = {}, False
     settings.pop("n_timesteps", None)
@@ -65,7 +66,9 @@ def _adapted(environment: str, count: int, seed: int, arguments: dict[str, Any])
     if spec.vector_entry_point is not None:
         envs = _made(environment, arguments, lambda name, **given: gym.make_vec(name, num_envs=count, **given))
         if hasattr(envs, "reward_space"):
-            raise ConfigurationError(f"{environment} pays a vector: train on the id without MO-, or with MO libraries")
+            raise ConfigurationError(
+                f"{environment} pays a vector: train on the id without MO-, or by a library for vector rewards"
+            )
         if envs.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP:
             return SB3VecEnv(envs, seed=seed)
         envs.close()
@@ -74,7 +77,10 @@ def _adapted(environment: str, count: int, seed: int, arguments: dict[str, Any])
 
 def _spec(name: str) -> Any:
     """The specification of an id; that of MODULE:ID once the module is imported."""
-    return gym.spec(name)
+    module, _, plain = name.rpartition(":")
+    if module:
+        import_module(module)
+    return gym.spec(plain)
 
 
 def _made(environment: str, arguments: Mapping[str, Any], make: Callable[..., Any]) -> Any:

@@ -27,6 +27,10 @@ MAX_NUMBER: Final = 1e100
 """Largest magnitude of a number: squares and sums of squares stay finite."""
 
 
+MAX_NAME_BYTES: Final = 255
+"""Longest name of a file or folder, as the common file systems have it."""
+
+
 # ---- writing
 
 
@@ -68,6 +72,13 @@ def check_output(path: Path, *, folder: bool = False) -> None:
         FormatError: if the path is a folder where a file is wanted or the other way round, if a parent is no folder,
             or if the file system takes no such name.
     """
+    longest = max(path.parts, key=len, default="")
+    if len(os.fsencode(longest)) > MAX_NAME_BYTES:
+        raise FormatError(
+            f"the output's name {longest[:40]}… is longer than {MAX_NAME_BYTES} bytes, which file systems take"
+        )
+    if "\0" in str(path):
+        raise FormatError(f"the output {str(path)[:80]!r} holds a null character, which no name may")
     try:
         if folder and path.exists() and not path.is_dir():
             raise FormatError(f"the output {path} is a file: name a folder")
@@ -76,9 +87,6 @@ def check_output(path: Path, *, folder: bool = False) -> None:
         nearest = next(parent for parent in path.absolute().parents if parent.exists())
         if not nearest.is_dir():
             raise FormatError(f"the output {path} would lie in {nearest}, which is a file: name a folder")
-        longest = max(path.parts, key=len, default="")
-        if len(os.fsencode(longest)) > os.pathconf(nearest, "PC_NAME_MAX"):
-            raise FormatError(f"the output's name {longest[:40]}… is longer than the file system allows")
         if not os.access(path if path.is_dir() else nearest, os.W_OK):
             raise FormatError(f"the output {path} cannot be written: {nearest} takes no new files")
     except (OSError, ValueError) as error:
@@ -160,7 +168,7 @@ def parse_yaml(text: str, source: str) -> Any:
     return content
 
 
-def number(text: str) -> float | None:
+def parsed_number(text: str) -> float | None:
     """Return the finite number that ASCII text spells; None if it spells none, or one beyond `MAX_NUMBER`."""
     if not text.isascii() or "_" in text:
         return None
@@ -185,27 +193,39 @@ def _check_plain(content: Any, source: str) -> None:
     def check(value: Any, place: str, depth: int) -> None:
         nonlocal left
         left -= 1
-        at = f"{source}: {place}: " if place else f"{source}: "
         if left < 0 or depth > MAX_DEPTH:
             raise FormatError(f"{source} holds more than {MAX_VALUES:,} values, or {MAX_DEPTH} within each other")
         if isinstance(value, dict):
             for name, part in value.items():
-                if not isinstance(name, str):
-                    raise FormatError(f"{at}the name {name!r} must be text: put it in quotation marks")
-                check(name, place, depth + 1)
+                _check_name(name, f"{source}: {place}")
                 check(part, f"{place}.{name}" if place else name, depth + 1)
         elif isinstance(value, list):
             for index, part in enumerate(value):
                 check(part, f"{place}[{index}]", depth + 1)
-        elif isinstance(value, str):
-            if not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
-                raise FormatError(f"{at}{value[:40]!r} is no valid text")
-        elif isinstance(value, int | float):
-            if not math.isfinite(value) if isinstance(value, float) else abs(value) >= 2**63:
-                raise FormatError(f"{at}{str(value)[:40]} is no finite number of at most 64 bits")
-        elif value is not None:
-            raise FormatError(
-                f"{at}{value!r} is a {type(value).__name__}; give text, in quotation marks, numbers, lists or mappings"
-            )
+        else:
+            _check_value(value, f"{source}: {place}")
 
     check(content, "", 0)
+
+
+def _check_name(name: object, at: str) -> None:
+    if not isinstance(name, str):
+        raise FormatError(f"{at}: the name {name!r} must be text: put it in quotation marks")
+    _check_value(name, at)
+
+
+def _check_value(value: object, at: str) -> None:
+    """Check a value that is neither a list nor a mapping."""
+    if isinstance(value, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in value):  # half of a pair
+            raise FormatError(f"{at}: {value[:40]!r} is no valid text")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise FormatError(f"{at}: {value} is not finite")
+    elif isinstance(value, int):
+        if abs(value) >= 2**63:
+            raise FormatError(f"{at}: {str(value)[:40]} is no number of at most 64 bits")
+    elif value is not None:
+        raise FormatError(
+            f"{at}: {value!r} is a {type(value).__name__}; give text, in quotation marks, numbers, lists or mappings"
+        )

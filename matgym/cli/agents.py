@@ -1,12 +1,13 @@
 """`matgym train` and `matgym evaluate`: agents of Stable-Baselines3 on any registered environment."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from matgym.cli.console import MAX_COUNT, Json, print_note, print_result, progress
-from matgym.errors import ConfigurationError, FormatError, MatgymError
+from matgym.errors import ConfigurationError, FormatError
 from matgym.files import check_output, parse_yaml
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ def train(
 ) -> None:
     """Train an agent with tuned hyper-parameters, where there are any, and store it; Ctrl-C stores it earlier."""
     from matgym.agents.storage import check_storable
-    from matgym.agents.training import learner, learn
+    from matgym.agents.training import learn, learner
 
+    _find_modules()
     arguments, file = _parsed(arg), agent_file(output)
     check_output(file)
     if tensorboard is not None:
@@ -87,6 +89,7 @@ def evaluate(
 
     from matgym.agents.training import Acts, evaluated, opened
 
+    _find_modules()
     file = agent_file(agent)
     made, environment, arguments = opened(file, trust=trust)
     environment, arguments = env or environment, _parsed(arg) if arg or env else arguments
@@ -94,7 +97,10 @@ def evaluate(
         raise ConfigurationError(f"{file} does not say what it was trained on: give --env")
     rows = []
     with progress() as show:
-        policies: dict[str, Acts | None] = {type(made).__name__: Acts(made, deterministic=not stochastic), "random": None}
+        policies: dict[str, Acts | None] = {
+            type(made).__name__: Acts(made, deterministic=not stochastic),
+            "random": None,
+        }
         for name, policy in policies.items():
             show(name, 0, episodes)
 
@@ -114,7 +120,18 @@ def evaluate(
         "policies": rows,
     }  # fmt: skip
     title = f"{environment}, {episodes} episodes, means with 95 % intervals"
-    print_result(content, (title, shown), json=json)
+    plain = [
+        {"policy": row["policy"], "steps": row["steps"]}
+        | {f"{of}_{part}": value for of in ("returns", "verified") for part, value in (row[of] or {}).items()}
+        for row in rows
+    ]
+    print_result(content, (title, shown), csv_rows=plain, json=json)
+
+
+def _find_modules() -> None:
+    """Let MODULE:ID name a module of the working folder, which Python leaves out when it starts `matgym`."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
 
 
 def agent_file(path: Path) -> Path:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Json, print_note, print_result, progress
-
+from matgym.cli.console import MAX_COUNT, Json, print_note, print_result, progress
 from matgym.files import check_output
 
 if TYPE_CHECKING:
@@ -17,10 +16,12 @@ if TYPE_CHECKING:
 
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the report, the table and the structures.")] = Path("demo"),
-    training_designs: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Designs scored while the policy learns.")] = 40_000,
+    training_designs: Annotated[
+        int, typer.Option(min=1, max=MAX_COUNT, help="Designs scored while the policy learns.")
+    ] = 40_000,
     targets: Annotated[int, typer.Option(min=1, max=10_000, help="Target gaps the policy has not seen.")] = 40,
     queries: Annotated[int, typer.Option(min=1, max=10_000, help="Designs scored a target, by each method.")] = 16,
-    seed: Annotated[int, typer.Option(min=0, help="Of the training.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Of the training.")] = 0,
     json: Json = False,
 ) -> None:
     """The main job: train a policy, design tubes, compare, verify by the oracle, write a report."""

@@ -108,20 +108,23 @@ def print_note(label: str, style: str, text: str) -> None:
     stderr.print(Text.assemble((f"{label}: ", style), text), highlight=False, soft_wrap=True)
 
 
-def print_result(content: Any, *tables: tuple[str, Rows], lines: Iterable[str] = (), json: bool) -> None:
+def print_result(
+    content: Any, *tables: tuple[str, Rows], lines: Iterable[str] = (), csv_rows: Rows | None = None, json: bool
+) -> None:
     """Print a command's result.
 
     Args:
         content: what programs get, as JSON.
         *tables: titles and rows, for people, or as CSV.
         lines: sentences below the tables, for people.
+        csv_rows: rows for CSV in place of those tables, where these show numbers as text.
         json: whether a program reads it.
     """
     if json:
         print(dumps(finite(content), indent=2, default=str, allow_nan=False))  # noqa: T201  # what --json is for
         return
     if _as_csv.get():
-        _print_csv([rows for _, rows in tables] or [_row_of(content)])
+        _print_csv([csv_rows] if csv_rows is not None else [rows for _, rows in tables] or [_row_of(content)])
         return
     for title, rows in tables:
         print_table(title, rows)
@@ -181,11 +184,9 @@ def print_table(title: str, rows: Rows) -> None:
 
 
 def _empty_table(title: str) -> Table:
-    """A table without frames, so that it is narrow."""
-    return Table(
-        title=Text(title, "italic"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, len(GAP) - 1, 0, 0),
-        show_edge=False,
-    )  # fmt: skip
+    """A table without frames, so that it is narrow, below its title."""
+    stdout.print(Text(title, "italic"))
+    return Table(box=box.SIMPLE_HEAD, padding=(0, len(GAP) - 1, 0, 0), show_edge=False)
 
 
 def _print_blocks(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

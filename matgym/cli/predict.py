@@ -31,9 +31,9 @@ def predict(
         raise StructureError(f"{read} has {read.n_sites:,} sites; networks predict {MAX_PREDICTED_SITES:,} or fewer")
     rows, reasons = _by_networks(read)
     for row in rows:
-        row |= {"physics": None, "level": "", "physics_failure": ""}
+        row.update({"physics": None, "level": "", "physics_failure": ""})
         if physics:
-            row |= _by_physics(read, row["property"])
+            row.update(_by_physics(read, row["property"]))
     shown = [
         {
             "property": f"{PROPERTIES_BY_KEY[row['property']].name.replace('_', ' ')}{_unit(row['unit'])}",

@@ -138,21 +138,28 @@ def checked_table(table: pa.Table) -> pa.Table:
     """
     wanted = schema(label_keys(table))
     for field in wanted:
-        if table.column_names.count(field.name) != 1:
-            raise DatasetError(f"it has no column {field.name!r}, or several; build it again with `matgym data build`")
-        column = table.column(field.name)
-        if not column.type.equals(field.type):
-            raise DatasetError(f"column {field.name!r} is of type {column.type}, and must be {field.type}")
-        if not field.nullable and column.null_count:
-            raise DatasetError(f"column {field.name!r} holds {column.null_count} empty cells")
-    for name, allowed in (
-        ("split", SPLITS),
-        *((f"{key}.level", tuple(level.value for level in Level)) for key in label_keys(table)),
-    ):
+        _check_column(table, field)
+    _check_values(table)
+    return table.select([*wanted.names, *(name for name in table.column_names if name not in wanted.names)])
+
+
+def _check_column(table: pa.Table, field: pa.Field) -> None:
+    if table.column_names.count(field.name) != 1:
+        raise DatasetError(f"it has no column {field.name!r}, or several; build it again with `matgym data build`")
+    column = table.column(field.name)
+    if not column.type.equals(field.type):
+        raise DatasetError(f"column {field.name!r} is of type {column.type}, and must be {field.type}")
+    if not field.nullable and column.null_count:
+        raise DatasetError(f"column {field.name!r} holds {column.null_count} empty cells")
+
+
+def _check_values(table: pa.Table) -> None:
+    keys, levels = label_keys(table), tuple(level.value for level in Level)
+    for name, allowed in {"split": SPLITS, **{f"{key}.level": levels for key in keys}}.items():
         for value in pc.unique(table.column(name)).to_pylist():
             if value is not None and value not in allowed:
                 raise DatasetError(f"column {name!r} holds {value!r}; it may hold {', '.join(allowed)}")
-    bounds = {"strain": MAX_STRAIN, "torsion": MAX_TORSION} | dict.fromkeys(label_keys(table), MAX_NUMBER)
+    bounds = {"strain": MAX_STRAIN, "torsion": MAX_TORSION} | dict.fromkeys(keys, MAX_NUMBER)
     for name, bound in bounds.items():
         values = np.abs(table.column(name).drop_null().to_numpy())
         if not (values <= bound).all():  # NaN compares as false
@@ -160,7 +167,6 @@ def checked_table(table: pa.Table) -> pa.Table:
     codes = np.frombuffer(b"".join(table.column("species").to_pylist()), dtype=np.uint8)
     if codes.max(initial=0) >= len(Species):
         raise DatasetError(f"column 'species' holds the code {codes.max()}; known are 0 to {len(Species) - 1}")
-    return table.select([*wanted.names, *(name for name in table.column_names if name not in wanted.names)])
 
 
 def batch_of(table: pa.Table) -> TubeBatch:

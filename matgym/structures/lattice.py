@@ -33,7 +33,7 @@ A: Final = 0
 B: Final = 1
 
 MAX_SITES: Final = 2_000_000
-"""Most sites of a tube: a tube of 10 nm diameter and 1.6 µm length. A choice of ours, which keeps each array of sites and
+"""Most sites of a tube: one of 10 nm diameter and 1.6 µm length. A choice of ours, which keeps each array of sites and
 bonds below 150 MB, so that a mistyped number is an error before memory runs out."""
 
 # Bases (e_row, e_column) in units of (a₁, a₂) and the cell in which the B atom of pixel (0, 0) lies: the

@@ -26,7 +26,7 @@ MEMORY_BYTES: Final = 1 << 30
 whether it is touched or not, and neither the libraries nor the files that torch maps."""
 
 SECONDS: Final = 10.0
-"""Within which a case must end."""
+"""Of the processor, within which a case must end; a case that waits gets four times as long."""
 
 _USAGE: Final = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -72,33 +72,38 @@ def judge(case: int, what: str, call: Callable[[], object]) -> Failure | None:
         raise TooLong
 
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    signal.signal(signal.SIGPROF, ring)
     signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, 4.0 * SECONDS)  # what waits uses no processor
     resource.setrlimit(resource.RLIMIT_DATA, (_data_bytes() + MEMORY_BYTES, hard))
     try:
         sink = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
         with contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             call()
-    except WorkBegan:
-        return None
-    except TooLong as error:
-        return Failure(case, what, "time", _where(error), f"over {SECONDS} s")
-    except EXPECTED as error:
-        said = str(error) if isinstance(error, MatgymError | OSError) else "said"
-        if "allocate" in said:
-            return Failure(case, what, "memory", _where(error), said)
-        if not said:
-            return Failure(case, what, "no words", _where(error), type(error).__name__)
-        return None
-    except MemoryError as error:
-        return Failure(case, what, "memory", _where(error), str(error))
     except BaseException as error:  # noqa: BLE001  # what is looked for
-        return Failure(case, what, type(error).__name__, _where(error), str(error)[:300])
+        kind, said = _verdict(error)
+        return Failure(case, what, kind, _where(error), said[:300]) if kind else None
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        for timer in (signal.ITIMER_PROF, signal.ITIMER_REAL):
+            signal.setitimer(timer, 0.0)
         resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
     return None
+
+
+def _verdict(error: BaseException) -> tuple[str, str]:
+    """Kind of the failure that an error is, empty if it is none, and its words."""
+    said = str(error)
+    if isinstance(error, WorkBegan):
+        return "", ""
+    if isinstance(error, TooLong):
+        return "time", f"over {SECONDS} s"
+    if isinstance(error, MemoryError) or (isinstance(error, EXPECTED) and "allocate" in said):
+        return "memory", said
+    if isinstance(error, MatgymError | OSError) and not said:
+        return "no words", type(error).__name__
+    return ("", "") if isinstance(error, EXPECTED) else (type(error).__name__, said)
 
 
 def run(make: Make, count: int, progress: Callable[[int], None] = lambda _done: None) -> list[Failure]:
@@ -115,7 +120,7 @@ def run(make: Make, count: int, progress: Callable[[int], None] = lambda _done: 
         last, what = first - 1, ""
         with os.fdopen(reader, encoding="utf-8") as stream:
             while True:
-                ready, _, _ = select.select([stream], [], [], 6.0 * SECONDS)
+                ready, _, _ = select.select([stream], [], [], 8.0 * SECONDS)
                 line = stream.readline() if ready else ""
                 if not line:
                     break
@@ -178,7 +183,9 @@ def report(name: str, count: int, failures: list[Failure], seconds: float) -> No
     places = Counter((failure.kind, failure.where) for failure in failures)
     for (kind, where), times in places.most_common():
         example = next(failure for failure in failures if (failure.kind, failure.where) == (kind, where))
-        print(f"  {times:4d} × {kind} at {where}: {example.message[:160]!r}\n         case {example.case}: {example.what}")
+        print(
+            f"  {times:4d} × {kind} at {where}: {example.message[:160]!r}\n         case {example.case}: {example.what}"
+        )
     sys.stdout.flush()
 
 

@@ -45,7 +45,9 @@ def make_valid(folder: Path) -> None:
         ("process.yml", "processes/sequences/configs/cvd-growth.yml"),
     ):
         shutil.copy(_source(source), folder / name)
-    (folder / "generator.yml").write_text("epochs: 3\nkey: gap_ev\nspecies: [B, N]\nsize: {noise: 8}\n", encoding="utf-8")
+    (folder / "generator.yml").write_text(
+        "epochs: 3\nkey: gap_ev\nspecies: [B, N]\nsize: {noise: 8}\n", encoding="utf-8"
+    )
     family = {"n": 8, "m": 0, "cells": 2, "samples": 4, "strain": [0.0, 0.01], "stone_wales": 1}
     spec = {"name": "small", "properties": ["gap"], "families": [family], "largest_share": 0.1}
     (folder / "spec.json").write_text(json.dumps(spec, indent=1), encoding="utf-8")
@@ -76,7 +78,7 @@ def _source(name: str) -> Path:
 
 def _structure(path: Path) -> None:
     tube = read(path)
-    str(tube), tube.key  # noqa: B018  # what every command asks
+    str(tube), tube.key  # what every command asks
 
 
 def _dataset(path: Path) -> None:
@@ -238,7 +240,8 @@ _TEXT = {
     "odd value": _replaced(
         re.compile(r"(?<=: )[^\n,{}\[\]]+"),
         (
-            "2026-11-29", "2026-99-99", "[1, 2]", "{a: 1}", "~", "null", "true", "1e999", ".inf", ".nan", "[" * 2000, "!!binary aGk=",
+            "2026-11-29", "2026-99-99", "[1, 2]", "{a: 1}", "~", "null", "true", "1e999", ".inf", ".nan", "[" * 2000,
+            "!!binary aGk=",
             "!!set {a}", "&a [*a]", "12:30:45", "0o17", "? x", '"\\ud800"', "NaN", "Infinity", "-1", "1" * 5000,
         ),
     ),
@@ -258,14 +261,17 @@ def _damaged_table(path: Path, rng) -> str:
     if kind == "lost":
         table = table.drop_columns([name])
     elif kind == "type":
-        table = table.set_column(place, name, pa.array([["x", 1.5, True, b"x", None][int(rng.integers(5))]] * len(table)))
+        table = table.set_column(
+            place, name, pa.array([["x", 1.5, True, b"x", None][int(rng.integers(5))]] * len(table))
+        )
     elif kind == "null":
         field = table.schema.field(name)
         table = table.set_column(place, pa.field(name, field.type), pa.nulls(len(table), field.type))
     elif kind == "value":
         field, column = table.schema.field(name), table.column(name).to_pylist()
         odd = {
-            "double": [float("nan"), float("inf"), 1e308, -5.0], "int16": [-1, 0, 32767, 9999], "int32": [-1, 2**31 - 1],
+            "double": [float("nan"), float("inf"), 1e308, -5.0], "int16": [-1, 0, 32767, 9999], "int32": [-1,
+            2**31 - 1],
             "string": ["", "x", "[/]"], "binary": [b"", b"\xff" * 128, b"\x09" * 64],
         }.get(str(field.type), [[-1], [10**6], [0, 0], None])  # fmt: skip
         column[int(rng.integers(len(column)))] = odd[int(rng.integers(len(odd)))]

@@ -12,7 +12,7 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 import numpy as np
 
 from matgym.errors import DatasetError, FormatError, MissingExtraError
-from matgym.files import number, read_text
+from matgym.files import parsed_number, read_text
 from matgym.processes.controls import from_actions
 from matgym.typing import FloatArray, IntArray
 
@@ -229,7 +229,7 @@ def _olympus() -> Path:
 
 
 def _numbers(cells: Sequence[str]) -> FloatArray | None:
-    values = [number(cell) for cell in cells]
+    values = [parsed_number(cell) for cell in cells]
     return None if None in values else np.array(values, dtype=np.float64)
 
 

@@ -59,7 +59,9 @@ def recipe_of(*stages: Stage) -> FloatArray:
     """
     for stage in stages:
         if not 1 <= stage.minutes <= MAX_MINUTES or stage.minutes != int(stage.minutes):
-            raise ConfigurationError(f"minutes={stage.minutes} must be a whole number from 1 to {MAX_MINUTES:,}, a week")
+            raise ConfigurationError(
+                f"minutes={stage.minutes} must be a whole number from 1 to {MAX_MINUTES:,}, a week"
+            )
         for value, (name, (low, high)) in zip(stage[1:], LIMITS.items(), strict=True):
             if not low <= value <= high:
                 raise ConfigurationError(f"{name}={value:g} lies outside what the furnace takes, {low:g} to {high:g}")

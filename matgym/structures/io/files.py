@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from matgym.errors import FormatError, RecognitionError, StructureError
-from matgym.files import atomic_path, is_file, number
+from matgym.files import atomic_path, is_file, parsed_number
 from matgym.structures.io.convert import from_atoms, to_atoms
 from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
@@ -31,7 +31,7 @@ SHORTEST_PERIOD_ANGSTROM: Final = 1.0
 """Shortest period that is read; an armchair tube's is 2.46 Å, and within a shorter one atoms would have thousands of
 neighbours. A choice of ours."""
 
-DENSEST: Final = 64
+DENSEST: Final = 24
 """Most atoms in a cube of 3 Å; diamond has five. A choice of ours."""
 
 
@@ -174,8 +174,8 @@ def _check_size(path: Path, name: str) -> None:
     promised = _promised_atoms(head.decode("latin-1"), name)
     if promised > min(size, MAX_SITES):
         raise FormatError(
-            f"{path} promises {promised:.6g} atoms in {size:,} bytes; matgym reads {MAX_SITES:,} or fewer, each of which "
-            "takes a byte or more"
+            f"{path} promises {promised:.6g} atoms in {size:,} bytes; matgym reads {MAX_SITES:,} or fewer, a byte or "
+            "more each"
         )
 
 
@@ -184,7 +184,7 @@ def _promised_atoms(head: str, name: str) -> float:
     counts = re.findall(r"^\s*([0-9.eE+]+)\s+\w+", head, re.MULTILINE) if name == "lammps" else []
     if name == "poscar":
         counts = [count for line in head.split("\n")[5:7] for count in line.split()]
-    numbers = (number(count) for count in counts)
+    numbers = (parsed_number(count) for count in counts)
     return max((each for each in numbers if each is not None), default=0.0)
 
 
@@ -194,14 +194,18 @@ def _check_numbers(atoms: "Atoms") -> None:
     Raises:
         ValueError: if they are not.
     """
+    from ase.data import chemical_symbols
+
     if len(atoms) > MAX_SITES:
         raise ValueError(f"it holds {len(atoms):,} atoms; matgym reads {MAX_SITES:,} or fewer")
+    if not len(atoms):
+        raise ValueError("it holds no atoms")
+    if not 0 <= atoms.numbers.min() <= atoms.numbers.max() < len(chemical_symbols):
+        raise ValueError(f"its atomic numbers, {atoms.numbers.min()} to {atoms.numbers.max()}, are not all of elements")
     cell = np.asarray(atoms.cell.array)
     for label, values in (("coordinates", atoms.positions), ("cell lengths", cell), ("masses", atoms.get_masses())):
         if not (np.abs(values) <= MAX_COORDINATE_ANGSTROM).all():  # NaN compares as false
             raise ValueError(f"its {label} are not all finite and below {MAX_COORDINATE_ANGSTROM:.0e}")
-    if not len(atoms):
-        raise ValueError("it holds no atoms")
     periodic = np.flatnonzero(atoms.pbc & cell.any(axis=1))
     whole = np.asarray(atoms.cell.complete())
     areas = np.array([np.linalg.norm(np.cross(whole[axis - 2], whole[axis - 1])) for axis in periodic])
