@@ -225,7 +225,8 @@ def evaluated(
     returns, lengths, made, targets = [], [], [], []
     for episode in range(episodes):
         observation, _ = env.reset(seed=seed + episode)
-        env.action_space.seed(seed + episode)
+        # Of a stream of its own: from the environment's seed it would draw what the environment draws.
+        env.action_space.seed(int(np.random.SeedSequence([seed, episode]).generate_state(1)[0]))
         total, length, terminated, truncated = 0.0, 0, False, False
         while not (terminated or truncated) and length < MAX_STEPS:
             action = _drawn(env) if policy is None else policy.act(observation, env, first=not length)

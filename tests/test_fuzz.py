@@ -2,9 +2,9 @@
 
 import pytest
 
+from matgym.errors import ConfigurationError
 from scripts.fuzz import files, lines
 from scripts.fuzz.engine import Failure, judge, run
-from matgym.errors import ConfigurationError
 
 
 @pytest.fixture(scope="module")

@@ -39,13 +39,14 @@ def predict(
             "property": f"{PROPERTIES_BY_KEY[row['property']].name.replace('_', ' ')}{_unit(row['unit'])}",
             "network": row["failure"] or f"{row['predicted']:.4g} ± {row['half_width']:.2g}",
             "in domain": "" if row["in_domain"] is None else "yes" if row["in_domain"] else "no",
-            "physics": row["physics_failure"] or ("" if row["physics"] is None else f"{row['physics']:.4g}"),
-            "by": row["level"],
         }
+        | (_beside(row) if physics else {})
         for row in rows
     ]
     notes = [
-        "± is half of the interval that holds 90 % of truths, for tubes like those of the training data: in domain.",
+        "",
+        "± is half the width of the interval that holds 90 % of truths, for tubes in the",
+        "domain: those like the training data. Elsewhere the interval is too narrow.",
         *(f"{name} does not know this tube: {reason}." for name, reason in reasons.items()),
     ]
     print_result(
@@ -54,6 +55,12 @@ def predict(
         lines=notes,
         json=json,
     )
+
+
+def _beside(row: dict[str, Any]) -> dict[str, str]:
+    """What physics says, for people."""
+    value = "" if row["physics"] is None else f"{round(row['physics'], 9):.4g}"
+    return {"physics": row["physics_failure"] or value, "by": row["level"]}
 
 
 def _unit(unit: str) -> str:

@@ -2,6 +2,7 @@
 
 import resource
 from math import prod
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,8 @@ from matgym.structures.lattice import MAX_SITES, unit_sites
 @pytest.fixture(autouse=True)
 def _one_gib():
     """Let no test of this file allocate more than 1 GiB."""
-    with open("/proc/self/status", encoding="ascii") as status:
-        held = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData:"))
+    status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    held = next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmData:"))
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (held + (1 << 30), hard))
     yield
