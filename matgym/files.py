@@ -1,7 +1,6 @@
 """Files: what is written is whole or absent, and what is read is of bounded size and holds finite numbers."""
 
 import json
-import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -220,11 +219,11 @@ def _check_value(value: object, at: str) -> None:
         if any("\ud800" <= letter <= "\udfff" for letter in value):  # half of a pair
             raise FormatError(f"{at}: {value[:40]!r} is no valid text")
     elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise FormatError(f"{at}: {value} is not finite")
+        if not abs(value) <= MAX_NUMBER:  # NaN compares as false
+            raise FormatError(f"{at}: {value} is not finite, or beyond ±{MAX_NUMBER:g}")
     elif isinstance(value, int):
-        if abs(value) >= 2**63:
-            raise FormatError(f"{at}: {str(value)[:40]} is no number of at most 64 bits")
+        if abs(value) > MAX_NUMBER:
+            raise FormatError(f"{at}: a whole number of {len(str(value))} digits is beyond ±{MAX_NUMBER:g}")
     elif value is not None:
         raise FormatError(
             f"{at}: {value!r} is a {type(value).__name__}; give text, in quotation marks, numbers, lists or mappings"
