@@ -75,7 +75,10 @@ def experiments(
     from matgym.tasks.experiments import ExperimentTask
 
     words: dict[str, Any] = {"direction": direction or None, "model": model}  # checked there
-    emulator = ExperimentTask.of(table, target=target or None, log=log, **words).emulator
+    with progress() as show:
+        show(table, 0, 1, "learning the table")
+        emulator = ExperimentTask.of(table, target=target or None, log=log, **words).emulator
+        show(table, 1, 1, "")
     data = emulator.data
     learned = f"log({data.target})" if log else data.target
     inputs = [{"input": c.name, "from": _shown(c, c.low), "to": _shown(c, c.high)} for c in data.columns]

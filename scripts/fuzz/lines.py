@@ -13,6 +13,7 @@ from scripts.fuzz.engine import Make, WorkBegan
 from scripts.fuzz.hostile import NUMBERS, WORDS, make_files
 
 LONG = {
+    "experiments",
     "demo", "train", "surrogate train", "surrogate improve", "surrogate evaluate", "furnace train", "generate train",
     "generate evaluate", "generate sample", "benchmark run", "benchmark solve", "data build", "evaluate",
 }  # fmt: skip
