@@ -53,7 +53,7 @@ def learner(
     policy = settings.pop("policy", f"{'MultiInput' if dictionary else 'Mlp'}{network}Policy")
     given = {name: schedule(value) for name, value in settings.items()}
     try:
-        return kind(policy, envs, seed=seed, device="cpu", **given), tuned  # type: ignore[call-arg]
+        return kind(policy, envs, seed=seed, device="cpu", **given), tuned
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         envs.close()
         said = " ".join(str(error).split())
@@ -72,7 +72,10 @@ def _adapted(environment: str, count: int, seed: int, arguments: dict[str, Any])
         if envs.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP:
             return SB3VecEnv(envs, seed=seed)
         envs.close()
-    return _made(environment, arguments, lambda name, **given: make_vec_env(name, count, seed, env_kwargs=given))
+    one_by_one: VecEnv = _made(
+        environment, arguments, lambda name, **given: make_vec_env(name, count, seed, env_kwargs=given)
+    )
+    return one_by_one
 
 
 def _spec(name: str) -> Any:
