@@ -184,6 +184,8 @@ def _promised_atoms(head: str, name: str) -> float:
     counts = re.findall(r"^\s*([0-9.eE+]+)\s+\w+", head, re.MULTILINE) if name == "lammps" else []
     if name == "poscar":
         counts = [count for line in head.split("\n")[5:7] for count in line.split()]
+    for shape in re.findall(r'"__ndarray__":\s*\[\s*\[([^\]]*)\]', head):  # of ASE's JSON
+        counts += shape.split(",")
     numbers = (parsed_number(count) for count in counts)
     return max((each for each in numbers if each is not None), default=0.0)
 
