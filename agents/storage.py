@@ -9,12 +9,13 @@ import zipfile
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import numpy as np
 import torch
 from gymnasium import spaces
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, VectorizedActionNoise
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
@@ -24,6 +25,8 @@ from typing_extensions import TypedDict
 
 from matgym.agents.sb3 import ALGORITHMS, constructor, schedule
 from matgym.errors import ConfigurationError, WeightsError
+from matgym.files import atomic_path, parse_json
+from matgym.learning.config import first_error
 from matgym.learning.devices import torch_device
 from matgym.learning.store import Card, Store, part
 
@@ -53,6 +56,9 @@ NAMED: Final[dict[str, dict[str, type]]] = {
 
 _UNFIT: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """What Stable-Baselines3, PyTorch and Gymnasium raise at settings that do not go together."""
+
+ENVIRONMENT: Final = "matgym_environment"
+"""Attribute by which a .zip tells the environment of the training."""
 
 LEARNED: Final = "log_ent_coef"
 """What SAC and TQC learn beside their policy, if they are told to."""
@@ -206,7 +212,25 @@ STORE: Final = Store(
 )
 
 
-def save_agent(agent: BaseAlgorithm, path: Path | str, *, environment: str, arguments: Mapping[str, Any]) -> AgentCard:
+def check_storable(
+    agent: BaseAlgorithm, path: Path | str, *, environment: str, arguments: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Check, before a training, that `save_agent` will be able to store its agent.
+
+    Raises:
+        ConfigurationError: if the agent holds something that JSON cannot.
+        WeightsError: if `path` does not end in .safetensors, or no file can be written there.
+    """
+    STORE.check_path(Path(path))
+    try:
+        AgentCard(**_facts(agent, environment, arguments))
+    except ValidationError as error:
+        raise ConfigurationError(f"the agent cannot be stored: {first_error(error)}") from None
+
+
+def save_agent(
+    agent: BaseAlgorithm, path: Path | str, *, environment: str, arguments: Mapping[str, Any] = MappingProxyType({})
+) -> AgentCard:
     """Write an agent's parameters to `path` (.safetensors) and its card beside it (.json).
 
     Neither optimizer states nor replay buffers are kept: a loaded agent acts as this one does, and learns on from its
@@ -216,7 +240,7 @@ def save_agent(agent: BaseAlgorithm, path: Path | str, *, environment: str, argu
         agent: of one of `ALGORITHMS`.
         path: of the parameters.
         environment: id of what it was trained on.
-        arguments: of that environment; plain values, as JSON has them.
+        arguments: those that the environment was made with, if any; plain values, as JSON has them.
 
     Raises:
         ConfigurationError: if the agent holds something that JSON cannot: a policy of one's own, say.
@@ -227,6 +251,29 @@ def save_agent(agent: BaseAlgorithm, path: Path | str, *, environment: str, argu
     if getattr(agent, LEARNED, None) is not None:
         tensors[LEARNED] = getattr(agent, LEARNED)
     return STORE.save(Path(path), tensors, _facts(agent, environment, arguments))
+
+
+def save_zip(
+    agent: BaseAlgorithm, path: Path | str, *, environment: str, arguments: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Write an agent as Stable-Baselines3 does, optimizer state included, in one step; see `save_agent`.
+
+    Stable-Baselines3's own `load` opens the file; `zip_facts` tells environment and arguments.
+    """
+    setattr(agent, ENVIRONMENT, {"id": environment, "arguments": _plain(arguments)})
+    with atomic_path(Path(path)) as scratch:
+        agent.save(scratch)
+
+
+def zip_facts(path: Path | str) -> tuple[str, dict[str, Any]]:
+    """Return id and arguments of the environment of a .zip of `save_zip`; nothing for any other .zip."""
+    with zipfile.ZipFile(path) as archive:
+        content = parse_json(archive.read("data"), str(path))
+    found = content.get(ENVIRONMENT) if isinstance(content, dict) else None
+    if not isinstance(found, dict) or not isinstance(found.get("arguments"), dict):
+        return "", {}
+    arguments = {name: value for name, value in found["arguments"].items() if not name.startswith(":")}
+    return str(found.get("id", "")), arguments
 
 
 def load_agent(

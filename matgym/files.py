@@ -1,4 +1,4 @@
-"""Files that are whole or absent: everything is written beside its place and moved there in one step."""
+"""Files: what is written is whole or absent, and what is read is of bounded size and holds finite numbers."""
 
 import json
 import os
@@ -6,7 +6,31 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+from matgym.errors import FormatError
+
+MAX_TEXT_BYTES: Final = 1 << 26
+"""Largest text or JSON file that is read. This limit and the next four are ours."""
+
+MAX_YAML_BYTES: Final = 1 << 20
+"""Largest YAML file that is read: its parser takes a second for each 100 kB."""
+
+MAX_VALUES: Final = 1_000_000
+"""Most values of a JSON or YAML file; YAML's aliases can stand for far more of them than the file has bytes."""
+
+MAX_DEPTH: Final = 50
+"""Most lists and mappings within each other."""
+
+MAX_NUMBER: Final = 1e100
+"""Largest magnitude of a number: squares and sums of squares stay finite."""
+
+
+MAX_NAME_BYTES: Final = 255
+"""Longest name of a file or folder, as the common file systems have it."""
+
+
+# ---- writing
 
 
 @contextmanager
@@ -18,7 +42,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
             because writers choose their format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:32]}-", suffix=path.suffix)
     os.close(handle)
     scratch = Path(name)
     try:
@@ -38,3 +62,169 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write indented JSON atomically."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def check_output(path: Path, *, folder: bool = False) -> None:
+    """Check that a file, or a folder, can be written to a path, before the work whose result it is to hold.
+
+    Raises:
+        FormatError: if the path is a folder where a file is wanted or the other way round, if a parent is no folder,
+            or if the file system takes no such name.
+    """
+    longest = max(path.parts, key=len, default="")
+    if len(os.fsencode(longest)) > MAX_NAME_BYTES:
+        raise FormatError(
+            f"the output's name {longest[:40]}… is longer than {MAX_NAME_BYTES} bytes, which file systems take"
+        )
+    if "\0" in str(path):
+        raise FormatError(f"the output {str(path)[:80]!r} holds a null character, which no name may")
+    try:
+        if folder and path.exists() and not path.is_dir():
+            raise FormatError(f"the output {path} is a file: name a folder")
+        if not folder and path.is_dir():
+            raise FormatError(f"the output {path} is a folder: name a file")
+        nearest = next(parent for parent in path.absolute().parents if parent.exists())
+        if not nearest.is_dir():
+            raise FormatError(f"the output {path} would lie in {nearest}, which is a file: name a folder")
+        if not os.access(path if path.is_dir() else nearest, os.W_OK):
+            raise FormatError(f"the output {path} cannot be written: {nearest} takes no new files")
+    except (OSError, ValueError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise FormatError(f"the output {str(path)[:80]!r} cannot be written: {error}") from None
+
+
+# ---- reading
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a regular file; no name is too long or too odd to be asked about."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
+    """Return the text of a UTF-8 file; a byte order mark is dropped.
+
+    Raises:
+        FormatError: if there is no such file, or it is larger than `limit` bytes, or no text.
+    """
+    if not is_file(path):
+        there = "a folder or a device, not a file" if _exists(path) else "no file"
+        raise FormatError(f"{path} is {there}" if _exists(path) else f"there is {there} {path}")
+    try:
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > limit:
+        raise FormatError(f"{path} is larger than the {limit:,} bytes that are read of such a file")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start}") from None
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file: text, booleans, finite numbers, lists and mappings.
+
+    Raises:
+        FormatError: if it cannot be read, or holds something else.
+    """
+    return parse_json(read_text(path), str(path))
+
+
+def parse_json(text: str | bytes, source: str) -> Any:
+    """Return the content of JSON text; see `read_json`."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{source} is no JSON: {error}") from None
+    _check_plain(content, source)
+    return content
+
+
+def read_yaml(path: Path) -> Any:
+    """Return the content of a YAML file: text, booleans, finite numbers, lists and mappings.
+
+    Raises:
+        FormatError: if it cannot be read, or holds something else, such as a date.
+    """
+    return parse_yaml(read_text(path, MAX_YAML_BYTES), str(path))
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """Return the content of YAML text; see `read_yaml`."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # TypeError: a list as a name
+        raise FormatError(f"{source} is no YAML: {' '.join(str(error).split())}") from None
+    _check_plain(content, source)
+    return content
+
+
+def parsed_number(text: str) -> float | None:
+    """Return the finite number that ASCII text spells; None if it spells none, or one beyond `MAX_NUMBER`."""
+    if not text.isascii() or "_" in text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if abs(value) <= MAX_NUMBER else None  # NaN compares as false
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _check_plain(content: Any, source: str) -> None:
+    """Check every value of a file that was read."""
+    left = MAX_VALUES
+
+    def check(value: Any, place: str, depth: int) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0 or depth > MAX_DEPTH:
+            raise FormatError(f"{source} holds more than {MAX_VALUES:,} values, or {MAX_DEPTH} within each other")
+        if isinstance(value, dict):
+            for name, part in value.items():
+                _check_name(name, f"{source}: {place}")
+                check(part, f"{place}.{name}" if place else name, depth + 1)
+        elif isinstance(value, list):
+            for index, part in enumerate(value):
+                check(part, f"{place}[{index}]", depth + 1)
+        else:
+            _check_value(value, f"{source}: {place}")
+
+    check(content, "", 0)
+
+
+def _check_name(name: object, at: str) -> None:
+    if not isinstance(name, str):
+        raise FormatError(f"{at}: the name {name!r} must be text: put it in quotation marks")
+    _check_value(name, at)
+
+
+def _check_value(value: object, at: str) -> None:
+    """Check a value that is neither a list nor a mapping."""
+    if isinstance(value, str):
+        if any("\ud800" <= letter <= "\udfff" for letter in value):  # half of a pair
+            raise FormatError(f"{at}: {value[:40]!r} is no valid text")
+    elif isinstance(value, float):
+        if not abs(value) <= MAX_NUMBER:  # NaN compares as false
+            raise FormatError(f"{at}: {value} is not finite, or beyond ±{MAX_NUMBER:g}")
+    elif isinstance(value, int):
+        if abs(value) > MAX_NUMBER:
+            raise FormatError(f"{at}: a whole number of {len(str(value))} digits is beyond ±{MAX_NUMBER:g}")
+    elif value is not None:
+        raise FormatError(
+            f"{at}: {value!r} is a {type(value).__name__}; give text, in quotation marks, numbers, lists or mappings"
+        )

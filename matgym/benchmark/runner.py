@@ -133,7 +133,7 @@ def run_suite(
     runs = [run.identified() for run in plan(suite, trust=trust)]
     check_folder(folder, runs)
     about = folder / ABOUT
-    before = json.loads(about.read_text(encoding="utf-8")) if about.is_file() else {}
+    before = SuiteFacts.read(about).model_dump() if about.is_file() else {}
     began = time.perf_counter()
     content = describe(suite, runs, workers).model_dump() | {
         name: before[name] for name in ("created", "wall_seconds") if name in before

@@ -21,7 +21,8 @@ from pydantic import (
 
 from matgym.agents.policy import Policy
 from matgym.benchmark.methods import NamedMethod
-from matgym.errors import ConfigurationError, DatasetError
+from matgym.errors import ConfigurationError, DatasetError, FormatError
+from matgym.files import is_file, read_json
 from matgym.learning.config import read_config
 from matgym.tasks import DesignTask, Direction, chirality_task, decoration_task
 from matgym.tasks.instances import Instance, instance
@@ -35,6 +36,15 @@ ABOUT: Final = "suite.json"
 
 RECORDS: Final = "records"
 """Folder of the records within the folder of the results."""
+
+MAX_BUDGET: Final = 10_000_000
+"""Most evaluations of a run. This limit and the next two are ours, so that a mistyped number is an error at once."""
+
+MAX_SEEDS: Final = 10_000
+"""Most seeds of a track."""
+
+MAX_TARGETS: Final = 100_000
+"""Most targets of an amortised task."""
 
 UNSEEN_TARGETS_SEED: Final = 2026
 """Random seed of the targets. No training and no tuning uses it."""
@@ -158,8 +168,8 @@ class SearchTrack(_Model):
 
     tasks: tuple[Annotated[str | InstanceOf[Instance], _known(as_instance)], ...] = Field(min_length=1)
     methods: Methods = Field(min_length=1)
-    budget: int = Field(default=256, ge=1)
-    seeds: int = Field(default=10, ge=1)
+    budget: int = Field(default=256, ge=1, le=MAX_BUDGET)
+    seeds: int = Field(default=10, ge=1, le=MAX_SEEDS)
 
 
 class PolicySpec(_Model):
@@ -175,7 +185,7 @@ class PolicySpec(_Model):
 
     name: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._+-]*)?$")
     algorithm: str = ""
-    designs: int = Field(default=40_000, ge=1)
+    designs: int = Field(default=40_000, ge=1, le=1_000_000_000)
     tasks: tuple[str, ...] = ()
     file: str = ""
 
@@ -210,9 +220,9 @@ class AmortisedTrack(_Model):
     tasks: tuple[Annotated[str | InstanceOf[AmortisedTask], _known(as_amortised)], ...] = Field(min_length=1)
     policies: tuple[PolicySpec | InstanceOf[Policy], ...] = ()
     methods: Methods = ()
-    targets: int = Field(default=100, ge=1)
-    queries: int = Field(default=32, ge=1)
-    seeds: int = Field(default=10, ge=1)
+    targets: int = Field(default=100, ge=1, le=MAX_TARGETS)
+    queries: int = Field(default=32, ge=1, le=MAX_BUDGET)
+    seeds: int = Field(default=10, ge=1, le=MAX_SEEDS)
     initial_designs: Any = None
     every_checkpoint: bool = True
 
@@ -240,7 +250,13 @@ class Suite(_Model):
         return self
 
     def with_seeds(self, seeds: int) -> "Suite":
-        """Return the suite with another number of seeds; 0 changes nothing."""
+        """Return the suite with another number of seeds; 0 changes nothing.
+
+        Raises:
+            ConfigurationError: if there are more than `MAX_SEEDS`.
+        """
+        if not 0 <= seeds <= MAX_SEEDS:
+            raise ConfigurationError(f"seeds={seeds} must be 0 to {MAX_SEEDS:,}")
         tracks = {"search": self.search, "amortised": self.amortised}
         changed = {name: track.model_copy(update={"seeds": seeds}) for name, track in tracks.items() if track and seeds}
         return self.model_copy(update=changed)
@@ -330,10 +346,12 @@ class SuiteFacts(_Facts):
         Raises:
             DatasetError: if the file or one of its fields is missing.
         """
-        if not path.is_file():
+        if not is_file(path):
             raise DatasetError(f"there is no {path}: give a folder that `matgym benchmark run` made")
         try:
-            facts = cls.model_validate_json(path.read_text(encoding="utf-8"))
+            facts = cls.model_validate(read_json(path))
+        except FormatError as error:
+            raise DatasetError(str(error)) from None
         except ValidationError as error:
             first = error.errors()[0]
             raise DatasetError(f"{path}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None

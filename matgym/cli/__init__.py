@@ -1,25 +1,49 @@
-"""The command line: `matgym`, whose subcommands all take `--json`."""
+"""The command line: `matgym`, whose commands print tables, or JSON and CSV for programs."""
 
 import sys
+from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from matgym.cli import benchmark, commands, data, furnace, generate, oracle, surrogate
-from matgym.cli.console import stderr
+from matgym.cli import agents, benchmark, commands, data, envs, furnace, generate, oracle, predict, surrogate
+from matgym.cli.console import print_note, printing
 from matgym.errors import MatgymError
+from matgym.version import __version__
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for command in (commands.demo, commands.export, commands.experiments):
-    app.command()(command)
-for group in (data, oracle, surrogate, furnace, generate, benchmark):
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+for command in (
+    agents.train, agents.evaluate, predict.predict, commands.demo, commands.export, commands.experiments,
+):  # fmt: skip
+    app.command()(printing(command))
+for group in (envs, benchmark, oracle, surrogate, data, furnace, generate):
+    for registered in group.app.registered_commands:
+        if registered.callback is not None:
+            registered.callback = printing(registered.callback)
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"matgym {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[  # its callback acts on it
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Design and simulate carbon nanotubes, train agents, and compare them; most commands take --json or --csv."""
 
 
 def main() -> None:
     """Entry point: errors that matgym raises on purpose are shown as one sentence."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # file names may hold what the terminal's encoding does not
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except (MatgymError, OSError) as error:
-        stderr.print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        print_note("Error", "bold red", str(error))
         sys.exit(2)

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from matgym.cli.console import Json, Scheduler, Workers, print_result, progress
+from matgym.cli.console import MAX_DRAWN, Json, Scheduler, Workers, print_result, progress
+from matgym.files import check_output
 
 app = typer.Typer(no_args_is_help=True, help="Compare optimizers and agents on one ledger.")
 
@@ -33,6 +34,7 @@ def run(
     from matgym.benchmark.suite import RECORDS, Suite
 
     made = Suite.read(suite).with_seeds(seeds)
+    check_output(output, folder=True)
     where = {"none": None, "tensorboard": f"tensorboard:{output / 'tensorboard'}"}.get(track, track)
     total, finished = len(plan(made)), count(1)
     with progress() as show, as_tracker(where, {"suite": made.name}) as tracker:
@@ -62,6 +64,7 @@ def report(
 
     found = Records.read(results)
     folder = output or (results if results.is_dir() else results.parent)
+    check_output(folder, folder=True)
     files = {"report": folder / "report.html", "leaderboard": folder / "leaderboard.md"}
     write_text(files["report"], page(found))
     write_text(files["leaderboard"], markdown(found))
@@ -98,7 +101,7 @@ def solve(
     workers: Workers = 2,
     scheduler: Scheduler = "",
     evaluations: Annotated[
-        int, typer.Option(min=1, help="Of each search, where designs cannot be enumerated.")
+        int, typer.Option(min=1, max=MAX_DRAWN, help="Of each search, where designs cannot be enumerated.")
     ] = 10_000,
     json: Json = False,
 ) -> None:
@@ -108,13 +111,15 @@ def solve(
     from matgym.benchmark import solve as solving
     from matgym.tasks.instances import instance
 
+    check_output(output, folder=True)
+    task = instance(name)  # a name that is none is an error before progress is shown
     with progress() as show:
         show(name, 0)
 
         def done(finished: int, of: int) -> None:
             show(name, finished, of)
 
-        if instance(name).enumerable:
+        if task.enumerable:
             best = solving.solve(name, output, workers=workers, scheduler=scheduler or None, on_done=done)
         else:
             best = solving.best_known(name, output, evaluations=evaluations, on_done=done)

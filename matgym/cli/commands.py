@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from matgym.cli.console import Json, print_result, progress, stderr
+from matgym.cli.console import MAX_COUNT, Json, print_note, print_result, progress
+from matgym.files import check_output
 
 if TYPE_CHECKING:
     from matgym.processes.campaigns.emulator import Emulator
@@ -16,16 +16,19 @@ if TYPE_CHECKING:
 
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the report, the table and the structures.")] = Path("demo"),
-    training_designs: Annotated[int, typer.Option(min=1, help="Designs scored while the policy learns.")] = 40_000,
-    targets: Annotated[int, typer.Option(min=1, help="Target gaps the policy has not seen.")] = 40,
-    queries: Annotated[int, typer.Option(min=1, help="Designs scored a target, by each method.")] = 16,
-    seed: Annotated[int, typer.Option(min=0, help="Of the training.")] = 0,
+    training_designs: Annotated[
+        int, typer.Option(min=1, max=MAX_COUNT, help="Designs scored while the policy learns.")
+    ] = 40_000,
+    targets: Annotated[int, typer.Option(min=1, max=10_000, help="Target gaps the policy has not seen.")] = 40,
+    queries: Annotated[int, typer.Option(min=1, max=10_000, help="Designs scored a target, by each method.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Of the training.")] = 0,
     json: Json = False,
 ) -> None:
     """The main job: train a policy, design tubes, compare, verify by the oracle, write a report."""
     from matgym.app.demo import DemoSettings, run_demo
     from matgym.app.report import in_plain_words, write_results
 
+    check_output(output, folder=True)
     settings = DemoSettings(training_designs=training_designs, targets=targets, queries=queries, seed=seed)
     with progress() as on_progress:
         result = run_demo(settings, on_progress)
@@ -51,12 +54,13 @@ def export(
     """Write a tube as input that another program runs or opens."""
     from matgym.structures import io
 
+    check_output(output, folder=True)
     tube = io.parse_design(design)
     written = io.export(tube, to, output)
     lines = [f"{tube} for {to}: {written.use}", *(f"  {path}" for path in written.files)]
     print_result({"tube": str(tube), "to": to} | asdict(written), lines=lines, json=json)
     for note in () if json else written.notes:
-        stderr.print(f"[yellow]Note:[/] {escape(note)}", highlight=False, soft_wrap=True)
+        print_note("Note", "yellow", note)
 
 
 def experiments(
@@ -71,7 +75,10 @@ def experiments(
     from matgym.tasks.experiments import ExperimentTask
 
     words: dict[str, Any] = {"direction": direction or None, "model": model}  # checked there
-    emulator = ExperimentTask.of(table, target=target or None, log=log, **words).emulator
+    with progress() as show:
+        show(table, 0, 1, "learning the table")
+        emulator = ExperimentTask.of(table, target=target or None, log=log, **words).emulator
+        show(table, 1, 1, "")
     data = emulator.data
     learned = f"log({data.target})" if log else data.target
     inputs = [{"input": c.name, "from": _shown(c, c.low), "to": _shown(c, c.high)} for c in data.columns]

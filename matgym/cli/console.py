@@ -1,20 +1,34 @@
-"""What commands share: options, results on stdout (tables for people, JSON for programs), progress on stderr."""
+"""What commands share: options, results on stdout (tables for people; JSON or CSV for programs), progress on stderr."""
 
+import csv
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import wraps
+from inspect import Parameter, signature
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any, Protocol, TypeAlias
+from typing import Annotated, Any, Final, Protocol, TypeAlias
 
 import typer
+from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
+
+MAX_COUNT: Final = 1_000_000_000
+"""Largest count that a command takes, such as training steps. This limit and the next are ours."""
+
+MAX_DRAWN: Final = 1_000_000
+"""Largest count of what is held in memory at once, such as tubes to draw."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs; progress goes to stderr.")]
-Workers = Annotated[int, typer.Option(min=1, help="Processes, each on one core.")]
+Workers = Annotated[int, typer.Option(min=1, max=1024, help="Processes, each on one core.")]
 Scheduler = Annotated[str, typer.Option(help="Dask scheduler, such as tcp://127.0.0.1:8786, whose workers run it.")]
 Log = Annotated[Path | None, typer.Option(help="Folder for TensorBoard.")]
 Weights = Annotated[Path, typer.Argument(help="Weights to write, ending in .safetensors.")]
@@ -22,8 +36,38 @@ Weights = Annotated[Path, typer.Argument(help="Weights to write, ending in .safe
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows of a table, all with the same keys."""
 
+GAP: Final = "  "
+"""Between columns."""
+
 stderr = Console(stderr=True)
 stdout = Console()
+
+_as_csv: ContextVar[bool] = ContextVar("as_csv", default=False)
+"""Whether tables are printed as CSV: what `--csv` of the command that was called says."""
+
+
+def printing(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command with the option `--csv` beside its `--json`, which `print_result` obeys.
+
+    Commands that call each other share what the first one was told.
+    """
+    option = typer.Option("--csv", help="Print tables as CSV; an empty line separates them.")
+    more = Parameter("csv", Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option])
+
+    @wraps(command)
+    def told(*args: Any, csv: bool = False, **options: Any) -> None:
+        if csv and options.get("json"):
+            raise typer.BadParameter("give --json or --csv, not both")
+        token = _as_csv.set(csv or _as_csv.get())
+        try:
+            command(*args, **options)
+        finally:
+            _as_csv.reset(token)
+
+    known = signature(command)
+    told.__signature__ = known.replace(parameters=[*known.parameters.values(), more])  # type: ignore[attr-defined]
+    told.__annotations__ = {**command.__annotations__, "csv": more.annotation}
+    return told
 
 
 class OnProgress(Protocol):
@@ -50,31 +94,58 @@ def progress() -> Iterator[OnProgress]:
 def progress_bar() -> Progress:
     """A progress bar on stderr, so that stdout stays for results; its tasks need a `note`."""
     return Progress(
-        TextColumn("[bold]{task.description}"),
+        TextColumn("{task.description}", style="bold", markup=False),  # names of files may look like markup
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=stderr,
     )
 
 
-def print_result(content: Any, *tables: tuple[str, Rows], lines: Iterable[str] = (), json: bool) -> None:
+def print_note(label: str, style: str, text: str) -> None:
+    """Print one sentence on stderr after a coloured label; nothing in it is taken for markup."""
+    stderr.print(Text.assemble((f"{label}: ", style), text), highlight=False, soft_wrap=True)
+
+
+def print_result(
+    content: Any, *tables: tuple[str, Rows], lines: Iterable[str] = (), csv_rows: Rows | None = None, json: bool
+) -> None:
     """Print a command's result.
 
     Args:
         content: what programs get, as JSON.
-        *tables: titles and rows, for people.
-        lines: sentences below the tables, likewise.
+        *tables: titles and rows, for people, or as CSV.
+        lines: sentences below the tables, for people.
+        csv_rows: rows for CSV in place of those tables, where these show numbers as text.
         json: whether a program reads it.
     """
     if json:
         print(dumps(finite(content), indent=2, default=str, allow_nan=False))  # noqa: T201  # what --json is for
         return
+    if _as_csv.get():
+        _print_csv([csv_rows] if csv_rows is not None else [rows for _, rows in tables] or [_row_of(content)])
+        return
     for title, rows in tables:
         print_table(title, rows)
     for line in lines:
         print(line)  # noqa: T201  # the result, on stdout
+
+
+def _row_of(content: Any) -> Rows:
+    """What a command that prints no table says, as one row."""
+    return [content] if isinstance(content, Mapping) else [{"result": value} for value in content]
+
+
+def _print_csv(tables: Sequence[Rows]) -> None:
+    """Rows as CSV with a header each, numbers in full."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    for number, rows in enumerate(tables):
+        if number:
+            writer.writerow([])
+        columns = list(rows[0]) if rows else []
+        writer.writerow(columns)
+        writer.writerows([row[column] for column in columns] for row in rows)
 
 
 def finite(content: Any) -> Any:
@@ -87,16 +158,54 @@ def finite(content: Any) -> Any:
 
 
 def print_table(title: str, rows: Rows) -> None:
-    """Rows as a table for people, numbers to four significant digits."""
-    table = Table(title=escape(title), title_justify="left")
+    """Print rows as a table for people, numbers to four significant digits.
+
+    Nothing is cut: text wraps between words, and where even the longest words do not fit side by side, each row is
+    printed as a block of names and values.
+    """
     columns = list(rows[0]) if rows else []
-    for column in columns:
+    cells = [[_shown(row[column]) for column in columns] for row in rows]
+    texts = [(name, *(line[i] for line in cells)) for i, name in enumerate(columns)]
+    words = [max(cell_len(word) for text in column for word in text.split() or [""]) for column in texts]
+    whole = [max(cell_len(text) for text in column) for column in texts]
+    room = stdout.width - 1 - len(GAP) * len(columns) - sum(words)
+    if room < 0:
+        _print_blocks(title, columns, cells)
+        return
+    wished = sum(whole) - sum(words)
+    table = _empty_table(title)
+    for column, least, most in zip(columns, words, whole, strict=True):
         numeric = all(isinstance(row[column], int | float) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left")
-    for row in rows:
-        values = (row[column] for column in columns)
-        table.add_row(*(escape(f"{value:.4g}" if isinstance(value, float) else str(value)) for value in values))
+        width = most if wished <= room else least + (most - least) * room // wished
+        table.add_column(escape(column), justify="right" if numeric else "left", width=width, overflow="fold")
+    for line in cells:
+        table.add_row(*(Text(text) for text in line))
     stdout.print(table)
+
+
+def _empty_table(title: str) -> Table:
+    """A table without frames, so that it is narrow, below its title."""
+    stdout.print(Text(title, "italic"))
+    return Table(box=box.SIMPLE_HEAD, padding=(0, len(GAP) - 1, 0, 0), show_edge=False)
+
+
+def _print_blocks(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Print each row as lines of name and value, under its first value."""
+    table = _empty_table(title)
+    table.show_header = False
+    table.add_column(overflow="fold", max_width=stdout.width // 2)
+    table.add_column(overflow="fold")
+    for line in cells:
+        for i, (column, text) in enumerate(zip(columns, line, strict=True)):
+            style = "bold" if i == 0 else ""
+            table.add_row(Text(column, style), Text(text, style), end_section=i == len(columns) - 1)
+    stdout.print(table)
+
+
+def _shown(value: Any) -> str:
+    """A cell's text; what a terminal cannot show is escaped."""
+    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def split_names(text: str) -> list[str]:

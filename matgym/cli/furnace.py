@@ -6,6 +6,7 @@ import typer
 
 from matgym.cli.console import Json, Log, Weights, print_result, progress
 from matgym.errors import ConfigurationError
+from matgym.files import parsed_number
 
 if TYPE_CHECKING:
     from matgym.processes.growth.recipe import Stage
@@ -33,11 +34,8 @@ def grow(
 def _stage(text: str) -> "Stage":
     from matgym.processes.growth.recipe import Stage
 
-    try:
-        numbers = [float(part) for part in text.split(":")]
-    except ValueError:
-        numbers = []
-    if not 3 <= len(numbers) <= 5 or numbers[0] != int(numbers[0]):
+    numbers = [value for part in text.split(":") if (value := parsed_number(part)) is not None]
+    if len(numbers) != text.count(":") + 1 or not 3 <= len(numbers) <= 5 or numbers[0] != int(numbers[0]):
         raise ConfigurationError(f"stage {text!r} must be MINUTES:CELSIUS:C2H2[:H2[:H2O]], such as 20:705:150")
     return Stage(int(numbers[0]), *numbers[1:])
 

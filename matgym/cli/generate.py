@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from matgym.cli.console import Json, Log, Weights, print_result, progress
+from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Json, Log, Weights, print_result, progress
 from matgym.errors import ConfigurationError
+from matgym.files import check_output
 
 app = typer.Typer(no_args_is_help=True, help="Train generators of tubes, judge them, and draw from them.")
 
@@ -19,8 +20,8 @@ def train(
     model: Annotated[str, typer.Option(help="gan, vae or diffusion.")] = "gan",
     settings: Annotated[Path | None, typer.Option(help="YAML file of settings other than the defaults.")] = None,
     dataset: Annotated[str, typer.Option(help="Parquet file or shipped name.")] = "nanotube-doping",
-    epochs: Annotated[int | None, typer.Option(min=1, help="Passes over the structures.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Of weights, order and noise.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, max=MAX_DRAWN, help="Passes over the structures.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_COUNT, help="Of weights, order and noise.")] = None,
     log: Log = None,
     json: Json = False,
 ) -> None:
@@ -35,6 +36,7 @@ def train(
     data = Dataset.load(dataset)
     began = perf_counter()
     with progress() as show, STORE.checkpoints(output) as checkpoints:
+        show("training", 0, how.epochs)
 
         def on_epoch(epoch: Epoch) -> None:
             show(epoch.stage, epoch.number, getattr(how, f"{epoch.stage}_epochs", how.epochs), epoch.note)
@@ -58,10 +60,12 @@ def train(
 @app.command()
 def evaluate(
     generator: Annotated[str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a stored generator.")],
-    samples: Annotated[int, typer.Option(min=1, help="Tubes to draw.")] = 1000,
+    samples: Annotated[int, typer.Option(min=1, max=MAX_DRAWN, help="Tubes to draw.")] = 1000,
     split: Annotated[str, typer.Option(help="Split whose structures lend targets and compositions.")] = "test",
-    ranked: Annotated[int, typer.Option(min=1, help="Draw so many for each and keep the surrogate's best.")] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    ranked: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Draw so many for each and keep the surrogate's best.")
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Of the draws.")] = 0,
     json: Json = False,
 ) -> None:
     """How good a generator's tubes are, verified by the oracle."""
@@ -75,7 +79,10 @@ def evaluate(
     drawn_by = as_design_generator(generator)
     if ranked > 1:
         drawn_by = RankedDesigns(drawn_by, load("nanotube-doping"), candidates=ranked)
-    found = measure(drawn_by, np.random.default_rng(seed), samples=samples, split=split, name=generator)
+    with progress() as show:
+        show("drawing and verifying", 0, samples)
+        found = measure(drawn_by, np.random.default_rng(seed), samples=samples, split=split, name=generator)
+        show("drawing and verifying", samples, samples)
     title = f"{generator}: {samples} tubes for conditions of the {split} split"
     print_result(asdict(found), (title, found.as_rows()), json=json)
 
@@ -85,11 +92,11 @@ def sample(
     output: Annotated[Path, typer.Argument(help="Folder for the structures and a picture.")],
     target: Annotated[float, typer.Option(help="Wanted gap, eV.")] = 0.9,
     tube: Annotated[str, typer.Option(help="Chirality and cells.")] = "(8,0)x4",
-    boron: Annotated[int, typer.Option(min=0, help="Atoms of boron.")] = 8,
-    nitrogen: Annotated[int, typer.Option(min=0, help="Atoms of nitrogen.")] = 8,
-    samples: Annotated[int, typer.Option(min=1, help="Tubes to draw.")] = 12,
+    boron: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Atoms of boron.")] = 8,
+    nitrogen: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Atoms of nitrogen.")] = 8,
+    samples: Annotated[int, typer.Option(min=1, max=10_000, help="Tubes to draw.")] = 12,
     generator: Annotated[str, typer.Option(help="As in evaluate.")] = "gan",
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Of the draws.")] = 0,
     json: Json = False,
 ) -> None:
     """Draw tubes, let physics say what they are, and write them down."""
@@ -101,13 +108,18 @@ def sample(
     from matgym.tasks import Decorations, as_design_generator
     from matgym.viz.raster import grid
 
+    check_output(output, folder=True)
     lattice = parse_design(tube).lattice
     budget = {name: count for name, count in (("B", boron), ("N", nitrogen)) if count}
     if not budget:
         raise ConfigurationError("a tube with neither boron nor nitrogen is not drawn: give --boron and --nitrogen")
     space, rng = Decorations(lattice, lattice_edits(lattice, budget)), np.random.default_rng(seed)
-    tubes = as_design_generator(generator).sample(space, np.full(samples, target), rng)
-    gaps = PiElectrons().predict(tubes)[GAP_EV]
+    drawn_by = as_design_generator(generator)
+    with progress() as show:
+        show("drawing and verifying", 0, samples)
+        tubes = drawn_by.sample(space, np.full(samples, target), rng)
+        gaps = PiElectrons().predict(tubes)[GAP_EV]
+        show("drawing and verifying", samples, samples)
     rows = []
     for index, (structure, gap) in enumerate(zip(tubes, gaps, strict=True)):
         path = output / f"tube-{index:02d}.xyz"

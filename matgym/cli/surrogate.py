@@ -1,12 +1,13 @@
 """`matgym surrogate`: train networks, improve them, and measure them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import Json, Log, print_result, progress, split_names
+from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Json, Log, print_result, progress, split_names
 from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -25,16 +26,18 @@ def train(
         str, typer.Option("--property", "--properties", help="Names, separated by commas: one head each.")
     ] = "",
     network: Annotated[str, typer.Option(help="lenet, alexnet, vgg, plain, resnet or graph.")] = "",
-    cv: Annotated[int, typer.Option(min=0, help="Folds of a cross-validation before the fit; 0 for none.")] = 0,
+    cv: Annotated[
+        int, typer.Option(min=0, max=1000, help="Folds of a cross-validation before the fit; 0 for none.")
+    ] = 0,
     dataset: Annotated[
         str, typer.Option(help="A Parquet file, or the name of a shipped data set; by default one with the property.")
     ] = "",
     settings: Annotated[
         Path | None, typer.Option(help="YAML of all settings; by default the shipped ones for the data set.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1)] = None,
-    members: Annotated[int | None, typer.Option(min=1, help="Networks of the ensemble.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0)] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, max=MAX_DRAWN)] = None,
+    members: Annotated[int | None, typer.Option(min=1, max=1000, help="Networks of the ensemble.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_COUNT)] = None,
     start: Annotated[str, typer.Option(help="Transfer learning: weights of the same network to start from.")] = "",
     log: Log = None,
     json: Json = False,
@@ -61,6 +64,7 @@ def train(
     folds = output.with_name(f"{output.name}.cv")
     epochs_in_all = how.members * how.epochs
     with progress() as show:
+        show("cross-validation" if cv else "training", 0)
 
         def on_fold(fold: int, epoch: Epoch) -> None:
             done = (fold * how.members + epoch.member) * how.epochs + epoch.number
@@ -133,12 +137,14 @@ def improve(
     dataset: Annotated[
         str, typer.Option(help="Of the training: a Parquet file or a shipped name; by default what the card names.")
     ] = "",
-    rounds: Annotated[int, typer.Option(min=1)] = 3,
-    designs: Annotated[int, typer.Option(min=4, help="Labelled by physics a round.")] = 64,
-    queries: Annotated[int, typer.Option(min=1, help="Designs searched through for each of them.")] = 500,
+    rounds: Annotated[int, typer.Option(min=1, max=10_000)] = 3,
+    designs: Annotated[int, typer.Option(min=4, max=MAX_DRAWN, help="Labelled by physics a round.")] = 64,
+    queries: Annotated[
+        int, typer.Option(min=1, max=MAX_DRAWN, help="Designs searched through for each of them.")
+    ] = 500,
     method: Annotated[str, typer.Option(help="random, annealing or genetic.")] = "annealing",
-    epochs: Annotated[int, typer.Option(min=1, help="Of the training after each round.")] = 10,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    epochs: Annotated[int, typer.Option(min=1, max=MAX_DRAWN, help="Of the training after each round.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT)] = 0,
     json: Json = False,
 ) -> None:
     """Active learning: search, verify by the oracle, add the disagreements to the data, retrain, repeat."""
@@ -196,11 +202,10 @@ def _budget(text: str) -> dict[str, int]:
     Raises:
         ConfigurationError: if it is none.
     """
-    try:
-        pairs = [part.split("=") for part in text.split(",")]
-        return {name.strip(): int(count) for name, count in pairs}
-    except ValueError:
-        raise ConfigurationError(f"{text!r} is no budget: give species and counts, such as B=8,N=8") from None
+    pairs = [part.partition("=") for part in text.split(",")]
+    if not all(re.fullmatch(r" *[0-9]{1,7} *", count) for _, _, count in pairs):
+        raise ConfigurationError(f"{text!r} is no budget: give species and counts, such as B=8,N=8")
+    return {name.strip(): int(count) for name, _, count in pairs}
 
 
 @app.command()

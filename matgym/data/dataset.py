@@ -13,9 +13,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from matgym.data.table import SCHEMA_VERSION, SPLITS, Split, batch_of, label_columns, label_keys, table_of, tube_columns
-from matgym.errors import DatasetError, PropertyError
-from matgym.files import atomic_path
+from matgym.data.table import (
+    SCHEMA_VERSION,
+    SPLITS,
+    Split,
+    batch_of,
+    check_size,
+    checked_table,
+    label_columns,
+    label_keys,
+    table_of,
+    tube_columns,
+)
+from matgym.errors import DatasetError, FormatError, PropertyError
+from matgym.files import atomic_path, is_file, parse_json
 from matgym.models import Level, Predictions
 from matgym.structures import LatticeGroup, Nanotube, TubeBatch
 from matgym.typing import FloatArray, IntArray
@@ -44,24 +55,34 @@ class Dataset:
             DatasetError: if it is missing, no data set of matgym's, or of another schema version.
         """
         file = Path(path)
-        if not file.suffix and not file.is_file():
+        if not file.suffix and not is_file(file):
             file = SHIPPED / f"{path}.parquet"
-        if not file.is_file():
+        if not is_file(file):
             shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.parquet")))
             raise DatasetError(f"there is no data set {str(path)!r}: give a Parquet file, or one of {shipped}")
         try:
-            table = pq.read_table(file)
-        except pa.ArrowInvalid as error:
-            raise DatasetError(f"{file} is no Parquet file: {error}") from None
+            check_size(pq.read_metadata(file))
+            table = pq.ParquetFile(file).read()
+        except DatasetError as error:
+            raise DatasetError(f"{file}: {error}") from None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise DatasetError(f"{file} is no Parquet file, or is damaged: {' '.join(str(error).split())}") from None
         if b"matgym" not in (table.schema.metadata or {}):
             raise DatasetError(f"{file} was not written by matgym: its provenance is missing")
-        data = cls(table)
-        if (version := data.provenance.get("schema_version")) != SCHEMA_VERSION:
+        try:
+            provenance = parse_json(table.schema.metadata[b"matgym"], f"the provenance of {file}")
+        except FormatError as error:
+            raise DatasetError(str(error)) from None
+        version = provenance.get("schema_version") if isinstance(provenance, dict) else None
+        if version != SCHEMA_VERSION:
             raise DatasetError(
                 f"{file} has the columns of schema version {version}, and this matgym reads version {SCHEMA_VERSION}: "
                 "build it again with `matgym data build`"
             )
-        return data
+        try:
+            return cls(checked_table(table))
+        except DatasetError as error:
+            raise DatasetError(f"{file}: {error}") from None
 
     def save(self, path: Path) -> None:
         """Write a Parquet file, in one step."""

@@ -11,10 +11,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from matgym.data.table import SCHEMA_VERSION
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, FormatError
+from matgym.files import read_json
 from matgym.physics.registry import parse_properties
 from matgym.structures import STONE_WALES, DefectEdits, tube_lattice
 from matgym.structures.nanotube import MAX_STRAIN, MAX_TORSION
+
+MAX_SAMPLES: Final = 10_000_000
+"""Most structures of a family. A choice of ours."""
 
 Range: TypeAlias = tuple[float, float]
 """Lowest and highest value, between which values are drawn uniformly."""
@@ -33,14 +37,14 @@ class Family(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n: int = Field(ge=1)
-    m: int = Field(ge=0)
-    cells: int = Field(ge=1)
-    samples: int = Field(ge=1)
+    n: int = Field(ge=1, le=32767)  # as the columns of tables have them
+    m: int = Field(ge=0, le=32767)
+    cells: int = Field(ge=1, le=32767)
+    samples: int = Field(ge=1, le=MAX_SAMPLES)
     larger: bool = False
     strain: Range = (0.0, 0.0)
     torsion: Range = (0.0, 0.0)
-    stone_wales: int = Field(default=0, ge=0)
+    stone_wales: int = Field(default=0, ge=0, le=1000)
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -133,8 +137,12 @@ def read_specification(source: str) -> DatasetSpec:
     if source in SPECIFICATIONS:
         return SPECIFICATIONS[source]
     try:
-        return DatasetSpec.model_validate_json(Path(source).read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
-        raise ConfigurationError(
-            f"{source} is neither one of {', '.join(SPECIFICATIONS)} nor a file of a specification: {error}"
-        ) from None
+        return DatasetSpec.model_validate(read_json(Path(source)))
+    except FormatError as error:
+        reason = str(error)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+    raise ConfigurationError(
+        f"{source} is neither one of {', '.join(SPECIFICATIONS)} nor a file of a specification: {reason}"
+    )

@@ -16,9 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from matgym.errors import DatasetError
+from matgym.errors import DatasetError, StructureError
+from matgym.files import MAX_NUMBER
 from matgym.models import Failures, Level
-from matgym.structures import TubeBatch, tube_lattice
+from matgym.structures import Species, TubeBatch, tube_lattice
+from matgym.structures.nanotube import MAX_STRAIN, MAX_TORSION
 from matgym.typing import FloatArray, IntArray
 
 Split: TypeAlias = Literal["train", "validation", "test", "larger"]
@@ -107,15 +109,78 @@ def table_of(
     return pa.table({name: columns.get(name, missing) for name in whole.names}, schema=whole.with_metadata(metadata))
 
 
+MAX_ROWS: Final = 10_000_000
+"""Most rows of a data set. A choice of ours: the shipped ones hold thousands."""
+
+MAX_TABLE_BYTES: Final = 8 << 30
+"""Largest size of a table in memory. A choice of ours."""
+
+
+def check_size(metadata: Any) -> None:
+    """Check a Parquet file's own account of its size, before anything is read.
+
+    Raises:
+        DatasetError: if it is larger than matgym reads.
+    """
+    size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
+    if not 0 <= metadata.num_rows <= MAX_ROWS or not 0 <= size <= MAX_TABLE_BYTES:
+        raise DatasetError(
+            f"it holds {metadata.num_rows:,} rows in {size:,} bytes; matgym reads {MAX_ROWS:,} rows and "
+            f"{MAX_TABLE_BYTES:,} bytes or fewer"
+        )
+
+
+def checked_table(table: pa.Table) -> pa.Table:
+    """Return a table with the types of `schema`, after a check of every column.
+
+    Raises:
+        DatasetError: if a column is missing or of another type, or holds a value that no tube or label can have.
+    """
+    wanted = schema(label_keys(table))
+    for field in wanted:
+        _check_column(table, field)
+    _check_values(table)
+    return table.select([*wanted.names, *(name for name in table.column_names if name not in wanted.names)])
+
+
+def _check_column(table: pa.Table, field: pa.Field) -> None:
+    if table.column_names.count(field.name) != 1:
+        raise DatasetError(f"it has no column {field.name!r}, or several; build it again with `matgym data build`")
+    column = table.column(field.name)
+    if not column.type.equals(field.type):
+        raise DatasetError(f"column {field.name!r} is of type {column.type}, and must be {field.type}")
+    if not field.nullable and column.null_count:
+        raise DatasetError(f"column {field.name!r} holds {column.null_count} empty cells")
+
+
+def _check_values(table: pa.Table) -> None:
+    keys, levels = label_keys(table), tuple(level.value for level in Level)
+    for name, allowed in {"split": SPLITS, **{f"{key}.level": levels for key in keys}}.items():
+        for value in pc.unique(table.column(name)).to_pylist():
+            if value is not None and value not in allowed:
+                raise DatasetError(f"column {name!r} holds {value!r}; it may hold {', '.join(allowed)}")
+    bounds = {"strain": MAX_STRAIN, "torsion": MAX_TORSION} | dict.fromkeys(keys, MAX_NUMBER)
+    for name, bound in bounds.items():
+        values = np.abs(table.column(name).drop_null().to_numpy())
+        if not (values <= bound).all():  # NaN compares as false
+            raise DatasetError(f"column {name!r} holds numbers that are not finite, or beyond ±{bound:g}")
+    codes = np.frombuffer(b"".join(table.column("species").to_pylist()), dtype=np.uint8)
+    if codes.max(initial=0) >= len(Species):
+        raise DatasetError(f"column 'species' holds the code {codes.max()}; known are 0 to {len(Species) - 1}")
+
+
 def batch_of(table: pa.Table) -> TubeBatch:
     """The tubes of a table.
 
     Raises:
-        DatasetError: if a row has more or fewer species than its tube has sites.
+        DatasetError: if a row has more or fewer species than its tube has sites, or its tube cannot exist.
     """
     shapes = list(zip(*(table.column(name).to_pylist() for name in ("n", "m", "cells")), strict=True))
     number = {shape: i for i, shape in enumerate(dict.fromkeys(shapes))}
-    lattices = tuple(tube_lattice(*shape) for shape in number)
+    try:
+        lattices = tuple(tube_lattice(*shape) for shape in number)
+    except StructureError as error:
+        raise DatasetError(f"a row's tube cannot exist: {error}") from None
     index = np.array([number[shape] for shape in shapes], dtype=np.int64)
     sites = np.array([lattice.n_sites for lattice in lattices], dtype=np.int64)[index]
     held = pc.binary_length(table.column("species")).to_numpy()
@@ -138,6 +203,8 @@ def _turned(bonds: pa.ListArray, counts: IntArray) -> np.ndarray[Any, np.dtype[n
     marked = bonds.flatten().to_numpy()
     if not len(marked):
         return None
+    if marked.min() < 0 or (np.repeat(counts, pc.list_value_length(bonds).to_numpy()) <= marked).any():
+        raise DatasetError("a row's turned bonds are none of its tube: they are numbered from 0 in `TubeLattice.bonds`")
     turned = np.zeros(counts.sum(), dtype=bool)
     turned[np.repeat(np.cumsum(counts) - counts, pc.list_value_length(bonds).to_numpy()) + marked] = True
     return turned

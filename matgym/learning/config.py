@@ -10,7 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_type_hints
 
-from matgym.errors import ConfigurationError, MatgymError, require_counts, require_positive
+from matgym.errors import ConfigurationError, FormatError, MatgymError, require_counts, require_positive
+from matgym.files import is_file, read_yaml
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
@@ -36,20 +37,18 @@ def read_config(
     Raises:
         ConfigurationError: if the file cannot be read or is no mapping, or a setting is unknown or out of range.
     """
-    import yaml
-
     if source is None:
         return validated(kind, changes or {}, kind.__name__)
     file = Path(source)
-    if shipped is not None and not file.suffix and not file.is_file():
+    if shipped is not None and not file.suffix and not is_file(file):
         file = shipped / f"{source}.yml"
-        if not file.is_file():
+        if not is_file(file):
             there = ", ".join(sorted(path.stem for path in shipped.glob("*.yml")))
             raise ConfigurationError(f"there is no configuration {str(source)!r}: give a YAML file, or one of {there}")
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
+        content = read_yaml(file)
+    except FormatError as error:
+        raise ConfigurationError(str(error)) from None
     if not isinstance(content, dict):
         raise ConfigurationError(f"{file} must be a mapping of settings to values, such as `epochs: 20`")
     return validated(kind, content | dict(changes or {}), str(file))
@@ -70,6 +69,8 @@ def validated(kind: type[Config], content: Mapping[str, object], source: str) ->
         raise ConfigurationError(f"{source}: {first_error(error)}") from None
     except MatgymError as error:
         raise ConfigurationError(f"{source}: {error}") from None
+    except (TypeError, ValueError, ArithmeticError) as error:  # settings of a type that a check does not expect
+        raise ConfigurationError(f"{source}: {' '.join(str(error).split())}") from None
 
 
 def first_error(error: "ValidationError") -> str:

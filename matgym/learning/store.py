@@ -5,7 +5,6 @@ whole or not at all, and the card holds the hash of the weights.
 """
 
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ from safetensors.torch import load as tensors_of
 from safetensors.torch import save as bytes_of
 from torch import Tensor, nn
 
-from matgym.errors import ConfigurationError, MatgymError, WeightsError
-from matgym.files import atomic_path, write_text
+from matgym.errors import ConfigurationError, FormatError, MatgymError, WeightsError
+from matgym.files import atomic_path, check_output, is_file, read_json, write_text
 from matgym.learning.config import first_error
 
 FORMAT_VERSION: Final = 3
@@ -88,10 +87,14 @@ class Store(Generic[C]):
         """Check a file name before the work that will be written to it.
 
         Raises:
-            WeightsError: if it does not end in .safetensors.
+            WeightsError: if it does not end in .safetensors, or no file can be written there.
         """
         if path.suffix != ".safetensors":
             raise WeightsError(f"{path.name} is no file for {self.kind}: weights are stored as .safetensors")
+        try:
+            check_output(path)
+        except FormatError as error:
+            raise WeightsError(str(error)) from None
 
     @contextmanager
     def checkpoints(self, output: Path) -> Iterator[Path]:
@@ -155,11 +158,12 @@ class Store(Generic[C]):
         """Read a card; see `load`."""
         file = self.located(path).with_suffix(".json")
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise WeightsError(f"{file} is missing: weights are read with their card beside them") from None
-        except ValueError as error:
-            raise WeightsError(f"{file} is no card of {self.kind}: {error}") from None
+            content = read_json(file)
+        except FormatError as error:
+            reason = f"{file} is no card of {self.kind}: {error}"
+            raise WeightsError(
+                reason if is_file(file) else f"{file} is missing: weights are read with their card beside them"
+            ) from None
         found = content.get("format_version", 1) if isinstance(content, dict) else None
         if not isinstance(found, int):
             raise WeightsError(f"{file} is no card of {self.kind}: it must be a mapping with a whole format_version")
@@ -189,9 +193,9 @@ class Store(Generic[C]):
             WeightsError: if there is none.
         """
         file = Path(path)
-        if self.shipped is not None and not file.suffix and not file.is_file():
+        if self.shipped is not None and not file.suffix and not is_file(file):
             file = self.shipped / f"{path}.safetensors"
-        if file.suffix != ".safetensors" or not (file.is_file() or file.with_suffix(".json").is_file()):
+        if file.suffix != ".safetensors" or not (is_file(file) or is_file(file.with_suffix(".json"))):
             there = f", or one of {', '.join(self.names())}" if self.shipped else ""
             raise WeightsError(
                 f"there are no weights {str(path)!r} of {self.kind}: give a .safetensors file{there}; weights are read "

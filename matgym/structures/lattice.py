@@ -32,6 +32,10 @@ from matgym.units import CARBON_BOND_ANGSTROM
 A: Final = 0
 B: Final = 1
 
+MAX_SITES: Final = 2_000_000
+"""Most sites of a tube: one of 10 nm diameter and 1.6 µm length. A choice of ours, which keeps each array of sites and
+bonds below 150 MB, so that a mistyped number is an error before memory runs out."""
+
 # Bases (e_row, e_column) in units of (a₁, a₂) and the cell in which the B atom of pixel (0, 0) lies: the
 # frame of the lattice turned about an A atom by 0°, 120° and 240°. All three have the same bond pattern.
 _FRAMES: Final = (((0, 1), (1, 0), (0, 0)), ((-1, 0), (-1, 1), (-1, 0)), ((1, -1), (0, -1), (0, -1)))
@@ -59,6 +63,11 @@ class TubeLattice:
             raise ChiralityError(f"chirality ({self.n}, {self.m}) is not canonical: n >= 1 and 0 <= m <= n{swapped}")
         if self.cells < 1:
             raise StructureError(f"a tube of {self.cells} cells cannot exist: cells must be 1 or more")
+        if self.n_sites > MAX_SITES:
+            raise StructureError(
+                f"a ({self.n}, {self.m}) tube of {self.cells} cells has {self.n_sites:,} sites; matgym takes tubes of "
+                f"{MAX_SITES:,} or fewer"
+            )
 
     # ---- sizes
 
@@ -282,6 +291,11 @@ _EDGE: Final = 1e-9
 def _in_frame(rows: int, columns: int, frame: int) -> tuple[int, int]:
     (r1, r2), (c1, c2), _ = _FRAMES[frame]
     return rows * r1 + columns * c1, rows * r2 + columns * c2
+
+
+def unit_sites(n: int, m: int) -> int:
+    """Sites of one translational unit cell of a tube."""
+    return 4 * (n * n + n * m + m * m) // math.gcd(2 * m + n, 2 * n + m)
 
 
 @lru_cache(maxsize=4096)

@@ -64,7 +64,7 @@ class Nanotube:
                 raise StructureError(f"{name}={value!r} is not a whole number")
             object.__setattr__(self, name, int(value))
         for name, limit in (("strain", MAX_STRAIN), ("torsion", MAX_TORSION)):
-            value = float(getattr(self, name))
+            value = _number(name, getattr(self, name))
             if not math.isfinite(value) or abs(value) > limit:
                 raise StructureError(f"{name} {value} is out of range: -{limit} to {limit}, as a fraction")
             object.__setattr__(self, name, value + 0.0)  # no -0.0, which would print and hash apart
@@ -81,7 +81,10 @@ class Nanotube:
         n_sites = self.lattice.n_sites
         if self.species is None:
             return np.zeros(n_sites, dtype=np.uint8)
-        given = np.asarray(self.species)
+        try:
+            given = np.asarray(self.species)
+        except ValueError as error:  # ragged
+            raise SpeciesError(f"species are no sequence of codes: {error}") from None
         if given.shape != (n_sites,):
             raise SpeciesError(
                 f"species of shape {given.shape} do not fit: "
@@ -336,3 +339,15 @@ class Nanotube:
         strain = f" at {self.strain:+.1%} strain" if self.strain else ""
         torsion = f" at {self.torsion:+.1%} torsion" if self.torsion else ""
         return f"({self.n},{self.m})x{self.cells} nanotube{strain}{torsion}" + (f" with {held}" if held else "")
+
+
+def _number(name: str, value: object) -> float:
+    """Return a setting of a tube as a number.
+
+    Raises:
+        StructureError: if it is none.
+    """
+    try:
+        return float(value)  # type: ignore[arg-type]  # what is no number raises
+    except (TypeError, ValueError, OverflowError):
+        raise StructureError(f"{name}={value!r} is not a number") from None

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import RecognitionError, StructureError
-from matgym.structures.lattice import TubeLattice, tube_lattice
+from matgym.structures.lattice import MAX_SITES, TubeLattice, tube_lattice, unit_sites
 from matgym.structures.nanotube import MAX_STRAIN, Nanotube
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
 from matgym.structures.symmetry import Pairs
@@ -56,6 +56,10 @@ MAX_EMPTY: Final = 0.2
 
 STRAIN_DECIMALS: Final = 6
 """Decimals of a recognised strain, as many as a CIF or a relaxation can tell."""
+
+MAX_RADIUS_ANGSTROM: Final = 400.0
+"""Wider walls are not recognised: single-walled tubes wider than 5 nm collapse, and candidates grow with the square of
+the radius. A choice of ours; tubes that matgym itself recorded in a file are read whatever their radius."""
 
 _LATTICE_CONSTANT: Final = math.sqrt(3.0) * CARBON_BOND_ANGSTROM
 
@@ -153,15 +157,59 @@ class _Fit:
 
 def _joined(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> FloatArray:
     """Positions with every atom beside its neighbours, however the cell has cut the tube."""
-    from ase.neighborlist import primitive_neighbor_list
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import breadth_first_order
 
-    i, j, vector = primitive_neighbor_list("ijD", periodic, cell, positions, NEIGHBOUR_ANGSTROM)
+    if not len(positions):
+        return positions
+    i, j, vector = _neighbours(positions, cell, periodic)
+    nearest = np.lexsort(((vector**2).sum(axis=1), j, i))  # of the images of an atom, the nearest one
+    i, j, vector = i[nearest], j[nearest], vector[nearest]
+    first = np.append(True, (np.diff(i) != 0) | (np.diff(j) != 0)) if len(i) else np.zeros(0, dtype=bool)
+    i, j, vector = i[first], j[first], vector[first]
+    graph = csr_array((np.arange(1, len(i) + 1), (i, j)), shape=(len(positions), len(positions)))
+    order, before = breadth_first_order(graph, 0)
+    reached = order[1:]
+    steps = vector[np.asarray(graph[before[reached], reached]) - 1]
     joined = positions.copy()
-    reached = np.arange(len(joined)) == 0
-    while (fresh := reached[i] & ~reached[j]).any():
-        joined[j[fresh]] = joined[i[fresh]] + vector[fresh]
-        reached[j[fresh]] = True
+    for atom, beside, step in zip(reached.tolist(), before[reached].tolist(), steps, strict=True):
+        joined[atom] = joined[beside] + step
     return joined
+
+
+def _neighbours(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """(P,) atoms i and j and (P, 3) vectors from i to the image of j, of all pairs within `NEIGHBOUR_ANGSTROM`.
+
+    Memory grows with the number of pairs alone; ASE's list makes room for as many atoms in each part of the cell as
+    there are in the fullest.
+
+    Raises:
+        RecognitionError: if the cell is so thin that an atom has too many images within that distance.
+    """
+    from scipy.spatial import cKDTree
+
+    count = len(positions)
+    fractions = np.linalg.solve(cell.T, positions.T).T
+    inside = positions - np.where(periodic, np.floor(fractions), 0.0) @ cell
+    fractions -= np.where(periodic, np.floor(fractions), 0.0)
+    index, points = np.arange(count), inside
+    for axis in np.flatnonzero(periodic).tolist():
+        area = np.linalg.norm(np.cross(cell[axis - 2], cell[axis - 1]))
+        reach = NEIGHBOUR_ANGSTROM * float(area) / abs(float(np.linalg.det(cell)))
+        copies = [(index, points, fractions)]
+        for image in range(-math.ceil(reach), math.ceil(reach) + 1):
+            moved = fractions[:, axis] + image
+            near = (moved >= -reach) & (moved <= 1.0 + reach) if image else np.zeros(len(moved), dtype=bool)
+            shifted = fractions[near].copy()
+            shifted[:, axis] += image
+            copies.append((index[near], points[near] + image * cell[axis], shifted))
+        if sum(len(part[0]) for part in copies) > 4 * MAX_SITES:
+            raise RecognitionError(f"the {count:,} atoms have too many images in their cell: it is too thin for a tube")
+        index, points, fractions = (np.concatenate(parts) for parts in zip(*copies, strict=True))
+    pairs = cKDTree(points).query_pairs(NEIGHBOUR_ANGSTROM, output_type="ndarray")
+    pairs = pairs[pairs[:, 0] < count]  # the atoms themselves come first, and so does the first of a pair
+    a, b = np.concatenate([pairs, pairs[pairs[:, 1] < count][:, ::-1]]).T
+    return index[a], index[b], points[b] - points[a]
 
 
 def _wall(positions: FloatArray, period: FloatArray) -> _Wall | None:
@@ -177,7 +225,7 @@ def _wall(positions: FloatArray, period: FloatArray) -> _Wall | None:
         return None
     centre, radius = circle
     x, y = (positions @ plane - centre).T
-    if np.abs(np.hypot(x, y) - radius).max() > ROUNDNESS_ANGSTROM:
+    if radius > MAX_RADIUS_ANGSTROM or np.abs(np.hypot(x, y) - radius).max() > ROUNDNESS_ANGSTROM:
         return None
     if len(positions) < MIN_DENSITY_PER_ANGSTROM2 * 2.0 * math.pi * radius * length:
         return None
@@ -261,7 +309,10 @@ def _candidates(wall: _Wall) -> Iterator[TubeLattice]:
     ratio = circumference / np.sqrt(np.maximum(n * n + n * m + m * m, 1))
     near = (n > 0) & (np.abs(ratio - 1.0) < RADIUS_TOLERANCE + POISSON_RATIO * MAX_STRAIN)
     for i in np.flatnonzero(near):
-        unit = tube_lattice(int(n[i]), int(m[i]), 1)
+        shape = int(n[i]), int(m[i])
+        if unit_sites(*shape) > 2 * n_atoms:
+            continue
+        unit = tube_lattice(*shape, 1)
         for cells in range(math.ceil(n_atoms / unit.n_sites), 2 * n_atoms // unit.n_sites + 1):
             strain = wall.length / (cells * unit.length_angstrom) - 1.0
             widening = ratio[i] / (1.0 - POISSON_RATIO * strain) - 1.0

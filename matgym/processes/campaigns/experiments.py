@@ -11,7 +11,8 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
-from matgym.errors import DatasetError, MissingExtraError
+from matgym.errors import DatasetError, FormatError, MissingExtraError
+from matgym.files import parsed_number, read_text
 from matgym.processes.controls import from_actions
 from matgym.typing import FloatArray, IntArray
 
@@ -19,6 +20,9 @@ Direction: TypeAlias = Literal["maximize", "minimize"]
 
 FEWEST: Final = 10
 """Different experiments below which nothing can be learned or validated."""
+
+SMALLEST_RANGE: Final = 1e-12
+"""Relative range below which a column counts as constant: rounding alone makes numbers differ by 1e-16."""
 
 SIMPLEX_TOLERANCE: Final = 0.025
 """By how much rows may differ in their sum, as a share of it, and still count as compositions: tables are rounded."""
@@ -92,12 +96,15 @@ class Experiments:
         """
         path = Path(path)
         try:
-            text = path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text(path)
+        except FormatError as error:
             raise DatasetError(f"{path} cannot be read as a table: {error}") from None
         first = text.split("\n", 1)[0]
         delimiter = max(",;\t", key=first.count)
-        header, *rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)] or [[]]
+        try:
+            header, *rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)] or [[]]
+        except csv.Error as error:
+            raise DatasetError(f"{path} cannot be read as a table: {error}") from None
         header = [name.strip() for name in header]
         target = target or (header[-1] if header else "")
         chosen = [name for name in header if name != target] if inputs is None else list(inputs)
@@ -127,7 +134,7 @@ class Experiments:
             numbers = _numbers(cells)
             choices = () if numbers is not None else tuple(sorted(set(cells)))
             array = np.array([float(choices.index(cell)) for cell in cells]) if numbers is None else numbers
-            if np.ptp(array) > 0.0:  # what never varied cannot be set
+            if np.ptp(array) > SMALLEST_RANGE * np.abs(array).max():  # what never varied cannot be set
                 columns.append(Column(label, float(array.min()), float(array.max()), choices))
                 arrays.append(array)
         if not columns:
@@ -222,11 +229,8 @@ def _olympus() -> Path:
 
 
 def _numbers(cells: Sequence[str]) -> FloatArray | None:
-    try:
-        values = np.array([float(cell) for cell in cells])
-    except ValueError:
-        return None
-    return values if np.isfinite(values).all() else None
+    values = [parsed_number(cell) for cell in cells]
+    return None if None in values else np.array(values, dtype=np.float64)
 
 
 def _first_word(cells: Sequence[str]) -> str:

@@ -34,6 +34,9 @@ TWO_STAGES: Final = {
 }
 """The parameters of a recipe of two stages, with their ranges; `first_share` is the first stage's share of the time."""
 
+MAX_MINUTES: Final = 10_080
+"""Longest recipe, a week. A choice of ours."""
+
 _LOW, _HIGH = np.array(list(LIMITS.values())).T
 _STAGES_LOW, _STAGES_HIGH = np.array(list(TWO_STAGES.values())).T
 
@@ -55,11 +58,15 @@ def recipe_of(*stages: Stage) -> FloatArray:
         ConfigurationError: if a stage does not last a whole number of minutes, or a control lies outside `LIMITS`.
     """
     for stage in stages:
-        if stage.minutes != int(stage.minutes) or stage.minutes < 1:
-            raise ConfigurationError(f"minutes={stage.minutes} of a stage must be a whole number of 1 or more")
+        if not 1 <= stage.minutes <= MAX_MINUTES or stage.minutes != int(stage.minutes):
+            raise ConfigurationError(
+                f"minutes={stage.minutes} must be a whole number from 1 to {MAX_MINUTES:,}, a week"
+            )
         for value, (name, (low, high)) in zip(stage[1:], LIMITS.items(), strict=True):
             if not low <= value <= high:
                 raise ConfigurationError(f"{name}={value:g} lies outside the furnace's range, {low:g} to {high:g}")
+    if (total := sum(int(stage.minutes) for stage in stages)) > MAX_MINUTES:
+        raise ConfigurationError(f"the stages last {total:,} minutes together; a recipe lasts {MAX_MINUTES:,} or fewer")
     return np.repeat(np.array([stage[1:] for stage in stages]), [int(stage.minutes) for stage in stages], axis=0)
 
 

@@ -9,14 +9,30 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from matgym.errors import FormatError, RecognitionError
-from matgym.files import atomic_path
+from matgym.errors import FormatError, RecognitionError, StructureError
+from matgym.files import atomic_path, is_file, parsed_number
 from matgym.structures.io.convert import from_atoms, to_atoms
+from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import SPECIES_DATA, Species
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+
+MAX_FILE_BYTES: Final = 512 * 2**20
+"""Largest structure file that is read, after decompression: over 200 bytes for each of `MAX_SITES` atoms. A choice of
+ours."""
+
+MAX_COORDINATE_ANGSTROM: Final = 1e8
+"""Largest coordinate and cell length that is read: a centimetre. A choice of ours."""
+
+SHORTEST_PERIOD_ANGSTROM: Final = 1.0
+"""Shortest period that is read; an armchair tube's is 2.46 Å, and within a shorter one atoms would have thousands of
+neighbours. A choice of ours."""
+
+DENSEST: Final = 24
+"""Most atoms in a cube of 3 Å; diamond has five. A choice of ours."""
 
 
 def write(path: str | os.PathLike[str], tube: Nanotube, format: str | None = None) -> None:  # noqa: A002  # as ASE
@@ -64,10 +80,12 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
         chosen = _format_of(path, format)
     except FormatError:
         chosen = _foreign(format)
-    if not path.is_file():
+    if not is_file(path):
         raise FileNotFoundError(f"there is no file {path}")
+    _check_size(path, chosen.name)
     try:
         atoms = chosen.read(path)
+        _check_numbers(atoms)
     except Exception as error:  # noqa: BLE001  # ASE's parsers raise whatever a damaged file provokes
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise FormatError(f"{path} is no {chosen.name} file, or is damaged or incomplete ({reason})") from None
@@ -88,11 +106,13 @@ def parse_design(text: str) -> Nanotube:
         RecognitionError: if the file holds no single-walled tube.
         StructureError: if there is no such tube.
     """
-    named = re.fullmatch(r"\(?\s*(\d+)\s*,\s*(\d+)\s*\)?\s*(?:[x×]\s*(\d+))?", text.strip())
-    if Path(text).is_file():
+    named = re.fullmatch(r"\(?\s*([0-9]+)\s*,\s*([0-9]+)\s*\)?\s*(?:[x×]\s*([0-9]+))?", text.strip())
+    if is_file(Path(text)):
         return read(text)
     if named is None:
         raise FormatError(f"there is no structure file {text!r}, and it is no chirality such as '(8,0)x4' either")
+    if any(len(number or "") > len(str(MAX_SITES)) for number in named.groups()):
+        raise StructureError(f"{text[:40]!r} has more sites than the {MAX_SITES:,} that matgym takes")
     n, m, cells = (int(number or 1) for number in named.groups())
     return Nanotube(n, m, cells)
 
@@ -128,6 +148,74 @@ def _format_of(path: Path, name: str | None) -> _Format:
         return next(known_format for known_format in _FORMATS if known_format.name == "poscar")
     unknown = f"unknown format {name!r}" if name is not None else f"the name of {path} tells no known format"
     raise FormatError(f"{unknown}; known are {known}; files named POSCAR or CONTCAR are poscar")
+
+
+# ---- checks of what is read
+
+
+def _check_size(path: Path, name: str) -> None:
+    """Check how much a file holds before a parser makes room for it.
+
+    Raises:
+        FormatError: if it holds more than matgym takes, or promises more atoms than it has room for.
+    """
+    from ase.io.formats import open_with_compression
+
+    try:
+        with open_with_compression(str(path), "rb") as file:
+            head = file.read(1 << 16)
+            size = len(head)
+            while size <= MAX_FILE_BYTES and (part := file.read(1 << 24)):
+                size += len(part)
+    except Exception as error:  # noqa: BLE001  # each decompressor raises errors of its own
+        raise FormatError(f"{path} cannot be read: {error}") from None
+    if size > MAX_FILE_BYTES:
+        raise FormatError(f"{path} holds more than the {MAX_FILE_BYTES:,} bytes that matgym reads of a structure")
+    promised = _promised_atoms(head.decode("latin-1"), name)
+    if promised > min(size, MAX_SITES):
+        raise FormatError(
+            f"{path} promises {promised:.6g} atoms in {size:,} bytes; matgym reads {MAX_SITES:,} or fewer, a byte or "
+            "more each"
+        )
+
+
+def _promised_atoms(head: str, name: str) -> float:
+    """How many atoms, or types or bonds of them, the head of a file makes a parser reserve memory for."""
+    counts = re.findall(r"^\s*([0-9.eE+]+)\s+\w+", head, re.MULTILINE) if name == "lammps" else []
+    if name == "poscar":
+        counts = [count for line in head.split("\n")[5:7] for count in line.split()]
+    for shape in re.findall(r'"__ndarray__":\s*\[\s*\[([^\]]*)\]', head):  # of ASE's JSON
+        counts += shape.split(",")
+    numbers = (parsed_number(count) for count in counts)
+    return max((each for each in numbers if each is not None), default=0.0)
+
+
+def _check_numbers(atoms: "Atoms") -> None:
+    """Check that a file's numbers are finite and those of atoms.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    from ase.data import chemical_symbols
+
+    if len(atoms) > MAX_SITES:
+        raise ValueError(f"it holds {len(atoms):,} atoms; matgym reads {MAX_SITES:,} or fewer")
+    if not len(atoms):
+        raise ValueError("it holds no atoms")
+    if not 0 <= atoms.numbers.min() <= atoms.numbers.max() < len(chemical_symbols):
+        raise ValueError(f"its atomic numbers, {atoms.numbers.min()} to {atoms.numbers.max()}, are not all of elements")
+    cell = np.asarray(atoms.cell.array)
+    for label, values in (("coordinates", atoms.positions), ("cell lengths", cell), ("masses", atoms.get_masses())):
+        if not (np.abs(values) <= MAX_COORDINATE_ANGSTROM).all():  # NaN compares as false
+            raise ValueError(f"its {label} are not all finite and below {MAX_COORDINATE_ANGSTROM:.0e}")
+    periodic = np.flatnonzero(atoms.pbc & cell.any(axis=1))
+    whole = np.asarray(atoms.cell.complete())
+    areas = np.array([np.linalg.norm(np.cross(whole[axis - 2], whole[axis - 1])) for axis in periodic])
+    if (abs(np.linalg.det(whole)) < SHORTEST_PERIOD_ANGSTROM * areas).any():
+        raise ValueError(f"its cell is flat, or repeats within {SHORTEST_PERIOD_ANGSTROM} Å")
+    corner = np.floor(atoms.get_positions(wrap=bool(len(periodic))) / 3.0).astype(np.int64)
+    if np.unique(corner, axis=0, return_counts=True)[1].max() > DENSEST:
+        raise ValueError(f"more than {DENSEST} of its atoms lie within 3 Å of each other")
 
 
 # ---- formats that ASE writes

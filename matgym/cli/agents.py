@@ -1,0 +1,171 @@
+"""`matgym train` and `matgym evaluate`: agents of Stable-Baselines3 on any registered environment."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from matgym.cli.console import MAX_COUNT, Json, print_note, print_result, progress
+from matgym.errors import ConfigurationError, FormatError
+from matgym.files import check_output, parse_yaml
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+FILE: Final = "agent.safetensors"
+"""Name of an agent in a folder."""
+
+Arguments = Annotated[
+    list[str] | None,
+    typer.Option("--arg", metavar="NAME=VALUE", help="An argument of the environment, as YAML; may be repeated."),
+]
+
+
+def train(
+    environment: Annotated[str, typer.Argument(metavar="ENV", help="Its id; of your own, MODULE:ID.")],
+    algo: Annotated[str, typer.Option(help="An algorithm of Stable-Baselines3 or sb3-contrib.")] = "PPO",
+    steps: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Steps of the environment to learn from.")] = 100_000,
+    output: Annotated[
+        Path, typer.Option(help="File to write: .safetensors, .zip as Stable-Baselines3 has it, or a folder.")
+    ] = Path(FILE),
+    num_envs: Annotated[
+        int, typer.Option(min=0, max=65_536, help="Environments side by side; 0 takes the tuned number, or 1.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of agent and environments.")] = 0,
+    arg: Arguments = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="Folder for TensorBoard.")] = None,
+    json: Json = False,
+) -> None:
+    """Train an agent with tuned hyper-parameters, where there are any, and store it; Ctrl-C stores it earlier."""
+    from matgym.agents.storage import check_storable
+    from matgym.agents.training import learn, learner
+
+    _find_modules()
+    arguments, file = _parsed(arg), agent_file(output)
+    check_output(file)
+    if tensorboard is not None:
+        check_output(tensorboard, folder=True)
+    agent, tuned = learner(environment, algo, seed=seed, num_envs=num_envs, arguments=arguments)
+    if file.suffix == ".safetensors":
+        check_storable(agent, file, environment=environment, arguments=arguments)
+    with progress() as show:
+        show(f"{algo} on {environment}", 0, steps)
+
+        def on_steps(done: int, reward: float) -> None:
+            show(f"{algo} on {environment}", done, steps, f"mean return {reward:.3f}")
+
+        finished = learn(agent, steps, on_steps, tensorboard)
+    store(agent, file, environment, arguments)
+    if not finished:
+        print_note("Note", "yellow", f"stopped after {agent.num_timesteps} of {steps} steps")
+    recent = [float(episode["r"]) for episode in agent.ep_info_buffer or ()]
+    content = {
+        "agent": str(file), "algorithm": algo, "environment": environment, "arguments": arguments,
+        "steps": agent.num_timesteps, "tuned": tuned, "finished": finished,
+        "recent_return": sum(recent) / len(recent) if recent else None,
+    }  # fmt: skip
+    kind = "tuned hyper-parameters" if tuned else "default hyper-parameters: none are tuned for it"
+    lines = [
+        f"{algo}, {kind}: {agent.num_timesteps:,} steps"
+        + (f", mean return of the last {len(recent)} episodes {content['recent_return']:.3f}" if recent else ""),
+        f"  stored in {file}; next: matgym evaluate {file}" + (" --trust" if file.suffix == ".zip" else ""),
+    ]
+    print_result(content, lines=lines, json=json)
+
+
+def evaluate(
+    agent: Annotated[Path, typer.Argument(help="A file that train has written, or the folder.")],
+    episodes: Annotated[int, typer.Option(min=2, max=100_000, help="Each with a seed of its own.")] = 50,
+    env: Annotated[str, typer.Option(help="Another environment than that of the training.")] = "",
+    arg: Arguments = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the first episode.")] = 1_000_000,
+    stochastic: Annotated[bool, typer.Option(help="Draw actions rather than take the most likely.")] = False,
+    trust: Annotated[bool, typer.Option(help="Open a .zip: it holds pickles, which can run any program.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure an agent's mean return beside random actions on the same seeds; physics verifies the tubes it designs."""
+    from dataclasses import asdict
+
+    from matgym.agents.training import Acts, evaluated, opened
+
+    _find_modules()
+    file = agent_file(agent)
+    made, environment, arguments = opened(file, trust=trust)
+    environment, arguments = env or environment, _parsed(arg) if arg or env else arguments
+    if not environment:
+        raise ConfigurationError(f"{file} does not say what it was trained on: give --env")
+    rows = []
+    with progress() as show:
+        policies: dict[str, Acts | None] = {
+            type(made).__name__: Acts(made, deterministic=not stochastic),
+            "random": None,
+        }
+        for name, policy in policies.items():
+            show(name, 0, episodes)
+
+            def on_episode(done: int, name: str = name) -> None:
+                show(name, done, episodes)
+
+            rows.append(
+                {"policy": name} | asdict(evaluated(environment, arguments, policy, episodes, seed, on_episode))
+            )
+    shown = [
+        {"policy": row["policy"], "mean return": _interval(row["returns"]), "steps": f"{row['steps']:.1f}"}
+        | ({"verified by physics": _interval(row["verified"])} if row["verified"] else {})
+        for row in rows
+    ]
+    content = {
+        "agent": str(file), "environment": environment, "arguments": arguments, "episodes": episodes, "seed": seed,
+        "policies": rows,
+    }  # fmt: skip
+    title = f"{environment}, {episodes} episodes, means with 95 % intervals"
+    plain = [
+        {"policy": row["policy"], "steps": row["steps"]}
+        | {f"{of}_{part}": value for of in ("returns", "verified") for part, value in (row[of] or {}).items()}
+        for row in rows
+    ]
+    print_result(content, (title, shown), csv_rows=plain, json=json)
+
+
+def _find_modules() -> None:
+    """Let MODULE:ID name a module of the working folder, which Python leaves out when it starts `matgym`."""
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+
+
+def agent_file(path: Path) -> Path:
+    """The file of an agent: the path itself, or `agent.safetensors` in the folder that it names."""
+    return path if path.suffix in {".safetensors", ".zip"} and not path.is_dir() else path / FILE
+
+
+def store(agent: "BaseAlgorithm", file: Path, environment: str, arguments: dict[str, Any]) -> None:
+    """Write an agent, whole or not at all."""
+    from matgym.agents.storage import save_agent, save_zip
+
+    if file.suffix == ".zip":
+        save_zip(agent, file, environment=environment, arguments=arguments)
+    else:
+        save_agent(agent, file, environment=environment, arguments=arguments)
+
+
+def _interval(figures: dict[str, float]) -> str:
+    return f"{figures['mean']:.3f} [{figures['low']:.3f}, {figures['high']:.3f}]"
+
+
+def _parsed(pairs: list[str] | None) -> dict[str, Any]:
+    """Arguments from NAME=VALUE.
+
+    Raises:
+        ConfigurationError: if one has another form.
+    """
+    arguments: dict[str, Any] = {}
+    for pair in pairs or ():
+        name, equals, text = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise ConfigurationError(f"--arg {pair!r} must be NAME=VALUE, such as cells=4 or 'targets=[0.6, 1.0]'")
+        try:
+            arguments[name] = parse_yaml(text, f"--arg {name}")
+        except FormatError as error:
+            raise ConfigurationError(str(error)) from None
+    return arguments

@@ -1,0 +1,113 @@
+"""`matgym predict`: properties of one tube, by shipped networks beside physics."""
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from matgym.cli.console import Json, print_result
+from matgym.errors import StructureError
+
+if TYPE_CHECKING:
+    from matgym.structures import Nanotube
+
+MAX_PREDICTED_SITES: Final = 20_000
+"""Largest tube that networks are asked about: their features of it take 1 GB. A choice of ours."""
+
+MAX_SECONDS: Final = 10.0
+"""What physics may take for one property before it is left out, by its own estimate. A choice of ours."""
+
+
+def predict(
+    tube: Annotated[str, typer.Argument(help="A structure file, or a chirality and cells, such as '(10,0)x4'.")],
+    physics: Annotated[bool, typer.Option(help="Whether physics is asked, where it takes seconds.")] = True,
+    json: Json = False,
+) -> None:
+    """Predict a tube's properties by the shipped networks, with 90 % intervals, beside physics."""
+    from matgym.physics.registry import PROPERTIES_BY_KEY
+    from matgym.structures.io import parse_design
+
+    read = parse_design(tube)
+    if read.n_sites > MAX_PREDICTED_SITES:
+        raise StructureError(f"{read} has {read.n_sites:,} sites; networks predict {MAX_PREDICTED_SITES:,} or fewer")
+    rows, reasons = _by_networks(read)
+    for row in rows:
+        row.update({"physics": None, "level": "", "physics_failure": ""})
+        if physics:
+            row.update(_by_physics(read, row["property"]))
+    shown = [
+        {
+            "property": f"{PROPERTIES_BY_KEY[row['property']].name.replace('_', ' ')}{_unit(row['unit'])}",
+            "network": row["failure"] or f"{row['predicted']:.4g} ± {row['half_width']:.2g}",
+            "in domain": "" if row["in_domain"] is None else "yes" if row["in_domain"] else "no",
+        }
+        | (_beside(row) if physics else {})
+        for row in rows
+    ]
+    notes = [
+        "",
+        "± is half the width of the interval that holds 90 % of truths, for tubes in the",
+        "domain: those like the training data. Elsewhere the interval is too narrow.",
+        *(f"{name} does not know this tube: {reason}." for name, reason in reasons.items()),
+    ]
+    print_result(
+        {"tube": str(read), "sites": read.n_sites, "predictions": rows, "unknown_to": reasons},
+        (str(read), shown),
+        lines=notes,
+        json=json,
+    )
+
+
+def _beside(row: dict[str, Any]) -> dict[str, str]:
+    """What physics says, for people."""
+    value = "" if row["physics"] is None else f"{round(row['physics'], 9):.4g}"
+    return {"physics": row["physics_failure"] or value, "by": row["level"]}
+
+
+def _unit(unit: str) -> str:
+    return "" if unit == "1" else f", {unit}"
+
+
+def _by_networks(tube: "Nanotube") -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """A row for each property that a shipped network predicts, and why other networks do not know the tube."""
+    from matgym.physics.registry import PROPERTIES_BY_KEY
+    from matgym.surrogates import load, shipped
+
+    rows, reasons = [], {}
+    for name in shipped():
+        surrogate = load(name)
+        found = surrogate.predict([tube])
+        failures = {key: of_key[0] for key, of_key in found.failures.items() if 0 in of_key}
+        if len(failures) == len(found.values):
+            reasons[name] = next(iter(failures.values()))
+            continue
+        distance = None if found.distance is None else float(found.distance[0])
+        rows += [
+            {
+                "surrogate": name,
+                "property": key,
+                "unit": PROPERTIES_BY_KEY[key].unit,
+                "predicted": float(values[0]),
+                "half_width": float(found.half_width[key][0]) if key in found.half_width else float("nan"),
+                "distance": distance,
+                "in_domain": None if distance is None else distance <= 1.0,
+                "failure": failures.get(key, ""),
+            }
+            for key, values in found.values.items()
+        ]
+    return rows, reasons
+
+
+def _by_physics(tube: "Nanotube", key: str) -> dict[str, Any]:
+    """The same property by its oracle, if that takes seconds."""
+    from matgym.physics.registry import oracle_of
+
+    oracle = oracle_of(key)
+    cost = oracle.cost
+    seconds = 0.0 if cost is None else cost.seconds * (tube.n_sites / cost.sites) ** cost.exponent
+    if seconds > MAX_SECONDS:
+        return {"physics_failure": f"not asked: about {seconds:.0f} s", "level": str(oracle.level)}
+    found = oracle.predict([tube])
+    reason = found.failures.get(key, {}).get(0, "")
+    return {
+        "physics": None if reason else float(found[key][0]), "physics_failure": reason, "level": str(oracle.level)
+    }  # fmt: skip

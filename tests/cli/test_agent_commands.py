@@ -1,0 +1,152 @@
+"""`matgym train` and `evaluate`: agents are trained, stored and measured beside random actions."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from matgym.agents.storage import STORE, load_agent, save_agent
+from matgym.agents.training import Acts, evaluated, learn, learner, opened
+from matgym.cli import app
+from matgym.errors import ConfigurationError, FormatError
+
+MODULE = '''
+import gymnasium as gym
+import numpy as np
+
+
+class Echo(gym.Env):
+    """Pays the action that was asked for."""
+
+    observation_space = gym.spaces.Box(0, 1, (1,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.wanted = int(self.np_random.integers(2))
+        return np.array([self.wanted], np.float32), {}
+
+    def step(self, action):
+        return np.array([self.wanted], np.float32), float(action == self.wanted), True, False, {}
+
+
+gym.register("mine/Echo-v0", entry_point=Echo)
+'''
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        found = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=False)
+        assert found.exit_code == 0, found.stderr
+        return json.loads(found.stdout)
+
+    return call
+
+
+def test_an_agent_of_an_imported_module_learns_and_beats_random(run, tmp_path):
+    (tmp_path / "echo_module.py").write_text(MODULE)
+    made = run("train", "echo_module:mine/Echo-v0", "--algo", "A2C", "--steps", "3000", "--output", "agent.zip")
+    assert made["steps"] >= 3000
+    assert not made["tuned"]
+    found = run("evaluate", "agent.zip", "--trust", "--episodes", "40")
+    agent, random = found["policies"]
+    assert (agent["policy"], random["policy"]) == ("A2C", "random")
+    assert agent["returns"]["mean"] > 0.9 > random["returns"]["high"]
+    assert agent["verified"] is None
+
+
+def test_designs_are_verified_by_physics_on_the_same_seeds(run):
+    words = ("--num-envs", "8", "--arg", "n=8", "--arg", "m=0", "--arg", "cells=2", "--arg", "budget={B: 1, N: 1}")
+    made = run("train", "matgym/NanotubeDoping-v0", "--algo", "MaskablePPO", "--steps", "64", "--output", "out", *words)
+    assert made["tuned"]
+    assert made["agent"] == "out/agent.safetensors"
+    assert STORE.load_card("out/agent.safetensors").arguments == {
+        "n": 8,
+        "m": 0,
+        "cells": 2,
+        "budget": {"B": 1, "N": 1},
+    }
+    found = run("evaluate", "out", "--episodes", "6")
+    assert found == run("evaluate", "out", "--episodes", "6")  # seeded
+    for row in found["policies"]:
+        assert row["steps"] == 2.0
+        assert row["unfinished"] == 0
+        assert abs(row["verified"]["mean"] - row["returns"]["mean"]) < 0.3
+        assert row["verified"]["low"] <= row["verified"]["mean"] <= row["verified"]["high"]
+
+
+def test_verified_rewards_of_physics_itself_are_the_returns():
+    arguments = {"n": 8, "m": 0, "cells": 2, "budget": {"B": 1, "N": 1}, "model": "oracle"}
+    found = evaluated("matgym/NanotubeDoping-v0", arguments, None, 4, seed=3)
+    assert found.verified is not None
+    assert found.verified.mean == pytest.approx(found.returns.mean, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("environment", "algorithm", "arguments", "reason"),
+    [
+        ("matgym/NanotubeDoping-v0", "SAC", {}, "SAC cannot learn"),
+        ("matgym/Nope-v0", "PPO", {}, "there is no environment"),
+        ("no_such_module:X-v0", "PPO", {}, "No module named 'no_such_module'"),
+        ("matgym/CVDRecipe-v0", "PPG", {}, "algorithm 'PPG' is unknown"),
+        ("matgym/MO-CVDGrowth-v0", "PPO", {}, "pays a vector"),
+        ("matgym/CVDRecipe-v0", "PPO", {"nope": 1}, "nope"),
+    ],
+)
+def test_what_cannot_be_learned_is_one_sentence(environment, algorithm, arguments, reason):
+    with pytest.raises(ConfigurationError, match=reason) as caught:
+        learner(environment, algorithm, seed=0, arguments=arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_interrupted_training_is_kept():
+    agent, _ = learner("CartPole-v1", "PPO", seed=0)
+
+    def stop(_done, _reward):
+        raise KeyboardInterrupt
+
+    assert not learn(agent, 10_000, stop)
+    assert agent.num_timesteps == 2048
+
+
+def test_an_agent_on_another_environment_is_an_error():
+    agent, _ = learner("CartPole-v1", "PPO", seed=0)
+    with pytest.raises(ConfigurationError, match="the agent observes"):
+        evaluated("matgym/CVDRecipe-v0", {}, Acts(agent), 2, seed=0)
+
+
+def test_arguments_need_not_be_given_to_store_an_agent(tmp_path):
+    from stable_baselines3 import PPO
+
+    agent = PPO("MlpPolicy", gym.make("matgym/CVDRecipe-v0"), policy_kwargs={"net_arch": [4]}, device="cpu")
+    card = save_agent(agent, tmp_path / "a.safetensors", environment="matgym/CVDRecipe-v0")
+    assert card.arguments == {}
+    _, environment, arguments = opened(tmp_path / "a.safetensors")
+    assert (environment, arguments) == ("matgym/CVDRecipe-v0", {})
+    zeros = np.zeros(agent.observation_space.shape, np.float32)
+    again = load_agent(tmp_path / "a.safetensors").predict(zeros, deterministic=True)[0]
+    assert np.array_equal(again, agent.predict(zeros, deterministic=True)[0])
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_training(run, tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder.zip").mkdir()
+    with pytest.raises(FormatError, match="which is a file"):
+        run("train", "CartPole-v1", "--steps", "1000000000", "--output", "file/agent.zip")
+    with pytest.raises(FormatError, match="is a file"):
+        run("train", "CartPole-v1", "--steps", "1000000000", "--tensorboard", "file")
+
+
+def test_predictions_stand_beside_physics_and_tell_the_domain(run):
+    found = run("predict", "(8,0)x4")
+    row = next(row for row in found["predictions"] if row["property"] == "gap_ev")
+    assert row["surrogate"] == "nanotube-doping"
+    assert row["level"] == "π tight binding"
+    assert abs(row["predicted"] - row["physics"]) < 5 * row["half_width"]
+    assert row["in_domain"] is (row["distance"] <= 1.0)
+    assert all(other["physics"] is None for other in run("predict", "(8,0)x4", "--no-physics")["predictions"])

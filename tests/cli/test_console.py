@@ -1,0 +1,146 @@
+"""Tables that fit, CSV, and errors in one sentence: what all commands share."""
+
+import csv
+import io
+import json
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from matgym.cli import app, console, main
+from matgym.version import __version__
+
+COMMANDS = (
+    ("envs", "list"),
+    ("envs", "show", "CVDRecipe-v0"),
+    ("oracle", "list"),
+    ("benchmark", "list"),
+    ("data", "info"),
+    ("furnace", "grow", "2:705:150"),
+    ("predict", "(8,0)x2", "--no-physics"),
+)
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """A terminal of 80 columns."""
+    monkeypatch.setattr(console.stdout, "_width", 80)
+
+
+def run(*words):
+    found = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert found.exit_code == 0, found.stderr
+    return found.stdout
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_tables_fit_80_columns_and_cut_nothing(words, monkeypatch):
+    tables = []
+    monkeypatch.setattr(
+        "matgym.cli.console.print_table",
+        lambda title, rows, show=console.print_table: (tables.append(rows), show(title, rows)),
+    )
+    text = run(*words)
+    assert "…" not in text or "show" in words
+    shown = text.split("\n\n", 1)[0] if "show" in words else text  # documentation stands below
+    assert max(map(len, shown.splitlines())) <= 80 or not tables
+    told = "".join(text.split())
+    for rows in tables:
+        for row in rows:
+            for name, value in row.items():
+                cell = f"{value:.4g}" if isinstance(value, float) else str(value)
+                assert all(word in told for word in [*name.split(), *cell.split()])
+
+
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{"name": "x" * 120, "value": "1"}],
+        [{f"column {i}": "word " * 9 for i in range(30)}],
+        [{"日本語": "広い" * 30, "b": "[/red]"}],
+        [],
+    ],
+)
+def test_rows_of_any_width_are_shown_whole(rows, capsys):
+    console.print_table("[/title]", rows)
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert "[/title]" in text
+    told = "".join(text.split())
+    for row in rows:
+        assert all("".join(str(part).split())[:9] in told for pair in row.items() for part in pair)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_csv_holds_what_the_tables_hold(words):
+    blocks = run(*words, "--csv").strip("\n").split("\n\n")
+    for block in blocks:
+        header, *rows = csv.reader(io.StringIO(block))
+        assert rows
+        assert all(len(row) == len(header) for row in rows)
+
+
+def test_csv_numbers_are_whole_and_json_is_another_format():
+    rows = list(csv.DictReader(io.StringIO(run("furnace", "grow", "2:705:150", "--csv"))))
+    found = json.loads(run("furnace", "grow", "2:705:150", "--json"))
+    assert {row["property"]: float(row["value"]) for row in rows} == {
+        row["property"]: found[row["property"]] for row in rows
+    }
+    both = CliRunner().invoke(app, ["oracle", "list", "--csv", "--json"])
+    assert both.exit_code == 2
+    assert "not both" in both.stderr
+
+
+def test_every_command_takes_csv():
+    help_of = {words: run(*words, "--help") for words in (("train",), ("data", "info"), ("benchmark", "query"))}
+    assert all("--csv" in text for text in help_of.values())
+
+
+def test_version():
+    assert run("--version") == f"matgym {__version__}\n"
+
+
+def test_help_imports_nothing_heavy():
+    import subprocess
+
+    program = "import sys, matgym.cli; print(sorted({'torch', 'pandas', 'ase', 'scipy', 'pyarrow'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("data", "info", "[/red].parquet"),
+        ("oracle", "evaluate", "\udcff[bold].xyz"),
+        ("data", "build", "--specification", "[/]"),
+        ("furnace", "grow", "٢٠:705:150"),
+        ("furnace", "grow", "inf:705:150"),
+        ("furnace", "grow", "1000000000:705:150"),
+        ("furnace", "train", "x" * 5000, "out.safetensors"),
+        ("export", "(8,0)x2", "--to", "vesta", "--output", "file"),
+        ("benchmark", "run", "quick", "--output", "file"),
+        ("train", "matgym/CVDRecipe-v0", "--output", "file/agent.zip"),
+        ("train", "no_such_module:X-v0"),
+        ("train", "matgym/CVDGrowth-v0", "--arg", "minutes"),
+        ("train", "matgym/CVDGrowth-v0", "--arg", "minutes=2026-01-01"),
+        ("evaluate", "missing.safetensors"),
+        ("predict", "(8,0)x1000000000000"),
+        ("envs", "show", "[/x]"),
+    ],
+    ids=lambda words: " ".join(words)[:40],
+)
+def test_errors_are_one_sentence_and_leave_nothing(words, monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setattr("sys.argv", ["matgym", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("Error: ")
+    assert len(said.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
