@@ -117,7 +117,7 @@ def there_are(names: Sequence[str]) -> str:
     return f"there are {', '.join(names)}" if names else "there are none here"
 
 
-def checked_option(name: str, value: Any, count: int, width: int | None = None) -> FloatArray:
+def checked_option(name: str, value: Any, count: int, width: int | None = None, parts: str = "") -> FloatArray:
     """Return what `reset` is told of each of `count` episodes, one value for all or one an episode.
 
     Args:
@@ -125,6 +125,7 @@ def checked_option(name: str, value: Any, count: int, width: int | None = None) 
         value: one number, or (count,) of them; or (width,) numbers, or (count, width) of them.
         count: episodes that begin.
         width: numbers that an episode is told; None for one that is no array.
+        parts: what these numbers are, for errors.
 
     Returns:
         (count,) or (count, width).
@@ -136,9 +137,11 @@ def checked_option(name: str, value: Any, count: int, width: int | None = None) 
     try:
         given = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ConfigurationError(f"{name}={value!r} must be {_numbers(width)}") from None
+        raise ConfigurationError(f"{name}={value!r} must be {_numbers(width)}{parts}") from None
     if given.shape not in (shape, shape[1:]):
-        raise ConfigurationError(f"{name}={value!r} has shape {given.shape}; it must be {_numbers(width)} an episode")
+        raise ConfigurationError(
+            f"{name}={value!r} has shape {given.shape}; it must be {_numbers(width)} an episode{parts}"
+        )
     if not np.isfinite(given).all():
         raise ConfigurationError(f"{name}={value!r} must be finite")
     return np.broadcast_to(given, shape)

@@ -23,6 +23,7 @@ class Builder(ABC):
         width: entries, from 0 to 1, of what is observed of a design.
         steps: actions that a design takes at least.
         masked: whether `masks` tells which actions are allowed.
+        forbids: whether an action can ever be forbidden.
         designs: (B, width) rows of the space as they stand.
     """
 
@@ -31,6 +32,7 @@ class Builder(ABC):
     width: int
     steps: int
     masked: bool
+    forbids: bool = True
     designs: Designs
 
     @abstractmethod
@@ -134,6 +136,7 @@ class Choosing(Builder):
         self.width = sum(counts) + len(counts)  # values chosen, choice at hand
         self.steps = len(counts)
         self.action_space = spaces.Discrete(max(counts))
+        self.forbids = min(counts) < max(counts) or type(space).allowed is not Choices.allowed
         self._starts = np.cumsum((0, *counts[:-1]))
         self._masks: BoolArray | None = None
 
@@ -181,7 +184,7 @@ class Choosing(Builder):
 class Pointing(Builder):
     """A whole design a step, as a point of the unit cube; any design space has one."""
 
-    masked = False
+    masked = forbids = False
     steps = 1
     width = 0
 

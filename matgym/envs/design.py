@@ -137,7 +137,7 @@ class DesignEpisodes(Episodes):
         self.builder: Builder = make_builder(task.space, size, at_once=at_once, initial=initial)
         self.masked, self.steps = self.builder.masked, self.builder.steps
         self.reward_names = task.component_names
-        if on_forbidden is not None and not self.masked:
+        if on_forbidden is not None and not self.builder.forbids:
             raise ConfigurationError(f"on_forbidden={on_forbidden!r} would be without effect: every action is allowed")
         if on_forbidden == "penalty" and variant == "goal":
             raise ConfigurationError(

@@ -22,6 +22,9 @@ from matgym.units import CELSIUS_K, ROOM_K
 if TYPE_CHECKING:
     from matgym.processes.sequences.learned import Memory, SequenceSurrogate
 
+PARTS: Final = "(diameter_nm, covering, pyrolysis, leak_pa, offset_k)"
+"""What a reactor consists of."""
+
 REWARD_SCALE: Final = 150.0
 """J that counts as a reward of 1: about what the best recipes reach."""
 
@@ -329,10 +332,7 @@ def checked_reactors(given: Any, drawn: FloatArray) -> FloatArray:
     """
     if given is None:
         return drawn
-    reactors = checked_option("reactor", given, *drawn.shape)
+    reactors = checked_option("reactor", given, *drawn.shape, f": {PARTS}")
     if not ((reactors[..., :3] > 0).all() and (reactors[..., 3] >= 0).all()):
-        raise ConfigurationError(
-            f"reactor={given} must be (diameter_nm, covering, pyrolysis, leak_pa, offset_k), "
-            "the first three positive, the leak not negative"
-        )
+        raise ConfigurationError(f"reactor={given} must be {PARTS}, the first three positive, the leak not negative")
     return reactors

@@ -117,7 +117,7 @@ ARGUMENTS = {
 NEED_ANOTHER = {
     "matgym/NanotubeDoping-v0": {"removed", "values"},  # initial designs; an extreme
     "matgym/NanotubeChirality-v0": {"values"},
-    "matgym/NanotubeIsotopes-v0": {"targets", "margin"},  # a direction that has targets
+    "matgym/NanotubeIsotopes-v0": {"targets", "margin", "on_forbidden"},  # a direction that has targets; sites
     "matgym/NanotubeThermoelectric-v0": {"targets", "margin"},
 }
 """Arguments that alone would be without effect, which is an error."""

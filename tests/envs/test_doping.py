@@ -37,8 +37,11 @@ def test_both_checkers_pass_without_a_warning(task):
 
 @pytest.mark.parametrize("num_envs", [1, 7])
 def test_vector_scalar_and_sync_environments_give_the_same_trajectories(task, num_envs):
-    native = gym.make_vec(ID, num_envs=num_envs, task=task)
-    sync = SyncVectorEnv([partial(gym.make, ID, task=task)] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP)
+    # A forbidden edit changes nothing, so that the time limit ends some of the episodes.
+    native = gym.make_vec(ID, num_envs=num_envs, task=task, on_forbidden="penalty")
+    sync = SyncVectorEnv(
+        [partial(gym.make, ID, task=task, on_forbidden="penalty")] * num_envs, autoreset_mode=AutoresetMode.SAME_STEP
+    )
     first, first_info = native.reset(seed=11)
     second, second_info = sync.reset(seed=11)
     np.testing.assert_array_equal(first, second)
@@ -135,9 +138,9 @@ def test_targets_outside_the_observed_range_and_actions_outside_the_space_are_na
     assert env.reset(seed=0, options={"target_ev": 0.8})[1]["target_ev"] == 0.8
     assert env.unwrapped.episodes.targets[0] == 0.8
     for wrong in (5.0, float("nan")):
-        with pytest.raises(ConfigurationError, match="outside the task's range"):
+        with pytest.raises(ConfigurationError, match="outside the task's range|must be finite"):
             env.reset(options={"target_ev": wrong})
-        with pytest.raises(ConfigurationError, match="outside the task's range"):
+        with pytest.raises(ConfigurationError, match="outside the task's range|must be finite"):
             gym.make_vec(ID, num_envs=2, task=task).reset(options={"target_ev": [0.8, wrong]})
     with pytest.raises(ConfigurationError, match="would be without effect beside task"):
         gym.make(ID, task=task, cells=2)

@@ -8,13 +8,13 @@ from gymnasium.utils.env_checker import check_env
 import matgym  # noqa: F401  # registers the environments
 from matgym.errors import ConfigurationError
 from matgym.structures import Species
+from matgym.surrogates import FunctionModel
 from matgym.tasks import RandomDesigns, as_design_generator, decoration_task
 
 DOPING = "matgym/NanotubeDoping-v0"
 
 
-def constant(tubes):
-    return np.full(len(tubes), 0.9)
+constant = FunctionModel(lambda tubes: np.full(len(tubes), 0.9), "gap_ev")
 
 
 @pytest.mark.parametrize("generator", ["random", "nearest", "swap"])

@@ -155,7 +155,10 @@ def test_plain_variants_have_no_face_of_another(identity):
 
 
 def test_variants_that_a_task_cannot_have_are_refused():
-    with pytest.raises(ConfigurationError, match="variant='both' is none of plain, goal, multi-objective"):
+    with pytest.raises(
+        ConfigurationError,
+        match="variant='both' of DesignEpisodes is not right: must be 'plain', 'goal' or 'multi-objective'",
+    ):
         DesignEnv(task=decoration_task(model=cheap_values, low=0.5, high=1.5), variant="both")
     with pytest.raises(ConfigurationError, match="wants an extreme"):
         gym.make("matgym/NanotubeDopingGoal-v0", instance="doping")
