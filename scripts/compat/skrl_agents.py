@@ -12,6 +12,8 @@ from skrl.models.torch import CategoricalMixin, DeterministicMixin, Model
 from skrl.trainers.torch import SequentialTrainer
 from torch import nn
 
+import matgym  # noqa: F401  # registers the environments
+
 NAME = "matgym/NanotubeChirality-v0"
 COUNT, ROLLOUTS = 4, 16
 

@@ -19,7 +19,7 @@ class MaskBeside(gym.Wrapper):
 
     def __init__(self, env):
         super().__init__(env)
-        mask = gym.spaces.MultiBinary(env.action_space.n)
+        mask = gym.spaces.MultiBinary(int(env.action_space.n))
         self.observation_space = gym.spaces.Dict({"obs": env.observation_space, "mask": mask})
 
     def reset(self, **arguments):
@@ -57,9 +57,10 @@ def main():
     buffer = VectorReplayBuffer(100, 1)
     collector = Collector(algorithm, environments(1), buffer, exploration_noise=True)
     stats = collector.collect(n_episode=1, reset_before_collect=True, gym_reset_kwargs={"seed": 0})
-    assert buffer.obs.mask[np.arange(len(buffer)), buffer.act[: len(buffer)]].all() if len(buffer) else False
+    actions = buffer.act[: len(buffer)]
+    assert buffer.obs.mask[np.arange(len(buffer)), actions].all(), "an action was not allowed"
     plain.reset(seed=0)
-    total = sum(plain.step(action)[1] for action in buffer.act[: len(buffer)])
+    total = sum(plain.step(action)[1] for action in actions)
     assert np.isclose(stats.returns[0], total, atol=1e-5), f"{stats.returns} and {total}"
 
 

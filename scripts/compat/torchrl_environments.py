@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
-from torchrl.collectors import SyncDataCollector
+from torchrl.collectors import Collector
 from torchrl.data import Binary, Composite
 from torchrl.envs import ActionMask, GymEnv, GymWrapper, RewardSum, TransformedEnv, check_env_specs
 from torchrl.envs.gym_like import default_info_dict_reader
@@ -52,14 +52,14 @@ def main():
         check_env_specs(wrap(make(name)))
         check_env_specs(wrap(batch(name)))
         same_return(name)
-    check_env_specs(GymEnv(MASKED, categorical_action_encoding=True))
     for env in (make(MASKED), batch(MASKED)):
-        collector = SyncDataCollector(masked(env), None, frames_per_batch=60, total_frames=120)
+        collector = Collector(masked(env), None, frames_per_batch=60, total_frames=120)
         for data in collector:
             allowed = data["action_mask"].gather(-1, data["action"].unsqueeze(-1))
             assert allowed.all(), "an action was not allowed"
             assert data["next", "done"].any(), "no episode ended"
         collector.shutdown()
+    check_env_specs(GymEnv(MASKED, categorical_action_encoding=True))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from matgym.agents.sb3 import hyperparameters_file
 
-COMMON = ("--algo", "ppo", "--env", "matgym/NanotubeDoping-v0", "--gym-packages", "matgym", "--seed", "1")
+COMMON = ("--algo", "ppo", "--seed", "1")
+NAME = "matgym/NanotubeDoping-v0"
+REGISTERED = ("--env", NAME, "--gym-packages", "matgym")
+IMPORTED = ("--env", f"matgym:{NAME}")  # record_video takes no --gym-packages
 
 
 def zoo(command, folder, *arguments):
@@ -24,17 +27,17 @@ def main():
     file = str(hyperparameters_file("PPO"))
     small = ("-conf", file, "--num-threads", "1", "--eval-freq", "-1", "-params", "n_envs:4", "batch_size:32")
     with tempfile.TemporaryDirectory() as folder:
-        said = zoo("train", folder, *small, "-n", "128")
+        said = zoo("train", folder, *REGISTERED, *small, "-n", "128")
         assert file in said, "rl_zoo3 read another file"
         assert "('n_epochs', 4)" in said, f"rl_zoo3 did not take our hyper-parameters: {said}"
         assert list(Path(folder).rglob("*NanotubeDoping-v0.zip")), "no agent was saved"
-        said = zoo("enjoy", folder, "--no-render", "-n", "40")
+        said = zoo("enjoy", folder, *REGISTERED, "--no-render", "-n", "40")
         assert "Episode Reward" in said, "no episode ended"
-        zoo("record_video", folder, "-n", "20", "-o", f"{folder}/videos")
+        zoo("record_video", folder, *IMPORTED, "-n", "20", "-o", f"{folder}/videos")
         (video,) = Path(folder, "videos").glob("*.mp4")
         assert video.stat().st_size > 1000
         tune = ("-optimize", "--n-trials", "2", "--sampler", "random", "--pruner", "none", "--no-optim-plots")
-        said = zoo("train", folder, *small, "-n", "64", *tune, "--n-evaluations", "1", "--eval-episodes", "1")
+        said = zoo("train", folder, *REGISTERED, *small, "-n", "64", *tune, "--n-evaluations", "1", "--eval-episodes", "1")
         assert "Number of finished trials:  2" in said, f"tuning did not end: {said[-300:]}"
 
 

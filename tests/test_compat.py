@@ -1,0 +1,22 @@
+"""Scripts of scripts/compat whose libraries the development environment has; `python -m scripts.compat.run` runs all."""
+
+import runpy
+
+import pytest
+
+from scripts.compat.run import HERE, LIBRARIES
+
+HERE_TOO = (
+    "gymnasium_wrappers", "gymnasium_vector", "stable_baselines", "sb3_contributed", "hindsight", "minari_datasets",
+    "mo_gymnasium_wrappers", "cleanrl_file", "ase_model",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HERE_TOO)
+def test_library_works(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    runpy.run_path(str(HERE / f"{name}.py"), run_name="__main__")
+
+
+def test_each_script_is_in_the_table():
+    assert {path.stem for path in HERE.glob("*.py")} - {"__init__", "common", "run"} == set(LIBRARIES)
