@@ -1,4 +1,4 @@
-"""Scripts of scripts/compat whose libraries the development environment has; `python -m scripts.compat.run` runs all."""
+"""Scripts of scripts/compat whose libraries are in the development environment."""
 
 import runpy
 

@@ -26,7 +26,7 @@ CHOICES_ONLY: Final = ("DQN", "QRDQN", "MaskablePPO")
 """Algorithms whose actions are choices."""
 
 SEARCH_SETTINGS: Final = "search"
-"""Key of their hyper-parameters in the files of `matgym/agents/hyperparams/`, tuned on instances other than those reported."""
+"""Key of their hyper-parameters in `matgym/agents/hyperparams/`, tuned on instances other than those reported."""
 
 
 class Asking:

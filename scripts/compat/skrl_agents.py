@@ -26,7 +26,7 @@ class Policy(CategoricalMixin, Model):
         CategoricalMixin.__init__(self, unnormalized_log_prob=True)
         self.net = nn.Sequential(nn.Linear(self.num_observations, 32), nn.ReLU(), nn.Linear(32, self.num_actions))
 
-    def compute(self, inputs, role):
+    def compute(self, inputs, role):  # noqa: ARG002  # skrl's signature
         return self.net(inputs["observations"]), {}
 
 
@@ -38,7 +38,7 @@ class Value(DeterministicMixin, Model):
         DeterministicMixin.__init__(self)
         self.net = nn.Sequential(nn.Linear(self.num_observations, 32), nn.ReLU(), nn.Linear(32, 1))
 
-    def compute(self, inputs, role):
+    def compute(self, inputs, role):  # noqa: ARG002  # skrl's signature
         return self.net(inputs["observations"]), {}
 
 

@@ -7,16 +7,17 @@ from pathlib import Path
 
 from matgym.agents.sb3 import hyperparameters_file
 
-COMMON = ("--algo", "ppo", "--seed", "1")
-NAME = "matgym/NanotubeDoping-v0"
-REGISTERED = ("--env", NAME, "--gym-packages", "matgym")
-IMPORTED = ("--env", f"matgym:{NAME}")  # record_video takes no --gym-packages
+COMMON = ("--algo", "ppo", "--seed", "1", "--env", "matgym/NanotubeDoping-v0")
+REGISTERED = ("--gym-packages", "matgym")
+# rl_zoo3's record_video has no --gym-packages, and fails on "matgym:matgym/NanotubeDoping-v0".
+RECORD = "import runpy, matgym; runpy.run_module('rl_zoo3.record_video', run_name='__main__')"
 
 
 def zoo(command, folder, *arguments):
     """Run one command of rl_zoo3 and return what it printed."""
+    start = ("-c", RECORD) if command == "record_video" else ("-m", f"rl_zoo3.{command}")
     done = subprocess.run(  # noqa: S603  # our own arguments
-        [sys.executable, "-m", f"rl_zoo3.{command}", *COMMON, "-f", folder, *arguments],
+        [sys.executable, *start, *COMMON, "-f", folder, *arguments],
         capture_output=True, text=True, check=False, cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, f"rl_zoo3.{command}: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
@@ -33,11 +34,13 @@ def main():
         assert list(Path(folder).rglob("*NanotubeDoping-v0.zip")), "no agent was saved"
         said = zoo("enjoy", folder, *REGISTERED, "--no-render", "-n", "40")
         assert "Episode Reward" in said, "no episode ended"
-        zoo("record_video", folder, *IMPORTED, "-n", "20", "-o", f"{folder}/videos")
+        zoo("record_video", folder, "-n", "20", "-o", f"{folder}/videos")
         (video,) = Path(folder, "videos").glob("*.mp4")
         assert video.stat().st_size > 1000
         tune = ("-optimize", "--n-trials", "2", "--sampler", "random", "--pruner", "none", "--no-optim-plots")
-        said = zoo("train", folder, *REGISTERED, *small, "-n", "64", *tune, "--n-evaluations", "1", "--eval-episodes", "1")
+        said = zoo(
+            "train", folder, *REGISTERED, *small, "-n", "64", *tune, "--n-evaluations", "1", "--eval-episodes", "1"
+        )
         assert "Number of finished trials:  2" in said, f"tuning did not end: {said[-300:]}"
 
 
