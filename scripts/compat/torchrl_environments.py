@@ -34,6 +34,11 @@ def masked(env):
     return TransformedEnv(wrapped, ActionMask())
 
 
+def any_allowed(data):
+    """Set a random action that the mask allows; a collector's own random policy looks at no mask."""
+    return data.set("action", torch.distributions.Categorical(data["action_mask"].float()).sample())
+
+
 def same_return(name):
     """Assert that a rollout's rewards are those of a plain loop with its actions."""
     env = TransformedEnv(wrap(make(name)), RewardSum())
@@ -53,7 +58,9 @@ def main():
         check_env_specs(wrap(batch(name)))
         same_return(name)
     for env in (make(MASKED), batch(MASKED)):
-        collector = Collector(masked(env), None, frames_per_batch=60, total_frames=120)
+        rollout = masked(env).rollout(60, break_when_any_done=False)
+        assert rollout["action_mask"].gather(-1, rollout["action"].unsqueeze(-1)).all(), "ActionMask was ignored"
+        collector = Collector(masked(env), any_allowed, frames_per_batch=60, total_frames=120)
         for data in collector:
             allowed = data["action_mask"].gather(-1, data["action"].unsqueeze(-1))
             assert allowed.all(), "an action was not allowed"

@@ -3,8 +3,8 @@
 Six settings an algorithm (the first are the stored ones), drawn at random, 256 evaluations a search, on each of three
 tasks: rings of a (8, 0) tube, a low π formation energy of (8, 0)x1, and growth in a reactor of its own. The setting
 with the best mean score is to be written as `search` into agents/hyperparams/*.yml; algorithms of one family (PPO,
-MaskablePPO and RecurrentPPO; DQN and QRDQN; SAC, TD3 and TQC) share theirs. `python -m scripts.studies.search.tuning` (an hour)
-writes docs/results/tune-search.json.
+MaskablePPO and RecurrentPPO; DQN and QRDQN; SAC, TD3 and TQC) share theirs. `python -m scripts.studies.search.tuning`
+(an hour) writes docs/results/tune-search.json.
 """
 
 import json
