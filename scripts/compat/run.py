@@ -59,8 +59,8 @@ def run(name):
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MPLBACKEND": "Agg", "PYTHONPATH": paths}
     try:
         done = subprocess.run(  # noqa: S603  # our own scripts
-            [sys.executable, HERE / f"{name}.py"], capture_output=True, text=True, timeout=LIMIT_S, cwd=ROOT, check=False,
-            env=os.environ | one_thread,
+            [sys.executable, HERE / f"{name}.py"], capture_output=True, text=True, timeout=LIMIT_S, cwd=ROOT,
+            check=False, env=os.environ | one_thread,
         )  # fmt: skip
         lines = done.stderr.strip().splitlines() or [""]
         result = "ok" if done.returncode == 0 else f"failed: {lines[-1]}"

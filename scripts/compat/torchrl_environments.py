@@ -60,7 +60,7 @@ def main():
     for env in (make(MASKED), batch(MASKED)):
         rollout = masked(env).rollout(60, break_when_any_done=False)
         assert rollout["action_mask"].gather(-1, rollout["action"].unsqueeze(-1)).all(), "ActionMask was ignored"
-        collector = Collector(masked(env), any_allowed, frames_per_batch=60, total_frames=120)
+        collector = Collector(masked(env), any_allowed, frames_per_batch=60, total_frames=120, trust_policy=True)
         for data in collector:
             allowed = data["action_mask"].gather(-1, data["action"].unsqueeze(-1))
             assert allowed.all(), "an action was not allowed"
