@@ -5,7 +5,7 @@ import pytest
 from scripts.compat.run import HERE, LIBRARIES, run
 
 HERE_TOO = (
-    "gymnasium_wrappers", "gymnasium_vector", "stable_baselines", "sb3_contributed", "hindsight", "minari_datasets",
+    "gymnasium_wrappers", "gymnasium_vector", "stable_baselines", "sb3_contributed", "hindsight",
     "mo_gymnasium_wrappers", "cleanrl_file", "ase_model",
 )  # fmt: skip
 
