@@ -4,10 +4,10 @@ SB3 takes only its own VecEnv and wraps scalar environments one by one; `SB3VecE
 (wished for in DLR-RM/stable-baselines3#1568 and #1745).
 """
 
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 import gymnasium as gym
@@ -27,6 +27,9 @@ from matgym.tasks import Ledger
 
 ALGORITHMS: Final = ("PPO", "MaskablePPO", "RecurrentPPO", "A2C", "DQN", "QRDQN", "SAC", "TD3", "TQC")
 """Of Stable-Baselines3 and sb3-contrib."""
+
+ZOO_NAMES: Final = {"MaskablePPO": "ppo", "RecurrentPPO": "ppo_lstm"}
+"""rl_zoo3's names of algorithms, where they are not the class's in lower case; masks change no hyper-parameter."""
 
 
 class SB3VecEnv(VecEnv):
@@ -171,22 +174,33 @@ def _grouped(options: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any] | 
 
 
 def hyperparameters(environment: str, algorithm: str) -> dict[str, Any]:
-    """Tuned hyper-parameters, in rl_zoo3's format.
+    """Return tuned hyper-parameters, as rl_zoo3 reads them from `-conf hyperparameters_file(algorithm)`.
 
     Args:
-        environment: name of a file in `matgym/agents/hyperparams/`, such as "nanotube-doping".
-        algorithm: one that the file has.
+        environment: its registered name, such as "matgym/NanotubeDoping-v0"; "search" for agents that search one
+            problem.
+        algorithm: one of `ALGORITHMS`.
 
     Raises:
         ConfigurationError: if there are none.
     """
-    file = files("matgym.agents") / "hyperparams" / f"{environment}.yml"
-    if not file.is_file():
-        raise ConfigurationError(f"there are no hyper-parameters for {environment!r}")
-    table = yaml.safe_load(file.read_text(encoding="utf-8"))
-    if algorithm not in table:
-        raise ConfigurationError(f"algorithm {algorithm!r} is unknown for {environment}; there are {', '.join(table)}")
-    return dict(table[algorithm])
+    table = yaml.safe_load(hyperparameters_file(algorithm).read_text(encoding="utf-8"))
+    if environment not in table:
+        raise ConfigurationError(
+            f"there are no hyper-parameters of {algorithm} for {environment!r}; there are for {', '.join(table)}"
+        )
+    return dict(table[environment])
+
+
+def hyperparameters_file(algorithm: str) -> Path:
+    """Return the file of an algorithm's hyper-parameters, in rl_zoo3's format.
+
+    Raises:
+        ConfigurationError: if the algorithm is unknown.
+    """
+    check_algorithm(algorithm)
+    named = ZOO_NAMES.get(algorithm, algorithm.lower())
+    return Path(str(files("matgym.agents"))) / "hyperparams" / f"{named}.yml"
 
 
 def make_agent(
@@ -207,7 +221,7 @@ def make_agent(
         environment: its registered name.
         arguments: further ones of the environment, such as `initial_designs="gan"`.
     """
-    settings = hyperparameters(file_of(environment), algorithm) | dict(overrides or {})
+    settings = hyperparameters(environment, algorithm) | dict(overrides or {})
     settings.pop("n_timesteps", None)  # for who trains it
     envs = gym.make_vec(environment, num_envs=settings.pop("n_envs"), task=task, **arguments)
     return agent_on(envs, algorithm, seed, settings)
@@ -228,21 +242,24 @@ def schedule(value: Any) -> Any:
     return lambda remaining: first * remaining
 
 
-def file_of(environment: str) -> str:
-    """Name of the file of hyper-parameters: cvd-growth for CVDGrowth."""
-    name = environment.rsplit("/", 1)[-1].rsplit("-v", 1)[0]
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
-
-
 def constructor(algorithm: str) -> type[BaseAlgorithm]:
     """The class of an algorithm.
 
     Raises:
         ConfigurationError: if neither Stable-Baselines3 nor sb3-contrib has it.
     """
+    check_algorithm(algorithm)
+    return getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)  # type: ignore[no-any-return]
+
+
+def check_algorithm(algorithm: str) -> None:
+    """Refuse an algorithm that neither Stable-Baselines3 nor sb3-contrib has.
+
+    Raises:
+        ConfigurationError: if it is unknown.
+    """
     if algorithm not in ALGORITHMS:
         raise ConfigurationError(f"algorithm {algorithm!r} is unknown; there are {', '.join(ALGORITHMS)}")
-    return getattr(stable_baselines3, algorithm, None) or getattr(sb3_contrib, algorithm)  # type: ignore[no-any-return]
 
 
 def train_agent(agent: BaseAlgorithm, ledger: Ledger, designs: int, on_rollout: Callable[[int, float], None]) -> None:

@@ -14,7 +14,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
-from matgym.agents.sb3 import SB3VecEnv, constructor, file_of, hyperparameters, schedule
+from matgym.agents.sb3 import SB3VecEnv, constructor, hyperparameters, schedule
 from matgym.agents.storage import STORE, load_agent, zip_facts
 from matgym.envs.design import DesignEpisodes
 from matgym.errors import ConfigurationError, MatgymError
@@ -41,7 +41,7 @@ def learner(
     """
     kind = constructor(algorithm)
     try:
-        settings, tuned = hyperparameters(file_of(environment.rpartition(":")[2]), algorithm), True
+        settings, tuned = hyperparameters(environment.rpartition(":")[2], algorithm), True
     except ConfigurationError:  # none are tuned: Stable-Baselines3's own
         settings, tuned = {}, False
     settings.pop("n_timesteps", None)

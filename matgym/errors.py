@@ -59,6 +59,10 @@ class FailureWarning(UserWarning):
     """Designs that are rewarded 0 because a model or a reward function had no value for them."""
 
 
+class UnknownArgumentError(ConfigurationError, TypeError):
+    """An argument that an environment does not have; also a TypeError, as Python itself raises for one."""
+
+
 class RenderModeError(ConfigurationError, TypeError):
     """A render mode that an environment does not have; a TypeError, too, which Stable-Baselines3 takes for that."""
 

@@ -59,7 +59,7 @@ def test_wheel_and_sdist_hold_matgym_and_no_other_top_level_name(built):
     assert {name.split("/")[0] for name in names if not name.startswith("matgym-")} == {"matgym"}
     for wanted in (
         "matgym/agents/base.py",
-        "matgym/agents/hyperparams/nanotube-doping.yml",
+        "matgym/agents/hyperparams/ppo.yml",
         "matgym/generative/nearest.py",
         "matgym/generative/weights/gan.safetensors",
         "matgym/generative/weights/gan.json",

@@ -27,7 +27,7 @@ CHOICES_ONLY: Final = ("DQN", "QRDQN", "MaskablePPO")
 """Algorithms with discrete actions only."""
 
 SEARCH_SETTINGS: Final = "search"
-"""File of the hyper-parameters in `matgym/agents/hyperparams/`. They are tuned on instances that are not reported."""
+"""Key of the hyper-parameters in `matgym/agents/hyperparams/`. They are tuned on instances that are not reported."""
 
 
 class Asking:

@@ -388,6 +388,6 @@ def _hyperparameters(algorithm: str | None, environment: str) -> Any:
     if algorithm is None:
         return None
     from matgym.agents.optimizers.rl_search import SEARCH_SETTINGS
-    from matgym.agents.sb3 import file_of, hyperparameters
+    from matgym.agents.sb3 import hyperparameters
 
-    return hyperparameters(file_of(environment) if environment else SEARCH_SETTINGS, algorithm)
+    return hyperparameters(environment or SEARCH_SETTINGS, algorithm)

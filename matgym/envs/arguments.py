@@ -14,7 +14,7 @@ import numpy as np
 from annotated_types import Ge, Le
 from gymnasium.vector import AutoresetMode
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, UnknownArgumentError
 from matgym.typing import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ def checked_arguments(episodes_class: Callable[..., Any], arguments: Mapping[str
     """Return the arguments of an environment, as its signature annotates them.
 
     Raises:
-        ConfigurationError: if it has no such argument, one that it needs is missing, or a value is of another type.
+        UnknownArgumentError: if it has no such argument.
+        ConfigurationError: if one that it needs is missing, or a value is of another type.
     """
     name = _name_of(episodes_class)
     parameters = _parameters(episodes_class)
@@ -182,7 +183,9 @@ def checked_arguments(episodes_class: Callable[..., Any], arguments: Mapping[str
         if given not in parameters:
             close = get_close_matches(given, parameters, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
-            raise ConfigurationError(f"{name} takes no argument {given!r}; {hint}{there_are(list(parameters))}")
+            raise UnknownArgumentError(
+                f"{name} got an unexpected keyword argument {given!r}; {hint}{there_are(list(parameters))}"
+            )
     for needed, parameter in parameters.items():
         if parameter.default is Parameter.empty and needed not in arguments:
             raise ConfigurationError(f"{name} needs {needed}: give {needed}=...")

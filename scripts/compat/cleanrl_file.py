@@ -10,7 +10,7 @@ from scripts.studies.common import ROOT
 def main():
     file = runpy.run_path(str(ROOT / "docs" / "examples" / "cleanrl_ppo.py"))
     settings = file["Settings"](env_id="matgym/NanotubeChirality-v0", total_timesteps=8192)
-    _, curve = file["train"](settings, lambda step, mean_return: None)
+    _, curve = file["train"](settings, lambda *_: None)
     assert np.isfinite(curve).all()
     assert len(curve) > 0, "no episode ended"
 

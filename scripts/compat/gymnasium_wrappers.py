@@ -41,9 +41,9 @@ def main():
             same_return(name, lambda env: wrappers.FrameStackObservation(env, 2))
             same_return(name, lambda env: wrappers.DtypeObservation(env, np.float64))
             same_return(name, lambda env: wrappers.DelayObservation(env, 1))
-            same_return(name, lambda env: wrappers.NormalizeObservation(env))
+            same_return(name, wrappers.NormalizeObservation)
             same_return(name, lambda env: wrappers.RescaleObservation(env, np.float32(0.0), np.float32(1.0)))
-            same_return(name, lambda env: wrappers.TimeAwareObservation(env))
+            same_return(name, wrappers.TimeAwareObservation)
         env = make(name)
         if isinstance(env.action_space, gym.spaces.Box):
             same_return(name, wrappers.ClipAction)

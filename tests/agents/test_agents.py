@@ -5,13 +5,14 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
+import yaml
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from sb3_contrib.common.maskable.utils import get_action_masks, is_masking_supported
 from stable_baselines3 import PPO
 
 from matgym.agents import Optimizer, Problem, SB3VecEnv, check_optimizer
 from matgym.agents.policy import Policy
-from matgym.agents.sb3 import hyperparameters, make_agent, train_agent
+from matgym.agents.sb3 import ALGORITHMS, hyperparameters, hyperparameters_file, make_agent, train_agent
 from matgym.benchmark import run, search
 from matgym.benchmark.methods import OPTIMIZERS, optimizer_class
 from matgym.data import Dataset
@@ -251,10 +252,17 @@ def test_nearest_designs_have_the_composition_and_lie_near_the_target():
 
 
 def test_unknown_hyperparameters_raise_an_error_that_names_them():
-    with pytest.raises(ConfigurationError, match="'SAC' is unknown"):
-        hyperparameters("nanotube-doping", "SAC")
-    with pytest.raises(ConfigurationError, match="no hyper-parameters"):
-        hyperparameters("elsewhere", "PPO")
+    with pytest.raises(ConfigurationError, match="no hyper-parameters of SAC for 'matgym/NanotubeDoping-v0'"):
+        hyperparameters("matgym/NanotubeDoping-v0", "SAC")
+    with pytest.raises(ConfigurationError, match="'DDPG' is unknown"):
+        hyperparameters("matgym/NanotubeDoping-v0", "DDPG")
+
+
+def test_hyperparameter_files_are_keyed_by_registered_environments_as_rl_zoo3_reads_them():
+    for algorithm in ALGORITHMS:
+        for environment, settings in yaml.safe_load(hyperparameters_file(algorithm).read_text()).items():
+            assert "policy" in settings
+            assert environment == "search" or (environment in gym.registry and settings["n_timesteps"] > 0)
 
 
 def test_an_optimizer_that_breaks_a_rule_raises_an_error_that_names_it():

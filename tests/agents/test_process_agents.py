@@ -80,4 +80,4 @@ def test_agents_train_on_the_furnace(algorithm):
     agent = make_agent(algorithm, task, 0, small, environment="matgym/CVDGrowth-v0")
     agent.learn(64)
     assert task.ledger.counts["simulation"] >= 64
-    assert hyperparameters("cvd-growth", algorithm)["n_timesteps"] >= 100_000
+    assert hyperparameters("matgym/CVDGrowth-v0", algorithm)["n_timesteps"] >= 100_000

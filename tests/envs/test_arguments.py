@@ -194,7 +194,7 @@ def test_pairs_that_0_1_decided_silently_are_decided_aloud():
 
 
 def test_unknown_arguments_suggest_what_was_meant():
-    with pytest.raises(ConfigurationError, match="takes no argument 'modle'; did you mean model"):
+    with pytest.raises(ConfigurationError, match="got an unexpected keyword argument 'modle'; did you mean model"):
         gym.make("matgym/NanotubeDoping-v0", modle="oracle")
 
 

@@ -191,7 +191,7 @@ def test_numpy_and_yaml_values_are_what_they_stand_for():
 def test_environments_of_any_task_name_what_they_are_told(make):
     with pytest.raises(ConfigurationError, match="DesignEpisodes needs task: give task="):
         make()
-    with pytest.raises(ConfigurationError, match="takes no argument 'varaint'; did you mean variant"):
+    with pytest.raises(ConfigurationError, match="got an unexpected keyword argument 'varaint'; did you mean variant"):
         make(task=None, varaint="goal")
     with pytest.raises(ConfigurationError, match="task=5 of DesignEpisodes is not right: must be a DesignTask"):
         make(task=5)

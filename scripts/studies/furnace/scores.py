@@ -141,7 +141,7 @@ class Control(StudyJob):
 
     def agent(self, task):
         agent = make_agent(self.method, task, self.seed, environment="matgym/CVDGrowth-v0")
-        minutes = self.settings.training_minutes or hyperparameters("cvd-growth", self.method)["n_timesteps"]
+        minutes = self.settings.training_minutes or hyperparameters("matgym/CVDGrowth-v0", self.method)["n_timesteps"]
         agent.learn(minutes)
         envs = gym.make_vec("matgym/CVDGrowth-v0", num_envs=len(self.reactors), task=task)
         observation, _ = envs.reset(seed=1000 * self.seed, options={"reactor": self.reactors})

@@ -2,8 +2,8 @@
 
 For each algorithm six settings are compared: the stored ones, and five random ones. Each search has 256 evaluations, on
 each of three tasks: rings of a (8, 0) tube, a low π formation energy of (8, 0)x1, and growth in a separate reactor. The
-setting with the best mean score is to be written into agents/hyperparams/search.yml; algorithms of one family (PPO,
-MaskablePPO and RecurrentPPO; DQN and QRDQN; SAC, TD3 and TQC) share theirs.
+setting with the best mean score is to be written as `search` into agents/hyperparams/*.yml; algorithms of one family
+(PPO, MaskablePPO and RecurrentPPO; DQN and QRDQN; SAC, TD3 and TQC) share theirs.
 `python -m scripts.studies.search.tuning` (an hour) writes docs/results/tune-search.json.
 """
 

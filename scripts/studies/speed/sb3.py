@@ -120,7 +120,7 @@ class Setup:
 
 def cases():
     """Yield name, environment, task and hyper-parameters."""
-    doping, growth = (hyperparameters(name, "PPO") for name in ("nanotube-doping", "cvd-growth"))
+    doping, growth = (hyperparameters(name, "PPO") for name in ("matgym/NanotubeDoping-v0", "matgym/CVDGrowth-v0"))
     wide = {"batch_size": 4096, "n_epochs": 4}  # a usual choice for thousands of frames per update
     ids = {name: f"matgym/{name}-v0" for name in ("CVDGrowth", "CVDRecipe", "NanotubeDoping")}
     cheap = decoration_task(property="boron_nitrogen_bonds", model=boron_nitrogen_bonds, low=0.0, high=12.0)

@@ -1,0 +1,19 @@
+"""Scripts of scripts/compat whose libraries are in the development environment."""
+
+import pytest
+
+from scripts.compat.run import HERE, LIBRARIES, run
+
+HERE_TOO = (
+    "gymnasium_wrappers", "gymnasium_vector", "stable_baselines", "sb3_contributed", "hindsight",
+    "mo_gymnasium_wrappers", "cleanrl_file", "ase_model",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HERE_TOO)
+def test_library_works(name):
+    assert run(name)["result"] == "ok"
+
+
+def test_each_script_is_in_the_table():
+    assert {path.stem for path in HERE.glob("*.py")} - {"__init__", "common", "run"} == set(LIBRARIES)
