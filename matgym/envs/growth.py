@@ -332,7 +332,7 @@ def checked_reactors(given: Any, drawn: FloatArray) -> FloatArray:
     """
     if given is None:
         return drawn
-    reactors = checked_option("reactor", given, *drawn.shape, f": {PARTS}")
+    reactors = checked_option("reactor", given, len(drawn), drawn.shape[1], parts=f": {PARTS}")
     if not ((reactors[..., :3] > 0).all() and (reactors[..., 3] >= 0).all()):
         raise ConfigurationError(f"reactor={given} must be {PARTS}, the first three positive, the leak not negative")
     return reactors

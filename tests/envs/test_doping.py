@@ -138,9 +138,9 @@ def test_targets_outside_the_observed_range_and_actions_outside_the_space_are_na
     assert env.reset(seed=0, options={"target_ev": 0.8})[1]["target_ev"] == 0.8
     assert env.unwrapped.episodes.targets[0] == 0.8
     for wrong in (5.0, float("nan")):
-        with pytest.raises(ConfigurationError, match="outside the task's range|must be finite"):
+        with pytest.raises(ConfigurationError, match=r"outside the task's range|must be finite"):
             env.reset(options={"target_ev": wrong})
-        with pytest.raises(ConfigurationError, match="outside the task's range|must be finite"):
+        with pytest.raises(ConfigurationError, match=r"outside the task's range|must be finite"):
             gym.make_vec(ID, num_envs=2, task=task).reset(options={"target_ev": [0.8, wrong]})
     with pytest.raises(ConfigurationError, match="would be without effect beside task"):
         gym.make(ID, task=task, cells=2)
