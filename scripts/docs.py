@@ -29,16 +29,25 @@ def score(estimate):
     return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
 
 
+def shown(space):
+    """Return a space as short text: of a box the least and the largest bound."""
+    if isinstance(space, gym.spaces.Dict):
+        return ", ".join(f"{name}: {shown(each)}" for name, each in space.items())
+    if isinstance(space, gym.spaces.Box):
+        return f"Box({space.low.min():g}, {space.high.max():g}, {space.shape}, {space.dtype})"
+    return str(space)
+
+
 def page(spec, scores):
     """Return the text of one page."""
     env = gym.make(spec.id, **ARGUMENTS.get(spec.id, {}))
     episodes, name = env.unwrapped.episodes, spec.id.removeprefix("matgym/")
     facts = {
         "Make": f'`gymnasium.make("{spec.id}")`; natively batched: `gymnasium.make_vec("{spec.id}", num_envs=64)`',
-        "Actions": f"`{env.action_space}`",
-        "Observations": f"`{env.observation_space}`",
+        "Actions": f"`{shown(env.action_space)}`",
+        "Observations": f"`{shown(env.observation_space)}`",
         "Reward a step": f"{episodes.reward_low:g} to 1",
-        "Steps an episode": f"at most {env.spec.max_episode_steps or episodes.steps}",
+        "Steps an episode": f"{episodes.steps}; time limit {env.spec.max_episode_steps}",
         "Variants": ", ".join(f"`{variant_id(spec.id, variant)}`" for variant in spec.variants) or "none",
     }
     row = scores.get(spec.id)

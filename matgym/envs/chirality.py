@@ -11,17 +11,18 @@ from matgym.tasks.chirality import MARGINS
 
 
 class NanotubeChirality(DesignEpisodes):
-    """Choose a nanotube of a target band gap, diameter and length.
+    """Choose the chirality, length and strain of a nanotube to meet a band gap, a diameter and a length.
 
     ## Description
-    A pristine tube is chosen in four steps: n, m, the number of unit cells, and a strain from -5 to 5 %. All three
-    targets hang on the chirality, and pull at it differently: a third of the tubes conducts, the gap of the
-    others falls with the diameter and moves by 0.1 eV with a per cent of strain, up or down by the family that n - m is
-    of, and a cell may be 0.4 or 8 nm long. There are 15,708 tubes, and all their gaps are known, by curvature-corrected
-    tight binding (`matgym.physics.PiElectrons`). The place to begin: every answer can be checked by hand.
+    The agent chooses a pristine tube in four steps: n, m, the number of unit cells, and a strain from -5 to 5 %. All
+    three targets depend on the chirality. One third of the tubes is metallic. The gap of the others decreases with the
+    diameter; one per cent of strain changes it by 0.1 eV, with a sign that depends on n - m. A unit cell is 0.4 to 8 nm
+    long. Level of physics: curvature-corrected π tight binding (`matgym.physics.PiElectrons`); a table holds the gap of
+    all 15,708 tubes, so that looking up the best tube is the cheapest method. This environment is a good start, because
+    every answer can be checked by hand.
 
     ## Action Space
-    `Discrete(21)`: the value of the choice at hand; `action_masks()` and `info["action_mask"]` tell which it may take.
+    `Discrete(21)`: the value of the next choice; `action_masks()` and `info["action_mask"]` give the allowed values.
 
     | Step | Choice            | Actions                      |
     |------|-------------------|------------------------------|
@@ -37,37 +38,34 @@ class NanotubeChirality(DesignEpisodes):
 
     | Num   | Observation                                       | Min | Max |
     |-------|---------------------------------------------------|-----|-----|
-    | 0–63  | 1 for every value chosen: n, m, cells, strain     | 0   | 1   |
-    | 64–67 | 1 for the choice at hand                          | 0   | 1   |
+    | 0–63  | one-hot values chosen: n, m, cells, strain        | 0   | 1   |
+    | 64–67 | 1 for the choice that is next                     | 0   | 1   |
     | 68–70 | target gap, diameter, length, scaled              | -1  | 1   |
 
     ## Rewards
-    Zero until the last choice; then the mean of three tolerances 1 / (1 + 9 (error / margin)²), with margins of 0.1 eV,
-    0.1 nm and 0.5 nm. `info["objectives"]` holds gap, diameter and length.
+    The reward is 0 until the last choice, and then the mean of three tolerances 1 / (1 + 9 (error / margin)²), with
+    margins of 0.1 eV, 0.1 nm and 0.5 nm. `info["objectives"]` holds gap, diameter and length.
 
     ## Starting State
-    Nothing chosen, and targets drawn uniformly from 0 to 1.2 eV, 0.6 to 1.6 nm, 0.5 to 8 nm;
+    No choice made, and targets that are uniform from 0 to 1.2 eV, 0.6 to 1.6 nm and 0.5 to 8 nm.
     `reset(options={"target": (0.8, 1.1, 4.0)})` sets them.
 
     ## Episode End
-    Termination: after the last choice. Truncation: after 16 steps, by the time limit, which only
-    `on_forbidden="penalty"` can reach.
+    Termination: after the last choice. Truncation: after 16 steps, which only happens with `on_forbidden="penalty"`.
 
     ## Arguments
-    - `model`: that predicts the gap in place of the table: "oracle", a model, or whatever `matgym.surrogates.as_model`
-      takes. A function of tubes predicts a property of its own name, unless it is wrapped:
-      `FunctionModel(function, "gap_ev")`.
-    - `margins`: of gap, diameter and length: errors at which a tolerance has fallen to a tenth; (0.1, 0.1, 0.5) by
-      default, in eV and nm.
-    - `direction`: "target", the default; or "maximize" or "minimize": what the model predicts is to be as large or as
-      small as can be, diameter and length may be any, and observations hold no targets.
-    - `values`: of an extreme: those that earn 0 and 1, or 1 and 0 where it is to be small, the lower first; (0, 1.2) eV
-      by default. A property of your own needs them.
-    - `reward`: a function of predictions and (B, 3) targets to (B,) rewards in [0, 1].
+    - `model`: predicts the gap instead of the table: "oracle", a model, or anything that `matgym.surrogates.as_model`
+      accepts. A function predicts a property with its own name; `FunctionModel(function, "gap_ev")` predicts the gap.
+    - `margins`: the errors of gap (eV), diameter (nm) and length (nm) with tolerance 0.1. Default: (0.1, 0.1, 0.5).
+    - `direction`: "target" (default), "maximize" or "minimize". With the last two, the reward depends on the predicted
+      property alone, and observations hold no targets.
+    - `values`: (low, high), with "maximize" the values with the rewards 0 and 1, with "minimize" 1 and 0. Default:
+      (0, 1.2) eV. A property of your own needs this argument.
+    - `reward`: a function of predictions and (B, 3) targets that returns (B,) rewards in [0, 1].
     - `variant`: "goal", or "multi-objective", whose components are the three tolerances.
-    - `task`: a task of your own in place of model and reward; see `matgym.tasks.chirality_task`.
-    - `on_forbidden`: what becomes of a forbidden action: "resample", the default, draws an allowed one in its place;
-      "penalty" lets it change nothing and costs 0.1; "terminate" ends the episode without a reward.
+    - `task`: a task of your own instead of model and reward; see `matgym.tasks.chirality_task`.
+    - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
+      "penalty" leaves the design unchanged and gives a reward of -0.1. "terminate" ends the episode with reward 0.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History

@@ -17,17 +17,16 @@ class NanotubeDoping(DesignEpisodes):
     """Design a co-doped carbon nanotube with a given band gap.
 
     ## Description
-    A periodic (8, 0) carbon nanotube of four cells (128 sites) is to be decorated with 8 boron and 8
-    nitrogen atoms, one a step, so that its band gap meets a target that is drawn anew every episode. Boron
-    and nitrogen shift the gap by where they sit: by sublattice, by distance, and by their order around and
-    along the tube. A convolutional network, trained on tight-binding gaps, gives the gap of the finished
-    design; any other surrogate, or the physics itself, can take its place (`model`).
+    The agent places 8 boron and 8 nitrogen atoms in a periodic (8, 0) carbon nanotube of four cells (128 sites), one
+    atom per step. The band gap of the finished tube shall meet a target, which each episode draws anew. The gap depends
+    on the positions of the atoms: on their sublattices, their distances, and their order around and along the tube.
+    Level of physics: a convolutional network predicts the gap; it was trained on gaps of a π tight-binding model.
+    `model` replaces it, for example by the tight-binding model itself.
 
     ## Action Space
     `Discrete(256)`: action `k * 128 + site` puts species k (0 boron, 1 nitrogen) on `site`. Sites are
-    numbered in raster order (see `matgym.structures.TubeLattice`). Edits of sites that do not hold carbon,
-    or of a species of which none is left, are forbidden; `action_masks()` and
-    `info["action_mask"]` tell which are allowed, and `on_forbidden` what becomes of the others.
+    numbered in raster order (see `matgym.structures.TubeLattice`). An action is forbidden if its site holds no
+    carbon, or if no atom of its species is left. `action_masks()` and `info["action_mask"]` give the allowed actions.
 
     ## Observation Space
     `Box(-1, 1, (259,), float32)`:
@@ -40,50 +39,47 @@ class NanotubeDoping(DesignEpisodes):
     | 258     | target gap, scaled over its range  | -1  | 1   |
 
     ## Rewards
-    Zero until the last atom is placed; then 1 / (1 + 9 (error / 0.15 eV)²), which is 1 on target, 0.5 at
-    0.05 eV and 0.1 at 0.15 eV. Then, too, `info["design"]` holds the design, `info["objectives"]` its gap and
-    error, `info["uncertainty"]` the standard deviation of the gap and the design's distance from the training
-    data, above 1 where it lies outside.
+    The reward is 0 until the last atom is placed, and then 1 / (1 + 9 (error / 0.15 eV)²): 1 on target, 0.5 at an error
+    of 0.05 eV, 0.1 at 0.15 eV. At the end `info["objectives"]` holds the gap and the error. `info["uncertainty"]` holds
+    the standard deviation of the gap and the distance of the design from the training data; a distance above 1 means
+    out of distribution. `info["design"]` always holds the design.
 
     ## Starting State
-    The undecorated tube, and a target gap uniform over 0.55 to 1.20 eV. With `initial_designs`, a finished design for
-    about that target instead, `removed` random atoms of which are taken off for the agent to place.
+    The tube without boron and nitrogen, and a target gap, uniform from 0.55 to 1.20 eV. `reset(options={"target_ev":
+    0.8})` sets the target. With `initial_designs` the episode begins with a finished design for about that target, from
+    which `removed` random atoms were removed.
 
     ## Episode End
-    Termination: the last atom is placed. Truncation: after 32 steps, by the time limit, which only
-    `on_forbidden="penalty"` can reach.
+    Termination: after the last atom. Truncation: after 32 steps, which only happens with `on_forbidden="penalty"`.
 
     ## Arguments
-    - `n`, `m`, `cells`: the tube, (8, 0) of four cells by default.
-    - `budget`: atoms of each species, `{"B": 8, "N": 8}` by default. Where it exceeds 32 atoms, give
-      `gymnasium.make` a longer `max_episode_steps` as well.
-    - `targets`: range of targets, in the property's unit; (0.55, 1.20) eV by default. A property of your own needs one.
-    - `margin`: error at which the reward has fallen to a tenth; 0.15 eV by default, a quarter of the range of targets
-      for a property of your own.
-    - `direction`: "target", the default; or "maximize" or "minimize": the property is to be as large or as small as can
-      be, and observations hold no target.
-    - `values`: of an extreme: the value that earns 0 and the one that earns 1, or 1 and 0 where it is to be small, the
-      lower first; (0.4, 2.0) eV by default.
-    - `model`: that predicts the gap: the name or path of a stored surrogate, "oracle" for the physics itself, a model,
-      a torch module, a regressor; see `matgym.surrogates.as_model`. A function of tubes predicts a property of its own
-      name, which no oracle verifies, unless it is wrapped: `FunctionModel(function, "gap_ev")`.
-    - `reward`: a function of predictions and targets to rewards in [0, 1].
-    - `estimate`: how an uncertain prediction is turned into a reward: "mean"; "lcb", a lower confidence bound of the
-      reward; or "worst", the least that any network of an ensemble would give.
-    - `instance`: "doping" or "doping-easy", on which optimizers are compared: the gap is to be largest there, and
-      observations hold no target; the easy one has 3,517 different designs, of which physics knows the best.
-    - `variant`: "goal" or "multi-objective"; see `matgym.envs.design.Variant`. The second component of the reward is a
-      low π formation energy.
-    - `task`: a task of your own in place of all of these; see `matgym.tasks.decoration_task`. Environments of one
-      process that share it share its ledger.
-    - `initial_designs`: what episodes begin on: "gan", "diffusion", "vae", "nearest", "swap", "random", a stored
-      generator, or an object of your own; see `matgym.tasks.DesignGenerator`.
-    - `removed`: atoms of an initial design that are taken off, 4 by default.
-    - `on_forbidden`: what becomes of a forbidden action: "resample", the default, draws an allowed one in its place;
-      "penalty" lets it change nothing and costs 0.1; "terminate" ends the episode without a reward.
+    - `n`, `m`, `cells`: the tube. Default: (8, 0), four cells.
+    - `budget`: number of atoms of each species. Default: `{"B": 8, "N": 8}`. For more than 32 atoms, also give
+      `gymnasium.make` a larger `max_episode_steps`.
+    - `targets`: (low, high), the range of targets in the unit of the property. Default: (0.55, 1.20) eV. A property of
+      your own needs this argument.
+    - `margin`: the error with reward 0.1. Default: 0.15 eV; for a property of your own, a quarter of the range.
+    - `direction`: "target" (default), "maximize" or "minimize". With the last two, observations hold no target.
+    - `values`: (low, high), with "maximize" the values with the rewards 0 and 1, with "minimize" 1 and 0. Default:
+      (0.4, 2.0) eV.
+    - `model`: predicts the gap. The name or path of a stored surrogate, "oracle" for the tight-binding model, a model,
+      a torch module, a regressor, or a function; see `matgym.surrogates.as_model`. A function predicts a property with
+      its own name, which matgym does not verify; `FunctionModel(function, "gap_ev")` predicts the gap.
+    - `reward`: a function of predictions and targets that returns rewards in [0, 1].
+    - `estimate`: how an uncertain prediction becomes a reward: "mean" (default); "lcb", a lower confidence bound of the
+      reward; "worst", the lowest reward over the networks of the ensemble.
+    - `instance`: "doping" or "doping-easy", on which optimizers are compared. The gap is maximized, and observations
+      hold no target. "doping-easy" has 3,517 different designs, all computed by tight binding.
+    - `variant`: "goal" or "multi-objective"; see `matgym.envs.design.Variant`. The second component of the vector
+      reward is for a low π formation energy.
+    - `task`: a task of your own instead of the arguments above; see `matgym.tasks.decoration_task`. Environments that
+      share a task share its ledger.
+    - `initial_designs`: the generator of the designs that episodes begin with: "gan", "diffusion", "vae", "nearest",
+      "swap", "random", a stored generator, or an object of your own; see `matgym.tasks.DesignGenerator`.
+    - `removed`: number of atoms that are removed from an initial design. Default: 4.
+    - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
+      "penalty" leaves the design unchanged and gives a reward of -0.1. "terminate" ends the episode with reward 0.
     - `render_mode`: "rgb_array" or "ansi".
-
-    `reset(options={"target_ev": 0.8})` sets the target.
 
     ## Version History
     - v0: first release.

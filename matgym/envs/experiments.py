@@ -13,39 +13,42 @@ from matgym.typing import FloatArray, Info
 
 
 class ExperimentCampaign(Campaign):
-    """Optimise an experiment of which a table of results is known, one experiment a step.
+    """Optimize an experiment whose results an emulator of a measured table predicts.
 
     ## Description
-    An emulator learns a table of measured experiments: a Gaussian process or trees, whichever validates better. It then
-    gives what any experiment in the table's ranges would, with the noise that the table's replicates show.
+    An emulator is fitted to a table of measured experiments: a Gaussian process or trees, whichever has the smaller
+    validation error. It predicts the result of any experiment within the ranges of the table, and adds noise with the
+    variance of the replicates in the table. Level of physics: none; the results are as good as the emulator, whose R²
+    `matgym experiments FILE` prints.
 
     ## Action Space
-    `Box(-1, 1, (d,), float32)`: the d inputs over their ranges in the table; of shares that sum to a whole, the
-    direction counts; columns of words are cut into equal parts.
+    `Box(-1, 1, (d,), float32)`: the d inputs, scaled to their ranges in the table. Shares with a constant sum are
+    normalised to that sum. A column of words is divided into equal intervals.
 
     ## Observation Space
-    `Box(-1, 1, ((d + 1) experiments + 1,), float32)`: for each experiment of the budget what was tried and the score
-    that was measured (zeros where none was made yet), and the share of the budget that is spent. A score is 0 at the
-    table's median and 1 at its best.
+    `Box(-1, 1, ((d + 1) experiments + 1,), float32)`: for each experiment its action and the measured score, zeros for
+    experiments that were not made yet; and the spent share of the budget. A score of 0 is the median of the table, and
+    a score of 1 is its best result.
 
     ## Rewards
-    By how much the best true score so far has risen; it starts at 0.
+    The increase of the largest true score so far, which starts at 0.
 
     ## Starting State
     No experiment made.
 
     ## Episode End
-    Termination: after the last experiment. The time limit of 200 steps truncates nothing; for larger budgets, give
-    `gymnasium.make` a longer `max_episode_steps` as well.
+    Termination: after the last experiment. No episode is truncated. For more than 200 experiments, also give
+    `gymnasium.make` a larger `max_episode_steps`.
 
     ## Arguments
-    - `data`: a CSV file; the name of a campaign that the package `olymp` carries; an `Experiments`; an `Emulator`.
-    - `target`, `direction`: of a CSV file; the last column and "maximize" by default.
-    - `model`, `log`: of the emulator, "best" and False by default; see
+    - `data`: a CSV file, the name of a campaign of the package `olymp`, an `Experiments`, or an `Emulator`.
+    - `target`, `direction`: for a CSV file, the measured column and "maximize" or "minimize". Default: the last column,
+      "maximize".
+    - `model`, `log`: settings of the emulator. Default: "best", False; see
       `matgym.processes.campaigns.emulator.emulate`.
-    - `experiments`: the budget.
-    - `task`: an `ExperimentTask` in place of data and what is said of it.
-    - `render_mode`: "rgb_array", what was measured, the best so far, and what was tried.
+    - `experiments`: the budget. Default: 20.
+    - `task`: an `ExperimentTask` instead of the arguments that describe the data.
+    - `render_mode`: "rgb_array", the measured values, the best so far, and the actions.
 
     ## Version History
     - v0: first release.

@@ -34,16 +34,17 @@ _DRAWN: Final = 12.0
 
 
 class FilmAnnealing(Episodes):
-    """Anneal a film of nanotube crystallites.
+    """Anneal a film of nanotube crystallites to a target size with few defects.
 
     ## Description
-    A film of crystallites with catalyst particles between them is given a set point every two minutes for an hour.
-    Heat lets crystallites grow and defects heal, and drives the particles away, which hold boundaries back: a film that
-    was hot early grows on where another stands still, so that order matters. How many particles there are is not
-    observed but in the image. See `matgym.processes.annealing.film`.
+    The film consists of crystallites with catalyst particles between them. Every two minutes for an hour the agent sets
+    the temperature. Heat makes crystallites grow, heals defects, and evaporates particles. Particles hold boundaries
+    back, so that the order of temperatures matters: a film that was hot early can still grow when another one has
+    stopped. The number of particles is visible in the image only. Level of physics: a Potts model of grain growth with
+    rates of ours; see `matgym.processes.annealing.film`.
 
     ## Action Space
-    `Box(-1, 1, (1,), float32)`: set point, from 1000 to 2400 °C. The furnace follows at 3 K/s.
+    `Box(-1, 1, (1,), float32)`: set point, from 1000 to 2400 °C. The furnace heats and cools at 3 K/s.
 
     ## Observation Space
     `observation="statistics"`: `Box(-1, 1, (6,), float32)`, scaled from
@@ -51,38 +52,39 @@ class FilmAnnealing(Episodes):
     | Num | Observation                              | Min  | Max  |
     |-----|------------------------------------------|------|------|
     | 0   | mean radius, lattice constants           | 0    | 20   |
-    | 1   | share of the defects left                | 0    | 1    |
+    | 1   | remaining share of the defects           | 0    | 1    |
     | 2   | temperature, °C                          | 1000 | 2400 |
     | 3   | energy drawn, kWh                        | 0    | 30   |
     | 4   | time, share of the run                   | 0    | 1    |
     | 5   | target mean radius                       | 0    | 20   |
 
-    `observation="image"`: `Box(0, 255, (6, 64, 64), uint8)`, the micrograph (boundaries bright, particles white) in
-    place of the radius, the other numbers as planes of one value: what SB3's `CnnPolicy` takes.
+    `observation="image"`: `Box(0, 255, (6, 64, 64), uint8)`, the micrograph (boundaries bright, particles white)
+    instead of the radius, and the other numbers as planes of one value, as `CnnPolicy` of SB3 expects them.
 
     ## Rewards
-    Each step costs 0.01 a kWh; the last earns tolerance(ln(radius / target), 0.2) × (1 - share of defects left).
-    `info["objectives"]` holds the parts.
+    -0.01 per kWh in each step. The last step adds tolerance(ln(radius / target), 0.2) × (1 - remaining share of the
+    defects), with tolerance(x, margin) = 1 / (1 + 9 (x / margin)²). `info["objectives"]` holds the parts.
 
     ## Starting State
-    120 to 200 crystallites, particles on 4 to 12 % of the sites, a target radius of 4 to 9, at 1000 °C;
-    `reset(options={"target": 6.0})` sets the target radius.
+    120 to 200 crystallites and particles on 4 to 12 % of the sites at 1000 °C, and a target radius from 4 to 9 lattice
+    constants. `reset(options={"target": 6.0})` sets the target.
 
     ## Episode End
-    Termination: after 30 steps. The time limit of 240 steps truncates nothing.
+    Termination: after 30 steps. No episode is truncated.
 
     ## Arguments
-    - `observation`: "statistics" or "image".
-    - `dynamics`: "simulator"; "network", a recurrent network that learned from it, of statistics or of
-      micrographs by what is observed; or the file of one of your own.
-    - `reward`: a function that says, from 0 to 1, what a film is worth as it stands, in place of all that: of the
-      outcomes so far ("radius", "defects", "energy_kwh", each (B,)) and the (B,) target radii. Each step earns what it
-      added, so that rewards sum to what the finished film is worth, which stands in `info["objectives"]["worth"]`; NaN
-      adds nothing, which `info["failed"]` tells.
-    - `variant`: "multi-objective", whose components are the size met, the share healed, and energy; or "goal", in which
-      goals are (radius, defects left, whether the run is over), scaled, and energy costs nothing.
+    - `observation`: "statistics" (default) or "image".
+    - `dynamics`: "simulator" (default); "network", a recurrent network that was trained on the simulator, for
+      statistics or micrographs as `observation` says; or the file of a network of yours.
+    - `reward`: a function that returns the worth of a film so far, in [0, 1], instead of the reward above. Its
+      arguments are the outcomes so far ("radius", "defects", "energy_kwh", each (B,)) and the (B,) target radii. The
+      reward of a step is the change of the worth, so that an episode sums to the final worth, which
+      `info["objectives"]["worth"]` holds. A NaN counts as no change, and `info["failed"]` is then true.
+    - `variant`: "multi-objective", whose components are size, healed share and energy; or "goal", whose goals are
+      (radius, remaining share of the defects, whether the run is over), scaled, and whose reward ignores energy.
     - `task`: an `AnnealingTask`.
-    - `render_mode`: "rgb_array", the film, or its mean crystallite where a network knows no more, and its course.
+    - `render_mode`: "rgb_array", the film, or the mean crystallite with a network of statistics, and the course of the
+      run.
 
     ## Version History
     - v0: first release.

@@ -40,15 +40,15 @@ GAUGE_UM: Final = 1.0
 
 
 class CVDGrowth(Episodes):
-    """Grow carbon nanotubes by chemical vapour deposition.
+    """Control a CVD reactor, whose catalyst state is not observed, to grow long and clean nanotubes.
 
     ## Description
-    A furnace with iron particles on a wafer is given, once a minute for half an hour, a set point and how much
-    acetylene, hydrogen and water to let in. Acetylene grows tubes and slowly buries the catalyst under carbon, the
-    faster the hotter; water cleans it, and oxidises it meanwhile; hydrogen keeps amorphous carbon away, and makes the
-    particles ripen. The rates are those of Puretzky et al. (2005); see `matgym.processes.growth.furnace`.
-    Each run has another catalyst, another leak and another thermocouple, of which the agent sees only what a furnace
-    shows.
+    The reactor holds a wafer with iron particles. Once a minute for half an hour the agent sets the temperature and the
+    pressures of acetylene, hydrogen and water. Acetylene grows tubes and slowly covers the catalyst with carbon, faster
+    at higher temperature. Water removes this carbon and also oxidises the catalyst. Hydrogen reduces amorphous carbon
+    and lets the particles ripen. Level of physics: the rate equations of Puretzky et al. (2005), fitted to measured
+    growth, in a furnace model of ours; see `matgym.processes.growth.furnace`. Every run has another catalyst, leak and
+    thermocouple. The agent observes only the instruments.
 
     ## Action Space
     `Box(-1, 1, (4,), float32)`, scaled:
@@ -65,41 +65,41 @@ class CVDGrowth(Episodes):
 
     | Num | Observation                                   | Min | Max  | Noise  |
     |-----|-----------------------------------------------|-----|------|--------|
-    | 0   | thermocouple, °C                              | 25  | 1273 | 2 K, and an offset that lasts |
+    | 0   | thermocouple, °C                              | 25  | 1273 | 2 K, and a constant offset |
     | 1–3 | flow meters of acetylene, hydrogen, water     | 0   | as above | 2 % of the range |
-    | 4   | height of the tubes by reflected light, µm    | 0   | 300  | 1 µm   |
-    | 5   | what it gained since the last minute, µm      | -30 | 30   | that of both |
+    | 4   | height of the tubes from reflected light, µm  | 0   | 300  | 1 µm   |
+    | 5   | change of the height in the last minute, µm   | -30 | 30   | of both heights |
     | 6   | time, min                                     | 0   | 30   |        |
-    | 7–10 | controls as last set                         | -1  | 1    |        |
+    | 7–10 | last controls                                | -1  | 1    |        |
 
     ## Rewards
-    What the minute added to J = yield [µm] - min(8 (D/G + amorphous monolayers / 10), 135) - 20 energy [kWh], over
-    150, where the yield is the tubes' carbon on the wafer, as length on particles that did not ripen: within [-1, 1]
-    a minute. `info["objectives"]` holds J and its parts so far, always the oracle's. `info["cost"]` says by how much
-    the minute was unsafe, from 0 to 1: heat above 900 °C, 1 at 950; soot beyond 5 monolayers a minute, 1 at 10.
+    The change of J / 150 in the last minute, clipped to [-1, 1], with J = yield [µm] - min(8 (D/G + amorphous
+    monolayers / 10), 135) - 20 energy [kWh]. The yield is the carbon in tubes on the wafer, given as the length of
+    tubes on particles that did not ripen. `info["objectives"]` holds J and its parts so far, always by the kinetic
+    model. `info["cost"]`, from 0 to 1, says how unsafe the minute was: the larger of heat (0 at 900 °C, 1 at 950 °C)
+    and of amorphous carbon (0 at 5 monolayers a minute, 1 at 10).
 
     ## Starting State
-    A furnace at 600 °C, no gas, and a reactor drawn anew: `reset(options={"reactor": (diameter_nm, covering, pyrolysis,
-    leak_pa, offset_k)})` sets it.
+    A furnace at 600 °C without gas, and a new random reactor. `reset(options={"reactor": (diameter_nm, covering,
+    pyrolysis, leak_pa, offset_k)})` sets the reactor.
 
     ## Episode End
-    Termination: after 30 minutes. The time limit of 240 steps truncates nothing; for longer runs, give
-    `gymnasium.make` a longer `max_episode_steps` as well.
+    Termination: after 30 minutes. No episode is truncated. For runs of more than 240 minutes, also give
+    `gymnasium.make` a larger `max_episode_steps`.
 
     ## Arguments
-    - `minutes`: how long a run takes, 30 by default.
-    - `randomised`: whether reactors differ, as they do by default; otherwise all are the one that the kinetics were
-      measured on.
-    - `model`: what predicts J: "oracle", the default, or a network over the time series: "cvd-growth", or a file of
-      your own.
-    - `reward`: a function that says, from 0 to 1, what a run is worth as it stands, in place of J: of the outcomes so
-      far ("yield_um", "disorder", "amorphous", "energy_kwh", each (B,)) and of the (B, t, 4) controls of the minutes,
-      °C and Pa. Each minute earns what it added, so that rewards sum to what the finished run is worth, which stands
-      in `info["objectives"]["worth"]`; NaN adds nothing, which `info["failed"]` tells.
-    - `variant`: "multi-objective": the reward has three components, yield, disorder and energy, whose sum is the plain
-      one.
-    - `task`: a `GrowthTask` in place of `minutes`, `randomised`, `model` and `reward`.
-    - `render_mode`: "rgb_array", the furnace and its tubes, and how temperature, height and gases went.
+    - `minutes`: length of a run. Default: 30.
+    - `randomised`: whether each run has another reactor. Default: True. Otherwise every run has the reactor of the
+      measured kinetics.
+    - `model`: predicts J: "oracle" (default), the kinetic model; "cvd-growth", a recurrent network; or a file of yours.
+    - `reward`: a function that returns the worth of a run so far, in [0, 1], instead of J. Its arguments are the
+      outcomes so far ("yield_um", "disorder", "amorphous", "energy_kwh", each (B,)) and the (B, t, 4) controls of all
+      minutes, in °C and Pa. The reward of a minute is the change of the worth, so that an episode sums to the final
+      worth, which `info["objectives"]["worth"]` holds. A NaN counts as no change, and `info["failed"]` is then true.
+    - `variant`: "multi-objective". The reward has the components yield, disorder and energy, whose sum is the plain
+      reward.
+    - `task`: a `GrowthTask` instead of `minutes`, `randomised`, `model` and `reward`.
+    - `render_mode`: "rgb_array", the furnace with its tubes, and the course of temperature, height and gases.
 
     ## Version History
     - v0: first release.

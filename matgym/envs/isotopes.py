@@ -17,57 +17,60 @@ from matgym.tasks.objective import Scale, scale_settings
 
 
 class NanotubeIsotopes(DesignEpisodes):
-    """Place carbon isotopes in a nanotube so that it conducts as little heat as can be.
+    """Place carbon isotopes in a nanotube to minimize its thermal conductance.
 
     ## Description
-    Isotopes change the mass of atoms and nothing else, so electrons do not notice them, but phonons scatter. Between
-    pristine leads of 12C stands a (10, 0) tube of sixteen rings, each of which is to be made of 12C or of 14C: of
-    the 65,536 ways all are known (`instance="isotope-rings"`), as of the 27,720 ways to place three 14C on the 56 sites
-    of a (7, 0) tube (`"isotope-sites"`). Thermal conductance at 300 K, by Green's functions on the Tersoff potential of
-    Lindsay and Broido, with 256 frequencies; see `matgym.physics.phonons.conductance`.
+    An isotope changes only the mass of an atom. It scatters phonons and leaves the electrons unchanged. The design is a
+    (10, 0) tube of sixteen rings between leads of pure 12C; the agent chooses 12C or 14C for each ring. With
+    `instance="isotope-sites"` it places three 14C atoms on the 56 sites of a (7, 0) tube. Level of physics: the thermal
+    conductance at 300 K from phonon transmission, by Green's functions on the Tersoff potential of Lindsay and Broido,
+    with 256 frequencies; see `matgym.physics.phonons.conductance`. A table holds the exact value of all 65,536 rings
+    and 27,720 placements, so that looking up the optimum is the cheapest method.
 
     ## Action Space
-    Rings: `Discrete(2)`, whether the next ring, from one end, is heavy. Sites: `Discrete(56)`, the site that the next
-    14C takes; `action_masks()` and `info["action_mask"]` tell which are free.
+    Rings: `Discrete(2)`, 0 for 12C and 1 for 14C in the next ring, from one end. Sites: `Discrete(56)`, the site of the
+    next 14C; `action_masks()` and `info["action_mask"]` give the free sites.
 
     ## Observation Space
     Rings: `Box(0, 1, (48,), float32)`:
 
     | Num   | Observation                                              | Min | Max |
     |-------|----------------------------------------------------------|-----|-----|
-    | 0–31  | two a ring: 1 for what it was chosen to be, light, heavy | 0   | 1   |
-    | 32–47 | 1 for the ring at hand                                   | 0   | 1   |
+    | 0–31  | two per ring, one-hot: 12C, 14C                         | 0   | 1   |
+    | 32–47 | 1 for the ring that is next                             | 0   | 1   |
 
-    Sites: `Box(0, 1, (57,), float32)`: 1 where a site is heavy, and the share of the budget left.
+    Sites: `Box(0, 1, (57,), float32)`: 1 where the site holds 14C, and the share of the budget that is left.
 
     ## Rewards
-    Zero until the design is finished; then (high - K) / (high - low) for the thermal conductance K, within [0, 1]: from
-    2.6 to 3.4 nW/K for rings, 2.270 to 2.282 nW/K for sites, all of whose designs lie close together.
-    `info["objectives"]` holds K, `info["design"]` the design.
+    The reward is 0 until the design is finished, and then (high - K) / (high - low), clipped to [0, 1], where K is the
+    thermal conductance. (low, high) is (2.6, 3.4) nW/K for rings and (2.270, 2.282) nW/K for sites, because the designs
+    of sites differ little. `info["objectives"]` holds K, `info["design"]` the design.
 
     ## Starting State
-    The tube of 12C.
+    The tube of pure 12C.
 
     ## Episode End
-    Termination: the last ring is chosen, or the last atom placed. Truncation: after 64 steps, by the time limit,
-    which only `on_forbidden="penalty"` can reach.
+    Termination: after the last ring or atom. Truncation: after 64 steps, which only happens with
+    `on_forbidden="penalty"`.
 
     ## Arguments
-    - `instance`: "isotope-rings", the default, or "isotope-sites".
-    - `model`: that predicts K in place of the table of all designs: "oracle", a model, or whatever
-      `matgym.surrogates.as_model` takes. A function of tubes predicts a property of its own name.
-    - `direction`: "minimize", the default, "maximize", or "target": a value drawn from a range is to be met.
-    - `values`: that earn 0 and 1, or 1 and 0 where it is to be small, the lower first; those above by default. A
-      property of your own needs them.
-    - `targets`, `margin`: of the direction "target": their range, and the error at which the reward is a tenth.
-    - `reward`: a function of predictions and targets to rewards in [0, 1].
-    - `n`, `cells`: another zigzag tube; with `budget`, such as `{"13C": 20}`, sites, without it rings. Physics predicts
-      K then, unless `model` says otherwise; rewards are scaled from 0.7 of the pristine tube's conductance up to that.
-    - `variant`: "goal", in which a conductance drawn from the range above is to be met; or "multi-objective", whose
-      second component, for rings, is the share that stays light.
-    - `task`: a task of your own in place of all of these.
-    - `on_forbidden`: what becomes of a forbidden action: "resample", the default, draws an allowed one in its place;
-      "penalty" lets it change nothing and costs 0.1; "terminate" ends the episode without a reward.
+    - `instance`: "isotope-rings" (default) or "isotope-sites".
+    - `model`: predicts K instead of the table: "oracle", a model, or anything that `matgym.surrogates.as_model`
+      accepts. A function predicts a property with its own name.
+    - `direction`: "minimize" (default), "maximize", or "target": the design shall meet a target that each episode
+      draws.
+    - `values`: (low, high), the values with the rewards 0 and 1; with "minimize", 1 and 0. Default: the range above. A
+      property of your own needs this argument.
+    - `targets`, `margin`: for direction "target", the range of targets and the error with reward 0.1.
+    - `reward`: a function of predictions and targets that returns rewards in [0, 1].
+    - `n`, `cells`: another zigzag tube (n, 0). With a `budget`, such as `{"13C": 20}`, the agent places atoms on sites;
+      without one it chooses rings. The oracle then predicts K unless `model` is given, and `values` are 0.7 and 1 times
+      the conductance of the pristine tube.
+    - `variant`: "goal", whose targets are conductances from the range above; or "multi-objective", whose second
+      component, for rings, is the share of 12C rings.
+    - `task`: a task of your own instead of the arguments above.
+    - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
+      "penalty" leaves the design unchanged and gives a reward of -0.1. "terminate" ends the episode with reward 0.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History

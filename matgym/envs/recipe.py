@@ -22,38 +22,39 @@ MEASURING: Final = 2.0
 
 
 class CVDRecipe(Campaign):
-    """Optimise a recipe for growing carbon nanotubes, one experiment a step.
+    """Optimize the recipe of a CVD reactor in twenty noisy experiments.
 
     ## Description
-    The same furnaces as in `matgym/CVDGrowth-v0`, seen as Bayesian optimization sees them: a whole recipe of two stages
-    goes in, one noisy number comes out, and there are twenty experiments on a reactor that is unknown.
+    The reactor is that of `matgym/CVDGrowth-v0`, as a black box for Bayesian optimization: an action is a whole recipe
+    of two stages, and the result is one noisy number. The agent has twenty experiments on one unknown reactor. Level of
+    physics: the kinetic model of `matgym/CVDGrowth-v0`.
 
     ## Action Space
     `Box(-1, 1, (8,), float32)`, scaled to `matgym.processes.growth.recipe.TWO_STAGES`: set point, acetylene and
-    water of the first stage, its share of the time, the same three of the second stage, and hydrogen of both.
+    water of the first stage, its share of the time, set point, acetylene and water of the second stage, and hydrogen of
+    both.
 
     ## Observation Space
-    `Box(-1, 1, (181,), float32)`: for each experiment of the budget its eight actions and the J that was measured,
-    over 150 (zeros where none was made yet), and the share of the budget that is spent.
+    `Box(-1, 1, (181,), float32)`: for each experiment its eight actions and the measured J / 150, zeros for experiments
+    that were not made yet; and the spent share of the budget.
 
     ## Rewards
-    By how much the best true J so far has risen, over 150; it starts at 0. J is that of `CVDGrowthEnv`, and is measured
-    with a standard deviation of 2. `info["objectives"]` holds J, what was measured, and the best score, which is J
-    over 150.
+    The increase of the largest true J / 150 so far, which starts at 0. J is that of `CVDGrowthEnv`. Measured values of
+    J have a standard deviation of 2. `info["objectives"]` holds J, the measured J, and the largest J / 150.
 
     ## Starting State
-    No experiment made, and a reactor drawn anew; `reset(options={"reactor": ...})` sets it.
+    No experiment made, and a new random reactor. `reset(options={"reactor": ...})` sets the reactor.
 
     ## Episode End
-    Termination: after the last experiment. The time limit of 200 steps truncates nothing; for larger budgets, give
-    `gymnasium.make` a longer `max_episode_steps` as well.
+    Termination: after the last experiment. No episode is truncated. For more than 200 experiments, also give
+    `gymnasium.make` a larger `max_episode_steps`.
 
     ## Arguments
-    - `experiments`: the budget.
+    - `experiments`: the budget. Default: 20.
     - `minutes`, `randomised`, `model`, `task`: as in `CVDGrowthEnv`.
-    - `reward`: a function as in `CVDGrowthEnv`, of finished runs and all their controls. What it gives is the score, is
-      measured with a standard deviation of 2/150, and stands in place of J; NaN scores 0, which `info["failed"]` tells.
-    - `render_mode`: "rgb_array", what was measured, the best so far, and what was tried.
+    - `reward`: a function as in `CVDGrowthEnv`, of finished runs and all their controls. Its value replaces J / 150 and
+      is measured with a standard deviation of 2/150. A NaN counts as 0, and `info["failed"]` is then true.
+    - `render_mode`: "rgb_array", the measured values, the best so far, and the actions.
 
     ## Version History
     - v0: first release.

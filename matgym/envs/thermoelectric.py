@@ -13,57 +13,60 @@ from matgym.tasks.objective import scale_settings
 
 
 class NanotubeThermoelectric(DesignEpisodes):
-    """Decorate a nanotube so that its thermoelectric figure of merit is large.
+    """Place dopants and defects in a nanotube to maximize its thermoelectric figure of merit.
 
     ## Description
-    ZT = S²GT / (κ_e + κ_ph) at 300 K, at the chemical potential that makes it largest, of a tube between pristine
-    leads. What scatters phonons raises it, what scatters electrons lowers it, and most defects do both. By default four
-    boron and four nitrogen atoms go on three cells of (8, 0) (96 sites), and the shipped network rewards; `budget` may
-    name turned bonds (Stone-Wales pairs, "SW"), vacancies and isotopes as well, which physics then rewards.
+    The figure of merit is ZT = S²GT / (κ_e + κ_ph) of a tube between pristine leads, at 300 K and at the chemical
+    potential with the largest ZT. Scattering of phonons raises ZT and scattering of electrons lowers it; most defects
+    scatter both. By default the agent places four boron and four nitrogen atoms on three cells of (8, 0) (96 sites).
+    Level of physics: a network predicts ZT; it was trained on transmission of electrons and phonons by Green's
+    functions. A `budget` with turned bonds (Stone-Wales pairs, "SW"), vacancies or isotopes is scored by the physics
+    model itself.
 
     ## Action Space
     `Discrete(192)`: action `k * 96 + site` puts species k (0 boron, 1 nitrogen) on `site`. With "SW" in the budget,
-    as many actions follow as there are bonds, each of which turns one. `action_masks()` tells which are allowed: on
-    carbon, within the budget, and no turned bond that touches another, crosses an end, or holds a vacancy.
+    one further action per bond turns that bond. `action_masks()` and `info["action_mask"]` give the allowed actions:
+    sites that hold carbon, species within the budget, and bonds that touch no turned bond, no end and no vacancy.
 
     ## Observation Space
     `Box(0, 1, (194,), float32)`:
 
     | Num     | Observation                        | Min | Max |
     |---------|------------------------------------|-----|-----|
-    | 0–191   | 1 for every edit that was done     | 0   | 1   |
+    | 0–191   | 1 for each edit that was made      | 0   | 1   |
     | 192–193 | share of boron, nitrogen left      | 0   | 1   |
 
     ## Rewards
-    Zero until the last edit; then ZT / 0.4, within [0, 1] (0.2 in the easy instance). `info["objectives"]` holds ZT,
-    `info["design"]` the design, `info["uncertainty"]` how certain the network is. `info["cost"]` is the
-    constraint's: by how much of the bound Young's modulus falls short of 885 GPa, or, in the easy instance, the power
-    factor of 0.6 pW/K².
+    The reward is 0 until the last edit, and then ZT / 0.4 (easy instance: ZT / 0.2), clipped to [0, 1].
+    `info["objectives"]` holds ZT, `info["design"]` the design, `info["uncertainty"]` the standard deviation of ZT and
+    the distance from the training data. `info["cost"]` is the cost of a constraint: the relative shortfall of Young's
+    modulus below 885 GPa, or, in the easy instance, of the power factor below 0.6 pW/K².
 
     ## Starting State
-    The undecorated tube.
+    The pristine tube.
 
     ## Episode End
-    Termination: after the last edit, or where no edit is possible any more. Truncation: after 32 steps, by the time
-    limit, which only `on_forbidden="penalty"` can reach.
+    Termination: after the last edit, or when no edit is possible. Truncation: after 32 steps, which only happens with
+    `on_forbidden="penalty"`.
 
     ## Arguments
-    - `instance`: "thermoelectric", the default, or "thermoelectric-easy": two Stone-Wales pairs in three cells of
-      (10, 0), of which physics knows every design.
-    - `model`: that predicts ZT: "oracle", a surrogate, or whatever `matgym.surrogates.as_model` takes. A
-      function of tubes predicts a property of its own name.
-    - `direction`: "maximize", the default, "minimize", or "target": a value drawn from a range is to be met.
-    - `values`: that earn 0 and 1, or 1 and 0 where it is to be small, the lower first; those above by default. A
-      property of your own needs them.
-    - `targets`, `margin`: of the direction "target": their range, and the error at which the reward is a tenth.
-    - `reward`: a function of predictions and targets to rewards in [0, 1].
-    - `n`, `m`, `cells`, `budget`: another tube, another budget, such as `{"SW": 1, "14C": 8}`. The shipped networks
-      know B and N on (8, 0); otherwise physics predicts ZT, unless `model` says otherwise, and there is no constraint.
-    - `variant`: "goal", in which a ZT between 0 and 0.4 is to be met; or "multi-objective", whose second component is a
-      low thermal conductance of the lattice.
-    - `task`: a task of your own in place of all of these.
-    - `on_forbidden`: what becomes of a forbidden action: "resample", the default, draws an allowed one in its place;
-      "penalty" lets it change nothing and costs 0.1; "terminate" ends the episode without a reward.
+    - `instance`: "thermoelectric" (default), or "thermoelectric-easy": two Stone-Wales pairs in three cells of (10, 0),
+      of which a table holds the exact ZT of every design.
+    - `model`: predicts ZT: "oracle", a surrogate, or anything that `matgym.surrogates.as_model` accepts. A function
+      predicts a property with its own name.
+    - `direction`: "maximize" (default), "minimize", or "target": the design shall meet a target that each episode
+      draws.
+    - `values`: (low, high), the values with the rewards 0 and 1; with "minimize", 1 and 0. Default: the range above. A
+      property of your own needs this argument.
+    - `targets`, `margin`: for direction "target", the range of targets and the error with reward 0.1.
+    - `reward`: a function of predictions and targets that returns rewards in [0, 1].
+    - `n`, `m`, `cells`, `budget`: another tube or budget, such as `{"SW": 1, "14C": 8}`. The shipped networks cover B
+      and N on (8, 0). For everything else the oracle predicts ZT unless `model` is given, and there is no constraint.
+    - `variant`: "goal", whose targets are ZT between 0 and 0.4; or "multi-objective", whose second component is for a
+      low lattice thermal conductance.
+    - `task`: a task of your own instead of the arguments above.
+    - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
+      "penalty" leaves the design unchanged and gives a reward of -0.1. "terminate" ends the episode with reward 0.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
