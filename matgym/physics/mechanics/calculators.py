@@ -193,7 +193,7 @@ def check_elements(tube: Nanotube, potential: CalculatorFactory) -> None:
     unknown = sorted(held - set(known)) if known is not None else []
     if unknown:
         name = getattr(potential, "name", potential)
-        raise RelaxationError(f"{name} does not know {', '.join(unknown)}, only {', '.join(known or ())}")
+        raise RelaxationError(f"{name} does not support {', '.join(unknown)}, only {', '.join(known or ())}")
 
 
 def canonical(tube: Nanotube) -> Nanotube:
