@@ -1,4 +1,4 @@
-"""Results of oracles on disk, found again by what was computed.
+"""Store results of oracles on disk, by a hash of what was computed.
 
 An entry's name is the hash of the oracle with all its settings and of the tube, so that it never goes stale but by a
 change of the code, which `PHYSICS_VERSION` counts. Entries are small JSON files that are moved into place whole: any
@@ -28,7 +28,7 @@ PHYSICS_VERSION: Final = 2
 
 
 def default_cache() -> Path:
-    """Where results are kept: `MATGYM_CACHE`, or the user's cache folder of the platform."""
+    """Return the folder of cached results: `MATGYM_CACHE`, or the user's cache folder of the platform."""
     from platformdirs import user_cache_path
 
     given = os.environ.get("MATGYM_CACHE")
@@ -36,7 +36,7 @@ def default_cache() -> Path:
 
 
 class _Remembering(Model):
-    """A model that remembers another's results; its `repr` is the other's, since the results are the same."""
+    """A model that stores another model's results; its `repr` is the other's, since the results are the same."""
 
     oracle: Model
 
@@ -74,7 +74,7 @@ class Remembered(_Remembering):
 
     @override
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Predictions of each tube."""
+        """Return the predictions of each tube."""
         batch = tuple(tubes)
         if self._last is None or self._last[0] != batch:
             self._last = batch, self.oracle.predict(batch)
@@ -87,7 +87,7 @@ class Cached(_Remembering):
 
     Attributes:
         oracle: any oracle whose `repr` tells all its settings, as a dataclass's does.
-        folder: of the entries; made when the first is written.
+        folder: folder of the entries; created when the first is written.
     """
 
     oracle: Model
@@ -106,13 +106,13 @@ class Cached(_Remembering):
         return f"{kind.__module__}.{kind.__qualname__} {self.oracle!r} {PHYSICS_VERSION}"
 
     def path(self, tube: Nanotube) -> Path:
-        """The file of a tube's entry."""
+        """Return the path of the file that holds a tube's entry."""
         own = hashlib.blake2b(self._identity.encode(), digest_size=8).hexdigest()
         return self.folder / f"{type(self.oracle).__name__}-{own}" / tube.digest[:2] / f"{tube.digest}.json"
 
     @override
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Predictions of each tube, computed together for those that the cache does not hold."""
+        """Return the predictions of each tube; tubes that are not in the cache are computed in one batch."""
         listed = list(tubes)
         entries = [self._read(self.path(tube)) for tube in listed]
         # The same tube may stand in a batch twice.
@@ -131,21 +131,21 @@ class Cached(_Remembering):
         return Predictions(values, failures, sd)
 
     def _compute(self, tubes: list[Nanotube]) -> dict[Nanotube, dict[str, Any]]:
-        found = self.oracle.predict(tubes)
+        predictions = self.oracle.predict(tubes)
         fresh = {}
         for row, tube in enumerate(tubes):
             fresh[tube] = entry = {
                 "oracle": self._identity,
                 "tube": str(tube),
-                "values": {key: _finite(values[row]) for key, values in found.values.items()},
-                "sd": {key: _finite(values[row]) for key, values in found.sd.items()},
-                "failures": {key: reasons[row] for key, reasons in found.failures.items() if row in reasons},
+                "values": {key: _finite(values[row]) for key, values in predictions.values.items()},
+                "sd": {key: _finite(values[row]) for key, values in predictions.sd.items()},
+                "failures": {key: reasons[row] for key, reasons in predictions.failures.items() if row in reasons},
             }
             write_text(self.path(tube), json.dumps(entry))
         return fresh
 
     def _read(self, path: Path) -> dict[str, Any] | None:
-        """The entry, or None if there is none, or none that is whole."""
+        """Return the entry, or None if it does not exist or is incomplete."""
         try:
             entry = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):

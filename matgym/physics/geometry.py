@@ -25,7 +25,7 @@ class Geometry(Model):
 
     @override
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Diameter and length of each tube, of shape (B,)."""
+        """Return the diameter and the length of each tube, nm, of shape (B,)."""
         batch = TubeBatch.of(tubes)
         sizes = np.array([_size(lattice) for lattice in batch.lattices]).reshape(-1, 2)[batch.lattice_index]
         diameter, length = sizes.T
@@ -39,6 +39,6 @@ class Geometry(Model):
 
 @lru_cache(maxsize=16_384)
 def _size(lattice: TubeLattice) -> tuple[float, float]:
-    """Diameter and length of the unstrained tube, nm."""
+    """Return the diameter and the length of the unstrained tube, nm."""
     unit = tube_lattice(lattice.n, lattice.m, 1)
     return unit.diameter_nm, unit.length_angstrom / ANGSTROM_PER_NM * lattice.cells

@@ -62,7 +62,7 @@ def predict_each(
 
 
 def atom_bonds(tube: Nanotube) -> IntArray:
-    """(n_bonds, 3): atom, atom and periodic image of the second, of the bonds that vacancies leave."""
+    """Return (n_bonds, 3): atom, atom and periodic image of the second, of the bonds between occupied sites."""
     occupied = tube.species != Species.VACANCY
     atom = np.cumsum(occupied) - 1
     bonds = tube.bonds
@@ -84,7 +84,7 @@ def check_one_piece(n_atoms: int, bonds: IntArray) -> None:
 
 
 def cut_in_two(tube: Nanotube) -> str | None:
-    """The reason, if vacancies leave no path of bonds between pristine leads at either end of a tube."""
+    """Return the reason if vacancies leave no path of bonds between pristine leads at either end of a tube."""
     if Species.VACANCY not in tube.species:
         return None
     lead, image = tube.n_sites, tube.bonds[:, 2:]  # one more atom, between each period and the next
@@ -97,7 +97,7 @@ def cut_in_two(tube: Nanotube) -> str | None:
 
 
 def _walk(n_atoms: int, bonds: IntArray, start: int) -> tuple[int, bool]:
-    """How many atoms bonds lead to from one of them, and whether they lead to its periodic images."""
+    """Return how many atoms are connected to atom `start`, and whether bonds connect it to its periodic images."""
     neighbours: list[list[tuple[int, int]]] = [[] for _ in range(n_atoms)]
     for a, b, image in bonds.tolist():
         neighbours[a].append((b, image))

@@ -94,7 +94,7 @@ def test_tubes_that_cannot_be_computed_are_failures_with_a_reason():
     cut = ring.decorated(dict.fromkeys(np.argsort(ring.positions_angstrom[:, 2])[:12].tolist(), "vacancy"))
     tubes = [cut, ring.decorated({0: "N"}), ring.twisted(0.02), ring]
     found = Strength(max_strain=0.1).predict(tubes)
-    reasons = "cut in two", "does not know N", "no period", "censored: no stress peak up to a strain of 0.1"
+    reasons = "cut in two", "does not support N", "no period", "censored: no stress peak up to a strain of 0.1"
     for row, reason in enumerate(reasons):
         assert reason in found.reasons[row]
     assert np.isnan(found[TENSILE_STRENGTH_GPA]).all()

@@ -17,7 +17,7 @@ not. Bond lengths are those of the unrolled sheet: a relaxed tube keeps them to 
 and π bands mix (Blase et al., Phys. Rev. Lett. 72, 1878 (1994)), and the model does not hold.
 
 The five bonds of a Stone-Wales pair have the plain hopping -γ₀: after relaxation they are bonds of nearly the usual
-length, in directions that the model does not know.
+length, in directions that the model does not describe.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,7 +63,7 @@ class PiParameters:
     curvature: bool = True
 
     def onsite_table(self) -> FloatArray:
-        """(species codes,) on-site energies, eV."""
+        """Return the on-site energies, eV, of shape (species codes,)."""
         table = np.zeros(len(Species))
         for species, energy in self.onsite_ev.items():
             table[species] = energy
@@ -71,7 +71,7 @@ class PiParameters:
         return table
 
     def outside(self, tube: Nanotube) -> str | None:
-        """Why a tube lies outside the applicability domain of the model, if it does."""
+        """Return why a tube lies outside the applicability domain of the model, if it does."""
         if self.curvature and tube.lattice.diameter_nm < THINNEST_NM:
             return (
                 f"{tube}: at a diameter of {tube.lattice.diameter_nm:.2f} nm, below {THINNEST_NM}, σ and π bands mix "
@@ -80,7 +80,7 @@ class PiParameters:
         return None
 
     def unsupported(self, space: Space) -> str:
-        """Why the model holds for no tube of a design space; empty if it holds for one."""
+        """Return why the model holds for no tube of a design space; empty if it holds for one."""
         domain = space.domain
         if domain is None:
             return "its designs are no tubes"
@@ -88,7 +88,7 @@ class PiParameters:
         return reasons[0] or "" if all(reasons) else ""
 
     def as_dict(self) -> dict[str, float]:
-        """Flat form for provenance records."""
+        """Return the parameters as a flat dictionary for provenance records."""
         onsite = {f"onsite_{SPECIES_DATA[s].label}_ev": e for s, e in self.onsite_ev.items()}
         return {
             "hopping_ev": self.hopping_ev,
@@ -114,7 +114,7 @@ class PiSystem:
     electrons: IntArray
 
     def subset(self, keep: BoolArray) -> Self:
-        """Some of the tubes."""
+        """Return the system of the tubes for which `keep`, (b,), is true."""
         if keep.all():
             return self
         return replace(
@@ -157,7 +157,7 @@ def _stack(tubes: Sequence[Nanotube], rows: IntArray, parameters: PiParameters) 
 
 
 def hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
-    """(3,) hopping matrix elements of the three bonds of an A site, eV."""
+    """Return the (3,) hopping matrix elements of the three bonds of an A site, eV."""
     scale = (CARBON_BOND_ANGSTROM / tube.bond_lengths_angstrom) ** parameters.harrison_exponent
     if not parameters.curvature:
         return np.asarray(-parameters.hopping_ev * scale)
@@ -171,7 +171,7 @@ def hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
 
 
 def _bond_hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
-    """(3 N/2,) hopping matrix element of every bond, eV."""
+    """Return the (3 N/2,) hopping matrix element of every bond, eV."""
     values = np.repeat(hoppings(tube, parameters), tube.lattice.n_cells)
     if tube.stone_wales:
         values[np.isin(tube.bonds[:, :2], tube.stone_wales).any(axis=1)] = -parameters.hopping_ev
@@ -179,13 +179,13 @@ def _bond_hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
 
 
 def pristine_bands(tube: Nanotube, kappa: FloatArray, parameters: PiParameters) -> FloatArray:
-    """Upper π bands of the undecorated tube by its helical symmetry, two atoms at a time.
+    """Return the upper π bands of the undecorated tube by its helical symmetry, two atoms at a time.
 
     The translations of the honeycomb diagonalise the Hamiltonian into 2x2 blocks with eigenvalues ±|f|, one
     a line μ of allowed wave vectors (Saito, Dresselhaus and Dresselhaus, 1998, ch. 4).
 
     Args:
-        tube: gives chirality and strain; its decoration is not looked at.
+        tube: gives chirality and strain; its decoration is ignored.
         kappa: (K,) phases k|T| over one translational cell.
         parameters: of the π model.
 

@@ -1,6 +1,6 @@
 """What an oracle needs to run on any ASE calculator: tubes at rest, checked bonds, axial force.
 
-Nothing here knows which calculator it is: LAMMPS (`matgym.physics.mechanics.lammps`), one of ASE's own, or the user's.
+The code here works with any calculator: LAMMPS (`matgym.physics.mechanics.lammps`), one of ASE's, or the user's.
 """
 
 from collections.abc import Callable, Iterator
@@ -111,7 +111,7 @@ class Relaxation:
 
 
 def relaxed(tube: Nanotube, calculator: "Calculator", settings: Relaxation) -> "Atoms":
-    """The tube at rest: unloaded, its vacancies reconstructed, and then stretched by its strain.
+    """Return the tube at rest: unloaded, its vacancies reconstructed, and then stretched by its strain.
 
     Symmetric copies give the same atoms.
 
@@ -144,7 +144,7 @@ def relaxed(tube: Nanotube, calculator: "Calculator", settings: Relaxation) -> "
 
 
 def _reconstructed(tube: Nanotube, atoms: "Atoms", settings: Relaxation) -> "Atoms":
-    """The atoms with pairs of broken bonds closed wherever that lowers the energy, one vacancy after the other.
+    """Return the atoms with pairs of broken bonds closed where that lowers the energy, one vacancy after another.
 
     A vacancy leaves three atoms with a broken bond each; two of them can bond across it, which makes a pentagon:
     El-Barbary et al., Phys. Rev. B 68, 144107 (2003). A barrier keeps relaxation from finding it.
@@ -173,7 +173,7 @@ def _reconstructed(tube: Nanotube, atoms: "Atoms", settings: Relaxation) -> "Ato
 
 @contextmanager
 def running(potential: CalculatorFactory) -> Iterator["Calculator"]:
-    """A calculator, ended afterwards if it has something to end: LAMMPS keeps its memory otherwise."""
+    """Yield a calculator, and call its `clean` afterwards if it has one: LAMMPS keeps its memory otherwise."""
     calculator = potential()
     try:
         yield calculator
@@ -183,21 +183,21 @@ def running(potential: CalculatorFactory) -> Iterator["Calculator"]:
 
 
 def check_elements(tube: Nanotube, potential: CalculatorFactory) -> None:
-    """Check that the potential knows the elements of a tube, if it says which ones it knows.
+    """Check that the potential supports the elements of a tube, if it lists its elements.
 
     Raises:
-        RelaxationError: if it does not know one.
+        RelaxationError: if it does not support one of them.
     """
     known = getattr(potential, "elements", None)
     held = {SPECIES_DATA[species].symbol for species, count in tube.counts.items() if count} - {""}
     unknown = sorted(held - set(known)) if known is not None else []
     if unknown:
         name = getattr(potential, "name", potential)
-        raise RelaxationError(f"{name} does not know {', '.join(unknown)}, only {', '.join(known or ())}")
+        raise RelaxationError(f"{name} does not support {', '.join(unknown)}, only {', '.join(known or ())}")
 
 
 def canonical(tube: Nanotube) -> Nanotube:
-    """The one of a tube's symmetric copies that is computed in place of all, with 12C for every isotope.
+    """Return the one of a tube's symmetric copies that is computed in place of all, with 12C for every isotope.
 
     Energies do not depend on masses, and copies then agree to the last digit, whatever the calculator.
     """
@@ -210,14 +210,14 @@ def canonical(tube: Nanotube) -> Nanotube:
 
 
 def stretch(atoms: "Atoms", length_angstrom: float) -> None:
-    """Give the tube, in place, another axial period, its atoms moved along."""
+    """Set the axial period of the tube, in place, and scale the positions of its atoms with it."""
     cell = atoms.cell.copy()
     cell[2, 2] = length_angstrom
     atoms.set_cell(cell, scale_atoms=True)
 
 
 def axial_force(atoms: "Atoms") -> float:
-    """Tension F = dE/dL of the tube, eV/Å; positive pulls its ends together.
+    """Return the tension F = dE/dL of the tube, eV/Å; positive pulls its ends together.
 
     From the calculator's stress, σ_zz V/L, or from two energies where it has none.
     """
@@ -249,7 +249,7 @@ def neighbours(atoms: "Atoms") -> IntArray:
 
 
 def bond_lengths(atoms: "Atoms", bonds: IntArray) -> FloatArray:
-    """(n_bonds,): lengths, Å."""
+    """Return the (n_bonds,) lengths of bonds, Å."""
     a, b, image = bonds.T
     vectors = atoms.positions[b] - atoms.positions[a]
     vectors[:, 2] += image * atoms.cell[2, 2]
@@ -278,12 +278,12 @@ def spread(atoms: "Atoms", bonds: IntArray) -> None:
         np.add.at(gradient, pairs[:, 0], -pull)
         return float(0.5 * (stiffness * (lengths - rest) ** 2).sum()), gradient.ravel()
 
-    found = minimize(energy, atoms.positions.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200})
-    atoms.positions = found.x.reshape(-1, 3)
+    result = minimize(energy, atoms.positions.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200})
+    atoms.positions = result.x.reshape(-1, 3)
 
 
 def _springs(bonds: IntArray) -> tuple[IntArray, FloatArray]:
-    """Pairs (atom, atom, image) of neighbours and next neighbours, and their rest lengths, Å."""
+    """Return pairs (atom, atom, image) of neighbours and next neighbours, and their rest lengths, Å."""
     both = np.concatenate([bonds, bonds[:, [1, 0, 2]] * [1, 1, -1]])  # each bond from either end
     found = [bonds]
     for atom in range(int(bonds[:, :2].max()) + 1):

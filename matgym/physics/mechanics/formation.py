@@ -68,7 +68,7 @@ class FormationEnergy(Model):
 
         Returns:
             Predictions with `formation_ev`, of shape (B,); NaN, with the reason in `failures`, for tubes that are
-            cut in two, do not come to rest or lose a bond, and for those whose potential does not know an element,
+            cut in two, do not come to rest or lose a bond, and for those whose potential does not support an element,
             cannot do vacancies, or lacks a chemical potential.
         """
         energy = cache(self._energy)

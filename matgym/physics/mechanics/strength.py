@@ -120,7 +120,7 @@ class Strength(Model):
 
         Raises:
             RelaxationError: if the tube is cut in two or does not come to rest before its stress peaks, or if the
-                potential does not know an element.
+                potential does not support an element.
             StructureError: if the tube is twisted.
         """
         check_elements(tube, self.potential)

@@ -89,7 +89,7 @@ class PhononTransport(Model):
     """Measured on one core of an AMD EPYC server: a doped tube, which is relaxed."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Thermal conductance of each tube.
+        """Return the thermal conductance of each tube, nW/K.
 
         Returns:
             Predictions with `thermal_conductance_nw_k` of shape (B,); tubes that are cut in two, do not come to rest or
@@ -155,7 +155,7 @@ class PhononTransport(Model):
     def _relaxed(
         self, tube: Nanotube, constants: HelicalForceConstants, omega: FloatArray, surfaces: Surfaces
     ) -> FloatArray:
-        """(W,) transmission of a tube whose force constants are its own."""
+        """Return the (W,) transmission of a tube that is relaxed and has its own force constants."""
         device = buffered(tube)
         relaxed = relax(device, fixed=held(device))
         slabs = slabs_of(device.lattice, HOPS[bool(device.stone_wales)])
@@ -179,7 +179,7 @@ class PristinePhonons(PhononTransport):
     """Half a second for a chirality that is new."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Thermal conductance of each tube without its decoration, of shape (B,)."""
+        """Return the thermal conductance of each tube without its decoration, nW/K, of shape (B,)."""
         found = [_pristine_conductance(*deformation(tube), self.temperature_k, self.frequencies) for tube in tubes]
         failures = {row: reason for row, (_, reason) in enumerate(found) if reason}
         return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: np.array([value for value, _ in found])}, failures)
@@ -189,7 +189,7 @@ class PristinePhonons(PhononTransport):
 def _pristine_conductance(
     n: int, m: int, strain: float, torsion: float, temperature_k: float, frequencies: int
 ) -> tuple[float, str]:
-    """Conductance, and why there is none."""
+    """Return the conductance, nW/K, and the reason if it could not be computed."""
     found = PhononTransport(temperature_k, frequencies).predict([Nanotube(n, m, strain=strain, torsion=torsion)])
     return float(found[THERMAL_CONDUCTANCE_NW_K.key][0]), found.reasons.get(0, "")
 
@@ -204,7 +204,7 @@ def _surfaces(of: Deformation, hops: int, omega: bytes) -> Surfaces:
 
 
 def buffered(tube: Nanotube) -> Nanotube:
-    """The tube with the buffers on either side."""
+    """Return the tube with the buffers on either side."""
     return tube.extended(ceil(BUFFER_ANGSTROM * tube.cells / tube.length_angstrom))
 
 
@@ -215,6 +215,6 @@ def held(tube: Nanotube) -> BoolArray:
 
 
 def mass_lead(lead: Lead) -> Lead:
-    """Dynamical matrices, (rad/ps)², of a lead of 12C from its force constants."""
+    """Return the dynamical matrices, (rad/ps)², of a lead of 12C from its force constants."""
     carbon = np.full(len(lead.inner) // 3, Species.C12)
     return Lead(by_root_masses(lead.inner, carbon, carbon), by_root_masses(lead.up, carbon, carbon), lead.folds)

@@ -80,7 +80,7 @@ class HelicalForceConstants:
         )
 
     def lead(self, slabs: Slabs) -> Lead:
-        """Force constants of slabs, eV/Å²: three coordinates an atom, not divided by masses."""
+        """Return the force constants of slabs, eV/Å²: three coordinates an atom, not divided by masses."""
         size = 3 * slabs.n_sites
         inner, up = np.zeros((2, size, size))
         coordinates = np.arange(3)
@@ -102,7 +102,7 @@ class HelicalForceConstants:
 
 @lru_cache(maxsize=256)
 def pristine_force_constants(n: int, m: int, strain: float = 0.0, torsion: float = 0.0) -> HelicalForceConstants:
-    """Force constants of the pristine tube at rest.
+    """Return the force constants of the pristine tube at rest.
 
     Raises:
         RelaxationError: if it does not come to rest.
@@ -150,7 +150,7 @@ class AtomBlocks:
 
 
 def atom_blocks(relaxed: RelaxedTube) -> AtomBlocks:
-    """The Hessian of a tube at rest, cut into blocks and turned into the atoms' frames."""
+    """Return the Hessian of a tube at rest, cut into blocks and turned into the atoms' frames."""
     frames = atom_frames(relaxed.positions)
     within, onward = (_block_rows(matrix) for matrix in (relaxed.expansion.within, relaxed.expansion.onward))
     start = np.concatenate([within[0], onward[0], onward[1]])
@@ -173,7 +173,7 @@ def atom_frames(positions: FloatArray) -> FloatArray:
 
 
 def _block_rows(matrix: "bsr_array") -> tuple[IntArray, IntArray, FloatArray]:
-    """Row, column and (F, 3, 3) values of the blocks of a block-sparse matrix."""
+    """Return the row, column and (F, 3, 3) values of the blocks of a block-sparse matrix."""
     rows = np.repeat(np.arange(len(matrix.indptr) - 1), np.diff(matrix.indptr))
     return rows, matrix.indices.astype(np.int64), np.asarray(matrix.data)
 

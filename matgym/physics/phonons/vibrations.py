@@ -54,7 +54,7 @@ class Vibrations(Model):
     """Measured on one core of an AMD EPYC server."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Heat capacity of each tube.
+        """Return the heat capacity of each tube, J/(g K).
 
         Returns:
             Predictions with `heat_capacity_j_g_k` of shape (B,); tubes that do not come to rest, break a bond or have
@@ -63,7 +63,7 @@ class Vibrations(Model):
         return predict_each(tubes, self.properties, self._heat)
 
     def _heat(self, tube: Nanotube) -> tuple[float]:
-        """Heat capacity, J/(g K)."""
+        """Return the heat capacity, J/(g K)."""
         omega = self.frequencies(tube)
         mass_g = 1e3 * ATOMIC_MASS_KG * MASSES_AMU[tube.species[tube.species != Species.VACANCY]].sum()
         return (float(mode_heat_j_k(omega, self.temperature_k).mean(axis=0).sum() / mass_g),)
@@ -110,7 +110,7 @@ class Vibrations(Model):
         return _signed_roots(np.linalg.eigvalsh(constants.dynamical(np.arange(constants.slabs.folds), turns)))
 
     def density_of_states(self, tube: Nanotube, omega: FloatArray, broadening: float = 2.0) -> FloatArray:
-        """Density of phonon states.
+        """Return the density of phonon states.
 
         Args:
             tube: any tube.
@@ -131,7 +131,7 @@ class Vibrations(Model):
 
 
 def mode_heat_j_k(omega: FloatArray, temperature_k: float) -> FloatArray:
-    """Heat capacity of each mode, J/K: Einstein's k_B (x/2)²/sinh²(x/2), x = ħω/k_B T."""
+    """Return the heat capacity of each mode, J/K: Einstein's k_B (x/2)²/sinh²(x/2), x = ħω/k_B T."""
     half = np.clip(np.abs(omega) * 1e12 * HBAR_J_S / (2.0 * BOLTZMANN_J_K * temperature_k), 1e-12, 300.0)
     return np.asarray(BOLTZMANN_J_K * (half / np.sinh(half)) ** 2)
 

@@ -30,7 +30,7 @@ RESIDUAL = 1e-8
 Where z meets an eigenvalue of some folded piece, decimation divides by almost nothing and loses all digits."""
 
 MOST_RESIDUAL = 1e-5
-"""By how much it may miss it in the end."""
+"""Largest residual that is accepted after all groups were tried."""
 
 GROUPS = (3, 5, 7)
 """Slabs that the first step takes at once when it is done again: pieces of other lengths have other eigenvalues."""
@@ -54,7 +54,7 @@ class Lead:
     folds: int
 
     def surface(self, z: FloatArray, broadening: float | FloatArray) -> "Surfaces":
-        """Surface Green's functions of the lead on the left and of the lead on the right, on the real axis.
+        """Return the surface Green's functions of the lead on the left and of the lead on the right, on the real axis.
 
         Decimation needs an imaginary part, at which the transmission would be off by about as much. The surface is
         analytic above the axis, so that it is taken there at one, two and three times the broadening and
@@ -93,7 +93,7 @@ class Lead:
         return Surfaces(left, right)
 
     def _channels(self, matrix: FloatArray) -> ComplexArray:
-        """(d, m, m): the block of each angular momentum."""
+        """Return the (d, m, m) block of each angular momentum."""
         m = len(matrix) // self.folds
         first = matrix.reshape(self.folds, m, self.folds, m)[:, :, 0]  # (d, m, m): blocks j, 0
         return np.asarray(np.fft.fft(first, axis=0))
@@ -144,7 +144,7 @@ def _decimated(
 
 
 def _grouped(inner: ComplexArray, up: ComplexArray, group: int) -> tuple[ComplexArray, ComplexArray]:
-    """The matrices of slabs `group` times as long."""
+    """Return the matrices of slabs that are `group` times as long."""
     d, m, _ = inner.shape
     long_inner, long_up = np.zeros((2, d, group, m, group, m), dtype=np.complex128)
     for k in range(group):
@@ -182,7 +182,7 @@ def _folded(z: ComplexArray, inner: ComplexArray, up: ComplexArray) -> tuple[Com
 
 
 def transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfaces: Surfaces) -> FloatArray:
-    """Transmission of each device at each energy.
+    """Return the transmission of each device at each energy.
 
     Args:
         inner: (B, S, M, M) of the devices' slabs, symmetric.

@@ -42,12 +42,12 @@ def electron_moments(
 
 
 def seebeck_uv_k(zeroth: FloatArray, first: FloatArray, temperature_k: float) -> FloatArray:
-    """Seebeck coefficient, µV/K, of electrons of charge -e."""
+    """Return the Seebeck coefficient, µV/K, of electrons of charge -e."""
     return np.asarray(-1e6 * first / (zeroth * temperature_k))
 
 
 def electron_heat_nw_k(zeroth: FloatArray, first: FloatArray, second: FloatArray, temperature_k: float) -> FloatArray:
-    """Thermal conductance by electrons at zero current, nW/K."""
+    """Return the thermal conductance by electrons at zero current, nW/K."""
     moment = np.maximum(second - first**2 / zeroth, 0.0)  # not negative but for rounding, by Cauchy and Schwarz
     # (2/h) eV² / K, in W/K: one eV per second and eV of bias is e²/h·V, so 2/h · eV² = G0 · V².
     return np.asarray(CONDUCTANCE_QUANTUM_US * 1e-6 * moment / temperature_k * 1e9)
@@ -56,7 +56,7 @@ def electron_heat_nw_k(zeroth: FloatArray, first: FloatArray, second: FloatArray
 def phonon_conductance_nw_k(
     omega: FloatArray, weights: FloatArray, transmission: FloatArray, temperature_k: float | FloatArray
 ) -> FloatArray:
-    """Thermal conductance by phonons, nW/K, of (B, W) transmission at angular frequencies (W,), rad/ps.
+    """Return the thermal conductance by phonons, nW/K, of (B, W) transmission at angular frequencies (W,), rad/ps.
 
     Args:
         omega: (W,) angular frequencies, 10¹² rad/s.
@@ -75,6 +75,6 @@ def phonon_conductance_nw_k(
 
 
 def trapezoid_weights(grid: FloatArray) -> FloatArray:
-    """(E,) weights of the trapezoid rule on an ascending grid."""
+    """Return the (E,) weights of the trapezoid rule on an ascending grid."""
     steps = np.diff(grid)
     return np.concatenate([steps, [0.0]]) / 2.0 + np.concatenate([[0.0], steps]) / 2.0
