@@ -367,7 +367,7 @@ def test_cross_validation_predicts_every_tube_once_and_resumes(small, tmp_path):
     assert row["r2"] == pytest.approx(np.mean([fold[0].r2 for fold in first]))
     with pytest.raises(DatasetError, match="belongs to another cross-validation"):
         cross_validate(small, FitConfig(epochs=2, size=SMALL), 2, folder=tmp_path)
-    with pytest.raises(ConfigurationError, match="give at least 2"):
+    with pytest.raises(ConfigurationError, match="folds=1 must be at least 2"):
         cross_validate(small, settings, 1)
 
 

@@ -200,7 +200,7 @@ def test_a_model_s_own_class_may_give_no_value_too():
     model.values = torch.tensor([1.0, 2.0])
     np.testing.assert_array_equal(scored(task, 2).reward, [0.5, 1.0])
     model.values = np.ones(3)
-    with pytest.raises(ModelError, match=r"Mine gave shape \(3,\): expected is a number for each of 2 designs"):
+    with pytest.raises(ModelError, match=r"Mine gave shape \(3,\): return a number for each of 2 designs"):
         scored(task, 2)
     model.predict = lambda batch: np.ones(len(batch))
     with pytest.raises(ModelError, match=r"Mine gave array.* `predict` must return matgym.models.Predictions"):
