@@ -92,7 +92,7 @@ def outside_space(space: Space, known: Sequence[Species]) -> str:
 
 def _unknown(species: Species, known: Sequence[Species]) -> str:
     names = ", ".join(SPECIES_DATA[kind].label for kind in known)
-    return f"a site holds {SPECIES_DATA[species].label}, {_UNKNOWN}: it was trained on carbon, {names}"
+    return f"a site holds {SPECIES_DATA[species].label}, {_UNKNOWN}: its species are carbon, {names}"
 
 
 @lru_cache(maxsize=1024)

@@ -116,7 +116,7 @@ def test_a_function_that_declares_the_gap_is_verified_by_the_gaps_oracle():
 def test_an_estimate_without_effect_raises():
     with pytest.raises(ConfigurationError, match="predicts without uncertainty"):
         decoration_task(model="oracle", estimate="lcb")
-    with pytest.raises(ConfigurationError, match="beside a reward function"):
+    with pytest.raises(ConfigurationError, match="has no effect with a reward function"):
         decoration_task(reward=lambda _predictions, targets: 0.0 * targets, estimate="worst")
 
 
