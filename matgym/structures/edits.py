@@ -1,7 +1,7 @@
-"""Lattice edits as flat discrete actions, on a whole batch of tubes at once.
+"""Lattice edits as flat discrete actions, on a batch of tubes at once.
 
-Where bonds are turned as well as atoms replaced, a design is a row of n_sites species codes, followed by a 0 or 1 for
-each of the 3 n_cells bonds of the lattice: whether it is turned by 90°, to a Stone-Wales pair.
+A design is a row of n_sites species codes. If bonds can be turned, too, a 0 or 1 for each of the 3 n_cells bonds of the
+lattice follows: whether the bond is turned by 90°, to a Stone-Wales pair.
 """
 
 from collections.abc import Mapping
@@ -18,22 +18,22 @@ from matgym.structures.stone_wales import validated_pairs
 from matgym.typing import BoolArray, Float32Array, IntArray, SpeciesArray
 
 STONE_WALES: Final = "SW"
-"""How a turned bond is named in a budget."""
+"""The name of turned bonds in a budget."""
 
 
 class SubstitutionEdits:
-    """Replace 12C by a fixed budget of other species, one site an edit.
+    """Edits that replace 12C by a fixed budget of other species, one site per edit.
 
-    Action `k * n_sites + site` puts the k-th species of the budget on `site`.
+    Action `k * n_sites + site` places the k-th species of the budget on `site`.
 
     Attributes:
-        n_sites: sites of the tube.
+        n_sites: number of sites of the tube.
         species: (K,) codes of the species in the budget.
-        budget: (K,) how many of each are to be placed.
+        budget: (K,) number of atoms of each species to place.
     """
 
     def __init__(self, n_sites: int, budget: Mapping[str, int]) -> None:
-        """Edits for tubes of `n_sites` sites by a budget such as `{"B": 8, "N": 8}`.
+        """Make edits for tubes of `n_sites` sites from a budget such as `{"B": 8, "N": 8}`.
 
         Raises:
             ConfigurationError: if the budget is empty, negative, or larger than the tube.
@@ -43,7 +43,7 @@ class SubstitutionEdits:
         if not parsed or min(parsed.values()) < 1 or Species.C12 in parsed:
             raise ConfigurationError(f"budget {dict(budget)} must name species other than 12C, each at least once")
         if total > n_sites:
-            raise ConfigurationError(f"a budget of {total} does not fit a tube of {n_sites} sites")
+            raise ConfigurationError(f"a budget of {total} does not fit a tube of {n_sites} sites: give a smaller one")
         self.n_sites = n_sites
         self.species = np.array(list(parsed), dtype=np.uint8)
         self.budget = np.array(list(parsed.values()), dtype=np.int64)
@@ -54,40 +54,40 @@ class SubstitutionEdits:
 
     @property
     def width(self) -> int:
-        """Entries of a design: one a site."""
+        """The number of entries of a design: one per site."""
         return self.n_sites
 
     @property
     def n_actions(self) -> int:
-        """Size of the flat action space."""
+        """The size of the flat action space."""
         return len(self.species) * self.n_sites
 
     @property
     def length(self) -> int:
-        """Edits that use the budget up."""
+        """The number of edits that use up the budget."""
         return int(self.budget.sum())
 
     def remaining(self, species: SpeciesArray) -> IntArray:
-        """(batch, K): how many of each species are still to be placed on (batch, n_sites) codes."""
+        """Return the (batch, K) number of atoms of each species that (batch, n_sites) codes still lack."""
         placed = np.stack([(species == code).sum(axis=1) for code in self.species], axis=1)
         return np.asarray(self.budget - placed, dtype=np.int64)
 
     def complete(self, species: SpeciesArray) -> BoolArray:
-        """(batch,) whether the budget is placed, all of it, and every other site still holds 12C."""
+        """Return (batch,) whether the whole budget is placed and every other site holds 12C."""
         placed = (self.remaining(species) == 0).all(axis=1)
         return np.asarray(placed & ((species != Species.C12).sum(axis=1) == self.length))
 
     def mask(self, species: SpeciesArray, remaining: IntArray) -> BoolArray:
-        """(batch, n_actions): which edits are allowed: on carbon, and within the budget."""
+        """Return (batch, n_actions) whether each edit is allowed: on 12C, and within the budget."""
         carbon = species == Species.C12
         return np.asarray((carbon[:, None, :] & (remaining > 0)[:, :, None]).reshape(len(species), -1))
 
     def apply(self, species: SpeciesArray, remaining: IntArray, actions: IntArray) -> BoolArray:
-        """Carry out one edit a tube, in place; a forbidden one leaves its tube as it is.
+        """Carry out one edit per tube, in place; a forbidden edit does not change its tube.
 
         Args:
             species: (batch, n_sites) codes, changed in place.
-            remaining: (batch, K) what is left of the budget, changed in place.
+            remaining: (batch, K) rest of the budget, changed in place.
             actions: (batch,) flat actions.
 
         Returns:
@@ -102,20 +102,23 @@ class SubstitutionEdits:
         return np.asarray(allowed)
 
     def describe(self, action: int) -> str:
-        """An edit in words."""
+        """Return a description of an edit in words."""
         kind, site = divmod(action, self.n_sites)
         return f"{SPECIES_DATA[Species(self.species[kind])].label} on site {site}"
 
 
 class DefectEdits(SubstitutionEdits):
-    """Replaces atoms, and turns bonds, by a fixed budget, one an edit.
+    """Edits that replace atoms and turn bonds within a fixed budget, one atom or bond per edit.
 
-    Actions are those of `SubstitutionEdits`, followed by one a bond, which turns it. Pairs that would touch, that cross
-    the tube's end, or that would hold a vacancy are not allowed.
+    Actions are those of `SubstitutionEdits`, followed by one action per bond, which turns it. Pairs that would touch,
+    that cross the tube's end, or that would hold a vacancy are not allowed.
+
+    Attributes:
+        lattice: lattice of the tubes.
     """
 
     def __init__(self, lattice: TubeLattice, budget: Mapping[str, int]) -> None:
-        """Edits by a budget of species and of turned bonds ("SW"), such as `{"SW": 2, "N": 1}`.
+        """Make edits from a budget of species and of turned bonds ("SW"), such as `{"SW": 2, "N": 1}`.
 
         Raises:
             ConfigurationError: if the budget is empty, negative, or larger than the tube.
@@ -124,7 +127,7 @@ class DefectEdits(SubstitutionEdits):
         turns = int(budget.get(STONE_WALES, 0))
         if turns < 1 or turns != budget[STONE_WALES]:
             raise ConfigurationError(
-                f"budget {dict(budget)} must turn a bond at least: give SW a whole number of 1 or more"
+                f"budget {dict(budget)} must turn at least one bond: give SW a whole number of 1 or more"
             )
         if others:
             super().__init__(lattice.n_sites, others)
@@ -133,17 +136,20 @@ class DefectEdits(SubstitutionEdits):
             self.species, self.budget = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64)
         self.lattice = lattice
         self.budget = np.append(self.budget, turns)
-        # A turn moves or rebonds six sites, which no other may.
+        # A turn moves or rebonds six sites, and no two turns may share a site.
         most = min(int(self.turnable.sum()), lattice.n_sites // 6)
         if turns > most:
-            raise ConfigurationError(f"{turns} bonds cannot be turned: the tube has room for {most} at most")
+            raise ConfigurationError(f"{turns} bonds cannot be turned: this tube has room for at most {most}")
         gone = dict(zip(self.species.tolist(), self.budget.tolist(), strict=False)).get(Species.VACANCY, 0)
         if gone > lattice.n_sites - 2 * turns:
-            raise ConfigurationError(f"{gone} vacancies leave no atoms for {turns} bonds to turn")
+            raise ConfigurationError(
+                f"{gone} vacancies leave too few atoms to turn {turns} bonds: give at most "
+                f"{lattice.n_sites - 2 * turns} vacancies"
+            )
 
     @property
     def width(self) -> int:
-        """Entries of a design."""
+        """The number of entries of a design: one per site and one per bond."""
         return self.n_sites + len(self.lattice.bonds)
 
     @property
@@ -153,7 +159,7 @@ class DefectEdits(SubstitutionEdits):
 
     @cached_property
     def turnable(self) -> BoolArray:
-        """(n_bonds,) whether a bond can be turned by itself: long enough a tube, and within its ends."""
+        """(n_bonds,) whether a bond can be turned alone: the tube is long enough, and the bond crosses no end."""
         pairs = self.lattice.bonds[:, :2]
         good = self.lattice.bonds[:, 2] == 0
         for bond in np.flatnonzero(good):
@@ -165,7 +171,7 @@ class DefectEdits(SubstitutionEdits):
 
     @cached_property
     def _touched(self) -> Float32Array:
-        """(n_bonds, n_sites) 1 where a turn of a bond moves or rebonds a site; floats, which multiply faster."""
+        """(n_bonds, n_sites) 1 where a turn of a bond moves or rebonds a site; floats, whose products are faster."""
         touched = np.zeros((len(self.lattice.bonds), self.n_sites), dtype=np.float32)
         for bond, pair in enumerate(self.lattice.bonds[:, :2]):
             touched[bond, self.lattice.neighbours[pair].ravel()] = 1
@@ -173,23 +179,23 @@ class DefectEdits(SubstitutionEdits):
 
     @cached_property
     def _touching(self) -> Float32Array:
-        """(n_bonds, n_bonds) how many sites two bonds both touch."""
+        """(n_bonds, n_bonds) number of sites that two bonds both touch."""
         return np.asarray(self._touched @ self._touched.T)
 
     def _free(self, rows: SpeciesArray) -> BoolArray:
-        """(B, n_bonds) which bonds could be turned besides those that are."""
+        """Return (B, n_bonds) whether each bond can be turned in addition to those already turned."""
         apart = rows[:, self.n_sites :].astype(np.float32) @ self._touching == 0.0
         gone = rows[:, : self.n_sites] == Species.VACANCY
         a, b = self.lattice.bonds[:, 0], self.lattice.bonds[:, 1]
         return np.asarray(self.turnable & apart & ~gone[:, a] & ~gone[:, b])
 
     def _turned_sites(self, rows: SpeciesArray) -> BoolArray:
-        """(B, n_sites) whether a site is an end of a turned bond."""
-        found = np.zeros((len(rows), self.n_sites), dtype=bool)
+        """Return (B, n_sites) whether a site is an end of a turned bond."""
+        is_end = np.zeros((len(rows), self.n_sites), dtype=bool)
         row, bond = np.nonzero(rows[:, self.n_sites :])
         for end in (0, 1):
-            found[row, self.lattice.bonds[bond, end]] = True
-        return found
+            is_end[row, self.lattice.bonds[bond, end]] = True
+        return is_end
 
     @override
     def remaining(self, species: SpeciesArray) -> IntArray:
@@ -204,7 +210,7 @@ class DefectEdits(SubstitutionEdits):
         return np.asarray(placed & (others == self.budget[:-1].sum()) & self.sound(species))
 
     def sound(self, rows: SpeciesArray) -> BoolArray:
-        """(B,) whether no turned bond touches another, holds a vacancy, or cannot be turned."""
+        """Return (B,) whether all turned bonds can be turned, hold no vacancy and do not touch each other."""
         turned = rows[:, self.n_sites :] > 0
         apart = (turned.astype(np.float32) @ self._touched <= 1).all(axis=1)
         gone = rows[:, : self.n_sites] == Species.VACANCY
@@ -246,5 +252,5 @@ class DefectEdits(SubstitutionEdits):
 
 
 def lattice_edits(lattice: TubeLattice, budget: Mapping[str, int]) -> SubstitutionEdits:
-    """Edits that spend a budget of species, and of turned bonds if it names any."""
+    """Return the edits that use up a budget of species and, if it names any, of turned bonds."""
     return DefectEdits(lattice, budget) if STONE_WALES in budget else SubstitutionEdits(lattice.n_sites, budget)

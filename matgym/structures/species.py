@@ -1,4 +1,4 @@
-"""The species a lattice site can hold."""
+"""The species that a lattice site can hold."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -8,7 +8,7 @@ from matgym.errors import SpeciesError
 
 
 class Species(IntEnum):
-    """Species code of a site, as stored in `Nanotube.species`."""
+    """The species code of a site, as stored in `Nanotube.species`."""
 
     C12 = 0
     C13 = 1
@@ -20,15 +20,15 @@ class Species(IntEnum):
 
 @dataclass(frozen=True)
 class SpeciesData:
-    """What physics needs to know of a species.
+    """The data of a species that physics uses.
 
     Attributes:
-        label: as written in text and files.
+        label: name in text and files.
         symbol: chemical symbol; empty for a vacancy.
-        mass_amu: atomic mass, u. Isotopes: AME2020 (Wang et al., Chin. Phys. C 45, 030003 (2021));
-            B and N: standard atomic weights (IUPAC 2021).
-        pi_electrons: electrons that the atom gives to the π system after three σ bonds.
-        letter: one letter a species, for compact text.
+        mass_amu: atomic mass, u. Source: for isotopes AME2020 (Wang et al., Chin. Phys. C 45, 030003 (2021));
+            for B and N the standard atomic weights (IUPAC 2021).
+        pi_electrons: number of electrons that the atom gives to the π system after three σ bonds.
+        letter: one character for compact text.
     """
 
     label: str
@@ -59,7 +59,7 @@ _BY_NAME: Final = {data.label.lower(): species for species, data in SPECIES_DATA
 
 
 def parse_species(name: "str | int | Species") -> Species:
-    """Species from a name ("B", "13C", "vacancy"), a code or a Species.
+    """Return the species for a name ("B", "13C", "vacancy"), a code or a Species.
 
     Raises:
         SpeciesError: if there is no such species.
@@ -68,4 +68,4 @@ def parse_species(name: "str | int | Species") -> Species:
     try:
         return _BY_NAME[name.lower()] if isinstance(name, str) else Species(int(name))
     except (KeyError, ValueError):
-        raise SpeciesError(f"unknown species {name!r}; known are {known}") from None
+        raise SpeciesError(f"unknown species {name!r}: give one of {known}") from None

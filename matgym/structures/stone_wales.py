@@ -1,8 +1,8 @@
-"""Stone-Wales pairs: a bond of the honeycomb turned by 90°, which makes four hexagons 5-7-7-5.
+"""Stone-Wales pairs: bonds of the honeycomb turned by 90°, which convert four hexagons into rings 5-7-7-5.
 
-Stone and Wales, Chem. Phys. Lett. 128, 501 (1986). The bond A-B is turned counter-clockwise, seen from
-outside. With v_left and v_right the two other bond vectors of A, the one to the left and the one to the right of
-A → B, the bonds A—(A + v_left) and B—(B - v_left) are cut, and A—(B - v_left) and B—(A + v_left) are made.
+Source: Stone and Wales, Chem. Phys. Lett. 128, 501 (1986). The bond A-B is turned counter-clockwise, seen from
+outside. Let v_left be the bond vector of A to the left of A → B. The turn cuts the bonds A—(A + v_left) and
+B—(B - v_left), and makes the bonds A—(B - v_left) and B—(A + v_left).
 """
 
 import numpy as np
@@ -14,35 +14,37 @@ from matgym.typing import FloatArray, IntArray
 
 
 def validated_pairs(lattice: TubeLattice, pairs: object) -> Pairs:
-    """Pairs as sorted (A site, B site) tuples.
+    """Return pairs as sorted (A site, B site) tuples.
 
     Raises:
-        SiteError: if a pair is no bond of the lattice.
-        StructureError: if two pairs share or touch an atom, or the tube is too thin or short to tell bonds apart.
+        SiteError: if a pair is not a bond of the lattice.
+        StructureError: if two pairs share or touch an atom, or the tube is so thin or short that the six atoms around a
+            bond are not distinct.
     """
-    found = []
+    valid = []
     for pair in np.asarray(pairs, dtype=np.int64).reshape(-1, 2).tolist():
         a, b = sorted(pair)
         if not 0 <= a < lattice.n_cells <= b < lattice.n_sites or b not in lattice.neighbours[a]:
-            raise SiteError(f"sites {pair[0]} and {pair[1]} are not bonded: a Stone-Wales pair is a bond")
-        found.append((a, b))
-    found.sort()
+            raise SiteError(f"sites {pair[0]} and {pair[1]} are not bonded: give the two sites of a bond")
+        valid.append((a, b))
+    valid.sort()
     taken: set[int] = set()
-    for a, b in found:
+    for a, b in valid:
         touched = set(lattice.neighbours[[a, b]].ravel().tolist())
         if len(touched) < 6:
             raise StructureError(
-                f"{lattice.cells} cells of a ({lattice.n}, {lattice.m}) tube are too few to turn a bond"
+                f"{lattice.cells} cells of a ({lattice.n}, {lattice.m}) tube are too few to turn a bond: give more "
+                "cells or a wider tube"
             )
         if touched & taken:
-            raise StructureError(f"the Stone-Wales pair ({a}, {b}) touches another pair; turn bonds further apart")
+            raise StructureError(f"the Stone-Wales pair ({a}, {b}) touches another pair: turn bonds further apart")
         taken |= touched
-    turned_bonds(lattice, tuple(found))  # raises an error if the tube is too short
-    return tuple(found)
+    turned_bonds(lattice, tuple(valid))  # raises an error if the tube is too short
+    return tuple(valid)
 
 
 def turned_bonds(lattice: TubeLattice, pairs: Pairs) -> IntArray:
-    """(3 n_cells, 3): the bonds after the turns, as (site, site, image of the second site).
+    """Return the (3 n_cells, 3) bonds after the turns, as (site, site, image of the second site).
 
     Raises:
         StructureError: if the tube is so short that a new bond would reach past the next cell.
@@ -60,26 +62,26 @@ def turned_bonds(lattice: TubeLattice, pairs: Pairs) -> IntArray:
         bonds[of_a] = a, y, image - y_image
         bonds[of_b] = b, x, x_image - image
     if np.abs(bonds[:, 2]).max() > 1:
-        raise StructureError(f"{lattice.cells} cells are too few to turn a bond; repeat the tube")
+        raise StructureError(f"{lattice.cells} cells are too few to turn a bond: repeat the tube")
     return bonds
 
 
 def direction(lattice: TubeLattice, a: int, b: int) -> int:
-    """Which of the three bonds of A site `a` leads to `b`."""
+    """Return the index of the bond from A site `a` to B site `b` among the three bonds of `a`."""
     return int(np.flatnonzero(lattice.neighbours[a] == b)[0])
 
 
 def left_of(lattice: TubeLattice, turned: int) -> int:
-    """Which of the other two bonds of an A atom points to the left of the bond that is turned."""
+    """Return the index of the bond of an A atom that points to the left of its turned bond."""
     x, y = lattice.bond_vectors[turned]
     across = lattice.bond_vectors @ np.array([-y, x])  # components along the bond turned by +90°
     return int(across.argmax())
 
 
 def sheet_moves(lattice: TubeLattice, pairs: Pairs, scale: FloatArray) -> FloatArray:
-    """(n_sites, 2): by how much a turn about the middle of its bond moves each atom on the sheet, Å.
+    """Return the (n_sites, 2) displacements of atoms on the sheet by turns of bonds about their middles, Å.
 
-    `scale` is the strain of the sheet, around and along, as factors.
+    `scale` are the factors of the sheet's strain, around and along.
     """
     moves = np.zeros((lattice.n_sites, 2))
     for a, b in pairs:

@@ -1,8 +1,9 @@
 """Symmetry operations of a tube's lattice, as permutations of its sites.
 
-An operation is an array `sources` of shape (n_sites,): `species[sources]` is the transformed tube. Every
-tube has its lattice translations (rotations and screws) and the two-fold turn across the axis; achiral
-tubes have mirrors besides (Damnjanović et al., Phys. Rev. B 60, 2728 (1999)).
+An operation is an array `sources` of shape (n_sites,): `species[sources]` is the transformed tube. Every tube has its
+lattice translations (rotations and screws) and the two-fold rotation across the axis; achiral tubes also have mirrors.
+
+Source: Damnjanović et al., Phys. Rev. B 60, 2728 (1999).
 """
 
 from functools import lru_cache
@@ -19,20 +20,21 @@ Pairs: TypeAlias = tuple[tuple[int, int], ...]
 
 
 def translation(lattice: TubeLattice, p: int, q: int) -> IntArray:
-    """(n_sites,): move everything by p a₁ + q a₂."""
+    """Return the (n_sites,) operation that moves all sites by p a₁ + q a₂."""
     return lattice.sites_at(lattice.site_cells - np.array([p, q]), _sublattice(lattice))
 
 
 def flip(lattice: TubeLattice) -> IntArray:
-    """(n_sites,): turn by 180° about an axis across the tube, through the middle of a bond.
+    """Return the (n_sites,) rotation by 180° about an axis across the tube, through the middle of a bond.
 
-    r → δ - r with δ = (a₁ + a₂)/3, the bond from an A to the B of its cell, swaps the two sublattices.
+    It maps r to δ - r with δ = (a₁ + a₂)/3, the bond from an A site to the B site of its cell, and exchanges the two
+    sublattices.
     """
     return lattice.sites_at(-lattice.site_cells, 1 - _sublattice(lattice))
 
 
 def mirror(lattice: TubeLattice) -> IntArray:
-    """(n_sites,): reflect an achiral tube in a plane.
+    """Return the (n_sites,) reflection of an achiral tube in a plane.
 
     Raises:
         StructureError: if the tube is chiral.
@@ -45,14 +47,14 @@ def mirror(lattice: TubeLattice) -> IntArray:
         image = np.stack([q, p], axis=1)
     else:
         raise StructureError(
-            f"({lattice.n}, {lattice.m}) is chiral and has no mirror: its image is ({lattice.m}, {lattice.n})"
+            f"({lattice.n}, {lattice.m}) is chiral and has no mirror plane: give a zigzag or an armchair tube"
         )
     return lattice.sites_at(image, sublattice)
 
 
 @lru_cache(maxsize=64)
 def symmetry_group(lattice: TubeLattice) -> IntArray:
-    """(operations, n_sites): all symmetry operations of the empty lattice."""
+    """Return the (operations, n_sites) symmetry operations of the undecorated lattice."""
     cells = lattice.site_cells[: lattice.n_cells]
     translations = np.stack([translation(lattice, int(p), int(q)) for p, q in cells])
     group = np.concatenate([translations, flip(lattice)[translations]])
@@ -64,9 +66,10 @@ def symmetry_group(lattice: TubeLattice) -> IntArray:
 
 @lru_cache(maxsize=256)
 def symmetry_between_leads(lattice: TubeLattice, *, mirrors: bool = True) -> IntArray:
-    """(operations, n_sites): those that take the tube between two leads to itself.
+    """Return the (operations, n_sites) symmetry operations of a tube between two leads.
 
-    Turns about the axis, end for end, and mirror images; nothing that carries a site across an end.
+    These are rotations about the axis, rotations that exchange the two ends, and mirrors; none moves a site across an
+    end.
     """
     group = symmetry_group(lattice)
     if lattice.is_achiral and not mirrors:
@@ -82,13 +85,13 @@ def symmetry_between_leads(lattice: TubeLattice, *, mirrors: bool = True) -> Int
 def canonical_form(
     lattice: TubeLattice, species: SpeciesArray, pairs: Pairs = (), *, mirrors: bool = True
 ) -> tuple[SpeciesArray, Pairs]:
-    """The one among all symmetric copies that comes first in lexicographic order, by pairs and then by codes.
+    """Return the symmetric copy of a tube that is first in lexicographic order, by pairs and then by codes.
 
     Args:
-        lattice: whose symmetry counts.
+        lattice: lattice whose symmetry operations make the copies.
         species: (n_sites,) codes.
         pairs: Stone-Wales pairs (A site, B site).
-        mirrors: whether mirror images count as copies; those of a twisted tube are twisted the other way.
+        mirrors: whether mirror images are copies, too; the mirror image of a twisted tube is twisted the other way.
     """
     group = symmetry_group(lattice)
     proper = len(group) // 2 if lattice.is_achiral else len(group)
@@ -96,7 +99,7 @@ def canonical_form(
         group = group[:proper]
     copies = species[group]  # (operations, n_sites)
     if pairs:
-        moved = np.argsort(group, axis=1)[:, np.array(pairs)]  # (operations, pairs, 2): where the sites go
+        moved = np.argsort(group, axis=1)[:, np.array(pairs)]  # (operations, pairs, 2): new sites of the pairs
         for pair in range(len(pairs)):
             _exchange(copies[proper:], moved[proper:, pair])
         moved = np.sort(moved, axis=2)  # A sites come before B sites
@@ -109,22 +112,22 @@ def canonical_form(
         if len(copies) == 1:
             break
     first = copies[0]
-    found = tuple((int(a), int(b)) for a, b in first[: 2 * len(pairs)].reshape(-1, 2))
-    return np.asarray(first[2 * len(pairs) :], dtype=np.uint8), found
+    first_pairs = tuple((int(a), int(b)) for a, b in first[: 2 * len(pairs)].reshape(-1, 2))
+    return np.asarray(first[2 * len(pairs) :], dtype=np.uint8), first_pairs
 
 
 def moved_pairs(sources: IntArray, pairs: Pairs) -> Pairs:
-    """Stone-Wales pairs after an operation."""
+    """Return Stone-Wales pairs after an operation."""
     target = np.argsort(sources)
-    found = [sorted((int(target[a]), int(target[b]))) for a, b in pairs]
-    return tuple((a, b) for a, b in sorted(found))
+    moved = [sorted((int(target[a]), int(target[b]))) for a, b in pairs]
+    return tuple((a, b) for a, b in sorted(moved))
 
 
 def _exchange(copies: SpeciesArray, pair: IntArray) -> None:
-    """Exchange, in place and row by row, what the two sites of a pair hold.
+    """Exchange, in place and row by row, the species on the two sites of a pair.
 
-    A mirror turns the sense in which a Stone-Wales pair was turned about, and that is as good as the same turn with
-    its two atoms exchanged.
+    A mirror reverses the sense of rotation of a Stone-Wales pair, which is equivalent to the same rotation with its two
+    atoms exchanged.
     """
     rows = np.arange(len(copies))[:, None]
     copies[rows, pair] = copies[rows, pair[:, ::-1]]

@@ -1,4 +1,4 @@
-"""Surrogates: learned models, fitted, calibrated, stored, verified; and the adapters to users' own models."""
+"""Surrogate models: fitting, calibration, storage and verification; and adapters to users' own models."""
 
 from importlib import import_module
 from typing import Any, Final
@@ -16,7 +16,7 @@ __all__ = [name for names in _HOMES.values() for name in names]  # all are strin
 
 
 def __getattr__(name: str) -> Any:
-    # torch takes seconds to import: only what needs a network waits for it.
+    # Importing torch takes seconds, so modules are imported at the first use of their names.
     for module, names in _HOMES.items():
         if name in names:
             return getattr(import_module(f"matgym.surrogates.{module}"), name)

@@ -1,7 +1,7 @@
-"""Users' own models with the face of a model: each kind is a small class, and `as_model` chooses one.
+"""Adapters that give users' own models the interface of `Model`; `as_model` chooses the adapter.
 
-A network or a regressor predicts the property that it is given for; a function or an ASE calculator computes a property
-of its own, unless it is told which. So nothing is verified by an oracle of another property.
+A network or a regressor predicts the property that the caller names. A function or an ASE calculator computes a
+property of its own, unless the caller names one. So no value is verified by an oracle of another property.
 """
 
 import sys
@@ -34,16 +34,16 @@ _PICKLES: Final = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".zip"}
 
 
 WhichProperties: TypeAlias = Property | str | Sequence[Property | str]
-"""A property, by its key or as it is; or several, which a model gives in the columns of its answer."""
+"""A property, given as a key or as a `Property`; or several, which are the columns of the model's answer."""
 
 Featurizer: TypeAlias = Callable[[TubeLattice, SpeciesArray], FloatArray]
-"""(B, n_sites) species on a lattice to (B, F) features, such as `matgym.surrogates.descriptors.pairs`."""
+"""A function from (B, n_sites) species on a lattice to (B, F) features, such as `descriptors.pairs`."""
 
 _ONNX_TYPES: Final = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
 
 def as_property(prop: Property | str) -> Property:
-    """A property from its key; one of the user's own, a pure number, where no oracle computes it."""
+    """Return the property with a key; a new dimensionless property if no oracle computes one with this key."""
     return prop if isinstance(prop, Property) else PROPERTIES_BY_KEY.get(prop) or Property(prop)
 
 
@@ -65,8 +65,8 @@ class Adapter(Model[Any]):
     def property_of(self, key: str) -> Property:
         if key not in self.keys:
             raise PropertyError(
-                f"{self.name} does not predict {key!r}; it predicts {', '.join(self.keys)}: where it is {key}, wrap it "
-                f'as {type(self).__name__}(model, "{key}")'
+                f"{self.name} does not predict {key!r}; it predicts {', '.join(self.keys)}: if its output is {key}, "
+                f'wrap it as {type(self).__name__}(model, "{key}")'
             )
         return self.properties[self.keys.index(key)]
 
@@ -80,15 +80,15 @@ class Adapter(Model[Any]):
         return f"{type(self).__name__}({self.name}, {', '.join(map(repr, self.keys))})"
 
     def _numbers(self, count: int, ask: Callable[[], Any]) -> FloatArray:
-        """(B, k) numbers that the user's code gives when it is asked about B designs; see `answers.numbers`."""
+        """Call the user's code on B designs and return its (B, k) numbers; see `answers.numbers`."""
         return numbers(asked(self.name, f"{count} designs", ask), count, self.name, self.keys)
 
 
 class FunctionModel(Adapter):
-    """A function of a sequence of tubes, or of whatever the design space decodes to, to that many values.
+    """A function from B tubes, or B designs as the design space decodes them, to B values.
 
-    It may give a list, an array, a tensor or a series of any precision and on any device; a mapping or a table by
-    property; or an object with `logits` or `prediction`.
+    The function may return a list, an array, a tensor or a series of any precision and on any device; a mapping or a
+    table with one entry per property; or an object with `logits` or `prediction`.
     """
 
     level = Level.SURROGATE
@@ -99,14 +99,14 @@ class FunctionModel(Adapter):
         property: WhichProperties | None = None,  # noqa: A002  # the field's word
         level: Level = Level.SURROGATE,
     ) -> None:
-        """Wrap a function, which gives NaN where there is no value; its property has its own name by default."""
+        """Wrap a function that returns NaN for a missing value; by default the property has the function's name."""
         own = getattr(source, "__name__", "value")
         super().__init__(source, property or (own if own.isidentifier() else "value"))
         self.level = level
 
     @override
     def predict(self, batch: Any, /) -> Predictions:
-        """(B,) values of the function; what is not finite is a failure."""
+        """Return the (B,) values of the function; values that are not finite count as failures."""
         return predicted(self._numbers(len(batch), lambda: self.source(batch)), self.keys, self.name)
 
 
@@ -116,12 +116,12 @@ class AseModel(Adapter):
     level = Level.CALCULATOR
 
     def __init__(self, source: Any, property: Property | str = ENERGY_EV) -> None:  # noqa: A002
-        """Wrap a calculator, whose energy stands for the property."""
+        """Wrap a calculator whose energy is the value of the property."""
         super().__init__(source, property)
 
     @override
     def predict(self, batch: Any, /) -> Predictions:
-        """(B,) energies, one tube after the other; a calculation that does not converge is a failure of its tube."""
+        """Return (B,) energies, computed tube by tube; a calculation that does not converge counts as a failure."""
         from ase.calculators.calculator import CalculationFailed
 
         from matgym.structures.io.convert import to_atoms
@@ -140,7 +140,7 @@ class AseModel(Adapter):
 
 
 class _SiteModel(Adapter):
-    """A model that sees what each site of an undeformed tube holds, by lattice."""
+    """A model of undeformed tubes whose input is the species on each site, one lattice at a time."""
 
     @override
     def unsupported(self, space: Space) -> str:
@@ -148,7 +148,7 @@ class _SiteModel(Adapter):
 
     @override
     def predict(self, batch: Any, /) -> Predictions:
-        """(B,) values; tubes that are deformed or reconstructed, and unknown species, are failures."""
+        """Return (B,) values; tubes that are deformed, reconstructed or hold an unknown species count as failures."""
         tubes = TubeBatch.of(batch)
         values, sd = np.full((2, len(tubes), len(self.keys)), np.nan)
         failures, groups = visible(tubes, SEEN_SPECIES)
@@ -158,15 +158,16 @@ class _SiteModel(Adapter):
 
     @abstractmethod
     def _values(self, lattice: TubeLattice, species: SpeciesArray) -> tuple[FloatArray, FloatArray | float]:
-        """(b, k) values of tubes of one lattice, and their standard deviations, NaN where it knows none."""
+        """Return (b, k) values of tubes of one lattice, and their standard deviations; NaN if there are none."""
 
 
 class TorchModel(_SiteModel):
     """A torch module from (B, channels, H, W) rasters (see `matgym.surrogates.raster.encode`) to values.
 
-    Rasters come on the device and in the precision of the module's first parameter. It gives (B,), (B, 1) or, of
-    k properties, (B, k); or a tuple, a mapping or an object that holds them: see `matgym.surrogates.answers.numbers`.
-    It is asked in evaluation mode and without gradients, and left in the mode that it was in.
+    Rasters are on the device and in the precision of the module's first parameter. The module returns (B,), (B, 1) or,
+    for k properties, (B, k); or a tuple, a mapping or an object that holds them: see
+    `matgym.surrogates.answers.numbers`. It is called in evaluation mode and without gradients; afterwards its mode is
+    restored.
     """
 
     @override
@@ -179,20 +180,20 @@ class TorchModel(_SiteModel):
         weight = _first_weight(self.source)
         if weight is not None:
             raster = raster.to(weight.device, weight.dtype)
-        # No inference mode: what a module keeps, such as a cache, would be of no use to its training afterwards.
+        # `no_grad` instead of inference mode: tensors that the module caches in inference mode could not be trained on.
         with _evaluating(self.source), torch.no_grad():
             return self._numbers(len(species), lambda: self.source(raster)), np.nan
 
 
 def _first_weight(module: "torch.nn.Module") -> "torch.Tensor | None":
-    """The first parameter or buffer of floating point; None where there is none."""
+    """Return the first floating-point parameter or buffer; None if there is none."""
     weights = chain(module.parameters(), module.buffers())
     return next((weight for weight in weights if weight.is_floating_point()), None)
 
 
 @contextmanager
 def _evaluating(module: "torch.nn.Module") -> Iterator[None]:
-    """Put a module into evaluation mode, and each of its parts back into the mode that it was in."""
+    """Put a module into evaluation mode, and restore the mode of each of its submodules afterwards."""
     modes = [(part, part.training) for part in module.modules()]
     trained = any(training for _, training in modes)
     if trained:
@@ -207,23 +208,24 @@ def _evaluating(module: "torch.nn.Module") -> Iterator[None]:
 
 
 class KerasModel(_SiteModel):
-    """A Keras 3 model of any backend, by the shape of its input: rasters, or features like a regressor's.
+    """A Keras 3 model of any backend; the shape of its input decides between rasters and features.
 
-    An input of four axes gets rasters as `TorchModel` does, with the channels where the model has as many (last, as
-    Keras has them, where that does not tell); one of two axes the features that `SklearnModel` would choose.
+    A model with an input of four axes gets the rasters of `TorchModel`. Their channels are on the axis whose length is
+    the number of channels; on the last axis, as Keras has them, if both axes match or none. A model with an input of
+    two axes gets the features that `SklearnModel` would choose.
     """
 
     def __init__(self, source: Any, property: WhichProperties) -> None:  # noqa: A002
-        """Wrap a model that is built.
+        """Wrap a built model.
 
         Raises:
-            ConfigurationError: if it is not built, or takes neither rasters nor known features.
+            ConfigurationError: if the model is not built, or takes neither rasters nor known features.
         """
         super().__init__(source, property)
         shape = getattr(source, "input_shape", None) if getattr(source, "built", False) else None
         if not isinstance(shape, tuple) or len(shape) not in (2, 4):
             raise ConfigurationError(
-                f"{self.name} takes input of shape {shape}: it must be a built model of one input, rasters (B, H, W, "
+                f"{self.name} takes input of shape {shape}: give a built model with one input, rasters (B, H, W, "
                 "channels) or features (B, F)"
             )
         self._features = features_of(shape[1], self.name) if len(shape) == 2 else None
@@ -234,44 +236,45 @@ class KerasModel(_SiteModel):
         from matgym.surrogates.raster import encode
 
         if self._features is not None:
-            given: FloatArray | Float32Array = self._features(lattice, species)
+            inputs: FloatArray | Float32Array = self._features(lattice, species)
         else:
             raster = encode(lattice, species)
-            given = raster if self._channels_first else np.ascontiguousarray(np.moveaxis(raster, 1, -1))
-        return self._numbers(len(species), lambda: self.source(given, training=False)), np.nan
+            inputs = raster if self._channels_first else np.ascontiguousarray(np.moveaxis(raster, 1, -1))
+        return self._numbers(len(species), lambda: self.source(inputs, training=False)), np.nan
 
 
 class OnnxModel(_SiteModel):
-    """A user's own ONNX file, from rasters to values.
+    """A user's ONNX file from rasters to values.
 
-    The file has one input, (B, channels, H, W) of any floating point as `matgym.surrogates.raster.encode` gives it with
-    its default species, and as its first output (B,), (B, 1) or (B, k) values, with B left open at export.
+    The file has one input, (B, channels, H, W) of any floating-point type, as `matgym.surrogates.raster.encode` returns
+    it with its default species. Its first output is (B,), (B, 1) or (B, k) values. B is a dynamic axis.
     """
 
     def __init__(self, source: Path | str, property: WhichProperties) -> None:  # noqa: A002
         """Read the file.
 
         Raises:
-            WeightsError: if it is missing or damaged.
-            ConfigurationError: if it takes anything else than one raster.
+            WeightsError: if the file is missing or damaged.
+            ConfigurationError: if its input is anything else than one raster.
             MissingExtraError: if onnxruntime is not installed.
         """
         from matgym.surrogates.engines import onnx_session
 
         super().__init__(Path(source), property)
         if not self.source.is_file():
-            raise WeightsError(f"there is no ONNX file {str(source)!r}: give the path of one that exists")
+            raise WeightsError(f"there is no ONNX file {str(source)!r}: give the path of an existing file")
         try:
             self._session = onnx_session(str(self.source), threads=1)
         except MissingExtraError:
             raise
         except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no common base
-            raise WeightsError(f"{self.source} is no ONNX file that onnxruntime can read: {error}") from None
-        inputs = [(given.name, given.type, given.shape) for given in self._session.get_inputs()]
+            raise WeightsError(f"onnxruntime cannot read {self.source} as an ONNX file: {error}") from None
+        inputs = [(entry.name, entry.type, entry.shape) for entry in self._session.get_inputs()]
         if len(inputs) != 1 or inputs[0][1] not in _ONNX_TYPES or len(inputs[0][2]) != 4:
-            found = ", ".join(f"{name}: {kind} {shape}" for name, kind, shape in inputs)
+            signatures = ", ".join(f"{name}: {kind} {shape}" for name, kind, shape in inputs)
             raise ConfigurationError(
-                f"{self.source} takes {found or 'nothing'}: it must take one tensor(float) of shape (B, channels, H, W)"
+                f"{self.source} takes {signatures or 'nothing'}: export it with one input, a tensor(float) of shape "
+                "(B, channels, H, W)"
             )
         self._input, kind, self._shape = inputs[0]
         self._dtype = _ONNX_TYPES[kind]
@@ -288,25 +291,26 @@ class OnnxModel(_SiteModel):
         return self.run(encode(lattice, species)), np.nan
 
     def run(self, raster: Float32Array) -> FloatArray:
-        """(B, channels, H, W) rasters to (B, k) values.
+        """Return (B, k) values of (B, channels, H, W) rasters.
 
         Raises:
-            ConfigurationError: if the file is for rasters of another shape, or gives anything else than a value each.
+            ConfigurationError: if the file is for rasters of another shape.
+            ModelError: if the file returns anything else than one value for each raster and property.
         """
         fixed = zip(self._shape, raster.shape, strict=False)
         if raster.ndim != 4 or any(isinstance(size, int) and size != given for size, given in fixed):
             raise ConfigurationError(
-                f"{self.source} takes rasters of shape {tuple(self._shape)}, not {raster.shape}: export it with the "
-                "batch, and for tubes of any size the height and width, left open"
+                f"{self.source} takes rasters of shape {tuple(self._shape)}, not {raster.shape}: export it with a "
+                "dynamic batch axis and, for tubes of any size, with dynamic height and width"
             )
-        given = {self._input: np.ascontiguousarray(raster, self._dtype)}
-        return self._numbers(len(raster), lambda: self._session.run(None, given)[0])
+        inputs = {self._input: np.ascontiguousarray(raster, self._dtype)}
+        return self._numbers(len(raster), lambda: self._session.run(None, inputs)[0])
 
 
 class SklearnModel(_SiteModel):
-    """A fitted regressor: scikit-learn's, a pipeline, or anything with `predict` and scikit-learn's face.
+    """A fitted regressor: of scikit-learn, a pipeline, or any object with `predict` and scikit-learn's interface.
 
-    One whose `predict` takes `return_std`, such as a Gaussian process, gives its uncertainty, too.
+    If `predict` takes `return_std`, as that of a Gaussian process does, predictions have an uncertainty.
     """
 
     def __init__(
@@ -319,19 +323,19 @@ class SklearnModel(_SiteModel):
 
         Args:
             source: the regressor.
-            property: that it predicts.
-            features: that it was fitted on; by default `composition` or `pairs` of `matgym.surrogates.descriptors`,
-                whichever has as many as its `n_features_in_`.
+            property: the property that the regressor predicts.
+            features: the features that it was fitted on; by default `composition` or `pairs` of
+                `matgym.surrogates.descriptors`, whichever has `n_features_in_` features.
 
         Raises:
-            ConfigurationError: if it is not fitted, or was fitted on other features.
+            ConfigurationError: if the regressor is not fitted, or was fitted on other features.
         """
         super().__init__(source, property)
         self._features = features or features_of(getattr(source, "n_features_in_", None), self.name)
-        steps = getattr(source, "steps", None)  # a pipeline hands on what its last step understands
+        steps = getattr(source, "steps", None)  # a pipeline passes arguments of `predict` on to its last step
         try:
             self._with_sd = "return_std" in signature((steps[-1][1] if steps else source).predict).parameters
-        except (TypeError, ValueError):  # some that are written in C do not tell
+        except (TypeError, ValueError):  # some functions written in C have no signature
             self._with_sd = False
 
     @property
@@ -350,24 +354,25 @@ class SklearnModel(_SiteModel):
 
 
 def as_model(source: Any, prop: Property | str) -> Model[Any]:  # noqa: PLR0911  # a list of cases
-    """Make a model of anything that predicts a property.
+    """Return a model for any object that predicts a property.
 
     Args:
         source: one of
-            - a model: physics, a surrogate, an adapter;
-            - "oracle": physics, with its default settings;
-            - the name of a shipped surrogate or of a property that one predicts, or the path of a stored one;
+            - a model: an oracle, a surrogate, an adapter;
+            - "oracle": the property's oracle with its default settings;
+            - the name of a shipped surrogate or of a property that a shipped surrogate predicts, or the path of a
+              stored surrogate;
             - the path of an ONNX file: see `OnnxModel`;
             - a torch module, see `TorchModel`; a Keras model, see `KerasModel`; a fitted regressor, see `SklearnModel`;
             - an ASE calculator, see `AseModel`; a function of a sequence of tubes, see `FunctionModel`: these compute
               a property of their own;
-            - what makes one of these without an argument: a class, a function, a
+            - a callable without arguments that returns one of these: a class, a function, a
               `matgym.physics.mechanics.lammps.LammpsPotential`.
-        prop: the property wanted, such as "gap_ev".
+        prop: the property to predict, such as "gap_ev".
 
     Raises:
-        WeightsError: if a path is none of weights.
-        ConfigurationError: if it is none of these, or a regressor was fitted on other features.
+        WeightsError: if there are no weights at a path.
+        ConfigurationError: if `source` is none of these, or a regressor was fitted on other features.
     """
     prop = as_property(prop)
     if isinstance(source, Model):
@@ -376,7 +381,7 @@ def as_model(source: Any, prop: Property | str) -> Model[Any]:  # noqa: PLR0911 
         return _from_name(source, prop)
     if _makes_a_source(source):
         return as_model(source(), prop)
-    torch, keras = (sys.modules.get(name) for name in ("torch", "keras"))  # whoever gives a module has imported it
+    torch, keras = (sys.modules.get(name) for name in ("torch", "keras"))  # imported if `source` is theirs
     if keras is not None and isinstance(source, keras.Model):  # with its torch backend, it is a torch module as well
         return KerasModel(source, prop)
     if torch is not None and isinstance(source, torch.nn.Module):
@@ -388,7 +393,7 @@ def as_model(source: Any, prop: Property | str) -> Model[Any]:  # noqa: PLR0911 
     if callable(source):
         return FunctionModel(source)
     raise ConfigurationError(
-        f"{source!r} cannot reward a design: give a surrogate's name, a model, a torch or Keras module, a fitted "
+        f"{source!r} is not a model: give a surrogate's name, a model, a torch or Keras module, a fitted "
         "scikit-learn regressor, an ONNX file, an ASE calculator, or a function of a list of tubes"
     )
 
@@ -399,7 +404,7 @@ def _from_name(source: str | Path, prop: Property) -> Model[Any]:
     suffix = Path(source).suffix.lower()
     if suffix in _PICKLES:
         raise WeightsError(
-            f"{source} may run code when it is read, as pickles do: load it yourself where you trust it and give the "
+            f"{source} may run code when it is read, as pickles do: load it yourself if you trust it and pass the "
             "object, or store weights as .safetensors or .onnx"
         )
     if suffix == ".onnx":
@@ -412,19 +417,19 @@ def _from_name(source: str | Path, prop: Property) -> Model[Any]:
 
 @lru_cache(maxsize=16)
 def _stored(file: Path, _changed: int) -> Model[Any]:
-    """A stored surrogate; those of many environments are one, which nobody trains on."""
+    """Load a stored surrogate once; all environments share the object, since none of them trains it."""
     from matgym.surrogates.store import load
 
     return load(file)
 
 
 def _makes_a_source(source: Any) -> bool:
-    """Whether it is a class that needs no argument, or something else to be called that takes none."""
+    """Return whether an object is a class that needs no argument, or another callable that takes no argument."""
     if not callable(source):
         return False
     try:
         parameters = signature(source).parameters.values()
-    except (TypeError, ValueError):  # some that are written in C do not tell
+    except (TypeError, ValueError):  # some functions written in C have no signature
         return False
     named = [p for p in parameters if p.kind is not Parameter.VAR_KEYWORD]
     if isinstance(source, type):
@@ -433,25 +438,25 @@ def _makes_a_source(source: Any) -> bool:
 
 
 def features_of(count: int | None, name: str) -> Featurizer:
-    """Return the descriptor that has as many features as a model takes, which is as many for every tube.
+    """Return the descriptor with as many features as a model takes; the number is the same for every tube.
 
     Raises:
-        ConfigurationError: if there is none.
+        ConfigurationError: if no descriptor has this number of features, or `count` is None.
     """
     from matgym.surrogates.descriptors import composition, pairs
 
     if count is None:
         raise ConfigurationError(
-            f"{name} is not fitted: fit it on matgym.surrogates.descriptors.pairs or composition, or say what it was "
-            "fitted on: SklearnModel(regressor, property, features=pairs)"
+            f"{name} is not fitted: fit it on matgym.surrogates.descriptors.pairs or composition, or name the features "
+            "that it was fitted on: SklearnModel(regressor, property, features=pairs)"
         )
     lattice = tube_lattice(8, 0, 1)
     pristine = np.zeros((1, lattice.n_sites), dtype=np.uint8)
-    given = {descriptor(lattice, pristine).shape[1]: descriptor for descriptor in (composition, pairs)}
-    if count not in given:
-        few, many = given
+    by_count = {descriptor(lattice, pristine).shape[1]: descriptor for descriptor in (composition, pairs)}
+    if count not in by_count:
+        few, many = by_count
         raise ConfigurationError(
             f"{name} was fitted on {count} features; matgym.surrogates.descriptors.composition gives {few}, pairs "
-            f"{many}: fit it on one of them, or give a function of a list of tubes that calls it"
+            f"{many}: fit it on one of them, or pass a function of a list of tubes that calls it"
         )
-    return given[count]
+    return by_count[count]

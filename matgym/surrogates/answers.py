@@ -1,4 +1,4 @@
-"""What users' own code gives: numbers of any library as double precision, or one sentence that says what is wrong."""
+"""Results of users' own code: conversion from any library to double precision, and errors in one sentence."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -11,16 +11,16 @@ from matgym.models import Failures, Predictions
 from matgym.typing import FloatArray
 
 NAMED: Final = ("logits", "prediction")
-"""Entries or attributes of an answer that hold its numbers: Hugging Face's outputs, and what people call theirs."""
+"""Entries or attributes that hold the numbers of an answer; "logits" is that of Hugging Face's outputs."""
 
 
 def asked(name: str, what: str, ask: Callable[[], Any], passing: tuple[type[Exception], ...] = ()) -> Any:
-    """Return what a user's code gives.
+    """Return the result of a user's code, and turn its errors into a `ModelError`.
 
     Args:
-        name: of the model or function.
-        what: it is asked about, in words.
-        ask: calls it.
+        name: name of the model or function.
+        what: the inputs that it is called on, in words.
+        ask: a function that calls the user's code.
         passing: errors that the caller handles itself.
 
     Raises:
@@ -29,27 +29,27 @@ def asked(name: str, what: str, ask: Callable[[], Any], passing: tuple[type[Exce
     known: tuple[type[Exception], ...] = (MatgymError, MemoryError, *passing)
     try:
         return ask()
-    except known:  # these say what is wrong; nothing a model can be blamed for
+    except known:  # these messages are clear already, and their cause is not the user's model
         raise
     except Exception as error:
         raise ModelError(f"{name} raised {type(error).__name__} on {what}: {error}") from error
 
 
 def numbers(answer: Any, count: int, name: str, keys: Sequence[str] = ("value",)) -> FloatArray:
-    """Return the numbers that a user's code gave for a batch.
+    """Return the numbers in the result of a user's code for a batch.
 
     Args:
         answer: an array, tensor, list or series of shape (B,), (B, 1) or (B, k), on any device and of any precision; or
-            what holds one: a tuple, a mapping or a table by property, an object with `logits` or `prediction`.
-        count: B.
-        name: of the model or function, for messages.
-        keys: of the k quantities that it is to give.
+            an object that holds one: a tuple, a mapping or a table by property, or one with `logits` or `prediction`.
+        count: batch size B.
+        name: name of the model or function, for messages.
+        keys: keys of the k expected quantities.
 
     Returns:
         (B, k) float64.
 
     Raises:
-        ModelError: if it gave anything else than B times k real numbers.
+        ModelError: if the result is anything else than B times k real numbers.
     """
     expected = f"a number for each of {count} designs"
     if len(keys) > 1:
@@ -61,7 +61,7 @@ def numbers(answer: Any, count: int, name: str, keys: Sequence[str] = ("value",)
     if array.shape == (count,) and len(keys) == 1:
         return array[:, None]
     if array.shape != (count, len(keys)):
-        raise ModelError(f"{name} gave shape {array.shape}: expected is {expected}")
+        raise ModelError(f"{name} gave shape {array.shape}: return {expected}")
     return array
 
 
@@ -72,14 +72,14 @@ def predicted(
     sd: FloatArray | None = None,
     failures: Failures | None = None,
 ) -> Predictions:
-    """Return (B, k) values of a user's model as predictions; what is not finite is a failure.
+    """Return (B, k) values of a user's model as predictions; values that are not finite count as failures.
 
     Args:
-        values: changed in place where they are not finite.
-        keys: of the k properties.
-        name: of the model, for reasons.
-        sd: (B, k) standard deviations; None where they are unknown.
-        failures: rows that were not asked about, with the reason.
+        values: the values; those that are not finite are replaced by NaN in place.
+        keys: keys of the k properties.
+        name: name of the model, for the reasons of failures.
+        sd: (B, k) standard deviations; None if they are unknown.
+        failures: rows for which the model was not called, with the reason.
     """
     known = {key: dict(failures) for key in keys} if failures else {}
     if not np.isfinite(values).all():
@@ -97,15 +97,15 @@ def without_value(name: str, value: float) -> str:
 
 
 def _held(answer: Any, count: int, keys: Sequence[str]) -> Any:
-    """What holds the numbers: the answer itself, or a part of it; a list of columns where there are several."""
+    """Return the part of an answer that holds the numbers; a list of columns if there are several."""
     columns = getattr(answer, "columns", answer if isinstance(answer, Mapping) else ())  # a table's, or a mapping's
     if all(key in columns for key in keys):
         return _Columns(answer[key] for key in keys)
     if isinstance(answer, Mapping):
-        found = [answer[name] for name in NAMED if name in answer] or list(answer.values())
-        if len(found) != 1:
+        entries = [answer[name] for name in NAMED if name in answer] or list(answer.values())
+        if len(entries) != 1:
             raise ValueError(f"none of its entries {', '.join(map(str, answer))} is {keys[0]} or logits")
-        return found[0]
+        return entries[0]
     for name in NAMED:
         if hasattr(answer, name):
             return getattr(answer, name)
@@ -118,11 +118,11 @@ def _held(answer: Any, count: int, keys: Sequence[str]) -> Any:
 
 
 class _Columns(list[Any]):
-    """Columns of numbers, one a property."""
+    """Columns of numbers, one per property."""
 
 
 def _rows(part: Any) -> int | None:
-    """Length of an array or a tensor; None of anything else."""
+    """Return the length of an array or a tensor; None for other objects."""
     shape: Any = getattr(part, "shape", ())
     return int(shape[0]) if len(shape) else None
 
@@ -135,12 +135,12 @@ def _stacked(part: Any) -> FloatArray:
 
 
 def _float64(part: Any) -> FloatArray:
-    """Numbers of any library.
+    """Return numbers of any library in double precision.
 
     Raises:
-        TypeError: if they are no real numbers.
+        TypeError: if they are not real numbers.
     """
-    torch = sys.modules.get("torch")  # whoever gives a tensor has imported it
+    torch = sys.modules.get("torch")  # a tensor exists only if torch is imported
     if torch is not None and isinstance(part, torch.Tensor):
         if part.is_complex():
             raise TypeError("they are complex")
@@ -162,5 +162,5 @@ def _float64(part: Any) -> FloatArray:
 
 def _number(each: Any) -> float:
     if isinstance(each, str | bytes):
-        raise TypeError(f"{each!r:.40} is no number")
+        raise TypeError(f"{each!r:.40} is not a number")
     return float(each)

@@ -1,12 +1,13 @@
-"""What is known of a property before any learning: a network learns the rest.
+"""The part of a property that is computed without learning; a network learns the rest.
 
-The gap is learned as its difference from the pristine tube's, which zone folding with curvature gives at once, and
-energies as their value a site. A network that pools by the mean can then speak of tubes of other sizes at all.
+The network learns the gap as its difference from the gap of the pristine tube, which zone folding with curvature gives
+in closed form, and energies as the energy per site. Only so can a network that pools by the mean predict tubes of other
+sizes.
 
-What a cheaper oracle says of a tube may be given to the network beside the raster (`informed_by`). For an expensive
-property only: a gap takes some 10 ms where a network takes 0.2. ZT takes 400 ms, nearly all of them for the phonons.
-Its electrons are computed, and the network learns what the tube's own phonons change: ZT over the ZT that the pristine
-tube's phonons would give, a number between 1 and the ratio of the two thermal conductances.
+The values of a cheaper oracle may be inputs of the network in addition to the raster (`informed_by`). This pays for an
+expensive property only: a gap takes some 10 ms, a network 0.2 ms. ZT takes 400 ms, nearly all of them for the phonons.
+For ZT the electrons are computed, and the network learns the effect of the tube's own phonons: ZT divided by the ZT
+with the phonons of the pristine tube, a number between 1 and the ratio of the two thermal conductances.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,24 +29,24 @@ from matgym.typing import FloatArray, SpeciesArray
 
 @dataclass(frozen=True)
 class PristineModel:
-    """The π model of the undecorated tube: what a stored network's values are differences from.
+    """The π-electron model of the undecorated tube; a stored network predicts differences from its values.
 
     Attributes:
-        hopping_ev: between neighbours, eV.
-        curvature: whether bent bonds count.
+        hopping_ev: hopping energy between neighbours, eV.
+        curvature: whether the curvature of the tube tilts the orbitals.
     """
 
     hopping_ev: float = PiParameters().hopping_ev
     curvature: bool = True
 
     def parameters(self) -> PiParameters:
-        """As the oracle takes them."""
+        """Return the parameters in the form that the oracle takes."""
         return PiParameters(hopping_ev=self.hopping_ev, curvature=self.curvature)
 
 
 @lru_cache(maxsize=4096)
 def pristine_value(lattice: TubeLattice, key: str, model: PristineModel = PristineModel()) -> float:  # frozen
-    """The property of the undecorated tube where it is known in closed form, otherwise zero."""
+    """Return the property of the undecorated tube if it is known in closed form, otherwise zero."""
     if key == GAP_EV.key:
         return pristine_gap(Nanotube(lattice.n, lattice.m, lattice.cells), model.parameters())
     return 0.0
@@ -54,9 +55,9 @@ def pristine_value(lattice: TubeLattice, key: str, model: PristineModel = Pristi
 def known(
     lattice: TubeLattice, keys: Sequence[str], model: PristineModel, informed_by: Sequence[str], physics: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """(properties,) offset and (B, properties) factor: value = offset + factor * what is learned.
+    """Return (properties,) offsets and (B, properties) factors: value = offset + factor * learned value.
 
-    `physics` are (B, informed) values of the physics that is given as input.
+    `physics` are (B, informed) values of the physics that is an input of the network.
     """
     offset = np.array([pristine_value(lattice, key, model) for key in keys])
     factor = np.array([float(lattice.n_sites) if PROPERTIES_BY_KEY[key].extensive else 1.0 for key in keys])
@@ -64,13 +65,13 @@ def known(
 
 
 class LearnedModel(Model):
-    """What models share that learn what is not `known`.
+    """The common base of models that learn the part of a property that is not `known`.
 
     Attributes:
-        predicted: keys of the properties it predicts, in order.
-        species: that it was fitted on, besides carbon; tubes with others are failures.
+        predicted: keys of the predicted properties, in order.
+        species: species that the model was fitted on, besides carbon; tubes with other species count as failures.
         informed_by: physics that is computed for each tube as further inputs; see `informants`.
-        baseline: of the π model whose pristine gap is known without learning.
+        baseline: the π-electron model that gives the gap of the pristine tube.
     """
 
     predicted: tuple[str, ...]
@@ -80,25 +81,25 @@ class LearnedModel(Model):
 
     @property
     def properties(self) -> tuple[Property, ...]:
-        """The properties it was fitted to."""
+        """The properties that the model was fitted to."""
         return tuple(PROPERTIES_BY_KEY[key] for key in self.predicted)
 
     def unsupported(self, space: Space) -> str:
-        """Why it cannot serve a design space: turned bonds, strain, or species that it was not fitted to."""
+        """Return why the model cannot predict a design space: turned bonds, strain, or species it was not fitted on."""
         return outside_space(space, self.species)
 
     def physics(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-        """(B, informed) what physics is given as input of B tubes of one lattice, given as (B, n_sites) codes.
+        """Return the (B, informed) physics inputs of B tubes of one lattice, given as (B, n_sites) codes.
 
         Raises:
-            PropertyError: if a site holds a species that was not fitted.
+            PropertyError: if a site holds a species that the model was not fitted on.
         """
         if reason := unknown_species(species, self.species):
             raise PropertyError(reason)
         return informed_values(self.informed_by, lattice, species)
 
     def known(self, lattice: TubeLattice, physics: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """(properties,) offset and (B, properties) factor: value = offset + factor * what is learned."""
+        """Return (properties,) offsets and (B, properties) factors: value = offset + factor * learned value."""
         return known(lattice, self.predicted, self.baseline, self.informed_by, physics)
 
 
@@ -107,12 +108,12 @@ class LearnedModel(Model):
 
 @dataclass(frozen=True)
 class Informant:
-    """Where an input comes from.
+    """The source of a physics input.
 
     Attributes:
-        oracle: that computes it.
-        key: by which the oracle has it.
-        corrects: key of the property of which it is an approximation that the network corrects by a factor.
+        oracle: the oracle that computes the input.
+        key: the oracle's key of the input.
+        corrects: key of the property that the input approximates; the network then learns a factor of correction.
     """
 
     oracle: Model
@@ -122,30 +123,30 @@ class Informant:
 
 @lru_cache(maxsize=1)
 def informants() -> Mapping[str, Informant]:
-    """Inputs by name."""
+    """Return the physics inputs by name."""
     electrons = PiElectrons()
-    found = {prop.key: Informant(electrons, prop.key) for prop in electrons.properties}
-    return found | {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
+    of_electrons = {prop.key: Informant(electrons, prop.key) for prop in electrons.properties}
+    return of_electrons | {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
 
 
 def informed_values(keys: Sequence[str], lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-    """(B, len(keys)) what the informants say of B tubes of one lattice; NaN where an oracle fails."""
+    """Return the (B, len(keys)) physics inputs of B tubes of one lattice; NaN where an oracle fails."""
     return _informed(keys, TubeBatch.uniform(lattice, species))
 
 
 def _informed(keys: Sequence[str], tubes: TubeBatch) -> FloatArray:
     values = np.empty((len(tubes), len(keys)))
-    found: dict[int, Predictions] = {}  # by oracle, which may give several
+    predictions: dict[int, Predictions] = {}  # by oracle, which may compute several inputs
     for column, key in enumerate(keys):
         informant = informants()[key]
-        if id(informant.oracle) not in found:
-            found[id(informant.oracle)] = informant.oracle.predict(tubes)
-        values[:, column] = found[id(informant.oracle)][informant.key]
+        if id(informant.oracle) not in predictions:
+            predictions[id(informant.oracle)] = informant.oracle.predict(tubes)
+        values[:, column] = predictions[id(informant.oracle)][informant.key]
     return values
 
 
 def with_physics(data: Dataset, keys: Sequence[str]) -> Dataset:
-    """A data set that holds its informants' values, so that several fits need not compute them anew."""
+    """Return a data set with its physics inputs as columns, so that several fits need not compute them anew."""
     missing = [key for key in keys if key not in data.keys]
     for key, column in zip(missing, _informed(missing, data.batch).T, strict=True):
         data = data.with_column(key, column, informants()[key].oracle.level)
@@ -153,13 +154,13 @@ def with_physics(data: Dataset, keys: Sequence[str]) -> Dataset:
 
 
 def physics_of(data: Dataset, keys: Sequence[str]) -> FloatArray:
-    """(rows, len(keys)) the informants' values, computed where the data set does not hold them as labels."""
-    held = with_physics(data, keys)
-    return np.stack([held.values(key) for key in keys], axis=1) if keys else np.empty((len(data), 0))
+    """Return (rows, len(keys)) physics inputs, computed where the data set does not hold them as labels."""
+    complete = with_physics(data, keys)
+    return np.stack([complete.values(key) for key in keys], axis=1) if keys else np.empty((len(data), 0))
 
 
 def corrections(properties: Sequence[str], informed_by: Sequence[str], physics: FloatArray) -> FloatArray:
-    """(B, properties) by what the networks' values are multiplied: the approximations that they correct, or 1."""
+    """Return (B, properties) factors of the networks' values: the approximations that they correct, or 1."""
     factors = np.ones((len(physics), len(properties)))
     for column, name in enumerate(informed_by):
         if (key := informants()[name].corrects) in properties:
@@ -175,12 +176,12 @@ class Group:
     """Labelled tubes of one lattice.
 
     Attributes:
-        lattice: theirs.
+        lattice: lattice of the tubes.
         species: (k, n_sites) codes.
-        labels: (k, properties).
-        learned: (k, properties) labels less what is known without learning.
-        factor: (k, properties) of what is learned, in the label.
-        informed: (k, informed) physics that is given as input.
+        labels: (k, properties) labels.
+        learned: (k, properties) values to learn: labels without the part that is known without learning.
+        factor: (k, properties) factors of the learned values in the labels.
+        informed: (k, informed) physics inputs.
     """
 
     lattice: TubeLattice
@@ -192,11 +193,11 @@ class Group:
 
 
 def groups_of(data: Dataset, keys: Sequence[str], informed_by: Sequence[str]) -> list[Group]:
-    """The rows of a data set by lattice, with all that is to be learned of them.
+    """Return the rows of a data set by lattice, with the values to learn.
 
     Raises:
         DatasetError: if a tube is deformed or reconstructed.
-        PropertyError: if the data hold no such property.
+        PropertyError: if the data have no labels of a property.
     """
     labels = np.stack([data.values(key) for key in keys], axis=1)
     check_undeformed(data.batch)

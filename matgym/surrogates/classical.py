@@ -1,7 +1,7 @@
 """Baselines without a network: ridge regression and boosted trees on descriptors.
 
-Ridge: Hoerl and Kennard, Technometrics 12, 55 (1970), its penalty by leave-one-out errors; on pairs it is a cluster
-expansion. Boosted trees: Ke et al., NeurIPS 2017, as scikit-learn has them.
+Ridge regression: Hoerl and Kennard, Technometrics 12, 55 (1970), with the penalty of the least leave-one-out error; on
+pairs it is a cluster expansion. Boosted trees: Ke et al., NeurIPS 2017, as implemented in scikit-learn.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +20,16 @@ from matgym.surrogates.domain import visible
 from matgym.typing import FloatArray, SpeciesArray
 
 PENALTIES: Final = np.logspace(-4.0, 4.0, 17)
-"""From which ridge regression takes its own, for each property."""
+"""Penalties from which ridge regression chooses one for each property."""
 
 MOST_TREES: Final = 1000
-"""Reached only if the held-out share of the training rows keeps gaining."""
+"""Largest number of trees, reached only if the error on the held-out training rows keeps falling."""
 
 HELD_OUT: Final = 0.1
-"""Share of the training rows by which boosting is stopped."""
+"""Share of the training rows that is held out to decide when boosting stops."""
 
 PATIENCE: Final = 30
-"""Trees without gain on them after which it stops."""
+"""Number of trees without improvement on the held-out rows after which boosting stops."""
 
 
 def _ridge(features: FloatArray, learned: FloatArray) -> Any:
@@ -58,18 +58,19 @@ CLASSICAL: Final[Mapping[str, tuple[Callable[[FloatArray, FloatArray], Any], Des
     "trees-composition": (_trees, composition),
     "trees-pairs": (_trees, pairs),
 }
-"""Name to what fits a regressor, and what that sees."""
+"""Name to the function that fits a regressor, and the descriptor that is its input."""
 
 
 @dataclass(frozen=True, eq=False)
 class ClassicalSurrogate(LearnedModel):
-    """Regressors on descriptors as a model.
+    """A model made of regressors on descriptors.
 
     Attributes:
         kind: one of `CLASSICAL`.
         predicted: see `LearnedModel`.
         species: see `LearnedModel`.
-        regressors: of scikit-learn, one a property, from descriptors to what `baseline.known` leaves to learn.
+        regressors: scikit-learn regressors, one per property, from descriptors to the values that `baseline.known`
+            leaves to learn.
         informed_by: see `LearnedModel`; the regressors correct it by a factor.
         baseline: see `LearnedModel`.
     """
@@ -82,15 +83,15 @@ class ClassicalSurrogate(LearnedModel):
     baseline: PristineModel = field(default_factory=PristineModel)
 
     cost = Cost(seconds=5e-5, sites=128, exponent=1.0)
-    """Of trees on pairs, the slowest; measured on one core of an AMD EPYC server, in batches of 256."""
+    """Cost of trees on pairs, the slowest kind, measured on one core of an AMD EPYC server in batches of 256."""
 
     @property
     def name(self) -> str:
-        """Of the kind of baseline."""
+        """The kind of baseline."""
         return self.kind
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """(B,) predictions; tubes that are deformed or hold a species that was not fitted are failures."""
+        """Return (B,) predictions; tubes that are deformed or hold an unknown species count as failures."""
         batch = TubeBatch.of(tubes)
         values = np.full((len(batch), len(self.predicted)), np.nan)
         failures, groups = visible(batch, self.species)
@@ -99,10 +100,10 @@ class ClassicalSurrogate(LearnedModel):
         return Predictions.together({key: values[:, k] for k, key in enumerate(self.predicted)}, failures)
 
     def values(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
-        """(B, properties) predictions for B tubes of one lattice, given as (B, n_sites) codes.
+        """Return (B, properties) predictions for B tubes of one lattice, given as (B, n_sites) codes.
 
         Raises:
-            PropertyError: if a site holds a species that was not fitted.
+            PropertyError: if a site holds a species that the model was not fitted on.
         """
         offset, factor = self.known(lattice, self.physics(lattice, species))
         features = CLASSICAL[self.kind][1](lattice, species, self.species)
@@ -113,24 +114,24 @@ class ClassicalSurrogate(LearnedModel):
 def fit_classical(name: str, data: Dataset, keys: Sequence[str], informed_by: Sequence[str] = ()) -> ClassicalSurrogate:
     """Fit one of `CLASSICAL` to the training split, on the species that occur there.
 
-    No other rows are looked at: penalties and numbers of trees are chosen among them.
+    Penalties and numbers of trees are chosen on the training rows, too; no other rows are used.
 
     Raises:
         ConfigurationError: if there is no such baseline.
-        DatasetError: if there are no train rows, or pristine ones only, or deformed or reconstructed ones.
-        PropertyError: if the data hold no such property.
+        DatasetError: if there are no training rows, or all are pristine, or some are deformed or reconstructed.
+        PropertyError: if the data have no labels of a property.
     """
     if name not in CLASSICAL:
         raise ConfigurationError(f"there is no baseline {name!r}; there are {', '.join(CLASSICAL)}")
     fit, descriptor = CLASSICAL[name]
     train = data.labelled(keys).split("train")
     if not len(train):
-        raise DatasetError(f"the data set has no rows to train on that hold {', '.join(keys)}")
+        raise DatasetError(f"the training split has no rows with labels of {', '.join(keys)}: add such rows")
     groups = groups_of(train, keys, informed_by)
-    seen = tuple(Species(int(code)) for code in np.unique(train.batch.species) if code != Species.C12)
-    if not seen:
-        raise DatasetError("the training split holds pristine tubes only: there is nothing to learn")
-    features = np.concatenate([descriptor(group.lattice, group.species, seen) for group in groups])
+    species = tuple(Species(int(code)) for code in np.unique(train.batch.species) if code != Species.C12)
+    if not species:
+        raise DatasetError("the training split holds pristine tubes only: add decorated tubes to it")
+    features = np.concatenate([descriptor(group.lattice, group.species, species) for group in groups])
     learned = np.concatenate([group.learned for group in groups])
     regressors = tuple(fit(features, column) for column in learned.T)
-    return ClassicalSurrogate(name, tuple(keys), seen, regressors, tuple(informed_by))
+    return ClassicalSurrogate(name, tuple(keys), species, regressors, tuple(informed_by))

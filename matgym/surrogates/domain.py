@@ -1,4 +1,4 @@
-"""The applicability domain of a surrogate: which tubes it cannot be asked about at all, and how far out others are."""
+"""The applicability domain of a surrogate: the tubes that it cannot predict, and the distance of others to the data."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -15,26 +15,26 @@ from matgym.structures.species import CARBONS, SPECIES_DATA
 from matgym.typing import BoolArray, SpeciesArray
 
 SEEN_SPECIES: Final = (Species.B, Species.N, Species.VACANCY)
-"""Species with a channel of their own on each sublattice, unless a network asks for others; carbon, of any isotope
-that has no channel, is where all are zero."""
+"""Species with a channel of their own on each sublattice, unless a network is fitted on others. On carbon sites, of any
+isotope without a channel, all channels are zero."""
 
 SHAPE_TOLERANCE: Final = 1e-6
-"""By which two shapes differ from rounding alone."""
+"""Difference of two shapes that rounding explains."""
 
-_UNKNOWN: Final = "which this surrogate does not know"
+_UNKNOWN: Final = "which this surrogate was not trained on"
 
 
 def outside(batch: TubeBatch, known: Sequence[Species]) -> dict[int, str]:
-    """Row to why a surrogate of undeformed tubes with these species cannot see it; empty if it can see all of them."""
-    deeds = (
+    """Return, by row, why a surrogate of undeformed tubes with these species cannot predict it; empty if it can."""
+    deformations = (
         ("strained", batch.strain != 0.0),
         ("twisted", batch.torsion != 0.0),
         ("reconstructed", batch.reconstructed),
     )
     reasons: dict[int, str] = {}
-    for deed, rows in deeds:
+    for deformation, rows in deformations:
         for row in np.flatnonzero(rows).tolist():
-            reasons.setdefault(row, f"{batch[row]} is {deed}, {_UNKNOWN}: ask the oracle")
+            reasons.setdefault(row, f"{batch[row]} is {deformation}, {_UNKNOWN}: use the oracle")
     if unknown_species(batch.species, known):
         for row, tube in enumerate(batch):
             if reason := unknown_species(tube.species, known):
@@ -43,7 +43,7 @@ def outside(batch: TubeBatch, known: Sequence[Species]) -> dict[int, str]:
 
 
 def visible(batch: TubeBatch, known: Sequence[Species]) -> tuple[dict[int, str], Iterable[LatticeGroup]]:
-    """What `outside` says, and all other tubes by lattice; their rows are those of the whole batch."""
+    """Return the result of `outside`, and all other tubes by lattice; their rows are those of the whole batch."""
     failures = outside(batch, known)
     if not failures:
         return failures, batch.by_lattice()
@@ -52,64 +52,68 @@ def visible(batch: TubeBatch, known: Sequence[Species]) -> tuple[dict[int, str],
 
 
 def check_undeformed(batch: TubeBatch) -> None:
-    """Raise an error where surrogates of undeformed tubes are to learn from others, which would look alike to them.
+    """Raise an error if the training data of a surrogate of undeformed tubes hold deformed ones.
+
+    The surrogate's input does not hold the deformation, so that it could not tell these tubes apart.
 
     Raises:
         DatasetError: if a tube is strained, twisted or reconstructed.
     """
     for row in np.flatnonzero(batch.deformed | batch.reconstructed)[:1].tolist():
         raise DatasetError(
-            f"row {row} of the training data is strained, twisted or reconstructed ({batch[row]}), which this "
-            "surrogate cannot see: leave such rows out"
+            f"row {row} of the training data is strained, twisted or reconstructed ({batch[row]}), which is not an "
+            "input of this surrogate: leave such rows out"
         )
 
 
 def unknown_species(species: SpeciesArray, known: Sequence[Species]) -> str:
-    """Which species a surrogate was not trained on; empty if it knows all of them, and carbon of any isotope."""
+    """Return which species a surrogate was not trained on; empty if all are known or carbon of any isotope."""
     unseen = ~_table((*CARBONS, *known))[species]
     return _unknown(Species(int(species[unseen][0])), known) if unseen.any() else ""
 
 
 @lru_cache(maxsize=64)
 def _table(known: tuple[Species, ...]) -> BoolArray:
-    """(codes,) whether a code is among the known ones."""
+    """Return (codes,) whether each code is among the known ones."""
     return np.isin(np.arange(256), known)
 
 
 def outside_space(space: Space, known: Sequence[Species]) -> str:
-    """Why a surrogate of undeformed tubes with these species cannot serve a design space; empty if it can."""
+    """Return why a surrogate of undeformed tubes with these species cannot predict a design space; empty if it can."""
     domain = space.domain
     if domain is None:
-        return "its designs are no tubes"
-    for deed, holds in (("turned bonds", domain.turned), ("strain", domain.strained), ("torsion", domain.twisted)):
+        return "its designs are not tubes"
+    for feature, holds in (("turned bonds", domain.turned), ("strain", domain.strained), ("torsion", domain.twisted)):
         if holds:
-            return f'it was never shown {deed}: give model="oracle" or a function of tubes'
-    strangers = sorted(domain.species - {*CARBONS, *known})
-    return _unknown(strangers[0], known) if strangers else ""
+            return f'it was not trained on {feature}: give model="oracle" or a function of tubes'
+    unknown = sorted(domain.species - {*CARBONS, *known})
+    return _unknown(unknown[0], known) if unknown else ""
 
 
 def _unknown(species: Species, known: Sequence[Species]) -> str:
     names = ", ".join(SPECIES_DATA[kind].label for kind in known)
-    return f"a site holds {SPECIES_DATA[species].label}, {_UNKNOWN}: it was trained on carbon, {names}"
+    return f"a site holds {SPECIES_DATA[species].label}, {_UNKNOWN}: its species are carbon, {names}"
 
 
 @lru_cache(maxsize=1024)
 def shape_distance(lattice: TubeLattice, trained: tuple[tuple[int, int, int], ...]) -> float:
-    """How far a tube's shape lies outside the training data's, given as (n, m, cells).
+    """Return how far a tube's shape lies outside those of the training data, given as (n, m, cells).
 
-    A network sees a tube's neighbourhoods, not how wide it is, so that features alone cannot tell. Our choice.
+    The inputs of a network hold the neighbourhoods in a tube but not its width, so that features alone do not measure
+    this. The formula is a choice of ours.
 
     Returns:
-        0 if diameter, chiral angle and length lie between the training data's; otherwise 1 plus the largest excess,
-        of the logarithms of diameter and length, and of the angle in units of 30 degrees.
+        0 if diameter, chiral angle and length lie within the ranges of the training data; otherwise 1 plus the largest
+        excess, of the logarithms of diameter and length, and of the angle in units of 30 degrees.
     """
-    seen = np.array([_shape(tube_lattice(*shape)) for shape in trained])
-    found = np.array(_shape(lattice))
-    excess = np.maximum(seen.min(axis=0) - found, found - seen.max(axis=0)).max()
+    training_shapes = np.array([_shape(tube_lattice(*shape)) for shape in trained])
+    shape_of_tube = np.array(_shape(lattice))
+    lowest, highest = training_shapes.min(axis=0), training_shapes.max(axis=0)
+    excess = np.maximum(lowest - shape_of_tube, shape_of_tube - highest).max()
     return float(1.0 + excess) if excess > SHAPE_TOLERANCE else 0.0
 
 
 def _shape(lattice: TubeLattice) -> tuple[float, float, float]:
-    """Logarithms of diameter and length, and the chiral angle."""
+    """Return the logarithms of diameter and length, and the chiral angle in units of 30 degrees."""
     angle = math.atan2(math.sqrt(3.0) * lattice.m, 2.0 * lattice.n + lattice.m)
     return math.log(lattice.diameter_nm), math.log(lattice.length_angstrom), angle / (math.pi / 6.0)

@@ -1,7 +1,7 @@
-"""What runs the networks of a surrogate: torch, ONNX Runtime or OpenVINO, and the latter two with 8-bit convolutions.
+"""Inference engines for the networks of a surrogate: torch, ONNX Runtime or OpenVINO; the latter two also in 8 bit.
 
-For the latter two, all networks become one ONNX graph for each shape of raster, exported when a tube of that shape is
-first seen, checked against torch, and kept.
+For the latter two, all networks become one ONNX graph for each shape of raster. It is exported at the first prediction
+for a tube of that shape, compared with torch, and kept.
 """
 
 import logging
@@ -26,14 +26,14 @@ from matgym.surrogates.raster import RasterView
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
 
 Inputs: TypeAlias = Mapping[str, Float32Array]
-"""Arrays by the names of the network's arguments, in their order."""
+"""Arrays by the names of the network's arguments, in the order of the arguments."""
 
 Pass: TypeAlias = Callable[[Inputs], tuple[Float32Array, ...]]
-"""A forward pass."""
+"""A function that runs one forward pass."""
 
 FOLDS: Final = 2
-"""Passes of onnxruntime's optimiser: the second folds normalisations into kernels whose offsets the first made
-constants."""
+"""Passes of onnxruntime's optimiser. The first turns offsets of normalisations into constants; the second folds these
+normalisations into kernels."""
 
 Passed: TypeAlias = tuple[Float32Array, ...]
 """(members, B, properties) standardised outputs, and (B, F) features of the first network."""
@@ -42,21 +42,21 @@ ENGINES: Final = ("torch", "onnxruntime", "openvino")
 INT8_ENGINES: Final = ("onnxruntime-int8", "openvino-int8")
 
 PARITY_TOLERANCE: Final = 1e-4
-"""Largest difference from torch that summing single precision in another order explains: of outputs, in standard
-deviations of the labels, and of features, in units of the largest of them if that is above 1."""
+"""Largest difference from torch that another order of summation in single precision explains. Outputs are in standard
+deviations of the labels, features in units of the largest of them if that is above 1."""
 
 _CHECKED_TUBES: Final = 5
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What 8 bit is made from and judged by, for tubes of any shape.
+    """Data that calibrate and check 8-bit networks, for tubes of any shape.
 
     Attributes:
-        species: (C, n) codes of tubes like those to come. Other lattices get the same codes, repeated or cut off, which
-            keeps the composition and so the range of what convolutions see.
+        species: (C, n) codes of typical tubes. Other lattices get the same codes, repeated or cut off, which keeps the
+            composition and so the range of the convolutions' inputs.
         seen: species that have channels.
-        allowed: (properties,) root mean square by which the mean may differ from torch's, in standard deviations.
+        allowed: (properties,) largest root mean square difference of the mean from torch's, in standard deviations.
     """
 
     species: SpeciesArray
@@ -64,7 +64,7 @@ class Calibration:
     allowed: FloatArray
 
     def rasters(self, view: RasterView) -> Float32Array:
-        """(C, channels, H, W)."""
+        """Return the (C, channels, H, W) rasters of the calibration tubes."""
         sites = np.arange(view.sites.max() + 1)
         return view.encode(self.species.take(sites, axis=1, mode="wrap"), self.seen)
 
@@ -72,7 +72,7 @@ class Calibration:
 def by_torch(
     networks: tuple[RasterNetwork, ...], view: RasterView, raster: Float32Array, numbers: Float32Array
 ) -> Passed:
-    """One pass of all networks, where they are, step by step; the arguments are those of `Engine`."""
+    """Run all networks once by torch, on the device that holds them; the arguments are those of `Engine`."""
     device = device_of(networks[0])
     with torch.inference_mode():
         image = torch.from_numpy(raster).to(device).contiguous(memory_format=torch.channels_last)
@@ -82,13 +82,13 @@ def by_torch(
 
 
 def passed(networks: Iterable[Any], raster: Tensor, numbers: Tensor, shift: int) -> tuple[Tensor, Tensor]:
-    """(members, B, properties) outputs and (B, F) features of the first network."""
+    """Return (members, B, properties) outputs and (B, F) features of the first network."""
     features = [network.features(raster, numbers, shift) for network in networks]
     return torch.stack([network.head(x) for network, x in zip(networks, features, strict=True)]), features[0]
 
 
 class Members(nn.Module):
-    """All networks as one graph, for one shift."""
+    """A module that runs all networks as one graph, for one shift."""
 
     def __init__(self, networks: tuple[RasterNetwork, ...], shift: int) -> None:
         super().__init__()
@@ -96,22 +96,22 @@ class Members(nn.Module):
         self.shift = shift
 
     def forward(self, raster: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        """See `passed`."""
+        """Return the result of `passed`."""
         return passed(self.networks, raster, numbers, self.shift)
 
 
 @dataclass(frozen=True, eq=False)
 class Engine:
-    """Runs the networks of a surrogate; see `NetworkSurrogate.with_engine`.
+    """An inference engine that runs the networks of a surrogate; see `NetworkSurrogate.with_engine`.
 
     Attributes:
         name: one of `ENGINES`, or, with a calibration, of `INT8_ENGINES`.
-        threads: of a pass.
-        calibration: for 8 bit; see `matgym.surrogates.training.quantised`.
-        device: of engine "torch"; see `matgym.learning.devices`. The networks are moved there.
+        threads: number of threads of a forward pass.
+        calibration: data for 8 bit; see `matgym.surrogates.training.quantised`.
+        device: device of engine "torch"; see `matgym.learning.devices`. The networks are moved there.
 
     Raises:
-        ConfigurationError: if there is no such engine, it wants a calibration or has no such device, or the number of
+        ConfigurationError: if there is no such engine, it needs a calibration or has no such device, or the number of
             threads is below 1.
     """
 
@@ -126,23 +126,25 @@ class Engine:
             raise ConfigurationError(f"there is no engine {self.name!r}; there are {', '.join(ENGINES + INT8_ENGINES)}")
         if self.name in INT8_ENGINES and self.calibration is None:
             raise ConfigurationError(
-                f"engine {self.name!r} needs labelled tubes, to be calibrated on and judged by: use "
+                f"engine {self.name!r} needs labelled tubes for its calibration: use "
                 f"matgym.surrogates.training.quantised(surrogate, data, {self.name!r})"
             )
         require_counts(threads=self.threads)
         if self.name != "torch" and self.device != "cpu":
-            raise ConfigurationError(f"device={self.device!r}: engine {self.name!r} runs on the cpu; 'torch' on any")
+            raise ConfigurationError(
+                f"device={self.device!r} is not supported by engine {self.name!r}, which runs on the cpu: use 'torch'"
+            )
 
     def __call__(
         self, networks: tuple[RasterNetwork, ...], view: RasterView, raster: Float32Array, numbers: Float32Array
     ) -> Passed:
-        """One pass of all networks, in evaluation mode and not to be trained on.
+        """Run one forward pass of all networks, in evaluation mode and without gradients.
 
         The raster has shape (B, channels, H, W), and the numbers (B, globals).
 
         Raises:
             WeightsError: at the first tubes of a shape, if the engine does not agree with torch on it.
-            ConfigurationError: if 8 bit is wanted of networks without convolutions.
+            ConfigurationError: if the engine is an 8-bit one and the networks have no convolutions.
             MissingExtraError: if the engine is not installed.
         """
         if self.name == "torch":
@@ -172,7 +174,7 @@ class Engine:
         model = exported(Members(networks, view.shift).eval(), inputs, ("outputs", "features"))
         if self.calibration is not None:
             raster = self.calibration.rasters(view)
-            # No convolution sees the numbers.
+            # The numbers are not an input of any convolution.
             inputs = {"raster": raster, "numbers": np.zeros((len(raster), globals_), dtype=np.float32)}
             model = with_8_bit(model, inputs)
         ready = (onnxruntime_pass if self.name.startswith("onnxruntime") else openvino_pass)(model, self.threads)
@@ -180,15 +182,15 @@ class Engine:
         return ready
 
     def _check(self, expected: Passed, found: Passed, view: RasterView) -> None:
-        """That it agrees with torch."""
+        """Raise an error if the engine does not agree with torch."""
         where = f"{self.name}, on rasters of {view.height} x {view.width} shifted by {view.shift},"
         if self.calibration is not None:
             allowed = self.calibration.allowed
             off = np.sqrt(((expected[0].mean(axis=0) - found[0].mean(axis=0)) ** 2).mean(axis=0))
             if not (off <= allowed).all():
                 raise WeightsError(
-                    f"{where} differs from torch by {off} standard deviations of the labels, where {allowed} costs no "
-                    "accuracy: use the engine without 8 bit"
+                    f"{where} differs from torch by {off} standard deviations of the labels, more than the allowed "
+                    f"{allowed}: use the engine without 8 bit"
                 )
             return
         for ours, theirs in zip(expected, found, strict=True):
@@ -203,7 +205,7 @@ class Engine:
 
 
 def onnxruntime_pass(model: bytes, threads: int) -> Pass:
-    """By ONNX Runtime, on the processor."""
+    """Return a forward pass by ONNX Runtime on the CPU."""
     session = onnx_session(model, threads)
 
     def run(inputs: Inputs) -> tuple[Float32Array, ...]:
@@ -213,7 +215,7 @@ def onnxruntime_pass(model: bytes, threads: int) -> Pass:
 
 
 def openvino_pass(model: bytes, threads: int) -> Pass:
-    """By OpenVINO, on the processor."""
+    """Return a forward pass by OpenVINO on the CPU."""
     openvino = library("openvino")
     core = openvino.Core()
     settings = {
@@ -225,14 +227,14 @@ def openvino_pass(model: bytes, threads: int) -> Pass:
     compiled = core.compile_model(core.read_model(model), "CPU", settings)
 
     def run(inputs: Inputs) -> tuple[Float32Array, ...]:
-        found = compiled(dict(inputs))
-        return tuple(found[number] for number in range(len(compiled.outputs)))
+        outputs = compiled(dict(inputs))
+        return tuple(outputs[number] for number in range(len(compiled.outputs)))
 
     return run
 
 
 def onnx_session(model: bytes | str, threads: int) -> Any:
-    """A session of ONNX Runtime, of a model or of the path of one."""
+    """Return a session of ONNX Runtime for a model, given as bytes or as a path."""
     onnxruntime = library("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -241,22 +243,25 @@ def onnx_session(model: bytes | str, threads: int) -> Any:
 
 
 def exported(network: nn.Module, inputs: Inputs, outputs: Sequence[str]) -> bytes:
-    """Export an ONNX model of any batch, its constants folded: kernels must be constants to be quantised.
+    """Export a network to ONNX with a dynamic batch axis and constants folded: only constant kernels can be quantised.
 
-    The network is in evaluation mode, the inputs are an example, and the outputs names of what it returns.
+    Args:
+        network: the network, in evaluation mode.
+        inputs: example inputs.
+        outputs: names of the network's outputs.
     """
     library("onnxscript")
     onnxruntime = library("onnxruntime")
     batch = {0: torch.export.Dim("batch", min=1)}
-    exporter = logging.getLogger("torch.onnx")  # tells of operations that we do not use
+    exporter = logging.getLogger("torch.onnx")  # warns of operations that we do not use
     level = exporter.level
     exporter.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), torch.inference_mode(mode=False), torch.no_grad():
             warnings.simplefilter("ignore")
-            given = tuple(torch.from_numpy(array) for array in inputs.values())
+            tensors = tuple(torch.from_numpy(array) for array in inputs.values())
             # Strict: `len` of a tensor would fix the batch otherwise. Not optimised here: onnxruntime is faster at it.
-            program = torch.export.export(network, given, dynamic_shapes=(batch,) * len(given), strict=True)
+            program = torch.export.export(network, tensors, dynamic_shapes=(batch,) * len(tensors), strict=True)
             model: Any = torch.onnx.export(
                 program,
                 input_names=list(inputs),
@@ -267,32 +272,32 @@ def exported(network: nn.Module, inputs: Inputs, outputs: Sequence[str]) -> byte
             )
     finally:
         exporter.setLevel(level)
-    found: bytes = model.model_proto.SerializeToString()
+    serialized: bytes = model.model_proto.SerializeToString()
     with TemporaryDirectory() as folder:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = f"{folder}/folded.onnx"
         options.log_severity_level = 4
         for _ in range(FOLDS):
-            onnxruntime.InferenceSession(found, options)
-            found = Path(options.optimized_model_filepath).read_bytes()
-    return found
+            onnxruntime.InferenceSession(serialized, options)
+            serialized = Path(options.optimized_model_filepath).read_bytes()
+    return serialized
 
 
 def with_8_bit(model: bytes, inputs: Inputs) -> bytes:
-    """Return a model whose convolutions have 8 bit (Jacob et al., CVPR 2018), their ranges taken from these inputs.
+    """Return a model with 8-bit convolutions (Jacob et al., CVPR 2018) whose ranges come from these inputs.
 
-    The first convolution of each network stays: it is cheap, and all that follows rests on it. Ranges hold all
-    that was seen: cutting off their ends (by percentiles) made the largest errors three times larger, and rare inputs
-    are those that a search goes for.
+    The first convolution of each network stays in single precision: it is cheap, and all later layers depend on it.
+    The ranges cover all values of these inputs: cutting off their ends (by percentiles) made the largest errors three
+    times larger, and optimizers prefer such rare inputs.
 
     Raises:
-        ConfigurationError: if there are no convolutions but the first.
+        ConfigurationError: if there are no convolutions after the first.
     """
     onnx, quantization = library("onnx"), library("onnxruntime.quantization")
     float_model = onnx.load_from_string(model)
     inner: list[str] = []
-    behind: set[str] = set()  # what lies behind a convolution
+    behind: set[str] = set()  # outputs that depend on a convolution
     for node in float_model.graph.node:
         follows = not behind.isdisjoint(node.input)
         if node.op_type == "Conv" and follows:
@@ -301,17 +306,17 @@ def with_8_bit(model: bytes, inputs: Inputs) -> bytes:
             behind.update(node.output)
     if not inner:
         raise ConfigurationError(
-            "8 bit is for convolutions, and this network has none but its first: use the float engine"
+            "8 bit needs a convolution after the first, and this network has none: use the float engine"
         )
-    quantization.quant_utils.add_pre_process_metadata(float_model)  # `exported` did what it asks for
+    quantization.quant_utils.add_pre_process_metadata(float_model)  # else onnxruntime warns; `exported` did this step
 
-    given = iter([dict(inputs), None])  # as a `CalibrationDataReader`: all at once, then nothing
+    reader = iter([dict(inputs), None])  # like a `CalibrationDataReader`: one batch of all inputs, then None
     with TemporaryDirectory() as folder:
         path = Path(folder, "int8.onnx")
         quantization.quantize_static(
             float_model,
             path,
-            SimpleNamespace(get_next=given.__next__),
+            SimpleNamespace(get_next=reader.__next__),
             op_types_to_quantize=["Conv"],
             nodes_to_quantize=inner,
             per_channel=True,
@@ -323,7 +328,7 @@ def with_8_bit(model: bytes, inputs: Inputs) -> bytes:
 
 
 def library(package: str, extra: str = "engines") -> Any:
-    """An optional library.
+    """Import and return an optional library.
 
     Raises:
         MissingExtraError: if it is not installed.

@@ -1,4 +1,4 @@
-"""Fit networks: standardised targets, mean squared error, AdamW, one-cycle schedule, early stopping on validation."""
+"""Fitting of networks: standardised targets, mean squared error, AdamW, one-cycle schedule, early stopping."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,16 +28,16 @@ from matgym.typing import FloatArray
 CONFIGS: Final = Path(__file__).parent / "configs"
 
 SHORTEST_MEMORY: Final = 0.1
-"""Largest momentum of the statistics of normalisation, otherwise one over the steps of an epoch: with torch's 0.1, what
-is kept is that of the last ten batches, of whatever lattices they were."""
+"""Largest momentum of the normalisation statistics; if an epoch has more steps, the momentum is one over their number.
+With torch's 0.1 the statistics would be those of the last ten batches, whatever their lattices."""
 
 FREEZE: Final = 0.65
-"""Share of a training after which statistics of normalisation are kept as they are, in training as in use.
+"""Share of a training after which the normalisation statistics are frozen: training then uses them as inference does.
 
-A batch holds tubes of one lattice, and what their features are like differs from another lattice's: between leads, by
-how much of the raster is lead. Batch normalisation takes such differences away in training and leaves them in use.
-Measured on the thermal conductance (24 epochs): validation error 0.24 standard deviations without it, 0.05 with it,
-and 0.28 by batch renormalisation (Ioffe, NeurIPS 2017); the training error, too, falls by a factor of three.
+A batch holds tubes of one lattice, and the distribution of features differs between lattices: between leads, with the
+share of the raster that is lead. Batch normalisation removes such differences in training but not in inference.
+Measured on the thermal conductance (24 epochs): the validation error is 0.24 standard deviations without freezing, 0.05
+with it, and 0.28 with batch renormalisation (Ioffe, NeurIPS 2017); the training error, too, falls by a factor of three.
 """
 
 
@@ -47,28 +47,29 @@ Batch: TypeAlias = tuple[Tensor, Tensor, int, Tensor]
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How to fit.
+    """The configuration of a fit.
 
     Attributes:
-        properties: keys of the labels to learn, one head each.
-        weights: of each property's loss; all 1 if none are given. A second, smooth property steadies a gap's.
-        network: name: see `matgym.surrogates.networks`.
-        size: settings of the network; its defaults stand for what is missing.
-        members: networks that are fitted, from different seeds, for an ensemble.
-        species: that the network sees.
+        properties: keys of the labels to learn, one output each.
+        weights: weight of each property's loss; all 1 if none are given. A second, smooth property stabilises the
+            training on a gap.
+        network: name of the network: see `matgym.surrogates.networks`.
+        size: settings of the network; missing ones have their defaults.
+        members: number of networks of an ensemble, fitted with different seeds.
+        species: species that have channels in the network's input.
         informed_by: physics that is given as further inputs; see `matgym.surrogates.baseline`.
-        epochs: passes over the training split.
-        patience: epochs without a better validation error after which it is given up; None goes on to the end,
-            where the schedule has its best ones.
-        batch_size: tubes a step.
-        learning_rate: peak of the one-cycle schedule.
-        weight_decay: of AdamW.
-        seed: of initial weights, order, and augmentation; member i has `seed + i`.
-        dataset: name or file of the data that it is meant for; empty if it is left open.
+        epochs: number of passes over the training split.
+        patience: number of epochs without a lower validation error after which the fit stops; None runs all epochs,
+            and the schedule has its best ones at the end.
+        batch_size: number of tubes per step.
+        learning_rate: peak learning rate of the one-cycle schedule.
+        weight_decay: weight decay of AdamW.
+        seed: random seed of initial weights, order, and augmentation; member i has `seed + i`.
+        dataset: name or file of the data that the configuration is for; empty for any data.
 
     Raises:
         ConfigurationError: if a value is out of range, or the network has no such setting.
-        PropertyError: if `informed_by` names what no cheap oracle computes.
+        PropertyError: if `informed_by` names physics that is not available as an input.
     """
 
     properties: tuple[str, ...] = ("gap_ev", "pi_formation_ev")
@@ -88,13 +89,17 @@ class FitConfig:
 
     def __post_init__(self) -> None:
         if self.weights and len(self.weights) != len(self.properties):
-            raise ConfigurationError(f"{len(self.weights)} weights do not fit properties {self.properties}")
+            raise ConfigurationError(
+                f"{len(self.weights)} weights do not match properties {self.properties}: give one weight per property"
+            )
         check_counts(self, "epochs", "members", "batch_size", "patience")
         check_positive(self, "learning_rate")
         if not 0.0 <= self.weight_decay < math.inf:
             raise ConfigurationError(f"weight_decay={self.weight_decay} must not be negative")
         if not self.properties or not self.species:
-            raise ConfigurationError("at least one property and one species must be given")
+            raise ConfigurationError(
+                f"properties={self.properties} and species={self.species} must each hold at least one entry"
+            )
         for key in self.informed_by:
             if key not in informants():
                 raise PropertyError(f"there is no physics {key!r} to give as input; there is {', '.join(informants())}")
@@ -104,27 +109,27 @@ class FitConfig:
 
     @property
     def network_size(self) -> Mapping[str, Any]:
-        """Settings of the network, defaults and all."""
+        """All settings of the network, including defaults."""
         return network_settings(self.network, self.size)
 
     @property
     def codes(self) -> tuple[Species, ...]:
-        """Species that the network sees."""
+        """Species that have channels in the network's input."""
         return tuple(parse_species(name) for name in self.species)
 
     @property
     def between_leads(self) -> bool:
-        """Whether the properties belong to tubes between leads."""
+        """Whether the properties are those of tubes between leads."""
         return any(PROPERTIES_BY_KEY[key].between_leads for key in self.properties if key in PROPERTIES_BY_KEY)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain form for the card, with the network's defaults and the species' own labels."""
+        """Return a plain dictionary for the card, with the network's defaults and the labels of the species."""
         labels = tuple(SPECIES_DATA[code].label for code in self.codes)
         return asdict(self) | {"size": dict(self.network_size), "species": labels}
 
 
 def shipped_config(keys: Sequence[str], dataset: str = "") -> Path | None:
-    """Return the first shipped configuration for these properties, and for this data set if one is named."""
+    """Return the first shipped configuration for these properties and, if one is named, for this data set."""
     for file in sorted(CONFIGS.glob("*.yml")):
         config = read_config(FitConfig, file)
         if set(keys) <= set(config.properties) and dataset in ("", config.dataset):
@@ -140,27 +145,30 @@ def fit(
     stage: str = "member",
     **options: Unpack[Options],
 ) -> NetworkSurrogate:
-    """Fit networks to the training split; of each, the epoch that validates best is kept. Validation rows calibrate.
+    """Fit networks to the training split, keep the epoch of the lowest validation error, and calibrate uncertainty.
+
+    The calibration uses the validation rows.
 
     Args:
-        data: with train and validation rows; its test rows are never looked at.
-        config: how.
-        start: a surrogate of the same network whose weights are taken over, all but the last layer's if it predicts
-            other properties: transfer learning from another property or another family of tubes.
+        data: data set with train and validation rows; its test rows are not used.
+        config: configuration of the fit.
+        start: a surrogate with the same network that gives the initial weights, except those of the last layer if it
+            predicts other properties: transfer learning from another property or another family of tubes.
         stage: name of the training.
         options: see `matgym.learning.trainer.Options`.
 
     Raises:
         ConfigurationError: if `start` has another network or size, or there is no such device.
-        DatasetError: if a split is empty, or the checkpoints are another fit's.
-        PropertyError: if the data hold no such property.
+        DatasetError: if a split is empty, or the checkpoints are those of another fit.
+        PropertyError: if the data have no labels of a property.
     """
     data = data.labelled(config.properties)
     learned, validation = (
         groups_of(data.split(split), config.properties, config.informed_by) for split in ("train", "validation")
     )
     if not learned or not validation:
-        raise DatasetError("the data set has no rows to train or to validate on")
+        counts = f"{len(learned)} lattices to train on and {len(validation)} to validate on"
+        raise DatasetError(f"the data set has {counts}: give labelled rows in the splits 'train' and 'validation'")
     targets, physics = (np.concatenate([getattr(group, name) for group in learned]) for name in ("learned", "informed"))
     scaling = Scaling(targets.mean(axis=0), _spread(targets), physics.mean(axis=0), _spread(physics))
     fresh = NetworkSurrogate(
@@ -181,7 +189,7 @@ def _training(
     surrogate: NetworkSurrogate, learned: list[Group], validation: list[Group], config: FitConfig, member: int,
     stage: str,
 ) -> Training[Batch]:  # fmt: skip
-    """The training of the surrogate's one network."""
+    """Return the training of the surrogate's only network."""
     net, scaling = surrogate.networks[0], surrogate.scaling
     rng = np.random.default_rng(config.seed + member)
     weights = torch.tensor(config.weights or (1.0,) * len(config.properties))
@@ -192,11 +200,13 @@ def _training(
         for index, rows in grouped_rows([len(group.species) for group in learned], config.batch_size, rng):
             group, lattice = learned[index], learned[index].lattice
             operations = (symmetry_between_leads if config.between_leads else symmetry_group)(lattice)
-            turns = operations[rng.integers(len(operations), size=len(rows))]  # every tube is turned at random
-            seen = surrogate.inputs(
+            turns = operations[
+                rng.integers(len(operations), size=len(rows))
+            ]  # each tube gets a random symmetry operation
+            inputs = surrogate.inputs(
                 lattice, np.take_along_axis(group.species[rows], turns, axis=1), group.informed[rows]
             )
-            arrays = (*seen, (group.learned[rows] - scaling.mean) / scaling.scale)
+            arrays = (*inputs, (group.learned[rows] - scaling.mean) / scaling.scale)
             raster, numbers, standard = (torch.from_numpy(x.astype(np.float32, copy=False)).to(device) for x in arrays)
             yield raster.contiguous(memory_format=torch.channels_last), numbers, surrogate.view(lattice).shift, standard
 
@@ -216,16 +226,18 @@ def _training(
 
 
 def _spread(values: FloatArray) -> FloatArray:
-    """(columns,) standard deviations; 1 for a column that does not vary."""
+    """Return (columns,) standard deviations; 1 for a constant column."""
     spread = values.std(axis=0)
     return np.where(spread > 0.0, spread, 1.0)
 
 
 def initial_network(config: FitConfig, member: int, start: NetworkSurrogate | None) -> RasterNetwork:
-    """Make a network with fresh weights, or with those of another surrogate but for the last layer.
+    """Return a network with fresh weights, or with the weights of another surrogate.
+
+    The last layer has fresh weights if the other surrogate predicts other properties.
 
     Raises:
-        ConfigurationError: if the other surrogate has another network or size, or sees other species.
+        ConfigurationError: if the other surrogate has another network or size, or channels for other species.
     """
     torch.manual_seed(config.seed + member)
     net = make_network(
@@ -238,16 +250,16 @@ def initial_network(config: FitConfig, member: int, start: NetworkSurrogate | No
 
 
 def _take_over(net: RasterNetwork, start: NetworkSurrogate, config: FitConfig, member: int) -> None:
-    """Put another surrogate's weights into a fresh network, as far as they mean the same there.
+    """Copy another surrogate's weights into a fresh network where the two have the same inputs and outputs.
 
-    The last layer stays fresh unless the properties are the same; so do weights of inputs that only one of the two
-    has: the channels of a lead, physics as an input.
+    The last layer stays fresh unless the properties are the same. Weights of inputs that only one of the two has stay
+    fresh, too: the channels of a lead, physics as an input.
     """
     size = dict(config.network_size)
     if (start.network, dict(start.settings), start.species) != (config.network, size, config.codes):
         raise ConfigurationError(
             f"weights of a {start.network} {dict(start.settings)} cannot start a {config.network} {size}, "
-            "or one that sees other species: fit the same network"
+            "or a network for other species: fit the same network for the same species"
         )
     last = "" if start.keys == config.properties else f"head.{len(net.head) - 1}."
     fresh = net.state_dict()
@@ -266,7 +278,7 @@ def _take_over(net: RasterNetwork, start: NetworkSurrogate, config: FitConfig, m
 
 
 def _error(surrogate: NetworkSurrogate, groups: list[Group], weights: FloatArray) -> float:
-    """Root of the weighted mean squared error of what is learned, in standard deviations."""
+    """Return the root of the weighted mean squared error of the learned values, in standard deviations."""
     residuals = np.concatenate(
         [(surrogate.mean(g.lattice, g.species, g.informed) - g.labels) / g.factor for g in groups]
     )

@@ -1,4 +1,4 @@
-"""The learned surrogate: a model that is one network or an ensemble of them, with calibrated uncertainty."""
+"""The learned surrogate: a model made of one network or an ensemble, with calibrated uncertainty."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,21 +19,21 @@ from matgym.surrogates.raster import RasterView, global_features, raster_view
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
 
 INFERENCE_BATCH: Final = 256
-"""Tubes a forward pass: larger ones fall out of the processor's cache."""
+"""Number of tubes per forward pass: larger batches do not fit into the processor's cache."""
 
 
-UNINFORMED: Final = "the physics that this surrogate is told of a tube could not be computed"
-"""Why there is no prediction."""
+UNINFORMED: Final = "the physics that this surrogate needs as input could not be computed"
+"""Reason of failures of tubes whose physics inputs are missing."""
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """Between labels and what a network sees and gives.
+    """Scaling of the inputs and outputs of a network.
 
     Attributes:
-        mean: (properties,) of what is learned of the training labels (see `baseline`).
+        mean: (properties,) mean of the values to learn (see `baseline`) of the training labels.
         scale: (properties,) standard deviation of the same.
-        informed_mean: (informed,) of the physics that is given as input.
+        informed_mean: (informed,) mean of the physics inputs.
         informed_scale: (informed,) standard deviation of the same.
     """
 
@@ -45,21 +45,21 @@ class Scaling:
 
 @dataclass(frozen=True, eq=False)
 class NetworkSurrogate(LearnedModel):
-    """Networks as a model.
+    """A model made of networks.
 
     Attributes:
         networks: fitted networks of one kind, in evaluation mode; their mean is the prediction.
-        network: name of their kind.
-        settings: their size.
+        network: name of the kind of network.
+        settings: size settings of the networks.
         predicted: see `LearnedModel`.
-        species: that have channels of their own.
-        lattices: (n, m, cells) they were trained on.
-        scaling: of labels and inputs.
+        species: species that have channels of their own.
+        lattices: (n, m, cells) of the lattices in the training data.
+        scaling: scaling of labels and inputs.
         informed_by: see `LearnedModel`.
         calibration: named arrays: `floor`, `factor`, `interval` (properties,) of the uncertainty, and `centre`,
             `whitening`, `threshold` of the distance; see `matgym.learning.metrics`.
         baseline: see `LearnedModel`.
-        engine: that runs the networks; None for torch. See `with_engine`.
+        engine: engine that runs the networks; None for torch. See `with_engine`.
     """
 
     networks: tuple[RasterNetwork, ...]
@@ -78,30 +78,30 @@ class NetworkSurrogate(LearnedModel):
         for network in self.networks:
             network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
-    # ---- a model's face
+    # ---- interface of `Model`
 
     @property
     def is_uncertain(self) -> bool:
-        """It is, calibrated on validation data."""
+        """True: predictions have an uncertainty, calibrated on validation data."""
         return True
 
     @property
     def name(self) -> str:
-        """Of the kind of network."""
+        """The kind of network."""
         return self.network
 
     @property
     def cost(self) -> Cost:
-        """Measured on one core of an AMD EPYC server, in batches: a member, and the physics that it is told."""
+        """Cost of the members and the physics inputs, measured in batches on one core of an AMD EPYC server."""
         informed = sum(cost.seconds for name in self.informed_by if (cost := informants()[name].oracle.cost))
         return Cost(seconds=2e-4 * len(self.networks) + informed, sites=128, exponent=1.0)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Predict every property of each tube, with its uncertainty; sizes unlike the training's are extrapolations.
+        """Predict every property of each tube, with its uncertainty; sizes outside the training data are extrapolated.
 
         Returns:
             Predictions of shape (B,); NaN, with the reason in `failures`, for tubes that are strained, twisted, have
-            turned bonds, or hold a species that the networks do not see. Their distance is infinite.
+            turned bonds, or hold a species that the networks have no channels for. Their distance is infinite.
         """
         batch = TubeBatch.of(tubes)
         failures, groups = visible(batch, self.species)
@@ -120,34 +120,34 @@ class NetworkSurrogate(LearnedModel):
         by_key = {key: members[:, :, k] for k, key in enumerate(self.predicted)}
         return Predictions(values, failed, sds, half_widths, by_key, furthest)
 
-    # ---- batches of one lattice, as trainings have them
+    # ---- batches of one lattice, as used in training
 
     def mean(self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None) -> FloatArray:
-        """(B, properties) predictions for B tubes of one lattice, given as (B, n_sites) codes.
+        """Return (B, properties) predictions for B tubes of one lattice, given as (B, n_sites) codes.
 
         Args:
-            lattice: shared by the tubes.
-            species: their codes.
-            physics: (B, informed) values of `informed_by`, where they are known; otherwise they are computed.
+            lattice: lattice of the tubes.
+            species: (B, n_sites) codes.
+            physics: (B, informed) values of `informed_by`; None to compute them.
         """
         return np.asarray(self.run(lattice, species, physics)[0].mean(axis=0))
 
     def intervals(
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        """(B, properties) predictions, and half the widths of the intervals that hold 90 % of truths."""
+        """Return (B, properties) predictions, and half the widths of the intervals that hold 90 % of true values."""
         mean, _, half_width = self._judged(self.run(lattice, species, physics)[0])
         return mean, half_width
 
     def features(self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None) -> FloatArray:
-        """(B, F) pooled features of the first network, before its head."""
+        """Return (B, F) pooled features of the first network, before its head."""
         return self.run(lattice, species, physics)[1]
 
     def column(self, key: str) -> int:
-        """Which of its properties this is.
+        """Return the index of a property among the predicted ones.
 
         Raises:
-            PropertyError: if it was not trained on the property.
+            PropertyError: if the surrogate was not trained on the property.
         """
         self.property_of(key)
         return self.predicted.index(key)
@@ -155,10 +155,10 @@ class NetworkSurrogate(LearnedModel):
     def inputs(
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray
     ) -> tuple[Float32Array, Float32Array]:
-        """(B, channels, H, W) raster and (B, globals) numbers that the networks see of a batch.
+        """Return the networks' inputs of a batch: (B, channels, H, W) rasters and (B, globals) numbers.
 
         Raises:
-            PropertyError: if a site holds a species that the networks do not see.
+            PropertyError: if a site holds a species that the networks have no channels for.
         """
         if reason := unknown_species(species, self.species):
             raise PropertyError(reason)
@@ -171,26 +171,26 @@ class NetworkSurrogate(LearnedModel):
     def run(
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
-        """(members, B, properties) predictions and (B, F) features of the first network."""
+        """Return (members, B, properties) predictions and (B, F) features of the first network."""
         physics = self.physics(lattice, species) if physics is None else physics
         outputs, pooled, view = [], [], self.view(lattice)
         for start in range(0, len(species), INFERENCE_BATCH):
             part = slice(start, start + INFERENCE_BATCH)
-            seen = self.inputs(lattice, species[part], physics[part])
-            found = (self.engine or by_torch)(self.networks, view, *seen)
-            outputs.append(found[0])
-            pooled.append(found[1])
+            inputs = self.inputs(lattice, species[part], physics[part])
+            output, features = (self.engine or by_torch)(self.networks, view, *inputs)
+            outputs.append(output)
+            pooled.append(features)
         standard, first = np.concatenate(outputs, axis=1).astype(np.float64), np.concatenate(pooled).astype(np.float64)
         offset, factor = self.known(lattice, physics)
         return offset + factor * (standard * self.scaling.scale + self.scaling.mean), first
 
     def with_engine(self, name: str, threads: int = 1, device: str = "cpu") -> Self:
-        """The same surrogate, its networks run by a faster engine.
+        """Return the same surrogate with another engine that runs its networks.
 
         Args:
             name: "torch", "onnxruntime" or "openvino"; for 8 bit see `matgym.surrogates.training.quantised`.
-            threads: of a pass.
-            device: of "torch"; see `matgym.learning.devices`.
+            threads: number of threads of a forward pass.
+            device: device of "torch"; see `matgym.learning.devices`.
 
         Raises:
             ConfigurationError: if there is no such engine or device.
@@ -198,18 +198,18 @@ class NetworkSurrogate(LearnedModel):
         return replace(self, engine=Engine(name, threads, device=device))
 
     def view(self, lattice: TubeLattice) -> RasterView:
-        """The raster on which the networks see a tube."""
+        """Return the raster layout of a tube in the networks' input."""
         return raster_view(lattice, leads=self.between_leads)
 
     @property
     def between_leads(self) -> bool:
-        """Whether its properties belong to tubes between leads."""
+        """Whether the predicted properties are those of tubes between leads."""
         return any(prop.between_leads for prop in self.properties)
 
     # ---- inside
 
     def _judged(self, members: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """(B, properties) means, standard deviations, and half-widths of intervals; NaN where it is not calibrated."""
+        """Return (B, properties) means, standard deviations and half-widths of intervals; NaN if not calibrated."""
         unknown = np.full(len(self.predicted), np.nan)
         floor, factor, interval = (self.calibration.get(name, unknown) for name in ("floor", "factor", "interval"))
         sd = standard_deviation(members, floor, factor)

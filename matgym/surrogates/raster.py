@@ -1,4 +1,4 @@
-"""What a network sees of a tube: a periodic raster, and padding that knows how it wraps."""
+"""The input of a network: a periodic raster of a tube, and padding that follows its periodicity."""
 
 import math
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ from matgym.surrogates.domain import SEEN_SPECIES
 from matgym.typing import Float32Array, IntArray, SpeciesArray
 
 CHANNELS: Final = 2 * len(SEEN_SPECIES)
-"""Channels of a raster as users' modules get it."""
+"""Number of channels of the rasters that users' modules get."""
 
 LEAD_ANGSTROM: Final = 4.0
-"""Least length of lead that is seen between the two ends of a tube between leads. A choice of ours."""
+"""Least length of lead, Å, in the raster of a tube between leads. A choice of ours."""
 
 
 def encode(lattice: TubeLattice, species: SpeciesArray, seen: Sequence[Species] = SEEN_SPECIES) -> Float32Array:
-    """(B, n_sites) species of one lattice as a raster of one-hot channels, pixels as in `Nanotube.image`.
+    """Return (B, n_sites) species of one lattice as rasters of one-hot channels, with the pixels of `Nanotube.image`.
 
     Returns:
-        (B, 2 len(seen), H, W), channel `2 * k + sublattice` being the k-th seen species.
+        (B, 2 len(seen), H, W); channel `2 * k + sublattice` is that of the k-th species of `seen`.
     """
     return _one_hot(species, seen).reshape(len(species), 2 * len(seen), *lattice.raster_shape)
 
@@ -40,18 +40,18 @@ def _one_hot(species: SpeciesArray, seen: Sequence[Species]) -> Float32Array:
 
 @dataclass(frozen=True, eq=False)
 class RasterView:
-    """A raster in which all tubes lie alike: columns run along a₁, rows along a₂.
+    """A raster with the same orientation for all tubes: columns run along a₁, rows along a₂.
 
-    The raster of `TubeLattice` is the one nearest to a square, and turned against the axis in some tubes; a network
-    would have to learn both. A tube between leads is followed by a piece of lead, marked as such, so that its ends
-    do not look as if they were bonded to each other.
+    The raster of `TubeLattice` is the one nearest to a square, and its orientation differs between tubes; a network
+    would have to learn both. The raster of a tube between leads ends with a piece of lead, marked as such, so that the
+    two ends of the tube are not adjacent, as bonded atoms are.
 
     Attributes:
-        height: rows.
-        width: columns.
-        shift: columns by which the last row is shifted against the first, as `TubeLattice.raster_shift`.
+        height: number of rows.
+        width: number of columns.
+        shift: columns by which the last row is shifted relative to the first, as `TubeLattice.raster_shift`.
         sites: (2 height width,) the tube's site at each place, sublattice A first; -1 in the lead.
-        leads: whether there is a lead.
+        leads: whether the raster holds a lead.
     """
 
     height: int
@@ -61,7 +61,7 @@ class RasterView:
     leads: bool
 
     def encode(self, species: SpeciesArray, seen: Sequence[Species]) -> Float32Array:
-        """(B, n_sites) codes as (B, channels, height, width), one-hot; the lead has the last two channels."""
+        """Return (B, n_sites) codes as one-hot (B, channels, height, width); the last two channels mark the lead."""
         placed = np.where(self.sites >= 0, species[:, self.sites], Species.C12)
         raster = _one_hot(placed, seen)
         if self.leads:
@@ -72,19 +72,19 @@ class RasterView:
 
 @lru_cache(maxsize=256)
 def raster_view(lattice: TubeLattice, *, leads: bool = False) -> RasterView:
-    """The view of a tube, or of a tube between leads."""
+    """Return the raster layout of a tube, or of a tube between leads."""
     length = lattice.length_angstrom / lattice.cells
-    seen = lattice
+    whole = lattice
     if leads:
-        seen = tube_lattice(lattice.n, lattice.m, lattice.cells + math.ceil(LEAD_ANGSTROM / length))
-    width = next(w for w in range(1, seen.n_cells + 1) if seen.is_period((w, 0)))
-    height = seen.n_cells // width
-    shift = next(s for s in range(width) if seen.is_period((-s, height)))
+        whole = tube_lattice(lattice.n, lattice.m, lattice.cells + math.ceil(LEAD_ANGSTROM / length))
+    width = next(w for w in range(1, whole.n_cells + 1) if whole.is_period((w, 0)))
+    height = whole.n_cells // width
+    shift = next(s for s in range(width) if whole.is_period((-s, height)))
     rows, columns = np.divmod(np.arange(height * width), width)
     cells = np.tile(np.stack([columns, rows], axis=1), (2, 1))
     sublattice = np.repeat([0, 1], height * width)
-    # The same places, moved along the axis to heights from zero to the length: those of the tube come first.
-    home = seen.home_cells[seen.sites_at(cells, sublattice)]
+    # The same places, moved along the axis to heights from zero to the length: the tube is below the lead.
+    home = whole.home_cells[whole.sites_at(cells, sublattice)]
     heights = lattice.axial_thirds(home, sublattice)
     sites = np.where(heights < 3 * lattice.n_cells, lattice.sites_at(home, sublattice), -1)
     return RasterView(height, width, shift, sites, leads)
@@ -93,29 +93,29 @@ def raster_view(lattice: TubeLattice, *, leads: bool = False) -> RasterView:
 def global_features(
     lattice: TubeLattice, species: SpeciesArray, seen: Sequence[Species] = SEEN_SPECIES
 ) -> Float32Array:
-    """(B, len(seen) + 1): share of each seen species, and the inverse length in 1/nm."""
+    """Return (B, len(seen) + 1) features: the share of each species of `seen`, and the inverse length in 1/nm."""
     return composition(lattice, species, seen)[:, : len(seen) + 1].astype(np.float32)
 
 
 def circular_pad(raster: Tensor, shift: int, width: int = 1) -> Tensor:
-    """Pad a raster on every side with the pixels that are bonded there.
+    """Pad a raster on every side with the pixels that are bonded to that side.
 
-    Walking off the last row comes back on the first, `shift` columns further on; columns wrap plainly. By
-    concatenation: `padding_mode="circular"` knows no shift, is slower, and was exported wrongly to ONNX
+    The row after the last one is the first, moved by `shift` columns; columns are periodic without a shift. The padding
+    is by concatenation: `padding_mode="circular"` has no shift, is slower, and was exported wrongly to ONNX
     (pytorch/pytorch#86690).
 
     Args:
-        raster: (B, C, H, W).
+        raster: (B, C, H, W) raster.
         shift: columns, as `TubeLattice.raster_shift`.
-        width: pixels a side; it may exceed H or W.
+        width: pixels on each side; it may exceed H or W.
 
     Returns:
-        (B, C, H + 2 width, W + 2 width).
+        (B, C, H + 2 width, W + 2 width) raster.
     """
     height, columns = raster.shape[2], raster.shape[3]
     above: list[Tensor] = []
     below: list[Tensor] = []
-    for step in range(math.ceil(width / height)):  # whole turns around, but for thin rasters only one
+    for step in range(math.ceil(width / height)):  # periods of the raster; more than one only if H < width
         rows = min(height, width - step * height)
         turn = (step + 1) * shift % columns
         above.insert(0, raster[:, :, height - rows :].roll(turn, dims=3) if turn else raster[:, :, height - rows :])

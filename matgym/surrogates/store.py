@@ -1,4 +1,4 @@
-"""Surrogates on disk; see `matgym.learning.store`."""
+"""Storage of surrogates on disk; see `matgym.learning.store`."""
 
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -17,14 +17,14 @@ from matgym.surrogates.networks import make_network, network_settings
 
 
 class SurrogateCard(Card):
-    """What a surrogate is, where it came from, and how good it is; see `Card` and `NetworkSurrogate`, too.
+    """Description, provenance and accuracy of a surrogate; see also `Card` and `NetworkSurrogate`.
 
     Attributes:
-        metrics: split to figures; "test" was seen by neither training nor early stopping.
-        cross_validation: a row a property, means over folds with the half-widths of their intervals.
+        metrics: metrics by split; neither training nor early stopping used "test".
+        cross_validation: one row per property, means over folds with the half-widths of their intervals.
     """
 
-    OLDEST: ClassVar[int] = 2  # 1 was one plain network
+    OLDEST: ClassVar[int] = 2  # format 1 held a single network
 
     network: str
     settings: dict[str, Any]
@@ -46,7 +46,9 @@ STORE: Final = Store(SurrogateCard, "a surrogate", Path(__file__).parent / "weig
 
 
 def save(surrogate: NetworkSurrogate, path: Path, **facts: object) -> SurrogateCard:
-    """Write `path` (.safetensors) and its card beside it (.json), with further facts: data, fit, command, metrics.
+    """Write the weights to `path` (.safetensors) and the card next to it (.json).
+
+    `facts` are further entries of the card: data, fit, command, metrics.
 
     Raises:
         WeightsError: if `path` does not end in .safetensors.
@@ -68,14 +70,14 @@ def save(surrogate: NetworkSurrogate, path: Path, **facts: object) -> SurrogateC
 
 
 def load(path: Path | str) -> NetworkSurrogate:
-    """Read a surrogate.
+    """Load a surrogate.
 
     Args:
-        path: a .safetensors file with its card beside it, or the name of a shipped one such as "nanotube-doping", or
-            of a property that a shipped one predicts, such as "zt".
+        path: a .safetensors file with its card next to it, or the name of a shipped surrogate such as
+            "nanotube-doping", or of a property that a shipped surrogate predicts, such as "zt".
 
     Raises:
-        WeightsError: if a file is missing, damaged, of a later format, or not what its card describes.
+        WeightsError: if a file is missing, damaged, of a later format, or does not match its card.
     """
     return STORE.load(located(path), _built)
 
@@ -105,20 +107,20 @@ def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurr
 
 
 def load_card(path: Path | str) -> SurrogateCard:
-    """Read the card of a surrogate; see `load`."""
+    """Load the card of a surrogate; see `load`."""
     return STORE.load_card(located(path))
 
 
 def shipped() -> dict[str, tuple[str, ...]]:
-    """Shipped surrogates: name to the keys of the properties that each predicts."""
+    """Return the keys of the properties that each shipped surrogate predicts, by its name."""
     return {name: STORE.load_card(name).properties for name in STORE.names()}
 
 
 def located(path: Path | str) -> Path:
-    """The file of weights that a path, a shipped name or a property's name stands for.
+    """Return the file of weights for a path, the name of a shipped surrogate or the name of a property.
 
     Raises:
-        WeightsError: if there is none.
+        WeightsError: if there is no such file.
     """
     prop = PROPERTIES.get(str(path))
     if not Path(path).suffix and not Path(path).is_file() and path not in STORE.names():

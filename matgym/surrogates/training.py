@@ -1,7 +1,7 @@
-"""From a data set to stored weights with a card, to cross-validated figures, to networks in 8 bit; verified designs.
+"""Training, cross-validation, 8-bit quantisation and verification of surrogates.
 
 8 bit is static quantisation (Jacob et al., CVPR 2018) of the convolutions alone: quantising every operation costs
-accuracy. For what runs the networks see `matgym.surrogates.engines`.
+accuracy. The engines that run the networks are in `matgym.surrogates.engines`.
 """
 
 import json
@@ -36,25 +36,25 @@ from matgym.surrogates.store import STORE, SurrogateCard, save
 from matgym.typing import BoolArray, FloatArray
 
 Folds: TypeAlias = tuple[tuple[PropertyMetrics, ...], ...]
-"""Figures of every property, for each fold."""
+"""Metrics of every property, for each fold."""
 
 _FIGURES: Final = TypeAdapter(tuple[PropertyMetrics, ...])
 
 INT8_TOLERANCE: Final = 0.02
-"""Share by which 8 bit may raise the RMSE. A choice of ours."""
+"""Largest relative increase of the RMSE by 8 bit. A choice of ours."""
 
 CALIBRATION_TUBES: Final = 256
-"""Tubes from which the ranges of the activations are taken, at most. A choice of ours."""
+"""Largest number of tubes that determine the ranges of the activations. A choice of ours."""
 
 
 def config_of(card: SurrogateCard) -> FitConfig:
-    """Return how the surrogate of a card was fitted.
+    """Return the configuration by which the surrogate of a card was fitted.
 
     Raises:
-        ConfigurationError: if the card does not tell.
+        ConfigurationError: if the card does not hold it.
     """
     if not card.fit:
-        raise ConfigurationError("the card does not tell how its weights were fitted: train anew")
+        raise ConfigurationError(f"the card of {card.network!r} does not hold its fit configuration: train anew")
     return validated(FitConfig, card.fit, "the card")
 
 
@@ -69,10 +69,17 @@ def train(
     source: str = "",
     **options: Unpack[Options],
 ) -> SurrogateCard:
-    """Fit a surrogate, measure it on every split that holds rows, and store it.
+    """Fit a surrogate, measure its accuracy on the test splits, and store it.
 
-    The card holds the command that reproduces it, the name or file of the data, and the cross-validation; see `fit` for
-    `start` and `options`, and `Store.checkpoints` for what lies beside `output`, which ends in .safetensors.
+    Args:
+        data: labelled data set.
+        output: file of the weights, which ends in .safetensors; see `Store.checkpoints` for the files next to it.
+        config: configuration of the fit.
+        start: see `fit`.
+        command: command that reproduces the surrogate, for the card.
+        cross_validation: rows of the cross-validation, for the card.
+        source: name or file of the data, for the card.
+        options: see `fit`.
     """
     counts = {split: len(data.split(split)) for split in SPLITS}
     with STORE.checkpoints(output) as options["checkpoints"]:
@@ -89,17 +96,17 @@ def train(
 
 
 def measure(surrogate: NetworkSurrogate, data: Dataset) -> dict[str, tuple[PropertyMetrics, ...]]:
-    """Figures on the splits that no training saw, and apart for each kind of tube among the larger ones."""
+    """Return the metrics on the splits that no fit uses, separately for each lattice of the split "larger"."""
     larger = data.split("larger").labelled(surrogate.keys)
     parts = {"test": data.split("test").labelled(surrogate.keys)} | {
         f"({lattice.n},{lattice.m})x{lattice.cells}": larger.take(rows) for lattice, rows, _, _ in larger.by_lattice()
     }
-    # One row has no variance and so no R².
+    # R² is not defined for one row, which has no variance.
     return {name: figures(surrogate, part) for name, part in parts.items() if len(part) > 1}
 
 
 def figures(surrogate: NetworkSurrogate, data: Dataset) -> tuple[PropertyMetrics, ...]:
-    """Figures of every property on labelled rows."""
+    """Return the metrics of every property on labelled rows."""
     shape = (len(data), len(surrogate.keys))
     predicted, half_width = np.full(shape, np.nan), np.full(shape, np.nan)
     check_undeformed(data.batch)
@@ -113,7 +120,7 @@ def figures(surrogate: NetworkSurrogate, data: Dataset) -> tuple[PropertyMetrics
     )
 
 
-# ---- k-fold cross-validation: every tube predicted once by a network that has not seen it
+# ---- k-fold cross-validation: every tube is predicted once by a network that was not trained on it
 
 
 def cross_validate(
@@ -125,11 +132,11 @@ def cross_validate(
     device: str = "auto",
     on_epoch: Callable[[int, Epoch], None] = lambda _fold, _epoch: None,
 ) -> Folds:
-    """Fit anew for every fold that is not done yet, and measure on the fold.
+    """Fit and measure a surrogate for every fold that is not finished yet.
 
-    A tube stands in a data set once, up to symmetry, so that no twin of a fold's tubes is trained on. All splits but
-    the larger tubes are pooled; validation rows for early stopping are drawn from the other folds. In `folder`,
-    finished folds and checkpoints are kept, so that an interrupted run goes on.
+    A data set holds each tube once, up to symmetry, so that no symmetric copy of a fold's tubes is trained on. All
+    splits except "larger" are pooled; validation rows for early stopping are drawn from the other folds. `folder` keeps
+    finished folds and checkpoints, so that an interrupted run can be resumed.
 
     Raises:
         ConfigurationError: if there are fewer than two folds, or fewer rows than folds.
@@ -138,30 +145,30 @@ def cross_validate(
     pool = data.labelled(config.properties)
     pool = pool.take(np.flatnonzero(pc.not_equal(pool.table.column("split"), "larger").to_numpy()))
     if not 2 <= folds <= len(pool):
-        raise ConfigurationError(f"{folds} folds of {len(pool)} labelled tubes: give at least 2, and a tube a fold")
+        raise ConfigurationError(f"folds={folds} must be at least 2 and at most the {len(pool)} labelled tubes")
     pool = with_physics(pool, config.informed_by)
     identity = json.loads(json.dumps({"data": data.digest, "config": config.as_dict(), "folds": folds}))
-    found = []
+    results = []
     for fold in range(folds):
         done = folder and folder / f"fold-{fold}.json"
         if done and done.exists():
             content = json.loads(done.read_text(encoding="utf-8"))
-            found.append(_FIGURES.validate_python(content.pop("figures")))
+            results.append(_FIGURES.validate_python(content.pop("figures")))
             if content != identity:
                 raise DatasetError(
-                    f"{done} belongs to another cross-validation (data or settings differ); remove its folder"
+                    f"{done} belongs to another cross-validation (data or settings differ): remove its folder"
                 )
             continue
         part, checkpoints = fold_of(pool, fold, folds, config.seed), folder and folder / f"fold-{fold}.checkpoints"
         fitted = fit(part, config, checkpoints=checkpoints, device=device, on_epoch=partial(on_epoch, fold))
-        found.append(figures(fitted, part.split("test")))
+        results.append(figures(fitted, part.split("test")))
         if done:
-            write_json(done, identity | {"figures": _FIGURES.dump_python(found[-1], mode="json")})
-    return tuple(found)
+            write_json(done, identity | {"figures": _FIGURES.dump_python(results[-1], mode="json")})
+    return tuple(results)
 
 
 def fold_of(pool: Dataset, fold: int, folds: int, seed: int) -> Dataset:
-    """The data set whose test split is one fold of the rows, and whose validation split comes from the others."""
+    """Return the rows as a data set whose test split is one fold, and whose validation split is from the others."""
     order = np.random.default_rng([seed, folds]).permutation(len(pool))
     test = np.array_split(order, folds)[fold]
     rest = np.setdiff1d(order, test)
@@ -174,13 +181,13 @@ def fold_of(pool: Dataset, fold: int, folds: int, seed: int) -> Dataset:
 
 
 def summary(folds: Folds) -> list[dict[str, float | str]]:
-    """A row a property: mean over folds of R², MAE and RMSE, each with the half-width of its 95 % interval."""
+    """Return one row per property: means over folds of R², MAE and RMSE with half-widths of their 95 % intervals."""
     rows = []
     for k, first in enumerate(folds[0]):
         row: dict[str, float | str] = {"property": first.property, "n": sum(fold[k].n for fold in folds)}
         for name in ("r2", "mae", "rmse"):
-            found = estimate([getattr(fold[k], name) for fold in folds])
-            row |= {name: found.mean, f"{name}_interval": found.half_width}
+            mean = estimate([getattr(fold[k], name) for fold in folds])
+            row |= {name: mean.mean, f"{name}_interval": mean.half_width}
         rows.append(row)
     return rows
 
@@ -189,49 +196,53 @@ def summary(folds: Folds) -> list[dict[str, float | str]]:
 
 
 def quantised(surrogate: NetworkSurrogate, data: Dataset, engine: str, threads: int = 1) -> NetworkSurrogate:
-    """A surrogate whose convolutions run in 8 bit, if that costs no accuracy.
+    """Return a surrogate whose convolutions run in 8 bit, if its accuracy stays the same.
 
     Args:
-        surrogate: fitted.
-        data: labelled tubes, best of the validation split: some calibrate, all judge. Each lattice among them takes
-            an export, some seconds a network.
+        surrogate: fitted surrogate.
+        data: labelled tubes, preferably of the validation split: some calibrate the network, all measure its accuracy.
+            Each lattice among them needs an export, which takes some seconds per network.
         engine: one of `INT8_ENGINES`.
-        threads: of a pass.
+        threads: number of threads of a forward pass.
 
     Raises:
-        WeightsError: if the RMSE of a property rises by more than `INT8_TOLERANCE`, with both figures; also later, at
-            a lattice that is not among the data, if 8 bit differs from torch there by more than would raise it so.
+        WeightsError: if the RMSE of a property rises by more than `INT8_TOLERANCE`; the message holds both values. Also
+            at a later prediction for a lattice that is not in the data, if 8 bit differs from torch by more than is
+            compatible with this tolerance.
         ConfigurationError: if there is no such engine, or the network has no convolutions.
         DatasetError: if no tube has all labels.
-        PropertyError: if the data hold no labels of a property.
+        PropertyError: if the data have no labels of a property.
         MissingExtraError: if the engine is not installed.
     """
     if engine not in INT8_ENGINES:
         raise ConfigurationError(f"there is no 8-bit engine {engine!r}; there are {', '.join(INT8_ENGINES)}")
     rows = data.labelled(surrogate.keys)
     if not len(rows):
-        raise DatasetError("no tube of these data has labels of all properties: 8 bit cannot be judged")
+        raise DatasetError(
+            f"no tube of these data has labels of {', '.join(surrogate.keys)}: give labelled tubes to check 8 bit on"
+        )
     chosen = np.random.default_rng(0).permutation(len(rows))[:CALIBRATION_TUBES]
     tubes = [tube.species for tube in rows.take(chosen).batch]
     longest = max(len(codes) for codes in tubes)
     codes = np.stack([np.resize(codes, longest) for codes in tubes])
-    unjudged = Calibration(codes, surrogate.species, np.full(len(surrogate.keys), np.inf))
-    made = Engine(engine, threads, unjudged)
+    uncalibrated = Calibration(codes, surrogate.species, np.full(len(surrogate.keys), np.inf))
+    int8_engine = Engine(engine, threads, uncalibrated)
     before, standardised = _rmse(surrogate.with_engine("torch", threads), rows)
-    after, _ = _rmse(replace(surrogate, engine=made), rows)
+    after, _ = _rmse(replace(surrogate, engine=int8_engine), rows)
     for key, ours, theirs in zip(surrogate.keys, before, after, strict=True):
         if not theirs <= (1 + INT8_TOLERANCE) * ours:
             raise WeightsError(
-                f"{engine} costs accuracy: RMSE of {key} on {len(rows)} tubes {theirs:.4g}, without 8 bit {ours:.4g}, "
-                f"{theirs / ours - 1:+.1%} where {INT8_TOLERANCE:.0%} is allowed: use {engine.removesuffix('-int8')!r}"
+                f"{engine} costs accuracy: the RMSE of {key} on {len(rows)} tubes is {theirs:.4g}, without 8 bit "
+                f"{ours:.4g}, a change of {theirs / ours - 1:+.1%} where {INT8_TOLERANCE:.0%} is allowed: use "
+                f"{engine.removesuffix('-int8')!r}"
             )
-    # On other lattices there are no labels; an error that is independent of the network's own adds in squares.
+    # There are no labels for other lattices. The errors of 8 bit and of the network are independent: squares add up.
     allowed = standardised * np.sqrt((1 + INT8_TOLERANCE) ** 2 - 1)
-    return replace(surrogate, engine=replace(made, calibration=replace(unjudged, allowed=allowed)))
+    return replace(surrogate, engine=replace(int8_engine, calibration=replace(uncalibrated, allowed=allowed)))
 
 
 def _rmse(surrogate: NetworkSurrogate, rows: Dataset) -> tuple[FloatArray, FloatArray]:
-    """(properties,) RMSE, and the same in standard deviations of what is learned."""
+    """Return the (properties,) RMSE, and the same in standard deviations of the learned values."""
     labels = np.stack([rows.values(key) for key in surrogate.keys], axis=1)
     off, scaled = np.empty_like(labels), np.empty_like(labels)
     for lattice, where, species, _ in rows.by_lattice():
@@ -247,13 +258,13 @@ def _rmse(surrogate: NetworkSurrogate, rows: Dataset) -> tuple[FloatArray, Float
 
 @dataclass(frozen=True)
 class Verification:
-    """What a surrogate predicted for some designs, and what physics says.
+    """The values of a surrogate and of an oracle for some designs.
 
     Attributes:
-        predicted: (B,) surrogate's values.
-        truth: (B,) oracle's values; NaN where it failed.
-        out_of_distribution: (B,) whether the surrogate's own score calls the design far out.
-        failures: designs that the oracle could not compute.
+        predicted: (B,) values of the surrogate.
+        truth: (B,) values of the oracle; NaN where it failed.
+        out_of_distribution: (B,) whether the design is out of distribution by the surrogate's own score.
+        failures: number of designs that the oracle could not compute.
     """
 
     predicted: FloatArray
@@ -273,7 +284,7 @@ class Verification:
 
     @property
     def bias(self) -> float:
-        """Mean of prediction less truth, in the property's unit."""
+        """Mean of prediction minus truth, in the property's unit."""
         return float(np.nanmean(self.predicted - self.truth))
 
     @property
@@ -286,17 +297,17 @@ class Verification:
 
     @property
     def share_out_of_distribution(self) -> float:
-        """Share of designs that the surrogate's own score calls far out."""
+        """Share of designs that are out of distribution by the surrogate's own score."""
         return float(self.out_of_distribution.mean())
 
     def exploitation_gap(self, targets: FloatArray) -> float:
-        """How much further designs are from (B,) targets than was predicted: mean true less mean predicted error."""
+        """Return the mean true distance of designs from (B,) targets minus the mean predicted distance."""
         good = np.isfinite(self.truth)
         expected, true = np.abs(self.predicted - targets)[good], np.abs(self.truth - targets)[good]
         return float(true.mean() - expected.mean())
 
     def as_dict(self) -> dict[str, float]:
-        """Flat form for tables and JSON."""
+        """Return a flat dictionary for tables and JSON."""
         return {
             "designs": len(self.predicted),
             "mae_ev": self.mae,
@@ -309,6 +320,7 @@ class Verification:
 
 
 def verify(surrogate: Model, oracle: Model, tubes: Sequence[Nanotube], key: str = "gap_ev") -> Verification:
-    """Put designs through surrogate and oracle, and compare one property."""
-    truth, found = oracle.predict(tubes), surrogate.predict(tubes)
-    return Verification(found[key], truth[key], found.known_distance > 1.0, len(truth.failures.get(key, {})))
+    """Predict one property of designs with a surrogate and with an oracle, and return both."""
+    truth, predictions = oracle.predict(tubes), surrogate.predict(tubes)
+    failures = len(truth.failures.get(key, {}))
+    return Verification(predictions[key], truth[key], predictions.known_distance > 1.0, failures)

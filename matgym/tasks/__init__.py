@@ -1,4 +1,4 @@
-"""Tasks: spaces of designs, what designs are worth, and the ledger of what was spent."""
+"""Tasks: spaces of designs, the rewards of designs, and the ledger that counts evaluations."""
 
 from matgym.tasks.base import DesignTask, RewardFunction, Scores
 from matgym.tasks.chirality import ChiralitySpace, chirality_task

@@ -1,4 +1,4 @@
-"""The task of annealing: crystallites of a target size, few defects, little energy."""
+"""The annealing task: crystallites of a target size, few defects, little energy."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +16,10 @@ from matgym.tasks.reward import check_reward
 from matgym.typing import FloatArray
 
 AnnealingReward: TypeAlias = Callable[[Mapping[str, FloatArray], FloatArray], Any]
-"""How B films stand, and their (B,) target mean radii, to what they are worth, (B,) in [0, 1].
+"""A function from the state of B films and their (B,) target mean radii to (B,) values in [0, 1].
 
-The first is a mapping of names to (B,) values: "radius" (lattice constants), "defects" (share left), "energy_kwh". A
-value outside [0, 1] is an error."""
+The state is a mapping of names to (B,) values: "radius" (lattice constants), "defects" (share left), "energy_kwh". A
+value outside [0, 1] raises an error."""
 
 _FILM: Final = Film()
 
@@ -30,18 +30,21 @@ class AnnealingTask:
 
         J = tolerance(ln(radius / target), 0.2) (1 - share of defects left) - 0.01 energy [kWh]
 
-    Small crystallites make a film strong, large ones make it conduct; defects do neither. Weights are ours.
+    Small crystallites make a film strong, large ones make it conductive; defects lower both. The weights are a choice
+    of ours.
 
     Attributes:
-        steps: of two minutes.
-        size: sites along a side.
-        grains: fewest and most at first, on 64 x 64 sites.
+        film: model of the film.
+        steps: number of steps, of two minutes each.
+        size: number of sites along a side.
+        grains: fewest and most grains at the start, on 64 x 64 sites.
         particles: least and largest share of sites with a particle.
-        targets: least and largest mean radius, lattice constants.
-        start_c: temperature at first.
-        margin: of the radius' logarithm, at which a tenth is earned.
-        per_kwh: price of energy.
-        reward: a function that says what films are worth in place of J.
+        targets: least and largest target mean radius, lattice constants.
+        start_c: temperature at the start, °C.
+        margin: error of the radius' logarithm at which the reward has fallen to a tenth.
+        per_kwh: price of energy, 1/kWh.
+        reward: a function that gives the values of films instead of J.
+        ledger: counts of simulated steps.
     """
 
     film: Film = _FILM
@@ -60,17 +63,17 @@ class AnnealingTask:
         require_counts(steps=self.steps)
         check_reward(self.reward)
         if not 0.0 < self.targets[0] <= self.targets[1]:
-            raise ConfigurationError(f"targets={self.targets} must be a least and a largest radius, both positive")
+            raise ConfigurationError(f"targets={self.targets} must be the least and the largest radius, both positive")
 
     def draw(self, rng: np.random.Generator) -> tuple[Labels, float]:
-        """Draw (size, size) grains and particles of a film as deposited, and its target mean radius."""
+        """Draw the (size, size) grains and particles of a film as deposited, and its target mean radius."""
         film = random_films(1, rng, size=self.size, grains=self.grains, particles=self.particles)[0]
         return film, float(rng.uniform(*self.targets))
 
     def objective(self, measures: FloatArray, energy_kwh: FloatArray, targets: FloatArray) -> FloatArray:
-        """(B,) J of films measured as `Film.measures` has it."""
+        """Return (B,) J of films from their measures, as `Film.measures` returns them."""
         return np.asarray(self.met(measures, targets) * (1.0 - measures[:, 1]) - self.per_kwh * energy_kwh)
 
     def met(self, measures: FloatArray, targets: FloatArray) -> FloatArray:
-        """(B,) how well radii meet their targets."""
+        """Return the (B,) tolerances of radii and their targets, in [0, 1]."""
         return tolerance(np.log(measures[:, 0] / targets), self.margin)

@@ -1,4 +1,4 @@
-"""The task of choosing a tube: chirality, length and strain for a target gap, diameter and length."""
+"""The task of choosing a tube: its chirality, length and strain, for a target gap, diameter and length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,21 +22,21 @@ from matgym.tasks.space import Choices, Designs, KeyArray
 from matgym.typing import BoolArray, IntArray
 
 STRAINS: Final = np.linspace(-0.05, 0.05, 11)
-"""Strains to choose from."""
+"""The strains to choose from."""
 
 CELLS: Final = 12
-"""Largest number of unit cells to choose."""
+"""Largest number of unit cells to choose from."""
 
 DIAMETERS_NM: Final = (0.6, 1.6)
 """Least and largest diameter of unstrained tubes. Below 0.6 nm the π-electron model does not hold."""
 
 MARGINS: Final = (0.1, 0.1, 0.5)
-"""Of gap (eV), diameter and length (nm): errors at which a tolerance has fallen to a tenth. Ours."""
+"""Errors of gap (eV), diameter and length (nm) at which a tolerance has fallen to a tenth. A choice of ours."""
 
 
 @lru_cache(maxsize=16)
 def _fits(low: float, high: float) -> BoolArray:
-    """(n, m) whether the tubes (1, 0) to (n, n) have diameters within a window, nm."""
+    """Return (n, m) whether the tubes (1, 0) to (n, n) have diameters within a window, nm."""
     most = next(n for n in range(1, 1000) if tube_lattice(n + 1, 0, 1).diameter_nm > high)
     fits = np.array(
         [
@@ -50,12 +50,13 @@ def _fits(low: float, high: float) -> BoolArray:
 
 @dataclass(frozen=True, eq=False)
 class ChiralitySpace(Choices):
-    """n, m, cells, strain: m at most n, and the diameter within a window. Make one by `within`.
+    """Tubes with a choice of n, m, cells and strain: m at most n, and the diameter within a window.
 
-    A design is (n - 1, m, cells - 1, number of the strain).
+    A design is (n - 1, m, cells - 1, index of the strain). Make a space by `within`.
 
     Attributes:
         fits: (n, m) whether the tube's diameter lies within the window.
+        diameters_nm: least and largest diameter of the window.
     """
 
     fits: BoolArray = field(kw_only=True, repr=False)
@@ -64,17 +65,17 @@ class ChiralitySpace(Choices):
     @classmethod
     @lru_cache(maxsize=16)
     def within(cls, diameters_nm: tuple[float, float] = DIAMETERS_NM) -> "ChiralitySpace":
-        """Tubes whose unstrained diameter lies within a window, nm.
+        """Return the space of tubes whose unstrained diameter lies within a window, nm.
 
         Raises:
-            ConfigurationError: if there is none.
+            ConfigurationError: if there is no such tube.
         """
         low, high = diameters_nm
         if not 0.0 <= low < high:
-            raise ConfigurationError(f"diameters_nm={diameters_nm} must be a least and a larger value")
+            raise ConfigurationError(f"diameters_nm={diameters_nm} must be the least and a larger value")
         fits = _fits(low, high)
         if not fits.any():
-            raise ConfigurationError(f"no tube has a diameter from {low} to {high} nm")
+            raise ConfigurationError(f"no tube has a diameter from {low} to {high} nm: give a wider range")
         counts = (*fits.shape, CELLS, len(STRAINS))
         return cls(counts, ordered=True, fits=fits, diameters_nm=diameters_nm)
 
@@ -86,7 +87,7 @@ class ChiralitySpace(Choices):
 
     @override
     def decode(self, designs: Designs) -> TubeBatch:
-        """Designs as pristine tubes."""
+        """Return designs as pristine tubes."""
         rows: IntArray = np.asarray(designs, dtype=np.int64)
         _, first, index = np.unique(rows[:, :3] @ self._places, return_index=True, return_inverse=True)
         lattices = tuple(tube_lattice(n + 1, m, cells + 1) for n, m, cells in rows[first, :3].tolist())
@@ -96,7 +97,7 @@ class ChiralitySpace(Choices):
 
     @cached_property
     def _places(self) -> IntArray:
-        """(3,) what n, m and cells count for in a number that tells lattices apart."""
+        """(3,) weights of n, m and cells in a number that is unique for each lattice."""
         return np.array([self.counts[1] * CELLS, CELLS, 1])
 
     @cached_property
@@ -107,7 +108,7 @@ class ChiralitySpace(Choices):
 
     @override
     def property_key(self, designs: Designs) -> KeyArray:
-        """As far as the gap of a pristine tube is concerned, one cell is as good as twelve."""
+        """Return (B,) keys that do not depend on the number of cells, which does not change the gap."""
         short = designs.copy()
         short[:, 2] = 0
         return self.key(short)
@@ -115,7 +116,7 @@ class ChiralitySpace(Choices):
 
 @dataclass(frozen=True)
 class OfOneCell(Model):
-    """A model of pristine periodic tubes that is given one cell of each, which has the same bands."""
+    """A model of pristine periodic tubes that computes one cell of each, which has the same bands."""
 
     model: Model = field(default_factory=PiElectrons)
 
@@ -124,7 +125,7 @@ class OfOneCell(Model):
 
     @override
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Predictions for one cell of each tube."""
+        """Return predictions for one cell of each tube."""
         return self.model.predict(
             [Nanotube(tube.n, tube.m, strain=tube.strain, torsion=tube.torsion) for tube in tubes]
         ).only([GAP_EV.key])
@@ -141,31 +142,32 @@ def chirality_task(
     values: tuple[float, float] | None = None,
     reward: RewardFunction | None = None,
 ) -> DesignTask:
-    """Choose (n, m), unit cells and strain so that gap, diameter and length meet a vector of targets.
+    """Return the task of choosing (n, m), unit cells and strain so that gap, diameter and length meet three targets.
 
-    The reward is the mean of three tolerances, each with a margin of its own; the loss is 1 - reward. Or choose them so
-    that one property, the gap or one of the model's own, is as large or as small as can be.
+    The reward is the mean of three tolerances, each with its own margin; the loss is 1 - reward. With another direction
+    the task is to make one property, the gap or the model's own, as large or as small as possible.
 
     Args:
         diameters_nm: least and largest diameter of unstrained tubes, and range of that target.
         gaps_ev: range of target gaps.
         lengths_nm: range of target lengths.
-        margins: of gap (eV), diameter and length (nm): errors at which a tolerance has fallen to a tenth. Ours.
-        model: of the gap: "solved:NAME", a table of all gaps; "oracle"; or whatever `as_model` takes.
-        direction: "target"; or "maximize" or "minimize", of what the model predicts.
-        values: of an extreme: those that earn 0 and 1, or 1 and 0 where it is to be small; the range of gaps by
-            default. A property of the model's own needs them.
-        reward: a function of predictions and targets in place of the mean.
+        margins: errors of gap (eV), diameter and length (nm) at which a tolerance has fallen to a tenth. A choice of
+            ours.
+        model: model of the gap: "solved:NAME", a table of all gaps; "oracle"; or any source that `as_model` takes.
+        direction: "target"; or "maximize" or "minimize" for the property that the model predicts.
+        values: property values with reward 0 and 1 if the property is maximized, 1 and 0 if it is minimized; by default
+            the range of gaps. A property of the model's own needs them.
+        reward: a function of predictions and targets instead of the mean.
 
     Raises:
-        ConfigurationError: if a range is none or without effect, or the table is of other diameters.
+        ConfigurationError: if a range is empty or without effect, or the table is one of other diameters.
     """
     limits = scale_settings(direction=direction, targets=None, values=values, margin=None, default="target")
     for name, (low, high) in (("gaps_ev", gaps_ev), ("lengths_nm", lengths_nm)):
         if not 0.0 <= low < high:
-            raise ConfigurationError(f"{name}={(low, high)} must be a least and a larger value")
+            raise ConfigurationError(f"{name}={(low, high)} must be the least and a larger value")
     if table_of(model) is not None and diameters_nm != DIAMETERS_NM:
-        raise ConfigurationError(f'the table of 0.6 to 1.6 nm is none of {diameters_nm}: give model="oracle"')
+        raise ConfigurationError(f'the table is for 0.6 to 1.6 nm, not {diameters_nm}: give model="oracle"')
     geometry, oracle = Geometry(), OfOneCell()
     gap = oracle if isinstance(model, str) and model == "oracle" else table_of(model) or as_model(model, GAP_EV)
     space = ChiralitySpace.within(diameters_nm)

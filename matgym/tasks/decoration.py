@@ -1,4 +1,4 @@
-"""The task of decorating a tube: a property that meets a target, or is as small or as large as can be."""
+"""The task of decorating a tube: a property is to meet a target, or to be as small or as large as possible."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -14,7 +14,7 @@ from matgym.tasks.objective import AnyModel, Constraint, Direction, Estimate, Ob
 from matgym.tasks.solved import Solved, table_of
 
 UNUSED_SCALE: Final = Scale((0.0, 1.0), (0.0, 1.0), 1.0)
-"""Of a property of the model's own that is to be extreme by a reward function, which scales itself."""
+"""Placeholder scale of a property of the model's own where a reward function replaces the scaled reward."""
 
 
 def decoration_task(
@@ -34,54 +34,57 @@ def decoration_task(
     constraint: Constraint | None = None,
     reward: RewardFunction | None = None,
 ) -> DesignTask:
-    """Place a budget of atoms, or of turned bonds, on a tube so that a property meets a target or is extreme.
+    """Return the task of placing a budget of atoms or turned bonds so that a property meets a target or is extreme.
 
-    The default is `matgym/NanotubeDoping-v0`'s task.
+    The default is the task of `matgym/NanotubeDoping-v0`.
 
     Args:
         lattice: the tube to decorate; (8, 0) of four cells by default.
-        budget: atoms of each species to place, and bonds to turn ("SW"); eight B and eight N by default.
-        property: the objective, unless the model says what it predicts: a function of tubes predicts a property of
-            its own name.
-        model: that predicts it: whatever `matgym.surrogates.as_model` takes; or "solved:NAME", the table of a solved
-            instance, or a `Solved`.
+        budget: number of atoms of each species to place, and of bonds to turn ("SW"); eight B and eight N by default.
+        property: the property of the objective, unless the model has a property of its own: that of a function of tubes
+            has the function's name.
+        model: the model that predicts it: any source that `matgym.surrogates.as_model` takes; or "solved:NAME", the
+            table of a solved instance, or a `Solved`.
         direction: "target", "minimize" or "maximize".
-        low: smallest target, in the property's unit; or the value that earns 0 where it is to be large, 1 where it is
-            to be small. By default that of the property's scale, as the next two.
-        high: largest target; or the value that earns 1 where it is to be large, 0 where it is to be small.
-        margin: error at which the reward of a target has fallen to a tenth; a quarter of the range of targets where the
+        low: smallest target, in the property's unit; or the value with reward 0 if the property is maximized, 1 if it
+            is minimized. The default is that of the property's scale; so are those of `high` and `margin`.
+        high: largest target; or the value with reward 1 if the property is maximized, 0 if it is minimized.
+        margin: error at which the reward of a target has fallen to a tenth; a quarter of the range of targets if the
             property has no scale.
-        scale: of `property`; by default that in `matgym.tasks.objective.SCALES`. A property of the model's own has
-            none: give low and high.
+        scale: scale of `property`; by default that in `matgym.tasks.objective.SCALES`. A property of the model's own
+            has none: give low and high.
         estimate: how an uncertain prediction is turned into a reward.
-        oracle: that verifies; the property's own with its default settings, if it has one, by default.
+        oracle: the oracle that verifies; by default that of the property with its default settings, if there is one.
         others: components of a vector reward after the first; give them weight 0.
-        constraint: that designs are to keep; None for none.
-        reward: a function of predictions and targets in place of the reward that these settings make.
+        constraint: the constraint on designs; None for no constraint.
+        reward: a function of predictions and targets instead of the reward that these settings define.
 
     Raises:
-        ConfigurationError: if a setting is out of its range, or the model does not support such tubes.
+        ConfigurationError: if a setting is out of range, or the model does not support such tubes.
         PropertyError: if the model does not predict the property.
     """
     lattice = lattice or tube_lattice(8, 0, 4)
     edits = lattice_edits(lattice, {"B": 8, "N": 8} if budget is None else budget)
     named = property if isinstance(property, Property) else known_property(property)
     by_oracle = isinstance(model, str) and model == "oracle"
-    made: AnyModel = oracle if by_oracle and oracle is not None else resolved(model, named)
-    prop = named if named.key in made.keys else made.properties[0] if len(made.properties) == 1 else named
+    predictor: AnyModel = oracle if by_oracle and oracle is not None else resolved(model, named)
+    only = predictor.properties[0] if len(predictor.properties) == 1 else named
+    prop = named if named.key in predictor.keys else only
     verifier = oracle or (
-        made if isinstance(made, Solved) else known_oracle(prop) or (made if made.is_oracle else None)
+        predictor
+        if isinstance(predictor, Solved)
+        else known_oracle(prop) or (predictor if predictor.is_oracle else None)
     )
-    made.property_of(prop.key)  # raises if there is none
+    predictor.property_of(prop.key)  # raises an error if the model does not predict it
     own_scale = UNUSED_SCALE if reward is not None and direction != "target" else None
     limits = scaled(prop, direction, low, high, margin, scale if prop.key == named.key else own_scale)
-    objective = Objective(prop, made, direction, *limits, verifier)
+    objective = Objective(prop, predictor, direction, *limits, verifier)
     space = Decorations(lattice, edits, between_leads=prop.between_leads)
     return DesignTask(space, (objective, *others), constraint, reward, estimate)
 
 
 def known_property(name: str) -> Property:
-    """A property by name or key; one of the user's own where no oracle computes it."""
+    """Return a property by its name or key; a new one if no oracle computes it."""
     try:
         return parse_properties([name])[0]
     except PropertyError:
@@ -89,7 +92,7 @@ def known_property(name: str) -> Property:
 
 
 def known_oracle(prop: Property) -> Model[Any] | None:
-    """The oracle that computes a property with its default settings; None where there is none."""
+    """Return the oracle of a property with its default settings; None if there is none."""
     try:
         return oracle_of(prop.key)
     except PropertyError:
@@ -97,9 +100,9 @@ def known_oracle(prop: Property) -> Model[Any] | None:
 
 
 def resolved(model: Any, prop: Property) -> AnyModel:
-    """Whatever stands for a model of a property, as one.
+    """Return the model or solved table for any source of a property's values.
 
     Raises:
-        ConfigurationError: if it stands for none.
+        ConfigurationError: if the source is not a model.
     """
     return table_of(model) or as_model(model, prop)

@@ -1,4 +1,4 @@
-"""The space of decorated tubes: a budget of atoms, and of turned bonds, on the sites of one lattice."""
+"""The space of decorated tubes: a budget of atoms and of turned bonds on the sites of one lattice."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,21 +15,24 @@ from matgym.tasks.space import MOST_ENUMERATED, Designs, DesignSpace, KeyArray
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
 
 MOST_RESTARTS = 1_000
-"""Times that edits drawn at random may end where no other fits before a budget counts as too large."""
+"""Number of random attempts that may run out of room before a budget counts as too large."""
 
 SWAPS = 1.0
-"""Mean number of moves that follow a crossing. Chosen by us, untuned."""
+"""Mean number of mutations after a recombination. A choice of ours, not tuned."""
 
 
 @dataclass(frozen=True, eq=False)
 class Decorations(DesignSpace):
-    """Tubes that spend a budget exactly.
+    """Tubes that use up a budget exactly.
 
-    In the unit cube every atom of the budget, and every turned bond, has two coordinates, an angle and a height; in
-    turn each takes the free place nearest to its own. So what is near in the cube is alike on the tube.
+    In the unit cube every atom of the budget, and every turned bond, has two coordinates, an angle and a height; one
+    after the other, each takes the free place nearest to its coordinates. So points that are near in the cube are
+    similar tubes.
 
     Attributes:
-        between_leads: whether the tube's ends count: what is moved along the axis is then another design.
+        lattice: the lattice of all tubes.
+        edits: the edits that a budget allows.
+        between_leads: whether the tube is between leads: a design moved along the axis is then another design.
     """
 
     lattice: TubeLattice
@@ -38,35 +41,37 @@ class Decorations(DesignSpace):
 
     @cached_property
     def width(self) -> int:
-        """One entry a site, and one a bond where bonds are turned."""
+        """The entries of a design: one per site, and one per bond if bonds are turned."""
         return self.edits.width
 
     @property
     def choices(self) -> tuple[int, ...]:
-        """Any number for the angle and the height of each edit."""
+        """0, any number in [0, 1], for the angle and the height of each edit."""
         return (0,) * (2 * self.edits.length)
 
     # ---- what a design is
 
     @property
     def turns(self) -> bool:
-        """Whether bonds are turned."""
+        """Whether the budget holds turned bonds."""
         return isinstance(self.edits, DefectEdits)
 
     def decode(self, designs: Designs) -> TubeBatch:
-        """Designs as tubes, of one lattice."""
+        """Return designs as tubes of one lattice."""
         sites = self.edits.n_sites
         return TubeBatch.uniform(self.lattice, designs[:, :sites], designs[:, sites:] if self.turns else None)
 
     def encode(self, batch: TubeBatch) -> Designs:
-        """Tubes of this lattice as designs.
+        """Return tubes of this lattice as designs.
 
         Raises:
-            ConfigurationError: if a tube has another lattice, is deformed, or has turned bonds where none may be.
+            ConfigurationError: if a tube has another lattice, is deformed, or has turned bonds that are not allowed.
         """
         other = [group.lattice for group in batch.by_lattice() if group.lattice != self.lattice]
         if other or batch.deformed.any() or (batch.turned is not None and not self.turns):
-            raise ConfigurationError(f"{batch} holds a tube that is no design on {self.lattice}")
+            raise ConfigurationError(
+                f"{batch} holds a tube that is not a design: give undeformed tubes of {self.lattice}"
+            )
         species = batch.species.reshape(len(batch), -1)
         if not self.turns:
             return species.copy()
@@ -77,19 +82,19 @@ class Decorations(DesignSpace):
 
     @cached_property
     def domain(self) -> TubeDomain:
-        """Undeformed tubes of one lattice, with the species of the budget."""
+        """The domain of undeformed tubes of one lattice, with the species of the budget."""
         species = frozenset({Species.C12, *(Species(int(code)) for code in self.edits.species)})
         return TubeDomain((self.lattice,), species, turned=self.turns)
 
     def valid(self, designs: Designs) -> BoolArray:
-        """Whether the budget is spent, and nothing else."""
+        """Return (B,) whether each row uses up the budget exactly."""
         return self.edits.complete(designs)
 
-    # ---- moving about
+    # ---- sampling and variation
 
     def sample(self, count: int, rng: np.random.Generator) -> Designs:
-        """Edits drawn one after the other, uniformly among those allowed."""
-        if not isinstance(self.edits, DefectEdits):  # no edit forbids another but by taking its place
+        """Draw designs by edits one after the other, each uniform among those allowed."""
+        if not isinstance(self.edits, DefectEdits):  # edits exclude each other only on the same site
             rows = np.zeros((count, self.width), dtype=np.uint8)
             queue = np.repeat(self.edits.species, self.edits.budget)
             sites = rng.permuted(np.tile(np.arange(self.width), (count, 1)), axis=1)[:, : len(queue)]
@@ -98,7 +103,7 @@ class Decorations(DesignSpace):
         return self._finished(np.zeros((count, self.width), dtype=np.uint8), rng)
 
     def _finished(self, rows: SpeciesArray, rng: np.random.Generator) -> SpeciesArray:
-        """What is missing, placed at random; a design that can go no further begins anew."""
+        """Place the rest of the budget at random; a design without room for the rest is drawn anew."""
         remaining = self.edits.remaining(rows)
         restarts = 0
         while (unfinished := np.flatnonzero(remaining.any(axis=1))).size:
@@ -107,7 +112,9 @@ class Decorations(DesignSpace):
             stuck = ~mask.any(axis=1)
             restarts += int(stuck.any())
             if restarts > MOST_RESTARTS:
-                raise ConfigurationError(f"a budget of {self.edits.length} edits found no room in {restarts} attempts")
+                raise ConfigurationError(
+                    f"a budget of {self.edits.length} edits found no room in {restarts} attempts: give a smaller one"
+                )
             part[stuck], left[stuck] = 0, self.edits.budget
             mask[stuck] = self.edits.mask(part[stuck], left[stuck])
             weight = np.where(mask, rng.random(mask.shape), -1.0)
@@ -116,7 +123,7 @@ class Decorations(DesignSpace):
         return rows
 
     def mutate(self, designs: Designs, rng: np.random.Generator) -> Designs:
-        """Two sites of unlike species exchanged, or a turned bond turned back and another turned in its place."""
+        """Exchange two sites of unlike species, or turn a turned bond back and turn another one instead."""
         varied = designs.copy()
         for row in varied:
             self._move(row, rng)
@@ -138,10 +145,11 @@ class Decorations(DesignSpace):
             row[[first, second]] = row[[second, first]]
 
     def recombine(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
-        """What lies between two heights comes from the second parent, after a random symmetry operation of the tube.
+        """Combine pairs of designs: the part between two heights comes from the second parent.
 
-        Where a periodic tube begins is of no account, and so a motif comes together with another of any place. The
-        composition is then mended at random sites, and a few moves follow.
+        A random symmetry operation of the tube moves the second parent first: the origin of a periodic tube is
+        arbitrary, and so motifs from any place can meet. Random sites are then changed to restore the composition, and
+        a few mutations follow.
         """
         height = self._places[:, 1]
         low, high = np.sort(rng.random((2, len(first))), axis=0)
@@ -158,7 +166,7 @@ class Decorations(DesignSpace):
         return children
 
     def _mend(self, child: SpeciesArray, rng: np.random.Generator) -> None:
-        """Take off what is too much and, of species, put on what is missing, in place."""
+        """Restore the budget in place: remove surplus edits and, for species, add missing ones."""
         edits, atoms = self.edits, child[: self.edits.n_sites]
         if isinstance(edits, DefectEdits):
             turned = rng.permutation(np.flatnonzero(child[edits.n_sites :]))
@@ -181,7 +189,7 @@ class Decorations(DesignSpace):
 
     @cached_property
     def _places(self) -> FloatArray:
-        """(sites + bonds, 2) angle and height of each place that an edit can take, as fractions."""
+        """(sites + bonds, 2) angle and height of each place of an edit, as fractions."""
         sites = self.lattice.site_fractions
         if not isinstance(self.edits, DefectEdits):
             return sites
@@ -190,7 +198,7 @@ class Decorations(DesignSpace):
         return np.concatenate([sites, (sites[a] + apart / 2.0) % 1.0])
 
     def from_points(self, points: FloatArray) -> Designs:
-        """See the class."""
+        """Return (B, width) designs of (B, d) points in [0, 1]; see the class."""
         rows = np.zeros((len(points), self.width), dtype=np.uint8)
         remaining = np.tile(self.edits.budget, (len(points), 1))
         lattice = self.lattice
@@ -209,7 +217,9 @@ class Decorations(DesignSpace):
             distance = np.hypot(around * size[0], along * size[1])
             distance[~mask[:, begin : begin + count]] = np.inf
             self.edits.apply(rows, remaining, begin + distance.argmin(axis=1))
-        for row in np.flatnonzero(remaining.any(axis=1)):  # turned bonds that left no room: alike for the same point
+        for row in np.flatnonzero(
+            remaining.any(axis=1)
+        ):  # turned bonds left no room; the same point gives the same design
             rows[row] = self._finished(rows[row][None], np.random.default_rng(0))[0]
         return rows
 
@@ -217,7 +227,7 @@ class Decorations(DesignSpace):
 
     @cached_property
     def _operations(self) -> IntArray:
-        """(operations, width) sources. Mirrors are left out where bonds are turned: they turn the sense of a turn."""
+        """(operations, width) sources. With turned bonds, mirrors are left out: they reverse the sense of rotation."""
         turns = isinstance(self.edits, DefectEdits)
         if self.between_leads:
             group = symmetry_between_leads(self.lattice, mirrors=not turns)
@@ -229,44 +239,44 @@ class Decorations(DesignSpace):
 
     @cached_property
     def _screws(self) -> IntArray:
-        """(operations, width) moves of the whole tube that a parent may undergo before a crossing."""
+        """(operations, width) symmetry operations that may move a parent before a recombination."""
         if self.between_leads:
             return self._operations
         steps = self.lattice.site_cells[: self.lattice.n_cells]
         return self._with_bonds(np.stack([translation(self.lattice, int(p), int(q)) for p, q in steps]))
 
     def _with_bonds(self, group: IntArray) -> IntArray:
-        """Operations on sites, extended to bonds."""
+        """Return operations on sites, extended to bonds."""
         if not isinstance(self.edits, DefectEdits):
             return group
         ends = self.lattice.bonds[:, :2]
         number = {(int(a), int(b)): bond for bond, (a, b) in enumerate(ends)}
-        # The bond that is moved onto (a, b) is that between the sites that are moved onto a and b.
+        # The source of bond (a, b) is the bond between the sources of a and b.
         moved = np.sort(group[:, ends], axis=2)
         bonds = np.array([[number[int(a), int(b)] for a, b in operation] for operation in moved])
         return np.concatenate([group, self.lattice.n_sites + bonds], axis=1)
 
     @cached_property
     def _hashes(self) -> KeyArray:
-        """(operations, codes, width) random words, whose sum over a design's entries tells it from all others."""
-        rng = np.random.default_rng(7)  # part of what a key is: stored tables depend on it
+        """(operations, codes, width) random words; their sum over a design's entries is its hash."""
+        rng = np.random.default_rng(7)  # part of the definition of a key: stored tables depend on it
         words = rng.integers(0, 2**64, (len(Species), self.width), dtype=np.uint64)
         words[Species.C12] = 0
         targets = np.argsort(self._operations, axis=1)  # where an operation moves an entry to
         return np.stack([words[:, target] for target in targets])
 
     def key(self, designs: Designs) -> KeyArray:
-        """The least of the hashes of a design's symmetric copies: 64 bits, so that two orbits share none by chance."""
+        """Return the least hash of a design's symmetric copies; with 64 bits two orbits hardly share one by chance."""
         keys = np.full(len(designs), np.iinfo(np.uint64).max, dtype=np.uint64)
         place = np.arange(self.width)
         rows, columns = np.nonzero(designs)
         codes = designs[rows, columns]
         full = (np.bincount(rows, minlength=len(designs)) == self.edits.length).all()
         for words in self._hashes:
-            found = words[codes, columns]
+            entries = words[codes, columns]
             hashed = (
-                found.reshape(len(designs), -1).sum(axis=1, dtype=np.uint64)
-                if full  # all have as many entries: the usual case
+                entries.reshape(len(designs), -1).sum(axis=1, dtype=np.uint64)
+                if full  # all have the same number of entries: the usual case
                 else words[designs, place].sum(axis=1, dtype=np.uint64)
             )
             np.minimum(keys, hashed, out=keys)
@@ -274,20 +284,22 @@ class Decorations(DesignSpace):
 
     @property
     def size(self) -> int | None:
-        """Designs, symmetric copies counted apart; None where bonds are turned, which exclude each other."""
+        """The number of designs, with symmetric copies; None for turned bonds, which exclude each other."""
         if isinstance(self.edits, DefectEdits):
             return None
-        left, found = self.edits.n_sites, 1
+        left, designs = self.edits.n_sites, 1
         for count in self.edits.budget.tolist():
-            found *= comb(left, count)
+            designs *= comb(left, count)
             left -= count
-        return found
+        return designs
 
     def enumerate(self, rows: int = 65_536) -> Iterator[Designs]:
-        """One design of each orbit."""
+        """Yield one design of each orbit, in batches of at most `rows`."""
         bound = prod(comb(self.width, int(count)) for count in self.edits.budget)
         if bound > MOST_ENUMERATED:
-            raise ConfigurationError(f"about {bound:.2g} designs cannot be enumerated; at most {MOST_ENUMERATED:,}")
+            raise ConfigurationError(
+                f"about {bound:.2g} designs cannot be enumerated: give a budget of at most {MOST_ENUMERATED:,} designs"
+            )
         seen = np.zeros(0, dtype=np.uint64)
         for batch in self._every(rows):
             keys, first = np.unique(self.key(batch), return_index=True)
@@ -297,7 +309,7 @@ class Decorations(DesignSpace):
                 yield batch[first[fresh]]
 
     def _every(self, rows: int) -> Iterator[Designs]:
-        """All designs, symmetric copies too."""
+        """Yield all designs, including symmetric copies."""
         batch = np.zeros((rows, self.width), dtype=np.uint8)
         filled = 0
         for design in self._placed(0, np.zeros(self.width, dtype=np.uint8)):
@@ -312,7 +324,7 @@ class Decorations(DesignSpace):
         return batch[self.edits.sound(batch)].copy() if isinstance(self.edits, DefectEdits) else batch.copy()
 
     def _placed(self, kind: int, row: SpeciesArray) -> Iterator[SpeciesArray]:
-        """All ways to place the rest of the budget on what a row leaves free; the row is used for all of them."""
+        """Yield all ways to place the rest of the budget on the free places of a row, which is changed in place."""
         if kind == len(self.edits.budget):
             yield row
             return

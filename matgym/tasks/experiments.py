@@ -1,4 +1,4 @@
-"""The task of a campaign on measured data: find the experiment that gives the most, or the least."""
+"""The task of an experimental campaign on measured data: find the experiment with the largest or smallest result."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +16,12 @@ from matgym.typing import FloatArray
 
 @dataclass(frozen=True, eq=False)
 class ExperimentTask:
-    """Experiments, made by an emulator of a table."""
+    """A campaign of experiments whose results an emulator of a table predicts.
+
+    Attributes:
+        emulator: the emulator that predicts results.
+        ledger: the ledger that counts experiments.
+    """
 
     emulator: Emulator
     ledger: Ledger = field(default_factory=Ledger)
@@ -31,17 +36,17 @@ class ExperimentTask:
         model: Model | None = None,
         log: bool | None = None,
     ) -> "ExperimentTask":
-        """Make a task from a table.
+        """Return the task for a table of experiments.
 
         Args:
-            data: a CSV file, the name of a campaign that the package `olymp` carries, a table, or an emulator of one.
-            target: column of a CSV file that was measured; the last by default.
-            direction: of a CSV file: "maximize", the default, or "minimize".
-            model: "best" by default; see `matgym.processes.campaigns.emulator.emulate`.
-            log: False by default; likewise.
+            data: a CSV file, the name of a campaign in the package `olymp`, a table, or an emulator of one.
+            target: measured column of a CSV file; the last by default.
+            direction: direction for a CSV file: "maximize", the default, or "minimize".
+            model: see `matgym.processes.campaigns.emulator.emulate`; "best" by default.
+            log: see `matgym.processes.campaigns.emulator.emulate`; False by default.
 
         Raises:
-            ConfigurationError: if an argument would be without effect on such data.
+            ConfigurationError: if an argument is without effect on such data.
             DatasetError: if there are no such data.
         """
         of_file, of_emulator = {"target": target, "direction": direction}, {"model": model, "log": log}
@@ -49,7 +54,7 @@ class ExperimentTask:
             _check_absent("an emulator", of_file | of_emulator)
             return cls(data)
         if isinstance(data, Experiments):
-            _check_absent("a table that was read already", of_file)
+            _check_absent("a table in memory", of_file)
         elif isinstance(data, Path) or Path(data).suffix or Path(data).is_file():
             data = Experiments.read(data, target=target, direction=direction or "maximize")
         else:
@@ -59,24 +64,26 @@ class ExperimentTask:
 
     @property
     def data(self) -> Experiments:
-        """The table."""
+        """The table of experiments."""
         return self.emulator.data
 
     @cached_property
     def scale(self) -> tuple[float, float]:
-        """Measurements that score 0 and 1: the table's median, and its best mean of replicates."""
+        """Measurements with scores 0 and 1: the median of the table, and its best mean of replicates."""
         means = self.data.averaged[1]
         return float(np.median(means)), float((self.data.sign * means).max() * self.data.sign)
 
     def score(self, measurements: FloatArray) -> FloatArray:
-        """(B,) what measurements are worth: 0 like the table's median, 1 like its best."""
+        """Return (B,) scores of measurements: 0 for the median of the table, 1 for its best mean of replicates."""
         zero, one = self.scale
         return np.asarray((measurements - zero) / (one - zero))
 
     def carry_out(self, actions: FloatArray, deviates: Any = None) -> tuple[FloatArray, FloatArray]:
-        """(B,) expected and (B,) measured values of experiments, counted; see `Experiments.at` for the (B, d) actions.
+        """Return (B,) expected and (B,) measured values of experiments, and count them.
 
-        Noise is made of (B,) standard normal deviates; without them there is none.
+        Args:
+            actions: (B, d) actions; see `Experiments.at`.
+            deviates: (B,) standard normal deviates for the noise; None for no noise.
         """
         inputs = self.data.at(actions)
         with self.ledger.charge("experiment", len(inputs)):
@@ -84,7 +91,7 @@ class ExperimentTask:
 
 
 def _check_absent(data: str, arguments: dict[str, Any]) -> None:
-    """Raise an error if an argument was given that would be without effect on such data."""
+    """Raise an error if an argument is given that is without effect on such data."""
     for name, value in arguments.items():
         if value is not None:
-            raise ConfigurationError(f"{name}={value!r} would be without effect on {data}: leave it out")
+            raise ConfigurationError(f"{name}={value!r} has no effect on {data}: leave it out")

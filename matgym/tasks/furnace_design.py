@@ -1,4 +1,4 @@
-"""The task of finding one recipe, or one schedule, for a furnace: what optimizers search, all of it at once."""
+"""The task of finding one recipe or one schedule for a furnace: optimizers search all settings of a run at once."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -21,18 +21,20 @@ Form = Literal["stages", "schedule"]
 
 WORST: Final = -100.0
 BEST: Final = 160.0
-"""J that earns 0 and 1. A range chosen by us: random recipes have -41 on average, the best known schedule has 158."""
+"""J with reward 1; `WORST` is J with reward 0. The range is a choice of ours: random recipes have -41 on average, the
+best known schedule has 158."""
 
 OBJECTIVE: Final = Property("objective", "1", "J of a growth run: see matgym.tasks.growth.GrowthTask")
 
 
 @dataclass(frozen=True)
 class FurnaceSpace(Cube):
-    """Recipes of a run, as numbers in [-1, 1].
+    """Recipes of a growth run, as numbers in [-1, 1].
 
     Attributes:
         form: "stages", the eight numbers of `matgym.processes.growth.recipe.TWO_STAGES`; or "schedule", the four
             controls of every minute.
+        minutes: duration of a run.
     """
 
     form: Form = "stages"
@@ -40,14 +42,14 @@ class FurnaceSpace(Cube):
 
     @override
     def decode(self, designs: Designs) -> FloatArray:
-        """(B, minutes, 4) what the furnace is set to."""
+        """Return the (B, minutes, 4) controls of the furnace."""
         if self.form == "stages":
             return two_stages(designs, self.minutes)
         return scaled_controls(designs.reshape(len(designs), self.minutes, len(LIMITS)))
 
     @override
     def describe(self, design: Designs) -> str:
-        """Set point and gases, stage by stage or at the ends of the schedule."""
+        """Return set point and gases in words, for each stage or for the ends of a schedule."""
         controls = self.decode(np.asarray(design)[None])[0]
         parts = []
         for minute, row in enumerate(controls):
@@ -60,7 +62,14 @@ class FurnaceSpace(Cube):
 
 @dataclass(frozen=True)
 class GrowthRuns(Model[FloatArray]):
-    """J of whole runs in one reactor; minutes, or runs that a network predicts, are counted in the growth's ledger."""
+    """A model that computes J of whole runs in one reactor.
+
+    The ledger of `growth` counts simulated minutes, or runs that a surrogate predicts.
+
+    Attributes:
+        growth: the growth task that defines J.
+        reactor: (5,) parameters of the reactor.
+    """
 
     growth: GrowthTask
     reactor: tuple[float, ...] = tuple(STANDARD.tolist())
@@ -74,12 +83,12 @@ class GrowthRuns(Model[FloatArray]):
 
     @override
     def predict(self, controls: FloatArray, /) -> Predictions:
-        """J of (B, minutes, 4) controls."""
+        """Return J of (B, minutes, 4) controls."""
         return Predictions({OBJECTIVE.key: self.growth.run(controls, np.array(self.reactor))})
 
 
 class FurnaceTask(DesignTask):
-    """A design task whose model counts what it spends: minutes of furnace time."""
+    """A design task whose model counts its own evaluations: minutes of furnace time."""
 
     @override
     def _charged(self, source: AnyModel, count: int) -> AbstractContextManager[None]:
@@ -94,13 +103,13 @@ def furnace_task(
     reactor: tuple[float, ...] = tuple(STANDARD.tolist()),
     reward: RewardFunction | None = None,
 ) -> DesignTask:
-    """Grow tubes in one known reactor by a recipe that is fixed before it starts.
+    """Return the task of growing tubes in one known reactor by a recipe that is fixed before the run starts.
 
     Args:
-        growth: what a run is worth.
+        growth: growth task that defines J of a run.
         form: "stages" or "schedule"; see `FurnaceSpace`.
-        reactor: (5,) that it is for.
-        reward: a function of predictions and targets in place of J on a scale from `WORST` to `BEST`.
+        reactor: (5,) parameters of the reactor.
+        reward: a function of predictions and targets instead of J on a scale from `WORST` to `BEST`.
 
     Raises:
         ConfigurationError: if there is no such form, or `growth` has a reward function of its own.
@@ -109,7 +118,9 @@ def furnace_task(
         raise ConfigurationError(f"form={form!r} must be stages or schedule")
     growth = growth or GrowthTask()
     if growth.reward is not None:
-        raise ConfigurationError("the growth's reward function would be without effect: give reward=, of predictions")
+        raise ConfigurationError(
+            f"the reward function {growth.reward!r} of growth has no effect: give reward=, a function of predictions"
+        )
     model, oracle = GrowthRuns(growth, reactor), GrowthRuns(replace(growth, model="oracle"), reactor)
     numbers = len(TWO_STAGES) if form == "stages" else len(LIMITS) * growth.minutes
     space = FurnaceSpace(numbers, form=form, minutes=growth.minutes)

@@ -1,4 +1,4 @@
-"""Design generators: what searches and episodes begin on."""
+"""Design generators: sources of the initial designs of searches and episodes."""
 
 from functools import lru_cache
 from importlib import import_module
@@ -16,10 +16,10 @@ from matgym.typing import FloatArray
 
 @runtime_checkable
 class DesignGenerator(Protocol):
-    """Anything that proposes decorated tubes to start a search from."""
+    """The interface of objects that propose decorated tubes as initial designs."""
 
     def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
-        """One tube of a design space for each of the (B,) targets."""
+        """Return one tube of a design space for each of the (B,) targets."""
         ...
 
 
@@ -27,14 +27,14 @@ DesignGeneratorLike: TypeAlias = str | Path | DesignGenerator
 """A name of `DESIGN_GENERATORS`, a stored generator (.safetensors), or a design generator."""
 
 DESIGN_GENERATORS: Final = ("random", "nearest", "swap", "gan", "vae", "diffusion")
-"""Random sites, the nearest training structure, the same with one swap, and the shipped networks."""
+"""Names of generators: random sites, the nearest training structure, the same with one swap, and shipped networks."""
 
 
 def as_design_generator(source: DesignGeneratorLike) -> DesignGenerator:
-    """Anything that stands for a design generator, as one.
+    """Return the design generator for a name, a file or an object with the interface of one.
 
     Raises:
-        ConfigurationError: if it stands for none.
+        ConfigurationError: if the source is none of these.
     """
     if isinstance(source, str) and source in DESIGN_GENERATORS:
         return _named(source)
@@ -43,14 +43,14 @@ def as_design_generator(source: DesignGeneratorLike) -> DesignGenerator:
     if not isinstance(source, str | Path) and isinstance(source, DesignGenerator):
         return source
     raise ConfigurationError(
-        f"{source!r} is no design generator: give one of {', '.join(DESIGN_GENERATORS)}, a .safetensors file of a "
+        f"{source!r} is not a design generator: give one of {', '.join(DESIGN_GENERATORS)}, a .safetensors file of a "
         "generator, or an object with a method sample(space, targets, rng)"
     )
 
 
 @lru_cache
 def _named(name: str) -> DesignGenerator:
-    """Import nothing before it is used."""
+    """Return a named generator; modules are imported only if it needs them."""
     if name == "random":
         return RandomDesigns()
     if name in {"nearest", "swap"}:
@@ -67,8 +67,8 @@ def _stored(source: str | Path) -> DesignGenerator:
 
 
 class RandomDesigns:
-    """Sites drawn uniformly, the composition exact."""
+    """A generator of uniformly drawn sites with the exact composition."""
 
     def sample(self, space: Decorations, targets: FloatArray, rng: np.random.Generator) -> TubeBatch:
-        """Draw without looking at the targets."""
+        """Draw one design for each target, independently of the targets."""
         return space.decode(space.sample(len(targets), rng))

@@ -1,6 +1,6 @@
-"""Instances by name: a task, one fixed target where it has targets, and what is known of its optimum.
+"""Instances by name: a task, one fixed target if it has targets, and its best known design.
 
-The one table of what benchmarks run on and what `instance=` of an environment means.
+Benchmarks and the argument `instance=` of environments use this table.
 """
 
 import json
@@ -37,25 +37,25 @@ from matgym.tasks.solved import optima_folder
 from matgym.typing import FloatArray
 
 SITES_FREQUENCIES: Final = 256
-"""Of the phonons in instances of isotopes: rankings need as many."""
+"""Number of phonon frequencies in instances of isotopes: rankings of designs need as many."""
 
 
 @dataclass(frozen=True)
 class Optimum:
-    """What is known of the best design of an instance.
+    """The best known design of an instance.
 
     Attributes:
-        loss: its loss, as physics has it.
-        design: one such.
-        described: in words.
+        loss: loss of the design, by the oracle.
+        design: one design with this loss.
+        described: description of the design in words.
         proven: whether all designs were enumerated.
-        found_by: who found it, and how.
-        designs: how many there are; where sites were enumerated, symmetric copies count once. None for numbers.
-        random_loss: mean loss of designs drawn at random, by physics.
-        random_designs: of which that is the mean.
-        tolerance: losses this close to the optimum count as it: what the oracle's own grid leaves open, or, where the
+        found_by: origin of the design: who found it, and how.
+        designs: number of designs; if sites were enumerated, symmetric copies count once. None for spaces of numbers.
+        random_loss: mean loss of randomly drawn designs, by the oracle.
+        random_designs: number of randomly drawn designs.
+        tolerance: largest difference of a loss that counts as optimal: the resolution of the oracle's grid or, if the
             optimum is not proven, a choice of ours.
-        physics_version: of the oracles.
+        physics_version: version of the oracles.
     """
 
     loss: float
@@ -72,14 +72,15 @@ class Optimum:
 
 @dataclass(frozen=True)
 class Instance:
-    """A task under a name.
+    """A named design task with a fixed target.
 
     Attributes:
-        name: such as "isotope-rings".
-        title: one line.
-        make: the task; arguments replace its own, such as a model.
-        target: that a search is to meet; empty where there is none.
-        physics: oracles that make its table, and the columns that are taken of each; empty where it is not enumerated.
+        name: name, such as "isotope-rings".
+        title: description in one line.
+        make: function that makes the task; its arguments, such as a model, replace the defaults.
+        target: target of a search; empty if there is none.
+        physics: function that returns the oracles that make the table of all designs, and the columns of each; None if
+            the designs are not enumerated.
         tolerance: see `Optimum`.
     """
 
@@ -91,21 +92,21 @@ class Instance:
     tolerance: float = 1e-9
 
     def task(self, **arguments: Any) -> DesignTask:
-        """A new task, with a ledger of its own."""
+        """Return a new task with its own ledger."""
         return self.make(**arguments)
 
     def targets(self, count: int) -> FloatArray:
-        """(count,) or (count, T) copies of the target."""
+        """Return (count,) or (count, T) copies of the target."""
         return np.tile(self.target, (count, 1))[:, 0] if len(self.target) == 1 else np.tile(self.target, (count, 1))
 
     @property
     def enumerable(self) -> bool:
-        """Whether all its designs can be computed by physics."""
+        """Whether the oracle can compute all designs of the instance."""
         return self.physics is not None or self.make is rings_task
 
     @property
     def optimum(self) -> Optimum | None:
-        """What is known of it; None where nothing is."""
+        """The best known design; None if there is none."""
         path = optima_folder() / f"{self.name}.json"
         if not path.is_file():
             return None
@@ -113,33 +114,33 @@ class Instance:
         return Optimum(**content | {"design": tuple(content["design"])})
 
     def record(self, optimum: Optimum, folder: Path) -> Path:
-        """Store what became known in a folder."""
+        """Write the best known design to a file in a folder, and return its path."""
         path = folder / f"{self.name}.json"
         write_json(path, asdict(optimum))
         return path
 
 
 def doping(**arguments: Any) -> DesignTask:
-    """The doping environment's tube, whose gap is to be as large as can be."""
+    """Return the task of making the gap of the doping environment's tube as large as possible."""
     settings: dict[str, Any] = {"direction": "maximize", "others": (stability(16),)}
     return decoration_task(**settings | arguments)
 
 
 def stability(atoms: int) -> Objective:
-    """The second component of a doped tube's vector reward: a low π formation energy.
+    """Return the second component of a doped tube's vector reward: a low π formation energy.
 
-    Designs of eight B and eight N drawn at random have 41 to 46 eV; the range, chosen by us, is wider.
+    Random designs of eight B and eight N have 41 to 46 eV; the range, a choice of ours, is wider.
     """
     return further(PI_FORMATION_EV, "nanotube-doping", low=2.2 * atoms, high=3.1 * atoms, direction="minimize")
 
 
 def further(prop: Property, model: Any, low: float, high: float, direction: Direction) -> Objective:
-    """A component of a vector reward after the first: without weight in the plain one."""
+    """Return a component of a vector reward after the first; its weight in the scalar reward is 0."""
     return Objective(prop, resolved(model, prop), direction, low, high, oracle=known_oracle(prop), weight=0.0)
 
 
 def doping_easy(**arguments: Any) -> DesignTask:
-    """The same on a tube so small that physics knows every design."""
+    """Return the doping task on a tube so small that the oracle computed every design."""
     settings: dict[str, Any] = {
         "lattice": tube_lattice(8, 0, 1), "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy",
         "direction": "maximize", "scale": Scale((0.2, 1.5), (0.2, 1.5), 0.15),
@@ -148,7 +149,7 @@ def doping_easy(**arguments: Any) -> DesignTask:
 
 
 def isotope_sites(**arguments: Any) -> DesignTask:
-    """Heavy atoms on the sites of a zigzag tube, which is to conduct as little heat as can be."""
+    """Return the task of placing heavy atoms on a zigzag tube so that it conducts as little heat as possible."""
     settings: dict[str, Any] = {
         "lattice": tube_lattice(7, 0, 2), "budget": {"14C": 3}, "property": THERMAL_CONDUCTANCE_NW_K,
         "direction": "minimize", "model": "solved:isotope-sites",
@@ -158,13 +159,13 @@ def isotope_sites(**arguments: Any) -> DesignTask:
     heat, model = THERMAL_CONDUCTANCE_NW_K, settings["model"]
     if not (isinstance(model, str) and model == "oracle"):
         settings["model"] = model = resolved(model, heat)
-    if isinstance(model, str) or heat.key in model.keys:  # else it predicts a property of its own
+    if isinstance(model, str) or heat.key in model.keys:  # otherwise the model has a property of its own
         settings = {"oracle": PhononTransport(frequencies=SITES_FREQUENCIES)} | settings
     return decoration_task(**settings)
 
 
 def thermoelectric(**arguments: Any) -> DesignTask:
-    """Boron and nitrogen on a tube whose ZT is to be large, by the shipped networks."""
+    """Return the task of placing boron and nitrogen for a large ZT, with the shipped networks as models."""
     settings: dict[str, Any] = {
         "lattice": tube_lattice(8, 0, 3), "budget": {"B": 4, "N": 4}, "property": ZT, "model": "nanotube-zt",
         "direction": "maximize",
@@ -177,7 +178,7 @@ def thermoelectric(**arguments: Any) -> DesignTask:
 
 
 def thermoelectric_easy(**arguments: Any) -> DesignTask:
-    """Two turned bonds, by the table of all such designs."""
+    """Return the task of turning two bonds for a large ZT, with the table of all such designs as the model."""
     name = "solved:thermoelectric-easy"
     settings: dict[str, Any] = {
         "lattice": tube_lattice(10, 0, 3), "budget": {"SW": 2}, "property": ZT, "model": name,
@@ -237,14 +238,14 @@ INSTANCES: Final = {
         ),
     )
 }  # fmt: skip
-"""Name to instance."""
+"""All instances by name."""
 
 
 def instance(name: str) -> Instance:
-    """An instance by its name.
+    """Return the instance with a name.
 
     Raises:
-        ConfigurationError: if there is none.
+        ConfigurationError: if there is no such instance.
     """
     if name not in INSTANCES:
         close = get_close_matches(name, INSTANCES, n=1)

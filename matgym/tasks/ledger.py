@@ -1,4 +1,4 @@
-"""The ledger: every evaluation counted, by kind, with the time it took."""
+"""The ledger: counts of evaluations by kind, with their duration."""
 
 import time
 from collections import Counter, defaultdict
@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Ledger:
-    """What has been spent.
+    """Counts and durations of evaluations.
 
     Attributes:
-        counts: evaluations by kind: "surrogate", "oracle".
-        seconds: wall seconds by kind.
-        failures: designs without a value, by the name of the model or reward function that had none.
+        counts: number of evaluations by kind, such as "surrogate" or "oracle".
+        seconds: wall-clock time by kind, s.
+        failures: number of designs without a value, by the name of the model or reward function that failed.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
@@ -23,7 +23,7 @@ class Ledger:
 
     @contextmanager
     def charge(self, kind: str, evaluations: int) -> Iterator[None]:
-        """Count evaluations and the time of the block; a failed block counts, too: it was paid for."""
+        """Count evaluations and the duration of the block; a block that raises an error counts, too."""
         start = time.perf_counter()
         try:
             yield
@@ -32,5 +32,5 @@ class Ledger:
             self.seconds[kind] += time.perf_counter() - start
 
     def as_dict(self) -> dict[str, dict[str, float]]:
-        """Plain form for records."""
+        """Return counts and durations as a plain dictionary for records."""
         return {kind: {"evaluations": self.counts[kind], "seconds": self.seconds[kind]} for kind in self.counts}

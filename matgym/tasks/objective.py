@@ -16,30 +16,32 @@ AnyModel: TypeAlias = Model[Any] | Solved
 """A model of any material, or the table of a solved instance."""
 
 Direction: TypeAlias = Literal["target", "minimize", "maximize"]
-"""Whether a property is to meet a target, or to be as small or as large as can be."""
+"""Whether a property is to meet a target, or to be as small or as large as possible."""
 
 Estimate: TypeAlias = Literal["mean", "lcb", "worst"]
 """How an uncertain prediction is turned into a reward:
 
-- "mean": by the prediction;
-- "lcb": by a lower confidence bound of the reward, for the error and `CAUTION` standard deviations more;
-- "worst": by the least reward that any network of an ensemble would give (Coste et al., ICLR 2024)."""
+- "mean": the reward of the mean prediction;
+- "lcb": a lower confidence bound of the reward: that of the loss plus `CAUTION` standard deviations;
+- "worst": the lowest reward by any network of an ensemble (Coste et al., ICLR 2024)."""
 
 CAUTION: Final = 1.0
-"""Standard deviations by which "lcb" stays below the mean. A choice of ours."""
+"""Number of standard deviations that "lcb" adds to the loss. A choice of ours."""
 
 VALUE_AT_MARGIN: Final = 0.1
 
 
 def tolerance(error: FloatArray, margin: float | FloatArray) -> FloatArray:
-    """1 where the error is zero, 0.1 where it is `margin`, falling on with a long tail.
+    """Return a reward that is 1 for zero error and 0.1 for an error of `margin`, with a long tail beyond.
 
-    The long tail, 1 / (1 + 9 (error / margin)²), still tells a bad design from a worse one, which a Gaussian
-    would not (Tassa et al., dm_control, Software Impacts 6, 100022 (2020)).
+    The reward is 1 / (1 + 9 (error / margin)²). In its long tail the rewards of bad designs still differ, which those
+    of a Gaussian would not.
+
+    Source: Tassa et al., dm_control, Software Impacts 6, 100022 (2020).
 
     Args:
-        error: any shape; NaN, a design that could not be computed, earns nothing.
-        margin: error at which the reward is a tenth; one, or as many as broadcast.
+        error: errors of any shape; NaN, the error of a design that could not be computed, gives reward 0.
+        margin: error at which the reward is 0.1; a number, or an array that broadcasts.
 
     Returns:
         Rewards in [0, 1], of the shape of `error`.
@@ -51,11 +53,11 @@ def tolerance(error: FloatArray, margin: float | FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Scale:
-    """Where the rewards of a property begin and end, unless somebody says otherwise.
+    """The default range of a property's targets and rewards.
 
     Attributes:
         targets: range from which targets are drawn, in the property's unit.
-        values: values that earn 0 and 1 where the property is to be large, 1 and 0 where it is to be small.
+        values: values with reward 0 and 1 if the property is maximized, 1 and 0 if it is minimized.
         margin: error at which the reward of a target has fallen to a tenth.
     """
 
@@ -68,11 +70,11 @@ SCALES: Final = {
     "gap_ev": Scale((0.55, 1.20), (0.4, 2.0), 0.15),
     "zt": Scale((0.0, 0.4), (0.0, 0.4), 0.02),
 }
-"""Scales of properties that need no other for another tube. Ours; the targets of the gap are about what the data set's
-tubes of the default composition span (1 to 99 %: 0.59 to 1.22 eV)."""
+"""Scales of properties whose scale is the same for all tubes. A choice of ours; the targets of the gap are about the
+range of the data set's tubes with the default composition (1 to 99 %: 0.59 to 1.22 eV)."""
 
 MARGIN_SHARE: Final = 0.25
-"""Of the range of targets, that the margin is where a property has no scale. A choice of ours."""
+"""Margin as a share of the range of targets, for a property without a scale. A choice of ours."""
 
 
 def scaled(
@@ -83,26 +85,26 @@ def scaled(
     margin: float | None,
     scale: Scale | None,
 ) -> tuple[float, float, float]:
-    """Return (low, high, margin) of an objective, those not given by the property's scale.
+    """Return (low, high, margin) of an objective; the property's scale gives those that are None.
 
     Args:
         prop: the property.
         direction: see `Direction`.
-        low: None where it is not given, as the others.
-        high: likewise.
-        margin: likewise; a quarter of the range where the property has no scale.
-        scale: of the property; None for that in `SCALES`.
+        low: see `Objective`; None for that of the scale.
+        high: see `Objective`; None for that of the scale.
+        margin: see `Objective`; None for that of the scale, or a quarter of the range if there is no scale.
+        scale: scale of the property; None for that in `SCALES`.
 
     Raises:
-        ConfigurationError: if it has no scale, and low or high are not given.
+        ConfigurationError: if the property has no scale, and low or high is None.
     """
     known = scale or SCALES.get(prop.key)
     if low is None or high is None:
         if known is None:
             word = "targets" if direction == "target" else "values"
             raise ConfigurationError(
-                f"there is no usual range of {prop.key} here: give {word}=(least, largest) to an environment, or low "
-                "and high to a task"
+                f"{prop.key} has no default range here: give {word}=(least, largest) to an environment, or low and "
+                "high to a task"
             )
         least, largest = known.targets if direction == "target" else known.values
         low, high = least if low is None else low, largest if high is None else high
@@ -120,37 +122,37 @@ def scale_settings(
     reward: object = None,
     default: Direction,
 ) -> dict[str, Any]:
-    """Return a task's direction, low, high and margin from an environment's arguments, None where not given.
+    """Return a task's direction, low, high and margin from an environment's arguments; None for missing ones.
 
     Args:
         direction: see `Direction`; None for the default.
         targets: range from which targets are drawn.
-        values: that earn 0 and 1 where the property is to be large, 1 and 0 where it is to be small.
+        values: values with reward 0 and 1 if the property is maximized, 1 and 0 if it is minimized.
         margin: error at which the reward of a target has fallen to a tenth.
-        reward: a reward function of one's own, which scales itself; None where there is none.
-        default: direction.
+        reward: a user's reward function, which needs no scale; None if there is none.
+        default: default direction.
 
     Raises:
-        ConfigurationError: if an argument would be without effect, or a range is none.
+        ConfigurationError: if an argument has no effect, or a range is not a pair of numbers.
     """
-    wanted = direction or default
-    without = {"values": values} if wanted == "target" else {"targets": targets, "margin": margin}
-    for name, value in without.items():
+    effective = direction or default
+    unused = {"values": values} if effective == "target" else {"targets": targets, "margin": margin}
+    for name, value in unused.items():
         if value is not None:
-            other = 'direction="maximize" or "minimize"' if wanted == "target" else 'direction="target"'
+            other = 'direction="maximize" or "minimize"' if effective == "target" else 'direction="target"'
             raise ConfigurationError(
-                f"{name} would be without effect beside direction={wanted!r}: leave it out, or give {other}"
+                f"{name}={value!r} has no effect with direction={effective!r}: leave it out, or give {other}"
             )
-    turned = None if "target" in (wanted, default) or wanted == default else direction
-    scales: dict[str, object] = {"margin": margin, "values": values, "direction": turned}
+    reversed_direction = None if "target" in (effective, default) or effective == default else direction
+    scales: dict[str, object] = {"margin": margin, "values": values, "direction": reversed_direction}
     for name, scale in scales.items():
         if reward is not None and scale is not None:
-            raise ConfigurationError(f"{name}={scale!r} would be without effect beside reward: give one or the other")
-    given = targets if wanted == "target" else values
-    if given is not None and (isinstance(given, str) or np.shape(given) != (2,)):
-        name = "targets" if wanted == "target" else "values"
-        raise ConfigurationError(f"{name}={given!r} must be a pair of numbers, the least and the largest")
-    low, high = given or (None, None)
+            raise ConfigurationError(f"{name}={scale!r} has no effect with a reward function: leave one of them out")
+    limits = targets if effective == "target" else values
+    if limits is not None and (isinstance(limits, str) or np.shape(limits) != (2,)):
+        name = "targets" if effective == "target" else "values"
+        raise ConfigurationError(f"{name}={limits!r} must be a pair of numbers, the least and the largest")
+    low, high = limits or (None, None)
     return {"direction": direction, "low": low, "high": high, "margin": margin}
 
 
@@ -158,19 +160,19 @@ def scale_settings(
 class Objective:
     """A property with a direction and a scale, the model that predicts it, and the oracle that verifies it.
 
-    Where a property is to meet a target, its reward is 1 on target, 0.5 at a third of the margin and 0.1 at the margin
-    (`tolerance`); targets are drawn from `low` to `high`. Where it is to be large, the reward rises from 0 at `low` to
-    1 at `high`, and beyond both stays; where it is to be small, likewise from `high` down to `low`.
+    With direction "target" the reward is 1 at the target, 0.5 at a third of the margin and 0.1 at the margin
+    (`tolerance`); targets are drawn from `low` to `high`. With "maximize" the reward rises linearly from 0 at `low` to
+    1 at `high`, and is constant beyond; with "minimize" it rises from 0 at `high` to 1 at `low`.
 
     Attributes:
-        property: that counts.
-        model: that predicts it: any model, or the table of a solved instance.
+        property: the property.
+        model: the model that predicts it: any model, or the table of a solved instance.
         direction: see `Direction`.
-        low: smallest target; or the value that earns 0 where the property is to be large, 1 where it is to be small.
-        high: largest target; or the value that earns 1 where the property is to be large, 0 where it is to be small.
-        margin: error at which the reward has fallen to a tenth; of targets only.
-        oracle: that verifies it; None where there is none: its verified values are NaN then.
-        weight: in the mean that is the reward; 0 for what is a component of a vector reward alone.
+        low: smallest target; or the value with reward 0 if the property is maximized, 1 if it is minimized.
+        high: largest target; or the value with reward 1 if the property is maximized, 0 if it is minimized.
+        margin: error at which the reward has fallen to a tenth, for targets only.
+        oracle: the oracle that verifies it; None if there is none: verified values are then NaN.
+        weight: weight in the mean reward; 0 for a component of a vector reward only.
 
     Raises:
         ConfigurationError: if a number is out of range, or the model does not predict the property.
@@ -197,31 +199,31 @@ class Objective:
             raise ConfigurationError(f"weight={self.weight} must not be negative")
         for source in (self.model, self.oracle):
             if source is not None:
-                source.property_of(self.key)  # raises if there is none
+                source.property_of(self.key)  # raises an error if it does not predict the property
 
     @cached_property
     def key(self) -> str:
-        """The property's."""
+        """The key of the property."""
         return self.property.key
 
     def loss(self, values: FloatArray, targets: FloatArray) -> FloatArray:
-        """What is to be small, in the property's unit: the distance from (B,) targets, the value, or its negative."""
+        """Return (B,) losses in the property's unit: the distance from (B,) targets, the value, or its negative."""
         if self.direction == "target":
             return np.abs(values - targets)
         return np.asarray(values if self.direction == "minimize" else -values)
 
     def reward(self, loss: FloatArray) -> FloatArray:
-        """(B,) rewards in [0, 1] of (B,) losses; NaN earns nothing."""
+        """Return (B,) rewards in [0, 1] of (B,) losses; NaN gives reward 0."""
         if self.direction == "target":
             return tolerance(loss, self.margin)
         worst, best = (self.high, self.low) if self.direction == "minimize" else (-self.low, -self.high)
         return np.asarray(np.nan_to_num(np.clip((worst - loss) / (worst - best), 0.0, 1.0), nan=0.0))
 
     def estimated_loss(self, predictions: Predictions, targets: FloatArray, estimate: Estimate) -> FloatArray:
-        """(B,) losses as the reward is to count them; see `Estimate`."""
+        """Return the (B,) losses from which the reward is computed; see `Estimate`."""
         loss = self.loss(predictions[self.key], targets)
         if estimate == "lcb":
-            return np.asarray(loss + CAUTION * np.nan_to_num(predictions.sd_of(self.key)))  # no sd known: by the mean
+            return np.asarray(loss + CAUTION * np.nan_to_num(predictions.sd_of(self.key)))  # without sd: the mean
         if estimate == "worst" and self.key in predictions.members:
             return np.asarray(self.loss(predictions.members[self.key], targets).max(axis=0))
         return loss
@@ -229,13 +231,15 @@ class Objective:
 
 @dataclass(frozen=True, eq=False)
 class Constraint:
-    """A property with a bound.
+    """A constraint: a property with a lower bound.
 
     Attributes:
-        least: value below which a design breaks it.
+        property: the property.
+        model: the model that predicts it: any model, or the table of a solved instance.
+        least: value below which a design violates the constraint.
 
     Raises:
-        ConfigurationError: if the bound is zero or no number: costs are shares of it.
+        ConfigurationError: if the bound is zero or not finite: costs are shares of it.
         PropertyError: if the model does not predict the property.
     """
 
@@ -246,13 +250,13 @@ class Constraint:
     def __post_init__(self) -> None:
         if self.least == 0.0 or not np.isfinite(self.least):
             raise ConfigurationError(f"least={self.least} must be a number other than zero: costs are shares of it")
-        self.model.property_of(self.property.key)  # raises if there is none
+        self.model.property_of(self.property.key)  # raises an error if it does not predict the property
 
     def cost(self, values: FloatArray) -> FloatArray:
-        """(B,) by how much of the bound (B,) values fall short; a value that failed breaks it wholly."""
+        """Return (B,) shortfalls of (B,) values as shares of the bound; 1 for NaN, a value that failed."""
         return np.nan_to_num(np.maximum(self.least - values, 0.0) / abs(self.least), nan=1.0)
 
 
 def different(sources: Sequence[AnyModel]) -> list[AnyModel]:
-    """Each model once, in order."""
+    """Return each model once, in order."""
     return list({id(source): source for source in sources}.values())

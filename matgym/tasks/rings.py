@@ -1,4 +1,4 @@
-"""The task of isotope rings: which rings of a tube to make of a heavy isotope, so that it conducts least heat."""
+"""The task of isotope rings: choose the rings of a tube that are a heavy isotope, for the least thermal conductance."""
 
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -20,12 +20,19 @@ from matgym.tasks.solved import table_of
 from matgym.tasks.space import Choices, Designs
 from matgym.typing import FloatArray, SpeciesArray
 
-LIGHT_SHARE: Final = Property("light_share", "1", "share of sites that hold 12C: heavy isotopes are dear")
+LIGHT_SHARE: Final = Property("light_share", "1", "share of sites that hold 12C: heavy isotopes are expensive")
 
 
 @dataclass(frozen=True, eq=False)
 class RingSpace(Choices):
-    """Each ring of a zigzag tube is light (0) or heavy (1), from one end to the other. Make one by `of`."""
+    """Tubes whose rings are light (0) or heavy (1), from one end of a zigzag tube to the other.
+
+    Make a space by `of`.
+
+    Attributes:
+        lattice: the lattice of all tubes.
+        heavy: the heavy isotope.
+    """
 
     lattice: TubeLattice = field(kw_only=True)
     heavy: Species = field(kw_only=True)
@@ -33,7 +40,7 @@ class RingSpace(Choices):
     @classmethod
     @lru_cache(maxsize=16)
     def of(cls, n: int, rings: int, heavy: str) -> "RingSpace":
-        """The rings of a (n, 0) tube.
+        """Return the space of the rings of a (n, 0) tube.
 
         Raises:
             ConfigurationError: if the isotope is not 13C or 14C.
@@ -45,21 +52,25 @@ class RingSpace(Choices):
 
     @cached_property
     def isotopes(self) -> SpeciesArray:
-        """(2,) codes: light, heavy."""
+        """(2,) species codes of the light and the heavy isotope."""
         return np.array([Species.C12, self.heavy], dtype=np.uint8)
 
     @override
     def decode(self, designs: Designs) -> TubeBatch:
-        """Designs as tubes, of one lattice."""
+        """Return designs as tubes of one lattice."""
         return TubeBatch.uniform(self.lattice, ring_species(self.lattice, self.isotopes[designs]))
 
     @override
     def encode(self, batch: TubeBatch) -> Designs:
-        """Tubes of uniform rings as designs: by the first site of each ring."""
+        """Return tubes of uniform rings as designs, read from the first site of each ring.
+
+        Raises:
+            ConfigurationError: if a ring holds other species, or more than one.
+        """
         first = [int(np.flatnonzero(ring_of_site(self.lattice) == ring)[0]) for ring in range(self.width)]
         rows: Designs = (batch.species.reshape(len(batch), -1)[:, first] == self.heavy).astype(np.int64)
         if (self.decode(rows).species != batch.species).any():
-            raise ConfigurationError(f"{batch} holds a tube whose rings are not of {self.heavy.name} or 12C alone")
+            raise ConfigurationError(f"{batch} holds a tube whose rings are not all {self.heavy.name} or all 12C")
         return np.asarray(rows)
 
     @cached_property
@@ -69,12 +80,12 @@ class RingSpace(Choices):
 
     @override
     def describe(self, design: Designs) -> str:
-        """Rings from one end to the other, 1 for a heavy one."""
+        """Return the rings from one end to the other, 1 for a heavy one."""
         return "".join(str(int(ring)) for ring in design)
 
 
 def light_share(tubes: TubeBatch) -> FloatArray:
-    """(B,) share of the sites of each tube that hold 12C."""
+    """Return the (B,) share of sites of each tube that hold 12C."""
     shares = np.empty(len(tubes))
     for group in tubes.by_lattice():
         shares[group.rows] = 1.0 - (group.species != Species.C12).mean(axis=1)
@@ -86,7 +97,7 @@ _LIGHT: Final = Objective(LIGHT_SHARE, _LIGHT_SHARE, "maximize", 0.0, 1.0, oracl
 
 
 SCALE: Final = Scale((2.6, 3.4), (2.6, 3.4), 0.05)
-"""Of the thermal conductance of the default tube, nW/K: no design has less or more. Chosen by us."""
+"""Scale of the thermal conductance of the default tube, nW/K; all designs lie within it. A choice of ours."""
 
 
 def rings_task(
@@ -103,39 +114,45 @@ def rings_task(
     frequencies: int = 256,
     reward: RewardFunction | None = None,
 ) -> DesignTask:
-    """Make rings of a zigzag tube light or heavy so that its thermal conductance between pristine leads is small.
+    """Return the task of choosing light and heavy rings of a zigzag tube between pristine leads.
+
+    By default its thermal conductance is to be as small as possible.
 
     Args:
-        n: of the (n, 0) tube.
-        rings: rings of 2 n atoms, two a cell: see `matgym.physics.phonons.ring_isotopes`.
+        n: chiral index n of the (n, 0) tube.
+        rings: number of rings of 2 n atoms, two per cell: see `matgym.physics.phonons.ring_isotopes`.
         heavy: the heavy isotope, "14C" or "13C".
-        model: "oracle"; "solved:NAME" or a `Solved`, a table of all designs; or whatever `as_model` takes.
+        model: "oracle"; "solved:NAME" or a `Solved`, a table of all designs; or any source that `as_model` takes.
         direction: "minimize", "target" or "maximize".
-        low: smallest target; or the value that earns 1 where it is to be small, 0 where it is to be large. By default
-            that of the scale, as the next two.
-        high: largest target; or the value that earns 0 where it is to be small, 1 where it is to be large.
+        low: smallest target; or the value with reward 1 if the property is minimized, 0 if it is maximized. The default
+            is that of the scale; so are those of `high` and `margin`.
+        high: largest target; or the value with reward 0 if the property is minimized, 1 if it is maximized.
         margin: error at which the reward of a target has fallen to a tenth.
-        scale: of the thermal conductance. A property of the model's own has none: give low and high.
-        frequencies: of the oracle.
-        reward: a function of predictions and targets in place of the reward that these settings make.
+        scale: scale of the thermal conductance. A property of the model's own has none: give low and high.
+        frequencies: number of frequencies of the oracle.
+        reward: a function of predictions and targets instead of the reward that these settings define.
 
     Raises:
-        ConfigurationError: if a setting is out of its range, the range of a property of the model's own is not given,
-            or the table is of another tube.
+        ConfigurationError: if a setting is out of range, the range of a property of the model's own is missing, or the
+            table is one of another tube.
     """
     oracle = RingIsotopes(n=n, rings=rings, frequencies=frequencies)
     table = table_of(model)
-    own = (n, rings, heavy, frequencies)
-    if table is not None and own != (10, 16, "14C", 256):
-        raise ConfigurationError(f'the table of (10, 0), 16 rings, 14C is none of {own}: give model="oracle"')
+    settings = (n, rings, heavy, frequencies)
+    if table is not None and settings != (10, 16, "14C", 256):
+        raise ConfigurationError(
+            f"the table is for (n, rings, heavy, frequencies) = (10, 16, '14C', 256), not {settings}: give "
+            'model="oracle"'
+        )
     heat = THERMAL_CONDUCTANCE_NW_K
-    made: Any = oracle if isinstance(model, str) and model == "oracle" else table or as_model(model, heat)
-    prop = heat if heat.key in made.keys or len(made.properties) != 1 else made.properties[0]
-    made.property_of(prop.key)  # raises if there is none
+    predictor: Any = oracle if isinstance(model, str) and model == "oracle" else table or as_model(model, heat)
+    prop = heat if heat.key in predictor.keys or len(predictor.properties) != 1 else predictor.properties[0]
+    predictor.property_of(prop.key)  # raises an error if the model does not predict it
     if prop.key == heat.key:
         limits = scaled(prop, direction, low, high, margin, scale)
-        objective = Objective(prop, made, direction, *limits, oracle)
+        objective = Objective(prop, predictor, direction, *limits, oracle)
     else:
         limits = scaled(prop, direction, low, high, margin, None)
-        objective = Objective(prop, made, direction, *limits, known_oracle(prop) or (made if made.is_oracle else None))
+        verifier = known_oracle(prop) or (predictor if predictor.is_oracle else None)
+        objective = Objective(prop, predictor, direction, *limits, verifier)
     return DesignTask(RingSpace.of(n, rings, heavy), (objective, _LIGHT), reward=reward)

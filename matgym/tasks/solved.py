@@ -1,7 +1,7 @@
-"""Instances that were solved by enumeration: every design's value, as physics has it, and so the true optimum.
+"""Tables of instances that were solved by enumeration: the oracle's value of every design, and so the true optimum.
 
 A table is a Parquet file of keys (`DesignSpace.key`) and values, with its provenance in the metadata; `matgym benchmark
-solve` makes it. Looking a value up is what asking the oracle would be, and is counted as such.
+solve` makes it. A look-up gives the same value as the oracle, and counts as an evaluation of it.
 """
 
 import json
@@ -32,10 +32,10 @@ class Solved:
     """A table of all designs of an instance.
 
     Attributes:
-        name: of the instance.
-        design_keys: (N,) ascending.
-        columns: property key to (N,) values; NaN where physics failed.
-        provenance: how the values were made.
+        name: name of the instance.
+        design_keys: (N,) keys of the designs, ascending.
+        columns: property key to (N,) values; NaN where the oracle failed.
+        provenance: origin of the values.
     """
 
     name: str
@@ -45,56 +45,56 @@ class Solved:
 
     @property
     def is_oracle(self) -> bool:
-        """Looking a value up is what asking the oracle would be."""
+        """True: the values are those of the oracle."""
         return True
 
     @property
     def is_uncertain(self) -> bool:
-        """It is not."""
+        """False: the values have no uncertainty."""
         return False
 
     @property
     def level(self) -> Level:
-        """What the values were computed by."""
+        """The level of theory of the values."""
         return Level.TABLE
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Keys of its properties."""
+        """The keys of the tabulated properties."""
         return tuple(self.columns)
 
     @property
     def properties(self) -> tuple[Property, ...]:
-        """Its columns."""
+        """The tabulated properties."""
         return tuple(self.property_of(key) for key in self.columns)
 
     def property_of(self, key: str) -> Property:
-        """A property by key.
+        """Return a tabulated property by its key.
 
         Raises:
-            PropertyError: if it is no column.
+            PropertyError: if the table has no such column.
         """
         if key not in self.columns:
             raise PropertyError(f"the table of {self.name} has no {key!r}; it has {', '.join(self.columns)}")
         return PROPERTIES_BY_KEY.get(key, Property(key))
 
     def unsupported(self, space: DesignSpace) -> str:
-        """Why it is not the table of a space; empty if it is."""
+        """Return why the table does not hold the designs of a space; empty if it does."""
         return "" if _holds(self, space) else f"the table of {self.name} holds no designs of this tube and budget"
 
     def look_up(self, space: DesignSpace, designs: Designs) -> Predictions:
-        """(B,) values of every column; NaN for what is no design."""
+        """Return (B,) values of every column; NaN for rows that are not designs of the table."""
         place, known = self.find(space, designs)
         return Predictions({name: np.where(known, values[place], np.nan) for name, values in self.columns.items()})
 
     def find(self, space: DesignSpace, designs: Designs) -> tuple[IntArray, BoolArray]:
-        """(B,) rows of the table, whose keys are in order, and whether they are the designs'."""
+        """Return (B,) indices into the table, and (B,) whether its key at that index is the design's."""
         keys = space.property_key(designs)
         place = np.minimum(np.searchsorted(self.design_keys, keys), len(self.design_keys) - 1)
         return place, self.design_keys[place] == keys
 
     def write(self, path: Path) -> None:
-        """To a Parquet file, atomically."""
+        """Write the table to a Parquet file, atomically."""
         order = np.argsort(self.design_keys)
         table = pa.table(
             {"key": self.design_keys[order]} | {name: values[order] for name, values in self.columns.items()}
@@ -105,10 +105,10 @@ class Solved:
 
     @classmethod
     def read(cls, path: Path) -> "Solved":
-        """From a Parquet file.
+        """Read a table from a Parquet file.
 
         Raises:
-            DatasetError: if there is none, or it was made by another version of the physics.
+            DatasetError: if there is no such file, or it was made by another version of the physics.
         """
         if not path.is_file():
             raise DatasetError(f"{path} does not exist: make it by matgym benchmark solve {path.stem}")
@@ -125,21 +125,21 @@ class Solved:
 
 @lru_cache(maxsize=64)
 def _holds(table: Solved, space: DesignSpace) -> bool:
-    """Whether a table holds designs of a space, by a sample of them."""
+    """Return whether a table holds the designs of a space, judged by a sample of them."""
     return bool(table.find(space, space.sample(8, np.random.default_rng(0)))[1].all())
 
 
 def optima_folder() -> Path:
-    """Where tables and optima of the shipped instances lie."""
+    """Return the folder of the tables and optima of the shipped instances."""
     return Path(str(files("matgym.tasks"))) / "optima"
 
 
 SOLVED: Final = "solved:"
-"""What a model that names a shipped table begins with."""
+"""Prefix of a model's name that names a shipped table."""
 
 
 def table_of(model: Any) -> Solved | None:
-    """The table that a model is or names ("solved:NAME"); None where it is something else."""
+    """Return the table that a model is or names ("solved:NAME"); None for any other model."""
     if isinstance(model, str) and model.startswith(SOLVED):
         return solved(model.removeprefix(SOLVED))
     return model if isinstance(model, Solved) else None
@@ -147,5 +147,5 @@ def table_of(model: Any) -> Solved | None:
 
 @lru_cache(maxsize=16)
 def solved(name: str) -> Solved:
-    """The table of a shipped instance."""
+    """Return the table of a shipped instance."""
     return Solved.read(optima_folder() / f"{name}.parquet")

@@ -1,7 +1,7 @@
-"""Spaces of designs: rows of one array, and how to move among them.
+"""Spaces of designs: designs are rows of one array, with operations for sampling and variation.
 
-A search need not know what a design is. It samples designs, mutates one, recombines two, or, if it searches a cube of
-numbers, has a point of the cube made into a design; what these mean for a nanotube stands in the space.
+A search algorithm does not depend on the kind of design. It samples designs, mutates one, recombines two, or, if it
+searches a cube of numbers, converts a point of the cube to a design; the space implements these operations.
 """
 
 from abc import ABC, abstractmethod
@@ -29,103 +29,103 @@ class DesignSpace(ABC):
     @property
     @abstractmethod
     def width(self) -> int:
-        """Entries of a design."""
+        """The number of entries of a design."""
 
     @property
     @abstractmethod
     def choices(self) -> tuple[int, ...]:
-        """(d,) how many values each coordinate of the unit cube can take; 0 for any number in [0, 1]."""
+        """(d,) number of values of each coordinate of the unit cube; 0 for any number in [0, 1]."""
 
     @abstractmethod
     def sample(self, count: int, rng: np.random.Generator) -> Designs:
-        """(count, width) designs drawn uniformly."""
+        """Draw (count, width) designs uniformly."""
 
     @abstractmethod
     def mutate(self, designs: Designs, rng: np.random.Generator) -> Designs:
-        """A neighbour of each design."""
+        """Return a neighbour of each design."""
 
     @abstractmethod
     def recombine(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
-        """A child of each pair."""
+        """Return a child of each pair of designs."""
 
     @abstractmethod
     def from_points(self, points: FloatArray) -> Designs:
-        """(B, width) designs of (B, d) points in [0, 1]: every point is one, and every design has some."""
+        """Return (B, width) designs of (B, d) points in [0, 1]: each point is one design, each design has points."""
 
     @abstractmethod
     def valid(self, designs: Designs) -> BoolArray:
-        """(B,) whether each row is a design of this space."""
+        """Return (B,) whether each row is a design of this space."""
 
-    # ---- what a row stands for
+    # ---- meaning of a row
 
     def decode(self, designs: Designs) -> Any:
-        """The batch that models predict: a `TubeBatch`, where designs are tubes."""
+        """Return designs as the batch that models take: a `TubeBatch` if designs are tubes."""
         return designs
 
     def encode(self, batch: Any) -> Designs:
-        """Rows of a batch: the inverse of `decode`.
+        """Return the rows of a batch: the inverse of `decode`.
 
         Raises:
             ConfigurationError: if structures of this kind cannot be written as rows.
         """
         del batch
-        raise ConfigurationError(f"{type(self).__name__} cannot write structures as designs")
+        raise ConfigurationError(f"{type(self).__name__} cannot write structures as designs: give designs as rows")
 
     @property
     def domain(self) -> TubeDomain | None:
-        """What its tubes may be; None where designs are no tubes."""
+        """The domain of the tubes of this space; None if designs are not tubes."""
         return None
 
     def describe(self, design: Designs) -> str:
-        """One row in words."""
+        """Return a description of one row in words."""
         return str(next(iter(self.decode(design[None]))))
 
     # ---- coordinates, symmetry, enumeration
 
     def points(self, values: IntArray | FloatArray) -> FloatArray:
-        """(B, d) points from (B, d) values: numbers in [0, 1], or whole ones from 0 where `choices` limits them."""
+        """Return (B, d) points of (B, d) values: numbers in [0, 1], or integers from 0 where `choices` is not 0."""
         counts = np.array(self.choices)
         return np.where(counts > 0, (np.asarray(values) + 0.5) / np.maximum(counts, 1), values)
 
     @property
     def size(self) -> int | None:
-        """How many designs there are, symmetric copies counted apart; None where they cannot be counted."""
+        """The number of designs, with symmetric copies; None if they cannot be counted."""
         return None
 
     def key(self, designs: Designs) -> KeyArray:
-        """(B,) a number that designs share if they count as one: if a symmetry of the space maps one onto the other.
+        """Return (B,) keys, which are the same for designs that a symmetry of the space maps onto each other.
 
         Raises:
-            ConfigurationError: if there are no such numbers.
+            ConfigurationError: if the space has no keys.
         """
         del designs
         raise ConfigurationError(f"designs of {type(self).__name__} cannot be told apart by a key")
 
     def property_key(self, designs: Designs) -> KeyArray:
-        """(B,) a number that designs share only if their tabulated properties are the same: the key by default."""
+        """Return (B,) keys for tables, the same only for designs with the same properties; `key` by default."""
         return self.key(designs)
 
     def enumerate(self, rows: int = 65_536) -> Iterator[Designs]:
-        """Every design, up to symmetry, in batches of at most `rows`.
+        """Yield every design, up to symmetry, in batches of at most `rows`.
 
         Raises:
-            ConfigurationError: if there are too many.
+            ConfigurationError: if there are too many designs.
         """
         del rows
         raise ConfigurationError(f"designs of {type(self).__name__} cannot be enumerated")
 
 
 MOST_ENUMERATED: Final = 20_000_000
-"""Designs beyond which enumeration raises an error."""
+"""Largest number of designs that can be enumerated; more raise an error."""
 
 
 @dataclass(frozen=True, eq=False)
 class Choices(DesignSpace):
-    """One choice after the other, each from a few: what the next may be can depend on those before.
+    """Designs made of choices, each from a few values; the values allowed may depend on the choices before.
 
     Attributes:
-        counts: (d,) values of each choice.
-        ordered: whether neighbouring values are alike.
+        counts: (d,) number of values of each choice.
+        ordered: whether neighbouring values are similar.
     """
 
     counts: tuple[int, ...]
@@ -137,24 +137,24 @@ class Choices(DesignSpace):
 
     @property
     def width(self) -> int:
-        """One entry a choice."""
+        """The number of entries of a design: one per choice."""
         return len(self.counts)
 
     @property
     def choices(self) -> tuple[int, ...]:
-        """As `counts`."""
+        """The number of values of each choice: `counts`."""
         return self.counts
 
     def allowed(self, designs: Designs, place: int) -> BoolArray:
-        """(B, counts[place]) which values a choice may take after those before it."""
+        """Return (B, counts[place]) whether each value of a choice is allowed after the choices before it."""
         return np.ones((len(designs), self.counts[place]), dtype=bool)
 
     def sample(self, count: int, rng: np.random.Generator) -> Designs:
-        """Each choice uniform among what is allowed."""
+        """Draw designs with each choice uniform among the allowed values."""
         return self.from_points(rng.random((count, self.width)))
 
     def from_points(self, points: FloatArray) -> Designs:
-        """Each coordinate cut into as many parts as there are allowed values."""
+        """Return designs of points: each coordinate is divided into one interval for each allowed value."""
         designs = np.zeros((len(points), self.width), dtype=np.int64)
         for place in range(self.width):
             allowed = self.allowed(designs, place)
@@ -164,7 +164,7 @@ class Choices(DesignSpace):
         return designs
 
     def mutate(self, designs: Designs, rng: np.random.Generator) -> Designs:
-        """One choice made anew: the next value up or down where they are ordered, any other where not."""
+        """Change one choice of each design: to the next value up or down if values are ordered, else to any other."""
         varied, rows = designs.copy(), np.arange(len(designs))
         free = np.flatnonzero(np.array(self.counts) > 1)
         place = rng.choice(free, len(designs))
@@ -177,14 +177,14 @@ class Choices(DesignSpace):
         return self._mended(varied, rng)
 
     def recombine(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
-        """Two cuts: what lies between them comes from the second parent."""
+        """Combine pairs of designs: the choices between two cuts come from the second parent."""
         low, high = np.sort(rng.integers(0, self.width + 1, (2, len(first))), axis=0)
         place = np.arange(self.width)
         inside = (place >= low[:, None]) & (place < high[:, None])
         return self._mended(np.where(inside, second, first), rng)
 
     def _mended(self, designs: Designs, rng: np.random.Generator) -> Designs:
-        """Choices that those before do not allow, made anew."""
+        """Return designs in which choices that are not allowed are replaced by allowed ones."""
         designs, rows = designs.copy(), np.arange(len(designs))
         for place in range(self.width):
             allowed = self.allowed(designs, place)
@@ -195,7 +195,7 @@ class Choices(DesignSpace):
         return designs
 
     def valid(self, designs: Designs) -> BoolArray:
-        """Whether each choice is allowed."""
+        """Return (B,) whether all choices of each row are allowed."""
         good = np.asarray(((designs >= 0) & (designs < np.array(self.counts))).all(axis=1))
         inside = np.where(good[:, None], designs, 0)
         for place in range(self.width):
@@ -204,9 +204,12 @@ class Choices(DesignSpace):
 
     @cached_property
     def _all(self) -> Designs:
-        """(size, width): all designs."""
-        if np.prod(np.array(self.counts, dtype=float)) > MOST_ENUMERATED:
-            raise ConfigurationError(f"more than {MOST_ENUMERATED:,} designs cannot be enumerated")
+        """(size, width) all designs."""
+        product = np.prod(np.array(self.counts, dtype=float))
+        if product > MOST_ENUMERATED:
+            raise ConfigurationError(
+                f"about {product:.2g} designs cannot be enumerated: give choices of at most {MOST_ENUMERATED:,} designs"
+            )
         designs = np.zeros((1, self.width), dtype=np.int64)
         for place in range(self.width):
             row, value = np.nonzero(self.allowed(designs, place))
@@ -216,18 +219,18 @@ class Choices(DesignSpace):
 
     @property
     def size(self) -> int | None:
-        """All that is allowed, symmetric copies counted apart."""
+        """The number of allowed designs, with symmetric copies; None if there are too many to count."""
         return len(self._all) if np.prod(np.array(self.counts, dtype=float)) <= MOST_ENUMERATED else None
 
     def key(self, designs: Designs) -> KeyArray:
-        """The design as one number, the last choice counting least."""
+        """Return (B,) keys: each design as one mixed-radix number whose last digit is the last choice."""
         keys = np.zeros(len(designs), dtype=np.uint64)
         for place, count in enumerate(self.counts):
             keys = keys * np.uint64(count) + designs[:, place].astype(np.uint64)
         return keys
 
     def enumerate(self, rows: int = 65_536) -> Iterator[Designs]:
-        """In the order of their choices; of designs that share a key, the first."""
+        """Yield every design in the order of the choices, and only the first of those that share a key."""
         every = self._all
         if type(self).key is not Choices.key:
             every = every[np.sort(np.unique(self.key(every), return_index=True)[1])]
@@ -237,11 +240,11 @@ class Choices(DesignSpace):
 
 @dataclass(frozen=True)
 class Cube(DesignSpace):
-    """Numbers in [-1, 1].
+    """Designs made of numbers in [-1, 1].
 
     Attributes:
-        numbers: how many.
-        step: standard deviation of a mutation. Chosen by us.
+        numbers: number of entries of a design.
+        step: standard deviation of a mutation. A choice of ours.
     """
 
     numbers: int
@@ -249,34 +252,34 @@ class Cube(DesignSpace):
 
     @property
     def width(self) -> int:
-        """One entry a number."""
+        """The number of entries of a design."""
         return self.numbers
 
     @property
     def choices(self) -> tuple[int, ...]:
-        """Any number, everywhere."""
+        """0, any number in [0, 1], for each coordinate."""
         return (0,) * self.numbers
 
     def sample(self, count: int, rng: np.random.Generator) -> Designs:
-        """Uniform."""
+        """Draw designs uniformly."""
         return rng.uniform(-1.0, 1.0, (count, self.width))
 
     def mutate(self, designs: Designs, rng: np.random.Generator) -> Designs:
-        """A normal step in about a third of the coordinates, in one at least; reflected at the ends."""
+        """Add a normal step to about a third of the coordinates, at least one; steps are reflected at the ends."""
         chosen = rng.random(designs.shape) < 1.0 / 3.0
         chosen[np.arange(len(designs)), rng.integers(self.width, size=len(designs))] = True
         moved = designs + chosen * rng.normal(0.0, self.step, designs.shape)
         return np.clip(np.where(np.abs(moved) > 1.0, 2.0 * np.sign(moved) - moved, moved), -1.0, 1.0)
 
     def recombine(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
-        """Blends (BLX-0.5: Eshelman and Schaffer, FOGA 2, 187 (1993))."""
+        """Return blends of pairs of designs (BLX-0.5: Eshelman and Schaffer, FOGA 2, 187 (1993))."""
         share = rng.uniform(-0.5, 1.5, first.shape)
         return np.asarray(np.clip(first + share * (second - first), -1.0, 1.0))
 
     def from_points(self, points: FloatArray) -> Designs:
-        """Stretched from [0, 1]."""
+        """Return points of [0, 1] scaled to [-1, 1]."""
         return np.asarray(2.0 * points - 1.0)
 
     def valid(self, designs: Designs) -> BoolArray:
-        """Whether all numbers lie in [-1, 1]."""
+        """Return (B,) whether all numbers of each row lie in [-1, 1]."""
         return np.asarray((np.abs(designs) <= 1.0).all(axis=1))

@@ -55,11 +55,11 @@ def test_environments_with_initial_designs_pass_gymnasiums_checker():
 
 
 def test_what_is_no_design_generator_is_refused():
-    with pytest.raises(ConfigurationError, match="'gun' is no design generator"):
+    with pytest.raises(ConfigurationError, match="'gun' is not a design generator"):
         gym.make(DOPING, initial_designs="gun")
     with pytest.raises(ConfigurationError, match="removed=17 must be from 1 to 16"):
         gym.make(DOPING, initial_designs="random", removed=17)
-    with pytest.raises(ConfigurationError, match="is no design generator"):
+    with pytest.raises(ConfigurationError, match="is not a design generator"):
         as_design_generator(3)
     mine = RandomDesigns()
     assert as_design_generator(mine) is mine

@@ -180,7 +180,7 @@ def test_annealing_environments_say_what_is_wrong():
 
 
 def test_growth_environments_say_what_is_wrong(surrogates):
-    with pytest.raises(ConfigurationError, match="cannot reward growth"):
+    with pytest.raises(ConfigurationError, match="cannot predict growth rewards"):
         gym.make("matgym/CVDGrowth-v0", model=surrogates["annealing"])
     env = gym.make("matgym/CVDGrowth-v0")
     with pytest.raises(ConfigurationError, match="diameter_nm, covering"):
@@ -204,10 +204,10 @@ def arguments_without_effect(surrogates):
     for name, value in given.items():
         yield "matgym/Experiments-v0", {"task": ExperimentTask(emulator), name: value}, f"{name} {beside}"
     for name, value in list(given.items())[1:]:
-        yield "matgym/Experiments-v0", {"data": emulator, name: value}, f"{name}=.* without effect on an emulator"
-    for data, called in ((table, "a table that was read"), ("suzuki", "a published campaign")):
+        yield "matgym/Experiments-v0", {"data": emulator, name: value}, f"{name}=.* has no effect on an emulator"
+    for data, called in ((table, "a table in memory"), ("suzuki", "a published campaign")):
         for name in ("target", "direction"):
-            yield "matgym/Experiments-v0", {"data": data, name: given[name]}, f"without effect on {called}"
+            yield "matgym/Experiments-v0", {"data": data, name: given[name]}, f"has no effect on {called}"
     films = "matgym/FilmAnnealing-v0"
     yield films, {"observation": "image", "dynamics": surrogates["annealing"]}, "give no micrographs"
     yield films, {"dynamics": surrogates["micrographs"]}, "give no statistics"

@@ -55,5 +55,5 @@ def test_space_model_task_and_environments_conform():
     check_vector_env(DesignVectorEnv(3, task=task), lambda: DesignEnv(task=task))
     board = np.indices((EDGE, EDGE)).sum(axis=0).reshape(1, -1) % 2
     assert task.score(board, np.zeros((1, 0))).reward == 1.0
-    with pytest.raises(ConfigurationError, match="its designs are no tubes"):
+    with pytest.raises(ConfigurationError, match="its designs are not tubes"):
         DesignTask(space, (Objective(GAP_EV, as_model("nanotube-doping", GAP_EV)),))

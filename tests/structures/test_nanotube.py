@@ -84,7 +84,7 @@ def test_a_site_that_does_not_exist_raises(site):
 
 @pytest.mark.parametrize("species", ["Si", "", 6, -1])
 def test_an_unknown_species_raises(species):
-    with pytest.raises(SpeciesError, match="known are 12C, 13C, 14C, B, N, vacancy"):
+    with pytest.raises(SpeciesError, match="give one of 12C, 13C, 14C, B, N, vacancy"):
         Nanotube(5, 0).decorated({0: species})
 
 

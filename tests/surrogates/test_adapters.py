@@ -283,7 +283,7 @@ def test_pickles_are_refused_unread(suffix, tmp_path):
     file.write_bytes(pickle.dumps(Trap()))
     for source in (file, str(file)):
         with pytest.raises(
-            WeightsError, match=r"may run code when it is read.*give the object.*\.safetensors or \.onnx"
+            WeightsError, match=r"may run code when it is read.*pass the object.*\.safetensors or \.onnx"
         ):
             as_model(source, "gap_ev")
     assert not (tmp_path / "sprung").exists()
@@ -304,7 +304,7 @@ def test_a_pickle_under_another_name_is_not_read_either(learned, tmp_path):
 
 @pytest.mark.parametrize("unknown", [None, 3.0, ["gap_ev"], object()], ids=["none", "number", "list", "object"])
 def test_an_unknown_source_is_told_what_is_known(unknown):
-    with pytest.raises(ConfigurationError, match=r"cannot reward a design: give .*scikit-learn.*ONNX.*ASE.*function"):
+    with pytest.raises(ConfigurationError, match=r"is not a model: give .*scikit-learn.*ONNX.*ASE.*function"):
         as_model(unknown, "gap_ev")
 
 

@@ -209,7 +209,7 @@ WRONG = {
     "complex": (lambda tubes: np.ones(len(tubes)) * 1j, "complex"),
     "complex tensor": (lambda tubes: torch.ones(len(tubes)) * 1j, "complex"),
     "strings": (lambda tubes: ["1.0"] * len(tubes), "of type <U3"),
-    "objects": (lambda tubes: np.array(["1.0"] * len(tubes), dtype=object), "'1.0' is no number"),
+    "objects": (lambda tubes: np.array(["1.0"] * len(tubes), dtype=object), "'1.0' is not a number"),
     "none": (lambda tubes: None, "None"),  # noqa: ARG005
     "nones": (lambda tubes: [None] * len(tubes), "None"),
     "dates": (lambda tubes: np.zeros(len(tubes), dtype="M8[s]"), "datetime"),

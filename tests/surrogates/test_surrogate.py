@@ -76,7 +76,7 @@ def test_out_of_distribution_score_is_higher_for_tubes_unlike_the_training_data(
     for shape in ((8, 0, 6), (10, 0, 4), (8, 0, 1), (6, 3, 1)):  # longer, wider, shorter, chiral
         assert far(tubes(*shape, 5)).all(), shape
     assert far(vacancies).all()
-    assert "does not know: it was trained on carbon, B, N" in surrogate.predict(vacancies).reasons[0]
+    assert "not trained on: its species are carbon, B, N" in surrogate.predict(vacancies).reasons[0]
 
 
 class Told(Model):
@@ -367,7 +367,7 @@ def test_cross_validation_predicts_every_tube_once_and_resumes(small, tmp_path):
     assert row["r2"] == pytest.approx(np.mean([fold[0].r2 for fold in first]))
     with pytest.raises(DatasetError, match="belongs to another cross-validation"):
         cross_validate(small, FitConfig(epochs=2, size=SMALL), 2, folder=tmp_path)
-    with pytest.raises(ConfigurationError, match="give at least 2"):
+    with pytest.raises(ConfigurationError, match="folds=1 must be at least 2"):
         cross_validate(small, settings, 1)
 
 
@@ -422,7 +422,7 @@ def test_check_model_finds_faults():
         check(lambda some: noise.random(len(some)))
     with pytest.raises(AssertionError, match="alone and in a batch"):
         check(lambda some: np.full(len(some), float(len(some))))
-    with pytest.raises(ConfigurationError, match="cannot reward"):
+    with pytest.raises(ConfigurationError, match="is not a model"):
         as_model(3.14, "gap_ev")
 
 

@@ -408,7 +408,7 @@ def test_budgets_that_cannot_be_placed_raise(tube, budget, said):
 
 
 def test_a_budget_of_zero_turns_raises():
-    with pytest.raises(ConfigurationError, match="must turn a bond at least"):
+    with pytest.raises(ConfigurationError, match="must turn at least one bond"):
         lattice_edits(tube_lattice(8, 0, 2), {"SW": 0})
 
 

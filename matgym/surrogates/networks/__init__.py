@@ -1,4 +1,4 @@
-"""Networks by name. One of your own: a `RasterNetwork` with a settings dataclass, entered into `NETWORKS`."""
+"""Networks by name. To add your own, enter a `RasterNetwork` and its settings dataclass into `NETWORKS`."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
@@ -19,11 +19,11 @@ NETWORKS: Final[dict[str, tuple[Any, Any]]] = {
     "resnet": (nets.ResNet, nets.ResidualSettings),
     "graph": (nets.Graph, nets.GraphSettings),
 }
-"""Name to network and its settings."""
+"""Name to the classes of the network and of its settings."""
 
 
 def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """All settings of a network, in plain form: those given, and its defaults.
+    """Return all settings of a network as a plain dictionary: the given ones, and defaults for the others.
 
     Raises:
         ConfigurationError: if there is no such network or setting, or a size is not positive.
@@ -51,18 +51,18 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
 def make_network(
     name: str, settings: Mapping[str, Any], species: int, outputs: int, *, informed: int = 0, leads: bool = False
 ) -> RasterNetwork:
-    """A network with fresh weights.
+    """Return a network with fresh weights.
 
     Args:
         name: one of `NETWORKS`.
-        settings: as `network_settings` gives them.
-        species: that have two channels each, one a sublattice, and a share among the numbers beside the raster.
-        outputs: properties.
-        informed: further numbers beside the raster.
-        leads: whether tubes stand between leads, which have channels, too; pooling then adds up over the tube.
+        settings: settings as `network_settings` returns them.
+        species: number of species; each has two channels, one per sublattice, and a share among the input numbers.
+        outputs: number of properties.
+        informed: number of physics inputs among the input numbers.
+        leads: whether tubes are between leads, which have two channels; pooling then sums over the tube.
     """
     kind, size = NETWORKS[name]
-    given = size(**network_settings(name, settings)), 2 * (species + leads), species + 1 + informed, outputs
-    network: RasterNetwork = kind(*given)
+    sizes = size(**network_settings(name, settings)), 2 * (species + leads), species + 1 + informed, outputs
+    network: RasterNetwork = kind(*sizes)
     network.sums = leads
     return network

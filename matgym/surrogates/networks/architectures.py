@@ -1,13 +1,13 @@
-"""The networks: LeNet-5, AlexNet and VGG, adapted to the periodic raster, residual ones, and one on the graph of bonds.
+"""The networks: LeNet-5, AlexNet and VGG, adapted to the periodic raster; residual networks; and a graph network.
 
-All have circular padding, averaging without stride, batch norm, and pooling over the tube in place of flattening.
+All have circular padding, averaging without stride, batch norm, and pooling over the tube instead of flattening.
 
-`ResNet` respects every symmetry that all tubes have; `Plain` is one to compare it with. Beside rotations and screws,
-which circular convolutions respect, each tube has the two-fold axes across it: the turn that takes pixel (i, j) to
-(-i, -j) and exchanges the sublattices. Features come in pairs that this turn exchanges, and kernels are tied
-accordingly (group convolutions: Cohen and Welling, ICML 2016), so that the network is exactly invariant, with half the
-weights and no more work than a plain one. Mirror planes are for achiral tubes only and are learned from mirrored
-copies (see `fit`).
+`ResNet` is invariant under every symmetry that all tubes have; `Plain` is its counterpart for comparison. In addition
+to rotations and screws, under which circular convolutions are equivariant, each tube has two-fold axes across it: the
+rotation by 180° that takes pixel (i, j) to (-i, -j) and exchanges the sublattices. Features are in pairs that this
+rotation exchanges, and kernels are tied accordingly (group convolutions: Cohen and Welling, ICML 2016), so that the
+network is exactly invariant, with half the weights of a plain one and the same amount of computation. Only achiral
+tubes have mirror planes; networks learn them from mirrored copies (see `fit`).
 """
 
 from abc import ABC, abstractmethod
@@ -22,25 +22,30 @@ from torch import Tensor, nn
 from matgym.surrogates.raster import circular_pad
 
 SUM_PIXELS: Final = 64.0
-"""Pixels that sums are counted in: as many as the usual tubes have, so that inputs of the head are of order one."""
+"""Unit of sums over pixels: about the number of pixels of the usual tubes, so that inputs of the head are near one."""
 
 
 class RasterNetwork(nn.Module, ABC):
-    """A network on the periodic raster of a tube, invariant to rotations and screws by construction.
+    """A network on the periodic raster of a tube, invariant under rotations and screws by construction.
 
-    A subclass gives `body`; pooling over the tube lets one network serve tubes of any size, and the head adds
-    composition and length, which pooling over a repeated cell cannot tell.
+    A subclass implements `body`. Pooling over the tube makes one network applicable to tubes of any size. The head also
+    gets composition and length, since pooling over repeated cells loses the length.
 
     Attributes:
-        sums: whether pooling adds up over the tube, as resistances do between leads, rather than averages.
+        sums: whether pooling sums over the tube, as resistances between leads add up, instead of averaging.
     """
 
     sums: bool = False
 
     def __init__(self, width: int, globals_: int, hidden: tuple[int, ...], outputs: int, dropout: float = 0.0) -> None:
-        """Make the head, from the channels that `body` ends in and the numbers beside the raster to the properties.
+        """Make the head, from the pooled channels of `body` and the input numbers to the properties.
 
-        `hidden` are units of its layers; `dropout` is the share of them that is left out in training.
+        Args:
+            width: number of channels that `body` returns.
+            globals_: number of input numbers in addition to the raster.
+            hidden: units of each hidden layer of the head.
+            outputs: number of properties.
+            dropout: share of the units that is left out in training.
         """
         super().__init__()
         sizes = (2 * width + globals_, *hidden)
@@ -52,25 +57,25 @@ class RasterNetwork(nn.Module, ABC):
 
     @abstractmethod
     def body(self, raster: Tensor, shift: int) -> Tensor:
-        """(B, channels, H, W), `TubeLattice.raster_shift` → (B, width, H, W)."""
+        """Return (B, width, H, W) features of (B, channels, H, W) rasters with `TubeLattice.raster_shift`."""
 
     def features(self, raster: Tensor, globals_: Tensor, shift: int) -> Tensor:
-        """(B, 2 width + globals): what the head sees, and what out-of-distribution scores are made of."""
+        """Return (B, 2 width + globals) features: the input of the head and of out-of-distribution scores."""
         return torch.cat([self.pooled(self.body(raster, shift)), globals_], dim=1)
 
     def pooled(self, x: Tensor) -> Tensor:
-        """(B, width, H, W) → (B, 2 width): first and second moments over the tube."""
+        """Return the (B, 2 width) first and second moments of (B, width, H, W) features over the tube."""
         size = x.shape[2] * x.shape[3] / SUM_PIXELS if self.sums else 1.0
         return torch.cat([x.mean(dim=(2, 3)) * size, (x * x).mean(dim=(2, 3)) * size], dim=1)
 
     def forward(self, raster: Tensor, globals_: Tensor, shift: int) -> Tensor:
-        """(B, channels, H, W), (B, globals), shift → (B, properties), standardised."""
+        """Return (B, properties) standardised values of (B, channels, H, W) rasters and (B, globals) numbers."""
         out: Tensor = self.head(self.features(raster, globals_, shift))
         return out
 
 
 class CircularConv(nn.Module):
-    """A convolution whose padding is the tube's own periodicity, and its normalisation."""
+    """A convolution with the periodic padding of the tube, followed by batch normalisation."""
 
     def __init__(self, inputs: int, outputs: int, size: int = 3) -> None:
         super().__init__()
@@ -79,31 +84,40 @@ class CircularConv(nn.Module):
         self.reach = size // 2
 
     def forward(self, raster: Tensor, shift: int) -> Tensor:
-        """(B, inputs, H, W) → (B, outputs, H, W)."""
+        """Return (B, outputs, H, W) features of (B, inputs, H, W) rasters."""
         out: Tensor = self.norm(self.conv(circular_pad(raster, shift, self.reach)))
         return out
 
 
 def circular_mean(raster: Tensor, shift: int, size: int = 3) -> Tensor:
-    """Average over windows, the stride being one: a longer one would see a tube and its turned copy differently."""
+    """Average over windows with stride one; with a longer stride, a tube and its rotated copy would differ."""
     return nn.functional.avg_pool2d(circular_pad(raster, shift, size // 2), size, stride=1)
 
 
 class _Stack(RasterNetwork):
-    """Convolutions one after the other, some of them averaged, and fully connected layers."""
+    """A sequence of convolutions, some followed by averaging, and fully connected layers."""
 
     def __init__(
         self, sizes: Sequence[int], channels: Sequence[int], averaged: Sequence[int],
         activation: Callable[[Tensor], Tensor], head: tuple[int, tuple[int, ...], int], dropout: float = 0.0,
     ) -> None:  # fmt: skip
-        """Channels are the raster's and each convolution's; those with a number in `averaged`, from 0, are averaged."""
+        """Make the layers.
+
+        Args:
+            sizes: kernel size of each convolution.
+            channels: channels of the raster and of each convolution.
+            averaged: indices of the convolutions, from 0, that averaging follows.
+            activation: activation function after each convolution.
+            head: number of input numbers, hidden units and outputs of the head.
+            dropout: share of the head's units that is left out in training.
+        """
         super().__init__(channels[-1], *head, dropout)
         shapes = zip(channels[:-1], channels[1:], sizes, strict=True)
         self.convs = nn.ModuleList([CircularConv(*shape) for shape in shapes])
         self.averaged, self.activation = frozenset(averaged), activation
 
     def body(self, raster: Tensor, shift: int) -> Tensor:
-        """Convolutions and averages."""
+        """Return the raster after all convolutions and averages."""
         for number, conv in enumerate(self.convs):
             raster = self.activation(conv(raster, shift))
             if number in self.averaged:
@@ -113,7 +127,7 @@ class _Stack(RasterNetwork):
 
 @dataclass(frozen=True)
 class LeNetSettings:
-    """Channels of the two 5x5 convolutions, and units of the fully connected layers."""
+    """Settings: channels of the two 5x5 convolutions, and units of the fully connected layers."""
 
     channels: tuple[int, int] = (6, 16)
     hidden: tuple[int, ...] = (120, 84)
@@ -122,7 +136,7 @@ class LeNetSettings:
 class LeNet(_Stack):
     """Two 5x5 convolutions with tanh, each followed by averaging, and two fully connected layers.
 
-    LeCun et al., Proc. IEEE 86, 2278 (1998).
+    Source: LeCun et al., Proc. IEEE 86, 2278 (1998).
     """
 
     def __init__(self, settings: LeNetSettings, channels: int, globals_: int, outputs: int) -> None:
@@ -132,9 +146,10 @@ class LeNet(_Stack):
 
 @dataclass(frozen=True)
 class AlexNetSettings:
-    """Channels of the five convolutions, in the original's proportions at an eighth of its width, and what follows.
+    """Settings: channels of the five convolutions, units of the fully connected layers, and their dropout.
 
-    The original's dropout, 0.5, is for classes, and blurs a regression.
+    The channels have the proportions of the original at an eighth of its width. The original's dropout of 0.5 is for
+    classification; in regression it lowers the accuracy.
     """
 
     channels: tuple[int, int, int, int, int] = (12, 32, 48, 32, 32)
@@ -145,8 +160,8 @@ class AlexNetSettings:
 class AlexNet(_Stack):
     """Two 5x5 and three 3x3 convolutions with ReLU, and two fully connected layers with dropout.
 
-    Krizhevsky, Sutskever and Hinton, NeurIPS 2012; 5x5 in place of 11x11 with stride 4, on rasters of some eight
-    pixels, and batch norm in place of local response normalisation.
+    Source: Krizhevsky, Sutskever and Hinton, NeurIPS 2012; with 5x5 instead of 11x11 with stride 4, since rasters have
+    some eight pixels a side, and batch norm instead of local response normalisation.
     """
 
     def __init__(self, settings: AlexNetSettings, channels: int, globals_: int, outputs: int) -> None:
@@ -156,7 +171,7 @@ class AlexNet(_Stack):
 
 @dataclass(frozen=True)
 class VggSettings:
-    """Channels of the blocks, which double from block to block as in the original, and units of the layers behind."""
+    """Settings: channels of the blocks, doubled from block to block as in the original, and units of the head."""
 
     channels: tuple[int, ...] = (24, 48, 96)
     hidden: tuple[int, ...] = (128, 128)
@@ -165,24 +180,24 @@ class VggSettings:
 class Vgg(_Stack):
     """Blocks of two 3x3 convolutions, averaged after each block, and fully connected layers.
 
-    Simonyan and Zisserman, ICLR 2015, as VGG-BN.
+    Source: Simonyan and Zisserman, ICLR 2015, as VGG-BN.
     """
 
     def __init__(self, settings: VggSettings, channels: int, globals_: int, outputs: int) -> None:
         widths = [width for width in settings.channels for _ in range(2)]
-        averaged = range(1, len(widths) - 1, 2)  # the last of each block, but of the last block
+        averaged = range(1, len(widths) - 1, 2)  # the last convolution of each block except the last block
         head = globals_, settings.hidden, outputs
         super().__init__([3] * len(widths), (channels, *widths), averaged, torch.relu, head)
 
 
 @dataclass(frozen=True)
 class ResidualSettings:
-    """Size of the network.
+    """Settings of a residual network.
 
     Attributes:
-        width: channels of every convolution; of a `ResNet` an even number: half are the turned twins of the others.
-        blocks: residual blocks of two convolutions; each block sees four pixels further across.
-        hidden: units of the head.
+        width: channels of every convolution; even for a `ResNet`, where half are the rotated twins of the others.
+        blocks: number of residual blocks of two convolutions; each widens the receptive field by four pixels.
+        hidden: units of each hidden layer of the head.
     """
 
     width: int = 48
@@ -191,10 +206,12 @@ class ResidualSettings:
 
 
 class TurnConv(nn.Module):
-    """A 3x3 convolution between features of which the second half are the twins of the first, in the same order.
+    """A 3x3 convolution that is equivariant under the two-fold rotation across the tube.
+
+    The second half of its features are the twins of the first half, in the same order: the rotation exchanges them.
 
     Attributes:
-        adjacent: whether the input's twins lie side by side instead, as a raster's sublattices do.
+        adjacent: whether twins are next to each other in the input instead, as the sublattices of a raster are.
     """
 
     def __init__(self, inputs: int, outputs: int, *, adjacent: bool = False) -> None:
@@ -205,17 +222,17 @@ class TurnConv(nn.Module):
         self.norm = nn.BatchNorm2d(outputs // 2)
 
     def kernel(self) -> Tensor:
-        """(outputs, inputs, 3, 3) with the twins: inputs exchanged, and turned by 180 degrees."""
+        """Return the (outputs, inputs, 3, 3) kernel; twins have exchanged inputs and are rotated by 180 degrees."""
         half, inputs = self.weight.shape[:2]
         pairs = (inputs // 2, 2) if self.adjacent else (2, inputs // 2)
         twins = self.weight.view(half, *pairs, 3, 3).flip(2 if self.adjacent else 1, 3, 4)
         return torch.cat([self.weight, twins.reshape_as(self.weight)])
 
     def forward(self, raster: Tensor, shift: int) -> Tensor:
-        """(B, inputs, H, W) → (B, outputs, H, W)."""
+        """Return (B, outputs, H, W) features of (B, inputs, H, W) features."""
         kernel = self.kernel()
         if not self.norm.training:
-            # Normalisation by constants is a scale and an offset: folded into the kernel, nothing is left to do.
+            # Normalisation by constants is a scale and an offset, which the kernel and a bias can hold.
             mean, variance = self.norm.get_buffer("running_mean"), self.norm.get_buffer("running_var")
             scale = self.norm.weight / torch.sqrt(variance + self.norm.eps)
             offset = self.norm.bias - mean * scale
@@ -223,20 +240,20 @@ class TurnConv(nn.Module):
             return nn.functional.conv2d(circular_pad(raster, shift), kernel, offset.repeat(2))
         out = nn.functional.conv2d(circular_pad(raster, shift), kernel)
         batch, channels, height, width = out.shape
-        # A pair shares its statistics, or the twins would not stay twins. Channels come last in memory: no copies.
+        # Both twins of a pair share their statistics to stay twins. Channels are last in memory, so nothing is copied.
         paired = out.permute(0, 2, 3, 1).reshape(batch, height, 2 * width, channels // 2).permute(0, 3, 1, 2)
         normed: Tensor = self.norm(paired)
         return normed.permute(0, 2, 3, 1).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 class _Residual(RasterNetwork):
-    """Pairs of convolutions, each added to what goes into it."""
+    """Pairs of convolutions with residual connections."""
 
     stem: nn.Module
     convs: nn.ModuleList
 
     def body(self, raster: Tensor, shift: int) -> Tensor:
-        """Residual blocks."""
+        """Return the features after all residual blocks."""
         x = torch.relu(self.stem(raster, shift))
         for first, second in zip(self.convs[::2], self.convs[1::2], strict=True):
             x = torch.relu(x + second(torch.relu(first(x, shift)), shift))
@@ -244,7 +261,7 @@ class _Residual(RasterNetwork):
 
 
 class Plain(_Residual):
-    """Residual blocks of two 3x3 convolutions, without the turn symmetry."""
+    """Residual blocks of two 3x3 convolutions, without the symmetry of the two-fold rotation."""
 
     def __init__(self, settings: ResidualSettings, channels: int, globals_: int, outputs: int) -> None:
         width = settings.width
@@ -254,7 +271,7 @@ class Plain(_Residual):
 
 
 class ResNet(_Residual):
-    """Residual blocks of turn-symmetric convolutions."""
+    """Residual blocks of convolutions that are equivariant under the two-fold rotation; see `TurnConv`."""
 
     def __init__(self, settings: ResidualSettings, channels: int, globals_: int, outputs: int) -> None:
         width = settings.width
@@ -263,14 +280,14 @@ class ResNet(_Residual):
         self.convs = nn.ModuleList([TurnConv(width, width) for _ in range(2 * settings.blocks)])
 
     def pooled(self, x: Tensor) -> Tensor:
-        """(B, width, H, W) → (B, width): moments over the tube and over each pair of twins."""
+        """Return (B, width) moments of (B, width, H, W) features over the tube and over each pair of twins."""
         moments = super().pooled(x)
         return moments.reshape(len(x), 2, 2, -1).mean(dim=2).flatten(1)
 
 
 @dataclass(frozen=True)
 class GraphSettings:
-    """Features of an atom, rounds of messages, each reaching one bond further, and units of the head."""
+    """Settings: features per atom, rounds of messages (each reaches one bond further), and units of the head."""
 
     width: int = 32
     layers: int = 6
@@ -278,7 +295,7 @@ class GraphSettings:
 
 
 class BondMessages(nn.Module):
-    """One round: every atom adds what its three neighbours tell it."""
+    """One round of messages: a linear map of the features of each atom and of its three neighbours."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -286,7 +303,7 @@ class BondMessages(nn.Module):
         self.norm = nn.BatchNorm1d(outputs)
 
     def forward(self, atoms: Tensor, shift: int) -> Tensor:
-        """(B, 2, inputs, H, W) by sublattice → (B, 2, outputs, H, W)."""
+        """Return (B, 2, outputs, H, W) features of (B, 2, inputs, H, W) features; axis 1 is the sublattice."""
         batch, _, inputs, height, width = atoms.shape
         padded = circular_pad(atoms.reshape(batch, 2 * inputs, height, width), shift)
         padded = padded.reshape(batch, 2, inputs, height + 2, width + 2)
@@ -303,10 +320,11 @@ class BondMessages(nn.Module):
 class Graph(RasterNetwork):
     """Rounds of messages along the three kinds of bond, with residual connections, pooled over all atoms.
 
-    A relational graph convolution (Schlichtkrull et al., ESWC 2018): on an infinite sheet the three bonds of an atom
-    are alike, on a tube they differ by their angle with the axis. Both sublattices share all weights, so that the
-    two-fold axes across the tube are respected, too. The graph is the raster's: an A atom at (i, j) is bonded to the B
-    atoms at (i, j), (i - 1, j) and (i, j - 1), on tubes of any chirality, and messages are shifts of the raster.
+    It is a relational graph convolution (Schlichtkrull et al., ESWC 2018): on an infinite sheet the three bonds of an
+    atom are equivalent, on a tube they differ by their angle with the axis. Both sublattices share all weights, so that
+    the network is also invariant under two-fold rotations across the tube. The graph is the raster's: an A atom
+    at (i, j) is bonded to the B atoms at (i, j), (i - 1, j) and (i, j - 1), on tubes of any chirality, and messages
+    are shifts of the raster.
     """
 
     def __init__(self, settings: GraphSettings, channels: int, globals_: int, outputs: int) -> None:
@@ -315,7 +333,7 @@ class Graph(RasterNetwork):
         self.rounds = nn.ModuleList([BondMessages(settings.width, settings.width) for _ in range(settings.layers)])
 
     def body(self, raster: Tensor, shift: int) -> Tensor:
-        """Rounds of messages; the sublattices lie one above the other."""
+        """Return (B, width, 2 H, W) features after all rounds of messages; sublattice B follows A along the rows."""
         batch, channels, height, width = raster.shape
         atoms = raster.reshape(batch, channels // 2, 2, height, width).transpose(1, 2)
         atoms = torch.relu(self.stem(atoms, shift))
