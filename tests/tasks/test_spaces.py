@@ -397,7 +397,7 @@ def test_unsound_tubes_are_no_designs():
         ((8, 0, 2), {"SW": 1000}, "1000 bonds cannot be turned"),
         ((8, 0, 2), {"SW": 1, "N": 0}, "each at least once"),
         ((8, 0, 2), {"SW": 1, "N": 65}, "does not fit a tube of 64 sites"),
-        ((1, 1, 1), {"SW": 1}, "cannot be turned: the tube has"),
+        ((1, 1, 1), {"SW": 1}, "cannot be turned: this tube has"),
         ((8, 0, 2), {"SW": 12}, "cannot be turned"),
         ((8, 0, 2), {"SW": 1, "vacancy": 63}, "vacancies"),
     ],
