@@ -29,7 +29,7 @@ def masked(env):
     """Return an environment of TorchRL that draws allowed actions alone."""
     wrapped = wrap(env)
     shape = (*wrapped.batch_size, wrapped.action_spec.space.n)
-    mask = Composite(action_mask=Binary(shape=shape, dtype=torch.bool), shape=wrapped.batch_size)
+    mask = Composite(action_mask=Binary(shape=shape, dtype=torch.int8), shape=wrapped.batch_size)
     wrapped.set_info_dict_reader(default_info_dict_reader(["action_mask"], spec=mask))
     return TransformedEnv(wrapped, ActionMask())
 
