@@ -4,13 +4,11 @@ import pytest
 
 from scripts.compat.run import HERE, LIBRARIES, run
 
-HERE_TOO = (
-    "gymnasium_wrappers", "gymnasium_vector", "stable_baselines", "sb3_contributed", "hindsight",
-    "mo_gymnasium_wrappers", "cleanrl_file", "ase_model",
-)  # fmt: skip
+QUICK = ("gymnasium_wrappers", "gymnasium_vector", "mo_gymnasium_wrappers", "cleanrl_file", "ase_model")
+LONG = ("stable_baselines", "sb3_contributed", "hindsight")
 
 
-@pytest.mark.parametrize("name", HERE_TOO)
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.long) for name in LONG)])
 def test_library_works(name):
     assert run(name)["result"] == "ok"
 

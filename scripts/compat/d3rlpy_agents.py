@@ -3,6 +3,7 @@
 import d3rlpy
 import numpy as np
 from d3rlpy.dataset import MDPDataset
+from d3rlpy.logging import NoopAdapterFactory
 
 from scripts.compat.common import make, random_action
 
@@ -30,7 +31,13 @@ def main():
         ("matgym/CVDGrowth-v0", d3rlpy.algos.BCConfig(batch_size=32)),
     ):
         agent = settings.create(device="cpu:0")
-        agent.fit(recorded(name, 30), n_steps=50, n_steps_per_epoch=50, show_progress=False, save_interval=1000)
+        agent.fit(
+            recorded(name, 30),
+            n_steps=50,
+            n_steps_per_epoch=50,
+            show_progress=False,
+            logger_adapter=NoopAdapterFactory(),
+        )
         mean = d3rlpy.metrics.evaluate_qlearning_with_environment(agent, make(name), n_trials=3)
         assert np.isfinite(mean), f"{name}: {mean}"
 

@@ -10,6 +10,7 @@ library that is not installed counts as neither. d3rlpy 2.8 pins gymnasium 1.0.0
 with newer ones all the same, and is therefore installed without its pins.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -44,6 +45,9 @@ LIBRARIES = {
 }
 """Script, and the distribution without which it cannot run."""
 
+RESULT = ROOT / "docs" / "results" / "compat.json"
+"""Rows of the last run of each script."""
+
 LIMIT_S = 600.0
 
 
@@ -63,7 +67,8 @@ def run(name):
             check=False, env=os.environ | one_thread,
         )  # fmt: skip
         lines = done.stderr.strip().splitlines() or [""]
-        result = "ok" if done.returncode == 0 else f"failed: {lines[-1]}"
+        errors = [line for line in lines if "Error" in line] or lines
+        result = "ok" if done.returncode == 0 else f"failed: {errors[-1]}"
     except subprocess.TimeoutExpired:
         result = f"failed: not done within {LIMIT_S:.0f} s"
     return row | {"seconds": round(time.perf_counter() - began, 1), "result": result}
@@ -79,10 +84,11 @@ def main():
         rows.append(run(name))
         print(f"{name}: {rows[-1]['result']} ({rows[-1]['seconds']:.0f} s)", flush=True)
     print_table("matgym and other libraries", rows)
-    if not sys.argv[1:]:
-        path = ROOT / "docs" / "results" / "compat.json"
-        write_json(path, {"command": "python -m scripts.compat.run", "machine": machine(), "rows": rows})
-        print(path.relative_to(ROOT))
+    before = json.loads(RESULT.read_text(encoding="utf-8"))["rows"] if RESULT.exists() else []
+    by_name = {row["script"]: row for row in (*before, *rows)}
+    kept = [by_name[name] for name in LIBRARIES if name in by_name]
+    write_json(RESULT, {"command": "python -m scripts.compat.run", "machine": machine(), "rows": kept})
+    print(RESULT.relative_to(ROOT))
     return int(any(row["result"].startswith("failed") for row in rows))
 
 

@@ -1,39 +1,72 @@
-"""skrl's PPO trains on the natively batched environment."""
+"""skrl's PPO trains on a natively batched environment, and its wrapper hands on the same rewards."""
+
+import tempfile
 
 import gymnasium as gym
+import numpy as np
 import torch
 from skrl.agents.torch.ppo import PPO, PPO_CFG
 from skrl.envs.wrappers.torch import wrap_env
 from skrl.memories.torch import RandomMemory
+from skrl.models.torch import CategoricalMixin, DeterministicMixin, Model
 from skrl.trainers.torch import SequentialTrainer
-from skrl.utils.model_instantiators.torch import deterministic_model, gaussian_model
+from torch import nn
 
-from scripts.compat.common import ARGUMENTS
+import matgym  # noqa: F401  # registers the environments
 
-NAME = "matgym/CVDGrowth-v0"
+NAME = "matgym/NanotubeChirality-v0"
+COUNT, ROLLOUTS = 4, 16
+
+
+class Policy(CategoricalMixin, Model):
+    """Logits of actions."""
+
+    def __init__(self, **spaces):
+        Model.__init__(self, **spaces)
+        CategoricalMixin.__init__(self, unnormalized_log_prob=True)
+        self.net = nn.Sequential(nn.Linear(self.num_observations, 32), nn.ReLU(), nn.Linear(32, self.num_actions))
+
+    def compute(self, inputs, role):  # noqa: ARG002  # skrl's signature
+        return self.net(inputs["observations"]), {}
+
+
+class Value(DeterministicMixin, Model):
+    """Values of observations."""
+
+    def __init__(self, **spaces):
+        Model.__init__(self, **spaces)
+        DeterministicMixin.__init__(self)
+        self.net = nn.Sequential(nn.Linear(self.num_observations, 32), nn.ReLU(), nn.Linear(32, 1))
+
+    def compute(self, inputs, role):  # noqa: ARG002  # skrl's signature
+        return self.net(inputs["observations"]), {}
 
 
 def main():
-    # skrl looks for Gymnasium's name among the direct bases of a class, so it has to be told.
-    env = wrap_env(gym.make_vec(NAME, num_envs=4, **ARGUMENTS[NAME]), wrapper="gymnasium")
-    network = [{"name": "net", "input": "OBSERVATIONS", "layers": [32], "activations": "elu"}]
+    wrapped, plain = (gym.make_vec(NAME, num_envs=COUNT) for _ in range(2))
+    env, rng = wrap_env(wrapped, wrapper="gymnasium", verbose=False), np.random.default_rng(0)
+    wrapped.reset(seed=0)
+    plain.reset(seed=0)
+    for _ in range(30):
+        actions = rng.integers(plain.single_action_space.n, size=COUNT)
+        _, expected, terminated, truncated, _ = plain.step(actions)
+        _, reward, ended, cut, _ = env.step(torch.as_tensor(actions).unsqueeze(-1))
+        assert np.allclose(reward.squeeze(-1), expected, atol=1e-6), f"{reward} and {expected}"
+        assert np.array_equal(ended.squeeze(-1) | cut.squeeze(-1), terminated | truncated)
     spaces = {"observation_space": env.observation_space, "action_space": env.action_space, "device": env.device}
-    models = {
-        "policy": gaussian_model(**spaces, network=network, output="ACTIONS"),
-        "value": deterministic_model(**spaces, network=network, output="ONE"),
-    }
-    for model in models.values():
-        model.init_state_dict(role="policy")  # its first layer learns the width of observations so
-    before = [each.clone() for each in models["policy"].parameters()]
-    agent = PPO(
-        models=models, memory=RandomMemory(memory_size=16, num_envs=env.num_envs, device=env.device),
-        cfg=PPO_CFG(rollouts=16), observation_space=env.observation_space, action_space=env.action_space,
-        device=env.device,
-    )  # fmt: skip
-    trainer = SequentialTrainer(env=env, agents=agent, cfg={"timesteps": 64, "headless": True})
-    trainer.train()
-    changed = any(not torch.equal(old, new) for old, new in zip(before, models["policy"].parameters(), strict=True))
-    assert changed, "PPO changed no weight"
+    models = {"policy": Policy(**spaces), "value": Value(**spaces)}
+    before = [parameter.detach().clone() for parameter in models["policy"].parameters()]
+    with tempfile.TemporaryDirectory() as folder:
+        experiment = {"directory": folder, "write_interval": 0, "checkpoint_interval": 0}
+        agent = PPO(
+            models=models, memory=RandomMemory(memory_size=ROLLOUTS, num_envs=COUNT, device=env.device),
+            cfg=PPO_CFG(rollouts=ROLLOUTS, experiment=experiment), **spaces,
+        )  # fmt: skip
+        SequentialTrainer(
+            env=env, agents=agent, cfg={"timesteps": 4 * ROLLOUTS, "headless": True, "disable_progressbar": True}
+        ).train()
+    after = models["policy"].parameters()
+    assert any((new != old).any() for new, old in zip(after, before, strict=True)), "PPO has learned nothing"
 
 
 if __name__ == "__main__":
