@@ -29,10 +29,10 @@ def test_other_text_is_no_number(text):
         ("a: 2026-99-99", "no YAML"),
         ("1: a", "the name 1 must be text"),
         ("a: " + "9" * 200, "a whole number of 200 digits"),
-        ("a: " + "[" * 60 + "]" * 60, "within each other"),
+        ("a: " + "[" * 60 + "]" * 60, "nested deeper"),
         ("a: " + "[" * 5000, "no YAML"),
         ("[a, b]: 1", "no YAML"),
-        ("a: &x [*x]", "within each other"),
+        ("a: &x [*x]", "nested deeper"),
         ("a: !!binary aGk=", "is a bytes"),
     ],
 )

@@ -94,7 +94,7 @@ def test_verified_rewards_of_physics_itself_are_the_returns():
         ("matgym/Nope-v0", "PPO", {}, "there is no environment"),
         ("no_such_module:X-v0", "PPO", {}, "No module named 'no_such_module'"),
         ("matgym/CVDRecipe-v0", "PPG", {}, "algorithm 'PPG' is unknown"),
-        ("matgym/MO-CVDGrowth-v0", "PPO", {}, "pays a vector"),
+        ("matgym/MO-CVDGrowth-v0", "PPO", {}, "has vector rewards"),
         ("matgym/CVDRecipe-v0", "PPO", {"nope": 1}, "nope"),
     ],
 )

@@ -144,3 +144,12 @@ def test_errors_are_one_sentence_and_leave_nothing(words, monkeypatch, capsys, t
     assert said.startswith("Error: ")
     assert len(said.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.usefixtures("narrow")
+def test_few_columns_wrap_where_not_all_fit(capsys):
+    rows = [{"id": "matgym/" + "x" * 25, "action": "256 choices", "reward": "-1 to 1", "long": "some words " * 6}]
+    console.print_table("environments", rows)
+    shown = capsys.readouterr().out
+    assert "256 choices" in shown
+    assert "-1 to 1" in shown

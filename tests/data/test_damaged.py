@@ -43,7 +43,7 @@ def first(name, value):
         (first("gap_ev", np.inf), "'gap_ev' holds numbers that are not finite"),
         (first("species", b"\xff" * 128), "the code 255"),
         (SMALL.replace_schema_metadata({}), "provenance is missing"),
-        (SMALL.replace_schema_metadata({b"matgym": b"{"}), "provenance .* is no JSON"),
+        (SMALL.replace_schema_metadata({b"matgym": b"{"}), "provenance .* is not valid JSON"),
         (SMALL.replace_schema_metadata({b"matgym": b"[]"}), "schema version None"),
     ],
 )

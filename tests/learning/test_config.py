@@ -73,7 +73,7 @@ def test_lists_become_tuples(tmp_path):
         ("epochs: many\n", "epochs='many': Input should be a valid integer"),
         ("inner: {width: wide}\n", "inner.width='wide': "),
         ("- epochs\n", "must be a mapping of settings to values"),
-        ("epochs: [\n", "is no YAML: while parsing"),
+        ("epochs: [\n", "is not valid YAML: while parsing"),
         ("!!python/object/apply:os.system ['false']\n", "cannot be read: could not determine a constructor"),
     ],
 )
