@@ -15,7 +15,7 @@ Results = Annotated[Path, typer.Argument(help="Folder of the results, or NAME of
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="YAML file or shipped suite: standard, quick.")],
+    suite: Annotated[str, typer.Argument(help="YAML file or shipped suite: standard, quick or optima.")],
     output: Annotated[Path, typer.Option(help="Folder for records and report.")] = Path("benchmark"),
     workers: Workers = 2,
     scheduler: Scheduler = "",

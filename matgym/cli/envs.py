@@ -31,7 +31,7 @@ def list_all(json: Json = False) -> None:
                 "action": _in_words(env.action_space),
                 "observed": _in_words(env.observation_space),
                 "reward": _reward_bounds(env.unwrapped),
-                "steps": _longest(env),
+                "steps": longest_episode(env),
             }
             env.close()
         rows.append(facts | {"variants": [variant_id(spec.id, variant) for variant in spec.variants]})
@@ -76,7 +76,7 @@ def show(
             "action_space": str(env.action_space),
             "observation_space": str(env.observation_space),
             "reward": _reward_bounds(env.unwrapped),
-            "steps": str(_longest(env)),
+            "steps": str(longest_episode(env)),
         }
         env.close()
     facts = [{"name": key.replace("_", " "), "value": value} for key, value in spaces.items()]
@@ -108,9 +108,11 @@ def _reward_bounds(env: Any) -> str:
     return f"{low:g} to {high:g}"
 
 
-def _longest(env: Any) -> int:
-    """Steps after which an episode ends at the latest."""
-    return int(env.spec.max_episode_steps or env.unwrapped.episodes.steps)
+def longest_episode(env: Any) -> int:
+    """Return the steps after which an episode ends at the latest: by itself, or, where actions can fail, by its limit."""
+    episodes = env.unwrapped.episodes
+    forbids = getattr(getattr(episodes, "builder", None), "forbids", False)
+    return int(env.spec.max_episode_steps or episodes.steps) if forbids else int(episodes.steps)
 
 
 def _short(name: str) -> str:
