@@ -82,7 +82,7 @@ def test_outputs_are_checked_before_the_work(tmp_path):
     check_output(tmp_path, folder=True)
     for path, folder, reason in (
         (tmp_path, False, "is a folder: name a file"), (tmp_path / "file", True, "is a file: name a folder"),
-        (tmp_path / "file" / "x", False, "which is a file"), (tmp_path / ("x" * 300), False, "longer than"),
+        (tmp_path / "file" / "x", False, "is a file, not a folder"), (tmp_path / ("x" * 300), False, "longer than"),
         (tmp_path / "a\0b", False, "null character"),
     ):  # fmt: skip
         with pytest.raises(FormatError, match=reason):

@@ -109,7 +109,7 @@ def _reward_bounds(env: Any) -> str:
 
 
 def longest_episode(env: Any) -> int:
-    """Return the steps after which an episode ends at the latest: by itself, or, where actions can fail, by its limit."""
+    """Return the most steps that an episode takes: its own, or its time limit where actions can be forbidden."""
     episodes = env.unwrapped.episodes
     forbids = getattr(getattr(episodes, "builder", None), "forbids", False)
     return int(env.spec.max_episode_steps or episodes.steps) if forbids else int(episodes.steps)

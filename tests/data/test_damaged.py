@@ -117,5 +117,5 @@ def test_specifications_that_ask_for_the_impossible(tmp_path, change, reason):
         read_specification(str(tmp_path / "spec.json"))
     assert "\n" not in str(caught.value)
     (tmp_path / "spec.json").write_bytes(b"\x93\xff")
-    with pytest.raises(ConfigurationError, match="no UTF-8 text"):
+    with pytest.raises(ConfigurationError, match="not UTF-8 text"):
         read_specification(str(tmp_path / "spec.json"))
