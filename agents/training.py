@@ -67,7 +67,8 @@ def _adapted(environment: str, count: int, seed: int, arguments: dict[str, Any])
         envs = _made(environment, arguments, lambda name, **given: gym.make_vec(name, num_envs=count, **given))
         if hasattr(envs, "reward_space"):
             raise ConfigurationError(
-                f"{environment} pays a vector: train on the id without MO-, or by a library for vector rewards"
+                f"{environment} has vector rewards: train on the id without MO-, "
+                "or use a multi-objective library such as morl-baselines"
             )
         if envs.metadata.get("autoreset_mode") is AutoresetMode.SAME_STEP:
             return SB3VecEnv(envs, seed=seed)

@@ -77,7 +77,7 @@ def check_output(path: Path, *, folder: bool = False) -> None:
             f"the output's name {longest[:40]}… is longer than {MAX_NAME_BYTES} bytes, which file systems take"
         )
     if "\0" in str(path):
-        raise FormatError(f"the output {str(path)[:80]!r} holds a null character, which no name may")
+        raise FormatError(f"the output {str(path)[:80]!r} contains a null character, which file names must not")
     try:
         if folder and path.exists() and not path.is_dir():
             raise FormatError(f"the output {path} is a file: name a folder")
@@ -85,9 +85,9 @@ def check_output(path: Path, *, folder: bool = False) -> None:
             raise FormatError(f"the output {path} is a folder: name a file")
         nearest = next(parent for parent in path.absolute().parents if parent.exists())
         if not nearest.is_dir():
-            raise FormatError(f"the output {path} would lie in {nearest}, which is a file: name a folder")
+            raise FormatError(f"the output {path} cannot be written: {nearest} is a file, not a folder")
         if not os.access(path if path.is_dir() else nearest, os.W_OK):
-            raise FormatError(f"the output {path} cannot be written: {nearest} takes no new files")
+            raise FormatError(f"the output {path} cannot be written: the folder {nearest} is not writable")
     except (OSError, ValueError) as error:
         if isinstance(error, FormatError):
             raise
@@ -120,11 +120,11 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
     except OSError as error:
         raise FormatError(f"{path} cannot be read: {error.strerror}") from None
     if len(content) > limit:
-        raise FormatError(f"{path} is larger than the {limit:,} bytes that are read of such a file")
+        raise FormatError(f"{path} is larger than {limit:,} bytes, the limit for such a file")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FormatError(f"{path} is no UTF-8 text: {error.reason} at byte {error.start}") from None
+        raise FormatError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
 
 
 def read_json(path: Path) -> Any:
@@ -141,7 +141,7 @@ def parse_json(text: str | bytes, source: str) -> Any:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"{source} is no JSON: {error}") from None
+        raise FormatError(f"{source} is not valid JSON: {error}") from None
     _check_plain(content, source)
     return content
 
@@ -162,7 +162,7 @@ def parse_yaml(text: str, source: str) -> Any:
     try:
         content = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # TypeError: a list as a name
-        raise FormatError(f"{source} is no YAML: {' '.join(str(error).split())}") from None
+        raise FormatError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
     _check_plain(content, source)
     return content
 
@@ -193,7 +193,9 @@ def _check_plain(content: Any, source: str) -> None:
         nonlocal left
         left -= 1
         if left < 0 or depth > MAX_DEPTH:
-            raise FormatError(f"{source} holds more than {MAX_VALUES:,} values, or {MAX_DEPTH} within each other")
+            raise FormatError(
+                f"{source} has more than {MAX_VALUES:,} values, or is nested deeper than {MAX_DEPTH} levels"
+            )
         if isinstance(value, dict):
             for name, part in value.items():
                 _check_name(name, f"{source}: {place}")
@@ -217,7 +219,7 @@ def _check_value(value: object, at: str) -> None:
     """Check a value that is neither a list nor a mapping."""
     if isinstance(value, str):
         if any("\ud800" <= letter <= "\udfff" for letter in value):  # half of a pair
-            raise FormatError(f"{at}: {value[:40]!r} is no valid text")
+            raise FormatError(f"{at}: {value[:40]!r} is not valid text")
     elif isinstance(value, float):
         if not abs(value) <= MAX_NUMBER:  # NaN compares as false
             raise FormatError(f"{at}: {value} is not finite, or beyond ±{MAX_NUMBER:g}")

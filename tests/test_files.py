@@ -26,13 +26,13 @@ def test_other_text_is_no_number(text):
         ("a: .nan", "a: nan is not finite"),
         ("a: [1, -.inf]", r"a\[1\]: -inf is not finite"),
         ("a: 2026-11-29", "is a date"),
-        ("a: 2026-99-99", "no YAML"),
+        ("a: 2026-99-99", "not valid YAML"),
         ("1: a", "the name 1 must be text"),
         ("a: " + "9" * 200, "a whole number of 200 digits"),
-        ("a: " + "[" * 60 + "]" * 60, "within each other"),
-        ("a: " + "[" * 5000, "no YAML"),
-        ("[a, b]: 1", "no YAML"),
-        ("a: &x [*x]", "within each other"),
+        ("a: " + "[" * 60 + "]" * 60, "nested deeper"),
+        ("a: " + "[" * 5000, "not valid YAML"),
+        ("[a, b]: 1", "not valid YAML"),
+        ("a: &x [*x]", "nested deeper"),
         ("a: !!binary aGk=", "is a bytes"),
     ],
 )
@@ -64,7 +64,7 @@ def test_what_is_no_text_file_is_not_read(tmp_path):
     (tmp_path / "large.yml").write_bytes(b"#" * (2 << 20))
     os.mkfifo(tmp_path / "pipe.yml")  # reading it would wait for ever
     for name, reason in (
-        ("binary.yml", "no UTF-8 text"), ("large.yml", "larger than"), ("pipe.yml", "a folder or a device"),
+        ("binary.yml", "not UTF-8 text"), ("large.yml", "larger than"), ("pipe.yml", "a folder or a device"),
         (".", "a folder"),
         ("missing.yml", "there is no file"), ("x" * 300, "there is no file"), ("binary.yml/x", "there is no file"),
     ):  # fmt: skip
@@ -82,7 +82,7 @@ def test_outputs_are_checked_before_the_work(tmp_path):
     check_output(tmp_path, folder=True)
     for path, folder, reason in (
         (tmp_path, False, "is a folder: name a file"), (tmp_path / "file", True, "is a file: name a folder"),
-        (tmp_path / "file" / "x", False, "which is a file"), (tmp_path / ("x" * 300), False, "longer than"),
+        (tmp_path / "file" / "x", False, "is a file, not a folder"), (tmp_path / ("x" * 300), False, "longer than"),
         (tmp_path / "a\0b", False, "null character"),
     ):  # fmt: skip
         with pytest.raises(FormatError, match=reason):

@@ -34,7 +34,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Design and simulate carbon nanotubes, train agents, and compare them; most commands take --json or --csv."""
+    """Design and simulate carbon nanotubes, train agents, and compare methods. Most commands accept --json or --csv."""
 
 
 def main() -> None:

@@ -18,26 +18,28 @@ FILE: Final = "agent.safetensors"
 
 Arguments = Annotated[
     list[str] | None,
-    typer.Option("--arg", metavar="NAME=VALUE", help="An argument of the environment, as YAML; may be repeated."),
+    typer.Option("--arg", metavar="NAME=VALUE", help="Argument of the environment, in YAML. Repeatable."),
 ]
 
 
 def train(
-    environment: Annotated[str, typer.Argument(metavar="ENV", help="Its id; of your own, MODULE:ID.")],
-    algo: Annotated[str, typer.Option(help="An algorithm of Stable-Baselines3 or sb3-contrib.")] = "PPO",
-    steps: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Steps of the environment to learn from.")] = 100_000,
+    environment: Annotated[
+        str, typer.Argument(metavar="ENV", help="Id of an environment. For your own environment: MODULE:ID.")
+    ],
+    algo: Annotated[str, typer.Option(help="Algorithm of Stable-Baselines3 or sb3-contrib.")] = "PPO",
+    steps: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Number of environment steps.")] = 100_000,
     output: Annotated[
-        Path, typer.Option(help="File to write: .safetensors, .zip as Stable-Baselines3 has it, or a folder.")
+        Path, typer.Option(help="Output: a .safetensors file, a Stable-Baselines3 .zip file, or a folder.")
     ] = Path(FILE),
     num_envs: Annotated[
-        int, typer.Option(min=0, max=65_536, help="Environments side by side; 0 takes the tuned number, or 1.")
+        int, typer.Option(min=0, max=65_536, help="Number of parallel environments. 0: the tuned number, else 1.")
     ] = 0,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of agent and environments.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed of the agent and the environments.")] = 0,
     arg: Arguments = None,
-    tensorboard: Annotated[Path | None, typer.Option(help="Folder for TensorBoard.")] = None,
+    tensorboard: Annotated[Path | None, typer.Option(help="Folder for TensorBoard logs.")] = None,
     json: Json = False,
 ) -> None:
-    """Train an agent with tuned hyper-parameters, where there are any, and store it; Ctrl-C stores it earlier."""
+    """Train an agent and save it. Uses tuned hyper-parameters if matgym has them. Ctrl-C stops and saves."""
     from matgym.agents.storage import check_storable
     from matgym.agents.training import learn, learner
 
@@ -75,16 +77,18 @@ def train(
 
 
 def evaluate(
-    agent: Annotated[Path, typer.Argument(help="A file that train has written, or the folder.")],
-    episodes: Annotated[int, typer.Option(min=2, max=100_000, help="Each with a seed of its own.")] = 50,
-    env: Annotated[str, typer.Option(help="Another environment than that of the training.")] = "",
+    agent: Annotated[Path, typer.Argument(help="File or folder that `matgym train` wrote.")],
+    episodes: Annotated[int, typer.Option(min=2, max=100_000, help="Number of episodes.")] = 50,
+    env: Annotated[str, typer.Option(help="Environment, if not the training environment.")] = "",
     arg: Arguments = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the first episode.")] = 1_000_000,
-    stochastic: Annotated[bool, typer.Option(help="Draw actions rather than take the most likely.")] = False,
-    trust: Annotated[bool, typer.Option(help="Open a .zip: it holds pickles, which can run any program.")] = False,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Random seed of the first episode.")] = 1_000_000,
+    stochastic: Annotated[bool, typer.Option(help="Sample actions instead of taking the most likely action.")] = False,
+    trust: Annotated[
+        bool, typer.Option(help="Allow .zip files. They contain pickles, which can run any code.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Measure an agent's mean return beside random actions on the same seeds; physics verifies the tubes it designs."""
+    """Compare an agent's mean return with that of random actions. Physics verifies the designed tubes."""
     from dataclasses import asdict
 
     from matgym.agents.training import Acts, evaluated, opened
@@ -94,7 +98,7 @@ def evaluate(
     made, environment, arguments = opened(file, trust=trust)
     environment, arguments = env or environment, _parsed(arg) if arg or env else arguments
     if not environment:
-        raise ConfigurationError(f"{file} does not say what it was trained on: give --env")
+        raise ConfigurationError(f"{file} does not name its environment: give --env")
     rows = []
     with progress() as show:
         policies: dict[str, Acts | None] = {

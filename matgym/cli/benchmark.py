@@ -8,25 +8,25 @@ import typer
 from matgym.cli.console import MAX_DRAWN, Json, Scheduler, Workers, print_result, progress
 from matgym.files import check_output
 
-app = typer.Typer(no_args_is_help=True, help="Compare optimizers and agents on one ledger.")
+app = typer.Typer(no_args_is_help=True, help="Compare optimizers and agents on one count of evaluations.")
 
 Results = Annotated[Path, typer.Argument(help="Folder of the results, or NAME of NAME.json and NAME.parquet.")]
 
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="A YAML file, or the name of a shipped suite: standard, quick.")],
+    suite: Annotated[str, typer.Argument(help="YAML file or shipped suite: standard, quick or optima.")],
     output: Annotated[Path, typer.Option(help="Folder for records and report.")] = Path("benchmark"),
     workers: Workers = 2,
     scheduler: Scheduler = "",
-    seeds: Annotated[int, typer.Option(min=0, help="Seeds in place of the suite's; 0 takes these.")] = 0,
+    seeds: Annotated[int, typer.Option(min=0, help="Number of random seeds. 0: as in the suite.")] = 0,
     track: Annotated[str, typer.Option(help="tensorboard, wandb:PROJECT, or none.")] = "tensorboard",
     trust: Annotated[
-        bool, typer.Option(help="Open policies in .zip files: pickles, which can run any program.")
+        bool, typer.Option(help="Allow policies in .zip files. They contain pickles, which can run any code.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Run a suite, and report it; a killed run goes on where it was."""
+    """Run a benchmark suite and report it. An interrupted run resumes."""
     from itertools import count
 
     from matgym.agents.tracking import as_tracker
@@ -53,10 +53,10 @@ def run(
 @app.command()
 def report(
     results: Results = Path("benchmark"),
-    output: Annotated[Path | None, typer.Option(help="Folder of the files; that of the results by default.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Output folder. Default: the folder of the results.")] = None,
     json: Json = False,
 ) -> None:
-    """Write report.html and leaderboard.md, and print the table."""
+    """Write report.html and leaderboard.md, and print the leaderboard."""
     from matgym.benchmark.leaderboard import leaderboard_rows, markdown
     from matgym.benchmark.report import page
     from matgym.benchmark.results import Results as Records
@@ -85,7 +85,7 @@ def query(
     ),
     json: Json = False,
 ) -> None:
-    """Ask the records: matgym benchmark query "SELECT method, min(verified_loss) FROM records GROUP BY method"."""
+    """Query the records, e.g. "SELECT method, min(verified_loss) FROM records GROUP BY method"."""
     from matgym.benchmark.results import Results as Records
 
     rows = Records.read(output).query(sql).to_pylist()
@@ -94,18 +94,16 @@ def query(
 
 @app.command()
 def solve(
-    name: Annotated[str, typer.Argument(help="An instance: isotope-rings, doping-easy, …")],
-    output: Annotated[
-        Path, typer.Option(help="Folder for table and optimum; a checkout's is matgym/tasks/optima.")
-    ] = Path(),
+    name: Annotated[str, typer.Argument(help="Instance, such as isotope-rings. `matgym benchmark list` lists all.")],
+    output: Annotated[Path, typer.Option(help="Output folder for the table and the optimum.")] = Path(),
     workers: Workers = 2,
     scheduler: Scheduler = "",
     evaluations: Annotated[
-        int, typer.Option(min=1, max=MAX_DRAWN, help="Of each search, where designs cannot be enumerated.")
+        int, typer.Option(min=1, max=MAX_DRAWN, help="Evaluations per search, if the designs cannot be enumerated.")
     ] = 10_000,
     json: Json = False,
 ) -> None:
-    """Find an instance's optimum: by asking the oracle about every design, or by long searches."""
+    """Find the optimum of an instance, by evaluating every design or by long searches."""
     from dataclasses import asdict
 
     from matgym.benchmark import solve as solving
@@ -131,19 +129,19 @@ def solve(
 @app.command()
 def adopt(
     results: Results = Path("benchmark"),
-    output: Annotated[Path, typer.Option(help="Folder for the optima; a checkout's is matgym/tasks/optima.")] = Path(),
+    output: Annotated[Path, typer.Option(help="Output folder for the optima.")] = Path(),
     json: Json = False,
 ) -> None:
-    """Take over what a run found better than the best known designs of instances that are not proven."""
+    """Store the designs of a run that improve on the best known designs."""
     from matgym.benchmark import solve as solving
 
     better = solving.adopt(results, output)
-    print_result(better, lines=[f"better than what was known: {', '.join(better) or 'nothing'}"], json=json)
+    print_result(better, lines=[f"improved instances: {', '.join(better) or 'none'}"], json=json)
 
 
 @app.command("list")
 def list_all(json: Json = False) -> None:
-    """What can be run: instances with their optima, and methods."""
+    """List the instances with their optima, and the methods."""
     from matgym.benchmark.methods import OPTIMIZERS
     from matgym.tasks.instances import INSTANCES
 

@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for the report, the table and the structures.")] = Path("demo"),
     training_designs: Annotated[
-        int, typer.Option(min=1, max=MAX_COUNT, help="Designs scored while the policy learns.")
+        int, typer.Option(min=1, max=MAX_COUNT, help="Designs evaluated in training.")
     ] = 40_000,
-    targets: Annotated[int, typer.Option(min=1, max=10_000, help="Target gaps the policy has not seen.")] = 40,
-    queries: Annotated[int, typer.Option(min=1, max=10_000, help="Designs scored a target, by each method.")] = 16,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Of the training.")] = 0,
+    targets: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Number of target gaps that are not in the training.")
+    ] = 40,
+    queries: Annotated[int, typer.Option(min=1, max=10_000, help="Designs evaluated per target and method.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed of the training.")] = 0,
     json: Json = False,
 ) -> None:
-    """The main job: train a policy, design tubes, compare, verify by the oracle, write a report."""
+    """Train a policy, design tubes, compare methods, verify by the oracle, and write a report."""
     from matgym.app.demo import DemoSettings, run_demo
     from matgym.app.report import in_plain_words, write_results
 
@@ -46,12 +48,12 @@ def demo(
 
 
 def export(
-    design: Annotated[str, typer.Argument(help="A structure file, or a chirality and cells, such as '(8,0)x4'.")],
-    to: Annotated[str, typer.Option(help="The program to write for: lammps, vasp, ovito or vesta.")],
-    output: Annotated[Path, typer.Option(help="Folder for the files.")] = Path("export"),
+    design: Annotated[str, typer.Argument(help="Structure file, or chirality and cells such as '(8,0)x4'.")],
+    to: Annotated[str, typer.Option(help="Program: lammps, vasp, ovito or vesta.")],
+    output: Annotated[Path, typer.Option(help="Output folder.")] = Path("export"),
     json: Json = False,
 ) -> None:
-    """Write a tube as input that another program runs or opens."""
+    """Write input files of a tube for another program."""
     from matgym.structures import io
 
     check_output(output, folder=True)
@@ -64,14 +66,16 @@ def export(
 
 
 def experiments(
-    table: Annotated[str, typer.Argument(help="A CSV file with a header, or a campaign of the package olymp.")],
-    target: Annotated[str, typer.Option(help="Column of a CSV file that was measured; the last by default.")] = "",
-    direction: Annotated[str, typer.Option(help="maximize, the default, or minimize; of a CSV file.")] = "",
-    model: Annotated[str, typer.Option(help="gp, trees, or best: the one that validates better.")] = "best",
-    log: Annotated[bool, typer.Option(help="Learn the logarithm.")] = False,
+    table: Annotated[str, typer.Argument(help="CSV file with a header, or name of an olymp data set.")],
+    target: Annotated[str, typer.Option(help="Measured column of a CSV file. Default: the last column.")] = "",
+    direction: Annotated[str, typer.Option(help="For a CSV file: maximize (default) or minimize.")] = "",
+    model: Annotated[
+        str, typer.Option(help="gp, trees, or best (the model with the better cross-validation).")
+    ] = "best",
+    log: Annotated[bool, typer.Option(help="Fit the logarithm of the target.")] = False,
     json: Json = False,
 ) -> None:
-    """Learn a table of experiments and say how well: what `matgym/Experiments-v0` would stand on."""
+    """Fit the emulator of `matgym/Experiments-v0` to a table of experiments, and print its accuracy."""
     from matgym.tasks.experiments import ExperimentTask
 
     words: dict[str, Any] = {"direction": direction or None, "model": model}  # checked there

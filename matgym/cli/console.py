@@ -27,11 +27,11 @@ MAX_COUNT: Final = 1_000_000_000
 MAX_DRAWN: Final = 1_000_000
 """Largest count of what is held in memory at once, such as tubes to draw."""
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs; progress goes to stderr.")]
-Workers = Annotated[int, typer.Option(min=1, max=1024, help="Processes, each on one core.")]
-Scheduler = Annotated[str, typer.Option(help="Dask scheduler, such as tcp://127.0.0.1:8786, whose workers run it.")]
-Log = Annotated[Path | None, typer.Option(help="Folder for TensorBoard.")]
-Weights = Annotated[Path, typer.Argument(help="Weights to write, ending in .safetensors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON. Progress goes to stderr.")]
+Workers = Annotated[int, typer.Option(min=1, max=1024, help="Number of processes.")]
+Scheduler = Annotated[str, typer.Option(help="Address of a Dask scheduler, such as tcp://127.0.0.1:8786.")]
+Log = Annotated[Path | None, typer.Option(help="Folder for TensorBoard logs.")]
+Weights = Annotated[Path, typer.Argument(help="Output .safetensors file.")]
 
 Rows: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows of a table, all with the same keys."""
@@ -51,7 +51,7 @@ def printing(command: Callable[..., None]) -> Callable[..., None]:
 
     Commands that call each other share what the first one was told.
     """
-    option = typer.Option("--csv", help="Print tables as CSV; an empty line separates them.")
+    option = typer.Option("--csv", help="Print CSV. An empty line separates tables.")
     more = Parameter("csv", Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option])
 
     @wraps(command)
@@ -172,15 +172,24 @@ def print_table(title: str, rows: Rows) -> None:
     if room < 0:
         _print_blocks(title, columns, cells)
         return
-    wished = sum(whole) - sum(words)
+    widths = _widths(words, whole, room)
     table = _empty_table(title)
-    for column, least, most in zip(columns, words, whole, strict=True):
+    for column, width in zip(columns, widths, strict=True):
         numeric = all(isinstance(row[column], int | float) for row in rows)
-        width = most if wished <= room else least + (most - least) * room // wished
         table.add_column(escape(column), justify="right" if numeric else "left", width=width, overflow="fold")
     for line in cells:
         table.add_row(*(Text(text) for text in line))
     stdout.print(table)
+
+
+def _widths(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
+    """Return the columns' widths: those that lack the fewest characters are widened first, so that few columns wrap."""
+    widths = list(least)
+    for i in sorted(range(len(widths)), key=lambda i: most[i] - least[i]):
+        added = min(most[i] - least[i], room)
+        widths[i] += added
+        room -= added
+    return widths
 
 
 def _empty_table(title: str) -> Table:

@@ -7,20 +7,20 @@ import typer
 
 from matgym.cli.console import Json, Scheduler, Workers, print_result, progress
 
-app = typer.Typer(no_args_is_help=True, help="Build data sets and look into them.")
+app = typer.Typer(no_args_is_help=True, help="Build and inspect data sets.")
 
 
 @app.command()
 def build(
-    output: Annotated[Path, typer.Argument(help="The Parquet file to write.")] = Path("nanotube-doping.parquet"),
+    output: Annotated[Path, typer.Argument(help="Output Parquet file.")] = Path("nanotube-doping.parquet"),
     specification: Annotated[
-        str, typer.Option(help="Name of a shipped data set, or a JSON file of a DatasetSpec.")
+        str, typer.Option(help="Shipped data set, or JSON file of a DatasetSpec.")
     ] = "nanotube-doping",
     workers: Workers = 2,
     scheduler: Scheduler = "",
     json: Json = False,
 ) -> None:
-    """Build a data set, or go on with one that was interrupted."""
+    """Build a data set. An interrupted build resumes."""
     from matgym import data
 
     spec = data.read_specification(specification)
@@ -35,10 +35,10 @@ def build(
 
 @app.command()
 def info(
-    path: Annotated[str, typer.Argument(help="A Parquet file, or the name of a shipped data set.")] = "nanotube-doping",
+    path: Annotated[str, typer.Argument(help="Parquet file or shipped data set.")] = "nanotube-doping",
     json: Json = False,
 ) -> None:
-    """Rows a split, labels, and where a data set came from."""
+    """Print the rows of each split, the labels, and the provenance of a data set."""
     from matgym.data import Dataset
     from matgym.data.table import SPLITS
 

@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="List environments and describe the
 
 @app.command("list")
 def list_all(json: Json = False) -> None:
-    """Print ids, spaces, bounds of the reward of a step, longest episodes, and variants."""
+    """List the environments: spaces, reward per step, longest episode, and variants."""
     import gymnasium as gym
 
     from matgym.registration import SPECS, variant_id
@@ -25,13 +25,13 @@ def list_all(json: Json = False) -> None:
         try:
             env = gym.make(spec.id)
         except MatgymError:  # an environment of the user's data
-            facts |= dict.fromkeys(("action", "observed", "reward", "steps"), "by data")
+            facts |= dict.fromkeys(("action", "observed", "reward", "steps"), "by table")
         else:
             facts |= {
                 "action": _in_words(env.action_space),
                 "observed": _in_words(env.observation_space),
                 "reward": _reward_bounds(env.unwrapped),
-                "steps": _longest(env),
+                "steps": longest_episode(env),
             }
             env.close()
         rows.append(facts | {"variants": [variant_id(spec.id, variant) for variant in spec.variants]})
@@ -46,7 +46,7 @@ def list_all(json: Json = False) -> None:
 
 @app.command()
 def show(
-    environment: Annotated[str, typer.Argument(metavar="ID", help="Such as matgym/NanotubeDoping-v0.")],
+    environment: Annotated[str, typer.Argument(metavar="ID", help="Id, such as matgym/NanotubeDoping-v0.")],
     json: Json = False,
 ) -> None:
     """Print an environment's documentation, spaces and arguments."""
@@ -57,7 +57,7 @@ def show(
     ids = {variant_id(spec.id, variant): spec for spec in SPECS for variant in ("", *spec.variants)}
     name = environment if environment in ids else f"matgym/{environment}"
     if name not in ids:
-        raise ConfigurationError(f"there is no environment {environment!r}; there are {', '.join(ids)}")
+        raise ConfigurationError(f"there is no environment {environment!r}; the environments are {', '.join(ids)}")
     spec = ids[name]
     text = cleandoc(gym.envs.registration.load_env_creator(spec.entry_point).__doc__ or "")
     content: dict[str, Any] = {
@@ -70,13 +70,13 @@ def show(
     try:
         env = gym.make(name)
     except MatgymError as error:
-        spaces["not made without arguments"] = str(error)
+        spaces["needs arguments"] = str(error)
     else:
         spaces = {
             "action_space": str(env.action_space),
             "observation_space": str(env.observation_space),
             "reward": _reward_bounds(env.unwrapped),
-            "steps": str(_longest(env)),
+            "steps": str(longest_episode(env)),
         }
         env.close()
     facts = [{"name": key.replace("_", " "), "value": value} for key, value in spaces.items()]
@@ -108,9 +108,11 @@ def _reward_bounds(env: Any) -> str:
     return f"{low:g} to {high:g}"
 
 
-def _longest(env: Any) -> int:
-    """Steps after which an episode ends at the latest."""
-    return int(env.spec.max_episode_steps or env.unwrapped.episodes.steps)
+def longest_episode(env: Any) -> int:
+    """Return the most steps that an episode takes: its own, or its time limit where actions can be forbidden."""
+    episodes = env.unwrapped.episodes
+    forbids = getattr(getattr(episodes, "builder", None), "forbids", False)
+    return int(env.spec.max_episode_steps or episodes.steps) if forbids else int(episodes.steps)
 
 
 def _short(name: str) -> str:

@@ -11,18 +11,18 @@ from matgym.files import parsed_number
 if TYPE_CHECKING:
     from matgym.processes.growth.recipe import Stage
 
-app = typer.Typer(no_args_is_help=True, help="Grow tubes, and train what predicts growth and annealing.")
+app = typer.Typer(no_args_is_help=True, help="Simulate growth, and train networks for growth and annealing.")
 
 
 @app.command()
 def grow(
     stages: Annotated[
         list[str],
-        typer.Argument(help="MINUTES:CELSIUS:C2H2[:H2[:H2O]] in Pa, one after the other: 20:705:150 5:690:300"),
+        typer.Argument(help="Stages MINUTES:CELSIUS:C2H2[:H2[:H2O]], pressures in Pa, such as 20:705:150 5:690:300"),
     ],
     json: Json = False,
 ) -> None:
-    """Run a recipe in the standard reactor and say what has grown."""
+    """Run a recipe in the standard reactor and print the outcome."""
     from matgym.processes.growth import runs
     from matgym.processes.growth.recipe import recipe_of
 
@@ -42,12 +42,12 @@ def _stage(text: str) -> "Stage":
 
 @app.command()
 def train(
-    config: Annotated[str, typer.Argument(help="cvd-growth or annealing, or a YAML file.")],
+    config: Annotated[str, typer.Argument(help="cvd-growth, annealing, or a YAML file.")],
     output: Weights,
     log: Log = None,
     json: Json = False,
 ) -> None:
-    """Simulate runs, train a network over time on them, and measure it on runs that it never saw."""
+    """Simulate runs, train a time-series network on them, and test it on other runs."""
     from matgym.learning.config import read_config
     from matgym.learning.trainer import Epoch
     from matgym.processes.sequences.fitting import CONFIGS, ProcessConfig, train_process

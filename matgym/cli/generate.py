@@ -11,21 +11,21 @@ from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Json, Log, Weights, print_r
 from matgym.errors import ConfigurationError
 from matgym.files import check_output
 
-app = typer.Typer(no_args_is_help=True, help="Train generators of tubes, judge them, and draw from them.")
+app = typer.Typer(no_args_is_help=True, help="Train, evaluate and sample generators of tubes.")
 
 
 @app.command()
 def train(
     output: Weights,
     model: Annotated[str, typer.Option(help="gan, vae or diffusion.")] = "gan",
-    settings: Annotated[Path | None, typer.Option(help="YAML file of settings other than the defaults.")] = None,
-    dataset: Annotated[str, typer.Option(help="Parquet file or shipped name.")] = "nanotube-doping",
-    epochs: Annotated[int | None, typer.Option(min=1, max=MAX_DRAWN, help="Passes over the structures.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=MAX_COUNT, help="Of weights, order and noise.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="YAML file of settings that replace the defaults.")] = None,
+    dataset: Annotated[str, typer.Option(help="Parquet file or shipped data set.")] = "nanotube-doping",
+    epochs: Annotated[int | None, typer.Option(min=1, max=MAX_DRAWN, help="Number of training epochs.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = None,
     log: Log = None,
     json: Json = False,
 ) -> None:
-    """Train a generator; a killed training goes on where it was."""
+    """Train a generator. An interrupted training resumes."""
     from matgym.data import Dataset
     from matgym.generative.store import STORE, read_generator_config, save_generator, train_generator
     from matgym.learning.trainer import Epoch
@@ -59,16 +59,16 @@ def train(
 
 @app.command()
 def evaluate(
-    generator: Annotated[str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a stored generator.")],
-    samples: Annotated[int, typer.Option(min=1, max=MAX_DRAWN, help="Tubes to draw.")] = 1000,
-    split: Annotated[str, typer.Option(help="Split whose structures lend targets and compositions.")] = "test",
+    generator: Annotated[str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a .safetensors file.")],
+    samples: Annotated[int, typer.Option(min=1, max=MAX_DRAWN, help="Number of tubes.")] = 1000,
+    split: Annotated[str, typer.Option(help="Split that targets and compositions are taken from.")] = "test",
     ranked: Annotated[
-        int, typer.Option(min=1, max=10_000, help="Draw so many for each and keep the surrogate's best.")
+        int, typer.Option(min=1, max=10_000, help="Candidates per tube. The surrogate selects the best.")
     ] = 1,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = 0,
     json: Json = False,
 ) -> None:
-    """How good a generator's tubes are, verified by the oracle."""
+    """Evaluate a generator. The oracle verifies its tubes."""
     import numpy as np
 
     from matgym.generative.evaluate import evaluate as measure
@@ -89,17 +89,19 @@ def evaluate(
 
 @app.command()
 def sample(
-    output: Annotated[Path, typer.Argument(help="Folder for the structures and a picture.")],
-    target: Annotated[float, typer.Option(help="Wanted gap, eV.")] = 0.9,
+    output: Annotated[Path, typer.Argument(help="Output folder for the structures and a picture.")],
+    target: Annotated[float, typer.Option(help="Target gap, eV.")] = 0.9,
     tube: Annotated[str, typer.Option(help="Chirality and cells.")] = "(8,0)x4",
-    boron: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Atoms of boron.")] = 8,
-    nitrogen: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Atoms of nitrogen.")] = 8,
-    samples: Annotated[int, typer.Option(min=1, max=10_000, help="Tubes to draw.")] = 12,
-    generator: Annotated[str, typer.Option(help="As in evaluate.")] = "gan",
-    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Of the draws.")] = 0,
+    boron: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Number of boron atoms.")] = 8,
+    nitrogen: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Number of nitrogen atoms.")] = 8,
+    samples: Annotated[int, typer.Option(min=1, max=10_000, help="Number of tubes.")] = 12,
+    generator: Annotated[
+        str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a .safetensors file.")
+    ] = "gan",
+    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = 0,
     json: Json = False,
 ) -> None:
-    """Draw tubes, let physics say what they are, and write them down."""
+    """Generate tubes, verify them by physics, and write them to files."""
     import numpy as np
 
     from matgym.physics import GAP_EV, PiElectrons
@@ -112,7 +114,9 @@ def sample(
     lattice = parse_design(tube).lattice
     budget = {name: count for name, count in (("B", boron), ("N", nitrogen)) if count}
     if not budget:
-        raise ConfigurationError("a tube with neither boron nor nitrogen is not drawn: give --boron and --nitrogen")
+        raise ConfigurationError(
+            "--boron 0 and --nitrogen 0 leave nothing to place: give a positive --boron or --nitrogen"
+        )
     space, rng = Decorations(lattice, lattice_edits(lattice, budget)), np.random.default_rng(seed)
     drawn_by = as_design_generator(generator)
     with progress() as show:

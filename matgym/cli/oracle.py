@@ -7,23 +7,26 @@ import typer
 
 from matgym.cli.console import Json, print_result, progress, split_names
 
-app = typer.Typer(no_args_is_help=True, help="Ask physics.")
+app = typer.Typer(no_args_is_help=True, help="Compute properties by physics models.")
 
 
 @app.command()
 def evaluate(
-    files: Annotated[list[Path], typer.Argument(help="Structure files of nanotubes, of any format that ASE reads.")],
+    files: Annotated[list[Path], typer.Argument(help="Structure files of nanotubes, in any format that ASE reads.")],
     properties: Annotated[
-        str, typer.Option("--properties", help="Names, separated by commas; `matgym oracle list` has them all.")
+        str, typer.Option("--properties", help="Names, separated by commas. `matgym oracle list` lists all.")
     ] = "gap,fermi,pi_formation",
-    temperature: Annotated[float, typer.Option(help="K.")] = 300.0,
+    temperature: Annotated[float, typer.Option(help="Temperature, K.")] = 300.0,
     mu: Annotated[
-        float | None, typer.Option(help="Chemical potential, eV; otherwise neutrality, and for ZT the best one.")
+        float | None,
+        typer.Option(
+            help="Chemical potential, eV. Default: that of the neutral tube; for ZT, the one with the largest ZT."
+        ),
     ] = None,
-    cache: Annotated[bool, typer.Option(help="Keep results in the user's cache folder, or in MATGYM_CACHE.")] = True,
+    cache: Annotated[bool, typer.Option(help="Cache results in the user's cache folder, or in MATGYM_CACHE.")] = True,
     json: Json = False,
 ) -> None:
-    """Properties of tubes in structure files, by physics."""
+    """Compute the properties of tubes in structure files."""
     from matgym import physics
     from matgym.physics.cache import default_cache
     from matgym.physics.registry import parse_properties
@@ -54,7 +57,7 @@ def evaluate(
 
 @app.command("list")
 def list_all(json: Json = False) -> None:
-    """All properties, with their keys and units."""
+    """List all properties with their keys and units."""
     from matgym.physics import PROPERTIES
 
     rows = [

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from matgym.cli.console import Json, print_result
+from matgym.cli.console import Json, print_result, progress
 from matgym.errors import StructureError
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ MAX_SECONDS: Final = 10.0
 
 
 def predict(
-    tube: Annotated[str, typer.Argument(help="A structure file, or a chirality and cells, such as '(10,0)x4'.")],
-    physics: Annotated[bool, typer.Option(help="Whether physics is asked, where it takes seconds.")] = True,
+    tube: Annotated[str, typer.Argument(help="Structure file, or chirality and cells such as '(10,0)x4'.")],
+    physics: Annotated[bool, typer.Option(help="Also compute the properties by physics, up to 10 s each.")] = True,
     json: Json = False,
 ) -> None:
-    """Predict a tube's properties by the shipped networks, with 90 % intervals, beside physics."""
+    """Predict a tube's properties by networks, with 90 % intervals, and by physics."""
     from matgym.physics.registry import PROPERTIES_BY_KEY
     from matgym.structures.io import parse_design
 
@@ -32,8 +32,12 @@ def predict(
     rows, reasons = _by_networks(read)
     for row in rows:
         row.update({"physics": None, "level": "", "physics_failure": ""})
-        if physics:
-            row.update(_by_physics(read, row["property"]))
+    if physics:
+        with progress() as show:
+            for done, row in enumerate(rows):
+                show("physics", done, len(rows), PROPERTIES_BY_KEY[row["property"]].name)
+                row.update(_by_physics(read, row["property"]))
+            show("physics", len(rows), len(rows))
     shown = [
         {
             "property": f"{PROPERTIES_BY_KEY[row['property']].name.replace('_', ' ')}{_unit(row['unit'])}",
@@ -45,9 +49,9 @@ def predict(
     ]
     notes = [
         "",
-        "± is half the width of the interval that holds 90 % of truths, for tubes in the",
-        "domain: those like the training data. Elsewhere the interval is too narrow.",
-        *(f"{name} does not know this tube: {reason}." for name, reason in reasons.items()),
+        "± is half the width of the 90 % interval. It is valid for tubes in the domain,",
+        "which resemble the training data. For other tubes the interval is too narrow.",
+        *(f"{name} cannot predict this tube: {reason}." for name, reason in reasons.items()),
     ]
     print_result(
         {"tube": str(read), "sites": read.n_sites, "predictions": rows, "unknown_to": reasons},
@@ -105,7 +109,7 @@ def _by_physics(tube: "Nanotube", key: str) -> dict[str, Any]:
     cost = oracle.cost
     seconds = 0.0 if cost is None else cost.seconds * (tube.n_sites / cost.sites) ** cost.exponent
     if seconds > MAX_SECONDS:
-        return {"physics_failure": f"not asked: about {seconds:.0f} s", "level": str(oracle.level)}
+        return {"physics_failure": f"not computed: takes about {seconds:.0f} s", "level": str(oracle.level)}
     found = oracle.predict([tube])
     reason = found.failures.get(key, {}).get(0, "")
     return {

@@ -14,35 +14,33 @@ if TYPE_CHECKING:
     from matgym.learning.metrics import PropertyMetrics
     from matgym.surrogates.fitting import FitConfig
 
-app = typer.Typer(no_args_is_help=True, help="Train surrogates and measure them.")
+app = typer.Typer(no_args_is_help=True, help="Train and evaluate surrogates.")
 
 
 @app.command()
 def train(
     output: Annotated[
-        Path | None, typer.Argument(help="Weights to write, ending in .safetensors; PROPERTY-NETWORK by default.")
+        Path | None, typer.Argument(help="Output .safetensors file. Default: PROPERTY-NETWORK.safetensors.")
     ] = None,
     properties: Annotated[
-        str, typer.Option("--property", "--properties", help="Names, separated by commas: one head each.")
+        str, typer.Option("--property", "--properties", help="Properties, separated by commas.")
     ] = "",
-    network: Annotated[str, typer.Option(help="lenet, alexnet, vgg, plain, resnet or graph.")] = "",
-    cv: Annotated[
-        int, typer.Option(min=0, max=1000, help="Folds of a cross-validation before the fit; 0 for none.")
-    ] = 0,
+    network: Annotated[str, typer.Option(help="Architecture: lenet, alexnet, vgg, plain, resnet or graph.")] = "",
+    cv: Annotated[int, typer.Option(min=0, max=1000, help="Cross-validation folds. 0: none.")] = 0,
     dataset: Annotated[
-        str, typer.Option(help="A Parquet file, or the name of a shipped data set; by default one with the property.")
+        str, typer.Option(help="Parquet file or shipped data set. Default: one with the properties.")
     ] = "",
     settings: Annotated[
-        Path | None, typer.Option(help="YAML of all settings; by default the shipped ones for the data set.")
+        Path | None, typer.Option(help="YAML file of all settings. Default: the shipped settings.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, max=MAX_DRAWN)] = None,
-    members: Annotated[int | None, typer.Option(min=1, max=1000, help="Networks of the ensemble.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=MAX_COUNT)] = None,
-    start: Annotated[str, typer.Option(help="Transfer learning: weights of the same network to start from.")] = "",
+    epochs: Annotated[int | None, typer.Option(min=1, max=MAX_DRAWN, help="Number of training epochs.")] = None,
+    members: Annotated[int | None, typer.Option(min=1, max=1000, help="Number of networks in the ensemble.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = None,
+    start: Annotated[str, typer.Option(help="Initial weights, of the same architecture (transfer learning).")] = "",
     log: Log = None,
     json: Json = False,
 ) -> None:
-    """Train networks, go on with an interrupted training, and measure on tubes that training does not see."""
+    """Train a surrogate and test it on held-out tubes. An interrupted training resumes."""
     from shutil import rmtree
 
     from matgym.data import Dataset
@@ -130,24 +128,24 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
 
 @app.command()
 def improve(
-    weights: Annotated[str, typer.Argument(help="Weights to begin with: a .safetensors file or a shipped name.")],
-    output: Annotated[Path, typer.Argument(help="Weights to write; OUTPUT.parquet beside them holds the data.")],
-    tube: Annotated[str, typer.Option(help="Chirality and cells of the tube that is decorated.")] = "(8,0)x4",
-    budget: Annotated[str, typer.Option(help="What is placed on it.")] = "B=8,N=8",
+    weights: Annotated[str, typer.Argument(help="Initial weights: a .safetensors file or a shipped name.")],
+    output: Annotated[Path, typer.Argument(help="Output .safetensors file; the data go to OUTPUT.parquet.")],
+    tube: Annotated[str, typer.Option(help="Chirality and cells of the tube.")] = "(8,0)x4",
+    budget: Annotated[str, typer.Option(help="Atoms to place.")] = "B=8,N=8",
     dataset: Annotated[
-        str, typer.Option(help="Of the training: a Parquet file or a shipped name; by default what the card names.")
+        str, typer.Option(help="Training data: Parquet file or shipped data set. Default: as named by the model card.")
     ] = "",
-    rounds: Annotated[int, typer.Option(min=1, max=10_000)] = 3,
-    designs: Annotated[int, typer.Option(min=4, max=MAX_DRAWN, help="Labelled by physics a round.")] = 64,
+    rounds: Annotated[int, typer.Option(min=1, max=10_000, help="Number of rounds.")] = 3,
+    designs: Annotated[int, typer.Option(min=4, max=MAX_DRAWN, help="Designs labelled by physics per round.")] = 64,
     queries: Annotated[
-        int, typer.Option(min=1, max=MAX_DRAWN, help="Designs searched through for each of them.")
+        int, typer.Option(min=1, max=MAX_DRAWN, help="Surrogate evaluations per labelled design.")
     ] = 500,
-    method: Annotated[str, typer.Option(help="random, annealing or genetic.")] = "annealing",
-    epochs: Annotated[int, typer.Option(min=1, max=MAX_DRAWN, help="Of the training after each round.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT)] = 0,
+    method: Annotated[str, typer.Option(help="Search method: random, annealing or genetic.")] = "annealing",
+    epochs: Annotated[int, typer.Option(min=1, max=MAX_DRAWN, help="Training epochs after each round.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = 0,
     json: Json = False,
 ) -> None:
-    """Active learning: search, verify by the oracle, add the disagreements to the data, retrain, repeat."""
+    """Improve a surrogate by active learning: search, label by physics, retrain, repeat."""
     from dataclasses import asdict
     from shutil import rmtree
 
@@ -167,7 +165,12 @@ def improve(
     with progress() as show:
 
         def on_round(found: Round) -> None:
-            show("improving", found.number, rounds, f"round {found.number}: wrong by {found.mae:.4g} where it searched")
+            show(
+                "improving",
+                found.number,
+                rounds,
+                f"round {found.number}: mean error {found.mae:.4g} on found designs",
+            )
 
         show("improving", 0, rounds)
         surrogate, data, done = run_rounds(
@@ -190,7 +193,7 @@ def improve(
     after = [{name: row[name] for name in columns} for row in _metrics(metrics)]
     print_result(
         {"rounds": before, "metrics": after},
-        ("what the searches found, before each training", before),
+        ("errors on the designs found, before each training", before),
         ("afterwards", after),
         json=json,
     )
@@ -204,22 +207,20 @@ def _budget(text: str) -> dict[str, int]:
     """
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(re.fullmatch(r" *[0-9]{1,7} *", count) for _, _, count in pairs):
-        raise ConfigurationError(f"{text!r} is no budget: give species and counts, such as B=8,N=8")
+        raise ConfigurationError(f"{text!r} is not a budget: give species and counts, such as B=8,N=8")
     return {name.strip(): int(count) for name, _, count in pairs}
 
 
 @app.command()
 def evaluate(
     weights: Annotated[
-        str, typer.Argument(help="A .safetensors file, or a shipped name; all shipped ones by default.")
+        str, typer.Argument(help=".safetensors file or shipped name. Default: all shipped surrogates.")
     ] = "",
-    dataset: Annotated[
-        str, typer.Option(help="A Parquet file, or the name of a shipped data set; by default that of the training.")
-    ] = "",
-    larger: Annotated[bool, typer.Option(help="Also the tubes of sizes that training did not see.")] = False,
+    dataset: Annotated[str, typer.Option(help="Parquet file or shipped data set. Default: the training data.")] = "",
+    larger: Annotated[bool, typer.Option(help="Also evaluate on larger tubes than those of the training.")] = False,
     json: Json = False,
 ) -> None:
-    """Recompute surrogates' figures on the splits that their training did not see."""
+    """Recompute the errors of surrogates on held-out splits."""
     from matgym.data import Dataset
     from matgym.surrogates import load, load_card, shipped
     from matgym.surrogates.training import measure

@@ -3,6 +3,7 @@
 Each error is one sentence that names the environment, the argument, its value and what would be right.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from functools import cache
@@ -220,16 +221,24 @@ def _checked(episodes_class: Callable[..., Any], name: str, value: Any) -> Any:
         return check.validate_python(_plain(value), strict=True)
     except ValidationError as error:
         # Of a union each of its types says why not; what lies deeper than the value has its place before it.
+        errors = error.errors(include_url=False)
         reasons = [
             " ".join([*(f"entry {place}" for place in each["loc"] if isinstance(place, int)), _reason(each["msg"])])
-            for each in error.errors(include_url=False)
+            for each in errors
         ]
-        what = " or ".join(dict.fromkeys(reasons))
+        of_entries = all(each["loc"] and isinstance(each["loc"][0], int) for each in errors)  # all of them apply
+        what = (" and " if of_entries else " or ").join(dict.fromkeys(reasons))
         raise ConfigurationError(f"{name}={value!r} of {_name_of(episodes_class)} is not right: {what}") from None
 
 
 def _reason(message: str) -> str:
-    return message.replace("Input should", "must").replace("Field required", "is missing").removeprefix("Value error, ")
+    """Return pydantic's message in our words."""
+    if found := re.fullmatch(r"Tuple should have at most (\d+) items? after validation, not (\d+)", message):
+        return f"must have {found[1]} entries, not {found[2]}"
+    words = {"Input should": "must", "Field required": "is missing", "valid tuple": "list or a tuple"}
+    for theirs, ours in words.items():
+        message = message.replace(theirs, ours)
+    return message.removeprefix("Value error, ")
 
 
 def _plain(value: Any) -> Any:

@@ -94,7 +94,7 @@ def test_verified_rewards_of_physics_itself_are_the_returns():
         ("matgym/Nope-v0", "PPO", {}, "there is no environment"),
         ("no_such_module:X-v0", "PPO", {}, "No module named 'no_such_module'"),
         ("matgym/CVDRecipe-v0", "PPG", {}, "algorithm 'PPG' is unknown"),
-        ("matgym/MO-CVDGrowth-v0", "PPO", {}, "pays a vector"),
+        ("matgym/MO-CVDGrowth-v0", "PPO", {}, "has vector rewards"),
         ("matgym/CVDRecipe-v0", "PPO", {"nope": 1}, "nope"),
     ],
 )
@@ -136,7 +136,7 @@ def test_arguments_need_not_be_given_to_store_an_agent(tmp_path):
 def test_an_output_that_cannot_be_written_is_told_before_the_training(run, tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "folder.zip").mkdir()
-    with pytest.raises(FormatError, match="which is a file"):
+    with pytest.raises(FormatError, match="is a file, not a folder"):
         run("train", "CartPole-v1", "--steps", "1000000000", "--output", "file/agent.zip")
     with pytest.raises(FormatError, match="is a file"):
         run("train", "CartPole-v1", "--steps", "1000000000", "--tensorboard", "file")

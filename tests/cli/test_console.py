@@ -144,3 +144,23 @@ def test_errors_are_one_sentence_and_leave_nothing(words, monkeypatch, capsys, t
     assert said.startswith("Error: ")
     assert len(said.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.usefixtures("narrow")
+def test_few_columns_wrap_where_not_all_fit(capsys):
+    rows = [{"id": "matgym/" + "x" * 25, "action": "256 choices", "reward": "-1 to 1", "long": "some words " * 6}]
+    console.print_table("environments", rows)
+    shown = capsys.readouterr().out
+    assert "256 choices" in shown
+    assert "-1 to 1" in shown
+
+
+def test_episodes_are_listed_with_the_steps_they_take(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["matgym", "envs", "list", "--json"])
+    with pytest.raises(SystemExit):
+        main()
+    steps = {row["id"].removeprefix("matgym/"): row["steps"] for row in json.loads(capsys.readouterr().out)}
+    assert steps["CVDGrowth-v0"] == 30
+    assert steps["CVDRecipe-v0"] == 20
+    assert steps["FilmAnnealing-v0"] == 30
+    assert steps["NanotubeDoping-v0"] == 32  # 16 atoms, and as many steps again for forbidden actions

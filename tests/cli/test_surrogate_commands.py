@@ -82,7 +82,7 @@ def test_improve_adds_the_oracle_s_word_on_what_a_search_found(folder, trained):
         (("train", "--property", "gap", "--network", "resnett"), "did you mean 'resnet'"),
         (("train", "out.pt", "--property", "gap"), "weights are stored as .safetensors"),
         (("evaluate", "nowhere"), "there are no weights 'nowhere'"),
-        (("improve", "gap-lenet.safetensors", "x.safetensors", "--budget", "B8"), "'B8' is no budget"),
+        (("improve", "gap-lenet.safetensors", "x.safetensors", "--budget", "B8"), "'B8' is not a budget"),
     ],
 )
 def test_bad_input_is_one_sentence(folder, trained, arguments, sentence, monkeypatch, capsys):

@@ -43,7 +43,7 @@ def first(name, value):
         (first("gap_ev", np.inf), "'gap_ev' holds numbers that are not finite"),
         (first("species", b"\xff" * 128), "the code 255"),
         (SMALL.replace_schema_metadata({}), "provenance is missing"),
-        (SMALL.replace_schema_metadata({b"matgym": b"{"}), "provenance .* is no JSON"),
+        (SMALL.replace_schema_metadata({b"matgym": b"{"}), "provenance .* is not valid JSON"),
         (SMALL.replace_schema_metadata({b"matgym": b"[]"}), "schema version None"),
     ],
 )
@@ -117,5 +117,5 @@ def test_specifications_that_ask_for_the_impossible(tmp_path, change, reason):
         read_specification(str(tmp_path / "spec.json"))
     assert "\n" not in str(caught.value)
     (tmp_path / "spec.json").write_bytes(b"\x93\xff")
-    with pytest.raises(ConfigurationError, match="no UTF-8 text"):
+    with pytest.raises(ConfigurationError, match="not UTF-8 text"):
         read_specification(str(tmp_path / "spec.json"))

@@ -197,6 +197,22 @@ def test_environments_of_any_task_name_what_they_are_told(make):
         make(task=5)
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (0.5, "must be a list or a tuple"),
+        ((1, 2, 3), "must have 2 entries, not 3"),
+        ((), "entry 0 is missing and entry 1 is missing"),
+        (("a", 1), "entry 0 must be a valid number"),
+    ],
+)
+def test_pairs_say_what_is_wrong_in_our_words(values, said):
+    with pytest.raises(ConfigurationError, match=f"values=.* of NanotubeDoping is not right: {said}$"):
+        gym.make(
+            "matgym/NanotubeDoping-v0", model=lambda tubes: [0.0] * len(tubes), direction="maximize", values=values
+        )
+
+
 # ---- lengths of episodes
 
 

@@ -73,8 +73,8 @@ def test_lists_become_tuples(tmp_path):
         ("epochs: many\n", "epochs='many': Input should be a valid integer"),
         ("inner: {width: wide}\n", "inner.width='wide': "),
         ("- epochs\n", "must be a mapping of settings to values"),
-        ("epochs: [\n", "is no YAML: while parsing"),
-        ("!!python/object/apply:os.system ['false']\n", "cannot be read: could not determine a constructor"),
+        ("epochs: [\n", "is not valid YAML: while parsing"),
+        ("!!python/object/apply:os.system ['false']\n", "is not valid YAML: could not determine a constructor"),
     ],
 )
 @pytest.mark.parametrize("kind", [Outer, Model])
@@ -101,7 +101,7 @@ def test_shipped_files_are_found_by_name(tmp_path):
     assert read_config(ProcessConfig, "annealing", shipped=PROCESSES).process == "annealing"
     with pytest.raises(ConfigurationError, match="no configuration 'nothing': give a YAML file, or one of annealing"):
         read_config(ProcessConfig, "nothing", shipped=PROCESSES)
-    with pytest.raises(ConfigurationError, match="cannot be read"):
+    with pytest.raises(ConfigurationError, match="there is no file"):
         read_config(ProcessConfig, tmp_path / "nothing.yml", shipped=PROCESSES)
 
 
