@@ -83,7 +83,9 @@ def check_output(path: Path, *, folder: bool = False) -> None:
             raise FormatError(f"the output {path} is a file: name a folder")
         if not folder and path.is_dir():
             raise FormatError(f"the output {path} is a folder: name a file")
-        nearest = next(parent for parent in path.absolute().parents if parent.exists())
+        nearest = next(
+            parent for parent in (*path.absolute().parents, path.absolute()) if parent.exists()
+        )  # "/" has no parents
         if not nearest.is_dir():
             raise FormatError(f"the output {path} cannot be written: {nearest} is a file, not a folder")
         if not os.access(path if path.is_dir() else nearest, os.W_OK):

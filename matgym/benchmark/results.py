@@ -152,9 +152,9 @@ class Results:
             DatasetError: if the results do not exist, or their records are inconsistent.
         """
         folder = Path(path)
-        archive = folder.with_name(folder.name + ".parquet")
+        archive = folder.parent / f"{folder.name}.parquet"
         if archive.is_file() and not folder.is_dir():
-            return cls(SuiteFacts.read(folder.with_name(folder.name + ".json")), read_records([archive]))
+            return cls(SuiteFacts.read(folder.parent / f"{folder.name}.json"), read_records([archive]))
         facts = SuiteFacts.read(folder / ABOUT)
         return cls(facts, read_records(sorted((folder / RECORDS).glob("[!.]*.parquet"))))
 
