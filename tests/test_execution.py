@@ -238,7 +238,7 @@ def test_a_worker_that_cannot_start_is_one_clear_error(tmp_path):
         [sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(HERE)}, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert "ExecutionError: a worker process died as it started" in done.stderr
+    assert "ExecutionError: a worker process died at its start" in done.stderr
 
 
 # ---- Dask

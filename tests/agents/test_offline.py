@@ -103,8 +103,15 @@ def test_episodes_that_cannot_be_recorded_raise(monkeypatch):
 
 
 KINDS = {
-    "matgym/NanotubeDopingGoal-v0": SMALL | {"model": boron},
-    "matgym/MO-NanotubeDoping-v0": {"n": 5, "m": 0, "cells": 1, "budget": {"B": 3}, "model": boron},
+    "matgym/NanotubeDopingGoal-v0": SMALL | {"model": boron, "targets": (0.0, 3.0)},
+    "matgym/MO-NanotubeDoping-v0": {
+        "n": 5,
+        "m": 0,
+        "cells": 1,
+        "budget": {"B": 3},
+        "model": boron,
+        "targets": (0.0, 3.0),
+    },
     "matgym/NanotubeChirality-v0": {},
     "matgym/CVDGrowth-v0": {"minutes": 3},
     "matgym/MO-CVDGrowth-v0": {"minutes": 3},

@@ -225,7 +225,7 @@ def test_wrong_settings_of_a_suite_raise_an_error_that_names_them(tmp_path):
         (SUITE.replace("annealing", "aneling"), "did you mean 'annealing'"),
         (SUITE.replace("budget: 32", "budget: 0"), "search.budget"),
         (SUITE.replace("seeds: 2", "sedes: 2"), "search.sedes"),
-        ("name: [", "cannot be read"),
+        ("name: [", "is not valid YAML"),
     ):
         path = tmp_path / "wrong.yml"
         path.write_text(text)

@@ -214,7 +214,7 @@ def arguments_without_effect(surrogates):
     yield films, {"observation": "image", "variant": "goal"}, "the goal variant observes statistics"
     yield "matgym/MO-CVDGrowth-v0", {"model": surrogates["growth"]}, "are the oracle's"
     yield "matgym/CVDGrowth-v0", {"variant": "goal"}, "variant='goal' is none of plain, multi-objective"
-    yield "matgym/CVDGrowth-v0", {"minute": 5}, "no argument 'minute'; did you mean minutes"
+    yield "matgym/CVDGrowth-v0", {"minute": 5}, "unexpected keyword argument 'minute'; did you mean minutes"
 
 
 def test_arguments_without_effect_are_errors(surrogates):

@@ -38,7 +38,8 @@ SAME_MODEL_TOLERANCE = 1e-9  # eV, eV/Å
 RELAXED_TOLERANCE_EV = 1e-3  # two codes, each relaxed to 1e-3 eV/Å
 UNITS_TOLERANCE = 1e-7  # LAMMPS has 1.6021765e6 bar per eV/Å³, ASE 1.602176634e6
 DIFFERENCE_TOLERANCE = 1e-6  # eV/Å, of forces against differences of energies
-EXAMPLES = sorted((Path(__file__).parents[2] / "docs" / "examples").glob("own_*.py"))
+FOLDER = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = [FOLDER / f"{name}.py" for name in ("own_ase_calculator", "own_lammps_potential")]
 POTENTIALS = Path(lammps_module().__file__).parent / "share" / "lammps" / "potentials"
 
 

@@ -119,7 +119,7 @@ def test_a_recipe_gives_the_outcomes_that_the_task_rewards():
 
 
 def test_recipes_outside_the_limits_raise():
-    with pytest.raises(ConfigurationError, match=r"minutes=1\.5 of a stage must be a whole number"):
+    with pytest.raises(ConfigurationError, match=r"minutes=1\.5 must be a whole number"):
         recipe_of(Stage(1.5, 700.0))
     with pytest.raises(ConfigurationError, match="temperature_c=1000 lies outside the furnace's range, 400 to 950"):
         recipe_of(Stage(1, 1000.0))
