@@ -44,11 +44,11 @@ def test_sample_writes_tubes_with_the_composition_and_their_gaps(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("evaluate", "--generator", "gun"), "'gun' is no design generator"),
+        (("evaluate", "--generator", "gun"), "'gun' is not a design generator"),
         (("evaluate", "--generator", "random", "--split", "train"), "generators learn from the split 'train'"),
         (("train", "weights.pt"), "stored as .safetensors"),
         (("train", "weights.safetensors", "--model", "flow"), "no generator 'flow'"),
-        (("sample", "out", "--boron", "0", "--nitrogen", "0"), "neither boron nor nitrogen"),
+        (("sample", "out", "--boron", "0", "--nitrogen", "0"), "leave nothing to place"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(arguments, said, monkeypatch, capsys):

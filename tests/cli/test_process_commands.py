@@ -51,6 +51,6 @@ def test_a_direction_that_is_none_or_is_without_effect_is_named(plane):
     with pytest.raises(DatasetError, match="direction='most' must be 'maximize' or 'minimize'"):
         run("experiments", plane, "--direction", "most")
     with pytest.raises(
-        ConfigurationError, match="direction='minimize' would be without effect on a published campaign"
+        ConfigurationError, match="direction='minimize' has no effect on a published campaign"
     ):
         run("experiments", "suzuki", "--direction", "minimize")

@@ -150,7 +150,7 @@ def test_wrong_rewards_are_named(identity):
         env.reset(seed=0)
         with pytest.raises(ModelError, match=message):
             env.step(np.zeros(env.action_space.shape, dtype=np.float32))
-    with pytest.raises(ConfigurationError, match="reward=3 of .* is not right: must be a function"):
+    with pytest.raises(ConfigurationError, match=r"reward=3 of .* is not right: must be a function"):
         gym.make(identity, reward=3)
     task = AnnealingTask() if "Film" in identity else GrowthTask()
     with pytest.raises(ConfigurationError, match="reward would be without effect beside task"):
