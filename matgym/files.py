@@ -114,8 +114,9 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
         FormatError: if there is no such file, or it is larger than `limit` bytes, or no text.
     """
     if not is_file(path):
-        there = "a folder or a device, not a file" if _exists(path) else "no file"
-        raise FormatError(f"{path} is {there}" if _exists(path) else f"there is {there} {path}")
+        raise FormatError(
+            f"{path} is a folder or a device, not a file" if _exists(path) else f"there is no file {path}"
+        )
     try:
         with path.open("rb") as file:
             content = file.read(limit + 1)

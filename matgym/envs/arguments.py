@@ -16,6 +16,7 @@ from annotated_types import Ge, Le
 from gymnasium.vector import AutoresetMode
 
 from matgym.errors import ConfigurationError, UnknownArgumentError
+from matgym.structures.lattice import unit_sites
 from matgym.typing import BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -59,8 +60,7 @@ def require_sites(n: int, m: int, cells: int) -> None:
     Raises:
         ConfigurationError: if it has more sites than `MOST_SITES`.
     """
-    shared = np.gcd(2 * n + m, 2 * m + n)
-    sites = 4 * (n * n + n * m + m * m) // int(shared) * cells if shared else 0
+    sites = unit_sites(n, m) * cells if n or m else 0
     if sites > MOST_SITES:
         raise ConfigurationError(
             f"n={n}, m={m}, cells={cells} are {sites:,} sites, and matgym designs tubes of {MOST_SITES:,} at most"

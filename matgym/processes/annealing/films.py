@@ -60,7 +60,8 @@ class Films(ABC):
         before = FilmState(state.labels[rows], state.defects[rows], state.temperature_k[rows], state.energy_kwh[rows])
         generators = [self._generators[row] for row in np.arange(len(self.measures))[rows]]
         course = self.film.course(before.temperature_k, setpoint_k, STEP_S)
-        after, measures = self._annealed(before, setpoint_k, course, generators, rows)
+        after = self._annealed(before, course, generators)
+        measures = self._measured(after, setpoint_k, rows)
         if isinstance(rows, slice):
             self.state, self.measures = after, measures
             return
@@ -69,15 +70,13 @@ class Films(ABC):
         self.measures[rows] = measures
 
     @abstractmethod
-    def _annealed(
-        self,
-        state: FilmState,
-        setpoint_k: FloatArray,
-        course: Course,
-        generators: Sequence[np.random.Generator],
-        rows: IntArray | slice,
-    ) -> tuple[FilmState, FloatArray]:
-        """Return state and measures of the films in some rows after one step."""
+    def _annealed(self, state: FilmState, course: Course, generators: Sequence[np.random.Generator]) -> FilmState:
+        """Return the state of k films after one step."""
+
+    def _measured(self, state: FilmState, setpoint_k: FloatArray, rows: IntArray | slice) -> FloatArray:
+        """Return (k, 3) statistics of the films in some rows after one step at (k,) set points."""
+        del setpoint_k, rows  # of films with grains, the state tells them
+        return self.film.measures(state)
 
     def pictures(self, rows: IntArray | slice) -> Float32Array:
         """Return (rows, H, W) micrographs, 0 within grains to 1 at particles."""
@@ -89,16 +88,8 @@ class SimulatedFilms(Films):
 
     charged: ClassVar[str] = "simulation"
 
-    def _annealed(
-        self,
-        state: FilmState,
-        setpoint_k: FloatArray,  # noqa: ARG002  # the course depends on it already
-        course: Course,
-        generators: Sequence[np.random.Generator],
-        rows: IntArray | slice,  # noqa: ARG002  # films do not depend on their row
-    ) -> tuple[FilmState, FloatArray]:
-        after = self.film.anneal(state, course, generators)
-        return after, self.film.measures(after)
+    def _annealed(self, state: FilmState, course: Course, generators: Sequence[np.random.Generator]) -> FilmState:
+        return self.film.anneal(state, course, generators)
 
 
 class LearnedFilms(Films):
@@ -126,18 +117,15 @@ class LearnedFilms(Films):
         begun = self.measures[rows]
         self.surrogate.forget(self._memory, rows, begun[:, [0, 2]], begun)
 
-    def _annealed(
-        self,
-        state: FilmState,
-        setpoint_k: FloatArray,
-        course: Course,
-        generators: Sequence[np.random.Generator],  # noqa: ARG002  # the network is deterministic
-        rows: IntArray | slice,
-    ) -> tuple[FilmState, FloatArray]:
-        predicted = self.surrogate.step(self._memory, scaled_celsius(setpoint_k - CELSIUS_K)[:, None], rows)
+    def _annealed(self, state: FilmState, course: Course, generators: Sequence[np.random.Generator]) -> FilmState:
+        del generators  # the network is deterministic
         energy = state.energy_kwh + course.energy_kwh
-        after = state._replace(temperature_k=course.temperature_k, energy_kwh=energy)
-        return after, np.maximum(predicted, [1.0, 0.0, 0.0])
+        return state._replace(temperature_k=course.temperature_k, energy_kwh=energy)
+
+    def _measured(self, state: FilmState, setpoint_k: FloatArray, rows: IntArray | slice) -> FloatArray:
+        del state
+        predicted = self.surrogate.step(self._memory, scaled_celsius(setpoint_k - CELSIUS_K)[:, None], rows)
+        return np.maximum(predicted, [1.0, 0.0, 0.0])
 
     def pictures(self, rows: IntArray | slice) -> Float32Array:
         """Raise an error, because there are no grains to draw.
@@ -157,18 +145,10 @@ class PicturedFilms(Films):
         super().__init__(film, size, batch, start_c)
         self.surrogate = surrogate
 
-    def _annealed(
-        self,
-        state: FilmState,
-        setpoint_k: FloatArray,  # noqa: ARG002  # the course depends on it already
-        course: Course,
-        generators: Sequence[np.random.Generator],
-        rows: IntArray | slice,  # noqa: ARG002  # films do not depend on their row
-    ) -> tuple[FilmState, FloatArray]:
+    def _annealed(self, state: FilmState, course: Course, generators: Sequence[np.random.Generator]) -> FilmState:
         from matgym.processes.annealing.micrographs import drives_of
 
-        after = healed(state, self.surrogate.advance(state.labels, drives_of(course), generators), course)
-        return after, self.film.measures(after)
+        return healed(state, self.surrogate.advance(state.labels, drives_of(course), generators), course)
 
 
 def films_of(film: Film, size: int, batch: int, start_c: float, dynamics: Any, *, pictured: bool) -> Films:
