@@ -15,6 +15,7 @@ from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube
 from matgym.tasks import DesignTask
 from matgym.tasks.instances import instance as instance_of
+from matgym.tasks.objective import Direction, scale_settings
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 
 Variant: TypeAlias = Literal["plain", "goal", "multi-objective"]
@@ -47,8 +48,10 @@ def made_task(
     names: tuple[str, ...],
     tube: Mapping[str, object],
     settings: Mapping[str, object],
+    scale: Mapping[str, Any],
     make: Callable[[dict[str, Any]], DesignTask],
     *,
+    usual: Direction,
     by_default: bool,
     **more: Any,
 ) -> DesignTask:
@@ -60,7 +63,9 @@ def made_task(
         names: of the environment's instances, the default one first.
         tube: arguments that describe another tube, None where not given.
         settings: of a task, None where not given.
+        scale: direction, targets, values and margin, None where not given; see `scale_settings`.
         make: makes the task of another tube from the settings that are given.
+        usual: direction where none is given.
         by_default: whether the first instance is meant where nothing says otherwise, and not the default tube.
         more: settings of an instance.
 
@@ -68,8 +73,9 @@ def made_task(
         ConfigurationError: if an argument would be without effect, or the instance is another environment's.
     """
     if task is not None:
-        given_alone("task", {**tube, **settings, "instance": instance})
+        given_alone("task", {**tube, **settings, **scale, "instance": instance})
         return task
+    settings = {**settings, **scale_settings(**scale, reward=settings["reward"], default=usual)}
     given = {name: value for name, value in settings.items() if value is not None}
     if instance is not None:
         given_alone(f"instance={instance!r}", tube)

@@ -10,7 +10,6 @@ from matgym.registration import DOPING_STEPS
 from matgym.structures import tube_lattice
 from matgym.tasks import DesignGeneratorLike, DesignTask, Direction, Estimate, RewardFunction, decoration_task
 from matgym.tasks.instances import stability
-from matgym.tasks.objective import scale_settings
 
 
 class NanotubeDoping(DesignEpisodes):
@@ -121,12 +120,11 @@ class NanotubeDoping(DesignEpisodes):
 
         tube = {"n": n, "m": m, "cells": cells, "budget": budget}
         usual: Direction = "target" if instance is None else "maximize"
-        scale: dict[str, Any] = {"direction": direction, "targets": targets, "values": values, "margin": margin}
-        scale = scale if task is not None else scale_settings(**scale, reward=reward, default=usual)
-        settings = {"model": model, "reward": reward, "estimate": estimate, **scale}
+        scale = {"direction": direction, "targets": targets, "values": values, "margin": margin}
+        settings = {"model": model, "reward": reward, "estimate": estimate}
         more = {} if vector else {"others": ()}
         names = ("doping", "doping-easy")
-        task = made_task(task, instance, names, tube, settings, make, by_default=False, **more)
+        task = made_task(task, instance, names, tube, settings, scale, make, usual=usual, by_default=False, **more)
         initial = InitialDesigns.of(task, initial_designs, removed)
         super().__init__(size, task=task, variant=variant, initial=initial, on_forbidden=on_forbidden)
 

@@ -13,7 +13,7 @@ from matgym.registration import ISOTOPE_STEPS
 from matgym.structures import Nanotube, tube_lattice
 from matgym.tasks import DesignTask, Direction, RewardFunction, rings_task
 from matgym.tasks.instances import isotope_sites
-from matgym.tasks.objective import Scale, scale_settings
+from matgym.tasks.objective import Scale
 
 
 class NanotubeIsotopes(DesignEpisodes):
@@ -102,25 +102,22 @@ class NanotubeIsotopes(DesignEpisodes):
         def make(given: dict[str, Any]) -> DesignTask:
             # A tube of one's own has no table: physics rewards it, unless something else is given.
             given = {"model": "oracle"} | given | more
+            default = (10, 8) if budget is None else (7, 2)
+            zigzag, long = default[0] if n is None else n, default[1] if cells is None else cells
+            require_sites(zigzag, 0, long)
+            given["scale"] = conductances(zigzag)
             if budget is None:
-                zigzag = 10 if n is None else n
-                long = 8 if cells is None else cells
-                require_sites(zigzag, 0, long)
-                return rings_task(n=zigzag, rings=2 * long, **given, scale=conductances(zigzag))
-            zigzag = 7 if n is None else n
-            require_sites(zigzag, 0, 2 if cells is None else cells)
-            lattice = tube_lattice(zigzag, 0, 2 if cells is None else cells)
-            return isotope_sites(lattice=lattice, budget=budget, **given, scale=conductances(zigzag))
+                return rings_task(n=zigzag, rings=2 * long, **given)
+            return isotope_sites(lattice=tube_lattice(zigzag, 0, long), budget=budget, **given)
 
         tube: dict[str, Any] = {"n": n, "cells": cells, "budget": budget}
-        settings: dict[str, Any] = {"model": model, "reward": reward}
+        settings = {"model": model, "reward": reward}
         if variant == "goal":
             given_alone('variant="goal"', {"direction": direction})
         usual: Direction = "target" if variant == "goal" else "minimize"
-        scale: dict[str, Any] = {"direction": direction, "targets": targets, "values": values, "margin": margin}
-        settings |= scale if task is not None else scale_settings(**scale, reward=reward, default=usual)
+        scale = {"direction": direction, "targets": targets, "values": values, "margin": margin}
         names = ("isotope-rings", "isotope-sites")
-        task = made_task(task, instance, names, tube, settings, make, by_default=True, **more)
+        task = made_task(task, instance, names, tube, settings, scale, make, usual=usual, by_default=True, **more)
         super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)
 
 

@@ -9,7 +9,6 @@ from matgym.registration import THERMOELECTRIC_STEPS
 from matgym.structures import tube_lattice
 from matgym.tasks import DesignTask, Direction, RewardFunction
 from matgym.tasks.instances import thermoelectric
-from matgym.tasks.objective import scale_settings
 
 
 class NanotubeThermoelectric(DesignEpisodes):
@@ -108,14 +107,13 @@ class NanotubeThermoelectric(DesignEpisodes):
             return thermoelectric(lattice=lattice, budget=budget or {"B": 4, "N": 4}, **given)
 
         tube = {"n": n, "m": m, "cells": cells, "budget": budget}
-        settings: dict[str, Any] = {"model": model, "reward": reward}
+        settings = {"model": model, "reward": reward}
         if variant == "goal":
             given_alone('variant="goal"', {"direction": direction})
         usual: Direction = "target" if variant == "goal" else "maximize"
-        scale: dict[str, Any] = {"direction": direction, "targets": targets, "values": values, "margin": margin}
-        settings |= scale if task is not None else scale_settings(**scale, reward=reward, default=usual)
+        scale = {"direction": direction, "targets": targets, "values": values, "margin": margin}
         names = ("thermoelectric", "thermoelectric-easy")
-        task = made_task(task, instance, names, tube, settings, make, by_default=True, **more)
+        task = made_task(task, instance, names, tube, settings, scale, make, usual=usual, by_default=True, **more)
         super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)
 
 
