@@ -1,6 +1,5 @@
 """Episodes of a policy as a Minari data set, for those who learn offline."""
 
-import inspect
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,8 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
+from matgym.agents.acting import Acts
 from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, require_counts
-from matgym.typing import BoolArray
 
 
 def record_episodes(
@@ -57,8 +56,10 @@ def record_episodes(
     require_counts(episodes=episodes)
     if name in minari.list_local_datasets():
         raise DatasetError(f"there is a data set {name!r} already: give the next version, or minari.delete_dataset it")
+    if policy != "random" and not hasattr(policy, "predict"):
+        raise ConfigurationError(f"policy {policy!r} is unknown: give 'random', or an agent with `predict`")
     env = gym.make(environment, **arguments)
-    act = _Acting(policy, seed, deterministic)
+    act = _Random(seed) if policy == "random" else Acts(policy, deterministic=deterministic)
     written = _Written(name)
     # Whole episodes are handed over, as Minari's own collector needs JAX for no more than appending single steps.
     rows = [buffers.EpisodeBuffer(id=i, **_episode(env, act, seed + i, infos=infos)) for i in range(episodes)]
@@ -71,7 +72,7 @@ def record_episodes(
                 rows,
                 env=spec,
                 eval_env=spec,
-                algorithm_name=act.name,
+                algorithm_name=policy if policy == "random" else type(policy).__name__,
                 description=f"{episodes} episodes of {environment}, seeds {seed} to {seed + episodes - 1}",
                 requirements=[f"matgym>={version('matgym')}"],
                 jpeg_encoding=False,  # pictures of grains are data: they stay as they are
@@ -113,7 +114,7 @@ def _columns(rows: Sequence[Any]) -> Any:
     return [np.asarray(row) for row in rows]
 
 
-def _episode(env: gym.Env[Any, Any], act: "_Acting", seed: int, *, infos: bool) -> dict[str, Any]:
+def _episode(env: gym.Env[Any, Any], act: "_Random | Acts", seed: int, *, infos: bool) -> dict[str, Any]:
     """What Minari keeps of an episode: T + 1 observations and infos, the last where it ended, and T of all else."""
     first, told = env.reset(seed=seed)
     act.begin()
@@ -131,41 +132,21 @@ def _episode(env: gym.Env[Any, Any], act: "_Acting", seed: int, *, infos: bool) 
     return kept | ({"infos": _columns(every)} if infos else {})
 
 
-class _Acting:
-    """A policy that acts step by step, and remembers, if it does, what it has seen of the episode."""
+class _Random:
+    """A policy that draws any action that is allowed."""
 
-    def __init__(self, policy: Any, seed: int, deterministic: bool) -> None:
-        if policy != "random" and not hasattr(policy, "predict"):
-            raise ConfigurationError(f"policy {policy!r} is unknown: give 'random', or an agent with `predict`")
-        self.policy, self.deterministic = policy, deterministic
-        self.name = "random" if policy == "random" else type(policy).__name__
-        self.masked = policy != "random" and "action_masks" in inspect.signature(policy.predict).parameters
+    def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
-        self.begin()
 
     def begin(self) -> None:
-        """Begin another episode."""
-        self.state, self.first = None, True
+        """Do nothing, because nothing is remembered."""
 
     def __call__(self, env: gym.Env[Any, Any], observation: Any) -> Any:
-        masks: BoolArray | None = (
-            env.get_wrapper_attr("action_masks")() if env.has_wrapper_attr("action_masks") else None
-        )
-        if self.policy == "random":
-            if masks is not None:
-                return np.int64(self.rng.choice(np.flatnonzero(masks)))
-            env.action_space.seed(int(self.rng.integers(2**31)))
-            return env.action_space.sample()
-        extra = {"action_masks": masks} if self.masked and masks is not None else {}
-        action, self.state = self.policy.predict(
-            observation,
-            state=self.state,
-            episode_start=np.array([self.first]),
-            deterministic=self.deterministic,
-            **extra,
-        )
-        self.first = False
-        return np.int64(action) if isinstance(env.action_space, gym.spaces.Discrete) else action
+        del observation
+        if env.has_wrapper_attr("action_masks"):
+            return np.int64(self.rng.choice(np.flatnonzero(env.get_wrapper_attr("action_masks")())))
+        env.action_space.seed(int(self.rng.integers(2**31)))
+        return env.action_space.sample()
 
 
 def _spec(env: gym.Env[Any, Any]) -> Any:

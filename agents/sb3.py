@@ -229,9 +229,13 @@ def make_agent(
 
 def agent_on(envs: VectorEnv[Any, Any, Any], algorithm: str, seed: int, settings: Mapping[str, Any]) -> BaseAlgorithm:
     """Return an untrained agent on existing environments; `settings` hold the name of the policy."""
+    return agent_in(SB3VecEnv(envs, seed=seed), algorithm, seed, settings)
+
+
+def agent_in(envs: VecEnv, algorithm: str, seed: int, settings: Mapping[str, Any]) -> BaseAlgorithm:
+    """Return an untrained agent on environments of Stable-Baselines3; see `agent_on`."""
     given = {name: schedule(value) for name, value in settings.items()}
-    adapted = SB3VecEnv(envs, seed=seed)
-    return constructor(algorithm)(given.pop("policy"), adapted, seed=seed, device="cpu", **given)
+    return constructor(algorithm)(given.pop("policy"), envs, seed=seed, device="cpu", **given)
 
 
 def schedule(value: Any) -> Any:

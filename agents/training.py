@@ -14,7 +14,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.vec_env import VecEnv
 
-from matgym.agents.sb3 import SB3VecEnv, constructor, hyperparameters, schedule
+from matgym.agents.acting import Acts
+from matgym.agents.sb3 import SB3VecEnv, agent_in, check_algorithm, hyperparameters
 from matgym.agents.storage import STORE, load_agent, zip_facts
 from matgym.envs.design import DesignEpisodes
 from matgym.errors import ConfigurationError, MatgymError
@@ -39,21 +40,19 @@ def learner(
     Raises:
         ConfigurationError: if there is no such environment or algorithm, or one cannot learn the other.
     """
-    kind = constructor(algorithm)
+    check_algorithm(algorithm)
     try:
         settings, tuned = hyperparameters(environment.rpartition(":")[2], algorithm), True
     except ConfigurationError:  # none are tuned: Stable-Baselines3's own
         settings, tuned = {}, False
     settings.pop("n_timesteps", None)
-    count = num_envs or settings.pop("n_envs", 1)
-    settings.pop("n_envs", None)
-    envs = _adapted(environment, count, seed, dict(arguments or {}))
+    count = settings.pop("n_envs", 1)
+    envs = _adapted(environment, num_envs or count, seed, dict(arguments or {}))
     dictionary = isinstance(envs.observation_space, gym.spaces.Dict)
     network = {"RecurrentPPO": "Lstm"}.get(algorithm, "")
-    policy = settings.pop("policy", f"{'MultiInput' if dictionary else 'Mlp'}{network}Policy")
-    given = {name: schedule(value) for name, value in settings.items()}
+    settings.setdefault("policy", f"{'MultiInput' if dictionary else 'Mlp'}{network}Policy")
     try:
-        return kind(policy, envs, seed=seed, device="cpu", **given), tuned
+        return agent_in(envs, algorithm, seed, settings), tuned
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         envs.close()
         said = " ".join(str(error).split())
@@ -148,41 +147,6 @@ def opened(file: Path, *, trust: bool = False) -> tuple[BaseAlgorithm, str, dict
 # ---- seeded episodes
 
 
-class Acts:
-    """A trained agent as it acts, masked and with a memory where it has them."""
-
-    def __init__(self, agent: BaseAlgorithm, *, deterministic: bool = True) -> None:
-        """Take an agent.
-
-        Args:
-            agent: of Stable-Baselines3 or sb3-contrib.
-            deterministic: whether it takes its most likely actions, rather than draws them.
-        """
-        self.agent, self.deterministic = agent, deterministic
-        self.masked = type(agent).__name__ == "MaskablePPO"
-        self.state: Any = None
-
-    def check(self, environment: str, env: gym.Env[Any, Any]) -> None:
-        """Check that it fits an environment.
-
-        Raises:
-            ConfigurationError: if spaces differ.
-        """
-        here, there = (self.agent.observation_space, self.agent.action_space), (env.observation_space, env.action_space)
-        if here != there:
-            raise ConfigurationError(
-                f"the agent observes {here[0]} and acts in {here[1]}; {environment} has {there[0]} and {there[1]}"
-            )
-
-    def act(self, observation: Any, env: gym.Env[Any, Any], *, first: bool) -> Any:
-        """Return its action."""
-        more: dict[str, Any] = {"action_masks": env.unwrapped.action_masks()} if self.masked else {}  # type: ignore[attr-defined]
-        if type(self.agent).__name__ == "RecurrentPPO":
-            more["state"], more["episode_start"] = None if first else self.state, np.array([first])
-        action, self.state = self.agent.predict(observation, deterministic=self.deterministic, **more)
-        return action
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """What seeded episodes paid.
@@ -229,11 +193,13 @@ def evaluated(
     returns, lengths, made, targets = [], [], [], []
     for episode in range(episodes):
         observation, _ = env.reset(seed=seed + episode)
+        if policy is not None:
+            policy.begin()
         # Of a stream of its own: from the environment's seed it would draw what the environment draws.
         env.action_space.seed(int(np.random.SeedSequence([seed, episode]).generate_state(1)[0]))
         total, length, terminated, truncated = 0.0, 0, False, False
         while not (terminated or truncated) and length < MAX_STEPS:
-            action = _drawn(env) if policy is None else policy.act(observation, env, first=not length)
+            action = _drawn(env) if policy is None else policy(env, observation)
             observation, reward, terminated, truncated, _ = env.step(action)
             total += float(np.sum(reward))
             length += 1

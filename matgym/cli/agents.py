@@ -94,7 +94,8 @@ def evaluate(
     file = agent_file(agent)
     if not is_file(file):  # before the slow imports
         raise FormatError(f"there is no agent {file}: give a file or a folder that `matgym train` wrote")
-    from matgym.agents.training import Acts, evaluated, opened
+    from matgym.agents.acting import Acts
+    from matgym.agents.training import evaluated, opened
 
     _find_modules()
     made, environment, arguments = opened(file, trust=trust)

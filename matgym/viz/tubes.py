@@ -42,7 +42,7 @@ def rolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None =
     bare = seen(Nanotube(tube.n, tube.m, tube.cells))
     low, high = bare.min(axis=0)[:2] - 1.0, bare.max(axis=0)[:2] + 1.0
     scale = min(box.width / (high[0] - low[0]), box.height / (high[1] - low[1]))
-    undecided = np.zeros(tube.n_sites, dtype=bool) if pending is None else pending
+    undecided = _undecided(tube, pending)
     _balls(canvas, box, tube, scale, (low + high) / 2.0, undecided, np.ones(tube.n_sites, dtype=bool))
 
 
@@ -74,7 +74,7 @@ def _balls(
     along = tube.positions_angstrom[:, 2] - tube.length_angstrom / 2.0
     depth = points[:, 2] + along * np.sin(YAW) * np.cos(PITCH)  # how far from us on the wall, wherever along the axis
     haze = _HAZE * np.clip((depth.max() - depth) / max(float(np.ptp(depth)), 1e-9), 0.0, 1.0)[:, None]
-    radii = np.where(pending, _OPEN_ANGSTROM, np.array(_RADII_ANGSTROM)[(tube.species != Species.C12) * 1]) * scale
+    radii = _radii(tube, pending) * scale
     fills = _hazed(_colours(tube, pending), haze)
     edges = _hazed(0.65 * _colours(tube, pending), haze)
     sites, bonds = visible(tube)
@@ -83,6 +83,16 @@ def _balls(
     nearness = np.concatenate([points[sites, 2], points[bonds, 2].mean(axis=1) - 0.3])
     balls = Balls(flat[sites], radii[sites], fills[sites], edges[sites])
     canvas.solids(balls, flat[bonds].reshape(-1, 4), pale, 0.26 * scale, np.argsort(nearness, kind="stable"))
+
+
+def _undecided(tube: Nanotube, pending: BoolArray | None) -> BoolArray:
+    """Return (n_sites,) sites about which nothing is decided yet; none by default."""
+    return np.zeros(tube.n_sites, dtype=bool) if pending is None else pending
+
+
+def _radii(tube: Nanotube, pending: BoolArray) -> FloatArray:
+    """Return (n_sites,) radii of the drawn atoms, Å."""
+    return np.where(pending, _OPEN_ANGSTROM, np.array(_RADII_ANGSTROM)[(tube.species != Species.C12) * 1])
 
 
 def _colours(tube: Nanotube, pending: BoolArray) -> FloatArray:
@@ -120,8 +130,8 @@ def unrolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None
     widths = np.where(turned, 0.34, 0.2) * scale
     for sites, half in ((first, bond / 2), (second, -bond / 2)):
         canvas.segments(np.concatenate([at(flat[sites]), at(flat[sites] + half)], axis=1), colours, widths)
-    undecided = np.zeros(tube.n_sites, dtype=bool) if pending is None else pending
-    radii = np.where(undecided, _OPEN_ANGSTROM, np.array(_RADII_ANGSTROM)[(tube.species != Species.C12) * 1]) * scale
+    undecided = _undecided(tube, pending)
+    radii = _radii(tube, undecided) * scale
     empty = (tube.species == Species.VACANCY) & ~undecided
     edges = np.where(empty[:, None], rgb(VACANCY_EDGE), 255.0)
     canvas.discs(at(flat), radii, _colours(tube, undecided), edges)
@@ -145,7 +155,7 @@ def _turned(tube: Nanotube) -> set[tuple[int, int]]:
 
 def legend(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None = None) -> None:
     """Draw how many sites hold what, in one line; those that are pending apart."""
-    undecided = np.zeros(tube.n_sites, dtype=bool) if pending is None else pending
+    undecided = _undecided(tube, pending)
     decided = np.bincount(tube.species[~undecided], minlength=len(Species)).tolist()
     x, y = box.x + 5.0, box.y + box.height / 2
 

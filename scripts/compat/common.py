@@ -1,19 +1,17 @@
 """What the scripts share: environments that are quick, and plain episodes to compare with."""
 
-from pathlib import Path
-
 import gymnasium as gym
 import numpy as np
 
 import matgym  # noqa: F401  # registers the environments
 from matgym.registration import SPECS, variant_id
 from matgym.tasks.annealing import AnnealingTask
+from scripts.studies.common import BOWL
 
-BOWL = str(Path(__file__).parents[1] / "studies" / "reference" / "bowl.csv")
 QUICK = {
     "matgym/CVDGrowth-v0": {"minutes": 5},
     "matgym/CVDRecipe-v0": {"minutes": 5, "experiments": 3},
-    "matgym/Experiments-v0": {"data": BOWL, "experiments": 3},
+    "matgym/Experiments-v0": {"data": str(BOWL), "experiments": 3},
     "matgym/FilmAnnealing-v0": {"task": AnnealingTask(size=40, steps=4)},
     "matgym/NanotubeThermoelectric-v0": {"instance": "thermoelectric-easy"},
 }

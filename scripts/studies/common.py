@@ -29,6 +29,12 @@ from matgym.version import __version__
 ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT  # the folder that studies write to; tests replace it
 
+BOWL = ROOT / "scripts" / "studies" / "reference" / "bowl.csv"
+"""A small table of experiments: heights of a bowl at 20 random places, with a little noise."""
+
+ARGUMENTS = {"matgym/Experiments-v0": {"data": str(BOWL)}}
+"""Arguments without which an environment cannot be made."""
+
 Settings = TypeVar("Settings")
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from matgym.agents.acting import Acts
 from matgym.agents.storage import STORE, load_agent, save_agent
-from matgym.agents.training import Acts, evaluated, learn, learner, opened
+from matgym.agents.training import evaluated, learn, learner, opened
 from matgym.cli import app
 from matgym.errors import ConfigurationError, FormatError
 

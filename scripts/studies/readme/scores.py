@@ -14,10 +14,10 @@ import pyarrow as pa
 
 import matgym  # noqa: F401  # registers the environments
 from matgym.agents import SB3VecEnv
-from matgym.agents.sb3 import agent_on, hyperparameters
+from matgym.agents.training import learner
 from matgym.registration import SPECS
 from matgym.statistics import estimate
-from scripts.studies.common import ROOT, Study, StudyJob, interval, print_markdown
+from scripts.studies.common import ARGUMENTS, Study, StudyJob, interval, print_markdown
 
 ALGORITHMS = {
     "matgym/NanotubeDoping-v0": ("MaskablePPO", 200_000),
@@ -30,9 +30,6 @@ ALGORITHMS = {
     "matgym/FilmAnnealing-v0": ("PPO", 80_000),
 }
 """What is trained in each environment, and for how many steps: about a minute, by our choice."""
-
-ARGUMENTS = {"matgym/Experiments-v0": {"data": str(ROOT / "scripts" / "studies" / "reference" / "bowl.csv")}}
-"""Those that an environment cannot be made without: a small table of experiments that is in the repository."""
 
 UNSEEN = 1_000_000  # seed of the first episode that agents are played on; training draws from small seeds
 
@@ -88,10 +85,7 @@ class Training(StudyJob):
     def run(self):
         """Return a table of one row."""
         algorithm, steps = ALGORITHMS[self.environment]
-        settings = dict(hyperparameters(self.environment, algorithm))
-        settings.pop("n_timesteps", None)
-        envs = gym.make_vec(self.environment, num_envs=settings.pop("n_envs"), **ARGUMENTS.get(self.environment, {}))
-        agent = agent_on(envs, algorithm, self.seed, settings)
+        agent, _ = learner(self.environment, algorithm, seed=self.seed, arguments=ARGUMENTS.get(self.environment))
         began = time.perf_counter()
         agent.learn(max(1, round(steps * self.settings.share)))
         row = {"environment": self.environment, "seed": self.seed, "algorithm": algorithm, "steps": agent.num_timesteps}
