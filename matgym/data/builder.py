@@ -31,7 +31,7 @@ from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family
 from matgym.data.table import SCHEMA_VERSION, label_columns, split_of, table_of, tube_columns
 from matgym.errors import DatasetError
 from matgym.execution import Job, execute
-from matgym.files import write_json
+from matgym.files import check_output, write_json
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.physics.registry import Conditions, oracle_of, predict
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
@@ -87,7 +87,9 @@ def build(
         ConfigurationError: if `workers` is below 1.
         DatasetError: if the shards beside `output` belong to another specification.
         ExecutionError: if shards could not be made, or another process builds the same file.
+        FormatError: if no file can be written to `output`.
     """
+    check_output(output)
     shards = output.with_name(output.name + ".shards")
     _claim(shards, spec)
     jobs = [ShardJob(spec, number) for number in range(-(-spec.samples // SHARD_SAMPLES))]
