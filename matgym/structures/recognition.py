@@ -170,6 +170,8 @@ def _joined(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> Flo
     graph = csr_array((np.arange(1, len(i) + 1), (i, j)), shape=(len(positions), len(positions)))
     order, before = breadth_first_order(graph, 0)
     reached = order[1:]
+    if not len(reached):  # SciPy gives no array for no entries
+        return positions
     steps = vector[np.asarray(graph[before[reached], reached]) - 1]
     joined = positions.copy()
     for atom, beside, step in zip(reached.tolist(), before[reached].tolist(), steps, strict=True):

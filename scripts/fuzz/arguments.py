@@ -2,17 +2,19 @@
 
 Values that are right, or nearly so, are drawn as often as the others: what is refused at once hides what comes after.
 Gymnasium compares `render_mode` itself, before matgym's code runs, and raises AttributeError for values that are no
-text; these are therefore not drawn.
+text; these are therefore not drawn. A case that is still at its physics when its time is up has passed every check, and
+is no failure.
 """
 
 import inspect
+from traceback import extract_tb
 from typing import Any, Final
 
 import gymnasium as gym
 import numpy as np
 
 from matgym.registration import SPECS, variant_id
-from scripts.fuzz.engine import Make
+from scripts.fuzz.engine import Make, TooLong, WorkBegan
 from scripts.fuzz.hostile import VALUES
 
 IDS = [variant_id(spec.id, variant) for spec in SPECS for variant in ("", *spec.variants)]
@@ -21,7 +23,7 @@ _DESIGNS: Final = ("doping-easy", "doping-medium", "doping-hard", "isotope-rings
 
 NEAR: Final[dict[str, tuple[Any, ...]]] = {
     "n": (0, 1, 5, 6, 8, 10, 20_000, 20_001),
-    "m": (0, 1, 5, 8, 20_000),
+    "m": (0, 5, 8, 20_000),
     "cells": (0, 1, 2, 3, 20_000),
     "budget": ({}, {"B": 1}, {"B": 1, "N": 1}, {"B": 0}, {"B": 40}, {"13C": 8}, {"vacancy": 1}, {"C": 1}, {"B": True}),
     "targets": ((0.4, 0.6), (0.6, 0.4), (0.5, 0.5), (-1.0, 1e308), (0.0, 1e-320)),
@@ -115,9 +117,14 @@ def _tried_batch(name, count, given):
 
 
 def _stepped(env):
-    env.reset(seed=0)
-    env.action_space.seed(0)
-    env.step(env.action_space.sample())
+    try:
+        env.reset(seed=0)
+        env.action_space.seed(0)
+        env.step(env.action_space.sample())
+    except TooLong as late:
+        if any("/matgym/physics/" in frame.filename for frame in extract_tb(late.__traceback__)):
+            raise WorkBegan from late
+        raise
     if env.render_mode is not None:
         env.render()
     env.close()

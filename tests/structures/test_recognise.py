@@ -36,6 +36,14 @@ def test_tube_of_another_bond_length_is_recognised_as_strained(bond_angstrom):
     assert tube.strain == pytest.approx(bond_angstrom / 1.42 - 1.0, abs=1e-6)
 
 
+def test_a_first_atom_far_from_all_others_is_no_part_of_the_tube():
+    atoms = nanotube(8, 0, length=2)
+    atoms.set_pbc((False, False, True))
+    atoms.positions[0, 0] = 1000.0
+    with pytest.raises(RecognitionError, match="do not form one cylinder"):
+        recognise(atoms)
+
+
 def test_boron_nitride_tube_has_boron_on_one_sublattice_and_nitrogen_on_the_other():
     atoms = nanotube(7, 0, length=2, bond=1.45)
     i, j = neighbor_list("ij", atoms, 1.7)
