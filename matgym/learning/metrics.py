@@ -37,7 +37,7 @@ class PropertyMetrics(BaseModel):
 def property_metrics(
     key: str, predicted: FloatArray, truth: FloatArray, covered: BoolArray | None = None
 ) -> PropertyMetrics:
-    """R², mean absolute and root mean square error of (rows,) predictions, with 95 % percentile bootstrap intervals.
+    """Return R², MAE and RMSE of (rows,) predictions, with 95 % percentile bootstrap intervals.
 
     `covered`, (rows,), is whether the 90 % interval holds the truth.
     """
@@ -83,17 +83,17 @@ def calibrate(
 
 
 def member_spread(members: FloatArray) -> FloatArray:
-    """(V, properties) standard deviation among members; zeros for a single network."""
+    """Return the (V, properties) standard deviation among members; zeros for a single network."""
     return members.std(axis=0, ddof=1) if len(members) > 1 else np.zeros(members.shape[1:])
 
 
 def standard_deviation(members: FloatArray, floor: FloatArray, factor: FloatArray) -> FloatArray:
-    """(V, properties) of a prediction, from (members, V, properties) and what `spread_model` found."""
+    """Return the (V, properties) standard deviation of (members, V, properties), by `spread_model`."""
     return np.asarray(np.sqrt(floor**2 + (factor * member_spread(members)) ** 2))
 
 
 def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, float]:
-    """How members' (V,) disagreement translates into (V,) error: sd² = floor² + (factor · spread)².
+    """Fit the relation between (V,) spread of members and (V,) error: sd² = floor² + (factor · spread)².
 
     Fitted by maximum likelihood of the residuals under a normal distribution. The floor has the property's unit.
     """
@@ -113,7 +113,7 @@ def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, floa
 
 
 def interval_factor(residuals: FloatArray, sd: FloatArray) -> float:
-    """Half-width of the 90 % interval in standard deviations, from (V,) errors and what (V,) sd was predicted for them.
+    """Return the half-width of the 90 % interval in units of sd, from (V,) errors and their predicted (V,) sd.
 
     Normalised split-conformal regression (Papadopoulos, Gammerman and Vovk, 2008; Lei et al., J. Am. Stat. Assoc.
     113, 1094 (2018)) by crepes. It holds for samples like those of the validation split only.
@@ -126,7 +126,7 @@ def interval_factor(residuals: FloatArray, sd: FloatArray) -> float:
 
 
 def distance_model(features: FloatArray, held_out: FloatArray) -> dict[str, FloatArray]:
-    """Mahalanobis distance to the (T, F) training features (Lee et al., NeurIPS 2018, for the score).
+    """Fit the Mahalanobis distance to (T, F) training features (Lee et al., NeurIPS 2018, for the score).
 
     Returns:
         `centre` (F,), `whitening` (F, F), `threshold` (1,), the latter from (V, F) features of the validation split.
@@ -143,5 +143,5 @@ def distance_model(features: FloatArray, held_out: FloatArray) -> dict[str, Floa
 
 
 def distance(features: FloatArray, model: Mapping[str, FloatArray]) -> FloatArray:
-    """(B,) distances of (B, F) features by a `distance_model`, in units of its threshold."""
+    """Return (B,) distances of (B, F) features by a `distance_model`, in units of its threshold."""
     return np.asarray(np.linalg.norm((features - model["centre"]) @ model["whitening"], axis=1) / model["threshold"])

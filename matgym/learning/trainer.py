@@ -78,10 +78,10 @@ class Callback:
     """
 
     def start_epoch(self, progress: float) -> None:
-        """Before the first step of an epoch, when this share of the epochs is done; the network is in training mode."""
+        """Begin an epoch, after this share of the epochs; the network is in training mode."""
 
     def end_step(self) -> None:
-        """After all updates of a batch."""
+        """Finish a batch, after all its updates."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def one_cycle(
     weight_decay: float = 1e-2,
     largest_gradient: float | None = 1.0,
 ) -> Update[Batch]:
-    """AdamW under the one-cycle schedule (Smith and Topin, arXiv:1708.07120), whose peak is `rate`.
+    """Return AdamW with the one-cycle schedule (Smith and Topin, arXiv:1708.07120); its peak is `rate`.
 
     `steps` are those of the whole training; the default `weight_decay` is torch's.
     """

@@ -1,4 +1,4 @@
-"""Physics: batches of tubes in, typed batches of properties with units out."""
+"""Physics oracles: compute properties with units for batches of tubes."""
 
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.cache import Cached

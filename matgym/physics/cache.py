@@ -1,9 +1,9 @@
 """Store results of oracles on disk, by a hash of what was computed.
 
-An entry's name is the hash of the oracle with all its settings and of the tube, so that it never goes stale but by a
-change of the code, which `PHYSICS_VERSION` counts. Entries are small JSON files that are moved into place whole: any
-number of processes, also on a shared file system, may write the same folder at once; at worst they do the
-same work twice.
+The name of an entry is a hash of the oracle with all its settings, of the tube, and of `PHYSICS_VERSION`. An entry
+therefore becomes invalid only when the code of an oracle changes; `PHYSICS_VERSION` counts these changes. Entries are
+small JSON files that are written elsewhere and then moved into place in one step. Any number of processes may write to
+the same folder at once, also on a shared file system; the worst case is that two processes compute the same entry.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.structures import Nanotube
 
 PHYSICS_VERSION: Final = 2
-"""To be counted up when an oracle's numbers change though its settings do not."""
+"""Version of the physics; increase it when the results of an oracle change although its settings do not."""
 
 
 def default_cache() -> Path:
@@ -67,7 +67,7 @@ class _Remembering(Model):
 
 @dataclass(repr=False)
 class Remembered(_Remembering):
-    """An oracle that does not compute the same batch twice in a row."""
+    """An oracle that stores its last batch, and so does not compute the same batch twice in a row."""
 
     oracle: Model
     _last: tuple[tuple[Nanotube, ...], Predictions] | None = field(default=None, init=False)
@@ -83,10 +83,10 @@ class Remembered(_Remembering):
 
 @dataclass(frozen=True, repr=False)
 class Cached(_Remembering):
-    """An oracle whose results are kept on disk.
+    """An oracle whose results are stored on disk.
 
     Attributes:
-        oracle: any oracle whose `repr` tells all its settings, as a dataclass's does.
+        oracle: any oracle whose `repr` contains all its settings, as that of a dataclass does.
         folder: folder of the entries; created when the first is written.
     """
 
@@ -96,8 +96,8 @@ class Cached(_Remembering):
     def __post_init__(self) -> None:
         if " at 0x" in repr(self.oracle):
             raise ConfigurationError(
-                f"{type(self.oracle).__name__} cannot be cached: its repr does not tell its settings; make it, "
-                "and what it holds, a dataclass"
+                f"{type(self.oracle).__name__} cannot be cached: its repr does not contain its settings; make it, "
+                "and all objects that it holds, dataclasses"
             )
 
     @property
@@ -115,7 +115,7 @@ class Cached(_Remembering):
         """Return the predictions of each tube; tubes that are not in the cache are computed in one batch."""
         listed = list(tubes)
         entries = [self._read(self.path(tube)) for tube in listed]
-        # The same tube may stand in a batch twice.
+        # A batch may contain the same tube twice.
         missing = list(dict.fromkeys(tube for tube, entry in zip(listed, entries, strict=True) if entry is None))
         if missing:
             fresh = self._compute(missing)

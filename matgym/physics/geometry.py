@@ -1,4 +1,4 @@
-"""Diameter and length of a tube: exact, from the structure itself."""
+"""Diameter and length of a tube, computed exactly from its structure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ LENGTH_NM: Final = Property("length_nm", "nm", "axial period", extensive=True)
 
 @dataclass(frozen=True)
 class Geometry(Model):
-    """Size of the rolled sheet, under strain."""
+    """The oracle of the diameter and the length of the rolled sheet, under strain."""
 
     properties = (DIAMETER_NM, LENGTH_NM)
     level = Level.GEOMETRY

@@ -1,4 +1,4 @@
-"""What oracles share: how they go through a batch, on how many threads, and which tubes are in one piece."""
+"""Functions that oracles share: threads, grouping and prediction of batches, and whether a tube is connected."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -14,9 +14,9 @@ from matgym.typing import IntArray
 
 
 def one_thread() -> AbstractContextManager[object]:
-    """Keep the linear algebra of NumPy and SciPy to one core: stacks of small matrices are up to eighteen times faster.
+    """Limit the linear algebra of NumPy and SciPy to one thread.
 
-    Measured on two cores.
+    Stacks of small matrices are then up to eighteen times faster, as measured on two cores.
     """
     from threadpoolctl import threadpool_limits
 
@@ -24,10 +24,10 @@ def one_thread() -> AbstractContextManager[object]:
 
 
 def rows_by(keys: Iterable[Hashable]) -> list[list[int]]:
-    """Return the rows that share a key, in order of first appearance.
+    """Return groups of rows that share a key, in order of first appearance.
 
-    `TubeBatch.by_lattice` groups by the lattice alone. Oracles need other groups: the Hamiltonian depends on strain,
-    torsion and turned bonds, too, and leads are shared by tubes of any length.
+    `TubeBatch.by_lattice` groups by the lattice only. Oracles need other groups: the Hamiltonian also depends on
+    strain, torsion and turned bonds, and tubes of any length share the same leads.
     """
     groups: dict[Hashable, list[int]] = {}
     for row, key in enumerate(keys):
@@ -38,12 +38,12 @@ def rows_by(keys: Iterable[Hashable]) -> list[list[int]]:
 def predict_each(
     tubes: Sequence[Nanotube], properties: Sequence[Property], compute: Callable[[Nanotube], Sequence[float]]
 ) -> Predictions:
-    """Predict properties tube by tube.
+    """Predict properties, one tube at a time.
 
     Args:
         tubes: B tubes.
         properties: P properties.
-        compute: gives their P values for one tube.
+        compute: function that returns the P values of one tube.
 
     Returns:
         Predictions of shape (B,). Tubes for which `compute` raises a `RelaxationError` or a `StructureError` hold NaN,
@@ -58,7 +58,7 @@ def predict_each(
     return Predictions.together({prop.key: column for prop, column in zip(properties, values, strict=True)}, failures)
 
 
-# ---- in one piece
+# ---- connectivity
 
 
 def atom_bonds(tube: Nanotube) -> IntArray:
@@ -71,10 +71,10 @@ def atom_bonds(tube: Nanotube) -> IntArray:
 
 
 def check_one_piece(n_atoms: int, bonds: IntArray) -> None:
-    """Check that (n_bonds, 3) bonds lead from every atom to every other, and along the tube without end.
+    """Check that (n_bonds, 3) bonds connect every atom to every other atom, and to its periodic images.
 
     Raises:
-        RelaxationError: if vacancies cut the tube in two, or cut a piece out of it.
+        RelaxationError: if vacancies cut the tube in two, or separate a group of atoms from it.
     """
     reached, runs_through = _walk(n_atoms, bonds, 0)
     if not runs_through:
@@ -87,7 +87,7 @@ def cut_in_two(tube: Nanotube) -> str | None:
     """Return the reason if vacancies leave no path of bonds between pristine leads at either end of a tube."""
     if Species.VACANCY not in tube.species:
         return None
-    lead, image = tube.n_sites, tube.bonds[:, 2:]  # one more atom, between each period and the next
+    lead, image = tube.n_sites, tube.bonds[:, 2:]  # one more atom: it connects each period to the next
     below, above = np.where(image > 0, tube.bonds[:, :2], tube.bonds[:, 1::-1])[image[:, 0] != 0].T
     ends = [(site, lead, 1) for site in below] + [(lead, site, 0) for site in above]
     bonds = np.concatenate([tube.bonds[image[:, 0] == 0], ends])

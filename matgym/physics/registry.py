@@ -1,4 +1,4 @@
-"""Properties by name: which oracle computes what, at which conditions, here or in pieces on many cores."""
+"""Compute properties by name: the oracle of each property, its conditions, and runs on one or on many cores."""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -30,11 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Conditions:
-    """At which conditions properties are computed.
+    """The conditions at which properties are computed.
 
     Attributes:
-        temperature_k: K.
-        mu_ev: chemical potential, eV; None takes neutrality for the conductance, and the best one for ZT.
+        temperature_k: temperature, K.
+        mu_ev: chemical potential, eV. None means charge neutrality for the conductance, and the chemical potential of
+            the largest ZT for thermoelectric properties.
     """
 
     temperature_k: float = 300.0
@@ -45,7 +46,7 @@ class Conditions:
 
 
 Keep = Callable[[Model], Model]
-"""Wraps an oracle in something that remembers its results."""
+"""Function that wraps an oracle in a model that stores its results."""
 
 ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = MappingProxyType(
     {
@@ -63,38 +64,38 @@ ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = Mapp
         Strength: lambda _at, _keep: Strength(),
     }
 )
-"""Every oracle, and how it is made at given conditions."""
+"""Every oracle class, with a function that creates the oracle at given conditions."""
 
 _ORACLE_OF: Final = {prop: oracle for oracle in ORACLES for prop in oracle.properties}  # type: ignore[attr-defined]
 
 PROPERTIES: Final[Mapping[str, Property]] = MappingProxyType({prop.name: prop for prop in _ORACLE_OF})
-"""Every property by short name: the key without its unit."""
+"""All properties by short name, which is the key without its unit."""
 
 PROPERTIES_BY_KEY: Final[Mapping[str, Property]] = MappingProxyType({prop.key: prop for prop in _ORACLE_OF})
-"""Every property by key."""
+"""All properties by key."""
 
 
 def parse_properties(names: Sequence[str]) -> list[Property]:
-    """Properties from short names or keys: "gap" or "gap_ev".
+    """Return the properties of short names or keys, such as "gap" or "gap_ev".
 
     Raises:
-        PropertyError: if there is none of that name.
+        PropertyError: if no property has one of the names, or if there are no names.
     """
-    found = []
+    properties = []
     for name in names:
         prop = PROPERTIES.get(name) or PROPERTIES_BY_KEY.get(name)
         if prop is None:
             close = get_close_matches(name, [*PROPERTIES, *PROPERTIES_BY_KEY], n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            raise PropertyError(f"no oracle computes {name!r}; {hint}known are {', '.join(PROPERTIES)}")
-        found.append(prop)
-    if not found:
-        raise PropertyError(f"no property is named; known are {', '.join(PROPERTIES)}")
-    return found
+            raise PropertyError(f"no oracle computes {name!r}; {hint}choose one of {', '.join(PROPERTIES)}")
+        properties.append(prop)
+    if not properties:
+        raise PropertyError(f"no property is named; choose some of {', '.join(PROPERTIES)}")
+    return properties
 
 
 def oracle_of(prop: str, conditions: Conditions | None = None) -> Model:
-    """The oracle that computes a property, with its default settings: what verifies a surrogate of it.
+    """Return the oracle that computes a property, with its default settings; it also verifies surrogates.
 
     Args:
         prop: short name or key.
@@ -120,8 +121,9 @@ def predict(
         tubes: B tubes.
         names: short names or keys.
         conditions: temperature and chemical potential.
-        cache: folder in which results are kept and looked up.
-        on_oracle: called before each oracle runs with its name, and how many of them are done, and in all.
+        cache: folder in which results are stored and looked up; None stores nothing on disk.
+        on_oracle: function that is called before each oracle runs, with the name of the oracle, the number of oracles
+            that are done, and the number of all oracles.
 
     Returns:
         Predictions of the named properties, in that order.
@@ -130,7 +132,7 @@ def predict(
         PropertyError: if a property is unknown.
     """
     properties = parse_properties(names)
-    kept: dict[str, Model] = {}  # phonons serve the lattice's heat and ZT alike
+    kept: dict[str, Model] = {}  # thermal conductance and ZT need the same phonons
 
     def keep(oracle: Model) -> Model:
         return kept.setdefault(repr(oracle), Cached(oracle, cache) if cache else Remembered(oracle))
@@ -145,7 +147,7 @@ def predict(
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """Some properties of some tubes, as a job of `matgym.execution`."""
+    """A job of `matgym.execution` that computes properties of tubes."""
 
     tubes: tuple[Nanotube, ...]
     keys: tuple[str, ...]
@@ -153,19 +155,19 @@ class EvaluationJob:
 
     @cached_property
     def key(self) -> str:
-        """Hash of the tubes, the oracles with their settings, and the version of the physics."""
+        """Hash of the tubes, of the oracles with their settings, and of the version of the physics."""
         oracles = [f"{key} {oracle_of(key, self.conditions)!r}" for key in self.keys]
         text = "\n".join([str(PHYSICS_VERSION), *oracles, *(tube.digest for tube in self.tubes)])
         return "oracles-" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     def run(self) -> "pa.Table":
-        """Predict: a column of values and one of reasons for each property."""
+        """Compute a table with two columns for each property: its values, and the reasons of failures."""
         import pyarrow as pa
 
-        found = predict(self.tubes, self.keys, self.conditions)
-        columns = {key: pa.array(found[key], pa.float64()) for key in self.keys}
+        predictions = predict(self.tubes, self.keys, self.conditions)
+        columns = {key: pa.array(predictions[key], pa.float64()) for key in self.keys}
         for key in self.keys:
-            reasons = found.failures.get(key, {})
+            reasons = predictions.failures.get(key, {})
             columns[f"{key} failure"] = pa.array([reasons.get(row) for row in range(len(self.tubes))], pa.string())
         return pa.table(columns)
 
@@ -180,16 +182,19 @@ def predict_in_parallel(
     scheduler: str | None = None,
     piece: int = 100,
 ) -> Predictions:
-    """As `predict`, in pieces that are kept: the same call goes on where a killed one ended.
+    """Compute properties by name in jobs whose results are stored, on several processes.
+
+    If a call is interrupted, the same call continues with the jobs that are not done. For the properties, see
+    `predict`.
 
     Args:
         tubes: B tubes.
         names: short names or keys.
-        folder: in which the pieces are kept; it may hold those of other calls.
+        folder: folder in which the results of jobs are stored; it may contain results of other calls.
         conditions: temperature and chemical potential.
-        workers: processes, each on one core; 1 stays in this one.
-        scheduler: address of a Dask scheduler whose workers do it instead: see `matgym.execution.execute`.
-        piece: tubes in one job.
+        workers: number of processes, each on one core; 1 uses the present process.
+        scheduler: address of a Dask scheduler whose workers run the jobs instead: see `matgym.execution.execute`.
+        piece: number of tubes in one job.
 
     Returns:
         Predictions of the named properties, in that order.
@@ -197,7 +202,7 @@ def predict_in_parallel(
     Raises:
         ConfigurationError: if `piece` or `workers` is below 1.
         PropertyError: if a property is unknown.
-        ExecutionError: if pieces could not be computed.
+        ExecutionError: if jobs could not be computed.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -208,7 +213,7 @@ def predict_in_parallel(
     keys = tuple(prop.key for prop in parse_properties(names))
     at = conditions or Conditions()
     pieces = [EvaluationJob(tuple(tubes[i : i + piece]), keys, at) for i in range(0, len(tubes), piece)]
-    jobs = {job.key: job for job in pieces}  # the same tubes may stand in two pieces
+    jobs = {job.key: job for job in pieces}  # two jobs may contain the same tubes
     paths = dict(zip(jobs, execute(jobs.values(), folder, workers=workers, scheduler=scheduler), strict=True))
     rows = pa.concat_tables([pq.read_table(paths[job.key]) for job in pieces])
     failures: dict[str, dict[int, str]] = {}

@@ -4,8 +4,8 @@ Landauer integrals (`matgym.physics.transport.landauer`) of the electronic and t
 
     ZT = S² G T / (κ_e + κ_ph)
 
-at a chemical potential, or at the one that makes ZT largest. Electrons and phonons do not scatter from each other
-here, so that this is the figure of merit of a short, clean device.
+at a given chemical potential, or at the chemical potential of the largest ZT. Electrons and phonons do not scatter from
+each other in this model. The result is therefore the figure of merit of a short, clean device.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ ELECTRON_HEAT_NW_K = Property(
     "electron_thermal_conductance_nw_k", "nW/K", "thermal conductance of the π electrons", between_leads=True
 )
 TIE = 1e-9
-"""Shares of the largest ZT that count as none: rounding."""
+"""Relative difference of ZT below which two values count as equal, since it may be a rounding error."""
 
 MU_EV = Property(
     "mu_ev",
@@ -43,15 +43,17 @@ ZT = Property("zt", "1", "thermoelectric figure of merit S² G T / (κ_e + κ_ph
 
 @dataclass(frozen=True)
 class Thermoelectric(Model):
-    """Thermoelectric coefficients.
+    """The oracle of thermoelectric coefficients.
 
     Attributes:
-        temperature_k: of the leads, K.
-        mu_ev: chemical potential, eV; None takes that of the largest ZT within `mu_range_ev`, of two the lower.
-        mu_range_ev: of chemical potentials that are tried, eV.
+        parameters: parameters of the π model.
+        temperature_k: temperature of the leads, K.
+        mu_ev: chemical potential, eV. None means the chemical potential of the largest ZT within `mu_range_ev`; if two
+            have the same ZT, the lower one.
+        mu_range_ev: lowest and highest chemical potential of this search, eV.
         step_ev: spacing of chemical potentials and of energies, eV.
-        frequencies: as in `PhononTransport`.
-        phonons: gives the lattice's thermal conductance in place of `PhononTransport`.
+        frequencies: number of frequencies, as in `PhononTransport`.
+        phonons: model that predicts the thermal conductance of the phonons instead of `PhononTransport`.
     """
 
     parameters: PiParameters = field(default_factory=PiParameters)
@@ -66,7 +68,7 @@ class Thermoelectric(Model):
         low, high = self.mu_range_ev
         if not low <= high:
             raise ConfigurationError(f"mu_range_ev={self.mu_range_ev} must be (lowest, highest)")
-        # Both check the settings that they get.
+        # The constructors of both check these settings.
         PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
         PhononTransport(self.temperature_k, self.frequencies)
 
@@ -75,16 +77,19 @@ class Thermoelectric(Model):
 
     @property
     def cost(self) -> Cost:
-        """Measured on one core of an AMD EPYC server: a doped tube, which is relaxed for its phonons."""
+        """Cost, measured on one core of an AMD EPYC server with a doped tube, which is relaxed for its phonons."""
         phonons = self._phonons.cost
         return Cost(seconds=0.02 + (phonons.seconds if phonons else 0.0), sites=128, exponent=1.0)
 
     def unsupported(self, space: Space) -> str:
-        """Why no tube of a design space can be computed: all are too thin for the π model, or have no phonons."""
+        """Return why no tube of a design space can be computed, or an empty string if one can.
+
+        All tubes may be too thin for the π model, or outside the domain of the model of the phonons.
+        """
         return self.parameters.unsupported(space) or self._phonons.unsupported(space)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Thermoelectric coefficients of each tube.
+        """Return the thermoelectric coefficients of each tube.
 
         Returns:
             Predictions with `seebeck_uv_k`, `power_factor_pw_k2`, `electron_thermal_conductance_nw_k`, `mu_ev` and
@@ -98,11 +103,11 @@ class Thermoelectric(Model):
         failures = dict(phonons.reasons)
         for rows in by_lead(tubes):
             energies, electrons, failed = transport.spectrum([tubes[row] for row in rows], mu[0], mu[-1])
-            found = coefficients(energies, electrons, lattice_heat[rows], mu, self.temperature_k)
-            zt = np.nan_to_num(found[ZT.key], nan=-1.0)
-            # Electrons and holes of a symmetric tube do equally well: rounding must not choose the Seebeck sign.
+            curves = coefficients(energies, electrons, lattice_heat[rows], mu, self.temperature_k)
+            zt = np.nan_to_num(curves[ZT.key], nan=-1.0)
+            # Electrons and holes of a symmetric tube give the same ZT; rounding must not decide the Seebeck sign.
             best = np.argmax(zt >= zt.max(axis=1, keepdims=True) * (1.0 - TIE), axis=1)
-            for key, curve in (found | {MU_EV.key: np.broadcast_to(mu, (len(rows), len(mu)))}).items():
+            for key, curve in (curves | {MU_EV.key: np.broadcast_to(mu, (len(rows), len(mu)))}).items():
                 values[key][rows] = curve[np.arange(len(rows)), best]
             failures |= {rows[i]: reason for i, reason in failed.items()}
         for column in values.values():
@@ -114,7 +119,7 @@ class Thermoelectric(Model):
         return self.phonons or PhononTransport(self.temperature_k, self.frequencies)
 
     def _potentials(self) -> FloatArray:
-        """(M,) chemical potentials that are tried."""
+        """Return the (M,) chemical potentials of the search, eV."""
         if self.mu_ev is not None:
             return np.array([float(self.mu_ev)])
         low, high = self.mu_range_ev
@@ -128,17 +133,19 @@ def coefficients(
     mu_ev: FloatArray,
     temperature_k: float,
 ) -> dict[str, FloatArray]:
-    """Coefficients over chemical potentials, (B, M) each, by property key.
+    """Return the thermoelectric coefficients at chemical potentials, (B, M) each, by property key.
 
     Args:
-        energies_ev: (E,) ascending.
-        electrons: (B, E) transmission.
-        lattice_heat_nw_k: (B,) thermal conductance of the phonons.
-        mu_ev: (M,) chemical potentials.
-        temperature_k: of the leads.
+        energies_ev: (E,) energies, eV, ascending.
+        electrons: (B, E) transmission of the electrons.
+        lattice_heat_nw_k: (B,) thermal conductance of the phonons, nW/K.
+        mu_ev: (M,) chemical potentials, eV.
+        temperature_k: temperature of the leads, K.
     """
     zeroth, first, second = electron_moments(energies_ev, np.maximum(electrons, 0.0), mu_ev, temperature_k)
-    zeroth = np.maximum(zeroth, np.finfo(float).tiny)  # no current at all: no power either
+    zeroth = np.maximum(
+        zeroth, np.finfo(float).tiny
+    )  # avoids a division by zero where no current flows; the power is then zero
     conductance = CONDUCTANCE_QUANTUM_US * zeroth
     seebeck = seebeck_uv_k(zeroth, first, temperature_k)
     heat = electron_heat_nw_k(zeroth, first, second, temperature_k)

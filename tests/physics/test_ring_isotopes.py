@@ -129,7 +129,7 @@ def test_settings_out_of_range_raise(settings, reason):
 
 def test_rows_that_are_no_designs_raise():
     rings = RingIsotopes(rings=4, frequencies=FEW)
-    with pytest.raises(ConfigurationError, match="species code 3 is no isotope of carbon"):
+    with pytest.raises(ConfigurationError, match="species code 3 is not an isotope of carbon"):
         rings.conductance_nw_k([[0, 0, 3, 0]])
     with pytest.raises(ConfigurationError, match=r"shape \(1, 3\) must be \(designs, 4\)"):
         rings.conductance_nw_k([[0, 0, 0]])

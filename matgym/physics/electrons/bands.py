@@ -1,15 +1,15 @@
 """Band gap, Fermi level, π formation energy and density of states of decorated tubes.
 
-The tube's cell is repeated without end along the axis. With N π electrons a cell, spin-degenerate, the gap
-is that between bands N/2 and N/2 + 1 over the whole Brillouin zone, zero where they overlap. An odd N
-leaves a band half filled, and the gap is zero exactly.
+The cell of the tube is repeated periodically along the axis. With N π electrons per cell and spin degeneracy, the gap
+is the one between bands N/2 and N/2 + 1 over the whole Brillouin zone; it is zero if they overlap. If N is odd, a band
+is half filled, and the gap is exactly zero.
 
-Bands are computed on a grid that holds every phase onto which the Dirac points of a tube fold (θ = kL = 0
-and 2π/3), then each edge is refined by golden-section search on either side of the best grid point: the
-edges of chiral tubes lie beside the symmetry points, by trigonal warping.
+Bands are computed on a grid that contains every phase onto which the Dirac points of a tube fold (θ = kL = 0 and 2π/3).
+Each edge is then refined by golden-section search on both sides of the best grid point, because trigonal warping moves
+the edges of chiral tubes away from the symmetry points.
 
-Gap and band edges are converged to 1e-7 eV. Energies, and the Fermi level of tubes without a gap, come from
-a mesh of 12 points: in gapless tubes of one or two cells they are good to some 0.05 eV only.
+Gap and band edges are converged to 1e-7 eV. Energies, and the Fermi level of tubes without a gap, are computed on a
+mesh of 12 points: for gapless tubes of one or two cells they are accurate only to about 0.05 eV.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from matgym.structures import Nanotube, Species
 from matgym.typing import BoolArray, FloatArray, IntArray
 
 DENSE_SITES = 400
-"""Undecorated tubes above this size go through their helical symmetry; decorated ones cannot."""
+"""Number of sites above which undecorated tubes are computed by helical symmetry, which decorated tubes lack."""
 
 GRID: Final = np.linspace(0.0, np.pi, 7)
 """Phases θ in multiples of 30°; E(-θ) = E(θ), so half the zone is enough."""
@@ -35,7 +35,7 @@ GRID_WEIGHTS: Final = np.array([0.5, 1, 1, 1, 1, 1, 0.5]) / 6.0
 """Trapezoid rule over [0, π]: a 12-point mesh of the whole zone."""
 
 EDGE_TOLERANCE_EV: Final = 1e-7
-"""A band edge is found when the energies across its bracket differ by less, eV."""
+"""Difference of energies across a bracket, eV, below which the search for a band edge ends."""
 
 MAX_REFINEMENTS: Final = 60
 _GOLDEN: Final = (5.0**0.5 - 1.0) / 2.0
@@ -52,21 +52,25 @@ PI_FORMATION_EV = Property(
 
 @dataclass(frozen=True)
 class PiElectrons(Model):
-    """The π-electron oracle."""
+    """The oracle of the π electrons.
+
+    Attributes:
+        parameters: parameters of the π model.
+    """
 
     parameters: PiParameters = field(default_factory=PiParameters)
 
     properties = (GAP_EV, FERMI_EV, PI_FORMATION_EV)
     level = Level.PI
     cost = Cost(seconds=0.04, sites=128, exponent=2.8)
-    """Measured on one core of an AMD EPYC server."""
+    """Cost, measured on one core of an AMD EPYC server."""
 
     def unsupported(self, space: Space) -> str:
-        """Why no tube of a design space can be computed: all are too thin for the π model."""
+        """Return why no tube of a design space can be computed: all are too thin for the π model; empty if one can."""
         return self.parameters.unsupported(space)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Electronic properties of each tube.
+        """Return the electronic properties of each tube.
 
         Returns:
             Predictions with `gap_ev`, `fermi_ev` and `pi_formation_ev`, each of shape (B,). Tubes that
@@ -111,10 +115,10 @@ class PiElectrons(Model):
         return gap, fermi, band_energy - reference
 
     def _separated_energy(self, tube: Nanotube) -> float:
-        """π energy were all atoms apart, and then bound as strongly as carbon in the pristine tube.
+        """Return the reference of the π formation energy, eV: isolated atoms, plus the binding of pristine carbon.
 
-        What the band energy exceeds it by is the π formation energy: a π-only quantity by construction,
-        which leaves out σ bonds, relaxation and chemical potentials.
+        The π formation energy is the band energy minus this reference. It describes the π electrons only: it does not
+        include σ bonds, relaxation and chemical potentials.
         """
         counts = tube.counts
         atoms = tube.n_sites - counts[Species.VACANCY]
@@ -122,7 +126,7 @@ class PiElectrons(Model):
         return isolated + atoms * self._carbon_binding(tube)
 
     def _carbon_binding(self, tube: Nanotube) -> float:
-        """π energy an atom of the pristine tube, eV, on the same mesh of the Brillouin zone."""
+        """Return the π energy per atom of the pristine tube, eV, on the same mesh of the Brillouin zone."""
         cells = tube.cells
         kappa = (GRID[:, None] + 2 * np.pi * np.arange(cells)).ravel() / cells
         bands = pristine_bands(tube, kappa, self.parameters).sum(axis=0)  # (grid * cells,)
@@ -131,13 +135,13 @@ class PiElectrons(Model):
     def density_of_states(
         self, tube: Nanotube, energies_ev: FloatArray, broadening_ev: float = 0.05, phases: int = 48
     ) -> FloatArray:
-        """Density of π states, both spins, on the scale where carbon's orbital is at zero.
+        """Return the density of π states, both spins, on the scale where carbon's orbital is at zero.
 
         Args:
             tube: any tube.
-            energies_ev: (E,) where to evaluate, eV.
-            broadening_ev: standard deviation of the Gaussian that stands for each state, eV.
-            phases: points in half the Brillouin zone.
+            energies_ev: (E,) energies at which the density is evaluated, eV.
+            broadening_ev: standard deviation of the Gaussian that represents each state, eV.
+            phases: number of points in half the Brillouin zone.
 
         Returns:
             (E,) states per eV and cell; their integral is twice the number of atoms.
@@ -156,10 +160,10 @@ class PiElectrons(Model):
 
 
 def pristine_gap(tube: Nanotube, parameters: PiParameters) -> float:
-    """Gap of the undecorated tube, eV: twice the least |f| over all lines of allowed wave vectors."""
+    """Return the gap of the undecorated tube, eV: twice the least |f| over all lines of allowed wave vectors."""
     from scipy.optimize import minimize_scalar
 
-    scan = np.linspace(0.0, np.pi, 601)  # holds 0, 2π/3 and π
+    scan = np.linspace(0.0, np.pi, 601)  # contains 0, 2π/3 and π
     bands = pristine_bands(tube, scan, parameters)
     nearest = int(bands.min(axis=0).argmin())
     bracket = scan[max(nearest - 1, 0)], scan[min(nearest + 1, len(scan) - 1)]
@@ -176,13 +180,23 @@ def pristine_gap(tube: Nanotube, parameters: PiParameters) -> float:
 
 
 def grid_energies(system: PiSystem) -> FloatArray:
-    """(b, grid, N) band energies at each phase of the grid, eV, ascending."""
+    """Return the (b, grid, N) band energies at each phase of the grid, eV, ascending."""
     batch = len(system.rows)
     return np.stack([np.linalg.eigvalsh(system.bloch(np.full(batch, theta))) for theta in GRID], axis=1)
 
 
 def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: float) -> FloatArray:
-    """(b,) lowest (sign = +1) or highest (sign = -1) energy of (b,) bands, eV, from (b, grid, N) `grid_energies`."""
+    """Return the lowest or highest energy of one band of each tube.
+
+    Args:
+        system: Hamiltonians of b tubes.
+        energies: (b, grid, N) band energies from `grid_energies`, eV.
+        band: (b,) index of the band.
+        sign: +1 for the lowest energy, -1 for the highest.
+
+    Returns:
+        (b,) energies, eV.
+    """
     rows = np.arange(len(band))
     on_grid = sign * energies[rows, :, band]  # (b, grid)
     nearest = on_grid.argmin(axis=1)
@@ -191,15 +205,15 @@ def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: floa
 
     def value(theta: FloatArray, active: BoolArray) -> FloatArray:
         part = system.subset(active)
-        found = np.linalg.eigvalsh(part.bloch(theta[active]))
-        return np.asarray(sign * found[np.arange(len(found)), band[active]])
+        eigenvalues = np.linalg.eigvalsh(part.bloch(theta[active]))
+        return np.asarray(sign * eigenvalues[np.arange(len(eigenvalues)), band[active]])
 
     every = np.ones(len(band), dtype=bool)
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = value(left, every), value(right, every)
     for _ in range(MAX_REFINEMENTS):
         best = np.minimum(best, np.minimum(at_left, at_right))
-        # A bracket is done once the function is flat across it, or the bracket is as fine as phases go.
+        # A bracket is finished if the function is flat across it, or if the bracket is as narrow as rounding allows.
         active = (np.abs(at_left - at_right) + np.maximum(at_left, at_right) - best > EDGE_TOLERANCE_EV) & (
             high - low > 1e-10
         )
@@ -210,7 +224,7 @@ def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: floa
         high = np.where(go_left, right, high)
         low = np.where(go_right, left, low)
         new_left, new_right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-        # One of the two inner points is the old other one; only the new one is evaluated.
+        # One of the two inner points is already evaluated, so only the other one is.
         theta = np.where(go_left, new_left, new_right)
         fresh = np.zeros(len(band))
         fresh[active] = value(theta, active)
@@ -223,7 +237,15 @@ def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: floa
 
 
 def filling(energies: FloatArray, electrons: IntArray) -> tuple[FloatArray, FloatArray]:
-    """(b,) Fermi level and (b,) band energy a cell, eV, of (b, grid, N) bands filled by (b,) electrons, two a state."""
+    """Fill bands with electrons, two per state.
+
+    Args:
+        energies: (b, grid, N) band energies, eV.
+        electrons: (b,) electrons per cell.
+
+    Returns:
+        (b,) Fermi level and (b,) band energy per cell, both in eV.
+    """
     batch, _, n_bands = energies.shape
     flat = energies.reshape(batch, -1)
     weights = np.repeat(GRID_WEIGHTS, n_bands)

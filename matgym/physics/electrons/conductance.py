@@ -1,7 +1,7 @@
 """Landauer transmission and conductance of a decorated tube between pristine leads.
 
-The tube is taken once, as it stands, between two half-infinite pristine tubes of its own chirality and strain;
-nothing repeats. T(E) comes from the π tight-binding Hamiltonian by recursive Green's functions
+The device is one copy of the tube, unrelaxed, between two half-infinite pristine tubes of its chirality and strain; it
+is not repeated. T(E) comes from the π tight-binding Hamiltonian by recursive Green's functions
 (`matgym.physics.transport.greens`); the conductance at a temperature is Landauer's integral
 (`matgym.physics.transport.landauer`).
 """
@@ -28,26 +28,28 @@ CONDUCTANCE_US = Property(
 )
 
 BROADENING_EV = 1e-6
-"""Imaginary energy of the leads, eV, from which `Lead.surface` extrapolates."""
+"""Imaginary part of the energy in the leads, eV, from which `Lead.surface` extrapolates to zero."""
 
 NO_TRANSMISSION = 1e-9
-"""Transmission below which it counts as none."""
+"""Transmission below which it is set to zero."""
 
 WINDOW_POINTS = 1.5
-"""Energies in a range of k_B T at least: the trapezoid rule then gives the window's area to 10⁻¹¹."""
+"""Least number of energies within k_B T; the trapezoid rule then gives the area of the thermal window to 10⁻¹¹."""
 
 HOPS = (1, 2)
-"""Bonds of the intact lattice that a hop spans, and that one of a Stone-Wales pair's spans."""
+"""Number of bonds of the intact lattice that a hop spans, without and with a Stone-Wales pair."""
 
 
 @dataclass(frozen=True)
 class PiTransport(Model):
-    """Transmission and conductance of the π electrons.
+    """The oracle of the transmission and the conductance of the π electrons.
 
     Attributes:
-        temperature_k: of the leads, K.
-        mu_ev: chemical potential on the scale where carbon's orbital is at zero, the neutral leads' middle.
-        step_ev: spacing of the energies at which T(E) is taken.
+        parameters: parameters of the π model.
+        temperature_k: temperature of the leads, K.
+        mu_ev: chemical potential, eV, on the scale where carbon's orbital is at zero, which is the middle of the bands
+            of neutral leads.
+        step_ev: spacing of the energies at which T(E) is computed, eV.
     """
 
     parameters: PiParameters = field(default_factory=PiParameters)
@@ -61,24 +63,24 @@ class PiTransport(Model):
     properties = (CONDUCTANCE_US,)
     level = Level.PI
     cost = Cost(seconds=0.01, sites=128, exponent=1.0)
-    """Measured on one core of an AMD EPYC server, at 300 K, in batches of 64."""
+    """Cost, measured on one core of an AMD EPYC server, at 300 K, in batches of 64."""
 
     def unsupported(self, space: Space) -> str:
-        """Why no tube of a design space can be computed: all are too thin for the π model."""
+        """Return why no tube of a design space can be computed: all are too thin for the π model; empty if one can."""
         return self.parameters.unsupported(space)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Conductance of each tube.
+        """Return the conductance of each tube, µS.
 
         Returns:
             Predictions with `conductance_us` of shape (B,); tubes that are cut in two, too thin for the model, or
-            turned at their very end hold NaN and their reason in `failures`.
+            have a turned bond across their end hold NaN and their reason in `failures`.
         """
         conductance = np.full(len(tubes), np.nan)
         failures: dict[int, str] = {}
         for rows in by_lead(tubes):
-            energies, found, failed = self.spectrum([tubes[row] for row in rows], self.mu_ev, self.mu_ev)
-            zeroth, _, _ = electron_moments(energies, found, np.array([self.mu_ev]), self.temperature_k)
+            energies, transmissions, failed = self.spectrum([tubes[row] for row in rows], self.mu_ev, self.mu_ev)
+            zeroth, _, _ = electron_moments(energies, transmissions, np.array([self.mu_ev]), self.temperature_k)
             conductance[rows] = CONDUCTANCE_QUANTUM_US * zeroth[:, 0]
             failures |= {rows[i]: reason for i, reason in failed.items()}
         return Predictions.together({CONDUCTANCE_US.key: conductance}, failures)
@@ -86,25 +88,36 @@ class PiTransport(Model):
     def spectrum(
         self, tubes: Sequence[Nanotube], lowest_ev: float, highest_ev: float
     ) -> tuple[FloatArray, FloatArray, dict[int, str]]:
-        """Transmission of tubes between the same leads at all energies that matter to a range of chemical potentials.
+        """Return the transmission of tubes between the same leads at all energies that a conductance depends on.
 
-        In a gap the few electrons that pass do so at the band edges of the leads, which are therefore within.
+        The energies include the band edges of the leads: at a chemical potential in the gap, the current flows there.
+
+        Args:
+            tubes: B tubes of the same chirality and deformation.
+            lowest_ev: lowest chemical potential, eV.
+            highest_ev: highest chemical potential, eV.
 
         Returns:
-            (E,) energies, eV, (B, E) transmission without the rounding that stands for zero in gaps, and the failures.
+            (E,) energies, eV; (B, E) transmission, with rounding errors in gaps set to zero; and reasons of failures
+            by row.
         """
         edge = pristine_gap(tubes[0], self.parameters) / 2.0
         energies = energy_grid(min(lowest_ev, -edge), max(highest_ev, edge), self.temperature_k, self.step_ev)
-        found, failures = self.transmission(tubes, energies)
-        return energies, np.where(np.abs(found) < NO_TRANSMISSION, 0.0, found), failures
+        transmissions, failures = self.transmission(tubes, energies)
+        return energies, np.where(np.abs(transmissions) < NO_TRANSMISSION, 0.0, transmissions), failures
 
     def transmission(self, tubes: Sequence[Nanotube], energies_ev: FloatArray) -> tuple[FloatArray, dict[int, str]]:
-        """(B, E) transmission, one spin, at (E,) energies where carbon's orbital is at zero; and the failures.
+        """Return the transmission of each tube for one spin, and the failures.
 
-        Rows that could not be computed are NaN and have their reason in the failures.
+        Args:
+            tubes: B tubes.
+            energies_ev: (E,) energies, eV, on the scale where carbon's orbital is at zero.
+
+        Returns:
+            (B, E) transmission, NaN in rows that could not be computed; and the reason by row.
         """
         energies = np.asarray(energies_ev, dtype=np.float64)
-        found = np.full((len(tubes), len(energies)), np.nan)
+        transmissions = np.full((len(tubes), len(energies)), np.nan)
         failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._outside(tube))}
         sound = [row for row in range(len(tubes)) if row not in failures]
         for rows, slabs in alike([tubes[row] for row in sound], HOPS):
@@ -113,18 +126,18 @@ class PiTransport(Model):
             lead = pi_lead(slabs, strengths)
             surfaces = _surfaces(slabs, strengths, energies.tobytes())
             inner, couplings = pi_devices(batch, slabs, lead, self.parameters)
-            found[[sound[i] for i in rows]] = transmission(inner, couplings, energies, surfaces)
-        return found, failures
+            transmissions[[sound[i] for i in rows]] = transmission(inner, couplings, energies, surfaces)
+        return transmissions, failures
 
     def _outside(self, tube: Nanotube) -> str | None:
         return self.parameters.outside(tube) or not_between_leads(tube)
 
 
 def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_ev: float) -> FloatArray:
-    """Energies that reach `THERMAL_REACH` beyond a range of chemical potentials.
+    """Return energies, eV, that extend `THERMAL_REACH` beyond a range of chemical potentials.
 
-    At low temperature they stand nearer than `step_ev`, so that the thermal window is resolved. They avoid E = 0,
-    where zero modes of vacancies make T(E) a needle, by half a step.
+    At low temperature their spacing is smaller than `step_ev`, to resolve the thermal window. The grid is shifted by
+    half a step to avoid E = 0, where zero modes of vacancies make a very narrow peak of T(E).
     """
     thermal = BOLTZMANN_EV_K * temperature_k
     reach, step_ev = THERMAL_REACH * thermal, min(step_ev, thermal / WINDOW_POINTS)
@@ -134,12 +147,12 @@ def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_
 
 @lru_cache(maxsize=32)
 def _surfaces(slabs: Slabs, strengths: tuple[float, ...], energies: bytes) -> Surfaces:
-    """Of the leads: the same from batch to batch."""
+    """Return the surface Green's functions of the leads, which are the same in all batches."""
     return pi_lead(slabs, strengths).surface(np.frombuffer(energies), BROADENING_EV)
 
 
 def pi_lead(slabs: Slabs, strengths: Sequence[float]) -> Lead:
-    """The lead whose three bonds of an A site have these hopping matrix elements, eV."""
+    """Return the lead in which the three bonds of an A site have these hopping matrix elements, eV."""
     inner, up = np.zeros((2, slabs.n_sites, slabs.n_sites))
     for a, b, slab, k in slabs.bonds:
         if slab == 0:
@@ -155,7 +168,7 @@ def pi_lead(slabs: Slabs, strengths: Sequence[float]) -> Lead:
 def pi_devices(
     tubes: Sequence[Nanotube], slabs: Slabs, lead: Lead, parameters: PiParameters
 ) -> tuple[FloatArray, FloatArray]:
-    """Hamiltonians of tubes between leads: (B, S, M, M) of slabs and (B, S + 1, M, M) of couplings, eV."""
+    """Return the Hamiltonians, eV, of tubes between leads: (B, S, M, M) slabs and (B, S + 1, M, M) couplings."""
     species = stacked_species(tubes, slabs)
     present = (species != Species.VACANCY).astype(np.float64)
     inner = lead.inner * present[..., :, None] * present[..., None, :]
@@ -178,7 +191,7 @@ def _turn(
         cut = np.flatnonzero(np.isin(intact[:, :2], pair).any(axis=1))
         for bonds, rows, value in ((intact, cut, 0.0), (turned, touching, hopping_ev)):
             for one, other, image in bonds[rows].tolist():
-                # One copy of the pair stands in the device: its atoms are those of the home cell.
+                # The device contains one copy of the pair, whose atoms are those of the home cell.
                 home, away, image_away = (one, other, image) if one in pair else (other, one, -image)
                 (s, i), (t, j) = slabs.place_of(home, 0), slabs.place_of(away, image_away)
                 strength = value * present[s + 1, i] * present[t + 1, j]

@@ -1,6 +1,6 @@
 """The π tight-binding Hamiltonian of decorated tubes, stacked into batches.
 
-One 2p_z orbital an atom, nearest-neighbour hopping, on-site energies for substituted atoms:
+One 2p_z orbital per atom, nearest-neighbour hopping, on-site energies for substituted atoms:
 
     H = Σ_i ε_i |i><i| - Σ_<ij> γ_ij (|i><j| + h.c.),    γ_ij = γ₀ (d₀/d_ij)²
 
@@ -11,9 +11,9 @@ u along the bond, the Slater-Koster hopping of p orbitals (Phys. Rev. 94, 1498 (
 
     -γ [n_i·n_j - 2 (n_i·u)(n_j·u)]
 
-where V_ppσ = -V_ppπ has been put in: an effective value that stands for σ-π mixing and gives the gaps that Ouyang et
-al. measured (Science 292, 702 (2001)) for (9, 0), (12, 0) and (15, 0); the bare V_ppσ of graphite would
-not. Bond lengths are those of the unrolled sheet: a relaxed tube keeps them to first order. Below 0.6 nm σ
+with V_ppσ = -V_ppπ. This effective value accounts for σ-π mixing and gives the gaps that Ouyang et al. measured
+(Science 292, 702 (2001)) for (9, 0), (12, 0) and (15, 0); the V_ppσ of graphite does not. Bond lengths are those of the
+unrolled sheet, which equal those of a relaxed tube to first order. Below 0.6 nm σ
 and π bands mix (Blase et al., Phys. Rev. Lett. 72, 1878 (1994)), and the model does not hold.
 
 The five bonds of a Stone-Wales pair have the plain hopping -γ₀: after relaxation they are bonds of nearly the usual
@@ -33,12 +33,12 @@ from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray
 from matgym.units import CARBON_BOND_ANGSTROM
 
 EMPTY_SITE_EV = 1.0e4
-"""On-site energy at which vacant sites, cut off from their neighbours, stand above every band."""
+"""On-site energy of vacant sites, eV, above every band; vacant sites have no hopping to their neighbours."""
 
 _PI_ELECTRONS = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
 
 THINNEST_NM = 0.6
-"""Diameter below which σ-π mixing makes a π model with curvature invalid."""
+"""Diameter, nm, below which σ-π mixing makes a π model with curvature invalid."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,13 @@ class PiParameters:
     Attributes:
         hopping_ev: γ₀, eV. 2.7 eV: Reich, Maultzsch, Thomsen and Ordejón, Phys. Rev. B 66, 035412 (2002);
             Wilder et al., Nature 391, 59 (1998) measured 2.7 ± 0.1 eV on tubes. Both cited from memory (flag M);
-            2.7 eV is also what the project's measured reference values were made with.
+            the reference values of the project were also computed with 2.7 eV.
         onsite_ev: on-site energies relative to carbon, eV. E_B = -E_N = 1.3 γ₀ with one hopping for all
-            bonds is the choice of Harigaya and Kaneko, Nanoscale Res. Lett. 8, 341 (2013), that came
+            bonds is the choice of Harigaya and Kaneko, Nanoscale Res. Lett. 8, 341 (2013), that is
             nearest to their DFT bands of BC2N ribbons (they also show smaller ratios).
         harrison_exponent: power by which hopping falls with bond length: Harrison's d⁻², as Yang and Han
             used for strained tubes, Phys. Rev. Lett. 85, 154 (2000); exponent cited from memory (flag M).
-        curvature: whether orbitals are tilted; without, this is zone folding.
+        curvature: whether orbitals are tilted; if false, the model is plain zone folding.
     """
 
     hopping_ev: float = 2.7
@@ -83,7 +83,7 @@ class PiParameters:
         """Return why the model holds for no tube of a design space; empty if it holds for one."""
         domain = space.domain
         if domain is None:
-            return "its designs are no tubes"
+            return "its designs are not tubes"
         reasons = [self.outside(Nanotube(lattice.n, lattice.m)) for lattice in domain.lattices]
         return reasons[0] or "" if all(reasons) else ""
 
@@ -102,10 +102,10 @@ class PiSystem:
     """Hamiltonians of tubes that share lattice, strain and turned bonds.
 
     Attributes:
-        rows: (b,) where in the caller's batch each tube stands.
-        inner: (b, N, N) hops inside the cell and on-site energies, eV.
-        across: (b, N, N) hops that leave the cell at its upper end, eV.
-        electrons: (b,) π electrons in the cell.
+        rows: (b,) index of each tube in the batch of the caller.
+        inner: (b, N, N) hopping inside the cell and on-site energies, eV.
+        across: (b, N, N) hopping across the upper end of the cell, eV.
+        electrons: (b,) number of π electrons in the cell.
     """
 
     rows: IntArray
@@ -122,13 +122,13 @@ class PiSystem:
         )
 
     def bloch(self, theta: FloatArray) -> ComplexArray:
-        """(b, N, N) Hamiltonian of each tube at its own phase `theta` = kL, shape (b,)."""
+        """Return the (b, N, N) Hamiltonian of each tube at its own phase `theta` = kL, shape (b,)."""
         hops = self.across * np.exp(1j * theta)[:, None, None]
         return np.asarray(self.inner + hops + hops.conj().transpose(0, 2, 1))
 
 
 def stacked(tubes: Sequence[Nanotube], parameters: PiParameters, limit: int = 64) -> Iterator[PiSystem]:
-    """Yield the Hamiltonians of tubes of the same lattice, deformation and turned bonds, `limit` or fewer at once."""
+    """Yield the Hamiltonians of tubes of the same lattice, deformation and turned bonds, at most `limit` at once."""
     for rows in rows_by((tube.lattice, tube.strain, tube.torsion, tube.stone_wales) for tube in tubes):
         for start in range(0, len(rows), limit):
             yield _stack(tubes, np.array(rows[start : start + limit]), parameters)
@@ -145,7 +145,7 @@ def _stack(tubes: Sequence[Nanotube], rows: IntArray, parameters: PiParameters) 
     inner = np.zeros((batch, n_sites, n_sites))
     across = np.zeros_like(inner)
     tube = np.arange(batch)[:, None]
-    # np.add.at, because in the thinnest tubes two bonds join the same pair of sites.
+    # np.add.at, because two bonds connect the same pair of sites in the thinnest tubes.
     here, up, down = image == 0, image == 1, image == -1
     np.add.at(inner, (tube, one[here], other[here]), hopping[:, here])
     np.add.at(inner, (tube, other[here], one[here]), hopping[:, here])
@@ -164,8 +164,8 @@ def hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
     around, along = tube.bond_vectors_angstrom.T
     radius = tube.diameter_nm * 5.0  # Å
     turn = around / radius
-    chord = 2.0 * radius * np.sin(turn / 2.0)  # the bond's length around the tube, straight
-    # n_i·n_j = cos Δφ and (n_i·u)(n_j·u) = -sin²(Δφ/2) chord² / length², seen from half-way.
+    chord = 2.0 * radius * np.sin(turn / 2.0)  # length of the chord of the bond around the tube
+    # n_i·n_j = cos Δφ and (n_i·u)(n_j·u) = -sin²(Δφ/2) chord² / length², in the frame of the bond's midpoint.
     tilt = np.cos(turn) + 2.0 * np.sin(turn / 2.0) ** 2 * chord**2 / (chord**2 + along**2)
     return np.asarray(-parameters.hopping_ev * scale * tilt)
 
@@ -179,21 +179,22 @@ def _bond_hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
 
 
 def pristine_bands(tube: Nanotube, kappa: FloatArray, parameters: PiParameters) -> FloatArray:
-    """Return the upper π bands of the undecorated tube by its helical symmetry, two atoms at a time.
+    """Return the upper π bands of the undecorated tube by its helical symmetry.
 
-    The translations of the honeycomb diagonalise the Hamiltonian into 2x2 blocks with eigenvalues ±|f|, one
-    a line μ of allowed wave vectors (Saito, Dresselhaus and Dresselhaus, 1998, ch. 4).
+    The translations of the honeycomb diagonalise the Hamiltonian into 2x2 blocks, for the two atoms of a
+    unit cell, with eigenvalues ±|f|: one block for each line μ of allowed wave vectors (Saito, Dresselhaus and
+    Dresselhaus, 1998, ch. 4).
 
     Args:
-        tube: gives chirality and strain; its decoration is ignored.
+        tube: tube whose chirality and strain are used; its decoration is ignored.
         kappa: (K,) phases k|T| over one translational cell.
-        parameters: of the π model.
+        parameters: parameters of the π model.
 
     Returns:
         (lines, K) energies |f| ≥ 0, eV; the lower bands are their mirror image.
     """
     lattice = tube.lattice
-    around, along = lattice.bond_vectors.T  # (3,) each, Å: only phases, which strain leaves as they are
+    around, along = lattice.bond_vectors.T  # (3,) each, Å: they enter phases only, which strain does not change
     lines = np.arange(lattice.n_cells // lattice.cells)
     k_around = 2 * np.pi * lines / lattice.circumference_angstrom  # (lines,), 1/Å
     k_along = kappa * lattice.cells / lattice.length_angstrom  # (K,), 1/Å

@@ -1,4 +1,4 @@
-"""What an oracle needs to run on any ASE calculator: tubes at rest, checked bonds, axial force.
+"""Functions for oracles on any ASE calculator: relaxation, checks of bonds, and axial force.
 
 The code here works with any calculator: LAMMPS (`matgym.physics.mechanics.lammps`), one of ASE's, or the user's.
 """
@@ -25,23 +25,24 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 CalculatorFactory: TypeAlias = Callable[[], "Calculator"]
-"""Gives a new ASE calculator each time that it is called.
+"""Function that returns a new ASE calculator at each call.
 
-If it has an attribute `elements`, tubes with other elements fail. If it has an attribute `no_vacancies`, a reason,
-formation energies of vacancies fail with it."""
+If it has an attribute `elements`, tubes with other elements fail. If it has an attribute `no_vacancies`, formation
+energies of vacancies fail, and the attribute is the reason."""
 
 BOND_RANGE_ANGSTROM: Final = (1.25, 1.8)
-"""Bonds of an unloaded tube: 1.40 to 1.45 Å; at defects, where pentagons close, up to 1.75 Å with REBO (measured).
-A chosen bound."""
+"""Range of bond lengths that counts as intact, Å; a chosen bound.
+
+Bonds of an unloaded tube are 1.40 to 1.45 Å long; at defects with pentagons, up to 1.75 Å with REBO (measured)."""
 
 NEIGHBOUR_ANGSTROM: Final = 2.0
-"""Atoms nearer than this are neighbours, where REBO's bonds end; next neighbours are 2.2 Å apart at least."""
+"""Distance below which atoms are neighbours, Å: the range of REBO; next neighbours are at least 2.2 Å apart."""
 
 AXIAL_FORCE_EV_PER_ANGSTROM: Final = 1e-3
-"""Of an unloaded tube; on a (10,0) tube this is a stress of 2 MPa. A chosen bound."""
+"""Largest axial force of an unloaded tube, eV/Å; for a (10,0) tube it is a stress of 2 MPa. A chosen bound."""
 
 CLOSED_ANGSTROM: Final = 1.6
-"""Distance from which atoms with broken bonds are let go to bond with each other."""
+"""Distance at which two atoms with broken bonds start the relaxation in which they may bond, Å."""
 
 _STRAIN_STEP: Final = 1e-3
 _MOST_LENGTHS: Final = 12
@@ -50,12 +51,12 @@ _DIFFERENCE: Final = 1e-5
 
 @dataclass(frozen=True)
 class Relaxation:
-    """How atoms are brought to rest, by the L-BFGS algorithm.
+    """Settings of the relaxation of atoms by the L-BFGS algorithm.
 
     Attributes:
-        force_ev_per_angstrom: largest force that is left on an atom.
-        max_steps: after which it is given up.
-        reconstruct: whether atoms with broken bonds around a vacancy are tried in pairs: see `relaxed`.
+        force_ev_per_angstrom: largest remaining force on an atom, eV/Å.
+        max_steps: largest number of steps.
+        reconstruct: whether bonds between pairs of atoms around a vacancy are tried: see `relaxed`.
 
     Raises:
         ConfigurationError: if a setting is not positive.
@@ -70,7 +71,7 @@ class Relaxation:
         require_counts(max_steps=self.max_steps)
 
     def rest(self, atoms: "Atoms") -> None:
-        """Move the atoms, in place and in their cell, to where no force is left.
+        """Relax the positions of the atoms, in place and in a fixed cell.
 
         Raises:
             RelaxationError: if they do not come to rest, or the calculator fails.
@@ -86,12 +87,12 @@ class Relaxation:
         if not converged:
             largest = np.linalg.norm(atoms.get_forces(), axis=1).max()
             raise RelaxationError(
-                f"unconverged: {largest:.2g} eV/Å are left on an atom after {self.max_steps} steps "
-                f"(bound: {self.force_ev_per_angstrom:g} eV/Å)"
+                f"unconverged: the largest force is {largest:.2g} eV/Å after {self.max_steps} steps "
+                f"(bound: {self.force_ev_per_angstrom:g} eV/Å); increase max_steps"
             )
 
     def unload(self, atoms: "Atoms") -> None:
-        """Bring the atoms to rest, in place, at the axial period at which the tube is under no tension.
+        """Relax the atoms and the axial period of the tube, in place, until it is under no tension.
 
         Raises:
             RelaxationError: if no such period is found.
@@ -107,7 +108,7 @@ class Relaxation:
             new_force, new_length = axial_force(atoms), atoms.cell[2, 2]
             rate = (new_force - force) / (new_length / length - 1.0)
             force, length = new_force, new_length
-        raise RelaxationError(f"unconverged: {force:.2g} eV/Å of axial tension are left after {_MOST_LENGTHS} lengths")
+        raise RelaxationError(f"unconverged: the axial tension is {force:.2g} eV/Å after {_MOST_LENGTHS} lengths")
 
 
 def relaxed(tube: Nanotube, calculator: "Calculator", settings: Relaxation) -> "Atoms":
@@ -116,9 +117,9 @@ def relaxed(tube: Nanotube, calculator: "Calculator", settings: Relaxation) -> "
     Symmetric copies give the same atoms.
 
     Args:
-        tube: without torsion. Its strain is relative to its own unloaded length.
-        calculator: stays with the atoms.
-        settings: of the relaxation.
+        tube: tube without torsion. Its strain is relative to its own unloaded length.
+        calculator: calculator of energies and forces; it remains attached to the atoms.
+        settings: settings of the relaxation.
 
     Returns:
         ASE atoms, Å, in the order of the sites of the tube's canonical copy.
@@ -147,7 +148,8 @@ def _reconstructed(tube: Nanotube, atoms: "Atoms", settings: Relaxation) -> "Ato
     """Return the atoms with pairs of broken bonds closed where that lowers the energy, one vacancy after another.
 
     A vacancy leaves three atoms with a broken bond each; two of them can bond across it, which makes a pentagon:
-    El-Barbary et al., Phys. Rev. B 68, 144107 (2003). A barrier keeps relaxation from finding it.
+    El-Barbary et al., Phys. Rev. B 68, 144107 (2003). An energy barrier prevents relaxation from closing this bond by
+    itself.
     """
     atom = np.cumsum(tube.species != Species.VACANCY) - 1
     bonds, intact = tube.bonds, atom_bonds(tube)
@@ -189,17 +191,17 @@ def check_elements(tube: Nanotube, potential: CalculatorFactory) -> None:
         RelaxationError: if it does not support one of them.
     """
     known = getattr(potential, "elements", None)
-    held = {SPECIES_DATA[species].symbol for species, count in tube.counts.items() if count} - {""}
-    unknown = sorted(held - set(known)) if known is not None else []
+    symbols = {SPECIES_DATA[species].symbol for species, count in tube.counts.items() if count} - {""}
+    unknown = sorted(symbols - set(known)) if known is not None else []
     if unknown:
         name = getattr(potential, "name", potential)
         raise RelaxationError(f"{name} does not support {', '.join(unknown)}, only {', '.join(known or ())}")
 
 
 def canonical(tube: Nanotube) -> Nanotube:
-    """Return the one of a tube's symmetric copies that is computed in place of all, with 12C for every isotope.
+    """Return the symmetric copy of a tube that is computed instead of all copies, with 12C for every isotope.
 
-    Energies do not depend on masses, and copies then agree to the last digit, whatever the calculator.
+    Energies do not depend on masses. The energies of all copies are then equal to the last digit, with any calculator.
     """
     species = np.where(np.isin(tube.species, CARBONS), Species.C12, tube.species).astype(np.uint8)
     species, pairs = canonical_form(tube.lattice, species, tube.stone_wales, mirrors=not tube.torsion)
@@ -217,9 +219,9 @@ def stretch(atoms: "Atoms", length_angstrom: float) -> None:
 
 
 def axial_force(atoms: "Atoms") -> float:
-    """Return the tension F = dE/dL of the tube, eV/Å; positive pulls its ends together.
+    """Return the tension F = dE/dL of the tube, eV/Å; a positive tension pulls its ends together.
 
-    From the calculator's stress, σ_zz V/L, or from two energies where it has none.
+    The tension is computed from the stress, σ_zz V/L, or from two energies if the calculator has no stress.
     """
     from ase.calculators.calculator import PropertyNotImplementedError
 
@@ -240,7 +242,7 @@ def axial_force(atoms: "Atoms") -> float:
 
 
 def neighbours(atoms: "Atoms") -> IntArray:
-    """(n_bonds, 3): atom, atom and periodic image of the second, of all atoms that are now near enough to bond."""
+    """Return (n_bonds, 3) atom, atom and periodic image of the second, of all pairs within the range of a bond."""
     from ase.neighborlist import neighbor_list
 
     a, b, shift = neighbor_list("ijS", atoms, NEIGHBOUR_ANGSTROM)
@@ -259,13 +261,14 @@ def bond_lengths(atoms: "Atoms", bonds: IntArray) -> FloatArray:
 def spread(atoms: "Atoms", bonds: IntArray) -> None:
     """Spread the crowded atoms of turned bonds, in place, by springs between neighbours and next neighbours.
 
-    Bonds are to be 1.42 Å long, and next neighbours √3 times as far apart. A start only: with crowded atoms some
-    potentials run into minima where other bonds have formed (measured: 6 of 12 tubes with `REBO_FRACTURE`).
+    The springs are at rest at bonds of 1.42 Å and next neighbours √3 times as far apart. The result is only a start for
+    relaxation: from crowded atoms some potentials relax to minima with other bonds (measured: 6 of 12 tubes with
+    `REBO_FRACTURE`).
     """
     from scipy.optimize import minimize
 
     pairs, rest = _springs(bonds)
-    stiffness = np.where(rest > CARBON_BOND_ANGSTROM, 0.2, 1.0)  # next neighbours give way: pentagons, heptagons
+    stiffness = np.where(rest > CARBON_BOND_ANGSTROM, 0.2, 1.0)  # weak for next neighbours: pentagons, heptagons
     period = np.array([0.0, 0.0, atoms.cell[2, 2]])
 
     def energy(flat: FloatArray) -> tuple[float, FloatArray]:
@@ -284,13 +287,13 @@ def spread(atoms: "Atoms", bonds: IntArray) -> None:
 
 def _springs(bonds: IntArray) -> tuple[IntArray, FloatArray]:
     """Return pairs (atom, atom, image) of neighbours and next neighbours, and their rest lengths, Å."""
-    both = np.concatenate([bonds, bonds[:, [1, 0, 2]] * [1, 1, -1]])  # each bond from either end
-    found = [bonds]
+    both = np.concatenate([bonds, bonds[:, [1, 0, 2]] * [1, 1, -1]])  # each bond from both ends
+    pair_lists = [bonds]
     for atom in range(int(bonds[:, :2].max()) + 1):
         ends = both[both[:, 0] == atom][:, 1:]
         i, j = np.triu_indices(len(ends), 1)
-        found.append(np.column_stack([ends[i, 0], ends[j, 0], ends[j, 1] - ends[i, 1]]))
-    pairs = np.concatenate(found)
+        pair_lists.append(np.column_stack([ends[i, 0], ends[j, 0], ends[j, 1] - ends[i, 1]]))
+    pairs = np.concatenate(pair_lists)
     rest = np.full(len(pairs), np.sqrt(3.0) * CARBON_BOND_ANGSTROM)
     rest[: len(bonds)] = CARBON_BOND_ANGSTROM
     return pairs, rest
@@ -313,10 +316,11 @@ def check_lengths(atoms: "Atoms", bonds: IntArray) -> None:
 
 
 def check_bonds(atoms: "Atoms", bonds: IntArray) -> None:
-    """Check that atoms at rest still are the tube: its bonds are there, and new ones only where vacancies left room.
+    """Check that relaxed atoms have the bonds of the tube, and new bonds only at vacancies.
 
     Raises:
-        RelaxationError: if the length of a bond is out of range, or an atom has other than 2 or 3 neighbours.
+        RelaxationError: if the length of a bond is out of range, or an atom has lost a neighbour or has other than
+            2 or 3 neighbours.
     """
     check_lengths(atoms, bonds)
     before, after = (np.bincount(found[:, :2].ravel(), minlength=len(atoms)) for found in (bonds, neighbours(atoms)))
@@ -324,5 +328,5 @@ def check_bonds(atoms: "Atoms", bonds: IntArray) -> None:
     if len(off):
         atom = off[0]
         raise RelaxationError(
-            f"bond graph changed: atom {atom} has {after[atom]} neighbours, and {before[atom]} in the lattice"
+            f"bond graph changed: atom {atom} has {after[atom]} neighbours, but {before[atom]} in the lattice"
         )

@@ -1,9 +1,9 @@
 """Young's modulus and Poisson ratio of tubes, from the exact linear response of Tersoff's potential.
 
-At rest at period L the energy changes by ½ E″ δL², with E″ = d²E/dL² when all atoms follow to where no force is left.
-Young's modulus is Y = E″ L/(π d t) with d the relaxed diameter and t = 0.34 nm the thickness of the wall by
-convention; Poisson's ratio is -(dR/R)/(dL/L), with R the mean distance of the atoms from their axis. A pristine tube
-gives both from its four variables, a decorated one from its Hessian.
+At rest at period L the energy changes by ½ E″ δL², with E″ = d²E/dL² at relaxed atoms. Young's modulus is
+Y = E″ L/(π d t), with the relaxed diameter d and the conventional thickness t = 0.34 nm of the wall. Poisson's ratio is
+-(dR/R)/(dL/L), with R the mean distance of the atoms from their axis. For a pristine tube both are computed from its
+four variables, for a decorated tube from its Hessian.
 """
 
 import math
@@ -24,37 +24,39 @@ from matgym.units import GPA_NM2_PER_EV_PER_ANGSTROM, WALL_THICKNESS_NM
 YOUNG_GPA = Property("young_gpa", "GPa", "Young's modulus along the axis, for a wall of 0.34 nm")
 POISSON_RATIO = Property("poisson_ratio", "1", "radial contraction over axial strain")
 
-_SHIFT: Final = 1e-6  # eV/Å²: lets free translation and rotation pass
+_SHIFT: Final = 1e-6  # eV/Å²: makes the Hessian positive in spite of free translation and rotation
 _REFINEMENTS: Final = 4
 
 
 @dataclass(frozen=True)
 class Elasticity(Model):
-    """The elastic oracle; a tube's strain is relative to its own length under no tension."""
+    """The oracle of elastic properties; the strain of a tube is relative to its own length under no tension."""
 
     properties = (YOUNG_GPA, POISSON_RATIO)
     level = Level.CLASSICAL
     cost = Cost(seconds=0.1, sites=200, exponent=1.1)
-    """Measured on one core of an AMD EPYC server, with dopants; pristine tubes cost 3 ms once."""
+    """Cost, measured on one core of an AMD EPYC server, with dopants; a pristine tube takes 3 ms, once."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Elastic properties of each tube, at its own strain and torsion.
+        """Return the elastic properties of each tube, at its own strain and torsion.
 
         Returns:
             Predictions with `young_gpa` and `poisson_ratio`, each of shape (B,); NaN, with the reason in `failures`,
-            for tubes that do not come to rest as what they are: see `relax`.
+            for tubes that do not come to rest, or not with their own bonds: see `relax`.
         """
         return predict_each(tubes, self.properties, self._moduli)
 
     @staticmethod
     def _moduli(tube: Nanotube) -> tuple[float, float]:
-        """Young's modulus, GPa, and Poisson ratio."""
+        """Return Young's modulus, GPa, and the Poisson ratio."""
         if tube.is_carbon:
             cell = relaxed_pristine(tube.n, tube.m, tube.strain, tube.torsion)
             period, radius = cell.period_angstrom, cell.radius_angstrom
             stiffness, slope = cell.stiffness_ev_per_square_angstrom, cell.radius_slope
         elif tube.torsion:
-            raise RelaxationError("a decorated tube with torsion winds off its axis, from which its radius is measured")
+            raise RelaxationError(
+                "a decorated tube with torsion winds off its axis, so its radius is not defined; set torsion to 0"
+            )
         else:
             rest = relax(tube, free_length=True)
             period = rest.period_angstrom
@@ -69,19 +71,23 @@ class Elasticity(Model):
 
 
 def axial_response(rest: RelaxedTube) -> tuple[float, FloatArray]:
-    """Return how a tube at rest responds to a change of its period L.
+    """Return the response of a tube at rest to a change of its period L.
 
     Returns:
-        d²E/dL², eV/Å², and (S, 3) the slopes of the coordinates of its atoms, dimensionless; both with no force left.
+        d²E/dL², eV/Å², and (S, 3) derivatives of the coordinates of the atoms by L, dimensionless; both at relaxed
+        atoms.
+
+    Raises:
+        RelaxationError: if the tube is not at a minimum of the energy.
     """
-    found = rest.expansion
+    expansion = rest.expansion
     stretch = stretch_of(rest.positions, rest.period_angstrom)
-    pull = found.tension_slope + found.hessian @ stretch
-    factors = positive_factors(found.hessian, _SHIFT)
+    pull = expansion.tension_slope + expansion.hessian @ stretch
+    factors = positive_factors(expansion.hessian, _SHIFT)
     if factors is None:
-        raise RelaxationError(f"{rest.tube} does not rest in a minimum")
+        raise RelaxationError(f"{rest.tube} is not at a minimum of the energy")
     follow = np.zeros_like(pull)
-    for _ in range(_REFINEMENTS):  # which take the shift back
-        follow -= factors.solve(pull + found.hessian @ follow)
-    stiffness = found.stiffness + stretch @ (found.tension_slope + pull) + pull @ follow
+    for _ in range(_REFINEMENTS):  # iterative refinement, which removes the effect of the shift
+        follow -= factors.solve(pull + expansion.hessian @ follow)
+    stiffness = expansion.stiffness + stretch @ (expansion.tension_slope + pull) + pull @ follow
     return float(stiffness), (stretch + follow).reshape(-1, 3)

@@ -1,18 +1,18 @@
 """Formation energy of defects and dopants: vacancies, Stone-Wales defects, boron and nitrogen.
 
-E_f = E(tube) - Σ N_s μ_s, of the tube at rest, with the chemical potentials
-- μ_C: energy an atom of the pristine tube of the same chirality, length and strain, at rest;
-- μ_B + μ_N: energy of a formula unit of the flat h-BN sheet, which a tube with as many B as N needs only.
-A tube with more of one than of the other needs an elemental reference, and gets none by default: the elements of
-`TERSOFF_BNC` are on scales of their own. Its N₂ is right (measured: 9.91 eV and 1.11 Å), but with μ_N = ½ E(N₂) and
-μ_B = E(BN) - μ_N one N in a (10, 0) tube gets -3.1 eV and one B 6.6 eV (measured; the sum of the two is what it
-should be). Carbon that takes nitrogen up from the air of itself is the wrong sign: density functionals give 0.3 to
-1 eV (flag M). Boron is no better, whose flat triangular sheet binds by 8.1 eV an atom (measured; the solid: 5.8 eV,
-flag M). Pass chemical potentials of your own, then.
+E_f = E(tube) - Σ N_s μ_s, of the tube at rest, with the chemical potentials - μ_C: energy per atom of the pristine tube
+of the same chirality, length and strain, at rest; - μ_B + μ_N: energy of a formula unit of the flat h-BN sheet, which
+is sufficient for a tube with as many B as N. A tube with more of one than of the other needs an elemental reference,
+and has none by default, because the energies of the elements in `TERSOFF_BNC` are not on a common scale. Its N₂ is
+right (measured: 9.91 eV and 1.11 Å), but with μ_N = ½ E(N₂) and μ_B = E(BN) - μ_N one N in a (10, 0) tube gets -3.1 eV
+and one B 6.6 eV (measured; the sum of the two is right). The negative sign, by which carbon would take up nitrogen from
+the air spontaneously, is wrong: density functionals give 0.3 to 1 eV (flag M). Boron has the same problem: its flat
+triangular sheet binds by 8.1 eV per atom (measured; the solid: 5.8 eV, flag M). For such tubes, pass
+`chemical_potentials_ev`.
 
-The tube is unloaded before it is stretched by its own strain, and broken bonds around vacancies are closed in pairs
-where that lowers the energy: formation energies are those of the reconstructed vacancy, which carry on without end
-along the tube, once a period.
+The tube is unloaded before it is stretched by its own strain, and broken bonds around vacancies are closed in pairs if
+that lowers the energy. Formation energies are therefore those of reconstructed vacancies, which are repeated
+periodically along the tube.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,12 +46,14 @@ FORMATION_EV = Property(
 
 @dataclass(frozen=True, eq=False)
 class FormationEnergy(Model):
-    """The formation energy oracle.
+    """The oracle of the formation energy.
 
     Attributes:
-        potential: gives ASE calculators; None takes `REBO` for carbon and `TERSOFF_BNC` where there is B or N.
-        chemical_potentials_ev: of "B" and "N", eV an atom on the potential's own scale, in place of those of the
-            h-BN sheet.
+        potential: function that returns ASE calculators; None means `TERSOFF_BNC` for tubes with B or N, and `REBO` for
+            all others.
+        chemical_potentials_ev: chemical potentials of "B" and "N", eV per atom on the scale of the potential, which
+            replace those of the h-BN sheet.
+        relaxation: settings of the relaxation.
     """
 
     potential: CalculatorFactory | None = None
@@ -61,21 +63,21 @@ class FormationEnergy(Model):
     properties = (FORMATION_EV,)
     level = Level.CLASSICAL
     cost = Cost(seconds=1.3, sites=160, exponent=0.8)
-    """Measured with REBO and one vacancy on one core of an AMD EPYC server."""
+    """Cost, measured with REBO and one vacancy on one core of an AMD EPYC server."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Formation energy of each tube, which must be without torsion.
+        """Return the formation energy of each tube, eV; tubes must be without torsion.
 
         Returns:
             Predictions with `formation_ev`, of shape (B,); NaN, with the reason in `failures`, for tubes that are
-            cut in two, do not come to rest or lose a bond, and for those whose potential does not support an element,
-            cannot do vacancies, or lacks a chemical potential.
+            cut in two, do not come to rest or lose a bond, and for those with an element that the potential does not
+            support, with vacancies that it does not describe, or without a chemical potential.
         """
         energy = cache(self._energy)
         return predict_each(tubes, self.properties, lambda tube: [self._formation(tube, energy)])
 
     def _formation(self, tube: Nanotube, energy: Callable[[Nanotube, CalculatorFactory], float]) -> float:
-        """Formation energy, eV, from energies of tubes."""
+        """Return the formation energy, eV, from energies of tubes."""
         counts = tube.counts
         doped = counts[Species.B] or counts[Species.N]
         potential = self.potential or (TERSOFF_BNC if doped else REBO)
@@ -95,7 +97,7 @@ class FormationEnergy(Model):
             return float(relaxed(tube, calculator, self.relaxation).get_potential_energy())
 
     def _dopants(self, boron: int, nitrogen: int, potential: CalculatorFactory) -> float:
-        """Energy of so many B and N in their reference phases, eV.
+        """Return the energy, eV, of numbers of B and N atoms in their reference phases.
 
         Raises:
             RelaxationError: if a chemical potential is missing.
@@ -118,7 +120,7 @@ class FormationEnergy(Model):
 
 @lru_cache(maxsize=8)
 def boron_nitride_ev(potential: CalculatorFactory) -> float:
-    """Energy of the flat h-BN sheet at its best bond length, eV a formula unit."""
+    """Return the energy of the flat h-BN sheet at its bond length of least energy, eV per formula unit."""
     from scipy.optimize import minimize_scalar
 
     with running(potential) as calculator:
@@ -134,5 +136,5 @@ def boron_nitride_ev(potential: CalculatorFactory) -> float:
             )
             return float(sheet.get_potential_energy()) / 2.0
 
-        found = minimize_scalar(energy, bounds=(1.35, 1.55), method="bounded", options={"xatol": 1e-7})
-    return float(found.fun)
+        minimum = minimize_scalar(energy, bounds=(1.35, 1.55), method="bounded", options={"xatol": 1e-7})
+    return float(minimum.fun)

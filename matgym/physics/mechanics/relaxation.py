@@ -1,7 +1,7 @@
-"""Tubes at rest in Tersoff's potential: pristine ones by their helical symmetry, decorated ones by Newton's method.
+"""Relaxation of tubes in Tersoff's potential: pristine tubes by helical symmetry, decorated tubes by Newton's method.
 
-Axial strain is relative to the pristine tube under no tension, or, where the length is free, to that of the tube
-itself; torsion turns each period by the angle that it has in `Nanotube`.
+Axial strain is relative to the length of the pristine tube under no tension or, if the length is free, to the length of
+the tube itself under no tension. Torsion turns each period by the angle that it has in `Nanotube`.
 """
 
 from dataclasses import dataclass
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
     from scipy.sparse.linalg import SuperLU
 
 FORCE_EV_PER_ANGSTROM: Final = 1e-8
-"""Largest component of a force that is left on an atom. Newton's method converges quadratically, so it costs one
-step more than phonons need."""
+"""Largest remaining component of a force on an atom, eV/Å. Newton's method converges quadratically, so this bound costs
+only one step more than phonons need."""
 
 BOND_RANGE_ANGSTROM: Final = (1.25, 1.80)
-"""Bonds that keep the potential what `matgym.physics.mechanics.tersoff` takes it for: its cut-off begins at 1.80 Å.
+"""Range of bond lengths, Å, in which `matgym.physics.mechanics.tersoff` is exact: the cut-off begins at 1.80 Å.
 The lower bound is chosen."""
 
 CONTACT_ANGSTROM: Final = 2.10
-"""Unbonded atoms nearer than this would interact: the end of the cut-off."""
+"""Distance, Å, below which atoms without a bond would interact: the end of the cut-off."""
 
 _MOST_STEPS: Final = 200
 _LONGEST_STEP_ANGSTROM: Final = 0.2
-_SMALLEST_SHIFT: Final = 1e-6  # eV/Å²: far below any vibration, far above what rounding makes of free motions
+_SMALLEST_SHIFT: Final = 1e-6  # eV/Å²: far below any vibration, far above rounding errors of free motions
 _FIRST_SHIFT: Final = 1e-2
 _PRISTINE_FORCE: Final = 1e-11  # eV/Å and eV/rad, in four variables
-_ROUNDING: Final = 1e-13  # of an energy, relative
+_ROUNDING: Final = 1e-13  # relative rounding error of an energy
 _SADDLES: Final = 5
 _SADDLE_STEP_ANGSTROM: Final = 0.05
-_BELOW_ALL: Final = -30.0  # eV/Å², below the curvature at any saddle met
+_BELOW_ALL: Final = -30.0  # eV/Å², below the curvature at all saddles that occurred
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,17 @@ class PristineTube:
     """A pristine carbon tube at rest: two atoms, A and B, and screw operations.
 
     Attributes:
-        radius_angstrom: of all atoms.
-        period_angstrom: of one translational cell.
-        shift_rad: by how much B atoms are turned about the axis from where they are on the rolled sheet.
-        shift_angstrom: likewise, along the axis.
-        twist_rad: by which each cell is turned against the one before.
-        energy_ev: per atom.
-        tension_ev_per_angstrom: dE/dL at rest, of one cell with its period L.
-        stiffness_ev_per_square_angstrom: d²E/dL² at rest.
-        radius_slope: by how much the radius grows with L.
+        n: first chiral index.
+        m: second chiral index.
+        radius_angstrom: distance of all atoms from the axis, Å.
+        period_angstrom: length of one translational cell, Å.
+        shift_rad: rotation of B atoms about the axis, relative to the rolled sheet, rad.
+        shift_angstrom: shift of B atoms along the axis, relative to the rolled sheet, Å.
+        twist_rad: rotation of each cell relative to the cell before, rad.
+        energy_ev: energy per atom, eV.
+        tension_ev_per_angstrom: dE/dL of one cell with its period L, at rest, eV/Å.
+        stiffness_ev_per_square_angstrom: d²E/dL² of one cell, at rest, eV/Å².
+        radius_slope: derivative of the radius by L, dimensionless.
     """
 
     n: int
@@ -74,7 +76,10 @@ class PristineTube:
     radius_slope: float
 
     def positions(self, cells: int, stone_wales: Pairs = ()) -> FloatArray:
-        """(n_sites, 3): the atoms of some cells, Å, in the order of `TubeLattice`; turned bonds are turned as a rod."""
+        """Return the (n_sites, 3) positions of atoms of `cells` cells, Å, in the order of `TubeLattice`.
+
+        Each bond of `stone_wales` is turned as a rigid rod.
+        """
         lattice = tube_lattice(self.n, self.m, cells)
         angle, axial = lattice.site_fractions.T
         is_b = np.repeat([0.0, 1.0], lattice.n_cells)
@@ -90,15 +95,15 @@ class PristineTube:
 
 @lru_cache(maxsize=1024)
 def relaxed_pristine(n: int, m: int, strain: float = 0.0, torsion: float = 0.0) -> PristineTube:
-    """The pristine carbon tube at rest.
+    """Return the pristine carbon tube at rest.
 
-    All atoms are equivalent, by screws and by the two-fold turn that swaps A and B, so that the energy of one atom
-    as a function of radius, period and the place of B decides.
+    All atoms are equivalent, by screws and by the two-fold rotation that exchanges A and B. It is therefore sufficient
+    to minimise the energy of one atom as a function of radius, period and position of B.
 
     Args:
         n: first chiral index.
         m: second chiral index.
-        strain: axial, relative to the tube under no tension.
+        strain: axial strain, relative to the tube under no tension.
         torsion: shear strain, as in `Nanotube`.
 
     Raises:
@@ -108,16 +113,18 @@ def relaxed_pristine(n: int, m: int, strain: float = 0.0, torsion: float = 0.0) 
     if strain or torsion:
         free = relaxed_pristine(n, m)
         start = [free.radius_angstrom, free.period_angstrom * (1.0 + strain), free.shift_rad, free.shift_angstrom]
-        found = _rest_of_one(tube, np.array(start), free_length=False)
+        pristine = _rest_of_one(tube, np.array(start), free_length=False)
     else:
-        found = _rest_of_one(tube, np.array([tube.diameter_nm * 5.0, tube.length_angstrom, 0.0, 0.0]), free_length=True)
+        pristine = _rest_of_one(
+            tube, np.array([tube.diameter_nm * 5.0, tube.length_angstrom, 0.0, 0.0]), free_length=True
+        )
     graph = BondGraph.of(tube)
-    check_distances(graph, found.positions(1), found.period_angstrom, found.twist_rad)
-    return found
+    check_distances(graph, pristine.positions(1), pristine.period_angstrom, pristine.twist_rad)
+    return pristine
 
 
 def _rest_of_one(tube: Nanotube, start: FloatArray, *, free_length: bool) -> PristineTube:
-    """Newton's method for (radius, period, shift_rad, shift_angstrom) of one cell."""
+    """Minimise the energy of one cell over (radius, period, shift_rad, shift_angstrom) by Newton's method."""
     lattice, twist = tube.lattice, period_twist(tube)
     turns, axial = (lattice.bond_vectors / [lattice.circumference_angstrom, lattice.length_angstrom]).T
     atom = BondGraph(np.zeros((1, 3), dtype=np.int64), np.zeros((1, 3), dtype=np.int64), np.array([C]), np.array([0]))
@@ -157,11 +164,11 @@ class RelaxedTube:
     """A tube at rest.
 
     Attributes:
-        tube: that was relaxed.
-        graph: its S atoms and their bonds.
-        positions: (S, 3), Å.
-        period_angstrom: of the tube, all its cells.
-        twist_rad: by which each period is turned against the one before.
+        tube: tube that was relaxed.
+        graph: S atoms of the tube and their bonds.
+        positions: (S, 3) positions, Å.
+        period_angstrom: length of all cells of the tube, Å.
+        twist_rad: rotation of each period relative to the period before, rad.
         expansion: energy, forces and second derivatives at rest.
     """
 
@@ -174,30 +181,30 @@ class RelaxedTube:
 
     @property
     def energy_ev(self) -> float:
-        """Energy of all atoms, eV."""
+        """The energy of all atoms, eV."""
         return float(self.expansion.energies.sum())
 
 
 def relax(tube: Nanotube, *, fixed: BoolArray | None = None, free_length: bool = False) -> RelaxedTube:
-    """Bring a tube to rest, from where the atoms of the pristine tube are.
+    """Relax a tube, starting from the positions of the pristine tube.
 
-    A tube that is twisted without being allowed to lengthen is under compression. Without fixed atoms it winds off its
-    axis, into a helix whose straight form is a saddle (measured: curvatures of -1e-6 to -1e-4 eV/Å² at 2 to 7 %
-    torsion); `relaxed_pristine` keeps it straight.
+    A twisted tube of fixed length is under compression. Without fixed atoms it winds off its axis into a helix, because
+    the straight tube is a saddle of the energy (measured: curvatures of -1e-6 to -1e-4 eV/Å² at 2 to 7 % torsion);
+    `relaxed_pristine` computes the straight tube.
 
     Args:
         tube: any tube; its vacant sites hold no atoms.
-        fixed: (n_sites,) sites whose atoms stay where they are in the pristine tube: the ideal leads of a device.
-        free_length: whether strain is relative to the length at which the tube itself is under no tension; otherwise
-            to that of the pristine one.
+        fixed: (n_sites,) whether each site is fixed at its position in the pristine tube, as for the leads of a device.
+        free_length: whether strain is relative to the length of the tube itself under no tension; if false, it is
+            relative to that of the pristine tube.
 
     Raises:
-        ConfigurationError: if the length is to be free though atoms are fixed.
+        ConfigurationError: if the length is free although atoms are fixed.
         RelaxationError: if vacancies cut the tube in two, the atoms do not come to rest, a bond leaves its range, or
-            atoms that are not bonded touch.
+            atoms without a bond are within the cut-off.
     """
     if free_length and fixed is not None:
-        raise ConfigurationError("free_length=True needs a tube without fixed atoms")
+        raise ConfigurationError("free_length=True needs a tube without fixed atoms; pass fixed=None")
     graph = BondGraph.of(tube)
     check_one_piece(len(graph), atom_bonds(tube))
     pristine = relaxed_pristine(tube.n, tube.m) if free_length else relaxed_pristine(*deformation(tube))
@@ -216,7 +223,7 @@ def relax(tube: Nanotube, *, fixed: BoolArray | None = None, free_length: bool =
 
 
 def period_twist(tube: Nanotube) -> float:
-    """By how much each period of the tube is turned against the one before, rad."""
+    """Return the rotation of each period of the tube relative to the period before, rad."""
     return 2.0 * tube.torsion * tube.length_angstrom / (10.0 * tube.diameter_nm)
 
 
@@ -224,7 +231,7 @@ def check_distances(graph: BondGraph, positions: FloatArray, period: float, twis
     """Check that the potential's cut-off function is 1 at every bond, and 0 between all other atoms.
 
     Raises:
-        RelaxationError: with the atoms that are too near or too far.
+        RelaxationError: if two atoms are too near or too far; the error names them.
     """
     from scipy.spatial import cKDTree
 
@@ -259,14 +266,14 @@ def check_distances(graph: BondGraph, positions: FloatArray, period: float, twis
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """Where the atoms are: positions (S, 3) and period, Å, and twist, rad."""
+    """The positions, (S, 3), and the period, Å, and the twist, rad, of a tube."""
 
     positions: FloatArray
     period: float
     twist: float
 
     def deformed(self, strain: float, twist: float) -> "_State":
-        """Stretched by a strain, and twisted by an angle a period."""
+        """Return the state after a strain, and a twist by an angle per period, rad."""
         phi = twist * self.positions[:, 2] / self.period
         x, y, z = self.positions.T
         turned = np.stack([x * np.cos(phi) - y * np.sin(phi), x * np.sin(phi) + y * np.cos(phi), z * (1.0 + strain)], 1)
@@ -277,11 +284,13 @@ class _State:
 class _Search:
     """Newton's method with a shift of the Hessian that keeps it positive (Levenberg, Q. Appl. Math. 2, 164 (1944)).
 
-    The variables are the coordinates that are free and, last, the period if it is: all atoms stretch along with it.
+    The variables are the free coordinates and, if it is free, the period as the last variable; all atoms are stretched
+    with it.
 
     Attributes:
-        coordinates: those of the 3S that are free.
-        free_length: whether the period is.
+        graph: S atoms and their bonds.
+        coordinates: indices of the free coordinates among all 3S.
+        free_length: whether the period is free.
     """
 
     graph: BondGraph
@@ -289,10 +298,10 @@ class _Search:
     free_length: bool
 
     def rest(self, state: _State) -> _State:
-        """The state of rest.
+        """Return the state at rest.
 
         Raises:
-            RelaxationError: if it is not found.
+            RelaxationError: if the search does not converge.
         """
         shift, saddles = _SMALLEST_SHIFT, 0
         energy, gradient, hessian = self._derivatives(state)
@@ -301,7 +310,9 @@ class _Search:
                 if positive_factors(hessian, _SMALLEST_SHIFT) is not None:
                     return state
                 if saddles == _SADDLES:
-                    raise RelaxationError(f"unconverged: on a saddle even after {_SADDLES} attempts to leave it")
+                    raise RelaxationError(
+                        f"unconverged: the tube is at a saddle of the energy after {_SADDLES} attempts to leave it"
+                    )
                 saddles += 1
                 state = self._moved(state, _SADDLE_STEP_ANGSTROM * _downhill(hessian))
                 energy, gradient, hessian = self._derivatives(state)
@@ -312,33 +323,33 @@ class _Search:
                 continue
             step = -factors.solve(gradient)
             trial = self._moved(state, step * min(1.0, _LONGEST_STEP_ANGSTROM / np.abs(step).max()))
-            found = self._derivatives(trial)
-            if found[0] <= energy + _ROUNDING * abs(energy):
-                state, (energy, gradient, hessian) = trial, found
+            derivatives = self._derivatives(trial)
+            if derivatives[0] <= energy + _ROUNDING * abs(energy):
+                state, (energy, gradient, hessian) = trial, derivatives
                 shift = max(0.1 * shift, _SMALLEST_SHIFT)
             else:
                 shift = max(10.0 * shift, _FIRST_SHIFT)
         left = np.abs(gradient).max()
-        raise RelaxationError(f"unconverged: {left:.2g} eV/Å are left on an atom after {_MOST_STEPS} steps")
+        raise RelaxationError(f"unconverged: the largest force component is {left:.2g} eV/Å after {_MOST_STEPS} steps")
 
     def _derivatives(self, state: _State) -> "tuple[float, FloatArray, csc_array]":
-        """Energy, eV, and its first and second derivatives by the variables, in eV and Å."""
+        """Return the energy, eV, and its first and second derivatives by the variables, in eV and Å."""
         from scipy.sparse import csc_array, csr_array, hstack, vstack
 
-        found = expand(self.graph, state.positions, state.period, state.twist)
-        energy, gradient, hessian = float(found.energies.sum()), -found.forces.ravel(), found.hessian
+        expansion = expand(self.graph, state.positions, state.period, state.twist)
+        energy, gradient, hessian = float(expansion.energies.sum()), -expansion.forces.ravel(), expansion.hessian
         if not self.free_length:
             free = self.coordinates
             return energy, gradient[free], csc_array(hessian[free][:, free])
         stretch = stretch_of(state.positions, state.period)
-        column = found.tension_slope + hessian @ stretch
-        corner = found.stiffness + stretch @ (found.tension_slope + column)
+        column = expansion.tension_slope + hessian @ stretch
+        corner = expansion.stiffness + stretch @ (expansion.tension_slope + column)
         border = csr_array(np.append(column, corner)[None])
         bordered = vstack([hstack([hessian, csr_array(column[:, None])]), border])
-        return energy, np.append(gradient, found.tension + gradient @ stretch), csc_array(bordered)
+        return energy, np.append(gradient, expansion.tension + gradient @ stretch), csc_array(bordered)
 
     def _moved(self, state: _State, step: FloatArray) -> _State:
-        """The state after a step of the variables."""
+        """Return the state after a step of the variables."""
         if not self.free_length:
             moves = np.zeros(state.positions.size)
             moves[self.coordinates] = step
@@ -348,14 +359,14 @@ class _Search:
 
 
 def stretch_of(positions: FloatArray, period: float) -> FloatArray:
-    """(3S,): how the coordinates follow the period when all is stretched alike."""
+    """Return the (3S,) derivatives of the coordinates by the period under a uniform stretch."""
     return np.asarray((positions * [0.0, 0.0, 1.0 / period]).ravel())
 
 
 def positive_factors(matrix: "csr_array | csc_array", shift: float) -> "SuperLU | None":
-    """Factors of matrix + shift, or None if it is not positive definite.
+    """Return the factors of the matrix plus `shift` times the identity, or None if it is not positive definite.
 
-    Without exchanges of rows L U is the LDLᵀ factorisation, and D has as many negative elements as the matrix has
+    Without exchanges of rows, L U is the LDLᵀ factorisation, and D has as many negative elements as the matrix has
     negative eigenvalues (Sylvester's law of inertia).
     """
     from scipy.sparse import csc_array, eye_array
@@ -371,7 +382,7 @@ def positive_factors(matrix: "csr_array | csc_array", shift: float) -> "SuperLU 
 
 
 def _downhill(matrix: "csc_array") -> FloatArray:
-    """The direction of the most negative curvature, its largest component 1."""
+    """Return the direction of the most negative curvature, scaled to a largest component of 1."""
     from scipy.sparse.linalg import eigsh
 
     start = np.random.default_rng(0).standard_normal(matrix.shape[0])

@@ -1,12 +1,12 @@
-"""Tensile strength of tubes, pulled step by step at zero temperature.
+"""Tensile strength of tubes, stretched step by step at zero temperature.
 
-The tube is unloaded first, then stretched in equal steps with its atoms at rest after each one. Stress is
-F/A, the tension F = dE/dL over the wall's area before the load, A = π d₀ · 0.34 nm, with d₀ the diameter of the
-rolled sheet: an engineering stress. Strength is its *first* peak, as uniform tubes stiffen again past it. Tubes
-that tear and never come to rest have failed as well: their strength is the stress of the step before.
+The tube is unloaded first, then stretched in equal steps, and its atoms are relaxed after each step. The stress is the
+engineering stress F/A, the tension F = dE/dL over the area of the wall before the load, A = π d₀ · 0.34 nm, with d₀ the
+diameter of the rolled sheet. The strength is its *first* peak, because uniform tubes stiffen again beyond it. A tube
+that tears and therefore does not come to rest has also failed: its strength is the stress of the step before.
 
-A tube that is repeated without end in short cells fails everywhere at once: strengths are ideal ones, upper
-bounds to what a long, warm tube holds.
+A periodic tube with a short cell fails in all cells at once. The computed strengths are therefore ideal strengths,
+which are upper bounds of the strength of a long tube at finite temperature.
 """
 
 import math
@@ -46,15 +46,15 @@ TENSILE_STRENGTH_GPA = Property(
 FAILURE_STRAIN = Property("failure_strain", "1", "axial strain at the first stress peak, relative to the unloaded tube")
 
 TORN_ANGSTROM: Final = 2.4
-"""Atoms that were bonded and are now this far apart, as far as next neighbours, no longer are. A chosen bound."""
+"""Distance, Å, at which bonded atoms count as torn: about that of next neighbours. A chosen bound."""
 
 
 @dataclass(frozen=True)
 class StressStrain:
-    """A tube's stress under tension.
+    """The stress of a tube under tension.
 
     Attributes:
-        strain: (S,) axial strain, from 0 on.
+        strain: (S,) axial strain, starting at 0.
         stress_gpa: (S,) engineering stress, GPa.
         peak: index of the first stress peak; None if there is none up to the last strain.
     """
@@ -66,12 +66,14 @@ class StressStrain:
 
 @dataclass(frozen=True)
 class Strength(Model):
-    """The strength oracle.
+    """The oracle of tensile strength and failure strain.
 
     Attributes:
-        potential: gives ASE calculators; must describe stretched bonds (see `REBO_FRACTURE`).
-        step: of strain. Failure strains are multiples of it.
-        max_strain: at which pulling ends; a tube that holds until then has no strength, but a failure "censored".
+        potential: function that returns ASE calculators; must describe stretched bonds (see `REBO_FRACTURE`).
+        step: step of the strain. Failure strains are multiples of it.
+        max_strain: largest strain; a tube whose stress does not peak up to it has no strength, but a failure
+            "censored".
+        relaxation: settings of the relaxation.
 
     Raises:
         ConfigurationError: if the step is not positive, or above the largest strain.
@@ -89,34 +91,36 @@ class Strength(Model):
     properties = (TENSILE_STRENGTH_GPA, FAILURE_STRAIN)
     level = Level.CLASSICAL
     cost = Cost(seconds=3.0, sites=160, exponent=0.7)
-    """Measured with `REBO_FRACTURE` and one vacancy on one core of an AMD EPYC server."""
+    """Cost, measured with `REBO_FRACTURE` and one vacancy on one core of an AMD EPYC server."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Strength and failure strain of each tube, from its unloaded state and without torsion.
+        """Return the strength, GPa, and the failure strain of each tube.
+
+        Tubes must be without torsion; their own strain is ignored.
 
         Returns:
             Predictions with `tensile_strength_gpa` and `failure_strain`, each of shape (B,); NaN, with the reason in
-            `failures`, for tubes that are cut in two, do not come to rest, hold elements that the potential does
-            not know, or do not fail up to the largest strain.
+            `failures`, for tubes that are cut in two, do not come to rest, contain elements that the potential does
+            not support, or do not fail up to the largest strain.
         """
         peak = cache(self._peak)
         return predict_each(tubes, self.properties, lambda tube: peak(canonical(tube.strained(0.0))))
 
     def _peak(self, tube: Nanotube) -> tuple[float, float]:
-        """Stress, GPa, and strain at the first peak."""
+        """Return the stress, GPa, and the strain at the first peak."""
         curve = self.curve(tube)
         if curve.peak is None:
             raise RelaxationError(
                 f"censored: no stress peak up to a strain of {self.max_strain:g}, "
-                f"where it bears {curve.stress_gpa[-1]:.1f} GPa"
+                f"where the stress is {curve.stress_gpa[-1]:.1f} GPa; increase max_strain"
             )
         return float(curve.stress_gpa[curve.peak]), float(curve.strain[curve.peak])
 
     def curve(self, tube: Nanotube) -> StressStrain:
-        """Stress against strain, up to the step after the first peak, or the largest strain.
+        """Return the stress at each strain, up to the step after the first peak, or to the largest strain.
 
         Args:
-            tube: without torsion; its strain does not count.
+            tube: tube without torsion; its own strain is ignored.
 
         Raises:
             RelaxationError: if the tube is cut in two or does not come to rest before its stress peaks, or if the
@@ -143,10 +147,10 @@ class Strength(Model):
         return StressStrain(strain, np.array(stress), peak)
 
     def _pulled(self, atoms: "Atoms", length_angstrom: float) -> bool:
-        """Stretch the atoms in place and bring them to rest; False if they tear and so cannot come to rest.
+        """Stretch and relax the atoms, in place, and return whether they come to rest; they do not if bonds tear.
 
         Raises:
-            RelaxationError: if they do not come to rest, but do not tear either.
+            RelaxationError: if they do not come to rest although no bond is torn.
         """
         bonds = neighbours(atoms)
         stretch(atoms, length_angstrom)

@@ -5,15 +5,15 @@ With r_j the length of bond i-j and θ_jk the angle between two bonds of atom i,
     E_i = ½ Σ_j (A exp(-λ₁ r_j) - b_j B exp(-λ₂ r_j)),   b_j = (1 + (β ζ_j)ⁿ)^(-1/2n),   ζ_j = Σ_{k≠j} g(cos θ_jk),
     g(x) = 1 + c²/d² - c²/(d² + (x - h)²)
 
-(Tersoff, Phys. Rev. B 39, 5566 (1989), eqs. 1 to 3 with λ₃ = 0). The cut-off function is 1 for every bond shorter
-than 1.80 Å and 0 beyond 2.10 Å, between first neighbours (1.42 Å) and second ones (2.46 Å), so it drops out; that the
-bonds stay within is for `matgym.physics.mechanics.relaxation` to watch. E_i then depends on atom i and its three
-neighbours alone, through three lengths and three cosines: energies, forces and the Hessian are closed forms, evaluated
-for all atoms at once.
+(Tersoff, Phys. Rev. B 39, 5566 (1989), eqs. 1 to 3 with λ₃ = 0). The cut-off function is 1 for every bond shorter than
+1.80 Å and 0 beyond 2.10 Å, between first neighbours (1.42 Å) and second ones (2.46 Å), so it has no effect;
+`matgym.physics.mechanics.relaxation` checks that bonds remain in this range. E_i then depends only on atom i and its
+three neighbours, through three lengths and three cosines. Energies, forces and the Hessian are closed expressions,
+which are evaluated for all atoms at once.
 
-Measured on a (10,10) tube of 400 atoms, one core of an AMD EPYC server, an atom: 4 to 5 µs for energy, forces and
-Hessian, against 2.8 µs for energy and forces by LAMMPS (which has no Hessian), 1.5 ms for all three by matscipy 1.3,
-and 0.5 ms for energy and forces by ASE 3; all agree to 1e-12 eV/Å and 2e-12 eV/Å².
+Time per atom, measured on a (10,10) tube of 400 atoms on one core of an AMD EPYC server: 4 to 5 µs for energy, forces
+and Hessian, against 2.8 µs for energy and forces by LAMMPS (which has no Hessian), 1.5 ms for all three by matscipy
+1.3, and 0.5 ms for energy and forces by ASE 3; all agree to 1e-12 eV/Å and 2e-12 eV/Å².
 """
 
 from dataclasses import dataclass
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from scipy.sparse import bsr_array, csr_array
 
 C, B, N = 0, 1, 2
-"""Element codes: the second index of the parameters, and `BondGraph.elements`."""
+"""Element codes: the last two indices of the table of parameters, and the values of `BondGraph.elements`."""
 
-# What goes with the central element, and what with the bond.
+# The first group depends on the central element, the second on the bond.
 _AROUND_C: Final = (3.8049e4, 4.3484, -0.93000, 0.72751, 1.5724e-7)
 _AROUND_BN: Final = (25000.0, 4.3484, -0.89000, 0.72751, 1.25724e-7)
 _BC: Final = (2.2054, 339.068910, 3.5279, 1386.78)
 _NC: Final = (2.2054, 387.575152, 3.5279, 1386.78)
 _BN: Final = (2.199, 340.00, 3.568, 1380.0)
 
-# Dimers: bond length, Å.
+# Bond lengths of dimers, Å.
 _B2: Final = 1.59
 _N2: Final = 1.11
 
@@ -64,15 +64,15 @@ PARAMETERS: Final = {
     ),
 }
 """C-C: Lindsay and Broido, Phys. Rev. B 81, 205441 (2010). B-N: Sevik, Kinaci, Haskins and Cagin, Phys. Rev. B 84,
-085409 (2011). B-C and N-C: Kinaci, Haskins, Sevik and Cagin, Phys. Rev. B 86, 115410 (2012). As in the file
-`BNC.tersoff` that LAMMPS ships, where they depend on the first two elements only.
+085409 (2011). B-C and N-C: Kinaci, Haskins, Sevik and Cagin, Phys. Rev. B 86, 115410 (2012). The values are
+those of the file `BNC.tersoff` that LAMMPS ships, in which they depend only on the first two elements.
 
-B-B and N-N: Albe, Möller and Heinig, Radiat. Eff. Defects Solids 141, 85 (1997), whose exponentials are those of
-r - r₀, with r₀ the length of the dimer (cited from memory, flag M). `BNC.tersoff` holds their A = D₀/(S-1) and
-B = S D₀/(S-1) without the factors exp(λ r₀). That puts the minimum of both dimers at r = 0, and N-N bonds in tubes
-relax to 0.5 Å: here the factors are there. With them A and B of N-N (2978.95 and 2563.56 eV) are those that stand
-beside the same λ₁ and λ₂ in Los et al., Phys. Rev. B 96, 184108 (2017), the file `BN.extep` of LAMMPS; the B-B dimer of
-that file, of other parameters, has the same r₀.
+B-B and N-N: Albe, Möller and Heinig, Radiat. Eff. Defects Solids 141, 85 (1997), whose exponentials are those of r -
+r₀, with r₀ the length of the dimer (cited from memory, flag M). `BNC.tersoff` holds their A = D₀/(S-1) and B = S
+D₀/(S-1) without the factors exp(λ r₀). That puts the minimum of both dimers at r = 0, and N-N bonds in tubes relax to
+0.5 Å. Here the factors are included. With them, A and B of N-N (2978.95 and 2563.56 eV) are equal to those with the
+same λ₁ and λ₂ in Los et al., Phys. Rev. B 96, 184108 (2017), the file `BN.extep` of LAMMPS; the B-B dimer of that file
+has other parameters, but the same r₀.
 """
 
 _TABLE: Final = np.array([[PARAMETERS[i, j] for j in (C, B, N)] for i in (C, B, N)]).transpose(2, 0, 1).copy()
@@ -80,24 +80,24 @@ _TABLE: Final = np.array([[PARAMETERS[i, j] for j in (C, B, N)] for i in (C, B, 
 _ELEMENT: Final = np.array([C, C, C, B, N, -1])
 """Element of each species code."""
 
-# Pair p of an atom's bonds is the one that bond p is not in.
+# Pair p of the bonds of an atom is the pair without bond p.
 _PAIRS: Final = ((1, 2), (2, 0), (0, 1))
 _FIRST, _SECOND = np.transpose(_PAIRS)
 _IN_PAIR: Final = ~np.eye(3, dtype=bool)[:, :, None]  # (bond, pair, 1)
 
 _MISSING: Final = np.array([[1.5, 0.0, 0.0], [0.0, 1.5, 0.0], [0.0, 0.0, 1.5]])[:, :, None]
-"""Bond vectors, Å, where there is no bond: any that have a length, since their energy is weighted by zero."""
+"""Placeholders of missing bond vectors, Å; any nonzero vectors will do, because their energy has weight zero."""
 
 
 @dataclass(frozen=True, eq=False)
 class BondGraph:
-    """Which atoms of a tube are bonded.
+    """The atoms of a tube and their bonds.
 
     Attributes:
         neighbours: (S, 3) bonded atoms of each atom; -1 where a bond is missing.
         images: (S, 3) axial period (0 or ±1) in which each of them lies.
-        elements: (S,) of `C`, `B` and `N`.
-        sites: (S,) lattice site of each atom; vacant sites have none.
+        elements: (S,) element codes: `C`, `B` or `N`.
+        sites: (S,) lattice site of each atom; vacant sites have no atom.
     """
 
     neighbours: IntArray
@@ -107,7 +107,7 @@ class BondGraph:
 
     @classmethod
     def of(cls, tube: Nanotube) -> Self:
-        """The bonds of a tube, without those of its vacancies."""
+        """Return the bonds of a tube, without those of its vacancies."""
         bonds, sites = atom_bonds(tube), np.flatnonzero(tube.species != Species.VACANCY)
         left, right, image = np.concatenate([bonds, bonds[:, [1, 0, 2]] * [1, 1, -1]]).T
         order = np.argsort(left, kind="stable")
@@ -123,18 +123,18 @@ class BondGraph:
 
     @cached_property
     def bonded(self) -> BoolArray:
-        """(S, 3) whether there is a bond."""
+        """Whether each bond exists, (S, 3)."""
         return self.neighbours >= 0
 
     @cached_property
     def _members(self) -> IntArray:
-        """(S, 4): the atoms that E_i depends on: i itself, and its neighbours, or i in place of a missing one."""
+        """The (S, 4) atoms that E_i depends on: i and its neighbours, or i instead of a missing neighbour."""
         own = np.arange(len(self))[:, None]
         return np.concatenate([own, np.where(self.bonded, self.neighbours, own)], axis=1)
 
     @cached_property
     def gather(self) -> "csr_array":
-        """(S, 4S): adds what each E_i gives to its four atoms up to what each atom receives."""
+        """The (S, 4S) matrix that adds the contributions of each E_i to its four atoms."""
         from scipy.sparse import csr_array
 
         members = self._members.ravel()
@@ -142,19 +142,25 @@ class BondGraph:
 
     @cached_property
     def blocks(self) -> "tuple[BlockPattern, BlockPattern]":
-        """Where the Hessian within one period, and to the next, has its 3 x 3 blocks."""
+        """The patterns of 3 x 3 blocks of the Hessian within one period, and from one period to the next."""
         members = self._members
         images = np.concatenate([np.zeros((len(self), 1), dtype=np.int64), self.images], axis=1)
         rows, columns = (np.broadcast_to(x, (len(self), 4, 4)).ravel() for x in (members[:, :, None], members[:, None]))
         reach = (images[:, None] - images[:, :, None]).ravel()
         if np.abs(reach).max(initial=0) > 1:
-            raise StructureError("a period is shorter than the reach of the potential; repeat the tube")
+            raise StructureError("the period is shorter than the range of the potential; use a tube with more cells")
         return tuple(BlockPattern.of(rows, columns, reach == image, len(self)) for image in (0, 1))  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, eq=False)
 class BlockPattern:
-    """Block-sparse pattern, and the matrix (blocks, 16 S) that adds the blocks of all E_i up in it."""
+    """A block-sparse pattern.
+
+    Attributes:
+        add: (blocks, 16 S) matrix that adds the blocks of all E_i.
+        indices: column of each block.
+        indptr: first block of each row.
+    """
 
     add: "csr_array"
     indices: IntArray
@@ -162,7 +168,7 @@ class BlockPattern:
 
     @classmethod
     def of(cls, rows: IntArray, columns: IntArray, chosen: BoolArray, size: int) -> Self:
-        """The pattern of the chosen ones of (16 S,) blocks at `rows` and `columns`."""
+        """Return the pattern of the (16 S,) blocks at `rows` and `columns` that are `chosen`."""
         from scipy.sparse import csr_array
 
         source = np.flatnonzero(chosen)
@@ -171,7 +177,7 @@ class BlockPattern:
         return cls(add, place % size, np.searchsorted(place, np.arange(size + 1) * size))
 
     def fill(self, blocks: FloatArray) -> "bsr_array":
-        """(3S, 3S): the matrix from (16 S, 9) blocks."""
+        """Return the (3S, 3S) matrix of (16 S, 9) blocks."""
         from scipy.sparse import bsr_array
 
         size = 3 * (len(self.indptr) - 1)
@@ -181,19 +187,19 @@ class BlockPattern:
 
 @dataclass(frozen=True, eq=False)
 class Expansion:
-    """The energy of a tube up to second order in its S atoms' displacements and in its period.
+    """The energy of a tube to second order in the displacements of its S atoms and in its period.
 
-    Coordinate 3 s + α is that of atom s along axis α. The period L moves each image as a whole and leaves the atoms
-    of the period itself in place.
+    Coordinate 3 s + α is that of atom s along axis α. A change of the period L moves each image as a whole and does not
+    move the atoms of the period itself.
 
     Attributes:
         energies: (S,) energy of each atom, eV.
         forces: (S, 3) forces on the atoms of a periodic tube, eV/Å.
-        within: (3S, 3S) sparse, second derivatives between atoms of one period, eV/Å².
-        onward: (3S, 3S) sparse, those between the atoms of one period (rows) and the next (columns), eV/Å².
+        within: (3S, 3S) second derivatives between atoms of one period, sparse, eV/Å².
+        onward: (3S, 3S) second derivatives between atoms of one period (rows) and the next (columns), sparse, eV/Å².
         tension: dE/dL, eV/Å.
         tension_slope: (3S,) derivatives of the tension by the coordinates, eV/Å².
-        stiffness: d²E/dL², atoms held, eV/Å².
+        stiffness: d²E/dL² at fixed atoms, eV/Å².
     """
 
     energies: FloatArray
@@ -206,13 +212,13 @@ class Expansion:
 
     @cached_property
     def hessian(self) -> "csr_array":
-        """(3S, 3S) second derivatives for displacements that are the same in every period, eV/Å²."""
+        """The (3S, 3S) second derivatives for displacements that are the same in every period, eV/Å²."""
         from scipy.sparse import csr_array
 
         return csr_array(self.within + self.onward + self.onward.T)
 
     def bloch(self, phase: float) -> "csr_array":
-        """(3S, 3S) Hermitian: the same for displacements that gain a phase, rad, from one period to the next."""
+        """Return the (3S, 3S) Hermitian Hessian, eV/Å², for displacements with a phase, rad, between periods."""
         from scipy.sparse import csr_array
 
         turn = np.exp(1j * phase)
@@ -220,17 +226,17 @@ class Expansion:
 
 
 def expand(graph: BondGraph, positions: FloatArray, period: float, twist: float = 0.0) -> Expansion:
-    """Energy, forces and Hessian of the atoms of a tube.
+    """Return the energy, forces and Hessian of the atoms of a tube.
 
     Args:
-        graph: their bonds.
-        positions: (S, 3), Å.
-        period: the axial period, Å.
-        twist: by how much each period is turned about the z axis against the one before, rad. Derivatives of a twisted
+        graph: S atoms of the tube and their bonds.
+        positions: (S, 3) positions, Å.
+        period: axial period, Å.
+        twist: rotation of each period about the z axis relative to the period before, rad. Derivatives of a twisted
             tube refer to axes that turn with its periods.
 
     Raises:
-        StructureError: if an atom interacts with both its own period's and the next but one's.
+        StructureError: if the range of the potential is longer than the period.
     """
     vectors, angles = _bond_vectors(graph, positions, period, twist)
     sites = SiteEnergies(graph, vectors)
@@ -250,16 +256,16 @@ def expand(graph: BondGraph, positions: FloatArray, period: float, twist: float 
 
 
 class SiteEnergies:
-    """E_i of every atom and its derivatives by its three bond vectors; the axis of the S atoms comes last.
+    """The energy E_i of every atom and its derivatives by its three bond vectors; the last axis is that of the S atoms.
 
     E_i depends on its three lengths r_j, and on the cosine c_p of the angle between the bonds of each pair p.
 
     Attributes:
-        energies: (S,), eV.
+        energies: (S,) energy of each atom, eV.
     """
 
     def __init__(self, graph: BondGraph, vectors: FloatArray) -> None:
-        """All that energy and first derivatives need, from bond vectors, (bond, component, atom), (3, 3, S), Å."""
+        """Compute energies and first derivatives from bond vectors, (bond, component, atom), (3, 3, S), Å."""
         bonded = graph.bonded.T
         neighbour = np.where(bonded, graph.elements[graph.neighbours.T], C)
         c, d, h, n, beta, lambda2, B_, lambda1, A_ = _TABLE[:, graph.elements, neighbour]  # each (3, S)
@@ -273,14 +279,14 @@ class SiteEnergies:
         g = (c2 > 0.0) + c2 / d2 * x**2 / D
         self.dg = 2.0 * c2 * x / D**2
         self.ddg = 2.0 * c2 * (d2 - 3.0 * x**2) / D**3
-        # b_j(ζ_j) and its derivatives; ζ = 0 only where there is no other bond, and g >= 1 where there is
+        # b_j(ζ_j) and its derivatives; ζ = 0 only without another bond; each other bond has g >= 1
         zeta = g.sum(axis=1)
         zeta, t = np.maximum(zeta, 1.0), (beta * zeta) ** n
         b = (1.0 + t) ** (-0.5 / n)
         s = t / (1.0 + t) / zeta
         db = -0.5 * b * s
         ddb = -0.5 * (db * s + b * s / zeta * (n / (1.0 + t) - 1.0))
-        # the two halves of the bond energy
+        # the repulsive and the attractive part of the bond energy
         repulsion = 0.5 * bonded * A_ * np.exp(-lambda1 * self.r)
         attraction = -0.5 * bonded * B_ * np.exp(-lambda2 * self.r)
         self.energies = (repulsion + attraction * b).sum(axis=0)
@@ -293,7 +299,7 @@ class SiteEnergies:
 
     @cached_property
     def cosine_slopes(self) -> FloatArray:
-        """(3, 3, 3, S): derivative of each cosine by each bond vector's components, (p, j, component, S), 1/Å."""
+        """The (3, 3, 3, S) derivatives of cosines by components of bond vectors, (p, j, component, S), 1/Å."""
         slopes = np.zeros((3, *self.u.shape))
         for p, (j, k) in enumerate(_PAIRS):
             slopes[p, j] = (self.u[k] - self.cosine[p] * self.u[j]) / self.r[j]
@@ -301,15 +307,15 @@ class SiteEnergies:
         return slopes
 
     def gradient(self) -> FloatArray:
-        """(3, 3, S) derivatives of E_i by its bond vectors, (bond, component, S), eV/Å."""
+        """Return the (3, 3, S) derivatives of E_i by its bond vectors, (bond, component, S), eV/Å."""
         of_cosines = (self.by_cosine[:, None, None] * self.cosine_slopes).sum(axis=0)
         return np.asarray(self.by_r[:, None] * self.u + of_cosines)
 
     def curvature(self) -> FloatArray:
-        """(3, 3, 3, 3, S) second derivatives, (bond, component, bond, component, S), eV/Å²."""
+        """Return the (3, 3, 3, 3, S) second derivatives, (bond, component, bond, component, S), eV/Å²."""
         size = self.u.shape[-1]
         r, u, cosine, identity = self.r, self.u, self.cosine, np.eye(3)[:, :, None]
-        # by the six variables q = (r_1, r_2, r_3, c_1, c_2, c_3)
+        # derivatives by the six variables q = (r_1, r_2, r_3, c_1, c_2, c_3)
         second = np.zeros((6, 6, size))
         second[[0, 1, 2], [0, 1, 2]] = self.by_r_twice
         second[:3, 3:] = self.by_zeta_and_r[:, None] * self.dg
@@ -320,29 +326,31 @@ class SiteEnergies:
         slopes[[0, 1, 2], [0, 1, 2]] = u
         slopes[3:] = self.cosine_slopes
         slopes = slopes.reshape(6, 9, size)
-        found = np.einsum("qxS,qyS->xyS", slopes, np.einsum("qrS,ryS->qyS", second, slopes)).reshape(3, 3, 3, 3, size)
-        # by how the variables bend: Σ_q dE/dq d²q/dv²
+        curvatures = np.einsum("qxS,qyS->xyS", slopes, np.einsum("qrS,ryS->qyS", second, slopes)).reshape(
+            3, 3, 3, 3, size
+        )
+        # contribution of the curvature of the variables: Σ_q dE/dq d²q/dv²
         outer = u[:, None, :, None] * u[None, :, None, :]  # (j, k, component of u_j, component of u_k, S)
         for j in range(3):
-            found[j, :, j] += self.by_r[j] / r[j] * (identity - outer[j, j])
+            curvatures[j, :, j] += self.by_r[j] / r[j] * (identity - outer[j, j])
         for p, (j, k) in enumerate(_PAIRS):
             weight = self.by_cosine[p]
             for one, other in ((j, k), (k, j)):
                 bend = 3.0 * cosine[p] * outer[one, one] - outer[one, other] - outer[other, one] - cosine[p] * identity
-                found[one, :, one] += weight / r[one] ** 2 * bend
+                curvatures[one, :, one] += weight / r[one] ** 2 * bend
                 cross = identity - outer[one, one] - outer[other, other] + cosine[p] * outer[one, other]
-                found[one, :, other] += weight / (r[one] * r[other]) * cross
-        return np.asarray(found)
+                curvatures[one, :, other] += weight / (r[one] * r[other]) * cross
+        return np.asarray(curvatures)
 
 
 def _bond_vectors(
     graph: BondGraph, positions: FloatArray, period: float, twist: float
 ) -> tuple[FloatArray, FloatArray | None]:
-    """From each atom to its neighbours, and the turn of the period that each neighbour is in.
+    """Return the vectors from each atom to its neighbours, and the rotation of the period of each neighbour.
 
     Returns:
-        (bond, component, S), Å, where a missing bond is some vector of any length; and (3, S) angles, or None if all
-        are zero.
+        (bond, component, S) vectors, Å, with a placeholder for each missing bond; and (3, S) angles, rad, or None if
+        all are zero.
     """
     images = graph.images.T
     ends = np.moveaxis(positions[graph.neighbours.T], -1, 1)  # (bond, component, S)
@@ -355,14 +363,14 @@ def _bond_vectors(
 
 
 def _turned(vectors: FloatArray, angles: FloatArray) -> FloatArray:
-    """(3, 3, ...) vectors of (bond, component, ...), turned about z."""
+    """Return (3, 3, ...) vectors, (bond, component, ...), rotated about z."""
     cos, sin = np.cos(angles), np.sin(angles)
     x, y, z = vectors[:, 0], vectors[:, 1], vectors[:, 2]
     return np.stack([cos * x - sin * y, sin * x + cos * y, z], axis=1)
 
 
 def _gathered(graph: BondGraph, slopes: FloatArray, angles: FloatArray | None) -> FloatArray:
-    """(S, 3): from derivatives by the bond vectors, (bond, component, S), to those by the atoms' coordinates."""
+    """Return (S, 3) derivatives by the coordinates of atoms from those by bond vectors, (bond, component, S)."""
     own = -slopes.sum(axis=0)
     if angles is not None:
         slopes = _turned(slopes, -angles)
@@ -371,7 +379,7 @@ def _gathered(graph: BondGraph, slopes: FloatArray, angles: FloatArray | None) -
 
 
 def _atom_blocks(curvature: FloatArray, angles: FloatArray | None) -> FloatArray:
-    """(16 S, 9): second derivatives by the atoms of each E_i, from those by its bonds, (bond, axis, bond, axis, S)."""
+    """Return (16 S, 9) second derivatives of E_i by its atoms from those by its bonds, (bond, axis, bond, axis, S)."""
     size = curvature.shape[-1]
     blocks = np.empty((size, 4, 4, 3, 3))
     blocks[:, 1:, 1:] = curvature.transpose(4, 0, 2, 1, 3)

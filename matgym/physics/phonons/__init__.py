@@ -1,1 +1,1 @@
-"""Vibrations of a tube, and the heat that they carry."""
+"""Vibrations of tubes, and heat transport by phonons."""

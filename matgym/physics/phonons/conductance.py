@@ -1,10 +1,11 @@
 """Phonon transmission and thermal conductance of a decorated tube between pristine leads.
 
-The tube is taken once between two half-infinite pristine tubes of 12C. Isotopes change masses only, so the force
-constants are those of the pristine tube. Boron, nitrogen, vacancies and turned bonds change them too: the tube is then
-relaxed, with some of the pristine tube on either side that takes its strain up, between ends that are held ideal.
-Transmission is that of the harmonic lattice, by Green's functions (Mingo and Yang, Phys. Rev. B 68, 245406 (2003));
-phonons do not scatter from each other, which makes the conductance an upper bound of that of long tubes.
+The device is one copy of the tube between two half-infinite pristine tubes of 12C. Isotopes change masses only, so the
+force constants are those of the pristine tube. Boron, nitrogen, vacancies and turned bonds also change force constants.
+A tube with these is relaxed together with a buffer of pristine tube on either side, which relaxes the strain of the
+defects; the ends of the buffers are fixed at their ideal positions. The transmission is that of the harmonic lattice,
+by Green's functions (Mingo and Yang, Phys. Rev. B 68, 245406 (2003)). Phonons do not scatter from each other in this
+model, so the conductance is an upper bound of that of long tubes.
 """
 
 from collections.abc import Sequence
@@ -48,32 +49,34 @@ THERMAL_CONDUCTANCE_NW_K = Property(
 )
 
 BROADENING: Final = (1e-3, 1e-4)
-"""Imaginary part of ω² in the leads, from which `Lead.surface` extrapolates: (rad/ps)², and at most this share of ω²
-itself, since the acoustic bands end at zero. The highest band ends at 10⁵."""
+"""Imaginary part of ω² in the leads, from which `Lead.surface` extrapolates: an absolute value, (rad/ps)², and the
+largest fraction of ω², which limits it near zero, where the acoustic bands end. The highest band ends at 10⁵
+(rad/ps)²."""
 
 BUFFER_ANGSTROM: Final = 10.0
-"""Of the pristine tube on either side, which relaxes with the device.
+"""Length of the buffer of pristine tube on either side, Å, which relaxes with the device.
 
-A defect that would rather be longer or twisted strains all that lies between the held ends, which falls off with one
-over its length only. Measured against 80 Å, the conductance at 300 K is off by 0.01 % for one N, 0.05 % for a vacancy,
-0.2 % for eight B and N, and 0.3 to 0.8 % for a Stone-Wales pair, in tubes of 0.4 to 0.65 nm.
+A defect whose relaxed length or twist differs from that of the pristine tube strains all atoms between the fixed ends;
+this strain decreases only as one over the distance of the ends. Measured against 80 Å, the conductance at 300 K is off
+by 0.01 % for one N, 0.05 % for a vacancy, 0.2 % for eight B and N, and 0.3 to 0.8 % for a Stone-Wales pair, in tubes of
+0.4 to 0.65 nm.
 """
 
 THERMAL_REACH: Final = 25.0
-"""ħω/k_B T beyond which a phonon's share in the conductance, below 10⁻⁸, is left out."""
+"""Largest ħω/k_B T that is included; the contribution of phonons above it is below 10⁻⁸."""
 
 HELD_ANGSTROM: Final = 5.0
-"""Of that, at the very end, which stays ideal: two bonds, over which force constants reach, and two more."""
+"""Length at the end of each buffer, Å, that is fixed: two bonds, the range of force constants, and two more."""
 
 
 @dataclass(frozen=True)
 class PhononTransport(Model):
-    """Transmission and thermal conductance of phonons.
+    """The oracle of the transmission and the thermal conductance of phonons.
 
     Attributes:
-        temperature_k: of the leads, K.
-        frequencies: points of the midpoint rule from zero to the highest frequency that counts. At 300 K, measured
-            against 512 points, the conductance has an rms error of 0.005 nW/K at 128 and of 0.03 nW/K at 32.
+        temperature_k: temperature of the leads, K.
+        frequencies: number of points of the midpoint rule from zero to the highest frequency of `grid`. At 300 K,
+            measured against 512 points, the conductance has an rms error of 0.005 nW/K at 128 and of 0.03 nW/K at 32.
     """
 
     temperature_k: float = 300.0
@@ -86,7 +89,7 @@ class PhononTransport(Model):
     properties = (THERMAL_CONDUCTANCE_NW_K,)
     level = Level.CLASSICAL
     cost = Cost(seconds=1.5, sites=128, exponent=1.0)
-    """Measured on one core of an AMD EPYC server: a doped tube, which is relaxed."""
+    """Cost, measured on one core of an AMD EPYC server with a doped tube, which is relaxed."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Return the thermal conductance of each tube, nW/K.
@@ -95,7 +98,7 @@ class PhononTransport(Model):
             Predictions with `thermal_conductance_nw_k` of shape (B,); tubes that are cut in two, do not come to rest or
             break a bond hold NaN and their reason in `failures`.
         """
-        found = np.full(len(tubes), np.nan)
+        conductances = np.full(len(tubes), np.nan)
         failures: dict[int, str] = {}
         for rows in by_lead(tubes):
             try:
@@ -104,14 +107,15 @@ class PhononTransport(Model):
                 failures |= dict.fromkeys(rows, str(error))
                 continue
             through, failed = self.transmission([tubes[row] for row in rows], omega)
-            found[rows] = phonon_conductance_nw_k(omega, weights, through, self.temperature_k)
+            conductances[rows] = phonon_conductance_nw_k(omega, weights, through, self.temperature_k)
             failures |= {rows[i]: reason for i, reason in failed.items()}
-        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: found}, failures)
+        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: conductances}, failures)
 
     def grid(self, tube: Nanotube) -> tuple[FloatArray, FloatArray]:
-        """(W,) angular frequencies and weights, rad/ps, from zero to the highest that count.
+        """Return (W,) angular frequencies and (W,) weights, rad/ps.
 
-        That is the highest of the tube's leads, or, where it is cold, `THERMAL_REACH` in ħω/k_B T.
+        They extend from zero to the highest frequency of the leads of the tube or, at low temperature, to
+        `THERMAL_REACH` in units of k_B T/ħ.
 
         Raises:
             RelaxationError: if the pristine tube does not come to rest, or buckles.
@@ -121,12 +125,17 @@ class PhononTransport(Model):
         return (np.arange(self.frequencies) + 0.5) * step, np.full(self.frequencies, step)
 
     def transmission(self, tubes: Sequence[Nanotube], omega: FloatArray) -> tuple[FloatArray, dict[int, str]]:
-        """(B, W) transmission of each tube, over all polarisations, at (W,) angular frequencies, rad/ps; and failures.
+        """Return the transmission of each tube, summed over all polarisations, and the failures.
 
-        Rows that could not be computed are NaN and have their reason in the failures.
+        Args:
+            tubes: B tubes.
+            omega: (W,) angular frequencies, rad/ps.
+
+        Returns:
+            (B, W) transmission, NaN in rows that could not be computed; and the reason by row.
         """
         omega = np.asarray(omega, dtype=np.float64)
-        found = np.full((len(tubes), len(omega)), np.nan)
+        transmissions = np.full((len(tubes), len(omega)), np.nan)
         failures = {row: reason for row, tube in enumerate(tubes) if (reason := not_between_leads(tube))}
         sound = [row for row in range(len(tubes)) if row not in failures]
         for picked, slabs in alike([tubes[row] for row in sound], HOPS):
@@ -143,14 +152,14 @@ class PhononTransport(Model):
                 species = stacked_species([tubes[row] for row in light], slabs)
                 inner = by_root_masses(lead.inner, species[:, 1:-1], species[:, 1:-1])
                 couplings = by_root_masses(lead.up, species[:, :-1], species[:, 1:])
-                found[light] = transmission(inner, couplings, omega**2, surfaces)
+                transmissions[light] = transmission(inner, couplings, omega**2, surfaces)
             for row in rows:
                 if row not in light:
                     try:
-                        found[row] = self._relaxed(tubes[row], constants, omega, surfaces)
+                        transmissions[row] = self._relaxed(tubes[row], constants, omega, surfaces)
                     except RelaxationError as error:
                         failures[row] = str(error)
-        return found, failures
+        return transmissions, failures
 
     def _relaxed(
         self, tube: Nanotube, constants: HelicalForceConstants, omega: FloatArray, surfaces: Surfaces
@@ -164,25 +173,25 @@ class PhononTransport(Model):
         species = stacked_species([device], slabs)[0]
         inner = by_root_masses(inner, species[1:-1], species[1:-1])
         couplings = by_root_masses(couplings, species[:-1], species[1:])
-        (found,) = transmission(inner[None], couplings[None], omega**2, surfaces)
-        return np.asarray(found)
+        (transmissions,) = transmission(inner[None], couplings[None], omega**2, surfaces)
+        return np.asarray(transmissions)
 
 
 @dataclass(frozen=True)
 class PristinePhonons(PhononTransport):
-    """The undecorated tube's phonons whatever the decoration: what costs next to nothing, and is an upper bound.
+    """A fast model that ignores the decoration of tubes, and so predicts an upper bound of their thermal conductance.
 
-    Scattering only takes away, but for isotopes lighter than the leads' 12C, of which there are none here.
+    Scattering only decreases the conductance, except for isotopes lighter than the 12C of the leads, which no tube has.
     """
 
     cost = Cost(seconds=1e-5, sites=128, exponent=0.0)
-    """Half a second for a chirality that is new."""
+    """Cost of a chirality that was computed before; the first tube of a chirality takes half a second."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Return the thermal conductance of each tube without its decoration, nW/K, of shape (B,)."""
-        found = [_pristine_conductance(*deformation(tube), self.temperature_k, self.frequencies) for tube in tubes]
-        failures = {row: reason for row, (_, reason) in enumerate(found) if reason}
-        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: np.array([value for value, _ in found])}, failures)
+        results = [_pristine_conductance(*deformation(tube), self.temperature_k, self.frequencies) for tube in tubes]
+        failures = {row: reason for row, (_, reason) in enumerate(results) if reason}
+        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: np.array([value for value, _ in results])}, failures)
 
 
 @lru_cache(maxsize=1024)
@@ -190,13 +199,13 @@ def _pristine_conductance(
     n: int, m: int, strain: float, torsion: float, temperature_k: float, frequencies: int
 ) -> tuple[float, str]:
     """Return the conductance, nW/K, and the reason if it could not be computed."""
-    found = PhononTransport(temperature_k, frequencies).predict([Nanotube(n, m, strain=strain, torsion=torsion)])
-    return float(found[THERMAL_CONDUCTANCE_NW_K.key][0]), found.reasons.get(0, "")
+    predictions = PhononTransport(temperature_k, frequencies).predict([Nanotube(n, m, strain=strain, torsion=torsion)])
+    return float(predictions[THERMAL_CONDUCTANCE_NW_K.key][0]), predictions.reasons.get(0, "")
 
 
 @lru_cache(maxsize=32)
 def _surfaces(of: Deformation, hops: int, omega: bytes) -> Surfaces:
-    """Of the leads of a tube: they take longer than a device, and stay the same from batch to batch."""
+    """Return surface Green's functions of leads, which take longer than a device and are the same in all batches."""
     slabs = slabs_of(tube_lattice(*of[:2], 1), hops)
     lead = mass_lead(pristine_force_constants(*of).lead(slabs))
     squares = np.frombuffer(omega) ** 2
@@ -209,8 +218,8 @@ def buffered(tube: Nanotube) -> Nanotube:
 
 
 def held(tube: Nanotube) -> BoolArray:
-    """(n_sites,): which sites of a buffered tube are held where they are in the pristine one."""
-    height = tube.lattice.site_fractions[:, 1] * tube.length_angstrom  # from 0, the lowest site, up to the highest one
+    """Return (n_sites,) whether each site of a buffered tube is fixed at its position in the pristine tube."""
+    height = tube.lattice.site_fractions[:, 1] * tube.length_angstrom  # Å, from 0 at the lowest site
     return np.asarray((height < HELD_ANGSTROM) | (height > height.max() - HELD_ANGSTROM))
 
 

@@ -1,7 +1,7 @@
-"""Force constants of tubes, pristine ones by their helical symmetry, in each atom's own frame.
+"""Force constants of tubes in the frame of each atom; those of pristine tubes by helical symmetry.
 
-In the frame (radial, tangential, axial) that turns with the atom, a screw operation leaves the force constants of a
-pristine tube as they are: those of one A and one B atom are all there are. Potential and geometry are those of
+In the frame (radial, tangential, axial) of each atom, a screw operation does not change the force constants of a
+pristine tube: those of one A and one B atom determine all others. Potential and geometry are those of
 `matgym.physics.mechanics.tersoff` and `matgym.physics.mechanics.relaxation`.
 """
 
@@ -27,20 +27,21 @@ FREQUENCY2_PER_EV_ANGSTROM2_AMU: Final = 1e-24 * CHARGE_C / (1e-20 * ATOMIC_MASS
 """1 eV/(Å² u) in (rad/ps)²."""
 
 REACH_ANGSTROM: Final = 10.0
-"""Length of the pristine supercell at least: the potential reaches two bonds."""
+"""Least length of the pristine supercell, Å, since the potential has a range of two bonds."""
 
 HOPS: Final = (2, 3)
-"""Bonds of the intact lattice that force constants reach, as two neighbours of one atom move each other, and that they
-reach across a turned bond."""
+"""Range of force constants in bonds of the intact lattice, without and with turned bonds.
+
+The range is two bonds because two neighbours of the same atom interact; it is three across a turned bond."""
 
 OMEGA_CM: Final = 5.308837458876145
 """1 rad/ps in cm⁻¹: 10¹²/(2π c · 100)."""
 
 MOST_IMAGINARY_RAD_PS: Final = 1.0 / OMEGA_CM
-"""1 cm⁻¹: what rounding may make of a mode that costs no energy."""
+"""Largest imaginary frequency, 1 cm⁻¹, that is attributed to rounding errors of a mode without energy."""
 
 MASSES_AMU: Final = np.array([SPECIES_DATA[species].mass_amu or np.inf for species in Species])
-"""By species code; a vacancy does not move."""
+"""Masses by species code, u; infinite for a vacancy, which does not move."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +49,9 @@ class HelicalForceConstants:
     """Force constants of a pristine tube.
 
     Attributes:
-        bonds: (F, 4) sublattice of an atom in cell (ring 0, place 0); ring, place and sublattice of another one.
-        values: (F, 3, 3) eV/Å², (radial, tangential, axial) of each.
+        slabs: slabs of the lattice, which define rings and places.
+        bonds: (F, 4) sublattice of an atom in cell (ring 0, place 0); ring, place and sublattice of another atom.
+        values: (F, 3, 3) force constants, eV/Å², in the frames (radial, tangential, axial) of both atoms.
     """
 
     slabs: Slabs
@@ -57,11 +59,14 @@ class HelicalForceConstants:
     values: FloatArray
 
     def dynamical(self, momenta: IntArray, phases: FloatArray) -> ComplexArray:
-        """(L, K, 6, 6) dynamical matrices of 12C, (rad/ps)², each for one line of wave vectors and one screw phase.
+        """Return the dynamical matrices of 12C for each line of wave vectors and each screw phase.
 
         Args:
             momenta: (L,) angular momenta about the rotation axis, 0 to d - 1.
-            phases: (K,) phase from a ring to the next one, rad, or (L, K) where they differ from line to line.
+            phases: (K,) phases from a ring to the next one, rad, or (L, K) if they differ between lines.
+
+        Returns:
+            (L, K, 6, 6) dynamical matrices, (rad/ps)².
         """
         start, ring, place, stop = self.bonds.T
         turns = 2.0 * np.pi * momenta[:, None, None] * place / self.slabs.folds
@@ -73,7 +78,7 @@ class HelicalForceConstants:
         return np.asarray(np.tensordot(waves, onto, axes=1) * scale)
 
     def spectrum(self, phases: int = 33) -> FloatArray:
-        """(d, phases, 6) squared frequencies of 12C, (rad/ps)², for screw phases from 0 to π."""
+        """Return the (d, phases, 6) squared frequencies of 12C, (rad/ps)², for screw phases from 0 to π."""
         momenta = np.arange(self.slabs.folds)
         return np.asarray(
             np.linalg.eigvalsh(self.dynamical(momenta, np.linspace(0.0, np.pi, phases))), dtype=np.float64
@@ -105,14 +110,14 @@ def pristine_force_constants(n: int, m: int, strain: float = 0.0, torsion: float
     """Return the force constants of the pristine tube at rest.
 
     Raises:
-        RelaxationError: if it does not come to rest.
+        RelaxationError: if it does not come to rest, or buckles.
     """
     rest = relaxed_pristine(n, m, strain, torsion)
     cells = ceil(REACH_ANGSTROM / rest.period_angstrom)
     relaxed = relax(Nanotube(n, m, cells, strain=strain, torsion=torsion))
     slabs = slabs_of(tube_lattice(n, m, cells), HOPS[0])
     blocks = atom_blocks(relaxed)
-    origin = slabs.lattice.home_cells[[0, slabs.lattice.n_cells]]  # an A and a B atom
+    origin = slabs.lattice.home_cells[[0, slabs.lattice.n_cells]]  # one A and one B atom
     chosen = np.isin(blocks.start, [0, slabs.lattice.n_cells])
     start, stop, image = blocks.start[chosen], blocks.stop[chosen], blocks.image[chosen]
     sublattice = (start >= slabs.lattice.n_cells).astype(np.int64)
@@ -123,24 +128,24 @@ def pristine_force_constants(n: int, m: int, strain: float = 0.0, torsion: float
     )
     ring, around = slabs.ring(away)
     bonds = np.stack([sublattice, ring, around, (stop >= slabs.lattice.n_cells).astype(np.int64)], axis=1)
-    found = HelicalForceConstants(slabs, bonds, blocks.values[chosen])
-    lowest = float(found.spectrum().min())
+    constants = HelicalForceConstants(slabs, bonds, blocks.values[chosen])
+    lowest = float(constants.spectrum().min())
     if lowest < -(MOST_IMAGINARY_RAD_PS**2):
         raise RelaxationError(
             f"imaginary mode of {OMEGA_CM * (-lowest) ** 0.5:.1f} cm⁻¹: the pristine {relaxed.tube} buckles"
         )
-    return found
+    return constants
 
 
 @dataclass(frozen=True, eq=False)
 class AtomBlocks:
-    """All force constants of one period of a tube, atom by atom.
+    """All force constants of one period of a tube, in one block for each pair of atoms.
 
     Attributes:
-        start: (F,) site of an atom.
-        stop: (F,) site of another one, or of the same.
-        image: (F,) period that the latter lies in.
-        values: (F, 3, 3) eV/Å² in the atoms' own frames.
+        start: (F,) site of the first atom.
+        stop: (F,) site of the second atom, which may be the first one.
+        image: (F,) period of the second atom.
+        values: (F, 3, 3) force constants, eV/Å², in the frames of both atoms.
     """
 
     start: IntArray
@@ -163,7 +168,7 @@ def atom_blocks(relaxed: RelaxedTube) -> AtomBlocks:
 
 
 def atom_frames(positions: FloatArray) -> FloatArray:
-    """(S, 3, 3): unit vectors (radial, tangential, axial) of each atom as rows; the axis is z."""
+    """Return (S, 3, 3) unit vectors (radial, tangential, axial) of each atom as rows; the axis of the tube is z."""
     phi = np.arctan2(positions[:, 1], positions[:, 0])
     frames = np.zeros((len(phi), 3, 3))
     frames[:, 0, 0] = frames[:, 1, 1] = np.cos(phi)
@@ -179,20 +184,37 @@ def _block_rows(matrix: "bsr_array") -> tuple[IntArray, IntArray, FloatArray]:
 
 
 def by_root_masses(matrix: FloatArray, rows: SpeciesArray, columns: SpeciesArray) -> FloatArray:
-    """(rad/ps)² dynamical matrices (..., 3R, 3C) from force constants, eV/Å², and species (..., R) and (..., C)."""
+    """Divide force constants by the square roots of the masses of both atoms.
+
+    Args:
+        matrix: (..., 3R, 3C) force constants, eV/Å².
+        rows: (..., R) species codes of the atoms of the rows.
+        columns: (..., C) species codes of the atoms of the columns.
+
+    Returns:
+        (..., 3R, 3C) dynamical matrices, (rad/ps)².
+    """
     left, right = (np.repeat(1.0 / np.sqrt(MASSES_AMU[codes]), 3, axis=-1) for codes in (rows, columns))
     return np.asarray(matrix * left[..., :, None] * right[..., None, :] * FREQUENCY2_PER_EV_ANGSTROM2_AMU)
 
 
 def slab_blocks(relaxed: RelaxedTube, slabs: Slabs, lead: Lead) -> tuple[FloatArray, FloatArray]:
-    """(S, 3M, 3M) of slabs and (S + 1, 3M, 3M) of couplings, eV/Å², of a tube whose ends are pristine.
+    """Return the force constants of the slabs and of the couplings of a tube whose ends are pristine.
 
-    Vacant sites get no coupling; what fills the last slab up, and the coupling to the leads, is pristine.
+    Vacant sites have no coupling. Sites of the last slab beyond the tube, and couplings to the leads, are pristine.
+
+    Args:
+        relaxed: tube at rest.
+        slabs: slabs of its lattice.
+        lead: force constants of the leads, eV/Å².
+
+    Returns:
+        (S, 3M, 3M) slabs and (S + 1, 3M, 3M) couplings, eV/Å².
     """
     count, size = slabs.count, 3 * slabs.n_sites
     inner = np.repeat(lead.inner[None], count + 2, axis=0).reshape(count + 2, slabs.n_sites, 3, slabs.n_sites, 3)
     couplings = np.repeat(lead.up[None], count + 1, axis=0).reshape(count + 1, slabs.n_sites, 3, slabs.n_sites, 3)
-    # What couples two sites of the tube is replaced; what couples one to a lead stays.
+    # Force constants between two sites of the tube are replaced; those between a site and a lead are kept.
     own = np.zeros((count + 2, slabs.n_sites), dtype=bool)
     slab, index = slabs.sites
     own[slab + 1, index] = True

@@ -1,19 +1,21 @@
-"""Phonon conductance of zigzag tubes whose rings are each of one carbon isotope, exact, for very many designs at once.
+"""Exact phonon conductance of zigzag tubes with one carbon isotope per ring, for very many designs at once.
 
-It is the model of `matgym.physics.phonons.conductance.PhononTransport`, to rounding, on the designs that keep the
-rotation axis: isotopes change masses only, and rings of one isotope keep each angular momentum about the axis to
-itself. So the 20 atoms of a ring of the (10, 0) tube fall apart into 6 x 6 matrices, and as force constants reach the
-next ring only, both halves of a tube can be folded from their leads up to the cut between them, each half once for
-all designs that share it. Caroli's formula at the cut (Caroli, Combescot, Nozières and Saint-James, J. Phys. C 4, 916
-(1971); for phonons Mingo and Yang, Phys. Rev. B 68, 245406 (2003)),
+The results equal those of `matgym.physics.phonons.conductance.PhononTransport`, except for rounding, on designs that
+have the rotation axis of the lattice. Isotopes change masses only, and rings of one isotope do not couple different
+angular momenta about the axis. The matrix of the 20 atoms of a ring of the (10, 0) tube therefore separates into 6 x 6
+matrices. Force constants extend to the next ring only, so both halves of a tube can be folded from their leads to the
+cut between them, and each half is folded once for all designs that share it. Caroli's formula at the cut (Caroli,
+Combescot, Nozières and Saint-James, J. Phys. C 4, 916 (1971); for phonons Mingo and Yang, Phys. Rev. B 68, 245406
+(2003)),
 
     T = Tr[Γ_L G Γ_R G†] = ‖U_L† G U_R‖²,   Γ = U U†,   G = (ω² - D - Σ_L - Σ_R)⁻¹
 
-then takes one small solve for a design, a frequency and a momentum. U has a column for each wave that is open in the
-lead, up to three in (10, 0), and is folded along with Σ.
+then needs one small linear solve for each design, frequency and momentum. U has a column for each wave that is open in
+the lead, up to three in (10, 0), and is folded together with Σ.
 
-A ring here is a range of heights that tiles a whole number of cells: n A atoms and, one bond above each along the axis,
-n B atoms. (The zigzag chain, n B atoms and the n A atoms next above them, would be cut in two by a tube's end.)
+A ring is here a range of heights that fills the tube without a remainder: n A atoms and, one bond above each of them
+along the axis, n B atoms. (The other choice, the zigzag chain of n B atoms and the n A atoms next above them, would be
+cut in two by the end of a tube.)
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,45 +39,54 @@ from matgym.typing import ComplexArray, FloatArray, IntArray, SpeciesArray
 
 OPEN: Final = 1e-9
 """Broadening, relative to the coupling of rings, above which a wave counts as open in the lead.
-Measured for (10, 0) at 256 frequencies: open ones lie above 10⁻⁴, what rounding leaves of closed ones below 10⁻¹⁰.
-What lies between on other grids, next to a band edge, adds as little to the transmission as it is broad."""
+Measured for (10, 0) at 256 frequencies: open waves are above 10⁻⁴, and rounding errors of closed waves below 10⁻¹⁰.
+On other grids a wave next to a band edge may lie between; its contribution to the transmission is as small as its
+broadening."""
 
 CHUNK: Final = 4096
-"""6 x 6 matrices that are worked on at once: 2.4 MB, about what a core's cache holds."""
+"""Number of 6 x 6 matrices in one piece of work: 2.4 MB, about the size of the cache of a core."""
 
 HalfTubes: TypeAlias = tuple[IntArray, SpeciesArray]
-"""Of half tubes that share their beginnings: each node's parent one ring nearer to the lead, and its own isotope."""
+"""A level of a tree of half tubes: the parent of each node, one ring nearer to the lead, and its own isotope."""
 
 
 def ring_of_site(lattice: TubeLattice) -> IntArray:
-    """(n_sites,): the ring that each site lies in, 0 to 2 cells - 1, from low to high.
+    """Return the (n_sites,) ring of each site, 0 to 2 cells - 1, from low to high.
 
     Raises:
-        ConfigurationError: if the tube is not a zigzag one.
+        ConfigurationError: if the tube is not a zigzag tube.
     """
     if lattice.m:
         raise ConfigurationError(
-            f"rings of one isotope are those of zigzag tubes, ({lattice.n}, 0), not of ({lattice.n}, {lattice.m})"
+            f"({lattice.n}, {lattice.m}) is not a zigzag tube: rings of one isotope need m = 0, as in ({lattice.n}, 0)"
         )
     heights = lattice.axial_thirds(lattice.home_cells, np.repeat([0, 1], lattice.n_cells))
     return np.asarray(heights // (3 * lattice.n))
 
 
 def ring_species(lattice: TubeLattice, codes: ArrayLike) -> SpeciesArray:
-    """(B, n_sites) species in raster order of zigzag tubes, from the (B, R) species of their rings, ring 0 lowest."""
+    """Return the (B, n_sites) species of zigzag tubes, in the order of their sites.
+
+    Args:
+        lattice: lattice of the tubes.
+        codes: (B, R) species code of each ring; ring 0 is the lowest.
+
+    Raises:
+        ConfigurationError: if the tube is not a zigzag tube, or codes have another shape or are not of carbon.
+    """
     of_site = ring_of_site(lattice)
     return _carbon_codes(codes, 2 * lattice.cells)[:, of_site]
 
 
 @dataclass(frozen=True)
 class RingIsotopes(Model):
-    """Thermal conductance of ring designs between pristine leads of 12C.
+    """The oracle of the thermal conductance of ring designs between pristine leads of 12C.
 
     Attributes:
-        n: of the (n, 0) tube, undeformed.
-        rings: of the tube, two to a translational cell.
-        temperature_k: of the leads, K.
-        frequencies: points of the midpoint rule, as of `PhononTransport`.
+        n: chiral index of the undeformed (n, 0) tube.
+        rings: number of rings of the tube, two per translational cell.
+        temperature_k: temperature of the leads, K.
+        frequencies: number of points of the midpoint rule, as in `PhononTransport`.
     """
 
     n: int = 10
@@ -85,66 +96,66 @@ class RingIsotopes(Model):
 
     def __post_init__(self) -> None:
         if self.rings < 2 or self.rings % 2:
-            raise ConfigurationError(f"rings={self.rings} must be even, 2 or more: a cell of a zigzag tube has two")
+            raise ConfigurationError(f"rings={self.rings} must be even and at least 2: a zigzag cell has two rings")
         require_counts(n=self.n)
-        PhononTransport(self.temperature_k, self.frequencies)  # raises for what it cannot take
+        PhononTransport(self.temperature_k, self.frequencies)  # raises an error for settings out of range
 
     properties = (THERMAL_CONDUCTANCE_NW_K,)
     level = Level.CLASSICAL
     cost = Cost(seconds=1e-3, sites=320, exponent=1.0)
-    """Measured on one core, in a batch of all designs; a lone design takes about a second."""
+    """Cost, measured on one core, in a batch of all designs; a single design takes about a second."""
 
     @property
     def lattice(self) -> TubeLattice:
-        """Of the tube."""
+        """The lattice of the tube."""
         return tube_lattice(self.n, 0, self.rings // 2)
 
     @property
     def degeneracies(self) -> IntArray:
-        """(L,) angular momenta that share the transmission of 0, 1, … n // 2: m and -m are one by time reversal."""
+        """The (L,) numbers of momenta with the transmission of 0, 1, … n // 2; m and -m are equal by time reversal."""
         momenta = np.arange(self.n // 2 + 1)
         return np.where((momenta == 0) | (2 * momenta == self.n), 1, 2)
 
     @cached_property
     def grid(self) -> tuple[FloatArray, FloatArray]:
-        """(W,) angular frequencies and weights, rad/ps."""
+        """The (W,) angular frequencies and (W,) weights, rad/ps."""
         return PhononTransport(self.temperature_k, self.frequencies).grid(Nanotube(self.n, 0, self.rings // 2))
 
     def tubes(self, codes: ArrayLike) -> list[Nanotube]:
-        """The tubes of (B, R) designs."""
+        """Return the tubes of (B, R) designs."""
         return [Nanotube(self.n, 0, self.rings // 2, species) for species in ring_species(self.lattice, codes)]
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Thermal conductance of each tube, of shape (B,); what is no design of these rings is a failure."""
-        found = np.full(len(tubes), np.nan)
+        """Return the thermal conductance of each tube, nW/K, of shape (B,); tubes that are not ring designs fail."""
+        conductances = np.full(len(tubes), np.nan)
         failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._outside(tube))}
         rows = [row for row in range(len(tubes)) if row not in failures]
         if rows:
             try:
-                found[rows] = self.conductance_nw_k([self._rings_of(tubes[row])[0] for row in rows])
+                conductances[rows] = self.conductance_nw_k([self._rings_of(tubes[row])[0] for row in rows])
             except RelaxationError as error:
                 failures |= dict.fromkeys(rows, str(error))
-        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: found}, failures)
+        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: conductances}, failures)
 
     def conductance_nw_k(self, codes: ArrayLike) -> FloatArray:
-        """(B,) thermal conductance, nW/K.
+        """Return the (B,) thermal conductance, nW/K.
 
         Args:
-            codes: (B, R) species of each ring, ring 0 lowest: 12C, 13C or 14C.
+            codes: (B, R) species code of each ring, of 12C, 13C or 14C; ring 0 is the lowest.
 
         Raises:
             ConfigurationError: if the codes have another shape, or are not of carbon.
         """
         designs = _Designs.of(_carbon_codes(codes, self.rings))
-        heat = phonon_conductance_nw_k(*self.grid, np.eye(self.frequencies), self.temperature_k)  # nW/K where T is one
+        heat = phonon_conductance_nw_k(*self.grid, np.eye(self.frequencies), self.temperature_k)  # nW/K, where T is 1
         total = np.zeros(len(designs.left))
         for block, through in self._blocks(designs):
             total += (heat[block.frequency] * self.degeneracies[block.momentum]) @ through
         return total[designs.of_row]
 
     def _blocks(self, designs: "_Designs") -> Iterator[tuple["_Channels", FloatArray]]:
-        """Pieces of all open channels, and their (K, P) transmission of distinct designs."""
-        step = max(1, CHUNK // max(1, len(designs.left)))  # there are no more halves than designs
+        """Yield pieces of all open channels, with the (K, P) transmission of distinct designs."""
+        step = max(1, CHUNK // max(1, len(designs.left)))  # there are at most as many halves as designs
         with one_thread():
             for group in self._channels:
                 for first in range(0, len(group.z), step):
@@ -153,7 +164,7 @@ class RingIsotopes(Model):
 
     @cached_property
     def _channels(self) -> tuple["_Channels", ...]:
-        """Pairs of frequency and momentum at which the lead carries anything, grouped by how many waves are open."""
+        """Pairs of frequency and momentum with waves that are open in the lead, grouped by the number of waves."""
         lead = mass_lead(pristine_force_constants(self.n, 0).lead(slabs_of(self.lattice, HOPS[0])))
         squares = self.grid[0] ** 2
         surfaces = lead.surface(squares, np.minimum(BROADENING[0], BROADENING[1] * squares))
@@ -176,16 +187,16 @@ class RingIsotopes(Model):
         return tuple(groups)
 
     def _rings_of(self, tube: Nanotube) -> SpeciesArray:
-        """(2, R): lowest and highest species code in each ring."""
+        """Return (2, R) the lowest and the highest species code in each ring."""
         by_ring = tube.species[np.argsort(ring_of_site(tube.lattice), kind="stable")].reshape(self.rings, -1)
         return np.stack([by_ring.min(axis=1), by_ring.max(axis=1)])
 
     def _outside(self, tube: Nanotube) -> str | None:
-        """Why a tube lies outside: it is none of these designs."""
+        """Return why a tube is not one of these designs, or None if it is."""
         if (tube.n, tube.m, 2 * tube.cells) != (self.n, 0, self.rings) or tube.strain or tube.torsion:
-            return f"{tube}: not an undeformed ({self.n},0)x{self.rings // 2} tube; use PhononTransport"
+            return f"{tube} is not an undeformed ({self.n},0)x{self.rings // 2} tube; use PhononTransport"
         if not tube.is_carbon:
-            return f"{tube}: rings hold isotopes of carbon only; use PhononTransport"
+            return f"{tube} holds other species than isotopes of carbon; use PhononTransport"
         lowest, highest = self._rings_of(tube)
         mixed = np.flatnonzero(lowest != highest)
         return f"{tube}: ring {mixed[0]} mixes isotopes; use PhononTransport" if len(mixed) else None
@@ -193,18 +204,18 @@ class RingIsotopes(Model):
 
 @dataclass(frozen=True, eq=False)
 class _Channels:
-    """K pairs of frequency and angular momentum, with r waves open in the lead; dynamical matrices in (rad/ps)² of 12C.
+    """K pairs of frequency and angular momentum with r open waves; dynamical matrices are of 12C, in (rad/ps)².
 
     Attributes:
-        frequency: (K,) index.
-        momentum: (K,) likewise.
-        z: (K,) ω².
-        inner: (K, 6, 6) of a ring.
-        up: (K, 6, 6) from a ring to the next one.
+        frequency: (K,) index of the frequency.
+        momentum: (K,) index of the momentum.
+        z: (K,) ω², (rad/ps)².
+        inner: (K, 6, 6) dynamical matrix of a ring.
+        up: (K, 6, 6) coupling of a ring to the next one.
         left: (K, 6, 6) self-energy of the lead on the left, on ring 0.
-        right: (K, 6, 6) of the lead on the right, on the last ring.
-        waves_left: (K, 6, r) U of Γ = U U† of the former.
-        waves_right: (K, 6, r) of the latter.
+        right: (K, 6, 6) self-energy of the lead on the right, on the last ring.
+        waves_left: (K, 6, r) U of Γ = U U† of the lead on the left.
+        waves_right: (K, 6, r) U of Γ = U U† of the lead on the right.
     """
 
     frequency: IntArray
@@ -221,23 +232,23 @@ class _Channels:
         return _Channels(*(getattr(self, name)[some] for name in self.__dataclass_fields__))
 
     def transmission(self, designs: "_Designs") -> FloatArray:
-        """(K, P) transmission."""
+        """Return the (K, P) transmission of P designs."""
         up = self.up[:, None]
         sigma, waves_left = self._folded(designs.below[:-1], self.left, self.waves_left, up)
         parents, codes = designs.below[-1]
         ring, waves_left = self._ring(codes, sigma[:, parents]), _adjoint(waves_left[:, parents])
         sigma, waves_right = self._folded(designs.above, self.right, self.waves_right, _adjoint(up))
-        found = np.empty((len(self.z), len(designs.left)))
+        transmissions = np.empty((len(self.z), len(designs.left)))
         for first in range(0, len(designs.left), CHUNK):
             some = slice(first, first + CHUNK)
             left, right = designs.left[some], designs.right[some]
             arrived = np.linalg.solve(ring[:, left] - sigma[:, right], waves_right[:, right])
             amplitudes = waves_left[:, left] @ arrived
-            found[:, some] = (amplitudes.real**2 + amplitudes.imag**2).sum(axis=(-2, -1))
-        return found
+            transmissions[:, some] = (amplitudes.real**2 + amplitudes.imag**2).sum(axis=(-2, -1))
+        return transmissions
 
     def _ring(self, codes: SpeciesArray, sigma: ComplexArray) -> ComplexArray:
-        """(K, H, 6, 6): ω² - D - Σ of one ring, times its mass over that of 12C, which leaves D and its hops alone."""
+        """Return (K, H, 6, 6) ω² - D - Σ of a ring times its mass over that of 12C; D and couplings are then of 12C."""
         heavier = MASSES_AMU[codes] / MASSES_AMU[Species.C12]
         alone = (self.z[:, None] * heavier)[..., None, None] * np.eye(6) - self.inner[:, None]
         return np.asarray(alone - sigma)
@@ -245,7 +256,7 @@ class _Channels:
     def _folded(
         self, levels: Sequence[HalfTubes], sigma: ComplexArray, waves: ComplexArray, hop: ComplexArray
     ) -> tuple[ComplexArray, ComplexArray]:
-        """Σ (K, H, 6, 6) and U (K, H, 6, r) of a lead and the rings next to it on the first ring beyond."""
+        """Return Σ, (K, H, 6, 6), and U, (K, H, 6, r), of a lead with folded rings, on the next ring."""
         sigma, waves, back = sigma[:, None], waves[:, None], _adjoint(hop)
         for parents, codes in levels:
             ring, fed = self._ring(codes, sigma[:, parents]), waves[:, parents]
@@ -257,14 +268,14 @@ class _Channels:
 
 @dataclass(frozen=True, eq=False)
 class _Designs:
-    """P distinct designs as pairs of half tubes; a design and its reverse, the same device, count once.
+    """P distinct designs as pairs of half tubes; a design and its reverse are the same device, and count once.
 
     Attributes:
         below: levels of the distinct lower halves, from the left lead up to the cut.
         above: levels of the distinct upper halves, from the right lead down to the cut.
         left: (P,) lower half of each design.
-        right: (P,) upper half.
-        of_row: (B,) design of each row of the batch.
+        right: (P,) upper half of each design.
+        of_row: (B,) index of the design of each row of the batch.
     """
 
     below: list[HalfTubes]
@@ -275,10 +286,10 @@ class _Designs:
 
     @classmethod
     def of(cls, codes: SpeciesArray) -> "_Designs":
-        """Those of (B, R) codes."""
+        """Return the distinct designs of (B, R) codes."""
         other = codes[:, ::-1]
         rows = np.arange(len(codes))
-        first = (codes != other).argmax(axis=1)  # where it first differs from its reverse
+        first = (codes != other).argmax(axis=1)  # first ring that differs from the reversed design
         chosen = np.where((other[rows, first] < codes[rows, first])[:, None], other, codes)
         distinct, of_row = np.unique(chosen, axis=0, return_inverse=True)
         cut = codes.shape[1] // 2
@@ -288,7 +299,7 @@ class _Designs:
 
 
 def _levels(halves: SpeciesArray) -> list[HalfTubes]:
-    """Levels of the tree of (H, r) distinct rows in lexical order; the last one has a node for each row."""
+    """Return the levels of the tree of (H, r) distinct, sorted rows; the last level has a node for each row."""
     levels = []
     node = np.zeros(len(halves), dtype=np.int64)
     begins = np.arange(len(halves)) == 0
@@ -300,7 +311,7 @@ def _levels(halves: SpeciesArray) -> list[HalfTubes]:
 
 
 def _waves(sigma: ComplexArray) -> ComplexArray:
-    """(..., 6, 6) U with Γ = U U†, least first, of self-energies; without what rounding makes negative."""
+    """Return (..., 6, 6) U with Γ = U U† of self-energies, least first; negative rounding errors are set to zero."""
     values, vectors = np.linalg.eigh(1j * (sigma - _adjoint(sigma)))
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
 
@@ -310,13 +321,19 @@ def _adjoint(matrix: ComplexArray) -> ComplexArray:
 
 
 def _carbon_codes(codes: ArrayLike, rings: int) -> SpeciesArray:
-    """(B, rings) species codes, checked."""
+    """Check species codes, and return them as an array (B, rings).
+
+    Raises:
+        ConfigurationError: if the codes have another shape, or are not of carbon.
+    """
     array = np.atleast_2d(np.asarray(codes))
     if array.ndim != 2 or array.shape[1] != rings:
-        raise ConfigurationError(f"codes of shape {array.shape} must be (designs, {rings}): a species for each ring")
+        raise ConfigurationError(
+            f"codes of shape {array.shape} must be (designs, {rings}), one species code for each ring"
+        )
     wrong = ~np.isin(array, CARBONS)
     if wrong.any():
         raise ConfigurationError(
-            f"species code {array[wrong][0]} is no isotope of carbon: use 0 (12C), 1 (13C), 2 (14C)"
+            f"species code {array[wrong][0]} is not an isotope of carbon: use 0 (12C), 1 (13C), 2 (14C)"
         )
     return array.astype(np.uint8)

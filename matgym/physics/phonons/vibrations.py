@@ -1,7 +1,8 @@
-"""Phonon bands, density of states and heat capacity of tubes whose cell repeats without end.
+"""Phonon bands, density of states and heat capacity of periodic tubes.
 
-Harmonic lattice dynamics of Tersoff's potential about the relaxed tube. Pristine tubes are solved by their helical
-symmetry, six branches for each angular momentum; decorated ones as they are, with a phase from cell to cell.
+The model is harmonic lattice dynamics of Tersoff's potential about the relaxed tube. Pristine tubes are solved by their
+helical symmetry, with six branches for each angular momentum. Decorated tubes are solved with all atoms of their cell,
+and a phase from one cell to the next.
 """
 
 from collections.abc import Sequence
@@ -34,11 +35,11 @@ HEAT_CAPACITY_J_G_K = Property(
 
 @dataclass(frozen=True)
 class Vibrations(Model):
-    """Heat capacity, bands and density of states of phonons.
+    """The oracle of the heat capacity, the bands and the density of states of phonons.
 
     Attributes:
-        temperature_k: at which the heat capacity is taken, K.
-        phases: points in half the Brillouin zone.
+        temperature_k: temperature of the heat capacity, K.
+        phases: number of points in half the Brillouin zone.
     """
 
     temperature_k: float = 300.0
@@ -51,7 +52,7 @@ class Vibrations(Model):
     properties = (HEAT_CAPACITY_J_G_K,)
     level = Level.CLASSICAL
     cost = Cost(seconds=1.0, sites=128, exponent=2.8)
-    """Measured on one core of an AMD EPYC server."""
+    """Cost, measured on one core of an AMD EPYC server."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Return the heat capacity of each tube, J/(g K).
@@ -69,30 +70,32 @@ class Vibrations(Model):
         return (float(mode_heat_j_k(omega, self.temperature_k).mean(axis=0).sum() / mass_g),)
 
     def frequencies(self, tube: Nanotube) -> FloatArray:
-        """(phases, modes) angular frequencies at midpoints of half the zone, rad/ps, imaginary ones as negative.
+        """Return (phases, modes) angular frequencies at midpoints of half the zone, rad/ps, imaginary ones as negative.
 
         Raises:
-            RelaxationError: if the tube does not come to rest, or has a mode beyond 1 cm⁻¹ that is imaginary.
+            RelaxationError: if the tube does not come to rest, or has an imaginary mode of more than 1 cm⁻¹.
         """
         thetas = (np.arange(self.phases) + 0.5) * np.pi / self.phases
         if tube.is_pristine:
             constants = pristine_force_constants(tube.n, tube.m, tube.strain, tube.torsion)
-            # A period is so many screws and a rotation, which together give the phase θ and any number of turns.
+            # A period is `rings` screws and a rotation; together they give the phase θ plus a multiple of 2π.
             period = tube.cells * np.array(tube.lattice.translation)
             rings, around = (int(count) for count in constants.slabs.ring(period))
             gained = 2.0 * np.pi * np.arange(constants.slabs.folds) * around / constants.slabs.folds  # (d,)
             turns = (
                 thetas[:, None] + 2.0 * np.pi * np.arange(rings) - gained[:, None, None]
             ) / rings  # (d, phases, rings)
-            found = self.helical_bands(constants, turns.reshape(len(gained), -1))
-            return found.reshape(len(gained), len(thetas), -1).transpose(1, 0, 2).reshape(len(thetas), -1)
+            branches = self.helical_bands(constants, turns.reshape(len(gained), -1))
+            return branches.reshape(len(gained), len(thetas), -1).transpose(1, 0, 2).reshape(len(thetas), -1)
         bands = self.bands(tube, thetas)
         if bands.min() < -MOST_IMAGINARY_RAD_PS:
-            raise RelaxationError(f"imaginary mode of {-OMEGA_CM * bands.min():.1f} cm⁻¹: {tube} is at no minimum")
+            raise RelaxationError(
+                f"imaginary mode of {-OMEGA_CM * bands.min():.1f} cm⁻¹: {tube} is not at a minimum of the energy"
+            )
         return bands
 
     def bands(self, tube: Nanotube, thetas: FloatArray) -> FloatArray:
-        """(K, 3 atoms) angular frequencies at phases kL (K,) of the whole cell, ascending, rad/ps.
+        """Return (K, 3 atoms) angular frequencies, rad/ps, ascending, at phases kL, (K,), of the whole cell.
 
         Raises:
             RelaxationError: if the tube does not come to rest.
@@ -106,7 +109,7 @@ class Vibrations(Model):
 
     @staticmethod
     def helical_bands(constants: HelicalForceConstants, turns: FloatArray) -> FloatArray:
-        """(d, K, 6) angular frequencies of a pristine tube at phases (K,) or (d, K) from ring to ring, rad/ps."""
+        """Return (d, K, 6) angular frequencies, rad/ps, of a pristine tube at ring-to-ring phases, (K,) or (d, K)."""
         return _signed_roots(np.linalg.eigvalsh(constants.dynamical(np.arange(constants.slabs.folds), turns)))
 
     def density_of_states(self, tube: Nanotube, omega: FloatArray, broadening: float = 2.0) -> FloatArray:
@@ -115,7 +118,7 @@ class Vibrations(Model):
         Args:
             tube: any tube.
             omega: (W,) angular frequencies, rad/ps.
-            broadening: standard deviation of the Gaussian that stands for each mode, rad/ps.
+            broadening: standard deviation of the Gaussian that represents each mode, rad/ps.
 
         Returns:
             (W,) modes per rad/ps and cell; the integral is three times the number of atoms.
@@ -125,9 +128,9 @@ class Vibrations(Model):
             RelaxationError: if the tube does not come to rest.
         """
         require_positive(broadening=broadening)
-        found = self.frequencies(tube)
-        x = (np.asarray(omega)[:, None] - found.ravel()) / broadening
-        return np.asarray(np.exp(-0.5 * x**2).sum(axis=1) / (broadening * np.sqrt(2.0 * np.pi) * len(found)))
+        frequencies = self.frequencies(tube)
+        x = (np.asarray(omega)[:, None] - frequencies.ravel()) / broadening
+        return np.asarray(np.exp(-0.5 * x**2).sum(axis=1) / (broadening * np.sqrt(2.0 * np.pi) * len(frequencies)))
 
 
 def mode_heat_j_k(omega: FloatArray, temperature_k: float) -> FloatArray:

@@ -1,14 +1,15 @@
-"""Transmission of a chain of slabs between two leads, for electrons and phonons alike.
+"""Transmission of a chain of slabs between two leads, for electrons and for phonons.
 
-With H the Hamiltonian and z = E, or H the dynamical matrix and z = ω², the leads' surface Green's functions come
-from decimation (López Sancho, López Sancho and Rubio, J. Phys. F 15, 851 (1985)), carried out on each angular
-momentum of the rotation axis apart; the device is folded slab by slab from the left into a self-energy (recursive
-Green's function; Thouless and Kirkpatrick, J. Phys. C 14, 235 (1981)), and the transmission is Caroli's
+For electrons H is the Hamiltonian and z = E; for phonons H is the dynamical matrix and z = ω². The surface Green's
+functions of the leads come from decimation (López Sancho, López Sancho and Rubio, J. Phys. F 15, 851 (1985)),
+separately for each angular momentum of the rotation axis. The device is folded slab by slab from the left into a
+self-energy (recursive Green's function; Thouless and Kirkpatrick, J. Phys. C 14, 235 (1981)). The transmission is
+Caroli's
 
     T = Tr[Γ_L G Γ_R G†]
 
-at the last slab: with no loss in the device, the current through any cut is the same. Everything is batched over
-devices and energies.
+at the last slab; without loss in the device, the current through every cut is the same. All functions work on batches
+of devices and energies.
 """
 
 from dataclasses import dataclass
@@ -20,32 +21,32 @@ from matgym.physics.oracles import one_thread
 from matgym.typing import ComplexArray, FloatArray, IntArray
 
 DECIMATIONS = 60
-"""Steps that fold 2⁶⁰ slabs; only z on a band edge, or no broadening at all, takes more."""
+"""Largest number of steps, which fold 2⁶⁰ slabs; more are needed only on a band edge, or without broadening."""
 
 DECIMATED = 1e-14
-"""Coupling of the folded slabs, relative to the first, at which decimation ends."""
+"""Coupling of the folded slabs, relative to that of single slabs, at which decimation ends."""
 
 RESIDUAL = 1e-8
-"""By how much G (z - h - Σ) may differ from 1 at a surface before it is done again in other steps.
-Where z meets an eigenvalue of some folded piece, decimation divides by almost nothing and loses all digits."""
+"""Largest difference of G (z - h - Σ) from 1 at a surface; above it, decimation is repeated with other steps.
+If z is near an eigenvalue of folded slabs, decimation divides by a number near zero and loses all digits."""
 
 MOST_RESIDUAL = 1e-5
 """Largest residual that is accepted after all groups were tried."""
 
 GROUPS = (3, 5, 7)
-"""Slabs that the first step takes at once when it is done again: pieces of other lengths have other eigenvalues."""
+"""Numbers of slabs that repeated decimations join in the first step: other lengths have other eigenvalues."""
 
 CHUNK_ENTRIES = 1 << 20
-"""Complex entries of one slab over all devices and energies that are worked on at once: 16 MB."""
+"""Largest number of complex entries of one slab, over all devices and energies of a piece of work: 16 MB."""
 
 
 @dataclass(frozen=True)
 class Lead:
-    """A pristine tube without end, in equal slabs.
+    """An infinite pristine tube in equal slabs.
 
     Attributes:
-        inner: (M, M) of a slab, real, symmetric, block-circulant in `folds` blocks.
-        up: (M, M) from a slab to the next one, likewise.
+        inner: (M, M) matrix of a slab, real, symmetric, block-circulant in `folds` blocks.
+        up: (M, M) coupling of a slab to the next one, real, block-circulant in `folds` blocks.
         folds: order of the rotation axis.
     """
 
@@ -56,13 +57,14 @@ class Lead:
     def surface(self, z: FloatArray, broadening: float | FloatArray) -> "Surfaces":
         """Return the surface Green's functions of the lead on the left and of the lead on the right, on the real axis.
 
-        Decimation needs an imaginary part, at which the transmission would be off by about as much. The surface is
-        analytic above the axis, so that it is taken there at one, two and three times the broadening and
-        extrapolated: what is left is of third order, broadening over distance to the next band edge.
+        Decimation needs an imaginary part of z, which would change the transmission by about the same relative amount.
+        The surface is analytic above the real axis. It is therefore computed at one, two and three times the broadening
+        and extrapolated to zero. The remaining error is of third order in the ratio of the broadening to the distance
+        from the next band edge.
 
         Args:
             z: (E,) energies, or squared frequencies.
-            broadening: one, or (E,).
+            broadening: imaginary part of z, one number or (E,).
 
         Raises:
             ConvergenceError: if decimation did not converge, as at a band edge.
@@ -80,15 +82,15 @@ class Lead:
             poor = np.flatnonzero(~(residual < RESIDUAL))
             if not len(poor):
                 break
-            found = _decimated(z[poor], inner, up, group)
-            better = ~(found[2] >= residual[poor])  # what is NaN is worse than any number
-            for kept, new in zip((left, right, residual), found, strict=True):
+            repeated = _decimated(z[poor], inner, up, group)
+            better = ~(repeated[2] >= residual[poor])  # NaN counts as worse than any number
+            for kept, new in zip((left, right, residual), repeated, strict=True):
                 kept[poor[better]] = new[better]
         if not (residual < MOST_RESIDUAL).all():
             worst = int(np.argmax(np.nan_to_num(residual, nan=np.inf)))
             raise ConvergenceError(
-                f"the lead did not converge at z = {z[worst]:.6g}: its surface misses its own equation by "
-                f"{residual[worst]:.1e}; move z off the band edge, or broaden it"
+                f"the lead did not converge at z = {z[worst]:.6g}: the residual of its surface Green's function is "
+                f"{residual[worst]:.1e}; move z away from the band edge, or increase the broadening"
             )
         return Surfaces(left, right)
 
@@ -107,12 +109,12 @@ class Surfaces:
     right: ComplexArray
 
     def full(self, some: slice) -> tuple[ComplexArray, ComplexArray]:
-        """Both as (some of E, M, M), M = d m."""
+        """Return both for a slice of the energies, each (some of E, M, M), with M = d m."""
         return _rings(self.left[some]), _rings(self.right[some])
 
 
 def _rings(channels: ComplexArray) -> ComplexArray:
-    """(E, d m, d m) of (E, d, m, m)."""
+    """Return the (E, d m, d m) block-circulant matrices of (E, d, m, m) angular momenta."""
     energies, d, m, _ = channels.shape
     first = np.fft.ifft(channels, axis=1)  # blocks j, 0
     steps = (np.arange(d)[:, None] - np.arange(d)) % d
@@ -122,13 +124,16 @@ def _rings(channels: ComplexArray) -> ComplexArray:
 def _decimated(
     z: ComplexArray, inner: ComplexArray, up: ComplexArray, group: int = 1
 ) -> tuple[ComplexArray, ComplexArray, FloatArray]:
-    """Left and right surface Green's functions (E, d, m, m) and, (E,), by how much the worse misses its equation.
+    """Compute the surface Green's functions of both leads by decimation, with their residual.
 
     Args:
-        z: (E,).
-        inner: (d, m, m) of a slab, by angular momentum.
-        up: (d, m, m) from a slab to the next.
-        group: slabs that are taken as one.
+        z: (E,) energies, or squared frequencies.
+        inner: (d, m, m) matrix of a slab, by angular momentum.
+        up: (d, m, m) coupling of a slab to the next one.
+        group: number of slabs that are joined into one.
+
+    Returns:
+        Left and right surface Green's functions, (E, d, m, m), and the larger of their residuals, (E,).
     """
     m = inner.shape[-1]
     left, right = _folded(z, *_grouped(inner, up, group))
@@ -136,7 +141,7 @@ def _decimated(
     alone = z[:, None, None, None] * np.eye(m) - inner
     down = up.conj().swapaxes(-1, -2)
     with np.errstate(over="ignore", invalid="ignore"):
-        # G (z - h - Σ) - 1, turned into an energy by the coupling
+        # the residual: G (z - h - Σ) minus 1
         missed_left = left_g @ (alone - down @ left_g @ up) - np.eye(m)
         missed_right = right_g @ (alone - up @ right_g @ down) - np.eye(m)
         residual = np.maximum(np.abs(missed_left), np.abs(missed_right)).max(axis=(1, 2, 3))
@@ -158,14 +163,14 @@ def _grouped(inner: ComplexArray, up: ComplexArray, group: int) -> tuple[Complex
 
 
 def _folded(z: ComplexArray, inner: ComplexArray, up: ComplexArray) -> tuple[ComplexArray, ComplexArray]:
-    """Left and right surface Green's functions by decimation, (E, d, m, m), good or not."""
+    """Return the left and right surface Green's functions by decimation, (E, d, m, m), without a check."""
     down = up.conj().swapaxes(-1, -2)
     alone = z[:, None, None, None] * np.eye(inner.shape[-1]) - inner  # (E, d, m, m)
     left, right = alone.copy(), alone.copy()
     middle, alpha, beta = alone, np.broadcast_to(up, alone.shape), np.broadcast_to(down, alone.shape)
     active = np.arange(len(z))
     scale = np.abs(up).max()
-    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is seen in the residual
+    with np.errstate(over="ignore", invalid="ignore"):  # the residual shows overflow
         for _ in range(DECIMATIONS):
             g = np.linalg.inv(middle)
             alpha_g, beta_g = alpha @ g, beta @ g
@@ -185,17 +190,17 @@ def transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfac
     """Return the transmission of each device at each energy.
 
     Args:
-        inner: (B, S, M, M) of the devices' slabs, symmetric.
-        couplings: (B, S + 1, M, M), from the left lead to slab 0, from slab to slab, from the last to the
-            right lead.
+        inner: (B, S, M, M) matrices of the slabs of the devices, symmetric.
+        couplings: (B, S + 1, M, M) couplings: from the left lead to slab 0, from each slab to the next, and from the
+            last slab to the right lead.
         z: (E,) energies, or squared frequencies.
-        surfaces: of the leads, from `Lead.surface`.
+        surfaces: surface Green's functions of the leads, from `Lead.surface`.
 
     Returns:
         (B, E) transmission.
     """
     batch, _, size, _ = inner.shape
-    found = np.full((batch, len(z)), np.nan)
+    transmissions = np.full((batch, len(z)), np.nan)
     most = max(1, CHUNK_ENTRIES // (size * size))
     devices = min(batch, most)
     step = max(1, most // devices)
@@ -205,8 +210,8 @@ def transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfac
             leads = surfaces.full(some)
             for first in range(0, batch, devices):
                 part = slice(first, first + devices)
-                found[part, some] = _transmission(inner[part], couplings[part], z[some], leads)
-    return found
+                transmissions[part, some] = _transmission(inner[part], couplings[part], z[some], leads)
+    return transmissions
 
 
 def _transmission(
@@ -242,9 +247,10 @@ def _transmission(
 
 
 def _boundary(coupling: FloatArray) -> tuple[IntArray, IntArray, ComplexArray, ComplexArray]:
-    """Rows and columns on which a coupling (B, M, M) acts, what it is there, (B, 1, rows, columns), and back.
+    """Return the rows and columns with nonzero elements of couplings (B, M, M), and these elements.
 
-    Complex and contiguous: a product of a real and a complex stack misses the fast path of NumPy by a factor of ten.
+    The elements are returned as (B, 1, rows, columns) and transposed. Both are complex and contiguous, because NumPy
+    multiplies a real and a complex stack ten times more slowly.
     """
     acts = (coupling != 0.0).any(axis=0)
     rows, columns = np.flatnonzero(acts.any(axis=1)), np.flatnonzero(acts.any(axis=0))

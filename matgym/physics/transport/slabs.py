@@ -1,10 +1,10 @@
-"""A tube cut across its axis into equal slabs, each bonded to the next one only.
+"""Slabs of a tube across its axis; each slab is bonded to the next one only.
 
-The unit cells of a tube are the group Z x Z_d with d = gcd(n, m): a screw moves a ring of d cells on to the next
-ring, a rotation by 360°/d moves a cell to its neighbour in the ring. Slabs of `width` rings are thus all alike,
-whatever the chirality, though a translational cell may hold hundreds of rings: the leads of a (6, 5) tube have
-12 sites a slab, not 364. Within a slab, sites stand in order of their place in the ring first, so that
-every pristine matrix is block-circulant in d blocks. A tube between leads is one copy of it, between pristine ones.
+The unit cells of a tube are the group Z x Z_d with d = gcd(n, m): a screw moves a ring of d cells to the next ring, and
+a rotation by 360°/d moves a cell to its neighbour in the ring. Slabs of `width` rings are therefore all equal for every
+chirality, although a translational cell may contain hundreds of rings: the leads of a (6, 5) tube have 12 sites per
+slab, not 364. Within a slab, sites are sorted by their place in the ring first, so that every pristine matrix is
+block-circulant in d blocks. A tube between leads is one copy of the tube between pristine tubes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,11 +24,11 @@ Deformation: TypeAlias = tuple[int, int, float, float]
 
 @dataclass(frozen=True)
 class Slabs:
-    """The cut of a lattice into slabs.
+    """The slabs of a lattice.
 
     Attributes:
-        lattice: that is cut.
-        hops: bonds that an interaction reaches: 1 for hopping, more for force constants or turned bonds.
+        lattice: lattice that is cut into slabs.
+        hops: range of the interaction in bonds: 1 for hopping, more for force constants or turned bonds.
     """
 
     lattice: TubeLattice
@@ -36,12 +36,12 @@ class Slabs:
 
     @property
     def folds(self) -> int:
-        """Cells in a ring: d, the order of the rotation axis."""
+        """The number of cells in a ring: d, the order of the rotation axis."""
         return self.lattice.folds
 
     @cached_property
     def width(self) -> int:
-        """Rings in a slab, enough that the interaction ends in the next slab."""
+        """The number of rings in a slab, large enough that the interaction ends in the next slab."""
         n, m = self.lattice.n, self.lattice.m
         # Axial extent of bonds in thirds of a unit in which a ring is 3 d thick: see `TubeLattice._axial`.
         bonds = np.array([n - m, n + 2 * m, -(2 * n + m)])
@@ -55,32 +55,32 @@ class Slabs:
 
     @property
     def n_sites(self) -> int:
-        """Sites in a slab."""
+        """The number of sites in a slab."""
         return 2 * self.folds * self.width
 
     @cached_property
     def rings(self) -> int:
-        """Rings in the tube."""
+        """The number of rings in the tube."""
         return self.lattice.n_cells // self.folds
 
     @cached_property
     def count(self) -> int:
-        """Slabs that hold the tube; the last may be filled up with what follows the tube."""
+        """The number of slabs that contain the tube; the last one may also contain sites beyond the tube."""
         return ceil(self.rings / self.width)
 
     def ring(self, cells: IntArray) -> tuple[IntArray, IntArray]:
-        """Ring (any integer) and place in the ring (0 to d - 1) of unwrapped cells (..., 2)."""
+        """Return the ring (any integer) and the place in the ring (0 to d - 1) of unwrapped cells (..., 2)."""
         n, m, d = self.lattice.n, self.lattice.m, self.folds
-        ring = (m * cells[..., 0] - n * cells[..., 1]) // d  # exact
+        ring = (m * cells[..., 0] - n * cells[..., 1]) // d  # divisible without a remainder
         return ring, ((cells - ring[..., None] * self.lattice.screw)[..., 0] // (n // d)) % d
 
     def cell(self, ring: IntArray, around: IntArray) -> IntArray:
-        """(..., 2): the cell at a place of a ring, the inverse of `ring`."""
+        """Return the (..., 2) cell at a place of a ring; the inverse of `ring`."""
         turn = np.array([self.lattice.n, self.lattice.m]) // self.folds
         return np.asarray(np.asarray(ring)[..., None] * self.lattice.screw + np.asarray(around)[..., None] * turn)
 
     def place(self, cells: IntArray, sublattice: IntArray) -> tuple[IntArray, IntArray]:
-        """Slab (any integer) and index within it of unwrapped sites: (..., 2) cells and (...) sublattices."""
+        """Return the slab (any integer) and the index in it of sites: unwrapped cells (..., 2), sublattices (...)."""
         ring, around = self.ring(cells)
         # A ring is a range of heights: B atoms, (m - n)/3 above their cells' A atoms, may lie in another ring.
         ring = ring + np.where(sublattice == 1, (self.lattice.m - self.lattice.n) // (3 * self.folds), 0)
@@ -89,18 +89,18 @@ class Slabs:
 
     @cached_property
     def sites(self) -> tuple[IntArray, IntArray]:
-        """Slab and index of every site of the tube, each (n_sites,)."""
+        """The slab and the index in it of every site of the tube, each (n_sites,)."""
         return self.place(self.lattice.home_cells, np.repeat([0, 1], self.lattice.n_cells))
 
     def place_of(self, site: int, image: int) -> tuple[int, int]:
-        """Slab and index of the site in the image-th repeat of the tube."""
+        """Return the slab and the index in it of a site in the image-th repeat of the tube."""
         cell = self.lattice.home_cells[site] + image * self.lattice.cells * np.array(self.lattice.translation)
         slab, index = self.place(cell, np.asarray(int(site >= self.lattice.n_cells)))
         return int(slab), int(index)
 
     @cached_property
     def bonds(self) -> IntArray:
-        """(3 sites/2, 4): bonds of the A sites of a slab: index, index of the B site, slabs up, direction."""
+        """The (3 sites/2, 4) bonds of the A sites of a slab: index, index of the B site, slabs up, direction."""
         around, ring, k = np.indices((self.folds, self.width, 3)).reshape(3, -1)
         cells = self.cell(ring, around)
         _, a = self.place(cells, np.zeros_like(ring))
@@ -110,7 +110,7 @@ class Slabs:
 
 @lru_cache(maxsize=512)
 def slabs_of(lattice: TubeLattice, hops: int = 1) -> Slabs:
-    """Return the cut of a lattice, the same object for all callers."""
+    """Return the slabs of a lattice, the same object for all callers."""
     return Slabs(lattice, hops)
 
 
@@ -118,7 +118,7 @@ def slabs_of(lattice: TubeLattice, hops: int = 1) -> Slabs:
 
 
 def not_between_leads(tube: Nanotube) -> str | None:
-    """Why a tube cannot stand between leads, if it cannot."""
+    """Return why a tube cannot be computed between leads, or None if it can."""
     one, other, image = tube.bonds.T
     for a, b in tube.stone_wales:
         touching = np.isin(one, (a, b)) & np.isin(other, (a, b))
@@ -128,19 +128,21 @@ def not_between_leads(tube: Nanotube) -> str | None:
 
 
 def by_lead(tubes: Sequence[Nanotube]) -> list[list[int]]:
-    """Rows of tubes that stand between the same leads."""
+    """Return groups of rows whose tubes are between the same leads."""
     return rows_by(map(deformation, tubes))
 
 
 def deformation(tube: Nanotube) -> Deformation:
-    """Chirality, strain and torsion: all that a pristine tube is known by."""
+    """Return n, m, strain and torsion, which define the pristine tube."""
     return tube.n, tube.m, tube.strain, tube.torsion
 
 
 def alike(tubes: Sequence[Nanotube], hops: tuple[int, int]) -> Iterator[tuple[list[int], Slabs]]:
-    """Rows of tubes that share lattice, strain and the reach of their interaction, with their slabs.
+    """Yield groups of rows whose tubes share lattice, deformation and range of the interaction, with their slabs.
 
-    `hops` are the bonds of the intact lattice that the interaction reaches without and with turned bonds.
+    Args:
+        tubes: B tubes.
+        hops: range of the interaction in bonds of the intact lattice, without and with turned bonds.
     """
     for rows in rows_by((tube.lattice, tube.strain, tube.torsion, bool(tube.stone_wales)) for tube in tubes):
         first = tubes[rows[0]]
@@ -148,7 +150,7 @@ def alike(tubes: Sequence[Nanotube], hops: tuple[int, int]) -> Iterator[tuple[li
 
 
 def stacked_species(tubes: Sequence[Nanotube], slabs: Slabs) -> SpeciesArray:
-    """(B, S + 2, M) species of the slabs of tubes between one slab of each lead."""
+    """Return the (B, S + 2, M) species of the slabs of tubes, with one slab of each lead at the ends."""
     slab, index = slabs.sites
     species = np.full((len(tubes), slabs.count + 2, slabs.n_sites), Species.C12, dtype=np.uint8)
     species[:, slab + 1, index] = np.stack([tube.species for tube in tubes])
