@@ -88,7 +88,6 @@ def build(
         FormatError: if `output` cannot be written.
         DatasetError: if the shards beside `output` belong to another specification.
         ExecutionError: if shards could not be made, or another process builds the same file.
-        FormatError: if no file can be written to `output`.
     """
     check_output(output)
     shards = output.with_name(output.name + ".shards")
