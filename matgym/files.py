@@ -1,6 +1,7 @@
 """Files: what is written is whole or absent, and what is read is of bounded size and holds finite numbers."""
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -228,7 +229,8 @@ def _check_value(value: object, at: str) -> None:
             raise FormatError(f"{at}: {value} is not finite, or beyond ±{MAX_NUMBER:g}")
     elif isinstance(value, int):
         if abs(value) > MAX_NUMBER:
-            raise FormatError(f"{at}: a whole number of {len(str(value))} digits is beyond ±{MAX_NUMBER:g}")
+            digits = round(value.bit_length() * math.log10(2.0))  # Python refuses to print numbers of 4,301 or more
+            raise FormatError(f"{at}: a whole number of about {digits:,} digits is beyond ±{MAX_NUMBER:g}")
     elif value is not None:
         raise FormatError(
             f"{at}: {value!r} is a {type(value).__name__}; give text, in quotation marks, numbers, lists or mappings"

@@ -90,7 +90,7 @@ class Store(Generic[C]):
             WeightsError: if it does not end in .safetensors, or no file can be written there.
         """
         if path.suffix != ".safetensors":
-            raise WeightsError(f"{path.name} is no file for {self.kind}: weights are stored as .safetensors")
+            raise WeightsError(f"{str(path)!r} is no file for {self.kind}: weights are stored as .safetensors")
         try:
             check_output(path)
         except FormatError as error:

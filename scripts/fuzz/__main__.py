@@ -2,6 +2,7 @@
 
     python -m scripts.fuzz                          5,000 command lines, 2,000 files, 1,000 arguments of environments
     python -m scripts.fuzz --lines 200 --files 100 --arguments 50 --seed 1
+    python -m scripts.fuzz --store                  writes docs/results/fuzz.json, too
 
 A case fails if it ends in an error other than matgym's and the command line's own, allocates more than 1 GiB, takes
 more than 10 s, ends the process, or leaves files behind although it failed. The exit status is 1 if a case failed.
@@ -12,13 +13,18 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+from matgym.files import write_json
 from scripts.fuzz import arguments, files, lines
-from scripts.fuzz.engine import Failure, timed
+from scripts.fuzz.engine import timed
+from scripts.studies.common import machine
+
+RESULT = Path(__file__).parents[2] / "docs" / "results" / "fuzz.json"
 
 
-def fuzz(n_lines: int, n_files: int, n_arguments: int, seed: int) -> dict[str, list[Failure]]:
-    """Run cases of each kind and return the failures."""
+def fuzz(n_lines: int, n_files: int, n_arguments: int, seed: int) -> list[dict[str, Any]]:
+    """Run cases of each kind and return their counts and failures; see `timed`."""
     here = Path.cwd()
 
     def progress(case: int) -> None:
@@ -29,11 +35,11 @@ def fuzz(n_lines: int, n_files: int, n_arguments: int, seed: int) -> dict[str, l
         folder, valid = Path(name), Path(name) / "valid"
         valid.mkdir()
         files.make_valid(valid)
-        found = {
-            "command lines": timed(lines.case_maker(seed, folder, valid), "command lines", n_lines, progress),
-            "files": timed(files.case_maker(seed, folder, valid), "files", n_files, progress),
-            "arguments": timed(arguments.case_maker(seed), "arguments", n_arguments, progress),
-        }
+        found = [
+            timed(lines.case_maker(seed, folder, valid), "command lines", n_lines, progress),
+            timed(files.case_maker(seed, folder, valid), "files", n_files, progress),
+            timed(arguments.case_maker(seed), "arguments", n_arguments, progress),
+        ]
         os.chdir(here)
     return found
 
@@ -44,9 +50,13 @@ def main() -> None:
     for name, count in (("lines", 5000), ("files", 2000), ("arguments", 1000)):
         parser.add_argument(f"--{name}", type=int, default=count, help=f"cases, {count} by default")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--store", action="store_true", help="write docs/results/fuzz.json")
     asked = parser.parse_args()
     found = fuzz(asked.lines, asked.files, asked.arguments, asked.seed)
-    sys.exit(any(found.values()))
+    if asked.store:
+        command = " ".join(["python -m scripts.fuzz", *sys.argv[1:]])
+        write_json(RESULT, {"command": command, "machine": machine(), "rows": found})
+    sys.exit(any(row["failed"] for row in found))
 
 
 if __name__ == "__main__":

@@ -189,9 +189,11 @@ def report(name: str, count: int, failures: list[Failure], seconds: float) -> No
     sys.stdout.flush()
 
 
-def timed(make: Make, name: str, count: int, progress: Callable[[int], None]) -> list[Failure]:
-    """Run and report."""
+def timed(make: Make, name: str, count: int, progress: Callable[[int], None]) -> dict[str, Any]:
+    """Run, report, and return the counts, the seconds and the failures."""
     began = time.perf_counter()
     failures = run(make, count, progress)
-    report(name, count, failures, time.perf_counter() - began)
-    return failures
+    seconds = time.perf_counter() - began
+    report(name, count, failures, seconds)
+    found = [asdict(failure) for failure in failures]
+    return {"kind": name, "cases": count, "seconds": round(seconds), "failed": len(found), "failures": found}

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,7 @@ from typer.testing import CliRunner
 from matgym.cli import app
 from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, split_of
 from matgym.data.builder import random_codoped, random_decoration, random_tube
-from matgym.errors import DatasetError, PropertyError
+from matgym.errors import DatasetError, FormatError, PropertyError
 from matgym.models import Level, Predictions
 from matgym.physics import PiElectrons, predict
 from matgym.physics.cache import PHYSICS_VERSION
@@ -89,6 +90,14 @@ def test_shards_of_another_specification_raise(tmp_path):
     (shards / "specification.json").write_text(json.dumps({"name": "other"}))
     with pytest.raises(DatasetError, match="another specification"):
         build(SPEC, output)
+
+
+@pytest.mark.parametrize("output", ["", "..", "/"])
+def test_a_folder_is_no_output(output, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FormatError, match="is a folder: name a file"):
+        build(SPEC, Path(output), workers=1)
+    assert not list(tmp_path.iterdir())
 
 
 def test_no_structure_occurs_twice_even_up_to_symmetry(unbroken):

@@ -146,3 +146,10 @@ def measured_over_time(name):
 )  # fmt: skip
 def test_surrogates_over_time_are_above_the_floor(name, outcome):
     assert measured_over_time(name)[outcome].r2 >= FLOOR
+
+
+@pytest.mark.parametrize("size", [{"width": 0}, {"width": 45_045}, {"depth": 0}, {"depth": 14}])
+@pytest.mark.parametrize("network", ["causal-cnn", "lstm"])
+def test_a_network_beyond_the_limits_is_refused_before_it_is_made(network, size):
+    with pytest.raises(ConfigurationError, match=r"from 1 to 1,024, and depth=\d+ from 1 to 13"):
+        SequenceConfig(network=network, **size)

@@ -110,6 +110,16 @@ def test_headers_that_promise_more_than_the_file_holds(tmp_path):
         read(poscar)
 
 
+@pytest.mark.parametrize("count", ["90000000000", "9_0000000000", "9" * 400])
+@pytest.mark.parametrize("frames", [0, 1])
+def test_xyz_frames_that_promise_more_than_the_file_holds(count, frames, tmp_path):
+    whole = _damaged(tmp_path, "tube.extxyz", lambda text: text).read_text()
+    path = tmp_path / "frames.xyz"
+    path.write_text(whole * frames + count + whole[whole.index("\n") :])
+    with pytest.raises(FormatError, match="promises"):
+        read(path)
+
+
 def test_atoms_in_one_place_are_no_tube(tmp_path):
     atoms = to_atoms(Nanotube(10, 10, 20))
     atoms.positions[:] = 1.0

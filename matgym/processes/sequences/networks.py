@@ -88,6 +88,12 @@ class Lstm(SequenceNetwork):
             part[:, rows] = 0.0
 
 
+MAX_WIDTH: Final = 1024
+"""Channels of the widest network. This limit and the next are ours."""
+
+MAX_DEPTH: Final = 13
+"""Layers of the deepest network: as many dilations reach over the longest recipe, a week of minutes."""
+
 NETWORKS: Final[dict[str, Any]] = {"causal-cnn": CausalCnn, "lstm": Lstm}
 
 
@@ -95,11 +101,13 @@ def make_sequence_network(name: str, inputs: int, outputs: int, width: int, dept
     """Return a network with initial weights.
 
     Raises:
-        ConfigurationError: if there is no network of that name, or a size is not positive.
+        ConfigurationError: if there is no network of that name, or a size is not within its limits.
     """
     if name not in NETWORKS:
         raise ConfigurationError(f"there is no network {name!r} over time: choose among {', '.join(NETWORKS)}")
-    if width < 1 or depth < 1:
-        raise ConfigurationError(f"width={width} and depth={depth} must be 1 or more")
+    if not 1 <= width <= MAX_WIDTH or not 1 <= depth <= MAX_DEPTH:
+        raise ConfigurationError(
+            f"width={width} must be from 1 to {MAX_WIDTH:,}, and depth={depth} from 1 to {MAX_DEPTH}"
+        )
     network: SequenceNetwork = NETWORKS[name](inputs, outputs, width, depth)
     return network

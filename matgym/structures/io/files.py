@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from matgym.errors import FormatError, RecognitionError, StructureError
-from matgym.files import atomic_path, is_file, parsed_number
+from matgym.files import MAX_NUMBER, atomic_path, is_file, parsed_number
 from matgym.structures.io.convert import from_atoms, to_atoms
 from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
@@ -186,8 +186,23 @@ def _promised_atoms(head: str, name: str) -> float:
         counts = [count for line in head.split("\n")[5:7] for count in line.split()]
     for shape in re.findall(r'"__ndarray__":\s*\[\s*\[([^\]]*)\]', head):  # of ASE's JSON
         counts += shape.split(",")
-    numbers = (parsed_number(count) for count in counts)
-    return max((each for each in numbers if each is not None), default=0.0)
+    numbers = [number for count in counts if (number := parsed_number(count)) is not None]
+    if name in {"extxyz", "xyz"}:
+        numbers += _frame_counts(head.split("\n"))
+    return max(numbers, default=0.0)
+
+
+def _frame_counts(lines: list[str]) -> Iterator[float]:
+    """Yield the counts of atoms beyond `MAX_SITES`: ASE asks for as many lines though the file has ended."""
+    place = 0
+    while place < len(lines):
+        try:
+            count = int(lines[place])
+        except ValueError:
+            return
+        if count > MAX_SITES:
+            yield float(min(count, MAX_NUMBER))
+        place += min(max(count, 0), len(lines)) + 2  # the count and a comment stand before the atoms
 
 
 def _check_numbers(atoms: "Atoms") -> None:
