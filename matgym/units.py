@@ -38,7 +38,8 @@ Brenner and Mintmire, Phys. Rev. B 45, 12592 (1992), flag M). Yakobson, Brabec a
 (1996) discuss it (flag M)."""
 
 GPA_NM2_PER_EV_PER_ANGSTROM: Final = 1.602176634
-"""Conversion from eV/Å per nm² to GPa: 1 eV/Å is 1.602176634 nN, and 1 nN/nm² is 1 GPa (exact, by the definition of the electronvolt)."""
+"""Conversion from eV/Å per nm² to GPa: 1 eV/Å is 1.602176634 nN, and 1 nN/nm² is 1 GPa (exact, by the
+definition of the electronvolt)."""
 
 ATOMIC_MASS_KG: Final = 1.66053906892e-27
 """Atomic mass unit u, kg: CODATA 2022."""

@@ -194,8 +194,8 @@ class WeightAverage(Callback):
     def end_step(self) -> None:
         """Update the average with the present weights."""
         with torch.no_grad():
-            for kept, fresh in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                kept.lerp_(fresh, 1.0 - self.decay)
+            for averaged, fresh in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                averaged.lerp_(fresh, 1.0 - self.decay)
 
 
 @dataclass(frozen=True)

@@ -132,10 +132,10 @@ def predict(
         PropertyError: if a property is unknown.
     """
     properties = parse_properties(names)
-    kept: dict[str, Model] = {}  # thermal conductance and ZT need the same phonons
+    models: dict[str, Model] = {}  # thermal conductance and ZT need the same phonons
 
     def keep(oracle: Model) -> Model:
-        return kept.setdefault(repr(oracle), Cached(oracle, cache) if cache else Remembered(oracle))
+        return models.setdefault(repr(oracle), Cached(oracle, cache) if cache else Remembered(oracle))
 
     needed = [oracle for oracle in ORACLES if any(_ORACLE_OF[prop] is oracle for prop in properties)]
     parts = []

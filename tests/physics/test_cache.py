@@ -63,7 +63,7 @@ def test_an_oracle_with_unknown_settings_raises(tmp_path):
     class Opaque(PiElectrons):
         __repr__ = object.__repr__
 
-    with pytest.raises(ConfigurationError, match="make it, and what it holds, a dataclass"):
+    with pytest.raises(ConfigurationError, match="make it, and all objects that it holds, dataclasses"):
         Cached(Opaque(), tmp_path)
 
 
