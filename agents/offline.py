@@ -144,7 +144,7 @@ class _Acting:
         self.begin()
 
     def begin(self) -> None:
-        """Another episode."""
+        """Begin another episode."""
         self.state, self.first = None, True
 
     def __call__(self, env: gym.Env[Any, Any], observation: Any) -> Any:

@@ -211,7 +211,7 @@ def make_agent(
     environment: str = "matgym/NanotubeDoping-v0",
     **arguments: Any,
 ) -> BaseAlgorithm:
-    """An untrained agent on a batch of environments.
+    """Return an untrained agent on a batch of environments.
 
     Args:
         algorithm: one of those that the environment has hyper-parameters for.
@@ -228,14 +228,14 @@ def make_agent(
 
 
 def agent_on(envs: VectorEnv[Any, Any, Any], algorithm: str, seed: int, settings: Mapping[str, Any]) -> BaseAlgorithm:
-    """An untrained agent on environments that are there; `settings` hold the policy's name."""
+    """Return an untrained agent on existing environments; `settings` hold the name of the policy."""
     given = {name: schedule(value) for name, value in settings.items()}
     adapted = SB3VecEnv(envs, seed=seed)
     return constructor(algorithm)(given.pop("policy"), adapted, seed=seed, device="cpu", **given)
 
 
 def schedule(value: Any) -> Any:
-    """rl_zoo3's "lin_0.001", which falls to zero over the training; all else as it is."""
+    """Return the schedule of rl_zoo3's "lin_0.001", which decreases linearly to zero; other values are unchanged."""
     if not (isinstance(value, str) and value.startswith("lin_")):
         return value
     first = float(value.removeprefix("lin_"))
@@ -243,7 +243,7 @@ def schedule(value: Any) -> Any:
 
 
 def constructor(algorithm: str) -> type[BaseAlgorithm]:
-    """The class of an algorithm.
+    """Return the class of an algorithm.
 
     Raises:
         ConfigurationError: if neither Stable-Baselines3 nor sb3-contrib has it.
@@ -253,7 +253,7 @@ def constructor(algorithm: str) -> type[BaseAlgorithm]:
 
 
 def check_algorithm(algorithm: str) -> None:
-    """Refuse an algorithm that neither Stable-Baselines3 nor sb3-contrib has.
+    """Raise an error for an algorithm that is neither in Stable-Baselines3 nor in sb3-contrib.
 
     Raises:
         ConfigurationError: if it is unknown.

@@ -120,7 +120,7 @@ class SpaceCard(BaseModel):
 
     @classmethod
     def of(cls, space: spaces.Space[Any]) -> Self:
-        """The card of a space."""
+        """Return the card of a space."""
         if isinstance(space, spaces.Box):
             low, high = (_shared(ends) for ends in (space.low, space.high))
             return cls(kind="Box", shape=space.shape, dtype=str(space.dtype), low=low, high=high)
@@ -136,7 +136,7 @@ class SpaceCard(BaseModel):
         raise ConfigurationError(f"a space of kind {type(space).__name__} cannot be stored")
 
     def space(self) -> spaces.Space[Any]:
-        """The space as Gymnasium has it."""
+        """Return the Gymnasium space."""
         if self.kind == "Dict":
             return spaces.Dict({name: part.space() for name, part in self.parts.items()})
         if self.kind == "MultiBinary":

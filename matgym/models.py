@@ -130,12 +130,12 @@ class Predictions:
 
     @classmethod
     def together(cls, values: Mapping[str, FloatArray], failures: Failures) -> "Predictions":
-        """Predictions of a model all of whose properties fail together."""
+        """Return predictions of a model whose properties all fail together."""
         return cls(values, dict.fromkeys(values, failures) if failures else {})
 
     @classmethod
     def joined(cls, parts: Sequence["Predictions"]) -> "Predictions":
-        """Predictions of different properties of the same batch; the distance is the first that is known."""
+        """Return the predictions of several models of one batch together; the distance is the first that is given."""
         fields = ("values", "failures", "sd", "half_width", "members")
         merged = [{key: value for part in parts for key, value in getattr(part, name).items()} for name in fields]
         return cls(*merged, next((part.distance for part in parts if part.distance is not None), None))  # type: ignore[arg-type,call-arg]
@@ -155,12 +155,12 @@ class Predictions:
         return len(next(iter(self.values.values()), ()))
 
     def only(self, keys: Sequence[str]) -> "Predictions":
-        """The same of some properties, in the order of `keys`."""
+        """Return the predictions of some properties, in the order of `keys`."""
         parts = (self.values, self.failures, self.sd, self.half_width, self.members)
         return Predictions(*({key: part[key] for key in keys if key in part} for part in parts), self.distance)  # type: ignore[arg-type,call-arg]
 
     def take(self, rows: IntArray | BoolArray) -> "Predictions":
-        """The same of some rows: their places in order, or a mask."""
+        """Return the predictions of some rows, by index or by mask."""
         places = np.arange(len(self))[rows].tolist()
         failures = {
             key: {i: of_key[row] for i, row in enumerate(places) if row in of_key}
@@ -191,7 +191,7 @@ class Predictions:
         return good
 
     def sd_of(self, item: Property | str) -> FloatArray:
-        """(B,) standard deviations of one property; NaN where the model knows none."""
+        """Return (B,) standard deviations of one property; NaN if the model has none."""
         return self.sd.get(str(item), np.full(len(self), np.nan))
 
     @property
@@ -246,7 +246,7 @@ class Model(ABC, Generic[BatchT]):
         """
 
     def unsupported(self, space: Space) -> str:
-        """Why it cannot predict the designs of a space at all; empty if it can."""
+        """Return why the model cannot predict the designs of a space; empty if it can."""
         del space
         return ""
 
@@ -275,7 +275,7 @@ class Model(ABC, Generic[BatchT]):
         return tuple(prop.key for prop in self.properties)
 
     def property_of(self, key: str) -> Property:
-        """One of its properties by key.
+        """Return one of the properties by key.
 
         Raises:
             PropertyError: if it does not predict it.

@@ -53,7 +53,7 @@ def page(spec, scores):
     row = scores.get(spec.id)
     if row:
         facts["Mean return, random actions"] = score(row["random"])
-        trained = f"{row['algorithm']}, {row['steps']:,} steps, {row['seconds']:.0f} s"
+        trained = f"{row['algorithm']}, {row['steps']:,} steps"
         facts["Mean return, trained"] = f"{score(row['trained'])}: {trained}"
     table = "\n".join(f"| {fact} | {value} |" for fact, value in facts.items())
     picture = FOLDER.parent / "images" / "environments" / f"{name}.gif"

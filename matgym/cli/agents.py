@@ -8,7 +8,7 @@ import typer
 
 from matgym.cli.console import MAX_COUNT, Json, print_note, print_result, progress
 from matgym.errors import ConfigurationError, FormatError
-from matgym.files import check_output, parse_yaml
+from matgym.files import check_output, is_file, parse_yaml
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -91,10 +91,12 @@ def evaluate(
     """Compare an agent's mean return with that of random actions. Physics verifies the designed tubes."""
     from dataclasses import asdict
 
+    file = agent_file(agent)
+    if not is_file(file):  # before the slow imports
+        raise FormatError(f"there is no agent {file}: give a file or a folder that `matgym train` wrote")
     from matgym.agents.training import Acts, evaluated, opened
 
     _find_modules()
-    file = agent_file(agent)
     made, environment, arguments = opened(file, trust=trust)
     environment, arguments = env or environment, _parsed(arg) if arg or env else arguments
     if not environment:
@@ -139,7 +141,7 @@ def _find_modules() -> None:
 
 
 def agent_file(path: Path) -> Path:
-    """The file of an agent: the path itself, or `agent.safetensors` in the folder that it names."""
+    """Return the file of an agent: the path itself, or `agent.safetensors` in the folder at the path."""
     return path if path.suffix in {".safetensors", ".zip"} and not path.is_dir() else path / FILE
 
 

@@ -92,7 +92,7 @@ def progress() -> Iterator[OnProgress]:
 
 
 def progress_bar() -> Progress:
-    """A progress bar on stderr, so that stdout stays for results; its tasks need a `note`."""
+    """Return a progress bar on stderr, because stdout is for results; its tasks need a `note`."""
     return Progress(
         TextColumn("{task.description}", style="bold", markup=False),  # names of files may look like markup
         BarColumn(),
@@ -149,7 +149,7 @@ def _print_csv(tables: Sequence[Rows]) -> None:
 
 
 def finite(content: Any) -> Any:
-    """The same with None in place of every number that is not finite, for which JSON has no word."""
+    """Return the content with None for each number that is not finite, because JSON has no such numbers."""
     if isinstance(content, Mapping):
         return {key: finite(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
@@ -218,5 +218,5 @@ def _shown(value: Any) -> str:
 
 
 def split_names(text: str) -> list[str]:
-    """Names that commas separate; none if the text is empty."""
+    """Return the names in a text with commas; none if the text is empty."""
     return [name.strip() for name in text.split(",") if name.strip()]

@@ -31,7 +31,7 @@ from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family
 from matgym.data.table import SCHEMA_VERSION, label_columns, split_of, table_of, tube_columns
 from matgym.errors import DatasetError
 from matgym.execution import Job, execute
-from matgym.files import write_json
+from matgym.files import check_output, write_json
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.physics.registry import Conditions, oracle_of, predict
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
@@ -85,9 +85,11 @@ def build(
 
     Raises:
         ConfigurationError: if `workers` is below 1.
+        FormatError: if `output` cannot be written.
         DatasetError: if the shards beside `output` belong to another specification.
         ExecutionError: if shards could not be made, or another process builds the same file.
     """
+    check_output(output)
     shards = output.with_name(output.name + ".shards")
     _claim(shards, spec)
     jobs = [ShardJob(spec, number) for number in range(-(-spec.samples // SHARD_SAMPLES))]
@@ -148,7 +150,7 @@ def _merge(spec: DatasetSpec, paths: list[Path], output: Path) -> None:
 
 
 def provenance(spec: DatasetSpec) -> dict[str, Any]:
-    """What a data set's file says of where its rows come from."""
+    """Return the provenance that the file of a data set stores."""
     source = spec.name if SPECIFICATIONS.get(spec.name) == spec else f"{spec.name}.json"
     return {
         "schema_version": SCHEMA_VERSION,
@@ -163,7 +165,7 @@ def provenance(spec: DatasetSpec) -> dict[str, Any]:
 
 
 def random_decoration(lattice: TubeLattice, counts: dict[Species, int], rng: np.random.Generator) -> SpeciesArray:
-    """(n_sites,) species codes of a lattice decorated with given numbers of each species."""
+    """Return (n_sites,) species codes of a lattice with given numbers of each species."""
     kinds = list(counts)
     queue = rng.permutation(np.repeat(np.arange(len(kinds)), [counts[kind] for kind in kinds]))
     species = np.zeros(lattice.n_sites, dtype=np.uint8)
@@ -198,7 +200,7 @@ def _preferences(lattice: TubeLattice, kinds: int, rng: np.random.Generator) -> 
 
 
 def random_codoped(n: int, m: int, cells: int, largest_share: float, rng: np.random.Generator) -> Nanotube:
-    """A tube with equally many B and N, up to `largest_share` of the sites together.
+    """Return a tube with equally many B and N atoms, together at most `largest_share` of the sites.
 
     Equal numbers keep the tube neutral: carbon's one π electron a site, on average, and an even count.
     """
@@ -209,7 +211,7 @@ def random_codoped(n: int, m: int, cells: int, largest_share: float, rng: np.ran
 
 
 def random_tube(family: Family, largest_share: float, rng: np.random.Generator) -> Nanotube:
-    """A co-doped tube of a family, strained, twisted and with turned bonds as the family has it.
+    """Return a co-doped tube of a family, with its strain, torsion and turned bonds.
 
     The decoration is drawn first, and nothing is drawn for what the family leaves out.
     """

@@ -106,7 +106,7 @@ class Dataset:
         return state.hexdigest()
 
     def split(self, name: Split) -> "Dataset":
-        """The rows of one split.
+        """Return the rows of one split.
 
         Raises:
             DatasetError: if there is no such split.
@@ -121,7 +121,7 @@ class Dataset:
         return label_keys(self.table)
 
     def labelled(self, keys: Sequence[str] | None = None) -> "Dataset":
-        """The rows whose labels could be computed: of all properties, or of those given."""
+        """Return the rows that have labels of all properties, or of those given."""
         table = self.table
         for key in self.keys if keys is None else keys:
             self._check(key)
@@ -129,13 +129,13 @@ class Dataset:
         return Dataset(table)
 
     def take(self, rows: IntArray) -> "Dataset":
-        """The rows with these numbers."""
+        """Return the rows with these numbers."""
         return Dataset(self.table.take(pa.array(rows)))
 
     def labelled_rows(
         self, tubes: Sequence[Nanotube], labels: Predictions, levels: Mapping[str, Level], split: Split, first: int = -1
     ) -> "Dataset":
-        """Further tubes of a split as rows of the same columns; properties without labels stay empty.
+        """Return the data set with further tubes of a split; properties without labels stay empty.
 
         `levels`, by property key, are those of the model that gave the labels. Sample numbers count down from `first`:
         below zero, which no drawn sample has.
@@ -147,32 +147,32 @@ class Dataset:
         return Dataset(table_of(columns, self.keys, self.table.schema.metadata))
 
     def with_rows(self, other: "Dataset") -> "Dataset":
-        """Both together; a tube that stands in both, up to symmetry, is kept once, as it stands here."""
+        """Return both data sets together; a tube in both, up to symmetry, is kept once, as in this one."""
         held = set(self.table.column("key").to_pylist())
         keys = other.table.column("key").to_pylist()
         fresh = [row for row, key in enumerate(keys) if key not in held and key not in keys[:row]]
         return Dataset(pa.concat_tables([self.table, other.table.take(pa.array(fresh, pa.int64()))]))
 
     def with_column(self, key: str, values: FloatArray, level: Level) -> "Dataset":
-        """With one property more: (rows,) labels, NaN where there is none, and the level of their model."""
+        """Return the data set with another property: (rows,) labels, NaN for none, and the level of their model."""
         table = self.table
         for name, column in label_columns(key, values, {}, level).items():
             table = table.append_column(name, column)
         return Dataset(table)
 
     def values(self, key: str) -> FloatArray:
-        """(rows,) labels of one property."""
+        """Return (rows,) labels of one property."""
         self._check(key)
         return np.asarray(self.table.column(key).to_numpy(), dtype=np.float64)
 
     def failures(self, key: str) -> dict[int, str]:
-        """Row to the reason why a property could not be computed."""
+        """Return the reasons, by row, why a property could not be computed."""
         self._check(key)
         reasons = self.table.column(f"{key}.failure").to_pylist()
         return {row: reason for row, reason in enumerate(reasons) if reason is not None}
 
     def levels(self, key: str) -> tuple[Level | None, ...]:
-        """(rows,) level of the model that computed a property; None where none did."""
+        """Return the (rows,) level of the model that computed a property; None for rows without a label."""
         self._check(key)
         return tuple(name and Level(name) for name in self.table.column(f"{key}.level").to_pylist())
 
@@ -190,5 +190,5 @@ class Dataset:
         return batch_of(self.table)
 
     def by_lattice(self) -> Iterator[LatticeGroup]:
-        """The tubes of each lattice together: see `TubeBatch.by_lattice`."""
+        """Yield the tubes of each lattice; see `TubeBatch.by_lattice`."""
         return self.batch.by_lattice()

@@ -57,7 +57,7 @@ class Family(BaseModel):
         return self
 
     def edits(self) -> DefectEdits | None:
-        """Turns of bonds, the most that a tube of the family may get; None where it gets none.
+        """Return the largest turns of bonds of a tube of the family; None for none.
 
         Raises:
             ConfigurationError: if the tube has no room for them.
@@ -108,7 +108,7 @@ class DatasetSpec(BaseModel):
         return sum(family.samples for family in self.families)
 
     def family_of(self, sample: int) -> Family:
-        """The family of the sample with this number."""
+        """Return the family of the sample with this number."""
         ends = np.cumsum([family.samples for family in self.families])
         return self.families[int(np.searchsorted(ends, sample, side="right"))]
 

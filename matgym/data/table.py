@@ -48,7 +48,7 @@ _TUBE: Final = (
 
 
 def schema(keys: Iterable[str]) -> pa.Schema:
-    """Columns of a data set with labels of the properties with these keys."""
+    """Return the columns of a data set with labels of the properties with these keys."""
     return pa.schema([*_TUBE, *(field for key in keys for field in _label_fields(key))])
 
 
@@ -57,12 +57,12 @@ def _label_fields(key: str) -> tuple[pa.Field, pa.Field, pa.Field]:
 
 
 def label_keys(table: pa.Table) -> tuple[str, ...]:
-    """Keys of the properties that a table holds labels of."""
+    """Return the keys of the properties whose labels a table holds."""
     return tuple(name.removesuffix(".level") for name in table.column_names if name.endswith(".level"))
 
 
 def split_of(key: str) -> Split:
-    """The split of the structure with this `Nanotube.key`.
+    """Return the split of the structure with this `Nanotube.key`.
 
     "larger" is never answered: it is for tubes of sizes that training does not see, which a specification names.
     """
@@ -73,7 +73,7 @@ def split_of(key: str) -> Split:
 
 
 def tube_columns(batch: TubeBatch, samples: Sequence[int]) -> dict[str, Any]:
-    """Columns of B tubes with (B,) sample numbers: all but their splits."""
+    """Return the columns of B tubes with (B,) sample numbers, without their splits."""
     tubes, ends = list(batch), (3 * batch.offsets // 2).tolist()
     turned = np.zeros(ends[-1], dtype=bool) if batch.turned is None else batch.turned
     return {
@@ -90,7 +90,7 @@ def tube_columns(batch: TubeBatch, samples: Sequence[int]) -> dict[str, Any]:
 
 
 def label_columns(key: str, values: FloatArray, failures: Failures, level: Level) -> dict[str, pa.Array]:
-    """Columns of one property: (B,) values with NaN where there are none, the reasons by row, and the level."""
+    """Return the columns of one property: (B,) values, NaN for none, the reasons by row, and the level."""
     lost = np.isnan(values)
     reasons = [failures.get(row, UNEXPLAINED) if missing else None for row, missing in enumerate(lost)]
     columns = values, [level.value] * len(values), reasons
@@ -104,7 +104,7 @@ def label_columns(key: str, values: FloatArray, failures: Failures, level: Level
 def table_of(
     columns: Mapping[str, Any], keys: Sequence[str], metadata: Mapping[bytes, bytes] | None = None
 ) -> pa.Table:
-    """Columns of tubes and of labels as a table; properties without labels stay null."""
+    """Return the columns of tubes and labels as a table; properties without labels stay null."""
     whole, missing = schema(keys), [None] * len(columns["key"])
     return pa.table({name: columns.get(name, missing) for name in whole.names}, schema=whole.with_metadata(metadata))
 
@@ -170,7 +170,7 @@ def _check_values(table: pa.Table) -> None:
 
 
 def batch_of(table: pa.Table) -> TubeBatch:
-    """The tubes of a table.
+    """Return the tubes of a table.
 
     Raises:
         DatasetError: if a row has more or fewer species than its tube has sites, or its tube cannot exist.

@@ -86,18 +86,18 @@ class Episodes(ABC):
 
     @abstractmethod
     def observe(self, rows: Rows = ALL) -> Observation:
-        """(rows, ...) observations, of all episodes or of some; or a dictionary of such arrays."""
+        """Return (rows, ...) observations of all or some episodes, or a dictionary of such arrays."""
 
     @abstractmethod
     def info(self) -> Info:
-        """What is told of the episodes as they stand: names to (B,) arrays of its own, or to a mapping of such.
+        """Return the infos of the episodes: names to new (B,) arrays, or to a mapping of such arrays.
 
         The names are the same in `reset`, in each step and at the end. What is not known yet is zero, since NaN differs
         from itself, and checkers compare infos.
         """
 
     def masks(self) -> BoolArray:
-        """(B, n_actions) which actions are allowed.
+        """Return (B, n_actions) which actions are allowed.
 
         Raises:
             ConfigurationError: if actions are numbers.
@@ -110,21 +110,21 @@ class Episodes(ABC):
         return Chronicle(self.size, len(self.reward_names) if self.variant == "multi-objective" else 1)
 
     def charted(self) -> FloatArray | None:
-        """(B, c) numbers of the episodes as they stand whose course pictures show; None for none."""
+        """Return (B, c) numbers of the episodes whose course pictures show; None for none."""
         return None
 
     def render(self, mode: str, row: int = 0) -> Any:
-        """One of the episodes, as an (H, W, 3) uint8 picture or as text."""
+        """Return one of the episodes as an (H, W, 3) uint8 picture or as text."""
         del row
         raise RenderModeError(f"render_mode={mode!r} is unknown; {there_are(self.render_modes)}")
 
     def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
-        """Rewards of what was achieved for any goal, in the goal variant."""
+        """Return the rewards of achieved goals for any desired goals, in the goal variant."""
         del achieved, desired, info
         raise ConfigurationError(f"{type(self).__name__} has no goal variant")
 
     def check(self, actions: Any) -> Any:
-        """B actions as an array: whole numbers, or floats of any precision.
+        """Return B actions as an array: whole numbers, or floats of any precision.
 
         Raises:
             ConfigurationError: if one is not in the space.
@@ -216,7 +216,7 @@ class ScalarEnv(gym.Env[Any, Any]):
         return None if self.render_mode is None else self.episodes.charted()
 
     def render(self) -> Any:
-        """The episode as it stands, as an (H, W, 3) uint8 picture or as text."""
+        """Return the episode as an (H, W, 3) uint8 picture or as text."""
         if self.render_mode is None:
             gym.logger.warn(
                 f"render() was called, but no render_mode was given; {there_are(self.episodes.render_modes)}"
@@ -272,7 +272,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.SAME_STEP,
     ) -> "BatchedEnv":
-        """A vector environment of episodes that were made already."""
+        """Return a vector environment of existing episodes."""
         made = cls.__new__(cls)
         made._take(episodes, max_episode_steps, autoreset_mode)  # noqa: SLF001  # its own
         return made
@@ -382,7 +382,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         return None if self.render_mode is None else self.episodes.charted()
 
     def render(self) -> tuple[Any, ...] | None:
-        """All episodes as they stand, as pictures or as text."""
+        """Return all episodes as pictures or as text."""
         if self.render_mode is None:
             gym.logger.warn(
                 f"render() was called, but no render_mode was given; {there_are(self.episodes.render_modes)}"
@@ -480,7 +480,7 @@ def _told(episodes: Episodes) -> Info:
 
 
 def observation_of(batch: Observation, row: int) -> Observation:
-    """One episode's observation."""
+    """Return the observation of one episode."""
     return {name: values[row] for name, values in batch.items()} if isinstance(batch, dict) else batch[row]
 
 
@@ -503,7 +503,7 @@ def _final_observations(batch: Observation, done: BoolArray) -> Any:
 
 
 def row_of(info: Mapping[str, Any], row: int) -> Info:
-    """One row's entries, in NumPy's types: TorchRL and Gymnasium's vector environments ask each for its dtype."""
+    """Return the entries of one row as NumPy values, because TorchRL and Gymnasium read their dtype."""
     return {
         name: row_of(value, row) if isinstance(value, Mapping) else _entry(np.asarray(value)[row])
         for name, value in info.items()

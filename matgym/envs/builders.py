@@ -49,10 +49,10 @@ class Builder(ABC):
 
     @abstractmethod
     def look(self, rows: IntArray | slice) -> Float32Array:
-        """(rows, width) what is observed of the designs under way."""
+        """Return (rows, width) observations of the unfinished designs."""
 
     def masks(self) -> BoolArray:
-        """(B, n_actions) which actions are allowed, read-only; all of them where nothing is to be done."""
+        """Return (B, n_actions) which actions are allowed, read-only; all actions of a finished design."""
         raise ConfigurationError("actions that are numbers have no masks")
 
 
@@ -97,7 +97,7 @@ class Placement(Builder):
 
     @override
     def look(self, rows: IntArray | slice) -> Float32Array:
-        """A 1 for every edit that was done, and the share of the budget left."""
+        """Return a 1 for each edit that was made, and the remaining share of the budget."""
         edits = self.space.edits
         designs = self.designs[rows]
         seen = np.empty((len(designs), self.width), dtype=np.float32)
@@ -157,7 +157,7 @@ class Choosing(Builder):
 
     @override
     def look(self, rows: IntArray | slice) -> Float32Array:
-        """A 1 for every value that was chosen, and one for the choice at hand."""
+        """Return a 1 for each value that was chosen, and a 1 for the next choice."""
         designs, place = self.designs[rows], self.place[rows]
         seen = np.zeros((len(designs), self.width), dtype=np.float32)
         row, done = np.nonzero(np.arange(self.steps) < place[:, None])
@@ -195,7 +195,7 @@ class Pointing(Builder):
 
     @override
     def clear(self, rows: IntArray, targets: FloatArray, generators: Sequence[np.random.Generator]) -> None:
-        """There is nothing to clear."""
+        """Do nothing, because there is nothing to clear."""
 
     @override
     def advance(self, actions: FloatArray, rows: IntArray | slice) -> tuple[BoolArray, BoolArray]:
@@ -207,14 +207,14 @@ class Pointing(Builder):
 
     @override
     def look(self, rows: IntArray | slice) -> Float32Array:
-        """Nothing."""
+        """Return (rows, 0): a design is made in one step."""
         return np.zeros((len(np.arange(self.size)[rows]), 0), dtype=np.float32)
 
 
 def make_builder(
     space: DesignSpace, size: int, *, at_once: bool = False, initial: InitialDesigns | None = None
 ) -> Builder:
-    """The builder of a space's designs: at once, as a point of the cube, if that is set or they are only numbers."""
+    """Return the builder of a space: `Pointing` if `at_once` is set or the designs are only numbers."""
     if not at_once and isinstance(space, Decorations):
         return Placement(space, size, initial)
     if not at_once and isinstance(space, Choices):

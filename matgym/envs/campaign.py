@@ -91,7 +91,7 @@ class Campaign(Episodes):
             self._deviates[row] = rng.standard_normal(self.experiments)
 
     def info(self) -> Info:
-        """What the last experiment gave, zeros before the first, and the best score so far."""
+        """Return the results of the last experiment, zeros before the first, and the best score so far."""
         return {"objectives": {"best": self.best.copy()} | {name: each.copy() for name, each in self._last.items()}}
 
     def step(self, actions: FloatArray, rows: Rows = ALL) -> tuple[FloatArray, BoolArray]:
@@ -116,10 +116,10 @@ class Campaign(Episodes):
 
     @abstractmethod
     def drawn(self) -> Drawn:
-        """How a picture names and scales what is tried and measured."""
+        """Return how a picture names and scales actions and measured values."""
 
     def charted(self) -> FloatArray:
-        """(B, 1) the best true score so far."""
+        """Return (B, 1) the best true score so far."""
         return self.best[:, None].copy()
 
     def render(self, mode: str, row: int = 0) -> npt.NDArray[np.uint8]:

@@ -22,7 +22,7 @@ class Chronicle:
         self._courses: dict[int, list[FloatArray]] = {}  # of rows, from where their episodes began
 
     def begin(self, rows: IntArray, charted: FloatArray | None) -> None:
-        """Forget what some rows held; (B, c) numbers are charted, or nothing is."""
+        """Clear some rows; (B, c) numbers are charted, or nothing if there are none."""
         self.begun[rows] = True
         for values in (self.steps, self.last, self.total):
             values[rows] = 0
@@ -41,6 +41,6 @@ class Chronicle:
                 self._courses.setdefault(row, []).append(charted[row])
 
     def course(self, row: int, now: FloatArray) -> FloatArray:
-        """(t, c) numbers as they went, from the first one to (c,) those of now; these alone where nothing was noted."""
+        """Return (t, c) numbers from the first to the (c,) present ones; the present ones alone if none were noted."""
         noted = self._courses.get(row, [])
         return np.array(noted) if len(noted) == self.steps[row] + 1 else now[None]

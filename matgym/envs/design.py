@@ -52,7 +52,7 @@ def made_task(
     by_default: bool,
     **more: Any,
 ) -> DesignTask:
-    """The task that an environment's arguments describe.
+    """Return the task that the arguments of an environment describe.
 
     Args:
         task: of one's own, beside which nothing else may be given.
@@ -190,7 +190,7 @@ class DesignEpisodes(Episodes):
 
     @override
     def observe(self, rows: Rows = ALL) -> Any:
-        """(rows, k + T) float32, or a dictionary of such arrays in the goal variant."""
+        """Return (rows, k + T) float32, or a dictionary of such arrays in the goal variant."""
         seen = self.builder.look(rows)
         if self._blind:
             seen = np.zeros((len(seen), 1), dtype=np.float32)
@@ -236,7 +236,7 @@ class DesignEpisodes(Episodes):
 
     @override
     def info(self) -> Info:
-        """Target and design, whether the last edit was allowed, what scoring found, and whether it failed: 0 before."""
+        """Return target, design, whether the last edit was allowed, scores, and whether scoring failed; 0 before."""
         told = {name: values.copy() for name, values in self._told.items()}
         if self.options:
             told[self.options[0]] = self.targets.copy()
@@ -316,7 +316,7 @@ class DesignEpisodes(Episodes):
 
     @override
     def compute_reward(self, achieved: Any, desired: Any, info: Any) -> Any:
-        """Reward of what was achieved, for any goal: what `HerReplayBuffer` calls.
+        """Return the reward of an achieved goal for any desired goal, as `HerReplayBuffer` needs it.
 
         Args:
             achieved: (..., T + 1) as in observations.
@@ -339,7 +339,7 @@ class DesignEpisodes(Episodes):
 
     @override
     def render(self, mode: str, row: int = 0) -> Any:
-        """A design as an (H, W, 3) uint8 picture, with targets, what it achieved and rewards; or as text."""
+        """Return a design as an (H, W, 3) uint8 picture with targets, achieved values and rewards, or as text."""
         if mode == "rgb_array":
             from matgym.envs.pictures import design_frame
 
@@ -358,15 +358,15 @@ class DesignEpisodes(Episodes):
         return ansi(self.task.tubes(self.builder.designs[row : row + 1])[0], caption)
 
     def objective(self, key: str, row: int) -> float:
-        """A property of a finished design, as it was scored."""
+        """Return a property of a finished design."""
         return float(self._objectives[key][row])
 
     def spread(self, row: int) -> float:
-        """Standard deviation of a finished design's value; 0 where the model knows none."""
+        """Return the standard deviation of the value of a finished design; 0 for a model without uncertainty."""
         return float(np.nan_to_num(self._uncertainty[f"sd{self.task.suffix}"][row])) if self._uncertainty else 0.0
 
     def told(self, name: str, row: int) -> float:
-        """What else the info tells of a design, such as its "cost"; 0 where it does not."""
+        """Return another entry of the info of a design, such as its "cost"; 0 if there is none."""
         return float(self._told[name][row]) if name in self._told else 0.0
 
     @property

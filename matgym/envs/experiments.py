@@ -86,7 +86,7 @@ class ExperimentCampaign(Campaign):
         return self.task.score(expected), self.task.score(measured), values
 
     def drawn(self) -> Drawn:
-        """The table's columns, and what it measured."""
+        """Return the columns of the table and the measured quantity."""
         data = self.task.data
         size = "largest" if data.direction == "maximize" else "smallest"
         names = tuple(column.name for column in data.columns)

@@ -147,7 +147,7 @@ class FilmAnnealing(Episodes):
         self.elapsed[rows], self._set_c[rows] = 0, self.task.start_c
 
     def info(self) -> Info:
-        """The targets; what the films would be worth now, and its parts."""
+        """Return the targets, the present objective of the films, and its parts."""
         measures, energy = self.films.measures, self.films.state.energy_kwh
         objectives = {
             "objective": self.task.objective(measures, energy, self.targets),
@@ -241,7 +241,7 @@ class FilmAnnealing(Episodes):
         return {"observation": statistics[:, :5], **goals}
 
     def charted(self) -> FloatArray:
-        """(B, 4) temperature and last set point in °C, mean radius, share of defects left."""
+        """Return (B, 4) temperature and last set point in °C, mean radius, remaining share of defects."""
         temperature = self.films.state.temperature_k - CELSIUS_K
         return np.column_stack([temperature, self._set_c, self.films.measures[:, :2]])
 

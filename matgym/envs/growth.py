@@ -223,7 +223,7 @@ class CVDGrowth(Episodes):
         return reward
 
     def info(self) -> Info:
-        """By how much the last minute was unsafe; J and its parts so far."""
+        """Return the cost of the last minute, and J and its parts so far."""
         state = self.state
         objectives = {
             "objective": self._objective.copy(),
@@ -256,7 +256,7 @@ class CVDGrowth(Episodes):
         return np.asarray(np.clip(observation, -1.0, 1.0), dtype=np.float32)
 
     def charted(self) -> FloatArray:
-        """(B, 6) temperature and set point in °C, shares of the three flows, height in µm."""
+        """Return (B, 6) temperature and set point in °C, shares of the three flows, height in µm."""
         temperature, height = self.state.temperature_k - CELSIUS_K, self.state.length_um
         set_c = scaled_controls(self._actions)[:, :1]
         return np.column_stack([temperature, set_c, (self._actions[:, 1:] + 1.0) / 2.0, height])

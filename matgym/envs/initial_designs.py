@@ -51,7 +51,7 @@ class InitialDesigns:
     def of(
         cls, task: DesignTask, generator: DesignGeneratorLike | None, removed: int | None
     ) -> "InitialDesigns | None":
-        """From an environment's arguments; None where episodes begin on the undecorated tube.
+        """Return initial designs from the arguments of an environment; None without initial designs.
 
         Raises:
             ConfigurationError: if `removed` would be without effect.
@@ -80,7 +80,7 @@ class InitialDesigns:
         return targets, rows
 
     def begin(self, target: float, rng: np.random.Generator) -> tuple[SpeciesArray, IntArray]:
-        """(width,) codes of a design with some atoms removed, and (K,) what is then to be placed."""
+        """Return (width,) codes of a design with some atoms removed, and the (K,) atoms to be placed."""
         targets, rows = self._pool
         place = int(np.searchsorted(targets, target)) + int(rng.integers(-NEAREST // 2, NEAREST // 2))
         codes = rows[np.clip(place, 0, POOL - 1)].copy()

@@ -88,7 +88,7 @@ class CVDRecipe(Campaign):
         super().restart(rows, generators, options)
 
     def info(self) -> Info:
-        """What the last experiment gave and the best score so far; whether a reward function had no value for it."""
+        """Return the results of the last experiment, the best score, and whether the reward function failed."""
         return super().info() if self._gains is None else {**super().info(), "failed": self._gains.failed.copy()}
 
     def carry_out(self, actions: FloatArray, deviates: FloatArray, rows: Rows) -> tuple[FloatArray, FloatArray, Info]:
@@ -104,7 +104,7 @@ class CVDRecipe(Campaign):
         return objective / REWARD_SCALE, measured / REWARD_SCALE, {"objective": objective, "measured": measured}
 
     def drawn(self) -> Drawn:
-        """J, in its own measure, and the eight numbers of a recipe."""
+        """Return the names and scales of J and of the eight numbers of a recipe."""
         source = "physics" if self.task.surrogate is None else "surrogate"
         inputs = ("1: set point", "1: C₂H₂", "1: water", "1: share", "2: set point", "2: C₂H₂", "2: water", "hydrogen")
         return Drawn("Find a good growth recipe", inputs, "J of a run", "", (0.0, REWARD_SCALE), source)

@@ -156,7 +156,7 @@ class _Fit:
 
 
 def _joined(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> FloatArray:
-    """Positions with every atom beside its neighbours, however the cell has cut the tube."""
+    """Return positions with every atom beside its neighbours, however the cell cuts the tube."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import breadth_first_order
 
@@ -170,6 +170,8 @@ def _joined(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> Flo
     graph = csr_array((np.arange(1, len(i) + 1), (i, j)), shape=(len(positions), len(positions)))
     order, before = breadth_first_order(graph, 0)
     reached = order[1:]
+    if not len(reached):  # an atom without neighbours; SciPy would give an empty sparse array
+        return positions.copy()
     steps = vector[np.asarray(graph[before[reached], reached]) - 1]
     joined = positions.copy()
     for atom, beside, step in zip(reached.tolist(), before[reached].tolist(), steps, strict=True):

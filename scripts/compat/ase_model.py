@@ -9,8 +9,9 @@ from matgym.surrogates import AseModel
 from scripts.compat.common import random_action
 
 
-def main():
-    model = AseModel(LennardJones(sigma=1.25))
+def check_reward(calculator):
+    """Assert that an episode is paid by the energy of its design, as the calculator gives it."""
+    model = AseModel(calculator)
     low, high = -1e6, 1e6  # eV
     env = gym.make("matgym/NanotubeDoping-v0", model=model, direction="minimize", values=(low, high))
     _, info = env.reset(seed=0)
@@ -20,6 +21,10 @@ def main():
     energy_ev = float(model.predict([env.unwrapped.tube])["energy_ev"][0])
     assert np.isclose(info["objectives"]["energy_ev"], energy_ev), f"{info['objectives']}, not {energy_ev} eV"
     assert np.isclose(reward, (high - energy_ev) / (high - low)), f"{reward} of {energy_ev} eV"
+
+
+def main():
+    check_reward(LennardJones(sigma=1.25))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """`matgym train` and `evaluate`: agents are trained, stored and measured beside random actions."""
 
 import json
+import subprocess
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -150,3 +152,13 @@ def test_predictions_stand_beside_physics_and_tell_the_domain(run):
     assert abs(row["predicted"] - row["physics"]) < 5 * row["half_width"]
     assert row["in_domain"] is (row["distance"] <= 1.0)
     assert all(other["physics"] is None for other in run("predict", "(8,0)x4", "--no-physics")["predictions"])
+
+
+def test_a_missing_agent_is_one_sentence(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "matgym.cli", "evaluate", str(tmp_path / "none.safetensors")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "there is no agent" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -50,7 +50,5 @@ def test_experiments_says_what_is_best_in_the_table_and_how_well_it_is_learned(p
 def test_a_direction_that_is_none_or_is_without_effect_is_named(plane):
     with pytest.raises(DatasetError, match="direction='most' must be 'maximize' or 'minimize'"):
         run("experiments", plane, "--direction", "most")
-    with pytest.raises(
-        ConfigurationError, match="direction='minimize' has no effect on a published campaign"
-    ):
+    with pytest.raises(ConfigurationError, match="direction='minimize' has no effect on a published campaign"):
         run("experiments", "suzuki", "--direction", "minimize")

@@ -331,3 +331,11 @@ def test_an_atom_far_from_any_site_raises():
     atoms.positions[10, 2] += 0.7
     with pytest.raises(RecognitionError, match="no chirality fits 96 atoms"):
         recognise(atoms)
+
+
+def test_a_first_atom_without_neighbours_is_one_sentence():
+    """Found by the fuzzer: SciPy's empty sparse array was an error from within."""
+    atoms = nanotube(8, 0)
+    atoms.positions[0] += (40.0, 0.0, 0.0)
+    with pytest.raises(RecognitionError):
+        recognise(atoms)
