@@ -1,4 +1,4 @@
-"""Types used across the package."""
+"""Types for annotations in all packages of matgym."""
 
 from typing import Any, TypeAlias
 
@@ -11,12 +11,12 @@ IntArray: TypeAlias = NDArray[np.int64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 ComplexArray: TypeAlias = NDArray[np.complex128]
 SpeciesArray: TypeAlias = NDArray[np.uint8]
-"""Species codes, one a site: see `matgym.structures.Species`."""
+"""Species codes, one per site: see `matgym.structures.Species`."""
 Values: TypeAlias = Any
-"""Numbers, arrays, or the symbols of CasADi: what the equations of the furnace are written for."""
+"""Numbers, arrays, or symbols of CasADi: the arguments of the equations of the furnace."""
 Module: TypeAlias = Any
-"""NumPy, or what computes with symbols in its stead."""
+"""NumPy, or a module with the same functions for symbols."""
 Observation: TypeAlias = Any
-"""An array or a dictionary of arrays, as the observation space of an environment has it."""
+"""An array or a dictionary of arrays, as the observation space of an environment defines."""
 Info: TypeAlias = dict[str, Any]
-"""What Gymnasium calls info."""
+"""The info dictionary of Gymnasium."""

@@ -1,5 +1,6 @@
-"""Everything that a training shares, whatever it trains.
+"""Training code that all networks share.
 
-`trainer` is the loop, which goes on where it was killed, `config` reads what it is told, `store` keeps what comes of
-it, `metrics` judges it, `devices` says where. Nothing here knows what a nanotube or a furnace is.
+`trainer` is the training loop, which continues after an interruption. `config` reads settings, `store` writes and reads
+weights, `metrics` evaluates predictions, and `devices` selects the device. The package does not depend on nanotubes or
+furnaces.
 """

@@ -1,4 +1,4 @@
-"""How good predictions are, and how certain: standard deviations, conformal intervals, distance from the training."""
+"""Metrics of predictions and of their uncertainty: errors, standard deviations, conformal intervals, distances."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -12,14 +12,14 @@ from matgym.typing import BoolArray, FloatArray
 RESAMPLES: Final = 1000
 
 COVERAGE: Final = 0.90
-"""Nominal coverage of the intervals."""
+"""Nominal coverage of the conformal intervals."""
 
 DISTANCE_QUANTILE: Final = 0.99
-"""A sample further from the training data than this share of validation samples counts as out of distribution."""
+"""Fraction of validation samples with a distance below the threshold; samples above it are out of distribution."""
 
 
 class PropertyMetrics(BaseModel):
-    """Figures of one property on one split; intervals are 95 % bootstrap intervals over rows."""
+    """Metrics of one property on one split; intervals are 95 % bootstrap intervals over rows."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,9 +37,13 @@ class PropertyMetrics(BaseModel):
 def property_metrics(
     key: str, predicted: FloatArray, truth: FloatArray, covered: BoolArray | None = None
 ) -> PropertyMetrics:
-    """Return R², MAE and RMSE of (rows,) predictions, with 95 % percentile bootstrap intervals.
+    """Compute R², mean absolute and root mean square error, with 95 % percentile bootstrap intervals.
 
-    `covered`, (rows,), is whether the 90 % interval holds the truth.
+    Args:
+        key: key of the property.
+        predicted: (rows,) predictions.
+        truth: (rows,) true values.
+        covered: (rows,) whether the 90 % interval contains the true value; None leaves the coverage out.
     """
     statistics: dict[str, Callable[[FloatArray, FloatArray], float]] = {
         "r2": lambda p, t: float(1.0 - ((p - t) ** 2).sum() / ((t - t.mean()) ** 2).sum()),
@@ -66,13 +70,13 @@ def calibrate(
     """Fit the uncertainty of an ensemble's predictions on the validation split.
 
     Args:
-        labels: (V, properties) of the validation split.
-        members: (members, V, properties) predictions of the same.
-        features: (T, F) of the training split.
-        held_out: (V, F) of the validation split.
+        labels: (V, properties) true values of the validation split.
+        members: (members, V, properties) predictions of each member for the validation split.
+        features: (T, F) features of the training split.
+        held_out: (V, F) features of the validation split.
 
     Returns:
-        `floor`, `factor` and `interval`, (properties,) each, and what `distance_model` returns.
+        `floor`, `factor` and `interval`, (properties,) each, and the arrays of `distance_model`.
     """
     columns = range(labels.shape[1])
     residuals, spread = labels - members.mean(axis=0), member_spread(members)
@@ -88,14 +92,23 @@ def member_spread(members: FloatArray) -> FloatArray:
 
 
 def standard_deviation(members: FloatArray, floor: FloatArray, factor: FloatArray) -> FloatArray:
-    """Return the (V, properties) standard deviation of (members, V, properties), by `spread_model`."""
+    """Return the (V, properties) standard deviation of predictions.
+
+    Args:
+        members: (members, V, properties) predictions of each member.
+        floor: (properties,) floors from `spread_model`.
+        factor: (properties,) factors from `spread_model`.
+    """
     return np.asarray(np.sqrt(floor**2 + (factor * member_spread(members)) ** 2))
 
 
 def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, float]:
-    """Fit the relation between (V,) spread of members and (V,) error: sd² = floor² + (factor · spread)².
+    """Fit the standard deviation to the (V,) spread of members: sd² = floor² + (factor · spread)².
 
-    Fitted by maximum likelihood of the residuals under a normal distribution. The floor has the property's unit.
+    The fit maximises the likelihood of the (V,) residuals under a normal distribution.
+
+    Returns:
+        The floor, in the unit of the property, and the factor.
     """
     from scipy.optimize import minimize
 
@@ -113,10 +126,15 @@ def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, floa
 
 
 def interval_factor(residuals: FloatArray, sd: FloatArray) -> float:
-    """Return the half-width of the 90 % interval in units of sd, from (V,) errors and their predicted (V,) sd.
+    """Return the half-width of the 90 % interval in standard deviations.
 
-    Normalised split-conformal regression (Papadopoulos, Gammerman and Vovk, 2008; Lei et al., J. Am. Stat. Assoc.
-    113, 1094 (2018)) by crepes. It holds for samples like those of the validation split only.
+    The method is normalised split-conformal regression (Papadopoulos, Gammerman and Vovk, 2008; Lei et al., J. Am.
+    Stat. Assoc. 113, 1094 (2018)) by crepes. The coverage is valid only for samples from the distribution of the
+    validation split.
+
+    Args:
+        residuals: (V,) errors on the validation split.
+        sd: (V,) predicted standard deviations.
     """
     from crepes import ConformalRegressor
 
@@ -126,14 +144,18 @@ def interval_factor(residuals: FloatArray, sd: FloatArray) -> float:
 
 
 def distance_model(features: FloatArray, held_out: FloatArray) -> dict[str, FloatArray]:
-    """Fit the Mahalanobis distance to (T, F) training features (Lee et al., NeurIPS 2018, for the score).
+    """Fit the Mahalanobis distance to the training features (Lee et al., NeurIPS 2018, for the score).
+
+    Args:
+        features: (T, F) features of the training split.
+        held_out: (V, F) features of the validation split, which determine the threshold.
 
     Returns:
-        `centre` (F,), `whitening` (F, F), `threshold` (1,), the latter from (V, F) features of the validation split.
+        `centre` (F,), `whitening` (F, F) and `threshold` (1,).
     """
     centre = features.mean(axis=0)
-    # In units of each feature's own spread. What hardly varies in training gets a floor: to deviate there is to be
-    # far out.
+    # Distances are in units of the spread of each feature. The floor avoids a division by zero; a deviation in a
+    # feature that hardly varies in training still gives a large distance.
     spread = features.std(axis=0)
     spread = np.maximum(spread, 1e-3 * spread.mean())
     covariance = np.cov(features / spread, rowvar=False) + 1e-3 * np.eye(features.shape[1])
@@ -143,5 +165,5 @@ def distance_model(features: FloatArray, held_out: FloatArray) -> dict[str, Floa
 
 
 def distance(features: FloatArray, model: Mapping[str, FloatArray]) -> FloatArray:
-    """Return (B,) distances of (B, F) features by a `distance_model`, in units of its threshold."""
+    """Return the (B,) distances of (B, F) features by a `distance_model`, in units of its threshold."""
     return np.asarray(np.linalg.norm((features - model["centre"]) @ model["whitening"], axis=1) / model["threshold"])

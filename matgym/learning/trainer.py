@@ -1,7 +1,7 @@
-"""The training loop: batches, one or more optimizers, validation, the best weights, and a checkpoint an epoch.
+"""The training loop: batches, one or more optimizers, validation, the best weights, and a checkpoint per epoch.
 
-What is particular to a network is given as functions: how batches are made, which losses a batch has, and what a
-validation finds. `one_cycle` makes the update that most trainings have.
+The parts that depend on the network are functions: they return the batches, the losses of a batch, and the results of a
+validation. `one_cycle` creates the update that most trainings use.
 """
 
 import hashlib
@@ -30,13 +30,15 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch of a training came to.
+    """The results of one epoch of a training.
 
     Attributes:
-        number: of the epoch, from 1.
-        losses: means over the steps, by name.
-        validation: figures, by name.
-        error: the figure that is to be small.
+        stage: name of the stage of the training.
+        member: number of the network in an ensemble, from 0.
+        number: number of the epoch, from 1.
+        losses: mean of each loss over the steps, by name.
+        validation: metrics of the validation, by name.
+        error: the metric that is minimised.
     """
 
     stage: str
@@ -48,7 +50,7 @@ class Epoch:
 
     @property
     def note(self) -> str:
-        """The validation in a line."""
+        """The metrics of the validation in one line of text."""
         return ", ".join(f"{name} {value:.4g}" for name, value in self.validation.items())
 
 
@@ -56,13 +58,14 @@ OnEpoch: TypeAlias = Callable[[Epoch], None]
 
 
 class Options(TypedDict, total=False):
-    """What every training may be told besides its config: keyword arguments, all optional.
+    """Options of every training besides its settings; all are optional keyword arguments.
 
     Attributes:
-        checkpoints: folder from which a killed training goes on, to the same bits; written after every epoch.
+        checkpoints: folder of checkpoints, which are written after every epoch. An interrupted training continues from
+            them, with identical results to the bit.
         log: folder for TensorBoard.
-        device: that trains; "auto" by default. See `matgym.learning.devices`.
-        on_epoch: called after every epoch, when its checkpoint is written.
+        device: device of the training; "auto" by default. See `matgym.learning.devices`.
+        on_epoch: function that is called after every epoch, when its checkpoint is written.
     """
 
     checkpoints: Path | None
@@ -72,30 +75,35 @@ class Options(TypedDict, total=False):
 
 
 class Callback:
-    """What happens besides the updates.
+    """Base class of actions during a training besides the updates.
 
-    A callback keeps its state in the network's weights and buffers, if anywhere: these are in the checkpoint.
+    A callback with a state must store it in the weights and buffers of the network, because the checkpoint contains
+    them.
     """
 
     def start_epoch(self, progress: float) -> None:
-        """Begin an epoch, after this share of the epochs; the network is in training mode."""
+        """Act before the first step of an epoch; the network is in training mode.
+
+        Args:
+            progress: fraction of the epochs that are done.
+        """
 
     def end_step(self) -> None:
-        """Finish a batch, after all its updates."""
+        """Act after all updates of a batch."""
 
 
 @dataclass(frozen=True)
 class Update(Generic[Batch]):
-    """What one optimizer does with a batch.
+    """The update of weights by one optimizer on a batch.
 
     Attributes:
-        losses: terms of the loss, by name.
-        optimizer: of the weights that the loss is minimised over.
-        schedule: of its learning rate.
-        every: when the schedule goes on.
-        weights: of the terms; 1 for those not named.
-        largest_gradient: norm to which gradients are cut; None leaves them.
-        repeats: steps a batch.
+        losses: function that returns the terms of the loss of a batch, by name.
+        optimizer: optimizer of the weights.
+        schedule: schedule of the learning rate.
+        every: whether the schedule advances after every step or every epoch.
+        weights: weights of the terms by name; 1 for terms without one.
+        largest_gradient: norm to which gradients are clipped; None does not clip them.
+        repeats: number of steps per batch.
     """
 
     losses: Callable[[Batch], Mapping[str, Tensor]]
@@ -108,10 +116,10 @@ class Update(Generic[Batch]):
 
     def step(self, batch: Batch) -> dict[str, float]:
         """Take the steps on a batch, and return the terms of the last one, without their weights."""
-        found: Mapping[str, Tensor] = {}
+        losses: Mapping[str, Tensor] = {}
         for _ in range(self.repeats):
-            found = self.losses(batch)
-            terms = [self.weights[name] * term if name in self.weights else term for name, term in found.items()]
+            losses = self.losses(batch)
+            terms = [self.weights[name] * term if name in self.weights else term for name, term in losses.items()]
             self.optimizer.zero_grad(set_to_none=True)
             reduce(add, terms).backward()  # type: ignore[no-untyped-call]
             if self.largest_gradient is not None:
@@ -120,7 +128,7 @@ class Update(Generic[Batch]):
             self.optimizer.step()
             if self.every == "step":
                 self.schedule.step()
-        return {name: float(term.detach()) for name, term in found.items()}
+        return {name: float(term.detach()) for name, term in losses.items()}
 
 
 def one_cycle(
@@ -132,9 +140,15 @@ def one_cycle(
     weight_decay: float = 1e-2,
     largest_gradient: float | None = 1.0,
 ) -> Update[Batch]:
-    """Return AdamW with the one-cycle schedule (Smith and Topin, arXiv:1708.07120); its peak is `rate`.
+    """Return an update by AdamW with the one-cycle schedule (Smith and Topin, arXiv:1708.07120).
 
-    `steps` are those of the whole training; the default `weight_decay` is torch's.
+    Args:
+        net: network whose weights are updated.
+        losses: function that returns the terms of the loss of a batch, by name.
+        rate: largest learning rate of the schedule.
+        steps: number of steps of the whole training.
+        weight_decay: weight decay of AdamW; the default is that of PyTorch.
+        largest_gradient: norm to which gradients are clipped; None does not clip them.
     """
     optimizer = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
@@ -142,9 +156,12 @@ def one_cycle(
 
 
 class NormStatistics(Callback):
-    """Statistics of batch normalisation are averaged with a momentum, and kept as they are in the last part.
+    """A callback that sets the momentum of batch normalisation, and freezes its statistics in the last epochs.
 
-    `freeze` is the share of the epochs after which they are kept, in training as in use.
+    Args:
+        net: network whose batch normalisations are changed.
+        momentum: momentum of the moving averages of the statistics.
+        freeze: fraction of the epochs after which training uses the stored statistics, as prediction does.
     """
 
     def __init__(self, net: nn.Module, momentum: float, freeze: float) -> None:
@@ -154,15 +171,19 @@ class NormStatistics(Callback):
             norm.momentum = momentum
 
     def start_epoch(self, progress: float) -> None:
-        """Freeze from the given share on."""
+        """Freeze the statistics if the fraction of epochs `progress` has reached `freeze`."""
         for norm in self.norms:
             norm.train(progress < self.freeze)
 
 
 class WeightAverage(Callback):
-    """A moving average of a network's weights (Yazıcı et al., ICLR 2019), with a decay a step.
+    """A callback for a moving average of the weights of a network (Yazıcı et al., ICLR 2019).
 
-    The network that holds it is a part of what is trained, so that it is in the checkpoint.
+    Args:
+        average: network with the averaged weights; it must be part of the trained network, which the checkpoint
+            contains.
+        net: network whose weights are averaged.
+        decay: decay of the average per step.
     """
 
     def __init__(self, average: nn.Module, net: nn.Module, decay: float) -> None:
@@ -171,26 +192,29 @@ class WeightAverage(Callback):
         average.requires_grad_(requires_grad=False)
 
     def end_step(self) -> None:
-        """Move the average towards the weights."""
+        """Update the average with the present weights."""
         with torch.no_grad():
-            for kept, fresh in zip(self.average.parameters(), self.net.parameters(), strict=True):
-                kept.lerp_(fresh, 1.0 - self.decay)
+            for averaged, fresh in zip(self.average.parameters(), self.net.parameters(), strict=True):
+                averaged.lerp_(fresh, 1.0 - self.decay)
 
 
 @dataclass(frozen=True)
 class Training(Generic[Batch]):
-    """What is trained, and how.
+    """A training: the network, its data, and its settings.
 
     Attributes:
-        net: all that is trained.
-        updates: taken in turn on each batch.
-        batches: from the share of epochs that is done to the batches of the next epoch.
-        validate: from the number of epochs done to figures; the network is in evaluation mode, without gradients.
-        rng: of order, augmentation and noise.
-        patience: epochs without a smaller error after which it is given up; None goes on to the end.
-        monitor: name of the validation figure that is to be small.
-        callbacks: see `Callback`.
-        member: network of an ensemble, from 0.
+        stage: name of the stage of the training.
+        net: network with all weights that are trained.
+        updates: updates that are applied to each batch, in this order.
+        batches: function that returns the batches of the next epoch for a fraction of epochs that are done.
+        validate: function that returns metrics for a number of epochs that are done; the network is in evaluation mode,
+            without gradients.
+        rng: random number generator of the order of batches, of augmentation and of noise.
+        epochs: largest number of epochs.
+        patience: number of epochs without a smaller error after which the training ends; None trains for all epochs.
+        monitor: name of the validation metric that is minimised.
+        callbacks: actions during the training: see `Callback`.
+        member: number of the network in an ensemble, from 0.
     """
 
     stage: str
@@ -208,9 +232,14 @@ class Training(Generic[Batch]):
 
 @dataclass
 class Progress:
-    """How far a training is, or how it ended: epochs that were run, and the figures of the best.
+    """The state of a training, which is also its result.
 
-    The weights of the best, which count from 1, are kept; it is 0 if none was better than the first weights.
+    Attributes:
+        epochs: number of epochs that are done.
+        best_epoch: number of the epoch with the smallest error, from 1, whose weights are kept; 0 if no epoch had a
+            finite error, in which case the first weights are kept.
+        best_error: smallest error.
+        validation: metrics of the best epoch, by name.
     """
 
     epochs: int = 0
@@ -220,15 +249,22 @@ class Progress:
 
 
 def train(training: Training[Batch], identity: Mapping[str, object], **options: Unpack[Options]) -> Progress:
-    """Train, and leave in the network the weights of the epoch that validated best, on the CPU, in evaluation mode.
+    """Train a network, and load the weights of the epoch with the smallest validation error into it.
 
-    A training with checkpoints goes on where it was killed, to the same bits (on the same kind of device). The
-    checkpoint knows the weights that the training began with, whether drawn from a seed or taken from another network.
+    At the end the network is on the CPU and in evaluation mode. An interrupted training with checkpoints continues from
+    the last epoch, with identical results to the bit on the same kind of device. The checkpoint contains a digest of
+    the weights at the start of the training, which may come from a seed or from another network.
 
-    `identity` is what its course depends on: data and settings.
+    Args:
+        training: network, data and settings.
+        identity: data and settings on which the results depend; a checkpoint with another identity raises an error.
+        options: see `Options`.
+
+    Returns:
+        The number of epochs, and the metrics of the best one.
 
     Raises:
-        DatasetError: if the checkpoint is damaged or another training's.
+        DatasetError: if the checkpoint is damaged or belongs to another training.
         ConfigurationError: if this machine has no such device.
     """
     net, name, place = training.net, f"{training.stage}-{training.member}", torch_device(options.get("device", "auto"))
@@ -237,7 +273,7 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
     start = digest(*(value.cpu().numpy() for value in net.state_dict().values()))
     whose = json.dumps({**identity, "start weights": start}, sort_keys=True, default=str)
     net.to(place)
-    parts: dict[str, Any] = {"net": net}  # what has a `state_dict`
+    parts: dict[str, Any] = {"net": net}  # objects with a `state_dict`
     for number, update in enumerate(training.updates):
         parts |= {f"optimizer {number}": update.optimizer, f"schedule {number}": update.schedule}
     progress, best = Progress(), deepcopy(net.state_dict())
@@ -247,8 +283,8 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
         progress, best = Progress(**stored["progress"]), stored["best"]
         training.rng.bit_generator.state = json.loads(stored["rng"])
         _set_torch_rng(stored["torch_rng"])
-    told = [_board(log / name, progress.epochs)] if log else []
-    told += [options["on_epoch"]] if "on_epoch" in options else []
+    listeners = [_board(log / name, progress.epochs)] if log else []
+    listeners += [options["on_epoch"]] if "on_epoch" in options else []
     while progress.epochs < training.epochs and (
         training.patience is None or progress.epochs - progress.best_epoch < training.patience
     ):
@@ -266,15 +302,15 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
             with atomic_path(file) as scratch:
                 torch.save({**state, "rng": json.dumps(training.rng.bit_generator.state)}, scratch)
         epoch = Epoch(training.stage, training.member, progress.epochs, losses, validation, error)
-        for tell in told:
-            tell(epoch)
+        for listener in listeners:
+            listener(epoch)
     net.load_state_dict(best)
     net.to("cpu").eval()
     return progress
 
 
 def _epoch(training: Training[Batch], progress: float) -> dict[str, float]:
-    """Take an epoch's steps, and return the mean of each loss."""
+    """Train for one epoch, and return the mean of each loss over its steps."""
     training.net.train()
     for callback in training.callbacks:
         callback.start_epoch(progress)
@@ -290,10 +326,10 @@ def _epoch(training: Training[Batch], progress: float) -> dict[str, float]:
 
 
 def _board(folder: Path, done: int) -> OnEpoch:
-    """Write `loss/NAME` and `validation/NAME` for TensorBoard."""
+    """Return a function that writes `loss/NAME` and `validation/NAME` of an epoch for TensorBoard."""
     from torch.utils.tensorboard import SummaryWriter
 
-    writer = SummaryWriter(str(folder), purge_step=done + 1)  # what a killed run wrote beyond its checkpoint
+    writer = SummaryWriter(str(folder), purge_step=done + 1)  # removes epochs after the checkpoint
 
     def write(epoch: Epoch) -> None:
         for group, values in (("loss", epoch.losses), ("validation", epoch.validation)):
@@ -305,7 +341,7 @@ def _board(folder: Path, done: int) -> OnEpoch:
 
 
 def _torch_rng() -> list[Tensor]:
-    """Of the CPU, and of CUDA (dropout there) if it is in use."""
+    """Return the state of the random number generators of the CPU and, if it is in use (by dropout), of CUDA."""
     return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if _cuda_in_use() else [])]
 
 
@@ -320,7 +356,13 @@ def _cuda_in_use() -> bool:
 
 
 def grouped_rows(sizes: Sequence[int], batch_size: int, rng: np.random.Generator) -> Iterator[tuple[int, IntArray]]:
-    """Cut the rows of groups into shuffled batches, each of one group, in random order: (group, rows)."""
+    """Yield shuffled batches, (group, rows), each with rows of one group, in random order.
+
+    Args:
+        sizes: number of rows of each group.
+        batch_size: largest number of rows in a batch.
+        rng: random number generator of the order.
+    """
     cuts = [
         (group, rows)
         for group, size in enumerate(sizes)
@@ -331,27 +373,29 @@ def grouped_rows(sizes: Sequence[int], batch_size: int, rng: np.random.Generator
 
 
 def _stored(path: Path | None, identity: str, device: torch.device) -> dict[str, Any] | None:
-    """A training's state, its tensors on `device`; None if there is no file.
+    """Return the stored state of a training, with tensors on `device`, or None if there is no file.
 
     Raises:
-        DatasetError: if the file is damaged or another training's.
+        DatasetError: if the file is damaged or belongs to another training.
     """
     if path is None or not path.exists():
         return None
     try:
-        # Tensors and plain values: no code is run.
+        # `weights_only` loads tensors and plain values, and runs no code from the file.
         content = torch.load(path, weights_only=True, map_location=device)
     except Exception as error:  # noqa: BLE001  # torch raises half a dozen kinds for a damaged file
-        raise DatasetError(f"{path} is no checkpoint: {error}; remove it to begin anew") from None
+        raise DatasetError(f"{path} is not a checkpoint: {error}; remove it to start again") from None
     if not isinstance(content, dict) or content.get("identity") != identity:
-        raise DatasetError(f"{path} belongs to another training (data, settings or start weights differ); remove it")
+        raise DatasetError(
+            f"{path} belongs to another training (data, settings or start weights differ); remove it to start again"
+        )
     return content
 
 
 def digest(*arrays: npt.NDArray[Any]) -> str:
     """Return a digest of arrays: their shapes, types and values."""
-    found = hashlib.sha256()
+    sha256 = hashlib.sha256()
     for array in arrays:
-        found.update(f"{array.shape} {array.dtype}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()[:24]
+        sha256.update(f"{array.shape} {array.dtype}".encode())
+        sha256.update(np.ascontiguousarray(array).tobytes())
+    return sha256.hexdigest()[:24]

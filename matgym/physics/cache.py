@@ -31,8 +31,8 @@ def default_cache() -> Path:
     """Return the folder of cached results: `MATGYM_CACHE`, or the user's cache folder of the platform."""
     from platformdirs import user_cache_path
 
-    given = os.environ.get("MATGYM_CACHE")
-    return Path(given) if given else user_cache_path("matgym") / "oracles"
+    folder = os.environ.get("MATGYM_CACHE")
+    return Path(folder) if folder else user_cache_path("matgym") / "oracles"
 
 
 class _Remembering(Model):

@@ -87,10 +87,10 @@ def parse_properties(names: Sequence[str]) -> list[Property]:
         if prop is None:
             close = get_close_matches(name, [*PROPERTIES, *PROPERTIES_BY_KEY], n=1)
             hint = f"did you mean {close[0]!r}? " if close else ""
-            raise PropertyError(f"no oracle computes {name!r}; {hint}choose one of {', '.join(PROPERTIES)}")
+            raise PropertyError(f"no oracle computes {name!r}; {hint}known are {', '.join(PROPERTIES)}")
         properties.append(prop)
     if not properties:
-        raise PropertyError(f"no property is named; choose some of {', '.join(PROPERTIES)}")
+        raise PropertyError(f"no property is named; known are {', '.join(PROPERTIES)}")
     return properties
 
 
@@ -132,10 +132,10 @@ def predict(
         PropertyError: if a property is unknown.
     """
     properties = parse_properties(names)
-    kept: dict[str, Model] = {}  # thermal conductance and ZT need the same phonons
+    models: dict[str, Model] = {}  # thermal conductance and ZT need the same phonons
 
     def keep(oracle: Model) -> Model:
-        return kept.setdefault(repr(oracle), Cached(oracle, cache) if cache else Remembered(oracle))
+        return models.setdefault(repr(oracle), Cached(oracle, cache) if cache else Remembered(oracle))
 
     needed = [oracle for oracle in ORACLES if any(_ORACLE_OF[prop] is oracle for prop in properties)]
     parts = []

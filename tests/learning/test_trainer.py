@@ -98,7 +98,7 @@ def test_a_checkpoint_of_other_start_weights_or_data_or_a_damaged_one_raises(tmp
         with pytest.raises(DatasetError, match="start weights differ"):
             train(begun, identity, checkpoints=tmp_path, device="cpu")
     file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(DatasetError, match="is no checkpoint"):
+    with pytest.raises(DatasetError, match="is not a checkpoint"):
         train(training(), {"data": 1}, checkpoints=tmp_path, device="cpu")
 
 

@@ -246,7 +246,7 @@ def test_a_killed_fit_resumes_to_the_same_weights(small, tmp_path):
     with pytest.raises(DatasetError, match="belongs to another training"):
         fit(small, FitConfig(epochs=5, members=2, size=SMALL), checkpoints=tmp_path)
     (tmp_path / "member-0.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(DatasetError, match="is no checkpoint"):
+    with pytest.raises(DatasetError, match="is not a checkpoint"):
         fit(small, settings, checkpoints=tmp_path)
 
 

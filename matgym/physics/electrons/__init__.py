@@ -1,1 +1,1 @@
-"""Electrons of a tube: π bands and what flows through them."""
+"""Electrons of tubes: π bands, transmission and conductance."""

@@ -97,8 +97,8 @@ class PiElectrons(Model):
                 )
             good = np.array([int(row) not in failures for row in rows])
             if good.any():
-                kept = [tube for tube, keep in zip(batch, good, strict=True) if keep]
-                gap[rows[good]], fermi[rows[good]], formation[rows[good]] = self._solve(system.subset(good), kept)
+                solvable = [tube for tube, keep in zip(batch, good, strict=True) if keep]
+                gap[rows[good]], fermi[rows[good]], formation[rows[good]] = self._solve(system.subset(good), solvable)
         return Predictions.together({GAP_EV.key: gap, FERMI_EV.key: fermi, PI_FORMATION_EV.key: formation}, failures)
 
     def _solve(self, system: PiSystem, tubes: Sequence[Nanotube]) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -1,1 +1,1 @@
-"""Forces on atoms: potentials, relaxation, elasticity, strength, formation energy."""
+"""Mechanics of tubes: potentials, relaxation, elasticity, strength and formation energy."""

@@ -102,14 +102,14 @@ class FormationEnergy(Model):
         Raises:
             RelaxationError: if a chemical potential is missing.
         """
-        given = self.chemical_potentials_ev
-        if (not boron or "B" in given) and (not nitrogen or "N" in given):
-            return boron * given.get("B", 0.0) + nitrogen * given.get("N", 0.0)
+        potentials = self.chemical_potentials_ev
+        if (not boron or "B" in potentials) and (not nitrogen or "N" in potentials):
+            return boron * potentials.get("B", 0.0) + nitrogen * potentials.get("N", 0.0)
         pair = boron_nitride_ev(potential)
-        if "N" in given:
-            return boron * (pair - given["N"]) + nitrogen * given["N"]
-        if "B" in given:
-            return boron * given["B"] + nitrogen * (pair - given["B"])
+        if "N" in potentials:
+            return boron * (pair - potentials["N"]) + nitrogen * potentials["N"]
+        if "B" in potentials:
+            return boron * potentials["B"] + nitrogen * (pair - potentials["B"])
         if boron != nitrogen:
             raise RelaxationError(
                 f"no reference for {boron} B and {nitrogen} N: the h-BN sheet gives μ_B + μ_N only; "

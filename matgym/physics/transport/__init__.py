@@ -1,1 +1,1 @@
-"""Ballistic transport, of electrons and of phonons: slabs between leads, Green's functions, Landauer integrals."""
+"""Ballistic transport of electrons and of phonons: slabs between leads, Green's functions, Landauer integrals."""

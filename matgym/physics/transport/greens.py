@@ -82,10 +82,10 @@ class Lead:
             poor = np.flatnonzero(~(residual < RESIDUAL))
             if not len(poor):
                 break
-            repeated = _decimated(z[poor], inner, up, group)
-            better = ~(repeated[2] >= residual[poor])  # NaN counts as worse than any number
-            for kept, new in zip((left, right, residual), repeated, strict=True):
-                kept[poor[better]] = new[better]
+            repetition = _decimated(z[poor], inner, up, group)
+            better = ~(repetition[2] >= residual[poor])  # NaN counts as worse than any number
+            for stored, new in zip((left, right, residual), repetition, strict=True):
+                stored[poor[better]] = new[better]
         if not (residual < MOST_RESIDUAL).all():
             worst = int(np.argmax(np.nan_to_num(residual, nan=np.inf)))
             raise ConvergenceError(

@@ -1,6 +1,7 @@
-"""matgym's values of published quantities, row by row, and the rows where they are known to disagree.
+"""Published values of quantities, the same quantities computed with matgym, and known disagreements.
 
-`published.yml` holds what was published, `electronic` and `mechanical` compute the same with the oracles as they stand.
+`published.yml` contains the published values; `electronic` and `mechanical` compute the same quantities with the
+present oracles.
 """
 
 from collections.abc import Mapping
@@ -16,11 +17,11 @@ from matgym.physics.validation.mechanical import MECHANICAL
 
 
 class Disagreement(BaseModel):
-    """By how much, and why, our value misses a row by more than its tolerance.
+    """A known difference between a computed and a published value that is larger than the tolerance.
 
     Attributes:
-        ours: as measured when it was looked into.
-        why: what is known about it.
+        ours: computed value at the time of the analysis.
+        why: known cause of the difference.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,9 +40,9 @@ class Published(BaseModel):
         unit: Unit of ``value`` and ``tolerance``; "1" where there is none.
         tolerance: Largest accepted absolute difference.
         source: Paper and, where read, address.
-        flag: see the head of `published.yml`.
-        note: Sentence read, origin of the tolerance, what differs in our model.
-        disagreement: if our value is known to miss it.
+        flag: How the source was read: see the head of `published.yml`.
+        note: Sentence that was read, origin of the tolerance, differences of the model of matgym.
+        disagreement: Known disagreement of the computed value; None if there is none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,13 +63,13 @@ PUBLISHED: Final = TypeAdapter(tuple[Published, ...]).validate_python(
 )
 
 COMPUTED: Final[Mapping[str, Computed]] = {**ELECTRONIC, **MECHANICAL}
-"""Key of a row to how it is computed with matgym's oracles."""
+"""How each row is computed with the oracles of matgym, by the key of the row."""
 
 DRIFT: Final = 0.01
-"""By how much, relative, a known disagreement may move before it has to be looked at again."""
+"""Largest relative change of a value with a known disagreement; a larger change needs a new analysis."""
 
 
 @cache
 def ours(key: str) -> float:
-    """Our value of a row."""
+    """Compute the value of a row with the oracles of matgym."""
     return COMPUTED[key].value()

@@ -1,4 +1,4 @@
-"""Our values of the published electronic and thermoelectric quantities, by the oracles of electrons."""
+"""Compute the published electronic and thermoelectric quantities with the oracles of electrons."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -17,18 +17,18 @@ from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_EV_K, CHARGE_C, CONDUCTANCE_QUANTUM_US, HBAR_J_S
 
 HOPPING_EV: Final = PiParameters().hopping_ev
-BESIDE_ZERO_EV: Final = 1e-5  # zero modes and the crossing of bands lie at zero
+BESIDE_ZERO_EV: Final = 1e-5  # eV; avoids zero, where zero modes and the crossing of bands are
 STEP: Final = 0.001  # of strain and shear
 ROOM_K: Final = 300.0
-NO_LATTICE: Final = np.zeros(1)  # heat of the phonons, where only the electrons count
+NO_LATTICE: Final = np.zeros(1)  # nW/K; no thermal conductance of phonons, for quantities of the electrons only
 
 
 class Computed(NamedTuple):
-    """How our value of a row is computed.
+    """How the value of a row is computed.
 
     Attributes:
-        settings: on which tubes and at which settings; the table of docs/physics.md prints it.
-        value: computes it, in the row's unit.
+        settings: description of the tubes and settings, which the table of docs/physics.md shows.
+        value: function that computes the value, in the unit of the row.
     """
 
     settings: str
@@ -44,11 +44,15 @@ def _gap_mev(n: int, m: int, *, strain: float = 0.0, torsion: float = 0.0) -> fl
 
 
 def _transmission(energies_ev: FloatArray, *tubes: Nanotube, parameters: PiParameters | None = None) -> FloatArray:
-    """(B, E) transmission of tubes none of which fails."""
-    found, failures = PiTransport(parameters or PiParameters()).transmission(tubes, energies_ev)
+    """Return the (B, E) transmission of tubes.
+
+    Raises:
+        ConvergenceError: if a tube cannot be computed.
+    """
+    transmissions, failures = PiTransport(parameters or PiParameters()).transmission(tubes, energies_ev)
     if failures:
         raise ConvergenceError(f"not computed: {failures}")
-    return found
+    return transmissions
 
 
 def _gap_times_diameter() -> float:
@@ -71,13 +75,13 @@ def _fermi_velocity() -> float:
 
 
 def _strain_slope(*ns: int) -> float:
-    """MeV a percent."""
+    """Return the mean change of the gap with axial strain, meV per percent."""
     low, high = (_gaps_ev(*(Nanotube(n, 0, strain=strain) for n in ns)) for strain in (-STEP, STEP))
     return float(np.mean(high - low)) * 1e3 / (2e2 * STEP)
 
 
 def _torsion_slope(n: int, m: int) -> float:
-    """MeV a percent."""
+    """Return the change of the gap with shear strain, meV per percent."""
     return (_gap_mev(n, m, torsion=STEP) - _gap_mev(n, m)) / (1e2 * STEP)
 
 
@@ -87,10 +91,10 @@ def _through_vacancies(*sites: int) -> float:
 
 
 def _second_neighbour() -> int:
-    """Of site 0 in (8,8).
+    """Return a second neighbour of site 0 in (8,8).
 
-    Two vacancies that are a vector of the √3 x √3 superlattice apart see both channels with the same phases, block one
-    and the same combination of them, and leave T = 1: second neighbours are not.
+    Two vacancies whose distance is a vector of the √3 x √3 superlattice have the same phases in both channels. They
+    block the same combination of the channels, and T is 1. Second neighbours have no such distance.
     """
     neighbours = Nanotube(8, 8, 6).lattice.neighbours
     return next(int(site) for site in neighbours[neighbours[0][0]] if site != 0)
@@ -103,7 +107,10 @@ def _dip_nitrogen() -> float:
 
 
 def _mean_free_path() -> float:
-    """The samples' c E², the mean square of the on-site energy, is that of the box; our statistical error is 2 %."""
+    """Return the elastic mean free path, nm.
+
+    The mean square of the on-site energy, c E², equals that of the box distribution. The statistical error is 2 %.
+    """
     spread = HOPPING_EV / np.sqrt(12.0)
     parameters = PiParameters(curvature=False, onsite_ev={Species.B: spread, Species.N: -spread})
     tube, rng = Nanotube(5, 5, 10), np.random.default_rng(1)
@@ -113,7 +120,7 @@ def _mean_free_path() -> float:
 
 
 def _reflection(n: int, m: int) -> float:
-    weak = 0.05  # E/t
+    weak = 0.05  # on-site energy over hopping, E/t
     parameters = PiParameters(curvature=False, onsite_ev={Species.B: weak * HOPPING_EV})
     tube = Nanotube(n, m, 2).decorated({0: "B"})
     through = _transmission(np.array([BESIDE_ZERO_EV]), tube, parameters=parameters)
@@ -121,7 +128,7 @@ def _reflection(n: int, m: int) -> float:
 
 
 def _seebeck(energies: FloatArray, through: FloatArray, mu: FloatArray, kelvin: float) -> FloatArray:
-    """(M,) Seebeck coefficients, µV/K."""
+    """Return the (M,) Seebeck coefficients, µV/K."""
     return np.asarray(coefficients(energies, through, NO_LATTICE, mu, kelvin)["seebeck_uv_k"][0])
 
 
@@ -153,16 +160,16 @@ def _seebeck_delta_optimum() -> float:
     thermal = BOLTZMANN_EV_K * ROOM_K
     energies = np.linspace(-2.0, 2.0, 4001) * thermal
     peak = np.exp(-0.5 * (energies / (0.1 * thermal)) ** 2)[None]
-    found = coefficients(energies, peak, NO_LATTICE, np.linspace(-5.0, 0.0, 501) * thermal, ROOM_K)
-    return float(np.abs(found["seebeck_uv_k"][0, found["power_factor_pw_k2"][0].argmax()]))
+    curves = coefficients(energies, peak, NO_LATTICE, np.linspace(-5.0, 0.0, 501) * thermal, ROOM_K)
+    return float(np.abs(curves["seebeck_uv_k"][0, curves["power_factor_pw_k2"][0].argmax()]))
 
 
 def _goldsmid_sharp_ratio() -> float:
     tube = Nanotube(13, 0)
     gap = float(_gaps_ev(tube)[0])
     energies = np.arange(-gap / 2.0 - 0.5, gap / 2.0 + 0.5, 0.002)
-    found = _seebeck(energies, _transmission(energies, tube), np.arange(0.0, gap / 2.0, 0.005), ROOM_K)
-    return gap / (2e-6 * float(np.abs(found).max()) * ROOM_K)
+    seebeck = _seebeck(energies, _transmission(energies, tube), np.arange(0.0, gap / 2.0, 0.005), ROOM_K)
+    return gap / (2e-6 * float(np.abs(seebeck).max()) * ROOM_K)
 
 
 ELECTRONIC: Final[Mapping[str, Computed]] = {
@@ -227,4 +234,4 @@ ELECTRONIC: Final[Mapping[str, Computed]] = {
     ),
     "goldsmid_sharp_ratio": Computed("(13,0), 300 K", _goldsmid_sharp_ratio),
 }
-"""Rows by key."""
+"""How each row is computed, by its key."""

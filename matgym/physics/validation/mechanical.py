@@ -1,6 +1,7 @@
-"""Our values of the published thermal and mechanical quantities, by the oracles of phonons and of mechanics.
+"""Compute the published thermal and mechanical quantities with the oracles of phonons and of mechanics.
 
-Phonons, elasticity and strain energies are Tersoff's; strength and formation energies are REBO's, through LAMMPS.
+Phonons, elasticity and strain energies are computed with Tersoff's potential; strength and formation energies with
+REBO, by LAMMPS.
 """
 
 import math
@@ -25,21 +26,25 @@ from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_J_K, HBAR_J_S, WALL_THICKNESS_NM
 
-TA, TW, LA = 0, 2, 3  # by frequency at long waves; TA twice
+TA, TW, LA = 0, 2, 3  # index of each branch, sorted by frequency at long waves; TA is twofold
 ZERO_CM: Final = 1.0
 HEAT_QUANTUM_NW_K2: Final = 1e9 * math.pi * BOLTZMANN_J_K**2 / (6.0 * HBAR_J_S)  # π² k_B²/3h
-WIDE: Final = Nanotube(60, 60)  # stands for graphene, 8 nm
-FLAT: Final = 400  # likewise for its energy: 2e-5 eV/atom above that of the sheet, by C/d²
-CURVED: Final = ((9, 0), (6, 6), (10, 0), (8, 8), (15, 0), (10, 10))  # 0.7 to 1.4 nm
+WIDE: Final = Nanotube(60, 60)  # approximates graphene; diameter 8 nm
+FLAT: Final = 400  # n of the (n, n) tube that approximates the energy of graphene: 2e-5 eV/atom above it, by C/d²
+CURVED: Final = ((9, 0), (6, 6), (10, 0), (8, 8), (15, 0), (10, 10))  # diameters of 0.7 to 1.4 nm
 PULLED: Final = "REBO without its cut-off's artefact, steps of 1 %"
 
 
 def _mean(oracle: Model, key: str, *tubes: Nanotube) -> float:
-    """Mean of a property over tubes none of which fails."""
-    found = oracle.predict(tubes)
-    if found.reasons:
-        raise ConvergenceError(f"not computed: {found.reasons}")
-    return float(found[key].mean())
+    """Return the mean of a property over tubes.
+
+    Raises:
+        ConvergenceError: if a tube cannot be computed.
+    """
+    predictions = oracle.predict(tubes)
+    if predictions.reasons:
+        raise ConvergenceError(f"not computed: {predictions.reasons}")
+    return float(predictions[key].mean())
 
 
 # ---- phonons
@@ -57,8 +62,8 @@ def _thermal_conductance_low_t() -> float:
     through, failures = PhononTransport().transmission([Nanotube(5, 5)], omega)
     if failures:
         raise ConvergenceError(f"not computed: {failures}")
-    found = phonon_conductance_nw_k(omega, np.full(points, step), through, kelvin)
-    return float(found[0]) / (HEAT_QUANTUM_NW_K2 * kelvin)
+    conductance = phonon_conductance_nw_k(omega, np.full(points, step), through, kelvin)
+    return float(conductance[0]) / (HEAT_QUANTUM_NW_K2 * kelvin)
 
 
 def _rbm_times_diameter() -> float:
@@ -69,7 +74,7 @@ def _rbm_times_diameter() -> float:
 
 @cache
 def _long_waves(n: int, phase: float) -> tuple[FloatArray, float]:
-    """Acoustic frequencies of (n, n), rad/ps, and the wave number, 1/Å."""
+    """Return the frequencies of (n, n), rad/ps, at a small phase, and the wave number, 1/Å."""
     cells = 4
     bands = Vibrations().bands(Nanotube(n, n, cells), np.array([phase]))
     return bands[0], phase / (cells * relaxed_pristine(n, n).period_angstrom)
@@ -93,8 +98,8 @@ def _heat_capacity(kelvin: float) -> float:
 
 def _thermal_conductance_area() -> float:
     tube = Nanotube(10, 0)
-    found = _mean(PhononTransport(), "thermal_conductance_nw_k", tube)
-    return found / (math.pi * tube.diameter_nm * WALL_THICKNESS_NM)  # nW/K nm² is GW/m²K
+    conductance = _mean(PhononTransport(), "thermal_conductance_nw_k", tube)
+    return conductance / (math.pi * tube.diameter_nm * WALL_THICKNESS_NM)  # nW/K nm² is GW/m²K
 
 
 def _isotope_shift() -> float:
@@ -117,20 +122,20 @@ def _stiffness_2d() -> float:
 
 @cache
 def _pulled(n: int, m: int) -> tuple[float, float]:
-    """Strength, GPa, and failure strain."""
-    found = Strength(step=0.01).predict([Nanotube(n, m)])
-    return float(found["tensile_strength_gpa"][0]), float(found["failure_strain"][0])
+    """Return the strength, GPa, and the failure strain of a tube."""
+    predictions = Strength(step=0.01).predict([Nanotube(n, m)])
+    return float(predictions["tensile_strength_gpa"][0]), float(predictions["failure_strain"][0])
 
 
 def _strength_loss() -> float:
     tube = Nanotube(5, 5, 6)
     pairs = [tube.decorated(dict.fromkeys((0, int(site)), "vacancy")) for site in tube.lattice.neighbours[0]]
-    found = Strength().predict([Nanotube(tube.n, tube.m), *pairs])["tensile_strength_gpa"]
-    return 100.0 * (1.0 - float(found[1:].min() / found[0]))
+    strengths = Strength().predict([Nanotube(tube.n, tube.m), *pairs])["tensile_strength_gpa"]
+    return 100.0 * (1.0 - float(strengths[1:].min() / strengths[0]))
 
 
 def _strain_energies() -> tuple[FloatArray, FloatArray]:
-    """Diameters, nm, and energies an atom above graphene, eV."""
+    """Return diameters, nm, and energies per atom relative to graphene, eV."""
     tubes = [relaxed_pristine(*shape) for shape in CURVED]
     flat = relaxed_pristine(FLAT, FLAT).energy_ev
     return np.array([tube.radius_angstrom / 5.0 for tube in tubes]), np.array([tube.energy_ev - flat for tube in tubes])
@@ -204,4 +209,4 @@ MECHANICAL: Final[Mapping[str, Computed]] = {
     ),
     "stone_wales_formation_ev": Computed("(20,0), 4 cells, REBO, mean of the three bonds of an atom", _stone_wales),
 }
-"""Rows by key."""
+"""How each row is computed, by its key."""
