@@ -27,6 +27,7 @@ from matgym.envs.arguments import (
     there_are,
 )
 from matgym.envs.chronicle import Chronicle
+from matgym.envs.rows import final_observations, observation_of, put_rows, row_of, with_masks
 from matgym.errors import ConfigurationError, RenderModeError
 from matgym.typing import BoolArray, FloatArray, Info, IntArray, Observation
 
@@ -190,7 +191,7 @@ class ScalarEnv(gym.Env[Any, Any]):
         self.episodes.restart(first, [self.np_random], _checked_options(self.episodes, options))
         self.episodes.chronicle.begin(first, self._charted())
         self._over = False
-        return observation_of(self.episodes.observe(), 0), row_of(_told(self.episodes), 0)
+        return observation_of(self.episodes.observe(), 0), row_of(_infos(self.episodes), 0)
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, Info]:
         """Carry out one action.
@@ -209,7 +210,7 @@ class ScalarEnv(gym.Env[Any, Any]):
             float(reward[0]) if reward.ndim == 1 else reward[0].astype(np.float32),  # as MO-Gymnasium has it
             self._over,
             False,
-            row_of(_told(self.episodes), 0),
+            row_of(_infos(self.episodes), 0),
         )
 
     def _charted(self) -> FloatArray | None:
@@ -322,7 +323,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
                 name: np.asarray(each)[rows] if np.shape(each)[:1] == whole else each for name, each in given.items()
             }
         self._begin(rows, given)
-        return self.episodes.observe(), _told(self.episodes)
+        return self.episodes.observe(), _infos(self.episodes)
 
     def _begin(self, rows: IntArray, options: Mapping[str, Any]) -> None:
         self.episodes.restart(rows, [self._generators[row] for row in rows], options)
@@ -367,15 +368,15 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
             self.episodes.chronicle.add(rows, reward[rows], self._charted())
         self._elapsed[rows] += 1
         truncated = self._elapsed >= self._limit  # as TimeLimit has it, also of what terminates then
-        observation, info, done = self.episodes.observe(), _told(self.episodes), terminated | truncated
+        observation, info, done = self.episodes.observe(), _infos(self.episodes), terminated | truncated
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             self._over = done
         elif done.any():
-            final = {"final_obs": _final_observations(observation, done), "final_info": _masked(info, done)}
+            final = {"final_obs": final_observations(observation, done), "final_info": with_masks(info, done)}
             ended = np.flatnonzero(done)
             self._begin(ended, {})
-            _put(observation, ended, self.episodes.observe(ended))
-            info = _told(self.episodes) | {**final, "_final_obs": done, "_final_info": done}
+            put_rows(observation, ended, self.episodes.observe(ended))
+            info = _infos(self.episodes) | {**final, "_final_obs": done, "_final_info": done}
         return observation, reward, terminated, truncated, info
 
     def _charted(self) -> FloatArray | None:
@@ -469,55 +470,8 @@ def _no_masks() -> Any:
     raise AttributeError("actions that are numbers have no masks")  # as of a method that is not there
 
 
-def _told(episodes: Episodes) -> Info:
+def _infos(episodes: Episodes) -> Info:
     """The info of the episodes as they stand, with what is allowed as the int8 that `Discrete.sample` takes."""
     if not episodes.masked:
         return episodes.info()
     return {**episodes.info(), "action_mask": np.asarray(episodes.masks(), dtype=bool).view(np.int8)}
-
-
-# ---- rows of batches
-
-
-def observation_of(batch: Observation, row: int) -> Observation:
-    """Return the observation of one episode."""
-    return {name: values[row] for name, values in batch.items()} if isinstance(batch, dict) else batch[row]
-
-
-def _put(batch: Observation, rows: IntArray, fresh: Observation) -> None:
-    """Set some rows of a batch of observations."""
-    if isinstance(batch, dict):
-        for name, values in batch.items():
-            values[rows] = fresh[name]
-    else:
-        batch[rows] = fresh
-
-
-def _final_observations(batch: Observation, done: BoolArray) -> Any:
-    """(B,) objects: what episodes ended with, and None of the others, as Gymnasium's own vector environments."""
-    found = np.full(len(done), None, dtype=object)
-    for row in np.flatnonzero(done):
-        seen = observation_of(batch, int(row))
-        found[row] = {name: each.copy() for name, each in seen.items()} if isinstance(seen, dict) else seen.copy()
-    return found
-
-
-def row_of(info: Mapping[str, Any], row: int) -> Info:
-    """Return the entries of one row as NumPy values, because TorchRL and Gymnasium read their dtype."""
-    return {
-        name: row_of(value, row) if isinstance(value, Mapping) else _entry(np.asarray(value)[row])
-        for name, value in info.items()
-    }
-
-
-def _entry(value: Any) -> Any:
-    """A number or an array; a boolean as an array of no dimensions, since Gymnasium makes objects of `numpy.bool_`."""
-    return np.asarray(value) if isinstance(value, np.bool_) else value
-
-
-def _masked(info: Mapping[str, Any], mask: BoolArray) -> Info:
-    """Entries with one of Gymnasium's masks beside each, in nested mappings too."""
-    found: Info = {}
-    for name, value in info.items():
-        found |= {name: _masked(value, mask) if isinstance(value, Mapping) else value, f"_{name}": mask}
-    return found

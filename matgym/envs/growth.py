@@ -65,7 +65,7 @@ class CVDGrowth(Episodes):
 
     | Num | Observation                                   | Min | Max  | Noise  |
     |-----|-----------------------------------------------|-----|------|--------|
-    | 0   | thermocouple, °C                              | 25  | 1273 | 2 K, and a constant offset |
+    | 0   | thermocouple, °C                              | 25  | 1000 | 2 K, and a constant offset |
     | 1–3 | flow meters of acetylene, hydrogen, water     | 0   | as above | 2 % of the range |
     | 4   | height of the tubes from reflected light, µm  | 0   | 300  | 1 µm   |
     | 5   | change of the height in the last minute, µm   | -30 | 30   | of both heights |

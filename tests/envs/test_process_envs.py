@@ -1,6 +1,7 @@
 """Environments of processes: growth, recipes, experiments, annealing; scalar and batched are one."""
 
 from functools import cache
+from inspect import getdoc
 
 import gymnasium as gym
 import numpy as np
@@ -22,6 +23,7 @@ from matgym.tasks.annealing import AnnealingTask
 from matgym.tasks.experiments import ExperimentTask
 from matgym.tasks.growth import GrowthTask
 from matgym.testing import check_env
+from matgym.units import CELSIUS_K
 
 SAME = 1e-9  # scalar against batch, and surrogates step by step against all at once
 
@@ -145,6 +147,23 @@ def test_growth_is_seen_only_through_its_instruments():
     differs = (after[0] != after[1]).any(axis=0)
     assert np.flatnonzero(differs).tolist() == [4, 5]
     assert abs(after[0, -1, 4] - after[1, -1, 4]) * 150.0 > 10.0  # µm: ten times the gauge's noise
+
+
+@pytest.mark.parametrize(("entry", "quantity"), [(0, "temperature_k"), (4, "length_um")])
+def test_documented_ranges_of_growth_are_the_ends_of_the_observation(entry, quantity):
+    env = gym.make("matgym/CVDGrowth-v0").unwrapped
+    env.reset(seed=0)
+    env.episodes._noise[:] = 0.0
+    env.episodes.reactor.offset_k[:] = 0.0
+    table = getdoc(type(env)).split("## Observation Space")[1]
+    row = next(line for line in table.splitlines() if line.startswith(f"| {entry} "))
+    for documented, end in zip(row.split("|")[3:5], (-1.0, 1.0), strict=True):
+        value = float(documented) + (CELSIUS_K if quantity == "temperature_k" else 0.0)
+        getattr(env.episodes.state, quantity)[:] = value
+        assert env.episodes.observe()[0, entry] == pytest.approx(end, abs=1e-6)
+        # The end is not clipped: a little inside the range the observation is inside, too.
+        getattr(env.episodes.state, quantity)[:] = value - 0.5 * end
+        assert abs(env.episodes.observe()[0, entry]) < 1.0
 
 
 def test_a_thermocouple_that_reads_high_leaves_the_furnace_too_cold():
