@@ -169,7 +169,7 @@ class _Acting:
 
 
 def _spec(env: gym.Env[Any, Any]) -> Any:
-    """How the environment is made again; None where its arguments are programs, which JSON does not hold."""
+    """Return the specification that makes the environment again; None if its arguments do not fit in JSON."""
     try:
         assert env.spec is not None  # noqa: S101  # gym.make gives it
         env.spec.to_json()
