@@ -1,4 +1,4 @@
-"""Episodes of a policy as a Minari data set, for those who learn offline."""
+"""Episodes of a policy as a Minari data set, for offline learning."""
 
 import shutil
 import warnings
@@ -25,28 +25,28 @@ def record_episodes(
     infos: bool = False,
     **arguments: Any,
 ) -> Any:
-    """Let a policy act, and keep what happened as a data set that `minari.load_dataset(name)` reads.
+    """Record episodes of a policy as a data set that `minari.load_dataset(name)` reads.
 
-    It lies where Minari keeps its data sets: in MINARI_DATASETS_PATH, or in the home folder. Where the environment's
-    arguments are plain values, `recover_environment()` of the data set makes it again.
+    Minari stores the data set in MINARI_DATASETS_PATH, or in the home folder. If the arguments of the environment are
+    plain values, `recover_environment()` of the data set makes the environment again.
 
     Args:
-        environment: its registered id, such as "matgym/NanotubeDoping-v0".
-        policy: "random", for any action that is allowed; or what has Stable-Baselines3's `predict`.
-        episodes: how many.
-        seed: of the first episode, the next one's being one more; and of random actions.
-        name: of the data set, such as "nanotube-doping/random-v0".
-        deterministic: whether an agent takes its most likely actions, rather than draws them.
-        infos: whether infos are kept as well, those of `reset` first.
-        arguments: of the environment.
+        environment: the registered id, such as "matgym/NanotubeDoping-v0".
+        policy: "random", for random allowed actions; or an object with `predict` as in Stable-Baselines3.
+        episodes: the number of episodes.
+        seed: the seed of the first episode and of random actions; it increases by one per episode.
+        name: the name of the data set, such as "nanotube-doping/random-v0".
+        deterministic: whether an agent takes its most likely actions instead of sampling them.
+        infos: whether infos are recorded, those of `reset` first.
+        arguments: the arguments of the environment.
 
     Returns:
         The `minari.MinariDataset`.
 
     Raises:
-        MissingExtraError: if Minari, or what it writes with, is not installed.
-        ConfigurationError: if there is no such policy, or nothing to record.
-        DatasetError: if there is a data set of that name.
+        MissingExtraError: if Minari or h5py is not installed.
+        ConfigurationError: if the policy is unknown, or `episodes` is not positive.
+        DatasetError: if a data set with that name exists.
     """
     try:
         minari, _ = import_module("minari"), import_module("h5py")
@@ -61,11 +61,11 @@ def record_episodes(
     env = gym.make(environment, **arguments)
     act = _Random(seed) if policy == "random" else Acts(policy, deterministic=deterministic)
     written = _Written(name)
-    # Whole episodes are handed over, as Minari's own collector needs JAX for no more than appending single steps.
+    # Minari gets whole episodes, because its own collector needs JAX to append single steps.
     rows = [buffers.EpisodeBuffer(id=i, **_episode(env, act, seed + i, infos=infos)) for i in range(episodes)]
-    spec, told = _spec(env), {"observation_space": env.observation_space, "action_space": env.action_space}
+    spec, both_spaces = _spec(env), {"observation_space": env.observation_space, "action_space": env.action_space}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that author and address were not given
+        warnings.simplefilter("ignore", UserWarning)  # of a missing author and address
         try:
             data = minari.create_dataset_from_buffers(
                 name,
@@ -75,8 +75,8 @@ def record_episodes(
                 algorithm_name=policy if policy == "random" else type(policy).__name__,
                 description=f"{episodes} episodes of {environment}, seeds {seed} to {seed + episodes - 1}",
                 requirements=[f"matgym>={version('matgym')}"],
-                jpeg_encoding=False,  # pictures of grains are data: they stay as they are
-                **told,
+                jpeg_encoding=False,  # JPEG would change the pictures of grains
+                **both_spaces,
             )
         except BaseException as error:
             written.remove()
@@ -88,7 +88,7 @@ def record_episodes(
 
 
 class _Written:
-    """What a data set of a name adds to those that are there."""
+    """The files of a new data set, which `remove` deletes."""
 
     def __init__(self, name: str) -> None:
         from minari.namespace import list_local_namespaces
@@ -98,7 +98,7 @@ class _Written:
         self.is_new = not self.path.exists()
 
     def remove(self) -> None:
-        """Remove what was added, and nothing that had been there."""
+        """Remove the files of the new data set, and nothing that existed before."""
         from minari.namespace import delete_namespace, list_local_namespaces
 
         if self.is_new:
@@ -108,38 +108,38 @@ class _Written:
 
 
 def _columns(rows: Sequence[Any]) -> Any:
-    """Rows as Minari keeps them: a list, or a dictionary of such where each is a dictionary."""
+    """Return rows in the format of Minari: a list of arrays, or a dictionary of lists for dictionaries."""
     if isinstance(rows[0], Mapping):
         return {name: _columns([row[name] for row in rows]) for name in rows[0]}
     return [np.asarray(row) for row in rows]
 
 
 def _episode(env: gym.Env[Any, Any], act: "_Random | Acts", seed: int, *, infos: bool) -> dict[str, Any]:
-    """What Minari keeps of an episode: T + 1 observations and infos, the last where it ended, and T of all else."""
-    first, told = env.reset(seed=seed)
+    """Return an episode in the format of Minari: T + 1 observations and infos, and T actions, rewards and ends."""
+    first, info = env.reset(seed=seed)
     act.begin()
-    observations, every, steps, over = [first], [told], [], False  # steps: rows in the order of `names`
+    observations, every, steps, over = [first], [info], [], False  # steps: rows in the order of `names`
     names = ("actions", "rewards", "terminations", "truncations")
     while not over:
         action = act(env, observations[-1])
-        observation, reward, terminated, truncated, told = env.step(action)
+        observation, reward, terminated, truncated, info = env.step(action)
         observations.append(observation)
-        every.append(told)
+        every.append(info)
         steps.append((action, np.array(reward, dtype=np.float64), terminated, truncated))
         over = terminated or truncated
     columns = zip(names, zip(*steps, strict=True), strict=True)
-    kept = {"seed": seed, "observations": _columns(observations)} | {name: list(column) for name, column in columns}
-    return kept | ({"infos": _columns(every)} if infos else {})
+    episode = {"seed": seed, "observations": _columns(observations)} | {name: list(column) for name, column in columns}
+    return episode | ({"infos": _columns(every)} if infos else {})
 
 
 class _Random:
-    """A policy that draws any action that is allowed."""
+    """A policy that draws one of the allowed actions."""
 
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
 
     def begin(self) -> None:
-        """Do nothing, because nothing is remembered."""
+        """Do nothing, because the policy has no state."""
 
     def __call__(self, env: gym.Env[Any, Any], observation: Any) -> Any:
         del observation
@@ -150,7 +150,7 @@ class _Random:
 
 
 def _spec(env: gym.Env[Any, Any]) -> Any:
-    """How the environment is made again; None where its arguments are programs, which JSON does not hold."""
+    """Return the specification that makes the environment again; None if its arguments do not fit in JSON."""
     try:
         assert env.spec is not None  # noqa: S101  # gym.make gives it
         env.spec.to_json()

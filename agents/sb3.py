@@ -29,26 +29,26 @@ ALGORITHMS: Final = ("PPO", "MaskablePPO", "RecurrentPPO", "A2C", "DQN", "QRDQN"
 """Of Stable-Baselines3 and sb3-contrib."""
 
 ZOO_NAMES: Final = {"MaskablePPO": "ppo", "RecurrentPPO": "ppo_lstm"}
-"""rl_zoo3's names of algorithms, where they are not the class's in lower case; masks change no hyper-parameter."""
+"""The names of algorithms in rl_zoo3 that differ from the class name in lower case; masks change no hyper-parameter."""
 
 
 class SB3VecEnv(VecEnv):
-    """A Gymnasium vector environment as SB3 expects it, monitored: `Monitor` and `VecMonitor` would add nothing.
+    """An adapter from a Gymnasium vector environment to SB3, with the records of `Monitor` and `VecMonitor`.
 
-    Rewards become float32; infos are those of the scalar environments. Where an episode ended, "terminal_observation"
-    is what it ended with, "TimeLimit.truncated" is true only where it did not terminate as well, and "episode" holds
-    return, length and seconds, as `Monitor` has them.
+    Rewards are float32; infos are those of the scalar environments. When an episode ends, "terminal_observation" is its
+    last observation, "TimeLimit.truncated" is true if it was truncated and did not terminate, and "episode" holds
+    return, length and seconds, as in `Monitor`.
     """
 
     def __init__(self, envs: VectorEnv[Any, Any, Any], seed: int | None = None) -> None:
         """Adapt a vector environment.
 
         Args:
-            envs: in SAME_STEP autoreset mode, which is SB3's.
-            seed: of the first reset.
+            envs: a vector environment with autoreset mode SAME_STEP, as SB3 needs it.
+            seed: the seed of the first reset.
 
         Raises:
-            ConfigurationError: if its autoreset mode is another.
+            ConfigurationError: if the autoreset mode is not SAME_STEP.
         """
         if envs.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP:
             raise ConfigurationError(
@@ -89,7 +89,7 @@ class SB3VecEnv(VecEnv):
             for i in np.flatnonzero(done):
                 episode = {"r": round(float(self._returns[i]), 6), "l": int(self._lengths[i]), "t": seconds}
                 infos[i] = {"episode": infos[i].get("episode", episode)} | ended[i]
-                infos[i]["terminal_observation"] = info["final_obs"][i]  # a dictionary where observations are
+                infos[i]["terminal_observation"] = info["final_obs"][i]  # a dictionary if observations are dictionaries
                 infos[i]["TimeLimit.truncated"] = bool(truncated[i] and not terminated[i])
             self._returns[done], self._lengths[done] = 0.0, 0
         return observation, reward.astype(np.float32), done, infos
@@ -140,7 +140,7 @@ class SB3VecEnv(VecEnv):
 
 
 def _rows(info: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
-    """Infos of each environment, from a vector environment's; what stands beside a mask is of those it names."""
+    """Return the infos of each environment; an entry with a mask applies only to the environments in the mask."""
     whole: dict[str, list[Any]] = {}
     partial: dict[str, list[Any]] = {}
     for name, value in info.items():
@@ -157,16 +157,16 @@ def _rows(info: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
 
 
 def _grouped(options: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any] | None]:
-    """Options of a vector environment's resets, one for all environments that were given the same names."""
+    """Yield options for resets of a vector environment, one for each group of environments with the same names."""
     groups: dict[tuple[str, ...], list[int]] = {}
-    for i, given in enumerate(options):
-        groups.setdefault(tuple(sorted(given)), []).append(i)
+    for i, each in enumerate(options):
+        groups.setdefault(tuple(sorted(each)), []).append(i)
     if len(groups) < 2 and not any(groups):
         yield None
         return
     for names, rows in groups.items():
         mask = np.isin(np.arange(len(options)), rows)
-        # An array of all environments is expected; what stands in the places of others is not looked at.
+        # The array must cover all environments; the entries of other environments are ignored.
         columns = {
             name: np.array([options[i if mask[i] else rows[0]][name] for i in range(len(mask))]) for name in names
         }
@@ -177,7 +177,7 @@ def hyperparameters(environment: str, algorithm: str) -> dict[str, Any]:
     """Return tuned hyper-parameters, as rl_zoo3 reads them from `-conf hyperparameters_file(algorithm)`.
 
     Args:
-        environment: its registered name, such as "matgym/NanotubeDoping-v0"; "search" for agents that search one
+        environment: the registered id, such as "matgym/NanotubeDoping-v0"; "search" for agents that search one
             problem.
         algorithm: one of `ALGORITHMS`.
 
@@ -214,15 +214,15 @@ def make_agent(
     """Return an untrained agent on a batch of environments.
 
     Args:
-        algorithm: one of those that the environment has hyper-parameters for.
-        task: the environment's, shared with whoever else spends from its ledger.
-        seed: of the agent and of its environments.
-        overrides: hyper-parameters in place of the tuned ones.
-        environment: its registered name.
-        arguments: further ones of the environment, such as `initial_designs="gan"`.
+        algorithm: an algorithm with hyper-parameters for the environment.
+        task: the task of the environment; users of the same task share its ledger.
+        seed: the seed of the agent and of its environments.
+        overrides: hyper-parameters that replace the tuned ones.
+        environment: the registered id.
+        arguments: further arguments of the environment, such as `initial_designs="gan"`.
     """
     settings = hyperparameters(environment, algorithm) | dict(overrides or {})
-    settings.pop("n_timesteps", None)  # for who trains it
+    settings.pop("n_timesteps", None)  # `train_agent` gets its own budget
     envs = gym.make_vec(environment, num_envs=settings.pop("n_envs"), task=task, **arguments)
     return agent_on(envs, algorithm, seed, settings)
 
@@ -234,8 +234,8 @@ def agent_on(envs: VectorEnv[Any, Any, Any], algorithm: str, seed: int, settings
 
 def agent_in(envs: VecEnv, algorithm: str, seed: int, settings: Mapping[str, Any]) -> BaseAlgorithm:
     """Return an untrained agent on environments of Stable-Baselines3; see `agent_on`."""
-    given = {name: schedule(value) for name, value in settings.items()}
-    return constructor(algorithm)(given.pop("policy"), envs, seed=seed, device="cpu", **given)
+    arguments = {name: schedule(value) for name, value in settings.items()}
+    return constructor(algorithm)(arguments.pop("policy"), envs, seed=seed, device="cpu", **arguments)
 
 
 def schedule(value: Any) -> Any:
@@ -270,15 +270,15 @@ def train_agent(agent: BaseAlgorithm, ledger: Ledger, designs: int, on_rollout: 
     """Train until a ledger has counted a number of designs; the last rollout is finished.
 
     Args:
-        agent: from `make_agent`.
-        ledger: of its task.
-        designs: evaluations of the reward model to spend.
-        on_rollout: called after each rollout with the designs so far and the mean reward of recent ones.
+        agent: an agent from `make_agent`.
+        ledger: the ledger of its task.
+        designs: the number of evaluations of the reward model.
+        on_rollout: called after each rollout with the number of designs and the mean reward of recent ones.
     """
     start = sum(ledger.counts.values())
 
     class Spend(BaseCallback):
-        """Stops once a rollout has ended at or beyond the budget, so that all of it is learned from."""
+        """A callback that stops after the rollout that reaches the budget, so that the agent learns from all of it."""
 
         spent = 0
 

@@ -1,7 +1,7 @@
-"""Agents on disk: parameters as safetensors, and a card that says how to build what they belong to.
+"""Stored agents: parameters as safetensors, and a card that describes the agent.
 
-Stable-Baselines3's own .zip holds pickles, and a pickle can run any program as it is read. Here nothing is unpickled:
-see `matgym.learning.store`.
+The .zip of Stable-Baselines3 holds pickles, and a pickle can run any program when it is read. This format needs no
+pickles: see `matgym.learning.store`.
 """
 
 import json
@@ -34,13 +34,13 @@ _APART: Final = frozenset({
     "policy", "env", "policy_kwargs", "device", "seed", "verbose", "tensorboard_log", "stats_window_size",
     "replay_buffer_class", "rollout_buffer_class", "use_rms_prop", "rms_prop_eps", "_init_setup_model",
 })  # fmt: skip
-"""Arguments of constructors that are no hyper-parameters, or are stored otherwise."""
+"""Arguments of constructors that are not hyper-parameters, or that other fields of the card hold."""
 
 SETTINGS: Final[dict[str, tuple[str, ...]]] = {
     name: tuple(argument for argument in signature(constructor(name)).parameters if argument not in _APART)
     for name in ALGORITHMS
 }
-"""Algorithms that can be stored, and the hyper-parameters of each."""
+"""The names of the hyper-parameters of each algorithm that can be stored."""
 
 SCHEDULES: Final = ("learning_rate", "clip_range", "clip_range_vf")
 NAMED: Final[dict[str, dict[str, type]]] = {
@@ -52,27 +52,27 @@ NAMED: Final[dict[str, dict[str, type]]] = {
     | {"RMSpropTFLike": RMSpropTFLike},
     "features_extractor_class": {kind.__name__: kind for kind in (CombinedExtractor, FlattenExtractor, NatureCNN)},
 }
-"""Classes that a policy may be made with; they are stored by name, and no other name is looked up."""
+"""The allowed classes in the arguments of a policy; they are stored by name, and other names raise an error."""
 
 _UNFIT: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
-"""What Stable-Baselines3, PyTorch and Gymnasium raise at settings that do not go together."""
+"""The errors of Stable-Baselines3, PyTorch and Gymnasium for inconsistent settings."""
 
 ENVIRONMENT: Final = "matgym_environment"
-"""Attribute by which a .zip tells the environment of the training."""
+"""The name of the entry of a .zip that holds the environment of the training."""
 
 LEARNED: Final = "log_ent_coef"
-"""What SAC and TQC learn beside their policy, if they are told to."""
+"""The name of the parameter that SAC and TQC learn besides their policy, if ent_coef is "auto"."""
 
 ZIPS: Final = {policy.__module__: name for name in ALGORITHMS for policy in constructor(name).policy_aliases.values()}
-"""By whose policy a .zip of Stable-Baselines3, which does not name its algorithm, tells what it holds."""
+"""Algorithms by the module of their policy, which identifies the algorithm of a .zip of Stable-Baselines3."""
 
 Width = Annotated[int, Field(ge=1, le=2**16)]
 
 
 class PolicyKwargs(TypedDict, total=False):
-    """What a policy may be made with; see Stable-Baselines3."""
+    """The arguments of a policy; see Stable-Baselines3."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # how pydantic is told so
+    __pydantic_config__ = ConfigDict(extra="forbid")  # type: ignore[misc]  # pydantic reads this attribute
     net_arch: list[Width] | dict[str, list[Width]]
     activation_fn: str
     ortho_init: bool
@@ -98,15 +98,15 @@ class PolicyKwargs(TypedDict, total=False):
 
 
 class SpaceCard(BaseModel):
-    """A space.
+    """The description of a Gymnasium space.
 
     Attributes:
-        kind: Gymnasium's name of it.
-        shape: of an element.
-        dtype: of an element's entries.
-        low: least value of each entry, or a single one that all share.
-        high: largest values, likewise.
-        parts: of a Dict.
+        kind: the name of the class in Gymnasium.
+        shape: the shape of an element.
+        dtype: the type of the entries.
+        low: the lowest value of each entry, or a single value for all entries.
+        high: the highest value of each entry, or a single value for all entries.
+        parts: the spaces of a Dict.
     """
 
     model_config = ConfigDict(extra="forbid", ser_json_inf_nan="strings")
@@ -157,26 +157,26 @@ class SpaceCard(BaseModel):
 
 
 def _shared(ends: np.ndarray[Any, Any]) -> tuple[float, ...]:
-    """Bounds of each entry; a single one where all are the same."""
+    """Return the bounds of each entry, or a single bound if all are equal."""
     return tuple(np.unique(ends).tolist() if len(np.unique(ends)) == 1 else ends.reshape(-1).tolist())
 
 
 class AgentCard(Card):
-    """What an agent is, and what it was trained on.
+    """The description of an agent and of its training.
 
     Attributes:
         algorithm: one of `ALGORITHMS`.
-        policy: its name there, such as "MlpPolicy".
-        policy_kwargs: what the policy is made with; classes by name.
-        settings: hyper-parameters; a rate that falls to zero is "lin_0.001", as in rl_zoo3.
-        n_envs: environments side by side.
-        seed: it was made with.
-        timesteps: it has learned from.
-        exploration_rate: of those that explore by chance.
-        observation_space: as the agent sees it: pictures with channels first.
-        action_space: what it chooses from.
-        environment: id of what it was trained on.
-        arguments: of that environment.
+        policy: the name of the policy in the algorithm, such as "MlpPolicy".
+        policy_kwargs: the arguments of the policy; classes by name.
+        settings: the hyper-parameters; a rate that decreases linearly to zero is "lin_0.001", as in rl_zoo3.
+        n_envs: the number of parallel environments.
+        seed: the seed of the agent.
+        timesteps: the number of training steps.
+        exploration_rate: the exploration rate of DQN and QRDQN; None for others.
+        observation_space: the observation space of the agent: pictures with channels first.
+        action_space: the action space.
+        environment: the id of the environment of the training.
+        arguments: the arguments of that environment.
     """
 
     HASHED: ClassVar[int] = 1
@@ -215,7 +215,7 @@ STORE: Final = Store(
 def check_storable(
     agent: BaseAlgorithm, path: Path | str, *, environment: str, arguments: Mapping[str, Any] = MappingProxyType({})
 ) -> None:
-    """Check, before a training, that `save_agent` will be able to store its agent.
+    """Check, before a training, that `save_agent` can store the agent.
 
     Raises:
         ConfigurationError: if the agent holds something that JSON cannot.
@@ -233,17 +233,17 @@ def save_agent(
 ) -> AgentCard:
     """Write an agent's parameters to `path` (.safetensors) and its card beside it (.json).
 
-    Neither optimizer states nor replay buffers are kept: a loaded agent acts as this one does, and learns on from its
-    parameters.
+    Optimizer states and replay buffers are not stored: a loaded agent acts like this one, and a further training starts
+    from its parameters.
 
     Args:
-        agent: of one of `ALGORITHMS`.
-        path: of the parameters.
-        environment: id of what it was trained on.
-        arguments: those that the environment was made with, if any; plain values, as JSON has them.
+        agent: an agent of one of `ALGORITHMS`.
+        path: the file of the parameters.
+        environment: the id of the environment of the training.
+        arguments: the arguments of the environment: plain values, as in JSON.
 
     Raises:
-        ConfigurationError: if the agent holds something that JSON cannot: a policy of one's own, say.
+        ConfigurationError: if the agent holds something that JSON cannot, such as a custom policy.
         WeightsError: if `path` does not end in .safetensors.
     """
     STORE.check_path(Path(path))
@@ -256,9 +256,9 @@ def save_agent(
 def save_zip(
     agent: BaseAlgorithm, path: Path | str, *, environment: str, arguments: Mapping[str, Any] = MappingProxyType({})
 ) -> None:
-    """Write an agent as Stable-Baselines3 does, optimizer state included, in one step; see `save_agent`.
+    """Write an agent in the format of Stable-Baselines3, with optimizer state, atomically; see `save_agent`.
 
-    Stable-Baselines3's own `load` opens the file; `zip_facts` tells environment and arguments.
+    `load` of Stable-Baselines3 reads the file; `zip_facts` returns the environment and its arguments.
     """
     setattr(agent, ENVIRONMENT, {"id": environment, "arguments": _plain(arguments)})
     with atomic_path(Path(path)) as scratch:
@@ -266,30 +266,30 @@ def save_zip(
 
 
 def zip_facts(path: Path | str) -> tuple[str, dict[str, Any]]:
-    """Return id and arguments of the environment of a .zip of `save_zip`; nothing for any other .zip."""
+    """Return id and arguments of the environment of a .zip of `save_zip`; "" and {} for any other .zip."""
     with zipfile.ZipFile(path) as archive:
         content = parse_json(archive.read("data"), str(path))
-    found = content.get(ENVIRONMENT) if isinstance(content, dict) else None
-    if not isinstance(found, dict) or not isinstance(found.get("arguments"), dict):
+    entry = content.get(ENVIRONMENT) if isinstance(content, dict) else None
+    if not isinstance(entry, dict) or not isinstance(entry.get("arguments"), dict):
         return "", {}
-    arguments = {name: value for name, value in found["arguments"].items() if not name.startswith(":")}
-    return str(found.get("id", "")), arguments
+    arguments = {name: value for name, value in entry["arguments"].items() if not name.startswith(":")}
+    return str(entry.get("id", "")), arguments
 
 
 def load_agent(
     path: Path | str, *, trust: bool = False, envs: VecEnv | None = None, device: str = "cpu"
 ) -> BaseAlgorithm:
-    """Read an agent; it acts at once, and learns once it has environments.
+    """Read an agent; `predict` works without environments, `learn` needs them.
 
     Args:
-        path: a .safetensors file of `save_agent`, its card beside it; or a .zip of Stable-Baselines3.
-        trust: whether a .zip may be unpickled, which can run any program that whoever wrote it put in.
-        envs: what it shall learn on; none is made or needed for `predict`.
-        device: of its networks; see `matgym.learning.devices`.
+        path: a .safetensors file of `save_agent`, with its card in the same folder; or a .zip of Stable-Baselines3.
+        trust: whether a .zip may be unpickled, which can run any program of its author.
+        envs: the environments for further training; None for `predict` alone.
+        device: the device of the networks; see `matgym.learning.devices`.
 
     Raises:
         WeightsError: if a file is missing, damaged, not what its card describes, or a .zip that is not trusted.
-        ConfigurationError: if this machine has no such device.
+        ConfigurationError: if the device is not available.
     """
     file, place = Path(path), torch_device(device)
     if file.suffix == ".zip":
@@ -300,11 +300,11 @@ def load_agent(
 
 
 def _filled(agent: BaseAlgorithm, file: Path, card: AgentCard, tensors: dict[str, torch.Tensor]) -> BaseAlgorithm:
-    """An agent with the stored parameters, none missing and none left over."""
+    """Load the stored parameters into an agent and return it, after checking their names and shapes."""
     learned = tensors.pop(LEARNED, None)
-    wanted = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
-    for name in sorted(wanted.keys() | tensors.keys()):
-        here, there = (tuple(x[name].shape) if name in x else "absent" for x in (tensors, wanted))
+    expected = {f"policy.{name}": value for name, value in agent.policy.state_dict().items()}
+    for name in sorted(expected.keys() | tensors.keys()):
+        here, there = (tuple(x[name].shape) if name in x else "absent" for x in (tensors, expected))
         if here != there:
             raise WeightsError(f"{file}: {name} is {here}, but in the {card.algorithm} of its card it is {there}")
     agent.policy.load_state_dict(part(tensors, "policy"))
@@ -319,7 +319,7 @@ def _filled(agent: BaseAlgorithm, file: Path, card: AgentCard, tensors: dict[str
 
 
 def _facts(agent: BaseAlgorithm, environment: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What the card says of an agent."""
+    """Return the fields of the card of an agent."""
     algorithm = type(agent).__name__
     if algorithm not in ALGORITHMS or type(agent) is not constructor(algorithm):
         raise ConfigurationError(f"a {algorithm} cannot be stored; there are {', '.join(ALGORITHMS)}")
@@ -352,7 +352,7 @@ def _facts(agent: BaseAlgorithm, environment: str, arguments: Mapping[str, Any])
 
 
 def _built(file: Path, card: AgentCard, envs: VecEnv | None, device: torch.device) -> BaseAlgorithm:
-    """An agent with the card's shape; its own parameters are yet to come."""
+    """Return an agent as the card describes it, without the stored parameters."""
     kind = constructor(card.algorithm)
     if card.policy not in kind.policy_aliases:
         there = ", ".join(kind.policy_aliases)
@@ -360,8 +360,10 @@ def _built(file: Path, card: AgentCard, envs: VecEnv | None, device: torch.devic
     try:
         settings: dict[str, Any] = {name: _setting(name, value) for name, value in card.settings.items()}
         observed, acted = card.observation_space.space(), card.action_space.space()
-        with torch.random.fork_rng(devices=[]):  # what is drawn here is overwritten: nobody's random numbers change
-            agent = kind(  # type: ignore[call-arg]  # subclasses say what they take
+        with torch.random.fork_rng(
+            devices=[]
+        ):  # the initial parameters are overwritten: global random states must not change
+            agent = kind(  # type: ignore[call-arg]  # the arguments depend on the subclass
                 card.policy,
                 envs,
                 policy_kwargs={k: NAMED[k][str(v)] if k in NAMED else v for k, v in card.policy_kwargs.items()},
@@ -369,7 +371,7 @@ def _built(file: Path, card: AgentCard, envs: VecEnv | None, device: torch.devic
                 _init_setup_model=envs is not None,
                 **settings,
             )
-            if envs is None:  # as Stable-Baselines3's own `load` does
+            if envs is None:  # as in `load` of Stable-Baselines3
                 agent.observation_space, agent.action_space, agent.n_envs = observed, acted, card.n_envs
                 agent._setup_model()  # noqa: SLF001
     except (*_UNFIT, MemoryError) as error:
@@ -388,7 +390,7 @@ def _unzipped(file: Path, trust: bool, envs: VecEnv | None, device: torch.device
             "know who wrote it, give trust=True, and store the agent with save_agent"
         )
     try:
-        with zipfile.ZipFile(file) as archive:  # this much is JSON: nothing is unpickled yet
+        with zipfile.ZipFile(file) as archive:  # JSON only: nothing is unpickled here
             data = json.loads(archive.read("data"))
         module = str(data["policy_class"]["__module__"])
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
@@ -404,18 +406,18 @@ def _unzipped(file: Path, trust: bool, envs: VecEnv | None, device: torch.device
 
 
 def _policy_card(arguments: Mapping[str, Any]) -> PolicyKwargs:
-    """Arguments of a policy, classes by name."""
+    """Return the arguments of a policy, with classes by name."""
     card = {}
     for name, value in arguments.items():
         if name in NAMED and value not in NAMED[name].values():
             there = ", ".join(NAMED[name])
             raise ConfigurationError(f"{name}={getattr(value, '__name__', value)} cannot be stored; there are {there}")
         card[name] = value.__name__ if name in NAMED else _plain(value)
-    return card  # type: ignore[return-value]  # the card that takes it checks it
+    return card  # type: ignore[return-value]  # the card checks it
 
 
 def _setting_card(name: str, value: Any) -> Any:
-    """One hyper-parameter."""
+    """Return a hyper-parameter in the form of the card."""
     if name in SCHEDULES and callable(value):
         left = np.linspace(1.0, 0.0, 11)
         course = np.array([float(value(share)) for share in left])
@@ -432,12 +434,12 @@ def _setting_card(name: str, value: Any) -> Any:
         noise = value.base_noise if isinstance(value, VectorizedActionNoise) else value
         if type(noise) is not NormalActionNoise:
             raise ConfigurationError(f"{name}={type(noise).__name__} cannot be stored; NormalActionNoise can")
-        return {"mean": noise._mu.tolist(), "sigma": noise._sigma.tolist()}  # noqa: SLF001  # not told otherwise
+        return {"mean": noise._mu.tolist(), "sigma": noise._sigma.tolist()}  # noqa: SLF001  # there is no public attribute
     return _plain(value)
 
 
 def _setting(name: str, value: Any) -> Any:
-    """The same as Stable-Baselines3 takes it."""
+    """Return a hyper-parameter of the card in the form of Stable-Baselines3."""
     if name in SCHEDULES:
         return schedule(value)
     if name == "train_freq" and isinstance(value, list):
@@ -448,7 +450,7 @@ def _setting(name: str, value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers and tuples as JSON has them; what else JSON lacks is left to the card to refuse."""
+    """Return a value with NumPy numbers and tuples in the form of JSON; the card rejects other types."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The one table of environments."""
+"""The table of all environments."""
 
 from dataclasses import dataclass
 
@@ -10,11 +10,11 @@ class Spec:
     """One environment.
 
     Attributes:
-        id: name for `gymnasium.make`.
-        entry_point: of the scalar environment, as text, so that registering imports nothing; the natively batched one
-            stands beside it.
-        max_episode_steps: time limit. An episode that takes longer, by its arguments, is refused with the fix.
-        variants: further ids: "goal" gives NAMEGoal-v0, "multi-objective" MO-NAME-v0, as MO-Gymnasium names them.
+        id: the name for `gymnasium.make`.
+        entry_point: the entry point of the scalar environment, as text, so that registering imports nothing. The
+            natively batched environment is in the same module.
+        max_episode_steps: the time limit, in steps. Arguments that need longer episodes raise an error with the fix.
+        variants: the variants with an id: "goal" gives NAMEGoal-v0, "multi-objective" MO-NAME-v0, as in MO-Gymnasium.
     """
 
     id: str
@@ -24,7 +24,7 @@ class Spec:
 
     @property
     def vector_entry_point(self) -> str:
-        """Of the natively batched environment."""
+        """The entry point of the natively batched environment."""
         return f"{self.entry_point.removesuffix('Env')}VectorEnv"
 
 
@@ -41,11 +41,11 @@ DOPING_STEPS = 32
 """Time limit of NanotubeDoping: twice its default budget."""
 
 RUN_STEPS = 240
-"""Time limit of CVDGrowth and FilmAnnealing, whose runs of 30 steps end by themselves: above any run that is likely to
-be asked for, so that `minutes=60` is not cut short and an end is never both termination and truncation."""
+"""Time limit of CVDGrowth and FilmAnnealing, whose runs terminate after 30 steps by default. It is longer than most
+runs that users choose, so that `minutes=60` is not truncated and an end is never both termination and truncation."""
 
 CAMPAIGN_STEPS = 200
-"""Time limit of CVDRecipe and Experiments, whose campaigns of 20 experiments end by themselves; likewise."""
+"""Time limit of CVDRecipe and Experiments, whose campaigns terminate after 20 experiments by default."""
 
 _BOTH = ("goal", "multi-objective")
 
@@ -67,14 +67,14 @@ SPECS = (
 
 
 def variant_id(name: str, variant: str) -> str:
-    """The id of a variant of an environment; of "" its own."""
+    """Return the id of a variant of an environment; the id itself for the variant ""."""
     if variant == "multi-objective":
         return name.replace("matgym/", "matgym/MO-")
     return name.replace("-v", f"{variant.capitalize()}-v")
 
 
 def register_all() -> None:
-    """Register every environment and its variants with Gymnasium; doing so twice changes nothing."""
+    """Register every environment and its variants with Gymnasium; a second call changes nothing."""
     for spec in SPECS:
         for variant in ("", *spec.variants):
             name = variant_id(spec.id, variant)
@@ -85,5 +85,5 @@ def register_all() -> None:
                     vector_entry_point=spec.vector_entry_point,
                     max_episode_steps=spec.max_episode_steps,
                     kwargs={"variant": variant} if variant else {},
-                    disable_env_checker=variant == "multi-objective",  # it warns of rewards that are no numbers
+                    disable_env_checker=variant == "multi-objective",  # it warns of vector rewards
                 )

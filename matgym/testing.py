@@ -1,6 +1,6 @@
 """Conformance tests for your own model, design space, task or environment.
 
-Each raises an AssertionError that says in one sentence what does not hold.
+Each function raises an AssertionError that says in one sentence which rule is violated.
 """
 
 import warnings
@@ -20,33 +20,34 @@ from matgym.surrogates.adapters import as_model
 from matgym.tasks import Decorations, Designs, DesignSpace, DesignTask
 
 TOLERANCE = 1e-3
-"""By how much a prediction may differ between a structure alone and in a batch, in the property's unit, or as a share
-of values above 1."""
+"""The largest difference of a prediction between a structure alone and in a batch: in the unit of the property, or
+relative for values above 1."""
 
 SYMMETRY = 1e-6
-"""By how much an oracle's values may differ between symmetric copies, likewise."""
+"""The largest difference of an oracle's values between symmetric copies, in the same measure."""
 
 MOST_STEPS = 100_000
-"""Steps after which an episode counts as endless."""
+"""The number of steps after which an episode counts as endless."""
 
 MOST_ENUMERATED = 100_000
-"""Designs up to which a space is enumerated to be checked."""
+"""The largest size of a space that is enumerated for the checks."""
 
 
 # ---- models
 
 
 def check_model(model: Any, designs: Any = None, *, property: Property | str = "gap_ev") -> None:  # noqa: A002
-    """Check that a model answers batches with typed predictions.
+    """Check that a model returns typed predictions for batches.
 
-    It must predict each of its properties of every structure, or record a failure; predict the same again, alone as in
-    a batch; and leave its input as it is. An oracle of tubes must give symmetric copies the same values.
+    The model must predict each of its properties for every structure, or record a failure. A repeated prediction, and a
+    prediction of a single structure, must give the same values. The input must not change. An oracle of tubes must give
+    symmetric copies the same values.
 
     Args:
-        model: a `Model`, or whatever `matgym.surrogates.as_model` takes.
-        designs: a design space, of which six designs are drawn; or a batch. By default tubes of
-            `matgym/NanotubeDoping-v0`: six, or one where the model is an oracle, which may be slow.
-        property: that is predicted by a model without properties of its own.
+        model: a `Model`, or anything that `matgym.surrogates.as_model` accepts.
+        designs: a design space, from which six designs are sampled, or a batch. Default: six tubes of
+            `matgym/NanotubeDoping-v0`, or one tube for an oracle, which may be slow.
+        property: the property that a model without properties of its own predicts.
     """
     try:
         made: Model[Any] = as_model(model, property)
@@ -73,15 +74,15 @@ def check_model(model: Any, designs: Any = None, *, property: Property | str = "
 
 
 def _predicted(model: Model[Any], batch: Any) -> Predictions:
-    """Predictions whose shapes and ranges are right."""
+    """Return the predictions of a batch, after checking shapes and ranges."""
     try:
         predictions = model.predict(batch)
     except MatgymError as error:
         raise AssertionError(f"{model.name} raised {type(error).__name__}: {error}") from error
     for key in model.keys:
         _check_predictions(predictions, key, len(batch), model.name)
-        told = key in predictions.sd or key in predictions.members
-        assert told == model.is_uncertain, f"{model.name} gives an sd of {key}: {told}; is_uncertain must say so"
+        has_sd = key in predictions.sd or key in predictions.members
+        assert has_sd == model.is_uncertain, f"{model.name} gives an sd of {key}: {has_sd}; is_uncertain must say so"
     return predictions
 
 
@@ -103,7 +104,7 @@ def _contents(batch: Any) -> list[Any]:
 
 
 def _check_predictions(predictions: Predictions, key: str, count: int, name: str) -> None:
-    """Check shape and range of what is predicted of one property of `count` structures."""
+    """Check shapes and ranges of the predictions of one property of `count` structures."""
     assert key in predictions.values, f"{name} did not predict {key}, which is among its properties"
     values, failures = predictions[key], predictions.failures.get(key, {})
     assert np.shape(values) == (count,), f"{name} gave {key} of shape {np.shape(values)} for {count} structures"
@@ -124,7 +125,7 @@ def _check_predictions(predictions: Predictions, key: str, count: int, name: str
 
 
 def _check_same(model: Model[Any], one: Predictions, other: Predictions, tolerance: float, where: str) -> None:
-    """Check that predictions agree, failures too."""
+    """Check that two predictions agree, including failures."""
     for key in model.keys:
         failed = np.isnan(one[key]) != np.isnan(other[key])
         assert not failed.any(), f"{model.name} predicts {key} of one and fails on the other, {where}"
@@ -133,11 +134,11 @@ def _check_same(model: Model[Any], one: Predictions, other: Predictions, toleran
 
 
 def _copies(tube: Nanotube) -> list[Nanotube]:
-    """A tube and copies of it that no oracle may tell from it."""
+    """Return a tube and symmetric copies of it, for which an oracle must give the same values."""
     copies = [tube, tube.rotated(), tube.reversed()]
     try:
         return copies if tube.stone_wales else [*copies, tube.mirrored()]
-    except StructureError:  # chiral: its mirror image is another tube
+    except StructureError:  # the mirror image of a chiral tube is another tube
         return copies
 
 
@@ -147,13 +148,13 @@ def _copies(tube: Nanotube) -> list[Nanotube]:
 def check_space(space: DesignSpace, *, copies: Callable[[Designs], Designs] | None = None) -> None:
     """Check a design space.
 
-    Whatever is sampled, mutated, recombined or made from points must be a design, and parents must stay as they are.
-    What the space can do besides must hold: designs encoded again are the same, symmetric copies share a key, and
-    enumerated designs are different and as many as `size` says at most.
+    Designs that are sampled, mutated, recombined or made from points must be valid, and parents must not change.
+    Optional methods are also checked: encoding must invert decoding, symmetric copies must have the same key, and
+    enumerated designs must differ and be at most `size`.
 
     Args:
-        space: of designs.
-        copies: (B, width) designs to (B, width) symmetric copies of them. Those of `Decorations` are known.
+        space: the design space.
+        copies: a function from (B, width) designs to (B, width) symmetric copies; not needed for `Decorations`.
     """
     name, rng = type(space).__name__, np.random.default_rng(0)
     dimensions = len(space.choices)
@@ -204,9 +205,10 @@ def _check_enumeration(space: DesignSpace, size: int) -> None:
 
 
 def check_task(task: DesignTask) -> None:
-    """Check a task of design: its space, and that it scores designs.
+    """Check a design task: its space, and its scores.
 
-    Rewards must lie in [0, 1] and be the same again, evaluations be counted, and one design be verified.
+    Rewards must lie in [0, 1] and be reproducible, the ledger must count evaluations, and `verify` must work for a
+    design.
     """
     check_space(task.space)
     rng = np.random.default_rng(0)
@@ -240,14 +242,14 @@ def check_task(task: DesignTask) -> None:
 def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
     """Check an environment.
 
-    Gymnasium's and SB3's checkers; the same seeds, the same episodes; masks; infos of the same names and types from
-    `reset` to the end; rewards in [-1, 1] and costs in [0, 1], also under the most extreme actions, and the worst that
-    a random search finds; an end after which nothing is paid; actions in double precision; pickling; every render mode;
-    of goals, hindsight replay with SB3's default settings.
+    The checks are: the checkers of Gymnasium and SB3; the same episodes with the same seeds; masks; infos with the same
+    names and types in every step; rewards in [-1, 1] and costs in [0, 1], also with extreme actions and with the worst
+    constant action of a random search; an error in a step after the end; actions in double precision; pickling; every
+    render mode; and, in the goal variant, hindsight replay with the default settings of SB3.
 
     Args:
-        env: from `gymnasium.make`, or not yet wrapped.
-        episodes: to play with random allowed actions, twice over, with the same seeds.
+        env: an environment from `gymnasium.make`, or an unwrapped one.
+        episodes: the number of episodes with random allowed actions; they are played twice with the same seeds.
     """
     import pickle
 
@@ -270,7 +272,7 @@ def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
         _play(env, [_held(_worst(env, env.action_space))])
     if hasattr(env.unwrapped, "compute_reward"):
         _check_hindsight(env)
-    copy = pickle.loads(pickle.dumps(env.unwrapped))  # noqa: S301  # what was written in the line itself
+    copy = pickle.loads(pickle.dumps(env.unwrapped))  # noqa: S301  # the pickle was made in this line
     assert data_equivalence(copy.reset(seed=0)[0], env.unwrapped.reset(seed=0)[0]), "a pickled copy begins otherwise"
     for mode in env.metadata["render_modes"]:
         env.unwrapped.render_mode = mode
@@ -280,7 +282,7 @@ def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
 
 
 class _Summed(gym.Env[Any, Any]):
-    """An environment of vector rewards with their mean for a reward: the checkers read no others."""
+    """An environment that replaces vector rewards by their mean, because the checkers need scalar rewards."""
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         self.env, self.metadata, self.render_mode = env, env.metadata, env.render_mode
@@ -296,11 +298,11 @@ class _Summed(gym.Env[Any, Any]):
 
 
 Act: TypeAlias = Callable[[int, Any], Any]
-"""A policy: the number of a step and the masks, if there are any, to an action."""
+"""A policy: a function from the number of the step and the masks, or None, to an action."""
 
 
 def _random(env: gym.Env[Any, Any]) -> Act:
-    """Any allowed action, drawn anew for each episode from the same seed on."""
+    """Return a policy of random allowed actions, with a fixed seed."""
     rng = np.random.default_rng(0)
 
     def act(_step: int, masks: Any) -> Any:
@@ -313,7 +315,7 @@ def _random(env: gym.Env[Any, Any]) -> Act:
 
 
 def _extremes(space: gym.spaces.Box) -> Iterator[Act]:
-    """The ends of the range, held, by turns, and each alone; in double precision."""
+    """Yield policies at the ends of the range: constant, alternating, and at corners; in double precision."""
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     yield _held(low)
     yield _held(high)
@@ -324,7 +326,7 @@ def _extremes(space: gym.spaces.Box) -> Iterator[Act]:
 
 
 def _worst(env: gym.Env[Any, Any], space: gym.spaces.Box) -> Any:
-    """The constant action of least return that a random search of 16 episodes finds: shrinking steps from the worst."""
+    """Return the constant action with the least return in a random search of 16 episodes with decreasing steps."""
     rng, low, high = np.random.default_rng(0), space.low.astype(np.float64), space.high.astype(np.float64)
     worst, least = low, np.inf
     for trial in range(16):
@@ -337,9 +339,9 @@ def _worst(env: gym.Env[Any, Any], space: gym.spaces.Box) -> Any:
 
 
 def _check_hindsight(env: gym.Env[Any, Any]) -> None:
-    """Check what Stable-Baselines3's hindsight replay, in its default settings, puts into an environment of goals.
+    """Check rewards of hindsight replay in Stable-Baselines3 with default settings.
 
-    By default a goal is what any later step of the episode achieved, also one at which nothing was finished.
+    By default a new goal is the achieved goal of any later step of the episode, which may be of an unfinished design.
     """
     from stable_baselines3 import HerReplayBuffer
     from stable_baselines3.common.vec_env import DummyVecEnv
@@ -381,7 +383,7 @@ def _play(env: gym.Env[Any, Any], policies: Sequence[Act]) -> list[tuple[Any, An
     trace: list[tuple[Any, Any]] = []
     for episode, act in enumerate(policies):
         _, info = env.reset(seed=episode)
-        told = _types(info)
+        types = _types(info)
         done, terminated, steps = False, False, 0
         while not done:
             assert steps < MOST_STEPS, f"an episode did not end within {MOST_STEPS} steps: give it a time limit"
@@ -389,7 +391,7 @@ def _play(env: gym.Env[Any, Any], policies: Sequence[Act]) -> list[tuple[Any, An
             observation, reward, terminated, truncated, info = env.step(action)
             steps += 1
             trace.append((observation, reward))
-            assert _types(info) == told, f"infos changed from {told} at reset to {_types(info)} in step {steps}"
+            assert _types(info) == types, f"infos changed from {types} at reset to {_types(info)} in step {steps}"
             assert (np.abs(np.asarray(reward)) <= 1.0).all(), f"reward {reward} of step {steps} lies outside [-1, 1]"
             cost = info.get("cost", 0.0)
             assert 0.0 <= cost <= 1.0, f"cost {cost} of step {steps} lies outside [0, 1]"
@@ -402,14 +404,14 @@ def _play(env: gym.Env[Any, Any], policies: Sequence[Act]) -> list[tuple[Any, An
 
 
 def _types(info: Any) -> Any:
-    """Names and types of an info, shapes included."""
+    """Return the names, types and shapes of an info."""
     if isinstance(info, dict):
         return {name: _types(value) for name, value in info.items()}
     return (info.dtype.str, info.shape) if isinstance(info, np.ndarray) else type(info).__name__
 
 
 def _masks(env: Any, info: dict[str, Any]) -> Any:
-    """Allowed actions, which `action_masks()` and infos must tell alike; None where actions have no masks."""
+    """Return the masks, after checking that `action_masks()` and infos agree; None for actions without masks."""
     masks = env.action_masks() if hasattr(env, "action_masks") else None
     assert (masks is None) == ("action_mask" not in info), (
         "masks must be given both by action_masks() and as info['action_mask'], or by neither"
@@ -418,20 +420,20 @@ def _masks(env: Any, info: dict[str, Any]) -> Any:
         assert np.array_equal(masks, info["action_mask"]), "info['action_mask'] is not what action_masks() gives"
         assert np.any(masks, axis=-1).all(), "a mask allows no action at all"
         assert masks.dtype == np.bool_, f"action_masks() gives {masks.dtype}, and sb3-contrib takes booleans"
-        told = info["action_mask"].dtype
-        assert told == np.int8, f"info['action_mask'] is {told}, and Discrete.sample(mask) takes int8"
+        dtype = info["action_mask"].dtype
+        assert dtype == np.int8, f"info['action_mask'] is {dtype}, and Discrete.sample(mask) takes int8"
     return masks
 
 
 def check_vector_env(
     envs: VectorEnv[Any, Any, Any], make_env: Callable[[], gym.Env[Any, Any]], steps: int = 50
 ) -> None:
-    """Check that a natively batched environment does what the scalar one does, each of its episodes by its own seed.
+    """Check that a natively batched environment gives the same results as scalar ones with the same seeds.
 
     Args:
-        envs: in any autoreset mode.
+        envs: the batched environment, in any autoreset mode.
         make_env: makes the scalar environment, with the same time limit.
-        steps: to compare, with random allowed actions.
+        steps: the number of compared steps, with random allowed actions.
     """
     from gymnasium.utils.env_checker import data_equivalence
     from gymnasium.vector import AutoresetMode, SyncVectorEnv

@@ -1,7 +1,7 @@
-"""What every environment shares: seeds, checks, time limits, autoreset, infos, for one episode or for a batch.
+"""The common part of all environments: seeds, checks, time limits, autoreset, infos, for one episode or a batch.
 
-An environment is one class, its `Episodes`: spaces, restart, step, observe, of B episodes side by side. Two more
-classes of two lines make it `gymnasium.Env` and `VectorEnv`; the scalar environment is a batch of one.
+An environment is a subclass of `Episodes` with the spaces and the methods restart, step and observe of B episodes. Two
+more classes of two lines make a `gymnasium.Env` and a `VectorEnv` of it; the scalar environment is a batch of one.
 """
 
 from abc import ABC, abstractmethod
@@ -32,26 +32,26 @@ from matgym.errors import ConfigurationError, RenderModeError
 from matgym.typing import BoolArray, FloatArray, Info, IntArray, Observation
 
 Rows: TypeAlias = IntArray | slice
-"""Which of the episodes of a batch."""
+"""Indices of episodes in a batch."""
 
 ALL: Final = slice(None)
 
 
 class Episodes(ABC):
-    """A batch of episodes: what an environment is about.
+    """A batch of episodes, which defines an environment.
 
     Attributes:
-        size: B, episodes side by side.
-        task: what is to be reached, and the ledger.
-        options: names that `reset(options=...)` may set.
-        variant: "plain"; "goal", whose observations are a dictionary of what was achieved and what is desired, as
-            Stable-Baselines3's `HerReplayBuffer` has it; or "multi-objective", whose reward has a component for each
-            of `reward_names`, as MO-Gymnasium has it.
-        reward_names: components of a vector reward.
-        reward_low: least value of each.
-        masked: whether `masks` tells which actions are allowed.
-        steps: actions that an episode takes at least.
-        time_limit: steps after which a batched environment truncates by default; None for none.
+        size: B, the number of episodes.
+        task: the task, which holds the objective and the ledger.
+        options: the names that `reset(options=...)` accepts.
+        variant: "plain"; "goal", whose observations are a dictionary with the achieved and the desired goal, as the
+            `HerReplayBuffer` of Stable-Baselines3 needs it; or "multi-objective", whose reward has one component for
+            each of `reward_names`, as in MO-Gymnasium.
+        reward_names: the names of the components of a vector reward.
+        reward_low: the lowest value of each component.
+        masked: whether `masks` returns which actions are allowed.
+        steps: the least number of actions of an episode.
+        time_limit: the number of steps after which a batched environment truncates by default; None for no limit.
     """
 
     size: int
@@ -72,9 +72,9 @@ class Episodes(ABC):
         """Begin new episodes.
 
         Args:
-            rows: (k,) which.
-            generators: k, one a row, from which all that is random is drawn.
-            options: name to a value, or k of them, that is not to be drawn.
+            rows: (k,) indices of the episodes.
+            generators: k random generators, one per row, for all random draws of the episode.
+            options: names to a value, or to k values, that replace the random ones.
         """
 
     @abstractmethod
@@ -93,8 +93,8 @@ class Episodes(ABC):
     def info(self) -> Info:
         """Return the infos of the episodes: names to new (B,) arrays, or to a mapping of such arrays.
 
-        The names are the same in `reset`, in each step and at the end. What is not known yet is zero, since NaN differs
-        from itself, and checkers compare infos.
+        The names are the same in `reset`, in each step and at the end. Values that are not known yet are zero: checkers
+        compare infos, and NaN is not equal to itself.
         """
 
     def masks(self) -> BoolArray:
@@ -103,11 +103,13 @@ class Episodes(ABC):
         Raises:
             ConfigurationError: if actions are numbers.
         """
-        raise ConfigurationError(f"actions of {type(self).__name__} are numbers, which have no masks")
+        raise ConfigurationError(
+            f"actions of {type(self).__name__} are numbers, which have no masks: action_masks() is for discrete actions"
+        )
 
     @cached_property
     def chronicle(self) -> Chronicle:
-        """What pictures tell besides the state."""
+        """The rewards and courses of the episodes, for pictures."""
         return Chronicle(self.size, len(self.reward_names) if self.variant == "multi-objective" else 1)
 
     def charted(self) -> FloatArray | None:
@@ -151,7 +153,7 @@ class Episodes(ABC):
 
 
 class ScalarEnv(gym.Env[Any, Any]):
-    """One episode at a time; a subclass names its `episodes_class`."""
+    """A scalar environment; a subclass sets its `episodes_class`."""
 
     metadata: Info = {"render_modes": [], "render_fps": 4}  # noqa: RUF012  # Gymnasium declares it so
     episodes_class: ClassVar[type[Episodes]]
@@ -172,7 +174,7 @@ class ScalarEnv(gym.Env[Any, Any]):
 
     @property
     def spec(self) -> EnvSpec | None:
-        """How it was registered; `gymnasium.make` sets it, and with it the time limit."""
+        """The specification of the environment; `gymnasium.make` sets it and the time limit."""
         return self._spec
 
     @spec.setter
@@ -197,11 +199,11 @@ class ScalarEnv(gym.Env[Any, Any]):
         """Carry out one action.
 
         Raises:
-            ConfigurationError: if it is not in the space.
-            gymnasium.error.ResetNeeded: if no episode was begun, or it is over: nothing is paid or counted twice.
+            ConfigurationError: if the action is not in the space.
+            gymnasium.error.ResetNeeded: if no episode has begun, or if the episode is over.
         """
         if self._over:
-            raise gym.error.ResetNeeded("there is no episode under way: call reset() before step()")
+            raise gym.error.ResetNeeded("no episode has begun, or the episode is over: call reset() before step()")
         reward, terminated = self.episodes.step(self.episodes.check(np.asarray(action)[None]))
         self.episodes.chronicle.add(ALL, reward, self._charted())
         self._over = bool(terminated[0])
@@ -227,7 +229,7 @@ class ScalarEnv(gym.Env[Any, Any]):
 
     @property
     def action_masks(self) -> Callable[[], BoolArray]:
-        """A function that gives (n_actions,) which actions are allowed now, where actions are choices."""
+        """A function that returns (n_actions,) which actions are allowed; for discrete actions only."""
         return self._masks if self.episodes.masked else _no_masks()
 
     def _masks(self) -> BoolArray:
@@ -235,11 +237,11 @@ class ScalarEnv(gym.Env[Any, Any]):
 
 
 class BatchedEnv(VectorEnv[Any, Any, Any]):
-    """Many episodes stepped as one batch; a subclass names its `episodes_class`.
+    """A vector environment whose episodes are stepped as one batch; a subclass sets its `episodes_class`.
 
-    The same seeds and actions give the same trajectories as `SyncVectorEnv` in the same autoreset mode. Infos hold
-    arrays under names that never change; in SAME_STEP mode `final_obs` and `final_info` come in addition where episodes
-    ended, and hold what was last.
+    The same seeds and actions give the same trajectories as `SyncVectorEnv` in the same autoreset mode. The names
+    in infos never change and hold arrays. In SAME_STEP mode, when episodes end, infos also hold their last observations
+    in `final_obs` and their last infos in `final_info`.
     """
 
     metadata: Info = {"render_modes": [], "autoreset_mode": AutoresetMode.SAME_STEP}  # noqa: RUF012  # Gymnasium declares it so
@@ -289,7 +291,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         self.metadata = {**self.metadata, **modes}
         self._limit = np.inf if max_episode_steps is None else max_episode_steps
         self._elapsed = np.zeros(self.num_envs, dtype=np.int64)
-        self._over = np.zeros(self.num_envs, dtype=bool)  # ended, and not begun anew yet
+        self._over = np.zeros(self.num_envs, dtype=bool)  # ended, and not reset yet
         self._generators: list[np.random.Generator] = []
         self.single_observation_space = episodes.observation_space
         self.single_action_space = episodes.action_space
@@ -299,7 +301,7 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
 
     @property
     def action_masks(self) -> Callable[[], BoolArray]:
-        """A function that gives (num_envs, n_actions) which actions are allowed now, where actions are choices."""
+        """A function that returns (num_envs, n_actions) which actions are allowed; for discrete actions only."""
         return self.episodes.masks if self.episodes.masked else _no_masks()
 
     def reset(
@@ -308,9 +310,9 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         """Begin all episodes, or some.
 
         Args:
-            seed: environment i draws from `seed + i`, or from `seed[i]`.
-            options: of each name, (num_envs,) values; "reset_mask", (num_envs,) which are to begin anew, all by
-                default.
+            seed: environment i uses the seed `seed + i`, or `seed[i]`.
+            options: (num_envs,) values for each name; "reset_mask", (num_envs,) booleans, which episodes begin
+                again. Default: all.
         """
         options = _checked_mapping(self.episodes, options)
         chosen = checked_reset_mask(options.pop("reset_mask", None), self.num_envs)
@@ -336,7 +338,9 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
         else:
             seeds = [None] * self.num_envs if seed is None else list(seed)
         if len(seeds) != self.num_envs:
-            raise ConfigurationError(f"{len(seeds)} seeds do not fit {self.num_envs} environments")
+            raise ConfigurationError(
+                f"{len(seeds)} seeds were given for {self.num_envs} environments: give one seed each, or one integer"
+            )
         if not self._generators:
             self._generators = [seeding.np_random(single)[0] for single in seeds]
             return
@@ -347,8 +351,8 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
     def step(self, actions: Any) -> tuple[Observation, FloatArray, BoolArray, BoolArray, Info]:
         """Carry out one action in every episode.
 
-        Those that end begin anew within the step (SAME_STEP), within the next one, whose action does not count for
-        them (NEXT_STEP), or when `reset` is told so (DISABLED).
+        An episode that ends is reset within the same step (SAME_STEP), within the next step, which ignores its action
+        (NEXT_STEP), or by `reset` with a "reset_mask" (DISABLED).
         """
         if not self._generators:
             raise gym.error.ResetNeeded("call reset() before step()")
@@ -402,13 +406,13 @@ def _render_mode(episodes: Episodes, mode: str | None) -> str | None:
 
 
 def _made(episodes_class: type[Episodes], size: int, arguments: Mapping[str, Any]) -> Episodes:
-    """Episodes from an environment's arguments, which are checked first."""
+    """Return episodes from the arguments of an environment, after checking them."""
     make: Callable[..., Episodes] = episodes_class
     return make(size, **checked_arguments(episodes_class, arguments))
 
 
 def _describe(cls: Any, episodes_class: type[Episodes], *first: Parameter) -> None:
-    """Give an environment's class the signature that `help` is to show."""
+    """Give the class of an environment the signature that `help` shows."""
     of_episodes = signature(episodes_class)
     own = [p.replace(kind=Parameter.KEYWORD_ONLY) for p in list(of_episodes.parameters.values())[1:]]
     cls.__signature__ = of_episodes.replace(parameters=[*first, *own])
@@ -426,10 +430,10 @@ def _check_limit(episodes: Episodes, limit: int | None) -> None:
 
 
 def _limit_of_make(frame: FrameType | None) -> int | None:
-    """The time limit of the `gymnasium.make` whose frame this is; None of any other frame, and where there is none.
+    """Return the time limit of the `gymnasium.make` with this frame; None for any other frame or without a limit.
 
-    An environment is given no limit: `make` wraps it after it is made. Only from the caller's variables can it learn
-    that its episodes could never end.
+    `make` does not pass the limit to the environment but wraps the environment afterwards. Only the variables of the
+    caller show that no episode could end within the limit.
     """
     if frame is None or frame.f_code is not gym.make.__code__:
         return None
@@ -439,14 +443,14 @@ def _limit_of_make(frame: FrameType | None) -> int | None:
 
 
 def _checked_mapping(episodes: Episodes, options: Any) -> Info:
-    """A copy of the options that `reset` was given."""
+    """Return a copy of the options of `reset`."""
     if options is not None and not isinstance(options, Mapping):
         raise ConfigurationError(f"options={options!r} of reset must be a dictionary; {there_are(episodes.options)}")
     return dict(options or {})
 
 
 def _checked_options(episodes: Episodes, options: Any) -> Info:
-    """What `reset` is to set."""
+    """Return the options of `reset` that are not None, after checking their names."""
     given = _checked_mapping(episodes, options)
     for name in given:
         if name not in episodes.options:
@@ -454,11 +458,11 @@ def _checked_options(episodes: Episodes, options: Any) -> Info:
     return {name: value for name, value in given.items() if value is not None}
 
 
-# ---- what libraries look for
+# ---- attributes by which libraries recognise variants
 
 
 def _take_face(env: Any, episodes: Episodes) -> None:
-    """Give an environment what its variant is recognised by, and no other: libraries look whether it is there."""
+    """Give an environment the attributes of its variant alone, because libraries test whether they exist."""
     if episodes.variant == "multi-objective":
         env.reward_dim = len(episodes.reward_names)
         env.reward_space = spaces.Box(episodes.reward_low, 1.0, (env.reward_dim,), np.float32)
@@ -471,7 +475,7 @@ def _no_masks() -> Any:
 
 
 def _infos(episodes: Episodes) -> Info:
-    """The info of the episodes as they stand, with what is allowed as the int8 that `Discrete.sample` takes."""
+    """Return the infos of the episodes, with the masks as int8, as `Discrete.sample` needs them."""
     if not episodes.masked:
         return episodes.info()
     return {**episodes.info(), "action_mask": np.asarray(episodes.masks(), dtype=bool).view(np.int8)}

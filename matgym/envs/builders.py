@@ -1,4 +1,4 @@
-"""How designs come about: edit by edit, choice by choice, or at once. A builder holds a batch of designs under way."""
+"""Builders, which make a batch of designs: edit by edit, choice by choice, or in one step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, Species
 
 
 class Builder(ABC):
-    """A batch of designs under way.
+    """A batch of unfinished designs.
 
     Attributes:
-        size: B, designs side by side.
-        action_space: of one of them.
-        width: entries, from 0 to 1, of what is observed of a design.
-        steps: actions that a design takes at least.
-        masked: whether `masks` tells which actions are allowed.
-        forbids: whether an action can ever be forbidden.
-        designs: (B, width) rows of the space as they stand.
+        size: B, the number of designs.
+        action_space: the action space of one design.
+        width: the number of entries, from 0 to 1, of the observation of a design.
+        steps: the least number of actions of a design.
+        masked: whether `masks` returns which actions are allowed.
+        forbids: whether an action can be forbidden.
+        designs: (B, width) designs in their present state, as rows of the space.
     """
 
     size: int
@@ -37,7 +37,7 @@ class Builder(ABC):
 
     @abstractmethod
     def clear(self, rows: IntArray, targets: FloatArray, generators: Sequence[np.random.Generator]) -> None:
-        """Begin new designs in (k,) rows, for (k,) or (k, T) targets, each from a generator of its own."""
+        """Begin new designs in (k,) rows, for (k,) or (k, T) targets, with one random generator per row."""
 
     @abstractmethod
     def advance(self, actions: Any, rows: IntArray | slice) -> tuple[BoolArray, BoolArray]:
@@ -53,15 +53,15 @@ class Builder(ABC):
 
     def masks(self) -> BoolArray:
         """Return (B, n_actions) which actions are allowed, read-only; all actions of a finished design."""
-        raise ConfigurationError("actions that are numbers have no masks")
+        raise ConfigurationError("actions that are numbers have no masks: masks are for discrete actions")
 
 
 class Placement(Builder):
-    """One atom placed, or one bond turned, a step; a forbidden edit changes nothing here.
+    """A builder that places one atom or turns one bond per step; a forbidden edit changes nothing.
 
     Attributes:
-        initial: of designs that begin on something else than the undecorated tube; None for that.
-        remaining: (B, K) what is left of the budget.
+        initial: the initial designs; None for designs that begin with the pristine tube.
+        remaining: (B, K) remaining budget of each kind of edit.
     """
 
     designs: SpeciesArray
@@ -91,7 +91,7 @@ class Placement(Builder):
         self._masks = None
         designs, remaining = self.designs[rows], self.remaining[rows]
         allowed = self.space.edits.apply(designs, remaining, actions)
-        if not isinstance(rows, slice):  # which gave views
+        if not isinstance(rows, slice):  # a slice gives views, which are changed in place
             self.designs[rows], self.remaining[rows] = designs, remaining
         return (remaining == 0).all(axis=1), allowed
 
@@ -119,10 +119,10 @@ class Placement(Builder):
 
 
 class Choosing(Builder):
-    """One choice after the other, in a fixed order; one that is not allowed changes nothing here.
+    """A builder that makes one choice per step, in a fixed order; a forbidden choice changes nothing.
 
     Attributes:
-        place: (B,) the choice that is next.
+        place: (B,) index of the next choice.
     """
 
     action_space: spaces.Discrete
@@ -133,7 +133,7 @@ class Choosing(Builder):
         counts = space.counts
         self.designs = np.zeros((size, len(counts)), dtype=np.int64)
         self.place = np.zeros(size, dtype=np.int64)
-        self.width = sum(counts) + len(counts)  # values chosen, choice at hand
+        self.width = sum(counts) + len(counts)  # values chosen, next choice
         self.steps = len(counts)
         self.action_space = spaces.Discrete(max(counts))
         self.forbids = min(counts) < max(counts) or type(space).allowed is not Choices.allowed
@@ -173,7 +173,7 @@ class Choosing(Builder):
             for place in np.flatnonzero(np.bincount(self.place)):
                 rows = np.flatnonzero(self.place == place)
                 if place >= self.steps:
-                    masks[rows] = True  # finished: nothing is left to choose
+                    masks[rows] = True  # a finished design has no choice left
                 else:
                     masks[rows, : self.space.counts[place]] = self.space.allowed(self.designs[rows], int(place))
             masks.setflags(write=False)
@@ -182,7 +182,7 @@ class Choosing(Builder):
 
 
 class Pointing(Builder):
-    """A whole design a step, as a point of the unit cube; any design space has one."""
+    """A builder that makes a whole design in one step, from a point of the unit cube; any design space has one."""
 
     masked = forbids = False
     steps = 1
@@ -200,7 +200,7 @@ class Pointing(Builder):
     @override
     def advance(self, actions: FloatArray, rows: IntArray | slice) -> tuple[BoolArray, BoolArray]:
         designs = self.space.from_points(0.5 * (np.asarray(actions, dtype=np.float64) + 1.0))
-        self.designs = self.designs.astype(designs.dtype, copy=False)  # which the space alone knows
+        self.designs = self.designs.astype(designs.dtype, copy=False)  # only the space knows the type
         self.designs[rows] = designs
         every = np.ones(len(designs), dtype=bool)
         return every, every

@@ -1,4 +1,4 @@
-"""A batch of campaigns: one experiment a step, a budget of experiments, and the whole record to see."""
+"""Campaigns of experiments: one experiment per step, a budget, and the whole record as observation."""
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ from matgym.registration import CAMPAIGN_STEPS
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 
 EXPERIMENTS: Final = 20
-"""Budget of a campaign."""
+"""The default number of experiments of a campaign."""
 
 
 class Drawn(NamedTuple):
-    """How pictures name and scale what is tried and measured in a campaign.
+    """The names and scales of a campaign in pictures.
 
     Attributes:
-        title: what is wanted.
-        inputs: names of what is set.
-        name: of what is measured.
-        unit: of it; "" where none is known.
-        scale: what scores 0 and 1.
-        source: what gives true values.
+        title: the objective in words.
+        inputs: the names of the inputs.
+        name: the name of the measured quantity.
+        unit: its unit; "" if unknown.
+        scale: the values with the scores 0 and 1.
+        source: the source of true values, such as "emulator".
     """
 
     title: str
@@ -39,12 +39,11 @@ class Drawn(NamedTuple):
 
 
 class Campaign(Episodes):
-    """Campaigns; a subclass says what an experiment gives.
+    """A batch of campaigns; a subclass carries out the experiments.
 
     Attributes:
-        facts: names of what `info["objectives"]` holds besides the score and the best one.
-        history: (B, experiments, d + 1) what was tried, and what was measured, scaled.
-        done: (B,) experiments made.
+        history: (B, experiments, d + 1) actions of the experiments and their measured scores.
+        done: (B,) number of experiments that were made.
         best: (B,) largest true score so far, 0 at first.
     """
 
@@ -52,7 +51,13 @@ class Campaign(Episodes):
     time_limit = CAMPAIGN_STEPS
 
     def __init__(self, size: int, inputs: int, experiments: int, facts: tuple[str, ...]) -> None:
-        """Make room for `size` campaigns of experiments of d `inputs`.
+        """Prepare campaigns.
+
+        Args:
+            size: B, the number of campaigns.
+            inputs: d, the number of inputs of an experiment.
+            experiments: the budget.
+            facts: names in `info["objectives"]` besides the score and the best score.
 
         Raises:
             ConfigurationError: if the budget is empty.
@@ -73,16 +78,16 @@ class Campaign(Episodes):
         """Carry out an experiment in each of (k,) rows.
 
         Args:
-            actions: (k, d) in [-1, 1].
-            deviates: (k,) standard normal, of which measurements' noise is made.
-            rows: which.
+            actions: (k, d) inputs, scaled to [-1, 1].
+            deviates: (k,) standard normal numbers, for the noise of the measurements.
+            rows: the indices of the campaigns.
 
         Returns:
-            (k,) true scores, about 1 for a good one; (k,) measured ones; the facts by name.
+            (k,) true scores, about 1 for a good experiment; (k,) measured scores; the facts by name.
         """
 
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
-        """Begin with nothing tried."""
+        """Begin campaigns without experiments."""
         del options
         self.history[rows], self.done[rows], self.best[rows] = 0.0, 0, 0.0
         for values in self._last.values():
@@ -151,7 +156,7 @@ class Campaign(Episodes):
         )
         campaign(canvas, STATE, record)
         made = done > 0
-        last = float(self._last["measured"][row]) if made else None  # observed clipped, but known
+        last = float(self._last["measured"][row]) if made else None  # observations hold it clipped
         top = float(record.best[-1]) if made else None
         aim = "large" if one > zero else "small"
         gauges = [

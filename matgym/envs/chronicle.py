@@ -1,4 +1,4 @@
-"""What pictures tell of episodes besides their state: what was paid, and how some numbers went."""
+"""Records of episodes for pictures: the rewards, and the course of some numbers."""
 
 import numpy as np
 
@@ -6,20 +6,20 @@ from matgym.typing import FloatArray, IntArray
 
 
 class Chronicle:
-    """Rewards of a batch of episodes, and the course of what is charted where pictures are drawn.
+    """The rewards of a batch of episodes, and the course of charted numbers if pictures are drawn.
 
     Attributes:
-        begun: (B,) whether an episode was begun.
-        steps: (B,) steps taken.
-        last: (B, k) components of the last step's reward; one where it is a number.
-        total: (B, k) their sums.
+        begun: (B,) whether an episode has begun.
+        steps: (B,) number of steps.
+        last: (B, k) components of the last reward; k is 1 for a scalar reward.
+        total: (B, k) sums of the rewards of the episode.
     """
 
     def __init__(self, size: int, components: int) -> None:
         self.begun = np.zeros(size, dtype=bool)
         self.steps = np.zeros(size, dtype=np.int64)
         self.last, self.total = np.zeros((size, components)), np.zeros((size, components))
-        self._courses: dict[int, list[FloatArray]] = {}  # of rows, from where their episodes began
+        self._courses: dict[int, list[FloatArray]] = {}  # by row, since the start of the episode
 
     def begin(self, rows: IntArray, charted: FloatArray | None) -> None:
         """Clear some rows; (B, c) numbers are charted, or nothing if there are none."""
@@ -29,10 +29,10 @@ class Chronicle:
         if charted is not None:
             self._courses.update({row: [charted[row]] for row in rows.tolist()})
         elif self._courses:
-            self._courses.clear()  # drawing was given up
+            self._courses.clear()  # pictures are no longer drawn
 
     def add(self, rows: IntArray | slice, reward: FloatArray, charted: FloatArray | None) -> None:
-        """Take note of a step of (k,) rows: (k,) or (k, n) rewards, and (B, c) numbers that are charted."""
+        """Record a step of (k,) rows: (k,) or (k, n) rewards, and (B, c) numbers for the charts."""
         self.steps[rows] += 1
         self.last[rows] = reward.reshape(len(reward), -1)
         self.total[rows] += self.last[rows]

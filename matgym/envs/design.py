@@ -1,4 +1,4 @@
-"""Episodes that each make one design: what all environments of design share, over any task."""
+"""Episodes that each make one design: the common part of all design environments, for any task."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Literal, TypeAlias
@@ -19,27 +19,27 @@ from matgym.tasks.objective import Direction, scale_settings
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 
 Variant: TypeAlias = Literal["plain", "goal", "multi-objective"]
-"""What an environment observes and pays:
+"""The form of observations and rewards:
 
 - "plain": one reward;
-- "goal": observations are a dictionary of what was achieved and what is desired, as Stable-Baselines3's
-  `HerReplayBuffer` and Gymnasium-Robotics have it;
-- "multi-objective": a reward with a component for each objective, as MO-Gymnasium has it."""
+- "goal": observations are a dictionary with the achieved and the desired goal, as in Gymnasium-Robotics and as the
+  `HerReplayBuffer` of Stable-Baselines3 needs it;
+- "multi-objective": a reward with one component for each objective, as in MO-Gymnasium."""
 
 OnForbidden: TypeAlias = Literal["resample", "penalty", "terminate"]
-"""What becomes of an action that the mask forbids:
+"""The treatment of an action that the mask forbids:
 
-- "resample": an allowed one is drawn in its place, so that episodes always end by themselves;
-- "penalty": nothing changes, and the reward is `-PENALTY`;
-- "terminate": the episode ends without a reward.
+- "resample": a random allowed action replaces it, so that every episode terminates;
+- "penalty": the design does not change, and the reward is `-PENALTY`;
+- "terminate": the episode ends with reward 0.
 
-`info["allowed"]` says in each case whether the action was allowed. Where none is allowed any more, the episode ends."""
+`info["allowed"]` says whether the action was allowed. An episode without any allowed action ends."""
 
 PENALTY: Final = 0.1
-"""What a forbidden action costs where it costs something. Chosen by us."""
+"""The cost of a forbidden action with `on_forbidden="penalty"`. We chose it."""
 
 _MARGIN: Final = 3.0
-"""How far what was achieved may lie outside the range of targets, in half ranges, before it is clipped."""
+"""The bound to which scaled achieved values are clipped, in half ranges of the targets."""
 
 
 def made_task(
@@ -58,16 +58,16 @@ def made_task(
     """Return the task that the arguments of an environment describe.
 
     Args:
-        task: of one's own, beside which nothing else may be given.
-        instance: by name, beside which no tube may be given.
-        names: of the environment's instances, the default one first.
-        tube: arguments that describe another tube, None where not given.
-        settings: of a task, None where not given.
-        scale: direction, targets, values and margin, None where not given; see `scale_settings`.
-        make: makes the task of another tube from the settings that are given.
-        usual: direction where none is given.
-        by_default: whether the first instance is meant where nothing says otherwise, and not the default tube.
-        more: settings of an instance.
+        task: a task of the user, which excludes all other arguments.
+        instance: the name of an instance, which excludes the arguments of `tube`.
+        names: the names of the environment's instances, the default one first.
+        tube: the arguments that describe another tube; None if not given.
+        settings: the settings of a task; None if not given.
+        scale: direction, targets, values and margin; None if not given; see `scale_settings`.
+        make: makes the task of another tube from the given settings.
+        usual: the direction if none is given.
+        by_default: whether the default is the first instance, rather than the default tube.
+        more: further settings of an instance.
 
     Raises:
         ConfigurationError: if an argument would be without effect, or the instance is another environment's.
@@ -83,20 +83,20 @@ def made_task(
         return make(given)
     name = instance or names[0]
     if name not in names:
-        raise ConfigurationError(f"instance={name!r} is none of this environment: give {' or '.join(names)}")
+        raise ConfigurationError(f"instance={name!r} is unknown in this environment: give {' or '.join(names)}")
     return instance_of(name).task(**given, **more)
 
 
 class DesignEpisodes(Episodes):
     """A batch of episodes that each make one design.
 
-    Of use as it is: `DesignEnv(task=task)` makes an environment of any task.
+    `DesignEnv(task=task)` makes an environment of any task.
 
     Attributes:
-        builder: of the designs under way.
-        targets: (B,) or (B, T) in the units of the task; (B, 0) where it has none.
-        achieved: (B, T + 1) what finished designs achieved, scaled, and a 1 beside it; zeros until then.
-        on_forbidden: what becomes of forbidden actions; see `OnForbidden`.
+        builder: the builder of the unfinished designs.
+        targets: (B,) or (B, T) targets in the units of the task; (B, 0) for a task without targets.
+        achieved: (B, T + 1) scaled values of finished designs, followed by a 1; zeros for unfinished designs.
+        on_forbidden: the treatment of forbidden actions; see `OnForbidden`.
     """
 
     render_modes: tuple[str, ...] = ("rgb_array", "ansi")
@@ -115,22 +115,22 @@ class DesignEpisodes(Episodes):
         """Prepare episodes.
 
         Args:
-            size: episodes side by side.
-            task: what is designed.
-            variant: see `Variant`.
-            at_once: whether a design is made in one step, as a point of the cube.
-            initial: of episodes that do not begin on nothing.
-            on_forbidden: what becomes of forbidden actions, "resample" by default; see `OnForbidden`.
+            size: the number of episodes.
+            task: the design task.
+            variant: the form of observations and rewards; see `Variant`.
+            at_once: whether a design is made in one step, as a point of the unit cube.
+            initial: the initial designs; None for episodes that begin with the empty design.
+            on_forbidden: the treatment of forbidden actions; see `OnForbidden`. Default: "resample".
 
         Raises:
-            ConfigurationError: if the task does not have the variant, or `on_forbidden` is without effect.
+            ConfigurationError: if the task does not support the variant, or `on_forbidden` is without effect.
         """
         checked_variant(variant, "goal", "multi-objective")
         names = task.target_names
         if variant == "goal" and (not names or task.reward is not None):
             raise ConfigurationError(
-                "the goal variant is of tasks that want targets met and reward it themselves; this one wants an "
-                "extreme, or has a reward function of its own"
+                "the goal variant needs a task with targets and without a reward function: give direction='target' and "
+                "no reward"
             )
         if variant == "goal" and task.estimate != "mean":
             raise ConfigurationError(f"estimate={task.estimate!r} would be without effect in the goal variant")
@@ -147,7 +147,7 @@ class DesignEpisodes(Episodes):
             raise ConfigurationError(f"on_forbidden={on_forbidden!r} would be without effect: every action is allowed")
         if on_forbidden == "penalty" and variant == "goal":
             raise ConfigurationError(
-                "on_forbidden='penalty' cannot be told from what was achieved, as the goal variant's reward must be: "
+                "on_forbidden='penalty' is not possible in the goal variant, whose reward depends on goals alone: "
                 "give 'resample' or 'terminate'"
             )
         self.on_forbidden: OnForbidden = on_forbidden or "resample"
@@ -176,11 +176,11 @@ class DesignEpisodes(Episodes):
 
     @property
     def _blind(self) -> bool:
-        """Whether nothing is seen of a design, and no target stands beside it: a zero stands there then."""
+        """Whether the observation would be empty; it is then a single zero."""
         return not self.builder.width and (self.variant == "goal" or not self.task.target_names)
 
     def _make_space(self) -> spaces.Space[Any]:
-        """What the builder shows, and the targets after it."""
+        """Return the observation space: the observation of the builder, followed by the targets."""
         low, high = np.zeros(self.builder.width, dtype=np.float32), np.ones(self.builder.width, dtype=np.float32)
         ones = np.ones(len(self.task.target_names), dtype=np.float32)
         if self._blind:
@@ -207,19 +207,19 @@ class DesignEpisodes(Episodes):
         }  # fmt: skip
 
     def _desired(self, rows: Rows) -> Float32Array:
-        """(rows, T + 1) scaled targets, and a 1: that the design is finished."""
+        """Return (rows, T + 1) desired goals: the scaled targets, and a 1 for a finished design."""
         targets = self._scaled[rows]
         return np.concatenate([targets, np.ones((len(targets), 1), dtype=np.float32)], axis=1)
 
     @override
     def masks(self) -> BoolArray:
-        return self.builder.masks().copy()  # the builder keeps them; torch warns of what may not be written to
+        return self.builder.masks().copy()  # the array of the builder is read-only, of which torch warns
 
     # ---- episodes
 
     @override
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
-        """Begin new episodes, for targets that are drawn unless they are given."""
+        """Begin new episodes, with random targets unless `options` give them."""
         if self.options:
             given = options.get(self.options[0])
             drawn = given is None
@@ -269,14 +269,14 @@ class DesignEpisodes(Episodes):
         if "allowed" not in self._told:
             return reward, finished
         self._told["allowed"][rows] = allowed & carried_out
-        ended = ~carried_out  # where the mask allowed it, nothing is left that could be carried out
+        ended = ~carried_out  # an allowed action that cannot be carried out: no edit is left
         if self.on_forbidden == "penalty":
             ended &= allowed
             reward[~allowed] = -PENALTY
         return reward, finished | ended
 
     def _mended(self, actions: IntArray, rows: IntArray) -> tuple[IntArray, BoolArray]:
-        """(k,) actions, forbidden ones drawn anew where they are to be; (k,) which were allowed."""
+        """Return (k,) actions, forbidden ones resampled if `on_forbidden` says so, and (k,) which were allowed."""
         masks = self.builder.masks()
         allowed = masks[rows, actions]
         if self.on_forbidden == "resample" and not allowed.all():
@@ -289,7 +289,7 @@ class DesignEpisodes(Episodes):
         return actions, allowed
 
     def _score(self, rows: IntArray) -> FloatArray:
-        """Rewards of the finished designs of (k,) rows."""
+        """Return the rewards of the finished designs in (k,) rows, and record their properties."""
         task = self.task
         vector = self.variant == "multi-objective"
         scores = task.score(self.builder.designs[rows], self.targets[rows], components=vector)
@@ -306,7 +306,7 @@ class DesignEpisodes(Episodes):
             self._told["cost"][rows] = scores.cost
         if scores.components is not None:
             return scores.components
-        if self.variant == "goal":  # what `compute_reward` gives of it, to the bit
+        if self.variant == "goal":  # bit for bit the result of `compute_reward`
             self._achieve(rows, task.achieved(scores))
             return np.asarray(self.compute_reward(self.achieved[rows], self._desired(rows), None))
         return scores.reward
@@ -327,11 +327,11 @@ class DesignEpisodes(Episodes):
         Args:
             achieved: (..., T + 1) as in observations.
             desired: (..., T + 1).
-            info: is not looked at.
+            info: ignored.
 
         Returns:
-            (...) rewards; 0 where the design was not finished, and of goals that are none: "future" hindsight
-            replay puts in what an unfinished design achieved.
+            (...) rewards; 0 for unfinished designs, and for goals without the final 1, which hindsight replay with the
+            strategy "future" takes from unfinished designs.
         """
         del info
         low, high = self.task.target_ranges.T
@@ -377,7 +377,7 @@ class DesignEpisodes(Episodes):
 
     @property
     def tube(self) -> Nanotube:
-        """The first design as it stands."""
+        """The tube of the first design in its present state."""
         return self.task.tubes(self.builder.designs[:1])[0]
 
 
@@ -389,7 +389,7 @@ class DesignEnv(ScalarEnv):
 
     @property
     def tube(self) -> Nanotube:
-        """The tube as it stands."""
+        """The tube in its present state."""
         return self.episodes.tube
 
 

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 LARGEST_RADIUS: Final = 20.0
 MOST_KWH: Final = 30.0
-"""Ranges on which observations are scaled."""
+"""The upper ends of radius (lattice constants) and energy (kWh) in observations."""
 
 OBSERVATIONS: Final = ("statistics", "image")
 
 _DRAWN: Final = 12.0
-"""Largest mean radius on the axes of a picture."""
+"""The largest mean radius on the axes of a picture, lattice constants."""
 
 
 class FilmAnnealing(Episodes):
@@ -185,13 +185,13 @@ class FilmAnnealing(Episodes):
         return reward, terminated
 
     def _achieved(self, rows: Rows = ALL) -> Float32Array:
-        """(rows, 3) radius, share of defects left, both scaled, and 1 where the run is over, else -1."""
+        """Return (rows, 3) achieved goals: scaled radius, scaled share of defects, and 1 (run over) or -1."""
         measures, over = self.films.measures[rows], self.elapsed[rows] >= self.task.steps
         seen = np.column_stack([measures[:, 0] / LARGEST_RADIUS, measures[:, 1], over]).clip(0.0, 1.0)
         return (2.0 * seen - 1.0).astype(np.float32)
 
     def _desired(self, rows: Rows = ALL) -> Float32Array:
-        """(rows, 3) the target radius, no defects, the run over."""
+        """Return (rows, 3) desired goals: the scaled target radius, no defects, and 1 for the end of the run."""
         target = 2.0 * self.targets[rows] / LARGEST_RADIUS - 1.0
         return np.column_stack([target, np.full_like(target, -1.0), np.ones_like(target)]).astype(np.float32)
 
@@ -201,10 +201,10 @@ class FilmAnnealing(Episodes):
         Args:
             achieved: (..., 3) as in observations.
             desired: (..., 3).
-            info: is not looked at.
+            info: ignored.
 
         Returns:
-            (...) rewards; 0 before the run is over, and of goals before that.
+            (...) rewards; 0 before the end of the run, and for goals from before the end of a run.
         """
         del info
         found, goal = (np.asarray(side, dtype=np.float64).reshape(-1, 3) for side in (achieved, desired))

@@ -26,17 +26,17 @@ PARTS: Final = "(diameter_nm, covering, pyrolysis, leak_pa, offset_k)"
 """What a reactor consists of."""
 
 REWARD_SCALE: Final = 150.0
-"""J that counts as a reward of 1: about what the best recipes reach."""
+"""The J with a reward of 1, about that of the best recipes."""
 
 HIGHEST_C: Final = 1000.0
 TALLEST_UM: Final = 300.0
 FASTEST_UM: Final = 30.0
-"""Ranges of thermocouple, height gauge and growth a minute, on which observations are scaled."""
+"""The upper ends of temperature, height and growth per minute in observations."""
 
 THERMOCOUPLE_K: Final = 2.0
 METER: Final = 0.02
 GAUGE_UM: Final = 1.0
-"""Noise: of the temperature, of a flow as a share of its range, of the height that the reflected light tells."""
+"""Standard deviations of the measured temperature, of a flow as a share of its range, and of the measured height."""
 
 
 class CVDGrowth(Episodes):
@@ -112,7 +112,7 @@ class CVDGrowth(Episodes):
 
     time_limit = RUN_STEPS
     task: GrowthTask
-    _memory: "Memory"  # of the surrogate, where there is one
+    _memory: "Memory"  # of the surrogate, if there is one
 
     def __init__(
         self,
@@ -130,7 +130,7 @@ class CVDGrowth(Episodes):
         require_room(size, 5 * (self.task.minutes + 1))
         self._surrogate = self.task.surrogate
         if variant == "multi-objective" and self._surrogate is not None:
-            raise ConfigurationError("the components of a multi-objective reward are the oracle's: give no other model")
+            raise ConfigurationError("multi-objective rewards need the oracle: leave out model, or give model='oracle'")
         if variant == "multi-objective" and self.task.reward is not None:
             raise ConfigurationError("a reward function would be without effect in the multi-objective variant")
         self.observation_space = spaces.Box(-1.0, 1.0, (7 + len(LIMITS),), np.float32)
@@ -138,18 +138,18 @@ class CVDGrowth(Episodes):
         self.minute = np.zeros(size, dtype=np.int64)
         self.reactor = Reactor(*np.ones((len(Reactor._fields), size)))
         self.state = self.task.loaded(self.reactor)
-        self._counted = np.zeros(size)  # J that was rewarded so far
+        self._counted = np.zeros(size)  # the sum of the rewarded changes of J
         self._objective, self._cost = np.zeros(size), np.zeros(size)
-        self._parts = np.zeros((size, 3))  # likewise, of J's parts
+        self._parts = np.zeros((size, 3))  # the same for the parts of J
         self._shorter = np.zeros(size)  # length a minute ago
         if self._surrogate is not None:
             self._memory = self._surrogate.begin(np.ones((size, len(self.reactor))), np.zeros((size, len(OUTCOMES))))
         self._actions = np.full((size, len(LIMITS)), -1.0)
-        self._gains: Gains | None = None  # by a reward function of one's own, where there is one
+        self._gains: Gains | None = None  # of the user's reward function, if there is one
         if self.task.reward is not None:
             self._gains = Gains(size, self.task.reward, self.task.ledger)
             self._controls = np.zeros((size, self.task.minutes, len(LIMITS)))
-        self._noise = np.zeros((size, self.task.minutes + 1, 5))  # of a whole run: one draw a run, not one a minute
+        self._noise = np.zeros((size, self.task.minutes + 1, 5))  # of a whole run, drawn at its start
 
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
         """Load new wafers into other reactors."""
@@ -201,7 +201,7 @@ class CVDGrowth(Episodes):
             task = self.task
             outcomes = task.outcomes(after, reactor) if predicted is None else task.predicted_outcomes(predicted)
             return self._gained(self._gains, outcomes, controls, rows), self.minute[rows] >= task.minutes
-        # The kinetics cannot move J by as much as the scale within a minute; a network may, and catches up then.
+        # The kinetics change J by less than the scale in a minute. A network may exceed it; later minutes add the rest.
         gained = np.clip(counted - self._counted[rows], -REWARD_SCALE, REWARD_SCALE)
         self._counted[rows] += gained
         reward = gained / REWARD_SCALE
@@ -212,7 +212,7 @@ class CVDGrowth(Episodes):
         return reward, self.minute[rows] >= self.task.minutes
 
     def _gained(self, gains: Gains, outcomes: Mapping[str, FloatArray], controls: FloatArray, rows: Rows) -> FloatArray:
-        """(k,) what the last minute added to what a reward function of one's own finds runs worth."""
+        """Return (k,) changes, in the last minute, of the worth of runs by the user's reward function."""
         which = np.arange(self.size)[rows]
         minutes, reward = self.minute[which], np.zeros(len(which))
         self._controls[which, minutes - 1] = controls

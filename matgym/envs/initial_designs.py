@@ -1,4 +1,4 @@
-"""Episodes that begin on an initial design: a finished one, a few atoms of which are removed for the agent to place."""
+"""Initial designs of episodes: finished designs, from which a few atoms are removed for the agent to place."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,29 +12,28 @@ from matgym.tasks import Decorations, DesignGenerator, DesignGeneratorLike, Desi
 from matgym.typing import FloatArray, IntArray, SpeciesArray
 
 POOL: Final = 2048
-"""Initial designs that are drawn at once, for targets spread evenly over the task's range."""
+"""The number of initial designs in the pool, for targets at equal distances over the range of the task."""
 
 NEAREST: Final = 16
-"""Of these, those nearest in target that an episode begins on one of. Both are chosen by us."""
+"""The number of designs with the nearest targets from which an episode draws one. We chose both numbers."""
 
 REMOVED: Final = 4
-"""Atoms of an initial design that are removed, if nothing else is said."""
+"""The default number of atoms that are removed from an initial design."""
 
 
 @dataclass(frozen=True)
 class InitialDesigns:
-    """Begins episodes on designs of a generator.
+    """The initial designs of episodes, from a generator of designs.
 
-    Designs are drawn once, always from the same generator of random numbers, so that they are part of what the
-    environment is; which of them an episode begins on, and which atoms are removed, the episode's own generator
-    draws. So a scalar environment and a batch of them begin alike, and a batch does not wait for single draws.
+    The designs are drawn once, always with the same seed, so that they are a fixed part of the environment. The random
+    generator of an episode selects one of them and the removed atoms. Scalar and batched environments therefore begin
+    with the same designs, and a batch does not wait for single draws.
 
     Attributes:
-        removed: atoms that the agent is to place anew.
+        removed: the number of atoms that the agent places again.
 
     Raises:
-        ConfigurationError: if the task has no target, its designs are not placed, or more atoms are to be removed than
-            there are, or none.
+        ConfigurationError: if the task has no target or no decorated tubes, or `removed` is not from 1 to the budget.
     """
 
     task: DesignTask
@@ -43,7 +42,9 @@ class InitialDesigns:
 
     def __post_init__(self) -> None:
         if len(self.task.target_names) != 1 or not isinstance(self.task.space, Decorations):
-            raise ConfigurationError("initial designs are drawn for a target of decorated tubes; this task has none")
+            raise ConfigurationError(
+                "initial designs need a task of decorated tubes with a target: leave out initial_designs"
+            )
         if not 1 <= self.removed <= self.space.edits.length:
             raise ConfigurationError(f"removed={self.removed} must be from 1 to {self.space.edits.length}, the budget")
 
@@ -64,19 +65,21 @@ class InitialDesigns:
 
     @property
     def space(self) -> Decorations:
-        """Of the task's designs."""
+        """The design space of the task."""
         space = self.task.space
         assert isinstance(space, Decorations)  # noqa: S101  # checked at construction; for mypy
         return space
 
     @cached_property
     def _pool(self) -> tuple[FloatArray, SpeciesArray]:
-        """(POOL,) targets and (POOL, width) designs."""
+        """(POOL,) targets and (POOL, width) initial designs."""
         objective = self.task.objective
         targets = np.linspace(objective.low, objective.high, POOL)
         rows = self.space.encode(self.generator.sample(self.space, targets, np.random.default_rng(0)))
         if not self.space.valid(rows).all():
-            raise ConfigurationError(f"{self.generator!r} gave a design whose composition is not the budget's")
+            raise ConfigurationError(
+                f"{self.generator!r} gave a design whose composition differs from the budget: give another generator"
+            )
         return targets, rows
 
     def begin(self, target: float, rng: np.random.Generator) -> tuple[SpeciesArray, IntArray]:

@@ -1,4 +1,4 @@
-"""Frames of episodes that each make one design, of any design space."""
+"""Pictures of episodes that each make one design, of any design space."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 
 _AIMS: Final = {"maximize": "the larger, the better", "minimize": "the smaller, the better"}
 _SOURCES: Final = {Level.SURROGATE: "surrogate", Level.TABLE: "physics (table)", Level.GEOMETRY: "geometry"}
-"""Whose a value is, by what stands behind it: else physics."""
+"""The source of a value by the level of its model; "physics" for other levels."""
 
 _READABLE: Final = {
     "zt": "ZT", "gap": "band gap", "objective": "J of the run",
     "pi_formation": "formation energy",
     "young": "Young's modulus",
 }  # fmt: skip
-"""Names that their keys do not spell."""
+"""Names of properties that differ from their keys."""
 
 
 def design_frame(episodes: "DesignEpisodes", row: int, so_far: Sequence[float] = ()) -> npt.NDArray[np.uint8]:
-    """Return a design under way as an (H, W, 3) uint8 picture: design, targets, what it achieved, rewards.
+    """Return an unfinished or finished design as an (H, W, 3) uint8 picture with targets, values and rewards.
 
     Args:
-        episodes: of which one is drawn.
-        row: which.
-        so_far: what a model predicts of the design after each edit, from none on, to be shown over the edits beside
-            the first gauge; the environment itself predicts finished designs alone, which it counts.
+        episodes: the batch of episodes.
+        row: the index of the episode.
+        so_far: predictions of the design after each edit, the one without edits first, for a chart below the first
+            gauge. The environment itself predicts, and counts, finished designs only.
     """
     canvas = Canvas()
     done, of = progress(episodes, row)
@@ -65,7 +65,7 @@ def design_frame(episodes: "DesignEpisodes", row: int, so_far: Sequence[float] =
 
 
 def rewards_of(episodes: "Episodes", row: int) -> Rewards:
-    """Return what an episode earned, for a frame."""
+    """Return the rewards of an episode for a picture."""
     noted = episodes.chronicle
     vector = episodes.variant == "multi-objective"
     names = [_name(name) for name in _components(episodes)] if vector else ["reward"]
@@ -73,7 +73,7 @@ def rewards_of(episodes: "Episodes", row: int) -> Rewards:
 
 
 def _components(episodes: "Episodes") -> Sequence[str]:
-    """Of a vector reward, by name: without units where they are properties."""
+    """Return the names of the components of a vector reward, without units."""
     task = episodes.task
     return [each.property.name for each in task.objectives] if isinstance(task, DesignTask) else episodes.reward_names
 
@@ -90,7 +90,7 @@ def progress(episodes: "DesignEpisodes", row: int) -> tuple[int, int]:
 
 
 def _title(episodes: "DesignEpisodes") -> str:
-    """What is wanted, in words."""
+    """Return the objectives in words."""
     task = episodes.task
     scored = task.objectives if episodes.variant == "multi-objective" else task.counted
     words = {"target": "target", "maximize": "large", "minimize": "small"}
@@ -106,13 +106,13 @@ def _name(name: str) -> str:
 
 
 def _source(model: AnyModel) -> str:
-    if getattr(model, "network", None):  # asked so, since importing networks means importing torch
+    if getattr(model, "network", None):  # not isinstance, because importing networks imports torch
         return "network"
     return _SOURCES.get(model.level, "physics")
 
 
 def _gauges(episodes: "DesignEpisodes", row: int, *, finished: bool) -> list[Gauge]:
-    """One for each objective that is scored."""
+    """Return one gauge for each objective that is scored."""
     task = episodes.task
     scored = task.objectives if episodes.variant == "multi-objective" else task.counted
     targets = np.atleast_1d(episodes.targets[row]).tolist()
@@ -162,7 +162,7 @@ def _draw_design(canvas: Canvas, episodes: "DesignEpisodes", row: int, done: int
 
 
 def _pending(episodes: "DesignEpisodes", row: int, done: int) -> BoolArray | None:
-    """(n_sites,) sites whose species a choice will decide that is not made yet; None where no choices are made."""
+    """Return (n_sites,) sites whose species depend on later choices; None without choices or for a finished design."""
     builder = episodes.builder
     if not isinstance(builder, Choosing) or done >= builder.steps:
         return None
@@ -173,7 +173,7 @@ def _pending(episodes: "DesignEpisodes", row: int, done: int) -> BoolArray | Non
 
 
 def _draw_choice(canvas: Canvas, space: ChiralitySpace, design: IntArray, done: int) -> None:
-    """A tube of chosen chirality; before that, the sheet that it is rolled from."""
+    """Draw a tube of chosen chirality; before n and m are chosen, the sheet of graphene."""
     n, m, cells, strain = int(design[0]) + 1, int(design[1]), int(design[2]) + 1, float(STRAINS[design[3]])
     named = {
         "n": str(n) if done > 0 else "",

@@ -1,1 +1,1 @@
-"""Pictures: of tubes, rolled and unrolled, and of results."""
+"""Pictures of tubes, rolled and unrolled, and of results."""

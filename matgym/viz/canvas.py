@@ -1,7 +1,8 @@
-"""A sheet to draw frames of environments on: text, shapes and charts, fast enough for a video.
+"""A canvas for pictures of environments: text, shapes and charts, fast enough for a video.
 
-Drawn by Pillow at twice the size and averaged down, so that edges are smooth: some milliseconds a frame, where a
-Matplotlib figure takes a hundred. Coordinates are pixels of the frame, from its upper left corner.
+Pillow draws a picture at twice its size and then averages it, so that edges are smooth. This takes some milliseconds
+per picture; a Matplotlib figure takes about a hundred. Coordinates are pixels from the upper left
+corner of the picture.
 """
 
 import math
@@ -19,7 +20,7 @@ from matgym.typing import FloatArray, IntArray
 from matgym.viz.palette import INK, MUTED, RULE, VACANCY_EDGE
 
 FRAME_SHAPE: Final = (400, 640, 3)
-"""Height, width and colours of every frame."""
+"""Height, width and number of colours of every picture."""
 
 Colour: TypeAlias = str | tuple[int, int, int]
 
@@ -28,7 +29,7 @@ _SMALLEST_TEXT: Final = 9
 
 
 class Box(NamedTuple):
-    """A part of a frame."""
+    """A rectangle in a picture, in pixels."""
 
     x: float
     y: float
@@ -37,17 +38,17 @@ class Box(NamedTuple):
 
     @property
     def right(self) -> float:
-        """X of its right edge."""
+        """The x coordinate of the right edge, pixels."""
         return self.x + self.width
 
     @property
     def bottom(self) -> float:
-        """Y of its lower edge."""
+        """The y coordinate of the lower edge, pixels."""
         return self.y + self.height
 
 
 class Balls(NamedTuple):
-    """Discs that are shaded as balls: (b, 2) centres, (b,) radii, (b, 3) colours, and those of their edges."""
+    """Discs that are shaded as balls: (b, 2) centres, (b,) radii, (b, 3) fill colours, (b, 3) edge colours."""
 
     centres: FloatArray
     radii: FloatArray
@@ -56,7 +57,7 @@ class Balls(NamedTuple):
 
 
 class Canvas:
-    """An empty white frame."""
+    """A picture that is drawn step by step; it is white at first."""
 
     def __init__(self) -> None:
         height, width, _ = FRAME_SHAPE
@@ -64,7 +65,7 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image)
 
     def pixels(self) -> NDArray[np.uint8]:
-        """What was drawn, of shape `FRAME_SHAPE`."""
+        """Return the picture as uint8 of shape `FRAME_SHAPE`."""
         return np.array(self._image.reduce(_FINER))
 
     # ---- shapes
@@ -84,14 +85,14 @@ class Canvas:
         """Write a line.
 
         Args:
-            x: where.
-            y: where.
-            text: what.
-            size: height of the letters, pixels.
-            colour: of the letters.
-            anchor: which point of the text (x, y) is, as Pillow has it: l, m or r, and a, m or s.
-            bold: whether letters are bold.
-            width: within which the line must fit: it is written smaller, and shortened if that does not do.
+            x: the x coordinate of the anchor.
+            y: the y coordinate of the anchor.
+            text: the text.
+            size: the height of the letters, pixels.
+            colour: the colour of the letters.
+            anchor: the point of the text at (x, y), as in Pillow: l, m or r, followed by a, m or s.
+            bold: whether the letters are bold.
+            width: the largest width, pixels. A longer line is made smaller, and then shortened if necessary.
         """
         while (long := self.length(text, size, bold=bold)) > width and size > _SMALLEST_TEXT:
             size = max(_SMALLEST_TEXT, min(size - 0.5, size * width / long))
@@ -100,7 +101,7 @@ class Canvas:
         self._draw.text((_FINER * x, _FINER * y), text, fill=colour, font=_font(_FINER * size, bold), anchor=anchor)
 
     def length(self, text: str, size: float, *, bold: bool = False) -> float:
-        """Return how wide a line is, pixels."""
+        """Return the width of a line of text, pixels."""
         return _font(_FINER * size, bold).getlength(text) / _FINER
 
     def line(self, points: FloatArray | Sequence[Sequence[float]], colour: Colour, width: float = 1.0) -> None:
@@ -110,25 +111,25 @@ class Canvas:
             self._draw.line(corners, fill=colour, width=max(1, round(_FINER * width)), joint="curve")
 
     def segments(self, ends: FloatArray, colours: FloatArray, widths: FloatArray) -> None:
-        """Draw (k, 4) lines from x, y to x, y, of (k, 3) colours and (k,) widths."""
+        """Draw k lines with (k, 4) ends x, y, x, y, (k, 3) colours and (k,) widths."""
         width = np.maximum(1, np.round(_FINER * widths)).astype(int).tolist()
         for line, colour, wide in zip((_FINER * ends).tolist(), _whole(colours), width, strict=True):
             self._draw.line(line, fill=colour, width=wide)
 
     def discs(self, centres: FloatArray, radii: FloatArray, colours: FloatArray, edges: FloatArray) -> None:
-        """Draw (k, 2) centres' discs of (k,) radii, their colours and those of their edges (k, 3)."""
+        """Draw k discs with (k, 2) centres, (k,) radii, (k, 3) fill colours and (k, 3) edge colours."""
         for box, colour, edge in zip(_round(centres, radii), _whole(colours), _whole(edges), strict=True):
             self._draw.ellipse(box, fill=colour, outline=edge, width=_FINER)
 
     def solids(self, balls: "Balls", sticks: FloatArray, colours: FloatArray, width: float, order: IntArray) -> None:
-        """Draw balls and sticks so that what comes later hides what came before.
+        """Draw balls and sticks in an order in which later ones hide earlier ones.
 
         Args:
-            balls: (b) of them.
-            sticks: (s, 4) from x, y to x, y.
-            colours: (s, 3) of the sticks.
-            width: of the sticks.
-            order: (b + s) in which they are drawn, balls counted first.
+            balls: b balls.
+            sticks: (s, 4) ends x, y, x, y of the sticks.
+            colours: (s, 3) colours of the sticks.
+            width: the width of the sticks, pixels.
+            order: (b + s,) indices in the order of drawing; the indices of sticks follow those of balls.
         """
         draw, thick = self._draw, max(1, round(_FINER * width))
         boxes, lights = (
@@ -152,18 +153,18 @@ class Canvas:
     def disc(
         self, x: float, y: float, radius: float, colour: Colour | None, edge: Colour | None = None, width: float = 1.0
     ) -> None:
-        """Draw a disc, or, without a colour, a ring."""
+        """Draw a disc, or a ring if `colour` is None."""
         x, y, radius = _FINER * x, _FINER * y, _FINER * radius
         ring = 0 if edge is None else max(1, round(_FINER * width))
         self._draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline=edge, width=ring)
 
     def box(self, box: Box, colour: Colour | None, edge: Colour | None = None, radius: float = 0.0) -> None:
-        """Draw a rectangle, its corners rounded by a radius."""
+        """Draw a rectangle with rounded corners."""
         corners = [_FINER * each for each in (box.x, box.y, max(box.right, box.x), max(box.bottom, box.y))]
         self._draw.rounded_rectangle(corners, _FINER * radius, fill=colour, outline=edge, width=_FINER)
 
     def image(self, box: Box, picture: NDArray[np.uint8]) -> None:
-        """Put an (H, W, 3) picture into a box, its pixels as squares."""
+        """Draw an (H, W, 3) picture in a box, with its pixels as squares."""
         size = (round(_FINER * box.width), round(_FINER * box.height))
         scaled = Image.fromarray(picture).resize(size, Image.Resampling.NEAREST)
         self._image.paste(scaled, (round(_FINER * box.x), round(_FINER * box.y)))
@@ -171,13 +172,13 @@ class Canvas:
 
 @dataclass(frozen=True)
 class Chart:
-    """A box with axes whose ends stay as they are.
+    """A box with axes of fixed ranges.
 
     Attributes:
-        canvas: to draw on.
-        box: within the axes.
-        x: least and largest.
-        y: least and largest.
+        canvas: the canvas.
+        box: the area between the axes.
+        x: the lowest and highest value of the x axis.
+        y: the lowest and highest value of the y axis.
     """
 
     canvas: Canvas
@@ -186,7 +187,7 @@ class Chart:
     y: tuple[float, float]
 
     def axes(self, title: str, x_label: str = "", ticks: int = 3) -> None:
-        """Draw grid lines, the numbers at them, a title above, and the name of the x axis below its right end."""
+        """Draw grid lines with numbers, a title above, and the name of the x axis below its right end."""
         box, canvas = self.box, self.canvas
         canvas.text(box.x, box.y - 10, title, 12, INK, width=box.width)
         for value in _ticks(*self.y, ticks):
@@ -203,7 +204,7 @@ class Chart:
                     canvas.text(at, box.bottom + 12, f"{value:g}", 11, MUTED, "mm")
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point lies; beyond the ends, at the edge."""
+        """Return the pixel coordinates of a point, clipped to the box."""
         right, up = (
             min(max((value - low) / (high - low), 0.0), 1.0) for value, (low, high) in ((x, self.x), (y, self.y))
         )
@@ -216,7 +217,7 @@ class Chart:
         self.canvas.line([self.at(*point) for point in zip(x, y, strict=True)], colour, width)
 
     def steps(self, x: FloatArray | Sequence[float], y: FloatArray, colour: Colour, width: float = 2.0) -> None:
-        """Draw (k,) values that hold between (k + 1,) places."""
+        """Draw (k,) constant values between (k + 1,) values of x."""
         self.line(np.repeat(np.asarray(x, dtype=np.float64), 2)[1:-1], np.repeat(y, 2), colour, width)
 
     def dots(
@@ -227,7 +228,7 @@ class Chart:
             self.canvas.disc(*self.at(*point), radius, colour, "white")
 
     def level(self, y: float, colour: Colour, label: str = "") -> None:
-        """Draw a dashed line at a height, named at its left end."""
+        """Draw a dashed line at a value of y, with a label at its left end."""
         height = self.at(self.x[0], y)[1]
         for start in np.arange(self.box.x, self.box.right - 4, 9.0):
             self.canvas.line([(start, height), (start + 5, height)], colour, 1.5)
@@ -236,14 +237,14 @@ class Chart:
 
 
 def blended(colour: Colour, other: Colour, share: float) -> tuple[int, int, int]:
-    """Return a colour mixed with a share of another one."""
+    """Return a mixture of two colours, with `share` of the second one."""
     first, second = (np.array(rgb(each), dtype=np.float64) for each in (colour, other))
     red, green, blue = (first + share * (second - first)).round().astype(int).tolist()
     return red, green, blue
 
 
 def _round(centres: FloatArray, radii: FloatArray) -> list[list[float]]:
-    """Corners around (k,) discs, as they are drawn."""
+    """Return the corners of the boxes around k discs, in pixels of the enlarged picture."""
     corners = np.concatenate([centres - radii[:, None], centres + radii[:, None]], axis=1)
     boxes: list[list[float]] = (_FINER * corners).tolist()
     return boxes
@@ -263,7 +264,7 @@ def rgb(colour: Colour) -> tuple[int, int, int]:
 
 @cache
 def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which Matplotlib carries: it has Greek letters and superscripts."""
+    """Return the font DejaVu Sans of Matplotlib, which has Greek letters and superscripts."""
     import matplotlib as mpl
 
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
@@ -274,5 +275,5 @@ def _font(size: float, bold: bool) -> ImageFont.FreeTypeFont:
 def _ticks(low: float, high: float, count: int) -> tuple[float, ...]:
     from matplotlib.ticker import MaxNLocator
 
-    found = MaxNLocator(nbins=count, steps=[1, 2, 5, 10]).tick_values(low, high)
-    return tuple(float(value) + 0.0 for value in found if low - 1e-9 <= value <= high + 1e-9)
+    ticks = MaxNLocator(nbins=count, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return tuple(float(value) + 0.0 for value in ticks if low - 1e-9 <= value <= high + 1e-9)

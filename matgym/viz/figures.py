@@ -1,4 +1,4 @@
-"""Figures of results, drawn on given axes from plain arrays, and the pages that they stand on."""
+"""Figures of results, drawn on given axes from plain arrays, and the HTML pages with these figures."""
 
 import io
 import re
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
 SMOOTHING: Final = 9
-"""Updates over which the learning curve's mean is taken."""
+"""The number of updates in the running mean of the learning curve."""
 
 
 def learning_curve(axes: "Axes", evaluations: FloatArray, reward: FloatArray) -> None:
-    """(U,) mean reward of recent designs against (U,) designs scored so far, with a running mean."""
+    """Draw (U,) mean rewards of recent designs against (U,) numbers of scored designs, with a running mean."""
     style = METHOD_STYLES[0]
     axes.plot(evaluations, reward, color=style.colour, alpha=0.3, linewidth=1.0)
     window = min(SMOOTHING, len(reward))
@@ -35,7 +35,7 @@ def learning_curve(axes: "Axes", evaluations: FloatArray, reward: FloatArray) ->
 def target_against_achieved(
     axes: "Axes", targets_ev: FloatArray, achieved_ev: Mapping[str, FloatArray], tolerance_ev: float
 ) -> None:
-    """(T,) target gaps against each method's (T,) gaps by the oracle, with the band in which a target is met."""
+    """Draw the (T,) gaps by the oracle of each method against (T,) target gaps, with the band of the tolerance."""
     ends = np.array([targets_ev.min() - 0.04, targets_ev.max() + 0.04])
     axes.fill_between(ends, ends - tolerance_ev, ends + tolerance_ev, color=RULE, linewidth=0)
     axes.plot(ends, ends, color=MUTED, linewidth=0.9)
@@ -53,7 +53,7 @@ def target_against_achieved(
 def surrogate_against_oracle(
     axes: "Axes", surrogate_ev: FloatArray, oracle_ev: FloatArray, out_of_distribution: BoolArray
 ) -> None:
-    """Parity of (B,) gaps by surrogate and oracle, with the errors in figures; NaN is left out."""
+    """Draw (B,) gaps by the surrogate against those by the oracle, and write the errors; NaN is omitted."""
     good = np.isfinite(oracle_ev)
     predicted, oracle = surrogate_ev[good], oracle_ev[good]
     far = out_of_distribution[good]
@@ -76,14 +76,14 @@ def surrogate_against_oracle(
 
 
 def error_by_method(axes: "Axes", errors_ev: Mapping[str, FloatArray]) -> None:
-    """Mean of each method's (seeds, targets) errors with its 95 % interval over seeds; each seed a faint dot."""
+    """Draw the mean of the (seeds, targets) errors of each method, the 95 % interval over seeds, and each seed."""
     names: Sequence[str] = list(errors_ev)
     for row, (name, style) in enumerate(method_styles(names).items()):
         per_seed = 1000 * np.nanmean(errors_ev[name], axis=1)
         axes.scatter(per_seed, np.full(len(per_seed), row), s=18, color=style.colour, alpha=0.35, linewidth=0)
-        found = estimate(per_seed.tolist())
+        interval = estimate(per_seed.tolist())
         axes.errorbar(
-            found.mean, row, xerr=np.nan_to_num(found.half_width),
+            interval.mean, row, xerr=np.nan_to_num(interval.half_width),
             fmt=style.marker, color=style.colour, markersize=8, capsize=4,
             elinewidth=1.6,
         )  # fmt: skip
@@ -94,7 +94,7 @@ def error_by_method(axes: "Axes", errors_ev: Mapping[str, FloatArray]) -> None:
 
 
 def to_svg(figure: "Figure | SubFigure", name: str) -> str:
-    """A figure as SVG to be inlined: the same bytes every time, its ids made unique on the page by `name`."""
+    """Return a figure as reproducible SVG for an HTML page; `name` makes its ids unique on the page."""
     import matplotlib as mpl
 
     buffer = io.StringIO()
@@ -108,13 +108,13 @@ def to_svg(figure: "Figure | SubFigure", name: str) -> str:
 
 
 def render(package: str, template: str, **values: Any) -> str:
-    """Return a self-contained HTML page: one look, values escaped, nothing loaded from elsewhere.
+    """Return a self-contained HTML page, with escaped values and without external files.
 
     Args:
-        package: that holds the template, such as "matgym.app".
-        template: its file name; it extends `page.html`, which takes the values `title`, `summary` (sentences),
-            `numbers` (label, value, note) and `provenance` (a mapping).
-        **values: of the template's variables. Text is escaped; HTML of our own comes as `markupsafe.Markup`.
+        package: the package with the template, such as "matgym.app".
+        template: the file name of the template; it extends `page.html`, which needs the values `title`, `summary`
+            (sentences), `numbers` (label, value, note) and `provenance` (a mapping).
+        **values: the values of the template's variables. Text is escaped, `markupsafe.Markup` is not.
     """
     from jinja2 import ChoiceLoader, Environment, PackageLoader
 

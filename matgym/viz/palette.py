@@ -1,6 +1,6 @@
-"""The colours and the manner of every picture: one place, so that boron looks the same everywhere.
+"""The colours and the style of all pictures, so that a species has the same colour everywhere.
 
-Nothing here touches Matplotlib's global state: figures are made and styled as objects, and pyplot is not used.
+Figures are made and styled as objects, without pyplot, so that the global state of Matplotlib does not change.
 """
 
 from collections.abc import Iterable
@@ -22,13 +22,13 @@ RULE: Final = "#e3e6ea"
 """Grid lines."""
 
 ALARM: Final = "#b3412e"
-"""What deserves a second look, such as designs out of distribution."""
+"""Warnings, such as designs out of distribution."""
 
 VALUE: Final = "#4477aa"
-"""What was reached."""
+"""Achieved values."""
 
 TARGET: Final = "#aa3377"
-"""What is to be reached. Blue and purple differ by their marks as well: a disc, a triangle."""
+"""Targets. They also have another marker than achieved values: a triangle instead of a disc."""
 
 SPECIES_COLOURS: Final[dict[Species, str]] = {
     Species.C12: "#474d57",
@@ -38,14 +38,14 @@ SPECIES_COLOURS: Final[dict[Species, str]] = {
     Species.N: "#2f74c0",
     Species.VACANCY: "#ffffff",
 }
-"""Orange and blue differ for every common kind of colour blindness, and in grey; isotopes are tints of carbon."""
+"""Orange and blue differ with every common kind of colour blindness and in grey; isotopes are lighter than 12C."""
 
 VACANCY_EDGE: Final = "#a9b0ba"
-"""Outline of an empty site."""
+"""Outlines of vacancies."""
 
 
 class MethodStyle(NamedTuple):
-    """How one method is drawn: the marker says again what the colour says."""
+    """The style of a method: a colour and a marker, each of which identifies the method."""
 
     colour: str
     marker: str
@@ -64,12 +64,12 @@ METHOD_STYLES: Final = (
 
 
 def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
-    """A style for each method, by its place among `names`: give the same order to have the same colours."""
+    """Return a style for each method, by its position in `names`."""
     return {name: METHOD_STYLES[i % len(METHOD_STYLES)] for i, name in enumerate(names)}
 
 
 def new_figure(width_in: float = 6.4, height_in: float = 4.0, dpi: float = 100.0) -> "Figure":
-    """An empty white figure with an Agg canvas, known to nothing else: it goes when its last reference goes."""
+    """Return an empty white figure with an Agg canvas; pyplot keeps no reference to it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -79,14 +79,14 @@ def new_figure(width_in: float = 6.4, height_in: float = 4.0, dpi: float = 100.0
 
 
 def new_axes() -> "Axes":
-    """The only axes of a new figure, tidied; the figure is `axes.figure`."""
+    """Return the only axes of a new figure, in our style; the figure is `axes.figure`."""
     axes = new_figure().add_subplot()
     tidy(axes)
     return axes
 
 
 def tidy(axes: "Axes", grid: Literal["x", "y", "both"] | None = "y") -> None:
-    """Clean axes in place: no top and right spine, quiet ticks, readable sizes, and a faint grid."""
+    """Apply our style to axes, in place: no top and right spine, grey ticks, readable sizes, and a light grid."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set(color=VACANCY_EDGE, linewidth=0.8)
     axes.tick_params(colors=MUTED, labelcolor=INK, labelsize=10, length=3.5, width=0.8)

@@ -1,4 +1,4 @@
-"""What frames of all environments have in common: what it is about, how far it is, gauges, and rewards."""
+"""The common parts of the pictures of all environments: title, progress, gauges, and rewards."""
 
 import math
 from collections.abc import Sequence
@@ -12,19 +12,19 @@ from matgym.viz.canvas import FRAME_SHAPE, Box, Canvas, Chart
 from matgym.viz.palette import ALARM, INK, MUTED, RULE, TARGET, VACANCY_EDGE, VALUE
 
 STATE: Final = Box(16, 52, 408, 336)
-"""Where a frame shows the state."""
+"""The box of the state."""
 
 SIDE: Final = Box(440, 54, 184, 334)
-"""Where it shows gauges and, at the lower end, rewards."""
+"""The box of the gauges and, at its lower end, of the rewards."""
 
 _MARGIN: Final = 0.12
-"""Part of a range of targets by which a gauge reaches beyond it."""
+"""The extension of a gauge beyond the range of targets, as a share of the range."""
 
 _ROWS: Final = (34.0, 28.0)
-"""Height of a row of rewards, where it is the only one, and where there are more."""
+"""The height of a row of rewards: of a single row, and of one of several rows, pixels."""
 
 _ROOM: Final = (60.0, 96.0)
-"""Least and largest height of a gauge."""
+"""The least and largest height of a gauge, pixels."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Gauge:
     """A quantity on an axis of its own.
 
     Attributes:
-        name: of the quantity.
-        unit: as printed; "" for a pure number.
-        low: least value of the axis.
-        high: largest one.
-        value: that was reached; None where there is none yet.
-        target: to be met; None where there is none.
-        aim: what is wanted where there is no target, such as "the larger, the better".
-        source: what gave the value, such as "physics".
-        sd: standard deviation of the value; 0 where none is known.
+        name: the name of the quantity.
+        unit: the printed unit; "" for a pure number.
+        low: the lowest value of the axis.
+        high: the highest value of the axis.
+        value: the achieved value; None if there is none yet.
+        target: the target; None if there is none.
+        aim: the objective if there is no target, such as "the larger, the better".
+        source: the source of the value, such as "physics".
+        sd: the standard deviation of the value; 0 if unknown.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Gauge:
 
     @classmethod
     def around(cls, name: str, unit: str, low: float, high: float, **facts: object) -> "Gauge":
-        """A gauge that reaches a little beyond a range, but not below zero where the range does not."""
+        """Return a gauge that extends a little beyond a range, but not below zero unless the range does."""
         more = _MARGIN * (high - low)
         step = 10.0 ** math.floor(math.log10(high - low) - 0.3)
         least = low - more if low < 0.0 or low >= more else 0.0
@@ -63,21 +63,21 @@ class Gauge:
         return cls(name, unit, *ends, **facts)  # type: ignore[arg-type]
 
     def written(self, value: float) -> str:
-        """A value with as many digits as the axis tells apart."""
+        """Return a value as text, with as many digits as the axis resolves."""
         digits = max(0, 2 - math.floor(math.log10(self.high - self.low)))
         return f"{value + 0.0:.{digits}f}"
 
 
 @dataclass(frozen=True)
 class Rewards:
-    """What was earned.
+    """The rewards of an episode.
 
     Attributes:
-        names: of the components; one where the reward is a number.
-        last: of the last step, as many.
-        total: of the episode so far, as many.
-        low: least value of the bar, the largest one being 1.
-        begun: whether an episode is under way or over.
+        names: the names of the components; one name for a scalar reward.
+        last: the components of the last reward.
+        total: the sums of the components over the episode so far.
+        low: the lowest value of the bar; the highest is 1.
+        begun: whether an episode has begun.
     """
 
     names: Sequence[str]
@@ -88,7 +88,7 @@ class Rewards:
 
 
 def head(canvas: Canvas, title: str, note: str, share: float) -> None:
-    """Draw what it is about, how far it is in words, and the share of it as a bar."""
+    """Draw a title, the progress in words, and its share as a bar."""
     width = FRAME_SHAPE[1]
     room = canvas.length(note, 13)
     canvas.text(16, 21, title, 17, INK, bold=True, width=width - 48 - room)
@@ -98,7 +98,7 @@ def head(canvas: Canvas, title: str, note: str, share: float) -> None:
 
 
 def side(canvas: Canvas, gauges: Sequence[Gauge], rewards: Rewards, note: str = "") -> None:
-    """Draw gauges, one below the other, a note, and the rewards at the lower end."""
+    """Draw gauges one below the other, a note, and the rewards at the lower end."""
     bottom = _rewards(canvas, rewards)
     space = (bottom - 18.0 * bool(note) - SIDE.y) / max(len(gauges), 1)
     room = min(max(space, _ROOM[0]), _ROOM[1])
@@ -109,7 +109,7 @@ def side(canvas: Canvas, gauges: Sequence[Gauge], rewards: Rewards, note: str = 
 
 
 def chart_so_far(canvas: Canvas, gauge: Gauge, values: Sequence[float], steps: int, unit: str) -> None:
-    """Draw how the value of the only gauge went, over steps such as "atom"s, towards its target."""
+    """Draw the course of the value of the only gauge, over steps with a unit such as "atom", and its target."""
     box = Box(SIDE.x + 26, SIDE.y + 118, SIDE.width - 30, 110)
     chart = Chart(canvas, box, (0.0, float(steps)), (gauge.low, gauge.high))
     chart.axes(f"{gauge.name} so far, {gauge.unit}" if gauge.unit else f"{gauge.name} so far", f"{unit}s", ticks=5)
@@ -120,7 +120,7 @@ def chart_so_far(canvas: Canvas, gauge: Gauge, values: Sequence[float], steps: i
 
 
 def _gauge(canvas: Canvas, gauge: Gauge, top: float, room: float) -> None:
-    """A name, its target and what was reached in figures, and both on a bar."""
+    """Draw a gauge: its name, its target and achieved value as numbers, and both on a bar."""
     gap = min((room - 60.0) / 4.0, 5.0)
     unit = f", {gauge.unit}" if gauge.unit else ""
     canvas.text(SIDE.x, top + 6, gauge.name + unit, 13, INK, bold=True, width=SIDE.width)
@@ -154,7 +154,7 @@ def _gauge(canvas: Canvas, gauge: Gauge, top: float, room: float) -> None:
 
 
 def _rewards(canvas: Canvas, rewards: Rewards) -> float:
-    """A table of rewards, each with a bar of its sum; the height at which it begins."""
+    """Draw a table of rewards with a bar for each sum, and return its upper y coordinate."""
     rows = len(rewards.names)
     height = _ROWS[rows > 1]
     top = SIDE.bottom - rows * height - 18

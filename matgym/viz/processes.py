@@ -1,4 +1,4 @@
-"""Furnaces, films and campaigns on frames, from plain numbers."""
+"""Pictures of furnaces, films and campaigns, drawn from plain numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,28 +12,28 @@ from matgym.viz.canvas import Box, Canvas, Chart, blended
 from matgym.viz.palette import ALARM, INK, MUTED, RULE, TARGET, VACANCY_EDGE, VALUE
 
 GASES: Final = (("C₂H₂", "#ccbb44"), ("H₂", "#228833"), ("H₂O", "#66ccee"))
-"""What is let into a furnace, and the colours of Paul Tol's scheme for it."""
+"""The gases of a furnace, with colours from Paul Tol's scheme."""
 
 _COLD: Final = "#eef0f3"
 _HOT: Final = "#e8883a"
 _DARK, _BRIGHT = "#20324e", "#ffe08a"
-"""From what is set low to what is set high: from dark blue to light yellow, in order in grey, too."""
+"""The colours of low and high inputs, dark blue and light yellow, which are also ordered in grey."""
 
 
-# ---- recipes and designs that are numbers
+# ---- recipes and designs of numbers
 
 
 def schedule(
     canvas: Canvas, box: Box, controls: FloatArray | None, limits: Mapping[str, tuple[float, float]], minutes: int
 ) -> None:
-    """Draw what a furnace is set to over time.
+    """Draw the controls of a furnace over time.
 
     Args:
-        canvas: to draw on.
-        box: where.
+        canvas: the canvas.
+        box: the box of the picture.
         controls: (minutes, 4) set point in °C, acetylene, hydrogen and water in Pa; None before they are chosen.
-        limits: least and largest of each.
-        minutes: of the run.
+        limits: the lowest and highest value of each control.
+        minutes: the length of the run, min.
     """
     names = ("set point, °C", *(f"{name}, Pa" for name, _ in GASES))
     room = box.height / len(names)
@@ -49,13 +49,13 @@ def schedule(
 
 
 def numbers(canvas: Canvas, box: Box, design: FloatArray, counts: Sequence[int]) -> None:
-    """Draw a design as a bar for each of its numbers.
+    """Draw a design with one bar for each of its numbers.
 
     Args:
-        canvas: to draw on.
-        box: where.
-        design: (k,) numbers so far.
-        counts: values that each number can take; 0 for any in [-1, 1].
+        canvas: the canvas.
+        box: the box of the picture.
+        design: (k,) numbers that were chosen so far.
+        counts: the number of values of each number; 0 for any value in [-1, 1].
     """
     discrete = any(counts)
     span = (0.0, float(max(max(counts) - 1, 1))) if discrete else (-1.0, 1.0)
@@ -77,13 +77,13 @@ class Growth:
     """A run in a furnace, minute by minute.
 
     Attributes:
-        minutes: of the whole run.
-        minute: now.
-        course: (t, 6) temperature and set point in °C, three flows as shares of what the furnace takes, height in µm.
-        hottest_c: above which the furnace is not safe.
-        ends_c: least and largest temperature of the axis.
-        tallest_um: largest height of the axis.
-        soot: amorphous carbon, monolayers.
+        minutes: the length of the whole run, min.
+        minute: the present minute.
+        course: (t, 6) temperature and set point in °C, three flows as shares of their ranges, height in µm.
+        hottest_c: the highest safe temperature, °C.
+        ends_c: the lowest and highest temperature of the axis, °C.
+        tallest_um: the largest height of the axis, µm.
+        soot: the amorphous carbon, monolayers.
     """
 
     minutes: int
@@ -96,7 +96,7 @@ class Growth:
 
 
 def growth(canvas: Canvas, box: Box, run: Growth) -> None:
-    """Draw the furnace with its forest of tubes, and temperature, flows and height over time."""
+    """Draw the furnace with its tubes, and temperature, flows and height over time."""
     temperature, _, *flows, height = run.course[-1].tolist()
     _furnace(canvas, Box(box.x, box.y, box.width, 126), run, temperature, flows, height)
     passed = np.arange(len(run.course), dtype=np.float64) + (run.minute + 1 - len(run.course))
@@ -123,11 +123,11 @@ def growth(canvas: Canvas, box: Box, run: Growth) -> None:
 
 
 def _furnace(canvas: Canvas, box: Box, run: Growth, temperature: float, flows: Sequence[float], height: float) -> None:
-    """A quartz tube that glows, gases that come in from the left, and tubes on a wafer, to scale with the others."""
+    """Draw a glowing quartz tube, gas flows from the left, and tubes on a wafer, all runs at the same scale."""
     low, high = run.ends_c
     glow = min(max((temperature - low) / (high - low), 0.0), 1.0)
     inside = Box(box.x + 74, box.y + 8, box.width - 74, box.height - 22)
-    for i in range(6):  # the coils glow, the middle of the furnace less
+    for i in range(6):  # the coils glow more than the middle of the furnace
         coil = inside.x + 22 + i * (inside.width - 44) / 5
         for y in (inside.y - 3, inside.bottom + 3):
             canvas.disc(coil, y, 6, blended(VACANCY_EDGE, _HOT, glow))
@@ -162,13 +162,13 @@ class Record:
     """A campaign of experiments so far.
 
     Attributes:
-        experiments: that may be made.
-        inputs: names of what is set.
-        tried: (t, d) in [-1, 1].
-        measured: (t,) in the unit of what is measured.
-        best: (t,) the best true value so far.
-        name: of what is measured.
-        span: ends of its axis.
+        experiments: the budget.
+        inputs: the names of the inputs.
+        tried: (t, d) inputs of the experiments, in [-1, 1].
+        measured: (t,) measured values.
+        best: (t,) best true values so far.
+        name: the name of the measured quantity.
+        span: the lowest and highest value of its axis.
     """
 
     experiments: int
@@ -181,7 +181,7 @@ class Record:
 
 
 def campaign(canvas: Canvas, box: Box, record: Record) -> None:
-    """Draw what was measured over the budget, the best so far, and below it what was tried."""
+    """Draw the measured values over the budget, the best so far, and below them the inputs."""
     rows = len(record.inputs)
     strip = min(15.0, 110.0 / rows)
     plot = Box(box.x + 110, box.y + 24, box.width - 112, box.height - 68 - rows * strip)
@@ -223,15 +223,15 @@ class Annealing:
     """A film in a furnace, step by step.
 
     Attributes:
-        steps: of the whole run.
-        step: steps that were made.
-        minutes: of a step.
-        course: (t, 4) temperature and set point in °C, mean radius in lattice constants, share of defects left.
-        target: mean radius; None before a run.
-        ends_c: least and largest temperature of the axis.
-        largest: radius at the end of the axis.
-        micrograph: (H, W) 0 within grains to 1 at particles; None where no grains are known.
-        sites: along a side of the film.
+        steps: the number of steps of the whole run.
+        step: the number of steps so far.
+        minutes: the length of a step, min.
+        course: (t, 4) temperature and set point in °C, mean radius in lattice constants, remaining share of defects.
+        target: the target mean radius, lattice constants; None before a run.
+        ends_c: the lowest and highest temperature of the axis, °C.
+        largest: the largest radius of the axis, lattice constants.
+        micrograph: (H, W) values from 0 in grains to 1 at particles; None if the grains are unknown.
+        sites: the number of sites along a side of the film.
     """
 
     steps: int
@@ -246,7 +246,7 @@ class Annealing:
 
 
 def annealing(canvas: Canvas, box: Box, run: Annealing) -> None:
-    """Draw the film, or what is known of its grains, and temperature, radius and defects over time."""
+    """Draw the film, or its mean crystallite, and temperature, radius and defects over time."""
     side = 190.0
     film = Box(box.x, box.y + 20, side, side)
     if run.micrograph is None:
@@ -275,7 +275,7 @@ def annealing(canvas: Canvas, box: Box, run: Annealing) -> None:
 
 
 def _grain(canvas: Canvas, box: Box, run: Annealing, scale: float) -> None:
-    """A disc as large as the mean crystallite, within a ring as large as the target, `scale` pixels a site."""
+    """Draw a disc as large as the mean crystallite and a ring as large as the target; `scale` is in pixels per site."""
     radius = float(run.course[-1, 2])
     x, y = box.x + box.width * 0.28, box.y + box.height / 2
     canvas.disc(x, y, scale * radius, blended(VALUE, "#ffffff", 0.55), VALUE, 1.5)
@@ -289,7 +289,7 @@ def _grain(canvas: Canvas, box: Box, run: Annealing, scale: float) -> None:
 
 
 def _shaded(micrograph: FloatArray) -> NDArray[np.uint8]:
-    """Grains dark blue, boundaries grey, particles near white."""
+    """Return an (H, W, 3) picture: grains dark blue, boundaries grey, particles nearly white."""
     ends = np.array([[32, 50, 78], [150, 170, 196], [255, 224, 138]], dtype=np.float64)
     share = np.clip(micrograph, 0.0, 1.0)[:, :, None] * 2.0
     picture = np.where(

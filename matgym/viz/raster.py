@@ -1,4 +1,4 @@
-"""The unrolled tube: on axes, many on a grid, coloured by attributions, and as letters."""
+"""Pictures of unrolled tubes: on axes, on a grid, coloured by attributions, and as text."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DIVERGING: Final = ("#5b1a6b", "#9a63a8", "#e4e6ea", "#4f9e62", "#0f5c2e")
-"""From below zero to above: purple and green, safe for colour-blind readers, and unlike the colours of B and N."""
+"""Colours from negative to positive values: safe for colour-blind readers, and unlike the colours of B and N."""
 
 DECORATED_RADIUS_ANGSTROM: Final = 0.60
-"""What is not carbon stands out by size, since colour speaks of the value."""
+"""The radius of atoms other than carbon in attributions. They are larger, because colours show the values."""
 
 _COLUMNS: Final = 4
 
 _CARBON_DIAMETER_ANGSTROM: Final = 0.62
 _OTHER_DIAMETER_ANGSTROM: Final = 0.88
-"""Sizes of the drawn discs: what is not carbon stands out."""
+"""The diameters of drawn discs; atoms other than 12C are larger."""
 
 
 def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
-    """Draw the tube cut open and laid flat: atoms coloured by species, bonds, and a legend with counts.
+    """Draw the unrolled tube: atoms coloured by species, bonds, and a legend with counts.
 
-    Bonds across an edge are drawn as stubs on both sides. The longer side of the sheet lies level.
+    Bonds across an edge are drawn as stubs on both sides. The longer side of the sheet is horizontal.
     """
     from matplotlib.collections import EllipseCollection, LineCollection
 
@@ -71,7 +71,7 @@ def draw_sheet(axes: "Axes", tube: Nanotube) -> None:
 
 
 def grid(tubes: Sequence[Nanotube], captions: Sequence[str]) -> "Figure":
-    """The tubes, cut open and laid flat, each under its caption."""
+    """Return a figure with unrolled tubes on a grid, each below its caption."""
     columns, rows = _COLUMNS, math.ceil(len(tubes) / _COLUMNS)
     figure = new_figure(3.2 * columns, 3.0 * rows)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
@@ -84,10 +84,10 @@ def grid(tubes: Sequence[Nanotube], captions: Sequence[str]) -> "Figure":
 
 
 def ansi(tube: Nanotube, caption: str = "") -> str:
-    """The tube in letters, one a site, as a brick wall: the honeycomb with its corners straightened.
+    """Return the tube as text, with one letter per site, as a brick wall: a honeycomb with right angles.
 
-    Letters that stand side by side are bonded. Each second one, an A atom, is bonded to the B atom above
-    it, which is why every row starts one atom further right. The rows are those of the raster.
+    Neighbouring letters are bonded. Every second letter, an A atom, is also bonded to the B atom above it, so that each
+    row begins one atom further to the right. The rows are those of the raster.
     """
     letters = np.array([SPECIES_DATA[species].letter for species in Species])
     rows = letters[tube.image].transpose(1, 2, 0).reshape(tube.image.shape[1], -1)  # (H, 2 W): A B A B …
@@ -95,13 +95,13 @@ def ansi(tube: Nanotube, caption: str = "") -> str:
     return "\n".join([caption, *lines] if caption else lines)
 
 
-# ---- attributions: every atom in the colour of its value, rolled in 3-D and unrolled beside it
+# ---- attributions: each atom has the colour of its value, on the rolled and the unrolled tube
 
 
 def attribution_figure(tube: Nanotube, values: Mapping[str, FloatArray], unit: str, caption: str = "") -> "Figure":
-    """One row a method: the rolled tube, the unrolled one, and the colours' meaning.
+    """Return a figure with one row per method: the rolled tube, the unrolled tube, and the colour bar.
 
-    `values` are, by the label of the colour bar, (n_sites,) values in `unit`, in raster order.
+    `values` maps the label of the colour bar to (n_sites,) values in `unit`, in raster order.
     """
     figure = new_figure(10.0, 0.5 + 3.9 * len(values), 130)
     grid = figure.add_gridspec(len(values), 3, width_ratios=(1.75, 1.0, 0.05), wspace=0.03)
@@ -119,7 +119,7 @@ def attribution_figure(tube: Nanotube, values: Mapping[str, FloatArray], unit: s
 
 
 def diverging(values: FloatArray) -> "ScalarMappable":
-    """Colours for values of either sign: grey at zero, equally strong on both sides, strongest at the largest."""
+    """Return colours for values of either sign: grey at zero, symmetric, strongest at the largest absolute value."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
 
@@ -128,10 +128,10 @@ def diverging(values: FloatArray) -> "ScalarMappable":
 
 
 def draw_attributed_sheet(axes: "Axes", tube: Nanotube, values: FloatArray, colours: "ScalarMappable") -> None:
-    """Draw the tube cut open and laid flat, its discs in the colours of their (n_sites,) values.
+    """Draw the unrolled tube, with its discs in the colours of their (n_sites,) values.
 
-    The axis points to the right and what faces the viewer stands in the middle, as in the 3-D view; letters name what
-    is not carbon.
+    The axis points to the right, and the side that faces the viewer is in the middle, as in the 3-D view. Letters mark
+    sites without carbon.
     """
     from matplotlib.collections import EllipseCollection, LineCollection
 
@@ -163,22 +163,22 @@ def _decorated(tube: Nanotube) -> BoolArray:
 
 
 def _radii(tube: Nanotube) -> FloatArray:
-    """(n_sites,) Å."""
+    """Return (n_sites,) radii of the drawn atoms, Å."""
     return np.where(_decorated(tube), DECORATED_RADIUS_ANGSTROM, ATOM_RADIUS_ANGSTROM)
 
 
-# ---- inside
+# ---- geometry of the sheet
 
 
 def _sheet(tube: Nanotube) -> tuple[FloatArray, FloatArray]:
-    """(n_sites, 2) positions and (3, 2) bonds of an A atom, around and along the tube, strained, Å."""
+    """Return (n_sites, 2) positions and the (3, 2) bonds of an A atom, around and along the strained tube, Å."""
     size = np.array([np.pi * tube.diameter_nm * 10.0, tube.length_angstrom])
     strain = np.array([1.0 - POISSON_RATIO * tube.strain, 1.0 + tube.strain])
     return tube.lattice.site_fractions * size, tube.lattice.bond_vectors * strain
 
 
 def _half_bonds(tube: Nanotube, positions: FloatArray, vectors: FloatArray) -> FloatArray:
-    """(2 bonds, 2, 2): from each atom to the middle of each of its bonds, Å."""
+    """Return (2 bonds, 2, 2) lines from each atom to the middle of each of its bonds, Å."""
     a_sites, b_sites, _ = tube.lattice.bonds.T
     half = np.repeat(vectors, tube.lattice.n_cells, axis=0) / 2.0
     kept = (tube.species[a_sites] != Species.VACANCY) & (tube.species[b_sites] != Species.VACANCY)

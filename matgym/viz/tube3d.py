@@ -1,8 +1,8 @@
-"""The rolled tube: a 3-D view for web pages, which needs no network, and a still picture.
+"""Pictures of rolled tubes: a 3-D view for web pages, which needs no network, and a still picture.
 
-The bonds are those of `tube.bonds`, turned ones among them. Bonds through the periodic boundary are left out, as are
-vacancies and what was bonded to them. The view is drawn by 3Dmol.js (Rego and Koes, Bioinformatics 31,
-1322 (2015)), which lies in `vendor/`.
+The bonds are those of `tube.bonds`, including turned ones. Bonds through the periodic boundary, vacancies and their
+bonds are omitted. 3Dmol.js (Rego and Koes, Bioinformatics 31, 1322 (2015)), a copy of which is in `vendor/`, draws the
+view.
 """
 
 import base64
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 ATOM_RADIUS_ANGSTROM: Final = 0.36
 BOND_RADIUS_ANGSTROM: Final = 0.13
 YAW, PITCH = np.deg2rad([-32.0, 14.0])
-"""From where the tube is seen: its axis to the right, its open end towards us."""
+"""The angles of the view, rad: the axis points to the right, the open end towards the viewer."""
 
 DISC_LAYERS: Final = 6
-"""Discs that make a shaded ball: an outline, and lighter and lighter ones towards the light."""
+"""The number of discs of a shaded ball: an outline, and discs that are brighter towards the light."""
 
 STRIP_LAYERS: Final = 3
-"""Strips that make a shaded half of a bond."""
+"""The number of strips of a shaded half of a bond."""
 
 
 def script_tag() -> str:
-    """The vendored 3Dmol library and the style of the views: once a page, before the first `tube_html`."""
+    """Return the 3Dmol library and the style of the views; a page needs them once, before the first `tube_html`."""
     library, view = (
         resources.files("matgym.viz").joinpath(name).read_text(encoding="utf-8")
         for name in ("vendor/3Dmol-min.js", "tube3d.html")
@@ -46,13 +46,13 @@ def script_tag() -> str:
 
 
 def tube_html(tube: Nanotube, element_id: str) -> str:
-    """A fragment of HTML that shows a tube in 3-D, to be turned with the mouse, above a legend.
+    """Return HTML with a 3-D view of a tube, which the mouse turns, above a legend.
 
-    Without JavaScript or WebGL, and on paper, the picture of `draw_tube` stands in its place.
+    Without JavaScript or WebGL, and on paper, the picture of `draw_tube` replaces the view.
 
     Args:
-        tube: what to show; browsers hold about a dozen such views a page.
-        element_id: id of the element, unique in the page.
+        tube: the tube. Browsers support about a dozen such views per page.
+        element_id: the id of the element, unique in the page.
 
     Raises:
         ConfigurationError: if `element_id` is not letters, digits, "-" and "_".
@@ -75,7 +75,7 @@ def tube_html(tube: Nanotube, element_id: str) -> str:
 
 
 def visible(tube: Nanotube) -> tuple[IntArray, IntArray]:
-    """(atoms,) sites that hold an atom, and (bonds, 2) pairs of such sites bonded within the cell."""
+    """Return (atoms,) sites with an atom, and (bonds, 2) pairs of such sites that are bonded within the cell."""
     occupied = tube.species != Species.VACANCY
     bonds = tube.bonds
     kept = (bonds[:, 2] == 0) & occupied[bonds[:, 0]] & occupied[bonds[:, 1]]
@@ -83,7 +83,7 @@ def visible(tube: Nanotube) -> tuple[IntArray, IntArray]:
 
 
 def seen(tube: Nanotube) -> FloatArray:
-    """(n_sites, 3) positions turned so that we look along the last axis: right, up, towards us, Å."""
+    """Return (n_sites, 3) positions in the coordinates of the view: right, up, towards the viewer, Å."""
     x, y, z = (tube.positions_angstrom - [0.0, 0.0, tube.length_angstrom / 2.0]).T
     right, towards = z * np.cos(YAW) + x * np.sin(YAW), x * np.cos(YAW) - z * np.sin(YAW)
     up, towards = y * np.cos(PITCH) - towards * np.sin(PITCH), towards * np.cos(PITCH) + y * np.sin(PITCH)
@@ -93,9 +93,10 @@ def seen(tube: Nanotube) -> FloatArray:
 def draw_tube(
     axes: "Axes", tube: Nanotube, colours: FloatArray | None = None, radii_angstrom: FloatArray | None = None
 ) -> None:
-    """Draw the rolled tube in perspective: shaded balls and sticks that pale with distance.
+    """Draw the rolled tube in perspective: shaded balls and sticks, paler at larger distance.
 
-    Colours, (n_sites, 3) from 0 to 1, and radii, (n_sites,), are those of the species and all alike if none are given.
+    The default of the (n_sites, 3) colours, from 0 to 1, is by species; that of the (n_sites,) radii is one radius for
+    all.
     """
     from matplotlib.collections import PolyCollection
 
@@ -141,7 +142,7 @@ def draw_tube(
 
 
 def _ball(centre: FloatArray, radius: float) -> list[tuple[FloatArray, float]]:
-    """Discs with their light, from the dark outline to the highlight; as many as `DISC_LAYERS`."""
+    """Return `DISC_LAYERS` discs with their light, from the dark outline to the highlight."""
     angles = np.linspace(0.0, 2.0 * np.pi, 28, endpoint=False)
     circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     discs = [(centre + radius * circle, -0.35)]
@@ -152,7 +153,7 @@ def _ball(centre: FloatArray, radius: float) -> list[tuple[FloatArray, float]]:
 
 
 def _stick(ends: FloatArray, radius: FloatArray) -> list[tuple[FloatArray, float]]:
-    """Quadrilaterals with their light along a line; as many as `STRIP_LAYERS`."""
+    """Return `STRIP_LAYERS` quadrilaterals along a line with their light."""
     along = _unit(ends[1] - ends[0])
     across = np.array([-along[1], along[0]])
     across = across if across @ [-0.3, 0.34] > 0 else -across  # the light comes from the upper left
@@ -163,7 +164,7 @@ def _stick(ends: FloatArray, radius: FloatArray) -> list[tuple[FloatArray, float
 
 
 def _lit(colour: FloatArray, light: float) -> FloatArray:
-    """A colour mixed with white (light > 0) or black (light < 0)."""
+    """Return a colour mixed with white (light > 0) or black (light < 0)."""
     return colour + light * (1.0 - colour) if light > 0 else colour * (1.0 + light)
 
 
@@ -172,7 +173,7 @@ def _unit(vector: FloatArray) -> FloatArray:
 
 
 def _colours(tube: Nanotube) -> FloatArray:
-    """(n_sites, 3): red, green and blue, 0 to 1."""
+    """Return (n_sites, 3) colours: red, green and blue, 0 to 1."""
     from matplotlib.colors import to_rgb
 
     table = np.array([to_rgb(SPECIES_COLOURS[species]) for species in Species])
@@ -180,7 +181,7 @@ def _colours(tube: Nanotube) -> FloatArray:
 
 
 def _still(tube: Nanotube) -> str:
-    """The picture as PNG in base64."""
+    """Return the still picture as PNG in base64."""
     figure = new_figure(6.0, 4.0, dpi=160)
     draw_tube(figure.add_subplot(), tube)
     buffer = io.BytesIO()
@@ -192,7 +193,7 @@ def _still(tube: Nanotube) -> str:
 
 
 def _atoms(tube: Nanotube) -> list[dict[str, object]]:
-    """Atoms as 3Dmol takes them; its x is the tube's axis."""
+    """Return the atoms in the format of 3Dmol, with x along the axis of the tube."""
     sites, bonds = visible(tube)
     place = {int(site): i for i, site in enumerate(sites)}
     bonded: list[list[int]] = [[] for _ in sites]

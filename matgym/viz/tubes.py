@@ -1,4 +1,4 @@
-"""Tubes on frames: rolled, unrolled, and not rolled yet."""
+"""Pictures of tubes for environments: rolled, unrolled, and as a sheet of graphene."""
 
 from typing import Final
 
@@ -12,32 +12,32 @@ from matgym.viz.palette import INK, MUTED, RULE, SPECIES_COLOURS, TARGET, VACANC
 from matgym.viz.tube3d import PITCH, YAW, seen, visible
 
 _RADII_ANGSTROM: Final = (0.40, 0.62)
-"""Of a carbon atom, and of what stands out."""
+"""The radii of 12C and of all other species."""
 
 _OPEN_ANGSTROM: Final = 0.22
-"""Of a site about which nothing is decided yet."""
+"""The radius of a site whose species is not chosen yet."""
 
 _HAZE: Final = 0.75
-"""How much of the colour of the farthest atom is white."""
+"""The share of white in the colour of the farthest atom."""
 
 _SHOWN_NM: Final = 7.5
-"""Length of a tube that a frame of tubes of many sizes has room for."""
+"""The largest length of a tube that `at_scale` draws, nm."""
 
 _NM: Final = 52.0
-"""Pixels of a nanometre there."""
+"""The scale of `at_scale`, pixels per nm."""
 
 _SHEET_ANGSTROM: Final = 7.2
-"""Pixels of an ångström on a sheet that is to be rolled."""
+"""The scale of `sheet`, pixels per Å."""
 
 
 def rolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None = None) -> None:
-    """Draw a tube in perspective, as large as a box allows an undecorated tube of its lattice to be.
+    """Draw a tube in perspective, at the scale at which the pristine tube fills a box.
 
     Args:
-        canvas: to draw on.
-        box: where.
-        tube: what.
-        pending: (n_sites,) sites about which nothing is decided yet, drawn pale.
+        canvas: the canvas.
+        box: the box of the picture.
+        tube: the tube.
+        pending: (n_sites,) sites whose species are not chosen yet; they are drawn pale.
     """
     bare = seen(Nanotube(tube.n, tube.m, tube.cells))
     low, high = bare.min(axis=0)[:2] - 1.0, bare.max(axis=0)[:2] + 1.0
@@ -47,7 +47,7 @@ def rolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None =
 
 
 def at_scale(canvas: Canvas, box: Box, tube: Nanotube) -> None:
-    """Draw a tube at a scale that is the same for all: of a longer one, the middle."""
+    """Draw a tube at the same scale as all others; of a long tube, draw the middle."""
     cells = min(tube.cells, max(1, round(10.0 * _SHOWN_NM / tube.length_angstrom * tube.cells)))
     shown = Nanotube(tube.n, tube.m, cells, strain=tube.strain)
     long = cells < tube.cells or tube.length_angstrom > 10.0 * _SHOWN_NM * 1.1
@@ -67,12 +67,13 @@ def _balls(
     pending: BoolArray,
     within: BoolArray,
 ) -> None:
-    """Balls and sticks, the nearest last; `scale` is in pixels an ångström."""
+    """Draw balls and sticks, the nearest last; `scale` is in pixels per ångström."""
     points = seen(tube)  # (n_sites, 3): right, up, towards us, Å
     middle = np.array([box.x + box.width / 2, box.y + box.height / 2])
     flat = middle + (points[:, :2] - centre) * scale * [1.0, -1.0]
     along = tube.positions_angstrom[:, 2] - tube.length_angstrom / 2.0
-    depth = points[:, 2] + along * np.sin(YAW) * np.cos(PITCH)  # how far from us on the wall, wherever along the axis
+    # The distance from the viewer, without the part along the axis.
+    depth = points[:, 2] + along * np.sin(YAW) * np.cos(PITCH)
     haze = _HAZE * np.clip((depth.max() - depth) / max(float(np.ptp(depth)), 1e-9), 0.0, 1.0)[:, None]
     radii = _radii(tube, pending) * scale
     fills = _hazed(_colours(tube, pending), haze)
@@ -96,7 +97,7 @@ def _radii(tube: Nanotube, pending: BoolArray) -> FloatArray:
 
 
 def _colours(tube: Nanotube, pending: BoolArray) -> FloatArray:
-    """(n_sites, 3) from 0 to 255."""
+    """Return (n_sites, 3) colours, from 0 to 255."""
     table = np.array([rgb(SPECIES_COLOURS[species]) for species in Species], dtype=np.float64)
     return np.where(pending[:, None], rgb(VACANCY_EDGE), table[tube.species])
 
@@ -106,10 +107,10 @@ def _hazed(colours: FloatArray, haze: FloatArray) -> FloatArray:
 
 
 def unrolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None = None) -> None:
-    """Draw a tube cut open and laid flat, as large as a box allows.
+    """Draw an unrolled tube, as large as a box allows.
 
-    The axis points to the right, and what faces us on the rolled tube stands in the middle. Bonds across an edge are
-    drawn as stubs on both sides; turned ones in purple.
+    The axis points to the right, and the side of the rolled tube that faces the viewer is in the middle. Bonds across
+    an edge are drawn as stubs on both sides. Turned bonds are purple.
     """
     size = np.array([tube.length_angstrom, 10.0 * np.pi * tube.diameter_nm])
     scale = min(box.width / (size[0] + 2.0), box.height / (size[1] + 2.0))
@@ -142,19 +143,19 @@ def unrolled(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None
 
 
 def _flat(tube: Nanotube) -> FloatArray:
-    """(n_sites, 2) places on the sheet, along and around the tube, Å."""
+    """Return (n_sites, 2) positions on the sheet, along and around the tube, Å."""
     x, y, along = tube.positions_angstrom.T
-    angle = np.round(np.arctan2(y, x) + np.pi, 6) % (2.0 * np.pi - 1e-6)  # what lies on the cut lies at its lower edge
+    angle = np.round(np.arctan2(y, x) + np.pi, 6) % (2.0 * np.pi - 1e-6)  # sites on the cut are at the lower edge
     return np.stack([along, angle * 5.0 * tube.diameter_nm], axis=1)
 
 
 def _turned(tube: Nanotube) -> set[tuple[int, int]]:
-    """Bonds between the two atoms of a Stone-Wales pair, in both orders."""
+    """Return the bonds between the two atoms of each Stone-Wales pair, in both orders."""
     return {pair for first, second in tube.stone_wales for pair in ((first, second), (second, first))}
 
 
 def legend(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None = None) -> None:
-    """Draw how many sites hold what, in one line; those that are pending apart."""
+    """Draw the number of sites of each species in one line, with pending sites as an entry of their own."""
     undecided = _undecided(tube, pending)
     decided = np.bincount(tube.species[~undecided], minlength=len(Species)).tolist()
     x, y = box.x + 5.0, box.y + box.height / 2
@@ -179,13 +180,13 @@ def legend(canvas: Canvas, box: Box, tube: Nanotube, pending: BoolArray | None =
 
 
 def sheet(canvas: Canvas, box: Box, n: int | None, candidates: IntArray | None = None) -> None:
-    """Draw the sheet of graphene that a tube (n, m) is rolled from: so that a honeycomb n steps right, m up, meet.
+    """Draw the sheet of graphene of a tube (n, m); rolling joins the origin and the cell n steps right and m up.
 
     Args:
-        canvas: to draw on.
-        box: where.
-        n: that was chosen; None where nothing was.
-        candidates: values that m may take then.
+        canvas: the canvas.
+        box: the box of the picture.
+        n: the chosen n; None before the choice.
+        candidates: the allowed values of m.
     """
     scale = _SHEET_ANGSTROM
     first, second = np.array([2.46, 0.0]), np.array([1.23, 2.1304])  # lattice vectors, Å
@@ -216,13 +217,13 @@ def sheet(canvas: Canvas, box: Box, n: int | None, candidates: IntArray | None =
 
 
 def choices(canvas: Canvas, box: Box, named: dict[str, str], at_hand: int) -> None:
-    """Draw what was chosen, one field a choice: the name above, the value or a dash below.
+    """Draw one field for each choice: the name above, the value or a dash below.
 
     Args:
-        canvas: to draw on.
-        box: of all fields.
-        named: values by the name of their choice; "" where none was made.
-        at_hand: which choice is next.
+        canvas: the canvas.
+        box: the box of all fields.
+        named: values by the names of the choices; "" for choices that were not made yet.
+        at_hand: the index of the next choice.
     """
     width = box.width / len(named)
     for i, (name, value) in enumerate(named.items()):

@@ -83,7 +83,7 @@ def test_where_no_edit_fits_any_more_the_episode_ends():
 
 
 def test_what_would_be_without_effect_is_refused():
-    with pytest.raises(ConfigurationError, match="on_forbidden='penalty' cannot be told from what was achieved"):
+    with pytest.raises(ConfigurationError, match="on_forbidden='penalty' is not possible in the goal variant"):
         gym.make("matgym/NanotubeChiralityGoal-v0", on_forbidden="penalty")
     with pytest.raises(ConfigurationError, match="on_forbidden='never' of NanotubeChirality is not right"):
         gym.make(CHIRALITY, on_forbidden="never")

@@ -68,5 +68,5 @@ def test_what_is_no_design_generator_is_refused():
 @pytest.mark.parametrize("instance", ["doping", "doping-easy"])
 def test_initial_designs_of_a_task_without_a_target_are_refused(instance):
     """In 0.1 this was a TypeError, from within."""
-    with pytest.raises(ConfigurationError, match="initial designs are drawn for a target"):
+    with pytest.raises(ConfigurationError, match="initial designs need a task of decorated tubes with a target"):
         gym.make(DOPING, instance=instance, initial_designs="random")

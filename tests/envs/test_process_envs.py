@@ -231,7 +231,7 @@ def arguments_without_effect(surrogates):
     yield films, {"observation": "image", "dynamics": surrogates["annealing"]}, "give no micrographs"
     yield films, {"dynamics": surrogates["micrographs"]}, "give no statistics"
     yield films, {"observation": "image", "variant": "goal"}, "the goal variant observes statistics"
-    yield "matgym/MO-CVDGrowth-v0", {"model": surrogates["growth"]}, "are the oracle's"
+    yield "matgym/MO-CVDGrowth-v0", {"model": surrogates["growth"]}, "multi-objective rewards need the oracle"
     yield "matgym/CVDGrowth-v0", {"variant": "goal"}, "variant='goal' is none of plain, multi-objective"
     yield "matgym/CVDGrowth-v0", {"minute": 5}, "unexpected keyword argument 'minute'; did you mean minutes"
 
