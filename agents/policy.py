@@ -33,8 +33,8 @@ class Policy:
     ) -> Designs:
         """Return (T, width) designs, one for each target, without evaluation.
 
-        A policy without masks can choose forbidden edits. It has twice the steps that a design takes. A design that is
-        not finished after these steps is invalid.
+        A policy without masks can choose forbidden edits, which are replaced as in its environment. A design that has
+        no edit left before it is finished is invalid.
 
         Args:
             task: the design task.
@@ -46,9 +46,11 @@ class Policy:
         episodes = DesignEpisodes(count, task=task, initial=self.initial)
         rngs = (rng or np.random.default_rng(0)).spawn(count)
         episodes.restart(np.arange(count), rngs, {episodes.options[0]: targets} if episodes.options else {})
-        for _ in range(2 * episodes.steps):
+        for _ in range(episodes.steps):
             extra = {"action_masks": episodes.masks()} if self.masked else {}
             actions, _ = self.agent.predict(episodes.observe(), deterministic=deterministic, **extra)
+            if episodes.masked:
+                actions, _ = episodes.resample(actions, np.arange(count))
             if episodes.builder.advance(actions, slice(None))[0].all():
                 break
         return episodes.builder.designs

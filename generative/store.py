@@ -20,6 +20,7 @@ from matgym.generative.likelihood import train_likelihood
 from matgym.generative.networks import Generator, TubeGenerator
 from matgym.generative.vae import VaeConfig, VaeNetwork, VariationalAutoencoder
 from matgym.learning.config import read_config
+from matgym.learning.sizes import bounded, check_sizes
 from matgym.learning.store import Card, Store
 from matgym.learning.trainer import Options
 from matgym.structures.species import SPECIES_DATA, parse_species
@@ -119,7 +120,9 @@ def load_generator(path: Path | str) -> ConditionalGenerator:
 
 def _built(card: GeneratorCard, tensors: dict[str, Tensor]) -> ConditionalGenerator:
     kind = MODELS[card.model]
-    net = kind.network(replace(kind.config().size, **card.size), len(card.species))
+    size = replace(kind.config().size, **card.size)
+    check_sizes(asdict(size), "the network")
+    net = bounded(lambda: kind.network(size, len(card.species)))
     net.load_state_dict(tensors)
     scaling = ConditionScaling(np.array(card.centre), np.array(card.scale))
     return kind.model(net.eval(), tuple(parse_species(name) for name in card.species), card.key, scaling)

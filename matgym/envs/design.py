@@ -259,7 +259,7 @@ class DesignEpisodes(Episodes):
         """Carry out actions and score the designs that they finish."""
         allowed = np.ones(len(actions), dtype=bool)
         if self.masked:
-            actions, allowed = self._mended(actions, np.arange(self.size)[rows])
+            actions, allowed = self.resample(actions, np.arange(self.size)[rows])
         finished, carried_out = self.builder.advance(actions, rows)
         reward = np.zeros(
             (len(finished), len(self.reward_names)) if self.variant == "multi-objective" else len(finished)
@@ -275,7 +275,7 @@ class DesignEpisodes(Episodes):
             reward[~allowed] = -PENALTY
         return reward, finished | ended
 
-    def _mended(self, actions: IntArray, rows: IntArray) -> tuple[IntArray, BoolArray]:
+    def resample(self, actions: IntArray, rows: IntArray) -> tuple[IntArray, BoolArray]:
         """Return (k,) actions, forbidden ones resampled if `on_forbidden` says so, and (k,) which were allowed."""
         masks = self.builder.masks()
         allowed = masks[rows, actions]

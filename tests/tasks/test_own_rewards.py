@@ -134,7 +134,7 @@ def test_an_instance_s_range_is_that_of_its_property_alone(name):
             r"targets=\(1, 2, 3\) of NanotubeDoping is not right: must have 2 entries, not 3",
         ),
         ("NanotubeDoping", {"task": decoration_task(), "margin": 0.1}, "margin would be without effect beside task"),
-        ("NanotubeDoping", {"variant": "goal", "direction": "maximize"}, "wants an extreme"),
+        ("NanotubeDoping", {"variant": "goal", "direction": "maximize"}, "needs a task with targets"),
         ("NanotubeIsotopes", {"variant": "goal", "direction": "minimize"}, "direction would be without effect"),
         ("NanotubeIsotopes", {"targets": (2.0, 3.0)}, "targets=.* has no effect"),
         ("NanotubeChirality", {"values": (0, 1)}, "values=.* has no effect"),
