@@ -6,10 +6,12 @@ from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import gymnasium
 import pytest
 import typer
 from markdown_it import MarkdownIt
 
+import matgym  # noqa: F401  # registers the environments
 from matgym.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -90,6 +92,15 @@ def test_the_index_links_every_environment_and_example():
 def test_the_first_sentence_says_the_kind_of_the_page(page):
     opening = next(token.content for token in tokens(page)[3:] if token.type == "inline")
     assert re.search(KINDS, opening.split(". ")[0]), opening
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/environments/*-v0.md")), ids=name)
+def test_environments_are_made_as_their_pages_say(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    row = next(line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| Make |"))
+    alone, batched = (eval(call, {"gymnasium": gymnasium}) for call in re.findall(r"`(.+?)`", row))  # noqa: S307  # ours
+    assert alone.spec.id == batched.spec.id == f"matgym/{page.stem}"
+    assert batched.num_envs == 64
 
 
 @pytest.mark.parametrize("line", commands())
