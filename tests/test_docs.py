@@ -1,5 +1,6 @@
 """Links, anchors, commands and Python code of the documentation pages are valid."""
 
+import pydoc
 import re
 import shlex
 from functools import cache
@@ -17,6 +18,7 @@ from matgym.cli import app
 ROOT = Path(__file__).parents[1]
 INDEX = ROOT / "docs" / "README.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+FOLDERS = ("matgym", "agents", "generative", "scripts", "tests", "docs")
 KINDS = r"\b(tutorial|how-to|reference|explanation)\b"
 
 
@@ -70,6 +72,16 @@ def test_relative_links_and_images_exist(page):
         assert file.exists(), f"{name(page)} links to {target}, which does not exist"
         if anchor:
             assert anchor in anchors(file), f"{name(page)} links to {target}, and {name(file)} has no such heading"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_files_and_python_names_exist(page):
+    text = page.read_text(encoding="utf-8")
+    known = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")}
+    for file in re.findall(r"`([\w/-]+\.(?:py|yml|json|parquet|csv))`", text):
+        assert Path(file).name in known, f"{name(page)} names {file}, which does not exist"
+    for dotted in re.findall(r"`(matgym(?:\.\w+)+)`", text):
+        assert pydoc.locate(dotted) is not None, f"{name(page)} names {dotted}, which does not exist"
 
 
 def test_every_page_is_reachable_from_the_index():
