@@ -23,7 +23,8 @@ Variant: TypeAlias = Literal["plain", "goal", "multi-objective"]
 
 - "plain": one reward;
 - "goal": observations are a dictionary with the achieved and the desired goal, as in Gymnasium-Robotics and as the
-  `HerReplayBuffer` of Stable-Baselines3 needs it;
+  `HerReplayBuffer` of Stable-Baselines3 needs it; achieved values are scaled as targets are, to [-1, 1] over their
+  range, and clipped to [-3, 3], from which the reward is computed;
 - "multi-objective": a reward with one component for each objective, as in MO-Gymnasium."""
 
 OnForbidden: TypeAlias = Literal["resample", "penalty", "terminate"]

@@ -58,19 +58,24 @@ class FilmAnnealing(Episodes):
     | 4   | time, share of the run                   | 0    | 1    |
     | 5   | target mean radius                       | 0    | 20   |
 
+    Values beyond these limits are clipped.
+
     `observation="image"`: `Box(0, 255, (6, 64, 64), uint8)`, the micrograph (boundaries bright, particles white)
     instead of the radius, and the other numbers as planes of one value, as `CnnPolicy` of SB3 expects them.
 
     ## Rewards
     -0.01 per kWh in each step. The last step adds tolerance(ln(radius / target), 0.2) × (1 - remaining share of the
-    defects), with tolerance(x, margin) = 1 / (1 + 9 (x / margin)²). `info["objectives"]` holds the parts.
+    defects), with tolerance(x, margin) = 1 / (1 + 9 (x / margin)²). `info["objectives"]` holds the mean radius
+    ("radius"), the remaining share of the defects ("defects"), the energy so far ("energy_kwh"), and the sum of the
+    rewards if the run ended now ("objective").
 
     ## Starting State
     120 to 200 crystallites and particles on 4 to 12 % of the sites at 1000 °C, and a target radius from 4 to 9 lattice
-    constants. `reset(options={"target": 6.0})` sets the target.
+    constants. `reset(options={"target": 6.0})` sets the target, to any value between 0 and 20.
 
     ## Episode End
-    Termination: after 30 steps. No episode is truncated.
+    Termination: after 30 steps. No run of fewer than 240 steps is truncated. For a `task` with more steps, also give
+    `gymnasium.make` a `max_episode_steps` above them.
 
     ## Arguments
     - `observation`: "statistics" (default) or "image".
@@ -80,9 +85,10 @@ class FilmAnnealing(Episodes):
       arguments are the outcomes so far ("radius", "defects", "energy_kwh", each (B,)) and the (B,) target radii. The
       reward of a step is the change of the worth, so that an episode sums to the final worth, which
       `info["objectives"]["worth"]` holds. A NaN counts as no change, and `info["failed"]` is then true.
-    - `variant`: "multi-objective", whose components are size, healed share and energy; or "goal", whose goals are
-      (radius, remaining share of the defects, whether the run is over), scaled, and whose reward ignores energy.
-    - `task`: an `AnnealingTask`.
+    - `variant`: "multi-objective", whose components are the tolerance, the healed share (both at the end) and the
+      price of energy; or "goal", whose goals are (radius, remaining share of the defects, whether the run is over),
+      scaled, and whose reward ignores energy. Neither can be combined with `reward`, nor "goal" with images.
+    - `task`: an `AnnealingTask` instead of `reward`, for example with another number of steps.
     - `render_mode`: "rgb_array", the film, or the mean crystallite with a network of statistics, and the course of the
       run.
 

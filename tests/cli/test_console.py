@@ -163,4 +163,5 @@ def test_episodes_are_listed_with_the_steps_they_take(capsys, monkeypatch):
     assert steps["CVDGrowth-v0"] == 30
     assert steps["CVDRecipe-v0"] == 20
     assert steps["FilmAnnealing-v0"] == 30
-    assert steps["NanotubeDoping-v0"] == 32  # 16 atoms, and as many steps again for forbidden actions
+    assert steps["NanotubeDoping-v0"] == 16  # allowed actions replace forbidden ones, so that each step places an atom
+    assert steps["NanotubeIsotopes-v0"] == 16
