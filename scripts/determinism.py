@@ -129,13 +129,13 @@ def trainings() -> Iterator[tuple[str, str]]:
 
 def data_sets() -> Iterator[tuple[str, str]]:
     """Yield the sum of a data set that is built by one process, and by two."""
-    from matgym.data import DatasetSpec, Family, build
+    from matgym.data import Dataset, DatasetSpec, Family, build
 
     spec = DatasetSpec(name="small", families=(Family(n=8, m=0, cells=2, samples=24),))
     for workers in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
             made = build(spec, Path(folder) / "small.parquet", workers=workers)
-            yield f"data set, workers: {workers}", str(made.digest)
+            yield f"data set, workers: {workers}", str(Dataset.load(made).digest)
 
 
 def work(threads: int) -> dict[str, str]:
