@@ -26,7 +26,7 @@ def _one_gib():
 
 @pytest.mark.parametrize("shape", [(99_999, 12_345, 1), (8, 0, 10**12), (10**9, 10**9, 1), (8, 0, MAX_SITES // 32 + 1)])
 def test_tubes_beyond_the_limit_are_one_sentence(shape):
-    with pytest.raises(StructureError, match="matgym takes tubes of 2,000,000 or fewer"):
+    with pytest.raises(StructureError, match="give a tube of 2,000,000 or fewer"):
         Nanotube(*shape)
 
 
