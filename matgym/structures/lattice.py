@@ -68,7 +68,7 @@ class TubeLattice:
                 f"chirality ({self.n}, {self.m}) is not canonical: give n >= 1 and 0 <= m <= n{swapped}"
             )
         if self.cells < 1:
-            raise StructureError(f"cells={self.cells} must be 1 or more")
+            raise StructureError(f"a tube cannot have {self.cells} cells: give 1 or more")
         if self.n_sites > MAX_SITES:
             raise StructureError(
                 f"a ({self.n}, {self.m}) tube of {self.cells} cells has {self.n_sites:,} sites: give a tube of "

@@ -153,7 +153,7 @@ def parts(**changed):
     [
         ({"species": np.zeros(63, dtype=np.uint8)}, SpeciesError, r"shape \(63,\): give \(64,\) codes"),
         ({"species": np.zeros((2, 32), dtype=np.uint8)}, SpeciesError, r"shape \(2, 32\): give \(64,\)"),
-        ({"turned": np.zeros(95, dtype=bool)}, StructureError, "3 bonds for every 2"),
+        ({"turned": np.zeros(95, dtype=bool)}, StructureError, r"turned has shape \(95,\): give \(96,\) booleans"),
         ({"strain": np.zeros(1)}, StructureError, r"strain has shape \(1,\): give \(2,\)"),
         ({"torsion": np.zeros((2, 1))}, StructureError, r"torsion has shape \(2, 1\): give \(2,\)"),
         ({"lattice_index": np.array([0, 1])}, StructureError, r"lattice_index \[0 1\] is out of range: give 0 to 0"),

@@ -96,8 +96,12 @@ def test_a_structure_file_is_read_as_a_design(tmp_path, name):
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("eight", FormatError, r"no structure file 'eight', and it is no chirality such as '\(8,0\)x4'"),
-        ("absent.cif", FormatError, "no structure file 'absent.cif'"),
+        (
+            "eight",
+            FormatError,
+            r"'eight' is neither a structure file nor a chirality: give a file, or .* such as '\(8,0\)x4'",
+        ),
+        ("absent.cif", FormatError, "'absent.cif' is neither a structure file"),
         ("(8,0)y4", FormatError, "no chirality"),
         ("(0,8)x4", ChiralityError, r"mirrored, is \(8, 0\)"),
         ("(8,0)x0", StructureError, "cells must be 1 or more"),
