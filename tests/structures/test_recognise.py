@@ -276,7 +276,7 @@ def test_other_elements_raise_an_error_that_names_them():
 def test_carbon_of_no_known_isotope_raises():
     atoms = nanotube(6, 0)
     atoms.set_masses([11.011, *[None] * (len(atoms) - 1)])
-    with pytest.raises(RecognitionError, match=r"mass 11\.011 u"):
+    with pytest.raises(RecognitionError, match=r"mass of 11\.011 u"):
         recognise(atoms)
 
 
