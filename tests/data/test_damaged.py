@@ -107,7 +107,7 @@ def test_names_that_no_file_has(name):
     [
         ({"n": 99_999}, "less than or equal to 32767"), ({"cells": 32_767, "n": 32_767}, "sites"),
         ({"samples": 10**12}, "less than or equal to"), ({"stone_wales": 10**9}, "less than or equal to"),
-        ({"strain": [0.2, 0.1]}, "specification: families.0: strain=.* must be a range"), ({"n": "[/x]"}, "valid integer"),
+        ({"strain": [0.2, 0.1]}, "families.0: strain=.* must be a range"), ({"n": "[/x]"}, "valid integer"),
     ],
 )  # fmt: skip
 def test_specifications_that_ask_for_the_impossible(tmp_path, change, reason):
