@@ -1,4 +1,4 @@
-"""The command line: `matgym`, whose commands print tables, or JSON and CSV for programs."""
+"""The command line `matgym`. Its commands print tables for people, or JSON or CSV for programs."""
 
 import sys
 from typing import Annotated
@@ -30,7 +30,7 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[  # its callback acts on it
+    version: Annotated[  # used by its callback
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
@@ -38,9 +38,9 @@ def options(
 
 
 def main() -> None:
-    """Entry point: errors that matgym raises on purpose are shown as one sentence."""
+    """Run the command line, and print the errors of matgym as one sentence."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # file names may hold what the terminal's encoding does not
+        if hasattr(stream, "reconfigure"):  # file names may hold characters that the encoding of the terminal lacks
             stream.reconfigure(errors="backslashreplace")
     try:
         app()

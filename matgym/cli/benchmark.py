@@ -110,7 +110,7 @@ def solve(
     from matgym.tasks.instances import instance
 
     check_output(output, folder=True)
-    task = instance(name)  # a name that is none is an error before progress is shown
+    task = instance(name)  # an unknown name is an error before progress is shown
     with progress() as show:
         show(name, 0)
 

@@ -1,4 +1,4 @@
-"""`matgym envs`: which environments there are, and what each is about."""
+"""`matgym envs`: list the environments and describe them."""
 
 import re
 from inspect import cleandoc
@@ -24,7 +24,7 @@ def list_all(json: Json = False) -> None:
         facts: dict[str, Any] = {"id": spec.id}
         try:
             env: Any = gym.make(spec.id)
-        except MatgymError:  # an environment of the user's data
+        except MatgymError:  # an environment that needs the user's data
             facts |= dict.fromkeys(("action", "observed", "reward", "steps"), "by table")
         else:
             facts |= {
@@ -84,7 +84,7 @@ def show(
 
 
 def _sections(text: str) -> dict[str, str]:
-    """A docstring's sections by their headings; what stands before the first one is the summary."""
+    """Return the sections of a docstring by heading; the text before the first heading is the summary."""
     parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     return {"Summary": parts[0].strip()} | {
         title: body.strip() for title, body in zip(parts[1::2], parts[2::2], strict=True)
@@ -92,7 +92,7 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def _in_words(space: Any) -> str:
-    """A space in few characters: "256 choices" or "259 numbers"."""
+    """Return a short description of a space, such as "256 choices" or "259 numbers"."""
     kind = type(space).__name__
     if kind == "Discrete":
         return f"{space.n} choices"
@@ -102,7 +102,7 @@ def _in_words(space: Any) -> str:
 
 
 def _reward_bounds(env: Any) -> str:
-    """Least and largest reward of a step."""
+    """Return the smallest and the largest reward of a step as text."""
     box = getattr(env, "reward_space", None)
     low, high = (env.episodes.reward_low, 1.0) if box is None else (float(box.low.min()), float(box.high.max()))
     return f"{low:g} to {high:g}"

@@ -1,4 +1,4 @@
-"""`matgym generate`: train generators, measure them, and draw from them."""
+"""`matgym generate`: train, evaluate and sample generators."""
 
 from dataclasses import asdict
 from pathlib import Path

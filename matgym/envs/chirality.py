@@ -96,7 +96,7 @@ class NanotubeChirality(DesignEpisodes):
             if reward is not None:
                 given_alone("reward", {"margins": margins, "values": values})
             if margins is not None and direction not in (None, "target"):
-                raise ConfigurationError(f"margins would be without effect beside {direction=}: leave them out")
+                raise ConfigurationError(f"margins have no effect with {direction=}: leave them out")
             task = chirality_task(
                 model="solved:chirality" if model is None else model,
                 margins=margins or MARGINS,

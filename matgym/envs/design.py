@@ -71,7 +71,7 @@ def made_task(
         more: further settings of an instance.
 
     Raises:
-        ConfigurationError: if an argument would be without effect, or the instance is another environment's.
+        ConfigurationError: if an argument has no effect, or the instance is another environment's.
     """
     if task is not None:
         given_alone("task", {**tube, **settings, **scale, "instance": instance})
@@ -124,7 +124,7 @@ class DesignEpisodes(Episodes):
             on_forbidden: the treatment of forbidden actions; see `OnForbidden`. Default: "resample".
 
         Raises:
-            ConfigurationError: if the task does not support the variant, or `on_forbidden` is without effect.
+            ConfigurationError: if the task does not support the variant, or `on_forbidden` has no effect.
         """
         checked_variant(variant, "goal", "multi-objective")
         names = task.target_names
@@ -134,18 +134,20 @@ class DesignEpisodes(Episodes):
                 "no reward"
             )
         if variant == "goal" and task.estimate != "mean":
-            raise ConfigurationError(f"estimate={task.estimate!r} would be without effect in the goal variant")
+            raise ConfigurationError(f"estimate={task.estimate!r} has no effect in the goal variant: leave it out")
         if variant == "multi-objective" and len(task.objectives) < 2:
             raise ConfigurationError(f"a task of {task.value_name} alone has no vector reward: give it more objectives")
         if variant == "multi-objective" and task.reward is not None:
-            raise ConfigurationError("a reward function would be without effect in the multi-objective variant")
+            raise ConfigurationError("a reward function has no effect in the multi-objective variant: leave it out")
         self.task, self.size, self.variant = task, size, variant
         require_room(size, task.space.width)
         self.builder: Builder = make_builder(task.space, size, at_once=at_once, initial=initial)
         self.masked, self.steps = self.builder.masked, self.builder.steps
         self.reward_names = task.component_names
         if on_forbidden is not None and not self.builder.forbids:
-            raise ConfigurationError(f"on_forbidden={on_forbidden!r} would be without effect: every action is allowed")
+            raise ConfigurationError(
+                f"on_forbidden={on_forbidden!r} has no effect, because every action is allowed: leave it out"
+            )
         if on_forbidden == "penalty" and variant == "goal":
             raise ConfigurationError(
                 "on_forbidden='penalty' is not possible in the goal variant, whose reward depends on goals alone: "

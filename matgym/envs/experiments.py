@@ -1,6 +1,9 @@
 """`matgym/Experiments-v0`: a campaign on your own table of experiments, or on one that was published."""
 
 from pathlib import Path
+from typing import Annotated, Final
+
+from typing_extensions import Doc
 
 from matgym.envs.arguments import Count, given_alone
 from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
@@ -10,6 +13,9 @@ from matgym.processes.campaigns.emulator import Emulator, Model
 from matgym.processes.campaigns.experiments import Direction, Experiments
 from matgym.tasks.experiments import ExperimentTask
 from matgym.typing import FloatArray, Info
+
+DATA_NAME: Final = "the name of a published campaign or of a CSV file"
+"""The strings that `data` allows, for errors."""
 
 
 class ExperimentCampaign(Campaign):
@@ -65,7 +71,7 @@ class ExperimentCampaign(Campaign):
         self,
         size: int,
         *,
-        data: "Experiments | Emulator | Path | str | None" = None,
+        data: "Experiments | Emulator | Path | Annotated[str, Doc(DATA_NAME)] | None" = None,
         target: str | None = None,
         direction: Direction | None = None,
         model: Model | None = None,

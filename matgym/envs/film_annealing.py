@@ -1,11 +1,12 @@
 """`matgym/FilmAnnealing-v0`: anneal a film of nanotube crystallites to a target size, and heal its defects."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from typing_extensions import Doc
 
 from matgym.envs.arguments import checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 LARGEST_RADIUS: Final = 20.0
 MOST_KWH: Final = 30.0
 """The upper ends of radius (lattice constants) and energy (kWh) in observations."""
+
+DYNAMICS_NAME: Final = "'simulator', 'network' or a .safetensors file"
+"""The strings that `dynamics` allows, for errors."""
 
 OBSERVATIONS: Final = ("statistics", "image")
 
@@ -109,7 +113,7 @@ class FilmAnnealing(Episodes):
         size: int,
         *,
         observation: str = "statistics",
-        dynamics: "SequenceSurrogate | MicrographSurrogate | str" = "simulator",
+        dynamics: "SequenceSurrogate | MicrographSurrogate | Annotated[str, Doc(DYNAMICS_NAME)]" = "simulator",
         reward: AnnealingReward | None = None,
         variant: str = "plain",
         task: AnnealingTask | None = None,
@@ -121,7 +125,7 @@ class FilmAnnealing(Episodes):
         self.size, self.observation, self.task = size, observation, task or AnnealingTask(reward=reward)
         self.variant = checked_variant(variant, "goal", "multi-objective")
         if self.task.reward is not None and variant != "plain":
-            raise ConfigurationError(f"a reward function would be without effect in the {variant} variant")
+            raise ConfigurationError(f"a reward function has no effect in the {variant} variant: leave it out")
         self._gains = None if self.task.reward is None else Gains(size, self.task.reward, self.task.ledger)
         if variant == "goal" and observation == "image":
             raise ConfigurationError('the goal variant observes statistics: give observation="statistics"')

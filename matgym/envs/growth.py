@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.arguments import Count, checked_option, checked_variant, given_alone, require_room
+from matgym.envs.arguments import Count, SurrogateName, checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import Reactor, State
@@ -124,7 +124,7 @@ class CVDGrowth(Episodes):
         *,
         minutes: Count | None = None,
         randomised: bool | None = None,
-        model: "SequenceSurrogate | str | None" = None,
+        model: "SequenceSurrogate | SurrogateName | None" = None,
         reward: GrowthReward | None = None,
         variant: str = "plain",
         task: GrowthTask | None = None,
@@ -136,7 +136,7 @@ class CVDGrowth(Episodes):
         if variant == "multi-objective" and self._surrogate is not None:
             raise ConfigurationError("multi-objective rewards need the oracle: leave out model, or give model='oracle'")
         if variant == "multi-objective" and self.task.reward is not None:
-            raise ConfigurationError("a reward function would be without effect in the multi-objective variant")
+            raise ConfigurationError("a reward function has no effect in the multi-objective variant: leave it out")
         self.observation_space = spaces.Box(-1.0, 1.0, (7 + len(LIMITS),), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (len(LIMITS),), np.float32)
         self.minute = np.zeros(size, dtype=np.int64)
@@ -312,7 +312,7 @@ def growth_task(
     """Return the task that an environment's arguments describe; see `CVDGrowth`.
 
     Raises:
-        ConfigurationError: if a task is given and arguments that would be without effect beside it.
+        ConfigurationError: if a task and arguments that have no effect with it are given.
     """
     if task is not None:
         given = {"minutes": minutes, "randomised": randomised is not None, "model": model, "reward": reward}

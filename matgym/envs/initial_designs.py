@@ -55,12 +55,12 @@ class InitialDesigns:
         """Return initial designs from the arguments of an environment; None without initial designs.
 
         Raises:
-            ConfigurationError: if `removed` would be without effect.
+            ConfigurationError: if `removed` has no effect.
         """
         if generator is not None:
             return cls(task, as_design_generator(generator), REMOVED if removed is None else removed)
         if removed is not None:
-            raise ConfigurationError(f"removed={removed} would be without effect: give initial_designs as well")
+            raise ConfigurationError(f"removed={removed} has no effect: give initial_designs as well")
         return None
 
     @property

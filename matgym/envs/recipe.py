@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from matgym.envs.arguments import Count
+from matgym.envs.arguments import Count, SurrogateName
 from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
 from matgym.envs.campaign import EXPERIMENTS, Campaign, Drawn
 from matgym.envs.growth import REWARD_SCALE, checked_reactors, growth_task
@@ -71,7 +71,7 @@ class CVDRecipe(Campaign):
         experiments: Count = EXPERIMENTS,
         minutes: Count | None = None,
         randomised: bool | None = None,
-        model: "SequenceSurrogate | str | None" = None,
+        model: "SequenceSurrogate | SurrogateName | None" = None,
         reward: GrowthReward | None = None,
         task: GrowthTask | None = None,
     ) -> None:

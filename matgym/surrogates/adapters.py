@@ -21,7 +21,7 @@ from matgym.errors import ConfigurationError, MissingExtraError, PropertyError, 
 from matgym.models import Level, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY, oracle_of
 from matgym.structures import TubeBatch, TubeLattice, tube_lattice
-from matgym.surrogates.answers import asked, numbers, predicted
+from matgym.surrogates.answers import asked, counted, numbers, predicted
 from matgym.surrogates.domain import SEEN_SPECIES, outside_space, visible
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
 
@@ -81,7 +81,7 @@ class Adapter(Model[Any]):
 
     def _numbers(self, count: int, ask: Callable[[], Any]) -> FloatArray:
         """Call the user's code on B designs and return its (B, k) numbers; see `answers.numbers`."""
-        return numbers(asked(self.name, f"{count} designs", ask), count, self.name, self.keys)
+        return numbers(asked(self.name, counted(count), ask), count, self.name, self.keys)
 
 
 class FunctionModel(Adapter):
@@ -348,7 +348,7 @@ class SklearnModel(_SiteModel):
         features, count = self._features(lattice, species), len(species)
         if not self._with_sd:
             return self._numbers(count, lambda: self.source.predict(features)), np.nan
-        answer = asked(self.name, f"{count} designs", lambda: self.source.predict(features, return_std=True))
+        answer = asked(self.name, counted(count), lambda: self.source.predict(features, return_std=True))
         values, sd = (numbers(part, count, self.name, self.keys) for part in answer)
         return values, sd
 

@@ -11,7 +11,7 @@ import numpy as np
 from matgym.errors import ConfigurationError, ModelError
 from matgym.models import Level, Predictions
 from matgym.structures import TubeBatch
-from matgym.surrogates.answers import asked, numbers, without_value
+from matgym.surrogates.answers import asked, counted, numbers, without_value
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.objective import AnyModel, Constraint, Estimate, Objective, different, tolerance
 from matgym.tasks.reward import check_reward, name_of, rewarded, tell_failures
@@ -248,7 +248,7 @@ class DesignTask:
                     by_id[id(source)] = source.look_up(self.space, designs)
                     continue
                 batch = self.space.decode(designs) if batch is None else batch
-                by_id[id(source)] = asked(source.name, f"{len(designs)} designs", partial(source.predict, batch))
+                by_id[id(source)] = asked(source.name, counted(len(designs)), partial(source.predict, batch))
         return by_id
 
     def _charged(self, source: AnyModel, count: int) -> AbstractContextManager[None]:

@@ -160,7 +160,7 @@ def chirality_task(
         reward: a function of predictions and targets instead of the mean.
 
     Raises:
-        ConfigurationError: if a range is empty or without effect, or the table is one of other diameters.
+        ConfigurationError: if a range is empty or has no effect, or the table is one of other diameters.
     """
     limits = scale_settings(direction=direction, targets=None, values=values, margin=None, default="target")
     for name, (low, high) in (("gaps_ev", gaps_ev), ("lengths_nm", lengths_nm)):

@@ -46,7 +46,7 @@ class ExperimentTask:
             log: see `matgym.processes.campaigns.emulator.emulate`; False by default.
 
         Raises:
-            ConfigurationError: if an argument is without effect on such data.
+            ConfigurationError: if an argument has no effect on such data.
             DatasetError: if there are no such data.
         """
         of_file, of_emulator = {"target": target, "direction": direction}, {"model": model, "log": log}
@@ -91,7 +91,7 @@ class ExperimentTask:
 
 
 def _check_absent(data: str, arguments: dict[str, Any]) -> None:
-    """Raise an error if an argument is given that is without effect on such data."""
+    """Raise an error if an argument is given that has no effect on such data."""
     for name, value in arguments.items():
         if value is not None:
             raise ConfigurationError(f"{name}={value!r} has no effect on {data}: leave it out")

@@ -6,6 +6,7 @@ import json
 import sys
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from matgym.cli import app, console, main
@@ -52,6 +53,27 @@ def test_tables_fit_80_columns_and_cut_nothing(words, monkeypatch):
             for name, value in row.items():
                 cell = f"{value:.4g}" if isinstance(value, float) else str(value)
                 assert all(word in told for word in [*name.split(), *cell.split()])
+
+
+def commands(group, names=()):
+    yield names
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*names, name))
+
+
+@pytest.mark.parametrize("words", [*commands(typer.main.get_command(app))], ids=" ".join)
+def test_help_texts_fit_80_columns_and_cut_no_name(words, monkeypatch):
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
+    text = run(*words, "--help")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+
+
+def test_the_properties_of_a_training_have_two_option_names(monkeypatch):
+    monkeypatch.chdir("/")  # nothing is written
+    for option in ("--property", "--properties"):
+        found = CliRunner().invoke(app, ["surrogate", "train", option, "gp"])
+        assert "did you mean 'gap'" in str(found.exception)
 
 
 @pytest.mark.usefixtures("narrow")

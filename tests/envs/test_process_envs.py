@@ -224,11 +224,11 @@ def test_growth_environments_say_what_is_wrong(surrogates):
 
 
 def arguments_without_effect(surrogates):
-    """Identity, arguments one of which would be without effect, and what the error says."""
+    """Identity, arguments one of which has no effect, and what the error says."""
     table = quadratic()
     emulator = campaign().emulator
     growth = {"task": GrowthTask()}
-    beside = "would be without effect beside task"
+    beside = "has no effect with task"
     for identity in ("matgym/CVDGrowth-v0", "matgym/CVDRecipe-v0"):
         for name, value in (("minutes", 30), ("randomised", True), ("randomised", False), ("model", "oracle")):
             yield identity, growth | {name: value}, f"{name} {beside}"

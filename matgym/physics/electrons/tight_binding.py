@@ -74,8 +74,9 @@ class PiParameters:
         """Return why a tube lies outside the applicability domain of the model, if it does."""
         if self.curvature and tube.lattice.diameter_nm < THINNEST_NM:
             return (
-                f"{tube}: at a diameter of {tube.lattice.diameter_nm:.2f} nm, below {THINNEST_NM}, σ and π bands mix "
-                "and the π model does not hold; PiParameters(curvature=False) gives plain zone folding"
+                f"{tube} has a diameter of {tube.lattice.diameter_nm:.2f} nm, and the π model is not valid below "
+                f"{THINNEST_NM} nm, where σ and π bands mix: give a wider tube, or use plain zone folding, "
+                "PiParameters(curvature=False)"
             )
         return None
 
