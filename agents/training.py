@@ -20,7 +20,7 @@ from matgym.agents.acting import Acts
 from matgym.agents.sb3 import SB3VecEnv, agent_in, check_algorithm, hyperparameters
 from matgym.agents.storage import STORE, load_agent, zip_facts
 from matgym.envs.design import DesignEpisodes
-from matgym.errors import ConfigurationError, MatgymError
+from matgym.errors import ConfigurationError, MatgymError, WeightsError
 from matgym.statistics import Estimate, estimate
 
 MAX_STEPS: Final = 10_000
@@ -162,15 +162,22 @@ def opened(file: Path, *, trust: bool = False) -> tuple[BaseAlgorithm, str, dict
 
     Args:
         file: the file of the agent.
-        trust: whether a .zip may be unpickled; see `load_agent`.
+        trust: whether a .zip may be unpickled (see `load_agent`), and whether the environment may name a module, which
+            Python runs.
 
     Raises:
-        WeightsError: if the agent cannot be read; see `load_agent`.
+        WeightsError: if the agent cannot be read (see `load_agent`), or names a module without `trust`.
     """
     agent = load_agent(file, trust=trust)
     if file.suffix == ".zip":
         return agent, *zip_facts(file)
     card = STORE.load_card(file)
+    module, _, _ = card.environment.rpartition(":")
+    if module not in {"", "matgym"} and not trust:
+        raise WeightsError(
+            f"{file} was trained in {card.environment!r}, and Python would run the module {module}: if you trust it, "
+            "allow that by --trust (in Python, trust=True)"
+        )
     return agent, card.environment, dict(card.arguments)
 
 

@@ -77,7 +77,7 @@ def train(
         f"{algo}, {kind}: {agent.num_timesteps:,} steps"
         + (f" instead of {steps:,}, to complete {rollout_of(agent)}" if agent.num_timesteps > steps else "")
         + (f", mean return of the last {len(recent)} episodes {content['recent_return']:.3f}" if recent else ""),
-        f"  stored in {file}; next: matgym evaluate {file}" + (" --trust" if file.suffix == ".zip" else ""),
+        f"  stored in {file}; next: matgym evaluate {file}" + (" --trust" if file.suffix == ".zip" or ":" in environment else ""),
     ]
     print_result(content, lines=lines, json=json)
 
@@ -90,7 +90,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Random seed of the first episode.")] = 1_000_000,
     stochastic: Annotated[bool, typer.Option(help="Sample actions instead of taking the most likely action.")] = False,
     trust: Annotated[
-        bool, typer.Option(help="Allow .zip files. They contain pickles, which can run any code.")
+        bool, typer.Option(help="Allow .zip files, and environments in modules. Both can run any code.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -63,6 +63,18 @@ def test_an_agent_of_an_imported_module_learns_and_beats_random(run, tmp_path):
     assert agent["verified"] is None
 
 
+def test_a_module_that_an_agent_names_runs_only_if_trusted(run, tmp_path):
+    module = tmp_path / "named_module.py"
+    module.write_text(MODULE.replace("mine/Echo-v0", "named/Echo-v0"))
+    run("train", "named_module:named/Echo-v0", "--algo", "A2C", "--steps", "64", "--output", "agent")
+    module.write_text("from pathlib import Path\nPath('it-ran').touch()\n")
+    sys.modules.pop("named_module")
+    refused = CliRunner().invoke(app, ["evaluate", "agent", "--episodes", "2"])
+    assert refused.exit_code == 1
+    assert "Python would run the module named_module" in " ".join(str(refused.exception or refused.stderr).split())
+    assert not (tmp_path / "it-ran").exists()
+
+
 def test_designs_are_verified_by_physics_on_the_same_seeds(run):
     words = ("--num-envs", "8", "--arg", "n=8", "--arg", "m=0", "--arg", "cells=2", "--arg", "budget={B: 1, N: 1}")
     made = run("train", "matgym/NanotubeDoping-v0", "--algo", "MaskablePPO", "--steps", "64", "--output", "out", *words)
