@@ -7,6 +7,7 @@ import math
 import os
 import secrets
 import shutil
+import textwrap
 import time
 import warnings
 from collections.abc import Iterable, Iterator
@@ -111,7 +112,7 @@ def set_aside(path: Path, reason: str) -> None:
     aside = path.with_name(path.name + DAMAGED)
     path.replace(aside)
     warnings.warn(
-        f"{path} is damaged ({' '.join(reason.split())}): it is now {aside.name}, and its content is computed again",
+        f"{path} is damaged ({textwrap.shorten(reason, 160)}): it is now {aside.name}, and its content is computed again",
         DamagedFileWarning,
         stacklevel=3,
     )

@@ -188,7 +188,7 @@ def alone_in(folder: Path, busy: str, *, whole: bool = False) -> Iterator[None]:
             lock.acquire(timeout=0)
         except Timeout:
             raise ExecutionError(f"{busy}; wait until it ends or stop it") from None
-        except FileNotFoundError:
+        except (FileExistsError, FileNotFoundError):
             continue  # the other call has just removed its folder
         except OSError as error:
             raise OutputError(f"{folder} cannot be written: {error.strerror or error}") from error

@@ -235,7 +235,10 @@ def test_a_worker_that_cannot_start_is_one_clear_error(tmp_path):
         f"execute(draws(Path({str(tmp_path)!r}), 2), Path({str(tmp_path / 'out')!r}), workers=2)\n"
     )
     done = subprocess.run(
-        [sys.executable, str(script)], env=os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"}, capture_output=True, text=True
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
     assert "ExecutionError: a worker process died at its start" in done.stderr
