@@ -37,11 +37,12 @@ from matgym.benchmark.suite import (
 )
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
-from matgym.files import write_json, write_text
+from matgym.files import remove_scratch, write_json, write_text
 from matgym.models import Level
 from matgym.tasks import DesignGeneratorLike, DesignTask
 from matgym.tasks.instances import INSTANCES, Instance
 from matgym.typing import FloatArray
+from matgym.work import alone_in
 
 NOTED_S: Final = 10.0
 """Seconds between two updates of the wall time in suite.json."""
@@ -128,9 +129,24 @@ def run_suite(
         ConfigurationError: if a method cannot be loaded, or the file of a policy is missing.
         DatasetError: if the folder holds records of other code, versions, weights, tables or settings, or of another
             suite.
-        ExecutionError: after all other runs are finished, if runs failed.
+        ExecutionError: after all other runs are finished, if runs failed; immediately, if another call runs a suite in
+            the folder.
     """
+    with alone_in(folder, f"another call runs a suite in {folder}"):
+        return _run_in(folder, suite, workers, scheduler, trust, on_done)
+
+
+def _run_in(
+    folder: Path,
+    suite: Suite,
+    workers: int,
+    scheduler: str | None,
+    trust: bool,
+    on_done: Callable[[Run, bool], None],
+) -> Path:
+    """Execute the runs of a suite in a folder whose lock this call holds; see `run_suite`."""
     runs = [run.identified() for run in plan(suite, trust=trust)]
+    remove_scratch(folder)
     check_folder(folder, runs)
     about = folder / ABOUT
     before = SuiteFacts.read(about).model_dump() if about.is_file() else {}

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, FormatError, MissingExtraError
-from matgym.files import atomic_path, write_text
+from matgym.files import atomic_path, check_output, write_text
 from matgym.structures.io.convert import to_atoms
 from matgym.structures.io.files import write
 from matgym.structures.io.lammps import lammps_script, potential_of
@@ -48,18 +48,19 @@ class Exported:
     notes: tuple[str, ...] = ()
 
 
-def export(tube: Nanotube, to: str, folder: Path) -> Exported:
+def export(tube: Nanotube, to: str, folder: Path, *, force: bool = True) -> Exported:
     """Write the files that another program needs to simulate or show a tube, each atomically.
 
     Args:
         tube: a tube without torsion.
         to: "lammps" (data and a script that relaxes), "vasp" (input set without POTCAR), "ovito" (extended XYZ with
             properties of the atoms) or "vesta" (CIF).
-        folder: output folder, which is created if it is missing; existing files of the same names are replaced.
+        folder: output folder, which is created if it is missing.
+        force: whether existing files are replaced.
 
     Raises:
         ConfigurationError: if `to` is unknown.
-        FormatError: if the tube has no atoms.
+        FormatError: if the tube has no atoms, or a file exists without `force`; nothing is written then.
         MissingExtraError: if pymatgen is not installed, for VASP.
         StructureError: if the tube is twisted.
     """
@@ -67,6 +68,9 @@ def export(tube: Nanotube, to: str, folder: Path) -> Exported:
         raise ConfigurationError(f"cannot export to {to!r}: give one of {', '.join(PROGRAMS)}")
     if not len(to_atoms(tube)):
         raise FormatError(f"{tube} has no atoms to export, because every site is vacant: give a tube with atoms")
+    names = FILES[to] + ((potential_of(tube).file,) if to == "lammps" else ())
+    for name in names:
+        check_output(folder / name, force=force)
     return PROGRAMS[to](tube, folder)
 
 
@@ -216,3 +220,11 @@ PROGRAMS: Final[dict[str, Callable[[Nanotube, Path], Exported]]] = {
     "vesta": _to_vesta,
 }
 """Functions that write the files, by program."""
+
+FILES: Final = {
+    "lammps": ("tube.data", "in.lammps"),  # and the potential
+    "vasp": ("POSCAR", "INCAR", "KPOINTS", "POTCAR.spec"),
+    "ovito": ("tube.extxyz",),
+    "vesta": ("tube.cif",),
+}
+"""Names of the files that they write."""
