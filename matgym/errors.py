@@ -52,7 +52,7 @@ class ConfigurationError(MatgymError, ValueError):
 
 
 class ModelError(ConfigurationError):
-    """A model or a reward function of one's own that raised an error, or gave anything else than it must."""
+    """A model, reward function or optimizer of one's own that raised an error, or gave anything else than it must."""
 
 
 class FailureWarning(UserWarning):
