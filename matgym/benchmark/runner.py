@@ -26,10 +26,8 @@ from matgym.benchmark.suite import (
     RECORDS,
     AmortisedFacts,
     AmortisedTask,
-    AmortisedTrack,
     PolicySpec,
     SearchFacts,
-    SearchTrack,
     Suite,
     SuiteFacts,
     as_amortised,
@@ -38,6 +36,7 @@ from matgym.benchmark.suite import (
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
 from matgym.files import write_json, write_text
+from matgym.learning.config import validated
 from matgym.models import Level
 from matgym.tasks import DesignGeneratorLike, DesignTask
 from matgym.tasks.instances import INSTANCES, Instance
@@ -51,6 +50,9 @@ def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
     """Return all runs of a suite, seed by seed, so that an interrupted suite has full tables of fewer seeds.
 
     With `trust`, policies in .zip files are unpickled. Unpickling can run any program.
+
+    Raises:
+        ConfigurationError: if a task would have no run.
     """
     runs: list[Run] = []
     if suite.search is not None:
@@ -70,16 +72,16 @@ def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
             )
             for seed in range(wide.seeds)
             for task in wide.tasks
-            for method in _contenders(wide, task)
+            for method in wide.contenders(task)
         ]  # fmt: skip
+    named = [*(suite.search.tasks if suite.search else ()), *(suite.amortised.tasks if suite.amortised else ())]
+    names = [task if isinstance(task, str) else task.name for task in named]
+    working = {run.task_name for run in runs}
+    if idle := [name for name in names if name not in working]:
+        raise ConfigurationError(
+            f"no method of the suite {suite.name} applies to the task {idle[0]}: give one that does"
+        )
     return runs
-
-
-def _contenders(track: AmortisedTrack, task: str | AmortisedTask) -> list[NamedMethod | PolicySpec | Policy]:
-    def is_for(policy: PolicySpec | Policy) -> bool:
-        return isinstance(policy, Policy) or not policy.tasks or task in policy.tasks
-
-    return [*filter(is_for, track.policies), *track.methods]
 
 
 def _budget(method: NamedMethod, whole: int) -> int:
@@ -249,7 +251,7 @@ def run(
     searched = [task for task in listed if isinstance(task, Instance) or (isinstance(task, str) and task in INSTANCES)]
     if met is not None and not any(isinstance(task, DesignTask) for task in listed):
         raise ConfigurationError(f"met={met} has no effect, because named tasks have their own: leave it out")
-    given = None if isinstance(targets, int) else np.asarray(targets, dtype=np.float64)
+    given = None if isinstance(targets, int) else _given(targets)
     met_within = AMORTISED["doping-targets"].met if met is None else met
     wide = [_targets_of(task, given, met_within) for task in listed if task not in searched]
     policies = [method for method in methods if isinstance(method, Policy)]
@@ -258,14 +260,16 @@ def run(
     for what, given_names in (("methods", names), ("tasks", [as_amortised(task).name for task in wide])):
         if len(set(given_names)) < len(given_names):
             raise ConfigurationError(f"{what} {', '.join(given_names)} must have different names")
-    suite = Suite(
-        name="comparison",
-        search=SearchTrack(tasks=searched, methods=named, budget=queries, seeds=seeds) if searched else None,
-        amortised=AmortisedTrack(
-            tasks=wide, policies=policies, methods=named, targets=targets if isinstance(targets, int) else len(targets),
-            queries=queries, seeds=seeds, initial_designs=initial_designs, every_checkpoint=False,
-        ) if wide else None,
-    )  # fmt: skip
+    shared = {"methods": named, "seeds": seeds}
+    content = {
+        "name": "comparison",
+        "search": {"tasks": searched, "budget": queries} | shared if searched else None,
+        "amortised": {
+            "tasks": wide, "policies": policies, "targets": targets if given is None else len(given),
+            "queries": queries, "initial_designs": initial_designs, "every_checkpoint": False,
+        } | shared if wide else None,
+    }  # fmt: skip
+    suite = validated(Suite, content, "comparison")
     runs = [replace(each, identity="{}") for each in plan(suite)]  # no record is stored, so that no identity is needed
     facts = describe(suite, runs, workers=1)
     facts = facts.model_copy(update={"methods": {name: facts.methods[name] for name in names}})
@@ -273,6 +277,23 @@ def run(
     outcomes = [each.carry_out(on_turn) for each in runs]
     clock = {"wall_seconds": time.perf_counter() - began, "seconds": _cpu_seconds(each.table for each in outcomes)}
     return Comparison(facts.model_copy(update=clock), outcomes)
+
+
+def _given(targets: Any) -> FloatArray:
+    """Return targets of a user as an array.
+
+    Raises:
+        ConfigurationError: if they are not (T,) or (T, k) finite numbers.
+    """
+    try:
+        given = np.asarray(targets, dtype=np.float64)
+    except (TypeError, ValueError):
+        given = np.zeros(())
+    if given.ndim not in (1, 2) or not given.size or not np.isfinite(given).all():
+        raise ConfigurationError(
+            f"targets={targets!r:.80} must be a number of targets, or (T,) or (T, k) finite numbers"
+        )
+    return given
 
 
 def _targets_of(task: str | DesignTask | AmortisedTask, given: FloatArray | None, met: float) -> AmortisedTask:

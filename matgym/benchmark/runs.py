@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ import pyarrow as pa
 from matgym.agents.policy import Policy
 from matgym.benchmark.identity import code_digest, digest, fingerprint, in_words, modules_of, versions
 from matgym.benchmark.methods import NamedMethod, optimizer_class
+from matgym.benchmark.records import KINDS, SCHEMA
 from matgym.benchmark.search import Search, search
 from matgym.benchmark.suite import AMORTISED, AmortisedTask, PolicySpec, as_amortised, as_instance
 from matgym.errors import ConfigurationError, ExecutionError
@@ -28,34 +29,6 @@ from matgym.models import Level
 from matgym.tasks import Designs, DesignTask, as_design_generator
 from matgym.tasks.instances import Instance
 from matgym.typing import FloatArray
-
-SCHEMA: Final = pa.schema(
-    [
-        ("track", pa.string()),
-        ("task", pa.string()),
-        ("method", pa.string()),
-        ("seed", pa.int64()),
-        ("target_index", pa.int64()),
-        ("evaluation", pa.int64()),
-        ("predicted_loss", pa.float64()),
-        ("verified_loss", pa.float64()),
-        ("seconds", pa.float64()),
-        ("surrogate", pa.int64()),
-        ("oracle", pa.int64()),
-        ("simulation", pa.int64()),
-        ("verifications", pa.int64()),
-        ("training_seconds", pa.float64()),
-        ("design", pa.list_(pa.float64())),
-        ("described", pa.string()),
-        ("xyz", pa.string()),
-        ("identity", pa.string()),
-        ("run", pa.string()),
-    ]
-)
-"""Columns of a record, which has a row for every checkpoint of every target."""
-
-KINDS: Final = ("surrogate", "oracle", "simulation")
-"""Kinds of evaluations of a search."""
 
 Turn = Callable[[], None]
 

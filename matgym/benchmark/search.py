@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -231,7 +232,7 @@ def _score_valid(task: DesignTask, designs: Designs, targets: FloatArray) -> Sco
 def _without(predictions: Predictions, rows: BoolArray) -> Predictions:
     """Return predictions of which some rows are not known, because they are not designs."""
     reasons = dict.fromkeys(np.flatnonzero(rows).tolist(), "it is not a design of the space")
-    columns = {
+    columns: dict[str, Any] = {
         name: {key: np.where(rows, np.nan, array) for key, array in getattr(predictions, name).items()}
         for name in ("values", "sd", "half_width", "members")
     }
