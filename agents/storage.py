@@ -179,7 +179,7 @@ class AgentCard(Card):
         arguments: the arguments of that environment.
     """
 
-    HASHED: ClassVar[int] = 1
+    OLDEST: ClassVar[int] = 1  # agents have always had a hash
 
     algorithm: str
     policy: str

@@ -31,6 +31,18 @@ class FormatError(MatgymError, ValueError):
     """A file format that is unknown, or that cannot hold this structure."""
 
 
+class OutputError(MatgymError, OSError):
+    """A file that cannot be written, for example because the disk is full."""
+
+
+class DamagedFileWarning(UserWarning):
+    """A damaged file of unfinished work that was set aside, and whose content is computed again."""
+
+
+class KeptFilesWarning(UserWarning):
+    """Files in a work folder that matgym did not write and therefore did not remove."""
+
+
 class PropertyError(MatgymError, KeyError):
     """A property that this oracle or surrogate does not provide."""
 

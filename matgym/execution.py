@@ -2,7 +2,8 @@
 
 A job returns one table. Its file is the record that the job is finished. Only the calling process writes files. One
 lock is therefore sufficient, workers need no file system, and a killed worker leaves no files. If the caller is killed,
-the jobs in progress are lost. The same call then runs the missing jobs.
+the jobs in progress are lost. The same call then runs the missing jobs. A damaged file is set aside, and its job is run
+again.
 """
 
 import os
@@ -11,7 +12,7 @@ import signal
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.context import SpawnProcess
@@ -22,7 +23,8 @@ from typing import Any, Final, Protocol, TypeAlias, cast
 import pyarrow as pa
 
 from matgym.errors import ConfigurationError, ExecutionError, MissingExtraError, require_counts
-from matgym.files import atomic_path
+from matgym.files import atomic_path, remove_scratch, set_aside
+from matgym.work import alone_in
 
 DEATHS: Final = 3
 """Number of worker processes that may die during one job before the job fails."""
@@ -75,7 +77,8 @@ def execute(
             matgym, the module of the jobs, and one thread each (`dask worker --nthreads 1`). Workers can join and
             leave. Without workers the call waits.
         on_done: function that is called in this process with a job whose file exists, and with whether the file
-            existed before the call. The calls for old files come first. The others follow in the order of completion.
+            existed, undamaged, before the call. The calls for old files come first. The others follow in the order of
+            completion.
 
     Returns:
         The files, in the order of the jobs.
@@ -91,8 +94,9 @@ def execute(
     _check_keys(job.key for job in jobs)
     paths = {job.key: folder / f"{job.key}.parquet" for job in jobs}
     failures: dict[str, _Failure] = {}
-    with _alone_in(folder):
-        before = {key for key, path in paths.items() if path.exists()}
+    with alone_in(folder, f"another call works on the jobs in {folder}"):
+        remove_scratch(folder)
+        before = {key for key, path in paths.items() if _is_whole(path)}
         missing = [job for job in jobs if job.key not in before]
         for job in jobs:
             if job.key in before:
@@ -132,15 +136,18 @@ def _check_keys(keys: Iterable[str]) -> None:
             )
 
 
-def _alone_in(folder: Path) -> AbstractContextManager[object]:
-    """Hold the lock of the folder; the operating system releases it if the process dies."""
-    from filelock import FileLock, Timeout
+def _is_whole(path: Path) -> bool:
+    """Return whether a table is there and can be read; a damaged one is set aside."""
+    import pyarrow.parquet as pq
 
-    folder.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        return False
     try:
-        return FileLock(folder / ".lock").acquire(timeout=0)
-    except Timeout:
-        raise ExecutionError(f"another call works on the jobs in {folder}; wait until it ends or stop it") from None
+        pq.ParquetFile(path, page_checksum_verification=True).read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        set_aside(path, str(error))
+        return False
+    return True
 
 
 def _write(table: pa.Table, path: Path) -> None:
@@ -148,7 +155,7 @@ def _write(table: pa.Table, path: Path) -> None:
 
     with atomic_path(path) as scratch:
         # In one chunk: tables arrive in different chunks, and equal tables must give equal files.
-        pq.write_table(table.combine_chunks(), scratch, compression="zstd")
+        pq.write_table(table.combine_chunks(), scratch, compression="zstd", write_page_checksum=True)
 
 
 def _attempt(job: Job) -> "pa.Table | _Failure":

@@ -1,15 +1,21 @@
 """Files: what is written is whole or absent, and what is read is of bounded size and holds finite numbers."""
 
+import errno
+import hashlib
 import json
 import math
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import secrets
+import shutil
+import textwrap
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from matgym.errors import FormatError
+from matgym.errors import DamagedFileWarning, FormatError, OutputError
 
 MAX_TEXT_BYTES: Final = 1 << 26
 """Largest text or JSON file that is read. This limit and the next four are ours."""
@@ -30,47 +36,180 @@ MAX_NUMBER: Final = 1e100
 MAX_NAME_BYTES: Final = 255
 """Longest name of a file or folder, as the common file systems have it."""
 
+SCRATCH: Final = ".matgym-"
+"""Beginning of the names of files that are being written."""
+
+LONGEST_SUFFIX: Final = 32
+"""Longest suffix that a scratch name keeps, in bytes; no format that is written has a longer one."""
+
+STALE_S: Final = 3600.0
+"""Age of a scratch file after which its writer was killed: no file takes as long to write. A choice of ours."""
+
+DAMAGED: Final = ".damaged"
+"""Suffix of files that were set aside."""
+
 
 # ---- writing
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a scratch path beside `path`; on success it replaces `path` in one step, on failure it goes.
+def atomic_path(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yield a scratch path beside `path`; on success it replaces `path` in one step, on failure it is removed.
+
+    A symbolic link stays, and the file that it names is replaced. A new file has the permissions of the process's
+    umask, and a replaced one keeps its own. Missing folders are made.
 
     Args:
-        path: where the file is to lie; missing folders are made. The scratch name keeps the suffix,
-            because writers choose their format by it.
+        path: path of the file. The scratch path has the same suffix, because writers choose their format by it.
+        durable: whether the file and its entry in the folder are on the disk at the end, so that no loss of power
+            leaves an empty or partial file. False for files that can be computed again and are checked when read.
+
+    Raises:
+        OutputError: if the file cannot be written, for example on a full disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:32]}-", suffix=path.suffix)
-    os.close(handle)
-    scratch = Path(name)
+    try:
+        target = _followed(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        remove_scratch_of(target, STALE_S)
+        scratch = _new_scratch(target)
+    except OSError as error:
+        raise _unwritable(path, error) from error
     try:
         yield scratch
-        scratch.chmod(0o644)  # mkstemp makes files private; results are to be read
-        scratch.replace(path)
+        if target.exists():
+            shutil.copymode(target, scratch)
+        if durable:
+            _sync(scratch)
+        scratch.replace(target)
+        if durable:
+            _sync_folder(target.parent)
+    except OSError as error:
+        raise error if isinstance(error, OutputError) else _unwritable(path, error) from error
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):
+            scratch.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write text atomically."""
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes atomically."""
     with atomic_path(path) as scratch:
+        scratch.write_bytes(content)
+
+
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Write text atomically; see `atomic_path`."""
+    with atomic_path(path, durable=durable) as scratch:
         scratch.write_text(text, encoding="utf-8")
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON atomically."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
+    """Write indented JSON atomically; see `atomic_path`."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n", durable=durable)
 
 
-def check_output(path: Path, *, folder: bool = False) -> None:
+def set_aside(path: Path, reason: str) -> None:
+    """Rename a damaged file of unfinished work to NAME.damaged, and warn; what it held is computed again."""
+    aside = path.with_name(path.name + DAMAGED)
+    path.replace(aside)
+    warnings.warn(
+        f"{path} is damaged ({textwrap.shorten(reason, 160)}): it is now {aside.name}, and its content is computed again",
+        DamagedFileWarning,
+        stacklevel=3,
+    )
+
+
+def remove_scratch(folder: Path) -> None:
+    """Remove all scratch files that killed calls of `atomic_path` left in a folder whose lock the caller holds."""
+    for file in folder.glob(f"{SCRATCH}*"):
+        file.unlink(missing_ok=True)
+
+
+def remove_scratch_of(path: Path, older_than_s: float = 0.0) -> None:
+    """Remove the scratch files of one file that killed calls of `atomic_path` left.
+
+    Args:
+        path: path of the file, which no other call writes now.
+        older_than_s: least age of the scratch files.
+    """
+    with suppress(OSError):
+        target = _followed(path)
+        for file in target.parent.glob(f"{_scratch_prefix(target)}*"):
+            if time.time() - file.stat().st_mtime >= older_than_s:
+                file.unlink(missing_ok=True)
+
+
+def _followed(path: Path) -> Path:
+    """Return the path itself, or the file that a symbolic link names, which need not exist."""
+    if not path.is_symlink():
+        return path
+    target = Path(os.path.realpath(path))
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
+
+
+def _scratch_prefix(target: Path) -> str:
+    """Return a prefix of the scratch names of a file, of a fixed length however long the file's name is."""
+    return f"{SCRATCH}{hashlib.blake2b(os.fsencode(target.name), digest_size=6).hexdigest()}-"
+
+
+def _new_scratch(target: Path) -> Path:
+    """Create an empty scratch file beside a file; `os.open` applies the umask, unlike `tempfile`."""
+    suffix = target.suffix if len(os.fsencode(target.suffix)) <= LONGEST_SUFFIX else ""
+    while True:
+        scratch = target.with_name(f"{_scratch_prefix(target)}{secrets.token_hex(4)}{suffix}")
+        with suppress(FileExistsError):
+            os.close(os.open(scratch, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            return scratch
+
+
+def _sync(path: Path) -> None:
+    """Wait until the content of a file is on the disk."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the entries of a folder are on the disk; Windows offers no such call for folders."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some network file systems
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _unwritable(path: Path, error: OSError) -> OutputError:
+    reason = " ".join((error.strerror or str(error)).split())
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} or "No space left" in reason
+    return OutputError(
+        f"{path} cannot be written: {reason}" + ("; free some space and repeat the call" if full else "")
+    )
+
+
+# ---- checks before the work
+
+
+def check_output(path: Path, *, folder: bool = False, force: bool = True, inputs: Iterable[Path] = ()) -> None:
     """Check that a file, or a folder, can be written to a path, before the work whose result it is to hold.
+
+    Args:
+        path: path of the output.
+        folder: whether the output is a folder.
+        force: whether a file that exists is replaced.
+        inputs: files that are read; none of them is replaced, whatever `force` says.
 
     Raises:
         FormatError: if the path is a folder where a file is wanted or the other way round, if a parent is no folder,
-            or if the file system takes no such name.
+            if the file is an input, a device, read-only, or exists without `force`, or if the file system takes no
+            such name.
     """
     longest = max(path.parts, key=len, default="")
     if len(os.fsencode(longest)) > MAX_NAME_BYTES:
@@ -84,17 +223,33 @@ def check_output(path: Path, *, folder: bool = False) -> None:
             raise FormatError(f"the output {path} is a file: name a folder")
         if not folder and path.is_dir():
             raise FormatError(f"the output {path} is a folder: name a file")
+        target = _followed(path)
+        if not folder and target.exists():
+            _check_replaced(path, force, inputs)
         nearest = next(
-            parent for parent in (*path.absolute().parents, path.absolute()) if parent.exists()
+            parent for parent in (*target.absolute().parents, target.absolute()) if parent.exists()
         )  # "/" has no parents
         if not nearest.is_dir():
             raise FormatError(f"the output {path} cannot be written: {nearest} is a file, not a folder")
-        if not os.access(path if path.is_dir() else nearest, os.W_OK):
+        if not os.access(target if target.is_dir() else nearest, os.W_OK):
             raise FormatError(f"the output {path} cannot be written: the folder {nearest} is not writable")
     except (OSError, ValueError) as error:
         if isinstance(error, FormatError):
             raise
         raise FormatError(f"the output {str(path)[:80]!r} cannot be written: {error}") from None
+
+
+def _check_replaced(path: Path, force: bool, inputs: Iterable[Path]) -> None:
+    """Check that a file that exists may be replaced."""
+    if not path.is_file():
+        raise FormatError(f"the output {path} is a device or a pipe: name a file")
+    for each in inputs:
+        if is_file(each) and each.samefile(path):
+            raise FormatError(f"the output {path} is also an input: name another file")
+    if not force:
+        raise FormatError(f"the output {path} exists: name another file, or replace it by --force (force=True)")
+    if not os.access(path, os.W_OK):
+        raise FormatError(f"the output {path} is read-only: name another file, or make it writable")
 
 
 # ---- reading

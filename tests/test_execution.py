@@ -153,7 +153,7 @@ def caller(marks, folder, count, **arguments):
     salt = arguments.pop("salt", "")
     process = subprocess.Popen(
         [sys.executable, str(script), str(marks), str(folder), str(count), salt, json.dumps(arguments)],
-        env=os.environ | {"PYTHONPATH": str(HERE)},
+        env=os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -235,7 +235,10 @@ def test_a_worker_that_cannot_start_is_one_clear_error(tmp_path):
         f"execute(draws(Path({str(tmp_path)!r}), 2), Path({str(tmp_path / 'out')!r}), workers=2)\n"
     )
     done = subprocess.run(
-        [sys.executable, str(script)], env=os.environ | {"PYTHONPATH": str(HERE)}, capture_output=True, text=True
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1
     assert "ExecutionError: a worker process died at its start" in done.stderr

@@ -34,24 +34,32 @@ MET_EV: Final = AMORTISED["doping-targets"].met
 BEST: Final = 5
 """Number of designs whose structures are written."""
 
+STRUCTURES: Final = (".extxyz", ".cif")
+"""Suffixes of the files of a structure."""
+
+_FILES: Final = {
+    "designs": "designs.parquet", "structures": "structures", "policy": "policy.safetensors", "report": "report.html",
+}  # fmt: skip
+
 SHOWN_TUBES: Final = 4
 """Number of designs that the page shows in 3-D."""
 
 
+def result_files(folder: Path) -> list[Path]:
+    """Return all files that `write_results` writes to a folder."""
+    names = [f"structures/best-{rank}{suffix}" for rank in range(1, BEST + 1) for suffix in STRUCTURES]
+    return [folder / name for name in (*_FILES.values(), "policy.json", *names) if name != _FILES["structures"]]
+
+
 def write_results(folder: Path, result: DemoResult) -> dict[str, Path]:
     """Write the page, the table of designs, the best structures of the policy, and the policy; return files by name."""
-    files = {
-        "designs": folder / "designs.parquet",
-        "structures": folder / "structures",
-        "policy": folder / "policy.safetensors",
-        "report": folder / "report.html",
-    }
+    files = {what: folder / name for what, name in _FILES.items()}
     with atomic_path(files["designs"]) as scratch:
         pq.write_table(_designs(result), scratch, compression="zstd")
     best = result.comparison.of(result.policy.name)[0]
     tubes = best.search.tubes(result.task)
     for rank, row in enumerate(np.argsort(_errors(best))[:BEST], start=1):
-        for suffix in (".extxyz", ".cif"):
+        for suffix in STRUCTURES:
             write(files["structures"] / f"best-{rank}{suffix}", tubes[row])
     arguments = {"initial_designs": result.settings.initial_designs, "removed": result.settings.removed}
     save_agent(result.policy.agent, files["policy"], environment="matgym/NanotubeDoping-v0", arguments=arguments)

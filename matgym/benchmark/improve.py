@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.benchmark.search import search
 from matgym.data import Dataset
 from matgym.errors import DatasetError
-from matgym.files import atomic_path
+from matgym.files import atomic_path, set_aside
 from matgym.learning.config import check_counts
 from matgym.physics import oracle_of, predict
 from matgym.structures import TubeLattice
@@ -109,11 +110,8 @@ def improve(
     key = fit_config.properties[0]
     for number in range(1, settings.rounds + 1):
         file = folder / f"round-{number}.parquet" if folder else None
-        if file and file.exists():
-            extra = Dataset(pq.read_table(file))
-            if extra.table.schema.metadata != data.table.schema.metadata or len(extra) != settings.designs:
-                raise DatasetError(f"{file} belongs to another run; remove its folder")
-        else:
+        extra = _stored(file, data, settings.designs)
+        if extra is None:
             low, high = np.quantile(data.labelled([key]).values(key), [0.01, 0.99])
             task, targets = _task(surrogate, key, low, high, lattice, budget, settings, number)
             tubes = search(settings.method, task, targets, settings.queries, settings.seed + number).tubes(task)
@@ -122,7 +120,7 @@ def improve(
             extra = data.labelled_rows(tubes, labels, levels, split="train", first=-number * settings.designs)
             if file:
                 with atomic_path(file) as scratch:
-                    pq.write_table(extra.table, scratch)
+                    pq.write_table(extra.table, scratch, write_page_checksum=True)
         rounds.append(_round(number, settings.designs * number, surrogate, extra, key))
         on_round(rounds[-1])
         data = data.with_rows(extra)
@@ -131,6 +129,24 @@ def improve(
         )
         surrogate = fit(data, again, start=surrogate, checkpoints=folder / f"fit-{number}" if folder else None)
     return surrogate, data, tuple(rounds)
+
+
+def _stored(file: Path | None, data: Dataset, designs: int) -> Dataset | None:
+    """Return the labelled designs of a finished round, or None if there is no undamaged file.
+
+    Raises:
+        DatasetError: if the file belongs to another run.
+    """
+    if file is None or not file.exists():
+        return None
+    try:
+        found = Dataset(pq.ParquetFile(file, page_checksum_verification=True).read())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        set_aside(file, str(error))
+        return None
+    if found.table.schema.metadata != data.table.schema.metadata or len(found) != designs:
+        raise DatasetError(f"{file} belongs to another run; remove its folder")
+    return found
 
 
 def _task(

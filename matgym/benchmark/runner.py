@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.agents.policy import Policy
-from matgym.benchmark.identity import in_words, versions
+from matgym.benchmark.identity import in_words, read_identity, versions
 from matgym.benchmark.methods import Method, NamedMethod, as_named
+from matgym.benchmark.records import read_record, record_files
 from matgym.benchmark.results import Results
 from matgym.benchmark.runs import AmortisedRun, Outcome, Run, SearchRun
 from matgym.benchmark.search import method_name
@@ -35,12 +36,13 @@ from matgym.benchmark.suite import (
 )
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
-from matgym.files import write_json, write_text
+from matgym.files import check_output, remove_scratch, set_aside, write_json, write_text
 from matgym.learning.config import validated
 from matgym.models import Level
 from matgym.tasks import DesignGeneratorLike, DesignTask
 from matgym.tasks.instances import INSTANCES, Instance
 from matgym.typing import FloatArray
+from matgym.work import alone_in
 
 NOTED_S: Final = 10.0
 """Seconds between two updates of the wall time in suite.json."""
@@ -127,15 +129,39 @@ def run_suite(
         The folder.
 
     Raises:
-        ConfigurationError: if a method cannot be loaded, or the file of a policy is missing.
+        ConfigurationError: if a task would have no run, a method cannot be loaded or made with its settings, or the file
+            of a policy is missing.
+        FormatError: if the folder or a file in it cannot be written.
+        WeightsError: if the file of a policy holds no agent, or is a .zip file without `trust`.
         DatasetError: if the folder holds records of other code, versions, weights, tables or settings, or of another
             suite.
-        ExecutionError: after all other runs are finished, if runs failed.
+        ExecutionError: after all other runs are finished, if runs failed; immediately, if another call runs a suite in
+            the folder.
     """
     runs = [run.identified() for run in plan(suite, trust=trust)]
+    check_output(folder, folder=True)
+    check_output(folder / RECORDS, folder=True)
+    check_output(folder / ABOUT)
+    for run in runs:
+        if run.seed == 0:
+            run.check()
+    with alone_in(folder, f"another call runs a suite in {folder}"):
+        return _run_in(folder, suite, runs, workers, scheduler, on_done)
+
+
+def _run_in(
+    folder: Path,
+    suite: Suite,
+    runs: Sequence[Run],
+    workers: int,
+    scheduler: str | None,
+    on_done: Callable[[Run, bool], None],
+) -> Path:
+    """Execute the runs of a suite in a folder whose lock this call holds; see `run_suite`."""
+    remove_scratch(folder)
     check_folder(folder, runs)
     about = folder / ABOUT
-    before = SuiteFacts.read(about).model_dump() if about.is_file() else {}
+    before = _facts_before(about)
     began = time.perf_counter()
     content = describe(suite, runs, workers).model_dump() | {
         name: before[name] for name in ("created", "wall_seconds") if name in before
@@ -159,23 +185,44 @@ def run_suite(
     return folder
 
 
+def _facts_before(about: Path) -> dict[str, Any]:
+    """Return the contents of suite.json of an earlier call; a damaged file is set aside, because it is written again."""
+    if not about.exists():
+        return {}
+    try:
+        return SuiteFacts.read(about).model_dump()
+    except DatasetError as error:
+        set_aside(about, str(error))
+        return {}
+
+
 def check_folder(folder: Path, runs: Sequence[Run]) -> None:
-    """Check that a folder holds records of the given runs only.
+    """Check that a folder holds records of the given runs only; damaged records of these runs are set aside.
 
     Raises:
         DatasetError: if there are other records; the message gives the difference.
     """
-    keys = {run.key for run in runs}
-    for path in sorted((folder / RECORDS).glob("[!.]*.parquet")):
-        if path.stem in keys:
+    by_key = {run.key: run for run in runs}
+    by_place = {(run.task_name, run.name, run.seed): run for run in runs}
+    for path in record_files(folder / RECORDS):
+        own = by_key.get(path.stem)
+        try:
+            row = read_record(path).select(["task", "method", "seed", "identity", "run"]).slice(0, 1).to_pylist()[0]
+            identity = read_identity(row["identity"], path)
+        except DatasetError as error:
+            if own is None:
+                raise
+            set_aside(path, str(error))
             continue
-        rows = pq.read_table(path, columns=["task", "method", "seed", "identity"]).slice(0, 1).to_pylist()
-        row = rows[0] if rows else {"identity": "{}"}
-        place = (row.get("task"), row.get("method"), row.get("seed"))
-        mine = next((run for run in runs if (run.task_name, run.name, run.seed) == place), None)
+        place = (row["task"], row["method"], row["seed"])
+        if own is not None:
+            if (row["run"], row["identity"], place) != (own.key, own.identity, (own.task_name, own.name, own.seed)):
+                set_aside(path, f"it holds the run {row['run']}")
+            continue
+        mine = by_place.get(place)
         reason = "the suite has no such run"
         if mine is not None:
-            reason = in_words(json.loads(row["identity"]), json.loads(mine.identity)) or "it differs"
+            reason = in_words(identity, json.loads(mine.identity)) or "it differs"
         raise DatasetError(f"{path} is not of this suite: {reason}; remove it or choose another folder")
 
 
@@ -207,9 +254,14 @@ class Comparison(Results):
         return [outcome for outcome in self.outcomes if outcome.run.name == method]
 
     def report(self, output: Path | str) -> None:
-        """Write the report of these results as one HTML page."""
+        """Write the report of these results as one HTML page.
+
+        Raises:
+            FormatError: if no file can be written there.
+        """
         from matgym.benchmark.report import page
 
+        check_output(Path(output))
         write_text(Path(output), page(self))
 
 

@@ -6,7 +6,6 @@ Files are written to the given folder only.
 import hashlib
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -21,10 +20,12 @@ from matgym.benchmark.search import search
 from matgym.benchmark.suite import ABOUT, RECORDS, SuiteFacts
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
+from matgym.files import check_output
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.tasks import ChiralitySpace, Cube, Designs, DesignTask, chirality_task, rings_task
 from matgym.tasks.instances import Instance, Optimum, instance
 from matgym.tasks.solved import Solved
+from matgym.work import work_folder
 
 PIECE: Final = 64
 """Number of designs per job."""
@@ -97,6 +98,7 @@ def solve(
     *,
     workers: int = 1,
     scheduler: str | None = None,
+    force: bool = False,
     on_done: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Optimum:
     """Evaluate every design of an instance with the oracle, and write the table and the optimum.
@@ -109,6 +111,7 @@ def solve(
             matgym/tasks/optima.
         workers: number of processes.
         scheduler: address of a Dask scheduler, whose workers then run the jobs.
+        force: whether files that exist are replaced.
         on_done: function that is called with the number of finished jobs and the number of all jobs.
 
     Returns:
@@ -116,6 +119,7 @@ def solve(
 
     Raises:
         ConfigurationError: if the instance cannot be enumerated.
+        FormatError: if a file exists without `force`.
     """
     made = instance(name)
     if not made.enumerable:
@@ -131,24 +135,23 @@ def solve(
         for i in range(0, len(designs), piece)
     ]
     finished = count(1)
-    scratch = folder / f".{name}.solving"
-    files = execute(
-        jobs, scratch, workers=workers, scheduler=scheduler, on_done=lambda *_: on_done(next(finished), len(jobs))
-    )
-    table = pa.concat_tables(pq.read_table(file) for file in files)
-    columns = {key: table[key].to_numpy() for key in table.column_names if key != "key"}
-    provenance = {
-        "command": f"matgym benchmark solve {name}", "designs": len(designs),
-        "failures": int(np.isnan(next(iter(columns.values()))).sum()), "seconds": time.perf_counter() - began,
-    }  # fmt: skip
     path = folder / f"{name}.parquet"
-    Solved(name, table["key"].to_numpy(), columns, provenance).write(path)
-    best = optimum_of_table(made, Solved.read(path))
-    made.record(best, folder)
-    for file in (*files, scratch / ".lock"):
-        file.unlink(missing_ok=True)
-    with suppress(OSError):  # the folder has files of another call or of the user
-        scratch.rmdir()
+    outputs = [path, folder / f"{name}.json"]
+    with work_folder(path, outputs=outputs, pieces=[f"pieces/{name}-*.parquet"], force=force) as work:
+        files = execute(
+            jobs, work.folder / "pieces", workers=workers, scheduler=scheduler,
+            on_done=lambda *_: on_done(next(finished), len(jobs)),
+        )  # fmt: skip
+        table = pa.concat_tables(pq.read_table(file) for file in files)
+        columns = {key: table[key].to_numpy() for key in table.column_names if key != "key"}
+        provenance = {
+            "command": f"matgym benchmark solve {name}", "designs": len(designs),
+            "failures": int(np.isnan(next(iter(columns.values()))).sum()), "seconds": time.perf_counter() - began,
+        }  # fmt: skip
+        work.begin_output()
+        Solved(name, table["key"].to_numpy(), columns, provenance).write(path)
+        best = optimum_of_table(made, Solved.read(path))
+        made.record(best, folder)
     return best
 
 
@@ -174,6 +177,7 @@ def best_known(
     evaluations: int = 4000,
     seeds: int = 16,
     climbed: int = 512,
+    force: bool = False,
     on_done: Callable[[int, int], None] = lambda _done, _of: None,
 ) -> Optimum:
     """Search the best design of an instance that cannot be enumerated, and write it if it is better than the known one.
@@ -188,12 +192,17 @@ def best_known(
         evaluations: number of evaluations of each search.
         seeds: number of searches of each method.
         climbed: number of mutations that the oracle evaluates at the end.
+        force: whether a file that exists is replaced.
         on_done: function that is called with the number of finished methods and the number of all methods.
 
     Returns:
         The best known design.
+
+    Raises:
+        FormatError: if the file exists without `force`.
     """
     made = instance(name)
+    check_output(folder / f"{name}.json", force=force)
     task, known = made.task(), made.optimum
     best, by = np.inf, ""
     design: Designs = np.zeros(0)
@@ -236,7 +245,7 @@ def best_known(
     return found_best
 
 
-def adopt(results: Path, folder: Path = Path()) -> list[str]:
+def adopt(results: Path, folder: Path = Path(), *, force: bool = False) -> list[str]:
     """Store designs of a benchmark that are better than the best known designs of instances without a proven optimum.
 
     The oracle verifies every design again. The losses in the records are not used.
@@ -244,12 +253,14 @@ def adopt(results: Path, folder: Path = Path()) -> list[str]:
     Args:
         results: folder of the results.
         folder: folder of the optima; the default is the current folder.
+        force: whether files that exist are replaced.
 
     Returns:
         The names of the instances with a new best known design.
 
     Raises:
         DatasetError: if a record holds an invalid design, or a loss that the oracle does not confirm.
+        FormatError: if a file exists without `force`; nothing is written then.
     """
     suite = SuiteFacts.read(results / ABOUT).suite
     best: dict[str, Optimum] = {}
@@ -277,6 +288,8 @@ def adopt(results: Path, folder: Path = Path()) -> list[str]:
         best[made.name] = replace(
             known, loss=loss, design=tuple(row["design"]), described=task.describe(design[0]), found_by=by
         )
+    for name in best:
+        check_output(folder / f"{name}.json", force=force)
     for name, found in best.items():
         instance(name).record(found, folder)
     return sorted(best)

@@ -1,13 +1,14 @@
 """The command line: `matgym`, whose commands print tables, or JSON and CSV for programs."""
 
 import sys
-from typing import Annotated
+import warnings
+from typing import Annotated, Any
 
 import typer
 
 from matgym.cli import agents, benchmark, commands, data, envs, furnace, generate, oracle, predict, surrogate
 from matgym.cli.console import print_note, printing
-from matgym.errors import MatgymError
+from matgym.errors import DamagedFileWarning, KeptFilesWarning, MatgymError
 from matgym.version import __version__
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -37,11 +38,25 @@ def options(
     """Design and simulate carbon nanotubes, train agents, and compare methods. Most commands accept --json or --csv."""
 
 
+def _show_warnings() -> None:
+    """Print warnings about files as notes of one sentence; all others are shown as Python shows them."""
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, DamagedFileWarning | KeptFilesWarning):
+            print_note("Note", "yellow", str(message))
+        else:
+            shown(message, category, *place, **more)
+
+    warnings.showwarning = show
+
+
 def main() -> None:
     """Entry point: errors that matgym raises on purpose are shown as one sentence."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # file names may hold what the terminal's encoding does not
             stream.reconfigure(errors="backslashreplace")
+    _show_warnings()
     try:
         app()
     except (MatgymError, OSError) as error:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from matgym.cli.console import MAX_COUNT, Json, print_note, print_result, progress
+from matgym.cli.console import MAX_COUNT, Force, Json, print_note, print_result, progress
 from matgym.errors import ConfigurationError, FormatError
 from matgym.files import check_output, is_file, parse_yaml
+from matgym.work import work_folder
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -37,6 +38,7 @@ def train(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed of the agent and the environments.")] = 0,
     arg: Arguments = None,
     tensorboard: Annotated[Path | None, typer.Option(help="Folder for TensorBoard logs.")] = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Train an agent and save it. Uses tuned hyper-parameters if matgym has them. Ctrl-C stops and saves."""
@@ -45,20 +47,23 @@ def train(
 
     _find_modules()
     arguments, file = _parsed(arg), agent_file(output)
-    check_output(file)
+    outputs = [file] if file.suffix == ".zip" else [file, file.with_suffix(".json")]
+    for each in outputs:
+        check_output(each)
     if tensorboard is not None:
         check_output(tensorboard, folder=True)
     agent, tuned = learner(environment, algo, seed=seed, num_envs=num_envs, arguments=arguments)
     if file.suffix == ".safetensors":
         check_storable(agent, file, environment=environment, arguments=arguments)
-    with progress() as show:
+    with work_folder(file, outputs=outputs, force=force) as work, progress() as show:
         show(f"{algo} on {environment}", 0, steps)
 
         def on_steps(done: int, reward: float) -> None:
             show(f"{algo} on {environment}", done, steps, f"mean return {reward:.3f}")
 
         finished = learn(agent, steps, on_steps, tensorboard)
-    store(agent, file, environment, arguments)
+        work.begin_output()
+        store(agent, file, environment, arguments)
     if not finished:
         print_note("Note", "yellow", f"stopped after {agent.num_timesteps} of {steps} steps")
     recent = [float(episode["r"]) for episode in agent.ep_info_buffer or ()]

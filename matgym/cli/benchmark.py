@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from matgym.cli.console import MAX_DRAWN, Json, Scheduler, Workers, print_result, progress
+from matgym.cli.console import MAX_DRAWN, Force, Json, Scheduler, Workers, print_result, progress
 from matgym.files import check_output
 
 app = typer.Typer(no_args_is_help=True, help="Compare optimizers and agents on one count of evaluations.")
@@ -24,6 +24,7 @@ def run(
     trust: Annotated[
         bool, typer.Option(help="Allow policies in .zip files. They contain pickles, which can run any code.")
     ] = False,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Run a benchmark suite and report it. An interrupted run resumes."""
@@ -35,6 +36,7 @@ def run(
 
     made = Suite.read(suite).with_seeds(seeds)
     check_output(output, folder=True)
+    _check_pages(output, output, force=force)
     where = {"none": None, "tensorboard": f"tensorboard:{output / 'tensorboard'}"}.get(track, track)
     total, finished = len(plan(made)), count(1)
     with progress() as show, as_tracker(where, {"suite": made.name}) as tracker:
@@ -47,13 +49,14 @@ def run(
                 tracker.scalars(one.seed, {f"{one.task_name}/{one.name}": loss})
 
         run_suite(made, output, workers=workers, scheduler=scheduler or None, trust=trust, on_done=done)
-    report(output, json=json)
+    report(output, force=force, json=json)
 
 
 @app.command()
 def report(
     results: Results = Path("benchmark"),
     output: Annotated[Path | None, typer.Option(help="Output folder. Default: the folder of the results.")] = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Write report.html and leaderboard.md, and print the leaderboard."""
@@ -64,8 +67,7 @@ def report(
 
     found = Records.read(results)
     folder = output or (results if results.is_dir() else results.parent)
-    check_output(folder, folder=True)
-    files = {"report": folder / "report.html", "leaderboard": folder / "leaderboard.md"}
+    files = _check_pages(folder, results, force=force)
     write_text(files["report"], page(found))
     write_text(files["leaderboard"], markdown(found))
     rows = leaderboard_rows(found)
@@ -75,6 +77,22 @@ def report(
         lines=[f"  {name}: {path.resolve()}" for name, path in files.items()],
         json=json,
     )
+
+
+def _check_pages(folder: Path, results: Path, *, force: bool) -> dict[str, Path]:
+    """Return the files of a report, which are replaced in the folder of its results, and elsewhere only with `force`.
+
+    Raises:
+        FormatError: if a file exists elsewhere without `force`.
+    """
+    from matgym.benchmark.suite import ABOUT
+
+    check_output(folder, folder=True)
+    files = {"report": folder / "report.html", "leaderboard": folder / "leaderboard.md"}
+    own = folder.resolve() == results.resolve() and (folder / ABOUT).is_file()
+    for file in files.values():
+        check_output(file, force=force or own)
+    return files
 
 
 @app.command()
@@ -101,6 +119,7 @@ def solve(
     evaluations: Annotated[
         int, typer.Option(min=1, max=MAX_DRAWN, help="Evaluations per search, if the designs cannot be enumerated.")
     ] = 10_000,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Find the optimum of an instance, by evaluating every design or by long searches."""
@@ -118,9 +137,9 @@ def solve(
             show(name, finished, of)
 
         if task.enumerable:
-            best = solving.solve(name, output, workers=workers, scheduler=scheduler or None, on_done=done)
+            best = solving.solve(name, output, workers=workers, scheduler=scheduler or None, force=force, on_done=done)
         else:
-            best = solving.best_known(name, output, evaluations=evaluations, on_done=done)
+            best = solving.best_known(name, output, evaluations=evaluations, force=force, on_done=done)
     what = "proven by enumeration" if best.proven else "the best known"
     row = {"loss": f"{best.loss:.6g}", "design": best.described, "found by": best.found_by}
     print_result(asdict(best), (f"{name}: {what}", [row]), json=json)
@@ -130,12 +149,13 @@ def solve(
 def adopt(
     results: Results = Path("benchmark"),
     output: Annotated[Path, typer.Option(help="Output folder for the optima.")] = Path(),
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Store the designs of a run that improve on the best known designs."""
     from matgym.benchmark import solve as solving
 
-    better = solving.adopt(results, output)
+    better = solving.adopt(results, output, force=force)
     print_result(better, lines=[f"improved instances: {', '.join(better) or 'none'}"], json=json)
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import MAX_COUNT, Json, print_note, print_result, progress
+from matgym.cli.console import MAX_COUNT, Force, Json, print_note, print_result, progress
 from matgym.files import check_output
 
 if TYPE_CHECKING:
@@ -24,13 +24,16 @@ def demo(
     ] = 40,
     queries: Annotated[int, typer.Option(min=1, max=10_000, help="Designs evaluated per target and method.")] = 16,
     seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed of the training.")] = 0,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Train a policy, design tubes, compare methods, verify by the oracle, and write a report."""
     from matgym.app.demo import DemoSettings, run_demo
-    from matgym.app.report import in_plain_words, write_results
+    from matgym.app.report import in_plain_words, result_files, write_results
 
     check_output(output, folder=True)
+    for file in result_files(output):
+        check_output(file, force=force)
     settings = DemoSettings(training_designs=training_designs, targets=targets, queries=queries, seed=seed)
     with progress() as on_progress:
         result = run_demo(settings, on_progress)
@@ -51,6 +54,7 @@ def export(
     design: Annotated[str, typer.Argument(help="Structure file, or chirality and cells such as '(8,0)x4'.")],
     to: Annotated[str, typer.Option(help="Program: lammps, vasp, ovito or vesta.")],
     output: Annotated[Path, typer.Option(help="Output folder.")] = Path("export"),
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Write input files of a tube for another program."""
@@ -58,7 +62,7 @@ def export(
 
     check_output(output, folder=True)
     tube = io.parse_design(design)
-    written = io.export(tube, to, output)
+    written = io.export(tube, to, output, force=force)
     lines = [f"{tube} for {to}: {written.use}", *(f"  {path}" for path in written.files)]
     print_result({"tube": str(tube), "to": to} | asdict(written), lines=lines, json=json)
     for note in () if json else written.notes:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from matgym.cli.console import Json, Scheduler, Workers, print_result, progress
+from matgym.cli.console import Force, Json, Scheduler, Workers, print_result, progress
 
 app = typer.Typer(no_args_is_help=True, help="Build and inspect data sets.")
 
@@ -18,6 +18,7 @@ def build(
     ] = "nanotube-doping",
     workers: Workers = 2,
     scheduler: Scheduler = "",
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Build a data set. An interrupted build resumes."""
@@ -29,7 +30,10 @@ def build(
         def on_shard(done: int, total: int) -> None:
             show(spec.name, done, total, f"{done} of {total} shards")
 
-        data.build(spec, output, workers=workers, scheduler=scheduler or None, on_shard=on_shard)
+        data.build(
+            spec, output, workers=workers, scheduler=scheduler or None, force=force, inputs=[Path(specification)],
+            on_shard=on_shard,
+        )  # fmt: skip
     info(str(output), json=json)
 
 

@@ -1,10 +1,11 @@
 """`matgym furnace`: run recipes, and train networks over time."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from matgym.cli.console import Json, Log, Weights, print_result, progress
+from matgym.cli.console import Force, Json, Log, Weights, print_result, progress
 from matgym.errors import ConfigurationError
 from matgym.files import parsed_number
 
@@ -45,6 +46,7 @@ def train(
     config: Annotated[str, typer.Argument(help="cvd-growth, annealing, or a YAML file.")],
     output: Weights,
     log: Log = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Simulate runs, train a time-series network on them, and test it on other runs."""
@@ -62,7 +64,9 @@ def train(
             show("training", epoch.member * found.fit.epochs + epoch.number, total, note)
 
         command = f"matgym furnace train {config} OUTPUT.safetensors"
-        card = train_process(found, output, log=log, command=command, on_epoch=on_epoch)
+        card = train_process(
+            found, output, log=log, command=command, force=force, inputs=[Path(config)], on_epoch=on_epoch
+        )
     shown = {"n", "r2", "mae", "rmse"}
     rows = [{"outcome": row.property} | row.model_dump(include=shown) for row in card.metrics]
     print_result({"weights": str(output), "metrics": rows}, (f"{output}, at the last step", rows), json=json)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Json, Log, Weights, print_result, progress
+from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, Weights, print_result, progress
 from matgym.errors import ConfigurationError
-from matgym.files import check_output
+from matgym.files import atomic_path, check_output
 
 app = typer.Typer(no_args_is_help=True, help="Train, evaluate and sample generators of tubes.")
 
@@ -23,6 +23,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, max=MAX_DRAWN, help="Number of training epochs.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = None,
     log: Log = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Train a generator. An interrupted training resumes."""
@@ -35,13 +36,15 @@ def train(
     how = read_generator_config(model, settings, changes)
     data = Dataset.load(dataset)
     began = perf_counter()
-    with progress() as show, STORE.checkpoints(output) as checkpoints:
+    inputs = [Path(dataset), *([settings] if settings else [])]
+    with STORE.training(output, force=force, inputs=inputs) as work, progress() as show:
         show("training", 0, how.epochs)
 
         def on_epoch(epoch: Epoch) -> None:
             show(epoch.stage, epoch.number, getattr(how, f"{epoch.stage}_epochs", how.epochs), epoch.note)
 
-        trained = train_generator(how, data, checkpoints=checkpoints, log=log, on_epoch=on_epoch)
+        trained = train_generator(how, data, checkpoints=work.folder / "checkpoints", log=log, on_epoch=on_epoch)
+        work.begin_output()
         card = save_generator(
             trained.generator,
             output,
@@ -99,6 +102,7 @@ def sample(
         str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a .safetensors file.")
     ] = "gan",
     seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = 0,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Generate tubes, verify them by physics, and write them to files."""
@@ -111,6 +115,9 @@ def sample(
     from matgym.viz.raster import grid
 
     check_output(output, folder=True)
+    files, picture = [output / f"tube-{index:02d}.xyz" for index in range(samples)], output / "tubes.png"
+    for file in (*files, picture):
+        check_output(file, force=force)
     lattice = parse_design(tube).lattice
     budget = {name: count for name, count in (("B", boron), ("N", nitrogen)) if count}
     if not budget:
@@ -125,9 +132,9 @@ def sample(
         gaps = PiElectrons().predict(tubes)[GAP_EV]
         show("drawing and verifying", samples, samples)
     rows = []
-    for index, (structure, gap) in enumerate(zip(tubes, gaps, strict=True)):
-        path = output / f"tube-{index:02d}.xyz"
+    for path, structure, gap in zip(files, tubes, gaps, strict=True):
         write(path, structure)
         rows.append({"file": path.name, "gap, eV": f"{gap:.4f}", "error, meV": f"{1000 * (gap - target):+.0f}"})
-    grid(tubes, [f"{gap:.3f} eV" for gap in gaps]).savefig(output / "tubes.png", dpi=150)
+    with atomic_path(picture) as scratch:
+        grid(tubes, [f"{gap:.3f} eV" for gap in gaps]).savefig(scratch, dpi=150)
     print_result(rows, (f"{output}: tubes for {target:g} eV", rows), json=json)

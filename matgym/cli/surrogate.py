@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Json, Log, print_result, progress, split_names
+from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, print_result, progress, split_names
 from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -38,17 +38,15 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = None,
     start: Annotated[str, typer.Option(help="Initial weights, of the same architecture (transfer learning).")] = "",
     log: Log = None,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Train a surrogate and test it on held-out tubes. An interrupted training resumes."""
-    from shutil import rmtree
-
     from matgym.data import Dataset
     from matgym.learning.trainer import Epoch
     from matgym.physics.registry import parse_properties
     from matgym.surrogates import load, training
     from matgym.surrogates.store import STORE
-    from matgym.surrogates.training import cross_validate, summary
 
     asked = {"network": network or None, "epochs": epochs, "members": members, "seed": seed}
     changes = {name: value for name, value in asked.items() if value is not None}
@@ -58,8 +56,6 @@ def train(
         names = [prop.name for prop in parse_properties(how.properties)]
         output = Path(f"{'-'.join(names)}-{how.network}.safetensors")
     STORE.check_path(output)
-    validated: list[dict[str, float | str]] = []
-    folds = output.with_name(f"{output.name}.cv")
     epochs_in_all = how.members * how.epochs
     with progress() as show:
         show("cross-validation" if cv else "training", 0)
@@ -73,8 +69,6 @@ def train(
             note = f"network {epoch.member + 1} of {how.members}, validation error {epoch.error:.3f} sd"
             show("training", epoch.member * how.epochs + epoch.number, epochs_in_all, note)
 
-        if cv:
-            validated = summary(cross_validate(data, how, cv, folder=folds, on_epoch=on_fold))
         options = {
             "--property": properties, "--network": network, "--dataset": dataset, "--settings": settings,
             "--epochs": epochs, "--members": members, "--seed": seed, "--start": start, "--cv": cv or None,
@@ -82,12 +76,11 @@ def train(
         given = [f"{name} {value}" for name, value in options.items() if value not in {"", None}]
         card = training.train(
             data, output, how, start=load(start) if start else None, log=log, on_epoch=on_epoch,
-            command=" ".join(["matgym surrogate train OUTPUT.safetensors", *given]), cross_validation=validated,
-            source=source,
+            command=" ".join(["matgym surrogate train OUTPUT.safetensors", *given]), folds=cv, on_fold=on_fold,
+            source=source, force=force, inputs=[Path(each) for each in (source, start, settings) if each],
         )  # fmt: skip
         show("training", epochs_in_all, epochs_in_all)
-    rmtree(folds, ignore_errors=True)
-    rows = _metrics(card.metrics)
+    rows, validated = _metrics(card.metrics), list(card.cross_validation)
     tables = [(f"cross-validation, {cv} folds", validated)] if validated else []
     print_result(
         {"weights": str(output), "metrics": rows, "cross_validation": validated},
@@ -143,26 +136,33 @@ def improve(
     method: Annotated[str, typer.Option(help="Search method: random, annealing or genetic.")] = "annealing",
     epochs: Annotated[int, typer.Option(min=1, max=MAX_DRAWN, help="Training epochs after each round.")] = 10,
     seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = 0,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Improve a surrogate by active learning: search, label by physics, retrain, repeat."""
     from dataclasses import asdict
-    from shutil import rmtree
 
     from matgym.benchmark.improve import ImproveSettings, Round
     from matgym.benchmark.improve import improve as run_rounds
     from matgym.data import Dataset
+    from matgym.learning.trainer import CHECKPOINTS
     from matgym.structures.io import parse_design
     from matgym.surrogates import load, load_card
-    from matgym.surrogates.store import STORE, save
+    from matgym.surrogates.store import STORE, located, save
     from matgym.surrogates.training import config_of, measure
 
     settings = ImproveSettings(rounds, designs, queries, method, epochs=epochs, seed=seed)
     STORE.check_path(output)
     atoms = _budget(budget)
-    card = load_card(weights)
-    folder = output.with_name(output.name + ".rounds")
-    with progress() as show:
+    card, file = load_card(weights), located(weights)
+    dataset, table = dataset or card.data["name"], output.with_suffix(".parquet")
+    inputs = [file, file.with_suffix(".json"), Path(dataset)]
+    work_of = STORE.training(
+        output, force=force, inputs=inputs, more_outputs=[table],
+        pieces=["rounds/round-*.parquet", f"rounds/fit-*/{CHECKPOINTS}"],
+        identity={"weights": card.sha256, "data": dataset, "tube": tube, "budget": atoms, **asdict(settings)},
+    )  # fmt: skip
+    with work_of as work, progress() as show:
 
         def on_round(found: Round) -> None:
             show(
@@ -174,20 +174,20 @@ def improve(
 
         show("improving", 0, rounds)
         surrogate, data, done = run_rounds(
-            load(weights), Dataset.load(dataset or card.data["name"]), config_of(card), parse_design(tube).lattice,
-            atoms, settings, folder=folder, on_round=on_round,
+            load(weights), Dataset.load(dataset), config_of(card), parse_design(tube).lattice,
+            atoms, settings, folder=work.folder / "rounds", on_round=on_round,
         )  # fmt: skip
-        data.save(output.with_suffix(".parquet"))
         metrics = measure(surrogate, data)
+        work.begin_output()
+        data.save(table)
         save(
             surrogate,
             output,
-            data={"name": str(output.with_suffix(".parquet")), "digest": data.digest},
+            data={"name": str(table), "digest": data.digest},
             fit=card.fit,
             command=f"matgym surrogate improve {weights} OUTPUT --tube '{tube}' --budget {budget}",
             metrics=metrics,
         )
-    rmtree(folder, ignore_errors=True)
     before = [asdict(found) for found in done]
     columns = ("split", "property", "n", "r2", "mae", "rmse")
     after = [{name: row[name] for name in columns} for row in _metrics(metrics)]

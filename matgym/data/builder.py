@@ -16,10 +16,9 @@ and a(site, X) how many of its three neighbours hold X already.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, Final
 
 import numpy as np
@@ -29,14 +28,13 @@ import pyarrow.parquet as pq
 from matgym.data.dataset import Dataset
 from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family
 from matgym.data.table import SCHEMA_VERSION, label_columns, split_of, table_of, tube_columns
-from matgym.errors import DatasetError
 from matgym.execution import Job, execute
-from matgym.files import check_output, write_json
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.physics.registry import Conditions, oracle_of, predict
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.structures.symmetry import Pairs
 from matgym.typing import FloatArray, SpeciesArray
+from matgym.work import work_folder
 
 SHARD_SAMPLES: Final = 100
 
@@ -69,15 +67,19 @@ def build(
     *,
     workers: int = 2,
     scheduler: str | None = None,
+    force: bool = False,
+    inputs: Iterable[Path] = (),
     on_shard: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Path:
     """Build a data set, or go on with one that was interrupted.
 
     Args:
         spec: what to build.
-        output: the Parquet file; `OUTPUT.shards/` beside it holds what is done until all is.
+        output: the Parquet file; `OUTPUT.work/` beside it holds what is done until all is: see `matgym.work`.
         workers: processes, each on one core.
         scheduler: address of a Dask scheduler whose workers make the shards instead: see `matgym.execution.execute`.
+        force: whether a file that exists is replaced.
+        inputs: files that must not be replaced, whatever `force` says, such as that of the specification.
         on_shard: called with the shards that are done, and all, at the start and after each.
 
     Returns:
@@ -85,38 +87,27 @@ def build(
 
     Raises:
         ConfigurationError: if `workers` is below 1.
-        FormatError: if `output` cannot be written.
+        FormatError: if `output` cannot be written, or exists without `force`.
         DatasetError: if the shards beside `output` belong to another specification.
+        OutputError: if the disk is full.
         ExecutionError: if shards could not be made, or another process builds the same file.
     """
-    check_output(output)
-    shards = output.with_name(output.name + ".shards")
-    _claim(shards, spec)
     jobs = [ShardJob(spec, number) for number in range(-(-spec.samples // SHARD_SAMPLES))]
-    done = sum((shards / f"{job.key}.parquet").exists() for job in jobs)
-    on_shard(done, len(jobs))
+    done = 0
 
-    def count(_job: Job, before: bool) -> None:
+    def count(_job: Job, _before: bool) -> None:
         nonlocal done
-        if not before:
-            done += 1
-            on_shard(done, len(jobs))
+        done += 1
+        on_shard(done, len(jobs))
 
-    paths = execute(jobs, shards, workers=workers, scheduler=scheduler, on_done=count)
-    _merge(spec, paths, output)
-    rmtree(shards)
+    identity = {"specification": spec.model_dump(mode="json"), "digest": spec.digest, "physics": PHYSICS_VERSION}
+    pieces = ["shards/shard-*.parquet"]
+    with work_folder(output, pieces=pieces, identity=identity, force=force, inputs=inputs) as work:
+        on_shard(0, len(jobs))
+        paths = execute(jobs, work.folder / "shards", workers=workers, scheduler=scheduler, on_done=count)
+        work.begin_output()
+        _merge(spec, paths, output)
     return output
-
-
-def _claim(shards: Path, spec: DatasetSpec) -> None:
-    note = shards / "specification.json"
-    expected = spec.model_dump(mode="json") | {"digest": spec.digest}
-    if note.exists():
-        found = json.loads(note.read_text(encoding="utf-8"))
-        if found != expected:
-            raise DatasetError(f"{shards} holds the unfinished build of another specification; finish or remove it")
-    else:
-        write_json(note, expected)
 
 
 def make_shard(spec: DatasetSpec, number: int) -> pa.Table:

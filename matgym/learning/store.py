@@ -5,12 +5,11 @@ whole or not at all, and the card holds the hash of the weights.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -20,11 +19,14 @@ from safetensors.torch import save as bytes_of
 from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError, FormatError, MatgymError, WeightsError
-from matgym.files import atomic_path, check_output, is_file, read_json, write_text
+from matgym.files import check_output, is_file, read_json, write_bytes, write_text
 from matgym.learning.config import first_error
+from matgym.learning.trainer import CHECKPOINTS
+from matgym.work import Work, work_folder
 
 FORMAT_VERSION: Final = 3
-"""Of all cards. Earlier ones, which each kind of weights counted for itself, hold no hash of the weights."""
+"""Version of the format of all cards. Earlier ones, which each kind of weights counted for itself, hold no hash of the
+weights, except those of agents."""
 
 PACKAGES: Final = ("matgym", "numpy", "torch", "safetensors")
 
@@ -39,15 +41,13 @@ class Card(BaseModel):
         command: that reproduces it.
         seconds: that the training took; 0 if it was not measured.
         versions: of the packages that wrote this.
-        sha256: of the file of weights; empty in files of earlier formats.
+        sha256: of the file of weights.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    OLDEST: ClassVar[int] = 1
-    """Format that is still read."""
-    HASHED: ClassVar[int] = 3
-    """Format from which on the hash of the weights is required."""
+    OLDEST: ClassVar[int] = FORMAT_VERSION
+    """Oldest format that is read."""
 
     format_version: int = FORMAT_VERSION
     data: dict[str, Any] = {}
@@ -55,12 +55,7 @@ class Card(BaseModel):
     command: str = ""
     seconds: float = 0.0
     versions: dict[str, str] = {}
-    sha256: str = Field(default="", pattern="^([0-9a-f]{64})?$")
-
-    @classmethod
-    def upgraded(cls, content: dict[str, Any], version: int) -> dict[str, Any]:  # noqa: ARG003  # kinds use it
-        """Return a card of an earlier format as one of this."""
-        return content
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
 C = TypeVar("C", bound=Card)
@@ -97,16 +92,38 @@ class Store(Generic[C]):
             raise WeightsError(str(error)) from None
 
     @contextmanager
-    def checkpoints(self, output: Path) -> Iterator[Path]:
-        """Yield the folder `OUTPUT.checkpoints/`, from which a killed training goes on; it is removed on success.
+    def training(
+        self,
+        output: Path,
+        *,
+        force: bool = False,
+        inputs: Iterable[Path] = (),
+        pieces: Sequence[str] = (),
+        more_outputs: Sequence[Path] = (),
+        identity: Mapping[str, Any] | None = None,
+    ) -> Iterator[Work]:
+        """Hold `OUTPUT.work/`, from which a killed training resumes; see `matgym.work.work_folder`.
+
+        Its folder `checkpoints` is for the checkpoints of the training. Call `begin_output` before `save`.
+
+        Args:
+            output: file of the weights; the card is beside it.
+            force: whether files that exist are replaced.
+            inputs: files that the training reads.
+            pieces: patterns of further files in the folder.
+            more_outputs: files that are written in addition to weights and card.
+            identity: what the pieces depend on; checkpoints know it themselves.
 
         Raises:
             WeightsError: if `output` does not end in .safetensors.
+            FormatError: if a file exists without `force`, or is an input.
+            ExecutionError: if another training writes the same output.
         """
         self.check_path(output)
-        folder = output.with_name(output.name + ".checkpoints")
-        yield folder
-        rmtree(folder, ignore_errors=True)
+        outputs = (output, output.with_suffix(".json"), *more_outputs)
+        kept = (f"checkpoints/{CHECKPOINTS}", *pieces)
+        with work_folder(output, outputs=outputs, pieces=kept, identity=identity, force=force, inputs=inputs) as work:
+            yield work
 
     def save(self, path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> C:
         """Write weights, from any device, to `path` (.safetensors) and a card with these facts beside it (.json).
@@ -124,8 +141,7 @@ class Store(Generic[C]):
             card = self.card(**{**facts, **sealed})
         except ValidationError as error:
             raise ConfigurationError(f"{self.kind} cannot be stored like this: {first_error(error)}") from None
-        with atomic_path(path) as scratch:
-            scratch.write_bytes(content)
+        write_bytes(path, content)
         write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
         return card
 
@@ -144,8 +160,11 @@ class Store(Generic[C]):
             content = file.read_bytes()
         except FileNotFoundError:
             raise WeightsError(f"{file} is missing") from None
-        if card.sha256 and hashlib.sha256(content).hexdigest() != card.sha256:
-            raise WeightsError(f"{file} is not the file that its card was written with: its SHA-256 is another")
+        if hashlib.sha256(content).hexdigest() != card.sha256:
+            raise WeightsError(
+                f"{file} is not the file that its card was written with: its SHA-256 is another; repeat the call that "
+                "wrote them, if it was interrupted"
+            )
         try:
             return build(card, tensors_of(content))
         except (ConfigurationError, SafetensorError, RuntimeError, TypeError, LookupError, ValueError) as error:
@@ -169,18 +188,16 @@ class Store(Generic[C]):
             raise WeightsError(f"{file} is no card of {self.kind}: it must be a mapping with a whole format_version")
         if not self.card.OLDEST <= found <= FORMAT_VERSION:
             raise WeightsError(
-                f"{file} is of format {found}; this matgym reads {self.card.OLDEST} to {FORMAT_VERSION}: "
+                f"{file} is of format {found}, and this matgym reads formats from {self.card.OLDEST} to "
+                f"{FORMAT_VERSION}: "
                 + ("upgrade matgym" if found > FORMAT_VERSION else "train anew")
             )
         try:
-            card = self.card.model_validate(self.card.upgraded(content, found))
+            return self.card.model_validate(content)
         except ValidationError as error:
             raise WeightsError(f"{file} is no card of {self.kind}: {first_error(error)}") from None
         except MatgymError as error:
             raise WeightsError(f"{file}: {error}") from None
-        if not card.sha256 and found >= self.card.HASHED:
-            raise WeightsError(f"{file} is no card of {self.kind}: sha256 is missing")
-        return card
 
     def names(self) -> tuple[str, ...]:
         """Return the names of shipped weights."""

@@ -5,6 +5,7 @@ validation. `one_cycle` creates the update that most trainings use.
 """
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack
+from typing import Any, Final, Generic, Literal, TypeAlias, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +22,14 @@ import torch
 from torch import Tensor, nn
 
 from matgym.errors import DatasetError
-from matgym.files import atomic_path
+from matgym.files import set_aside, write_bytes
 from matgym.learning.devices import torch_device
 from matgym.typing import IntArray
 
 Batch = TypeVar("Batch")
+
+CHECKPOINTS: Final = "*.checkpoint"
+"""Pattern of the names of checkpoints in their folder."""
 
 
 @dataclass(frozen=True)
@@ -264,12 +268,14 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
         The number of epochs, and the metrics of the best one.
 
     Raises:
-        DatasetError: if the checkpoint is damaged or belongs to another training.
+        DatasetError: if the checkpoint belongs to another training. A damaged one is set aside with a warning, and
+            the training starts again.
         ConfigurationError: if this machine has no such device.
+        OutputError: if a checkpoint cannot be written, for example on a full disk.
     """
     net, name, place = training.net, f"{training.stage}-{training.member}", torch_device(options.get("device", "auto"))
     folder, log = options.get("checkpoints"), options.get("log")
-    file = folder and folder / f"{name}.pt"
+    file = folder and folder / f"{name}{CHECKPOINTS[1:]}"
     start = digest(*(value.cpu().numpy() for value in net.state_dict().values()))
     whose = json.dumps({**identity, "start weights": start}, sort_keys=True, default=str)
     net.to(place)
@@ -299,8 +305,9 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
         if file:
             state = {key: part.state_dict() for key, part in parts.items()}
             state |= {"identity": whose, "best": best, "progress": vars(progress), "torch_rng": _torch_rng()}
-            with atomic_path(file) as scratch:
-                torch.save({**state, "rng": json.dumps(training.rng.bit_generator.state)}, scratch)
+            content = io.BytesIO()  # a full disk is an OSError here, and an error of C++ in `torch.save`
+            torch.save({**state, "rng": json.dumps(training.rng.bit_generator.state)}, content)
+            write_bytes(file, content.getvalue())
         epoch = Epoch(training.stage, training.member, progress.epochs, losses, validation, error)
         for listener in listeners:
             listener(epoch)
@@ -373,10 +380,10 @@ def grouped_rows(sizes: Sequence[int], batch_size: int, rng: np.random.Generator
 
 
 def _stored(path: Path | None, identity: str, device: torch.device) -> dict[str, Any] | None:
-    """Return the stored state of a training, with tensors on `device`, or None if there is no file.
+    """Return the stored state of a training, with tensors on `device`, or None if there is no undamaged file.
 
     Raises:
-        DatasetError: if the file is damaged or belongs to another training.
+        DatasetError: if the file belongs to another training.
     """
     if path is None or not path.exists():
         return None
@@ -384,7 +391,8 @@ def _stored(path: Path | None, identity: str, device: torch.device) -> dict[str,
         # `weights_only` loads tensors and plain values, and runs no code from the file.
         content = torch.load(path, weights_only=True, map_location=device)
     except Exception as error:  # noqa: BLE001  # torch raises half a dozen kinds for a damaged file
-        raise DatasetError(f"{path} is not a checkpoint: {error}; remove it to start again") from None
+        set_aside(path, f"it is not a checkpoint: {str(error).partition('. ')[0]}")
+        return None
     if not isinstance(content, dict) or content.get("identity") != identity:
         raise DatasetError(
             f"{path} belongs to another training (data, settings or start weights differ); remove it to start again"

@@ -141,7 +141,7 @@ class Cached(_Remembering):
                 "sd": {key: _finite(values[row]) for key, values in predictions.sd.items()},
                 "failures": {key: reasons[row] for key, reasons in predictions.failures.items() if row in reasons},
             }
-            write_text(self.path(tube), json.dumps(entry))
+            write_text(self.path(tube), json.dumps(entry), durable=False)
         return fresh
 
     def _read(self, path: Path) -> dict[str, Any] | None:

@@ -1,7 +1,7 @@
 """Storage of surrogates on disk; see `matgym.learning.store`."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -23,8 +23,6 @@ class SurrogateCard(Card):
         metrics: metrics by split; neither training nor early stopping used "test".
         cross_validation: one row per property, means over folds with the half-widths of their intervals.
     """
-
-    OLDEST: ClassVar[int] = 2  # format 1 held a single network
 
     network: str
     settings: dict[str, Any]

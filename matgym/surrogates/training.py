@@ -5,7 +5,7 @@ accuracy. The engines that run the networks are in `matgym.surrogates.engines`.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,16 +14,16 @@ from typing import Any, Final, TypeAlias, Unpack
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 from scipy.stats import spearmanr
 
 from matgym.data import Dataset
 from matgym.data.table import SPLITS, TEST_SHARE, VALIDATION_SHARE
-from matgym.errors import ConfigurationError, DatasetError, WeightsError
-from matgym.files import write_json
+from matgym.errors import ConfigurationError, DatasetError, FormatError, WeightsError
+from matgym.files import read_json, set_aside, write_json
 from matgym.learning.config import validated
 from matgym.learning.metrics import PropertyMetrics, property_metrics
-from matgym.learning.trainer import Epoch, Options
+from matgym.learning.trainer import CHECKPOINTS, Epoch, Options
 from matgym.models import Model
 from matgym.statistics import estimate
 from matgym.structures import Nanotube
@@ -65,33 +65,47 @@ def train(
     *,
     start: NetworkSurrogate | None = None,
     command: str = "matgym surrogate train",
-    cross_validation: Sequence[dict[str, Any]] = (),
+    folds: int = 0,
+    on_fold: Callable[[int, Epoch], None] = lambda _fold, _epoch: None,
     source: str = "",
+    force: bool = False,
+    inputs: Iterable[Path] = (),
     **options: Unpack[Options],
 ) -> SurrogateCard:
-    """Fit a surrogate, measure its accuracy on the test splits, and store it.
+    """Cross-validate and fit a surrogate, measure its accuracy on the test splits, and store it.
 
     Args:
         data: labelled data set.
-        output: file of the weights, which ends in .safetensors; see `Store.checkpoints` for the files next to it.
+        output: file of the weights, which ends in .safetensors; see `Store.training` for the folder next to it.
         config: configuration of the fit.
         start: see `fit`.
         command: command that reproduces the surrogate, for the card.
-        cross_validation: rows of the cross-validation, for the card.
+        folds: number of folds of the cross-validation before the fit; 0 for none.
+        on_fold: function that is called after every epoch of the cross-validation.
         source: name or file of the data, for the card.
-        options: see `fit`.
+        force: whether files that exist are replaced.
+        inputs: files that must not be replaced, whatever `force` says.
+        options: see `fit`; checkpoints are in the folder next to the output.
     """
     counts = {split: len(data.split(split)) for split in SPLITS}
-    with STORE.checkpoints(output) as options["checkpoints"]:
+    pieces = ["folds/fold-*.json", f"folds/fold-*.checkpoints/{CHECKPOINTS}"]
+    device = options.get("device", "auto")
+    with STORE.training(output, force=force, inputs=inputs, pieces=pieces) as work:
+        found: Folds = ()
+        if folds:
+            found = cross_validate(data, config, folds, folder=work.folder / "folds", device=device, on_epoch=on_fold)
+        options["checkpoints"] = work.folder / "checkpoints"
         surrogate = fit(data, config, start=start, **options)
+        metrics = measure(surrogate, data)
+        work.begin_output()
         return save(
             surrogate,
             output,
             data={"name": source or data.provenance["specification"]["name"], "digest": data.digest, "rows": counts},
             fit=config.as_dict(),
             command=command,
-            metrics=measure(surrogate, data),
-            cross_validation=tuple(cross_validation),
+            metrics=metrics,
+            cross_validation=tuple(summary(found)) if found else (),
         )
 
 
@@ -151,13 +165,8 @@ def cross_validate(
     results = []
     for fold in range(folds):
         done = folder and folder / f"fold-{fold}.json"
-        if done and done.exists():
-            content = json.loads(done.read_text(encoding="utf-8"))
-            results.append(_FIGURES.validate_python(content.pop("figures")))
-            if content != identity:
-                raise DatasetError(
-                    f"{done} belongs to another cross-validation (data or settings differ): remove its folder"
-                )
+        if done and (stored := _stored_fold(done, identity)) is not None:
+            results.append(stored)
             continue
         part, checkpoints = fold_of(pool, fold, folds, config.seed), folder and folder / f"fold-{fold}.checkpoints"
         fitted = fit(part, config, checkpoints=checkpoints, device=device, on_epoch=partial(on_epoch, fold))
@@ -165,6 +174,25 @@ def cross_validate(
         if done:
             write_json(done, identity | {"figures": _FIGURES.dump_python(results[-1], mode="json")})
     return tuple(results)
+
+
+def _stored_fold(file: Path, identity: dict[str, Any]) -> tuple[PropertyMetrics, ...] | None:
+    """Return the metrics of a finished fold, or None if there is no undamaged file.
+
+    Raises:
+        DatasetError: if the file belongs to another cross-validation.
+    """
+    if not file.exists():
+        return None
+    try:
+        content = read_json(file)
+        found = _FIGURES.validate_python(content.pop("figures"))
+    except (FormatError, ValidationError, AttributeError, KeyError) as error:
+        set_aside(file, f"it holds no figures of a fold: {str(error).partition(chr(10))[0]}")
+        return None
+    if content != identity:
+        raise DatasetError(f"{file} belongs to another cross-validation (data or settings differ): remove its folder")
+    return found
 
 
 def fold_of(pool: Dataset, fold: int, folds: int, seed: int) -> Dataset:

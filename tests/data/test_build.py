@@ -14,9 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from matgym.cli import app
-from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, split_of
+from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, builder, split_of
 from matgym.data.builder import random_codoped, random_decoration, random_tube
-from matgym.errors import DatasetError, FormatError, PropertyError
+from matgym.errors import DamagedFileWarning, DatasetError, FormatError, PropertyError
 from matgym.models import Level, Predictions
 from matgym.physics import PiElectrons, predict
 from matgym.physics.cache import PHYSICS_VERSION
@@ -39,7 +39,7 @@ def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
     output = tmp_path / "data.parquet"
     (tmp_path / "spec.json").write_text(SPEC.model_dump_json())
     command = ["data", "build", str(output), "--specification", str(tmp_path / "spec.json"), "--json", "--workers"]
-    shards = tmp_path / "data.parquet.shards"
+    shards = tmp_path / "data.parquet.work" / "shards"
     process = subprocess.Popen(
         [sys.executable, "-m", "matgym.cli", *command, "1"], start_new_session=True, stdout=subprocess.DEVNULL
     )
@@ -57,7 +57,7 @@ def test_a_killed_build_resumes_to_the_same_bytes(unbroken, tmp_path):
     assert output.read_bytes() == unbroken.read_bytes()
     assert len(kept) >= 2
     assert json.loads(finished.stdout)["digest"] == Dataset.load(unbroken).digest
-    assert not shards.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"data.parquet", "spec.json"}
 
 
 def test_finished_shards_are_kept_and_not_computed_again(tmp_path, monkeypatch):
@@ -83,13 +83,66 @@ def test_finished_shards_are_kept_and_not_computed_again(tmp_path, monkeypatch):
     assert sorted(made) == list(range(9))
 
 
-def test_shards_of_another_specification_raise(tmp_path):
+SHORT = SPEC.model_copy(update={"families": (Family(n=8, m=0, cells=1, samples=250),)})
+
+
+def interrupted_after(shards, output, monkeypatch):
+    """Build shards of SHORT, and stop."""
+    original = builder.make_shard
+
+    def make(spec, number):
+        if number == shards:
+            raise KeyboardInterrupt
+        return original(spec, number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(builder, "make_shard", make)
+        with pytest.raises(KeyboardInterrupt):
+            build(SHORT, output, workers=1)
+
+
+def test_shards_of_another_specification_raise(tmp_path, monkeypatch):
     output = tmp_path / "data.parquet"
-    shards = tmp_path / "data.parquet.shards"
-    shards.mkdir()
-    (shards / "specification.json").write_text(json.dumps({"name": "other"}))
-    with pytest.raises(DatasetError, match="another specification"):
+    interrupted_after(1, output, monkeypatch)
+    with pytest.raises(DatasetError, match=r"data\.parquet\.work holds unfinished work with other settings"):
         build(SPEC, output)
+
+
+@pytest.mark.parametrize("name", ["shards/shard-00000-*.parquet", "matgym-work.json"])
+@pytest.mark.parametrize("size", [0, 40, -10])
+def test_a_cut_piece_is_set_aside_and_made_again(tmp_path, monkeypatch, name, size):
+    """In 0.1 an empty or cut shard or specification ended every later build in a traceback."""
+    whole = build(SHORT, tmp_path / "whole.parquet", workers=1)
+    output = tmp_path / "data.parquet"
+    interrupted_after(2, output, monkeypatch)
+    (piece,) = (tmp_path / "data.parquet.work").glob(name)
+    piece.write_bytes(piece.read_bytes()[:size])
+    with pytest.warns(DamagedFileWarning, match=f"{piece.name} is damaged"):
+        build(SHORT, output, workers=1)
+    assert output.read_bytes() == whole.read_bytes()
+    assert {path.name for path in tmp_path.iterdir()} == {"data.parquet", "whole.parquet"}
+
+
+def test_an_existing_file_is_replaced_only_with_force(tmp_path):
+    output = tmp_path / "data.parquet"
+    output.write_text("mine")
+    command = ["data", "build", str(output), "--specification", str(tmp_path / "spec.json"), "--workers", "1"]
+    (tmp_path / "spec.json").write_text(SHORT.model_dump_json())
+    refused = CliRunner().invoke(app, command)
+    assert isinstance(refused.exception, FormatError)
+    assert "data.parquet exists: name another file, or replace it by --force" in str(refused.exception)
+    assert output.read_text() == "mine"
+    CliRunner().invoke(app, [*command, "--force"], catch_exceptions=False)
+    assert Dataset.load(output)
+    assert {path.name for path in tmp_path.iterdir()} == {"data.parquet", "spec.json"}
+
+
+def test_the_specification_is_not_replaced_by_its_own_data(tmp_path):
+    spec = tmp_path / "spec.json"
+    spec.write_text(SHORT.model_dump_json())
+    command = ["data", "build", str(spec), "--specification", str(spec), "--force"]
+    assert "is also an input" in str(CliRunner().invoke(app, command).exception)
+    assert spec.read_text() == SHORT.model_dump_json()
 
 
 @pytest.mark.parametrize("output", ["", "..", "/"])

@@ -1,11 +1,14 @@
 """The training loop: best weights, patience, several optimizers, callbacks, and checkpoints that resume to the bit."""
 
+import resource
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from matgym.errors import ConfigurationError, DatasetError
+from matgym.errors import ConfigurationError, DamagedFileWarning, DatasetError, OutputError
 from matgym.learning.devices import torch_device
 from matgym.learning.trainer import NormStatistics, Training, Update, WeightAverage, one_cycle, train
 
@@ -66,6 +69,17 @@ def same(one, other):
     return all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True))
 
 
+@contextmanager
+def full_disk(size):
+    """Let no file of this process grow beyond a size in bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def killed_after(number):
     def kill(epoch):
         if epoch.number == number:
@@ -87,8 +101,8 @@ def test_a_killed_training_resumes_to_the_same_bits(tmp_path, patience):
     assert same(whole.net, resumed.net)
 
 
-def test_a_checkpoint_of_other_start_weights_or_data_or_a_damaged_one_raises(tmp_path):
-    file = tmp_path / "pair-0.pt"
+def test_a_checkpoint_of_other_start_weights_or_data_raises(tmp_path):
+    file = tmp_path / "pair-0.checkpoint"
     with pytest.raises(KilledError):
         train(training(), {"data": 1}, checkpoints=tmp_path, device="cpu", on_epoch=killed_after(1))
     other = training()
@@ -97,9 +111,39 @@ def test_a_checkpoint_of_other_start_weights_or_data_or_a_damaged_one_raises(tmp
     for begun, identity in ((other, {"data": 1}), (training(seed=1), {"data": 1}), (training(), {"data": 2})):
         with pytest.raises(DatasetError, match="start weights differ"):
             train(begun, identity, checkpoints=tmp_path, device="cpu")
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(DatasetError, match="is not a checkpoint"):
+    assert file.is_file()
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, -100])
+def test_a_damaged_checkpoint_is_set_aside_and_the_training_begins_again(tmp_path, size):
+    """In 0.1 it stopped every later call."""
+    whole = training()
+    train(whole, {"data": 1}, device="cpu")
+    with pytest.raises(KilledError):
+        train(training(), {"data": 1}, checkpoints=tmp_path, device="cpu", on_epoch=killed_after(2))
+    file = tmp_path / "pair-0.checkpoint"
+    file.write_bytes(file.read_bytes()[:size])
+    again = training()
+    with pytest.warns(DamagedFileWarning, match=r"pair-0\.checkpoint is damaged .* is now pair-0\.checkpoint\.damaged"):
+        train(again, {"data": 1}, checkpoints=tmp_path, device="cpu")
+    assert same(whole.net, again.net)
+    assert {each.name for each in tmp_path.iterdir()} == {file.name, f"{file.name}.damaged"}
+
+
+def test_a_full_disk_during_a_checkpoint_is_a_sentence_and_keeps_the_last_one(tmp_path):
+    """In 0.1 it was an error of PyTorch's C++ code. A limit of file sizes stands for the disk."""
+    first = training()
+    with pytest.raises(KilledError):
+        train(training(), {"data": 1}, checkpoints=tmp_path, device="cpu", on_epoch=killed_after(1))
+    content = (tmp_path / "pair-0.checkpoint").read_bytes()
+    with full_disk(4096), pytest.raises(OutputError, match=r"pair-0\.checkpoint cannot be written: .*free some space"):
         train(training(), {"data": 1}, checkpoints=tmp_path, device="cpu")
+    assert [each.name for each in tmp_path.iterdir()] == ["pair-0.checkpoint"]
+    assert (tmp_path / "pair-0.checkpoint").read_bytes() == content
+    train(first, {"data": 1}, device="cpu")
+    again = training()
+    train(again, {"data": 1}, checkpoints=tmp_path, device="cpu")
+    assert same(first.net, again.net)
 
 
 def test_the_weights_of_the_best_epoch_are_kept_and_patience_stops_the_training():

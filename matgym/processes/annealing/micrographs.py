@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -37,8 +37,6 @@ _AT_ONCE: Final = 8192
 
 class MicrographCard(Card):
     """The description of a network of micrographs and its training."""
-
-    OLDEST: ClassVar[int] = 2  # format 1 was a convolutional recurrent network on brightness
 
     width: int = Field(ge=1)
 

@@ -122,7 +122,7 @@ def _learned(
         best = max(names, key=lambda name: scores[name][0])
         regressor = _fitted(best, x, y, seed)
         with suppress(OSError):  # where nothing can be written, it is learned again the next time
-            write_json(path, {"scores": scores, "state": regressor.state()})
+            write_json(path, {"scores": scores, "state": regressor.state()}, durable=False)
     else:
         scores = {name: tuple(entry["scores"][name]) for name in names}
         best = max(names, key=lambda name: scores[name][0])

@@ -3,7 +3,7 @@
 The loss is the mean squared error of standardised outcomes at every step, minimised by AdamW with early stopping.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Unpack
@@ -177,14 +177,23 @@ class ProcessConfig:
 
 
 def train_process(
-    config: ProcessConfig, output: Path, *, command: str = "", **options: Unpack[Options]
+    config: ProcessConfig,
+    output: Path,
+    *,
+    command: str = "",
+    force: bool = False,
+    inputs: Iterable[Path] = (),
+    **options: Unpack[Options],
 ) -> SequenceCard:
     """Simulate runs, fit a surrogate, measure it on the test runs, and store it at `output`.
 
-    The card holds the command, so that the training can be repeated.
+    The card holds the command, so that the training can be repeated. Files that exist are replaced only with `force`,
+    and `inputs` never; see `Store.training`.
     """
-    with STORE.checkpoints(output) as options["checkpoints"]:
+    with STORE.training(output, force=force, inputs=inputs) as work:
+        options["checkpoints"] = work.folder / "checkpoints"
         learned, validation, test = config.simulated()
         surrogate = fit_sequences(learned, validation, config.fit, **options)
         metrics, settings = figures(surrogate, test), asdict(config.fit)
+        work.begin_output()
         return save_sequences(surrogate, output, data=config.data(), fit=settings, command=command, metrics=metrics)

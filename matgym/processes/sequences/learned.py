@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -165,14 +165,6 @@ class SequenceCard(Card):
     start: tuple[str, ...]
     outcomes: tuple[str, ...] = Field(min_length=1)
     metrics: tuple[PropertyMetrics, ...] = ()
-
-    @classmethod
-    def upgraded(cls, content: dict[str, Any], version: int) -> dict[str, Any]:
-        """Rename the column "outcome" of the metrics of format 1, which had no intervals."""
-        if version > 1:
-            return content
-        rows = [{"property" if k == "outcome" else k: v for k, v in row.items()} for row in content.get("metrics", ())]
-        return content | {"metrics": rows}
 
 
 STORE: Final = Store(SequenceCard, "a surrogate over time", Path(__file__).parent / "weights")

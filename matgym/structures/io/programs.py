@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, FormatError, MissingExtraError
-from matgym.files import atomic_path, write_text
+from matgym.files import atomic_path, check_output, write_text
 from matgym.structures.io.convert import to_atoms
 from matgym.structures.io.files import write
 from matgym.structures.io.lammps import lammps_script, potential_of
@@ -47,18 +47,19 @@ class Exported:
     notes: tuple[str, ...] = ()
 
 
-def export(tube: Nanotube, to: str, folder: Path) -> Exported:
+def export(tube: Nanotube, to: str, folder: Path, *, force: bool = True) -> Exported:
     """Write what another program needs to run or show a tube; each file is whole or absent.
 
     Args:
         tube: without torsion, which no cell along the axis could hold.
         to: "lammps" (data and a script that relaxes), "vasp" (input set without POTCAR), "ovito" (extended XYZ with
             properties of the atoms) or "vesta" (CIF).
-        folder: made if missing; files of the same names are replaced.
+        folder: made if missing.
+        force: whether files that exist are replaced.
 
     Raises:
         ConfigurationError: if `to` is unknown.
-        FormatError: if the tube has no atoms.
+        FormatError: if the tube has no atoms, or a file exists without `force`; nothing is written then.
         MissingExtraError: if pymatgen is not installed, for VASP.
         StructureError: if the tube is twisted.
     """
@@ -66,6 +67,9 @@ def export(tube: Nanotube, to: str, folder: Path) -> Exported:
         raise ConfigurationError(f"cannot export to {to!r}; known are {', '.join(PROGRAMS)}")
     if not len(to_atoms(tube)):
         raise FormatError(f"{tube} has no atoms to export: every site is vacant")
+    names = FILES[to] + ((potential_of(tube).file,) if to == "lammps" else ())
+    for name in names:
+        check_output(folder / name, force=force)
     return PROGRAMS[to](tube, folder)
 
 
@@ -215,3 +219,11 @@ PROGRAMS: Final[dict[str, Callable[[Nanotube, Path], Exported]]] = {
     "vesta": _to_vesta,
 }
 """Writers by the program that they write for."""
+
+FILES: Final = {
+    "lammps": ("tube.data", "in.lammps"),  # and the potential
+    "vasp": ("POSCAR", "INCAR", "KPOINTS", "POTCAR.spec"),
+    "ovito": ("tube.extxyz",),
+    "vesta": ("tube.cif",),
+}
+"""Names of the files that they write."""
