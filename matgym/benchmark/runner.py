@@ -129,8 +129,8 @@ def run_suite(
         The folder.
 
     Raises:
-        ConfigurationError: if a task would have no run, a method cannot be loaded or made with its settings, or the file
-            of a policy is missing.
+        ConfigurationError: if a task would have no run, a method cannot be loaded or made with its settings, or the
+            file of a policy is missing.
         FormatError: if the folder or a file in it cannot be written.
         WeightsError: if the file of a policy holds no agent, or is a .zip file without `trust`.
         DatasetError: if the folder holds records of other code, versions, weights, tables or settings, or of another
@@ -186,7 +186,7 @@ def _run_in(
 
 
 def _facts_before(about: Path) -> dict[str, Any]:
-    """Return the contents of suite.json of an earlier call; a damaged file is set aside, because it is written again."""
+    """Return the contents of suite.json of an earlier call; a damaged file is set aside, and is written again."""
     if not about.exists():
         return {}
     try:

@@ -107,7 +107,7 @@ class Run(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Make the optimizer, or load the stored agent, so that wrong settings and files raise an error before the work.
+        """Make the optimizer, or load the stored agent, so that wrong settings and files are errors before the work.
 
         Raises:
             ConfigurationError: if the optimizer cannot be made.
