@@ -290,9 +290,7 @@ def adopt(results: Path, folder: Path = Path(), *, force: bool = False) -> list[
         if loss < known.loss:
             by = f"{row['method']}, seed {row['seed']} of the suite {found.facts.suite}"
             described = task.describe(design)
-            best[made.name] = replace(
-                known, loss=loss, design=tuple(design.tolist()), described=described, found_by=by
-            )
+            best[made.name] = replace(known, loss=loss, design=tuple(design.tolist()), described=described, found_by=by)
     for name in best:
         check_output(folder / f"{name}.json", force=force)
     for name, optimum in best.items():

@@ -160,10 +160,14 @@ def as_amortised(task: str | AmortisedTask) -> AmortisedTask:
     """Return an amortised task from its name, or the given task.
 
     Raises:
-        ConfigurationError: if the name is unknown.
+        ConfigurationError: if the name is unknown, or it is neither a name nor a task.
     """
-    if not isinstance(task, str):
+    if isinstance(task, AmortisedTask):
         return task
+    if not isinstance(task, str):
+        raise ConfigurationError(
+            f"{task!r:.80} is not a task: give a name, an Instance, a DesignTask or an AmortisedTask"
+        )
     if task not in AMORTISED:
         close = get_close_matches(task, AMORTISED, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
