@@ -15,7 +15,13 @@ Results = Annotated[Path, typer.Argument(help="Folder of the results, or NAME of
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="YAML file or shipped suite: standard, quick or optima.")],
+    suite: Annotated[
+        str,
+        typer.Argument(
+            help="YAML file or shipped suite: standard, quick or optima. A method module:Class is imported, which runs "
+            "the code of the module."
+        ),
+    ],
     output: Annotated[Path, typer.Option(help="Folder for records and report.")] = Path("benchmark"),
     workers: Workers = 2,
     scheduler: Scheduler = "",

@@ -101,6 +101,14 @@ def test_an_empty_suite_is_an_error_before_the_work(tmp_path, case):
         ),
         (SEARCH.replace("[random]", "[{name: tpe, settings: {rng: 3}}]"), "tpe: its constructor raised"),
         (WIDE.replace("[random]", "[{name: genetic, settings: {population: 0}}]"), "genetic: its constructor raised"),
+        (
+            SEARCH.replace("[random]", "[{name: ppo, settings: {overrides: 5}}]"),
+            "must be a mapping of hyper-parameters",
+        ),
+        (
+            SEARCH.replace("[random]", "[{name: ppo, settings: {overrides: {tensorboard_log: logs}}}]"),
+            "a search writes no files",
+        ),
         (SEARCH.replace("[random]", "['os:system']"), "not a subclass"),
         (SEARCH.replace("[random]", "['nowhere:Mine']"), "cannot be loaded"),
         (WIDE.replace("methods:", "policies: [{algorithm: PPOO}], methods:"), "algorithm 'PPOO' is unknown"),
@@ -112,7 +120,7 @@ def test_settings_and_files_that_are_wrong_are_errors_before_the_work(tmp_path, 
     monkeypatch.chdir(tmp_path)
     with pytest.raises(MatgymError, match=match):
         run_suite(read(text, tmp_path), tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["suite.yml"]
 
 
 def test_outputs_that_cannot_be_written_are_errors_before_the_work(tmp_path):
