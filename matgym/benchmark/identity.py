@@ -247,7 +247,7 @@ def check_records(connection: duckdb.DuckDBPyConnection, facts: SuiteFacts) -> s
             raise DatasetError(f"{file} and {seen[place]} both have seed {seed} of {method} on {task}; remove one")
         seen[place] = file
         about = {name: value for name, value in read_identity(identity, file).items() if name != "seed"}
-        shared = {name: about[name] for name in SHARED if name in about}
+        shared: dict[str, Any] = {name: about[name] for name in SHARED if name in about}
         ours, theirs = facts.versions, about.get("versions", {})
         both = [{"versions": {k: part[k] for k in ours.keys() & theirs.keys()}} for part in (ours, theirs)]
         _compare(ABOUT, both[0], file, both[1])

@@ -163,12 +163,32 @@ class Results:
         """Return the result of a DuckDB SQL query on the table `records`; `$name` is a parameter.
 
         Raises:
-            DatasetError: if the query is invalid.
+            DatasetError: if the query is invalid, or is not one SELECT: no query changes the records.
         """
         try:
+            kinds = [statement.type for statement in self._connection.extract_statements(sql)]
+            if kinds != [duckdb.StatementType.SELECT]:
+                raise DatasetError(f"{sql.strip()!r:.200} gives no table: give one SELECT")
             return self._connection.sql(sql, params=parameters).to_arrow_table()
-        except (duckdb.Error, AttributeError) as error:
+        except (duckdb.Error, AttributeError, TypeError) as error:  # TypeError: text that is not Unicode
             raise DatasetError(f"{sql.strip()!r} gives no table: {error}") from None
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Return the result of a query as one mapping per row.
+
+        Raises:
+            DatasetError: if the query is invalid, two columns have one name, or Python cannot hold a value.
+        """
+        table = self.query(sql)
+        if twice := [name for name in table.column_names if table.column_names.count(name) > 1]:
+            raise DatasetError(f"{sql.strip()!r} gives two columns {twice[0]!r}: name one of them otherwise by AS")
+        try:
+            rows: list[dict[str, Any]] = table.to_pylist()
+        except (pa.ArrowException, ValueError, ArithmeticError) as error:
+            raise DatasetError(
+                f"{sql.strip()!r} gives a value that cannot be shown: {error}; CAST it to text"
+            ) from None
+        return rows
 
     # ---- contents
 

@@ -227,10 +227,12 @@ def check_folder(folder: Path, runs: Sequence[Run]) -> None:
 
 
 def last_loss(record: Path) -> float:
-    """Return the mean over targets of the verified loss after the whole budget."""
+    """Return the mean over targets of the verified loss after the whole budget; NaN if no design has one."""
     table = pq.read_table(record, columns=["evaluation", "verified_loss"])
     evaluations, losses = (table[name].to_numpy() for name in table.column_names)
-    return float(np.nanmean(losses[evaluations == evaluations.max()]))
+    final = losses[evaluations == evaluations.max()]
+    known = final[~np.isnan(final)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _cpu_seconds(records: Any) -> float:

@@ -112,7 +112,7 @@ def query(
     """Query the records, e.g. "SELECT method, min(verified_loss) FROM records GROUP BY method"."""
     from matgym.benchmark.results import Results as Records
 
-    rows = Records.read(output).query(sql).to_pylist()
+    rows = Records.read(output).rows(sql)
     print_result(rows, (sql, [{name: str(value) for name, value in row.items()} for row in rows]), json=json)
 
 

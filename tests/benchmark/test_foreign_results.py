@@ -155,6 +155,31 @@ def test_markup_in_names_and_queries_reaches_no_console(folder, capsys):
     assert "# Leaderboard: [/red] [bold]" in (folder / "leaderboard.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("sql", "match"),
+    [
+        ("SELECT timestamp 'infinity'", "CAST it to text"),
+        ("SELECT date '0044-03-15 (BC)'", "CAST it to text"),
+        ("SELECT 1 AS a, 2 AS a", "two columns 'a'"),
+        ("DROP TABLE records", "give one SELECT"),
+        ("UPDATE records SET verified_loss = 0", "give one SELECT"),
+        ("SELECT 1; DELETE FROM records", "give one SELECT"),
+        ("", "gives no table"),
+        ("SELECT $x", "gives no table"),
+        ("SELECT * FROM facts", "gives no table"),  # a variable of matgym
+    ],
+)
+def test_queries_without_a_printable_table_are_one_sentence(folder, sql, match):
+    results = Results.read(folder)
+    facts = pa.table({"a": [1]})
+    assert len(facts) == 1
+    before = results.rows("SELECT count(*) AS rows, min(verified_loss) AS least FROM records")
+    with pytest.raises(DatasetError, match=match):
+        results.rows(sql)
+    assert results.rows("SELECT count(*) AS rows, min(verified_loss) AS least FROM records") == before
+    assert results.rows("WITH a AS (SELECT 1 AS b) SELECT b FROM a") == [{"b": 1}]
+
+
 # ---- records
 
 DAMAGE = {
