@@ -14,7 +14,7 @@ from matgym.agents.controllers.cross_entropy import cross_entropy
 from matgym.benchmark.runner import run_suite
 from matgym.benchmark.solve import adopt, best_known, different_designs, solve
 from matgym.benchmark.suite import SearchTrack, Suite
-from matgym.errors import ConfigurationError, DatasetError, FormatError
+from matgym.errors import ConfigurationError, DamagedFileWarning, DatasetError, FormatError
 from matgym.physics import PiElectrons
 from matgym.structures import Nanotube, tube_lattice
 from matgym.tasks import decoration_task
@@ -56,6 +56,21 @@ def test_enumeration_finds_the_optimum_of_all_pairs(tmp_path):
     assert stored["proven"]
     assert stored["loss"] == best.loss
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pair.json", "pair.parquet"]
+
+
+@pytest.mark.usefixtures("pair")
+@pytest.mark.parametrize("content", [b"", b"PAR1", None])
+def test_a_damaged_piece_is_computed_again(tmp_path, monkeypatch, content):
+    whole = solve("pair", tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(Solved, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            solve("pair", tmp_path / "cut")
+    (piece,) = (tmp_path / "cut").rglob("pair-00000-*.parquet")
+    piece.write_bytes(piece.read_bytes()[:-100] if content is None else content)
+    with pytest.warns(DamagedFileWarning, match=piece.name):
+        assert solve("pair", tmp_path / "cut") == whole
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["pair.json", "pair.parquet"]
 
 
 def test_tables_of_other_physics_raise(tmp_path):
