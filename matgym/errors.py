@@ -43,6 +43,10 @@ class KeptFilesWarning(UserWarning):
     """Files in a work folder that matgym did not write and therefore did not remove."""
 
 
+class OpenSchedulerWarning(UserWarning):
+    """An address of a Dask scheduler on another machine that asks for no certificate."""
+
+
 class PropertyError(MatgymError, KeyError):
     """A property that this oracle or surrogate does not provide."""
 
@@ -64,7 +68,7 @@ class ConfigurationError(MatgymError, ValueError):
 
 
 class ModelError(ConfigurationError):
-    """A model or a reward function of one's own that raised an error, or gave anything else than it must."""
+    """A model, reward function or optimizer of one's own that raised an error, or gave anything else than it must."""
 
 
 class FailureWarning(UserWarning):

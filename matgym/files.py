@@ -112,7 +112,7 @@ def set_aside(path: Path, reason: str) -> None:
     aside = path.with_name(path.name + DAMAGED)
     path.replace(aside)
     warnings.warn(
-        f"{path} is damaged ({textwrap.shorten(reason, 160)}): it is now {aside.name}, and its content is computed again",
+        f"{path} is damaged ({textwrap.shorten(reason, 160)}): it is now {aside.name}, and is computed again",
         DamagedFileWarning,
         stacklevel=3,
     )

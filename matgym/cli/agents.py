@@ -52,7 +52,8 @@ def train(
     from matgym.agents.training import learn, learner, rollout_of
 
     _find_modules()
-    for each in [file] if file.suffix == ".zip" else [file, file.with_suffix(".json")]:
+    outputs = [file] if file.suffix == ".zip" else [file, file.with_suffix(".json")]
+    for each in outputs:
         check_output(each)
     if tensorboard is not None:
         check_output(tensorboard, folder=True)
@@ -77,6 +78,7 @@ def train(
         "recent_return": sum(recent) / len(recent) if recent else None,
     }  # fmt: skip
     kind = "tuned hyper-parameters" if tuned else "default hyper-parameters: none are tuned for it"
+    trusted = " --trust" if file.suffix == ".zip" or ":" in environment else ""
     lines = [
         f"{algo}, {kind}: {agent.num_timesteps:,} steps"
         + (f" instead of {steps:,}, to complete {rollout_of(agent)}" if agent.num_timesteps > steps else "")

@@ -15,7 +15,13 @@ Results = Annotated[Path, typer.Argument(help="Folder of the results, or NAME of
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="YAML file or shipped suite: standard, quick or optima.")],
+    suite: Annotated[
+        str,
+        typer.Argument(
+            help="YAML file or shipped suite: standard, quick or optima. A method module:Class is imported, which runs "
+            "the code of the module."
+        ),
+    ],
     output: Annotated[Path, typer.Option(help="Folder for records and report.")] = Path("benchmark"),
     workers: Workers = 2,
     scheduler: Scheduler = "",
@@ -106,7 +112,7 @@ def query(
     """Query the records, e.g. "SELECT method, min(verified_loss) FROM records GROUP BY method"."""
     from matgym.benchmark.results import Results as Records
 
-    rows = Records.read(output).query(sql).to_pylist()
+    rows = Records.read(output).rows(sql)
     print_result(rows, (sql, [{name: str(value) for name, value in row.items()} for row in rows]), json=json)
 
 

@@ -29,7 +29,13 @@ MAX_DRAWN: Final = 1_000_000
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON. Progress goes to stderr.")]
 Workers = Annotated[int, typer.Option(min=1, max=1024, help="Number of processes.")]
-Scheduler = Annotated[str, typer.Option(help="Address of a Dask scheduler, such as tcp://127.0.0.1:8786.")]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        help="Address of a Dask scheduler, such as tcp://127.0.0.1:8786. Dask exchanges pickles: who reaches a tcp:// "
+        "address can run any program as you. Use tls:// outside of a private network."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 Log = Annotated[Path | None, typer.Option(help="Folder for TensorBoard logs.")]
 Weights = Annotated[Path, typer.Argument(help="Output .safetensors file.")]
