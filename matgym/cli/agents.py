@@ -83,8 +83,7 @@ def train(
         f"{algo}, {kind}: {agent.num_timesteps:,} steps"
         + (f" instead of {steps:,}, to complete {rollout_of(agent)}" if agent.num_timesteps > steps else "")
         + (f", mean return of the last {len(recent)} episodes {content['recent_return']:.3f}" if recent else ""),
-        f"  stored in {file}; next: matgym evaluate {file}"
-        + (" --trust" if file.suffix == ".zip" or ":" in environment else ""),
+        f"  stored in {file}; next: matgym evaluate {file}{trusted}",
     ]
     print_result(content, lines=lines, json=json)
 
