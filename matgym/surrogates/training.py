@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 from matgym.data import Dataset
 from matgym.data.table import SPLITS, TEST_SHARE, VALIDATION_SHARE
 from matgym.errors import ConfigurationError, DatasetError, WeightsError
-from matgym.files import write_json
+from matgym.files import read_json, write_json
 from matgym.learning.config import validated
 from matgym.learning.metrics import PropertyMetrics, property_metrics
 from matgym.learning.trainer import Epoch, Options
@@ -152,7 +152,7 @@ def cross_validate(
     for fold in range(folds):
         done = folder and folder / f"fold-{fold}.json"
         if done and done.exists():
-            content = json.loads(done.read_text(encoding="utf-8"))
+            content = read_json(done)
             results.append(_FIGURES.validate_python(content.pop("figures")))
             if content != identity:
                 raise DatasetError(

@@ -7,7 +7,6 @@ never part replicates.
 """
 
 import hashlib
-import json
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.files import write_json
+from matgym.files import read_json, write_json
 from matgym.physics.cache import default_cache
 from matgym.processes.campaigns.experiments import Experiments
 from matgym.typing import FloatArray
@@ -144,7 +143,7 @@ def _key(names: tuple[str, ...], x: FloatArray, y: FloatArray, seed: int) -> str
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any] | None:
     """An entry on disk, or None if there is none, or none that is whole."""
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
+        entry = read_json(path)
         whole = all(len(entry["scores"][name]) == 3 for name in names) and isinstance(entry["state"], dict)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -1,7 +1,6 @@
 """Measured experiments: tables of what was done and what came of it, from the user's CSV or from a pip package."""
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 import numpy as np
 
 from matgym.errors import DatasetError, FormatError, MissingExtraError
-from matgym.files import parsed_number, read_text
+from matgym.files import parsed_number, read_json, read_text
 from matgym.processes.controls import from_actions
 from matgym.typing import FloatArray, IntArray
 
@@ -205,7 +204,7 @@ def measured(name: str) -> Experiments:
     place = folder / f"dataset_{name}"
     if not (place / "config.json").is_file():
         raise DatasetError(f"there are no experiments {name!r}; there are {', '.join(measured_names())}, or a CSV file")
-    config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    config = read_json(place / "config.json")
     goal = str(config.get("default_goal", "maximize"))
     direction: Direction = "minimize" if goal.startswith("min") else "maximize"
     labels = [str(parameter["name"]) for parameter in config["parameters"]]
