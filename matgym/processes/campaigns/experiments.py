@@ -23,6 +23,12 @@ FEWEST: Final = 10
 SMALLEST_RANGE: Final = 1e-12
 """Relative range below which a column counts as constant: rounding alone makes numbers differ by 1e-16."""
 
+SMALLEST_SPREAD: Final = 1e-100
+"""Range below which a target counts as constant: squares of smaller numbers are zero."""
+
+MAX_TABLE_BYTES: Final = 1 << 24
+"""Largest file that is read: half a million rows. A choice of ours; published campaigns have thousands."""
+
 SIMPLEX_TOLERANCE: Final = 0.025
 """By how much rows may differ in their sum, as a share of it, and still count as compositions: tables are rounded."""
 
@@ -66,8 +72,12 @@ class Experiments:
         if self.direction not in get_args(Direction):
             raise DatasetError(f"direction={self.direction!r} must be 'maximize' or 'minimize'")
         if (found := int(self._groups.max(initial=-1)) + 1) < FEWEST:
+            raise DatasetError(_too_few(self.name, found))
+        means = self.averaged[1]
+        if np.ptp(means) <= max(SMALLEST_RANGE * np.abs(means).max(), SMALLEST_SPREAD):
             raise DatasetError(
-                f"{self.name} holds {found} different experiments; {FEWEST} are the least that can teach"
+                f"{self.name}: {self.target!r} is {means[0]:g} in every experiment: a constant teaches nothing; name "
+                "another target"
             )
 
     def __len__(self) -> int:
@@ -95,7 +105,7 @@ class Experiments:
         """
         path = Path(path)
         try:
-            text = read_text(path)
+            text = read_text(path, MAX_TABLE_BYTES)
         except FormatError as error:
             raise DatasetError(f"{path} cannot be read as a table: {error}") from None
         first = text.split("\n", 1)[0]
@@ -110,6 +120,10 @@ class Experiments:
         for name in (target, *chosen):
             if name not in header:
                 raise DatasetError(f"{path.name} has no column {name!r}; it has {', '.join(header) or 'none'}")
+            if header.count(name) > 1:
+                raise DatasetError(
+                    f"{path.name} has {header.count(name)} columns {name!r}: give each a name of its own"
+                )
         for number, row in enumerate(rows, 2):
             if len(row) != len(header):
                 raise DatasetError(f"{path.name}, row {number}: {len(row)} cells under {len(header)} column names")
@@ -125,6 +139,8 @@ class Experiments:
     def _of(
         cls, name: str, inputs: dict[str, list[str]], target: str, measured: list[str], direction: Direction
     ) -> Self:
+        if not measured:
+            raise DatasetError(_too_few(name, 0))
         values = _numbers(measured)
         if values is None:
             raise DatasetError(f"{name}: {target!r} must hold finite numbers; there is {_first_word(measured)!r}")
@@ -225,6 +241,10 @@ def _olympus() -> Path:
     if found is None or not found.submodule_search_locations:
         raise MissingExtraError("olymp", "experiments")
     return Path(next(iter(found.submodule_search_locations))) / "datasets"
+
+
+def _too_few(name: str, found: int) -> str:
+    return f"{name} holds {found} different experiments; {FEWEST} are the least that can teach"
 
 
 def _numbers(cells: Sequence[str]) -> FloatArray | None:
