@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from matgym.data import Dataset
-from matgym.errors import DatasetError
+from matgym.errors import ConfigurationError, DatasetError
 from matgym.structures import Species, SubstitutionEdits, TubeLattice
 from matgym.structures.symmetry import symmetry_group
 from matgym.surrogates.baseline import pristine_value
@@ -50,6 +50,11 @@ class ConditionScaling:
 
     centre: FloatArray
     scale: FloatArray
+
+    def __post_init__(self) -> None:
+        for name, values in vars(self).items():
+            if values.shape != (len(COLUMNS),) or not np.isfinite(values).all():
+                raise ConfigurationError(f"{name}={values} must be {len(COLUMNS)} finite numbers, one a column")
 
     @classmethod
     def of(cls, columns: FloatArray) -> "ConditionScaling":

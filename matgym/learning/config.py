@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Final, TypeVar, get_type_hints
 
 from matgym.errors import ConfigurationError, FormatError, MatgymError, require_counts, require_positive
 from matgym.files import is_file, read_yaml
@@ -99,6 +99,25 @@ def check_positive(settings: object, *names: str) -> None:
         ConfigurationError: if one is not.
     """
     require_positive(**{name: getattr(settings, name) for name in names})
+
+
+MAX_LAYERS: Final = 64
+"""Most layers or blocks of a network: each is made in turn, before its weights are compared. Ours, as the next."""
+
+MAX_UNITS: Final = 4096
+"""Most units, channels or other numbers of a layer."""
+
+
+def check_sizes(**sizes: object) -> None:
+    """Check sizes of a network by name: whole numbers within the limits above; layers and blocks by their names.
+
+    Raises:
+        ConfigurationError: if one is not.
+    """
+    for name, value in sizes.items():
+        most = MAX_LAYERS if name.endswith(("blocks", "layers", "depth")) else MAX_UNITS
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+            raise ConfigurationError(f"{name}={value!r} must be a whole number from 1 to {most:,}")
 
 
 def _check_names(kind: type, content: Mapping[str, object], source: str, within: str = "") -> None:

@@ -380,9 +380,7 @@ def _tasks(d: Draw) -> Any:
 def _scores(d: Draw) -> Any:
     task = _task()
     count = int(d.rng.integers(0, 4))
-    designs = (
-        task.space.sample(count, d.rng) if count and d.rng.random() < 0.6 else d.array(count, 4, whole=True, top=64)
-    )
+    designs = task.space.sample(count, d.rng)
     targets = d.array(count) if d.rng.random() < 0.6 else np.full(count, 0.5)
     return pick(d.rng, (task.score, task.score, lambda designs, _targets: task.space.decode(designs)))(designs, targets)
 
@@ -391,13 +389,15 @@ def _scores(d: Draw) -> Any:
 
 
 def _dataset(d: Draw) -> Any:
+    from matgym.models import Level
+
     data = _data()
     return pick(
         d.rng,
         (
             lambda: data.take(d.array(3, whole=True, top=20)), lambda: data.values(d.near("gap_ev", "fermi_ev")),
             lambda: data.split(d.near("train", "test")), lambda: data.labelled([d.near("gap_ev")]),
-            lambda: data.with_column(d.near("mine"), d.array(20), "oracle"), lambda: data.failures(d.near("gap_ev")),
+            lambda: data.with_column(d.near("mine"), d.array(20), Level.TABLE), lambda: data.failures(d.near("gap_ev")),
             lambda: type(data).load(d.near("nanotube-doping", "x.parquet")),
         ),
     )()  # fmt: skip
@@ -494,7 +494,7 @@ def _search(d: Draw) -> Any:
     kind = pick(d.rng, (GeneticAlgorithm, ParallelTempering, RandomSearch, SimulatedAnnealing))
     optimizer = kind(Problem(_task(), d.array() if d.rng.random() < 0.5 else np.array(0.5)), d.near(8, 16), d.rng)
     designs = optimizer.ask()
-    optimizer.tell(designs, d.array(len(designs)))
+    optimizer.tell(designs, _task().score(designs, np.full(len(designs), 0.5)))
     return optimizer.ask()
 
 

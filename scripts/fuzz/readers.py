@@ -36,7 +36,7 @@ def make_valid(folder: Path) -> None:
     Dataset.load(folder / "whole.parquet").take(np.arange(0, 400, 20)).save(folder / "small.parquet")
     (folder / "whole.parquet").unlink()
     for name, source in (
-        ("suite.yml", "benchmark/suites/standard.yml"),
+        ("suite.yml", "benchmark/suites/quick.yml"),
         ("fit.yml", "surrogates/configs/nanotube-doping.yml"),
         ("process.yml", "processes/sequences/configs/cvd-growth.yml"),
     ):

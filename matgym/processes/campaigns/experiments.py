@@ -71,6 +71,13 @@ class Experiments:
     def __post_init__(self) -> None:
         if self.direction not in get_args(Direction):
             raise DatasetError(f"direction={self.direction!r} must be 'maximize' or 'minimize'")
+        if np.shape(self.values) != self.inputs.shape[:1] or self.inputs.shape[1:] != (len(self.columns),):
+            raise DatasetError(
+                f"{self.name}: inputs of shape {self.inputs.shape} and values of shape {np.shape(self.values)} must be "
+                f"(N, {len(self.columns)}), a number for each column, and (N,)"
+            )
+        if not (np.isfinite(self.inputs).all() and np.isfinite(self.values).all()):
+            raise DatasetError(f"{self.name} holds numbers that are not finite")
         if (found := int(self._groups.max(initial=-1)) + 1) < FEWEST:
             raise DatasetError(_too_few(self.name, found))
         means = self.averaged[1]

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from matgym.errors import ConfigurationError
+from matgym.learning.config import MAX_LAYERS, check_sizes
 from matgym.surrogates.networks import architectures as nets
 from matgym.surrogates.networks.architectures import CircularConv, RasterNetwork
 
@@ -26,7 +27,7 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
     """Return all settings of a network as a plain dictionary: the given ones, and defaults for the others.
 
     Raises:
-        ConfigurationError: if there is no such network or setting, or a size is not positive.
+        ConfigurationError: if there is no such network or setting, or a size is not positive, or too large.
     """
     if name not in NETWORKS:
         close = get_close_matches(name, NETWORKS, n=1)
@@ -40,9 +41,15 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
             raise ConfigurationError(f"network {name!r} has no setting {key!r}; it has {', '.join(known)}")
     settings = asdict(kind(**given))
     for key, value in settings.items():
+        if key == "dropout":
+            if not isinstance(value, int | float) or not 0.0 <= value < 1.0:
+                raise ConfigurationError(f"dropout={value!r} of network {name!r} must be a number from 0 to below 1")
+            continue
         sizes = value if isinstance(value, tuple) else (value,)
-        if key != "dropout" and not (sizes and all(isinstance(size, int) and size > 0 for size in sizes)):
-            raise ConfigurationError(f"{key}={value!r} of network {name!r} must be positive whole numbers")
+        if not 1 <= len(sizes) <= MAX_LAYERS:
+            raise ConfigurationError(f"{key} of network {name!r} holds {len(sizes)} layers: give 1 to {MAX_LAYERS}")
+        for size in sizes:
+            check_sizes(**{key: size})
     if name == "resnet" and settings["width"] % 2:
         raise ConfigurationError(f"width={settings['width']} of network 'resnet' must be even")
     return settings
