@@ -25,7 +25,9 @@ def damage(path: Path, rng: Rng) -> str:
         text = content.decode()
         for _ in range(int(rng.integers(1, 4))):
             text = _TEXT[kind](text, rng)
-        content = text.encode("utf-16") if rng.random() < 0.03 else text.encode("utf-8", "surrogatepass")
+        content = (
+            text.encode("utf-16", "surrogatepass") if rng.random() < 0.03 else text.encode("utf-8", "surrogatepass")
+        )
     path.write_bytes(content)
     return kind
 

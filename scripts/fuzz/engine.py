@@ -161,7 +161,11 @@ def _serve(make: Make, first: int, count: int, writer: int) -> None:
     try:
         for case in range(first, count):
             tell({"case": case, "begins": "what makes the case"})
-            what, call = make(case)
+            try:
+                what, call = make(case)
+            except Exception as error:  # noqa: BLE001  # a fault of the fuzzer's own
+                tell(asdict(Failure(case, "what makes the case", "maker", _where(error), str(error)[:300])))
+                continue
             tell({"case": case, "begins": what[:300]})
             failure = judge(case, what[:300], call)
             if failure is not None:
