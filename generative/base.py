@@ -65,6 +65,8 @@ class ConditionalGenerator(ABC):
         Returns:
             (B, n_sites) species codes.
         """
+        if not len(targets):
+            return np.zeros((0, lattice.n_sites), dtype=np.uint8)
         shape, parts = geometry(lattice, device_of(self.network)), []
         with torch.inference_mode():
             for start in range(0, len(targets), BATCH):

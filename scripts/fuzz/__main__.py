@@ -103,6 +103,10 @@ def _keep(kind: str, seed: int, make: Make, failures: list[dict[str, Any]], fold
 
 def _warm_up() -> None:
     """Import what takes seconds, which no case is to be charged for."""
+    import onnxruntime  # noqa: F401
+    import sklearn.ensemble
+    import sklearn.gaussian_process  # noqa: F401
+
     import matgym.agents.storage
     import matgym.app.report
     import matgym.benchmark.runner
@@ -111,9 +115,6 @@ def _warm_up() -> None:
     import matgym.physics.validation
     import matgym.processes.sequences.fitting
     import matgym.surrogates.training  # noqa: F401
-    import onnxruntime  # noqa: F401
-    import sklearn.ensemble
-    import sklearn.gaussian_process  # noqa: F401
 
 
 def main() -> None:

@@ -26,7 +26,6 @@ from typing import Self
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
 from matgym.models import Space
 from matgym.physics.oracles import rows_by
 from matgym.structures import SPECIES_DATA, Nanotube, Species
@@ -35,9 +34,6 @@ from matgym.units import CARBON_BOND_ANGSTROM
 
 EMPTY_SITE_EV = 1.0e4
 """On-site energy of vacant sites, eV, above every band; vacant sites have no hopping to their neighbours."""
-
-LARGEST_PARAMETER = 1.0e3
-"""Largest magnitude of a parameter, so that bands stay below vacant sites."""
 
 _PI_ELECTRONS = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
 
@@ -65,15 +61,6 @@ class PiParameters:
     onsite_ev: Mapping[Species, float] = field(default_factory=lambda: {Species.B: 1.3 * 2.7, Species.N: -1.3 * 2.7})
     harrison_exponent: float = 2.0
     curvature: bool = True
-
-    def __post_init__(self) -> None:
-        numbers = {"hopping_ev": self.hopping_ev, "harrison_exponent": self.harrison_exponent}
-        for name, value in {
-            **numbers,
-            **{f"onsite_ev of {kind}": energy for kind, energy in self.onsite_ev.items()},
-        }.items():
-            if not abs(value) <= LARGEST_PARAMETER:  # NaN compares as false
-                raise ConfigurationError(f"{name}={value} must be a finite number within ±{LARGEST_PARAMETER:g}")
 
     def onsite_table(self) -> FloatArray:
         """Return the on-site energies, eV, of shape (species codes,)."""

@@ -68,6 +68,9 @@ class Emulator:
 
     def measure(self, inputs: FloatArray, deviates: FloatArray | float) -> tuple[FloatArray, FloatArray]:
         """(B,) expected measurements, and (B,) with noise of (B,) standard normal deviates."""
+        shape = (len(self.data.columns),)
+        if inputs.shape[1:] != shape or not np.isfinite(inputs).all():
+            raise ConfigurationError(f"inputs={inputs!r:.80} must be finite numbers of shape (B, {shape[0]})")
         found = self.regressor.predict(_features(self.data, inputs))
         noisy = found + self.noise * deviates
         return (np.exp(found), np.exp(noisy)) if self.log else (found, noisy)

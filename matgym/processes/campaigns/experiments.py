@@ -11,7 +11,7 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 import numpy as np
 
 from matgym.errors import DatasetError, FormatError, MissingExtraError
-from matgym.files import parsed_number, read_json, read_text
+from matgym.files import MAX_NUMBER, parsed_number, read_json, read_text
 from matgym.processes.controls import from_actions
 from matgym.typing import FloatArray, IntArray
 
@@ -48,6 +48,10 @@ class Column:
     low: float
     high: float
     choices: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not -MAX_NUMBER <= self.low < self.high <= MAX_NUMBER:
+            raise DatasetError(f"{self.name} from {self.low} to {self.high} is no range of finite numbers")
 
 
 @dataclass(frozen=True, eq=False)
