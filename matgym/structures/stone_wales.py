@@ -22,11 +22,7 @@ def validated_pairs(lattice: TubeLattice, pairs: object) -> Pairs:
             bond are not distinct.
     """
     valid = []
-    try:
-        sites = np.asarray(pairs, dtype=np.int64).reshape(-1, 2)
-    except (OverflowError, TypeError, ValueError):
-        raise SiteError(f"{pairs!r:.80} are no pairs of sites: give the two sites of each bond") from None
-    for pair in sites.tolist():
+    for pair in np.asarray(pairs, dtype=np.int64).reshape(-1, 2).tolist():
         a, b = sorted(pair)
         if not 0 <= a < lattice.n_cells <= b < lattice.n_sites or b not in lattice.neighbours[a]:
             raise SiteError(f"sites {pair[0]} and {pair[1]} are not bonded: give the two sites of a bond")
