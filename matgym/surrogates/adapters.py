@@ -306,7 +306,7 @@ class OnnxModel(_SiteModel):
                 f"{self.source} takes rasters of shape {tuple(self._shape)}, not {raster.shape}: export it with a "
                 "dynamic batch axis and, for tubes of any size, with dynamic height and width"
             )
-        at_once = len(raster)
+        at_once = max(1, len(raster))
         if not isinstance(self._shape[0], int) and raster.size:
             at_once = max(1, _ONNX_NUMBERS * len(raster) // raster.size)
         parts = [raster[first : first + at_once] for first in range(0, len(raster), at_once)] or [raster]
