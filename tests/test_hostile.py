@@ -100,6 +100,14 @@ def test_settings_of_generators_are_bounded(model):
     assert time.process_time() - began < 5.0
 
 
+@pytest.mark.parametrize("scale", [1e-320, -1.0])
+def test_scales_of_conditions_are_zero_or_large_enough_to_divide_by(scale):
+    ones = np.ones(len(COLUMNS))
+    ConditionScaling(ones, 0.0 * ones)
+    with pytest.raises(ConfigurationError, match="must be zero, or above"):
+        ConditionScaling(ones, np.where(ones.cumsum() == 2, scale, ones))
+
+
 @pytest.mark.parametrize("values", [np.zeros(len(COLUMNS) + 1), np.full(len(COLUMNS), np.nan)])
 def test_conditions_have_one_finite_scale_each(values):
     with pytest.raises(ConfigurationError, match="finite numbers, one a column"):

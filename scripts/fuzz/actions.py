@@ -70,9 +70,10 @@ def _reset(env: Any, rng: np.random.Generator) -> None:
             rng,
             (
                 None, {}, [], "a", 5, {pick(rng, names): pick(rng, VALUES)}, {pick(rng, names): pick(rng, VALUES)},
-                {name: pick(rng, VALUES) for name in names[:2]}, {pick(rng, names): np.full(3, pick(rng, (0.5, np.nan, 1e308)))},
-                {pick(rng, names): np.full((3, 2), 0.5)}, {"reset_mask": np.zeros(3, bool)}, {"reset_mask": np.ones(1, bool)},
-                {1: 2},
+                {name: pick(rng, VALUES) for name in names[:2]},
+                {pick(rng, names): np.full(3, pick(rng, (0.5, np.nan, 1e308)))},
+                {pick(rng, names): np.full((3, 2), 0.5)},
+                {"reset_mask": np.zeros(3, bool)}, {"reset_mask": np.ones(1, bool)}, {1: 2},
             ),
         )  # fmt: skip
         try:
@@ -104,18 +105,22 @@ def _drawn(space: spaces.Space[Any], count: int, rng: np.random.Generator) -> tu
     if isinstance(space, spaces.Discrete):
         good = rng.integers(space.n, size=shape)
         odd = {
-            "extreme": np.full(shape, pick(rng, (0, space.n - 1))), "outside": np.full(shape, pick(rng, (-1, space.n, 2**62))),
-            "number": np.full(shape, pick(rng, (np.nan, 0.5, 1e308, -0.0))), "type": pick(rng, (good.astype(str), good == 0, good.astype(object), good.astype("M8[s]"))),
-        }  # fmt: skip
+            "extreme": np.full(shape, pick(rng, (0, space.n - 1))),
+            "outside": np.full(shape, pick(rng, (-1, space.n, 2**62))),
+            "number": np.full(shape, pick(rng, (np.nan, 0.5, 1e308, -0.0))),
+            "type": pick(rng, (good.astype(str), good == 0, good.astype(object), good.astype("M8[s]"))),
+        }
     else:
         good = rng.uniform(-1.0, 1.0, size=shape).astype(np.float32)
         mixed = good.astype(np.float64)
         if mixed.size:
             mixed.reshape(-1)[int(rng.integers(mixed.size))] = pick(rng, (np.nan, np.inf, -np.inf, 1.0 + 1e-7, 1e308))
         odd = {
-            "extreme": rng.choice([-1.0, 1.0, 0.0, -0.0, 1e-45], size=shape), "outside": np.full(shape, pick(rng, (-1.1, 2.0, 1e308))),
-            "number": mixed, "type": pick(rng, (good.astype(str), good.astype(object), good.astype(complex), good > 0, good.tolist())),
-        }  # fmt: skip
+            "extreme": rng.choice([-1.0, 1.0, 0.0, -0.0, 1e-45], size=shape),
+            "outside": np.full(shape, pick(rng, (-1.1, 2.0, 1e308))),
+            "number": mixed,
+            "type": pick(rng, (good.astype(str), good.astype(object), good.astype(complex), good > 0, good.tolist())),
+        }
     if kind == "shape":
         return pick(rng, (good[None], good.reshape(-1)[:-1], good[..., None], np.zeros(0), np.zeros((2, 2, 2)))), kind
     return (good if kind == "valid" else odd[kind]), kind

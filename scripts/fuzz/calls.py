@@ -88,8 +88,9 @@ def _tubes() -> Any:
         whole = Nanotube(8, 0, 2)
         return [
             whole, Nanotube(5, 5, 1), Nanotube(1, 0, 1), Nanotube(1, 1, 1), Nanotube(2, 1, 1), Nanotube(4, 2, 1),
-            whole.decorated({0: "B", 9: "N"}), whole.decorated({20: "vacancy"}), whole.decorated(dict.fromkeys(range(64), "vacancy")),
-            whole.strained(0.05), whole.twisted(0.01), whole.turned((5, 37)), whole.decorated(dict.fromkeys(range(64), "B")),
+            whole.decorated({0: "B", 9: "N"}), whole.decorated({20: "vacancy"}),
+            whole.decorated(dict.fromkeys(range(64), "vacancy")), whole.strained(0.05), whole.twisted(0.01),
+            whole.turned((5, 37)), whole.decorated(dict.fromkeys(range(64), "B")),
             Nanotube(6, 6, 1).decorated({3: "14C"}),
         ]  # fmt: skip
 
@@ -212,42 +213,32 @@ def _predictions(d: Draw) -> Any:
 def _settings_of_physics(d: Draw) -> Any:
     from matgym import physics
 
-    kind = pick(
-        d.rng,
-        (
-            "conditions",
-            "phonons",
-            "transport",
-            "thermoelectric",
-            "vibrations",
-            "pristine",
-            "parameters",
-            "cost",
-            "property",
-        ),
-    )
-    if kind == "conditions":
-        return physics.Conditions(d.near(300.0), pick(d.rng, (None, *REAL)))
-    if kind == "phonons":
-        return physics.PhononTransport(d.near(300.0), d.near(16, 128)).predict([d.tube()])
-    if kind == "pristine":
-        return physics.PristinePhonons(d.near(300.0), d.near(16, 128)).predict([d.tube()])
-    if kind == "transport":
-        return physics.PiTransport(temperature_k=d.near(300.0), mu_ev=d.near(0.0), step_ev=d.near(0.05)).predict(
-            [d.tube()]
-        )
-    if kind == "thermoelectric":
-        return physics.Thermoelectric(
+    def transport() -> Any:
+        made = physics.PiTransport(temperature_k=d.near(300.0), mu_ev=d.near(0.0), step_ev=d.near(0.05))
+        return made.predict([d.tube()])
+
+    def thermoelectric() -> Any:
+        made = physics.Thermoelectric(
             temperature_k=d.near(300.0), mu_range_ev=d.pairs(-1.0, 1.0), step_ev=d.near(0.05), frequencies=d.near(16)
-        ).predict([d.tube()])
-    if kind == "vibrations":
-        return physics.Vibrations(d.near(300.0), d.near(1, 4)).predict([d.tube()])
-    if kind == "cost":
-        return physics.Cost(d.near(1.0), d.near(64), d.near(3.0))
-    if kind == "property":
-        return physics.Property(d.near("gap_ev", "mine"), d.near("eV"))
-    parameters = physics.PiParameters(hopping_ev=d.near(2.7), harrison_exponent=d.near(2.0))
-    return physics.PiElectrons(parameters).predict([d.tube()])
+        )
+        return made.predict([d.tube()])
+
+    def electrons() -> Any:
+        parameters = physics.PiParameters(hopping_ev=d.near(2.7), harrison_exponent=d.near(2.0))
+        return physics.PiElectrons(parameters).predict([d.tube()])
+
+    kinds: tuple[Callable[[], Any], ...] = (
+        lambda: physics.Conditions(d.near(300.0), pick(d.rng, (None, *REAL))),
+        lambda: physics.PhononTransport(d.near(300.0), d.near(16, 128)).predict([d.tube()]),
+        transport,
+        thermoelectric,
+        lambda: physics.Vibrations(d.near(300.0), d.near(1, 4)).predict([d.tube()]),
+        lambda: physics.PristinePhonons(d.near(300.0), d.near(16, 128)).predict([d.tube()]),
+        electrons,
+        lambda: physics.Cost(d.near(1.0), d.near(64), d.near(3.0)),
+        lambda: physics.Property(d.near("gap_ev", "mine"), d.near("eV")),
+    )
+    return pick(d.rng, kinds)()
 
 
 def _physics(d: Draw) -> Any:
@@ -271,9 +262,10 @@ def _user_model(d: Draw) -> Any:
     answer = pick(
         d.rng,
         (
-            d.array(2), d.array(2, 1), None, "x", 1.0, [1.0, 2.0], [None, 1.0], {"gap_ev": d.array(2)}, {}, torch.ones(2),
-            torch.full((2,), float("nan")), (), [[1.0], [2.0, 3.0]], iter([1.0, 2.0]), np.array(["a", "b"]), 1j, object(),
-            torch.ones(2, requires_grad=True), np.ones((2, 1, 1)), [np.float16(1), 10**400],
+            d.array(2), d.array(2, 1), None, "x", 1.0, [1.0, 2.0], [None, 1.0], {"gap_ev": d.array(2)}, {},
+            torch.ones(2),
+            torch.full((2,), float("nan")), (), [[1.0], [2.0, 3.0]], iter([1.0, 2.0]), np.array(["a", "b"]), 1j,
+            object(), torch.ones(2, requires_grad=True), np.ones((2, 1, 1)), [np.float16(1), 10**400],
         ),
     )  # fmt: skip
     tubes = [_tubes()[0], _tubes()[6]]
@@ -337,8 +329,8 @@ def _fit_config(d: Draw) -> Any:
     return FitConfig(
         properties=pick(d.rng, (("gap_ev",), (), ("gap_ev", "gap_ev"), ("x",))), network=d.near("resnet", "graph"),
         size=pick(d.rng, ({}, {"width": d.near(8)}, {"depth": d.near(2)}, {"x": 1}, {"channels": [d.near(4)]})),
-        members=d.near(1), species=pick(d.rng, (("B", "N"), (), ("B", "B"), ("X",))), epochs=d.near(1), batch_size=d.near(8),
-        learning_rate=d.near(1e-3), seed=d.near(0),
+        members=d.near(1), species=pick(d.rng, (("B", "N"), (), ("B", "B"), ("X",))), epochs=d.near(1),
+        batch_size=d.near(8), learning_rate=d.near(1e-3), seed=d.near(0),
     )  # fmt: skip
 
 
@@ -383,8 +375,9 @@ def _tasks(d: Draw) -> Any:
             margins=(d.near(0.1), 0.1, 0.5),
         )
     return decoration_task(
-        lattice=tube_lattice(8, 0, 2), budget=d.counts(), property=d.near("gap_ev", "pi_formation_ev"), direction=d.near("target", "maximize"),
-        low=pick(d.rng, (None, *REAL)), high=pick(d.rng, (None, *REAL)), margin=pick(d.rng, (None, 0.1, *REAL)),
+        lattice=tube_lattice(8, 0, 2), budget=d.counts(), property=d.near("gap_ev", "pi_formation_ev"),
+        direction=d.near("target", "maximize"), low=pick(d.rng, (None, *REAL)), high=pick(d.rng, (None, *REAL)),
+        margin=pick(d.rng, (None, 0.1, *REAL)),
     )  # fmt: skip
 
 
@@ -534,9 +527,9 @@ def _suite(d: Draw) -> Any:
 
 
 CALLS: Final[tuple[Callable[[Draw], Any], ...]] = (
-    _nanotube, _species, _edited, _edits, _io, _atoms, _predictions, _settings_of_physics, _physics, _oracle, _user_model,
-    _as_model, _surrogate, _fit_config, _objective, _tasks, _scores, _dataset, _specification, _statistics, _recipe,
-    _furnace, _film, _experiments, _search, _hyperparameters, _generator, _suite,
+    _nanotube, _species, _edited, _edits, _io, _atoms, _predictions, _settings_of_physics, _physics, _oracle,
+    _user_model, _as_model, _surrogate, _fit_config, _objective, _tasks, _scores, _dataset, _specification,
+    _statistics, _recipe, _furnace, _film, _experiments, _search, _hyperparameters, _generator, _suite,
 )  # fmt: skip
 
 

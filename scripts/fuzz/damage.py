@@ -103,8 +103,8 @@ _TEXT: Final[dict[str, Callable[[str, Rng], str]]] = {
 
 LEAVES: Final[tuple[Any, ...]] = (
     None, True, False, -1, 0, 1, 2, 3, 7, 64, 1000, 65_536, 10**6, 10**9, 10**12, 2**63, 10**30, 0.0, -0.5, 0.5, 1.5,
-    1e-320, 1e30, 1e100, 1e308, -1e308, float("nan"), float("inf"), float("-inf"), "", " ", "x", "B", "gap_ev", "[/red]",
-    "\ud800", "a" * 5000, "a\0b", "../x", "NaN", "1e5", "12", "..a:B", "no.such:Thing", "os:system",
+    1e-320, 1e30, 1e100, 1e308, -1e308, float("nan"), float("inf"), float("-inf"), "", " ", "x", "B", "gap_ev",
+    "[/red]", "\ud800", "a" * 5000, "a\0b", "../x", "NaN", "1e5", "12", "..a:B", "no.such:Thing", "os:system",
 )  # fmt: skip
 BRANCHES: Final[tuple[Callable[[], Any], ...]] = (
     list, dict, lambda: [[]], lambda: [0] * 1000, lambda: [1e308, -1e308], lambda: {"a": 1}, lambda: ["B", "B"],

@@ -206,9 +206,10 @@ def _drawn_table(rng):
     """Return a table of cells drawn by column, in any encoding."""
     rows, columns = pick(rng, (0, 1, 9, 10, 12, 40)), pick(rng, (0, 1, 2, 3, 5))
     cells: list[Callable[[int], str]] = [
-        lambda row: str(row), lambda row: f"{row * 0.37:.3f}", lambda _row: "7", lambda row: "ab"[row % 2],
+        str, lambda row: f"{row * 0.37:.3f}", lambda _row: "7", lambda row: "ab"[row % 2],
         lambda row: f"word{row}", lambda row: f"1e-{300 + row % 20}", lambda row: f"{(-1) ** row}e{90 + row % 10}",
-        lambda row: str(row // 2), lambda row: str(row % 2), lambda row: f"{1 + row * 1e-15!r}", lambda row: "0" if row else "1e100",
+        lambda row: str(row // 2), lambda row: str(row % 2), lambda row: f"{1 + row * 1e-15!r}",
+        lambda row: "0" if row else "1e100",
         lambda _row: pick(rng, ("1", "", " ", "nan", "1e999", "x,y", '"', "٣")), lambda row: f'"{row}"',
     ]  # fmt: skip
     drawn = [pick(rng, cells) for _ in range(columns)]
@@ -223,66 +224,66 @@ def _drawn_table(rng):
 def _damaged_parquet(path: Path, rng) -> str:
     table = pq.read_table(path)
     name = pick(rng, table.column_names)
-    place = table.column_names.index(name)
     kind = pick(rng, ("lost", "type", "null", "value", "value", "renamed", "metadata", "provenance", "empty", "cast"))
-    if kind == "lost":
-        table = table.drop_columns([name])
-    elif kind == "type":
-        table = table.set_column(
-            place, name, pa.array([pick(rng, ("x", 1.5, True, b"x", None, [1], {"a": 1}))] * len(table))
-        )
-    elif kind == "cast":
-        field = table.schema.field(name)
-        other = pick(
-            rng,
-            (
-                pa.large_string(),
-                pa.string(),
-                pa.int64(),
-                pa.float32(),
-                pa.large_binary(),
-                pa.dictionary(pa.int32(), pa.string()),
-            ),
-        )
-        try:
-            table = table.set_column(place, pa.field(name, other, field.nullable), table.column(name).cast(other))
-        except (pa.ArrowException, ValueError):
-            table = pa.concat_tables([table, table])
-    elif kind == "null":
-        field = table.schema.field(name)
-        table = table.set_column(place, pa.field(name, field.type), pa.nulls(len(table), field.type))
-    elif kind == "value":
-        field, column = table.schema.field(name), table.column(name).to_pylist()
-        values = {
-            "double": [float("nan"), float("inf"), 1e308, -5.0, 1e-320, 0.0],
-            "int16": [-1, 0, 32767, 9999, 1], "int32": [-1, 2**31 - 1, 0],
-            "string": ["", "x", "[/]", "train", "\u202e"], "binary": [b"", b"\xff" * 128, b"\x09" * 64, b"\x00" * 64],
-        }.get(str(field.type), [[-1], [10**6], [0, 0], None, [0], list(range(96))])  # fmt: skip
-        for row in rng.choice(len(column), size=pick(rng, (1, 1, len(column))), replace=False).tolist():
-            column[row] = pick(rng, values)
-        table = table.set_column(place, pa.field(name, field.type), pa.array(column, field.type))
-    elif kind == "renamed":
-        new = pick(rng, ("[/x]", "", "key", "species", "x.level", ".level", "gap_ev.level"))
-        table = table.rename_columns([*table.column_names[:place], new, *table.column_names[place + 1 :]])
-    elif kind == "metadata":
-        values = (
-            b"",
-            b"{",
-            b"[]",
-            b"{}",
-            b'{"schema_version": 3}',
-            b'{"schema_version": "3"}',
-            b"\xff",
-            b"[" * 100_000,
-        )
-        table = table.replace_schema_metadata({b"matgym": pick(rng, values)})
-    elif kind == "provenance":
-        tree, kind = changed_tree(json.loads(table.schema.metadata[b"matgym"]), rng)
-        table = table.replace_schema_metadata({b"matgym": json.dumps(tree).encode("utf-8", "surrogatepass")})
-    else:
-        table = table.slice(0, 0)
-    pq.write_table(table, path)
+    pq.write_table(_COLUMNS[kind](table, name, rng), path)
     return f"column {name}: {kind}"
+
+
+def _other_type(table, name, rng):
+    column = pa.array([pick(rng, ("x", 1.5, True, b"x", None, [1], {"a": 1}))] * len(table))
+    return table.set_column(table.column_names.index(name), name, column)
+
+
+def _cast(table, name, rng):
+    words = pa.dictionary(pa.int32(), pa.string())
+    other = pick(rng, (pa.large_string(), pa.string(), pa.int64(), pa.float32(), pa.large_binary(), words))
+    try:
+        field = pa.field(name, other, table.schema.field(name).nullable)
+        return table.set_column(table.column_names.index(name), field, table.column(name).cast(other))
+    except (pa.ArrowException, ValueError):
+        return pa.concat_tables([table, table])
+
+
+def _null(table, name, _rng):
+    field = table.schema.field(name)
+    column = pa.nulls(len(table), field.type)
+    return table.set_column(table.column_names.index(name), pa.field(name, field.type), column)
+
+
+def _value(table, name, rng):
+    field, column = table.schema.field(name), table.column(name).to_pylist()
+    values = {
+        "double": [float("nan"), float("inf"), 1e308, -5.0, 1e-320, 0.0],
+        "int16": [-1, 0, 32767, 9999, 1], "int32": [-1, 2**31 - 1, 0],
+        "string": ["", "x", "[/]", "train", "\u202e"], "binary": [b"", b"\xff" * 128, b"\x09" * 64, b"\x00" * 64],
+    }.get(str(field.type), [[-1], [10**6], [0, 0], None, [0], list(range(96))])  # fmt: skip
+    for row in rng.choice(len(column), size=pick(rng, (1, 1, len(column))), replace=False).tolist():
+        column[row] = pick(rng, values)
+    array = pa.array(column, field.type)
+    return table.set_column(table.column_names.index(name), pa.field(name, field.type), array)
+
+
+def _renamed(table, name, rng):
+    new = pick(rng, ("[/x]", "", "key", "species", "x.level", ".level", "gap_ev.level"))
+    return table.rename_columns([new if each == name else each for each in table.column_names])
+
+
+def _metadata(table, _name, rng):
+    texts = (b"", b"{", b"[]", b"{}", b'{"schema_version": 3}', b'{"schema_version": "3"}', b"\xff", b"[" * 100_000)
+    return table.replace_schema_metadata({b"matgym": pick(rng, texts)})
+
+
+def _provenance(table, _name, rng):
+    tree, _ = changed_tree(json.loads(table.schema.metadata[b"matgym"]), rng)
+    return table.replace_schema_metadata({b"matgym": json.dumps(tree).encode("utf-8", "surrogatepass")})
+
+
+_COLUMNS: Final = {
+    "lost": lambda table, name, _rng: table.drop_columns([name]),
+    "empty": lambda table, _name, _rng: table.slice(0, 0),
+    "type": _other_type, "cast": _cast, "null": _null, "value": _value, "renamed": _renamed, "metadata": _metadata,
+    "provenance": _provenance,
+}  # fmt: skip
 
 
 # ---- settings and suites
@@ -320,10 +321,13 @@ _BOMBS: Final = {
     "deep": "a: " + "[" * 5000, "deep mappings": "".join(" " * k + "a:\n" for k in range(300)),
     "questions": "? " * 3000 + "x", "dashes": "- " * 3000 + "x", "wide": "a: [" + "1," * 100_000 + "]\n",
     "base 60": "a: " + "1:" * 50_000 + "1\n", "base 60 with a point": "a: " + "1:" * 50_000 + "1.5\n",
-    "long number": "a: " + "9" * 200_000 + "\n", "documents": "---\n" * 50, "tag": "a: !!python/object/apply:os.system [x]\n",
-    "twice": "name: a\nname: b\n", "tab": "a:\n\t- b\n", "null": "a: \0\n", "anchor": "&a &b c\n", "set": "a: !!set {b, c}\n",
+    "long number": "a: " + "9" * 200_000 + "\n", "documents": "---\n" * 50,
+    "tag": "a: !!python/object/apply:os.system [x]\n",
+    "twice": "name: a\nname: b\n", "tab": "a:\n\t- b\n",
+    "null": "a: \0\n", "anchor": "&a &b c\n", "set": "a: !!set {b, c}\n",
     "pairs": "a: !!pairs [b: 1]\n", "ordered": "a: !!omap [b: 1]\n", "time": "a: 2026-01-01 12:00:00\n",
-    "list as a name": "[a, b]: c\n", "mapping as a name": "{a: b}: c\n", "comment": "#" * 200_000, "nothing": "", "one word": "x",
+    "list as a name": "[a, b]: c\n", "mapping as a name": "{a: b}: c\n", "comment": "#" * 200_000,
+    "nothing": "", "one word": "x",
 }  # fmt: skip
 
 
