@@ -223,7 +223,7 @@ def _check_events(events: Iterable[Any], source: str) -> None:
                 sizes[anchor] = count - before
             continue
         if isinstance(event, yaml.AliasEvent):
-            if (size := sizes.get(event.anchor, 1)) is None:  # an unknown one is found by the composer
+            if (size := sizes.get(str(event.anchor), 1)) is None:  # an unknown one is found by the composer
                 raise FormatError(f"{source}: the alias *{event.anchor} stands within the very value that it repeats")
             count += size
         elif isinstance(event, yaml.NodeEvent):

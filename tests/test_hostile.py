@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import gymnasium as gym
@@ -12,16 +13,18 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from matgym.data import Dataset
-from matgym.errors import ConfigurationError, DatasetError, ModelError, WeightsError
+from matgym.errors import ConfigurationError, DatasetError, ModelError, StructureError, WeightsError
 from matgym.generative.examples import COLUMNS, ConditionScaling
 from matgym.generative.store import load_generator, read_generator_config
+from matgym.processes.annealing.microstructure import voronoi
 from matgym.processes.campaigns.emulator import emulate
 from matgym.processes.campaigns.experiments import Column, Experiments
-from matgym.processes.growth.recipe import two_stages
+from matgym.processes.growth.recipe import scaled_controls, two_stages
 from matgym.processes.sequences.learned import STORE as SEQUENCES
 from matgym.processes.sequences.learned import load_sequences
 from matgym.statistics import interquartile_mean
-from matgym.structures import Nanotube, tube_lattice
+from matgym.structures import STONE_WALES, DefectEdits, Nanotube, tube_lattice
+from matgym.structures.stone_wales import validated_pairs
 from matgym.surrogates import OnnxModel, load
 from matgym.surrogates.networks import network_settings
 from matgym.surrogates.raster import CHANNELS
@@ -153,6 +156,36 @@ def test_many_rasters_are_given_to_a_foreign_network_in_parts(tmp_path, monkeypa
 
 
 # ---- arrays and numbers
+
+
+@pytest.mark.parametrize("size", [10**6, 2**63, 4098])
+def test_films_are_bounded_before_memory_is_taken(size):
+    with pytest.raises(ConfigurationError, match="from 8 to 4,096"):
+        voronoi(size, 8, 4, np.random.default_rng(0))
+
+
+def test_controls_of_another_number_are_refused():
+    with pytest.raises(ConfigurationError, match=r"must be \(\.\.\., 4\)"):
+        scaled_controls(np.zeros((0, 3)))
+
+
+def test_bonds_of_a_long_tube_can_be_counted():
+    """The square of the number of bonds in 0.1: minutes for 48,000."""
+    for shape in ((8, 0, 1), (8, 0, 2), (2, 1, 1), (3, 0, 2), (4, 4, 1)):
+        lattice = tube_lattice(*shape)
+        bonds, alone = lattice.bonds, []
+        for a, b, image in bonds.tolist():
+            try:
+                validated_pairs(lattice, [(a, b)])
+            except StructureError:
+                alone.append(False)
+            else:
+                alone.append(image == 0)
+        with suppress(ConfigurationError):  # no bond of the tube can be turned
+            assert DefectEdits(lattice, {STONE_WALES: 1}).turnable.tolist() == alone
+    began = time.process_time()
+    DefectEdits(tube_lattice(8, 0, 1000), {STONE_WALES: 1})
+    assert time.process_time() - began < 5.0
 
 
 @pytest.mark.parametrize("rows", [[2**62], [-1], [[0]], [0.5], [float("nan")]])

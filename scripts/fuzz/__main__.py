@@ -101,6 +101,16 @@ def _keep(kind: str, seed: int, make: Make, failures: list[dict[str, Any]], fold
             write_json(store, content)
 
 
+def _store(found: list[dict[str, Any]]) -> None:
+    """Write the rows of these kinds in place of their former ones."""
+    command = " ".join(["python -m scripts.fuzz", *sys.argv[1:]])
+    former = json.loads(RESULT.read_text(encoding="utf-8"))["rows"] if RESULT.exists() else []
+    rows = {row["kind"]: row for row in former if row["kind"] in COUNTS}
+    rows |= {row["kind"]: row | {"command": command} for row in found}
+    ordered = [rows[kind] for kind in COUNTS if kind in rows]
+    write_json(RESULT, {"command": "python -m scripts.fuzz --store", "machine": machine(), "rows": ordered})
+
+
 def _warm_up() -> None:
     """Import what takes seconds, which no case is to be charged for."""
     import onnxruntime  # noqa: F401
@@ -130,8 +140,7 @@ def main() -> None:
         parser.error(f"there are no kinds {', '.join(sorted(unknown))}; there are {', '.join(COUNTS)}")
     found = fuzz(asked.kinds or COUNTS, asked.share, asked.seed, keep=asked.keep)
     if asked.store:
-        command = " ".join(["python -m scripts.fuzz", *sys.argv[1:]])
-        write_json(RESULT, {"command": command, "machine": machine(), "rows": found})
+        _store(found)
     sys.exit(any(row["failed"] for row in found))
 
 

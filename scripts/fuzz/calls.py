@@ -118,11 +118,10 @@ def _nanotube(d: Draw) -> Any:
     from matgym.structures.lattice import MAX_SITES, unit_sites
 
     n, m, cells = d.near(8, 5, 6), d.near(0, 5, 2), d.near(1, 2, 3)
-    if 0 <= m <= n < 10**6 and n and 10**5 < cells * unit_sites(n, m) <= MAX_SITES:
-        n, m = 8, 0  # millions of sites are allowed, and take their time
-        cells = min(cells, 100)
+    if 0 <= m <= n < 10**6 and n and 10**4 < cells * unit_sites(n, m) <= MAX_SITES:
+        n, m, cells = 8, 0, 100  # keys of more sites take their time
     tube = Nanotube(n, m, cells, strain=d.near(0.0, 0.01), torsion=d.near(0.0, 0.01))
-    return str(tube), tube.key if tube.n_sites < 10**5 else ""
+    return str(tube), tube.key
 
 
 def _species(d: Draw) -> Any:

@@ -28,8 +28,9 @@ whether it is touched or not, and neither the libraries nor the files that torch
 SECONDS: Final = 5.0
 """Of the processor, within which a case must end; a case that waits gets four times as long."""
 
-PHYSICS: Final = "/matgym/physics/"
-"""A case that is still at its physics when its time is up has passed every check, and is no failure."""
+PHYSICS: Final = ("/matgym/physics/", "/matgym/processes/growth/furnace.py")
+"""A case that is still at its physics, or in the furnace, when its time is up has passed every check, and is no
+failure."""
 
 _USAGE: Final = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -101,7 +102,8 @@ def _verdict(error: BaseException) -> tuple[str, str]:
     if isinstance(error, WorkBegan):
         return "", ""
     if isinstance(error, TooLong):
-        if any(PHYSICS in frame.filename for frame in traceback.extract_tb(error.__traceback__)):
+        frames = traceback.extract_tb(error.__traceback__)
+        if any(place in frame.filename for frame in frames for place in PHYSICS):
             return "", ""
         return "time", f"over {SECONDS} s"
     if isinstance(error, MemoryError) or (isinstance(error, EXPECTED) and "allocate" in said):

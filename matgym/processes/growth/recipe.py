@@ -71,7 +71,13 @@ def recipe_of(*stages: Stage) -> FloatArray:
 
 
 def scaled_controls(actions: FloatArray) -> FloatArray:
-    """Scale (..., 4) actions in [-1, 1] to controls in `LIMITS`."""
+    """Scale (..., 4) actions in [-1, 1] to controls in `LIMITS`.
+
+    Raises:
+        ConfigurationError: if actions have another shape.
+    """
+    if np.shape(actions)[-1:] != np.shape(_LOW):
+        raise ConfigurationError(f"actions of shape {np.shape(actions)} must be (..., {len(_LOW)})")
     return from_actions(actions, _LOW, _HIGH)
 
 
