@@ -25,8 +25,8 @@ def voronoi(size: int, grains: int, particles: int, rng: np.random.Generator) ->
     """Return (size, size) labels of the Voronoi cells of random points, with particles on random sites.
 
     Raises:
-        ConfigurationError: if the side is odd, below 8 or above `MAX_SIDE`, or there are no grains, or more grains or particles than
-            sites.
+        ConfigurationError: if the side is odd, below 8 or above `MAX_SIDE`, or there are no grains, or more grains or
+            particles than sites.
     """
     from scipy.spatial import KDTree
 
