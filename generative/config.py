@@ -1,12 +1,11 @@
 """Configs of the trainings of generators. We chose the default values."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
 from matgym.errors import ConfigurationError
 from matgym.generative.networks import NetworkSize
 from matgym.learning.config import check_counts, check_positive
-from matgym.learning.sizes import check_sizes
 from matgym.structures import Species
 from matgym.structures.species import parse_species
 
@@ -48,8 +47,6 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         check_counts(self, "epochs", "patience", "batch_size")
-        if self.size is not None:
-            check_sizes(asdict(self.size), "the network")
         if self.left_out is not None and not self.left_out[0] < self.left_out[1]:
             raise ConfigurationError(f"left_out={self.left_out} must be a band (LOW, HIGH) with LOW below HIGH")
         if not 1 <= len(self.kinds) <= 2:  # conditions have two columns for the shares of dopants

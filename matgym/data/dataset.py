@@ -129,8 +129,17 @@ class Dataset:
         return Dataset(table)
 
     def take(self, rows: IntArray) -> "Dataset":
-        """Return the rows with these numbers."""
-        return Dataset(self.table.take(pa.array(rows)))
+        """Return the rows with these numbers.
+
+        Raises:
+            DatasetError: if there is no such row.
+        """
+        asked = np.asarray(rows)
+        if asked.ndim != 1 or (
+            len(asked) and (asked.dtype.kind not in "iu" or asked.min() < 0 or asked.max() >= len(self))
+        ):
+            raise DatasetError(f"rows={rows!r:.80} must be whole numbers from 0 to {len(self) - 1}")
+        return Dataset(self.table.take(pa.array(asked.astype(np.int64))))
 
     def labelled_rows(
         self, tubes: Sequence[Nanotube], labels: Predictions, levels: Mapping[str, Level], split: Split, first: int = -1

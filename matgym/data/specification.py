@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Final, Self, TypeAlias
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from matgym.data.table import SCHEMA_VERSION
 from matgym.errors import ConfigurationError, FormatError
-from matgym.files import read_json
+from matgym.files import read_json, read_yaml
 from matgym.physics.registry import parse_properties
 from matgym.structures import STONE_WALES, DefectEdits, tube_lattice
 from matgym.structures.nanotube import MAX_STRAIN, MAX_TORSION
@@ -126,9 +125,7 @@ class DatasetSpec(BaseModel):
 
 SPECIFICATIONS: Final = {
     name: DatasetSpec(name=name, **content)
-    for name, content in yaml.safe_load(
-        (Path(__file__).parent / "shipped" / "specifications.yml").read_text(encoding="utf-8")
-    ).items()
+    for name, content in read_yaml(Path(__file__).parent / "shipped" / "specifications.yml").items()
 }
 """The shipped data sets, by name."""
 

@@ -1,6 +1,6 @@
 """Limits of the size of networks, checked before memory is allocated: sizes come from configurations and cards."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import torch
@@ -10,29 +10,34 @@ from matgym.errors import ConfigurationError
 
 Network = TypeVar("Network", bound=nn.Module)
 
-MAX_SIZE: Final = 1024
-"""The largest number of channels, units, blocks or steps. This limit and the next are ours."""
+MAX_LAYERS: Final = 64
+"""The largest number of layers or blocks. This limit and the next two are ours."""
+
+MAX_UNITS: Final = 1024
+"""The largest number of channels, units or steps."""
 
 MAX_WEIGHTS: Final = 2**26
-"""The largest number of weights of a network, 256 MiB in single precision."""
+"""The largest number of weights of a network that is trained, 256 MiB in single precision."""
 
 
-def check_sizes(sizes: Mapping[str, Any], owner: str) -> None:
-    """Check that sizes, or the numbers of a tuple of sizes, are whole numbers from 1 to `MAX_SIZE`.
+def check_sizes(**sizes: Any) -> None:
+    """Check sizes of a network by name: whole numbers, or lists of them with a number for each layer.
 
-    Args:
-        sizes: the settings of a network by name.
-        owner: the name of the network, for the error.
+    Numbers of layers and blocks, which their names tell, are at most `MAX_LAYERS`; all others are at most `MAX_UNITS`.
 
     Raises:
         ConfigurationError: if a size is something else.
     """
     for name, value in sizes.items():
-        numbers = value if isinstance(value, tuple | list) else (value,)
+        each_layer = isinstance(value, tuple | list)
+        numbers = value if each_layer else (value,)
+        if not 1 <= len(numbers) <= MAX_LAYERS:
+            raise ConfigurationError(f"{name} has {len(numbers)} layers: give 1 to {MAX_LAYERS}")
+        most = MAX_LAYERS if name.endswith(("blocks", "layers", "depth")) else MAX_UNITS
         whole = all(isinstance(size, int) and not isinstance(size, bool) for size in numbers)
-        if not (numbers and whole and all(1 <= size <= MAX_SIZE for size in numbers)):
-            kind = "whole numbers" if isinstance(value, tuple | list) else "a whole number"
-            raise ConfigurationError(f"{name}={value!r} of {owner} must be {kind} from 1 to {MAX_SIZE:,}")
+        if not whole or not all(1 <= size <= most for size in numbers):
+            kind = "whole numbers" if each_layer else "a whole number"
+            raise ConfigurationError(f"{name}={value!r} must be {kind} from 1 to {most:,}")
 
 
 def bounded(make: Callable[[], Network]) -> Network:

@@ -265,9 +265,12 @@ class DesignTask:
         components: bool,
         verified: bool = False,
     ) -> Scores:
+        targets, width = np.asarray(targets), len(self._targeted)
+        if not targets.ndim or targets.size != len(targets) * width:
+            raise ConfigurationError(f"targets of shape {targets.shape} must be {width} for each design")
         count = len(targets)
         by_key = {each.key: _sound(raw[each.key], each, count, verified=verified) for each in scored}
-        target_of = dict(zip(self._targeted, np.asarray(targets).reshape(count, -1).T, strict=True))
+        target_of = dict(zip(self._targeted, targets.reshape(count, width).T, strict=True))
         none = np.zeros(0)
         estimate: Estimate = "mean" if verified else self.estimate
         columns = [

@@ -7,9 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, DatasetError
 from matgym.processes.campaigns.emulator import Emulator, Model, emulate
-from matgym.processes.campaigns.experiments import Direction, Experiments, measured
+from matgym.processes.campaigns.experiments import (
+    SMALLEST_RANGE,
+    SMALLEST_SPREAD,
+    Direction,
+    Experiments,
+    measured,
+)
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
 
@@ -25,6 +31,14 @@ class ExperimentTask:
 
     emulator: Emulator
     ledger: Ledger = field(default_factory=Ledger)
+
+    def __post_init__(self) -> None:
+        zero, one = self.scale
+        if abs(one - zero) <= max(SMALLEST_RANGE * abs(one), SMALLEST_SPREAD):
+            raise DatasetError(
+                f"{self.data.name}: {self.data.target!r} is {one:g} in half of all experiments and at its best, so "
+                "that scores have no scale: name another target or direction"
+            )
 
     @classmethod
     def of(

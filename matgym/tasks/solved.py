@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.errors import DatasetError, PropertyError
-from matgym.files import atomic_path
+from matgym.files import atomic_path, parse_json
 from matgym.models import Level, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.physics.registry import PROPERTIES_BY_KEY
@@ -113,7 +113,7 @@ class Solved:
         if not path.is_file():
             raise DatasetError(f"{path} does not exist: make it by matgym benchmark solve {path.stem}")
         table = pq.read_table(path)
-        record = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
+        record = parse_json((table.schema.metadata or {}).get(_METADATA, b"{}"), f"the record of {path}")
         if record.get("physics_version") != PHYSICS_VERSION:
             raise DatasetError(
                 f"{path} holds physics of version {record.get('physics_version')}, this is {PHYSICS_VERSION}: "

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import subprocess
 import sys
 
 import pytest
@@ -126,8 +128,6 @@ def test_version():
 
 
 def test_help_imports_nothing_heavy():
-    import subprocess
-
     program = "import sys, matgym.cli; print(sorted({'torch', 'pandas', 'ase', 'scipy', 'pyarrow'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
@@ -166,6 +166,43 @@ def test_errors_are_one_sentence_and_leave_nothing(words, monkeypatch, capsys, t
     assert said.startswith("Error: ")
     assert len(said.splitlines()) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(
+    "terminal",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=str,
+)
+def test_any_terminal_shows_any_name(terminal, tmp_path):
+    """What is not in the terminal's encoding is escaped; a name in rich's markup is no markup."""
+    name = "\u00e9\u65e5[red][-red].csv"
+    lines = (
+        ["envs", "list"],
+        ["predict", "(5,5)x2", "--no-physics"],
+        ["experiments", "NAME"],
+        ["oracle", "list", "--json"],
+    )
+    program = f"""if True:
+        import sys
+        from matgym.cli import main
+        name = sys.argv[1]
+        for line in {lines!a}:
+            sys.argv = ["matgym", *(name if word == "NAME" else word for word in line)]
+            try:
+                main()
+            except SystemExit as stop:
+                assert not stop.code or line[0] == "experiments", line
+    """
+    (tmp_path / name).write_text("x,y\n1,2\n", encoding="utf-8")
+    found = subprocess.run(
+        [sys.executable, "-c", program, name], capture_output=True, cwd=tmp_path, env={**os.environ, **terminal}
+    )
+    assert found.returncode == 0, found.stderr.decode()
+    assert b"[red][-red] has no input that varies" in found.stderr
 
 
 @pytest.mark.usefixtures("narrow")

@@ -5,28 +5,34 @@ import torch
 from torch import nn
 
 from matgym.errors import ConfigurationError
-from matgym.generative.config import GanConfig
-from matgym.generative.diffusion import DiffusionConfig, DiffusionNetwork, DiffusionSize
+from matgym.generative.diffusion import DiffusionNetwork, DiffusionSize
 from matgym.generative.networks import NetworkSize
-from matgym.generative.vae import VaeConfig, VaeSize
-from matgym.learning.sizes import MAX_WEIGHTS, bounded
+from matgym.generative.vae import VaeSize
+from matgym.learning.sizes import MAX_WEIGHTS, bounded, check_sizes
 from matgym.processes.sequences.networks import make_sequence_network
 from matgym.surrogates.networks import make_network, network_settings
 
 
+@pytest.mark.parametrize("sizes", [{"blocks": 65}, {"layers": 1.0}, {"hidden": (8, 0)}, {"hidden": ()}])
+def test_sizes_of_layers_and_lists_are_bounded(sizes):
+    check_sizes(width=1024, blocks=64, hidden=(8, 16))
+    with pytest.raises(ConfigurationError, match=r"must be (a )?whole numbers? from 1 to|has 0 layers"):
+        check_sizes(**sizes)
+
+
 @pytest.mark.parametrize("width", [0, -2, 1025, 10_000_000, 2.0, True, "8"])
 def test_a_size_out_of_range_names_setting_and_value(width):
-    told = rf"width={width!r} of .* must be a whole number from 1 to 1,024"
+    told = rf"width={width!r} must be a whole number from 1 to 1,024"
     with pytest.raises(ConfigurationError, match=told):
         network_settings("resnet", {"width": width})
-    for config, size in ((GanConfig, NetworkSize), (VaeConfig, VaeSize), (DiffusionConfig, DiffusionSize)):
+    for size in (NetworkSize, VaeSize, DiffusionSize):
         with pytest.raises(ConfigurationError, match=told):
-            config(size=size(width=width))
+            size(width=width)
 
 
 def test_too_many_weights_are_counted_before_they_are_allocated():
-    settings = network_settings("plain", {"width": 1024, "blocks": 1024})
-    size = DiffusionSize(width=1024, blocks=1024)
+    settings = network_settings("plain", {"width": 1024, "blocks": 64})
+    size = DiffusionSize(width=1024, blocks=64)
     for make in (lambda: make_network("plain", settings, 3, 1), lambda: bounded(lambda: DiffusionNetwork(size, 2))):
         with pytest.raises(ConfigurationError, match=r"has [\d,]+ weights: choose smaller ones"):
             make()

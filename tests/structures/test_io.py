@@ -178,6 +178,13 @@ def test_a_file_that_holds_no_structure_raises(tmp_path, name, content):
         read(tmp_path / name)
 
 
+@pytest.mark.parametrize("name", ["tube.cif", "POSCAR", "tube.xyz", "tube.lmp", "tube.pdb"])
+def test_a_file_of_powershell_is_named(tmp_path, name):
+    (tmp_path / name).write_bytes("C 0 0 0\n".encode("utf-16"))
+    with pytest.raises(FormatError, match=r"UTF-16 text.*store it as UTF-8"):
+        read(tmp_path / name)
+
+
 def test_a_file_of_another_structure_raises(tmp_path):
     atoms = nanotube(6, 0, symbol="Si", bond=2.2)
     atoms.write(tmp_path / "a.xyz")

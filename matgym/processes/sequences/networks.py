@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError
-from matgym.learning.sizes import MAX_SIZE
+from matgym.learning.sizes import MAX_UNITS, bounded
 from matgym.typing import IntArray
 
 State = tuple[Tensor, ...]
@@ -103,9 +103,9 @@ def make_sequence_network(name: str, inputs: int, outputs: int, width: int, dept
     """
     if name not in NETWORKS:
         raise ConfigurationError(f"there is no network {name!r} over time: choose among {', '.join(NETWORKS)}")
-    if not 1 <= width <= MAX_SIZE or not 1 <= depth <= MAX_DEPTH:
+    if not 1 <= width <= MAX_UNITS or not 1 <= depth <= MAX_DEPTH:
         raise ConfigurationError(
-            f"width={width} must be from 1 to {MAX_SIZE:,}, and depth={depth} from 1 to {MAX_DEPTH}"
+            f"width={width} must be from 1 to {MAX_UNITS:,}, and depth={depth} from 1 to {MAX_DEPTH}"
         )
-    network: SequenceNetwork = NETWORKS[name](inputs, outputs, width, depth)
+    network: SequenceNetwork = bounded(lambda: NETWORKS[name](inputs, outputs, width, depth))
     return network

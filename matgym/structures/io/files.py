@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from matgym.errors import FormatError, RecognitionError, StructureError
-from matgym.files import MAX_NUMBER, atomic_path, is_file, parsed_number
+from matgym.files import MAX_NUMBER, UTF16_MARKS, atomic_path, is_file, parsed_number
 from matgym.structures.io.convert import from_atoms, to_atoms
 from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
@@ -188,6 +188,8 @@ def _check_size(path: Path, name: str) -> None:
         raise FormatError(f"{path} cannot be read: {error}") from None
     if size > MAX_FILE_BYTES:
         raise FormatError(f"{path} is too large: give a structure file of {MAX_FILE_BYTES:,} bytes or fewer")
+    if head.startswith(UTF16_MARKS):
+        raise FormatError(f"{path} is UTF-16 text, as PowerShell stores it: store it as UTF-8")
     promised = _promised_atoms(head.decode("latin-1"), name)
     if promised > min(size, MAX_SITES):
         raise FormatError(

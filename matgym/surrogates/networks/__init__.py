@@ -40,7 +40,10 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
         if key not in known:
             raise ConfigurationError(f"network {name!r} has no setting {key!r}; it has {', '.join(known)}")
     settings = asdict(kind(**given))
-    check_sizes({key: value for key, value in settings.items() if key != "dropout"}, f"network {name!r}")
+    dropout = settings.get("dropout", 0.0)
+    if not isinstance(dropout, int | float) or not 0.0 <= dropout < 1.0:
+        raise ConfigurationError(f"dropout={dropout!r} of network {name!r} must be a number from 0 to below 1")
+    check_sizes(**{key: value for key, value in settings.items() if key != "dropout"})
     if name == "resnet" and settings["width"] % 2:
         raise ConfigurationError(f"width={settings['width']} of network 'resnet' must be even")
     return settings
