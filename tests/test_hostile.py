@@ -169,6 +169,12 @@ def test_controls_of_another_number_are_refused():
         scaled_controls(np.zeros((0, 3)))
 
 
+def test_a_long_tube_has_its_key_within_seconds():
+    began = time.process_time()
+    assert len(Nanotube(8, 0, 60).key) == len(Nanotube(8, 0, 1).key)
+    assert time.process_time() - began < 5.0
+
+
 def test_bonds_of_a_long_tube_can_be_counted():
     """The square of the number of bonds in 0.1: minutes for 48,000."""
     for shape in ((8, 0, 1), (8, 0, 2), (2, 1, 1), (3, 0, 2), (4, 4, 1)):

@@ -108,7 +108,10 @@ def canonical_form(
         copies = np.concatenate([moved, copies], axis=1)
     for column in range(copies.shape[1]):
         values = copies[:, column]
-        copies = copies[values == values.min()]
+        least = values == values.min()
+        if least.all():  # in most columns of a tube with few dopants: a copy of all would take the cube of its sites
+            continue
+        copies = copies[least]
         if len(copies) == 1:
             break
     first = copies[0]
