@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from matgym.frozen import ValueObject
 from matgym.models import Predictions
 from matgym.tasks import Decorations, DesignGenerator, Designs, DesignSpace, DesignTask, Scores
 from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class Problem(ValueObject):
     """The problem of one search.
 
     Attributes:

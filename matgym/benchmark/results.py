@@ -15,6 +15,7 @@ from matgym.benchmark.identity import check_records
 from matgym.benchmark.runs import SCHEMA
 from matgym.benchmark.suite import ABOUT, RECORDS, SuiteFacts
 from matgym.errors import ConfigurationError, DatasetError
+from matgym.frozen import ValueObject
 from matgym.statistics import Estimate, estimate
 from matgym.typing import FloatArray, IntArray
 
@@ -65,7 +66,7 @@ FROM runs GROUP BY ALL ORDER BY track DESC, method
 
 
 @dataclass(frozen=True)
-class Searched:
+class Searched(ValueObject):
     """One search of a method, a task and a seed, with (checkpoints,) arrays."""
 
     task: str

@@ -10,6 +10,7 @@ from matgym.agents.base import Problem
 from matgym.agents.policy import Policy
 from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.errors import ConfigurationError
+from matgym.frozen import ValueObject
 from matgym.structures import TubeBatch
 from matgym.tasks import (
     Decorations,
@@ -24,7 +25,7 @@ from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(ValueObject):
     """Results of one method for each of T targets.
 
     Attributes:

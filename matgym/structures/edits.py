@@ -12,6 +12,7 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.errors import ConfigurationError, StructureError
+from matgym.frozen import ValueObject, read_only, returns_read_only
 from matgym.structures.lattice import TubeLattice
 from matgym.structures.species import SPECIES_DATA, Species, parse_species
 from matgym.structures.stone_wales import validated_pairs
@@ -21,7 +22,7 @@ STONE_WALES: Final = "SW"
 """The name of turned bonds in a budget."""
 
 
-class SubstitutionEdits:
+class SubstitutionEdits(ValueObject):
     """Edits that replace 12C by a fixed budget of other species, one site per edit.
 
     Action `k * n_sites + site` places the k-th species of the budget on `site`.
@@ -45,8 +46,8 @@ class SubstitutionEdits:
         if total > n_sites:
             raise ConfigurationError(f"a budget of {total} does not fit a tube of {n_sites} sites: give a smaller one")
         self.n_sites = n_sites
-        self.species = np.array(list(parsed), dtype=np.uint8)
-        self.budget = np.array(list(parsed.values()), dtype=np.int64)
+        self.species = read_only(np.array(list(parsed), dtype=np.uint8))
+        self.budget = read_only(np.array(list(parsed.values()), dtype=np.int64))
 
     def __repr__(self) -> str:
         names = [SPECIES_DATA[Species(code)].label for code in self.species.tolist()]
@@ -133,9 +134,9 @@ class DefectEdits(SubstitutionEdits):
             super().__init__(lattice.n_sites, others)
         else:
             self.n_sites = lattice.n_sites
-            self.species, self.budget = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64)
+            self.species, self.budget = read_only(np.zeros(0, dtype=np.uint8)), np.zeros(0, dtype=np.int64)
         self.lattice = lattice
-        self.budget = np.append(self.budget, turns)
+        self.budget = read_only(np.append(self.budget, turns))
         # A turn moves or rebonds six sites, and no two turns may share a site.
         most = min(int(self.turnable.sum()), lattice.n_sites // 6)
         if turns > most:
@@ -158,6 +159,7 @@ class DefectEdits(SubstitutionEdits):
         return len(self.species) * self.n_sites + len(self.lattice.bonds)
 
     @cached_property
+    @returns_read_only
     def turnable(self) -> BoolArray:
         """(n_bonds,) whether a bond can be turned alone: the tube is long enough, and the bond crosses no end."""
         pairs = self.lattice.bonds[:, :2]
@@ -170,6 +172,7 @@ class DefectEdits(SubstitutionEdits):
         return np.asarray(good)
 
     @cached_property
+    @returns_read_only
     def _touched(self) -> Float32Array:
         """(n_bonds, n_sites) 1 where a turn of a bond moves or rebonds a site; floats, whose products are faster."""
         touched = np.zeros((len(self.lattice.bonds), self.n_sites), dtype=np.float32)
@@ -178,6 +181,7 @@ class DefectEdits(SubstitutionEdits):
         return touched
 
     @cached_property
+    @returns_read_only
     def _touching(self) -> Float32Array:
         """(n_bonds, n_bonds) number of sites that two bonds both touch."""
         return np.asarray(self._touched @ self._touched.T)

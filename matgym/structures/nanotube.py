@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from matgym.errors import SiteError, SpeciesError, StructureError
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species, parse_species
 from matgym.structures.stone_wales import direction, sheet_moves, turned_bonds, validated_pairs
@@ -26,7 +27,7 @@ MAX_TORSION = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class Nanotube:
+class Nanotube(ValueObject):
     """One single-walled tube: chirality, length, what every site holds, turned bonds, and strain.
 
     Equal tubes hold the same species on the same sites; tubes that a symmetry operation maps onto each
@@ -69,8 +70,8 @@ class Nanotube:
                 raise StructureError(f"{name} {value} is out of range: -{limit} to {limit}, as a fraction")
             object.__setattr__(self, name, value + 0.0)  # no -0.0, which would print and hash apart
         codes = self._validated_codes()
-        codes.setflags(write=False)
         object.__setattr__(self, "species", codes)
+        super().__post_init__()
         if len(self.stone_wales):
             pairs = validated_pairs(self.lattice, self.stone_wales)
             if (codes[np.array(pairs)] == Species.VACANCY).any():
@@ -173,6 +174,7 @@ class Nanotube:
         return self.lattice.length_angstrom * (1.0 + self.strain)
 
     @property
+    @returns_read_only
     def positions_angstrom(self) -> FloatArray:
         """(n_sites, 3): every site, vacancies included, Å; the axis is z, through the origin.
 
@@ -187,6 +189,7 @@ class Nanotube:
         return np.stack([radius * np.cos(phi), radius * np.sin(phi), along], axis=1)
 
     @property
+    @returns_read_only
     def bonds(self) -> IntArray:
         """(3 n_cells, 3): site, site, and the periodic image (0 or ±1) of the second; vacancies are not left out.
 
@@ -195,17 +198,20 @@ class Nanotube:
         return turned_bonds(self.lattice, self.stone_wales) if self.stone_wales else self.lattice.bonds
 
     @property
+    @returns_read_only
     def bond_vectors_angstrom(self) -> FloatArray:
         """(3, 2): the three bonds of an A atom on the unrolled, strained sheet, around and along the tube, Å."""
         around, along = (self.lattice.bond_vectors * self._sheet_scale).T
         return np.stack([around + self.torsion * along, along], axis=1)
 
     @property
+    @returns_read_only
     def bond_lengths_angstrom(self) -> FloatArray:
         """(3,): lengths of the three bonds of an A atom on the unrolled, strained sheet, Å."""
         return np.asarray(np.linalg.norm(self.bond_vectors_angstrom, axis=1))
 
     @property
+    @returns_read_only
     def _sheet_scale(self) -> FloatArray:
         return np.array([1.0 - POISSON_RATIO * self.strain, 1.0 + self.strain])
 

@@ -6,12 +6,12 @@ lattice translations (rotations and screws) and the two-fold rotation across the
 Source: Damnjanović et al., Phys. Rev. B 60, 2728 (1999).
 """
 
-from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 
 from matgym.errors import StructureError
+from matgym.frozen import cached_by_bytes, returns_read_only
 from matgym.structures.lattice import TubeLattice
 from matgym.typing import IntArray, SpeciesArray
 
@@ -52,7 +52,8 @@ def mirror(lattice: TubeLattice) -> IntArray:
     return lattice.sites_at(image, sublattice)
 
 
-@lru_cache(maxsize=64)
+@cached_by_bytes()
+@returns_read_only
 def symmetry_group(lattice: TubeLattice) -> IntArray:
     """Return the (operations, n_sites) symmetry operations of the undecorated lattice."""
     cells = lattice.site_cells[: lattice.n_cells]
@@ -60,11 +61,11 @@ def symmetry_group(lattice: TubeLattice) -> IntArray:
     group = np.concatenate([translations, flip(lattice)[translations]])
     if lattice.is_achiral:
         group = np.concatenate([group, mirror(lattice)[group]])
-    group.setflags(write=False)
     return group
 
 
-@lru_cache(maxsize=256)
+@cached_by_bytes()
+@returns_read_only
 def symmetry_between_leads(lattice: TubeLattice, *, mirrors: bool = True) -> IntArray:
     """Return the (operations, n_sites) symmetry operations of a tube between two leads.
 
@@ -78,7 +79,6 @@ def symmetry_between_leads(lattice: TubeLattice, *, mirrors: bool = True) -> Int
     kept = (height[group] == height).all(axis=1)
     turned = np.ptp(height[group] + height, axis=1) == 0
     operations: IntArray = group[kept | turned]
-    operations.setflags(write=False)
     return operations
 
 

@@ -21,6 +21,7 @@ from matgym.data import Dataset
 from matgym.data.table import SPLITS, TEST_SHARE, VALIDATION_SHARE
 from matgym.errors import ConfigurationError, DatasetError, WeightsError
 from matgym.files import write_json
+from matgym.frozen import ValueObject
 from matgym.learning.config import validated
 from matgym.learning.metrics import PropertyMetrics, property_metrics
 from matgym.learning.trainer import Epoch, Options
@@ -257,7 +258,7 @@ def _rmse(surrogate: NetworkSurrogate, rows: Dataset) -> tuple[FloatArray, Float
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(ValueObject):
     """The values of a surrogate and of an oracle for some designs.
 
     Attributes:

@@ -8,11 +8,11 @@ is not repeated. T(E) comes from the π tight-binding Hamiltonian by recursive G
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 import numpy as np
 
 from matgym.errors import require_positive
+from matgym.frozen import cached_by_bytes
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.electrons.tight_binding import PiParameters, hoppings
@@ -145,7 +145,7 @@ def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_
     return np.asarray((np.arange(first, last) + 0.5) * step_ev)
 
 
-@lru_cache(maxsize=32)
+@cached_by_bytes()
 def _surfaces(slabs: Slabs, strengths: tuple[float, ...], energies: bytes) -> Surfaces:
     """Return the surface Green's functions of the leads, which are the same in all batches."""
     return pi_lead(slabs, strengths).surface(np.frombuffer(energies), BROADENING_EV)

@@ -26,6 +26,7 @@ from typing import Self
 
 import numpy as np
 
+from matgym.frozen import ValueObject
 from matgym.models import Space
 from matgym.physics.oracles import rows_by
 from matgym.structures import SPECIES_DATA, Nanotube, Species
@@ -98,7 +99,7 @@ class PiParameters:
 
 
 @dataclass(frozen=True)
-class PiSystem:
+class PiSystem(ValueObject):
     """Hamiltonians of tubes that share lattice, strain and turned bonds.
 
     Attributes:

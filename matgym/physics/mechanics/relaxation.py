@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, RelaxationError
+from matgym.frozen import ValueObject
 from matgym.physics.mechanics.tersoff import BondGraph, C, Expansion, SiteEnergies, expand
 from matgym.physics.oracles import atom_bonds, check_one_piece
 from matgym.physics.transport.slabs import deformation
@@ -160,7 +161,7 @@ def _rest_of_one(tube: Nanotube, start: FloatArray, *, free_length: bool) -> Pri
 
 
 @dataclass(frozen=True, eq=False)
-class RelaxedTube:
+class RelaxedTube(ValueObject):
     """A tube at rest.
 
     Attributes:

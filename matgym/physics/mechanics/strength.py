@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, RelaxationError
+from matgym.frozen import ValueObject
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.calculators import (
     CalculatorFactory,
@@ -50,7 +51,7 @@ TORN_ANGSTROM: Final = 2.4
 
 
 @dataclass(frozen=True)
-class StressStrain:
+class StressStrain(ValueObject):
     """The stress of a tube under tension.
 
     Attributes:

@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import RelaxationError, require_counts, require_positive
+from matgym.frozen import cached_by_bytes
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
 from matgym.physics.phonons.force_constants import (
@@ -203,7 +204,7 @@ def _pristine_conductance(
     return float(predictions[THERMAL_CONDUCTANCE_NW_K.key][0]), predictions.reasons.get(0, "")
 
 
-@lru_cache(maxsize=32)
+@cached_by_bytes()
 def _surfaces(of: Deformation, hops: int, omega: bytes) -> Surfaces:
     """Return surface Green's functions of leads, which take longer than a device and are the same in all batches."""
     slabs = slabs_of(tube_lattice(*of[:2], 1), hops)

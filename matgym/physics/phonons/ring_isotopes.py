@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from matgym.errors import ConfigurationError, RelaxationError, require_counts
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.models import Cost, Level, Model, Predictions
 from matgym.physics.oracles import one_thread
 from matgym.physics.phonons.conductance import BROADENING, THERMAL_CONDUCTANCE_NW_K, PhononTransport, mass_lead
@@ -79,7 +80,7 @@ def ring_species(lattice: TubeLattice, codes: ArrayLike) -> SpeciesArray:
 
 
 @dataclass(frozen=True)
-class RingIsotopes(Model):
+class RingIsotopes(ValueObject, Model):
     """The oracle of the thermal conductance of ring designs between pristine leads of 12C.
 
     Attributes:
@@ -95,6 +96,7 @@ class RingIsotopes(Model):
     frequencies: int = 256
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.rings < 2 or self.rings % 2:
             raise ConfigurationError(f"rings={self.rings} must be even and at least 2: a zigzag cell has two rings")
         require_counts(n=self.n)
@@ -111,12 +113,14 @@ class RingIsotopes(Model):
         return tube_lattice(self.n, 0, self.rings // 2)
 
     @property
+    @returns_read_only
     def degeneracies(self) -> IntArray:
         """The (L,) numbers of momenta with the transmission of 0, 1, … n // 2; m and -m are equal by time reversal."""
         momenta = np.arange(self.n // 2 + 1)
         return np.where((momenta == 0) | (2 * momenta == self.n), 1, 2)
 
     @cached_property
+    @returns_read_only
     def grid(self) -> tuple[FloatArray, FloatArray]:
         """The (W,) angular frequencies and (W,) weights, rad/ps."""
         return PhononTransport(self.temperature_k, self.frequencies).grid(Nanotube(self.n, 0, self.rings // 2))

@@ -9,12 +9,13 @@ block-circulant in d blocks. A tube between leads is one copy of the tube betwee
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import ceil
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
+from matgym.frozen import ValueObject, cached_by_bytes, returns_read_only
 from matgym.physics.oracles import cut_in_two, rows_by
 from matgym.structures import Nanotube, Species, TubeLattice
 from matgym.typing import IntArray, SpeciesArray
@@ -23,7 +24,7 @@ Deformation: TypeAlias = tuple[int, int, float, float]
 
 
 @dataclass(frozen=True)
-class Slabs:
+class Slabs(ValueObject):
     """The slabs of a lattice.
 
     Attributes:
@@ -88,6 +89,7 @@ class Slabs:
         return slab, (around * self.width + within) * 2 + sublattice
 
     @cached_property
+    @returns_read_only
     def sites(self) -> tuple[IntArray, IntArray]:
         """The slab and the index in it of every site of the tube, each (n_sites,)."""
         return self.place(self.lattice.home_cells, np.repeat([0, 1], self.lattice.n_cells))
@@ -99,6 +101,7 @@ class Slabs:
         return int(slab), int(index)
 
     @cached_property
+    @returns_read_only
     def bonds(self) -> IntArray:
         """The (3 sites/2, 4) bonds of the A sites of a slab: index, index of the B site, slabs up, direction."""
         around, ring, k = np.indices((self.folds, self.width, 3)).reshape(3, -1)
@@ -108,7 +111,11 @@ class Slabs:
         return np.stack([a, b, slab, k], axis=1)
 
 
-@lru_cache(maxsize=512)
+_BYTES_PER_SITE: Final = 16
+"""Bytes of `Slabs.sites` for each site of the tube."""
+
+
+@cached_by_bytes(lambda slabs: _BYTES_PER_SITE * slabs.lattice.n_sites)
 def slabs_of(lattice: TubeLattice, hops: int = 1) -> Slabs:
     """Return the slabs of a lattice, the same object for all callers."""
     return Slabs(lattice, hops)

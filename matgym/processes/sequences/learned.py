@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import PropertyMetrics
 from matgym.learning.store import Card, Store, ensemble_tensors, part
@@ -17,7 +18,7 @@ from matgym.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
-class SequenceScaling:
+class SequenceScaling(ValueObject):
     """The means and standard deviations of the training runs.
 
     Attributes:
