@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from typing_extensions import override
 
-from matgym.errors import ConfigurationError, StructureError
+from matgym.errors import ConfigurationError, StructureError, is_whole, require_counts
 from matgym.frozen import ValueObject, read_only, returns_read_only
 from matgym.structures.lattice import TubeLattice
 from matgym.structures.species import SPECIES_DATA, Species, parse_species
@@ -39,6 +39,7 @@ class SubstitutionEdits(ValueObject):
         Raises:
             ConfigurationError: if the budget is empty, negative, or larger than the tube.
         """
+        require_counts(**{f"budget[{name!r}]": count for name, count in budget.items()})
         parsed = {parse_species(name): int(count) for name, count in budget.items()}
         total = sum(parsed.values())
         if not parsed or min(parsed.values()) < 1 or Species.C12 in parsed:
@@ -125,8 +126,8 @@ class DefectEdits(SubstitutionEdits):
             ConfigurationError: if the budget is empty, negative, or larger than the tube.
         """
         others = {name: count for name, count in budget.items() if name != STONE_WALES}
-        turns = int(budget.get(STONE_WALES, 0))
-        if turns < 1 or turns != budget[STONE_WALES]:
+        turns = budget.get(STONE_WALES, 0)
+        if not is_whole(turns) or turns < 1:
             raise ConfigurationError(
                 f"budget {dict(budget)} must turn at least one bond: give SW a whole number of 1 or more"
             )

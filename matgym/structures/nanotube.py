@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matgym.errors import SiteError, SpeciesError, StructureError
+from matgym.errors import SiteError, SpeciesError, StructureError, is_whole
 from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species, parse_species
@@ -61,9 +61,7 @@ class Nanotube(ValueObject):
     def __post_init__(self) -> None:
         for name in ("n", "m", "cells"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                raise StructureError(f"{name}={value!r} is not a whole number")
-            object.__setattr__(self, name, int(value))
+            object.__setattr__(self, name, _whole(name, value))
         for name, limit in (("strain", MAX_STRAIN), ("torsion", MAX_TORSION)):
             value = _number(name, getattr(self, name))
             if not math.isfinite(value) or abs(value) > limit:
@@ -86,6 +84,8 @@ class Nanotube(ValueObject):
             given = np.asarray(self.species)
         except ValueError as error:  # ragged
             raise SpeciesError(f"species are no sequence of codes: {error}") from None
+        if given.dtype == bool:
+            raise SpeciesError("species are True and False: give codes or `decorated({site: name})`")
         if given.shape != (n_sites,):
             raise SpeciesError(
                 f"species of shape {given.shape} do not fit: "
@@ -229,7 +229,11 @@ class Nanotube(ValueObject):
             SpeciesError: if a species is unknown.
         """
         codes = self.species.copy()
+        if not isinstance(sites, Mapping):
+            raise SiteError(f"sites={sites!r:.80} must be a dictionary, such as {{0: 'B'}}")
         for site, name in sites.items():
+            if not is_whole(site):
+                raise SiteError(f"site {site!r} is not a whole number")
             if not 0 <= site < self.n_sites:
                 raise SiteError(
                     f"site {site} does not exist: the tube has {self.n_sites} sites (0 to {self.n_sites - 1})"
@@ -260,6 +264,7 @@ class Nanotube(ValueObject):
         Raises:
             StructureError: if `times` is below 1.
         """
+        times = _whole("times", times)
         if times < 1:
             raise StructureError(f"a tube cannot be repeated {times} times: give 1 or more")
         longer = tube_lattice(self.n, self.m, self.cells * times)
@@ -274,6 +279,7 @@ class Nanotube(ValueObject):
         Raises:
             StructureError: if `cells` is negative.
         """
+        cells = _whole("cells", cells)
         if cells < 0:
             raise StructureError(f"a tube cannot be extended by {cells} cells: give 0 or more")
         longer = tube_lattice(self.n, self.m, self.cells + 2 * cells)
@@ -298,10 +304,12 @@ class Nanotube(ValueObject):
     def rotated(self, steps: int = 1) -> Self:
         """Turned about the axis by steps of 360°/gcd(n, m)."""
         d = math.gcd(self.n, self.m)
+        steps = _whole("steps", steps) % d
         return self._moved(translation(self.lattice, steps * self.n // d, steps * self.m // d))
 
     def screwed(self, p: int, q: int) -> Self:
         """Moved along the sheet by p a₁ + q a₂: a screw operation about the axis."""
+        p, q = (_whole(name, value) % self.lattice.n_cells for name, value in (("p", p), ("q", q)))
         return self._moved(translation(self.lattice, p, q))
 
     def flipped(self) -> Self:
@@ -345,6 +353,17 @@ class Nanotube(ValueObject):
         strain = f" at {self.strain:+.1%} strain" if self.strain else ""
         torsion = f" at {self.torsion:+.1%} torsion" if self.torsion else ""
         return f"({self.n},{self.m})x{self.cells} nanotube{strain}{torsion}" + (f" with {held}" if held else "")
+
+
+def _whole(name: str, value: object) -> int:
+    """Return a setting of a tube as a whole number.
+
+    Raises:
+        StructureError: if it is none.
+    """
+    if not is_whole(value):
+        raise StructureError(f"{name}={value!r} is not a whole number")
+    return int(value)  # type: ignore[call-overload,no-any-return]  # as was checked
 
 
 def _number(name: str, value: object) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from matgym.errors import StructureError
 from matgym.frozen import cached_by_bytes, returns_read_only
 from matgym.structures.lattice import TubeLattice
+from matgym.structures.memory import check_memory
 from matgym.typing import IntArray, SpeciesArray
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
@@ -55,7 +56,14 @@ def mirror(lattice: TubeLattice) -> IntArray:
 @cached_by_bytes()
 @returns_read_only
 def symmetry_group(lattice: TubeLattice) -> IntArray:
-    """Return the (operations, n_sites) symmetry operations of the undecorated lattice."""
+    """Return the (operations, n_sites) symmetry operations of the undecorated lattice.
+
+    Raises:
+        StructureError: if the tube is so large that they would not fit into memory.
+    """
+    operations = lattice.n_sites * (1 + lattice.is_achiral)
+    what = f"({lattice.n}, {lattice.m}) tube of {lattice.cells} cells: the comparison with its symmetric copies"
+    check_memory(what, 24 * operations * lattice.n_sites)
     cells = lattice.site_cells[: lattice.n_cells]
     translations = np.stack([translation(lattice, int(p), int(q)) for p, q in cells])
     group = np.concatenate([translations, flip(lattice)[translations]])

@@ -26,7 +26,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matgym.errors import ConfigurationError, RelaxationError, require_counts
+from matgym.errors import ConfigurationError, RelaxationError, is_whole, require_counts
 from matgym.frozen import ValueObject, returns_read_only
 from matgym.models import Cost, Level, Model, Predictions
 from matgym.physics.oracles import one_thread
@@ -35,6 +35,7 @@ from matgym.physics.phonons.force_constants import HOPS, MASSES_AMU, pristine_fo
 from matgym.physics.transport.landauer import phonon_conductance_nw_k
 from matgym.physics.transport.slabs import slabs_of
 from matgym.structures import Nanotube, Species, TubeLattice, tube_lattice
+from matgym.structures.lattice import MAX_SITES
 from matgym.structures.species import CARBONS
 from matgym.typing import ComplexArray, FloatArray, IntArray, SpeciesArray
 
@@ -97,10 +98,10 @@ class RingIsotopes(ValueObject, Model):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.rings < 2 or self.rings % 2:
+        require_counts(MAX_SITES, n=self.n)
+        if not is_whole(self.rings) or self.rings < 2 or self.rings % 2:
             raise ConfigurationError(f"rings={self.rings} must be even and at least 2: a zigzag cell has two rings")
-        require_counts(n=self.n)
-        PhononTransport(self.temperature_k, self.frequencies)  # raises an error for settings out of range
+        _ = self.lattice, PhononTransport(self.temperature_k, self.frequencies)  # both check their settings
 
     properties = (THERMAL_CONDUCTANCE_NW_K,)
     level = Level.CLASSICAL

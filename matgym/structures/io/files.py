@@ -11,6 +11,7 @@ import numpy as np
 
 from matgym.errors import FormatError, RecognitionError, StructureError
 from matgym.files import MAX_NUMBER, atomic_path, is_file, parsed_number
+from matgym.structures.atoms import check_numbers
 from matgym.structures.io.convert import from_atoms, to_atoms
 from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES: Final = 512 * 2**20
 """Largest structure file that is read, after decompression: over 200 bytes for each of `MAX_SITES` atoms. A choice of
 ours."""
-
-MAX_COORDINATE_ANGSTROM: Final = 1e8
-"""Largest coordinate and cell length that is read: a centimetre. A choice of ours."""
-
-SHORTEST_PERIOD_ANGSTROM: Final = 1.0
-"""Shortest period that is read; an armchair tube's is 2.46 Å, and within a shorter one atoms would have thousands of
-neighbours. A choice of ours."""
-
-DENSEST: Final = 24
-"""Most atoms in a cube of 3 Å; diamond has five. A choice of ours."""
 
 
 def write(path: str | os.PathLike[str], tube: Nanotube, format: str | None = None) -> None:  # noqa: A002  # as ASE
@@ -85,7 +76,7 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
     _check_size(path, chosen.name)
     try:
         atoms = chosen.read(path)
-        _check_numbers(atoms)
+        check_numbers(atoms)
     except Exception as error:  # noqa: BLE001  # ASE's parsers raise whatever a damaged file provokes
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise FormatError(f"{path} is no {chosen.name} file, or is damaged or incomplete ({reason})") from None
@@ -203,34 +194,6 @@ def _frame_counts(lines: list[str]) -> Iterator[float]:
         if count > MAX_SITES:
             yield float(min(count, MAX_NUMBER))
         place += min(max(count, 0), len(lines)) + 2  # the count and a comment stand before the atoms
-
-
-def _check_numbers(atoms: "Atoms") -> None:
-    """Check that a file's numbers are finite and those of atoms.
-
-    Raises:
-        ValueError: if they are not.
-    """
-    from ase.data import chemical_symbols
-
-    if len(atoms) > MAX_SITES:
-        raise ValueError(f"it holds {len(atoms):,} atoms; matgym reads {MAX_SITES:,} or fewer")
-    if not len(atoms):
-        raise ValueError("it holds no atoms")
-    if not 0 <= atoms.numbers.min() <= atoms.numbers.max() < len(chemical_symbols):
-        raise ValueError(f"its atomic numbers, {atoms.numbers.min()} to {atoms.numbers.max()}, are not all of elements")
-    cell = np.asarray(atoms.cell.array)
-    for label, values in (("coordinates", atoms.positions), ("cell lengths", cell), ("masses", atoms.get_masses())):
-        if not (np.abs(values) <= MAX_COORDINATE_ANGSTROM).all():  # NaN compares as false
-            raise ValueError(f"its {label} are not all finite and below {MAX_COORDINATE_ANGSTROM:.0e}")
-    periodic = np.flatnonzero(atoms.pbc & cell.any(axis=1))
-    whole = np.asarray(atoms.cell.complete())
-    areas = np.array([np.linalg.norm(np.cross(whole[axis - 2], whole[axis - 1])) for axis in periodic])
-    if (abs(np.linalg.det(whole)) < SHORTEST_PERIOD_ANGSTROM * areas).any():
-        raise ValueError(f"its cell is flat, or repeats within {SHORTEST_PERIOD_ANGSTROM} Å")
-    corner = np.floor(atoms.get_positions(wrap=bool(len(periodic))) / 3.0).astype(np.int64)
-    if np.unique(corner, axis=0, return_counts=True)[1].max() > DENSEST:
-        raise ValueError(f"more than {DENSEST} of its atoms lie within 3 Å of each other")
 
 
 # ---- formats that ASE writes
