@@ -9,13 +9,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from matgym.errors import MatgymError, ModelError, require_counts
+from matgym.frozen import ValueObject
 from matgym.models import Predictions
 from matgym.tasks import Decorations, DesignGenerator, Designs, DesignSpace, DesignTask, Scores
 from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class Problem(ValueObject):
     """The problem of one search.
 
     Attributes:

@@ -14,6 +14,7 @@ import numpy as np
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
+from matgym.frozen import ValueObject
 from matgym.structures import Species, SubstitutionEdits, TubeLattice
 from matgym.structures.symmetry import symmetry_group
 from matgym.surrogates.baseline import pristine_value
@@ -43,7 +44,7 @@ def valid(lattice: TubeLattice, species: SpeciesArray, edits: SubstitutionEdits)
 
 
 @dataclass(frozen=True)
-class ConditionScaling:
+class ConditionScaling(ValueObject):
     """The centre and scale of every column of conditions over the training data.
 
     A column that does not vary in the training data, such as the chiral angle in data of one chirality, has scale zero.
@@ -98,7 +99,7 @@ def raw_conditions(lattice: TubeLattice, key: str, targets: FloatArray, budget: 
 
 
 @dataclass(frozen=True)
-class Examples:
+class Examples(ValueObject):
     """Labelled structures of one lattice.
 
     Attributes:

@@ -14,6 +14,7 @@ from matgym.benchmark.identity import check_records
 from matgym.benchmark.records import check_values, read_records, record_files
 from matgym.benchmark.suite import ABOUT, RECORDS, SuiteFacts
 from matgym.errors import ConfigurationError, DatasetError
+from matgym.frozen import ValueObject
 from matgym.statistics import Estimate, estimate
 from matgym.typing import FloatArray, IntArray
 
@@ -64,7 +65,7 @@ FROM runs GROUP BY ALL ORDER BY track DESC, method
 
 
 @dataclass(frozen=True)
-class Searched:
+class Searched(ValueObject):
     """One search of a method, a task and a seed, with (checkpoints,) arrays."""
 
     task: str

@@ -26,6 +26,7 @@ from matgym.benchmark.records import KINDS, SCHEMA
 from matgym.benchmark.search import Search, search
 from matgym.benchmark.suite import AMORTISED, AmortisedTask, PolicySpec, as_amortised, as_instance
 from matgym.errors import ConfigurationError, ExecutionError
+from matgym.frozen import ValueObject
 from matgym.models import Level
 from matgym.tasks import Designs, DesignTask, as_design_generator
 from matgym.tasks.instances import Instance
@@ -40,7 +41,7 @@ def checkpoints(budget: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(ValueObject):
     """Outcome of a run.
 
     Attributes:

@@ -11,6 +11,7 @@ from matgym.agents.base import CheckedOptimizer, Problem
 from matgym.agents.policy import Policy
 from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.errors import ConfigurationError
+from matgym.frozen import ValueObject
 from matgym.models import Predictions
 from matgym.structures import TubeBatch
 from matgym.tasks import (
@@ -26,7 +27,7 @@ from matgym.typing import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(ValueObject):
     """Results of one method for each of T targets.
 
     Attributes:

@@ -24,6 +24,7 @@ from matgym.agents.policy import Policy
 from matgym.benchmark.methods import NAME, NamedMethod
 from matgym.errors import ConfigurationError, DatasetError, FormatError
 from matgym.files import is_file, read_json
+from matgym.frozen import ValueObject
 from matgym.learning.config import read_config
 from matgym.tasks import DesignTask, Direction, chirality_task, decoration_task
 from matgym.tasks.instances import Instance, instance
@@ -55,7 +56,7 @@ UNSEEN_TARGETS_SEED: Final = 2026
 
 
 @dataclass(frozen=True, eq=False)
-class AmortisedTask:
+class AmortisedTask(ValueObject):
     """A task of the amortised track: many targets, with a few queries for each.
 
     A policy is trained once and then designs for targets that were not used in training.

@@ -3,19 +3,18 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, Self, TypeVar, overload
+from typing import NamedTuple, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import override
 
 from matgym.errors import SpeciesError, StructureError
+from matgym.frozen import ValueObject, read_only, returns_read_only
 from matgym.structures.lattice import TubeLattice
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import Species
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
-
-Array = TypeVar("Array", bound=NDArray[np.generic])
 
 
 class LatticeGroup(NamedTuple):
@@ -23,7 +22,7 @@ class LatticeGroup(NamedTuple):
 
     Attributes:
         lattice: the shared lattice.
-        rows: (b,) indices of the tubes in the batch, ascending.
+        rows: (b,) indices of the tubes in the batch, ascending, read-only.
         species: (b, n_sites) species codes, read-only.
         turned: (b, 3 n_cells) whether each bond is turned, read-only; None if the batch has no turned bond.
     """
@@ -53,7 +52,7 @@ class TubeDomain(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TubeBatch(Sequence[Nanotube]):
+class TubeBatch(Sequence[Nanotube], ValueObject):
     """A ragged batch of tubes.
 
     A batch is a sequence of `Nanotube` objects: a function of a list of tubes accepts it. `of` and `uniform` make
@@ -81,6 +80,7 @@ class TubeBatch(Sequence[Nanotube]):
     torsion: FloatArray
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         count, known = len(self.lattice_index), len(self.lattices)
         unsure = bool(count) and (not known or bool(self.lattice_index.any()))  # fast for batches of one lattice
         if unsure and not 0 <= self.lattice_index.min() <= self.lattice_index.max() < known:
@@ -110,7 +110,7 @@ class TubeBatch(Sequence[Nanotube]):
         turned = None
         if any(tube.stone_wales for tube in listed):
             turned = np.concatenate([tube.lattice.bond_mask(tube.stone_wales) for tube in listed])
-        return cls._of_views(
+        return cls(
             tuple(number),
             np.array(index, dtype=np.int64),
             np.concatenate([tube.species for tube in listed]) if listed else np.zeros(0, dtype=np.uint8),
@@ -142,22 +142,7 @@ class TubeBatch(Sequence[Nanotube]):
             )
         none = np.zeros(len(species))
         bonds = None if turned is None or not turned.any() else turned.reshape(-1).astype(bool)
-        return cls._of_views((lattice,), np.zeros(len(species), dtype=np.int64), species.reshape(-1), bonds, none, none)
-
-    @classmethod
-    def _of_views(
-        cls,
-        lattices: tuple[TubeLattice, ...],
-        lattice_index: IntArray,
-        species: SpeciesArray,
-        turned: BoolArray | None,
-        strain: FloatArray,
-        torsion: FloatArray,
-    ) -> Self:
-        """Return a batch whose arrays are read-only views of the given ones."""
-        bonds = None if turned is None else _read_only(turned)
-        index, codes = _read_only(lattice_index), _read_only(species)
-        return cls(lattices, index, codes, bonds, _read_only(strain), _read_only(torsion))
+        return cls((lattice,), np.zeros(len(species), dtype=np.int64), species.reshape(-1), bonds, none, none)
 
     # ---- as a sequence
 
@@ -189,7 +174,7 @@ class TubeBatch(Sequence[Nanotube]):
         turned = None
         if self.turned is not None:
             turned = self.turned[_ranges(3 * self.offsets[rows] // 2, 3 * self.n_sites[rows] // 2)]
-        return self._of_views(
+        return type(self)(
             self.lattices, self.lattice_index[rows], self.species[sites], turned, self.strain[rows], self.torsion[rows]
         )
 
@@ -199,11 +184,13 @@ class TubeBatch(Sequence[Nanotube]):
     # ---- views
 
     @cached_property
+    @returns_read_only
     def n_sites(self) -> IntArray:
         """(B,) number of sites of each tube."""
         return np.array([lattice.n_sites for lattice in self.lattices], dtype=np.int64)[self.lattice_index]
 
     @cached_property
+    @returns_read_only
     def offsets(self) -> IntArray:
         """(B + 1,) index of each tube's first site in `species`, followed by the total number of sites."""
         if len(self.lattices) == 1:
@@ -211,11 +198,13 @@ class TubeBatch(Sequence[Nanotube]):
         return np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(self.n_sites)])
 
     @cached_property
+    @returns_read_only
     def deformed(self) -> BoolArray:
         """(B,) whether each tube is strained or twisted."""
         return np.asarray((self.strain != 0.0) | (self.torsion != 0.0))
 
     @cached_property
+    @returns_read_only
     def reconstructed(self) -> BoolArray:
         """(B,) whether each tube has turned bonds."""
         if self.turned is None:
@@ -237,16 +226,8 @@ class TubeBatch(Sequence[Nanotube]):
             yield self._group(number, rows, part.species, part.turned)
 
     def _group(self, number: int, rows: IntArray, species: SpeciesArray, turned: BoolArray | None) -> LatticeGroup:
-        codes = _read_only(species.reshape(len(rows), -1))
-        bonds = None if turned is None else _read_only(turned.reshape(len(rows), -1))
-        return LatticeGroup(self.lattices[number], rows, codes, bonds)
-
-
-def _read_only(array: Array) -> Array:
-    """Return a read-only view."""
-    view = array.view()
-    view.setflags(write=False)
-    return view
+        bonds = None if turned is None else turned.reshape(len(rows), -1)
+        return LatticeGroup(self.lattices[number], read_only(rows), species.reshape(len(rows), -1), bonds)
 
 
 def _ranges(starts: IntArray, lengths: IntArray) -> IntArray:

@@ -17,15 +17,16 @@ along the helix, and across the ends of the cell.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matgym.errors import ChiralityError, StructureError
+from matgym.frozen import ValueObject, cached_by_bytes, returns_read_only
 from matgym.typing import BoolArray, FloatArray, IntArray
 from matgym.units import CARBON_BOND_ANGSTROM
 
@@ -42,7 +43,7 @@ _FRAMES: Final = (((0, 1), (1, 0), (0, 0)), ((-1, 0), (-1, 1), (-1, 0)), ((1, -1
 
 
 @dataclass(frozen=True)
-class TubeLattice:
+class TubeLattice(ValueObject):
     """The sites, bonds and geometry of a tube, without species.
 
     Sites are numbered in raster order, beginning with sublattice A: `site = (sublattice * H + row) * W + column`.
@@ -62,6 +63,7 @@ class TubeLattice:
     cells: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.n < 1 or not 0 <= self.m <= self.n:
             swapped = f"; its mirror image is ({self.m}, {self.n})" if self.m > self.n >= 0 else ""
             raise ChiralityError(
@@ -74,6 +76,15 @@ class TubeLattice:
                 f"a ({self.n}, {self.m}) tube of {self.cells} cells has {self.n_sites:,} sites: give a tube of "
                 f"{MAX_SITES:,} or fewer"
             )
+
+    def __reduce__(self) -> tuple[Callable[[int, int, int], "TubeLattice"], tuple[int, int, int]]:
+        """Pickle three numbers and no arrays; a copy is the shared lattice itself."""
+        return tube_lattice, (self.n, self.m, self.cells)
+
+    def forget(self) -> None:
+        """Drop all arrays; they are computed again when they are needed."""
+        for name in vars(self).keys() - {"n", "m", "cells"}:
+            vars(self).pop(name, None)
 
     # ---- sizes
 
@@ -100,6 +111,7 @@ class TubeLattice:
         return math.gcd(self.n, self.m)
 
     @cached_property
+    @returns_read_only
     def screw(self) -> IntArray:
         """(2,) the shortest screw p a₁ + q a₂ along the axis, with m p - n q = gcd(n, m)."""
         p = next(p for p in range(self.n) if (self.m * p - self.folds) % self.n == 0)
@@ -161,6 +173,7 @@ class TubeLattice:
         return self._raster[2]
 
     @cached_property
+    @returns_read_only
     def _cell_index(self) -> IntArray:
         """(n_cells, 2) coordinates (p, q) of the unit cells of the A atoms, in raster order."""
         height, width, _, frame = self._raster
@@ -169,12 +182,14 @@ class TubeLattice:
         return np.stack([rows * r1 + columns * c1, rows * r2 + columns * c2], axis=1)
 
     @cached_property
+    @returns_read_only
     def site_cells(self) -> IntArray:
         """(n_sites, 2) integer coordinates (p, q) of each site's unit cell, in units of a₁ and a₂."""
         offset = np.array(_FRAMES[self._raster[3]][2])
         return np.concatenate([self._cell_index, self._cell_index + offset])
 
     @cached_property
+    @returns_read_only
     def home_cells(self) -> IntArray:
         """(n_sites, 2) coordinates as in `site_cells`, moved along the axis into the tube."""
         turns = self.axial_thirds(self.site_cells, np.repeat([0, 1], self.n_cells)) // (3 * self.n_cells)
@@ -212,12 +227,14 @@ class TubeLattice:
     # ---- bonds
 
     @cached_property
+    @returns_read_only
     def bond_steps(self) -> IntArray:
         """(3, 2) steps from the unit cell of an A atom to those of its three bonded B atoms, in units of a₁ and a₂."""
         (r1, r2), (c1, c2), offset = _FRAMES[self._raster[3]]
         return np.asarray(np.array(offset) + np.array([(0, 0), (-r1, -r2), (-c1, -c2)]))
 
     @cached_property
+    @returns_read_only
     def bonds(self) -> IntArray:
         """(3 n_cells, 3) A site, B site, and periodic image (0 or ±1, along the axis) of the B site of each bond.
 
@@ -246,6 +263,7 @@ class TubeLattice:
         return tuple((int(a), int(b)) for a, b in self.bonds[np.flatnonzero(mask), :2])
 
     @cached_property
+    @returns_read_only
     def neighbours(self) -> IntArray:
         """(n_sites, 3) bonded sites of each site."""
         n_cells = self.n_cells
@@ -274,6 +292,7 @@ class TubeLattice:
         return np.asarray((p * (n + m / 2) + q * (m + n / 2)) / (n * n + n * m + m * m))
 
     @cached_property
+    @returns_read_only
     def site_fractions(self) -> FloatArray:
         """(n_sites, 2) angle and axial position of each site as fractions in [0, 1)."""
         sublattice = np.repeat([0.0, 1.0], self.n_cells)
@@ -283,6 +302,7 @@ class TubeLattice:
         return fractions - np.floor(fractions + _EDGE)
 
     @cached_property
+    @returns_read_only
     def bond_vectors(self) -> FloatArray:
         """(3, 2) vectors of the three bonds of an A atom on the unrolled sheet, around and along the tube, Å."""
         around = self._angular(self.bond_steps, np.ones(3)) * self.circumference_angstrom
@@ -304,7 +324,11 @@ def unit_sites(n: int, m: int) -> int:
     return 4 * (n * n + n * m + m * m) // math.gcd(2 * m + n, 2 * n + m)
 
 
-@lru_cache(maxsize=4096)
+_BYTES_PER_SITE: Final = 128
+"""Bytes of a lattice's arrays for each site, all together."""
+
+
+@cached_by_bytes(lambda lattice: _BYTES_PER_SITE * lattice.n_sites, TubeLattice.forget)
 def tube_lattice(n: int, m: int, cells: int) -> TubeLattice:
     """Return the lattice of a tube; tubes of the same chirality and length share it.
 

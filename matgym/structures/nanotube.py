@@ -10,7 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matgym.errors import SiteError, SpeciesError, StructureError
+from matgym.errors import SiteError, SpeciesError, StructureError, is_whole
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species, parse_species
 from matgym.structures.stone_wales import direction, sheet_moves, turned_bonds, validated_pairs
@@ -26,7 +27,7 @@ MAX_TORSION = 0.3
 
 
 @dataclass(frozen=True, eq=False)
-class Nanotube:
+class Nanotube(ValueObject):
     """A single-walled nanotube: chirality, length, species of the sites, turned bonds, and strain.
 
     Two tubes are equal if they have the same species on the same sites. Symmetric copies of a tube are not equal, but
@@ -61,17 +62,15 @@ class Nanotube:
     def __post_init__(self) -> None:
         for name in ("n", "m", "cells"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                raise StructureError(f"{name}={value!r} must be a whole number")
-            object.__setattr__(self, name, int(value))
+            object.__setattr__(self, name, _whole(name, value))
         for name, limit in (("strain", MAX_STRAIN), ("torsion", MAX_TORSION)):
             value = _number(name, getattr(self, name))
             if not math.isfinite(value) or abs(value) > limit:
                 raise StructureError(f"{name}={value} is out of range: give a fraction from -{limit} to {limit}")
             object.__setattr__(self, name, value + 0.0)  # -0.0 would print and hash differently from 0.0
         codes = self._validated_codes()
-        codes.setflags(write=False)
         object.__setattr__(self, "species", codes)
+        super().__post_init__()
         if len(self.stone_wales):
             pairs = validated_pairs(self.lattice, self.stone_wales)
             if (codes[np.array(pairs)] == Species.VACANCY).any():
@@ -86,6 +85,8 @@ class Nanotube:
             given = np.asarray(self.species)
         except ValueError as error:  # ragged
             raise SpeciesError(f"species must be a sequence of species codes: {error}") from None
+        if given.dtype == bool:
+            raise SpeciesError("species are True and False: give codes or `decorated({site: name})`")
         if given.shape != (n_sites,):
             raise SpeciesError(
                 f"species has shape {given.shape}, but a ({self.n}, {self.m}) tube of {self.cells} cells has {n_sites} "
@@ -175,6 +176,7 @@ class Nanotube:
         return self.lattice.length_angstrom * (1.0 + self.strain)
 
     @property
+    @returns_read_only
     def positions_angstrom(self) -> FloatArray:
         """(n_sites, 3) positions of all sites, including vacancies, Å; the axis of the tube is z, through the origin.
 
@@ -190,6 +192,7 @@ class Nanotube:
         return np.stack([radius * np.cos(phi), radius * np.sin(phi), along], axis=1)
 
     @property
+    @returns_read_only
     def bonds(self) -> IntArray:
         """(3 n_cells, 3) first site, second site and periodic image (0 or ±1) of the second site of each bond.
 
@@ -198,17 +201,20 @@ class Nanotube:
         return turned_bonds(self.lattice, self.stone_wales) if self.stone_wales else self.lattice.bonds
 
     @property
+    @returns_read_only
     def bond_vectors_angstrom(self) -> FloatArray:
         """(3, 2) vectors of the three bonds of an A atom on the unrolled, strained sheet, around and along it, Å."""
         around, along = (self.lattice.bond_vectors * self._sheet_scale).T
         return np.stack([around + self.torsion * along, along], axis=1)
 
     @property
+    @returns_read_only
     def bond_lengths_angstrom(self) -> FloatArray:
         """(3,) lengths of the three bonds of an A atom on the unrolled, strained sheet, Å."""
         return np.asarray(np.linalg.norm(self.bond_vectors_angstrom, axis=1))
 
     @property
+    @returns_read_only
     def _sheet_scale(self) -> FloatArray:
         return np.array([1.0 - POISSON_RATIO * self.strain, 1.0 + self.strain])
 
@@ -229,7 +235,11 @@ class Nanotube:
             SpeciesError: if a species is unknown.
         """
         codes = self.species.copy()
+        if not isinstance(sites, Mapping):
+            raise SiteError(f"sites={sites!r:.80} must be a dictionary, such as {{0: 'B'}}")
         for site, name in sites.items():
+            if not is_whole(site):
+                raise SiteError(f"site {site!r} is not a whole number")
             if not 0 <= site < self.n_sites:
                 raise SiteError(f"site {site} does not exist: give sites from 0 to {self.n_sites - 1}")
             codes[site] = parse_species(name)
@@ -264,6 +274,7 @@ class Nanotube:
         Raises:
             StructureError: if `times` is below 1.
         """
+        times = _whole("times", times)
         if times < 1:
             raise StructureError(f"a tube cannot be repeated {times} times: give 1 or more")
         longer = tube_lattice(self.n, self.m, self.cells * times)
@@ -281,6 +292,7 @@ class Nanotube:
         Raises:
             StructureError: if `cells` is negative.
         """
+        cells = _whole("cells", cells)
         if cells < 0:
             raise StructureError(f"a tube cannot be extended by {cells} cells: give 0 or more")
         longer = tube_lattice(self.n, self.m, self.cells + 2 * cells)
@@ -305,10 +317,12 @@ class Nanotube:
     def rotated(self, steps: int = 1) -> Self:
         """Return the tube rotated about its axis by a number of steps of 360°/gcd(n, m)."""
         d = math.gcd(self.n, self.m)
+        steps = _whole("steps", steps) % d
         return self._moved(translation(self.lattice, steps * self.n // d, steps * self.m // d))
 
     def screwed(self, p: int, q: int) -> Self:
         """Return the tube moved by p a₁ + q a₂ on the sheet, which is a screw operation about the axis."""
+        p, q = (_whole(name, value) % self.lattice.n_cells for name, value in (("p", p), ("q", q)))
         return self._moved(translation(self.lattice, p, q))
 
     def flipped(self) -> Self:
@@ -352,6 +366,17 @@ class Nanotube:
         strain = f" at {self.strain:+.1%} strain" if self.strain else ""
         torsion = f" at {self.torsion:+.1%} torsion" if self.torsion else ""
         return f"({self.n},{self.m})x{self.cells} nanotube{strain}{torsion}" + (f" with {held}" if held else "")
+
+
+def _whole(name: str, value: object) -> int:
+    """Return a setting of a tube as a whole number.
+
+    Raises:
+        StructureError: if it is none.
+    """
+    if not is_whole(value):
+        raise StructureError(f"{name}={value!r} must be a whole number")
+    return int(value)  # type: ignore[call-overload,no-any-return]  # as was checked
 
 
 def _number(name: str, value: object) -> float:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import RecognitionError, StructureError
+from matgym.structures.atoms import check_numbers
 from matgym.structures.lattice import MAX_SITES, TubeLattice, tube_lattice, unit_sites
 from matgym.structures.nanotube import MAX_STRAIN, Nanotube
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
@@ -83,6 +84,7 @@ def recognise(atoms: "Atoms") -> Nanotube:
     Raises:
         RecognitionError: if the atoms form no such tube; the message says why.
     """
+    check_atoms(atoms)
     species = species_of(atoms)
     cell = np.asarray(atoms.cell.complete())
     periodic = atoms.pbc & (atoms.cell.lengths() > 0)
@@ -112,6 +114,18 @@ def recognise(atoms: "Atoms") -> Nanotube:
         return Nanotube(lattice.n, lattice.m, lattice.cells, codes, strain, stone_wales=best.pairs)
     except StructureError as error:
         raise RecognitionError(f"a ({lattice.n}, {lattice.m}) tube with turned bonds fits, but {error}") from None
+
+
+def check_atoms(atoms: "Atoms") -> None:
+    """Check that a structure's numbers are those of atoms.
+
+    Raises:
+        RecognitionError: if they are not.
+    """
+    try:
+        check_numbers(atoms)
+    except ValueError as error:
+        raise RecognitionError(f"the structure holds no tube: {error}") from None
 
 
 def species_of(atoms: "Atoms") -> SpeciesArray:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from matgym.errors import SpeciesError
+from matgym.errors import SpeciesError, is_whole
 
 
 class Species(IntEnum):
@@ -66,6 +66,10 @@ def parse_species(name: "str | int | Species") -> Species:
     """
     known = ", ".join(data.label for data in SPECIES_DATA.values())
     try:
-        return _BY_NAME[name.lower()] if isinstance(name, str) else Species(int(name))
+        if isinstance(name, str):
+            return _BY_NAME[name.lower()]
+        if not is_whole(name):  # int() would make boron of 3.7
+            raise ValueError
+        return Species(name)
     except (KeyError, ValueError):
         raise SpeciesError(f"unknown species {name!r}: give one of {known}") from None

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError, MissingExtraError, WeightsError, require_counts
+from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of, torch_device
 from matgym.structures import Species
 from matgym.surrogates.networks import RasterNetwork
@@ -51,7 +52,7 @@ _CHECKED_TUBES: Final = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class Calibration(ValueObject):
     """Data that calibrate and check 8-bit networks, for tubes of any shape.
 
     Attributes:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from matgym.errors import DatasetError, PropertyError
 from matgym.files import atomic_path, parse_json
+from matgym.frozen import ValueObject
 from matgym.models import Level, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.physics.registry import PROPERTIES_BY_KEY
@@ -28,7 +29,7 @@ _METADATA: Final = b"matgym"
 
 
 @dataclass(frozen=True, eq=False)
-class Solved:
+class Solved(ValueObject):
     """A table of all designs of an instance.
 
     Attributes:

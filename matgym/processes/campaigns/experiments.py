@@ -12,6 +12,7 @@ import numpy as np
 
 from matgym.errors import DatasetError, FormatError, MissingExtraError
 from matgym.files import MAX_NUMBER, parsed_number, read_json, read_text
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.processes.controls import from_actions
 from matgym.typing import FloatArray, IntArray
 
@@ -55,7 +56,7 @@ class Column:
 
 
 @dataclass(frozen=True, eq=False)
-class Experiments:
+class Experiments(ValueObject, copies=True):
     """A table of experiments; rows with equal inputs are replicates.
 
     Attributes:
@@ -73,6 +74,7 @@ class Experiments:
     values: FloatArray
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.direction not in get_args(Direction):
             raise DatasetError(f"direction={self.direction!r} must be 'maximize' or 'minimize'")
         if np.shape(self.values) != self.inputs.shape[:1] or self.inputs.shape[1:] != (len(self.columns),):
@@ -168,11 +170,13 @@ class Experiments:
         return cls(name, tuple(columns), target, direction, np.column_stack(arrays), values)
 
     @cached_property
+    @returns_read_only
     def _groups(self) -> IntArray:
         """(N,) which of the different inputs a row has."""
         return np.asarray(np.unique(self.inputs, axis=0, return_inverse=True)[1]).ravel()
 
     @cached_property
+    @returns_read_only
     def averaged(self) -> tuple[FloatArray, FloatArray, IntArray]:
         """(M, d) different inputs, (M,) means of their replicates, (M,) how many those were."""
         counts = np.bincount(self._groups)

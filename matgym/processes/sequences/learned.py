@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 
 from matgym.errors import ConfigurationError
+from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import PropertyMetrics
 from matgym.learning.store import Card, Store, ensemble_tensors, filled, part
@@ -19,7 +20,7 @@ from matgym.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
-class SequenceScaling:
+class SequenceScaling(ValueObject):
     """The means and standard deviations of the training runs.
 
     Attributes:

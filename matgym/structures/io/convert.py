@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import MissingExtraError, RecognitionError, StructureError
+from matgym.structures.lattice import tube_lattice
 from matgym.structures.nanotube import Nanotube
-from matgym.structures.recognition import recognise, species_of
+from matgym.structures.recognition import check_atoms, recognise, species_of
 from matgym.structures.species import SPECIES_DATA, Species
 from matgym.typing import IntArray
 
@@ -68,6 +69,7 @@ def from_atoms(atoms: "Atoms") -> Nanotube:
     Raises:
         RecognitionError: if the atoms form no single-walled tube.
     """
+    check_atoms(atoms)
     recorded = _recorded(atoms)
     return recognise(atoms) if recorded is None else recorded
 
@@ -140,6 +142,8 @@ def _recorded(atoms: "Atoms") -> Nanotube | None:
     if sites is None or not len(atoms) or not all(name in atoms.info for name in _RECORD):
         return None
     try:
+        if not _has_period(atoms, sites):
+            return None
         pairs = np.asarray(atoms.info.get("stone_wales", ()), dtype=np.int64).reshape(-1, 2)
         empty = Nanotube(
             **{name: atoms.info[name] for name in _RECORD}, stone_wales=tuple((a, b) for a, b in pairs.tolist())
@@ -158,6 +162,18 @@ def _recorded(atoms: "Atoms") -> Nanotube | None:
     codes = np.full(empty.n_sites, Species.VACANCY, dtype=np.uint8)
     codes[sites] = found
     return empty.with_species(codes)
+
+
+def _has_period(atoms: "Atoms", sites: IntArray) -> bool:
+    """Whether the recorded tube has these sites and the cell's period, asked before arrays of its size are made.
+
+    Raises:
+        StructureError: if there is no such tube.
+    """
+    n, m, cells, strain = (atoms.info[name] for name in _RECORD)
+    lattice = tube_lattice(n, m, cells)
+    period = lattice.length_angstrom * (1.0 + float(strain))
+    return bool(sites.max() < lattice.n_sites and abs(atoms.cell[2, 2] - period) <= _PERIOD_ANGSTROM)
 
 
 def _is_in_place(atoms: "Atoms", tube: Nanotube, sites: IntArray) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from matgym.errors import FormatError, RecognitionError, StructureError
 from matgym.files import MAX_NUMBER, UTF16_MARKS, atomic_path, is_file, parsed_number
+from matgym.structures.atoms import check_numbers
 from matgym.structures.io.convert import from_atoms, to_atoms
 from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
@@ -23,16 +24,6 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES: Final = 512 * 2**20
 """Largest structure file that is read, after decompression: over 200 bytes for each of `MAX_SITES` atoms. This
 limit is our choice."""
-
-MAX_COORDINATE_ANGSTROM: Final = 1e8
-"""Largest coordinate and cell length that is read: a centimetre. This limit is our choice."""
-
-SHORTEST_PERIOD_ANGSTROM: Final = 1.0
-"""Shortest period that is read. The period of an armchair tube is 2.46 Å; with a very short period atoms would have
-thousands of neighbours. This limit is our choice."""
-
-DENSEST: Final = 24
-"""Largest number of atoms in a cube of 3 Å; diamond has five. This limit is our choice."""
 
 
 def write(path: str | os.PathLike[str], tube: Nanotube, format: str | None = None) -> None:  # noqa: A002  # as ASE
@@ -88,7 +79,7 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
     _check_size(path, chosen.name)
     try:
         atoms = chosen.read(path)
-        _check_numbers(atoms)
+        check_numbers(atoms)
     except Exception as error:  # noqa: BLE001  # ASE's parsers raise whatever a damaged file provokes
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise FormatError(f"{path} is not a {chosen.name} file, or is damaged or incomplete ({reason})") from None
@@ -221,36 +212,6 @@ def _frame_counts(lines: list[str]) -> Iterator[float]:
         if count > MAX_SITES:
             yield float(min(count, MAX_NUMBER))
         place += min(max(count, 0), len(lines)) + 2  # the count and a comment stand before the atoms
-
-
-def _check_numbers(atoms: "Atoms") -> None:
-    """Check that the numbers in a file are finite and possible for atoms.
-
-    Raises:
-        ValueError: if they are not.
-    """
-    from ase.data import chemical_symbols
-
-    if len(atoms) > MAX_SITES:
-        raise ValueError(f"it holds {len(atoms):,} atoms: give {MAX_SITES:,} or fewer")
-    if not len(atoms):
-        raise ValueError("it holds no atoms")
-    if not 0 <= atoms.numbers.min() <= atoms.numbers.max() < len(chemical_symbols):
-        raise ValueError(
-            f"its atomic numbers, {atoms.numbers.min()} to {atoms.numbers.max()}, are not all those of elements"
-        )
-    cell = np.asarray(atoms.cell.array)
-    for label, values in (("coordinates", atoms.positions), ("cell lengths", cell), ("masses", atoms.get_masses())):
-        if not (np.abs(values) <= MAX_COORDINATE_ANGSTROM).all():  # NaN compares as false
-            raise ValueError(f"its {label} are not all finite and below {MAX_COORDINATE_ANGSTROM:.0e}")
-    periodic = np.flatnonzero(atoms.pbc & cell.any(axis=1))
-    whole = np.asarray(atoms.cell.complete())
-    areas = np.array([np.linalg.norm(np.cross(whole[axis - 2], whole[axis - 1])) for axis in periodic])
-    if (abs(np.linalg.det(whole)) < SHORTEST_PERIOD_ANGSTROM * areas).any():
-        raise ValueError(f"its cell is flat, or repeats within {SHORTEST_PERIOD_ANGSTROM} Å")
-    corner = np.floor(atoms.get_positions(wrap=bool(len(periodic))) / 3.0).astype(np.int64)
-    if np.unique(corner, axis=0, return_counts=True)[1].max() > DENSEST:
-        raise ValueError(f"more than {DENSEST} of its atoms are within 3 Å of each other")
 
 
 # ---- formats that ASE writes
