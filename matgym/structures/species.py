@@ -1,5 +1,6 @@
 """The species that a lattice site can hold."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
@@ -64,12 +65,10 @@ def parse_species(name: "str | int | Species") -> Species:
     Raises:
         SpeciesError: if there is no such species.
     """
-    known = ", ".join(data.label for data in SPECIES_DATA.values())
-    try:
+    with suppress(KeyError, ValueError):
         if isinstance(name, str):
             return _BY_NAME[name.lower()]
-        if not is_whole(name):  # int() would make boron of 3.7
-            raise ValueError
-        return Species(name)
-    except (KeyError, ValueError):
-        raise SpeciesError(f"unknown species {name!r}: give one of {known}") from None
+        if is_whole(name):  # int() would make boron of 3.7
+            return Species(name)
+    known = ", ".join(data.label for data in SPECIES_DATA.values())
+    raise SpeciesError(f"unknown species {name!r}: give one of {known}")
