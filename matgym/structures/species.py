@@ -68,6 +68,6 @@ def parse_species(name: "str | int | Species") -> Species:
     try:
         if isinstance(name, str):
             return _BY_NAME[name.lower()]
-        return Species(name if is_whole(name) else None)  # int() would make boron of 3.7
+        return Species(int(name) if is_whole(name) else -1)  # int() alone would make boron of 3.7
     except (KeyError, ValueError):
         raise SpeciesError(f"unknown species {name!r}: give one of {known}") from None
