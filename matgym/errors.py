@@ -76,6 +76,10 @@ class FailureWarning(UserWarning):
     """Designs that are rewarded 0 because a model or a reward function had no value for them."""
 
 
+class CacheWarning(UserWarning):
+    """Results that were computed but could not be stored for another time."""
+
+
 class UnknownArgumentError(ConfigurationError, TypeError):
     """An argument that an environment does not have; also a TypeError, as Python itself raises for one."""
 

@@ -39,6 +39,10 @@ DEATHS: Final = 3
 """Number of worker processes that may die during one job before the job fails."""
 _WINDOW: Final = 2  # jobs per thread of a cluster at a time: one in progress and one waiting
 _CONNECT_S: Final = 10.0
+
+PER_CORE: Final = 4
+"""Most processes that are started for each core of the machine, whatever is asked for. A choice of ours."""
+
 _KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
 
 
@@ -80,7 +84,8 @@ def execute(
     Args:
         jobs: jobs with different keys.
         folder: folder of the files. It is created if it is missing. Only one call at a time can use it.
-        workers: number of processes, each on one core. 1 runs the jobs in the calling process, in order. A script with
+        workers: number of processes, each on one core; at most `PER_CORE` for each core are started.
+            1 runs the jobs in the calling process, in order. A script with
             more than one worker must call this function under `if __name__ == "__main__":`.
         scheduler: address of a Dask scheduler, such as "tcp://127.0.0.1:8786". Its workers then run the jobs. They need
             matgym, the module of the jobs, and one thread each (`dask worker --nthreads 1`). Workers can join and
@@ -195,7 +200,7 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> _Outcomes:
     staff: dict[_Pipe, SpawnProcess] = {}
     busy: dict[_Pipe, Job | None] = {}  # None while a process starts
     try:
-        for _ in range(min(workers, len(jobs))):
+        for _ in range(min(workers, len(jobs), PER_CORE * (os.cpu_count() or 1))):
             _hire(staff, busy)
         while busy:
             for pipe in cast("list[_Pipe]", connection.wait(list(busy))):

@@ -17,11 +17,13 @@ import numpy as np
 import pytest
 
 import matgym
+from matgym.agents.controllers.shooting import Schedule
 from matgym.frozen import ValueObject, array_bytes, cached_by_bytes, read_only
 from matgym.physics import predict
 from matgym.physics.mechanics.strength import Strength
 from matgym.physics.registry import PROPERTIES
 from matgym.processes.campaigns.experiments import Experiments
+from matgym.processes.sequences.runs import Runs
 from matgym.structures import Nanotube, TubeBatch, tube_lattice
 from matgym.structures.edits import DefectEdits
 from matgym.structures.lattice import TubeLattice
@@ -204,3 +206,13 @@ def test_lattices_are_kept_by_bytes() -> None:
         _ = lattice.neighbours, lattice.site_fractions, lattice.home_cells
     assert array_bytes(held) < 128 * 2**20
     assert held[0].bonds.shape == (3 * held[0].n_cells, 3)  # computed again
+
+
+def test_objects_that_users_make_of_their_arrays_copy_them() -> None:
+    controls = np.zeros((3, 4))
+    schedule = Schedule(controls, 0.0, converged=True)
+    outcomes = np.zeros((2, 3, 1))
+    runs = Runs(("a",), (), ("b",), np.zeros((2, 3, 1)), np.zeros((2, 0)), np.zeros((2, 1)), outcomes)
+    controls[:], outcomes[:] = 1.0, 1.0  # the caller's arrays stay writable
+    assert not schedule.controls.any()
+    assert not runs.outcomes.any()

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from matgym.cli import agents, benchmark, commands, data, envs, furnace, generate, oracle, predict, surrogate
+from matgym.cli import agents, benchmark, cache, commands, data, envs, furnace, generate, oracle, predict, surrogate
 from matgym.cli.console import print_note, printing
 from matgym.errors import DamagedFileWarning, KeptFilesWarning, MatgymError
 from matgym.version import __version__
@@ -16,7 +16,7 @@ for command in (
     agents.train, agents.evaluate, predict.predict, commands.demo, commands.export, commands.experiments,
 ):  # fmt: skip
     app.command()(printing(command))
-for group in (envs, benchmark, oracle, surrogate, data, furnace, generate):
+for group in (envs, benchmark, oracle, cache, surrogate, data, furnace, generate):
     for registered in group.app.registered_commands:
         if registered.callback is not None:
             registered.callback = printing(registered.callback)

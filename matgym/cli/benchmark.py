@@ -25,7 +25,7 @@ def run(
     output: Annotated[Path, typer.Option(help="Folder for records and report.")] = Path("benchmark"),
     workers: Workers = 2,
     scheduler: Scheduler = "",
-    seeds: Annotated[int, typer.Option(min=0, help="Number of random seeds. 0: as in the suite.")] = 0,
+    seeds: Annotated[int, typer.Option(min=0, max=1000, help="Number of random seeds. 0: as in the suite.")] = 0,
     track: Annotated[str, typer.Option(help="tensorboard, wandb:PROJECT, or none.")] = "tensorboard",
     trust: Annotated[
         bool, typer.Option(help="Allow policies in .zip files. They contain pickles, which can run any code.")

@@ -65,6 +65,9 @@ def printing(command: Callable[..., None]) -> Callable[..., None]:
     def told(*args: Any, csv: bool = False, **options: Any) -> None:
         if csv and options.get("json"):
             raise typer.BadParameter("give --json or --csv, not both")
+        for name, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):  # NaN lies within every range
+                raise typer.BadParameter(f"--{name.replace('_', '-')} {value} is not finite")
         token = _as_csv.set(csv or _as_csv.get())
         try:
             command(*args, **options)
