@@ -59,6 +59,7 @@ class ConditionScaling(ValueObject):
     scale: FloatArray
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, values in {"centre": self.centre, "scale": self.scale}.items():
             if values.shape != (len(COLUMNS),) or not (np.abs(values) <= LARGEST_CONDITION).all():
                 raise ConfigurationError(f"{name}={values} must be {len(COLUMNS)} finite numbers, one a column")

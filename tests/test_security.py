@@ -7,6 +7,9 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
+
+from matgym.files import _yaml_loader
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "SECURITY.md").read_text()
@@ -22,6 +25,7 @@ FORBIDDEN = {
 """Calls that execute, unpickle, import by name, start programs or reach the network."""
 
 ALLOWED = {
+    ("matgym/files.py", "yaml.load"),  # with a subclass of PyYAML's safe loader
     ("matgym/testing.py", "pickle.loads"),  # of what was pickled in the same line
     ("matgym/benchmark/methods.py", "importlib.import_module"),  # the optimizer of a suite that is run
     ("agents/training.py", "importlib.import_module"),  # an environment that the user names, or an agent with --trust
@@ -67,6 +71,10 @@ def test_torch_reads_weights_only():
     ]
     assert keywords
     assert all(given.get("weights_only") == "True" for given in keywords)
+
+
+def test_the_loader_of_yaml_is_a_safe_one():
+    assert issubclass(_yaml_loader(), yaml.SafeLoader | getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def test_no_module_imports_pickle_or_opens_programs():
