@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -25,7 +26,7 @@ from matgym.processes.sequences.learned import load_sequences
 from matgym.statistics import interquartile_mean
 from matgym.structures import STONE_WALES, DefectEdits, Nanotube, tube_lattice
 from matgym.structures.stone_wales import validated_pairs
-from matgym.surrogates import OnnxModel, load
+from matgym.surrogates import OnnxModel, load, save
 from matgym.surrogates.networks import network_settings
 from matgym.surrogates.raster import CHANNELS
 from matgym.surrogates.store import STORE as SURROGATES
@@ -54,6 +55,15 @@ def test_a_surrogate_has_a_mean_and_a_scale_for_each_property(tmp_path, name):
     file = with_card(SURROGATES, "nanotube-heat", tmp_path, lambda card: {name: [*card[name], 1.0]})
     with pytest.raises(WeightsError, match="one a property"):
         load(file)
+
+
+@pytest.mark.parametrize("name", ["centre", "whitening", "threshold", "floor", "factor", "interval"])
+def test_a_calibration_is_whole(tmp_path, name):
+    whole = load("nanotube-doping")
+    for other in ({**whole.calibration, name: np.zeros(7)}, {k: v for k, v in whole.calibration.items() if k != name}):
+        save(replace(whole, calibration=other), tmp_path / "mine.safetensors")
+        with pytest.raises(WeightsError, match=f"calibration.{name} is"):
+            load(tmp_path / "mine.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Storage of surrogates on disk; see `matgym.learning.store`."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
@@ -8,6 +9,7 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 
+from matgym.errors import ConfigurationError
 from matgym.learning.metrics import PropertyMetrics
 from matgym.learning.store import Card, Store, ensemble_tensors, filled, part
 from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
@@ -15,6 +17,7 @@ from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import make_network, network_settings
+from matgym.typing import FloatArray
 
 
 class SurrogateCard(Card):
@@ -99,6 +102,8 @@ def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurr
     networks = [
         filled(build, part(tensors, f"network.{member}"), f"network {member}") for member in range(card.members)
     ]
+    calibration = {name: value.numpy() for name, value in part(tensors, "calibration").items()}
+    _check_calibration(calibration, len(card.properties), networks[0].head[0].in_features)
     return NetworkSurrogate(
         tuple(networks),
         card.network,
@@ -108,9 +113,22 @@ def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurr
         card.lattices,
         Scaling(*(np.array(x) for x in (card.mean, card.scale, card.informed_mean, card.informed_scale))),
         card.informed_by,
-        {name: value.numpy() for name, value in part(tensors, "calibration").items()},
+        calibration,
         card.baseline,
     )
+
+
+def _check_calibration(arrays: Mapping[str, FloatArray], properties: int, features: int) -> None:
+    """Check names and shapes of a calibration; a surrogate may have none.
+
+    Raises:
+        ConfigurationError: if one is missing or of another shape.
+    """
+    vector, matrix = (features,), (features, features)
+    wanted = dict.fromkeys(("floor", "factor", "interval"), (properties,)) | {"centre": vector, "whitening": matrix}
+    for name, shape in (wanted | {"threshold": (1,)}).items() if arrays else ():
+        if (found := arrays[name].shape if name in arrays else "absent") != shape:
+            raise ConfigurationError(f"calibration.{name} is {found}, and {shape} by the card")
 
 
 def load_card(path: Path | str) -> SurrogateCard:

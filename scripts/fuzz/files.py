@@ -80,7 +80,7 @@ def _other_tensors(content, rng):
     from safetensors.torch import load, save
 
     tensors = dict(load(content))
-    name = pick(rng, list(tensors))
+    name = pick(rng, sorted(tensors))  # the order of `load` differs between processes
     kind, value = (
         pick(rng, ("nan", "huge", "shape", "type", "lost", "renamed", "empty", "large", "scalar")),
         tensors[name],
