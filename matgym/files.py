@@ -111,11 +111,9 @@ def set_aside(path: Path, reason: str) -> None:
     """Rename a damaged file of unfinished work to NAME.damaged, and warn; what it held is computed again."""
     aside = path.with_name(path.name + DAMAGED)
     path.replace(aside)
-    warnings.warn(
-        f"{path} is damaged ({textwrap.shorten(reason, 160)}): it is now {aside.name}, and its content is computed again",
-        DamagedFileWarning,
-        stacklevel=3,
-    )
+    why = textwrap.shorten(reason, 160)
+    sentence = f"{path} is damaged ({why}): it is now {aside.name}, and its content is computed again"
+    warnings.warn(sentence, DamagedFileWarning, stacklevel=3)
 
 
 def remove_scratch(folder: Path) -> None:

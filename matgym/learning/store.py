@@ -189,8 +189,7 @@ class Store(Generic[C]):
         if not self.card.OLDEST <= found <= FORMAT_VERSION:
             raise WeightsError(
                 f"{file} is of format {found}, and this matgym reads formats from {self.card.OLDEST} to "
-                f"{FORMAT_VERSION}: "
-                + ("upgrade matgym" if found > FORMAT_VERSION else "train anew")
+                f"{FORMAT_VERSION}: " + ("upgrade matgym" if found > FORMAT_VERSION else "train anew")
             )
         try:
             return self.card.model_validate(content)
