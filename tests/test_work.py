@@ -1,6 +1,5 @@
 """Work folders: locked, removed only where matgym made what is in them; outputs that exist are not replaced."""
 
-import json
 import multiprocessing
 import os
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from matgym.errors import DatasetError, ExecutionError, FormatError, KeptFilesWarning
+from matgym.errors import DamagedFileWarning, DatasetError, ExecutionError, FormatError, KeptFilesWarning
 from matgym.work import LOCK, MARKER, alone_in, work_folder
 
 ROOT = Path(__file__).parents[1]
@@ -94,7 +93,8 @@ def test_an_output_is_replaced_only_with_force_or_by_the_call_that_began_to_writ
         work.begin_output()
         first.write_text("one of two")
         raise KeyboardInterrupt
-    with work_folder(first, outputs=outputs) as work:
+    (work.folder / MARKER).write_text("")
+    with pytest.warns(DamagedFileWarning), work_folder(first, outputs=outputs) as work:
         assert work.begun
     assert names(tmp_path) == ["a.bin"]
 
@@ -119,6 +119,17 @@ def test_work_with_other_settings_raises(tmp_path):
     assert names(tmp_path) == []
 
 
+def test_pieces_without_the_identity_of_their_marker_are_not_used(tmp_path):
+    folder = begun(tmp_path / "a.bin", identity={"seed": 0})
+    (folder / MARKER).write_text("{")
+    with (
+        pytest.warns(DamagedFileWarning, match=f"{MARKER} is damaged"),
+        work_folder(tmp_path / "a.bin", pieces=PIECES, identity={"seed": 1}) as work,
+    ):
+        assert not work.files()
+    assert names(tmp_path) == []
+
+
 def test_a_second_call_is_refused_while_the_first_one_lives(tmp_path):
     code = (
         "import sys, time; from pathlib import Path; from matgym.work import work_folder\n"
@@ -135,7 +146,7 @@ def test_a_second_call_is_refused_while_the_first_one_lives(tmp_path):
     process.kill()
     process.wait()
     process.stdout.close()
-    assert json.loads((tmp_path / "a.bin.work" / MARKER).read_text())["begun"] is False  # left by the killed process
+    assert (tmp_path / "a.bin.work" / MARKER).exists()  # left by the killed process
     with work_folder(output):
         pass
     assert names(tmp_path) == []

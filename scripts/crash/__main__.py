@@ -14,8 +14,8 @@ Kinds of disturbance:
 - two writers: a second call of the same job begins while the first one works.
 
 A case fails if the result differs from the undisturbed one in a bit (measured times apart), if anything is left behind,
-if a file of the user is touched, or if an error is not one sentence. A repeated call may also say that the output exists,
-if the killed call had finished it. The exit status is 1 if a case failed. The script needs Linux.
+if a file of the user is touched, or if an error is not one sentence. A repeated call may also say that the output
+exists, if the killed call had finished it. The exit status is 1 if a case failed. The script needs Linux.
 """
 
 import argparse
@@ -43,7 +43,7 @@ from scripts.crash.engine import (
     start,
     unfinished,
 )
-from scripts.crash.jobs import JOBS, Job, write_inputs
+from scripts.crash.jobs import JOBS, Job
 from scripts.studies.common import machine
 
 RESULT: Final = Path(__file__).parents[2] / "docs" / "results" / "crash.json"
@@ -109,7 +109,7 @@ def read_only(
     job: Job, case: Path, expected: Reference, rng: np.random.Generator
 ) -> tuple[str, list[str], dict[str, str]]:
     """Run the job in a folder that cannot be written to: the error comes before the work."""
-    del rng
+    del rng, expected
     here = case / "here"
     before = sorted(str(path) for path in here.rglob("*"))
     here.chmod(0o555)
@@ -171,7 +171,7 @@ def crash(counts: dict[str, int], jobs: Sequence[Job], seed: int, folder: Path) 
     """Run `counts` cases of each kind, over the jobs in turn, and return the counts and failures by job."""
     inputs = folder / "inputs"
     inputs.mkdir()
-    subprocess.run([sys.executable, "-m", "scripts.crash.inputs", str(inputs)], check=True)
+    subprocess.run([sys.executable, "-m", "scripts.crash.inputs", str(inputs)], check=True)  # noqa: S603
     _preload()
     cases: Counter[tuple[str, str]] = Counter()
     failures: list[dict[str, Any]] = []
@@ -179,7 +179,10 @@ def crash(counts: dict[str, int], jobs: Sequence[Job], seed: int, folder: Path) 
     for job in jobs:
         references[job.name] = reference(job, folder / "case", inputs)
         found = references[job.name]
-        print(f"{job.name}: {found.seconds:.1f} s, {found.changes} changes, largest file {found.largest} bytes", flush=True)
+        print(
+            f"{job.name}: {found.seconds:.1f} s, {found.changes} changes, largest file {found.largest} bytes",
+            flush=True,
+        )
     for code, kind in enumerate(KINDS):
         suited = [job for job in jobs if kind != "truncation" or job.pieces]
         for number in range(counts[kind] if suited else 0):
@@ -190,7 +193,11 @@ def crash(counts: dict[str, int], jobs: Sequence[Job], seed: int, folder: Path) 
                 failures.append(failure)
                 print(f"FAILED {kind} {number}, {job.name}: {failure['what']}: {failure['wrong'][:4]}", flush=True)
     return [
-        {"job": job.name, **{kind: cases[job.name, kind] for kind in KINDS}, "failures": [f for f in failures if f["job"] == job.name]}
+        {
+            "job": job.name,
+            **{kind: cases[job.name, kind] for kind in KINDS},
+            "failures": [f for f in failures if f["job"] == job.name],
+        }
         for job in jobs
     ]
 

@@ -77,10 +77,14 @@ class Running:
             raise TimeoutError(f"processes of {self.pid} live on")
         changes = int.from_bytes(os.pread(self.count, 8, 0), "little")
         os.close(self.count)
-        return Ended(os.waitstatus_to_exitcode(status), b"".join(self.parts).decode("utf-8", "replace"), seconds, changes)
+        return Ended(
+            os.waitstatus_to_exitcode(status), b"".join(self.parts).decode("utf-8", "replace"), seconds, changes
+        )
 
 
-def start(job: Job, case: Path, *, kill_at: int = 0, largest_file: int | None = None, powerless: bool = False) -> Running:
+def start(
+    job: Job, case: Path, *, kill_at: int = 0, largest_file: int | None = None, powerless: bool = False
+) -> Running:
     """Start a job in `case/here`.
 
     Args:
@@ -113,7 +117,9 @@ def run(job: Job, case: Path, **how: Any) -> Ended:
     return start(job, case, **how).wait()
 
 
-def _become(job: Job, case: Path, writer: int, count: int, kill_at: int, largest_file: int | None, powerless: bool) -> None:
+def _become(
+    job: Job, case: Path, writer: int, count: int, kill_at: int, largest_file: int | None, powerless: bool
+) -> None:
     """Be the process of the job, and end."""
     status = 70
     try:
@@ -130,7 +136,7 @@ def _become(job: Job, case: Path, writer: int, count: int, kill_at: int, largest
         _count_changes(str(case), count, kill_at)
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-        sys.argv = ["matgym", *job.words]
+        sys.argv = ["matgym", *job.line.split()]
         from matgym.cli import main
 
         main()
@@ -262,7 +268,9 @@ def unfinished(case: Path) -> list[Path]:
         path
         for place in (*here.glob("*.work"), *here.glob("out"), *here.glob("out/*.work"))
         for path in place.rglob("*")
-        if path.is_file() and not path.name.startswith((".lock", ".matgym-")) and str(path.relative_to(here)) not in known
+        if path.is_file()
+        and not path.name.startswith((".lock", ".matgym-"))
+        and str(path.relative_to(here)) not in known
     ]
     return sorted(set(files), key=lambda path: path.stat().st_mtime_ns, reverse=True)
 
