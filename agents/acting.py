@@ -1,4 +1,4 @@
-"""An agent that acts step by step in a scalar environment."""
+"""Use a trained agent in a scalar environment, one step after the other."""
 
 import inspect
 from typing import Any
@@ -10,38 +10,48 @@ from matgym.errors import ConfigurationError
 
 
 class Acts:
-    """An agent that acts step by step, masked and with a memory if it has them."""
+    """A policy of an agent, with action masks and a recurrent state if the agent uses them."""
 
     def __init__(self, agent: Any, *, deterministic: bool = True) -> None:
-        """Take an agent.
+        """Prepare an agent for acting.
 
         Args:
             agent: an agent of Stable-Baselines3 or sb3-contrib, or an object with the same `predict`.
-            deterministic: whether it takes its most likely actions instead of drawing them.
+            deterministic: whether the agent takes the most likely action instead of a random one.
         """
         self.agent, self.deterministic = agent, deterministic
         self._masked = "action_masks" in inspect.signature(agent.predict).parameters
         self.begin()
 
     def begin(self) -> None:
-        """Begin another episode: what the agent remembers is of the last one."""
+        """Begin a new episode: discard the recurrent state of the last one."""
         self._state: Any = None
         self._first = True
 
     def check(self, environment: str, env: gym.Env[Any, Any]) -> None:
-        """Check that the agent fits an environment.
+        """Check that the agent has the spaces of an environment.
+
+        Args:
+            environment: id of the environment, for messages.
+            env: the environment.
 
         Raises:
-            ConfigurationError: if spaces differ.
+            ConfigurationError: if observation or action spaces differ.
         """
         here, there = (self.agent.observation_space, self.agent.action_space), (env.observation_space, env.action_space)
         if here != there:
             raise ConfigurationError(
-                f"the agent observes {here[0]} and acts in {here[1]}; {environment} has {there[0]} and {there[1]}"
+                f"the agent observes {here[0]} and acts in {here[1]}, but {environment} has {there[0]} and {there[1]}: "
+                "give the environment of its training"
             )
 
     def __call__(self, env: gym.Env[Any, Any], observation: Any) -> Any:
-        """Return the action for an observation."""
+        """Return the agent's action.
+
+        Args:
+            env: the environment, which provides the action mask.
+            observation: the present observation.
+        """
         masks = self._masked and env.has_wrapper_attr("action_masks")
         action, self._state = self.agent.predict(
             observation,

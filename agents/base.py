@@ -3,16 +3,20 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from matgym.errors import MatgymError, ModelError, require_counts
+from matgym.frozen import ValueObject
 from matgym.models import Predictions
 from matgym.tasks import Decorations, DesignGenerator, Designs, DesignSpace, DesignTask, Scores
 from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class Problem(ValueObject):
     """The problem of one search.
 
     Attributes:
@@ -74,15 +78,83 @@ class Optimizer(ABC):
         """
 
 
+MakeOptimizer: TypeAlias = Callable[[Problem, int, np.random.Generator], Optimizer]
+"""An optimizer class, or a function that makes an optimizer."""
+
+
+class CheckedOptimizer:
+    """An optimizer whose designs are checked, and whose errors name it.
+
+    Args:
+        make: the class, or a function that makes the optimizer.
+        problem: the problem to be searched.
+        budget: number of designs that are evaluated.
+        rng: its source of randomness.
+        name: name in errors; the default is that of the class or the function.
+
+    Raises:
+        ModelError: if the optimizer cannot be made.
+    """
+
+    def __init__(
+        self, make: MakeOptimizer, problem: Problem, budget: int, rng: np.random.Generator, name: str = ""
+    ) -> None:
+        self.name = name or getattr(make, "__name__", None) or type(make).__name__
+        self.problem = problem
+        self._dtype = problem.space.sample(1, np.random.default_rng(0)).dtype
+        self._optimizer: Any = self._called("its constructor", partial(make, problem, budget, rng))
+        if not isinstance(self._optimizer, Optimizer):
+            raise ModelError(f"{self.name} made {self._optimizer!r:.80}: it must make a matgym.agents.Optimizer")
+
+    def ask(self) -> Designs:
+        """Return the (B, width) designs that the optimizer asks to be evaluated, with the data type of the space.
+
+        Raises:
+            ModelError: if the optimizer raises an error, or returns anything else than one or more rows of numbers that
+                the space's data type can hold. Rows that are not designs of the space are no error.
+        """
+        asked, width = self._called("ask()", self._optimizer.ask), self.problem.space.width
+        must = f"ask() must return an array of shape (B, {width}) with one or more designs"
+        if not isinstance(asked, np.ndarray):
+            raise ModelError(f"{self.name}: ask() gave {asked!r:.80}: {must}")
+        if asked.ndim != 2 or asked.shape[1] != width or not len(asked):
+            raise ModelError(f"{self.name}: ask() gave an array of shape {asked.shape}: {must}")
+        if asked.dtype.kind not in "biuf":
+            raise ModelError(f"{self.name}: ask() gave an array of type {asked.dtype}: give {self._dtype}")
+        with np.errstate(invalid="ignore"):
+            designs = asked.astype(self._dtype)
+        changed = ~(np.isfinite(asked) & (designs == asked))
+        if changed.any():
+            raise ModelError(f"{self.name}: ask() gave {asked[changed][0]}, which is no {self._dtype} of a design")
+        return designs
+
+    def tell(self, designs: Designs, scores: Scores) -> None:
+        """Give the optimizer the scores of the designs of the last `ask`.
+
+        Raises:
+            ModelError: if the optimizer raises an error.
+        """
+        self._called("tell()", partial(self._optimizer.tell, designs, scores))
+
+    def _called(self, what: str, call: Callable[[], Any]) -> Any:
+        """Return the result of the user's code; its errors become errors that name it."""
+        try:
+            return call()
+        except MatgymError:
+            raise
+        except Exception as error:
+            raise ModelError(
+                f"{self.name}: {what} raised {type(error).__name__}: {' '.join(str(error).split())}"
+            ) from error
+
+
 def _random_scores(problem: Problem, count: int, rng: np.random.Generator) -> Scores:
     reward = rng.random(count)
     cost = None if problem.task.constraint is None else np.zeros(count)
     return Scores(reward, 1.0 - reward, Predictions({problem.task.value_name: reward}), reward, cost=cost)
 
 
-def check_optimizer(
-    make: Callable[[Problem, int, np.random.Generator], Optimizer], problem: Problem, budget: int = 64
-) -> None:
+def check_optimizer(make: MakeOptimizer, problem: Problem, budget: int = 64) -> None:
     """Check your own optimizer on a problem.
 
     `ask` must return valid designs only, and equal random generators must give equal designs.
@@ -94,17 +166,25 @@ def check_optimizer(
 
     Raises:
         AssertionError: if the optimizer does not pass.
+        ConfigurationError: if the budget is below 1, or the optimizer cannot search this problem.
     """
-    traces = []
-    for _ in range(2):
-        optimizer, worth = make(problem, budget, np.random.default_rng(4)), np.random.default_rng(0)
-        trace: list[Designs] = []
-        while sum(len(part) for part in trace) < budget:
-            designs = optimizer.ask()
-            assert designs.ndim == 2, f"ask() gave shape {designs.shape}: return (B, {problem.space.width})"  # noqa: S101
-            assert len(designs), "ask() gave no design: return one or more"  # noqa: S101
-            assert problem.space.valid(designs).all(), f"ask() gave an invalid design: {designs}"  # noqa: S101
-            trace.append(designs.copy())
-            optimizer.tell(designs, _random_scores(problem, len(designs), worth))
-        traces.append(np.concatenate(trace))
-    assert np.array_equal(traces[0], traces[1]), "equal generators gave different designs: draw from `rng` only"  # noqa: S101
+    require_counts(budget=budget)
+    try:
+        first, second = (_asked(make, problem, budget) for _ in range(2))
+    except ModelError as error:
+        raise AssertionError(str(error)) from error
+    assert np.array_equal(first, second), "equal generators gave different designs: draw from `rng` only"  # noqa: S101
+
+
+def _asked(make: MakeOptimizer, problem: Problem, budget: int) -> Designs:
+    """Return the designs of one search with random rewards, after checking them."""
+    optimizer = CheckedOptimizer(make, problem, budget, np.random.default_rng(4))
+    worth, count = np.random.default_rng(0), 0
+    trace: list[Designs] = []
+    while count < budget:
+        designs = optimizer.ask()
+        assert problem.space.valid(designs).all(), f"ask() gave an invalid design: {designs}"  # noqa: S101
+        trace.append(designs.copy())
+        count += len(designs)
+        optimizer.tell(designs, _random_scores(problem, len(designs), worth))
+    return np.concatenate(trace)

@@ -14,7 +14,6 @@ import gymnasium as gym
 import numpy as np
 import sb3_contrib
 import stable_baselines3
-import yaml
 from gymnasium.vector import AutoresetMode, VectorEnv
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
@@ -23,6 +22,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepRetu
 from typing_extensions import override
 
 from matgym.errors import ConfigurationError
+from matgym.files import read_yaml
 from matgym.tasks import Ledger
 
 ALGORITHMS: Final = ("PPO", "MaskablePPO", "RecurrentPPO", "A2C", "DQN", "QRDQN", "SAC", "TD3", "TQC")
@@ -184,7 +184,7 @@ def hyperparameters(environment: str, algorithm: str) -> dict[str, Any]:
     Raises:
         ConfigurationError: if there are none.
     """
-    table = yaml.safe_load(hyperparameters_file(algorithm).read_text(encoding="utf-8"))
+    table = read_yaml(hyperparameters_file(algorithm))
     if environment not in table:
         raise ConfigurationError(
             f"there are no hyper-parameters of {algorithm} for {environment!r}; there are for {', '.join(table)}"

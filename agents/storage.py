@@ -4,7 +4,6 @@ The .zip of Stable-Baselines3 holds pickles, and a pickle can run any program wh
 pickles: see `matgym.learning.store`.
 """
 
-import json
 import zipfile
 from collections.abc import Mapping
 from inspect import signature
@@ -391,7 +390,7 @@ def _unzipped(file: Path, trust: bool, envs: VecEnv | None, device: torch.device
         )
     try:
         with zipfile.ZipFile(file) as archive:  # JSON only: nothing is unpickled here
-            data = json.loads(archive.read("data"))
+            data = parse_json(archive.read("data"), str(file))
         module = str(data["policy_class"]["__module__"])
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{file} is no agent of Stable-Baselines3: {error}") from None

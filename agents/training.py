@@ -1,4 +1,4 @@
-"""Agents of Stable-Baselines3 on any registered environment: made, trained, and measured by seeded episodes."""
+"""Create, train and evaluate agents of Stable-Baselines3 on any registered environment."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,38 +12,40 @@ from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import VecEnv
 
 from matgym.agents.acting import Acts
 from matgym.agents.sb3 import SB3VecEnv, agent_in, check_algorithm, hyperparameters
 from matgym.agents.storage import STORE, load_agent, zip_facts
 from matgym.envs.design import DesignEpisodes
-from matgym.errors import ConfigurationError, MatgymError
+from matgym.errors import ConfigurationError, MatgymError, WeightsError
 from matgym.statistics import Estimate, estimate
 
 MAX_STEPS: Final = 10_000
-"""Steps after which an episode without a time limit is given up in an evaluation. A choice of ours."""
+"""Number of steps after which an evaluation stops an episode without a time limit. This limit is our choice."""
 
 
 def learner(
     environment: str, algorithm: str, *, seed: int, num_envs: int = 0, arguments: Mapping[str, Any] | None = None
 ) -> tuple[BaseAlgorithm, bool]:
-    """Return an untrained agent on environments of its own, and whether its hyper-parameters are tuned.
+    """Return an untrained agent with its environments, and whether its hyper-parameters are tuned.
 
     Args:
-        environment: a registered id, or MODULE:ID of a module that registers it.
+        environment: id of a registered environment, or MODULE:ID with the module that registers it.
         algorithm: one of `matgym.agents.sb3.ALGORITHMS`.
-        seed: of the agent and of its environments.
-        num_envs: side by side; 0 takes the tuned number, or 1.
-        arguments: of the environment.
+        seed: random seed of the agent and of its environments.
+        num_envs: number of parallel environments; 0 for the tuned number, or for 1 if none is tuned.
+        arguments: arguments of the environment.
 
     Raises:
-        ConfigurationError: if there is no such environment or algorithm, or one cannot learn the other.
+        ConfigurationError: if there is no such environment or algorithm, or the algorithm cannot learn the environment.
     """
     check_algorithm(algorithm)
     try:
         settings, tuned = hyperparameters(environment.rpartition(":")[2], algorithm), True
-    except ConfigurationError:  # none are tuned: Stable-Baselines3's own
+    except ConfigurationError:  # none are tuned: use the defaults of Stable-Baselines3
         settings, tuned = {}, False
     settings.pop("n_timesteps", None)
     count = settings.pop("n_envs", 1)
@@ -60,7 +62,11 @@ def learner(
 
 
 def _adapted(environment: str, count: int, seed: int, arguments: dict[str, Any]) -> VecEnv:
-    """Environments as Stable-Baselines3 takes them, batched natively where they can be."""
+    """Return parallel environments for Stable-Baselines3: a native batch if the environment has one.
+
+    Raises:
+        ConfigurationError: if there is no such environment, its arguments do not fit, or its rewards are vectors.
+    """
     spec = _made(environment, {}, _spec)
     if spec.vector_entry_point is not None:
         envs = _made(environment, arguments, lambda name, **given: gym.make_vec(name, num_envs=count, **given))
@@ -79,7 +85,7 @@ def _adapted(environment: str, count: int, seed: int, arguments: dict[str, Any])
 
 
 def _spec(name: str) -> Any:
-    """The specification of an id; that of MODULE:ID once the module is imported."""
+    """Return the Gymnasium specification of an id, or of MODULE:ID after the import of the module."""
     module, _, plain = name.rpartition(":")
     if module:
         import_module(module)
@@ -87,7 +93,12 @@ def _spec(name: str) -> Any:
 
 
 def _made(environment: str, arguments: Mapping[str, Any], make: Callable[..., Any]) -> Any:
-    """What `make` makes of an environment; errors tell its id.
+    """Return the result of `make` for an environment, and name the environment in errors.
+
+    Args:
+        environment: id of the environment.
+        arguments: arguments of the environment.
+        make: a function of the id and the arguments, such as `gymnasium.make`.
 
     Raises:
         ConfigurationError: if there is no such environment, or its arguments do not fit.
@@ -107,13 +118,13 @@ def _made(environment: str, arguments: Mapping[str, Any], make: Callable[..., An
 def learn(
     agent: BaseAlgorithm, steps: int, on_steps: Callable[[int, float], None], tensorboard: Path | None = None
 ) -> bool:
-    """Train an agent, and return whether it took all steps: Ctrl-C ends the training, and what is learned stays.
+    """Train an agent, and return whether the training was completed; Ctrl-C stops it and keeps what is learned.
 
     Args:
-        agent: from `learner`.
-        steps: of the environments together; the last rollout is finished.
-        on_steps: called once a rollout with the steps so far and the mean return of recent episodes.
-        tensorboard: folder for event files.
+        agent: an agent of `learner`.
+        steps: total number of steps of all environments; the last rollout is completed.
+        on_steps: called after each rollout with the number of steps and the mean return of recent episodes.
+        tensorboard: folder for TensorBoard logs; None for none.
     """
 
     class Report(BaseCallback):
@@ -135,12 +146,38 @@ def learn(
     return True
 
 
+def rollout_of(agent: BaseAlgorithm) -> str:
+    """Return the shortest part of an agent's training, in words: a training ends after a whole one."""
+    if isinstance(agent, OnPolicyAlgorithm):
+        return f"a rollout of {agent.n_steps * agent.n_envs:,} steps"
+    frequency: Any = getattr(agent, "train_freq", None)  # a number or a pair before the training, a `TrainFreq` after
+    if isinstance(frequency, TrainFreq) and frequency.unit is TrainFrequencyUnit.EPISODE:
+        return f"{frequency.frequency:,} episodes"
+    steps = frequency.frequency if isinstance(frequency, TrainFreq) else 1
+    return f"a rollout of {steps * agent.n_envs:,} steps"
+
+
 def opened(file: Path, *, trust: bool = False) -> tuple[BaseAlgorithm, str, dict[str, Any]]:
-    """Return a stored agent, the id of what it was trained on, and the arguments of that; see `load_agent`."""
+    """Return a stored agent, the id of the environment of its training, and the arguments of that environment.
+
+    Args:
+        file: the file of the agent.
+        trust: whether a .zip may be unpickled (see `load_agent`), and whether the environment may name a module, which
+            Python runs.
+
+    Raises:
+        WeightsError: if the agent cannot be read (see `load_agent`), or names a module without `trust`.
+    """
     agent = load_agent(file, trust=trust)
     if file.suffix == ".zip":
         return agent, *zip_facts(file)
     card = STORE.load_card(file)
+    module, _, _ = card.environment.rpartition(":")
+    if module not in {"", "matgym"} and not trust:
+        raise WeightsError(
+            f"{file} was trained in {card.environment!r}, and Python would run the module {module}: if you trust it, "
+            "allow that by --trust (in Python, trust=True)"
+        )
     return agent, card.environment, dict(card.arguments)
 
 
@@ -149,13 +186,14 @@ def opened(file: Path, *, trust: bool = False) -> tuple[BaseAlgorithm, str, dict
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What seeded episodes paid.
+    """Results of seeded episodes.
 
     Attributes:
-        returns: mean of the episodes' returns.
-        steps: mean length.
-        verified: mean reward of the designs by physics; None where no tubes are designed or nothing can verify them.
-        unfinished: episodes that ended without a design.
+        returns: mean return of the episodes.
+        steps: mean number of steps of the episodes.
+        verified: mean reward of the designs as verified by physics; None if the environment designs no tubes or no
+            oracle verifies them.
+        unfinished: number of episodes that ended without a design.
     """
 
     returns: Estimate
@@ -175,12 +213,12 @@ def evaluated(
     """Run episodes with the seeds `seed`, `seed + 1` and so on.
 
     Args:
-        environment: its id.
-        arguments: of it.
-        policy: that acts; None draws actions at random, among those that are allowed.
-        episodes: how many.
-        seed: of the first.
-        on_episode: called after each with how many are done.
+        environment: id of the environment.
+        arguments: arguments of the environment.
+        policy: the agent; None for random actions among those that are allowed.
+        episodes: number of episodes.
+        seed: random seed of the first episode.
+        on_episode: called after each episode with the number of finished episodes.
 
     Raises:
         ConfigurationError: if there is no such environment, or the agent does not fit it.
@@ -195,7 +233,7 @@ def evaluated(
         observation, _ = env.reset(seed=seed + episode)
         if policy is not None:
             policy.begin()
-        # Of a stream of its own: from the environment's seed it would draw what the environment draws.
+        # A separate stream: with the environment's seed, actions would use the random numbers of the environment.
         env.action_space.seed(int(np.random.SeedSequence([seed, episode]).generate_state(1)[0]))
         total, length, terminated, truncated = 0.0, 0, False, False
         while not (terminated or truncated) and length < MAX_STEPS:
@@ -218,7 +256,7 @@ def evaluated(
 
 
 def _drawn(env: gym.Env[Any, Any]) -> Any:
-    """A random action, among those that are allowed where masks tell."""
+    """Return a random action, among those that the environment's mask allows if it has one."""
     masks = getattr(env.unwrapped, "action_masks", None)
     if masks is not None and isinstance(env.action_space, gym.spaces.Discrete):
         return env.action_space.sample(mask=np.asarray(masks(), dtype=np.int8))

@@ -65,6 +65,8 @@ class ConditionalGenerator(ABC):
         Returns:
             (B, n_sites) species codes.
         """
+        if not len(targets):
+            return np.zeros((0, lattice.n_sites), dtype=np.uint8)
         shape, parts = geometry(lattice, device_of(self.network)), []
         with torch.inference_mode():
             for start in range(0, len(targets), BATCH):
@@ -77,8 +79,12 @@ class ConditionalGenerator(ABC):
         """Draw one tube for each target; see `matgym.tasks.DesignGenerator`.
 
         Raises:
-            ConfigurationError: if the budget holds a species that the generator was not trained to place.
+            ConfigurationError: if the budget holds a species that the generator was not trained to place, or a target
+                is not finite.
         """
+        targets = np.asarray(targets, dtype=np.float64)
+        if targets.ndim != 1 or not np.isfinite(targets).all():
+            raise ConfigurationError(f"targets={targets} must be a finite number for each tube, of shape (B,)")
         counts = dict(zip(space.edits.species.tolist(), space.edits.budget.tolist(), strict=True))
         if others := set(counts) - {int(kind) for kind in self.kinds}:
             raise ConfigurationError(

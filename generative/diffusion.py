@@ -19,6 +19,8 @@ from matgym.generative.examples import COLUMNS
 from matgym.generative.geometry import Geometry
 from matgym.generative.likelihood import Likelihood
 from matgym.generative.networks import Conditioned
+from matgym.learning.config import check_counts
+from matgym.learning.sizes import check_sizes
 from matgym.typing import FloatArray, IntArray
 
 FAINT: Final = 1e-12
@@ -43,6 +45,10 @@ class DiffusionSize:
     width: int = 32
     blocks: int = 4
     steps: int = 32
+
+    def __post_init__(self) -> None:
+        check_sizes(width=self.width, blocks=self.blocks)
+        check_counts(self, "steps")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from typing import Final
 import numpy as np
 
 from matgym.data import Dataset
-from matgym.errors import DatasetError
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.frozen import ValueObject
 from matgym.structures import Species, SubstitutionEdits, TubeLattice
 from matgym.structures.symmetry import symmetry_group
 from matgym.surrogates.baseline import pristine_value
@@ -23,6 +24,12 @@ DOPANTS: Final = (Species.B, Species.N)
 
 COLUMNS: Final = ("target", "share of first", "share of second", "1 / length", "1 / diameter", "cos(3 angle)")
 """The columns of conditions."""
+
+SMALLEST_SCALE: Final = 1e-9
+"""Standard deviation up to which a column counts as constant. This number and the next are ours."""
+
+LARGEST_CONDITION: Final = 1e9
+"""Largest mean or standard deviation of a column, so that standardised conditions stay finite."""
 
 
 def like_bonds(lattice: TubeLattice, species: SpeciesArray) -> IntArray:
@@ -37,7 +44,7 @@ def valid(lattice: TubeLattice, species: SpeciesArray, edits: SubstitutionEdits)
 
 
 @dataclass(frozen=True)
-class ConditionScaling:
+class ConditionScaling(ValueObject):
     """The centre and scale of every column of conditions over the training data.
 
     A column that does not vary in the training data, such as the chiral angle in data of one chirality, has scale zero.
@@ -51,11 +58,19 @@ class ConditionScaling:
     centre: FloatArray
     scale: FloatArray
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, values in {"centre": self.centre, "scale": self.scale}.items():
+            if values.shape != (len(COLUMNS),) or not (np.abs(values) <= LARGEST_CONDITION).all():
+                raise ConfigurationError(f"{name}={values} must be {len(COLUMNS)} finite numbers, one a column")
+        if ((self.scale != 0.0) & (self.scale <= SMALLEST_SCALE)).any():
+            raise ConfigurationError(f"scale={self.scale} must be zero, or above {SMALLEST_SCALE:g}")
+
     @classmethod
     def of(cls, columns: FloatArray) -> "ConditionScaling":
         """Return the scaling of (rows, columns) raw conditions."""
         scale = columns.std(axis=0)
-        return cls(columns.mean(axis=0), np.where(scale > 1e-9, scale, 0.0))
+        return cls(columns.mean(axis=0), np.where(scale > SMALLEST_SCALE, scale, 0.0))
 
     def __call__(self, columns: FloatArray) -> Float32Array:
         """Standardise (B, columns) raw conditions."""
@@ -85,7 +100,7 @@ def raw_conditions(lattice: TubeLattice, key: str, targets: FloatArray, budget: 
 
 
 @dataclass(frozen=True)
-class Examples:
+class Examples(ValueObject):
     """Labelled structures of one lattice.
 
     Attributes:

@@ -18,6 +18,7 @@ from matgym.generative.networks import Discriminator, Generator, TubeGenerator, 
 from matgym.generative.placement import straight_through
 from matgym.generative.regressor import Regressor, diagnose, fit_regressor
 from matgym.learning.devices import device_of, torch_device
+from matgym.learning.sizes import bounded
 from matgym.learning.trainer import Options, Training, Update, WeightAverage, train
 from matgym.typing import FloatArray
 
@@ -86,8 +87,9 @@ class _Players(nn.Module):
     def __init__(self, config: GanConfig) -> None:
         super().__init__()
         size, kinds = config.size, len(config.kinds)
-        self.generator = Generator(size, kinds)
+        self.generator = bounded(lambda: Generator(size, kinds))
         self.average = Generator(size, kinds)
+        bounded(lambda: Discriminator(size, kinds, spectral=False, projection=config.projection))
         self.critic = Discriminator(size, kinds, spectral=config.spectral, projection=config.projection)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own overload lacks it
 

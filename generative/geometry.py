@@ -1,7 +1,7 @@
 """The arrays of a lattice that generators use: sites in raster order, neighbours, and plane waves on the tube."""
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from matgym.frozen import ValueObject, cached_by_bytes
 from matgym.generative.metrics import SHELLS, at_distance
 from matgym.structures import Species, TubeLattice
 from matgym.surrogates.raster import raster_view
@@ -24,7 +25,7 @@ CPU: Final = torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False)
-class Geometry:
+class Geometry(ValueObject):
     """The sites of a lattice as places of a raster (see `matgym.surrogates.raster.raster_view`), sublattice A first.
 
     Attributes:
@@ -89,7 +90,7 @@ class Geometry:
         return self.tensor(at_distance(self.lattice, SHELLS)[:, self.sites[:, None], self.sites])
 
 
-@lru_cache(maxsize=64)
+@cached_by_bytes(lambda made: 4 * SHELLS * made.lattice.n_sites**2)  # float32, of `Geometry.shells`
 def geometry(lattice: TubeLattice, device: torch.device = CPU) -> Geometry:
     """Return the geometry of a lattice with its tensors on a device."""
     view = raster_view(lattice)

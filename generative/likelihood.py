@@ -15,6 +15,7 @@ from matgym.generative.config import LikelihoodConfig
 from matgym.generative.examples import ConditionScaling, Examples, examples, shuffled
 from matgym.generative.geometry import Geometry, geometry
 from matgym.learning.devices import device_of
+from matgym.learning.sizes import bounded
 from matgym.learning.trainer import Options, Training, one_cycle, train
 
 CHECKED: Final = 2000
@@ -59,7 +60,7 @@ def train_likelihood(
     )
     scaling = ConditionScaling.of(np.concatenate([group.conditions for group in groups]))
     torch.manual_seed(config.seed)
-    network, rng = kind(config.size, len(config.kinds)), np.random.default_rng(config.seed)
+    network, rng = bounded(lambda: kind(config.size, len(config.kinds))), np.random.default_rng(config.seed)
     steps = sum(-(-len(group.species) // config.batch_size) for group in groups)  # per epoch
 
     def loss_of(batch: Examples, noise: np.random.Generator, progress: float) -> Tensor:

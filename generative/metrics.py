@@ -5,12 +5,12 @@ cannot be computed, for instance because there are too few structures for a neig
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 from scipy.spatial.distance import cdist
 
+from matgym.frozen import cached_by_bytes, returns_read_only
 from matgym.structures import Species, TubeLattice
 from matgym.structures.symmetry import canonical_form
 from matgym.typing import BoolArray, Float32Array, FloatArray, SpeciesArray
@@ -133,7 +133,8 @@ def pair_correlation_error(one: FloatArray, other: FloatArray) -> float:
     return float(np.sqrt((apart**2).mean())) if apart.size else float("nan")
 
 
-@lru_cache(maxsize=32)
+@cached_by_bytes()
+@returns_read_only
 def at_distance(lattice: TubeLattice, shells: int) -> Float32Array:
     """Return (shells, n_sites, n_sites) with one where the shortest path between two sites has 1, 2, … bonds."""
     reached = np.eye(lattice.n_sites, dtype=bool)
@@ -142,7 +143,6 @@ def at_distance(lattice: TubeLattice, shells: int) -> Float32Array:
         further = reached[lattice.neighbours].any(axis=1) | reached
         at[shell] = further & ~reached
         reached = further
-    at.setflags(write=False)
     return at
 
 

@@ -13,6 +13,7 @@ from matgym.generative.base import ConditionalGenerator
 from matgym.generative.examples import COLUMNS
 from matgym.generative.geometry import Geometry
 from matgym.generative.placement import place
+from matgym.learning.sizes import check_sizes
 from matgym.surrogates.networks import make_network
 from matgym.surrogates.raster import circular_pad
 
@@ -52,6 +53,9 @@ class NetworkSize:
     guide_blocks: int = 3
     critic_width: int = 32
     critic_blocks: int = 2
+
+    def __post_init__(self) -> None:
+        check_sizes(**vars(self))
 
     @property
     def guide(self) -> dict[str, int]:

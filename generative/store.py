@@ -20,7 +20,7 @@ from matgym.generative.likelihood import train_likelihood
 from matgym.generative.networks import Generator, TubeGenerator
 from matgym.generative.vae import VaeConfig, VaeNetwork, VariationalAutoencoder
 from matgym.learning.config import read_config
-from matgym.learning.store import Card, Store
+from matgym.learning.store import Card, Store, filled
 from matgym.learning.trainer import Options
 from matgym.structures.species import SPECIES_DATA, parse_species
 
@@ -67,7 +67,7 @@ class GeneratorCard(Card):
     model: str
     size: dict[str, Any]
     key: str
-    species: tuple[str, ...]
+    species: tuple[str, ...] = Field(min_length=1, max_length=2)
     centre: tuple[float, ...]
     scale: tuple[float, ...]
     validation: dict[str, float] = Field(default_factory=dict)
@@ -119,7 +119,7 @@ def load_generator(path: Path | str) -> ConditionalGenerator:
 
 def _built(card: GeneratorCard, tensors: dict[str, Tensor]) -> ConditionalGenerator:
     kind = MODELS[card.model]
-    net = kind.network(replace(kind.config().size, **card.size), len(card.species))
-    net.load_state_dict(tensors)
+    size = replace(kind.config().size, **card.size)
+    net = filled(lambda: kind.network(size, len(card.species)), tensors)
     scaling = ConditionScaling(np.array(card.centre), np.array(card.scale))
     return kind.model(net.eval(), tuple(parse_species(name) for name in card.species), card.key, scaling)

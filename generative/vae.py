@@ -15,6 +15,7 @@ from matgym.generative.geometry import Geometry
 from matgym.generative.likelihood import Likelihood
 from matgym.generative.networks import Conditioned
 from matgym.generative.placement import place
+from matgym.learning.sizes import check_sizes
 
 WARM_UP: Final = 0.25
 """The share of the training over which the weight of the divergence rises to one (Bowman et al., CoNLL 2016)."""
@@ -40,6 +41,9 @@ class VaeSize:
     blocks: int = 2
     latent: int = 4
     whole: int = 8
+
+    def __post_init__(self) -> None:
+        check_sizes(**vars(self))
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Named errors: each message holds the offending value and what would be right."""
 
-import math
+from numbers import Integral, Real
+from typing import Final
 
 
 class MatgymError(Exception):
@@ -43,6 +44,10 @@ class KeptFilesWarning(UserWarning):
     """Files in a work folder that matgym did not write and therefore did not remove."""
 
 
+class OpenSchedulerWarning(UserWarning):
+    """An address of a Dask scheduler on another machine that asks for no certificate."""
+
+
 class PropertyError(MatgymError, KeyError):
     """A property that this oracle or surrogate does not provide."""
 
@@ -64,11 +69,15 @@ class ConfigurationError(MatgymError, ValueError):
 
 
 class ModelError(ConfigurationError):
-    """A model or a reward function of one's own that raised an error, or gave anything else than it must."""
+    """A model, reward function or optimizer of one's own that raised an error, or gave anything else than it must."""
 
 
 class FailureWarning(UserWarning):
     """Designs that are rewarded 0 because a model or a reward function had no value for them."""
+
+
+class CacheWarning(UserWarning):
+    """Results that were computed but could not be stored for another time."""
 
 
 class UnknownArgumentError(ConfigurationError, TypeError):
@@ -98,23 +107,53 @@ class MissingExtraError(MatgymError, ImportError):
         super().__init__(f"{package} is not installed; it comes with: pip install 'matgym[{extra}]'")
 
 
+LARGEST: Final = 1e12
+"""Largest setting; a choice of ours, so that products of settings stay finite."""
+
+LARGEST_COUNT: Final = 1_000_000_000
+"""Largest count of anything; a choice of ours."""
+
+
 def require_positive(**settings: float) -> None:
     """Check settings by name: `require_positive(temperature_k=self.temperature_k)`.
 
     Raises:
-        ConfigurationError: if one of them is not positive and finite.
+        ConfigurationError: if one of them is no number, or not positive and finite.
     """
     for name, value in settings.items():
-        if not 0.0 < value < math.inf:
-            raise ConfigurationError(f"{name}={value} must be positive and finite")
+        if not is_number(value) or not 0.0 < value <= LARGEST:
+            raise ConfigurationError(f"{name}={value!r} must be positive and finite, at most {LARGEST:g}")
 
 
-def require_counts(**settings: int) -> None:
+def require_within(low: float, high: float, **settings: float) -> None:
+    """Check settings by name against a range: `require_within(1.0, 1e6, temperature_k=self.temperature_k)`.
+
+    Raises:
+        ConfigurationError: if one of them is no number, or lies outside the range.
+    """
+    for name, value in settings.items():
+        if not is_number(value) or not low <= value <= high:
+            raise ConfigurationError(f"{name}={value!r} must be a number from {low:g} to {high:g}")
+
+
+def require_counts(most: int = LARGEST_COUNT, /, **settings: int) -> None:
     """Check counts by name.
 
     Raises:
-        ConfigurationError: if one of them is below 1.
+        ConfigurationError: if one of them is no whole number, below 1, or above the largest count that is allowed.
     """
     for name, value in settings.items():
-        if value < 1:
-            raise ConfigurationError(f"{name}={value} must be 1 or more")
+        if not is_whole(value):
+            raise ConfigurationError(f"{name}={value!r} must be a whole number")
+        if not 1 <= value <= most:
+            raise ConfigurationError(f"{name}={value} must be 1 or more" + (f", at most {most:,}" if value > 1 else ""))
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value is a real number, of Python or of NumPy; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> bool:
+    """Return whether a value is a whole number of Python or of NumPy; True, False and 3.0 are none."""
+    return isinstance(value, Integral) and not isinstance(value, bool)

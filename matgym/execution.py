@@ -10,19 +10,28 @@ import os
 import re
 import signal
 import traceback
+import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from multiprocessing import connection, get_context, parent_process
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from threading import Thread
 from typing import Any, Final, Protocol, TypeAlias, cast
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
-from matgym.errors import ConfigurationError, ExecutionError, MissingExtraError, require_counts
+from matgym.errors import (
+    ConfigurationError,
+    ExecutionError,
+    MissingExtraError,
+    OpenSchedulerWarning,
+    require_counts,
+)
 from matgym.files import atomic_path, remove_scratch, set_aside
 from matgym.work import alone_in
 
@@ -30,6 +39,10 @@ DEATHS: Final = 3
 """Number of worker processes that may die during one job before the job fails."""
 _WINDOW: Final = 2  # jobs per thread of a cluster at a time: one in progress and one waiting
 _CONNECT_S: Final = 10.0
+
+PER_CORE: Final = 4
+"""Most processes that are started for each core of the machine, whatever is asked for. A choice of ours."""
+
 _KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
 
 
@@ -71,11 +84,14 @@ def execute(
     Args:
         jobs: jobs with different keys.
         folder: folder of the files. It is created if it is missing. Only one call at a time can use it.
-        workers: number of processes, each on one core. 1 runs the jobs in the calling process, in order. A script with
+        workers: number of processes, each on one core; at most `PER_CORE` for each core are started.
+            1 runs the jobs in the calling process, in order. A script with
             more than one worker must call this function under `if __name__ == "__main__":`.
         scheduler: address of a Dask scheduler, such as "tcp://127.0.0.1:8786". Its workers then run the jobs. They need
             matgym, the module of the jobs, and one thread each (`dask worker --nthreads 1`). Workers can join and
-            leave. Without workers the call waits.
+            leave. Without workers the call waits. Dask exchanges pickles: who reaches a "tcp://" address can run any
+            program as the users of the scheduler, its workers and this process. A warning says so for addresses of
+            other machines. "tls://" addresses need certificates, which Dask's own configuration names.
         on_done: function that is called in this process with a job whose file exists, and with whether the file
             existed, undamaged, before the call. The calls for old files come first. The others follow in the order of
             completion.
@@ -184,7 +200,7 @@ def _in_processes(jobs: Sequence[Job], workers: int) -> _Outcomes:
     staff: dict[_Pipe, SpawnProcess] = {}
     busy: dict[_Pipe, Job | None] = {}  # None while a process starts
     try:
-        for _ in range(min(workers, len(jobs))):
+        for _ in range(min(workers, len(jobs), PER_CORE * (os.cpu_count() or 1))):
             _hire(staff, busy)
         while busy:
             for pipe in cast("list[_Pipe]", connection.wait(list(busy))):
@@ -285,13 +301,30 @@ def _on_cluster(jobs: Sequence[Job], scheduler: str) -> _Outcomes:
         from distributed import Client
     except ImportError:
         raise MissingExtraError("distributed", "cluster") from None
+    if not _is_guarded(scheduler):
+        warnings.warn(
+            f"{scheduler} is neither encrypted nor authenticated, and Dask exchanges pickles: whoever reaches this "
+            "address can run programs as you, here and on the workers; use tls:// or a network that only you reach",
+            OpenSchedulerWarning,
+            stacklevel=4,
+        )
     try:
         with Client(scheduler, timeout=_CONNECT_S, set_as_default=False) as client:
             yield from _by_workers_of(client, jobs)
-    except (OSError, ValueError) as error:  # a failed connection, or an invalid address
+    except (OSError, ValueError, TypeError) as error:  # no connection, no such address, or TLS without certificates
         raise ExecutionError(
             f"no Dask scheduler answers at {scheduler!r} ({error}); start one with `dask scheduler` and repeat the call"
         ) from error
+
+
+def _is_guarded(scheduler: str) -> bool:
+    """Return whether an address of Dask is of this machine, or asks for certificates."""
+    protocol, _, place = scheduler.rpartition("://")
+    try:
+        host = urlsplit(f"//{place}").hostname or ""
+        return protocol in {"tls", "inproc"} or host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # the name of another machine
+        return False
 
 
 def _by_workers_of(client: Any, jobs: Sequence[Job]) -> _Outcomes:

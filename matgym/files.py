@@ -12,16 +12,20 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 from matgym.errors import DamagedFileWarning, FormatError, OutputError
 
 MAX_TEXT_BYTES: Final = 1 << 26
-"""Largest text or JSON file that is read. This limit and the next four are ours."""
+"""Largest text file that is read. This limit and the next five are ours."""
 
-MAX_YAML_BYTES: Final = 1 << 20
-"""Largest YAML file that is read: its parser takes a second for each 100 kB."""
+MAX_JSON_BYTES: Final = 1 << 24
+"""Largest JSON file that is read: one of empty lists takes 30 times its size in memory."""
+
+MAX_YAML_BYTES: Final = 1 << 18
+"""Largest YAML file that is read: its parser takes a second for each 200 kB."""
 
 MAX_VALUES: Final = 1_000_000
 """Most values of a JSON or YAML file; YAML's aliases can stand for far more of them than the file has bytes."""
@@ -32,6 +36,9 @@ MAX_DEPTH: Final = 50
 MAX_NUMBER: Final = 1e100
 """Largest magnitude of a number: squares and sums of squares stay finite."""
 
+
+UTF16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
+"""How text begins that PowerShell or an editor of Windows has stored as UTF-16."""
 
 MAX_NAME_BYTES: Final = 255
 """Longest name of a file or folder, as the common file systems have it."""
@@ -111,9 +118,11 @@ def set_aside(path: Path, reason: str) -> None:
     """Rename a damaged file of unfinished work to NAME.damaged, and warn; what it held is computed again."""
     aside = path.with_name(path.name + DAMAGED)
     path.replace(aside)
-    why = textwrap.shorten(reason, 160)
-    sentence = f"{path} is damaged ({why}): it is now {aside.name}, and its content is computed again"
-    warnings.warn(sentence, DamagedFileWarning, stacklevel=3)
+    warnings.warn(
+        f"{path} is damaged ({textwrap.shorten(reason, 160)}): it is now {aside.name}, and is computed again",
+        DamagedFileWarning,
+        stacklevel=3,
+    )
 
 
 def remove_scratch(folder: Path) -> None:
@@ -262,7 +271,7 @@ def is_file(path: Path) -> bool:
 
 
 def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
-    """Return the text of a UTF-8 file; a byte order mark is dropped.
+    """Return the text of a file in UTF-8, or in UTF-16 with its byte order mark; the mark is dropped.
 
     Raises:
         FormatError: if there is no such file, or it is larger than `limit` bytes, or no text.
@@ -278,10 +287,12 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
         raise FormatError(f"{path} cannot be read: {error.strerror}") from None
     if len(content) > limit:
         raise FormatError(f"{path} is larger than {limit:,} bytes, the limit for such a file")
+    wide = content.startswith(UTF16_MARKS)
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise FormatError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+        named, reason = "UTF-16" if wide else "UTF-8", f"{error.reason} at byte {error.start}"
+        raise FormatError(f"{path} is not {named} text: {reason}; store it as UTF-8") from None
 
 
 def read_json(path: Path) -> Any:
@@ -290,13 +301,13 @@ def read_json(path: Path) -> Any:
     Raises:
         FormatError: if it cannot be read, or holds something else.
     """
-    return parse_json(read_text(path), str(path))
+    return parse_json(read_text(path, MAX_JSON_BYTES), str(path))
 
 
 def parse_json(text: str | bytes, source: str) -> Any:
     """Return the content of JSON text; see `read_json`."""
     try:
-        content = json.loads(text)
+        content = json.loads(text, object_pairs_hook=_mapping)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{source} is not valid JSON: {error}") from None
     _check_plain(content, source)
@@ -317,11 +328,84 @@ def parse_yaml(text: str, source: str) -> Any:
     import yaml
 
     try:
-        content = yaml.safe_load(text)
+        _check_events(yaml.parse(text, _yaml_loader()), source)
+        content = yaml.load(text, _yaml_loader())  # noqa: S506  # a safe loader
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # TypeError: a list as a name
+        if isinstance(error, FormatError):
+            raise
         raise FormatError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
     _check_plain(content, source)
     return content
+
+
+@cache
+def _yaml_loader() -> Any:
+    """Return PyYAML's safe loader, in C if there is one, less what says something else than it seems to."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # of either
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:  # as PyYAML
+            names = [name.value for name, _ in node.value if isinstance(name, yaml.ScalarNode) and name.value != "<<"]
+            _check_unique(names)
+            return super().construct_mapping(node, deep)
+
+        def construct_number(self, node: Any) -> Any:
+            if ":" in node.value:
+                raise ValueError(f"{node.value[:40]} counts as a number to the base 60: put it in quotation marks")
+            whole = node.tag.endswith("int")
+            return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+
+    for kind in ("int", "float"):
+        Loader.add_constructor(f"tag:yaml.org,2002:{kind}", Loader.construct_number)
+    return Loader
+
+
+def _check_events(events: Iterable[Any], source: str) -> None:
+    """Check the depth of YAML, and how many values its aliases stand for, before any is made.
+
+    Raises:
+        FormatError: if there are too many, or an alias stands within what it stands for.
+    """
+    import yaml
+
+    sizes: dict[str, int | None] = {}  # by anchor; None until its end
+    begun: list[tuple[str | None, int]] = []  # the anchors of open lists and mappings, and the count at their start
+    count = 0
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = begun.pop()
+            if anchor is not None:
+                sizes[anchor] = count - before
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            if (size := sizes.get(str(event.anchor), 1)) is None:  # an unknown one is found by the composer
+                raise FormatError(f"{source}: the alias *{event.anchor} stands within the very value that it repeats")
+            count += size
+        elif isinstance(event, yaml.NodeEvent):
+            count += 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                begun.append((event.anchor, count - 1))
+            if event.anchor is not None:
+                sizes[event.anchor] = None if isinstance(event, yaml.CollectionStartEvent) else 1
+        if count > MAX_VALUES or len(begun) > MAX_DEPTH:
+            raise FormatError(_too_large(source))
+
+
+def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a mapping of JSON."""
+    _check_unique([name for name, _ in pairs])
+    return dict(pairs)
+
+
+def _check_unique(names: list[str]) -> None:
+    """Check that no name is given twice: the parsers take the last, and tell nobody.
+
+    Raises:
+        ValueError: if one is.
+    """
+    if len(set(names)) < len(names):
+        twice = next(name for k, name in enumerate(names) if name in names[:k])
+        raise ValueError(f"{twice[:40]!r} is given twice in one mapping")
 
 
 def parsed_number(text: str) -> float | None:
@@ -350,12 +434,10 @@ def _check_plain(content: Any, source: str) -> None:
         nonlocal left
         left -= 1
         if left < 0 or depth > MAX_DEPTH:
-            raise FormatError(
-                f"{source} has more than {MAX_VALUES:,} values, or is nested deeper than {MAX_DEPTH} levels"
-            )
+            raise FormatError(_too_large(source))
         if isinstance(value, dict):
             for name, part in value.items():
-                _check_name(name, f"{source}: {place}")
+                _check_name(name, f"{source}: {place}" if place else source)
                 check(part, f"{place}.{name}" if place else name, depth + 1)
         elif isinstance(value, list):
             for index, part in enumerate(value):
@@ -364,6 +446,10 @@ def _check_plain(content: Any, source: str) -> None:
             _check_value(value, f"{source}: {place}")
 
     check(content, "", 0)
+
+
+def _too_large(source: str) -> str:
+    return f"{source} has more than {MAX_VALUES:,} values, or is nested deeper than {MAX_DEPTH} levels"
 
 
 def _check_name(name: object, at: str) -> None:

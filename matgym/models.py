@@ -13,6 +13,7 @@ import numpy as np
 from typing_extensions import TypeVar
 
 from matgym.errors import ConfigurationError, PropertyError
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures import Nanotube, TubeDomain
 from matgym.typing import BoolArray, FloatArray, IntArray
 
@@ -107,7 +108,7 @@ Failures = Mapping[int, str]
 
 
 @dataclass(frozen=True)
-class Predictions:
+class Predictions(ValueObject):
     """Predicted properties of a batch.
 
     Attributes:
@@ -184,6 +185,7 @@ class Predictions:
         return {row: "; ".join(reasons) for row, reasons in found.items()}
 
     @property
+    @returns_read_only
     def ok(self) -> BoolArray:
         """(B,) whether all properties of the row were predicted."""
         good = np.ones(len(self), dtype=bool)
@@ -195,6 +197,7 @@ class Predictions:
         return self.sd.get(str(item), np.full(len(self), np.nan))
 
     @property
+    @returns_read_only
     def known_distance(self) -> FloatArray:
         """(B,) distance from the training data; NaN where the model cannot tell."""
         return np.full(len(self), np.nan) if self.distance is None else self.distance

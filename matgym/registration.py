@@ -42,7 +42,7 @@ DOPING_STEPS = 32
 
 RUN_STEPS = 240
 """Time limit of CVDGrowth and FilmAnnealing, whose runs terminate after 30 steps by default. It is longer than most
-runs that users choose, so that `minutes=60` is not truncated and an end is never both termination and truncation."""
+runs that users choose, so that the end of a run with `minutes=60` is not both termination and truncation."""
 
 CAMPAIGN_STEPS = 200
 """Time limit of CVDRecipe and Experiments, whose campaigns terminate after 20 experiments by default."""

@@ -10,10 +10,15 @@ from typing import Final
 
 import numpy as np
 
+from matgym.errors import ConfigurationError
 from matgym.typing import FloatArray
 
 LEVELS: Final = (0.025, 0.975)
 """Quantiles at the ends of a 95 % interval."""
+
+
+MOST_RESAMPLES: Final = 100_000
+"""Most resamples of a bootstrap; thousands are usual. A choice of ours."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,12 @@ def stratified_bootstrap(
         samples: (runs, tasks, …) arrays, which are resampled independently.
         rng: the only source of randomness.
         resamples: number of resamples of the bootstrap.
+
+    Raises:
+        ConfigurationError: if there are none, or more than `MOST_RESAMPLES`.
     """
+    if not 1 <= resamples <= MOST_RESAMPLES:
+        raise ConfigurationError(f"resamples={resamples} must be from 1 to {MOST_RESAMPLES:,}")
     found = []
     for _ in range(resamples):
         drawn = [x[rng.integers(len(x), size=x.shape[:2]), np.arange(x.shape[1])] for x in samples]

@@ -61,7 +61,7 @@ def check_model(model: Any, designs: Any = None, *, property: Property | str = "
     assert unchanged, f"{made.name} changed its input"
     for key in made.keys:
         assert np.array_equal(first[key], again[key], equal_nan=True), (
-            f"{made.name} gave {again[key] - first[key]} more the second time: it must not draw at random"
+            f"{made.name} predicted {again[key] - first[key]} more the second time: a model must be deterministic"
         )
     if len(batch) > 1:
         rows = [made.predict(batch[row : row + 1]) for row in range(len(batch))]
@@ -82,7 +82,9 @@ def _predicted(model: Model[Any], batch: Any) -> Predictions:
     for key in model.keys:
         _check_predictions(predictions, key, len(batch), model.name)
         has_sd = key in predictions.sd or key in predictions.members
-        assert has_sd == model.is_uncertain, f"{model.name} gives an sd of {key}: {has_sd}; is_uncertain must say so"
+        assert has_sd == model.is_uncertain, (
+            f"{model.name} has an sd of {key}: {has_sd}, but is_uncertain is {not has_sd}"
+        )
     return predictions
 
 
@@ -95,7 +97,7 @@ def _batch_for(model: Model[Any], designs: Any) -> Any:
         reason = model.unsupported(designs)
         assert not reason, f"{model.name} cannot predict these designs: {reason}"
         return designs.decode(designs.sample(count, np.random.default_rng(0)))
-    assert len(designs), "an empty batch checks nothing"
+    assert len(designs), "the batch is empty: give at least one design"
     return TubeBatch.of(designs) if isinstance(designs[0], Nanotube) else designs
 
 
@@ -105,32 +107,36 @@ def _contents(batch: Any) -> list[Any]:
 
 def _check_predictions(predictions: Predictions, key: str, count: int, name: str) -> None:
     """Check shapes and ranges of the predictions of one property of `count` structures."""
-    assert key in predictions.values, f"{name} did not predict {key}, which is among its properties"
+    assert key in predictions.values, f"{name} did not predict {key}, which is one of its properties"
     values, failures = predictions[key], predictions.failures.get(key, {})
-    assert np.shape(values) == (count,), f"{name} gave {key} of shape {np.shape(values)} for {count} structures"
-    assert all(0 <= row < count for row in failures), f"{name} reports failures of rows {sorted(failures)} of {count}"
+    assert np.shape(values) == (count,), f"{name} returned {key} of shape {np.shape(values)}, not {(count,)}"
+    assert all(0 <= row < count for row in failures), (
+        f"{name} reports failures of rows {sorted(failures)}, but rows are 0 to {count - 1}"
+    )
     failed = np.isin(np.arange(count), list(failures))
     assert not failed.all(), f"{name} failed on each of {count} ordinary designs: {next(iter(failures.values()))}"
-    assert np.isnan(values[failed]).all(), f"{name} gives a number for {key} where it reports a failure"
-    assert np.isfinite(values[~failed]).all(), f"{name} gave {key} = {values}: what has no value belongs into failures"
+    assert np.isnan(values[failed]).all(), f"{name} returned a number for {key} in a row with a failure: return NaN"
+    assert np.isfinite(values[~failed]).all(), (
+        f"{name} returned {key} = {values}: add a failure for each row without a value"
+    )
     known = {"sd": predictions.sd.get(key), "half_width": predictions.half_width.get(key)}
     for kind, uncertainty in {**known, "distance": predictions.distance}.items():
         if uncertainty is not None:
-            assert uncertainty.shape == (count,), f"{name} gave {kind} of shape {uncertainty.shape}"
-            assert not (uncertainty < 0.0).any(), f"{name} gave a negative {kind}: {uncertainty}"
+            assert uncertainty.shape == (count,), f"{name} returned {kind} of shape {uncertainty.shape}, not {(count,)}"
+            assert not (uncertainty < 0.0).any(), f"{name} returned a negative {kind}: {uncertainty}"
     members = predictions.members.get(key)
     if members is not None:
-        assert members.ndim == 2, f"{name} gave members of shape {members.shape}, which must be (members, structures)"
-        assert members.shape[1] == count, f"{name} gave members of {members.shape[1]} for {count} structures"
+        assert members.ndim == 2, f"{name} returned members of shape {members.shape}, not (members, structures)"
+        assert members.shape[1] == count, f"{name} returned members for {members.shape[1]} structures, not {count}"
 
 
 def _check_same(model: Model[Any], one: Predictions, other: Predictions, tolerance: float, where: str) -> None:
     """Check that two predictions agree, including failures."""
     for key in model.keys:
         failed = np.isnan(one[key]) != np.isnan(other[key])
-        assert not failed.any(), f"{model.name} predicts {key} of one and fails on the other, {where}"
+        assert not failed.any(), f"{model.name} predicts {key} in one case and fails in the other, {where}"
         apart = np.nan_to_num(np.abs(one[key] - other[key]) / np.maximum(1.0, np.abs(one[key])))
-        assert apart.max() <= tolerance, f"{model.name} differs by {apart.max():.3g} in {key} {where}"
+        assert apart.max() <= tolerance, f"{model.name} predicts {key} with a difference of {apart.max():.3g} {where}"
 
 
 def _copies(tube: Nanotube) -> list[Nanotube]:
@@ -161,7 +167,7 @@ def check_space(space: DesignSpace, *, copies: Callable[[Designs], Designs] | No
 
     def checked(method: str, rows: Designs) -> Designs:
         assert rows.shape == (8, space.width), f"{method} of {name} gave shape {rows.shape}, not {(8, space.width)}"
-        assert space.valid(rows).all(), f"{method} of {name} gave what its own `valid` calls no design"
+        assert space.valid(rows).all(), f"{method} of {name} returned a row that its `valid` calls no design"
         return rows
 
     designs = checked("sample", space.sample(8, rng))
@@ -176,7 +182,7 @@ def check_space(space: DesignSpace, *, copies: Callable[[Designs], Designs] | No
     assert (mutated != designs).any(), f"mutate of {name} changed none of 8 designs"
     batch = space.decode(designs)
     assert len(batch) == 8, f"{name} decodes 8 designs to {len(batch)} structures"
-    assert isinstance(space.describe(designs[0]), str), f"describe of {name} gave no text"
+    assert isinstance(space.describe(designs[0]), str), f"describe of {name} must return a string"
     if type(space).encode is not DesignSpace.encode:
         assert np.array_equal(space.encode(batch), designs), f"{name} encodes what it decoded as other designs"
     if copies is None and isinstance(space, Decorations):
@@ -186,7 +192,7 @@ def check_space(space: DesignSpace, *, copies: Callable[[Designs], Designs] | No
 
     if type(space).key is not DesignSpace.key:
         keys = space.key(designs)
-        assert keys.shape == (8,), f"{name} gave keys of shape {keys.shape} for 8 designs"
+        assert keys.shape == (8,), f"key of {name} returned shape {keys.shape}, not (8,)"
         if copies is not None:
             assert np.array_equal(space.key(copies(designs)), keys), f"symmetric copies have other keys in {name}"
         if space.size is not None and space.size <= MOST_ENUMERATED:
@@ -197,11 +203,11 @@ def _check_enumeration(space: DesignSpace, size: int) -> None:
     name, batches = type(space).__name__, list(space.enumerate())
     every = np.concatenate(batches)
     keys = space.key(every)
-    assert space.valid(every).all(), f"enumerate of {name} gave what its own `valid` calls no design"
+    assert space.valid(every).all(), f"enumerate of {name} returned a row that its `valid` calls no design"
     assert len(np.unique(keys)) == len(every), f"enumerate of {name} gave a design twice, or a copy of it"
-    assert len(every) <= size, f"enumerate of {name} gave {len(every)} designs, and its size is {size}"
+    assert len(every) <= size, f"enumerate of {name} gave {len(every)} designs, but its size is {size}"
     drawn = space.key(space.sample(64, np.random.default_rng(1)))
-    assert np.isin(drawn, keys).all(), f"enumerate of {name} left out a design that sample gives"
+    assert np.isin(drawn, keys).all(), f"enumerate of {name} left out a design that sample returns"
 
 
 def check_task(task: DesignTask) -> None:
@@ -217,12 +223,12 @@ def check_task(task: DesignTask) -> None:
     targets = targets[:, 0] if len(task.target_names) == 1 else targets
     spent = sum(task.ledger.counts.values())
     scores = task.score(designs, targets, components=True)
-    assert task.component_names, "a task needs the name of a component"
-    assert scores.components is not None, "score gave no components where they were asked for"
+    assert task.component_names, "component_names is empty: a task needs the name of at least one component"
+    assert scores.components is not None, "score returned no components, although they were requested"
     rewards = {"reward": scores.reward[:, None], "components": scores.components}
     for name, values in rewards.items():
         assert len(values) == 6, f"{name} has shape {values.shape} for 6 designs"
-        assert ((values >= 0.0) & (values <= 1.0)).all(), f"{name} lies outside [0, 1]: {values}"
+        assert ((values >= 0.0) & (values <= 1.0)).all(), f"{name} is outside [0, 1]: {values}"
     for name, values in {"loss": scores.loss, "value": scores.value}.items():
         assert values.shape == (6,), f"{name} has shape {values.shape} for 6 designs"
     assert np.isfinite(scores.value).any(), f"no value of 6 designs is known: {scores.predictions.reasons}"
@@ -230,10 +236,12 @@ def check_task(task: DesignTask) -> None:
         assert (scores.cost >= 0.0).all(), f"a cost is negative: {scores.cost}"
     assert sum(task.ledger.counts.values()) > spent, "the ledger counted nothing"
     again = task.score(designs, targets)
-    assert np.allclose(again.reward, scores.reward, atol=TOLERANCE), "the same designs earned other rewards"
+    assert np.allclose(again.reward, scores.reward, atol=TOLERANCE), (
+        "the same designs received other rewards the second time"
+    )
     verified = task.verify(designs[:1], targets[:1])
     unknown = np.isnan(verified.value) & ~np.isin(0, list(verified.predictions.reasons))
-    assert not unknown.any(), f"{task.value_name} could not be verified, and no reason is given"
+    assert not unknown.any(), f"verify returned no {task.value_name} and no failure with a reason"
 
 
 # ---- environments
@@ -263,22 +271,26 @@ def check_env(env: gym.Env[Any, Any], episodes: int = 2) -> None:
         gymnasium_check(checked, skip_render_check=True)
         sb3_check(checked)
     first, second = (_play(env, [_random(env)] * episodes) for _ in range(2))
-    assert len(first) == len(second), "the same seeds gave episodes of other lengths"
+    assert len(first) == len(second), "two episodes with the same seeds have different lengths"
     for (a, reward_a), (b, reward_b) in zip(first, second, strict=True):
-        assert data_equivalence(a, b, exact=True), "the same seeds and actions gave other observations"
-        assert np.array_equal(reward_a, reward_b), "the same seeds and actions gave other rewards"
+        assert data_equivalence(a, b, exact=True), (
+            "two episodes with the same seeds and actions have different observations"
+        )
+        assert np.array_equal(reward_a, reward_b), "two episodes with the same seeds and actions have different rewards"
     if isinstance(env.action_space, gym.spaces.Box):
         _play(env, [*_extremes(env.action_space)])
         _play(env, [_held(_worst(env, env.action_space))])
     if hasattr(env.unwrapped, "compute_reward"):
         _check_hindsight(env)
     copy = pickle.loads(pickle.dumps(env.unwrapped))  # noqa: S301  # the pickle was made in this line
-    assert data_equivalence(copy.reset(seed=0)[0], env.unwrapped.reset(seed=0)[0]), "a pickled copy begins otherwise"
+    assert data_equivalence(copy.reset(seed=0)[0], env.unwrapped.reset(seed=0)[0]), (
+        "a pickled copy has another first observation"
+    )
     for mode in env.metadata["render_modes"]:
         env.unwrapped.render_mode = mode
         frame: Any = env.unwrapped.render()
         is_picture = isinstance(frame, np.ndarray) and frame.dtype == np.uint8 and frame.shape[2:] == (3,)
-        assert is_picture if mode == "rgb_array" else isinstance(frame, str), f"render_mode={mode!r} gave {frame!r}"
+        assert is_picture if mode == "rgb_array" else isinstance(frame, str), f"render_mode={mode!r} returned {frame!r}"
 
 
 class _Summed(gym.Env[Any, Any]):
@@ -365,14 +377,14 @@ def _check_hindsight(env: gym.Env[Any, Any]) -> None:
         observation, episodes = following, episodes + int(done[0])
         if episodes == 4:
             break
-    assert episodes == 4, f"no four episodes ended within {MOST_STEPS} steps"
+    assert episodes == 4, f"fewer than four episodes ended within {MOST_STEPS} steps: give a time limit"
     sampled = buffer.sample(256)
     goals = sampled.observations["desired_goal"].numpy()
     rewards = sampled.rewards.numpy()[:, 0]
-    assert all(space["desired_goal"].contains(goal) for goal in goals), "a sampled goal is no goal"
-    assert np.isfinite(rewards).all(), "a sampled goal earned what is no number"
-    assert (np.abs(rewards) <= 1.0).all(), "a sampled goal earned more than 1"
-    assert rewards.max() > 0.0, "hindsight replay in SB3's default settings found no goal that was reached"
+    assert all(space["desired_goal"].contains(goal) for goal in goals), "a sampled goal is outside the space of goals"
+    assert np.isfinite(rewards).all(), "the reward of a sampled goal is not finite"
+    assert (np.abs(rewards) <= 1.0).all(), "the reward of a sampled goal is outside [-1, 1]"
+    assert rewards.max() > 0.0, "hindsight replay with the default settings of SB3 sampled no goal that was reached"
 
 
 def _held(action: Any) -> Act:
@@ -392,9 +404,9 @@ def _play(env: gym.Env[Any, Any], policies: Sequence[Act]) -> list[tuple[Any, An
             steps += 1
             trace.append((observation, reward))
             assert _types(info) == types, f"infos changed from {types} at reset to {_types(info)} in step {steps}"
-            assert (np.abs(np.asarray(reward)) <= 1.0).all(), f"reward {reward} of step {steps} lies outside [-1, 1]"
+            assert (np.abs(np.asarray(reward)) <= 1.0).all(), f"reward {reward} of step {steps} is outside [-1, 1]"
             cost = info.get("cost", 0.0)
-            assert 0.0 <= cost <= 1.0, f"cost {cost} of step {steps} lies outside [0, 1]"
+            assert 0.0 <= cost <= 1.0, f"cost {cost} of step {steps} is outside [0, 1]"
             done = bool(terminated or truncated)
         if terminated:
             with suppress(gym.error.ResetNeeded):
@@ -417,11 +429,11 @@ def _masks(env: Any, info: dict[str, Any]) -> Any:
         "masks must be given both by action_masks() and as info['action_mask'], or by neither"
     )
     if masks is not None:
-        assert np.array_equal(masks, info["action_mask"]), "info['action_mask'] is not what action_masks() gives"
-        assert np.any(masks, axis=-1).all(), "a mask allows no action at all"
-        assert masks.dtype == np.bool_, f"action_masks() gives {masks.dtype}, and sb3-contrib takes booleans"
+        assert np.array_equal(masks, info["action_mask"]), "info['action_mask'] is not what action_masks() returns"
+        assert np.any(masks, axis=-1).all(), "a mask allows no action"
+        assert masks.dtype == np.bool_, f"action_masks() returns {masks.dtype}, but sb3-contrib needs booleans"
         dtype = info["action_mask"].dtype
-        assert dtype == np.int8, f"info['action_mask'] is {dtype}, and Discrete.sample(mask) takes int8"
+        assert dtype == np.int8, f"info['action_mask'] is {dtype}, but Discrete.sample(mask) needs int8"
     return masks
 
 
@@ -439,13 +451,13 @@ def check_vector_env(
     from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
     mode = envs.metadata.get("autoreset_mode")
-    assert isinstance(mode, AutoresetMode), f"metadata['autoreset_mode'] is {mode}, and no AutoresetMode"
+    assert isinstance(mode, AutoresetMode), f"metadata['autoreset_mode'] is {mode}, not an AutoresetMode"
     reference = SyncVectorEnv([make_env] * envs.num_envs, autoreset_mode=mode)
     assert envs.single_observation_space == reference.single_observation_space, "the observation spaces differ"
     assert envs.single_action_space == reference.single_action_space, "the action spaces differ"
     rng = np.random.default_rng(0)
     (first, info), (second, _) = envs.reset(seed=3), reference.reset(seed=3)
-    assert data_equivalence(first, second), "the same seeds gave other first observations"
+    assert data_equivalence(first, second), "the first observations with the same seeds differ"
     for step in range(steps):
         masks = _masks(envs, info)
         if masks is None:

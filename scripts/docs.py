@@ -17,8 +17,11 @@ from matgym.registration import SPECS, variant_id
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "environments"
 SCORES = ROOT / "docs" / "results" / "scores.json"
-ARGUMENTS = {"matgym/Experiments-v0": {"data": str(ROOT / "scripts" / "studies" / "reference" / "bowl.csv")}}
-"""Those that an environment cannot be made without."""
+FILES = {"matgym/Experiments-v0": {"data": "scripts/studies/reference/bowl.csv"}}
+"""Files, below the root of the repository, that an environment cannot be made without."""
+
+ARGUMENTS = {identity: {name: str(ROOT / file) for name, file in files.items()} for identity, files in FILES.items()}
+"""The same as arguments of the environment."""
 
 NOTE = "<!-- made by scripts/docs.py -->"
 
@@ -42,14 +45,19 @@ def page(spec, scores):
     """Return the text of one page."""
     env = gym.make(spec.id, **ARGUMENTS.get(spec.id, {}))
     episodes, name = env.unwrapped.episodes, spec.id.removeprefix("matgym/")
+    files = FILES.get(spec.id, {})
+    needed = "".join(f', {argument}="{file}"' for argument, file in files.items())
+    alone, batched = f'gymnasium.make("{spec.id}"{needed})', f'gymnasium.make_vec("{spec.id}", num_envs=64{needed})'
     facts = {
-        "Make": f'`gymnasium.make("{spec.id}")`; natively batched: `gymnasium.make_vec("{spec.id}", num_envs=64)`',
+        "Make": f"`{alone}`; natively batched: `{batched}`",
         "Actions": f"`{shown(env.action_space)}`",
         "Observations": f"`{shown(env.observation_space)}`",
         "Reward a step": f"{episodes.reward_low:g} to 1",
         "Steps an episode": f"{episodes.steps}; time limit {env.spec.max_episode_steps}",
         "Variants": ", ".join(f"`{variant_id(spec.id, variant)}`" for variant in spec.variants) or "none",
     }
+    if files:
+        facts["Example"] = "The picture and the rows below are of this table, which has two inputs"
     row = scores.get(spec.id)
     if row:
         facts["Mean return, random actions"] = score(row["random"])

@@ -1,20 +1,24 @@
 """Links, anchors, commands and Python code of the documentation pages are valid."""
 
+import pydoc
 import re
 import shlex
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
+import gymnasium
 import pytest
 import typer
 from markdown_it import MarkdownIt
 
+import matgym  # noqa: F401  # registers the environments
 from matgym.cli import app
 
 ROOT = Path(__file__).parents[1]
 INDEX = ROOT / "docs" / "README.md"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md"))]
+FOLDERS = ("matgym", "agents", "generative", "scripts", "tests", "docs")
 KINDS = r"\b(tutorial|how-to|reference|explanation)\b"
 
 
@@ -70,6 +74,16 @@ def test_relative_links_and_images_exist(page):
             assert anchor in anchors(file), f"{name(page)} links to {target}, and {name(file)} has no such heading"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_files_and_python_names_exist(page):
+    text = page.read_text(encoding="utf-8")
+    known = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")}
+    for file in re.findall(r"`([\w/-]+\.(?:py|yml|json|parquet|csv))`", text):
+        assert Path(file).name in known, f"{name(page)} names {file}, which does not exist"
+    for dotted in re.findall(r"`(matgym(?:\.\w+)+)`", text):
+        assert pydoc.locate(dotted) is not None, f"{name(page)} names {dotted}, which does not exist"
+
+
 def test_every_page_is_reachable_from_the_index():
     reached, waiting = set(), [INDEX]
     while waiting:
@@ -90,6 +104,15 @@ def test_the_index_links_every_environment_and_example():
 def test_the_first_sentence_says_the_kind_of_the_page(page):
     opening = next(token.content for token in tokens(page)[3:] if token.type == "inline")
     assert re.search(KINDS, opening.split(". ")[0]), opening
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("docs/environments/*-v0.md")), ids=name)
+def test_environments_are_made_as_their_pages_say(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    row = next(line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| Make |"))
+    alone, batched = (eval(call, {"gymnasium": gymnasium}) for call in re.findall(r"`(.+?)`", row))  # noqa: S307  # ours
+    assert alone.spec.id == batched.spec.id == f"matgym/{page.stem}"
+    assert batched.num_envs == 64
 
 
 @pytest.mark.parametrize("line", commands())

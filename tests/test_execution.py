@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from matgym import execution
 from matgym.errors import ConfigurationError, ExecutionError, MissingExtraError
 from matgym.execution import DEATHS, execute
 
@@ -395,3 +396,14 @@ def test_a_verification_in_parts_equals_that_of_the_oracle(tmp_path):
     stamps = {path: path.stat().st_mtime_ns for path in (tmp_path / "verification").glob("*.parquet")}
     check_a_verification(tmp_path, workers=1)
     assert stamps == {path: path.stat().st_mtime_ns for path in (tmp_path / "verification").glob("*.parquet")}
+
+
+def test_no_more_processes_start_than_the_cores_can_use(tmp_path, monkeypatch):
+    started = []
+    hire = execution._hire
+    monkeypatch.setattr(execution, "PER_CORE", 1)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(execution, "_hire", lambda *rest: started.append(1) or hire(*rest))
+    (tmp_path / "marks").mkdir()
+    execute([Draw(number, tmp_path / "marks") for number in range(4)], tmp_path / "out", workers=500)
+    assert len(started) == 2

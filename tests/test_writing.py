@@ -164,6 +164,6 @@ def test_a_damaged_file_is_renamed_with_a_sentence(tmp_path):
     (tmp_path / "part.json").write_text("{")
     with pytest.warns(DamagedFileWarning) as said:
         set_aside(tmp_path / "part.json", "it is cut\noff")
-    sentence = "is damaged (it is cut off): it is now part.json.damaged, and its content is computed again"
+    sentence = "is damaged (it is cut off): it is now part.json.damaged, and is computed again"
     assert str(said[0].message) == f"{tmp_path / 'part.json'} {sentence}"
     assert [path.name for path in tmp_path.iterdir()] == ["part.json.damaged"]

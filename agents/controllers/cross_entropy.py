@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from matgym.frozen import ValueObject
 from matgym.typing import FloatArray
 
 MEMORY: Final = 0.3
@@ -15,7 +16,7 @@ LEAST_SPREAD: Final = 1e-3
 
 
 @dataclass(frozen=True)
-class Found:
+class Found(ValueObject):
     """The best point of a search.
 
     Attributes:

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import MissingExtraError
+from matgym.frozen import ValueObject
 from matgym.processes.growth.furnace import STANDARD, Controls, Reactor, State
 from matgym.processes.growth.recipe import LIMITS, STEP_S, scaled_actions, scaled_controls
 from matgym.tasks.growth import GrowthTask
@@ -25,7 +26,7 @@ SCALES: Final = State(
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(ValueObject, copies=True):
     """A schedule and its objective.
 
     Attributes:

@@ -61,7 +61,8 @@ class RLSearch(Optimizer):
         algorithm: name of the algorithm. By default it is the name of the subclass.
 
     Raises:
-        ConfigurationError: if the actions of the algorithm do not fit the design space.
+        ConfigurationError: if the actions of the algorithm do not fit the design space, or `overrides` is not a mapping
+            or names a place to write to.
     """
 
     algorithm: ClassVar[str] = "PPO"
@@ -76,7 +77,11 @@ class RLSearch(Optimizer):
         super().__init__(problem, budget, rng)
         check_applies(self.algorithm, problem.space)
         self._seed = int(rng.integers(2**31))
+        if not isinstance(overrides, Mapping | None):
+            raise ConfigurationError(f"overrides={overrides!r:.80} must be a mapping of hyper-parameters to values")
         self._overrides = dict(overrides or {})
+        if "tensorboard_log" in self._overrides:  # settings come from files, which must not name places to write to
+            raise ConfigurationError("a search writes no files: leave out tensorboard_log of its overrides")
         self._asked: Designs | None = None
         self._learner: Any = None
 

@@ -13,6 +13,7 @@ from matgym.agents.sb3 import make_agent, train_agent
 from matgym.benchmark import Comparison, run
 from matgym.benchmark.runs import Outcome
 from matgym.envs.initial_designs import InitialDesigns
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.physics import PiElectrons
 from matgym.structures import TubeBatch
 from matgym.surrogates import Verification, as_model, verify
@@ -50,7 +51,7 @@ class DemoSettings:
 
 
 @dataclass(frozen=True)
-class DemoResult:
+class DemoResult(ValueObject):
     """Results of the demo.
 
     Attributes:
@@ -84,6 +85,7 @@ class DemoResult:
     seconds: dict[str, float]
 
     @property
+    @returns_read_only
     def initial_errors(self) -> FloatArray:
         """Return the (T,) distances of the initial designs from their targets, by the oracle, in eV."""
         return np.abs(self.initial_ev - self.comparison.outcomes[0].search.targets)

@@ -11,6 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from matgym.benchmark.results import Results
+from matgym.frozen import ValueObject
 from matgym.statistics import (
     Estimate,
     middle_mean,
@@ -43,7 +44,7 @@ class Overall:
 
 
 @dataclass(frozen=True)
-class Band:
+class Band(ValueObject):
     """A (points,) curve and its 95 % interval."""
 
     value: FloatArray
@@ -52,7 +53,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Summary:
+class Summary(ValueObject):
     """All figures of a benchmark.
 
     Attributes:

@@ -173,7 +173,8 @@ def predicted_and_verified(results: Results, task: str) -> Figure:
     """Return the figure of verified against predicted loss of the final designs."""
     drawn, traces, ends = styles(results), [], []
     for method in results.methods_of(task):
-        own = [f for f in results.searches if (f.task, f.method) == (task, method) and np.isfinite(f.verified[-1])]
+        runs = [f for f in results.searches if (f.task, f.method) == (task, method)]
+        own = [f for f in runs if np.isfinite([f.predicted[-1], f.verified[-1]]).all()]
         predicted, verified = [float(f.predicted[-1]) for f in own], [float(f.verified[-1]) for f in own]
         ends += [*predicted, *verified]
         label = method + ": predicted %{x:.4g}, verified %{y:.4g}<extra></extra>"

@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-import json
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -17,7 +16,8 @@ import duckdb
 import numpy as np
 
 from matgym.benchmark.suite import ABOUT, SuiteFacts
-from matgym.errors import DatasetError
+from matgym.errors import DatasetError, FormatError
+from matgym.files import parse_json
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.tasks import DesignTask, Ledger
 
@@ -208,6 +208,21 @@ def in_words(theirs: Any, ours: Any) -> str:
     return f"its {place} was {there!r}, and is now {here!r}"
 
 
+def read_identity(identity: str, file: Path | str) -> dict[str, Any]:
+    """Return the identity of a record.
+
+    Raises:
+        DatasetError: if it is not a JSON object, or its versions are not.
+    """
+    try:
+        content = parse_json(identity, f"the identity in {file}")
+    except FormatError as error:
+        raise DatasetError(f"{error}; remove the file") from None
+    if not isinstance(content, dict) or not isinstance(content.get("versions", {}), dict):
+        raise DatasetError(f"{file} has identity {identity!r:.80}, which is not that of a run; remove the file")
+    return content
+
+
 def check_records(connection: duckdb.DuckDBPyConnection, facts: SuiteFacts) -> set[tuple[str, str, str, int]]:
     """Return the (track, task, method, seed) of all records.
 
@@ -231,13 +246,8 @@ def check_records(connection: duckdb.DuckDBPyConnection, facts: SuiteFacts) -> s
         if place in seen:
             raise DatasetError(f"{file} and {seen[place]} both have seed {seed} of {method} on {task}; remove one")
         seen[place] = file
-        try:
-            about = {name: value for name, value in dict(json.loads(identity)).items() if name != "seed"}
-        except (ValueError, TypeError):
-            raise DatasetError(
-                f"{file} has identity {identity!r}, which is not a JSON object; remove the file"
-            ) from None
-        shared = {name: about[name] for name in SHARED if name in about}
+        about = {name: value for name, value in read_identity(identity, file).items() if name != "seed"}
+        shared: dict[str, Any] = {name: about[name] for name in SHARED if name in about}
         ours, theirs = facts.versions, about.get("versions", {})
         both = [{"versions": {k: part[k] for k in ours.keys() & theirs.keys()}} for part in (ours, theirs)]
         _compare(ABOUT, both[0], file, both[1])

@@ -1,5 +1,6 @@
 """Tables of a benchmark, as Markdown and as rows for other modules."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -41,21 +42,27 @@ class Table:
 
     def markdown(self, level: int = 2) -> str:
         """Return heading, notes and rows as Markdown."""
-        lines = ["#" * level + " " + self.title, ""]
-        lines += [note + "\n" for note in self.notes]
+        lines = ["#" * level + " " + in_markdown(self.title), ""]
+        lines += [in_markdown(note) + "\n" for note in self.notes]
         if self.rows:
             rule = ["---" if i < self.words else "---:" for i in range(len(self.columns))]
-            for cells in (self.columns, rule, *self.rows):
-                lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            header, *rows = (map(in_markdown, cells) for cells in (self.columns, *self.rows))
+            lines += [f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)]
             lines.append("")
         return "\n".join(lines)
+
+
+def in_markdown(text: str) -> str:
+    """Return text on one line that Markdown shows as it is: without HTML, links, pictures, emphasis, code or cells."""
+    line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"[\\`*_~|$]|\](?=[(\[:])|^#", r"\\\g<0>", line)
 
 
 def markdown(results: Results, reps: int = 2000) -> str:
     """Return all tables of a benchmark as Markdown; the same records give the same text."""
     figures = summary(results, reps)
-    parts = [f"# Leaderboard: {results.facts.suite}", "", KIND + "\n"]
-    parts += [sentence + "\n" for sentence in opening(results)]
+    parts = [f"# Leaderboard: {in_markdown(results.facts.suite)}", "", KIND + "\n"]
+    parts += [in_markdown(sentence) + "\n" for sentence in opening(results)]
     parts += [overall_table(results, figures).markdown()]
     if results.tasks:
         parts += ["## Tasks", "", *(task_table(results, figures, task).markdown(3) for task in results.tasks)]

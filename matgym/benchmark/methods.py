@@ -1,5 +1,6 @@
 """The table of the methods that benchmarks compare, by name."""
 
+import re
 from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, Final, Literal, Self, TypeAlias
@@ -36,13 +37,18 @@ OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
 """Kind and location of each method, by name. A method is imported on its first use."""
 
 
+NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,79}$"
+"""Names of tasks and methods in files; they become names of files and cells of tables. The length is our choice."""
+
+
 class NamedMethod(BaseModel):
     """An optimizer with settings and a name.
 
     Attributes:
         name: name in tables.
         optimizer: a name of `OPTIMIZERS`, "module:Class" of your own `Optimizer`, or the class itself. The default is
-            the name.
+            the name. The module is imported when a run begins, and not when a suite is read, planned or reported. An
+            import runs the code of the module.
         budget: number of evaluations, if it is less than the budget of the other methods. It is for methods whose own
             time increases too fast.
         settings: keyword arguments of the class.
@@ -53,7 +59,7 @@ class NamedMethod(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
+    name: str = Field(pattern=NAME)
     optimizer: str | type[Optimizer] = ""
     budget: int | None = Field(default=None, ge=1)
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -89,12 +95,19 @@ Method: TypeAlias = str | type[Optimizer] | NamedMethod | Policy
 
 
 def _place(optimizer: str | type[Optimizer]) -> str | type[Optimizer]:
-    """Return the "module:Class" of an optimizer, or the class itself.
+    """Return the "module:Class" of an optimizer, which is not imported, or the class itself.
 
     Raises:
-        ConfigurationError: if its name is unknown.
+        ConfigurationError: if its name is unknown, or is not of the form "module:Class".
     """
-    if not isinstance(optimizer, str) or ":" in optimizer:
+    if not isinstance(optimizer, str):
+        return optimizer
+    if ":" in optimizer:
+        module, _, name = optimizer.partition(":")
+        if not all(part.isidentifier() for part in (*module.split("."), name)):
+            raise ConfigurationError(
+                f"optimizer {optimizer!r:.80} is not of the form module:Class, such as package.module:MySearch"
+            )
         return optimizer
     if optimizer not in OPTIMIZERS:
         close = get_close_matches(optimizer, OPTIMIZERS, n=1)
@@ -118,18 +131,32 @@ def optimizer_class(optimizer: str | type[Optimizer]) -> type[Optimizer]:
         module, attribute = place.split(":", 1)
         try:
             found = getattr(import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ConfigurationError(f"optimizer {optimizer!r} cannot be loaded: {error}") from None
+        except (Exception, SystemExit) as error:  # the module's own code may raise anything
+            reason = " ".join(str(error).split())
+            if not isinstance(error, ImportError | AttributeError):
+                reason = f"{type(error).__name__}: {reason}"
+            raise ConfigurationError(f"optimizer {optimizer!r} cannot be loaded: {reason}") from error
     if not (isinstance(found, type) and issubclass(found, Optimizer)):
         raise ConfigurationError(f"{optimizer!r} is not a subclass of matgym.agents.Optimizer: make it one")
     return found
 
 
 def as_named(method: str | type[Optimizer] | NamedMethod) -> NamedMethod:
-    """Return an optimizer as a named method."""
+    """Return an optimizer as a named method.
+
+    Raises:
+        ConfigurationError: if it is neither a name nor an `Optimizer` class, or the name of the class is not that of a
+            method.
+    """
     if isinstance(method, NamedMethod):
         return method
+    if not isinstance(method, str | type):
+        raise ConfigurationError(f"{method!r:.80} is not a method: give a name, an Optimizer class, or a Policy")
     if isinstance(method, str):
         _place(method)
-        return NamedMethod(name=method.partition(":")[2] or method, optimizer=method)
-    return NamedMethod(name=method.__name__, optimizer=method)
+    name = method.__name__ if isinstance(method, type) else method.partition(":")[2] or method
+    if not re.fullmatch(NAME, name):
+        raise ConfigurationError(
+            f"the name {name!r:.80} does not match {NAME}: give NamedMethod(name=..., optimizer={method!r:.80})"
+        )
+    return NamedMethod(name=name, optimizer=optimizer_class(method) if isinstance(method, type) else method)

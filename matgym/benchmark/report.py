@@ -1,10 +1,11 @@
 """A self-contained HTML page of a benchmark with interactive figures, tables, and the best designs in 3-D."""
 
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from matgym.benchmark import charts
 from matgym.benchmark.aggregate import Summary, summary
 from matgym.benchmark.leaderboard import Table, amortised_table, costs_table, opening, overall_table, task_table
 from matgym.benchmark.results import Results, Searched
+from matgym.errors import MatgymError
+from matgym.structures import Nanotube
 
 
 @dataclass(frozen=True)
@@ -129,9 +132,6 @@ def _task(results: Results, figures: Summary, task: str) -> Part:
 
 
 def _winner(results: Results, best: Searched) -> Winner:
-    from ase.io import read
-
-    from matgym.structures.io.convert import from_atoms
     from matgym.viz.tube3d import tube_html
 
     about = results.facts.tasks[best.task]
@@ -144,10 +144,25 @@ def _winner(results: Results, best: Searched) -> Winner:
     if regret < -about.tolerance:
         standing = "better than the best known"
     caption = f"Found by {best.method}, seed {best.seed}: verified loss {best.verified[-1]:.6g}{unit}, {standing}."
-    tube = from_atoms(read(io.StringIO(best.xyz), format="extxyz")) if best.xyz else None
+    tube = _tube(best.xyz) if best.xyz else None
+    if best.xyz and tube is None:
+        caption += " The record holds no structure that can be shown."
     return Winner(
         f"{caption} {best.described}", tube_html(tube, f"best-{results.tasks.index(best.task)}") if tube else ""
     )
+
+
+def _tube(xyz: str) -> Nanotube | None:
+    """Return the tube of a record, or None if its text is not that of a tube."""
+    from matgym.structures.io import read
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "design.extxyz"
+        path.write_text(xyz, encoding="utf-8")
+        try:
+            return read(path)
+        except MatgymError:
+            return None
 
 
 def _provenance(results: Results) -> dict[str, str]:

@@ -9,12 +9,12 @@ from typing import Any, Final, Self
 import duckdb
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from matgym.benchmark.identity import check_records
-from matgym.benchmark.runs import SCHEMA
+from matgym.benchmark.records import check_values, read_records, record_files
 from matgym.benchmark.suite import ABOUT, RECORDS, SuiteFacts
 from matgym.errors import ConfigurationError, DatasetError
+from matgym.frozen import ValueObject
 from matgym.statistics import Estimate, estimate
 from matgym.typing import FloatArray, IntArray
 
@@ -65,7 +65,7 @@ FROM runs GROUP BY ALL ORDER BY track DESC, method
 
 
 @dataclass(frozen=True)
-class Searched:
+class Searched(ValueObject):
     """One search of a method, a task and a seed, with (checkpoints,) arrays."""
 
     task: str
@@ -137,7 +137,9 @@ class Results:
         self._connection.execute("CREATE TABLE records AS SELECT * FROM given")
         self._connection.unregister("given")
         self._connection.execute("SET enable_external_access = false")  # no query reaches files or the network
+        self._connection.execute("SET python_enable_replacements = false")  # nor variables of this program
         self._connection.execute("SET lock_configuration = true")
+        check_values(self._connection)
         self._present = check_records(self._connection, facts)
         arrays = ("evaluations", "predicted", "verified")
         rows = self.query(SEARCHES).to_pylist()
@@ -156,18 +158,38 @@ class Results:
         if archive.is_file() and not folder.is_dir():
             return cls(SuiteFacts.read(folder.parent / f"{folder.name}.json"), read_records([archive]))
         facts = SuiteFacts.read(folder / ABOUT)
-        return cls(facts, read_records(sorted((folder / RECORDS).glob("[!.]*.parquet"))))
+        return cls(facts, read_records(record_files(folder / RECORDS)))
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """Return the result of a DuckDB SQL query on the table `records`; `$name` is a parameter.
 
         Raises:
-            DatasetError: if the query is invalid.
+            DatasetError: if the query is invalid, or is not one SELECT: no query changes the records.
         """
         try:
+            kinds = [statement.type for statement in self._connection.extract_statements(sql)]
+            if kinds != [duckdb.StatementType.SELECT]:
+                raise DatasetError(f"{sql.strip()!r:.200} gives no table: give one SELECT")
             return self._connection.sql(sql, params=parameters).to_arrow_table()
-        except (duckdb.Error, AttributeError) as error:
+        except (duckdb.Error, AttributeError, TypeError) as error:  # TypeError: text that is not Unicode
             raise DatasetError(f"{sql.strip()!r} gives no table: {error}") from None
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Return the result of a query as one mapping per row.
+
+        Raises:
+            DatasetError: if the query is invalid, two columns have one name, or Python cannot hold a value.
+        """
+        table = self.query(sql)
+        if twice := [name for name in table.column_names if table.column_names.count(name) > 1]:
+            raise DatasetError(f"{sql.strip()!r} gives two columns {twice[0]!r}: name one of them otherwise by AS")
+        try:
+            rows: list[dict[str, Any]] = table.to_pylist()
+        except (pa.ArrowException, ValueError, ArithmeticError) as error:
+            raise DatasetError(
+                f"{sql.strip()!r} gives a value that cannot be shown: {error}; CAST it to text"
+            ) from None
+        return rows
 
     # ---- contents
 
@@ -397,21 +419,3 @@ def _figures(method: str, facts: SuiteFacts, task: str, runs: Sequence[Mapping[s
 
 def _mean(values: FloatArray) -> float:
     return float(values.mean()) if len(values) else float("nan")
-
-
-def read_records(paths: Sequence[Path]) -> pa.Table:
-    """Read the records of files; the column `filename` gives the file of each row.
-
-    Raises:
-        DatasetError: if there is no file, or a file cannot be read.
-    """
-    tables = []
-    for path in paths:
-        try:
-            table = pq.read_table(path, columns=SCHEMA.names).cast(SCHEMA)
-        except (OSError, ValueError, pa.ArrowNotImplementedError) as error:  # Arrow's other errors are ValueErrors
-            raise DatasetError(f"{path} does not hold records: {error}; remove it and run the suite again") from None
-        tables.append(table.append_column("filename", pa.array([str(path)] * len(table), pa.string())))
-    if not tables:
-        raise DatasetError("there are no records: run the suite first")
-    return pa.concat_tables(tables)

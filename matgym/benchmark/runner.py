@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.agents.policy import Policy
-from matgym.benchmark.identity import in_words, versions
+from matgym.benchmark.identity import in_words, read_identity, versions
 from matgym.benchmark.methods import Method, NamedMethod, as_named
+from matgym.benchmark.records import read_record, record_files
 from matgym.benchmark.results import Results
 from matgym.benchmark.runs import AmortisedRun, Outcome, Run, SearchRun
 from matgym.benchmark.search import method_name
@@ -26,10 +27,8 @@ from matgym.benchmark.suite import (
     RECORDS,
     AmortisedFacts,
     AmortisedTask,
-    AmortisedTrack,
     PolicySpec,
     SearchFacts,
-    SearchTrack,
     Suite,
     SuiteFacts,
     as_amortised,
@@ -37,7 +36,8 @@ from matgym.benchmark.suite import (
 )
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
-from matgym.files import remove_scratch, write_json, write_text
+from matgym.files import check_output, remove_scratch, set_aside, write_json, write_text
+from matgym.learning.config import validated
 from matgym.models import Level
 from matgym.tasks import DesignGeneratorLike, DesignTask
 from matgym.tasks.instances import INSTANCES, Instance
@@ -52,6 +52,9 @@ def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
     """Return all runs of a suite, seed by seed, so that an interrupted suite has full tables of fewer seeds.
 
     With `trust`, policies in .zip files are unpickled. Unpickling can run any program.
+
+    Raises:
+        ConfigurationError: if a task would have no run.
     """
     runs: list[Run] = []
     if suite.search is not None:
@@ -71,16 +74,16 @@ def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
             )
             for seed in range(wide.seeds)
             for task in wide.tasks
-            for method in _contenders(wide, task)
+            for method in wide.contenders(task)
         ]  # fmt: skip
+    named = [*(suite.search.tasks if suite.search else ()), *(suite.amortised.tasks if suite.amortised else ())]
+    names = [task if isinstance(task, str) else task.name for task in named]
+    working = {run.task_name for run in runs}
+    if idle := [name for name in names if name not in working]:
+        raise ConfigurationError(
+            f"no method of the suite {suite.name} applies to the task {idle[0]}: give one that does"
+        )
     return runs
-
-
-def _contenders(track: AmortisedTrack, task: str | AmortisedTask) -> list[NamedMethod | PolicySpec | Policy]:
-    def is_for(policy: PolicySpec | Policy) -> bool:
-        return isinstance(policy, Policy) or not policy.tasks or task in policy.tasks
-
-    return [*filter(is_for, track.policies), *track.methods]
 
 
 def _budget(method: NamedMethod, whole: int) -> int:
@@ -126,30 +129,39 @@ def run_suite(
         The folder.
 
     Raises:
-        ConfigurationError: if a method cannot be loaded, or the file of a policy is missing.
+        ConfigurationError: if a task would have no run, a method cannot be loaded or made with its settings, or the
+            file of a policy is missing.
+        FormatError: if the folder or a file in it cannot be written.
+        WeightsError: if the file of a policy holds no agent, or is a .zip file without `trust`.
         DatasetError: if the folder holds records of other code, versions, weights, tables or settings, or of another
             suite.
         ExecutionError: after all other runs are finished, if runs failed; immediately, if another call runs a suite in
             the folder.
     """
+    runs = [run.identified() for run in plan(suite, trust=trust)]
+    check_output(folder, folder=True)
+    check_output(folder / RECORDS, folder=True)
+    check_output(folder / ABOUT)
+    for run in runs:
+        if run.seed == 0:
+            run.check()
     with alone_in(folder, f"another call runs a suite in {folder}"):
-        return _run_in(folder, suite, workers, scheduler, trust, on_done)
+        return _run_in(folder, suite, runs, workers, scheduler, on_done)
 
 
 def _run_in(
     folder: Path,
     suite: Suite,
+    runs: Sequence[Run],
     workers: int,
     scheduler: str | None,
-    trust: bool,
     on_done: Callable[[Run, bool], None],
 ) -> Path:
     """Execute the runs of a suite in a folder whose lock this call holds; see `run_suite`."""
-    runs = [run.identified() for run in plan(suite, trust=trust)]
     remove_scratch(folder)
     check_folder(folder, runs)
     about = folder / ABOUT
-    before = SuiteFacts.read(about).model_dump() if about.is_file() else {}
+    before = _facts_before(about)
     began = time.perf_counter()
     content = describe(suite, runs, workers).model_dump() | {
         name: before[name] for name in ("created", "wall_seconds") if name in before
@@ -173,31 +185,54 @@ def _run_in(
     return folder
 
 
+def _facts_before(about: Path) -> dict[str, Any]:
+    """Return the contents of suite.json of an earlier call; a damaged file is set aside, and is written again."""
+    if not about.exists():
+        return {}
+    try:
+        return SuiteFacts.read(about).model_dump()
+    except DatasetError as error:
+        set_aside(about, str(error))
+        return {}
+
+
 def check_folder(folder: Path, runs: Sequence[Run]) -> None:
-    """Check that a folder holds records of the given runs only.
+    """Check that a folder holds records of the given runs only; damaged records of these runs are set aside.
 
     Raises:
         DatasetError: if there are other records; the message gives the difference.
     """
-    keys = {run.key for run in runs}
-    for path in sorted((folder / RECORDS).glob("[!.]*.parquet")):
-        if path.stem in keys:
+    by_key = {run.key: run for run in runs}
+    by_place = {(run.task_name, run.name, run.seed): run for run in runs}
+    for path in record_files(folder / RECORDS):
+        own = by_key.get(path.stem)
+        try:
+            row = read_record(path).select(["task", "method", "seed", "identity", "run"]).slice(0, 1).to_pylist()[0]
+            identity = read_identity(row["identity"], path)
+        except DatasetError as error:
+            if own is None:
+                raise
+            set_aside(path, str(error))
             continue
-        rows = pq.read_table(path, columns=["task", "method", "seed", "identity"]).slice(0, 1).to_pylist()
-        row = rows[0] if rows else {"identity": "{}"}
-        place = (row.get("task"), row.get("method"), row.get("seed"))
-        mine = next((run for run in runs if (run.task_name, run.name, run.seed) == place), None)
+        place = (row["task"], row["method"], row["seed"])
+        if own is not None:
+            if (row["run"], row["identity"], place) != (own.key, own.identity, (own.task_name, own.name, own.seed)):
+                set_aside(path, f"it holds the run {row['run']}")
+            continue
+        mine = by_place.get(place)
         reason = "the suite has no such run"
         if mine is not None:
-            reason = in_words(json.loads(row["identity"]), json.loads(mine.identity)) or "it differs"
+            reason = in_words(identity, json.loads(mine.identity)) or "it differs"
         raise DatasetError(f"{path} is not of this suite: {reason}; remove it or choose another folder")
 
 
 def last_loss(record: Path) -> float:
-    """Return the mean over targets of the verified loss after the whole budget."""
+    """Return the mean over targets of the verified loss after the whole budget; NaN if no design has one."""
     table = pq.read_table(record, columns=["evaluation", "verified_loss"])
     evaluations, losses = (table[name].to_numpy() for name in table.column_names)
-    return float(np.nanmean(losses[evaluations == evaluations.max()]))
+    final = losses[evaluations == evaluations.max()]
+    known = final[~np.isnan(final)]
+    return float(known.mean()) if len(known) else float("nan")
 
 
 def _cpu_seconds(records: Any) -> float:
@@ -221,9 +256,14 @@ class Comparison(Results):
         return [outcome for outcome in self.outcomes if outcome.run.name == method]
 
     def report(self, output: Path | str) -> None:
-        """Write the report of these results as one HTML page."""
+        """Write the report of these results as one HTML page.
+
+        Raises:
+            FormatError: if no file can be written there.
+        """
         from matgym.benchmark.report import page
 
+        check_output(Path(output))
         write_text(Path(output), page(self))
 
 
@@ -265,7 +305,7 @@ def run(
     searched = [task for task in listed if isinstance(task, Instance) or (isinstance(task, str) and task in INSTANCES)]
     if met is not None and not any(isinstance(task, DesignTask) for task in listed):
         raise ConfigurationError(f"met={met} has no effect, because named tasks have their own: leave it out")
-    given = None if isinstance(targets, int) else np.asarray(targets, dtype=np.float64)
+    given = None if isinstance(targets, int) else _given(targets)
     met_within = AMORTISED["doping-targets"].met if met is None else met
     wide = [_targets_of(task, given, met_within) for task in listed if task not in searched]
     policies = [method for method in methods if isinstance(method, Policy)]
@@ -274,14 +314,16 @@ def run(
     for what, given_names in (("methods", names), ("tasks", [as_amortised(task).name for task in wide])):
         if len(set(given_names)) < len(given_names):
             raise ConfigurationError(f"{what} {', '.join(given_names)} must have different names")
-    suite = Suite(
-        name="comparison",
-        search=SearchTrack(tasks=searched, methods=named, budget=queries, seeds=seeds) if searched else None,
-        amortised=AmortisedTrack(
-            tasks=wide, policies=policies, methods=named, targets=targets if isinstance(targets, int) else len(targets),
-            queries=queries, seeds=seeds, initial_designs=initial_designs, every_checkpoint=False,
-        ) if wide else None,
-    )  # fmt: skip
+    shared = {"methods": named, "seeds": seeds}
+    content = {
+        "name": "comparison",
+        "search": {"tasks": searched, "budget": queries} | shared if searched else None,
+        "amortised": {
+            "tasks": wide, "policies": policies, "targets": targets if given is None else len(given),
+            "queries": queries, "initial_designs": initial_designs, "every_checkpoint": False,
+        } | shared if wide else None,
+    }  # fmt: skip
+    suite = validated(Suite, content, "comparison")
     runs = [replace(each, identity="{}") for each in plan(suite)]  # no record is stored, so that no identity is needed
     facts = describe(suite, runs, workers=1)
     facts = facts.model_copy(update={"methods": {name: facts.methods[name] for name in names}})
@@ -289,6 +331,23 @@ def run(
     outcomes = [each.carry_out(on_turn) for each in runs]
     clock = {"wall_seconds": time.perf_counter() - began, "seconds": _cpu_seconds(each.table for each in outcomes)}
     return Comparison(facts.model_copy(update=clock), outcomes)
+
+
+def _given(targets: Any) -> FloatArray:
+    """Return targets of a user as an array.
+
+    Raises:
+        ConfigurationError: if they are not (T,) or (T, k) finite numbers.
+    """
+    try:
+        given = np.asarray(targets, dtype=np.float64)
+    except (TypeError, ValueError):
+        given = np.zeros(())
+    if given.ndim not in (1, 2) or not given.size or not np.isfinite(given).all():
+        raise ConfigurationError(
+            f"targets={targets!r:.80} must be a number of targets, or (T,) or (T, k) finite numbers"
+        )
+    return given
 
 
 def _targets_of(task: str | DesignTask | AmortisedTask, given: FloatArray | None, met: float) -> AmortisedTask:

@@ -13,49 +13,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
 
+from matgym.agents.base import CheckedOptimizer, Problem
 from matgym.agents.policy import Policy
 from matgym.benchmark.identity import code_digest, digest, fingerprint, in_words, modules_of, versions
 from matgym.benchmark.methods import NamedMethod, optimizer_class
+from matgym.benchmark.records import KINDS, SCHEMA
 from matgym.benchmark.search import Search, search
 from matgym.benchmark.suite import AMORTISED, AmortisedTask, PolicySpec, as_amortised, as_instance
 from matgym.errors import ConfigurationError, ExecutionError
+from matgym.frozen import ValueObject
 from matgym.models import Level
 from matgym.tasks import Designs, DesignTask, as_design_generator
 from matgym.tasks.instances import Instance
 from matgym.typing import FloatArray
-
-SCHEMA: Final = pa.schema(
-    [
-        ("track", pa.string()),
-        ("task", pa.string()),
-        ("method", pa.string()),
-        ("seed", pa.int64()),
-        ("target_index", pa.int64()),
-        ("evaluation", pa.int64()),
-        ("predicted_loss", pa.float64()),
-        ("verified_loss", pa.float64()),
-        ("seconds", pa.float64()),
-        ("surrogate", pa.int64()),
-        ("oracle", pa.int64()),
-        ("simulation", pa.int64()),
-        ("verifications", pa.int64()),
-        ("training_seconds", pa.float64()),
-        ("design", pa.list_(pa.float64())),
-        ("described", pa.string()),
-        ("xyz", pa.string()),
-        ("identity", pa.string()),
-        ("run", pa.string()),
-    ]
-)
-"""Columns of a record, which has a row for every checkpoint of every target."""
-
-KINDS: Final = ("surrogate", "oracle", "simulation")
-"""Kinds of evaluations of a search."""
 
 Turn = Callable[[], None]
 
@@ -66,7 +41,7 @@ def checkpoints(budget: int) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Outcome(ValueObject):
     """Outcome of a run.
 
     Attributes:
@@ -132,6 +107,15 @@ class Run(ABC):
         """Return the run with its current identity on this machine."""
 
     @abstractmethod
+    def check(self) -> None:
+        """Make the optimizer, or load the stored agent, so that wrong settings and files are errors before the work.
+
+        Raises:
+            ConfigurationError: if the optimizer cannot be made.
+            WeightsError: if the file holds no agent, or is not trusted.
+        """
+
+    @abstractmethod
     def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
         """Search, and verify the designs with the oracle.
 
@@ -151,6 +135,11 @@ class SearchRun(Run):
     def identified(self) -> Self:
         """Return the run with its current identity on this machine."""
         return replace(self, identity=_identity(self, as_instance(self.task).task(), {}))
+
+    def check(self) -> None:
+        """Make the optimizer."""
+        made = as_instance(self.task)
+        _make_once(self.method, made.task(), made.targets(1), self.budget)
 
     def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
         """Search, and verify the best designs at the checkpoints with the oracle."""
@@ -188,6 +177,14 @@ class AmortisedRun(Run):
             facts["every_checkpoint"] = False
         return replace(self, identity=_identity(self, about.make(), facts, about.environment))
 
+    def check(self) -> None:
+        """Make the optimizer, or load the stored agent."""
+        about, method = as_amortised(self.task), self.method
+        if isinstance(method, NamedMethod):
+            _make_once(method, about.make(), about.targets(1), self.budget)
+        elif isinstance(method, PolicySpec) and method.file:
+            trained(method, about.make(), about.environment, self.seed, trust=self.trust)
+
     def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
         """Train the policy if necessary, design for all targets, and verify the designs with the oracle."""
         about = as_amortised(self.task)
@@ -200,6 +197,12 @@ class AmortisedRun(Run):
             self, task, targets, method, on_turn, before=before, best=about.best(targets),
             initial_designs=self.initial_designs, training_seconds=seconds, every=self.every_checkpoint,
         )  # fmt: skip
+
+
+def _make_once(method: NamedMethod, task: DesignTask, targets: FloatArray, budget: int) -> None:
+    """Make an optimizer with its settings."""
+    problem = Problem(task, np.atleast_1d(targets[0]))
+    CheckedOptimizer(method.make, problem, budget, np.random.default_rng(0), method.name)
 
 
 # ---- carrying out

@@ -3,13 +3,16 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
-from matgym.agents.base import Problem
+from matgym.agents.base import CheckedOptimizer, Problem
 from matgym.agents.policy import Policy
 from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.errors import ConfigurationError
+from matgym.frozen import ValueObject
+from matgym.models import Predictions
 from matgym.structures import TubeBatch
 from matgym.tasks import (
     Decorations,
@@ -20,11 +23,11 @@ from matgym.tasks import (
     Scores,
     as_design_generator,
 )
-from matgym.typing import FloatArray
+from matgym.typing import BoolArray, FloatArray
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(ValueObject):
     """Results of one method for each of T targets.
 
     Attributes:
@@ -85,6 +88,7 @@ def search(
 
     Raises:
         ConfigurationError: if the method is unknown, there is no target, or `queries` is below 1.
+        ModelError: if an optimizer or an agent of your own raises an error, or returns anything else than it must.
     """
     if queries < 1 or not len(targets):
         raise ConfigurationError(f"queries={queries} and the number of targets, {len(targets)}, must be 1 or more")
@@ -143,7 +147,7 @@ class _Optimizers:
             pool = _Pool(as_design_generator(initial_designs), targets, rngs[-1])
             shares = [_Share(pool, row) for row in range(len(targets))]
         self.optimizers = [
-            method.make(Problem(task, np.atleast_1d(target), share), queries, rng)
+            CheckedOptimizer(method.make, Problem(task, np.atleast_1d(target), share), queries, rng, method.name)
             for target, share, rng in zip(targets, shares, rngs, strict=False)
         ]
 
@@ -208,9 +212,30 @@ class _Policy:
 
 
 def _score_valid(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
-    """Score designs; an invalid design counts as an evaluation and has a reward of 0."""
-    scores = task.score(designs, targets)
-    invalid = ~task.space.valid(designs)
-    reward, value, loss = (array.copy() for array in (scores.reward, scores.value, scores.loss))
-    reward[invalid], value[invalid], loss[invalid] = 0.0, np.nan, np.nan
-    return replace(scores, reward=reward, value=value, loss=loss)
+    """Score designs; an invalid design counts as an evaluation, has a reward of 0, and is not given to the models."""
+    valid = task.space.valid(designs)
+    if valid.all():
+        return task.score(designs, targets)
+    scored = designs.copy()
+    scored[~valid] = task.space.sample(1, np.random.default_rng(0))  # in its place, so that the evaluation is counted
+    scores = task.score(scored, targets)
+    return replace(
+        scores,
+        reward=np.where(valid, scores.reward, 0.0),
+        loss=np.where(valid, scores.loss, np.nan),
+        value=np.where(valid, scores.value, np.nan),
+        predictions=_without(scores.predictions, ~valid),
+        cost=None if scores.cost is None else np.where(valid, scores.cost, 1.0),
+        failed=None if scores.failed is None else scores.failed | ~valid,
+    )
+
+
+def _without(predictions: Predictions, rows: BoolArray) -> Predictions:
+    """Return predictions of which some rows are not known, because they are not designs."""
+    reasons = dict.fromkeys(np.flatnonzero(rows).tolist(), "it is not a design of the space")
+    columns: dict[str, Any] = {
+        name: {key: np.where(rows, np.nan, array) for key, array in getattr(predictions, name).items()}
+        for name in ("values", "sd", "half_width", "members")
+    }
+    failures = {key: dict(predictions.failures.get(key, {})) | reasons for key in predictions.values}
+    return replace(predictions, failures=failures, **columns)

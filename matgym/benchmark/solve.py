@@ -5,7 +5,7 @@ Files are written to the given folder only.
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.agents.controllers.cross_entropy import cross_entropy
+from matgym.benchmark.results import Results
 from matgym.benchmark.search import search
-from matgym.benchmark.suite import ABOUT, RECORDS, SuiteFacts
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
 from matgym.files import check_output
@@ -252,13 +252,22 @@ def _searched(name: str, evaluations: int, seeds: int, climbed: int, on_done: Ca
     )  # fmt: skip
 
 
+ADOPTABLE: Final = """
+SELECT filename, task, method, seed, max(evaluation) AS last, arg_max(verified_loss, evaluation) AS loss,
+       arg_max(design, evaluation) AS design
+FROM records WHERE track = 'search' GROUP BY ALL ORDER BY task, filename
+"""
+"""The final design of every search."""
+
+
 def adopt(results: Path, folder: Path = Path(), *, force: bool = False) -> list[str]:
     """Store designs of a benchmark that are better than the best known designs of instances without a proven optimum.
 
-    The oracle verifies every design again. The losses in the records are not used.
+    The oracle verifies every such design again, and its loss is stored. The loss in a record only tells which designs
+    are worth an evaluation. A loss that the oracle does not confirm shows that the results are damaged or forged.
 
     Args:
-        results: folder of the results.
+        results: folder of the results, or path PATH of PATH.json and PATH.parquet.
         folder: folder of the optima; the default is the current folder.
         force: whether files that exist are replaced.
 
@@ -266,37 +275,47 @@ def adopt(results: Path, folder: Path = Path(), *, force: bool = False) -> list[
         The names of the instances with a new best known design.
 
     Raises:
-        DatasetError: if a record holds an invalid design, or a loss that the oracle does not confirm.
+        DatasetError: if the results are inconsistent, or a record holds an invalid design or a loss that the oracle
+            does not confirm; nothing is written then.
+        ConfigurationError: if there is no instance with the name of a task.
         FormatError: if a file exists without `force`; nothing is written then.
     """
-    suite = SuiteFacts.read(results / ABOUT).suite
+    found = Results.read(results)
     best: dict[str, Optimum] = {}
-    for file in sorted((results / RECORDS).glob("[!.]*.parquet")):
-        row = pq.read_table(file).slice(pq.read_metadata(file).num_rows - 1).to_pylist()[0]
-        if row["track"] != "search" or not row["design"]:
-            continue
+    for row in found.query(ADOPTABLE).to_pylist():
         made = instance(row["task"])
         known = best.get(made.name, made.optimum)
-        if known is None or known.proven or not row["verified_loss"] < known.loss:
+        if known is None or known.proven or not row["design"] or not row["loss"] < known.loss:
             continue
-        task = made.task()
-        design = np.array(row["design"])[None].astype(task.space.sample(1, np.random.default_rng(0)).dtype)
-        if design.shape[1] != task.space.width or not task.space.valid(design).all():
+        task, file = made.task(), row["filename"]
+        design, loss = _verified(made, task, row["design"], file)
+        if not abs(loss - row["loss"]) <= CONFIRMED * max(1.0, abs(loss)):
             raise DatasetError(
-                f"{file} holds an invalid design of {made.name}, so that nothing was adopted: remove the file"
+                f"{file} gives a loss of {row['loss']:g}, but the oracle gives {loss:g}, so that nothing was adopted: "
+                "remove the file"
             )
-        loss = float(task.verify(design, made.targets(1)).loss[0])
-        if not abs(loss - row["verified_loss"]) <= CONFIRMED * max(1.0, abs(loss)):
-            raise DatasetError(
-                f"{file} gives a loss of {row['verified_loss']:g}, but the oracle gives {loss:g}, so that nothing was "
-                "adopted: remove the file"
-            )
-        by = f"{row['method']}, seed {row['seed']} of the suite {suite}"
-        best[made.name] = replace(
-            known, loss=loss, design=tuple(row["design"]), described=task.describe(design[0]), found_by=by
-        )
+        if loss < known.loss:
+            by = f"{row['method']}, seed {row['seed']} of the suite {found.facts.suite}"
+            described = task.describe(design)
+            best[made.name] = replace(known, loss=loss, design=tuple(design.tolist()), described=described, found_by=by)
     for name in best:
         check_output(folder / f"{name}.json", force=force)
-    for name, found in best.items():
-        instance(name).record(found, folder)
+    for name, optimum in best.items():
+        instance(name).record(optimum, folder)
     return sorted(best)
+
+
+def _verified(made: Instance, task: DesignTask, numbers: Sequence[float], file: str) -> tuple[Designs, float]:
+    """Return a design of a record, and its loss by the oracle.
+
+    Raises:
+        DatasetError: if the numbers are no design.
+    """
+    row = np.array([numbers], dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        design = row.astype(task.space.sample(1, np.random.default_rng(0)).dtype)
+    if design.shape[1] != task.space.width or not (design == row).all() or not task.space.valid(design).all():
+        raise DatasetError(
+            f"{file} holds an invalid design of {made.name}, so that nothing was adopted: remove the file"
+        )
+    return design[0], float(task.verify(design, made.targets(1)).loss[0])

@@ -1,7 +1,8 @@
 """Suites of benchmarks: tasks, methods, budgets and seeds, from YAML or from objects in memory."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -20,9 +21,10 @@ from pydantic import (
 )
 
 from matgym.agents.policy import Policy
-from matgym.benchmark.methods import NamedMethod
+from matgym.benchmark.methods import NAME, NamedMethod
 from matgym.errors import ConfigurationError, DatasetError, FormatError
 from matgym.files import is_file, read_json
+from matgym.frozen import ValueObject
 from matgym.learning.config import read_config
 from matgym.tasks import DesignTask, Direction, chirality_task, decoration_task
 from matgym.tasks.instances import Instance, instance
@@ -46,12 +48,15 @@ MAX_SEEDS: Final = 10_000
 MAX_TARGETS: Final = 100_000
 """Most targets of an amortised task."""
 
+MAX_LETTERS: Final = 1_000
+"""Longest sentence in suite.json. A choice of ours."""
+
 UNSEEN_TARGETS_SEED: Final = 2026
 """Random seed of the targets. No training and no tuning uses it."""
 
 
 @dataclass(frozen=True, eq=False)
-class AmortisedTask:
+class AmortisedTask(ValueObject):
     """A task of the amortised track: many targets, with a few queries for each.
 
     A policy is trained once and then designs for targets that were not used in training.
@@ -110,6 +115,22 @@ AMORTISED: Final = {
 """Amortised tasks by name."""
 
 
+def _one_line(text: str) -> str:
+    """Return a text of a file as one line.
+
+    Raises:
+        ConfigurationError: if it is too long, or a terminal cannot print it.
+    """
+    line = " ".join(text.split())
+    if len(line) > MAX_LETTERS or not line.isprintable():
+        raise ConfigurationError(f"{text[:80]!r} is not one line of at most {MAX_LETTERS:,} printable characters")
+    return line
+
+
+Line: TypeAlias = Annotated[str, AfterValidator(_one_line)]
+"""A sentence or a title in a file."""
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -119,7 +140,12 @@ def _named(methods: Any) -> Any:
         raise ConfigurationError(
             f"methods: {methods!r} is not a list: give a list of names or of mappings with settings"
         )
-    return [{"name": method} if isinstance(method, str) else method for method in methods]
+    return [_by_name(method) if isinstance(method, str) else method for method in methods]
+
+
+def _by_name(method: str) -> dict[str, str]:
+    """Return the mapping of a name, or of a "module:Class", which is named after its class."""
+    return {"name": method.rpartition(":")[2], "optimizer": method} if ":" in method else {"name": method}
 
 
 Methods: TypeAlias = Annotated[tuple[NamedMethod, ...], BeforeValidator(_named)]
@@ -135,10 +161,14 @@ def as_amortised(task: str | AmortisedTask) -> AmortisedTask:
     """Return an amortised task from its name, or the given task.
 
     Raises:
-        ConfigurationError: if the name is unknown.
+        ConfigurationError: if the name is unknown, or it is neither a name nor a task.
     """
-    if not isinstance(task, str):
+    if isinstance(task, AmortisedTask):
         return task
+    if not isinstance(task, str):
+        raise ConfigurationError(
+            f"{task!r:.80} is not a task: give a name, an Instance, a DesignTask or an AmortisedTask"
+        )
     if task not in AMORTISED:
         close = get_close_matches(task, AMORTISED, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
@@ -156,6 +186,17 @@ def _known(look_up: Callable[[Any], object]) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _check_distinct(what: str, names: Iterable[str]) -> None:
+    """Raise an error if a name occurs twice."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise ConfigurationError(f"two {what} have the name {twice[0]!r}: give each another name")
+
+
+def _task_name(task: str | Instance | AmortisedTask) -> str:
+    return task if isinstance(task, str) else task.name
+
+
 class SearchTrack(_Model):
     """The search track: one target and a budget of evaluations.
 
@@ -171,6 +212,12 @@ class SearchTrack(_Model):
     budget: int = Field(default=256, ge=1, le=MAX_BUDGET)
     seeds: int = Field(default=10, ge=1, le=MAX_SEEDS)
 
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        _check_distinct("tasks", map(_task_name, self.tasks))
+        _check_distinct("methods", (method.name for method in self.methods))
+        return self
+
 
 class PolicySpec(_Model):
     """A policy: an algorithm that is trained once per seed, or a stored agent.
@@ -183,7 +230,7 @@ class PolicySpec(_Model):
         file: file of a stored agent (`matgym.agents.storage`), instead of an algorithm.
     """
 
-    name: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._+-]*)?$")
+    name: str = ""
     algorithm: str = ""
     designs: int = Field(default=40_000, ge=1, le=1_000_000_000)
     tasks: tuple[str, ...] = ()
@@ -194,6 +241,10 @@ class PolicySpec(_Model):
         if bool(self.algorithm) == bool(self.file):
             raise ConfigurationError(
                 "a policy needs either an algorithm to be trained or the file of a stored agent: give one"
+            )
+        if not re.fullmatch(NAME, self.title):
+            raise ConfigurationError(
+                f"the name {self.title!r:.80} of a policy does not match {NAME}: give another name"
             )
         return self
 
@@ -226,6 +277,30 @@ class AmortisedTrack(_Model):
     initial_designs: Any = None
     every_checkpoint: bool = True
 
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        tasks = list(map(_task_name, self.tasks))
+        _check_distinct("tasks", tasks)
+        _check_distinct("methods and policies", (*map(_policy_name, self.policies), *(m.name for m in self.methods)))
+        for policy in self.policies:
+            others = [task for task in getattr(policy, "tasks", ()) if task not in tasks]
+            if others:
+                raise ConfigurationError(
+                    f"the policy {_policy_name(policy)!r} names the task {others[0]!r}, which the track does not have: "
+                    f"give some of {', '.join(tasks)}"
+                )
+        return self
+
+    def contenders(self, task: str | AmortisedTask) -> list[NamedMethod | PolicySpec | Policy]:
+        """Return the policies and methods of one task."""
+        name = _task_name(task)
+        policies = [each for each in self.policies if not getattr(each, "tasks", ()) or name in each.tasks]  # type: ignore[union-attr]
+        return [*policies, *self.methods]
+
+
+def _policy_name(policy: PolicySpec | Policy) -> str:
+    return policy.title if isinstance(policy, PolicySpec) else policy.name
+
 
 class Suite(_Model):
     """A suite of a benchmark.
@@ -239,7 +314,7 @@ class Suite(_Model):
         ConfigurationError: if the suite has no track.
     """
 
-    name: str
+    name: Line = Field(min_length=1)
     search: SearchTrack | None = None
     amortised: AmortisedTrack | None = None
 
@@ -247,6 +322,10 @@ class Suite(_Model):
     def _some(self) -> Self:
         if self.search is None and self.amortised is None:
             raise ConfigurationError("this suite has no track: give search or amortised")
+        if self.search is not None and self.amortised is not None:
+            _check_distinct("tasks", map(_task_name, (*self.search.tasks, *self.amortised.tasks)))
+            searched = (method.name for method in self.search.methods)
+            _check_distinct("methods and policies", (*searched, *map(_policy_name, self.amortised.policies)))
         return self
 
     def with_seeds(self, seeds: int) -> "Suite":
@@ -287,13 +366,13 @@ class Rewarded(_Facts):
         training: description of the training of the model.
     """
 
-    title: str
-    unit: str = ""
-    model: str = ""
-    level: str = ""
+    title: Line
+    unit: Line = ""
+    model: Line = ""
+    level: Line = ""
     is_oracle: bool
-    oracle: str = ""
-    training: str = ""
+    oracle: Line = ""
+    training: Line = ""
 
 
 class SearchFacts(Rewarded):
@@ -303,7 +382,7 @@ class SearchFacts(Rewarded):
     target: tuple[float, ...] = ()
     optimum_loss: float
     proven: bool
-    found_by: str = ""
+    found_by: Line = ""
     designs: int | None = None
     random_loss: float
     tolerance: float = Field(ge=0.0)
@@ -319,7 +398,7 @@ class AmortisedFacts(Rewarded):
 class MethodFacts(_Facts):
     """Facts of a method in the suite."""
 
-    kind: str
+    kind: Line
     budget: int
     settings: Mapping[str, Any] = Field(default_factory=dict)
 
@@ -327,10 +406,10 @@ class MethodFacts(_Facts):
 class SuiteFacts(_Facts):
     """The contents of suite.json: the facts that a report needs in addition to the records."""
 
-    suite: str
-    created: str = ""
-    machine: str = ""
-    versions: Mapping[str, str] = Field(default_factory=dict)
+    suite: Line
+    created: Line = ""
+    machine: Line = ""
+    versions: Mapping[str, Line] = Field(default_factory=dict)
     seconds: float = 0.0
     wall_seconds: float = 0.0
     workers: int = 1
@@ -344,7 +423,8 @@ class SuiteFacts(_Facts):
         """Read suite.json.
 
         Raises:
-            DatasetError: if the file or one of its fields is missing.
+            DatasetError: if the file or one of its fields is missing or wrong, or a name is not that of a task or a
+                method.
         """
         if not is_file(path):
             raise DatasetError(f"there is no {path}: give a folder that `matgym benchmark run` made")
@@ -355,6 +435,12 @@ class SuiteFacts(_Facts):
         except ValidationError as error:
             first = error.errors()[0]
             raise DatasetError(f"{path}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None
+        for field in ("tasks", "methods", "amortised"):
+            wrong = [name for name in getattr(facts, field) if not re.fullmatch(NAME, name)]
+            if wrong:
+                raise DatasetError(f"{path}: {field}: the name {wrong[0]!r:.80} does not match {NAME}")
+        if both := sorted(facts.tasks.keys() & facts.amortised.keys()):
+            raise DatasetError(f"{path}: tasks and amortised both have the name {both[0]!r}")
         for name, task in facts.tasks.items():
             if not task.random_loss > task.optimum_loss:
                 raise DatasetError(

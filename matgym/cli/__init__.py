@@ -1,4 +1,4 @@
-"""The command line: `matgym`, whose commands print tables, or JSON and CSV for programs."""
+"""The command line `matgym`. Its commands print tables for people, or JSON or CSV for programs."""
 
 import sys
 import warnings
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from matgym.cli import agents, benchmark, commands, data, envs, furnace, generate, oracle, predict, surrogate
+from matgym.cli import agents, benchmark, cache, commands, data, envs, furnace, generate, oracle, predict, surrogate
 from matgym.cli.console import print_note, printing
 from matgym.errors import DamagedFileWarning, KeptFilesWarning, MatgymError
 from matgym.version import __version__
@@ -16,7 +16,7 @@ for command in (
     agents.train, agents.evaluate, predict.predict, commands.demo, commands.export, commands.experiments,
 ):  # fmt: skip
     app.command()(printing(command))
-for group in (envs, benchmark, oracle, surrogate, data, furnace, generate):
+for group in (envs, benchmark, oracle, cache, surrogate, data, furnace, generate):
     for registered in group.app.registered_commands:
         if registered.callback is not None:
             registered.callback = printing(registered.callback)
@@ -31,7 +31,7 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[  # its callback acts on it
+    version: Annotated[  # used by its callback
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
@@ -52,9 +52,9 @@ def _show_warnings() -> None:
 
 
 def main() -> None:
-    """Entry point: errors that matgym raises on purpose are shown as one sentence."""
+    """Run the command line, and print the errors of matgym as one sentence."""
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # file names may hold what the terminal's encoding does not
+        if hasattr(stream, "reconfigure"):  # file names may hold characters that the encoding of the terminal lacks
             stream.reconfigure(errors="backslashreplace")
     _show_warnings()
     try:

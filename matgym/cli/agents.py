@@ -1,4 +1,4 @@
-"""`matgym train` and `matgym evaluate`: agents of Stable-Baselines3 on any registered environment."""
+"""`matgym train` and `matgym evaluate`: train and evaluate agents of Stable-Baselines3 on registered environments."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
 FILE: Final = "agent.safetensors"
-"""Name of an agent in a folder."""
+"""Name of an agent's file in a folder."""
+
+SUFFIXES: Final = (".safetensors", ".zip")
+"""Suffixes of the files of agents."""
 
 Arguments = Annotated[
     list[str] | None,
@@ -28,7 +31,9 @@ def train(
         str, typer.Argument(metavar="ENV", help="Id of an environment. For your own environment: MODULE:ID.")
     ],
     algo: Annotated[str, typer.Option(help="Algorithm of Stable-Baselines3 or sb3-contrib.")] = "PPO",
-    steps: Annotated[int, typer.Option(min=1, max=MAX_COUNT, help="Number of environment steps.")] = 100_000,
+    steps: Annotated[
+        int, typer.Option(min=1, max=MAX_COUNT, help="Environment steps. The last rollout is completed.")
+    ] = 100_000,
     output: Annotated[
         Path, typer.Option(help="Output: a .safetensors file, a Stable-Baselines3 .zip file, or a folder.")
     ] = Path(FILE),
@@ -42,11 +47,11 @@ def train(
     json: Json = False,
 ) -> None:
     """Train an agent and save it. Uses tuned hyper-parameters if matgym has them. Ctrl-C stops and saves."""
+    arguments, file = _parsed(arg), _output_file(output)  # before the slow imports
     from matgym.agents.storage import check_storable
-    from matgym.agents.training import learn, learner
+    from matgym.agents.training import learn, learner, rollout_of
 
     _find_modules()
-    arguments, file = _parsed(arg), agent_file(output)
     outputs = [file] if file.suffix == ".zip" else [file, file.with_suffix(".json")]
     for each in outputs:
         check_output(each)
@@ -73,10 +78,12 @@ def train(
         "recent_return": sum(recent) / len(recent) if recent else None,
     }  # fmt: skip
     kind = "tuned hyper-parameters" if tuned else "default hyper-parameters: none are tuned for it"
+    trusted = " --trust" if file.suffix == ".zip" or ":" in environment else ""
     lines = [
         f"{algo}, {kind}: {agent.num_timesteps:,} steps"
+        + (f" instead of {steps:,}, to complete {rollout_of(agent)}" if agent.num_timesteps > steps else "")
         + (f", mean return of the last {len(recent)} episodes {content['recent_return']:.3f}" if recent else ""),
-        f"  stored in {file}; next: matgym evaluate {file}" + (" --trust" if file.suffix == ".zip" else ""),
+        f"  stored in {file}; next: matgym evaluate {file}{trusted}",
     ]
     print_result(content, lines=lines, json=json)
 
@@ -89,7 +96,7 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Random seed of the first episode.")] = 1_000_000,
     stochastic: Annotated[bool, typer.Option(help="Sample actions instead of taking the most likely action.")] = False,
     trust: Annotated[
-        bool, typer.Option(help="Allow .zip files. They contain pickles, which can run any code.")
+        bool, typer.Option(help="Allow .zip files, and environments in modules. Both can run any code.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -141,18 +148,38 @@ def evaluate(
 
 
 def _find_modules() -> None:
-    """Let MODULE:ID name a module of the working folder, which Python leaves out when it starts `matgym`."""
+    """Add the working folder to the module path, so that MODULE:ID finds a module there; `matgym` starts without it."""
     if "" not in sys.path:
         sys.path.insert(0, "")
 
 
 def agent_file(path: Path) -> Path:
     """Return the file of an agent: the path itself, or `agent.safetensors` in the folder at the path."""
-    return path if path.suffix in {".safetensors", ".zip"} and not path.is_dir() else path / FILE
+    return path if path.suffix in SUFFIXES and not path.is_dir() else path / FILE
+
+
+def _output_file(path: Path) -> Path:
+    """Return the file for a new agent; see `agent_file`.
+
+    Raises:
+        ConfigurationError: if the path has a suffix that is not one of `SUFFIXES` and is not a folder.
+    """
+    if path.suffix and path.suffix not in SUFFIXES and not path.is_dir():
+        raise ConfigurationError(
+            f"--output {path} ends in {path.suffix}: give a .safetensors or .zip file, or a folder without a suffix"
+        )
+    return agent_file(path)
 
 
 def store(agent: "BaseAlgorithm", file: Path, environment: str, arguments: dict[str, Any]) -> None:
-    """Write an agent, whole or not at all."""
+    """Write an agent to a file atomically.
+
+    Args:
+        agent: the agent.
+        file: a .zip file for the format of Stable-Baselines3, otherwise a .safetensors file.
+        environment: id of the environment of the training.
+        arguments: arguments of that environment.
+    """
     from matgym.agents.storage import save_agent, save_zip
 
     if file.suffix == ".zip":
@@ -166,10 +193,10 @@ def _interval(figures: dict[str, float]) -> str:
 
 
 def _parsed(pairs: list[str] | None) -> dict[str, Any]:
-    """Arguments from NAME=VALUE.
+    """Return the arguments in texts of the form NAME=VALUE, with values in YAML.
 
     Raises:
-        ConfigurationError: if one has another form.
+        ConfigurationError: if a text has another form.
     """
     arguments: dict[str, Any] = {}
     for pair in pairs or ():

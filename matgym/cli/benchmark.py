@@ -15,11 +15,17 @@ Results = Annotated[Path, typer.Argument(help="Folder of the results, or NAME of
 
 @app.command()
 def run(
-    suite: Annotated[str, typer.Argument(help="YAML file or shipped suite: standard, quick or optima.")],
+    suite: Annotated[
+        str,
+        typer.Argument(
+            help="YAML file or shipped suite: standard, quick or optima. A method module:Class is imported, which runs "
+            "the code of the module."
+        ),
+    ],
     output: Annotated[Path, typer.Option(help="Folder for records and report.")] = Path("benchmark"),
     workers: Workers = 2,
     scheduler: Scheduler = "",
-    seeds: Annotated[int, typer.Option(min=0, help="Number of random seeds. 0: as in the suite.")] = 0,
+    seeds: Annotated[int, typer.Option(min=0, max=1000, help="Number of random seeds. 0: as in the suite.")] = 0,
     track: Annotated[str, typer.Option(help="tensorboard, wandb:PROJECT, or none.")] = "tensorboard",
     trust: Annotated[
         bool, typer.Option(help="Allow policies in .zip files. They contain pickles, which can run any code.")
@@ -106,7 +112,7 @@ def query(
     """Query the records, e.g. "SELECT method, min(verified_loss) FROM records GROUP BY method"."""
     from matgym.benchmark.results import Results as Records
 
-    rows = Records.read(output).query(sql).to_pylist()
+    rows = Records.read(output).rows(sql)
     print_result(rows, (sql, [{name: str(value) for name, value in row.items()} for row in rows]), json=json)
 
 
@@ -129,7 +135,7 @@ def solve(
     from matgym.tasks.instances import instance
 
     check_output(output, folder=True)
-    task = instance(name)  # a name that is none is an error before progress is shown
+    task = instance(name)  # an unknown name is an error before progress is shown
     with progress() as show:
         show(name, 0)
 

@@ -1,4 +1,4 @@
-"""What commands share: options, results on stdout (tables for people; JSON or CSV for programs), progress on stderr."""
+"""Shared parts of commands: options, results on stdout (tables, JSON or CSV), and progress on stderr."""
 
 import csv
 import math
@@ -22,14 +22,20 @@ from rich.table import Table
 from rich.text import Text
 
 MAX_COUNT: Final = 1_000_000_000
-"""Largest count that a command takes, such as training steps. This limit and the next are ours."""
+"""Largest count in an option, such as the number of training steps. This limit and the next one are our choice."""
 
 MAX_DRAWN: Final = 1_000_000
-"""Largest count of what is held in memory at once, such as tubes to draw."""
+"""Largest count of objects that are in memory at the same time, such as drawn tubes."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON. Progress goes to stderr.")]
 Workers = Annotated[int, typer.Option(min=1, max=1024, help="Number of processes.")]
-Scheduler = Annotated[str, typer.Option(help="Address of a Dask scheduler, such as tcp://127.0.0.1:8786.")]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        help="Address of a Dask scheduler, such as tcp://127.0.0.1:8786. Dask exchanges pickles: who reaches a tcp:// "
+        "address can run any program as you. Use tls:// outside of a private network."
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 Log = Annotated[Path | None, typer.Option(help="Folder for TensorBoard logs.")]
 Weights = Annotated[Path, typer.Argument(help="Output .safetensors file.")]
@@ -38,19 +44,19 @@ Rows: TypeAlias = Sequence[Mapping[str, Any]]
 """Rows of a table, all with the same keys."""
 
 GAP: Final = "  "
-"""Between columns."""
+"""Space between columns."""
 
 stderr = Console(stderr=True)
 stdout = Console()
 
 _as_csv: ContextVar[bool] = ContextVar("as_csv", default=False)
-"""Whether tables are printed as CSV: what `--csv` of the command that was called says."""
+"""Whether tables are printed as CSV: the value of `--csv`."""
 
 
 def printing(command: Callable[..., None]) -> Callable[..., None]:
-    """Return a command with the option `--csv` beside its `--json`, which `print_result` obeys.
+    """Return a command with the option `--csv`, which `print_result` uses.
 
-    Commands that call each other share what the first one was told.
+    A command that another command calls uses the value of the first one.
     """
     option = typer.Option("--csv", help="Print CSV. An empty line separates tables.")
     more = Parameter("csv", Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, option])
@@ -59,6 +65,9 @@ def printing(command: Callable[..., None]) -> Callable[..., None]:
     def told(*args: Any, csv: bool = False, **options: Any) -> None:
         if csv and options.get("json"):
             raise typer.BadParameter("give --json or --csv, not both")
+        for name, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):  # NaN lies within every range
+                raise typer.BadParameter(f"--{name.replace('_', '-')} {value} is not finite")
         token = _as_csv.set(csv or _as_csv.get())
         try:
             command(*args, **options)
@@ -72,15 +81,22 @@ def printing(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class OnProgress(Protocol):
-    """Called as work goes on."""
+    """A function that shows the progress of work."""
 
     def __call__(self, stage: str, completed: int, total: int | None = None, note: str = "") -> None:
-        """Show how far a stage is; each stage has a bar of its own."""
+        """Show the progress of a stage, each with its own bar.
+
+        Args:
+            stage: name of the stage.
+            completed: number of completed steps.
+            total: total number of steps; None if it is unknown.
+            note: text after the bar.
+        """
 
 
 @contextmanager
 def progress() -> Iterator[OnProgress]:
-    """Show stages of work as they are reported to what this yields."""
+    """Yield a function that shows the progress of stages of work."""
     tasks: dict[str, TaskID] = {}
     with progress_bar() as bar:
 
@@ -95,7 +111,7 @@ def progress() -> Iterator[OnProgress]:
 def progress_bar() -> Progress:
     """Return a progress bar on stderr, because stdout is for results; its tasks need a `note`."""
     return Progress(
-        TextColumn("{task.description}", style="bold", markup=False),  # names of files may look like markup
+        TextColumn("{task.description}", style="bold", markup=False),  # names of files can look like markup
         BarColumn(),
         TaskProgressColumn(),
         TimeElapsedColumn(),
@@ -105,21 +121,27 @@ def progress_bar() -> Progress:
 
 
 def print_note(label: str, style: str, text: str) -> None:
-    """Print one sentence on stderr after a coloured label; nothing in it is taken for markup."""
+    """Print a sentence on stderr after a coloured label, without interpreting markup.
+
+    Args:
+        label: the label.
+        style: style of the label in rich.
+        text: the sentence.
+    """
     stderr.print(Text.assemble((f"{label}: ", style), text), highlight=False, soft_wrap=True)
 
 
 def print_result(
     content: Any, *tables: tuple[str, Rows], lines: Iterable[str] = (), csv_rows: Rows | None = None, json: bool
 ) -> None:
-    """Print a command's result.
+    """Print the result of a command.
 
     Args:
-        content: what programs get, as JSON.
-        *tables: titles and rows, for people, or as CSV.
-        lines: sentences below the tables, for people.
-        csv_rows: rows for CSV in place of those tables, where these show numbers as text.
-        json: whether a program reads it.
+        content: the result for `--json`.
+        *tables: titles and rows of tables, which are also the rows for `--csv`.
+        lines: sentences below the tables.
+        csv_rows: other rows for `--csv`, if tables hold numbers as text.
+        json: whether to print JSON.
     """
     if json:
         print(dumps(finite(content), indent=2, default=str, allow_nan=False))  # noqa: T201  # what --json is for
@@ -134,12 +156,12 @@ def print_result(
 
 
 def _row_of(content: Any) -> Rows:
-    """What a command that prints no table says, as one row."""
+    """Return the result of a command without tables as rows."""
     return [content] if isinstance(content, Mapping) else [{"result": value} for value in content]
 
 
 def _print_csv(tables: Sequence[Rows]) -> None:
-    """Rows as CSV with a header each, numbers in full."""
+    """Print tables as CSV, each with a header and with numbers in full precision."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     for number, rows in enumerate(tables):
         if number:
@@ -159,10 +181,10 @@ def finite(content: Any) -> Any:
 
 
 def print_table(title: str, rows: Rows) -> None:
-    """Print rows as a table for people, numbers to four significant digits.
+    """Print rows as a table, with numbers to four significant digits.
 
-    Nothing is cut: text wraps between words, and where even the longest words do not fit side by side, each row is
-    printed as a block of names and values.
+    No text is cut. Text wraps between words. If the longest words do not fit next to each other, each row is printed as
+    a block of names and values.
     """
     columns = list(rows[0]) if rows else []
     cells = [[_shown(row[column]) for column in columns] for row in rows]
@@ -184,7 +206,13 @@ def print_table(title: str, rows: Rows) -> None:
 
 
 def _widths(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
-    """Return the columns' widths: those that lack the fewest characters are widened first, so that few columns wrap."""
+    """Return the widths of columns; those that need the fewest characters are widened first, so that few wrap.
+
+    Args:
+        least: smallest widths.
+        most: widths without wrapping.
+        room: number of characters to distribute.
+    """
     widths = list(least)
     for i in sorted(range(len(widths)), key=lambda i: most[i] - least[i]):
         added = min(most[i] - least[i], room)
@@ -194,13 +222,13 @@ def _widths(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
 
 
 def _empty_table(title: str) -> Table:
-    """A table without frames, so that it is narrow, below its title."""
+    """Print a title, and return a table without frames, which is narrow."""
     stdout.print(Text(title, "italic"))
     return Table(box=box.SIMPLE_HEAD, padding=(0, len(GAP) - 1, 0, 0), show_edge=False)
 
 
 def _print_blocks(title: str, columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    """Print each row as lines of name and value, under its first value."""
+    """Print each row as lines of names and values."""
     table = _empty_table(title)
     table.show_header = False
     table.add_column(overflow="fold", max_width=stdout.width // 2)
@@ -213,7 +241,7 @@ def _print_blocks(title: str, columns: Sequence[str], cells: Sequence[Sequence[s
 
 
 def _shown(value: Any) -> str:
-    """A cell's text; what a terminal cannot show is escaped."""
+    """Return the text of a cell, in which characters that a terminal cannot show are escaped."""
     text = f"{value:.4g}" if isinstance(value, float) else str(value)
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 

@@ -1,4 +1,4 @@
-"""`matgym envs`: which environments there are, and what each is about."""
+"""`matgym envs`: list the environments and describe them."""
 
 import re
 from inspect import cleandoc
@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="List environments and describe the
 
 @app.command("list")
 def list_all(json: Json = False) -> None:
-    """List the environments: spaces, reward per step, longest episode, and variants."""
+    """List the environments: spaces, reward per step, steps of an episode, and variants."""
     import gymnasium as gym
 
     from matgym.registration import SPECS, variant_id
@@ -23,15 +23,15 @@ def list_all(json: Json = False) -> None:
     for spec in SPECS:
         facts: dict[str, Any] = {"id": spec.id}
         try:
-            env = gym.make(spec.id)
-        except MatgymError:  # an environment of the user's data
+            env: Any = gym.make(spec.id)
+        except MatgymError:  # an environment that needs the user's data
             facts |= dict.fromkeys(("action", "observed", "reward", "steps"), "by table")
         else:
             facts |= {
                 "action": _in_words(env.action_space),
                 "observed": _in_words(env.observation_space),
                 "reward": _reward_bounds(env.unwrapped),
-                "steps": longest_episode(env),
+                "steps": int(env.unwrapped.episodes.steps),
             }
             env.close()
         rows.append(facts | {"variants": [variant_id(spec.id, variant) for variant in spec.variants]})
@@ -68,7 +68,7 @@ def show(
     }
     spaces = {}
     try:
-        env = gym.make(name)
+        env: Any = gym.make(name)
     except MatgymError as error:
         spaces["needs arguments"] = str(error)
     else:
@@ -76,7 +76,7 @@ def show(
             "action_space": str(env.action_space),
             "observation_space": str(env.observation_space),
             "reward": _reward_bounds(env.unwrapped),
-            "steps": str(longest_episode(env)),
+            "steps": str(env.unwrapped.episodes.steps),
         }
         env.close()
     facts = [{"name": key.replace("_", " "), "value": value} for key, value in spaces.items()]
@@ -84,7 +84,7 @@ def show(
 
 
 def _sections(text: str) -> dict[str, str]:
-    """A docstring's sections by their headings; what stands before the first one is the summary."""
+    """Return the sections of a docstring by heading; the text before the first heading is the summary."""
     parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     return {"Summary": parts[0].strip()} | {
         title: body.strip() for title, body in zip(parts[1::2], parts[2::2], strict=True)
@@ -92,7 +92,7 @@ def _sections(text: str) -> dict[str, str]:
 
 
 def _in_words(space: Any) -> str:
-    """A space in few characters: "256 choices" or "259 numbers"."""
+    """Return a short description of a space, such as "256 choices" or "259 numbers"."""
     kind = type(space).__name__
     if kind == "Discrete":
         return f"{space.n} choices"
@@ -102,17 +102,10 @@ def _in_words(space: Any) -> str:
 
 
 def _reward_bounds(env: Any) -> str:
-    """Least and largest reward of a step."""
+    """Return the smallest and the largest reward of a step as text."""
     box = getattr(env, "reward_space", None)
     low, high = (env.episodes.reward_low, 1.0) if box is None else (float(box.low.min()), float(box.high.max()))
     return f"{low:g} to {high:g}"
-
-
-def longest_episode(env: Any) -> int:
-    """Return the most steps that an episode takes: its own, or its time limit where actions can be forbidden."""
-    episodes = env.unwrapped.episodes
-    forbids = getattr(getattr(episodes, "builder", None), "forbids", False)
-    return int(env.spec.max_episode_steps or episodes.steps) if forbids else int(episodes.steps)
 
 
 def _short(name: str) -> str:

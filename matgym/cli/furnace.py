@@ -1,4 +1,4 @@
-"""`matgym furnace`: run recipes, and train networks over time."""
+"""`matgym furnace`: simulate recipes, and train time-series networks."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated

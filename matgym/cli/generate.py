@@ -1,4 +1,4 @@
-"""`matgym generate`: train generators, measure them, and draw from them."""
+"""`matgym generate`: train, evaluate and sample generators."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -94,7 +94,7 @@ def evaluate(
 @app.command()
 def sample(
     output: Annotated[Path, typer.Argument(help="Output folder for the structures and a picture.")],
-    target: Annotated[float, typer.Option(help="Target gap, eV.")] = 0.9,
+    target: Annotated[float, typer.Option(min=-100.0, max=100.0, help="Target gap, eV.")] = 0.9,
     tube: Annotated[str, typer.Option(help="Chirality and cells.")] = "(8,0)x4",
     boron: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Number of boron atoms.")] = 8,
     nitrogen: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Number of nitrogen atoms.")] = 8,

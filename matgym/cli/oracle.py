@@ -1,4 +1,4 @@
-"""`matgym oracle`: properties of tubes in files, by physics."""
+"""`matgym oracle`: compute the properties of tubes in files by physics."""
 
 from pathlib import Path
 from typing import Annotated
@@ -33,7 +33,7 @@ def evaluate(
     from matgym.structures.io import read
 
     names = split_names(properties)
-    parse_properties(names)  # a typing error is told before files are read
+    parse_properties(names)  # an unknown name is an error before files are read
     tubes = [read(file) for file in files]
     with progress() as show:
         found = physics.predict(

@@ -1,4 +1,4 @@
-"""`matgym predict`: properties of one tube, by shipped networks beside physics."""
+"""`matgym predict`: predict the properties of one tube by the shipped networks and compute them by physics."""
 
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from matgym.structures import Nanotube
 
 MAX_PREDICTED_SITES: Final = 20_000
-"""Largest tube that networks are asked about: their features of it take 1 GB. A choice of ours."""
+"""Largest number of sites of a predicted tube: its features take 1 GB. This limit is our choice."""
 
 MAX_SECONDS: Final = 10.0
-"""What physics may take for one property before it is left out, by its own estimate. A choice of ours."""
+"""Longest estimated time for one property by physics, s; slower properties are left out. This limit is our choice."""
 
 
 def predict(
@@ -28,7 +28,9 @@ def predict(
 
     read = parse_design(tube)
     if read.n_sites > MAX_PREDICTED_SITES:
-        raise StructureError(f"{read} has {read.n_sites:,} sites; networks predict {MAX_PREDICTED_SITES:,} or fewer")
+        raise StructureError(
+            f"{read} has {read.n_sites:,} sites: give a tube of {MAX_PREDICTED_SITES:,} sites or fewer"
+        )
     rows, reasons = _by_networks(read)
     for row in rows:
         row.update({"physics": None, "level": "", "physics_failure": ""})
@@ -52,6 +54,7 @@ def predict(
         "± is half the width of the 90 % interval. It is valid for tubes in the domain,",
         "which resemble the training data. For other tubes the interval is too narrow.",
         *(f"{name} cannot predict this tube: {reason}." for name, reason in reasons.items()),
+        *(_failures(rows) if physics else []),
     ]
     print_result(
         {"tube": str(read), "sites": read.n_sites, "predictions": rows, "unknown_to": reasons},
@@ -62,9 +65,21 @@ def predict(
 
 
 def _beside(row: dict[str, Any]) -> dict[str, str]:
-    """What physics says, for people."""
+    """Return the columns of a table for people that hold the value by physics; a failure is explained below it."""
     value = "" if row["physics"] is None else f"{round(row['physics'], 9):.4g}"
-    return {"physics": row["physics_failure"] or value, "by": row["level"]}
+    return {"physics": "failed" if row["physics_failure"] else value, "by": row["level"]}
+
+
+def _failures(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a sentence for each reason for which physics has no value, with the properties that it concerns."""
+    from matgym.physics.registry import PROPERTIES_BY_KEY
+
+    names: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        if row["physics_failure"]:
+            name = PROPERTIES_BY_KEY[row["property"]].name.replace("_", " ")
+            names.setdefault((row["level"], row["physics_failure"]), []).append(name)
+    return [f"{level} gives no value of {', '.join(of)}: {reason}." for (level, reason), of in names.items()]
 
 
 def _unit(unit: str) -> str:
@@ -72,7 +87,7 @@ def _unit(unit: str) -> str:
 
 
 def _by_networks(tube: "Nanotube") -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """A row for each property that a shipped network predicts, and why other networks do not know the tube."""
+    """Return a row for each property that a shipped network predicts, and the reasons of the others."""
     from matgym.physics.registry import PROPERTIES_BY_KEY
     from matgym.surrogates import load, shipped
 
@@ -102,16 +117,17 @@ def _by_networks(tube: "Nanotube") -> tuple[list[dict[str, Any]], dict[str, str]
 
 
 def _by_physics(tube: "Nanotube", key: str) -> dict[str, Any]:
-    """The same property by its oracle, if that takes seconds."""
+    """Return the columns of one property by its oracle; a failure if it would take longer than `MAX_SECONDS`."""
     from matgym.physics.registry import oracle_of
 
     oracle = oracle_of(key)
     cost = oracle.cost
     seconds = 0.0 if cost is None else cost.seconds * (tube.n_sites / cost.sites) ** cost.exponent
     if seconds > MAX_SECONDS:
-        return {"physics_failure": f"not computed: takes about {seconds:.0f} s", "level": str(oracle.level)}
+        reason = f"it would take about {seconds:.0f} s, and `matgym predict` allows {MAX_SECONDS:.0f} s"
+        return {"physics_failure": reason, "level": str(oracle.level)}
     found = oracle.predict([tube])
-    reason = found.failures.get(key, {}).get(0, "")
+    reason = found.failures.get(key, {}).get(0, "").removeprefix(f"{tube}: ")
     return {
         "physics": None if reason else float(found[key][0]), "physics_failure": reason, "level": str(oracle.level)
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""`matgym surrogate`: train networks, improve them, and measure them."""
+"""`matgym surrogate`: train, improve and evaluate surrogates."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,9 +22,8 @@ def train(
     output: Annotated[
         Path | None, typer.Argument(help="Output .safetensors file. Default: PROPERTY-NETWORK.safetensors.")
     ] = None,
-    properties: Annotated[
-        str, typer.Option("--property", "--properties", help="Properties, separated by commas.")
-    ] = "",
+    properties: Annotated[str, typer.Option("--property", help="Properties, separated by commas.")] = "",
+    also: Annotated[str, typer.Option("--properties", hidden=True)] = "",  # the name of the option in `matgym oracle`
     network: Annotated[str, typer.Option(help="Architecture: lenet, alexnet, vgg, plain, resnet or graph.")] = "",
     cv: Annotated[int, typer.Option(min=0, max=1000, help="Cross-validation folds. 0: none.")] = 0,
     dataset: Annotated[
@@ -48,6 +47,7 @@ def train(
     from matgym.surrogates import load, training
     from matgym.surrogates.store import STORE
 
+    properties = ",".join(filter(None, [properties, also]))
     asked = {"network": network or None, "epochs": epochs, "members": members, "seed": seed}
     changes = {name: value for name, value in asked.items() if value is not None}
     source, how = _resolve(split_names(properties), dataset, settings, changes)
@@ -91,10 +91,16 @@ def train(
 
 
 def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[str, Any]) -> tuple[str, "FitConfig"]:
-    """Return name or file of the data, and the configuration, with what was asked for in place of its own.
+    """Return the name or file of the training data, and the training settings.
+
+    Args:
+        names: names of the properties; empty for the properties of the settings file or of the data set.
+        dataset: Parquet file or name of a shipped data set; empty for the default.
+        file: YAML file of settings; None for the shipped settings.
+        changes: settings that replace those of the file.
 
     Raises:
-        ConfigurationError: if no shipped data set has these properties and none is named.
+        ConfigurationError: if no data set is given and no shipped data set has these properties.
     """
     from matgym.data import SPECIFICATIONS, Dataset
     from matgym.learning.config import read_config
@@ -113,7 +119,7 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
     if file is None or own is None:
         return source, FitConfig(**{"properties": keys or Dataset.load(source).keys} | changes)
     if changes.get("network", own.network) != own.network:
-        changes = changes | {"size": {}}  # the configuration's is another network's
+        changes = changes | {"size": {}}  # the size in the file is that of another architecture
     if keys and keys != own.properties:
         changes = changes | {"properties": keys, "weights": ()}
     return source, read_config(FitConfig, file, changes=changes)
@@ -200,10 +206,10 @@ def improve(
 
 
 def _budget(text: str) -> dict[str, int]:
-    """A budget such as "B=8,N=8".
+    """Return a budget from text such as "B=8,N=8".
 
     Raises:
-        ConfigurationError: if it is none.
+        ConfigurationError: if the text has another form.
     """
     pairs = [part.partition("=") for part in text.split(",")]
     if not all(re.fullmatch(r" *[0-9]{1,7} *", count) for _, _, count in pairs):
@@ -237,7 +243,7 @@ def _metrics(metrics: "Mapping[str, Sequence[PropertyMetrics]]") -> list[dict[st
 
 
 def _with_intervals(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Figures for people: the intervals beside the numbers."""
+    """Return the rows of a table for people, in which each number is followed by its interval."""
     table = []
     for row in rows:
         shown: dict[str, Any] = {key: row[key] for key in ("surrogate", "split", "property", "n") if key in row}

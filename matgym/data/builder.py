@@ -1,18 +1,17 @@
-"""Sample and build a data set: in parallel, resumable after a kill, the same bytes every time.
+"""Sample and build a data set in parallel. An interrupted build can be resumed, and every build has the same bytes.
 
-Samples are cut into shards of fixed size. A shard depends on the specification and its own number only and
-is written in one step; what a killed build leaves behind is whole shards, which the next one keeps.
+Samples are divided into shards of fixed size. A shard depends on the specification and on its number only, and is
+written atomically. An interrupted build leaves complete shards, which the next build uses.
 
-Decorations run from plain random to ordered, so that a surrogate sees what a search will find, which does not visit
-typical structures: trained on uniformly random decorations alone, it would meet superlattices and clusters for the
-first time when an optimizer has already found them. So atoms are placed one by one, each site drawn with a weight
-exp(preference), the preferences themselves drawn anew for every tube (all of this is our choice, and no model of how
-dopants settle):
+Decorations range from uniformly random to ordered, because a search does not visit typical structures: without ordered
+decorations in the training, superlattices and clusters that an optimizer finds would be out of distribution for a
+surrogate. Atoms are placed one by one. The site of each is drawn with a weight exp(preference), and the preferences are
+drawn for each tube. This procedure is our choice; it is not a model of how dopants are distributed in reality:
 
     preference(site, X) = σ_X s(site) + w_X cos(2π (h u + l z) + φ_X) + like a(site, X) + unlike a(site, X')
 
-with s = ±1 the sublattice, (u, z) the site's angle and height as fractions, h and l small whole numbers,
-and a(site, X) how many of its three neighbours hold X already.
+with s = ±1 the sublattice, (u, z) the angle and height of the site as fractions, h and l small whole numbers,
+and a(site, X) the number of its three neighbours that hold X already.
 """
 
 import json
@@ -39,25 +38,30 @@ from matgym.work import work_folder
 SHARD_SAMPLES: Final = 100
 
 PLAIN_SHARE: Final = 0.35
-"""Share of tubes decorated uniformly at random."""
+"""Share of tubes that are decorated uniformly at random."""
 
 _SUBLATTICE, _WAVE, _NEIGHBOUR = 1.5, 2.0, 1.5  # standard deviations of the preferences
 
 
 @dataclass(frozen=True)
 class ShardJob:
-    """One shard of a data set, as a job."""
+    """A job that makes one shard of a data set.
+
+    Attributes:
+        spec: specification of the data set.
+        number: number of the shard.
+    """
 
     spec: DatasetSpec
     number: int
 
     @property
     def key(self) -> str:
-        """Name that tells apart all that the shard depends on."""
+        """Name of the shard, which is different for a different specification, number or version of the physics."""
         return f"shard-{self.number:05d}-{self.spec.digest}-{PHYSICS_VERSION}"
 
     def run(self) -> pa.Table:
-        """Sample and label the shard."""
+        """Return the sampled and labelled shard."""
         return make_shard(self.spec, self.number)
 
 
@@ -71,16 +75,17 @@ def build(
     inputs: Iterable[Path] = (),
     on_shard: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Path:
-    """Build a data set, or go on with one that was interrupted.
+    """Build a data set, or resume an interrupted build.
 
     Args:
-        spec: what to build.
-        output: the Parquet file; `OUTPUT.work/` beside it holds what is done until all is: see `matgym.work`.
-        workers: processes, each on one core.
-        scheduler: address of a Dask scheduler whose workers make the shards instead: see `matgym.execution.execute`.
-        force: whether a file that exists is replaced.
-        inputs: files that must not be replaced, whatever `force` says, such as that of the specification.
-        on_shard: called with the shards that are done, and all, at the start and after each.
+        spec: specification of the data set.
+        output: the Parquet file. The folder `OUTPUT.work/` next to it holds the finished shards during the build; see
+            `matgym.work`.
+        workers: number of processes, each on one core.
+        scheduler: address of a Dask scheduler whose workers make the shards; see `matgym.execution.execute`.
+        force: whether an existing file is replaced.
+        inputs: files that are never replaced, such as that of the specification.
+        on_shard: called at the start and after each shard with the number of finished shards and of all shards.
 
     Returns:
         `output`.
@@ -88,7 +93,7 @@ def build(
     Raises:
         ConfigurationError: if `workers` is below 1.
         FormatError: if `output` cannot be written, or exists without `force`.
-        DatasetError: if the shards beside `output` belong to another specification.
+        DatasetError: if the shards next to `output` are those of another specification.
         OutputError: if the disk is full.
         ExecutionError: if shards could not be made, or another process builds the same file.
     """
@@ -111,7 +116,7 @@ def build(
 
 
 def make_shard(spec: DatasetSpec, number: int) -> pa.Table:
-    """Sample and label one shard."""
+    """Return the sampled and labelled tubes of one shard."""
     samples = range(number * SHARD_SAMPLES, min((number + 1) * SHARD_SAMPLES, spec.samples))
     families = [spec.family_of(sample) for sample in samples]
     batch = TubeBatch.of(
@@ -125,14 +130,14 @@ def make_shard(spec: DatasetSpec, number: int) -> pa.Table:
     conditions = Conditions(spec.temperature_k)
     predictions = predict(batch, spec.properties, conditions)
     for key, values in predictions.values.items():
-        # Ten digits, past the oracles' tolerance: the same bytes on the same machine.
+        # Ten digits, beyond the tolerance of the oracles: the same bytes on the same machine.
         rounded = np.array([float(f"{value:.10g}") for value in values])
         columns |= label_columns(key, rounded, predictions.failures.get(key, {}), oracle_of(key, conditions).level)
     return table_of(columns, spec.keys)
 
 
 def _merge(spec: DatasetSpec, paths: list[Path], output: Path) -> None:
-    """Join the shards in order and drop symmetric doubles, the first of them staying."""
+    """Write the shards in order to one file; of symmetric copies the first one is kept."""
     table = pa.concat_tables([pq.read_table(path) for path in paths])
     _, first = np.unique(table.column("key").to_numpy(), return_index=True)
     table = table.take(pa.array(np.sort(first)))
@@ -178,7 +183,7 @@ def random_decoration(lattice: TubeLattice, counts: dict[Species, int], rng: np.
 
 
 def _preferences(lattice: TubeLattice, kinds: int, rng: np.random.Generator) -> FloatArray:
-    """(kinds, n_sites) preference of each species for each site of the empty lattice."""
+    """Return the (kinds, n_sites) preference of each species for each site of the empty lattice."""
     sublattice = np.repeat([1.0, -1.0], lattice.n_cells)
     angle, height = lattice.site_fractions.T
     field = rng.normal(0.0, _SUBLATTICE, (kinds, 1)) * (rng.random() < 0.6) * sublattice
@@ -191,9 +196,9 @@ def _preferences(lattice: TubeLattice, kinds: int, rng: np.random.Generator) -> 
 
 
 def random_codoped(n: int, m: int, cells: int, largest_share: float, rng: np.random.Generator) -> Nanotube:
-    """Return a tube with equally many B and N atoms, together at most `largest_share` of the sites.
+    """Return a tube with equal numbers of B and N atoms, on at most `largest_share` of the sites.
 
-    Equal numbers keep the tube neutral: carbon's one π electron a site, on average, and an even count.
+    Equal numbers keep the tube neutral: on average one π electron per site, as for carbon, and an even total.
     """
     lattice = Nanotube(n, m, cells).lattice
     pairs = int(rng.integers(1, max(1, int(largest_share * lattice.n_sites / 2)) + 1))
@@ -204,7 +209,7 @@ def random_codoped(n: int, m: int, cells: int, largest_share: float, rng: np.ran
 def random_tube(family: Family, largest_share: float, rng: np.random.Generator) -> Nanotube:
     """Return a co-doped tube of a family, with its strain, torsion and turned bonds.
 
-    The decoration is drawn first, and nothing is drawn for what the family leaves out.
+    The decoration is drawn first. No random number is drawn for a property that the family does not vary.
     """
     tube = random_codoped(family.n, family.m, family.cells, largest_share, rng)
     strain, torsion = (low if low == high else rng.uniform(low, high) for low, high in (family.strain, family.torsion))
@@ -212,7 +217,7 @@ def random_tube(family: Family, largest_share: float, rng: np.random.Generator) 
 
 
 def _random_pairs(family: Family, rng: np.random.Generator) -> Pairs:
-    """Stone-Wales pairs at random bonds; fewer than drawn where no further bond can be turned."""
+    """Return Stone-Wales pairs at random bonds; fewer than the drawn number if no further bond can be turned."""
     edits = family.edits()
     if edits is None:
         return ()

@@ -1,4 +1,4 @@
-"""A data set as it is read: tubes, labels, split, and where they came from."""
+"""Data sets in memory: tubes, labels, splits and provenance."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 @dataclass(frozen=True)
 class Dataset:
-    """Labelled tubes; to ask for a property that it holds no labels of raises a `PropertyError`.
+    """Labelled tubes. Methods raise a `PropertyError` for a property without labels.
 
     Attributes:
         table: an Arrow table with the columns of `matgym.data.table.schema`.
@@ -52,7 +52,7 @@ class Dataset:
             path: a file, or the name of a shipped data set such as "nanotube-doping".
 
         Raises:
-            DatasetError: if it is missing, no data set of matgym's, or of another schema version.
+            DatasetError: if the file is missing, is not a data set of matgym, or has another schema version.
         """
         file = Path(path)
         if not file.suffix and not is_file(file):
@@ -66,9 +66,9 @@ class Dataset:
         except DatasetError as error:
             raise DatasetError(f"{file}: {error}") from None
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise DatasetError(f"{file} is no Parquet file, or is damaged: {' '.join(str(error).split())}") from None
+            raise DatasetError(f"{file} is not a Parquet file, or is damaged: {' '.join(str(error).split())}") from None
         if b"matgym" not in (table.schema.metadata or {}):
-            raise DatasetError(f"{file} was not written by matgym: its provenance is missing")
+            raise DatasetError(f"{file} has no provenance of matgym: give a file of `matgym data build`")
         try:
             provenance = parse_json(table.schema.metadata[b"matgym"], f"the provenance of {file}")
         except FormatError as error:
@@ -85,7 +85,7 @@ class Dataset:
             raise DatasetError(f"{file}: {error}") from None
 
     def save(self, path: Path) -> None:
-        """Write a Parquet file, in one step."""
+        """Write a Parquet file atomically."""
         with atomic_path(path) as scratch:
             pq.write_table(self.table, scratch, compression="zstd", compression_level=15, row_group_size=1 << 20)
 
@@ -94,12 +94,12 @@ class Dataset:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Specification, oracles with their settings, versions of physics and schema, and the command to build it."""
+        """Specification, oracles with settings, versions of physics and schema, and the command of the build."""
         return dict(json.loads(self.table.schema.metadata[b"matgym"]))
 
     @cached_property
     def digest(self) -> str:
-        """Hash of keys, splits and labels: tells whether weights were trained on these data."""
+        """Hash of keys, splits and labels, which identifies the training data of weights."""
         state = hashlib.blake2b(digest_size=12)
         for name in ("key", "split", *self.keys):
             state.update(json.dumps(self.table.column(name).to_pylist()).encode())
@@ -112,16 +112,16 @@ class Dataset:
             DatasetError: if there is no such split.
         """
         if name not in SPLITS:
-            raise DatasetError(f"there is no split {name!r}; there are {', '.join(SPLITS)}")
+            raise DatasetError(f"there is no split {name!r}: give one of {', '.join(SPLITS)}")
         return Dataset(self.table.filter(pc.equal(self.table.column("split"), name)))
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Keys of the properties that it holds labels of."""
+        """Keys of the labelled properties."""
         return label_keys(self.table)
 
     def labelled(self, keys: Sequence[str] | None = None) -> "Dataset":
-        """Return the rows that have labels of all properties, or of those given."""
+        """Return the rows that have labels of all given properties; None for all properties of the data set."""
         table = self.table
         for key in self.keys if keys is None else keys:
             self._check(key)
@@ -129,16 +129,29 @@ class Dataset:
         return Dataset(table)
 
     def take(self, rows: IntArray) -> "Dataset":
-        """Return the rows with these numbers."""
-        return Dataset(self.table.take(pa.array(rows)))
+        """Return the rows with these numbers.
+
+        Raises:
+            DatasetError: if there is no such row.
+        """
+        asked = np.asarray(rows)
+        if asked.ndim != 1 or (
+            len(asked) and (asked.dtype.kind not in "iu" or asked.min() < 0 or asked.max() >= len(self))
+        ):
+            raise DatasetError(f"rows={rows!r:.80} must be whole numbers from 0 to {len(self) - 1}")
+        return Dataset(self.table.take(pa.array(asked.astype(np.int64))))
 
     def labelled_rows(
         self, tubes: Sequence[Nanotube], labels: Predictions, levels: Mapping[str, Level], split: Split, first: int = -1
     ) -> "Dataset":
-        """Return the data set with further tubes of a split; properties without labels stay empty.
+        """Return a data set of tubes with labels; properties without labels are empty.
 
-        `levels`, by property key, are those of the model that gave the labels. Sample numbers count down from `first`:
-        below zero, which no drawn sample has.
+        Args:
+            tubes: the tubes.
+            labels: predictions that become labels.
+            levels: levels of the model that computed the labels, by property key.
+            split: split of the tubes.
+            first: sample number of the first tube; later tubes have lower ones. Drawn samples have no negative numbers.
         """
         columns = tube_columns(TubeBatch.of(tubes), range(first, first - len(tubes), -1))
         columns["split"] = [split] * len(tubes)
@@ -147,21 +160,27 @@ class Dataset:
         return Dataset(table_of(columns, self.keys, self.table.schema.metadata))
 
     def with_rows(self, other: "Dataset") -> "Dataset":
-        """Return both data sets together; a tube in both, up to symmetry, is kept once, as in this one."""
+        """Return the rows of both data sets; of symmetric copies the first one is kept."""
         held = set(self.table.column("key").to_pylist())
         keys = other.table.column("key").to_pylist()
         fresh = [row for row, key in enumerate(keys) if key not in held and key not in keys[:row]]
         return Dataset(pa.concat_tables([self.table, other.table.take(pa.array(fresh, pa.int64()))]))
 
     def with_column(self, key: str, values: FloatArray, level: Level) -> "Dataset":
-        """Return the data set with another property: (rows,) labels, NaN for none, and the level of their model."""
+        """Return the data set with a further property.
+
+        Args:
+            key: key of the property.
+            values: (rows,) labels; NaN for rows without a label.
+            level: level of the model that computed the labels.
+        """
         table = self.table
         for name, column in label_columns(key, values, {}, level).items():
             table = table.append_column(name, column)
         return Dataset(table)
 
     def values(self, key: str) -> FloatArray:
-        """Return (rows,) labels of one property."""
+        """Return the (rows,) labels of a property; NaN for rows without a label."""
         self._check(key)
         return np.asarray(self.table.column(key).to_numpy(), dtype=np.float64)
 
@@ -178,14 +197,14 @@ class Dataset:
 
     def _check(self, key: str) -> None:
         if key not in self.keys:
-            raise PropertyError(f"the data set has no property {key!r}; it has {', '.join(self.keys)}")
+            raise PropertyError(f"the data set has no property {key!r}: give one of {', '.join(self.keys)}")
 
     @cached_property
     def batch(self) -> TubeBatch:
-        """All rows as tubes.
+        """Tubes of all rows.
 
         Raises:
-            DatasetError: if a row has more or fewer species than its tube has sites.
+            DatasetError: if the number of species of a row differs from the number of sites of its tube.
         """
         return batch_of(self.table)
 

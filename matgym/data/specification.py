@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Final, Self, TypeAlias
 
 import numpy as np
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from matgym.data.table import SCHEMA_VERSION
 from matgym.errors import ConfigurationError, FormatError
-from matgym.files import read_json
+from matgym.files import read_json, read_yaml
 from matgym.physics.registry import parse_properties
 from matgym.structures import STONE_WALES, DefectEdits, tube_lattice
 from matgym.structures.nanotube import MAX_STRAIN, MAX_TORSION
 
 MAX_SAMPLES: Final = 10_000_000
-"""Most structures of a family. A choice of ours."""
+"""Largest number of structures of a family. This limit is our choice."""
 
 Range: TypeAlias = tuple[float, float]
 """Lowest and highest value, between which values are drawn uniformly."""
@@ -28,16 +27,19 @@ class Family(BaseModel):
     """Tubes of one chirality and length.
 
     Attributes:
-        samples: structures drawn, before doubles are dropped.
-        larger: held back from training whole, to test surrogates on sizes they have not seen.
+        n: first chiral index.
+        m: second chiral index.
+        cells: number of translational unit cells.
+        samples: number of drawn structures, before symmetric copies are removed.
+        larger: whether the family is excluded from training, to test surrogates on tubes larger than those in it.
         strain: range of the axial strain, a fraction.
         torsion: range of the shear strain of the twist, a fraction.
-        stone_wales: most Stone-Wales pairs; as many as that or fewer, down to none, are equally likely.
+        stone_wales: largest number of Stone-Wales pairs; all numbers from 0 to it are equally likely.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    n: int = Field(ge=1, le=32767)  # as the columns of tables have them
+    n: int = Field(ge=1, le=32767)  # as in the columns of tables
     m: int = Field(ge=0, le=32767)
     cells: int = Field(ge=1, le=32767)
     samples: int = Field(ge=1, le=MAX_SAMPLES)
@@ -51,16 +53,16 @@ class Family(BaseModel):
         for name, (low, high), limit in (("strain", self.strain, MAX_STRAIN), ("torsion", self.torsion, MAX_TORSION)):
             if not -limit <= low <= high <= limit:
                 raise ConfigurationError(
-                    f"{name} from {low} to {high} is no range: give the lower end first, within -{limit} to {limit}"
+                    f"{name}=({low}, {high}) must be a range: give the lower end first, within -{limit} to {limit}"
                 )
         self.edits()
         return self
 
     def edits(self) -> DefectEdits | None:
-        """Return the largest turns of bonds of a tube of the family; None for none.
+        """Return the edits that turn bonds of a tube of the family; None if its bonds are not turned.
 
         Raises:
-            ConfigurationError: if the tube has no room for them.
+            ConfigurationError: if the tube has no room for `stone_wales` pairs.
         """
         return _turns(self.n, self.m, self.cells, self.stone_wales) if self.stone_wales else None
 
@@ -74,10 +76,12 @@ class DatasetSpec(BaseModel):
     """A data set of B/N co-doped tubes, labelled by the oracles' default settings.
 
     Attributes:
-        properties: short names, as `matgym oracle list` has them.
-        temperature_k: at which those that depend on it are taken, K.
-        largest_share: greatest share of sites that hold B or N.
-        seed: sample i draws from `default_rng([seed, i])`, whatever worker makes it.
+        name: name of the data set.
+        properties: names of the properties, as in `matgym oracle list`.
+        temperature_k: temperature of the properties that depend on it, K.
+        families: families of tubes.
+        largest_share: largest share of sites that hold B or N.
+        seed: random seed. Sample i is drawn from `default_rng([seed, i])` by every worker.
 
     Raises:
         PropertyError: if a property is unknown.
@@ -99,12 +103,12 @@ class DatasetSpec(BaseModel):
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Columns of the labels."""
+        """Keys of the properties, which are the columns of the labels."""
         return tuple(prop.key for prop in parse_properties(self.properties))
 
     @property
     def samples(self) -> int:
-        """Structures drawn in all."""
+        """Total number of drawn structures."""
         return sum(family.samples for family in self.families)
 
     def family_of(self, sample: int) -> Family:
@@ -114,25 +118,26 @@ class DatasetSpec(BaseModel):
 
     @property
     def digest(self) -> str:
-        """Hash of the specification and of the table's columns."""
+        """Hash of the specification and of the version of the table's columns."""
         text = json.dumps(self.model_dump(), sort_keys=True) + str(SCHEMA_VERSION)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 SPECIFICATIONS: Final = {
     name: DatasetSpec(name=name, **content)
-    for name, content in yaml.safe_load(
-        (Path(__file__).parent / "shipped" / "specifications.yml").read_text(encoding="utf-8")
-    ).items()
+    for name, content in read_yaml(Path(__file__).parent / "shipped" / "specifications.yml").items()
 }
 """The shipped data sets, by name."""
 
 
 def read_specification(source: str) -> DatasetSpec:
-    """Return the specification of a shipped data set, by name, or the one in a JSON file.
+    """Return the specification of a data set.
+
+    Args:
+        source: name of a shipped data set, or path of a JSON file.
 
     Raises:
-        ConfigurationError: if there is neither.
+        ConfigurationError: if `source` is neither of these.
     """
     if source in SPECIFICATIONS:
         return SPECIFICATIONS[source]
@@ -142,7 +147,8 @@ def read_specification(source: str) -> DatasetSpec:
         reason = str(error)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+        message = first["msg"].removeprefix("Value error, ")
+        reason = f"{'.'.join(map(str, first['loc']))}: {message}".removeprefix(": ")
     raise ConfigurationError(
-        f"{source} is neither one of {', '.join(SPECIFICATIONS)} nor a file of a specification: {reason}"
+        f"{source} is neither one of {', '.join(SPECIFICATIONS)} nor a JSON file of a specification: {reason}"
     )

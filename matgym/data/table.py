@@ -1,11 +1,10 @@
-"""How labelled tubes stand in an Arrow table: one row a tube, three columns a property.
+"""The Arrow table of labelled tubes: a row for each tube, and three columns for each property.
 
-The column KEY holds a property's values, null where there is none. `KEY.level` names the level of the model that
-computed it, null where none did, and `KEY.failure` its reason for giving no value. Rows of several levels can thus
-stand in one table.
+The column KEY holds the values of a property, or null without a value. `KEY.level` holds the level of the model that
+computed it, or null, and `KEY.failure` the reason for a missing value. A table can hold rows of several levels.
 
-A tube's split follows from the hash of its canonical form alone, so that no rotated or mirrored copy of a test
-structure can stand in the training set, whoever built it and whenever.
+The hash of the canonical form of a tube determines its split. In every build, all rotated and mirrored copies of a test
+structure are therefore test structures.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -42,13 +41,13 @@ _TUBE: Final = (
     pa.field("cells", pa.int16(), nullable=False),
     pa.field("strain", pa.float64(), nullable=False),
     pa.field("torsion", pa.float64(), nullable=False),
-    pa.field("species", pa.binary(), nullable=False),  # one code a site, in raster order
+    pa.field("species", pa.binary(), nullable=False),  # a code for each site, in raster order
     pa.field("turned", pa.list_(pa.int32()), nullable=False),  # rows of `TubeLattice.bonds`, ascending
 )
 
 
 def schema(keys: Iterable[str]) -> pa.Schema:
-    """Return the columns of a data set with labels of the properties with these keys."""
+    """Return the schema of a data set with labels of the properties with given keys."""
     return pa.schema([*_TUBE, *(field for key in keys for field in _label_fields(key))])
 
 
@@ -62,9 +61,9 @@ def label_keys(table: pa.Table) -> tuple[str, ...]:
 
 
 def split_of(key: str) -> Split:
-    """Return the split of the structure with this `Nanotube.key`.
+    """Return the split of the structure with a given `Nanotube.key`: "train", "validation" or "test".
 
-    "larger" is never answered: it is for tubes of sizes that training does not see, which a specification names.
+    The split "larger" is for the families that a specification excludes from training.
     """
     position = int(key[:13], 16) / 16.0**13
     if position < TEST_SHARE:
@@ -73,7 +72,7 @@ def split_of(key: str) -> Split:
 
 
 def tube_columns(batch: TubeBatch, samples: Sequence[int]) -> dict[str, Any]:
-    """Return the columns of B tubes with (B,) sample numbers, without their splits."""
+    """Return the columns of B tubes with (B,) sample numbers, except the column of the splits."""
     tubes, ends = list(batch), (3 * batch.offsets // 2).tolist()
     turned = np.zeros(ends[-1], dtype=bool) if batch.turned is None else batch.turned
     return {
@@ -90,7 +89,14 @@ def tube_columns(batch: TubeBatch, samples: Sequence[int]) -> dict[str, Any]:
 
 
 def label_columns(key: str, values: FloatArray, failures: Failures, level: Level) -> dict[str, pa.Array]:
-    """Return the columns of one property: (B,) values, NaN for none, the reasons by row, and the level."""
+    """Return the three columns of a property.
+
+    Args:
+        key: key of the property.
+        values: (B,) values; NaN for none.
+        failures: reasons for missing values, by row.
+        level: level of the model that computed the values.
+    """
     lost = np.isnan(values)
     reasons = [failures.get(row, UNEXPLAINED) if missing else None for row, missing in enumerate(lost)]
     columns = values, [level.value] * len(values), reasons
@@ -104,29 +110,35 @@ def label_columns(key: str, values: FloatArray, failures: Failures, level: Level
 def table_of(
     columns: Mapping[str, Any], keys: Sequence[str], metadata: Mapping[bytes, bytes] | None = None
 ) -> pa.Table:
-    """Return the columns of tubes and labels as a table; properties without labels stay null."""
+    """Return a table of columns of tubes and labels; the columns of properties without labels are null.
+
+    Args:
+        columns: columns by name.
+        keys: keys of the properties.
+        metadata: metadata of the schema.
+    """
     whole, missing = schema(keys), [None] * len(columns["key"])
     return pa.table({name: columns.get(name, missing) for name in whole.names}, schema=whole.with_metadata(metadata))
 
 
 MAX_ROWS: Final = 10_000_000
-"""Most rows of a data set. A choice of ours: the shipped ones hold thousands."""
+"""Largest number of rows of a data set. This limit is our choice: the shipped data sets have thousands."""
 
 MAX_TABLE_BYTES: Final = 8 << 30
-"""Largest size of a table in memory. A choice of ours."""
+"""Largest size of a table in memory, bytes. This limit is our choice."""
 
 
 def check_size(metadata: Any) -> None:
-    """Check a Parquet file's own account of its size, before anything is read.
+    """Check the size in the metadata of a Parquet file, before its rows are read.
 
     Raises:
-        DatasetError: if it is larger than matgym reads.
+        DatasetError: if the file is too large.
     """
     size = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     if not 0 <= metadata.num_rows <= MAX_ROWS or not 0 <= size <= MAX_TABLE_BYTES:
         raise DatasetError(
-            f"it holds {metadata.num_rows:,} rows in {size:,} bytes; matgym reads {MAX_ROWS:,} rows and "
-            f"{MAX_TABLE_BYTES:,} bytes or fewer"
+            f"it holds {metadata.num_rows:,} rows in {size:,} bytes: give a file of at most {MAX_ROWS:,} rows and "
+            f"{MAX_TABLE_BYTES:,} bytes"
         )
 
 
@@ -134,7 +146,7 @@ def checked_table(table: pa.Table) -> pa.Table:
     """Return a table with the types of `schema`, after a check of every column.
 
     Raises:
-        DatasetError: if a column is missing or of another type, or holds a value that no tube or label can have.
+        DatasetError: if a column is missing or of another type, or holds a value that is impossible in a tube or label.
     """
     wanted = schema(label_keys(table))
     for field in wanted:
@@ -145,10 +157,10 @@ def checked_table(table: pa.Table) -> pa.Table:
 
 def _check_column(table: pa.Table, field: pa.Field) -> None:
     if table.column_names.count(field.name) != 1:
-        raise DatasetError(f"it has no column {field.name!r}, or several; build it again with `matgym data build`")
+        raise DatasetError(f"it must have one column {field.name!r}: build it again with `matgym data build`")
     column = table.column(field.name)
     if not column.type.equals(field.type):
-        raise DatasetError(f"column {field.name!r} is of type {column.type}, and must be {field.type}")
+        raise DatasetError(f"column {field.name!r} has type {column.type}: it must be {field.type}")
     if not field.nullable and column.null_count:
         raise DatasetError(f"column {field.name!r} holds {column.null_count} empty cells")
 
@@ -158,22 +170,23 @@ def _check_values(table: pa.Table) -> None:
     for name, allowed in {"split": SPLITS, **{f"{key}.level": levels for key in keys}}.items():
         for value in pc.unique(table.column(name)).to_pylist():
             if value is not None and value not in allowed:
-                raise DatasetError(f"column {name!r} holds {value!r}; it may hold {', '.join(allowed)}")
+                raise DatasetError(f"column {name!r} holds {value!r}: it may hold {', '.join(allowed)}")
     bounds = {"strain": MAX_STRAIN, "torsion": MAX_TORSION} | dict.fromkeys(keys, MAX_NUMBER)
     for name, bound in bounds.items():
         values = np.abs(table.column(name).drop_null().to_numpy())
         if not (values <= bound).all():  # NaN compares as false
-            raise DatasetError(f"column {name!r} holds numbers that are not finite, or beyond ±{bound:g}")
+            raise DatasetError(f"column {name!r} holds numbers that are not finite or outside ±{bound:g}")
     codes = np.frombuffer(b"".join(table.column("species").to_pylist()), dtype=np.uint8)
     if codes.max(initial=0) >= len(Species):
-        raise DatasetError(f"column 'species' holds the code {codes.max()}; known are 0 to {len(Species) - 1}")
+        raise DatasetError(f"column 'species' holds the code {codes.max()}: it may hold 0 to {len(Species) - 1}")
 
 
 def batch_of(table: pa.Table) -> TubeBatch:
     """Return the tubes of a table.
 
     Raises:
-        DatasetError: if a row has more or fewer species than its tube has sites, or its tube cannot exist.
+        DatasetError: if the number of species of a row differs from the number of sites of its tube, or the tube is
+            impossible.
     """
     shapes = list(zip(*(table.column(name).to_pylist() for name in ("n", "m", "cells")), strict=True))
     number = {shape: i for i, shape in enumerate(dict.fromkeys(shapes))}
@@ -199,12 +212,20 @@ def batch_of(table: pa.Table) -> TubeBatch:
 
 
 def _turned(bonds: pa.ListArray, counts: IntArray) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
-    """(bonds of all tubes,) whether each is turned, from lists of bonds and the (B,) numbers of bonds; None if none."""
+    """Return (bonds of all tubes,) whether each bond is turned; None if no bond is turned.
+
+    Args:
+        bonds: (B,) lists of turned bonds.
+        counts: (B,) numbers of bonds.
+
+    Raises:
+        DatasetError: if a tube has no bond with a given number.
+    """
     marked = bonds.flatten().to_numpy()
     if not len(marked):
         return None
     if marked.min() < 0 or (np.repeat(counts, pc.list_value_length(bonds).to_numpy()) <= marked).any():
-        raise DatasetError("a row's turned bonds are none of its tube: they are numbered from 0 in `TubeLattice.bonds`")
+        raise DatasetError("a row has a turned bond that its tube does not have: give rows of `TubeLattice.bonds`")
     turned = np.zeros(counts.sum(), dtype=bool)
     turned[np.repeat(np.cumsum(counts) - counts, pc.list_value_length(bonds).to_numpy()) + marked] = True
     return turned

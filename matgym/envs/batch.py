@@ -335,8 +335,10 @@ class BatchedEnv(VectorEnv[Any, Any, Any]):
     def _seed(self, seed: int | list[int | None] | None, chosen: BoolArray) -> None:
         if isinstance(seed, int | np.integer):
             seeds: list[int | None] = [int(seed) + i for i in range(self.num_envs)]
-        else:
+        elif seed is None or isinstance(seed, list | tuple | np.ndarray):
             seeds = [None] * self.num_envs if seed is None else list(seed)
+        else:
+            raise ConfigurationError(f"seed={seed!r:.80} must be a whole number, or a list of one for each environment")
         if len(seeds) != self.num_envs:
             raise ConfigurationError(
                 f"{len(seeds)} seeds were given for {self.num_envs} environments: give one seed each, or one integer"

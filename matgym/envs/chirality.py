@@ -15,11 +15,12 @@ class NanotubeChirality(DesignEpisodes):
 
     ## Description
     The agent chooses a pristine tube in four steps: n, m, the number of unit cells, and a strain from -5 to 5 %. All
-    three targets depend on the chirality. One third of the tubes is metallic. The gap of the others decreases with the
-    diameter; one per cent of strain changes it by 0.1 eV, with a sign that depends on n - m. A unit cell is 0.4 to 8 nm
-    long. Level of physics: curvature-corrected π tight binding (`matgym.physics.PiElectrons`); a table holds the gap of
-    all 15,708 tubes, so that looking up the best tube is the cheapest method. This environment is a good start, because
-    every answer can be checked by hand.
+    three targets depend on the chirality. Of the 119 chiralities, the 42 whose n - m is a multiple of three have a gap
+    below 0.1 eV without strain. The gap of the others decreases with the diameter; one per cent of strain changes it by
+    0.01 to 0.1 eV, with a sign that depends on n - m. A unit cell is 0.25 to 8.6 nm long. Level of physics:
+    curvature-corrected π tight binding (`matgym.physics.PiElectrons`); a table holds the gap of all 15,708 tubes, so
+    that looking up the best tube is the cheapest method. This environment is a good start, because every answer can be
+    checked by hand.
 
     ## Action Space
     `Discrete(21)`: the value of the next choice; `action_masks()` and `info["action_mask"]` give the allowed values.
@@ -31,7 +32,7 @@ class NanotubeChirality(DesignEpisodes):
     | 2    | unit cells        | 0 to 11, for 1 to 12         |
     | 3    | strain            | 0 to 10, for -5 to 5 %       |
 
-    Diameters stay within 0.6 to 1.6 nm.
+    Diameters without strain stay within 0.6 to 1.6 nm.
 
     ## Observation Space
     `Box(-1, 1, (71,), float32)`:
@@ -65,7 +66,8 @@ class NanotubeChirality(DesignEpisodes):
     - `variant`: "goal", or "multi-objective", whose components are the three tolerances.
     - `task`: a task of your own instead of model and reward; see `matgym.tasks.chirality_task`.
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
-      "penalty" leaves the design unchanged and gives a reward of -0.1. "terminate" ends the episode with reward 0.
+      "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"
+      ends the episode with reward 0.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -94,7 +96,7 @@ class NanotubeChirality(DesignEpisodes):
             if reward is not None:
                 given_alone("reward", {"margins": margins, "values": values})
             if margins is not None and direction not in (None, "target"):
-                raise ConfigurationError(f"margins would be without effect beside {direction=}: leave them out")
+                raise ConfigurationError(f"margins have no effect with {direction=}: leave them out")
             task = chirality_task(
                 model="solved:chirality" if model is None else model,
                 margins=margins or MARGINS,

@@ -23,7 +23,8 @@ Variant: TypeAlias = Literal["plain", "goal", "multi-objective"]
 
 - "plain": one reward;
 - "goal": observations are a dictionary with the achieved and the desired goal, as in Gymnasium-Robotics and as the
-  `HerReplayBuffer` of Stable-Baselines3 needs it;
+  `HerReplayBuffer` of Stable-Baselines3 needs it; achieved values are scaled as targets are, to [-1, 1] over their
+  range, and clipped to [-3, 3], from which the reward is computed;
 - "multi-objective": a reward with one component for each objective, as in MO-Gymnasium."""
 
 OnForbidden: TypeAlias = Literal["resample", "penalty", "terminate"]
@@ -70,7 +71,7 @@ def made_task(
         more: further settings of an instance.
 
     Raises:
-        ConfigurationError: if an argument would be without effect, or the instance is another environment's.
+        ConfigurationError: if an argument has no effect, or the instance is another environment's.
     """
     if task is not None:
         given_alone("task", {**tube, **settings, **scale, "instance": instance})
@@ -123,7 +124,7 @@ class DesignEpisodes(Episodes):
             on_forbidden: the treatment of forbidden actions; see `OnForbidden`. Default: "resample".
 
         Raises:
-            ConfigurationError: if the task does not support the variant, or `on_forbidden` is without effect.
+            ConfigurationError: if the task does not support the variant, or `on_forbidden` has no effect.
         """
         checked_variant(variant, "goal", "multi-objective")
         names = task.target_names
@@ -133,18 +134,20 @@ class DesignEpisodes(Episodes):
                 "no reward"
             )
         if variant == "goal" and task.estimate != "mean":
-            raise ConfigurationError(f"estimate={task.estimate!r} would be without effect in the goal variant")
+            raise ConfigurationError(f"estimate={task.estimate!r} has no effect in the goal variant: leave it out")
         if variant == "multi-objective" and len(task.objectives) < 2:
             raise ConfigurationError(f"a task of {task.value_name} alone has no vector reward: give it more objectives")
         if variant == "multi-objective" and task.reward is not None:
-            raise ConfigurationError("a reward function would be without effect in the multi-objective variant")
+            raise ConfigurationError("a reward function has no effect in the multi-objective variant: leave it out")
         self.task, self.size, self.variant = task, size, variant
         require_room(size, task.space.width)
         self.builder: Builder = make_builder(task.space, size, at_once=at_once, initial=initial)
         self.masked, self.steps = self.builder.masked, self.builder.steps
         self.reward_names = task.component_names
         if on_forbidden is not None and not self.builder.forbids:
-            raise ConfigurationError(f"on_forbidden={on_forbidden!r} would be without effect: every action is allowed")
+            raise ConfigurationError(
+                f"on_forbidden={on_forbidden!r} has no effect, because every action is allowed: leave it out"
+            )
         if on_forbidden == "penalty" and variant == "goal":
             raise ConfigurationError(
                 "on_forbidden='penalty' is not possible in the goal variant, whose reward depends on goals alone: "
@@ -259,7 +262,7 @@ class DesignEpisodes(Episodes):
         """Carry out actions and score the designs that they finish."""
         allowed = np.ones(len(actions), dtype=bool)
         if self.masked:
-            actions, allowed = self._mended(actions, np.arange(self.size)[rows])
+            actions, allowed = self.resample(actions, np.arange(self.size)[rows])
         finished, carried_out = self.builder.advance(actions, rows)
         reward = np.zeros(
             (len(finished), len(self.reward_names)) if self.variant == "multi-objective" else len(finished)
@@ -275,7 +278,7 @@ class DesignEpisodes(Episodes):
             reward[~allowed] = -PENALTY
         return reward, finished | ended
 
-    def _mended(self, actions: IntArray, rows: IntArray) -> tuple[IntArray, BoolArray]:
+    def resample(self, actions: IntArray, rows: IntArray) -> tuple[IntArray, BoolArray]:
         """Return (k,) actions, forbidden ones resampled if `on_forbidden` says so, and (k,) which were allowed."""
         masks = self.builder.masks()
         allowed = masks[rows, actions]

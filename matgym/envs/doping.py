@@ -53,14 +53,14 @@ class NanotubeDoping(DesignEpisodes):
 
     ## Arguments
     - `n`, `m`, `cells`: the tube. Default: (8, 0), four cells.
-    - `budget`: number of atoms of each species. Default: `{"B": 8, "N": 8}`. For more than 32 atoms, also give
-      `gymnasium.make` a larger `max_episode_steps`.
+    - `budget`: number of atoms of each species. Default: `{"B": 8, "N": 8}`. For 32 atoms or more, also give
+      `gymnasium.make` a `max_episode_steps` above their number.
     - `targets`: (low, high), the range of targets in the unit of the property. Default: (0.55, 1.20) eV. A property of
       your own needs this argument.
     - `margin`: the error with reward 0.1. Default: 0.15 eV; for a property of your own, a quarter of the range.
     - `direction`: "target" (default), "maximize" or "minimize". With the last two, observations hold no target.
     - `values`: (low, high), with "maximize" the values with the rewards 0 and 1, with "minimize" 1 and 0. Default:
-      (0.4, 2.0) eV.
+      (0.4, 2.0) eV; (0.2, 1.5) eV for the instance "doping-easy".
     - `model`: predicts the gap. The name or path of a stored surrogate, "oracle" for the tight-binding model, a model,
       a torch module, a regressor, or a function; see `matgym.surrogates.as_model`. A function predicts a property with
       its own name, which matgym does not verify; `FunctionModel(function, "gap_ev")` predicts the gap.
@@ -70,14 +70,15 @@ class NanotubeDoping(DesignEpisodes):
     - `instance`: "doping" or "doping-easy", on which optimizers are compared. The gap is maximized, and observations
       hold no target. "doping-easy" has 3,517 different designs, all computed by tight binding.
     - `variant`: "goal" or "multi-objective"; see `matgym.envs.design.Variant`. The second component of the vector
-      reward is for a low π formation energy.
+      reward is for a low π formation energy. "goal" needs targets, and "doping-easy" has no vector reward.
     - `task`: a task of your own instead of the arguments above; see `matgym.tasks.decoration_task`. Environments that
       share a task share its ledger.
     - `initial_designs`: the generator of the designs that episodes begin with: "gan", "diffusion", "vae", "nearest",
       "swap", "random", a stored generator, or an object of your own; see `matgym.tasks.DesignGenerator`.
     - `removed`: number of atoms that are removed from an initial design. Default: 4.
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
-      "penalty" leaves the design unchanged and gives a reward of -0.1. "terminate" ends the episode with reward 0.
+      "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"
+      ends the episode with reward 0.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History

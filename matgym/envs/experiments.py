@@ -1,6 +1,9 @@
 """`matgym/Experiments-v0`: a campaign on your own table of experiments, or on one that was published."""
 
 from pathlib import Path
+from typing import Annotated, Final
+
+from typing_extensions import Doc
 
 from matgym.envs.arguments import Count, given_alone
 from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
@@ -11,6 +14,9 @@ from matgym.processes.campaigns.experiments import Direction, Experiments
 from matgym.tasks.experiments import ExperimentTask
 from matgym.typing import FloatArray, Info
 
+DATA_NAME: Final = "the name of a published campaign or of a CSV file"
+"""The strings that `data` allows, for errors."""
+
 
 class ExperimentCampaign(Campaign):
     """Optimize an experiment whose results an emulator of a measured table predicts.
@@ -18,30 +24,35 @@ class ExperimentCampaign(Campaign):
     ## Description
     An emulator is fitted to a table of measured experiments: a Gaussian process or trees, whichever has the smaller
     validation error. It predicts the result of any experiment within the ranges of the table, and adds noise with the
-    variance of the replicates in the table. Level of physics: none; the results are as good as the emulator, whose R²
-    `matgym experiments FILE` prints.
+    variance of the replicates in the table, or of the validation error if there are no replicates. Level of physics:
+    none; the results are as good as the emulator, whose R² `matgym experiments FILE` prints.
 
     ## Action Space
     `Box(-1, 1, (d,), float32)`: the d inputs, scaled to their ranges in the table. Shares with a constant sum are
     normalised to that sum. A column of words is divided into equal intervals.
 
     ## Observation Space
-    `Box(-1, 1, ((d + 1) experiments + 1,), float32)`: for each experiment its action and the measured score, zeros for
-    experiments that were not made yet; and the spent share of the budget. A score of 0 is the median of the table, and
-    a score of 1 is its best result.
+    `Box(-1, 1, ((d + 1) experiments + 1,), float32)`: for each experiment its action and the measured score, clipped
+    to [-1, 1], zeros for experiments that were not made yet; and the spent share of the budget, scaled from -1 to 1. A
+    score of 0 is the median of the table, and a score of 1 is its best result (means of replicates).
 
     ## Rewards
-    The increase of the largest true score so far, which starts at 0.
+    The increase of the largest true score so far, which starts at 0, clipped to 1. The emulator can predict more than
+    the best result of the table, so that a return can exceed 1. `info["objectives"]` holds, for the last experiment,
+    the true result under the name of its column, the result with noise ("measured") and the true score ("score"), and
+    the largest true score so far ("best").
 
     ## Starting State
     No experiment made.
 
     ## Episode End
-    Termination: after the last experiment. No episode is truncated. For more than 200 experiments, also give
-    `gymnasium.make` a larger `max_episode_steps`.
+    Termination: after the last experiment. No campaign of fewer than 200 experiments is truncated. For more
+    experiments, also give `gymnasium.make` a `max_episode_steps` above `experiments`.
 
     ## Arguments
-    - `data`: a CSV file, the name of a campaign of the package `olymp`, an `Experiments`, or an `Emulator`.
+    - `data`: a CSV file, the name of a campaign of the package `olymp`, an `Experiments`, or an `Emulator`. Either
+      this argument or `task` is needed. A table's first emulator takes seconds to fit (80 s for the 1,386 rows of
+      "hplc"), and is then kept in matgym's cache.
     - `target`, `direction`: for a CSV file, the measured column and "maximize" or "minimize". Default: the last column,
       "maximize".
     - `model`, `log`: settings of the emulator. Default: "best", False; see
@@ -60,7 +71,7 @@ class ExperimentCampaign(Campaign):
         self,
         size: int,
         *,
-        data: "Experiments | Emulator | Path | str | None" = None,
+        data: "Experiments | Emulator | Path | Annotated[str, Doc(DATA_NAME)] | None" = None,
         target: str | None = None,
         direction: Direction | None = None,
         model: Model | None = None,

@@ -1,11 +1,12 @@
 """`matgym/FilmAnnealing-v0`: anneal a film of nanotube crystallites to a target size, and heal its defects."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
+from typing_extensions import Doc
 
 from matgym.envs.arguments import checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 LARGEST_RADIUS: Final = 20.0
 MOST_KWH: Final = 30.0
 """The upper ends of radius (lattice constants) and energy (kWh) in observations."""
+
+DYNAMICS_NAME: Final = "'simulator', 'network' or a .safetensors file"
+"""The strings that `dynamics` allows, for errors."""
 
 OBSERVATIONS: Final = ("statistics", "image")
 
@@ -58,19 +62,24 @@ class FilmAnnealing(Episodes):
     | 4   | time, share of the run                   | 0    | 1    |
     | 5   | target mean radius                       | 0    | 20   |
 
+    Values beyond these limits are clipped.
+
     `observation="image"`: `Box(0, 255, (6, 64, 64), uint8)`, the micrograph (boundaries bright, particles white)
     instead of the radius, and the other numbers as planes of one value, as `CnnPolicy` of SB3 expects them.
 
     ## Rewards
     -0.01 per kWh in each step. The last step adds tolerance(ln(radius / target), 0.2) × (1 - remaining share of the
-    defects), with tolerance(x, margin) = 1 / (1 + 9 (x / margin)²). `info["objectives"]` holds the parts.
+    defects), with tolerance(x, margin) = 1 / (1 + 9 (x / margin)²). `info["objectives"]` holds the mean radius
+    ("radius"), the remaining share of the defects ("defects"), the energy so far ("energy_kwh"), and the sum of the
+    rewards if the run ended now ("objective").
 
     ## Starting State
     120 to 200 crystallites and particles on 4 to 12 % of the sites at 1000 °C, and a target radius from 4 to 9 lattice
-    constants. `reset(options={"target": 6.0})` sets the target.
+    constants. `reset(options={"target": 6.0})` sets the target, to any value between 0 and 20.
 
     ## Episode End
-    Termination: after 30 steps. No episode is truncated.
+    Termination: after 30 steps. No run of fewer than 240 steps is truncated. For a `task` with more steps, also give
+    `gymnasium.make` a `max_episode_steps` above them.
 
     ## Arguments
     - `observation`: "statistics" (default) or "image".
@@ -80,9 +89,10 @@ class FilmAnnealing(Episodes):
       arguments are the outcomes so far ("radius", "defects", "energy_kwh", each (B,)) and the (B,) target radii. The
       reward of a step is the change of the worth, so that an episode sums to the final worth, which
       `info["objectives"]["worth"]` holds. A NaN counts as no change, and `info["failed"]` is then true.
-    - `variant`: "multi-objective", whose components are size, healed share and energy; or "goal", whose goals are
-      (radius, remaining share of the defects, whether the run is over), scaled, and whose reward ignores energy.
-    - `task`: an `AnnealingTask`.
+    - `variant`: "multi-objective", whose components are the tolerance, the healed share (both at the end) and the
+      price of energy; or "goal", whose goals are (radius, remaining share of the defects, whether the run is over),
+      scaled, and whose reward ignores energy. Neither can be combined with `reward`, nor "goal" with images.
+    - `task`: an `AnnealingTask` instead of `reward`, for example with another number of steps.
     - `render_mode`: "rgb_array", the film, or the mean crystallite with a network of statistics, and the course of the
       run.
 
@@ -103,7 +113,7 @@ class FilmAnnealing(Episodes):
         size: int,
         *,
         observation: str = "statistics",
-        dynamics: "SequenceSurrogate | MicrographSurrogate | str" = "simulator",
+        dynamics: "SequenceSurrogate | MicrographSurrogate | Annotated[str, Doc(DYNAMICS_NAME)]" = "simulator",
         reward: AnnealingReward | None = None,
         variant: str = "plain",
         task: AnnealingTask | None = None,
@@ -115,7 +125,7 @@ class FilmAnnealing(Episodes):
         self.size, self.observation, self.task = size, observation, task or AnnealingTask(reward=reward)
         self.variant = checked_variant(variant, "goal", "multi-objective")
         if self.task.reward is not None and variant != "plain":
-            raise ConfigurationError(f"a reward function would be without effect in the {variant} variant")
+            raise ConfigurationError(f"a reward function has no effect in the {variant} variant: leave it out")
         self._gains = None if self.task.reward is None else Gains(size, self.task.reward, self.task.ledger)
         if variant == "goal" and observation == "image":
             raise ConfigurationError('the goal variant observes statistics: give observation="statistics"')

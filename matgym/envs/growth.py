@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from matgym.envs.arguments import Count, checked_option, checked_variant, given_alone, require_room
+from matgym.envs.arguments import Count, SurrogateName, checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
 from matgym.errors import ConfigurationError
 from matgym.processes.growth.furnace import Reactor, State
@@ -69,23 +69,26 @@ class CVDGrowth(Episodes):
     | 1–3 | flow meters of acetylene, hydrogen, water     | 0   | as above | 2 % of the range |
     | 4   | height of the tubes from reflected light, µm  | 0   | 300  | 1 µm   |
     | 5   | change of the height in the last minute, µm   | -30 | 30   | of both heights |
-    | 6   | time, min                                     | 0   | 30   |        |
-    | 7–10 | last controls                                | -1  | 1    |        |
+    | 6   | time, min                                     | 0   | 30, or `minutes` |  |
+    | 7–10 | last controls, scaled                        | -1  | 1    |        |
+
+    Values beyond these limits are clipped.
 
     ## Rewards
     The change of J / 150 in the last minute, clipped to [-1, 1], with J = yield [µm] - min(8 (D/G + amorphous
     monolayers / 10), 135) - 20 energy [kWh]. The yield is the carbon in tubes on the wafer, given as the length of
-    tubes on particles that did not ripen. `info["objectives"]` holds J and its parts so far, always by the kinetic
-    model. `info["cost"]`, from 0 to 1, says how unsafe the minute was: the larger of heat (0 at 900 °C, 1 at 950 °C)
-    and of amorphous carbon (0 at 5 monolayers a minute, 1 at 10).
+    tubes on particles that did not ripen. `info["objectives"]` holds J so far ("objective") and its parts ("yield_um",
+    "disorder", which is D/G, "amorphous" in monolayers, "energy_kwh"), and the length of the tubes ("length_um"),
+    always by the kinetic model. `info["cost"]`, from 0 to 1, says how unsafe the minute was: the larger of heat (0 at
+    900 °C, 1 at 950 °C, at the end of the minute) and of amorphous carbon (0 at 5 monolayers a minute, 1 at 10).
 
     ## Starting State
     A furnace at 600 °C without gas, and a new random reactor. `reset(options={"reactor": (diameter_nm, covering,
     pyrolysis, leak_pa, offset_k)})` sets the reactor.
 
     ## Episode End
-    Termination: after 30 minutes. No episode is truncated. For runs of more than 240 minutes, also give
-    `gymnasium.make` a larger `max_episode_steps`.
+    Termination: after 30 minutes, or `minutes`. No run of less than 240 minutes is truncated. For longer runs, also
+    give `gymnasium.make` a `max_episode_steps` above `minutes`.
 
     ## Arguments
     - `minutes`: length of a run. Default: 30.
@@ -93,11 +96,12 @@ class CVDGrowth(Episodes):
       measured kinetics.
     - `model`: predicts J: "oracle" (default), the kinetic model; "cvd-growth", a recurrent network; or a file of yours.
     - `reward`: a function that returns the worth of a run so far, in [0, 1], instead of J. Its arguments are the
-      outcomes so far ("yield_um", "disorder", "amorphous", "energy_kwh", each (B,)) and the (B, t, 4) controls of all
-      minutes, in °C and Pa. The reward of a minute is the change of the worth, so that an episode sums to the final
-      worth, which `info["objectives"]["worth"]` holds. A NaN counts as no change, and `info["failed"]` is then true.
+      outcomes so far ("yield_um", "disorder", "amorphous", "energy_kwh", each (B,)) and the (B, t, 4) controls of the
+      minutes so far, in °C and Pa. The reward of a minute is the change of the worth, so that an episode sums to the
+      final worth, which `info["objectives"]["worth"]` holds. A NaN counts as no change, and `info["failed"]` is then
+      true.
     - `variant`: "multi-objective". The reward has the components yield, disorder and energy, whose sum is the plain
-      reward.
+      reward. It cannot be combined with `reward` or with another `model` than "oracle".
     - `task`: a `GrowthTask` instead of `minutes`, `randomised`, `model` and `reward`.
     - `render_mode`: "rgb_array", the furnace with its tubes, and the course of temperature, height and gases.
 
@@ -120,7 +124,7 @@ class CVDGrowth(Episodes):
         *,
         minutes: Count | None = None,
         randomised: bool | None = None,
-        model: "SequenceSurrogate | str | None" = None,
+        model: "SequenceSurrogate | SurrogateName | None" = None,
         reward: GrowthReward | None = None,
         variant: str = "plain",
         task: GrowthTask | None = None,
@@ -132,7 +136,7 @@ class CVDGrowth(Episodes):
         if variant == "multi-objective" and self._surrogate is not None:
             raise ConfigurationError("multi-objective rewards need the oracle: leave out model, or give model='oracle'")
         if variant == "multi-objective" and self.task.reward is not None:
-            raise ConfigurationError("a reward function would be without effect in the multi-objective variant")
+            raise ConfigurationError("a reward function has no effect in the multi-objective variant: leave it out")
         self.observation_space = spaces.Box(-1.0, 1.0, (7 + len(LIMITS),), np.float32)
         self.action_space = spaces.Box(-1.0, 1.0, (len(LIMITS),), np.float32)
         self.minute = np.zeros(size, dtype=np.int64)
@@ -224,12 +228,10 @@ class CVDGrowth(Episodes):
 
     def info(self) -> Info:
         """Return the cost of the last minute, and J and its parts so far."""
-        state = self.state
         objectives = {
             "objective": self._objective.copy(),
-            "length_um": np.array(state.length_um),
-            "amorphous": np.array(state.amorphous),
-            "energy_kwh": np.array(state.energy_kwh),
+            "length_um": np.array(self.state.length_um),
+            **self.task.outcomes(self.state, self.reactor),
         }
         if self._gains is None:
             return {"cost": self._cost.copy(), "objectives": objectives}
@@ -310,7 +312,7 @@ def growth_task(
     """Return the task that an environment's arguments describe; see `CVDGrowth`.
 
     Raises:
-        ConfigurationError: if a task is given and arguments that would be without effect beside it.
+        ConfigurationError: if a task and arguments that have no effect with it are given.
     """
     if task is not None:
         given = {"minutes": minutes, "randomised": randomised is not None, "model": model, "reward": reward}

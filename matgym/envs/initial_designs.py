@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import ConfigurationError
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures import Species
 from matgym.tasks import Decorations, DesignGenerator, DesignGeneratorLike, DesignTask, as_design_generator
 from matgym.typing import FloatArray, IntArray, SpeciesArray
@@ -22,7 +23,7 @@ REMOVED: Final = 4
 
 
 @dataclass(frozen=True)
-class InitialDesigns:
+class InitialDesigns(ValueObject):
     """The initial designs of episodes, from a generator of designs.
 
     The designs are drawn once, always with the same seed, so that they are a fixed part of the environment. The random
@@ -47,6 +48,7 @@ class InitialDesigns:
             )
         if not 1 <= self.removed <= self.space.edits.length:
             raise ConfigurationError(f"removed={self.removed} must be from 1 to {self.space.edits.length}, the budget")
+        super().__post_init__()
 
     @classmethod
     def of(
@@ -55,12 +57,12 @@ class InitialDesigns:
         """Return initial designs from the arguments of an environment; None without initial designs.
 
         Raises:
-            ConfigurationError: if `removed` would be without effect.
+            ConfigurationError: if `removed` has no effect.
         """
         if generator is not None:
             return cls(task, as_design_generator(generator), REMOVED if removed is None else removed)
         if removed is not None:
-            raise ConfigurationError(f"removed={removed} would be without effect: give initial_designs as well")
+            raise ConfigurationError(f"removed={removed} has no effect: give initial_designs as well")
         return None
 
     @property
@@ -71,6 +73,7 @@ class InitialDesigns:
         return space
 
     @cached_property
+    @returns_read_only
     def _pool(self) -> tuple[FloatArray, SpeciesArray]:
         """(POOL,) targets and (POOL, width) initial designs."""
         objective = self.task.objective

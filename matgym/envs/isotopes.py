@@ -64,13 +64,15 @@ class NanotubeIsotopes(DesignEpisodes):
     - `targets`, `margin`: for direction "target", the range of targets and the error with reward 0.1.
     - `reward`: a function of predictions and targets that returns rewards in [0, 1].
     - `n`, `cells`: another zigzag tube (n, 0). With a `budget`, such as `{"13C": 20}`, the agent places atoms on sites;
-      without one it chooses rings. The oracle then predicts K unless `model` is given, and `values` are 0.7 and 1 times
-      the conductance of the pristine tube.
-    - `variant`: "goal", whose targets are conductances from the range above; or "multi-objective", whose second
-      component, for rings, is the share of 12C rings.
+      without one it chooses rings. The other defaults are (10, 0) of 8 cells for rings, and (7, 0) of 2 cells for
+      sites. The oracle then predicts K unless `model` is given, and `values` are 0.7 and 1 times the conductance of the
+      pristine tube. For 64 rings or atoms or more, also give `gymnasium.make` a `max_episode_steps` above their number.
+    - `variant`: "goal", whose targets are conductances from the range above; or, for rings only, "multi-objective",
+      whose second component is the share of 12C rings.
     - `task`: a task of your own instead of the arguments above.
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
-      "penalty" leaves the design unchanged and gives a reward of -0.1. "terminate" ends the episode with reward 0.
+      "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"
+      ends the episode with reward 0. For rings, where every action is allowed, this argument raises an error.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from matgym.envs.arguments import Count
+from matgym.envs.arguments import Count, SurrogateName
 from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
 from matgym.envs.campaign import EXPERIMENTS, Campaign, Drawn
 from matgym.envs.growth import REWARD_SCALE, checked_reactors, growth_task
@@ -31,23 +31,24 @@ class CVDRecipe(Campaign):
 
     ## Action Space
     `Box(-1, 1, (8,), float32)`, scaled to `matgym.processes.growth.recipe.TWO_STAGES`: set point, acetylene and
-    water of the first stage, its share of the time, set point, acetylene and water of the second stage, and hydrogen of
-    both.
+    water of the first stage, its share of the time (0.1 to 0.9), set point, acetylene and water of the second stage,
+    and hydrogen of both.
 
     ## Observation Space
-    `Box(-1, 1, (181,), float32)`: for each experiment its eight actions and the measured J / 150, zeros for experiments
-    that were not made yet; and the spent share of the budget.
+    `Box(-1, 1, (181,), float32)`: for each experiment its eight actions and the measured J / 150, clipped to [-1, 1],
+    zeros for experiments that were not made yet; and the spent share of the budget, scaled from -1 to 1.
 
     ## Rewards
-    The increase of the largest true J / 150 so far, which starts at 0. J is that of `CVDGrowthEnv`. Measured values of
-    J have a standard deviation of 2. `info["objectives"]` holds J, the measured J, and the largest J / 150.
+    The increase of the largest true J / 150 so far, which starts at 0, clipped to 1. J is that of `CVDGrowthEnv`.
+    Measured values of J have a standard deviation of 2. `info["objectives"]` holds, for the last experiment, J
+    ("objective"), the measured J ("measured") and J / 150 ("score"), and the largest J / 150 so far ("best").
 
     ## Starting State
     No experiment made, and a new random reactor. `reset(options={"reactor": ...})` sets the reactor.
 
     ## Episode End
-    Termination: after the last experiment. No episode is truncated. For more than 200 experiments, also give
-    `gymnasium.make` a larger `max_episode_steps`.
+    Termination: after the last experiment. No campaign of fewer than 200 experiments is truncated. For more
+    experiments, also give `gymnasium.make` a `max_episode_steps` above `experiments`.
 
     ## Arguments
     - `experiments`: the budget. Default: 20.
@@ -70,7 +71,7 @@ class CVDRecipe(Campaign):
         experiments: Count = EXPERIMENTS,
         minutes: Count | None = None,
         randomised: bool | None = None,
-        model: "SequenceSurrogate | str | None" = None,
+        model: "SequenceSurrogate | SurrogateName | None" = None,
         reward: GrowthReward | None = None,
         task: GrowthTask | None = None,
     ) -> None:

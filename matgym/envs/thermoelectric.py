@@ -25,7 +25,8 @@ class NanotubeThermoelectric(DesignEpisodes):
     ## Action Space
     `Discrete(192)`: action `k * 96 + site` puts species k (0 boron, 1 nitrogen) on `site`. With "SW" in the budget,
     one further action per bond turns that bond. `action_masks()` and `info["action_mask"]` give the allowed actions:
-    sites that hold carbon, species within the budget, and bonds that touch no turned bond, no end and no vacancy.
+    sites that hold carbon, species within the budget, and bonds that cross no end of the tube, touch no turned bond and
+    hold no vacancy.
 
     ## Observation Space
     `Box(0, 1, (194,), float32)`:
@@ -59,13 +60,15 @@ class NanotubeThermoelectric(DesignEpisodes):
       property of your own needs this argument.
     - `targets`, `margin`: for direction "target", the range of targets and the error with reward 0.1.
     - `reward`: a function of predictions and targets that returns rewards in [0, 1].
-    - `n`, `m`, `cells`, `budget`: another tube or budget, such as `{"SW": 1, "14C": 8}`. The shipped networks cover B
-      and N on (8, 0). For everything else the oracle predicts ZT unless `model` is given, and there is no constraint.
-    - `variant`: "goal", whose targets are ZT between 0 and 0.4; or "multi-objective", whose second component is for a
-      low lattice thermal conductance.
+    - `n`, `m`, `cells`, `budget`: another tube or budget, such as `{"SW": 1, "14C": 8}` or `{"vacancy": 2}`. The
+      shipped networks cover B and N on (8, 0). For everything else the oracle predicts ZT unless `model` is given, and
+      there is no constraint. For 32 edits or more, also give `gymnasium.make` a `max_episode_steps` above their number.
+    - `variant`: "goal", whose targets are ZT between 0 and 0.4 (easy instance: 0.2); or "multi-objective", whose second
+      component is for a low lattice thermal conductance. The latter needs B and N on (8, 0), or an instance.
     - `task`: a task of your own instead of the arguments above.
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
-      "penalty" leaves the design unchanged and gives a reward of -0.1. "terminate" ends the episode with reward 0.
+      "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"
+      ends the episode with reward 0.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History

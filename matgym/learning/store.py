@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as tensors_of
@@ -60,6 +61,7 @@ class Card(BaseModel):
 
 C = TypeVar("C", bound=Card)
 T = TypeVar("T")
+N = TypeVar("N", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,9 @@ class Store(Generic[C]):
                 "wrote them, if it was interrupted"
             )
         try:
-            return build(card, tensors_of(content))
+            tensors = tensors_of(content)
+            check_finite(tensors, file)
+            return build(card, tensors)
         except (ConfigurationError, SafetensorError, RuntimeError, TypeError, LookupError, ValueError) as error:
             if isinstance(error, WeightsError):
                 raise
@@ -218,6 +222,40 @@ class Store(Generic[C]):
                 "with their card beside them"
             )
         return file
+
+
+MAX_WEIGHT: Final = 1e9
+"""Largest magnitude of a weight that is read: sums of products stay finite in single precision. Ours."""
+
+
+def filled(build: Callable[[], N], tensors: Mapping[str, Tensor], what: str = "the network") -> N:
+    """Return a network with stored weights.
+
+    The network is made without memory first, so that a card with huge sizes takes none before its weights are compared.
+
+    Raises:
+        ConfigurationError: if names or shapes of weights are not those of the network.
+    """
+    with torch.device("meta"):
+        wanted = build().state_dict()
+    for name in sorted(wanted.keys() | tensors.keys()):
+        here, there = (tuple(found[name].shape) if name in found else "absent" for found in (tensors, wanted))
+        if here != there:
+            raise ConfigurationError(f"{name} is {here}, and {there} in {what} of the card")
+    network = build()
+    network.load_state_dict(dict(tensors))
+    return network
+
+
+def check_finite(tensors: Mapping[str, Tensor], file: Path) -> None:
+    """Check that weights are numbers with which one can go on.
+
+    Raises:
+        WeightsError: if one is NaN, infinite, or beyond `MAX_WEIGHT`.
+    """
+    for name, value in tensors.items():
+        if value.is_floating_point() and value.numel() and not float(value.abs().max()) <= MAX_WEIGHT:
+            raise WeightsError(f"{file}: {name} holds numbers that are not finite, or beyond ±{MAX_WEIGHT:g}")
 
 
 def ensemble_tensors(networks: Sequence[nn.Module]) -> dict[str, Tensor]:

@@ -2,37 +2,27 @@
 
 The name of an entry is a hash of the oracle with all its settings, of the tube, and of `PHYSICS_VERSION`. An entry
 therefore becomes invalid only when the code of an oracle changes; `PHYSICS_VERSION` counts these changes. Entries are
-small JSON files that are written elsewhere and then moved into place in one step. Any number of processes may write to
-the same folder at once, also on a shared file system; the worst case is that two processes compute the same entry.
+small JSON files with a checksum (`matgym.physics.entries`) that are written elsewhere and then moved into place in one
+step. Any number of processes may write to the same folder at once, also on a shared file system; the worst case is that
+two processes compute the same entry. A folder that cannot be written to costs a warning, never a result.
 """
 
 import hashlib
-import json
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from typing_extensions import override
 
 from matgym.errors import ConfigurationError
-from matgym.files import write_text
 from matgym.models import Cost, Level, Model, Predictions, Property
+from matgym.physics.entries import PHYSICS_VERSION, default_cache, read_entry, write_entry
 from matgym.structures import Nanotube
 
-PHYSICS_VERSION: Final = 2
-"""Version of the physics; increase it when the results of an oracle change although its settings do not."""
-
-
-def default_cache() -> Path:
-    """Return the folder of cached results: `MATGYM_CACHE`, or the user's cache folder of the platform."""
-    from platformdirs import user_cache_path
-
-    folder = os.environ.get("MATGYM_CACHE")
-    return Path(folder) if folder else user_cache_path("matgym") / "oracles"
+__all__ = ["PHYSICS_VERSION", "Cached", "Remembered", "default_cache"]
 
 
 class _Remembering(Model):
@@ -136,27 +126,20 @@ class Cached(_Remembering):
         for row, tube in enumerate(tubes):
             fresh[tube] = entry = {
                 "oracle": self._identity,
+                "physics": PHYSICS_VERSION,
                 "tube": str(tube),
                 "values": {key: _finite(values[row]) for key, values in predictions.values.items()},
                 "sd": {key: _finite(values[row]) for key, values in predictions.sd.items()},
                 "failures": {key: reasons[row] for key, reasons in predictions.failures.items() if row in reasons},
             }
-            write_text(self.path(tube), json.dumps(entry), durable=False)
+            write_entry(self.path(tube), entry, self.folder)
         return fresh
 
     def _read(self, path: Path) -> dict[str, Any] | None:
-        """Return the entry, or None if it does not exist or is incomplete."""
-        try:
-            entry = json.loads(path.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return None
-        whole = (
-            isinstance(entry, dict)
-            and entry.get("oracle") == self._identity
-            and set(self.keys) <= set(entry.get("values", ()))
-            and {"sd", "failures"} <= set(entry)
-        )
-        return entry if whole else None
+        """Return the entry, or None if it does not exist, is damaged, or is of another oracle."""
+        entry = read_entry(path)
+        fits = entry is not None and entry["oracle"] == self._identity and set(self.keys) <= set(entry["values"])
+        return entry if fits else None
 
 
 def _finite(value: float) -> float | None:

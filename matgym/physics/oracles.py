@@ -3,14 +3,25 @@
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import cast
+from typing import Final, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from matgym.errors import RelaxationError, StructureError
+from matgym.errors import ConfigurationError, RelaxationError, StructureError
 from matgym.models import Predictions, Property
 from matgym.structures import Nanotube, Species
-from matgym.typing import IntArray
+from matgym.typing import FloatArray, IntArray
+
+TEMPERATURES_K: Final = (1.0, 1e6)
+"""Lowest and highest temperature, K. A choice of ours: integrals over energies need ever finer grids towards zero, and
+far below the highest one the models have ended."""
+
+POTENTIALS_EV: Final = (-20.0, 20.0)
+"""Lowest and highest chemical potential, eV; the π bands lie within ±9 eV. A choice of ours."""
+
+RELAXED_BYTES_PER_SITE: Final = 36_000
+"""Memory of a relaxation by Tersoff's potential for each site, bytes, measured with tubes of 9,600 and 32,000 sites."""
 
 
 def one_thread() -> AbstractContextManager[object]:
@@ -21,6 +32,21 @@ def one_thread() -> AbstractContextManager[object]:
     from threadpoolctl import threadpool_limits
 
     return cast("AbstractContextManager[object]", threadpool_limits(1, "blas"))
+
+
+def finite_numbers(name: str, values: ArrayLike) -> FloatArray:
+    """Return a user's numbers as an array.
+
+    Raises:
+        ConfigurationError: if they are no numbers, or one of them is not finite.
+    """
+    try:
+        numbers = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{name}={values!r:.80} must be an array of numbers") from None
+    if not np.isfinite(numbers).all():
+        raise ConfigurationError(f"{name} holds {numbers[~np.isfinite(numbers)][0]}: give finite numbers")
+    return numbers
 
 
 def rows_by(keys: Iterable[Hashable]) -> list[list[int]]:
@@ -54,7 +80,7 @@ def predict_each(
         try:
             values[:, row] = compute(tube)
         except (RelaxationError, StructureError) as error:
-            failures[row] = f"{tube}: {error}"
+            failures[row] = f"{tube}: {str(error).removeprefix(f'{tube}: ')}"
     return Predictions.together({prop.key: column for prop, column in zip(properties, values, strict=True)}, failures)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from matgym.errors import PropertyError, require_counts, require_positive
+from matgym.errors import PropertyError, require_counts, require_within
 from matgym.models import Model, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION, Cached, Remembered
 from matgym.physics.electrons.bands import PiElectrons
@@ -19,6 +19,7 @@ from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.physics.mechanics.strength import Strength
+from matgym.physics.oracles import POTENTIALS_EV, TEMPERATURES_K
 from matgym.physics.phonons.conductance import PhononTransport
 from matgym.physics.phonons.vibrations import Vibrations
 from matgym.physics.thermoelectric import Thermoelectric
@@ -42,7 +43,9 @@ class Conditions:
     mu_ev: float | None = None
 
     def __post_init__(self) -> None:
-        require_positive(temperature_k=self.temperature_k)
+        require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)
+        if self.mu_ev is not None:
+            require_within(*POTENTIALS_EV, mu_ev=self.mu_ev)
 
 
 Keep = Callable[[Model], Model]

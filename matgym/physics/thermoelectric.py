@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, require_within
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters
+from matgym.physics.oracles import POTENTIALS_EV
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
 from matgym.physics.transport.landauer import electron_heat_nw_k, electron_moments, seebeck_uv_k
 from matgym.physics.transport.slabs import by_lead
@@ -66,10 +67,11 @@ class Thermoelectric(Model):
 
     def __post_init__(self) -> None:
         low, high = self.mu_range_ev
+        require_within(*POTENTIALS_EV, lowest_mu_ev=low, highest_mu_ev=high)
         if not low <= high:
             raise ConfigurationError(f"mu_range_ev={self.mu_range_ev} must be (lowest, highest)")
         # The constructors of both check these settings.
-        PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
+        PiTransport(self.parameters, self.temperature_k, self.mu_ev or 0.0, self.step_ev)
         PhononTransport(self.temperature_k, self.frequencies)
 
     properties = (SEEBECK_UV_K, POWER_FACTOR_PW_K2, ELECTRON_HEAT_NW_K, MU_EV, ZT)
@@ -102,6 +104,9 @@ class Thermoelectric(Model):
         values = {prop.key: np.full(len(tubes), np.nan) for prop in self.properties}
         failures = dict(phonons.reasons)
         for rows in by_lead(tubes):
+            if reason := self.parameters.outside(tubes[rows[0]]):
+                failures |= {row: self.parameters.outside(tubes[row]) or reason for row in rows}
+                continue
             energies, electrons, failed = transport.spectrum([tubes[row] for row in rows], mu[0], mu[-1])
             curves = coefficients(energies, electrons, lattice_heat[rows], mu, self.temperature_k)
             zt = np.nan_to_num(curves[ZT.key], nan=-1.0)

@@ -11,17 +11,17 @@ from typing import Final
 import numpy as np
 from typing_extensions import override
 
-from matgym.errors import ConfigurationError, StructureError
+from matgym.errors import ConfigurationError, is_whole, require_counts
+from matgym.frozen import ValueObject, read_only, returns_read_only
 from matgym.structures.lattice import TubeLattice
 from matgym.structures.species import SPECIES_DATA, Species, parse_species
-from matgym.structures.stone_wales import validated_pairs
 from matgym.typing import BoolArray, Float32Array, IntArray, SpeciesArray
 
 STONE_WALES: Final = "SW"
 """The name of turned bonds in a budget."""
 
 
-class SubstitutionEdits:
+class SubstitutionEdits(ValueObject):
     """Edits that replace 12C by a fixed budget of other species, one site per edit.
 
     Action `k * n_sites + site` places the k-th species of the budget on `site`.
@@ -38,6 +38,7 @@ class SubstitutionEdits:
         Raises:
             ConfigurationError: if the budget is empty, negative, or larger than the tube.
         """
+        require_counts(**{f"budget[{name!r}]": count for name, count in budget.items()})
         parsed = {parse_species(name): int(count) for name, count in budget.items()}
         total = sum(parsed.values())
         if not parsed or min(parsed.values()) < 1 or Species.C12 in parsed:
@@ -45,8 +46,8 @@ class SubstitutionEdits:
         if total > n_sites:
             raise ConfigurationError(f"a budget of {total} does not fit a tube of {n_sites} sites: give a smaller one")
         self.n_sites = n_sites
-        self.species = np.array(list(parsed), dtype=np.uint8)
-        self.budget = np.array(list(parsed.values()), dtype=np.int64)
+        self.species = read_only(np.array(list(parsed), dtype=np.uint8))
+        self.budget = read_only(np.array(list(parsed.values()), dtype=np.int64))
 
     def __repr__(self) -> str:
         names = [SPECIES_DATA[Species(code)].label for code in self.species.tolist()]
@@ -124,8 +125,8 @@ class DefectEdits(SubstitutionEdits):
             ConfigurationError: if the budget is empty, negative, or larger than the tube.
         """
         others = {name: count for name, count in budget.items() if name != STONE_WALES}
-        turns = int(budget.get(STONE_WALES, 0))
-        if turns < 1 or turns != budget[STONE_WALES]:
+        turns = budget.get(STONE_WALES, 0)
+        if not is_whole(turns) or turns < 1:
             raise ConfigurationError(
                 f"budget {dict(budget)} must turn at least one bond: give SW a whole number of 1 or more"
             )
@@ -133,9 +134,9 @@ class DefectEdits(SubstitutionEdits):
             super().__init__(lattice.n_sites, others)
         else:
             self.n_sites = lattice.n_sites
-            self.species, self.budget = np.zeros(0, dtype=np.uint8), np.zeros(0, dtype=np.int64)
+            self.species, self.budget = read_only(np.zeros(0, dtype=np.uint8)), np.zeros(0, dtype=np.int64)
         self.lattice = lattice
-        self.budget = np.append(self.budget, turns)
+        self.budget = read_only(np.append(self.budget, turns))
         # A turn moves or rebonds six sites, and no two turns may share a site.
         most = min(int(self.turnable.sum()), lattice.n_sites // 6)
         if turns > most:
@@ -158,18 +159,16 @@ class DefectEdits(SubstitutionEdits):
         return len(self.species) * self.n_sites + len(self.lattice.bonds)
 
     @cached_property
+    @returns_read_only
     def turnable(self) -> BoolArray:
         """(n_bonds,) whether a bond can be turned alone: the tube is long enough, and the bond crosses no end."""
-        pairs = self.lattice.bonds[:, :2]
-        good = self.lattice.bonds[:, 2] == 0
-        for bond in np.flatnonzero(good):
-            try:
-                validated_pairs(self.lattice, [pairs[bond]])
-            except StructureError:
-                good[bond] = False
-        return np.asarray(good)
+        bonds = self.lattice.bonds  # turning each by `validated_pairs` would take the square of their number
+        around = np.sort(self.lattice.neighbours[bonds[:, :2]].reshape(len(bonds), 6), axis=1)
+        long_enough = (np.diff(around, axis=1) > 0).all(axis=1) & (np.abs(bonds[:, 2]).max() <= 1)
+        return np.asarray((bonds[:, 2] == 0) & long_enough)
 
     @cached_property
+    @returns_read_only
     def _touched(self) -> Float32Array:
         """(n_bonds, n_sites) 1 where a turn of a bond moves or rebonds a site; floats, whose products are faster."""
         touched = np.zeros((len(self.lattice.bonds), self.n_sites), dtype=np.float32)
@@ -178,6 +177,7 @@ class DefectEdits(SubstitutionEdits):
         return touched
 
     @cached_property
+    @returns_read_only
     def _touching(self) -> Float32Array:
         """(n_bonds, n_bonds) number of sites that two bonds both touch."""
         return np.asarray(self._touched @ self._touched.T)

@@ -1,10 +1,10 @@
-"""The honeycomb lattice of a nanotube, laid out as a periodic raster.
+"""The honeycomb lattice of a nanotube as a periodic raster.
 
 A tube of chirality (n, m) and c cells is the honeycomb lattice modulo its circumference vector
 C = n a₁ + m a₂ and c times its translation vector T (Saito, Dresselhaus and Dresselhaus, *Physical
 Properties of Carbon Nanotubes*, 1998, ch. 3). Its unit cells form a finite Abelian group, Z² modulo the
-lattice that C and cT span. Written in Hermite normal form that group is a raster of H rows and W columns,
-in which a walk off the last row comes back on the first one `shift` columns further on:
+lattice that C and cT span. In Hermite normal form this group is a raster of H rows and W columns. The last row
+is followed by the first one, shifted by `shift` columns:
 
     (row + H, column) = (row, column + shift),    (row, column + W) = (row, column)
 
@@ -12,20 +12,21 @@ Each pixel is a unit cell of two atoms, A and B, and for every chirality the bon
 
     A(row, column) — B(row, column), B(row - 1, column), B(row, column - 1)
 
-so that a convolution whose padding is circular, with that shift, sees true neighbours everywhere: at the
-seam, across the helix, and from one end of the cell to the next.
+A convolution with circular padding and that shift therefore reads true neighbours everywhere: at the seam,
+along the helix, and across the ends of the cell.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matgym.errors import ChiralityError, StructureError
+from matgym.frozen import ValueObject, cached_by_bytes, returns_read_only
 from matgym.typing import BoolArray, FloatArray, IntArray
 from matgym.units import CARBON_BOND_ANGSTROM
 
@@ -33,24 +34,28 @@ A: Final = 0
 B: Final = 1
 
 MAX_SITES: Final = 2_000_000
-"""Most sites of a tube: one of 10 nm diameter and 1.6 µm length. A choice of ours, which keeps each array of sites and
-bonds below 150 MB, so that a mistyped number is an error before memory runs out."""
+"""Largest number of sites of a tube: one of 10 nm diameter and 1.6 µm length. This limit is our choice. It keeps each
+array of sites and bonds below 150 MB, so that a mistyped number raises an error before memory is exhausted."""
 
-# Bases (e_row, e_column) in units of (a₁, a₂) and the cell in which the B atom of pixel (0, 0) lies: the
-# frame of the lattice turned about an A atom by 0°, 120° and 240°. All three have the same bond pattern.
+# Bases (e_row, e_column) in units of (a₁, a₂), and the cell of the B atom of pixel (0, 0), for frames that are
+# rotated about an A atom by 0°, 120° and 240°. All three have the same bond pattern.
 _FRAMES: Final = (((0, 1), (1, 0), (0, 0)), ((-1, 0), (-1, 1), (-1, 0)), ((1, -1), (0, -1), (0, -1)))
 
 
 @dataclass(frozen=True)
-class TubeLattice:
-    """The sites, bonds and geometry of a tube, whatever its sites hold.
+class TubeLattice(ValueObject):
+    """The sites, bonds and geometry of a tube, without species.
 
-    Sites are numbered in raster order, sublattice A first: `site = (sublattice * H + row) * W + column`.
+    Sites are numbered in raster order, beginning with sublattice A: `site = (sublattice * H + row) * W + column`.
 
     Attributes:
         n: first chiral index, n ≥ 1.
         m: second chiral index, 0 ≤ m ≤ n.
-        cells: translational unit cells along the axis.
+        cells: number of translational unit cells along the axis.
+
+    Raises:
+        ChiralityError: if (n, m) is not canonical.
+        StructureError: if there are fewer cells than 1, or more sites than `MAX_SITES`.
     """
 
     n: int
@@ -58,16 +63,28 @@ class TubeLattice:
     cells: int
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.n < 1 or not 0 <= self.m <= self.n:
-            swapped = f"; the same tube, mirrored, is ({self.m}, {self.n})" if self.m > self.n >= 0 else ""
-            raise ChiralityError(f"chirality ({self.n}, {self.m}) is not canonical: n >= 1 and 0 <= m <= n{swapped}")
+            swapped = f"; its mirror image is ({self.m}, {self.n})" if self.m > self.n >= 0 else ""
+            raise ChiralityError(
+                f"chirality ({self.n}, {self.m}) is not canonical: give n >= 1 and 0 <= m <= n{swapped}"
+            )
         if self.cells < 1:
-            raise StructureError(f"a tube of {self.cells} cells cannot exist: cells must be 1 or more")
+            raise StructureError(f"a tube cannot have {self.cells} cells: give 1 or more")
         if self.n_sites > MAX_SITES:
             raise StructureError(
-                f"a ({self.n}, {self.m}) tube of {self.cells} cells has {self.n_sites:,} sites; matgym takes tubes of "
+                f"a ({self.n}, {self.m}) tube of {self.cells} cells has {self.n_sites:,} sites: give a tube of "
                 f"{MAX_SITES:,} or fewer"
             )
+
+    def __reduce__(self) -> tuple[Callable[[int, int, int], "TubeLattice"], tuple[int, int, int]]:
+        """Pickle three numbers and no arrays; a copy is the shared lattice itself."""
+        return tube_lattice, (self.n, self.m, self.cells)
+
+    def forget(self) -> None:
+        """Drop all arrays; they are computed again when they are needed."""
+        for name in vars(self).keys() - {"n", "m", "cells"}:
+            vars(self).pop(name, None)
 
     # ---- sizes
 
@@ -79,13 +96,13 @@ class TubeLattice:
 
     @cached_property
     def n_cells(self) -> int:
-        """Two-atom unit cells (hexagons) in the tube: H * W."""
+        """Number of two-atom unit cells (hexagons) of the tube: H * W."""
         t1, t2 = self.translation
         return self.cells * abs(self.n * t2 - self.m * t1)
 
     @property
     def n_sites(self) -> int:
-        """Lattice sites in the tube, vacancies included."""
+        """Number of lattice sites of the tube, including vacancies."""
         return 2 * self.n_cells
 
     @property
@@ -94,14 +111,15 @@ class TubeLattice:
         return math.gcd(self.n, self.m)
 
     @cached_property
+    @returns_read_only
     def screw(self) -> IntArray:
-        """(2,): the shortest screw p a₁ + q a₂ up the axis, m p - n q = gcd(n, m)."""
+        """(2,) the shortest screw p a₁ + q a₂ along the axis, with m p - n q = gcd(n, m)."""
         p = next(p for p in range(self.n) if (self.m * p - self.folds) % self.n == 0)
         return np.array([p, (self.m * p - self.folds) // self.n])
 
     @property
     def is_achiral(self) -> bool:
-        """Whether the tube is zigzag or armchair and so is its own mirror image."""
+        """Whether the tube is zigzag or armchair, and therefore its own mirror image."""
         return self.m in {0, self.n}
 
     @property
@@ -125,7 +143,7 @@ class TubeLattice:
 
     @cached_property
     def _raster(self) -> tuple[int, int, int, int]:
-        """(H, W, shift, frame): the frame whose raster is nearest to a square."""
+        """(H, W, shift, frame) of the frame whose raster is closest to a square."""
         best = (0, 0, 0, 0)
         for frame in range(3):
             width = next(w for w in range(1, self.n_cells + 1) if self.is_period(_in_frame(0, w, frame)))
@@ -136,7 +154,7 @@ class TubeLattice:
         return best
 
     def is_period(self, vector: tuple[int, int]) -> bool:
-        """Whether a lattice vector is an integer combination of C and cT."""
+        """Return whether a lattice vector (p, q), in units of a₁ and a₂, is an integer combination of C and cT."""
         p, q = vector
         t1, t2 = self.translation
         det = (self.n * t2 - self.m * t1) * self.cells
@@ -146,38 +164,42 @@ class TubeLattice:
 
     @property
     def raster_shape(self) -> tuple[int, int]:
-        """(H, W)."""
+        """Numbers of rows and columns of the raster: (H, W)."""
         return self._raster[:2]
 
     @property
     def raster_shift(self) -> int:
-        """Columns by which the raster is shifted on passing from the last row to the first."""
+        """Number of columns by which the raster is shifted from the last row to the first one."""
         return self._raster[2]
 
     @cached_property
+    @returns_read_only
     def _cell_index(self) -> IntArray:
-        """(n_cells, 2): (p, q) of the unit cell A atoms lie in, in raster order."""
+        """(n_cells, 2) coordinates (p, q) of the unit cells of the A atoms, in raster order."""
         height, width, _, frame = self._raster
         rows, columns = np.divmod(np.arange(height * width), width)
         (r1, r2), (c1, c2), _ = _FRAMES[frame]
         return np.stack([rows * r1 + columns * c1, rows * r2 + columns * c2], axis=1)
 
     @cached_property
+    @returns_read_only
     def site_cells(self) -> IntArray:
-        """(n_sites, 2): integer coordinates (p, q) of each site's unit cell, in units of a₁ and a₂."""
+        """(n_sites, 2) integer coordinates (p, q) of each site's unit cell, in units of a₁ and a₂."""
         offset = np.array(_FRAMES[self._raster[3]][2])
         return np.concatenate([self._cell_index, self._cell_index + offset])
 
     @cached_property
+    @returns_read_only
     def home_cells(self) -> IntArray:
-        """(n_sites, 2): like `site_cells`, but moved along the axis to heights from zero to the tube's length."""
+        """(n_sites, 2) coordinates as in `site_cells`, moved along the axis into the tube."""
         turns = self.axial_thirds(self.site_cells, np.repeat([0, 1], self.n_cells)) // (3 * self.n_cells)
         return np.asarray(self.site_cells - turns[:, None] * self.cells * np.array(self.translation))
 
     def axial_thirds(self, cells: IntArray, sublattice: IntArray) -> IntArray:
-        """(...) heights of places on the sheet, in thirds of the unit in which the tube is `n_cells` long.
+        """Return (...) heights of places on the sheet, in thirds of the unit in which the tube is `n_cells` long.
 
-        Whole numbers, exact as lengths in Å are not; the unit is the same for tubes of any number of cells.
+        Heights are whole numbers, which are exact, unlike lengths in Å. The unit is the same for tubes of any number
+        of cells.
 
         Args:
             cells: (..., 2) integer coordinates in units of a₁ and a₂.
@@ -187,7 +209,7 @@ class TubeLattice:
         return np.asarray(3 * (self.m * p - self.n * q) + (self.m - self.n) * sublattice)
 
     def sites_at(self, cells: IntArray, sublattice: IntArray) -> IntArray:
-        """The site that holds a given unit cell and sublattice, after wrapping.
+        """Return (...) sites at given unit cells and sublattices, which are wrapped into the tube.
 
         Args:
             cells: (..., 2) integer coordinates in units of a₁ and a₂.
@@ -205,17 +227,18 @@ class TubeLattice:
     # ---- bonds
 
     @cached_property
+    @returns_read_only
     def bond_steps(self) -> IntArray:
-        """(3, 2): from the unit cell of an A atom to those of the B atoms it is bonded to, in a₁ and a₂."""
+        """(3, 2) steps from the unit cell of an A atom to those of its three bonded B atoms, in units of a₁ and a₂."""
         (r1, r2), (c1, c2), offset = _FRAMES[self._raster[3]]
         return np.asarray(np.array(offset) + np.array([(0, 0), (-r1, -r2), (-c1, -c2)]))
 
     @cached_property
+    @returns_read_only
     def bonds(self) -> IntArray:
-        """(3 n_cells, 3): A site, B site, and the periodic image (0 or ±1, along the axis) of the B site.
+        """(3 n_cells, 3) A site, B site, and periodic image (0 or ±1, along the axis) of the B site of each bond.
 
-        Bond `k * n_cells + i` is the k-th of the three bonds of A site i, so that bonds of one direction
-        stand together.
+        Bond `k * n_cells + i` is the k-th of the three bonds of A site i: bonds of one direction are contiguous.
         """
         n_cells = self.n_cells
         a_sites = np.arange(n_cells)
@@ -229,19 +252,20 @@ class TubeLattice:
         return np.concatenate(rows)
 
     def bond_mask(self, pairs: Iterable[tuple[int, int]]) -> BoolArray:
-        """(3 n_cells,) True for the bond of each pair (A site, B site), which must be bonds."""
+        """Return a (3 n_cells,) mask that is True for the bonds between given pairs (A site, B site)."""
         mask = np.zeros(len(self.bonds), dtype=bool)
         for a, b in pairs:
             mask[int(np.flatnonzero(self.neighbours[a] == b)[0]) * self.n_cells + a] = True
         return mask
 
     def bond_pairs(self, mask: NDArray[np.generic]) -> tuple[tuple[int, int], ...]:
-        """(A site, B site) of each bond that is marked in a (3 n_cells,) mask."""
+        """Return the pair (A site, B site) of each bond that a (3 n_cells,) mask marks."""
         return tuple((int(a), int(b)) for a, b in self.bonds[np.flatnonzero(mask), :2])
 
     @cached_property
+    @returns_read_only
     def neighbours(self) -> IntArray:
-        """(n_sites, 3): the bonded sites of each site."""
+        """(n_sites, 3) bonded sites of each site."""
         n_cells = self.n_cells
         a_sites, b_sites = self.bonds[:, 0], self.bonds[:, 1]
         of_a = b_sites.reshape(3, n_cells).T
@@ -253,23 +277,24 @@ class TubeLattice:
     # ---- geometry
 
     def _planar(self, cells: IntArray, sublattice: FloatArray) -> FloatArray:
-        """(..., 2) coordinates in units of a₁ and a₂; the B atom sits at (a₁ + a₂)/3 of its cell."""
+        """Return (..., 2) coordinates in units of a₁ and a₂; the B atom is at (a₁ + a₂)/3 in its cell."""
         return cells + np.asarray(sublattice)[..., None] / 3.0
 
     def _axial(self, cells: IntArray, sublattice: FloatArray) -> FloatArray:
-        """Position along the axis as a fraction of the tube's length, not wrapped."""
+        """Return (...) positions along the axis as fractions of the tube's length, not wrapped."""
         p, q = np.moveaxis(self._planar(cells, sublattice), -1, 0)
         return np.asarray((self.m * p - self.n * q) / self.n_cells)
 
     def _angular(self, cells: IntArray, sublattice: FloatArray) -> FloatArray:
-        """Position around the circumference as a fraction of a turn, not wrapped."""
+        """Return (...) positions around the circumference as fractions of a turn, not wrapped."""
         n, m = self.n, self.m
         p, q = np.moveaxis(self._planar(cells, sublattice), -1, 0)
         return np.asarray((p * (n + m / 2) + q * (m + n / 2)) / (n * n + n * m + m * m))
 
     @cached_property
+    @returns_read_only
     def site_fractions(self) -> FloatArray:
-        """(n_sites, 2): angle and axial position of each site as fractions in [0, 1)."""
+        """(n_sites, 2) angle and axial position of each site as fractions in [0, 1)."""
         sublattice = np.repeat([0.0, 1.0], self.n_cells)
         angle = self._angular(self.site_cells, sublattice)
         axial = self._axial(self.site_cells, sublattice)
@@ -277,15 +302,16 @@ class TubeLattice:
         return fractions - np.floor(fractions + _EDGE)
 
     @cached_property
+    @returns_read_only
     def bond_vectors(self) -> FloatArray:
-        """(3, 2): the three bonds of an A atom on the unrolled sheet, Å: around and along the tube."""
+        """(3, 2) vectors of the three bonds of an A atom on the unrolled sheet, around and along the tube, Å."""
         around = self._angular(self.bond_steps, np.ones(3)) * self.circumference_angstrom
         along = self._axial(self.bond_steps, np.ones(3)) * self.length_angstrom
         return np.stack([around, along], axis=1)
 
 
 _EDGE: Final = 1e-9
-"""Sites within this fraction of a period below its end count as lying at the start of the next."""
+"""Sites within this fraction of a period below its end count as sites at the start of the next period."""
 
 
 def _in_frame(rows: int, columns: int, frame: int) -> tuple[int, int]:
@@ -294,11 +320,25 @@ def _in_frame(rows: int, columns: int, frame: int) -> tuple[int, int]:
 
 
 def unit_sites(n: int, m: int) -> int:
-    """Sites of one translational unit cell of a tube."""
+    """Return the number of sites of a translational unit cell of an (n, m) tube."""
     return 4 * (n * n + n * m + m * m) // math.gcd(2 * m + n, 2 * n + m)
 
 
-@lru_cache(maxsize=4096)
+_BYTES_PER_SITE: Final = 128
+"""Bytes of a lattice's arrays for each site, all together."""
+
+
+@cached_by_bytes(lambda lattice: _BYTES_PER_SITE * lattice.n_sites, TubeLattice.forget)
 def tube_lattice(n: int, m: int, cells: int) -> TubeLattice:
-    """The lattice of a tube, shared by all tubes of the same chirality and length."""
+    """Return the lattice of a tube; tubes of the same chirality and length share it.
+
+    Args:
+        n: first chiral index.
+        m: second chiral index.
+        cells: number of translational unit cells along the axis.
+
+    Raises:
+        ChiralityError: if (n, m) is not canonical.
+        StructureError: if there are fewer cells than 1, or more sites than `MAX_SITES`.
+    """
     return TubeLattice(n, m, cells)

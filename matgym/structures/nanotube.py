@@ -1,4 +1,4 @@
-"""The nanotube: a frozen value object."""
+"""The nanotube, an immutable value object."""
 
 import hashlib
 import math
@@ -10,7 +10,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matgym.errors import SiteError, SpeciesError, StructureError
+from matgym.errors import SiteError, SpeciesError, StructureError, is_whole
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species, parse_species
 from matgym.structures.stone_wales import direction, sheet_moves, turned_bonds, validated_pairs
@@ -19,33 +20,34 @@ from matgym.typing import FloatArray, IntArray, SpeciesArray
 from matgym.units import POISSON_RATIO
 
 MAX_STRAIN = 0.3
-"""Beyond this a carbon nanotube has failed: Ogata and Shibutani, Phys. Rev. B 68, 165409 (2003)."""
+"""Largest axial strain; a carbon nanotube fails at larger ones: Ogata and Shibutani, Phys. Rev. B 68, 165409 (2003)."""
 
 MAX_TORSION = 0.3
-"""The same bound for shear."""
+"""Largest shear strain: the same bound."""
 
 
 @dataclass(frozen=True, eq=False)
-class Nanotube:
-    """One single-walled tube: chirality, length, what every site holds, turned bonds, and strain.
+class Nanotube(ValueObject):
+    """A single-walled nanotube: chirality, length, species of the sites, turned bonds, and strain.
 
-    Equal tubes hold the same species on the same sites; tubes that a symmetry operation maps onto each
-    other differ, but share their `key`.
+    Two tubes are equal if they have the same species on the same sites. Symmetric copies of a tube are not equal, but
+    have the same `key`.
 
     Attributes:
         n: first chiral index, n >= 1.
         m: second chiral index, 0 <= m <= n.
-        cells: translational unit cells along the axis; the tube is periodic.
-        species: (n_sites,) species codes, read-only, in raster order (see `TubeLattice`); accepts any
-            sequence of codes, and defaults to all 12C.
-        strain: axial strain, a fraction; positive is stretched. The radius shrinks by Poisson's ratio.
-        torsion: shear strain R dφ/dz of a twist about the axis, a fraction; positive winds to the right.
-        stone_wales: (A site, B site) of each bond that is turned by 90°, counter-clockwise seen from outside.
+        cells: number of translational unit cells along the axis; the tube is periodic.
+        species: (n_sites,) species codes, read-only, in raster order (see `TubeLattice`). The constructor accepts any
+            sequence of codes. Default: 12C on all sites.
+        strain: axial strain, a fraction; positive for a stretched tube. The radius shrinks by Poisson's ratio.
+        torsion: shear strain R dφ/dz of a twist about the axis, a fraction; positive for a right-handed
+            twist.
+        stone_wales: (A site, B site) of each bond that is turned by 90°, counter-clockwise as seen from outside.
 
     Raises:
         ChiralityError: if (n, m) is not canonical.
         SpeciesError: if `species` has the wrong length or an unknown code.
-        SiteError: if a Stone-Wales pair is no bond.
+        SiteError: if a Stone-Wales pair is not a bond.
         StructureError: if cells, strain or torsion are out of range, or Stone-Wales pairs touch.
     """
 
@@ -60,21 +62,19 @@ class Nanotube:
     def __post_init__(self) -> None:
         for name in ("n", "m", "cells"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer):
-                raise StructureError(f"{name}={value!r} is not a whole number")
-            object.__setattr__(self, name, int(value))
+            object.__setattr__(self, name, _whole(name, value))
         for name, limit in (("strain", MAX_STRAIN), ("torsion", MAX_TORSION)):
             value = _number(name, getattr(self, name))
             if not math.isfinite(value) or abs(value) > limit:
-                raise StructureError(f"{name} {value} is out of range: -{limit} to {limit}, as a fraction")
-            object.__setattr__(self, name, value + 0.0)  # no -0.0, which would print and hash apart
+                raise StructureError(f"{name}={value} is out of range: give a fraction from -{limit} to {limit}")
+            object.__setattr__(self, name, value + 0.0)  # -0.0 would print and hash differently from 0.0
         codes = self._validated_codes()
-        codes.setflags(write=False)
         object.__setattr__(self, "species", codes)
+        super().__post_init__()
         if len(self.stone_wales):
             pairs = validated_pairs(self.lattice, self.stone_wales)
             if (codes[np.array(pairs)] == Species.VACANCY).any():
-                raise StructureError(f"the Stone-Wales pairs {pairs} hold a vacancy: there is no bond to turn")
+                raise StructureError(f"one of the Stone-Wales pairs {pairs} holds a vacancy: turn bonds between atoms")
             object.__setattr__(self, "stone_wales", pairs)
 
     def _validated_codes(self) -> SpeciesArray:
@@ -84,15 +84,17 @@ class Nanotube:
         try:
             given = np.asarray(self.species)
         except ValueError as error:  # ragged
-            raise SpeciesError(f"species are no sequence of codes: {error}") from None
+            raise SpeciesError(f"species must be a sequence of species codes: {error}") from None
+        if given.dtype == bool:
+            raise SpeciesError("species are True and False: give codes or `decorated({site: name})`")
         if given.shape != (n_sites,):
             raise SpeciesError(
-                f"species of shape {given.shape} do not fit: "
-                f"a ({self.n}, {self.m}) tube of {self.cells} cells has {n_sites} sites"
+                f"species has shape {given.shape}, but a ({self.n}, {self.m}) tube of {self.cells} cells has {n_sites} "
+                f"sites: give {n_sites} species codes"
             )
         unknown = given[~np.isin(given, list(Species))]
         if unknown.size:
-            raise SpeciesError(f"unknown species code {unknown[0]}; known are 0 to {len(Species) - 1}")
+            raise SpeciesError(f"unknown species code {unknown[0]}: give codes from 0 to {len(Species) - 1}")
         return given.astype(np.uint8)
 
     # ---- identity
@@ -111,18 +113,18 @@ class Nanotube:
 
     @property
     def digest(self) -> str:
-        """Hash of the structure as it stands: symmetric copies differ."""
+        """Hash of the structure; symmetric copies have different hashes."""
         return hashlib.blake2b(repr(self._identity).encode(), digest_size=12).hexdigest()
 
     @cached_property
     def key(self) -> str:
         """Hash of the structure up to symmetry: equal for all rotated, screwed and mirrored copies.
 
-        Chiral tubes are compared with others of the same handedness only, since (m, n) is not canonical.
+        A chiral tube has no mirrored copy, because (m, n) is not canonical.
         """
         species, pairs = canonical_form(self.lattice, self.species, self.stone_wales, mirrors=not self.torsion)
         head = f"{self.n},{self.m},{self.cells},{self.strain:.9f};"
-        if self.torsion or pairs:  # tubes without keep the keys that data sets were split by
+        if self.torsion or pairs:  # other tubes keep the keys by which existing data sets are split
             head += f"{self.torsion:.9f};{pairs};"
         return hashlib.blake2b(head.encode() + species.tobytes(), digest_size=12).hexdigest()
 
@@ -130,25 +132,26 @@ class Nanotube:
 
     @property
     def lattice(self) -> TubeLattice:
-        """Sites, bonds and geometry."""
+        """Lattice of the tube: its sites, bonds and geometry."""
         return tube_lattice(self.n, self.m, self.cells)
 
     @property
     def n_sites(self) -> int:
-        """Lattice sites, vacancies included."""
+        """Number of lattice sites, including vacancies."""
         return self.lattice.n_sites
 
     @property
     def image(self) -> SpeciesArray:
-        """(2, H, W): the species as a periodic raster, a view of `species` and so lossless.
+        """(2, H, W) species codes as a periodic raster, which is a view of `species`.
 
-        A pixel is a unit cell with its A and its B atom; rows wrap with `lattice.raster_shift`.
+        A pixel is a unit cell with its A and its B site. The last row is followed by the first one, shifted by
+        `lattice.raster_shift`.
         """
         return self.species.reshape(2, *self.lattice.raster_shape)
 
     @property
     def counts(self) -> dict[Species, int]:
-        """How many sites hold each species."""
+        """Number of sites of each species."""
         counted = np.bincount(self.species, minlength=len(Species))
         return {species: int(counted[species]) for species in Species}
 
@@ -164,19 +167,21 @@ class Nanotube:
 
     @property
     def diameter_nm(self) -> float:
-        """Diameter, nm, shrunk or widened by strain."""
+        """Diameter of the strained tube, nm."""
         return self.lattice.diameter_nm * (1.0 - POISSON_RATIO * self.strain)
 
     @property
     def length_angstrom(self) -> float:
-        """Axial period, Å."""
+        """Axial period of the strained tube, Å."""
         return self.lattice.length_angstrom * (1.0 + self.strain)
 
     @property
+    @returns_read_only
     def positions_angstrom(self) -> FloatArray:
-        """(n_sites, 3): every site, vacancies included, Å; the axis is z, through the origin.
+        """(n_sites, 3) positions of all sites, including vacancies, Å; the axis of the tube is z, through the origin.
 
-        Atoms of Stone-Wales pairs stand where the turn of their bond on the sheet takes them, not relaxed.
+        The positions of the atoms of Stone-Wales pairs follow from the turn of the bond on the sheet; they are not
+        relaxed.
         """
         radius = self.diameter_nm * 10.0 / 2.0
         angle, axial = self.lattice.site_fractions.T
@@ -187,73 +192,89 @@ class Nanotube:
         return np.stack([radius * np.cos(phi), radius * np.sin(phi), along], axis=1)
 
     @property
+    @returns_read_only
     def bonds(self) -> IntArray:
-        """(3 n_cells, 3): site, site, and the periodic image (0 or ±1) of the second; vacancies are not left out.
+        """(3 n_cells, 3) first site, second site and periodic image (0 or ±1) of the second site of each bond.
 
-        Without Stone-Wales pairs these are `lattice.bonds`.
+        Bonds to vacancies are included. Without Stone-Wales pairs these are `lattice.bonds`.
         """
         return turned_bonds(self.lattice, self.stone_wales) if self.stone_wales else self.lattice.bonds
 
     @property
+    @returns_read_only
     def bond_vectors_angstrom(self) -> FloatArray:
-        """(3, 2): the three bonds of an A atom on the unrolled, strained sheet, around and along the tube, Å."""
+        """(3, 2) vectors of the three bonds of an A atom on the unrolled, strained sheet, around and along it, Å."""
         around, along = (self.lattice.bond_vectors * self._sheet_scale).T
         return np.stack([around + self.torsion * along, along], axis=1)
 
     @property
+    @returns_read_only
     def bond_lengths_angstrom(self) -> FloatArray:
-        """(3,): lengths of the three bonds of an A atom on the unrolled, strained sheet, Å."""
+        """(3,) lengths of the three bonds of an A atom on the unrolled, strained sheet, Å."""
         return np.asarray(np.linalg.norm(self.bond_vectors_angstrom, axis=1))
 
     @property
+    @returns_read_only
     def _sheet_scale(self) -> FloatArray:
         return np.array([1.0 - POISSON_RATIO * self.strain, 1.0 + self.strain])
 
     # ---- other tubes
 
     def with_species(self, species: ArrayLike) -> Self:
-        """The same tube with all its sites' species replaced."""
+        """Return the tube with other (n_sites,) species codes."""
         return replace(self, species=np.asarray(species))
 
     def decorated(self, sites: Mapping[int, str | int | Species]) -> Self:
-        """The same tube with some sites replaced: `tube.decorated({0: "B", 5: "N", 9: "vacancy"})`.
+        """Return the tube with other species on some sites: `tube.decorated({0: "B", 5: "N", 9: "vacancy"})`.
+
+        Args:
+            sites: species by site; see `parse_species`.
 
         Raises:
             SiteError: if a site does not exist.
             SpeciesError: if a species is unknown.
         """
         codes = self.species.copy()
+        if not isinstance(sites, Mapping):
+            raise SiteError(f"sites={sites!r:.80} must be a dictionary, such as {{0: 'B'}}")
         for site, name in sites.items():
+            if not is_whole(site):
+                raise SiteError(f"site {site!r} is not a whole number")
             if not 0 <= site < self.n_sites:
-                raise SiteError(
-                    f"site {site} does not exist: the tube has {self.n_sites} sites (0 to {self.n_sites - 1})"
-                )
+                raise SiteError(f"site {site} does not exist: give sites from 0 to {self.n_sites - 1}")
             codes[site] = parse_species(name)
         return self.with_species(codes)
 
     def strained(self, strain: float) -> Self:
-        """The same tube at another axial strain."""
+        """Return the tube with another axial strain, a fraction."""
         return replace(self, strain=strain)
 
     def twisted(self, torsion: float) -> Self:
-        """The same tube at another torsion."""
+        """Return the tube with another torsion, a fraction."""
         return replace(self, torsion=torsion)
 
     def turned(self, *pairs: tuple[int, int]) -> Self:
-        """The same tube with more of its bonds turned by 90° into Stone-Wales pairs: `tube.turned((0, 32))`.
+        """Return the tube with further bonds turned by 90° to Stone-Wales pairs: `tube.turned((0, 32))`.
+
+        Args:
+            pairs: (A site, B site) of each bond.
 
         Raises:
-            SiteError: if a pair is no bond of the lattice.
+            SiteError: if a pair is not a bond of the lattice.
             StructureError: if two pairs touch.
         """
         return replace(self, stone_wales=(*self.stone_wales, *pairs))
 
     def repeated(self, times: int) -> Self:
-        """The tube repeated along its axis.
+        """Return the tube repeated along its axis.
+
+        Args:
+            times: number of copies.
 
         Raises:
             StructureError: if `times` is below 1.
         """
+        times = _whole("times", times)
         if times < 1:
             raise StructureError(f"a tube cannot be repeated {times} times: give 1 or more")
         longer = tube_lattice(self.n, self.m, self.cells * times)
@@ -263,11 +284,15 @@ class Nanotube:
         return replace(self, cells=longer.cells, species=species, stone_wales=tuple(pairs))
 
     def extended(self, cells: int) -> Self:
-        """The tube with pristine cells added at either end.
+        """Return the tube with pristine cells added at both ends.
+
+        Args:
+            cells: number of cells at each end.
 
         Raises:
             StructureError: if `cells` is negative.
         """
+        cells = _whole("cells", cells)
         if cells < 0:
             raise StructureError(f"a tube cannot be extended by {cells} cells: give 0 or more")
         longer = tube_lattice(self.n, self.m, self.cells + 2 * cells)
@@ -278,7 +303,7 @@ class Nanotube:
         return replace(self, cells=longer.cells, species=species, stone_wales=tuple(self._pairs_in(longer, cells)))
 
     def _pairs_in(self, longer: TubeLattice, cells: int) -> list[tuple[int, int]]:
-        """The Stone-Wales pairs in a longer tube, moved up by some cells."""
+        """Return the Stone-Wales pairs as sites of a longer tube, moved along the axis by a number of cells."""
         pairs = []
         for a, b in self.stone_wales:
             cell = self.lattice.home_cells[a] + cells * np.array(self.lattice.translation)
@@ -290,32 +315,34 @@ class Nanotube:
     # ---- symmetry
 
     def rotated(self, steps: int = 1) -> Self:
-        """Turned about the axis by steps of 360°/gcd(n, m)."""
+        """Return the tube rotated about its axis by a number of steps of 360°/gcd(n, m)."""
         d = math.gcd(self.n, self.m)
+        steps = _whole("steps", steps) % d
         return self._moved(translation(self.lattice, steps * self.n // d, steps * self.m // d))
 
     def screwed(self, p: int, q: int) -> Self:
-        """Moved along the sheet by p a₁ + q a₂: a screw operation about the axis."""
+        """Return the tube moved by p a₁ + q a₂ on the sheet, which is a screw operation about the axis."""
+        p, q = (_whole(name, value) % self.lattice.n_cells for name, value in (("p", p), ("q", q)))
         return self._moved(translation(self.lattice, p, q))
 
     def flipped(self) -> Self:
-        """Turned by 180° about an axis across the tube, which swaps its ends and its sublattices."""
+        """Return the tube rotated by 180° about an axis across it, which exchanges its ends and its sublattices."""
         return self._moved(flip(self.lattice))
 
     def reversed(self) -> Self:
-        """Turned end to end within its cell: a flip that carries no site across an end.
+        """Return the tube with its ends exchanged within its cell: a flip that moves no site across an end.
 
-        What stands at a height z of a tube of length L then stands at a height of about L - z, which makes it the
-        same device between leads, seen from the other one.
+        A site at height z of a tube of length L moves to a height of about L - z. The result is the same device
+        between leads, as seen from the other lead.
         """
         n, m, d = self.n, self.m, self.lattice.folds
         rings = self.lattice.n_cells // d
-        # A flip takes A sites at k d to B sites at (m - n)/3 - k d; those of the cell begin below d.
+        # A flip moves A sites at k d to B sites at (m - n)/3 - k d; the lowest sites of the cell are below d.
         p, q = (rings - 1 - (m - n) // (3 * d)) * self.lattice.screw
         return self.flipped().screwed(int(p), int(q))
 
     def mirrored(self) -> Self:
-        """The mirror image.
+        """Return the mirror image of the tube.
 
         Raises:
             StructureError: if the tube is chiral, whose mirror image is the (m, n) tube.
@@ -341,13 +368,28 @@ class Nanotube:
         return f"({self.n},{self.m})x{self.cells} nanotube{strain}{torsion}" + (f" with {held}" if held else "")
 
 
-def _number(name: str, value: object) -> float:
-    """Return a setting of a tube as a number.
+def _whole(name: str, value: object) -> int:
+    """Return a setting of a tube as a whole number.
 
     Raises:
         StructureError: if it is none.
     """
+    if not is_whole(value):
+        raise StructureError(f"{name}={value!r} must be a whole number")
+    return int(value)  # type: ignore[call-overload,no-any-return]  # as was checked
+
+
+def _number(name: str, value: object) -> float:
+    """Return a value as a float.
+
+    Args:
+        name: name of the attribute, for messages.
+        value: the value.
+
+    Raises:
+        StructureError: if it is not a number.
+    """
     try:
-        return float(value)  # type: ignore[arg-type]  # what is no number raises
+        return float(value)  # type: ignore[arg-type]  # other types raise an error
     except (TypeError, ValueError, OverflowError):
-        raise StructureError(f"{name}={value!r} is not a number") from None
+        raise StructureError(f"{name}={value!r} must be a number") from None

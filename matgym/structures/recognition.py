@@ -1,14 +1,13 @@
-"""Finding the nanotube in a set of atoms.
+"""Recognition of the nanotube that a set of atoms forms.
 
-Rolled out, a tube is a honeycomb sheet on which an atom at some angle and height, taken as fractions of a
-turn and of the axial period, lies at
+The unrolled tube is a honeycomb sheet. On it, an atom with an angle and a height, as fractions of a turn and of the
+axial period, is at
 
     (p, q) = angle (n, m) + height cells (t₁, t₂)
 
-in units of a₁ and a₂: whole numbers on A sites, whole numbers plus 1/3 on B sites, up to one offset that all
-atoms share. A chirality is the right one if such an offset brings every atom to a site of its own. Atoms that
-are left over must be the two ends of Stone-Wales bonds: about the middle of a bond whose sites are empty, and
-turned by 90° against it.
+in units of a₁ and a₂: whole numbers on A sites, whole numbers plus 1/3 on B sites, up to one offset for all
+atoms. A chirality fits if an offset puts every atom on a site of its own. The remaining atoms must be the two ends of
+Stone-Wales bonds: around the middle of a bond whose sites are empty, and turned by 90° from it.
 """
 
 import math
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import RecognitionError, StructureError
+from matgym.structures.atoms import check_numbers
 from matgym.structures.lattice import MAX_SITES, TubeLattice, tube_lattice, unit_sites
 from matgym.structures.nanotube import MAX_STRAIN, Nanotube
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
@@ -30,68 +30,72 @@ if TYPE_CHECKING:
     from ase import Atoms
 
 SITE_TOLERANCE_ANGSTROM: Final = 0.4
-"""How far along the wall an atom may lie from its site; two sites are 1.42 Å apart."""
+"""Largest distance of an atom from its site, along the wall; two sites are 1.42 Å apart."""
 
 TURNED_ANGSTROM: Final = 0.65
-"""Beside a turned bond atoms may lie this far from their sites. Relaxed by LAMMPS (REBO), the neighbours of a turned
-bond lie up to 0.47 Å from theirs (0.6 Å in a (4, 2) tube), the turned atoms 0.93 to 1.03 Å."""
+"""Largest distance from their sites of atoms next to a turned bond. After a relaxation by LAMMPS (REBO) the neighbours
+of a turned bond are up to 0.47 Å from their sites (0.6 Å in a (4, 2) tube), and the turned atoms 0.93 to 1.03 Å."""
 
 TURNED_TOLERANCE_ANGSTROM: Final = 0.5
-"""How far a turned bond, its middle and its vector, may lie from a Stone-Wales pair; two such differ by 1.2 Å."""
+"""Largest distance of the middle and of the vector of a turned bond from those of a Stone-Wales pair; two pairs differ
+by 1.2 Å."""
 
 NEIGHBOUR_ANGSTROM: Final = 2.9
-"""Atoms of one wall reach each other in such steps, past vacancies too; two walls, 3.4 Å apart, do not."""
+"""Largest distance of neighbours. Steps of this length connect the atoms of a wall, also across vacancies, but not two
+walls, which are 3.4 Å apart."""
 
 ROUNDNESS_ANGSTROM: Final = 0.5
-"""How far an atom may lie inside or outside the mean wall."""
+"""Largest distance of an atom from the mean wall, inside or outside it."""
 
 RADIUS_TOLERANCE: Final = 0.12
-"""Relative: relaxation widens the thinnest tubes by 6 %, and B-N bonds are 2 % longer than C-C bonds."""
+"""Largest relative deviation of the radius: relaxation widens the thinnest tubes by 6 %, and B-N bonds are 2 % longer
+than C-C bonds."""
 
 MIN_DENSITY_PER_ANGSTROM2: Final = 0.12
-"""Atoms per area of the wall; graphene has 0.38."""
+"""Smallest number of atoms per area of the wall; graphene has 0.38."""
 
 MAX_EMPTY: Final = 0.2
-"""Share of sites that may be vacant; with more, the chirality is a guess."""
+"""Largest share of vacant sites; with more, the chirality is uncertain."""
 
 STRAIN_DECIMALS: Final = 6
-"""Decimals of a recognised strain, as many as a CIF or a relaxation can tell."""
+"""Number of decimals of a recognised strain: the precision of a CIF or of a relaxation."""
 
 MAX_RADIUS_ANGSTROM: Final = 400.0
-"""Wider walls are not recognised: single-walled tubes wider than 5 nm collapse, and candidates grow with the square of
-the radius. A choice of ours; tubes that matgym itself recorded in a file are read whatever their radius."""
+"""Largest radius of a recognised wall: single-walled tubes wider than 5 nm collapse, and the number of candidates grows
+with the square of the radius. This limit is our choice. It does not apply to tubes that matgym recorded in a file."""
 
 _LATTICE_CONSTANT: Final = math.sqrt(3.0) * CARBON_BOND_ANGSTROM
 
 
 def recognise(atoms: "Atoms") -> Nanotube:
-    """The nanotube that periodic atoms form.
+    """Return the nanotube that periodic atoms form.
 
-    The axis may be any periodic cell vector. Atoms may be shifted, turned about the axis, wrapped into the
-    cell, somewhat displaced and in any order. The sites of a tube as matgym writes it are found
-    again; any other tube is found up to its symmetry operations. Stone-Wales pairs are found where the
-    bonds are turned by about 90° and all other atoms are near their sites.
+    The axis may be any periodic cell vector. Atoms may be shifted, rotated about the axis, wrapped into the cell,
+    slightly displaced and in any order. For a file that matgym wrote, sites are the original ones; any other tube is
+    recognised up to its symmetry operations. Stone-Wales pairs are recognised if their bonds are turned by about 90°
+    and all other atoms are near their sites.
 
     Args:
-        atoms: B, C and N atoms of one single-walled tube, Å. Carbon isotopes are known by their masses.
+        atoms: B, C and N atoms of one single-walled tube, Å. Masses identify carbon isotopes.
 
     Returns:
-        The tube; sites that no atom occupies hold vacancies, and strain is that of the axial period.
+        The tube; sites without an atom hold vacancies, and the strain is that of the axial period.
 
     Raises:
-        RecognitionError: if the atoms form no such tube, with the reason.
+        RecognitionError: if the atoms form no such tube; the message says why.
     """
+    check_atoms(atoms)
     species = species_of(atoms)
     cell = np.asarray(atoms.cell.complete())
     periodic = atoms.pbc & (atoms.cell.lengths() > 0)
     if not periodic.any():
-        raise RecognitionError("the atoms are periodic in no direction; a nanotube needs pbc along its axis")
+        raise RecognitionError("the atoms are periodic in no direction: set pbc along the axis of the nanotube")
     positions = _joined(atoms.positions, cell, periodic)
     walls = [wall for axis in (2, 0, 1) if periodic[axis] and (wall := _wall(positions, cell[axis])) is not None]
     if not walls:
         raise RecognitionError(
             f"the {len(atoms)} atoms do not form one cylinder about a periodic axis: "
-            "a sheet, a molecule, bulk or a tube of several walls is no single-walled nanotube"
+            "give a single-walled nanotube, not a sheet, a molecule, a crystal or a tube of several walls"
         )
     fits = [fit for wall in walls for fit in _fits(wall)]
     if not fits:
@@ -101,7 +105,7 @@ def recognise(atoms: "Atoms") -> Nanotube:
     if best.n_empty > MAX_EMPTY * lattice.n_sites:
         raise RecognitionError(
             f"a ({lattice.n}, {lattice.m}) tube of {lattice.cells} cells fits, but {best.n_empty} of its "
-            f"{lattice.n_sites} sites are empty: more than {MAX_EMPTY:.0%} cannot be told from another tube"
+            f"{lattice.n_sites} sites are empty: with more than {MAX_EMPTY:.0%} the chirality is uncertain"
         )
     codes = np.full(lattice.n_sites, Species.VACANCY, dtype=np.uint8)
     codes[best.sites] = species
@@ -112,27 +116,46 @@ def recognise(atoms: "Atoms") -> Nanotube:
         raise RecognitionError(f"a ({lattice.n}, {lattice.m}) tube with turned bonds fits, but {error}") from None
 
 
-def species_of(atoms: "Atoms") -> SpeciesArray:
-    """(atoms,): species codes by element, and for carbon by mass; natural carbon counts as 12C.
+def check_atoms(atoms: "Atoms") -> None:
+    """Check that a structure's numbers are those of atoms.
 
     Raises:
-        RecognitionError: if there is an element other than B, C, N, or carbon of no known isotope.
+        RecognitionError: if they are not.
+    """
+    try:
+        check_numbers(atoms)
+    except ValueError as error:
+        raise RecognitionError(f"the structure holds no tube: {error}") from None
+
+
+def species_of(atoms: "Atoms") -> SpeciesArray:
+    """Return the (atoms,) species codes of atoms, by element and, for carbon, by mass; natural carbon becomes 12C.
+
+    Raises:
+        RecognitionError: if there is an element other than B, C and N, or carbon of an unknown isotope.
     """
     codes = {"B": Species.B, "N": Species.N}
     found = []
     for symbol, mass in zip(atoms.get_chemical_symbols(), atoms.get_masses(), strict=True):
         if symbol not in {"B", "C", "N"}:
-            raise RecognitionError(f"element {symbol} cannot stand in a nanotube: matgym knows B, C and N")
+            raise RecognitionError(f"element {symbol} is not possible in a nanotube: give atoms of B, C and N")
         nearest = min(CARBONS, key=lambda isotope: abs(SPECIES_DATA[isotope].mass_amu - mass))
         if symbol == "C" and abs(SPECIES_DATA[nearest].mass_amu - mass) > 0.1:
-            raise RecognitionError(f"a carbon atom of mass {mass:g} u is none of 12C, 13C and 14C")
+            raise RecognitionError(f"a carbon atom has a mass of {mass:g} u: give the mass of 12C, 13C or 14C")
         found.append(codes.get(symbol, nearest))
     return np.array(found, dtype=np.uint8)
 
 
 @dataclass(frozen=True)
 class _Wall:
-    """Atoms on a cylinder: (atoms,) angles and heights, fractions of a turn and of the period; radius and length, Å."""
+    """Atoms on a cylinder.
+
+    Attributes:
+        angle: (atoms,) angles, as fractions of a turn.
+        height: (atoms,) heights, as fractions of the period.
+        radius: mean radius, Å.
+        length: axial period, Å.
+    """
 
     angle: FloatArray
     height: FloatArray
@@ -142,7 +165,15 @@ class _Wall:
 
 @dataclass(frozen=True)
 class _Fit:
-    """A lattice, with the site that each atom sits on, or has left for a Stone-Wales pair."""
+    """A lattice that fits the atoms.
+
+    Attributes:
+        lattice: the lattice.
+        strain: axial strain, a fraction.
+        sites: (atoms,) site of each atom, before bonds are turned.
+        rms_angstrom: root mean square distance of atoms from their sites, without turned atoms, Å.
+        pairs: Stone-Wales pairs.
+    """
 
     lattice: TubeLattice
     strain: float
@@ -156,14 +187,14 @@ class _Fit:
 
 
 def _joined(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> FloatArray:
-    """Return positions with every atom beside its neighbours, however the cell cuts the tube."""
+    """Return (atoms, 3) positions in which neighbours are close to each other, also across the faces of the cell."""
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import breadth_first_order
 
     if not len(positions):
         return positions
     i, j, vector = _neighbours(positions, cell, periodic)
-    nearest = np.lexsort(((vector**2).sum(axis=1), j, i))  # of the images of an atom, the nearest one
+    nearest = np.lexsort(((vector**2).sum(axis=1), j, i))  # the nearest image of each atom comes first
     i, j, vector = i[nearest], j[nearest], vector[nearest]
     first = np.append(True, (np.diff(i) != 0) | (np.diff(j) != 0)) if len(i) else np.zeros(0, dtype=bool)
     i, j, vector = i[first], j[first], vector[first]
@@ -180,13 +211,13 @@ def _joined(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> Flo
 
 
 def _neighbours(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
-    """(P,) atoms i and j and (P, 3) vectors from i to the image of j, of all pairs within `NEIGHBOUR_ANGSTROM`.
+    """Return (P,) atoms i, (P,) atoms j, and (P, 3) vectors from i to the image of j for pairs of neighbours.
 
-    Memory grows with the number of pairs alone; ASE's list makes room for as many atoms in each part of the cell as
-    there are in the fullest.
+    Memory is proportional to the number of pairs. The neighbour list of ASE is not used, because it allocates the
+    largest number of atoms in any part of the cell for every part.
 
     Raises:
-        RecognitionError: if the cell is so thin that an atom has too many images within that distance.
+        RecognitionError: if the cell is so thin that atoms have too many images within `NEIGHBOUR_ANGSTROM`.
     """
     from scipy.spatial import cKDTree
 
@@ -206,19 +237,19 @@ def _neighbours(positions: FloatArray, cell: FloatArray, periodic: BoolArray) ->
             shifted[:, axis] += image
             copies.append((index[near], points[near] + image * cell[axis], shifted))
         if sum(len(part[0]) for part in copies) > 4 * MAX_SITES:
-            raise RecognitionError(f"the {count:,} atoms have too many images in their cell: it is too thin for a tube")
+            raise RecognitionError(f"the cell is too thin for a tube: its {count:,} atoms have too many images")
         index, points, fractions = (np.concatenate(parts) for parts in zip(*copies, strict=True))
     pairs = cKDTree(points).query_pairs(NEIGHBOUR_ANGSTROM, output_type="ndarray")
-    pairs = pairs[pairs[:, 0] < count]  # the atoms themselves come first, and so does the first of a pair
+    pairs = pairs[pairs[:, 0] < count]  # the atoms of the cell come first; so does the first atom of a pair
     a, b = np.concatenate([pairs, pairs[pairs[:, 1] < count][:, ::-1]]).T
     return index[a], index[b], points[b] - points[a]
 
 
 def _wall(positions: FloatArray, period: FloatArray) -> _Wall | None:
-    """The cylinder along a cell vector (3,) on which all atoms lie, if there is one."""
+    """Return the cylinder along a (3,) cell vector on which all atoms are; None if there is none."""
     length = float(np.linalg.norm(period))
     along = period / length
-    across = np.eye(3)[np.argmin(np.abs(along).round(6))]  # x for a tube along z, so that angles start there
+    across = np.eye(3)[np.argmin(np.abs(along).round(6))]  # x for a tube along z: angles start there
     across = across - (across @ along) * along
     across /= np.linalg.norm(across)
     plane = np.stack([across, np.cross(along, across)], axis=1)  # (3, 2)
@@ -235,7 +266,7 @@ def _wall(positions: FloatArray, period: FloatArray) -> _Wall | None:
 
 
 def _circle(points: FloatArray) -> tuple[FloatArray, float] | None:
-    """Centre (2,) and radius of the least-squares circle (Kåsa 1976) through points (atoms, 2)."""
+    """Return (2,) centre and radius of the least-squares circle (Kåsa 1976) through (atoms, 2) points; None if none."""
     if len(points) < 3:
         return None
     middle = points.mean(axis=0)
@@ -246,11 +277,11 @@ def _circle(points: FloatArray) -> tuple[FloatArray, float] | None:
 
 
 def _fits(wall: _Wall) -> Iterator[_Fit]:
-    """All lattices on which every atom of the wall has a site of its own."""
+    """Yield the lattices on which every atom of the wall has a site of its own."""
     for lattice in _candidates(wall):
         cells = np.outer(wall.angle, [lattice.n, lattice.m])
         cells += np.outer(wall.height * lattice.cells, lattice.translation)
-        # A sites have phase 0 and B sites 1/3, on average 1/6; our own tubes so find their offset 0 again.
+        # A sites have phase 0 and B sites 1/3, on average 1/6; the offset of tubes that matgym made is therefore 0.
         offset = np.angle(np.exp(2j * np.pi * cells).mean(axis=0)) / (2.0 * np.pi) - 1.0 / 6.0
         offset += _nearest_sites(lattice, cells - offset)[1].mean(axis=0)
         sites, residual = _nearest_sites(lattice, cells - offset)
@@ -258,9 +289,9 @@ def _fits(wall: _Wall) -> Iterator[_Fit]:
         pairs: Pairs = ()
         astray = distance > TURNED_ANGSTROM
         if distance.max() > SITE_TOLERANCE_ANGSTROM:
-            if not 0 < astray.sum() <= len(sites) / 3:  # a turned bond needs four neighbours of its own
+            if not 0 < astray.sum() <= len(sites) / 3:  # each turned bond has four neighbours of its own
                 continue
-            offset += residual[~astray].mean(axis=0)  # the strays have pulled it aside
+            offset += residual[~astray].mean(axis=0)  # without the turned atoms, which shifted the mean
             sites, residual = _nearest_sites(lattice, cells - offset)
             distance = _sheet_angstrom(residual)
             pairs = _seat_turned(lattice, wall, cells - offset, np.flatnonzero(astray), sites)
@@ -272,9 +303,14 @@ def _fits(wall: _Wall) -> Iterator[_Fit]:
 
 
 def _seat_turned(lattice: TubeLattice, wall: _Wall, cells: FloatArray, astray: IntArray, sites: IntArray) -> Pairs:
-    """Stone-Wales pairs that (S,) stray atoms form; `sites` (atoms,) is set to the sites that these have left.
+    """Return the Stone-Wales pairs that atoms far from their sites form; none if an atom is not in exactly one pair.
 
-    There are none if they do not take in each stray atom once.
+    Args:
+        lattice: the lattice.
+        wall: the atoms.
+        cells: (atoms, 2) coordinates of the atoms in units of a₁ and a₂.
+        astray: (S,) indices of the atoms that are far from their sites.
+        sites: (atoms,) site of each atom; set in place to the sites of the pairs.
     """
     step = np.stack([wall.angle[astray], wall.height[astray]], axis=1)
     step = step - step[:, None]  # (S, S, 2), from the first to the second atom, as fractions
@@ -299,12 +335,12 @@ def _seat_turned(lattice: TubeLattice, wall: _Wall, cells: FloatArray, astray: I
 
 
 def _sheet_angstrom(cells: FloatArray) -> FloatArray:
-    """(...): lengths of vectors (..., 2) in units of a₁ and a₂, Å."""
+    """Return the (...) lengths, Å, of (..., 2) vectors in units of a₁ and a₂."""
     return np.asarray(_LATTICE_CONSTANT * np.sqrt((cells**2).sum(axis=-1) + cells.prod(axis=-1)))
 
 
 def _candidates(wall: _Wall) -> Iterator[TubeLattice]:
-    """Lattices of about the wall's radius and length, with at least half of their sites taken."""
+    """Yield the lattices with about the radius and length of the wall, and with atoms on at least half of the sites."""
     n_atoms = len(wall.angle)
     circumference = 2.0 * math.pi * wall.radius / _LATTICE_CONSTANT
     n, m = np.tril_indices(math.ceil(1.2 * circumference) + 2)
@@ -323,7 +359,7 @@ def _candidates(wall: _Wall) -> Iterator[TubeLattice]:
 
 
 def _nearest_sites(lattice: TubeLattice, cells: FloatArray) -> tuple[IntArray, FloatArray]:
-    """(atoms,) nearest sites, and (atoms, 2) what is left of coordinates in units of a₁ and a₂."""
+    """Return (atoms,) nearest sites, and (atoms, 2) distances from them in units of a₁ and a₂."""
     shifted = cells - np.array([0.0, 1.0 / 3.0])[:, None, None]  # (2, atoms, 2), from A and from B sites
     whole = np.rint(shifted)
     residual = shifted - whole
@@ -338,7 +374,7 @@ def _why_nothing_fits(walls: list[_Wall]) -> str:
         for fit in _fits(mirrored):
             n, m = fit.lattice.n, fit.lattice.m
             return (
-                f"this is a left-handed ({m}, {n}) tube; its mirror image, ({n}, {m}), is canonical: "
+                f"the atoms form a left-handed ({m}, {n}) tube, and matgym needs its mirror image, ({n}, {m}): "
                 "negate one coordinate across the axis"
             )
     return (

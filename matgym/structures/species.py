@@ -1,10 +1,11 @@
 """The species that a lattice site can hold."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from matgym.errors import SpeciesError
+from matgym.errors import SpeciesError, is_whole
 
 
 class Species(IntEnum):
@@ -64,8 +65,10 @@ def parse_species(name: "str | int | Species") -> Species:
     Raises:
         SpeciesError: if there is no such species.
     """
+    with suppress(KeyError, ValueError):
+        if isinstance(name, str):
+            return _BY_NAME[name.lower()]
+        if is_whole(name):  # int() would make boron of 3.7
+            return Species(name)
     known = ", ".join(data.label for data in SPECIES_DATA.values())
-    try:
-        return _BY_NAME[name.lower()] if isinstance(name, str) else Species(int(name))
-    except (KeyError, ValueError):
-        raise SpeciesError(f"unknown species {name!r}: give one of {known}") from None
+    raise SpeciesError(f"unknown species {name!r}: give one of {known}")

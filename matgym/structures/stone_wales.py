@@ -7,10 +7,26 @@ B—(B - v_left), and makes the bonds A—(B - v_left) and B—(A + v_left).
 
 import numpy as np
 
-from matgym.errors import SiteError, StructureError
+from matgym.errors import SiteError, StructureError, is_whole
 from matgym.structures.lattice import TubeLattice
 from matgym.structures.symmetry import Pairs
 from matgym.typing import FloatArray, IntArray
+
+
+def _listed(pairs: object) -> list[tuple[int, int]]:
+    """Return pairs of whole numbers; a flat sequence of them counts two by two.
+
+    Raises:
+        SiteError: if they are something else.
+    """
+    try:
+        array = np.asarray(pairs, dtype=object).reshape(-1, 2)
+    except ValueError:  # ragged, or an odd number of sites
+        array = np.array([[pairs, None]], dtype=object)
+    for pair in array:
+        if not all(is_whole(site) for site in pair):
+            raise SiteError(f"stone_wales={pairs!r:.80} must be pairs of sites, whole numbers: ((0, 32),)")
+    return [(int(a), int(b)) for a, b in array]
 
 
 def validated_pairs(lattice: TubeLattice, pairs: object) -> Pairs:
@@ -22,7 +38,7 @@ def validated_pairs(lattice: TubeLattice, pairs: object) -> Pairs:
             bond are not distinct.
     """
     valid = []
-    for pair in np.asarray(pairs, dtype=np.int64).reshape(-1, 2).tolist():
+    for pair in _listed(pairs):
         a, b = sorted(pair)
         if not 0 <= a < lattice.n_cells <= b < lattice.n_sites or b not in lattice.neighbours[a]:
             raise SiteError(f"sites {pair[0]} and {pair[1]} are not bonded: give the two sites of a bond")

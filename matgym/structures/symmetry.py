@@ -6,13 +6,14 @@ lattice translations (rotations and screws) and the two-fold rotation across the
 Source: Damnjanović et al., Phys. Rev. B 60, 2728 (1999).
 """
 
-from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
 
 from matgym.errors import StructureError
+from matgym.frozen import cached_by_bytes, returns_read_only
 from matgym.structures.lattice import TubeLattice
+from matgym.structures.memory import check_memory
 from matgym.typing import IntArray, SpeciesArray
 
 Pairs: TypeAlias = tuple[tuple[int, int], ...]
@@ -52,19 +53,27 @@ def mirror(lattice: TubeLattice) -> IntArray:
     return lattice.sites_at(image, sublattice)
 
 
-@lru_cache(maxsize=64)
+@cached_by_bytes()
+@returns_read_only
 def symmetry_group(lattice: TubeLattice) -> IntArray:
-    """Return the (operations, n_sites) symmetry operations of the undecorated lattice."""
+    """Return the (operations, n_sites) symmetry operations of the undecorated lattice.
+
+    Raises:
+        StructureError: if the tube is so large that they would not fit into memory.
+    """
+    operations = lattice.n_sites * (1 + lattice.is_achiral)
+    what = f"({lattice.n}, {lattice.m}) tube of {lattice.cells} cells: the comparison with its symmetric copies"
+    check_memory(what, 24 * operations * lattice.n_sites)
     cells = lattice.site_cells[: lattice.n_cells]
     translations = np.stack([translation(lattice, int(p), int(q)) for p, q in cells])
     group = np.concatenate([translations, flip(lattice)[translations]])
     if lattice.is_achiral:
         group = np.concatenate([group, mirror(lattice)[group]])
-    group.setflags(write=False)
     return group
 
 
-@lru_cache(maxsize=256)
+@cached_by_bytes()
+@returns_read_only
 def symmetry_between_leads(lattice: TubeLattice, *, mirrors: bool = True) -> IntArray:
     """Return the (operations, n_sites) symmetry operations of a tube between two leads.
 
@@ -78,7 +87,6 @@ def symmetry_between_leads(lattice: TubeLattice, *, mirrors: bool = True) -> Int
     kept = (height[group] == height).all(axis=1)
     turned = np.ptp(height[group] + height, axis=1) == 0
     operations: IntArray = group[kept | turned]
-    operations.setflags(write=False)
     return operations
 
 
@@ -108,7 +116,10 @@ def canonical_form(
         copies = np.concatenate([moved, copies], axis=1)
     for column in range(copies.shape[1]):
         values = copies[:, column]
-        copies = copies[values == values.min()]
+        least = values == values.min()
+        if least.all():  # in most columns of a tube with few dopants: a copy of all would take the cube of its sites
+            continue
+        copies = copies[least]
         if len(copies) == 1:
             break
     first = copies[0]

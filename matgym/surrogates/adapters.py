@@ -8,7 +8,7 @@ import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from inspect import Parameter, signature
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from matgym.errors import ConfigurationError, MissingExtraError, PropertyError, 
 from matgym.models import Level, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY, oracle_of
 from matgym.structures import TubeBatch, TubeLattice, tube_lattice
-from matgym.surrogates.answers import asked, numbers, predicted
+from matgym.surrogates.answers import asked, counted, numbers, predicted
 from matgym.surrogates.domain import SEEN_SPECIES, outside_space, visible
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
 
@@ -38,6 +38,9 @@ WhichProperties: TypeAlias = Property | str | Sequence[Property | str]
 
 Featurizer: TypeAlias = Callable[[TubeLattice, SpeciesArray], FloatArray]
 """A function from (B, n_sites) species on a lattice to (B, F) features, such as `descriptors.pairs`."""
+
+_ONNX_NUMBERS: Final = 1 << 22
+"""Most numbers of rasters that an ONNX file gets at once, so that its memory does not grow with batches."""
 
 _ONNX_TYPES: Final = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
@@ -81,7 +84,7 @@ class Adapter(Model[Any]):
 
     def _numbers(self, count: int, ask: Callable[[], Any]) -> FloatArray:
         """Call the user's code on B designs and return its (B, k) numbers; see `answers.numbers`."""
-        return numbers(asked(self.name, f"{count} designs", ask), count, self.name, self.keys)
+        return numbers(asked(self.name, counted(count), ask), count, self.name, self.keys)
 
 
 class FunctionModel(Adapter):
@@ -264,7 +267,7 @@ class OnnxModel(_SiteModel):
         if not self.source.is_file():
             raise WeightsError(f"there is no ONNX file {str(source)!r}: give the path of an existing file")
         try:
-            self._session = onnx_session(str(self.source), threads=1)
+            self._session = onnx_session(str(self.source), threads=1, foreign=True)
         except MissingExtraError:
             raise
         except Exception as error:  # noqa: BLE001  # onnxruntime's errors have no common base
@@ -303,8 +306,14 @@ class OnnxModel(_SiteModel):
                 f"{self.source} takes rasters of shape {tuple(self._shape)}, not {raster.shape}: export it with a "
                 "dynamic batch axis and, for tubes of any size, with dynamic height and width"
             )
-        inputs = {self._input: np.ascontiguousarray(raster, self._dtype)}
-        return self._numbers(len(raster), lambda: self._session.run(None, inputs)[0])
+        at_once = max(1, len(raster))
+        if not isinstance(self._shape[0], int) and raster.size:
+            at_once = max(1, _ONNX_NUMBERS * len(raster) // raster.size)
+        parts = [raster[first : first + at_once] for first in range(0, len(raster), at_once)] or [raster]
+        return np.concatenate([self._numbers(len(part), partial(self._ask, part)) for part in parts])
+
+    def _ask(self, raster: Float32Array) -> Any:
+        return self._session.run(None, {self._input: np.ascontiguousarray(raster, self._dtype)})[0]
 
 
 class SklearnModel(_SiteModel):
@@ -348,7 +357,7 @@ class SklearnModel(_SiteModel):
         features, count = self._features(lattice, species), len(species)
         if not self._with_sd:
             return self._numbers(count, lambda: self.source.predict(features)), np.nan
-        answer = asked(self.name, f"{count} designs", lambda: self.source.predict(features, return_std=True))
+        answer = asked(self.name, counted(count), lambda: self.source.predict(features, return_std=True))
         values, sd = (numbers(part, count, self.name, self.keys) for part in answer)
         return values, sd
 

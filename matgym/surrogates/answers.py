@@ -35,7 +35,17 @@ def asked(name: str, what: str, ask: Callable[[], Any], passing: tuple[type[Exce
         raise ModelError(f"{name} raised {type(error).__name__} on {what}: {error}") from error
 
 
-def numbers(answer: Any, count: int, name: str, keys: Sequence[str] = ("value",)) -> FloatArray:
+def counted(count: int, what: str = "designs") -> str:
+    """Return a count with its noun: "1 design", "2 designs".
+
+    Args:
+        count: number of things.
+        what: plural noun that ends in s.
+    """
+    return f"{count} {what.removesuffix('s') if count == 1 else what}"
+
+
+def numbers(answer: Any, count: int, name: str, keys: Sequence[str] = ("value",), what: str = "designs") -> FloatArray:
     """Return the numbers in the result of a user's code for a batch.
 
     Args:
@@ -44,6 +54,7 @@ def numbers(answer: Any, count: int, name: str, keys: Sequence[str] = ("value",)
         count: batch size B.
         name: name of the model or function, for messages.
         keys: keys of the k expected quantities.
+        what: plural noun for the B inputs, for messages.
 
     Returns:
         (B, k) float64.
@@ -51,17 +62,22 @@ def numbers(answer: Any, count: int, name: str, keys: Sequence[str] = ("value",)
     Raises:
         ModelError: if the result is anything else than B times k real numbers.
     """
-    expected = f"a number for each of {count} designs"
-    if len(keys) > 1:
-        expected = f"({count}, {len(keys)}) numbers: {', '.join(keys)} of each of {count} designs"
+    inputs = counted(count, what)
+    if len(keys) == 1:
+        expected = f"return an array of {counted(count, 'numbers')}, of shape {(count,)}"
+    else:
+        expected = f"return an array of shape {(count, len(keys))}, with the columns {', '.join(keys)}"
     try:
         array = _stacked(_held(answer, count, keys))
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # of NumPy's and torch's conversions
-        raise ModelError(f"{name} gave {answer!r:.80}, which is not {expected}: {error}") from error
+        raise ModelError(
+            f"{name} returned {answer!r:.80} for {inputs}, which matgym cannot read as numbers ({error}): {expected}"
+        ) from error
     if array.shape == (count,) and len(keys) == 1:
         return array[:, None]
     if array.shape != (count, len(keys)):
-        raise ModelError(f"{name} gave shape {array.shape}: return {expected}")
+        returned = f"an array of shape {array.shape}" if array.ndim else "a single number, of shape (),"
+        raise ModelError(f"{name} returned {returned} for {inputs}: {expected}")
     return array
 
 

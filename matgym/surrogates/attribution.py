@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError, PropertyError
+from matgym.frozen import ValueObject
 from matgym.models import Model
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.engines import library
@@ -42,7 +43,7 @@ TUBES_AT_ONCE: Final = INFERENCE_BATCH // STEPS
 
 
 @dataclass(frozen=True, eq=False)
-class Attribution:
+class Attribution(ValueObject):
     """Contributions of the sites of a tube to a prediction.
 
     Attributes:
@@ -78,7 +79,7 @@ class Attribution:
 
 
 @dataclass(frozen=True, eq=False)
-class DeletionCheck:
+class DeletionCheck(ValueObject):
     """Changes of the oracle's value when decorated sites are replaced by carbon, one row per tube.
 
     Attributes:

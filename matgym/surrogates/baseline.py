@@ -18,6 +18,7 @@ import numpy as np
 
 from matgym.data import Dataset
 from matgym.errors import PropertyError
+from matgym.frozen import ValueObject
 from matgym.models import Model, Predictions, Space
 from matgym.physics import GAP_EV, PiElectrons, PiParameters, PristinePhonons, Property, Thermoelectric
 from matgym.physics.electrons.bands import pristine_gap
@@ -172,7 +173,7 @@ def corrections(properties: Sequence[str], informed_by: Sequence[str], physics: 
 
 
 @dataclass(frozen=True)
-class Group:
+class Group(ValueObject):
     """Labelled tubes of one lattice.
 
     Attributes:

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from matgym.errors import StructureError
+from matgym.frozen import cached_by_bytes, returns_read_only
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.structures.lattice import A, B
 from matgym.surrogates.domain import SEEN_SPECIES
@@ -106,7 +107,8 @@ def _within(shift: float) -> list[tuple[int, int]]:
     return [(p, q) for p, q, x, y in places if constant * np.sqrt(x * x + x * y + y * y) <= PAIR_ANGSTROM]
 
 
-@lru_cache(maxsize=256)
+@cached_by_bytes()
+@returns_read_only
 def _partners(lattice: TubeLattice, start: int, end: int, offsets: tuple[tuple[int, int], ...]) -> IntArray:
     """Return (offsets, n_cells) sites: the site at each offset from each site of a sublattice."""
     cells = lattice.site_cells[: lattice.n_cells] if start == A else lattice.site_cells[lattice.n_cells :]

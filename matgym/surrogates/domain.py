@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import DatasetError
+from matgym.frozen import returns_read_only
 from matgym.models import Space
 from matgym.structures import Species, TubeBatch, TubeLattice, tube_lattice
 from matgym.structures.batch import LatticeGroup
@@ -73,6 +74,7 @@ def unknown_species(species: SpeciesArray, known: Sequence[Species]) -> str:
 
 
 @lru_cache(maxsize=64)
+@returns_read_only
 def _table(known: tuple[Species, ...]) -> BoolArray:
     """Return (codes,) whether each code is among the known ones."""
     return np.isin(np.arange(256), known)

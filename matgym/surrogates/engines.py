@@ -7,7 +7,9 @@ for a tube of that shape, compared with torch, and kept.
 import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError, MissingExtraError, WeightsError, require_counts
+from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of, torch_device
 from matgym.structures import Species
 from matgym.surrogates.networks import RasterNetwork
@@ -49,7 +52,7 @@ _CHECKED_TUBES: Final = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Calibration:
+class Calibration(ValueObject):
     """Data that calibrate and check 8-bit networks, for tubes of any shape.
 
     Attributes:
@@ -233,13 +236,45 @@ def openvino_pass(model: bytes, threads: int) -> Pass:
     return run
 
 
-def onnx_session(model: bytes | str, threads: int) -> Any:
-    """Return a session of ONNX Runtime for a model, given as bytes or as a path."""
+MAX_ONNX_BYTES: Final = 1 << 29
+"""Most memory of all networks in ONNX files of users' together. A choice of ours."""
+
+
+def onnx_session(model: bytes | str, threads: int, *, foreign: bool = False) -> Any:
+    """Return a session of ONNX Runtime for a model, given as bytes or as a path.
+
+    Args:
+        model: the model.
+        threads: number of threads.
+        foreign: whether the model is a user's file, which gets at most `MAX_ONNX_BYTES`: a few bytes of ONNX can ask
+            for any amount.
+    """
     onnxruntime = library("onnxruntime")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    if not foreign:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    _limit_memory()
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    # Constants are folded outside the arena, without a limit.
+    return onnxruntime.InferenceSession(
+        model, options, providers=["CPUExecutionProvider"], disabled_optimizers=["ConstantFolding"]
+    )
+
+
+@cache
+def _limit_memory() -> None:
+    """Register the arena that sessions with foreign models share; ONNX Runtime has one for each process."""
+    onnxruntime = library("onnxruntime")
+    place = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    limits = {"max_mem": MAX_ONNX_BYTES, "arena_extend_strategy": 1, "initial_chunk_size_bytes": -1}
+    with suppress(RuntimeError):  # the user has registered an arena, whose limits hold
+        onnxruntime.create_and_register_allocator(
+            place, onnxruntime.OrtArenaCfg({**limits, "max_dead_bytes_per_chunk": -1})
+        )
 
 
 def exported(network: nn.Module, inputs: Inputs, outputs: Sequence[str]) -> bytes:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from matgym.errors import PropertyError
+from matgym.frozen import ValueObject
 from matgym.learning.metrics import distance, standard_deviation
 from matgym.models import Cost, Predictions
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
@@ -27,7 +28,7 @@ UNINFORMED: Final = "the physics that this surrogate needs as input could not be
 
 
 @dataclass(frozen=True)
-class Scaling:
+class Scaling(ValueObject):
     """Scaling of the inputs and outputs of a network.
 
     Attributes:
@@ -44,7 +45,7 @@ class Scaling:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkSurrogate(LearnedModel):
+class NetworkSurrogate(ValueObject, LearnedModel):
     """A model made of networks.
 
     Attributes:
@@ -75,6 +76,7 @@ class NetworkSurrogate(LearnedModel):
     engine: Engine | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for network in self.networks:
             network.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 

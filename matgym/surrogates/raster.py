@@ -3,13 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from matgym.frozen import ValueObject, cached_by_bytes
 from matgym.structures import Species, TubeLattice, tube_lattice
 from matgym.surrogates.descriptors import composition
 from matgym.surrogates.domain import SEEN_SPECIES
@@ -39,7 +39,7 @@ def _one_hot(species: SpeciesArray, seen: Sequence[Species]) -> Float32Array:
 
 
 @dataclass(frozen=True, eq=False)
-class RasterView:
+class RasterView(ValueObject):
     """A raster with the same orientation for all tubes: columns run along a₁, rows along a₂.
 
     The raster of `TubeLattice` is the one nearest to a square, and its orientation differs between tubes; a network
@@ -70,7 +70,7 @@ class RasterView:
         return raster.reshape(len(species), 2 * (len(seen) + self.leads), self.height, self.width)
 
 
-@lru_cache(maxsize=256)
+@cached_by_bytes()
 def raster_view(lattice: TubeLattice, *, leads: bool = False) -> RasterView:
     """Return the raster layout of a tube, or of a tube between leads."""
     length = lattice.length_angstrom / lattice.cells

@@ -1,14 +1,15 @@
 """Storage of surrogates on disk; see `matgym.learning.store`."""
 
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from matgym.learning.metrics import PropertyMetrics
-from matgym.learning.store import Card, Store, ensemble_tensors, part
+from matgym.learning.store import Card, Store, ensemble_tensors, filled, part
 from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
@@ -38,6 +39,14 @@ class SurrogateCard(Card):
     baseline: PristineModel
     metrics: dict[str, tuple[PropertyMetrics, ...]] = Field(default_factory=dict)
     cross_validation: tuple[dict[str, Any], ...] = ()
+
+    @model_validator(mode="after")
+    def _scaled(self) -> Self:
+        for name, keys in (("mean", self.properties), ("informed_mean", self.informed_by)):
+            scale = "informed_scale" if name == "informed_mean" else "scale"
+            if not len(getattr(self, name)) == len(getattr(self, scale)) == len(keys):
+                raise ValueError(f"{name} and {scale} must hold {len(keys)} numbers each, one a property")
+        return self
 
 
 STORE: Final = Store(SurrogateCard, "a surrogate", Path(__file__).parent / "weights")
@@ -82,14 +91,14 @@ def load(path: Path | str) -> NetworkSurrogate:
 
 def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate:
     leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
-    networks = []
-    for member in range(card.members):
-        network = make_network(
-            card.network, card.settings, len(card.species), len(card.properties),
-            informed=len(card.informed_by), leads=leads,
-        )  # fmt: skip
-        network.load_state_dict(part(tensors, f"network.{member}"))
-        networks.append(network)
+    build = partial(
+        make_network,
+        card.network, card.settings, len(card.species), len(card.properties),
+        informed=len(card.informed_by), leads=leads,
+    )  # fmt: skip
+    networks = [
+        filled(build, part(tensors, f"network.{member}"), f"network {member}") for member in range(card.members)
+    ]
     return NetworkSurrogate(
         tuple(networks),
         card.network,

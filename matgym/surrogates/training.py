@@ -21,6 +21,7 @@ from matgym.data import Dataset
 from matgym.data.table import SPLITS, TEST_SHARE, VALIDATION_SHARE
 from matgym.errors import ConfigurationError, DatasetError, FormatError, WeightsError
 from matgym.files import read_json, set_aside, write_json
+from matgym.frozen import ValueObject
 from matgym.learning.config import validated
 from matgym.learning.metrics import PropertyMetrics, property_metrics
 from matgym.learning.trainer import CHECKPOINTS, Epoch, Options
@@ -285,7 +286,7 @@ def _rmse(surrogate: NetworkSurrogate, rows: Dataset) -> tuple[FloatArray, Float
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(ValueObject):
     """The values of a surrogate and of an oracle for some designs.
 
     Attributes:

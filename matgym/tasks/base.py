@@ -9,9 +9,10 @@ from typing import Any, TypeAlias, get_args
 import numpy as np
 
 from matgym.errors import ConfigurationError, ModelError
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.models import Level, Predictions
 from matgym.structures import TubeBatch
-from matgym.surrogates.answers import asked, numbers, without_value
+from matgym.surrogates.answers import asked, counted, numbers, without_value
 from matgym.tasks.ledger import Ledger
 from matgym.tasks.objective import AnyModel, Constraint, Estimate, Objective, different, tolerance
 from matgym.tasks.reward import check_reward, name_of, rewarded, tell_failures
@@ -27,7 +28,7 @@ and gives reward 0."""
 
 
 @dataclass(frozen=True)
-class Scores:
+class Scores(ValueObject):
     """Rewards, losses and predictions of designs.
 
     Attributes:
@@ -58,6 +59,7 @@ class Scores:
         return Scores(self.reward[rows], self.loss[rows], taken, self.value[rows], components, cost, failed)
 
     @property
+    @returns_read_only
     def sd(self) -> FloatArray:
         """(B,) standard deviation of the value; NaN if the model has no uncertainty."""
         key = next(iter(self.predictions.values), "")
@@ -65,7 +67,7 @@ class Scores:
 
 
 @dataclass(frozen=True, eq=False)
-class DesignTask:
+class DesignTask(ValueObject):
     """A design task: a space of designs and the objectives that score them.
 
     Environments and optimizers score designs through this one interface, so that both count the same evaluations.
@@ -92,6 +94,7 @@ class DesignTask:
     ledger: Ledger = field(default_factory=Ledger, repr=False)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_reward(self.reward)
         if not self.counted:
             raise ConfigurationError(
@@ -171,11 +174,13 @@ class DesignTask:
         return tuple(objective.key for objective in self._targeted)
 
     @cached_property
+    @returns_read_only
     def target_ranges(self) -> FloatArray:
         """(T, 2) least and largest value of each target, by which observations are scaled."""
         return np.array([(each.low, each.high) for each in self._targeted], dtype=np.float64).reshape(-1, 2)
 
     @cached_property
+    @returns_read_only
     def _margins(self) -> FloatArray:
         return np.array([objective.margin for objective in self._targeted])
 
@@ -248,7 +253,7 @@ class DesignTask:
                     by_id[id(source)] = source.look_up(self.space, designs)
                     continue
                 batch = self.space.decode(designs) if batch is None else batch
-                by_id[id(source)] = asked(source.name, f"{len(designs)} designs", partial(source.predict, batch))
+                by_id[id(source)] = asked(source.name, counted(len(designs)), partial(source.predict, batch))
         return by_id
 
     def _charged(self, source: AnyModel, count: int) -> AbstractContextManager[None]:
@@ -265,9 +270,12 @@ class DesignTask:
         components: bool,
         verified: bool = False,
     ) -> Scores:
+        targets, width = np.asarray(targets), len(self._targeted)
+        if not targets.ndim or targets.size != len(targets) * width:
+            raise ConfigurationError(f"targets of shape {targets.shape} must be {width} for each design")
         count = len(targets)
         by_key = {each.key: _sound(raw[each.key], each, count, verified=verified) for each in scored}
-        target_of = dict(zip(self._targeted, np.asarray(targets).reshape(count, -1).T, strict=True))
+        target_of = dict(zip(self._targeted, targets.reshape(count, width).T, strict=True))
         none = np.zeros(0)
         estimate: Estimate = "mean" if verified else self.estimate
         columns = [

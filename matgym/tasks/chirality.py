@@ -9,6 +9,7 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.errors import ConfigurationError
+from matgym.frozen import returns_read_only
 from matgym.models import Model, Predictions
 from matgym.physics.electrons.bands import GAP_EV, PiElectrons
 from matgym.physics.geometry import DIAMETER_NM, LENGTH_NM, Geometry
@@ -35,17 +36,16 @@ MARGINS: Final = (0.1, 0.1, 0.5)
 
 
 @lru_cache(maxsize=16)
+@returns_read_only
 def _fits(low: float, high: float) -> BoolArray:
     """Return (n, m) whether the tubes (1, 0) to (n, n) have diameters within a window, nm."""
     most = next(n for n in range(1, 1000) if tube_lattice(n + 1, 0, 1).diameter_nm > high)
-    fits = np.array(
+    return np.array(
         [
             [low <= tube_lattice(n, m, 1).diameter_nm <= high if m <= n else False for m in range(most + 1)]
             for n in range(1, most + 1)
         ]
     )
-    fits.setflags(write=False)
-    return fits
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +96,7 @@ class ChiralitySpace(Choices):
         return TubeBatch(lattices, index, species, None, STRAINS[rows[:, 3]], np.zeros(len(rows)))
 
     @cached_property
+    @returns_read_only
     def _places(self) -> IntArray:
         """(3,) weights of n, m and cells in a number that is unique for each lattice."""
         return np.array([self.counts[1] * CELLS, CELLS, 1])
@@ -160,7 +161,7 @@ def chirality_task(
         reward: a function of predictions and targets instead of the mean.
 
     Raises:
-        ConfigurationError: if a range is empty or without effect, or the table is one of other diameters.
+        ConfigurationError: if a range is empty or has no effect, or the table is one of other diameters.
     """
     limits = scale_settings(direction=direction, targets=None, values=values, margin=None, default="target")
     for name, (low, high) in (("gaps_ev", gaps_ev), ("lengths_nm", lengths_nm)):

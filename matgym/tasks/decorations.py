@@ -9,6 +9,7 @@ from math import comb, prod
 import numpy as np
 
 from matgym.errors import ConfigurationError
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures import DefectEdits, Species, SubstitutionEdits, TubeBatch, TubeDomain, TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group, translation
 from matgym.tasks.space import MOST_ENUMERATED, Designs, DesignSpace, KeyArray
@@ -22,7 +23,7 @@ SWAPS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
-class Decorations(DesignSpace):
+class Decorations(ValueObject, DesignSpace):
     """Tubes that use up a budget exactly.
 
     In the unit cube every atom of the budget, and every turned bond, has two coordinates, an angle and a height; one
@@ -188,6 +189,7 @@ class Decorations(DesignSpace):
     # ---- the cube
 
     @cached_property
+    @returns_read_only
     def _places(self) -> FloatArray:
         """(sites + bonds, 2) angle and height of each place of an edit, as fractions."""
         sites = self.lattice.site_fractions
@@ -226,6 +228,7 @@ class Decorations(DesignSpace):
     # ---- symmetry and enumeration
 
     @cached_property
+    @returns_read_only
     def _operations(self) -> IntArray:
         """(operations, width) sources. With turned bonds, mirrors are left out: they reverse the sense of rotation."""
         turns = isinstance(self.edits, DefectEdits)
@@ -238,6 +241,7 @@ class Decorations(DesignSpace):
         return self._with_bonds(group)
 
     @cached_property
+    @returns_read_only
     def _screws(self) -> IntArray:
         """(operations, width) symmetry operations that may move a parent before a recombination."""
         if self.between_leads:
@@ -257,6 +261,7 @@ class Decorations(DesignSpace):
         return np.concatenate([group, self.lattice.n_sites + bonds], axis=1)
 
     @cached_property
+    @returns_read_only
     def _hashes(self) -> KeyArray:
         """(operations, codes, width) random words; their sum over a design's entries is its hash."""
         rng = np.random.default_rng(7)  # part of the definition of a key: stored tables depend on it

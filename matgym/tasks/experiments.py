@@ -7,9 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, DatasetError
 from matgym.processes.campaigns.emulator import Emulator, Model, emulate
-from matgym.processes.campaigns.experiments import Direction, Experiments, measured
+from matgym.processes.campaigns.experiments import (
+    SMALLEST_RANGE,
+    SMALLEST_SPREAD,
+    Direction,
+    Experiments,
+    measured,
+)
 from matgym.tasks.ledger import Ledger
 from matgym.typing import FloatArray
 
@@ -25,6 +31,14 @@ class ExperimentTask:
 
     emulator: Emulator
     ledger: Ledger = field(default_factory=Ledger)
+
+    def __post_init__(self) -> None:
+        zero, one = self.scale
+        if abs(one - zero) <= max(SMALLEST_RANGE * abs(one), SMALLEST_SPREAD):
+            raise DatasetError(
+                f"{self.data.name}: {self.data.target!r} is {one:g} in half of all experiments and at its best, so "
+                "that scores have no scale: name another target or direction"
+            )
 
     @classmethod
     def of(
@@ -46,7 +60,7 @@ class ExperimentTask:
             log: see `matgym.processes.campaigns.emulator.emulate`; False by default.
 
         Raises:
-            ConfigurationError: if an argument is without effect on such data.
+            ConfigurationError: if an argument has no effect on such data.
             DatasetError: if there are no such data.
         """
         of_file, of_emulator = {"target": target, "direction": direction}, {"model": model, "log": log}
@@ -91,7 +105,7 @@ class ExperimentTask:
 
 
 def _check_absent(data: str, arguments: dict[str, Any]) -> None:
-    """Raise an error if an argument is given that is without effect on such data."""
+    """Raise an error if an argument is given that has no effect on such data."""
     for name, value in arguments.items():
         if value is not None:
             raise ConfigurationError(f"{name}={value!r} has no effect on {data}: leave it out")

@@ -21,8 +21,8 @@ Form = Literal["stages", "schedule"]
 
 WORST: Final = -100.0
 BEST: Final = 160.0
-"""J with reward 1; `WORST` is J with reward 0. The range is a choice of ours: random recipes have -41 on average, the
-best known schedule has 158."""
+"""J with reward 1; `WORST` is J with reward 0. The range is a choice of ours: in the standard reactor, random
+schedules have -37 on average, random recipes -32, and the best known schedule has 158."""
 
 OBJECTIVE: Final = Property("objective", "1", "J of a growth run: see matgym.tasks.growth.GrowthTask")
 

@@ -3,7 +3,6 @@
 Benchmarks and the argument `instance=` of environments use this table.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
@@ -13,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.files import write_json
+from matgym.files import read_json, write_json
 from matgym.models import Model, Property
 from matgym.physics import (
     PI_FORMATION_EV,
@@ -110,7 +109,7 @@ class Instance:
         path = optima_folder() / f"{self.name}.json"
         if not path.is_file():
             return None
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = read_json(path)
         return Optimum(**content | {"design": tuple(content["design"])})
 
     def record(self, optimum: Optimum, folder: Path) -> Path:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from matgym.errors import ConfigurationError, FailureWarning, ModelError
-from matgym.surrogates.answers import asked, numbers
+from matgym.surrogates.answers import asked, counted, numbers
 from matgym.tasks.ledger import Ledger
 from matgym.typing import BoolArray, FloatArray, IntArray
 
@@ -43,8 +43,8 @@ def rewarded(reward: Callable[..., Any], count: int, *arguments: Any, what: str 
             not clipped, because clipping would make different designs equal for an agent.
     """
     name = name_of(reward)
-    result = asked(name, f"{count} {what}", lambda: reward(*arguments))
-    rewards: FloatArray = numbers(result, count, name)[:, 0]
+    result = asked(name, counted(count, what), lambda: reward(*arguments))
+    rewards: FloatArray = numbers(result, count, name, what=what)[:, 0]
     outside = rewards[(rewards < 0.0) | (rewards > 1.0)]
     if outside.size:
         raise ModelError(f"{name} gave {outside[0]:g}: rewards must lie from 0 to 1, so scale it or clip it there")

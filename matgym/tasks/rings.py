@@ -8,6 +8,7 @@ import numpy as np
 from typing_extensions import override
 
 from matgym.errors import ConfigurationError
+from matgym.frozen import returns_read_only
 from matgym.models import Level, Property
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K
 from matgym.physics.phonons.ring_isotopes import RingIsotopes, ring_of_site, ring_species
@@ -51,6 +52,7 @@ class RingSpace(Choices):
         return cls((2,) * rings, lattice=tube_lattice(n, 0, rings // 2), heavy=isotope)
 
     @cached_property
+    @returns_read_only
     def isotopes(self) -> SpeciesArray:
         """(2,) species codes of the light and the heavy isotope."""
         return np.array([Species.C12, self.heavy], dtype=np.uint8)

@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.errors import DatasetError, PropertyError
-from matgym.files import atomic_path
+from matgym.files import atomic_path, parse_json
+from matgym.frozen import ValueObject
 from matgym.models import Level, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.physics.registry import PROPERTIES_BY_KEY
@@ -28,7 +29,7 @@ _METADATA: Final = b"matgym"
 
 
 @dataclass(frozen=True, eq=False)
-class Solved:
+class Solved(ValueObject):
     """A table of all designs of an instance.
 
     Attributes:
@@ -113,7 +114,7 @@ class Solved:
         if not path.is_file():
             raise DatasetError(f"{path} does not exist: make it by matgym benchmark solve {path.stem}")
         table = pq.read_table(path)
-        record = json.loads((table.schema.metadata or {}).get(_METADATA, b"{}"))
+        record = parse_json((table.schema.metadata or {}).get(_METADATA, b"{}"), f"the record of {path}")
         if record.get("physics_version") != PHYSICS_VERSION:
             raise DatasetError(
                 f"{path} holds physics of version {record.get('physics_version')}, this is {PHYSICS_VERSION}: "

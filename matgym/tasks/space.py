@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matgym.errors import ConfigurationError
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures import TubeDomain
 from matgym.typing import BoolArray, FloatArray, IntArray
 
@@ -120,7 +121,7 @@ MOST_ENUMERATED: Final = 20_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Choices(DesignSpace):
+class Choices(ValueObject, DesignSpace):
     """Designs made of choices, each from a few values; the values allowed may depend on the choices before.
 
     Attributes:
@@ -132,6 +133,7 @@ class Choices(DesignSpace):
     ordered: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.counts or min(self.counts) < 1:
             raise ConfigurationError(f"counts={self.counts} must hold a number of values, at least 1, for each choice")
 
@@ -203,6 +205,7 @@ class Choices(DesignSpace):
         return np.asarray(good)
 
     @cached_property
+    @returns_read_only
     def _all(self) -> Designs:
         """(size, width) all designs."""
         product = np.prod(np.array(self.counts, dtype=float))

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from matgym.frozen import ValueObject
 from matgym.typing import FloatArray
 from matgym.viz.canvas import FRAME_SHAPE, Box, Canvas, Chart
 from matgym.viz.palette import ALARM, INK, MUTED, RULE, TARGET, VACANCY_EDGE, VALUE
@@ -69,7 +70,7 @@ class Gauge:
 
 
 @dataclass(frozen=True)
-class Rewards:
+class Rewards(ValueObject):
     """The rewards of an episode.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from matgym.frozen import ValueObject
 from matgym.typing import FloatArray
 from matgym.viz.canvas import Box, Canvas, Chart, blended
 from matgym.viz.palette import ALARM, INK, MUTED, RULE, TARGET, VACANCY_EDGE, VALUE
@@ -73,7 +74,7 @@ def numbers(canvas: Canvas, box: Box, design: FloatArray, counts: Sequence[int])
 
 
 @dataclass(frozen=True)
-class Growth:
+class Growth(ValueObject):
     """A run in a furnace, minute by minute.
 
     Attributes:
@@ -158,7 +159,7 @@ def _furnace(canvas: Canvas, box: Box, run: Growth, temperature: float, flows: S
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(ValueObject):
     """A campaign of experiments so far.
 
     Attributes:
@@ -219,7 +220,7 @@ def campaign(canvas: Canvas, box: Box, record: Record) -> None:
 
 
 @dataclass(frozen=True)
-class Annealing:
+class Annealing(ValueObject):
     """A film in a furnace, step by step.
 
     Attributes:

@@ -1,287 +1,399 @@
-"""Valid structure, table and configuration files, and damage done to them."""
+"""Damaged files: structures, cards, weights, ONNX networks, tables, and settings and suites in YAML.
 
+Damage is done to bytes, to text, or to what a file means: to entries of a card, tensors of weights, nodes of a network,
+columns of a table. What must not be noticed by its hash alone gets a new one.
+"""
+
+import hashlib
 import json
 import os
-import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from matgym.structures import Nanotube
-from matgym.structures.io import read, write
+from scripts.fuzz.damage import BYTES, changed_tree, damage
 from scripts.fuzz.engine import Make
-from scripts.fuzz.hostile import NUMBERS, WORDS
+from scripts.fuzz.hostile import pick
+from scripts.fuzz.readers import READERS, WEIGHTS
+
+CORPUS: Final = Path(__file__).parents[2] / "tests" / "corpus"
+"""KIND/TITLE/FILE: files that once failed, which are read first."""
+
+KEPT_BYTES: Final = 100_000
+"""Largest file of the corpus."""
+
+Damaged = Callable[[Path, Path, np.random.Generator], tuple[Path, str, Callable[[Path], object]]]
+"""From a folder to work in and that of valid files to a damaged file, what was done to it, and what reads it."""
 
 
-def make_valid(folder: Path) -> None:
-    """Write one valid file of each kind."""
-    from ase.io import write as write_atoms
+def _structure(place, valid, rng):
+    return _one(place, valid, rng, [name for name in READERS if name.startswith("tube")])
 
-    from matgym.agents.storage import save_agent
-    from matgym.benchmark.runner import run_suite
-    from matgym.benchmark.suite import Suite
-    from matgym.data import Dataset
-    from matgym.structures.io import to_atoms
-    from matgym.surrogates import load, load_card
-    from matgym.surrogates.store import save
 
-    tube = Nanotube(8, 0, 2).decorated({0: "B", 9: "N", 20: "vacancy"}).turned((5, 37))
-    plain = Nanotube(5, 3, 1).strained(0.01)
-    for name, one in (("tube.extxyz", tube.decorated({3: "13C"})), ("tube.cif", tube), ("tube.vasp", plain)):
-        write(folder / name, one)
-    write(folder / "tube.data", tube)
-    foreign = to_atoms(plain)
-    for name in ("tube.pdb", "tube.gen", "tube.json", "tube.traj"):
-        write_atoms(folder / name, foreign)
-    shutil.copy(_source("data/shipped/nanotube-doping.parquet"), folder / "whole.parquet")
-    Dataset.load(folder / "whole.parquet").take(np.arange(0, 400, 20)).save(folder / "small.parquet")
-    (folder / "whole.parquet").unlink()
-    for name, source in (
-        ("suite.yml", "benchmark/suites/standard.yml"),
-        ("fit.yml", "surrogates/configs/nanotube-doping.yml"),
-        ("process.yml", "processes/sequences/configs/cvd-growth.yml"),
-    ):
-        shutil.copy(_source(source), folder / name)
-    (folder / "generator.yml").write_text(
-        "epochs: 3\nkey: gap_ev\nspecies: [B, N]\nsize: {noise: 8}\n", encoding="utf-8"
+def _one(place, valid, rng, names):
+    name = pick(rng, names)
+    shutil.copy(valid / name, place)
+    return place / name, damage(place / name, rng), READERS[name]
+
+
+# ---- cards and weights
+
+
+def _card(place, valid, rng):
+    name = _with_card(place, valid, rng)
+    path = place / f"{name}.json"
+    if rng.random() < 0.2:
+        return path, damage(path, rng), WEIGHTS[name]
+    tree, how = changed_tree(json.loads(path.read_text(encoding="utf-8")), rng)
+    path.write_text(json.dumps(tree), encoding="utf-8", errors="surrogatepass")
+    return path, how, WEIGHTS[name]
+
+
+def _weights(place, valid, rng):
+    name = _with_card(place, valid, rng)
+    path = place / f"{name}.safetensors"
+    kind = pick(rng, (*BYTES, "header", "header", "tensors", "tensors", "tensors"))
+    content = path.read_bytes()
+    if kind in BYTES:
+        content = BYTES[kind](content, rng)
+    elif kind == "header":
+        size = int.from_bytes(content[:8], "little")
+        tree, kind = changed_tree(json.loads(content[8 : 8 + size]), rng)
+        header = json.dumps(tree).encode("utf-8", "surrogatepass")
+        size = len(header) if rng.random() < 0.9 else int(rng.integers(2**63))
+        content = size.to_bytes(8, "little") + header + content[8 + int.from_bytes(content[:8], "little") :]
+    else:
+        content, kind = _other_tensors(content, rng)
+    path.write_bytes(content)
+    if rng.random() < 0.9:
+        _seal(path)
+    return path, kind, WEIGHTS[name]
+
+
+def _other_tensors(content, rng):
+    import torch
+    from safetensors.torch import load, save
+
+    tensors = dict(load(content))
+    name = pick(rng, list(tensors))
+    kind, value = (
+        pick(rng, ("nan", "huge", "shape", "type", "lost", "renamed", "empty", "large", "scalar")),
+        tensors[name],
     )
-    family = {"n": 8, "m": 0, "cells": 2, "samples": 4, "strain": [0.0, 0.01], "stone_wales": 1}
-    spec = {"name": "small", "properties": ["gap"], "families": [family], "largest_share": 0.1}
-    (folder / "spec.json").write_text(json.dumps(spec, indent=1), encoding="utf-8")
-    rows = [f"{x},{'ab'[x % 2]},{x * x / 7}" for x in range(24)]
-    (folder / "table.csv").write_text("\n".join(["x,kind,y", *rows]) + "\n", encoding="utf-8")
-    card = load_card("nanotube-doping")
-    save(load("nanotube-doping"), folder / "surrogate.safetensors", data=card.data, fit=card.fit, command="none")
-    save_agent(_agent(), folder / "agent.safetensors", environment="matgym/CVDRecipe-v0", arguments={})
-    suite = {"name": "small", "search": {"tasks": ["isotope-rings"], "methods": ["random"], "budget": 4, "seeds": 2}}
-    run_suite(Suite.model_validate(suite), folder / "results", workers=1)
+    if kind in {"nan", "huge"}:
+        tensors[name] = torch.full_like(value.float(), float("nan") if kind == "nan" else 3e38).to(value.dtype)
+    elif kind == "shape":
+        tensors[name] = value.reshape(-1)[: int(rng.integers(value.numel() + 1))].clone()
+    elif kind == "type":
+        tensors[name] = value.to(pick(rng, (torch.float64, torch.float16, torch.int8, torch.bool, torch.bfloat16)))
+    elif kind == "renamed":
+        tensors[pick(rng, (f"{name}.x", "x", "", f"network.99.{name}"))] = tensors.pop(name)
+    elif kind == "empty":
+        tensors = {}
+    elif kind == "large":
+        tensors[name] = torch.zeros((*value.shape, 64)[-3:])
+    elif kind == "scalar":
+        tensors[name] = torch.tensor(0.0)
+    else:
+        del tensors[name]
+    return save(tensors), f"{name}: {kind}"
 
 
-def _agent():
-    import gymnasium as gym
-    from stable_baselines3 import PPO
-
-    return PPO("MlpPolicy", gym.make("matgym/CVDRecipe-v0"), policy_kwargs={"net_arch": [8]}, device="cpu")
-
-
-def _source(name: str) -> Path:
-    import matgym
-
-    return Path(matgym.__file__).parent / name
+def _with_card(place, valid, rng):
+    name = pick(rng, list(WEIGHTS))
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(valid / f"{name}{suffix}", place)
+    return name
 
 
-# ---- reading
+# ---- ONNX
 
 
-def _structure(path: Path) -> None:
-    tube = read(path)
-    str(tube), tube.key  # what every command asks
+def _onnx(place, valid, rng):
+    import onnx
+
+    if rng.random() < 0.5:
+        return _one(place, valid, rng, ["sum.onnx"])
+    model = onnx.load(valid / "sum.onnx")
+    kind = pick(rng, [*_ONNX])
+    _ONNX[kind](model.graph, rng)
+    path = place / "sum.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path, kind, READERS["sum.onnx"]
 
 
-def _dataset(path: Path) -> None:
-    from matgym.cli.data import info
-    from matgym.data import Dataset
-
-    data = Dataset.load(path)
-    list(data.batch)
-    info(str(path), json=True)
+def _odd_node(graph, rng):
+    node = pick(rng, graph.node)
+    node.op_type = pick(
+        rng, ("Loop", "Relu", "Shape", "Tile", "Expand", "Identity", "Missing", "Softmax", "MatMul", "NonZero")
+    )
 
 
-def _suite(path: Path) -> None:
-    from matgym.benchmark.runner import plan
-    from matgym.benchmark.suite import Suite
+def _odd_weights(graph, rng):
+    from onnx import numpy_helper
 
-    plan(Suite.read(path))
-
-
-def _fit(path: Path) -> None:
-    from matgym.learning.config import read_config
-    from matgym.surrogates.fitting import FitConfig
-
-    read_config(FitConfig, path)
+    shape = pick(rng, ((), (0,), (1, 1, 1, 1), (3, 12, 7, 7), (1, 12, 1, 1), (2, 12, 1, 1)))
+    array = np.full(shape, pick(rng, (np.nan, np.inf, 1e38, 0.0))).astype(pick(rng, (np.float32, np.float64, np.int64)))
+    graph.initializer[int(rng.integers(2))].CopyFrom(numpy_helper.from_array(array, pick(rng, ("w", "axes", "x"))))
 
 
-def _process(path: Path) -> None:
-    from matgym.learning.config import read_config
-    from matgym.processes.sequences.fitting import ProcessConfig
-
-    read_config(ProcessConfig, path)
-
-
-def _generator(path: Path) -> None:
-    from matgym.generative.store import read_generator_config
-
-    read_generator_config("gan", path)
+def _odd_shape(graph, rng):
+    dims = pick(rng, (graph.input, graph.output))[0].type.tensor_type.shape.dim
+    if len(dims):
+        pick(rng, dims).dim_value = pick(rng, (0, -1, 1, 7, 2**31, 2**62))
 
 
-def _specification(path: Path) -> None:
-    from matgym.data import read_specification
-
-    read_specification(str(path))
+def _odd_type(graph, rng):
+    pick(rng, (graph.input, graph.output))[0].type.tensor_type.elem_type = int(rng.integers(-1, 25))
 
 
-def _table(path: Path) -> None:
-    from matgym.processes.campaigns.experiments import Experiments
+def _odd_axes(graph, rng):
+    from onnx import numpy_helper
 
-    data = Experiments.read(path)
-    data.averaged, data.noise, data.sum  # noqa: B018
-    data.at(np.zeros((1, len(data.columns))))
-
-
-def _surrogate(path: Path) -> None:
-    from matgym.surrogates import load
-
-    load(path.with_suffix(".safetensors")).predict([Nanotube(8, 0, 2)])
+    axes = pick(rng, ([2, 3], [], [0], [0, 1, 2, 3], [9], [-1], [1, 1], [2**62]))
+    graph.initializer[1].CopyFrom(numpy_helper.from_array(np.array(axes, dtype=np.int64), "axes"))
 
 
-def _results(path: Path) -> None:
-    from matgym.benchmark.leaderboard import leaderboard_rows
-    from matgym.benchmark.results import Results
+def _much_room(graph, rng):
+    from onnx import helper, numpy_helper
 
-    leaderboard_rows(Results.read(path.parent))
-
-
-def _loaded_agent(path: Path) -> None:
-    from matgym.agents.storage import load_agent
-
-    load_agent(path.with_suffix(".safetensors"))
+    size = pick(rng, (10**5, 10**9, 10**12, 2**62))
+    graph.initializer.append(numpy_helper.from_array(np.array([size], dtype=np.int64), "size"))
+    graph.node.insert(0, helper.make_node("ConstantOfShape", ["size"], ["room"]))
+    if rng.random() < 0.5:
+        graph.node[-1].input[0] = "room"
+        graph.initializer[1].CopyFrom(numpy_helper.from_array(np.array([0], dtype=np.int64), "axes"))
 
 
-READERS = {
-    "tube.extxyz": _structure, "tube.cif": _structure, "tube.vasp": _structure, "tube.data": _structure,
-    "tube.pdb": _structure, "tube.gen": _structure, "tube.json": _structure, "tube.traj": _structure,
-    "small.parquet": _dataset, "suite.yml": _suite, "fit.yml": _fit, "process.yml": _process,
-    "generator.yml": _generator, "spec.json": _specification, "table.csv": _table,
-    "surrogate.json": _surrogate, "surrogate.safetensors": _surrogate, "agent.json": _loaded_agent,
-    "agent.safetensors": _loaded_agent, "suite.json": _results,
+def _outside(graph, rng):
+    tensor = graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = 1
+    where = pick(rng, ("/etc/passwd", "../../../etc/passwd", "missing", "/dev/zero", "sum.onnx", ""))
+    for key, value in (("location", where), ("offset", "0"), ("length", pick(rng, ("48", "999999999999", "-1", "x")))):
+        tensor.external_data.add(key=key, value=value)
+
+
+_ONNX: Final = {
+    "node": _odd_node, "weights": _odd_weights, "shape": _odd_shape, "type": _odd_type, "axes": _odd_axes,
+    "much room": _much_room, "outside": _outside,
 }  # fmt: skip
-"""By file; a structure is drawn as often as all others together."""
 
 
-def case_maker(seed: int, folder: Path, valid: Path) -> Make:
-    """Return what makes damaged files."""
-    structures = [name for name in READERS if name.startswith("tube")]
-    others = [name for name in READERS if name not in structures]
+# ---- tables
+
+
+def _table(place, valid, rng):
+    if rng.random() < 0.5:
+        shutil.copy(valid / "small.parquet", place)
+        path = place / "small.parquet"
+        how = damage(path, rng) if rng.random() < 0.25 else _damaged_parquet(path, rng)
+        return path, how, READERS["small.parquet"]
+    if rng.random() < 0.5:
+        return _one(place, valid, rng, ["table.csv"])
+    path = place / "table.csv"
+    content, how = _drawn_table(rng)
+    path.write_bytes(content)
+    return path, how, READERS["table.csv"]
+
+
+def _drawn_table(rng):
+    """Return a table of cells drawn by column, in any encoding."""
+    rows, columns = pick(rng, (0, 1, 9, 10, 12, 40)), pick(rng, (0, 1, 2, 3, 5))
+    cells: list[Callable[[int], str]] = [
+        str, lambda row: f"{row * 0.37:.3f}", lambda _row: "7", lambda row: "ab"[row % 2],
+        lambda row: f"word{row}", lambda row: f"1e-{300 + row % 20}", lambda row: f"{(-1) ** row}e{90 + row % 10}",
+        lambda row: str(row // 2), lambda row: str(row % 2), lambda row: f"{1 + row * 1e-15!r}",
+        lambda row: "0" if row else "1e100",
+        lambda _row: pick(rng, ("1", "", " ", "nan", "1e999", "x,y", '"', "٣")), lambda row: f'"{row}"',
+    ]  # fmt: skip
+    drawn = [pick(rng, cells) for _ in range(columns)]
+    names = [pick(rng, ("x", "y", "", "[/red]", "é", f"c{k}", f"c{k}", f"c{k}", "a" * 300)) for k in range(columns)]
+    mark = pick(rng, (",", ",", ";", "\t"))
+    text = pick(rng, ("\n", "\r\n", "\r")).join(
+        mark.join(line) for line in (names, *([cell(row) for cell in drawn] for row in range(rows)))
+    )
+    return text.encode(pick(rng, ("utf-8", "utf-8", "utf-16", "latin-1", "utf-8-sig")), "replace"), f"{rows} x {names}"
+
+
+def _damaged_parquet(path: Path, rng) -> str:
+    table = pq.read_table(path)
+    name = pick(rng, table.column_names)
+    kind = pick(rng, ("lost", "type", "null", "value", "value", "renamed", "metadata", "provenance", "empty", "cast"))
+    pq.write_table(_COLUMNS[kind](table, name, rng), path)
+    return f"column {name}: {kind}"
+
+
+def _other_type(table, name, rng):
+    column = pa.array([pick(rng, ("x", 1.5, True, b"x", None, [1], {"a": 1}))] * len(table))
+    return table.set_column(table.column_names.index(name), name, column)
+
+
+def _cast(table, name, rng):
+    words = pa.dictionary(pa.int32(), pa.string())
+    other = pick(rng, (pa.large_string(), pa.string(), pa.int64(), pa.float32(), pa.large_binary(), words))
+    try:
+        field = pa.field(name, other, table.schema.field(name).nullable)
+        return table.set_column(table.column_names.index(name), field, table.column(name).cast(other))
+    except (pa.ArrowException, ValueError):
+        return pa.concat_tables([table, table])
+
+
+def _null(table, name, _rng):
+    field = table.schema.field(name)
+    column = pa.nulls(len(table), field.type)
+    return table.set_column(table.column_names.index(name), pa.field(name, field.type), column)
+
+
+def _value(table, name, rng):
+    field, column = table.schema.field(name), table.column(name).to_pylist()
+    values = {
+        "double": [float("nan"), float("inf"), 1e308, -5.0, 1e-320, 0.0],
+        "int16": [-1, 0, 32767, 9999, 1], "int32": [-1, 2**31 - 1, 0],
+        "string": ["", "x", "[/]", "train", "\u202e"], "binary": [b"", b"\xff" * 128, b"\x09" * 64, b"\x00" * 64],
+    }.get(str(field.type), [[-1], [10**6], [0, 0], None, [0], list(range(96))])  # fmt: skip
+    for row in rng.choice(len(column), size=pick(rng, (1, 1, len(column))), replace=False).tolist():
+        column[row] = pick(rng, values)
+    array = pa.array(column, field.type)
+    return table.set_column(table.column_names.index(name), pa.field(name, field.type), array)
+
+
+def _renamed(table, name, rng):
+    new = pick(rng, ("[/x]", "", "key", "species", "x.level", ".level", "gap_ev.level"))
+    return table.rename_columns([new if each == name else each for each in table.column_names])
+
+
+def _metadata(table, _name, rng):
+    texts = (b"", b"{", b"[]", b"{}", b'{"schema_version": 3}', b'{"schema_version": "3"}', b"\xff", b"[" * 100_000)
+    return table.replace_schema_metadata({b"matgym": pick(rng, texts)})
+
+
+def _provenance(table, _name, rng):
+    tree, _ = changed_tree(json.loads(table.schema.metadata[b"matgym"]), rng)
+    return table.replace_schema_metadata({b"matgym": json.dumps(tree).encode("utf-8", "surrogatepass")})
+
+
+_COLUMNS: Final = {
+    "lost": lambda table, name, _rng: table.drop_columns([name]),
+    "empty": lambda table, _name, _rng: table.slice(0, 0),
+    "type": _other_type, "cast": _cast, "null": _null, "value": _value, "renamed": _renamed, "metadata": _metadata,
+    "provenance": _provenance,
+}  # fmt: skip
+
+
+# ---- settings and suites
+
+
+def _settings(place, valid, rng):
+    import yaml
+
+    name = pick(rng, ("suite.yml", "suite.yml", "fit.yml", "process.yml", "generator.yml", "spec.json"))
+    shutil.copy(valid / name, place)
+    path, chance = place / name, rng.random()
+    if chance < 0.35:
+        return path, damage(path, rng), READERS[name]
+    text = path.read_text(encoding="utf-8")
+    if chance < 0.9:
+        tree, how = changed_tree(yaml.safe_load(text), rng)
+        text = json.dumps(tree) if name.endswith("json") or rng.random() < 0.3 else yaml.safe_dump(tree)
+    else:
+        how, bomb = pick(rng, list(_BOMBS.items()))
+        text = bomb if rng.random() < 0.5 else text + bomb
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    return path, how, READERS[name]
+
+
+def _multiplied(start: str, line: str) -> str:
+    return start + "".join(
+        line.format(new=new, old=", ".join([f"*{old}"] * 10)) for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+
+
+_BOMBS: Final = {
+    "aliases of lists": _multiplied("a: &a [x,x,x,x,x,x,x,x,x,x]\n", "{new}: &{new} [{old}]\n"),
+    "aliases of mappings": _multiplied("a: &a {x: 1, y: 2}\n", "{new}: &{new} {{<<: [{old}]}}\n"),
+    "itself": "a: &x [*x]\n", "itself in a mapping": "a: &x {b: *x}\n", "itself merged": "a: &x {<<: *x}\n",
+    "deep": "a: " + "[" * 5000, "deep mappings": "".join(" " * k + "a:\n" for k in range(300)),
+    "questions": "? " * 3000 + "x", "dashes": "- " * 3000 + "x", "wide": "a: [" + "1," * 100_000 + "]\n",
+    "base 60": "a: " + "1:" * 50_000 + "1\n", "base 60 with a point": "a: " + "1:" * 50_000 + "1.5\n",
+    "long number": "a: " + "9" * 200_000 + "\n", "documents": "---\n" * 50,
+    "tag": "a: !!python/object/apply:os.system [x]\n",
+    "twice": "name: a\nname: b\n", "tab": "a:\n\t- b\n",
+    "null": "a: \0\n", "anchor": "&a &b c\n", "set": "a: !!set {b, c}\n",
+    "pairs": "a: !!pairs [b: 1]\n", "ordered": "a: !!omap [b: 1]\n", "time": "a: 2026-01-01 12:00:00\n",
+    "list as a name": "[a, b]: c\n", "mapping as a name": "{a: b}: c\n", "comment": "#" * 200_000,
+    "nothing": "", "one word": "x",
+}  # fmt: skip
+
+
+def _results(place, valid, rng):
+    shutil.copytree(valid / "results", place, dirs_exist_ok=True)
+    path = place / "suite.json"
+    if rng.random() < 0.5:
+        return path, damage(path, rng), READERS["suite.json"]
+    tree, how = changed_tree(json.loads(path.read_text(encoding="utf-8")), rng)
+    path.write_text(json.dumps(tree), encoding="utf-8", errors="surrogatepass")
+    return path, how, READERS["suite.json"]
+
+
+# ---- cases
+
+KINDS: Final[dict[str, Damaged]] = {
+    "structures": _structure, "cards": _card, "weights": _weights, "onnx": _onnx, "tables": _table,
+    "settings": _settings, "results": _results,
+}  # fmt: skip
+
+
+def corpus(kind: str) -> list[Path]:
+    """Return the files of a kind that once failed."""
+    return sorted((CORPUS / kind).glob("*/*"))
+
+
+def keep(path: Path, kind: str, title: str) -> None:
+    """Keep a file in the corpus."""
+    (CORPUS / kind / title).mkdir(parents=True, exist_ok=True)
+    shutil.copy(path, CORPUS / kind / title)
+
+
+def _kept(file: Path, place: Path, valid: Path) -> tuple[Path, Callable[[Path], object]]:
+    """Copy a file of the corpus beside what it needs, and return it with what reads it."""
+    path = place / file.name
+    if path.stem in WEIGHTS:
+        for suffix in (".safetensors", ".json"):
+            shutil.copy(valid / f"{path.stem}{suffix}", place)
+    if path.name == "suite.json":
+        shutil.copytree(valid / "results", place, dirs_exist_ok=True)
+    shutil.copy(file, path)
+    if path.suffix == ".safetensors":
+        _seal(path)
+    return path, WEIGHTS.get(path.stem) or READERS[path.name]
+
+
+def _seal(path: Path) -> None:
+    """Write the hash of weights to their card, so that it does not tell."""
+    card = path.with_suffix(".json")
+    entries = json.loads(card.read_text(encoding="utf-8"))
+    entries["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    card.write_text(json.dumps(entries), encoding="utf-8")
+
+
+def case_maker(kind: str, seed: int, folder: Path, valid: Path) -> Make:
+    """Return what makes damaged files of a kind; negative cases are those of the corpus."""
+    number, kept = list(KINDS).index(kind), corpus(kind)
 
     def make(case: int):
-        rng = np.random.default_rng([seed, 2, case])
-        names = structures if case % 2 else others
-        name = names[int(rng.integers(len(names)))]
-        place = folder / f"files-{os.getpid()}"
-        place.mkdir(exist_ok=True)
-        path = place / name
-        for partner in valid.glob(f"{Path(name).stem}.*"):
-            shutil.copy(partner, place)
-        if name == "suite.json":
-            shutil.copytree(valid / "results", place, dirs_exist_ok=True)
-        how = _damage(path, rng)
-        return f"{name}: {how}", lambda: READERS[name](path)
+        place = folder / f"{kind}-{os.getpid()}"
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        if case < 0:
+            path, read = _kept(kept[case], place, valid)
+            return f"corpus: {kept[case].relative_to(CORPUS)}", lambda: read(path)
+        path, how, read = KINDS[kind](place, valid, np.random.default_rng([seed, 2, number, case]))
+        return f"{path.name}: {how}", lambda: read(path)
 
     return make
-
-
-def _damage(path: Path, rng) -> str:
-    if path.suffix == ".parquet" and rng.random() < 0.75:
-        return _damaged_table(path, rng)
-    content = path.read_bytes()
-    binary = path.suffix in {".parquet", ".safetensors", ".traj"}
-    kinds = ("flip", "cut", "insert") if binary else (*_TEXT, "flip", "cut", "insert")
-    kind = kinds[int(rng.integers(len(kinds)))]
-    if kind == "flip":
-        array = np.frombuffer(content, dtype=np.uint8).copy()
-        array[rng.integers(len(array), size=int(rng.integers(1, 6)))] = rng.integers(256)
-        content = array.tobytes()
-    elif kind == "cut":
-        content = content[: int(rng.integers(len(content)))]
-    elif kind == "insert":
-        at = int(rng.integers(len(content)))
-        content = content[:at] + rng.bytes(int(rng.integers(1, 200))) + content[at:]
-    else:
-        times = int(rng.integers(1, 4))
-        text = content.decode()
-        for _ in range(times):
-            text = _TEXT[kind](text, rng)
-        content = text.encode("utf-16") if rng.random() < 0.03 else text.encode("utf-8", "surrogatepass")
-    path.write_bytes(content)
-    return kind
-
-
-_NUMBER = re.compile(r"(?<![A-Za-z_])-?\d+\.?\d*(?:[eE][-+]?\d+)?")
-_WORD = re.compile(r"[A-Za-z_]{2,}")
-
-
-def _replaced(pattern, values):
-    def change(text: str, rng) -> str:
-        found = list(pattern.finditer(text))
-        if not found:
-            return text
-        spot = found[int(rng.integers(min(len(found), 12) if rng.random() < 0.5 else len(found)))]
-        return text[: spot.start()] + values[int(rng.integers(len(values)))] + text[spot.end() :]
-
-    return change
-
-
-def _lines(change):
-    def changed(text: str, rng) -> str:
-        lines = text.split("\n")
-        change(lines, int(rng.integers(len(lines))), rng)
-        return "\n".join(lines)
-
-    return changed
-
-
-_TEXT = {
-    "number": _replaced(_NUMBER, NUMBERS),
-    "header number": lambda text, rng: _replaced(_NUMBER, NUMBERS)(text[:400], rng) + text[400:],
-    "word": _replaced(_WORD, WORDS),
-    "odd value": _replaced(
-        re.compile(r"(?<=: )[^\n,{}\[\]]+"),
-        (
-            "2026-11-29", "2026-99-99", "[1, 2]", "{a: 1}", "~", "null", "true", "1e999", ".inf", ".nan", "[" * 2000,
-            "!!binary aGk=",
-            "!!set {a}", "&a [*a]", "12:30:45", "0o17", "? x", '"\\ud800"', "NaN", "Infinity", "-1", "1" * 5000,
-        ),
-    ),
-    "line lost": _lines(lambda lines, k, _rng: lines.pop(k)),
-    "line doubled": _lines(lambda lines, k, _rng: lines.insert(k, lines[k])),
-    "lines swapped": _lines(lambda lines, k, rng: lines.insert(int(rng.integers(len(lines))), lines.pop(k))),
-    "long line": _lines(lambda lines, k, _rng: lines.insert(k, "7 " * 20_000)),
-    "every atom in one place": lambda text, _rng: re.sub(r"-?\d+\.\d{4,}", "0.5000", text),
-}  # fmt: skip
-
-
-def _damaged_table(path: Path, rng) -> str:
-    table = pq.read_table(path)
-    name = table.column_names[int(rng.integers(len(table.column_names)))]
-    place = table.column_names.index(name)
-    kind = ("lost", "type", "null", "value", "renamed", "metadata", "empty")[int(rng.integers(7))]
-    if kind == "lost":
-        table = table.drop_columns([name])
-    elif kind == "type":
-        table = table.set_column(
-            place, name, pa.array([["x", 1.5, True, b"x", None][int(rng.integers(5))]] * len(table))
-        )
-    elif kind == "null":
-        field = table.schema.field(name)
-        table = table.set_column(place, pa.field(name, field.type), pa.nulls(len(table), field.type))
-    elif kind == "value":
-        field, column = table.schema.field(name), table.column(name).to_pylist()
-        odd = {
-            "double": [float("nan"), float("inf"), 1e308, -5.0], "int16": [-1, 0, 32767, 9999], "int32": [-1,
-            2**31 - 1],
-            "string": ["", "x", "[/]"], "binary": [b"", b"\xff" * 128, b"\x09" * 64],
-        }.get(str(field.type), [[-1], [10**6], [0, 0], None])  # fmt: skip
-        column[int(rng.integers(len(column)))] = odd[int(rng.integers(len(odd)))]
-        table = table.set_column(place, pa.field(name, field.type), pa.array(column, field.type))
-    elif kind == "renamed":
-        table = table.rename_columns([*table.column_names[:place], "[/x]", *table.column_names[place + 1 :]])
-    elif kind == "metadata":
-        odd = (b"", b"{", b"[]", b"{}", b'{"schema_version": 3}', b'{"schema_version": "3"}', b"\xff")
-        table = table.replace_schema_metadata({b"matgym": odd[int(rng.integers(len(odd)))]})
-    else:
-        table = table.slice(0, 0)
-    pq.write_table(table, path)
-    return f"column {name}: {kind}"

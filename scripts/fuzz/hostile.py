@@ -3,7 +3,7 @@
 import contextlib
 import os
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -38,6 +38,11 @@ VALUES: Final = (
     (8, 0), "oracle", "gan", "goal", "PPO", 2**63, -0.0, (0.5, 0.9), 1j,
 )  # fmt: skip
 """As objects."""
+
+
+def pick(rng: np.random.Generator, listed: Any) -> Any:
+    """Return one of a list, as it is: NumPy's own would make arrays of what it draws."""
+    return listed[int(rng.integers(len(listed)))]
 
 
 def make_files(folder: Path) -> list[str]:

@@ -1,16 +1,21 @@
 """Command lines: a valid one of each command, of which values are replaced, dropped, doubled and added."""
 
+import contextlib
+import io
+import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import typer
 
-from matgym.cli import app
+from matgym.cli import app, main
 from scripts.fuzz.engine import Make, WorkBegan
-from scripts.fuzz.hostile import NUMBERS, WORDS, make_files
+from scripts.fuzz.files import CORPUS
+from scripts.fuzz.hostile import NUMBERS, WORDS, make_files, pick
 
 LONG = {
     "experiments",
@@ -62,12 +67,19 @@ def commands() -> dict[str, Any]:
     return found
 
 
+def corpus() -> list[list[str]]:
+    """Return the command lines that once failed."""
+    return json.loads((CORPUS / "lines.json").read_text(encoding="utf-8"))
+
+
 def case_maker(seed: int, folder: Path, valid: Path) -> Make:
     """Return what makes command lines; `valid` is a folder of valid files, which is copied for each child."""
     known = commands()
     names = sorted(known)
     options = [text for command in known.values() for parameter in command.params for text in parameter.opts]
     odd: list[str] = []
+
+    kept = corpus()
 
     def make(case: int):
         if not odd:  # once a child
@@ -77,18 +89,23 @@ def case_maker(seed: int, folder: Path, valid: Path) -> Make:
             os.chdir(place)
             odd.extend(make_files(place))
             _stop_where_work_begins()
+        if case < 0:
+            line = kept[case]
+            name = next((name for name in names if line[: len(name.split())] == name.split()), "")
+            return f"corpus: matgym {line}", lambda: _called(line, name in LONG, "utf-8")
         rng = np.random.default_rng([seed, 1, case])
-        name = str(rng.choice(names))
-        words = _mutated(list(_pick(rng, VALID.get(name, [[]]))), known[name], odd, options, rng)
+        name = pick(rng, names)
+        words = _mutated(list(pick(rng, VALID.get(name, [[]]))), known[name], odd, options, rng)
         line = [*name.split(), *words]
-        return f"matgym {line}", lambda: _called(line, name in LONG)
+        terminal = pick(rng, ("utf-8", "utf-8", "ascii", "latin-1"))
+        return f"matgym {line} on {terminal}", lambda: _called(line, name in LONG, terminal)
 
     return make
 
 
 def _mutated(words, command, odd, options, rng):
     def hostile():
-        return str(_pick(rng, [*(NUMBERS if rng.random() < 0.4 else WORDS), *(odd if rng.random() < 0.6 else ())]))
+        return str(pick(rng, [*(NUMBERS if rng.random() < 0.4 else WORDS), *(odd if rng.random() < 0.6 else ())]))
 
     own = [text for each in command.params for text in each.opts if text.startswith("--") and not _is_flag(each)]
     for _ in range(int(rng.integers(0, 4))):
@@ -96,9 +113,9 @@ def _mutated(words, command, odd, options, rng):
         if change < 0.5 and words:
             words[int(rng.integers(len(words)))] = hostile()
         elif change < 0.88 and own:
-            words += [str(_pick(rng, own)), hostile()]
+            words += [str(pick(rng, own)), hostile()]
         elif change < 0.9:
-            words += [str(_pick(rng, options)), hostile()]
+            words += [str(pick(rng, options)), hostile()]
         elif change < 0.94:
             words.insert(int(rng.integers(len(words) + 1)), hostile())
         elif words:
@@ -110,10 +127,6 @@ def _mutated(words, command, odd, options, rng):
 
 def _is_flag(parameter) -> bool:
     return bool(getattr(parameter, "is_flag", False))
-
-
-def _pick(rng, listed):
-    return listed[int(rng.integers(len(listed)))]
 
 
 _began_stops = False
@@ -134,23 +147,26 @@ def _stop_where_work_begins() -> None:
     console.Progress.add_task = add_task  # type: ignore[method-assign]
 
 
-def _called(line, long):
+def _called(line, long, terminal):
+    """Run a command as the shell does: what `main` shows counts as well as what it raises."""
     global _began_stops  # noqa: PLW0603
     _began_stops = long
     os.environ["MATGYM_CACHE"] = "cache"
-    before = _contents()
+    before, out = _contents(), io.BytesIO()
+    sys.argv = ["matgym", *line]
+    stream = io.TextIOWrapper(out, encoding=terminal, write_through=True)
     try:
-        app(line, standalone_mode=False)
-    except WorkBegan:
-        _restore(before)
-        raise
-    except Exception as error:
+        with contextlib.redirect_stdout(stream), contextlib.redirect_stderr(stream):
+            main()
+    except SystemExit as stop:
         left = sorted(set(_contents()) - set(before))
+        if stop.code and left and not any("checkpoints" in name or "cache" in name for name in left):
+            raise RuntimeError(f"left files: {left[:3]}, after exit {stop.code}") from None
+        said = out.getvalue().decode(terminal, "replace")
+        if stop.code and (not said.strip() or "allocate" in said or said.rstrip().endswith("Error:")):
+            raise RuntimeError(f"exit {stop.code} said {said[-200:]!r}") from None
+    finally:
         _restore(before)
-        if left and not any("checkpoints" in name or "cache" in name for name in left):
-            raise RuntimeError(f"left files: {left[:3]}, after {type(error).__name__}: {error}") from error
-        raise
-    _restore(before)
 
 
 def _contents() -> list[str]:

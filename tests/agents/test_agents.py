@@ -127,8 +127,7 @@ def test_every_algorithm_trains_within_its_count_and_designs(task, algorithm):
     policy = Policy(agent, algorithm, algorithm == "MaskablePPO")
     species = policy.design(task, np.array([1.0, 1.0]), deterministic=True)
     assert species.shape == (2, task.space.lattice.n_sites)
-    if algorithm == "MaskablePPO":
-        assert ((species == Species.B).sum(axis=1) == 3).all()
+    assert ((species == Species.B).sum(axis=1) == 3).all()
 
 
 def test_maskable_ppo_learns_the_known_optimum(task):

@@ -144,23 +144,6 @@ def test_missing_runs_are_reported(tmp_path, listed):
     assert any("1 of gp" in said for said in results.left_out)
 
 
-def test_the_name_of_a_task_is_not_executed_as_sql(tmp_path):
-    """DuckDB receives a name from another user's suite.json as a value, and queries cannot read files."""
-    folder, stolen = write_run(tmp_path / "run"), tmp_path / "written.csv"
-    name = f"t'; COPY (SELECT 1) TO '{stolen}'; --"
-    facts = json.loads((folder / "suite.json").read_text())
-    facts["amortised"][name] = facts["amortised"].pop("targets")
-    (folder / "suite.json").write_text(json.dumps(facts))
-    for path in (folder / "records").glob("targets-*.parquet"):
-        rewrite(path, task=name)
-    results = Results.read(folder)
-    assert results.share_met(name)[0].tolist() == [1, 2, 4]
-    for sql in (f"COPY (SELECT 1) TO '{stolen}'", f"SELECT * FROM read_csv('{folder}/suite.json')"):  # noqa: S608
-        with pytest.raises(DatasetError):
-            results.query(sql)
-    assert not stolen.exists()
-
-
 def test_the_shipped_records_give_the_shipped_leaderboard():
     """Figures of docs/leaderboard.md, intervals apart, which take a minute."""
     results = Results.read(ROOT / "docs" / "results" / "standard")

@@ -14,7 +14,7 @@ from matgym.agents.controllers.cross_entropy import cross_entropy
 from matgym.benchmark.runner import run_suite
 from matgym.benchmark.solve import adopt, best_known, different_designs, solve
 from matgym.benchmark.suite import SearchTrack, Suite
-from matgym.errors import ConfigurationError, DatasetError
+from matgym.errors import ConfigurationError, DamagedFileWarning, DatasetError, FormatError
 from matgym.physics import PiElectrons
 from matgym.structures import Nanotube, tube_lattice
 from matgym.tasks import decoration_task
@@ -56,6 +56,21 @@ def test_enumeration_finds_the_optimum_of_all_pairs(tmp_path):
     assert stored["proven"]
     assert stored["loss"] == best.loss
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pair.json", "pair.parquet"]
+
+
+@pytest.mark.usefixtures("pair")
+@pytest.mark.parametrize("content", [b"", b"PAR1", None])
+def test_a_damaged_piece_is_computed_again(tmp_path, monkeypatch, content):
+    whole = solve("pair", tmp_path / "whole")
+    with monkeypatch.context() as patched:
+        patched.setattr(Solved, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            solve("pair", tmp_path / "cut")
+    (piece,) = (tmp_path / "cut").rglob("pair-00000-*.parquet")
+    piece.write_bytes(piece.read_bytes()[:-100] if content is None else content)
+    with pytest.warns(DamagedFileWarning, match=piece.name):
+        assert solve("pair", tmp_path / "cut") == whole
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["pair.json", "pair.parquet"]
 
 
 def test_tables_of_other_physics_raise(tmp_path):
@@ -113,10 +128,47 @@ def test_a_better_design_of_a_run_is_adopted_with_the_oracles_value(better, tmp_
 
 @pytest.mark.parametrize(
     ("changed", "match"),
-    [({"verified_loss": -99.0}, "but the oracle gives"), ({"design": [2.0] * 8}, "invalid design of growth-recipe")],
+    [
+        ({"verified_loss": -99.0}, "but the oracle gives"),
+        ({"design": [2.0] * 8}, "invalid design of growth-recipe"),
+        ({"design": [float("nan")] * 8}, "invalid design of growth-recipe"),
+        ({"design": [0.5] * 7}, "invalid design of growth-recipe"),
+        ({"design": [0.5] * 8}, "but the oracle gives"),
+        ({"task": "growth"}, r"has task 'growth', which suite\.json does not name"),
+        ({"evaluation": 0}, "evaluation 0, which no run writes"),
+        ({"identity": "5"}, "is not that of a run"),
+    ],
 )
 def test_forged_records_are_not_adopted(better, tmp_path, changed, match):
     forged(better, **changed)
     with pytest.raises(DatasetError, match=match):
         adopt(better, tmp_path / "optima")
     assert not (tmp_path / "optima").exists()
+
+
+def test_numbers_that_wrap_around_are_no_design(tmp_path):
+    """As bytes 256 is 0: the oracle would confirm the loss of a design that is not the stored one."""
+    suite = Suite(name="s", search=SearchTrack(tasks=["doping"], methods=["random"], budget=2, seeds=1))
+    folder = run_suite(suite, tmp_path / "out")
+    best = table.instance("doping").optimum
+    forged(folder, design=[number + 256.0 for number in best.design], verified_loss=best.loss - 1.0)
+    with pytest.raises(DatasetError, match="invalid design of doping"):
+        adopt(folder, tmp_path / "optima")
+    forged(folder, design=list(best.design), verified_loss=best.loss - 1e-9)  # within the rounding of other machines
+    assert adopt(folder, tmp_path / "optima") == []
+    assert not (tmp_path / "optima").exists()
+
+
+def test_nothing_is_written_into_the_package(better, tmp_path, monkeypatch):
+    """The default is the current folder; a file that exists, such as those of the package, needs `force`."""
+    before = {path: path.read_bytes() for path in optima_folder().iterdir()}
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert adopt(better) == ["growth-recipe"]
+    assert [path.name for path in Path().iterdir()] == ["growth-recipe.json"]
+    with pytest.raises(FormatError, match="exists"):
+        adopt(better, optima_folder())
+    (Path() / "file").touch()
+    with pytest.raises(FormatError, match="is a file, not a folder"):
+        adopt(better, Path("file"))
+    assert {path: path.read_bytes() for path in optima_folder().iterdir()} == before

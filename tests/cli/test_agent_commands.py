@@ -63,6 +63,18 @@ def test_an_agent_of_an_imported_module_learns_and_beats_random(run, tmp_path):
     assert agent["verified"] is None
 
 
+def test_a_module_that_an_agent_names_runs_only_if_trusted(run, tmp_path):
+    module = tmp_path / "named_module.py"
+    module.write_text(MODULE.replace("mine/Echo-v0", "named/Echo-v0"))
+    run("train", "named_module:named/Echo-v0", "--algo", "A2C", "--steps", "64", "--output", "agent")
+    module.write_text("from pathlib import Path\nPath('it-ran').touch()\n")
+    sys.modules.pop("named_module")
+    refused = CliRunner().invoke(app, ["evaluate", "agent", "--episodes", "2"])
+    assert refused.exit_code == 1
+    assert "Python would run the module named_module" in " ".join(str(refused.exception or refused.stderr).split())
+    assert not (tmp_path / "it-ran").exists()
+
+
 def test_designs_are_verified_by_physics_on_the_same_seeds(run):
     words = ("--num-envs", "8", "--arg", "n=8", "--arg", "m=0", "--arg", "cells=2", "--arg", "budget={B: 1, N: 1}")
     made = run("train", "matgym/NanotubeDoping-v0", "--algo", "MaskablePPO", "--steps", "64", "--output", "out", *words)
@@ -143,6 +155,40 @@ def test_an_output_that_cannot_be_written_is_told_before_the_training(run, tmp_p
         run("train", "CartPole-v1", "--steps", "1000000000", "--output", "file/agent.zip")
     with pytest.raises(FormatError, match="is a file"):
         run("train", "CartPole-v1", "--steps", "1000000000", "--tensorboard", "file")
+
+
+@pytest.mark.parametrize("name", ["agent.pt", "agent.onnx", "folder/agent.safetensor"])
+def test_an_output_with_another_suffix_is_an_error_before_the_training(run, tmp_path, name):
+    with pytest.raises(ConfigurationError, match=r"ends in \.\w+: give a \.safetensors or \.zip file, or a folder"):
+        run("train", "CartPole-v1", "--steps", "1000000000", "--output", name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "steps", "done"),
+    [
+        ("PPO", "500", "2,048 steps instead of 500, to complete a rollout of 2,048 steps"),
+        ("A2C", "15", "15 steps"),
+        ("DQN", "15", "16 steps instead of 15, to complete a rollout of 4 steps"),
+    ],
+)
+def test_the_end_line_says_how_many_steps_were_done_and_why(tmp_path, monkeypatch, algorithm, steps, done):
+    monkeypatch.chdir(tmp_path)
+    found = CliRunner().invoke(app, ["train", "CartPole-v1", "--algo", algorithm, "--steps", steps])
+    assert found.exit_code == 0, found.stderr
+    line = next(line for line in found.stdout.splitlines() if line.startswith(algorithm))
+    assert line.partition("for it: ")[2].partition(", mean return")[0] == done
+
+
+def test_failures_of_physics_are_one_sentence_for_each_reason_below_the_table():
+    found = CliRunner().invoke(app, ["predict", "(1,0)x4"], catch_exceptions=False)
+    sentences = [line for line in found.stdout.splitlines() if "gives no value of" in line]
+    (electrons,) = [line for line in sentences if line.startswith("π tight binding")]
+    assert electrons.startswith(
+        "π tight binding gives no value of gap, pi formation, conductance: (1,0)x4 nanotube has"
+    )
+    assert electrons.count("0.08 nm") == electrons.count("not valid below 0.6 nm") == 1
+    assert len({line.partition(": ")[2] for line in sentences}) == len(sentences)
 
 
 def test_predictions_stand_beside_physics_and_tell_the_domain(run):

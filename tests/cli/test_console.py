@@ -3,9 +3,12 @@
 import csv
 import io
 import json
+import os
+import subprocess
 import sys
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from matgym.cli import app, console, main
@@ -52,6 +55,27 @@ def test_tables_fit_80_columns_and_cut_nothing(words, monkeypatch):
             for name, value in row.items():
                 cell = f"{value:.4g}" if isinstance(value, float) else str(value)
                 assert all(word in told for word in [*name.split(), *cell.split()])
+
+
+def commands(group, names=()):
+    yield names
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, (*names, name))
+
+
+@pytest.mark.parametrize("words", [*commands(typer.main.get_command(app))], ids=" ".join)
+def test_help_texts_fit_80_columns_and_cut_no_name(words, monkeypatch):
+    monkeypatch.setattr("typer.rich_utils.MAX_WIDTH", 80)
+    text = run(*words, "--help")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+
+
+def test_the_properties_of_a_training_have_two_option_names(monkeypatch):
+    monkeypatch.chdir("/")  # nothing is written
+    for option in ("--property", "--properties"):
+        found = CliRunner().invoke(app, ["surrogate", "train", option, "gp"])
+        assert "did you mean 'gap'" in str(found.exception)
 
 
 @pytest.mark.usefixtures("narrow")
@@ -104,8 +128,6 @@ def test_version():
 
 
 def test_help_imports_nothing_heavy():
-    import subprocess
-
     program = "import sys, matgym.cli; print(sorted({'torch', 'pandas', 'ase', 'scipy', 'pyarrow'} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
@@ -146,6 +168,43 @@ def test_errors_are_one_sentence_and_leave_nothing(words, monkeypatch, capsys, t
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+@pytest.mark.parametrize(
+    "terminal",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"LC_ALL": "C"},
+        {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    ],
+    ids=str,
+)
+def test_any_terminal_shows_any_name(terminal, tmp_path):
+    """What is not in the terminal's encoding is escaped; a name in rich's markup is no markup."""
+    name = "\u00e9\u65e5[red][-red].csv"
+    lines = (
+        ["envs", "list"],
+        ["predict", "(5,5)x2", "--no-physics"],
+        ["experiments", "NAME"],
+        ["oracle", "list", "--json"],
+    )
+    program = f"""if True:
+        import sys
+        from matgym.cli import main
+        name = sys.argv[1]
+        for line in {lines!a}:
+            sys.argv = ["matgym", *(name if word == "NAME" else word for word in line)]
+            try:
+                main()
+            except SystemExit as stop:
+                assert not stop.code or line[0] == "experiments", line
+    """
+    (tmp_path / name).write_text("x,y\n1,2\n", encoding="utf-8")
+    found = subprocess.run(
+        [sys.executable, "-c", program, name], capture_output=True, cwd=tmp_path, env={**os.environ, **terminal}
+    )
+    assert found.returncode == 0, found.stderr.decode()
+    assert b"[red][-red] has no input that varies" in found.stderr
+
+
 @pytest.mark.usefixtures("narrow")
 def test_few_columns_wrap_where_not_all_fit(capsys):
     rows = [{"id": "matgym/" + "x" * 25, "action": "256 choices", "reward": "-1 to 1", "long": "some words " * 6}]
@@ -163,4 +222,5 @@ def test_episodes_are_listed_with_the_steps_they_take(capsys, monkeypatch):
     assert steps["CVDGrowth-v0"] == 30
     assert steps["CVDRecipe-v0"] == 20
     assert steps["FilmAnnealing-v0"] == 30
-    assert steps["NanotubeDoping-v0"] == 32  # 16 atoms, and as many steps again for forbidden actions
+    assert steps["NanotubeDoping-v0"] == 16  # allowed actions replace forbidden ones, so that each step places an atom
+    assert steps["NanotubeIsotopes-v0"] == 16

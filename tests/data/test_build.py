@@ -210,7 +210,7 @@ def test_a_missing_or_foreign_file_is_an_error_of_one_sentence(tmp_path):
     with pytest.raises(DatasetError, match="there is no data set 'nowhere'"):
         Dataset.load("nowhere")
     (tmp_path / "x.parquet").write_text("no parquet")
-    with pytest.raises(DatasetError, match="is no Parquet file"):
+    with pytest.raises(DatasetError, match="is not a Parquet file"):
         Dataset.load(tmp_path / "x.parquet")
 
 
@@ -354,7 +354,7 @@ def test_a_specification_without_deformations_draws_the_same_tubes_as_before():
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        ({"strain": (0.1, 0.0)}, "strain from 0.1 to 0.0 is no range"),
+        ({"strain": (0.1, 0.0)}, r"strain=\(0.1, 0.0\) must be a range"),
         ({"torsion": (-0.5, 0.0)}, "within -0.3 to 0.3"),
         ({"stone_wales": 9}, "room for"),
         ({"stone_wales": -1}, "greater than or equal to 0"),

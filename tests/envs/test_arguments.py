@@ -120,7 +120,7 @@ NEED_ANOTHER = {
     "matgym/NanotubeIsotopes-v0": {"targets", "margin", "on_forbidden"},  # a direction that has targets; sites
     "matgym/NanotubeThermoelectric-v0": {"targets", "margin"},
 }
-"""Arguments that alone would be without effect, which is an error."""
+"""Arguments that alone have no effect, which is an error."""
 
 
 def told(found):
@@ -189,7 +189,7 @@ def test_pairs_that_0_1_decided_silently_are_decided_aloud():
         ("matgym/NanotubeIsotopes-v0", "isotope-sites"),
         ("matgym/NanotubeThermoelectric-v0", "thermoelectric-easy"),
     ]:
-        with pytest.raises(ConfigurationError, match=f"n would be without effect beside instance='{instance}'"):
+        with pytest.raises(ConfigurationError, match=f"n has no effect with instance='{instance}'"):
             gym.make(identity, instance=instance, n=9)
 
 

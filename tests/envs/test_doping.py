@@ -142,7 +142,7 @@ def test_targets_outside_the_observed_range_and_actions_outside_the_space_are_na
             env.reset(options={"target_ev": wrong})
         with pytest.raises(ConfigurationError, match=r"outside the task's range|must be finite"):
             gym.make_vec(ID, num_envs=2, task=task).reset(options={"target_ev": [0.8, wrong]})
-    with pytest.raises(ConfigurationError, match="would be without effect beside task"):
+    with pytest.raises(ConfigurationError, match="has no effect with task"):
         gym.make(ID, task=task, cells=2)
     with pytest.raises(gym.error.ResetNeeded):
         gym.make_vec(ID, num_envs=2, task=task).step(np.array([0, 1]))

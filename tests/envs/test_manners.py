@@ -196,3 +196,11 @@ def test_batches_draw_each_episode_for_sb3_too():
     adapter.reset()
     assert [frame.shape for frame in envs.render()] == [FRAME_SHAPE] * 2
     assert adapter.render().ndim == 3
+
+
+@pytest.mark.parametrize("identity", [name for name in IDS if "Thermoelectric" not in name])
+@pytest.mark.parametrize("options", [5, "a", [1]], ids=str)
+def test_options_of_another_type_are_one_sentence(identity, options):
+    env = made(identity).unwrapped
+    with pytest.raises(ConfigurationError, match="must be a dictionary"):
+        env.reset(options=options)

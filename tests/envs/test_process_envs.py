@@ -122,6 +122,19 @@ def test_growth_rewards_add_up_to_what_the_task_says_of_the_whole_run():
     assert info["objectives"]["objective"] == pytest.approx(worth, rel=1e-5)  # actions are float32
     assert 150.0 * total == pytest.approx(worth, rel=1e-5)
     assert info["cost"] == 0.0
+    parts = info["objectives"]  # J is made of them, as the page of the environment says
+    spoilt = min(8.0 * (parts["disorder"] + parts["amorphous"] / 10.0), 135.0)
+    assert parts["yield_um"] - spoilt - 20.0 * parts["energy_kwh"] == pytest.approx(worth, rel=1e-5)
+
+
+def test_scores_beyond_the_best_of_the_table_are_clipped_as_rewards_and_as_observations(monkeypatch):
+    env = gym.make("matgym/Experiments-v0", task=campaign(), experiments=2).unwrapped
+    monkeypatch.setattr(env.episodes, "carry_out", lambda *_: (np.array([1.5]), np.array([-1.5]), {}))
+    env.reset(seed=0)
+    observation, reward, *_, info = env.step(np.zeros(2, dtype=np.float32))
+    assert reward == 1.0
+    assert observation[2] == -1.0
+    assert info["objectives"]["best"] == 1.5
 
 
 def test_what_is_unsafe_costs():
@@ -211,11 +224,11 @@ def test_growth_environments_say_what_is_wrong(surrogates):
 
 
 def arguments_without_effect(surrogates):
-    """Identity, arguments one of which would be without effect, and what the error says."""
+    """Identity, arguments one of which has no effect, and what the error says."""
     table = quadratic()
     emulator = campaign().emulator
     growth = {"task": GrowthTask()}
-    beside = "would be without effect beside task"
+    beside = "has no effect with task"
     for identity in ("matgym/CVDGrowth-v0", "matgym/CVDRecipe-v0"):
         for name, value in (("minutes", 30), ("randomised", True), ("randomised", False), ("model", "oracle")):
             yield identity, growth | {name: value}, f"{name} {beside}"

@@ -1,5 +1,6 @@
 """Arguments and options of the wrong type, shape or size: one sentence that names them, before anything is made."""
 
+import re
 import subprocess
 import sys
 import tracemalloc
@@ -203,7 +204,7 @@ def test_environments_of_any_task_name_what_they_are_told(make):
         (0.5, "must be a list or a tuple"),
         ((1, 2, 3), "must have 2 entries, not 3"),
         ((), "entry 0 is missing and entry 1 is missing"),
-        (("a", 1), "entry 0 must be a valid number"),
+        (("a", 1), "entry 0 must be a number"),
     ],
 )
 def test_pairs_say_what_is_wrong_in_our_words(values, said):
@@ -256,3 +257,28 @@ gymnasium.make("matgym/NanotubeChirality-v0")""",
 def test_environments_are_found_without_more_ado(code):
     project = matgym.__path__[0].removesuffix("matgym") + "pyproject.toml"
     subprocess.run([sys.executable, "-W", "error", "-c", code, project], check=True)
+
+
+@pytest.mark.parametrize(
+    ("identity", "arguments", "said"),
+    [
+        ("CVDGrowth", {"model": 5}, "must be a SequenceSurrogate or the name or the .safetensors file of one"),
+        (
+            "FilmAnnealing",
+            {"dynamics": 5},
+            "must be a SequenceSurrogate, a MicrographSurrogate or 'simulator', 'network' or a .safetensors file",
+        ),
+        (
+            "Experiments",
+            {"data": 5},
+            "must be an Experiments, an Emulator, a Path or the name of a published campaign or of a CSV file",
+        ),
+        ("NanotubeDoping", {"budget": {"B": "a"}}, "entry 'B' must be a whole number"),
+        ("NanotubeDoping", {"n": 2.5}, "must be a whole number"),
+        ("CVDGrowth", {"randomised": 3}, "must be True or False"),
+    ],
+    ids=str,
+)
+def test_what_an_argument_may_be_is_said_in_our_words(identity, arguments, said):
+    with pytest.raises(ConfigurationError, match=f"{re.escape(said)}$"):
+        gym.make(f"matgym/{identity}-v0", **arguments)

@@ -11,7 +11,7 @@ from matgym.agents.storage import STORE as AGENTS
 from matgym.agents.storage import save_agent
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.generative.store import STORE as GENERATORS
-from matgym.learning.store import FORMAT_VERSION, Card, Store
+from matgym.learning.store import FORMAT_VERSION, Card, Store, filled
 from matgym.processes.annealing.micrographs import STORE as MICROGRAPHS
 from matgym.processes.sequences.learned import STORE as SEQUENCES
 from matgym.surrogates.store import STORE as SURROGATES
@@ -115,6 +115,28 @@ def test_weights_of_every_kind_need_the_hash_of_their_card(kind, tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(card))
     with pytest.raises(WeightsError, match="sha256"):
         store.load(file, lambda _card, tensors: tensors)
+
+
+def test_a_card_with_huge_sizes_takes_no_memory(stored):
+    """800 GB in 0.1: networks were made before their weights were compared."""
+    path, net, _ = stored
+    card = json.loads(path.with_suffix(".json").read_text())
+
+    def build_filled(card, tensors):
+        return filled(lambda: torch.nn.Linear(card.width, 1), tensors)
+
+    assert torch.equal(STORE.load(path, build_filled).weight, net.weight)
+    path.with_suffix(".json").write_text(json.dumps(card | {"width": 200_000_000_000}))
+    with pytest.raises(WeightsError, match=r"describes: weight is \(1, 3\), and \(1, 200000000000\) in the network"):
+        STORE.load(path, build_filled)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1e30])
+def test_weights_with_which_nothing_can_be_computed_are_refused(tmp_path, value):
+    tensors = {"weight": torch.ones(1, 3), "bias": torch.tensor([value])}
+    STORE.save(tmp_path / "plank.safetensors", tensors, {"width": 3})
+    with pytest.raises(WeightsError, match="bias holds numbers that are not finite, or beyond"):
+        STORE.load(tmp_path / "plank.safetensors", build)
 
 
 def test_damaged_missing_and_foreign_files_raise_an_error_that_names_them(stored, tmp_path):

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from matgym.errors import ConfigurationError, PropertyError
-from matgym.physics import Cached, PiElectrons, PiParameters, Predictions, predict
+from matgym.errors import CacheWarning, ConfigurationError, PropertyError
+from matgym.physics import Cached, PiElectrons, PiParameters, Predictions, entries, predict
 from matgym.structures import Nanotube
 from matgym.testing import check_model
 
@@ -86,9 +86,9 @@ def test_four_processes_can_write_the_same_folder_at_once(tmp_path):
     said = [process.communicate(timeout=120)[0].splitlines() for process in running]
     assert all(process.returncode == 0 for process in running)
     assert len({line for lines in said for line in lines}) == 1
-    entries = list(tmp_path.rglob("*.json"))
-    assert len(entries) == 36
-    assert all(json.loads(entry.read_text())["values"] for entry in entries)
+    files = list(tmp_path.rglob("*.json"))
+    assert len(files) == 36
+    assert all(json.loads(entry.read_text())["content"]["values"] for entry in files)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".json"]
 
 
@@ -103,3 +103,57 @@ def test_each_property_is_computed_by_its_own_oracle(tmp_path):
     assert found.reasons[2].count("below 0.6") == 1
     with pytest.raises(PropertyError, match="did you mean 'gap'"):
         predict(TUBES, ["gpa"])
+
+
+def test_a_folder_that_cannot_be_written_to_costs_a_warning_and_no_result(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("mine")
+    expected = PiElectrons().predict(TUBES)["gap_ev"]
+    with pytest.warns(CacheWarning, match="MATGYM_CACHE"):
+        found = Cached(PiElectrons(), blocked / "cache").predict(TUBES)
+    np.testing.assert_array_equal(found["gap_ev"], expected)
+    assert blocked.read_text() == "mine"
+
+
+def test_entries_that_were_edited_moved_or_swollen_are_computed_again(tmp_path):
+    cached = Cached(PiElectrons(), tmp_path)
+    first, second = (float(gap) for gap in cached.predict(TUBES[:2])["gap_ev"])
+    paths = [cached.path(tube) for tube in TUBES[:2]]
+    whole = paths[0].read_text()
+    edited = json.loads(whole)
+    edited["content"]["values"]["gap_ev"] = 99.0
+    for text in (json.dumps(edited), paths[1].read_text(), "[" * 100_000, whole + " " * 2**21, whole[:-1], "\x00"):
+        paths[0].write_text(text)
+        assert cached.predict(TUBES[:1])["gap_ev"][0] == first
+        assert paths[0].read_text() == whole
+    paths[0].unlink()
+    paths[0].mkdir()  # neither readable nor writable
+    with pytest.warns(CacheWarning):
+        assert cached.predict(TUBES[:1])["gap_ev"][0] == first
+    assert first != second
+
+
+def test_pruning_and_clearing_remove_entries_alone(tmp_path):
+    cached = Cached(PiElectrons(), tmp_path)
+    cached.predict(TUBES)
+    mine = tmp_path / "mine.json"
+    beside = cached.path(TUBES[0]).with_name("notes.json")
+    for path in (mine, beside):
+        path.write_text("{}")
+    assert entries.cache_size(tmp_path).entries == 3
+    cached.path(TUBES[0]).write_text("{}")
+    assert entries.prune_outdated(tmp_path).entries == 1
+    assert entries.prune_size(tmp_path, 10**9).entries == 0
+    assert entries.prune_size(tmp_path, entries.cache_size(tmp_path).n_bytes - 1).entries == 1
+    assert entries.clear(tmp_path).entries == 1
+    assert entries.clear(tmp_path / "nowhere").entries == 0
+    assert mine.is_file()
+    assert beside.is_file()
+
+
+def test_the_cache_stays_below_its_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(entries, "MAX_BYTES", 3000)
+    content = {"oracle": "", "values": {"gap_ev": 1.0}, "sd": {}, "failures": {}}
+    for number in range(40):
+        entries.write_entry(tmp_path / f"A-{'0' * 16}" / "00" / f"{number:024x}.json", content, tmp_path)
+    assert 0 < entries.cache_size(tmp_path).n_bytes <= 3000

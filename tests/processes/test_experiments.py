@@ -8,6 +8,7 @@ import pytest
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.processes.campaigns.emulator import emulate
 from matgym.processes.campaigns.experiments import Column, Experiments, measured, measured_names
+from matgym.tasks.experiments import ExperimentTask
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 SPREAD = 0.05  # tolerance of R² against the baselines of the data's notes, which have other folds and lengths
@@ -56,6 +57,11 @@ def test_semicolons_and_a_chosen_target(tmp_path):
         ("x,y\n1,nan\n", "'y' must hold finite numbers; there is 'nan'"),
         ("x,y\n1,2\n1,3\n", "no input that varies"),
         ("", "no column ''; it has none"),
+        ("x,y\n", "0 different experiments"),
+        ("x,x,y\n" + "1,2,3\n" * 12, "2 columns 'x'"),
+        ("x,y\n" + "\n".join(f"{x},7" for x in range(12)), "'y' is 7 in every experiment"),
+        ("x,y\n" + "\n".join(f"{x // 2},{x % 2}" for x in range(24)), "'y' is 0.5 in every experiment"),
+        ("x,y\n" + "\n".join(f"{x},1e-{200 + x}" for x in range(12)), "in every experiment"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said(tmp_path, text, message):
@@ -121,6 +127,21 @@ def test_emulators_say_what_is_wrong():
         emulate(data, "forest")
     with pytest.raises(ConfigurationError, match="needs positive values; 'y' goes down to 0"):
         emulate(data, log=True)
+
+
+def test_a_table_without_a_scale_of_scores_raises():
+    columns, inputs = (Column("x", 0.0, 1.0),), np.linspace(0, 1, 12)[:, None]
+    data = Experiments("mine", columns, "y", "maximize", inputs, np.minimum(np.arange(12.0), 3.0))
+    with pytest.raises(DatasetError, match="'y' is 3 in half of all experiments"):
+        ExperimentTask.of(data, model="trees")
+
+
+@pytest.mark.parametrize(("words", "rows", "model"), [(True, 6000, "trees"), (True, 400, "gp"), (False, 4000, "best")])
+def test_tables_that_would_fill_the_memory_raise(tmp_path, words, rows, model):
+    lines = [f"{'w' * words}{x},{x % 97}" for x in range(rows)]
+    data = Experiments.read(written(tmp_path, "x,y\n" + "\n".join(lines)))
+    with pytest.raises(ConfigurationError, match=f"{rows:,} different experiments"):
+        emulate(data, model)
 
 
 def test_campaigns_of_the_package_olymp_are_read_by_path():

@@ -151,14 +151,14 @@ def parts(**changed):
 @pytest.mark.parametrize(
     ("changed", "error", "said"),
     [
-        ({"species": np.zeros(63, dtype=np.uint8)}, SpeciesError, r"shape \(63,\) do not fit tubes of 64 sites"),
-        ({"species": np.zeros((2, 32), dtype=np.uint8)}, SpeciesError, r"shape \(2, 32\) do not fit"),
-        ({"turned": np.zeros(95, dtype=bool)}, StructureError, "3 bonds for every 2"),
-        ({"strain": np.zeros(1)}, StructureError, r"strain of shape \(1,\) does not fit 2 tubes"),
-        ({"torsion": np.zeros((2, 1))}, StructureError, r"torsion of shape \(2, 1\) does not fit 2 tubes"),
-        ({"lattice_index": np.array([0, 1])}, StructureError, r"lattice_index \[0 1\] does not fit 1 lattices"),
-        ({"lattices": ()}, StructureError, r"lattice_index \[0 0\] does not fit 0 lattices"),
-        ({"lattice_index": np.array([0, -1])}, StructureError, r"lattice_index \[ 0 -1\] does not fit 1 lattices"),
+        ({"species": np.zeros(63, dtype=np.uint8)}, SpeciesError, r"shape \(63,\): give \(64,\) codes"),
+        ({"species": np.zeros((2, 32), dtype=np.uint8)}, SpeciesError, r"shape \(2, 32\): give \(64,\)"),
+        ({"turned": np.zeros(95, dtype=bool)}, StructureError, r"turned has shape \(95,\): give \(96,\) booleans"),
+        ({"strain": np.zeros(1)}, StructureError, r"strain has shape \(1,\): give \(2,\)"),
+        ({"torsion": np.zeros((2, 1))}, StructureError, r"torsion has shape \(2, 1\): give \(2,\)"),
+        ({"lattice_index": np.array([0, 1])}, StructureError, r"lattice_index \[0 1\] is out of range: give 0 to 0"),
+        ({"lattices": ()}, StructureError, r"lattice_index \[0 0\] does not fit a batch without lattices"),
+        ({"lattice_index": np.array([0, -1])}, StructureError, r"lattice_index \[ 0 -1\] is out of range: give 0 to 0"),
     ],
 )
 def test_arrays_of_other_shapes_raise(changed, error, said):
@@ -170,12 +170,12 @@ def test_arrays_of_other_shapes_raise(changed, error, said):
 def test_rows_of_another_lattice_raise():
     lattice = tube_lattice(8, 0, 1)
     rows = np.zeros((2, 32), dtype=np.uint8)
-    with pytest.raises(SpeciesError, match=r"\(2, 31\) do not fit 32 sites a tube"):
+    with pytest.raises(SpeciesError, match=r"\(2, 31\): give 32 codes for each tube"):
         TubeBatch.uniform(lattice, rows[:, 1:])
-    with pytest.raises(SpeciesError, match="do not fit 32 sites"):
+    with pytest.raises(SpeciesError, match="give 32 codes"):
         TubeBatch.uniform(lattice, rows[0])
     for shape in ((2, 32), (1, 48), (96,)):
-        with pytest.raises(StructureError, match="does not fit 2 tubes of 48 bonds"):
+        with pytest.raises(StructureError, match=r"give \(2, 48\), one entry for each bond"):
             TubeBatch.uniform(lattice, rows, np.zeros(shape, dtype=np.uint8))
 
 

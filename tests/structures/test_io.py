@@ -44,7 +44,7 @@ def test_extended_xyz_and_lammps_data_are_lossless(tmp_path, name, tube):
 
 @pytest.mark.parametrize("name", ["tube.cif", "POSCAR"])
 def test_a_format_that_cannot_hold_isotopes_raises_an_error_that_names_others(tmp_path, name):
-    with pytest.raises(FormatError, match=r"cannot hold the 13C and 14C of this tube; write extxyz or lammps instead"):
+    with pytest.raises(FormatError, match=r"cannot store the 13C and 14C of this tube: write extxyz or lammps instead"):
         write(tmp_path / name, ISOTOPES)
     assert not list(tmp_path.iterdir())
 
@@ -64,7 +64,7 @@ def test_an_unknown_format_raises_an_error_with_the_known_ones(tmp_path, name, g
 
 def test_files_that_ase_cannot_read_either_raise(tmp_path):
     (tmp_path / "tube.foo").write_text("no structure\n")
-    with pytest.raises(FormatError, match=r"tube.foo is no structure file"):
+    with pytest.raises(FormatError, match=r"tube.foo is not a structure file"):
         read(tmp_path / "tube.foo")
     with pytest.raises(FileNotFoundError, match="there is no file"):
         read(tmp_path / "tube")
@@ -175,6 +175,13 @@ def test_a_truncated_file_raises_an_error_of_one_sentence(tmp_path, name):
 def test_a_file_that_holds_no_structure_raises(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(FormatError, match=name):
+        read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["tube.cif", "POSCAR", "tube.xyz", "tube.lmp", "tube.pdb"])
+def test_a_file_of_powershell_is_named(tmp_path, name):
+    (tmp_path / name).write_bytes("C 0 0 0\n".encode("utf-16"))
+    with pytest.raises(FormatError, match=r"UTF-16 text.*store it as UTF-8"):
         read(tmp_path / name)
 
 

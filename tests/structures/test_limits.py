@@ -26,7 +26,7 @@ def _one_gib():
 
 @pytest.mark.parametrize("shape", [(99_999, 12_345, 1), (8, 0, 10**12), (10**9, 10**9, 1), (8, 0, MAX_SITES // 32 + 1)])
 def test_tubes_beyond_the_limit_are_one_sentence(shape):
-    with pytest.raises(StructureError, match="matgym takes tubes of 2,000,000 or fewer"):
+    with pytest.raises(StructureError, match="give a tube of 2,000,000 or fewer"):
         Nanotube(*shape)
 
 
@@ -48,7 +48,7 @@ def test_designs_beyond_the_limit(text):
 
 
 def test_digits_of_other_scripts_are_no_chirality():
-    with pytest.raises(FormatError, match="no chirality"):
+    with pytest.raises(FormatError, match="nor a chirality"):
         parse_design("(٨,0)x4")
 
 
@@ -103,10 +103,10 @@ def test_absurd_cells(tmp_path, length):
 
 def test_headers_that_promise_more_than_the_file_holds(tmp_path):
     lammps = _damaged(tmp_path, "tube.data", lambda text: text.replace("64 atoms", "90000000000 atoms"))
-    with pytest.raises(FormatError, match="promises 9e"):
+    with pytest.raises(FormatError, match="states 9e"):
         read(lammps)
     poscar = _damaged(tmp_path, "tube.vasp", lambda text: text.replace("  64\n", "  90000000000\n"))
-    with pytest.raises(FormatError, match="promises 9e"):
+    with pytest.raises(FormatError, match="states 9e"):
         read(poscar)
 
 
@@ -116,7 +116,7 @@ def test_xyz_frames_that_promise_more_than_the_file_holds(count, frames, tmp_pat
     whole = _damaged(tmp_path, "tube.extxyz", lambda text: text).read_text()
     path = tmp_path / "frames.xyz"
     path.write_text(whole * frames + count + whole[whole.index("\n") :])
-    with pytest.raises(FormatError, match="promises"):
+    with pytest.raises(FormatError, match="states"):
         read(path)
 
 
@@ -125,7 +125,7 @@ def test_atoms_in_one_place_are_no_tube(tmp_path):
     atoms.positions[:] = 1.0
     del atoms.arrays["site"]
     atoms.write(tmp_path / "heap.xyz", format="extxyz")
-    with pytest.raises(FormatError, match="lie within 3"):
+    with pytest.raises(FormatError, match="are within 3"):
         read(tmp_path / "heap.xyz")
 
 
@@ -148,5 +148,5 @@ def test_compressed_files_are_read_and_bombs_are_not(tmp_path):
     with gzip.open(tmp_path / "bomb.xyz.gz", "wb", compresslevel=1) as bomb:
         for _ in range(40):
             bomb.write(bytes(1 << 24))
-    with pytest.raises(FormatError, match="holds more than the 536,870,912 bytes"):
+    with pytest.raises(FormatError, match="too large: give a structure file of 536,870,912 bytes"):
         read(tmp_path / "bomb.xyz.gz", "extxyz")

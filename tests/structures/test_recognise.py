@@ -255,7 +255,7 @@ def boxed_molecule():
     ],
 )
 def test_atoms_that_form_no_single_walled_tube_raise(build):
-    with pytest.raises(RecognitionError, match=r"one cylinder|no chirality fits|sites are empty"):
+    with pytest.raises(RecognitionError, match=r"one cylinder|no chirality fits|sites are empty|no atoms"):
         recognise(build())
 
 
@@ -264,7 +264,7 @@ def test_atoms_without_a_periodic_axis_raise():
     atoms.pbc = False
     with pytest.raises(RecognitionError, match="periodic in no direction"):
         recognise(atoms)
-    with pytest.raises(RecognitionError, match="periodic in no direction"):
+    with pytest.raises(RecognitionError, match="holds no atoms"):
         recognise(Atoms())
 
 
@@ -276,12 +276,12 @@ def test_other_elements_raise_an_error_that_names_them():
 def test_carbon_of_no_known_isotope_raises():
     atoms = nanotube(6, 0)
     atoms.set_masses([11.011, *[None] * (len(atoms) - 1)])
-    with pytest.raises(RecognitionError, match=r"mass 11\.011 u"):
+    with pytest.raises(RecognitionError, match=r"mass of 11\.011 u"):
         recognise(atoms)
 
 
 def test_a_left_handed_tube_is_distinguished_from_its_mirror_image():
-    with pytest.raises(RecognitionError, match=r"left-handed \(4, 7\) tube; its mirror image, \(7, 4\), is canonical"):
+    with pytest.raises(RecognitionError, match=r"left-handed \(4, 7\) tube, .* its mirror image, \(7, 4\): negate"):
         recognise(nanotube(4, 7))
     atoms = nanotube(4, 7)
     atoms.positions[:, 0] *= -1.0  # as the message advises

@@ -337,7 +337,7 @@ def test_a_regressor_on_other_features_is_told_both_lengths():
 
 @pytest.mark.parametrize("answer", [[1.0], np.ones((5, 2)), ["high"] * 5, None, 1.0])
 def test_other_than_one_number_a_tube_is_refused(answer, batch):
-    with pytest.raises(ConfigurationError, match="gave"):
+    with pytest.raises(ConfigurationError, match="returned"):
         as_model(lambda tubes: answer, "gap_ev").predict(TubeBatch.uniform(*batch))  # noqa: ARG005  # the face of a function
 
 

@@ -247,5 +247,5 @@ def test_onnx_files_of_other_shapes_raise(tmp_path):
         OnnxModel(onnx_file(tmp_path / "whole.onnx", kind=TensorProto.INT64), "gap_ev")
     with pytest.raises(ConfigurationError, match="takes rasters of shape"):
         OnnxModel(onnx_file(tmp_path / "fixed.onnx", shape=(1, CHANNELS, 4, 4)), "gap_ev").run(raster)
-    with pytest.raises(ConfigurationError, match=r"gave shape \(3, 6\)"):
+    with pytest.raises(ConfigurationError, match=r"returned an array of shape \(3, 6\)"):
         OnnxModel(onnx_file(tmp_path / "many.onnx", axes=(2, 3)), "gap_ev").run(raster)

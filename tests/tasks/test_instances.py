@@ -1,6 +1,7 @@
 """Instances by name, and the tables that solve some of them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -8,6 +9,7 @@ import pytest
 
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.physics.cache import PHYSICS_VERSION
+from matgym.processes.growth.furnace import STANDARD
 from matgym.structures import tube_lattice
 from matgym.tasks import ChiralitySpace, Decorations, RingSpace, chirality_task, decoration_task, rings_task
 from matgym.tasks.instances import INSTANCES, Optimum, instance
@@ -146,6 +148,42 @@ def test_the_recorded_optimum_is_the_tables_and_inside_the_range_of_rewards(name
     assert best.random_loss > best.loss
     assert best.tolerance == one.tolerance
     assert best.described == task.describe(design[0])
+
+
+def test_chiralities_are_as_the_page_of_their_environment_says():
+    task = INSTANCES["chirality"].task()
+    chiralities = np.argwhere(task.space.fits) + np.array([1, 0])
+    cells_nm = [tube_lattice(n, m, 1).length_angstrom / 10.0 for n, m in chiralities.tolist()]
+    assert min(cells_nm) == pytest.approx(0.25, abs=0.005)
+    assert max(cells_nm) == pytest.approx(8.6, abs=0.05)
+    designs = np.array([[n - 1, m, 0, strain] for n, m in chiralities for strain in (4, 5, 6)])  # -1, 0 and 1 %
+    gaps = task.score(designs, np.ones((len(designs), 3))).predictions["gap_ev"].reshape(-1, 3)
+    family = (chiralities[:, 0] - chiralities[:, 1]) % 3
+    assert (len(family), (family == 0).sum()) == (119, 42)
+    assert gaps[family == 0, 1].max() < 0.1 < gaps[family != 0, 1].min()
+    slopes = (gaps[:, 2] - gaps[:, 0]) / 2.0  # eV per per cent
+    for which, sign in ((1, 1.0), (2, -1.0)):
+        assert (sign * slopes[family == which]).min() > 0.008
+        assert (sign * slopes[family == which]).max() < 0.1
+    diameters = np.array([tube_lattice(n, m, 1).diameter_nm for n, m in chiralities.tolist()])
+    assert np.corrcoef(gaps[family != 0, 1], diameters[family != 0])[0, 1] < -0.9
+
+
+@pytest.mark.parametrize("name", ["growth-recipe", "growth-schedule"])
+def test_losses_of_growth_are_those_of_the_furnace_of_today(name):
+    one, recorded = INSTANCES[name], told(name)
+    task = one.task()
+    best, random = np.array([recorded.design]), task.space.sample(recorded.random_designs, np.random.default_rng(0))
+    assert task.verify(best, one.targets(1)).loss[0] == pytest.approx(recorded.loss, rel=1e-6)
+    assert task.verify(random, one.targets(len(random))).loss.mean() == pytest.approx(recorded.random_loss, rel=1e-6)
+    assert recorded.described == task.describe(best[0])
+
+
+def test_no_schedule_is_known_that_is_better_than_the_best_known_one():
+    study = json.loads((Path(__file__).parents[2] / "docs" / "results" / "furnace-optimum.json").read_text("utf-8"))
+    standard = study["reactors"][0]
+    assert standard["reactor"] == STANDARD.tolist()
+    assert told("growth-schedule").loss <= -standard["best"] + 1e-3
 
 
 @pytest.mark.parametrize("name", SOLVED)

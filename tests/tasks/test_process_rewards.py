@@ -143,8 +143,12 @@ def test_wrong_rewards_are_named(identity):
 
     for reward, message in (
         (high, "the reward function high gave 2: rewards must lie from 0 to 1"),
-        (broken, "the reward function broken raised KeyError on 1 runs"),
-        (lambda _outcomes, _other: "high", r"gave 'high', which is not a number for each of 1"),
+        (broken, "the reward function broken raised KeyError on 1 run:"),
+        (lambda _outcomes, _other: "high", r"returned 'high' for 1 run, which matgym cannot read as numbers"),
+        (
+            lambda _outcomes, _other: 0.5,
+            r"returned a single number, of shape \(\), for 1 run: return an array of 1 number, of shape \(1,\)$",
+        ),
     ):
         env = gym.make(identity, reward=reward)
         env.reset(seed=0)
@@ -153,7 +157,7 @@ def test_wrong_rewards_are_named(identity):
     with pytest.raises(ConfigurationError, match=r"reward=3 of .* is not right: must be a function"):
         gym.make(identity, reward=3)
     task = AnnealingTask() if "Film" in identity else GrowthTask()
-    with pytest.raises(ConfigurationError, match="reward would be without effect beside task"):
+    with pytest.raises(ConfigurationError, match="reward has no effect with task"):
         gym.make(identity, reward=high, task=task)
 
 
@@ -163,7 +167,7 @@ def test_a_reward_function_is_not_ignored_where_it_would_be_without_effect():
         ("matgym/FilmAnnealing-v0", "multi-objective"),
         ("matgym/FilmAnnealing-v0", "goal"),
     ):
-        with pytest.raises(ConfigurationError, match=f"reward function would be without effect in the {variant}"):
+        with pytest.raises(ConfigurationError, match=f"reward function has no effect in the {variant}"):
             gym.make(identity, reward=lambda outcomes, _: 0.0 * outcomes["energy_kwh"], variant=variant)
     with pytest.raises(ConfigurationError, match=r"the reward function .* of growth has no effect"):
         furnace_task(growth=GrowthTask(reward=long_and_thrifty))

@@ -125,7 +125,7 @@ def test_an_estimate_without_effect_raises():
     [
         (
             lambda _predictions, targets: np.tile(targets, (3, 1)),
-            r"gave shape \(3, 2\): return a number for each of 2",
+            r"returned an array of shape \(3, 2\) for 2 designs: return an array of 2 numbers, of shape \(2,\)$",
         ),
         (lambda _predictions, targets: targets + 1.0, "gave 1.8: rewards must lie from 0 to 1"),
     ],

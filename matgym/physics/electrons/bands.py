@@ -18,11 +18,20 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import require_positive
+from matgym.errors import require_counts, require_within
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
-from matgym.physics.electrons.tight_binding import EMPTY_SITE_EV, PiParameters, PiSystem, pristine_bands, stacked
-from matgym.physics.oracles import cut_in_two, one_thread
+from matgym.physics.electrons.tight_binding import (
+    EMPTY_SITE_EV,
+    SCANNED,
+    PiParameters,
+    PiSystem,
+    dense_bytes,
+    pristine_bands,
+    stacked,
+)
+from matgym.physics.oracles import cut_in_two, finite_numbers, one_thread
 from matgym.structures import Nanotube, Species
+from matgym.structures.memory import check_memory, too_large
 from matgym.typing import BoolArray, FloatArray, IntArray
 
 DENSE_SITES = 400
@@ -36,6 +45,12 @@ GRID_WEIGHTS: Final = np.array([0.5, 1, 1, 1, 1, 1, 0.5]) / 6.0
 
 EDGE_TOLERANCE_EV: Final = 1e-7
 """Difference of energies across a bracket, eV, below which the search for a band edge ends."""
+
+BROADENINGS_EV: Final = (1e-6, 100.0)
+"""Smallest and largest broadening of states, eV. A choice of ours, as is the next number."""
+
+MAX_PHASES: Final = 10_000
+"""Most wave vectors of a density of states."""
 
 MAX_REFINEMENTS: Final = 60
 _GOLDEN: Final = (5.0**0.5 - 1.0) / 2.0
@@ -85,6 +100,8 @@ class PiElectrons(Model):
                 failures[row] = reason
             elif tube.is_carbon and tube.n_sites > DENSE_SITES:
                 gap[row], fermi[row], formation[row] = pristine_gap(tube, self.parameters), 0.0, 0.0
+            elif reason := too_large(f"{tube}: its bands", dense_bytes(tube)):
+                failures[row] = reason
             else:
                 dense.append(row)
         for system in stacked([tubes[row] for row in dense], self.parameters):
@@ -147,14 +164,19 @@ class PiElectrons(Model):
             (E,) states per eV and cell; their integral is twice the number of atoms.
 
         Raises:
-            ConfigurationError: if the broadening is not positive.
+            ConfigurationError: if the broadening, an energy or the number of phases is out of range.
+            StructureError: if the tube is too large for this.
         """
-        require_positive(broadening_ev=broadening_ev)
+        require_within(*BROADENINGS_EV, broadening_ev=broadening_ev)
+        require_counts(MAX_PHASES, phases=phases)
+        energies = finite_numbers("energies_ev", energies_ev)
+        modes = 16 * energies.size * phases * tube.n_sites
+        check_memory(f"{tube}: its density of states", dense_bytes(tube) + modes)
         (system,) = stacked([tube], self.parameters)
         thetas = (np.arange(phases) + 0.5) * np.pi / phases
         states = np.concatenate([np.linalg.eigvalsh(system.bloch(np.array([theta])))[0] for theta in thetas])
         states = states[states < EMPTY_SITE_EV / 2]
-        x = (np.asarray(energies_ev)[:, None] - states) / broadening_ev
+        x = (energies[:, None] - states) / broadening_ev
         gaussians = np.exp(-0.5 * x**2) / (broadening_ev * np.sqrt(2 * np.pi))
         return np.asarray(2.0 * gaussians.sum(axis=1) / phases)
 
@@ -163,7 +185,7 @@ def pristine_gap(tube: Nanotube, parameters: PiParameters) -> float:
     """Return the gap of the undecorated tube, eV: twice the least |f| over all lines of allowed wave vectors."""
     from scipy.optimize import minimize_scalar
 
-    scan = np.linspace(0.0, np.pi, 601)  # contains 0, 2π/3 and π
+    scan = np.linspace(0.0, np.pi, SCANNED)  # contains 0, 2π/3 and π
     bands = pristine_bands(tube, scan, parameters)
     nearest = int(bands.min(axis=0).argmin())
     bracket = scan[max(nearest - 1, 0)], scan[min(nearest + 1, len(scan) - 1)]

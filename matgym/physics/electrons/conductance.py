@@ -8,17 +8,26 @@ is not repeated. T(E) comes from the π tight-binding Hamiltonian by recursive G
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import Final
 
 import numpy as np
 
-from matgym.errors import require_positive
+from matgym.errors import ConfigurationError, require_within
+from matgym.frozen import cached_by_bytes
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.electrons.tight_binding import PiParameters, hoppings
+from matgym.physics.oracles import POTENTIALS_EV, TEMPERATURES_K, finite_numbers
 from matgym.physics.transport.greens import Lead, Surfaces, transmission
 from matgym.physics.transport.landauer import THERMAL_REACH, electron_moments
-from matgym.physics.transport.slabs import Slabs, alike, by_lead, not_between_leads, stacked_species
+from matgym.physics.transport.slabs import (
+    Slabs,
+    alike,
+    by_lead,
+    not_between_leads,
+    stacked_species,
+    too_large_between_leads,
+)
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_EV_K, CONDUCTANCE_QUANTUM_US
@@ -35,6 +44,12 @@ NO_TRANSMISSION = 1e-9
 
 WINDOW_POINTS = 1.5
 """Least number of energies within k_B T; the trapezoid rule then gives the area of the thermal window to 10⁻¹¹."""
+
+STEPS_EV: Final = (1e-6, 1.0)
+"""Smallest and largest spacing of energies, eV. A choice of ours."""
+
+MAX_ENERGIES: Final = 10_000
+"""Most energies of one grid; for a tube of 0.6 nm they take about 10 s of a core. A choice of ours."""
 
 HOPS = (1, 2)
 """Number of bonds of the intact lattice that a hop spans, without and with a Stone-Wales pair."""
@@ -58,7 +73,10 @@ class PiTransport(Model):
     step_ev: float = 0.01
 
     def __post_init__(self) -> None:
-        require_positive(temperature_k=self.temperature_k, step_ev=self.step_ev)
+        require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)
+        require_within(*POTENTIALS_EV, mu_ev=self.mu_ev)
+        require_within(*STEPS_EV, step_ev=self.step_ev)
+        energy_grid(self.mu_ev, self.mu_ev, self.temperature_k, self.step_ev)  # raises an error for too many energies
 
     properties = (CONDUCTANCE_US,)
     level = Level.PI
@@ -79,6 +97,9 @@ class PiTransport(Model):
         conductance = np.full(len(tubes), np.nan)
         failures: dict[int, str] = {}
         for rows in by_lead(tubes):
+            if reason := self.parameters.outside(tubes[rows[0]]):
+                failures |= {row: self.parameters.outside(tubes[row]) or reason for row in rows}
+                continue
             energies, transmissions, failed = self.spectrum([tubes[row] for row in rows], self.mu_ev, self.mu_ev)
             zeroth, _, _ = electron_moments(energies, transmissions, np.array([self.mu_ev]), self.temperature_k)
             conductance[rows] = CONDUCTANCE_QUANTUM_US * zeroth[:, 0]
@@ -116,11 +137,14 @@ class PiTransport(Model):
         Returns:
             (B, E) transmission, NaN in rows that could not be computed; and the reason by row.
         """
-        energies = np.asarray(energies_ev, dtype=np.float64)
+        energies = finite_numbers("energies_ev", energies_ev)
         transmissions = np.full((len(tubes), len(energies)), np.nan)
         failures = {row: reason for row, tube in enumerate(tubes) if (reason := self._outside(tube))}
         sound = [row for row in range(len(tubes)) if row not in failures]
         for rows, slabs in alike([tubes[row] for row in sound], HOPS):
+            if reason := too_large_between_leads(tubes[sound[rows[0]]], slabs, len(energies)):
+                failures |= {sound[i]: reason for i in rows}
+                continue
             batch = [tubes[sound[i]] for i in rows]
             strengths = tuple(hoppings(batch[0], self.parameters).tolist())
             lead = pi_lead(slabs, strengths)
@@ -138,14 +162,23 @@ def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_
 
     At low temperature their spacing is smaller than `step_ev`, to resolve the thermal window. The grid is shifted by
     half a step to avoid E = 0, where zero modes of vacancies make a very narrow peak of T(E).
+
+    Raises:
+        ConfigurationError: if there would be more than `MAX_ENERGIES`.
     """
     thermal = BOLTZMANN_EV_K * temperature_k
     reach, step_ev = THERMAL_REACH * thermal, min(step_ev, thermal / WINDOW_POINTS)
     first, last = np.floor((lowest_ev - reach) / step_ev), np.ceil((highest_ev + reach) / step_ev)
+    if not last - first <= MAX_ENERGIES:
+        raise ConfigurationError(
+            f"chemical potentials and band edges from {lowest_ev:g} to {highest_ev:g} eV at temperature_k="
+            f"{temperature_k:g} need {last - first:,.0f} energies, more than {MAX_ENERGIES:,}: give another "
+            "temperature, a narrower range or a larger step_ev"
+        )
     return np.asarray((np.arange(first, last) + 0.5) * step_ev)
 
 
-@lru_cache(maxsize=32)
+@cached_by_bytes()
 def _surfaces(slabs: Slabs, strengths: tuple[float, ...], energies: bytes) -> Surfaces:
     """Return the surface Green's functions of the leads, which are the same in all batches."""
     return pi_lead(slabs, strengths).surface(np.frombuffer(energies), BROADENING_EV)

@@ -22,13 +22,16 @@ length, in directions that the model does not describe.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 
+from matgym.errors import require_within
+from matgym.frozen import ValueObject
 from matgym.models import Space
 from matgym.physics.oracles import rows_by
 from matgym.structures import SPECIES_DATA, Nanotube, Species
+from matgym.structures.memory import MAX_DENSE_BYTES, too_large
 from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray
 from matgym.units import CARBON_BOND_ANGSTROM
 
@@ -36,6 +39,21 @@ EMPTY_SITE_EV = 1.0e4
 """On-site energy of vacant sites, eV, above every band; vacant sites have no hopping to their neighbours."""
 
 _PI_ELECTRONS = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
+
+HOPPINGS_EV: Final = (1e-3, 100.0)
+"""Smallest and largest hopping, eV. A choice of ours, as is the next range."""
+
+ONSITE_EV: Final = (-100.0, 100.0)
+"""Lowest and highest on-site energy, eV."""
+
+SCANNED: Final = 601
+"""Wave vectors at which the bands of the undecorated tube are computed to find its gap."""
+
+_BYTES_PER_WAVE: Final = 160
+"""Memory of `pristine_bands` for each line and wave vector, bytes: phases of three bonds, their waves, and products."""
+
+_BYTES_PER_ELEMENT: Final = 120
+"""Memory of the bands of a decorated tube for each element of its Hamiltonian, bytes, intermediate results included."""
 
 THINNEST_NM = 0.6
 """Diameter, nm, below which σ-π mixing makes a π model with curvature invalid."""
@@ -62,6 +80,12 @@ class PiParameters:
     harrison_exponent: float = 2.0
     curvature: bool = True
 
+    def __post_init__(self) -> None:
+        require_within(*HOPPINGS_EV, hopping_ev=self.hopping_ev)
+        require_within(-10.0, 10.0, harrison_exponent=self.harrison_exponent)
+        for species, energy in self.onsite_ev.items():
+            require_within(*ONSITE_EV, **{f"onsite_ev[{species!r}]": energy})
+
     def onsite_table(self) -> FloatArray:
         """Return the on-site energies, eV, of shape (species codes,)."""
         table = np.zeros(len(Species))
@@ -71,13 +95,15 @@ class PiParameters:
         return table
 
     def outside(self, tube: Nanotube) -> str | None:
-        """Return why a tube lies outside the applicability domain of the model, if it does."""
+        """Return why a tube is not computed: it is outside the domain of the model, or too large; None otherwise."""
         if self.curvature and tube.lattice.diameter_nm < THINNEST_NM:
             return (
-                f"{tube}: at a diameter of {tube.lattice.diameter_nm:.2f} nm, below {THINNEST_NM}, σ and π bands mix "
-                "and the π model does not hold; PiParameters(curvature=False) gives plain zone folding"
+                f"{tube} has a diameter of {tube.lattice.diameter_nm:.2f} nm, and the π model is not valid below "
+                f"{THINNEST_NM} nm, where σ and π bands mix: give a wider tube, or use plain zone folding, "
+                "PiParameters(curvature=False)"
             )
-        return None
+        lines = tube.lattice.n_cells // tube.cells
+        return too_large(f"{tube}: its pristine bands", _BYTES_PER_WAVE * SCANNED * lines) or None
 
     def unsupported(self, space: Space) -> str:
         """Return why the model holds for no tube of a design space; empty if it holds for one."""
@@ -98,7 +124,7 @@ class PiParameters:
 
 
 @dataclass(frozen=True)
-class PiSystem:
+class PiSystem(ValueObject):
     """Hamiltonians of tubes that share lattice, strain and turned bonds.
 
     Attributes:
@@ -127,9 +153,18 @@ class PiSystem:
         return np.asarray(self.inner + hops + hops.conj().transpose(0, 2, 1))
 
 
-def stacked(tubes: Sequence[Nanotube], parameters: PiParameters, limit: int = 64) -> Iterator[PiSystem]:
-    """Yield the Hamiltonians of tubes of the same lattice, deformation and turned bonds, at most `limit` at once."""
+def dense_bytes(tube: Nanotube) -> int:
+    """Return about how many bytes the bands of a decorated tube take."""
+    return _BYTES_PER_ELEMENT * tube.n_sites**2
+
+
+def stacked(tubes: Sequence[Nanotube], parameters: PiParameters, most: int = 64) -> Iterator[PiSystem]:
+    """Yield the Hamiltonians of tubes of the same lattice, deformation and turned bonds.
+
+    At most `most` are made at once, and fewer if they would take more than `MAX_DENSE_BYTES`.
+    """
     for rows in rows_by((tube.lattice, tube.strain, tube.torsion, tube.stone_wales) for tube in tubes):
+        limit = max(1, min(most, MAX_DENSE_BYTES // dense_bytes(tubes[rows[0]])))
         for start in range(0, len(rows), limit):
             yield _stack(tubes, np.array(rows[start : start + limit]), parameters)
 

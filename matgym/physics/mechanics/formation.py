@@ -18,10 +18,11 @@ periodically along the tube.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from typing import Final
 
 import numpy as np
 
-from matgym.errors import RelaxationError
+from matgym.errors import RelaxationError, require_within
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.calculators import (
     CalculatorFactory,
@@ -44,6 +45,10 @@ FORMATION_EV = Property(
 )
 
 
+ENERGIES_EV: Final = (-1e6, 1e6)
+"""Lowest and highest chemical potential, eV: all electrons of an atom have less. A choice of ours."""
+
+
 @dataclass(frozen=True, eq=False)
 class FormationEnergy(Model):
     """The oracle of the formation energy.
@@ -59,6 +64,10 @@ class FormationEnergy(Model):
     potential: CalculatorFactory | None = None
     chemical_potentials_ev: Mapping[str, float] = field(default_factory=dict)
     relaxation: Relaxation = field(default_factory=Relaxation)
+
+    def __post_init__(self) -> None:
+        for species, energy in self.chemical_potentials_ev.items():
+            require_within(*ENERGIES_EV, **{f"chemical_potentials_ev[{species!r}]": energy})
 
     properties = (FORMATION_EV,)
     level = Level.CLASSICAL

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import ConfigurationError, RelaxationError
+from matgym.frozen import ValueObject
 from matgym.physics.mechanics.tersoff import BondGraph, C, Expansion, SiteEnergies, expand
-from matgym.physics.oracles import atom_bonds, check_one_piece
+from matgym.physics.oracles import RELAXED_BYTES_PER_SITE, atom_bonds, check_one_piece
 from matgym.physics.transport.slabs import deformation
 from matgym.structures import Nanotube, tube_lattice
+from matgym.structures.memory import check_memory
 from matgym.structures.stone_wales import sheet_moves
 from matgym.structures.symmetry import Pairs
 from matgym.typing import BoolArray, FloatArray, IntArray
@@ -160,7 +162,7 @@ def _rest_of_one(tube: Nanotube, start: FloatArray, *, free_length: bool) -> Pri
 
 
 @dataclass(frozen=True, eq=False)
-class RelaxedTube:
+class RelaxedTube(ValueObject):
     """A tube at rest.
 
     Attributes:
@@ -202,9 +204,11 @@ def relax(tube: Nanotube, *, fixed: BoolArray | None = None, free_length: bool =
         ConfigurationError: if the length is free although atoms are fixed.
         RelaxationError: if vacancies cut the tube in two, the atoms do not come to rest, a bond leaves its range, or
             atoms without a bond are within the cut-off.
+        StructureError: if the tube is too large to be relaxed.
     """
     if free_length and fixed is not None:
         raise ConfigurationError("free_length=True needs a tube without fixed atoms; pass fixed=None")
+    check_memory(f"{tube}: its relaxation", RELAXED_BYTES_PER_SITE * tube.n_sites)
     graph = BondGraph.of(tube)
     check_one_piece(len(graph), atom_bonds(tube))
     pristine = relaxed_pristine(tube.n, tube.m) if free_length else relaxed_pristine(*deformation(tube))

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, RelaxationError
+from matgym.errors import ConfigurationError, RelaxationError, require_within
+from matgym.frozen import ValueObject
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.calculators import (
     CalculatorFactory,
@@ -45,12 +46,18 @@ TENSILE_STRENGTH_GPA = Property(
 )
 FAILURE_STRAIN = Property("failure_strain", "1", "axial strain at the first stress peak, relative to the unloaded tube")
 
+STEPS: Final = (1e-4, 1.0)
+"""Smallest and largest step of the strain. A choice of ours, as is the next number."""
+
+MAX_STRAIN: Final = 10.0
+"""Largest strain up to which a tube is stretched."""
+
 TORN_ANGSTROM: Final = 2.4
 """Distance, Å, at which bonded atoms count as torn: about that of next neighbours. A chosen bound."""
 
 
 @dataclass(frozen=True)
-class StressStrain:
+class StressStrain(ValueObject):
     """The stress of a tube under tension.
 
     Attributes:
@@ -85,7 +92,9 @@ class Strength(Model):
     relaxation: Relaxation = field(default_factory=Relaxation)
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.step <= self.max_strain:
+        require_within(*STEPS, step=self.step)
+        require_within(0.0, MAX_STRAIN, max_strain=self.max_strain)
+        if not self.step <= self.max_strain:
             raise ConfigurationError(f"step={self.step} must be positive and at most max_strain={self.max_strain}")
 
     properties = (TENSILE_STRENGTH_GPA, FAILURE_STRAIN)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Self
 import numpy as np
 
 from matgym.errors import StructureError
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.physics.oracles import atom_bonds
 from matgym.structures import Nanotube, Species
 from matgym.typing import BoolArray, FloatArray, IntArray
@@ -90,7 +91,7 @@ _MISSING: Final = np.array([[1.5, 0.0, 0.0], [0.0, 1.5, 0.0], [0.0, 0.0, 1.5]])[
 
 
 @dataclass(frozen=True, eq=False)
-class BondGraph:
+class BondGraph(ValueObject):
     """The atoms of a tube and their bonds.
 
     Attributes:
@@ -122,11 +123,13 @@ class BondGraph:
         return len(self.elements)
 
     @cached_property
+    @returns_read_only
     def bonded(self) -> BoolArray:
         """Whether each bond exists, (S, 3)."""
         return self.neighbours >= 0
 
     @cached_property
+    @returns_read_only
     def _members(self) -> IntArray:
         """The (S, 4) atoms that E_i depends on: i and its neighbours, or i instead of a missing neighbour."""
         own = np.arange(len(self))[:, None]
@@ -153,7 +156,7 @@ class BondGraph:
 
 
 @dataclass(frozen=True, eq=False)
-class BlockPattern:
+class BlockPattern(ValueObject):
     """A block-sparse pattern.
 
     Attributes:
@@ -186,7 +189,7 @@ class BlockPattern:
 
 
 @dataclass(frozen=True, eq=False)
-class Expansion:
+class Expansion(ValueObject):
     """The energy of a tube to second order in the displacements of its S atoms and in its period.
 
     Coordinate 3 s + α is that of atom s along axis α. A change of the period L moves each image as a whole and does not

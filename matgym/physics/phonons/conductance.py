@@ -16,9 +16,11 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import RelaxationError, require_counts, require_positive
+from matgym.errors import RelaxationError, StructureError, require_counts, require_within
+from matgym.frozen import cached_by_bytes
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
+from matgym.physics.oracles import TEMPERATURES_K, finite_numbers
 from matgym.physics.phonons.force_constants import (
     HOPS,
     HelicalForceConstants,
@@ -36,6 +38,7 @@ from matgym.physics.transport.slabs import (
     not_between_leads,
     slabs_of,
     stacked_species,
+    too_large_between_leads,
 )
 from matgym.structures import Nanotube, Species, tube_lattice
 from matgym.typing import BoolArray, FloatArray
@@ -65,6 +68,9 @@ by 0.01 % for one N, 0.05 % for a vacancy, 0.2 % for eight B and N, and 0.3 to 0
 THERMAL_REACH: Final = 25.0
 """Largest ħω/k_B T that is included; the contribution of phonons above it is below 10⁻⁸."""
 
+MAX_FREQUENCIES: Final = 20_000
+"""Most frequencies of a transmission. A choice of ours."""
+
 HELD_ANGSTROM: Final = 5.0
 """Length at the end of each buffer, Å, that is fixed: two bonds, the range of force constants, and two more."""
 
@@ -83,8 +89,8 @@ class PhononTransport(Model):
     frequencies: int = 128
 
     def __post_init__(self) -> None:
-        require_positive(temperature_k=self.temperature_k)
-        require_counts(frequencies=self.frequencies)
+        require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)
+        require_counts(MAX_FREQUENCIES, frequencies=self.frequencies)
 
     properties = (THERMAL_CONDUCTANCE_NW_K,)
     level = Level.CLASSICAL
@@ -103,7 +109,7 @@ class PhononTransport(Model):
         for rows in by_lead(tubes):
             try:
                 omega, weights = self.grid(tubes[rows[0]])
-            except RelaxationError as error:
+            except (RelaxationError, StructureError) as error:
                 failures |= dict.fromkeys(rows, str(error))
                 continue
             through, failed = self.transmission([tubes[row] for row in rows], omega)
@@ -134,15 +140,18 @@ class PhononTransport(Model):
         Returns:
             (B, W) transmission, NaN in rows that could not be computed; and the reason by row.
         """
-        omega = np.asarray(omega, dtype=np.float64)
+        omega = finite_numbers("omega", omega)
         transmissions = np.full((len(tubes), len(omega)), np.nan)
         failures = {row: reason for row, tube in enumerate(tubes) if (reason := not_between_leads(tube))}
         sound = [row for row in range(len(tubes)) if row not in failures]
-        for picked, slabs in alike([tubes[row] for row in sound], HOPS):
+        for picked, slabs in alike([tubes[row] for row in sound], HOPS, orbitals=3):
             rows = [sound[i] for i in picked]
+            if reason := too_large_between_leads(tubes[rows[0]], slabs, len(omega), orbitals=3):
+                failures |= dict.fromkeys(rows, reason)
+                continue
             try:
                 constants = pristine_force_constants(*deformation(tubes[rows[0]]))
-            except RelaxationError as error:
+            except (RelaxationError, StructureError) as error:
                 failures |= dict.fromkeys(rows, str(error))
                 continue
             lead = constants.lead(slabs)
@@ -157,7 +166,7 @@ class PhononTransport(Model):
                 if row not in light:
                     try:
                         transmissions[row] = self._relaxed(tubes[row], constants, omega, surfaces)
-                    except RelaxationError as error:
+                    except (RelaxationError, StructureError) as error:
                         failures[row] = str(error)
         return transmissions, failures
 
@@ -203,7 +212,7 @@ def _pristine_conductance(
     return float(predictions[THERMAL_CONDUCTANCE_NW_K.key][0]), predictions.reasons.get(0, "")
 
 
-@lru_cache(maxsize=32)
+@cached_by_bytes()
 def _surfaces(of: Deformation, hops: int, omega: bytes) -> Surfaces:
     """Return surface Green's functions of leads, which take longer than a device and are the same in all batches."""
     slabs = slabs_of(tube_lattice(*of[:2], 1), hops)

@@ -6,13 +6,13 @@ pristine tube: those of one A and one B atom determine all others. Potential and
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from matgym.errors import RelaxationError
+from matgym.frozen import ValueObject, cached_by_bytes
 from matgym.physics.mechanics.relaxation import RelaxedTube, relax, relaxed_pristine
 from matgym.physics.transport.greens import Lead
 from matgym.physics.transport.slabs import Slabs, slabs_of
@@ -45,7 +45,7 @@ MASSES_AMU: Final = np.array([SPECIES_DATA[species].mass_amu or np.inf for speci
 
 
 @dataclass(frozen=True, eq=False)
-class HelicalForceConstants:
+class HelicalForceConstants(ValueObject):
     """Force constants of a pristine tube.
 
     Attributes:
@@ -105,7 +105,7 @@ class HelicalForceConstants:
         return Lead((inner + inner.T) / 2.0, up, slabs.folds)
 
 
-@lru_cache(maxsize=256)
+@cached_by_bytes()
 def pristine_force_constants(n: int, m: int, strain: float = 0.0, torsion: float = 0.0) -> HelicalForceConstants:
     """Return the force constants of the pristine tube at rest.
 
@@ -138,7 +138,7 @@ def pristine_force_constants(n: int, m: int, strain: float = 0.0, torsion: float
 
 
 @dataclass(frozen=True, eq=False)
-class AtomBlocks:
+class AtomBlocks(ValueObject):
     """All force constants of one period of a tube, in one block for each pair of atoms.
 
     Attributes:

@@ -26,7 +26,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from matgym.errors import ConfigurationError, RelaxationError, require_counts
+from matgym.errors import ConfigurationError, RelaxationError, is_whole, require_counts
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.models import Cost, Level, Model, Predictions
 from matgym.physics.oracles import one_thread
 from matgym.physics.phonons.conductance import BROADENING, THERMAL_CONDUCTANCE_NW_K, PhononTransport, mass_lead
@@ -34,6 +35,7 @@ from matgym.physics.phonons.force_constants import HOPS, MASSES_AMU, pristine_fo
 from matgym.physics.transport.landauer import phonon_conductance_nw_k
 from matgym.physics.transport.slabs import slabs_of
 from matgym.structures import Nanotube, Species, TubeLattice, tube_lattice
+from matgym.structures.lattice import MAX_SITES
 from matgym.structures.species import CARBONS
 from matgym.typing import ComplexArray, FloatArray, IntArray, SpeciesArray
 
@@ -79,7 +81,7 @@ def ring_species(lattice: TubeLattice, codes: ArrayLike) -> SpeciesArray:
 
 
 @dataclass(frozen=True)
-class RingIsotopes(Model):
+class RingIsotopes(ValueObject, Model):
     """The oracle of the thermal conductance of ring designs between pristine leads of 12C.
 
     Attributes:
@@ -95,10 +97,11 @@ class RingIsotopes(Model):
     frequencies: int = 256
 
     def __post_init__(self) -> None:
-        if self.rings < 2 or self.rings % 2:
+        super().__post_init__()
+        require_counts(MAX_SITES, n=self.n)
+        if not is_whole(self.rings) or self.rings < 2 or self.rings % 2:
             raise ConfigurationError(f"rings={self.rings} must be even and at least 2: a zigzag cell has two rings")
-        require_counts(n=self.n)
-        PhononTransport(self.temperature_k, self.frequencies)  # raises an error for settings out of range
+        _ = self.lattice, PhononTransport(self.temperature_k, self.frequencies)  # both check their settings
 
     properties = (THERMAL_CONDUCTANCE_NW_K,)
     level = Level.CLASSICAL
@@ -111,12 +114,14 @@ class RingIsotopes(Model):
         return tube_lattice(self.n, 0, self.rings // 2)
 
     @property
+    @returns_read_only
     def degeneracies(self) -> IntArray:
         """The (L,) numbers of momenta with the transmission of 0, 1, … n // 2; m and -m are equal by time reversal."""
         momenta = np.arange(self.n // 2 + 1)
         return np.where((momenta == 0) | (2 * momenta == self.n), 1, 2)
 
     @cached_property
+    @returns_read_only
     def grid(self) -> tuple[FloatArray, FloatArray]:
         """The (W,) angular frequencies and (W,) weights, rad/ps."""
         return PhononTransport(self.temperature_k, self.frequencies).grid(Nanotube(self.n, 0, self.rings // 2))

@@ -7,15 +7,15 @@ and a phase from one cell to the next.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matgym.errors import RelaxationError, require_counts, require_positive
+from matgym.errors import RelaxationError, require_counts, require_within
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
-from matgym.physics.oracles import one_thread, predict_each
+from matgym.physics.oracles import TEMPERATURES_K, finite_numbers, one_thread, predict_each
 from matgym.physics.phonons.force_constants import (
     FREQUENCY2_PER_EV_ANGSTROM2_AMU,
     MASSES_AMU,
@@ -25,12 +25,26 @@ from matgym.physics.phonons.force_constants import (
     pristine_force_constants,
 )
 from matgym.structures import Nanotube, Species
+from matgym.structures.memory import check_memory
 from matgym.typing import FloatArray
 from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_J_K, HBAR_J_S
 
 HEAT_CAPACITY_J_G_K = Property(
     "heat_capacity_j_g_k", "J/(g K)", "heat capacity at constant volume, by harmonic phonons"
 )
+
+
+BROADENINGS: Final = (1e-6, 1e4)
+"""Smallest and largest broadening of modes, rad/ps. A choice of ours, as is the next number."""
+
+MAX_PHASES: Final = 10_000
+"""Most wave vectors."""
+
+_BYTES_PER_ELEMENT: Final = 64
+"""Memory of the modes of a decorated tube for each element of its dynamical matrix, bytes."""
+
+_BYTES_PER_WAVE: Final = 6_000
+"""Memory of the modes of a pristine tube for each hexagon and wave vector, bytes: waves to about 60 neighbours."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,8 @@ class Vibrations(Model):
     phases: int = 4
 
     def __post_init__(self) -> None:
-        require_positive(temperature_k=self.temperature_k)
-        require_counts(phases=self.phases)
+        require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)
+        require_counts(MAX_PHASES, phases=self.phases)
 
     properties = (HEAT_CAPACITY_J_G_K,)
     level = Level.CLASSICAL
@@ -77,6 +91,8 @@ class Vibrations(Model):
         """
         thetas = (np.arange(self.phases) + 0.5) * np.pi / self.phases
         if tube.is_pristine:
+            waves = _BYTES_PER_WAVE * self.phases * tube.lattice.n_cells
+            check_memory(f"{tube}: its phonon frequencies", waves)
             constants = pristine_force_constants(tube.n, tube.m, tube.strain, tube.torsion)
             # A period is `rings` screws and a rotation; together they give the phase θ plus a multiple of 2π.
             period = tube.cells * np.array(tube.lattice.translation)
@@ -99,7 +115,11 @@ class Vibrations(Model):
 
         Raises:
             RelaxationError: if the tube does not come to rest.
+            StructureError: if the tube is too large for this.
         """
+        thetas = finite_numbers("thetas", thetas)
+        matrices = _BYTES_PER_ELEMENT * (3 * tube.n_sites) ** 2 + 24 * len(thetas) * 3 * tube.n_sites
+        check_memory(f"{tube}: its phonon bands", matrices)
         relaxed = relax(tube)
         root = np.repeat(1.0 / np.sqrt(MASSES_AMU[tube.species[relaxed.graph.sites]]), 3)
         scale = FREQUENCY2_PER_EV_ANGSTROM2_AMU * root[:, None] * root
@@ -124,12 +144,16 @@ class Vibrations(Model):
             (W,) modes per rad/ps and cell; the integral is three times the number of atoms.
 
         Raises:
-            ConfigurationError: if the broadening is not positive.
+            ConfigurationError: if the broadening or a frequency is out of range.
+            StructureError: if the tube is too large for this.
             RelaxationError: if the tube does not come to rest.
         """
-        require_positive(broadening=broadening)
+        require_within(*BROADENINGS, broadening=broadening)
+        omega = finite_numbers("omega", omega)
+        modes = 24 * omega.size * self.phases * 3 * tube.n_sites
+        check_memory(f"{tube}: its density of phonon states", modes)
         frequencies = self.frequencies(tube)
-        x = (np.asarray(omega)[:, None] - frequencies.ravel()) / broadening
+        x = (omega[:, None] - frequencies.ravel()) / broadening
         return np.asarray(np.exp(-0.5 * x**2).sum(axis=1) / (broadening * np.sqrt(2.0 * np.pi) * len(frequencies)))
 
 

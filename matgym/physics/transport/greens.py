@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from matgym.errors import ConvergenceError
+from matgym.frozen import ValueObject
 from matgym.physics.oracles import one_thread
 from matgym.typing import ComplexArray, FloatArray, IntArray
 
@@ -41,7 +42,7 @@ CHUNK_ENTRIES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Lead:
+class Lead(ValueObject):
     """An infinite pristine tube in equal slabs.
 
     Attributes:
@@ -102,7 +103,7 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class Surfaces:
+class Surfaces(ValueObject):
     """Surface Green's functions of the leads on the left and on the right by angular momentum, (E, d, m, m) each."""
 
     left: ComplexArray

@@ -9,21 +9,23 @@ block-circulant in d blocks. A tube between leads is one copy of the tube betwee
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from math import ceil
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
+from matgym.frozen import ValueObject, cached_by_bytes, returns_read_only
 from matgym.physics.oracles import cut_in_two, rows_by
 from matgym.structures import Nanotube, Species, TubeLattice
+from matgym.structures.memory import MAX_DENSE_BYTES, too_large
 from matgym.typing import IntArray, SpeciesArray
 
 Deformation: TypeAlias = tuple[int, int, float, float]
 
 
 @dataclass(frozen=True)
-class Slabs:
+class Slabs(ValueObject):
     """The slabs of a lattice.
 
     Attributes:
@@ -88,6 +90,7 @@ class Slabs:
         return slab, (around * self.width + within) * 2 + sublattice
 
     @cached_property
+    @returns_read_only
     def sites(self) -> tuple[IntArray, IntArray]:
         """The slab and the index in it of every site of the tube, each (n_sites,)."""
         return self.place(self.lattice.home_cells, np.repeat([0, 1], self.lattice.n_cells))
@@ -99,6 +102,7 @@ class Slabs:
         return int(slab), int(index)
 
     @cached_property
+    @returns_read_only
     def bonds(self) -> IntArray:
         """The (3 sites/2, 4) bonds of the A sites of a slab: index, index of the B site, slabs up, direction."""
         around, ring, k = np.indices((self.folds, self.width, 3)).reshape(3, -1)
@@ -108,7 +112,17 @@ class Slabs:
         return np.stack([a, b, slab, k], axis=1)
 
 
-@lru_cache(maxsize=512)
+_DEVICE_COPIES: Final = 6
+"""Matrices that are alive at once for each slab and coupling of a device; counted in the code."""
+
+_SURFACE_COPIES: Final = 16
+"""Matrices that are alive at once for each energy and angular momentum of a lead; counted in the code."""
+
+_BYTES_PER_SITE: Final = 16
+"""Bytes of `Slabs.sites` for each site of the tube."""
+
+
+@cached_by_bytes(lambda slabs: _BYTES_PER_SITE * slabs.lattice.n_sites)
 def slabs_of(lattice: TubeLattice, hops: int = 1) -> Slabs:
     """Return the slabs of a lattice, the same object for all callers."""
     return Slabs(lattice, hops)
@@ -137,16 +151,40 @@ def deformation(tube: Nanotube) -> Deformation:
     return tube.n, tube.m, tube.strain, tube.torsion
 
 
-def alike(tubes: Sequence[Nanotube], hops: tuple[int, int]) -> Iterator[tuple[list[int], Slabs]]:
+def alike(tubes: Sequence[Nanotube], hops: tuple[int, int], orbitals: int = 1) -> Iterator[tuple[list[int], Slabs]]:
     """Yield groups of rows whose tubes share lattice, deformation and range of the interaction, with their slabs.
+
+    The matrices of a group take no more than `MAX_DENSE_BYTES`, unless those of one tube do.
 
     Args:
         tubes: B tubes.
         hops: range of the interaction in bonds of the intact lattice, without and with turned bonds.
+        orbitals: number of rows of a matrix for each site.
     """
     for rows in rows_by((tube.lattice, tube.strain, tube.torsion, bool(tube.stone_wales)) for tube in tubes):
         first = tubes[rows[0]]
-        yield rows, slabs_of(first.lattice, hops[bool(first.stone_wales)])
+        slabs = slabs_of(first.lattice, hops[bool(first.stone_wales)])
+        most = max(1, MAX_DENSE_BYTES // device_bytes(slabs, orbitals))
+        for start in range(0, len(rows), most):
+            yield rows[start : start + most], slabs
+
+
+def device_bytes(slabs: Slabs, orbitals: int = 1) -> int:
+    """Return about how many bytes the matrices of a device take, its intermediate results included."""
+    return 8 * _DEVICE_COPIES * (slabs.count + 2) * (orbitals * slabs.n_sites) ** 2
+
+
+def too_large_between_leads(tube: Nanotube, slabs: Slabs, energies: int, orbitals: int = 1) -> str:
+    """Return why the transmission of a tube is not computed: its matrices take too much memory; empty otherwise.
+
+    Args:
+        tube: any tube.
+        slabs: its slabs.
+        energies: number of energies or frequencies.
+        orbitals: number of rows of a matrix for each site.
+    """
+    surfaces = 16 * _SURFACE_COPIES * energies * (orbitals * slabs.n_sites) ** 2 // slabs.folds
+    return too_large(f"{tube}: its transmission", device_bytes(slabs, orbitals) + surfaces)
 
 
 def stacked_species(tubes: Sequence[Nanotube], slabs: Slabs) -> SpeciesArray:

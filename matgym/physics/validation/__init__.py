@@ -7,11 +7,12 @@ present oracles.
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Final, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+from matgym.files import read_yaml
 from matgym.physics.validation.electronic import ELECTRONIC, Computed
 from matgym.physics.validation.mechanical import MECHANICAL
 
@@ -59,7 +60,7 @@ class Published(BaseModel):
 
 
 PUBLISHED: Final = TypeAdapter(tuple[Published, ...]).validate_python(
-    yaml.safe_load(files(__name__).joinpath("published.yml").read_text(encoding="utf-8"))
+    read_yaml(Path(str(files(__name__))) / "published.yml")
 )
 
 COMPUTED: Final[Mapping[str, Computed]] = {**ELECTRONIC, **MECHANICAL}

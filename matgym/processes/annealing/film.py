@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from matgym.frozen import returns_read_only
 from matgym.processes.annealing.microstructure import PARTICLE, Labels, mean_radius
 from matgym.processes.annealing.potts import sweep
 from matgym.processes.controls import Constants, to_actions
@@ -119,6 +120,7 @@ class Film(Constants):
     energies: int = 64
 
     @property
+    @returns_read_only
     def barriers(self) -> tuple[FloatArray, FloatArray]:
         """(K,) barriers of defects in eV and their (K,) weights: a normal distribution within 4 standard deviations."""
         points = np.linspace(-4.0, 4.0, self.energies)

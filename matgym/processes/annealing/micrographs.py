@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from matgym.learning.store import Card, Store
+from matgym.learning.sizes import check_sizes
+from matgym.learning.store import Card, Store, filled
 from matgym.processes.annealing.film import Course
 from matgym.processes.annealing.microstructure import PARTICLE, Labels, boundaries, mean_radius, read_grains
 from matgym.processes.annealing.rivalry import SWEEPS, Rivalry, Sites, choose, look, near_boundaries
@@ -175,8 +176,7 @@ def load_micrographs(path: Path | str) -> MicrographSurrogate:
     """
 
     def built(card: MicrographCard, tensors: dict[str, torch.Tensor]) -> MicrographSurrogate:
-        net = Rivalry(card.width)
-        net.load_state_dict(tensors)
-        return MicrographSurrogate(net.eval())
+        check_sizes(width=card.width)
+        return MicrographSurrogate(filled(lambda: Rivalry(card.width), tensors).eval())
 
     return STORE.load(path, built)

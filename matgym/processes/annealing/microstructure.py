@@ -17,19 +17,28 @@ PARTICLE: Final = np.uint16(0)
 """The label of sites that belong to no grain."""
 
 
+MAX_SIDE: Final = 4096
+"""Sites along a side of the largest film. A choice of ours; environments have 64."""
+
+
 def voronoi(size: int, grains: int, particles: int, rng: np.random.Generator) -> Labels:
     """Return (size, size) labels of the Voronoi cells of random points, with particles on random sites.
 
     Raises:
-        ConfigurationError: if the side is odd or below 8, or there are no grains, or more grains or particles than
-            sites.
+        ConfigurationError: if the side is odd, below 8 or above `MAX_SIDE`, or there are no grains, or more grains or
+            particles than sites.
     """
     from scipy.spatial import KDTree
 
-    if size < 8 or size % 2 or not 1 <= grains <= min(size * size, 65_535) or not 0 <= particles < size * size:
+    if (
+        not 8 <= size <= MAX_SIDE
+        or size % 2
+        or not 1 <= grains <= min(size * size, 65_535)
+        or not 0 <= particles < size * size
+    ):
         raise ConfigurationError(
-            f"size={size}, grains={grains} and particles={particles} make no film: give an even size of at least 8, "
-            f"and at least one grain and fewer particles than its {size * size} sites"
+            f"size={size}, grains={grains} and particles={particles} make no film: give an even size from 8 to "
+            f"{MAX_SIDE:,}, and at least one grain and fewer particles than its {size * size} sites"
         )
     sites = np.stack(np.meshgrid(*2 * [np.arange(size) + 0.5], indexing="ij"), axis=-1).reshape(-1, 2)
     tree = KDTree(rng.random((grains, 2)) * size, boxsize=np.full(2, float(size)))

@@ -7,7 +7,6 @@ never part replicates.
 """
 
 import hashlib
-import json
 import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import Any, Final, Literal, TypeAlias
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.files import write_json
+from matgym.files import read_json, write_json
 from matgym.physics.cache import default_cache
 from matgym.processes.campaigns.experiments import Experiments
 from matgym.typing import FloatArray
@@ -32,6 +31,9 @@ MANY: Final = 300
 
 TREES: Final = 300
 """Trees of a forest."""
+
+MOST_NUMBERS: Final = 1 << 25
+"""Most numbers of a matrix that a fit makes: 256 MiB, of which it holds a few. A choice of ours."""
 
 EMULATOR_VERSION: Final = 1
 """To be counted up when what is learned from a table changes though its settings do not."""
@@ -66,6 +68,9 @@ class Emulator:
 
     def measure(self, inputs: FloatArray, deviates: FloatArray | float) -> tuple[FloatArray, FloatArray]:
         """(B,) expected measurements, and (B,) with noise of (B,) standard normal deviates."""
+        shape = (len(self.data.columns),)
+        if inputs.shape[1:] != shape or not np.isfinite(inputs).all():
+            raise ConfigurationError(f"inputs={inputs!r:.80} must be finite numbers of shape (B, {shape[0]})")
         found = self.regressor.predict(_features(self.data, inputs))
         noisy = found + self.noise * deviates
         return (np.exp(found), np.exp(noisy)) if self.log else (found, noisy)
@@ -81,7 +86,7 @@ def emulate(data: Experiments, model: Model = "best", *, log: bool = False, seed
         seed: of folds and trees.
 
     Raises:
-        ConfigurationError: if there is no such model, or values of a logarithm are not positive.
+        ConfigurationError: if there is no such model, values of a logarithm are not positive, or a table is too large.
     """
     if model not in {"best", *_REGRESSORS}:
         raise ConfigurationError(f"model={model!r} is unknown; there are best, {', '.join(_REGRESSORS)}")
@@ -89,15 +94,34 @@ def emulate(data: Experiments, model: Model = "best", *, log: bool = False, seed
         raise ConfigurationError(f"log=True needs positive values; {data.target!r} goes down to {data.values.min():g}")
     learned = replace(data, values=np.log(data.values)) if log else data
     inputs, values, _ = learned.averaged
-    features = _features(data, inputs)
     names = tuple(_REGRESSORS) if model == "best" else (model,)
-    scores, best, regressor = _learned(names, features, values, seed)
+    _check_room(learned, len(inputs), "gp" in names)
+    scores, best, regressor = _learned(names, _features(data, inputs), values, seed)
     replicated = bool(np.isfinite(learned.noise))
     noise = learned.noise if replicated else scores[best][2]
     return Emulator(
         data, best, log, {name: score[0] for name, score in scores.items()},
         {name: score[1] for name, score in scores.items()}, noise, replicated, regressor,
     )  # fmt: skip
+
+
+def _check_room(data: Experiments, rows: int, with_process: bool) -> None:
+    """Check that the matrices of a fit have room, before one is made.
+
+    Raises:
+        ConfigurationError: if a table has too many different experiments, or words, for a model.
+    """
+    features = sum(len(column.choices) or 1 for column in data.columns)
+    if rows * features > MOST_NUMBERS:
+        raise ConfigurationError(
+            f"{data.name}: {rows:,} different experiments with {features:,} numbers and words are more than the "
+            f"{MOST_NUMBERS:,} entries that a model takes: leave out columns of words, or rows"
+        )
+    if with_process and rows * rows * (features + 2) > MOST_NUMBERS:  # derivatives by each parameter of the kernel
+        raise ConfigurationError(
+            f"{data.name}: {rows:,} different experiments with {features:,} numbers and words are too many for a "
+            "Gaussian process: give model='trees', or fewer rows"
+        )
 
 
 _LEARNED: Final[dict[str, Any]] = {}
@@ -144,7 +168,7 @@ def _key(names: tuple[str, ...], x: FloatArray, y: FloatArray, seed: int) -> str
 def _read(path: Path, names: tuple[str, ...]) -> dict[str, Any] | None:
     """An entry on disk, or None if there is none, or none that is whole."""
     try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
+        entry = read_json(path)
         whole = all(len(entry["scores"][name]) == 3 for name in names) and isinstance(entry["state"], dict)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -1,7 +1,6 @@
 """Measured experiments: tables of what was done and what came of it, from the user's CSV or from a pip package."""
 
 import csv
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,8 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 import numpy as np
 
 from matgym.errors import DatasetError, FormatError, MissingExtraError
-from matgym.files import parsed_number, read_text
+from matgym.files import MAX_NUMBER, parsed_number, read_json, read_text
+from matgym.frozen import ValueObject, returns_read_only
 from matgym.processes.controls import from_actions
 from matgym.typing import FloatArray, IntArray
 
@@ -23,6 +23,12 @@ FEWEST: Final = 10
 
 SMALLEST_RANGE: Final = 1e-12
 """Relative range below which a column counts as constant: rounding alone makes numbers differ by 1e-16."""
+
+SMALLEST_SPREAD: Final = 1e-100
+"""Range below which a target counts as constant: squares of smaller numbers are zero."""
+
+MAX_TABLE_BYTES: Final = 1 << 24
+"""Largest file that is read: half a million rows. A choice of ours; published campaigns have thousands."""
 
 SIMPLEX_TOLERANCE: Final = 0.025
 """By how much rows may differ in their sum, as a share of it, and still count as compositions: tables are rounded."""
@@ -44,9 +50,13 @@ class Column:
     high: float
     choices: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not -MAX_NUMBER <= self.low < self.high <= MAX_NUMBER:
+            raise DatasetError(f"{self.name} from {self.low} to {self.high} is no range of finite numbers")
+
 
 @dataclass(frozen=True, eq=False)
-class Experiments:
+class Experiments(ValueObject, copies=True):
     """A table of experiments; rows with equal inputs are replicates.
 
     Attributes:
@@ -64,11 +74,23 @@ class Experiments:
     values: FloatArray
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.direction not in get_args(Direction):
             raise DatasetError(f"direction={self.direction!r} must be 'maximize' or 'minimize'")
-        if (found := int(self._groups.max(initial=-1)) + 1) < FEWEST:
+        if np.shape(self.values) != self.inputs.shape[:1] or self.inputs.shape[1:] != (len(self.columns),):
             raise DatasetError(
-                f"{self.name} holds {found} different experiments; {FEWEST} are the least that can teach"
+                f"{self.name}: inputs of shape {self.inputs.shape} and values of shape {np.shape(self.values)} must be "
+                f"(N, {len(self.columns)}), a number for each column, and (N,)"
+            )
+        if not (np.isfinite(self.inputs).all() and np.isfinite(self.values).all()):
+            raise DatasetError(f"{self.name} holds numbers that are not finite")
+        if (found := int(self._groups.max(initial=-1)) + 1) < FEWEST:
+            raise DatasetError(_too_few(self.name, found))
+        means = self.averaged[1]
+        if np.ptp(means) <= max(SMALLEST_RANGE * np.abs(means).max(), SMALLEST_SPREAD):
+            raise DatasetError(
+                f"{self.name}: {self.target!r} is {means[0]:g} in every experiment: a constant teaches nothing; name "
+                "another target"
             )
 
     def __len__(self) -> int:
@@ -96,7 +118,7 @@ class Experiments:
         """
         path = Path(path)
         try:
-            text = read_text(path)
+            text = read_text(path, MAX_TABLE_BYTES)
         except FormatError as error:
             raise DatasetError(f"{path} cannot be read as a table: {error}") from None
         first = text.split("\n", 1)[0]
@@ -111,6 +133,10 @@ class Experiments:
         for name in (target, *chosen):
             if name not in header:
                 raise DatasetError(f"{path.name} has no column {name!r}; it has {', '.join(header) or 'none'}")
+            if header.count(name) > 1:
+                raise DatasetError(
+                    f"{path.name} has {header.count(name)} columns {name!r}: give each a name of its own"
+                )
         for number, row in enumerate(rows, 2):
             if len(row) != len(header):
                 raise DatasetError(f"{path.name}, row {number}: {len(row)} cells under {len(header)} column names")
@@ -126,6 +152,8 @@ class Experiments:
     def _of(
         cls, name: str, inputs: dict[str, list[str]], target: str, measured: list[str], direction: Direction
     ) -> Self:
+        if not measured:
+            raise DatasetError(_too_few(name, 0))
         values = _numbers(measured)
         if values is None:
             raise DatasetError(f"{name}: {target!r} must hold finite numbers; there is {_first_word(measured)!r}")
@@ -142,11 +170,13 @@ class Experiments:
         return cls(name, tuple(columns), target, direction, np.column_stack(arrays), values)
 
     @cached_property
+    @returns_read_only
     def _groups(self) -> IntArray:
         """(N,) which of the different inputs a row has."""
         return np.asarray(np.unique(self.inputs, axis=0, return_inverse=True)[1]).ravel()
 
     @cached_property
+    @returns_read_only
     def averaged(self) -> tuple[FloatArray, FloatArray, IntArray]:
         """(M, d) different inputs, (M,) means of their replicates, (M,) how many those were."""
         counts = np.bincount(self._groups)
@@ -205,7 +235,7 @@ def measured(name: str) -> Experiments:
     place = folder / f"dataset_{name}"
     if not (place / "config.json").is_file():
         raise DatasetError(f"there are no experiments {name!r}; there are {', '.join(measured_names())}, or a CSV file")
-    config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+    config = read_json(place / "config.json")
     goal = str(config.get("default_goal", "maximize"))
     direction: Direction = "minimize" if goal.startswith("min") else "maximize"
     labels = [str(parameter["name"]) for parameter in config["parameters"]]
@@ -226,6 +256,10 @@ def _olympus() -> Path:
     if found is None or not found.submodule_search_locations:
         raise MissingExtraError("olymp", "experiments")
     return Path(next(iter(found.submodule_search_locations))) / "datasets"
+
+
+def _too_few(name: str, found: int) -> str:
+    return f"{name} holds {found} different experiments; {FEWEST} are the least that can teach"
 
 
 def _numbers(cells: Sequence[str]) -> FloatArray | None:

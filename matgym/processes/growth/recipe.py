@@ -71,7 +71,13 @@ def recipe_of(*stages: Stage) -> FloatArray:
 
 
 def scaled_controls(actions: FloatArray) -> FloatArray:
-    """Scale (..., 4) actions in [-1, 1] to controls in `LIMITS`."""
+    """Scale (..., 4) actions in [-1, 1] to controls in `LIMITS`.
+
+    Raises:
+        ConfigurationError: if actions have another shape.
+    """
+    if np.shape(actions)[-1:] != np.shape(_LOW):
+        raise ConfigurationError(f"actions of shape {np.shape(actions)} must be (..., {len(_LOW)})")
     return from_actions(actions, _LOW, _HIGH)
 
 
@@ -81,7 +87,15 @@ def scaled_actions(controls: FloatArray) -> FloatArray:
 
 
 def two_stages(actions: FloatArray, minutes: int) -> FloatArray:
-    """Return the (B, minutes, 4) controls of (B, 8) actions in [-1, 1], which are scaled to `TWO_STAGES`."""
+    """Return the (B, minutes, 4) controls of (B, 8) actions in [-1, 1], which are scaled to `TWO_STAGES`.
+
+    Raises:
+        ConfigurationError: if actions have another shape, or a recipe would last more than a week.
+    """
+    if np.ndim(actions) != 2 or np.shape(actions)[1] != len(_STAGES_LOW):
+        raise ConfigurationError(f"actions of shape {np.shape(actions)} must be (B, {len(_STAGES_LOW)})")
+    if not 1 <= minutes <= MAX_MINUTES:
+        raise ConfigurationError(f"minutes={minutes} must be a whole number from 1 to {MAX_MINUTES:,}, a week")
     parameters = from_actions(actions, _STAGES_LOW, _STAGES_HIGH)
     first = np.arange(minutes) < np.round(parameters[:, 3:4] * minutes)
     columns = [np.where(first, parameters[:, [k]], parameters[:, [k + 4]]) for k in range(3)]

@@ -1,6 +1,7 @@
 """A surrogate over time: its networks, their scaling, and its files (see `matgym.learning.store`)."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -8,16 +9,18 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from matgym.errors import ConfigurationError
+from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import PropertyMetrics
-from matgym.learning.store import Card, Store, ensemble_tensors, part
+from matgym.learning.store import Card, Store, ensemble_tensors, filled, part
 from matgym.processes.sequences.networks import SequenceNetwork, State, make_sequence_network
 from matgym.processes.sequences.runs import Runs
 from matgym.typing import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
-class SequenceScaling:
+class SequenceScaling(ValueObject):
     """The means and standard deviations of the training runs.
 
     Attributes:
@@ -206,10 +209,13 @@ def _built(card: SequenceCard, tensors: dict[str, torch.Tensor]) -> SequenceSurr
     networks = []
     for member in range(card.members):
         inputs = len(card.controls) + len(card.start)
-        net = make_sequence_network(card.network, inputs, len(card.outcomes), card.width, card.depth)
-        net.load_state_dict(part(tensors, f"network.{member}"))
-        networks.append(net.eval())
+        build = partial(make_sequence_network, card.network, inputs, len(card.outcomes), card.width, card.depth)
+        networks.append(filled(build, part(tensors, f"network.{member}"), f"network {member}").eval())
     scaling = SequenceScaling(**{name: value.numpy() for name, value in part(tensors, "scaling").items()})
+    for name, value in vars(scaling).items():
+        count = len(card.controls) + len(card.start) if name.startswith("input") else len(card.outcomes)
+        if value.shape != (count,):
+            raise ConfigurationError(f"scaling.{name} is {value.shape}, and ({count},) by the names of the card")
     return SequenceSurrogate(
         tuple(networks), card.network, card.width, card.depth, card.controls, card.start, card.outcomes, scaling
     )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from matgym.errors import ConfigurationError
+from matgym.learning.sizes import MAX_UNITS, bounded
 from matgym.typing import IntArray
 
 State = tuple[Tensor, ...]
@@ -88,11 +89,8 @@ class Lstm(SequenceNetwork):
             part[:, rows] = 0.0
 
 
-MAX_WIDTH: Final = 1024
-"""Channels of the widest network. This limit and the next are ours."""
-
 MAX_DEPTH: Final = 13
-"""Layers of the deepest network: as many dilations reach over the longest recipe, a week of minutes."""
+"""Layers of the deepest network: as many dilations reach over the longest recipe, a week of minutes. We chose it."""
 
 NETWORKS: Final[dict[str, Any]] = {"causal-cnn": CausalCnn, "lstm": Lstm}
 
@@ -105,9 +103,9 @@ def make_sequence_network(name: str, inputs: int, outputs: int, width: int, dept
     """
     if name not in NETWORKS:
         raise ConfigurationError(f"there is no network {name!r} over time: choose among {', '.join(NETWORKS)}")
-    if not 1 <= width <= MAX_WIDTH or not 1 <= depth <= MAX_DEPTH:
+    if not 1 <= width <= MAX_UNITS or not 1 <= depth <= MAX_DEPTH:
         raise ConfigurationError(
-            f"width={width} must be from 1 to {MAX_WIDTH:,}, and depth={depth} from 1 to {MAX_DEPTH}"
+            f"width={width} must be from 1 to {MAX_UNITS:,}, and depth={depth} from 1 to {MAX_DEPTH}"
         )
-    network: SequenceNetwork = NETWORKS[name](inputs, outputs, width, depth)
+    network: SequenceNetwork = bounded(lambda: NETWORKS[name](inputs, outputs, width, depth))
     return network

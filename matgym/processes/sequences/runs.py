@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from matgym.errors import DatasetError
+from matgym.frozen import ValueObject
 from matgym.typing import FloatArray
 
 
 @dataclass(frozen=True)
-class Runs:
+class Runs(ValueObject, copies=True):
     """N runs of T steps each.
 
     Attributes:
@@ -31,6 +32,7 @@ class Runs:
     outcomes: FloatArray
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         count, steps = self.outcomes.shape[:2]
         shapes = {
             "controls": (count, steps, len(self.control_names)),

@@ -1,12 +1,13 @@
-"""Nanotubes to and from the structure objects of ASE and pymatgen."""
+"""Conversion of nanotubes to and from the structure objects of ASE and pymatgen."""
 
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from matgym.errors import MissingExtraError, RecognitionError, StructureError
+from matgym.structures.lattice import tube_lattice
 from matgym.structures.nanotube import Nanotube
-from matgym.structures.recognition import recognise, species_of
+from matgym.structures.recognition import check_atoms, recognise, species_of
 from matgym.structures.species import SPECIES_DATA, Species
 from matgym.typing import IntArray
 
@@ -15,32 +16,32 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 VACUUM_ANGSTROM: Final = 10.0
-"""Empty space on every side of the tube."""
+"""Width of the empty space on every side of the tube."""
 
 _RECORD: Final = ("n", "m", "cells", "strain")
 
 _MOVED_ANGSTROM: Final = 0.5
-"""Atoms nearer to their recorded sites than this have relaxed, not changed places."""
+"""Largest distance of an atom from its recorded site: closer atoms are relaxed, others have changed places."""
 
 _PERIOD_ANGSTROM: Final = 1e-4
-"""A cell whose period differs by more than this has been strained or repeated since it was recorded."""
+"""Largest difference of the period from the recorded one: with a larger one the cell was strained or repeated."""
 
 
 def to_atoms(tube: Nanotube) -> "Atoms":
-    """The tube as ASE atoms, without its vacancies.
+    """Return a tube as ASE atoms, without its vacancies.
 
     Returns:
-        Atoms, Å, in the order of their sites: axis along z through the middle of the cell, periodic along z
-        only, with isotope masses (u), the arrays `site` and `species` (codes), and n, m, cells and strain
-        in `info`, besides `stone_wales` where bonds are turned.
+        Atoms, Å, in the order of their sites. The axis is along z through the middle of the cell, which is periodic
+        along z only. Atoms have isotope masses (u) and the arrays `site` and `species` (codes). `info` holds n, m,
+        cells and strain, and `stone_wales` if bonds are turned.
 
     Raises:
-        StructureError: if the tube is twisted, so that no cell along the axis repeats it.
+        StructureError: if the tube is twisted, because such a tube has no period along its axis.
     """
     from ase import Atoms
 
     if tube.torsion:
-        raise StructureError(f"{tube} has no period along its axis; write tube.twisted(0.0), or a cluster of atoms")
+        raise StructureError(f"{tube} has no period along its axis: convert tube.twisted(0.0)")
     sites = np.flatnonzero(tube.species != Species.VACANCY)
     held = [SPECIES_DATA[Species(code)] for code in tube.species[sites]]
     side = tube.diameter_nm * 10.0 + 2.0 * VACUUM_ANGSTROM
@@ -60,24 +61,26 @@ def to_atoms(tube: Nanotube) -> "Atoms":
 
 
 def from_atoms(atoms: "Atoms") -> Nanotube:
-    """The tube that ASE atoms form.
+    """Return the tube that ASE atoms form.
 
-    What `to_atoms` has put into `info` and `arrays` is used if it agrees with the atoms; otherwise the tube
-    is recognised from its geometry.
+    The entries of `to_atoms` in `info` and `arrays` are used if they agree with the atoms; otherwise the tube is
+    recognised from its geometry.
 
     Raises:
         RecognitionError: if the atoms form no single-walled tube.
     """
+    check_atoms(atoms)
     recorded = _recorded(atoms)
     return recognise(atoms) if recorded is None else recorded
 
 
 def to_structure(tube: Nanotube) -> "Structure":
-    """The tube as a pymatgen structure, with `site` and `species` (codes) as site properties.
+    """Return a tube as a pymatgen structure, with `site` and `species` (codes) as site properties.
 
-    n, m, cells and strain are in `properties`; isotopes are known by the species codes alone.
+    `properties` holds n, m, cells and strain. Only the species codes identify isotopes.
 
     Raises:
+        StructureError: if the tube is twisted.
         MissingExtraError: if pymatgen is not installed.
     """
     lattice_type, structure_type = _pymatgen()
@@ -93,7 +96,7 @@ def to_structure(tube: Nanotube) -> "Structure":
 
 
 def from_structure(structure: "Structure") -> Nanotube:
-    """The tube that a pymatgen structure holds, exact if it comes from `to_structure`.
+    """Return the tube that a pymatgen structure holds; the original one if `to_structure` made the structure.
 
     Raises:
         MissingExtraError: if pymatgen is not installed.
@@ -103,7 +106,7 @@ def from_structure(structure: "Structure") -> Nanotube:
     from ase import Atoms
 
     if not structure.is_ordered:
-        raise RecognitionError("the structure has partly occupied sites; give each site one element")
+        raise RecognitionError("the structure has partly occupied sites: give each site one element")
     atoms = Atoms(
         [site.specie.symbol for site in structure],
         positions=structure.cart_coords,
@@ -121,7 +124,11 @@ def from_structure(structure: "Structure") -> Nanotube:
 
 
 def _pymatgen() -> tuple[type, type]:
-    """Lattice and Structure of pymatgen."""
+    """Return the classes `Lattice` and `Structure` of pymatgen.
+
+    Raises:
+        MissingExtraError: if pymatgen is not installed.
+    """
     try:
         from pymatgen.core import Lattice, Structure
     except ImportError:
@@ -130,11 +137,13 @@ def _pymatgen() -> tuple[type, type]:
 
 
 def _recorded(atoms: "Atoms") -> Nanotube | None:
-    """The tube that `info` and `arrays` record, if the atoms are still those of that tube."""
+    """Return the tube that `info` and `arrays` record; None if the atoms differ from it."""
     sites = atoms.arrays.get("site")
     if sites is None or not len(atoms) or not all(name in atoms.info for name in _RECORD):
         return None
     try:
+        if not _has_period(atoms, sites):
+            return None
         pairs = np.asarray(atoms.info.get("stone_wales", ()), dtype=np.int64).reshape(-1, 2)
         empty = Nanotube(
             **{name: atoms.info[name] for name in _RECORD}, stone_wales=tuple((a, b) for a, b in pairs.tolist())
@@ -155,8 +164,20 @@ def _recorded(atoms: "Atoms") -> Nanotube | None:
     return empty.with_species(codes)
 
 
+def _has_period(atoms: "Atoms", sites: IntArray) -> bool:
+    """Whether the recorded tube has these sites and the cell's period, asked before arrays of its size are made.
+
+    Raises:
+        StructureError: if there is no such tube.
+    """
+    n, m, cells, strain = (atoms.info[name] for name in _RECORD)
+    lattice = tube_lattice(n, m, cells)
+    period = lattice.length_angstrom * (1.0 + float(strain))
+    return bool(sites.max() < lattice.n_sites and abs(atoms.cell[2, 2] - period) <= _PERIOD_ANGSTROM)
+
+
 def _is_in_place(atoms: "Atoms", tube: Nanotube, sites: IntArray) -> bool:
-    """Whether the cell has the tube's period and the atoms are at their sites, up to a common shift."""
+    """Return whether the cell has the tube's period and the atoms are at their (atoms,) sites, up to a common shift."""
     period = np.array([0.0, 0.0, tube.length_angstrom])
     moved = atoms.positions - tube.positions_angstrom[sites]  # (atoms, 3)
     moved -= moved[0]

@@ -1,4 +1,4 @@
-"""Nanotubes in files: CIF, POSCAR, extended XYZ and LAMMPS data."""
+"""Read and write nanotubes in files: CIF, POSCAR, extended XYZ and LAMMPS data."""
 
 import os
 import re
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from matgym.errors import FormatError, RecognitionError, StructureError
-from matgym.files import MAX_NUMBER, atomic_path, is_file, parsed_number
+from matgym.files import MAX_NUMBER, UTF16_MARKS, atomic_path, is_file, parsed_number
+from matgym.structures.atoms import check_numbers
 from matgym.structures.io.convert import from_atoms, to_atoms
 from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
@@ -21,43 +22,36 @@ if TYPE_CHECKING:
 
 
 MAX_FILE_BYTES: Final = 512 * 2**20
-"""Largest structure file that is read, after decompression: over 200 bytes for each of `MAX_SITES` atoms. A choice of
-ours."""
-
-MAX_COORDINATE_ANGSTROM: Final = 1e8
-"""Largest coordinate and cell length that is read: a centimetre. A choice of ours."""
-
-SHORTEST_PERIOD_ANGSTROM: Final = 1.0
-"""Shortest period that is read; an armchair tube's is 2.46 Å, and within a shorter one atoms would have thousands of
-neighbours. A choice of ours."""
-
-DENSEST: Final = 24
-"""Most atoms in a cube of 3 Å; diamond has five. A choice of ours."""
+"""Largest structure file that is read, after decompression: over 200 bytes for each of `MAX_SITES` atoms. This
+limit is our choice."""
 
 
 def write(path: str | os.PathLike[str], tube: Nanotube, format: str | None = None) -> None:  # noqa: A002  # as ASE
-    """Write a tube to a file, whole or not at all.
+    """Write a tube to a file atomically.
 
-    Extended XYZ and LAMMPS data keep everything. CIF and POSCAR keep elements and positions, from which
-    `read` recognises the tube, its strain to six decimals.
+    Extended XYZ and LAMMPS data store all of the tube. CIF and POSCAR store elements and positions, from which `read`
+    recognises the tube, with its strain to six decimals.
 
     Args:
-        path: the file; its name chooses the format (.cif; POSCAR, CONTCAR, .vasp, .poscar; .extxyz, .xyz;
-            .lmp, .data, .lammps) unless `format` does.
+        path: the file. Its name selects the format (.cif; POSCAR, CONTCAR, .vasp, .poscar; .extxyz, .xyz;
+            .lmp, .data, .lammps) if `format` is None.
         tube: the tube.
         format: "cif", "poscar", "extxyz" or "lammps".
 
     Raises:
-        FormatError: if the format is unknown, or cannot hold the tube's isotopes.
+        FormatError: if the format is unknown or cannot store the tube's isotopes, or the tube has no atoms.
+        StructureError: if the tube is twisted.
     """
     path = Path(path)
     chosen = _format_of(path, format)
     isotopes = [SPECIES_DATA[code].label for code in (Species.C13, Species.C14) if tube.counts[code]]
     if isotopes and not chosen.holds_isotopes:
         able = " or ".join(other.name for other in _FORMATS if other.holds_isotopes)
-        raise FormatError(f"{chosen.name} cannot hold the {' and '.join(isotopes)} of this tube; write {able} instead")
+        raise FormatError(f"{chosen.name} cannot store the {' and '.join(isotopes)} of this tube: write {able} instead")
     if tube.counts[Species.VACANCY] == tube.n_sites:
-        raise FormatError(f"{path} would be empty: every site of the tube is vacant")
+        raise FormatError(
+            f"{path} would hold no atoms, because every site of the tube is vacant: give a tube with atoms"
+        )
     with atomic_path(path) as scratch:
         chosen.write(scratch, tube)
 
@@ -66,8 +60,8 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
     """Read a tube from a file that matgym or any other program has written.
 
     Args:
-        path: the file; its name chooses the format, as in `write`; any other name leaves it to ASE to tell the format.
-            Of several frames the last is read.
+        path: the file. Its name selects the format, as in `write`; for other names ASE detects the format. The last of
+            several frames is read.
         format: "cif", "poscar", "extxyz" or "lammps", or the name of any format that ASE reads.
 
     Raises:
@@ -85,10 +79,10 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
     _check_size(path, chosen.name)
     try:
         atoms = chosen.read(path)
-        _check_numbers(atoms)
+        check_numbers(atoms)
     except Exception as error:  # noqa: BLE001  # ASE's parsers raise whatever a damaged file provokes
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise FormatError(f"{path} is no {chosen.name} file, or is damaged or incomplete ({reason})") from None
+        raise FormatError(f"{path} is not a {chosen.name} file, or is damaged or incomplete ({reason})") from None
     try:
         return from_atoms(atoms)
     except RecognitionError as error:
@@ -102,7 +96,7 @@ def parse_design(text: str) -> Nanotube:
         text: path of a file that `read` reads, or n, m and cells ("10,10x2"; one cell if there is no x).
 
     Raises:
-        FormatError: if it is neither, or the file cannot be read.
+        FormatError: if the text is neither of these, or the file cannot be read.
         RecognitionError: if the file holds no single-walled tube.
         StructureError: if there is no such tube.
     """
@@ -110,16 +104,26 @@ def parse_design(text: str) -> Nanotube:
     if is_file(Path(text)):
         return read(text)
     if named is None:
-        raise FormatError(f"there is no structure file {text!r}, and it is no chirality such as '(8,0)x4' either")
+        raise FormatError(
+            f"{text!r} is neither a structure file nor a chirality: give a file, or a chirality such as '(8,0)x4'"
+        )
     if any(len(number or "") > len(str(MAX_SITES)) for number in named.groups()):
-        raise StructureError(f"{text[:40]!r} has more sites than the {MAX_SITES:,} that matgym takes")
+        raise StructureError(f"{text[:40]!r} has too many sites: give a tube of {MAX_SITES:,} sites or fewer")
     n, m, cells = (int(number or 1) for number in named.groups())
     return Nanotube(n, m, cells)
 
 
 @dataclass(frozen=True)
 class _Format:
-    """A file format, by what it is called and how it is written and read."""
+    """A file format.
+
+    Attributes:
+        name: name of the format.
+        suffixes: suffixes of its files.
+        holds_isotopes: whether it stores isotopes.
+        write: function that writes a tube.
+        read: function that reads atoms.
+    """
 
     name: str
     suffixes: tuple[str, ...]
@@ -129,10 +133,10 @@ class _Format:
 
 
 def _foreign(name: str | None) -> _Format:
-    """Any other format, left to ASE."""
+    """Return a format that ASE reads, by its name in ASE; None for a format that ASE detects."""
 
     def no_write(path: Path, _tube: Nanotube) -> None:
-        raise FormatError(f"matgym does not write {path}")
+        raise FormatError(f"matgym cannot write {path}: it reads files of this format only")
 
     return _Format(
         name or "structure", (), holds_isotopes=False, write=no_write, read=lambda path: _read_ase(path, name)
@@ -146,18 +150,22 @@ def _format_of(path: Path, name: str | None) -> _Format:
             return known_format
     if name is None and path.name.upper() in {"POSCAR", "CONTCAR"}:
         return next(known_format for known_format in _FORMATS if known_format.name == "poscar")
-    unknown = f"unknown format {name!r}" if name is not None else f"the name of {path} tells no known format"
-    raise FormatError(f"{unknown}; known are {known}; files named POSCAR or CONTCAR are poscar")
+    unknown = f"unknown format {name!r}" if name is not None else f"the name of {path} has no known suffix"
+    raise FormatError(f"{unknown}: give {known}, or a file named POSCAR or CONTCAR")
 
 
-# ---- checks of what is read
+# ---- checks of files
 
 
 def _check_size(path: Path, name: str) -> None:
-    """Check how much a file holds before a parser makes room for it.
+    """Check the size of a file before a parser allocates memory for it.
+
+    Args:
+        path: the file.
+        name: name of the format.
 
     Raises:
-        FormatError: if it holds more than matgym takes, or promises more atoms than it has room for.
+        FormatError: if the file is too large, or its head states more atoms than the file can hold.
     """
     from ase.io.formats import open_with_compression
 
@@ -167,20 +175,21 @@ def _check_size(path: Path, name: str) -> None:
             size = len(head)
             while size <= MAX_FILE_BYTES and (part := file.read(1 << 24)):
                 size += len(part)
-    except Exception as error:  # noqa: BLE001  # each decompressor raises errors of its own
+    except Exception as error:  # noqa: BLE001  # each decompressor has its own errors
         raise FormatError(f"{path} cannot be read: {error}") from None
     if size > MAX_FILE_BYTES:
-        raise FormatError(f"{path} holds more than the {MAX_FILE_BYTES:,} bytes that matgym reads of a structure")
+        raise FormatError(f"{path} is too large: give a structure file of {MAX_FILE_BYTES:,} bytes or fewer")
+    if head.startswith(UTF16_MARKS):
+        raise FormatError(f"{path} is UTF-16 text, as PowerShell stores it: store it as UTF-8")
     promised = _promised_atoms(head.decode("latin-1"), name)
     if promised > min(size, MAX_SITES):
         raise FormatError(
-            f"{path} promises {promised:.6g} atoms in {size:,} bytes; matgym reads {MAX_SITES:,} or fewer, a byte or "
-            "more each"
+            f"{path} states {promised:.6g} atoms in {size:,} bytes: give a whole file of {MAX_SITES:,} atoms or fewer"
         )
 
 
 def _promised_atoms(head: str, name: str) -> float:
-    """How many atoms, or types or bonds of them, the head of a file makes a parser reserve memory for."""
+    """Return the largest number of atoms, types or bonds in the head of a file, for which a parser allocates memory."""
     counts = re.findall(r"^\s*([0-9.eE+]+)\s+\w+", head, re.MULTILINE) if name == "lammps" else []
     if name == "poscar":
         counts = [count for line in head.split("\n")[5:7] for count in line.split()]
@@ -193,7 +202,7 @@ def _promised_atoms(head: str, name: str) -> float:
 
 
 def _frame_counts(lines: list[str]) -> Iterator[float]:
-    """Yield the counts of atoms beyond `MAX_SITES`: ASE asks for as many lines though the file has ended."""
+    """Yield the numbers of atoms above `MAX_SITES`: ASE reads as many lines even if the file has ended."""
     place = 0
     while place < len(lines):
         try:
@@ -203,34 +212,6 @@ def _frame_counts(lines: list[str]) -> Iterator[float]:
         if count > MAX_SITES:
             yield float(min(count, MAX_NUMBER))
         place += min(max(count, 0), len(lines)) + 2  # the count and a comment stand before the atoms
-
-
-def _check_numbers(atoms: "Atoms") -> None:
-    """Check that a file's numbers are finite and those of atoms.
-
-    Raises:
-        ValueError: if they are not.
-    """
-    from ase.data import chemical_symbols
-
-    if len(atoms) > MAX_SITES:
-        raise ValueError(f"it holds {len(atoms):,} atoms; matgym reads {MAX_SITES:,} or fewer")
-    if not len(atoms):
-        raise ValueError("it holds no atoms")
-    if not 0 <= atoms.numbers.min() <= atoms.numbers.max() < len(chemical_symbols):
-        raise ValueError(f"its atomic numbers, {atoms.numbers.min()} to {atoms.numbers.max()}, are not all of elements")
-    cell = np.asarray(atoms.cell.array)
-    for label, values in (("coordinates", atoms.positions), ("cell lengths", cell), ("masses", atoms.get_masses())):
-        if not (np.abs(values) <= MAX_COORDINATE_ANGSTROM).all():  # NaN compares as false
-            raise ValueError(f"its {label} are not all finite and below {MAX_COORDINATE_ANGSTROM:.0e}")
-    periodic = np.flatnonzero(atoms.pbc & cell.any(axis=1))
-    whole = np.asarray(atoms.cell.complete())
-    areas = np.array([np.linalg.norm(np.cross(whole[axis - 2], whole[axis - 1])) for axis in periodic])
-    if (abs(np.linalg.det(whole)) < SHORTEST_PERIOD_ANGSTROM * areas).any():
-        raise ValueError(f"its cell is flat, or repeats within {SHORTEST_PERIOD_ANGSTROM} Å")
-    corner = np.floor(atoms.get_positions(wrap=bool(len(periodic))) / 3.0).astype(np.int64)
-    if np.unique(corner, axis=0, return_counts=True)[1].max() > DENSEST:
-        raise ValueError(f"more than {DENSEST} of its atoms lie within 3 Å of each other")
 
 
 # ---- formats that ASE writes
@@ -249,7 +230,11 @@ def _read_ase(path: Path, ase_format: str | None, **options: Any) -> "Atoms":
 
 
 def _read_cif(path: Path) -> "Atoms":
-    """CIF atoms; a file that ends early is noticed by its formula, since a CIF does not count its atoms."""
+    """Return the atoms of a CIF.
+
+    Raises:
+        ValueError: if the number of atoms disagrees with the formula, as in a file that is cut off.
+    """
     atoms = _read_ase(path, "cif", store_tags=True)
     formula = str(atoms.info.get("_chemical_formula_sum", ""))
     promised = sum(int(count or 1) for count in re.findall(r"[A-Z][a-z]?(\d*)", formula))
@@ -265,7 +250,7 @@ _MASS_TOLERANCE_AMU: Final = 0.02
 
 
 def _write_lammps(path: Path, tube: Nanotube) -> None:
-    """LAMMPS data, atom style atomic, metal units: a type for each species present, atom id = site + 1."""
+    """Write LAMMPS data (atom style atomic, metal units) with a type for each species; atom id = site + 1."""
     atoms = to_atoms(tube)
     x, y, z = atoms.cell.lengths().tolist()
     present = np.unique(atoms.arrays["species"]).tolist()
@@ -296,7 +281,7 @@ def _write_lammps(path: Path, tube: Nanotube) -> None:
 
 
 def _read_lammps(path: Path) -> "Atoms":
-    """LAMMPS atoms, their elements known by mass: ASE alone would take 14C, of 14.003 u, for nitrogen."""
+    """Return the atoms of a LAMMPS data file, with elements by mass: ASE reads 14C, of 14.003 u, as nitrogen."""
     atoms = _read_ase(path, "lammps-data")
     masses = np.array([data.mass_amu for data in SPECIES_DATA.values()])
     symbols = np.array([data.symbol for data in SPECIES_DATA.values()])

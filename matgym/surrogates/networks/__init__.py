@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any, Final
 
 from matgym.errors import ConfigurationError
+from matgym.learning.sizes import bounded, check_sizes
 from matgym.surrogates.networks import architectures as nets
 from matgym.surrogates.networks.architectures import CircularConv, RasterNetwork
 
@@ -26,7 +27,7 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
     """Return all settings of a network as a plain dictionary: the given ones, and defaults for the others.
 
     Raises:
-        ConfigurationError: if there is no such network or setting, or a size is not positive.
+        ConfigurationError: if there is no such network or setting, or a size is out of range.
     """
     if name not in NETWORKS:
         close = get_close_matches(name, NETWORKS, n=1)
@@ -39,10 +40,10 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
         if key not in known:
             raise ConfigurationError(f"network {name!r} has no setting {key!r}; it has {', '.join(known)}")
     settings = asdict(kind(**given))
-    for key, value in settings.items():
-        sizes = value if isinstance(value, tuple) else (value,)
-        if key != "dropout" and not (sizes and all(isinstance(size, int) and size > 0 for size in sizes)):
-            raise ConfigurationError(f"{key}={value!r} of network {name!r} must be positive whole numbers")
+    dropout = settings.get("dropout", 0.0)
+    if not isinstance(dropout, int | float) or not 0.0 <= dropout < 1.0:
+        raise ConfigurationError(f"dropout={dropout!r} of network {name!r} must be a number from 0 to below 1")
+    check_sizes(**{key: value for key, value in settings.items() if key != "dropout"})
     if name == "resnet" and settings["width"] % 2:
         raise ConfigurationError(f"width={settings['width']} of network 'resnet' must be even")
     return settings
@@ -60,9 +61,12 @@ def make_network(
         outputs: number of properties.
         informed: number of physics inputs among the input numbers.
         leads: whether tubes are between leads, which have two channels; pooling then sums over the tube.
+
+    Raises:
+        ConfigurationError: if a setting is out of range, or the network has too many weights.
     """
     kind, size = NETWORKS[name]
     sizes = size(**network_settings(name, settings)), 2 * (species + leads), species + 1 + informed, outputs
-    network: RasterNetwork = kind(*sizes)
+    network: RasterNetwork = bounded(lambda: kind(*sizes))
     network.sums = leads
     return network

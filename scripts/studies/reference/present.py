@@ -18,6 +18,10 @@ RENAMED: dict[str, str] = {
 
 CHANGED: dict[str, str] = {
     "matgym/CVDGrowth-v0: 3 side by side": "a minute pays no less than -1, however much soot it makes",
+    **{
+        f"{name}: 256 designs and rewards": "a forbidden edit is resampled, and no longer lost"
+        for name in ("ppo", "recurrent-ppo", "a2c", "dqn", "qr-dqn")  # the agents without masks
+    },
 }
 """The figures that differ from those of 0.1, with the reason."""
 
