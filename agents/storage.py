@@ -222,7 +222,7 @@ def check_storable(
     """
     STORE.check_path(Path(path))
     try:
-        AgentCard(**_facts(agent, environment, arguments))
+        AgentCard(**_facts(agent, environment, arguments), sha256="0" * 64)  # there are no weights yet
     except ValidationError as error:
         raise ConfigurationError(f"the agent cannot be stored: {first_error(error)}") from None
 

@@ -24,6 +24,7 @@ from matgym.files import (
     remove_scratch_of,
     set_aside,
     write_json,
+    write_text,
 )
 
 SUFFIX: Final = ".work"
@@ -31,6 +32,9 @@ SUFFIX: Final = ".work"
 
 MARKER: Final = "matgym-work.json"
 """Name of the file that shows that matgym made a work folder."""
+
+BEGUN: Final = "matgym-output-begun"
+"""Name of an empty file that shows that the outputs are being written; it cannot be damaged, unlike a content."""
 
 LOCK: Final = ".lock"
 
@@ -46,25 +50,27 @@ class Work:
         folder: path of the folder.
         pieces: patterns of the names of the files in it, relative to it.
         identity: what the work depends on.
-        begun: whether the outputs are being written. What exists of them is then from this work.
     """
 
     folder: Path
     pieces: tuple[str, ...] = ()
     identity: Mapping[str, Any] = field(default_factory=dict)
-    begun: bool = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether the outputs are being written. What exists of them is then from this work."""
+        return (self.folder / BEGUN).exists()
 
     def begin_output(self) -> None:
         """Note that the outputs are written from here on, so that a resumed call may replace them."""
-        self.begun = True
-        self.mark()
+        write_text(self.folder / BEGUN, "")
 
     def mark(self) -> None:
         """Write the marker."""
-        write_json(self.folder / MARKER, {"matgym": "work folder", "begun": self.begun, "identity": self.identity})
+        write_json(self.folder / MARKER, {"matgym": "work folder", "identity": self.identity})
 
     def read_marker(self) -> None:
-        """Read the marker of an earlier call.
+        """Read the marker of an earlier call; without it, pieces that depend on an identity are not used.
 
         Raises:
             DatasetError: if the work depends on something else.
@@ -76,12 +82,13 @@ class Work:
             content = read_json(marker)
         except FormatError as error:
             set_aside(marker, str(error))
+            for piece in self.files() if self.identity else ():
+                piece.unlink()
             return
         if not isinstance(content, dict) or content.get("identity") != json.loads(json.dumps(self.identity)):
             raise DatasetError(
                 f"{self.folder} holds unfinished work with other settings: finish it by the same call, or remove it"
             )
-        self.begun = content.get("begun") is True
 
     def files(self) -> list[Path]:
         """Return the pieces that exist."""
@@ -101,7 +108,7 @@ class Work:
             with suppress(OSError):  # other files are in it
                 folder.rmdir()
         remove_scratch(self.folder)
-        for name in (MARKER + DAMAGED, MARKER):  # the marker last: until then a killed call can be repeated
+        for name in (BEGUN, MARKER + DAMAGED, MARKER):  # the marker last: until then a killed call can be repeated
             (self.folder / name).unlink(missing_ok=True)
         if others := _others(self.folder):
             warn(
@@ -213,5 +220,5 @@ def alone_in(folder: Path, busy: str, *, whole: bool = False) -> Iterator[None]:
 
 def _others(folder: Path) -> list[str]:
     """Return the names in a folder that are neither lock, marker nor scratch file."""
-    ours = {LOCK, MARKER, MARKER + DAMAGED}
+    ours = {LOCK, BEGUN, MARKER, MARKER + DAMAGED}
     return [each.name for each in folder.iterdir() if each.name not in ours and not each.name.startswith(SCRATCH)]

@@ -201,8 +201,17 @@ def best_known(
     Raises:
         FormatError: if the file exists without `force`.
     """
+    with work_folder(folder / f"{name}.json", force=force) as work:
+        found = _searched(name, evaluations, seeds, climbed, on_done)
+        if found != instance(name).optimum:
+            work.begin_output()
+            instance(name).record(found, folder)
+    return found
+
+
+def _searched(name: str, evaluations: int, seeds: int, climbed: int, on_done: Callable[[int, int], None]) -> Optimum:
+    """Return the best known design of an instance after a search; see `best_known`."""
     made = instance(name)
-    check_output(folder / f"{name}.json", force=force)
     task, known = made.task(), made.optimum
     best, by = np.inf, ""
     design: Designs = np.zeros(0)
@@ -237,12 +246,10 @@ def best_known(
         return known
     drawn = task.space.sample(VERIFIED_RANDOM, np.random.default_rng(0))
     random = task.verify(drawn, made.targets(len(drawn))).loss
-    found_best = Optimum(
+    return Optimum(
         best, tuple(design.tolist()), task.describe(design), False, by, task.space.size,  # noqa: FBT003
         float(np.nanmean(random)), VERIFIED_RANDOM, made.tolerance, PHYSICS_VERSION,
     )  # fmt: skip
-    made.record(found_best, folder)
-    return found_best
 
 
 ADOPTABLE: Final = """

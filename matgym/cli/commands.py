@@ -8,6 +8,7 @@ import typer
 
 from matgym.cli.console import MAX_COUNT, Force, Json, print_note, print_result, progress
 from matgym.files import check_output
+from matgym.work import work_folder
 
 if TYPE_CHECKING:
     from matgym.processes.campaigns.emulator import Emulator
@@ -32,12 +33,12 @@ def demo(
     from matgym.app.report import in_plain_words, result_files, write_results
 
     check_output(output, folder=True)
-    for file in result_files(output):
-        check_output(file, force=force)
     settings = DemoSettings(training_designs=training_designs, targets=targets, queries=queries, seed=seed)
-    with progress() as on_progress:
-        result = run_demo(settings, on_progress)
-    files = write_results(output, result)
+    with work_folder(output / "demo", outputs=result_files(output), force=force) as work:
+        with progress() as on_progress:
+            result = run_demo(settings, on_progress)
+        work.begin_output()
+        files = write_results(output, result)
     figures = (*result.comparison.figures(), *result.whole_budget.figures())
     print_result(
         result.as_dict() | {"files": {name: str(path) for name, path in files.items()}},

@@ -10,6 +10,7 @@ import typer
 from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, Weights, print_result, progress
 from matgym.errors import ConfigurationError
 from matgym.files import atomic_path, check_output
+from matgym.work import work_folder
 
 app = typer.Typer(no_args_is_help=True, help="Train, evaluate and sample generators of tubes.")
 
@@ -116,8 +117,6 @@ def sample(
 
     check_output(output, folder=True)
     files, picture = [output / f"tube-{index:02d}.xyz" for index in range(samples)], output / "tubes.png"
-    for file in (*files, picture):
-        check_output(file, force=force)
     lattice = parse_design(tube).lattice
     budget = {name: count for name, count in (("B", boron), ("N", nitrogen)) if count}
     if not budget:
@@ -126,15 +125,19 @@ def sample(
         )
     space, rng = Decorations(lattice, lattice_edits(lattice, budget)), np.random.default_rng(seed)
     drawn_by = as_design_generator(generator)
-    with progress() as show:
-        show("drawing and verifying", 0, samples)
-        tubes = drawn_by.sample(space, np.full(samples, target), rng)
-        gaps = PiElectrons().predict(tubes)[GAP_EV]
-        show("drawing and verifying", samples, samples)
-    rows = []
-    for path, structure, gap in zip(files, tubes, gaps, strict=True):
-        write(path, structure)
-        rows.append({"file": path.name, "gap, eV": f"{gap:.4f}", "error, meV": f"{1000 * (gap - target):+.0f}"})
-    with atomic_path(picture) as scratch:
-        grid(tubes, [f"{gap:.3f} eV" for gap in gaps]).savefig(scratch, dpi=150)
+    with work_folder(output / "tubes", outputs=[*files, picture], force=force) as work:
+        with progress() as show:
+            show("drawing and verifying", 0, samples)
+            tubes = drawn_by.sample(space, np.full(samples, target), rng)
+            gaps = PiElectrons().predict(tubes)[GAP_EV]
+            show("drawing and verifying", samples, samples)
+        work.begin_output()
+        for path, structure in zip(files, tubes, strict=True):
+            write(path, structure)
+        with atomic_path(picture) as scratch:
+            grid(tubes, [f"{gap:.3f} eV" for gap in gaps]).savefig(scratch, dpi=150)
+    rows = [
+        {"file": path.name, "gap, eV": f"{gap:.4f}", "error, meV": f"{1000 * (gap - target):+.0f}"}
+        for path, gap in zip(files, gaps, strict=True)
+    ]
     print_result(rows, (f"{output}: tubes for {target:g} eV", rows), json=json)
