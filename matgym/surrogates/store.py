@@ -103,7 +103,8 @@ def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurr
         filled(build, part(tensors, f"network.{member}"), f"network {member}") for member in range(card.members)
     ]
     calibration = {name: value.numpy() for name, value in part(tensors, "calibration").items()}
-    _check_calibration(calibration, len(card.properties), networks[0].head[0].in_features)
+    features: Any = networks[0].head[0].in_features  # an int, which torch does not declare
+    _check_calibration(calibration, len(card.properties), features)
     return NetworkSurrogate(
         tuple(networks),
         card.network,
