@@ -108,7 +108,7 @@ class Work:
             with suppress(OSError):  # other files are in it
                 folder.rmdir()
         remove_scratch(self.folder)
-        for name in (BEGUN, MARKER + DAMAGED, MARKER):  # the marker last: until then a killed call can be repeated
+        for name in (MARKER + DAMAGED, MARKER, BEGUN):  # in this order, a killed call can be repeated until the end
             (self.folder / name).unlink(missing_ok=True)
         if others := _others(self.folder):
             warn(

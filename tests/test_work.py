@@ -1,5 +1,6 @@
 """Work folders: locked, removed only where matgym made what is in them; outputs that exist are not replaced."""
 
+import contextlib
 import multiprocessing
 import os
 import subprocess
@@ -117,6 +118,30 @@ def test_work_with_other_settings_raises(tmp_path):
     with work_folder(tmp_path / "a.bin", pieces=PIECES, identity={"seed": 0}):
         pass
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_call_that_is_killed_while_it_removes_its_folder_can_be_repeated(tmp_path, number):
+    code = (
+        "import os, sys; from pathlib import Path; from matgym.work import work_folder\n"
+        "removed = []\n"
+        "def hook(event, arguments):\n"
+        "    if event in {'os.remove', 'os.rmdir'} and begun:\n"
+        "        removed.append(arguments[0])\n"
+        "        if len(removed) == int(sys.argv[2]): os.kill(os.getpid(), 9)\n"
+        "begun = False; sys.addaudithook(hook)\n"
+        "with work_folder(Path(sys.argv[1]), pieces=['parts/part-*.json']) as work:\n"
+        "    work.begin_output(); Path(sys.argv[1]).write_text('done'); begun = True\n"
+    )
+    output = tmp_path / "a.bin"
+    begun(output)
+    killed = subprocess.run(
+        [sys.executable, "-c", code, str(output), str(number)], cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
+    assert killed.returncode == -9
+    with contextlib.suppress(FormatError), work_folder(output, pieces=PIECES):  # it may say that the output exists
+        pass
+    assert names(tmp_path) == ["a.bin"]
 
 
 def test_pieces_without_the_identity_of_their_marker_are_not_used(tmp_path):

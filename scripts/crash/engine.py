@@ -127,6 +127,7 @@ def _become(
         null = os.open(os.devnull, os.O_RDWR)
         for stream, target in ((0, null), (1, null), (2, writer)):
             os.dup2(target, stream)
+        sys.stdout, sys.stderr = (open(stream, "w", encoding="utf-8", closefd=False) for stream in (1, 2))  # noqa: SIM115
         os.chdir(case / "here")
         os.environ["MATGYM_CACHE"] = str(case / "cache")
         job.before()

@@ -255,8 +255,8 @@ def altered(path, change):
         (lambda card: card["observation_space"].update(low=[0, 0, 0]), "does not make a PPO"),
         (lambda card: card.update(format_version=99), "is of format 99"),
         (lambda card: card.update(sha256="0" * 64), "its SHA-256 is another"),
-        (lambda card: card.pop("sha256"), "sha256 is missing"),
-        (lambda card: card.update(sha256="", format_version=1), "sha256 is missing"),
+        (lambda card: card.pop("sha256"), "sha256: Field required"),
+        (lambda card: card.update(sha256="", format_version=1), "sha256=''"),
         (lambda card: card.pop("environment"), "environment: Field required"),
     ],
 )

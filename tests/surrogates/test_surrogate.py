@@ -1,5 +1,6 @@
 """The network surrogate: its input, its accuracy, its files."""
 
+import hashlib
 import json
 import math
 from dataclasses import replace
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from matgym.data import Dataset, DatasetSpec, Family, build
-from matgym.errors import ConfigurationError, DatasetError, PropertyError, WeightsError
+from matgym.errors import ConfigurationError, DamagedFileWarning, DatasetError, PropertyError, WeightsError
 from matgym.models import Model, Predictions
 from matgym.physics import GAP_EV, PiElectrons
 from matgym.structures import Nanotube, Species, TubeBatch, tube_lattice
@@ -245,9 +246,11 @@ def test_a_killed_fit_resumes_to_the_same_weights(small, tmp_path):
         assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
     with pytest.raises(DatasetError, match="belongs to another training"):
         fit(small, FitConfig(epochs=5, members=2, size=SMALL), checkpoints=tmp_path)
-    (tmp_path / "member-0.pt").write_bytes(b"no checkpoint")
-    with pytest.raises(DatasetError, match="is not a checkpoint"):
-        fit(small, settings, checkpoints=tmp_path)
+    (tmp_path / "member-0.checkpoint").write_bytes(b"no checkpoint")
+    with pytest.warns(DamagedFileWarning, match="it is not a checkpoint"):
+        again = fit(small, settings, checkpoints=tmp_path)
+    for a, b in zip(unbroken.networks, again.networks, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
 
 
 def test_a_resumed_transfer_fit_requires_the_same_initial_weights(small, tmp_path):
@@ -338,7 +341,7 @@ def test_statistics_of_normalisation_are_kept_in_the_last_part_of_a_training(sma
     seen = {}
 
     def look(epoch):
-        state = torch.load(tmp_path / "member-0.pt", weights_only=True)["net"]
+        state = torch.load(tmp_path / "member-0.checkpoint", weights_only=True)["net"]
         seen[epoch.number] = {
             name: value for name, value in state.items() if "running" in name or "stem.weight" in name
         }
@@ -388,12 +391,16 @@ def test_damaged_or_foreign_weights_are_an_error_of_one_sentence(tmp_path):
         load(tmp_path / "a.safetensors")
     card = json.loads(load_card(SHIPPED).model_dump_json())
     (tmp_path / "a.json").write_text(json.dumps(card))
+    with pytest.raises(WeightsError, match="is not the file that its card was written with"):
+        load(tmp_path / "a.safetensors")
+    pickled = hashlib.sha256((tmp_path / "a.safetensors").read_bytes()).hexdigest()
+    (tmp_path / "a.json").write_text(json.dumps(card | {"sha256": pickled}))
     with pytest.raises(WeightsError, match="does not hold the weights"):
         load(tmp_path / "a.safetensors")
     (tmp_path / "a.json").write_text(json.dumps(card | {"format_version": 99}))
     with pytest.raises(WeightsError, match="format 99"):
         load(tmp_path / "a.safetensors")
-    (tmp_path / "a.json").write_text('{"format_version": 2}')
+    (tmp_path / "a.json").write_text('{"format_version": 3}')
     with pytest.raises(WeightsError, match="no card"):
         load(tmp_path / "a.safetensors")
 
