@@ -71,7 +71,7 @@ class ConditionalGenerator(ABC):
         with torch.inference_mode():
             for start in range(0, len(targets), BATCH):
                 part = slice(start, start + BATCH)
-                condition, atoms = self.condition(lattice, targets[part], budget[part]), torch.from_numpy(budget[part])
+                condition, atoms = self.condition(lattice, targets[part], budget[part]), torch.tensor(budget[part])
                 parts.append(self.placed(shape, condition, atoms.to(shape.device), rng))
             return shape.species(torch.cat(parts), self.kinds)
 

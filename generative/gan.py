@@ -143,7 +143,7 @@ class _Game:
         shape = geometry(batch.lattice, device_of(self.players))
         real = shape.one_hot(batch.turned(self.rng), self.config.kinds)
         condition = shape.tensor(self.averaged.scaling(batch.conditions))
-        return _Turn(batch, shape, real, condition, torch.from_numpy(batch.budget).to(shape.device))
+        return _Turn(batch, shape, real, condition, torch.tensor(batch.budget, device=shape.device))
 
     def critic_losses(self, turn: _Turn) -> dict[str, Tensor]:
         """Return the discriminator's loss on real and generated structures."""

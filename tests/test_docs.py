@@ -78,6 +78,7 @@ def test_relative_links_and_images_exist(page):
 def test_files_and_python_names_exist(page):
     text = page.read_text(encoding="utf-8")
     known = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")}
+    known |= {"suite.json"}  # which `matgym benchmark run` writes
     for file in re.findall(r"`([\w/-]+\.(?:py|yml|json|parquet|csv))`", text):
         assert Path(file).name in known, f"{name(page)} names {file}, which does not exist"
     for dotted in re.findall(r"`(matgym(?:\.\w+)+)`", text):

@@ -1,5 +1,7 @@
 """Physics as an input: bounds of the approximation, and the correction that the network learns."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -82,8 +84,9 @@ def test_physics_that_cannot_be_computed_is_a_failure_with_its_reason(data, fitt
 
     def failing(self, tubes):
         found = computed(self, tubes)
-        found["zt"][1] = np.nan
-        return found
+        values = {key: column.copy() for key, column in found.values.items()}
+        values["zt"][1] = np.nan
+        return replace(found, values=values)
 
     monkeypatch.setattr(Thermoelectric, "predict", failing)
     found = fitted.predict(tubes)

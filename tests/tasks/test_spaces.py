@@ -395,7 +395,7 @@ def test_unsound_tubes_are_no_designs():
     ("tube", "budget", "said"),
     [
         ((8, 0, 2), {"SW": 1000}, "1000 bonds cannot be turned"),
-        ((8, 0, 2), {"SW": 1, "N": 0}, "each at least once"),
+        ((8, 0, 2), {"SW": 1, "N": 0}, "must be 1 or more"),
         ((8, 0, 2), {"SW": 1, "N": 65}, "does not fit a tube of 64 sites"),
         ((1, 1, 1), {"SW": 1}, "cannot be turned: this tube has"),
         ((8, 0, 2), {"SW": 12}, "cannot be turned"),
