@@ -11,6 +11,7 @@ from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -124,10 +125,16 @@ class Solved(ValueObject):
         return cls(str(record.pop("name")), table["key"].to_numpy(), columns, record)
 
 
-@lru_cache(maxsize=64)
+_HELD: Final[WeakKeyDictionary[DesignSpace, WeakKeyDictionary[Solved, bool]]] = WeakKeyDictionary()
+"""Known results of `_holds`; they do not keep the space of an environment that is closed."""
+
+
 def _holds(table: Solved, space: DesignSpace) -> bool:
     """Return whether a table holds the designs of a space, judged by a sample of them."""
-    return bool(table.find(space, space.sample(8, np.random.default_rng(0)))[1].all())
+    known = _HELD.setdefault(space, WeakKeyDictionary())
+    if table not in known:
+        known[table] = bool(table.find(space, space.sample(8, np.random.default_rng(0)))[1].all())
+    return known[table]
 
 
 def optima_folder() -> Path:

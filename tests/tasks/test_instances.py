@@ -1,8 +1,11 @@
 """Instances by name, and the tables that solve some of them."""
 
+import gc
 import json
+import weakref
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -265,3 +268,13 @@ def test_the_oracle_by_name_is_the_one_that_made_the_table():
     designs = task.space.sample(1, np.random.default_rng(3))
     by_table = one.task().score(designs, one.targets(1)).value
     np.testing.assert_allclose(task.score(designs, one.targets(1)).value, by_table, rtol=1e-6)
+
+
+def test_spaces_of_closed_environments_are_not_kept():
+    """A cache by identity kept the last 64, each with its arrays of the bonds that can be turned."""
+    env = gym.make("matgym/NanotubeThermoelectric-v0")
+    space = weakref.ref(env.unwrapped.task.space)
+    env.close()
+    del env
+    gc.collect()
+    assert space() is None
