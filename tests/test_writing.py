@@ -59,7 +59,7 @@ def test_symbolic_links_are_followed(tmp_path):
     (tmp_path / "loop.json").symlink_to("loop.json")
     with pytest.raises(OutputError, match=r"loop\.json cannot be written"):
         write_text(tmp_path / "loop.json", "x")
-    with pytest.raises(FormatError, match=r"loop\.json' cannot be written"):
+    with pytest.raises(FormatError, match=r"cannot be written: "):
         check_output(tmp_path / "loop.json")
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(SCRATCH)]
 
