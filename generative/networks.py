@@ -14,7 +14,7 @@ from matgym.generative.examples import COLUMNS
 from matgym.generative.geometry import Geometry
 from matgym.generative.placement import place
 from matgym.learning.sizes import check_sizes
-from matgym.surrogates.networks import make_network
+from matgym.surrogates.networks import build_network
 from matgym.surrogates.raster import circular_pad
 
 LARGEST: Final = 5.0
@@ -128,7 +128,7 @@ class Generator(nn.Module):
     def __init__(self, size: NetworkSize, kinds: int) -> None:
         super().__init__()
         self.size = size
-        self.guide = make_network("resnet", size.guide, kinds, 1).eval()
+        self.guide = build_network("resnet", size.guide, kinds, 1).eval()
         self.guide.requires_grad_(requires_grad=False)
         self.register_buffer("calibration", torch.tensor([1.0, 0.0]))
         inputs, numbers = size.guide_width + 4 * kinds + 2 * size.waves, size.latent + len(COLUMNS) + 1

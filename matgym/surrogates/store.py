@@ -16,7 +16,7 @@ from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
-from matgym.surrogates.networks import make_network, network_settings
+from matgym.surrogates.networks import build_network, network_settings
 from matgym.typing import FloatArray
 
 
@@ -95,7 +95,7 @@ def load(path: Path | str) -> NetworkSurrogate:
 def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate:
     leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
     build = partial(
-        make_network,
+        build_network,
         card.network, card.settings, len(card.species), len(card.properties),
         informed=len(card.informed_by), leads=leads,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from matgym.frozen import ValueObject
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import PropertyMetrics
 from matgym.learning.store import Card, Store, ensemble_tensors, filled, part
-from matgym.processes.sequences.networks import SequenceNetwork, State, make_sequence_network
+from matgym.processes.sequences.networks import SequenceNetwork, State, build_sequence_network
 from matgym.processes.sequences.runs import Runs
 from matgym.typing import FloatArray, IntArray
 
@@ -209,7 +209,7 @@ def _built(card: SequenceCard, tensors: dict[str, torch.Tensor]) -> SequenceSurr
     networks = []
     for member in range(card.members):
         inputs = len(card.controls) + len(card.start)
-        build = partial(make_sequence_network, card.network, inputs, len(card.outcomes), card.width, card.depth)
+        build = partial(build_sequence_network, card.network, inputs, len(card.outcomes), card.width, card.depth)
         networks.append(filled(build, part(tensors, f"network.{member}"), f"network {member}").eval())
     scaling = SequenceScaling(**{name: value.numpy() for name, value in part(tensors, "scaling").items()})
     for name, value in vars(scaling).items():

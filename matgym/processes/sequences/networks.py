@@ -96,7 +96,17 @@ NETWORKS: Final[dict[str, Any]] = {"causal-cnn": CausalCnn, "lstm": Lstm}
 
 
 def make_sequence_network(name: str, inputs: int, outputs: int, width: int, depth: int) -> SequenceNetwork:
-    """Return a network with initial weights.
+    """Return a network with initial weights, which are counted before memory is taken.
+
+    Raises:
+        ConfigurationError: if there is no network of that name, a size is not within its limits, or there are too many
+            weights.
+    """
+    return bounded(lambda: build_sequence_network(name, inputs, outputs, width, depth))
+
+
+def build_sequence_network(name: str, inputs: int, outputs: int, width: int, depth: int) -> SequenceNetwork:
+    """Return a network with initial weights, of any number: for callers that bound it themselves.
 
     Raises:
         ConfigurationError: if there is no network of that name, or a size is not within its limits.
@@ -107,5 +117,5 @@ def make_sequence_network(name: str, inputs: int, outputs: int, width: int, dept
         raise ConfigurationError(
             f"width={width} must be from 1 to {MAX_UNITS:,}, and depth={depth} from 1 to {MAX_DEPTH}"
         )
-    network: SequenceNetwork = bounded(lambda: NETWORKS[name](inputs, outputs, width, depth))
+    network: SequenceNetwork = NETWORKS[name](inputs, outputs, width, depth)
     return network

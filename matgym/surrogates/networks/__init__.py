@@ -10,7 +10,7 @@ from matgym.learning.sizes import bounded, check_sizes
 from matgym.surrogates.networks import architectures as nets
 from matgym.surrogates.networks.architectures import CircularConv, RasterNetwork
 
-__all__ = ["NETWORKS", "CircularConv", "RasterNetwork", "make_network", "network_settings"]
+__all__ = ["NETWORKS", "CircularConv", "RasterNetwork", "build_network", "make_network", "network_settings"]
 
 NETWORKS: Final[dict[str, tuple[Any, Any]]] = {
     "lenet": (nets.LeNet, nets.LeNetSettings),
@@ -52,7 +52,18 @@ def network_settings(name: str, given: Mapping[str, Any] | None = None) -> dict[
 def make_network(
     name: str, settings: Mapping[str, Any], species: int, outputs: int, *, informed: int = 0, leads: bool = False
 ) -> RasterNetwork:
-    """Return a network with fresh weights.
+    """Return a network with fresh weights, which are counted before memory is taken; see `build_network`.
+
+    Raises:
+        ConfigurationError: if a setting is out of range, or the network has too many weights.
+    """
+    return bounded(lambda: build_network(name, settings, species, outputs, informed=informed, leads=leads))
+
+
+def build_network(
+    name: str, settings: Mapping[str, Any], species: int, outputs: int, *, informed: int = 0, leads: bool = False
+) -> RasterNetwork:
+    """Return a network with fresh weights, of any number: for callers that bound it themselves.
 
     Args:
         name: one of `NETWORKS`.
@@ -63,10 +74,10 @@ def make_network(
         leads: whether tubes are between leads, which have two channels; pooling then sums over the tube.
 
     Raises:
-        ConfigurationError: if a setting is out of range, or the network has too many weights.
+        ConfigurationError: if a setting is out of range.
     """
     kind, size = NETWORKS[name]
     sizes = size(**network_settings(name, settings)), 2 * (species + leads), species + 1 + informed, outputs
-    network: RasterNetwork = bounded(lambda: kind(*sizes))
+    network: RasterNetwork = kind(*sizes)
     network.sums = leads
     return network
