@@ -14,101 +14,9 @@ from typing import Any, Final
 import numpy as np
 from pydantic import ValidationError
 
+from scripts.fuzz.draws import REAL, WHOLE, Draw, doping_surrogate, gan, small_data, small_task, some_tubes
 from scripts.fuzz.engine import Make
 from scripts.fuzz.hostile import WORDS, pick
-
-WHOLE: Final = (-1, 0, 1, 2, 3, 7, 8, 64, 1000, 32_768, 10**6, 10**9, 10**12, 2**63, 10**30, -(10**12), True)
-REAL: Final = (-1.0, 0.0, -0.0, 0.01, 0.5, 1.0, 1.5, 300.0, 1e-320, 1e-7, 1e30, 1e308, -1e308, np.nan, np.inf, -np.inf)
-
-
-class Draw:
-    """Values of one case: right ones as often as odd ones, so that what is checked later is reached, too."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.rng = rng
-
-    def near(self, *right: Any) -> Any:
-        """Return one of those that are right, or something odd of their kind."""
-        value = pick(self.rng, right)
-        if self.rng.random() < 0.65:
-            return value
-        if isinstance(value, bool | str):
-            return pick(self.rng, WORDS)
-        return pick(self.rng, WHOLE if isinstance(value, int) else REAL)
-
-    def array(self, *shape: int, whole: bool = False, top: int = 4) -> Any:
-        """Return an array of that shape, or of another, or of odd numbers."""
-        shape = shape if self.rng.random() < 0.75 else pick(self.rng, ((), (0,), (1,), (3,), (2, 2), (1, 1, 1), (0, 3)))
-        values: Any = self.rng.integers(0, top, size=shape) if whole else self.rng.uniform(-1.0, 1.0, size=shape)
-        values = np.asarray(values)
-        if values.size and self.rng.random() < 0.4:
-            odd = (-1, top, 255, 2**31, 2**62) if whole else (np.nan, np.inf, 1e308, -1e308, 1e-320, 1.0 + 1e-9, 7.0)
-            values.reshape(-1)[int(self.rng.integers(values.size))] = pick(self.rng, odd)
-        if self.rng.random() < 0.15:
-            values = values.astype(pick(self.rng, (np.float32, np.int64, np.uint8, object, bool)))
-        return values
-
-    def numbers(self, *shape: int) -> Any:
-        """Return numbers of that shape, some of them odd."""
-        values = self.rng.uniform(-1.0, 1.0, size=shape)
-        if self.rng.random() < 0.5:
-            values.reshape(-1)[int(self.rng.integers(values.size))] = pick(self.rng, REAL)
-        return values
-
-    def tube(self) -> Any:
-        """Return a tube: some are small, odd or deformed."""
-        return pick(self.rng, _tubes())
-
-    def tubes(self) -> list[Any]:
-        """Return up to three tubes."""
-        return [self.tube() for _ in range(int(self.rng.integers(0, 4)))]
-
-    def counts(self) -> dict[str, Any]:
-        """Return a budget of atoms."""
-        return {self.near("B", "N", "13C", "vacancy"): self.near(1, 2, 4) for _ in range(int(self.rng.integers(0, 3)))}
-
-    def pairs(self, low: float, high: float) -> tuple[Any, Any]:
-        """Return two ends of a range."""
-        return self.near(low), self.near(high)
-
-
-_kept: dict[str, Any] = {}
-
-
-def _once(name: str, make: Callable[[], Any]) -> Any:
-    if name not in _kept:
-        _kept[name] = make()
-    return _kept[name]
-
-
-def _tubes() -> Any:
-    from matgym.structures import Nanotube
-
-    def make() -> list[Any]:
-        whole = Nanotube(8, 0, 2)
-        return [
-            whole, Nanotube(5, 5, 1), Nanotube(1, 0, 1), Nanotube(1, 1, 1), Nanotube(2, 1, 1), Nanotube(4, 2, 1),
-            whole.decorated({0: "B", 9: "N"}), whole.decorated({20: "vacancy"}),
-            whole.decorated(dict.fromkeys(range(64), "vacancy")), whole.strained(0.05), whole.twisted(0.01),
-            whole.turned((5, 37)), whole.decorated(dict.fromkeys(range(64), "B")),
-            Nanotube(6, 6, 1).decorated({3: "14C"}),
-        ]  # fmt: skip
-
-    return _once("tubes", make)
-
-
-def _task() -> Any:
-    from matgym.structures import tube_lattice
-    from matgym.tasks import decoration_task
-
-    return _once("task", lambda: decoration_task(lattice=tube_lattice(8, 0, 2), budget={"B": 2, "N": 2}))
-
-
-def _data() -> Any:
-    from matgym.data import Dataset
-
-    return _once("data", lambda: Dataset.load("nanotube-doping").take(np.arange(0, 400, 20)))
-
 
 # ---- structures
 
@@ -176,7 +84,7 @@ def _atoms(d: Draw) -> Any:
 
     from matgym.structures import io
 
-    atoms = io.to_atoms(pick(d.rng, _tubes()[:4]))
+    atoms = io.to_atoms(pick(d.rng, some_tubes()[:4]))
     kind = pick(d.rng, ("positions", "cell", "numbers", "pbc", "info", "drop", "none"))
     if kind == "positions":
         atoms.positions[int(d.rng.integers(len(atoms))), int(d.rng.integers(3))] = pick(d.rng, REAL)
@@ -267,7 +175,7 @@ def _user_model(d: Draw) -> Any:
             object(), torch.ones(2, requires_grad=True), np.ones((2, 1, 1)), [np.float16(1), 10**400],
         ),
     )  # fmt: skip
-    tubes = [_tubes()[0], _tubes()[6]]
+    tubes = [some_tubes()[0], some_tubes()[6]]
     if d.rng.random() < 0.4:
         return surrogates.FunctionModel(lambda _tubes: answer, pick(d.rng, (None, "gap_ev", ["gap_ev", "zt"]))).predict(
             tubes
@@ -314,9 +222,7 @@ def _as_model(d: Draw) -> Any:
 
 
 def _surrogate(d: Draw) -> Any:
-    from matgym import surrogates
-
-    found = _once("surrogate", lambda: surrogates.load("nanotube-doping"))
+    found = doping_surrogate()
     if d.rng.random() < 0.3:
         return found.with_engine(d.near("torch", "onnxruntime"), d.near(1, 2))
     return found.predict(d.tubes())
@@ -381,7 +287,7 @@ def _tasks(d: Draw) -> Any:
 
 
 def _scores(d: Draw) -> Any:
-    task = _task()
+    task = small_task()
     count = int(d.rng.integers(0, 4))
     designs = task.space.sample(count, d.rng)
     targets = d.array(count) if d.rng.random() < 0.6 else np.full(count, 0.5)
@@ -394,7 +300,7 @@ def _scores(d: Draw) -> Any:
 def _dataset(d: Draw) -> Any:
     from matgym.models import Level
 
-    data = _data()
+    data = small_data()
     return pick(
         d.rng,
         (
@@ -495,9 +401,9 @@ def _search(d: Draw) -> Any:
     from matgym.agents import GeneticAlgorithm, ParallelTempering, Problem, RandomSearch, SimulatedAnnealing
 
     kind = pick(d.rng, (GeneticAlgorithm, ParallelTempering, RandomSearch, SimulatedAnnealing))
-    optimizer = kind(Problem(_task(), d.array() if d.rng.random() < 0.5 else np.array(0.5)), d.near(8, 16), d.rng)
+    optimizer = kind(Problem(small_task(), d.array() if d.rng.random() < 0.5 else np.array(0.5)), d.near(8, 16), d.rng)
     designs = optimizer.ask()
-    optimizer.tell(designs, _task().score(designs, np.full(len(designs), 0.5)))
+    optimizer.tell(designs, small_task().score(designs, np.full(len(designs), 0.5)))
     return optimizer.ask()
 
 
@@ -512,10 +418,7 @@ def _hyperparameters(d: Draw) -> Any:
 
 
 def _generator(d: Draw) -> Any:
-    from matgym.generative.store import load_generator
-
-    generator = _once("gan", lambda: load_generator("gan"))
-    return generator.sample(_task().space, d.array(2), d.rng)
+    return gan().sample(small_task().space, d.array(2), d.rng)
 
 
 def _suite(d: Draw) -> Any:
