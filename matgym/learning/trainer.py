@@ -28,7 +28,10 @@ from matgym.typing import IntArray
 
 Batch = TypeVar("Batch")
 
-CHECKPOINTS: Final = "*.checkpoint"
+CHECKPOINT: Final = ".checkpoint"
+"""Suffix of checkpoints."""
+
+CHECKPOINTS: Final = f"*{CHECKPOINT}"
 """Pattern of the names of checkpoints in their folder."""
 
 
@@ -275,7 +278,7 @@ def train(training: Training[Batch], identity: Mapping[str, object], **options: 
     """
     net, name, place = training.net, f"{training.stage}-{training.member}", torch_device(options.get("device", "auto"))
     folder, log = options.get("checkpoints"), options.get("log")
-    file = folder and folder / f"{name}{CHECKPOINTS[1:]}"
+    file = folder and folder / f"{name}{CHECKPOINT}"
     start = digest(*(value.cpu().numpy() for value in net.state_dict().values()))
     whose = json.dumps({**identity, "start weights": start}, sort_keys=True, default=str)
     net.to(place)
