@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from matgym.errors import MatgymError, ModelError, require_counts
+from matgym.errors import MatgymError, ModelError, one_line, require_counts
 from matgym.frozen import ValueObject
 from matgym.models import Predictions
 from matgym.tasks import Decorations, DesignGenerator, Designs, DesignSpace, DesignTask, Scores
@@ -143,9 +143,7 @@ class CheckedOptimizer:
         except MatgymError:
             raise
         except Exception as error:
-            raise ModelError(
-                f"{self.name}: {what} raised {type(error).__name__}: {' '.join(str(error).split())}"
-            ) from error
+            raise ModelError(f"{self.name}: {what} raised {type(error).__name__}: {one_line(error)}") from error
 
 
 def _random_scores(problem: Problem, count: int, rng: np.random.Generator) -> Scores:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from matgym.envs.design import DesignEpisodes
 from matgym.envs.initial_designs import InitialDesigns
-from matgym.errors import MatgymError, ModelError
+from matgym.errors import MatgymError, ModelError, one_line
 from matgym.tasks import Designs, DesignTask
 from matgym.typing import FloatArray
 
@@ -69,7 +69,7 @@ class Policy:
             raise
         except Exception as error:
             raise ModelError(
-                f"the agent {self.name} raised {type(error).__name__}: {' '.join(str(error).split())}; give an agent "
+                f"the agent {self.name} raised {type(error).__name__}: {one_line(error)}; give an agent "
                 "that was trained on this kind of task"
             ) from error
         space, count = episodes.builder.action_space, len(episodes.builder.designs)

@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import TypedDict
 
 from matgym.agents.sb3 import ALGORITHMS, constructor, schedule
-from matgym.errors import ConfigurationError, WeightsError
+from matgym.errors import ConfigurationError, WeightsError, one_line
 from matgym.files import atomic_path, parse_json
 from matgym.learning.config import first_error
 from matgym.learning.devices import torch_device
@@ -374,9 +374,7 @@ def _built(file: Path, card: AgentCard, envs: VecEnv | None, device: torch.devic
                 agent.observation_space, agent.action_space, agent.n_envs = observed, acted, card.n_envs
                 agent._setup_model()  # noqa: SLF001
     except (*_UNFIT, MemoryError) as error:
-        raise WeightsError(
-            f"{file}: its card does not make a {card.algorithm}: {' '.join(str(error).split())}"
-        ) from None
+        raise WeightsError(f"{file}: its card does not make a {card.algorithm}: {one_line(error)}") from None
     if (agent.observation_space, agent.action_space) != (observed, acted):
         raise WeightsError(f"{file} was trained on {observed} and {acted}, which are not those of the environments")
     return agent

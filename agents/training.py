@@ -20,7 +20,7 @@ from matgym.agents.acting import Acts
 from matgym.agents.sb3 import SB3VecEnv, agent_in, check_algorithm, hyperparameters
 from matgym.agents.storage import STORE, load_agent, zip_facts
 from matgym.envs.design import DesignEpisodes
-from matgym.errors import ConfigurationError, MatgymError, WeightsError
+from matgym.errors import ConfigurationError, MatgymError, WeightsError, one_line
 from matgym.statistics import Estimate, estimate
 
 MAX_STEPS: Final = 10_000
@@ -57,7 +57,7 @@ def learner(
         return agent_in(envs, algorithm, seed, settings), tuned
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         envs.close()
-        said = " ".join(str(error).split())
+        said = one_line(error)
         raise ConfigurationError(f"{algorithm} cannot learn {environment}: {said}") from None
 
 
@@ -110,7 +110,7 @@ def _made(environment: str, arguments: Mapping[str, Any], make: Callable[..., An
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"there is no environment {environment!r}: {error}") from None
     except gym.error.Error as error:
-        raise ConfigurationError(f"there is no environment {environment!r}: {' '.join(str(error).split())}") from None
+        raise ConfigurationError(f"there is no environment {environment!r}: {one_line(error)}") from None
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{environment} cannot be made with {dict(arguments)}: {error}") from None
 

@@ -157,3 +157,8 @@ def is_number(value: object) -> bool:
 def is_whole(value: object) -> bool:
     """Return whether a value is a whole number of Python or of NumPy; True, False and 3.0 are none."""
     return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error on one line; those of other libraries may have several."""
+    return " ".join(str(error).split())

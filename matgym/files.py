@@ -16,7 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from matgym.errors import DamagedFileWarning, FormatError, OutputError
+from matgym.errors import DamagedFileWarning, FormatError, OutputError, one_line
 
 MAX_TEXT_BYTES: Final = 1 << 26
 """Largest text file that is read. This limit and the next five are ours."""
@@ -333,7 +333,7 @@ def parse_yaml(text: str, source: str) -> Any:
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # TypeError: a list as a name
         if isinstance(error, FormatError):
             raise
-        raise FormatError(f"{source} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise FormatError(f"{source} is not valid YAML: {one_line(error)}") from None
     _check_plain(content, source)
     return content
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from matgym.agents.base import Optimizer, Problem
 from matgym.agents.policy import Policy
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, one_line
 
 Kind: TypeAlias = Literal["RL", "Bayesian", "evolutionary", "local", "random", "yours"]
 
@@ -132,7 +132,7 @@ def optimizer_class(optimizer: str | type[Optimizer]) -> type[Optimizer]:
         try:
             found = getattr(import_module(module), attribute)
         except (Exception, SystemExit) as error:  # the module's own code may raise anything
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             if not isinstance(error, ImportError | AttributeError):
                 reason = f"{type(error).__name__}: {reason}"
             raise ConfigurationError(f"optimizer {optimizer!r} cannot be loaded: {reason}") from error

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.benchmark.suite import MAX_BUDGET, MAX_TARGETS
-from matgym.errors import DatasetError
+from matgym.errors import DatasetError, one_line
 from matgym.files import MAX_NUMBER
 
 SCHEMA: Final = pa.schema(
@@ -95,7 +95,7 @@ def read_record(path: Path) -> pa.Table:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DatasetError(
-            f"{path} does not hold records: {' '.join(str(error).split())}; remove it and run the suite again"
+            f"{path} does not hold records: {one_line(error)}; remove it and run the suite again"
         ) from None
     empty = [name for name in SCHEMA.names if table[name].null_count]
     if empty or table["design"].combine_chunks().flatten().null_count:

@@ -25,7 +25,7 @@ from matgym.data.table import (
     table_of,
     tube_columns,
 )
-from matgym.errors import DatasetError, FormatError, PropertyError
+from matgym.errors import DatasetError, FormatError, PropertyError, one_line
 from matgym.files import atomic_path, is_file, parse_json
 from matgym.models import Level, Predictions
 from matgym.structures import LatticeGroup, Nanotube, TubeBatch
@@ -66,7 +66,7 @@ class Dataset:
         except DatasetError as error:
             raise DatasetError(f"{file}: {error}") from None
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise DatasetError(f"{file} is not a Parquet file, or is damaged: {' '.join(str(error).split())}") from None
+            raise DatasetError(f"{file} is not a Parquet file, or is damaged: {one_line(error)}") from None
         if b"matgym" not in (table.schema.metadata or {}):
             raise DatasetError(f"{file} has no provenance of matgym: give a file of `matgym data build`")
         try:

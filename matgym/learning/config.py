@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, get_type_hints
 
-from matgym.errors import ConfigurationError, FormatError, MatgymError, require_counts, require_positive
+from matgym.errors import ConfigurationError, FormatError, MatgymError, one_line, require_counts, require_positive
 from matgym.files import is_file, read_yaml
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def validated(kind: type[Config], content: Mapping[str, object], source: str) ->
     except MatgymError as error:
         raise ConfigurationError(f"{source}: {error}") from None
     except (TypeError, ValueError, ArithmeticError) as error:  # settings of a type that a check does not expect
-        raise ConfigurationError(f"{source}: {' '.join(str(error).split())}") from None
+        raise ConfigurationError(f"{source}: {one_line(error)}") from None
 
 
 def first_error(error: "ValidationError") -> str:

@@ -19,7 +19,7 @@ from safetensors.torch import load as tensors_of
 from safetensors.torch import save as bytes_of
 from torch import Tensor, nn
 
-from matgym.errors import ConfigurationError, FormatError, MatgymError, WeightsError
+from matgym.errors import ConfigurationError, FormatError, MatgymError, WeightsError, one_line
 from matgym.files import check_output, is_file, read_json, write_bytes, write_text
 from matgym.learning.config import first_error
 from matgym.learning.trainer import CHECKPOINTS
@@ -174,7 +174,7 @@ class Store(Generic[C]):
         except (ConfigurationError, SafetensorError, RuntimeError, TypeError, LookupError, ValueError) as error:
             if isinstance(error, WeightsError):
                 raise
-            said = " ".join(str(error).split())
+            said = one_line(error)
             raise WeightsError(f"{file} does not hold the weights that its card describes: {said}") from None
 
     def load_card(self, path: Path | str) -> C:
