@@ -36,7 +36,7 @@ from matgym.benchmark.suite import (
 )
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import execute
-from matgym.files import check_output, remove_scratch, set_aside, write_json, write_text
+from matgym.files import DAMAGED, check_output, remove_scratch, set_aside, write_json, write_text
 from matgym.learning.config import validated
 from matgym.models import Level
 from matgym.tasks import DesignGeneratorLike, DesignTask
@@ -182,6 +182,8 @@ def _run_in(
 
     files = execute(runs, folder / RECORDS, workers=workers, scheduler=scheduler, on_done=done)
     write_json(about, content | {"wall_seconds": spent(), "seconds": _cpu_seconds(pq.read_table(f) for f in files)})
+    for path in (about, *files):  # what was damaged has been done again
+        path.with_name(path.name + DAMAGED).unlink(missing_ok=True)
     return folder
 
 

@@ -65,6 +65,25 @@ class Running:
         """Kill the process, but not those that it started, which must notice."""
         os.kill(self.pid, signal.SIGKILL)
 
+    def stop_in_lock(self, folder: Path) -> bool:
+        """Stop the process at a moment when it holds the lock of a folder below, and return whether there was one."""
+        until = time.monotonic() + SECONDS
+        while time.monotonic() < until:
+            os.kill(self.pid, signal.SIGSTOP)
+            locks = {path.stat().st_ino for path in folder.rglob(".lock")}
+            held = (line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines())
+            if any(int(each[4]) == self.pid and int(each[5].split(":")[2]) in locks for each in held if each[1] != "->"):
+                return True
+            self.go_on()
+            time.sleep(0.001)
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                return False
+        return False
+
+    def go_on(self) -> None:
+        """Let the process go on that `stop_in_lock` stopped."""
+        os.kill(self.pid, signal.SIGCONT)
+
     def wait(self) -> Ended:
         """Wait until the process and all that it started have ended."""
         alarm = threading.Timer(SECONDS, self.kill)

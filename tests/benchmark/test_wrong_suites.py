@@ -198,11 +198,16 @@ def test_a_damaged_piece_is_set_aside_and_done_again(finished, tmp_path, piece, 
     path = record_files(tmp_path / "out" / "records")[0] if piece == "record" else tmp_path / "out" / "suite.json"
     path.write_bytes(DAMAGE[damage](path.read_bytes()))
     damaged = path.read_bytes()
-    done = []
+    aside, done = path.with_name(path.name + ".damaged"), []
+
+    def look(_run, before):
+        done.append(before)
+        assert aside.read_bytes() == damaged
+
     with pytest.warns(DamagedFileWarning, match=f"{path.name} is damaged"):
-        run_suite(suite, tmp_path / "out", on_done=lambda _run, before: done.append(before))
+        run_suite(suite, tmp_path / "out", on_done=look)
     assert sorted(done) == [piece != "record", True]
-    assert path.with_name(path.name + ".damaged").read_bytes() == damaged
+    assert not aside.exists()
     assert figures(tmp_path / "out") == figures(folder)
     with warnings.catch_warnings():
         warnings.simplefilter("error", DamagedFileWarning)
