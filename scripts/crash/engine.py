@@ -72,7 +72,9 @@ class Running:
             os.kill(self.pid, signal.SIGSTOP)
             locks = {path.stat().st_ino for path in folder.rglob(".lock")}
             held = (line.split() for line in Path("/proc/locks").read_text(encoding="ascii").splitlines())
-            if any(int(each[4]) == self.pid and int(each[5].split(":")[2]) in locks for each in held if each[1] != "->"):
+            if any(
+                int(each[4]) == self.pid and int(each[5].split(":")[2]) in locks for each in held if each[1] != "->"
+            ):
                 return True
             self.go_on()
             time.sleep(0.001)
