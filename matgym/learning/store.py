@@ -42,6 +42,8 @@ class Card(BaseModel):
         command: that reproduces it.
         seconds: that the training took; 0 if it was not measured.
         versions: of the packages that wrote this.
+        threads: that torch used; a training with another number adds in another order, and gives other last bits. 0 if
+            it is not known.
         sha256: of the file of weights.
     """
 
@@ -56,6 +58,7 @@ class Card(BaseModel):
     command: str = ""
     seconds: float = 0.0
     versions: dict[str, str] = {}
+    threads: int = Field(default=0, ge=0)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
@@ -138,7 +141,7 @@ class Store(Generic[C]):
         # A clone each: networks that share weights would be rejected as the same memory.
         content = bytes_of({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
         sealed: dict[str, object] = {"format_version": FORMAT_VERSION, "sha256": hashlib.sha256(content).hexdigest()}
-        sealed |= {"versions": {name: version(name) for name in self.packages}}
+        sealed |= {"versions": {name: version(name) for name in self.packages}, "threads": torch.get_num_threads()}
         try:
             card = self.card(**{**facts, **sealed})
         except ValidationError as error:

@@ -49,6 +49,7 @@ def test_stored_weights_are_restored_with_their_provenance(stored):
     assert STORE.load_card(path) == card
     assert (card.format_version, card.command, len(card.sha256)) == (FORMAT_VERSION, "saw", 64)
     assert {"matgym", "torch"} <= set(card.versions)
+    assert card.threads == torch.get_num_threads()
     assert sorted(file.name for file in path.parent.iterdir()) == ["plank.json", "plank.safetensors"]
 
 
