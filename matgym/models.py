@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Generic, Protocol
+from types import MappingProxyType
+from typing import Final, Generic, Protocol
 
 import numpy as np
 from typing_extensions import TypeVar
@@ -106,6 +107,12 @@ class Cost:
 Failures = Mapping[int, str]
 """Row to the reason why it could not be predicted."""
 
+Notes = Mapping[int, str]
+"""Row to what must be known with its value."""
+
+_BY_PROPERTY: Final = ("values", "failures", "sd", "half_width", "members", "notes")
+"""Fields of `Predictions` that map keys of properties."""
+
 
 @dataclass(frozen=True)
 class Predictions(ValueObject):
@@ -120,6 +127,7 @@ class Predictions(ValueObject):
         members: property key to (M, B) predictions of the networks of an ensemble.
         distance: (B,) distance from the training data; above 1 a row is out of distribution. None where the model
             cannot tell.
+        notes: property key to what must be known with a value, by row: what is doubtful or assumed, but no failure.
     """
 
     values: Mapping[str, FloatArray]
@@ -128,18 +136,26 @@ class Predictions(ValueObject):
     half_width: Mapping[str, FloatArray] = field(default_factory=dict)
     members: Mapping[str, FloatArray] = field(default_factory=dict)
     distance: FloatArray | None = None
+    notes: Mapping[str, Notes] = field(default_factory=dict)
 
     @classmethod
-    def together(cls, values: Mapping[str, FloatArray], failures: Failures) -> "Predictions":
-        """Return predictions of a model whose properties all fail together."""
-        return cls(values, dict.fromkeys(values, failures) if failures else {})
+    def together(
+        cls, values: Mapping[str, FloatArray], failures: Failures, notes: Notes = MappingProxyType({})
+    ) -> "Predictions":
+        """Return predictions of a model whose properties all fail together, and share their notes."""
+        return cls(
+            values,
+            dict.fromkeys(values, failures) if failures else {},
+            notes=dict.fromkeys(values, notes) if notes else {},
+        )
 
     @classmethod
     def joined(cls, parts: Sequence["Predictions"]) -> "Predictions":
         """Return the predictions of several models of one batch together; the distance is the first that is given."""
-        fields = ("values", "failures", "sd", "half_width", "members")
-        merged = [{key: value for part in parts for key, value in getattr(part, name).items()} for name in fields]
-        return cls(*merged, next((part.distance for part in parts if part.distance is not None), None))  # type: ignore[arg-type,call-arg]
+        merged = {
+            name: {key: value for part in parts for key, value in getattr(part, name).items()} for name in _BY_PROPERTY
+        }
+        return cls(**merged, distance=next((part.distance for part in parts if part.distance is not None), None))
 
     def __getitem__(self, item: Property | str) -> FloatArray:
         """(B,) values of one property.
@@ -157,22 +173,26 @@ class Predictions(ValueObject):
 
     def only(self, keys: Sequence[str]) -> "Predictions":
         """Return the predictions of some properties, in the order of `keys`."""
-        parts = (self.values, self.failures, self.sd, self.half_width, self.members)
-        return Predictions(*({key: part[key] for key in keys if key in part} for part in parts), self.distance)  # type: ignore[arg-type,call-arg]
+        parts = {
+            name: {key: part[key] for key in keys if key in part}
+            for name, part in ((name, getattr(self, name)) for name in _BY_PROPERTY)
+        }
+        return Predictions(**parts, distance=self.distance)
 
     def take(self, rows: IntArray | BoolArray) -> "Predictions":
         """Return the predictions of some rows, by index or by mask."""
         places = np.arange(len(self))[rows].tolist()
-        failures = {
-            key: {i: of_key[row] for i, row in enumerate(places) if row in of_key}
-            for key, of_key in self.failures.items()
-        }
+        failures, notes = (
+            {key: {i: of_key[row] for i, row in enumerate(places) if row in of_key} for key, of_key in said.items()}
+            for said in (self.failures, self.notes)
+        )
         values, sd, half_width = (
             {key: x[places] for key, x in m.items()} for m in (self.values, self.sd, self.half_width)
         )
         members = {key: x[:, places] for key, x in self.members.items()}
         distance = None if self.distance is None else self.distance[places]
-        return Predictions(values, {k: f for k, f in failures.items() if f}, sd, half_width, members, distance)
+        failures, notes = ({k: f for k, f in said.items() if f} for said in (failures, notes))
+        return Predictions(values, failures, sd, half_width, members, distance, notes)
 
     @property
     def reasons(self) -> dict[int, str]:

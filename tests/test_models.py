@@ -180,3 +180,18 @@ def test_every_oracle_states_its_cost():
         cost = oracle_of(name).cost
         assert isinstance(cost, Cost)
         assert cost.seconds > 0.0
+
+
+def noted():
+    values = {"sites": np.arange(3.0), "length_nm": np.arange(3.0)}
+    return Predictions(values, notes={"sites": {0: "counted", 2: "guessed"}})
+
+
+def test_notes_are_kept_with_their_rows_and_properties():
+    other = Predictions.together({"zt": np.zeros(3)}, {}, {1: "thin"})
+    both = Predictions.joined([noted(), other])
+    assert both.notes == {"sites": {0: "counted", 2: "guessed"}, "zt": {1: "thin"}}
+    assert both.only(["zt"]).notes == {"zt": {1: "thin"}}
+    assert noted().take(np.array([2, 1])).notes == {"sites": {0: "guessed"}}
+    assert noted().take(np.array([1])).notes == {}
+    assert noted().ok.all()

@@ -48,11 +48,16 @@ def evaluate(
         {"file": str(file), "tube": str(tube)}
         | {key: float(values[i]) for key, values in found.values.items()}
         | {"failures": {key: failed[i] for key, failed in found.failures.items() if i in failed}}
+        | {"notes": {key: notes[i] for key, notes in found.notes.items() if i in notes}}
         for i, (file, tube) in enumerate(zip(files, tubes, strict=True))
     ]
     reasons = found.reasons
-    shown = [row | {"failures": reasons.get(i, "")} for i, row in enumerate(rows)]
-    print_result(rows, (f"physics at {temperature:g} K", shown), json=json)
+    shown = [
+        {name: value for name, value in row.items() if name != "notes"} | {"failures": reasons.get(i, "")}
+        for i, row in enumerate(rows)
+    ]
+    notes = dict.fromkeys(f"{rows[i]['file']}: {note}" for said in found.notes.values() for i, note in said.items())
+    print_result(rows, (f"physics at {temperature:g} K", shown), lines=list(notes), json=json)
 
 
 @app.command("list")

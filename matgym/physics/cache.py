@@ -114,11 +114,8 @@ class Cached(_Remembering):
         values = {key: np.array([_number(row["values"][key]) for row in rows], dtype=np.float64) for key in self.keys}
         known = [key for key in self.keys if any(key in row["sd"] for row in rows)]
         sd = {key: np.array([_number(row["sd"].get(key)) for row in rows]) for key in known}
-        failures: dict[str, dict[int, str]] = {}
-        for i, row in enumerate(rows):
-            for key, reason in row["failures"].items():
-                failures.setdefault(key, {})[i] = reason
-        return Predictions(values, failures, sd)
+        failures, notes = (_by_key([row[said] for row in rows]) for said in ("failures", "notes"))
+        return Predictions(values, failures, sd, notes=notes)
 
     def _compute(self, tubes: list[Nanotube]) -> dict[Nanotube, dict[str, Any]]:
         predictions = self.oracle.predict(tubes)
@@ -131,6 +128,7 @@ class Cached(_Remembering):
                 "values": {key: _finite(values[row]) for key, values in predictions.values.items()},
                 "sd": {key: _finite(values[row]) for key, values in predictions.sd.items()},
                 "failures": {key: reasons[row] for key, reasons in predictions.failures.items() if row in reasons},
+                "notes": {key: notes[row] for key, notes in predictions.notes.items() if row in notes},
             }
             write_entry(self.path(tube), entry, self.folder)
         return fresh
@@ -140,6 +138,15 @@ class Cached(_Remembering):
         entry = read_entry(path)
         fits = entry is not None and entry["oracle"] == self._identity and set(self.keys) <= set(entry["values"])
         return entry if fits else None
+
+
+def _by_key(said: Sequence[dict[str, str]]) -> dict[str, dict[int, str]]:
+    """Return by key and row what is said by row and key."""
+    found: dict[str, dict[int, str]] = {}
+    for i, row in enumerate(said):
+        for key, words in row.items():
+            found.setdefault(key, {})[i] = words
+    return found
 
 
 def _finite(value: float) -> float | None:

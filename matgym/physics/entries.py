@@ -23,7 +23,7 @@ from matgym.files import SCRATCH, write_text
 PHYSICS_VERSION: Final = 2
 """Version of the physics; increase it when the results of an oracle change although its settings do not."""
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Version of the format of entries."""
 
 MAX_BYTES: Final = 2**30
@@ -95,9 +95,9 @@ def _checksum(path: Path, content: Mapping[str, Any]) -> str:
 
 
 def _is_sound(content: Any) -> bool:
-    """Return whether values are numbers or missing, and failures have reasons."""
+    """Return whether values are numbers or missing, and failures and notes have words."""
     numbers = [*content["values"].values(), *content["sd"].values()]
-    reasons = content["failures"].values()
+    reasons = [*content["failures"].values(), *content["notes"].values()]
     return all(_is_value(value) for value in numbers) and all(isinstance(reason, str) for reason in reasons)
 
 

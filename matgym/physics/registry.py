@@ -16,6 +16,7 @@ from matgym.models import Model, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION, Cached, Remembered
 from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.entries import FORMAT
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.physics.mechanics.strength import Strength
@@ -158,20 +159,21 @@ class EvaluationJob:
 
     @cached_property
     def key(self) -> str:
-        """Hash of the tubes, of the oracles with their settings, and of the version of the physics."""
+        """Hash of the tubes, the oracles with their settings, and the versions of the physics and of the format."""
         oracles = [f"{key} {oracle_of(key, self.conditions)!r}" for key in self.keys]
-        text = "\n".join([str(PHYSICS_VERSION), *oracles, *(tube.digest for tube in self.tubes)])
+        text = "\n".join([f"{PHYSICS_VERSION} {FORMAT}", *oracles, *(tube.digest for tube in self.tubes)])
         return "oracles-" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     def run(self) -> "pa.Table":
-        """Compute a table with two columns for each property: its values, and the reasons of failures."""
+        """Compute a table with three columns for each property: its values, the reasons of failures, and the notes."""
         import pyarrow as pa
 
         predictions = predict(self.tubes, self.keys, self.conditions)
         columns = {key: pa.array(predictions[key], pa.float64()) for key in self.keys}
         for key in self.keys:
-            reasons = predictions.failures.get(key, {})
-            columns[f"{key} failure"] = pa.array([reasons.get(row) for row in range(len(self.tubes))], pa.string())
+            for name, said in ((f"{key} failure", predictions.failures), (f"{key} note", predictions.notes)):
+                words = said.get(key, {})
+                columns[name] = pa.array([words.get(row) for row in range(len(self.tubes))], pa.string())
         return pa.table(columns)
 
 
@@ -219,8 +221,12 @@ def predict_in_parallel(
     jobs = {job.key: job for job in pieces}  # two jobs may contain the same tubes
     paths = dict(zip(jobs, execute(jobs.values(), folder, workers=workers, scheduler=scheduler), strict=True))
     rows = pa.concat_tables([pq.read_table(paths[job.key]) for job in pieces])
-    failures: dict[str, dict[int, str]] = {}
-    for key in keys:
-        reasons = {row: why for row, why in enumerate(rows[f"{key} failure"].to_pylist()) if why is not None}
-        failures |= {key: reasons} if reasons else {}
-    return Predictions({key: rows[key].to_numpy().astype(np.float64) for key in keys}, failures)
+    failures, notes = (
+        {
+            key: words
+            for key in keys
+            if (words := {row: word for row, word in enumerate(rows[f"{key} {what}"].to_pylist()) if word is not None})
+        }
+        for what in ("failure", "note")
+    )
+    return Predictions({key: rows[key].to_numpy().astype(np.float64) for key in keys}, failures, notes=notes)

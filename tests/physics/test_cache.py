@@ -157,3 +157,15 @@ def test_the_cache_stays_below_its_limit(tmp_path, monkeypatch):
     for number in range(40):
         entries.write_entry(tmp_path / f"A-{'0' * 16}" / "00" / f"{number:024x}.json", content, tmp_path)
     assert 0 < entries.cache_size(tmp_path).n_bytes <= 3000
+
+
+class Noting(PiElectrons):
+    def predict(self, tubes):
+        found = super().predict(tubes)
+        return Predictions(found.values, found.failures, notes={"gap_ev": {1: "as of the unrelaxed tube"}})
+
+
+def test_notes_come_back_with_their_values(tmp_path):
+    tubes = [Nanotube(8, 0, 1), Nanotube(10, 0, 1)]
+    for _ in range(2):
+        assert Cached(Noting(), tmp_path).predict(tubes).notes == {"gap_ev": {1: "as of the unrelaxed tube"}}
