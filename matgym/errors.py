@@ -160,5 +160,6 @@ def is_whole(value: object) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of an error on one line; those of other libraries may have several."""
-    return " ".join(str(error).split())
+    """Return the message of an error on one line: those of other libraries may have several, or none, and then the name
+    of the error is returned."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 from typing_extensions import override
 
-from matgym.errors import ConfigurationError, MissingExtraError, PropertyError, WeightsError
+from matgym.errors import ConfigurationError, MissingExtraError, PropertyError, WeightsError, one_line
 from matgym.models import Level, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY, oracle_of
 from matgym.structures import TubeBatch, TubeLattice, tube_lattice
@@ -136,7 +136,7 @@ class AseModel(Adapter):
             try:
                 energy = asked(self.name, str(tube), atoms.get_potential_energy, passing=(CalculationFailed,))
             except CalculationFailed as error:
-                failures[row] = f"{self.name} failed on {tube}: {error}"
+                failures[row] = f"{self.name} failed on {tube}: {one_line(error)}"
             else:
                 energies[row] = numbers([energy], 1, self.name)
         return predicted(energies, self.keys, self.name, failures=failures)

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from ase.calculators.calculator import PropertyNotImplementedError
+from ase.calculators.calculator import Calculator, PropertyNotImplementedError
 from ase.calculators.tersoff import Tersoff
 
 from matgym.errors import ConfigurationError, MissingExtraError
@@ -133,6 +133,17 @@ def test_the_failure_of_a_calculator_raises():
     unknown = LammpsPotential("none", "rebo", "{potentials}/CH.rebo", elements=("Xx",))
     with running(unknown) as calculator, pytest.raises(RelaxationError, match="the calculator failed"):
         relaxed(Nanotube(5, 0), calculator, Relaxation())
+
+
+def test_the_reason_of_an_error_without_words_is_its_name():
+    class Wordless(Calculator):
+        implemented_properties = ("energy", "forces")
+
+        def calculate(self, *_args, **_kwargs):
+            raise AssertionError
+
+    with pytest.raises(RelaxationError, match="the calculator failed: AssertionError"):
+        relaxed(Nanotube(5, 0), Wordless(), Relaxation())
 
 
 def test_missing_files_and_packages_raise_an_error_that_names_them(monkeypatch):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import numpy as np
 
-from matgym.errors import MatgymError, RelaxationError, require_counts, require_positive
+from matgym.errors import MatgymError, RelaxationError, one_line, require_counts, require_positive
 from matgym.physics.oracles import atom_bonds, check_one_piece
 from matgym.structures import Nanotube, Species
 from matgym.structures.io.convert import to_atoms
@@ -83,7 +83,7 @@ class Relaxation:
         except MatgymError:
             raise
         except Exception as error:  # a calculator may raise anything; LAMMPS raises bare Exceptions
-            raise RelaxationError(f"the calculator failed: {error}") from error
+            raise RelaxationError(f"the calculator failed: {one_line(error)}") from error
         if not converged:
             largest = np.linalg.norm(atoms.get_forces(), axis=1).max()
             raise RelaxationError(
