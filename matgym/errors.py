@@ -160,6 +160,5 @@ def is_whole(value: object) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of an error on one line: those of other libraries may have several, or none, and then the name
-    of the error is returned."""
+    """Return the message of an error on one line; the name of the error if it has no words."""
     return " ".join(str(error).split()) or type(error).__name__
