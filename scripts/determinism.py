@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -192,8 +193,9 @@ def main() -> None:
     if asked.worker:
         threads, process = int(asked.worker[0]), asked.worker[1]
         if process == "spawned":
-            with multiprocessing.get_context("spawn").Pool(1) as pool:
-                sums = pool.apply(work, (threads,))
+            # A process of multiprocessing.Pool could not start those of `data build`.
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                sums = pool.submit(work, threads).result()
         else:
             sums = work(threads)
         print(json.dumps(sums))
