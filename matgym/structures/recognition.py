@@ -21,7 +21,7 @@ from matgym.errors import RecognitionError, StructureError
 from matgym.structures.atoms import check_numbers
 from matgym.structures.lattice import MAX_SITES, TubeLattice, tube_lattice, unit_sites
 from matgym.structures.nanotube import MAX_STRAIN, Nanotube
-from matgym.structures.shape import EXACT, Seated, scales
+from matgym.structures.shape import EXACT, IDEAL_ANGSTROM, Seated, scales
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
 from matgym.structures.symmetry import Pairs
 from matgym.structures.walk import BOND_ANGSTROM, Walked, components, walk
@@ -352,7 +352,7 @@ def _read_off(
         lattice.m,
         axial=seated.axial_scale,
         radial=shape.radius_angstrom / radius,
-        rms_angstrom=rms,
+        is_ideal=rms < IDEAL_ANGSTROM and shape.is_round_and_straight,
         radial_error=rms / radius / math.sqrt(len(species)),
         changed=(lattice.n_sites - len(species) + 2 * len(seated.pairs)) / lattice.n_sites,
     )
