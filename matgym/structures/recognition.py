@@ -108,12 +108,6 @@ class Recognised:
     is_finite: bool
     notes: tuple[str, ...]
 
-    @property
-    def finite_name(self) -> str:
-        """What a finite tube is called in messages."""
-        tube = self.tube
-        return f"a finite tube of {tube.cells} cell{'s' * (tube.cells > 1)} of ({tube.n}, {tube.m})"
-
 
 def recognise(atoms: "Atoms", wall: int | None = None) -> Nanotube:
     """Return the nanotube that periodic atoms form.
@@ -136,21 +130,30 @@ def recognise(atoms: "Atoms", wall: int | None = None) -> Nanotube:
     """
     found = survey(atoms, wall)
     if found.is_finite:
-        raise RecognitionError(finite_reason(found, atoms))
+        raise RecognitionError(finite_reason(found.tube, atoms))
     return found.tube
 
 
-def finite_reason(found: Recognised, atoms: "Atoms") -> str:
+def finite_reason(tube: Nanotube, atoms: "Atoms") -> str:
     """Return why a finite tube is no periodic one, as the end of a message."""
     if not atoms.pbc.any():
         return (
-            f"the atoms are periodic in no direction: they form {found.finite_name}; give the period of a periodic "
-            "tube (--period, in Å, and --axis), or pbc and a cell"
+            f"the atoms are periodic in no direction: they form {_finite_name(tube)}; give the period of a periodic "
+            "tube (--period, in Å), or pbc and a cell"
         )
     return (
-        f"the atoms form {found.finite_name}, not a periodic one; only properties between leads are defined, with the "
-        "tube as the device"
+        f"the atoms form {_finite_name(tube)}, not a periodic one; only properties between leads are defined, with "
+        "the tube as the device"
     )
+
+
+def _finite_name(tube: Nanotube) -> str:
+    return f"a finite tube of {tube.cells} cell{'s' * (tube.cells > 1)} of ({tube.n}, {tube.m})"
+
+
+def displaced_note(rms_angstrom: float) -> str:
+    """Return the note on atoms that are not on their ideal sites."""
+    return f"atoms {rms_angstrom:.2f} Å (rms) from the ideal geometry, which is computed instead of the file's"
 
 
 def survey(atoms: "Atoms", wall: int | None = None) -> Recognised:
@@ -160,6 +163,8 @@ def survey(atoms: "Atoms", wall: int | None = None) -> Recognised:
         RecognitionError: if the atoms form no tube, or several of which none is chosen.
     """
     check_atoms(atoms)
+    if atoms.pbc.any() and not (atoms.pbc & (atoms.cell.lengths() > 0)).any():
+        raise RecognitionError("the atoms are periodic along vectors of no length: give the cell or --period, in Å")
     species = species_of(atoms)
     cell = np.asarray(atoms.cell.complete())
     periodic = atoms.pbc & (atoms.cell.lengths() > 0)
@@ -252,9 +257,7 @@ def _recognise_wall(
     joined = _joined(positions, *bonds)
     common = species == np.bincount(species).argmax()
     walls = [
-        (wall, cell[axis])
-        for axis in (2, 0, 1)
-        if periodic[axis] and (wall := _wall(joined, cell[axis])) is not None
+        (wall, cell[axis]) for axis in (2, 0, 1) if periodic[axis] and (wall := _wall(joined, cell[axis])) is not None
     ]
     failed = ""
     for turn in (1.0, -1.0):
@@ -353,6 +356,7 @@ def _read_off(
         axial=seated.axial_scale,
         radial=shape.radius_angstrom / radius,
         is_ideal=rms < IDEAL_ANGSTROM and shape.is_round_and_straight,
+        rms_angstrom=rms,
         radial_error=rms / radius / math.sqrt(len(species)),
         changed=(lattice.n_sites - len(species) + 2 * len(seated.pairs)) / lattice.n_sites,
     )
@@ -373,7 +377,7 @@ def _read_off(
     if shape.flattening > FLATTENED:
         notes.append(f"cross-section {shape.flattening:.0%} from round in the file; computed as a round tube")
     if rms > DISPLACED_ANGSTROM:
-        notes.append(f"atoms {rms:.2f} Å (rms) from the ideal geometry, which is computed instead of the file's")
+        notes.append(displaced_note(rms))
     if read.note:
         notes.append(read.note)
     try:
@@ -384,7 +388,7 @@ def _read_off(
         tube, np.arange(len(species)), seated.sites, seated.positions, seated.period, read.bond_angstrom, finite,
         tuple(notes),
     )  # fmt: skip
-    return replace(found, notes=(found.finite_name, *notes)) if finite else found
+    return replace(found, notes=(_finite_name(tube), *notes)) if finite else found
 
 
 def check_atoms(atoms: "Atoms") -> None:

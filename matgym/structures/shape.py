@@ -1,8 +1,8 @@
 """Size, shape and bonds of a wall whose lattice is known: what is strain, what is bond length, and what is neither.
 
-The axial and the radial scale are those of the wall relative to the rolled sheet with bonds of 1.42 Å. What they share is
-the bond length; their difference is strain. Relaxation also changes their ratio, by up to 2 % in thin tubes:
-see `relaxed_ratio`.
+The axial and the radial scale are those of the wall relative to the rolled sheet with bonds of 1.42 Å. What they share
+is the bond length; their difference is strain. Relaxation also changes their ratio, by up to 2 % in thin tubes: see
+`relaxed_ratio`.
 """
 
 import math
@@ -306,8 +306,16 @@ def relaxed_ratio(n: int, m: int) -> float:
     return 1.0 + (even + six * math.cos(6.0 * angle)) / radius**2 + fourth / radius**4
 
 
-def scales(  # noqa: PLR0913  # each is measured on its own
-    n: int, m: int, *, axial: float, radial: float, is_ideal: bool, radial_error: float, changed: float
+def scales(
+    n: int,
+    m: int,
+    *,
+    axial: float,
+    radial: float,
+    is_ideal: bool,
+    rms_angstrom: float,
+    radial_error: float,
+    changed: float,
 ) -> Scales:
     """Return strain and bond length of a tube.
 
@@ -317,6 +325,8 @@ def scales(  # noqa: PLR0913  # each is measured on its own
         axial: length relative to that of the rolled sheet.
         radial: circumference relative to that of the rolled sheet.
         is_ideal: whether the atoms are on their sites on a straight, round wall.
+        rms_angstrom: root mean square distance of the atoms from their sites, Å; waves of a heated wall lengthen its
+            way around and along by about half the square of their slope.
         radial_error: standard error of `radial`.
         changed: share of sites with a vacancy, or in a turned bond.
     """
@@ -335,6 +345,7 @@ def scales(  # noqa: PLR0913  # each is measured on its own
     if misfit < noise:
         return Scales(own, CARBON_BOND_ANGSTROM)
     tolerance = 0.003 + 0.3 * abs(relaxed - 1.0) + 1.5 * changed + 2.0 * radial_error
+    tolerance += (rms_angstrom / CARBON_BOND_ANGSTROM) ** 2
     if min(relaxed, 1.0) - tolerance < ratio < max(relaxed, 1.0) + tolerance:
         note = ""
         if abs(ratio - 1.0) > tolerance:

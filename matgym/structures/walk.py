@@ -393,4 +393,3 @@ def components(count: int, i: IntArray, j: IntArray) -> tuple[int, IntArray]:
     graph = csr_array((np.ones(len(i)), (i, j)), shape=(count, count))
     parts, labels = connected_components(graph, directed=False)
     return int(parts), np.asarray(labels)
-
