@@ -22,12 +22,12 @@ AtomStyle = Annotated[str, typer.Option(help="Atom style of LAMMPS data that do 
 
 
 def reading_of(
-    format: str,
+    file_format: str,
     wall: int,
     period: float,
     axis: str,
     elements: str,
-    atom_style: str,  # noqa: A002  # its option's name
+    atom_style: str,  # its option's name
 ) -> "Reading":
     """Return how files are read, from the options.
 
@@ -37,4 +37,4 @@ def reading_of(
     from matgym.structures.io import Hints, Reading
 
     hints = Hints(tuple(split_names(elements)), atom_style)
-    return Reading(format or None, wall or None, period or None, axis, hints)
+    return Reading(file_format or None, wall or None, period or None, axis, hints)

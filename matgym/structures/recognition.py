@@ -1,17 +1,11 @@
 """Recognition of the nanotube that a set of atoms forms.
 
-The unrolled tube is a honeycomb sheet. On it, an atom with an angle and a height, as fractions of a turn and of the
-axial period, is at
-
-    (p, q) = angle (n, m) + height cells (t₁, t₂)
-
-in units of a₁ and a₂: whole numbers on A sites, whole numbers plus 1/3 on B sites, up to one offset for all
-atoms. A chirality fits if an offset puts every atom on a site of its own. The remaining atoms must be the two ends of
-Stone-Wales bonds: around the middle of a bond whose sites are empty, and turned by 90° from it.
+A straight, round wall is fitted to all lattices of about its size (`matgym.structures.fitting`); a wall of any other
+shape is walked along its bonds (`matgym.structures.walk`). In either case every bond is then checked, those across the
+cell's end included (`matgym.structures.shape`).
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -19,42 +13,17 @@ import numpy as np
 
 from matgym.errors import RecognitionError, StructureError
 from matgym.structures.atoms import check_numbers
-from matgym.structures.lattice import MAX_SITES, TubeLattice, tube_lattice, unit_sites
-from matgym.structures.nanotube import MAX_STRAIN, Nanotube
+from matgym.structures.fitting import SITE_TOLERANCE_ANGSTROM, Fit, Wall, lattice_fits, round_wall
+from matgym.structures.nanotube import Nanotube
+from matgym.structures.neighbours import NEIGHBOUR_ANGSTROM, find_neighbours, join_neighbours
 from matgym.structures.shape import EXACT, IDEAL_ANGSTROM, Seated, scales
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
-from matgym.structures.symmetry import Pairs
 from matgym.structures.walk import BOND_ANGSTROM, Walked, components, walk
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
-from matgym.units import CARBON_BOND_ANGSTROM, POISSON_RATIO
+from matgym.units import CARBON_BOND_ANGSTROM
 
 if TYPE_CHECKING:
     from ase import Atoms
-
-SITE_TOLERANCE_ANGSTROM: Final = 0.4
-"""Largest distance of an atom from its site, along the wall; two sites are 1.42 Å apart."""
-
-TURNED_ANGSTROM: Final = 0.65
-"""Largest distance from their sites of atoms next to a turned bond. After a relaxation by LAMMPS (REBO) the neighbours
-of a turned bond are up to 0.47 Å from their sites (0.6 Å in a (4, 2) tube), and the turned atoms 0.93 to 1.03 Å."""
-
-TURNED_TOLERANCE_ANGSTROM: Final = 0.5
-"""Largest distance of the middle and of the vector of a turned bond from those of a Stone-Wales pair; two pairs differ
-by 1.2 Å."""
-
-NEIGHBOUR_ANGSTROM: Final = 2.9
-"""Largest distance of neighbours. Steps of this length connect the atoms of a wall, also across vacancies, but not two
-walls, which are 3.4 Å apart."""
-
-ROUNDNESS_ANGSTROM: Final = 0.5
-"""Largest distance of an atom from the mean wall, inside or outside it."""
-
-RADIUS_TOLERANCE: Final = 0.12
-"""Largest relative deviation of the radius: relaxation widens the thinnest tubes by 6 %, and B-N bonds are 2 % longer
-than C-C bonds."""
-
-MIN_DENSITY_PER_ANGSTROM2: Final = 0.12
-"""Smallest number of atoms per area of the wall; graphene has 0.38."""
 
 MAX_EMPTY: Final = 0.2
 """Largest share of vacant sites; with more, the chirality is uncertain."""
@@ -75,12 +44,6 @@ DISPLACED_ANGSTROM: Final = 0.05
 
 STRAIN_DECIMALS: Final = 6
 """Number of decimals of a recognised strain: the precision of a CIF or of a relaxation."""
-
-MAX_RADIUS_ANGSTROM: Final = 400.0
-"""Largest radius of a recognised wall: single-walled tubes wider than 5 nm collapse, and the number of candidates grows
-with the square of the radius. This limit is our choice. It does not apply to tubes that matgym recorded in a file."""
-
-_LATTICE_CONSTANT: Final = math.sqrt(3.0) * CARBON_BOND_ANGSTROM
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +131,7 @@ def survey(atoms: "Atoms", wall: int | None = None) -> Recognised:
     species = species_of(atoms)
     cell = np.asarray(atoms.cell.complete())
     periodic = atoms.pbc & (atoms.cell.lengths() > 0)
-    i, j, vectors = _neighbours(atoms.positions, cell, periodic)
+    i, j, vectors = find_neighbours(atoms.positions, cell, periodic)
     _check_distances(i, j, vectors)
     chosen = np.arange(len(atoms))
     notes: list[str] = []
@@ -176,7 +139,7 @@ def survey(atoms: "Atoms", wall: int | None = None) -> Recognised:
     if len(walls) > 1 or wall is not None:
         chosen, note = _choose(atoms, walls, wall)
         notes.append(note)
-        i, j, vectors = _neighbours(atoms.positions[chosen], cell, periodic)
+        i, j, vectors = find_neighbours(atoms.positions[chosen], cell, periodic)
     found = _recognise_wall(atoms.positions[chosen], species[chosen], cell, periodic, (i, j, vectors))
     if len(walls) > 1:
         found = replace(found, atoms=chosen[found.atoms])
@@ -254,17 +217,19 @@ def _recognise_wall(
 
     A straight, round wall is fitted to all lattices of about its size. A wall of any other shape is walked along.
     """
-    joined = _joined(positions, *bonds)
+    joined = join_neighbours(positions, *bonds)
     common = species == np.bincount(species).argmax()
     walls = [
-        (wall, cell[axis]) for axis in (2, 0, 1) if periodic[axis] and (wall := _wall(joined, cell[axis])) is not None
+        (wall, cell[axis])
+        for axis in (2, 0, 1)
+        if periodic[axis] and (wall := round_wall(joined, cell[axis])) is not None
     ]
     failed = ""
     for turn in (1.0, -1.0):
         fits = [
             (fit, period)
             for wall, period in walls
-            for fit in _fits(_Wall(turn * wall.angle, wall.height, wall.radius, wall.length))
+            for fit in lattice_fits(Wall(turn * wall.angle, wall.height, wall.radius, wall.length))
         ]
         for fit, period in sorted(fits, key=lambda one: (one[0].n_empty, len(one[0].pairs), one[0].rms_angstrom)):
             seated = Seated(fit.lattice, fit.sites, joined, period, fit.pairs)
@@ -284,7 +249,7 @@ def _recognise_wall(
     return _read_walk(walked, species, common, joined, cell, periodic)
 
 
-def _too_empty(fit: "_Fit") -> str:
+def _too_empty(fit: "Fit") -> str:
     lattice = fit.lattice
     return (
         f"a ({lattice.n}, {lattice.m}) tube of {lattice.cells} cells fits, but {fit.n_empty} of its "
@@ -310,7 +275,7 @@ def _read_walk(
     period = cell[axis] * np.sign(cell[axis] @ walked.along)
     seated = Seated(lattice, walked.sites, joined, period, walked.pairs)
     if lattice.n_sites - len(walked.sites) > MAX_EMPTY * lattice.n_sites:
-        raise RecognitionError(_too_empty(_Fit(lattice, 0.0, walked.sites, 0.0, walked.pairs)))
+        raise RecognitionError(_too_empty(Fit(lattice, 0.0, walked.sites, 0.0, walked.pairs)))
     seated.check_period(common)
     if not seated.has_whole_bonds:
         shortest, longest = seated.bond_lengths.min(), seated.bond_lengths.max()
@@ -421,226 +386,7 @@ def species_of(atoms: "Atoms") -> SpeciesArray:
     return np.array(found, dtype=np.uint8)
 
 
-@dataclass(frozen=True)
-class _Wall:
-    """Atoms on a cylinder.
-
-    Attributes:
-        angle: (atoms,) angles, as fractions of a turn.
-        height: (atoms,) heights, as fractions of the period.
-        radius: mean radius, Å.
-        length: axial period, Å.
-    """
-
-    angle: FloatArray
-    height: FloatArray
-    radius: float
-    length: float
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """A lattice that fits the atoms.
-
-    Attributes:
-        lattice: the lattice.
-        strain: axial strain, a fraction.
-        sites: (atoms,) site of each atom, before bonds are turned.
-        rms_angstrom: root mean square distance of atoms from their sites, without turned atoms, Å.
-        pairs: Stone-Wales pairs.
-    """
-
-    lattice: TubeLattice
-    strain: float
-    sites: IntArray
-    rms_angstrom: float
-    pairs: Pairs
-
-    @property
-    def n_empty(self) -> int:
-        return self.lattice.n_sites - len(self.sites)
-
-
-def _joined(positions: FloatArray, i: IntArray, j: IntArray, vector: FloatArray) -> FloatArray:
-    """Return (atoms, 3) positions in which neighbours are close to each other, also across the faces of the cell."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import breadth_first_order
-
-    nearest = np.lexsort(((vector**2).sum(axis=1), j, i))  # the nearest image of each atom comes first
-    i, j, vector = i[nearest], j[nearest], vector[nearest]
-    first = np.append(True, (np.diff(i) != 0) | (np.diff(j) != 0)) if len(i) else np.zeros(0, dtype=bool)
-    i, j, vector = i[first], j[first], vector[first]
-    graph = csr_array((np.arange(1, len(i) + 1), (i, j)), shape=(len(positions), len(positions)))
-    order, before = breadth_first_order(graph, 0)
-    reached = order[1:]
-    if not len(reached):  # an atom without neighbours; SciPy would give an empty sparse array
-        return positions.copy()
-    steps = vector[np.asarray(graph[before[reached], reached]) - 1]
-    joined = positions.copy()
-    for atom, beside, step in zip(reached.tolist(), before[reached].tolist(), steps, strict=True):
-        joined[atom] = joined[beside] + step
-    return joined
-
-
-def _neighbours(positions: FloatArray, cell: FloatArray, periodic: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
-    """Return (P,) atoms i, (P,) atoms j, and (P, 3) vectors from i to the image of j for pairs of neighbours.
-
-    Memory is proportional to the number of pairs. The neighbour list of ASE is not used, because it allocates the
-    largest number of atoms in any part of the cell for every part.
-
-    Raises:
-        RecognitionError: if the cell is so thin that atoms have too many images within `NEIGHBOUR_ANGSTROM`.
-    """
-    from scipy.spatial import cKDTree
-
-    count = len(positions)
-    fractions = np.linalg.solve(cell.T, positions.T).T
-    inside = positions - np.where(periodic, np.floor(fractions), 0.0) @ cell
-    fractions -= np.where(periodic, np.floor(fractions), 0.0)
-    index, points = np.arange(count), inside
-    for axis in np.flatnonzero(periodic).tolist():
-        area = np.linalg.norm(np.cross(cell[axis - 2], cell[axis - 1]))
-        reach = NEIGHBOUR_ANGSTROM * float(area) / abs(float(np.linalg.det(cell)))
-        copies = [(index, points, fractions)]
-        for image in range(-math.ceil(reach), math.ceil(reach) + 1):
-            moved = fractions[:, axis] + image
-            near = (moved >= -reach) & (moved <= 1.0 + reach) if image else np.zeros(len(moved), dtype=bool)
-            shifted = fractions[near].copy()
-            shifted[:, axis] += image
-            copies.append((index[near], points[near] + image * cell[axis], shifted))
-        if sum(len(part[0]) for part in copies) > 4 * MAX_SITES:
-            raise RecognitionError(f"the cell is too thin for a tube: its {count:,} atoms have too many images")
-        index, points, fractions = (np.concatenate(parts) for parts in zip(*copies, strict=True))
-    pairs = cKDTree(points).query_pairs(NEIGHBOUR_ANGSTROM, output_type="ndarray")
-    pairs = pairs[pairs[:, 0] < count]  # the atoms of the cell come first; so does the first atom of a pair
-    a, b = np.concatenate([pairs, pairs[pairs[:, 1] < count][:, ::-1]]).T
-    return index[a], index[b], points[b] - points[a]
-
-
-def _wall(positions: FloatArray, period: FloatArray) -> _Wall | None:
-    """Return the cylinder along a (3,) cell vector on which all atoms are; None if there is none."""
-    length = float(np.linalg.norm(period))
-    along = period / length
-    across = np.eye(3)[np.argmin(np.abs(along).round(6))]  # x for a tube along z: angles start there
-    across = across - (across @ along) * along
-    across /= np.linalg.norm(across)
-    plane = np.stack([across, np.cross(along, across)], axis=1)  # (3, 2)
-    circle = _circle(positions @ plane)
-    if circle is None:
-        return None
-    centre, radius = circle
-    x, y = (positions @ plane - centre).T
-    if radius > MAX_RADIUS_ANGSTROM or np.abs(np.hypot(x, y) - radius).max() > ROUNDNESS_ANGSTROM:
-        return None
-    if len(positions) < MIN_DENSITY_PER_ANGSTROM2 * 2.0 * math.pi * radius * length:
-        return None
-    return _Wall(np.arctan2(y, x) / (2.0 * np.pi), positions @ along / length, radius, length)
-
-
-def _circle(points: FloatArray) -> tuple[FloatArray, float] | None:
-    """Return (2,) centre and radius of the least-squares circle (Kåsa 1976) through (atoms, 2) points; None if none."""
-    if len(points) < 3:
-        return None
-    middle = points.mean(axis=0)
-    x, y = (points - middle).T
-    design = np.stack([2.0 * x, 2.0 * y, np.ones(len(x))], axis=1)
-    (u, v, rest), _, rank, _ = np.linalg.lstsq(design, x * x + y * y, rcond=1e-9)
-    return (middle + np.array([u, v]), math.sqrt(u * u + v * v + rest)) if rank == 3 else None
-
-
-def _fits(wall: _Wall) -> Iterator[_Fit]:
-    """Yield the lattices on which every atom of the wall has a site of its own."""
-    for lattice in _candidates(wall):
-        cells = np.outer(wall.angle, [lattice.n, lattice.m])
-        cells += np.outer(wall.height * lattice.cells, lattice.translation)
-        # A sites have phase 0 and B sites 1/3, on average 1/6; the offset of tubes that matgym made is therefore 0.
-        offset = np.angle(np.exp(2j * np.pi * cells).mean(axis=0)) / (2.0 * np.pi) - 1.0 / 6.0
-        offset += _nearest_sites(lattice, cells - offset)[1].mean(axis=0)
-        sites, residual = _nearest_sites(lattice, cells - offset)
-        distance = _sheet_angstrom(residual)
-        pairs: Pairs = ()
-        astray = distance > TURNED_ANGSTROM
-        if distance.max() > SITE_TOLERANCE_ANGSTROM:
-            if not 0 < astray.sum() <= len(sites) / 3:  # each turned bond has four neighbours of its own
-                continue
-            offset += residual[~astray].mean(axis=0)  # without the turned atoms, which shifted the mean
-            sites, residual = _nearest_sites(lattice, cells - offset)
-            distance = _sheet_angstrom(residual)
-            pairs = _seat_turned(lattice, wall, cells - offset, np.flatnonzero(astray), sites)
-            if not pairs:
-                continue
-        if len(np.unique(sites)) == len(sites):
-            strain = wall.length / lattice.length_angstrom - 1.0
-            yield _Fit(lattice, strain, sites, float(np.sqrt((distance[~astray] ** 2).mean())), pairs)
-
-
-def _seat_turned(lattice: TubeLattice, wall: _Wall, cells: FloatArray, astray: IntArray, sites: IntArray) -> Pairs:
-    """Return the Stone-Wales pairs that atoms far from their sites form; none if an atom is not in exactly one pair.
-
-    Args:
-        lattice: the lattice.
-        wall: the atoms.
-        cells: (atoms, 2) coordinates of the atoms in units of a₁ and a₂.
-        astray: (S,) indices of the atoms that are far from their sites.
-        sites: (atoms,) site of each atom; set in place to the sites of the pairs.
-    """
-    step = np.stack([wall.angle[astray], wall.height[astray]], axis=1)
-    step = step - step[:, None]  # (S, S, 2), from the first to the second atom, as fractions
-    step -= np.rint(step)
-    bond = np.outer(step[..., 0], [lattice.n, lattice.m]) + np.outer(step[..., 1] * lattice.cells, lattice.translation)
-    bond = bond.reshape(*step.shape)
-    middle = cells[astray][:, None] + bond / 2.0
-    found, seated = [], []
-    for towards in lattice.bond_steps:
-        p, q = towards + 1.0 / 3.0  # of the bond from A to B; turned by 90° it is (p + 2 q, -2 p - q)/√3
-        turned = np.array([p + 2.0 * q, -2.0 * p - q]) / math.sqrt(3.0)
-        corner = np.rint(middle - np.array([p, q]) / 2.0)  # the cell of the A site
-        aside = _sheet_angstrom(middle - np.array([p, q]) / 2.0 - corner)
-        fits = np.maximum(aside, _sheet_angstrom(bond - turned)) < TURNED_TOLERANCE_ANGSTROM
-        for i, j in np.argwhere(fits):
-            cell = corner[i, j].astype(np.int64)
-            a, b = lattice.sites_at(np.stack([cell, cell + towards]), np.array([0, 1])).tolist()
-            sites[astray[[i, j]]] = a, b
-            found.append((a, b))
-            seated += [i, j]
-    return tuple(found) if sorted(seated) == list(range(len(astray))) else ()
-
-
-def _sheet_angstrom(cells: FloatArray) -> FloatArray:
-    """Return the (...) lengths, Å, of (..., 2) vectors in units of a₁ and a₂."""
-    return np.asarray(_LATTICE_CONSTANT * np.sqrt((cells**2).sum(axis=-1) + cells.prod(axis=-1)))
-
-
-def _candidates(wall: _Wall) -> Iterator[TubeLattice]:
-    """Yield the lattices with about the radius and length of the wall, and with atoms on at least half of the sites."""
-    n_atoms = len(wall.angle)
-    circumference = 2.0 * math.pi * wall.radius / _LATTICE_CONSTANT
-    n, m = np.tril_indices(math.ceil(1.2 * circumference) + 2)
-    ratio = circumference / np.sqrt(np.maximum(n * n + n * m + m * m, 1))
-    near = (n > 0) & (np.abs(ratio - 1.0) < RADIUS_TOLERANCE + POISSON_RATIO * MAX_STRAIN)
-    for i in np.flatnonzero(near):
-        shape = int(n[i]), int(m[i])
-        if unit_sites(*shape) > 2 * n_atoms:
-            continue
-        unit = tube_lattice(*shape, 1)
-        for cells in range(math.ceil(n_atoms / unit.n_sites), 2 * n_atoms // unit.n_sites + 1):
-            strain = wall.length / (cells * unit.length_angstrom) - 1.0
-            widening = ratio[i] / (1.0 - POISSON_RATIO * strain) - 1.0
-            if abs(strain) <= MAX_STRAIN and abs(widening) <= RADIUS_TOLERANCE:
-                yield tube_lattice(unit.n, unit.m, cells)
-
-
-def _nearest_sites(lattice: TubeLattice, cells: FloatArray) -> tuple[IntArray, FloatArray]:
-    """Return (atoms,) nearest sites, and (atoms, 2) distances from them in units of a₁ and a₂."""
-    shifted = cells - np.array([0.0, 1.0 / 3.0])[:, None, None]  # (2, atoms, 2), from A and from B sites
-    whole = np.rint(shifted)
-    residual = shifted - whole
-    sublattice = np.argmin((residual**2).sum(axis=2) + residual.prod(axis=2), axis=0)
-    rows = np.arange(len(cells))
-    return lattice.sites_at(whole[sublattice, rows].astype(np.int64), sublattice), residual[sublattice, rows]
-
-
-def _why_nothing_fits(positions: FloatArray, walls: list[_Wall], periodic: BoolArray) -> str:
+def _why_nothing_fits(positions: FloatArray, walls: list[Wall], periodic: BoolArray) -> str:
     if not periodic.any():
         return "the atoms are periodic in no direction: set pbc along the axis of the nanotube (--period, --axis)"
     if not walls:

@@ -14,7 +14,7 @@ import numpy as np
 
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.symmetry import Pairs
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 BOND_ANGSTROM: Final = 2.0
 """Largest length of a bond; next neighbours are at least 2.2 Å apart. Steps of this length connect no two walls."""
@@ -129,7 +129,6 @@ def _net(positions: FloatArray, i: IntArray, j: IntArray, vectors: FloatArray) -
     i, j, vectors, reverse = i[mutual], j[mutual], vectors[mutual], renumbered[reverse[mutual]]
     around = np.split(np.arange(len(i)), np.searchsorted(i, np.arange(1, count)))
     normals = _normals(positions, around, j, vectors)
-    onward = np.empty(len(i), dtype=np.int64)
     follows = np.empty(len(i), dtype=np.int64)  # counter-clockwise, at the same atom
     for atom, edges in enumerate(around):
         if not len(edges):
@@ -139,16 +138,22 @@ def _net(positions: FloatArray, i: IntArray, j: IntArray, vectors: FloatArray) -
         angle = np.arctan2(vectors[edges] @ np.cross(normal, across), vectors[edges] @ across)
         ordered = edges[np.argsort(angle)]
         follows[ordered] = np.roll(ordered, -1)
-    onward = follows[reverse]
-    ring = np.zeros(len(i), dtype=np.int64)
-    for edge in range(len(i)):
+    onward = np.asarray(follows[reverse])
+    return _Net(i, j, vectors, reverse, onward, _rings(onward, vectors))
+
+
+def _rings(onward: IntArray, vectors: FloatArray) -> IntArray:
+    """Return the (H,) number of bonds of the ring to the right of each bond; `_LONGEST_RING` if it is not closed."""
+    ring = np.zeros(len(onward), dtype=np.int64)
+    following = onward.tolist()
+    for edge in range(len(onward)):
         if ring[edge]:
             continue
         face = [edge]
-        while (following := int(onward[face[-1]])) != edge and len(face) < _LONGEST_RING:
-            face.append(following)
+        while following[face[-1]] != edge and len(face) < _LONGEST_RING:
+            face.append(following[face[-1]])
         ring[face] = len(face) if np.linalg.norm(vectors[face].sum(axis=0)) < 0.1 else _LONGEST_RING
-    return _Net(i, j, vectors, reverse, onward, ring)
+    return ring
 
 
 def _normals(positions: FloatArray, around: list[IntArray], j: IntArray, vectors: FloatArray) -> FloatArray:
@@ -162,24 +167,30 @@ def _normals(positions: FloatArray, around: list[IntArray], j: IntArray, vectors
             normals[atom] = np.cross(*vectors[edges])
     known = np.zeros(len(positions), dtype=bool)
     for root in range(len(positions)):
-        if known[root]:
-            continue
-        part, queue = [root], deque([root])
-        known[root] = True
-        while queue:
-            atom = queue.popleft()
-            for other in j[around[atom]].tolist():
-                if not known[other]:
-                    known[other] = True
-                    if not normals[other].any():
-                        normals[other] = normals[atom]
-                    elif normals[other] @ normals[atom] < 0.0:
-                        normals[other] *= -1.0
-                    part.append(other)
-                    queue.append(other)
-        if (normals[part] * (positions[part] - positions.mean(axis=0))).sum() < 0.0:
-            normals[part] *= -1.0
+        if not known[root]:
+            part = _align(root, normals, known, around, j)
+            if (normals[part] * (positions[part] - positions.mean(axis=0))).sum() < 0.0:
+                normals[part] *= -1.0
     return normals
+
+
+def _align(root: int, normals: FloatArray, known: BoolArray, around: list[IntArray], j: IntArray) -> list[int]:
+    """Give the normals of all atoms that bonds connect to a root its side of the wall, in place; return the atoms."""
+    part, waiting = [root], deque([root])
+    known[root] = True
+    while waiting:
+        atom = waiting.popleft()
+        for other in j[around[atom]].tolist():
+            if known[other]:
+                continue
+            known[other] = True
+            if not normals[other].any():
+                normals[other] = normals[atom]
+            elif normals[other] @ normals[atom] < 0.0:
+                normals[other] *= -1.0
+            part.append(other)
+            waiting.append(other)
+    return part
 
 
 def _places(net: _Net, positions: FloatArray) -> tuple[IntArray, IntArray, FloatArray]:
@@ -190,45 +201,14 @@ def _places(net: _Net, positions: FloatArray) -> tuple[IntArray, IntArray, Float
         (atoms, 3) positions, Å.
     """
     count, spots = len(positions), positions.copy()
-    directions = np.full(len(net.start), -1)
     places = np.zeros((count, 3), dtype=np.int64)
-    hexagons = np.flatnonzero(net.ring == _HEXAGON)
-    if not len(hexagons):
-        return directions, places, spots
-    before = np.empty_like(net.onward)
-    before[net.onward] = np.arange(len(net.onward))
-    onward, ring, reverse = net.onward.tolist(), net.ring.tolist(), net.reverse.tolist()
-    full = (np.bincount(net.start, minlength=count) == 3)[net.end].tolist()
-    most = 0
-    tried = np.zeros(len(net.start), dtype=bool)
-    for root in hexagons.tolist():
-        if tried[root]:
-            continue
-        found = np.full(len(net.start), -1)
-        found[root] = 0
-        for rim in (_LONGEST_RING + 1, _RIM):  # hexagons first, then the rims of vacancies
-            queue = deque(np.flatnonzero(found >= 0).tolist())
-            while queue:
-                edge = queue.popleft()
-                moves = [(reverse[edge], 3)]
-                if ring[edge] == _HEXAGON:
-                    moves += [(onward[edge], -1), (int(before[edge]), 1)]
-                elif ring[edge] >= rim and full[edge]:  # three bonds are 120° apart
-                    moves.append((onward[edge], -1))
-                for other, turn in moves:
-                    if found[other] < 0:
-                        found[other] = (found[edge] + turn) % 6
-                        queue.append(other)
-        tried |= found >= 0
-        reached = int((found >= 0).sum())
-        if reached > most:
-            most, directions = reached, found
-        if most > len(net.start) / 2:
-            break
+    directions = _directions(net, count)
     leaving: list[list[int]] = [[] for _ in range(count)]
     for edge in np.flatnonzero(directions >= 0).tolist():
         leaving[int(net.start[edge])].append(edge)
-    root = int(np.flatnonzero([len(edges) > 1 for edges in leaving])[0])
+    root = next((atom for atom, edges in enumerate(leaving) if len(edges) > 1), None)
+    if root is None:
+        return directions, places, spots
     if directions[leaving[root][0]] % 2:  # begin on an A site
         directions = np.where(directions >= 0, (directions + 3) % 6, -1)
     places[root, 2] = 1
@@ -243,6 +223,45 @@ def _places(net: _Net, positions: FloatArray) -> tuple[IntArray, IntArray, Float
                 spots[other] = spots[atom] + net.vector[edge]
                 waiting.append(other)
     return directions, places, spots
+
+
+def _directions(net: _Net, count: int) -> IntArray:
+    """Return the (H,) directions of the bonds that hexagons connect, -1 for all others, in the largest such part."""
+    best = np.full(len(net.start), -1)
+    before = np.empty_like(net.onward)
+    before[net.onward] = np.arange(len(net.onward))
+    full = (np.bincount(net.start, minlength=count) == 3)[net.end]
+    tried = np.zeros(len(net.start), dtype=bool)
+    for root in np.flatnonzero(net.ring == _HEXAGON).tolist():
+        if tried[root]:
+            continue
+        found = np.full(len(net.start), -1)
+        found[root] = 0
+        _spread(net, before, found, np.zeros(len(full), dtype=bool))  # hexagons first, then the rims of vacancies,
+        _spread(net, before, found, full & (net.ring >= _RIM))  # where the three bonds of an atom are 120° apart
+        tried |= found >= 0
+        if (found >= 0).sum() > (best >= 0).sum():
+            best = found
+        if (best >= 0).sum() > len(best) / 2:
+            break
+    return best
+
+
+def _spread(net: _Net, before: IntArray, found: IntArray, rim: BoolArray) -> None:
+    """Find the directions of all bonds that known ones determine, in place."""
+    onward, reverse, back = net.onward.tolist(), net.reverse.tolist(), before.tolist()
+    waiting = deque(np.flatnonzero(found >= 0).tolist())
+    while waiting:
+        edge = waiting.popleft()
+        moves = [(reverse[edge], 3)]
+        if net.ring[edge] == _HEXAGON:
+            moves += [(onward[edge], -1), (back[edge], 1)]
+        elif rim[edge]:
+            moves.append((onward[edge], -1))
+        for other, turn in moves:
+            if found[other] < 0:
+                found[other] = (found[edge] + turn) % 6
+                waiting.append(other)
 
 
 def _periods(gaps: IntArray, images: IntArray) -> tuple[IntArray | None, IntArray | None, IntArray | None]:
@@ -281,55 +300,60 @@ def _canonical(
 ) -> Walked | None:
     """Return the wall on the lattice of its chirality, n >= m >= 0."""
     known = places[:, 2] > 0
-    thirds = places[:, :2].copy()
-    vectors = [around] if period is None else [around, period]
+    thirds, vectors = places[:, :2], [around] if period is None else [around, period]
     for _ in range(6):
         if vectors[0][0] > 0 and vectors[0][1] >= 0:
             break
-        vectors = [np.array([p + q, -p]) for p, q in vectors]
-        thirds = np.stack([thirds.sum(axis=1), -thirds[:, 0]], axis=1)
+        vectors = [_turned(vector) for vector in vectors]
+        thirds = _turned(thirds)
     mirrored = bool(vectors[0][1] > vectors[0][0])
     if mirrored:
         vectors, thirds = [v[::-1] for v in vectors], thirds[:, ::-1]
-    n, m = vectors[0].tolist()
-    unit = tube_lattice(n, m, 1)
-    t1, t2 = unit.translation
-    twist = 0.0
+    unit = tube_lattice(*vectors[0].tolist(), 1)
+    twist, scale = 0.0, 1.0
     if period is not None and image is not None:
-        p, q = vectors[1].tolist()
-        area = n * t2 - m * t1
-        turns, cells = (p * t2 - q * t1) / area, (n * q - m * p) / area
-        if round(cells) == 0 or abs(cells - round(cells)) > 1e-9:
-            twist = abs(turns) % 1.0 or 1.0
-        elif abs(turns - round(turns)) > 1e-9:
-            twist = turns - round(turns)
+        cells, twist = _cells(unit, vectors[1])
         along = image @ cell
-        if cells < 0:
-            thirds = -thirds
-        count = max(abs(round(cells)), 1)
+        thirds = _on_lattice(thirds * (-1 if cells < 0 else 1), known)
+        fewest = most = abs(cells)
     else:
         along = _axis(positions[known], thirds[known], unit)
-        count = int(np.ptp((m * thirds[:, 0] - n * thirds[:, 1])[known])) // (3 * unit.n_cells) + 1
-    seconds = known & (thirds % 3).any(axis=1)
-    if seconds.any() and (thirds[seconds] % 3 != 1).any():  # turned by 60°, A sites are B sites
-        thirds = thirds - thirds[np.flatnonzero(seconds)[0]]
-    if period is None:  # the lowest atoms are at the start of the first cell
-        lowest = int((m * thirds[:, 0] - n * thirds[:, 1])[known].min())
-        thirds = thirds - 3 * (lowest // (3 * unit.folds)) * unit.screw
-    second = (thirds % 3).any(axis=1).astype(np.int64)
-    fewest = min(-(-int(known.sum()) // unit.n_sites), count) if period is None else count
-    for cells in sorted({fewest, count}):  # the atoms of one ring may be at both ends
-        lattice = tube_lattice(n, m, cells)
-        sites = np.where(known, lattice.sites_at(thirds // 3, second), -1)
+        scale = float(np.linalg.norm(along)) / unit.length_angstrom
+        thirds = _on_lattice(thirds, known)
+        heights = (unit.m * thirds[:, 0] - unit.n * thirds[:, 1])[known]
+        thirds = thirds - 3 * (int(heights.min()) // (3 * unit.folds)) * unit.screw  # the lowest atoms come first
+        most = int(np.ptp(heights)) // (3 * unit.n_cells) + 1
+        fewest = min(-(-int(known.sum()) // unit.n_sites), most)
+    along = along / np.linalg.norm(along)
+    for count in sorted({fewest, most}):  # the atoms of one ring may be at both ends of a finite tube
+        lattice = tube_lattice(unit.n, unit.m, count)
+        sites = np.where(known, lattice.sites_at(thirds // 3, (thirds % 3).any(axis=1).astype(np.int64)), -1)
         if len(np.unique(sites[known])) == known.sum():
-            break
-    else:
-        return None
-    pairs = _seat(net, lattice, sites, mirrored=mirrored)
-    if pairs is None:
-        return None
-    scale = 1.0 if period is not None else float(np.linalg.norm(along)) / unit.length_angstrom
-    return Walked(lattice, sites, pairs, mirrored, period is None, along / np.linalg.norm(along), scale, twist)
+            pairs = _seat(net, lattice, sites, mirrored=mirrored)
+            if pairs is None:
+                return None
+            return Walked(lattice, sites, pairs, mirrored, period is None, along, scale, twist)
+    return None
+
+
+def _turned(places: IntArray) -> IntArray:
+    """Return (..., 2) vectors on the sheet turned by 60°."""
+    return np.stack([places.sum(axis=-1), -places[..., 0]], axis=-1)
+
+
+def _on_lattice(thirds: IntArray, known: BoolArray) -> IntArray:
+    """Return places moved so that B sites are at 1/3: turned by 60°, A sites are B sites."""
+    seconds = np.flatnonzero(known & (thirds % 3).any(axis=1))
+    return thirds - thirds[seconds[0]] if len(seconds) and (thirds[seconds] % 3 != 1).any() else thirds
+
+
+def _cells(unit: TubeLattice, period: IntArray) -> tuple[int, float]:
+    """Return the number of cells of a period, negative if it points down, and by what share of a turn it is off."""
+    (p, q), (t1, t2) = period.tolist(), unit.translation
+    turns, cells = (p * t2 - q * t1) / -unit.n_cells, (unit.n * q - unit.m * p) / -unit.n_cells
+    if round(cells) == 0 or abs(cells - round(cells)) > 1e-9:
+        return 1, abs(turns) % 1.0 or 1.0
+    return round(cells), turns - round(turns) if abs(turns - round(turns)) > 1e-9 else 0.0
 
 
 def _axis(positions: FloatArray, thirds: IntArray, unit: TubeLattice) -> FloatArray:
