@@ -322,7 +322,7 @@ def _read_off(
         radial=shape.radius_angstrom / radius,
         is_ideal=rms < IDEAL_ANGSTROM and shape.is_round_and_straight,
         rms_angstrom=rms,
-        radial_error=rms / radius / math.sqrt(len(species)),
+        radial_error=shape.noise_angstrom / radius / math.sqrt(len(species)),
         changed=(lattice.n_sites - len(species) + 2 * len(seated.pairs)) / lattice.n_sites,
     )
     codes = np.full(lattice.n_sites, Species.C12 if finite else Species.VACANCY, dtype=np.uint8)

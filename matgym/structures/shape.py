@@ -42,6 +42,9 @@ _RATIO: Final = (-0.0610, -0.0284, 0.0262)
 """Coefficients of `relaxed_ratio`, fitted to Tersoff relaxations of (4, 2) to (20, 20) by
 `matgym.physics.mechanics.relaxation.relaxed_pristine`; the largest error is 7e-4, in (5, 1)."""
 
+RAYLEIGH: Final = 1.0 / math.sqrt(math.log(2.0))
+"""Root mean square over median of the distances of points with normal errors in a plane."""
+
 _CUTS: Final = 32
 _BEND_ANGSTROM: Final = 8.0  # of tube for each wave along the axis
 _WAVES: Final = 12
@@ -255,6 +258,7 @@ class Seated:
             float(np.abs(axis - axis.mean()).max()),
             float(np.abs(np.abs(surface) / radius - 1.0).max()),
             float(np.sqrt((distance**2).mean())),
+            float(np.median(distance)) * RAYLEIGH,
         )
 
 
@@ -267,12 +271,14 @@ class Shape:
         bend_angstrom: largest distance of the axis from a straight line, Å.
         flattening: largest relative difference of the smooth cross-section from a circle.
         rms_angstrom: root mean square distance of atoms from the surface, Å.
+        noise_angstrom: the same from the median, which the surroundings of a few defects do not change, Å.
     """
 
     radius_angstrom: float
     bend_angstrom: float
     flattening: float
     rms_angstrom: float
+    noise_angstrom: float
 
     @property
     def is_round_and_straight(self) -> bool:
@@ -336,27 +342,38 @@ def scales(
     if misfit < 1e-5:  # a tube of matgym
         return Scales(own, CARBON_BOND_ANGSTROM)
     if is_ideal:
-        unloaded = min(abs(ratio - 1.0), abs(ratio / relaxed - 1.0)) < EXACT
-        strain = 0.0 if unloaded else (ratio - 1.0) / (1.0 + POISSON_RATIO * ratio)
-        return Scales(strain, CARBON_BOND_ANGSTROM * axial / (1.0 + strain))
+        return _of_rolled(axial, ratio, relaxed)
     if abs(ratio - 1.0) < noise and abs(own) > EXACT:
         note = f"axial and radial scale agree to {noise:.1%}, the noise of the atoms: read as unstrained"
         return Scales(0.0, CARBON_BOND_ANGSTROM * axial, note)
-    if misfit < noise:
+    if misfit < noise and not changed:  # a tube of matgym with noise
         return Scales(own, CARBON_BOND_ANGSTROM)
     tolerance = 0.003 + 0.3 * abs(relaxed - 1.0) + 1.5 * changed + 2.0 * radial_error
     tolerance += (rms_angstrom / CARBON_BOND_ANGSTROM) ** 2
-    if min(relaxed, 1.0) - tolerance < ratio < max(relaxed, 1.0) + tolerance:
+    low, high = min(relaxed, 1.0) - 1.0 - tolerance, max(relaxed, 1.0) - 1.0 + tolerance
+    if low < ratio - 1.0 < high:
         note = ""
-        if abs(ratio - 1.0) > tolerance:
+        if abs(ratio - 1.0) > EXACT:
             note = (
-                f"axial and radial scale differ by {ratio - 1.0:+.1%}, and relaxation without load explains "
-                f"{relaxed - 1.0 - tolerance:+.1%} to {tolerance:+.1%}: read as unstrained"
+                f"axial and radial scale differ by {ratio - 1.0:+.1%}, and relaxation without load explains {low:+.1%} "
+                f"to {high:+.1%}: read as unstrained"
             )
         return Scales(0.0, CARBON_BOND_ANGSTROM * axial, note)
+    if misfit < noise:
+        return Scales(own, CARBON_BOND_ANGSTROM)
     strain = (ratio / relaxed - 1.0) / (1.0 + POISSON_RATIO * ratio / relaxed)
     note = (
-        f"strain from the ratio of axial and radial scale, of which relaxation without load may explain "
-        f"{relaxed - 1.0 - tolerance:+.1%} to {tolerance:+.1%}"
+        f"strain from the ratio of axial and radial scale, of which relaxation without load may explain {low:+.1%} to "
+        f"{high:+.1%}"
     )
+    return Scales(strain, CARBON_BOND_ANGSTROM * axial / (1.0 + strain), note)
+
+
+def _of_rolled(axial: float, ratio: float, relaxed: float) -> Scales:
+    """Return strain and bond length of a tube whose atoms are on their sites, as those of a rolled sheet are."""
+    if min(abs(ratio - 1.0), abs(ratio / relaxed - 1.0)) < EXACT:
+        return Scales(0.0, CARBON_BOND_ANGSTROM * axial)
+    strain = (ratio - 1.0) / (1.0 + POISSON_RATIO * ratio)
+    other = (ratio / relaxed - 1.0) / (1.0 + POISSON_RATIO * ratio / relaxed)
+    note = f"strain {strain:+.2%} as that of a rolled sheet; relative to a relaxed tube it is {other:+.2%}"
     return Scales(strain, CARBON_BOND_ANGSTROM * axial / (1.0 + strain), note)

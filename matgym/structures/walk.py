@@ -212,16 +212,22 @@ def _places(net: _Net, positions: FloatArray) -> tuple[IntArray, IntArray, Float
     if directions[leaving[root][0]] % 2:  # begin on an A site
         directions = np.where(directions >= 0, (directions + 3) % 6, -1)
     places[root, 2] = 1
-    waiting = deque([root])
-    while waiting:
-        atom = waiting.popleft()
-        for edge in leaving[atom]:
+    proven = ((net.ring == _HEXAGON) | (net.ring[net.reverse] == _HEXAGON)).tolist()
+    waiting, later = deque([root]), deque[int]()
+    while waiting or later:
+        atom = waiting.popleft() if waiting else None
+        steps = [later.popleft()] if atom is None else leaving[atom]
+        for edge in steps:
             other = int(net.end[edge])
-            if not places[other, 2]:
-                places[other, :2] = places[atom, :2] + _STEPS[directions[edge]]
-                places[other, 2] = 1
-                spots[other] = spots[atom] + net.vector[edge]
-                waiting.append(other)
+            if places[other, 2]:
+                continue
+            if atom is not None and not proven[edge]:  # along the rim of a vacancy: it may close a broken bond
+                later.append(edge)
+                continue
+            places[other, :2] = places[net.start[edge], :2] + _STEPS[directions[edge]]
+            places[other, 2] = 1
+            spots[other] = spots[net.start[edge]] + net.vector[edge]
+            waiting.append(other)
     return directions, places, spots
 
 
