@@ -178,7 +178,7 @@ class Seated:
             expected: (M,) height of each bond on the lattice, Å.
 
         Returns:
-            The cuts; None if no bond crosses one of all possible ones, because the tube ends there.
+            The cuts; None if the tube ends at one, because no bond crosses it and no atom is near.
         """
         first, second, direction, _ = self._bonds
         steps, place = np.unique(self._fractions.round(9), return_inverse=True)
@@ -191,10 +191,12 @@ class Seated:
             np.add.at(sums[row], high, -weight)
             np.add.at(sums[row], 0, (weight * (low >= high)).sum())  # those across the end of the lattice
         total, count = np.cumsum(sums, axis=1)[:, :-1]
-        if not len(count) or (count < 0.5).any():
+        gaps = np.diff(np.append(steps, steps[0] + 1.0))
+        free = count < 0.5
+        if free.all() or (gaps[free] * self.length > BOND_RANGE_ANGSTROM[1]).any():
             return None
-        most = np.argsort(-np.abs(total / count), kind="stable")[:_CUTS]
-        return np.asarray(steps + np.diff(np.append(steps, steps[0] + 1.0)) / 2.0)[most]
+        most = np.argsort(-np.abs(np.where(free, 0.0, total / np.maximum(count, 1.0))), kind="stable")[:_CUTS]
+        return np.asarray(steps + gaps / 2.0)[most]
 
     @cached_property
     def _fractions(self) -> FloatArray:
@@ -230,17 +232,18 @@ class Seated:
 
     @cached_property
     def shape(self) -> "Shape":
-        """The smooth surface on which the atoms lie, fitted by waves around and along the axis."""
-        angle, height = self.lattice.site_fractions[self.sites].T
-        along = self.period / self.length
-        waves = min(int(self.length / _BEND_ANGSTROM), _WAVES, (len(self.sites) // 12 - 1) // 2)
+        """The smooth surface of the atoms but those of turned bonds, fitted by waves around and along the axis."""
+        held = ~np.isin(self.sites, np.array(self.pairs, dtype=np.int64))
+        angle, height = self.lattice.site_fractions[self.sites[held]].T
+        along, positions = self.period / self.length, self.positions[held]
+        waves = min(int(self.length / _BEND_ANGSTROM), _WAVES, (len(angle) // 12 - 1) // 2)
         k, q = (grid.ravel() for grid in np.meshgrid(np.arange(-3, 4), np.arange(-max(waves, 0), max(waves, 0) + 1)))
         basis = np.exp(2j * np.pi * (np.outer(angle, k) + np.outer(height, q)))
         across = np.eye(3)[np.argmin(np.abs(along).round(6))]
         across = across - (across @ along) * along
         across /= np.linalg.norm(across)
         beside = np.cross(along, across)
-        plane = self.positions @ across + 1j * (self.positions @ beside)
+        plane = positions @ across + 1j * (positions @ beside)
         ridge = np.sqrt(1e-9 * len(angle)) * np.eye(len(k))
         weights = np.linalg.lstsq(
             np.concatenate([basis, ridge]), np.concatenate([plane, np.zeros(len(k))]), rcond=None
@@ -346,10 +349,11 @@ def scales(
     if abs(ratio - 1.0) < noise and abs(own) > EXACT:
         note = f"axial and radial scale agree to {noise:.1%}, the noise of the atoms: read as unstrained"
         return Scales(0.0, CARBON_BOND_ANGSTROM * axial, note)
-    if misfit < noise and not changed:  # a tube of matgym with noise
-        return Scales(own, CARBON_BOND_ANGSTROM)
     tolerance = 0.003 + 0.3 * abs(relaxed - 1.0) + 1.5 * changed + 2.0 * radial_error
     tolerance += (rms_angstrom / CARBON_BOND_ANGSTROM) ** 2
+    if misfit < noise and (not changed or (misfit < noise / 2.0 and abs(ratio - 1.0) > 0.6 * tolerance)):
+        note = "strain from the period alone, because the radius is that of the model's own bond length"
+        return Scales(own, CARBON_BOND_ANGSTROM, note if changed else "")
     low, high = min(relaxed, 1.0) - 1.0 - tolerance, max(relaxed, 1.0) - 1.0 + tolerance
     if low < ratio - 1.0 < high:
         note = ""
@@ -359,8 +363,6 @@ def scales(
                 f"to {high:+.1%}: read as unstrained"
             )
         return Scales(0.0, CARBON_BOND_ANGSTROM * axial, note)
-    if misfit < noise:
-        return Scales(own, CARBON_BOND_ANGSTROM)
     strain = (ratio / relaxed - 1.0) / (1.0 + POISSON_RATIO * ratio / relaxed)
     note = (
         f"strain from the ratio of axial and radial scale, of which relaxation without load may explain {low:+.1%} to "

@@ -414,7 +414,7 @@ def run(tmp_path, monkeypatch):
     return lambda *words: CliRunner().invoke(app, list(words))
 
 
-def test_one_bad_file_does_not_end_a_batch(run, tmp_path):
+def test_one_bad_file_does_not_end_a_batch(run):
     bad, bond, finite = (
         str(CASES / name) for name in ("seam_long_10_0x2.vasp", "bond_1.40.vasp", "finite_in_box.vasp")
     )

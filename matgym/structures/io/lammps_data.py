@@ -76,10 +76,10 @@ def read_lammps_data(path: Path, elements: Sequence[str] = (), atom_style: str =
     text = path.read_text(encoding="latin-1")
     named = re.search(r"^\s*(Masses|Atom Type Labels)\b", text, re.MULTILINE)
     types = re.search(r"^\s*(\d+)\s+atom types\b", text, re.MULTILINE)
-    if not named and not elements:
+    if not named and not elements and types and re.search(r"^\s*Atoms\b", text, re.MULTILINE):
         raise FormatError(
             f"{path} names no elements, because it has no section Masses: pass --elements, such as C, for its "
-            f"{types.group(1) if types else 'atom'} types"
+            f"{types.group(1)} types"
         )
     if elements and types and len(elements) != int(types.group(1)):
         raise FormatError(
