@@ -315,7 +315,8 @@ def _canonical(
     mirrored = bool(vectors[0][1] > vectors[0][0])
     if mirrored:
         vectors, thirds = [v[::-1] for v in vectors], thirds[:, ::-1]
-    unit = tube_lattice(*vectors[0].tolist(), 1)
+    n, m = vectors[0].tolist()
+    unit = tube_lattice(n, m, 1)
     twist, scale = 0.0, 1.0
     if period is not None and image is not None:
         cells, twist = _cells(unit, vectors[1])
@@ -333,7 +334,9 @@ def _canonical(
     along = along / np.linalg.norm(along)
     for count in sorted({fewest, most}):  # the atoms of one ring may be at both ends of a finite tube
         lattice = tube_lattice(unit.n, unit.m, count)
-        sites = np.where(known, lattice.sites_at(thirds // 3, (thirds % 3).any(axis=1).astype(np.int64)), -1)
+        sites = np.where(
+            known, lattice.sites_at(np.asarray(thirds // 3), (thirds % 3).any(axis=1).astype(np.int64)), -1
+        )
         if len(np.unique(sites[known])) == known.sum():
             pairs = _seat(net, lattice, sites, mirrored=mirrored)
             if pairs is None:
