@@ -335,7 +335,7 @@ def _canonical(
     for count in sorted({fewest, most}):  # the atoms of one ring may be at both ends of a finite tube
         lattice = tube_lattice(unit.n, unit.m, count)
         sites = np.where(
-            known, lattice.sites_at(np.asarray(thirds // 3), (thirds % 3).any(axis=1).astype(np.int64)), -1
+            known, lattice.sites_at(np.asarray(thirds // 3), np.asarray((thirds % 3).any(axis=1), dtype=np.int64)), -1
         )
         if len(np.unique(sites[known])) == known.sum():
             pairs = _seat(net, lattice, sites, mirrored=mirrored)
