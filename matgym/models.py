@@ -5,7 +5,7 @@ Physics, neural networks and the adapters to users' own models all have this one
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Generic, Protocol
@@ -193,6 +193,18 @@ class Predictions(ValueObject):
         distance = None if self.distance is None else self.distance[places]
         failures, notes = ({k: f for k, f in said.items() if f} for said in (failures, notes))
         return Predictions(values, failures, sd, half_width, members, distance, notes)
+
+    def annotated(self, notes: Notes) -> "Predictions":
+        """Return the predictions with a further note on all properties of some rows."""
+        joined = {
+            key: {
+                row: "; ".join(filter(None, (self.notes.get(key, {}).get(row, ""), notes.get(row, ""))))
+                for row in range(len(self))
+                if notes.get(row) or row in self.notes.get(key, {})
+            }
+            for key in self.values
+        }
+        return replace(self, notes={key: said for key, said in joined.items() if said})
 
     @property
     def reasons(self) -> dict[int, str]:

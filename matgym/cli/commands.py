@@ -1,12 +1,13 @@
 """Commands without a group: `matgym demo`, `matgym export`, `matgym experiments`."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from matgym.cli.console import MAX_COUNT, Force, Json, print_note, print_result, progress
+from matgym.cli.structures import AtomStyle, Axis, Elements, Format, Period, Wall, reading_of
 from matgym.files import check_output
 from matgym.work import work_folder
 
@@ -51,20 +52,28 @@ def demo(
     )
 
 
-def export(
+def export(  # options of a command
     design: Annotated[str, typer.Argument(help="Structure file, or chirality and cells such as '(8,0)x4'.")],
     to: Annotated[str, typer.Option(help="Program: lammps, vasp, ovito or vesta.")],
     output: Annotated[Path, typer.Option(help="Output folder.")] = Path("export"),
+    format: Format = "",  # noqa: A002  # its option's name
+    wall: Wall = 0,
+    period: Period = 0.0,
+    axis: Axis = "",
+    elements: Elements = "",
+    atom_style: AtomStyle = "",
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write input files of a tube for another program."""
+    """Write input files of a tube for another program, with the coordinates of the file if there is one."""
     from matgym.structures import io
 
     check_output(output, folder=True)
-    tube = io.parse_design(design)
-    written = io.export(tube, to, output, force=force)
+    read = io.parse_structure(design, reading_of(format, wall, period, axis, elements, atom_style))
+    tube = read.periodic(design)
+    written = io.export(tube, to, output, force=force, atoms=None if read.is_ideal else read.upright())
     lines = [f"{tube} for {to}: {written.use}", *(f"  {path}" for path in written.files)]
+    written = replace(written, notes=(*read.notes, *written.notes))
     print_result({"tube": str(tube), "to": to} | asdict(written), lines=lines, json=json)
     for note in () if json else written.notes:
         print_note("Note", "yellow", note)

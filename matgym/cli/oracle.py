@@ -1,18 +1,30 @@
 """`matgym oracle`: compute the properties of tubes in files by physics."""
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from matgym.cli.console import Json, print_result, progress, split_names
+from matgym.cli.structures import AtomStyle, Axis, Elements, Format, Period, Wall, reading_of
+from matgym.errors import MatgymError
+
+if TYPE_CHECKING:
+    from matgym.models import Predictions
+    from matgym.structures.io import Reading, ReadTube
 
 app = typer.Typer(no_args_is_help=True, help="Compute properties by physics models.")
 
+UNREAD = 1
+"""Exit status if some of several files cannot be read; the others are answered."""
+
 
 @app.command()
-def evaluate(
-    files: Annotated[list[Path], typer.Argument(help="Structure files of nanotubes, in any format that ASE reads.")],
+def evaluate(  # options of a command
+    tubes: Annotated[
+        list[str],
+        typer.Argument(help="Structure files of nanotubes, in any format that ASE reads, or '(10,0)x4' for a tube."),
+    ],
     properties: Annotated[
         str, typer.Option("--properties", help="Names, separated by commas. `matgym oracle list` lists all.")
     ] = "gap,fermi,pi_formation",
@@ -24,40 +36,115 @@ def evaluate(
         ),
     ] = None,
     cache: Annotated[bool, typer.Option(help="Cache results in the user's cache folder, or in MATGYM_CACHE.")] = True,
+    format: Format = "",  # noqa: A002  # its option's name
+    wall: Wall = 0,
+    period: Period = 0.0,
+    axis: Axis = "",
+    elements: Elements = "",
+    atom_style: AtomStyle = "",
     json: Json = False,
 ) -> None:
-    """Compute the properties of tubes in structure files."""
+    """Compute the properties of tubes in structure files. A file that cannot be read is a row with the reason."""
     from matgym import physics
     from matgym.physics.cache import default_cache
     from matgym.physics.registry import parse_properties
-    from matgym.structures.io import read
 
     names = split_names(properties)
-    parse_properties(names)  # an unknown name is an error before files are read
-    tubes = [read(file) for file in files]
+    asked = parse_properties(names)  # an unknown name is an error before files are read
+    conditions = physics.Conditions(temperature, mu)
+    read, unread = _read_all(tubes, reading_of(format, wall, period, axis, elements, atom_style))
+    found = None
     with progress() as show:
-        found = physics.predict(
-            tubes,
-            names,
-            physics.Conditions(temperature, mu),
-            cache=default_cache() if cache else None,
-            on_oracle=lambda name, done, total: show("physics", done, total, name),
-        )
+        if read:
+            found = physics.predict(
+                [one.tube for one in read.values()],
+                names,
+                conditions,
+                cache=default_cache() if cache else None,
+                on_oracle=lambda name, done, total: show("physics", done, total, name),
+            )
+            found = _of_files(found, list(read.values()), [prop.key for prop in asked if not prop.between_leads])
         show("physics", 1, 1)
-    rows = [
-        {"file": str(file), "tube": str(tube)}
-        | {key: float(values[i]) for key, values in found.values.items()}
-        | {"failures": {key: failed[i] for key, failed in found.failures.items() if i in failed}}
-        | {"notes": {key: notes[i] for key, notes in found.notes.items() if i in notes}}
-        for i, (file, tube) in enumerate(zip(files, tubes, strict=True))
+    places = {number: i for i, number in enumerate(read)}
+    keys = list(dict.fromkeys(prop.key for prop in asked))
+    rows = []
+    for number, text in enumerate(tubes):
+        if number in unread or found is None:
+            rows.append(
+                {"file": text, "tube": None, "bond_length_angstrom": None}
+                | dict.fromkeys(keys)
+                | {"failures": dict.fromkeys(keys, unread[number]), "notes": {}}
+            )
+            continue
+        i = places[number]
+        rows.append(
+            {"file": text, "tube": str(read[number].tube), "bond_length_angstrom": read[number].bond_length_angstrom}
+            | {key: float(values[i]) for key, values in found.values.items()}
+            | {"failures": {key: failed[i] for key, failed in found.failures.items() if i in failed}}
+            | {"notes": {key: notes[i] for key, notes in found.notes.items() if i in notes}}
+        )
+    print_result(rows, (f"physics at {temperature:g} K", _shown(rows, keys)), lines=_lines(rows), json=json)
+    if unread:
+        raise typer.Exit(UNREAD)
+
+
+def _read_all(texts: Sequence[str], reading: "Reading") -> tuple[dict[int, "ReadTube"], dict[int, str]]:
+    """Return what was read, and why the others could not be, by number.
+
+    Raises:
+        MatgymError: if there is a single text, and it cannot be read.
+        OSError: likewise.
+    """
+    from matgym.structures.io import parse_structure
+
+    read, unread = {}, {}
+    for number, text in enumerate(texts):
+        try:
+            read[number] = parse_structure(text, reading)
+        except (MatgymError, OSError) as error:
+            if len(texts) == 1:
+                raise
+            unread[number] = str(error)
+    return read, unread
+
+
+def _of_files(found: "Predictions", read: Sequence["ReadTube"], periodic: Sequence[str]) -> "Predictions":
+    """Return predictions with the notes of the files; finite tubes have properties between leads only.
+
+    Args:
+        found: predictions for the tubes.
+        read: the tubes.
+        periodic: keys of the properties of periodic tubes.
+    """
+    from dataclasses import replace
+
+    import numpy as np
+
+    finite = np.array([one.is_finite for one in read])
+    values = {key: np.where(finite & (key in periodic), np.nan, column) for key, column in found.values.items()}
+    failures = {key: dict(failed) for key, failed in found.failures.items()}
+    for row in np.flatnonzero(finite).tolist():
+        for key in periodic:
+            failures.setdefault(key, {})[row] = f"{read[row].notes[0]}: this is a property of a periodic tube"
+    device = "taken as the device between two leads of the pristine tube"
+    notes = {
+        row: "; ".join((*one.notes, *([device] if one.is_finite else []))) for row, one in enumerate(read) if one.notes
+    }
+    return replace(found, values=values, failures=failures).annotated(notes)
+
+
+def _shown(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the rows of the table for people, in which several properties say one reason once."""
+    return [
+        {"file": row["file"], "tube": row["tube"] or "not read"}
+        | {key: float("nan") if row[key] is None else row[key] for key in keys}
+        | {"failures": "; ".join(dict.fromkeys(row["failures"].values()))}
+        for row in rows
     ]
-    reasons = found.reasons
-    shown = [
-        {name: value for name, value in row.items() if name != "notes"} | {"failures": reasons.get(i, "")}
-        for i, row in enumerate(rows)
-    ]
-    notes = dict.fromkeys(f"{rows[i]['file']}: {note}" for said in found.notes.values() for i, note in said.items())
-    print_result(rows, (f"physics at {temperature:g} K", shown), lines=list(notes), json=json)
+
+
+def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(f"{row['file']}: {note}" for row in rows for note in row["notes"].values()))
 
 
 @app.command("list")

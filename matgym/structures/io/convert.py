@@ -70,8 +70,8 @@ def from_atoms(atoms: "Atoms") -> Nanotube:
         RecognitionError: if the atoms form no single-walled tube.
     """
     check_atoms(atoms)
-    recorded = _recorded(atoms)
-    return recognise(atoms) if recorded is None else recorded
+    original = recorded(atoms)
+    return recognise(atoms) if original is None else original
 
 
 def to_structure(tube: Nanotube) -> "Structure":
@@ -136,8 +136,8 @@ def _pymatgen() -> tuple[type, type]:
     return Lattice, Structure
 
 
-def _recorded(atoms: "Atoms") -> Nanotube | None:
-    """Return the tube that `info` and `arrays` record; None if the atoms differ from it."""
+def recorded(atoms: "Atoms") -> Nanotube | None:
+    """Return the tube that `info` and `arrays` record, as `to_atoms` does; None if the atoms differ from it."""
     sites = atoms.arrays.get("site")
     if sites is None or not len(atoms) or not all(name in atoms.info for name in _RECORD):
         return None

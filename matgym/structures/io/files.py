@@ -2,17 +2,17 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
-from matgym.errors import FormatError, RecognitionError, StructureError
+from matgym.errors import ConfigurationError, FormatError
 from matgym.files import MAX_NUMBER, UTF16_MARKS, atomic_path, is_file, parsed_number
 from matgym.structures.atoms import check_numbers
-from matgym.structures.io.convert import from_atoms, to_atoms
+from matgym.structures.io.convert import to_atoms
+from matgym.structures.io.lammps_data import is_lammps_data, read_lammps_data, write_lammps_data
 from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import SPECIES_DATA, Species
@@ -20,6 +20,10 @@ from matgym.structures.species import SPECIES_DATA, Species
 if TYPE_CHECKING:
     from ase import Atoms
 
+_INTERNAL: Final = (
+    AssertionError, AttributeError, ImportError, LookupError, NameError, NotImplementedError, StopIteration, TypeError,
+)  # fmt: skip
+"""Errors whose text is about Python, not about a file."""
 
 MAX_FILE_BYTES: Final = 512 * 2**20
 """Largest structure file that is read, after decompression: over 200 bytes for each of `MAX_SITES` atoms. This
@@ -56,61 +60,63 @@ def write(path: str | os.PathLike[str], tube: Nanotube, format: str | None = Non
         chosen.write(scratch, tube)
 
 
-def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  # noqa: A002  # as ASE
-    """Read a tube from a file that matgym or any other program has written.
-
-    Args:
-        path: the file. Its name selects the format, as in `write`; for other names ASE detects the format. The last of
-            several frames is read.
-        format: "cif", "poscar", "extxyz" or "lammps", or the name of any format that ASE reads.
+def load_atoms(path: Path, format: str | None, hints: "Hints") -> "Atoms":  # noqa: A002  # as ASE
+    """Return the atoms of a file; the last of several frames.
 
     Raises:
         FileNotFoundError: if there is no such file.
         FormatError: if the format is unknown, or the file cannot be read.
-        RecognitionError: if the file holds no single-walled tube.
     """
-    path = Path(path)
+    if not is_file(path):
+        raise FileNotFoundError(f"there is no file {path}")
     try:
         chosen = _format_of(path, format)
     except FormatError:
-        chosen = _foreign(format)
-    if not is_file(path):
-        raise FileNotFoundError(f"there is no file {path}")
+        chosen = _by_name("lammps") if format is None and is_lammps_data(path) else _foreign(format)
     _check_size(path, chosen.name)
     try:
-        atoms = chosen.read(path)
+        atoms = chosen.read(path, hints)
         check_numbers(atoms)
+    except FormatError:
+        raise
     except Exception as error:  # noqa: BLE001  # ASE's parsers raise whatever a damaged file provokes
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise FormatError(f"{path} is not a {chosen.name} file, or is damaged or incomplete ({reason})") from None
-    try:
-        return from_atoms(atoms)
-    except RecognitionError as error:
-        raise RecognitionError(f"{path}: {error}") from None
+        raise FormatError(_unreadable(path, chosen, format, error)) from None
+    return atoms
 
 
-def parse_design(text: str) -> Nanotube:
-    """Return the tube that a structure file holds, or that a chirality such as "(8,0)x4" names.
+def _unreadable(path: Path, chosen: "_Format", name: str | None, error: Exception) -> str:
+    """Return why a file cannot be read. The text of an error of Python's own tells a user nothing."""
+    reason = str(error).strip().partition("\n")[0]
+    internal = isinstance(error, _INTERNAL) or not reason
+    if chosen in _FORMATS or name is not None:
+        shown = "" if internal else f" ({reason})"
+        return f"{path} is not a {chosen.name} file, or is damaged or incomplete{shown}"
+    shown = "" if internal or type(error).__name__ == "UnknownFileTypeError" else f" ({reason})"
+    return (
+        f"{path} is not a structure file of a known format{shown}: format not known; give it (--format cif, poscar, "
+        "extxyz, lammps, or a name of ASE), or convert the file to extended XYZ"
+    )
 
-    Args:
-        text: path of a file that `read` reads, or n, m and cells ("10,10x2"; one cell if there is no x).
+
+@dataclass(frozen=True)
+class Hints:
+    """What a file does not say.
+
+    Attributes:
+        elements: symbols of the atom types of LAMMPS, or of the counts of VASP 4, in their order.
+        atom_style: atom style of LAMMPS; empty to tell it from the columns.
 
     Raises:
-        FormatError: if the text is neither of these, or the file cannot be read.
-        RecognitionError: if the file holds no single-walled tube.
-        StructureError: if there is no such tube.
+        ConfigurationError: if there is no such element.
     """
-    named = re.fullmatch(r"\(?\s*([0-9]+)\s*,\s*([0-9]+)\s*\)?\s*(?:[x×]\s*([0-9]+))?", text.strip())
-    if is_file(Path(text)):
-        return read(text)
-    if named is None:
-        raise FormatError(
-            f"{text!r} is neither a structure file nor a chirality: give a file, or a chirality such as '(8,0)x4'"
-        )
-    if any(len(number or "") > len(str(MAX_SITES)) for number in named.groups()):
-        raise StructureError(f"{text[:40]!r} has too many sites: give a tube of {MAX_SITES:,} sites or fewer")
-    n, m, cells = (int(number or 1) for number in named.groups())
-    return Nanotube(n, m, cells)
+
+    elements: tuple[str, ...] = ()
+    atom_style: str = ""
+
+    def __post_init__(self) -> None:
+        unknown = [symbol for symbol in self.elements if symbol not in atomic_numbers()]
+        if unknown:
+            raise ConfigurationError(f"there is no element {unknown[0]!r}: give symbols, such as --elements C,B,N")
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,7 @@ class _Format:
     suffixes: tuple[str, ...]
     holds_isotopes: bool
     write: Callable[[Path, Nanotube], None]
-    read: "Callable[[Path], Atoms]"
+    read: "Callable[[Path, Hints], Atoms]"
 
 
 def _foreign(name: str | None) -> _Format:
@@ -139,8 +145,12 @@ def _foreign(name: str | None) -> _Format:
         raise FormatError(f"matgym cannot write {path}: it reads files of this format only")
 
     return _Format(
-        name or "structure", (), holds_isotopes=False, write=no_write, read=lambda path: _read_ase(path, name)
+        name or "structure", (), holds_isotopes=False, write=no_write, read=lambda path, _hints: _read_ase(path, name)
     )
+
+
+def _by_name(name: str) -> _Format:
+    return next(known for known in _FORMATS if known.name == name)
 
 
 def _format_of(path: Path, name: str | None) -> _Format:
@@ -149,7 +159,7 @@ def _format_of(path: Path, name: str | None) -> _Format:
         if known_format.name == name or (name is None and path.suffix.lower() in known_format.suffixes):
             return known_format
     if name is None and path.name.upper() in {"POSCAR", "CONTCAR"}:
-        return next(known_format for known_format in _FORMATS if known_format.name == "poscar")
+        return _by_name("poscar")
     unknown = f"unknown format {name!r}" if name is not None else f"the name of {path} has no known suffix"
     raise FormatError(f"{unknown}: give {known}, or a file named POSCAR or CONTCAR")
 
@@ -217,6 +227,13 @@ def _frame_counts(lines: list[str]) -> Iterator[float]:
 # ---- formats that ASE writes
 
 
+def atomic_numbers() -> Mapping[str, int]:
+    """Return the atomic number of each symbol."""
+    from ase.data import atomic_numbers as numbers
+
+    return {symbol: number for symbol, number in numbers.items() if number}
+
+
 def _write_ase(path: Path, tube: Nanotube, ase_format: str, **options: Any) -> None:
     from ase.io import write as write_atoms
 
@@ -243,79 +260,58 @@ def _read_cif(path: Path) -> "Atoms":
     return atoms
 
 
-# ---- LAMMPS data
+def _read_poscar(path: Path, hints: "Hints") -> "Atoms":
+    """Return the atoms of a POSCAR; files of VASP 4 have no line of symbols.
 
-_RECORD: Final = re.compile(r"n=(\d+) m=(\d+) cells=(\d+) strain=(\S+)(?: stone_wales=([\d,]+))?")
-_MASS_TOLERANCE_AMU: Final = 0.02
+    Raises:
+        FormatError: if no symbols are given either.
+    """
+    from ase.io import read as read_atoms
+    from ase.io.formats import open_with_compression
 
-
-def _write_lammps(path: Path, tube: Nanotube) -> None:
-    """Write LAMMPS data (atom style atomic, metal units) with a type for each species; atom id = site + 1."""
-    atoms = to_atoms(tube)
-    x, y, z = atoms.cell.lengths().tolist()
-    present = np.unique(atoms.arrays["species"]).tolist()
-    rows = zip(atoms.arrays["site"].tolist(), atoms.arrays["species"].tolist(), atoms.positions.tolist(), strict=True)
-    record = f"n={tube.n} m={tube.m} cells={tube.cells} strain={tube.strain!r}"  # as `_RECORD` reads it
-    if tube.stone_wales:
-        record += " stone_wales=" + ",".join(str(site) for pair in tube.stone_wales for site in pair)
-    lines = [
-        f"{tube}; metal units, atom id = site + 1; {record}",
-        "",
-        f"{len(atoms)} atoms",
-        f"{len(present)} atom types",
-        "",
-        *(f"0.0 {side!r} {axis}lo {axis}hi" for axis, side in (("x", x), ("y", y), ("z", z))),
-        "",
-        "Masses",
-        "",
-        *(
-            f"{kind} {SPECIES_DATA[Species(code)].mass_amu} # {SPECIES_DATA[Species(code)].label}"
-            for kind, code in enumerate(present, start=1)
-        ),
-        "",
-        "Atoms # atomic",
-        "",
-        *(f"{site + 1} {present.index(code) + 1} {x!r} {y!r} {z!r}" for site, code, (x, y, z) in rows),
-    ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _read_lammps(path: Path) -> "Atoms":
-    """Return the atoms of a LAMMPS data file, with elements by mass: ASE reads 14C, of 14.003 u, as nitrogen."""
-    atoms = _read_ase(path, "lammps-data")
-    masses = np.array([data.mass_amu for data in SPECIES_DATA.values()])
-    symbols = np.array([data.symbol for data in SPECIES_DATA.values()])
-    difference = np.abs(atoms.get_masses()[:, None] - masses)  # (atoms, species)
-    known = difference.min(axis=1) < _MASS_TOLERANCE_AMU
-    elements = np.where(known, symbols[difference.argmin(axis=1)], atoms.get_chemical_symbols())
-    atoms.set_chemical_symbols(elements.tolist())
-    record = _RECORD.search(atoms.info.get("comment", ""))
-    if record:
-        n, m, cells, strain, pairs = record.groups()
-        atoms.info |= {"n": int(n), "m": int(m), "cells": int(cells), "strain": float(strain)}
-        if pairs:
-            atoms.info["stone_wales"] = np.array(pairs.split(","), dtype=np.int64).reshape(-1, 2)
-        atoms.set_array("site", atoms.arrays["id"] - 1)
+    with open_with_compression(str(path), "rb") as file:
+        lines = file.read().decode("latin-1").split("\n")
+    counts = lines[5].split() if len(lines) > 5 else []
+    if not counts or not all(count.isdigit() for count in counts):
+        return _read_ase(path, "vasp")
+    symbols = hints.elements or tuple(lines[0].split())
+    if len(symbols) != len(counts) or not set(symbols) <= set(atomic_numbers()):
+        raise FormatError(
+            f"{path} names no elements, as files of VASP 4: pass --elements, such as "
+            f"{','.join(['C', 'B', 'N'][: len(counts)] or ['C'])}, in the order of its {len(counts)} counts of atoms"
+        )
+    text = "\n".join([*lines[:5], " ".join(symbols), *lines[5:]])
+    atoms: Atoms = read_atoms(StringIO(text), format="vasp")
     return atoms
 
 
 _FORMATS: Final = (
     _Format(
-        "cif", (".cif",), holds_isotopes=False, write=lambda path, tube: _write_ase(path, tube, "cif"), read=_read_cif
+        "cif",
+        (".cif",),
+        holds_isotopes=False,
+        write=lambda path, tube: _write_ase(path, tube, "cif"),
+        read=lambda path, _hints: _read_cif(path),
     ),
     _Format(
         "poscar",
         (".vasp", ".poscar"),
         holds_isotopes=False,
         write=lambda path, tube: _write_ase(path, tube, "vasp", sort=True),
-        read=lambda path: _read_ase(path, "vasp"),
+        read=_read_poscar,
     ),
     _Format(
         "extxyz",
         (".extxyz", ".xyz"),
         holds_isotopes=True,
         write=lambda path, tube: _write_ase(path, tube, "extxyz"),
-        read=lambda path: _read_ase(path, "extxyz"),
+        read=lambda path, _hints: _read_ase(path, "extxyz"),
     ),
-    _Format("lammps", (".lmp", ".data", ".lammps"), holds_isotopes=True, write=_write_lammps, read=_read_lammps),
+    _Format(
+        "lammps",
+        (".lmp", ".data", ".lammps"),
+        holds_isotopes=True,
+        write=write_lammps_data,
+        read=lambda path, hints: read_lammps_data(path, hints.elements, hints.atom_style),
+    ),
 )

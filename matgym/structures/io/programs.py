@@ -4,10 +4,10 @@ import math
 import shlex
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from matgym.structures.io.lammps import lammps_script, potential_of
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import SPECIES_DATA, Species
 from matgym.version import __version__
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 K_SPACING_PER_ANGSTROM: Final = 0.1
 """Largest distance of k-points along the axis, including 2π. This value is our choice: 27 points for the cell of an
@@ -48,7 +51,7 @@ class Exported:
     notes: tuple[str, ...] = ()
 
 
-def export(tube: Nanotube, to: str, folder: Path, *, force: bool = True) -> Exported:
+def export(tube: Nanotube, to: str, folder: Path, *, force: bool = True, atoms: "Atoms | None" = None) -> Exported:
     """Write the files that another program needs to simulate or show a tube, each atomically.
 
     Args:
@@ -57,6 +60,8 @@ def export(tube: Nanotube, to: str, folder: Path, *, force: bool = True) -> Expo
             properties of the atoms) or "vesta" (CIF).
         folder: output folder, which is created if it is missing.
         force: whether existing files are replaced.
+        atoms: the coordinates that are written, as `ReadTube.upright` returns them; None for the ideal geometry. The
+            script for LAMMPS relaxes the ideal geometry in any case, because strain is relative to a tube at rest.
 
     Raises:
         ConfigurationError: if `to` is unknown.
@@ -71,13 +76,17 @@ def export(tube: Nanotube, to: str, folder: Path, *, force: bool = True) -> Expo
     names = FILES[to] + ((potential_of(tube).file,) if to == "lammps" else ())
     for name in names:
         check_output(folder / name, force=force)
-    return PROGRAMS[to](tube, folder)
+    written = PROGRAMS[to](tube, to_atoms(tube) if atoms is None else atoms, folder)
+    if atoms is not None and to == "lammps":
+        note = "the script relaxes the ideal geometry, not the file's coordinates"
+        return replace(written, notes=(*written.notes, note))
+    return written
 
 
 # ---- programs that simulate
 
 
-def _to_lammps(tube: Nanotube, folder: Path) -> Exported:
+def _to_lammps(tube: Nanotube, _atoms: "Atoms", folder: Path) -> Exported:
     """Write the data of the unstrained tube, a script, and the potential if the wheel of LAMMPS is installed."""
     potential = potential_of(tube)
     data, script = folder / "tube.data", folder / "in.lammps"
@@ -97,7 +106,7 @@ def _to_lammps(tube: Nanotube, folder: Path) -> Exported:
     return Exported(tuple(files), f"cd {shlex.quote(str(folder))} && lmp -in {script.name}", tuple(filter(None, notes)))
 
 
-def _vasp_inputs(tube: Nanotube) -> dict[str, str]:
+def _vasp_inputs(tube: Nanotube, atoms: "Atoms") -> dict[str, str]:
     """Return the texts of POSCAR, INCAR, KPOINTS and POTCAR.spec, from the relaxation set of the Materials Project.
 
     VASP relaxes the atoms in the period of the tube with PBE; the settings are those of Jain et al., Comput. Mater.
@@ -115,13 +124,12 @@ def _vasp_inputs(tube: Nanotube) -> dict[str, str]:
         from pymatgen.io.vasp.sets import MPRelaxSet
     except ImportError:
         raise MissingExtraError("pymatgen", "pymatgen") from None
-    atoms = to_atoms(tube)
     structure = Structure(
         Lattice(atoms.cell.array), atoms.get_chemical_symbols(), atoms.positions, coords_are_cartesian=True
     )
     structure.sort()
     polarised = bool(int(atoms.numbers.sum()) % 2 or tube.counts[Species.VACANCY])
-    points = 3 * math.ceil(2.0 * math.pi / tube.length_angstrom / K_SPACING_PER_ANGSTROM / 3.0)
+    points = 3 * math.ceil(2.0 * math.pi / atoms.cell[2, 2] / K_SPACING_PER_ANGSTROM / 3.0)
     inputs = MPRelaxSet(
         structure,
         user_incar_settings=_VASP_SETTINGS | {"ISPIN": 1 + polarised},
@@ -139,9 +147,9 @@ def _vasp_inputs(tube: Nanotube) -> dict[str, str]:
     }
 
 
-def _to_vasp(tube: Nanotube, folder: Path) -> Exported:
+def _to_vasp(tube: Nanotube, atoms: "Atoms", folder: Path) -> Exported:
     files = []
-    for name, text in _vasp_inputs(tube).items():
+    for name, text in _vasp_inputs(tube, atoms).items():
         files.append(folder / name)
         write_text(files[-1], text)
     notes = ["POTCAR is licensed: concatenate the files that POTCAR.spec lists, in its order"]
@@ -153,11 +161,11 @@ def _to_vasp(tube: Nanotube, folder: Path) -> Exported:
 # ---- programs that show
 
 
-def _to_ovito(tube: Nanotube, folder: Path) -> Exported:
+def _to_ovito(tube: Nanotube, atoms: "Atoms", folder: Path) -> Exported:
     """Write extended XYZ; columns have the names in the manual of OVITO's XYZ reader if it lists them."""
     from ase.io import write as write_atoms
 
-    atoms = to_atoms(tube)
+    atoms = atoms.copy()
     sites = atoms.arrays["site"]
     occupied = tube.species != Species.VACANCY
     bonds = tube.bonds[occupied[tube.bonds[:, :2]].all(axis=1), :2]
@@ -182,11 +190,10 @@ def _to_ovito(tube: Nanotube, folder: Path) -> Exported:
     return Exported((path,), f"open {path} in OVITO")
 
 
-def _to_vesta(tube: Nanotube, folder: Path) -> Exported:
+def _to_vesta(tube: Nanotube, atoms: "Atoms", folder: Path) -> Exported:
     """Write a CIF, which lists isotopes at its end by label, because the format has elements only."""
     from ase.io import write as write_atoms
 
-    atoms = to_atoms(tube)
     labels = [f"{symbol}{site + 1}" for symbol, site in zip(atoms.symbols, atoms.arrays["site"], strict=True)]
     isotopes = [
         f"  {label}  {round(SPECIES_DATA[Species(code)].mass_amu)}"
@@ -195,7 +202,8 @@ def _to_vesta(tube: Nanotube, folder: Path) -> Exported:
     ]
     cif = BytesIO()
     write_atoms(cif, atoms, format="cif", labels=[labels])
-    text = f"# {tube}; geometry of the rolled sheet, not relaxed; written by matgym {__version__}\n"
+    geometry = "geometry of the rolled sheet, not relaxed" if atoms.info else "coordinates of a file"
+    text = f"# {tube}; {geometry}; written by matgym {__version__}\n"
     text += cif.getvalue().decode("latin-1")
     if isotopes:
         loop = ["loop_", "  _matgym_isotope_atom_site_label", "  _matgym_isotope_mass_number", *isotopes]
@@ -213,7 +221,7 @@ def _isotope_note(tube: Nanotube, format_name: str) -> str:
     return f"{' and '.join(held)} become plain C in the {format_name}, which has elements only" if held else ""
 
 
-PROGRAMS: Final[dict[str, Callable[[Nanotube, Path], Exported]]] = {
+PROGRAMS: Final[dict[str, Callable[[Nanotube, "Atoms", Path], Exported]]] = {
     "lammps": _to_lammps,
     "vasp": _to_vasp,
     "ovito": _to_ovito,
