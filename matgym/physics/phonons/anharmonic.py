@@ -10,7 +10,9 @@ phonon 1 decays into 2 and 3, or is absorbed, is that of Fermi's golden rule (Ma
           + (n₂ - n₃) [δ(ω₁ + ω₂ - ω₃) - δ(ω₁ - ω₂ + ω₃)]}
 
 The sum is over N waves and all branches. δ is a Gaussian whose width follows the difference of the velocities of 2 and
-3, or a fixed one. Third derivatives are differences of analytic Hessians.
+3, or a fixed one. The same collisions bring the deviations of 2 and 3 from equilibrium back into 1, so that the
+linearised Boltzmann equation can be solved beyond the relaxation-time approximation (Omini and Sparavigna, Phys. Rev. B
+53, 9064 (1996), flag M). Third derivatives are differences of analytic Hessians.
 """
 
 from dataclasses import dataclass
@@ -151,9 +153,9 @@ class Modes(ValueObject):
     turns: FloatArray
 
 
-def modes(constants: HelicalForceConstants, points: int, shift: float = 0.0) -> Modes:
-    """Return the modes at phases 2π (j + shift)/points, j = 0 to points - 1, of every angular momentum."""
-    turns = 2.0 * np.pi * (np.arange(points) + shift) / points
+def modes(constants: HelicalForceConstants, points: int) -> Modes:
+    """Return the modes at phases 2π j/points, j = 0 to points - 1, of every angular momentum."""
+    turns = 2.0 * np.pi * np.arange(points) / points
     matrices = constants.dynamical(np.arange(constants.slabs.folds), turns)
     squares, vectors = np.linalg.eigh(matrices)
     step = 1e-5
@@ -171,127 +173,159 @@ def occupation(omega: FloatArray, temperature_k: float) -> FloatArray:
     return np.divide(1.0, np.expm1(np.clip(x, 1e-12, 700.0)), out=np.zeros_like(omega), where=omega > 0.0)
 
 
-def three_phonon_rates(
-    third: ThirdOrder, points: int, temperature_k: float, *, shift: float = 0.5, width_rad_ps: float | None = None
-) -> tuple[Modes, FloatArray]:
-    """Return the modes of a grid, and the rates 1/τ at which phonons scatter from each other.
+@dataclass(frozen=True, eq=False)
+class Collisions(ValueObject):
+    """The collisions of the phonons of a grid, linear in their deviation from equilibrium.
+
+    Time reversal maps a wave (μ, θ) to (-μ, -θ), and the deviation F under a temperature gradient to -F. One wave of
+    each pair is kept; waves that are their own partner carry no heat. With v the velocity, F solves
+    v = F/τ - Σ inward F. The relaxation-time approximation leaves the sum out.
+
+    Attributes:
+        omega: (Q,) angular frequencies of the modes, rad/ps.
+        slopes: (Q,) derivatives of the frequencies by θ, rad/ps.
+        rates: (Q,) rates 1/τ, 1/ps.
+        inward: (Q, Q) rates, 1/ps, at which a deviation of the second mode enters the first.
+    """
+
+    weights: FloatArray
+    omega: FloatArray
+    slopes: FloatArray
+    rates: FloatArray
+    inward: FloatArray
+
+
+def half_of_waves(folds: int, points: int) -> tuple[IntArray, IntArray]:
+    """Return one wave of each pair under time reversal.
+
+    Returns:
+        (R, 2) angular momentum and index of the phase of the waves; and (d, K) twice the place of each wave in this
+        list, plus one if it is the partner of that wave, or -1 if it is its own partner.
+    """
+    place = np.full((folds, points), -1)
+    kept = []
+    for mu in range(folds):
+        for j in range(points):
+            partner = (-mu % folds, -j % points)
+            if (mu, j) < partner:
+                place[mu, j], place[partner] = 2 * len(kept), 2 * len(kept) + 1
+                kept.append((mu, j))
+    return np.array(kept), place
+
+
+def collisions(
+    third: ThirdOrder, points: int, temperature_k: float, mass_variance: float = 0.0, width_rad_ps: float | None = None
+) -> Collisions:
+    """Return the collisions of phonons with each other and with random isotopes.
 
     Args:
         third: force constants.
         points: number of phases K from ring to ring.
         temperature_k: temperature, K.
-        shift: shift of the phases of phonon 1 in units of their spacing. With 0.5, the default, they avoid the motions
-            of the whole tube.
+        mass_variance: g = Σ c (1 - M/mean)² over isotopes of concentration c and mass M.
         width_rad_ps: standard deviation of δ, rad/ps; None for one that follows the velocities.
-
-    Returns:
-        Modes of phonon 1, and (d, K, 6) rates, 1/ps.
     """
-    folds = third.folds
     with one_thread():
-        first = modes(third.harmonic, points, shift)
-        second = modes(third.harmonic, points)
-        tensor, rates = third.spread(), np.zeros(first.omega.shape)
-        n_second, n_third = (occupation(of.omega, temperature_k) for of in (second, first))
-        # Time reversal maps (μ, θ) to (-μ, -θ): half of the phases are enough.
-        aligned = shift == 0.0
-        for j in range(points // 2 + 1 if aligned else (points + 1) // 2):
-            for mu in range(folds):
-                rate = _rates_of(third, tensor, first, second, n_second, n_third, (mu, j), width_rad_ps)
-                rates[mu, j] = rate
-                rates[-mu % folds, (-j % points) if aligned else points - 1 - j] = rate
-    return first, rates
+        grid = modes(third.harmonic, points)
+        waves, place = half_of_waves(third.folds, points)
+        tensor, occupied = third.spread(), occupation(grid.omega, temperature_k)
+        sign = np.where(place < 0, 0.0, np.where(place % 2, -1.0, 1.0)).reshape(-1)
+        column = np.maximum(place, 0).reshape(-1) // 2
+        rates = np.zeros((len(waves), 6))
+        inward = np.zeros((len(waves), 6, len(waves), 6))
+        for row, (mu, j) in enumerate(waves.tolist()):
+            gain = _three_phonons(third, tensor, grid, occupied, (mu, j), width_rad_ps)  # (d K, 1, 2)
+            rates[row] = gain.sum(axis=(0, 2))
+            ratio = grid.omega.reshape(-1, 1, 6) / np.maximum(grid.omega[mu, j], SOFTEST_RAD_PS)[:, None]
+            back = 2.0 * gain * ratio
+            if mass_variance:
+                scattered = _isotopes(grid, (mu, j), width_rad_ps) * mass_variance
+                rates[row] += scattered.sum(axis=(0, 2))
+                back += scattered
+            np.add.at(inward[row].swapaxes(0, 1), column, back * sign[:, None, None])
+        omega, slopes = (x[tuple(waves.T)].reshape(-1) for x in (grid.omega, grid.slopes))
+        size = len(omega)
+        alive = omega > 0.0
+        count = int(alive.sum())
+        matrix = np.zeros((count + 2, count + 2))
+        matrix[:count, :count] = inward.reshape(size, size)[np.ix_(alive, alive)]
+        next_wave = int(np.flatnonzero((waves == [0, 1]).all(axis=1))[0])
+        long = grid.omega[0, 1, :2]  # twisting and stretching
+        return Collisions(
+            np.append(np.ones(count), [0.5, 0.5]),
+            np.append(omega[alive], np.full(2, SOFTEST_RAD_PS)),
+            np.append(slopes[alive], long / grid.turns[1]),
+            np.append(rates.reshape(-1)[alive], rates[next_wave, :2]),
+            matrix,
+        )
 
 
-def _rates_of(
+def _three_phonons(
     third: ThirdOrder,
     tensor: FloatArray,
-    first: Modes,
-    second: Modes,
-    n_second: FloatArray,
-    n_first: FloatArray,
+    grid: Modes,
+    occupied: FloatArray,
     wave: tuple[int, int],
     width_rad_ps: float | None,
 ) -> FloatArray:
-    """Return the (6,) rates, 1/ps, of the branches of one wave."""
-    folds, points = first.omega.shape[:2]
+    """Return the (d K, 6, 6) rates, 1/ps, of collisions of each branch of a wave with all branches of each wave 2."""
+    folds, points = grid.omega.shape[:2]
     mu, j = wave
-    # Phonon 3 has the momentum of 1 less that of 2, and lies on the grid of 1.
-    mu_3 = (mu - np.arange(folds)) % folds
+    mu_3 = (mu - np.arange(folds)) % folds  # phonon 3 has the momentum of 1 less that of 2
     j_3 = (j - np.arange(points)) % points
-    omega_2, slope_2, n_2 = (x.reshape(-1, 6) for x in (second.omega, second.slopes, n_second))
-    omega_3, slope_3, n_3 = (x[mu_3][:, j_3].reshape(-1, 6) for x in (first.omega, first.slopes, n_first))
-    vectors_2 = second.vectors.reshape(-1, 6, 6)
-    vectors_3 = first.vectors[mu_3][:, j_3].reshape(-1, 6, 6)
+    omega_2, slope_2, n_2 = (x.reshape(-1, 6) for x in (grid.omega, grid.slopes, occupied))
+    omega_3, slope_3, n_3 = (x[mu_3][:, j_3].reshape(-1, 6) for x in (grid.omega, grid.slopes, occupied))
+    vectors_3 = grid.vectors[mu_3][:, j_3].reshape(-1, 6, 6)
 
     _, ring_2, place_2, _, ring_3, place_3, _ = third.sites.T
-    turn = 2.0 * np.pi / folds
-    of_2 = np.exp(1j * turn * np.arange(folds)[:, None] * place_2)[:, None] * np.exp(
-        1j * second.turns[:, None] * ring_2
-    )
-    of_3 = np.exp(1j * turn * mu_3[:, None] * place_3)[:, None] * np.exp(1j * first.turns[j_3][:, None] * ring_3)
-    # Phases of phonon 3 are those of 1 less 2 modulo 2π, which the whole number of rings does not see.
-    waves = (of_2 * of_3).reshape(folds * points, -1)
-    coupled = (waves.real @ tensor + 1j * (waves.imag @ tensor)).reshape(-1, 6, 36)
-    own = first.vectors[mu, j].conj()  # (coordinate, branch)
-    coupled = np.einsum("xs,qxy->qsy", own, coupled).reshape(-1, 6, 6, 6)
-    coupled = np.einsum("qsxy,qxt->qsty", coupled, vectors_2, optimize=True)
-    strength = np.abs(np.einsum("qsty,qyu->qstu", coupled, vectors_3, optimize=True)) ** 2  # (q, 1, 2, 3)
+    turn = 2.0j * np.pi / folds
+    of_2 = np.exp(turn * np.arange(folds)[:, None] * place_2)[:, None] * np.exp(1j * grid.turns[:, None] * ring_2)
+    of_3 = np.exp(turn * mu_3[:, None] * place_3)[:, None] * np.exp(1j * grid.turns[j_3][:, None] * ring_3)
+    phases = (of_2 * of_3).reshape(folds * points, -1)
+    coupled = (phases.real @ tensor + 1j * (phases.imag @ tensor)).reshape(-1, 6, 36)
+    own = grid.vectors[mu, j].conj()  # (coordinate, branch)
+    coupled = (own.T @ coupled).reshape(-1, 6, 6, 6)  # (wave, branch 1, coordinate 2, coordinate 3)
+    coupled = np.matmul(grid.vectors.reshape(-1, 1, 6, 6).swapaxes(2, 3), coupled)
+    strength = np.abs(np.matmul(coupled, vectors_3[:, None])) ** 2  # (wave, branches 1, 2, 3)
 
     product = omega_2[:, :, None] * omega_3[:, None, :]
     weight = np.divide(1.0, product, out=np.zeros_like(product), where=product > 0.0)
     if width_rad_ps is None:
-        spacing = 2.0 * np.pi / points
-        width = np.abs(slope_2[:, :, None] - slope_3[:, None, :]) * spacing / np.sqrt(12.0)
-        width = np.maximum(width, NARROWEST_RAD_PS)
+        width = _widths(slope_2[:, :, None] - slope_3[:, None, :], points)
     else:
         width = np.full_like(product, width_rad_ps)
     both, difference = 1.0 + n_2[:, :, None] + n_3[:, None, :], n_2[:, :, None] - n_3[:, None, :]
     total, apart = omega_2[:, :, None] + omega_3[:, None, :], omega_3[:, None, :] - omega_2[:, :, None]
-    rates = np.zeros(6)
-    for branch, omega in enumerate(first.omega[mu, j]):
-        if omega == 0.0:
-            continue
-        sharp = both * _delta(omega - total, width)
-        sharp += difference * (_delta(omega - apart, width) - _delta(omega + apart, width))
-        rates[branch] = (strength[:, branch] * weight * sharp).sum() / omega
-    # In SI: ħ V²/(ω³) δ with ω in 1/s, and rates in 1/ps.
+    gain = np.zeros((folds * points, 6, 6))
+    for branch, omega in enumerate(grid.omega[mu, j]):
+        if omega > 0.0:
+            sharp = both * _delta(omega - total, width)
+            sharp += difference * (_delta(omega - apart, width) - _delta(omega + apart, width))
+            gain[:, branch] = (strength[:, branch] * weight * sharp).sum(axis=2) / omega
+    # In SI: ħ V²/ω³ δ with ω in 1/s, and rates in 1/ps.
     scale = np.pi * HBAR_J_S * _SI_PER_EV_ANGSTROM3_AMU32**2 / (8.0 * folds * points) * 1e-48 * 1e-12
-    return rates * scale
+    return gain * scale
+
+
+def _isotopes(grid: Modes, wave: tuple[int, int], width_rad_ps: float | None) -> FloatArray:
+    """Return the (d K, 6, 6) rates, 1/ps, of scattering from a wave by isotopes of a mass variance of 1.
+
+    1/τ = π/(2 N) g ω₁² Σ |e₁*(i)·e₂(i)|² δ(ω₁ - ω₂), over N waves and both atoms i: Tamura, Phys. Rev. B 27, 858 (1983).
+    """
+    folds, points = grid.omega.shape[:2]
+    own = grid.vectors[wave].conj().reshape(2, 3, 6)
+    others = grid.vectors.reshape(-1, 2, 3, 6)
+    overlap = np.abs(np.einsum("ias,qiat->qist", own, others, optimize=True)) ** 2
+    omega_1, omega_2 = grid.omega[wave][:, None], grid.omega.reshape(-1, 1, 6)
+    width = _widths(grid.slopes, points) if width_rad_ps is None else np.full_like(grid.slopes, width_rad_ps)
+    sharp = _delta(omega_1 - omega_2, width.reshape(-1, 1, 6)) * (omega_2 > 0.0)
+    return np.asarray(overlap.sum(axis=1) * sharp * omega_1**2 * np.pi / (2.0 * folds * points))
+
+
+def _widths(slopes: FloatArray, points: int) -> FloatArray:
+    """Return the standard deviations of δ, rad/ps, by the slopes of its argument and the spacing of the phases."""
+    return np.maximum(np.abs(slopes) * 2.0 * np.pi / points / np.sqrt(12.0), NARROWEST_RAD_PS)
 
 
 def _delta(x: FloatArray, width: FloatArray) -> FloatArray:
     return np.asarray(np.exp(-0.5 * (x / width) ** 2) / (width * np.sqrt(2.0 * np.pi)))
-
-
-def isotope_rates(of: Modes, mass_variance: float, width_rad_ps: float | None = None) -> FloatArray:
-    """Return the (d, K, 6) rates, 1/ps, at which random isotopes scatter phonons (Tamura, Phys. Rev. B 27, 858 (1983)).
-
-        1/τ = π/(2 N) g ω₁² Σ |e₁*(i)·e₂(i)|² δ(ω₁ - ω₂), over N waves, branches, and both atoms i.
-
-    Args:
-        of: modes.
-        mass_variance: g = Σ c (1 - M/mean)² over isotopes of concentration c and mass M.
-        width_rad_ps: standard deviation of δ, rad/ps; None for one that follows the velocities.
-    """
-    folds, points = of.omega.shape[:2]
-    omega, slopes = of.omega.reshape(-1), of.slopes.reshape(-1)
-    vectors = of.vectors.transpose(0, 1, 3, 2).reshape(len(omega), 2, 3)
-    rates = np.zeros_like(omega)
-    if width_rad_ps is None:
-        width = np.maximum(np.abs(slopes) * 2.0 * np.pi / points / np.sqrt(12.0), NARROWEST_RAD_PS)
-    else:
-        width = np.full_like(omega, width_rad_ps)
-    for row in np.flatnonzero(omega):
-        near = np.flatnonzero(np.abs(omega - omega[row]) < 6.0 * width)
-        near = near[omega[near] > 0.0]
-        overlap = np.abs(np.einsum("ia,qia->qi", vectors[row].conj(), vectors[near])) ** 2
-        sharp = _delta(omega[row] - omega[near], width[near])
-        rates[row] = (overlap.sum(axis=1) * sharp).sum() * omega[row] ** 2
-    return np.asarray(rates.reshape(of.omega.shape) * np.pi / 2.0 / (folds * points) * mass_variance)
-
-
-def velocities_km_s(third: ThirdOrder, of: Modes) -> FloatArray:
-    """Return the (d, K, 6) group velocities along the axis, km/s."""
-    return np.asarray(of.slopes * third.rise_angstrom * 0.1)  # Å/ps is 0.1 km/s
-

@@ -1,19 +1,20 @@
-"""Thermal conductance and conductivity of tubes of any length: from ballistic to diffusive, mode by mode.
+"""Thermal conductance and conductivity of tubes of any length: from ballistic to diffusive.
 
-Each mode of a pristine tube has a group velocity v along the axis and a relaxation time τ, whose rate is the sum of
-those of three-phonon scattering (`matgym.physics.phonons.anharmonic`) and of random isotopes (Tamura). Its mean free
-path for backscattering is 2 |v| τ in one dimension (Jeong, Datta and Lundstrom, J. Appl. Phys. 109, 073718 (2011), flag
-M), and its transmission through a tube of length L is λ/(λ + L). The conductance is that of Landauer,
+The deviation F of the phonons of a pristine tube from equilibrium solves the linearised Boltzmann equation, with three-
+phonon scattering and random isotopes (`matgym.physics.phonons.anharmonic`), and with the ends of a tube of length L as
+scattering at the rate 2|v|/L:
 
-    G(L) = 1/length Σ C |v|/2 · λ/(λ + L) over all modes,      κ(L) = G(L) L/A,  A = π d · 0.34 nm,
+    v = F (1/τ + 2|v|/L) - Σ inward F,      κ(L) = Σ C v F/(A length),      G = κ A/L,      A = π d · 0.34 nm
 
-which is ballistic for L → 0 and the solution of Boltzmann's equation in the relaxation-time approximation for L → ∞.
+This is the model of Lindsay, Broido and Mingo for (10,10) and other tubes (Phys. Rev. B 80, 125407 (2009), flag M). For
+L → 0 it is ballistic, Landauer's conductance of the pristine tube. `relaxation_time=True` leaves the sum out: then each
+mode has a mean free path λ = 2|v|τ for backscattering and a transmission λ/(λ + L), and scattering that conserves
+momentum counts as resistance.
 
-- The relaxation-time approximation counts scattering that conserves momentum as resistance. κ of long tubes is
-  therefore too low: by how much depends on the length. Four-phonon scattering is missing.
-- The tube is pristine. Randomly placed defects of one kind add the mean free path that follows from the transmission
-  T of one of them between leads: 1/λ = c (T₀/T - 1), with c defects a length (Savić, Mingo and Stewart, Phys. Rev. Lett.
-  101, 165502 (2008), flag M).
+- Four-phonon scattering is missing, as are electrons.
+- Randomly placed defects of one kind add the mean free path that follows from the transmission T of one of them between
+  leads: 1/λ = c (T₀/T - 1), with c defects a length (Savić, Mingo and Stewart, Phys. Rev. Lett. 101, 165502 (2008),
+  flag M).
 """
 
 import math
@@ -29,11 +30,12 @@ from matgym.errors import ConfigurationError, RelaxationError, StructureError, r
 from matgym.frozen import ValueObject
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.oracles import TEMPERATURES_K, predict_each
-from matgym.physics.phonons.anharmonic import Modes, isotope_rates, third_order, three_phonon_rates, velocities_km_s
+from matgym.physics.phonons.anharmonic import Collisions, collisions, third_order
 from matgym.physics.phonons.conductance import PhononTransport
 from matgym.physics.phonons.force_constants import MASSES_AMU
 from matgym.physics.phonons.vibrations import mode_heat_j_k
 from matgym.structures import Nanotube, Species
+from matgym.structures.memory import check_memory
 from matgym.typing import FloatArray
 from matgym.units import WALL_THICKNESS_NM
 
@@ -55,19 +57,26 @@ SAMPLED_ANGSTROM: Final = (10.0, 1e4)
 DEFECT_FREQUENCIES: Final = 128
 """Frequencies at which the transmission of a defect is computed."""
 
+STILL_KM_S: Final = 1e-6
+"""Speed, km/s, below which a mode carries no heat."""
+
+_BYTES_PER_PAIR: Final = 32
+"""Memory for each pair of modes, bytes: four copies of the collisions."""
+
 OPAQUE: Final = 1e-6
 """Share of the transmission of the pristine tube below which a defect counts as opaque."""
 
 
 @dataclass(frozen=True, eq=False)
 class HeatSpectrum(ValueObject):
-    """The modes that carry heat along a pristine tube.
+    """The modes that carry heat along a pristine tube, one of each pair under time reversal.
 
     Attributes:
-        omega_rad_ps: (Q,) angular frequencies of the modes, rad/ps.
+        omega_rad_ps: (Q,) angular frequencies, rad/ps.
         velocities_km_s: (Q,) group velocities along the axis, km/s.
-        heat_j_k: (Q,) heat capacities, J/K.
+        heat_j_k: (Q,) heat capacities, J/K; of the waves that are no modes, half of it.
         rates_ps: (Q,) scattering rates 1/τ, 1/ps.
+        inward_ps: (Q, Q) rates, 1/ps, at which a deviation of the second mode enters the first.
         sampled_nm: length of the periodic tube with these modes, nm.
         area_nm2: cross-section of the wall, nm².
     """
@@ -76,29 +85,43 @@ class HeatSpectrum(ValueObject):
     velocities_km_s: FloatArray
     heat_j_k: FloatArray
     rates_ps: FloatArray
+    inward_ps: FloatArray
     sampled_nm: float
     area_nm2: float
 
     @property
     def mean_free_paths_nm(self) -> FloatArray:
-        """The (Q,) mean free paths for backscattering, 2 |v| τ, nm; infinite without scattering."""
+        """The (Q,) mean free paths for backscattering by the relaxation time, 2 |v| τ, nm; infinite without any."""
         speeds = np.abs(self.velocities_km_s)  # km/s is nm/ps
         return np.divide(2.0 * speeds, self.rates_ps, out=np.full_like(speeds, np.inf), where=self.rates_ps > 0.0)
 
-    def conductance_nw_k(self, lengths_nm: FloatArray) -> FloatArray:
-        """Return the thermal conductance at each length, nW/K; that at length 0 is ballistic."""
-        lengths = np.atleast_1d(np.asarray(lengths_nm, dtype=np.float64))
-        paths = self.mean_free_paths_nm
-        with np.errstate(invalid="ignore"):
-            through = np.where(np.isinf(paths), 1.0, paths / (paths + lengths[:, None]))
-        through = np.where((paths == 0.0) & (lengths[:, None] == 0.0), 1.0, through)
-        ballistic = self.heat_j_k * np.abs(self.velocities_km_s) * 1e3 / 2.0 / (self.sampled_nm * 1e-9)  # W/K
-        return np.asarray(through @ ballistic * 1e9)
+    def conductance_nw_k(self, lengths_nm: FloatArray, *, relaxation_time: bool = False) -> FloatArray:
+        """Return the thermal conductance at each length, nW/K; that at length 0 is ballistic.
 
-    def conductivity_w_mk(self, lengths_nm: FloatArray) -> FloatArray:
-        """Return the thermal conductivity at each length, W/(m K)."""
+        Args:
+            lengths_nm: (L,) lengths, nm.
+            relaxation_time: whether to use the relaxation-time approximation.
+        """
+        speeds, velocities = np.abs(self.velocities_km_s), self.velocities_km_s
+        moving = speeds > STILL_KM_S
+        inward = self.inward_ps[np.ix_(moving, moving)]
+        found = []
+        for length in np.atleast_1d(np.asarray(lengths_nm, dtype=np.float64)).tolist():
+            # With x = F/L the ends scatter at the rate 2|v|, and all others at L times their own.
+            ends = self.rates_ps[moving] * length + 2.0 * speeds[moving]
+            if relaxation_time or not length:
+                deviation = velocities[moving] / ends
+            else:
+                deviation = np.linalg.solve(np.diag(ends) - length * inward, velocities[moving])
+            found.append((self.heat_j_k[moving] * velocities[moving] * deviation).sum())
+        # Both waves of a pair carry the same heat; J/K nm/ps over nm is 10¹² W/K.
+        return np.array(found) * 2.0 * 1e12 / self.sampled_nm * 1e9
+
+    def conductivity_w_mk(self, lengths_nm: FloatArray, *, relaxation_time: bool = False) -> FloatArray:
+        """Return the thermal conductivity at each length, W/(m K); for the arguments see `conductance_nw_k`."""
         lengths = np.atleast_1d(np.asarray(lengths_nm, dtype=np.float64))
-        return np.asarray(self.conductance_nw_k(lengths) * lengths / self.area_nm2)  # nW nm/(K nm²) is W/(m K)
+        conductance = self.conductance_nw_k(lengths, relaxation_time=relaxation_time)
+        return np.asarray(conductance * lengths / self.area_nm2)  # nW nm/(K nm²) is W/(m K)
 
 
 @dataclass(frozen=True)
@@ -145,8 +168,8 @@ class LongTubeHeat(Model):
         """
         found = predict_each(tubes, self.properties, self._conductivity)
         note = (
-            f"a tube of {self.length_nm:g} nm between ideal contacts, with {self.share_13c:.2%} of 13C; relaxation-time "
-            "approximation, three phonons"
+            f"a tube of {self.length_nm:g} nm between ideal contacts, with {self.share_13c:.2%} of 13C; three-phonon "
+            "scattering only"
         )
         notes = {row: note for row in range(len(tubes)) if row not in found.reasons}
         return Predictions(found.values, found.failures, notes={THERMAL_CONDUCTIVITY_W_MK.key: notes} if notes else {})
@@ -168,21 +191,18 @@ class LongTubeHeat(Model):
             )
         if tube.torsion:
             raise StructureError(f"{tube} is twisted: set torsion to 0")
-        modes, phonons, isotopes = _scattering(
-            tube.n, tube.m, tube.strain, self.temperature_k, self.sampled_angstrom, self.share_13c
-        )
         third = third_order(tube.n, tube.m, tube.strain)
-        rates = phonons + isotopes
-        velocities = velocities_km_s(third, modes)
-        rates = rates + 2.0 * np.abs(velocities) * self._defects_per_nm(tube, modes.omega)
-        alive = modes.omega > 0.0
-        omega = modes.omega[alive]
+        points = ceil(self.sampled_angstrom / third.rise_angstrom)
+        check_memory(f"{tube}: its phonon collisions", _BYTES_PER_PAIR * (3 * third.folds * points) ** 2)
+        found = _collisions(tube.n, tube.m, tube.strain, self.temperature_k, points, self.share_13c)
+        velocities = found.slopes * third.rise_angstrom * 0.1  # Å/ps is 0.1 km/s
         return HeatSpectrum(
-            omega,
-            velocities[alive],
-            mode_heat_j_k(omega, self.temperature_k),
-            rates[alive],
-            modes.omega.shape[1] * third.rise_angstrom / 10.0,
+            found.omega,
+            velocities,
+            found.weights * mode_heat_j_k(found.omega, self.temperature_k),
+            found.rates + 2.0 * np.abs(velocities) * self._defects_per_nm(tube, found.omega),
+            found.inward,
+            points * third.rise_angstrom / 10.0,
             math.pi * third.radius_angstrom / 5.0 * WALL_THICKNESS_NM,
         )
 
@@ -203,22 +223,11 @@ class LongTubeHeat(Model):
         return np.asarray(np.interp(omega, grid, (1.0 / share - 1.0) * self.defects_per_um * 1e-3))
 
 
-@lru_cache(maxsize=64)
-def _scattering(
-    n: int, m: int, strain: float, temperature_k: float, sampled_angstrom: float, share_13c: float
-) -> tuple[Modes, FloatArray, FloatArray]:
-    """Return modes, and the rates of three-phonon and of isotope scattering, (d, K, 6), 1/ps."""
-    modes, phonons = _three_phonons(n, m, strain, temperature_k, sampled_angstrom)
-    return modes, phonons, isotope_rates(modes, mass_variance(share_13c))
-
-
-@lru_cache(maxsize=64)
-def _three_phonons(
-    n: int, m: int, strain: float, temperature_k: float, sampled_angstrom: float
-) -> tuple[Modes, FloatArray]:
-    third = third_order(n, m, strain)
-    points = ceil(sampled_angstrom / third.rise_angstrom)
-    return three_phonon_rates(third, points, temperature_k)
+@lru_cache(maxsize=4)
+def _collisions(
+    n: int, m: int, strain: float, temperature_k: float, points: int, share_13c: float
+) -> Collisions:
+    return collisions(third_order(n, m, strain), points, temperature_k, mass_variance(share_13c))
 
 
 def mass_variance(share_13c: float) -> float:
