@@ -226,7 +226,9 @@ def _fermi(x: FloatArray) -> FloatArray:
 
 def lead_edges_ev(tube: Nanotube, parameters: PiParameters) -> FloatArray:
     """Return the energies, eV, at which the conduction bands of the leads of a tube start or end, ascending."""
-    lattice_bands = pristine_bands(Nanotube(tube.n, tube.m, strain=tube.strain, torsion=tube.torsion), _SCAN, parameters)
+    lattice_bands = pristine_bands(
+        Nanotube(tube.n, tube.m, strain=tube.strain, torsion=tube.torsion), _SCAN, parameters
+    )
     found = [lattice_bands[:, [0, -1]].ravel()]
     middle, left, right = lattice_bands[:, 1:-1], lattice_bands[:, :-2], lattice_bands[:, 2:]
     for sign in (1.0, -1.0):
@@ -237,4 +239,3 @@ def lead_edges_ev(tube: Nanotube, parameters: PiParameters) -> FloatArray:
         found.append(here - 0.25 * (before - after) * shift)  # the vertex of the parabola through three points
     edges = np.sort(np.maximum(np.concatenate(found), 0.0))
     return np.asarray(edges[np.append(True, np.diff(edges) > EDGE_STEP_EV)])
-

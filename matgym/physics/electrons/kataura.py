@@ -157,8 +157,8 @@ RELATIONS: Final[Mapping[str, Relation]] = MappingProxyType(
                     ("e44", 2): 0.793,
                 }
             ),
-            source="fitted by us to tubes of even n from 0.75 nm on in the table of Liu et al., Nature Nanotech. 7, 325 "
-            "(2012), as read (tests/physics/data/liu_atlas.csv); tubes of odd n are off by 15 meV rms",
+            source="fitted by us to tubes of even n from 0.75 nm on of the table of Liu et al., Nature Nanotech. 7, "
+            "325 (2012), as read (tests/physics/data/liu_atlas.csv); tubes of odd n are off by 15 meV rms",
         ),
     }
 )

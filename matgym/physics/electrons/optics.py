@@ -12,6 +12,7 @@ The π model has neither the attraction of electron and hole nor the self-energy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -28,12 +29,18 @@ SCANNED_WAVES: Final = 401
 REACH: Final = 0.425
 """Largest distance along a cutting line at which the minimum is sought, 1/Å: half the distance from K to M."""
 
-OPTICAL: Final = {
-    name: Property(f"{name}_ev", "eV", f"optical transition {label} of a {kind} tube")
-    for kind, names in (("semiconducting", SEMICONDUCTING), ("metallic", METALLIC))
-    for name in names
-    for label in [name.upper() if "_" not in name else f"{name[:3].upper()}, {name[4:]} branch"]
-}
+SYMBOLS: Final = MappingProxyType(
+    {name: name.upper() for name in SEMICONDUCTING}
+    | {name: name[:3].upper() + ("⁻" if name.endswith("lower") else "⁺") for name in METALLIC}
+)
+"""Symbol of each transition by its name in `matgym.physics.electrons.kataura`: M11⁻ and M11⁺ are its two branches."""
+
+OPTICAL: Final = MappingProxyType(
+    {
+        name: Property(f"{name}_ev", "eV", f"optical transition {symbol} of an undecorated tube")
+        for name, symbol in SYMBOLS.items()
+    }
+)
 """The property of each transition, by its name in `matgym.physics.electrons.kataura`."""
 
 
@@ -113,8 +120,8 @@ class OpticalTransitions(Model):
     def _missing(self, tube: Nanotube, name: str) -> str:
         kind = "metallic" if (tube.n - tube.m) % 3 == 0 else "semiconducting"
         if (name in SEMICONDUCTING) == (kind == "metallic"):
-            return f"{tube} is {kind} and has no {OPTICAL[name].description.removeprefix('optical transition ')}"
-        return f"the relation for {self.environment!r} does not know {name}"
+            return f"{tube} is {kind} and has no {SYMBOLS[name]}"
+        return f"the relation for {self.environment!r} does not know {SYMBOLS[name]}"
 
     def _note(self, tube: Nanotube, name: str) -> str:
         if self.environment:
@@ -130,13 +137,12 @@ def transition_energies(tube: Nanotube, parameters: PiParameters) -> dict[str, f
     strengths = tuple(hoppings(tube, parameters).tolist())
     lines = _cutting_lines(lattice)
     if (tube.n - tube.m) % 3:
-        order = sorted(lines, key=abs)  # by distance from K: p = 1, 2, 4, 5
-        by_distance = {round(3 * abs(line)): line for line in order}
+        by_distance = {round(3 * abs(line)): line for line in lines}
         return {name: _least(lattice, strengths, by_distance[p]) for name, p in SEMICONDUCTING.items()}
-    found = {}
-    for p, order in ((3, "m11"), (6, "m22")):
+    found: dict[str, float] = {}
+    for p, name in ((3, "m11"), (6, "m22")):
         pair = sorted(_least(lattice, strengths, line) for line in lines if round(3 * abs(line)) == p)
-        found |= {f"{order}_lower": pair[0], f"{order}_upper": pair[-1]}
+        found |= {f"{name}_lower": pair[0], f"{name}_upper": pair[-1]}
     return found
 
 

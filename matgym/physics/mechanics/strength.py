@@ -33,6 +33,7 @@ from matgym.physics.mechanics.calculators import (
     stretch,
 )
 from matgym.physics.mechanics.lammps import REBO_FRACTURE
+from matgym.physics.notes import repeated_note, said, thin_note
 from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
@@ -52,6 +53,9 @@ STEPS: Final = (1e-4, 1.0)
 MAX_STRAIN: Final = 10.0
 """Largest strain up to which a tube is stretched."""
 
+IDEAL: Final = "ideal strength at 0 K, an upper bound"
+"""Note with every strength."""
+
 TORN_ANGSTROM: Final = 2.4
 """Distance, Å, at which bonded atoms count as torn: about that of next neighbours. A chosen bound."""
 
@@ -69,6 +73,11 @@ class StressStrain(ValueObject):
     strain: FloatArray
     stress_gpa: FloatArray
     peak: int | None
+
+
+def _note(tube: Nanotube) -> str:
+    """Return what must be known with a strength."""
+    return said(IDEAL, thin_note(tube), repeated_note(tube))
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ class Strength(Model):
             not support, or do not fail up to the largest strain.
         """
         peak = cache(self._peak)
-        return predict_each(tubes, self.properties, lambda tube: peak(canonical(tube.strained(0.0))))
+        return predict_each(tubes, self.properties, lambda tube: peak(canonical(tube.strained(0.0))), _note)
 
     def _peak(self, tube: Nanotube) -> tuple[float, float]:
         """Return the stress, GPa, and the strain at the first peak."""

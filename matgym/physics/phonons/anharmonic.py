@@ -82,7 +82,7 @@ class ThirdOrder(ValueObject):
         tensor = np.zeros((len(self.sites), 6, 6, 6))
         for f, (i, _, _, j, _, _, k) in enumerate(self.sites.tolist()):
             tensor[f, 3 * i : 3 * i + 3, 3 * j : 3 * j + 3, 3 * k : 3 * k + 3] = self.values[f]
-        return tensor.reshape(len(self.sites), -1) / MASSES_AMU[Species.C12] ** 1.5
+        return np.asarray(tensor.reshape(len(self.sites), -1) / MASSES_AMU[Species.C12] ** 1.5)
 
 
 @cached_by_bytes()
@@ -203,7 +203,7 @@ def half_of_waves(folds: int, points: int) -> tuple[IntArray, IntArray]:
         list, plus one if it is the partner of that wave, or -1 if it is its own partner.
     """
     place = np.full((folds, points), -1)
-    kept = []
+    kept: list[tuple[int, int]] = []
     for mu in range(folds):
         for j in range(points):
             partner = (-mu % folds, -j % points)
@@ -304,13 +304,14 @@ def _three_phonons(
             gain[:, branch] = (strength[:, branch] * weight * sharp).sum(axis=2) / omega
     # In SI: ħ V²/ω³ δ with ω in 1/s, and rates in 1/ps.
     scale = np.pi * HBAR_J_S * _SI_PER_EV_ANGSTROM3_AMU32**2 / (8.0 * folds * points) * 1e-48 * 1e-12
-    return gain * scale
+    return np.asarray(gain * scale)
 
 
 def _isotopes(grid: Modes, wave: tuple[int, int], width_rad_ps: float | None) -> FloatArray:
     """Return the (d K, 6, 6) rates, 1/ps, of scattering from a wave by isotopes of a mass variance of 1.
 
-    1/τ = π/(2 N) g ω₁² Σ |e₁*(i)·e₂(i)|² δ(ω₁ - ω₂), over N waves and both atoms i: Tamura, Phys. Rev. B 27, 858 (1983).
+    1/τ = π/(2 N) g ω₁² Σ |e₁*(i)·e₂(i)|² δ(ω₁ - ω₂), over N waves and both atoms i: Tamura, Phys. Rev. B 27,
+    858 (1983).
     """
     folds, points = grid.omega.shape[:2]
     own = grid.vectors[wave].conj().reshape(2, 3, 6)
@@ -324,7 +325,7 @@ def _isotopes(grid: Modes, wave: tuple[int, int], width_rad_ps: float | None) ->
 
 def _widths(slopes: FloatArray, points: int) -> FloatArray:
     """Return the standard deviations of δ, rad/ps, by the slopes of its argument and the spacing of the phases."""
-    return np.maximum(np.abs(slopes) * 2.0 * np.pi / points / np.sqrt(12.0), NARROWEST_RAD_PS)
+    return np.asarray(np.maximum(np.abs(slopes) * 2.0 * np.pi / points / np.sqrt(12.0), NARROWEST_RAD_PS))
 
 
 def _delta(x: FloatArray, width: FloatArray) -> FloatArray:

@@ -151,7 +151,9 @@ class LongTubeHeat(Model):
         require_within(0.0, 1e3, defects_per_um=self.defects_per_um)
         require_within(*SAMPLED_ANGSTROM, sampled_angstrom=self.sampled_angstrom)
         if self.defects_per_um and self.defect is None:
-            raise ConfigurationError(f"defects_per_um={self.defects_per_um:g} needs a tube with the defect: pass defect")
+            raise ConfigurationError(
+                f"defects_per_um={self.defects_per_um:g} needs a tube with the defect: pass defect"
+            )
 
     properties = (THERMAL_CONDUCTIVITY_W_MK,)
     level = Level.CLASSICAL
@@ -214,7 +216,7 @@ class LongTubeHeat(Model):
             raise StructureError(f"the defect is in {self.defect}: give one in the chirality and strain of {tube}")
         transport = PhononTransport(self.temperature_k, DEFECT_FREQUENCIES)
         step = 1.001 * float(omega.max()) / DEFECT_FREQUENCIES
-        grid = (np.arange(DEFECT_FREQUENCIES) + 0.5) * step
+        grid: FloatArray = (np.arange(DEFECT_FREQUENCIES, dtype=np.float64) + 0.5) * step
         pristine = Nanotube(tube.n, tube.m, self.defect.cells, strain=tube.strain)
         (whole, damaged), failures = transport.transmission([pristine, self.defect], grid)
         if failures:
@@ -224,9 +226,7 @@ class LongTubeHeat(Model):
 
 
 @lru_cache(maxsize=4)
-def _collisions(
-    n: int, m: int, strain: float, temperature_k: float, points: int, share_13c: float
-) -> Collisions:
+def _collisions(n: int, m: int, strain: float, temperature_k: float, points: int, share_13c: float) -> Collisions:
     return collisions(third_order(n, m, strain), points, temperature_k, mass_variance(share_13c))
 
 

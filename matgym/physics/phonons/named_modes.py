@@ -1,15 +1,15 @@
 """Modes of pristine tubes at the zone centre by name, with their eigenvectors: RBM, G+, G- and others.
 
-Modes of angular momentum 0 and no phase are symmetric under all screws, so that each displaces all A atoms alike and all
-B atoms alike in the frames (radial, tangential, axial) of the atoms. Of the six, two are the translation along the axis
+Modes of angular momentum 0 and no phase are symmetric under all screws: each displaces all A atoms alike and all B
+atoms alike in the frames (radial, tangential, axial) of the atoms. Of the six, two are the translation along the axis
 and the rotation about it. The other four are named by the direction in which the atoms move and by whether A and B move
 together (Reich, Thomsen and Maultzsch, *Carbon Nanotubes*, 2004, ch. 8, flag M):
 
 - RBM: radial, together (radial breathing mode).
 - ZO: radial, against each other (the out-of-plane optical mode of graphene).
 - G+ and G-: the higher and the lower of the two modes along the wall, against each other. In achiral tubes one is axial
-  and one tangential. In Tersoff's potential they are too high by 7 % (docs/physics.md), and the softening of the G- mode
-  of metallic tubes by electrons is missing.
+  and one tangential. In Tersoff's potential they are too high by 7 % (docs/physics.md), and electrons do not soften
+  the G- mode of metallic tubes.
 """
 
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ class NamedMode(ValueObject):
         return float((self.vectors[:, RADIAL] ** 2).sum())
 
     def displacements(self, tube: Nanotube) -> FloatArray:
-        """Return the (n_sites, 3) displacements of all sites, Cartesian, for the axis z and an A atom 0 on the x axis."""
+        """Return the (n_sites, 3) displacements of all sites, Cartesian, for the axis z and site 0 on the x axis."""
         lattice = tube.lattice
         phi = 2.0 * np.pi * lattice.site_fractions[:, 0]
         radial, tangential, axial = self.vectors[np.repeat([0, 1], lattice.n_cells)].T
@@ -121,9 +121,7 @@ def rbm_relation_cm(environment: str, diameter_nm: FloatArray) -> FloatArray:
         ConfigurationError: if there is no relation for the environment.
     """
     if environment not in RBM_RELATIONS:
-        raise ConfigurationError(
-            f"no relation for environment={environment!r}: give one of {', '.join(RBM_RELATIONS)}"
-        )
+        raise ConfigurationError(f"no relation for environment={environment!r}: give one of {', '.join(RBM_RELATIONS)}")
     a, b, c, _ = RBM_RELATIONS[environment]
     diameter = np.asarray(diameter_nm, dtype=np.float64)
     return np.asarray(a / diameter * np.sqrt(1.0 + c * diameter**2) + b)
@@ -142,10 +140,12 @@ class RamanModes(Model):
         """Return the frequencies of each tube, cm⁻¹.
 
         Returns:
-            Predictions of shape (B,) with one property a mode; decorated tubes, and those that do not come to rest, hold
-            NaN and their reason in `failures`.
+            Predictions of shape (B,) with one property a mode; decorated tubes, and those that do not come to rest,
+            hold NaN and their reason in `failures`.
         """
-        found = predict_each(tubes, self.properties, lambda tube: [named_modes(tube)[name].frequency_cm for name in NAMES])
+        found = predict_each(
+            tubes, self.properties, lambda tube: [named_modes(tube)[name].frequency_cm for name in NAMES]
+        )
         good = [row for row in range(len(tubes)) if row not in found.reasons]
         said = "Tersoff's potential: optical modes are too high by 7 % for G and by 50 % for ZO"
         notes = {RAMAN[name].key: dict.fromkeys(good, said) for name in NAMES[1:] if good}
