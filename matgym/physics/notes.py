@@ -13,6 +13,7 @@ TERSOFF_VACANCY: Final = "Tersoff's potential gives a vacancy -0.3 to 0.3 eV, so
 TERSOFF_DOPANT: Final = "force constants of B and N in carbon are not validated"
 REBO_VACANCY: Final = "REBO: 5.7 eV for a vacancy where density functionals give 7.5 ± 0.8 eV"
 REBO_STONE_WALES: Final = "REBO: 4.5 eV for a Stone-Wales pair where SevenNet gives 2.9 and GFN1-xTB 3.5 eV"
+IDEAL_STRENGTH: Final = "ideal strength at 0 K, an upper bound"
 
 
 def said(*notes: str) -> str:

@@ -33,7 +33,7 @@ from matgym.physics.mechanics.calculators import (
     stretch,
 )
 from matgym.physics.mechanics.lammps import REBO_FRACTURE
-from matgym.physics.notes import repeated_note, said, thin_note
+from matgym.physics.notes import IDEAL_STRENGTH, repeated_note, said, thin_note
 from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
@@ -52,9 +52,6 @@ STEPS: Final = (1e-4, 1.0)
 
 MAX_STRAIN: Final = 10.0
 """Largest strain up to which a tube is stretched."""
-
-IDEAL: Final = "ideal strength at 0 K, an upper bound"
-"""Note with every strength."""
 
 TORN_ANGSTROM: Final = 2.4
 """Distance, Å, at which bonded atoms count as torn: about that of next neighbours. A chosen bound."""
@@ -77,7 +74,7 @@ class StressStrain(ValueObject):
 
 def _note(tube: Nanotube) -> str:
     """Return what must be known with a strength."""
-    return said(IDEAL, thin_note(tube), repeated_note(tube))
+    return said(IDEAL_STRENGTH, thin_note(tube), repeated_note(tube))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ together (Reich, Thomsen and Maultzsch, *Carbon Nanotubes*, 2004, ch. 8, flag M)
 - RBM: radial, together (radial breathing mode).
 - ZO: radial, against each other (the out-of-plane optical mode of graphene).
 - G+ and G-: the higher and the lower of the two modes along the wall, against each other. In achiral tubes one is axial
-  and one tangential. In Tersoff's potential they are too high by 7 % (docs/physics.md), and electrons do not soften
-  the G- mode of metallic tubes.
+  and one tangential. Tersoff's potential has no electrons, which soften one of the two in measured tubes: here the
+  axial one is the lower one, and in measured semiconducting tubes it is the higher one (flag M). Both are too high by
+  7 % (docs/physics.md).
 """
 
 from collections.abc import Sequence
