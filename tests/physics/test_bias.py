@@ -6,8 +6,8 @@ import scipy.constants as si
 
 from matgym.errors import ConfigurationError, StructureError
 from matgym.physics import Bias, PiElectrons, PiTransport
-from matgym.physics.electrons.bias import lead_edges_ev
 from matgym.physics.electrons.bands import pristine_gap
+from matgym.physics.electrons.bias import lead_edges_ev
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.structures import Nanotube
 
@@ -120,7 +120,7 @@ def test_weights_integrate_the_window():
 def test_what_cannot_be_asked_is_an_error():
     with pytest.raises(ConfigurationError, match="neutrality='gate' must be 'leads', 'tube' or a chemical potential"):
         Bias(neutrality="gate")
-    with pytest.raises(ConfigurationError, match="lowest_bias_v=40.0 must be a number"):
+    with pytest.raises(ConfigurationError, match=r"lowest_bias_v=40\.0 must be a number"):
         Bias().current_ua(Nanotube(10, 0), np.array([40.0]))
     with pytest.raises(StructureError, match="not valid below"):
         Bias().current_ua(Nanotube(4, 0), np.array([0.1]))

@@ -63,7 +63,7 @@ def atlas_differences():
             continue
         expected = RELATIONS["air"].energies_ev(tube.n, tube.m)
         for value in map(float, values.split()):
-            name = min(expected, key=lambda one: abs(expected[one] - value))  # noqa: B023  (used at once)
+            name = min(expected, key=lambda one: abs(expected[one] - value))
             if abs(expected[name] - value) < ASSIGNED_EV:
                 found.append((tube.n, name, expected[name] - value))
     return found
