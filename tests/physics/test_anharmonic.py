@@ -142,7 +142,7 @@ def test_short_tubes_conduct_as_ballistic_ones(n, m):
 
 
 def test_conductivity_grows_with_length_as_others_found():
-    """Wang and Wang, Appl. Phys. Lett. 88, 111909 (2006), cond-mat/0510565, abstract read (A): κ ∝ L^0.8 below 0.1 µm."""
+    """Wang and Wang, cond-mat/0510565, abstract read (A): κ ∝ L^0.8 below 0.1 µm at room temperature."""
     spectrum = LongTubeHeat(sampled_angstrom=60.0, share_13c=0.0).spectrum(Nanotube(5, 5))
     lengths = np.array([20.0, 100.0, 1e3, 1e4, 1e5])
     full, plain = (spectrum.conductivity_w_mk(lengths, relaxation_time=on) for on in (False, True))

@@ -157,9 +157,9 @@ class LongTubeHeat(Model):
 
     properties = (THERMAL_CONDUCTIVITY_W_MK,)
     level = Level.CLASSICAL
-    cost = Cost(seconds=30.0, sites=40, exponent=1.0)
-    """Cost of a chirality by the atoms of its cell of 2.5 Å, measured on one core of an AMD EPYC server, at 12 nm of
-    waves; the same chirality at another length takes no time."""
+    cost = Cost(seconds=60.0, sites=40, exponent=0.0)
+    """Cost of a new chirality, measured with (10,10) on one core of an AMD EPYC server; it grows with the square of the
+    diameter. Another length of the same tube takes seconds."""
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Return the thermal conductivity of a long tube of each chirality, W/(m K).

@@ -1,7 +1,7 @@
 """Published values of quantities, the same quantities computed with matgym, and known disagreements.
 
-`published.yml` contains the published values; `electronic`, `mechanical` and `optical` compute the same quantities with the
-present oracles.
+`published.yml` contains the published values; `electronic`, `mechanical` and `optical` compute the same quantities with
+the present oracles.
 """
 
 from collections.abc import Mapping
