@@ -19,6 +19,7 @@ SAME_MODEL_EV = 1e-6
 SDS_TOLERANCE_EV = 2e-4  # the table has six digits, and its unit of energy is not known to the fifth
 DISPERSED_EV = 0.025  # rms of the relation from memory against the SDS table up to 1.3 nm; measured: 20 meV
 AIR_FITTED_EV, AIR_OTHER_EV = 0.020, 0.020  # rms; measured: 18 and 15 meV
+KATAURA_EV = 0.030  # rms; measured: 15 and 27 meV
 METALLIC_EV = 0.060  # rms of M11 in water by a relation for semiconducting and metallic tubes; measured: 42 meV
 ASSIGNED_EV = 0.1  # largest difference of a transition of the atlas from the relation that assigns it
 WIDE_NM = 0.75  # tubes of the atlas below it are extrapolations of its formula
@@ -52,6 +53,14 @@ def test_dispersed_relation_is_near_the_table_of_weisman_and_bachilo(name, colum
     ]
     assert len(near) > 20
     assert rms(differences) < DISPERSED_EV
+
+
+def test_sds_relation_is_near_the_table_of_kataura():
+    rows = table("kataura.csv")
+    assert len(rows) > 200
+    for name, column in (("e11", 2), ("e22", 3)):
+        found = [RELATIONS["sds"].energies_ev(int(row[0]), int(row[1]))[name] - float(row[column]) for row in rows]
+        assert rms(found) < KATAURA_EV
 
 
 def atlas_differences():

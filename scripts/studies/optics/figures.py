@@ -54,10 +54,11 @@ def rows_of(name):
 
 
 def tables():
-    """Return (table, n, m, transition, eV) of every value of the three tables."""
+    """Return (table, n, m, transition, eV) of every value of the four tables."""
     found = []
-    for n, m, first, second in rows_of("weisman_bachilo.csv"):
-        found += [("SDS", int(n), int(m), name, float(e)) for name, e in (("e11", first), ("e22", second))]
+    for table, file in (("SDS", "weisman_bachilo.csv"), ("Kataura, calculated", "kataura.csv")):
+        for n, m, first, second in rows_of(file):
+            found += [(table, int(n), int(m), name, float(e)) for name, e in (("e11", first), ("e22", second))]
     for n, m, lower, upper in rows_of("metallic_m11.csv"):
         found += [
             ("metallic, water", int(n), int(m), f"m11_{name}", float(e))
