@@ -20,6 +20,7 @@ import numpy as np
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.kataura import METALLIC, SEMICONDUCTING, relation
 from matgym.physics.electrons.tight_binding import PiParameters, hoppings
+from matgym.physics.oracles import cut_in_two
 from matgym.structures import Nanotube, TubeLattice
 from matgym.typing import FloatArray
 
@@ -104,6 +105,8 @@ class OpticalTransitions(Model):
         )
 
     def _outside(self, tube: Nanotube) -> str:
+        if reason := cut_in_two(tube):
+            return reason
         if not tube.is_carbon or tube.stone_wales:
             return f"{tube}: optical transitions are those of a tube of carbon without defects, by its chirality"
         if not self.environment:

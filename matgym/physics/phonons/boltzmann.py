@@ -29,7 +29,7 @@ import numpy as np
 from matgym.errors import ConfigurationError, RelaxationError, StructureError, require_within
 from matgym.frozen import ValueObject
 from matgym.models import Cost, Level, Model, Predictions, Property
-from matgym.physics.oracles import TEMPERATURES_K, predict_each
+from matgym.physics.oracles import TEMPERATURES_K, cut_in_two, predict_each
 from matgym.physics.phonons.anharmonic import Collisions, collisions, third_order
 from matgym.physics.phonons.conductance import PhononTransport
 from matgym.physics.phonons.force_constants import MASSES_AMU
@@ -187,6 +187,8 @@ class LongTubeHeat(Model):
             StructureError: if the tube is not pristine, or twisted.
             RelaxationError: if it does not come to rest, or buckles; or if the defect cannot be computed.
         """
+        if reason := cut_in_two(tube):
+            raise StructureError(reason)
         if not tube.is_pristine:
             raise StructureError(
                 f"{tube} is decorated: give a pristine tube, and isotopes and defects by share_13c and defect"

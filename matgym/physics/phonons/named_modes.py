@@ -23,7 +23,7 @@ import numpy as np
 from matgym.errors import ConfigurationError, StructureError
 from matgym.frozen import ValueObject
 from matgym.models import Cost, Level, Model, Predictions, Property
-from matgym.physics.oracles import predict_each
+from matgym.physics.oracles import cut_in_two, predict_each
 from matgym.physics.phonons.force_constants import OMEGA_CM, pristine_force_constants
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
@@ -91,9 +91,11 @@ def named_modes(tube: Nanotube) -> dict[str, NamedMode]:
     """Return the six modes of a pristine tube that are symmetric under all screws, by name.
 
     Raises:
-        StructureError: if the tube is decorated.
+        StructureError: if the tube is decorated, or cut in two.
         RelaxationError: if it does not come to rest, or buckles.
     """
+    if reason := cut_in_two(tube):
+        raise StructureError(reason)
     if not tube.is_pristine:
         raise StructureError(f"{tube} is decorated: modes have names in pristine tubes only")
     constants = pristine_force_constants(tube.n, tube.m, tube.strain, tube.torsion)
