@@ -28,6 +28,8 @@ _SUFFIXES = {
     "nW/K": "_nw_k",
     "pW/K²": "_pw_k2",
     "J/(g K)": "_j_g_k",
+    "cm⁻¹": "_cm",
+    "W/(m K)": "_w_mk",
 }
 """How a key ends, by unit."""
 
@@ -82,6 +84,8 @@ class Level(StrEnum):
     CLASSICAL = "classical potential"
     PI = "π tight binding"
     PI_CLASSICAL = "π tight binding and classical phonons"
+    EMPIRICAL = "empirical relation"
+    """A formula with coefficients that were fitted to measurements."""
     CALCULATOR = "ASE calculator"
     """Whatever the user's calculator computes."""
     TABLE = "table of oracle values"

@@ -1,11 +1,12 @@
 """`matgym oracle`: compute the properties of tubes in files by physics."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import Json, print_result, progress, split_names
+from matgym.cli.console import Force, Json, print_result, progress, split_names
 from matgym.cli.structures import AtomStyle, Axis, Elements, Format, Period, Wall, reading_of
 from matgym.errors import MatgymError
 
@@ -145,6 +146,43 @@ def _shown(rows: Sequence[dict[str, Any]], keys: Sequence[str]) -> list[dict[str
 
 def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(f"{row['file']}: {note}" for row in rows for note in row["notes"].values()))
+
+
+@app.command()
+def plot(
+    tube: Annotated[
+        str, typer.Argument(metavar="FILE", help="Structure file, or chirality and cells such as '(10,0)x4'.")
+    ],
+    what: Annotated[str, typer.Option(help="bands, dos, transmission, kataura, phonons or iv.")] = "bands",
+    output: Annotated[
+        Path | None, typer.Option(help="Output file: .png, .svg or .pdf, or .csv for its values.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(help="Temperature of the leads for iv, K.")] = 300.0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Draw a tube's bands, density of states, transmission, optical transitions, phonons or current."""
+    from matgym.errors import ConfigurationError
+    from matgym.files import check_output
+    from matgym.physics.pictures import picture
+    from matgym.structures.io import parse_design
+    from matgym.viz.curves import check_picture_name, write_picture
+
+    if output is None:
+        raise ConfigurationError(f"no file for the picture of {what}: give --output, such as --output {what}.png")
+    check_picture_name(output)
+    check_output(output, force=force)
+    read = parse_design(tube)
+    with progress() as show:
+        show(what, 0, 1, str(read))
+        drawn = picture(read, what, temperature)
+        show(what, 1, 1)
+    write_picture(drawn, output)
+    print_result(
+        {"tube": str(read), "what": what, "title": drawn.title, "note": drawn.note, "file": str(output)},
+        lines=[f"{drawn.title}: {output}", drawn.note],
+        json=json,
+    )
 
 
 @app.command("list")

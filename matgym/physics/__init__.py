@@ -3,13 +3,17 @@
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.cache import Cached
 from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, PI_FORMATION_EV, PiElectrons
+from matgym.physics.electrons.bias import Bias, Response
 from matgym.physics.electrons.conductance import CONDUCTANCE_US, PiTransport
+from matgym.physics.electrons.optics import OPTICAL, OpticalTransitions
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.physics.mechanics.elastic import POISSON_RATIO, YOUNG_GPA, Elasticity
 from matgym.physics.mechanics.formation import FORMATION_EV, FormationEnergy
 from matgym.physics.mechanics.lammps import REBO, REBO_FRACTURE, TERSOFF_BNC, LammpsPotential
 from matgym.physics.mechanics.strength import FAILURE_STRAIN, TENSILE_STRENGTH_GPA, Strength
+from matgym.physics.phonons.boltzmann import THERMAL_CONDUCTIVITY_W_MK, LongTubeHeat
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport, PristinePhonons
+from matgym.physics.phonons.named_modes import RAMAN, RamanModes
 from matgym.physics.phonons.vibrations import HEAT_CAPACITY_J_G_K, Vibrations
 from matgym.physics.registry import (
     PROPERTIES,
@@ -37,18 +41,22 @@ __all__ = [
     "GAP_EV",
     "HEAT_CAPACITY_J_G_K",
     "MU_EV",
+    "OPTICAL",
     "PI_FORMATION_EV",
     "POISSON_RATIO",
     "POWER_FACTOR_PW_K2",
     "PROPERTIES",
+    "RAMAN",
     "REBO",
     "REBO_FRACTURE",
     "SEEBECK_UV_K",
     "TENSILE_STRENGTH_GPA",
     "TERSOFF_BNC",
     "THERMAL_CONDUCTANCE_NW_K",
+    "THERMAL_CONDUCTIVITY_W_MK",
     "YOUNG_GPA",
     "ZT",
+    "Bias",
     "Cached",
     "Conditions",
     "Cost",
@@ -56,7 +64,9 @@ __all__ = [
     "FormationEnergy",
     "LammpsPotential",
     "Level",
+    "LongTubeHeat",
     "Model",
+    "OpticalTransitions",
     "PhononTransport",
     "PiElectrons",
     "PiParameters",
@@ -64,6 +74,8 @@ __all__ = [
     "Predictions",
     "PristinePhonons",
     "Property",
+    "RamanModes",
+    "Response",
     "Strength",
     "Thermoelectric",
     "Vibrations",

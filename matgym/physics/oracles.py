@@ -62,7 +62,10 @@ def rows_by(keys: Iterable[Hashable]) -> list[list[int]]:
 
 
 def predict_each(
-    tubes: Sequence[Nanotube], properties: Sequence[Property], compute: Callable[[Nanotube], Sequence[float]]
+    tubes: Sequence[Nanotube],
+    properties: Sequence[Property],
+    compute: Callable[[Nanotube], Sequence[float]],
+    note: Callable[[Nanotube], str] = lambda _tube: "",
 ) -> Predictions:
     """Predict properties, one tube at a time.
 
@@ -70,6 +73,7 @@ def predict_each(
         tubes: B tubes.
         properties: P properties.
         compute: function that returns the P values of one tube.
+        note: function that returns what must be known with them; empty if nothing.
 
     Returns:
         Predictions of shape (B,). Tubes for which `compute` raises a `RelaxationError` or a `StructureError` hold NaN,
@@ -81,7 +85,9 @@ def predict_each(
             values[:, row] = compute(tube)
         except (RelaxationError, StructureError) as error:
             failures[row] = f"{tube}: {str(error).removeprefix(f'{tube}: ')}"
-    return Predictions.together({prop.key: column for prop, column in zip(properties, values, strict=True)}, failures)
+    notes = {row: said for row, tube in enumerate(tubes) if row not in failures and (said := note(tube))}
+    columns = {prop.key: column for prop, column in zip(properties, values, strict=True)}
+    return Predictions.together(columns, failures, notes)
 
 
 # ---- connectivity

@@ -16,12 +16,15 @@ from matgym.models import Model, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION, Cached, Remembered
 from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.electrons.optics import OpticalTransitions
 from matgym.physics.entries import FORMAT
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.physics.mechanics.strength import Strength
 from matgym.physics.oracles import POTENTIALS_EV, TEMPERATURES_K
+from matgym.physics.phonons.boltzmann import LongTubeHeat
 from matgym.physics.phonons.conductance import PhononTransport
+from matgym.physics.phonons.named_modes import RamanModes
 from matgym.physics.phonons.vibrations import Vibrations
 from matgym.physics.thermoelectric import Thermoelectric
 from matgym.structures import Nanotube
@@ -62,6 +65,9 @@ ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = Mapp
             mu_ev=at.mu_ev,
             phonons=keep(PhononTransport(temperature_k=at.temperature_k)),
         ),
+        OpticalTransitions: lambda _at, _keep: OpticalTransitions(),
+        RamanModes: lambda _at, _keep: RamanModes(),
+        LongTubeHeat: lambda at, _keep: LongTubeHeat(temperature_k=at.temperature_k),
         Vibrations: lambda at, _keep: Vibrations(temperature_k=at.temperature_k),
         Elasticity: lambda _at, _keep: Elasticity(),
         FormationEnergy: lambda _at, _keep: FormationEnergy(),

@@ -70,3 +70,36 @@ def test_export_says_what_it_wrote(run, tmp_path, to, file):
     written = [tmp_path / path for path in found["files"]]
     assert all(path.is_file() for path in written)
     assert file is None or file in {path.name for path in written}
+
+
+@pytest.mark.parametrize("what", ["bands", "dos", "transmission", "kataura", "phonons", "iv"])
+def test_pictures_by_one_command(run, tmp_path, what):
+    said = json.loads(run("oracle", "plot", "(8,0)", "--what", what, "--output", "x.csv", "--json").stdout)
+    assert said["what"] == what
+    header, *rows = (tmp_path / "x.csv").read_text().splitlines()
+    assert header.startswith("series,")
+    assert len(rows) > 20
+
+
+def test_a_picture_of_a_file_is_an_image(run, tmp_path):
+    write("doped.extxyz", Nanotube(8, 0, 2).decorated({0: "B", 20: "N"}))
+    result = run("oracle", "plot", "doped.extxyz", "--what", "bands", "--output", "x.png")
+    assert "π bands" in result.stdout
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "no file for the picture of bands: give --output, such as --output bands.png"),
+        (["--output", "x.txt"], "the output x.txt ends in none of .png, .svg, .pdf, .csv"),
+        (["--what", "band", "--output", "x.png"], "no picture of 'band': give one of bands, dos"),
+    ],
+)
+def test_a_picture_without_a_place_is_one_sentence(monkeypatch, capsys, words, sentence):
+    monkeypatch.setattr("sys.argv", ["matgym", "oracle", "plot", "(8,0)", *words])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert stop.value.code == 2
+    assert sentence in capsys.readouterr().err

@@ -11,6 +11,8 @@ from matgym.physics import PROPERTIES, Conditions, PiElectrons, Thermoelectric, 
 NAMES = [
     *("gap", "fermi", "pi_formation", "conductance", "thermal_conductance"),
     *("seebeck", "power_factor", "electron_thermal_conductance", "mu", "zt"),
+    *("e11", "e22", "e33", "e44", "m11_lower", "m11_upper", "m22_lower", "m22_upper"),
+    *("rbm", "zo", "g_minus", "g_plus", "thermal_conductivity"),
     *("heat_capacity", "young", "poisson_ratio", "formation", "tensile_strength", "failure_strain"),
 ]
 

@@ -16,6 +16,7 @@ import numpy as np
 from matgym.errors import RelaxationError
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import RelaxedTube, positive_factors, relax, relaxed_pristine, stretch_of
+from matgym.physics.notes import tersoff_note
 from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
@@ -44,7 +45,7 @@ class Elasticity(Model):
             Predictions with `young_gpa` and `poisson_ratio`, each of shape (B,); NaN, with the reason in `failures`,
             for tubes that do not come to rest, or not with their own bonds: see `relax`.
         """
-        return predict_each(tubes, self.properties, self._moduli)
+        return predict_each(tubes, self.properties, self._moduli, lambda tube: tersoff_note(tube, repeated=True))
 
     @staticmethod
     def _moduli(tube: Nanotube) -> tuple[float, float]:

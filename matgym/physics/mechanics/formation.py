@@ -33,6 +33,7 @@ from matgym.physics.mechanics.calculators import (
     running,
 )
 from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC
+from matgym.physics.notes import rebo_note, repeated_note, said, thin_note
 from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube, Species
 from matgym.structures.species import CARBONS
@@ -83,13 +84,20 @@ class FormationEnergy(Model):
             support, with vacancies that it does not describe, or without a chemical potential.
         """
         energy = cache(self._energy)
-        return predict_each(tubes, self.properties, lambda tube: [self._formation(tube, energy)])
+        return predict_each(tubes, self.properties, lambda tube: [self._formation(tube, energy)], self._note)
+
+    def _note(self, tube: Nanotube) -> str:
+        by_rebo = self._potential_for(tube) is REBO
+        return rebo_note(tube) if by_rebo else said(thin_note(tube), repeated_note(tube))
+
+    def _potential_for(self, tube: Nanotube) -> CalculatorFactory:
+        doped = tube.counts[Species.B] or tube.counts[Species.N]
+        return self.potential or (TERSOFF_BNC if doped else REBO)
 
     def _formation(self, tube: Nanotube, energy: Callable[[Nanotube, CalculatorFactory], float]) -> float:
         """Return the formation energy, eV, from energies of tubes."""
         counts = tube.counts
-        doped = counts[Species.B] or counts[Species.N]
-        potential = self.potential or (TERSOFF_BNC if doped else REBO)
+        potential = self._potential_for(tube)
         check_elements(tube, potential)
         reason = getattr(potential, "no_vacancies", "")
         if counts[Species.VACANCY] and reason:

@@ -33,6 +33,7 @@ from matgym.physics.mechanics.calculators import (
     stretch,
 )
 from matgym.physics.mechanics.lammps import REBO_FRACTURE
+from matgym.physics.notes import IDEAL_STRENGTH, repeated_note, said, thin_note
 from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
@@ -69,6 +70,11 @@ class StressStrain(ValueObject):
     strain: FloatArray
     stress_gpa: FloatArray
     peak: int | None
+
+
+def _note(tube: Nanotube) -> str:
+    """Return what must be known with a strength."""
+    return said(IDEAL_STRENGTH, thin_note(tube), repeated_note(tube))
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class Strength(Model):
             not support, or do not fail up to the largest strain.
         """
         peak = cache(self._peak)
-        return predict_each(tubes, self.properties, lambda tube: peak(canonical(tube.strained(0.0))))
+        return predict_each(tubes, self.properties, lambda tube: peak(canonical(tube.strained(0.0))), _note)
 
     def _peak(self, tube: Nanotube) -> tuple[float, float]:
         """Return the stress, GPa, and the strain at the first peak."""

@@ -20,6 +20,7 @@ from matgym.errors import RelaxationError, StructureError, require_counts, requi
 from matgym.frozen import cached_by_bytes
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
+from matgym.physics.notes import tersoff_note
 from matgym.physics.oracles import TEMPERATURES_K, finite_numbers
 from matgym.physics.phonons.force_constants import (
     HOPS,
@@ -115,7 +116,12 @@ class PhononTransport(Model):
             through, failed = self.transmission([tubes[row] for row in rows], omega)
             conductances[rows] = phonon_conductance_nw_k(omega, weights, through, self.temperature_k)
             failures |= {rows[i]: reason for i, reason in failed.items()}
-        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: conductances}, failures)
+        notes = {
+            row: note
+            for row, tube in enumerate(tubes)
+            if row not in failures and (note := tersoff_note(tube, repeated=False))
+        }
+        return Predictions.together({THERMAL_CONDUCTANCE_NW_K.key: conductances}, failures, notes)
 
     def grid(self, tube: Nanotube) -> tuple[FloatArray, FloatArray]:
         """Return (W,) angular frequencies and (W,) weights, rad/ps.

@@ -14,6 +14,7 @@ import numpy as np
 from matgym.errors import RelaxationError
 from matgym.frozen import ValueObject, cached_by_bytes
 from matgym.physics.mechanics.relaxation import RelaxedTube, relax, relaxed_pristine
+from matgym.physics.mechanics.tersoff import Expansion
 from matgym.physics.transport.greens import Lead
 from matgym.physics.transport.slabs import Slabs, slabs_of
 from matgym.structures import SPECIES_DATA, Nanotube, Species, tube_lattice
@@ -156,14 +157,23 @@ class AtomBlocks(ValueObject):
 
 def atom_blocks(relaxed: RelaxedTube) -> AtomBlocks:
     """Return the Hessian of a tube at rest, cut into blocks and turned into the atoms' frames."""
-    frames = atom_frames(relaxed.positions)
-    within, onward = (_block_rows(matrix) for matrix in (relaxed.expansion.within, relaxed.expansion.onward))
+    return blocks_in_frames(relaxed.expansion, atom_frames(relaxed.positions), relaxed.graph.sites)
+
+
+def blocks_in_frames(expansion: Expansion, frames: FloatArray, sites: IntArray) -> AtomBlocks:
+    """Return a Hessian, cut into blocks and turned into frames.
+
+    Args:
+        expansion: energy of S atoms to second order.
+        frames: (S, 3, 3) unit vectors of the frame of each atom as rows.
+        sites: (S,) site of each atom.
+    """
+    within, onward = (_block_rows(matrix) for matrix in (expansion.within, expansion.onward))
     start = np.concatenate([within[0], onward[0], onward[1]])
     stop = np.concatenate([within[1], onward[1], onward[0]])
     values = np.concatenate([within[2], onward[2], onward[2].swapaxes(1, 2)])
     image = np.repeat([0, 1, -1], [len(within[0]), len(onward[0]), len(onward[0])])
     values = np.einsum("fax,fxy,fby->fab", frames[start], values, frames[stop])
-    sites = relaxed.graph.sites
     return AtomBlocks(sites[start], sites[stop], image, values)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from matgym.errors import RelaxationError, require_counts, require_within
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.relaxation import relax
+from matgym.physics.notes import tersoff_note
 from matgym.physics.oracles import TEMPERATURES_K, finite_numbers, one_thread, predict_each
 from matgym.physics.phonons.force_constants import (
     FREQUENCY2_PER_EV_ANGSTROM2_AMU,
@@ -75,7 +76,7 @@ class Vibrations(Model):
             Predictions with `heat_capacity_j_g_k` of shape (B,); tubes that do not come to rest, break a bond or have
             an imaginary mode hold NaN and their reason in `failures`.
         """
-        return predict_each(tubes, self.properties, self._heat)
+        return predict_each(tubes, self.properties, self._heat, lambda tube: tersoff_note(tube, repeated=True))
 
     def _heat(self, tube: Nanotube) -> tuple[float]:
         """Return the heat capacity, J/(g K)."""

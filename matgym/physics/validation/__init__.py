@@ -1,7 +1,7 @@
 """Published values of quantities, the same quantities computed with matgym, and known disagreements.
 
-`published.yml` contains the published values; `electronic` and `mechanical` compute the same quantities with the
-present oracles.
+`published.yml` contains the published values; `electronic`, `mechanical` and `optical` compute the same quantities with
+the present oracles.
 """
 
 from collections.abc import Mapping
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 from matgym.files import read_yaml
 from matgym.physics.validation.electronic import ELECTRONIC, Computed
 from matgym.physics.validation.mechanical import MECHANICAL
+from matgym.physics.validation.optical import OPTICAL_ROWS
 
 
 class Disagreement(BaseModel):
@@ -63,7 +64,7 @@ PUBLISHED: Final = TypeAdapter(tuple[Published, ...]).validate_python(
     read_yaml(Path(str(files(__name__))) / "published.yml")
 )
 
-COMPUTED: Final[Mapping[str, Computed]] = {**ELECTRONIC, **MECHANICAL}
+COMPUTED: Final[Mapping[str, Computed]] = {**ELECTRONIC, **MECHANICAL, **OPTICAL_ROWS}
 """How each row is computed with the oracles of matgym, by the key of the row."""
 
 DRIFT: Final = 0.01
