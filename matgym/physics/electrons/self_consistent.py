@@ -1,0 +1,268 @@
+"""Self-consistent π tight binding: the π model in the electrostatic potential of its own charges.
+
+    H = H₀ + Σ_i |i> V_i <i|,   V_i = Σ_j γ_ij (q_j - Z_j)
+
+with q_j the π electrons on site j, Z_j = 1, 0, 2 those that C, B and N bring, and Ohno's γ_ij over all periodic images
+(`matgym.physics.electrons.electrostatics`). H₀ is the π model with on-site energies of neutral B and N and hopping by
+pair of species. A pristine tube has no charges, so that its bands, curvature included, are those of the π model.
+
+The charges are iterated by Anderson's method (J. ACM 12, 547 (1965)), each tube of a batch with its own history. They
+are those of a mesh of wave vectors, with the occupation of Fermi's function at 300 K, as GFN1-xTB has it. Tubes whose
+charges do not converge are recorded failures.
+
+The parameters are fitted to gaps of GFN1-xTB: `python -m scripts.studies.levels.fit`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil
+from typing import Final
+
+import numpy as np
+
+from matgym.errors import ConfigurationError, require_counts, require_within
+from matgym.frozen import ValueObject
+from matgym.models import Cost, Level, Model, Predictions, Space
+from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, band_edge, filling, grid_energies
+from matgym.physics.electrons.electrostatics import ohno
+from matgym.physics.electrons.tight_binding import ONSITE_EV, PiParameters, PiSystem, dense_bytes, stacked
+from matgym.physics.mechanics.relaxation import period_twist
+from matgym.physics.oracles import cut_in_two, one_thread
+from matgym.structures import SPECIES_DATA, Nanotube, Species
+from matgym.structures.memory import too_large
+from matgym.structures.species import CARBONS
+from matgym.typing import BoolArray, FloatArray
+from matgym.units import BOLTZMANN_EV_K
+
+U_EV: Final = (0.0, 100.0)
+"""Smallest and largest interaction of two electrons on a site, eV. A choice of ours, as are the next three ranges."""
+
+PERMITTIVITIES: Final = (1.0, 1e3)
+"""Smallest and largest relative permittivity."""
+
+RATIOS: Final = (0.0, 10.0)
+"""Smallest and largest ratio of hoppings."""
+
+MESH_ANGSTROM: Final = 25.0
+"""Length of tube that the mesh of wave vectors resolves, Å: one phase of half the zone for 25 Å, two for 12.5 Å."""
+
+TEMPERATURE_K: Final = 300.0
+"""Electronic temperature of the occupation, K: GFN1-xTB's."""
+
+CHARGE_TOLERANCE: Final = 1e-6
+"""Largest change of a charge in the last iteration, electrons."""
+
+_MIXED: Final = 0.3  # share of the new charges in Anderson's step
+_HISTORY: Final = 6
+_BISECTIONS: Final = 60
+
+_BROUGHT: Final = np.array([SPECIES_DATA[species].pi_electrons for species in Species], dtype=np.float64)
+_ELEMENT: Final = np.array([0 if s in CARBONS else 1 + [Species.B, Species.N, Species.VACANCY].index(s) for s in Species])
+_PAIRS: Final = ("BC", "CN", "BN", "BB", "NN")
+_PLACE: Final = {"C": 0, "B": 1, "N": 2}
+
+
+@dataclass(frozen=True)
+class SelfConsistentParameters:
+    """Parameters of the self-consistent π model.
+
+    Attributes:
+        carbon: hopping of carbon, its curvature and its dependence on bond length; its on-site energies are not used.
+        onsite_ev: on-site energies of neutral "B" and "N" relative to carbon, eV.
+        u_ev: interaction of two π electrons on a site of "C", "B" and "N", eV.
+        permittivity: relative permittivity of the long range, from the other electrons.
+        ratios: hopping of the pairs "BC", "CN", "BN", "BB" and "NN" over that of carbon at the same length.
+    """
+
+    carbon: PiParameters = field(default_factory=PiParameters)
+    onsite_ev: Mapping[str, float] = field(default_factory=lambda: {"B": 1.5, "N": -1.5})
+    u_ev: Mapping[str, float] = field(default_factory=lambda: {"C": 8.0, "B": 8.0, "N": 8.0})
+    permittivity: float = 2.0
+    ratios: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, values, keys, (low, high) in (
+            ("onsite_ev", self.onsite_ev, ("B", "N"), ONSITE_EV),
+            ("u_ev", self.u_ev, ("C", "B", "N"), U_EV),
+            ("ratios", self.ratios, _PAIRS, RATIOS),
+        ):
+            for key, value in values.items():
+                if key not in keys:
+                    raise ConfigurationError(f"{name} holds {key!r}; give {', '.join(keys)}")
+                require_within(low, high, **{f"{name}[{key!r}]": value})
+        require_within(*PERMITTIVITIES, permittivity=self.permittivity)
+
+    @property
+    def bare(self) -> PiParameters:
+        """Parameters of the π model without charges, but for the ratios of hoppings."""
+        onsite = {Species[key]: energy for key, energy in self.onsite_ev.items()}
+        return replace(self.carbon, onsite_ev=onsite)
+
+    def ratio_table(self) -> FloatArray:
+        """Return (4, 4) ratios of hoppings between C, B, N and vacancies."""
+        table = np.ones((4, 4))
+        for pair, ratio in self.ratios.items():
+            one, other = (_PLACE[letter] for letter in pair)
+            table[one, other] = table[other, one] = ratio
+        return table
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the parameters as a flat dictionary for provenance records."""
+        named = {f"onsite_{key}_ev": value for key, value in self.onsite_ev.items()}
+        named |= {f"u_{key}_ev": value for key, value in self.u_ev.items()}
+        named |= {f"ratio_{key}": value for key, value in self.ratios.items()}
+        return {"hopping_ev": self.carbon.hopping_ev, "permittivity": self.permittivity} | named
+
+
+@dataclass(frozen=True)
+class ChargedSystem(ValueObject):
+    """Hamiltonians of tubes that share lattice and deformation, and the interaction of their charges.
+
+    Attributes:
+        bare: Hamiltonians without charges.
+        interaction: (b, N, N) interactions of charges, eV; zero at vacant sites.
+        brought: (b, N) π electrons that the atom of each site brings.
+        phases: (K,) phases of the mesh, in [0, π].
+        weights: (K,) their weights, of sum 1.
+    """
+
+    bare: PiSystem
+    interaction: FloatArray
+    brought: FloatArray
+    phases: FloatArray
+    weights: FloatArray
+
+    def at(self, potentials: FloatArray) -> PiSystem:
+        """Return the Hamiltonians in (b, N) potentials, eV."""
+        sites = np.arange(potentials.shape[1])
+        inner = self.bare.inner.copy()
+        inner[:, sites, sites] += potentials
+        return replace(self.bare, inner=inner)
+
+    def electrons(self, potentials: FloatArray, rows: BoolArray) -> FloatArray:
+        """Return the (b', N) π electrons on each site of the chosen tubes in (b', N) potentials, eV."""
+        system = self.bare.subset(rows)
+        sites = np.arange(potentials.shape[1])
+        energies, densities = [], []
+        for theta in self.phases:
+            hamiltonian = system.bloch(np.full(len(potentials), theta))
+            if theta in {0.0, np.pi}:
+                hamiltonian = hamiltonian.real
+            hamiltonian[:, sites, sites] += potentials
+            levels, states = np.linalg.eigh(hamiltonian)
+            energies.append(levels)
+            densities.append(np.abs(states) ** 2)
+        occupied = 2.0 * occupations(np.stack(energies, axis=1), self.weights, system.electrons / 2.0)
+        return np.asarray(
+            sum(density @ occupied[:, place, :, None] for place, density in enumerate(densities))
+        )[..., 0]
+
+    def charge_potentials(self, electrons: FloatArray, rows: BoolArray) -> FloatArray:
+        """Return the (b', N) potentials, eV, of (b', N) π electrons on the sites of the chosen tubes."""
+        excess = electrons - self.brought[rows]
+        return np.asarray((self.interaction[rows] @ excess[..., None])[..., 0])
+
+
+def occupations(energies: FloatArray, weights: FloatArray, pairs: FloatArray) -> FloatArray:
+    """Return the (b, K, N) occupations, from 0 to 1 and times the weights of the phases, by Fermi's function.
+
+    Args:
+        energies: (b, K, N) band energies, eV.
+        weights: (K,) weights of the phases, of sum 1.
+        pairs: (b,) pairs of electrons in the cell.
+    """
+    thermal = BOLTZMANN_EV_K * TEMPERATURE_K
+    flat = energies.reshape(len(energies), -1)
+    low, high = flat.min(axis=1) - 1.0, flat.max(axis=1) + 1.0
+
+    def filled(level: FloatArray) -> FloatArray:
+        scaled = np.clip((energies - level[:, None, None]) / thermal, -500.0, 500.0)
+        return np.asarray(weights[:, None] / (1.0 + np.exp(scaled)))
+
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2.0
+        few = filled(middle).sum(axis=(1, 2)) < pairs
+        low, high = np.where(few, middle, low), np.where(few, high, middle)
+    occupied = filled((low + high) / 2.0)
+    # Rounding in the middle of a gap leaves an error of the sum, which must be exact for a neutral cell.
+    return np.asarray(occupied * (pairs / occupied.sum(axis=(1, 2)))[:, None, None])
+
+
+def mesh(period_angstrom: float) -> tuple[FloatArray, FloatArray]:
+    """Return phases and weights of the mesh in half the zone; its points are the middles of equal parts."""
+    count = max(1, ceil(MESH_ANGSTROM / period_angstrom))
+    return (np.arange(count) + 0.5) * np.pi / count, np.full(count, 1.0 / count)
+
+
+def charged(system: PiSystem, tubes: Sequence[Nanotube], parameters: SelfConsistentParameters) -> ChargedSystem:
+    """Return the Hamiltonians of a system of the π model with other hoppings, and the interaction of its charges.
+
+    Args:
+        system: Hamiltonians of the π model with `parameters.bare`.
+        tubes: b tubes of the same lattice and deformation.
+        parameters: parameters.
+    """
+    species = np.stack([tube.species for tube in tubes])
+    elements = _ELEMENT[species]
+    ratios = parameters.ratio_table()[elements[:, :, None], elements[:, None, :]]
+    sites = np.arange(species.shape[1])
+    ratios[:, sites, sites] = 1.0
+    bare = replace(system, inner=system.inner * ratios, across=system.across * ratios)
+    first, present = tubes[0], species != Species.VACANCY
+    u = np.array([*(parameters.u_ev[letter] for letter in "CBN"), 0.0])[elements]
+    interaction = ohno(
+        first.positions_angstrom, first.length_angstrom, u, parameters.permittivity, period_twist(first)
+    )
+    interaction *= present[:, :, None] & present[:, None, :]
+    return ChargedSystem(bare, interaction, _BROUGHT[species], *mesh(first.length_angstrom))
+
+
+def self_consistent(
+    system: ChargedSystem, max_iterations: int, start: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the self-consistent potentials of tubes.
+
+    Args:
+        system: Hamiltonians of b tubes and the interactions.
+        max_iterations: largest number of diagonalisations of each tube.
+        start: (b, N) π electrons to start from; by default those of the neutral atoms.
+
+    Returns:
+        (b, N) potentials, eV; (b, N) π electrons on the sites, which make these potentials; and (b,) the largest change
+        of the number of electrons on a site in the last iteration.
+    """
+    electrons = system.brought.copy() if start is None else start.copy()
+    batch = len(electrons)
+    change = np.full(batch, np.inf)
+    mixers = [Anderson() for _ in range(batch)]
+    for _ in range(max_iterations):
+        active = change > CHARGE_TOLERANCE
+        if not active.any():
+            break
+        potentials = system.charge_potentials(electrons[active], active)
+        output = system.electrons(potentials, active)
+        for place, row in enumerate(np.flatnonzero(active)):
+            residual = output[place] - electrons[row]
+            change[row] = float(np.abs(residual).max())
+            if change[row] > CHARGE_TOLERANCE:
+                electrons[row] = mixers[row].mixed(electrons[row], residual)
+    return system.charge_potentials(electrons, np.ones(batch, dtype=bool)), electrons, change
+
+
+class Anderson:
+    """Anderson's mixing of one vector: the next input minimises the residual over the span of those before."""
+
+    def __init__(self) -> None:
+        self._inputs: list[FloatArray] = []
+        self._residuals: list[FloatArray] = []
+
+    def mixed(self, vector: FloatArray, residual: FloatArray) -> FloatArray:
+        """Return the next input, from an input and the difference of its output from it."""
+        self._inputs = [*self._inputs[1 - _HISTORY :], vector.copy()]
+        self._residuals = [*self._residuals[1 - _HISTORY :], residual.copy()]
+        if len(self._inputs) == 1:
+            return np.asarray(vector + _MIXED * residual)
+        steps = np.diff(np.array(self._inputs), axis=0).T
+        changes = np.diff(np.array(self._residuals), axis=0).T
+        shares = np.linalg.lstsq(changes, residual, rcond=1e-10)[0]
+        return np.asarray(vector - steps @ shares + _MIXED * (residual - changes @ shares))
