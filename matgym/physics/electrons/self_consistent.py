@@ -20,7 +20,7 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, require_counts, require_within
+from matgym.errors import ConfigurationError, RelaxationError, require_counts, require_within
 from matgym.frozen import ValueObject
 from matgym.models import Cost, Level, Model, Predictions, Space
 from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, band_edge, filling, grid_energies
@@ -112,6 +112,125 @@ class SelfConsistentParameters:
         named |= {f"u_{key}_ev": value for key, value in self.u_ev.items()}
         named |= {f"ratio_{key}": value for key, value in self.ratios.items()}
         return {"hopping_ev": self.carbon.hopping_ev, "permittivity": self.permittivity} | named
+
+
+@dataclass(frozen=True)
+class SelfConsistentElectrons(Model):
+    """The oracle of gap and Fermi level of the self-consistent π electrons of a periodic tube.
+
+    Attributes:
+        parameters: parameters of the model.
+        max_iterations: largest number of iterations of the charges.
+    """
+
+    parameters: SelfConsistentParameters = field(default_factory=SelfConsistentParameters)
+    max_iterations: int = 100
+
+    properties = (GAP_EV, FERMI_EV)
+    level = Level.SCC_PI
+    cost = Cost(seconds=0.2, sites=128, exponent=2.8)
+    """Cost, measured on one core of an AMD EPYC server."""
+
+    def __post_init__(self) -> None:
+        require_counts(max_iterations=self.max_iterations)
+
+    def unsupported(self, space: Space) -> str:
+        """Return why no tube of a design space can be computed: all are too thin for the π model; empty if one can."""
+        return self.parameters.carbon.unsupported(space)
+
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
+        """Return gap and Fermi level of each tube, eV; the Fermi level is on the scale of pristine carbon's orbital.
+
+        Returns:
+            Predictions with `gap_ev` and `fermi_ev`, each of shape (B,). Tubes that vacancies cut in two, whose bands
+            are all empty or all full, that are too thin for the model or whose charges do not converge hold NaN and
+            their reason in `failures`.
+        """
+        gap, fermi = np.full((2, len(tubes)), np.nan)
+        solutions, failures = self._solutions(tubes)
+        for solution in solutions:
+            system = solution.system
+            empty = system.electrons // 2
+            with one_thread():
+                energies = grid_energies(system)
+                valence = band_edge(system, energies, empty - 1, sign=-1.0)
+                conduction = band_edge(system, energies, empty, sign=+1.0)
+            of_rows = np.where(system.electrons % 2 == 0, np.maximum(conduction - valence, 0.0), 0.0)
+            gap[system.rows] = of_rows
+            filled_to, _ = filling(energies, system.electrons)
+            fermi[system.rows] = np.where(of_rows > 0.0, (conduction + valence) / 2.0, filled_to)
+        return Predictions.together({GAP_EV.key: gap, FERMI_EV.key: fermi}, failures)
+
+    def charges(self, tube: Nanotube) -> FloatArray:
+        """Return (n_sites,) charges of the π electrons and their atoms, e, positive where electrons are missing.
+
+        Raises:
+            RelaxationError: if the tube cannot be computed.
+        """
+        solution = self._solution(tube)
+        return np.asarray(solution.brought - solution.electrons)[0]
+
+    def potentials_ev(self, tube: Nanotube) -> FloatArray:
+        """Return (n_sites,) energies of an electron in the potential of all charges, eV, which vanish far from the tube.
+
+        Raises:
+            RelaxationError: if the tube cannot be computed.
+        """
+        return self._solution(tube).potentials[0]
+
+    def _solution(self, tube: Nanotube) -> "_Solution":
+        solutions, failures = self._solutions([tube])
+        if failures:
+            raise RelaxationError(failures[0])
+        return solutions[0]
+
+    def _solutions(self, tubes: Sequence[Nanotube]) -> tuple[list["_Solution"], dict[int, str]]:
+        """Return the solutions of tubes, by lattice and deformation, and the reasons of failures by row."""
+        failures, kept, solutions = dict[int, str](), list[int](), list[_Solution]()
+        for row, tube in enumerate(tubes):
+            reason = self.parameters.carbon.outside(tube) or cut_in_two(tube) or _no_band_edge(tube)
+            reason = reason or too_large(f"{tube}: its bands", 2 * dense_bytes(tube))
+            if reason:
+                failures[row] = reason
+            else:
+                kept.append(row)
+        for bare in stacked([tubes[row] for row in kept], self.parameters.bare):
+            rows = np.array(kept)[bare.rows]
+            system = charged(replace(bare, rows=rows), [tubes[row] for row in rows], self.parameters)
+            with one_thread():
+                potentials, electrons, change = self_consistent(system, self.max_iterations)
+            converged = change <= CHARGE_TOLERANCE
+            for place in np.flatnonzero(~converged):
+                failures[int(rows[place])] = (
+                    f"{tubes[rows[place]]}: the charges do not converge: they change by {change[place]:.1g} electrons "
+                    f"after {self.max_iterations} iterations; increase max_iterations"
+                )
+            if converged.any():
+                solutions.append(
+                    _Solution(
+                        system.at(potentials).subset(converged), potentials[converged], electrons[converged],
+                        system.brought[converged],
+                    )
+                )  # fmt: skip
+        return solutions, failures
+
+
+@dataclass(frozen=True)
+class _Solution(ValueObject):
+    """Self-consistent tubes of one lattice: Hamiltonians, and (b, N) potentials, π electrons and those brought."""
+
+    system: PiSystem
+    potentials: FloatArray
+    electrons: FloatArray
+    brought: FloatArray
+
+
+def _no_band_edge(tube: Nanotube) -> str | None:
+    """Return the reason if all bands are empty or all are full."""
+    atoms, electrons = int((tube.species != Species.VACANCY).sum()), int(_BROUGHT[tube.species].sum())
+    if 2 <= electrons <= 2 * atoms - 2:
+        return None
+    return f"{tube}: {electrons} π electrons on {atoms} atoms leave no band edge"
 
 
 @dataclass(frozen=True)
@@ -218,7 +337,10 @@ def charged(system: PiSystem, tubes: Sequence[Nanotube], parameters: SelfConsist
 
 
 def self_consistent(
-    system: ChargedSystem, max_iterations: int, start: FloatArray | None = None
+    system: ChargedSystem,
+    max_iterations: int,
+    start: FloatArray | None = None,
+    tolerance: float = CHARGE_TOLERANCE,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the self-consistent potentials of tubes.
 
@@ -226,6 +348,7 @@ def self_consistent(
         system: Hamiltonians of b tubes and the interactions.
         max_iterations: largest number of diagonalisations of each tube.
         start: (b, N) π electrons to start from; by default those of the neutral atoms.
+        tolerance: largest change of a charge in the last iteration, electrons.
 
     Returns:
         (b, N) potentials, eV; (b, N) π electrons on the sites, which make these potentials; and (b,) the largest change
@@ -236,7 +359,7 @@ def self_consistent(
     change = np.full(batch, np.inf)
     mixers = [Anderson() for _ in range(batch)]
     for _ in range(max_iterations):
-        active = change > CHARGE_TOLERANCE
+        active = change > tolerance
         if not active.any():
             break
         potentials = system.charge_potentials(electrons[active], active)
@@ -244,7 +367,7 @@ def self_consistent(
         for place, row in enumerate(np.flatnonzero(active)):
             residual = output[place] - electrons[row]
             change[row] = float(np.abs(residual).max())
-            if change[row] > CHARGE_TOLERANCE:
+            if change[row] > tolerance:
                 electrons[row] = mixers[row].mixed(electrons[row], residual)
     return system.charge_potentials(electrons, np.ones(batch, dtype=bool)), electrons, change
 

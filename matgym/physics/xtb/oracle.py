@@ -104,9 +104,12 @@ class XtbElectrons(Model):
 
         For the errors see `geometry`.
         """
+        computed = longer(tube)
+        every = np.full(computed.n_sites, np.nan)
+        every[computed.species != Species.VACANCY] = self.states(tube).charges
+        sublattice = np.repeat([0, 1], computed.lattice.n_cells)
         charges = np.full(tube.n_sites, np.nan)
-        occupied = np.flatnonzero(tube.species != Species.VACANCY)
-        charges[occupied] = self.states(tube).charges[: len(occupied)]
+        charges[tube.lattice.sites_at(computed.lattice.site_cells, sublattice)] = every  # one of the equal periods
         return charges
 
     def formation_ev(self, tube: Nanotube, energy_ev: float) -> float:

@@ -7,7 +7,6 @@ the parameters and their error on the tubes of the fit; nothing is computed on t
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import least_squares
 from scipy.stats import spearmanr
 
 from matgym.physics.electrons.self_consistent import SelfConsistentParameters, charged, self_consistent
@@ -24,6 +23,7 @@ SPREAD = np.array([1.5, 1.5, 2.0, 2.0, 2.0, 1.0, 0.15, 0.15, 0.15, 0.15, 0.15]) 
 LOW = np.array([-6.0, -8.0, 0.5, 0.5, 0.5, 1.0, 0.4, 0.4, 0.4, 0.4, 0.4])
 HIGH = np.array([8.0, 4.0, 20.0, 20.0, 25.0, 10.0, 1.4, 1.4, 1.4, 1.4, 1.4])
 ERROR_EV = 0.08  # a priori error of a gap
+TOLERANCE = 1e-4  # of charges, electrons: 0.1 meV of a gap
 
 
 def parameters_of(vector: np.ndarray) -> SelfConsistentParameters:
@@ -60,7 +60,7 @@ class Gaps:
                 if len(system.phases) == 3:  # two phases are enough for a fit
                     system = replace(system, phases=np.array([0.25, 0.75]) * np.pi, weights=np.full(2, 0.5))
                 key = tuple(bare.rows.tolist())
-                potentials, electrons, _ = self_consistent(system, 60, self._electrons.get(key))
+                potentials, electrons, _ = self_consistent(system, 60, self._electrons.get(key), TOLERANCE)
                 self._electrons[key] = electrons
                 now, rows = system.at(potentials), np.arange(len(group))
                 levels = np.stack([np.linalg.eigvalsh(now.bloch(np.full(len(group), phase))) for phase in PHASES], 1)
@@ -69,25 +69,34 @@ class Gaps:
         return np.maximum(gaps, 0.0)
 
 
-def fit(tubes: list[Nanotube], labels: np.ndarray, start: np.ndarray = START, steps: int = 8) -> np.ndarray:
-    """Return the vector of least squared errors of the gaps and deviations from the prior."""
+def fit(tubes: list[Nanotube], labels: np.ndarray, steps: int) -> np.ndarray:
+    """Return the vector of least squared errors of the gaps and deviations from the prior.
+
+    The Gauss-Newton steps take one Jacobian of differences and Broyden's updates of it; a step is kept if it lowers the
+    sum of squares.
+    """
     gaps = Gaps(tubes)
 
     def residuals(vector: np.ndarray) -> np.ndarray:
-        return np.concatenate([(gaps(parameters_of(vector)) - labels) / ERROR_EV, (vector - START) / SPREAD])
-
-    def told(vector: np.ndarray) -> np.ndarray:
-        found = residuals(vector)
+        found = np.concatenate([(gaps(parameters_of(vector)) - labels) / ERROR_EV, (vector - START) / SPREAD])
         errors = found[: len(labels)] * ERROR_EV
         rank = spearmanr(errors + labels, labels).statistic
-        print(f"MAE {np.abs(errors).mean():.4f} eV, Spearman {rank:.4f}, cost {0.5 * found @ found:.1f}", flush=True)
+        print(f"MAE {np.abs(errors).mean():.4f} eV, Spearman {rank:.4f}, cost {0.5 * found @ found:.2f}", flush=True)
         return found
 
-    def jacobian(vector: np.ndarray) -> np.ndarray:
-        steps_of = 0.02 * SPREAD
-        at = residuals(vector)
-        columns = [residuals(vector + step * axis) - at for step, axis in zip(steps_of, np.eye(len(vector)), strict=True)]
-        return np.array(columns).T / steps_of
-
-    found = least_squares(told, start, jacobian, bounds=(LOW, HIGH), x_scale=SPREAD, max_nfev=steps, ftol=1e-4)
-    return np.asarray(found.x)
+    vector = START
+    at = residuals(vector)
+    axes = np.diag(0.1 * SPREAD)
+    jacobian = np.array([(residuals(vector + axis) - at) / (0.1 * width) for axis, width in zip(axes, SPREAD)]).T
+    shortened = 1.0
+    for _ in range(steps):
+        step = shortened * np.linalg.lstsq(jacobian, -at, rcond=None)[0]
+        trial = np.clip(vector + step, LOW, HIGH)
+        found = residuals(trial)
+        moved = trial - vector
+        jacobian = jacobian + np.outer(found - at - jacobian @ moved, moved) / (moved @ moved)
+        if found @ found < at @ at:
+            vector, at, shortened = trial, found, 1.0
+        else:
+            shortened /= 2.0
+    return vector
