@@ -1,7 +1,7 @@
 """Interaction of π electrons by Ohno's formula, summed over the periodic images along a tube.
 
-γ_ij = e²/(4πε₀ε) / sqrt(r² + a_ij²) with a_ij such that γ = U_ij = (U_i + U_j)/2 at r = 0: Ohno, Theor. Chim. Acta 2, 219
-(1964), here with a relative permittivity ε of the other electrons for the long range.
+γ_ij = e²/(4πε₀ε) / sqrt(r² + a_ij²) with a_ij such that γ = U_ij = (U_i + U_j)/2 at r = 0: Ohno, Theor. Chim. Acta 2,
+219 (1964), here with a relative permittivity ε of the other electrons for the long range.
 
 The sum over all images of one charge diverges, that of a neutral cell does not. The part that diverges is the same for
 all pairs, 2 ln(X)/L with the largest distance X that is summed; it is left out here, so that the product with charges
@@ -21,6 +21,9 @@ COULOMB_EV_ANGSTROM: Final = 14.399645
 
 DIRECT_ANGSTROM: Final = 60.0
 """Distance along the tube up to which images are summed one by one, Å."""
+
+TWISTED_ANGSTROM: Final = 600.0
+"""The same for twisted tubes, whose images turn: beyond it the distance across the tube is averaged over the turns."""
 
 
 def ohno(
@@ -43,13 +46,12 @@ def ohno(
     with np.errstate(divide="ignore"):
         softening = np.where(mean > 0.0, (strength / mean) ** 2, np.inf)  # Å²
     total = np.zeros_like(mean)
-    images = max(1, ceil(DIRECT_ANGSTROM / period - 0.5))
+    images = max(1, ceil((TWISTED_ANGSTROM if twist_rad else DIRECT_ANGSTROM) / period - 0.5))
     product = 2.0 * radius[:, None] * radius[None, :]
     squares = radius[:, None] ** 2 + radius[None, :] ** 2
     for image in range(-images, images + 1):
         across = squares - product * np.cos(turn + image * twist_rad)
         total += 1.0 / np.sqrt(across + (rise + image * period) ** 2 + softening)
-    # A far image sees the distance across the tube averaged over the turns that it may have.
     across = squares - product * np.cos(turn) if not twist_rad else squares
     broad, end = across + softening, (images + 0.5) * period
     with np.errstate(invalid="ignore"):
@@ -57,4 +59,3 @@ def ohno(
             far = np.sqrt(height**2 + broad)
             total -= np.log((height + far) / period) / period + period * height / (24.0 * far**3)
     return np.asarray(np.where(mean > 0.0, strength * total, 0.0))
-

@@ -30,7 +30,6 @@ from matgym.physics.mechanics.relaxation import period_twist
 from matgym.physics.oracles import cut_in_two, one_thread
 from matgym.structures import SPECIES_DATA, Nanotube, Species
 from matgym.structures.memory import too_large
-from matgym.structures.species import CARBONS
 from matgym.typing import BoolArray, FloatArray
 from matgym.units import BOLTZMANN_EV_K
 
@@ -57,7 +56,10 @@ _HISTORY: Final = 6
 _BISECTIONS: Final = 60
 
 _BROUGHT: Final = np.array([SPECIES_DATA[species].pi_electrons for species in Species], dtype=np.float64)
-_ELEMENT: Final = np.array([0 if s in CARBONS else 1 + [Species.B, Species.N, Species.VACANCY].index(s) for s in Species])
+_PLACES: Final = {Species.B: 1, Species.N: 2, Species.VACANCY: 3}
+_ELEMENT: Final = np.array([_PLACES.get(species, 0) for species in Species])  # every isotope is carbon
+    [0 if s in CARBONS else 1 + [Species.B, Species.N, Species.VACANCY].index(s) for s in Species]
+)
 _PAIRS: Final = ("BC", "CN", "BN", "BB", "NN")
 _PLACE: Final = {"C": 0, "B": 1, "N": 2}
 
@@ -171,7 +173,7 @@ class SelfConsistentElectrons(Model):
         return np.asarray(solution.brought - solution.electrons)[0]
 
     def potentials_ev(self, tube: Nanotube) -> FloatArray:
-        """Return (n_sites,) energies of an electron in the potential of all charges, eV, which vanish far from the tube.
+        """Return (n_sites,) potential energies of an electron, eV, which vanish far from the tube.
 
         Raises:
             RelaxationError: if the tube cannot be computed.
@@ -272,9 +274,7 @@ class ChargedSystem(ValueObject):
             energies.append(levels)
             densities.append(np.abs(states) ** 2)
         occupied = 2.0 * occupations(np.stack(energies, axis=1), self.weights, system.electrons / 2.0)
-        return np.asarray(
-            sum(density @ occupied[:, place, :, None] for place, density in enumerate(densities))
-        )[..., 0]
+        return np.asarray(sum(density @ occupied[:, place, :, None] for place, density in enumerate(densities)))[..., 0]
 
     def charge_potentials(self, electrons: FloatArray, rows: BoolArray) -> FloatArray:
         """Return the (b', N) potentials, eV, of (b', N) π electrons on the sites of the chosen tubes."""
@@ -329,9 +329,7 @@ def charged(system: PiSystem, tubes: Sequence[Nanotube], parameters: SelfConsist
     bare = replace(system, inner=system.inner * ratios, across=system.across * ratios)
     first, present = tubes[0], species != Species.VACANCY
     u = np.array([*(parameters.u_ev[letter] for letter in "CBN"), 0.0])[elements]
-    interaction = ohno(
-        first.positions_angstrom, first.length_angstrom, u, parameters.permittivity, period_twist(first)
-    )
+    interaction = ohno(first.positions_angstrom, first.length_angstrom, u, parameters.permittivity, period_twist(first))
     interaction *= present[:, :, None] & present[:, None, :]
     return ChargedSystem(bare, interaction, _BROUGHT[species], *mesh(first.length_angstrom))
 

@@ -158,7 +158,9 @@ def boron_nitride_ev(method: XtbMethod) -> float:
     def energy(bond: float) -> float:
         width = np.sqrt(3.0) * bond
         places = np.column_stack([[0.0, 0.0, width / 2.0, width / 2.0], np.array([0.0, 1.0, 1.5, 2.5]) * bond])
-        cell = Atoms("BNBN", np.column_stack([places, np.zeros(4)]), cell=[width, 3.0 * bond, VACUUM_ANGSTROM], pbc=True)
+        cell = Atoms(
+            "BNBN", np.column_stack([places, np.zeros(4)]), cell=[width, 3.0 * bond, VACUUM_ANGSTROM], pbc=True
+        )
         return solve(cell.repeat((columns, rows, 1)), method).energy_ev / (2 * columns * rows)
 
     return _least(energy, *_BONDS["BN"])

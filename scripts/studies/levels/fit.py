@@ -1,7 +1,8 @@
 """Fit the self-consistent π model to gaps of GFN1-xTB, on the chiralities that the fit may see.
 
-`python -m scripts.studies.levels.fit` reads the tubes that `scripts.studies.levels.reference` has finished, and prints
-the parameters and their error on the tubes of the fit; nothing is computed on the tubes of the test.
+`python -m scripts.studies.levels.fit` (half an hour) reads the tubes that `scripts.studies.levels.reference` has
+finished, and writes the parameters and their error on the tubes of the fit to docs/results/levels-fit.json; nothing is
+computed on the tubes of the test. `SelfConsistentParameters` holds the parameters, rounded.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from matgym.physics.electrons.self_consistent import SelfConsistentParameters, c
 from matgym.physics.electrons.tight_binding import stacked
 from matgym.physics.oracles import one_thread
 from matgym.structures import Nanotube
+from scripts.studies.common import Study
+from scripts.studies.levels.reference import entry_of, finished
 
 PHASES = np.array([0.0, 2.0 * np.pi / 3.0, np.pi])  # every Dirac point folds onto one of these
 KINDS = ("random", "unequal", "bonded", "patch")  # those of which the π model may hold; vacancies have σ states
@@ -87,7 +90,8 @@ def fit(tubes: list[Nanotube], labels: np.ndarray, steps: int) -> np.ndarray:
     vector = START
     at = residuals(vector)
     axes = np.diag(0.1 * SPREAD)
-    jacobian = np.array([(residuals(vector + axis) - at) / (0.1 * width) for axis, width in zip(axes, SPREAD)]).T
+    columns = [(residuals(vector + axis) - at) / axis.sum() for axis in axes]
+    jacobian = np.array(columns).T
     shortened = 1.0
     for _ in range(steps):
         step = shortened * np.linalg.lstsq(jacobian, -at, rcond=None)[0]
@@ -100,3 +104,39 @@ def fit(tubes: list[Nanotube], labels: np.ndarray, steps: int) -> np.ndarray:
         else:
             shortened /= 2.0
     return vector
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the fit."""
+
+    most_sites: int = 120
+    steps: int = 8
+
+
+QUICK = Settings(most_sites=80, steps=1)
+
+
+def main() -> None:
+    """Fit the parameters."""
+    study = Study.from_command_line("levels-fit", __doc__, Settings(), QUICK)
+    rows = [row for row in finished() if row["split"] == "fit" and row["kind"] in KINDS and "GFN1" in row["method"]]
+    rows = [row for row in rows if len(row["species"]) <= study.settings.most_sites][: 2 if study.quick else None]
+    if not rows:
+        print("no tube of the fit is finished: run scripts.studies.levels.reference")
+        return
+    tubes, labels = [entry_of(row["name"]).tube for row in rows], np.array([row["gap_ev"] for row in rows])
+    vector = fit(tubes, labels, study.settings.steps)
+    gaps = Gaps(tubes)(parameters_of(vector))
+    study.write(
+        {
+            "tubes": [row["name"] for row in rows],
+            "parameters": dict(zip(NAMES, vector.tolist(), strict=True)),
+            "spearman": float(spearmanr(gaps, labels).statistic),
+            "mae_ev": float(np.abs(gaps - labels).mean()),
+        }
+    )
+
+
+if __name__ == "__main__":
+    main()
