@@ -123,9 +123,7 @@ def test_boron_gains_and_nitrogen_loses_pi_electrons():
 
 
 def test_equivalent_sites_have_equal_charges():
-    ring = Nanotube(10, 0, 2).decorated(
-        {site: "B" for site in range(0, 10, 5)} | {site: "N" for site in range(40, 50, 5)}
-    )
+    ring = Nanotube(10, 0, 2).decorated(dict.fromkeys(range(0, 10, 5), "B") | dict.fromkeys(range(40, 50, 5), "N"))
     assert ring.rotated(5) == ring
     oracle = SelfConsistentElectrons()
     charges = oracle.charges(ring)

@@ -58,8 +58,6 @@ _BISECTIONS: Final = 60
 _BROUGHT: Final = np.array([SPECIES_DATA[species].pi_electrons for species in Species], dtype=np.float64)
 _PLACES: Final = {Species.B: 1, Species.N: 2, Species.VACANCY: 3}
 _ELEMENT: Final = np.array([_PLACES.get(species, 0) for species in Species])  # every isotope is carbon
-    [0 if s in CARBONS else 1 + [Species.B, Species.N, Species.VACANCY].index(s) for s in Species]
-)
 _PAIRS: Final = ("BC", "CN", "BN", "BB", "NN")
 _PLACE: Final = {"C": 0, "B": 1, "N": 2}
 
