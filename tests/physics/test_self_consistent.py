@@ -26,6 +26,7 @@ SUM_TOLERANCE = 1e-5  # relative, of lattice sums
 GAP_TOLERANCE_EV = 1e-6  # of gaps of the same Hamiltonian
 EXACT = 1e-9  # of sums of charges
 CHARGE_ERROR = 1e-5  # of equivalent sites: ten times the tolerance of the iteration
+LEAD_ERROR_EV = 0.1  # of the potential next to the leads
 MESH_ERROR_EV = 5e-3  # of gaps from the charges of different meshes
 
 TUBE = Nanotube(10, 0, 2).decorated({3: "B", 50: "N", 17: "N", 61: "B"})
@@ -180,6 +181,17 @@ def test_tubes_that_the_model_does_not_hold_for_fail():
     predictions = SelfConsistentElectrons().predict(tubes)
     assert "0.6 nm" in predictions.reasons[0]
     assert "no band edge" in predictions.reasons[1]
+
+
+def test_potentials_vanish_in_the_leads():
+    device = Nanotube(10, 0, 1).decorated({3: "B", 27: "N"})
+    longer, potentials = SelfConsistentElectrons().potentials_between_leads_ev(device)
+    height = longer.lattice.site_fractions[:, 1] * longer.cells
+    outermost = (height < 1.0) | (height >= longer.cells - 1.0)
+    assert (potentials[outermost] == 0.0).all()
+    assert np.abs(potentials[~outermost & ((height < 2.0) | (height >= longer.cells - 2.0))]).max() < LEAD_ERROR_EV
+    assert potentials[longer.species == Species.B] > 1.0
+    assert potentials[longer.species == Species.N] < -1.0
 
 
 def test_occupations_hold_the_electrons():

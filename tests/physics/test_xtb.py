@@ -1,7 +1,7 @@
 """Extended tight binding: bands against tblite's own and longer cells, known gaps, relaxation, formation energies.
 
-All tolerances but one, which says so, were chosen before the results. The gaps of unrelaxed tubes are those of an independent script with
-tblite (`physics-nanotube.md` of the project), to their two or three digits.
+All tolerances but one, which says so, were chosen before the results. The gaps of unrelaxed tubes are those of an
+independent script with tblite (`physics-nanotube.md` of the project), to their two or three digits.
 """
 
 import numpy as np

@@ -30,8 +30,8 @@ MOST_ATOMS: Final = 400
 """Most atoms of a calculation, which then takes minutes. A choice of ours."""
 
 _LONG_ANGSTROM: Final = 16.0
-"""Period, Å, from which the charges of the Γ point are taken for converged; a choice of ours. (7,0) with one B and one N
-has a gap of 0.387 eV with 8.5 Å and 0.348 eV with 17 Å (measured)."""
+"""Period, Å, from which the charges of the Γ point are taken for converged; a choice of ours. (7,0) with one B and one
+N has a gap of 0.387 eV with 8.5 Å and 0.348 eV with 17 Å (measured)."""
 
 _SHEET: Final = (6, 4)
 """Rectangular cells of the h-BN sheet, which is computed at Γ only: 1 meV per formula unit from (6, 3), measured."""
@@ -83,8 +83,8 @@ class XtbElectrons(Model):
         """
         predictions = predict_each(tubes, self.properties, self._both)
         short = {
-            row: f"charges of the Γ point of {longer(tube).length_angstrom:.1f} Å: the gap changes by some 0.04 eV with "
-            "a repeated cell"
+            row: f"charges of the Γ point of {longer(tube).length_angstrom:.1f} Å: the gap of a repeated cell differs "
+            "by some 0.04 eV"
             for row, tube in enumerate(tubes)
             if row not in predictions.reasons and not tube.is_carbon and longer(tube).length_angstrom < _LONG_ANGSTROM
         }
