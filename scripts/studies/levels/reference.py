@@ -131,13 +131,15 @@ def with_geometry(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def with_formation(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return rows with the formation energy, from the pristine tubes among them, the h-BN sheet and N₂."""
-    of_nitrogen = molecule_ev(XtbMethod.GFN1) / 2.0
-    of_boron = boron_nitride_ev(XtbMethod.GFN1) - of_nitrogen
     carbon = {
         (row["n"], row["m"]): row["energy_ev"] / len(row["species"])
         for row in rows
         if row["kind"] == "pristine" and row.get("energy_ev")
     }
+    if not carbon:
+        return rows
+    of_nitrogen = molecule_ev(XtbMethod.GFN1) / 2.0
+    of_boron = boron_nitride_ev(XtbMethod.GFN1) - of_nitrogen
     for row in rows:
         if row.get("energy_ev") and (row["n"], row["m"]) in carbon:
             counts = np.bincount(row["species"], minlength=len(Species))
