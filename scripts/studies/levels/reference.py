@@ -32,8 +32,8 @@ class Settings:
     """The settings of the reference set."""
 
     tubes: int = 420
-    second: int = 84  # the first of them, of which GFN2-xTB is computed
-    relaxed: int = 42  # the first of them, which are relaxed in GFN1-xTB
+    second: int = 84  # the first random ones, of which GFN2-xTB is computed
+    relaxed: int = 42  # the first random ones, which are relaxed in GFN1-xTB
 
 
 QUICK = Settings(tubes=1, second=1, relaxed=0)
@@ -153,9 +153,10 @@ def main() -> None:
     """Compute the missing tubes; write the table and a summary."""
     study = Study.from_command_line("levels-reference", __doc__, Settings(), QUICK)
     settings, names = study.settings, [entry.name for entry in entries()]
+    drawn = [entry.name for entry in entries()[: study.settings.tubes] if entry.kind == "random"]
     first = study.rows([Single(name) for name in names[: settings.tubes]], "jobs")
-    second = study.rows([Single(name, XtbMethod.GFN2) for name in names[: settings.second]], "jobs")
-    relaxed = study.rows([Relaxed(name) for name in names[: settings.relaxed]], "jobs")
+    second = study.rows([Single(name, XtbMethod.GFN2) for name in drawn[: settings.second]], "jobs")
+    relaxed = study.rows([Relaxed(name) for name in drawn[: settings.relaxed]], "jobs")
     by_name = {row["name"]: row for row in with_geometry(with_formation(first))}
     for prefix, rows in (("gfn2_", second), ("relaxed_", relaxed)):
         for row in rows:
