@@ -64,15 +64,6 @@ def main() -> None:
                 here = {"split": split, "group": group, "level": level, "chiralities": chiralities}
                 comparisons.append(here | _agreement(gaps[level][chosen], gaps["GFN1"][chosen], study.settings))
     comparisons = [row for row in comparisons if row["tubes"]]
-    study.write(
-        {
-            "labels": "GFN1-xTB at the scaled Tersoff geometry: see levels-reference.json",
-            "comparisons": comparisons,
-            "not_converged": failures,
-            "converged_of": len(tubes),
-            "seconds": _times(study.settings),
-        }
-    )
     head = ("tubes of", "group", "level", "tubes", "chiralities", "Spearman [95 %]", "MAE eV")
     print_markdown(
         head,
@@ -84,6 +75,15 @@ def main() -> None:
             for row in comparisons
         ],
     )  # fmt: skip
+    study.write(
+        {
+            "labels": "GFN1-xTB at the scaled Tersoff geometry: see levels-reference.json",
+            "comparisons": comparisons,
+            "not_converged": failures,
+            "converged_of": len(tubes),
+            "seconds": _times(study.settings),
+        }
+    )
 
 
 def _agreement(gaps: np.ndarray, labels: np.ndarray, settings: Settings) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 `python -m scripts.studies.levels.fit` (half an hour) reads the tubes that `scripts.studies.levels.reference` has
 finished, and writes the parameters and their error on the tubes of the fit to docs/results/levels-fit.json; nothing is
-computed on the tubes of the test. `SelfConsistentParameters` holds the parameters, rounded.
+computed on the tubes of the test.
 """
 
 from dataclasses import dataclass, replace
