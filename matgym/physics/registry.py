@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import PropertyError, require_counts, require_within
-from matgym.models import Model, Predictions, Property
+from matgym.models import Level, Model, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION, Cached, Remembered
 from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.optics import OpticalTransitions
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.physics.entries import FORMAT
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
@@ -27,6 +28,7 @@ from matgym.physics.phonons.conductance import PhononTransport
 from matgym.physics.phonons.named_modes import RamanModes
 from matgym.physics.phonons.vibrations import Vibrations
 from matgym.physics.thermoelectric import Thermoelectric
+from matgym.physics.xtb.oracle import XtbElectrons
 from matgym.structures import Nanotube
 
 if TYPE_CHECKING:
@@ -74,7 +76,14 @@ ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = Mapp
         Strength: lambda _at, _keep: Strength(),
     }
 )
-"""Every oracle class, with a function that creates the oracle at given conditions."""
+"""Every oracle class that computes properties by default, with a function that creates it at given conditions."""
+
+OTHER_LEVELS: Final[tuple[tuple[type[Model], Callable[[Conditions, Keep], Model]], ...]] = (
+    (SelfConsistentElectrons, lambda _at, _keep: SelfConsistentElectrons()),
+    (XtbElectrons, lambda _at, _keep: XtbElectrons()),
+    (OpticalTransitions, lambda _at, _keep: OpticalTransitions(environment="sds")),
+)
+"""Further oracles, with their classes, that compute some of the same properties by another level, if it is named."""
 
 _ORACLE_OF: Final = {prop: oracle for oracle in ORACLES for prop in oracle.properties}  # type: ignore[attr-defined]
 
@@ -104,17 +113,54 @@ def parse_properties(names: Sequence[str]) -> list[Property]:
     return properties
 
 
-def oracle_of(prop: str, conditions: Conditions | None = None) -> Model:
+def oracle_of(prop: str, conditions: Conditions | None = None, *, level: Level | str | None = None) -> Model:
     """Return the oracle that computes a property, with its default settings; it also verifies surrogates.
 
     Args:
         prop: short name or key.
         conditions: temperature and chemical potential.
+        level: level by which it computes the property; None means the first of `levels_of`.
+
+    Raises:
+        PropertyError: if the property is unknown, or no oracle computes it by that level.
+    """
+    create = _creator(parse_properties([prop])[0], level)
+    return create(conditions or Conditions(), lambda plain: plain)
+
+
+def levels_of(prop: str) -> tuple[Level, ...]:
+    """Return the levels by which a property can be computed, the default first.
+
+    Args:
+        prop: short name or key.
 
     Raises:
         PropertyError: if the property is unknown.
     """
-    return ORACLES[_ORACLE_OF[parse_properties([prop])[0]]](conditions or Conditions(), lambda plain: plain)
+    (parsed,) = parse_properties([prop])
+    return tuple(_default(create).level for create in _creators(parsed))
+
+
+def _creators(prop: Property) -> list[Callable[[Conditions, Keep], Model]]:
+    """Return what creates the oracles that compute a property, the default first."""
+    ways = [*ORACLES.items(), *OTHER_LEVELS]
+    return [create for oracle, create in ways if prop in oracle.properties]  # type: ignore[operator]
+
+
+def _creator(prop: Property, level: Level | str | None) -> Callable[[Conditions, Keep], Model]:
+    """Return what creates the oracle that computes a property by a level; None means the default."""
+    ways = _creators(prop)
+    if level is None:
+        return ways[0]
+    for create in ways:
+        if _default(create).level == level:
+            return create
+    known = ", ".join(repr(str(each)) for each in levels_of(prop.key))
+    raise PropertyError(f"no oracle computes {prop.name!r} by level={str(level)!r}; give one of {known}")
+
+
+def _default(create: Callable[[Conditions, Keep], Model]) -> Model:
+    return create(Conditions(), lambda plain: plain)
 
 
 def predict(
@@ -122,6 +168,7 @@ def predict(
     names: Sequence[str],
     conditions: Conditions | None = None,
     *,
+    level: Level | str | None = None,
     cache: Path | None = None,
     on_oracle: Callable[[str, int, int], None] = lambda _name, _done, _total: None,
 ) -> Predictions:
@@ -131,6 +178,7 @@ def predict(
         tubes: B tubes.
         names: short names or keys.
         conditions: temperature and chemical potential.
+        level: level by which all of them are computed; None means the default of each.
         cache: folder in which results are stored and looked up; None stores nothing on disk.
         on_oracle: function that is called before each oracle runs, with the name of the oracle, the number of oracles
             that are done, and the number of all oracles.
@@ -139,7 +187,7 @@ def predict(
         Predictions of the named properties, in that order.
 
     Raises:
-        PropertyError: if a property is unknown.
+        PropertyError: if a property is unknown, or no oracle computes it by that level.
     """
     properties = parse_properties(names)
     models: dict[str, Model] = {}  # thermal conductance and ZT need the same phonons
@@ -147,11 +195,12 @@ def predict(
     def keep(oracle: Model) -> Model:
         return models.setdefault(repr(oracle), Cached(oracle, cache) if cache else Remembered(oracle))
 
-    needed = [oracle for oracle in ORACLES if any(_ORACLE_OF[prop] is oracle for prop in properties)]
+    needed = list(dict.fromkeys(_creator(prop, level) for prop in properties))
     parts = []
-    for done, oracle in enumerate(needed):
-        on_oracle(oracle.__name__, done, len(needed))
-        parts.append(keep(ORACLES[oracle](conditions or Conditions(), keep)).predict(tubes))
+    for done, create in enumerate(needed):
+        oracle = keep(create(conditions or Conditions(), keep))
+        on_oracle(oracle.name, done, len(needed))
+        parts.append(oracle.predict(tubes))
     return Predictions.joined(parts).only([prop.key for prop in properties])
 
 
@@ -162,11 +211,12 @@ class EvaluationJob:
     tubes: tuple[Nanotube, ...]
     keys: tuple[str, ...]
     conditions: Conditions
+    level: Level | str | None = None
 
     @cached_property
     def key(self) -> str:
         """Hash of the tubes, the oracles with their settings, and the versions of the physics and of the format."""
-        oracles = [f"{key} {oracle_of(key, self.conditions)!r}" for key in self.keys]
+        oracles = [f"{key} {oracle_of(key, self.conditions, level=self.level)!r}" for key in self.keys]
         text = "\n".join([f"{PHYSICS_VERSION} {FORMAT}", *oracles, *(tube.digest for tube in self.tubes)])
         return "oracles-" + hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
@@ -174,7 +224,7 @@ class EvaluationJob:
         """Compute a table with three columns for each property: its values, the reasons of failures, and the notes."""
         import pyarrow as pa
 
-        predictions = predict(self.tubes, self.keys, self.conditions)
+        predictions = predict(self.tubes, self.keys, self.conditions, level=self.level)
         columns = {key: pa.array(predictions[key], pa.float64()) for key in self.keys}
         for key in self.keys:
             for name, said in ((f"{key} failure", predictions.failures), (f"{key} note", predictions.notes)):
@@ -189,6 +239,7 @@ def predict_in_parallel(
     folder: Path,
     *,
     conditions: Conditions | None = None,
+    level: Level | str | None = None,
     workers: int = 2,
     scheduler: str | None = None,
     piece: int = 100,
@@ -203,6 +254,7 @@ def predict_in_parallel(
         names: short names or keys.
         folder: folder in which the results of jobs are stored; it may contain results of other calls.
         conditions: temperature and chemical potential.
+        level: level by which all of them are computed; None means the default of each.
         workers: number of processes, each on one core; 1 uses the present process.
         scheduler: address of a Dask scheduler whose workers run the jobs instead: see `matgym.execution.execute`.
         piece: number of tubes in one job.
@@ -212,7 +264,7 @@ def predict_in_parallel(
 
     Raises:
         ConfigurationError: if `piece` or `workers` is below 1.
-        PropertyError: if a property is unknown.
+        PropertyError: if a property is unknown, or no oracle computes it by that level.
         ExecutionError: if jobs could not be computed.
     """
     import pyarrow as pa
@@ -223,7 +275,7 @@ def predict_in_parallel(
     require_counts(piece=piece)
     keys = tuple(prop.key for prop in parse_properties(names))
     at = conditions or Conditions()
-    pieces = [EvaluationJob(tuple(tubes[i : i + piece]), keys, at) for i in range(0, len(tubes), piece)]
+    pieces = [EvaluationJob(tuple(tubes[i : i + piece]), keys, at, level) for i in range(0, len(tubes), piece)]
     jobs = {job.key: job for job in pieces}  # two jobs may contain the same tubes
     paths = dict(zip(jobs, execute(jobs.values(), folder, workers=workers, scheduler=scheduler), strict=True))
     rows = pa.concat_tables([pq.read_table(paths[job.key]) for job in pieces])

@@ -1,0 +1,413 @@
+"""Self-consistent π tight binding: the π model in the electrostatic potential of its own charges.
+
+    H = H₀ + Σ_i |i> V_i <i|,   V_i = Σ_j γ_ij (q_j - Z_j)
+
+with q_j the π electrons on site j, Z_j = 1, 0, 2 those that C, B and N bring, and Ohno's γ_ij over all periodic images
+(`matgym.physics.electrons.electrostatics`). H₀ is the π model with on-site energies of neutral B and N and hopping by
+pair of species. A pristine tube has no charges, so that its bands, curvature included, are those of the π model.
+
+The charges are iterated by Anderson's method (J. ACM 12, 547 (1965)), each tube of a batch with its own history. They
+are those of a mesh of wave vectors, with the occupation of Fermi's function at 300 K, as GFN1-xTB has it. Tubes whose
+charges do not converge are recorded failures.
+
+The default parameters are the best of a coarse grid on 20 tubes of (8,0)x2 against GFN1-xTB. A first fit to 26 tubes
+(`python -m scripts.studies.levels.fit`) lowers the error there, but not on other tubes, so that it is not used.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil
+from typing import Final
+
+import numpy as np
+
+from matgym.errors import ConfigurationError, RelaxationError, require_counts, require_within
+from matgym.frozen import ValueObject
+from matgym.models import Cost, Level, Model, Predictions, Space
+from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, band_edge, filling, grid_energies
+from matgym.physics.electrons.electrostatics import ohno
+from matgym.physics.electrons.tight_binding import ONSITE_EV, PiParameters, PiSystem, dense_bytes, stacked
+from matgym.physics.mechanics.relaxation import period_twist
+from matgym.physics.oracles import cut_in_two, one_thread
+from matgym.structures import SPECIES_DATA, Nanotube, Species
+from matgym.structures.memory import too_large
+from matgym.typing import BoolArray, FloatArray
+from matgym.units import BOLTZMANN_EV_K
+
+U_EV: Final = (0.0, 100.0)
+"""Smallest and largest interaction of two electrons on a site, eV. A choice of ours, as are the next three ranges."""
+
+PERMITTIVITIES: Final = (1.0, 1e3)
+"""Smallest and largest relative permittivity."""
+
+RATIOS: Final = (0.0, 10.0)
+"""Smallest and largest ratio of hoppings."""
+
+MESH_ANGSTROM: Final = 25.0
+"""Length of tube that the mesh of wave vectors resolves, Å: one phase of half the zone for 25 Å, two for 12.5 Å."""
+
+LEAD_ANGSTROM: Final = 16.0
+"""Length of pristine tube between a device and the outermost cell of its calculation, Å; a choice of ours."""
+
+TEMPERATURE_K: Final = 300.0
+"""Electronic temperature of the occupation, K: GFN1-xTB's."""
+
+CHARGE_TOLERANCE: Final = 1e-6
+"""Largest change of a charge in the last iteration, electrons."""
+
+_MIXED: Final = 0.3  # share of the new charges in Anderson's step
+_HISTORY: Final = 6
+_BISECTIONS: Final = 60
+
+_BROUGHT: Final = np.array([SPECIES_DATA[species].pi_electrons for species in Species], dtype=np.float64)
+_PLACES: Final = {Species.B: 1, Species.N: 2, Species.VACANCY: 3}
+_ELEMENT: Final = np.array([_PLACES.get(species, 0) for species in Species])  # every isotope is carbon
+_PAIRS: Final = ("BC", "CN", "BN", "BB", "NN")
+_PLACE: Final = {"C": 0, "B": 1, "N": 2}
+
+
+@dataclass(frozen=True)
+class SelfConsistentParameters:
+    """Parameters of the self-consistent π model.
+
+    Attributes:
+        carbon: hopping of carbon, its curvature and its dependence on bond length; its on-site energies are not used.
+        onsite_ev: on-site energies of neutral "B" and "N" relative to carbon, eV.
+        u_ev: interaction of two π electrons on a site of "C", "B" and "N", eV.
+        permittivity: relative permittivity of the long range, from the other electrons.
+        ratios: hopping of the pairs "BC", "CN", "BN", "BB" and "NN" over that of carbon at the same length.
+    """
+
+    carbon: PiParameters = field(default_factory=PiParameters)
+    onsite_ev: Mapping[str, float] = field(default_factory=lambda: {"B": 1.5, "N": -1.5})
+    u_ev: Mapping[str, float] = field(default_factory=lambda: {"C": 8.0, "B": 8.0, "N": 8.0})
+    permittivity: float = 2.0
+    ratios: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, values, keys, (low, high) in (
+            ("onsite_ev", self.onsite_ev, ("B", "N"), ONSITE_EV),
+            ("u_ev", self.u_ev, ("C", "B", "N"), U_EV),
+            ("ratios", self.ratios, _PAIRS, RATIOS),
+        ):
+            for key, value in values.items():
+                if key not in keys:
+                    raise ConfigurationError(f"{name} holds {key!r}; give {', '.join(keys)}")
+                require_within(low, high, **{f"{name}[{key!r}]": value})
+        require_within(*PERMITTIVITIES, permittivity=self.permittivity)
+
+    @property
+    def bare(self) -> PiParameters:
+        """Parameters of the π model without charges, but for the ratios of hoppings."""
+        onsite = {Species[key]: energy for key, energy in self.onsite_ev.items()}
+        return replace(self.carbon, onsite_ev=onsite)
+
+    def ratio_table(self) -> FloatArray:
+        """Return (4, 4) ratios of hoppings between C, B, N and vacancies."""
+        table = np.ones((4, 4))
+        for pair, ratio in self.ratios.items():
+            one, other = (_PLACE[letter] for letter in pair)
+            table[one, other] = table[other, one] = ratio
+        return table
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the parameters as a flat dictionary for provenance records."""
+        named = {f"onsite_{key}_ev": value for key, value in self.onsite_ev.items()}
+        named |= {f"u_{key}_ev": value for key, value in self.u_ev.items()}
+        named |= {f"ratio_{key}": value for key, value in self.ratios.items()}
+        return {"hopping_ev": self.carbon.hopping_ev, "permittivity": self.permittivity} | named
+
+
+@dataclass(frozen=True)
+class SelfConsistentElectrons(Model):
+    """The oracle of gap and Fermi level of the self-consistent π electrons of a periodic tube.
+
+    Attributes:
+        parameters: parameters of the model.
+        max_iterations: largest number of iterations of the charges.
+    """
+
+    parameters: SelfConsistentParameters = field(default_factory=SelfConsistentParameters)
+    max_iterations: int = 100
+
+    properties = (GAP_EV, FERMI_EV)
+    level = Level.SCC_PI
+    cost = Cost(seconds=0.2, sites=128, exponent=2.8)
+    """Cost, measured on one core of an AMD EPYC server."""
+
+    def __post_init__(self) -> None:
+        require_counts(max_iterations=self.max_iterations)
+
+    def unsupported(self, space: Space) -> str:
+        """Return why no tube of a design space can be computed: all are too thin for the π model; empty if one can."""
+        return self.parameters.carbon.unsupported(space)
+
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
+        """Return gap and Fermi level of each tube, eV; the Fermi level is on the scale of pristine carbon's orbital.
+
+        Returns:
+            Predictions with `gap_ev` and `fermi_ev`, each of shape (B,). Tubes that vacancies cut in two, whose bands
+            are all empty or all full, that are too thin for the model or whose charges do not converge hold NaN and
+            their reason in `failures`.
+        """
+        gap, fermi = np.full((2, len(tubes)), np.nan)
+        solutions, failures = self._solutions(tubes)
+        for solution in solutions:
+            system = solution.system
+            empty = system.electrons // 2
+            with one_thread():
+                energies = grid_energies(system)
+                valence = band_edge(system, energies, empty - 1, sign=-1.0)
+                conduction = band_edge(system, energies, empty, sign=+1.0)
+            of_rows = np.where(system.electrons % 2 == 0, np.maximum(conduction - valence, 0.0), 0.0)
+            gap[system.rows] = of_rows
+            filled_to, _ = filling(energies, system.electrons)
+            fermi[system.rows] = np.where(of_rows > 0.0, (conduction + valence) / 2.0, filled_to)
+        return Predictions.together({GAP_EV.key: gap, FERMI_EV.key: fermi}, failures)
+
+    def charges(self, tube: Nanotube) -> FloatArray:
+        """Return (n_sites,) charges of the π electrons and their atoms, e, positive where electrons are missing.
+
+        Raises:
+            RelaxationError: if the tube cannot be computed.
+        """
+        solution = self._solution(tube)
+        charges: FloatArray = (solution.brought - solution.electrons)[0]
+        return charges
+
+    def potentials_ev(self, tube: Nanotube) -> FloatArray:
+        """Return (n_sites,) potential energies of an electron, eV, which vanish far from the tube.
+
+        Raises:
+            RelaxationError: if the tube cannot be computed.
+        """
+        potentials: FloatArray = self._solution(tube).potentials[0]
+        return potentials
+
+    def potentials_between_leads_ev(self, tube: Nanotube) -> tuple[Nanotube, FloatArray]:
+        """Return a tube with pristine cells at both ends, and the potentials on its sites when leads follow.
+
+        The charges are those of the longer tube, repeated and neutral. Its potentials are given relative to the mean of
+        the outermost cells, where leads without potentials begin. Measured with `LEAD_ANGSTROM`: potentials of dopants
+        are within 3 meV of those with one more cell at each end for a BN pair on (10,0), and within 0.03 eV for two N.
+
+        Returns:
+            The longer tube, and (n_sites,) potential energies of an electron, eV, exactly zero in the outermost cells.
+
+        Raises:
+            RelaxationError: if the tube cannot be computed.
+        """
+        cell_angstrom = tube.length_angstrom / tube.cells
+        longer = tube.extended(ceil(LEAD_ANGSTROM / cell_angstrom) + 1)
+        potentials = self.potentials_ev(longer).copy()
+        height = longer.lattice.site_fractions[:, 1] * longer.cells
+        outermost = (height < 1.0) | (height >= longer.cells - 1.0)
+        potentials -= potentials[outermost].mean()
+        potentials[outermost] = 0.0
+        return longer, potentials
+
+    def _solution(self, tube: Nanotube) -> "_Solution":
+        solutions, failures = self._solutions([tube])
+        if failures:
+            raise RelaxationError(failures[0])
+        return solutions[0]
+
+    def _solutions(self, tubes: Sequence[Nanotube]) -> tuple[list["_Solution"], dict[int, str]]:
+        """Return the solutions of tubes, by lattice and deformation, and the reasons of failures by row."""
+        failures, kept, solutions = dict[int, str](), list[int](), list[_Solution]()
+        for row, tube in enumerate(tubes):
+            reason = self.parameters.carbon.outside(tube) or cut_in_two(tube) or _no_band_edge(tube)
+            reason = reason or too_large(f"{tube}: its bands", 2 * dense_bytes(tube))
+            if reason:
+                failures[row] = reason
+            else:
+                kept.append(row)
+        for bare in stacked([tubes[row] for row in kept], self.parameters.bare):
+            rows = np.array(kept)[bare.rows]
+            system = charged(replace(bare, rows=rows), [tubes[row] for row in rows], self.parameters)
+            with one_thread():
+                potentials, electrons, change = self_consistent(system, self.max_iterations)
+            converged = change <= CHARGE_TOLERANCE
+            for place in np.flatnonzero(~converged):
+                failures[int(rows[place])] = (
+                    f"{tubes[rows[place]]}: the charges do not converge: they change by {change[place]:.1g} electrons "
+                    f"after {self.max_iterations} iterations; increase max_iterations"
+                )
+            if converged.any():
+                solutions.append(
+                    _Solution(
+                        system.at(potentials).subset(converged), potentials[converged], electrons[converged],
+                        system.brought[converged],
+                    )
+                )  # fmt: skip
+        return solutions, failures
+
+
+@dataclass(frozen=True)
+class _Solution(ValueObject):
+    """Self-consistent tubes of one lattice: Hamiltonians, and (b, N) potentials, π electrons and those brought."""
+
+    system: PiSystem
+    potentials: FloatArray
+    electrons: FloatArray
+    brought: FloatArray
+
+
+def _no_band_edge(tube: Nanotube) -> str | None:
+    """Return the reason if all bands are empty or all are full."""
+    atoms, electrons = int((tube.species != Species.VACANCY).sum()), int(_BROUGHT[tube.species].sum())
+    if 2 <= electrons <= 2 * atoms - 2:
+        return None
+    return f"{tube}: {electrons} π electrons on {atoms} atoms leave no band edge"
+
+
+@dataclass(frozen=True)
+class ChargedSystem(ValueObject):
+    """Hamiltonians of tubes that share lattice and deformation, and the interaction of their charges.
+
+    Attributes:
+        bare: Hamiltonians without charges.
+        interaction: (b, N, N) interactions of charges, eV; zero at vacant sites.
+        brought: (b, N) π electrons that the atom of each site brings.
+        phases: (K,) phases of the mesh, in [0, π].
+        weights: (K,) their weights, of sum 1.
+    """
+
+    bare: PiSystem
+    interaction: FloatArray
+    brought: FloatArray
+    phases: FloatArray
+    weights: FloatArray
+
+    def at(self, potentials: FloatArray) -> PiSystem:
+        """Return the Hamiltonians in (b, N) potentials, eV."""
+        sites = np.arange(potentials.shape[1])
+        inner = self.bare.inner.copy()
+        inner[:, sites, sites] += potentials
+        return replace(self.bare, inner=inner)
+
+    def electrons(self, potentials: FloatArray, rows: BoolArray) -> FloatArray:
+        """Return the (b', N) π electrons on each site of the chosen tubes in (b', N) potentials, eV."""
+        system = self.bare.subset(rows)
+        sites = np.arange(potentials.shape[1])
+        energies, densities = [], []
+        for theta in self.phases:
+            hamiltonian = system.bloch(np.full(len(potentials), theta))
+            hamiltonian[:, sites, sites] += potentials
+            levels, states = np.linalg.eigh(hamiltonian.real if theta in {0.0, np.pi} else hamiltonian)
+            energies.append(levels)
+            densities.append(np.abs(states) ** 2)
+        occupied = 2.0 * occupations(np.stack(energies, axis=1), self.weights, system.electrons / 2.0)
+        return np.asarray(sum(density @ occupied[:, place, :, None] for place, density in enumerate(densities)))[..., 0]
+
+    def charge_potentials(self, electrons: FloatArray, rows: BoolArray) -> FloatArray:
+        """Return the (b', N) potentials, eV, of (b', N) π electrons on the sites of the chosen tubes."""
+        excess = electrons - self.brought[rows]
+        return np.asarray((self.interaction[rows] @ excess[..., None])[..., 0])
+
+
+def occupations(energies: FloatArray, weights: FloatArray, pairs: FloatArray) -> FloatArray:
+    """Return the (b, K, N) occupations, from 0 to 1 and times the weights of the phases, by Fermi's function.
+
+    Args:
+        energies: (b, K, N) band energies, eV.
+        weights: (K,) weights of the phases, of sum 1.
+        pairs: (b,) pairs of electrons in the cell.
+    """
+    thermal = BOLTZMANN_EV_K * TEMPERATURE_K
+    flat = energies.reshape(len(energies), -1)
+    low, high = flat.min(axis=1) - 1.0, flat.max(axis=1) + 1.0
+
+    def filled(level: FloatArray) -> FloatArray:
+        scaled = np.clip((energies - level[:, None, None]) / thermal, -500.0, 500.0)
+        return np.asarray(weights[:, None] / (1.0 + np.exp(scaled)))
+
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2.0
+        few = filled(middle).sum(axis=(1, 2)) < pairs
+        low, high = np.where(few, middle, low), np.where(few, high, middle)
+    occupied = filled((low + high) / 2.0)
+    # Rounding in the middle of a gap leaves an error of the sum, which must be exact for a neutral cell.
+    return np.asarray(occupied * (pairs / occupied.sum(axis=(1, 2)))[:, None, None])
+
+
+def mesh(period_angstrom: float) -> tuple[FloatArray, FloatArray]:
+    """Return phases and weights of the mesh in half the zone; its points are the middles of equal parts."""
+    count = max(1, ceil(MESH_ANGSTROM / period_angstrom))
+    return (np.arange(count) + 0.5) * np.pi / count, np.full(count, 1.0 / count)
+
+
+def charged(system: PiSystem, tubes: Sequence[Nanotube], parameters: SelfConsistentParameters) -> ChargedSystem:
+    """Return the Hamiltonians of a system of the π model with other hoppings, and the interaction of its charges.
+
+    Args:
+        system: Hamiltonians of the π model with `parameters.bare`.
+        tubes: b tubes of the same lattice and deformation.
+        parameters: parameters.
+    """
+    species = np.stack([tube.species for tube in tubes])
+    elements = _ELEMENT[species]
+    ratios = parameters.ratio_table()[elements[:, :, None], elements[:, None, :]]
+    sites = np.arange(species.shape[1])
+    ratios[:, sites, sites] = 1.0
+    bare = replace(system, inner=system.inner * ratios, across=system.across * ratios)
+    first, present = tubes[0], species != Species.VACANCY
+    u = np.array([*(parameters.u_ev[letter] for letter in "CBN"), 0.0])[elements]
+    interaction = ohno(first.positions_angstrom, first.length_angstrom, u, parameters.permittivity, period_twist(first))
+    interaction *= present[:, :, None] & present[:, None, :]
+    return ChargedSystem(bare, interaction, _BROUGHT[species], *mesh(first.length_angstrom))
+
+
+def self_consistent(
+    system: ChargedSystem,
+    max_iterations: int,
+    start: FloatArray | None = None,
+    tolerance: float = CHARGE_TOLERANCE,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the self-consistent potentials of tubes.
+
+    Args:
+        system: Hamiltonians of b tubes and the interactions.
+        max_iterations: largest number of diagonalisations of each tube.
+        start: (b, N) π electrons to start from; by default those of the neutral atoms.
+        tolerance: largest change of a charge in the last iteration, electrons.
+
+    Returns:
+        (b, N) potentials, eV; (b, N) π electrons on the sites, which make these potentials; and (b,) the largest change
+        of the number of electrons on a site in the last iteration.
+    """
+    electrons = system.brought.copy() if start is None else start.copy()
+    batch = len(electrons)
+    change = np.full(batch, np.inf)
+    mixers = [Anderson() for _ in range(batch)]
+    for _ in range(max_iterations):
+        active = change > tolerance
+        if not active.any():
+            break
+        potentials = system.charge_potentials(electrons[active], active)
+        output = system.electrons(potentials, active)
+        for place, row in enumerate(np.flatnonzero(active)):
+            residual = output[place] - electrons[row]
+            change[row] = float(np.abs(residual).max())
+            if change[row] > tolerance:
+                electrons[row] = mixers[row].mixed(electrons[row], residual)
+    return system.charge_potentials(electrons, np.ones(batch, dtype=bool)), electrons, change
+
+
+class Anderson:
+    """Anderson's mixing of one vector: the next input minimises the residual over the span of those before."""
+
+    def __init__(self) -> None:
+        self._inputs: list[FloatArray] = []
+        self._residuals: list[FloatArray] = []
+
+    def mixed(self, vector: FloatArray, residual: FloatArray) -> FloatArray:
+        """Return the next input, from an input and the difference of its output from it."""
+        self._inputs = [*self._inputs[1 - _HISTORY :], vector.copy()]
+        self._residuals = [*self._residuals[1 - _HISTORY :], residual.copy()]
+        if len(self._inputs) == 1:
+            return np.asarray(vector + _MIXED * residual)
+        steps = np.diff(np.array(self._inputs), axis=0).T
+        changes = np.diff(np.array(self._residuals), axis=0).T
+        shares = np.linalg.lstsq(changes, residual, rcond=1e-10)[0]
+        return np.asarray(vector - steps @ shares + _MIXED * (residual - changes @ shares))

@@ -1,0 +1,132 @@
+"""Compare the levels of the gap: π and self-consistent π against GFN1-xTB, and GFN1-xTB against GFN2-xTB.
+
+`python -m scripts.studies.levels.compare` reads the tubes that `scripts.studies.levels.reference` has finished, and
+writes docs/results/levels.json: rank correlation and mean absolute error on tubes of chiralities, compositions and
+arrangements that no fit saw, the share of tubes whose charges converge, and CPU seconds a tube by size.
+"""
+
+from dataclasses import dataclass, field
+from time import process_time
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from matgym.models import Model
+from matgym.physics.electrons.bands import PiElectrons
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.physics.oracles import one_thread
+from matgym.physics.xtb.states import XtbMethod
+from matgym.structures import Nanotube
+from scripts.studies.common import Study, interval, print_markdown
+from scripts.studies.levels.reference import entry_of, finished
+
+GROUPS = {
+    "random": ("random", "unequal"),
+    "arranged": ("bonded", "patch"),
+    "vacancies": ("vacancy",),
+    "pristine": ("pristine",),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of the comparison."""
+
+    tubes: int = 1000  # most tubes
+    cells: tuple[int, ...] = (2, 4, 8, 25)  # of (8, 0), 64 to 800 sites, whose time is measured
+    resamples: int = 2000
+    small: tuple[int, int] = field(default=(8, 0))
+
+
+QUICK = Settings(tubes=2, cells=(1,), resamples=20)
+
+
+def main() -> None:
+    """Compute both π levels of the finished tubes, compare, and measure times."""
+    study = Study.from_command_line("levels", __doc__, Settings(), QUICK)
+    rows = finished()
+    first = [row for row in rows if row["method"] == XtbMethod.GFN1.value][: study.settings.tubes]
+    second = {row["name"]: row["gap_ev"] for row in rows if row["method"] == XtbMethod.GFN2.value}
+    tubes = [entry_of(row["name"]).tube for row in first]
+    gaps = {"GFN1": np.array([row["gap_ev"] for row in first])}
+    failures = 0
+    for name, oracle in (("π", PiElectrons()), ("self-consistent π", SelfConsistentElectrons())):
+        predictions = oracle.predict(tubes)
+        gaps[name] = predictions[oracle.properties[0]]
+        failures = len(predictions.reasons)
+    gaps["GFN2"] = np.array([second.get(row["name"], np.nan) for row in first])
+    comparisons = []
+    for split in ("test", "fit"):
+        for group, kinds in GROUPS.items():
+            chosen = np.array([row["split"] == split and row["kind"] in kinds for row in first], dtype=bool)
+            chiralities = len({(row["n"], row["m"]) for row, keep in zip(first, chosen, strict=True) if keep})
+            for level in ("π", "self-consistent π", "GFN2"):
+                here = {"split": split, "group": group, "level": level, "chiralities": chiralities}
+                comparisons.append(here | _agreement(gaps[level][chosen], gaps["GFN1"][chosen], study.settings))
+    comparisons = [row for row in comparisons if row["tubes"]]
+    head = ("tubes of", "group", "level", "tubes", "chiralities", "Spearman [95 %]", "MAE eV")
+    print_markdown(
+        head,
+        [
+            (
+                row["split"], row["group"], row["level"], row["tubes"], row["chiralities"],
+                interval(row["spearman"], *row["spearman_interval"]) if "spearman" in row else None, row.get("mae_ev"),
+            )
+            for row in comparisons
+        ],
+    )  # fmt: skip
+    study.write(
+        {
+            "labels": "GFN1-xTB at the scaled Tersoff geometry: see levels-reference.json",
+            "comparisons": comparisons,
+            "not_converged": failures,
+            "converged_of": len(tubes),
+            "seconds": _times(study.settings),
+        }
+    )
+
+
+def _agreement(gaps: np.ndarray, labels: np.ndarray, settings: Settings) -> dict[str, object]:
+    """Return the number of tubes that have both, their rank correlation with its interval, and the mean error, eV."""
+    both = np.isfinite(gaps) & np.isfinite(labels)
+    gaps, labels = gaps[both], labels[both]
+    if len(gaps) < 5:
+        return {"tubes": len(gaps)}
+    rng = np.random.default_rng(0)
+    drawn = [rng.integers(len(gaps), size=len(gaps)) for _ in range(settings.resamples)]
+    ranks = [spearmanr(gaps[rows], labels[rows]).statistic for rows in drawn]
+    return {
+        "tubes": len(gaps),
+        "spearman": float(spearmanr(gaps, labels).statistic),
+        "spearman_interval": np.nanquantile(ranks, [0.025, 0.975]).tolist(),
+        "mae_ev": float(np.abs(gaps - labels).mean()),
+    }
+
+
+def _times(settings: Settings) -> list[dict[str, object]]:
+    """Return CPU seconds a tube of the π levels, for tubes in which every eighth site holds B or N."""
+    rows: list[dict[str, object]] = []
+    for cells in settings.cells:
+        empty, rng = Nanotube(*settings.small, cells), np.random.default_rng(cells)
+        count = max(1, min(8, 1024 // empty.n_sites))
+        tubes = []
+        for _ in range(count):
+            sites = rng.permutation(empty.n_sites)[: 2 * (empty.n_sites // 16)].tolist()
+            half = len(sites) // 2
+            tubes.append(empty.decorated(dict.fromkeys(sites[:half], "B") | dict.fromkeys(sites[half:], "N")))
+        row: dict[str, object] = {"sites": empty.n_sites, "tubes": count}
+        for name, oracle in (("π", PiElectrons()), ("self-consistent π", SelfConsistentElectrons())):
+            row[name] = _seconds(oracle, tubes) / count
+        rows.append(row)
+    return rows
+
+
+def _seconds(oracle: Model, tubes: list[Nanotube]) -> float:
+    with one_thread():
+        start = process_time()
+        oracle.predict(tubes)
+        return process_time() - start
+
+
+if __name__ == "__main__":
+    main()
