@@ -231,10 +231,14 @@ def evaluate(
     from matgym.surrogates import load, load_card, shipped
     from matgym.surrogates.training import measure
 
-    rows = []
-    for name in [weights] if weights else shipped():
-        found = measure(load(name), Dataset.load(dataset or load_card(name).data["name"]))
-        rows += [{"surrogate": name} | row for row in _metrics(found) if larger or row["split"] == "test"]
+    rows, names = [], [weights] if weights else shipped()
+    with progress() as show:
+        for done, name in enumerate(names):
+            surrogate, data = load(name), Dataset.load(dataset or load_card(name).data["name"])
+            show("surrogates", done, len(names), name)
+            found = measure(surrogate, data)
+            rows += [{"surrogate": name} | row for row in _metrics(found) if larger or row["split"] == "test"]
+        show("surrogates", len(names), len(names))
     print_result(rows, (weights or "shipped surrogates", _with_intervals(rows)), json=json)
 
 

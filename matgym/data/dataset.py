@@ -84,9 +84,9 @@ class Dataset:
         except DatasetError as error:
             raise DatasetError(f"{file}: {error}") from None
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path | str) -> None:
         """Write a Parquet file atomically."""
-        with atomic_path(path) as scratch:
+        with atomic_path(Path(path)) as scratch:
             pq.write_table(self.table, scratch, compression="zstd", compression_level=15, row_group_size=1 << 20)
 
     def __len__(self) -> int:

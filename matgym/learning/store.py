@@ -130,13 +130,14 @@ class Store(Generic[C]):
         with work_folder(output, outputs=outputs, pieces=kept, identity=identity, force=force, inputs=inputs) as work:
             yield work
 
-    def save(self, path: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> C:
+    def save(self, path: Path | str, tensors: Mapping[str, Tensor], facts: Mapping[str, object]) -> C:
         """Write weights, from any device, to `path` (.safetensors) and a card with these facts beside it (.json).
 
         Raises:
             WeightsError: if `path` does not end in .safetensors.
             ConfigurationError: if the facts make no card; nothing is written then.
         """
+        path = Path(path)
         self.check_path(path)
         # A clone each: networks that share weights would be rejected as the same memory.
         content = bytes_of({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})

@@ -55,7 +55,7 @@ class SurrogateCard(Card):
 STORE: Final = Store(SurrogateCard, "a surrogate", Path(__file__).parent / "weights")
 
 
-def save(surrogate: NetworkSurrogate, path: Path, **facts: object) -> SurrogateCard:
+def save(surrogate: NetworkSurrogate, path: Path | str, **facts: object) -> SurrogateCard:
     """Write the weights to `path` (.safetensors) and the card next to it (.json).
 
     `facts` are further entries of the card: data, fit, command, metrics.

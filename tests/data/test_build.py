@@ -303,7 +303,7 @@ def test_strained_twisted_and_reconstructed_tubes_are_stored_exactly(deformed, t
     assert list(again.batch) == list(mixed.batch)
     joined = mixed.take(np.array([0])).with_rows(again)
     assert list(joined.batch) == list(mixed.batch)
-    joined.save(tmp_path / "copy.parquet")
+    joined.save(str(tmp_path / "copy.parquet"))
     assert list(Dataset.load(tmp_path / "copy.parquet").batch) == list(mixed.batch)
 
 

@@ -38,7 +38,7 @@ def build(card, tensors):
 def stored(tmp_path):
     torch.manual_seed(0)
     net = torch.nn.Linear(3, 1)
-    card = STORE.save(tmp_path / "plank.safetensors", net.state_dict(), {"width": 3, "command": "saw"})
+    card = STORE.save(str(tmp_path / "plank.safetensors"), net.state_dict(), {"width": 3, "command": "saw"})
     return tmp_path / "plank.safetensors", net, card
 
 

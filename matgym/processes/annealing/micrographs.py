@@ -159,7 +159,7 @@ def _alike(shape: tuple[int, ...], rng: np.random.Generator) -> FloatArray:
     return np.asarray(ndtr(2.0 * math.sqrt(math.pi) * CORRELATION * noise))
 
 
-def save_micrographs(surrogate: MicrographSurrogate, path: Path, **facts: object) -> MicrographCard:
+def save_micrographs(surrogate: MicrographSurrogate, path: Path | str, **facts: object) -> MicrographCard:
     """Write a surrogate to `path` (.safetensors) and its card beside it (.json).
 
     Raises:

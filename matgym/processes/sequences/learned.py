@@ -173,7 +173,7 @@ class SequenceCard(Card):
 STORE: Final = Store(SequenceCard, "a surrogate over time", Path(__file__).parent / "weights")
 
 
-def save_sequences(surrogate: SequenceSurrogate, path: Path, **facts: object) -> SequenceCard:
+def save_sequences(surrogate: SequenceSurrogate, path: Path | str, **facts: object) -> SequenceCard:
     """Write a surrogate to `path` (.safetensors) and its card beside it (.json).
 
     Raises:
