@@ -40,8 +40,8 @@ DIFFERENCE = "side by side and alone, largest difference"
 """The end of the names of differences, which are compared with `ROUNDING`, and not only with each other."""
 
 ROUNDING = 1e-6
-"""Largest difference of a reward in a batch from the same reward alone; rewards lie in [0, 1]. Networks compute in 32
-bits, and matrices of other heights are summed in another order. We set it after 1e-7 had been seen as the largest
+"""Largest difference of a reward in a batch from the same reward alone; rewards are of the order of 1. Networks compute
+in 32 bits, and matrices of other heights are summed in another order. We set it after 1e-7 had been seen as the largest
 difference of five environments: it is ten roundings of a number of 32 bits."""
 
 TRAINED = "training"
