@@ -269,7 +269,8 @@ def new_scheduler(folder):
     pytest.importorskip("distributed")
     note = folder / "scheduler.json"
     with started("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(note)) as process:
-        wait_until(note.exists)
+        # Dask opens the file before it writes the address, so its existence is not enough.
+        wait_until(lambda: note.exists() and note.read_text().rstrip().endswith("}"))
         assert process.poll() is None
         yield json.loads(note.read_text())["address"], process
 
