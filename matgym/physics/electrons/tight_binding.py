@@ -38,7 +38,8 @@ from matgym.units import CARBON_BOND_ANGSTROM
 EMPTY_SITE_EV = 1.0e4
 """On-site energy of vacant sites, eV, above every band; vacant sites have no hopping to their neighbours."""
 
-_PI_ELECTRONS = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
+PI_ELECTRONS: Final = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
+"""Number of π electrons by species code."""
 
 HOPPINGS_EV: Final = (1e-3, 100.0)
 """Smallest and largest hopping, eV. A choice of ours, as is the next range."""
@@ -188,7 +189,7 @@ def _stack(tubes: Sequence[Nanotube], rows: IntArray, parameters: PiParameters) 
     np.add.at(across, (tube, other[down], one[down]), hopping[:, down])
     sites = np.arange(n_sites)
     inner[:, sites, sites] += parameters.onsite_table()[species]
-    return PiSystem(rows, inner, across, np.asarray(_PI_ELECTRONS[species].sum(axis=1), dtype=np.int64))
+    return PiSystem(rows, inner, across, np.asarray(PI_ELECTRONS[species].sum(axis=1), dtype=np.int64))
 
 
 def hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:

@@ -2,7 +2,7 @@
 
 At chemical potentials μ_1 to μ_2 the variable of integration is
 
-    u(E) = log[(1 + exp((E - μ_1 + s)/s)) / (1 + exp((E - μ_2 - s)/s))],    s = 1.3 k_B T,
+    u(E) = log[(1 + exp((E - μ_1 + s)/s)) / (1 + exp((E - μ_2 - s)/s))],    s = k_B T or a little more,
 
 which for one μ resembles the Fermi function. It maps all energies to a finite range, and its nodes lie where the
 current flows. The range is cut where the transmission of the leads has a step, at the edges of their subbands, and
@@ -34,10 +34,11 @@ NODES: Final = 9
 This number and the next two were chosen on 45 random tubes of eight chiralities, for the fewest energies at an error of
 the conductance below 0.05 µS; tests use other tubes."""
 
-SOFTENING: Final = 1.3
-"""s over k_B T. At 1, moments of E - μ are singular at the ends of the range; above 1, they are smooth."""
+SOFTENING: Final = (1.0, 1.3)
+"""s over k_B T, for the moment of order 0 alone and with those of E - μ, which are singular at the ends of the range
+at 1 and smooth above."""
 
-PESSIMISM: Final = 30.0
+PESSIMISM: Final = 10.0
 """Factor by which the rule on every second node misses more than the whole rule, at the least."""
 
 WIDEST: Final = 8.0
@@ -96,7 +97,7 @@ class FermiWindow(ValueObject):
 
     @property
     def _unit_ev(self) -> float:
-        return SOFTENING * BOLTZMANN_EV_K * self.temperature_k
+        return SOFTENING[self.moments > 0] * BOLTZMANN_EV_K * self.temperature_k
 
     @cached_property
     def _range(self) -> float:
