@@ -179,11 +179,12 @@ class _Search:
             side = np.concatenate([side, np.repeat([0, 1], len(rows))])
             at = np.concatenate([at, np.full(2 * len(rows), dirac)])
             nearest = np.concatenate([nearest, *on_grid[:, number].T])
-        steps = np.full(len(task), step)
-        narrow = np.ones(len(task), dtype=bool)
+        steps, factor, start = np.full(len(task), step), np.full(len(task), 1.0 / NARROWER), at
+        free = np.arange(len(task)) < len(place)  # grid points may be followed anywhere
         for _ in range(REFINEMENTS):
-            steps = np.maximum(np.where(narrow, steps / NARROWER, steps), np.pi / _TICKS)
-            middle = np.round(at / steps) * steps
+            steps = np.clip(steps * factor, np.pi / _TICKS, step)
+            unit = np.where(factor > 1.0, steps / 2.0, steps)
+            middle = np.round(at / unit) * unit
             energies = np.round(nearest / STEP_EV) * STEP_EV + 0.0  # no -0.0, which has tables of its own
             stencil, limits = self._stencil(rows[task], middle, steps, energies)
             at, guess, nearest = _extremum(stencil, side, middle, steps)
@@ -198,8 +199,11 @@ class _Search:
             # A phase that cannot be the edge any more is dropped.
             hopeless = np.minimum(sign * guess, sign * nearest) > best[task, side] + steps / step * HOPELESS_EV
             going = ~done & ~bad & ~(hopeless & (distance < FARTHEST_EV))
-            narrow = ~outside & (distance < FARTHEST_EV)
-            task, side, at, nearest, steps, narrow = (x[going] for x in (task, side, at, nearest, steps, narrow))
+            going &= free | (np.abs(at - start) < step / 2.0)
+            factor = np.where(outside, 2.0, np.where(distance < FARTHEST_EV, 1.0 / NARROWER, 1.0))
+            task, side, at, nearest, steps, factor, start, free = (
+                x[going] for x in (task, side, at, nearest, steps, factor, start, free)
+            )
             if not len(task):
                 break
         settled[task] = False
