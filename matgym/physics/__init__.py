@@ -2,7 +2,7 @@
 
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.cache import Cached
-from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, PI_FORMATION_EV, PiElectrons
+from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, PI_FORMATION_EV, PiElectrons, PiFormation
 from matgym.physics.electrons.conductance import CONDUCTANCE_US, PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.physics.mechanics.elastic import POISSON_RATIO, YOUNG_GPA, Elasticity
@@ -59,6 +59,7 @@ __all__ = [
     "Model",
     "PhononTransport",
     "PiElectrons",
+    "PiFormation",
     "PiParameters",
     "PiTransport",
     "Predictions",

@@ -22,7 +22,6 @@ from matgym.physics.oracles import POTENTIALS_EV
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
 from matgym.physics.transport.landauer import electron_heat_nw_k, seebeck_uv_k
 from matgym.physics.transport.slabs import by_lead
-from matgym.physics.transport.window import FermiWindow
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 from matgym.units import CONDUCTANCE_QUANTUM_US
@@ -116,7 +115,6 @@ class Thermoelectric(Model):
             `zt`, each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`.
         """
         mu = self._potentials()
-        window = FermiWindow(mu, self.temperature_k, moments=2)
         transport = PiTransport(self.parameters, self.temperature_k)
         phonons = self._phonons.predict(tubes)
         lattice_heat = phonons[THERMAL_CONDUCTANCE_NW_K]
@@ -126,7 +124,7 @@ class Thermoelectric(Model):
             if reason := self.parameters.outside(tubes[rows[0]]):
                 failures |= {row: self.parameters.outside(tubes[row]) or reason for row in rows}
                 continue
-            electrons, failed = transport.sampled([tubes[row] for row in rows], window, np.inf, RELATIVE_TOLERANCE)
+            electrons, failed = transport.sampled([tubes[row] for row in rows], mu, 2, np.inf, RELATIVE_TOLERANCE)
             curves = coefficients(electrons.moments(mu, self.temperature_k), lattice_heat[rows], self.temperature_k)
             zt = np.nan_to_num(curves[ZT.key], nan=-1.0)
             # Electrons and holes of a symmetric tube give the same ZT; rounding must not decide the Seebeck sign.

@@ -94,14 +94,14 @@ class PiTransport(Model):
         """
         conductance = np.full(len(tubes), np.nan)
         failures, notes = dict[int, str](), dict[int, str]()
-        window = FermiWindow(np.array([self.mu_ev]), self.temperature_k)
+        mu = np.array([self.mu_ev])
         for rows in by_lead(tubes):
             if reason := self.parameters.outside(tubes[rows[0]]):
                 failures |= {row: self.parameters.outside(tubes[row]) or reason for row in rows}
                 continue
             absolute = self.tolerance_us / CONDUCTANCE_QUANTUM_US
-            found, failed = self.sampled([tubes[row] for row in rows], window, absolute, RELATIVE_TOLERANCE)
-            zeroth, _, _ = found.moments(window.mu_ev, self.temperature_k)
+            found, failed = self.sampled([tubes[row] for row in rows], mu, 0, absolute, RELATIVE_TOLERANCE)
+            zeroth, _, _ = found.moments(mu, self.temperature_k)
             conductance[rows] = CONDUCTANCE_QUANTUM_US * zeroth[:, 0]
             failures |= {rows[i]: reason for i, reason in failed.items()}
             notes |= {
@@ -114,13 +114,14 @@ class PiTransport(Model):
         return Predictions.together({CONDUCTANCE_US.key: conductance}, failures, notes)
 
     def sampled(
-        self, tubes: Sequence[Nanotube], window: FermiWindow, absolute: float, relative: float
+        self, tubes: Sequence[Nanotube], mu_ev: FloatArray, moments: int, absolute: float, relative: float
     ) -> tuple[Sampled, dict[int, str]]:
         """Return the transmission of tubes between the same leads at the energies that their integrals need.
 
         Args:
             tubes: B tubes of the same chirality and deformation.
-            window: chemical potentials, temperature, and the moments that are asked for.
+            mu_ev: (M,) chemical potentials, eV, ascending.
+            moments: highest power of E - μ whose integrals have to be accurate.
             absolute: largest error of the moments; see `FermiWindow.sample`.
             relative: largest error relative to the largest moment of order 0.
 
@@ -140,9 +141,8 @@ class PiTransport(Model):
             values[sound] = np.where(found < NO_TRANSMISSION, 0.0, found)
             return values[rows]
 
-        pieces = window.pieces(leads.edges_ev, leads.half_gap_ev, leads.carry)
-        if not pieces:  # failures are told all the same
-            through(np.arange(len(tubes)), np.zeros(0))
+        window = FermiWindow(mu_ev, self.temperature_k, leads.half_gap_ev, moments)
+        pieces = window.pieces(leads.edges_ev, leads.carry)
         return window.sample(len(tubes), pieces, through, absolute, relative), failures
 
     def transmission(self, tubes: Sequence[Nanotube], energies_ev: FloatArray) -> tuple[FloatArray, dict[int, str]]:

@@ -117,9 +117,7 @@ class Decorations(ValueObject):
         matrix, _, filled, limits = self._pencil(rows, thetas, energies_ev)
         return Bands(np.linalg.eigvalsh(matrix) + energies_ev[:, None], filled, limits)
 
-    def states(
-        self, row: int, theta: float, energy_ev: float
-    ) -> tuple[FloatArray, FloatArray, float]:
+    def states(self, row: int, theta: float, energy_ev: float) -> tuple[FloatArray, FloatArray, float]:
         """Return the states near E₀ of one tube.
 
         Returns:
@@ -182,9 +180,7 @@ class Decorations(ValueObject):
         back = back if basis is None else basis @ back
         return matrix, back, filled, np.array([table.limit_ev for table in tables])[which]
 
-    def _eigenvectors(
-        self, rows: IntArray, thetas: FloatArray
-    ) -> tuple[ComplexArray | None, FloatArray, IntArray]:
+    def _eigenvectors(self, rows: IntArray, thetas: FloatArray) -> tuple[ComplexArray | None, FloatArray, IntArray]:
         """Return eigenvectors of V (None: the sites themselves), (r, D) 1/λ, and (r,) how many λ are positive."""
         onsite, used = self.onsite_ev[rows], self.used[rows]
         inverse = np.where(used, 1.0 / np.where(onsite == 0.0, 1.0, onsite), -ABSENT_EV)
@@ -258,9 +254,7 @@ def _waves(lattice: TubeLattice, table: PristineTables, sites: IntArray) -> Comp
     return _amplitudes(lattice, sites[None], _wave_factors(table, len(table.sizes_ev))[:, None])[0]
 
 
-def _changed_bonds(
-    tube: Nanotube, strengths: FloatArray, turned_ev: float
-) -> tuple[IntArray, FloatArray, FloatArray]:
+def _changed_bonds(tube: Nanotube, strengths: FloatArray, turned_ev: float) -> tuple[IntArray, FloatArray, FloatArray]:
     """Return the (K, 2) sites, (K,) changes of the hopping, eV, and (K,) rises of the bonds around turned bonds."""
     if not tube.stone_wales:
         return np.empty((0, 2), dtype=np.int64), np.empty(0), np.empty(0)

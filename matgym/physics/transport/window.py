@@ -1,6 +1,6 @@
 """Gauss-Legendre nodes in the Fermi window: integrals over energies at which electrons enter and leave a device.
 
-At chemical potentials μ_1 to μ_2 the variable of integration is
+At chemical potentials μ_1 to μ_2, or up to the band edges if these lie further apart, the variable of integration is
 
     u(E) = log[(1 + exp((E - μ_1 + s)/s)) / (1 + exp((E - μ_2 - s)/s))],    s = k_B T or a little more,
 
@@ -88,12 +88,19 @@ class FermiWindow(ValueObject):
     Attributes:
         mu_ev: (M,) chemical potentials, eV, ascending.
         temperature_k: temperature of the leads, K.
+        half_gap_ev: energy, eV, of the leads' states that are nearest to zero; the current flows there if all chemical
+            potentials lie in the gap, and the variable of integration begins and ends there.
         moments: highest power of E - μ whose integrals have to be accurate: 0 for the conductance, 2 for heat.
     """
 
     mu_ev: FloatArray
     temperature_k: float
+    half_gap_ev: float = 0.0
     moments: int = 0
+
+    @cached_property
+    def _ends_ev(self) -> tuple[float, float]:
+        return min(float(self.mu_ev[0]), -self.half_gap_ev), max(float(self.mu_ev[-1]), self.half_gap_ev)
 
     @property
     def _unit_ev(self) -> float:
@@ -102,29 +109,27 @@ class FermiWindow(ValueObject):
     @cached_property
     def _range(self) -> float:
         """The largest u."""
-        return float(self.mu_ev[-1] - self.mu_ev[0]) / self._unit_ev + 2.0
+        return (self._ends_ev[1] - self._ends_ev[0]) / self._unit_ev + 2.0
 
     def _variable(self, energies_ev: FloatArray) -> FloatArray:
-        x = (energies_ev - self.mu_ev[0]) / self._unit_ev + 1.0
+        x = (energies_ev - self._ends_ev[0]) / self._unit_ev + 1.0
         return np.asarray(np.logaddexp(0.0, x) - np.logaddexp(0.0, x - self._range))
 
     def _energy(self, u: FloatArray) -> FloatArray:
         from_below, from_above = np.log(-np.expm1(-u)), np.log(-np.expm1(u - self._range))
-        return np.asarray(self.mu_ev[0] + self._unit_ev * (u - 1.0 + from_below - from_above))
+        return np.asarray(self._ends_ev[0] + self._unit_ev * (u - 1.0 + from_below - from_above))
 
     def pieces(
-        self, edges_ev: FloatArray, half_gap_ev: float, carry: Callable[[FloatArray], BoolArray]
+        self, edges_ev: FloatArray, carry: Callable[[FloatArray], BoolArray]
     ) -> list[tuple[float, float]]:
         """Return the ranges of u between the edges of the leads' subbands in which the leads have states.
 
         Args:
             edges_ev: (K,) energies of the edges, eV.
-            half_gap_ev: energy, eV, of the leads' states that are nearest to zero; the current flows there if all
-                chemical potentials lie in the gap.
             carry: function of energies, eV, that returns whether the leads have states there.
         """
         far = FARTHEST * BOLTZMANN_EV_K * self.temperature_k
-        lowest, highest = min(self.mu_ev[0], -half_gap_ev) - far, max(self.mu_ev[-1], half_gap_ev) + far
+        lowest, highest = self._ends_ev[0] - far, self._ends_ev[1] + far
         inside = edges_ev[(edges_ev > lowest) & (edges_ev < highest)]
         cuts = self._variable(np.concatenate([[lowest], inside, [highest]]))
         middles = self._energy((cuts[1:] + cuts[:-1]) / 2.0)
@@ -195,9 +200,7 @@ class FermiWindow(ValueObject):
         moments = electron_moments(energies_ev, values, mu, self.temperature_k, weights_ev)
         fewer = electron_moments(energies_ev, values, mu, self.temperature_k, weights_ev * _THINNED)
         thermal = BOLTZMANN_EV_K * self.temperature_k
-        missed = [
-            np.abs(moments[k] - fewer[k]).max(axis=1) / thermal**k for k in range(self.moments + 1)
-        ]
+        missed = [np.abs(moments[k] - fewer[k]).max(axis=1) / thermal**k for k in range(self.moments + 1)]
         return moments[0], np.max(missed, axis=0) / PESSIMISM
 
     @staticmethod
