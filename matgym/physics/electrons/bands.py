@@ -4,7 +4,7 @@ The cell of the tube is repeated periodically along the axis. With N π electron
 is the one between bands N/2 and N/2 + 1 over the whole Brillouin zone; it is zero if they overlap. If N is odd, a band
 is half filled, and the gap is exactly zero.
 
-Bands are computed on a grid that contains every phase onto which the Dirac points of a tube fold (θ = kL = 0 and 2π/3).
+The dense solver computes bands on a grid that contains every phase onto which the Dirac points of a tube fold (θ = kL = 0 and 2π/3).
 Each edge is then refined by golden-section search on both sides of the best grid point, because trigonal warping moves
 the edges of chiral tubes away from the symmetry points.
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from matgym.errors import ConfigurationError, require_counts, require_within
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
-from matgym.physics.electrons.reduced import GRID, GRID_WEIGHTS, reduced_edges
+from matgym.physics.electrons.reduced import GRID, GRID_WEIGHTS, reduced_edges, search_grid
 from matgym.physics.electrons.tight_binding import (
     EMPTY_SITE_EV,
     PI_ELECTRONS,
@@ -115,8 +115,8 @@ class PiElectrons(Model):
             settled = {row for row, good in zip(few, edges.settled, strict=True) if good}
             left = [row for row in left if row not in settled]
 
-        def solve(system: PiSystem, _tubes: Sequence[Nanotube]) -> FloatArray:
-            return np.stack(dense_edges(system))
+        def solve(system: PiSystem, solved: Sequence[Nanotube]) -> FloatArray:
+            return np.stack(dense_edges(system, search_grid(solved[0].lattice)))
 
         failures |= _solve_dense(tubes, left, self.parameters, solve, values)
         return Predictions.together(dict(zip(self.keys, values, strict=True)), failures)
@@ -190,7 +190,7 @@ class PiFormation(Model):
 
         def solve(system: PiSystem, solved: Sequence[Nanotube]) -> FloatArray:
             with one_thread():
-                _, energy = filling(grid_energies(system), system.electrons)
+                _, energy = filling(grid_energies(system, GRID), system.electrons)
             return (energy - np.array([self._separated_energy(tube) for tube in solved]))[None]
 
         failures |= _solve_dense(tubes, left, self.parameters, solve, values)
@@ -241,15 +241,20 @@ def _solve_dense(
     return {row: reason for row, reason in reasons.items() if reason}
 
 
-def dense_edges(system: PiSystem) -> tuple[FloatArray, FloatArray]:
-    """Return the (b,) gaps and Fermi levels, eV, of tubes by diagonalising their Hamiltonians."""
+def dense_edges(system: PiSystem, grid: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the (b,) gaps and Fermi levels, eV, of tubes by diagonalising their Hamiltonians.
+
+    Args:
+        system: Hamiltonians of b tubes.
+        grid: phases from `search_grid`.
+    """
     empty = system.electrons // 2  # index of the lowest empty band
     with one_thread():
-        energies = grid_energies(system)  # (b, grid, N)
-        valence = band_edge(system, energies, empty - 1, sign=-1.0)
-        conduction = band_edge(system, energies, empty, sign=+1.0)
+        energies = grid_energies(system, grid)  # (b, grid, N)
+        valence = band_edge(system, grid, energies, empty - 1, sign=-1.0)
+        conduction = band_edge(system, grid, energies, empty, sign=+1.0)
     gap = np.where(system.electrons % 2 == 0, np.maximum(conduction - valence, 0.0), 0.0)
-    filled_to, _ = filling(energies, system.electrons)
+    filled_to, _ = filling(energies[:, :: (len(grid) - 1) // (len(GRID) - 1)], system.electrons)
     return gap, np.where(gap > 0.0, (conduction + valence) / 2.0, filled_to)
 
 
@@ -273,17 +278,18 @@ def pristine_gap(tube: Nanotube, parameters: PiParameters) -> float:
 # ---- band edges
 
 
-def grid_energies(system: PiSystem) -> FloatArray:
+def grid_energies(system: PiSystem, grid: FloatArray) -> FloatArray:
     """Return the (b, grid, N) band energies at each phase of the grid, eV, ascending."""
     batch = len(system.rows)
-    return np.stack([np.linalg.eigvalsh(system.bloch(np.full(batch, theta))) for theta in GRID], axis=1)
+    return np.stack([np.linalg.eigvalsh(system.bloch(np.full(batch, theta))) for theta in grid], axis=1)
 
 
-def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: float) -> FloatArray:
+def band_edge(system: PiSystem, grid: FloatArray, energies: FloatArray, band: IntArray, sign: float) -> FloatArray:
     """Return the lowest or highest energy of one band of each tube.
 
     Args:
         system: Hamiltonians of b tubes.
+        grid: phases of `energies`.
         energies: (b, grid, N) band energies from `grid_energies`, eV.
         band: (b,) index of the band.
         sign: +1 for the lowest energy, -1 for the highest.
@@ -295,7 +301,7 @@ def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: floa
     on_grid = sign * energies[rows, :, band]  # (b, grid)
     nearest = on_grid.argmin(axis=1)
     best = on_grid[rows, nearest]
-    low, high = GRID[np.maximum(nearest - 1, 0)], GRID[np.minimum(nearest + 1, len(GRID) - 1)]
+    low, high = grid[np.maximum(nearest - 1, 0)], grid[np.minimum(nearest + 1, len(grid) - 1)]
 
     def value(theta: FloatArray, active: BoolArray) -> FloatArray:
         part = system.subset(active)

@@ -25,6 +25,9 @@ REACH_EV: Final = 0.5
 SHELL_EV: Final = 1e-3
 """Difference of energies, eV, below which states belong to one shell, which is never split."""
 
+LARGEST_SHELL: Final = 0.25
+"""Largest share of all states in the shell nearest to zero, if it is to belong to the basis at any E₀."""
+
 
 @dataclass(frozen=True)
 class PristineTables(ValueObject):
@@ -63,13 +66,16 @@ def pristine_tables(
     """
     f = structure_factor(lattice, strengths, theta)
     size = np.abs(f)
-    limit = abs(energy_ev) + REACH_EV
     ascending = np.sort(size, axis=None)
-    limit = max(limit, ascending[0] + 2.0 * SHELL_EV)
+    nearest = ascending[0] + SHELL_EV
+    # At the end of the zone of an armchair tube all states form one shell, which is left to Q.
+    keeps = (ascending <= nearest).mean() <= LARGEST_SHELL
+    limit = max(abs(energy_ev) + REACH_EV, nearest if keeps else 0.0)
     for value in ascending[np.searchsorted(ascending, limit - SHELL_EV) :]:
         if value > limit:
             break
-        limit = value + SHELL_EV
+        if keeps or value > nearest:
+            limit = value + SHELL_EV
     outside = size >= limit
     square = size**2 - energy_ev**2
     resolvent = -np.where(outside, 1.0, 0.0) / np.where(outside, square, 1.0)  # 1/(E² - |f|²)

@@ -30,6 +30,9 @@ GRID: Final = np.linspace(0.0, np.pi, 7)
 GRID_WEIGHTS: Final = np.array([0.5, 1, 1, 1, 1, 1, 0.5]) / 6.0
 """Trapezoid rule over [0, π]: a 12-point mesh of the whole zone."""
 
+SHORT_ANGSTROM: Final = (12.0, 6.0)
+"""Lengths of a tube, Å, below which the grid of the search is twice and four times as fine: bands are steeper."""
+
 METALLIC_EV: Final = 0.2
 """Least |f|, eV, below which the edges of a decorated tube are searched near the undecorated tube's, too."""
 
@@ -54,6 +57,9 @@ their distance."""
 
 CANDIDATES: Final = (0.01, 0.1)
 """Energies a + b E², eV, within which other phases of the grid may be the edge: the error at E₀ = 0 is below that."""
+
+TOUCHING_EV: Final = 1e-3
+"""Overlap of bands, eV, up to which the Fermi level is where they touch, rather than what fills the mesh."""
 
 FAR_EV: Final = 0.3
 """Energy of the middle of the gap, eV, above which the grid is computed again with E₀ there."""
@@ -132,6 +138,7 @@ class _Search:
     def __init__(self, decorations: Decorations, rows: IntArray) -> None:
         widest = int(decorations.used[rows].sum(axis=1).max(initial=0))
         self.decorations, self.rows = decorations.cut(rows, widest), np.arange(len(rows))
+        self.grid = search_grid(decorations.lattice)
 
     def run(self) -> tuple[FloatArray, BoolArray]:
         """Return (3, r) valence and conduction edges and Fermi levels, eV, and (r,) whether they are settled."""
@@ -147,7 +154,7 @@ class _Search:
         if is_even.any():
             best[is_even], settled[is_even] = self._refined(self.rows[is_even], edges[is_even])
         with np.errstate(invalid="ignore"):
-            open_gap = is_even & (best[:, 1] > best[:, 0])
+            open_gap = is_even & (best[:, 1] > best[:, 0] - TOUCHING_EV)
         fermi = best.mean(axis=1)
         gapless = self.rows[~open_gap & settled]
         if len(gapless):
@@ -157,8 +164,9 @@ class _Search:
 
     def _coarse(self, rows: IntArray, energies: FloatArray) -> FloatArray:
         """Return (r, grid, 2) edges on the grid, eV, with E₀ of each row."""
-        points = len(GRID)
-        found = self.decorations.bands(np.repeat(rows, points), np.tile(GRID, len(rows)), np.repeat(energies, points))
+        points = len(self.grid)
+        phases = np.tile(self.grid, len(rows))
+        found = self.decorations.bands(np.repeat(rows, points), phases, np.repeat(energies, points))
         return found.edges().reshape(len(rows), points, 2)
 
     def _refined(self, rows: IntArray, on_grid: FloatArray) -> tuple[FloatArray, BoolArray]:
@@ -166,23 +174,24 @@ class _Search:
         best = np.full((len(rows), 2), np.inf)  # of -valence and of conduction
         settled = np.ones(len(rows), dtype=bool)
         task, side, place = self._candidates(on_grid)
-        step = float(GRID[1])
+        step = float(self.grid[1])
         beside = np.abs(place[:, None] + [-1, 0, 1])  # E(-θ) = E(θ)
-        beside = np.where(beside >= len(GRID), 2 * (len(GRID) - 1) - beside, beside)
+        beside = np.where(beside >= len(self.grid), 2 * (len(self.grid) - 1) - beside, beside)
         stencil = on_grid[task[:, None], beside]  # (tasks, 3, 2)
-        middle = GRID[place]
+        middle = self.grid[place]
         at, _, nearest = _extremum(stencil, side, middle, step)
         dirac = dirac_phase(self.decorations.lattice, self.decorations.strengths)
         if dirac is not None:  # both edges of every tube may lie there, too
-            every, number = np.arange(len(rows)), int(np.abs(GRID - dirac).argmin())
+            every, number = np.arange(len(rows)), int(np.abs(self.grid - dirac).argmin())
             task = np.concatenate([task, every, every])
             side = np.concatenate([side, np.repeat([0, 1], len(rows))])
             at = np.concatenate([at, np.full(2 * len(rows), dirac)])
             nearest = np.concatenate([nearest, *on_grid[:, number].T])
         steps, factor, start = np.full(len(task), step), np.full(len(task), 1.0 / NARROWER), at
+        widest = np.full(len(task), step)  # halved whenever an extremum was inside, so that steps do not alternate
         free = np.arange(len(task)) < len(place)  # grid points may be followed anywhere
         for _ in range(REFINEMENTS):
-            steps = np.clip(steps * factor, np.pi / _TICKS, step)
+            steps = np.clip(steps * factor, np.pi / _TICKS, widest)
             unit = np.where(factor > 1.0, steps / 2.0, steps)
             middle = np.round(at / unit) * unit
             energies = np.round(nearest / STEP_EV) * STEP_EV + 0.0  # no -0.0, which has tables of its own
@@ -201,8 +210,9 @@ class _Search:
             going = ~done & ~bad & ~(hopeless & (distance < FARTHEST_EV))
             going &= free | (np.abs(at - start) < step / 2.0)
             factor = np.where(outside, 2.0, np.where(distance < FARTHEST_EV, 1.0 / NARROWER, 1.0))
-            task, side, at, nearest, steps, factor, start, free = (
-                x[going] for x in (task, side, at, nearest, steps, factor, start, free)
+            widest = np.where(outside, widest, steps / 2.0)
+            task, side, at, nearest, steps, factor, start, free, widest = (
+                x[going] for x in (task, side, at, nearest, steps, factor, start, free, widest)
             )
             if not len(task):
                 break
@@ -262,6 +272,12 @@ class _Search:
         return fermi, settled
 
 
+def search_grid(lattice: TubeLattice) -> FloatArray:
+    """Return the phases on which the search for band edges begins; `GRID` is every first, second or fourth of them."""
+    finer = sum(lattice.length_angstrom < length for length in SHORT_ANGSTROM)
+    return np.linspace(0.0, np.pi, (len(GRID) - 1) * 2**finer + 1)
+
+
 def dirac_phase(lattice: TubeLattice, strengths: tuple[float, ...]) -> float | None:
     """Return the phase of the least |f| of the undecorated tube, if it is a metal and the phase is not on the grid."""
     return _dirac_phase(lattice, strengths)[0]
@@ -280,7 +296,7 @@ def _dirac_phase(lattice: TubeLattice, strengths: tuple[float, ...]) -> tuple[fl
     return (None if on_grid or least[best] > METALLIC_EV else phase,)
 
 
-_TICKS: Final = 6 * NARROWER**6
+_TICKS: Final = 24 * NARROWER**5
 """Phases are whole numbers of π over this number, so that equal ones are found."""
 
 MOST_EV: Final = 5.0

@@ -119,9 +119,7 @@ class FermiWindow(ValueObject):
         from_below, from_above = np.log(-np.expm1(-u)), np.log(-np.expm1(u - self._range))
         return np.asarray(self._ends_ev[0] + self._unit_ev * (u - 1.0 + from_below - from_above))
 
-    def pieces(
-        self, edges_ev: FloatArray, carry: Callable[[FloatArray], BoolArray]
-    ) -> list[tuple[float, float]]:
+    def pieces(self, edges_ev: FloatArray, carry: Callable[[FloatArray], BoolArray]) -> list[tuple[float, float]]:
         """Return the ranges of u between the edges of the leads' subbands in which the leads have states.
 
         Args:
