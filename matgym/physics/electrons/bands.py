@@ -4,9 +4,9 @@ The cell of the tube is repeated periodically along the axis. With N π electron
 is the one between bands N/2 and N/2 + 1 over the whole Brillouin zone; it is zero if they overlap. If N is odd, a band
 is half filled, and the gap is exactly zero.
 
-The dense solver computes bands on a grid that contains every phase onto which the Dirac points of a tube fold (θ = kL = 0 and 2π/3).
-Each edge is then refined by golden-section search on both sides of the best grid point, because trigonal warping moves
-the edges of chiral tubes away from the symmetry points.
+The dense solver computes bands on a grid that contains every phase onto which the Dirac points of a tube fold
+(θ = kL = 0 and 2π/3). Each edge is then refined by golden-section search on both sides of the best grid point, because
+trigonal warping moves the edges of chiral tubes away from the symmetry points.
 
 The dense solver converges band edges to 1e-7 eV; the reduced basis, which is the default, is measured against it in
 docs/results/reduced_basis.json. Energies, and the Fermi level of tubes without a gap, are computed on a
