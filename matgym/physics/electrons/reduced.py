@@ -208,7 +208,10 @@ class _Search:
             # A phase that cannot be the edge any more is dropped.
             hopeless = np.minimum(sign * guess, sign * nearest) > best[task, side] + steps / step * HOPELESS_EV
             going = ~done & ~bad & ~(hopeless & (distance < FARTHEST_EV))
-            going &= free | (np.abs(at - start) < step / 2.0)
+            walked = np.abs(at - start)
+            going &= free | (walked < step)
+            # One that slides towards another point of the grid ends at the edge that is settled there.
+            going &= ~(outside & (walked > 0.9 * step) & (sign * nearest > best[task, side]))
             factor = np.where(outside, 2.0, np.where(distance < FARTHEST_EV, 1.0 / NARROWER, 1.0))
             widest = np.where(outside, widest, steps / 2.0)
             task, side, at, nearest, steps, factor, start, free, widest = (
