@@ -172,9 +172,9 @@ def main():
     parts = {"all": rows} | {kind: [row for row in rows if row["kind"] == kind] for kind in KINDS}
     accuracy = {name: summary(part) for name, part in parts.items()}
     speed = study.rows((Speed(*shape, settings) for shape in settings.sizes), "speed")
-    worst = sorted(
-        (row for row in rows if row["settled"]), key=lambda row: -abs(row["reduced_ev"] - row["dense_ev"])
-    )[:10]
+    worst = sorted((row for row in rows if row["settled"]), key=lambda row: -abs(row["reduced_ev"] - row["dense_ev"]))[
+        :10
+    ]
     print_markdown(["tubes of", *accuracy["all"]], [[name, *part.values()] for name, part in accuracy.items()])
     print_markdown(list(speed[0]), [row.values() for row in speed])
     print_markdown(list(worst[0]), [row.values() for row in worst])
