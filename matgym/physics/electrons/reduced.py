@@ -64,6 +64,9 @@ TOUCHING_EV: Final = 1e-3
 FAR_EV: Final = 0.3
 """Energy of the middle of the gap, eV, above which the grid is computed again with E₀ there."""
 
+SAME_EV: Final = 0.005
+"""Difference of interpolated minima, eV, up to which two neighbouring places of the grid are both looked at."""
+
 MARGIN_EV: Final = 0.2
 """Least distance, eV, of an edge from states outside the basis."""
 
@@ -175,8 +178,7 @@ class _Search:
         settled = np.ones(len(rows), dtype=bool)
         task, side, place = self._candidates(on_grid)
         step = float(self.grid[1])
-        beside = np.abs(place[:, None] + [-1, 0, 1])  # E(-θ) = E(θ)
-        beside = np.where(beside >= len(self.grid), 2 * (len(self.grid) - 1) - beside, beside)
+        beside = self._beside(place)
         stencil = on_grid[task[:, None], beside]  # (tasks, 3, 2)
         middle = self.grid[place]
         at, _, nearest = _extremum(stencil, side, middle, step)
@@ -222,16 +224,30 @@ class _Search:
         settled[task] = False
         return best * [-1.0, 1.0], settled & np.isfinite(best).all(axis=1)
 
-    @staticmethod
-    def _candidates(on_grid: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Return row, side (0: valence, 1: conduction) and place on the grid of all minima that may be an edge."""
-        value = on_grid * [-1.0, 1.0]
+    def _candidates(self, on_grid: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Return row, side (0: valence, 1: conduction) and place on the grid of all minima that may be an edge.
+
+        A place counts with the least energy around it by interpolation, since a minimum may lie between two places.
+        """
+        count, points, _ = on_grid.shape
+        row, place, side = np.indices((count, points, 2)).reshape(3, -1)
+        beside = self._beside(place)
+        at, guess, _ = _extremum(on_grid[row[:, None], beside], side, self.grid[place], float(self.grid[1]))
+        value, at = guess.reshape(on_grid.shape) * [-1.0, 1.0], at.reshape(on_grid.shape)
         walled = np.pad(value, ((0, 0), (1, 1), (0, 0)), constant_values=np.inf)
-        lowest = (value <= walled[:, :-2]) & (value <= walled[:, 2:])
+        # Two places that see the same minimum are one candidate.
+        same = np.abs(np.diff(at, axis=1, prepend=-np.inf)) < self.grid[1] / 3.0
+        lower = (value <= walled[:, :-2] + SAME_EV) & (value <= walled[:, 2:] + SAME_EV)
+        lower[:, 1:] &= ~(same[:, 1:] & lower[:, :-1])
         least = value.min(axis=1, keepdims=True)
         near = value <= least + CANDIDATES[0] + CANDIDATES[1] * least**2
-        row, place, side = np.nonzero(lowest & near)
-        return row, side, place
+        found_row, found_place, found_side = np.nonzero(lower & near)
+        return found_row, found_side, found_place
+
+    def _beside(self, place: IntArray) -> IntArray:
+        """Return the (..., 3) places on the grid around a place; E(-θ) = E(θ), and the same at π."""
+        beside = np.abs(place[:, None] + [-1, 0, 1])
+        return np.where(beside >= len(self.grid), 2 * (len(self.grid) - 1) - beside, beside)
 
     def _stencil(
         self, rows: IntArray, middle: FloatArray, step: FloatArray, energies: FloatArray
