@@ -2,7 +2,7 @@
 
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.cache import Cached
-from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, PI_FORMATION_EV, PiElectrons
+from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, PI_FORMATION_EV, PiElectrons, PiFormation
 from matgym.physics.electrons.bias import Bias, Response
 from matgym.physics.electrons.conductance import CONDUCTANCE_US, PiTransport
 from matgym.physics.electrons.optics import OPTICAL, OpticalTransitions
@@ -69,6 +69,7 @@ __all__ = [
     "OpticalTransitions",
     "PhononTransport",
     "PiElectrons",
+    "PiFormation",
     "PiParameters",
     "PiTransport",
     "Predictions",

@@ -20,7 +20,7 @@ from typing import Any, Final
 from matgym.errors import CacheWarning
 from matgym.files import SCRATCH, write_text
 
-PHYSICS_VERSION: Final = 2
+PHYSICS_VERSION: Final = 3
 """Version of the physics; increase it when the results of an oracle change although its settings do not."""
 
 FORMAT: Final = 3

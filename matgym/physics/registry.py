@@ -14,7 +14,7 @@ import numpy as np
 from matgym.errors import PropertyError, require_counts, require_within
 from matgym.models import Level, Model, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION, Cached, Remembered
-from matgym.physics.electrons.bands import PiElectrons
+from matgym.physics.electrons.bands import PiElectrons, PiFormation
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.optics import OpticalTransitions
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
@@ -60,6 +60,7 @@ Keep = Callable[[Model], Model]
 ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = MappingProxyType(
     {
         PiElectrons: lambda _at, _keep: PiElectrons(),
+        PiFormation: lambda _at, _keep: PiFormation(),
         PiTransport: lambda at, _keep: PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0),
         PhononTransport: lambda at, _keep: PhononTransport(temperature_k=at.temperature_k),
         Thermoelectric: lambda at, keep: Thermoelectric(

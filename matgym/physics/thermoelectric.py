@@ -10,6 +10,7 @@ each other in this model. The result is therefore the figure of merit of a short
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.physics.oracles import POTENTIALS_EV
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
-from matgym.physics.transport.landauer import electron_heat_nw_k, electron_moments, seebeck_uv_k
+from matgym.physics.transport.landauer import electron_heat_nw_k, seebeck_uv_k
 from matgym.physics.transport.slabs import by_lead
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
@@ -30,6 +31,16 @@ POWER_FACTOR_PW_K2 = Property("power_factor_pw_k2", "pW/K²", "S² G at the chem
 ELECTRON_HEAT_NW_K = Property(
     "electron_thermal_conductance_nw_k", "nW/K", "thermal conductance of the π electrons", between_leads=True
 )
+STEPS_EV: Final = (1e-6, 1.0)
+"""Smallest and largest spacing of chemical potentials, eV. A choice of ours."""
+
+MAX_POTENTIALS: Final = 10_000
+"""Most chemical potentials of one search. A choice of ours."""
+
+RELATIVE_TOLERANCE: Final = 0.01
+"""Largest estimated error of the moments of the transmission, relative to the largest conductance of the tube at any of
+the chemical potentials."""
+
 TIE = 1e-9
 """Relative difference of ZT below which two values count as equal, since it may be a rounding error."""
 
@@ -52,7 +63,7 @@ class Thermoelectric(Model):
         mu_ev: chemical potential, eV. None means the chemical potential of the largest ZT within `mu_range_ev`; if two
             have the same ZT, the lower one.
         mu_range_ev: lowest and highest chemical potential of this search, eV.
-        step_ev: spacing of chemical potentials and of energies, eV.
+        step_ev: spacing of the chemical potentials of this search, eV.
         frequencies: number of frequencies, as in `PhononTransport`.
         phonons: model that predicts the thermal conductance of the phonons instead of `PhononTransport`.
     """
@@ -70,8 +81,14 @@ class Thermoelectric(Model):
         require_within(*POTENTIALS_EV, lowest_mu_ev=low, highest_mu_ev=high)
         if not low <= high:
             raise ConfigurationError(f"mu_range_ev={self.mu_range_ev} must be (lowest, highest)")
+        require_within(*STEPS_EV, step_ev=self.step_ev)
+        if (high - low) / self.step_ev > MAX_POTENTIALS:
+            raise ConfigurationError(
+                f"mu_range_ev={self.mu_range_ev} holds more than {MAX_POTENTIALS:,} chemical potentials at step_ev="
+                f"{self.step_ev:g}: give a narrower range or a larger step_ev"
+            )
         # The constructors of both check these settings.
-        PiTransport(self.parameters, self.temperature_k, self.mu_ev or 0.0, self.step_ev)
+        PiTransport(self.parameters, self.temperature_k, self.mu_ev or 0.0)
         PhononTransport(self.temperature_k, self.frequencies)
 
     properties = (SEEBECK_UV_K, POWER_FACTOR_PW_K2, ELECTRON_HEAT_NW_K, MU_EV, ZT)
@@ -98,7 +115,7 @@ class Thermoelectric(Model):
             `zt`, each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`.
         """
         mu = self._potentials()
-        transport = PiTransport(self.parameters, self.temperature_k, step_ev=self.step_ev)
+        transport = PiTransport(self.parameters, self.temperature_k)
         phonons = self._phonons.predict(tubes)
         lattice_heat = phonons[THERMAL_CONDUCTANCE_NW_K]
         values = {prop.key: np.full(len(tubes), np.nan) for prop in self.properties}
@@ -107,8 +124,8 @@ class Thermoelectric(Model):
             if reason := self.parameters.outside(tubes[rows[0]]):
                 failures |= {row: self.parameters.outside(tubes[row]) or reason for row in rows}
                 continue
-            energies, electrons, failed = transport.spectrum([tubes[row] for row in rows], mu[0], mu[-1])
-            curves = coefficients(energies, electrons, lattice_heat[rows], mu, self.temperature_k)
+            electrons, failed = transport.sampled([tubes[row] for row in rows], mu, 2, np.inf, RELATIVE_TOLERANCE)
+            curves = coefficients(electrons.moments(mu, self.temperature_k), lattice_heat[rows], self.temperature_k)
             zt = np.nan_to_num(curves[ZT.key], nan=-1.0)
             # Electrons and holes of a symmetric tube give the same ZT; rounding must not decide the Seebeck sign.
             best = np.argmax(zt >= zt.max(axis=1, keepdims=True) * (1.0 - TIE), axis=1)
@@ -132,22 +149,18 @@ class Thermoelectric(Model):
 
 
 def coefficients(
-    energies_ev: FloatArray,
-    electrons: FloatArray,
+    moments: tuple[FloatArray, FloatArray, FloatArray],
     lattice_heat_nw_k: FloatArray,
-    mu_ev: FloatArray,
     temperature_k: float,
 ) -> dict[str, FloatArray]:
     """Return the thermoelectric coefficients at chemical potentials, (B, M) each, by property key.
 
     Args:
-        energies_ev: (E,) energies, eV, ascending.
-        electrons: (B, E) transmission of the electrons.
+        moments: moments of the transmission of the electrons, (B, M) each, from `electron_moments`.
         lattice_heat_nw_k: (B,) thermal conductance of the phonons, nW/K.
-        mu_ev: (M,) chemical potentials, eV.
         temperature_k: temperature of the leads, K.
     """
-    zeroth, first, second = electron_moments(energies_ev, np.maximum(electrons, 0.0), mu_ev, temperature_k)
+    zeroth, first, second = moments
     zeroth = np.maximum(
         zeroth, np.finfo(float).tiny
     )  # avoids a division by zero where no current flows; the power is then zero

@@ -22,6 +22,7 @@ from matgym.physics import (
     ZT,
     PhononTransport,
     PiElectrons,
+    PiFormation,
     Thermoelectric,
 )
 from matgym.physics.cache import Remembered
@@ -204,7 +205,7 @@ INSTANCES: Final = {
         ),
         Instance(
             "doping-easy", "the largest gap of two B and two N on 32 sites of (8,0)", doping_easy,
-            physics=lambda: [(PiElectrons(), ("gap_ev", "pi_formation_ev"))], tolerance=1e-6,
+            physics=lambda: [(PiElectrons(), ("gap_ev",)), (PiFormation(), ("pi_formation_ev",))], tolerance=1e-6,
         ),
         Instance(
             "doping", "the largest gap of eight B and eight N on 128 sites of (8,0), by a network", doping,

@@ -121,7 +121,7 @@ def _settings_of_physics(d: Draw) -> Any:
     from matgym import physics
 
     def transport() -> Any:
-        made = physics.PiTransport(temperature_k=d.near(300.0), mu_ev=d.near(0.0), step_ev=d.near(0.05))
+        made = physics.PiTransport(temperature_k=d.near(300.0), mu_ev=d.near(0.0), tolerance_us=d.near(0.05))
         return made.predict([d.tube()])
 
     def thermoelectric() -> Any:

@@ -1,27 +1,30 @@
-"""Band gap, Fermi level, π formation energy and density of states of decorated tubes.
+"""Band gap, Fermi level, π formation energy and density of states of decorated tubes, and the dense solver.
 
 The cell of the tube is repeated periodically along the axis. With N π electrons per cell and spin degeneracy, the gap
 is the one between bands N/2 and N/2 + 1 over the whole Brillouin zone; it is zero if they overlap. If N is odd, a band
 is half filled, and the gap is exactly zero.
 
-Bands are computed on a grid that contains every phase onto which the Dirac points of a tube fold (θ = kL = 0 and 2π/3).
-Each edge is then refined by golden-section search on both sides of the best grid point, because trigonal warping moves
-the edges of chiral tubes away from the symmetry points.
+The dense solver computes bands on a grid that contains every phase onto which the Dirac points of a tube fold
+(θ = kL = 0 and 2π/3). Each edge is then refined by golden-section search on both sides of the best grid point, because
+trigonal warping moves the edges of chiral tubes away from the symmetry points.
 
-Gap and band edges are converged to 1e-7 eV. Energies, and the Fermi level of tubes without a gap, are computed on a
+The dense solver converges band edges to 1e-7 eV; the reduced basis, which is the default, is measured against it in
+docs/results/reduced_basis.json. Energies, and the Fermi level of tubes without a gap, are computed on a
 mesh of 12 points: for gapless tubes of one or two cells they are accurate only to about 0.05 eV.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
-from matgym.errors import require_counts, require_within
+from matgym.errors import ConfigurationError, require_counts, require_within
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
+from matgym.physics.electrons.reduced import GRID, GRID_WEIGHTS, reduced_edges, search_grid
 from matgym.physics.electrons.tight_binding import (
     EMPTY_SITE_EV,
+    PI_ELECTRONS,
     SCANNED,
     PiParameters,
     PiSystem,
@@ -35,13 +38,12 @@ from matgym.structures.memory import check_memory, too_large
 from matgym.typing import BoolArray, FloatArray, IntArray
 
 DENSE_SITES = 400
-"""Number of sites above which undecorated tubes are computed by helical symmetry, which decorated tubes lack."""
+"""Number of sites above which undecorated tubes are computed by helical symmetry also if the dense solver is asked."""
 
-GRID: Final = np.linspace(0.0, np.pi, 7)
-"""Phases θ in multiples of 30°; E(-θ) = E(θ), so half the zone is enough."""
+REDUCED_SITES: Final = 20_000
+"""Number of sites above which the reduced basis would hold too many states, and the dense solver is asked."""
 
-GRID_WEIGHTS: Final = np.array([0.5, 1, 1, 1, 1, 1, 0.5]) / 6.0
-"""Trapezoid rule over [0, π]: a 12-point mesh of the whole zone."""
+METHODS: Final = ("reduced", "dense")
 
 EDGE_TOLERANCE_EV: Final = 1e-7
 """Difference of energies across a bracket, eV, below which the search for a band edge ends."""
@@ -67,87 +69,57 @@ PI_FORMATION_EV = Property(
 
 @dataclass(frozen=True)
 class PiElectrons(Model):
-    """The oracle of the π electrons.
+    """The oracle of band gap and Fermi level.
 
     Attributes:
         parameters: parameters of the π model.
+        method: "reduced" computes decorated tubes in the reduced basis of `matgym.physics.electrons.reduced`, and asks
+            the dense solver where that does not settle; "dense" asks the dense solver only.
     """
 
     parameters: PiParameters = field(default_factory=PiParameters)
+    method: Literal["reduced", "dense"] = "reduced"
 
-    properties = (GAP_EV, FERMI_EV, PI_FORMATION_EV)
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise ConfigurationError(f'method={self.method!r} is not known: give "reduced" or "dense"')
+
+    properties = (GAP_EV, FERMI_EV)
     level = Level.PI
-    cost = Cost(seconds=0.04, sites=128, exponent=2.8)
-    """Cost, measured on one core of an AMD EPYC server."""
+    cost = Cost(seconds=0.001, sites=128, exponent=2.0)
+    """Cost, measured on one core of an AMD EPYC server in batches of 64 with an eighth of the sites decorated."""
 
     def unsupported(self, space: Space) -> str:
         """Return why no tube of a design space can be computed: all are too thin for the π model; empty if one can."""
         return self.parameters.unsupported(space)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Return the electronic properties of each tube.
+        """Return the band gap and the Fermi level of each tube.
 
         Returns:
-            Predictions with `gap_ev`, `fermi_ev` and `pi_formation_ev`, each of shape (B,). Tubes that
-            vacancies cut in two, whose bands are all empty or all full, or that are too thin for the model
-            hold NaN and their reason in `failures`.
+            Predictions with `gap_ev` and `fermi_ev`, each of shape (B,). Tubes that vacancies cut in two, whose bands
+            are all empty or all full, or that are too thin for the model hold NaN and their reason in `failures`.
         """
-        gap, fermi, formation = (np.full(len(tubes), np.nan) for _ in range(3))
-        failures: dict[int, str] = {}
-        dense = []
+        values, failures, left = np.full((2, len(tubes)), np.nan), dict[int, str](), list[int]()
         for row, tube in enumerate(tubes):
-            if reason := self.parameters.outside(tube) or cut_in_two(tube):
+            if reason := _outside(tube, self.parameters):
                 failures[row] = reason
-            elif tube.is_carbon and tube.n_sites > DENSE_SITES:
-                gap[row], fermi[row], formation[row] = pristine_gap(tube, self.parameters), 0.0, 0.0
-            elif reason := too_large(f"{tube}: its bands", dense_bytes(tube)):
-                failures[row] = reason
+            elif tube.is_carbon and (self.method == "reduced" or tube.n_sites > DENSE_SITES):
+                values[:, row] = pristine_gap(tube, self.parameters), 0.0
             else:
-                dense.append(row)
-        for system in stacked([tubes[row] for row in dense], self.parameters):
-            batch = [tubes[dense[i]] for i in system.rows]
-            rows = np.array(dense)[system.rows]
-            atoms = np.array([tube.n_sites - tube.counts[Species.VACANCY] for tube in batch])
-            for i in np.flatnonzero((system.electrons < 2) | (system.electrons > 2 * atoms - 2)):
-                failures[int(rows[i])] = (
-                    f"{batch[i]}: {system.electrons[i]} π electrons on {atoms[i]} atoms leave no band edge"
-                )
-            good = np.array([int(row) not in failures for row in rows])
-            if good.any():
-                solvable = [tube for tube, keep in zip(batch, good, strict=True) if keep]
-                gap[rows[good]], fermi[rows[good]], formation[rows[good]] = self._solve(system.subset(good), solvable)
-        return Predictions.together({GAP_EV.key: gap, FERMI_EV.key: fermi, PI_FORMATION_EV.key: formation}, failures)
+                left.append(row)
+        if self.method == "reduced":
+            few = [row for row in left if tubes[row].n_sites <= REDUCED_SITES]
+            edges = reduced_edges([tubes[row] for row in few], self.parameters)
+            values[:, few] = np.maximum(edges.conduction_ev - edges.valence_ev, 0.0), edges.fermi_ev
+            settled = {row for row, good in zip(few, edges.settled, strict=True) if good}
+            left = [row for row in left if row not in settled]
 
-    def _solve(self, system: PiSystem, tubes: Sequence[Nanotube]) -> tuple[FloatArray, FloatArray, FloatArray]:
-        empty = system.electrons // 2  # index of the lowest empty band
-        with one_thread():
-            energies = grid_energies(system)  # (b, grid, N)
-            valence = band_edge(system, energies, empty - 1, sign=-1.0)
-            conduction = band_edge(system, energies, empty, sign=+1.0)
-        is_even = system.electrons % 2 == 0
-        gap = np.where(is_even, np.maximum(conduction - valence, 0.0), 0.0)
-        filled_to, band_energy = filling(energies, system.electrons)
-        fermi = np.where(gap > 0.0, (conduction + valence) / 2.0, filled_to)
-        reference = np.array([self._separated_energy(tube) for tube in tubes])
-        return gap, fermi, band_energy - reference
+        def solve(system: PiSystem, solved: Sequence[Nanotube]) -> FloatArray:
+            return np.stack(dense_edges(system, search_grid(solved[0].lattice)))
 
-    def _separated_energy(self, tube: Nanotube) -> float:
-        """Return the reference of the π formation energy, eV: isolated atoms, plus the binding of pristine carbon.
-
-        The π formation energy is the band energy minus this reference. It describes the π electrons only: it does not
-        include σ bonds, relaxation and chemical potentials.
-        """
-        counts = tube.counts
-        atoms = tube.n_sites - counts[Species.VACANCY]
-        isolated = 2 * counts[Species.N] * self.parameters.onsite_ev.get(Species.N, 0.0)
-        return isolated + atoms * self._carbon_binding(tube)
-
-    def _carbon_binding(self, tube: Nanotube) -> float:
-        """Return the π energy per atom of the pristine tube, eV, on the same mesh of the Brillouin zone."""
-        cells = tube.cells
-        kappa = (GRID[:, None] + 2 * np.pi * np.arange(cells)).ravel() / cells
-        bands = pristine_bands(tube, kappa, self.parameters).sum(axis=0)  # (grid * cells,)
-        return float(-2.0 * (np.repeat(GRID_WEIGHTS, cells) * bands).sum() / tube.n_sites)
+        failures |= _solve_dense(tubes, left, self.parameters, solve, values)
+        return Predictions.together(dict(zip(self.keys, values, strict=True)), failures)
 
     def density_of_states(
         self, tube: Nanotube, energies_ev: FloatArray, broadening_ev: float = 0.05, phases: int = 48
@@ -181,6 +153,111 @@ class PiElectrons(Model):
         return np.asarray(2.0 * gaussians.sum(axis=1) / phases)
 
 
+@dataclass(frozen=True)
+class PiFormation(Model):
+    """The oracle of the π formation energy, which needs all bands.
+
+    Attributes:
+        parameters: parameters of the π model.
+    """
+
+    parameters: PiParameters = field(default_factory=PiParameters)
+
+    properties = (PI_FORMATION_EV,)
+    level = Level.PI
+    cost = Cost(seconds=0.02, sites=128, exponent=2.8)
+    """Cost, measured on one core of an AMD EPYC server."""
+
+    def unsupported(self, space: Space) -> str:
+        """Return why no tube of a design space can be computed: all are too thin for the π model; empty if one can."""
+        return self.parameters.unsupported(space)
+
+    def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
+        """Return the π formation energy of each tube.
+
+        Returns:
+            Predictions with `pi_formation_ev` of shape (B,). Tubes that vacancies cut in two, whose bands are all empty
+            or all full, or that are too thin for the model hold NaN and their reason in `failures`.
+        """
+        values, failures, left = np.full((1, len(tubes)), np.nan), dict[int, str](), list[int]()
+        for row, tube in enumerate(tubes):
+            if reason := _outside(tube, self.parameters):
+                failures[row] = reason
+            elif tube.is_carbon and tube.n_sites > DENSE_SITES:
+                values[0, row] = 0.0
+            else:
+                left.append(row)
+
+        def solve(system: PiSystem, solved: Sequence[Nanotube]) -> FloatArray:
+            with one_thread():
+                _, energy = filling(grid_energies(system, GRID), system.electrons)
+            return (energy - np.array([self._separated_energy(tube) for tube in solved]))[None]
+
+        failures |= _solve_dense(tubes, left, self.parameters, solve, values)
+        return Predictions.together({PI_FORMATION_EV.key: values[0]}, failures)
+
+    def _separated_energy(self, tube: Nanotube) -> float:
+        """Return the reference of the π formation energy, eV: isolated atoms, plus the binding of pristine carbon.
+
+        The π formation energy is the band energy minus this reference. It describes the π electrons only: it does not
+        include σ bonds, relaxation and chemical potentials.
+        """
+        counts = tube.counts
+        atoms = tube.n_sites - counts[Species.VACANCY]
+        isolated = 2 * counts[Species.N] * self.parameters.onsite_ev.get(Species.N, 0.0)
+        return isolated + atoms * self._carbon_binding(tube)
+
+    def _carbon_binding(self, tube: Nanotube) -> float:
+        """Return the π energy per atom of the pristine tube, eV, on the same mesh of the Brillouin zone."""
+        cells = tube.cells
+        kappa = (GRID[:, None] + 2 * np.pi * np.arange(cells)).ravel() / cells
+        bands = pristine_bands(tube, kappa, self.parameters).sum(axis=0)  # (grid * cells,)
+        return float(-2.0 * (np.repeat(GRID_WEIGHTS, cells) * bands).sum() / tube.n_sites)
+
+
+def _outside(tube: Nanotube, parameters: PiParameters) -> str:
+    """Return why a tube has no bands: it is outside the domain, cut in two, or without electrons; empty if it has."""
+    if reason := parameters.outside(tube) or cut_in_two(tube):
+        return reason
+    atoms, electrons = tube.n_sites - tube.counts[Species.VACANCY], int(PI_ELECTRONS[tube.species].sum())
+    if electrons < 2 or electrons > 2 * atoms - 2:
+        return f"{tube}: {electrons} π electrons on {atoms} atoms leave no band edge"
+    return ""
+
+
+def _solve_dense(
+    tubes: Sequence[Nanotube],
+    rows: Sequence[int],
+    parameters: PiParameters,
+    solve: Callable[[PiSystem, Sequence[Nanotube]], FloatArray],
+    values: FloatArray,
+) -> dict[int, str]:
+    """Put the (P, b) results of `solve` of some tubes into `values`, (P, B); return the failures of large ones."""
+    reasons = {row: too_large(f"{tubes[row]}: its bands", dense_bytes(tubes[row])) for row in rows}
+    dense = [row for row in rows if not reasons[row]]
+    for system in stacked([tubes[row] for row in dense], parameters):
+        of_system = np.array(dense)[system.rows]
+        values[:, of_system] = solve(system, [tubes[row] for row in of_system])
+    return {row: reason for row, reason in reasons.items() if reason}
+
+
+def dense_edges(system: PiSystem, grid: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Return the (b,) gaps and Fermi levels, eV, of tubes by diagonalising their Hamiltonians.
+
+    Args:
+        system: Hamiltonians of b tubes.
+        grid: phases from `search_grid`.
+    """
+    empty = system.electrons // 2  # index of the lowest empty band
+    with one_thread():
+        energies = grid_energies(system, grid)  # (b, grid, N)
+        valence = band_edge(system, grid, energies, empty - 1, sign=-1.0)
+        conduction = band_edge(system, grid, energies, empty, sign=+1.0)
+    gap = np.where(system.electrons % 2 == 0, np.maximum(conduction - valence, 0.0), 0.0)
+    filled_to, _ = filling(energies[:, :: (len(grid) - 1) // (len(GRID) - 1)], system.electrons)
+    return gap, np.where(gap > 0.0, (conduction + valence) / 2.0, filled_to)
+
+
 def pristine_gap(tube: Nanotube, parameters: PiParameters) -> float:
     """Return the gap of the undecorated tube, eV: twice the least |f| over all lines of allowed wave vectors."""
     from scipy.optimize import minimize_scalar
@@ -201,17 +278,18 @@ def pristine_gap(tube: Nanotube, parameters: PiParameters) -> float:
 # ---- band edges
 
 
-def grid_energies(system: PiSystem) -> FloatArray:
+def grid_energies(system: PiSystem, grid: FloatArray) -> FloatArray:
     """Return the (b, grid, N) band energies at each phase of the grid, eV, ascending."""
     batch = len(system.rows)
-    return np.stack([np.linalg.eigvalsh(system.bloch(np.full(batch, theta))) for theta in GRID], axis=1)
+    return np.stack([np.linalg.eigvalsh(system.bloch(np.full(batch, theta))) for theta in grid], axis=1)
 
 
-def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: float) -> FloatArray:
+def band_edge(system: PiSystem, grid: FloatArray, energies: FloatArray, band: IntArray, sign: float) -> FloatArray:
     """Return the lowest or highest energy of one band of each tube.
 
     Args:
         system: Hamiltonians of b tubes.
+        grid: phases of `energies`.
         energies: (b, grid, N) band energies from `grid_energies`, eV.
         band: (b,) index of the band.
         sign: +1 for the lowest energy, -1 for the highest.
@@ -223,7 +301,7 @@ def band_edge(system: PiSystem, energies: FloatArray, band: IntArray, sign: floa
     on_grid = sign * energies[rows, :, band]  # (b, grid)
     nearest = on_grid.argmin(axis=1)
     best = on_grid[rows, nearest]
-    low, high = GRID[np.maximum(nearest - 1, 0)], GRID[np.minimum(nearest + 1, len(GRID) - 1)]
+    low, high = grid[np.maximum(nearest - 1, 0)], grid[np.minimum(nearest + 1, len(grid) - 1)]
 
     def value(theta: FloatArray, active: BoolArray) -> FloatArray:
         part = system.subset(active)

@@ -12,14 +12,13 @@ from typing import Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, require_within
+from matgym.errors import require_within
 from matgym.frozen import cached_by_bytes
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
-from matgym.physics.electrons.bands import pristine_gap
+from matgym.physics.electrons.subbands import subbands
 from matgym.physics.electrons.tight_binding import PiParameters, hoppings
 from matgym.physics.oracles import POTENTIALS_EV, TEMPERATURES_K, finite_numbers
 from matgym.physics.transport.greens import Lead, Surfaces, transmission
-from matgym.physics.transport.landauer import THERMAL_REACH, electron_moments
 from matgym.physics.transport.slabs import (
     Slabs,
     alike,
@@ -28,9 +27,10 @@ from matgym.physics.transport.slabs import (
     stacked_species,
     too_large_between_leads,
 )
+from matgym.physics.transport.window import FermiWindow, Sampled
 from matgym.structures import Nanotube, Species
-from matgym.typing import FloatArray
-from matgym.units import BOLTZMANN_EV_K, CONDUCTANCE_QUANTUM_US
+from matgym.typing import FloatArray, IntArray
+from matgym.units import CONDUCTANCE_QUANTUM_US
 
 CONDUCTANCE_US = Property(
     "conductance_us", "µS", "Landauer conductance between pristine leads, both spins", between_leads=True
@@ -42,14 +42,11 @@ BROADENING_EV = 1e-6
 NO_TRANSMISSION = 1e-9
 """Transmission below which it is set to zero."""
 
-WINDOW_POINTS = 1.5
-"""Least number of energies within k_B T; the trapezoid rule then gives the area of the thermal window to 10⁻¹¹."""
+TOLERANCES_US: Final = (1e-6, 10.0)
+"""Smallest and largest error of a conductance, µS, that may be asked for. A choice of ours."""
 
-STEPS_EV: Final = (1e-6, 1.0)
-"""Smallest and largest spacing of energies, eV. A choice of ours."""
-
-MAX_ENERGIES: Final = 10_000
-"""Most energies of one grid; for a tube of 0.6 nm they take about 10 s of a core. A choice of ours."""
+RELATIVE_TOLERANCE: Final = 0.01
+"""Largest error of a conductance relative to itself: a small conductance in a gap is known to two digits."""
 
 HOPS = (1, 2)
 """Number of bonds of the intact lattice that a hop spans, without and with a Stone-Wales pair."""
@@ -64,19 +61,19 @@ class PiTransport(Model):
         temperature_k: temperature of the leads, K.
         mu_ev: chemical potential, eV, on the scale where carbon's orbital is at zero, which is the middle of the bands
             of neutral leads.
-        step_ev: spacing of the energies at which T(E) is computed, eV.
+        tolerance_us: largest estimated error of the conductance, µS. T(E) is computed at more energies until it is
+            met, and never at a fixed number of energies.
     """
 
     parameters: PiParameters = field(default_factory=PiParameters)
     temperature_k: float = 300.0
     mu_ev: float = 0.0
-    step_ev: float = 0.01
+    tolerance_us: float = 0.05
 
     def __post_init__(self) -> None:
         require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)
         require_within(*POTENTIALS_EV, mu_ev=self.mu_ev)
-        require_within(*STEPS_EV, step_ev=self.step_ev)
-        energy_grid(self.mu_ev, self.mu_ev, self.temperature_k, self.step_ev)  # raises an error for too many energies
+        require_within(*TOLERANCES_US, tolerance_us=self.tolerance_us)
 
     properties = (CONDUCTANCE_US,)
     level = Level.PI
@@ -92,40 +89,61 @@ class PiTransport(Model):
 
         Returns:
             Predictions with `conductance_us` of shape (B,); tubes that are cut in two, too thin for the model, or
-            have a turned bond across their end hold NaN and their reason in `failures`.
+            have a turned bond across their end hold NaN and their reason in `failures`. A note tells where the
+            estimated error is larger than `tolerance_us`.
         """
         conductance = np.full(len(tubes), np.nan)
-        failures: dict[int, str] = {}
+        failures, notes = dict[int, str](), dict[int, str]()
+        mu = np.array([self.mu_ev])
         for rows in by_lead(tubes):
             if reason := self.parameters.outside(tubes[rows[0]]):
                 failures |= {row: self.parameters.outside(tubes[row]) or reason for row in rows}
                 continue
-            energies, transmissions, failed = self.spectrum([tubes[row] for row in rows], self.mu_ev, self.mu_ev)
-            zeroth, _, _ = electron_moments(energies, transmissions, np.array([self.mu_ev]), self.temperature_k)
+            absolute = self.tolerance_us / CONDUCTANCE_QUANTUM_US
+            found, failed = self.sampled([tubes[row] for row in rows], mu, 0, absolute, RELATIVE_TOLERANCE)
+            zeroth, _, _ = found.moments(mu, self.temperature_k)
             conductance[rows] = CONDUCTANCE_QUANTUM_US * zeroth[:, 0]
             failures |= {rows[i]: reason for i, reason in failed.items()}
-        return Predictions.together({CONDUCTANCE_US.key: conductance}, failures)
+            notes |= {
+                rows[i]: f"{CONDUCTANCE_US.key} is known to {CONDUCTANCE_QUANTUM_US * found.error[i]:.2g} µS only: "
+                "its transmission has narrower resonances than were resolved"
+                for i in np.flatnonzero(found.error > absolute).tolist()
+                if i not in failed
+            }
+        conductance[list(failures)] = np.nan
+        return Predictions.together({CONDUCTANCE_US.key: conductance}, failures, notes)
 
-    def spectrum(
-        self, tubes: Sequence[Nanotube], lowest_ev: float, highest_ev: float
-    ) -> tuple[FloatArray, FloatArray, dict[int, str]]:
-        """Return the transmission of tubes between the same leads at all energies that a conductance depends on.
-
-        The energies include the band edges of the leads: at a chemical potential in the gap, the current flows there.
+    def sampled(
+        self, tubes: Sequence[Nanotube], mu_ev: FloatArray, moments: int, absolute: float, relative: float
+    ) -> tuple[Sampled, dict[int, str]]:
+        """Return the transmission of tubes between the same leads at the energies that their integrals need.
 
         Args:
             tubes: B tubes of the same chirality and deformation.
-            lowest_ev: lowest chemical potential, eV.
-            highest_ev: highest chemical potential, eV.
+            mu_ev: (M,) chemical potentials, eV, ascending.
+            moments: highest power of E - μ whose integrals have to be accurate.
+            absolute: largest error of the moments; see `FermiWindow.sample`.
+            relative: largest error relative to the largest moment of order 0.
 
         Returns:
-            (E,) energies, eV; (B, E) transmission, with rounding errors in gaps set to zero; and reasons of failures
-            by row.
+            The sampled transmission, with rounding errors in gaps set to zero and rows of zeros for tubes that failed;
+            and the reasons of failures by row.
         """
-        edge = pristine_gap(tubes[0], self.parameters) / 2.0
-        energies = energy_grid(min(lowest_ev, -edge), max(highest_ev, edge), self.temperature_k, self.step_ev)
-        transmissions, failures = self.transmission(tubes, energies)
-        return energies, np.where(np.abs(transmissions) < NO_TRANSMISSION, 0.0, transmissions), failures
+        leads = subbands(tubes[0], self.parameters)
+        failures: dict[int, str] = {}
+
+        def through(rows: IntArray, energies: FloatArray) -> FloatArray:
+            sound = np.array([row for row in rows.tolist() if row not in failures], dtype=np.int64)
+            found, failed = self.transmission([tubes[row] for row in sound], energies)
+            failures.update({int(sound[i]): reason for i, reason in failed.items()})
+            values = np.zeros((len(tubes), len(energies)))
+            found = np.nan_to_num(found)
+            values[sound] = np.where(found < NO_TRANSMISSION, 0.0, found)
+            return values[rows]
+
+        window = FermiWindow(mu_ev, self.temperature_k, leads.half_gap_ev, moments)
+        pieces = window.pieces(leads.edges_ev, leads.carry)
+        return window.sample(len(tubes), pieces, through, absolute, relative), failures
 
     def transmission(self, tubes: Sequence[Nanotube], energies_ev: FloatArray) -> tuple[FloatArray, dict[int, str]]:
         """Return the transmission of each tube for one spin, and the failures.
@@ -155,27 +173,6 @@ class PiTransport(Model):
 
     def _outside(self, tube: Nanotube) -> str | None:
         return self.parameters.outside(tube) or not_between_leads(tube)
-
-
-def energy_grid(lowest_ev: float, highest_ev: float, temperature_k: float, step_ev: float) -> FloatArray:
-    """Return energies, eV, that extend `THERMAL_REACH` beyond a range of chemical potentials.
-
-    At low temperature their spacing is smaller than `step_ev`, to resolve the thermal window. The grid is shifted by
-    half a step to avoid E = 0, where zero modes of vacancies make a very narrow peak of T(E).
-
-    Raises:
-        ConfigurationError: if there would be more than `MAX_ENERGIES`.
-    """
-    thermal = BOLTZMANN_EV_K * temperature_k
-    reach, step_ev = THERMAL_REACH * thermal, min(step_ev, thermal / WINDOW_POINTS)
-    first, last = np.floor((lowest_ev - reach) / step_ev), np.ceil((highest_ev + reach) / step_ev)
-    if not last - first <= MAX_ENERGIES:
-        raise ConfigurationError(
-            f"chemical potentials and band edges from {lowest_ev:g} to {highest_ev:g} eV at temperature_k="
-            f"{temperature_k:g} need {last - first:,.0f} energies, more than {MAX_ENERGIES:,}: give another "
-            "temperature, a narrower range or a larger step_ev"
-        )
-    return np.asarray((np.arange(first, last) + 0.5) * step_ev)
 
 
 @cached_by_bytes()

@@ -30,7 +30,7 @@ from matgym.errors import require_within
 from matgym.frozen import ValueObject
 from matgym.models import Space
 from matgym.physics.oracles import rows_by
-from matgym.structures import SPECIES_DATA, Nanotube, Species
+from matgym.structures import SPECIES_DATA, Nanotube, Species, TubeLattice
 from matgym.structures.memory import MAX_DENSE_BYTES, too_large
 from matgym.typing import BoolArray, ComplexArray, FloatArray, IntArray
 from matgym.units import CARBON_BOND_ANGSTROM
@@ -38,7 +38,8 @@ from matgym.units import CARBON_BOND_ANGSTROM
 EMPTY_SITE_EV = 1.0e4
 """On-site energy of vacant sites, eV, above every band; vacant sites have no hopping to their neighbours."""
 
-_PI_ELECTRONS = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
+PI_ELECTRONS: Final = np.array([SPECIES_DATA[species].pi_electrons for species in Species])
+"""Number of π electrons by species code."""
 
 HOPPINGS_EV: Final = (1e-3, 100.0)
 """Smallest and largest hopping, eV. A choice of ours, as is the next range."""
@@ -188,7 +189,7 @@ def _stack(tubes: Sequence[Nanotube], rows: IntArray, parameters: PiParameters) 
     np.add.at(across, (tube, other[down], one[down]), hopping[:, down])
     sites = np.arange(n_sites)
     inner[:, sites, sites] += parameters.onsite_table()[species]
-    return PiSystem(rows, inner, across, np.asarray(_PI_ELECTRONS[species].sum(axis=1), dtype=np.int64))
+    return PiSystem(rows, inner, across, np.asarray(PI_ELECTRONS[species].sum(axis=1), dtype=np.int64))
 
 
 def hoppings(tube: Nanotube, parameters: PiParameters) -> FloatArray:
@@ -229,9 +230,23 @@ def pristine_bands(tube: Nanotube, kappa: FloatArray, parameters: PiParameters) 
         (lines, K) energies |f| ≥ 0, eV; the lower bands are their mirror image.
     """
     lattice = tube.lattice
+    lines = np.arange(lattice.n_cells // lattice.cells)[:, None]
+    return helical_bands(lattice, lines, kappa, hoppings(tube, parameters))
+
+
+def helical_bands(
+    lattice: TubeLattice, lines: IntArray, kappa: FloatArray, strengths: FloatArray | Sequence[float]
+) -> FloatArray:
+    """Return |f|, eV, on lines of allowed wave vectors at phases k|T|; see `pristine_bands`.
+
+    Args:
+        lattice: lattice whose chirality is used.
+        lines: numbers of lines μ, of a shape that broadcasts with that of `kappa`.
+        kappa: phases k|T| over one translational cell.
+        strengths: (3,) hopping matrix elements of the three bonds of an A site, eV.
+    """
     around, along = lattice.bond_vectors.T  # (3,) each, Å: they enter phases only, which strain does not change
-    lines = np.arange(lattice.n_cells // lattice.cells)
-    k_around = 2 * np.pi * lines / lattice.circumference_angstrom  # (lines,), 1/Å
-    k_along = kappa * lattice.cells / lattice.length_angstrom  # (K,), 1/Å
-    phase = k_around[:, None, None] * around + k_along[:, None] * along  # (lines, K, 3)
-    return np.asarray(np.abs(np.exp(1j * phase) @ hoppings(tube, parameters)))
+    k_around = 2 * np.pi * lines / lattice.circumference_angstrom  # 1/Å
+    k_along = kappa * lattice.cells / lattice.length_angstrom  # 1/Å
+    phase = k_around[..., None] * around + k_along[..., None] * along  # (..., 3)
+    return np.asarray(np.abs(np.exp(1j * phase) @ np.asarray(strengths)))

@@ -23,15 +23,21 @@ THERMAL_REACH = 18.0
 
 
 def electron_moments(
-    energies_ev: FloatArray, transmission: FloatArray, mu_ev: FloatArray, temperature_k: float
+    energies_ev: FloatArray,
+    transmission: FloatArray,
+    mu_ev: FloatArray,
+    temperature_k: float,
+    weights_ev: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the moments ∫ T (E - μ)^k (-∂f/∂E) dE for k = 0, 1, 2.
 
     Args:
-        energies_ev: (E,) energies, eV, ascending, that extend `THERMAL_REACH` beyond every chemical potential.
+        energies_ev: (E,) energies, eV. Without weights they ascend and extend `THERMAL_REACH` beyond every chemical
+            potential.
         transmission: (B, E) transmission.
         mu_ev: (M,) chemical potentials, eV.
         temperature_k: temperature of both reservoirs, K.
+        weights_ev: weights of the quadrature, eV, (E,) or (B, E); None means the trapezoid rule.
 
     Returns:
         Three arrays (B, M), in eV^k.
@@ -39,8 +45,8 @@ def electron_moments(
     thermal = BOLTZMANN_EV_K * temperature_k
     away = energies_ev - np.asarray(mu_ev)[:, None]  # (M, E)
     window = 0.25 / thermal / np.cosh(np.clip(away / thermal / 2.0, -300.0, 300.0)) ** 2  # -∂f/∂E, 1/eV
-    window = window * trapezoid_weights(energies_ev)
-    zeroth, first, second = (transmission @ (window * away**k).T for k in range(3))
+    weighted = transmission * (trapezoid_weights(energies_ev) if weights_ev is None else weights_ev)
+    zeroth, first, second = (weighted @ (window * away**k).T for k in range(3))
     return zeroth, first, second
 
 

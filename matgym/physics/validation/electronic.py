@@ -129,7 +129,8 @@ def _reflection(n: int, m: int) -> float:
 
 def _seebeck(energies: FloatArray, through: FloatArray, mu: FloatArray, kelvin: float) -> FloatArray:
     """Return the (M,) Seebeck coefficients, µV/K."""
-    return np.asarray(coefficients(energies, through, NO_LATTICE, mu, kelvin)["seebeck_uv_k"][0])
+    moments = electron_moments(energies, through, mu, kelvin)
+    return np.asarray(coefficients(moments, NO_LATTICE, kelvin)["seebeck_uv_k"][0])
 
 
 def _seebeck_step_edge() -> float:
@@ -160,7 +161,8 @@ def _seebeck_delta_optimum() -> float:
     thermal = BOLTZMANN_EV_K * ROOM_K
     energies = np.linspace(-2.0, 2.0, 4001) * thermal
     peak = np.exp(-0.5 * (energies / (0.1 * thermal)) ** 2)[None]
-    curves = coefficients(energies, peak, NO_LATTICE, np.linspace(-5.0, 0.0, 501) * thermal, ROOM_K)
+    moments = electron_moments(energies, peak, np.linspace(-5.0, 0.0, 501) * thermal, ROOM_K)
+    curves = coefficients(moments, NO_LATTICE, ROOM_K)
     return float(np.abs(curves["seebeck_uv_k"][0, curves["power_factor_pw_k2"][0].argmax()]))
 
 

@@ -12,13 +12,12 @@ import numpy as np
 
 from matgym.physics import GAP_EV, SEEBECK_UV_K, ZT, PhononTransport, PiElectrons, PiTransport
 from matgym.physics.electrons.bands import pristine_gap
-from matgym.physics.electrons.conductance import energy_grid
 from matgym.physics.mechanics.relaxation import relaxed_pristine
 from matgym.physics.mechanics.strength import Strength
 from matgym.physics.phonons.force_constants import MASSES_AMU, OMEGA_CM
 from matgym.physics.phonons.vibrations import Vibrations, mode_heat_j_k
 from matgym.physics.thermoelectric import POWER_FACTOR_PW_K2, coefficients
-from matgym.physics.transport.landauer import phonon_conductance_nw_k
+from matgym.physics.transport.landauer import electron_moments, phonon_conductance_nw_k
 from matgym.structures import Nanotube, Species
 from matgym.units import ATOMIC_MASS_KG, BOLTZMANN_J_K, HBAR_J_S, WALL_THICKNESS_NM
 from matgym.viz.palette import MUTED, RULE, new_figure, tidy
@@ -408,10 +407,10 @@ def thermoelectric():
     kelvin, mu = 300.0, np.linspace(-1.0, 1.0, 801)
     tubes = designs(10, 0, 4)
     tubes["isotopes"] = mixed_isotopes(Nanotube(10, 0, 8))
-    energies = energy_grid(mu[0], mu[-1], kelvin, 0.0025)
+    energies = np.arange(mu[0] - 0.5, mu[-1] + 0.5, 0.0025) + 0.00125  # 0.5 eV are 19 k_B T
     through = np.concatenate([computed(PiTransport(PARAMETERS).transmission([t], energies)) for t in tubes.values()])
     heat_nw_k = PhononTransport(kelvin, 160).predict(list(tubes.values()))["thermal_conductance_nw_k"]
-    found = coefficients(energies, through, heat_nw_k, mu, kelvin)
+    found = coefficients(electron_moments(energies, np.maximum(through, 0.0), mu, kelvin), heat_nw_k, kelvin)
     gap = pristine_gap(tubes["pristine"], PARAMETERS)
     figure, axes = panels(11.5, 4.4, 3)
     shown = (
