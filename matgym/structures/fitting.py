@@ -17,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from matgym.frozen import ValueObject
 from matgym.structures.lattice import TubeLattice, tube_lattice, unit_sites
 from matgym.structures.nanotube import MAX_STRAIN
 from matgym.structures.symmetry import Pairs
@@ -52,7 +53,7 @@ _LATTICE_CONSTANT: Final = math.sqrt(3.0) * CARBON_BOND_ANGSTROM
 
 
 @dataclass(frozen=True)
-class Wall:
+class Wall(ValueObject):
     """Atoms on a cylinder.
 
     Attributes:
@@ -69,7 +70,7 @@ class Wall:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fit(ValueObject):
     """A lattice that fits the atoms.
 
     Attributes:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from matgym.errors import RecognitionError, StructureError
+from matgym.frozen import ValueObject
 from matgym.structures.atoms import check_numbers
 from matgym.structures.fitting import SITE_TOLERANCE_ANGSTROM, Fit, Wall, lattice_fits, round_wall
 from matgym.structures.nanotube import Nanotube
@@ -47,7 +48,7 @@ STRAIN_DECIMALS: Final = 6
 
 
 @dataclass(frozen=True, eq=False)
-class Recognised:
+class Recognised(ValueObject):
     """A nanotube that atoms form.
 
     Attributes:

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import RecognitionError
+from matgym.frozen import ValueObject
 from matgym.structures.lattice import TubeLattice
 from matgym.structures.stone_wales import turned_bonds
 from matgym.structures.symmetry import Pairs
@@ -51,7 +52,7 @@ _WAVES: Final = 12
 
 
 @dataclass(frozen=True, eq=False)
-class Seated:
+class Seated(ValueObject):
     """Atoms on the sites of a lattice.
 
     Attributes:

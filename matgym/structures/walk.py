@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from matgym.frozen import ValueObject
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.symmetry import Pairs
 from matgym.typing import BoolArray, FloatArray, IntArray
@@ -33,7 +34,7 @@ _LONGEST_RING: Final = 40
 
 
 @dataclass(frozen=True)
-class Walked:
+class Walked(ValueObject):
     """A wall of known chirality.
 
     Attributes:
@@ -58,7 +59,7 @@ class Walked:
 
 
 @dataclass(frozen=True)
-class _Net:
+class _Net(ValueObject):
     """The directed bonds of a wall, each atom's in counter-clockwise order as seen from outside.
 
     Attributes:

@@ -191,7 +191,7 @@ class PiFormation(Model):
         def solve(system: PiSystem, solved: Sequence[Nanotube]) -> FloatArray:
             with one_thread():
                 _, energy = filling(grid_energies(system, GRID), system.electrons)
-            return (energy - np.array([self._separated_energy(tube) for tube in solved]))[None]
+            return np.asarray(energy - [self._separated_energy(tube) for tube in solved])[None]
 
         failures |= _solve_dense(tubes, left, self.parameters, solve, values)
         return Predictions.together({PI_FORMATION_EV.key: values[0]}, failures)

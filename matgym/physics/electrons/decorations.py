@@ -176,9 +176,9 @@ class Decorations(ValueObject):
         matrix[:, 2 * most :, 2 * most :] = root @ green @ back
         matrix[:, 2 * most :, : 2 * most] = amplitudes
         matrix[:, : 2 * most, 2 * most :] = amplitudes.conj().swapaxes(1, 2)
-        filled = self.electrons[rows] / 2.0 - (self.lattice.n_cells - most) + positive
-        back = back if basis is None else basis @ back
-        return matrix, back, filled, np.array([table.limit_ev for table in tables])[which]
+        filled: FloatArray = self.electrons[rows] / 2.0 - (self.lattice.n_cells - most) + positive
+        to_sites: ComplexArray = back if basis is None else basis @ back
+        return matrix, to_sites, filled, np.array([table.limit_ev for table in tables])[which]
 
     def _eigenvectors(self, rows: IntArray, thetas: FloatArray) -> tuple[ComplexArray | None, FloatArray, IntArray]:
         """Return eigenvectors of V (None: the sites themselves), (r, D) 1/λ, and (r,) how many λ are positive."""
@@ -223,7 +223,7 @@ class Bands(ValueObject):
     def edges(self) -> FloatArray:
         """Return the (r, 2) energies of the highest filled and of the lowest empty band, eV."""
         first = np.clip(self.filled.astype(np.int64) - 1, 0, self.energies_ev.shape[1] - 2)
-        return np.take_along_axis(self.energies_ev, first[:, None] + [0, 1], axis=1)
+        return np.take_along_axis(self.energies_ev, first[:, None] + np.arange(2), axis=1)
 
 
 def _padded(table: PristineTables, most: int) -> FloatArray:
@@ -251,7 +251,8 @@ def _amplitudes(lattice: TubeLattice, sites: IntArray, factors: ComplexArray) ->
 
 
 def _waves(lattice: TubeLattice, table: PristineTables, sites: IntArray) -> ComplexArray:
-    return _amplitudes(lattice, sites[None], _wave_factors(table, len(table.sizes_ev))[:, None])[0]
+    amplitudes: ComplexArray = _amplitudes(lattice, sites[None], _wave_factors(table, len(table.sizes_ev))[:, None])[0]
+    return amplitudes
 
 
 def _changed_bonds(tube: Nanotube, strengths: FloatArray, turned_ev: float) -> tuple[IntArray, FloatArray, FloatArray]:

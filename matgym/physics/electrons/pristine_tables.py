@@ -11,9 +11,10 @@ four tables of one number for each cell, which a Fourier transform gives.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matgym.frozen import ValueObject, cached_by_bytes
 from matgym.structures import TubeLattice
@@ -82,8 +83,8 @@ def pristine_tables(
     diagonal = energy_ev * resolvent
     steeper = 2.0 * energy_ev * resolvent**2
     same = (size**2 + energy_ev**2) * resolvent**2
-    green = [diagonal, f * resolvent, f.conj() * resolvent, diagonal]
-    slope = [same, f * steeper, f.conj() * steeper, same]
+    green: list[NDArray[Any]] = [diagonal, f * resolvent, f.conj() * resolvent, diagonal]
+    slope: list[NDArray[Any]] = [same, f * steeper, f.conj() * steeper, same]
     k, r = np.nonzero(~outside)
     row_phase, column_phase = _phases(lattice)
     inside = size[k, r]
@@ -127,7 +128,7 @@ def _phases(lattice: TubeLattice) -> tuple[FloatArray, FloatArray]:
     return (2.0 * np.pi * np.arange(height)[:, None] + column * lattice.raster_shift) / height, column
 
 
-def _transformed(lattice: TubeLattice, part: ComplexArray) -> ComplexArray:
+def _transformed(lattice: TubeLattice, part: NDArray[Any]) -> ComplexArray:
     """Return the (n_cells,) Fourier transform to offsets of cells of a function of the wave vectors."""
     height, width = lattice.raster_shape
     twist = np.exp(2j * np.pi * np.outer(np.arange(height), np.arange(width)) * lattice.raster_shift / (width * height))

@@ -116,7 +116,8 @@ def reduced_edges(tubes: Sequence[Nanotube], parameters: PiParameters) -> Edges:
                 except np.linalg.LinAlgError:  # too many decorated sites in one of these tubes
                     continue
                 values[:, of_part], settled[of_part] = np.where(good, found, np.nan), good
-    return Edges(*values, settled)
+    valence, conduction, fermi = values
+    return Edges(valence, conduction, fermi, settled)
 
 
 def _parts(decorations: Decorations) -> list[IntArray]:

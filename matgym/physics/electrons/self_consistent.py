@@ -24,8 +24,9 @@ import numpy as np
 from matgym.errors import ConfigurationError, RelaxationError, require_counts, require_within
 from matgym.frozen import ValueObject
 from matgym.models import Cost, Level, Model, Predictions, Space
-from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, band_edge, filling, grid_energies
+from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, dense_edges
 from matgym.physics.electrons.electrostatics import ohno
+from matgym.physics.electrons.reduced import search_grid
 from matgym.physics.electrons.tight_binding import ONSITE_EV, PiParameters, PiSystem, dense_bytes, stacked
 from matgym.physics.mechanics.relaxation import period_twist
 from matgym.physics.oracles import cut_in_two, one_thread
@@ -154,15 +155,8 @@ class SelfConsistentElectrons(Model):
         solutions, failures = self._solutions(tubes)
         for solution in solutions:
             system = solution.system
-            empty = system.electrons // 2
-            with one_thread():
-                energies = grid_energies(system)
-                valence = band_edge(system, energies, empty - 1, sign=-1.0)
-                conduction = band_edge(system, energies, empty, sign=+1.0)
-            of_rows = np.where(system.electrons % 2 == 0, np.maximum(conduction - valence, 0.0), 0.0)
-            gap[system.rows] = of_rows
-            filled_to, _ = filling(energies, system.electrons)
-            fermi[system.rows] = np.where(of_rows > 0.0, (conduction + valence) / 2.0, filled_to)
+            grid = search_grid(tubes[system.rows[0]].lattice)
+            gap[system.rows], fermi[system.rows] = dense_edges(system, grid)
         return Predictions.together({GAP_EV.key: gap, FERMI_EV.key: fermi}, failures)
 
     def charges(self, tube: Nanotube) -> FloatArray:

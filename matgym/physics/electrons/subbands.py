@@ -50,7 +50,9 @@ def subbands(tube: Nanotube, parameters: PiParameters) -> Subbands:
 @cached_by_bytes()
 def _subbands(lattice: TubeLattice, strengths: tuple[float, ...]) -> Subbands:
     step = 2.0 * np.pi / (SCANNED - 1)
-    scan = step * np.arange(-1, SCANNED + 1) - np.pi  # one step beyond the zone, where each line goes on
+    scan = np.asarray(
+        step * np.arange(-1, SCANNED + 1) - np.pi, dtype=np.float64
+    )  # one step beyond the zone, where each line goes on
     lines = np.arange(lattice.n_cells)
     bands = helical_bands(lattice, lines[:, None], scan, strengths)
     extrema = []

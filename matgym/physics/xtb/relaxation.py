@@ -44,7 +44,7 @@ def relaxed_atoms(tube: Nanotube, method: XtbMethod, force_ev_per_angstrom: floa
 
     start = tersoff_start(tube)
     atoms = scaled_atoms(start)
-    atoms.calc = tblite("ase").TBLite(method=method.value, verbosity=0, guess="eeqbc")
+    atoms.calc = tblite().ase.TBLite(method=method.value, verbosity=0, guess="eeqbc")
     axial = np.zeros((3, 3))
     axial[2, 2] = 1.0
     _rest(FrechetCellFilter(atoms, mask=axial), _hessian(start, with_period=True), force_ev_per_angstrom, max_steps)

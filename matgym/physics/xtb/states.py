@@ -126,7 +126,7 @@ def solve(atoms: "Atoms", method: XtbMethod) -> XtbStates:
     """
     from ase.units import Bohr, Hartree
 
-    interface = tblite("interface")
+    interface = tblite().interface
     positions, period = atoms.positions / Bohr, atoms.cell[2, 2] / Bohr
     try:
         calculator = interface.Calculator(
@@ -158,15 +158,16 @@ def repeats(period_angstrom: float) -> int:
     return max(1, ceil(SHORTEST_ANGSTROM / period_angstrom))
 
 
-def tblite(module: str) -> Any:
-    """Return a module of tblite, "interface" or "ase".
+def tblite() -> Any:
+    """Return the package tblite with its modules `interface` and `ase`.
 
     Raises:
         MissingExtraError: if tblite is not installed.
     """
-    from importlib import import_module
-
     try:
-        return import_module(f"tblite.{module}")
+        import tblite
+        import tblite.ase
+        import tblite.interface
     except ImportError:
         raise MissingExtraError("tblite", "xtb") from None
+    return tblite
