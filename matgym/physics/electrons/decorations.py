@@ -177,7 +177,7 @@ class Decorations(ValueObject):
         matrix[:, 2 * most :, : 2 * most] = amplitudes
         matrix[:, : 2 * most, 2 * most :] = amplitudes.conj().swapaxes(1, 2)
         filled: FloatArray = self.electrons[rows] / 2.0 - (self.lattice.n_cells - most) + positive
-        to_sites: ComplexArray = back if basis is None else basis @ back
+        to_sites: ComplexArray = np.asarray(back if basis is None else basis @ back, dtype=np.complex128)
         return matrix, to_sites, filled, np.array([table.limit_ev for table in tables])[which]
 
     def _eigenvectors(self, rows: IntArray, thetas: FloatArray) -> tuple[ComplexArray | None, FloatArray, IntArray]:
