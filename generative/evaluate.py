@@ -116,7 +116,7 @@ def evaluate(
         generator: the generator to evaluate.
         rng: the random generator of conditions, draws and comparisons.
         samples: the number of tubes to draw.
-        split: the split of the conditions: "validation", "test", or "larger".
+        split: the split of the conditions: "validation", "test", or "held" for those that no training sees.
         name: the name of the generator; by default the name of its class.
         data: the held-out and training structures; by default the shipped data set.
         surrogate: the surrogate whose features are compared; by default the shipped surrogate.

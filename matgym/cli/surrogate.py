@@ -223,7 +223,7 @@ def evaluate(
         str, typer.Argument(help=".safetensors file or shipped name. Default: all shipped surrogates.")
     ] = "",
     dataset: Annotated[str, typer.Option(help="Parquet file or shipped data set. Default: the training data.")] = "",
-    larger: Annotated[bool, typer.Option(help="Also evaluate on larger tubes than those of the training.")] = False,
+    held: Annotated[bool, typer.Option(help="Also evaluate on tubes of families that no training sees.")] = False,
     json: Json = False,
 ) -> None:
     """Recompute the errors of surrogates on held-out splits."""
@@ -237,7 +237,7 @@ def evaluate(
             surrogate, data = load(name), Dataset.load(dataset or load_card(name).data["name"])
             show("surrogates", done, len(names), name)
             found = measure(surrogate, data)
-            rows += [{"surrogate": name} | row for row in _metrics(found) if larger or row["split"] == "test"]
+            rows += [{"surrogate": name} | row for row in _metrics(found) if held or row["split"] == "test"]
         show("surrogates", len(names), len(names))
     print_result(rows, (weights or "shipped surrogates", _with_intervals(rows)), json=json)
 

@@ -16,7 +16,7 @@ and a(site, X) the number of its three neighbours that hold X already.
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,8 +29,9 @@ from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family
 from matgym.data.table import SCHEMA_VERSION, label_columns, split_of, table_of, tube_columns
 from matgym.execution import Job, execute
 from matgym.physics.cache import PHYSICS_VERSION
+from matgym.physics.electrons.bands import GAP_EV, PiElectrons
 from matgym.physics.registry import Conditions, oracle_of, predict
-from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
+from matgym.structures import CARBONS, Nanotube, Species, TubeBatch, TubeLattice, tube_lattice
 from matgym.structures.symmetry import Pairs
 from matgym.typing import FloatArray, SpeciesArray
 from matgym.work import work_folder
@@ -39,6 +40,10 @@ SHARD_SAMPLES: Final = 100
 
 PLAIN_SHARE: Final = 0.35
 """Share of tubes that are decorated uniformly at random."""
+
+CLIMB_STEPS: Final = 8
+CLIMB_TRIES: Final = 16
+"""Steps of the hill climb of `Family.searched`, and swaps that each step tries; choices of ours."""
 
 _SUBLATTICE, _WAVE, _NEIGHBOUR = 1.5, 2.0, 1.5  # standard deviations of the preferences
 
@@ -124,15 +129,16 @@ def make_shard(spec: DatasetSpec, number: int) -> pa.Table:
         for sample, family in zip(samples, families, strict=True)
     )
     columns = tube_columns(batch, samples)
-    columns["split"] = [
-        "larger" if family.larger else split_of(key) for family, key in zip(families, columns["key"], strict=True)
-    ]
+    columns["split"] = [family.held or split_of(key) for family, key in zip(families, columns["key"], strict=True)]
     conditions = Conditions(spec.temperature_k)
-    predictions = predict(batch, spec.properties, conditions)
-    for key, values in predictions.values.items():
-        # Ten digits, beyond the tolerance of the oracles: the same bytes on the same machine.
-        rounded = np.array([float(f"{value:.10g}") for value in values])
-        columns |= label_columns(key, rounded, predictions.failures.get(key, {}), oracle_of(key, conditions).level)
+    for level in dict.fromkeys(map(spec.levels.get, spec.properties)):
+        names = [name for name in spec.properties if spec.levels.get(name) == level]
+        predictions = predict(batch, names, conditions, level=level)
+        for key, values in predictions.values.items():
+            # Ten digits, beyond the tolerance of the oracles: the same bytes on the same machine.
+            rounded = np.array([float(f"{value:.10g}") for value in values])
+            by = oracle_of(key, conditions, level=level).level
+            columns |= label_columns(key, rounded, predictions.failures.get(key, {}), by)
     return table_of(columns, spec.keys)
 
 
@@ -151,7 +157,10 @@ def provenance(spec: DatasetSpec) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "specification": spec.model_dump(mode="json"),
-        "oracles": {key: repr(oracle_of(key, Conditions(spec.temperature_k))) for key in spec.keys},
+        "oracles": {
+            key: repr(oracle_of(key, Conditions(spec.temperature_k), level=spec.levels.get(name)))
+            for key, name in zip(spec.keys, spec.properties, strict=True)
+        },
         "physics_version": PHYSICS_VERSION,
         "command": f"matgym data build {spec.name}.parquet --specification {source}",
     }
@@ -200,20 +209,79 @@ def random_codoped(n: int, m: int, cells: int, largest_share: float, rng: np.ran
 
     Equal numbers keep the tube neutral: on average one π electron per site, as for carbon, and an even total.
     """
-    lattice = Nanotube(n, m, cells).lattice
-    pairs = int(rng.integers(1, max(1, int(largest_share * lattice.n_sites / 2)) + 1))
-    species = random_decoration(lattice, {Species.B: pairs, Species.N: pairs}, rng)
-    return Nanotube(n, m, cells, species)
+    return random_tube(Family(n=n, m=m, cells=cells, samples=1), largest_share, rng)
 
 
 def random_tube(family: Family, largest_share: float, rng: np.random.Generator) -> Nanotube:
-    """Return a co-doped tube of a family, with its strain, torsion and turned bonds.
+    """Return a tube of a family, with its decoration, strain, torsion and turned bonds.
 
-    The decoration is drawn first. No random number is drawn for a property that the family does not vary.
+    The decoration is drawn first. No random number is drawn for what the family does not vary.
     """
-    tube = random_codoped(family.n, family.m, family.cells, largest_share, rng)
+    lattice = tube_lattice(family.n, family.m, family.cells)
+    pairs = int(rng.integers(1, max(1, int(largest_share * lattice.n_sites / 2)) + 1))
+    if _chance(family.undecorated, rng):
+        pairs = 0
+    boron = pairs
+    if _chance(family.unbalanced, rng):
+        boron = int(rng.integers(2 * pairs + 1))
+    counts = {Species.B: boron, Species.N: 2 * pairs - boron}
+    if family.isotopes and _chance(family.isotopic, rng):
+        heavy = (Species.C13, Species.C14)[rng.integers(2)]
+        counts[heavy] = min(int(rng.uniform(0.0, family.isotopes) * lattice.n_sites), lattice.n_sites - 2 * pairs)
+    species = random_decoration(lattice, counts, rng)
+    defective = bool(family.vacancies or family.stone_wales) and _chance(family.defective, rng)
+    if family.vacancies and defective:
+        _remove_atoms(lattice, species, int(rng.integers(family.vacancies + 1)), rng)
     strain, torsion = (low if low == high else rng.uniform(low, high) for low, high in (family.strain, family.torsion))
-    return replace(tube, strain=strain, torsion=torsion, stone_wales=_random_pairs(family, rng))
+    if family.strain_step:
+        strain = family.strain_step * round(strain / family.strain_step)
+    turned = _random_pairs(family, rng) if defective else ()
+    tube = Nanotube(family.n, family.m, family.cells, species, strain, torsion, turned)
+    return _climbed(tube, rng) if _chance(family.searched, rng) else tube
+
+
+def _chance(share: float, rng: np.random.Generator) -> bool:
+    """Return true with a probability; no random number is drawn if it is certain."""
+    return share > 0.0 and (share >= 1.0 or bool(rng.random() < share))
+
+
+def _remove_atoms(lattice: TubeLattice, species: SpeciesArray, count: int, rng: np.random.Generator) -> None:
+    """Put vacancies on random carbon sites that are not neighbours of others, in place; fewer if there is no room."""
+    for _ in range(count):
+        beside = (species[lattice.neighbours] == Species.VACANCY).any(axis=1)
+        free = np.flatnonzero(np.isin(species, CARBONS) & ~beside)
+        if not free.size:
+            return
+        species[rng.choice(free)] = Species.VACANCY
+
+
+def _climbed(tube: Nanotube, rng: np.random.Generator) -> Nanotube:
+    """Return the tube after some steps of a hill climb for a large or a small π gap by swaps of two sites."""
+    sign = rng.choice([-1.0, 1.0])
+    best = -np.inf
+    for _ in range(CLIMB_STEPS):
+        tries = [_swapped(tube, rng) for _ in range(CLIMB_TRIES)]
+        gaps = sign * PiElectrons().predict(tries)[GAP_EV.key]
+        if not np.isfinite(gaps).any():
+            return tube
+        first = int(np.nanargmax(gaps))
+        if gaps[first] > best:
+            tube, best = tries[first], gaps[first]
+    return tube
+
+
+def _swapped(tube: Nanotube, rng: np.random.Generator) -> Nanotube:
+    """Return the tube with a B or N atom and another atom swapped; vacancies stay where they have room."""
+    species = tube.species.copy()
+    doped = np.isin(species, (Species.B, Species.N))
+    if not doped.any():
+        return tube
+    one = rng.choice(np.flatnonzero(doped))
+    others = np.flatnonzero((species != species[one]) & (species != Species.VACANCY))
+    if others.size:
+        other = rng.choice(others)
+        species[one], species[other] = species[other], species[one]
+    return tube.with_species(species)
 
 
 def _random_pairs(family: Family, rng: np.random.Generator) -> Pairs:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from matgym.data.table import (
+    HELD,
     SCHEMA_VERSION,
     SPLITS,
     Split,
@@ -105,15 +106,22 @@ class Dataset:
             state.update(json.dumps(self.table.column(name).to_pylist()).encode())
         return state.hexdigest()
 
-    def split(self, name: Split) -> "Dataset":
-        """Return the rows of one split.
+    def split(self, name: Split | Literal["seen", "held"]) -> "Dataset":
+        """Return the rows of one split, or of several: "held" for all of `HELD`, "seen" for all others.
 
         Raises:
             DatasetError: if there is no such split.
         """
-        if name not in SPLITS:
-            raise DatasetError(f"there is no split {name!r}: give one of {', '.join(SPLITS)}")
-        return Dataset(self.table.filter(pc.equal(self.table.column("split"), name)))
+        chosen = {"held": HELD, "seen": tuple(each for each in SPLITS if each not in HELD)}.get(name, (name,))
+        if not set(chosen) <= set(SPLITS):
+            raise DatasetError(f"there is no split {name!r}: give one of {', '.join(SPLITS)}, seen, held")
+        return Dataset(self.table.filter(pc.is_in(self.table.column("split"), pa.array(chosen))))
+
+    @property
+    def chiralities(self) -> IntArray:
+        """(rows,) number of the chirality of each tube."""
+        n, m = (self.table.column(name).to_numpy().astype(np.int64) for name in ("n", "m"))
+        return np.asarray(np.unique(np.stack([n, m]), axis=1, return_inverse=True)[1].ravel())
 
     @property
     def keys(self) -> tuple[str, ...]:

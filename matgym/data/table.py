@@ -4,7 +4,8 @@ The column KEY holds the values of a property, or null without a value. `KEY.lev
 computed it, or null, and `KEY.failure` the reason for a missing value. A table can hold rows of several levels.
 
 The hash of the canonical form of a tube determines its split. In every build, all rotated and mirrored copies of a test
-structure are therefore test structures.
+structure are therefore test structures. Three further splits hold whole families that no training sees: tubes of unseen
+chirality, of unseen and larger diameter, and of a seen chirality that are longer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,13 +23,17 @@ from matgym.structures import Species, TubeBatch, tube_lattice
 from matgym.structures.nanotube import MAX_STRAIN, MAX_TORSION
 from matgym.typing import FloatArray, IntArray
 
-Split: TypeAlias = Literal["train", "validation", "test", "larger"]
+Held: TypeAlias = Literal["unseen", "wider", "longer"]
+Split: TypeAlias = Literal["train", "validation", "test", Held]
 
-SPLITS: Final = ("train", "validation", "test", "larger")
+HELD: Final = ("unseen", "wider", "longer")
+"""Splits of the families that a specification excludes from training."""
+
+SPLITS: Final = ("train", "validation", "test", *HELD)
 TEST_SHARE: Final = 0.10
 VALIDATION_SHARE: Final = 0.08
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 UNEXPLAINED: Final = "the model gave no value and no reason"
 
@@ -63,7 +68,7 @@ def label_keys(table: pa.Table) -> tuple[str, ...]:
 def split_of(key: str) -> Split:
     """Return the split of the structure with a given `Nanotube.key`: "train", "validation" or "test".
 
-    The split "larger" is for the families that a specification excludes from training.
+    The splits of `HELD` are for the families that a specification excludes from training.
     """
     position = int(key[:13], 16) / 16.0**13
     if position < TEST_SHARE:

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 from scipy.stats import bootstrap
 
-from matgym.typing import BoolArray, FloatArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 RESAMPLES: Final = 1000
 
@@ -19,7 +19,10 @@ DISTANCE_QUANTILE: Final = 0.99
 
 
 class PropertyMetrics(BaseModel):
-    """Metrics of one property on one split; intervals are 95 % bootstrap intervals over rows."""
+    """Metrics of one property on one split; intervals are 95 % bootstrap intervals over rows.
+
+    `r2_within` is R² about the means of the chiralities: a model that knows only the mean of each has zero.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -27,6 +30,8 @@ class PropertyMetrics(BaseModel):
     n: int
     r2: float
     r2_interval: tuple[float, float] | None = None
+    r2_within: float | None = None
+    r2_within_interval: tuple[float, float] | None = None
     mae: float
     mae_interval: tuple[float, float] | None = None
     rmse: float
@@ -35,7 +40,11 @@ class PropertyMetrics(BaseModel):
 
 
 def property_metrics(
-    key: str, predicted: FloatArray, truth: FloatArray, covered: BoolArray | None = None
+    key: str,
+    predicted: FloatArray,
+    truth: FloatArray,
+    covered: BoolArray | None = None,
+    groups: IntArray | None = None,
 ) -> PropertyMetrics:
     """Compute R², mean absolute and root mean square error, with 95 % percentile bootstrap intervals.
 
@@ -44,19 +53,28 @@ def property_metrics(
         predicted: (rows,) predictions.
         truth: (rows,) true values.
         covered: (rows,) whether the 90 % interval contains the true value; None leaves the coverage out.
+        groups: (rows,) number of the chirality of each row, for R² within chiralities; None leaves it out.
     """
-    statistics: dict[str, Callable[[FloatArray, FloatArray], float]] = {
-        "r2": lambda p, t: float(1.0 - ((p - t) ** 2).sum() / ((t - t.mean()) ** 2).sum()),
-        "mae": lambda p, t: float(np.abs(p - t).mean()),
-        "rmse": lambda p, t: float(np.sqrt(((p - t) ** 2).mean())),
+    statistics: dict[str, Callable[[FloatArray, FloatArray, FloatArray], float]] = {
+        "r2": lambda p, t, _: float(1.0 - ((p - t) ** 2).sum() / ((t - t.mean()) ** 2).sum()),
+        "mae": lambda p, t, _: float(np.abs(p - t).mean()),
+        "rmse": lambda p, t, _: float(np.sqrt(((p - t) ** 2).mean())),
     }
+    means = truth
+    if groups is not None:
+        statistics["r2_within"] = lambda p, t, mean: float(1.0 - ((p - t) ** 2).sum() / ((t - mean) ** 2).sum())
+        number = np.unique(groups, return_inverse=True)[1]
+        means = (np.bincount(number, truth) / np.bincount(number))[number]
     figures: dict[str, Any] = {}
     for name, statistic in statistics.items():
         interval = bootstrap(
-            (predicted, truth), statistic, paired=True, vectorized=False, n_resamples=RESAMPLES, method="percentile",
-            rng=np.random.default_rng(0),
+            (predicted, truth, means), statistic, paired=True, vectorized=False, n_resamples=RESAMPLES,
+            method="percentile", rng=np.random.default_rng(0),
         ).confidence_interval  # fmt: skip
-        figures |= {name: statistic(predicted, truth), f"{name}_interval": (float(interval.low), float(interval.high))}
+        figures |= {
+            name: statistic(predicted, truth, means),
+            f"{name}_interval": (float(interval.low), float(interval.high)),
+        }
     coverage = None if covered is None else float(covered.mean())
     return PropertyMetrics(property=key, n=len(truth), coverage=coverage, **figures)
 

@@ -4,9 +4,10 @@ from matgym.structures.batch import LatticeGroup, TubeBatch, TubeDomain
 from matgym.structures.edits import STONE_WALES, DefectEdits, SubstitutionEdits, lattice_edits
 from matgym.structures.lattice import TubeLattice, tube_lattice
 from matgym.structures.nanotube import Nanotube
-from matgym.structures.species import SPECIES_DATA, Species, parse_species
+from matgym.structures.species import CARBONS, SPECIES_DATA, Species, parse_species
 
 __all__ = [
+    "CARBONS",
     "SPECIES_DATA",
     "STONE_WALES",
     "DefectEdits",

@@ -13,12 +13,11 @@ from typing import Any, Final, TypeAlias, Unpack
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import TypeAdapter, ValidationError
 from scipy.stats import spearmanr
 
 from matgym.data import Dataset
-from matgym.data.table import SPLITS, TEST_SHARE, VALIDATION_SHARE
+from matgym.data.table import HELD, SPLITS, TEST_SHARE, VALIDATION_SHARE
 from matgym.errors import ConfigurationError, DatasetError, FormatError, WeightsError
 from matgym.files import read_json, set_aside, write_json
 from matgym.frozen import ValueObject
@@ -111,11 +110,8 @@ def train(
 
 
 def measure(surrogate: NetworkSurrogate, data: Dataset) -> dict[str, tuple[PropertyMetrics, ...]]:
-    """Return the metrics on the splits that no fit uses, separately for each lattice of the split "larger"."""
-    larger = data.split("larger").labelled(surrogate.keys)
-    parts = {"test": data.split("test").labelled(surrogate.keys)} | {
-        f"({lattice.n},{lattice.m})x{lattice.cells}": larger.take(rows) for lattice, rows, _, _ in larger.by_lattice()
-    }
+    """Return the metrics on the splits that no fit uses: of tubes like those of the training, and of `HELD`."""
+    parts = {name: data.split(name).labelled(surrogate.keys) for name in ("test", *HELD)}
     # R² is not defined for one row, which has no variance.
     return {name: figures(surrogate, part) for name, part in parts.items() if len(part) > 1}
 
@@ -130,8 +126,10 @@ def figures(surrogate: NetworkSurrogate, data: Dataset) -> tuple[PropertyMetrics
         predicted[rows], half_width[rows] = surrogate.intervals(lattice, species, physics[rows])
     truth = np.stack([data.values(key) for key in surrogate.keys], axis=1)
     covered = np.abs(predicted - truth) <= half_width
+    chiralities = data.chiralities
     return tuple(
-        property_metrics(key, predicted[:, k], truth[:, k], covered[:, k]) for k, key in enumerate(surrogate.keys)
+        property_metrics(key, predicted[:, k], truth[:, k], covered[:, k], chiralities)
+        for k, key in enumerate(surrogate.keys)
     )
 
 
@@ -150,15 +148,14 @@ def cross_validate(
     """Fit and measure a surrogate for every fold that is not finished yet.
 
     A data set holds each tube once, up to symmetry, so that no symmetric copy of a fold's tubes is trained on. All
-    splits except "larger" are pooled; validation rows for early stopping are drawn from the other folds. `folder` keeps
+    splits except `HELD` are pooled; validation rows for early stopping are drawn from the other folds. `folder` keeps
     finished folds and checkpoints, so that an interrupted run can be resumed.
 
     Raises:
         ConfigurationError: if there are fewer than two folds, or fewer rows than folds.
         DatasetError: if the folder holds another cross-validation.
     """
-    pool = data.labelled(config.properties)
-    pool = pool.take(np.flatnonzero(pc.not_equal(pool.table.column("split"), "larger").to_numpy()))
+    pool = data.split("seen").labelled(config.properties)
     if not 2 <= folds <= len(pool):
         raise ConfigurationError(f"folds={folds} must be at least 2 and at most the {len(pool)} labelled tubes")
     pool = with_physics(pool, config.informed_by)

@@ -26,7 +26,7 @@ LABEL_TOLERANCE = 1e-6  # relaxations end within their force tolerance, on any p
 
 SPEC = DatasetSpec(
     name="small",
-    families=(Family(n=8, m=0, cells=1, samples=400), Family(n=5, m=5, cells=2, samples=50, larger=True)),
+    families=(Family(n=8, m=0, cells=1, samples=400), Family(n=5, m=5, cells=2, samples=50, held="wider")),
 )
 
 
@@ -173,9 +173,9 @@ def test_splits_have_the_declared_shares():
     assert splits.count("validation") / 4000 == pytest.approx(0.08, abs=0.02)
 
 
-def test_all_larger_tubes_are_held_out(unbroken):
+def test_held_families_are_in_no_split_of_the_training(unbroken):
     data = Dataset.load(unbroken)
-    assert {(t.n, t.m) for t in data.split("larger").batch} == {(5, 5)}
+    assert {(t.n, t.m) for t in data.split("wider").batch} == {(5, 5)}
     assert all((t.n, t.m) == (8, 0) for name in ("train", "validation", "test") for t in data.split(name).batch)
 
 
@@ -370,7 +370,7 @@ def test_a_file_of_an_older_schema_is_an_error_of_one_sentence(unbroken, tmp_pat
     metadata = {b"matgym": json.dumps(old.provenance | {"schema_version": 2}).encode()}
     Dataset(old.table.replace_schema_metadata(metadata)).save(tmp_path / "old.parquet")
     with pytest.raises(
-        DatasetError, match=r"old\.parquet has the columns of schema version 2.*reads version 3: build it"
+        DatasetError, match=r"old\.parquet has the columns of schema version 2.*reads version 4: build it"
     ):
         Dataset.load(tmp_path / "old.parquet")
 

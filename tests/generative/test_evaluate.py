@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from matgym.data import Dataset
+from matgym.data.table import HELD
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.generative import NearestDesigns
 from matgym.generative.evaluate import FIGURES, evaluate, table
@@ -52,7 +53,7 @@ def data():
     """Return tubes of two cells, which are quick to compute, and some that are larger than the training data."""
     whole = Dataset.load("nanotube-doping")
     split, cells = (np.array(whole.table.column(name).to_pylist()) for name in ("split", "cells"))
-    return whole.take(np.concatenate([np.flatnonzero(cells == 2), np.flatnonzero(split == "larger")[::10]]))
+    return whole.take(np.concatenate([np.flatnonzero(cells == 2), np.flatnonzero(np.isin(split, HELD))[::10]]))
 
 
 @pytest.fixture(scope="module")
@@ -118,9 +119,9 @@ def test_mode_collapse_lowers_coverage_and_uniqueness(data, judge, random):
 
 def test_tubes_larger_than_the_training_data_are_all_novel(data, judge):
     """All structures are used, though not all are valid and give conditions: some conditions are used twice."""
-    held_out = len(data.split("larger"))
-    larger = judge(RandomDesigns(), samples=held_out, split="larger")
-    assert (larger.split, larger.samples) == ("larger", held_out)
+    held_out = len(data.split("held"))
+    larger = judge(RandomDesigns(), samples=held_out, split="held")
+    assert (larger.split, larger.samples) == ("held", held_out)
     assert larger.novelty == 1.0
     assert 0.0 < larger.coverage <= 1.0
     assert math.isfinite(larger.frechet)

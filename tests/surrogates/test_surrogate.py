@@ -111,7 +111,7 @@ def test_verification_gives_errors_computed_by_hand():
 
 def test_verification_finds_a_surrogate_that_is_worse_where_it_extrapolates(surrogate):
     """On (10,0), which is not in its training data, its errors against the oracle must be larger."""
-    inside, outside = Dataset.load(SHIPPED).split("test").batch[:20], Dataset.load(SHIPPED).split("larger")
+    inside, outside = Dataset.load(SHIPPED).split("test").batch[:20], Dataset.load(SHIPPED).split("held")
     wider = [tube for tube in outside.batch if tube.n == 10][:8]
     near, far = (verify(surrogate, PiElectrons(), some) for some in (inside, wider))
     assert far.mae > 2 * near.mae

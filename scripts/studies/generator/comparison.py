@@ -149,7 +149,7 @@ def main():
         train_without_band(name, settings.band, study.folder)
     rows = study.rows(
         Evaluate(settings, study.folder, name, split, seed)
-        for split in ("test", "band", "larger")
+        for split in ("test", "band", "held")
         for name in settings.generators
         for seed in range(settings.seeds)
     )

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from matgym.data import Dataset
@@ -99,7 +98,7 @@ class Compare(StudyJob):
         rng = np.random.default_rng(0)
         train = rng.permutation(np.flatnonzero(split == "train"))[: self.settings.rows]
         kept = data.take(np.sort(np.concatenate([train, np.flatnonzero(split != "train")])))
-        pool = data.take(np.flatnonzero(pc.not_equal(data.table.column("split"), "larger").to_numpy()))
+        pool = data.split("seen")
         return kept, pool.take(np.sort(rng.permutation(len(pool))[: self.settings.cv_rows]))
 
 
