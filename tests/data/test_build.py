@@ -393,3 +393,78 @@ def test_the_file_holds_the_provenance_of_its_rows(deformed):
     assert told["command"] == "matgym data build deformed.parquet --specification deformed.json"
     shipped = Dataset.load("nanotube-doping").provenance["command"]
     assert shipped == "matgym data build nanotube-doping.parquet --specification nanotube-doping"
+
+
+# ---- families that vary more than B and N
+
+
+def drawn(count=200, **options):
+    family = Family(n=8, m=0, cells=3, samples=count, **options)
+    return [random_tube(family, 0.2, np.random.default_rng([5, sample])) for sample in range(count)]
+
+
+def test_unequal_numbers_of_b_and_n_leave_an_even_number_of_electrons():
+    tubes = drawn(unbalanced=0.5)
+    unequal = [tube for tube in tubes if tube.counts[Species.B] != tube.counts[Species.N]]
+    assert 0.3 < len(unequal) / len(tubes) < 0.6
+    assert all((tube.counts[Species.B] + tube.counts[Species.N]) % 2 == 0 for tube in tubes)
+    assert max(tube.counts[Species.B] + tube.counts[Species.N] for tube in tubes) <= 0.2 * 96
+
+
+def test_vacancies_are_no_neighbours_and_stay_within_their_number():
+    tubes = drawn(vacancies=3, defective=0.5)
+    counts = [tube.counts[Species.VACANCY] for tube in tubes]
+    assert set(counts) == {0, 1, 2, 3}
+    assert 0.5 < counts.count(0) / len(counts) < 0.75  # half of the tubes, and a quarter of the others
+    for tube in tubes:
+        vacant = tube.species == Species.VACANCY
+        assert not vacant[tube.lattice.neighbours[vacant]].any()
+
+
+def test_isotopes_and_undecorated_tubes_have_their_shares():
+    tubes = drawn(isotopes=0.4, isotopic=0.5, undecorated=0.25)
+    heavy = [tube.counts[Species.C13] + tube.counts[Species.C14] for tube in tubes]
+    assert 0.4 < heavy.count(0) / len(heavy) < 0.65
+    assert 0.3 * 96 < max(heavy) <= 0.4 * 96
+    assert not any(tube.counts[Species.C13] and tube.counts[Species.C14] for tube in tubes)
+    bare = [tube for tube in tubes if not tube.counts[Species.B] + tube.counts[Species.N]]
+    assert 0.15 < len(bare) / len(tubes) < 0.35
+
+
+def test_strains_are_multiples_of_their_step():
+    strains = {tube.strain for tube in drawn(strain=(-0.014, 0.034), strain_step=0.01)}
+    np.testing.assert_allclose(sorted(strains), [-0.01, 0.0, 0.01, 0.02, 0.03], atol=1e-15)
+
+
+def test_searched_tubes_have_gaps_beyond_those_of_random_ones():
+    """The numbers of atoms stay, and the gaps move apart: a climb goes up or down."""
+    plain, searched = drawn(24), drawn(24, searched=1.0)
+    assert [tube.counts for tube in searched] == [tube.counts for tube in plain]
+    before, after = (PiElectrons().predict(tubes)["gap_ev"] for tubes in (plain, searched))
+    assert (np.abs(after - before) > 0.01).mean() > 0.5
+    assert after.std() > before.std()
+
+
+def test_labels_are_of_the_level_that_the_specification_names(tmp_path):
+    spec = DatasetSpec(
+        name="levels",
+        properties=("gap", "young"),
+        levels={"gap": Level.SCC_PI},
+        families=(Family(n=8, m=0, cells=2, samples=4), Family(n=10, m=0, cells=2, samples=2, held="unseen")),
+    )
+    data = Dataset.load(build(spec, tmp_path / "levels.parquet", workers=1))
+    assert set(data.levels("gap_ev")) == {Level.SCC_PI}
+    assert set(data.levels("young_gpa")) == {Level.CLASSICAL}
+    expected = predict(list(data.batch), ["gap"], level=Level.SCC_PI)["gap_ev"]
+    np.testing.assert_allclose(data.values("gap_ev"), expected, rtol=1e-9, atol=1e-9)
+    assert "SelfConsistentElectrons" in data.provenance["oracles"]["gap_ev"]
+    assert (len(data.split("seen")), len(data.split("held")), len(data.split("unseen"))) == (4, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [({"zt": "π tight binding"}, "levels names 'zt'"), ({"gap": "table of oracle values"}, "no oracle computes 'gap'")],
+)
+def test_a_level_that_does_not_fit_raises(levels, message):
+    with pytest.raises((PropertyError, ValueError), match=message):
+        DatasetSpec(name="x", levels=levels, families=(Family(n=8, m=0, cells=1, samples=1),))
