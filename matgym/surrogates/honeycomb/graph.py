@@ -1,0 +1,123 @@
+"""What a network sees of tubes of any lattices: sites, their three neighbours, and numbers of the whole tube.
+
+Each site of a honeycomb has three neighbours, one for each direction of a bond, on a tube of any chirality. A direction
+is given by cos 2φ and sin 2φ, with the angle φ of the bond to the circumference. These are the same for the bonds of A
+and of B sites, which point in opposite directions, so that a network of them is invariant under the two-fold rotation
+across the tube as well as under rotations and screws. The mirror image of a tube has the other sign of sin 2φ.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from matgym.frozen import ValueObject, cached_by_bytes, returns_read_only
+from matgym.structures import Species, TubeBatch, TubeLattice
+from matgym.typing import Float32Array, FloatArray, IntArray
+
+SITE_SPECIES: Final = (Species.B, Species.N, Species.VACANCY, Species.C13, Species.C14)
+"""Species with a feature of their own; all are zero at a 12C site."""
+
+SITE_FEATURES: Final = len(SITE_SPECIES) + 1
+"""Features of a site: its species, and whether its bond is turned."""
+
+TUBE_FEATURES: Final = 8 + len(SITE_SPECIES) + 1
+"""Features of a tube: see `tube_features`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Honeycombs(ValueObject):
+    """B tubes with S sites together, as one graph.
+
+    Attributes:
+        neighbours: (S, 3) index of each neighbour.
+        directions: (S, 3, 2) cos 2φ and sin 2φ of the bond to it.
+        sites: (S, F) features of the sites.
+        tubes: (B, G) features of the tubes.
+        tube: (S,) index of the tube of each site.
+    """
+
+    neighbours: IntArray
+    directions: Float32Array
+    sites: Float32Array
+    tubes: Float32Array
+    tube: IntArray
+
+
+def honeycombs(batch: TubeBatch) -> Honeycombs:
+    """Return tubes of any lattices as one graph."""
+    neighbours = np.empty((len(batch.species), 3), dtype=np.int64)
+    directions = np.empty((len(batch.species), 3, 2), dtype=np.float32)
+    starts = batch.offsets[:-1]
+    for number, lattice in enumerate(batch.lattices):
+        rows = np.flatnonzero(batch.lattice_index == number)
+        sites = starts[rows, None] + np.arange(lattice.n_sites)
+        neighbours[sites] = starts[rows, None, None] + lattice.neighbours
+        directions[sites] = bond_directions(lattice)
+    turned = np.zeros(len(batch.species), dtype=bool)
+    for row in np.flatnonzero(batch.reconstructed):
+        tube, start = batch[int(row)], starts[row]
+        part = slice(start, start + tube.n_sites)
+        own, neighbours[part], directions[part] = _reconnected(tube.lattice, tube.bonds, tube.stone_wales)
+        neighbours[part] += start
+        turned[part] = own
+    marks = [batch.species == code for code in SITE_SPECIES] + [turned]
+    sites = np.stack(marks, axis=1).astype(np.float32)
+    tube = np.repeat(np.arange(len(batch)), batch.n_sites)
+    return Honeycombs(neighbours, directions, sites, tube_features(batch, sites, tube), tube)
+
+
+@cached_by_bytes()
+@returns_read_only
+def bond_directions(lattice: TubeLattice) -> Float32Array:
+    """Return (3, 2) cos 2φ and sin 2φ of the three bonds of a site."""
+    around, along = lattice.bond_vectors.T
+    angle = 2.0 * np.arctan2(along, around)
+    return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+
+
+def _reconnected(
+    lattice: TubeLattice, bonds: IntArray, pairs: tuple[tuple[int, int], ...]
+) -> tuple[np.ndarray, IntArray, Float32Array]:
+    """Return (n_sites,) whether the bond of a site is turned, (n_sites, 3) neighbours, and (n_sites, 3, 2) directions.
+
+    A turned bond points at right angles to its old direction; bonds beside it keep the direction of their row.
+    """
+    turned = np.isin(np.arange(lattice.n_sites), pairs)
+    direction = np.repeat(bond_directions(lattice), lattice.n_cells, axis=0)
+    direction[lattice.bond_mask(pairs)] *= -1.0
+    ends = np.concatenate([bonds[:, 0], bonds[:, 1]])
+    others = np.concatenate([bonds[:, 1], bonds[:, 0]])
+    order = np.argsort(ends, kind="stable").reshape(lattice.n_sites, 3)
+    return turned, others[order], np.concatenate([direction, direction])[order]
+
+
+def tube_features(batch: TubeBatch, sites: Float32Array, tube: IntArray) -> Float32Array:
+    """Return (B, G) features of tubes.
+
+    Returns:
+        Inverse diameter (1/nm); cos 6θ of the chiral angle, 1 for zigzag and -1 for armchair; the remainder of
+        (n - m)/3 as cos and sin of 2π/3 of it; inverse length (1/nm); strain and torsion in per cent; the excess of N
+        over B as a share of the sites; and the shares of the features of sites.
+    """
+    shapes = np.array([_shape(lattice) for lattice in batch.lattices])[batch.lattice_index]
+    shares = np.stack([np.bincount(tube, column, len(batch)) for column in sites.T], axis=1) / batch.n_sites[:, None]
+    excess = shares[:, SITE_SPECIES.index(Species.N)] - shares[:, SITE_SPECIES.index(Species.B)]
+    loads = 100.0 * np.stack([batch.strain, batch.torsion], axis=1)
+    return np.concatenate([shapes, loads, excess[:, None], shares], axis=1).astype(np.float32)
+
+
+def _shape(lattice: TubeLattice) -> tuple[float, ...]:
+    angle = np.arctan2(np.sqrt(3.0) * lattice.m, 2.0 * lattice.n + lattice.m)
+    family = 2.0 * np.pi * ((lattice.n - lattice.m) % 3) / 3.0
+    return (
+        1.0 / lattice.diameter_nm, float(np.cos(6.0 * angle)), float(np.cos(family)), float(np.sin(family)),
+        10.0 / lattice.length_angstrom,
+    )  # fmt: skip
+
+
+def mirrored(directions: FloatArray, tube: IntArray, signs: FloatArray) -> FloatArray:
+    """Return directions with the (B,) signs of sin 2φ: -1 for the mirror image of a tube."""
+    flipped = directions.copy()
+    flipped[:, :, 1] *= signs[tube][:, None]
+    return flipped

@@ -1,0 +1,92 @@
+"""The network on the honeycomb: rounds of messages between bonded sites, and pooling over the tube.
+
+It is a message-passing network (Gilmer et al., ICML 2017) whose weights depend on the direction of the bond through
+cos 2φ and sin 2φ. There are no statistics of batches, so that a batch may hold tubes of any lattices.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from matgym.surrogates.honeycomb.graph import SITE_FEATURES, TUBE_FEATURES
+
+BASIS = 3
+"""Functions of the direction of a bond: 1, cos 2φ and sin 2φ."""
+
+
+@dataclass(frozen=True)
+class HoneycombSettings:
+    """Settings of a network on the honeycomb.
+
+    Attributes:
+        width: features of a site.
+        rounds: rounds of messages; each reaches one bond further.
+        hidden: units of each hidden layer of the head.
+    """
+
+    width: int = 48
+    rounds: int = 4
+    hidden: tuple[int, ...] = (64, 64)
+
+
+class Round(nn.Module):
+    """One round: each site gets the features of its neighbours, weighted by the directions of its bonds."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Linear((1 + BASIS) * width, width)
+
+    def forward(self, x: Tensor, neighbours: Tensor, directions: Tensor) -> Tensor:
+        """Return (S, width) features of (S, width) features."""
+        near = self.norm(x)
+        around = near[neighbours]  # (S, 3, width)
+        messages = torch.cat([near[:, None], around.sum(dim=1, keepdim=True), directions.mT @ around], dim=1)
+        out: Tensor = x + nn.functional.silu(self.mix(messages.flatten(1)))
+        return out
+
+
+class HoneycombNetwork(nn.Module):
+    """A network on tubes of any lattices, invariant under rotations, screws and two-fold rotations.
+
+    Attributes:
+        sums: whether pooling sums over the tube, as resistances between leads add up, instead of averaging.
+    """
+
+    def __init__(self, settings: HoneycombSettings, outputs: int, *, informed: int = 0, sums: bool = False) -> None:
+        super().__init__()
+        width, self.sums = settings.width, sums
+        self.site = nn.Linear(SITE_FEATURES, width)
+        self.whole = nn.Linear(TUBE_FEATURES + informed, width)
+        self.rounds = nn.ModuleList([Round(width) for _ in range(settings.rounds)])
+        sizes = (2 * width + TUBE_FEATURES + informed, *settings.hidden)
+        layers: list[nn.Module] = []
+        for inputs, units in pairwise(sizes):
+            layers += [nn.Linear(inputs, units), nn.SiLU()]
+        self.head = nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
+
+    def features(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
+        """Return the (B, F) input of the head."""
+        x = nn.functional.silu(self.site(sites) + self.whole(numbers)[tube])
+        for each in self.rounds:
+            x = each(x, neighbours, directions)
+        moments = torch.cat([x, x * x], dim=1)
+        pooled = torch.zeros(len(numbers), moments.shape[1], dtype=x.dtype, device=x.device)
+        pooled = pooled.index_add(0, tube, moments)
+        size = 64.0 if self.sums else torch.bincount(tube, minlength=len(numbers))[:, None]
+        return torch.cat([pooled / size, numbers], dim=1)
+
+    def forward(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
+        """Return (B, outputs) standardised values.
+
+        Args:
+            sites: (S, SITE_FEATURES) features of sites.
+            neighbours: (S, 3) neighbours of each site.
+            directions: (S, 3, 2) directions of the bonds to them.
+            tube: (S,) tube of each site.
+            numbers: (B, TUBE_FEATURES + informed) standardised features of tubes.
+        """
+        out: Tensor = self.head(self.features(sites, neighbours, directions, tube, numbers))
+        return out
