@@ -13,7 +13,7 @@ import numpy as np
 
 from matgym.frozen import ValueObject, cached_by_bytes, returns_read_only
 from matgym.structures import Species, TubeBatch, TubeLattice
-from matgym.typing import Float32Array, FloatArray, IntArray
+from matgym.typing import BoolArray, Float32Array, IntArray
 
 SITE_SPECIES: Final = (Species.B, Species.N, Species.VACANCY, Species.C13, Species.C14)
 """Species with a feature of their own; all are zero at a 12C site."""
@@ -51,14 +51,14 @@ def honeycombs(batch: TubeBatch) -> Honeycombs:
     starts = batch.offsets[:-1]
     for number, lattice in enumerate(batch.lattices):
         rows = np.flatnonzero(batch.lattice_index == number)
-        sites = starts[rows, None] + np.arange(lattice.n_sites)
-        neighbours[sites] = starts[rows, None, None] + lattice.neighbours
-        directions[sites] = bond_directions(lattice)
+        places = starts[rows, None] + np.arange(lattice.n_sites)
+        neighbours[places] = starts[rows, None, None] + lattice.neighbours
+        directions[places] = bond_directions(lattice)
     turned = np.zeros(len(batch.species), dtype=bool)
     for row in np.flatnonzero(batch.reconstructed):
-        tube, start = batch[int(row)], starts[row]
-        part = slice(start, start + tube.n_sites)
-        own, neighbours[part], directions[part] = _reconnected(tube.lattice, tube.bonds, tube.stone_wales)
+        changed, start = batch[int(row)], starts[row]
+        part = slice(start, start + changed.n_sites)
+        own, neighbours[part], directions[part] = _reconnected(changed.lattice, changed.bonds, changed.stone_wales)
         neighbours[part] += start
         turned[part] = own
     marks = [batch.species == code for code in SITE_SPECIES] + [turned]
@@ -78,7 +78,7 @@ def bond_directions(lattice: TubeLattice) -> Float32Array:
 
 def _reconnected(
     lattice: TubeLattice, bonds: IntArray, pairs: tuple[tuple[int, int], ...]
-) -> tuple[np.ndarray, IntArray, Float32Array]:
+) -> tuple[BoolArray, IntArray, Float32Array]:
     """Return (n_sites,) whether the bond of a site is turned, (n_sites, 3) neighbours, and (n_sites, 3, 2) directions.
 
     A turned bond points at right angles to its old direction; bonds beside it keep the direction of their row.
@@ -116,7 +116,7 @@ def _shape(lattice: TubeLattice) -> tuple[float, ...]:
     )  # fmt: skip
 
 
-def mirrored(directions: FloatArray, tube: IntArray, signs: FloatArray) -> FloatArray:
+def mirrored(directions: Float32Array, tube: IntArray, signs: Float32Array) -> Float32Array:
     """Return directions with the (B,) signs of sin 2φ: -1 for the mirror image of a tube."""
     flipped = directions.copy()
     flipped[:, :, 1] *= signs[tube][:, None]
