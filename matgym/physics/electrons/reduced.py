@@ -1,6 +1,7 @@
 """Band edges and Fermi level of decorated tubes by the reduced basis of `matgym.physics.electrons.decorations`.
 
-1. All phases of a grid, at E₀ = 0. Gap and edges are read at half filling, which needs no numbering of bands.
+1. All phases of a grid, at E₀ = 0, or where the gap turns out to be. Edges are read at half filling, which needs no
+   numbering of bands.
 2. Every phase at which an edge may lie is refined: E₀ is the edge, rounded; three phases around the interpolated
    extremum replace the last three, each time closer to each other, until interpolation and value agree.
 3. Tubes without a gap: the Fermi level fills the bands on the grid, with E₀ near it.
@@ -56,13 +57,13 @@ HOPELESS_EV: Final = 0.3
 their distance."""
 
 CANDIDATES: Final = (0.01, 0.1)
-"""Energies a + b E², eV, within which other phases of the grid may be the edge: the error at E₀ = 0 is below that."""
+"""Energies a + b (E - E₀)², eV, within which other phases of the grid may be the edge: its error is below that."""
 
 TOUCHING_EV: Final = 1e-3
 """Overlap of bands, eV, up to which the Fermi level is where they touch, rather than what fills the mesh."""
 
 FAR_EV: Final = 0.3
-"""Energy of the middle of the gap, eV, above which the grid is computed again with E₀ there."""
+"""Distance of the middle of the gap from E₀, eV, above which the grid is computed again with E₀ there."""
 
 SAME_EV: Final = 0.005
 """Difference of interpolated minima, eV, up to which two neighbouring places of the grid are both looked at."""
@@ -110,11 +111,7 @@ def reduced_edges(tubes: Sequence[Nanotube], parameters: PiParameters) -> Edges:
             decorations = Decorations.of([tubes[row] for row in rows], parameters)
             for part in _parts(decorations):
                 of_part = np.array(rows)[part]
-                search = _Search(decorations, part)
-                try:
-                    found, good = search.run()
-                except np.linalg.LinAlgError:  # too many decorated sites in one of these tubes
-                    continue
+                found, good = _Search(decorations, part).run()
                 values[:, of_part], settled[of_part] = np.where(good, found, np.nan), good
     valence, conduction, fermi = values
     return Edges(valence, conduction, fermi, settled)
@@ -148,15 +145,11 @@ class _Search:
         """Return (3, r) valence and conduction edges and Fermi levels, eV, and (r,) whether they are settled."""
         count = len(self.rows)
         is_even = self.decorations.electrons % 2 == 0
-        edges = self._coarse(self.rows, np.zeros(count))
-        middle = np.clip((edges[:, :, 0].max(axis=1) + edges[:, :, 1].min(axis=1)) / 2.0, -MOST_EV, MOST_EV)
-        far = np.flatnonzero(np.abs(middle) > FAR_EV)
-        if len(far):  # as where B and N are not balanced
-            edges[far] = self._coarse(far, np.round(middle[far] / STEP_EV) * STEP_EV)
+        edges, energies, settled = self._on_grid()
         best = np.full((count, 2), np.nan)
-        settled = np.ones(count, dtype=bool)
-        if is_even.any():
-            best[is_even], settled[is_even] = self._refined(self.rows[is_even], edges[is_even])
+        sought = np.flatnonzero(is_even & settled)
+        if len(sought):
+            best[sought], settled[sought] = self._refined(sought, edges[sought], energies[sought])
         with np.errstate(invalid="ignore"):
             open_gap = is_even & (best[:, 1] > best[:, 0] - TOUCHING_EV)
         fermi = best.mean(axis=1)
@@ -166,18 +159,33 @@ class _Search:
         best[~is_even] = fermi[~is_even, None]
         return np.stack([best[:, 0], best[:, 1], fermi]), settled
 
-    def _coarse(self, rows: IntArray, energies: FloatArray) -> FloatArray:
-        """Return (r, grid, 2) edges on the grid, eV, with E₀ of each row."""
-        points = len(self.grid)
-        phases = np.tile(self.grid, len(rows))
-        found = self.decorations.bands(np.repeat(rows, points), phases, np.repeat(energies, points))
-        return found.edges().reshape(len(rows), points, 2)
+    def _on_grid(self) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """Return (r, grid, 2) edges on the grid, eV, (r,) E₀ near the middle of the gap, and whether one was found."""
+        count, points = len(self.rows), len(self.grid)
+        edges, energies, limits = np.zeros((count, points, 2)), np.zeros(count), np.zeros(count)
+        todo = self.rows
+        for _ in range(REFINEMENTS):
+            phases = np.tile(self.grid, len(todo))
+            found = self.decorations.bands(np.repeat(todo, points), phases, np.repeat(energies[todo], points))
+            edges[todo] = found.edges().reshape(len(todo), points, 2)
+            limits[todo] = found.limits_ev.reshape(len(todo), points).min(axis=1)
+            middle = np.clip((edges[:, :, 0].max(axis=1) + edges[:, :, 1].min(axis=1)) / 2.0, -MOST_EV, MOST_EV)
+            # E₀ = 0 is far from the gap, as where B and N are not balanced; then the first middle is inaccurate, too.
+            todo = np.flatnonzero((np.abs(middle - energies) > FAR_EV) & (limits > -np.inf))
+            if not len(todo):
+                break
+            energies[todo] = np.round(middle[todo] / STEP_EV) * STEP_EV + 0.0
+        settled = limits > -np.inf
+        settled[todo] = False
+        return edges, energies, settled
 
-    def _refined(self, rows: IntArray, on_grid: FloatArray) -> tuple[FloatArray, BoolArray]:
-        """Return (r, 2) edges, eV, and whether both are settled, from (r, grid, 2) values on the grid at E₀ = 0."""
+    def _refined(
+        self, rows: IntArray, on_grid: FloatArray, energies_ev: FloatArray
+    ) -> tuple[FloatArray, BoolArray]:
+        """Return (r, 2) edges, eV, and whether both are settled, from (r, grid, 2) values on the grid and their E₀."""
         best = np.full((len(rows), 2), np.inf)  # of -valence and of conduction
         settled = np.ones(len(rows), dtype=bool)
-        task, side, place = self._candidates(on_grid)
+        task, side, place = self._candidates(on_grid, energies_ev)
         step = float(self.grid[1])
         beside = self._beside(place)
         stencil = on_grid[task[:, None], beside]  # (tasks, 3, 2)
@@ -225,7 +233,7 @@ class _Search:
         settled[task] = False
         return best * [-1.0, 1.0], settled & np.isfinite(best).all(axis=1)
 
-    def _candidates(self, on_grid: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
+    def _candidates(self, on_grid: FloatArray, energies_ev: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
         """Return row, side (0: valence, 1: conduction) and place on the grid of all minima that may be an edge.
 
         A place counts with the least energy around it by interpolation, since a minimum may lie between two places.
@@ -241,7 +249,8 @@ class _Search:
         lower = (value <= walled[:, :-2] + SAME_EV) & (value <= walled[:, 2:] + SAME_EV)
         lower[:, 1:] &= ~(same[:, 1:] & lower[:, :-1])
         least = value.min(axis=1, keepdims=True)
-        near = value <= least + CANDIDATES[0] + CANDIDATES[1] * least**2
+        distance = least * [-1.0, 1.0] - energies_ev[:, None, None]
+        near = value <= least + CANDIDATES[0] + CANDIDATES[1] * distance**2
         found_row, found_place, found_side = np.nonzero(lower & near)
         return found_row, found_side, found_place
 
