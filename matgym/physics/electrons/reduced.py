@@ -56,7 +56,7 @@ HOPELESS_EV: Final = 0.3
 """Energy behind the best one, eV, at which a phase on the grid is dropped; less between closer phases, in proportion to
 their distance."""
 
-CANDIDATES: Final = (0.01, 0.1)
+CANDIDATES: Final = (0.01, 0.4)
 """Energies a + b (E - E₀)², eV, within which other phases of the grid may be the edge: its error is below that."""
 
 TOUCHING_EV: Final = 1e-3
@@ -185,12 +185,8 @@ class _Search:
         """Return (r, 2) edges, eV, and whether both are settled, from (r, grid, 2) values on the grid and their E₀."""
         best = np.full((len(rows), 2), np.inf)  # of -valence and of conduction
         settled = np.ones(len(rows), dtype=bool)
-        task, side, place = self._candidates(on_grid, energies_ev)
+        task, side, place, at, nearest = self._candidates(rows, on_grid, energies_ev)
         step = float(self.grid[1])
-        beside = self._beside(place)
-        stencil = on_grid[task[:, None], beside]  # (tasks, 3, 2)
-        middle = self.grid[place]
-        at, _, nearest = _extremum(stencil, side, middle, step)
         dirac = dirac_phase(self.decorations.lattice, self.decorations.strengths)
         if dirac is not None:  # both edges of every tube may lie there, too
             every, number = np.arange(len(rows)), int(np.abs(self.grid - dirac).argmin())
@@ -233,16 +229,23 @@ class _Search:
         settled[task] = False
         return best * [-1.0, 1.0], settled & np.isfinite(best).all(axis=1)
 
-    def _candidates(self, on_grid: FloatArray, energies_ev: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Return row, side (0: valence, 1: conduction) and place on the grid of all minima that may be an edge.
+    def _candidates(
+        self, rows: IntArray, on_grid: FloatArray, energies_ev: FloatArray
+    ) -> tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]:
+        """Return all minima on the grid that may be an edge.
 
         A place counts with the least energy around it by interpolation, since a minimum may lie between two places.
+        Where one row has several, the energy at each place is computed again with E₀ there, which leaves one or two.
+
+        Returns:
+            Numbers in `rows`; sides (0: valence, 1: conduction); places on the grid; phases of the interpolated minima;
+            and energies, eV, near them.
         """
         count, points, _ = on_grid.shape
         row, place, side = np.indices((count, points, 2)).reshape(3, -1)
-        beside = self._beside(place)
-        at, guess, _ = _extremum(on_grid[row[:, None], beside], side, self.grid[place], float(self.grid[1]))
-        value, at = guess.reshape(on_grid.shape) * [-1.0, 1.0], at.reshape(on_grid.shape)
+        stencil = on_grid[row[:, None], self._beside(place)]
+        where, guess, lowest = _extremum(stencil, side, self.grid[place], float(self.grid[1]))
+        at, value, nearest = (x.reshape(on_grid.shape) for x in (where, guess * (2.0 * side - 1.0), lowest))
         walled = np.pad(value, ((0, 0), (1, 1), (0, 0)), constant_values=np.inf)
         # Two places that see the same minimum are one candidate.
         same = np.abs(np.diff(at, axis=1, prepend=-np.inf)) < self.grid[1] / 3.0
@@ -251,8 +254,24 @@ class _Search:
         least = value.min(axis=1, keepdims=True)
         distance = least * [-1.0, 1.0] - energies_ev[:, None, None]
         near = value <= least + CANDIDATES[0] + CANDIDATES[1] * distance**2
-        found_row, found_place, found_side = np.nonzero(lower & near)
-        return found_row, found_side, found_place
+        row, place, side = np.nonzero(lower & near)
+        at, value, nearest = (x[row, place, side] for x in (at, value, nearest))
+        edge = 2 * row + side
+        several = np.flatnonzero(np.bincount(edge, minlength=2 * count)[edge] > 1)
+        if len(several):
+            sign, on_edge = 2.0 * side[several] - 1.0, on_grid[row[several], place[several], side[several]]
+            energies = np.round(on_edge / STEP_EV) * STEP_EV + 0.0
+            found = self.decorations.bands(rows[row[several]], self.grid[place[several]], energies)
+            accurate = found.edges()[np.arange(len(several)), side[several]]
+            drop = sign * on_edge - value[several]  # from the place to the interpolated minimum
+            value[several], nearest[several] = sign * accurate - drop, accurate
+            margin = SAME_EV + CANDIDATES[1] * (accurate - energies) ** 2 + drop / 2.0
+            lowest = np.full(2 * count, np.inf)
+            np.minimum.at(lowest, edge[several], value[several] + margin)
+            kept = np.ones(len(row), dtype=bool)
+            kept[several] = value[several] - margin <= lowest[edge[several]]
+            row, side, place, at, nearest = (x[kept] for x in (row, side, place, at, nearest))
+        return row, side, place, at, nearest
 
     def _beside(self, place: IntArray) -> IntArray:
         """Return the (..., 3) places on the grid around a place; E(-θ) = E(θ), and the same at π."""
