@@ -68,6 +68,9 @@ FAR_EV: Final = 0.3
 SAME_EV: Final = 0.005
 """Difference of interpolated minima, eV, up to which two neighbouring places of the grid are both looked at."""
 
+INSIDE: Final = 0.75
+"""Largest distance of a minimum from its place on the grid, in steps: one farther away belongs to the next place."""
+
 MARGIN_EV: Final = 0.2
 """Least distance, eV, of an edge from states outside the basis."""
 
@@ -185,8 +188,9 @@ class _Search:
         """Return (r, 2) edges, eV, and whether both are settled, from (r, grid, 2) values on the grid and their E₀."""
         best = np.full((len(rows), 2), np.inf)  # of -valence and of conduction
         settled = np.ones(len(rows), dtype=bool)
-        task, side, place, at, nearest = self._candidates(rows, on_grid, energies_ev)
         step = float(self.grid[1])
+        task, side, at, nearest = self._candidates(rows, on_grid, energies_ev)
+        free = len(task)  # those on the grid may be followed anywhere
         dirac = dirac_phase(self.decorations.lattice, self.decorations.strengths)
         if dirac is not None:  # both edges of every tube may lie there, too
             every, number = np.arange(len(rows)), int(np.abs(self.grid - dirac).argmin())
@@ -196,7 +200,7 @@ class _Search:
             nearest = np.concatenate([nearest, *on_grid[:, number].T])
         steps, factor, start = np.full(len(task), step), np.full(len(task), 1.0 / NARROWER), at
         widest = np.full(len(task), step)  # halved whenever an extremum was inside, so that steps do not alternate
-        free = np.arange(len(task)) < len(place)  # grid points may be followed anywhere
+        free = np.arange(len(task)) < free
         for _ in range(REFINEMENTS):
             steps = np.clip(steps * factor, np.pi / _TICKS, widest)
             unit = np.where(factor > 1.0, steps / 2.0, steps)
@@ -231,47 +235,71 @@ class _Search:
 
     def _candidates(
         self, rows: IntArray, on_grid: FloatArray, energies_ev: FloatArray
-    ) -> tuple[IntArray, IntArray, IntArray, FloatArray, FloatArray]:
+    ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
         """Return all minima on the grid that may be an edge.
 
-        A place counts with the least energy around it by interpolation, since a minimum may lie between two places.
-        Where one row has several, the energy at each place is computed again with E₀ there, which leaves one or two.
+        Where an edge has several, the grid is computed again with E₀ there.
 
         Returns:
-            Numbers in `rows`; sides (0: valence, 1: conduction); places on the grid; phases of the interpolated minima;
-            and energies, eV, near them.
+            Numbers in `rows`; sides (0: valence, 1: conduction); phases of the interpolated minima; and energies, eV,
+            near them.
         """
-        count, points, _ = on_grid.shape
-        row, place, side = np.indices((count, points, 2)).reshape(3, -1)
-        stencil = on_grid[row[:, None], self._beside(place)]
-        where, guess, lowest = _extremum(stencil, side, self.grid[place], float(self.grid[1]))
-        at, value, nearest = (x.reshape(on_grid.shape) for x in (where, guess * (2.0 * side - 1.0), lowest))
-        walled = np.pad(value, ((0, 0), (1, 1), (0, 0)), constant_values=np.inf)
+        row, side = np.indices((len(rows), 2)).reshape(2, -1)
+        edge, at, nearest = self._minima(on_grid[row], side, energies_ev[row], CANDIDATES[0])
+        several = np.flatnonzero(np.bincount(edge, minlength=len(row)) > 1)
+        if not len(several):
+            return row[edge], side[edge], at, nearest
+        sign, points = 2.0 * side - 1.0, len(self.grid)
+        least = np.full(len(row), np.inf)
+        np.minimum.at(least, edge, sign[edge] * nearest)
+        energies = np.round((sign * least)[several] / STEP_EV) * STEP_EV + 0.0
+        again = self.decorations.bands(
+            np.repeat(rows[row[several]], points), np.tile(self.grid, len(several)), np.repeat(energies, points)
+        )
+        curves = again.edges().reshape(len(several), points, 2)
+        number, at_again, nearest_again = self._minima(curves, side[several], energies, SAME_EV)
+        alone = ~np.isin(edge, several)
+        edge = np.concatenate([edge[alone], several[number]])
+        return (
+            row[edge], side[edge], np.concatenate([at[alone], at_again]), np.concatenate([nearest[alone], nearest_again])
+        )  # fmt: skip
+
+    def _minima(
+        self, curves: FloatArray, side: IntArray, energies_ev: FloatArray, margin_ev: float
+    ) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Return the minima of curves that are not higher than the least one by more than their error.
+
+        A place counts with the least energy around it by interpolation, since a minimum may lie between two places.
+
+        Args:
+            curves: (e, grid, 2) energies of the filled and of the empty band, eV.
+            side: (e,) which of them is sought.
+            energies_ev: (e,) E₀, eV.
+            margin_ev: least error, eV.
+
+        Returns:
+            Numbers of the curves, phases of the minima, and energies, eV, near them.
+        """
+        count, points, _ = curves.shape
+        edge, place = np.indices((count, points)).reshape(2, -1)
+        stencil = curves[edge[:, None], self._beside(place)]
+        where, guess, lowest = _extremum(stencil, side[edge], self.grid[place], float(self.grid[1]))
+        at, value, nearest = (x.reshape(count, points) for x in (where, guess * (2.0 * side[edge] - 1.0), lowest))
+        walled = np.pad(value, ((0, 0), (1, 1)), constant_values=np.inf)
         # Two places that see the same minimum are one candidate.
         same = np.abs(np.diff(at, axis=1, prepend=-np.inf)) < self.grid[1] / 3.0
         lower = (value <= walled[:, :-2] + SAME_EV) & (value <= walled[:, 2:] + SAME_EV)
         lower[:, 1:] &= ~(same[:, 1:] & lower[:, :-1])
-        least = value.min(axis=1, keepdims=True)
-        distance = least * [-1.0, 1.0] - energies_ev[:, None, None]
-        near = value <= least + CANDIDATES[0] + CANDIDATES[1] * distance**2
-        row, place, side = np.nonzero(lower & near)
-        at, value, nearest = (x[row, place, side] for x in (at, value, nearest))
-        edge = 2 * row + side
-        several = np.flatnonzero(np.bincount(edge, minlength=2 * count)[edge] > 1)
-        if len(several):
-            sign, on_edge = 2.0 * side[several] - 1.0, on_grid[row[several], place[several], side[several]]
-            energies = np.round(on_edge / STEP_EV) * STEP_EV + 0.0
-            found = self.decorations.bands(rows[row[several]], self.grid[place[several]], energies)
-            accurate = found.edges()[np.arange(len(several)), side[several]]
-            drop = sign * on_edge - value[several]  # from the place to the interpolated minimum
-            value[several], nearest[several] = sign * accurate - drop, accurate
-            margin = SAME_EV + CANDIDATES[1] * (accurate - energies) ** 2 + drop / 2.0
-            lowest = np.full(2 * count, np.inf)
-            np.minimum.at(lowest, edge[several], value[several] + margin)
-            kept = np.ones(len(row), dtype=bool)
-            kept[several] = value[several] - margin <= lowest[edge[several]]
-            row, side, place, at, nearest = (x[kept] for x in (row, side, place, at, nearest))
-        return row, side, place, at, nearest
+        lower &= np.abs(at - self.grid) < INSIDE * self.grid[1]
+        least = value.min(axis=1)
+        distance = least - (2.0 * side - 1.0) * energies_ev
+        near = value <= (least + margin_ev + CANDIDATES[1] * distance**2)[:, None]
+        chosen = lower & near
+        lowest_of_all, every = value.argmin(axis=1), np.arange(count)
+        apart = np.abs(at - at[every, lowest_of_all][:, None]) > self.grid[1] / 3.0
+        chosen[every, lowest_of_all] |= (apart | ~chosen).all(axis=1)  # the least value is not left out
+        edge, place = np.nonzero(chosen)
+        return edge, at[edge, place], nearest[edge, place]
 
     def _beside(self, place: IntArray) -> IntArray:
         """Return the (..., 3) places on the grid around a place; E(-θ) = E(θ), and the same at π."""
