@@ -182,9 +182,7 @@ class _Search:
         settled[todo] = False
         return edges, energies, settled
 
-    def _refined(
-        self, rows: IntArray, on_grid: FloatArray, energies_ev: FloatArray
-    ) -> tuple[FloatArray, BoolArray]:
+    def _refined(self, rows: IntArray, on_grid: FloatArray, energies_ev: FloatArray) -> tuple[FloatArray, BoolArray]:
         """Return (r, 2) edges, eV, and whether both are settled, from (r, grid, 2) values on the grid and their E₀."""
         best = np.full((len(rows), 2), np.inf)  # of -valence and of conduction
         settled = np.ones(len(rows), dtype=bool)
@@ -260,9 +258,8 @@ class _Search:
         number, at_again, nearest_again = self._minima(curves, side[several], energies, SAME_EV)
         alone = ~np.isin(edge, several)
         edge = np.concatenate([edge[alone], several[number]])
-        return (
-            row[edge], side[edge], np.concatenate([at[alone], at_again]), np.concatenate([nearest[alone], nearest_again])
-        )  # fmt: skip
+        at, nearest = np.concatenate([at[alone], at_again]), np.concatenate([nearest[alone], nearest_again])
+        return row[edge], side[edge], at, nearest
 
     def _minima(
         self, curves: FloatArray, side: IntArray, energies_ev: FloatArray, margin_ev: float
