@@ -188,7 +188,7 @@ class _Search:
         settled = np.ones(len(rows), dtype=bool)
         step = float(self.grid[1])
         task, side, at, nearest = self._candidates(rows, on_grid, energies_ev)
-        free = len(task)  # those on the grid may be followed anywhere
+        on_grid_count = len(task)  # those on the grid may be followed anywhere
         dirac = dirac_phase(self.decorations.lattice, self.decorations.strengths)
         if dirac is not None:  # both edges of every tube may lie there, too
             every, number = np.arange(len(rows)), int(np.abs(self.grid - dirac).argmin())
@@ -198,7 +198,7 @@ class _Search:
             nearest = np.concatenate([nearest, *on_grid[:, number].T])
         steps, factor, start = np.full(len(task), step), np.full(len(task), 1.0 / NARROWER), at
         widest = np.full(len(task), step)  # halved whenever an extremum was inside, so that steps do not alternate
-        free = np.arange(len(task)) < free
+        free = np.arange(len(task)) < on_grid_count
         for _ in range(REFINEMENTS):
             steps = np.clip(steps * factor, np.pi / _TICKS, widest)
             unit = np.where(factor > 1.0, steps / 2.0, steps)
