@@ -241,11 +241,12 @@ def _cholesky(metric: ComplexArray) -> tuple[ComplexArray, BoolArray]:
     """
     every = np.ones(len(metric), dtype=bool)
     try:
-        return np.linalg.cholesky(metric), every
+        return np.asarray(np.linalg.cholesky(metric), dtype=np.complex128), every
     except np.linalg.LinAlgError:  # numpy does not tell which
         eigenvalues = np.linalg.eigvalsh(metric)
         definite = eigenvalues[:, 0] > LEAST_METRIC * eigenvalues[:, -1]
-        return np.linalg.cholesky(np.where(definite[:, None, None], metric, np.eye(metric.shape[1]))), definite
+        kept = np.where(definite[:, None, None], metric, np.eye(metric.shape[1]))
+        return np.asarray(np.linalg.cholesky(kept), dtype=np.complex128), np.asarray(definite)
 
 
 def _padded(table: PristineTables, most: int) -> FloatArray:
