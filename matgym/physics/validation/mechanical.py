@@ -210,7 +210,5 @@ _ROWS: Final[Mapping[str, Computed]] = {
     "stone_wales_formation_ev": Computed("(20,0), 4 cells, REBO, mean of the three bonds of an atom", _stone_wales),
 }
 
-MECHANICAL: Final[Mapping[str, Computed]] = {
-    key: row._replace(level=Level.CLASSICAL) for key, row in _ROWS.items()
-}
+MECHANICAL: Final[Mapping[str, Computed]] = {key: row._replace(level=Level.CLASSICAL) for key, row in _ROWS.items()}
 """How each row is computed, by its key."""

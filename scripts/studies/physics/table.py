@@ -17,7 +17,18 @@ from matgym.physics.validation import COMPUTED, PUBLISHED, ours
 from scripts.studies.common import ROOT, Study
 
 PAGE = ROOT / "docs" / "physics.md"
-HEAD = ("quantity", "published", "tolerance", "matgym", "unit", "holds", "level", "flag", "source", "how it was computed")
+HEAD = (
+    "quantity",
+    "published",
+    "tolerance",
+    "matgym",
+    "unit",
+    "holds",
+    "level",
+    "flag",
+    "source",
+    "how it was computed",
+)
 MISSES_HEAD = ("quantity", "level", "published", "matgym", "cause")
 SIGNS = {"gamma0": "γ₀", "pi^2": "π²", "^-1": "⁻¹", "^2": "²", "uV": "µV", "d^-2": "d⁻²", "|": "\\|"}
 
@@ -85,9 +96,7 @@ def transitions(optics):
             continue
         one = {key: row[key] for key in ("table", "model", "transition")}
         families = [
-            each
-            for each in optics["families"]
-            if one.items() <= each.items() and each["tubes"] >= SMALLEST_FAMILY
+            each for each in optics["families"] if one.items() <= each.items() and each["tubes"] >= SMALLEST_FAMILY
         ]
         by_rms = sorted(families, key=lambda each: each["rms_mev"])
         extremes = (f"{each['rms_mev']:.3g} ({each['family']})" for each in (by_rms[0], by_rms[-1]))
@@ -125,9 +134,7 @@ def heat(optics):
         exponents = ("", "", "")
         if before:
             stretch = math.log(row["length_nm"] / before["length_nm"])
-            ours, fit = (
-                math.log(row[key] / before[key]) / stretch for key in ("conductivity_w_mk", "pop_fit_w_mk")
-            )
+            ours, fit = (math.log(row[key] / before[key]) / stretch for key in ("conductivity_w_mk", "pop_fit_w_mk"))
             turn, below, above = CAO_QU
             exponents = (f"{ours:.2f}", f"{fit:.2f}", f"{below if row['length_nm'] <= turn else above:g}")
         rows.append((
