@@ -15,11 +15,11 @@ from matgym.physics.electrons.bands import GAP_EV, PiElectrons
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.physics.electrons.self_consistent_transport import SelfConsistentTransport
 from matgym.physics.mechanics.formation import FORMATION_EV, FormationEnergy
-from matgym.physics.mechanics.relaxation import relaxed_pristine
+from matgym.physics.mechanics.relaxation import relax, relaxed_pristine
 from matgym.physics.validation.rows import Computed
 from matgym.physics.validation.store import stored
 from matgym.physics.xtb.oracle import XtbElectrons
-from matgym.physics.xtb.relaxation import scaled_atoms, tersoff_start
+from matgym.physics.xtb.relaxation import longer, scaled_atoms, tersoff_start
 from matgym.physics.xtb.states import XtbMethod, solve
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
@@ -47,13 +47,19 @@ def _value(oracle: Model, key: str, tube: Nanotube) -> float:
     return float(predictions[key][0])
 
 
-def _gap_ev(oracle: Model, n: int, strain: float = 0.0) -> float:
-    return _value(oracle, GAP_EV.key, Nanotube(n, 0, strain=strain))
+def _gap_ev(oracle: Model, n: int) -> float:
+    return _value(oracle, GAP_EV.key, Nanotube(n, 0))
+
+
+def _xtb_gap_ev(n: int, strain: float = 0.0) -> float:
+    """Return the gap of (n, 0) by GFN1-xTB at the scaled Tersoff geometry, eV, over all wave vectors."""
+    start = relax(longer(Nanotube(n, 0, strain=strain)))
+    return solve(scaled_atoms(start), XtbMethod.GFN1).gap_ev()
 
 
 def _strain_slope(n: int) -> float:
     """Return the change of the gap of (n, 0) with axial strain by GFN1-xTB, meV per percent."""
-    low, high = (_gap_ev(XtbElectrons(), n, strain) for strain in (-STRAIN, STRAIN))
+    low, high = (_xtb_gap_ev(n, strain) for strain in (-STRAIN, STRAIN))
     return 1e3 * (high - low) / (2e2 * STRAIN)
 
 
@@ -133,10 +139,10 @@ def _dip_nitrogen() -> float:
 
 
 def _gfn1(settings: str, n: int) -> Computed:
-    return Computed(settings, lambda: _gap_ev(XtbElectrons(), n), Level.XTB, stored=True)
+    return Computed(settings, lambda: _xtb_gap_ev(n), Level.XTB, stored=True)
 
 
-AT_REST: Final = "GFN1-xTB, at its own rest, all wave vectors"
+SCALED: Final = "GFN1-xTB, scaled Tersoff geometry, all wave vectors"
 UNRELAXED: Final = f"{RANKED} random tubes with {DOPANTS[0]} to {DOPANTS[1]} B and as many N, scaled Tersoff geometry"
 
 LEVEL_ROWS: Final[Mapping[str, Computed]] = {
@@ -144,19 +150,19 @@ LEVEL_ROWS: Final[Mapping[str, Computed]] = {
     "gap_8_0_self_consistent_ev": Computed(
         "Self-consistent π tight binding", lambda: _gap_ev(SelfConsistentElectrons(), 8), Level.SCC_PI
     ),
-    "gap_8_0_gfn1_ev": _gfn1(AT_REST, 8),
+    "gap_8_0_gfn1_ev": _gfn1(SCALED, 8),
     "gap_10_0_pi_ev": Computed("π tight binding with curvature", lambda: _gap_ev(PiElectrons(), 10)),
     "gap_10_0_self_consistent_ev": Computed(
         "Self-consistent π tight binding", lambda: _gap_ev(SelfConsistentElectrons(), 10), Level.SCC_PI
     ),
-    "gap_10_0_gfn1_ev": _gfn1(AT_REST, 10),
-    "gap_9_0_gfn1_ev": _gfn1(AT_REST, 9),
-    "gap_12_0_gfn1_ev": _gfn1(AT_REST, 12),
-    "gap_11_0_gfn1_ev": _gfn1(AT_REST, 11),
-    "gap_13_0_gfn1_ev": _gfn1(AT_REST, 13),
-    "gap_14_0_gfn1_ev": _gfn1(AT_REST, 14),
+    "gap_10_0_gfn1_ev": _gfn1(SCALED, 10),
+    "gap_9_0_gfn1_ev": _gfn1(SCALED, 9),
+    "gap_12_0_gfn1_ev": _gfn1(SCALED, 12),
+    "gap_11_0_gfn1_ev": _gfn1(SCALED, 11),
+    "gap_13_0_gfn1_ev": _gfn1(SCALED, 13),
+    "gap_14_0_gfn1_ev": _gfn1(SCALED, 14),
     "strain_slope_10_0_gfn1_mev_percent": Computed(
-        "GFN1-xTB, atoms at rest at -1 % and 1 %", lambda: _strain_slope(10), Level.XTB, stored=True
+        "GFN1-xTB, scaled Tersoff geometry at -1 % and 1 %", lambda: _strain_slope(10), Level.XTB, stored=True
     ),
     "dip_nitrogen_10_10_self_consistent_ev": Computed(
         "First minimum of T(E) of one N in (10,10) above zero, in the potential of its charges",
