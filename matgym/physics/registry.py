@@ -18,6 +18,7 @@ from matgym.physics.electrons.bands import PiElectrons, PiFormation
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.optics import OpticalTransitions
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.physics.electrons.self_consistent_transport import SelfConsistentTransport
 from matgym.physics.entries import FORMAT
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
@@ -81,6 +82,19 @@ ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = Mapp
 
 OTHER_LEVELS: Final[tuple[tuple[type[Model], Callable[[Conditions, Keep], Model]], ...]] = (
     (SelfConsistentElectrons, lambda _at, _keep: SelfConsistentElectrons()),
+    (
+        SelfConsistentTransport,
+        lambda at, _keep: SelfConsistentTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0),
+    ),
+    (
+        Thermoelectric,
+        lambda at, keep: Thermoelectric(
+            temperature_k=at.temperature_k,
+            mu_ev=at.mu_ev,
+            phonons=keep(PhononTransport(temperature_k=at.temperature_k)),
+            electrons=SelfConsistentTransport(temperature_k=at.temperature_k),
+        ),
+    ),
     (XtbElectrons, lambda _at, _keep: XtbElectrons()),
     (OpticalTransitions, lambda _at, _keep: OpticalTransitions(environment="sds")),
 )

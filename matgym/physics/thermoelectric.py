@@ -9,14 +9,14 @@ each other in this model. The result is therefore the figure of merit of a short
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from matgym.errors import ConfigurationError, require_within
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
-from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.electrons.conductance import Landauer, PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.physics.oracles import POTENTIALS_EV
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
@@ -66,6 +66,8 @@ class Thermoelectric(Model):
         step_ev: spacing of the chemical potentials of this search, eV.
         frequencies: number of frequencies, as in `PhononTransport`.
         phonons: model that predicts the thermal conductance of the phonons instead of `PhononTransport`.
+        electrons: model of the transmission of the electrons instead of `PiTransport`; its `parameters` replace those
+            given here, and its temperature and chemical potential are not used.
     """
 
     parameters: PiParameters = field(default_factory=PiParameters)
@@ -75,6 +77,7 @@ class Thermoelectric(Model):
     step_ev: float = 0.01
     frequencies: int = 128
     phonons: Model | None = None
+    electrons: Landauer | None = None
 
     def __post_init__(self) -> None:
         low, high = self.mu_range_ev
@@ -92,20 +95,25 @@ class Thermoelectric(Model):
         PhononTransport(self.temperature_k, self.frequencies)
 
     properties = (SEEBECK_UV_K, POWER_FACTOR_PW_K2, ELECTRON_HEAT_NW_K, MU_EV, ZT)
-    level = Level.PI_CLASSICAL
+
+    @property
+    def level(self) -> Level:
+        """Level of the electrons, if they are given; the phonons are classical."""
+        return Level.PI_CLASSICAL if self.electrons is None else self.electrons.level
 
     @property
     def cost(self) -> Cost:
         """Cost, measured on one core of an AMD EPYC server with a doped tube, which is relaxed for its phonons."""
-        phonons = self._phonons.cost
-        return Cost(seconds=0.02 + (phonons.seconds if phonons else 0.0), sites=128, exponent=1.0)
+        phonons, electrons = self._phonons.cost, self._electrons.cost
+        seconds = sum(part.seconds for part in (phonons, electrons) if part)
+        return Cost(seconds=0.01 + seconds, sites=128, exponent=1.0)
 
     def unsupported(self, space: Space) -> str:
         """Return why no tube of a design space can be computed, or an empty string if one can.
 
         All tubes may be too thin for the π model, or outside the domain of the model of the phonons.
         """
-        return self.parameters.unsupported(space) or self._phonons.unsupported(space)
+        return self._electrons.unsupported(space) or self._phonons.unsupported(space)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Return the thermoelectric coefficients of each tube.
@@ -115,14 +123,14 @@ class Thermoelectric(Model):
             `zt`, each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`.
         """
         mu = self._potentials()
-        transport = PiTransport(self.parameters, self.temperature_k)
+        transport = self._electrons
         phonons = self._phonons.predict(tubes)
         lattice_heat = phonons[THERMAL_CONDUCTANCE_NW_K]
         values = {prop.key: np.full(len(tubes), np.nan) for prop in self.properties}
         failures = dict(phonons.reasons)
         for rows in by_lead(tubes):
-            if reason := self.parameters.outside(tubes[rows[0]]):
-                failures |= {row: self.parameters.outside(tubes[row]) or reason for row in rows}
+            if reason := transport.carbon.outside(tubes[rows[0]]):
+                failures |= {row: transport.carbon.outside(tubes[row]) or reason for row in rows}
                 continue
             electrons, failed = transport.sampled([tubes[row] for row in rows], mu, 2, np.inf, RELATIVE_TOLERANCE)
             curves = coefficients(electrons.moments(mu, self.temperature_k), lattice_heat[rows], self.temperature_k)
@@ -135,6 +143,12 @@ class Thermoelectric(Model):
         for column in values.values():
             column[list(failures)] = np.nan
         return Predictions.together(values, failures)
+
+    @property
+    def _electrons(self) -> Landauer:
+        if self.electrons is None:
+            return PiTransport(self.parameters, self.temperature_k)
+        return replace(self.electrons, temperature_k=self.temperature_k)
 
     @property
     def _phonons(self) -> Model:

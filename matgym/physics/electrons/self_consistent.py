@@ -50,6 +50,9 @@ MESH_ANGSTROM: Final = 25.0
 LEAD_ANGSTROM: Final = 16.0
 """Length of pristine tube between a device and the outermost cell of its calculation, Å; a choice of ours."""
 
+LEADS_ANGSTROM: Final = (0.0, 1e3)
+"""Shortest and longest length that may be asked for."""
+
 TEMPERATURE_K: Final = 300.0
 """Electronic temperature of the occupation, K: GFN1-xTB's."""
 
@@ -104,12 +107,12 @@ class SelfConsistentParameters:
         return replace(self.carbon, onsite_ev=onsite)
 
     def ratio_table(self) -> FloatArray:
-        """Return (4, 4) ratios of hoppings between C, B, N and vacancies."""
-        table = np.ones((4, 4))
+        """Return the (species codes, species codes) ratios of hoppings."""
+        table = np.ones((4, 4))  # of C, B, N and vacancies
         for pair, ratio in self.ratios.items():
             one, other = (_PLACE[letter] for letter in pair)
             table[one, other] = table[other, one] = ratio
-        return table
+        return np.asarray(table[_ELEMENT[:, None], _ELEMENT])
 
     def as_dict(self) -> dict[str, float]:
         """Return the parameters as a flat dictionary for provenance records."""
@@ -126,10 +129,12 @@ class SelfConsistentElectrons(Model):
     Attributes:
         parameters: parameters of the model.
         max_iterations: largest number of iterations of the charges.
+        lead_angstrom: length of pristine tube between a device and the outermost cell of its calculation, Å.
     """
 
     parameters: SelfConsistentParameters = field(default_factory=SelfConsistentParameters)
     max_iterations: int = 100
+    lead_angstrom: float = LEAD_ANGSTROM
 
     properties = (GAP_EV, FERMI_EV)
     level = Level.SCC_PI
@@ -138,6 +143,7 @@ class SelfConsistentElectrons(Model):
 
     def __post_init__(self) -> None:
         require_counts(max_iterations=self.max_iterations)
+        require_within(*LEADS_ANGSTROM, lead_angstrom=self.lead_angstrom)
 
     def unsupported(self, space: Space) -> str:
         """Return why no tube of a design space can be computed: all are too thin for the π model; empty if one can."""
@@ -191,14 +197,24 @@ class SelfConsistentElectrons(Model):
         Raises:
             RelaxationError: if the tube cannot be computed.
         """
-        cell_angstrom = tube.length_angstrom / tube.cells
-        longer = tube.extended(ceil(LEAD_ANGSTROM / cell_angstrom) + 1)
-        potentials = self.potentials_ev(longer).copy()
-        height = longer.lattice.site_fractions[:, 1] * longer.cells
-        outermost = (height < 1.0) | (height >= longer.cells - 1.0)
-        potentials -= potentials[outermost].mean()
-        potentials[outermost] = 0.0
-        return longer, potentials
+        found, failures = self.between_leads([tube])
+        if failures:
+            raise RelaxationError(failures[0])
+        return found[0]
+
+    def between_leads(
+        self, tubes: Sequence[Nanotube]
+    ) -> tuple[dict[int, tuple[Nanotube, FloatArray]], dict[int, str]]:
+        """Return what `potentials_between_leads_ev` returns for each tube, by row, and the reasons of failures."""
+        longer = [tube.extended(ceil(self.lead_angstrom * tube.cells / tube.length_angstrom) + 1) for tube in tubes]
+        solutions, failures = self._solutions(longer)
+        found = {}
+        for solution in solutions:
+            for row, solved in zip(solution.system.rows.tolist(), solution.potentials, strict=True):
+                height = longer[row].lattice.site_fractions[:, 1] * longer[row].cells
+                outermost = (height < 1.0) | (height >= longer[row].cells - 1.0)
+                found[row] = longer[row], np.where(outermost, 0.0, solved - solved[outermost].mean())
+        return found, failures
 
     def _solution(self, tube: Nanotube) -> "_Solution":
         solutions, failures = self._solutions([tube])
@@ -341,7 +357,7 @@ def charged(system: PiSystem, tubes: Sequence[Nanotube], parameters: SelfConsist
     """
     species = np.stack([tube.species for tube in tubes])
     elements = _ELEMENT[species]
-    ratios = parameters.ratio_table()[elements[:, :, None], elements[:, None, :]]
+    ratios = parameters.ratio_table()[species[:, :, None], species[:, None, :]]
     sites = np.arange(species.shape[1])
     ratios[:, sites, sites] = 1.0
     bare = replace(system, inner=system.inner * ratios, across=system.across * ratios)
