@@ -75,7 +75,7 @@ class Property:
 
 
 class Level(StrEnum):
-    """What stands behind a value."""
+    """What stands behind a value; `Level("scc-pi")` is the level of that short name."""
 
     SURROGATE = "surrogate"
     """A learned model, or a function of which nothing is known."""
@@ -94,6 +94,15 @@ class Level(StrEnum):
     TABLE = "table of oracle values"
     KINETICS = "rate equations"
     EMULATED = "emulator of measurements"
+
+    @property
+    def short(self) -> str:
+        """Name that people type, such as "xtb"."""
+        return self.name.lower().replace("_", "-")
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Level | None":
+        return next((level for level in cls if level.short == value), None)
 
 
 @dataclass(frozen=True)

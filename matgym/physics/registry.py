@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,15 @@ from matgym.models import Level, Model, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION, Cached, Remembered
 from matgym.physics.electrons.bands import PiElectrons, PiFormation
 from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.electrons.neutrality import Potential, check_potential
 from matgym.physics.electrons.optics import OpticalTransitions
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.physics.entries import FORMAT
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
+from matgym.physics.mechanics.references import check_references
 from matgym.physics.mechanics.strength import Strength
-from matgym.physics.oracles import POTENTIALS_EV, TEMPERATURES_K
+from matgym.physics.oracles import TEMPERATURES_K
 from matgym.physics.phonons.boltzmann import LongTubeHeat
 from matgym.physics.phonons.conductance import PhononTransport
 from matgym.physics.phonons.named_modes import RamanModes
@@ -41,17 +43,22 @@ class Conditions:
 
     Attributes:
         temperature_k: temperature, K.
-        mu_ev: chemical potential, eV. None means charge neutrality for the conductance, and the chemical potential of
-            the largest ZT for thermoelectric properties.
+        mu_ev: chemical potential, eV, or "leads" or "tube", whose neutrality sets it: see
+            `matgym.physics.electrons.neutrality`. None means that of neutral leads for the conductance, and the
+            chemical potential of the largest ZT for thermoelectric properties.
+        chemical_potentials_ev: chemical potentials of atoms for formation energies, by element: see
+            `matgym.physics.mechanics.references`.
     """
 
     temperature_k: float = 300.0
-    mu_ev: float | None = None
+    mu_ev: Potential | None = None
+    chemical_potentials_ev: Mapping[str, float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)
         if self.mu_ev is not None:
-            require_within(*POTENTIALS_EV, mu_ev=self.mu_ev)
+            check_potential("mu_ev", self.mu_ev)
+        check_references(self.chemical_potentials_ev)
 
 
 Keep = Callable[[Model], Model]
@@ -61,7 +68,9 @@ ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = Mapp
     {
         PiElectrons: lambda _at, _keep: PiElectrons(),
         PiFormation: lambda _at, _keep: PiFormation(),
-        PiTransport: lambda at, _keep: PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0),
+        PiTransport: lambda at, _keep: PiTransport(
+            temperature_k=at.temperature_k, mu_ev=0.0 if at.mu_ev is None else at.mu_ev
+        ),
         PhononTransport: lambda at, _keep: PhononTransport(temperature_k=at.temperature_k),
         Thermoelectric: lambda at, keep: Thermoelectric(
             temperature_k=at.temperature_k,
@@ -73,7 +82,7 @@ ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = Mapp
         LongTubeHeat: lambda at, _keep: LongTubeHeat(temperature_k=at.temperature_k),
         Vibrations: lambda at, _keep: Vibrations(temperature_k=at.temperature_k),
         Elasticity: lambda _at, _keep: Elasticity(),
-        FormationEnergy: lambda _at, _keep: FormationEnergy(),
+        FormationEnergy: lambda at, _keep: FormationEnergy(chemical_potentials_ev=at.chemical_potentials_ev),
         Strength: lambda _at, _keep: Strength(),
     }
 )
@@ -81,7 +90,7 @@ ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = Mapp
 
 OTHER_LEVELS: Final[tuple[tuple[type[Model], Callable[[Conditions, Keep], Model]], ...]] = (
     (SelfConsistentElectrons, lambda _at, _keep: SelfConsistentElectrons()),
-    (XtbElectrons, lambda _at, _keep: XtbElectrons()),
+    (XtbElectrons, lambda at, _keep: XtbElectrons(chemical_potentials_ev=at.chemical_potentials_ev)),
     (OpticalTransitions, lambda _at, _keep: OpticalTransitions(environment="sds")),
 )
 """Further oracles, with their classes, that compute some of the same properties by another level, if it is named."""
@@ -120,7 +129,8 @@ def oracle_of(prop: str, conditions: Conditions | None = None, *, level: Level |
     Args:
         prop: short name or key.
         conditions: temperature and chemical potential.
-        level: level by which it computes the property; None means the first of `levels_of`.
+        level: level by which it computes the property, or its short name, such as "xtb"; None means the first of
+            `levels_of`.
 
     Raises:
         PropertyError: if the property is unknown, or no oracle computes it by that level.
@@ -138,8 +148,20 @@ def levels_of(prop: str) -> tuple[Level, ...]:
     Raises:
         PropertyError: if the property is unknown.
     """
+    return tuple(oracle.level for oracle in oracles_of(prop))
+
+
+def oracles_of(prop: str) -> tuple[Model, ...]:
+    """Return the oracles that compute a property with their default settings, by the levels of `levels_of`.
+
+    Args:
+        prop: short name or key.
+
+    Raises:
+        PropertyError: if the property is unknown.
+    """
     (parsed,) = parse_properties([prop])
-    return tuple(_default(create).level for create in _creators(parsed))
+    return tuple(_default(create) for create in _creators(parsed))
 
 
 def _creators(prop: Property) -> list[Callable[[Conditions, Keep], Model]]:
@@ -154,9 +176,10 @@ def _creator(prop: Property, level: Level | str | None) -> Callable[[Conditions,
     if level is None:
         return ways[0]
     for create in ways:
-        if _default(create).level == level:
+        found = _default(create).level
+        if level in (found, found.short):
             return create
-    known = ", ".join(repr(str(each)) for each in levels_of(prop.key))
+    known = ", ".join(repr(each.short) for each in levels_of(prop.key))
     raise PropertyError(f"no oracle computes {prop.name!r} by level={str(level)!r}; give one of {known}")
 
 
