@@ -285,6 +285,11 @@ class Model(ABC, Generic[BatchT]):
         """What one prediction takes; None where it is unknown."""
         return None
 
+    @property
+    def validity(self) -> str:
+        """For which structures its values hold, in a few words; empty where that is unknown."""
+        return ""
+
     @abstractmethod
     def predict(self, batch: BatchT, /) -> Predictions:
         """Predict every property of each structure; what cannot be predicted is a recorded failure, never a number.

@@ -12,9 +12,14 @@ if TYPE_CHECKING:
 Format = Annotated[
     str, typer.Option("--format", help="Format of the files: cif, poscar, extxyz, lammps, or a name of ASE.")
 ]
-Wall = Annotated[int, typer.Option(min=0, help="Wall of a tube of several walls, from 1, the innermost one.")]
+Wall = Annotated[
+    int, typer.Option(min=0, metavar="<int>", help="Wall of a tube of several walls, from 1, the innermost one.")
+]
 Period = Annotated[
-    float, typer.Option(min=0.0, help="Period of the tube, Å, for files without a cell or with a wrong one.")
+    float,
+    typer.Option(
+        min=0.0, metavar="<float>", help="Period of the tube, Å, for files without a cell or with a wrong one."
+    ),
 ]
 Axis = Annotated[str, typer.Option(help="Axis of the period: x, y or z. Default: that of the tube.")]
 Elements = Annotated[str, typer.Option(help="Elements of atom types, such as C,B,N, for files that name none.")]

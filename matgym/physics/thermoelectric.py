@@ -95,6 +95,9 @@ class Thermoelectric(Model):
 
     properties = (SEEBECK_UV_K, POWER_FACTOR_PW_K2, ELECTRON_HEAT_NW_K, MU_EV, ZT)
     level = Level.PI_CLASSICAL
+    validity = (
+        "short clean devices: electrons and phonons of one copy between pristine leads, without scattering of either"
+    )
 
     @property
     def cost(self) -> Cost:

@@ -15,7 +15,7 @@ QUANTUM_US = 4e6 * si.e**2 / si.h  # two channels, two spins
 EXACT = 1e-6
 EDGE_EV = 1e-4  # edges are found by parabolas between 601 wave vectors
 GAP_TOLERANCE_US = 0.01  # edges are found to 0.1 meV at worst
-GRID_TOLERANCE_US = 0.05  # against the trapezoid of PiTransport at 1 meV
+NODES_TOLERANCE_US = 0.05  # against the nodes of PiTransport at 1 nS
 STEP_SEEBECK_UV_K = 2e6 * np.log(2.0) * si.k / si.e
 BOLTZMANN_EV_K = si.k / si.e
 
@@ -55,11 +55,11 @@ def test_conductance_of_a_curvature_gap_is_exact(n):
 
 
 @pytest.mark.parametrize("tube", [DOPED, Nanotube(6, 6, 3).decorated({7: "N"})], ids=str)
-def test_conductance_is_that_of_a_fine_grid(tube):
+def test_conductance_is_that_of_the_adaptive_nodes(tube):
     for mu in (0.0, 0.45):
-        fine = PiTransport(mu_ev=mu, step_ev=0.001).predict([tube])["conductance_us"][0]
+        fine = PiTransport(mu_ev=mu, tolerance_us=0.001).predict([tube])["conductance_us"][0]
         found = Bias().response([tube], np.array([mu])).conductance_us[0, 0]
-        assert found == pytest.approx(fine, abs=GRID_TOLERANCE_US)
+        assert found == pytest.approx(fine, abs=NODES_TOLERANCE_US)
 
 
 def test_seebeck_of_a_step_is_two_ln_two_quanta():

@@ -80,6 +80,9 @@ class PiTransport(Model):
 
     properties = (CONDUCTANCE_US,)
     level = Level.PI
+    validity = (
+        "one copy of an unrelaxed tube of 0.6 nm or wider between pristine leads; coherent, without charges of B and N"
+    )
     cost = Cost(seconds=0.01, sites=128, exponent=1.0)
     """Cost, measured on one core of an AMD EPYC server, at 300 K, in batches of 64."""
 

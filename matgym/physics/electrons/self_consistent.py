@@ -133,6 +133,7 @@ class SelfConsistentElectrons(Model):
 
     properties = (GAP_EV, FERMI_EV)
     level = Level.SCC_PI
+    validity = "as the π model, with the charges of B and N; may fail to converge"
     cost = Cost(seconds=0.2, sites=128, exponent=2.8)
     """Cost, measured on one core of an AMD EPYC server."""
 

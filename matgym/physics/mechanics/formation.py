@@ -87,6 +87,7 @@ class FormationEnergy(Model):
 
     properties = (FORMATION_EV,)
     level = Level.CLASSICAL
+    validity = "REBO for carbon, Tersoff for B and N (no vacancies there); elements need a reference on the same scale"
     cost = Cost(seconds=1.3, sites=160, exponent=0.8)
     """Cost, measured with REBO and one vacancy on one core of an AMD EPYC server."""
 

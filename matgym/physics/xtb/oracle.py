@@ -73,6 +73,7 @@ class XtbElectrons(Model):
 
     properties = (GAP_EV, FORMATION_EV)
     level = Level.XTB
+    validity = "relaxed tubes of up to 400 atoms, without torsion; charges of the Γ point; needs the extra xtb"
     cost = Cost(seconds=15.0, sites=96, exponent=2.5)
     """Cost of a relaxation with GFN1-xTB, measured on one core of an AMD EPYC server."""
 
