@@ -106,7 +106,13 @@ def evaluate(  # options of a command
             | {"notes": {key: notes[i] for key, notes in found.notes.items() if i in notes}}
         )
     title = f"physics at {temperature:g} K"
-    print_result(rows, (title, _shown(rows, levels)), lines=[*_by_level(levels), *_lines(rows)], json=json)
+    print_result(
+        rows,
+        (title, _shown(rows, levels)),
+        lines=[*_by_level(levels), *_lines(rows)],
+        csv_rows=_csv(rows, levels),
+        json=json,
+    )
     if unread:
         raise typer.Exit(UNREAD)
 
@@ -198,6 +204,15 @@ def _shown(rows: Sequence[dict[str, Any]], keys: Iterable[str]) -> list[dict[str
     ]
 
 
+def _csv(rows: Sequence[dict[str, Any]], levels: Mapping[str, "Level"]) -> list[dict[str, Any]]:
+    """Return the rows of CSV, with the levels and notes of all properties in one column each."""
+    by = "; ".join(_by_level(levels))
+    return [
+        row | {"levels": by, "notes": "; ".join(dict.fromkeys(source["notes"].values()))}
+        for row, source in zip(_shown(rows, levels), rows, strict=True)
+    ]
+
+
 def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(f"{row['file']}: {note}" for row in rows for note in row["notes"].values()))
 
@@ -207,15 +222,22 @@ def plot(
     tube: Annotated[
         str, typer.Argument(metavar="FILE", help="Structure file, or chirality and cells such as '(10,0)x4'.")
     ],
-    what: Annotated[str, typer.Option(help="bands, dos, transmission, kataura, phonons or iv.")] = "bands",
+    what: Annotated[
+        str,
+        typer.Option(
+            help="bands, dos, transmission, kataura, phonons, iv, or against μ: carriers, conductance, seebeck."
+        ),
+    ] = "bands",
     output: Annotated[
         Path | None, typer.Option(help="Output file: .png, .svg or .pdf, or .csv for its values.")
     ] = None,
-    temperature: Annotated[float, typer.Option(help="Temperature of the leads for iv, K.")] = 300.0,
+    temperature: Annotated[
+        float, typer.Option(help="Temperature for iv and for curves against the chemical potential μ, K.")
+    ] = 300.0,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Draw a tube's bands, density of states, transmission, optical transitions, phonons or current."""
+    """Draw a tube's bands, states, transmission, optical transitions, phonons, current, or response to μ."""
     from matgym.files import check_output
     from matgym.physics.pictures import picture
     from matgym.structures.io import parse_design

@@ -72,7 +72,9 @@ def test_export_says_what_it_wrote(run, tmp_path, to, file):
     assert file is None or file in {path.name for path in written}
 
 
-@pytest.mark.parametrize("what", ["bands", "dos", "transmission", "kataura", "phonons", "iv"])
+@pytest.mark.parametrize(
+    "what", ["bands", "dos", "transmission", "kataura", "phonons", "iv", "carriers", "conductance", "seebeck"]
+)
 def test_pictures_by_one_command(run, tmp_path, what):
     said = json.loads(run("oracle", "plot", "(8,0)", "--what", what, "--output", "x.csv", "--json").stdout)
     assert said["what"] == what

@@ -135,7 +135,7 @@ def potential_note(tube: Nanotube, potential: Potential, mu_ev: float) -> str:
         if not (extra := tube.counts[Species.N] - tube.counts[Species.B]):
             return ""
         what = f"{abs(extra)} π electron{'s' * (abs(extra) > 1)} {'more' if extra > 0 else 'fewer'} than carbon"
-        return f"at μ = 0 eV, of neutral leads, though the tube brings {what}; its own neutrality is mu_ev='tube'"
+        return f"at μ = 0 eV, of neutral leads, though the tube brings {what}: see mu_ev='tube' (--mu tube)"
     return f"at the given μ = {mu_ev:g} eV"
 
 
