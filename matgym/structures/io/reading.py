@@ -11,7 +11,7 @@ import numpy as np
 from matgym.errors import ConfigurationError, FormatError, RecognitionError, StructureError, require_positive
 from matgym.files import is_file
 from matgym.structures.atoms import check_numbers
-from matgym.structures.io.convert import recorded, to_atoms
+from matgym.structures.io.convert import recorded, relabelled, to_atoms
 from matgym.structures.io.files import Hints, load_atoms
 from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
@@ -37,6 +37,8 @@ class Reading:
             the name or the content of the file.
         wall: number of the wall of a tube of several walls, from 1, the innermost one; None for a single wall.
         period_angstrom: period of the tube; None for that of the file's cell.
+        rest_angstrom: period of the same tube under no load, to which strain is relative; None to tell strain from the
+            ratio of the axial and the radial scale, which relaxation changes, too.
         axis: "x", "y" or "z", the axis of the tube along which the period is; empty to find it.
         hints: elements and atom style.
 
@@ -49,10 +51,13 @@ class Reading:
     period_angstrom: float | None = None
     axis: str = ""
     hints: Hints = field(default_factory=Hints)
+    rest_angstrom: float | None = None
 
     def __post_init__(self) -> None:
         if self.period_angstrom is not None:
             require_positive(period_angstrom=self.period_angstrom)
+        if self.rest_angstrom is not None:
+            require_positive(rest_angstrom=self.rest_angstrom)
         if self.axis and self.axis not in _AXES:
             raise ConfigurationError(f"axis={self.axis!r} is unknown: give x, y or z")
         if self.axis and self.period_angstrom is None:
@@ -69,6 +74,7 @@ class ReadTube:
             `site` holds their sites of `tube`. None for a tube that was given by its chirality.
         bond_length_angstrom: bond length of the file, Å; strain is relative to it.
         notes: what was assumed, or differs between the file and `tube`.
+        own_notes: those of the notes that hold for the file's own coordinates, too.
         is_finite: whether the tube ends: then it is a device, and properties of periodic tubes are not defined.
     """
 
@@ -76,6 +82,7 @@ class ReadTube:
     atoms: "Atoms | None" = None
     bond_length_angstrom: float = CARBON_BOND_ANGSTROM
     notes: tuple[str, ...] = ()
+    own_notes: tuple[str, ...] = ()
     is_finite: bool = False
     _joined: FloatArray | None = None  # in one piece, in the order of `atoms`
     _period: FloatArray | None = None
@@ -216,15 +223,29 @@ def _tube_of(atoms: "Atoms", reading: Reading) -> ReadTube:
     if reading.period_angstrom is not None:
         atoms = _with_period(atoms, reading.period_angstrom, reading.axis)
         notes = (f"period {reading.period_angstrom:g} Å as given",)
-    elif reading.wall is None and (original := recorded(atoms)) is not None:
+    elif reading.wall is None and reading.rest_angstrom is None and (original := recorded(atoms)) is not None:
         sites = atoms.arrays["site"]
         period = np.array([0.0, 0.0, original.length_angstrom])
         return ReadTube(original, _with_sites(atoms, sites), notes=_moved(original, atoms), _period=period)
     found = survey(atoms, reading.wall)
-    own = _with_sites(atoms[found.atoms], found.sites)
+    unloaded = _rest_of(atoms, found.tube)
+    if reading.rest_angstrom is not None:
+        found = found.relative_to_rest(reading.rest_angstrom, "as given")
+    elif unloaded is not None and not found.is_finite:
+        found = found.relative_to_rest(unloaded, "which the relaxation wrote to the file")
+    tube, sites = found.tube, found.sites
+    if unloaded is not None and (original := relabelled(atoms[found.atoms], tube)) is not tube:
+        tube, sites = original, atoms.arrays["site"][found.atoms]
     return ReadTube(
-        found.tube, own, found.bond_length_angstrom, notes + found.notes, found.is_finite, found.positions, found.period
-    )
+        tube, _with_sites(atoms[found.atoms], sites), found.bond_length_angstrom, notes + found.notes,
+        notes + found.own_notes, found.is_finite, found.positions, found.period,
+    )  # fmt: skip
+
+
+def _rest_of(atoms: "Atoms", tube: Nanotube) -> float | None:
+    """Return the period at rest that a relaxation by `matgym export` recorded for a tube, Å; None if there is none."""
+    lattice = tuple(atoms.info.get(name) for name in ("n", "m", "cells"))
+    return atoms.info.get("unloaded") if lattice == (tube.n, tube.m, tube.cells) else None
 
 
 def _with_sites(atoms: "Atoms", sites: IntArray) -> "Atoms":
