@@ -43,7 +43,7 @@ def demo(
     figures = (*result.comparison.figures(), *result.whole_budget.figures())
     print_result(
         result.as_dict() | {"files": {name: str(path) for name, path in files.items()}},
-        ("Designs for unseen targets, verified by the oracle", [row.as_row() for row in figures]),
+        (f"Designs for unseen targets, verified by {result.visited.level}", [row.as_row() for row in figures]),
         lines=[
             *(f"• {sentence}" for sentence in in_plain_words(result)),
             *(f"  {name}: {path.resolve()}" for name, path in files.items()),
