@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from matgym.cli.console import Force, Json, print_result, progress, split_names
-from matgym.cli.structures import AtomStyle, Axis, Elements, Format, Period, Wall, reading_of
+from matgym.cli.structures import reads_files
 from matgym.errors import ConfigurationError, MatgymError
 from matgym.files import parsed_number
 
@@ -23,6 +23,7 @@ UNREAD = 1
 
 
 @app.command()
+@reads_files
 def evaluate(  # options of a command
     tubes: Annotated[
         list[str],
@@ -56,12 +57,8 @@ def evaluate(  # options of a command
         ),
     ] = None,
     cache: Annotated[bool, typer.Option(help="Cache results in the user's cache folder, or in MATGYM_CACHE.")] = True,
-    format: Format = "",  # noqa: A002  # its option's name
-    wall: Wall = 0,
-    period: Period = 0.0,
-    axis: Axis = "",
-    elements: Elements = "",
-    atom_style: AtomStyle = "",
+    *,
+    reading: "Reading",
     json: Json = False,
 ) -> None:
     """Compute the properties of tubes in structure files. A file that cannot be read is a row with the reason."""
@@ -73,7 +70,7 @@ def evaluate(  # options of a command
     asked = list(dict.fromkeys(parse_properties(names)))  # an unknown name is an error before files are read
     conditions = physics.Conditions(temperature, _potential(mu), _references(chemical_potential or []))
     levels = {prop.key: oracle_of(prop.key, conditions, level=level or None).level for prop in asked}
-    read, unread = _read_all(tubes, reading_of(format, wall, period, axis, elements, atom_style))
+    read, unread = _read_all(tubes, reading)
     found = None
     with progress() as show:
         if read:
@@ -218,6 +215,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 @app.command()
+@reads_files
 def plot(
     tube: Annotated[
         str, typer.Argument(metavar="FILE", help="Structure file, or chirality and cells such as '(10,0)x4'.")
@@ -234,28 +232,32 @@ def plot(
     temperature: Annotated[
         float, typer.Option(help="Temperature for iv and for curves against the chemical potential μ, K.")
     ] = 300.0,
+    *,
+    reading: "Reading",
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Draw a tube's bands, states, transmission, optical transitions, phonons, current, or response to μ."""
     from matgym.files import check_output
     from matgym.physics.pictures import picture
-    from matgym.structures.io import parse_design
+    from matgym.structures.io import parse_structure
     from matgym.viz.curves import check_picture_name, write_picture
 
     if output is None:
         raise ConfigurationError(f"no file for the picture of {what}: give --output, such as --output {what}.png")
     check_picture_name(output)
     check_output(output, force=force)
-    read = parse_design(tube)
+    read = parse_structure(tube, reading)
+    shown = read.periodic(tube)
     with progress() as show:
-        show(what, 0, 1, str(read))
-        drawn = picture(read, what, temperature)
+        show(what, 0, 1, str(shown))
+        drawn = picture(shown, what, temperature)
         show(what, 1, 1)
     write_picture(drawn, output)
+    notes = list(filter(None, (drawn.note, *read.notes)))
     print_result(
-        {"tube": str(read), "what": what, "title": drawn.title, "note": drawn.note, "file": str(output)},
-        lines=[f"{drawn.title}: {output}", drawn.note],
+        {"tube": str(shown), "what": what, "title": drawn.title, "note": "; ".join(notes), "file": str(output)},
+        lines=[f"{drawn.title}: {output}", *notes],
         json=json,
     )
 
