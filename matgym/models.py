@@ -210,13 +210,17 @@ class Predictions(ValueObject):
         failures, notes = ({k: f for k, f in said.items() if f} for said in (failures, notes))
         return Predictions(values, failures, sd, half_width, members, distance, notes)
 
-    def annotated(self, notes: Notes) -> "Predictions":
-        """Return the predictions with a further note on all properties of some rows."""
+    def annotated(self, notes: Mapping[str, Notes]) -> "Predictions":
+        """Return the predictions with further notes on some properties of some rows."""
         joined = {
             key: {
-                row: "; ".join(filter(None, (self.notes.get(key, {}).get(row, ""), notes.get(row, ""))))
+                row: note
                 for row in range(len(self))
-                if notes.get(row) or row in self.notes.get(key, {})
+                if (
+                    note := "; ".join(
+                        filter(None, (self.notes.get(key, {}).get(row, ""), notes.get(key, {}).get(row, "")))
+                    )
+                )
             }
             for key in self.values
         }

@@ -64,7 +64,7 @@ def evaluate(  # options of a command
     """Compute the properties of tubes in structure files. A file that cannot be read is a row with the reason."""
     from matgym import physics
     from matgym.physics.cache import default_cache
-    from matgym.physics.registry import oracle_of, parse_properties
+    from matgym.physics.registry import oracle_of, parse_properties, takes_coordinates
 
     names = split_names(properties)
     asked = list(dict.fromkeys(parse_properties(names)))  # an unknown name is an error before files are read
@@ -79,10 +79,13 @@ def evaluate(  # options of a command
                 names,
                 conditions,
                 level=level or None,
+                atoms=[one.own_coordinates for one in read.values()],
                 cache=default_cache() if cache else None,
                 on_oracle=lambda name, done, total: show("physics", done, total, name),
             )
-            found = _of_files(found, list(read.values()), [prop.key for prop in asked if not prop.between_leads])
+            at_atoms = [prop.key for prop in asked if takes_coordinates(prop.key, level=level or None)]
+            periodic = [prop.key for prop in asked if not prop.between_leads]
+            found = _of_files(found, list(read.values()), periodic, at_atoms)
         show("physics", 1, 1)
     places = {number: i for i, number in enumerate(read)}
     rows = []
@@ -166,13 +169,16 @@ def _read_all(texts: Sequence[str], reading: "Reading") -> tuple[dict[int, "Read
     return read, unread
 
 
-def _of_files(found: "Predictions", read: Sequence["ReadTube"], periodic: Sequence[str]) -> "Predictions":
+def _of_files(
+    found: "Predictions", read: Sequence["ReadTube"], periodic: Sequence[str], at_atoms: Sequence[str]
+) -> "Predictions":
     """Return predictions with the notes of the files; finite tubes have properties between leads only.
 
     Args:
         found: predictions for the tubes.
         read: the tubes.
         periodic: keys of the properties of periodic tubes.
+        at_atoms: keys of the properties that are computed from the coordinates of the file.
     """
     from dataclasses import replace
 
@@ -186,7 +192,13 @@ def _of_files(found: "Predictions", read: Sequence["ReadTube"], periodic: Sequen
             failures.setdefault(key, {})[row] = f"{read[row].notes[0]}: this is a property of a periodic tube"
     device = "taken as the device between two leads of the pristine tube"
     notes = {
-        row: "; ".join((*one.notes, *([device] if one.is_finite else []))) for row, one in enumerate(read) if one.notes
+        key: dict(
+            enumerate(
+                "; ".join((*(one.own_notes if key in at_atoms else one.notes), *([device] if one.is_finite else [])))
+                for one in read
+            )
+        )
+        for key in values
     }
     return replace(found, values=values, failures=failures).annotated(notes)
 

@@ -24,7 +24,7 @@ from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.physics.mechanics.references import check_references
 from matgym.physics.mechanics.strength import Strength
-from matgym.physics.oracles import TEMPERATURES_K
+from matgym.physics.oracles import TEMPERATURES_K, TakesCoordinates
 from matgym.physics.phonons.boltzmann import LongTubeHeat
 from matgym.physics.phonons.conductance import PhononTransport
 from matgym.physics.phonons.named_modes import RamanModes
@@ -35,6 +35,7 @@ from matgym.structures import Nanotube
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from ase import Atoms
 
 
 @dataclass(frozen=True)
@@ -193,6 +194,7 @@ def predict(
     conditions: Conditions | None = None,
     *,
     level: Level | str | None = None,
+    atoms: "Sequence[Atoms | None] | None" = None,
     cache: Path | None = None,
     on_oracle: Callable[[str, int, int], None] = lambda _name, _done, _total: None,
 ) -> Predictions:
@@ -203,6 +205,8 @@ def predict(
         names: short names or keys.
         conditions: temperature and chemical potential.
         level: level by which all of them are computed; None means the default of each.
+        atoms: coordinates of each tube's own, as `ReadTube.own_coordinates` gives them, from which oracles that can
+            compute it; None for a tube, or for all of them, takes the ideal lattice. Such results are not stored.
         cache: folder in which results are stored and looked up; None stores nothing on disk.
         on_oracle: function that is called before each oracle runs, with the name of the oracle, the number of oracles
             that are done, and the number of all oracles.
@@ -224,8 +228,51 @@ def predict(
     for done, create in enumerate(needed):
         oracle = keep(create(conditions or Conditions(), keep))
         on_oracle(oracle.name, done, len(needed))
-        parts.append(oracle.predict(tubes))
+        parts.append(_predicted(oracle, create(conditions or Conditions(), keep), tubes, atoms or ()))
     return Predictions.joined(parts).only([prop.key for prop in properties])
+
+
+def takes_coordinates(prop: str, *, level: Level | str | None = None) -> bool:
+    """Return whether the oracle of a property computes tubes from coordinates of their own if it is given them.
+
+    For arguments and errors see `oracle_of`.
+    """
+    return isinstance(oracle_of(prop, level=level), TakesCoordinates)
+
+
+def _predicted(kept: Model, oracle: Model, tubes: Sequence[Nanotube], atoms: "Sequence[Atoms | None]") -> Predictions:
+    """Return the predictions of tubes, from coordinates of their own where the oracle takes them.
+
+    Args:
+        kept: the oracle that stores its results.
+        oracle: the same without.
+        tubes: B tubes.
+        atoms: coordinates by tube; none or empty for the ideal lattice.
+    """
+    own = [row for row, each in enumerate(atoms) if each is not None]
+    if not own or not isinstance(oracle, TakesCoordinates):
+        return kept.predict(tubes)
+    others = [row for row in range(len(tubes)) if row not in set(own)]
+    parts = [(own, oracle.predict_atoms([tubes[row] for row in own], [each for each in atoms if each is not None]))]
+    if others:
+        parts.append((others, kept.predict([tubes[row] for row in others])))
+    return _in_rows(parts, len(tubes))
+
+
+def _in_rows(parts: Sequence[tuple[list[int], Predictions]], count: int) -> Predictions:
+    """Return values, failures and notes of one batch from those of some of its rows."""
+    keys = parts[0][1].values
+    values = {key: np.full(count, np.nan) for key in keys}
+    failures, notes = {key: dict[int, str]() for key in keys}, {key: dict[int, str]() for key in keys}
+    for rows, found in parts:
+        for key in keys:
+            values[key][rows] = found[key]
+            for joined, said in ((failures, found.failures), (notes, found.notes)):
+                joined[key] |= {rows[i]: words for i, words in said.get(key, {}).items()}
+    return Predictions(
+        values, {key: said for key, said in failures.items() if said},
+        notes={key: said for key, said in notes.items() if said},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

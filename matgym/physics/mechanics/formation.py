@@ -102,6 +102,16 @@ class FormationEnergy(Model):
         energy = cache(self._energy)
         return predict_each(tubes, self.properties, lambda tube: [self._formation(tube, energy)], self._note)
 
+    def predict_atoms(self, tubes: Sequence[Nanotube], atoms: Sequence["Atoms"]) -> Predictions:
+        """Return the formation energy of each tube, eV, relaxed from coordinates of its own: see `TakesCoordinates`."""
+        energy, pending = cache(self._energy), iter(atoms)
+        return predict_each(
+            tubes,
+            self.properties,
+            lambda tube: [self._formation(tube, energy, next(pending))],
+            lambda tube: said("relaxed from the file's own coordinates", self._note(tube)),
+        )
+
     def _note(self, tube: Nanotube) -> str:
         by_rebo = self._potential_for(tube) is REBO
         if by_rebo:
@@ -114,7 +124,9 @@ class FormationEnergy(Model):
         doped = tube.counts[Species.B] or tube.counts[Species.N]
         return self.potential or (TERSOFF_BNC if doped else REBO)
 
-    def _formation(self, tube: Nanotube, energy: Callable[[Nanotube, CalculatorFactory], float]) -> float:
+    def _formation(
+        self, tube: Nanotube, energy: Callable[[Nanotube, CalculatorFactory], float], start: "Atoms | None" = None
+    ) -> float:
         """Return the formation energy, eV, from energies of tubes."""
         counts = tube.counts
         potential = self._potential_for(tube)
@@ -128,11 +140,12 @@ class FormationEnergy(Model):
         pristine = Nanotube(tube.n, tube.m, tube.cells, strain=tube.strain)
         an_atom = given["C"] if "C" in given else energy(pristine, potential) / pristine.n_sites
         separated += sum(counts[carbon] for carbon in CARBONS) * an_atom
-        return energy(canonical(tube), potential) - separated
+        at_rest = energy(canonical(tube), potential) if start is None else self._energy(tube, potential, start)
+        return at_rest - separated
 
-    def _energy(self, tube: Nanotube, potential: CalculatorFactory) -> float:
+    def _energy(self, tube: Nanotube, potential: CalculatorFactory, start: "Atoms | None" = None) -> float:
         with running(potential) as calculator:
-            return float(relaxed(tube, calculator, self.relaxation).get_potential_energy())
+            return float(relaxed(tube, calculator, self.relaxation, start).get_potential_energy())
 
 
 def _dopants(boron: int, nitrogen: int, given: Mapping[str, float], potential: CalculatorFactory) -> float:

@@ -26,8 +26,8 @@ from matgym.physics.mechanics.references import (
     potentials_ev,
 )
 from matgym.physics.oracles import predict_each
-from matgym.physics.xtb.relaxation import longer, relaxed_atoms
-from matgym.physics.xtb.states import VACUUM_ANGSTROM, XtbMethod, XtbStates, solve
+from matgym.physics.xtb.relaxation import in_empty_cell, longer, relaxed_atoms
+from matgym.physics.xtb.states import VACUUM_ANGSTROM, XtbMethod, XtbStates, repeats, solve
 from matgym.structures import Nanotube, Species
 from matgym.structures.species import CARBONS
 from matgym.typing import FloatArray
@@ -45,6 +45,8 @@ N has a gap of 0.387 eV with 8.5 Å and 0.348 eV with 17 Å (measured)."""
 _SHEET: Final = (6, 4)
 """Rectangular cells of a flat sheet, which is computed at Γ only: h-BN is 1 meV per formula unit from (6, 3), measured.
 The sheet of carbon has its states at K in this cell, too, because 6 is a multiple of 3."""
+
+OWN_COORDINATES: Final = "at the file's own coordinates, which are not relaxed: distortion costs energy"
 
 _CRYSTAL: Final = 2
 """Rhombohedral cells of α-B in each direction, which is computed at Γ only."""
@@ -105,6 +107,22 @@ class XtbElectrons(Model):
             if row not in predictions.reasons and not tube.is_carbon and longer(tube).length_angstrom < _LONG_ANGSTROM
         }
         return replace(predictions, notes={GAP_EV.key: short} if short else {})
+
+    def predict_atoms(self, tubes: Sequence[Nanotube], atoms: Sequence["Atoms"]) -> Predictions:
+        """Return gap and formation energy of each tube, eV, at coordinates of its own: see `TakesCoordinates`."""
+        pending = iter(atoms)
+        return predict_each(
+            tubes, self.properties, lambda tube: self._at(tube, next(pending)), lambda _tube: OWN_COORDINATES
+        )
+
+    def _at(self, tube: Nanotube, atoms: "Atoms") -> tuple[float, float]:
+        """Return gap and formation energy of a tube at coordinates, eV."""
+        times = repeats(float(atoms.cell[2, 2]))
+        if times * len(atoms) > MOST_ATOMS:
+            raise StructureError(f"{tube} is too large for xTB: give a tube of at most {MOST_ATOMS} sites")
+        states = solve(in_empty_cell(atoms.repeat((1, 1, times))), self.method)
+        periods = longer(tube).cells // tube.cells
+        return states.gap_ev(), self.formation_ev(tube, states.energy_ev / times * periods)
 
     def geometry(self, tube: Nanotube) -> "Atoms":
         """Return the tube at rest, as ASE atoms in the order of its occupied sites, without a calculator.

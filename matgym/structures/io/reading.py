@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 VACUUM_ANGSTROM: Final = 10.0
 """Empty space on every side of the atoms of `ReadTube.upright`."""
 
+EXACT_ANGSTROM: Final = 1e-3
+"""Largest root mean square distance of atoms that are those of `ReadTube.tube`, in files of a few decimals."""
+
 _AXES: Final = ("x", "y", "z")
 
 
@@ -86,6 +89,7 @@ class ReadTube:
     is_finite: bool = False
     _joined: FloatArray | None = None  # in one piece, in the order of `atoms`
     _period: FloatArray | None = None
+    _is_exact: bool = False
 
     @property
     def note(self) -> str:
@@ -96,6 +100,11 @@ class ReadTube:
     def is_ideal(self) -> bool:
         """Whether the coordinates are those of `tube`, so that no note is needed on either."""
         return self.atoms is None or not self.notes
+
+    @property
+    def own_coordinates(self) -> "Atoms | None":
+        """The atoms of `upright`, for oracles that compute from coordinates; None if there are only those of `tube`."""
+        return None if self.atoms is None or self.is_finite or self._is_exact else self.upright()
 
     def periodic(self, name: str) -> Nanotube:
         """Return the tube if it is periodic.
@@ -133,8 +142,10 @@ class ReadTube:
         if self.is_finite:
             atoms.positions[:, 2] += VACUUM_ANGSTROM - atoms.positions[:, 2].min()
             length = float(atoms.positions[:, 2].max()) + VACUUM_ANGSTROM
-        else:
-            atoms.positions[:, 2] = np.mod(atoms.positions[:, 2], length)
+        else:  # each atom in the period of its site, so that bonds have the images of `Nanotube.bonds`
+            place = atoms.positions[:, 2] / length - self.tube.lattice.site_fractions[atoms.arrays["site"], 1]
+            offset = float(np.angle(np.exp(2j * np.pi * place).mean()) / (2.0 * np.pi))
+            atoms.positions[:, 2] -= (np.rint(place - offset) + offset) * length
         atoms.set_cell([side, side, length])
         atoms.set_array("species", self.tube.species[atoms.arrays["site"]].astype(np.int64))
         atoms.pbc = (False, False, not self.is_finite)
@@ -226,7 +237,11 @@ def _tube_of(atoms: "Atoms", reading: Reading) -> ReadTube:
     elif reading.wall is None and reading.rest_angstrom is None and (original := recorded(atoms)) is not None:
         sites = atoms.arrays["site"]
         period = np.array([0.0, 0.0, original.length_angstrom])
-        return ReadTube(original, _with_sites(atoms, sites), notes=_moved(original, atoms), _period=period)
+        rms = _rms_moved(original, atoms)
+        moved = (displaced_note(rms),) if rms > DISPLACED_ANGSTROM else ()
+        return ReadTube(
+            original, _with_sites(atoms, sites), notes=moved, _period=period, _is_exact=rms < EXACT_ANGSTROM
+        )
     found = survey(atoms, reading.wall)
     unloaded = _rest_of(atoms, found.tube)
     if reading.rest_angstrom is not None:
@@ -257,13 +272,12 @@ def _with_sites(atoms: "Atoms", sites: IntArray) -> "Atoms":
     return copy
 
 
-def _moved(tube: Nanotube, atoms: "Atoms") -> tuple[str, ...]:
-    """Return a note if atoms with a record were relaxed."""
+def _rms_moved(tube: Nanotube, atoms: "Atoms") -> float:
+    """Return the root mean square distance of atoms with a record from their sites, Å."""
     shift = atoms.positions - tube.positions_angstrom[atoms.arrays["site"]]
     shift -= shift[0]
     shift[:, 2] -= np.rint(shift[:, 2] / tube.length_angstrom) * tube.length_angstrom
-    rms = float(np.sqrt(((shift - shift.mean(axis=0)) ** 2).sum(axis=1).mean()))
-    return (displaced_note(rms),) if rms > DISPLACED_ANGSTROM else ()
+    return float(np.sqrt(((shift - shift.mean(axis=0)) ** 2).sum(axis=1).mean()))
 
 
 def _with_period(atoms: "Atoms", period: float, axis: str) -> "Atoms":
