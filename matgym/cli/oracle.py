@@ -223,7 +223,15 @@ def _csv(rows: Sequence[dict[str, Any]], levels: Mapping[str, "Level"]) -> list[
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
-    return list(dict.fromkeys(f"{row['file']}: {note}" for row in rows for note in row["notes"].values()))
+    """Return a sentence for each note of a file, with the properties that it is of unless it is of all."""
+    lines = []
+    for row in rows:
+        keys: dict[str, list[str]] = {}
+        for key, note in row["notes"].items():
+            keys.setdefault(note, []).append(key)
+        every = len(keys) == 1 and len(row["notes"]) == len(row["levels"])
+        lines += [f"{row['file']}: {'' if every else ', '.join(of) + ': '}{note}" for note, of in keys.items()]
+    return lines
 
 
 @app.command()
@@ -280,7 +288,7 @@ def list_all(json: Json = False) -> None:
     from matgym.physics import PROPERTIES
     from matgym.physics.registry import oracles_of
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, prop in PROPERTIES.items():
         levels = [_level_row(oracle) for oracle in oracles_of(name)]
         rows.append(

@@ -107,7 +107,7 @@ class Recognised(ValueObject):
         if abs(strain) > MAX_STRAIN:
             raise RecognitionError(
                 f"the period {length:.3f} Å is a strain of {strain:+.0%} of the period at rest, {period_angstrom:g} Å: "
-                f"give that of the same {self.tube.cells} cells"
+                "give that of the same number of cells"
             )
         bond = self.scales.bond_angstrom * (1.0 + self.scales.strain) / (1.0 + strain)
         note = f"strain relative to a period at rest of {period_angstrom:.4f} Å, {origin}"

@@ -167,8 +167,7 @@ def _normals(positions: FloatArray, around: list[IntArray], j: IntArray, vectors
             normals[atom] = np.cross(b - a, c - a)
         elif len(edges) == 2:
             normals[atom] = np.cross(*vectors[edges])
-    lengths = np.linalg.norm(normals, axis=1)
-    normals = np.divide(normals, lengths[:, None], out=np.zeros_like(normals), where=lengths[:, None] > 0.0)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     known = np.zeros(len(positions), dtype=bool)
     for root in range(len(positions)):
         if not known[root]:

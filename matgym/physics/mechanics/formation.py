@@ -135,7 +135,8 @@ class FormationEnergy(Model):
         if counts[Species.VACANCY] and reason:
             name = getattr(potential, "name", potential)
             raise RelaxationError(f"no vacancies with {name}: {reason}")
-        given = potentials_ev(self.chemical_potentials_ev, lambda name: phase_ev(name, potential))
+        doped = bool(counts[Species.B] or counts[Species.N])
+        given = potentials_ev(self.chemical_potentials_ev, lambda name: phase_ev(name, potential), doped=doped)
         separated = _dopants(counts[Species.B], counts[Species.N], given, potential)
         pristine = Nanotube(tube.n, tube.m, tube.cells, strain=tube.strain)
         an_atom = given["C"] if "C" in given else energy(pristine, potential) / pristine.n_sites

@@ -57,17 +57,19 @@ def check_references(given: References) -> None:
             )
 
 
-def potentials_ev(given: References, reference_ev: Callable[[str], float]) -> dict[str, float]:
+def potentials_ev(given: References, reference_ev: Callable[[str], float], *, doped: bool) -> dict[str, float]:
     """Return the chemical potentials of the elements for which one was given, eV per atom.
 
     Args:
         given: energies, or names of phases. "tube" and "h-BN" stand for what is taken by default.
         reference_ev: function that returns the energy of a phase by name, eV per atom.
+        doped: whether there is B or N; for carbon alone those of B and N are left out, which its potential may not
+            know.
     """
     return {
         element: reference_ev(value) if isinstance(value, str) else value
         for element, value in given.items()
-        if value not in {"tube", "h-BN"}
+        if value not in {"tube", "h-BN"} and (doped or element == "C")
     }
 
 

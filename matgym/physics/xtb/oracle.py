@@ -165,12 +165,13 @@ class XtbElectrons(Model):
             energy_ev: total energy of the tube at rest, eV, of all periods that the calculation takes.
         """
         counts, times = tube.counts, longer(tube).cells // tube.cells
-        given = potentials_ev(self.chemical_potentials_ev, lambda name: phase_ev(name, self.method))
+        doped = bool(counts[Species.B] or counts[Species.N])
+        given = potentials_ev(self.chemical_potentials_ev, lambda name: phase_ev(name, self.method), doped=doped)
         carbon = given.get("C")
         if carbon is None:
             carbon = _pristine_ev(self.method, tube.n, tube.m, tube.cells, tube.strain, *self._settings)
         separated = sum(counts[isotope] for isotope in CARBONS) * carbon
-        if counts[Species.B] or counts[Species.N]:
+        if doped:
             separated += self._dopants(counts[Species.B], counts[Species.N], given)
         return energy_ev / times - separated
 

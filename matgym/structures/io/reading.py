@@ -249,8 +249,10 @@ def _tube_of(atoms: "Atoms", reading: Reading) -> ReadTube:
     elif unloaded is not None and not found.is_finite:
         found = found.relative_to_rest(unloaded, "which the relaxation wrote to the file")
     tube, sites = found.tube, found.sites
-    if unloaded is not None and (original := relabelled(atoms[found.atoms], tube)) is not tube:
-        tube, sites = original, atoms.arrays["site"][found.atoms]
+    if unloaded is not None:
+        relaxed = relabelled(atoms[found.atoms], tube)
+        if relaxed is not tube:
+            tube, sites = relaxed, atoms.arrays["site"][found.atoms]
     return ReadTube(
         tube, _with_sites(atoms[found.atoms], sites), found.bond_length_angstrom, notes + found.notes,
         notes + found.own_notes, found.is_finite, found.positions, found.period,
