@@ -128,11 +128,13 @@ def make_shard(spec: DatasetSpec, number: int) -> pa.Table:
         "larger" if family.larger else split_of(key) for family, key in zip(families, columns["key"], strict=True)
     ]
     conditions = Conditions(spec.temperature_k)
-    predictions = predict(batch, spec.properties, conditions)
+    level = spec.level or None
+    predictions = predict(batch, spec.properties, conditions, level=level)
     for key, values in predictions.values.items():
         # Ten digits, beyond the tolerance of the oracles: the same bytes on the same machine.
         rounded = np.array([float(f"{value:.10g}") for value in values])
-        columns |= label_columns(key, rounded, predictions.failures.get(key, {}), oracle_of(key, conditions).level)
+        computed_by = oracle_of(key, conditions, level=level).level
+        columns |= label_columns(key, rounded, predictions.failures.get(key, {}), computed_by)
     return table_of(columns, spec.keys)
 
 
@@ -151,7 +153,9 @@ def provenance(spec: DatasetSpec) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "specification": spec.model_dump(mode="json"),
-        "oracles": {key: repr(oracle_of(key, Conditions(spec.temperature_k))) for key in spec.keys},
+        "oracles": {
+            key: repr(oracle_of(key, Conditions(spec.temperature_k), level=spec.level or None)) for key in spec.keys
+        },
         "physics_version": PHYSICS_VERSION,
         "command": f"matgym data build {spec.name}.parquet --specification {source}",
     }

@@ -4,15 +4,23 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from matgym.data.table import SCHEMA_VERSION
 from matgym.errors import ConfigurationError, FormatError
 from matgym.files import read_json, read_yaml
-from matgym.physics.registry import parse_properties
+from matgym.physics.registry import oracle_of, parse_properties
 from matgym.structures import STONE_WALES, DefectEdits, tube_lattice
 from matgym.structures.nanotube import MAX_STRAIN, MAX_TORSION
 
@@ -73,7 +81,7 @@ def _turns(n: int, m: int, cells: int, pairs: int) -> DefectEdits:
 
 
 class DatasetSpec(BaseModel):
-    """A data set of B/N co-doped tubes, labelled by the oracles' default settings.
+    """A data set of B/N co-doped tubes, labelled by the oracles with their default settings.
 
     Attributes:
         name: name of the data set.
@@ -82,9 +90,10 @@ class DatasetSpec(BaseModel):
         families: families of tubes.
         largest_share: largest share of sites that hold B or N.
         seed: random seed. Sample i is drawn from `default_rng([seed, i])` by every worker.
+        level: level that computes all properties, such as "xtb"; empty for the default of each.
 
     Raises:
-        PropertyError: if a property is unknown.
+        PropertyError: if a property is unknown, or no oracle computes it by the level.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,11 +104,19 @@ class DatasetSpec(BaseModel):
     families: tuple[Family, ...] = Field(min_length=1)
     largest_share: float = Field(default=0.2, gt=0.0, le=1.0)
     seed: int = Field(default=0, ge=0)
+    level: str = ""
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        parse_properties(self.properties)
+        for prop in parse_properties(self.properties):
+            oracle_of(prop.key, level=self.level or None)
         return self
+
+    @model_serializer(mode="wrap")
+    def _serialized(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave an empty level out, so that specifications without one keep their digests."""
+        content: dict[str, Any] = serialize(self)
+        return {name: value for name, value in content.items() if name != "level" or value}
 
     @property
     def keys(self) -> tuple[str, ...]:

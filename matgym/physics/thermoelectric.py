@@ -17,11 +17,12 @@ import numpy as np
 from matgym.errors import ConfigurationError, require_within
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
 from matgym.physics.electrons.conductance import Landauer, PiTransport
+from matgym.physics.electrons.neutrality import Potential, potential_note, potentials_of
 from matgym.physics.electrons.tight_binding import PiParameters
-from matgym.physics.oracles import POTENTIALS_EV
+from matgym.physics.oracles import POTENTIALS_EV, rows_by
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
 from matgym.physics.transport.landauer import electron_heat_nw_k, seebeck_uv_k
-from matgym.physics.transport.slabs import by_lead
+from matgym.physics.transport.slabs import deformation
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 from matgym.units import CONDUCTANCE_QUANTUM_US
@@ -60,8 +61,9 @@ class Thermoelectric(Model):
     Attributes:
         parameters: parameters of the π model.
         temperature_k: temperature of the leads, K.
-        mu_ev: chemical potential, eV. None means the chemical potential of the largest ZT within `mu_range_ev`; if two
-            have the same ZT, the lower one.
+        mu_ev: chemical potential, eV, or "leads" or "tube", whose neutrality sets it: see
+            `matgym.physics.electrons.neutrality`. None means the chemical potential of the largest ZT within
+            `mu_range_ev`; if two have the same ZT, the lower one.
         mu_range_ev: lowest and highest chemical potential of this search, eV.
         step_ev: spacing of the chemical potentials of this search, eV.
         frequencies: number of frequencies, as in `PhononTransport`.
@@ -72,7 +74,7 @@ class Thermoelectric(Model):
 
     parameters: PiParameters = field(default_factory=PiParameters)
     temperature_k: float = 300.0
-    mu_ev: float | None = None
+    mu_ev: Potential | None = None
     mu_range_ev: tuple[float, float] = (-1.0, 1.0)
     step_ev: float = 0.01
     frequencies: int = 128
@@ -91,10 +93,13 @@ class Thermoelectric(Model):
                 f"{self.step_ev:g}: give a narrower range or a larger step_ev"
             )
         # The constructors of both check these settings.
-        PiTransport(self.parameters, self.temperature_k, self.mu_ev or 0.0)
+        replace(self._electrons, mu_ev=0.0 if self.mu_ev is None else self.mu_ev)
         PhononTransport(self.temperature_k, self.frequencies)
 
     properties = (SEEBECK_UV_K, POWER_FACTOR_PW_K2, ELECTRON_HEAT_NW_K, MU_EV, ZT)
+    validity = (
+        "short clean devices: electrons and phonons of one copy between pristine leads, without scattering of either"
+    )
 
     @property
     def level(self) -> Level:
@@ -120,15 +125,21 @@ class Thermoelectric(Model):
 
         Returns:
             Predictions with `seebeck_uv_k`, `power_factor_pw_k2`, `electron_thermal_conductance_nw_k`, `mu_ev` and
-            `zt`, each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`.
+            `zt`, each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`. A
+            note tells which chemical potential was taken.
         """
-        mu = self._potentials()
         transport = self._electrons
         phonons = self._phonons.predict(tubes)
         lattice_heat = phonons[THERMAL_CONDUCTANCE_NW_K]
         values = {prop.key: np.full(len(tubes), np.nan) for prop in self.properties}
-        failures = dict(phonons.reasons)
-        for rows in by_lead(tubes):
+        failures, notes = dict(phonons.reasons), dict[int, str]()
+        asked: Potential = "leads" if self.mu_ev is None else self.mu_ev
+        given, failed = potentials_of(tubes, asked, transport.carbon, self.temperature_k)
+        failures |= failed
+        sound = [row for row in range(len(tubes)) if row not in failed]
+        for group in rows_by((deformation(tubes[row]), given[row]) for row in sound):
+            rows = [sound[i] for i in group]
+            mu = self._searched() if self.mu_ev is None else given[rows[:1]]
             if reason := transport.carbon.outside(tubes[rows[0]]):
                 failures |= {row: transport.carbon.outside(tubes[row]) or reason for row in rows}
                 continue
@@ -140,9 +151,14 @@ class Thermoelectric(Model):
             for key, curve in (curves | {MU_EV.key: np.broadcast_to(mu, (len(rows), len(mu)))}).items():
                 values[key][rows] = curve[np.arange(len(rows)), best]
             failures |= {rows[i]: reason for i, reason in failed.items()}
+            for row in rows:
+                taken = float(values[MU_EV.key][row])
+                note = potential_note(tubes[row], asked, taken) if self.mu_ev is not None else _best_note(taken)
+                if note and row not in failures:
+                    notes[row] = note
         for column in values.values():
             column[list(failures)] = np.nan
-        return Predictions.together(values, failures)
+        return Predictions.together(values, failures, notes)
 
     @property
     def _electrons(self) -> Landauer:
@@ -154,12 +170,14 @@ class Thermoelectric(Model):
     def _phonons(self) -> Model:
         return self.phonons or PhononTransport(self.temperature_k, self.frequencies)
 
-    def _potentials(self) -> FloatArray:
+    def _searched(self) -> FloatArray:
         """Return the (M,) chemical potentials of the search, eV."""
-        if self.mu_ev is not None:
-            return np.array([float(self.mu_ev)])
         low, high = self.mu_range_ev
         return np.linspace(low, high, round((high - low) / self.step_ev) + 1)
+
+
+def _best_note(mu_ev: float) -> str:
+    return f"at μ = {round(mu_ev, 4) + 0.0:g} eV, that of the largest ZT"
 
 
 def coefficients(

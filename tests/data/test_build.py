@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from matgym.cli import app
 from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, builder, split_of
-from matgym.data.builder import random_codoped, random_decoration, random_tube
+from matgym.data.builder import make_shard, provenance, random_codoped, random_decoration, random_tube
 from matgym.errors import DamagedFileWarning, DatasetError, FormatError, PropertyError
 from matgym.models import Level, Predictions
 from matgym.physics import PiElectrons, predict
@@ -204,6 +204,17 @@ def test_ordered_decorations_reach_further_than_plain_ones(monkeypatch):
         codes = [random_decoration(lattice, {Species.B: 4, Species.N: 4}, np.random.default_rng(s)) for s in range(40)]
         spread[share] = PiElectrons().predict([Nanotube(8, 0, 2, c) for c in codes])["gap_ev"].std()
     assert spread[0.0] > spread[1.0]
+
+
+def test_labels_by_another_level():
+    spec = SHORT.model_copy(update={"properties": ("gap", "fermi"), "level": "scc-pi"})
+    assert spec.digest != SHORT.model_copy(update={"properties": ("gap", "fermi")}).digest
+    assert "level" not in SHORT.model_dump()
+    shard = make_shard(spec, 0)
+    assert set(shard.column("gap_ev.level").to_pylist()) == {"self-consistent π tight binding"}
+    assert "SelfConsistentElectrons" in provenance(spec)["oracles"]["gap_ev"]
+    with pytest.raises(PropertyError, match="'zt' by level='xtb'"):
+        DatasetSpec(name="x", properties=("zt",), families=SHORT.families, level="xtb")
 
 
 def test_a_missing_or_foreign_file_is_an_error_of_one_sentence(tmp_path):

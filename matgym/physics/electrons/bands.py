@@ -86,6 +86,9 @@ class PiElectrons(Model):
 
     properties = (GAP_EV, FERMI_EV)
     level = Level.PI
+    validity = (
+        "tubes of 0.6 nm and wider, unrelaxed; B and N without their charges, so that it ranks doped tubes poorly"
+    )
     cost = Cost(seconds=0.001, sites=128, exponent=2.0)
     """Cost, measured on one core of an AMD EPYC server in batches of 64 with an eighth of the sites decorated."""
 
@@ -165,6 +168,7 @@ class PiFormation(Model):
 
     properties = (PI_FORMATION_EV,)
     level = Level.PI
+    validity = "the π electrons' part only, of unrelaxed tubes of 0.6 nm and wider"
     cost = Cost(seconds=0.02, sites=128, exponent=2.8)
     """Cost, measured on one core of an AMD EPYC server."""
 

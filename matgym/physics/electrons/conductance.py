@@ -16,14 +16,16 @@ import numpy as np
 from matgym.errors import require_within
 from matgym.frozen import ValueObject, cached_by_bytes
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
+from matgym.physics.electrons.neutrality import Potential, check_potential, potential_note, potentials_of
 from matgym.physics.electrons.subbands import subbands
 from matgym.physics.electrons.tight_binding import PiParameters, hoppings
-from matgym.physics.oracles import POTENTIALS_EV, TEMPERATURES_K, finite_numbers
+from matgym.physics.notes import said
+from matgym.physics.oracles import TEMPERATURES_K, finite_numbers, rows_by
 from matgym.physics.transport.greens import Lead, Surfaces, transmission
 from matgym.physics.transport.slabs import (
     Slabs,
     alike,
-    by_lead,
+    deformation,
     not_between_leads,
     stacked_species,
     too_large_between_leads,
@@ -77,19 +79,20 @@ class Landauer(Model):
         parameters: parameters of the model, of a class that each model has for itself.
         temperature_k: temperature of the leads, K.
         mu_ev: chemical potential, eV, on the scale where carbon's orbital is at zero, which is the middle of the bands
-            of neutral leads.
+            of neutral leads; or "leads" (zero) or "tube", whose neutrality sets it: see
+            `matgym.physics.electrons.neutrality`.
         tolerance_us: largest estimated error of the conductance, µS. T(E) is computed at more energies until it is
             met, and never at a fixed number of energies.
     """
 
     parameters: object
     temperature_k: float = 300.0
-    mu_ev: float = 0.0
+    mu_ev: Potential = 0.0
     tolerance_us: float = 0.05
 
     def __post_init__(self) -> None:
         require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)
-        require_within(*POTENTIALS_EV, mu_ev=self.mu_ev)
+        check_potential("mu_ev", self.mu_ev)
         require_within(*TOLERANCES_US, tolerance_us=self.tolerance_us)
 
     properties = (CONDUCTANCE_US,)
@@ -116,13 +119,17 @@ class Landauer(Model):
 
         Returns:
             Predictions with `conductance_us` of shape (B,); tubes that are cut in two, too thin for the model, or
-            have a turned bond across their end hold NaN and their reason in `failures`. A note tells where the
-            estimated error is larger than `tolerance_us`.
+            have a turned bond across their end hold NaN and their reason in `failures`. A note tells the chemical
+            potential where it is not the only one to choose, and where the estimated error is larger than
+            `tolerance_us`.
         """
         conductance = np.full(len(tubes), np.nan)
-        failures, notes = dict[int, str](), dict[int, str]()
-        mu = np.array([self.mu_ev])
-        for rows in by_lead(tubes):
+        notes = dict[int, str]()
+        potentials, failures = potentials_of(tubes, self.mu_ev, self.carbon, self.temperature_k)
+        sound = [row for row in range(len(tubes)) if row not in failures]
+        for group in rows_by((deformation(tubes[row]), potentials[row]) for row in sound):
+            rows = [sound[i] for i in group]
+            mu = potentials[rows[:1]]
             if reason := self.carbon.outside(tubes[rows[0]]):
                 failures |= {row: self.carbon.outside(tubes[row]) or reason for row in rows}
                 continue
@@ -131,12 +138,11 @@ class Landauer(Model):
             zeroth, _, _ = found.moments(mu, self.temperature_k)
             conductance[rows] = CONDUCTANCE_QUANTUM_US * zeroth[:, 0]
             failures |= {rows[i]: reason for i, reason in failed.items()}
-            notes |= {
-                rows[i]: f"{CONDUCTANCE_US.key} is known to {CONDUCTANCE_QUANTUM_US * found.error[i]:.2g} µS only: "
-                "its transmission has narrower resonances than were resolved"
-                for i in np.flatnonzero(found.error > absolute).tolist()
-                if i not in failed
-            }
+            for i, row in enumerate(rows):
+                rough = CONDUCTANCE_QUANTUM_US * found.error[i] if found.error[i] > absolute else 0.0
+                note = said(potential_note(tubes[row], self._asked, mu[0]), _rough_note(rough))
+                if note and i not in failed:
+                    notes[row] = note
         conductance[list(failures)] = np.nan
         return Predictions.together({CONDUCTANCE_US.key: conductance}, failures, notes)
 
@@ -213,6 +219,10 @@ class Landauer(Model):
             transmissions[list(rows)] = transmission(inner, couplings, energies, surfaces)
         return transmissions, failures
 
+    @property
+    def _asked(self) -> Potential:
+        return "leads" if self.mu_ev == 0.0 else self.mu_ev
+
 
 @dataclass(frozen=True)
 class PiTransport(Landauer):
@@ -222,7 +232,8 @@ class PiTransport(Landauer):
         parameters: parameters of the π model.
         temperature_k: temperature of the leads, K.
         mu_ev: chemical potential, eV, on the scale where carbon's orbital is at zero, which is the middle of the bands
-            of neutral leads.
+            of neutral leads; or "leads" (zero) or "tube", whose neutrality sets it: see
+            `matgym.physics.electrons.neutrality`.
         tolerance_us: largest estimated error of the conductance, µS. T(E) is computed at more energies until it is
             met, and never at a fixed number of energies.
     """
@@ -230,6 +241,9 @@ class PiTransport(Landauer):
     parameters: PiParameters = field(default_factory=PiParameters)
 
     level = Level.PI
+    validity = (
+        "one copy of an unrelaxed tube of 0.6 nm or wider between pristine leads; coherent, without charges of B and N"
+    )
     cost = Cost(seconds=0.01, sites=128, exponent=1.0)
     """Cost, measured on one core of an AMD EPYC server, at 300 K, in batches of 64."""
 
@@ -242,6 +256,16 @@ class PiTransport(Landauer):
         """Return the device of each tube: its own π Hamiltonian."""
         onsite = self.parameters.onsite_table()
         return [Device(tube, onsite[tube.species]) for tube in tubes], {}
+
+
+def _rough_note(error_us: float) -> str:
+    """Return a note on an error of the conductance, µS; empty if it is zero."""
+    if not error_us:
+        return ""
+    return (
+        f"{CONDUCTANCE_US.key} is known to {error_us:.2g} µS only: its transmission has narrower resonances than were "
+        "resolved"
+    )
 
 
 @cached_by_bytes()
@@ -264,9 +288,7 @@ def pi_lead(slabs: Slabs, strengths: Sequence[float]) -> Lead:
     return Lead(inner, up, slabs.folds)
 
 
-def pi_devices(
-    devices: Sequence[Device], slabs: Slabs, lead: Lead, hopping_ev: float
-) -> tuple[FloatArray, FloatArray]:
+def pi_devices(devices: Sequence[Device], slabs: Slabs, lead: Lead, hopping_ev: float) -> tuple[FloatArray, FloatArray]:
     """Return the Hamiltonians, eV, of tubes between leads: (B, S, M, M) slabs and (B, S + 1, M, M) couplings.
 
     Args:

@@ -138,6 +138,7 @@ class SelfConsistentElectrons(Model):
 
     properties = (GAP_EV, FERMI_EV)
     level = Level.SCC_PI
+    validity = "as the π model, with the charges of B and N; may fail to converge"
     cost = Cost(seconds=0.2, sites=128, exponent=2.8)
     """Cost, measured on one core of an AMD EPYC server."""
 
@@ -202,9 +203,7 @@ class SelfConsistentElectrons(Model):
             raise RelaxationError(failures[0])
         return found[0]
 
-    def between_leads(
-        self, tubes: Sequence[Nanotube]
-    ) -> tuple[dict[int, tuple[Nanotube, FloatArray]], dict[int, str]]:
+    def between_leads(self, tubes: Sequence[Nanotube]) -> tuple[dict[int, tuple[Nanotube, FloatArray]], dict[int, str]]:
         """Return what `potentials_between_leads_ev` returns for each tube, by row, and the reasons of failures."""
         longer = [tube.extended(ceil(self.lead_angstrom * tube.cells / tube.length_angstrom) + 1) for tube in tubes]
         solutions, failures = self._solutions(longer)

@@ -7,7 +7,7 @@ The device is the tube with pristine cells at both ends, whose potentials go ove
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from matgym.errors import require_within
+from matgym.errors import ConfigurationError, require_within
 from matgym.models import Cost, Level
 from matgym.physics.electrons.conductance import Device, Landauer
 from matgym.physics.electrons.self_consistent import (
@@ -28,7 +28,7 @@ class SelfConsistentTransport(Landauer):
         parameters: parameters of the self-consistent π model.
         temperature_k: temperature of the leads, K; the charges are those of `self_consistent.TEMPERATURE_K`.
         mu_ev: chemical potential, eV, on the scale where carbon's orbital is at zero, which is the middle of the bands
-            of neutral leads. The charges are those of the neutral tube whatever it is.
+            of neutral leads; "leads" means zero. The charges are those of the neutral tube whatever it is.
         tolerance_us: largest estimated error of the conductance, µS; see `PiTransport`.
         lead_angstrom: length of pristine tube between the tube and the leads without potentials, Å.
     """
@@ -37,11 +37,16 @@ class SelfConsistentTransport(Landauer):
     lead_angstrom: float = LEAD_ANGSTROM
 
     level = Level.SCC_PI
+    validity = "one copy of an unrelaxed tube of 0.6 nm or wider between pristine leads; coherent; charges without bias"
     cost = Cost(seconds=3.0, sites=128, exponent=2.0)
     """Cost, measured on one core of an AMD EPYC server; most of it is that of the charges."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.mu_ev == "tube":
+            raise ConfigurationError(
+                'mu_ev="tube" is not computed in the potential of charges: give "leads", a number, or the π level'
+            )
         require_within(*LEADS_ANGSTROM, lead_angstrom=self.lead_angstrom)
 
     @property

@@ -136,6 +136,7 @@ class RamanModes(Model):
 
     properties = tuple(RAMAN.values())
     level = Level.CLASSICAL
+    validity = "tubes without decoration, Tersoff's potential: G is 7 % too high"
     cost = Cost(seconds=0.3, sites=128, exponent=0.5)
     """Cost of a new chirality, measured on one core of an AMD EPYC server."""
 

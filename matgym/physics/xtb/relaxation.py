@@ -74,6 +74,15 @@ def longer(tube: Nanotube) -> Nanotube:
     return tube if times == 1 else tube.repeated(times)
 
 
+def in_empty_cell(atoms: "Atoms") -> "Atoms":
+    """Return atoms along z in the cell of an xTB calculation, with their own coordinates and period."""
+    wide = atoms.copy()
+    side = float(np.ptp(atoms.positions[:, :2], axis=0).max()) + VACUUM_ANGSTROM
+    wide.set_cell([side, side, atoms.cell[2, 2]])
+    wide.pbc = True
+    return wide
+
+
 def scaled_atoms(start: RelaxedTube) -> "Atoms":
     """Return the atoms of a Tersoff geometry, scaled to the bond length of xTB, in an empty cell."""
     from ase import Atoms
