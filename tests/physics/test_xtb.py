@@ -111,7 +111,7 @@ def test_the_tube_at_rest_has_no_forces_and_neutral_charges():
 
 def test_charges_are_those_of_sites_with_short_cells_repeated():
     short = Nanotube(7, 0, 1).decorated({0: "N", 20: "N"})
-    assert longer(short).cells == 2
+    assert longer(short).cells == 4
     charges = XtbElectrons(force_ev_per_angstrom=1.0).charges(short)
     assert charges.sum() == pytest.approx(0.0, abs=1e-3)
     assert np.argmin(charges) in {0, 20}
@@ -140,7 +140,7 @@ def test_the_registry_has_the_level():
 
 
 def test_short_periods_are_repeated():
-    assert [repeats(length) for length in (2.46, 4.26, 7.99, 8.0, 20.0)] == [4, 2, 2, 1, 1]
+    assert [repeats(length) for length in (2.46, 4.26, 7.99, 8.0, 20.0)] == [7, 4, 3, 2, 1]
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,6 @@ SOFTENING: Final = (1.0, 1.3)
 """s over k_B T, for the moment of order 0 alone and with those of E - μ, which are singular at the ends of the range
 at 1 and smooth above."""
 
-PESSIMISM: Final = 10.0
-"""Factor by which the rule on every second node misses more than the whole rule, at the least."""
-
 WIDEST: Final = 8.0
 """Widest piece to begin with, in units of s: the rules are compared where both resolve the thermal window."""
 
@@ -199,7 +196,7 @@ class FermiWindow(ValueObject):
         fewer = electron_moments(energies_ev, values, mu, self.temperature_k, weights_ev * _THINNED)
         thermal = BOLTZMANN_EV_K * self.temperature_k
         missed = [np.abs(moments[k] - fewer[k]).max(axis=1) / thermal**k for k in range(self.moments + 1)]
-        return moments[0], np.max(missed, axis=0) / PESSIMISM
+        return moments[0], np.max(missed, axis=0)
 
     @staticmethod
     def _joined(

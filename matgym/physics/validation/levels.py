@@ -24,6 +24,8 @@ from matgym.physics.xtb.states import XtbMethod, solve
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 
+_SHORTEST_ANGSTROM: Final = 8.0  # of calculations at given geometries, whose bands are of all wave vectors
+
 STRAIN: Final = 0.01
 RANKED: Final = 24
 """Number of decorated tubes whose gaps are ranked by each level."""
@@ -53,7 +55,7 @@ def _gap_ev(oracle: Model, n: int) -> float:
 
 def _xtb_gap_ev(n: int, strain: float = 0.0) -> float:
     """Return the gap of (n, 0) by GFN1-xTB at the scaled Tersoff geometry, eV, over all wave vectors."""
-    start = relax(longer(Nanotube(n, 0, strain=strain)))
+    start = relax(longer(Nanotube(n, 0, strain=strain), _SHORTEST_ANGSTROM))
     return solve(scaled_atoms(start), XtbMethod.GFN1).gap_ev()
 
 
@@ -76,7 +78,7 @@ def ranked_tubes() -> list[Nanotube]:
 
 def xtb_gaps_ev(method: XtbMethod) -> list[float]:
     """Return the gaps of the ranked tubes by a method of xTB, eV, at the scaled Tersoff geometry."""
-    return [solve(scaled_atoms(tersoff_start(tube)), method).gap_ev() for tube in ranked_tubes()]
+    return [solve(scaled_atoms(tersoff_start(tube, _SHORTEST_ANGSTROM)), method).gap_ev() for tube in ranked_tubes()]
 
 
 def _pi_gaps_ev(oracle: Model) -> FloatArray:

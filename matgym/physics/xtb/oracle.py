@@ -6,7 +6,7 @@ equilibrium with N₂, μ_N = ½ E(N₂), and boron with h-BN, μ_B = E(BN) - μ
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 
 MOST_ATOMS: Final = 400
 """Most atoms of a calculation, which then takes minutes. A choice of ours."""
-
-_LONG_ANGSTROM: Final = 16.0
-"""Period, Å, from which the charges of the Γ point are taken for converged; a choice of ours. (7,0) with one B and one
-N has a gap of 0.387 eV with 8.5 Å and 0.348 eV with 17 Å (measured)."""
 
 _SHEET: Final = (6, 4)
 """Rectangular cells of a flat sheet, which is computed at Γ only: h-BN is 1 meV per formula unit from (6, 3), measured.
@@ -94,19 +90,12 @@ class XtbElectrons(Model):
 
         Returns:
             Predictions with `gap_ev` and `formation_ev`, of shape (B,); NaN, with the reason in `failures`, for tubes
-            that are twisted, cut in two, do not come to rest, or lose a bond. Gaps of short doped tubes have a note.
+            that are twisted, cut in two, do not come to rest, or lose a bond.
 
         Raises:
             MissingExtraError: if tblite is not installed.
         """
-        predictions = predict_each(tubes, self.properties, self._both)
-        short = {
-            row: f"charges of the Γ point of {longer(tube).length_angstrom:.1f} Å: the gap of a repeated cell differs "
-            "by some 0.04 eV"
-            for row, tube in enumerate(tubes)
-            if row not in predictions.reasons and not tube.is_carbon and longer(tube).length_angstrom < _LONG_ANGSTROM
-        }
-        return replace(predictions, notes={GAP_EV.key: short} if short else {})
+        return predict_each(tubes, self.properties, self._both)
 
     def predict_atoms(self, tubes: Sequence[Nanotube], atoms: Sequence["Atoms"]) -> Predictions:
         """Return gap and formation energy of each tube, eV, at coordinates of its own: see `TakesCoordinates`."""
@@ -127,7 +116,7 @@ class XtbElectrons(Model):
     def geometry(self, tube: Nanotube) -> "Atoms":
         """Return the tube at rest, as ASE atoms in the order of its occupied sites, without a calculator.
 
-        A tube whose period is shorter than 8 Å is repeated along z.
+        A tube whose period is shorter than `SHORTEST_ANGSTROM` is repeated along z.
 
         Raises:
             StructureError: if the tube is twisted or too large.

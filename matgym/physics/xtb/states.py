@@ -25,8 +25,8 @@ from matgym.typing import ComplexArray, FloatArray, IntArray
 if TYPE_CHECKING:
     from ase import Atoms
 
-SHORTEST_ANGSTROM: Final = 8.0
-"""Shortest period of a calculation, Å; shorter cells are repeated."""
+SHORTEST_ANGSTROM: Final = 16.0
+"""Shortest period of a calculation, Å; shorter cells are repeated. Charges and forces are those of the Γ point."""
 
 VACUUM_ANGSTROM: Final = 40.0
 """Distance of the axes of periodic images beyond the diameter, Å. tblite sums Coulomb interactions over all three
@@ -153,9 +153,9 @@ def solve(atoms: "Atoms", method: XtbMethod) -> XtbStates:
     )
 
 
-def repeats(period_angstrom: float) -> int:
+def repeats(period_angstrom: float, shortest_angstrom: float = SHORTEST_ANGSTROM) -> int:
     """Return how many periods of a tube one calculation takes."""
-    return max(1, ceil(SHORTEST_ANGSTROM / period_angstrom))
+    return max(1, ceil(shortest_angstrom / period_angstrom))
 
 
 def tblite() -> Any:
