@@ -264,9 +264,7 @@ def pi_lead(slabs: Slabs, strengths: Sequence[float]) -> Lead:
     return Lead(inner, up, slabs.folds)
 
 
-def pi_devices(
-    devices: Sequence[Device], slabs: Slabs, lead: Lead, hopping_ev: float
-) -> tuple[FloatArray, FloatArray]:
+def pi_devices(devices: Sequence[Device], slabs: Slabs, lead: Lead, hopping_ev: float) -> tuple[FloatArray, FloatArray]:
     """Return the Hamiltonians, eV, of tubes between leads: (B, S, M, M) slabs and (B, S + 1, M, M) couplings.
 
     Args:

@@ -68,6 +68,7 @@ _PLACES: Final = {Species.B: 1, Species.N: 2, Species.VACANCY: 3}
 _ELEMENT: Final = np.array([_PLACES.get(species, 0) for species in Species])  # every isotope is carbon
 _PAIRS: Final = ("BC", "CN", "BN", "BB", "NN")
 _PLACE: Final = {"C": 0, "B": 1, "N": 2}
+_BONDED: Final = tuple(one + other for one in "CBN" for other in "BN")
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,8 @@ class SelfConsistentParameters:
         u_ev: interaction of two π electrons on a site of "C", "B" and "N", eV.
         permittivity: relative permittivity of the long range, from the other electrons.
         ratios: hopping of the pairs "BC", "CN", "BN", "BB" and "NN" over that of carbon at the same length.
+        neighbours_ev: change of the on-site energy of an atom by each bond to another, eV: "CB" is that of carbon
+            bonded to boron.
     """
 
     carbon: PiParameters = field(default_factory=PiParameters)
@@ -87,12 +90,14 @@ class SelfConsistentParameters:
     u_ev: Mapping[str, float] = field(default_factory=lambda: {"C": 8.0, "B": 8.0, "N": 8.0})
     permittivity: float = 2.0
     ratios: Mapping[str, float] = field(default_factory=dict)
+    neighbours_ev: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, values, keys, (low, high) in (
             ("onsite_ev", self.onsite_ev, ("B", "N"), ONSITE_EV),
             ("u_ev", self.u_ev, ("C", "B", "N"), U_EV),
             ("ratios", self.ratios, _PAIRS, RATIOS),
+            ("neighbours_ev", self.neighbours_ev, _BONDED, ONSITE_EV),
         ):
             for key, value in values.items():
                 if key not in keys:
@@ -114,11 +119,23 @@ class SelfConsistentParameters:
             table[one, other] = table[other, one] = ratio
         return np.asarray(table[_ELEMENT[:, None], _ELEMENT])
 
+    def shifts_ev(self, tube: Nanotube) -> FloatArray:
+        """Return (n_sites,) changes of the on-site energies of a tube by its bonds, eV."""
+        table = np.zeros((4, 4))  # of C, B, N and vacancies, and what they are bonded to
+        for pair, shift in self.neighbours_ev.items():
+            table[_PLACE[pair[0]], _PLACE[pair[1]]] = shift
+        elements, (one, other, _) = _ELEMENT[tube.species], tube.bonds.T
+        shifts = np.zeros(tube.n_sites)
+        np.add.at(shifts, one, table[elements[one], elements[other]])
+        np.add.at(shifts, other, table[elements[other], elements[one]])
+        return shifts
+
     def as_dict(self) -> dict[str, float]:
         """Return the parameters as a flat dictionary for provenance records."""
         named = {f"onsite_{key}_ev": value for key, value in self.onsite_ev.items()}
         named |= {f"u_{key}_ev": value for key, value in self.u_ev.items()}
         named |= {f"ratio_{key}": value for key, value in self.ratios.items()}
+        named |= {f"neighbour_{key}_ev": value for key, value in self.neighbours_ev.items()}
         return {"hopping_ev": self.carbon.hopping_ev, "permittivity": self.permittivity} | named
 
 
@@ -130,11 +147,14 @@ class SelfConsistentElectrons(Model):
         parameters: parameters of the model.
         max_iterations: largest number of iterations of the charges.
         lead_angstrom: length of pristine tube between a device and the outermost cell of its calculation, Å.
+        gamma_charges: whether the charges are those of the Γ point alone, as tblite's are. Only a comparison with such
+            a calculation of the same cell needs this.
     """
 
     parameters: SelfConsistentParameters = field(default_factory=SelfConsistentParameters)
     max_iterations: int = 100
     lead_angstrom: float = LEAD_ANGSTROM
+    gamma_charges: bool = False
 
     properties = (GAP_EV, FERMI_EV)
     level = Level.SCC_PI
@@ -202,9 +222,7 @@ class SelfConsistentElectrons(Model):
             raise RelaxationError(failures[0])
         return found[0]
 
-    def between_leads(
-        self, tubes: Sequence[Nanotube]
-    ) -> tuple[dict[int, tuple[Nanotube, FloatArray]], dict[int, str]]:
+    def between_leads(self, tubes: Sequence[Nanotube]) -> tuple[dict[int, tuple[Nanotube, FloatArray]], dict[int, str]]:
         """Return what `potentials_between_leads_ev` returns for each tube, by row, and the reasons of failures."""
         longer = [tube.extended(ceil(self.lead_angstrom * tube.cells / tube.length_angstrom) + 1) for tube in tubes]
         solutions, failures = self._solutions(longer)
@@ -234,7 +252,12 @@ class SelfConsistentElectrons(Model):
                 kept.append(row)
         for bare in stacked([tubes[row] for row in kept], self.parameters.bare):
             rows = np.array(kept)[bare.rows]
-            system = charged(replace(bare, rows=rows), [tubes[row] for row in rows], self.parameters)
+            system = charged(
+                replace(bare, rows=rows),
+                [tubes[row] for row in rows],
+                self.parameters,
+                GAMMA if self.gamma_charges else None,
+            )
             with one_thread():
                 potentials, electrons, change = self_consistent(system, self.max_iterations)
             converged = change <= CHARGE_TOLERANCE
@@ -347,25 +370,38 @@ def mesh(period_angstrom: float) -> tuple[FloatArray, FloatArray]:
     return (np.arange(count) + 0.5) * np.pi / count, np.full(count, 1.0 / count)
 
 
-def charged(system: PiSystem, tubes: Sequence[Nanotube], parameters: SelfConsistentParameters) -> ChargedSystem:
+GAMMA: Final = (np.zeros(1), np.ones(1))
+"""Phase and weight of the Γ point."""
+
+
+def charged(
+    system: PiSystem,
+    tubes: Sequence[Nanotube],
+    parameters: SelfConsistentParameters,
+    sampling: tuple[FloatArray, FloatArray] | None = None,
+) -> ChargedSystem:
     """Return the Hamiltonians of a system of the π model with other hoppings, and the interaction of its charges.
 
     Args:
         system: Hamiltonians of the π model with `parameters.bare`.
         tubes: b tubes of the same lattice and deformation.
         parameters: parameters.
+        sampling: phases and weights of the charges; by default those of `mesh`.
     """
     species = np.stack([tube.species for tube in tubes])
     elements = _ELEMENT[species]
     ratios = parameters.ratio_table()[species[:, :, None], species[:, None, :]]
     sites = np.arange(species.shape[1])
     ratios[:, sites, sites] = 1.0
-    bare = replace(system, inner=system.inner * ratios, across=system.across * ratios)
+    inner = system.inner * ratios
+    inner[:, sites, sites] += np.stack([parameters.shifts_ev(tube) for tube in tubes])
+    bare = replace(system, inner=inner, across=system.across * ratios)
     first, present = tubes[0], species != Species.VACANCY
     u = np.array([*(parameters.u_ev[letter] for letter in "CBN"), 0.0])[elements]
     interaction = ohno(first.positions_angstrom, first.length_angstrom, u, parameters.permittivity, period_twist(first))
     interaction *= present[:, :, None] & present[:, None, :]
-    return ChargedSystem(bare, interaction, _BROUGHT[species], *mesh(first.length_angstrom))
+    phases, weights = mesh(first.length_angstrom) if sampling is None else sampling
+    return ChargedSystem(bare, interaction, _BROUGHT[species], phases, weights)
 
 
 def self_consistent(

@@ -56,5 +56,7 @@ class SelfConsistentTransport(Landauer):
         onsite, ratios = self.parameters.bare.onsite_table(), self.parameters.ratio_table()
         devices: list[Device | None] = [None] * len(tubes)
         for row, (longer, potentials) in found.items():
-            devices[row] = Device(longer, onsite[longer.species] + potentials, ratios)
+            devices[row] = Device(
+                longer, onsite[longer.species] + self.parameters.shifts_ev(longer) + potentials, ratios
+            )
         return devices, failures
