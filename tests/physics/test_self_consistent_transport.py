@@ -23,7 +23,10 @@ CHARGES = 1e-3  # of a transmission, from charges that are known to 1e-6
 LEADS = 0.05  # of a transmission of the order of 1, with leads of twice the length
 
 ONSITE = {"B": 3.51, "N": -3.51}
-NO_CHARGES = SelfConsistentParameters(onsite_ev=ONSITE, u_ev=dict.fromkeys("CBN", 0.0), ratios={})
+NO_CHARGES = SelfConsistentParameters(
+    carbon=PiParameters(), onsite_ev=ONSITE, u_ev=dict.fromkeys("CBN", 0.0), ratios={}, neighbours_ev={}
+)
+CARBON = SelfConsistentParameters().carbon
 PI = PiParameters(onsite_ev={Species[key]: value for key, value in ONSITE.items()})
 
 PAIR = Nanotube(6, 6, 2).decorated({3: "B", 29: "N"})
@@ -55,7 +58,8 @@ def test_hopping_of_pairs_is_that_of_the_periodic_model():
 def test_a_pristine_tube_is_that_of_the_pi_model():
     tubes = [Nanotube(9, 0, 2), Nanotube(10, 0, 2), Nanotube(6, 6, 3), Nanotube(8, 2, 1)]
     found = SelfConsistentTransport().predict(tubes)
-    np.testing.assert_allclose(found[CONDUCTANCE_US], PiTransport().predict(tubes)[CONDUCTANCE_US], atol=SAME)
+    expected = PiTransport(CARBON).predict(tubes)
+    np.testing.assert_allclose(found[CONDUCTANCE_US], expected[CONDUCTANCE_US], atol=SAME)
 
 
 def test_transmission_converges_with_the_length_of_the_leads():
@@ -63,7 +67,7 @@ def test_transmission_converges_with_the_length_of_the_leads():
     short, usual, long = (each.transmission([PAIR], ENERGIES_EV)[0][0] for each in oracle)
     assert np.abs(usual - long).max() < LEADS
     assert np.abs(usual - long).max() < 0.3 * np.abs(short - long).max()
-    pristine, _ = PiTransport().transmission([Nanotube(6, 6, 2)], ENERGIES_EV)
+    pristine, _ = PiTransport(CARBON).transmission([Nanotube(6, 6, 2)], ENERGIES_EV)
     assert (pristine - usual).max() > LEADS  # the pair scatters
 
 
@@ -73,6 +77,15 @@ def test_images_of_a_tube_have_its_transmission():
     found, failures = SelfConsistentTransport().transmission(turned, ENERGIES_EV)
     assert not failures
     np.testing.assert_allclose(found[1:], np.broadcast_to(found[0], (3, len(ENERGIES_EV))), atol=CHARGES)
+
+
+def test_devices_have_the_energies_of_the_periodic_model():
+    parameters = SelfConsistentParameters(u_ev=dict.fromkeys("CBN", 0.0), neighbours_ev={"CB": 0.4, "CN": -0.3})
+    (device,), failures = SelfConsistentTransport(parameters).devices([PAIR])
+    assert not failures
+    expected = parameters.bare.onsite_table()[device.tube.species] + parameters.shifts_ev(device.tube)
+    np.testing.assert_allclose(device.onsite_ev, expected, atol=SAME)
+    assert (np.abs(device.onsite_ev) > 0.1).sum() == 8  # two dopants, and three carbons beside each
 
 
 def test_added_pristine_cells_change_nothing():

@@ -50,8 +50,8 @@ MESH_ANGSTROM: Final = 25.0
 LEAD_ANGSTROM: Final = 16.0
 """Length of pristine tube between a device and the outermost cell of its calculation, Å; a choice of ours."""
 
-LEADS_ANGSTROM: Final = (0.0, 1e3)
-"""Shortest and longest length that may be asked for."""
+LENGTHS_ANGSTROM: Final = (0.0, 1e3)
+"""Shortest and longest length of a lead or a mesh that may be asked for."""
 
 TEMPERATURE_K: Final = 300.0
 """Electronic temperature of the occupation, K: GFN1-xTB's."""
@@ -147,14 +147,14 @@ class SelfConsistentElectrons(Model):
         parameters: parameters of the model.
         max_iterations: largest number of iterations of the charges.
         lead_angstrom: length of pristine tube between a device and the outermost cell of its calculation, Å.
-        gamma_charges: whether the charges are those of the Γ point alone, as tblite's are. Only a comparison with such
-            a calculation of the same cell needs this.
+        mesh_angstrom: length of tube that the mesh of wave vectors of the charges resolves, Å; zero takes the Γ point
+            alone, as tblite does, which only a comparison with such a calculation of the same cell needs.
     """
 
     parameters: SelfConsistentParameters = field(default_factory=SelfConsistentParameters)
     max_iterations: int = 100
     lead_angstrom: float = LEAD_ANGSTROM
-    gamma_charges: bool = False
+    mesh_angstrom: float = MESH_ANGSTROM
 
     properties = (GAP_EV, FERMI_EV)
     level = Level.SCC_PI
@@ -163,7 +163,7 @@ class SelfConsistentElectrons(Model):
 
     def __post_init__(self) -> None:
         require_counts(max_iterations=self.max_iterations)
-        require_within(*LEADS_ANGSTROM, lead_angstrom=self.lead_angstrom)
+        require_within(*LENGTHS_ANGSTROM, lead_angstrom=self.lead_angstrom, mesh_angstrom=self.mesh_angstrom)
 
     def unsupported(self, space: Space) -> str:
         """Return why no tube of a design space can be computed: all are too thin for the π model; empty if one can."""
@@ -256,7 +256,7 @@ class SelfConsistentElectrons(Model):
                 replace(bare, rows=rows),
                 [tubes[row] for row in rows],
                 self.parameters,
-                GAMMA if self.gamma_charges else None,
+                self.mesh_angstrom,
             )
             with one_thread():
                 potentials, electrons, change = self_consistent(system, self.max_iterations)
@@ -364,21 +364,24 @@ def occupations(energies: FloatArray, weights: FloatArray, pairs: FloatArray) ->
     return np.asarray(occupied * (pairs / occupied.sum(axis=(1, 2)))[:, None, None])
 
 
-def mesh(period_angstrom: float) -> tuple[FloatArray, FloatArray]:
-    """Return phases and weights of the mesh in half the zone; its points are the middles of equal parts."""
-    count = max(1, ceil(MESH_ANGSTROM / period_angstrom))
+def mesh(period_angstrom: float, mesh_angstrom: float) -> tuple[FloatArray, FloatArray]:
+    """Return phases and weights of a mesh in half the zone; its points are the middles of equal parts.
+
+    Args:
+        period_angstrom: period of the tube, Å.
+        mesh_angstrom: length of tube that the mesh resolves, Å; if it is zero, the mesh is the Γ point.
+    """
+    if not mesh_angstrom:
+        return np.zeros(1), np.ones(1)
+    count = ceil(mesh_angstrom / period_angstrom)
     return (np.arange(count) + 0.5) * np.pi / count, np.full(count, 1.0 / count)
-
-
-GAMMA: Final = (np.zeros(1), np.ones(1))
-"""Phase and weight of the Γ point."""
 
 
 def charged(
     system: PiSystem,
     tubes: Sequence[Nanotube],
     parameters: SelfConsistentParameters,
-    sampling: tuple[FloatArray, FloatArray] | None = None,
+    mesh_angstrom: float = MESH_ANGSTROM,
 ) -> ChargedSystem:
     """Return the Hamiltonians of a system of the π model with other hoppings, and the interaction of its charges.
 
@@ -386,7 +389,7 @@ def charged(
         system: Hamiltonians of the π model with `parameters.bare`.
         tubes: b tubes of the same lattice and deformation.
         parameters: parameters.
-        sampling: phases and weights of the charges; by default those of `mesh`.
+        mesh_angstrom: see `mesh`.
     """
     species = np.stack([tube.species for tube in tubes])
     elements = _ELEMENT[species]
@@ -400,7 +403,7 @@ def charged(
     u = np.array([*(parameters.u_ev[letter] for letter in "CBN"), 0.0])[elements]
     interaction = ohno(first.positions_angstrom, first.length_angstrom, u, parameters.permittivity, period_twist(first))
     interaction *= present[:, :, None] & present[:, None, :]
-    phases, weights = mesh(first.length_angstrom) if sampling is None else sampling
+    phases, weights = mesh(first.length_angstrom, mesh_angstrom)
     return ChargedSystem(bare, interaction, _BROUGHT[species], phases, weights)
 
 

@@ -12,7 +12,7 @@ from matgym.models import Cost, Level
 from matgym.physics.electrons.conductance import Device, Landauer
 from matgym.physics.electrons.self_consistent import (
     LEAD_ANGSTROM,
-    LEADS_ANGSTROM,
+    LENGTHS_ANGSTROM,
     SelfConsistentElectrons,
     SelfConsistentParameters,
 )
@@ -42,7 +42,7 @@ class SelfConsistentTransport(Landauer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require_within(*LEADS_ANGSTROM, lead_angstrom=self.lead_angstrom)
+        require_within(*LENGTHS_ANGSTROM, lead_angstrom=self.lead_angstrom)
 
     @property
     def carbon(self) -> PiParameters:

@@ -2,7 +2,12 @@
 
 `python -m scripts.studies.levels.compare` reads the tubes that `scripts.studies.levels.reference` has finished, and
 writes docs/results/levels.json: rank correlation and mean absolute error on tubes of chiralities, compositions and
-arrangements that no fit saw, the share of tubes whose charges converge, and CPU seconds a tube by size.
+arrangements that no fit saw, the share of tubes whose charges converge, CPU seconds a tube by size, and the error of
+the mesh of wave vectors of the charges.
+
+tblite's charges are those of the Γ point of the cell, so that GFN1-xTB's gaps are those of these charges. The
+self-consistent π model is compared twice: with the same charges, and with those of the whole zone, which are its
+default.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +17,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from matgym.models import Model
-from matgym.physics.electrons.bands import PiElectrons
+from matgym.physics.electrons.bands import GAP_EV, PiElectrons
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.physics.oracles import one_thread
 from matgym.physics.xtb.states import XtbMethod
@@ -20,12 +25,12 @@ from matgym.structures import Nanotube
 from scripts.studies.common import Study, interval, print_markdown
 from scripts.studies.levels.reference import entry_of, finished
 
-GROUPS = {
-    "random": ("random", "unequal"),
-    "arranged": ("bonded", "patch"),
-    "vacancies": ("vacancy",),
-    "pristine": ("pristine",),
+LEVELS = {
+    "π": PiElectrons(),
+    "self-consistent π, charges of Γ": SelfConsistentElectrons(mesh_angstrom=0.0),
+    "self-consistent π": SelfConsistentElectrons(),
 }
+FINE_ANGSTROM = 100.0  # mesh against which the default is measured
 
 
 @dataclass(frozen=True)
@@ -33,43 +38,47 @@ class Settings:
     """The settings of the comparison."""
 
     tubes: int = 1000  # most tubes
+    meshed: int = 20  # random tubes of the fit on which the error of the mesh is measured
     cells: tuple[int, ...] = (2, 4, 8, 25)  # of (8, 0), 64 to 800 sites, whose time is measured
     resamples: int = 2000
     small: tuple[int, int] = field(default=(8, 0))
 
 
-QUICK = Settings(tubes=2, cells=(1,), resamples=20)
+QUICK = Settings(tubes=2, meshed=1, cells=(1,), resamples=20)
 
 
 def main() -> None:
     """Compute both π levels of the finished tubes, compare, and measure times."""
     study = Study.from_command_line("levels", __doc__, Settings(), QUICK)
     rows = finished()
-    first = [row for row in rows if row["method"] == XtbMethod.GFN1.value][: study.settings.tubes]
+    first = [row for row in rows if row["method"] == XtbMethod.GFN1.value]
+    drawn = [row for row in first if row["split"] == "fit" and row["kind"] == "random"][: study.settings.meshed]
+    mesh_error = _mesh_error([entry_of(row["name"]).tube for row in drawn]) if drawn else {}
+    first = [row for row in first if row["split"] == "test"][: study.settings.tubes]
     second = {row["name"]: row["gap_ev"] for row in rows if row["method"] == XtbMethod.GFN2.value}
     tubes = [entry_of(row["name"]).tube for row in first]
-    gaps = {"GFN1": np.array([row["gap_ev"] for row in first])}
-    failures = 0
-    for name, oracle in (("π", PiElectrons()), ("self-consistent π", SelfConsistentElectrons())):
+    gaps, failures = {"GFN1": np.array([row["gap_ev"] for row in first])}, {}
+    for name, oracle in LEVELS.items():
         predictions = oracle.predict(tubes)
-        gaps[name] = predictions[oracle.properties[0]]
-        failures = len(predictions.reasons)
+        gaps[name] = predictions[GAP_EV]
+        failures[name] = [reason for _, reason in sorted(predictions.reasons.items())]
     gaps["GFN2"] = np.array([second.get(row["name"], np.nan) for row in first])
     comparisons = []
-    for split in ("test", "fit"):
-        for group, kinds in GROUPS.items():
-            chosen = np.array([row["split"] == split and row["kind"] in kinds for row in first], dtype=bool)
+    for kind in dict.fromkeys(row["kind"] for row in first):
+        both = np.isfinite(gaps["GFN2"])
+        for tubes_of, known in (("all", np.ones(len(first), dtype=bool)), ("with GFN2", both)):
+            chosen = known & np.array([row["kind"] == kind for row in first], dtype=bool)
             chiralities = len({(row["n"], row["m"]) for row, keep in zip(first, chosen, strict=True) if keep})
-            for level in ("π", "self-consistent π", "GFN2"):
-                here = {"split": split, "group": group, "level": level, "chiralities": chiralities}
+            for level in (*LEVELS, "GFN2"):
+                here = {"kind": kind, "of": tubes_of, "level": level, "chiralities": chiralities}
                 comparisons.append(here | _agreement(gaps[level][chosen], gaps["GFN1"][chosen], study.settings))
     comparisons = [row for row in comparisons if row["tubes"]]
-    head = ("tubes of", "group", "level", "tubes", "chiralities", "Spearman [95 %]", "MAE eV")
+    head = ("kind", "of", "level", "tubes", "chiralities", "Spearman [95 %]", "MAE eV")
     print_markdown(
         head,
         [
             (
-                row["split"], row["group"], row["level"], row["tubes"], row["chiralities"],
+                row["kind"], row["of"], row["level"], row["tubes"], row["chiralities"],
                 interval(row["spearman"], *row["spearman_interval"]) if "spearman" in row else None, row.get("mae_ev"),
             )
             for row in comparisons
@@ -79,8 +88,12 @@ def main() -> None:
         {
             "labels": "GFN1-xTB at the scaled Tersoff geometry: see levels-reference.json",
             "comparisons": comparisons,
-            "not_converged": failures,
-            "converged_of": len(tubes),
+            "gaps_ev": [
+                {"name": row["name"]} | {level: float(values[place]) for level, values in gaps.items()}
+                for place, row in enumerate(first)
+            ],
+            "failures": failures,
+            "mesh_error": mesh_error,
             "seconds": _times(study.settings),
         }
     )
@@ -103,6 +116,19 @@ def _agreement(gaps: np.ndarray, labels: np.ndarray, settings: Settings) -> dict
     }
 
 
+def _mesh_error(tubes: list[Nanotube]) -> dict[str, object]:
+    """Return the error of gaps from the default mesh of charges, and from the Γ point alone, eV."""
+    fine = SelfConsistentElectrons(mesh_angstrom=FINE_ANGSTROM).predict(tubes)[GAP_EV]
+    found: dict[str, object] = {"tubes": len(tubes), "mesh_angstrom": FINE_ANGSTROM}
+    for name, oracle in (
+        ("default", LEVELS["self-consistent π"]),
+        ("gamma", LEVELS["self-consistent π, charges of Γ"]),
+    ):
+        errors = np.abs(oracle.predict(tubes)[GAP_EV] - fine)
+        found[name] = {"mean_ev": float(np.nanmean(errors)), "largest_ev": float(np.nanmax(errors))}
+    return found
+
+
 def _times(settings: Settings) -> list[dict[str, object]]:
     """Return CPU seconds a tube of the π levels, for tubes in which every eighth site holds B or N."""
     rows: list[dict[str, object]] = []
@@ -115,7 +141,8 @@ def _times(settings: Settings) -> list[dict[str, object]]:
             half = len(sites) // 2
             tubes.append(empty.decorated(dict.fromkeys(sites[:half], "B") | dict.fromkeys(sites[half:], "N")))
         row: dict[str, object] = {"sites": empty.n_sites, "tubes": count}
-        for name, oracle in (("π", PiElectrons()), ("self-consistent π", SelfConsistentElectrons())):
+        for name in ("π", "self-consistent π"):
+            oracle = LEVELS[name]
             row[name] = _seconds(oracle, tubes) / count
         rows.append(row)
     return rows

@@ -20,7 +20,6 @@ from scipy.stats import spearmanr
 
 from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.self_consistent import (
-    GAMMA,
     SelfConsistentElectrons,
     SelfConsistentParameters,
     charged,
@@ -38,6 +37,7 @@ PHASES = np.array([0.0, 2.0 * np.pi / 3.0, np.pi])  # every Dirac point folds ne
 SIDE = 3  # levels on each side of the gap at each phase
 LEVEL_EV, GAP_EV = 0.1, 0.04  # a priori errors of a level and of a gap
 TOLERANCE = 1e-4  # of charges, electrons: 0.1 meV of a gap
+GAMMA = 0.0  # mesh of the charges: the Γ point
 STEP = 0.1  # of the a priori standard deviation, for differences
 
 # A priori values, standard deviations, and limits. On-site energies, shifts by neighbours and ratios are near those of
@@ -195,13 +195,13 @@ def main() -> None:
     for name in dict.fromkeys(chirality):
         others = chirality != name
         fold = parameters_of(step(jacobian[others], errors[others], vector))
-        validated[~others] = _gaps(SelfConsistentElectrons(fold, gamma_charges=True), tubes, ~others)
+        validated[~others] = _gaps(SelfConsistentElectrons(fold, mesh_angstrom=GAMMA), tubes, ~others)
     random = np.array([row["kind"] == "random" for row in rows])
     parameters = parameters_of(vector)
     gaps = {
         "π": _gaps(PiElectrons(), tubes, random),
         "self-consistent π, cross-validated": validated[random],
-        "self-consistent π, fitted": _gaps(SelfConsistentElectrons(parameters, gamma_charges=True), tubes, random),
+        "self-consistent π, fitted": _gaps(SelfConsistentElectrons(parameters, mesh_angstrom=GAMMA), tubes, random),
         "self-consistent π, fitted, charges of the zone": _gaps(SelfConsistentElectrons(parameters), tubes, random),
     }
     study.write(
