@@ -10,20 +10,23 @@ self-consistent π model is compared twice: with the same charges, and with thos
 default.
 """
 
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from time import process_time
 
 import numpy as np
 from scipy.stats import spearmanr
 
 from matgym.models import Model
-from matgym.physics.electrons.bands import GAP_EV, PiElectrons
+from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.physics.oracles import one_thread
 from matgym.physics.xtb.states import XtbMethod
 from matgym.structures import Nanotube
 from scripts.studies.common import Study, interval, print_markdown
 from scripts.studies.levels.reference import entry_of, finished
+from scripts.studies.levels.tubes import predicted_gaps
 
 LEVELS = {
     "π": PiElectrons(),
@@ -50,18 +53,22 @@ QUICK = Settings(tubes=2, meshed=1, cells=(1,), resamples=20)
 def main() -> None:
     """Compute both π levels of the finished tubes, compare, and measure times."""
     study = Study.from_command_line("levels", __doc__, Settings(), QUICK)
+    with ProcessPoolExecutor(study.workers, mp_context=get_context("spawn")) as pool:
+        _compare(study, pool)
+
+
+def _compare(study: Study[Settings], pool: Executor) -> None:
+    times = [pool.submit(_times, study.settings.small, cells) for cells in sorted(study.settings.cells, reverse=True)]
     rows = finished()
     first = [row for row in rows if row["method"] == XtbMethod.GFN1.value]
     drawn = [row for row in first if row["split"] == "fit" and row["kind"] == "random"][: study.settings.meshed]
-    mesh_error = _mesh_error([entry_of(row["name"]).tube for row in drawn]) if drawn else {}
+    mesh_error = _mesh_error(pool, [entry_of(row["name"]).tube for row in drawn]) if drawn else {}
     first = [row for row in first if row["split"] == "test"][: study.settings.tubes]
     second = {row["name"]: row["gap_ev"] for row in rows if row["method"] == XtbMethod.GFN2.value}
     tubes = [entry_of(row["name"]).tube for row in first]
     gaps, failures = {"GFN1": np.array([row["gap_ev"] for row in first])}, {}
     for name, oracle in LEVELS.items():
-        predictions = oracle.predict(tubes)
-        gaps[name] = predictions[GAP_EV]
-        failures[name] = [reason for _, reason in sorted(predictions.reasons.items())]
+        gaps[name], failures[name] = predicted_gaps(pool, oracle, tubes)
     gaps["GFN2"] = np.array([second.get(row["name"], np.nan) for row in first])
     comparisons = []
     for kind in dict.fromkeys(row["kind"] for row in first):
@@ -94,7 +101,7 @@ def main() -> None:
             ],
             "failures": failures,
             "mesh_error": mesh_error,
-            "seconds": _times(study.settings),
+            "seconds": [each.result() for each in reversed(times)],
         }
     )
 
@@ -116,36 +123,29 @@ def _agreement(gaps: np.ndarray, labels: np.ndarray, settings: Settings) -> dict
     }
 
 
-def _mesh_error(tubes: list[Nanotube]) -> dict[str, object]:
+def _mesh_error(pool: Executor, tubes: list[Nanotube]) -> dict[str, object]:
     """Return the error of gaps from the default mesh of charges, and from the Γ point alone, eV."""
-    fine = SelfConsistentElectrons(mesh_angstrom=FINE_ANGSTROM).predict(tubes)[GAP_EV]
+    fine, _ = predicted_gaps(pool, SelfConsistentElectrons(mesh_angstrom=FINE_ANGSTROM), tubes)
     found: dict[str, object] = {"tubes": len(tubes), "mesh_angstrom": FINE_ANGSTROM}
-    for name, oracle in (
-        ("default", LEVELS["self-consistent π"]),
-        ("gamma", LEVELS["self-consistent π, charges of Γ"]),
-    ):
-        errors = np.abs(oracle.predict(tubes)[GAP_EV] - fine)
+    for name, level in (("default", "self-consistent π"), ("gamma", "self-consistent π, charges of Γ")):
+        errors = np.abs(predicted_gaps(pool, LEVELS[level], tubes)[0] - fine)
         found[name] = {"mean_ev": float(np.nanmean(errors)), "largest_ev": float(np.nanmax(errors))}
     return found
 
 
-def _times(settings: Settings) -> list[dict[str, object]]:
+def _times(chirality: tuple[int, int], cells: int) -> dict[str, object]:
     """Return CPU seconds a tube of the π levels, for tubes in which every eighth site holds B or N."""
-    rows: list[dict[str, object]] = []
-    for cells in settings.cells:
-        empty, rng = Nanotube(*settings.small, cells), np.random.default_rng(cells)
-        count = max(1, min(8, 1024 // empty.n_sites))
-        tubes = []
-        for _ in range(count):
-            sites = rng.permutation(empty.n_sites)[: 2 * (empty.n_sites // 16)].tolist()
-            half = len(sites) // 2
-            tubes.append(empty.decorated(dict.fromkeys(sites[:half], "B") | dict.fromkeys(sites[half:], "N")))
-        row: dict[str, object] = {"sites": empty.n_sites, "tubes": count}
-        for name in ("π", "self-consistent π"):
-            oracle = LEVELS[name]
-            row[name] = _seconds(oracle, tubes) / count
-        rows.append(row)
-    return rows
+    empty, rng = Nanotube(*chirality, cells), np.random.default_rng(cells)
+    count = max(1, min(8, 1024 // empty.n_sites))
+    tubes = []
+    for _ in range(count):
+        sites = rng.permutation(empty.n_sites)[: 2 * (empty.n_sites // 16)].tolist()
+        half = len(sites) // 2
+        tubes.append(empty.decorated(dict.fromkeys(sites[:half], "B") | dict.fromkeys(sites[half:], "N")))
+    row: dict[str, object] = {"sites": empty.n_sites, "tubes": count}
+    for name in ("π", "self-consistent π"):
+        row[name] = _seconds(LEVELS[name], tubes) / count
+    return row
 
 
 def _seconds(oracle: Model, tubes: list[Nanotube]) -> float:

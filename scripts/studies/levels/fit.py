@@ -11,7 +11,9 @@ whole zone it would be fitted to the error of the labels.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from matgym.physics.xtb.states import XtbMethod, solve
 from matgym.structures import Nanotube
 from scripts.studies.common import Study, StudyJob
 from scripts.studies.levels.reference import entry_of, finished
+from scripts.studies.levels.tubes import predicted_gaps
 
 PHASES = np.array([0.0, 2.0 * np.pi / 3.0, np.pi])  # every Dirac point folds next to one of these
 SIDE = 3  # levels on each side of the gap at each phase
@@ -116,7 +119,9 @@ class Levels:
                 potentials, self._electrons[key], _ = self_consistent(system, 60, self._electrons.get(key), TOLERANCE)
                 now = system.at(potentials)
                 for place, phase in enumerate(PHASES):
-                    energies = np.linalg.eigvalsh(now.bloch(np.full(len(group), phase)))
+                    hamiltonian = now.bloch(np.full(len(group), phase))
+                    real = phase in {0.0, np.pi}  # then diagonalising takes half the time
+                    energies = np.linalg.eigvalsh(hamiltonian.real if real else hamiltonian)
                     for row, levels, electrons in zip(bare.rows, energies, now.electrons, strict=True):
                         found[row, place] = levels[electrons // 2 - SIDE : electrons // 2 + SIDE]
         return found
@@ -137,32 +142,50 @@ def step(jacobian: np.ndarray, errors: np.ndarray, vector: np.ndarray) -> np.nda
     return np.clip(vector - np.linalg.lstsq(matrix, right, rcond=None)[0], LOW, HIGH)
 
 
-def fit(levels: Levels, reference: np.ndarray, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the best vector, and the errors and their Jacobian from which its last step was taken."""
+@dataclass(frozen=True)
+class Derivative:
+    """The derivative of the errors at a vector; its calls can run in processes of their own.
+
+    Attributes:
+        levels: levels, with the charges at the vector.
+        reference: (B, phases, levels) energies of GFN1-xTB, eV.
+        vector: vector of the fit.
+        errors: errors there.
+    """
+
+    levels: Levels
+    reference: np.ndarray
+    vector: np.ndarray
+    errors: np.ndarray
+
+    def __call__(self, axis: np.ndarray) -> np.ndarray:
+        """Return the derivative along an axis, from a step of its length."""
+        moved = residuals(self.levels(parameters_of(self.vector + axis)), self.reference)
+        return (moved - self.errors) / axis.sum()
+
+
+def fit(levels: Levels, reference: np.ndarray, steps: int, pool: Executor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the best vector, the errors there, and the Jacobian from which the last step was taken."""
 
     def cost(vector: np.ndarray, errors: np.ndarray) -> float:
         return float((errors**2).sum() + (((vector - START) / SPREAD) ** 2).sum())
 
     vector, errors = START, residuals(levels(parameters_of(START)), reference)
     for _ in range(steps):
-        columns = [
-            (residuals(levels(parameters_of(vector + axis)), reference) - errors) / axis.sum()
-            for axis in np.diag(STEP * SPREAD)
-        ]
-        before, jacobian = (vector, errors), np.stack(columns, axis=-1)
+        columns = list(pool.map(Derivative(levels, reference, vector, errors), np.diag(STEP * SPREAD)))
+        jacobian, least = np.stack(columns, axis=-1), cost(vector, errors)
         aim = step(jacobian, errors, vector)
         for share in (1.0, 0.3, 0.1):
             trial = vector + share * (aim - vector)
             found = residuals(levels(parameters_of(trial)), reference)
-            if cost(trial, found) < cost(*before):
+            if cost(trial, found) < least:
                 vector, errors = trial, found
                 break
+        rms = LEVEL_EV * np.sqrt((errors[:, :-1] ** 2).mean())
         print(
-            f"cost {cost(vector, errors):.1f}, levels {LEVEL_EV * np.sqrt((errors[:, :-1] ** 2).mean()):.4f} eV",
+            f"cost {least:.1f} to {cost(vector, errors):.1f}, levels {rms:.4f} eV, {vector.round(3).tolist()}",
             flush=True,
         )
-        if vector is before[0]:
-            break
     return vector, errors, jacobian
 
 
@@ -189,21 +212,26 @@ def main() -> None:
     solved = study.rows([Frontier(row["name"]) for row in rows])
     reference = np.array([row["levels_ev"] for row in solved]).reshape(len(rows), len(PHASES), 2 * SIDE)
     tubes, labels = [entry_of(row["name"]).tube for row in rows], np.array([row["gap_ev"] for row in rows])
-    vector, errors, jacobian = fit(Levels(tubes), reference, study.settings.steps)
-    chirality = np.array([f"({row['n']}, {row['m']})" for row in rows])
-    validated = np.full(len(rows), np.nan)
-    for name in dict.fromkeys(chirality):
-        others = chirality != name
-        fold = parameters_of(step(jacobian[others], errors[others], vector))
-        validated[~others] = _gaps(SelfConsistentElectrons(fold, mesh_angstrom=GAMMA), tubes, ~others)
-    random = np.array([row["kind"] == "random" for row in rows])
-    parameters = parameters_of(vector)
-    gaps = {
-        "π": _gaps(PiElectrons(), tubes, random),
-        "self-consistent π, cross-validated": validated[random],
-        "self-consistent π, fitted": _gaps(SelfConsistentElectrons(parameters, mesh_angstrom=GAMMA), tubes, random),
-        "self-consistent π, fitted, charges of the zone": _gaps(SelfConsistentElectrons(parameters), tubes, random),
-    }
+    with ProcessPoolExecutor(study.workers, mp_context=get_context("spawn")) as pool:
+        vector, errors, jacobian = fit(Levels(tubes), reference, study.settings.steps, pool)
+
+        def gaps_by(oracle: PiElectrons | SelfConsistentElectrons, chosen: np.ndarray) -> np.ndarray:
+            return predicted_gaps(pool, oracle, [tubes[row] for row in np.flatnonzero(chosen)])[0]
+
+        chirality = np.array([f"({row['n']}, {row['m']})" for row in rows])
+        validated = np.full(len(rows), np.nan)
+        for name in dict.fromkeys(chirality):
+            others = chirality != name
+            fold = parameters_of(step(jacobian[others], errors[others], vector))
+            validated[~others] = gaps_by(SelfConsistentElectrons(fold, mesh_angstrom=GAMMA), ~others)
+        random = np.array([row["kind"] == "random" for row in rows])
+        parameters = parameters_of(vector)
+        gaps = {
+            "π": gaps_by(PiElectrons(), random),
+            "self-consistent π, cross-validated": validated[random],
+            "self-consistent π, fitted": gaps_by(SelfConsistentElectrons(parameters, mesh_angstrom=GAMMA), random),
+            "self-consistent π, fitted, charges of the zone": gaps_by(SelfConsistentElectrons(parameters), random),
+        }
     study.write(
         {
             "tubes": [row["name"] for row in rows],
@@ -213,10 +241,6 @@ def main() -> None:
             "random_tubes": {name: _agreement(found, labels[random]) for name, found in gaps.items()},
         }
     )
-
-
-def _gaps(oracle: PiElectrons | SelfConsistentElectrons, tubes: list[Nanotube], chosen: np.ndarray) -> np.ndarray:
-    return oracle.predict([tubes[row] for row in np.flatnonzero(chosen)])["gap_ev"]
 
 
 def _agreement(gaps: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
