@@ -12,10 +12,10 @@ are those of a mesh of wave vectors, with the occupation of Fermi's function at 
 charges do not converge are recorded failures. For the error of gaps from the mesh see docs/results/levels.json.
 
 The default parameters are those of `python -m scripts.studies.levels.fit`: a fit to GFN1-xTB's levels next to the gap
-of 40 pristine and random tubes of eight chiralities, with the charges of the Γ point on both sides. GFN1-xTB's hopping of
-carbon is smaller than the 2.7 eV of the π model, and so are its gaps. The charges of the Γ point of a short cell change
-gaps: GFN1-xTB gives 0.230 eV to one cell of (10,0)x2 with two B and two N and 0.106 eV to two, this model 0.286 and
-0.107 eV with these charges, and 0.078 eV with those of the whole zone.
+of 40 pristine and random tubes of eight chiralities, with the charges of the Γ point on both sides. The hopping of
+carbon is smaller there than the 2.7 eV of the π model, and so are the gaps. The charges of the Γ point of a short cell
+change gaps: GFN1-xTB gives 0.230 eV to one cell of (10,0)x2 with two B and two N and 0.106 eV to two, this model 0.286
+and 0.107 eV with these charges, and 0.078 eV with those of the whole zone.
 """
 
 from collections.abc import Mapping, Sequence
