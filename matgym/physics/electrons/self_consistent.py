@@ -217,7 +217,7 @@ class SelfConsistentElectrons(Model):
 
         The charges are those of the longer tube, repeated and neutral. Its potentials are given relative to the mean of
         the outermost cells, where leads without potentials begin. Measured with `LEAD_ANGSTROM`: potentials of dopants
-        are within 3 meV of those with one more cell at each end for a BN pair on (10,0), and within 0.03 eV for two N.
+        are within 3 meV of those with one more cell at each end, for a BN pair and for two N on (10,0).
 
         Returns:
             The longer tube, and (n_sites,) potential energies of an electron, eV, exactly zero in the outermost cells.
