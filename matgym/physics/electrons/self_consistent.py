@@ -9,7 +9,10 @@ curvature included, are those of the π model with the same hopping.
 
 The charges are iterated by Anderson's method (J. ACM 12, 547 (1965)), each tube of a batch with its own history. They
 are those of a mesh of wave vectors, with the occupation of Fermi's function at 300 K, as GFN1-xTB has it. Tubes whose
-charges do not converge are recorded failures. For the error of gaps from the mesh see docs/results/levels.json.
+charges do not converge are recorded failures.
+
+The mesh of `MESH_ANGSTROM` changes gaps by 1.1 meV on average and by 4.0 meV at most from those of 100 Å; the Γ point
+alone changes them by 40 and 208 meV (20 random tubes of the fit, docs/results/levels.json).
 
 The default parameters are those of `python -m scripts.studies.levels.fit`: a fit to GFN1-xTB's levels next to the gap
 of 40 pristine and random tubes of eight chiralities, with the charges of the Γ point on both sides. The hopping of
@@ -166,8 +169,8 @@ class SelfConsistentElectrons(Model):
 
     properties = (GAP_EV, FERMI_EV)
     level = Level.SCC_PI
-    cost = Cost(seconds=0.2, sites=128, exponent=2.8)
-    """Cost, measured on one core of an AMD EPYC server."""
+    cost = Cost(seconds=0.24, sites=128, exponent=3.0)
+    """Cost, measured on one core of an Intel Xeon server."""
 
     def __post_init__(self) -> None:
         require_counts(max_iterations=self.max_iterations)

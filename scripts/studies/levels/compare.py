@@ -76,7 +76,7 @@ def _compare(study: Study[Settings], pool: Executor) -> None:
         for tubes_of, known in (("all", np.ones(len(first), dtype=bool)), ("with GFN2", both)):
             chosen = known & np.array([row["kind"] == kind for row in first], dtype=bool)
             chiralities = len({(row["n"], row["m"]) for row, keep in zip(first, chosen, strict=True) if keep})
-            for level in (*LEVELS, "GFN2"):
+            for level in (*LEVELS, "GFN2") if tubes_of == "with GFN2" else LEVELS:
                 here = {"kind": kind, "of": tubes_of, "level": level, "chiralities": chiralities}
                 comparisons.append(here | _agreement(gaps[level][chosen], gaps["GFN1"][chosen], study.settings))
     comparisons = [row for row in comparisons if row["tubes"]]
