@@ -12,7 +12,7 @@ from matgym.models import Cost, Level
 from matgym.physics.electrons.conductance import Device, Landauer
 from matgym.physics.electrons.self_consistent import (
     LEAD_ANGSTROM,
-    LEADS_ANGSTROM,
+    LENGTHS_ANGSTROM,
     SelfConsistentElectrons,
     SelfConsistentParameters,
 )
@@ -39,7 +39,7 @@ class SelfConsistentTransport(Landauer):
     level = Level.SCC_PI
     validity = "one copy of an unrelaxed tube of 0.6 nm or wider between pristine leads; coherent; charges without bias"
     cost = Cost(seconds=3.0, sites=128, exponent=2.0)
-    """Cost, measured on one core of an AMD EPYC server; most of it is that of the charges."""
+    """Cost, estimated from 2.0 CPU seconds of a tube of 80 sites; most of it is that of the charges."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,7 +47,7 @@ class SelfConsistentTransport(Landauer):
             raise ConfigurationError(
                 'mu_ev="tube" is not computed in the potential of charges: give "leads", a number, or the π level'
             )
-        require_within(*LEADS_ANGSTROM, lead_angstrom=self.lead_angstrom)
+        require_within(*LENGTHS_ANGSTROM, lead_angstrom=self.lead_angstrom)
 
     @property
     def carbon(self) -> PiParameters:
@@ -61,5 +61,7 @@ class SelfConsistentTransport(Landauer):
         onsite, ratios = self.parameters.bare.onsite_table(), self.parameters.ratio_table()
         devices: list[Device | None] = [None] * len(tubes)
         for row, (longer, potentials) in found.items():
-            devices[row] = Device(longer, onsite[longer.species] + potentials, ratios)
+            devices[row] = Device(
+                longer, onsite[longer.species] + self.parameters.shifts_ev(longer) + potentials, ratios
+            )
         return devices, failures

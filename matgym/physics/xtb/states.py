@@ -8,7 +8,7 @@ elements and of the overlaps S is attributed to the nearest periodic image of th
 
 give the bands at each phase θ = kL. The attribution is unique if overlaps end within half a period; half of the
 shortest period here is 4 Å, where the largest overlap of carbon is 0.004. Only the charges remain those of the Γ
-point, which does not matter to pristine tubes and changes gaps of doped ones by some 0.04 eV (`XtbElectrons`).
+point, which does not matter to pristine tubes and changes gaps of doped ones by 0.01 to 0.12 eV (`XtbElectrons`).
 """
 
 from dataclasses import dataclass
