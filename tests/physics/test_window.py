@@ -12,14 +12,14 @@ from matgym.physics.electrons.subbands import subbands
 from matgym.physics.transport.landauer import electron_heat_nw_k, seebeck_uv_k
 from matgym.structures import Nanotube
 from matgym.units import BOLTZMANN_EV_K, CONDUCTANCE_QUANTUM_US
-from scripts.studies.basis.conductance import converged_grid, doped, grid_of_0_1, moments
+from scripts.studies.basis.conductance import converged_grid, doped, moments
 from tests.physics.test_transmission import TUBES
 
 TOLERANCE_US = 0.2
 """As the specification has it."""
 
 FEWER = 5.0
-"""How many times more energies version 0.1 took, on average, as the specification has it."""
+"""How many times more energies the converged grid takes, on average, as the specification has it."""
 
 SEEBECK_TOLERANCE_UV_K = 2.0
 RELATIVE = 0.02
@@ -35,33 +35,33 @@ def converged(tube, mu_ev=0.0, kelvin=ROOM_K):
 
 
 def misses(tubes):
-    """Return the errors of the conductance, µS, and the numbers of energies, of version 0.1 and now."""
-    error, before, now = [], [], []
+    """Return the errors of the conductance, µS, and the numbers of energies, of the converged grid and ours."""
+    error, grid, now = [], [], []
     for tube in tubes:
         expected = CONDUCTANCE_QUANTUM_US * converged(tube)[0][0, 0]
         error.append(abs(ORACLE.predict([tube])["conductance_us"][0] - expected))
         found, _ = ORACLE.sampled(
             [tube], np.zeros(1), 0, ORACLE.tolerance_us / CONDUCTANCE_QUANTUM_US, RELATIVE_TOLERANCE
         )
-        before.append(len(grid_of_0_1(tube)))
+        grid.append(len(converged_grid(tube)[0]))
         now.append(found.counts[0])
-    return np.array(error), np.array(before), np.array(now)
+    return np.array(error), np.array(grid), np.array(now)
 
 
 @pytest.mark.parametrize(
     "part", [range(0, 200, 20), pytest.param(range(200), marks=pytest.mark.long)], ids=["some", "all"]
 )
 def test_conductance_of_the_reference_tubes_is_that_of_a_converged_grid(part):
-    error, before, now = misses([TUBES[i] for i in part])
+    error, grid, now = misses([TUBES[i] for i in part])
     assert error.max() <= TOLERANCE_US
-    assert before.sum() >= FEWER * now.sum()
+    assert grid.sum() >= FEWER * now.sum()
 
 
 @pytest.mark.parametrize("tube", METALS, ids=str)
 def test_conductance_of_metals_with_a_curvature_gap_is_that_of_a_converged_grid(tube):
-    error, before, now = misses([tube, *(doped(tube, seed) for seed in range(3))])
+    error, grid, now = misses([tube, *(doped(tube, seed) for seed in range(3))])
     assert error.max() <= TOLERANCE_US
-    assert before.sum() >= FEWER * now.sum()
+    assert grid.sum() >= FEWER * now.sum()
 
 
 def test_the_estimated_error_is_not_below_the_error():
