@@ -59,6 +59,9 @@ their distance."""
 CANDIDATES: Final = (0.01, 0.4)
 """Energies a + b (E - E₀)², eV, within which other phases of the grid may be the edge: its error is below that."""
 
+RIVALS: Final = 0.2
+"""Energy over (E - E₀)², 1/eV, by which errors of two phases of the grid differ at most; measured up to 0.15 1/eV."""
+
 TOUCHING_EV: Final = 1e-3
 """Overlap of bands, eV, up to which the Fermi level is where they touch, rather than what fills the mesh."""
 
@@ -236,7 +239,7 @@ class _Search:
     ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
         """Return all minima on the grid that may be an edge.
 
-        Where an edge has several, the grid is computed again with E₀ there.
+        Where an edge has several, or rivals, the grid is computed again with E₀ there.
 
         Returns:
             Numbers in `rows`; sides (0: valence, 1: conduction); phases of the interpolated minima; and energies, eV,
@@ -244,7 +247,8 @@ class _Search:
         """
         row, side = np.indices((len(rows), 2)).reshape(2, -1)
         edge, at, nearest = self._minima(on_grid[row], side, energies_ev[row], CANDIDATES[0])
-        several = np.flatnonzero(np.bincount(edge, minlength=len(row)) > 1)
+        rivals = self._rivals(on_grid[row, :, side], side, energies_ev[row])
+        several = np.flatnonzero((np.bincount(edge, minlength=len(row)) > 1) | rivals)
         if not len(several):
             return row[edge], side[edge], at, nearest
         sign, points = 2.0 * side - 1.0, len(self.grid)
@@ -260,6 +264,20 @@ class _Search:
         edge = np.concatenate([edge[alone], several[number]])
         at, nearest = np.concatenate([at[alone], at_again]), np.concatenate([nearest[alone], nearest_again])
         return row[edge], side[edge], at, nearest
+
+    def _rivals(self, curves: FloatArray, side: IntArray, energies_ev: FloatArray) -> BoolArray:
+        """Return (e,) whether a phase away from the least of a curve may be lower: minima may be hidden by the error.
+
+        Args:
+            curves: (e, grid) energies of a band, eV.
+            side: (e,) 0 for a filled band, whose highest energy is sought, 1 for an empty one.
+            energies_ev: (e,) E₀, eV.
+        """
+        values = (2.0 * side - 1.0)[:, None] * curves
+        least, place = values.min(axis=1), values.argmin(axis=1)
+        away = np.abs(np.arange(values.shape[1]) - place[:, None]) > 1
+        distance = least - (2.0 * side - 1.0) * energies_ev
+        return np.asarray((away & (values <= (least + RIVALS * distance**2)[:, None])).any(axis=1))
 
     def _minima(
         self, curves: FloatArray, side: IntArray, energies_ev: FloatArray, margin_ev: float
