@@ -32,7 +32,6 @@ MISSES = {
     "gap_8_0_self_consistent_ev",
     "gap_8_0_gfn1_ev",
     "gap_10_0_pi_ev",
-    "gap_10_0_self_consistent_ev",
     "gap_9_0_gfn1_ev",
     "gap_12_0_gfn1_ev",
     "gap_11_0_gfn1_ev",

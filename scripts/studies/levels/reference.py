@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 
 from matgym.errors import RelaxationError
 from matgym.files import atomic_path
-from matgym.physics.xtb.oracle import XtbElectrons, boron_nitride_ev, molecule_ev
+from matgym.physics.xtb.oracle import XtbElectrons, boron_nitride_ev, phase_ev
 from matgym.physics.xtb.relaxation import scaled_atoms, tersoff_start
 from matgym.physics.xtb.states import XtbMethod, solve
 from matgym.structures import Species
@@ -140,7 +140,7 @@ def with_formation(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     }
     if not carbon:
         return rows
-    of_nitrogen = molecule_ev(XtbMethod.GFN1) / 2.0
+    of_nitrogen = phase_ev("N2", XtbMethod.GFN1)
     of_boron = boron_nitride_ev(XtbMethod.GFN1) - of_nitrogen
     for row in rows:
         if row.get("energy_ev") and (row["n"], row["m"]) in carbon:
