@@ -105,7 +105,7 @@ class PiElectrons(Model):
         """
         values, failures, left = np.full((2, len(tubes)), np.nan), dict[int, str](), list[int]()
         for row, tube in enumerate(tubes):
-            if reason := _outside(tube, self.parameters):
+            if reason := no_band_edge(tube, self.parameters):
                 failures[row] = reason
             elif tube.is_carbon and (self.method == "reduced" or tube.n_sites > DENSE_SITES):
                 values[:, row] = pristine_gap(tube, self.parameters), 0.0
@@ -185,7 +185,7 @@ class PiFormation(Model):
         """
         values, failures, left = np.full((1, len(tubes)), np.nan), dict[int, str](), list[int]()
         for row, tube in enumerate(tubes):
-            if reason := _outside(tube, self.parameters):
+            if reason := no_band_edge(tube, self.parameters):
                 failures[row] = reason
             elif tube.is_carbon and tube.n_sites > DENSE_SITES:
                 values[0, row] = 0.0
@@ -219,7 +219,7 @@ class PiFormation(Model):
         return float(-2.0 * (np.repeat(GRID_WEIGHTS, cells) * bands).sum() / tube.n_sites)
 
 
-def _outside(tube: Nanotube, parameters: PiParameters) -> str:
+def no_band_edge(tube: Nanotube, parameters: PiParameters) -> str:
     """Return why a tube has no bands: it is outside the domain, cut in two, or without electrons; empty if it has."""
     if reason := parameters.outside(tube) or cut_in_two(tube):
         return reason

@@ -31,13 +31,13 @@ import numpy as np
 from matgym.errors import ConfigurationError, RelaxationError, require_counts, require_within
 from matgym.frozen import ValueObject
 from matgym.models import Cost, Level, Model, Predictions, Space
-from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, dense_edges
+from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, dense_edges, no_band_edge
 from matgym.physics.electrons.electrostatics import ohno
 from matgym.physics.electrons.reduced import search_grid
-from matgym.physics.electrons.tight_binding import ONSITE_EV, PiParameters, PiSystem, dense_bytes, stacked
+from matgym.physics.electrons.tight_binding import ONSITE_EV, PI_ELECTRONS, PiParameters, PiSystem, dense_bytes, stacked
 from matgym.physics.mechanics.relaxation import period_twist
-from matgym.physics.oracles import cut_in_two, one_thread
-from matgym.structures import SPECIES_DATA, Nanotube, Species
+from matgym.physics.oracles import one_thread
+from matgym.structures import Nanotube, Species
 from matgym.structures.memory import too_large
 from matgym.typing import BoolArray, FloatArray
 from matgym.units import BOLTZMANN_EV_K
@@ -70,7 +70,6 @@ _MIXED: Final = 0.3  # share of the new charges in Anderson's step
 _HISTORY: Final = 6
 _BISECTIONS: Final = 60
 
-_BROUGHT: Final = np.array([SPECIES_DATA[species].pi_electrons for species in Species], dtype=np.float64)
 _PLACES: Final = {Species.B: 1, Species.N: 2, Species.VACANCY: 3}
 _ELEMENT: Final = np.array([_PLACES.get(species, 0) for species in Species])  # every isotope is carbon
 _PAIRS: Final = ("BC", "CN", "BN", "BB", "NN")
@@ -256,8 +255,9 @@ class SelfConsistentElectrons(Model):
         """Return the solutions of tubes, by lattice and deformation, and the reasons of failures by row."""
         failures, kept, solutions = dict[int, str](), list[int](), list[_Solution]()
         for row, tube in enumerate(tubes):
-            reason = self.parameters.carbon.outside(tube) or cut_in_two(tube) or _no_band_edge(tube)
-            reason = reason or too_large(f"{tube}: its bands", 2 * dense_bytes(tube))
+            reason = no_band_edge(tube, self.parameters.carbon) or too_large(
+                f"{tube}: its bands", 2 * dense_bytes(tube)
+            )
             if reason:
                 failures[row] = reason
             else:
@@ -296,14 +296,6 @@ class _Solution(ValueObject):
     potentials: FloatArray
     electrons: FloatArray
     brought: FloatArray
-
-
-def _no_band_edge(tube: Nanotube) -> str | None:
-    """Return the reason if all bands are empty or all are full."""
-    atoms, electrons = int((tube.species != Species.VACANCY).sum()), int(_BROUGHT[tube.species].sum())
-    if 2 <= electrons <= 2 * atoms - 2:
-        return None
-    return f"{tube}: {electrons} π electrons on {atoms} atoms leave no band edge"
 
 
 @dataclass(frozen=True)
@@ -416,7 +408,7 @@ def charged(
     interaction = ohno(first.positions_angstrom, first.length_angstrom, u, parameters.permittivity, period_twist(first))
     interaction *= present[:, :, None] & present[:, None, :]
     phases, weights = mesh(first.length_angstrom, mesh_angstrom)
-    return ChargedSystem(bare, interaction, _BROUGHT[species], phases, weights)
+    return ChargedSystem(bare, interaction, PI_ELECTRONS[species].astype(np.float64), phases, weights)
 
 
 def self_consistent(

@@ -73,7 +73,8 @@ class XtbElectrons(Model):
     level = Level.XTB
     validity = "relaxed tubes of up to 400 atoms, without torsion; charges of the Γ point; needs the extra xtb"
     cost = Cost(seconds=15.0, sites=96, exponent=2.5)
-    """Cost of a relaxation with GFN1-xTB, measured on one core of an AMD EPYC server."""
+    """Cost of a relaxation of so many atoms with GFN1-xTB, measured on one core of an AMD EPYC server; short tubes are
+    computed as several periods."""
 
     def __post_init__(self) -> None:
         try:

@@ -6,9 +6,10 @@ elements and of the overlaps S is attributed to the nearest periodic image of th
 
     F(θ) = Σ_T F_T exp(iθT),   S(θ) = Σ_T S_T exp(iθT),   F(θ) c = E S(θ) c
 
-give the bands at each phase θ = kL. The attribution is unique if overlaps end within half a period; half of the
-shortest period here is 4 Å, where the largest overlap of carbon is 0.004. Only the charges remain those of the Γ
-point, which does not matter to pristine tubes and changes gaps of doped ones by 0.01 to 0.12 eV (`XtbElectrons`).
+give the bands at each phase θ = kL. The attribution is unique if overlaps end within half a period; half of
+8 Å, the shortest period of the studies, is 4 Å, where the largest overlap of carbon is 0.004. Only the charges remain
+those of the Γ point, which does not matter to pristine tubes and changes gaps of doped ones by 0.01 to 0.12 eV in
+periods of 8 to 11 Å.
 """
 
 from dataclasses import dataclass
