@@ -6,6 +6,7 @@ cell's end included (`matgym.structures.shape`).
 """
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -175,14 +176,19 @@ def survey(atoms: "Atoms", wall: int | None = None) -> Recognised:
     periodic = atoms.pbc & (atoms.cell.lengths() > 0)
     i, j, vectors = find_neighbours(atoms.positions, cell, periodic)
     _check_distances(i, j, vectors)
-    chosen = np.arange(len(atoms))
     notes: list[str] = []
+    bonds = (i, j, vectors)
     walls = _walls(len(atoms), i, j, vectors)
+    if len(walls) > 1 and wall is None:
+        # Vacancies can cut one wall into parts that share no bond; walls inside one another fit no single lattice.
+        with suppress(RecognitionError):
+            return _recognise_wall(atoms.positions, species, cell, periodic, bonds)
+    chosen = np.arange(len(atoms))
     if len(walls) > 1 or wall is not None:
         chosen, note = _choose(atoms, walls, wall)
         notes.append(note)
-        i, j, vectors = find_neighbours(atoms.positions[chosen], cell, periodic)
-    found = _recognise_wall(atoms.positions[chosen], species[chosen], cell, periodic, (i, j, vectors))
+        bonds = find_neighbours(atoms.positions[chosen], cell, periodic)
+    found = _recognise_wall(atoms.positions[chosen], species[chosen], cell, periodic, bonds)
     if len(walls) > 1:
         found = replace(found, atoms=chosen[found.atoms])
     return replace(found, own_notes=(*(note for note in notes if note), *found.own_notes))

