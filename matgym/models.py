@@ -75,7 +75,7 @@ class Property:
 
 
 class Level(StrEnum):
-    """What stands behind a value."""
+    """What stands behind a value; `Level("scc-pi")` is the level of that short name."""
 
     SURROGATE = "surrogate"
     """A learned model, or a function of which nothing is known."""
@@ -94,6 +94,15 @@ class Level(StrEnum):
     TABLE = "table of oracle values"
     KINETICS = "rate equations"
     EMULATED = "emulator of measurements"
+
+    @property
+    def short(self) -> str:
+        """Name that people type, such as "xtb"."""
+        return self.name.lower().replace("_", "-")
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Level | None":
+        return next((level for level in cls if level.short == value), None)
 
 
 @dataclass(frozen=True)
@@ -201,13 +210,17 @@ class Predictions(ValueObject):
         failures, notes = ({k: f for k, f in said.items() if f} for said in (failures, notes))
         return Predictions(values, failures, sd, half_width, members, distance, notes)
 
-    def annotated(self, notes: Notes) -> "Predictions":
-        """Return the predictions with a further note on all properties of some rows."""
+    def annotated(self, notes: Mapping[str, Notes]) -> "Predictions":
+        """Return the predictions with further notes on some properties of some rows."""
         joined = {
             key: {
-                row: "; ".join(filter(None, (self.notes.get(key, {}).get(row, ""), notes.get(row, ""))))
+                row: note
                 for row in range(len(self))
-                if notes.get(row) or row in self.notes.get(key, {})
+                if (
+                    note := "; ".join(
+                        filter(None, (self.notes.get(key, {}).get(row, ""), notes.get(key, {}).get(row, "")))
+                    )
+                )
             }
             for key in self.values
         }
@@ -275,6 +288,11 @@ class Model(ABC, Generic[BatchT]):
     def cost(self) -> Cost | None:
         """What one prediction takes; None where it is unknown."""
         return None
+
+    @property
+    def validity(self) -> str:
+        """For which structures its values hold, in a few words; empty where that is unknown."""
+        return ""
 
     @abstractmethod
     def predict(self, batch: BatchT, /) -> Predictions:

@@ -171,7 +171,7 @@ def run_demo(
         initial_ev = oracle.predict(initial)[task.value_name]
     valid = np.isfinite(mine.verified)
     far_out = surrogate.predict(task.tubes(mine.search.designs[valid])).known_distance > 1.0
-    winners = Verification(mine.search.predicted[valid], mine.verified[valid], far_out, 0)
+    winners = Verification(mine.search.predicted[valid], mine.verified[valid], far_out, 0, oracle.level)
     on_the_way = _visited([*comparison.outcomes, *whole_budget.outcomes], task, settings.verified)
     with task.ledger.charge("oracle", len(on_the_way)), task.ledger.charge("surrogate", len(on_the_way)):
         visited = verify(surrogate, oracle, on_the_way)

@@ -224,6 +224,7 @@ def _tables(result: DemoResult) -> list[tuple[str, str, list[dict[str, str]]]]:
     verified = [
         {
             "designs": label,
+            "verified by": str(found.level),
             "number": f"{len(found.predicted)}",
             "MAE, meV": f"{1000 * found.mae:.1f}",
             "RMSE, meV": f"{1000 * found.rmse:.1f}",

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matgym.cli.console import MAX_COUNT, Force, Json, print_note, print_result, progress
-from matgym.cli.structures import AtomStyle, Axis, Elements, Format, Period, Wall, reading_of
+from matgym.cli.structures import reads_files
 from matgym.files import check_output
 from matgym.work import work_folder
 
 if TYPE_CHECKING:
     from matgym.processes.campaigns.emulator import Emulator
     from matgym.processes.campaigns.experiments import Column, Experiments
+    from matgym.structures.io import Reading
 
 
 def demo(
@@ -43,7 +44,7 @@ def demo(
     figures = (*result.comparison.figures(), *result.whole_budget.figures())
     print_result(
         result.as_dict() | {"files": {name: str(path) for name, path in files.items()}},
-        ("Designs for unseen targets, verified by the oracle", [row.as_row() for row in figures]),
+        (f"Designs for unseen targets, verified by {result.visited.level}", [row.as_row() for row in figures]),
         lines=[
             *(f"• {sentence}" for sentence in in_plain_words(result)),
             *(f"  {name}: {path.resolve()}" for name, path in files.items()),
@@ -52,16 +53,13 @@ def demo(
     )
 
 
-def export(  # options of a command
+@reads_files
+def export(
     design: Annotated[str, typer.Argument(help="Structure file, or chirality and cells such as '(8,0)x4'.")],
     to: Annotated[str, typer.Option(help="Program: lammps, vasp, ovito or vesta.")],
     output: Annotated[Path, typer.Option(help="Output folder.")] = Path("export"),
-    format: Format = "",  # noqa: A002  # its option's name
-    wall: Wall = 0,
-    period: Period = 0.0,
-    axis: Axis = "",
-    elements: Elements = "",
-    atom_style: AtomStyle = "",
+    *,
+    reading: "Reading",
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -69,7 +67,7 @@ def export(  # options of a command
     from matgym.structures import io
 
     check_output(output, folder=True)
-    read = io.parse_structure(design, reading_of(format, wall, period, axis, elements, atom_style))
+    read = io.parse_structure(design, reading)
     tube = read.periodic(design)
     written = io.export(tube, to, output, force=force, atoms=None if read.is_ideal else read.upright())
     lines = [f"{tube} for {to}: {written.use}", *(f"  {path}" for path in written.files)]

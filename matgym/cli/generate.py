@@ -3,14 +3,18 @@
 from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, Weights, print_result, progress
+from matgym.cli.structures import reads_files
 from matgym.errors import ConfigurationError
 from matgym.files import atomic_path, check_output
 from matgym.work import work_folder
+
+if TYPE_CHECKING:
+    from matgym.structures.io import Reading
 
 app = typer.Typer(no_args_is_help=True, help="Train, evaluate and sample generators of tubes.")
 
@@ -92,10 +96,11 @@ def evaluate(
 
 
 @app.command()
+@reads_files
 def sample(
     output: Annotated[Path, typer.Argument(help="Output folder for the structures and a picture.")],
     target: Annotated[float, typer.Option(min=-100.0, max=100.0, help="Target gap, eV.")] = 0.9,
-    tube: Annotated[str, typer.Option(help="Chirality and cells.")] = "(8,0)x4",
+    tube: Annotated[str, typer.Option(help="Chirality and cells, or a structure file of such a tube.")] = "(8,0)x4",
     boron: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Number of boron atoms.")] = 8,
     nitrogen: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Number of nitrogen atoms.")] = 8,
     samples: Annotated[int, typer.Option(min=1, max=10_000, help="Number of tubes.")] = 12,
@@ -103,6 +108,8 @@ def sample(
         str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a .safetensors file.")
     ] = "gan",
     seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = 0,
+    *,
+    reading: "Reading",
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -111,13 +118,13 @@ def sample(
 
     from matgym.physics import GAP_EV, PiElectrons
     from matgym.structures import lattice_edits
-    from matgym.structures.io import parse_design, write
+    from matgym.structures.io import parse_structure, write
     from matgym.tasks import Decorations, as_design_generator
     from matgym.viz.raster import grid
 
     check_output(output, folder=True)
     files, picture = [output / f"tube-{index:02d}.xyz" for index in range(samples)], output / "tubes.png"
-    lattice = parse_design(tube).lattice
+    lattice = parse_structure(tube, reading).periodic(tube).lattice
     budget = {name: count for name, count in (("B", boron), ("N", nitrogen)) if count}
     if not budget:
         raise ConfigurationError(

@@ -1,14 +1,17 @@
 """`matgym predict`: predict the properties of one tube by the shipped networks and compute them by physics."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from matgym.cli.console import Json, print_result, progress
+from matgym.cli.structures import reads_files
 from matgym.errors import StructureError
 
 if TYPE_CHECKING:
     from matgym.structures import Nanotube
+    from matgym.structures.io import Reading
 
 MAX_PREDICTED_SITES: Final = 20_000
 """Largest number of sites of a predicted tube: its features take 1 GB. This limit is our choice."""
@@ -17,16 +20,20 @@ MAX_SECONDS: Final = 10.0
 """Longest estimated time for one property by physics, s; slower properties are left out. This limit is our choice."""
 
 
+@reads_files
 def predict(
     tube: Annotated[str, typer.Argument(help="Structure file, or chirality and cells such as '(10,0)x4'.")],
     physics: Annotated[bool, typer.Option(help="Also compute the properties by physics, up to 10 s each.")] = True,
+    *,
+    reading: "Reading",
     json: Json = False,
 ) -> None:
     """Predict a tube's properties by networks, with 90 % intervals, and by physics."""
     from matgym.physics.registry import PROPERTIES_BY_KEY
-    from matgym.structures.io import parse_design
+    from matgym.structures.io import parse_structure
 
-    read = parse_design(tube)
+    found = parse_structure(tube, reading)
+    read = found.periodic(tube)
     if read.n_sites > MAX_PREDICTED_SITES:
         raise StructureError(
             f"{read} has {read.n_sites:,} sites: give a tube of {MAX_PREDICTED_SITES:,} sites or fewer"
@@ -54,14 +61,21 @@ def predict(
         "± is half the width of the 90 % interval. It is valid for tubes in the domain,",
         "which resemble the training data. For other tubes the interval is too narrow.",
         *(f"{name} cannot predict this tube: {reason}." for name, reason in reasons.items()),
+        *(f"{'networks' if said else 'tube'}: {note}." for said, note in _notes(found.notes, rows)),
         *(_failures(rows) if physics else []),
     ]
     print_result(
-        {"tube": str(read), "sites": read.n_sites, "predictions": rows, "unknown_to": reasons},
+        {"tube": str(read), "sites": read.n_sites, "predictions": rows, "unknown_to": reasons, "notes": found.notes},
         (str(read), shown),
         lines=notes,
         json=json,
     )
+
+
+def _notes(of_file: Sequence[str], rows: Sequence[dict[str, Any]]) -> list[tuple[bool, str]]:
+    """Return the notes of the file and of the networks, each once, and whether they are of the networks."""
+    of_networks = dict.fromkeys(row["note"] for row in rows if row["note"])
+    return [*((False, note) for note in of_file), *((True, note) for note in of_networks)]
 
 
 def _beside(row: dict[str, Any]) -> dict[str, str]:
@@ -110,6 +124,7 @@ def _by_networks(tube: "Nanotube") -> tuple[list[dict[str, Any]], dict[str, str]
                 "distance": distance,
                 "in_domain": None if distance is None else distance <= 1.0,
                 "failure": failures.get(key, ""),
+                "note": found.notes.get(key, {}).get(0, ""),
             }
             for key, values in found.values.items()
         ]

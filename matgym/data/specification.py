@@ -94,12 +94,13 @@ def _turns(n: int, m: int, cells: int, pairs: int) -> DefectEdits:
 
 
 class DatasetSpec(BaseModel):
-    """A data set of decorated tubes, labelled by the oracles' default settings.
+    """A data set of decorated tubes, labelled by the oracles with their default settings.
 
     Attributes:
         name: name of the data set.
         properties: names of the properties, as in `matgym oracle list`.
-        levels: level by which the properties of some names are computed; by default the first of `levels_of`.
+        levels: level, or its short name, by which the properties of some names are computed; by default the first of
+            `levels_of`.
         temperature_k: temperature of the properties that depend on it, K.
         families: families of tubes.
         largest_share: largest share of sites that hold B or N.

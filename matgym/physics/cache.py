@@ -51,6 +51,11 @@ class _Remembering(Model):
 
     @property
     @override
+    def validity(self) -> str:
+        return self.oracle.validity
+
+    @property
+    @override
     def name(self) -> str:
         return self.oracle.name
 

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +12,9 @@ from matgym.errors import ConfigurationError, RelaxationError, StructureError
 from matgym.models import Predictions, Property
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 TEMPERATURES_K: Final = (1.0, 1e6)
 """Lowest and highest temperature, K. A choice of ours: integrals over energies need ever finer grids towards zero, and
@@ -47,6 +50,19 @@ def finite_numbers(name: str, values: ArrayLike) -> FloatArray:
     if not np.isfinite(numbers).all():
         raise ConfigurationError(f"{name} holds {numbers[~np.isfinite(numbers)][0]}: give finite numbers")
     return numbers
+
+
+@runtime_checkable
+class TakesCoordinates(Protocol):
+    """An oracle that can compute a tube from coordinates of its own instead of those of its ideal lattice."""
+
+    def predict_atoms(self, tubes: Sequence[Nanotube], atoms: Sequence["Atoms"]) -> Predictions:
+        """Return the properties of tubes from the coordinates of their atoms, with a note on how these were used.
+
+        Args:
+            tubes: B tubes.
+            atoms: their atoms as `ReadTube.upright` returns them: along z, in the order of their sites, Å.
+        """
 
 
 def rows_by(keys: Iterable[Hashable]) -> list[list[int]]:

@@ -1,4 +1,7 @@
-"""Pictures of a tube's physics: bands, density of states, transmission, optical transitions, phonons, current."""
+"""Pictures of a tube's physics: bands, density of states, transmission, optical transitions, phonons, current.
+
+Carriers, conductance and Seebeck coefficient are curves against the chemical potential.
+"""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -8,7 +11,7 @@ import numpy as np
 
 from matgym.errors import ConfigurationError, StructureError
 from matgym.physics.electrons.bands import PiElectrons, pristine_gap
-from matgym.physics.electrons.bias import Bias
+from matgym.physics.electrons.bias import Bias, Response
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.kataura import RELATIONS
 from matgym.physics.electrons.optics import SYMBOLS, transition_energies
@@ -47,6 +50,11 @@ PRISTINE_DOS_PHASES: Final = 1200
 MAX_BIAS_V: Final = 1.0
 """Largest bias of a picture of the current, V."""
 
+MU_RANGE_EV: Final = 1.0
+"""Largest chemical potential of a curve against it, eV."""
+
+MU_POINTS: Final = 401
+
 KATAURA_NM: Final = (0.6, 1.7)
 """Diameters of the tubes in a Kataura plot, nm."""
 
@@ -60,6 +68,7 @@ _SHORT_RELATION: Final = "air"
 _KATAURA_STYLES: Final[Mapping[str, Style]] = MappingProxyType(
     {"tight binding": "faint", "semiconducting": "points", "metallic": "points"}
 )
+_MU_LABEL: Final = "chemical potential μ relative to neutral leads, eV"
 _LABELS: Final = {"rbm": "RBM", "zo": "ZO", "g_minus": "G⁻", "g_plus": "G⁺"}
 
 
@@ -69,7 +78,7 @@ def picture(tube: Nanotube, what: str, temperature_k: float = 300.0) -> Picture:
     Args:
         tube: any tube that the model supports.
         what: name in `PICTURES`.
-        temperature_k: temperature of the leads for the current, K.
+        temperature_k: temperature of the leads for the current and for curves against the chemical potential, K.
 
     Raises:
         ConfigurationError: if there is no picture of that name.
@@ -232,6 +241,65 @@ def _current(tube: Nanotube, kelvin: float) -> Picture:
     )
 
 
+def _carriers(tube: Nanotube, kelvin: float) -> Picture:
+    mu = np.linspace(-MU_RANGE_EV, MU_RANGE_EV, MU_POINTS)
+    excess = Bias(_inside(tube), kelvin).excess_electrons(tube, mu)
+    low, high = float(excess.min()), float(excess.max())
+    room = 0.05 * max(high - low, 1e-3)
+    return Picture(
+        f"{_name(tube)}: electrons beyond neutrality at {kelvin:g} K",
+        _MU_LABEL,
+        "excess electrons, 1/nm",
+        (Series("n(μ)", mu, excess),),
+        (-MU_RANGE_EV, MU_RANGE_EV),
+        (low - room, high + room),
+        (("neutral tube", 0.0),),
+        f"π electrons of the repeated tube; {_neutral_note(tube, kelvin)}",
+    )
+
+
+def _conductance(tube: Nanotube, kelvin: float) -> Picture:
+    mu, found = _response(tube, kelvin)
+    return Picture(
+        f"{_name(tube)}: conductance at {kelvin:g} K",
+        _MU_LABEL,
+        "conductance, µS",
+        (Series("G(μ)", mu, found.conductance_us[0]),),
+        (-MU_RANGE_EV, MU_RANGE_EV),
+        (0.0, 1.08 * max(float(found.conductance_us.max()), 1.0)),
+        note=f"π electrons, one copy between pristine leads; {_neutral_note(tube, kelvin)}",
+    )
+
+
+def _seebeck(tube: Nanotube, kelvin: float) -> Picture:
+    mu, found = _response(tube, kelvin)
+    (seebeck,) = found.seebeck_uv_k
+    flows = np.isfinite(seebeck)
+    most = 1.08 * max(float(np.abs(seebeck[flows]).max(initial=0.0)), 1.0)
+    return Picture(
+        f"{_name(tube)}: Seebeck coefficient at {kelvin:g} K",
+        _MU_LABEL,
+        "Seebeck coefficient, µV/K",
+        (Series("S(μ)", mu[flows], seebeck[flows]),),
+        (-MU_RANGE_EV, MU_RANGE_EV),
+        (-most, most),
+        note=f"π electrons, one copy between pristine leads; {_neutral_note(tube, kelvin)}",
+    )
+
+
+def _response(tube: Nanotube, kelvin: float) -> tuple[FloatArray, Response]:
+    mu = np.linspace(-MU_RANGE_EV, MU_RANGE_EV, MU_POINTS)
+    found = Bias(_inside(tube), kelvin).response([tube], mu)
+    if found.failures:
+        raise StructureError(found.failures[0])
+    return mu, found
+
+
+def _neutral_note(tube: Nanotube, kelvin: float) -> str:
+    own = Bias(_inside(tube), kelvin, neutrality="tube").mu_ev(tube)
+    return f"μ = 0 is neutrality of the leads, and μ = {round(own, 3) + 0.0:g} eV that of the tube"
+
+
 PICTURES: Final[Mapping[str, Callable[[Nanotube, float], Picture]]] = MappingProxyType(
     {
         "bands": _bands,
@@ -240,6 +308,9 @@ PICTURES: Final[Mapping[str, Callable[[Nanotube, float], Picture]]] = MappingPro
         "kataura": _kataura,
         "phonons": _phonons,
         "iv": _current,
+        "carriers": _carriers,
+        "conductance": _conductance,
+        "seebeck": _seebeck,
     }
 )
 """How each picture is made, by name."""

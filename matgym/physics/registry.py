@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,16 @@ from matgym.models import Level, Model, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION, Cached, Remembered
 from matgym.physics.electrons.bands import PiElectrons, PiFormation
 from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.electrons.neutrality import Potential, check_potential
 from matgym.physics.electrons.optics import OpticalTransitions
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.physics.electrons.self_consistent_transport import SelfConsistentTransport
 from matgym.physics.entries import FORMAT
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
+from matgym.physics.mechanics.references import check_references
 from matgym.physics.mechanics.strength import Strength
-from matgym.physics.oracles import POTENTIALS_EV, TEMPERATURES_K
+from matgym.physics.oracles import TEMPERATURES_K, TakesCoordinates
 from matgym.physics.phonons.boltzmann import LongTubeHeat
 from matgym.physics.phonons.conductance import PhononTransport
 from matgym.physics.phonons.named_modes import RamanModes
@@ -33,6 +36,7 @@ from matgym.structures import Nanotube
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from ase import Atoms
 
 
 @dataclass(frozen=True)
@@ -41,17 +45,22 @@ class Conditions:
 
     Attributes:
         temperature_k: temperature, K.
-        mu_ev: chemical potential, eV. None means charge neutrality for the conductance, and the chemical potential of
-            the largest ZT for thermoelectric properties.
+        mu_ev: chemical potential, eV, or "leads" or "tube", whose neutrality sets it: see
+            `matgym.physics.electrons.neutrality`. None means that of neutral leads for the conductance, and the
+            chemical potential of the largest ZT for thermoelectric properties.
+        chemical_potentials_ev: chemical potentials of atoms for formation energies, by element: see
+            `matgym.physics.mechanics.references`.
     """
 
     temperature_k: float = 300.0
-    mu_ev: float | None = None
+    mu_ev: Potential | None = None
+    chemical_potentials_ev: Mapping[str, float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)
         if self.mu_ev is not None:
-            require_within(*POTENTIALS_EV, mu_ev=self.mu_ev)
+            check_potential("mu_ev", self.mu_ev)
+        check_references(self.chemical_potentials_ev)
 
 
 Keep = Callable[[Model], Model]
@@ -61,7 +70,9 @@ ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = Mapp
     {
         PiElectrons: lambda _at, _keep: PiElectrons(),
         PiFormation: lambda _at, _keep: PiFormation(),
-        PiTransport: lambda at, _keep: PiTransport(temperature_k=at.temperature_k, mu_ev=at.mu_ev or 0.0),
+        PiTransport: lambda at, _keep: PiTransport(
+            temperature_k=at.temperature_k, mu_ev=0.0 if at.mu_ev is None else at.mu_ev
+        ),
         PhononTransport: lambda at, _keep: PhononTransport(temperature_k=at.temperature_k),
         Thermoelectric: lambda at, keep: Thermoelectric(
             temperature_k=at.temperature_k,
@@ -73,7 +84,7 @@ ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = Mapp
         LongTubeHeat: lambda at, _keep: LongTubeHeat(temperature_k=at.temperature_k),
         Vibrations: lambda at, _keep: Vibrations(temperature_k=at.temperature_k),
         Elasticity: lambda _at, _keep: Elasticity(),
-        FormationEnergy: lambda _at, _keep: FormationEnergy(),
+        FormationEnergy: lambda at, _keep: FormationEnergy(chemical_potentials_ev=at.chemical_potentials_ev),
         Strength: lambda _at, _keep: Strength(),
     }
 )
@@ -81,7 +92,22 @@ ORACLES: Final[Mapping[type[Model], Callable[[Conditions, Keep], Model]]] = Mapp
 
 OTHER_LEVELS: Final[tuple[tuple[type[Model], Callable[[Conditions, Keep], Model]], ...]] = (
     (SelfConsistentElectrons, lambda _at, _keep: SelfConsistentElectrons()),
-    (XtbElectrons, lambda _at, _keep: XtbElectrons()),
+    (
+        SelfConsistentTransport,
+        lambda at, _keep: SelfConsistentTransport(
+            temperature_k=at.temperature_k, mu_ev=0.0 if at.mu_ev is None else at.mu_ev
+        ),
+    ),
+    (
+        Thermoelectric,
+        lambda at, keep: Thermoelectric(
+            temperature_k=at.temperature_k,
+            mu_ev=at.mu_ev,
+            phonons=keep(PhononTransport(temperature_k=at.temperature_k)),
+            electrons=SelfConsistentTransport(temperature_k=at.temperature_k),
+        ),
+    ),
+    (XtbElectrons, lambda at, _keep: XtbElectrons(chemical_potentials_ev=at.chemical_potentials_ev)),
     (OpticalTransitions, lambda _at, _keep: OpticalTransitions(environment="sds")),
 )
 """Further oracles, with their classes, that compute some of the same properties by another level, if it is named."""
@@ -120,7 +146,8 @@ def oracle_of(prop: str, conditions: Conditions | None = None, *, level: Level |
     Args:
         prop: short name or key.
         conditions: temperature and chemical potential.
-        level: level by which it computes the property; None means the first of `levels_of`.
+        level: level by which it computes the property, or its short name, such as "xtb"; None means the first of
+            `levels_of`.
 
     Raises:
         PropertyError: if the property is unknown, or no oracle computes it by that level.
@@ -138,8 +165,20 @@ def levels_of(prop: str) -> tuple[Level, ...]:
     Raises:
         PropertyError: if the property is unknown.
     """
+    return tuple(oracle.level for oracle in oracles_of(prop))
+
+
+def oracles_of(prop: str) -> tuple[Model, ...]:
+    """Return the oracles that compute a property with their default settings, by the levels of `levels_of`.
+
+    Args:
+        prop: short name or key.
+
+    Raises:
+        PropertyError: if the property is unknown.
+    """
     (parsed,) = parse_properties([prop])
-    return tuple(_default(create).level for create in _creators(parsed))
+    return tuple(_default(create) for create in _creators(parsed))
 
 
 def _creators(prop: Property) -> list[Callable[[Conditions, Keep], Model]]:
@@ -154,9 +193,10 @@ def _creator(prop: Property, level: Level | str | None) -> Callable[[Conditions,
     if level is None:
         return ways[0]
     for create in ways:
-        if _default(create).level == level:
+        found = _default(create).level
+        if level in (found, found.short):
             return create
-    known = ", ".join(repr(str(each)) for each in levels_of(prop.key))
+    known = ", ".join(repr(each.short) for each in levels_of(prop.key))
     raise PropertyError(f"no oracle computes {prop.name!r} by level={str(level)!r}; give one of {known}")
 
 
@@ -170,6 +210,7 @@ def predict(
     conditions: Conditions | None = None,
     *,
     level: Level | str | None = None,
+    atoms: "Sequence[Atoms | None] | None" = None,
     cache: Path | None = None,
     on_oracle: Callable[[str, int, int], None] = lambda _name, _done, _total: None,
 ) -> Predictions:
@@ -180,6 +221,8 @@ def predict(
         names: short names or keys.
         conditions: temperature and chemical potential.
         level: level by which all of them are computed; None means the default of each.
+        atoms: coordinates of each tube's own, as `ReadTube.own_coordinates` gives them, from which oracles that can
+            compute it; None for a tube, or for all of them, takes the ideal lattice. Such results are not stored.
         cache: folder in which results are stored and looked up; None stores nothing on disk.
         on_oracle: function that is called before each oracle runs, with the name of the oracle, the number of oracles
             that are done, and the number of all oracles.
@@ -201,8 +244,51 @@ def predict(
     for done, create in enumerate(needed):
         oracle = keep(create(conditions or Conditions(), keep))
         on_oracle(oracle.name, done, len(needed))
-        parts.append(oracle.predict(tubes))
+        parts.append(_predicted(oracle, create(conditions or Conditions(), keep), tubes, atoms or ()))
     return Predictions.joined(parts).only([prop.key for prop in properties])
+
+
+def takes_coordinates(prop: str, *, level: Level | str | None = None) -> bool:
+    """Return whether the oracle of a property computes tubes from coordinates of their own if it is given them.
+
+    For arguments and errors see `oracle_of`.
+    """
+    return isinstance(oracle_of(prop, level=level), TakesCoordinates)
+
+
+def _predicted(kept: Model, oracle: Model, tubes: Sequence[Nanotube], atoms: "Sequence[Atoms | None]") -> Predictions:
+    """Return the predictions of tubes, from coordinates of their own where the oracle takes them.
+
+    Args:
+        kept: the oracle that stores its results.
+        oracle: the same without.
+        tubes: B tubes.
+        atoms: coordinates by tube; none or empty for the ideal lattice.
+    """
+    own = [row for row, each in enumerate(atoms) if each is not None]
+    if not own or not isinstance(oracle, TakesCoordinates):
+        return kept.predict(tubes)
+    others = [row for row in range(len(tubes)) if row not in set(own)]
+    parts = [(own, oracle.predict_atoms([tubes[row] for row in own], [each for each in atoms if each is not None]))]
+    if others:
+        parts.append((others, kept.predict([tubes[row] for row in others])))
+    return _in_rows(parts, len(tubes))
+
+
+def _in_rows(parts: Sequence[tuple[list[int], Predictions]], count: int) -> Predictions:
+    """Return values, failures and notes of one batch from those of some of its rows."""
+    keys = parts[0][1].values
+    values = {key: np.full(count, np.nan) for key in keys}
+    failures, notes = {key: dict[int, str]() for key in keys}, {key: dict[int, str]() for key in keys}
+    for rows, found in parts:
+        for key in keys:
+            values[key][rows] = found[key]
+            for joined, said in ((failures, found.failures), (notes, found.notes)):
+                joined[key] |= {rows[i]: words for i, words in said.get(key, {}).items()}
+    return Predictions(
+        values, {key: said for key, said in failures.items() if said},
+        notes={key: said for key, said in notes.items() if said},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

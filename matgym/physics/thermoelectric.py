@@ -9,19 +9,20 @@ each other in this model. The result is therefore the figure of merit of a short
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 
 from matgym.errors import ConfigurationError, require_within
 from matgym.models import Cost, Level, Model, Predictions, Property, Space
-from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.electrons.conductance import Landauer, PiTransport
+from matgym.physics.electrons.neutrality import Potential, potential_note, potentials_of
 from matgym.physics.electrons.tight_binding import PiParameters
-from matgym.physics.oracles import POTENTIALS_EV
+from matgym.physics.oracles import POTENTIALS_EV, rows_by
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K, PhononTransport
 from matgym.physics.transport.landauer import electron_heat_nw_k, seebeck_uv_k
-from matgym.physics.transport.slabs import by_lead
+from matgym.physics.transport.slabs import deformation
 from matgym.structures import Nanotube
 from matgym.typing import FloatArray
 from matgym.units import CONDUCTANCE_QUANTUM_US
@@ -60,21 +61,25 @@ class Thermoelectric(Model):
     Attributes:
         parameters: parameters of the π model.
         temperature_k: temperature of the leads, K.
-        mu_ev: chemical potential, eV. None means the chemical potential of the largest ZT within `mu_range_ev`; if two
-            have the same ZT, the lower one.
+        mu_ev: chemical potential, eV, or "leads" or "tube", whose neutrality sets it: see
+            `matgym.physics.electrons.neutrality`. None means the chemical potential of the largest ZT within
+            `mu_range_ev`; if two have the same ZT, the lower one.
         mu_range_ev: lowest and highest chemical potential of this search, eV.
         step_ev: spacing of the chemical potentials of this search, eV.
         frequencies: number of frequencies, as in `PhononTransport`.
         phonons: model that predicts the thermal conductance of the phonons instead of `PhononTransport`.
+        electrons: model of the transmission of the electrons instead of `PiTransport`; its `parameters` replace those
+            given here, and its temperature and chemical potential are not used.
     """
 
     parameters: PiParameters = field(default_factory=PiParameters)
     temperature_k: float = 300.0
-    mu_ev: float | None = None
+    mu_ev: Potential | None = None
     mu_range_ev: tuple[float, float] = (-1.0, 1.0)
     step_ev: float = 0.01
     frequencies: int = 128
     phonons: Model | None = None
+    electrons: Landauer | None = None
 
     def __post_init__(self) -> None:
         low, high = self.mu_range_ev
@@ -88,41 +93,55 @@ class Thermoelectric(Model):
                 f"{self.step_ev:g}: give a narrower range or a larger step_ev"
             )
         # The constructors of both check these settings.
-        PiTransport(self.parameters, self.temperature_k, self.mu_ev or 0.0)
+        replace(self._electrons, mu_ev=0.0 if self.mu_ev is None else self.mu_ev)
         PhononTransport(self.temperature_k, self.frequencies)
 
     properties = (SEEBECK_UV_K, POWER_FACTOR_PW_K2, ELECTRON_HEAT_NW_K, MU_EV, ZT)
-    level = Level.PI_CLASSICAL
+    validity = (
+        "short clean devices: electrons and phonons of one copy between pristine leads, without scattering of either"
+    )
+
+    @property
+    def level(self) -> Level:
+        """Level of the electrons, if they are given; the phonons are classical."""
+        return Level.PI_CLASSICAL if self.electrons is None else self.electrons.level
 
     @property
     def cost(self) -> Cost:
         """Cost, measured on one core of an AMD EPYC server with a doped tube, which is relaxed for its phonons."""
-        phonons = self._phonons.cost
-        return Cost(seconds=0.02 + (phonons.seconds if phonons else 0.0), sites=128, exponent=1.0)
+        phonons, electrons = self._phonons.cost, self._electrons.cost
+        seconds = sum(part.seconds for part in (phonons, electrons) if part)
+        return Cost(seconds=0.01 + seconds, sites=128, exponent=1.0)
 
     def unsupported(self, space: Space) -> str:
         """Return why no tube of a design space can be computed, or an empty string if one can.
 
         All tubes may be too thin for the π model, or outside the domain of the model of the phonons.
         """
-        return self.parameters.unsupported(space) or self._phonons.unsupported(space)
+        return self._electrons.unsupported(space) or self._phonons.unsupported(space)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Return the thermoelectric coefficients of each tube.
 
         Returns:
             Predictions with `seebeck_uv_k`, `power_factor_pw_k2`, `electron_thermal_conductance_nw_k`, `mu_ev` and
-            `zt`, each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`.
+            `zt`, each of shape (B,); tubes whose electrons or phonons fail hold NaN and the reason in `failures`. A
+            note tells which chemical potential was taken.
         """
-        mu = self._potentials()
-        transport = PiTransport(self.parameters, self.temperature_k)
+        transport = self._electrons
         phonons = self._phonons.predict(tubes)
         lattice_heat = phonons[THERMAL_CONDUCTANCE_NW_K]
         values = {prop.key: np.full(len(tubes), np.nan) for prop in self.properties}
-        failures = dict(phonons.reasons)
-        for rows in by_lead(tubes):
-            if reason := self.parameters.outside(tubes[rows[0]]):
-                failures |= {row: self.parameters.outside(tubes[row]) or reason for row in rows}
+        failures, notes = dict(phonons.reasons), dict[int, str]()
+        asked: Potential = "leads" if self.mu_ev is None else self.mu_ev
+        given, failed = potentials_of(tubes, asked, transport.carbon, self.temperature_k)
+        failures |= failed
+        sound = [row for row in range(len(tubes)) if row not in failed]
+        for group in rows_by((deformation(tubes[row]), given[row]) for row in sound):
+            rows = [sound[i] for i in group]
+            mu = self._searched() if self.mu_ev is None else given[rows[:1]]
+            if reason := transport.carbon.outside(tubes[rows[0]]):
+                failures |= {row: transport.carbon.outside(tubes[row]) or reason for row in rows}
                 continue
             electrons, failed = transport.sampled([tubes[row] for row in rows], mu, 2, np.inf, RELATIVE_TOLERANCE)
             curves = coefficients(electrons.moments(mu, self.temperature_k), lattice_heat[rows], self.temperature_k)
@@ -132,20 +151,33 @@ class Thermoelectric(Model):
             for key, curve in (curves | {MU_EV.key: np.broadcast_to(mu, (len(rows), len(mu)))}).items():
                 values[key][rows] = curve[np.arange(len(rows)), best]
             failures |= {rows[i]: reason for i, reason in failed.items()}
+            for row in rows:
+                taken = float(values[MU_EV.key][row])
+                note = potential_note(tubes[row], asked, taken) if self.mu_ev is not None else _best_note(taken)
+                if note and row not in failures:
+                    notes[row] = note
         for column in values.values():
             column[list(failures)] = np.nan
-        return Predictions.together(values, failures)
+        return Predictions.together(values, failures, notes)
+
+    @property
+    def _electrons(self) -> Landauer:
+        if self.electrons is None:
+            return PiTransport(self.parameters, self.temperature_k)
+        return replace(self.electrons, temperature_k=self.temperature_k)
 
     @property
     def _phonons(self) -> Model:
         return self.phonons or PhononTransport(self.temperature_k, self.frequencies)
 
-    def _potentials(self) -> FloatArray:
+    def _searched(self) -> FloatArray:
         """Return the (M,) chemical potentials of the search, eV."""
-        if self.mu_ev is not None:
-            return np.array([float(self.mu_ev)])
         low, high = self.mu_range_ev
         return np.linspace(low, high, round((high - low) / self.step_ev) + 1)
+
+
+def _best_note(mu_ev: float) -> str:
+    return f"at μ = {round(mu_ev, 4) + 0.0:g} eV, that of the largest ZT"
 
 
 def coefficients(

@@ -6,6 +6,7 @@ cell's end included (`matgym.structures.shape`).
 """
 
 import math
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -15,9 +16,9 @@ from matgym.errors import RecognitionError, StructureError
 from matgym.frozen import ValueObject
 from matgym.structures.atoms import check_numbers
 from matgym.structures.fitting import SITE_TOLERANCE_ANGSTROM, Fit, Wall, lattice_fits, round_wall
-from matgym.structures.nanotube import Nanotube
+from matgym.structures.nanotube import MAX_STRAIN, Nanotube
 from matgym.structures.neighbours import NEIGHBOUR_ANGSTROM, find_neighbours, join_neighbours
-from matgym.structures.shape import EXACT, IDEAL_ANGSTROM, Seated, scales
+from matgym.structures.shape import EXACT, IDEAL_ANGSTROM, Scales, Seated, scales
 from matgym.structures.species import CARBONS, SPECIES_DATA, Species
 from matgym.structures.walk import BOND_ANGSTROM, Walked, components, walk
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
@@ -58,9 +59,10 @@ class Recognised(ValueObject):
         sites: (A,) site of each of them.
         positions: (A, 3) positions, Å, in which neighbours are next to each other also across the cell's faces.
         period: (3,) vector of the period, Å; of a finite tube, that of the same number of cells.
-        bond_length_angstrom: bond length of the file, Å.
+        scales: strain and bond length, with what was assumed for them.
         is_finite: whether the tube ends; it then is no periodic tube, but may be a device between leads.
-        notes: what was assumed, or differs from `tube`.
+        own_notes: what was assumed, and holds for the atoms themselves, too.
+        shape_notes: in what the shape of the atoms differs from that of `tube`.
     """
 
     tube: Nanotube
@@ -68,9 +70,49 @@ class Recognised(ValueObject):
     sites: IntArray
     positions: FloatArray
     period: FloatArray
-    bond_length_angstrom: float
+    scales: Scales
     is_finite: bool
-    notes: tuple[str, ...]
+    own_notes: tuple[str, ...] = ()
+    shape_notes: tuple[str, ...] = ()
+
+    @property
+    def bond_length_angstrom(self) -> float:
+        """Bond length of the file, Å."""
+        return self.scales.bond_angstrom
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed, or differs from `tube`."""
+        bond = (
+            f"bond length {self.bond_length_angstrom:.3f} Å in the file; computed at the model's own "
+            f"{CARBON_BOND_ANGSTROM} Å"
+            if abs(self.bond_length_angstrom / CARBON_BOND_ANGSTROM - 1.0) > EXACT
+            else ""
+        )
+        return tuple(filter(None, (*self.own_notes, bond, *self.shape_notes, self.scales.note)))
+
+    def relative_to_rest(self, period_angstrom: float, origin: str) -> "Recognised":
+        """Return the tube with its strain relative to its period at rest.
+
+        Args:
+            period_angstrom: period of the same tube under no load, Å.
+            origin: where the period at rest is from, for the note.
+
+        Raises:
+            RecognitionError: if the tube has no period, or the strain is out of range.
+        """
+        if self.is_finite:
+            raise RecognitionError(f"{self.own_notes[0]} has no period, so that a period at rest gives no strain")
+        length = float(np.linalg.norm(self.period))
+        strain = round(length / period_angstrom - 1.0, STRAIN_DECIMALS) + 0.0
+        if abs(strain) > MAX_STRAIN:
+            raise RecognitionError(
+                f"the period {length:.3f} Å is a strain of {strain:+.0%} of the period at rest, {period_angstrom:g} Å: "
+                "give that of the same number of cells"
+            )
+        bond = self.scales.bond_angstrom * (1.0 + self.scales.strain) / (1.0 + strain)
+        note = f"strain relative to a period at rest of {period_angstrom:.4f} Å, {origin}"
+        return replace(self, tube=self.tube.strained(strain), scales=Scales(strain, bond, note))
 
 
 def recognise(atoms: "Atoms", wall: int | None = None) -> Nanotube:
@@ -134,17 +176,22 @@ def survey(atoms: "Atoms", wall: int | None = None) -> Recognised:
     periodic = atoms.pbc & (atoms.cell.lengths() > 0)
     i, j, vectors = find_neighbours(atoms.positions, cell, periodic)
     _check_distances(i, j, vectors)
-    chosen = np.arange(len(atoms))
     notes: list[str] = []
+    bonds = (i, j, vectors)
     walls = _walls(len(atoms), i, j, vectors)
+    if len(walls) > 1 and wall is None:
+        # Vacancies can cut one wall into parts that share no bond; walls inside one another fit no single lattice.
+        with suppress(RecognitionError):
+            return _recognise_wall(atoms.positions, species, cell, periodic, bonds)
+    chosen = np.arange(len(atoms))
     if len(walls) > 1 or wall is not None:
         chosen, note = _choose(atoms, walls, wall)
         notes.append(note)
-        i, j, vectors = find_neighbours(atoms.positions[chosen], cell, periodic)
-    found = _recognise_wall(atoms.positions[chosen], species[chosen], cell, periodic, (i, j, vectors))
+        bonds = find_neighbours(atoms.positions[chosen], cell, periodic)
+    found = _recognise_wall(atoms.positions[chosen], species[chosen], cell, periodic, bonds)
     if len(walls) > 1:
         found = replace(found, atoms=chosen[found.atoms])
-    return replace(found, notes=(*(note for note in notes if note), *found.notes))
+    return replace(found, own_notes=(*(note for note in notes if note), *found.own_notes))
 
 
 def _check_distances(i: IntArray, j: IntArray, vectors: FloatArray) -> None:
@@ -329,14 +376,10 @@ def _read_off(
     codes = np.full(lattice.n_sites, Species.C12 if finite else Species.VACANCY, dtype=np.uint8)
     codes[seated.sites] = species
     strain = round(read.strain, STRAIN_DECIMALS) + 0.0
-    notes = []
+    own, notes = [], []
     if mirrored:
-        notes.append(
+        own.append(
             f"left-handed ({lattice.m}, {lattice.n}) tube, read as its mirror image, which has the same properties"
-        )
-    if abs(read.bond_angstrom / CARBON_BOND_ANGSTROM - 1.0) > EXACT:
-        notes.append(
-            f"bond length {read.bond_angstrom:.3f} Å in the file; computed at the model's own {CARBON_BOND_ANGSTROM} Å"
         )
     if shape.bend_angstrom > BENT_ANGSTROM:
         notes.append(f"bent by {shape.bend_angstrom:.2f} Å in the file; computed as a straight tube")
@@ -344,17 +387,16 @@ def _read_off(
         notes.append(f"cross-section {shape.flattening:.0%} from round in the file; computed as a round tube")
     if rms > DISPLACED_ANGSTROM:
         notes.append(displaced_note(rms))
-    if read.note:
-        notes.append(read.note)
     try:
         tube = Nanotube(lattice.n, lattice.m, lattice.cells, codes, strain, stone_wales=seated.pairs)
     except StructureError as error:
         raise RecognitionError(f"a ({lattice.n}, {lattice.m}) tube with turned bonds fits, but {error}") from None
-    found = Recognised(
-        tube, np.arange(len(species)), seated.sites, seated.positions, seated.period, read.bond_angstrom, finite,
+    if finite:
+        own.insert(0, _finite_name(tube))
+    return Recognised(
+        tube, np.arange(len(species)), seated.sites, seated.positions, seated.period, read, finite, tuple(own),
         tuple(notes),
     )  # fmt: skip
-    return replace(found, notes=(_finite_name(tube), *notes)) if finite else found
 
 
 def check_atoms(atoms: "Atoms") -> None:

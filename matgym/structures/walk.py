@@ -8,6 +8,7 @@ across the cell's end gives the period. Walks pass by pentagons and heptagons, b
 
 from collections import Counter, deque
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Final
 
 import numpy as np
@@ -158,7 +159,7 @@ def _rings(onward: IntArray, vectors: FloatArray) -> IntArray:
 
 
 def _normals(positions: FloatArray, around: list[IntArray], j: IntArray, vectors: FloatArray) -> FloatArray:
-    """Return (atoms, 3) vectors across the wall, outwards."""
+    """Return (atoms, 3) unit vectors across the wall, outwards; zero for an atom on the line of its bonds."""
     normals = np.zeros_like(positions)
     for atom, edges in enumerate(around):
         if len(edges) == 3:
@@ -166,6 +167,7 @@ def _normals(positions: FloatArray, around: list[IntArray], j: IntArray, vectors
             normals[atom] = np.cross(b - a, c - a)
         elif len(edges) == 2:
             normals[atom] = np.cross(*vectors[edges])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     known = np.zeros(len(positions), dtype=bool)
     for root in range(len(positions)):
         if not known[root]:
@@ -176,21 +178,26 @@ def _normals(positions: FloatArray, around: list[IntArray], j: IntArray, vectors
 
 
 def _align(root: int, normals: FloatArray, known: BoolArray, around: list[IntArray], j: IntArray) -> list[int]:
-    """Give the normals of all atoms that bonds connect to a root its side of the wall, in place; return the atoms."""
-    part, waiting = [root], deque([root])
-    known[root] = True
+    """Give the normals of all atoms that bonds connect to a root its side of the wall, in place; return the atoms.
+
+    The most parallel normals are compared first. That of an atom with two bonds between two vacancies may lie in the
+    wall, where its sign means nothing.
+    """
+    part: list[int] = []
+    waiting = [(0.0, root, root)]
     while waiting:
-        atom = waiting.popleft()
+        _, atom, before = heappop(waiting)
+        if known[atom]:
+            continue
+        known[atom] = True
+        part.append(atom)
+        if not normals[atom].any():
+            normals[atom] = normals[before]
+        elif normals[atom] @ normals[before] < 0.0:
+            normals[atom] *= -1.0
         for other in j[around[atom]].tolist():
-            if known[other]:
-                continue
-            known[other] = True
-            if not normals[other].any():
-                normals[other] = normals[atom]
-            elif normals[other] @ normals[atom] < 0.0:
-                normals[other] *= -1.0
-            part.append(other)
-            waiting.append(other)
+            if not known[other]:
+                heappush(waiting, (-abs(float(normals[atom] @ normals[other])), other, atom))
     return part
 
 

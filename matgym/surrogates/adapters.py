@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ENERGY_EV: Final = Property("energy_ev", "eV", "potential energy of the tube as it stands, not relaxed", extensive=True)
 
+_BY_LEVEL: Final = "oracle:"
+
 _PICKLES: Final = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".zip"}
 
 
@@ -368,7 +370,8 @@ def as_model(source: Any, prop: Property | str) -> Model[Any]:  # noqa: PLR0911 
     Args:
         source: one of
             - a model: an oracle, a surrogate, an adapter;
-            - "oracle": the property's oracle with its default settings;
+            - "oracle": the property's oracle with its default settings; "oracle:scc-pi" and the like: that of another
+              level, see `matgym.physics.registry.levels_of`;
             - the name of a shipped surrogate or of a property that a shipped surrogate predicts, or the path of a
               stored surrogate;
             - the path of an ONNX file: see `OnnxModel`;
@@ -382,6 +385,7 @@ def as_model(source: Any, prop: Property | str) -> Model[Any]:  # noqa: PLR0911 
     Raises:
         WeightsError: if there are no weights at a path.
         ConfigurationError: if `source` is none of these, or a regressor was fitted on other features.
+        PropertyError: if no oracle computes the property, or none by that level.
     """
     prop = as_property(prop)
     if isinstance(source, Model):
@@ -410,6 +414,8 @@ def as_model(source: Any, prop: Property | str) -> Model[Any]:  # noqa: PLR0911 
 def _from_name(source: str | Path, prop: Property) -> Model[Any]:
     if source == "oracle":
         return oracle_of(prop.key)
+    if isinstance(source, str) and source.startswith(_BY_LEVEL):
+        return oracle_of(prop.key, level=source.removeprefix(_BY_LEVEL))
     suffix = Path(source).suffix.lower()
     if suffix in _PICKLES:
         raise WeightsError(

@@ -16,7 +16,7 @@ from matgym.models import Cost, Predictions
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.baseline import LearnedModel, PristineModel, groups_of
 from matgym.surrogates.descriptors import Descriptor, composition, pairs
-from matgym.surrogates.domain import visible
+from matgym.surrogates.domain import excess_electrons, excess_notes, excess_range, visible
 from matgym.typing import FloatArray, SpeciesArray
 
 PENALTIES: Final = np.logspace(-4.0, 4.0, 17)
@@ -73,6 +73,7 @@ class ClassicalSurrogate(LearnedModel):
             leaves to learn.
         informed_by: see `LearnedModel`; the regressors correct it by a factor.
         baseline: see `LearnedModel`.
+        excess: least and largest number of N minus B atoms in the training data; None if it is unknown.
     """
 
     kind: str
@@ -81,6 +82,7 @@ class ClassicalSurrogate(LearnedModel):
     regressors: tuple[Any, ...]
     informed_by: tuple[str, ...] = ()
     baseline: PristineModel = field(default_factory=PristineModel)
+    excess: tuple[int, int] | None = None
 
     cost = Cost(seconds=5e-5, sites=128, exponent=1.0)
     """Cost of trees on pairs, the slowest kind, measured on one core of an AMD EPYC server in batches of 256."""
@@ -91,13 +93,19 @@ class ClassicalSurrogate(LearnedModel):
         return self.kind
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
-        """Return (B,) predictions; tubes that are deformed or hold an unknown species count as failures."""
+        """Return (B,) predictions; tubes that are deformed or hold an unknown species count as failures.
+
+        Tubes with other numbers of electrons than in the training data have a note.
+        """
         batch = TubeBatch.of(tubes)
         values = np.full((len(batch), len(self.predicted)), np.nan)
         failures, groups = visible(batch, self.species)
+        excess = np.zeros(len(batch), dtype=np.int64)
         for lattice, rows, species, _ in groups:
+            excess[rows] = excess_electrons(species)
             values[rows] = self.values(lattice, species)
-        return Predictions.together({key: values[:, k] for k, key in enumerate(self.predicted)}, failures)
+        notes = {row: note for row, note in excess_notes(excess, self.excess).items() if row not in failures}
+        return Predictions.together({key: values[:, k] for k, key in enumerate(self.predicted)}, failures, notes)
 
     def values(self, lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
         """Return (B, properties) predictions for B tubes of one lattice, given as (B, n_sites) codes.
@@ -134,4 +142,5 @@ def fit_classical(name: str, data: Dataset, keys: Sequence[str], informed_by: Se
     features = np.concatenate([descriptor(group.lattice, group.species, species) for group in groups])
     learned = np.concatenate([group.learned for group in groups])
     regressors = tuple(fit(features, column) for column in learned.T)
-    return ClassicalSurrogate(name, tuple(keys), species, regressors, tuple(informed_by))
+    excess = excess_range(group.species for group in groups)
+    return ClassicalSurrogate(name, tuple(keys), species, regressors, tuple(informed_by), excess=excess)

@@ -13,7 +13,7 @@ from matgym.models import Space
 from matgym.structures import Species, TubeBatch, TubeLattice, tube_lattice
 from matgym.structures.batch import LatticeGroup
 from matgym.structures.species import CARBONS, SPECIES_DATA
-from matgym.typing import BoolArray, SpeciesArray
+from matgym.typing import BoolArray, IntArray, SpeciesArray
 
 SEEN_SPECIES: Final = (Species.B, Species.N, Species.VACANCY)
 """Species with a channel of their own on each sublattice, unless a network is fitted on others. On carbon sites, of any
@@ -95,6 +95,43 @@ def outside_space(space: Space, known: Sequence[Species]) -> str:
 def _unknown(species: Species, known: Sequence[Species]) -> str:
     names = ", ".join(SPECIES_DATA[kind].label for kind in known)
     return f"a site holds {SPECIES_DATA[species].label}, {_UNKNOWN}: its species are carbon, {names}"
+
+
+def excess_electrons(species: SpeciesArray) -> IntArray:
+    """Return by how many electrons tubes of (B, n_sites) codes exceed carbon: their N minus their B atoms, (B,)."""
+    return np.asarray((species == Species.N).sum(axis=-1) - (species == Species.B).sum(axis=-1), dtype=np.int64)
+
+
+def excess_range(species: Iterable[SpeciesArray]) -> tuple[int, int]:
+    """Return the least and the largest of `excess_electrons` in the training data, given as arrays of codes."""
+    found = np.concatenate([excess_electrons(codes) for codes in species])
+    return int(found.min()), int(found.max())
+
+
+def excess_notes(excess: IntArray, trained: tuple[int, int] | None) -> dict[int, str]:
+    """Return a note, by row, on tubes whose electrons differ from all of the training data.
+
+    The Fermi level of such a tube lies in another place, often in a band, so that a value of the training data's kind
+    is no estimate: in an undecorated semiconductor one N more than B makes the gap zero.
+
+    Args:
+        excess: (B,) electrons more than carbon.
+        trained: least and largest number in the training data; None if it is unknown.
+    """
+    if trained is None:
+        return {}
+    low, high = trained
+    data = _balance(low) if low == high else f"{_balance(low)} to {_balance(high)}"
+    return {
+        row: f"out of distribution: {_balance(int(excess[row]))}, and {data} in the training data: use the oracle"
+        for row in np.flatnonzero((excess < low) | (excess > high)).tolist()
+    }
+
+
+def _balance(excess: int) -> str:
+    if not excess:
+        return "as many B as N"
+    return f"{abs(excess)} more {'N than B' if excess > 0 else 'B than N'}"
 
 
 @lru_cache(maxsize=1024)

@@ -21,6 +21,7 @@ from matgym.structures import Species
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
 from matgym.surrogates.baseline import Group, groups_of, informants
+from matgym.surrogates.domain import excess_range
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network, network_settings
 from matgym.typing import FloatArray
@@ -174,7 +175,7 @@ def fit(
     fresh = NetworkSurrogate(
         (), config.network, config.network_size, config.properties, config.codes,
         tuple((group.lattice.n, group.lattice.m, group.lattice.cells) for group in learned),
-        scaling, config.informed_by,
+        scaling, config.informed_by, excess=excess_range(group.species for group in learned),
     )  # fmt: skip
     networks: list[RasterNetwork] = []
     for member in range(config.members):

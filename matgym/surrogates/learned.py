@@ -13,7 +13,7 @@ from matgym.learning.metrics import distance, standard_deviation
 from matgym.models import Cost, Predictions
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.baseline import LearnedModel, PristineModel, informants
-from matgym.surrogates.domain import shape_distance, unknown_species, visible
+from matgym.surrogates.domain import excess_electrons, excess_notes, shape_distance, unknown_species, visible
 from matgym.surrogates.engines import Engine, by_torch
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
@@ -60,6 +60,7 @@ class NetworkSurrogate(ValueObject, LearnedModel):
         calibration: named arrays: `floor`, `factor`, `interval` (properties,) of the uncertainty, and `centre`,
             `whitening`, `threshold` of the distance; see `matgym.learning.metrics`.
         baseline: see `LearnedModel`.
+        excess: least and largest number of N minus B atoms in the training data; None if it is unknown.
         engine: engine that runs the networks; None for torch. See `with_engine`.
     """
 
@@ -73,6 +74,7 @@ class NetworkSurrogate(ValueObject, LearnedModel):
     informed_by: tuple[str, ...] = ()
     calibration: Mapping[str, FloatArray] = field(default_factory=dict)
     baseline: PristineModel = field(default_factory=PristineModel)
+    excess: tuple[int, int] | None = None
     engine: Engine | None = None
 
     def __post_init__(self) -> None:
@@ -103,13 +105,17 @@ class NetworkSurrogate(ValueObject, LearnedModel):
 
         Returns:
             Predictions of shape (B,); NaN, with the reason in `failures`, for tubes that are strained, twisted, have
-            turned bonds, or hold a species that the networks have no channels for. Their distance is infinite.
+            turned bonds, or hold a species that the networks have no channels for. Their distance is infinite. So are
+            distance, standard deviation and half-width, with a note, of tubes with other numbers of electrons than in
+            the training data: their error is unknown.
         """
         batch = TubeBatch.of(tubes)
         failures, groups = visible(batch, self.species)
         shape = (len(self.networks), len(batch), len(self.predicted))
         members, furthest = np.full(shape, np.nan), np.full(len(batch), np.inf)
+        excess = np.zeros(len(batch), dtype=np.int64)
         for lattice, rows, species, _ in groups:
+            excess[rows] = excess_electrons(species)
             members[:, rows], pooled = self.run(lattice, species)
             furthest[rows] = np.nan
             if self.calibration:
@@ -117,10 +123,15 @@ class NetworkSurrogate(ValueObject, LearnedModel):
                 furthest[rows] = np.maximum(distance(pooled, self.calibration), off)
             lost = np.isnan(members[:, rows]).any(axis=(0, 2))
             failures |= dict.fromkeys(rows[lost].tolist(), UNINFORMED)
-        values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in self._judged(members))
+        judged = self._judged(members)
+        notes = {row: note for row, note in excess_notes(excess, self.excess).items() if row not in failures}
+        for unknown in (furthest, *judged[1:]):
+            unknown[list(notes)] = np.inf
+        values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in judged)
         failed = dict.fromkeys(self.predicted, failures) if failures else {}
         by_key = {key: members[:, :, k] for k, key in enumerate(self.predicted)}
-        return Predictions(values, failed, sds, half_widths, by_key, furthest)
+        said = dict.fromkeys(self.predicted, notes) if notes else {}
+        return Predictions(values, failed, sds, half_widths, by_key, furthest, said)
 
     # ---- batches of one lattice, as used in training
 

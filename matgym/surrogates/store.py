@@ -39,6 +39,7 @@ class SurrogateCard(Card):
     informed_mean: tuple[float, ...] = ()
     informed_scale: tuple[float, ...] = ()
     lattices: tuple[tuple[int, int, int], ...]
+    excess: tuple[int, int] | None = None
     baseline: PristineModel
     metrics: dict[str, tuple[PropertyMetrics, ...]] = Field(default_factory=dict)
     cross_validation: tuple[dict[str, Any], ...] = ()
@@ -68,7 +69,7 @@ def save(surrogate: NetworkSurrogate, path: Path | str, **facts: object) -> Surr
         path,
         ensemble_tensors(surrogate.networks) | calibration,
         {
-            **{name: getattr(surrogate, name) for name in ("network", "informed_by", "lattices", "baseline")},
+            **{name: getattr(surrogate, name) for name in ("network", "informed_by", "lattices", "excess", "baseline")},
             **{name: tuple(values.tolist()) for name, values in vars(surrogate.scaling).items()},
             "settings": dict(surrogate.settings),
             "members": len(surrogate.networks),
@@ -116,6 +117,7 @@ def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurr
         card.informed_by,
         calibration,
         card.baseline,
+        card.excess,
     )
 
 

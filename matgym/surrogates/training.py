@@ -24,7 +24,7 @@ from matgym.frozen import ValueObject
 from matgym.learning.config import validated
 from matgym.learning.metrics import PropertyMetrics, property_metrics
 from matgym.learning.trainer import CHECKPOINTS, Epoch, Options
-from matgym.models import Model
+from matgym.models import Level, Model
 from matgym.statistics import estimate
 from matgym.structures import Nanotube
 from matgym.surrogates.baseline import physics_of, with_physics
@@ -291,12 +291,14 @@ class Verification(ValueObject):
         truth: (B,) values of the oracle; NaN where it failed.
         out_of_distribution: (B,) whether the design is out of distribution by the surrogate's own score.
         failures: number of designs that the oracle could not compute.
+        level: level of the oracle.
     """
 
     predicted: FloatArray
     truth: FloatArray
     out_of_distribution: BoolArray
     failures: int
+    level: Level
 
     @property
     def mae(self) -> float:
@@ -332,9 +334,10 @@ class Verification(ValueObject):
         expected, true = np.abs(self.predicted - targets)[good], np.abs(self.truth - targets)[good]
         return float(true.mean() - expected.mean())
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float | str]:
         """Return a flat dictionary for tables and JSON."""
         return {
+            "verified_by": str(self.level),
             "designs": len(self.predicted),
             "mae_ev": self.mae,
             "rmse_ev": self.rmse,
@@ -349,4 +352,4 @@ def verify(surrogate: Model, oracle: Model, tubes: Sequence[Nanotube], key: str 
     """Predict one property of designs with a surrogate and with an oracle, and return both."""
     truth, predictions = oracle.predict(tubes), surrogate.predict(tubes)
     failures = len(truth.failures.get(key, {}))
-    return Verification(predictions[key], truth[key], predictions.known_distance > 1.0, failures)
+    return Verification(predictions[key], truth[key], predictions.known_distance > 1.0, failures, oracle.level)

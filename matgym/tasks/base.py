@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, TypeAlias, get_args
+from typing import Any, Self, TypeAlias, get_args
 
 import numpy as np
 
 from matgym.errors import ConfigurationError, ModelError
 from matgym.frozen import ValueObject, returns_read_only
 from matgym.models import Level, Predictions
+from matgym.physics.registry import oracle_of
 from matgym.structures import TubeBatch
 from matgym.surrogates.answers import asked, counted, numbers, without_value
 from matgym.tasks.ledger import Ledger
@@ -242,6 +243,23 @@ class DesignTask(ValueObject):
             for each in self.counted
         }
         return self._scores(self.counted, predictions, targets, components=False, verified=True)
+
+    def verified_by(self, level: Level | str) -> Self:
+        """Return the task whose rewards are the same, and whose designs the oracles of another level verify.
+
+        Designs are then searched by a cheap level and verified by one above it.
+
+        Args:
+            level: level of the oracles, such as "xtb": see `matgym.physics.registry.levels_of`.
+
+        Raises:
+            PropertyError: if no oracle computes one of the properties in the reward by that level.
+        """
+        objectives = tuple(
+            replace(each, oracle=oracle_of(each.key, level=level)) if each.weight > 0.0 else each
+            for each in self.objectives
+        )
+        return replace(self, objectives=objectives, ledger=Ledger())
 
     def _predictions(self, designs: Designs, sources: Sequence[AnyModel]) -> dict[int, Predictions]:
         """Return the predictions of each model, by its id; values of tables are looked up without building tubes."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from matgym.errors import PropertyError
-from matgym.models import Model, Property
+from matgym.models import Level, Model, Property
 from matgym.physics.registry import oracle_of, parse_properties
 from matgym.structures import TubeLattice, lattice_edits, tube_lattice
 from matgym.surrogates.adapters import as_model
@@ -29,7 +29,7 @@ def decoration_task(
     margin: float | None = None,
     scale: Scale | None = None,
     estimate: Estimate = "mean",
-    oracle: Model[Any] | None = None,
+    oracle: Model[Any] | Level | str | None = None,
     others: tuple[Objective, ...] = (),
     constraint: Constraint | None = None,
     reward: RewardFunction | None = None,
@@ -54,27 +54,31 @@ def decoration_task(
         scale: scale of `property`; by default that in `matgym.tasks.objective.SCALES`. A property of the model's own
             has none: give low and high.
         estimate: how an uncertain prediction is turned into a reward.
-        oracle: the oracle that verifies; by default that of the property with its default settings, if there is one.
+        oracle: the oracle that verifies, or the level of the property's oracle that does, such as "xtb"; by default
+            that of the property with its default settings, if there is one.
         others: components of a vector reward after the first; give them weight 0.
         constraint: the constraint on designs; None for no constraint.
         reward: a function of predictions and targets instead of the reward that these settings define.
 
     Raises:
         ConfigurationError: if a setting is out of range, or the model does not support such tubes.
-        PropertyError: if the model does not predict the property.
+        PropertyError: if the model does not predict the property, or no oracle computes it by the level.
     """
     lattice = lattice or tube_lattice(8, 0, 4)
     edits = lattice_edits(lattice, {"B": 8, "N": 8} if budget is None else budget)
     named = property if isinstance(property, Property) else known_property(property)
     by_oracle = isinstance(model, str) and model == "oracle"
-    predictor: AnyModel = oracle if by_oracle and oracle is not None else resolved(model, named)
+    own = oracle if isinstance(oracle, Model) else None
+    predictor: AnyModel = own if by_oracle and own is not None else resolved(model, named)
     only = predictor.properties[0] if len(predictor.properties) == 1 else named
     prop = named if named.key in predictor.keys else only
-    verifier = oracle or (
-        predictor
-        if isinstance(predictor, Solved)
-        else known_oracle(prop) or (predictor if predictor.is_oracle else None)
-    )
+    verifier: AnyModel | None
+    if oracle is not None:
+        verifier = own or oracle_of(prop.key, level=str(oracle))
+    elif isinstance(predictor, Solved):
+        verifier = predictor
+    else:
+        verifier = known_oracle(prop) or (predictor if predictor.is_oracle else None)
     predictor.property_of(prop.key)  # raises an error if the model does not predict it
     own_scale = UNUSED_SCALE if reward is not None and direction != "target" else None
     limits = scaled(prop, direction, low, high, margin, scale if prop.key == named.key else own_scale)

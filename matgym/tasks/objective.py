@@ -223,7 +223,9 @@ class Objective:
         """Return the (B,) losses from which the reward is computed; see `Estimate`."""
         loss = self.loss(predictions[self.key], targets)
         if estimate == "lcb":
-            return np.asarray(loss + CAUTION * np.nan_to_num(predictions.sd_of(self.key)))  # without sd: the mean
+            return np.asarray(
+                loss + CAUTION * np.nan_to_num(predictions.sd_of(self.key), posinf=np.inf)
+            )  # without sd: the mean
         if estimate == "worst" and self.key in predictions.members:
             return np.asarray(self.loss(predictions.members[self.key], targets).max(axis=0))
         return loss

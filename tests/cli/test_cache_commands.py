@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from matgym.cli import app
+from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube
 from matgym.structures.io import write
 
@@ -72,7 +73,6 @@ def test_a_cache_that_does_not_exist_is_empty(run, tmp_path):
     ("command", "option"),
     [
         (("oracle", "evaluate", "tube.cif"), "--temperature"),
-        (("oracle", "evaluate", "tube.cif"), "--mu"),
         (("generate", "sample", "out"), "--target"),
     ],
 )
@@ -82,4 +82,11 @@ def test_no_option_takes_a_number_that_is_not_finite(run, tmp_path, command, opt
     assert result.exit_code == 2
     assert re.search("is not finite|than or equal to -?100 |is not in the range", said)  # the last ones by typer
     assert "Traceback" not in said
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "the tube"])
+def test_no_chemical_potential_is_taken_that_is_none(run, tmp_path, value):
+    with pytest.raises(ConfigurationError, match=r"mu_ev=.* must be"):
+        run("oracle", "evaluate", "tube.cif", "--mu", value)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

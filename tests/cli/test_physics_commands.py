@@ -1,5 +1,6 @@
 """`matgym oracle evaluate`, `oracle list` and `export`, as people and programs call them."""
 
+import csv
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from matgym.cli import app, main
+from matgym.errors import ConfigurationError, PropertyError
 from matgym.structures import Nanotube
 from matgym.structures.io import write
 
@@ -57,10 +59,59 @@ def test_what_cannot_be_asked_is_one_sentence(monkeypatch, capsys):
     assert "did you mean 'gap'" in capsys.readouterr().err
 
 
+def test_levels_are_chosen_and_said(run):
+    write("doped.extxyz", Nanotube(8, 0, 2).decorated({0: "B", 20: "N"}))
+    words = ("oracle", "evaluate", "doped.extxyz", "--properties", "gap")
+    (low,), (high,) = (json.loads(run(*words, *more, "--json").stdout) for more in ((), ("--level", "scc-pi")))
+    assert low["levels"] == {"gap_ev": "π tight binding"}
+    assert high["levels"] == {"gap_ev": "self-consistent π tight binding"}
+    assert low["gap_ev"] != pytest.approx(high["gap_ev"], abs=0.01)
+    assert "gap_ev: by self-consistent π tight binding (scc-pi)" in run(*words, "--level", "scc-pi").stdout
+    with pytest.raises(PropertyError, match="no oracle computes 'gap' by level='dft'; give one of 'pi', 'scc-pi'"):
+        run(*words, "--level", "dft")
+
+
+def test_the_chemical_potential_is_chosen_and_said(run):
+    write("doped.extxyz", Nanotube(8, 0, 2).decorated({0: "N"}))
+    words = ("oracle", "evaluate", "doped.extxyz", "--properties", "conductance")
+    (leads,), (own,) = (json.loads(run(*words, *more, "--json").stdout) for more in ((), ("--mu", "tube")))
+    assert own["conductance_us"] > 1e3 * leads["conductance_us"]
+    assert "see mu_ev='tube' (--mu tube)" in leads["notes"]["conductance_us"]
+    assert "at which the tube itself is neutral" in own["notes"]["conductance_us"]
+    header, row = csv.reader(run(*words, "--mu", "tube", "--csv").stdout.splitlines())
+    assert "at which the tube itself is neutral" in dict(zip(header, row, strict=True))["notes"]
+    for wrong in ("gate", "nan"):
+        with pytest.raises(ConfigurationError, match="mu_ev="):
+            run(*words, "--mu", wrong)
+
+
+def test_references_of_formation_energies_are_options(run):
+    write("doped.extxyz", Nanotube(8, 0, 2).decorated({0: "N"}))
+    words = ("oracle", "evaluate", "doped.extxyz", "--properties", "formation")
+    (plain,) = json.loads(run(*words, "--json").stdout)
+    assert "--chemical-potential N=N2" in plain["failures"]["formation_ev"]
+    given = [["N=-8.0"], ["N=-7.0"], ["N=N2", "C=graphite"], ["N=N2,C=graphite"]]
+    energies = []
+    for texts in given:
+        options = [word for text in texts for word in ("--chemical-potential", text)]
+        energies.append(json.loads(run(*words, *options, "--json").stdout)[0]["formation_ev"])
+    assert energies[0] - energies[1] == pytest.approx(1.0, abs=1e-9)
+    assert energies[2] == energies[3]
+    for wrong, sentence in (("N", "'N' is no chemical potential"), ("N=N3", "is no known phase: give h-BN or N2")):
+        with pytest.raises(ConfigurationError, match=sentence):
+            run(*words, "--chemical-potential", wrong)
+
+
 def test_every_property_is_listed(run):
     rows = json.loads(run("oracle", "list", "--json").stdout)
     assert {"gap", "conductance", "thermal_conductance", "zt", "young", "formation"} <= {row["name"] for row in rows}
     assert all(row["key"].startswith(row["name"]) for row in rows)
+    levels = {row["name"]: [level["level"] for level in row["levels"]] for row in rows}
+    assert levels["gap"] == ["pi", "scc-pi", "xtb"]
+    assert levels["formation"] == ["classical", "xtb"]
+    for level in (level for row in rows for level in row["levels"]):
+        assert level["validity"]
+        assert level["seconds"] > 0.0
 
 
 @pytest.mark.parametrize(("to", "file"), [("lammps", "in.lammps"), ("ovito", None), ("vesta", None)])
@@ -72,7 +123,9 @@ def test_export_says_what_it_wrote(run, tmp_path, to, file):
     assert file is None or file in {path.name for path in written}
 
 
-@pytest.mark.parametrize("what", ["bands", "dos", "transmission", "kataura", "phonons", "iv"])
+@pytest.mark.parametrize(
+    "what", ["bands", "dos", "transmission", "kataura", "phonons", "iv", "carriers", "conductance", "seebeck"]
+)
 def test_pictures_by_one_command(run, tmp_path, what):
     said = json.loads(run("oracle", "plot", "(8,0)", "--what", what, "--output", "x.csv", "--json").stdout)
     assert said["what"] == what

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from matgym.cli import app
 from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, builder, split_of
-from matgym.data.builder import random_codoped, random_decoration, random_tube
+from matgym.data.builder import make_shard, provenance, random_codoped, random_decoration, random_tube
 from matgym.errors import DamagedFileWarning, DatasetError, FormatError, PropertyError
 from matgym.models import Level, Predictions
 from matgym.physics import PiElectrons, predict
@@ -449,7 +449,7 @@ def test_labels_are_of_the_level_that_the_specification_names(tmp_path):
     spec = DatasetSpec(
         name="levels",
         properties=("gap", "young"),
-        levels={"gap": Level.SCC_PI},
+        levels={"gap": "scc-pi"},
         families=(Family(n=8, m=0, cells=2, samples=4), Family(n=10, m=0, cells=2, samples=2, held="unseen")),
     )
     data = Dataset.load(build(spec, tmp_path / "levels.parquet", workers=1))

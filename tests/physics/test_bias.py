@@ -5,17 +5,18 @@ import pytest
 import scipy.constants as si
 
 from matgym.errors import ConfigurationError, StructureError
-from matgym.physics import Bias, PiElectrons, PiTransport
+from matgym.physics import Bias, PiElectrons
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.electrons.bias import lead_edges_ev
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.structures import Nanotube
+from scripts.studies.basis.conductance import converged_grid, moments
 
 QUANTUM_US = 4e6 * si.e**2 / si.h  # two channels, two spins
 EXACT = 1e-6
 EDGE_EV = 1e-4  # edges are found by parabolas between 601 wave vectors
 GAP_TOLERANCE_US = 0.01  # edges are found to 0.1 meV at worst
-GRID_TOLERANCE_US = 0.05  # against the trapezoid of PiTransport at 1 meV
+GRID_TOLERANCE_US = 0.05  # as the tolerance of PiTransport
 STEP_SEEBECK_UV_K = 2e6 * np.log(2.0) * si.k / si.e
 BOLTZMANN_EV_K = si.k / si.e
 
@@ -55,9 +56,10 @@ def test_conductance_of_a_curvature_gap_is_exact(n):
 
 
 @pytest.mark.parametrize("tube", [DOPED, Nanotube(6, 6, 3).decorated({7: "N"})], ids=str)
-def test_conductance_is_that_of_a_fine_grid(tube):
+def test_conductance_is_that_of_a_converged_grid(tube):
     for mu in (0.0, 0.45):
-        fine = PiTransport(mu_ev=mu, step_ev=0.001).predict([tube])["conductance_us"][0]
+        zeroth, _, _ = moments(tube, *converged_grid(tube, mu), mu)
+        fine = QUANTUM_US / 2.0 * zeroth[0, 0]
         found = Bias().response([tube], np.array([mu])).conductance_us[0, 0]
         assert found == pytest.approx(fine, abs=GRID_TOLERANCE_US)
 

@@ -6,7 +6,11 @@ from types import MappingProxyType
 import pytest
 
 from matgym.errors import ConfigurationError, PropertyError
+from matgym.models import Level
 from matgym.physics import PROPERTIES, Conditions, PiElectrons, Thermoelectric, oracle_of, parse_properties, registry
+from matgym.physics.cache import Remembered
+from matgym.structures import Nanotube
+from matgym.structures.io import to_atoms
 
 NAMES = [
     *("gap", "fermi", "pi_formation", "conductance", "thermal_conductance"),
@@ -45,6 +49,37 @@ def test_conditions_reach_the_oracles():
     assert isinstance(oracle_of("seebeck"), Thermoelectric)
     assert oracle_of("zt").mu_ev is None  # the best one
     assert oracle_of("conductance").mu_ev == 0.0  # neutrality
+
+
+def test_levels_have_short_names_and_validity():
+    for level in Level:
+        assert Level(level.short) is level
+        assert level.short.isascii()
+    with pytest.raises(ValueError, match="dft"):
+        Level("dft")
+    assert registry.levels_of("gap") == (Level.PI, Level.SCC_PI, Level.XTB)
+    assert oracle_of("gap", level="scc-pi") == oracle_of("gap", level=Level.SCC_PI)
+    with pytest.raises(PropertyError, match="'zt' by level='xtb'; give one of 'pi-classical'"):
+        oracle_of("zt", level="xtb")
+    for name in NAMES:
+        for oracle in registry.oracles_of(name):
+            assert oracle.validity
+            assert Remembered(oracle).validity == oracle.validity
+
+
+def test_only_oracles_that_take_coordinates_are_given_them():
+    assert registry.takes_coordinates("formation")
+    assert registry.takes_coordinates("gap", level="xtb")
+    assert not registry.takes_coordinates("gap")
+    tube = Nanotube(8, 0).decorated({3: "vacancy"})
+    moved = to_atoms(tube)
+    moved.rattle(0.05, seed=0)
+    found = registry.predict([tube, tube], ["gap", "formation"], atoms=[None, moved])
+    assert found["gap_ev"][0] == found["gap_ev"][1]
+    assert "own coordinates" in found.notes["formation_ev"][1]
+    assert "own coordinates" not in found.notes["formation_ev"][0]
+    (alone,) = registry.predict([tube], ["formation"])["formation_ev"]
+    assert found["formation_ev"][0] == alone
 
 
 @pytest.mark.parametrize("kelvin", [0.0, -1.0, math.inf, math.nan])

@@ -12,6 +12,7 @@ from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.electrostatics import COULOMB_EV_ANGSTROM, ohno
 from matgym.physics.electrons.self_consistent import (
     CHARGE_TOLERANCE,
+    MESH_ANGSTROM,
     SelfConsistentElectrons,
     SelfConsistentParameters,
     charged,
@@ -76,7 +77,9 @@ def test_interaction_is_symmetric_with_different_atoms():
 
 def test_without_interaction_it_is_the_pi_model():
     onsite = {"B": 3.51, "N": -3.51}
-    none = SelfConsistentParameters(onsite_ev=onsite, u_ev=dict.fromkeys("CBN", 0.0), ratios={})
+    none = SelfConsistentParameters(
+        carbon=CARBON, onsite_ev=onsite, u_ev=dict.fromkeys("CBN", 0.0), ratios={}, neighbours_ev={}
+    )
     pi = PiParameters(onsite_ev={Species[key]: value for key, value in onsite.items()})
     tubes = [TUBE, Nanotube(6, 6, 3).decorated({0: "B", 9: "vacancy", 30: "vacancy"}), TUBE.strained(0.05)]
     expected = PiElectrons(pi, method="dense").predict(tubes)
@@ -88,9 +91,8 @@ def test_without_interaction_it_is_the_pi_model():
 def test_a_pristine_tube_has_no_charges_and_the_gap_of_the_pi_model():
     tubes = [Nanotube(9, 0, 2), Nanotube(10, 0, 2), Nanotube(6, 6, 4), Nanotube(8, 4, 1)]
     oracle = SelfConsistentElectrons()
-    np.testing.assert_allclose(
-        oracle.predict(tubes)["gap_ev"], PiElectrons().predict(tubes)["gap_ev"], atol=GAP_TOLERANCE_EV
-    )
+    pi = PiElectrons(oracle.parameters.carbon)
+    np.testing.assert_allclose(oracle.predict(tubes)["gap_ev"], pi.predict(tubes)["gap_ev"], atol=GAP_TOLERANCE_EV)
     assert np.abs(oracle.charges(tubes[0])).max() < CHARGE_TOLERANCE
 
 
@@ -208,12 +210,50 @@ def test_occupations_hold_the_electrons():
         ({"onsite_ev": {"C": 1.0}}, "onsite_ev holds 'C'"),
         ({"ratios": {"CC": 1.0}}, "ratios holds 'CC'"),
         ({"permittivity": 0.5}, "permittivity=0.5"),
+        ({"neighbours_ev": {"NC": 0.1}}, "neighbours_ev holds 'NC'"),
         ({"u_ev": {"C": -1.0, "B": 8.0, "N": 8.0}}, "u_ev"),
     ],
 )
 def test_wrong_parameters_are_errors(arguments, message):
     with pytest.raises(ConfigurationError, match=message):
         SelfConsistentParameters(**arguments)
+
+
+def test_each_bond_to_a_dopant_shifts_an_atom():
+    pair = Nanotube(10, 0, 2).decorated({3: "B"})
+    bonded = pair.bonds[(pair.bonds[:, :2] == 3).any(axis=1), :2]
+    carbons = bonded[bonded != 3].tolist()
+    tube = pair.decorated({carbons[0]: "N", carbons[1]: "vacancy"})
+    shifts = SelfConsistentParameters(neighbours_ev={"CB": 0.3, "BN": 0.05, "NB": 0.7}).shifts_ev(tube)
+    expected = np.zeros(tube.n_sites)
+    expected[[3, *carbons]] = 0.05, 0.7, 0.0, 0.3
+    np.testing.assert_allclose(shifts, expected, atol=EXACT)
+
+
+def test_shifts_are_on_site_energies():
+    """With a shift of every carbon beside boron as large as boron's own energy, four sites are alike."""
+    none = dict.fromkeys("CBN", 0.0)
+    shifted = SelfConsistentParameters(onsite_ev={"B": 2.0, "N": 0.0}, u_ev=none, neighbours_ev={"CB": 2.0}, ratios={})
+    tube = Nanotube(10, 0, 2).decorated({3: "B", 44: "B"})
+    alike = tube.decorated(dict.fromkeys(np.flatnonzero(shifted.shifts_ev(tube)).tolist(), "N"))
+    named = SelfConsistentParameters(onsite_ev={"B": 2.0, "N": 2.0}, u_ev=none, neighbours_ev={}, ratios={})
+    energies = []
+    for parameters, each in ((shifted, tube), (named, alike)):
+        (bare,) = stacked([each], parameters.bare)
+        system = charged(bare, [each], parameters)
+        energies.append(np.linalg.eigvalsh(system.bare.bloch(np.array([0.4]))))
+    np.testing.assert_allclose(*energies, atol=GAP_TOLERANCE_EV)
+
+
+def test_the_mesh_of_charges_is_converged_and_the_gamma_point_is_not():
+    gamma, default, fine = (
+        float(SelfConsistentElectrons(mesh_angstrom=angstrom).predict([TUBE])["gap_ev"][0])
+        for angstrom in (0.0, MESH_ANGSTROM, 4.0 * MESH_ANGSTROM)
+    )
+    assert default == pytest.approx(fine, abs=MESH_ERROR_EV)
+    assert abs(gamma - fine) > 2.0 * MESH_ERROR_EV
+    with pytest.raises(ConfigurationError, match="mesh_angstrom=-1"):
+        SelfConsistentElectrons(mesh_angstrom=-1.0)
 
 
 def test_the_registry_computes_by_a_named_level():

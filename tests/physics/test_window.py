@@ -1,7 +1,5 @@
 """Integrals over the Fermi window against converged grids of energies, and how many energies they take."""
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -11,16 +9,17 @@ from matgym.physics.cache import Remembered
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.electrons.conductance import RELATIVE_TOLERANCE
 from matgym.physics.electrons.subbands import subbands
-from matgym.physics.transport.landauer import electron_heat_nw_k, electron_moments, seebeck_uv_k
+from matgym.physics.transport.landauer import electron_heat_nw_k, seebeck_uv_k
 from matgym.structures import Nanotube
 from matgym.units import BOLTZMANN_EV_K, CONDUCTANCE_QUANTUM_US
+from scripts.studies.basis.conductance import converged_grid, doped, moments
 from tests.physics.test_transmission import TUBES
 
 TOLERANCE_US = 0.2
 """As the specification has it."""
 
 FEWER = 5.0
-"""How many times more energies version 0.1 took, on average, as the specification has it."""
+"""How many times more energies the converged grid takes, on average, as the specification has it."""
 
 SEEBECK_TOLERANCE_UV_K = 2.0
 RELATIVE = 0.02
@@ -30,68 +29,39 @@ METALS = [Nanotube(9, 0, 4), Nanotube(12, 0, 3), Nanotube(6, 3, 2)]
 ORACLE = PiTransport()
 
 
-def doped(tube, seed):
-    """Return a tube with 5 % B, 5 % N and 1 % vacancies."""
-    rng = np.random.default_rng(seed)
-    return tube.with_species(rng.choice([0, 3, 4, 5], size=tube.n_sites, p=[0.89, 0.05, 0.05, 0.01]))
-
-
-def converged(tube, mu_ev=0.0, kelvin=ROOM_K, panels=300):
-    """Return the moments by Gauss's rule on many panels, which are narrow at the edges of the leads' subbands."""
-    reach = 25.0 * BOLTZMANN_EV_K * kelvin
-    edge = pristine_gap(tube, ORACLE.parameters) / 2.0
-    low, high = min(mu_ev, -edge) - reach, max(mu_ev, edge) + reach
-    edges = subbands(tube, ORACLE.parameters).edges_ev
-    cuts = np.concatenate([[low], edges[(edges > low) & (edges < high)], [high]])
-    nodes, weights = np.polynomial.legendre.leggauss(4)
-    all_nodes, all_weights = [], []
-    for a, b in pairwise(cuts):
-        t = np.linspace(0.0, 1.0, 8 + round(panels * (b - a) / (high - low)))
-        ends = a + (b - a) * t * t * (3.0 - 2.0 * t)
-        widths = np.diff(ends)[:, None]
-        all_nodes.append((ends[:-1, None] + widths * (nodes + 1.0) / 2.0).ravel())
-        all_weights.append((widths * weights / 2.0).ravel())
-    energies = np.concatenate(all_nodes)
-    through, failures = ORACLE.transmission([tube], energies)
-    assert not failures
-    through = np.where(through < 1e-9, 0.0, through)
-    return electron_moments(energies, through, np.array([mu_ev]), kelvin, np.concatenate(all_weights))
-
-
-def energies_of_0_1(tube):
-    """Return how many energies version 0.1 took: 10 meV apart, 18 k_B T beyond the gap of the leads."""
-    edge = pristine_gap(tube, ORACLE.parameters) / 2.0
-    return 2 * np.ceil((edge + 18.0 * BOLTZMANN_EV_K * ROOM_K) / 0.01)
+def converged(tube, mu_ev=0.0, kelvin=ROOM_K):
+    """Return the moments on a converged grid."""
+    return moments(tube, *converged_grid(tube, mu_ev, kelvin), mu_ev, kelvin)
 
 
 def misses(tubes):
-    """Return the errors of the conductance, µS, and the numbers of energies, of version 0.1 and now."""
-    error, before, now = [], [], []
+    """Return the errors of the conductance, µS, and the numbers of energies, of the converged grid and ours."""
+    error, grid, now = [], [], []
     for tube in tubes:
         expected = CONDUCTANCE_QUANTUM_US * converged(tube)[0][0, 0]
         error.append(abs(ORACLE.predict([tube])["conductance_us"][0] - expected))
         found, _ = ORACLE.sampled(
             [tube], np.zeros(1), 0, ORACLE.tolerance_us / CONDUCTANCE_QUANTUM_US, RELATIVE_TOLERANCE
         )
-        before.append(energies_of_0_1(tube))
+        grid.append(len(converged_grid(tube)[0]))
         now.append(found.counts[0])
-    return np.array(error), np.array(before), np.array(now)
+    return np.array(error), np.array(grid), np.array(now)
 
 
 @pytest.mark.parametrize(
     "part", [range(0, 200, 20), pytest.param(range(200), marks=pytest.mark.long)], ids=["some", "all"]
 )
 def test_conductance_of_the_reference_tubes_is_that_of_a_converged_grid(part):
-    error, before, now = misses([TUBES[i] for i in part])
+    error, grid, now = misses([TUBES[i] for i in part])
     assert error.max() <= TOLERANCE_US
-    assert before.sum() >= FEWER * now.sum()
+    assert grid.sum() >= FEWER * now.sum()
 
 
 @pytest.mark.parametrize("tube", METALS, ids=str)
 def test_conductance_of_metals_with_a_curvature_gap_is_that_of_a_converged_grid(tube):
-    error, before, now = misses([tube, *(doped(tube, seed) for seed in range(3))])
+    error, grid, now = misses([tube, *(doped(tube, seed) for seed in range(3))])
     assert error.max() <= TOLERANCE_US
-    assert before.sum() >= FEWER * now.sum()
+    assert grid.sum() >= FEWER * now.sum()
 
 
 def test_the_estimated_error_is_not_below_the_error():

@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from matgym.errors import ConfigurationError, FormatError, RecognitionError
 from matgym.physics import REBO, TERSOFF_BNC, PiElectrons
 from matgym.physics.mechanics.calculators import Relaxation, relaxed, running
 from matgym.structures import Nanotube, Species
-from matgym.structures.io import Hints, Reading, export, parse_structure, read, read_structure, to_atoms, write
+from matgym.structures.io import Hints, Reading, parse_structure, read, read_structure, to_atoms, write
 from matgym.structures.recognition import survey
 
 CASES = Path(__file__).with_name("cases")
@@ -473,21 +472,6 @@ def test_a_record_of_moved_atoms_is_said(tmp_path):
 
 
 # ---- round trips
-
-
-@pytest.mark.parametrize("name", ["BN4_8_0x4.extxyz", "B3N2_8_0x4.extxyz"])
-def test_an_unloaded_tube_stays_unloaded_through_five_rounds(name, tmp_path):
-    """Export, relaxation by Tersoff's potential without load, and reading change neither strain nor gap."""
-    tube = read(CASES / name)
-    gap = PiElectrons().predict([tube])["gap_ev"][0]
-    for number in range(5):
-        folder = tmp_path / str(number)
-        export(tube, "lammps", folder)
-        done = subprocess.run(["lmp", "-in", "in.lammps"], cwd=folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-2000:]
-        tube = read(folder / "relaxed.data")
-        assert abs(tube.strain) < 1e-3
-        assert PiElectrons().predict([tube])["gap_ev"][0] == pytest.approx(gap, abs=1e-3)
 
 
 @pytest.mark.parametrize("shape", [(6, 4, 1), (10, 0, 3), (6, 6, 4)])

@@ -71,6 +71,14 @@ def test_every_site_of_a_written_tube_is_recognised(chirality, cells, seed):
     assert recognise(bare(tube)) == tube
 
 
+def test_a_wall_that_vacancies_cut_into_parts_is_one_tube():
+    """The parts share no bond and are as large as walls."""
+    codes = np.zeros(32, dtype=np.int8)
+    codes[[0, 4, 12, 15, 24]] = Species.VACANCY
+    tube = Nanotube(8, 0, 1).with_species(codes)
+    assert recognise(bare(tube)) == tube
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2])
 @pytest.mark.parametrize("seed", range(6))
 def test_turned_shifted_wrapped_shuffled_relaxed_tube_is_recognised_up_to_symmetry(axis, seed):

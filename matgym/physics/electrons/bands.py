@@ -86,6 +86,9 @@ class PiElectrons(Model):
 
     properties = (GAP_EV, FERMI_EV)
     level = Level.PI
+    validity = (
+        "tubes of 0.6 nm and wider, unrelaxed; B and N without their charges, so that it ranks doped tubes poorly"
+    )
     cost = Cost(seconds=0.001, sites=128, exponent=2.0)
     """Cost, measured on one core of an AMD EPYC server in batches of 64 with an eighth of the sites decorated."""
 
@@ -102,7 +105,7 @@ class PiElectrons(Model):
         """
         values, failures, left = np.full((2, len(tubes)), np.nan), dict[int, str](), list[int]()
         for row, tube in enumerate(tubes):
-            if reason := _outside(tube, self.parameters):
+            if reason := no_band_edge(tube, self.parameters):
                 failures[row] = reason
             elif tube.is_carbon and (self.method == "reduced" or tube.n_sites > DENSE_SITES):
                 values[:, row] = pristine_gap(tube, self.parameters), 0.0
@@ -165,6 +168,7 @@ class PiFormation(Model):
 
     properties = (PI_FORMATION_EV,)
     level = Level.PI
+    validity = "the π electrons' part only, of unrelaxed tubes of 0.6 nm and wider"
     cost = Cost(seconds=0.02, sites=128, exponent=2.8)
     """Cost, measured on one core of an AMD EPYC server."""
 
@@ -181,7 +185,7 @@ class PiFormation(Model):
         """
         values, failures, left = np.full((1, len(tubes)), np.nan), dict[int, str](), list[int]()
         for row, tube in enumerate(tubes):
-            if reason := _outside(tube, self.parameters):
+            if reason := no_band_edge(tube, self.parameters):
                 failures[row] = reason
             elif tube.is_carbon and tube.n_sites > DENSE_SITES:
                 values[0, row] = 0.0
@@ -215,7 +219,7 @@ class PiFormation(Model):
         return float(-2.0 * (np.repeat(GRID_WEIGHTS, cells) * bands).sum() / tube.n_sites)
 
 
-def _outside(tube: Nanotube, parameters: PiParameters) -> str:
+def no_band_edge(tube: Nanotube, parameters: PiParameters) -> str:
     """Return why a tube has no bands: it is outside the domain, cut in two, or without electrons; empty if it has."""
     if reason := parameters.outside(tube) or cut_in_two(tube):
         return reason

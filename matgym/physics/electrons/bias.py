@@ -7,34 +7,25 @@ The tube lies between pristine leads, as in `matgym.physics.electrons.conductanc
 with the transmission at *zero* bias: the potential does not drop within the tube, and no charge is added to it. The
 current is therefore valid while eV is small against the energies on which T changes with bias.
 
-The chemical potential has to be said: `"leads"` is that of neutral pristine leads, the zero of energies, as a long
-undoped tube fixes it; `"tube"` is that at which the tube itself, repeated, is neutral, as for a tube that is the whole
-device; a number is a chemical potential that a gate sets, eV.
+The chemical potential has to be said: see `matgym.physics.electrons.neutrality`.
 
 Energies are Gauss nodes of panels between the band edges of the leads, where T has steps.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, StructureError, require_within
+from matgym.errors import StructureError, require_within
 from matgym.frozen import ValueObject
 from matgym.physics.electrons.conductance import PiTransport
-from matgym.physics.electrons.tight_binding import (
-    EMPTY_SITE_EV,
-    SCANNED,
-    PiParameters,
-    dense_bytes,
-    pristine_bands,
-    stacked,
-)
-from matgym.physics.oracles import POTENTIALS_EV, TEMPERATURES_K, finite_numbers, one_thread
+from matgym.physics.electrons.neutrality import PHASES, Potential, check_potential, fermi, mu_of, occupied_states
+from matgym.physics.electrons.tight_binding import SCANNED, PiParameters, pristine_bands
+from matgym.physics.oracles import POTENTIALS_EV, TEMPERATURES_K, finite_numbers
 from matgym.physics.transport.landauer import THERMAL_REACH, seebeck_uv_k
 from matgym.structures import Nanotube
-from matgym.structures.memory import check_memory
 from matgym.typing import FloatArray
 from matgym.units import ANGSTROM_PER_NM, BOLTZMANN_EV_K, CONDUCTANCE_QUANTUM_US
 
@@ -47,16 +38,11 @@ NODES: Final = 5
 EDGE_STEP_EV: Final = 1e-6
 """Distance, eV, below which two band edges are one."""
 
-PHASES: Final = 48
-"""Wave vectors in half the Brillouin zone at which states are counted."""
-
 VOLTAGES_V: Final = (-10.0, 10.0)
 """Lowest and highest bias, V. A choice of ours."""
 
 _ROOM_K: Final = 300.0
 _SCAN: Final = np.linspace(0.0, np.pi, SCANNED)
-
-Neutrality = Literal["leads", "tube"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,17 +74,11 @@ class Bias:
 
     parameters: PiParameters = field(default_factory=PiParameters)
     temperature_k: float = 300.0
-    neutrality: Neutrality | float = "leads"
+    neutrality: Potential = "leads"
 
     def __post_init__(self) -> None:
         require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)
-        if isinstance(self.neutrality, str):
-            if self.neutrality not in {"leads", "tube"}:
-                raise ConfigurationError(
-                    f"neutrality={self.neutrality!r} must be 'leads', 'tube' or a chemical potential in eV"
-                )
-        else:
-            require_within(*POTENTIALS_EV, neutrality=self.neutrality)
+        check_potential("neutrality", self.neutrality)
 
     def mu_ev(self, tube: Nanotube) -> float:
         """Return the chemical potential of a tube, eV.
@@ -106,11 +86,7 @@ class Bias:
         Raises:
             StructureError: if the tube is too large for this.
         """
-        if self.neutrality == "leads":
-            return 0.0
-        if self.neutrality == "tube":
-            return self._neutral_ev(tube)
-        return float(self.neutrality)
+        return mu_of(tube, self.neutrality, self.parameters, self.temperature_k)
 
     def current_ua(self, tube: Nanotube, voltages_v: FloatArray) -> FloatArray:
         """Return the (V,) current, µA, at each bias, with the transmission at zero bias.
@@ -131,7 +107,7 @@ class Bias:
         (through,) = self._through([tube], energies)
         thermal = BOLTZMANN_EV_K * self.temperature_k
         away = (energies - mu)[:, None]
-        window = _fermi((away - voltages / 2.0) / thermal) - _fermi((away + voltages / 2.0) / thermal)
+        window = fermi((away - voltages / 2.0) / thermal) - fermi((away + voltages / 2.0) / thermal)
         return np.asarray(CONDUCTANCE_QUANTUM_US * (through * weights) @ window)
 
     def response(self, tubes: Sequence[Nanotube], mu_ev: FloatArray) -> Response:
@@ -161,9 +137,9 @@ class Bias:
             StructureError: if the tube is too large for this.
         """
         mu = finite_numbers("mu_ev", mu_ev)
-        states, electrons = self._states(tube)
+        states, electrons = occupied_states(tube, self.parameters)
         thermal = BOLTZMANN_EV_K * self.temperature_k
-        filled = 2.0 * _fermi((states - mu[:, None]) / thermal).sum(axis=1) / PHASES
+        filled = 2.0 * fermi((states - mu[:, None]) / thermal).sum(axis=1) / PHASES
         return np.asarray((filled - electrons) / (tube.length_angstrom / ANGSTROM_PER_NM))
 
     def nodes(self, tube: Nanotube, lowest_ev: float, highest_ev: float) -> tuple[FloatArray, FloatArray]:
@@ -194,34 +170,6 @@ class Bias:
         if failures:
             raise StructureError(next(iter(failures.values())))
         return np.maximum(through, 0.0)
-
-    def _states(self, tube: Nanotube) -> tuple[FloatArray, int]:
-        """Return the energies of states, eV, at `PHASES` wave vectors, and the electrons of the neutral cell."""
-        check_memory(f"{tube}: its states", dense_bytes(tube) + 16 * PHASES * tube.n_sites)
-        (system,) = stacked([tube], self.parameters)
-        thetas = (np.arange(PHASES) + 0.5) * np.pi / PHASES
-        with one_thread():
-            states = np.concatenate([np.linalg.eigvalsh(system.bloch(np.array([theta])))[0] for theta in thetas])
-        return states[states < EMPTY_SITE_EV / 2.0], int(system.electrons[0])
-
-    def _neutral_ev(self, tube: Nanotube) -> float:
-        from scipy.optimize import brentq
-
-        states, electrons = self._states(tube)
-        thermal = BOLTZMANN_EV_K * self.temperature_k
-
-        def excess(mu: float) -> float:
-            return float(2.0 * _fermi((states - mu) / thermal).sum() / PHASES - electrons)
-
-        low, high = states.min() - THERMAL_REACH * thermal, states.max() + THERMAL_REACH * thermal
-        if not 0 < electrons < 2 * len(states) / PHASES:
-            raise StructureError(f"{tube}: {electrons} π electrons fill all states or none, which sets no potential")
-        return float(brentq(excess, low, high, xtol=1e-10))
-
-
-def _fermi(x: FloatArray) -> FloatArray:
-    """Return 1/(1 + exp x), without overflow."""
-    return np.asarray(0.5 - 0.5 * np.tanh(x / 2.0))
 
 
 def lead_edges_ev(tube: Nanotube, parameters: PiParameters) -> FloatArray:

@@ -34,6 +34,9 @@ EMPTY_TURNED_EV: Final = 1e7
 LEAST_EV: Final = 1e-6
 """Least |λ| of changed hopping, eV: smaller ones do not change V, and have no inverse."""
 
+LEAST_METRIC: Final = 1e-12
+"""Least ratio of the eigenvalues of M with which it is positive definite in spite of rounding."""
+
 
 @dataclass(frozen=True)
 class Decorations(ValueObject):
@@ -111,8 +114,9 @@ class Decorations(ValueObject):
             thetas: (r,) phases.
             energies_ev: (r,) E₀, eV.
 
-        Raises:
-            LinAlgError: if M of a tube is not positive definite: too many of its sites are decorated.
+        Returns:
+            The energies; they are meaningless, with limits of minus infinity, in rows whose M is not positive definite,
+            since too many sites of the tube are decorated.
         """
         matrix, _, filled, limits = self._pencil(rows, thetas, energies_ev)
         return Bands(np.linalg.eigvalsh(matrix) + energies_ev[:, None], filled, limits)
@@ -145,7 +149,8 @@ class Decorations(ValueObject):
 
         Returns:
             (r, 2L + D, 2L + D) Hamiltonians; (r, D, D) matrices from this basis to y on the sites; (r,) how many of
-            their states are filled, half a state for an odd electron; and (r,) least |energy| of Q, eV.
+            their states are filled, half a state for an odd electron; and (r,) least |energy| of Q, eV, or minus
+            infinity where M is not positive definite.
         """
         keys = list(zip(thetas.tolist(), energies_ev.tolist(), strict=True))
         unique = {key: i for i, key in enumerate(dict.fromkeys(keys))}
@@ -166,7 +171,8 @@ class Decorations(ValueObject):
         diagonal = np.arange(sites.shape[1])
         green[:, diagonal, diagonal] -= inverse
         slope[:, diagonal, diagonal] += ~used
-        root = np.linalg.inv(np.linalg.cholesky(slope))
+        factor, definite = _cholesky(slope)
+        root = np.linalg.inv(factor)
         back = root.conj().swapaxes(1, 2)
         amplitudes = root @ amplitudes
         size = 2 * most + len(diagonal)
@@ -178,7 +184,8 @@ class Decorations(ValueObject):
         matrix[:, : 2 * most, 2 * most :] = amplitudes.conj().swapaxes(1, 2)
         filled: FloatArray = self.electrons[rows] / 2.0 - (self.lattice.n_cells - most) + positive
         to_sites: ComplexArray = np.asarray(back if basis is None else basis @ back, dtype=np.complex128)
-        return matrix, to_sites, filled, np.array([table.limit_ev for table in tables])[which]
+        limits = np.array([table.limit_ev for table in tables])[which]
+        return matrix, to_sites, filled, np.where(definite, limits, -np.inf)
 
     def _eigenvectors(self, rows: IntArray, thetas: FloatArray) -> tuple[ComplexArray | None, FloatArray, IntArray]:
         """Return eigenvectors of V (None: the sites themselves), (r, D) 1/λ, and (r,) how many λ are positive."""
@@ -214,6 +221,7 @@ class Bands(ValueObject):
         energies_ev: (r, S) energies, eV, ascending.
         filled: (r,) how many of them are filled; half a number if the cell has an odd number of electrons.
         limits_ev: (r,) energy, eV, of the nearest states outside the basis: energies with a larger size are wrong.
+            Minus infinity where all are.
     """
 
     energies_ev: FloatArray
@@ -224,6 +232,21 @@ class Bands(ValueObject):
         """Return the (r, 2) energies of the highest filled and of the lowest empty band, eV."""
         first = np.clip(self.filled.astype(np.int64) - 1, 0, self.energies_ev.shape[1] - 2)
         return np.take_along_axis(self.energies_ev, first[:, None] + np.arange(2), axis=1)
+
+
+def _cholesky(metric: ComplexArray) -> tuple[ComplexArray, BoolArray]:
+    """Return the (r, D, D) lower triangular factors of metrics, and whether they are positive definite.
+
+    The factor of a metric that is not is the unit matrix.
+    """
+    every = np.ones(len(metric), dtype=bool)
+    try:
+        return np.asarray(np.linalg.cholesky(metric), dtype=np.complex128), every
+    except np.linalg.LinAlgError:  # numpy does not tell which
+        eigenvalues = np.linalg.eigvalsh(metric)
+        definite = eigenvalues[:, 0] > LEAST_METRIC * eigenvalues[:, -1]
+        kept = np.where(definite[:, None, None], metric, np.eye(metric.shape[1]))
+        return np.asarray(np.linalg.cholesky(kept), dtype=np.complex128), np.asarray(definite)
 
 
 def _padded(table: PristineTables, most: int) -> FloatArray:

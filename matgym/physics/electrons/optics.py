@@ -65,6 +65,14 @@ class OpticalTransitions(Model):
             relation(self.environment)
 
     properties = tuple(OPTICAL.values())
+
+    @property
+    def validity(self) -> str:
+        """What its values are valid for."""
+        if self.environment:
+            return "undecorated tubes in that environment, within the diameters of the measurements"
+        return "undecorated tubes, without excitons and self-energy, which add 0.1 to 0.5 eV"
+
     cost = Cost(seconds=2e-3, sites=128, exponent=0.0)
     """Cost of a new chirality, measured on one core of an AMD EPYC server; a repeated one is looked up."""
 

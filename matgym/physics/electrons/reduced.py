@@ -1,6 +1,7 @@
 """Band edges and Fermi level of decorated tubes by the reduced basis of `matgym.physics.electrons.decorations`.
 
-1. All phases of a grid, at E₀ = 0. Gap and edges are read at half filling, which needs no numbering of bands.
+1. All phases of a grid, at E₀ = 0, or where the gap turns out to be. Edges are read at half filling, which needs no
+   numbering of bands.
 2. Every phase at which an edge may lie is refined: E₀ is the edge, rounded; three phases around the interpolated
    extremum replace the last three, each time closer to each other, until interpolation and value agree.
 3. Tubes without a gap: the Fermi level fills the bands on the grid, with E₀ near it.
@@ -55,17 +56,23 @@ HOPELESS_EV: Final = 0.3
 """Energy behind the best one, eV, at which a phase on the grid is dropped; less between closer phases, in proportion to
 their distance."""
 
-CANDIDATES: Final = (0.01, 0.1)
-"""Energies a + b E², eV, within which other phases of the grid may be the edge: the error at E₀ = 0 is below that."""
+CANDIDATES: Final = (0.01, 0.4)
+"""Energies a + b (E - E₀)², eV, within which other phases of the grid may be the edge: its error is below that."""
+
+RIVALS: Final = 0.2
+"""Energy over (E - E₀)², 1/eV, by which errors of two phases of the grid differ at most; measured up to 0.15 1/eV."""
 
 TOUCHING_EV: Final = 1e-3
 """Overlap of bands, eV, up to which the Fermi level is where they touch, rather than what fills the mesh."""
 
 FAR_EV: Final = 0.3
-"""Energy of the middle of the gap, eV, above which the grid is computed again with E₀ there."""
+"""Distance of the middle of the gap from E₀, eV, above which the grid is computed again with E₀ there."""
 
 SAME_EV: Final = 0.005
 """Difference of interpolated minima, eV, up to which two neighbouring places of the grid are both looked at."""
+
+INSIDE: Final = 0.75
+"""Largest distance of a minimum from its place on the grid, in steps: one farther away belongs to the next place."""
 
 MARGIN_EV: Final = 0.2
 """Least distance, eV, of an edge from states outside the basis."""
@@ -110,11 +117,7 @@ def reduced_edges(tubes: Sequence[Nanotube], parameters: PiParameters) -> Edges:
             decorations = Decorations.of([tubes[row] for row in rows], parameters)
             for part in _parts(decorations):
                 of_part = np.array(rows)[part]
-                search = _Search(decorations, part)
-                try:
-                    found, good = search.run()
-                except np.linalg.LinAlgError:  # too many decorated sites in one of these tubes
-                    continue
+                found, good = _Search(decorations, part).run()
                 values[:, of_part], settled[of_part] = np.where(good, found, np.nan), good
     valence, conduction, fermi = values
     return Edges(valence, conduction, fermi, settled)
@@ -148,15 +151,11 @@ class _Search:
         """Return (3, r) valence and conduction edges and Fermi levels, eV, and (r,) whether they are settled."""
         count = len(self.rows)
         is_even = self.decorations.electrons % 2 == 0
-        edges = self._coarse(self.rows, np.zeros(count))
-        middle = np.clip((edges[:, :, 0].max(axis=1) + edges[:, :, 1].min(axis=1)) / 2.0, -MOST_EV, MOST_EV)
-        far = np.flatnonzero(np.abs(middle) > FAR_EV)
-        if len(far):  # as where B and N are not balanced
-            edges[far] = self._coarse(far, np.round(middle[far] / STEP_EV) * STEP_EV)
+        edges, energies, settled = self._on_grid()
         best = np.full((count, 2), np.nan)
-        settled = np.ones(count, dtype=bool)
-        if is_even.any():
-            best[is_even], settled[is_even] = self._refined(self.rows[is_even], edges[is_even])
+        sought = np.flatnonzero(is_even & settled)
+        if len(sought):
+            best[sought], settled[sought] = self._refined(sought, edges[sought], energies[sought])
         with np.errstate(invalid="ignore"):
             open_gap = is_even & (best[:, 1] > best[:, 0] - TOUCHING_EV)
         fermi = best.mean(axis=1)
@@ -166,23 +165,33 @@ class _Search:
         best[~is_even] = fermi[~is_even, None]
         return np.stack([best[:, 0], best[:, 1], fermi]), settled
 
-    def _coarse(self, rows: IntArray, energies: FloatArray) -> FloatArray:
-        """Return (r, grid, 2) edges on the grid, eV, with E₀ of each row."""
-        points = len(self.grid)
-        phases = np.tile(self.grid, len(rows))
-        found = self.decorations.bands(np.repeat(rows, points), phases, np.repeat(energies, points))
-        return found.edges().reshape(len(rows), points, 2)
+    def _on_grid(self) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """Return (r, grid, 2) edges on the grid, eV, (r,) E₀ near the middle of the gap, and whether one was found."""
+        count, points = len(self.rows), len(self.grid)
+        edges, energies, limits = np.zeros((count, points, 2)), np.zeros(count), np.zeros(count)
+        todo = self.rows
+        for _ in range(REFINEMENTS):
+            phases = np.tile(self.grid, len(todo))
+            found = self.decorations.bands(np.repeat(todo, points), phases, np.repeat(energies[todo], points))
+            edges[todo] = found.edges().reshape(len(todo), points, 2)
+            limits[todo] = found.limits_ev.reshape(len(todo), points).min(axis=1)
+            middle = np.clip((edges[:, :, 0].max(axis=1) + edges[:, :, 1].min(axis=1)) / 2.0, -MOST_EV, MOST_EV)
+            # E₀ = 0 is far from the gap, as where B and N are not balanced; then the first middle is inaccurate, too.
+            todo = np.flatnonzero((np.abs(middle - energies) > FAR_EV) & (limits > -np.inf))
+            if not len(todo):
+                break
+            energies[todo] = np.round(middle[todo] / STEP_EV) * STEP_EV + 0.0
+        settled = limits > -np.inf
+        settled[todo] = False
+        return edges, energies, settled
 
-    def _refined(self, rows: IntArray, on_grid: FloatArray) -> tuple[FloatArray, BoolArray]:
-        """Return (r, 2) edges, eV, and whether both are settled, from (r, grid, 2) values on the grid at E₀ = 0."""
+    def _refined(self, rows: IntArray, on_grid: FloatArray, energies_ev: FloatArray) -> tuple[FloatArray, BoolArray]:
+        """Return (r, 2) edges, eV, and whether both are settled, from (r, grid, 2) values on the grid and their E₀."""
         best = np.full((len(rows), 2), np.inf)  # of -valence and of conduction
         settled = np.ones(len(rows), dtype=bool)
-        task, side, place = self._candidates(on_grid)
         step = float(self.grid[1])
-        beside = self._beside(place)
-        stencil = on_grid[task[:, None], beside]  # (tasks, 3, 2)
-        middle = self.grid[place]
-        at, _, nearest = _extremum(stencil, side, middle, step)
+        task, side, at, nearest = self._candidates(rows, on_grid, energies_ev)
+        on_grid_count = len(task)  # those on the grid may be followed anywhere
         dirac = dirac_phase(self.decorations.lattice, self.decorations.strengths)
         if dirac is not None:  # both edges of every tube may lie there, too
             every, number = np.arange(len(rows)), int(np.abs(self.grid - dirac).argmin())
@@ -192,7 +201,7 @@ class _Search:
             nearest = np.concatenate([nearest, *on_grid[:, number].T])
         steps, factor, start = np.full(len(task), step), np.full(len(task), 1.0 / NARROWER), at
         widest = np.full(len(task), step)  # halved whenever an extremum was inside, so that steps do not alternate
-        free = np.arange(len(task)) < len(place)  # grid points may be followed anywhere
+        free = np.arange(len(task)) < on_grid_count
         for _ in range(REFINEMENTS):
             steps = np.clip(steps * factor, np.pi / _TICKS, widest)
             unit = np.where(factor > 1.0, steps / 2.0, steps)
@@ -225,25 +234,87 @@ class _Search:
         settled[task] = False
         return best * [-1.0, 1.0], settled & np.isfinite(best).all(axis=1)
 
-    def _candidates(self, on_grid: FloatArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Return row, side (0: valence, 1: conduction) and place on the grid of all minima that may be an edge.
+    def _candidates(
+        self, rows: IntArray, on_grid: FloatArray, energies_ev: FloatArray
+    ) -> tuple[IntArray, IntArray, FloatArray, FloatArray]:
+        """Return all minima on the grid that may be an edge.
+
+        Where an edge has several, or rivals, the grid is computed again with E₀ there.
+
+        Returns:
+            Numbers in `rows`; sides (0: valence, 1: conduction); phases of the interpolated minima; and energies, eV,
+            near them.
+        """
+        row, side = np.indices((len(rows), 2)).reshape(2, -1)
+        edge, at, nearest = self._minima(on_grid[row], side, energies_ev[row], CANDIDATES[0])
+        rivals = self._rivals(on_grid[row, :, side], side, energies_ev[row])
+        several = np.flatnonzero((np.bincount(edge, minlength=len(row)) > 1) | rivals)
+        if not len(several):
+            return row[edge], side[edge], at, nearest
+        sign, points = 2.0 * side - 1.0, len(self.grid)
+        least = np.full(len(row), np.inf)
+        np.minimum.at(least, edge, sign[edge] * nearest)
+        energies = np.round((sign * least)[several] / STEP_EV) * STEP_EV + 0.0
+        again = self.decorations.bands(
+            np.repeat(rows[row[several]], points), np.tile(self.grid, len(several)), np.repeat(energies, points)
+        )
+        curves = again.edges().reshape(len(several), points, 2)
+        number, at_again, nearest_again = self._minima(curves, side[several], energies, SAME_EV)
+        alone = ~np.isin(edge, several)
+        edge = np.concatenate([edge[alone], several[number]])
+        at, nearest = np.concatenate([at[alone], at_again]), np.concatenate([nearest[alone], nearest_again])
+        return row[edge], side[edge], at, nearest
+
+    def _rivals(self, curves: FloatArray, side: IntArray, energies_ev: FloatArray) -> BoolArray:
+        """Return (e,) whether a phase away from the least of a curve may be lower: minima may be hidden by the error.
+
+        Args:
+            curves: (e, grid) energies of a band, eV.
+            side: (e,) 0 for a filled band, whose highest energy is sought, 1 for an empty one.
+            energies_ev: (e,) E₀, eV.
+        """
+        values = (2.0 * side - 1.0)[:, None] * curves
+        least, place = values.min(axis=1), values.argmin(axis=1)
+        away = np.abs(np.arange(values.shape[1]) - place[:, None]) > 1
+        distance = least - (2.0 * side - 1.0) * energies_ev
+        return np.asarray((away & (values <= (least + RIVALS * distance**2)[:, None])).any(axis=1))
+
+    def _minima(
+        self, curves: FloatArray, side: IntArray, energies_ev: FloatArray, margin_ev: float
+    ) -> tuple[IntArray, FloatArray, FloatArray]:
+        """Return the minima of curves that are not higher than the least one by more than their error.
 
         A place counts with the least energy around it by interpolation, since a minimum may lie between two places.
+
+        Args:
+            curves: (e, grid, 2) energies of the filled and of the empty band, eV.
+            side: (e,) which of them is sought.
+            energies_ev: (e,) E₀, eV.
+            margin_ev: least error, eV.
+
+        Returns:
+            Numbers of the curves, phases of the minima, and energies, eV, near them.
         """
-        count, points, _ = on_grid.shape
-        row, place, side = np.indices((count, points, 2)).reshape(3, -1)
-        beside = self._beside(place)
-        at, guess, _ = _extremum(on_grid[row[:, None], beside], side, self.grid[place], float(self.grid[1]))
-        value, at = guess.reshape(on_grid.shape) * [-1.0, 1.0], at.reshape(on_grid.shape)
-        walled = np.pad(value, ((0, 0), (1, 1), (0, 0)), constant_values=np.inf)
+        count, points, _ = curves.shape
+        edge, place = np.indices((count, points)).reshape(2, -1)
+        stencil = curves[edge[:, None], self._beside(place)]
+        where, guess, lowest = _extremum(stencil, side[edge], self.grid[place], float(self.grid[1]))
+        at, value, nearest = (x.reshape(count, points) for x in (where, guess * (2.0 * side[edge] - 1.0), lowest))
+        walled = np.pad(value, ((0, 0), (1, 1)), constant_values=np.inf)
         # Two places that see the same minimum are one candidate.
         same = np.abs(np.diff(at, axis=1, prepend=-np.inf)) < self.grid[1] / 3.0
         lower = (value <= walled[:, :-2] + SAME_EV) & (value <= walled[:, 2:] + SAME_EV)
         lower[:, 1:] &= ~(same[:, 1:] & lower[:, :-1])
-        least = value.min(axis=1, keepdims=True)
-        near = value <= least + CANDIDATES[0] + CANDIDATES[1] * least**2
-        found_row, found_place, found_side = np.nonzero(lower & near)
-        return found_row, found_side, found_place
+        lower &= np.abs(at - self.grid) < INSIDE * self.grid[1]
+        least = value.min(axis=1)
+        distance = least - (2.0 * side - 1.0) * energies_ev
+        near = value <= (least + margin_ev + CANDIDATES[1] * distance**2)[:, None]
+        chosen = lower & near
+        lowest_of_all, every = value.argmin(axis=1), np.arange(count)
+        apart = np.abs(at - at[every, lowest_of_all][:, None]) > self.grid[1] / 3.0
+        chosen[every, lowest_of_all] |= (apart | ~chosen).all(axis=1)  # the least value is not left out
+        edge, place = np.nonzero(chosen)
+        return edge, at[edge, place], nearest[edge, place]
 
     def _beside(self, place: IntArray) -> IntArray:
         """Return the (..., 3) places on the grid around a place; E(-θ) = E(θ), and the same at π."""

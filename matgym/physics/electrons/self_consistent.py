@@ -4,14 +4,21 @@
 
 with q_j the π electrons on site j, Z_j = 1, 0, 2 those that C, B and N bring, and Ohno's γ_ij over all periodic images
 (`matgym.physics.electrons.electrostatics`). H₀ is the π model with on-site energies of neutral B and N and hopping by
-pair of species. A pristine tube has no charges, so that its bands, curvature included, are those of the π model.
+pair of species; each bond to B or N shifts an on-site energy. A pristine tube has no charges, so that its bands,
+curvature included, are those of the π model with the same hopping.
 
 The charges are iterated by Anderson's method (J. ACM 12, 547 (1965)), each tube of a batch with its own history. They
 are those of a mesh of wave vectors, with the occupation of Fermi's function at 300 K, as GFN1-xTB has it. Tubes whose
 charges do not converge are recorded failures.
 
-The default parameters are the best of a coarse grid on 20 tubes of (8,0)x2 against GFN1-xTB. A first fit to 26 tubes
-(`python -m scripts.studies.levels.fit`) lowers the error there, but not on other tubes, so that it is not used.
+The mesh of `MESH_ANGSTROM` changes gaps by 1.1 meV on average and by 4.0 meV at most from those of 100 Å; the Γ point
+alone changes them by 40 and 208 meV (20 random tubes of the fit, docs/results/levels.json).
+
+The default parameters are those of `python -m scripts.studies.levels.fit`: a fit to GFN1-xTB's levels next to the gap
+of 40 pristine and random tubes of eight chiralities, with the charges of the Γ point on both sides. The hopping of
+carbon is smaller there than the 2.7 eV of the π model, and so are the gaps. The charges of the Γ point of a short cell
+change gaps: GFN1-xTB gives 0.230 eV to one cell of (10,0)x2 with two B and two N and 0.106 eV to two, this model 0.286
+and 0.107 eV with these charges, and 0.078 eV with those of the whole zone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,13 +31,13 @@ import numpy as np
 from matgym.errors import ConfigurationError, RelaxationError, require_counts, require_within
 from matgym.frozen import ValueObject
 from matgym.models import Cost, Level, Model, Predictions, Space
-from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, dense_edges
+from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, dense_edges, no_band_edge
 from matgym.physics.electrons.electrostatics import ohno
 from matgym.physics.electrons.reduced import search_grid
-from matgym.physics.electrons.tight_binding import ONSITE_EV, PiParameters, PiSystem, dense_bytes, stacked
+from matgym.physics.electrons.tight_binding import ONSITE_EV, PI_ELECTRONS, PiParameters, PiSystem, dense_bytes, stacked
 from matgym.physics.mechanics.relaxation import period_twist
-from matgym.physics.oracles import cut_in_two, one_thread
-from matgym.structures import SPECIES_DATA, Nanotube, Species
+from matgym.physics.oracles import one_thread
+from matgym.structures import Nanotube, Species
 from matgym.structures.memory import too_large
 from matgym.typing import BoolArray, FloatArray
 from matgym.units import BOLTZMANN_EV_K
@@ -50,6 +57,9 @@ MESH_ANGSTROM: Final = 25.0
 LEAD_ANGSTROM: Final = 16.0
 """Length of pristine tube between a device and the outermost cell of its calculation, Å; a choice of ours."""
 
+LENGTHS_ANGSTROM: Final = (0.0, 1e3)
+"""Shortest and longest length of a lead or a mesh that may be asked for."""
+
 TEMPERATURE_K: Final = 300.0
 """Electronic temperature of the occupation, K: GFN1-xTB's."""
 
@@ -60,11 +70,11 @@ _MIXED: Final = 0.3  # share of the new charges in Anderson's step
 _HISTORY: Final = 6
 _BISECTIONS: Final = 60
 
-_BROUGHT: Final = np.array([SPECIES_DATA[species].pi_electrons for species in Species], dtype=np.float64)
 _PLACES: Final = {Species.B: 1, Species.N: 2, Species.VACANCY: 3}
 _ELEMENT: Final = np.array([_PLACES.get(species, 0) for species in Species])  # every isotope is carbon
 _PAIRS: Final = ("BC", "CN", "BN", "BB", "NN")
 _PLACE: Final = {"C": 0, "B": 1, "N": 2}
+_BONDED: Final = tuple(one + other for one in "CBN" for other in "BN")
 
 
 @dataclass(frozen=True)
@@ -77,19 +87,27 @@ class SelfConsistentParameters:
         u_ev: interaction of two π electrons on a site of "C", "B" and "N", eV.
         permittivity: relative permittivity of the long range, from the other electrons.
         ratios: hopping of the pairs "BC", "CN", "BN", "BB" and "NN" over that of carbon at the same length.
+        neighbours_ev: change of the on-site energy of an atom by each bond to another, eV: "CB" is that of carbon
+            bonded to boron.
     """
 
-    carbon: PiParameters = field(default_factory=PiParameters)
-    onsite_ev: Mapping[str, float] = field(default_factory=lambda: {"B": 1.5, "N": -1.5})
-    u_ev: Mapping[str, float] = field(default_factory=lambda: {"C": 8.0, "B": 8.0, "N": 8.0})
-    permittivity: float = 2.0
-    ratios: Mapping[str, float] = field(default_factory=dict)
+    carbon: PiParameters = field(default_factory=lambda: PiParameters(hopping_ev=2.172))
+    onsite_ev: Mapping[str, float] = field(default_factory=lambda: {"B": 1.917, "N": -2.358})
+    u_ev: Mapping[str, float] = field(default_factory=lambda: {"C": 10.249, "B": 7.431, "N": 7.033})
+    permittivity: float = 1.571
+    ratios: Mapping[str, float] = field(
+        default_factory=lambda: {"BC": 0.971, "CN": 1.025, "BN": 0.923, "BB": 0.956, "NN": 0.585}
+    )
+    neighbours_ev: Mapping[str, float] = field(
+        default_factory=lambda: {"CB": 0.276, "CN": 0.163, "BN": 0.139, "NB": 0.359}
+    )
 
     def __post_init__(self) -> None:
         for name, values, keys, (low, high) in (
             ("onsite_ev", self.onsite_ev, ("B", "N"), ONSITE_EV),
             ("u_ev", self.u_ev, ("C", "B", "N"), U_EV),
             ("ratios", self.ratios, _PAIRS, RATIOS),
+            ("neighbours_ev", self.neighbours_ev, _BONDED, ONSITE_EV),
         ):
             for key, value in values.items():
                 if key not in keys:
@@ -104,18 +122,30 @@ class SelfConsistentParameters:
         return replace(self.carbon, onsite_ev=onsite)
 
     def ratio_table(self) -> FloatArray:
-        """Return (4, 4) ratios of hoppings between C, B, N and vacancies."""
-        table = np.ones((4, 4))
+        """Return the (species codes, species codes) ratios of hoppings."""
+        table = np.ones((4, 4))  # of C, B, N and vacancies
         for pair, ratio in self.ratios.items():
             one, other = (_PLACE[letter] for letter in pair)
             table[one, other] = table[other, one] = ratio
-        return table
+        return np.asarray(table[_ELEMENT[:, None], _ELEMENT])
+
+    def shifts_ev(self, tube: Nanotube) -> FloatArray:
+        """Return (n_sites,) changes of the on-site energies of a tube by its bonds, eV."""
+        table = np.zeros((4, 4))  # of C, B, N and vacancies, and what they are bonded to
+        for pair, shift in self.neighbours_ev.items():
+            table[_PLACE[pair[0]], _PLACE[pair[1]]] = shift
+        elements, (one, other, _) = _ELEMENT[tube.species], tube.bonds.T
+        shifts = np.zeros(tube.n_sites)
+        np.add.at(shifts, one, table[elements[one], elements[other]])
+        np.add.at(shifts, other, table[elements[other], elements[one]])
+        return shifts
 
     def as_dict(self) -> dict[str, float]:
         """Return the parameters as a flat dictionary for provenance records."""
         named = {f"onsite_{key}_ev": value for key, value in self.onsite_ev.items()}
         named |= {f"u_{key}_ev": value for key, value in self.u_ev.items()}
         named |= {f"ratio_{key}": value for key, value in self.ratios.items()}
+        named |= {f"neighbour_{key}_ev": value for key, value in self.neighbours_ev.items()}
         return {"hopping_ev": self.carbon.hopping_ev, "permittivity": self.permittivity} | named
 
 
@@ -126,18 +156,25 @@ class SelfConsistentElectrons(Model):
     Attributes:
         parameters: parameters of the model.
         max_iterations: largest number of iterations of the charges.
+        lead_angstrom: length of pristine tube between a device and the outermost cell of its calculation, Å.
+        mesh_angstrom: length of tube that the mesh of wave vectors of the charges resolves, Å; zero takes the Γ point
+            alone, as tblite does, which only a comparison with such a calculation of the same cell needs.
     """
 
     parameters: SelfConsistentParameters = field(default_factory=SelfConsistentParameters)
     max_iterations: int = 100
+    lead_angstrom: float = LEAD_ANGSTROM
+    mesh_angstrom: float = MESH_ANGSTROM
 
     properties = (GAP_EV, FERMI_EV)
     level = Level.SCC_PI
-    cost = Cost(seconds=0.2, sites=128, exponent=2.8)
-    """Cost, measured on one core of an AMD EPYC server."""
+    validity = "as the π model, with the charges of B and N; may fail to converge"
+    cost = Cost(seconds=0.24, sites=128, exponent=3.0)
+    """Cost, measured on one core of an Intel Xeon server."""
 
     def __post_init__(self) -> None:
         require_counts(max_iterations=self.max_iterations)
+        require_within(*LENGTHS_ANGSTROM, lead_angstrom=self.lead_angstrom, mesh_angstrom=self.mesh_angstrom)
 
     def unsupported(self, space: Space) -> str:
         """Return why no tube of a design space can be computed: all are too thin for the π model; empty if one can."""
@@ -183,7 +220,7 @@ class SelfConsistentElectrons(Model):
 
         The charges are those of the longer tube, repeated and neutral. Its potentials are given relative to the mean of
         the outermost cells, where leads without potentials begin. Measured with `LEAD_ANGSTROM`: potentials of dopants
-        are within 3 meV of those with one more cell at each end for a BN pair on (10,0), and within 0.03 eV for two N.
+        are within 3 meV of those with one more cell at each end, for a BN pair and for two N on (10,0).
 
         Returns:
             The longer tube, and (n_sites,) potential energies of an electron, eV, exactly zero in the outermost cells.
@@ -191,14 +228,22 @@ class SelfConsistentElectrons(Model):
         Raises:
             RelaxationError: if the tube cannot be computed.
         """
-        cell_angstrom = tube.length_angstrom / tube.cells
-        longer = tube.extended(ceil(LEAD_ANGSTROM / cell_angstrom) + 1)
-        potentials = self.potentials_ev(longer).copy()
-        height = longer.lattice.site_fractions[:, 1] * longer.cells
-        outermost = (height < 1.0) | (height >= longer.cells - 1.0)
-        potentials -= potentials[outermost].mean()
-        potentials[outermost] = 0.0
-        return longer, potentials
+        found, failures = self.between_leads([tube])
+        if failures:
+            raise RelaxationError(failures[0])
+        return found[0]
+
+    def between_leads(self, tubes: Sequence[Nanotube]) -> tuple[dict[int, tuple[Nanotube, FloatArray]], dict[int, str]]:
+        """Return what `potentials_between_leads_ev` returns for each tube, by row, and the reasons of failures."""
+        longer = [tube.extended(ceil(self.lead_angstrom * tube.cells / tube.length_angstrom) + 1) for tube in tubes]
+        solutions, failures = self._solutions(longer)
+        found = {}
+        for solution in solutions:
+            for row, solved in zip(solution.system.rows.tolist(), solution.potentials, strict=True):
+                height = longer[row].lattice.site_fractions[:, 1] * longer[row].cells
+                outermost = (height < 1.0) | (height >= longer[row].cells - 1.0)
+                found[row] = longer[row], np.where(outermost, 0.0, solved - solved[outermost].mean())
+        return found, failures
 
     def _solution(self, tube: Nanotube) -> "_Solution":
         solutions, failures = self._solutions([tube])
@@ -210,15 +255,21 @@ class SelfConsistentElectrons(Model):
         """Return the solutions of tubes, by lattice and deformation, and the reasons of failures by row."""
         failures, kept, solutions = dict[int, str](), list[int](), list[_Solution]()
         for row, tube in enumerate(tubes):
-            reason = self.parameters.carbon.outside(tube) or cut_in_two(tube) or _no_band_edge(tube)
-            reason = reason or too_large(f"{tube}: its bands", 2 * dense_bytes(tube))
+            reason = no_band_edge(tube, self.parameters.carbon) or too_large(
+                f"{tube}: its bands", 2 * dense_bytes(tube)
+            )
             if reason:
                 failures[row] = reason
             else:
                 kept.append(row)
         for bare in stacked([tubes[row] for row in kept], self.parameters.bare):
             rows = np.array(kept)[bare.rows]
-            system = charged(replace(bare, rows=rows), [tubes[row] for row in rows], self.parameters)
+            system = charged(
+                replace(bare, rows=rows),
+                [tubes[row] for row in rows],
+                self.parameters,
+                self.mesh_angstrom,
+            )
             with one_thread():
                 potentials, electrons, change = self_consistent(system, self.max_iterations)
             converged = change <= CHARGE_TOLERANCE
@@ -245,14 +296,6 @@ class _Solution(ValueObject):
     potentials: FloatArray
     electrons: FloatArray
     brought: FloatArray
-
-
-def _no_band_edge(tube: Nanotube) -> str | None:
-    """Return the reason if all bands are empty or all are full."""
-    atoms, electrons = int((tube.species != Species.VACANCY).sum()), int(_BROUGHT[tube.species].sum())
-    if 2 <= electrons <= 2 * atoms - 2:
-        return None
-    return f"{tube}: {electrons} π electrons on {atoms} atoms leave no band edge"
 
 
 @dataclass(frozen=True)
@@ -325,31 +368,47 @@ def occupations(energies: FloatArray, weights: FloatArray, pairs: FloatArray) ->
     return np.asarray(occupied * (pairs / occupied.sum(axis=(1, 2)))[:, None, None])
 
 
-def mesh(period_angstrom: float) -> tuple[FloatArray, FloatArray]:
-    """Return phases and weights of the mesh in half the zone; its points are the middles of equal parts."""
-    count = max(1, ceil(MESH_ANGSTROM / period_angstrom))
+def mesh(period_angstrom: float, mesh_angstrom: float) -> tuple[FloatArray, FloatArray]:
+    """Return phases and weights of a mesh in half the zone; its points are the middles of equal parts.
+
+    Args:
+        period_angstrom: period of the tube, Å.
+        mesh_angstrom: length of tube that the mesh resolves, Å; if it is zero, the mesh is the Γ point.
+    """
+    if not mesh_angstrom:
+        return np.zeros(1), np.ones(1)
+    count = ceil(mesh_angstrom / period_angstrom)
     return (np.arange(count) + 0.5) * np.pi / count, np.full(count, 1.0 / count)
 
 
-def charged(system: PiSystem, tubes: Sequence[Nanotube], parameters: SelfConsistentParameters) -> ChargedSystem:
+def charged(
+    system: PiSystem,
+    tubes: Sequence[Nanotube],
+    parameters: SelfConsistentParameters,
+    mesh_angstrom: float = MESH_ANGSTROM,
+) -> ChargedSystem:
     """Return the Hamiltonians of a system of the π model with other hoppings, and the interaction of its charges.
 
     Args:
         system: Hamiltonians of the π model with `parameters.bare`.
         tubes: b tubes of the same lattice and deformation.
         parameters: parameters.
+        mesh_angstrom: see `mesh`.
     """
     species = np.stack([tube.species for tube in tubes])
     elements = _ELEMENT[species]
-    ratios = parameters.ratio_table()[elements[:, :, None], elements[:, None, :]]
+    ratios = parameters.ratio_table()[species[:, :, None], species[:, None, :]]
     sites = np.arange(species.shape[1])
     ratios[:, sites, sites] = 1.0
-    bare = replace(system, inner=system.inner * ratios, across=system.across * ratios)
+    inner = system.inner * ratios
+    inner[:, sites, sites] += np.stack([parameters.shifts_ev(tube) for tube in tubes])
+    bare = replace(system, inner=inner, across=system.across * ratios)
     first, present = tubes[0], species != Species.VACANCY
     u = np.array([*(parameters.u_ev[letter] for letter in "CBN"), 0.0])[elements]
     interaction = ohno(first.positions_angstrom, first.length_angstrom, u, parameters.permittivity, period_twist(first))
     interaction *= present[:, :, None] & present[:, None, :]
-    return ChargedSystem(bare, interaction, _BROUGHT[species], *mesh(first.length_angstrom))
+    phases, weights = mesh(first.length_angstrom, mesh_angstrom)
+    return ChargedSystem(bare, interaction, PI_ELECTRONS[species].astype(np.float64), phases, weights)
 
 
 def self_consistent(

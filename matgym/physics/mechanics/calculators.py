@@ -111,7 +111,7 @@ class Relaxation:
         raise RelaxationError(f"unconverged: the axial tension is {force:.2g} eV/Å after {_MOST_LENGTHS} lengths")
 
 
-def relaxed(tube: Nanotube, calculator: "Calculator", settings: Relaxation) -> "Atoms":
+def relaxed(tube: Nanotube, calculator: "Calculator", settings: Relaxation, start: "Atoms | None" = None) -> "Atoms":
     """Return the tube at rest: unloaded, its vacancies reconstructed, and then stretched by its strain.
 
     Symmetric copies give the same atoms.
@@ -120,22 +120,24 @@ def relaxed(tube: Nanotube, calculator: "Calculator", settings: Relaxation) -> "
         tube: tube without torsion. Its strain is relative to its own unloaded length.
         calculator: calculator of energies and forces; it remains attached to the atoms.
         settings: settings of the relaxation.
+        start: coordinates at which it starts, with the vacancies as they are there, as `ReadTube.upright` returns
+            them; None for those of the ideal lattice.
 
     Returns:
-        ASE atoms, Å, in the order of the sites of the tube's canonical copy.
+        ASE atoms, Å, in the order of the sites of the tube's canonical copy, or of `start`.
 
     Raises:
         StructureError: if the tube is twisted.
         RelaxationError: if the tube is cut in two, does not come to rest, or loses a bond.
     """
-    tube = canonical(tube)
-    atoms, bonds = to_atoms(tube.strained(0.0)), atom_bonds(tube)
+    tube = canonical(tube) if start is None else tube
+    atoms, bonds = to_atoms(tube.strained(0.0)) if start is None else start.copy(), atom_bonds(tube)
     check_one_piece(len(atoms), bonds)
-    if tube.stone_wales:
+    if tube.stone_wales and start is None:
         spread(atoms, bonds)
     atoms.calc = calculator
     settings.unload(atoms)
-    if settings.reconstruct:
+    if settings.reconstruct and start is None:
         atoms = _reconstructed(tube, atoms, settings)
     if tube.strain:
         stretch(atoms, atoms.cell[2, 2] * (1.0 + tube.strain))

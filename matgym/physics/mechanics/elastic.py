@@ -35,6 +35,7 @@ class Elasticity(Model):
 
     properties = (YOUNG_GPA, POISSON_RATIO)
     level = Level.CLASSICAL
+    validity = "Tersoff's potential, at rest; doubtful at vacancies"
     cost = Cost(seconds=0.1, sites=200, exponent=1.1)
     """Cost, measured on one core of an AMD EPYC server, with dopants; a pristine tube takes 3 ms, once."""
 

@@ -8,7 +8,8 @@ right (measured: 9.91 eV and 1.11 Å), but with μ_N = ½ E(N₂) and μ_B = E(B
 and one B 6.6 eV (measured; the sum of the two is right). The negative sign, by which carbon would take up nitrogen from
 the air spontaneously, is wrong: density functionals give 0.3 to 1 eV (flag M). Boron has the same problem: its flat
 triangular sheet binds by 8.1 eV per atom (measured; the solid: 5.8 eV, flag M). For such tubes, pass
-`chemical_potentials_ev`.
+`chemical_potentials_ev`, energies or the names of phases (`matgym.physics.mechanics.references`); with "N2" or
+"alpha-B" the result has a note. xTB has all phases on one scale: `matgym.physics.xtb.oracle`.
 
 The tube is unloaded before it is stretched by its own strain, and broken bonds around vacancies are closed in pairs if
 that lowers the energy. Formation energies are therefore those of reconstructed vacancies, which are repeated
@@ -18,11 +19,9 @@ periodically along the tube.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
-from matgym.errors import RelaxationError, require_within
+from matgym.errors import RelaxationError
 from matgym.models import Cost, Level, Model, Predictions, Property
 from matgym.physics.mechanics.calculators import (
     CalculatorFactory,
@@ -33,10 +32,22 @@ from matgym.physics.mechanics.calculators import (
     running,
 )
 from matgym.physics.mechanics.lammps import REBO, TERSOFF_BNC
+from matgym.physics.mechanics.references import (
+    References,
+    alpha_boron,
+    check_references,
+    flat_sheet,
+    least_ev,
+    nitrogen_molecule,
+    potentials_ev,
+)
 from matgym.physics.notes import rebo_note, repeated_note, said, thin_note
 from matgym.physics.oracles import predict_each
 from matgym.structures import Nanotube, Species
 from matgym.structures.species import CARBONS
+
+if TYPE_CHECKING:
+    from ase import Atoms
 
 FORMATION_EV = Property(
     "formation_ev",
@@ -46,8 +57,12 @@ FORMATION_EV = Property(
 )
 
 
-ENERGIES_EV: Final = (-1e6, 1e6)
-"""Lowest and highest chemical potential, eV: all electrons of an atom have less. A choice of ours."""
+ELEMENTAL: Final = (
+    "N₂ and α-B are not on one scale with dopants in carbon by this potential: one N in (10, 0) gets -3.1 eV where "
+    "density functionals give 0.3 to 1 eV"
+)
+
+_VACUUM_ANGSTROM: Final = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,21 +72,22 @@ class FormationEnergy(Model):
     Attributes:
         potential: function that returns ASE calculators; None means `TERSOFF_BNC` for tubes with B or N, and `REBO` for
             all others.
-        chemical_potentials_ev: chemical potentials of "B" and "N", eV per atom on the scale of the potential, which
-            replace those of the h-BN sheet.
+        chemical_potentials_ev: chemical potentials of "C", "B" and "N", eV per atom on the scale of the potential, or
+            names of phases, which replace those of the pristine tube and the h-BN sheet: see
+            `matgym.physics.mechanics.references`.
         relaxation: settings of the relaxation.
     """
 
     potential: CalculatorFactory | None = None
-    chemical_potentials_ev: Mapping[str, float] = field(default_factory=dict)
+    chemical_potentials_ev: References = field(default_factory=dict)
     relaxation: Relaxation = field(default_factory=Relaxation)
 
     def __post_init__(self) -> None:
-        for species, energy in self.chemical_potentials_ev.items():
-            require_within(*ENERGIES_EV, **{f"chemical_potentials_ev[{species!r}]": energy})
+        check_references(self.chemical_potentials_ev)
 
     properties = (FORMATION_EV,)
     level = Level.CLASSICAL
+    validity = "REBO for carbon, Tersoff for B and N (no vacancies there); elements need a reference on the same scale"
     cost = Cost(seconds=1.3, sites=160, exponent=0.8)
     """Cost, measured with REBO and one vacancy on one core of an AMD EPYC server."""
 
@@ -86,15 +102,31 @@ class FormationEnergy(Model):
         energy = cache(self._energy)
         return predict_each(tubes, self.properties, lambda tube: [self._formation(tube, energy)], self._note)
 
+    def predict_atoms(self, tubes: Sequence[Nanotube], atoms: Sequence["Atoms"]) -> Predictions:
+        """Return the formation energy of each tube, eV, relaxed from coordinates of its own: see `TakesCoordinates`."""
+        energy, pending = cache(self._energy), iter(atoms)
+        return predict_each(
+            tubes,
+            self.properties,
+            lambda tube: [self._formation(tube, energy, next(pending))],
+            lambda tube: said("relaxed from the file's own coordinates", self._note(tube)),
+        )
+
     def _note(self, tube: Nanotube) -> str:
         by_rebo = self._potential_for(tube) is REBO
-        return rebo_note(tube) if by_rebo else said(thin_note(tube), repeated_note(tube))
+        if by_rebo:
+            return rebo_note(tube)
+        given = self.chemical_potentials_ev
+        elemental = any(tube.counts[Species[key]] for key in ("B", "N") if given.get(key) in {"N2", "alpha-B"})
+        return said(ELEMENTAL if elemental else "", thin_note(tube), repeated_note(tube))
 
     def _potential_for(self, tube: Nanotube) -> CalculatorFactory:
         doped = tube.counts[Species.B] or tube.counts[Species.N]
         return self.potential or (TERSOFF_BNC if doped else REBO)
 
-    def _formation(self, tube: Nanotube, energy: Callable[[Nanotube, CalculatorFactory], float]) -> float:
+    def _formation(
+        self, tube: Nanotube, energy: Callable[[Nanotube, CalculatorFactory], float], start: "Atoms | None" = None
+    ) -> float:
         """Return the formation energy, eV, from energies of tubes."""
         counts = tube.counts
         potential = self._potential_for(tube)
@@ -103,55 +135,84 @@ class FormationEnergy(Model):
         if counts[Species.VACANCY] and reason:
             name = getattr(potential, "name", potential)
             raise RelaxationError(f"no vacancies with {name}: {reason}")
-        separated = self._dopants(counts[Species.B], counts[Species.N], potential)
+        doped = bool(counts[Species.B] or counts[Species.N])
+        given = potentials_ev(self.chemical_potentials_ev, lambda name: phase_ev(name, potential), doped=doped)
+        separated = _dopants(counts[Species.B], counts[Species.N], given, potential)
         pristine = Nanotube(tube.n, tube.m, tube.cells, strain=tube.strain)
-        an_atom = energy(pristine, potential) / pristine.n_sites
+        an_atom = given["C"] if "C" in given else energy(pristine, potential) / pristine.n_sites
         separated += sum(counts[carbon] for carbon in CARBONS) * an_atom
-        return energy(canonical(tube), potential) - separated
+        at_rest = energy(canonical(tube), potential) if start is None else self._energy(tube, potential, start)
+        return at_rest - separated
 
-    def _energy(self, tube: Nanotube, potential: CalculatorFactory) -> float:
+    def _energy(self, tube: Nanotube, potential: CalculatorFactory, start: "Atoms | None" = None) -> float:
         with running(potential) as calculator:
-            return float(relaxed(tube, calculator, self.relaxation).get_potential_energy())
+            return float(relaxed(tube, calculator, self.relaxation, start).get_potential_energy())
 
-    def _dopants(self, boron: int, nitrogen: int, potential: CalculatorFactory) -> float:
-        """Return the energy, eV, of numbers of B and N atoms in their reference phases.
 
-        Raises:
-            RelaxationError: if a chemical potential is missing.
-        """
-        potentials = self.chemical_potentials_ev
-        if (not boron or "B" in potentials) and (not nitrogen or "N" in potentials):
-            return boron * potentials.get("B", 0.0) + nitrogen * potentials.get("N", 0.0)
-        pair = boron_nitride_ev(potential)
-        if "N" in potentials:
-            return boron * (pair - potentials["N"]) + nitrogen * potentials["N"]
-        if "B" in potentials:
-            return boron * potentials["B"] + nitrogen * (pair - potentials["B"])
-        if boron != nitrogen:
-            raise RelaxationError(
-                f"no reference for {boron} B and {nitrogen} N: the h-BN sheet gives μ_B + μ_N only; "
-                'pass chemical_potentials_ev, such as {"N": ...}'
-            )
-        return boron * pair
+def _dopants(boron: int, nitrogen: int, given: Mapping[str, float], potential: CalculatorFactory) -> float:
+    """Return the energy, eV, of numbers of B and N atoms in their reference phases.
+
+    Args:
+        boron: number of B atoms.
+        nitrogen: number of N atoms.
+        given: chemical potentials, eV.
+        potential: function that returns ASE calculators.
+
+    Raises:
+        RelaxationError: if a chemical potential is missing.
+    """
+    if (not boron or "B" in given) and (not nitrogen or "N" in given):
+        return boron * given.get("B", 0.0) + nitrogen * given.get("N", 0.0)
+    pair = boron_nitride_ev(potential)
+    if "N" in given:
+        return boron * (pair - given["N"]) + nitrogen * given["N"]
+    if "B" in given:
+        return boron * given["B"] + nitrogen * (pair - given["B"])
+    if boron != nitrogen:
+        raise RelaxationError(
+            f"no reference for {boron} B and {nitrogen} N: the h-BN sheet gives μ_B + μ_N only; pass "
+            'chemical_potentials_ev, such as {"N": ...} (--chemical-potential N=N2), or take xTB (--level xtb), which '
+            "has N₂ on the same scale"
+        )
+    return boron * pair
+
+
+@lru_cache(maxsize=32)
+def phase_ev(name: str, potential: CalculatorFactory) -> float:
+    """Return the energy of a phase, eV per atom: "graphite" (a flat sheet), "N2" or "alpha-B", at its least energy.
+
+    α-B is scaled as a whole, with the measured positions of its atoms.
+    """
+    from scipy.optimize import minimize_scalar
+
+    with running(potential) as calculator:
+
+        def energy(atoms: "Atoms") -> float:
+            atoms.calc = calculator
+            return float(atoms.get_potential_energy()) / len(atoms)
+
+        if name == "graphite":
+            return least_ev(lambda bond: energy(flat_sheet("CCCC", bond, _VACUUM_ANGSTROM)), name, 1e-7)
+        if name == "N2":
+            return least_ev(lambda bond: energy(nitrogen_molecule(bond, _VACUUM_ANGSTROM)), name, 1e-7)
+        solid = alpha_boron().repeat(2)
+
+        def scaled(scale: float) -> float:
+            atoms = solid.copy()
+            atoms.set_cell(solid.cell * scale, scale_atoms=True)
+            return energy(atoms)
+
+        return float(minimize_scalar(scaled, bounds=(0.9, 1.2), method="bounded", options={"xatol": 1e-6}).fun)
 
 
 @lru_cache(maxsize=8)
 def boron_nitride_ev(potential: CalculatorFactory) -> float:
     """Return the energy of the flat h-BN sheet at its bond length of least energy, eV per formula unit."""
-    from scipy.optimize import minimize_scalar
-
     with running(potential) as calculator:
 
         def energy(bond: float) -> float:
-            from ase import Atoms
-
-            width = np.sqrt(3.0) * bond
-            heights = np.array([0.0, 1.0, 1.5, 2.5]) * bond
-            places = np.column_stack([[0.0, 0.0, width / 2.0, width / 2.0], heights, np.full(4, 10.0)])
-            sheet = Atoms(
-                "BNBN", places, cell=[width, 3.0 * bond, 20.0], pbc=(True, True, False), calculator=calculator
-            )
+            sheet = flat_sheet("BNBN", bond, _VACUUM_ANGSTROM)
+            sheet.pbc, sheet.calc = (True, True, False), calculator
             return float(sheet.get_potential_energy()) / 2.0
 
-        minimum = minimize_scalar(energy, bounds=(1.35, 1.55), method="bounded", options={"xatol": 1e-7})
-    return float(minimum.fun)
+        return least_ev(energy, "h-BN", 1e-7)

@@ -105,6 +105,7 @@ class Strength(Model):
 
     properties = (TENSILE_STRENGTH_GPA, FAILURE_STRAIN)
     level = Level.CLASSICAL
+    validity = "carbon at 0 K: an ideal strength, which is an upper bound"
     cost = Cost(seconds=3.0, sites=160, exponent=0.7)
     """Cost, measured with `REBO_FRACTURE` and one vacancy on one core of an AMD EPYC server."""
 

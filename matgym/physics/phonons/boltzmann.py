@@ -157,6 +157,7 @@ class LongTubeHeat(Model):
 
     properties = (THERMAL_CONDUCTIVITY_W_MK,)
     level = Level.CLASSICAL
+    validity = "pristine tubes and isotopes, three-phonon scattering by Tersoff's potential, without electrons"
     cost = Cost(seconds=60.0, sites=40, exponent=0.0)
     """Cost of a new chirality, measured with (10,10) on one core of an AMD EPYC server; it grows with the square of the
     diameter. Another length of the same tube takes seconds."""

@@ -95,6 +95,7 @@ class PhononTransport(Model):
 
     properties = (THERMAL_CONDUCTANCE_NW_K,)
     level = Level.CLASSICAL
+    validity = "harmonic, one copy between pristine leads; Tersoff's potential, doubtful at vacancies, B and N"
     cost = Cost(seconds=1.5, sites=128, exponent=1.0)
     """Cost, measured on one core of an AMD EPYC server with a doped tube, which is relaxed."""
 

@@ -53,7 +53,7 @@ RBM_RELATIONS: Final = MappingProxyType(
             0.0,
             "Bachilo et al., Science 298, 2361 (2002); read as the column RBM of the table in weisman_bachilo.csv (T)",
         ),
-        "substrate": (248.0, 0.0, 0.0, "Jorio et al., Phys. Rev. Lett. 86, 1118 (2001), on SiO₂, from memory (flag M)"),
+        "substrate": (248.0, 0.0, 0.0, "Jorio et al., Phys. Rev. Lett. 86, 1118 (2001), SiO₂, abstract read (flag A)"),
     }
 )
 """A, B, C and source of A/d (1 + C d²)^½ + B, cm⁻¹, d in nm, of each environment."""
@@ -136,6 +136,7 @@ class RamanModes(Model):
 
     properties = tuple(RAMAN.values())
     level = Level.CLASSICAL
+    validity = "tubes without decoration, Tersoff's potential: G is 7 % too high"
     cost = Cost(seconds=0.3, sites=128, exponent=0.5)
     """Cost of a new chirality, measured on one core of an AMD EPYC server."""
 

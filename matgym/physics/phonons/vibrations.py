@@ -66,6 +66,7 @@ class Vibrations(Model):
 
     properties = (HEAT_CAPACITY_J_G_K,)
     level = Level.CLASSICAL
+    validity = "Tersoff's potential: optical phonons 7 % too high; doubtful at vacancies, B and N"
     cost = Cost(seconds=1.0, sites=128, exponent=2.8)
     """Cost, measured on one core of an AMD EPYC server."""
 

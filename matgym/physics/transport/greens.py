@@ -40,6 +40,9 @@ GROUPS = (3, 5, 7)
 CHUNK_ENTRIES = 1 << 20
 """Largest number of complex entries of one slab, over all devices and energies of a piece of work: 16 MB."""
 
+SHIFT = 1e-9
+"""Shift of energies, relative to the largest coupling, where a slab has a state that it does not share with a lead."""
+
 
 @dataclass(frozen=True)
 class Lead(ValueObject):
@@ -211,7 +214,12 @@ def transmission(inner: FloatArray, couplings: FloatArray, z: FloatArray, surfac
             leads = surfaces.full(some)
             for first in range(0, batch, devices):
                 part = slice(first, first + devices)
-                transmissions[part, some] = _transmission(inner[part], couplings[part], z[some], leads)
+                device = inner[part], couplings[part]
+                try:
+                    transmissions[part, some] = _transmission(*device, z[some], leads)
+                except np.linalg.LinAlgError:  # a state that no lead reaches, as beside vacancies, has this energy
+                    beside = z[some] + SHIFT * np.abs(couplings[part]).max()
+                    transmissions[part, some] = _transmission(*device, beside, leads)
     return transmissions
 
 

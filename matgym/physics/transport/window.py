@@ -38,8 +38,9 @@ SOFTENING: Final = (1.0, 1.3)
 """s over k_B T, for the moment of order 0 alone and with those of E - μ, which are singular at the ends of the range
 at 1 and smooth above."""
 
-PESSIMISM: Final = 10.0
-"""Factor by which the rule on every second node misses more than the whole rule, at the least."""
+PESSIMISM: Final = 2.0
+"""Factor by which the rule on every second node is taken to miss more than the whole rule. A choice of ours: with 10, 2
+of 120 tubes missed by up to 0.8 µS where 0.05 µS was asked for, at 20 energies a tube on average instead of 27."""
 
 WIDEST: Final = 8.0
 """Widest piece to begin with, in units of s: the rules are compared where both resolve the thermal window."""

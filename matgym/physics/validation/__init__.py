@@ -1,7 +1,7 @@
 """Published values of quantities, the same quantities computed with matgym, and known disagreements.
 
-`published.yml` contains the published values; `electronic`, `mechanical` and `optical` compute the same quantities with
-the present oracles.
+`published.yml` contains the published values; `electronic`, `levels`, `mechanical`, `heat` and `optical` compute the
+same quantities with the present oracles. `stored.json` contains the computed values that take minutes or an extra.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,13 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from matgym.files import read_yaml
-from matgym.physics.validation.electronic import ELECTRONIC, Computed
+from matgym.physics.validation.electronic import ELECTRONIC
+from matgym.physics.validation.heat import HEAT_ROWS
+from matgym.physics.validation.levels import LEVEL_ROWS
 from matgym.physics.validation.mechanical import MECHANICAL
 from matgym.physics.validation.optical import OPTICAL_ROWS
+from matgym.physics.validation.rows import Computed
+from matgym.physics.validation.store import stored
 
 
 class Disagreement(BaseModel):
@@ -55,7 +59,7 @@ class Published(BaseModel):
     unit: str
     tolerance: float
     source: str
-    flag: Literal["A", "T", "M"]
+    flag: Literal["A", "T", "R", "M"]
     note: str
     disagreement: Disagreement | None = None
 
@@ -64,7 +68,13 @@ PUBLISHED: Final = TypeAdapter(tuple[Published, ...]).validate_python(
     read_yaml(Path(str(files(__name__))) / "published.yml")
 )
 
-COMPUTED: Final[Mapping[str, Computed]] = {**ELECTRONIC, **MECHANICAL, **OPTICAL_ROWS}
+COMPUTED: Final[Mapping[str, Computed]] = {
+    **ELECTRONIC,
+    **LEVEL_ROWS,
+    **MECHANICAL,
+    **HEAT_ROWS,
+    **OPTICAL_ROWS,
+}
 """How each row is computed with the oracles of matgym, by the key of the row."""
 
 DRIFT: Final = 0.01
@@ -73,5 +83,6 @@ DRIFT: Final = 0.01
 
 @cache
 def ours(key: str) -> float:
-    """Compute the value of a row with the oracles of matgym."""
-    return COMPUTED[key].value()
+    """Return the value of a row by the oracles of matgym: the stored one if it is stored, else computed."""
+    row = COMPUTED[key]
+    return stored().values[key] if row.stored else row.value()

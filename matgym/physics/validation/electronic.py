@@ -1,17 +1,20 @@
 """Compute the published electronic and thermoelectric quantities with the oracles of electrons."""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from functools import cache
+from typing import Final
 
 import numpy as np
 
 from matgym.errors import ConvergenceError
+from matgym.models import Level
 from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.conductance import PiTransport
 from matgym.physics.electrons.tight_binding import PiParameters, pristine_bands
 from matgym.physics.thermoelectric import Thermoelectric, coefficients
 from matgym.physics.transport.landauer import electron_heat_nw_k, electron_moments
+from matgym.physics.validation.rows import Computed
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_EV_K, CHARGE_C, CONDUCTANCE_QUANTUM_US, HBAR_J_S
@@ -21,18 +24,6 @@ BESIDE_ZERO_EV: Final = 1e-5  # eV; avoids zero, where zero modes and the crossi
 STEP: Final = 0.001  # of strain and shear
 ROOM_K: Final = 300.0
 NO_LATTICE: Final = np.zeros(1)  # nW/K; no thermal conductance of phonons, for quantities of the electrons only
-
-
-class Computed(NamedTuple):
-    """How the value of a row is computed.
-
-    Attributes:
-        settings: description of the tubes and settings, which the table of docs/physics.md shows.
-        value: function that computes the value, in the unit of the row.
-    """
-
-    settings: str
-    value: Callable[[], float]
 
 
 def _gaps_ev(*tubes: Nanotube) -> FloatArray:
@@ -106,14 +97,15 @@ def _dip_nitrogen() -> float:
     return float(energies[_transmission(energies, tube)[0].argmin()])
 
 
-def _mean_free_path() -> float:
-    """Return the elastic mean free path, nm.
+@cache
+def _mean_free_path(n: int) -> float:
+    """Return the elastic mean free path of (n, n), nm.
 
     The mean square of the on-site energy, c E², equals that of the box distribution. The statistical error is 2 %.
     """
     spread = HOPPING_EV / np.sqrt(12.0)
     parameters = PiParameters(curvature=False, onsite_ev={Species.B: spread, Species.N: -spread})
-    tube, rng = Nanotube(5, 5, 10), np.random.default_rng(1)
+    tube, rng = Nanotube(n, n, 10), np.random.default_rng(1)
     codes = rng.choice([Species.B, Species.N], size=(2000, tube.n_sites))
     through = _transmission(np.array([BESIDE_ZERO_EV]), *map(tube.with_species, codes), parameters=parameters)
     return tube.length_angstrom / 10.0 / float(np.mean(2.0 / through) - 1.0)
@@ -183,6 +175,8 @@ ELECTRONIC: Final[Mapping[str, Computed]] = {
     "gap_12_0_curvature_mev": Computed("(12,0)", lambda: _gap_mev(12, 0)),
     "gap_15_0_curvature_mev": Computed("(15,0)", lambda: _gap_mev(15, 0)),
     "gap_18_0_curvature_mev": Computed("(18,0)", lambda: _gap_mev(18, 0)),
+    "gap_12_3_curvature_mev": Computed("(12,3)", lambda: _gap_mev(12, 3)),
+    "gap_14_2_curvature_mev": Computed("(14,2)", lambda: _gap_mev(14, 2)),
     "gap_armchair_isolated_mev": Computed(
         "The larger one of (5,5) and (8,8)", lambda: max(_gap_mev(5, 5), _gap_mev(8, 8))
     ),
@@ -202,6 +196,10 @@ ELECTRONIC: Final[Mapping[str, Computed]] = {
     "strain_slope_mod2_mev_percent": Computed(
         "Mean of (11,0), (14,0), (17,0) and (20,0) between -0.1 % and 0.1 %", lambda: _strain_slope(11, 14, 17, 20)
     ),
+    "strain_slope_10_0_mev_percent": Computed("Between -0.1 % and 0.1 %", lambda: _strain_slope(10)),
+    "strain_slope_20_0_mev_percent": Computed("Between -0.1 % and 0.1 %", lambda: _strain_slope(20)),
+    "strain_slope_10_0_dft_mev_percent": Computed("Between -0.1 % and 0.1 %", lambda: _strain_slope(10)),
+    "strain_slope_20_0_dft_mev_percent": Computed("Between -0.1 % and 0.1 %", lambda: _strain_slope(20)),
     "strain_slope_armchair_mev_percent": Computed(
         "The larger one of (5,5) and (8,8) at 2 %", lambda: max(_gap_mev(n, n, strain=0.02) for n in (5, 8)) / 2.0
     ),
@@ -218,7 +216,11 @@ ELECTRONIC: Final[Mapping[str, Computed]] = {
         _dip_nitrogen,
     ),
     "mean_free_path_5_5_nm": Computed(
-        "L/(<2/T> - 1) of 2000 samples of 10 cells, each site at ±W/√12 by chance; no curvature", _mean_free_path
+        "L/(<2/T> - 1) of 2000 samples of 10 cells, each site at ±W/√12 by chance; no curvature",
+        lambda: _mean_free_path(5),
+    ),
+    "mean_free_path_ratio": Computed(
+        "Both as in row mean_free_path_5_5_nm", lambda: _mean_free_path(10) / _mean_free_path(5)
     ),
     "reflection_point_defect_armchair": Computed("(5,5), one site at 0.05 γ₀; no curvature", lambda: _reflection(5, 5)),
     "reflection_point_defect_zigzag": Computed("(9,0), one site at 0.05 γ₀; no curvature", lambda: _reflection(9, 0)),
@@ -233,6 +235,7 @@ ELECTRONIC: Final[Mapping[str, Computed]] = {
     "zt_max_zigzag": Computed(
         "Larger one of (8,0), the thinnest that the π model takes, and (10,0); 300 K, best chemical potential",
         lambda: float(Thermoelectric().predict([Nanotube(8, 0), Nanotube(10, 0)])["zt"].max()),
+        Level.PI_CLASSICAL,
     ),
     "goldsmid_sharp_ratio": Computed("(13,0), 300 K", _goldsmid_sharp_ratio),
 }

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from matgym.errors import ConvergenceError
-from matgym.models import Model
+from matgym.models import Level, Model
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.physics.mechanics.relaxation import relaxed_pristine
@@ -21,7 +21,7 @@ from matgym.physics.phonons.conductance import PhononTransport
 from matgym.physics.phonons.force_constants import OMEGA_CM, pristine_force_constants
 from matgym.physics.phonons.vibrations import Vibrations, mode_heat_j_k
 from matgym.physics.transport.landauer import phonon_conductance_nw_k
-from matgym.physics.validation.electronic import Computed
+from matgym.physics.validation.rows import Computed
 from matgym.structures import Nanotube, Species
 from matgym.typing import FloatArray
 from matgym.units import BOLTZMANN_J_K, HBAR_J_S, WALL_THICKNESS_NM
@@ -156,7 +156,7 @@ def _stone_wales() -> float:
     return _mean(FormationEnergy(), "formation_ev", *(tube.turned((0, int(b))) for b in tube.lattice.neighbours[0]))
 
 
-MECHANICAL: Final[Mapping[str, Computed]] = {
+_ROWS: Final[Mapping[str, Computed]] = {
     "acoustic_modes": Computed("Modes of (5,5) below 1 cm⁻¹ at the zone centre", _acoustic_modes),
     "thermal_conductance_low_t_g0": Computed(
         "(5,5), 0.5 K, 60 frequencies up to 25 k_B T/ħ", _thermal_conductance_low_t
@@ -209,4 +209,6 @@ MECHANICAL: Final[Mapping[str, Computed]] = {
     ),
     "stone_wales_formation_ev": Computed("(20,0), 4 cells, REBO, mean of the three bonds of an atom", _stone_wales),
 }
+
+MECHANICAL: Final[Mapping[str, Computed]] = {key: row._replace(level=Level.CLASSICAL) for key, row in _ROWS.items()}
 """How each row is computed, by its key."""

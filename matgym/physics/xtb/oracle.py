@@ -5,20 +5,29 @@ of the pristine tube of the same chirality, length and strain; without `chemical
 equilibrium with N₂, μ_N = ½ E(N₂), and boron with h-BN, μ_B = E(BN) - μ_N.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from matgym.errors import ConfigurationError, StructureError, require_counts, require_positive, require_within
+from matgym.errors import ConfigurationError, StructureError, require_counts, require_positive
 from matgym.models import Cost, Level, Model, Predictions
 from matgym.physics.electrons.bands import GAP_EV
-from matgym.physics.mechanics.formation import ENERGIES_EV, FORMATION_EV
+from matgym.physics.mechanics.formation import FORMATION_EV
+from matgym.physics.mechanics.references import (
+    References,
+    alpha_boron,
+    check_references,
+    flat_sheet,
+    least_ev,
+    nitrogen_molecule,
+    potentials_ev,
+)
 from matgym.physics.oracles import predict_each
-from matgym.physics.xtb.relaxation import longer, relaxed_atoms
-from matgym.physics.xtb.states import VACUUM_ANGSTROM, XtbMethod, XtbStates, solve
+from matgym.physics.xtb.relaxation import in_empty_cell, longer, relaxed_atoms
+from matgym.physics.xtb.states import VACUUM_ANGSTROM, XtbMethod, XtbStates, repeats, solve
 from matgym.structures import Nanotube, Species
 from matgym.structures.species import CARBONS
 from matgym.typing import FloatArray
@@ -29,13 +38,17 @@ if TYPE_CHECKING:
 MOST_ATOMS: Final = 400
 """Most atoms of a calculation, which then takes minutes. A choice of ours."""
 
-_LONG_ANGSTROM: Final = 16.0
-"""Period, Å, from which the charges of the Γ point are taken for converged; a choice of ours. (7,0) with one B and one
-N has a gap of 0.387 eV with 8.5 Å and 0.348 eV with 17 Å (measured)."""
-
 _SHEET: Final = (6, 4)
-"""Rectangular cells of the h-BN sheet, which is computed at Γ only: 1 meV per formula unit from (6, 3), measured."""
-_BONDS: Final = {"BN": (1.38, 1.50), "NN": (1.05, 1.15)}
+"""Rectangular cells of a flat sheet, which is computed at Γ only: h-BN is 1 meV per formula unit from (6, 3), measured.
+The sheet of carbon has its states at K in this cell, too, because 6 is a multiple of 3."""
+
+OWN_COORDINATES: Final = "at the file's own coordinates, which are not relaxed: distortion costs energy"
+
+_CRYSTAL: Final = 2
+"""Rhombohedral cells of α-B in each direction, which is computed at Γ only."""
+
+_BOND_ANGSTROM: Final = 1e-3
+"""Error of the bond lengths of phases, Å."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +59,22 @@ class XtbElectrons(Model):
         method: parametrisation.
         force_ev_per_angstrom: largest remaining force on an atom, eV/Å.
         max_steps: largest number of steps of a relaxation.
-        chemical_potentials_ev: chemical potentials of "B" and "N", eV per atom on the scale of the method, which
-            replace those of N₂ and h-BN.
+        chemical_potentials_ev: chemical potentials of "C", "B" and "N", eV per atom on the scale of the method, or
+            names of phases, which replace those of the pristine tube, N₂ and h-BN: see
+            `matgym.physics.mechanics.references`.
     """
 
     method: XtbMethod = XtbMethod.GFN1
     force_ev_per_angstrom: float = 0.03
     max_steps: int = 100
-    chemical_potentials_ev: Mapping[str, float] = field(default_factory=dict)
+    chemical_potentials_ev: References = field(default_factory=dict)
 
     properties = (GAP_EV, FORMATION_EV)
     level = Level.XTB
+    validity = "relaxed tubes of up to 400 atoms, without torsion; charges of the Γ point; needs the extra xtb"
     cost = Cost(seconds=15.0, sites=96, exponent=2.5)
-    """Cost of a relaxation with GFN1-xTB, measured on one core of an AMD EPYC server."""
+    """Cost of a relaxation of so many atoms with GFN1-xTB, measured on one core of an AMD EPYC server; short tubes are
+    computed as several periods."""
 
     def __post_init__(self) -> None:
         try:
@@ -68,32 +84,40 @@ class XtbElectrons(Model):
             raise ConfigurationError(f"method={self.method!r} is not known; give one of {known}") from None
         require_positive(force_ev_per_angstrom=self.force_ev_per_angstrom)
         require_counts(max_steps=self.max_steps)
-        for species, energy in self.chemical_potentials_ev.items():
-            require_within(*ENERGIES_EV, **{f"chemical_potentials_ev[{species!r}]": energy})
+        check_references(self.chemical_potentials_ev)
 
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Return gap and formation energy of each tube, eV.
 
         Returns:
             Predictions with `gap_ev` and `formation_ev`, of shape (B,); NaN, with the reason in `failures`, for tubes
-            that are twisted, cut in two, do not come to rest, or lose a bond. Gaps of short doped tubes have a note.
+            that are twisted, cut in two, do not come to rest, or lose a bond.
 
         Raises:
             MissingExtraError: if tblite is not installed.
         """
-        predictions = predict_each(tubes, self.properties, self._both)
-        short = {
-            row: f"charges of the Γ point of {longer(tube).length_angstrom:.1f} Å: the gap of a repeated cell differs "
-            "by some 0.04 eV"
-            for row, tube in enumerate(tubes)
-            if row not in predictions.reasons and not tube.is_carbon and longer(tube).length_angstrom < _LONG_ANGSTROM
-        }
-        return replace(predictions, notes={GAP_EV.key: short} if short else {})
+        return predict_each(tubes, self.properties, self._both)
+
+    def predict_atoms(self, tubes: Sequence[Nanotube], atoms: Sequence["Atoms"]) -> Predictions:
+        """Return gap and formation energy of each tube, eV, at coordinates of its own: see `TakesCoordinates`."""
+        pending = iter(atoms)
+        return predict_each(
+            tubes, self.properties, lambda tube: self._at(tube, next(pending)), lambda _tube: OWN_COORDINATES
+        )
+
+    def _at(self, tube: Nanotube, atoms: "Atoms") -> tuple[float, float]:
+        """Return gap and formation energy of a tube at coordinates, eV."""
+        times = repeats(float(atoms.cell[2, 2]))
+        if times * len(atoms) > MOST_ATOMS:
+            raise StructureError(f"{tube} is too large for xTB: give a tube of at most {MOST_ATOMS} sites")
+        states = solve(in_empty_cell(atoms.repeat((1, 1, times))), self.method)
+        periods = longer(tube).cells // tube.cells
+        return states.gap_ev(), self.formation_ev(tube, states.energy_ev / times * periods)
 
     def geometry(self, tube: Nanotube) -> "Atoms":
         """Return the tube at rest, as ASE atoms in the order of its occupied sites, without a calculator.
 
-        A tube whose period is shorter than 8 Å is repeated along z.
+        A tube whose period is shorter than `SHORTEST_ANGSTROM` is repeated along z.
 
         Raises:
             StructureError: if the tube is twisted or too large.
@@ -131,10 +155,14 @@ class XtbElectrons(Model):
             energy_ev: total energy of the tube at rest, eV, of all periods that the calculation takes.
         """
         counts, times = tube.counts, longer(tube).cells // tube.cells
-        carbon = _pristine_ev(self.method, tube.n, tube.m, tube.cells, tube.strain, *self._settings)
+        doped = bool(counts[Species.B] or counts[Species.N])
+        given = potentials_ev(self.chemical_potentials_ev, lambda name: phase_ev(name, self.method), doped=doped)
+        carbon = given.get("C")
+        if carbon is None:
+            carbon = _pristine_ev(self.method, tube.n, tube.m, tube.cells, tube.strain, *self._settings)
         separated = sum(counts[isotope] for isotope in CARBONS) * carbon
-        if counts[Species.B] or counts[Species.N]:
-            separated += self._dopants(counts[Species.B], counts[Species.N])
+        if doped:
+            separated += self._dopants(counts[Species.B], counts[Species.N], given)
         return energy_ev / times - separated
 
     @property
@@ -145,9 +173,14 @@ class XtbElectrons(Model):
         states = self.states(tube)
         return states.gap_ev(), self.formation_ev(tube, states.energy_ev)
 
-    def _dopants(self, boron: int, nitrogen: int) -> float:
-        given = self.chemical_potentials_ev
-        of_nitrogen = given["N"] if "N" in given else molecule_ev(self.method) / 2.0
+    def _dopants(self, boron: int, nitrogen: int, given: Mapping[str, float]) -> float:
+        """Return the energy, eV, of numbers of B and N atoms in their reference phases."""
+        if "N" in given:
+            of_nitrogen = given["N"]
+        elif "B" in given:
+            of_nitrogen = boron_nitride_ev(self.method) - given["B"]
+        else:
+            of_nitrogen = phase_ev("N2", self.method)
         of_boron = given["B"] if "B" in given else boron_nitride_ev(self.method) - of_nitrogen
         return boron * of_boron + nitrogen * of_nitrogen
 
@@ -162,35 +195,23 @@ def _pristine_ev(method: XtbMethod, n: int, m: int, cells: int, strain: float, f
 @lru_cache(maxsize=4)
 def boron_nitride_ev(method: XtbMethod) -> float:
     """Return the energy of the flat h-BN sheet at its bond length of least energy, eV per formula unit."""
-    from ase import Atoms
+    return least_ev(lambda bond: 2.0 * _sheet_ev("BNBN", bond, method), "h-BN", _BOND_ANGSTROM)
 
-    columns, rows = _SHEET
 
-    def energy(bond: float) -> float:
-        width = np.sqrt(3.0) * bond
-        places = np.column_stack([[0.0, 0.0, width / 2.0, width / 2.0], np.array([0.0, 1.0, 1.5, 2.5]) * bond])
-        cell = Atoms(
-            "BNBN", np.column_stack([places, np.zeros(4)]), cell=[width, 3.0 * bond, VACUUM_ANGSTROM], pbc=True
+@lru_cache(maxsize=16)
+def phase_ev(name: str, method: XtbMethod) -> float:
+    """Return the energy of a phase, eV per atom: "graphite" (a flat sheet), "N2", or "alpha-B" as it is measured."""
+    if name == "graphite":
+        return least_ev(lambda bond: _sheet_ev("CCCC", bond, method), name, _BOND_ANGSTROM)
+    if name == "N2":
+        return least_ev(
+            lambda bond: solve(nitrogen_molecule(bond, VACUUM_ANGSTROM), method).energy_ev / 2.0, name, _BOND_ANGSTROM
         )
-        return solve(cell.repeat((columns, rows, 1)), method).energy_ev / (2 * columns * rows)
-
-    return _least(energy, *_BONDS["BN"])
-
-
-@lru_cache(maxsize=4)
-def molecule_ev(method: XtbMethod) -> float:
-    """Return the energy of the N₂ molecule at its bond length of least energy, eV."""
-    from ase import Atoms
-
-    box = VACUUM_ANGSTROM
-
-    def energy(bond: float) -> float:
-        return solve(Atoms("N2", [[0.0, 0.0, 0.0], [0.0, 0.0, bond]], cell=[box, box, box], pbc=True), method).energy_ev
-
-    return _least(energy, *_BONDS["NN"])
+    solid = alpha_boron().repeat(_CRYSTAL)
+    return solve(solid, method).energy_ev / len(solid)
 
 
-def _least(energy: Callable[[float], float], low: float, high: float) -> float:
-    from scipy.optimize import minimize_scalar
-
-    return float(minimize_scalar(energy, bounds=(low, high), method="bounded", options={"xatol": 1e-3}).fun)
+def _sheet_ev(symbols: str, bond: float, method: XtbMethod) -> float:
+    """Return the energy of a flat sheet, eV per atom."""
+    cell = flat_sheet(symbols, bond, VACUUM_ANGSTROM).repeat((*_SHEET, 1))
+    return solve(cell, method).energy_ev / len(cell)

@@ -12,7 +12,7 @@ from matgym.errors import RelaxationError, StructureError
 from matgym.physics.mechanics.calculators import check_bonds, stretch
 from matgym.physics.mechanics.relaxation import RelaxedTube, relax
 from matgym.physics.oracles import atom_bonds
-from matgym.physics.xtb.states import VACUUM_ANGSTROM, XtbMethod, repeats, tblite
+from matgym.physics.xtb.states import SHORTEST_ANGSTROM, VACUUM_ANGSTROM, XtbMethod, repeats, tblite
 from matgym.structures import SPECIES_DATA, Nanotube, Species
 from matgym.typing import FloatArray
 
@@ -56,7 +56,7 @@ def relaxed_atoms(tube: Nanotube, method: XtbMethod, force_ev_per_angstrom: floa
     return atoms
 
 
-def tersoff_start(tube: Nanotube) -> RelaxedTube:
+def tersoff_start(tube: Nanotube, shortest_angstrom: float = SHORTEST_ANGSTROM) -> RelaxedTube:
     """Return the tube without strain at rest in Tersoff's potential, repeated if its period is too short for xTB.
 
     Raises:
@@ -65,13 +65,22 @@ def tersoff_start(tube: Nanotube) -> RelaxedTube:
     """
     if tube.torsion:
         raise StructureError(f"{tube} has no period along its axis: give tube.twisted(0.0)")
-    return relax(longer(tube.strained(0.0)), free_length=True)
+    return relax(longer(tube.strained(0.0), shortest_angstrom), free_length=True)
 
 
-def longer(tube: Nanotube) -> Nanotube:
+def longer(tube: Nanotube, shortest_angstrom: float = SHORTEST_ANGSTROM) -> Nanotube:
     """Return a tube, repeated until it is long enough for a calculation."""
-    times = repeats(tube.length_angstrom * SCALE)
+    times = repeats(tube.length_angstrom * SCALE, shortest_angstrom)
     return tube if times == 1 else tube.repeated(times)
+
+
+def in_empty_cell(atoms: "Atoms") -> "Atoms":
+    """Return atoms along z in the cell of an xTB calculation, with their own coordinates and period."""
+    wide = atoms.copy()
+    side = float(np.ptp(atoms.positions[:, :2], axis=0).max()) + VACUUM_ANGSTROM
+    wide.set_cell([side, side, atoms.cell[2, 2]])
+    wide.pbc = True
+    return wide
 
 
 def scaled_atoms(start: RelaxedTube) -> "Atoms":

@@ -6,9 +6,10 @@ elements and of the overlaps S is attributed to the nearest periodic image of th
 
     F(θ) = Σ_T F_T exp(iθT),   S(θ) = Σ_T S_T exp(iθT),   F(θ) c = E S(θ) c
 
-give the bands at each phase θ = kL. The attribution is unique if overlaps end within half a period; half of the
-shortest period here is 4 Å, where the largest overlap of carbon is 0.004. Only the charges remain those of the Γ
-point, which does not matter to pristine tubes and changes gaps of doped ones by some 0.04 eV (`XtbElectrons`).
+give the bands at each phase θ = kL. The attribution is unique if overlaps end within half a period; half of
+8 Å, the shortest period of the studies, is 4 Å, where the largest overlap of carbon is 0.004. Only the charges remain
+those of the Γ point, which does not matter to pristine tubes and changes gaps of doped ones by 0.01 to 0.12 eV in
+periods of 8 to 11 Å.
 """
 
 from dataclasses import dataclass
@@ -25,8 +26,8 @@ from matgym.typing import ComplexArray, FloatArray, IntArray
 if TYPE_CHECKING:
     from ase import Atoms
 
-SHORTEST_ANGSTROM: Final = 8.0
-"""Shortest period of a calculation, Å; shorter cells are repeated."""
+SHORTEST_ANGSTROM: Final = 16.0
+"""Shortest period of a calculation, Å; shorter cells are repeated. Charges and forces are those of the Γ point."""
 
 VACUUM_ANGSTROM: Final = 40.0
 """Distance of the axes of periodic images beyond the diameter, Å. tblite sums Coulomb interactions over all three
@@ -153,9 +154,9 @@ def solve(atoms: "Atoms", method: XtbMethod) -> XtbStates:
     )
 
 
-def repeats(period_angstrom: float) -> int:
+def repeats(period_angstrom: float, shortest_angstrom: float = SHORTEST_ANGSTROM) -> int:
     """Return how many periods of a tube one calculation takes."""
-    return max(1, ceil(SHORTEST_ANGSTROM / period_angstrom))
+    return max(1, ceil(shortest_angstrom / period_angstrom))
 
 
 def tblite() -> Any:

@@ -137,9 +137,12 @@ def _pymatgen() -> tuple[type, type]:
 
 
 def recorded(atoms: "Atoms") -> Nanotube | None:
-    """Return the tube that `info` and `arrays` record, as `to_atoms` does; None if the atoms differ from it."""
+    """Return the tube that `info` and `arrays` record, as `to_atoms` does; None if the atoms differ from it.
+
+    Atoms that the script of `matgym export` relaxed differ from it: see `relabelled`.
+    """
     sites = atoms.arrays.get("site")
-    if sites is None or not len(atoms) or not all(name in atoms.info for name in _RECORD):
+    if sites is None or "unloaded" in atoms.info or not len(atoms) or not all(name in atoms.info for name in _RECORD):
         return None
     try:
         if not _has_period(atoms, sites):
@@ -162,6 +165,24 @@ def recorded(atoms: "Atoms") -> Nanotube | None:
     codes = np.full(empty.n_sites, Species.VACANCY, dtype=np.uint8)
     codes[sites] = found
     return empty.with_species(codes)
+
+
+def relabelled(atoms: "Atoms", tube: Nanotube) -> Nanotube:
+    """Return a recognised tube with the sites that relaxed atoms record, if it is a symmetric copy of that tube."""
+    sites = atoms.arrays.get("site")
+    if sites is None or not all(name in atoms.info for name in _RECORD):
+        return tube
+    try:
+        pairs = np.asarray(atoms.info.get("stone_wales", ()), dtype=np.int64).reshape(-1, 2)
+        n, m, cells = (atoms.info[name] for name in ("n", "m", "cells"))
+        if (n, m, cells) != (tube.n, tube.m, tube.cells):
+            return tube
+        codes = np.full(tube.n_sites, Species.VACANCY, dtype=np.uint8)
+        codes[sites] = species_of(atoms)
+        original = Nanotube(n, m, cells, codes, tube.strain, stone_wales=tuple((a, b) for a, b in pairs.tolist()))
+    except (IndexError, StructureError, TypeError, ValueError):
+        return tube
+    return original if original.key == tube.key else tube
 
 
 def _has_period(atoms: "Atoms", sites: IntArray) -> bool:

@@ -68,7 +68,8 @@ _SCRIPT: Final = """\
 #
 # reads   {data}: the rolled sheet without strain, metal units, atom id = site + 1{isotopes}
 #         {file}: here, or in the folder that LAMMPS_POTENTIALS names
-# writes  relaxed.data, relaxed.dump, log.lammps; ends with status 1 if it does not converge
+# writes  relaxed.data, relaxed.dump, log.lammps; ends with status 1 if it does not converge. The last line of
+#         relaxed.data tells matgym the sites and the period at rest, to which strain is relative
 #
 # Potential: {potential}. {source}{warning}
 
@@ -98,6 +99,7 @@ if "${{left}} > $(10.0*v_tolerance)" then &
     "print 'NOT CONVERGED: the tube still bears ${{left}} eV/Angstrom'" "quit 1"
 
 # Strain, of the unloaded tube, and rest.
+variable        unloaded equal $(lz)
 variable        factor equal 1.0+v_strain
 change_box      all z scale ${{factor}} remap
 minimize        0.0 ${{tolerance}} 20000 200000
@@ -106,9 +108,18 @@ if "${{force}} > ${{tolerance}}" then &
     "print 'NOT CONVERGED: the largest force is ${{force}} eV/Angstrom'" "quit 1"
 
 write_data      relaxed.data nocoeff
+print           "# matgym: {record} unloaded=$(v_unloaded:%.10f)" append relaxed.data
 write_dump      all custom relaxed.dump id type element x y z fx fy fz modify sort id element {elements}
 print           "AT REST: $(pe:%.6f) eV, period $(lz:%.6f) Angstrom, tension $(v_tension:%.6f) eV/Angstrom"
 """
+
+
+def record_of(tube: Nanotube) -> str:
+    """Return the text from which `matgym.structures.io.lammps_data` knows the lattice of a tube."""
+    record = f"n={tube.n} m={tube.m} cells={tube.cells} strain={tube.strain!r}"
+    if tube.stone_wales:
+        record += " stone_wales=" + ",".join(str(site) for pair in tube.stone_wales for site in pair)
+    return record
 
 
 def potential_of(tube: Nanotube) -> PairPotential:
@@ -135,6 +146,7 @@ def lammps_script(tube: Nanotube, data: str) -> str:
         source=potential.source,
         warning=f"\n# Warning: {warning}." if warning else "",
         isotopes="; isotopes differ in mass alone" if {Species.C13, Species.C14} & set(present) else "",
+        record=record_of(tube.strained(0.0)),
         strain=tube.strain,
         force=FORCE_EV_PER_ANGSTROM,
         pair_style=potential.pair_style,

@@ -9,6 +9,7 @@ import numpy as np
 
 from matgym.errors import FormatError
 from matgym.structures.io.convert import to_atoms
+from matgym.structures.io.lammps import record_of
 from matgym.structures.nanotube import Nanotube
 from matgym.structures.species import SPECIES_DATA, Species
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 _HEAD_BYTES: Final = 1 << 16
 
 _RECORD: Final = re.compile(r"n=(\d+) m=(\d+) cells=(\d+) strain=(\S+)(?: stone_wales=([\d,]+))?")
+_RELAXED: Final = re.compile(r"^# matgym: (.*) unloaded=(\d+\.\d+)\s*$", re.MULTILINE)
+"""The last line of files of the script of `matgym.structures.io.lammps`: the tube and its period at rest, Å."""
+
 _MASS_TOLERANCE_AMU: Final = 0.02
 
 
@@ -27,11 +31,8 @@ def write_lammps_data(path: Path, tube: Nanotube) -> None:
     x, y, z = atoms.cell.lengths().tolist()
     present = np.unique(atoms.arrays["species"]).tolist()
     rows = zip(atoms.arrays["site"].tolist(), atoms.arrays["species"].tolist(), atoms.positions.tolist(), strict=True)
-    record = f"n={tube.n} m={tube.m} cells={tube.cells} strain={tube.strain!r}"  # as `_RECORD` reads it
-    if tube.stone_wales:
-        record += " stone_wales=" + ",".join(str(site) for pair in tube.stone_wales for site in pair)
     lines = [
-        f"{tube}; metal units, atom id = site + 1; {record}",
+        f"{tube}; metal units, atom id = site + 1; {record_of(tube)}",
         "",
         f"{len(atoms)} atoms",
         f"{len(present)} atom types",
@@ -97,12 +98,15 @@ def read_lammps_data(path: Path, elements: Sequence[str] = (), atom_style: str =
         known = difference.min(axis=1) < _MASS_TOLERANCE_AMU
         found = np.where(known, symbols[difference.argmin(axis=1)], atoms.get_chemical_symbols())
         atoms.set_chemical_symbols(found.tolist())
-    record = _RECORD.search(atoms.info.get("comment", ""))
+    relaxed = _RELAXED.search(text)
+    record = _RECORD.search(relaxed.group(1) if relaxed else atoms.info.get("comment", ""))
     if record:
         n, m, cells, strain, pairs = record.groups()
         atoms.info |= {"n": int(n), "m": int(m), "cells": int(cells), "strain": float(strain)}
         if pairs:
             atoms.info["stone_wales"] = np.array(pairs.split(","), dtype=np.int64).reshape(-1, 2)
+        if relaxed:
+            atoms.info["unloaded"] = float(relaxed.group(2))
         atoms.set_array("site", atoms.arrays["id"] - 1)
     return atoms
 

@@ -11,7 +11,7 @@ import numpy as np
 from matgym.errors import ConfigurationError, FormatError, RecognitionError, StructureError, require_positive
 from matgym.files import is_file
 from matgym.structures.atoms import check_numbers
-from matgym.structures.io.convert import recorded, to_atoms
+from matgym.structures.io.convert import recorded, relabelled, to_atoms
 from matgym.structures.io.files import Hints, load_atoms
 from matgym.structures.lattice import MAX_SITES
 from matgym.structures.nanotube import Nanotube
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 VACUUM_ANGSTROM: Final = 10.0
 """Empty space on every side of the atoms of `ReadTube.upright`."""
 
+EXACT_ANGSTROM: Final = 1e-3
+"""Largest root mean square distance of atoms that are those of `ReadTube.tube`, in files of a few decimals."""
+
 _AXES: Final = ("x", "y", "z")
 
 
@@ -37,6 +40,8 @@ class Reading:
             the name or the content of the file.
         wall: number of the wall of a tube of several walls, from 1, the innermost one; None for a single wall.
         period_angstrom: period of the tube; None for that of the file's cell.
+        rest_angstrom: period of the same tube under no load, to which strain is relative; None to tell strain from the
+            ratio of the axial and the radial scale, which relaxation changes, too.
         axis: "x", "y" or "z", the axis of the tube along which the period is; empty to find it.
         hints: elements and atom style.
 
@@ -49,10 +54,13 @@ class Reading:
     period_angstrom: float | None = None
     axis: str = ""
     hints: Hints = field(default_factory=Hints)
+    rest_angstrom: float | None = None
 
     def __post_init__(self) -> None:
         if self.period_angstrom is not None:
             require_positive(period_angstrom=self.period_angstrom)
+        if self.rest_angstrom is not None:
+            require_positive(rest_angstrom=self.rest_angstrom)
         if self.axis and self.axis not in _AXES:
             raise ConfigurationError(f"axis={self.axis!r} is unknown: give x, y or z")
         if self.axis and self.period_angstrom is None:
@@ -69,6 +77,7 @@ class ReadTube:
             `site` holds their sites of `tube`. None for a tube that was given by its chirality.
         bond_length_angstrom: bond length of the file, Å; strain is relative to it.
         notes: what was assumed, or differs between the file and `tube`.
+        own_notes: those of the notes that hold for the file's own coordinates, too.
         is_finite: whether the tube ends: then it is a device, and properties of periodic tubes are not defined.
     """
 
@@ -76,9 +85,11 @@ class ReadTube:
     atoms: "Atoms | None" = None
     bond_length_angstrom: float = CARBON_BOND_ANGSTROM
     notes: tuple[str, ...] = ()
+    own_notes: tuple[str, ...] = ()
     is_finite: bool = False
     _joined: FloatArray | None = None  # in one piece, in the order of `atoms`
     _period: FloatArray | None = None
+    _is_exact: bool = False
 
     @property
     def note(self) -> str:
@@ -89,6 +100,11 @@ class ReadTube:
     def is_ideal(self) -> bool:
         """Whether the coordinates are those of `tube`, so that no note is needed on either."""
         return self.atoms is None or not self.notes
+
+    @property
+    def own_coordinates(self) -> "Atoms | None":
+        """The atoms of `upright`, for oracles that compute from coordinates; None if there are only those of `tube`."""
+        return None if self.atoms is None or self.is_finite or self._is_exact else self.upright()
 
     def periodic(self, name: str) -> Nanotube:
         """Return the tube if it is periodic.
@@ -126,8 +142,10 @@ class ReadTube:
         if self.is_finite:
             atoms.positions[:, 2] += VACUUM_ANGSTROM - atoms.positions[:, 2].min()
             length = float(atoms.positions[:, 2].max()) + VACUUM_ANGSTROM
-        else:
-            atoms.positions[:, 2] = np.mod(atoms.positions[:, 2], length)
+        else:  # each atom in the period of its site, so that bonds have the images of `Nanotube.bonds`
+            place = atoms.positions[:, 2] / length - self.tube.lattice.site_fractions[atoms.arrays["site"], 1]
+            offset = float(np.angle(np.exp(2j * np.pi * place).mean()) / (2.0 * np.pi))
+            atoms.positions[:, 2] -= (np.rint(place - offset) + offset) * length
         atoms.set_cell([side, side, length])
         atoms.set_array("species", self.tube.species[atoms.arrays["site"]].astype(np.int64))
         atoms.pbc = (False, False, not self.is_finite)
@@ -216,15 +234,35 @@ def _tube_of(atoms: "Atoms", reading: Reading) -> ReadTube:
     if reading.period_angstrom is not None:
         atoms = _with_period(atoms, reading.period_angstrom, reading.axis)
         notes = (f"period {reading.period_angstrom:g} Å as given",)
-    elif reading.wall is None and (original := recorded(atoms)) is not None:
+    elif reading.wall is None and reading.rest_angstrom is None and (original := recorded(atoms)) is not None:
         sites = atoms.arrays["site"]
         period = np.array([0.0, 0.0, original.length_angstrom])
-        return ReadTube(original, _with_sites(atoms, sites), notes=_moved(original, atoms), _period=period)
+        rms = _rms_moved(original, atoms)
+        moved = (displaced_note(rms),) if rms > DISPLACED_ANGSTROM else ()
+        return ReadTube(
+            original, _with_sites(atoms, sites), notes=moved, _period=period, _is_exact=rms < EXACT_ANGSTROM
+        )
     found = survey(atoms, reading.wall)
-    own = _with_sites(atoms[found.atoms], found.sites)
+    unloaded = _rest_of(atoms, found.tube)
+    if reading.rest_angstrom is not None:
+        found = found.relative_to_rest(reading.rest_angstrom, "as given")
+    elif unloaded is not None and not found.is_finite:
+        found = found.relative_to_rest(unloaded, "which the relaxation wrote to the file")
+    tube, sites = found.tube, found.sites
+    if unloaded is not None:
+        relaxed = relabelled(atoms[found.atoms], tube)
+        if relaxed is not tube:
+            tube, sites = relaxed, atoms.arrays["site"][found.atoms]
     return ReadTube(
-        found.tube, own, found.bond_length_angstrom, notes + found.notes, found.is_finite, found.positions, found.period
-    )
+        tube, _with_sites(atoms[found.atoms], sites), found.bond_length_angstrom, notes + found.notes,
+        notes + found.own_notes, found.is_finite, found.positions, found.period,
+    )  # fmt: skip
+
+
+def _rest_of(atoms: "Atoms", tube: Nanotube) -> float | None:
+    """Return the period at rest that a relaxation by `matgym export` recorded for a tube, Å; None if there is none."""
+    lattice = tuple(atoms.info.get(name) for name in ("n", "m", "cells"))
+    return atoms.info.get("unloaded") if lattice == (tube.n, tube.m, tube.cells) else None
 
 
 def _with_sites(atoms: "Atoms", sites: IntArray) -> "Atoms":
@@ -236,13 +274,12 @@ def _with_sites(atoms: "Atoms", sites: IntArray) -> "Atoms":
     return copy
 
 
-def _moved(tube: Nanotube, atoms: "Atoms") -> tuple[str, ...]:
-    """Return a note if atoms with a record were relaxed."""
+def _rms_moved(tube: Nanotube, atoms: "Atoms") -> float:
+    """Return the root mean square distance of atoms with a record from their sites, Å."""
     shift = atoms.positions - tube.positions_angstrom[atoms.arrays["site"]]
     shift -= shift[0]
     shift[:, 2] -= np.rint(shift[:, 2] / tube.length_angstrom) * tube.length_angstrom
-    rms = float(np.sqrt(((shift - shift.mean(axis=0)) ** 2).sum(axis=1).mean()))
-    return (displaced_note(rms),) if rms > DISPLACED_ANGSTROM else ()
+    return float(np.sqrt(((shift - shift.mean(axis=0)) ** 2).sum(axis=1).mean()))
 
 
 def _with_period(atoms: "Atoms", period: float, axis: str) -> "Atoms":

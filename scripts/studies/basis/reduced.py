@@ -83,9 +83,23 @@ def decorated(n, m, kind, settings, rng):
     return tube if len(held) and PI_ELECTRONS[species].sum() % 2 == 0 else None
 
 
+def tubes_of(n, m, settings):
+    """Return the tubes of a chirality and their kinds."""
+    rng = np.random.default_rng([n, m])
+    count = settings.tubes[Nanotube(n, m).n_sites > settings.small_sites]
+    tubes, kinds = [], []
+    while len(tubes) < count:
+        kind = KINDS[len(tubes) % len(KINDS)]
+        tube = decorated(n, m, kind, settings, rng)
+        if tube is not None:
+            tubes.append(tube)
+            kinds.append(kind)
+    return tubes, kinds
+
+
 @dataclass(frozen=True)
-class Accuracy(StudyJob):
-    """The gaps of the tubes of one chirality."""
+class Dense(StudyJob):
+    """The gaps of the tubes of one chirality by the dense solver."""
 
     n: int
     m: int
@@ -93,22 +107,23 @@ class Accuracy(StudyJob):
 
     def run(self):
         """Return a table of the gaps."""
-        rng = np.random.default_rng([self.n, self.m])
-        count = self.settings.tubes[Nanotube(self.n, self.m).n_sites > self.settings.small_sites]
-        tubes, kinds = [], []
-        while len(tubes) < count:
-            kind = KINDS[len(tubes) % len(KINDS)]
-            tube = decorated(self.n, self.m, kind, self.settings, rng)
-            if tube is not None:
-                tubes.append(tube)
-                kinds.append(kind)
-        dense, edges = DENSE.predict(tubes), reduced_edges(tubes, PiParameters())
+        tubes, kinds = tubes_of(self.n, self.m, self.settings)
+        found = DENSE.predict(tubes)
         return pa.table({
             "tube": [str(tube) for tube in tubes], "kind": kinds, "sites": [tube.n_sites for tube in tubes],
-            "dense_ev": dense["gap_ev"], "dense_fermi_ev": dense["fermi_ev"],
-            "reduced_ev": np.maximum(edges.conduction_ev - edges.valence_ev, 0.0), "fermi_ev": edges.fermi_ev,
-            "settled": edges.settled,
+            "dense_ev": found["gap_ev"], "dense_fermi_ev": found["fermi_ev"],
         })  # fmt: skip
+
+
+def reduced(n, m, settings):
+    """Return the gaps of the tubes of one chirality in the reduced basis, as rows of a table."""
+    tubes, _ = tubes_of(n, m, settings)
+    edges = reduced_edges(tubes, PiParameters())
+    gaps = np.maximum(edges.conduction_ev - edges.valence_ev, 0.0)
+    return [
+        {"reduced_ev": gap, "fermi_ev": fermi, "settled": settled}
+        for gap, fermi, settled in zip(gaps.tolist(), edges.fermi_ev.tolist(), edges.settled.tolist(), strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -168,7 +183,9 @@ def main():
     study = Study.from_command_line("reduced_basis", __doc__, Settings(), QUICK)
     settings = study.settings
     pairs = chiralities(settings)
-    rows = study.rows(Accuracy(n, m, settings) for n, m in pairs)
+    dense = study.rows(Dense(n, m, settings) for n, m in pairs)
+    found = [row for n, m in pairs for row in reduced(n, m, settings)]
+    rows = [one | other for one, other in zip(dense, found, strict=True)]
     parts = {"all": rows} | {kind: [row for row in rows if row["kind"] == kind] for kind in KINDS}
     accuracy = {name: summary(part) for name, part in parts.items()}
     speed = study.rows((Speed(*shape, settings) for shape in settings.sizes), "speed")

@@ -3,10 +3,13 @@
 All are drawn before any fit. Fit and test differ in chirality, in the numbers of B and N, and in the arrangements.
 """
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
 
+from matgym.models import Model
+from matgym.physics.electrons.bands import GAP_EV
 from matgym.structures import Nanotube, Species
 
 FIT = ((9, 0), (10, 0), (6, 6), (8, 4), (12, 0), (8, 2), (14, 0), (10, 4), (8, 8), (17, 0))
@@ -43,6 +46,12 @@ def entries() -> list[Entry]:
             cells = int(np.ceil(PERIOD_ANGSTROM / Nanotube(n, m).length_angstrom))
             columns.append(list(_of_chirality(split, Nanotube(n, m, cells))))
     return [column[row] for row in range(len(columns[0])) for column in columns]
+
+
+def predicted_gaps(pool: Executor, oracle: Model, tubes: list[Nanotube]) -> tuple[np.ndarray, list[str]]:
+    """Return the (B,) gaps of tubes, eV, from processes of a pool, and the reasons of the failures."""
+    parts = list(pool.map(oracle.predict, [[tube] for tube in tubes], chunksize=2))
+    return np.array([part[GAP_EV][0] for part in parts]), [part.reasons[0] for part in parts if part.reasons]
 
 
 def _of_chirality(split: str, empty: Nanotube):

@@ -22,6 +22,40 @@ CHANGED: dict[str, str] = {
         f"{name}: 256 designs and rewards": "a forbidden edit is resampled, and no longer lost"
         for name in ("ppo", "recurrent-ppo", "a2c", "dqn", "qr-dqn")  # the agents without masks
     },
+    **dict.fromkeys(
+        (
+            "chirality: least loss of all designs",
+            "chirality: loss of random designs",
+            "chirality: losses of all designs",
+            "chirality: recorded loss",
+            "chirality: recorded loss of random designs",
+            "doping-easy: least loss of all designs",
+            "doping-easy: loss of random designs",
+            "doping-easy: losses of all designs",
+            "doping-easy: recorded loss",
+            "doping-easy: recorded loss of random designs",
+            "isotope-sites: losses of all designs",
+            "matgym/NanotubeChirality-v0: 3 episodes",
+            "matgym/NanotubeChirality-v0: 3 side by side",
+            "matgym/NanotubeChiralityGoal-v0: 3 episodes",
+            "matgym/NanotubeChiralityVector-v0: 3 episodes",
+            "matgym/NanotubeChiralityVector-v0: 3 side by side",
+            "matgym/NanotubeThermoelectric-v0: 3 episodes",
+            "matgym/NanotubeThermoelectric-v0: 3 side by side",
+            "matgym/NanotubeThermoelectricGoal-v0: 3 episodes",
+            "matgym/NanotubeThermoelectricGoal-v0: 3 side by side",
+            "matgym/NanotubeThermoelectricVector-v0: 3 episodes",
+            "matgym/NanotubeThermoelectricVector-v0: 3 side by side",
+            "nearest: 64 tubes",
+            "swap: 64 tubes",
+            "thermoelectric-easy: least loss of all designs",
+            "thermoelectric-easy: loss of random designs",
+            "thermoelectric-easy: losses of all designs",
+            "thermoelectric-easy: recorded loss",
+            "thermoelectric-easy: recorded loss of random designs",
+        ),
+        "gaps by the reduced basis, and integrals of the transmission by Gauss nodes cut at the leads' edges",
+    ),
 }
 """The figures that differ from those of 0.1, with the reason."""
 
