@@ -86,6 +86,8 @@ class Level(StrEnum):
     SCC_PI = "self-consistent π tight binding"
     XTB = "extended tight binding"
     """GFN1-xTB or GFN2-xTB."""
+    MACHINE_LEARNED = "machine-learned potential"
+    """A potential that was trained on energies of density functionals."""
     PI_CLASSICAL = "π tight binding and classical phonons"
     EMPIRICAL = "empirical relation"
     """A formula with coefficients that were fitted to measurements."""

@@ -24,6 +24,7 @@ from matgym.physics.entries import FORMAT
 from matgym.physics.mechanics.elastic import Elasticity
 from matgym.physics.mechanics.formation import FormationEnergy
 from matgym.physics.mechanics.references import check_references
+from matgym.physics.mechanics.sevennet import SevenNetFormation
 from matgym.physics.mechanics.strength import Strength
 from matgym.physics.oracles import TEMPERATURES_K, TakesCoordinates
 from matgym.physics.phonons.boltzmann import LongTubeHeat
@@ -108,6 +109,7 @@ OTHER_LEVELS: Final[tuple[tuple[type[Model], Callable[[Conditions, Keep], Model]
         ),
     ),
     (XtbElectrons, lambda at, _keep: XtbElectrons(chemical_potentials_ev=at.chemical_potentials_ev)),
+    (SevenNetFormation, lambda at, _keep: SevenNetFormation(chemical_potentials_ev=at.chemical_potentials_ev)),
     (OpticalTransitions, lambda _at, _keep: OpticalTransitions(environment="sds")),
 )
 """Further oracles, with their classes, that compute some of the same properties by another level, if it is named."""

@@ -108,7 +108,7 @@ def test_every_property_is_listed(run):
     assert all(row["key"].startswith(row["name"]) for row in rows)
     levels = {row["name"]: [level["level"] for level in row["levels"]] for row in rows}
     assert levels["gap"] == ["pi", "scc-pi", "xtb"]
-    assert levels["formation"] == ["classical", "xtb"]
+    assert levels["formation"] == ["classical", "xtb", "machine-learned"]
     for level in (level for row in rows for level in row["levels"]):
         assert level["validity"]
         assert level["seconds"] > 0.0

@@ -137,7 +137,7 @@ def test_formation_energies_and_gaps_of_a_batch():
 
 def test_the_registry_has_the_level():
     assert levels_of("gap")[-1] == Level.XTB
-    assert levels_of("formation_ev") == (Level.CLASSICAL, Level.XTB)
+    assert levels_of("formation_ev") == (Level.CLASSICAL, Level.XTB, Level.MACHINE_LEARNED)
     assert oracle_of("formation", level=Level.XTB) == XtbElectrons()
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
+from scipy.linalg.lapack import ztrtri
 
 from matgym.frozen import ValueObject
 from matgym.physics.electrons.pristine_tables import PristineTables, offsets, pristine_tables
@@ -157,9 +158,14 @@ class Decorations(ValueObject):
         tables = [pristine_tables(self.lattice, self.strengths, *key) for key in unique]
         which = np.array([unique[key] for key in keys])
         sites, used = self.sites[rows], self.used[rows]
-        places, both = offsets(self.lattice, sites, sites), used[:, :, None] & used[:, None, :]
-        green = np.where(both, np.stack([table.green for table in tables])[which[:, None, None], places], 0.0)
-        slope = np.where(both, np.stack([table.slope for table in tables])[which[:, None, None], places], 0.0)
+        different, of_row = np.unique(rows, return_inverse=True)
+        both = used[:, :, None] & used[:, None, :]
+        places = offsets(self.lattice, self.sites[different], self.sites[different])[of_row]
+        places += (which * len(tables[0].green))[:, None, None]  # in the tables one after another
+        green = np.concatenate([table.green for table in tables]).take(places)
+        slope = np.concatenate([table.slope for table in tables]).take(places)
+        green *= both
+        slope *= both
         most = max(len(table.sizes_ev) for table in tables)
         levels = np.stack([_padded(table, most) for table in tables])[which]
         waves = np.stack([_wave_factors(table, most) for table in tables], axis=1)[:, which]
@@ -172,7 +178,7 @@ class Decorations(ValueObject):
         green[:, diagonal, diagonal] -= inverse
         slope[:, diagonal, diagonal] += ~used
         factor, definite = _cholesky(slope)
-        root = np.linalg.inv(factor)
+        root = _inverse(factor)
         back = root.conj().swapaxes(1, 2)
         amplitudes = root @ amplitudes
         size = 2 * most + len(diagonal)
@@ -247,6 +253,15 @@ def _cholesky(metric: ComplexArray) -> tuple[ComplexArray, BoolArray]:
         definite = eigenvalues[:, 0] > LEAST_METRIC * eigenvalues[:, -1]
         kept = np.where(definite[:, None, None], metric, np.eye(metric.shape[1]))
         return np.asarray(np.linalg.cholesky(kept), dtype=np.complex128), np.asarray(definite)
+
+
+def _inverse(factors: ComplexArray) -> ComplexArray:
+    """Return the inverses of (r, D, D) lower triangular matrices; numpy's needs three times as long for any matrix."""
+    found = np.empty_like(factors)
+    for place, factor in enumerate(factors):
+        # The transpose, which is upper triangular, is what LAPACK sees without a copy.
+        found[place] = ztrtri(factor.T)[0].T
+    return found
 
 
 def _padded(table: PristineTables, most: int) -> FloatArray:

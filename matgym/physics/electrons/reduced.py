@@ -34,6 +34,10 @@ GRID_WEIGHTS: Final = np.array([0.5, 1, 1, 1, 1, 1, 0.5]) / 6.0
 SHORT_ANGSTROM: Final = (12.0, 6.0)
 """Lengths of a tube, Å, below which the grid of the search is twice and four times as fine: bands are steeper."""
 
+COARSE_ANGSTROM: Final = (16.0, 30.0)
+"""Lengths of a tube, Å, above which the search begins on every second phase of the grid: of a tube with one electron a
+site, whose gap is near the Dirac points, all of them at phases of this grid; and of any tube, whose bands are flat."""
+
 METALLIC_EV: Final = 0.2
 """Least |f|, eV, below which the edges of a decorated tube are searched near the undecorated tube's, too."""
 
@@ -61,6 +65,9 @@ CANDIDATES: Final = (0.01, 0.4)
 
 RIVALS: Final = 0.2
 """Energy over (E - E₀)², 1/eV, by which errors of two phases of the grid differ at most; measured up to 0.15 1/eV."""
+
+BESIDE: Final = np.pi / 4.0
+"""Distance of two phases of the grid up to which they see the same minimum; less on a fine grid."""
 
 TOUCHING_EV: Final = 1e-3
 """Overlap of bands, eV, up to which the Fermi level is where they touch, rather than what fills the mesh."""
@@ -124,9 +131,14 @@ def reduced_edges(tubes: Sequence[Nanotube], parameters: PiParameters) -> Edges:
 
 
 def _parts(decorations: Decorations) -> list[IntArray]:
-    """Return rows of tubes with similar numbers of decorated sites; those with too many are left out."""
+    """Return rows of tubes that are all neutral or not, with similar numbers of decorated sites, if not too many."""
     counts = decorations.used.sum(axis=1)
-    ascending = np.argsort(counts, kind="stable")
+    neutral = decorations.electrons == decorations.lattice.n_sites
+    return [part for of in (neutral, ~neutral) for part in _similar(decorations, counts, np.flatnonzero(of))]
+
+
+def _similar(decorations: Decorations, counts: IntArray, rows: IntArray) -> list[IntArray]:
+    ascending = rows[np.argsort(counts[rows], kind="stable")]
     ascending = ascending[counts[ascending] <= MOST_DECORATED * decorations.lattice.n_sites]
     parts, start = [], 0
     while start < len(ascending):
@@ -145,7 +157,9 @@ class _Search:
     def __init__(self, decorations: Decorations, rows: IntArray) -> None:
         widest = int(decorations.used[rows].sum(axis=1).max(initial=0))
         self.decorations, self.rows = decorations.cut(rows, widest), np.arange(len(rows))
-        self.grid = search_grid(decorations.lattice)
+        neutral = not decorations.turned and bool((self.decorations.electrons == decorations.lattice.n_sites).all())
+        coarse = decorations.lattice.length_angstrom > COARSE_ANGSTROM[0 if neutral else 1]
+        self.grid = search_grid(decorations.lattice)[:: 1 + coarse]
 
     def run(self) -> tuple[FloatArray, BoolArray]:
         """Return (3, r) valence and conduction edges and Fermi levels, eV, and (r,) whether they are settled."""
@@ -275,7 +289,7 @@ class _Search:
         """
         values = (2.0 * side - 1.0)[:, None] * curves
         least, place = values.min(axis=1), values.argmin(axis=1)
-        away = np.abs(np.arange(values.shape[1]) - place[:, None]) > 1
+        away = np.abs(self.grid - self.grid[place][:, None]) > min(BESIDE, 1.5 * self.grid[1])
         distance = least - (2.0 * side - 1.0) * energies_ev
         return np.asarray((away & (values <= (least + RIVALS * distance**2)[:, None])).any(axis=1))
 

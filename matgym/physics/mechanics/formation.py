@@ -91,6 +91,11 @@ class FormationEnergy(Model):
     cost = Cost(seconds=1.3, sites=160, exponent=0.8)
     """Cost, measured with REBO and one vacancy on one core of an AMD EPYC server."""
 
+    @property
+    def references(self) -> References:
+        """Chemical potentials or phases that are taken."""
+        return self.chemical_potentials_ev
+
     def predict(self, tubes: Sequence[Nanotube], /) -> Predictions:
         """Return the formation energy of each tube, eV; tubes must be without torsion.
 
@@ -136,7 +141,7 @@ class FormationEnergy(Model):
             name = getattr(potential, "name", potential)
             raise RelaxationError(f"no vacancies with {name}: {reason}")
         doped = bool(counts[Species.B] or counts[Species.N])
-        given = potentials_ev(self.chemical_potentials_ev, lambda name: phase_ev(name, potential), doped=doped)
+        given = potentials_ev(self.references, lambda name: phase_ev(name, potential), doped=doped)
         separated = _dopants(counts[Species.B], counts[Species.N], given, potential)
         pristine = Nanotube(tube.n, tube.m, tube.cells, strain=tube.strain)
         an_atom = given["C"] if "C" in given else energy(pristine, potential) / pristine.n_sites

@@ -1,17 +1,18 @@
 """Compare the levels of the gap: π and self-consistent π against GFN1-xTB, and GFN1-xTB against GFN2-xTB.
 
-`python -m scripts.studies.levels.compare` reads the tubes that `scripts.studies.levels.reference` has finished, and
-writes docs/results/levels.json: rank correlation and mean absolute error on tubes of chiralities, compositions and
+`python -m scripts.studies.levels.compare` reads docs/results/levels-reference.parquet, and writes
+docs/results/levels.json: rank correlation and mean absolute error on tubes of chiralities, compositions and
 arrangements that no fit saw, the share of tubes whose charges converge, CPU seconds a tube by size, and the error of
 the mesh of wave vectors of the charges.
 
-tblite's charges are those of the Γ point of the cell, so that GFN1-xTB's gaps are those of these charges. The
-self-consistent π model is compared twice: with the same charges, and with those of the whole zone, which are its
-default.
+tblite's charges are those of the Γ point of the cell, so that GFN1-xTB's gaps are those of these charges. There are
+labels of cells of 8 Å and of twice the length, and the self-consistent π model is compared with both twice: with the
+charges of Γ, and with those of the whole zone, which are its default and those of an infinite tube.
 """
 
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import product
 from multiprocessing import get_context
 from time import process_time
 
@@ -22,10 +23,9 @@ from matgym.models import Model
 from matgym.physics.electrons.bands import PiElectrons
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.physics.oracles import one_thread
-from matgym.physics.xtb.states import XtbMethod
 from matgym.structures import Nanotube
 from scripts.studies.common import Study, interval, print_markdown
-from scripts.studies.levels.reference import entry_of, finished
+from scripts.studies.levels.reference import entry_of, reference_rows
 from scripts.studies.levels.tubes import predicted_gaps
 
 LEVELS = {
@@ -51,7 +51,7 @@ QUICK = Settings(tubes=2, meshed=1, cells=(1,), resamples=20)
 
 
 def main() -> None:
-    """Compute both π levels of the finished tubes, compare, and measure times."""
+    """Compute both π levels of the tubes of the reference set, compare, and measure times."""
     study = Study.from_command_line("levels", __doc__, Settings(), QUICK)
     with ProcessPoolExecutor(study.workers, mp_context=get_context("spawn")) as pool:
         _compare(study, pool)
@@ -59,33 +59,35 @@ def main() -> None:
 
 def _compare(study: Study[Settings], pool: Executor) -> None:
     times = [pool.submit(_times, study.settings.small, cells) for cells in sorted(study.settings.cells, reverse=True)]
-    rows = finished()
-    first = [row for row in rows if row["method"] == XtbMethod.GFN1.value]
-    drawn = [row for row in first if row["split"] == "fit" and row["kind"] == "random"][: study.settings.meshed]
+    rows = reference_rows()
+    drawn = [row for row in rows if row["split"] == "fit" and row["kind"] == "random"][: study.settings.meshed]
     mesh_error = _mesh_error(pool, [entry_of(row["name"]).tube for row in drawn]) if drawn else {}
-    first = [row for row in first if row["split"] == "test"][: study.settings.tubes]
-    second = {row["name"]: row["gap_ev"] for row in rows if row["method"] == XtbMethod.GFN2.value}
+    first = [row for row in rows if row["split"] == "test"][: study.settings.tubes]
     tubes = [entry_of(row["name"]).tube for row in first]
-    gaps, failures = {"GFN1": np.array([row["gap_ev"] for row in first])}, {}
+    columns = {"GFN1": "gap_ev", "GFN1, long cell": "long_gap_ev", "GFN2": "gfn2_gap_ev"}
+    gaps = {name: np.array([row[column] for row in first], dtype=np.float64) for name, column in columns.items()}
+    failures = {}
     for name, oracle in LEVELS.items():
         gaps[name], failures[name] = predicted_gaps(pool, oracle, tubes)
-    gaps["GFN2"] = np.array([second.get(row["name"], np.nan) for row in first])
     comparisons = []
-    for kind in dict.fromkeys(row["kind"] for row in first):
-        both = np.isfinite(gaps["GFN2"])
-        for tubes_of, known in (("all", np.ones(len(first), dtype=bool)), ("with GFN2", both)):
-            chosen = known & np.array([row["kind"] == kind for row in first], dtype=bool)
-            chiralities = len({(row["n"], row["m"]) for row, keep in zip(first, chosen, strict=True) if keep})
-            for level in (*LEVELS, "GFN2") if tubes_of == "with GFN2" else LEVELS:
-                here = {"kind": kind, "of": tubes_of, "level": level, "chiralities": chiralities}
-                comparisons.append(here | _agreement(gaps[level][chosen], gaps["GFN1"][chosen], study.settings))
+    for kind, labels, levels in product(
+        dict.fromkeys(row["kind"] for row in first), ("GFN1", "GFN1, long cell"), ((*LEVELS,), (*LEVELS, "GFN2"))
+    ):
+        chosen = np.array([row["kind"] == kind for row in first]) & np.isfinite(gaps[labels])
+        if "GFN2" in levels:
+            chosen &= np.isfinite(gaps["GFN2"])
+        chiralities = len({(row["n"], row["m"]) for row, keep in zip(first, chosen, strict=True) if keep})
+        for level in levels:
+            here = {"kind": kind, "labels": labels, "of": "with GFN2" if "GFN2" in levels else "all", "level": level}
+            found = _agreement(gaps[level][chosen], gaps[labels][chosen], study.settings)
+            comparisons.append(here | {"chiralities": chiralities} | found)
     comparisons = [row for row in comparisons if row["tubes"]]
-    head = ("kind", "of", "level", "tubes", "chiralities", "Spearman [95 %]", "MAE eV")
+    head = ("kind", "labels", "of", "level", "tubes", "chiralities", "Spearman [95 %]", "MAE eV")
     print_markdown(
         head,
         [
             (
-                row["kind"], row["of"], row["level"], row["tubes"], row["chiralities"],
+                row["kind"], row["labels"], row["of"], row["level"], row["tubes"], row["chiralities"],
                 interval(row["spearman"], *row["spearman_interval"]) if "spearman" in row else None, row.get("mae_ev"),
             )
             for row in comparisons

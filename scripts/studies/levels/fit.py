@@ -1,7 +1,7 @@
 """Fit the self-consistent π model to GFN1-xTB, on the chiralities that the fit may see.
 
 `python -m scripts.studies.levels.fit` (about 15 minutes of one core) takes the pristine and random tubes of the split
-"fit" that `scripts.studies.levels.reference` has finished. It computes their levels next to the gap once more in
+"fit" in docs/results/levels-reference.parquet. It computes their levels next to the gap once more in
 GFN1-xTB, fits the parameters to these levels and to the gap, and writes parameters and errors to
 docs/results/levels-fit.json. Errors are cross-validated: those of a chirality come from a fit to all others. Nothing is
 computed on tubes of the split "test".
@@ -33,7 +33,7 @@ from matgym.physics.xtb.relaxation import scaled_atoms, tersoff_start
 from matgym.physics.xtb.states import XtbMethod, solve
 from matgym.structures import Nanotube
 from scripts.studies.common import Study, StudyJob
-from scripts.studies.levels.reference import SHORTEST_ANGSTROM, entry_of, finished
+from scripts.studies.levels.reference import SHORTEST_ANGSTROM, entry_of, reference_rows
 from scripts.studies.levels.tubes import predicted_gaps
 
 PHASES = np.array([0.0, 2.0 * np.pi / 3.0, np.pi])  # every Dirac point folds next to one of these
@@ -203,17 +203,14 @@ QUICK = Settings(most_sites=72, steps=1)
 def main() -> None:
     """Fit the parameters, and cross-validate them over chiralities."""
     study = Study.from_command_line("levels-fit", __doc__, Settings(), QUICK)
-    rows = [row for row in finished() if row["split"] == "fit" and "GFN1" in row["method"]]
+    rows = [row for row in reference_rows() if row["split"] == "fit"]
     rows = [row for row in rows if row["kind"] in ("pristine", "random")]
     rows = [row for row in rows if len(row["species"]) <= study.settings.most_sites][: 2 if study.quick else None]
-    if not rows:
-        print("no tube of the fit is finished: run scripts.studies.levels.reference")
-        return
     solved = study.rows([Frontier(row["name"]) for row in rows])
-    reference = np.array([row["levels_ev"] for row in solved]).reshape(len(rows), len(PHASES), 2 * SIDE)
+    levels_ev = np.array([row["levels_ev"] for row in solved]).reshape(len(rows), len(PHASES), 2 * SIDE)
     tubes, labels = [entry_of(row["name"]).tube for row in rows], np.array([row["gap_ev"] for row in rows])
     with ProcessPoolExecutor(study.workers, mp_context=get_context("spawn")) as pool:
-        vector, errors, jacobian = fit(Levels(tubes), reference, study.settings.steps, pool)
+        vector, errors, jacobian = fit(Levels(tubes), levels_ev, study.settings.steps, pool)
 
         def gaps_by(oracle: PiElectrons | SelfConsistentElectrons, chosen: np.ndarray) -> np.ndarray:
             return predicted_gaps(pool, oracle, [tubes[row] for row in np.flatnonzero(chosen)])[0]
