@@ -131,14 +131,12 @@ def make_shard(spec: DatasetSpec, number: int) -> pa.Table:
     columns = tube_columns(batch, samples)
     columns["split"] = [family.held or split_of(key) for family, key in zip(families, columns["key"], strict=True)]
     conditions = Conditions(spec.temperature_k)
-    for level in dict.fromkeys(map(spec.levels.get, spec.properties)):
-        names = [name for name in spec.properties if spec.levels.get(name) == level]
-        predictions = predict(batch, names, conditions, level=level)
-        for key, values in predictions.values.items():
-            # Ten digits, beyond the tolerance of the oracles: the same bytes on the same machine.
-            rounded = np.array([float(f"{value:.10g}") for value in values])
-            by = oracle_of(key, conditions, level=level).level
-            columns |= label_columns(key, rounded, predictions.failures.get(key, {}), by)
+    predictions = predict(batch, spec.properties, conditions, level=spec.levels)
+    for name, (key, values) in zip(spec.properties, predictions.values.items(), strict=True):
+        # Ten digits, beyond the tolerance of the oracles: the same bytes on the same machine.
+        rounded = np.array([float(f"{value:.10g}") for value in values])
+        computed_by = oracle_of(name, conditions, level=spec.levels.get(name)).level
+        columns |= label_columns(key, rounded, predictions.failures.get(key, {}), computed_by)
     return table_of(columns, spec.keys)
 
 

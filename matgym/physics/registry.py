@@ -211,7 +211,7 @@ def predict(
     names: Sequence[str],
     conditions: Conditions | None = None,
     *,
-    level: Level | str | None = None,
+    level: Level | str | Mapping[str, Level | str] | None = None,
     atoms: "Sequence[Atoms | None] | None" = None,
     cache: Path | None = None,
     on_oracle: Callable[[str, int, int], None] = lambda _name, _done, _total: None,
@@ -222,7 +222,7 @@ def predict(
         tubes: B tubes.
         names: short names or keys.
         conditions: temperature and chemical potential.
-        level: level by which all of them are computed; None means the default of each.
+        level: level by which all of them are computed, or the levels of some names; None means the default of each.
         atoms: coordinates of each tube's own, as `ReadTube.own_coordinates` gives them, from which oracles that can
             compute it; None for a tube, or for all of them, takes the ideal lattice. Such results are not stored.
         cache: folder in which results are stored and looked up; None stores nothing on disk.
@@ -236,12 +236,13 @@ def predict(
         PropertyError: if a property is unknown, or no oracle computes it by that level.
     """
     properties = parse_properties(names)
+    levels = level if isinstance(level, Mapping) else dict.fromkeys((prop.name for prop in properties), level)
     models: dict[str, Model] = {}  # thermal conductance and ZT need the same phonons
 
     def keep(oracle: Model) -> Model:
         return models.setdefault(repr(oracle), Cached(oracle, cache) if cache else Remembered(oracle))
 
-    needed = list(dict.fromkeys(_creator(prop, level) for prop in properties))
+    needed = list(dict.fromkeys(_creator(prop, levels.get(prop.name) or levels.get(prop.key)) for prop in properties))
     parts = []
     for done, create in enumerate(needed):
         oracle = keep(create(conditions or Conditions(), keep))

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from matgym.cli import app
 from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, builder, split_of
-from matgym.data.builder import make_shard, provenance, random_codoped, random_decoration, random_tube
+from matgym.data.builder import random_codoped, random_decoration, random_tube
 from matgym.errors import DamagedFileWarning, DatasetError, FormatError, PropertyError
 from matgym.models import Level, Predictions
 from matgym.physics import PiElectrons, predict
