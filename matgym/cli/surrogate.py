@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, print_result, progress, split_names
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, FormatError
+from matgym.files import read_yaml
 
 if TYPE_CHECKING:
     from matgym.learning.metrics import PropertyMetrics
-    from matgym.surrogates.fitting import FitConfig
+    from matgym.surrogates.training import AnyFit
 
 app = typer.Typer(no_args_is_help=True, help="Train and evaluate surrogates.")
 
@@ -24,7 +25,9 @@ def train(
     ] = None,
     properties: Annotated[str, typer.Option("--property", help="Properties, separated by commas.")] = "",
     also: Annotated[str, typer.Option("--properties", hidden=True)] = "",  # the name of the option in `matgym oracle`
-    network: Annotated[str, typer.Option(help="Architecture: lenet, alexnet, vgg, plain, resnet or graph.")] = "",
+    network: Annotated[
+        str, typer.Option(help="Architecture: lenet, alexnet, vgg, plain, resnet, graph or honeycomb.")
+    ] = "",
     cv: Annotated[int, typer.Option(min=0, max=1000, help="Cross-validation folds. 0: none.")] = 0,
     dataset: Annotated[
         str, typer.Option(help="Parquet file or shipped data set. Default: one with the properties.")
@@ -90,7 +93,7 @@ def train(
     )
 
 
-def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[str, Any]) -> tuple[str, "FitConfig"]:
+def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[str, Any]) -> tuple[str, "AnyFit"]:
     """Return the name or file of the training data, and the training settings.
 
     Args:
@@ -106,23 +109,41 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
     from matgym.learning.config import read_config
     from matgym.physics.registry import parse_properties
     from matgym.surrogates.fitting import FitConfig, shipped_config
+    from matgym.surrogates.honeycomb.fitting import HoneycombFit
 
     keys = tuple(prop.key for prop in parse_properties(names)) if names else ()
-    file = file or shipped_config(keys, dataset)
-    own = read_config(FitConfig, file) if file else None
+    named = changes.get("network", "")
+    file = file or (None if named == "honeycomb" else shipped_config(keys, dataset))
+    honeycomb = (named or (_network_of(file) if file else "")) == "honeycomb"
+
+    def read(**changed: Any) -> FitConfig | HoneycombFit:
+        if honeycomb:
+            return read_config(HoneycombFit, file, changes=changed)
+        return read_config(FitConfig, file, changes=changed)
+
+    own = read() if file else None
     source = dataset or (own.dataset if own else "")
     if not source:
         holders = [name for name, spec in SPECIFICATIONS.items() if set(keys) <= set(spec.keys)]
         if not holders:
             raise ConfigurationError(f"no shipped data set has {', '.join(keys)} together: give --dataset")
-        source = holders[0]
-    if file is None or own is None:
-        return source, FitConfig(**{"properties": keys or Dataset.load(source).keys} | changes)
+        source = holders[-1 if honeycomb else 0]  # the later ones are of many chiralities
+    if own is None:
+        return source, read(**{"properties": keys or Dataset.load(source).keys} | changes)
     if changes.get("network", own.network) != own.network:
         changes = changes | {"size": {}}  # the size in the file is that of another architecture
     if keys and keys != own.properties:
-        changes = changes | {"properties": keys, "weights": ()}
-    return source, read_config(FitConfig, file, changes=changes)
+        changes = changes | {"properties": keys} | ({} if honeycomb else {"weights": ()})
+    return source, read(**changes)
+
+
+def _network_of(file: Path) -> str:
+    """Return what network a file of settings names; empty if it names none, or cannot be read."""
+    try:
+        content = read_yaml(file)
+    except FormatError:
+        return ""
+    return str(content.get("network", "")) if isinstance(content, dict) else ""
 
 
 @app.command()

@@ -232,6 +232,10 @@ MAX_WEIGHT: Final = 1e9
 """Largest magnitude of a weight that is read: sums of products stay finite in single precision. Ours."""
 
 
+INTERVALS: Final = "calibration.interval"
+"""Name of the half-widths of intervals, in standard deviations; infinite if there were too few data for them."""
+
+
 def filled(build: Callable[[], N], tensors: Mapping[str, Tensor], what: str = "the network") -> N:
     """Return a network with stored weights.
 
@@ -252,13 +256,14 @@ def filled(build: Callable[[], N], tensors: Mapping[str, Tensor], what: str = "t
 
 
 def check_finite(tensors: Mapping[str, Tensor], file: Path) -> None:
-    """Check that weights are numbers with which one can go on.
+    """Check that weights are numbers with which one can go on. Intervals of few data are infinite.
 
     Raises:
         WeightsError: if one is NaN, infinite, or beyond `MAX_WEIGHT`.
     """
     for name, value in tensors.items():
-        if value.is_floating_point() and value.numel() and not float(value.abs().max()) <= MAX_WEIGHT:
+        known = value[~torch.isposinf(value)] if name == INTERVALS else value
+        if value.is_floating_point() and known.numel() and not float(known.abs().max()) <= MAX_WEIGHT:
             raise WeightsError(f"{file}: {name} holds numbers that are not finite, or beyond ±{MAX_WEIGHT:g}")
 
 

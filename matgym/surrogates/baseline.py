@@ -17,7 +17,7 @@ from functools import lru_cache
 import numpy as np
 
 from matgym.data import Dataset
-from matgym.errors import PropertyError
+from matgym.errors import DatasetError, PropertyError
 from matgym.frozen import ValueObject
 from matgym.models import Model, Predictions, Space
 from matgym.physics import GAP_EV, PiElectrons, PiParameters, PristinePhonons, Property, Thermoelectric
@@ -127,6 +127,8 @@ def informants() -> Mapping[str, Informant]:
     """Return the physics inputs by name."""
     electrons = PiElectrons()
     of_electrons = {prop.key: Informant(electrons, prop.key) for prop in electrons.properties}
+    # The same by names that labels of a higher level cannot have.
+    of_electrons |= {f"pi_{prop.key}": Informant(electrons, prop.key) for prop in electrons.properties}
     return of_electrons | {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
 
 
@@ -147,7 +149,18 @@ def _informed(keys: Sequence[str], tubes: TubeBatch) -> FloatArray:
 
 
 def with_physics(data: Dataset, keys: Sequence[str]) -> Dataset:
-    """Return a data set with its physics inputs as columns, so that several fits need not compute them anew."""
+    """Return a data set with its physics inputs as columns, so that several fits need not compute them anew.
+
+    Raises:
+        DatasetError: if a column of the same name holds labels of another level.
+    """
+    for key in set(keys) & set(data.keys):
+        level = informants()[key].oracle.level
+        if others := sorted({str(found) for found in data.levels(key) if found not in {level, None}}):
+            raise DatasetError(
+                f"the labels {key!r} are by {', '.join(others)}, and the input of that name is by {level}: give "
+                f"'pi_{key}' in informed_by, or leave it out"
+            )
     missing = [key for key in keys if key not in data.keys]
     for key, column in zip(missing, _informed(missing, data.batch).T, strict=True):
         data = data.with_column(key, column, informants()[key].oracle.level)

@@ -7,13 +7,21 @@ from typing import Any, Final, Self
 import numpy as np
 import torch
 
+from matgym.data import Dataset
 from matgym.errors import PropertyError
 from matgym.frozen import ValueObject
 from matgym.learning.metrics import distance, standard_deviation
 from matgym.models import Cost, Predictions
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
-from matgym.surrogates.baseline import LearnedModel, PristineModel, informants
-from matgym.surrogates.domain import excess_electrons, excess_notes, shape_distance, unknown_species, visible
+from matgym.surrogates.baseline import LearnedModel, PristineModel, informants, physics_of
+from matgym.surrogates.domain import (
+    check_undeformed,
+    excess_electrons,
+    excess_notes,
+    shape_distance,
+    unknown_species,
+    visible,
+)
 from matgym.surrogates.engines import Engine, by_torch
 from matgym.surrogates.networks import RasterNetwork
 from matgym.surrogates.raster import RasterView, global_features, raster_view
@@ -150,6 +158,19 @@ class NetworkSurrogate(ValueObject, LearnedModel):
     ) -> tuple[FloatArray, FloatArray]:
         """Return (B, properties) predictions, and half the widths of the intervals that hold 90 % of true values."""
         mean, _, half_width = self._judged(self.run(lattice, species, physics)[0])
+        return mean, half_width
+
+    def judged(self, data: Dataset) -> tuple[FloatArray, FloatArray]:
+        """Return (B, properties) means and half-widths of intervals for the rows of a data set.
+
+        Raises:
+            DatasetError: if some are strained, twisted or reconstructed.
+        """
+        mean, half_width = np.full((2, len(data), len(self.predicted)), np.nan)
+        check_undeformed(data.batch)
+        physics = physics_of(data, self.informed_by)
+        for lattice, rows, species, _ in data.by_lattice():
+            mean[rows], half_width[rows] = self.intervals(lattice, species, physics[rows])
         return mean, half_width
 
     def features(self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None) -> FloatArray:

@@ -1,27 +1,33 @@
 """Storage of surrogates on disk; see `matgym.learning.store`."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field, model_validator
 
-from matgym.errors import ConfigurationError
+from matgym.errors import ConfigurationError, FormatError
+from matgym.files import read_json
 from matgym.learning.metrics import PropertyMetrics
 from matgym.learning.store import Card, Store, ensemble_tensors, filled, part
 from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
+from matgym.surrogates.honeycomb.graph import TUBE_FEATURES
+from matgym.surrogates.honeycomb.network import HoneycombNetwork, HoneycombSettings
+from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
+from matgym.surrogates.honeycomb.surrogate import Scaling as NumbersScaling
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import build_network, network_settings
 from matgym.typing import FloatArray
 
 
-class SurrogateCard(Card):
-    """Description, provenance and accuracy of a surrogate; see also `Card` and `NetworkSurrogate`.
+class FittedCard(Card):
+    """Description, provenance and accuracy of a surrogate of any kind; see also `Card`.
 
     Attributes:
         metrics: metrics by split; neither training nor early stopping used "test".
@@ -32,17 +38,40 @@ class SurrogateCard(Card):
     settings: dict[str, Any]
     members: int = Field(default=1, ge=1)
     properties: tuple[str, ...] = Field(min_length=1)
-    species: tuple[str, ...] = Field(min_length=1)
     informed_by: tuple[str, ...] = ()
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    metrics: dict[str, tuple[PropertyMetrics, ...]] = Field(default_factory=dict)
+    cross_validation: tuple[dict[str, Any], ...] = ()
+
+
+class HoneycombCard(FittedCard):
+    """The card of a `HoneycombSurrogate`; see there."""
+
+    network: Literal["honeycomb"]
+    numbers_mean: tuple[float, ...]
+    numbers_scale: tuple[float, ...]
+    chiralities: tuple[tuple[int, int], ...]
+
+    @model_validator(mode="after")
+    def _scaled(self) -> Self:
+        counts = {"mean": len(self.properties), "scale": len(self.properties)}
+        counts |= dict.fromkeys(("numbers_mean", "numbers_scale"), TUBE_FEATURES + len(self.informed_by))
+        for name, count in counts.items():
+            if len(getattr(self, name)) != count:
+                raise ValueError(f"{name} must hold {count} numbers")
+        return self
+
+
+class SurrogateCard(FittedCard):
+    """The card of a `NetworkSurrogate`; see there."""
+
+    species: tuple[str, ...] = Field(min_length=1)
     informed_mean: tuple[float, ...] = ()
     informed_scale: tuple[float, ...] = ()
     lattices: tuple[tuple[int, int, int], ...]
     excess: tuple[int, int] | None = None
     baseline: PristineModel
-    metrics: dict[str, tuple[PropertyMetrics, ...]] = Field(default_factory=dict)
-    cross_validation: tuple[dict[str, Any], ...] = ()
 
     @model_validator(mode="after")
     def _scaled(self) -> Self:
@@ -53,10 +82,12 @@ class SurrogateCard(Card):
         return self
 
 
-STORE: Final = Store(SurrogateCard, "a surrogate", Path(__file__).parent / "weights")
+WEIGHTS: Final = Path(__file__).parent / "weights"
+STORE: Final = Store(SurrogateCard, "a surrogate", WEIGHTS)
+HONEYCOMBS: Final = Store(HoneycombCard, "a surrogate", WEIGHTS)
 
 
-def save(surrogate: NetworkSurrogate, path: Path | str, **facts: object) -> SurrogateCard:
+def save(surrogate: NetworkSurrogate | HoneycombSurrogate, path: Path | str, **facts: object) -> FittedCard:
     """Write the weights to `path` (.safetensors) and the card next to it (.json).
 
     `facts` are further entries of the card: data, fit, command, metrics.
@@ -65,22 +96,24 @@ def save(surrogate: NetworkSurrogate, path: Path | str, **facts: object) -> Surr
         WeightsError: if `path` does not end in .safetensors.
     """
     calibration = {f"calibration.{name}": torch.from_numpy(np.array(v)) for name, v in surrogate.calibration.items()}
-    return STORE.save(
-        path,
-        ensemble_tensors(surrogate.networks) | calibration,
-        {
-            **{name: getattr(surrogate, name) for name in ("network", "informed_by", "lattices", "excess", "baseline")},
-            **{name: tuple(values.tolist()) for name, values in vars(surrogate.scaling).items()},
-            "settings": dict(surrogate.settings),
-            "members": len(surrogate.networks),
-            "properties": surrogate.keys,
-            "species": tuple(SPECIES_DATA[kind].label for kind in surrogate.species),
-            **facts,
-        },
-    )
+    tensors = ensemble_tensors(surrogate.networks) | calibration
+    common = {
+        **{name: tuple(values.tolist()) for name, values in vars(surrogate.scaling).items()},
+        "network": surrogate.name,
+        "informed_by": surrogate.informed_by,
+        "settings": dict(surrogate.settings),
+        "members": len(surrogate.networks),
+        "properties": surrogate.keys,
+        **facts,
+    }
+    if isinstance(surrogate, HoneycombSurrogate):
+        return HONEYCOMBS.save(path, tensors, {"chiralities": surrogate.chiralities, **common})
+    own = {name: getattr(surrogate, name) for name in ("lattices", "excess", "baseline")}
+    species = tuple(SPECIES_DATA[kind].label for kind in surrogate.species)
+    return STORE.save(path, tensors, {**own, "species": species, **common})
 
 
-def load(path: Path | str) -> NetworkSurrogate:
+def load(path: Path | str) -> NetworkSurrogate | HoneycombSurrogate:
     """Load a surrogate.
 
     Args:
@@ -90,7 +123,33 @@ def load(path: Path | str) -> NetworkSurrogate:
     Raises:
         WeightsError: if a file is missing, damaged, of a later format, or does not match its card.
     """
-    return STORE.load(located(path), _built)
+    file = located(path)
+    return HONEYCOMBS.load(file, _built_honeycomb) if _is_honeycomb(file) else STORE.load(file, _built)
+
+
+def _is_honeycomb(file: Path) -> bool:
+    """Return whether a card says that its networks are on the honeycomb; what is wrong with a card is said later."""
+    try:
+        content = read_json(file.with_suffix(".json"))
+    except FormatError:
+        return False
+    return isinstance(content, dict) and content.get("network") == "honeycomb"
+
+
+def _built_honeycomb(card: HoneycombCard, tensors: dict[str, torch.Tensor]) -> HoneycombSurrogate:
+    leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
+    settings = HoneycombSettings(**card.settings)
+    build = partial(HoneycombNetwork, settings, len(card.properties), informed=len(card.informed_by), sums=leads)
+    networks = tuple(
+        filled(build, part(tensors, f"network.{member}"), f"network {member}") for member in range(card.members)
+    )
+    calibration = {name: value.numpy() for name, value in part(tensors, "calibration").items()}
+    features: Any = networks[0].head[0].in_features
+    _check_calibration(calibration, len(card.properties), features)
+    scaling = NumbersScaling(*(np.array(x) for x in (card.mean, card.scale, card.numbers_mean, card.numbers_scale)))
+    return HoneycombSurrogate(
+        networks, asdict(settings), card.properties, card.informed_by, scaling, card.chiralities, calibration
+    )
 
 
 def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate:
@@ -134,14 +193,15 @@ def _check_calibration(arrays: Mapping[str, FloatArray], properties: int, featur
             raise ConfigurationError(f"calibration.{name} is {found}, and {shape} by the card")
 
 
-def load_card(path: Path | str) -> SurrogateCard:
+def load_card(path: Path | str) -> FittedCard:
     """Load the card of a surrogate; see `load`."""
-    return STORE.load_card(located(path))
+    file = located(path)
+    return HONEYCOMBS.load_card(file) if _is_honeycomb(file) else STORE.load_card(file)
 
 
 def shipped() -> dict[str, tuple[str, ...]]:
     """Return the keys of the properties that each shipped surrogate predicts, by its name."""
-    return {name: STORE.load_card(name).properties for name in STORE.names()}
+    return {name: load_card(STORE.located(name)).properties for name in STORE.names()}
 
 
 def located(path: Path | str) -> Path:

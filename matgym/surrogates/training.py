@@ -27,13 +27,18 @@ from matgym.learning.trainer import CHECKPOINTS, Epoch, Options
 from matgym.models import Level, Model
 from matgym.statistics import estimate
 from matgym.structures import Nanotube
-from matgym.surrogates.baseline import physics_of, with_physics
-from matgym.surrogates.domain import check_undeformed
+from matgym.surrogates.baseline import with_physics
 from matgym.surrogates.engines import INT8_ENGINES, Calibration, Engine
 from matgym.surrogates.fitting import FitConfig, fit
+from matgym.surrogates.honeycomb.fitting import HoneycombFit
+from matgym.surrogates.honeycomb.fitting import fit as fit_honeycomb
+from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
 from matgym.surrogates.learned import NetworkSurrogate
-from matgym.surrogates.store import STORE, SurrogateCard, save
+from matgym.surrogates.store import STORE, FittedCard, save
 from matgym.typing import BoolArray, FloatArray
+
+AnySurrogate: TypeAlias = NetworkSurrogate | HoneycombSurrogate
+AnyFit: TypeAlias = FitConfig | HoneycombFit
 
 Folds: TypeAlias = tuple[tuple[PropertyMetrics, ...], ...]
 """Metrics of every property, for each fold."""
@@ -47,7 +52,7 @@ CALIBRATION_TUBES: Final = 256
 """Largest number of tubes that determine the ranges of the activations. A choice of ours."""
 
 
-def config_of(card: SurrogateCard) -> FitConfig:
+def config_of(card: FittedCard) -> AnyFit:
     """Return the configuration by which the surrogate of a card was fitted.
 
     Raises:
@@ -55,15 +60,17 @@ def config_of(card: SurrogateCard) -> FitConfig:
     """
     if not card.fit:
         raise ConfigurationError(f"the card of {card.network!r} does not hold its fit configuration: train anew")
+    if card.network == "honeycomb":
+        return validated(HoneycombFit, card.fit, "the card")
     return validated(FitConfig, card.fit, "the card")
 
 
 def train(
     data: Dataset,
     output: Path,
-    config: FitConfig,
+    config: AnyFit,
     *,
-    start: NetworkSurrogate | None = None,
+    start: AnySurrogate | None = None,
     command: str = "matgym surrogate train",
     folds: int = 0,
     on_fold: Callable[[int, Epoch], None] = lambda _fold, _epoch: None,
@@ -71,7 +78,7 @@ def train(
     force: bool = False,
     inputs: Iterable[Path] = (),
     **options: Unpack[Options],
-) -> SurrogateCard:
+) -> FittedCard:
     """Cross-validate and fit a surrogate, measure its accuracy on the test splits, and store it.
 
     Args:
@@ -95,7 +102,7 @@ def train(
         if folds:
             found = cross_validate(data, config, folds, folder=work.folder / "folds", device=device, on_epoch=on_fold)
         options["checkpoints"] = work.folder / "checkpoints"
-        surrogate = fit(data, config, start=start, **options)
+        surrogate = fitted(data, config, start, **options)
         metrics = measure(surrogate, data)
         work.begin_output()
         return save(
@@ -109,21 +116,33 @@ def train(
         )
 
 
-def measure(surrogate: NetworkSurrogate, data: Dataset) -> dict[str, tuple[PropertyMetrics, ...]]:
+def fitted(
+    data: Dataset, config: AnyFit, start: AnySurrogate | None = None, **options: Unpack[Options]
+) -> AnySurrogate:
+    """Fit the kind of surrogate that a configuration is of; see there.
+
+    Raises:
+        ConfigurationError: if the initial weights are of another kind.
+    """
+    if isinstance(config, HoneycombFit) and not isinstance(start, NetworkSurrogate):
+        return fit_honeycomb(data, config, start, **options)
+    if isinstance(config, FitConfig) and not isinstance(start, HoneycombSurrogate):
+        return fit(data, config, start=start, **options)
+    raise ConfigurationError(
+        f"the initial weights are of another kind of network than {config.network!r}: give some of that kind"
+    )
+
+
+def measure(surrogate: AnySurrogate, data: Dataset) -> dict[str, tuple[PropertyMetrics, ...]]:
     """Return the metrics on the splits that no fit uses: of tubes like those of the training, and of `HELD`."""
     parts = {name: data.split(name).labelled(surrogate.keys) for name in ("test", *HELD)}
     # R² is not defined for one row, which has no variance.
     return {name: figures(surrogate, part) for name, part in parts.items() if len(part) > 1}
 
 
-def figures(surrogate: NetworkSurrogate, data: Dataset) -> tuple[PropertyMetrics, ...]:
+def figures(surrogate: AnySurrogate, data: Dataset) -> tuple[PropertyMetrics, ...]:
     """Return the metrics of every property on labelled rows."""
-    shape = (len(data), len(surrogate.keys))
-    predicted, half_width = np.full(shape, np.nan), np.full(shape, np.nan)
-    check_undeformed(data.batch)
-    physics = physics_of(data, surrogate.informed_by)
-    for lattice, rows, species, _ in data.by_lattice():
-        predicted[rows], half_width[rows] = surrogate.intervals(lattice, species, physics[rows])
+    predicted, half_width = surrogate.judged(data)
     truth = np.stack([data.values(key) for key in surrogate.keys], axis=1)
     covered = np.abs(predicted - truth) <= half_width
     chiralities = data.chiralities
@@ -138,7 +157,7 @@ def figures(surrogate: NetworkSurrogate, data: Dataset) -> tuple[PropertyMetrics
 
 def cross_validate(
     data: Dataset,
-    config: FitConfig,
+    config: AnyFit,
     folds: int = 5,
     *,
     folder: Path | None = None,
@@ -167,8 +186,8 @@ def cross_validate(
             results.append(stored)
             continue
         part, checkpoints = fold_of(pool, fold, folds, config.seed), folder and folder / f"fold-{fold}.checkpoints"
-        fitted = fit(part, config, checkpoints=checkpoints, device=device, on_epoch=partial(on_epoch, fold))
-        results.append(figures(fitted, part.split("test")))
+        found = fitted(part, config, checkpoints=checkpoints, device=device, on_epoch=partial(on_epoch, fold))
+        results.append(figures(found, part.split("test")))
         if done:
             write_json(done, identity | {"figures": _FIGURES.dump_python(results[-1], mode="json")})
     return tuple(results)

@@ -3,22 +3,23 @@
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, TypeAlias, Unpack
+from typing import Any, Literal, TypeAlias, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from matgym.data import Dataset
-from matgym.errors import ConfigurationError, DatasetError
+from matgym.errors import ConfigurationError, DatasetError, PropertyError
 from matgym.frozen import ValueObject
 from matgym.learning.config import check_counts, check_positive
 from matgym.learning.metrics import calibrate
 from matgym.learning.trainer import Options, Training, one_cycle, train
 from matgym.structures import TubeBatch
+from matgym.surrogates.baseline import informants, physics_of
 from matgym.surrogates.honeycomb.graph import honeycombs
 from matgym.surrogates.honeycomb.network import HoneycombNetwork, HoneycombSettings
-from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate, Scaling, known, physics_inputs
+from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate, Scaling, known
 from matgym.typing import FloatArray
 
 Batch: TypeAlias = tuple[tuple[Tensor, ...], Tensor]
@@ -40,6 +41,8 @@ class HoneycombFit:
         learning_rate: peak learning rate of the one-cycle schedule.
         weight_decay: weight decay of AdamW.
         seed: random seed of initial weights, order, and mirror images; member i has `seed + i`.
+        dataset: name or file of the data that the configuration is for; empty for any data.
+        network: "honeycomb".
 
     Raises:
         ConfigurationError: if a value is out of range.
@@ -55,6 +58,8 @@ class HoneycombFit:
     learning_rate: float = 3e-3
     weight_decay: float = 1e-4
     seed: int = 0
+    dataset: str = ""
+    network: Literal["honeycomb"] = "honeycomb"
 
     def __post_init__(self) -> None:
         check_counts(self, "epochs", "members", "batch_size", "patience")
@@ -63,7 +68,14 @@ class HoneycombFit:
             raise ConfigurationError(f"weight_decay={self.weight_decay} must not be negative")
         if not self.properties:
             raise ConfigurationError("properties must hold at least one key")
+        for key in self.informed_by:
+            if key not in informants():
+                raise PropertyError(f"there is no physics {key!r} to give as input; there is {', '.join(informants())}")
         HoneycombSettings(**self.size)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a plain dictionary for the card, with all settings of the network."""
+        return asdict(self) | {"size": asdict(HoneycombSettings(**self.size))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,23 +100,22 @@ class Examples(ValueObject):
     def of(cls, data: Dataset, config: HoneycombFit) -> "Examples":
         """Return the rows of a data set, but for those whose physics inputs fail."""
         batch, labels = data.batch, np.stack([data.values(key) for key in config.properties], axis=1)
-        stored = [name for name in config.informed_by if name in data.keys]
-        fresh = [name for name in config.informed_by if name not in stored]
-        values = dict(zip(fresh, physics_inputs(fresh, batch).T, strict=True))
-        columns = [values[name] if name in values else data.values(name) for name in config.informed_by]
-        physics = np.stack(columns, axis=1) if columns else np.empty((len(batch), 0))
+        physics = physics_of(data, config.informed_by)
         rows = np.flatnonzero(np.isfinite(physics).all(axis=1))
         batch, labels, physics = batch.take(rows), labels[rows], physics[rows]
         offset, factor = known(config.properties, batch, config.informed_by, physics)
         return cls(batch, labels, (labels - offset) / factor, factor, physics)
 
 
-def fit(data: Dataset, config: HoneycombFit, **options: Unpack[Options]) -> HoneycombSurrogate:
+def fit(
+    data: Dataset, config: HoneycombFit, start: HoneycombSurrogate | None = None, **options: Unpack[Options]
+) -> HoneycombSurrogate:
     """Fit networks to the training split, keep the epoch of the lowest validation error, and calibrate uncertainty.
 
     Args:
         data: data set with train and validation rows; rows of other splits are not used.
         config: configuration of the fit.
+        start: surrogate whose weights, of another property perhaps, the rounds of messages begin with.
         options: see `matgym.learning.trainer.Options`.
 
     Raises:
@@ -128,6 +139,8 @@ def fit(data: Dataset, config: HoneycombFit, **options: Unpack[Options]) -> Hone
     for member in range(config.members):
         torch.manual_seed(config.seed + member)
         network = HoneycombNetwork(settings, len(config.properties), informed=len(config.informed_by), sums=leads)
+        if start is not None:
+            _take_over(network, start.networks[member % len(start.networks)])
         training = _training(replace(fresh, networks=(network,)), learned, validation, config, member)
         train(training, {"data": data.digest, "config": asdict(config)}, **options)
         networks.append(network)
@@ -135,6 +148,25 @@ def fit(data: Dataset, config: HoneycombFit, **options: Unpack[Options]) -> Hone
     _, features = fitted.run(learned.batch, learned.physics)
     members, held_out = fitted.run(validation.batch, validation.physics)
     return replace(fitted, calibration=calibrate(validation.labels, members, features, held_out))
+
+
+def _take_over(network: HoneycombNetwork, start: HoneycombNetwork) -> None:
+    """Give a network the weights of another one that has the same sizes: all but those of the head's last layer.
+
+    Raises:
+        ConfigurationError: if no weights but those of the head fit.
+    """
+    wanted = network.state_dict()
+    fitting = {
+        name: value
+        for name, value in start.state_dict().items()
+        if name in wanted
+        and value.shape == wanted[name].shape
+        and not name.startswith(f"head.{len(network.head) - 1}.")
+    }
+    if "site.weight" not in fitting or any(name not in fitting for name in wanted if name.startswith("rounds.")):
+        raise ConfigurationError("the initial weights are of a network of another size: give the same settings")
+    network.load_state_dict(wanted | fitting)
 
 
 def _training(

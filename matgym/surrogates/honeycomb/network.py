@@ -10,7 +10,14 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from matgym.errors import require_counts, require_within
 from matgym.surrogates.honeycomb.graph import SITE_FEATURES, TUBE_FEATURES
+
+MOST_FEATURES = 4096
+"""Most features of a site, and most units of a layer: beyond any use. A choice of ours, as is the next one."""
+
+MOST_ROUNDS = 64
+"""Most rounds of messages, and most layers of the head."""
 
 BASIS = 3
 """Functions of the direction of a bond: 1, cos 2φ and sin 2φ."""
@@ -24,11 +31,20 @@ class HoneycombSettings:
         width: features of a site.
         rounds: rounds of messages; each reaches one bond further.
         hidden: units of each hidden layer of the head.
+
+    Raises:
+        ConfigurationError: if a setting is out of range.
     """
 
     width: int = 48
     rounds: int = 4
     hidden: tuple[int, ...] = (64, 64)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))  # a card has a list
+        require_counts(width=self.width, rounds=self.rounds)
+        require_within(1, MOST_FEATURES, width=self.width, **{f"hidden[{k}]": n for k, n in enumerate(self.hidden)})
+        require_within(1, MOST_ROUNDS, rounds=self.rounds, **{"len(hidden) + 1": len(self.hidden) + 1})
 
 
 class Round(nn.Module):

@@ -53,7 +53,7 @@ def _pairs(graph: Honeycombs) -> Float32Array:
         beside = walked[neighbours]  # (S, 3, F)
         if length <= DIRECTED_SHELLS:
             found.append(_products(marks, (cosines[:, :, None] * beside).sum(axis=1), graph))
-        before, walked = walked, beside.sum(axis=1) - (3.0 if length == 2 else 2.0) * before  # noqa: PLR2004
+        before, walked = walked, beside.sum(axis=1) - (3.0 if length == 2 else 2.0) * before
         found.append(_products(marks, walked, graph))
     return np.concatenate(found, axis=1)
 

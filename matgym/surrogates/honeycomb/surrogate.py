@@ -12,13 +12,14 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from matgym.data import Dataset
 from matgym.errors import PropertyError
 from matgym.frozen import ValueObject
 from matgym.learning.metrics import distance, standard_deviation
 from matgym.models import Cost, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, TubeBatch
-from matgym.surrogates.baseline import informants
+from matgym.surrogates.baseline import informants, physics_of
 from matgym.surrogates.honeycomb.graph import Honeycombs, honeycombs, mirrored
 from matgym.surrogates.honeycomb.network import HoneycombNetwork
 from matgym.typing import Float32Array, FloatArray, IntArray
@@ -26,7 +27,7 @@ from matgym.typing import Float32Array, FloatArray, IntArray
 SITES_A_PASS: Final = 16_384
 """Sites of a forward pass: more do not fit into the processor's cache. A choice of ours, as are the next three."""
 
-FOUNDATIONS: Final[Mapping[str, tuple[str, ...]]] = {"gap_ev": ("gap_ev",), "zt": ("zt_pristine_phonons",)}
+FOUNDATIONS: Final[Mapping[str, tuple[str, ...]]] = {"gap_ev": ("pi_gap_ev",), "zt": ("zt_pristine_phonons",)}
 """Physics, by name in `informants`, on which each property stands."""
 
 _DIAMETERS: Final = ("thermal_conductance_nw_k",)
@@ -151,6 +152,11 @@ class HoneycombSurrogate(ValueObject, Model):
             values, dict.fromkeys(self.predicted, lost) if lost else {}, sds, half_widths,
             {key: members[:, :, k] for k, key in enumerate(self.predicted)}, far,
         )  # fmt: skip
+
+    def judged(self, data: Dataset) -> tuple[FloatArray, FloatArray]:
+        """Return (B, properties) means and half-widths of intervals for the rows of a data set."""
+        mean, _, half_width = self._judged(self.run(data.batch, physics_of(data, self.informed_by))[0])
+        return mean, half_width
 
     def run(self, batch: TubeBatch, physics: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Return (members, B, properties) predictions and (B, F) features of the first network.
