@@ -106,6 +106,7 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
         ConfigurationError: if no data set is given and no shipped data set has these properties.
     """
     from matgym.data import SPECIFICATIONS, Dataset
+    from matgym.data.dataset import shipped_data
     from matgym.learning.config import read_config
     from matgym.physics.registry import parse_properties
     from matgym.surrogates.fitting import FitConfig, shipped_config
@@ -124,7 +125,9 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
     own = read() if file else None
     source = dataset or (own.dataset if own else "")
     if not source:
-        holders = [name for name, spec in SPECIFICATIONS.items() if set(keys) <= set(spec.keys)]
+        holders = [
+            name for name in SPECIFICATIONS if name in shipped_data() and set(keys) <= set(SPECIFICATIONS[name].keys)
+        ]
         if not holders:
             raise ConfigurationError(f"no shipped data set has {', '.join(keys)} together: give --dataset")
         source = holders[-1 if honeycomb else 0]  # the later ones are of many chiralities

@@ -35,6 +35,22 @@ from matgym.typing import FloatArray, IntArray
 SHIPPED = Path(__file__).parent / "shipped"
 
 
+def shipped_data() -> tuple[str, ...]:
+    """Return the names of the data sets that come with matgym."""
+    return tuple(sorted(file.stem for file in SHIPPED.glob("*.parquet")))
+
+
+def _missing(name: str) -> str:
+    from matgym.data.specification import SPECIFICATIONS  # imports the oracles, which takes seconds
+
+    if name in SPECIFICATIONS:
+        return (
+            f"the data set {name!r} does not come with matgym: build it by `matgym data build {name}.parquet "
+            f"--specification {name}`, and give the file"
+        )
+    return f"there is no data set {name!r}: give a Parquet file, or one of {', '.join(shipped_data())}"
+
+
 @dataclass(frozen=True)
 class Dataset:
     """Labelled tubes. Methods raise a `PropertyError` for a property without labels.
@@ -59,8 +75,7 @@ class Dataset:
         if not file.suffix and not is_file(file):
             file = SHIPPED / f"{path}.parquet"
         if not is_file(file):
-            shipped = ", ".join(sorted(p.stem for p in SHIPPED.glob("*.parquet")))
-            raise DatasetError(f"there is no data set {str(path)!r}: give a Parquet file, or one of {shipped}")
+            raise DatasetError(_missing(str(path)))
         try:
             check_size(pq.read_metadata(file))
             table = pq.ParquetFile(file).read()

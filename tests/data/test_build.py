@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from matgym.cli import app
 from matgym.data import SPECIFICATIONS, Dataset, DatasetSpec, Family, build, builder, split_of
 from matgym.data.builder import random_codoped, random_decoration, random_tube
+from matgym.data.dataset import shipped_data
 from matgym.errors import DamagedFileWarning, DatasetError, FormatError, PropertyError
 from matgym.models import Level, Predictions
 from matgym.physics import PiElectrons, predict
@@ -214,7 +215,13 @@ def test_a_missing_or_foreign_file_is_an_error_of_one_sentence(tmp_path):
         Dataset.load(tmp_path / "x.parquet")
 
 
-@pytest.mark.parametrize("name", list(SPECIFICATIONS))
+def test_a_data_set_that_is_not_shipped_says_how_to_build_it():
+    for name in set(SPECIFICATIONS) - set(shipped_data()):
+        with pytest.raises(DatasetError, match=rf"matgym data build {name}\.parquet --specification {name}"):
+            Dataset.load(name)
+
+
+@pytest.mark.parametrize("name", shipped_data())
 def test_the_shipped_data_sets_agree_with_their_specifications(name):
     data, spec = Dataset.load(name), SPECIFICATIONS[name]
     assert data.provenance["specification"] == spec.model_dump(mode="json")
@@ -222,9 +229,9 @@ def test_the_shipped_data_sets_agree_with_their_specifications(name):
     assert len(data) >= 0.85 * spec.samples  # duplicates are removed: one in ten of the shortest tubes
     row = data.split("test").table.slice(0, 1).to_pylist()[0]
     rng = np.random.default_rng([spec.seed, row["sample"]])
-    again = random_codoped(row["n"], row["m"], row["cells"], spec.largest_share, rng)
+    again = random_tube(spec.family_of(row["sample"]), spec.largest_share, rng)
     assert again.key == row["key"]
-    found = predict([again], spec.properties)
+    found = predict([again], spec.properties, level=spec.levels)
     for key in spec.keys:
         assert found[key][0] == pytest.approx(row[key], rel=LABEL_TOLERANCE, abs=1e-8)
 
