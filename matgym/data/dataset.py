@@ -132,8 +132,7 @@ class Dataset:
             raise DatasetError(f"there is no split {name!r}: give one of {', '.join(SPLITS)}, seen, held")
         return Dataset(self.table.filter(pc.is_in(self.table.column("split"), pa.array(chosen))))
 
-    @property
-    def chiralities(self) -> IntArray:
+    def chirality_numbers(self) -> IntArray:
         """(rows,) number of the chirality of each tube."""
         n, m = (self.table.column(name).to_numpy().astype(np.int64) for name in ("n", "m"))
         return np.asarray(np.unique(np.stack([n, m]), axis=1, return_inverse=True)[1].ravel())

@@ -145,7 +145,7 @@ def figures(surrogate: AnySurrogate, data: Dataset) -> tuple[PropertyMetrics, ..
     predicted, half_width = surrogate.judged(data)
     truth = np.stack([data.values(key) for key in surrogate.keys], axis=1)
     covered = np.abs(predicted - truth) <= half_width
-    chiralities = data.chiralities
+    chiralities = data.chirality_numbers()
     return tuple(
         property_metrics(key, predicted[:, k], truth[:, k], covered[:, k], chiralities)
         for k, key in enumerate(surrogate.keys)
