@@ -5,8 +5,8 @@ and docs/results/levels-reference.json. All tubes are at rest in Tersoff's poten
 bond length, since a relaxation in GFN1-xTB takes eight times as long as a calculation; a part of the tubes is relaxed
 in GFN1-xTB, too, which measures what that costs. Energies of B and N are those of the h-BN sheet and N₂.
 
-tblite's charges are those of the Γ point. In a cell of 8 Å they are not those of the infinite tube, so the random tubes
-that no fit saw are computed in twice the cell, too (columns `long_...`), as the oracle does it.
+tblite's charges are those of the Γ point. In a cell of 8 Å they are not those of the infinite tube, so the smallest
+random tubes that no fit saw are computed in twice the cell, too (columns `long_...`), as the oracle does it.
 """
 
 from dataclasses import dataclass
@@ -40,8 +40,8 @@ class Settings:
 
     tubes: int = 420
     second: int = 42  # the first random ones, of which GFN2-xTB is computed
-    relaxed: int = 8  # the first random ones, which are relaxed in GFN1-xTB
-    long: int = 110  # the first random ones that no fit saw, which are computed in a long cell
+    relaxed: int = 4  # the first random ones, which are relaxed in GFN1-xTB
+    long: int = 54  # the smallest random ones that no fit saw, which are computed in a long cell
 
 
 QUICK = Settings(tubes=1, second=1, relaxed=0, long=0)
@@ -176,8 +176,9 @@ def main() -> None:
     first = study.rows([Single(name) for name in names[: settings.tubes]], "jobs")
     second = study.rows([Single(name, XtbMethod.GFN2) for name in drawn[: settings.second]], "jobs")
     relaxed = study.rows([Relaxed(name) for name in drawn[: settings.relaxed]], "jobs")
-    unseen = [entry.name for entry in entries() if entry.kind == "random" and entry.split == "test"]
-    long = study.rows([Long(name) for name in unseen[: settings.long]], "jobs")
+    unseen = [entry for entry in entries() if entry.kind == "random" and entry.split == "test"]
+    unseen = sorted(unseen, key=lambda entry: entry.tube.n_sites)[: settings.long]
+    long = study.rows([Long(entry.name) for entry in unseen], "jobs")
     by_name = {row["name"]: row for row in with_geometry(with_formation(first))}
     for prefix, rows in (("gfn2_", second), ("relaxed_", relaxed), ("long_", long)):
         for row in rows:
