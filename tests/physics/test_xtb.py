@@ -122,7 +122,7 @@ def test_charges_are_those_of_sites_with_short_cells_repeated():
 
 @pytest.mark.long
 def test_formation_energies_and_gaps_of_a_batch():
-    tubes = [Nanotube(7, 0, 2), DOPED, DOPED.decorated({9: "vacancy"}), Nanotube(7, 0, 2).twisted(0.01)]
+    tubes = [Nanotube(7, 0, 2), DOPED, DOPED.decorated({25: "vacancy"}), Nanotube(7, 0, 2).twisted(0.01)]
     predictions = XtbElectrons().predict(tubes)
     formation = predictions[FORMATION_EV]
     assert formation[0] == pytest.approx(0.0, abs=1e-3)
