@@ -4,6 +4,7 @@ Every error is a `ConfigurationError` of one form: `SOURCE: PLACE=VALUE: what is
 the nearest known one.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from difflib import get_close_matches
@@ -99,6 +100,17 @@ def check_positive(settings: object, *names: str) -> None:
         ConfigurationError: if one is not.
     """
     require_positive(**{name: getattr(settings, name) for name in names})
+
+
+def check_not_negative(settings: object, *names: str) -> None:
+    """Check that settings of these names are 0 or more, and finite.
+
+    Raises:
+        ConfigurationError: if one is not.
+    """
+    for name in names:
+        if not 0.0 <= (value := getattr(settings, name)) < math.inf:
+            raise ConfigurationError(f"{name}={value} must not be negative")
 
 
 def _check_names(kind: type, content: Mapping[str, object], source: str, within: str = "") -> None:

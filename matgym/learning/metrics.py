@@ -120,6 +120,25 @@ def standard_deviation(members: FloatArray, floor: FloatArray, factor: FloatArra
     return np.asarray(np.sqrt(floor**2 + (factor * member_spread(members)) ** 2))
 
 
+def judge(members: FloatArray, calibration: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return the (V, properties) means, standard deviations and half-widths of intervals of predictions.
+
+    Args:
+        members: (members, V, properties) predictions of each member.
+        calibration: arrays from `calibrate`; without them, standard deviations and half-widths are NaN.
+    """
+    unknown = np.full(members.shape[2], np.nan)
+    floor, factor, interval = (calibration.get(name, unknown) for name in ("floor", "factor", "interval"))
+    sd = standard_deviation(members, floor, factor)
+    return members.mean(axis=0), sd, sd * interval
+
+
+def column_scales(values: FloatArray) -> FloatArray:
+    """Return (columns,) standard deviations, by which columns are scaled; 1 for a constant column."""
+    spread = values.std(axis=0)
+    return np.where(spread > 0.0, spread, 1.0)
+
+
 def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, float]:
     """Fit the standard deviation to the (V,) spread of members: sd² = floor² + (factor · spread)².
 

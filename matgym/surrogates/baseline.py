@@ -13,6 +13,7 @@ with the phonons of the pristine tube, a number between 1 and the ratio of the t
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 import numpy as np
 
@@ -26,6 +27,9 @@ from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.domain import check_undeformed, outside_space, unknown_species
 from matgym.typing import FloatArray, SpeciesArray
+
+UNINFORMED: Final = "the physics that this surrogate needs as input could not be computed"
+"""Reason of a failure."""
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,24 @@ def informants() -> Mapping[str, Informant]:
     return of_electrons | {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
 
 
+def check_informants(keys: Sequence[str]) -> None:
+    """Check names of physics inputs.
+
+    Raises:
+        PropertyError: if there is no such input.
+    """
+    for key in keys:
+        if key not in informants():
+            raise PropertyError(f"there is no physics {key!r} to give as input; there is {', '.join(informants())}")
+
+
 def informed_values(keys: Sequence[str], lattice: TubeLattice, species: SpeciesArray) -> FloatArray:
     """Return the (B, len(keys)) physics inputs of B tubes of one lattice; NaN where an oracle fails."""
-    return _informed(keys, TubeBatch.uniform(lattice, species))
+    return physics_inputs(keys, TubeBatch.uniform(lattice, species))
 
 
-def _informed(keys: Sequence[str], tubes: TubeBatch) -> FloatArray:
+def physics_inputs(keys: Sequence[str], tubes: TubeBatch) -> FloatArray:
+    """Return the (B, len(keys)) physics inputs of B tubes of any lattices; NaN where an oracle fails."""
     values = np.empty((len(tubes), len(keys)))
     predictions: dict[int, Predictions] = {}  # by oracle, which may compute several inputs
     for column, key in enumerate(keys):
@@ -162,7 +178,7 @@ def with_physics(data: Dataset, keys: Sequence[str]) -> Dataset:
                 f"'pi_{key}' in informed_by, or leave it out"
             )
     missing = [key for key in keys if key not in data.keys]
-    for key, column in zip(missing, _informed(missing, data.batch).T, strict=True):
+    for key, column in zip(missing, physics_inputs(missing, data.batch).T, strict=True):
         data = data.with_column(key, column, informants()[key].oracle.level)
     return data
 

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from matgym.data import Dataset
-from matgym.errors import ConfigurationError, DatasetError, PropertyError
-from matgym.learning.config import check_counts, check_positive, read_config
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.learning.config import check_counts, check_not_negative, check_positive, read_config
 from matgym.learning.devices import device_of
-from matgym.learning.metrics import calibrate
+from matgym.learning.metrics import calibrate, column_scales
 from matgym.learning.trainer import NormStatistics, Options, Training, grouped_rows, one_cycle, train
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Species
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group
-from matgym.surrogates.baseline import Group, groups_of, informants
+from matgym.surrogates.baseline import Group, check_informants, groups_of
 from matgym.surrogates.domain import excess_range
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network, network_settings
@@ -95,15 +95,12 @@ class FitConfig:
             )
         check_counts(self, "epochs", "members", "batch_size", "patience")
         check_positive(self, "learning_rate")
-        if not 0.0 <= self.weight_decay < math.inf:
-            raise ConfigurationError(f"weight_decay={self.weight_decay} must not be negative")
+        check_not_negative(self, "weight_decay")
         if not self.properties or not self.species:
             raise ConfigurationError(
                 f"properties={self.properties} and species={self.species} must each hold at least one entry"
             )
-        for key in self.informed_by:
-            if key not in informants():
-                raise PropertyError(f"there is no physics {key!r} to give as input; there is {', '.join(informants())}")
+        check_informants(self.informed_by)
         network_settings(self.network, self.size)
         for name in self.species:
             parse_species(name)
@@ -171,7 +168,7 @@ def fit(
         counts = f"{len(learned)} lattices to train on and {len(validation)} to validate on"
         raise DatasetError(f"the data set has {counts}: give labelled rows in the splits 'train' and 'validation'")
     targets, physics = (np.concatenate([getattr(group, name) for group in learned]) for name in ("learned", "informed"))
-    scaling = Scaling(targets.mean(axis=0), _spread(targets), physics.mean(axis=0), _spread(physics))
+    scaling = Scaling(targets.mean(axis=0), column_scales(targets), physics.mean(axis=0), column_scales(physics))
     fresh = NetworkSurrogate(
         (), config.network, config.network_size, config.properties, config.codes,
         tuple((group.lattice.n, group.lattice.m, group.lattice.cells) for group in learned),
@@ -224,12 +221,6 @@ def _training(
         config.epochs, config.patience, member=member,
         callbacks=[NormStatistics(net, min(1.0 / steps, SHORTEST_MEMORY), FREEZE)],
     )  # fmt: skip
-
-
-def _spread(values: FloatArray) -> FloatArray:
-    """Return (columns,) standard deviations; 1 for a constant column."""
-    spread = values.std(axis=0)
-    return np.where(spread > 0.0, spread, 1.0)
 
 
 def initial_network(config: FitConfig, member: int, start: NetworkSurrogate | None) -> RasterNetwork:

@@ -10,10 +10,10 @@ import torch
 from matgym.data import Dataset
 from matgym.errors import PropertyError
 from matgym.frozen import ValueObject
-from matgym.learning.metrics import distance, standard_deviation
+from matgym.learning.metrics import distance, judge
 from matgym.models import Cost, Predictions
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
-from matgym.surrogates.baseline import LearnedModel, PristineModel, informants, physics_of
+from matgym.surrogates.baseline import UNINFORMED, LearnedModel, PristineModel, informants, physics_of
 from matgym.surrogates.domain import (
     check_undeformed,
     excess_electrons,
@@ -29,10 +29,6 @@ from matgym.typing import Float32Array, FloatArray, SpeciesArray
 
 INFERENCE_BATCH: Final = 256
 """Number of tubes per forward pass: larger batches do not fit into the processor's cache."""
-
-
-UNINFORMED: Final = "the physics that this surrogate needs as input could not be computed"
-"""Reason of failures of tubes whose physics inputs are missing."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +127,7 @@ class NetworkSurrogate(ValueObject, LearnedModel):
                 furthest[rows] = np.maximum(distance(pooled, self.calibration), off)
             lost = np.isnan(members[:, rows]).any(axis=(0, 2))
             failures |= dict.fromkeys(rows[lost].tolist(), UNINFORMED)
-        judged = self._judged(members)
+        judged = judge(members, self.calibration)
         notes = {row: note for row, note in excess_notes(excess, self.excess).items() if row not in failures}
         for unknown in (furthest, *judged[1:]):
             unknown[list(notes)] = np.inf
@@ -157,7 +153,7 @@ class NetworkSurrogate(ValueObject, LearnedModel):
         self, lattice: TubeLattice, species: SpeciesArray, physics: FloatArray | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """Return (B, properties) predictions, and half the widths of the intervals that hold 90 % of true values."""
-        mean, _, half_width = self._judged(self.run(lattice, species, physics)[0])
+        mean, _, half_width = judge(self.run(lattice, species, physics)[0], self.calibration)
         return mean, half_width
 
     def judged(self, data: Dataset) -> tuple[FloatArray, FloatArray]:
@@ -239,12 +235,3 @@ class NetworkSurrogate(ValueObject, LearnedModel):
     def between_leads(self) -> bool:
         """Whether the predicted properties are those of tubes between leads."""
         return any(prop.between_leads for prop in self.properties)
-
-    # ---- inside
-
-    def _judged(self, members: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return (B, properties) means, standard deviations and half-widths of intervals; NaN if not calibrated."""
-        unknown = np.full(len(self.predicted), np.nan)
-        floor, factor, interval = (self.calibration.get(name, unknown) for name in ("floor", "factor", "interval"))
-        sd = standard_deviation(members, floor, factor)
-        return members.mean(axis=0), sd, sd * interval

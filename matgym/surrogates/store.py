@@ -1,10 +1,10 @@
 """Storage of surrogates on disk; see `matgym.learning.store`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from matgym.surrogates.honeycomb.network import HoneycombNetwork, HoneycombSetti
 from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
 from matgym.surrogates.honeycomb.surrogate import Scaling as NumbersScaling
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
-from matgym.surrogates.networks import build_network, network_settings
+from matgym.surrogates.networks import RasterNetwork, build_network, network_settings
 from matgym.typing import FloatArray
 
 
@@ -84,6 +84,7 @@ class SurrogateCard(FittedCard):
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
 STORE: Final = Store(SurrogateCard, "a surrogate", WEIGHTS)
+N = TypeVar("N", RasterNetwork, HoneycombNetwork)
 HONEYCOMBS: Final = Store(HoneycombCard, "a surrogate", WEIGHTS)
 
 
@@ -140,12 +141,7 @@ def _built_honeycomb(card: HoneycombCard, tensors: dict[str, torch.Tensor]) -> H
     leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
     settings = HoneycombSettings(**card.settings)
     build = partial(HoneycombNetwork, settings, len(card.properties), informed=len(card.informed_by), sums=leads)
-    networks = tuple(
-        filled(build, part(tensors, f"network.{member}"), f"network {member}") for member in range(card.members)
-    )
-    calibration = {name: value.numpy() for name, value in part(tensors, "calibration").items()}
-    features: Any = networks[0].head[0].in_features
-    _check_calibration(calibration, len(card.properties), features)
+    networks, calibration = _members(card, build, tensors)
     scaling = NumbersScaling(*(np.array(x) for x in (card.mean, card.scale, card.numbers_mean, card.numbers_scale)))
     return HoneycombSurrogate(
         networks, asdict(settings), card.properties, card.informed_by, scaling, card.chiralities, calibration
@@ -159,14 +155,9 @@ def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurr
         card.network, card.settings, len(card.species), len(card.properties),
         informed=len(card.informed_by), leads=leads,
     )  # fmt: skip
-    networks = [
-        filled(build, part(tensors, f"network.{member}"), f"network {member}") for member in range(card.members)
-    ]
-    calibration = {name: value.numpy() for name, value in part(tensors, "calibration").items()}
-    features: Any = networks[0].head[0].in_features  # an int, which torch does not declare
-    _check_calibration(calibration, len(card.properties), features)
+    networks, calibration = _members(card, build, tensors)
     return NetworkSurrogate(
-        tuple(networks),
+        networks,
         card.network,
         network_settings(card.network, card.settings),
         card.properties,
@@ -178,6 +169,19 @@ def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurr
         card.baseline,
         card.excess,
     )
+
+
+def _members(
+    card: FittedCard, build: Callable[[], N], tensors: Mapping[str, torch.Tensor]
+) -> tuple[tuple[N, ...], dict[str, FloatArray]]:
+    """Return the networks of a card, and the arrays of its calibration."""
+    networks = tuple(
+        filled(build, part(tensors, f"network.{member}"), f"network {member}") for member in range(card.members)
+    )
+    calibration = {name: value.numpy() for name, value in part(tensors, "calibration").items()}
+    features: Any = networks[0].head[0].in_features  # an int, which torch does not declare
+    _check_calibration(calibration, len(card.properties), features)
+    return networks, calibration
 
 
 def _check_calibration(arrays: Mapping[str, FloatArray], properties: int, features: int) -> None:

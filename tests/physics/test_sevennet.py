@@ -35,7 +35,7 @@ def test_the_level_is_chosen_by_name():
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "sevenn", None)
     monkeypatch.setitem(sys.modules, "sevenn.calculator", None)
-    sevennet._loaded.cache_clear()
+    sevennet.sevennet.cache_clear()
     with pytest.raises(MissingExtraError, match=r"matgym\[sevennet\]"):
         predict([NITROGEN], ["formation"], level="machine-learned")
 
@@ -46,9 +46,9 @@ def test_a_calculator_is_made_once(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "sevenn", Module)
     monkeypatch.setitem(sys.modules, "sevenn.calculator", Module)
-    sevennet._loaded.cache_clear()
+    sevennet.sevennet.cache_clear()
     assert sevennet.sevennet() is sevennet.sevennet()
-    sevennet._loaded.cache_clear()
+    sevennet.sevennet.cache_clear()
 
 
 @pytest.mark.long

@@ -24,17 +24,13 @@ if TYPE_CHECKING:
     from ase.calculators.calculator import Calculator
 
 
+@cache
 def sevennet() -> "Calculator":
     """Return the calculator of SevenNet-0 on the processor; a process loads its weights once.
 
     Raises:
         MissingExtraError: if sevenn is not installed.
     """
-    return _loaded()
-
-
-@cache
-def _loaded() -> "Calculator":
     try:
         from sevenn.calculator import SevenNetCalculator
     except ImportError:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 
 from matgym.data import Dataset
-from matgym.errors import ConfigurationError, DatasetError, PropertyError
+from matgym.errors import ConfigurationError, DatasetError
 from matgym.frozen import ValueObject
-from matgym.learning.config import check_counts, check_positive
-from matgym.learning.metrics import calibrate
+from matgym.learning.config import check_counts, check_not_negative, check_positive
+from matgym.learning.metrics import calibrate, column_scales
 from matgym.learning.trainer import Options, Training, one_cycle, train
 from matgym.structures import TubeBatch
-from matgym.surrogates.baseline import informants, physics_of
+from matgym.surrogates.baseline import check_informants, physics_of
 from matgym.surrogates.honeycomb.graph import honeycombs
 from matgym.surrogates.honeycomb.network import HoneycombNetwork, HoneycombSettings
 from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate, Scaling, known
@@ -64,13 +64,10 @@ class HoneycombFit:
     def __post_init__(self) -> None:
         check_counts(self, "epochs", "members", "batch_size", "patience")
         check_positive(self, "learning_rate")
-        if not 0.0 <= self.weight_decay < math.inf:
-            raise ConfigurationError(f"weight_decay={self.weight_decay} must not be negative")
+        check_not_negative(self, "weight_decay")
         if not self.properties:
             raise ConfigurationError("properties must hold at least one key")
-        for key in self.informed_by:
-            if key not in informants():
-                raise PropertyError(f"there is no physics {key!r} to give as input; there is {', '.join(informants())}")
+        check_informants(self.informed_by)
         HoneycombSettings(**self.size)
 
     def as_dict(self) -> dict[str, Any]:
@@ -130,7 +127,9 @@ def fit(
             "labelled rows in the splits 'train' and 'validation'"
         )
     numbers = np.concatenate([honeycombs(learned.batch).tubes, learned.physics], axis=1)
-    scaling = Scaling(learned.learned.mean(axis=0), _spread(learned.learned), numbers.mean(axis=0), _spread(numbers))
+    scaling = Scaling(
+        learned.learned.mean(axis=0), column_scales(learned.learned), numbers.mean(axis=0), column_scales(numbers)
+    )
     settings = HoneycombSettings(**config.size)
     chiralities = tuple(sorted({(lattice.n, lattice.m) for lattice in learned.batch.lattices}))
     fresh = HoneycombSurrogate((), asdict(settings), config.properties, config.informed_by, scaling, chiralities)
@@ -198,9 +197,3 @@ def _training(
         net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
     )
     return Training("honeycomb", net, [update], batches, validate, rng, config.epochs, config.patience, member=member)
-
-
-def _spread(values: FloatArray) -> FloatArray:
-    """Return (columns,) standard deviations; 1 for a constant column."""
-    spread = values.std(axis=0)
-    return np.where(spread > 0.0, spread, 1.0)

@@ -44,6 +44,12 @@ class Honeycombs(ValueObject):
     tube: IntArray
 
 
+def pieces(batch: TubeBatch, sites: int) -> list[IntArray]:
+    """Return rows of a batch in pieces of some number of sites, at least one tube each."""
+    number = batch.offsets[1:] // max(sites, int(batch.n_sites.max(initial=1)))
+    return [np.asarray(np.flatnonzero(number == each), dtype=np.int64) for each in np.unique(number)]
+
+
 def honeycombs(batch: TubeBatch) -> Honeycombs:
     """Return tubes of any lattices as one graph."""
     neighbours = np.empty((len(batch.species), 3), dtype=np.int64)

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from matgym.structures import TubeBatch
-from matgym.surrogates.honeycomb.graph import SITE_FEATURES, Honeycombs, honeycombs
+from matgym.surrogates.honeycomb.graph import SITE_FEATURES, Honeycombs, honeycombs, pieces
 from matgym.typing import Float32Array, FloatArray
 
 SHELLS: Final = 6
@@ -33,15 +33,10 @@ def shell_features(batch: TubeBatch) -> FloatArray:
         sites at its ends; and for walks of 1 to `DIRECTED_SHELLS` bonds the same weighted by cos 2φ of the last bond.
     """
     parts = []
-    for rows in _pieces(batch):
+    for rows in pieces(batch, _SITES):
         graph = honeycombs(batch.take(rows))
         parts.append(np.concatenate([graph.tubes, _pairs(graph)], axis=1))
     return np.concatenate(parts).astype(np.float64) if parts else np.zeros((0, 0))
-
-
-def _pieces(batch: TubeBatch) -> list[np.ndarray]:
-    number = batch.offsets[1:] // _SITES
-    return [np.flatnonzero(number == each) for each in np.unique(number)]
 
 
 def _pairs(graph: Honeycombs) -> Float32Array:

@@ -2,7 +2,7 @@
 
 A property is `offset + factor × learned`. Factors are those of geometry: energies grow with the number of sites, heat
 with the diameter. Where a cheaper oracle computes the same property, or a good part of it, its value is the offset or
-the factor, and an input of the network: see `FOUNDATIONS`.
+the factor, and an input of the network: see `known`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,22 +13,21 @@ import numpy as np
 import torch
 
 from matgym.data import Dataset
-from matgym.errors import PropertyError
 from matgym.frozen import ValueObject
-from matgym.learning.metrics import distance, standard_deviation
+from matgym.learning.metrics import distance, judge
 from matgym.models import Cost, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, TubeBatch
-from matgym.surrogates.baseline import informants, physics_of
-from matgym.surrogates.honeycomb.graph import Honeycombs, honeycombs, mirrored
+from matgym.surrogates.baseline import UNINFORMED, corrections, informants, physics_inputs, physics_of
+from matgym.surrogates.honeycomb.graph import Honeycombs, honeycombs, mirrored, pieces
 from matgym.surrogates.honeycomb.network import HoneycombNetwork
-from matgym.typing import Float32Array, FloatArray, IntArray
+from matgym.typing import Float32Array, FloatArray
 
 SITES_A_PASS: Final = 16_384
-"""Sites of a forward pass: more do not fit into the processor's cache. A choice of ours, as are the next three."""
+"""Sites of a forward pass: more do not fit into the processor's cache. A choice of ours, as is the next one."""
 
-FOUNDATIONS: Final[Mapping[str, tuple[str, ...]]] = {"gap_ev": ("pi_gap_ev",), "zt": ("zt_pristine_phonons",)}
-"""Physics, by name in `informants`, on which each property stands."""
+_SAME: Final[Mapping[str, str]] = {"gap_ev": "pi_gap_ev"}
+"""Physics, by name in `informants`, that computes the same property; the difference from it is learned."""
 
 _DIAMETERS: Final = ("thermal_conductance_nw_k",)
 """Properties that grow with the diameter."""
@@ -45,32 +44,16 @@ def known(
         informed_by: names of physics inputs.
         physics: (B, informed) their values.
     """
-    offset, factor = np.zeros((len(batch), len(keys))), np.ones((len(batch), len(keys)))
+    offset, factor = np.zeros((len(batch), len(keys))), corrections(keys, informed_by, physics)
     for column, key in enumerate(keys):
         if PROPERTIES_BY_KEY[key].extensive:
-            factor[:, column] = batch.n_sites
+            factor[:, column] *= batch.n_sites
         if key in _DIAMETERS:
             diameters = np.array([lattice.diameter_nm for lattice in batch.lattices])
-            factor[:, column] = diameters[batch.lattice_index]
-        for name in FOUNDATIONS.get(key, ()):
-            if name in informed_by:
-                value = physics[:, list(informed_by).index(name)]
-                if informants()[name].corrects == key:
-                    factor[:, column] *= np.maximum(value, np.finfo(np.float32).tiny)
-                else:
-                    offset[:, column] = value
+            factor[:, column] *= diameters[batch.lattice_index]
+        if _SAME.get(key) in informed_by:
+            offset[:, column] = physics[:, list(informed_by).index(_SAME[key])]
     return offset, factor
-
-
-def physics_inputs(names: Sequence[str], batch: TubeBatch) -> FloatArray:
-    """Return (B, informed) values of cheaper oracles; NaN where one fails."""
-    values, computed = np.empty((len(batch), len(names))), dict[int, Predictions]()
-    for column, name in enumerate(names):
-        informant = informants()[name]
-        if id(informant.oracle) not in computed:
-            computed[id(informant.oracle)] = informant.oracle.predict(batch)
-        values[:, column] = computed[id(informant.oracle)][informant.key]
-    return values
 
 
 @dataclass(frozen=True)
@@ -143,9 +126,8 @@ class HoneycombSurrogate(ValueObject, Model):
         """
         batch = TubeBatch.of(tubes)
         members, pooled = self.run(batch)
-        mean, sd, half_width = self._judged(members)
-        reason = "the physics that this surrogate needs as input could not be computed"
-        lost = dict.fromkeys(np.flatnonzero(np.isnan(mean).any(axis=1)).tolist(), reason)
+        mean, sd, half_width = judge(members, self.calibration)
+        lost = dict.fromkeys(np.flatnonzero(np.isnan(mean).any(axis=1)).tolist(), UNINFORMED)
         values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in (mean, sd, half_width))
         far = distance(pooled, self.calibration) if self.calibration else np.full(len(batch), np.nan)
         return Predictions(
@@ -155,7 +137,8 @@ class HoneycombSurrogate(ValueObject, Model):
 
     def judged(self, data: Dataset) -> tuple[FloatArray, FloatArray]:
         """Return (B, properties) means and half-widths of intervals for the rows of a data set."""
-        mean, _, half_width = self._judged(self.run(data.batch, physics_of(data, self.informed_by))[0])
+        members, _ = self.run(data.batch, physics_of(data, self.informed_by))
+        mean, _, half_width = judge(members, self.calibration)
         return mean, half_width
 
     def run(self, batch: TubeBatch, physics: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
@@ -167,7 +150,7 @@ class HoneycombSurrogate(ValueObject, Model):
         """
         physics = physics_inputs(self.informed_by, batch) if physics is None else physics
         outputs, pooled = [], []
-        for rows in pieces(batch):
+        for rows in pieces(batch, SITES_A_PASS):
             tensors = self.tensors(honeycombs(batch.take(rows)), physics[rows])
             with torch.inference_mode():
                 features = [network.features(*tensors) for network in self.networks]
@@ -194,26 +177,3 @@ class HoneycombSurrogate(ValueObject, Model):
         directions = graph.directions if signs is None else mirrored(graph.directions, graph.tube, signs)
         arrays = graph.sites, graph.neighbours, directions, graph.tube, numbers
         return tuple(torch.tensor(np.ascontiguousarray(array)) for array in arrays)
-
-    def column(self, key: str) -> int:
-        """Return the index of a property among the predicted ones.
-
-        Raises:
-            PropertyError: if the surrogate was not trained on the property.
-        """
-        if key not in self.predicted:
-            raise PropertyError(f"this surrogate predicts {', '.join(self.predicted)}, not {key!r}")
-        return self.predicted.index(key)
-
-    def _judged(self, members: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Return (B, properties) means, standard deviations and half-widths of intervals; NaN if not calibrated."""
-        unknown = np.full(len(self.predicted), np.nan)
-        floor, factor, interval = (self.calibration.get(name, unknown) for name in ("floor", "factor", "interval"))
-        sd = standard_deviation(members, floor, factor)
-        return members.mean(axis=0), sd, sd * interval
-
-
-def pieces(batch: TubeBatch, sites: int = SITES_A_PASS) -> list[IntArray]:
-    """Return rows of a batch in pieces of some number of sites, at least one tube each."""
-    number = batch.offsets[1:] // max(sites, int(batch.n_sites.max(initial=1)))
-    return [np.asarray(np.flatnonzero(number == each), dtype=np.int64) for each in np.unique(number)]
