@@ -111,11 +111,12 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
     from matgym.physics.registry import parse_properties
     from matgym.surrogates.fitting import FitConfig, shipped_config
     from matgym.surrogates.honeycomb.fitting import HoneycombFit
+    from matgym.surrogates.honeycomb.surrogate import KINDS
 
     keys = tuple(prop.key for prop in parse_properties(names)) if names else ()
     named = changes.get("network", "")
-    file = file or (None if named == "honeycomb" else shipped_config(keys, dataset))
-    honeycomb = (named or (_network_of(file) if file else "")) == "honeycomb"
+    file = file or (None if named in KINDS else shipped_config(keys, dataset))
+    honeycomb = (named or (_network_of(file) if file else "")) in KINDS
 
     def read(**changed: Any) -> FitConfig | HoneycombFit:
         if honeycomb:

@@ -233,7 +233,7 @@ def random_tube(family: Family, largest_share: float, rng: np.random.Generator) 
     strain, torsion = (low if low == high else rng.uniform(low, high) for low, high in (family.strain, family.torsion))
     if family.strain_step:
         strain = family.strain_step * round(strain / family.strain_step)
-    turned = _random_pairs(family, rng) if defective else ()
+    turned = _random_pairs(family, species, rng) if defective else ()
     tube = Nanotube(family.n, family.m, family.cells, species, strain, torsion, turned)
     return _climbed(tube, rng) if _chance(family.searched, rng) else tube
 
@@ -282,13 +282,20 @@ def _swapped(tube: Nanotube, rng: np.random.Generator) -> Nanotube:
     return tube.with_species(species)
 
 
-def _random_pairs(family: Family, rng: np.random.Generator) -> Pairs:
-    """Return Stone-Wales pairs at random bonds; fewer than the drawn number if no further bond can be turned."""
+def _random_pairs(family: Family, species: SpeciesArray, rng: np.random.Generator) -> Pairs:
+    """Return Stone-Wales pairs at random bonds of atoms; fewer than the drawn number if no other can be turned."""
     edits = family.edits()
     if edits is None:
         return ()
     design = np.zeros((1, edits.width), dtype=np.uint8)
     remaining = np.array([[rng.integers(family.stone_wales + 1)]])
-    while (free := np.flatnonzero(edits.mask(design, remaining)[0])).size:
-        edits.apply(design, remaining, rng.choice(free, 1))
+    vacant = np.flatnonzero(species == Species.VACANCY)
+    open_bonds = np.ones(edits.mask(design, remaining).shape[1], dtype=bool)
+    while (free := np.flatnonzero(edits.mask(design, remaining)[0] & open_bonds)).size:
+        before, counts = design.copy(), remaining.copy()
+        action = rng.choice(free, 1)
+        edits.apply(design, remaining, action)
+        if np.isin(edits.lattice.bond_pairs(design[0, edits.n_sites :]), vacant).any():
+            design, remaining = before, counts
+            open_bonds[action] = False
     return edits.lattice.bond_pairs(design[0, edits.n_sites :])

@@ -18,9 +18,9 @@ from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.honeycomb.graph import TUBE_FEATURES
-from matgym.surrogates.honeycomb.network import HoneycombNetwork, HoneycombSettings
-from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
+from matgym.surrogates.honeycomb.surrogate import KINDS, AnyNetwork, HoneycombSurrogate
 from matgym.surrogates.honeycomb.surrogate import Scaling as NumbersScaling
+from matgym.surrogates.honeycomb.surrogate import build as build_honeycomb
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, build_network, network_settings
 from matgym.typing import FloatArray
@@ -48,7 +48,7 @@ class FittedCard(Card):
 class HoneycombCard(FittedCard):
     """The card of a `HoneycombSurrogate`; see there."""
 
-    network: Literal["honeycomb"]
+    network: Literal["honeycomb", "pairs"]
     numbers_mean: tuple[float, ...]
     numbers_scale: tuple[float, ...]
     chiralities: tuple[tuple[int, int], ...]
@@ -84,7 +84,7 @@ class SurrogateCard(FittedCard):
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
 STORE: Final = Store(SurrogateCard, "a surrogate", WEIGHTS)
-N = TypeVar("N", RasterNetwork, HoneycombNetwork)
+N = TypeVar("N", bound=RasterNetwork | AnyNetwork)
 HONEYCOMBS: Final = Store(HoneycombCard, "a surrogate", WEIGHTS)
 
 
@@ -134,17 +134,26 @@ def _is_honeycomb(file: Path) -> bool:
         content = read_json(file.with_suffix(".json"))
     except FormatError:
         return False
-    return isinstance(content, dict) and content.get("network") == "honeycomb"
+    return isinstance(content, dict) and content.get("network") in KINDS
 
 
 def _built_honeycomb(card: HoneycombCard, tensors: dict[str, torch.Tensor]) -> HoneycombSurrogate:
     leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
-    settings = HoneycombSettings(**card.settings)
-    build = partial(HoneycombNetwork, settings, len(card.properties), informed=len(card.informed_by), sums=leads)
+    settings = KINDS[card.network][1](**card.settings)
+    build = partial(
+        build_honeycomb, card.network, settings, len(card.properties), informed=len(card.informed_by), sums=leads
+    )
     networks, calibration = _members(card, build, tensors)
     scaling = NumbersScaling(*(np.array(x) for x in (card.mean, card.scale, card.numbers_mean, card.numbers_scale)))
     return HoneycombSurrogate(
-        networks, asdict(settings), card.properties, card.informed_by, scaling, card.chiralities, calibration
+        networks,
+        card.network,
+        asdict(settings),
+        card.properties,
+        card.informed_by,
+        scaling,
+        card.chiralities,
+        calibration,
     )
 
 
@@ -184,6 +193,12 @@ def _members(
     return networks, calibration
 
 
+def _of_honeycombs(properties: int) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of what the calibration of a `HoneycombSurrogate` holds besides that of others."""
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("low", "high"), (TUBE_FEATURES,))
+    return shapes | dict.fromkeys(("unseen_sd", "unseen_interval"), (properties,))
+
+
 def _check_calibration(arrays: Mapping[str, FloatArray], properties: int, features: int) -> None:
     """Check names and shapes of a calibration; a surrogate may have none.
 
@@ -192,6 +207,7 @@ def _check_calibration(arrays: Mapping[str, FloatArray], properties: int, featur
     """
     vector, matrix = (features,), (features, features)
     wanted = dict.fromkeys(("floor", "factor", "interval"), (properties,)) | {"centre": vector, "whitening": matrix}
+    wanted |= {name: shape for name, shape in _of_honeycombs(properties).items() if name in arrays}
     for name, shape in (wanted | {"threshold": (1,)}).items() if arrays else ():
         if (found := arrays[name].shape if name in arrays else "absent") != shape:
             raise ConfigurationError(f"calibration.{name} is {found}, and {shape} by the card")

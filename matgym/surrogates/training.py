@@ -32,7 +32,7 @@ from matgym.surrogates.engines import INT8_ENGINES, Calibration, Engine
 from matgym.surrogates.fitting import FitConfig, fit
 from matgym.surrogates.honeycomb.fitting import HoneycombFit
 from matgym.surrogates.honeycomb.fitting import fit as fit_honeycomb
-from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
+from matgym.surrogates.honeycomb.surrogate import KINDS, HoneycombSurrogate
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.surrogates.store import STORE, FittedCard, save
 from matgym.typing import BoolArray, FloatArray
@@ -60,7 +60,7 @@ def config_of(card: FittedCard) -> AnyFit:
     """
     if not card.fit:
         raise ConfigurationError(f"the card of {card.network!r} does not hold its fit configuration: train anew")
-    if card.network == "honeycomb":
+    if card.network in KINDS:
         return validated(HoneycombFit, card.fit, "the card")
     return validated(FitConfig, card.fit, "the card")
 

@@ -21,8 +21,26 @@ SITE_SPECIES: Final = (Species.B, Species.N, Species.VACANCY, Species.C13, Speci
 SITE_FEATURES: Final = len(SITE_SPECIES) + 1
 """Features of a site: its species, and whether its bond is turned."""
 
-TUBE_FEATURES: Final = 8 + len(SITE_SPECIES) + 1
-"""Features of a tube: see `tube_features`."""
+NAMES: Final[tuple[tuple[str, float, str], ...]] = (
+    ("inverse diameter", 1.0, "1/nm"),
+    ("cos 6θ", 1.0, ""),
+    ("cos of the family", 1.0, ""),
+    ("sin of the family", 1.0, ""),
+    ("inverse length", 1.0, "1/nm"),
+    ("strain", 1.0, "%"),
+    ("torsion", 1.0, "%"),
+    ("excess of N over B", 100.0, "%"),
+    ("share of B", 100.0, "%"),
+    ("share of N", 100.0, "%"),
+    ("share of vacancies", 100.0, "%"),
+    ("share of 13C", 100.0, "%"),
+    ("share of 14C", 100.0, "%"),
+    ("share of turned bonds", 100.0, "%"),
+)
+"""Features of a tube, in the order of `tube_features`: name, and factor and unit in which a reader sees it."""
+
+TUBE_FEATURES: Final = len(NAMES)
+"""Number of features of a tube: see `tube_features`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +89,23 @@ def honeycombs(batch: TubeBatch) -> Honeycombs:
     sites = np.stack(marks, axis=1).astype(np.float32)
     tube = np.repeat(np.arange(len(batch)), batch.n_sites)
     return Honeycombs(neighbours, directions, sites, tube_features(batch, sites, tube), tube)
+
+
+def part_of(graph: Honeycombs, rows: IntArray) -> Honeycombs:
+    """Return some tubes of a graph, in the order of (b,) rows."""
+    sizes = np.bincount(graph.tube, minlength=len(graph.tubes))
+    starts = np.cumsum(sizes) - sizes
+    counts = sizes[rows]
+    ends = np.cumsum(counts)
+    shift = np.repeat(starts[rows] - (ends - counts), counts)  # from a new place to the old one
+    sites = np.arange(ends[-1] if len(rows) else 0) + shift
+    return Honeycombs(
+        graph.neighbours[sites] - shift[:, None],
+        graph.directions[sites],
+        graph.sites[sites],
+        graph.tubes[rows],
+        np.repeat(np.arange(len(rows)), counts),
+    )
 
 
 @cached_by_bytes()

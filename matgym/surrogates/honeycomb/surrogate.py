@@ -1,13 +1,15 @@
 """The surrogate of tubes of any lattice: networks on the honeycomb, physics that they stand on, calibrated doubt.
 
-A property is `offset + factor × learned`. Factors are those of geometry: energies grow with the number of sites, heat
-with the diameter. Where a cheaper oracle computes the same property, or a good part of it, its value is the offset or
-the factor, and an input of the network: see `known`.
+Intervals are conformal, apart for tubes of chiralities of the training data and for others (Mondrian: Vovk et al.,
+Algorithmic Learning in a Random World, 2005). Those of the first kind are calibrated on validation tubes. Those of the
+second kind come from the members of the ensemble: each leaves out some chiralities, and its errors there are those on
+unseen chiralities. Outside the training data's ranges a tube has a note; where its species, its load or its composition
+are outside, its interval is infinite.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import torch
@@ -18,42 +20,40 @@ from matgym.learning.metrics import distance, judge
 from matgym.models import Cost, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, TubeBatch
-from matgym.surrogates.baseline import UNINFORMED, corrections, informants, physics_inputs, physics_of
-from matgym.surrogates.honeycomb.graph import Honeycombs, honeycombs, mirrored, pieces
-from matgym.surrogates.honeycomb.network import HoneycombNetwork
-from matgym.typing import Float32Array, FloatArray
+from matgym.surrogates.baseline import UNINFORMED, informants, physics_inputs, physics_of
+from matgym.surrogates.honeycomb.graph import NAMES, Honeycombs, honeycombs, mirrored, pieces
+from matgym.surrogates.honeycomb.network import HoneycombNetwork, HoneycombSettings
+from matgym.surrogates.honeycomb.pairs import PairNetwork, PairSettings
+from matgym.surrogates.honeycomb.targets import Targets
+from matgym.typing import BoolArray, Float32Array, FloatArray
+
+AnyNetwork: TypeAlias = HoneycombNetwork | PairNetwork
+AnySettings: TypeAlias = HoneycombSettings | PairSettings
+
+KINDS: Final[Mapping[str, tuple[type[AnyNetwork], type[AnySettings]]]] = {
+    "honeycomb": (HoneycombNetwork, HoneycombSettings),
+    "pairs": (PairNetwork, PairSettings),
+}
+"""Kinds of networks, by the name in cards: their classes, and those of their settings."""
 
 SITES_A_PASS: Final = 16_384
-"""Sites of a forward pass: more do not fit into the processor's cache. A choice of ours, as is the next one."""
+"""Sites of a forward pass: more do not fit into the processor's cache. A choice of ours, as are the next two."""
 
-_SAME: Final[Mapping[str, str]] = {"gap_ev": "pi_gap_ev"}
-"""Physics, by name in `informants`, that computes the same property; the difference from it is learned."""
+TOLERANCE: Final = 0.02
+"""Share of a range of the training data by which a tube may lie outside it without a note."""
 
-_DIAMETERS: Final = ("thermal_conductance_nw_k",)
-"""Properties that grow with the diameter."""
+SIZES: Final = ("inverse diameter", "inverse length")
+"""Features outside whose ranges predictions are extrapolated, with a note, and keep their interval: the splits "wider"
+and "longer" of data sets measure how well. Outside all others, the interval is infinite."""
+
+OUTSIDE: Final = "out of distribution"
+"""Beginning of the note on a tube outside the training data."""
 
 
-def known(
-    keys: Sequence[str], batch: TubeBatch, informed_by: Sequence[str], physics: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return the (B, properties) offsets and factors of what is learned.
-
-    Args:
-        keys: keys of the properties.
-        batch: B tubes.
-        informed_by: names of physics inputs.
-        physics: (B, informed) their values.
-    """
-    offset, factor = np.zeros((len(batch), len(keys))), corrections(keys, informed_by, physics)
-    for column, key in enumerate(keys):
-        if PROPERTIES_BY_KEY[key].extensive:
-            factor[:, column] *= batch.n_sites
-        if key in _DIAMETERS:
-            diameters = np.array([lattice.diameter_nm for lattice in batch.lattices])
-            factor[:, column] *= diameters[batch.lattice_index]
-        if _SAME.get(key) in informed_by:
-            offset[:, column] = physics[:, list(informed_by).index(_SAME[key])]
-    return offset, factor
+def build(kind: str, settings: AnySettings, outputs: int, *, informed: int, sums: bool) -> AnyNetwork:
+    """Return a new network of a kind in `KINDS`."""
+    of_kind: Callable[..., AnyNetwork] = KINDS[kind][0]
+    return of_kind(settings, outputs, informed=informed, sums=sums)
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,19 @@ class HoneycombSurrogate(ValueObject, Model):
 
     Attributes:
         networks: fitted networks, in evaluation mode; their mean is the prediction.
+        kind: kind of the networks: "honeycomb", or "pairs" for a ridge regression.
         settings: size settings of the networks.
         predicted: keys of the predicted properties.
         informed_by: physics that is computed for each tube as further inputs: see `informants`.
         scaling: scaling of inputs and outputs.
         chiralities: (n, m) of the tubes in the training data.
-        calibration: named arrays of the uncertainty and of the distance; see `matgym.learning.metrics`.
+        calibration: named arrays of the uncertainty and of the distance; see `matgym.learning.metrics`, and further
+            "unseen_sd" and "unseen_interval", (properties,) standard deviation and half-width of the interval of
+            learned values of tubes of other chiralities, and "low" and "high", (TUBE_FEATURES,) ranges in training.
     """
 
-    networks: tuple[HoneycombNetwork, ...]
+    networks: tuple[AnyNetwork, ...]
+    kind: str
     settings: Mapping[str, Any]
     predicted: tuple[str, ...]
     informed_by: tuple[str, ...]
@@ -101,11 +105,11 @@ class HoneycombSurrogate(ValueObject, Model):
     @property
     def name(self) -> str:
         """The kind of network."""
-        return "honeycomb"
+        return self.kind
 
     @property
     def is_uncertain(self) -> bool:
-        """True: predictions have an uncertainty, calibrated on validation data."""
+        """True: predictions have an uncertainty, calibrated on tubes that were not trained on."""
         return True
 
     @property
@@ -122,27 +126,71 @@ class HoneycombSurrogate(ValueObject, Model):
         """Predict every property of each tube, with its uncertainty.
 
         Returns:
-            Predictions of shape (B,); NaN, with the reason in `failures`, for tubes whose physics inputs fail.
+            Predictions of shape (B,); NaN, with the reason in `failures`, for tubes whose physics inputs fail. Tubes
+            outside the ranges of the training data have a note, and most of them an infinite interval.
         """
         batch = TubeBatch.of(tubes)
-        members, pooled = self.run(batch)
-        mean, sd, half_width = judge(members, self.calibration)
+        members, pooled, targets = self.run(batch)
+        notes = self.notes(batch)
+        mean, sd, half_width = self._judged(batch, members, targets, notes)
         lost = dict.fromkeys(np.flatnonzero(np.isnan(mean).any(axis=1)).tolist(), UNINFORMED)
+        said = {row: note for row, (note, _) in notes.items() if row not in lost}
         values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in (mean, sd, half_width))
         far = distance(pooled, self.calibration) if self.calibration else np.full(len(batch), np.nan)
         return Predictions(
             values, dict.fromkeys(self.predicted, lost) if lost else {}, sds, half_widths,
             {key: members[:, :, k] for k, key in enumerate(self.predicted)}, far,
+            dict.fromkeys(self.predicted, said) if said else {},
         )  # fmt: skip
 
     def judged(self, data: Dataset) -> tuple[FloatArray, FloatArray]:
         """Return (B, properties) means and half-widths of intervals for the rows of a data set."""
-        members, _ = self.run(data.batch, physics_of(data, self.informed_by))
-        mean, _, half_width = judge(members, self.calibration)
+        members, _, targets = self.run(data.batch, physics_of(data, self.informed_by))
+        mean, _, half_width = self._judged(data.batch, members, targets, self.notes(data.batch))
         return mean, half_width
 
-    def run(self, batch: TubeBatch, physics: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
-        """Return (members, B, properties) predictions and (B, F) features of the first network.
+    def _judged(
+        self, batch: TubeBatch, members: FloatArray, targets: Targets, notes: Mapping[int, tuple[str, bool]]
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Return (B, properties) means, standard deviations and half-widths of intervals."""
+        mean, sd, half_width = judge(members, self.calibration)
+        if "unseen_interval" in self.calibration:
+            unseen = ~self.seen(batch)[:, None]
+            for kind, found in (("unseen_sd", sd), ("unseen_interval", half_width)):
+                wide = targets.widths(mean, self.calibration[kind])
+                np.copyto(found, np.maximum(found, wide), where=unseen)
+        lost = [row for row, (_, is_lost) in notes.items() if is_lost]
+        sd[lost] = half_width[lost] = np.inf
+        return mean, sd, half_width
+
+    def seen(self, batch: TubeBatch) -> BoolArray:
+        """Return (B,) whether the chirality of each tube is one of the training data."""
+        known = set(self.chiralities)
+        return np.array([(lattice.n, lattice.m) in known for lattice in batch.lattices], dtype=bool)[
+            batch.lattice_index
+        ]
+
+    def notes(self, batch: TubeBatch) -> dict[int, tuple[str, bool]]:
+        """Return, by row, what of a tube is outside the training data, and whether its interval is infinite."""
+        if "low" not in self.calibration or not len(batch):
+            return {}
+        low, high = self.calibration["low"], self.calibration["high"]
+        margin = TOLERANCE * np.maximum(high - low, 1e-6)
+        found = honeycombs(batch).tubes.astype(np.float64)
+        outside = (found < low - margin) | (found > high + margin)
+        notes = {}
+        for row in np.flatnonzero(outside.any(axis=1)).tolist():
+            parts = []
+            for column in np.flatnonzero(outside[row]).tolist():
+                name, factor, unit = NAMES[column]
+                number, least, most = (f"{factor * x[column]:.3g}" for x in (found[row], low, high))
+                parts.append(f"{name} {number}{f' {unit}' if unit else ''}, and {least} to {most} in the training data")
+            lost = any(NAMES[column][0] not in SIZES for column in np.flatnonzero(outside[row]))
+            notes[row] = f"{OUTSIDE}: {'; '.join(parts)}", lost
+        return notes
+
+    def run(self, batch: TubeBatch, physics: FloatArray | None = None) -> tuple[FloatArray, FloatArray, Targets]:
+        """Return (members, B, properties) predictions, (B, F) features of the first network, and the targets.
 
         Args:
             batch: B tubes.
@@ -158,9 +206,9 @@ class HoneycombSurrogate(ValueObject, Model):
             outputs.append(torch.stack(results).numpy())
             pooled.append(features[0].numpy())
         standard = np.concatenate(outputs, axis=1).astype(np.float64)
-        offset, factor = known(self.predicted, batch, self.informed_by, physics)
-        values = offset + factor * (standard * self.scaling.scale + self.scaling.mean)
-        return values, np.concatenate(pooled).astype(np.float64)
+        targets = Targets.of(self.predicted, batch, self.informed_by, physics)
+        values = targets.values(standard * self.scaling.scale + self.scaling.mean)
+        return values, np.concatenate(pooled).astype(np.float64), targets
 
     def tensors(
         self, graph: Honeycombs, physics: FloatArray, signs: Float32Array | None = None
