@@ -111,7 +111,7 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
     from matgym.physics.registry import parse_properties
     from matgym.surrogates.fitting import FitConfig, shipped_config
     from matgym.surrogates.honeycomb.fitting import HoneycombFit
-    from matgym.surrogates.honeycomb.surrogate import KINDS
+    from matgym.surrogates.honeycomb.kinds import KINDS
 
     keys = tuple(prop.key for prop in parse_properties(names)) if names else ()
     named = changes.get("network", "")

@@ -18,9 +18,9 @@ from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.honeycomb.graph import TUBE_FEATURES
-from matgym.surrogates.honeycomb.surrogate import KINDS, AnyNetwork, HoneycombSurrogate
+from matgym.surrogates.honeycomb.kinds import KINDS, AnyNetwork
+from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
 from matgym.surrogates.honeycomb.surrogate import Scaling as NumbersScaling
-from matgym.surrogates.honeycomb.surrogate import build as build_honeycomb
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, build_network, network_settings
 from matgym.typing import FloatArray
@@ -48,7 +48,7 @@ class FittedCard(Card):
 class HoneycombCard(FittedCard):
     """The card of a `HoneycombSurrogate`; see there."""
 
-    network: Literal["honeycomb", "pairs"]
+    network: Literal["honeycomb", "pairs", "hamiltonian"]
     numbers_mean: tuple[float, ...]
     numbers_scale: tuple[float, ...]
     chiralities: tuple[tuple[int, int], ...]
@@ -139,10 +139,9 @@ def _is_honeycomb(file: Path) -> bool:
 
 def _built_honeycomb(card: HoneycombCard, tensors: dict[str, torch.Tensor]) -> HoneycombSurrogate:
     leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
-    settings = KINDS[card.network][1](**card.settings)
-    build = partial(
-        build_honeycomb, card.network, settings, len(card.properties), informed=len(card.informed_by), sums=leads
-    )
+    kind = KINDS[card.network]
+    settings = kind.settings(**card.settings)
+    build = partial(kind.network, settings, len(card.properties), len(card.informed_by), leads)
     networks, calibration = _members(card, build, tensors)
     scaling = NumbersScaling(*(np.array(x) for x in (card.mean, card.scale, card.numbers_mean, card.numbers_scale)))
     return HoneycombSurrogate(
@@ -188,7 +187,7 @@ def _members(
         filled(build, part(tensors, f"network.{member}"), f"network {member}") for member in range(card.members)
     )
     calibration = {name: value.numpy() for name, value in part(tensors, "calibration").items()}
-    features: Any = networks[0].head[0].in_features  # an int, which torch does not declare
+    features: Any = getattr(networks[0], "n_features", None) or networks[0].head[0].in_features
     _check_calibration(calibration, len(card.properties), features)
     return networks, calibration
 

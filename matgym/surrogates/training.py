@@ -32,7 +32,8 @@ from matgym.surrogates.engines import INT8_ENGINES, Calibration, Engine
 from matgym.surrogates.fitting import FitConfig, fit
 from matgym.surrogates.honeycomb.fitting import HoneycombFit
 from matgym.surrogates.honeycomb.fitting import fit as fit_honeycomb
-from matgym.surrogates.honeycomb.surrogate import KINDS, HoneycombSurrogate
+from matgym.surrogates.honeycomb.kinds import KINDS
+from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
 from matgym.surrogates.learned import NetworkSurrogate
 from matgym.surrogates.store import STORE, FittedCard, save
 from matgym.typing import BoolArray, FloatArray

@@ -25,7 +25,7 @@ change gaps: GFN1-xTB gives 0.230 eV to one cell of (10,0)x2 with two B and two 
 and 0.107 eV with these charges, and 0.078 eV with those of the whole zone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Final
@@ -249,6 +249,22 @@ class SelfConsistentElectrons(Model):
                 found[row] = longer[row], np.where(outermost, 0.0, solved - solved[outermost].mean())
         return found, failures
 
+    def impossible(self, tubes: Sequence[Nanotube]) -> dict[int, str]:
+        """Return why tubes cannot be computed, by row: they have no band edges, or are too large."""
+        reasons = {
+            row: no_band_edge(tube, self.parameters.carbon) or too_large(f"{tube}: its bands", 2 * dense_bytes(tube))
+            for row, tube in enumerate(tubes)
+        }
+        return {row: reason for row, reason in reasons.items() if reason}
+
+    def systems(self, tubes: Sequence[Nanotube], rows: Sequence[int]) -> Iterator["ChargedSystem"]:
+        """Yield the Hamiltonians without charges of some of the tubes, by lattice and deformation."""
+        for bare in stacked([tubes[row] for row in rows], self.parameters.bare):
+            chosen = np.array(rows)[bare.rows]
+            yield charged(
+                replace(bare, rows=chosen), [tubes[row] for row in chosen], self.parameters, self.mesh_angstrom
+            )
+
     def _solution(self, tube: Nanotube) -> "_Solution":
         solutions, failures = self._solutions([tube])
         if failures:
@@ -257,23 +273,9 @@ class SelfConsistentElectrons(Model):
 
     def _solutions(self, tubes: Sequence[Nanotube]) -> tuple[list["_Solution"], dict[int, str]]:
         """Return the solutions of tubes, by lattice and deformation, and the reasons of failures by row."""
-        failures, kept, solutions = dict[int, str](), list[int](), list[_Solution]()
-        for row, tube in enumerate(tubes):
-            reason = no_band_edge(tube, self.parameters.carbon) or too_large(
-                f"{tube}: its bands", 2 * dense_bytes(tube)
-            )
-            if reason:
-                failures[row] = reason
-            else:
-                kept.append(row)
-        for bare in stacked([tubes[row] for row in kept], self.parameters.bare):
-            rows = np.array(kept)[bare.rows]
-            system = charged(
-                replace(bare, rows=rows),
-                [tubes[row] for row in rows],
-                self.parameters,
-                self.mesh_angstrom,
-            )
+        failures, solutions = self.impossible(tubes), list[_Solution]()
+        for system in self.systems(tubes, [row for row in range(len(tubes)) if row not in failures]):
+            rows = system.bare.rows
             with one_thread():
                 potentials, electrons, change = self_consistent(system, self.max_iterations)
             converged = change <= CHARGE_TOLERANCE

@@ -10,7 +10,7 @@ chiralities (as in the jackknife+ of Barber et al., Ann. Stat. 49, 486 (2021), w
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self, TypeAlias, Unpack
+from typing import Any, Final, Literal, Self, TypeAlias, Unpack
 
 import numpy as np
 import torch
@@ -22,17 +22,29 @@ from matgym.frozen import ValueObject
 from matgym.learning.config import check_counts, check_not_negative, check_positive
 from matgym.learning.metrics import COVERAGE, calibrate, column_scales
 from matgym.learning.trainer import Options, Training, one_cycle, train
-from matgym.structures import TubeBatch
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.structures import Species, TubeBatch
 from matgym.surrogates.baseline import check_informants, physics_of
-from matgym.surrogates.honeycomb.graph import Honeycombs, honeycombs, part_of
+from matgym.surrogates.honeycomb.graph import Honeycombs, honeycombs, part_of, sites_of
+from matgym.surrogates.honeycomb.hamiltonian import HamiltonianSurrogate, self_consistent_potentials, site_inputs
+from matgym.surrogates.honeycomb.kinds import KINDS, AnyNetwork
 from matgym.surrogates.honeycomb.network import HoneycombNetwork
 from matgym.surrogates.honeycomb.pairs import PairNetwork
-from matgym.surrogates.honeycomb.surrogate import KINDS, AnyNetwork, HoneycombSurrogate, Scaling, build
+from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate, Scaling
 from matgym.surrogates.honeycomb.targets import Targets
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
 
 Batch: TypeAlias = tuple[tuple[Tensor, ...], Tensor]
 """Arguments of the network, and (B, properties) standardised targets."""
+
+PotentialBatch: TypeAlias = tuple[tuple[Tensor, ...], Tensor, Tensor]
+"""Arguments of the network, (S,) potentials, and (S,) whether a site holds an atom."""
+
+MOST_SITES: Final = 200
+"""Largest tubes whose potentials are learned: the time of self-consistence grows with the cube. A choice of ours."""
+
+CALIBRATED: Final = 1000
+"""Number of training tubes that are enough for the distance of others from them. A choice of ours."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +63,8 @@ class HoneycombFit:
         weight_decay: weight decay of AdamW.
         seed: random seed of initial weights, order, and mirror images; member i has `seed + i`.
         dataset: name or file of the data that the configuration is for; empty for any data.
-        network: "honeycomb", or "pairs" for a ridge regression.
+        network: "honeycomb"; "pairs" for a ridge regression; or "hamiltonian" for a network that writes an effective
+            Hamiltonian, for the self-consistent gap alone.
 
     Raises:
         ConfigurationError: if a value is out of range.
@@ -68,7 +81,7 @@ class HoneycombFit:
     weight_decay: float = 1e-4
     seed: int = 0
     dataset: str = ""
-    network: Literal["honeycomb", "pairs"] = "honeycomb"
+    network: Literal["honeycomb", "pairs", "hamiltonian"] = "honeycomb"
 
     def __post_init__(self) -> None:
         check_counts(self, "epochs", "members", "batch_size", "patience")
@@ -77,11 +90,11 @@ class HoneycombFit:
         if not self.properties:
             raise ConfigurationError("properties must hold at least one key")
         check_informants(self.informed_by)
-        KINDS[self.network][1](**self.size)
+        KINDS[self.network].settings(**self.size)
 
     def as_dict(self) -> dict[str, Any]:
         """Return a plain dictionary for the card, with all settings of the network."""
-        return asdict(self) | {"size": asdict(KINDS[self.network][1](**self.size))}
+        return asdict(self) | {"size": asdict(KINDS[self.network].settings(**self.size))}
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +131,48 @@ class Examples(ValueObject):
         return cls(batch, honeycombs(batch), labels, targets.learned(labels), targets, physics, numbers)
 
 
+@dataclass(frozen=True, eq=False)
+class Potentials(ValueObject):
+    """Tubes with self-consistent potentials, which a network that writes a Hamiltonian learns.
+
+    Attributes:
+        rows: (b,) rows of the tubes in the examples.
+        graph: the tubes.
+        inputs: (S, inputs) further inputs of sites.
+        wanted: (S,) potentials, eV.
+        occupied: (S,) whether a site holds an atom.
+    """
+
+    rows: IntArray
+    graph: Honeycombs
+    inputs: Float32Array
+    wanted: Float32Array
+    occupied: BoolArray
+
+    @classmethod
+    def of(cls, examples: Examples, model: SelfConsistentElectrons) -> Self:
+        """Return the examples that are small enough, with their potentials, which take some minutes."""
+        rows = np.flatnonzero(examples.batch.n_sites <= MOST_SITES)
+        found, is_there = self_consistent_potentials(examples.batch.take(rows), model)
+        sites = np.repeat(is_there, examples.batch.n_sites[rows])
+        rows = rows[is_there]
+        batch = examples.batch.take(rows)
+        return cls(
+            rows,
+            part_of(examples.graph, rows),
+            site_inputs(batch, model),
+            found[sites].astype(np.float32),
+            batch.species != Species.VACANCY,
+        )
+
+    def take(self, rows: IntArray) -> "Potentials":
+        """Return some of the tubes."""
+        sites = sites_of(self.graph, rows)
+        return Potentials(
+            self.rows[rows], part_of(self.graph, rows), self.inputs[sites], self.wanted[sites], self.occupied[sites]
+        )
+
+
 def fit(
     data: Dataset, config: HoneycombFit, start: HoneycombSurrogate | None = None, **options: Unpack[Options]
 ) -> HoneycombSurrogate:
@@ -134,7 +189,7 @@ def fit(
         PropertyError: if the data have no labels of a property.
         ConfigurationError: if `start` has networks of another kind or size.
     """
-    data = data.labelled(config.properties)
+    kind, data = KINDS[config.network], data.labelled(config.properties)
     learned, validation = (Examples.of(data.split(split), config) for split in ("train", "validation"))
     if not len(learned.batch) or not len(validation.batch):
         raise DatasetError(
@@ -146,27 +201,32 @@ def fit(
     if config.network == "pairs":  # scales features itself
         mean, scale = np.zeros_like(mean), np.ones_like(scale)
     scaling = Scaling(learned.learned.mean(axis=0), column_scales(learned.learned), mean, scale)
-    settings = KINDS[config.network][1](**config.size)
+    settings = kind.settings(**config.size)
     chiralities = tuple(sorted({(lattice.n, lattice.m) for lattice in learned.batch.lattices}))
-    fresh = HoneycombSurrogate(
+    fresh = kind.surrogate(
         (), config.network, asdict(settings), config.properties, config.informed_by, scaling, chiralities
     )
     leads = any(prop.between_leads for prop in fresh.properties)
     held = _left_out(learned.chirality, config.members)
+    potentials: tuple[Potentials, Potentials] | None = None
+    if isinstance(fresh, HamiltonianSurrogate):
+        potentials = Potentials.of(learned, fresh.electrons), Potentials.of(validation, fresh.electrons)
     networks: list[AnyNetwork] = []
     for member in range(config.members):
         torch.manual_seed(config.seed + member)
-        network = build(config.network, settings, len(config.properties), informed=len(config.informed_by), sums=leads)
+        network = kind.network(settings, len(config.properties), len(config.informed_by), leads)
         if start is not None:
             _take_over(network, start.networks[member % len(start.networks)])
-        rows = np.flatnonzero(held != member)
-        of_member = replace(fresh, networks=(network,))
+        rows, of_member = np.flatnonzero(held != member), replace(fresh, networks=(network,))
         if isinstance(network, PairNetwork):
-            pairs = of_member.run(learned.batch, learned.physics)[1][rows]
+            pairs = of_member.pooled(learned.batch, learned.physics)[rows]
             network.solve(pairs, (learned.learned[rows] - scaling.mean) / scaling.scale, learned.chirality[rows])
         else:
-            training = _training(of_member, learned, rows, validation, config, member)
-            train(training, {"data": data.digest, "config": asdict(config)}, **options)
+            identity = {"data": data.digest, "config": asdict(config)}
+            if potentials:
+                train(_training_of_potentials(of_member, *potentials, rows, config, member), identity, **options)
+            else:
+                train(_training(of_member, learned, rows, validation, config, member), identity, **options)
         networks.append(network)
     return _calibrated(replace(fresh, networks=tuple(networks)), learned, validation, held)
 
@@ -182,19 +242,26 @@ def _left_out(chirality: IntArray, members: int) -> IntArray:
 def _calibrated(
     fitted: HoneycombSurrogate, learned: Examples, validation: Examples, held: IntArray
 ) -> HoneycombSurrogate:
-    found, features, _ = fitted.run(learned.batch, learned.physics)
+    """Return a surrogate with its uncertainty: of seen chiralities on validation tubes, of others on those left out."""
+    some = np.arange(0, len(learned.batch), max(1, len(learned.batch) // CALIBRATED))
+    features = fitted.pooled(learned.batch.take(some), learned.physics[some])
     members, held_out, _ = fitted.run(validation.batch, validation.physics)
     calibration = calibrate(validation.labels, members, features, held_out)
     tubes = learned.graph.tubes.astype(np.float64)
     calibration |= {"low": tubes.min(axis=0), "high": tubes.max(axis=0)}
-    left = np.flatnonzero(held >= 0)
-    if len(left):
-        errors = np.abs(learned.targets.learned(found)[held[left], left] - learned.learned[left])
+    errors = []
+    for member, network in enumerate(fitted.networks):
+        left = np.flatnonzero(held == member)
+        if len(left):
+            found = replace(fitted, networks=(network,)).run(learned.batch.take(left), learned.physics[left])[0][0]
+            errors.append(np.abs(learned.targets.take(left).learned(found) - learned.learned[left]))
+    if errors:
+        left_out = np.concatenate(errors)
         # The quantile of split conformal prediction.
-        level = min(1.0, math.ceil((len(left) + 1) * COVERAGE) / len(left))
+        level = min(1.0, math.ceil((len(left_out) + 1) * COVERAGE) / len(left_out))
         calibration |= {
-            "unseen_sd": np.sqrt((errors**2).mean(axis=0)),
-            "unseen_interval": np.quantile(errors, level, axis=0, method="higher"),
+            "unseen_sd": np.sqrt((left_out**2).mean(axis=0)),
+            "unseen_interval": np.quantile(left_out, level, axis=0, method="higher"),
         }
     return replace(fitted, calibration=calibration)
 
@@ -253,3 +320,47 @@ def _training(
         net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
     )
     return Training("honeycomb", net, [update], batches, validate, rng, config.epochs, config.patience, member=member)
+
+
+def _training_of_potentials(
+    surrogate: HoneycombSurrogate,
+    learned: Potentials,
+    validation: Potentials,
+    rows: IntArray,
+    config: HoneycombFit,
+    member: int,
+) -> Training[PotentialBatch]:
+    """Return the training of the surrogate's only network on the potentials of some rows of the examples."""
+    net = surrogate.networks[0]
+    rng = np.random.default_rng(config.seed + member)
+    kept = np.flatnonzero(np.isin(learned.rows, rows))
+    steps = math.ceil(len(kept) / config.batch_size)
+    scale = float(validation.wanted[validation.occupied].std()) or 1.0
+
+    def tensors(part: Potentials, signs: Float32Array | None = None) -> tuple[Tensor, ...]:
+        return surrogate.tensors(part.graph, np.zeros((len(part.rows), 0)), signs, part.inputs)
+
+    def batches(_progress: float) -> Iterator[PotentialBatch]:
+        for some in np.array_split(rng.permutation(kept), steps):
+            signs = rng.choice(np.array([-1.0, 1.0], dtype=np.float32), len(some))
+            part = learned.take(some)
+            yield tensors(part, signs), torch.from_numpy(part.wanted), torch.from_numpy(part.occupied)
+
+    def losses(batch: PotentialBatch) -> dict[str, Tensor]:
+        inputs, wanted, occupied = batch
+        return {"train": ((net(*inputs) - wanted)[occupied] ** 2).mean()}
+
+    def validate(_epoch: int) -> dict[str, float]:
+        squares, count = 0.0, 0
+        for some in np.array_split(np.arange(len(validation.rows)), math.ceil(len(validation.rows) / 64)):
+            part = validation.take(some)
+            with torch.inference_mode():
+                found = net(*tensors(part)).numpy()
+            squares += float(((found - part.wanted)[part.occupied] ** 2).sum())
+            count += int(part.occupied.sum())
+        return {"error": math.sqrt(squares / count) / scale}
+
+    update = one_cycle(
+        net, losses, rate=config.learning_rate, steps=config.epochs * steps, weight_decay=config.weight_decay
+    )
+    return Training("potentials", net, [update], batches, validate, rng, config.epochs, config.patience, member=member)

@@ -91,14 +91,23 @@ def honeycombs(batch: TubeBatch) -> Honeycombs:
     return Honeycombs(neighbours, directions, sites, tube_features(batch, sites, tube), tube)
 
 
-def part_of(graph: Honeycombs, rows: IntArray) -> Honeycombs:
-    """Return some tubes of a graph, in the order of (b,) rows."""
+def sites_of(graph: Honeycombs, rows: IntArray) -> IntArray:
+    """Return the places of all sites of some tubes of a graph, tube by tube in the order of (b,) rows."""
     sizes = np.bincount(graph.tube, minlength=len(graph.tubes))
-    starts = np.cumsum(sizes) - sizes
+    return _sites_of(sizes, rows)[0]
+
+
+def _sites_of(sizes: IntArray, rows: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the places of sites, by how much each moves, and the (b,) numbers of sites of tubes."""
     counts = sizes[rows]
     ends = np.cumsum(counts)
-    shift = np.repeat(starts[rows] - (ends - counts), counts)  # from a new place to the old one
-    sites = np.arange(ends[-1] if len(rows) else 0) + shift
+    shift = np.repeat((np.cumsum(sizes) - sizes)[rows] - (ends - counts), counts)
+    return np.arange(len(shift)) + shift, shift, counts
+
+
+def part_of(graph: Honeycombs, rows: IntArray) -> Honeycombs:
+    """Return some tubes of a graph, in the order of (b,) rows."""
+    sites, shift, counts = _sites_of(np.bincount(graph.tube, minlength=len(graph.tubes)), rows)
     return Honeycombs(
         graph.neighbours[sites] - shift[:, None],
         graph.directions[sites],
@@ -141,7 +150,7 @@ def tube_features(batch: TubeBatch, sites: Float32Array, tube: IntArray) -> Floa
         (n - m)/3 as cos and sin of 2π/3 of it; inverse length (1/nm); strain and torsion in per cent; the excess of N
         over B as a share of the sites; and the shares of the features of sites.
     """
-    shapes = np.array([_shape(lattice) for lattice in batch.lattices])[batch.lattice_index]
+    shapes = np.array([_shape(lattice) for lattice in batch.lattices]).reshape(-1, 5)[batch.lattice_index]
     shares = np.stack([np.bincount(tube, column, len(batch)) for column in sites.T], axis=1) / batch.n_sites[:, None]
     excess = shares[:, SITE_SPECIES.index(Species.N)] - shares[:, SITE_SPECIES.index(Species.B)]
     loads = 100.0 * np.stack([batch.strain, batch.torsion], axis=1)

@@ -64,11 +64,27 @@ class Round(nn.Module):
         return out
 
 
+def pooled(x: Tensor, tube: Tensor, numbers: Tensor, sums: bool = False) -> Tensor:
+    """Return (B, 2 width + numbers) means over tubes of (S, width) features and their squares, and the numbers.
+
+    Args:
+        x: (S, width) features of sites.
+        tube: (S,) tube of each site.
+        numbers: (B, numbers) features of tubes.
+        sums: whether to sum over a tube, in units of 64 sites, instead.
+    """
+    moments = torch.cat([x, x * x], dim=1)
+    total = torch.zeros(len(numbers), moments.shape[1], dtype=x.dtype, device=x.device).index_add(0, tube, moments)
+    size = 64.0 if sums else torch.bincount(tube, minlength=len(numbers))[:, None]
+    return torch.cat([total / size, numbers], dim=1)
+
+
 class HoneycombNetwork(nn.Module):
     """A network on tubes of any lattices, invariant under rotations, screws and two-fold rotations.
 
     Attributes:
         sums: whether pooling sums over the tube, as resistances between leads add up, instead of averaging.
+        n_features: number of features of a tube, by which its distance from the training data is measured.
     """
 
     def __init__(self, settings: HoneycombSettings, outputs: int, *, informed: int = 0, sums: bool = False) -> None:
@@ -77,7 +93,8 @@ class HoneycombNetwork(nn.Module):
         self.site = nn.Linear(SITE_FEATURES, width)
         self.whole = nn.Linear(TUBE_FEATURES + informed, width)
         self.rounds = nn.ModuleList([Round(width) for _ in range(settings.rounds)])
-        sizes = (2 * width + TUBE_FEATURES + informed, *settings.hidden)
+        self.n_features = 2 * width + TUBE_FEATURES + informed
+        sizes = (self.n_features, *settings.hidden)
         layers: list[nn.Module] = []
         for inputs, units in pairwise(sizes):
             layers += [nn.Linear(inputs, units), nn.SiLU()]
@@ -88,11 +105,7 @@ class HoneycombNetwork(nn.Module):
         x = nn.functional.silu(self.site(sites) + self.whole(numbers)[tube])
         for each in self.rounds:
             x = each(x, neighbours, directions)
-        moments = torch.cat([x, x * x], dim=1)
-        pooled = torch.zeros(len(numbers), moments.shape[1], dtype=x.dtype, device=x.device)
-        pooled = pooled.index_add(0, tube, moments)
-        size = 64.0 if self.sums else torch.bincount(tube, minlength=len(numbers))[:, None]
-        return torch.cat([pooled / size, numbers], dim=1)
+        return pooled(x, tube, numbers, self.sums)
 
     def forward(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
         """Return (B, outputs) standardised values.
@@ -105,4 +118,65 @@ class HoneycombNetwork(nn.Module):
             numbers: (B, TUBE_FEATURES + informed) standardised features of tubes.
         """
         out: Tensor = self.head(self.features(sites, neighbours, directions, tube, numbers))
+        return out
+
+
+UNIT_POTENTIALS = 2
+"""Further inputs of a site: the potentials of unit charges on all B and on all N; see `hamiltonian`."""
+
+
+@dataclass(frozen=True)
+class PotentialSettings:
+    """Settings of a network that gives potentials.
+
+    Attributes:
+        width: features of a site.
+        rounds: rounds of messages; each reaches one bond further.
+
+    Raises:
+        ConfigurationError: if a setting is out of range.
+    """
+
+    width: int = 48
+    rounds: int = 5
+
+    def __post_init__(self) -> None:
+        require_counts(width=self.width, rounds=self.rounds)
+        require_within(1, MOST_FEATURES, width=self.width)
+        require_within(1, MOST_ROUNDS, rounds=self.rounds)
+
+
+class PotentialNetwork(nn.Module):
+    """A network that gives the potential of each site of tubes of any lattices, with the same symmetry as they have.
+
+    Attributes:
+        n_features: number of features of a tube, by which its distance from the training data is measured.
+    """
+
+    def __init__(self, settings: PotentialSettings) -> None:
+        super().__init__()
+        width = settings.width
+        self.site = nn.Linear(SITE_FEATURES + UNIT_POTENTIALS, width)
+        self.whole = nn.Linear(TUBE_FEATURES, width)
+        self.rounds = nn.ModuleList([Round(width) for _ in range(settings.rounds)])
+        self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
+        self.n_features = 2 * width + TUBE_FEATURES
+
+    def of_sites(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
+        """Return the (S, width) features of sites."""
+        x = nn.functional.silu(self.site(sites) + self.whole(numbers)[tube])
+        for each in self.rounds:
+            x = each(x, neighbours, directions)
+        return x
+
+    def features(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
+        """Return the (B, F) features of tubes."""
+        return pooled(self.of_sites(sites, neighbours, directions, tube, numbers), tube, numbers)
+
+    def forward(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
+        """Return the (S,) potentials, eV, of mean zero in each tube: a constant shifts all levels of a tube alike."""
+        found = self.head(self.of_sites(sites, neighbours, directions, tube, numbers))[:, 0]
+        count = torch.bincount(tube, minlength=len(numbers))
+        mean = torch.zeros(len(numbers), dtype=found.dtype, device=found.device).index_add(0, tube, found) / count
+        out: Tensor = found - mean[tube]
         return out

@@ -58,13 +58,15 @@ class PairNetwork(nn.Module):
     Attributes:
         sums: whether pairs also enter as numbers per width of the tube, which grow with its length, as resistances
             between leads do.
+        n_features: number of features of a tube.
     """
 
     def __init__(self, settings: PairSettings, outputs: int, *, informed: int = 0, sums: bool = False) -> None:
         super().__init__()
         self.settings, self.sums = settings, sums
         pairs = len(_ONE) * (1 + settings.shells + settings.directed)
-        self.head = nn.Sequential(nn.Linear(TUBE_FEATURES + informed + pairs * (1 + sums), outputs))
+        self.n_features = TUBE_FEATURES + informed + pairs * (1 + sums)
+        self.head = nn.Sequential(nn.Linear(self.n_features, outputs))
 
     def features(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
         """Return the (B, F) input of the head: features of tubes, and numbers of pairs per site.

@@ -7,9 +7,9 @@ unseen chiralities. Outside the training data's ranges a tube has a note; where 
 are outside, its interval is infinite.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -22,19 +22,8 @@ from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, TubeBatch
 from matgym.surrogates.baseline import UNINFORMED, informants, physics_inputs, physics_of
 from matgym.surrogates.honeycomb.graph import NAMES, Honeycombs, honeycombs, mirrored, pieces
-from matgym.surrogates.honeycomb.network import HoneycombNetwork, HoneycombSettings
-from matgym.surrogates.honeycomb.pairs import PairNetwork, PairSettings
 from matgym.surrogates.honeycomb.targets import Targets
 from matgym.typing import BoolArray, Float32Array, FloatArray
-
-AnyNetwork: TypeAlias = HoneycombNetwork | PairNetwork
-AnySettings: TypeAlias = HoneycombSettings | PairSettings
-
-KINDS: Final[Mapping[str, tuple[type[AnyNetwork], type[AnySettings]]]] = {
-    "honeycomb": (HoneycombNetwork, HoneycombSettings),
-    "pairs": (PairNetwork, PairSettings),
-}
-"""Kinds of networks, by the name in cards: their classes, and those of their settings."""
 
 SITES_A_PASS: Final = 16_384
 """Sites of a forward pass: more do not fit into the processor's cache. A choice of ours, as are the next two."""
@@ -48,12 +37,6 @@ and "longer" of data sets measure how well. Outside all others, the interval is 
 
 OUTSIDE: Final = "out of distribution"
 """Beginning of the note on a tube outside the training data."""
-
-
-def build(kind: str, settings: AnySettings, outputs: int, *, informed: int, sums: bool) -> AnyNetwork:
-    """Return a new network of a kind in `KINDS`."""
-    of_kind: Callable[..., AnyNetwork] = KINDS[kind][0]
-    return of_kind(settings, outputs, informed=informed, sums=sums)
 
 
 @dataclass(frozen=True)
@@ -71,8 +54,8 @@ class HoneycombSurrogate(ValueObject, Model):
     """A model of tubes of any lattice.
 
     Attributes:
-        networks: fitted networks, in evaluation mode; their mean is the prediction.
-        kind: kind of the networks: "honeycomb", or "pairs" for a ridge regression.
+        networks: fitted networks, in evaluation mode, all of one class; their mean is the prediction.
+        kind: kind of the networks, one of `matgym.surrogates.honeycomb.kinds.KINDS`.
         settings: size settings of the networks.
         predicted: keys of the predicted properties.
         informed_by: physics that is computed for each tube as further inputs: see `informants`.
@@ -83,7 +66,7 @@ class HoneycombSurrogate(ValueObject, Model):
             learned values of tubes of other chiralities, and "low" and "high", (TUBE_FEATURES,) ranges in training.
     """
 
-    networks: tuple[AnyNetwork, ...]
+    networks: tuple[Any, ...]
     kind: str
     settings: Mapping[str, Any]
     predicted: tuple[str, ...]
@@ -133,7 +116,7 @@ class HoneycombSurrogate(ValueObject, Model):
         members, pooled, targets = self.run(batch)
         notes = self.notes(batch)
         mean, sd, half_width = self._judged(batch, members, targets, notes)
-        lost = dict.fromkeys(np.flatnonzero(np.isnan(mean).any(axis=1)).tolist(), UNINFORMED)
+        lost = self.lost(batch, np.flatnonzero(np.isnan(mean).any(axis=1)).tolist())
         said = {row: note for row, (note, _) in notes.items() if row not in lost}
         values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in (mean, sd, half_width))
         far = distance(pooled, self.calibration) if self.calibration else np.full(len(batch), np.nan)
@@ -142,6 +125,10 @@ class HoneycombSurrogate(ValueObject, Model):
             {key: members[:, :, k] for k, key in enumerate(self.predicted)}, far,
             dict.fromkeys(self.predicted, said) if said else {},
         )  # fmt: skip
+
+    def lost(self, batch: TubeBatch, rows: Sequence[int]) -> dict[int, str]:  # noqa: ARG002  # other kinds need it
+        """Return why some tubes, which have no prediction, have none, by row."""
+        return dict.fromkeys(rows, UNINFORMED)
 
     def judged(self, data: Dataset) -> tuple[FloatArray, FloatArray]:
         """Return (B, properties) means and half-widths of intervals for the rows of a data set."""
@@ -210,8 +197,16 @@ class HoneycombSurrogate(ValueObject, Model):
         values = targets.values(standard * self.scaling.scale + self.scaling.mean)
         return values, np.concatenate(pooled).astype(np.float64), targets
 
+    def pooled(self, batch: TubeBatch, physics: FloatArray) -> FloatArray:
+        """Return the (B, F) features of the first network; arguments as those of `run`."""
+        return self.run(batch, physics)[1]
+
     def tensors(
-        self, graph: Honeycombs, physics: FloatArray, signs: Float32Array | None = None
+        self,
+        graph: Honeycombs,
+        physics: FloatArray,
+        signs: Float32Array | None = None,
+        more: Float32Array | None = None,
     ) -> tuple[torch.Tensor, ...]:
         """Return the arguments of a network: see `HoneycombNetwork.forward`.
 
@@ -219,9 +214,11 @@ class HoneycombSurrogate(ValueObject, Model):
             graph: B tubes.
             physics: (B, informed) values of `informed_by`.
             signs: (B,) -1 for the mirror image of a tube; None for none.
+            more: (S, inputs) further inputs of sites; None for none.
         """
+        sites = graph.sites if more is None else np.concatenate([graph.sites, more], axis=1)
         numbers = np.concatenate([graph.tubes, physics], axis=1)
         numbers = ((numbers - self.scaling.numbers_mean) / self.scaling.numbers_scale).astype(np.float32)
         directions = graph.directions if signs is None else mirrored(graph.directions, graph.tube, signs)
-        arrays = graph.sites, graph.neighbours, directions, graph.tube, numbers
+        arrays = sites, graph.neighbours, directions, graph.tube, numbers
         return tuple(torch.tensor(np.ascontiguousarray(array)) for array in arrays)

@@ -6,7 +6,7 @@ computes the same property, or a good part of it, its value is the offset or the
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from matgym.frozen import ValueObject
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import TubeBatch
 from matgym.surrogates.baseline import corrections
-from matgym.typing import BoolArray, FloatArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 _SAME: Final[Mapping[str, str]] = {"gap_ev": "pi_gap_ev"}
 """Physics, by name in `informants`, that computes the same property; the difference from it is learned."""
@@ -65,6 +65,10 @@ class Targets(ValueObject):
             if _SAME.get(key) in informed_by:
                 offset[:, column] = physics[:, list(informed_by).index(_SAME[key])]
         return cls(offset, factor, np.isin(keys, _RESISTANCES), np.isin(keys, _POSITIVE))
+
+    def take(self, rows: IntArray) -> "Targets":
+        """Return the targets of some tubes."""
+        return replace(self, offset=self.offset[rows], factor=self.factor[rows])
 
     def learned(self, values: FloatArray) -> FloatArray:
         """Return the (..., B, properties) learned values of (..., B, properties) values."""
