@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, print_result, progress, split_names
-from matgym.errors import ConfigurationError, FormatError
-from matgym.files import read_yaml
+from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from matgym.learning.metrics import PropertyMetrics
@@ -107,23 +106,15 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
     """
     from matgym.data import SPECIFICATIONS, Dataset
     from matgym.data.dataset import shipped_data
-    from matgym.learning.config import read_config
     from matgym.physics.registry import parse_properties
-    from matgym.surrogates.fitting import FitConfig, shipped_config
-    from matgym.surrogates.honeycomb.fitting import HoneycombFit
+    from matgym.surrogates.fitting import FitConfig
     from matgym.surrogates.honeycomb.kinds import KINDS
+    from matgym.surrogates.training import read_fit, shipped_config
 
     keys = tuple(prop.key for prop in parse_properties(names)) if names else ()
     named = changes.get("network", "")
     file = file or (None if named in KINDS else shipped_config(keys, dataset))
-    honeycomb = (named or (_network_of(file) if file else "")) in KINDS
-
-    def read(**changed: Any) -> FitConfig | HoneycombFit:
-        if honeycomb:
-            return read_config(HoneycombFit, file, changes=changed)
-        return read_config(FitConfig, file, changes=changed)
-
-    own = read() if file else None
+    own = read_fit(file, named) if file else None
     source = dataset or (own.dataset if own else "")
     if not source:
         holders = [
@@ -131,23 +122,14 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
         ]
         if not holders:
             raise ConfigurationError(f"no shipped data set has {', '.join(keys)} together: give --dataset")
-        source = holders[-1 if honeycomb else 0]  # the later ones are of many chiralities
+        source = holders[-1 if named in KINDS else 0]  # the later ones are of many chiralities
     if own is None:
-        return source, read(**{"properties": keys or Dataset.load(source).keys} | changes)
+        return source, read_fit(None, **{"properties": keys or Dataset.load(source).keys} | changes)
     if changes.get("network", own.network) != own.network:
         changes = changes | {"size": {}}  # the size in the file is that of another architecture
     if keys and keys != own.properties:
-        changes = changes | {"properties": keys} | ({} if honeycomb else {"weights": ()})
-    return source, read(**changes)
-
-
-def _network_of(file: Path) -> str:
-    """Return what network a file of settings names; empty if it names none, or cannot be read."""
-    try:
-        content = read_yaml(file)
-    except FormatError:
-        return ""
-    return str(content.get("network", "")) if isinstance(content, dict) else ""
+        changes = changes | {"properties": keys} | ({"weights": ()} if isinstance(own, FitConfig) else {})
+    return source, read_fit(file, **changes)
 
 
 @app.command()

@@ -1,9 +1,8 @@
 """Fitting of networks: standardised targets, mean squared error, AdamW, one-cycle schedule, early stopping."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final, TypeAlias, Unpack
 
 import numpy as np
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
-from matgym.learning.config import check_counts, check_not_negative, check_positive, read_config
+from matgym.learning.config import check_counts, check_not_negative, check_positive
 from matgym.learning.devices import device_of
 from matgym.learning.metrics import calibrate, column_scales
 from matgym.learning.trainer import NormStatistics, Options, Training, grouped_rows, one_cycle, train
@@ -25,8 +24,6 @@ from matgym.surrogates.domain import excess_range
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, make_network, network_settings
 from matgym.typing import FloatArray
-
-CONFIGS: Final = Path(__file__).parent / "configs"
 
 SHORTEST_MEMORY: Final = 0.1
 """Largest momentum of the normalisation statistics; if an epoch has more steps, the momentum is one over their number.
@@ -124,15 +121,6 @@ class FitConfig:
         """Return a plain dictionary for the card, with the network's defaults and the labels of the species."""
         labels = tuple(SPECIES_DATA[code].label for code in self.codes)
         return asdict(self) | {"size": dict(self.network_size), "species": labels}
-
-
-def shipped_config(keys: Sequence[str], dataset: str = "") -> Path | None:
-    """Return the first shipped configuration for these properties and, if one is named, for this data set."""
-    for file in sorted(CONFIGS.glob("*.yml")):
-        config = read_config(FitConfig, file)
-        if set(keys) <= set(config.properties) and dataset in ("", config.dataset):
-            return file
-    return None
 
 
 def fit(

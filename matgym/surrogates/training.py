@@ -19,9 +19,9 @@ from scipy.stats import spearmanr
 from matgym.data import Dataset
 from matgym.data.table import HELD, SPLITS, TEST_SHARE, VALIDATION_SHARE
 from matgym.errors import ConfigurationError, DatasetError, FormatError, WeightsError
-from matgym.files import read_json, set_aside, write_json
+from matgym.files import read_json, read_yaml, set_aside, write_json
 from matgym.frozen import ValueObject
-from matgym.learning.config import validated
+from matgym.learning.config import read_config, validated
 from matgym.learning.metrics import PropertyMetrics, property_metrics
 from matgym.learning.trainer import CHECKPOINTS, Epoch, Options
 from matgym.models import Level, Model
@@ -51,6 +51,46 @@ INT8_TOLERANCE: Final = 0.02
 
 CALIBRATION_TUBES: Final = 256
 """Largest number of tubes that determine the ranges of the activations. A choice of ours."""
+
+
+CONFIGS: Final = Path(__file__).parent / "configs"
+"""Folder of the configurations of the shipped surrogates."""
+
+
+def read_fit(file: Path | None, network: str = "", **changes: object) -> AnyFit:
+    """Return the configuration of a fit, of the class that its network has.
+
+    Args:
+        file: YAML file; None for the defaults.
+        network: network that replaces that of the file; empty for that of the file.
+        changes: settings that replace those of the file.
+
+    Raises:
+        ConfigurationError: if the file cannot be read, or a setting is unknown or out of range.
+    """
+    if network:
+        changes["network"] = network
+    if (network or (_network_of(file) if file else "")) in KINDS:
+        return read_config(HoneycombFit, file, changes=changes)
+    return read_config(FitConfig, file, changes=changes)
+
+
+def _network_of(file: Path) -> str:
+    """Return what network a file of settings names; empty if it names none, or cannot be read."""
+    try:
+        content = read_yaml(file)
+    except FormatError:
+        return ""
+    return str(content.get("network", "")) if isinstance(content, dict) else ""
+
+
+def shipped_config(keys: Sequence[str], dataset: str = "") -> Path | None:
+    """Return the first shipped configuration for these properties and, if one is named, for this data set."""
+    for file in sorted(CONFIGS.glob("*.yml")):
+        config = read_fit(file)
+        if set(keys) <= set(config.properties) and dataset in ("", config.dataset):
+            return file
+    return None
 
 
 def config_of(card: FittedCard) -> AnyFit:

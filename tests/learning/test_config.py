@@ -12,8 +12,9 @@ from matgym.generative.config import GanConfig
 from matgym.learning.config import read_config
 from matgym.processes.sequences.fitting import CONFIGS as PROCESSES
 from matgym.processes.sequences.fitting import ProcessConfig
-from matgym.surrogates.fitting import CONFIGS as SURROGATES
 from matgym.surrogates.fitting import FitConfig
+from matgym.surrogates.training import CONFIGS as SURROGATES
+from matgym.surrogates.training import read_fit
 
 SUITES = Path(__file__).parents[2] / "matgym" / "benchmark" / "suites"
 
@@ -107,7 +108,7 @@ def test_shipped_files_are_found_by_name(tmp_path):
 
 @pytest.mark.parametrize(
     ("kind", "folder"),
-    [(FitConfig, SURROGATES), (ProcessConfig, PROCESSES), (Suite, SUITES)],
+    [(ProcessConfig, PROCESSES), (Suite, SUITES)],
     ids=lambda x: str(x)[-20:],
 )
 def test_every_shipped_file_is_read(kind, folder):
@@ -115,3 +116,10 @@ def test_every_shipped_file_is_read(kind, folder):
     assert files
     for file in files:
         assert isinstance(read_config(kind, file), kind)
+
+
+def test_every_shipped_configuration_of_a_surrogate_is_read():
+    files = sorted(SURROGATES.glob("*.yml"))
+    assert files
+    for file in files:
+        assert read_fit(file).dataset, file

@@ -121,7 +121,10 @@ def test_intervals_hold_nine_of_ten_labels_of_unseen_chiralities(data, surrogate
 @pytest.mark.parametrize(
     ("tube", "said"),
     [
-        (Nanotube(8, 0, 3, strain=0.08).decorated({0: "B", 9: "N"}), "strain 8 %, and -0.985 to 1.97 in the training data"),
+        (
+            Nanotube(8, 0, 3, strain=0.08).decorated({0: "B", 9: "N"}),
+            "strain 8 %, and -0.985 to 1.97 in",
+        ),
         (Nanotube(7, 5).decorated(dict.fromkeys(range(200), "N")), "excess of N over B"),
         (Nanotube(8, 0, 3).decorated(dict.fromkeys(range(40), "13C")), "share of 13C"),
         (Nanotube(10, 0, 2, torsion=0.03), "torsion 3 %"),

@@ -22,6 +22,7 @@ from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, TubeBatch
 from matgym.surrogates.baseline import UNINFORMED, informants, physics_inputs, physics_of
 from matgym.surrogates.honeycomb.graph import NAMES, Honeycombs, honeycombs, mirrored, pieces
+from matgym.surrogates.honeycomb.pairs import PairNetwork
 from matgym.surrogates.honeycomb.targets import Targets
 from matgym.typing import BoolArray, Float32Array, FloatArray
 
@@ -188,7 +189,9 @@ class HoneycombSurrogate(ValueObject, Model):
         for rows in pieces(batch, SITES_A_PASS):
             tensors = self.tensors(honeycombs(batch.take(rows)), physics[rows])
             with torch.inference_mode():
-                features = [network.features(*tensors) for network in self.networks]
+                first = self.networks[0].features(*tensors)
+                alike = isinstance(self.networks[0], PairNetwork)  # whose features have no weights
+                features = [first] + [first if alike else other.features(*tensors) for other in self.networks[1:]]
                 results = [network.head(x) for network, x in zip(self.networks, features, strict=True)]
             outputs.append(torch.stack(results).numpy())
             pooled.append(features[0].numpy())

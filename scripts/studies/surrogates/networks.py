@@ -19,8 +19,7 @@ from matgym.learning.metrics import property_metrics
 from matgym.surrogates import FitConfig, fit
 from matgym.surrogates.baseline import with_physics
 from matgym.surrogates.classical import fit_classical
-from matgym.surrogates.fitting import CONFIGS
-from matgym.surrogates.training import cross_validate, figures, fold_of, summary
+from matgym.surrogates.training import CONFIGS, cross_validate, figures, fold_of, summary
 from scripts.studies.common import Study, StudyJob, interval, print_markdown
 
 CLASSICAL = ("ridge-composition", "ridge-pairs", "trees-composition", "trees-pairs")
