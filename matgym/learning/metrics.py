@@ -11,6 +11,9 @@ from matgym.typing import BoolArray, FloatArray, IntArray
 
 RESAMPLES: Final = 1000
 
+NO_SPREAD: Final = 1e-9
+"""Spread of members, relative to the error, that rounding explains: they are equal."""
+
 COVERAGE: Final = 0.90
 """Nominal coverage of the conformal intervals."""
 
@@ -150,7 +153,7 @@ def spread_model(residuals: FloatArray, spread: FloatArray) -> tuple[float, floa
     from scipy.optimize import minimize
 
     rmse = float(np.sqrt((residuals**2).mean()))
-    if not spread.any():
+    if spread.max() <= NO_SPREAD * rmse:
         return rmse, 0.0
     squared = (spread / np.sqrt((spread**2).mean())) ** 2
 

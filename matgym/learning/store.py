@@ -83,6 +83,10 @@ class Store(Generic[C]):
     shipped: Path | None = None
     packages: tuple[str, ...] = PACKAGES
 
+    def card_class(self, content: Mapping[str, Any]) -> type[C]:  # noqa: ARG002  # some kinds have several
+        """Return the class of the card with some content."""
+        return self.card
+
     def check_path(self, path: Path) -> None:
         """Check a file name before the work that will be written to it.
 
@@ -134,17 +138,18 @@ class Store(Generic[C]):
         """Write weights, from any device, to `path` (.safetensors) and a card with these facts beside it (.json).
 
         Raises:
-            WeightsError: if `path` does not end in .safetensors.
+            WeightsError: if `path` does not end in .safetensors, or a weight is not finite; nothing is written then.
             ConfigurationError: if the facts make no card; nothing is written then.
         """
         path = Path(path)
         self.check_path(path)
+        check_finite(tensors, path)  # as when they are read
         # A clone each: networks that share weights would be rejected as the same memory.
         content = bytes_of({name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()})
         sealed: dict[str, object] = {"format_version": FORMAT_VERSION, "sha256": hashlib.sha256(content).hexdigest()}
         sealed |= {"versions": {name: version(name) for name in self.packages}, "threads": torch.get_num_threads()}
         try:
-            card = self.card(**{**facts, **sealed})
+            card = self.card_class(facts)(**{**facts, **sealed})
         except ValidationError as error:
             raise ConfigurationError(f"{self.kind} cannot be stored like this: {first_error(error)}") from None
         write_bytes(path, content)
@@ -200,7 +205,7 @@ class Store(Generic[C]):
                 f"{FORMAT_VERSION}: " + ("upgrade matgym" if found > FORMAT_VERSION else "train anew")
             )
         try:
-            return self.card.model_validate(content)
+            return self.card_class(content).model_validate(content)
         except ValidationError as error:
             raise WeightsError(f"{file} is no card of {self.kind}: {first_error(error)}") from None
         except MatgymError as error:

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator
 
-from matgym.errors import ConfigurationError, FormatError
-from matgym.files import read_json
+from matgym.errors import ConfigurationError
 from matgym.learning.metrics import PropertyMetrics
 from matgym.learning.store import Card, Store, ensemble_tensors, filled, part
 from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
@@ -83,9 +82,18 @@ class SurrogateCard(FittedCard):
 
 
 WEIGHTS: Final = Path(__file__).parent / "weights"
-STORE: Final = Store(SurrogateCard, "a surrogate", WEIGHTS)
+
+
+class SurrogateStore(Store[FittedCard]):
+    """The place of surrogates of all kinds."""
+
+    def card_class(self, content: Mapping[str, Any]) -> type[FittedCard]:
+        """Return the class of a card by the network that it names."""
+        return HoneycombCard if content.get("network") in KINDS else SurrogateCard
+
+
+STORE: Final = SurrogateStore(FittedCard, "a surrogate", WEIGHTS)
 N = TypeVar("N", bound=RasterNetwork | AnyNetwork)
-HONEYCOMBS: Final = Store(HoneycombCard, "a surrogate", WEIGHTS)
 
 
 def save(surrogate: NetworkSurrogate | HoneycombSurrogate, path: Path | str, **facts: object) -> FittedCard:
@@ -108,7 +116,7 @@ def save(surrogate: NetworkSurrogate | HoneycombSurrogate, path: Path | str, **f
         **facts,
     }
     if isinstance(surrogate, HoneycombSurrogate):
-        return HONEYCOMBS.save(path, tensors, {"chiralities": surrogate.chiralities, **common})
+        return STORE.save(path, tensors, {"chiralities": surrogate.chiralities, **common})
     own = {name: getattr(surrogate, name) for name in ("lattices", "excess", "baseline")}
     species = tuple(SPECIES_DATA[kind].label for kind in surrogate.species)
     return STORE.save(path, tensors, {**own, "species": species, **common})
@@ -124,17 +132,15 @@ def load(path: Path | str) -> NetworkSurrogate | HoneycombSurrogate:
     Raises:
         WeightsError: if a file is missing, damaged, of a later format, or does not match its card.
     """
-    file = located(path)
-    return HONEYCOMBS.load(file, _built_honeycomb) if _is_honeycomb(file) else STORE.load(file, _built)
+    return STORE.load(located(path), _built)
 
 
-def _is_honeycomb(file: Path) -> bool:
-    """Return whether a card says that its networks are on the honeycomb; what is wrong with a card is said later."""
-    try:
-        content = read_json(file.with_suffix(".json"))
-    except FormatError:
-        return False
-    return isinstance(content, dict) and content.get("network") in KINDS
+def _built(card: FittedCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate | HoneycombSurrogate:
+    if isinstance(card, HoneycombCard):
+        return _built_honeycomb(card, tensors)
+    if isinstance(card, SurrogateCard):
+        return _built_raster(card, tensors)
+    raise ConfigurationError(f"the card is a {type(card).__name__}")
 
 
 def _built_honeycomb(card: HoneycombCard, tensors: dict[str, torch.Tensor]) -> HoneycombSurrogate:
@@ -156,7 +162,7 @@ def _built_honeycomb(card: HoneycombCard, tensors: dict[str, torch.Tensor]) -> H
     )
 
 
-def _built(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate:
+def _built_raster(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate:
     leads = any(PROPERTIES_BY_KEY[key].between_leads for key in card.properties)
     build = partial(
         build_network,
@@ -214,8 +220,7 @@ def _check_calibration(arrays: Mapping[str, FloatArray], properties: int, featur
 
 def load_card(path: Path | str) -> FittedCard:
     """Load the card of a surrogate; see `load`."""
-    file = located(path)
-    return HONEYCOMBS.load_card(file) if _is_honeycomb(file) else STORE.load_card(file)
+    return STORE.load_card(located(path))
 
 
 def shipped() -> dict[str, tuple[str, ...]]:

@@ -173,7 +173,7 @@ def thermoelectric(**arguments: Any) -> DesignTask:
     if "others" not in arguments:
         settings["others"] = (further(THERMAL_CONDUCTANCE_NW_K, "nanotube-heat", 1.5, 2.5, "minimize"),)
     if "constraint" not in arguments:
-        settings["constraint"] = Constraint(YOUNG_GPA, resolved("nanotube-mechanics", YOUNG_GPA), least=885.0)
+        settings["constraint"] = Constraint(YOUNG_GPA, resolved("nanotube-young", YOUNG_GPA), least=885.0)
     return decoration_task(**settings | arguments)
 
 

@@ -17,7 +17,7 @@ from matgym.testing import check_model, check_task
 LATTICE = tube_lattice(8, 0, 3)
 TURNED = {"B": 2, "N": 2, "SW": 1}
 NETWORK = as_model("nanotube-doping", "gap_ev")
-STIFFNESS = as_model("nanotube-mechanics", YOUNG_GPA)
+STIFFNESS = as_model("nanotube-young", YOUNG_GPA)
 
 
 class Sum(torch.nn.Module):

@@ -232,9 +232,9 @@ def fit(
 
 
 def _left_out(chirality: IntArray, members: int) -> IntArray:
-    """Return (B,) the member that leaves each tube out; -1 for none, where members or chiralities are too few."""
+    """Return (B,) the member that leaves each tube out; -1 for none, with one member or fewer than two chiralities."""
     number = np.unique(chirality, return_inverse=True)[1]
-    if members < 2 or number.max() + 1 < 2 * members:
+    if members < 2 or not number.any():
         return np.full(len(chirality), -1)
     return np.asarray(number % members)
 
@@ -344,7 +344,7 @@ def _training_of_potentials(
         for some in np.array_split(rng.permutation(kept), steps):
             signs = rng.choice(np.array([-1.0, 1.0], dtype=np.float32), len(some))
             part = learned.take(some)
-            yield tensors(part, signs), torch.from_numpy(part.wanted), torch.from_numpy(part.occupied)
+            yield tensors(part, signs), torch.tensor(part.wanted), torch.tensor(part.occupied)
 
     def losses(batch: PotentialBatch) -> dict[str, Tensor]:
         inputs, wanted, occupied = batch
