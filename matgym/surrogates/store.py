@@ -150,7 +150,7 @@ def _built_honeycomb(card: HoneycombCard, tensors: dict[str, torch.Tensor]) -> H
     build = partial(kind.network, settings, len(card.properties), len(card.informed_by), leads)
     networks, calibration = _members(card, build, tensors)
     scaling = NumbersScaling(*(np.array(x) for x in (card.mean, card.scale, card.numbers_mean, card.numbers_scale)))
-    return HoneycombSurrogate(
+    return kind.surrogate(
         networks,
         card.network,
         asdict(settings),

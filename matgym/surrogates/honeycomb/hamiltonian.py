@@ -126,4 +126,5 @@ class HamiltonianSurrogate(HoneycombSurrogate):
 
     def lost(self, batch: TubeBatch, rows: Sequence[int]) -> dict[int, str]:
         """Return why tubes have no gap, by row."""
-        return self.electrons.impossible([batch[row] for row in rows])
+        reasons = self.electrons.impossible([batch[row] for row in rows])
+        return {row: reasons[place] for place, row in enumerate(rows)}
