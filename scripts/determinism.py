@@ -105,7 +105,7 @@ def models() -> Iterator[tuple[str, str]]:
     for name in ("gap", "pi_formation", "conductance", "formation"):
         found = physics.predict(tubes, (name,))
         yield f"physics, {name}", digest(*(found.values[key] for key in sorted(found.values)))
-    for name in ("nanotube-doping", "nanotube-transport"):
+    for name in ("nanotube-doping", "nanotube-young"):
         found = surrogates.load(name).predict(tubes)
         yield f"network, {name}", digest(*(found.values[key] for key in sorted(found.values)))
     for name in ("random", "nearest", "swap", "gan", "vae", "diffusion"):

@@ -17,8 +17,6 @@ LARGER = "tubes longer or wider than those of the training: out of distribution,
 TOO_LOW = {
     ("nanotube-doping", "longer", "gap_ev"),
     ("nanotube-doping", "wider", "gap_ev"),
-    ("nanotube-transport", "longer", "conductance_us"),
-    ("nanotube-transport", "wider", "conductance_us"),
 }
 TOO_NARROW = TOO_LOW | {
     ("nanotube-doping", "longer", "pi_formation_ev"),

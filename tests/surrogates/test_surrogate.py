@@ -60,7 +60,7 @@ def test_prediction_is_invariant_to_rotations_and_screws_by_construction(surroga
 
 
 def test_every_documented_property_is_shipped_and_loaded_by_name():
-    for name in ("gap", "conductance", "thermal_conductance", "zt", "young", "formation"):
+    for name in ("gap", "thermal_conductance", "zt", "young", "formation"):
         assert any(key.startswith(name) for key in load(name).keys), name  # no mapping
 
 

@@ -29,6 +29,7 @@ FOLDS: Final = 5
 
 _INVERSE_LENGTH: Final = 4  # column of `tube_features`
 
+_FIRST, _SECOND = torch.triu_indices(TUBE_FEATURES, TUBE_FEATURES)
 _ONE, _OTHER = torch.triu_indices(SITE_FEATURES, SITE_FEATURES)
 
 
@@ -39,6 +40,7 @@ class PairSettings:
     Attributes:
         shells: longest walk between the sites of a pair, in bonds.
         directed: longest walk whose last bond's direction is told apart.
+        products: whether products of two features of a tube, such as strain and share of B, are features.
 
     Raises:
         ConfigurationError: if a setting is out of range.
@@ -46,6 +48,7 @@ class PairSettings:
 
     shells: int = 6
     directed: int = 2
+    products: bool = False
 
     def __post_init__(self) -> None:
         require_within(0, MOST_SHELLS, shells=self.shells)
@@ -65,11 +68,12 @@ class PairNetwork(nn.Module):
         super().__init__()
         self.settings, self.sums = settings, sums
         pairs = len(_ONE) * (1 + settings.shells + settings.directed)
-        self.n_features = TUBE_FEATURES + informed + pairs * (1 + sums)
+        products = len(_FIRST) if settings.products else 0
+        self.n_features = TUBE_FEATURES + informed + products + pairs * (1 + sums)
         self.head = nn.Sequential(nn.Linear(self.n_features, outputs))
 
     def features(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
-        """Return the (B, F) input of the head: features of tubes, and numbers of pairs per site.
+        """Return the (B, F) input of the head: features of tubes, their products, numbers of pairs per site.
 
         For every walk of 0 to `shells` bonds, these are the pairs {s, t} of features of sites at its ends; and for
         walks of 1 to `directed` bonds the same weighted by cos 2φ of the last bond.
@@ -93,7 +97,8 @@ class PairNetwork(nn.Module):
         pairs = torch.cat(found, dim=1)
         if self.sums:
             pairs = torch.cat([pairs, pairs / numbers[:, _INVERSE_LENGTH, None]], dim=1)
-        return torch.cat([numbers, pairs], dim=1)
+        products = [numbers[:, _FIRST] * numbers[:, _SECOND]] if self.settings.products else []
+        return torch.cat([numbers, *products, pairs], dim=1)
 
     def forward(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
         """Return (B, outputs) standardised values; arguments as those of `HoneycombNetwork.forward`, not scaled."""

@@ -1,6 +1,6 @@
 """Measure the labels that transfer and physics-informed inputs save: the error of an expensive property by labels.
 
-A label of ZT or of the thermal conductance takes 0.4 s, one of a conductance about 50 ms, one of a gap 1 ms. Four
+A label of ZT or of the thermal conductance takes 0.4 s, one of a gap 1 ms. Four
 networks are compared on the same rows and test split: one trained from scratch; one that starts from weights trained on
 the gaps of `nanotube-doping`; one with cheap physics as an input (ZT of the tube's own electrons with pristine phonons;
 the π gap for the other properties); and one with both. `python -m scripts.studies.surrogates.transfer` (an hour) writes
@@ -21,9 +21,7 @@ from matgym.viz.palette import METHOD_STYLES
 from scripts.studies.common import Study, StudyJob, print_markdown
 
 MODES = ("scratch", "transfer", "informed", "both")
-MODES_OF = {"conductance_us": ("scratch", "transfer")}  # all modes for the other properties
 INFORMED_BY = {"zt": "zt_pristine_phonons"}  # the others by the gap
-DATA = {"conductance_us": "nanotube-transport"}  # the others: nanotube-properties
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,6 @@ class Settings:
     labels: tuple[tuple[str, tuple[int, ...]], ...] = (
         ("thermal_conductance_nw_k", (125, 250, 500, 1000, 2000)),
         ("zt", (125, 500)),
-        ("conductance_us", (500, 1000, 2000, 4000)),
     )
     seeds: int = 3  # seeds, each with its own rows and weights
     steps: int = 700  # steps of every fit, independent of the number of labels
@@ -43,7 +40,7 @@ class Settings:
     source: str = "nanotube-doping"  # the shipped weights
 
 
-QUICK = Settings((("thermal_conductance_nw_k", (60,)), ("conductance_us", (60,))), seeds=1, steps=4)
+QUICK = Settings((("thermal_conductance_nw_k", (60,)),), seeds=1, steps=4)
 
 
 @dataclass(frozen=True)
@@ -57,17 +54,17 @@ class Fits(StudyJob):
 
     def run(self):
         """Return a row for each mode."""
-        settings, modes = self.settings, MODES_OF.get(self.name, MODES)
+        settings = self.settings
         informant = INFORMED_BY.get(self.name, "gap_ev")
-        data = Dataset.load(DATA.get(self.name, "nanotube-properties")).labelled([self.name])
+        data = Dataset.load("nanotube-properties").labelled([self.name])
         split = np.array(data.table.column("split").to_pylist())
         train = np.random.default_rng([self.seed, 3]).permutation(np.flatnonzero(split == "train"))[: self.labels]
         # The validation split shrinks with the labels, because it needs labels, too.
         validation = np.flatnonzero(split == "validation")[: max(30, self.labels // 8)]
         part = data.take(np.sort(np.concatenate([train, validation, np.flatnonzero(split == "test")])))
-        part = with_physics(part, [informant]) if "informed" in modes else part
+        part = with_physics(part, [informant])
         source, rows = load(settings.source), []
-        for mode in modes:
+        for mode in MODES:
             transferred = mode in {"transfer", "both"}
             config = FitConfig(
                 (self.name,), size=dict(source.settings), seed=self.seed,
@@ -86,7 +83,7 @@ def summaries(rows, labels):
     """Return a row for each property, number of labels and mode: mean, least and most over seeds."""
     for key, counts in labels:
         for count in counts:
-            for mode in MODES_OF.get(key, MODES):
+            for mode in MODES:
                 mine = [r for r in rows if (r["property"], r["labels"], r["mode"]) == (key, count, mode)]
                 errors = [row["rmse"] for row in mine]
                 yield {
