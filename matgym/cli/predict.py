@@ -45,7 +45,7 @@ def predict(
         with progress() as show:
             for done, row in enumerate(rows):
                 show("physics", done, len(rows), PROPERTIES_BY_KEY[row["property"]].name)
-                row.update(_by_physics(read, row["property"]))
+                row.update(_by_physics(read, row["property"], row["labels_by"]))
             show("physics", len(rows), len(rows))
     shown = [
         {
@@ -103,11 +103,11 @@ def _unit(unit: str) -> str:
 def _by_networks(tube: "Nanotube") -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return a row for each property that a shipped network predicts, and the reasons of the others."""
     from matgym.physics.registry import PROPERTIES_BY_KEY
-    from matgym.surrogates import load, shipped
+    from matgym.surrogates import load, load_card, shipped
 
     rows, reasons = [], {}
     for name in shipped():
-        surrogate = load(name)
+        surrogate, levels = load(name), load_card(name).levels
         found = surrogate.predict([tube])
         failures = {key: of_key[0] for key, of_key in found.failures.items() if 0 in of_key}
         if len(failures) == len(found.values):
@@ -118,6 +118,7 @@ def _by_networks(tube: "Nanotube") -> tuple[list[dict[str, Any]], dict[str, str]
             {
                 "surrogate": name,
                 "property": key,
+                "labels_by": str(levels.get(key, "")),
                 "unit": PROPERTIES_BY_KEY[key].unit,
                 "predicted": float(values[0]),
                 "half_width": float(found.half_width[key][0]) if key in found.half_width else float("nan"),
@@ -131,11 +132,17 @@ def _by_networks(tube: "Nanotube") -> tuple[list[dict[str, Any]], dict[str, str]
     return rows, reasons
 
 
-def _by_physics(tube: "Nanotube", key: str) -> dict[str, Any]:
-    """Return the columns of one property by its oracle; a failure if it would take longer than `MAX_SECONDS`."""
+def _by_physics(tube: "Nanotube", key: str, level: str) -> dict[str, Any]:
+    """Return the columns of one property by its oracle; a failure if it would take longer than `MAX_SECONDS`.
+
+    Args:
+        tube: the tube.
+        key: key of the property.
+        level: level of the oracle; empty for the first.
+    """
     from matgym.physics.registry import oracle_of
 
-    oracle = oracle_of(key)
+    oracle = oracle_of(key, level=level or None)
     cost = oracle.cost
     seconds = 0.0 if cost is None else cost.seconds * (tube.n_sites / cost.sites) ** cost.exponent
     if seconds > MAX_SECONDS:

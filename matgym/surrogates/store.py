@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from matgym.errors import ConfigurationError
 from matgym.learning.metrics import PropertyMetrics
 from matgym.learning.store import Card, Store, ensemble_tensors, filled, part
+from matgym.models import Level
 from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
@@ -31,6 +32,7 @@ class FittedCard(Card):
     Attributes:
         metrics: metrics by split; neither training nor early stopping used "test".
         cross_validation: one row per property, means over folds with the half-widths of their intervals.
+        levels: level of the labels by key, where the data have one level each.
     """
 
     network: str
@@ -42,6 +44,7 @@ class FittedCard(Card):
     scale: tuple[float, ...]
     metrics: dict[str, tuple[PropertyMetrics, ...]] = Field(default_factory=dict)
     cross_validation: tuple[dict[str, Any], ...] = ()
+    levels: dict[str, Level] = Field(default_factory=dict)
 
 
 class HoneycombCard(FittedCard):
@@ -236,6 +239,8 @@ def located(path: Path | str) -> Path:
     """
     prop = PROPERTIES.get(str(path))
     if not Path(path).suffix and not Path(path).is_file() and path not in STORE.names():
-        holders = [name for name, keys in shipped().items() if (prop.key if prop else path) in keys]
+        cards = {name: load_card(STORE.located(name)) for name in STORE.names()}
+        holders = [name for name, card in cards.items() if (prop.key if prop else path) in card.properties]
+        holders.sort(key=lambda name: not isinstance(cards[name], HoneycombCard))  # those of any tube first
         return STORE.located(holders[0] if holders else path)
     return STORE.located(path)

@@ -154,7 +154,14 @@ def train(
             command=command,
             metrics=metrics,
             cross_validation=tuple(summary(found)) if found else (),
+            levels=_levels(data, config.properties),
         )
+
+
+def _levels(data: Dataset, keys: Sequence[str]) -> dict[str, Level]:
+    """Return the level of the labels of each property that has a single one."""
+    found = {key: set(data.levels(key)) - {None} for key in keys}
+    return {key: level for key, levels in found.items() if len(levels) == 1 and (level := levels.pop())}
 
 
 def fitted(

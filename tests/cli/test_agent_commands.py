@@ -184,17 +184,16 @@ def test_failures_of_physics_are_one_sentence_for_each_reason_below_the_table():
     found = CliRunner().invoke(app, ["predict", "(1,0)x4"], catch_exceptions=False)
     sentences = [line for line in found.stdout.splitlines() if "gives no value of" in line]
     (electrons,) = [line for line in sentences if line.startswith("π tight binding")]
-    assert electrons.startswith(
-        "π tight binding gives no value of gap, pi formation, conductance: (1,0)x4 nanotube has"
-    )
+    assert electrons.startswith("π tight binding gives no value of gap, pi formation: (1,0)x4 nanotube has")
     assert electrons.count("0.08 nm") == electrons.count("not valid below 0.6 nm") == 1
     assert len({line.partition(": ")[2] for line in sentences}) == len(sentences)
 
 
 def test_predictions_stand_beside_physics_and_tell_the_domain(run):
     found = run("predict", "(8,0)x4")
-    row = next(row for row in found["predictions"] if row["property"] == "gap_ev")
-    assert row["surrogate"] == "nanotube-doping"
+    of_gap = {row["surrogate"]: row for row in found["predictions"] if row["property"] == "gap_ev"}
+    assert of_gap["nanotube-gap"]["level"] == "self-consistent π tight binding"
+    row = of_gap["nanotube-doping"]
     assert row["level"] == "π tight binding"
     assert abs(row["predicted"] - row["physics"]) < 5 * row["half_width"]
     assert row["in_domain"] is (row["distance"] <= 1.0)

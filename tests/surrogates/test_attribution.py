@@ -66,7 +66,7 @@ class Linear(RasterNetwork):
 
 @pytest.fixture(scope="module")
 def shipped():
-    return load("gap_ev")
+    return load("nanotube-doping")
 
 
 @pytest.mark.parametrize("key", ["gap_ev", "pi_formation_ev"])

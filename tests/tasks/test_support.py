@@ -39,7 +39,7 @@ def ones(tubes):
             "high": 2.0,
             "others": (Objective(PI_FORMATION_EV, NETWORK, "minimize", weight=0.0),),
         },
-        {"model": ones, "low": 0.0, "high": 2.0, "constraint": Constraint(PI_FORMATION_EV, NETWORK, 0.0)},
+        {"model": ones, "low": 0.0, "high": 2.0, "constraint": Constraint(PI_FORMATION_EV, NETWORK, 40.0)},
     ],
     ids=["objective", "second objective", "constraint"],
 )

@@ -97,8 +97,8 @@ class PairNetwork(nn.Module):
         pairs = torch.cat(found, dim=1)
         if self.sums:
             pairs = torch.cat([pairs, pairs / numbers[:, _INVERSE_LENGTH, None]], dim=1)
-        products = [numbers[:, _FIRST] * numbers[:, _SECOND]] if self.settings.products else []
-        return torch.cat([numbers, *products, pairs], dim=1)
+        squares = [numbers[:, _FIRST] * numbers[:, _SECOND]] if self.settings.products else []
+        return torch.cat([numbers, *squares, pairs], dim=1)
 
     def forward(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
         """Return (B, outputs) standardised values; arguments as those of `HoneycombNetwork.forward`, not scaled."""

@@ -9,7 +9,7 @@ are outside, its interval is infinite.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -48,6 +48,27 @@ class Scaling(ValueObject):
     scale: FloatArray
     numbers_mean: FloatArray
     numbers_scale: FloatArray
+
+
+class Note(NamedTuple):
+    """What a tube outside the training data is told.
+
+    Attributes:
+        text: what is outside.
+        is_lost: whether the interval is infinite.
+        distance: 1 plus the largest excess over a range, in its widths: the least distance of the tube.
+    """
+
+    text: str
+    is_lost: bool
+    distance: float
+
+
+def _outside(column: int, value: float, low: float, high: float) -> str:
+    """Return the text on a feature of a tube that is outside its range."""
+    name, factor, unit = NAMES[column]
+    number, least, most = (f"{factor * x:.3g}" for x in (value, low, high))
+    return f"{name} {number}{f' {unit}' if unit else ''}, and {least} to {most} in the training data"
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,9 +139,11 @@ class HoneycombSurrogate(ValueObject, Model):
         notes = self.notes(batch)
         mean, sd, half_width = self._judged(batch, members, targets, notes)
         lost = self.lost(batch, np.flatnonzero(np.isnan(mean).any(axis=1)).tolist())
-        said = {row: note for row, (note, _) in notes.items() if row not in lost}
+        said = {row: note.text for row, note in notes.items() if row not in lost}
         values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in (mean, sd, half_width))
         far = distance(pooled, self.calibration) if self.calibration else np.full(len(batch), np.nan)
+        for row, note in notes.items():
+            far[row] = max(far[row], note.distance)
         return Predictions(
             values, dict.fromkeys(self.predicted, lost) if lost else {}, sds, half_widths,
             {key: members[:, :, k] for k, key in enumerate(self.predicted)}, far,
@@ -138,7 +161,7 @@ class HoneycombSurrogate(ValueObject, Model):
         return mean, half_width
 
     def _judged(
-        self, batch: TubeBatch, members: FloatArray, targets: Targets, notes: Mapping[int, tuple[str, bool]]
+        self, batch: TubeBatch, members: FloatArray, targets: Targets, notes: Mapping[int, Note]
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return (B, properties) means, standard deviations and half-widths of intervals."""
         mean, sd, half_width = judge(members, self.calibration)
@@ -147,7 +170,7 @@ class HoneycombSurrogate(ValueObject, Model):
             for kind, found in (("unseen_sd", sd), ("unseen_interval", half_width)):
                 wide = targets.widths(mean, self.calibration[kind])
                 np.copyto(found, np.maximum(found, wide), where=unseen)
-        lost = [row for row, (_, is_lost) in notes.items() if is_lost]
+        lost = [row for row, note in notes.items() if note.is_lost]
         sd[lost] = half_width[lost] = np.inf
         return mean, sd, half_width
 
@@ -158,23 +181,20 @@ class HoneycombSurrogate(ValueObject, Model):
             batch.lattice_index
         ]
 
-    def notes(self, batch: TubeBatch) -> dict[int, tuple[str, bool]]:
-        """Return, by row, what of a tube is outside the training data, and whether its interval is infinite."""
+    def notes(self, batch: TubeBatch) -> dict[int, "Note"]:
+        """Return, by row, what of a tube is outside the ranges of the training data."""
         if "low" not in self.calibration or not len(batch):
             return {}
         low, high = self.calibration["low"], self.calibration["high"]
-        margin = TOLERANCE * np.maximum(high - low, 1e-6)
+        width = np.maximum(high - low, 1e-6)
         found = honeycombs(batch).tubes.astype(np.float64)
-        outside = (found < low - margin) | (found > high + margin)
+        excess = np.maximum(low - found, found - high) / width
         notes = {}
-        for row in np.flatnonzero(outside.any(axis=1)).tolist():
-            parts = []
-            for column in np.flatnonzero(outside[row]).tolist():
-                name, factor, unit = NAMES[column]
-                number, least, most = (f"{factor * x[column]:.3g}" for x in (found[row], low, high))
-                parts.append(f"{name} {number}{f' {unit}' if unit else ''}, and {least} to {most} in the training data")
-            lost = any(NAMES[column][0] not in SIZES for column in np.flatnonzero(outside[row]))
-            notes[row] = f"{OUTSIDE}: {'; '.join(parts)}", lost
+        for row in np.flatnonzero((excess > TOLERANCE).any(axis=1)).tolist():
+            columns = np.flatnonzero(excess[row] > TOLERANCE).tolist()
+            parts = [_outside(column, found[row, column], low[column], high[column]) for column in columns]
+            is_lost = any(NAMES[column][0] not in SIZES for column in columns)
+            notes[row] = Note(f"{OUTSIDE}: {'; '.join(parts)}", is_lost, 1.0 + float(excess[row].max()))
         return notes
 
     def run(self, batch: TubeBatch, physics: FloatArray | None = None) -> tuple[FloatArray, FloatArray, Targets]:

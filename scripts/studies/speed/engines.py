@@ -108,7 +108,9 @@ def main():
     study = Study.from_command_line("inference-speed", __doc__, Settings(), QUICK)
     settings, data = study.settings, Dataset.load("nanotube-doping")
     judged = rows_of(data, "validation", settings.judged_rows)
-    surrogates = [load(KEY) if name == "shipped" else fitted(data, name, settings) for name in settings.networks]
+    surrogates = [
+        load("nanotube-doping") if name == "shipped" else fitted(data, name, settings) for name in settings.networks
+    ]
     rows = [row for surrogate in surrogates for row in measured(surrogate, judged, settings)]
     study.write({"tube": "(8,0)x4", "unit": "samples/s", "rows": rows})
     print_markdown(

@@ -42,7 +42,7 @@ def untrained(surrogate):
 
 def main():
     study = Study.from_command_line("attribution", __doc__, Settings(), Settings(tubes=4))
-    surrogate = load(KEY)
+    surrogate = load("nanotube-doping")
     oracle = PiElectrons(surrogate.baseline.parameters())
     tubes = list(Dataset.load("nanotube-doping").split("test").batch)
     chosen = [tubes[row] for row in np.random.default_rng(SEED).choice(len(tubes), study.settings.tubes, replace=False)]
