@@ -9,7 +9,7 @@ import torch
 from matgym.data import Dataset, DatasetSpec, Family, build
 from matgym.data.builder import random_tube
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
-from matgym.structures import Nanotube, TubeBatch
+from matgym.structures import Nanotube, Species, TubeBatch
 from matgym.surrogates import load
 from matgym.surrogates.honeycomb.fitting import HoneycombFit, fit
 from matgym.surrogates.honeycomb.graph import TUBE_FEATURES, honeycombs
@@ -112,7 +112,7 @@ def test_it_learns_potentials(data, trained):
     tensors = trained.tensors(honeycombs(batch), np.zeros((len(batch), 0)), more=inputs)
     with torch.inference_mode():
         found = torch.stack([network(*tensors) for network in trained.networks]).mean(dim=0).numpy()
-    atoms = batch.species != 6  # vacancies have no π orbital
+    atoms = batch.species != Species.VACANCY
     assert np.sqrt(((found - wanted)[atoms] ** 2).mean()) < 0.5 * wanted[atoms].std()
 
 
