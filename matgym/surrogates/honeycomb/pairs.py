@@ -78,21 +78,25 @@ class PairNetwork(nn.Module):
         For every walk of 0 to `shells` bonds, these are the pairs {s, t} of features of sites at its ends; and for
         walks of 1 to `directed` bonds the same weighted by cos 2φ of the last bond.
         """
-        cosines = directions[:, :, :1]
+        cosines, columns = directions[:, :, :1].unbind(dim=1), neighbours.unbind(dim=1)
         count = torch.bincount(tube, minlength=len(numbers))[:, None]
 
+        marked = sites.any(dim=1).nonzero()[:, 0]  # the others add nothing
+        own, owner = sites[marked], tube[marked]
+
         def products(other: Tensor) -> Tensor:
-            both = sites[:, _ONE] * other[:, _OTHER] + sites[:, _OTHER] * other[:, _ONE]
+            far = other[marked]
+            both = own[:, _ONE] * far[:, _OTHER] + own[:, _OTHER] * far[:, _ONE]
             total = torch.zeros(len(numbers), both.shape[1], dtype=both.dtype, device=both.device)
-            return total.index_add(0, tube, both) / (2.0 * count)
+            return total.index_add(0, owner, both) / (2.0 * count)
 
         before, walked = torch.zeros_like(sites), sites
         found = [products(sites)]
         for length in range(1, self.settings.shells + 1):
-            beside = walked[neighbours]  # (S, 3, F)
+            one, two, three = (walked.index_select(0, near) for near in columns)  # (S, F) each
             if length <= self.settings.directed:
-                found.append(products((cosines * beside).sum(dim=1)))
-            before, walked = walked, beside.sum(dim=1) - (3.0 if length == 2 else 2.0) * before
+                found.append(products(cosines[0] * one + cosines[1] * two + cosines[2] * three))
+            before, walked = walked, one.add(two).add_(three).sub_(before, alpha=3.0 if length == 2 else 2.0)
             found.append(products(walked))
         pairs = torch.cat(found, dim=1)
         if self.sums:
