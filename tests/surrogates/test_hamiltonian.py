@@ -8,6 +8,9 @@ import torch
 
 from matgym.data import Dataset, DatasetSpec, Family, build
 from matgym.data.builder import random_tube
+from matgym.errors import ConfigurationError, DatasetError
+from matgym.models import Level
+from matgym.physics import PiElectrons
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures import Nanotube, Species, TubeBatch
 from matgym.surrogates import load
@@ -138,3 +141,12 @@ def test_the_mean_of_potentials_is_taken_before_the_gap(trained):
     found = trained.predict(TUBES)["gap_ev"]
     assert np.abs(found - np.mean(members, axis=0)).max() > 0.0
     assert (found >= 0.0).all()
+
+
+def test_other_properties_and_labels_of_another_level_are_refused(data):
+    with pytest.raises(ConfigurationError, match="gives the gap alone"):
+        HoneycombFit(("young_gpa",), network="hamiltonian")
+    by_pi = Dataset(data.table.drop_columns([name for name in data.table.column_names if name.startswith("gap_ev")]))
+    by_pi = by_pi.with_column("gap_ev", PiElectrons().predict(data.batch)["gap_ev"], Level.PI)
+    with pytest.raises(DatasetError, match="the gaps are by π tight binding"):
+        fit(by_pi, HoneycombFit(("gap_ev",), network="hamiltonian"))

@@ -12,7 +12,7 @@ from matgym.data.table import table_of, tube_columns
 from matgym.models import Level
 from matgym.structures import Nanotube, Species, TubeBatch
 from matgym.surrogates import load
-from matgym.surrogates.honeycomb.fitting import HoneycombFit, fit
+from matgym.surrogates.honeycomb.fitting import HoneycombFit, _left_out, fit
 from matgym.surrogates.honeycomb.graph import SITE_SPECIES, TUBE_FEATURES, honeycombs, part_of
 from matgym.surrogates.honeycomb.pairs import PairNetwork, PairSettings
 from matgym.surrogates.store import save
@@ -162,3 +162,14 @@ def test_a_part_of_a_graph_is_the_graph_of_the_part():
     part, alone = part_of(honeycombs(TubeBatch.of(tubes)), rows), honeycombs(TubeBatch.of([tubes[k] for k in rows]))
     for name in ("neighbours", "directions", "sites", "tubes", "tube"):
         np.testing.assert_array_equal(getattr(part, name), getattr(alone, name))
+
+
+@pytest.mark.parametrize(("chiralities", "members", "left"), [(9, 3, 3), (9, 4, 3), (24, 12, 2), (4, 2, 0), (2, 5, 0)])
+def test_a_member_leaves_out_a_third_of_the_chiralities_at_most(chiralities, members, left):
+    held = _left_out(np.repeat(np.arange(chiralities), 5), members)
+    if not left:
+        assert (held == -1).all()
+    else:
+        counts = [len(np.unique(np.repeat(np.arange(chiralities), 5)[held == member])) for member in range(members)]
+        assert max(counts) == left
+        assert sum(counts) == chiralities

@@ -2,8 +2,8 @@
 
 Networks: standardised targets, mean squared error, AdamW, one-cycle schedule. Ridge regression: in closed form.
 
-The member with number i of several leaves out the chiralities with numbers i, i + members, and so on. Its errors there,
-together those of all members on every chirality of the training data, calibrate the intervals of tubes of unseen
+The member with number i of three or more leaves out the chiralities with numbers i, i + members, and so on. Its errors
+there, together those of all members on every chirality of the training data, calibrate the intervals of tubes of unseen
 chiralities (as in the jackknife+ of Barber et al., Ann. Stat. 49, 486 (2021), with chiralities as the units).
 """
 
@@ -22,6 +22,8 @@ from matgym.frozen import ValueObject
 from matgym.learning.config import check_counts, check_not_negative, check_positive
 from matgym.learning.metrics import COVERAGE, calibrate, column_scales
 from matgym.learning.trainer import Options, Training, one_cycle, train
+from matgym.models import Level
+from matgym.physics.electrons.bands import GAP_EV
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures import Species, TubeBatch
 from matgym.surrogates.baseline import check_informants, physics_of
@@ -90,6 +92,11 @@ class HoneycombFit:
         if not self.properties:
             raise ConfigurationError("properties must hold at least one key")
         check_informants(self.informed_by)
+        if self.network == "hamiltonian" and (self.properties, self.informed_by) != ((GAP_EV.key,), ()):
+            raise ConfigurationError(
+                f"network='hamiltonian' gives the gap alone, without further inputs: give properties=['{GAP_EV.key}'] "
+                f"and informed_by=[], not {list(self.properties)} and {list(self.informed_by)}"
+            )
         KINDS[self.network].settings(**self.size)
 
     def as_dict(self) -> dict[str, Any]:
@@ -210,8 +217,14 @@ def fit(
     held = _left_out(learned.chirality, config.members)
     potentials: tuple[Potentials, Potentials] | None = None
     if isinstance(fresh, HamiltonianSurrogate):
+        if others := sorted({str(level) for level in data.levels(GAP_EV.key)} - {str(Level.SCC_PI)}):
+            raise DatasetError(
+                f"the gaps are by {', '.join(others)}, and network='hamiltonian' learns potentials of the "
+                f"{Level.SCC_PI}: label the tubes by level='{Level.SCC_PI.short}'"
+            )
         potentials = Potentials.of(learned, fresh.electrons), Potentials.of(validation, fresh.electrons)
     networks: list[AnyNetwork] = []
+    pairs: FloatArray | None = None  # of all members alike
     for member in range(config.members):
         torch.manual_seed(config.seed + member)
         network = kind.network(settings, len(config.properties), len(config.informed_by), leads)
@@ -219,8 +232,8 @@ def fit(
             _take_over(network, start.networks[member % len(start.networks)])
         rows, of_member = np.flatnonzero(held != member), replace(fresh, networks=(network,))
         if isinstance(network, PairNetwork):
-            pairs = of_member.pooled(learned.batch, learned.physics)[rows]
-            network.solve(pairs, (learned.learned[rows] - scaling.mean) / scaling.scale, learned.chirality[rows])
+            pairs = of_member.pooled(learned.batch, learned.physics) if pairs is None else pairs
+            network.solve(pairs[rows], (learned.learned[rows] - scaling.mean) / scaling.scale, learned.chirality[rows])
         else:
             identity = {"data": data.digest, "config": asdict(config)}
             if potentials:
@@ -232,9 +245,10 @@ def fit(
 
 
 def _left_out(chirality: IntArray, members: int) -> IntArray:
-    """Return (B,) the member that leaves each tube out; -1 for none, with one member or fewer than two chiralities."""
+    """Return (B,) the member that leaves each tube out; -1 for none, where that would be more than a third of them."""
     number = np.unique(chirality, return_inverse=True)[1]
-    if members < 2 or not number.any():
+    count = int(number.max()) + 1
+    if 3 * math.ceil(count / members) > count:
         return np.full(len(chirality), -1)
     return np.asarray(number % members)
 
