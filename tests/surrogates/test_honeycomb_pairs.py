@@ -173,3 +173,15 @@ def test_a_member_leaves_out_a_third_of_the_chiralities_at_most(chiralities, mem
         counts = [len(np.unique(np.repeat(np.arange(chiralities), 5)[held == member])) for member in range(members)]
         assert max(counts) == left
         assert sum(counts) == chiralities
+
+
+def test_what_varies_by_rounding_alone_has_no_weight():
+    """A third of each tube holds 13C, but for rounding: with that scaled up, a tube without it got 10⁹ eV."""
+    rng = np.random.default_rng(0)
+    network = PairNetwork(PairSettings(shells=0, directed=0), 1)
+    features = rng.normal(size=(60, network.n_features))
+    features[:, 3] = 1.0 / 3.0 + 1e-8 * rng.normal(size=60)
+    features[:, 4] = 1e-9 * rng.normal(size=60)  # directions of bonds that cancel
+    network.solve(features, features[:, :1] + 0.01 * rng.normal(size=(60, 1)), np.arange(60) // 10)
+    assert network.head[0].weight[0, 3:5].tolist() == [0.0, 0.0]
+    assert float(network.head[0].weight[0, 0]) == pytest.approx(1.0, abs=0.05)

@@ -19,13 +19,19 @@ from matgym.surrogates.honeycomb.graph import SITE_FEATURES, TUBE_FEATURES
 from matgym.typing import FloatArray, IntArray
 
 MOST_SHELLS: Final = 64
-"""Longest walk that may be asked for. A choice of ours, as are the next three."""
+"""Longest walk that may be asked for. A choice of ours, as are the next two."""
 
 PENALTIES: Final = np.logspace(-4.0, 4.0, 17)
 """Penalties from which ridge regression chooses the one of the least error on chiralities left out."""
 
 FOLDS: Final = 5
 """Groups of chiralities that this choice leaves out in turn."""
+
+ROUNDING: Final = 1e-7
+"""Spread of a sum of pairs with directions that cancel: single precision, where one pair in a tube is 1e-4 or more."""
+
+CONSTANT: Final = 1e-5
+"""Spread of a feature, relative to its largest value, that rounding to single precision explains."""
 
 _INVERSE_LENGTH: Final = 4  # column of `tube_features`
 
@@ -122,6 +128,9 @@ class PairNetwork(nn.Module):
 
         mean, scale = features.mean(axis=0), column_scales(features)
         scaled = (features - mean) / scale
+        # What varies by rounding alone would get weights that any real variation multiplies to nonsense.
+        constant = features.std(axis=0) <= ROUNDING + CONSTANT * np.abs(features).max(axis=0)
+        scaled[:, constant] = 0.0
         count = min(FOLDS, len(np.unique(groups)))
         folds = list(GroupKFold(count).split(scaled, groups=groups)) if count > 1 else None
         weights, bias = np.empty((targets.shape[1], features.shape[1])), np.empty(targets.shape[1])
