@@ -268,7 +268,7 @@ def check_finite(tensors: Mapping[str, Tensor], file: Path) -> None:
     """
     for name, value in tensors.items():
         known = value[~torch.isposinf(value)] if name == INTERVALS else value
-        if value.is_floating_point() and known.numel() and not float(known.abs().max()) <= MAX_WEIGHT:
+        if value.is_floating_point() and known.numel() and not float(known.detach().abs().max()) <= MAX_WEIGHT:
             raise WeightsError(f"{file}: {name} holds numbers that are not finite, or beyond ±{MAX_WEIGHT:g}")
 
 
