@@ -107,14 +107,13 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
     from matgym.data import SPECIFICATIONS, Dataset
     from matgym.data.dataset import shipped_data
     from matgym.physics.registry import parse_properties
-    from matgym.surrogates.fitting import FitConfig
     from matgym.surrogates.honeycomb.kinds import KINDS
     from matgym.surrogates.training import read_fit, shipped_config
 
     keys = tuple(prop.key for prop in parse_properties(names)) if names else ()
     named = changes.get("network", "")
     file = file or (None if named in KINDS else shipped_config(keys, dataset))
-    own = read_fit(file, named) if file else None
+    own = read_fit(file) if file else None
     source = dataset or (own.dataset if own else "")
     if not source:
         holders = [
@@ -128,7 +127,7 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
     if changes.get("network", own.network) != own.network:
         changes = changes | {"size": {}}  # the size in the file is that of another architecture
     if keys and keys != own.properties:
-        changes = changes | {"properties": keys} | ({"weights": ()} if isinstance(own, FitConfig) else {})
+        changes = changes | {"properties": keys} | ({} if (named or own.network) in KINDS else {"weights": ()})
     return source, read_fit(file, **changes)
 
 

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from matgym.cli import app, main
+from matgym.cli.surrogate import _resolve
 from matgym.data import Dataset, DatasetSpec, Family, build
 from matgym.surrogates import load, load_card
 
@@ -95,3 +96,11 @@ def test_bad_input_is_one_sentence(folder, trained, arguments, sentence, monkeyp
     complaint = capsys.readouterr().err
     assert sentence in " ".join(complaint.split())
     assert "Traceback" not in complaint
+
+
+def test_another_network_than_that_of_the_shipped_settings_has_its_own_sizes():
+    source, how = _resolve(["gap"], "nanotube-doping", None, {"network": "lenet"})
+    assert (source, how.network) == ("nanotube-doping", "lenet")
+    assert "width" not in how.size
+    assert _resolve(["gap"], "nanotube-doping", None, {})[1].network == "resnet"
+    assert _resolve(["young"], "", None, {"network": "pairs"})[1].network == "pairs"
