@@ -21,6 +21,9 @@ SITE_SPECIES: Final = (Species.B, Species.N, Species.VACANCY, Species.C13, Speci
 SITE_FEATURES: Final = len(SITE_SPECIES) + 1
 """Features of a site: its species, and whether its bond is turned."""
 
+CHARGED: Final = (Species.B, Species.N)
+"""Species whose unit charges' potentials are inputs of a site, in networks that write a Hamiltonian."""
+
 NAMES: Final[tuple[tuple[str, float, str], ...]] = (
     ("inverse diameter", 1.0, "1/nm"),
     ("cos 6θ", 1.0, ""),

@@ -21,14 +21,11 @@ from matgym.physics.electrons.bands import dense_edges
 from matgym.physics.electrons.reduced import search_grid
 from matgym.physics.electrons.self_consistent import ChargedSystem, SelfConsistentElectrons
 from matgym.physics.oracles import one_thread
-from matgym.structures import Species, TubeBatch
-from matgym.surrogates.honeycomb.graph import honeycombs
+from matgym.structures import TubeBatch
+from matgym.surrogates.honeycomb.graph import CHARGED, honeycombs
 from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
 from matgym.surrogates.honeycomb.targets import Targets
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, SpeciesArray
-
-CHARGED: Final = (Species.B, Species.N)
-"""Species whose potentials are inputs."""
 
 POTENTIAL_SCALE_EV: Final = 5.0
 """Unit of these inputs, eV; a choice of ours."""

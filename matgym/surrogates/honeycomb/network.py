@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from matgym.errors import require_counts, require_within
-from matgym.surrogates.honeycomb.graph import SITE_FEATURES, TUBE_FEATURES
+from matgym.surrogates.honeycomb.graph import CHARGED, SITE_FEATURES, TUBE_FEATURES
 
 MOST_FEATURES = 4096
 """Most features of a site, and most units of a layer: beyond any use. A choice of ours, as is the next one."""
@@ -24,27 +24,45 @@ BASIS = 3
 
 
 @dataclass(frozen=True)
-class HoneycombSettings:
-    """Settings of a network on the honeycomb.
+class PotentialSettings:
+    """Settings of a network that gives potentials.
 
     Attributes:
         width: features of a site.
         rounds: rounds of messages; each reaches one bond further.
-        hidden: units of each hidden layer of the head.
 
     Raises:
         ConfigurationError: if a setting is out of range.
     """
 
     width: int = 48
+    rounds: int = 5
+
+    def __post_init__(self) -> None:
+        require_counts(width=self.width, rounds=self.rounds)
+        require_within(1, MOST_FEATURES, width=self.width)
+        require_within(1, MOST_ROUNDS, rounds=self.rounds)
+
+
+@dataclass(frozen=True)
+class HoneycombSettings(PotentialSettings):
+    """Settings of a network on the honeycomb: those of `PotentialSettings`, and of the head.
+
+    Attributes:
+        hidden: units of each hidden layer of the head.
+
+    Raises:
+        ConfigurationError: if a setting is out of range.
+    """
+
     rounds: int = 4
     hidden: tuple[int, ...] = (64, 64)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "hidden", tuple(self.hidden))  # a card has a list
-        require_counts(width=self.width, rounds=self.rounds)
-        require_within(1, MOST_FEATURES, width=self.width, **{f"hidden[{k}]": n for k, n in enumerate(self.hidden)})
-        require_within(1, MOST_ROUNDS, rounds=self.rounds, **{"len(hidden) + 1": len(self.hidden) + 1})
+        require_within(1, MOST_FEATURES, **{f"hidden[{k}]": n for k, n in enumerate(self.hidden)})
+        require_within(1, MOST_ROUNDS, **{"len(hidden) + 1": len(self.hidden) + 1})
 
 
 class Round(nn.Module):
@@ -79,21 +97,38 @@ def pooled(x: Tensor, tube: Tensor, numbers: Tensor, sums: bool = False) -> Tens
     return torch.cat([total / size, numbers], dim=1)
 
 
-class HoneycombNetwork(nn.Module):
+class Sites(nn.Module):
+    """Rounds of messages on tubes of any lattices, the common part of networks on the honeycomb.
+
+    Attributes:
+        n_features: number of features of a tube, by which its distance from the training data is measured.
+    """
+
+    def __init__(self, settings: PotentialSettings, inputs: int, numbers: int) -> None:
+        super().__init__()
+        self.site = nn.Linear(inputs, settings.width)
+        self.whole = nn.Linear(numbers, settings.width)
+        self.rounds = nn.ModuleList([Round(settings.width) for _ in range(settings.rounds)])
+        self.n_features = 2 * settings.width + numbers
+
+    def of_sites(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
+        """Return the (S, width) features of sites."""
+        x = nn.functional.silu(self.site(sites) + self.whole(numbers)[tube])
+        for each in self.rounds:
+            x = each(x, neighbours, directions)
+        return x
+
+
+class HoneycombNetwork(Sites):
     """A network on tubes of any lattices, invariant under rotations, screws and two-fold rotations.
 
     Attributes:
         sums: whether pooling sums over the tube, as resistances between leads add up, instead of averaging.
-        n_features: number of features of a tube, by which its distance from the training data is measured.
     """
 
     def __init__(self, settings: HoneycombSettings, outputs: int, *, informed: int = 0, sums: bool = False) -> None:
-        super().__init__()
-        width, self.sums = settings.width, sums
-        self.site = nn.Linear(SITE_FEATURES, width)
-        self.whole = nn.Linear(TUBE_FEATURES + informed, width)
-        self.rounds = nn.ModuleList([Round(width) for _ in range(settings.rounds)])
-        self.n_features = 2 * width + TUBE_FEATURES + informed
+        super().__init__(settings, SITE_FEATURES, TUBE_FEATURES + informed)
+        self.sums = sums
         sizes = (self.n_features, *settings.hidden)
         layers: list[nn.Module] = []
         for inputs, units in pairwise(sizes):
@@ -102,10 +137,7 @@ class HoneycombNetwork(nn.Module):
 
     def features(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
         """Return the (B, F) input of the head."""
-        x = nn.functional.silu(self.site(sites) + self.whole(numbers)[tube])
-        for each in self.rounds:
-            x = each(x, neighbours, directions)
-        return pooled(x, tube, numbers, self.sums)
+        return pooled(self.of_sites(sites, neighbours, directions, tube, numbers), tube, numbers, self.sums)
 
     def forward(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
         """Return (B, outputs) standardised values.
@@ -121,53 +153,16 @@ class HoneycombNetwork(nn.Module):
         return out
 
 
-UNIT_POTENTIALS = 2
-"""Further inputs of a site: the potentials of unit charges on all B and on all N; see `hamiltonian`."""
-
-
-@dataclass(frozen=True)
-class PotentialSettings:
-    """Settings of a network that gives potentials.
-
-    Attributes:
-        width: features of a site.
-        rounds: rounds of messages; each reaches one bond further.
-
-    Raises:
-        ConfigurationError: if a setting is out of range.
-    """
-
-    width: int = 48
-    rounds: int = 5
-
-    def __post_init__(self) -> None:
-        require_counts(width=self.width, rounds=self.rounds)
-        require_within(1, MOST_FEATURES, width=self.width)
-        require_within(1, MOST_ROUNDS, rounds=self.rounds)
-
-
-class PotentialNetwork(nn.Module):
+class PotentialNetwork(Sites):
     """A network that gives the potential of each site of tubes of any lattices, with the same symmetry as they have.
 
-    Attributes:
-        n_features: number of features of a tube, by which its distance from the training data is measured.
+    Further inputs of a site are the potentials of unit charges on all atoms of each species in `CHARGED`.
     """
 
     def __init__(self, settings: PotentialSettings) -> None:
-        super().__init__()
+        super().__init__(settings, SITE_FEATURES + len(CHARGED), TUBE_FEATURES)
         width = settings.width
-        self.site = nn.Linear(SITE_FEATURES + UNIT_POTENTIALS, width)
-        self.whole = nn.Linear(TUBE_FEATURES, width)
-        self.rounds = nn.ModuleList([Round(width) for _ in range(settings.rounds)])
         self.head = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, 1))
-        self.n_features = 2 * width + TUBE_FEATURES
-
-    def of_sites(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
-        """Return the (S, width) features of sites."""
-        x = nn.functional.silu(self.site(sites) + self.whole(numbers)[tube])
-        for each in self.rounds:
-            x = each(x, neighbours, directions)
-        return x
 
     def features(self, sites: Tensor, neighbours: Tensor, directions: Tensor, tube: Tensor, numbers: Tensor) -> Tensor:
         """Return the (B, F) features of tubes."""
