@@ -91,7 +91,7 @@ def _predicted(model: Model[Any], batch: Any) -> Predictions:
 def _batch_for(model: Model[Any], designs: Any) -> Any:
     count = 1 if designs is None and model.is_oracle else 6
     if designs is None:
-        lattice = tube_lattice(8, 0, 4)
+        lattice = tube_lattice(11, 0, 3)
         designs = Decorations(lattice, lattice_edits(lattice, {"B": 8, "N": 8}))
     if isinstance(designs, DesignSpace):
         reason = model.unsupported(designs)

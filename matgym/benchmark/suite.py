@@ -102,7 +102,7 @@ AMORTISED: Final = {
     for task in (
         AmortisedTask(
             "doping-targets",
-            "a band gap to be met within 20 meV by eight B and eight N on 128 sites of (8,0), rewarded by a network",
+            "a band gap to be met within 20 meV by eight B and eight N on 132 sites of (11,0), rewarded by a network",
             decoration_task, 0.02, "matgym/NanotubeDoping-v0",
         ),
         AmortisedTask(

@@ -55,7 +55,7 @@ def demo(
 
 @reads_files
 def export(
-    design: Annotated[str, typer.Argument(help="Structure file, or chirality and cells such as '(8,0)x4'.")],
+    design: Annotated[str, typer.Argument(help="Structure file, or chirality and cells such as '(11,0)x3'.")],
     to: Annotated[str, typer.Option(help="Program: lammps, vasp, ovito or vesta.")],
     output: Annotated[Path, typer.Option(help="Output folder.")] = Path("export"),
     *,

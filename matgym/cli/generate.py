@@ -68,7 +68,7 @@ def train(
 @app.command()
 def evaluate(
     generator: Annotated[str, typer.Option(help="gan, diffusion, vae, nearest, swap, random, or a .safetensors file.")],
-    samples: Annotated[int, typer.Option(min=1, max=MAX_DRAWN, help="Number of tubes.")] = 1000,
+    samples: Annotated[int, typer.Option(min=1, max=MAX_DRAWN, help="Number of tubes.")] = 400,
     split: Annotated[str, typer.Option(help="Split that targets and compositions are taken from.")] = "test",
     ranked: Annotated[
         int, typer.Option(min=1, max=10_000, help="Candidates per tube. The surrogate selects the best.")
@@ -99,8 +99,8 @@ def evaluate(
 @reads_files
 def sample(
     output: Annotated[Path, typer.Argument(help="Output folder for the structures and a picture.")],
-    target: Annotated[float, typer.Option(min=-100.0, max=100.0, help="Target gap, eV.")] = 0.9,
-    tube: Annotated[str, typer.Option(help="Chirality and cells, or a structure file of such a tube.")] = "(8,0)x4",
+    target: Annotated[float, typer.Option(min=-100.0, max=100.0, help="Target gap, eV.")] = 0.3,
+    tube: Annotated[str, typer.Option(help="Chirality and cells, or a structure file of such a tube.")] = "(11,0)x3",
     boron: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Number of boron atoms.")] = 8,
     nitrogen: Annotated[int, typer.Option(min=0, max=MAX_DRAWN, help="Number of nitrogen atoms.")] = 8,
     samples: Annotated[int, typer.Option(min=1, max=10_000, help="Number of tubes.")] = 12,
@@ -116,10 +116,11 @@ def sample(
     """Generate tubes, verify them by physics, and write them to files."""
     import numpy as np
 
-    from matgym.physics import GAP_EV, PiElectrons
+    from matgym.physics import GAP_EV
     from matgym.structures import lattice_edits
     from matgym.structures.io import parse_structure, write
     from matgym.tasks import Decorations, as_design_generator
+    from matgym.tasks.decoration import known_oracle
     from matgym.viz.raster import grid
 
     check_output(output, folder=True)
@@ -136,7 +137,7 @@ def sample(
         with progress() as show:
             show("drawing and verifying", 0, samples)
             tubes = drawn_by.sample(space, np.full(samples, target), rng)
-            gaps = PiElectrons().predict(tubes)[GAP_EV]
+            gaps = known_oracle(GAP_EV).predict(tubes)[GAP_EV]
             show("drawing and verifying", samples, samples)
         work.begin_output()
         for path, structure in zip(files, tubes, strict=True):

@@ -10,7 +10,7 @@ from matgym.structures import TubeLattice, lattice_edits, tube_lattice
 from matgym.surrogates.adapters import as_model
 from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.decorations import Decorations
-from matgym.tasks.objective import AnyModel, Constraint, Direction, Estimate, Objective, Scale, scaled
+from matgym.tasks.objective import JUDGED_BY, AnyModel, Constraint, Direction, Estimate, Objective, Scale, scaled
 from matgym.tasks.solved import Solved, table_of
 
 UNUSED_SCALE: Final = Scale((0.0, 1.0), (0.0, 1.0), 1.0)
@@ -39,7 +39,7 @@ def decoration_task(
     The default is the task of `matgym/NanotubeDoping-v0`.
 
     Args:
-        lattice: the tube to decorate; (8, 0) of four cells by default.
+        lattice: the tube to decorate; (11, 0) of three cells by default.
         budget: number of atoms of each species to place, and of bonds to turn ("SW"); eight B and eight N by default.
         property: the property of the objective, unless the model has a property of its own: that of a function of tubes
             has the function's name.
@@ -55,7 +55,7 @@ def decoration_task(
             has none: give low and high.
         estimate: how an uncertain prediction is turned into a reward.
         oracle: the oracle that verifies, or the level of the property's oracle that does, such as "xtb"; by default
-            that of the property with its default settings, if there is one.
+            that of `known_oracle`, if there is one.
         others: components of a vector reward after the first; give them weight 0.
         constraint: the constraint on designs; None for no constraint.
         reward: a function of predictions and targets instead of the reward that these settings define.
@@ -64,7 +64,7 @@ def decoration_task(
         ConfigurationError: if a setting is out of range, or the model does not support such tubes.
         PropertyError: if the model does not predict the property, or no oracle computes it by the level.
     """
-    lattice = lattice or tube_lattice(8, 0, 4)
+    lattice = lattice or tube_lattice(11, 0, 3)
     edits = lattice_edits(lattice, {"B": 8, "N": 8} if budget is None else budget)
     named = property if isinstance(property, Property) else known_property(property)
     by_oracle = isinstance(model, str) and model == "oracle"
@@ -96,17 +96,19 @@ def known_property(name: str) -> Property:
 
 
 def known_oracle(prop: Property) -> Model[Any] | None:
-    """Return the oracle of a property with its default settings; None if there is none."""
+    """Return the oracle of a property with its default settings, by the level of `JUDGED_BY`; None if there is none."""
     try:
-        return oracle_of(prop.key)
+        return oracle_of(prop.key, level=JUDGED_BY.get(prop.key))
     except PropertyError:
         return None
 
 
 def resolved(model: Any, prop: Property) -> AnyModel:
-    """Return the model or solved table for any source of a property's values.
+    """Return the model or solved table for any source of a property's values; "oracle" is that of `known_oracle`.
 
     Raises:
         ConfigurationError: if the source is not a model.
     """
+    if isinstance(model, str) and model == "oracle" and (oracle := known_oracle(prop)) is not None:
+        return oracle
     return table_of(model) or as_model(model, prop)
