@@ -115,8 +115,9 @@ def improve(
             low, high = np.quantile(data.labelled([key]).values(key), [0.01, 0.99])
             task, targets = _task(surrogate, key, low, high, lattice, budget, settings, number)
             tubes = search(settings.method, task, targets, settings.queries, settings.seed + number).tubes(task)
-            labels = predict(tubes, fit_config.properties)
-            levels = {name: oracle_of(name).level for name in fit_config.properties}
+            known = {name: level for name in fit_config.properties if (level := data.level(name))}
+            labels = predict(tubes, fit_config.properties, level=known)
+            levels = {name: oracle_of(name, level=known.get(name)).level for name in fit_config.properties}
             extra = data.labelled_rows(tubes, labels, levels, split="train", first=-number * settings.designs)
             if file:
                 with atomic_path(file) as scratch:

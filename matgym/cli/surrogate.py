@@ -1,4 +1,4 @@
-"""`matgym surrogate`: train, improve and evaluate surrogates."""
+"""`matgym surrogate`: train, distil, improve and evaluate surrogates."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -129,6 +129,58 @@ def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[st
     if keys and keys != own.properties:
         changes = changes | {"properties": keys} | ({} if (named or own.network) in KINDS else {"weights": ()})
     return source, read_fit(file, **changes)
+
+
+@app.command()
+def distil(
+    teacher: Annotated[str, typer.Argument(help="Surrogate to imitate: a .safetensors file or a shipped name.")],
+    output: Annotated[Path, typer.Argument(help="Output .safetensors file.")],
+    settings: Annotated[Path, typer.Option(help="YAML file of the settings of the small network's training.")],
+    designs: Annotated[int, typer.Option(min=1, max=MAX_DRAWN, help="Designs that the teacher labels.")] = 50_000,
+    dataset: Annotated[
+        str, typer.Option(help="Training data: Parquet file or shipped data set. Default: as named by the settings.")
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = 0,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Train a small and fast network on the labels, and on the answers of a larger one. Resumes if interrupted."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from matgym.data import Dataset
+    from matgym.learning.trainer import Epoch
+    from matgym.surrogates import load, training
+    from matgym.surrogates.distilling import imitated
+    from matgym.surrogates.store import STORE
+
+    STORE.check_path(output)
+    how = replace(training.read_fit(settings), seed=seed)
+    source = dataset or how.dataset
+    if not source:
+        raise ConfigurationError(f"{settings} names no data set: give --dataset")
+    master, data = load(teacher), Dataset.load(source)
+    with progress() as show:
+        show("asking the teacher", 0, designs)
+        answers = imitated(master, data, designs, np.random.default_rng(seed))
+        show("asking the teacher", designs, designs)
+
+        def on_epoch(epoch: Epoch) -> None:
+            note = f"network {epoch.member + 1} of {how.members}, validation error {epoch.error:.3f} sd"
+            show("training", epoch.member * how.epochs + epoch.number, how.members * how.epochs, note)
+
+        given = f"{teacher} OUTPUT.safetensors --settings {settings.name} --designs {designs} --seed {seed}"
+        card = training.train(
+            data, output, how, imitated=answers, command=f"matgym surrogate distil {given}", source=source,
+            force=force, inputs=[Path(each) for each in (teacher, source, settings)], on_epoch=on_epoch,
+        )  # fmt: skip
+    before, after = (
+        [{"surrogate": name} | row for row in _metrics(found)]
+        for name, found in ((teacher, training.measure(master, data)), (str(output), card.metrics))
+    )
+    rows = [*before, *after]
+    print_result({"weights": str(output), "metrics": rows}, (f"{output}", _with_intervals(rows)), json=json)
 
 
 @app.command()

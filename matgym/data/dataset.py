@@ -184,8 +184,8 @@ class Dataset:
     def with_rows(self, other: "Dataset") -> "Dataset":
         """Return the rows of both data sets; of symmetric copies the first one is kept."""
         held = set(self.table.column("key").to_pylist())
-        keys = other.table.column("key").to_pylist()
-        fresh = [row for row, key in enumerate(keys) if key not in held and key not in keys[:row]]
+        first = {key: row for row, key in reversed(list(enumerate(other.table.column("key").to_pylist())))}
+        fresh = sorted(row for key, row in first.items() if key not in held)
         return Dataset(pa.concat_tables([self.table, other.table.take(pa.array(fresh, pa.int64()))]))
 
     def with_column(self, key: str, values: FloatArray, level: Level) -> "Dataset":
@@ -216,6 +216,14 @@ class Dataset:
         """Return the (rows,) level of the model that computed a property; None for rows without a label."""
         self._check(key)
         return tuple(name and Level(name) for name in self.table.column(f"{key}.level").to_pylist())
+
+    def level(self, key: str) -> Level | None:
+        """Return the level of the labels of a property; None if there are several, or none.
+
+        Labels that imitate others (`Level.SURROGATE`) do not count.
+        """
+        found = set(self.levels(key)) - {None, Level.SURROGATE}
+        return found.pop() if len(found) == 1 else None
 
     def _check(self, key: str) -> None:
         if key not in self.keys:

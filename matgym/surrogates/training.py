@@ -112,6 +112,7 @@ def train(
     config: AnyFit,
     *,
     start: AnySurrogate | None = None,
+    imitated: Dataset | None = None,
     command: str = "matgym surrogate train",
     folds: int = 0,
     on_fold: Callable[[int, Epoch], None] = lambda _fold, _epoch: None,
@@ -127,6 +128,7 @@ def train(
         output: file of the weights, which ends in .safetensors; see `Store.training` for the folder next to it.
         config: configuration of the fit.
         start: see `fit`.
+        imitated: further rows to learn from, labelled by another model; see `matgym.surrogates.distilling`.
         command: command that reproduces the surrogate, for the card.
         folds: number of folds of the cross-validation before the fit; 0 for none.
         on_fold: function that is called after every epoch of the cross-validation.
@@ -143,7 +145,7 @@ def train(
         if folds:
             found = cross_validate(data, config, folds, folder=work.folder / "folds", device=device, on_epoch=on_fold)
         options["checkpoints"] = work.folder / "checkpoints"
-        surrogate = fitted(data, config, start, **options)
+        surrogate = fitted(data.with_rows(imitated) if imitated else data, config, start, **options)
         metrics = measure(surrogate, data)
         work.begin_output()
         return save(
@@ -154,14 +156,8 @@ def train(
             command=command,
             metrics=metrics,
             cross_validation=tuple(summary(found)) if found else (),
-            levels=_levels(data, config.properties),
+            levels={key: level for key in config.properties if (level := data.level(key))},
         )
-
-
-def _levels(data: Dataset, keys: Sequence[str]) -> dict[str, Level]:
-    """Return the level of the labels of each property that has a single one."""
-    found = {key: set(data.levels(key)) - {None} for key in keys}
-    return {key: level for key, levels in found.items() if len(levels) == 1 and (level := levels.pop())}
 
 
 def fitted(

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from matgym.cli import app, main
 from matgym.cli.surrogate import _resolve
 from matgym.data import Dataset, DatasetSpec, Family, build
+from matgym.models import Level
 from matgym.surrogates import load, load_card
 
 SMALL = "dataset: {data}\nproperties: [gap_ev]\nnetwork: lenet\nepochs: 2\nmembers: 2\n"
@@ -73,6 +74,18 @@ def test_improve_adds_the_oracle_s_word_on_what_a_search_found(folder, trained):
 
     fresh = Dataset(added)
     np.testing.assert_allclose(PiElectrons().predict(fresh.batch)["gap_ev"], fresh.values("gap_ev"), atol=1e-9)
+
+
+def test_distil_learns_from_the_answers_of_another(folder, trained):
+    assert trained
+    found = surrogate(
+        "distil", "gap-lenet.safetensors", "small.safetensors", "--settings", "config.yml", "--designs", 100,
+        folder=folder,
+    )  # fmt: skip
+    assert [row["surrogate"] for row in found["metrics"]] == ["gap-lenet.safetensors", "small.safetensors"]
+    card = load_card(folder / "small.safetensors")
+    assert card.data["digest"] == Dataset.load(folder / "small.parquet").digest
+    assert card.levels == {"gap_ev": Level.PI}
 
 
 @pytest.mark.parametrize(

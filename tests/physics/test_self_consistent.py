@@ -3,6 +3,8 @@
 All tolerances were chosen before the results.
 """
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from matgym.physics.electrons.self_consistent import (
     SelfConsistentElectrons,
     SelfConsistentParameters,
     charged,
+    improved,
     occupations,
     self_consistent,
 )
@@ -26,6 +29,7 @@ from matgym.structures import Nanotube, Species
 SUM_TOLERANCE = 1e-5  # relative, of lattice sums
 GAP_TOLERANCE_EV = 1e-6  # of gaps of the same Hamiltonian
 EXACT = 1e-9  # of sums of charges
+STEP_ERROR_EV = 1e-3  # of potentials after many steps
 CHARGE_ERROR = 1e-5  # of equivalent sites: ten times the tolerance of the iteration
 LEAD_ERROR_EV = 0.1  # of the potential next to the leads
 MESH_ERROR_EV = 5e-3  # of gaps from the charges of different meshes
@@ -73,6 +77,29 @@ def test_interaction_is_symmetric_with_different_atoms():
     places = np.array([[4.0, 0.0, 0.0], [0.0, 4.0, 1.0], [-4.0, 0.0, 3.0]])
     matrix = ohno(places, 8.5, u, 2.0)[0]
     np.testing.assert_allclose(matrix, matrix.T, atol=EXACT)
+
+
+def test_steps_have_the_fixed_point_of_plain_relaxation():
+    """Plain relaxation by a small step needs neither screening nor history."""
+    tube = Nanotube(8, 0, 2).decorated({3: "B", 40: "N", 17: "vacancy"})
+    oracle = SelfConsistentElectrons()
+    (system,) = oracle.systems([tube], [0])
+    everything, present = np.array([True]), tube.species != Species.VACANCY
+    electrons = system.brought
+    for _ in range(400):
+        potentials = system.charge_potentials(electrons, everything)
+        electrons = electrons + 0.05 * (system.electrons(potentials, everything) - electrons)
+    wanted = system.charge_potentials(electrons, everything)
+    found = improved(system, np.zeros_like(wanted), 20)
+    np.testing.assert_allclose(found[:, present], wanted[:, present], atol=STEP_ERROR_EV)
+
+
+def test_steps_from_neutral_atoms_lead_to_the_self_consistent_potentials():
+    (system,) = SelfConsistentElectrons().systems([TUBE], [0])
+    wanted = self_consistent(system, 100)[0]
+    errors = [np.abs(improved(system, np.zeros_like(wanted), steps) - wanted).max() for steps in (0, 4, 8, 12)]
+    assert errors[0] > 1.0  # eV
+    assert all(later < before / 5.0 for before, later in pairwise(errors)), errors
 
 
 def test_without_interaction_it_is_the_pi_model():

@@ -30,10 +30,10 @@ TUBES = [
 ]
 
 
-def surrogate_of(network):
+def surrogate_of(network, steps=0):
     one, none = np.ones(1), np.zeros(TUBE_FEATURES)
     scaling = Scaling(0.0 * one, one, none, none + 1.0)
-    return HamiltonianSurrogate((network,), "hamiltonian", {}, ("gap_ev",), (), scaling)
+    return HamiltonianSurrogate((network,), "hamiltonian", {"steps": steps}, ("gap_ev",), (), scaling)
 
 
 class Exact(torch.nn.Module):
@@ -63,6 +63,15 @@ def test_in_exact_potentials_the_gap_is_the_self_consistent_one():
 def untrained():
     torch.manual_seed(0)
     return surrogate_of(PotentialNetwork(PotentialSettings(width=16, rounds=3)))
+
+
+def test_steps_bring_an_untrained_network_to_the_self_consistent_gap(untrained):
+    wanted = SelfConsistentElectrons().predict(TUBES)["gap_ev"]
+    errors = [
+        np.abs(surrogate_of(*untrained.networks, steps).predict(TUBES)["gap_ev"] - wanted).max() for steps in (0, 5, 12)
+    ]
+    assert errors[1] < errors[0] / 5.0
+    assert errors[2] < 1e-3  # eV
 
 
 @pytest.mark.parametrize("tube", TUBES[:4], ids=str)

@@ -2,9 +2,10 @@
 
 The self-consistent π model (`matgym.physics.electrons.self_consistent`) spends its time on the charges: a dozen
 diagonalisations at each wave vector. Here a network on the honeycomb gives the potential of each site, and the gap is
-that of the Hamiltonian in this potential. The charges answer to distant dopants, which messages between neighbours do
-not reach, so that the potentials of all B and of all N atoms, as if each held a unit charge, are further inputs of a
-site. The network learns the potentials of training tubes: hundreds of labels a tube, where the gap is one.
+that of the Hamiltonian in this potential, after a few steps towards self-consistency. The charges answer to distant
+dopants, which messages between neighbours do not reach, so that the potentials of all B and of all N atoms, as if each
+held a unit charge, are further inputs of a site. The network learns the potentials of training tubes: hundreds of
+labels a tube, where the gap is one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from matgym.errors import RelaxationError
 from matgym.models import Cost
 from matgym.physics.electrons.bands import dense_edges
 from matgym.physics.electrons.reduced import search_grid
-from matgym.physics.electrons.self_consistent import ChargedSystem, SelfConsistentElectrons
+from matgym.physics.electrons.self_consistent import ChargedSystem, SelfConsistentElectrons, improved
 from matgym.physics.oracles import one_thread
 from matgym.structures import TubeBatch
 from matgym.surrogates.honeycomb.graph import CHARGED, honeycombs
@@ -105,7 +106,8 @@ class HamiltonianSurrogate(HoneycombSurrogate):
                 potentials = torch.stack([network(*tensors) for network in self.networks]).mean(dim=0)
                 features[rows] = self.networks[0].features(*tensors).numpy()
             with one_thread():
-                charged = system.at(potentials.numpy().astype(np.float64).reshape(len(rows), -1))
+                start = potentials.numpy().astype(np.float64).reshape(len(rows), -1)
+                charged = system.at(improved(system, start, self.settings["steps"]))
                 gaps[0, rows, 0] = dense_edges(charged, search_grid(batch[rows[0]].lattice))[0]
         return gaps, features, Targets.of(self.predicted, batch, (), none)
 

@@ -23,9 +23,13 @@ BASIS = 3
 """Functions of the direction of a bond: 1, cos 2φ and sin 2φ."""
 
 
+MOST_STEPS = 100
+"""Most steps towards self-consistent potentials."""
+
+
 @dataclass(frozen=True)
-class PotentialSettings:
-    """Settings of a network that gives potentials.
+class SitesSettings:
+    """Settings of the common part of networks on the honeycomb.
 
     Attributes:
         width: features of a site.
@@ -45,8 +49,26 @@ class PotentialSettings:
 
 
 @dataclass(frozen=True)
-class HoneycombSettings(PotentialSettings):
-    """Settings of a network on the honeycomb: those of `PotentialSettings`, and of the head.
+class PotentialSettings(SitesSettings):
+    """Settings of a network that gives potentials: those of `SitesSettings`, and what follows.
+
+    Attributes:
+        steps: steps from the network's potentials towards self-consistent ones, each by a diagonalisation.
+
+    Raises:
+        ConfigurationError: if a setting is out of range.
+    """
+
+    steps: int = 2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_within(0, MOST_STEPS, steps=self.steps)
+
+
+@dataclass(frozen=True)
+class HoneycombSettings(SitesSettings):
+    """Settings of a network on the honeycomb: those of `SitesSettings`, and of the head.
 
     Attributes:
         hidden: units of each hidden layer of the head.
@@ -104,7 +126,7 @@ class Sites(nn.Module):
         n_features: number of features of a tube, by which its distance from the training data is measured.
     """
 
-    def __init__(self, settings: PotentialSettings, inputs: int, numbers: int) -> None:
+    def __init__(self, settings: SitesSettings, inputs: int, numbers: int) -> None:
         super().__init__()
         self.site = nn.Linear(inputs, settings.width)
         self.whole = nn.Linear(numbers, settings.width)
