@@ -154,7 +154,7 @@ def drawn(points, settings):
         axes.legend(frameon=False, fontsize=9.5, loc="lower right")
     scale = float(classical.conductivity_w_mk(np.array([TURN_NM]))[0]) / law(TURN_NM, SHOWN.diameter_nm)
     published_line(single, lengths, np.array([scale * law(length, SHOWN.diameter_nm) for length in lengths.tolist()]))
-    note(single, 40, 70, "Cao and Qu (A), scaled", va="top", ha="left")
+    note(single, 26, 62, "Cao and Qu (A), scaled", va="top")
     for point in points:
         if not point["walls"]:
             published_point(single, point["length_nm"], point["published_w_mk"])
