@@ -92,7 +92,7 @@ class FunctionModel(Adapter):
     """A function from B tubes, or B designs as the design space decodes them, to B values.
 
     The function may return a list, an array, a tensor or a series of any precision and on any device; a mapping or a
-    table with one entry per property; or an object with `logits` or `prediction`.
+    table with one entry per property; a list of B records; or an object with `logits` or `prediction`.
     """
 
     level = Level.SURROGATE
@@ -405,7 +405,8 @@ class PipelineModel(Adapter):
     The record of a tube is `{"label": "gap_ev", "score": 0.9}`, a list of such labels and scores if there are several
     properties (`top_k=None`), or a mapping by property: see `matgym.surrogates.answers.numbers`. Labels are the names
     of outputs in the model's configuration, `id2label={0: "gap_ev"}`. A regression also needs the configuration
-    `problem_type="regression"`; without it, pipelines put a sigmoid or a softmax on the number.
+    `problem_type="regression"` or the pipeline `function_to_apply="none"`: pipelines of text otherwise put a sigmoid or
+    a softmax on the number.
     """
 
     def __init__(
