@@ -91,6 +91,8 @@ class Level(StrEnum):
     PI_CLASSICAL = "π tight binding and classical phonons"
     EMPIRICAL = "empirical relation"
     """A formula with coefficients that were fitted to measurements."""
+    USER = "user's labels"
+    """Whatever the user computed or measured."""
     CALCULATOR = "ASE calculator"
     """Whatever the user's calculator computes."""
     TABLE = "table of oracle values"

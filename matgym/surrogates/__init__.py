@@ -8,6 +8,7 @@ _HOMES: Final = {
     "fitting": ("FitConfig", "fit"),
     "learned": ("NetworkSurrogate",),
     "networks": ("NETWORKS", "RasterNetwork"),
+    "own.fitting": ("OwnFit", "fit_own"),
     "store": ("SurrogateCard", "load", "load_card", "save", "shipped"),
     "training": ("Verification", "verify"),
 }
