@@ -15,6 +15,9 @@ from matgym.viz.curves import Picture, Series
 WORTH: Final = 0.10
 """Share of the error by which twice the labels must lower it for more labels to pay. A choice of ours."""
 
+GOOD: Final = 0.8
+"""R² from which labels that no longer lower the error are called enough. A choice of ours."""
+
 SHARES: Final = (0.125, 0.25, 0.5, 0.75, 1.0)
 """Numbers of labels of the curve, as shares of all that are not left out."""
 
@@ -107,7 +110,8 @@ class Curve(ValueObject):
     def verdict(self) -> str:
         """Whether the labels are enough, in one sentence.
 
-        They are if the upper end of the interval of `gain` is below `WORTH`, and more pay if the lower end is above it.
+        More labels pay if the lower end of the interval of `gain` is above `WORTH`, and hardly help if the upper end is
+        below it; then the labels are enough if `skill` is `GOOD`.
         """
         error, gain, unit = self.errors[-1], self.gain, f" {self.unit}" if self.unit else ""
         tubes = "tubes of other chiralities" if self.grouped else "other tubes"
@@ -117,14 +121,20 @@ class Curve(ValueObject):
         )
         if self.skill.low <= 0.0:
             return f"The labels are not enough: {known}, which is not surely better than to answer their mean."
-        last = f"the last doubling lowered it by {100 * gain.value:.0f} % [{100 * gain.low:.0f}, {100 * gain.high:.0f}]"
+        measured = f"{100 * gain.value:.0f} % [{100 * gain.low:.0f}, {100 * gain.high:.0f}]"
+        last = f"the last doubling {'lowered it by' if gain.value > 0.0 else 'did not lower it:'} {measured}"
         expected = error.value * (1.0 - max(gain.value, 0.0))
-        more = f"{self.labels} more labels would lower it to about {expected:.2g}{unit}"
-        if gain.high < WORTH:
-            return f"The labels are enough: {known}, {last}, and {more}."
+        more = f"{self.labels} more labels would {'bring' if gain.value > 0.0 else 'leave'} it to about {expected:.2g}{unit}"
+        more = more.replace("leave it to", "leave it at")
         if gain.low > WORTH:
             return f"More labels pay: {known}, {last}, and {more}."
-        return f"Whether more labels pay is not certain: {known}, {last}, and {more}."
+        if gain.high >= WORTH:
+            return f"Whether more labels pay is not certain: {known}, {last}, and {more}."
+        if self.skill.value >= GOOD:
+            return f"The labels are enough: {known}, {last}, and {more}."
+        return (
+            f"More labels hardly help: {known}, {last}, and {more}; the rest is noise of the labels, or beyond this model."
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return a plain dictionary for JSON."""
@@ -151,7 +161,7 @@ class Curve(ValueObject):
             ),
             (0.0, 1.05 * float(x[-1])),
             (0.0, 1.1 * max(float(high.max()), self.spread)),
-            (("mean of the labels", self.spread),),
+            (("without a model", self.spread),),
             f"cross-validation, {left_out}; {self.labels} labels",
         )
 

@@ -5,18 +5,23 @@ three or more chiralities, whole chiralities are left out: the error is that on 
 anew without each fold, so that the reported error is that of the choice and the fit together.
 """
 
+import csv
+import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from io import StringIO
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 import torch
 
 from matgym.data.labels import Labels
 from matgym.errors import ConfigurationError, DatasetError, require_counts
+from matgym.files import write_text
 from matgym.frozen import ValueObject
 from matgym.learning.metrics import (
     COVERAGE,
@@ -27,13 +32,14 @@ from matgym.learning.metrics import (
     spread_model,
     standard_deviation,
 )
-from matgym.models import Property
+from matgym.models import Level, Property
 from matgym.structures import Nanotube, TubeBatch
 from matgym.surrogates.honeycomb.graph import TUBE_FEATURES, honeycombs
 from matgym.surrogates.honeycomb.pairs import CONSTANT, ROUNDING, PairNetwork, PairSettings
 from matgym.surrogates.honeycomb.surrogate import Scaling
 from matgym.surrogates.honeycomb.targets import Targets
 from matgym.surrogates.own.curve import Curve, curve_sizes
+from matgym.surrogates.own.naming import own_property
 from matgym.surrogates.own.ridge import MEMBERS, Fitted, folds_of, ridge
 from matgym.surrogates.own.surrogate import (
     FORMS,
@@ -45,11 +51,13 @@ from matgym.surrogates.own.surrogate import (
     trunk_inputs,
     trust_of,
 )
-from matgym.surrogates.store import load
+from matgym.surrogates.store import OwnCard, load, save
 from matgym.typing import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from ase import Atoms
+
+    from matgym.viz.curves import Picture
 
 FOLDS: Final = 10
 """Folds of the cross-validation. A choice of ours, as are the next six."""
@@ -126,14 +134,104 @@ class OwnFit(ValueObject):
         """Whether the labels are enough, in one sentence."""
         return self.curve.verdict
 
-    def facts(self) -> dict[str, Any]:
-        """Return what a card says of the labels, the choice and the accuracy."""
-        return {
-            "metrics": {name: (row,) for name, row in self.metrics.items()},
-            "candidates": {str(each): error for each, error in self.errors.items()},
-            "curve": self.curve.as_dict(),
-            "verdict": self.verdict,
-        }
+    def save(
+        self,
+        path: Path | str,
+        *,
+        level: Level = Level.USER,
+        labels_by: str = "",
+        source: str = "",
+        command: str = "matgym.surrogates.fit_own",
+    ) -> OwnCard:
+        """Write the surrogate to `path` (.safetensors) and its card next to it (.json).
+
+        Args:
+            path: the file.
+            level: level of the labels.
+            labels_by: what computed or measured the labels, in the user's words.
+            source: name of the data.
+            command: command that reproduces the surrogate.
+
+        Raises:
+            WeightsError: if `path` does not end in .safetensors.
+        """
+        state = hashlib.blake2b(digest_size=12)
+        for tube, value in zip(self.labels.tubes, self.labels.values.tolist(), strict=True):
+            state.update(f"{tube.key} {value!r}".encode())
+        counts = {"tubes": len(self.labels), "structures": self.labels.structures, "left_out": len(self.labels.unread)}
+        card = save(
+            self.surrogate,
+            path,
+            data={"name": source, "digest": state.hexdigest(), "rows": counts},
+            command=command,
+            metrics={name: (row,) for name, row in self.metrics.items()},
+            levels={self.surrogate.own.key: level},
+            labels_by=labels_by,
+            candidates={str(each): error for each, error in self.errors.items()},
+            curve=self.curve.as_dict(),
+            verdict=self.verdict,
+        )
+        return cast("OwnCard", card)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a row for each structure: its label, its prediction when it was left out, or why it was not used."""
+        found: list[dict[str, Any]] = []
+        for number, name in enumerate(self.labels.names):
+            low, high = self.labels.conflicts.get(name, (None, None))
+            found.append(
+                {
+                    "structure": name,
+                    "tube": str(self.labels.tubes[number]),
+                    "label": float(self.labels.values[number]),
+                    "predicted": float(self.predicted[number]),
+                    "half_width": float(self.half_width[number]),
+                    "least_label": low,
+                    "largest_label": high,
+                    "not_used": "",
+                    "note": self.labels.notes.get(name, ""),
+                }
+            )
+        empty = dict.fromkeys(("tube", "label", "predicted", "half_width", "least_label", "largest_label"))
+        return found + [
+            {"structure": name, **empty, "not_used": reason, "note": ""} for name, reason in self.labels.unread.items()
+        ]
+
+    def report(self, folder: Path) -> list[Path]:
+        """Write pictures and tables of the learning curve and of predicted against true values; return the files."""
+        from matgym.viz.curves import write_picture
+
+        name = self.surrogate.own.name.replace("_", " ")
+        pictures = {"learning-curve": self.curve.picture(name), "predicted": self._picture(name)}
+        files = []
+        for stem, picture in pictures.items():
+            write_picture(picture, folder / f"{stem}.png")
+            files.append(folder / f"{stem}.png")
+        text = StringIO()
+        rows = self.rows()
+        table = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        write_picture(self.curve.picture(name), folder / "learning-curve.csv")
+        write_text(folder / "labels.csv", text.getvalue())
+        return [*files, folder / "learning-curve.csv", folder / "labels.csv"]
+
+    def _picture(self, name: str) -> "Picture":
+        """Return the picture of predictions against labels, each of a tube that was left out."""
+        from matgym.viz.curves import Picture, Series
+
+        values, unit = self.labels.values, f", {self.curve.unit}" if self.curve.unit else ""
+        ends = np.array([min(values.min(), self.predicted.min()), max(values.max(), self.predicted.max())])
+        ends += 0.04 * np.ptp(ends) * np.array([-1.0, 1.0])
+        left_out = "whole chiralities left out" if self.curve.grouped else "tubes left out"
+        return Picture(
+            f"{name}: predictions of tubes that were left out",
+            f"label{unit}",
+            f"prediction{unit}",
+            (Series("equal", ends, ends, "reference"), Series("tubes", values, self.predicted, "points")),
+            (float(ends[0]), float(ends[1])),
+            (float(ends[0]), float(ends[1])),
+            note=f"cross-validation, {left_out}; {self.chosen}; R² {self.curve.skill:.2f}",
+        )
 
 
 def fit_own(
@@ -151,7 +249,7 @@ def fit_own(
     Args:
         tubes: B tubes, or ASE's atoms that form tubes, any of which may be mixed; or `Labels`.
         values: (B,) labels; None with `Labels`.
-        prop: the property, or its key: a property of that name without unit.
+        prop: the property, or its name, without a unit.
         trunk: what shipped surrogates give: one of `TRUNKS`, or "auto" to choose by cross-validation.
         form: what is learned of the property: one of `FORMS`, or "auto" to choose likewise.
         seed: random seed of folds and orders.
@@ -160,9 +258,10 @@ def fit_own(
     Raises:
         DatasetError: if there are too few different tubes, or no spread.
         ConfigurationError: if the trunk is unknown, or cannot answer for some tube.
+        PropertyError: if the name is that of a property of matgym; see `own_property`.
     """
     labels = tubes if isinstance(tubes, Labels) else Labels.of(tubes, () if values is None else values)
-    own = prop if isinstance(prop, Property) else Property(prop)
+    own = prop if isinstance(prop, Property) else own_property(prop)[0]
     require_counts(seed=seed + 1)
     names = tuple(TRUNKS) if trunk == "auto" else (trunk,)
     bases = {name: load(name) for name in bases_of(names[-1])}
