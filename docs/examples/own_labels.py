@@ -1,4 +1,4 @@
-"""A property of your own: 200 labels by your own engine, a surrogate on top of the shipped ones, an environment with it.
+"""A property of your own: 200 labels by your own engine, a surrogate on the shipped ones, an environment with it.
 
 The engine is an ASE calculator: the screened electrostatic energy of the charges of B and N. Any other one, or a table
 of measurements, takes its place: `matgym surrogate train --data` reads tables, files and folders.
@@ -31,6 +31,7 @@ class ScreenedCharges(Calculator):
     implemented_properties = ("energy",)
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        """Compute the energy, eV."""
         super().calculate(atoms, properties, system_changes)
         charged = atoms[[atom.symbol in CHARGE_E for atom in atoms]]
         charges = np.array([CHARGE_E[symbol] for symbol in charged.get_chemical_symbols()])
@@ -68,12 +69,12 @@ def main():
 
         tube = {"n": 10, "m": 0, "cells": 3, "budget": {"B": 4, "N": 4}}
         env = gym.make("matgym/NanotubeDoping-v0", **tube, model=str(file), direction="minimize", values=(-1.0, 0.0))
-        observation, info = env.reset(seed=0)
+        _, info = env.reset(seed=0)
         env.action_space.seed(0)
         terminated = False
         while not terminated:
             action = env.action_space.sample(info["action_mask"].astype(np.int8))
-            observation, reward, terminated, _, info = env.step(action)
+            _, reward, terminated, _, info = env.step(action)
         print(f"reward of a random design: {reward:.2f}")
 
     unseen = Nanotube(11, 0, 3).decorated({0: "B", 66: "N", 5: "B", 70: "N"})

@@ -47,7 +47,7 @@ def train_own(
 
     if not name or "," in name:
         raise ConfigurationError(
-            f"--property {name!r} must name one property of {data}: give the name of its labels, such as --property mine"
+            f"--property {name!r} must name one property: give the name of the labels of {data}, such as mine"
         )
     prop, known = own_property(name, unit, level, description=description, between_leads=between_leads)
     output = output or Path(f"{prop.name}.safetensors")
@@ -78,7 +78,9 @@ def _print_unread(labels: "Labels") -> None:
             break
         print_note("Not used", "yellow", f"{name}: {reason}")
     for name, (low, high) in labels.conflicts.items():
-        print_note("Note", "yellow", f"{name}: the same tube up to symmetry has labels from {low:g} to {high:g}; mean taken")
+        print_note(
+            "Note", "yellow", f"{name}: the same tube up to symmetry has labels from {low:g} to {high:g}; mean taken"
+        )
 
 
 def _print(found: "OwnFit", output: Path, files: list[Path], *, json: bool) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import numpy as np
 
-from matgym.errors import DatasetError, FormatError, MatgymError, RecognitionError, one_line
+from matgym.errors import DatasetError, FormatError, MatgymError, one_line
 from matgym.files import MAX_NUMBER, is_file, parsed_number, read_text
 from matgym.frozen import ValueObject
 from matgym.structures import Nanotube
@@ -87,7 +87,8 @@ class Labels(ValueObject):
         if len(tubes) != len(values):
             raise DatasetError(f"there are {len(tubes)} structures and {len(values)} values: give one for each")
         known = names or [f"structure {number}" for number in range(1, len(tubes) + 1)]
-        return cls.from_entries((name, _maker(tube), value) for name, tube, value in zip(known, tubes, values))
+        entries = zip(known, map(_maker, tubes), values, strict=True)
+        return cls.from_entries(entries)
 
     @classmethod
     def from_entries(cls, entries: Iterable[Entry]) -> Self:
@@ -115,9 +116,7 @@ class Labels(ValueObject):
             labels = [value for _, _, value in group]
             if max(labels) - min(labels) > SAME * float(values.std()):
                 conflicts[name] = min(labels), max(labels)
-        return cls(
-            tuple(group[0][1] for group in found.values()), values, tuple(joined), unread, notes, conflicts
-        )
+        return cls(tuple(group[0][1] for group in found.values()), values, tuple(joined), unread, notes, conflicts)
 
     def __len__(self) -> int:
         return len(self.tubes)
@@ -367,7 +366,7 @@ def _of_folder(folder: Path, name: str, reading: Reading) -> Iterator[Entry]:
             "give one of them as the data"
         )
     if labelled:
-        header, rows = _table(labelled[0])
+        rows = _table(labelled[0])[1]
         yield from _of_table(labelled[0], name, reading)
         cells = {cell.strip() for row in rows for cell in row}
         for file in others:
@@ -393,4 +392,3 @@ def _checked(entries: Iterable[Entry], path: Path, name: str) -> Iterator[Entry]
             "in extended XYZ, or of a calculator's result"
         )
     yield from found
-

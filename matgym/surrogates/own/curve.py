@@ -124,17 +124,16 @@ class Curve(ValueObject):
         measured = f"{100 * gain.value:.0f} % [{100 * gain.low:.0f}, {100 * gain.high:.0f}]"
         last = f"the last doubling {'lowered it by' if gain.value > 0.0 else 'did not lower it:'} {measured}"
         expected = error.value * (1.0 - max(gain.value, 0.0))
-        more = f"{self.labels} more labels would {'bring' if gain.value > 0.0 else 'leave'} it to about {expected:.2g}{unit}"
-        more = more.replace("leave it to", "leave it at")
+        brought = "bring it to" if gain.value > 0.0 else "leave it at"
+        more = f"{self.labels} more labels would {brought} about {expected:.2g}{unit}"
         if gain.low > WORTH:
             return f"More labels pay: {known}, {last}, and {more}."
         if gain.high >= WORTH:
             return f"Whether more labels pay is not certain: {known}, {last}, and {more}."
         if self.skill.value >= GOOD:
             return f"The labels are enough: {known}, {last}, and {more}."
-        return (
-            f"More labels hardly help: {known}, {last}, and {more}; the rest is noise of the labels, or beyond this model."
-        )
+        rest = "the rest is noise of the labels, or beyond this model"
+        return f"More labels hardly help: {known}, {last}, and {more}; {rest}."
 
     def as_dict(self) -> dict[str, Any]:
         """Return a plain dictionary for JSON."""
@@ -147,7 +146,9 @@ class Curve(ValueObject):
             name: name of the property.
         """
         x = np.array(self.sizes, dtype=np.float64)
-        middle, low, high = (np.array([getattr(each, part) for each in self.errors]) for part in ("value", "low", "high"))
+        middle, low, high = (
+            np.array([getattr(each, part) for each in self.errors]) for part in ("value", "low", "high")
+        )
         left_out = "whole chiralities left out" if self.grouped else "tubes left out"
         return Picture(
             f"Error of {name} by the number of labels",

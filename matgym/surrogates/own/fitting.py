@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from matgym.data.labels import Labels
-from matgym.errors import ConfigurationError, DatasetError, require_counts
+from matgym.errors import ConfigurationError, require_within
 from matgym.files import write_text
 from matgym.frozen import ValueObject
 from matgym.learning.metrics import (
@@ -73,6 +73,8 @@ MARGIN: Final = 0.03
 
 QUANTILE: Final = 0.99
 """Share of held-out tubes within the threshold of the distance."""
+
+LARGEST_SEED: Final = 2**32 - 1
 
 LEAST_SHARE: Final = 0.5
 """Smallest resistance that is predicted, as a share of the smallest one of the labels."""
@@ -262,7 +264,7 @@ def fit_own(
     """
     labels = tubes if isinstance(tubes, Labels) else Labels.of(tubes, () if values is None else values)
     own = prop if isinstance(prop, Property) else own_property(prop)[0]
-    require_counts(seed=seed + 1)
+    require_within(0, LARGEST_SEED, seed=seed)
     names = tuple(TRUNKS) if trunk == "auto" else (trunk,)
     bases = {name: load(name) for name in bases_of(names[-1])}
     rows = _Rows.of(labels, own, tuple(bases.values()), names[-1], on_stage)
@@ -314,9 +316,7 @@ class _Rows(ValueObject):
     trunk: str
 
     @classmethod
-    def of(
-        cls, labels: Labels, own: Property, bases: tuple[Any, ...], trunk: str, on_stage: OnStage
-    ) -> "_Rows":
+    def of(cls, labels: Labels, own: Property, bases: tuple[Any, ...], trunk: str, on_stage: OnStage) -> "_Rows":
         batch = TubeBatch.of(labels.tubes)
         inputs = np.concatenate(
             [
@@ -404,8 +404,7 @@ def _surrogate(
     count = input_count(candidate.trunk, bases)
     torch.manual_seed(0)  # these weights are replaced
     networks = tuple(
-        PairNetwork(settings, 1, informed=count - TUBE_FEATURES, sums=own.between_leads)
-        for _ in range(members)
+        PairNetwork(settings, 1, informed=count - TUBE_FEATURES, sums=own.between_leads) for _ in range(members)
     )
     scaling = Scaling(np.zeros(1), np.ones(1), np.zeros(count), np.ones(count))
     chiralities = tuple(sorted({(lattice.n, lattice.m) for lattice in batch.lattices}))
@@ -509,9 +508,7 @@ def _half_widths(found: _Validated, values: FloatArray) -> FloatArray:
     return half_width
 
 
-def _calibration(
-    rows: _Rows, chosen: Candidate, seen: _Validated, unseen: _Validated | None
-) -> dict[str, FloatArray]:
+def _calibration(rows: _Rows, chosen: Candidate, seen: _Validated, unseen: _Validated | None) -> dict[str, FloatArray]:
     """Return the uncertainty of a surrogate: of known chiralities and of others, each on tubes that were left out."""
     values = rows.labels.values
     residuals = values - seen.members.mean(axis=0)

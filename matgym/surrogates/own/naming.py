@@ -40,8 +40,8 @@ def own_property(
     found = next((each for each in levels if level in {each.value, each.short}), None)
     if found is None:
         raise PropertyError(
-            f"{known.name!r} is a property that matgym computes, by {', '.join(each.short for each in levels)}: give one "
-            f"of these as the level of your labels, or another name, such as 'my_{known.name}'"
+            f"{known.name!r} is a property that matgym computes, by {', '.join(each.short for each in levels)}: give "
+            f"one of these as the level of your labels, or another name, such as 'my_{known.name}'"
         )
     if unit and unit != known.unit:
         raise PropertyError(f"{known.name!r} is in {known.unit}, and these labels are in {unit}: give another name")

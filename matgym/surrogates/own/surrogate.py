@@ -44,6 +44,9 @@ FORMS: Final[Mapping[str, str]] = {
 }
 """What is learned of a property."""
 
+VALUE: Final = Property("value")
+"""A property of which only the number is known."""
+
 TRUST: Final = 10.0
 """How much larger an answer of a shipped surrogate is than another standardised input, for the penalty: a coefficient
 of it costs a hundredth. Chosen by us among 1, 3, 10 and 30 on cross-validated errors of gaps and formation energies by
@@ -129,7 +132,7 @@ class OwnSurrogate(HoneycombSurrogate):
         bases: the shipped surrogates of the trunk.
     """
 
-    own: Property = Property("value")
+    own: Property = VALUE
     form: str = "value"
     least: float = 0.0
     trunk: str = "none"

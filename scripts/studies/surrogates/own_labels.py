@@ -1,9 +1,9 @@
 """Measure what the shipped surrogates save of the labels of a property of one's own: 200 labels with and without them.
 
-The properties are some that no shipped surrogate of any tube predicts: gap and formation energy by GFN1-xTB, the tensile
-strength by REBO, and ZT. 200 tubes are drawn for each seed; errors are on tubes of chiralities that were left out, by
-`fit_own` with the trunk "none", and with the one that it chooses. The shipped surrogates know some of these tubes, by
-other labels; the share is in the results. `python -m scripts.studies.surrogates.own_labels` (half an hour) writes
+The properties are some that no shipped surrogate of any tube predicts: gap and formation energy by GFN1-xTB, the
+tensile strength by REBO, and ZT. 200 tubes are drawn for each seed; errors are on tubes of chiralities that were left
+out, by `fit_own` with the trunk "none", and with the one that it chooses. The shipped surrogates know some of these
+tubes, by other labels; the share is in the results. `python -m scripts.studies.surrogates.own_labels` (half an hour) writes
 docs/results/own-labels.json and docs/images/own-labels.png, and prints the tables of docs/surrogates.md.
 """
 
@@ -128,7 +128,9 @@ def draw(rows, names):
             x = [row["size"] for row in mine]
             label = {"none": "pairs alone", "auto": "on shipped surrogates"}[trunk]
             panel.plot(x, [r["rmse"] for r in mine], color=style.colour, marker=style.marker, ms=4, label=label)
-            panel.fill_between(x, *([r[k] for r in mine] for k in ("least", "most")), color=style.colour, alpha=0.15, lw=0)
+            panel.fill_between(
+                x, *([r[k] for r in mine] for k in ("least", "most")), color=style.colour, alpha=0.15, lw=0
+            )
         unit = mine[0]["unit"]
         panel.set(xscale="log", yscale="log", title=name, xlabel="labels")
         panel.set_ylabel(f"RMSE on other chiralities{'' if unit == '1' else f', {unit}'}")
