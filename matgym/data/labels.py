@@ -8,6 +8,7 @@ import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
@@ -218,10 +219,10 @@ def _of_table(path: Path, name: str, reading: Reading) -> Iterator[Entry]:
             continue
         cells = dict(zip(header, (cell.strip() for cell in row), strict=True))
         if column is None:
-            yield f"row {number}", lambda cells=cells: ReadTube(_tube_in(cells)), cells[name]  # type: ignore[misc]
+            yield f"row {number}", partial(_tube_in, cells), cells[name]
         else:
             text = cells[column]
-            yield f"row {number} ({text})", lambda text=text: _named(path.parent, text, reading), cells[name]  # type: ignore[misc]
+            yield f"row {number} ({text})", partial(_named, path.parent, text, reading), cells[name]
 
 
 def _table(path: Path) -> tuple[list[str], list[list[str]]]:
@@ -248,33 +249,48 @@ def _named(folder: Path, text: str, reading: Reading) -> ReadTube:
     return parse_structure(str(file) if text and is_file(file) else text, reading)
 
 
-def _tube_in(cells: Mapping[str, str]) -> Nanotube:
+def _tube_in(cells: Mapping[str, str]) -> ReadTube:
     """Return the tube of a row's cells.
 
     Raises:
         DatasetError: if a cell is no number, or `sites` has another form.
         StructureError: if there is no such tube.
     """
-    whole: dict[str, int] = {}
-    for name, default in (("n", ""), ("m", ""), ("cells", "1")):
-        text = cells.get(name) or default
-        number = parsed_number(text)
-        if number is None or number != int(number):
-            raise DatasetError(f"{name} is {text!r}: give a whole number")
-        whole[name] = int(number)
-    loads: dict[str, float] = {}
-    for name in ("strain", "torsion"):
-        if text := cells.get(name, ""):
-            if (load := parsed_number(text)) is None:
-                raise DatasetError(f"{name} is {text!r}: give a fraction, such as 0.01")
-            loads[name] = load
+    n, m, count = (_whole(cells, name, default) for name, default in (("n", ""), ("m", ""), ("cells", "1")))
+    strain, torsion = (_load(cells, name) for name in ("strain", "torsion"))
     text = cells.get("sites", "")
     if _SITE.sub("", text).strip(" ,;{}"):
         raise DatasetError(f"sites is {text!r:.60}: give sites and species, such as 0:B 5:N 9:vacancy")
     sites = _SITE.findall(text)
     if len({int(site) for site, _ in sites}) < len(sites):
         raise DatasetError(f"sites is {text!r:.60}: it names a site twice")
-    return Nanotube(**whole, **loads).decorated({int(site): species for site, species in sites})
+    empty = Nanotube(n, m, count, strain=strain, torsion=torsion)
+    return ReadTube(empty.decorated({int(site): species for site, species in sites}))
+
+
+def _whole(cells: Mapping[str, str], name: str, default: str) -> int:
+    """Return the whole number in a cell.
+
+    Raises:
+        DatasetError: if it holds none.
+    """
+    text = cells.get(name) or default
+    number = parsed_number(text)
+    if number is None or number != int(number):
+        raise DatasetError(f"{name} is {text!r}: give a whole number")
+    return int(number)
+
+
+def _load(cells: Mapping[str, str], name: str) -> float:
+    """Return the strain or torsion in a cell; 0 for none.
+
+    Raises:
+        DatasetError: if it is no number.
+    """
+    text = cells.get(name) or "0"
+    if (load := parsed_number(text)) is None:
+        raise DatasetError(f"{name} is {text!r}: give a fraction, such as 0.01")
+    return load
 
 
 # ---- frames and folders
@@ -283,12 +299,12 @@ def _tube_in(cells: Mapping[str, str]) -> Nanotube:
 def _of_frames(path: Path, name: str, reading: Reading) -> Iterator[Entry]:
     """Yield the frames of a file; files of other formats have one."""
     if path.suffix.lower() not in FRAMES:
-        yield _of_atoms(path.name, lambda: read_atoms(path, reading), name, reading)
+        yield _of_atoms(path.name, partial(read_atoms, path, reading), name, reading)
         return
     frames = list(_frames(path))
     for number, frame in enumerate(frames, 1):
         title = path.name if len(frames) == 1 else f"{path.name}, frame {number}"
-        yield _of_atoms(title, lambda frame=frame: _atoms_in(frame), name, reading)  # type: ignore[misc]
+        yield _of_atoms(title, partial(_atoms_in, frame), name, reading)
 
 
 def _frames(path: Path) -> Iterator[str]:
@@ -321,11 +337,12 @@ def _atoms_in(frame: str) -> "Atoms":
     from ase.io import read
 
     try:
-        return read(StringIO(frame + "\n"), format="extxyz")  # type: ignore[no-any-return]
+        atoms: Atoms = read(StringIO(frame + "\n"), format="extxyz")
     except Exception as error:  # noqa: BLE001  # ASE's parsers raise whatever a damaged file provokes
         raise FormatError(
             f"the frame that begins with {frame[:30].strip().partition(chr(10))[0]!r} is damaged: {one_line(error)}"
         ) from None
+    return atoms
 
 
 def _of_atoms(title: str, read: "Callable[[], Atoms]", name: str, reading: Reading) -> Entry:

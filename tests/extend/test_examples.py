@@ -18,6 +18,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
         ("own_ase_calculator", "ase", "formation energy "),
         ("own_keras_model", "keras", "KerasModel(Sequential, 'gap_ev') rewards"),
         ("own_tblite_model", "tblite", "energy -"),
+        ("own_labels", "ase", "eV by the engine"),
     ],
 )
 def test_an_example_runs_and_prints_what_it_found(name, needs, prints):

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from matgym.viz.curves import Picture
 
 FOLDS: Final = 10
-"""Folds of the cross-validation. A choice of ours, as are the next six."""
+"""Folds of the cross-validation. A choice of ours, as are the next seven."""
 
 REPEATS: Final = 5
 """Repeats of the learning curve, each with other folds and another order of the labels."""
@@ -73,6 +73,9 @@ MARGIN: Final = 0.03
 
 QUANTILE: Final = 0.99
 """Share of held-out tubes within the threshold of the distance."""
+
+REPORTED: Final = 20
+"""Tubes after whose inputs progress is reported."""
 
 LARGEST_SEED: Final = 2**32 - 1
 
@@ -318,12 +321,11 @@ class _Rows(ValueObject):
     @classmethod
     def of(cls, labels: Labels, own: Property, bases: tuple[Any, ...], trunk: str, on_stage: OnStage) -> "_Rows":
         batch = TubeBatch.of(labels.tubes)
-        inputs = np.concatenate(
-            [
-                _reported(on_stage, number, len(batch), trunk_inputs(trunk, bases, batch.take(rows)))
-                for number, rows in _parts(len(batch))
-            ]
-        )
+        parts = []
+        for rows in np.array_split(np.arange(len(batch)), math.ceil(len(batch) / REPORTED)):
+            parts.append(trunk_inputs(trunk, bases, batch.take(rows)))
+            on_stage("inputs", int(rows[-1]) + 1, len(batch))
+        inputs = np.concatenate(parts)
         fresh = _surrogate(own, Candidate(trunk, "value"), bases, batch, 1)
         features = fresh.pooled(batch, inputs)
         numbers = np.array([(tube.n, tube.m) for tube in labels.tubes])
@@ -383,17 +385,6 @@ class _Rows(ValueObject):
         columns, _ = self.columns(candidate.trunk)
         learned = fitted.predict(self.features[np.ix_(rows, columns)])
         return self.targets(candidate).take(rows).values(learned[..., None])[..., 0]
-
-
-def _parts(count: int) -> list[tuple[int, IntArray]]:
-    """Return numbers of tubes up to the end of a part, and the rows of the part."""
-    parts = np.array_split(np.arange(count), math.ceil(count / 20))
-    return [(int(rows[-1]) + 1, rows) for rows in parts]
-
-
-def _reported(on_stage: OnStage, done: int, count: int, value: FloatArray) -> FloatArray:
-    on_stage("inputs", done, count)
-    return value
 
 
 def _surrogate(
@@ -537,8 +528,8 @@ def _calibration(rows: _Rows, chosen: Candidate, seen: _Validated, unseen: _Vali
     # The quantile of split conformal prediction.
     level = min(1.0, math.ceil((len(errors) + 1) * COVERAGE) / len(errors))
     return found | {
-        "unseen_sd": np.sqrt((errors**2).mean())[None],
-        "unseen_interval": np.quantile(errors, level, method="higher")[None],
+        "unseen_sd": np.array([np.sqrt((errors**2).mean())]),
+        "unseen_interval": np.array([np.quantile(errors, level, method="higher")]),
     }
 
 
