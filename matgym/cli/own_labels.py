@@ -10,7 +10,7 @@ from matgym.errors import ConfigurationError
 if TYPE_CHECKING:
     from matgym.data.labels import Labels
     from matgym.structures.io import Reading
-    from matgym.surrogates.own.fitting import OwnFit
+    from matgym.surrogates.own.result import OwnFit
 
 MOST_LINES: Final = 20
 """Most structures that are named for a reason; all of them are in the table of `--report`, and in `--json`."""

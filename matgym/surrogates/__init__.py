@@ -8,7 +8,8 @@ _HOMES: Final = {
     "fitting": ("FitConfig", "fit"),
     "learned": ("NetworkSurrogate",),
     "networks": ("NETWORKS", "RasterNetwork"),
-    "own.fitting": ("OwnFit", "fit_own"),
+    "own.fitting": ("fit_own",),
+    "own.result": ("OwnFit",),
     "store": ("SurrogateCard", "load", "load_card", "save", "shipped"),
     "training": ("Verification", "verify"),
 }

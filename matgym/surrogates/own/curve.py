@@ -137,7 +137,7 @@ class Curve(ValueObject):
 
     def as_dict(self) -> dict[str, Any]:
         """Return a plain dictionary for JSON."""
-        return asdict(self)
+        return asdict(self) | {"sizes": list(self.sizes), "errors": [asdict(each) for each in self.errors]}
 
     def picture(self, name: str) -> Picture:
         """Return the picture of the curve.

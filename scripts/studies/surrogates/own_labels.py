@@ -130,7 +130,7 @@ def draw(rows, names):
                 x, *([r[k] for r in mine] for k in ("least", "most")), color=style.colour, alpha=0.15, lw=0
             )
         unit = mine[0]["unit"]
-        panel.set(xscale="log", yscale="log", title=name, xlabel="labels")
+        panel.set(xscale="log", ylim=(0.0, None), title=name, xlabel="labels")
         panel.set_ylabel(f"RMSE on other chiralities{'' if unit == '1' else f', {unit}'}")
         panel.set_xticks(x, [str(size) for size in x])
         panel.set_xticks([], minor=True)
