@@ -310,12 +310,19 @@ def evaluate(
     """Recompute the errors of surrogates on held-out splits."""
     from matgym.data import Dataset
     from matgym.surrogates import load, load_card, shipped
+    from matgym.surrogates.store import OwnCard, located
     from matgym.surrogates.training import measure
 
     rows, names = [], [weights] if weights else shipped()
     with progress() as show:
         for done, name in enumerate(names):
-            surrogate, data = load(name), Dataset.load(dataset or load_card(name).data["name"])
+            surrogate, card = load(name), load_card(name)
+            if isinstance(card, OwnCard):
+                raise ConfigurationError(
+                    f"{name} learned labels of your own, all of them: its cross-validated metrics are in its card, "
+                    f"{located(name).with_suffix('.json')}"
+                )
+            data = Dataset.load(dataset or card.data["name"])
             show("surrogates", done, len(names), name)
             found = measure(surrogate, data)
             rows += [{"surrogate": name} | row for row in _metrics(found) if held or row["split"] == "test"]

@@ -6,6 +6,7 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import Ridge
 from typer.testing import CliRunner
 
@@ -94,6 +95,15 @@ def test_errors_by_chirality_are_reported_beside_those_of_known_ones(fitted):
     assert fitted.curve.grouped
     assert fitted.curve.sizes == curve_sizes(fitted.curve.sizes[-1])
     assert all(0.85 <= row.coverage <= 0.97 for row in fitted.metrics.values())
+
+
+def test_the_same_seed_gives_the_same_and_leaves_torch_s_state_alone():
+    tubes = drawn(0, count=5)
+    state = torch.get_rng_state()
+    one, other = (fit_own(tubes, energies(tubes), PROP, trunk="none", form="per-site") for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), state)
+    np.testing.assert_array_equal(one.predicted, other.predicted)
+    assert one.verdict == other.verdict
 
 
 def test_atoms_and_tubes_give_the_same(fitted):

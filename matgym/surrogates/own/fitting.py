@@ -239,10 +239,10 @@ def _surrogate(
     """Return a surrogate whose networks are not fitted yet."""
     settings = PairSettings()
     count = input_count(candidate.trunk, bases)
-    torch.manual_seed(0)  # these weights are replaced
-    networks = tuple(
-        PairNetwork(settings, 1, informed=count - TUBE_FEATURES, sums=own.between_leads) for _ in range(members)
-    )
+    with torch.random.fork_rng(devices=[]):  # initial weights are drawn, and replaced
+        networks = tuple(
+            PairNetwork(settings, 1, informed=count - TUBE_FEATURES, sums=own.between_leads) for _ in range(members)
+        )
     scaling = Scaling(np.zeros(1), np.ones(1), np.zeros(count), np.ones(count))
     chiralities = tuple(sorted({(lattice.n, lattice.m) for lattice in batch.lattices}))
     return OwnSurrogate(
