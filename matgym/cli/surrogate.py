@@ -57,7 +57,10 @@ def train(
     ] = False,
     trunk: Annotated[
         str,
-        typer.Option(help="What shipped surrogates give: none, mechanics, network or gap. auto: by cross-validation."),
+        typer.Option(
+            help="What shipped surrogates give: none, mechanics, network, gap. Cross-validation chooses from several with "
+            "commas, or auto for all."
+        ),
     ] = "auto",
     form: Annotated[
         str, typer.Option(help="What is learned: value, per-site or resistance. auto: by cross-validation.")

@@ -83,11 +83,14 @@ def test_groups_are_in_one_fold_and_folds_are_of_like_size():
 
 def test_a_property_that_is_linear_in_pairs_is_found_per_site(fitted):
     assert fitted.chosen.form == "per-site"
-    fresh = drawn(1, ((7, 3, 1), (12, 0, 2)), 20)  # of other chiralities
+    fresh = drawn(1, ((8, 2, 2), (7, 4, 1)), 20)  # of other chiralities, in the ranges of the labels
     told, true = fitted.surrogate.predict(fresh), energies(fresh)
     assert np.corrcoef(told["mine_ev"], true)[0, 1] > 0.99
     inside = np.isfinite(told.half_width["mine_ev"])
+    assert inside.mean() > 0.5
     assert (np.abs(told["mine_ev"] - true)[inside] <= told.half_width["mine_ev"][inside]).mean() >= 0.8
+    (longer,) = fitted.surrogate.predict([Nanotube(8, 0, 9)]).half_width["mine_ev"]
+    assert np.isinf(longer)  # no label says anything of its error
 
 
 def test_errors_by_chirality_are_reported_beside_those_of_known_ones(fitted):
@@ -186,7 +189,7 @@ def test_names_that_matgym_has_need_the_level_of_the_labels():
 
 def test_unknown_settings_are_one_sentence():
     tubes = drawn(0, count=5)
-    for settings in ({"trunk": "oak"}, {"form": "odd"}):
+    for settings in ({"trunk": "none,oak"}, {"form": "odd"}):
         with pytest.raises(ConfigurationError, match="is unknown: give one of"):
             fit_own(tubes, energies(tubes), PROP, **({"trunk": "none"} | settings))
     with pytest.raises(ConfigurationError, match="needs positive labels"):

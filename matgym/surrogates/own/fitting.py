@@ -101,7 +101,8 @@ def fit_own(
         tubes: B tubes, or ASE's atoms that form tubes, any of which may be mixed; or `Labels`.
         values: (B,) labels; None with `Labels`.
         prop: the property, or its name, without a unit.
-        trunk: what shipped surrogates give: one of `TRUNKS`, or "auto" to choose by cross-validation.
+        trunk: what shipped surrogates give: one of `TRUNKS`; or several with commas, such as "none,mechanics", or
+            "auto" for all, from which cross-validation chooses.
         form: what is learned of the property: one of `FORMS`, or "auto" to choose likewise.
         seed: random seed of folds and orders.
         on_stage: see `OnStage`.
@@ -114,7 +115,7 @@ def fit_own(
     labels = tubes if isinstance(tubes, Labels) else Labels.of(tubes, () if values is None else values)
     own = prop if isinstance(prop, Property) else own_property(prop)[0]
     require_within(0, LARGEST_SEED, seed=seed)
-    names = tuple(TRUNKS) if trunk == "auto" else (trunk,)
+    names = _trunks(trunk)
     bases = {name: load(name) for name in bases_of(names[-1])}
     rows = _Rows.of(labels, own, tuple(bases.values()), names[-1], on_stage)
     usable = {name: why for name in names if (why := rows.lost(name))}
@@ -125,6 +126,18 @@ def fit_own(
         for name, each in product((name for name in names if name not in usable), _forms(form, rows.batch, labels))
     ]
     return _fitted(rows, candidates, usable, seed, on_stage)
+
+
+def _trunks(trunk: str) -> tuple[str, ...]:
+    """Return the trunks that are compared, in the order of their cost.
+
+    Raises:
+        ConfigurationError: if there is no such trunk.
+    """
+    asked = tuple(TRUNKS) if trunk == "auto" else tuple(name.strip() for name in trunk.split(","))
+    for name in asked:
+        bases_of(name)
+    return tuple(name for name in TRUNKS if name in asked)
 
 
 def _forms(form: str, batch: TubeBatch, labels: Labels) -> tuple[str, ...]:

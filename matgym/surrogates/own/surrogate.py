@@ -6,7 +6,7 @@ features of a shipped network, as in transfer learning. These surrogates are cal
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 import numpy as np
@@ -17,7 +17,7 @@ from matgym.models import Cost, Property
 from matgym.structures import TubeBatch
 from matgym.surrogates.honeycomb.graph import TUBE_FEATURES
 from matgym.surrogates.honeycomb.hamiltonian import HamiltonianSurrogate
-from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
+from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate, Note
 from matgym.surrogates.honeycomb.targets import Targets
 from matgym.typing import FloatArray
 
@@ -136,7 +136,7 @@ class OwnSurrogate(HoneycombSurrogate):
     form: str = "value"
     least: float = 0.0
     trunk: str = "none"
-    bases: tuple[HoneycombSurrogate, ...] = ()
+    bases: tuple[HoneycombSurrogate, ...] = field(default=(), repr=False)  # the trunk names them
 
     @property
     def properties(self) -> tuple[Property, ...]:
@@ -147,6 +147,10 @@ class OwnSurrogate(HoneycombSurrogate):
     def cost(self) -> Cost:
         """Cost of the trunk, measured in batches on one core of an Intel Xeon server."""
         return Cost(seconds=SECONDS[self.trunk], sites=128, exponent=3.0 if self.trunk == "gap" else 1.0)
+
+    def notes(self, batch: TubeBatch) -> dict[int, Note]:
+        """Return, by row, what of a tube is outside the ranges of the labels; nothing has measured its error."""
+        return {row: note._replace(is_lost=True) for row, note in super().notes(batch).items()}
 
     def inputs(self, batch: TubeBatch) -> FloatArray:
         """Return the (B, inputs) inputs that the trunk gives."""
