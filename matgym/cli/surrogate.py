@@ -58,8 +58,8 @@ def train(
     trunk: Annotated[
         str,
         typer.Option(
-            help="What shipped surrogates give: none, mechanics, network, gap. Cross-validation chooses from several with "
-            "commas, or auto for all."
+            help="What shipped surrogates give: none, mechanics, network, gap. Cross-validation chooses from several "
+            "with commas, or auto for all."
         ),
     ] = "auto",
     form: Annotated[
