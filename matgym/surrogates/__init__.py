@@ -8,6 +8,8 @@ _HOMES: Final = {
     "fitting": ("FitConfig", "fit"),
     "learned": ("NetworkSurrogate",),
     "networks": ("NETWORKS", "RasterNetwork"),
+    "own.fitting": ("fit_own",),
+    "own.result": ("OwnFit",),
     "sources": ("as_model",),
     "store": ("SurrogateCard", "load", "load_card", "save", "shipped"),
     "training": ("Verification", "verify"),

@@ -20,6 +20,7 @@ EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
         ("own_keras_model", "keras", "KerasModel(Sequential, 'gap_ev') rewards"),
         ("own_hugging_face_model", "transformers", "PipelineModel(GapPipeline, 'gap_ev')"),
         ("own_tblite_model", "tblite", "energy -"),
+        ("own_labels", "ase", "eV by the engine"),
     ],
 )
 def test_an_example_runs_and_prints_what_it_found(name, needs, prints):

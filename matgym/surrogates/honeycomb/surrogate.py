@@ -156,7 +156,7 @@ class HoneycombSurrogate(ValueObject, Model):
 
     def judged(self, data: Dataset) -> tuple[FloatArray, FloatArray]:
         """Return (B, properties) means and half-widths of intervals for the rows of a data set."""
-        members, _, targets = self.run(data.batch, physics_of(data, self.informed_by))
+        members, _, targets = self.run(data.batch, self.inputs_of(data))
         mean, _, half_width = self._judged(data.batch, members, targets, self.notes(data.batch))
         return mean, half_width
 
@@ -204,7 +204,7 @@ class HoneycombSurrogate(ValueObject, Model):
             batch: B tubes.
             physics: (B, informed) values of `informed_by`; None to compute them.
         """
-        physics = physics_inputs(self.informed_by, batch) if physics is None else physics
+        physics = self.inputs(batch) if physics is None else physics
         outputs, pooled = [], []
         for rows in pieces(batch, SITES_A_PASS):
             tensors = self.tensors(honeycombs(batch.take(rows)), physics[rows])
@@ -216,9 +216,21 @@ class HoneycombSurrogate(ValueObject, Model):
             outputs.append(torch.stack(results).numpy())
             pooled.append(features[0].numpy())
         standard = np.concatenate(outputs, axis=1).astype(np.float64)
-        targets = Targets.of(self.predicted, batch, self.informed_by, physics)
+        targets = self.targets(batch, physics)
         values = targets.values(standard * self.scaling.scale + self.scaling.mean)
         return values, np.concatenate(pooled).astype(np.float64), targets
+
+    def inputs(self, batch: TubeBatch) -> FloatArray:
+        """Return the (B, inputs) further inputs of the networks, computed for the tubes: here physics."""
+        return physics_inputs(self.informed_by, batch)
+
+    def inputs_of(self, data: Dataset) -> FloatArray:
+        """Return the same for the rows of a data set, which may hold them."""
+        return physics_of(data, self.informed_by)
+
+    def targets(self, batch: TubeBatch, physics: FloatArray) -> Targets:
+        """Return how learned values of tubes become properties; arguments as those of `run`."""
+        return Targets.of(self.predicted, batch, self.informed_by, physics)
 
     def pooled(self, batch: TubeBatch, physics: FloatArray) -> FloatArray:
         """Return the (B, F) features of the first network; arguments as those of `run`."""

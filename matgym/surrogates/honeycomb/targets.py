@@ -38,12 +38,14 @@ class Targets(ValueObject):
         factor: (B, properties) factors of the learned values.
         inverse: (properties,) whether the learned value is the factor over the property.
         positive: (properties,) whether the property is never negative.
+        least: smallest learned value that an inverse is taken of.
     """
 
     offset: FloatArray
     factor: FloatArray
     inverse: BoolArray
     positive: BoolArray
+    least: float = _LEAST
 
     @classmethod
     def of(cls, keys: Sequence[str], batch: TubeBatch, informed_by: Sequence[str], physics: FloatArray) -> Self:
@@ -78,7 +80,8 @@ class Targets(ValueObject):
 
     def values(self, learned: FloatArray) -> FloatArray:
         """Return the (..., B, properties) values of (..., B, properties) learned ones."""
-        scaled = np.where(self.inverse, 1.0 / np.maximum(learned, _LEAST), learned)
+        with np.errstate(divide="ignore"):
+            scaled = np.where(self.inverse, 1.0 / np.maximum(learned, self.least), learned)
         found = self.offset + self.factor * scaled
         return np.where(self.positive, np.maximum(found, 0.0), found)
 
