@@ -262,10 +262,10 @@ def _calibrated(
     some = np.arange(0, len(learned.batch), max(1, len(learned.batch) // CALIBRATED))
     features = fitted.pooled(learned.batch.take(some), learned.physics[some])
     members, held_out, _ = fitted.run(validation.batch, validation.physics)
-    calibration = calibrate(validation.labels, members, features, held_out)
-    if (held >= 0).all():
-        for name in ("floor", "factor", "interval"):
-            del calibration[name]
+    if (held < 0).any():
+        calibration = calibrate(validation.labels, members, features, held_out)
+    else:
+        calibration = distance_model(features, held_out)
         far, predicted = _left_out_by_members(fitted, learned, held, some, calibration)
         known = validation.targets.learned(members.mean(axis=0))
         calibration |= calibrate_intervals(

@@ -185,8 +185,10 @@ def judged(surrogate, tubes, truth):
 def main():
     study = Study.from_command_line("shift", __doc__, Settings(), QUICK)
     settings = study.settings
-    without = study.rows(Without(settings, name, kind) for name in settings.fitted for kind in KINDS)
-    arrangements = study.rows(Arranged(settings, name, each) for name in settings.asked for each in ARRANGEMENTS)
+    without = study.rows((Without(settings, name, kind) for name in settings.fitted for kind in KINDS), "without")
+    arrangements = study.rows(
+        (Arranged(settings, name, each) for name in settings.asked for each in ARRANGEMENTS), "arranged"
+    )
     study.write({"without": without, "arrangements": arrangements})
     for kind, rows in (("fitted without", without), ("arrangement", arrangements)):
         print_markdown(
