@@ -18,6 +18,7 @@ from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.honeycomb.graph import TUBE_FEATURES
+from matgym.surrogates.honeycomb.intervals import SHAPES
 from matgym.surrogates.honeycomb.kinds import KINDS, AnyNetwork
 from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
 from matgym.surrogates.honeycomb.surrogate import Scaling as NumbersScaling
@@ -265,22 +266,22 @@ def _members(
     return networks, calibration
 
 
-def _of_honeycombs(properties: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of what the calibration of a `HoneycombSurrogate` holds besides that of others."""
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("low", "high"), (TUBE_FEATURES,))
-    return shapes | dict.fromkeys(("unseen_sd", "unseen_interval"), (properties,))
-
-
 def _check_calibration(arrays: Mapping[str, FloatArray], properties: int, features: int) -> None:
     """Check names and shapes of a calibration; a surrogate may have none.
 
     Raises:
-        ConfigurationError: if one is missing or of another shape.
+        ConfigurationError: if one is missing, unknown or of another shape.
     """
-    vector, matrix = (features,), (features, features)
-    wanted = dict.fromkeys(("floor", "factor", "interval"), (properties,)) | {"centre": vector, "whitening": matrix}
-    wanted |= {name: shape for name, shape in _of_honeycombs(properties).items() if name in arrays}
-    for name, shape in (wanted | {"threshold": (1,)}).items() if arrays else ():
+    wanted: dict[str, tuple[int, ...]] = {"centre": (features,), "whitening": (features, features), "threshold": (1,)}
+    if "difficulty" in arrays:
+        wanted |= {name: (properties, *shape) for name, shape in SHAPES.items()}
+    else:
+        wanted |= dict.fromkeys(("floor", "factor", "interval"), (properties,))
+    if "low" in arrays:
+        wanted |= dict.fromkeys(("low", "high"), (TUBE_FEATURES,))
+    if unknown := sorted(set(arrays) - set(wanted)):
+        raise ConfigurationError(f"calibration.{unknown[0]} is of another version of matgym: train anew")
+    for name, shape in wanted.items() if arrays else ():
         if (found := arrays[name].shape if name in arrays else "absent") != shape:
             raise ConfigurationError(f"calibration.{name} is {found}, and {shape} by the card")
 

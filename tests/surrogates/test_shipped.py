@@ -11,6 +11,7 @@ from matgym.surrogates.training import measure
 
 CARD_TOLERANCE = 1e-3  # the card's figures against the same recomputed on another processor
 NOMINAL, SLACK = 0.90, 0.02  # tolerance of coverage beyond the binomial error
+UNSEEN_SLACK = 0.03  # the same on unseen chiralities, of which there are few: 87 to 93 %
 
 FLOORS = {  # of R², fixed before any training; within chiralities for surrogates of many
     "nanotube-doping": 0.98,
@@ -75,14 +76,17 @@ def test_r2_is_above_the_floor(name, split, key):
 
 @pytest.mark.parametrize(("name", "split", "key"), cases(TOO_NARROW))
 def test_intervals_hold_the_declared_share(name, split, key):
-    """Intervals of many chiralities may hold more: an unseen one is left out with others, by a member that knows less.
+    """Those of surrogates of many chiralities are calibrated apart for known and for unseen ones.
 
-    Those of wider and longer tubes promise nothing, as their notes say; see docs/surrogates.md for what they hold.
+    A few dozen validation tubes calibrate those of known ones, which may hold more. Those of wider and longer tubes
+    promise nothing, as the notes of wider ones say; see docs/surrogates.md for what they hold.
     """
     found = measured(name)[split, key]
     if name in ONE_TUBE:
         check_coverage(found)
-    elif split in {"test", "unseen"}:
+    elif split == "unseen":
+        assert abs(found.coverage - NOMINAL) <= UNSEEN_SLACK + scatter(found)
+    elif split == "test":
         assert found.coverage >= NOMINAL - SLACK - scatter(found)
 
 
