@@ -23,6 +23,9 @@ from matgym.frozen import ValueObject
 from matgym.models import Model, Predictions, Space
 from matgym.physics import GAP_EV, PiElectrons, PiParameters, PristinePhonons, Property, Thermoelectric
 from matgym.physics.electrons.bands import pristine_gap
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.physics.mechanics.bonded import BONDED_STRENGTH_GPA, BondedStrength
+from matgym.physics.mechanics.strength import TENSILE_STRENGTH_GPA
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.domain import check_undeformed, outside_space, unknown_species
@@ -133,7 +136,12 @@ def informants() -> Mapping[str, Informant]:
     of_electrons = {prop.key: Informant(electrons, prop.key) for prop in electrons.properties}
     # The same by names that labels of a higher level cannot have.
     of_electrons |= {f"pi_{prop.key}": Informant(electrons, prop.key) for prop in electrons.properties}
-    return of_electrons | {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
+    charged, bonded = SelfConsistentElectrons(), BondedStrength()
+    of_charged = {f"scc_{prop.key}": Informant(charged, prop.key) for prop in charged.properties}
+    of_bonds = {prop.key: Informant(bonded, prop.key) for prop in bonded.properties}
+    of_bonds |= {BONDED_STRENGTH_GPA.key: Informant(bonded, BONDED_STRENGTH_GPA.key, TENSILE_STRENGTH_GPA.key)}
+    of_heat = {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
+    return of_electrons | of_charged | of_bonds | of_heat
 
 
 def check_informants(keys: Sequence[str]) -> None:
