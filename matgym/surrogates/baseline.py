@@ -24,8 +24,7 @@ from matgym.models import Model, Predictions, Space
 from matgym.physics import GAP_EV, PiElectrons, PiParameters, PristinePhonons, Property, Thermoelectric
 from matgym.physics.electrons.bands import pristine_gap
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
-from matgym.physics.mechanics.bonded import BONDED_STRENGTH_GPA, BondedStrength
-from matgym.physics.mechanics.strength import TENSILE_STRENGTH_GPA
+from matgym.physics.mechanics.bonded import BondedStrength
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.domain import check_undeformed, outside_space, unknown_species
@@ -139,7 +138,6 @@ def informants() -> Mapping[str, Informant]:
     charged, bonded = SelfConsistentElectrons(), BondedStrength()
     of_charged = {f"scc_{prop.key}": Informant(charged, prop.key) for prop in charged.properties}
     of_bonds = {prop.key: Informant(bonded, prop.key) for prop in bonded.properties}
-    of_bonds |= {BONDED_STRENGTH_GPA.key: Informant(bonded, BONDED_STRENGTH_GPA.key, TENSILE_STRENGTH_GPA.key)}
     of_heat = {"zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt")}
     return of_electrons | of_charged | of_bonds | of_heat
 
