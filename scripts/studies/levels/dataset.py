@@ -11,7 +11,6 @@ Tubes of the chiralities of the split "test" of the reference set, which no fit 
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,7 @@ def _column(rows: list[dict[str, Any]], name: str) -> FloatArray:
 def main() -> None:
     """Write the data set."""
     study = Study.from_command_line("levels-dataset", __doc__, Settings(), QUICK)
-    file = Path(study.docs / f"{NAME}.parquet") if study.quick else FILE
+    file = study.docs / "results" / f"{NAME}.parquet" if study.quick else FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     dataset(study.settings.tubes).save(file)
     print(file)
