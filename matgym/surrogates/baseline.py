@@ -23,7 +23,9 @@ from matgym.frozen import ValueObject
 from matgym.models import Cost, Level, Model, Predictions, Space
 from matgym.physics import GAP_EV, ZT, PiElectrons, PiParameters, PristinePhonons, Property, Thermoelectric
 from matgym.physics.electrons.bands import pristine_gap
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.physics.electrons.self_consistent_transport import SelfConsistentTransport
+from matgym.physics.mechanics.bonded import BondedStrength
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, Species, TubeBatch, TubeLattice
 from matgym.surrogates.domain import check_undeformed, outside_space, unknown_species
@@ -138,10 +140,14 @@ def informants() -> Mapping[str, Informant]:
     of_electrons = {prop.key: Informant(electrons, prop.key) for prop in electrons.properties}
     # The same by names that labels of a higher level cannot have.
     of_electrons |= {f"pi_{prop.key}": Informant(electrons, prop.key) for prop in electrons.properties}
-    return of_electrons | {
+    charged, bonded = SelfConsistentElectrons(), BondedStrength()
+    of_charged = {f"scc_{prop.key}": Informant(charged, prop.key) for prop in charged.properties}
+    of_bonds = {prop.key: Informant(bonded, prop.key) for prop in bonded.properties}
+    of_heat = {
         "zt_pristine_phonons": Informant(Thermoelectric(phonons=PristinePhonons()), "zt", "zt"),
         "zt_of_surrogates": Informant(_OfSurrogates(), "zt", "zt"),
     }
+    return of_electrons | of_charged | of_bonds | of_heat
 
 
 class _OfSurrogates(Model):

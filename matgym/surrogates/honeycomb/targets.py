@@ -17,8 +17,9 @@ from matgym.structures import TubeBatch
 from matgym.surrogates.baseline import corrections
 from matgym.typing import BoolArray, FloatArray, IntArray
 
-_SAME: Final[Mapping[str, str]] = {"gap_ev": "pi_gap_ev"}
-"""Physics, by name in `informants`, that computes the same property; the difference from it is learned."""
+_SAME: Final[Mapping[str, tuple[str, ...]]] = {"gap_ev": ("scc_gap_ev", "pi_gap_ev")}
+"""Physics, by name in `informants`, that computes the same property, the best first; the difference from the first one
+that is an input is learned."""
 
 _RESISTANCES: Final = ("thermal_conductance_nw_k",)
 """Properties between leads that grow with the diameter, and whose inverse is learned."""
@@ -64,8 +65,8 @@ class Targets(ValueObject):
             if key in _RESISTANCES:
                 diameters = np.array([lattice.diameter_nm for lattice in batch.lattices])
                 factor[:, column] *= diameters[batch.lattice_index]
-            if _SAME.get(key) in informed_by:
-                offset[:, column] = physics[:, list(informed_by).index(_SAME[key])]
+            for same in [name for name in _SAME.get(key, ()) if name in informed_by][:1]:
+                offset[:, column] = physics[:, list(informed_by).index(same)]
         return cls(offset, factor, np.isin(keys, _RESISTANCES), np.isin(keys, _POSITIVE))
 
     def take(self, rows: IntArray) -> "Targets":
