@@ -237,7 +237,7 @@ MAX_WEIGHT: Final = 1e9
 """Largest magnitude of a weight that is read: sums of products stay finite in single precision. Ours."""
 
 
-INTERVALS: Final = ("calibration.interval", "calibration.unseen_sd", "calibration.unseen_interval")
+INTERVALS: Final = ("calibration.interval", "calibration.sd", "calibration.quantile")
 """Names of the half-widths of intervals and of standard deviations that are infinite if there were no data for them."""
 
 

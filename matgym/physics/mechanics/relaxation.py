@@ -269,7 +269,7 @@ def check_distances(graph: BondGraph, positions: FloatArray, period: float, twis
 
 
 @dataclass(frozen=True, eq=False)
-class State:
+class State(ValueObject):
     """The positions, (S, 3), and the period, Å, and the twist, rad, of a tube."""
 
     positions: FloatArray
@@ -284,8 +284,8 @@ class State:
         return State(turned, self.period * (1.0 + strain), self.twist + twist)
 
 
-@dataclass(frozen=True)
-class Search:
+@dataclass(frozen=True, eq=False)
+class Search(ValueObject):
     """Newton's method with a shift of the Hessian that keeps it positive (Levenberg, Q. Appl. Math. 2, 164 (1944)).
 
     The variables are the free coordinates and, if it is free, the period as the last variable; all atoms are stretched

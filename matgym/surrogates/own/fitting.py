@@ -18,17 +18,11 @@ import torch
 from matgym.data.labels import Labels
 from matgym.errors import ConfigurationError, require_within
 from matgym.frozen import ValueObject
-from matgym.learning.metrics import (
-    COVERAGE,
-    interval_factor,
-    member_spread,
-    property_metrics,
-    spread_model,
-    standard_deviation,
-)
+from matgym.learning.metrics import property_metrics
 from matgym.models import Property
 from matgym.structures import Nanotube, TubeBatch
 from matgym.surrogates.honeycomb.graph import TUBE_FEATURES, honeycombs
+from matgym.surrogates.honeycomb.intervals import Asked, calibrate_intervals, widths
 from matgym.surrogates.honeycomb.pairs import CONSTANT, ROUNDING, PairNetwork, PairSettings
 from matgym.surrogates.honeycomb.surrogate import Scaling
 from matgym.surrogates.honeycomb.targets import Targets
@@ -331,11 +325,13 @@ def _fitted(
     fresh = _surrogate(rows.own, chosen, rows.bases, rows.batch, len(fits[chosen].weights), rows.least(chosen))
     for network, weights, bias in zip(fresh.networks, fits[chosen].weights, fits[chosen].bias, strict=True):
         network.head.load_state_dict({"0.weight": torch.tensor(weights[None]), "0.bias": torch.tensor(bias[None])})
-    surrogate = replace(fresh, calibration=_calibration(rows, chosen, seen, unseen))
+    lengths = _lengths(rows.features[:, rows.columns(chosen.trunk)[0]], seen.folds)
+    threshold = float(np.quantile(lengths, QUANTILE))
+    surrogate = replace(fresh, calibration=_calibration(rows, chosen, seen, unseen, threshold))
     metrics, half_width = {}, np.full(len(values), np.nan)
-    for name, found in ((SEEN, seen), (UNSEEN, unseen)):
+    for name, found, groups in ((SEEN, seen, seen.folds), (UNSEEN, unseen, rows.chirality)):
         if found is not None:
-            half_width = _half_widths(found, values)
+            half_width = _half_widths(rows, chosen, found, groups, threshold)
             covered = np.abs(found.members.mean(axis=0) - values) <= half_width
             metrics[name] = property_metrics(
                 rows.own.key, found.members.mean(axis=0), values, covered, rows.chirality if rows.is_grouped else None
@@ -346,50 +342,50 @@ def _fitted(
     )  # fmt: skip
 
 
-def _half_widths(found: _Validated, values: FloatArray) -> FloatArray:
-    """Return the (B,) half-widths of intervals of tubes left out, each calibrated on those of the other folds."""
-    half_width, residuals = np.empty(len(values)), values - found.members.mean(axis=0)
-    spread = member_spread(found.members[:, :, None])[:, 0]
-    for fold in range(int(found.folds.max()) + 1):
-        others, own = found.folds != fold, found.folds == fold
-        floor, factor = spread_model(residuals[others], spread[others])
-        sd = np.sqrt(floor**2 + (factor * spread) ** 2)
-        half_width[own] = sd[own] * interval_factor(residuals[others], sd[others])
-    return half_width
-
-
-def _calibration(rows: _Rows, chosen: Candidate, seen: _Validated, unseen: _Validated | None) -> dict[str, FloatArray]:
-    """Return the uncertainty of a surrogate: of known chiralities and of others, each on tubes that were left out."""
-    values = rows.labels.values
-    residuals = values - seen.members.mean(axis=0)
-    members = seen.members[:, :, None]
-    floor, factor = spread_model(residuals, member_spread(members)[:, 0])
-    sd = standard_deviation(members, np.array([floor]), np.array([factor]))
-    found = {
-        "floor": np.array([floor]),
-        "factor": np.array([factor]),
-        "interval": np.array([interval_factor(residuals, sd[:, 0])]),
-    }
-    features = rows.features[:, rows.columns(chosen.trunk)[0]]
-    lengths = np.empty(len(values))
-    for fold in range(int(seen.folds.max()) + 1):
-        left = seen.folds == fold
+def _lengths(features: FloatArray, folds: IntArray) -> FloatArray:
+    """Return the (B,) distances of tubes from those of the other folds, by (B, F) features."""
+    lengths = np.empty(len(features))
+    for fold in range(int(folds.max()) + 1):
+        left = folds == fold
         model = _distance_model(features[~left])
         lengths[left] = np.linalg.norm((features[left] - model["centre"]) @ model["whitening"], axis=1)
-    found |= _distance_model(features) | {"threshold": np.array([np.quantile(lengths, QUANTILE)])}
+    return lengths
+
+
+def _asked(rows: _Rows, chosen: Candidate, found: _Validated, threshold: float) -> tuple[Asked, FloatArray]:
+    """Return what is known of the tubes, as left out, before their labels, and (B, 1) errors in learned values."""
+    targets, mean = rows.targets(chosen), found.members.mean(axis=0)[:, None]
+    far = _lengths(rows.features[:, rows.columns(chosen.trunk)[0]], found.folds) / threshold
+    learned = targets.learned(mean)
+    return Asked.of(honeycombs(rows.batch), far, learned), learned - targets.learned(rows.labels.values[:, None])
+
+
+def _half_widths(rows: _Rows, chosen: Candidate, found: _Validated, groups: IntArray, threshold: float) -> FloatArray:
+    """Return the (B,) half-widths of intervals of tubes left out, each calibrated on those of the other folds."""
+    asked, errors = _asked(rows, chosen, found, threshold)
+    learned = np.empty_like(errors)
+    for fold in range(int(found.folds.max()) + 1):
+        own = found.folds == fold
+        others, off = asked.take(~own), errors[~own]
+        calibration = calibrate_intervals(others, off, groups[~own], others, off)
+        learned[own] = widths(asked.take(own), np.ones(own.sum(), dtype=bool), calibration)[1]
+    return rows.targets(chosen).widths(found.members.mean(axis=0)[:, None], learned)[:, 0]
+
+
+def _calibration(
+    rows: _Rows, chosen: Candidate, seen: _Validated, unseen: _Validated | None, threshold: float
+) -> dict[str, FloatArray]:
+    """Return the uncertainty of a surrogate: of known chiralities and of others, each on tubes that were left out."""
+    features = rows.features[:, rows.columns(chosen.trunk)[0]]
     tubes = honeycombs(rows.batch).tubes.astype(np.float64)
+    found = _distance_model(features) | {"threshold": np.array([threshold])}
     found |= {"low": tubes.min(axis=0), "high": tubes.max(axis=0)}
-    unknown = np.array([np.inf])
-    if unseen is None:
-        return found | {"unseen_sd": unknown, "unseen_interval": unknown}
-    targets = rows.targets(chosen)
-    errors = np.abs(targets.learned(values[:, None]) - targets.learned(unseen.members.mean(axis=0)[:, None]))[:, 0]
-    # The quantile of split conformal prediction.
-    level = min(1.0, math.ceil((len(errors) + 1) * COVERAGE) / len(errors))
-    return found | {
-        "unseen_sd": np.array([np.sqrt((errors**2).mean())]),
-        "unseen_interval": np.array([np.quantile(errors, level, method="higher")]),
-    }
+    known, errors = _asked(rows, chosen, seen, threshold)
+    if unseen is not None:
+        return found | calibrate_intervals(*_asked(rows, chosen, unseen, threshold), rows.chirality, known, errors)
+    found |= calibrate_intervals(known, errors, seen.folds, known, errors)
+    found["sd"][:, 1] = found["quantile"][:, 1] = np.inf  # nothing is known of other chiralities
+    return found
 
 
 def _distance_model(features: FloatArray) -> dict[str, FloatArray]:
