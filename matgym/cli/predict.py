@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -13,6 +14,9 @@ from matgym.errors import StructureError
 if TYPE_CHECKING:
     from matgym.structures import Nanotube
     from matgym.structures.io import Reading
+
+WIDTH: Final = 80
+"""Letters in a line of notes."""
 
 MAX_PREDICTED_SITES: Final = 20_000
 """Largest number of sites of a predicted tube: its features take 1 GB. This limit is our choice."""
@@ -61,17 +65,15 @@ def predict(
         for row in rows
     ]
     notes = [
-        "",
         "± is half the width of the 90 % interval. It is valid for tubes in the domain,",
         "which resemble the training data. For other tubes the interval is too narrow.",
         *(f"{name} cannot predict this tube: {reason}." for name, reason in reasons.items()),
         *(f"{'networks' if said else 'tube'}: {note}." for said, note in _notes(found.notes, rows)),
-        *(_failures(rows) if physics else []),
     ]
     print_result(
         {"tube": str(read), "sites": read.n_sites, "predictions": rows, "unknown_to": reasons, "notes": found.notes},
         (str(read), shown),
-        lines=notes,
+        lines=["", *(line for note in notes for line in wrap(note, WIDTH)), *(_failures(rows) if physics else [])],
         json=json,
     )
 
