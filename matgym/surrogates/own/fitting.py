@@ -21,9 +21,9 @@ from matgym.frozen import ValueObject
 from matgym.learning.metrics import property_metrics
 from matgym.models import Property
 from matgym.structures import Nanotube, TubeBatch
-from matgym.surrogates.honeycomb.graph import TUBE_FEATURES, honeycombs
+from matgym.surrogates.honeycomb.graph import TUBE_FEATURES, Honeycombs, honeycombs
 from matgym.surrogates.honeycomb.intervals import Asked, calibrate_intervals, widths
-from matgym.surrogates.honeycomb.pairs import CONSTANT, ROUNDING, PairNetwork, PairSettings
+from matgym.surrogates.honeycomb.pairs import ROUNDING, PairNetwork, PairSettings, constant_columns
 from matgym.surrogates.honeycomb.surrogate import Scaling
 from matgym.surrogates.honeycomb.targets import Targets
 from matgym.surrogates.own.curve import Curve, curve_sizes
@@ -186,6 +186,11 @@ class _Rows(ValueObject):
         return cls(labels, own, bases, batch, features, np.asarray(chirality), trunk)
 
     @cached_property
+    def graph(self) -> Honeycombs:
+        """The tubes as one graph."""
+        return honeycombs(self.batch)
+
+    @cached_property
     def groups(self) -> IntArray:
         """(B,) what is left out together: chiralities if there are several, otherwise tubes."""
         return self.chirality if self.is_grouped else np.arange(len(self.labels))
@@ -325,13 +330,19 @@ def _fitted(
     fresh = _surrogate(rows.own, chosen, rows.bases, rows.batch, len(fits[chosen].weights), rows.least(chosen))
     for network, weights, bias in zip(fresh.networks, fits[chosen].weights, fits[chosen].bias, strict=True):
         network.head.load_state_dict({"0.weight": torch.tensor(weights[None]), "0.bias": torch.tensor(bias[None])})
-    lengths = _lengths(rows.features[:, rows.columns(chosen.trunk)[0]], seen.folds)
+    features = rows.features[:, rows.columns(chosen.trunk)[0]]
+    lengths = _lengths(features, seen.folds)
     threshold = float(np.quantile(lengths, QUANTILE))
-    surrogate = replace(fresh, calibration=_calibration(rows, chosen, seen, unseen, threshold))
+    known = _asked(rows, chosen, seen, lengths / threshold)
+    other = None if unseen is None else _asked(rows, chosen, unseen, _lengths(features, unseen.folds) / threshold)
+    tubes = rows.graph.tubes.astype(np.float64)
+    domain = {"threshold": np.array([threshold]), "low": tubes.min(axis=0), "high": tubes.max(axis=0)}
+    intervals = _intervals(known, seen.folds, other, rows.chirality)
+    surrogate = replace(fresh, calibration=_distance_model(features) | domain | intervals)
     metrics, half_width = {}, np.full(len(values), np.nan)
-    for name, found, groups in ((SEEN, seen, seen.folds), (UNSEEN, unseen, rows.chirality)):
-        if found is not None:
-            half_width = _half_widths(rows, chosen, found, groups, threshold)
+    for name, found, asked, groups in ((SEEN, seen, known, seen.folds), (UNSEEN, unseen, other, rows.chirality)):
+        if found is not None and asked is not None:
+            half_width = _half_widths(rows.targets(chosen), found, asked, groups)
             covered = np.abs(found.members.mean(axis=0) - values) <= half_width
             metrics[name] = property_metrics(
                 rows.own.key, found.members.mean(axis=0), values, covered, rows.chirality if rows.is_grouped else None
@@ -352,38 +363,34 @@ def _lengths(features: FloatArray, folds: IntArray) -> FloatArray:
     return lengths
 
 
-def _asked(rows: _Rows, chosen: Candidate, found: _Validated, threshold: float) -> tuple[Asked, FloatArray]:
+def _asked(rows: _Rows, chosen: Candidate, found: _Validated, far: FloatArray) -> tuple[Asked, FloatArray]:
     """Return what is known of the tubes, as left out, before their labels, and (B, 1) errors in learned values."""
-    targets, mean = rows.targets(chosen), found.members.mean(axis=0)[:, None]
-    far = _lengths(rows.features[:, rows.columns(chosen.trunk)[0]], found.folds) / threshold
-    learned = targets.learned(mean)
-    return Asked.of(honeycombs(rows.batch), far, learned), learned - targets.learned(rows.labels.values[:, None])
+    targets = rows.targets(chosen)
+    learned = targets.learned(found.members.mean(axis=0)[:, None])
+    return Asked.of(rows.graph, far, learned), learned - targets.learned(rows.labels.values[:, None])
 
 
-def _half_widths(rows: _Rows, chosen: Candidate, found: _Validated, groups: IntArray, threshold: float) -> FloatArray:
+def _half_widths(
+    targets: Targets, found: _Validated, left_out: tuple[Asked, FloatArray], groups: IntArray
+) -> FloatArray:
     """Return the (B,) half-widths of intervals of tubes left out, each calibrated on those of the other folds."""
-    asked, errors = _asked(rows, chosen, found, threshold)
+    asked, errors = left_out
     learned = np.empty_like(errors)
     for fold in range(int(found.folds.max()) + 1):
         own = found.folds == fold
         others, off = asked.take(~own), errors[~own]
         calibration = calibrate_intervals(others, off, groups[~own], others, off)
         learned[own] = widths(asked.take(own), np.ones(own.sum(), dtype=bool), calibration)[1]
-    return rows.targets(chosen).widths(found.members.mean(axis=0)[:, None], learned)[:, 0]
+    return targets.widths(found.members.mean(axis=0)[:, None], learned)[:, 0]
 
 
-def _calibration(
-    rows: _Rows, chosen: Candidate, seen: _Validated, unseen: _Validated | None, threshold: float
+def _intervals(
+    known: tuple[Asked, FloatArray], folds: IntArray, other: tuple[Asked, FloatArray] | None, chirality: IntArray
 ) -> dict[str, FloatArray]:
-    """Return the uncertainty of a surrogate: of known chiralities and of others, each on tubes that were left out."""
-    features = rows.features[:, rows.columns(chosen.trunk)[0]]
-    tubes = honeycombs(rows.batch).tubes.astype(np.float64)
-    found = _distance_model(features) | {"threshold": np.array([threshold])}
-    found |= {"low": tubes.min(axis=0), "high": tubes.max(axis=0)}
-    known, errors = _asked(rows, chosen, seen, threshold)
-    if unseen is not None:
-        return found | calibrate_intervals(*_asked(rows, chosen, unseen, threshold), rows.chirality, known, errors)
-    found |= calibrate_intervals(known, errors, seen.folds, known, errors)
+    """Return the intervals of known chiralities and of others, each calibrated on tubes that were left out."""
+    if other is not None:
+        return calibrate_intervals(*other, chirality, *known)
+    found = calibrate_intervals(*known, folds, *known)
     found["sd"][:, 1] = found["quantile"][:, 1] = np.inf  # nothing is known of other chiralities
     return found
 
@@ -393,8 +400,7 @@ def _distance_model(features: FloatArray) -> dict[str, FloatArray]:
 
     There are more features than tubes. Components beyond a tenth of the number of tubes are left out.
     """
-    centre, spread = features.mean(axis=0), features.std(axis=0)
-    constant = spread <= ROUNDING + CONSTANT * np.abs(features).max(axis=0)
+    centre, spread, constant = features.mean(axis=0), features.std(axis=0), constant_columns(features)
     factor = np.where(constant, 0.0, 1.0 / np.where(constant, 1.0, spread))
     count = max(1, len(features) // ROWS_A_COMPONENT)
     _, lengths, components = np.linalg.svd((features - centre) * factor, full_matrices=False)

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from matgym.frozen import ValueObject
-from matgym.surrogates.honeycomb.pairs import CONSTANT, PENALTIES, ROUNDING
+from matgym.surrogates.honeycomb.pairs import PENALTIES, constant_columns
 from matgym.surrogates.honeycomb.targets import Targets
 from matgym.typing import FloatArray, IntArray
 
@@ -55,8 +55,7 @@ def ridge(features: FloatArray, values: FloatArray, targets: Targets, trust: Flo
         trust: (F,) factors of the standardised features: the larger, the less a coefficient is penalised.
         folds: (T,) fold of each row, two or more; each member leaves one out.
     """
-    mean, spread = features.mean(axis=0), features.std(axis=0)
-    constant = spread <= ROUNDING + CONSTANT * np.abs(features).max(axis=0)  # would give weights to rounding
+    mean, spread, constant = features.mean(axis=0), features.std(axis=0), constant_columns(features)
     factor = np.where(constant, 0.0, trust / np.where(constant, 1.0, spread))
     scaled, learned = (features - mean) * factor, targets.learned(values[:, None])[:, 0]
     parts, squares = [], np.zeros(len(PENALTIES))
