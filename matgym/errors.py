@@ -1,5 +1,6 @@
 """Named errors: each message holds the offending value and what would be right."""
 
+import re
 from numbers import Integral, Real
 from typing import Final
 
@@ -159,6 +160,10 @@ def is_whole(value: object) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
+_COLOURS: Final = re.compile("\x1b\\[[0-9;]*m")
+"""Control sequences that colour words on terminals, as Keras puts them into its messages."""
+
+
 def one_line(error: BaseException) -> str:
     """Return the message of an error on one line; the name of the error if it has no words."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return " ".join(_COLOURS.sub("", str(error)).split()) or type(error).__name__

@@ -34,6 +34,11 @@ _SUFFIXES = {
 """How a key ends, by unit."""
 
 
+def suffix_of(unit: str) -> str:
+    """Return how keys of properties in a unit end, such as "_ev"; empty for a unit without an end of its own."""
+    return _SUFFIXES.get(unit, "")
+
+
 @dataclass(frozen=True)
 class Property:
     """A named scalar quantity of a structure.
@@ -66,7 +71,7 @@ class Property:
     @property
     def suffix(self) -> str:
         """How keys in this unit end, such as "_ev"."""
-        return _SUFFIXES.get(self.unit, "")
+        return suffix_of(self.unit)
 
     @property
     def name(self) -> str:
@@ -91,6 +96,8 @@ class Level(StrEnum):
     PI_CLASSICAL = "π tight binding and classical phonons"
     EMPIRICAL = "empirical relation"
     """A formula with coefficients that were fitted to measurements."""
+    USER = "user's labels"
+    """Whatever the user computed or measured."""
     CALCULATOR = "ASE calculator"
     """Whatever the user's calculator computes."""
     TABLE = "table of oracle values"

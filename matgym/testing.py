@@ -16,7 +16,7 @@ from gymnasium.vector import VectorEnv
 from matgym.errors import MatgymError, StructureError
 from matgym.models import Model, Predictions, Property
 from matgym.structures import Nanotube, TubeBatch, lattice_edits, tube_lattice
-from matgym.surrogates.adapters import as_model
+from matgym.surrogates.sources import as_model
 from matgym.tasks import Decorations, Designs, DesignSpace, DesignTask
 
 TOLERANCE = 1e-3

@@ -1,6 +1,8 @@
 """`matgym predict`: predict the properties of one tube by the shipped networks and compute them by physics."""
 
 from collections.abc import Sequence
+from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -13,6 +15,9 @@ if TYPE_CHECKING:
     from matgym.structures import Nanotube
     from matgym.structures.io import Reading
 
+WIDTH: Final = 80
+"""Letters in a line of notes."""
+
 MAX_PREDICTED_SITES: Final = 20_000
 """Largest number of sites of a predicted tube: its features take 1 GB. This limit is our choice."""
 
@@ -24,12 +29,15 @@ MAX_SECONDS: Final = 10.0
 def predict(
     tube: Annotated[str, typer.Argument(help="Structure file, or chirality and cells such as '(10,0)x4'.")],
     physics: Annotated[bool, typer.Option(help="Also compute the properties by physics, up to 10 s each.")] = True,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="<path>", help="Stored surrogates (.safetensors) in place of the shipped ones."),
+    ] = None,
     *,
     reading: "Reading",
     json: Json = False,
 ) -> None:
     """Predict a tube's properties by networks, with 90 % intervals, and by physics."""
-    from matgym.physics.registry import PROPERTIES_BY_KEY
     from matgym.structures.io import parse_structure
 
     found = parse_structure(tube, reading)
@@ -38,18 +46,18 @@ def predict(
         raise StructureError(
             f"{read} has {read.n_sites:,} sites: give a tube of {MAX_PREDICTED_SITES:,} sites or fewer"
         )
-    rows, reasons = _by_networks(read)
+    rows, reasons = _by_networks(read, [str(path) for path in model or []])
     for row in rows:
         row.update({"physics": None, "level": "", "physics_failure": ""})
     if physics:
         with progress() as show:
             for done, row in enumerate(rows):
-                show("physics", done, len(rows), PROPERTIES_BY_KEY[row["property"]].name)
+                show("physics", done, len(rows), _name(row))
                 row.update(_by_physics(read, row["property"], row["labels_by"]))
             show("physics", len(rows), len(rows))
     shown = [
         {
-            "property": f"{PROPERTIES_BY_KEY[row['property']].name.replace('_', ' ')}{_unit(row['unit'])}",
+            "property": f"{_name(row)}{_unit(row['unit'])}",
             "network": row["failure"] or f"{row['predicted']:.4g} ± {row['half_width']:.2g}",
             "in domain": "" if row["in_domain"] is None else "yes" if row["in_domain"] else "no",
         }
@@ -57,17 +65,15 @@ def predict(
         for row in rows
     ]
     notes = [
-        "",
         "± is half the width of the 90 % interval. It is valid for tubes in the domain,",
         "which resemble the training data. For other tubes the interval is too narrow.",
         *(f"{name} cannot predict this tube: {reason}." for name, reason in reasons.items()),
         *(f"{'networks' if said else 'tube'}: {note}." for said, note in _notes(found.notes, rows)),
-        *(_failures(rows) if physics else []),
     ]
     print_result(
         {"tube": str(read), "sites": read.n_sites, "predictions": rows, "unknown_to": reasons, "notes": found.notes},
         (str(read), shown),
-        lines=notes,
+        lines=["", *(line for note in notes for line in wrap(note, WIDTH)), *(_failures(rows) if physics else [])],
         json=json,
     )
 
@@ -86,27 +92,35 @@ def _beside(row: dict[str, Any]) -> dict[str, str]:
 
 def _failures(rows: list[dict[str, Any]]) -> list[str]:
     """Return a sentence for each reason for which physics has no value, with the properties that it concerns."""
-    from matgym.physics.registry import PROPERTIES_BY_KEY
-
     names: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         if row["physics_failure"]:
-            name = PROPERTIES_BY_KEY[row["property"]].name.replace("_", " ")
-            names.setdefault((row["level"], row["physics_failure"]), []).append(name)
+            names.setdefault((row["level"], row["physics_failure"]), []).append(_name(row))
     return [f"{level} gives no value of {', '.join(of)}: {reason}." for (level, reason), of in names.items()]
+
+
+def _name(row: dict[str, Any]) -> str:
+    """Return the name of the property of a row, as people read it."""
+    from matgym.models import suffix_of
+
+    return str(row["property"]).removesuffix(suffix_of(row["unit"])).replace("_", " ")
 
 
 def _unit(unit: str) -> str:
     return "" if unit == "1" else f", {unit}"
 
 
-def _by_networks(tube: "Nanotube") -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """Return a row for each property that a shipped network predicts, and the reasons of the others."""
-    from matgym.physics.registry import PROPERTIES_BY_KEY
+def _by_networks(tube: "Nanotube", names: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return a row for each property that networks predict, and the reasons of the networks that predict none.
+
+    Args:
+        tube: the tube.
+        names: names or files of surrogates; none for all shipped ones.
+    """
     from matgym.surrogates import load, load_card, shipped
 
     rows, reasons = [], {}
-    for name in shipped():
+    for name in names or shipped():
         surrogate, levels = load(name), load_card(name).levels
         found = surrogate.predict([tube])
         failures = {key: of_key[0] for key, of_key in found.failures.items() if 0 in of_key}
@@ -119,7 +133,7 @@ def _by_networks(tube: "Nanotube") -> tuple[list[dict[str, Any]], dict[str, str]
                 "surrogate": name,
                 "property": key,
                 "labels_by": str(levels.get(key, "")),
-                "unit": PROPERTIES_BY_KEY[key].unit,
+                "unit": surrogate.property_of(key).unit,
                 "predicted": float(values[0]),
                 "half_width": float(found.half_width[key][0]) if key in found.half_width else float("nan"),
                 "distance": distance,
@@ -140,8 +154,11 @@ def _by_physics(tube: "Nanotube", key: str, level: str) -> dict[str, Any]:
         key: key of the property.
         level: level of the oracle; empty for the first.
     """
+    from matgym.models import Level
     from matgym.physics.registry import oracle_of
 
+    if level == Level.USER:
+        return {}  # no physics of matgym computes a property of the user's own
     oracle = oracle_of(key, level=level or None)
     cost = oracle.cost
     seconds = 0.0 if cost is None else cost.seconds * (tube.n_sites / cost.sites) ** cost.exponent

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, print_result, progress, split_names
+from matgym.cli.structures import reads_files
 from matgym.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from matgym.learning.metrics import PropertyMetrics
+    from matgym.structures.io import Reading
     from matgym.surrogates.training import AnyFit
 
 app = typer.Typer(no_args_is_help=True, help="Train and evaluate surrogates.")
 
 
 @app.command()
+@reads_files
 def train(
     output: Annotated[
         Path | None, typer.Argument(help="Output .safetensors file. Default: PROPERTY-NETWORK.safetensors.")
@@ -38,11 +41,63 @@ def train(
     members: Annotated[int | None, typer.Option(min=1, max=1000, help="Number of networks in the ensemble.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = None,
     start: Annotated[str, typer.Option(help="Initial weights, of the same architecture (transfer learning).")] = "",
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Structures with labels of your own: a CSV file, a file of frames (.extxyz), or a folder. The options "
+            "below are for these."
+        ),
+    ] = None,
+    column: Annotated[str, typer.Option(help="Name of the labels in the data. Default: that of the property.")] = "",
+    unit: Annotated[str, typer.Option(help="Unit of the labels, such as eV. Default: a pure number.")] = "",
+    description: Annotated[str, typer.Option(help="What the property is.")] = "",
+    level: Annotated[str, typer.Option(help="What the labels were computed or measured by.")] = "",
+    between_leads: Annotated[
+        bool, typer.Option("--between-leads", help="The property is that of a tube between two leads.")
+    ] = False,
+    trunk: Annotated[
+        str,
+        typer.Option(
+            help="What shipped surrogates give: none, mechanics, network, gap. Cross-validation chooses from several "
+            "with commas, or auto for all."
+        ),
+    ] = "auto",
+    form: Annotated[
+        str, typer.Option(help="What is learned: value, per-site or resistance. auto: by cross-validation.")
+    ] = "auto",
+    report: Annotated[Path | None, typer.Option(help="Folder for pictures and tables of the labels.")] = None,
     log: Log = None,
+    *,
+    reading: "Reading",
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Train a surrogate and test it on held-out tubes. An interrupted training resumes."""
+    """Train a surrogate and test it on held-out tubes. An interrupted training resumes.
+
+    With --data, learn a property of your own from a few hundred structures, and say whether they are enough.
+    """
+    general = {
+        "--network": network, "--cv": cv, "--dataset": dataset, "--settings": settings, "--epochs": epochs,
+        "--members": members, "--start": start, "--log": log,
+    }  # fmt: skip
+    if data is not None:
+        from matgym.cli.own_labels import train_own
+
+        _check_unused(general, "with --data, which fits a ridge regression")
+        name = ",".join(filter(None, [properties, also]))
+        train_own(
+            data, output, name, column=column, unit=unit, description=description, level=level,
+            between_leads=between_leads, trunk=trunk, form=form, seed=seed or 0, report=report, reading=reading,
+            force=force, json=json,
+        )  # fmt: skip
+        return
+    own = {
+        "--column": column, "--unit": unit, "--description": description, "--level": level,
+        "--between-leads": between_leads, "--trunk": trunk if trunk != "auto" else "",
+        "--form": form if form != "auto" else "", "--report": report,
+    }  # fmt: skip
+    _check_unused(own, "without --data")
+    _check_reading(reading)
     from matgym.data import Dataset
     from matgym.learning.trainer import Epoch
     from matgym.physics.registry import parse_properties
@@ -53,7 +108,7 @@ def train(
     asked = {"network": network or None, "epochs": epochs, "members": members, "seed": seed}
     changes = {name: value for name, value in asked.items() if value is not None}
     source, how = _resolve(split_names(properties), dataset, settings, changes)
-    data = Dataset.load(source)
+    labelled = Dataset.load(source)
     if output is None:
         names = [prop.name for prop in parse_properties(how.properties)]
         output = Path(f"{'-'.join(names)}-{how.network}.safetensors")
@@ -77,7 +132,7 @@ def train(
         }  # fmt: skip
         given = [f"{name} {value}" for name, value in options.items() if value not in {"", None}]
         card = training.train(
-            data, output, how, start=load(start) if start else None, log=log, on_epoch=on_epoch,
+            labelled, output, how, start=load(start) if start else None, log=log, on_epoch=on_epoch,
             command=" ".join(["matgym surrogate train OUTPUT.safetensors", *given]), folds=cv, on_fold=on_fold,
             source=source, force=force, inputs=[Path(each) for each in (source, start, settings) if each],
         )  # fmt: skip
@@ -90,6 +145,29 @@ def train(
         (f"{output}", _with_intervals(rows)),
         json=json,
     )
+
+
+def _check_unused(options: Mapping[str, object], when: str) -> None:
+    """Check that no option is given that has no effect.
+
+    Raises:
+        ConfigurationError: if one is.
+    """
+    for name, value in options.items():
+        if value:
+            raise ConfigurationError(f"{name} {value if value is not True else ''}".rstrip() + f" has no effect {when}")
+
+
+def _check_reading(reading: "Reading") -> None:
+    """Check that no option on structure files is given, where none are read.
+
+    Raises:
+        ConfigurationError: if one is.
+    """
+    from matgym.structures.io import Reading
+
+    if reading != Reading():
+        raise ConfigurationError("options on structure files, such as --format, have no effect without --data")
 
 
 def _resolve(names: list[str], dataset: str, file: Path | None, changes: dict[str, Any]) -> tuple[str, "AnyFit"]:
@@ -287,12 +365,19 @@ def evaluate(
     """Recompute the errors of surrogates on held-out splits."""
     from matgym.data import Dataset
     from matgym.surrogates import load, load_card, shipped
+    from matgym.surrogates.store import OwnCard, located
     from matgym.surrogates.training import measure
 
     rows, names = [], [weights] if weights else shipped()
     with progress() as show:
         for done, name in enumerate(names):
-            surrogate, data = load(name), Dataset.load(dataset or load_card(name).data["name"])
+            surrogate, card = load(name), load_card(name)
+            if isinstance(card, OwnCard):
+                raise ConfigurationError(
+                    f"{name} learned labels of your own, all of them: its cross-validated metrics are in its card, "
+                    f"{located(name).with_suffix('.json')}"
+                )
+            data = Dataset.load(dataset or card.data["name"])
             show("surrogates", done, len(names), name)
             found = measure(surrogate, data)
             rows += [{"surrogate": name} | row for row in _metrics(found) if held or row["split"] == "test"]

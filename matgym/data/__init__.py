@@ -2,6 +2,7 @@
 
 from matgym.data.builder import build, random_decoration
 from matgym.data.dataset import Dataset
+from matgym.data.labels import Labels, read_labels
 from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family, read_specification
 from matgym.data.table import split_of
 
@@ -10,8 +11,10 @@ __all__ = [
     "Dataset",
     "DatasetSpec",
     "Family",
+    "Labels",
     "build",
     "random_decoration",
+    "read_labels",
     "read_specification",
     "split_of",
 ]

@@ -21,7 +21,6 @@ from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
 from matgym.units import CELSIUS_K
 
 if TYPE_CHECKING:
-    from matgym.processes.annealing.micrographs import MicrographSurrogate
     from matgym.processes.sequences.learned import SequenceSurrogate
 
 LARGEST_RADIUS: Final = 20.0
@@ -83,8 +82,8 @@ class FilmAnnealing(Episodes):
 
     ## Arguments
     - `observation`: "statistics" (default) or "image".
-    - `dynamics`: "simulator" (default); "network", a recurrent network that was trained on the simulator, for
-      statistics or micrographs as `observation` says; or the file of a network of yours.
+    - `dynamics`: "simulator" (default); "network", a recurrent network of the statistics that was trained on the
+      simulator; or the file of a network of yours. Images need the simulator.
     - `reward`: a function that returns the worth of a film so far, in [0, 1], instead of the reward above. Its
       arguments are the outcomes so far ("radius", "defects", "energy_kwh", each (B,)) and the (B,) target radii. The
       reward of a step is the change of the worth, so that an episode sums to the final worth, which
@@ -113,7 +112,7 @@ class FilmAnnealing(Episodes):
         size: int,
         *,
         observation: str = "statistics",
-        dynamics: "SequenceSurrogate | MicrographSurrogate | Annotated[str, Doc(DYNAMICS_NAME)]" = "simulator",
+        dynamics: "SequenceSurrogate | Annotated[str, Doc(DYNAMICS_NAME)]" = "simulator",
         reward: AnnealingReward | None = None,
         variant: str = "plain",
         task: AnnealingTask | None = None,
@@ -131,7 +130,12 @@ class FilmAnnealing(Episodes):
             raise ConfigurationError('the goal variant observes statistics: give observation="statistics"')
         sites, self.steps = self.task.size, self.task.steps
         require_room(size, sites * sites)
-        self.films = films_of(self.task.film, sites, size, self.task.start_c, dynamics, pictured=observation == "image")
+        self.films = films_of(self.task.film, sites, size, self.task.start_c, dynamics)
+        if observation == "image" and not self.films.pictured:
+            raise ConfigurationError(
+                f'observation="image" needs films with grains, and dynamics={dynamics!r:.60} predicts their statistics '
+                'alone: give observation="statistics" or dynamics="simulator"'
+            )
         self._set_c = np.full(size, self.task.start_c)
         self.targets = np.full(size, sum(self.task.targets) / 2.0)
         self.elapsed = np.zeros(size, dtype=np.int64)

@@ -237,8 +237,8 @@ MAX_WEIGHT: Final = 1e9
 """Largest magnitude of a weight that is read: sums of products stay finite in single precision. Ours."""
 
 
-INTERVALS: Final = "calibration.interval"
-"""Name of the half-widths of intervals, in standard deviations; infinite if there were too few data for them."""
+INTERVALS: Final = ("calibration.interval", "calibration.sd", "calibration.quantile")
+"""Names of the half-widths of intervals and of standard deviations that are infinite if there were no data for them."""
 
 
 def filled(build: Callable[[], N], tensors: Mapping[str, Tensor], what: str = "the network") -> N:
@@ -267,7 +267,7 @@ def check_finite(tensors: Mapping[str, Tensor], file: Path) -> None:
         WeightsError: if one is NaN, infinite, or beyond `MAX_WEIGHT`.
     """
     for name, value in tensors.items():
-        known = value[~torch.isposinf(value)] if name == INTERVALS else value
+        known = value[~torch.isposinf(value)] if name in INTERVALS else value
         if value.is_floating_point() and known.numel() and not float(known.detach().abs().max()) <= MAX_WEIGHT:
             raise WeightsError(f"{file}: {name} holds numbers that are not finite, or beyond ±{MAX_WEIGHT:g}")
 

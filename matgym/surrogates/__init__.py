@@ -4,10 +4,13 @@ from importlib import import_module
 from typing import Any, Final
 
 _HOMES: Final = {
-    "adapters": ("AseModel", "FunctionModel", "KerasModel", "OnnxModel", "SklearnModel", "TorchModel", "as_model"),
+    "adapters": ("AseModel", "FunctionModel", "KerasModel", "OnnxModel", "PipelineModel", "SklearnModel", "TorchModel"),
     "fitting": ("FitConfig", "fit"),
     "learned": ("NetworkSurrogate",),
     "networks": ("NETWORKS", "RasterNetwork"),
+    "own.fitting": ("fit_own",),
+    "own.result": ("OwnFit",),
+    "sources": ("as_model",),
     "store": ("SurrogateCard", "load", "load_card", "save", "shipped"),
     "training": ("Verification", "verify"),
 }

@@ -1,4 +1,4 @@
-"""Adapters that give users' own models the interface of `Model`; `as_model` chooses the adapter.
+"""Adapters that give users' own models the interface of `Model`; `matgym.surrogates.as_model` chooses the adapter.
 
 A network or a regressor predicts the property that the caller names. A function or an ASE calculator computes a
 property of its own, unless the caller names one. So no value is verified by an oracle of another property.
@@ -7,9 +7,9 @@ property of its own, unless the caller names one. So no value is verified by an 
 import sys
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import lru_cache, partial
-from inspect import Parameter, signature
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from inspect import signature
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -19,8 +19,8 @@ from typing_extensions import override
 
 from matgym.errors import ConfigurationError, MissingExtraError, PropertyError, WeightsError, one_line
 from matgym.models import Level, Model, Predictions, Property, Space
-from matgym.physics.registry import PROPERTIES_BY_KEY, oracle_of
-from matgym.structures import TubeBatch, TubeLattice, tube_lattice
+from matgym.physics.registry import PROPERTIES_BY_KEY
+from matgym.structures import Nanotube, TubeBatch, TubeLattice, tube_lattice
 from matgym.surrogates.answers import asked, counted, numbers, predicted
 from matgym.surrogates.domain import SEEN_SPECIES, outside_space, visible
 from matgym.typing import Float32Array, FloatArray, SpeciesArray
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     import torch
 
 ENERGY_EV: Final = Property("energy_ev", "eV", "potential energy of the tube as it stands, not relaxed", extensive=True)
-
-_BY_LEVEL: Final = "oracle:"
-
-_PICKLES: Final = {".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".zip"}
 
 
 WhichProperties: TypeAlias = Property | str | Sequence[Property | str]
@@ -43,6 +39,9 @@ Featurizer: TypeAlias = Callable[[TubeLattice, SpeciesArray], FloatArray]
 
 _ONNX_NUMBERS: Final = 1 << 22
 """Most numbers of rasters that an ONNX file gets at once, so that its memory does not grow with batches."""
+
+_PIXELS: Final = "pixel_values"
+"""The argument by which vision models of transformers take rasters, whatever the number of their channels."""
 
 _ONNX_TYPES: Final = {"tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16}
 
@@ -93,7 +92,7 @@ class FunctionModel(Adapter):
     """A function from B tubes, or B designs as the design space decodes them, to B values.
 
     The function may return a list, an array, a tensor or a series of any precision and on any device; a mapping or a
-    table with one entry per property; or an object with `logits` or `prediction`.
+    table with one entry per property; a list of B records; or an object with `logits` or `prediction`.
     """
 
     level = Level.SURROGATE
@@ -172,8 +171,22 @@ class TorchModel(_SiteModel):
     Rasters are on the device and in the precision of the module's first parameter. The module returns (B,), (B, 1) or,
     for k properties, (B, k); or a tuple, a mapping or an object that holds them: see
     `matgym.surrogates.answers.numbers`. It is called in evaluation mode and without gradients; afterwards its mode is
-    restored.
+    restored. A vision model of Hugging Face's transformers gets the rasters as `pixel_values` and returns `logits`.
     """
+
+    def __init__(self, source: Any, property: WhichProperties) -> None:  # noqa: A002
+        """Wrap a module.
+
+        Raises:
+            ConfigurationError: if it is a model of transformers that takes text or sound.
+        """
+        super().__init__(source, property)
+        self._argument = getattr(source, "main_input_name", None)  # only models of transformers have it
+        if self._argument not in (None, _PIXELS):
+            raise ConfigurationError(
+                f"{self.name} takes {self._argument}, and tubes are rasters here: give a model that takes "
+                f"{_PIXELS}, or a function of a list of tubes that prepares its input"
+            )
 
     @override
     def _values(self, lattice: TubeLattice, species: SpeciesArray) -> tuple[FloatArray, float]:
@@ -187,6 +200,8 @@ class TorchModel(_SiteModel):
             raster = raster.to(weight.device, weight.dtype)
         # `no_grad` instead of inference mode: tensors that the module caches in inference mode could not be trained on.
         with _evaluating(self.source), torch.no_grad():
+            if self._argument is not None:
+                return self._numbers(len(species), lambda: self.source(**{_PIXELS: raster})), np.nan
             return self._numbers(len(species), lambda: self.source(raster)), np.nan
 
 
@@ -213,11 +228,12 @@ def _evaluating(module: "torch.nn.Module") -> Iterator[None]:
 
 
 class KerasModel(_SiteModel):
-    """A Keras 3 model of any backend; the shape of its input decides between rasters and features.
+    """A Sequential or functional Keras 3 model; the shape of its input decides between rasters and features.
 
     A model with an input of four axes gets the rasters of `TorchModel`. Their channels are on the axis whose length is
-    the number of channels; on the last axis, as Keras has them, if both axes match or none. A model with an input of
-    two axes gets the features that `SklearnModel` would choose.
+    the number of channels; on the last axis, as Keras has them, if both axes match. A model with an input of two axes
+    gets the features that `SklearnModel` would choose. The model returns (B, 1) or (B, k) values, or a list or a
+    dictionary of k outputs. It may have any backend; with that of torch it computes no gradients.
     """
 
     def __init__(self, source: Any, property: WhichProperties) -> None:  # noqa: A002
@@ -226,15 +242,23 @@ class KerasModel(_SiteModel):
         Raises:
             ConfigurationError: if the model is not built, or takes neither rasters nor known features.
         """
+        from matgym.surrogates.raster import CHANNELS
+
         super().__init__(source, property)
         shape = getattr(source, "input_shape", None) if getattr(source, "built", False) else None
         if not isinstance(shape, tuple) or len(shape) not in (2, 4):
             raise ConfigurationError(
-                f"{self.name} takes input of shape {shape}: give a built model with one input, rasters (B, H, W, "
-                "channels) or features (B, F)"
+                f"{self.name} takes input of shape {shape}: give a built Sequential or functional model with one "
+                f"input, rasters (B, H, W, {CHANNELS}) or features (B, F), or a function of tubes that calls it"
             )
+        self._shape = shape
         self._features = features_of(shape[1], self.name) if len(shape) == 2 else None
-        self._channels_first = len(shape) == 4 and shape[1] == 2 * len(SEEN_SPECIES) != shape[3]
+        self._channels_first = len(shape) == 4 and shape[1] == CHANNELS != shape[3]
+        if len(shape) == 4 and not self._channels_first and shape[3] not in (None, CHANNELS):
+            raise ConfigurationError(
+                f"{self.name} takes rasters of shape {shape}, and those of tubes have {CHANNELS} channels: give it an "
+                f"input of shape (None, None, {CHANNELS})"
+            )
 
     @override
     def _values(self, lattice: TubeLattice, species: SpeciesArray) -> tuple[FloatArray, float]:
@@ -245,7 +269,18 @@ class KerasModel(_SiteModel):
         else:
             raster = encode(lattice, species)
             inputs = raster if self._channels_first else np.ascontiguousarray(np.moveaxis(raster, 1, -1))
-        return self._numbers(len(species), lambda: self.source(inputs, training=False)), np.nan
+            if any(size not in (None, given) for size, given in zip(self._shape[1:], inputs.shape[1:], strict=True)):
+                raise ConfigurationError(
+                    f"{self.name} takes rasters of shape {self._shape}, not {inputs.shape}: leave height and width of "
+                    "its input open, as None"
+                )
+        return self._numbers(len(species), lambda: self._asked(inputs)), np.nan
+
+    def _asked(self, inputs: FloatArray | Float32Array) -> Any:
+        torch = sys.modules.get("torch")  # no backend of the model's if it is not imported
+        with nullcontext() if torch is None else torch.no_grad():
+            answer = self.source(inputs, training=False)
+        return tuple(answer) if isinstance(answer, list) else answer  # a list has several outputs
 
 
 class OnnxModel(_SiteModel):
@@ -364,92 +399,48 @@ class SklearnModel(_SiteModel):
         return values, sd
 
 
-def as_model(source: Any, prop: Property | str) -> Model[Any]:  # noqa: PLR0911  # a list of cases
-    """Return a model for any object that predicts a property.
+class PipelineModel(Adapter):
+    """A pipeline of Hugging Face's transformers: a list of B inputs in, a list of B records out.
 
-    Args:
-        source: one of
-            - a model: an oracle, a surrogate, an adapter;
-            - "oracle": the property's oracle with its default settings; "oracle:scc-pi" and the like: that of another
-              level, see `matgym.physics.registry.levels_of`;
-            - the name of a shipped surrogate or of a property that a shipped surrogate predicts, or the path of a
-              stored surrogate;
-            - the path of an ONNX file: see `OnnxModel`;
-            - a torch module, see `TorchModel`; a Keras model, see `KerasModel`; a fitted regressor, see `SklearnModel`;
-            - an ASE calculator, see `AseModel`; a function of a sequence of tubes, see `FunctionModel`: these compute
-              a property of their own;
-            - a callable without arguments that returns one of these: a class, a function, a
-              `matgym.physics.mechanics.lammps.LammpsPotential`.
-        prop: the property to predict, such as "gap_ev".
-
-    Raises:
-        WeightsError: if there are no weights at a path.
-        ConfigurationError: if `source` is none of these, or a regressor was fitted on other features.
-        PropertyError: if no oracle computes the property, or none by that level.
+    The record of a tube is `{"label": "gap_ev", "score": 0.9}`, a list of such labels and scores if there are several
+    properties (`top_k=None`), or a mapping by property: see `matgym.surrogates.answers.numbers`. Labels are the names
+    of outputs in the model's configuration, `id2label={0: "gap_ev"}`. A regression also needs the configuration
+    `problem_type="regression"` or the pipeline `function_to_apply="none"`: pipelines of text otherwise put a sigmoid or
+    a softmax on the number.
     """
-    prop = as_property(prop)
-    if isinstance(source, Model):
-        return source
-    if isinstance(source, str | Path):
-        return _from_name(source, prop)
-    if _makes_a_source(source):
-        return as_model(source(), prop)
-    torch, keras = (sys.modules.get(name) for name in ("torch", "keras"))  # imported if `source` is theirs
-    if keras is not None and isinstance(source, keras.Model):  # with its torch backend, it is a torch module as well
-        return KerasModel(source, prop)
-    if torch is not None and isinstance(source, torch.nn.Module):
-        return TorchModel(source, prop)
-    if hasattr(source, "predict") and (hasattr(source, "fit") or hasattr(source, "n_features_in_")):
-        return SklearnModel(source, prop)
-    if hasattr(source, "get_potential_energy") and hasattr(source, "calculate"):
-        return AseModel(source)
-    if callable(source):
-        return FunctionModel(source)
-    raise ConfigurationError(
-        f"{source!r} is not a model: give a surrogate's name, a model, a torch or Keras module, a fitted "
-        "scikit-learn regressor, an ONNX file, an ASE calculator, or a function of a list of tubes"
-    )
 
+    def __init__(
+        self,
+        source: Callable[[list[Any]], Any],
+        property: WhichProperties,  # noqa: A002
+        inputs: Callable[[Nanotube], Any] | None = None,
+    ) -> None:
+        """Wrap a pipeline.
 
-def _from_name(source: str | Path, prop: Property) -> Model[Any]:
-    if source == "oracle":
-        return oracle_of(prop.key)
-    if isinstance(source, str) and source.startswith(_BY_LEVEL):
-        return oracle_of(prop.key, level=source.removeprefix(_BY_LEVEL))
-    suffix = Path(source).suffix.lower()
-    if suffix in _PICKLES:
-        raise WeightsError(
-            f"{source} may run code when it is read, as pickles do: load it yourself if you trust it and pass the "
-            "object, or store weights as .safetensors or .onnx"
-        )
-    if suffix == ".onnx":
-        return OnnxModel(source, prop)
-    from matgym.surrogates.store import located
+        Args:
+            source: the pipeline.
+            property: the property that the pipeline predicts.
+            inputs: a function that returns what the pipeline reads of a tube, such as the text that its model was
+                trained on; by default the pipeline reads the tube itself.
 
-    file = located(source)
-    return _stored(file, file.stat().st_mtime_ns)
+        Raises:
+            ConfigurationError: if a pipeline with a tokenizer or an image processor has no `inputs`.
+        """
+        super().__init__(source, property)
+        self._inputs = inputs
+        readers = ("tokenizer", "image_processor", "feature_extractor", "processor")
+        reader = next((name for name in readers if getattr(source, name, None) is not None), None)
+        if inputs is None and reader is not None:
+            raise ConfigurationError(
+                f"{self.name} has a {reader}, which cannot read tubes: say what it reads of a tube, "
+                f'PipelineModel(pipeline, "{self.keys[0]}", inputs=function of a tube)'
+            )
 
-
-@lru_cache(maxsize=16)
-def _stored(file: Path, _changed: int) -> Model[Any]:
-    """Load a stored surrogate once; all environments share the object, since none of them trains it."""
-    from matgym.surrogates.store import load
-
-    return load(file)
-
-
-def _makes_a_source(source: Any) -> bool:
-    """Return whether an object is a class that needs no argument, or another callable that takes no argument."""
-    if not callable(source):
-        return False
-    try:
-        parameters = signature(source).parameters.values()
-    except (TypeError, ValueError):  # some functions written in C have no signature
-        return False
-    named = [p for p in parameters if p.kind is not Parameter.VAR_KEYWORD]
-    if isinstance(source, type):
-        return all(p.default is not Parameter.empty or p.kind is Parameter.VAR_POSITIONAL for p in named)
-    return not named
+    @override
+    def predict(self, batch: Any, /) -> Predictions:
+        """Return (B,) values; values that are not finite count as failures."""
+        read = [tube if self._inputs is None else self._inputs(tube) for tube in batch]
+        return predicted(self._numbers(len(read), lambda: self.source(read)), self.keys, self.name)
 
 
 def features_of(count: int | None, name: str) -> Featurizer:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from matgym.errors import MatgymError, ModelError
+from matgym.errors import MatgymError, ModelError, one_line
 from matgym.models import Failures, Predictions
 from matgym.typing import FloatArray
 
@@ -32,7 +32,7 @@ def asked(name: str, what: str, ask: Callable[[], Any], passing: tuple[type[Exce
     except known:  # these messages are clear already, and their cause is not the user's model
         raise
     except Exception as error:
-        raise ModelError(f"{name} raised {type(error).__name__} on {what}: {error}") from error
+        raise ModelError(f"{name} raised {type(error).__name__} on {what}: {one_line(error)}") from error
 
 
 def counted(count: int, what: str = "designs") -> str:
@@ -50,7 +50,8 @@ def numbers(answer: Any, count: int, name: str, keys: Sequence[str] = ("value",)
 
     Args:
         answer: an array, tensor, list or series of shape (B,), (B, 1) or (B, k), on any device and of any precision; or
-            an object that holds one: a tuple, a mapping or a table by property, or one with `logits` or `prediction`.
+            an object that holds one: a tuple, a mapping or a table by property, or one with `logits` or `prediction`;
+            or a list of B records, see `_of_record`.
         count: batch size B.
         name: name of the model or function, for messages.
         keys: keys of the k expected quantities.
@@ -70,8 +71,9 @@ def numbers(answer: Any, count: int, name: str, keys: Sequence[str] = ("value",)
     try:
         array = _stacked(_held(answer, count, keys))
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:  # of NumPy's and torch's conversions
+        returned = " ".join(repr(answer).split())
         raise ModelError(
-            f"{name} returned {answer!r:.80} for {inputs}, which matgym cannot read as numbers ({error}): {expected}"
+            f"{name} returned {returned:.80} for {inputs}, which matgym cannot read as numbers ({error}): {expected}"
         ) from error
     if array.shape == (count,) and len(keys) == 1:
         return array[:, None]
@@ -125,12 +127,51 @@ def _held(answer: Any, count: int, keys: Sequence[str]) -> Any:
     for name in NAMED:
         if hasattr(answer, name):
             return getattr(answer, name)
-    if isinstance(answer, tuple):
-        arrays = [each for each in answer if _rows(each) == count]
-        if len(keys) > 1 and len(arrays) == len(answer) == len(keys):
-            return _Columns(arrays)
-        return arrays[0] if arrays else answer
-    return answer
+    if isinstance(answer, list | tuple) and 0 < len(answer) == count and all(map(_is_record, answer)):
+        return _Columns(zip(*(_of_record(record, keys) for record in answer), strict=True))
+    return _of_heads(answer, count, keys) if isinstance(answer, tuple) else answer
+
+
+def _of_heads(answer: tuple[Any, ...], count: int, keys: Sequence[str]) -> Any:
+    """Return the parts of a tuple that have a row for each input; the first of them if one is asked for."""
+    arrays = [each for each in answer if _rows(each) == count]
+    if len(keys) > 1 and len(arrays) == len(answer) == len(keys):
+        return _Columns(arrays)
+    return arrays[0] if arrays else answer
+
+
+def _is_record(part: Any) -> bool:
+    """Return whether a part of an answer is a mapping, or a list of mappings: what pipelines return for one input."""
+    return isinstance(part, Mapping) or (
+        isinstance(part, list) and bool(part) and all(isinstance(each, Mapping) for each in part)
+    )
+
+
+def _of_record(record: Any, keys: Sequence[str]) -> list[Any]:
+    """Return the values of properties in the record of one design.
+
+    Args:
+        record: a mapping by property, `{"gap_ev": 0.9}`; one of a single number, `{"score": 0.9}`; or, as pipelines of
+            Hugging Face return, `{"label": "gap_ev", "score": 0.9}` or a list of such labels and scores.
+        keys: keys of the properties.
+
+    Raises:
+        ValueError: if a value is missing. A score with another label is none: classifiers return the score of the most
+            probable class, whose label differs from design to design.
+    """
+    parts = [record] if isinstance(record, Mapping) else record
+    entries: dict[Any, Any] = {}
+    for part in parts:
+        entries |= {part["label"]: part["score"]} if "label" in part and "score" in part else part
+    if all(key in entries for key in keys):
+        return [entries[key] for key in keys]
+    if len(entries) == len(keys) == 1 and not any("label" in part for part in parts):
+        return list(entries.values())
+    missing = next(key for key in keys if key not in entries)
+    raise ValueError(
+        f"none of its entries {', '.join(map(str, entries))} is {missing}; a Hugging Face model names its outputs in "
+        f'its configuration, id2label={{0: "{missing}"}}'
+    )
 
 
 class _Columns(list[Any]):

@@ -13,16 +13,18 @@ from pydantic import Field, model_validator
 from matgym.errors import ConfigurationError
 from matgym.learning.metrics import PropertyMetrics
 from matgym.learning.store import Card, Store, ensemble_tensors, filled, part
-from matgym.models import Level
+from matgym.models import Level, Property
 from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
 from matgym.surrogates.honeycomb.graph import TUBE_FEATURES
+from matgym.surrogates.honeycomb.intervals import SHAPES
 from matgym.surrogates.honeycomb.kinds import KINDS, AnyNetwork
 from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
 from matgym.surrogates.honeycomb.surrogate import Scaling as NumbersScaling
 from matgym.surrogates.learned import NetworkSurrogate, Scaling
 from matgym.surrogates.networks import RasterNetwork, build_network, network_settings
+from matgym.surrogates.own.surrogate import OwnSurrogate, bases_of, input_count
 from matgym.typing import FloatArray
 
 
@@ -65,6 +67,39 @@ class HoneycombCard(FittedCard):
         return self
 
 
+class OwnCard(FittedCard):
+    """The card of an `OwnSurrogate`; see there.
+
+    Attributes:
+        own: the property.
+        labels_by: what computed or measured the labels, in the user's words.
+        bases: SHA-256 of the weights of each shipped surrogate of the trunk, by its name.
+        candidates: cross-validated error of each candidate.
+        curve: see `matgym.surrogates.own.curve.Curve`.
+        verdict: whether the labels are enough.
+    """
+
+    network: Literal["own"]
+    own: Property
+    labels_by: str = ""
+    form: str
+    least: float
+    trunk: str
+    bases: dict[str, str]
+    chiralities: tuple[tuple[int, int], ...]
+    candidates: dict[str, float] = Field(default_factory=dict)
+    curve: dict[str, Any] = Field(default_factory=dict)
+    verdict: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if self.properties != (self.own.key,):
+            raise ValueError(f"properties={list(self.properties)} must hold the key {self.own.key!r}")
+        if set(self.bases) != set(bases_of(self.trunk)):
+            raise ValueError(f"bases must hold {', '.join(bases_of(self.trunk)) or 'nothing'}")
+        return self
+
+
 class SurrogateCard(FittedCard):
     """The card of a `NetworkSurrogate`; see there."""
 
@@ -92,6 +127,8 @@ class SurrogateStore(Store[FittedCard]):
 
     def card_class(self, content: Mapping[str, Any]) -> type[FittedCard]:
         """Return the class of a card by the network that it names."""
+        if content.get("network") == "own":
+            return OwnCard
         return HoneycombCard if content.get("network") in KINDS else SurrogateCard
 
 
@@ -118,6 +155,13 @@ def save(surrogate: NetworkSurrogate | HoneycombSurrogate, path: Path | str, **f
         "properties": surrogate.keys,
         **facts,
     }
+    if isinstance(surrogate, OwnSurrogate):
+        names = bases_of(surrogate.trunk)
+        content = {name: getattr(surrogate, name) for name in ("own", "form", "least", "trunk", "chiralities")}
+        content["bases"] = {name: load_card(name).sha256 for name in names}
+        dropped = ("numbers_mean", "numbers_scale", "informed_by")  # zeros, ones, and none
+        kept = {name: value for name, value in common.items() if name not in dropped}
+        return STORE.save(path, tensors, content | kept)
     if isinstance(surrogate, HoneycombSurrogate):
         return STORE.save(path, tensors, {"chiralities": surrogate.chiralities, **common})
     own = {name: getattr(surrogate, name) for name in ("lattices", "excess", "baseline")}
@@ -139,6 +183,8 @@ def load(path: Path | str) -> NetworkSurrogate | HoneycombSurrogate:
 
 
 def _built(card: FittedCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate | HoneycombSurrogate:
+    if isinstance(card, OwnCard):
+        return _built_own(card, tensors)
     if isinstance(card, HoneycombCard):
         return _built_honeycomb(card, tensors)
     if isinstance(card, SurrogateCard):
@@ -163,6 +209,25 @@ def _built_honeycomb(card: HoneycombCard, tensors: dict[str, torch.Tensor]) -> H
         card.chiralities,
         calibration,
     )
+
+
+def _built_own(card: OwnCard, tensors: dict[str, torch.Tensor]) -> OwnSurrogate:
+    for name, sha256 in card.bases.items():
+        if (found := load_card(name).sha256) != sha256:
+            raise ConfigurationError(
+                f"it was trained on the answers of the shipped surrogate {name} with the weights {sha256[:12]}…, and "
+                f"this matgym ships {found[:12]}…: train it anew with `matgym surrogate train --data`"
+            )
+    bases = tuple(loaded for name in card.bases if isinstance(loaded := load(name), HoneycombSurrogate))
+    kind, count = KINDS["pairs"], input_count(card.trunk, bases)
+    settings = kind.settings(**card.settings)
+    build = partial(kind.network, settings, 1, count - TUBE_FEATURES, card.own.between_leads)
+    networks, calibration = _members(card, build, tensors)
+    scaling = NumbersScaling(np.array(card.mean), np.array(card.scale), np.zeros(count), np.ones(count))
+    return OwnSurrogate(
+        networks, "own", asdict(settings), card.properties, (), scaling, card.chiralities, calibration,
+        card.own, card.form, card.least, card.trunk, bases,
+    )  # fmt: skip
 
 
 def _built_raster(card: SurrogateCard, tensors: dict[str, torch.Tensor]) -> NetworkSurrogate:
@@ -201,22 +266,22 @@ def _members(
     return networks, calibration
 
 
-def _of_honeycombs(properties: int) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of what the calibration of a `HoneycombSurrogate` holds besides that of others."""
-    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(("low", "high"), (TUBE_FEATURES,))
-    return shapes | dict.fromkeys(("unseen_sd", "unseen_interval"), (properties,))
-
-
 def _check_calibration(arrays: Mapping[str, FloatArray], properties: int, features: int) -> None:
     """Check names and shapes of a calibration; a surrogate may have none.
 
     Raises:
-        ConfigurationError: if one is missing or of another shape.
+        ConfigurationError: if one is missing, unknown or of another shape.
     """
-    vector, matrix = (features,), (features, features)
-    wanted = dict.fromkeys(("floor", "factor", "interval"), (properties,)) | {"centre": vector, "whitening": matrix}
-    wanted |= {name: shape for name, shape in _of_honeycombs(properties).items() if name in arrays}
-    for name, shape in (wanted | {"threshold": (1,)}).items() if arrays else ():
+    wanted: dict[str, tuple[int, ...]] = {"centre": (features,), "whitening": (features, features), "threshold": (1,)}
+    if "difficulty" in arrays:
+        wanted |= {name: (properties, *shape) for name, shape in SHAPES.items()}
+    else:
+        wanted |= dict.fromkeys(("floor", "factor", "interval"), (properties,))
+    if "low" in arrays:
+        wanted |= dict.fromkeys(("low", "high"), (TUBE_FEATURES,))
+    if unknown := sorted(set(arrays) - set(wanted)):
+        raise ConfigurationError(f"calibration.{unknown[0]} is of another version of matgym: train anew")
+    for name, shape in wanted.items() if arrays else ():
         if (found := arrays[name].shape if name in arrays else "absent") != shape:
             raise ConfigurationError(f"calibration.{name} is {found}, and {shape} by the card")
 

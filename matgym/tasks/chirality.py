@@ -14,7 +14,7 @@ from matgym.models import Model, Predictions
 from matgym.physics.electrons.bands import GAP_EV, PiElectrons
 from matgym.physics.geometry import DIAMETER_NM, LENGTH_NM, Geometry
 from matgym.structures import Nanotube, Species, TubeBatch, TubeDomain, tube_lattice
-from matgym.surrogates.adapters import as_model
+from matgym.surrogates.sources import as_model
 from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.decoration import known_oracle
 from matgym.tasks.objective import Direction, Objective, Scale, scale_settings, scaled

@@ -7,7 +7,7 @@ from matgym.errors import PropertyError
 from matgym.models import Level, Model, Property
 from matgym.physics.registry import oracle_of, parse_properties
 from matgym.structures import TubeLattice, lattice_edits, tube_lattice
-from matgym.surrogates.adapters import as_model
+from matgym.surrogates.sources import as_model
 from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.decorations import Decorations
 from matgym.tasks.objective import JUDGED_BY, AnyModel, Constraint, Direction, Estimate, Objective, Scale, scaled

@@ -13,7 +13,8 @@ from matgym.models import Level, Property
 from matgym.physics.phonons.conductance import THERMAL_CONDUCTANCE_NW_K
 from matgym.physics.phonons.ring_isotopes import RingIsotopes, ring_of_site, ring_species
 from matgym.structures import Species, TubeBatch, TubeDomain, TubeLattice, parse_species, tube_lattice
-from matgym.surrogates.adapters import FunctionModel, as_model
+from matgym.surrogates.adapters import FunctionModel
+from matgym.surrogates.sources import as_model
 from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.decoration import known_oracle
 from matgym.tasks.objective import Direction, Objective, Scale, scaled

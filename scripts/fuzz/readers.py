@@ -57,7 +57,6 @@ def make_valid(folder: Path) -> None:
         ("heat", "surrogates/weights/nanotube-heat"),
         *((name, f"generative/weights/{name}") for name in ("gan", "vae", "diffusion")),
         ("growth", "processes/sequences/weights/cvd-growth"),
-        ("micrographs", "processes/annealing/weights/micrographs"),
     ):
         for suffix in (".safetensors", ".json"):
             shutil.copy(_source(source + suffix), folder / f"{name}{suffix}")
@@ -208,15 +207,6 @@ def _sequences(path: Path) -> None:
     found.predict(controls, start, np.zeros((2, len(found.outcome_names))))
 
 
-def _micrographs(path: Path) -> None:
-    from matgym.processes.annealing.micrographs import load_micrographs
-    from matgym.processes.annealing.microstructure import voronoi
-
-    rng = np.random.default_rng(0)
-    labels = voronoi(16, 8, 4, rng)[None]
-    load_micrographs(path.with_suffix(".safetensors")).move(labels, np.ones(1), np.zeros(1), [rng])
-
-
 def _onnx(path: Path) -> None:
     from matgym.surrogates import OnnxModel
 
@@ -234,6 +224,6 @@ READERS: Final[dict[str, Callable[[Path], None]]] = {
 
 WEIGHTS: Final[dict[str, Callable[[Path], None]]] = {
     "surrogate": _surrogate, "heat": _surrogate, "agent": _loaded_agent, "sac": _loaded_agent, "dqn": _loaded_agent,
-    "gan": _generator, "vae": _generator, "diffusion": _generator, "growth": _sequences, "micrographs": _micrographs,
+    "gan": _generator, "vae": _generator, "diffusion": _generator, "growth": _sequences,
 }  # fmt: skip
 """By name of a file of weights with its card."""

@@ -20,7 +20,7 @@ from matgym.viz.panels import SIDE, STATE
 
 SLOW_MODELS = ("Doping", "Thermoelectric")  # their networks are no part of what is tested here
 FILM = "matgym/FilmAnnealing-v0"
-NETWORKS = {"film of a network": {"dynamics": "network"}, "micrographs of a network": {"dynamics": "network"}}
+FILMS = {"film of a network": {"dynamics": "network"}, "film of the simulator": {"observation": "image"}}
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +35,15 @@ def bowl():
 def arguments_of(name, bowl):
     if name == "experiments":
         return "matgym/Experiments-v0", {"task": bowl, "experiments": 3}
-    if name in NETWORKS:
-        observation = "image" if "micrographs" in name else "statistics"
-        return FILM, {"observation": observation, **NETWORKS[name]}
+    if name in FILMS:
+        return FILM, FILMS[name]
     identity, arguments = case(name)
     if name in DESIGNS and any(word in identity for word in SLOW_MODELS):
         arguments = {**arguments, "model": cheap(identity)}
     return identity, arguments
 
 
-NAMES = [*ALL, "experiments", *NETWORKS]
+NAMES = [*ALL, "experiments", *FILMS]
 
 
 def made(name, bowl, mode="rgb_array"):

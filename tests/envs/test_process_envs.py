@@ -10,8 +10,6 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import matgym  # noqa: F401  # registers the environments
 from matgym.errors import ConfigurationError, WeightsError
-from matgym.processes.annealing.micrographs import MicrographSurrogate
-from matgym.processes.annealing.rivalry import Rivalry
 from matgym.processes.annealing.runs import annealing_runs
 from matgym.processes.campaigns.emulator import emulate
 from matgym.processes.campaigns.experiments import Column, Experiments
@@ -53,7 +51,6 @@ def surrogates():
     return {
         "growth": fit_sequences(*growth, SequenceConfig(width=8, depth=2, epochs=1)),
         "annealing": fit_sequences(*annealing, SequenceConfig("lstm", 8, 1, epochs=1)),
-        "micrographs": MicrographSurrogate(Rivalry(4)),
     }
 
 
@@ -69,10 +66,6 @@ ENVS = {
     "annealing by network": (
         "matgym/FilmAnnealing-v0",
         lambda s: {"task": AnnealingTask(**SMALL), "dynamics": s["annealing"]},
-    ),
-    "micrographs by network": (
-        "matgym/FilmAnnealing-v0",
-        lambda s: {"task": AnnealingTask(**SMALL), "observation": "image", "dynamics": s["micrographs"]},
     ),
 }
 
@@ -202,8 +195,6 @@ def test_campaigns_reward_what_is_better_than_before():
 def test_annealing_environments_say_what_is_wrong():
     with pytest.raises(ConfigurationError, match="observation='sound' is unknown"):
         gym.make("matgym/FilmAnnealing-v0", observation="sound")
-    with pytest.raises(WeightsError, match="no weights 'nothing' of a network of micrographs"):
-        gym.make("matgym/FilmAnnealing-v0", observation="image", dynamics="nothing")
     with pytest.raises(WeightsError, match="no weights 'nothing'"):
         gym.make("matgym/FilmAnnealing-v0", dynamics="nothing")
     env = gym.make("matgym/FilmAnnealing-v0", task=AnnealingTask(**SMALL))
@@ -241,8 +232,8 @@ def arguments_without_effect(surrogates):
         for name in ("target", "direction"):
             yield "matgym/Experiments-v0", {"data": data, name: given[name]}, f"has no effect on {called}"
     films = "matgym/FilmAnnealing-v0"
-    yield films, {"observation": "image", "dynamics": surrogates["annealing"]}, "give no micrographs"
-    yield films, {"dynamics": surrogates["micrographs"]}, "give no statistics"
+    for network in ("network", surrogates["annealing"]):
+        yield films, {"observation": "image", "dynamics": network}, 'observation="image" needs films with grains'
     yield films, {"observation": "image", "variant": "goal"}, "the goal variant observes statistics"
     yield "matgym/MO-CVDGrowth-v0", {"model": surrogates["growth"]}, "multi-objective rewards need the oracle"
     yield "matgym/CVDGrowth-v0", {"variant": "goal"}, "variant='goal' is none of plain, multi-objective"

@@ -266,7 +266,7 @@ def test_environments_are_found_without_more_ado(code):
         (
             "FilmAnnealing",
             {"dynamics": 5},
-            "must be a SequenceSurrogate, a MicrographSurrogate or 'simulator', 'network' or a .safetensors file",
+            "must be a SequenceSurrogate or 'simulator', 'network' or a .safetensors file",
         ),
         (
             "Experiments",

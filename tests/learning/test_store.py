@@ -12,11 +12,10 @@ from matgym.agents.storage import save_agent
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.generative.store import STORE as GENERATORS
 from matgym.learning.store import FORMAT_VERSION, Card, Store, filled
-from matgym.processes.annealing.micrographs import STORE as MICROGRAPHS
 from matgym.processes.sequences.learned import STORE as SEQUENCES
 from matgym.surrogates.store import STORE as SURROGATES
 
-ROOMS = {store.kind: store for store in (SURROGATES, SEQUENCES, MICROGRAPHS, GENERATORS)}
+ROOMS = {store.kind: store for store in (SURROGATES, SEQUENCES, GENERATORS)}
 
 
 class Width(Card):

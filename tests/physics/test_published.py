@@ -44,7 +44,7 @@ MISSES = {
     "e22_8_6_kataura_ev",
     "conductivity_9_8_400k_w_mk",
     "conductivity_2600_nm_w_mk",
-    "exponent_conductivity_long",
+    "conductivity_10_0_kaldo_classical_w_mk",
 }
 
 

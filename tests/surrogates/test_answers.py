@@ -1,5 +1,6 @@
 """Whatever a user's model gives, on whatever device and in whatever precision, is read, or refused in one sentence."""
 
+import os
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from matgym.surrogates import (
     FunctionModel,
     KerasModel,
     OnnxModel,
+    PipelineModel,
     SklearnModel,
     TorchModel,
     as_model,
@@ -37,6 +39,8 @@ SPECIES = np.zeros((4, LATTICE.n_sites), dtype=np.uint8)
 SPECIES[1, :3], SPECIES[2, 5:9], SPECIES[3, ::8] = 3, 4, 3
 TUBES = TubeBatch.uniform(LATTICE, SPECIES)
 COUNTS = (SPECIES > 0).sum(axis=1).astype(float)
+SIGNS = {"gap_ev": 1.0, "pi_formation_ev": -1.0}
+SINGLE = 1e-5  # relative: single precision, summed in another order
 
 
 class Sum(torch.nn.Module):
@@ -349,18 +353,184 @@ def test_onnx_files_of_any_precision_are_read(kind, tmp_path):
 # ---- Keras
 
 
-def test_keras_models_see_rasters_or_features():
-    keras = pytest.importorskip("keras", reason="Keras comes with the extra compat")
-    layers = keras.layers
-    pooled = [layers.GlobalAveragePooling2D(), layers.Dropout(0.5), layers.Dense(1)]
+@pytest.fixture
+def layers(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "torch"))  # Keras' own default is TensorFlow
+    return pytest.importorskip("keras", reason="Keras comes with the extra compat").layers
+
+
+def raster_model(layers, *outputs, shape=(None, None, CHANNELS)):
+    """A functional model whose outputs are linear in the means of the channels."""
+    import keras
+
+    raster = layers.Input(shape)
+    axes = "channels_first" if shape[0] == CHANNELS else "channels_last"
+    pooled = layers.Dropout(0.5)(layers.GlobalAveragePooling2D(data_format=axes)(raster))
+    made = [layers.Dense(1, name=name)(pooled) for name in outputs]
+    return keras.Model(raster, made if len(made) > 1 else made[0])
+
+
+def test_keras_models_of_features_predict_as_keras_does(layers):
+    import keras
+
     features = descriptors.of(TUBES)
     flat = keras.Sequential([layers.Input((features.shape[1],)), layers.Dense(1)])
-    for model in (keras.Sequential([layers.Input((None, None, CHANNELS)), *pooled]), flat):
-        assert isinstance(as_model(model, "gap_ev"), KerasModel)
-        check_model(model)
+    assert isinstance(as_model(flat, "gap_ev"), KerasModel)
+    check_model(flat)
     expected = np.asarray(flat.predict(features, verbose=0))[:, 0]
     for own in (flat, lambda tubes: flat(descriptors.of(tubes)), lambda tubes: flat.predict(descriptors.of(tubes))):
         model = as_model(own, "gap_ev")
-        np.testing.assert_allclose(model.predict(TUBES)[model.keys[0]], expected, rtol=1e-5)
-    with pytest.raises(ConfigurationError, match="must be a built model of one input"):
-        as_model(keras.Sequential([layers.Dense(1)]), "gap_ev")
+        np.testing.assert_allclose(model.predict(TUBES)[model.keys[0]], expected, rtol=SINGLE)
+
+
+@pytest.mark.parametrize("first", [False, True], ids=["channels last", "channels first"])
+def test_keras_models_of_rasters_predict_as_keras_does(layers, first):
+    model = raster_model(layers, "gap", shape=(CHANNELS, None, None) if first else (None, None, CHANNELS))
+    raster = encode(LATTICE, SPECIES)
+    expected = np.asarray(model.predict(raster if first else np.moveaxis(raster, 1, -1), verbose=0))[:, 0]
+    check_model(model)
+    np.testing.assert_allclose(as_model(model, "gap_ev").predict(TUBES)["gap_ev"], expected, rtol=SINGLE)
+
+
+def test_several_outputs_of_a_keras_model_are_several_properties(layers):
+    model, keys = raster_model(layers, "gap", "formation"), ["gap_ev", "pi_formation_ev"]
+    expected = model.predict(np.moveaxis(encode(LATTICE, SPECIES), 1, -1), verbose=0)
+    found = KerasModel(model, keys).predict(TUBES)
+    for key, values in zip(keys, expected, strict=True):
+        np.testing.assert_allclose(found[key], np.asarray(values)[:, 0], rtol=SINGLE)
+
+
+def test_keras_models_that_cannot_see_tubes_say_why(layers):
+    import keras
+
+    class Own(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    for source in (keras.Sequential([layers.Dense(1)]), layers.Dense(1), Own()):
+        with pytest.raises(ConfigurationError, match="give a built Sequential or functional model with one input"):
+            as_model(source, "gap_ev")
+    with pytest.raises(ConfigurationError, match="and those of tubes have 6 channels: give it an input of shape"):
+        as_model(raster_model(layers, "gap", shape=(None, None, 3)), "gap_ev")
+    with pytest.raises(ConfigurationError, match="leave height and width of its input open, as None"):
+        as_model(raster_model(layers, "gap", shape=(5, 5, CHANNELS)), "gap_ev").predict(TUBES)
+    with pytest.raises(ConfigurationError, match="was fitted on 3 features"):
+        as_model(keras.Sequential([layers.Input((3,)), layers.Dense(1)]), "gap_ev")
+
+
+# ---- Hugging Face: stand-ins with the names of transformers 5, and the library itself where it is installed
+
+
+class VisionModel(Sum):
+    """As of `ResNetForImageClassification`: named input, output that is an ordered dictionary with attributes."""
+
+    main_input_name = "pixel_values"
+
+    def forward(self, pixel_values=None, labels=None, **_):
+        assert labels is None
+        return OrderedDict(logits=super().forward(pixel_values)[:, None], hidden_states=(pixel_values,))
+
+
+class Pipeline:
+    """As of `transformers.Pipeline`: a list in, a list of records out."""
+
+    tokenizer = None
+
+    def __init__(self, record):
+        self.record = record
+
+    def preprocess(self, inputs):
+        return inputs
+
+    def forward(self, inputs):
+        return inputs
+
+    def postprocess(self, outputs):
+        return self.record(float(outputs if isinstance(outputs, str) else (outputs.species > 0).sum()))
+
+    def __call__(self, inputs, **_):
+        if not isinstance(inputs, list):
+            raise TypeError(f"a pipeline takes a list, not {type(inputs).__name__}")
+        return [self.postprocess(self.forward(self.preprocess(each))) for each in inputs]
+
+    def predict(self, inputs):
+        return self(inputs)
+
+
+RECORDS = {
+    "label and score": lambda count: {"label": "gap_ev", "score": count},
+    "labels and scores": lambda count: [{"label": "zt", "score": 0.0}, {"label": "gap_ev", "score": count}],
+    "by property": lambda count: {"gap_ev": count, "unit": "eV"},
+    "score alone": lambda count: {"score": count},
+    "tensor": lambda count: {"gap_ev": torch.tensor(count)},
+}
+
+
+def counted_dopants(tube):
+    return str((tube.species > 0).sum())
+
+
+def test_vision_models_get_rasters_by_name():
+    model = as_model(VisionModel(), "gap_ev")
+    assert isinstance(model, TorchModel)
+    np.testing.assert_array_equal(model.predict(TUBES)["gap_ev"], COUNTS)
+    reader = VisionModel()
+    reader.main_input_name = "input_ids"
+    with pytest.raises(ConfigurationError, match=r"^VisionModel takes input_ids, and tubes are rasters here: give a"):
+        as_model(reader, "gap_ev")
+
+
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+def test_pipelines_return_records(record):
+    pipeline = Pipeline(record)
+    model = as_model(pipeline, "gap_ev")
+    assert isinstance(model, PipelineModel)
+    np.testing.assert_array_equal(model.predict(TUBES)["gap_ev"], COUNTS)
+    np.testing.assert_array_equal(model.predict(TUBES[:1])["gap_ev"], COUNTS[:1])
+    check_model(model)
+    told = PipelineModel(pipeline, "gap_ev", inputs=counted_dopants)
+    np.testing.assert_array_equal(told.predict(TUBES)["gap_ev"], COUNTS)
+    function = FunctionModel(lambda tubes: pipeline(list(tubes)), "gap_ev")
+    np.testing.assert_array_equal(function.predict(TUBES)["gap_ev"], COUNTS)
+
+
+def test_labels_of_a_pipeline_are_properties():
+    pipeline = Pipeline(lambda count: [{"label": key, "score": sign * count} for key, sign in SIGNS.items()])
+    found = PipelineModel(pipeline, list(SIGNS)).predict(TUBES)
+    for key, sign in SIGNS.items():
+        np.testing.assert_array_equal(found[key], sign * COUNTS)
+
+
+def test_a_score_of_another_label_is_no_value_of_the_property():
+    """The most probable class differs from design to design: its score is not one quantity."""
+    for record in (
+        lambda count: {"label": "LABEL_0", "score": count},
+        lambda count: [{"label": "LABEL_0", "score": count}],
+        lambda count: {"label": "gap_ev", "count": count},
+    ):
+        with pytest.raises(ModelError, match=r'^Pipeline returned .* is gap_ev; .* names .* id2label={0: "gap_ev"}'):
+            as_model(Pipeline(record), "gap_ev").predict(TUBES)
+
+
+def test_a_pipeline_that_reads_text_or_pictures_is_told_what_it_reads():
+    pipeline = Pipeline(RECORDS["score alone"])
+    for reader in ("tokenizer", "image_processor"):
+        setattr(pipeline, reader, object())
+        with pytest.raises(ConfigurationError, match=rf"^Pipeline has a {reader}, which cannot read tubes: say what"):
+            as_model(pipeline, "gap_ev")
+        assert PipelineModel(pipeline, "gap_ev", inputs=counted_dopants).predict(TUBES).ok.all()
+        setattr(pipeline, reader, None)
+
+
+def test_models_of_transformers_give_their_own_logits():
+    transformers = pytest.importorskip("transformers", reason="transformers comes with the extra compat")
+    sizes = {"embedding_size": 4, "hidden_sizes": [4, 8], "depths": [1, 1], "num_labels": 1}
+    vision = transformers.ResNetForImageClassification(transformers.ResNetConfig(num_channels=CHANNELS, **sizes))
+    vision.eval()
+    with torch.no_grad():
+        expected = vision(torch.from_numpy(encode(LATTICE, SPECIES))).logits[:, 0].numpy()
+    check_model(vision)
+    np.testing.assert_allclose(as_model(vision, "gap_ev").predict(TUBES)["gap_ev"], expected, rtol=SINGLE)
+    headless = transformers.ResNetModel(vision.config)
+    with pytest.raises(ModelError, match="none of its entries last_hidden_state, pooler_output is gap_ev or logits"):
+        as_model(headless, "gap_ev").predict(TUBES)

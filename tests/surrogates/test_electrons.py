@@ -19,10 +19,11 @@ NOTE = "out of distribution: 1 more B than N, and as many B as N in the training
 
 
 OF_ONE_TUBE = ("nanotube-doping", "nanotube-zt")
+OF_OTHER_TUBES = ("nanotube-xtb",)  # of 0.7 nm and wider and 8 to 9 Å long, unlike the tubes here
 OF_BALANCED_TUBES = ("nanotube-formation",)  # the others of any tube know tubes with more B or more N
 
 
-@pytest.mark.parametrize("name", sorted(set(shipped()) - set(OF_ONE_TUBE)))
+@pytest.mark.parametrize("name", sorted(set(shipped()) - {*OF_ONE_TUBE, *OF_OTHER_TUBES}))
 def test_a_surrogate_of_any_tube_knows_whether_its_data_had_unequal_b_and_n(name):
     found = load(name).predict([UNBALANCED, BALANCED])
     for key in found.values:

@@ -12,6 +12,7 @@ from matgym.errors import ConfigurationError, DatasetError
 from matgym.models import Level
 from matgym.physics import PiElectrons
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.physics.electrons.self_consistent_transport import SelfConsistentTransport
 from matgym.structures import Nanotube, Species, TubeBatch
 from matgym.surrogates import load
 from matgym.surrogates.honeycomb.fitting import HoneycombFit, fit
@@ -72,6 +73,21 @@ def test_steps_bring_an_untrained_network_to_the_self_consistent_gap(untrained):
     ]
     assert errors[1] < errors[0] / 5.0
     assert errors[2] < 1e-3  # eV
+
+
+def test_potentials_between_leads_are_the_self_consistent_ones_after_many_steps(untrained):
+    tubes = [Nanotube(8, 0, 1).decorated({3: "B", 20: "N"}), Nanotube(5, 5, 2).decorated({1: "N", 30: "B"})]
+    wanted, _ = SelfConsistentElectrons().between_leads(tubes)
+    found, lost = surrogate_of(*untrained.networks, 20).between_leads(tubes)
+    assert not lost
+    for row in range(len(tubes)):
+        assert found[row][0] == wanted[row][0]
+        np.testing.assert_allclose(found[row][1], wanted[row][1], atol=1e-3)  # eV
+    charges = surrogate_of(*untrained.networks, 20)
+    exact = SelfConsistentTransport(mu_ev=0.5).predict(tubes)["conductance_us"]
+    assert SelfConsistentTransport(mu_ev=0.5, charges=charges).predict(tubes)["conductance_us"] == pytest.approx(
+        exact, rel=1e-2
+    )
 
 
 @pytest.mark.parametrize("tube", TUBES[:4], ids=str)

@@ -1,6 +1,7 @@
 """Ridge regression on pairs: shells, exact recovery of linear properties, doubt outside the training data."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from matgym.data import Dataset, Family
 from matgym.data.builder import random_tube
 from matgym.data.table import table_of, tube_columns
+from matgym.errors import WeightsError
 from matgym.models import Level
 from matgym.structures import Nanotube, Species, TubeBatch
 from matgym.surrogates import load
@@ -118,6 +120,26 @@ def test_intervals_hold_nine_of_ten_labels_of_unseen_chiralities(data, surrogate
     assert np.median(half_width[:, 0] / part.batch.n_sites) < 2 * 1.645 * 0.01
 
 
+def test_intervals_are_wider_where_errors_are_larger():
+    """Labels of tubes with a vacancy have five times the noise of others; the fit adds an error of its own to both.
+
+    Intervals of each kind are to hold nine tenths less three standard deviations of a binomial share.
+    """
+    seen, unseen = tubes_of(7, *CHIRALITIES), tubes_of(8, (7, 5, 1), (11, 0, 3))
+    is_hard = np.array([tube.counts.get(Species.VACANCY, 0) > 0 for tube in seen + unseen])
+    rng, sites = np.random.default_rng(9), np.array([tube.n_sites for tube in seen + unseen])
+    noise = np.where(is_hard, 0.05, 0.01) * sites * rng.normal(size=len(sites))
+    splits = ["validation" if k % 6 == 0 else "train" for k in range(len(seen))] + ["unseen"] * len(unseen)
+    data = data_of(seen + unseen, planted(seen + unseen, rng) + noise, splits)
+    part = data.split("unseen")
+    mean, half_width = fit(data, HoneycombFit(("formation_ev",), network="pairs", members=4)).judged(part)
+    per_site, hard = half_width[:, 0] / part.batch.n_sites, is_hard[len(seen) :]
+    assert per_site[hard].mean() > per_site[~hard].mean()
+    covered = np.abs(mean[:, 0] - part.values("formation_ev")) <= half_width[:, 0]
+    for kind in (hard, ~hard):
+        assert covered[kind].mean() >= 0.9 - 3 * np.sqrt(0.09 / kind.sum())
+
+
 @pytest.mark.parametrize(
     ("tube", "said"),
     [
@@ -154,6 +176,13 @@ def test_it_is_stored_and_loaded(surrogate, tmp_path):
     np.testing.assert_array_equal(
         found.predict(tubes).half_width["formation_ev"], surrogate.predict(tubes).half_width["formation_ev"]
     )
+
+
+def test_a_calibration_of_another_version_raises(surrogate, tmp_path):
+    older = replace(surrogate, calibration={**surrogate.calibration, "unseen_sd": np.ones(1)})
+    save(older, tmp_path / "mine.safetensors")
+    with pytest.raises(WeightsError, match="unseen_sd is of another version of matgym: train anew"):
+        load(tmp_path / "mine.safetensors")
 
 
 def test_a_part_of_a_graph_is_the_graph_of_the_part():

@@ -11,6 +11,7 @@ from matgym.surrogates.training import measure
 
 CARD_TOLERANCE = 1e-3  # the card's figures against the same recomputed on another processor
 NOMINAL, SLACK = 0.90, 0.02  # tolerance of coverage beyond the binomial error
+UNSEEN_SLACK = 0.03  # the same on unseen chiralities, of which there are few: 87 to 93 %
 
 FLOORS = {  # of R², fixed before any training; within chiralities for surrogates of many
     "nanotube-doping": 0.98,
@@ -19,22 +20,26 @@ FLOORS = {  # of R², fixed before any training; within chiralities for surrogat
     "nanotube-heat": 0.97,
     "nanotube-young": 0.97,
     "nanotube-formation": 0.97,
+    "nanotube-xtb": 0.85,
+    "nanotube-thermoelectric": 0.95,
 }
 ONE_TUBE = {"nanotube-doping", "nanotube-zt"}  # trained on (8,0) alone
 LOWER = {"wider": 0.1, "longer": 0.1}  # how far below the floor larger tubes may be
 
 LARGER = "tubes longer or wider than those of the training: out of distribution, which its own score says"
 TOO_LOW = {
-    ("nanotube-doping", "wider", "gap_ev"),
+    ("nanotube-doping", "wider", "gap_ev"): LARGER,
+    ("nanotube-thermoelectric", "test", "zt"): "33 tubes with an interval of 0.78 to 0.98; the 64 unseen ones hold it",
 }
-TOO_NARROW = {
-    ("nanotube-doping", "longer", "gap_ev"),
-    ("nanotube-doping", "wider", "gap_ev"),
-    ("nanotube-doping", "longer", "pi_formation_ev"),
-    ("nanotube-doping", "wider", "pi_formation_ev"),
-    ("nanotube-zt", "longer", "zt"),
+NOT_NOMINAL = {
+    ("nanotube-doping", "longer", "gap_ev"): LARGER,
+    ("nanotube-doping", "wider", "gap_ev"): LARGER,
+    ("nanotube-doping", "longer", "pi_formation_ev"): LARGER,
+    ("nanotube-doping", "wider", "pi_formation_ev"): LARGER,
+    ("nanotube-zt", "longer", "zt"): LARGER,
+    ("nanotube-xtb", "unseen", "gap_ev"): "150 labels of ten chiralities: it holds 97 %, more than it should",
 }
-SLOW = {"nanotube-zt", "nanotube-gap"}  # whose physics takes 30 to 60 ms for each tube
+SLOW = {"nanotube-zt", "nanotube-gap", "nanotube-thermoelectric"}  # whose physics takes 30 ms to seconds for each tube
 PROMISES = [
     (name, split, figure.property)
     for name in shipped()
@@ -43,13 +48,13 @@ PROMISES = [
 ]
 
 
-def case(name, *rest, missed=False):
+def case(name, *rest, reason=""):
     marks = [pytest.mark.long] if name in SLOW else []
-    return pytest.param(name, *rest, marks=[*marks, pytest.mark.xfail(strict=True, reason=LARGER)] if missed else marks)
+    return pytest.param(name, *rest, marks=[*marks, pytest.mark.xfail(strict=True, reason=reason)] if reason else marks)
 
 
 def cases(misses):
-    return [case(*promise, missed=promise in misses) for promise in PROMISES]
+    return [case(*promise, reason=misses.get(promise, "")) for promise in PROMISES]
 
 
 @cache
@@ -64,7 +69,7 @@ def measured(name, every=1):
 
 def test_every_surrogate_has_a_floor_and_known_misses_are_of_documented_properties():
     assert set(shipped()) == set(FLOORS)
-    assert set(PROMISES) >= TOO_NARROW | TOO_LOW
+    assert set(PROMISES) >= set(NOT_NOMINAL) | set(TOO_LOW)
 
 
 @pytest.mark.parametrize(("name", "split", "key"), cases(TOO_LOW))
@@ -73,16 +78,19 @@ def test_r2_is_above_the_floor(name, split, key):
     assert (found.r2 if name in ONE_TUBE else found.r2_within) >= FLOORS[name] - LOWER.get(split, 0.0)
 
 
-@pytest.mark.parametrize(("name", "split", "key"), cases(TOO_NARROW))
+@pytest.mark.parametrize(("name", "split", "key"), cases(NOT_NOMINAL))
 def test_intervals_hold_the_declared_share(name, split, key):
-    """Intervals of many chiralities may hold more: an unseen one is left out with others, by a member that knows less.
+    """Those of surrogates of many chiralities are calibrated apart for known and for unseen ones.
 
-    Those of wider and longer tubes promise nothing, as their notes say; see docs/surrogates.md for what they hold.
+    A few dozen validation tubes calibrate those of known ones, which may hold more. Those of wider and longer tubes
+    promise nothing, as the notes of wider ones say; see docs/surrogates.md for what they hold.
     """
     found = measured(name)[split, key]
     if name in ONE_TUBE:
         check_coverage(found)
-    elif split in {"test", "unseen"}:
+    elif split == "unseen":
+        assert abs(found.coverage - NOMINAL) <= UNSEEN_SLACK + scatter(found)
+    elif split == "test":
         assert found.coverage >= NOMINAL - SLACK - scatter(found)
 
 
@@ -94,7 +102,15 @@ def scatter(found):
     return 2 * np.sqrt(NOMINAL * (1 - NOMINAL) / found.n)
 
 
-@pytest.mark.parametrize("name", sorted(SLOW))
+def test_zt_from_learned_parts_is_within_twice_its_interval():
+    data = Dataset.load("nanotube-zt").split("unseen")
+    small = data.take(np.argsort(data.batch.n_sites, kind="stable")[:3])
+    found = load("nanotube-thermoelectric").predict(small.batch)
+    assert (np.abs(found["zt"] - small.values("zt")) <= 2.0 * found.half_width["zt"]).all()
+    assert (found.half_width["zt"] < 0.5 * small.values("zt")).all()
+
+
+@pytest.mark.parametrize("name", sorted(SLOW - {"nanotube-thermoelectric"}))  # of which a tenth are three tubes
 def test_slow_surrogates_are_above_the_floor_on_one_in_ten_rows(name):
     told = {figure.property: figure.n for figure in load_card(name).metrics["test"]}
     for (split, key), found in measured(name, every=10).items():

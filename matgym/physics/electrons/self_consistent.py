@@ -28,7 +28,7 @@ and 0.107 eV with these charges, and 0.078 eV with those of the whole zone.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -243,14 +243,13 @@ class SelfConsistentElectrons(Model):
 
     def between_leads(self, tubes: Sequence[Nanotube]) -> tuple[dict[int, tuple[Nanotube, FloatArray]], dict[int, str]]:
         """Return what `potentials_between_leads_ev` returns for each tube, by row, and the reasons of failures."""
-        longer = [tube.extended(ceil(self.lead_angstrom * tube.cells / tube.length_angstrom) + 1) for tube in tubes]
+        longer = [with_leads(tube, self.lead_angstrom) for tube in tubes]
         solutions, failures = self._solutions(longer)
-        found = {}
-        for solution in solutions:
-            for row, solved in zip(solution.system.rows.tolist(), solution.potentials, strict=True):
-                height = longer[row].lattice.site_fractions[:, 1] * longer[row].cells
-                outermost = (height < 1.0) | (height >= longer[row].cells - 1.0)
-                found[row] = longer[row], np.where(outermost, 0.0, solved - solved[outermost].mean())
+        found = {
+            row: (longer[row], from_leads(longer[row], solved))
+            for solution in solutions
+            for row, solved in zip(solution.system.rows.tolist(), solution.potentials, strict=True)
+        }
         return found, failures
 
     def impossible(self, tubes: Sequence[Nanotube]) -> dict[int, str]:
@@ -296,6 +295,26 @@ class SelfConsistentElectrons(Model):
                     )
                 )  # fmt: skip
         return solutions, failures
+
+
+def with_leads(tube: Nanotube, lead_angstrom: float = LEAD_ANGSTROM) -> Nanotube:
+    """Return a tube with pristine cells at both ends: as many as that length takes, and one more."""
+    return tube.extended(ceil(lead_angstrom * tube.cells / tube.length_angstrom) + 1)
+
+
+def from_leads(tube: Nanotube, potentials: FloatArray) -> FloatArray:
+    """Return the (n_sites,) potentials of a tube relative to the mean of its outermost cells, and zero in these."""
+    height = tube.lattice.site_fractions[:, 1] * tube.cells
+    outermost = (height < 1.0) | (height >= tube.cells - 1.0)
+    return np.where(outermost, 0.0, potentials - potentials[outermost].mean())
+
+
+class ChargesBetweenLeads(Protocol):
+    """What knows the potentials of the charges of tubes between leads."""
+
+    def between_leads(self, tubes: Sequence[Nanotube]) -> tuple[dict[int, tuple[Nanotube, FloatArray]], dict[int, str]]:
+        """Return what `SelfConsistentElectrons.between_leads` returns."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from matgym.physics.electrons.conductance import Device, Landauer
 from matgym.physics.electrons.self_consistent import (
     LEAD_ANGSTROM,
     LENGTHS_ANGSTROM,
+    ChargesBetweenLeads,
     SelfConsistentElectrons,
     SelfConsistentParameters,
 )
@@ -31,10 +32,13 @@ class SelfConsistentTransport(Landauer):
             of neutral leads; "leads" means zero. The charges are those of the neutral tube whatever it is.
         tolerance_us: largest estimated error of the conductance, µS; see `PiTransport`.
         lead_angstrom: length of pristine tube between the tube and the leads without potentials, Å.
+        charges: what knows the potentials of the charges, such as `matgym.surrogates.load("nanotube-gap")`, which is
+            faster; None for self-consistent ones.
     """
 
     parameters: SelfConsistentParameters = field(default_factory=SelfConsistentParameters)
     lead_angstrom: float = LEAD_ANGSTROM
+    charges: ChargesBetweenLeads | None = None
 
     level = Level.SCC_PI
     validity = "one copy of an unrelaxed tube of 0.6 nm or wider between pristine leads; coherent; charges without bias"
@@ -56,7 +60,7 @@ class SelfConsistentTransport(Landauer):
 
     def devices(self, tubes: Sequence[Nanotube]) -> tuple[list[Device | None], dict[int, str]]:
         """Return the device of each tube, with cells of the leads at both ends, in the potential of its charges."""
-        charges = SelfConsistentElectrons(self.parameters, lead_angstrom=self.lead_angstrom)
+        charges = self.charges or SelfConsistentElectrons(self.parameters, lead_angstrom=self.lead_angstrom)
         found, failures = charges.between_leads(tubes)
         onsite, ratios = self.parameters.bare.onsite_table(), self.parameters.ratio_table()
         devices: list[Device | None] = [None] * len(tubes)

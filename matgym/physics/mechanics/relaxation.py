@@ -216,10 +216,10 @@ def relax(tube: Nanotube, *, fixed: BoolArray | None = None, free_length: bool =
     positions = pristine.positions(tube.cells, tube.stone_wales)[graph.sites]
     movable = np.ones(tube.n_sites, dtype=bool) if fixed is None else ~np.asarray(fixed, dtype=bool)
     coordinates = np.flatnonzero(np.repeat(movable[graph.sites], 3))
-    search = _Search(graph, coordinates, free_length=free_length)
-    state = search.rest(_State(positions, period, twist))
+    search = Search(graph, coordinates, free_length=free_length)
+    state = search.rest(State(positions, period, twist))
     if free_length and (tube.strain or tube.torsion):
-        search = _Search(graph, coordinates, free_length=False)
+        search = Search(graph, coordinates, free_length=False)
         state = search.rest(state.deformed(tube.strain, period_twist(tube)))
     check_distances(graph, state.positions, state.period, state.twist)
     expansion = expand(graph, state.positions, state.period, state.twist)
@@ -269,23 +269,23 @@ def check_distances(graph: BondGraph, positions: FloatArray, period: float, twis
 
 
 @dataclass(frozen=True, eq=False)
-class _State:
+class State(ValueObject):
     """The positions, (S, 3), and the period, Å, and the twist, rad, of a tube."""
 
     positions: FloatArray
     period: float
     twist: float
 
-    def deformed(self, strain: float, twist: float) -> "_State":
+    def deformed(self, strain: float, twist: float) -> "State":
         """Return the state after a strain, and a twist by an angle per period, rad."""
         phi = twist * self.positions[:, 2] / self.period
         x, y, z = self.positions.T
         turned = np.stack([x * np.cos(phi) - y * np.sin(phi), x * np.sin(phi) + y * np.cos(phi), z * (1.0 + strain)], 1)
-        return _State(turned, self.period * (1.0 + strain), self.twist + twist)
+        return State(turned, self.period * (1.0 + strain), self.twist + twist)
 
 
-@dataclass(frozen=True)
-class _Search:
+@dataclass(frozen=True, eq=False)
+class Search(ValueObject):
     """Newton's method with a shift of the Hessian that keeps it positive (Levenberg, Q. Appl. Math. 2, 164 (1944)).
 
     The variables are the free coordinates and, if it is free, the period as the last variable; all atoms are stretched
@@ -295,13 +295,17 @@ class _Search:
         graph: S atoms and their bonds.
         coordinates: indices of the free coordinates among all 3S.
         free_length: whether the period is free.
+        force: largest remaining component of a force, eV/Å.
+        most_steps: largest number of steps.
     """
 
     graph: BondGraph
     coordinates: IntArray
     free_length: bool
+    force: float = FORCE_EV_PER_ANGSTROM
+    most_steps: int = _MOST_STEPS
 
-    def rest(self, state: _State) -> _State:
+    def rest(self, state: State) -> State:
         """Return the state at rest.
 
         Raises:
@@ -309,8 +313,8 @@ class _Search:
         """
         shift, saddles = _SMALLEST_SHIFT, 0
         energy, gradient, hessian = self._derivatives(state)
-        for _ in range(_MOST_STEPS):
-            if np.abs(gradient).max(initial=0.0) < FORCE_EV_PER_ANGSTROM:
+        for _ in range(self.most_steps):
+            if np.abs(gradient).max(initial=0.0) < self.force:
                 if positive_factors(hessian, _SMALLEST_SHIFT) is not None:
                     return state
                 if saddles == _SADDLES:
@@ -334,9 +338,11 @@ class _Search:
             else:
                 shift = max(10.0 * shift, _FIRST_SHIFT)
         left = np.abs(gradient).max()
-        raise RelaxationError(f"unconverged: the largest force component is {left:.2g} eV/Å after {_MOST_STEPS} steps")
+        raise RelaxationError(
+            f"unconverged: the largest force component is {left:.2g} eV/Å after {self.most_steps} steps"
+        )
 
-    def _derivatives(self, state: _State) -> "tuple[float, FloatArray, csc_array]":
+    def _derivatives(self, state: State) -> "tuple[float, FloatArray, csc_array]":
         """Return the energy, eV, and its first and second derivatives by the variables, in eV and Å."""
         from scipy.sparse import csc_array, csr_array, hstack, vstack
 
@@ -352,14 +358,14 @@ class _Search:
         bordered = vstack([hstack([hessian, csr_array(column[:, None])]), border])
         return energy, np.append(gradient, expansion.tension + gradient @ stretch), csc_array(bordered)
 
-    def _moved(self, state: _State, step: FloatArray) -> _State:
+    def _moved(self, state: State, step: FloatArray) -> State:
         """Return the state after a step of the variables."""
         if not self.free_length:
             moves = np.zeros(state.positions.size)
             moves[self.coordinates] = step
-            return _State(state.positions + moves.reshape(-1, 3), state.period, state.twist)
+            return State(state.positions + moves.reshape(-1, 3), state.period, state.twist)
         moves = step[:-1] + stretch_of(state.positions, state.period) * step[-1]
-        return _State(state.positions + moves.reshape(-1, 3), state.period + float(step[-1]), state.twist)
+        return State(state.positions + moves.reshape(-1, 3), state.period + float(step[-1]), state.twist)
 
 
 def stretch_of(positions: FloatArray, period: float) -> FloatArray:

@@ -167,10 +167,13 @@ def modes(constants: HelicalForceConstants, points: int) -> Modes:
     return Modes(np.asarray(omega), np.asarray(vectors), slopes, turns)
 
 
-def occupation(omega: FloatArray, temperature_k: float) -> FloatArray:
-    """Return Bose's occupation of modes; zero for those without frequency."""
-    x = HBAR_J_S * 1e12 * omega / (BOLTZMANN_J_K * temperature_k)
-    return np.divide(1.0, np.expm1(np.clip(x, 1e-12, 700.0)), out=np.zeros_like(omega), where=omega > 0.0)
+def occupation(omega: FloatArray, temperature_k: float, *, classical: bool = False) -> FloatArray:
+    """Return the occupation of modes; zero for those without frequency.
+
+    It is Bose's, or its classical limit 1/x - 1/2 with x = ħω/k_B T: then 1 + n₂ + n₃ is 1/x₂ + 1/x₃.
+    """
+    x = np.clip(HBAR_J_S * 1e12 * omega / (BOLTZMANN_J_K * temperature_k), 1e-12, 700.0)
+    return np.where(omega > 0.0, 1.0 / x - 0.5 if classical else 1.0 / np.expm1(x), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,7 +217,13 @@ def half_of_waves(folds: int, points: int) -> tuple[IntArray, IntArray]:
 
 
 def collisions(
-    third: ThirdOrder, points: int, temperature_k: float, mass_variance: float = 0.0, width_rad_ps: float | None = None
+    third: ThirdOrder,
+    points: int,
+    temperature_k: float,
+    mass_variance: float = 0.0,
+    width_rad_ps: float | None = None,
+    *,
+    classical: bool = False,
 ) -> Collisions:
     """Return the collisions of phonons with each other and with random isotopes.
 
@@ -224,11 +233,12 @@ def collisions(
         temperature_k: temperature, K.
         mass_variance: g = Σ c (1 - M/mean)² over isotopes of concentration c and mass M.
         width_rad_ps: standard deviation of δ, rad/ps; None for one that follows the velocities.
+        classical: whether the modes have the occupation of classical mechanics.
     """
     with one_thread():
         grid = modes(third.harmonic, points)
         waves, place = half_of_waves(third.folds, points)
-        tensor, occupied = third.spread(), occupation(grid.omega, temperature_k)
+        tensor, occupied = third.spread(), occupation(grid.omega, temperature_k, classical=classical)
         sign = np.where(place < 0, 0.0, np.where(place % 2, -1.0, 1.0)).reshape(-1)
         column = np.maximum(place, 0).reshape(-1) // 2
         rates = np.zeros((len(waves), 6))

@@ -12,6 +12,8 @@ mode has a mean free path λ = 2|v|τ for backscattering and a transmission λ/(
 momentum counts as resistance.
 
 - Four-phonon scattering is missing, as are electrons.
+- Molecular dynamics is classical, and often takes the temperature gradient inside the tube, without the steps at its
+  ends. For a comparison with it there are `LongTubeHeat(classical=True)` and `HeatSpectrum.inner_conductivity_w_mk`.
 - Randomly placed defects of one kind add the mean free path that follows from the transmission T of one of them between
   leads: 1/λ = c (T₀/T - 1), with c defects a length (Savić, Mingo and Stewart, Phys. Rev. Lett. 101, 165502 (2008),
   flag M).
@@ -37,7 +39,7 @@ from matgym.physics.phonons.vibrations import mode_heat_j_k
 from matgym.structures import Nanotube, Species
 from matgym.structures.memory import check_memory
 from matgym.typing import FloatArray
-from matgym.units import WALL_THICKNESS_NM
+from matgym.units import BOLTZMANN_J_K, WALL_THICKNESS_NM
 
 THERMAL_CONDUCTIVITY_W_MK: Final = Property(
     "thermal_conductivity_w_mk",
@@ -123,6 +125,19 @@ class HeatSpectrum(ValueObject):
         conductance = self.conductance_nw_k(lengths, relaxation_time=relaxation_time)
         return np.asarray(conductance * lengths / self.area_nm2)  # nW nm/(K nm²) is W/(m K)
 
+    def inner_conductivity_w_mk(self, lengths_nm: FloatArray) -> FloatArray:
+        """Return the thermal conductivity at each length without the resistance of the ends, W/(m K).
+
+        The ends are taken to resist as a ballistic tube does: κ = L/A (1/G(L) - 1/G(0))⁻¹. If all modes have one mean
+        free path, this is the conductivity of an infinite tube at every length.
+
+        Args:
+            lengths_nm: (L,) lengths, nm, above zero.
+        """
+        lengths = np.atleast_1d(np.asarray(lengths_nm, dtype=np.float64))
+        resistance = 1.0 / self.conductance_nw_k(lengths) - 1.0 / self.conductance_nw_k(np.zeros(1))
+        return np.asarray(lengths / (self.area_nm2 * resistance))
+
 
 @dataclass(frozen=True)
 class LongTubeHeat(Model):
@@ -135,6 +150,7 @@ class LongTubeHeat(Model):
         defect: tube with one defect, such as a vacancy, of the same chirality as the tubes; None for none.
         defects_per_um: number of these defects a micrometre.
         sampled_angstrom: length of the periodic tube whose waves are sampled, Å.
+        classical: whether modes have the occupation and the heat of classical mechanics, as in molecular dynamics.
     """
 
     temperature_k: float = 300.0
@@ -143,6 +159,7 @@ class LongTubeHeat(Model):
     defect: Nanotube | None = None
     defects_per_um: float = 0.0
     sampled_angstrom: float = 120.0
+    classical: bool = False
 
     def __post_init__(self) -> None:
         require_within(*TEMPERATURES_K, temperature_k=self.temperature_k)
@@ -172,7 +189,7 @@ class LongTubeHeat(Model):
         found = predict_each(tubes, self.properties, self._conductivity)
         note = (
             f"a tube of {self.length_nm:g} nm between ideal contacts, with {self.share_13c:.2%} of 13C; three-phonon "
-            "scattering only"
+            f"scattering only{', classical' if self.classical else ''}"
         )
         notes = {row: note for row in range(len(tubes)) if row not in found.reasons}
         return Predictions(found.values, found.failures, notes={THERMAL_CONDUCTIVITY_W_MK.key: notes} if notes else {})
@@ -199,12 +216,12 @@ class LongTubeHeat(Model):
         third = third_order(tube.n, tube.m, tube.strain)
         points = ceil(self.sampled_angstrom / third.rise_angstrom)
         check_memory(f"{tube}: its phonon collisions", _BYTES_PER_PAIR * (3 * third.folds * points) ** 2)
-        found = _collisions(tube.n, tube.m, tube.strain, self.temperature_k, points, self.share_13c)
+        found = _collisions(tube.n, tube.m, tube.strain, self.temperature_k, points, self.share_13c, self.classical)
         velocities = found.slopes * third.rise_angstrom * 0.1  # Å/ps is 0.1 km/s
         return HeatSpectrum(
             found.omega,
             velocities,
-            found.weights * mode_heat_j_k(found.omega, self.temperature_k),
+            found.weights * (BOLTZMANN_J_K if self.classical else mode_heat_j_k(found.omega, self.temperature_k)),
             found.rates + 2.0 * np.abs(velocities) * self._defects_per_nm(tube, found.omega),
             found.inward,
             points * third.rise_angstrom / 10.0,
@@ -229,8 +246,11 @@ class LongTubeHeat(Model):
 
 
 @lru_cache(maxsize=4)
-def _collisions(n: int, m: int, strain: float, temperature_k: float, points: int, share_13c: float) -> Collisions:
-    return collisions(third_order(n, m, strain), points, temperature_k, mass_variance(share_13c))
+def _collisions(
+    n: int, m: int, strain: float, temperature_k: float, points: int, share_13c: float, classical: bool
+) -> Collisions:
+    third = third_order(n, m, strain)
+    return collisions(third, points, temperature_k, mass_variance(share_13c), classical=classical)
 
 
 def mass_variance(share_13c: float) -> float:

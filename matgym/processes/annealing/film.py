@@ -148,7 +148,8 @@ class Film(Constants):
         labels = state.labels.copy()
         evaporate(labels, -np.expm1(-course.going), generators)
         sweep(labels, course.sweeps, generators)
-        return healed(state, labels, course)
+        energy = state.energy_kwh + course.energy_kwh
+        return FilmState(labels, state.defects * course.healed, course.temperature_k, energy)
 
     def course(self, temperature_k: FloatArray, setpoint_k: FloatArray, seconds: float) -> Course:
         """Return the part of a step that does not depend on the film, for (B,) set points in K."""
@@ -183,12 +184,6 @@ class Film(Constants):
         """Return the (B, 3) statistics of films in the order of `OUTCOMES`."""
         particles = (state.labels == PARTICLE).mean(axis=(1, 2))
         return np.column_stack([mean_radius(state.labels), self.defects_left(state), particles])
-
-
-def healed(state: FilmState, labels: Labels, course: Course) -> FilmState:
-    """Return the state of films with new `labels`, and with defects, temperature and energy after a course."""
-    energy = state.energy_kwh + course.energy_kwh
-    return FilmState(labels, state.defects * course.healed, course.temperature_k, energy)
 
 
 def evaporate(labels: Labels, chance: FloatArray, generators: Sequence[np.random.Generator]) -> None:

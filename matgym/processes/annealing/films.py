@@ -1,4 +1,4 @@
-"""Batches of films in annealing furnaces, advanced by the simulator or by a network."""
+"""Batches of films in annealing furnaces: simulated, or their statistics predicted by a network."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.processes.annealing.film import OUTCOMES, STEP_S, Course, Film, FilmState, healed, scaled_celsius
+from matgym.processes.annealing.film import OUTCOMES, STEP_S, Course, Film, FilmState, scaled_celsius
 from matgym.processes.annealing.microstructure import Labels, boundaries
 from matgym.typing import Float32Array, FloatArray, IntArray
 from matgym.units import CELSIUS_K
 
 if TYPE_CHECKING:
-    from matgym.processes.annealing.micrographs import MicrographSurrogate
     from matgym.processes.sequences.learned import SequenceSurrogate
 
 
@@ -75,7 +74,7 @@ class Films(ABC):
 
     def _measured(self, state: FilmState, setpoint_k: FloatArray, rows: IntArray | slice) -> FloatArray:
         """Return (k, 3) statistics of the films in some rows after one step at (k,) set points."""
-        del setpoint_k, rows  # of films with grains, the state tells them
+        del setpoint_k, rows  # the state of simulated films tells them
         return self.film.measures(state)
 
     def pictures(self, rows: IntArray | slice) -> Float32Array:
@@ -137,21 +136,7 @@ class LearnedFilms(Films):
         raise ConfigurationError('a network of statistics cannot draw micrographs: give observation="statistics"')
 
 
-class PicturedFilms(Films):
-    """A batch of films whose grains a network advances; defects heal as in the simulator."""
-
-    def __init__(self, film: Film, size: int, batch: int, start_c: float, surrogate: "MicrographSurrogate") -> None:
-        """Allocate the films, see `Films`; the surrogate moves boundaries."""
-        super().__init__(film, size, batch, start_c)
-        self.surrogate = surrogate
-
-    def _annealed(self, state: FilmState, course: Course, generators: Sequence[np.random.Generator]) -> FilmState:
-        from matgym.processes.annealing.micrographs import drives_of
-
-        return healed(state, self.surrogate.advance(state.labels, drives_of(course), generators), course)
-
-
-def films_of(film: Film, size: int, batch: int, start_c: float, dynamics: Any, *, pictured: bool) -> Films:
+def films_of(film: Film, size: int, batch: int, start_c: float, dynamics: Any) -> Films:
     """Return a batch of films that the given dynamics advances.
 
     Args:
@@ -160,7 +145,6 @@ def films_of(film: Film, size: int, batch: int, start_c: float, dynamics: Any, *
         batch: the number of films.
         start_c: the temperature at which films are loaded, °C.
         dynamics: "simulator"; "network" for the shipped network; a file; or a surrogate.
-        pictured: whether a network advances the grains, so that there are micrographs, or only the statistics.
 
     Raises:
         WeightsError: if there is no such file.
@@ -168,23 +152,12 @@ def films_of(film: Film, size: int, batch: int, start_c: float, dynamics: Any, *
     """
     if isinstance(dynamics, str) and dynamics == "simulator":
         return SimulatedFilms(film, size, batch, start_c)
-    if pictured:
-        from matgym.processes.annealing.micrographs import MicrographSurrogate, load_micrographs
-
-        if not isinstance(dynamics, MicrographSurrogate):
-            _check_path(dynamics, "micrographs")
-            dynamics = load_micrographs("micrographs" if dynamics == "network" else dynamics)
-        return PicturedFilms(film, size, batch, start_c, dynamics)
     from matgym.processes.sequences.learned import SequenceSurrogate, load_sequences
 
     if not isinstance(dynamics, SequenceSurrogate):
-        _check_path(dynamics, "statistics")
+        if not isinstance(dynamics, str | Path):
+            raise ConfigurationError(
+                f'dynamics of type {type(dynamics).__name__} predict no films: give "simulator", "network", or a file'
+            )
         dynamics = load_sequences("annealing" if dynamics == "network" else dynamics)
     return LearnedFilms(film, size, batch, start_c, dynamics)
-
-
-def _check_path(dynamics: Any, shown: str) -> None:
-    if not isinstance(dynamics, str | Path):
-        raise ConfigurationError(
-            f'dynamics of type {type(dynamics).__name__} give no {shown}: give "simulator", "network", or a file'
-        )

@@ -3,7 +3,7 @@
 Grains have labels from 1; particles have label 0. Functions take a batch of lattices, (B, H, W).
 """
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -81,49 +81,3 @@ def sides(labels: Labels) -> IntArray:
     pairs = np.sort(pairs[:, (pairs[0] != pairs[1]) & (pairs != PARTICLE).all(axis=0)], axis=0)
     distinct = np.unique(pairs, axis=1)
     return np.asarray(np.bincount(distinct.ravel(), minlength=labels.size + 1))
-
-
-WHITE: Final = 0.95
-"""The brightness above which a site of a picture counts as a particle; that of boundaries is at most 6/8."""
-
-
-def read_grains(pictures: Float32Array) -> Labels:
-    """Return (B, H, W) labels whose picture by `boundaries` is approximately the given one.
-
-    If no neighbour of a site but particles has another label, all its other neighbours belong to the same grain; grains
-    are the connected sets of such sites. The remaining boundary sites take the label of a neighbouring site. Grains
-    without an interior (less than 3 x 3 sites) are therefore not recognised. The mean radius of grains of 2.8, 4 and 9
-    lattice constants is overestimated by 12, 6 and 1 %.
-    """
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
-    particles = pictures > WHITE
-    unlike = np.round(8.0 * pictures).astype(np.int8) - sum(_beside(particles.astype(np.int8), s) for s in _AROUND)
-    inside = (unlike <= 0) & ~particles
-    sites = np.arange(pictures.size).reshape(pictures.shape)
-    joined = [(inside & ~_beside(particles, shift), _beside(sites, shift)) for shift in _AROUND]
-    first = np.concatenate([sites[where] for where, _ in joined])
-    second = np.concatenate([others[where] for where, others in joined])
-    graph = coo_matrix((np.ones(len(first), dtype=bool), (first, second)), shape=(pictures.size, pictures.size))
-    pieces = connected_components(graph, directed=False)[1].reshape(pictures.shape)
-    known = ~particles & np.logical_or.reduce([inside, *(_beside(inside, shift) for shift in _AROUND)])
-    settled = False
-    while not settled:
-        front = known.copy()
-        for shift in _AROUND:
-            taken = ~front & ~particles & _beside(known, shift)
-            pieces[taken] = _beside(pieces, shift)[taken]
-            front |= taken
-        settled, known = bool((front == known).all()), front
-    labels = np.full(pictures.shape, PARTICLE)
-    for mine, piece, white in zip(labels, pieces, particles, strict=True):
-        mine[~white] = np.unique(piece[~white], return_inverse=True)[1] + 1
-    return labels
-
-
-def _beside(values: npt.NDArray[Any], shift: tuple[int, int]) -> npt.NDArray[Any]:
-    return np.roll(values, shift, axis=(1, 2))
-
-
-_AROUND: Final = ((0, 1), (1, 0), (0, -1), (-1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1))

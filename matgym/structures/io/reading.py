@@ -168,7 +168,7 @@ def read_structure(path: str | os.PathLike[str], reading: Reading | None = None)
     path, reading = Path(path), reading or Reading()
     atoms = load_atoms(path, reading.format, reading.hints)
     try:
-        return _tube_of(atoms, reading)
+        return tube_of(atoms, reading)
     except RecognitionError as error:
         raise RecognitionError(f"{path}: {error}") from None
 
@@ -228,8 +228,17 @@ def parse_design(text: str) -> Nanotube:
     return parse_structure(text).periodic(text)
 
 
-def _tube_of(atoms: "Atoms", reading: Reading) -> ReadTube:
-    """Return the tube that atoms form, by their record if matgym made them."""
+def read_atoms(path: Path, reading: Reading) -> "Atoms":
+    """Return the atoms of a file, with what the file says of them; errors as those of `read_structure`."""
+    return load_atoms(path, reading.format, reading.hints)
+
+
+def tube_of(atoms: "Atoms", reading: Reading) -> ReadTube:
+    """Return the tube that atoms form, by their record if matgym made them.
+
+    Raises:
+        RecognitionError: if they form no tube, or several walls of which none is chosen.
+    """
     notes: tuple[str, ...] = ()
     if reading.period_angstrom is not None:
         atoms = _with_period(atoms, reading.period_angstrom, reading.axis)

@@ -4,11 +4,12 @@ Networks: standardised targets, mean squared error, AdamW, one-cycle schedule. R
 
 The member with number i of three or more leaves out the chiralities with numbers i, i + members, and so on. Its errors
 there, together those of all members on every chirality of the training data, calibrate the intervals of tubes of unseen
-chiralities (as in the jackknife+ of Barber et al., Ann. Stat. 49, 486 (2021), with chiralities as the units).
+chiralities (as in the jackknife+ of Barber et al., Ann. Stat. 49, 486 (2021), with chiralities as the units). With a
+member for each chirality, a member knows but one chirality less than the mean of all.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal, Self, TypeAlias, Unpack
 
@@ -20,7 +21,7 @@ from matgym.data import Dataset
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.frozen import ValueObject
 from matgym.learning.config import check_counts, check_not_negative, check_positive
-from matgym.learning.metrics import COVERAGE, calibrate, column_scales
+from matgym.learning.metrics import calibrate, column_scales, distance, distance_model
 from matgym.learning.trainer import Options, Training, one_cycle, train
 from matgym.models import Level
 from matgym.physics.electrons.bands import GAP_EV
@@ -29,6 +30,7 @@ from matgym.structures import Species, TubeBatch
 from matgym.surrogates.baseline import check_informants, physics_of
 from matgym.surrogates.honeycomb.graph import Honeycombs, honeycombs, part_of, sites_of
 from matgym.surrogates.honeycomb.hamiltonian import HamiltonianSurrogate, self_consistent_potentials, site_inputs
+from matgym.surrogates.honeycomb.intervals import Asked, calibrate_intervals
 from matgym.surrogates.honeycomb.kinds import KINDS, AnyNetwork
 from matgym.surrogates.honeycomb.network import HoneycombNetwork
 from matgym.surrogates.honeycomb.pairs import PairNetwork
@@ -260,24 +262,45 @@ def _calibrated(
     some = np.arange(0, len(learned.batch), max(1, len(learned.batch) // CALIBRATED))
     features = fitted.pooled(learned.batch.take(some), learned.physics[some])
     members, held_out, _ = fitted.run(validation.batch, validation.physics)
-    calibration = calibrate(validation.labels, members, features, held_out)
+    if (held < 0).any():
+        calibration = calibrate(validation.labels, members, features, held_out)
+    else:
+        calibration = distance_model(features, held_out)
+        far, predicted = _left_out_by_members(fitted, learned, held, some, calibration)
+        known = validation.targets.learned(members.mean(axis=0))
+        calibration |= calibrate_intervals(
+            Asked.of(learned.graph, far, predicted),
+            predicted - learned.learned,
+            learned.chirality,
+            Asked.of(validation.graph, distance(held_out, calibration), known),
+            known - validation.learned,
+        )
     tubes = learned.graph.tubes.astype(np.float64)
     calibration |= {"low": tubes.min(axis=0), "high": tubes.max(axis=0)}
-    errors = []
-    for member, network in enumerate(fitted.networks):
-        left = np.flatnonzero(held == member)
-        if len(left):
-            found = replace(fitted, networks=(network,)).run(learned.batch.take(left), learned.physics[left])[0][0]
-            errors.append(np.abs(learned.targets.take(left).learned(found) - learned.learned[left]))
-    if errors:
-        left_out = np.concatenate(errors)
-        # The quantile of split conformal prediction.
-        level = min(1.0, math.ceil((len(left_out) + 1) * COVERAGE) / len(left_out))
-        calibration |= {
-            "unseen_sd": np.sqrt((left_out**2).mean(axis=0)),
-            "unseen_interval": np.quantile(left_out, level, axis=0, method="higher"),
-        }
     return replace(fitted, calibration=calibration)
+
+
+def _left_out_by_members(
+    fitted: HoneycombSurrogate, learned: Examples, held: IntArray, some: IntArray, calibration: Mapping[str, FloatArray]
+) -> tuple[FloatArray, FloatArray]:
+    """Return (T,) distances from the data, and (T, properties) predicted learned values, without a tube's chirality.
+
+    The prediction is that of the member that leaves the chirality out. The distance is from the other tubes among those
+    of `some` rows, in units of the threshold that all of them have.
+    """
+    predicted, far = np.empty_like(learned.learned), np.empty(len(held))
+    for member in np.unique(held):
+        rows = np.flatnonzero(held == member)
+        alone = replace(fitted, networks=(fitted.networks[member],))
+        found, _, targets = alone.run(learned.batch.take(rows), learned.physics[rows])
+        predicted[rows] = targets.learned(found[0])
+    features = fitted.pooled(learned.batch, learned.physics)
+    for chirality in np.unique(learned.chirality):
+        others = features[some[learned.chirality[some] != chirality]]
+        rows = np.flatnonzero(learned.chirality == chirality)
+        model = distance_model(others, others) | {"threshold": calibration["threshold"]}
+        far[rows] = distance(features[rows], model)
+    return far, predicted
 
 
 def _take_over(network: AnyNetwork, start: AnyNetwork) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from matgym.errors import require_within
 from matgym.learning.metrics import column_scales
 from matgym.surrogates.honeycomb.graph import SITE_FEATURES, TUBE_FEATURES
-from matgym.typing import FloatArray, IntArray
+from matgym.typing import BoolArray, FloatArray, IntArray
 
 MOST_SHELLS: Final = 64
 """Longest walk that may be asked for. A choice of ours, as are the next two."""
@@ -37,6 +37,14 @@ _INVERSE_LENGTH: Final = 4  # column of `tube_features`
 
 _FIRST, _SECOND = torch.triu_indices(TUBE_FEATURES, TUBE_FEATURES)
 _ONE, _OTHER = torch.triu_indices(SITE_FEATURES, SITE_FEATURES)
+
+
+def constant_columns(features: FloatArray) -> BoolArray:
+    """Return (F,) whether a column of (T, F) features varies by rounding alone.
+
+    Such a column would get a weight that any real variation multiplies to nonsense.
+    """
+    return np.asarray(features.std(axis=0) <= ROUNDING + CONSTANT * np.abs(features).max(axis=0))
 
 
 @dataclass(frozen=True)
@@ -128,9 +136,7 @@ class PairNetwork(nn.Module):
 
         mean, scale = features.mean(axis=0), column_scales(features)
         scaled = (features - mean) / scale
-        # What varies by rounding alone would get weights that any real variation multiplies to nonsense.
-        constant = features.std(axis=0) <= ROUNDING + CONSTANT * np.abs(features).max(axis=0)
-        scaled[:, constant] = 0.0
+        scaled[:, constant_columns(features)] = 0.0
         count = min(FOLDS, len(np.unique(groups)))
         folds = list(GroupKFold(count).split(scaled, groups=groups)) if count > 1 else None
         weights, bias = np.empty((targets.shape[1], features.shape[1])), np.empty(targets.shape[1])

@@ -1,10 +1,7 @@
 """The surrogate of tubes of any lattice: networks on the honeycomb, physics that they stand on, calibrated doubt.
 
-Intervals are conformal, apart for tubes of chiralities of the training data and for others (Mondrian: Vovk et al.,
-Algorithmic Learning in a Random World, 2005). Those of the first kind are calibrated on validation tubes. Those of the
-second kind come from the members of the ensemble: each leaves out some chiralities, and its errors there are those on
-unseen chiralities. Outside the training data's ranges a tube has a note; where its species, its load or its composition
-are outside, its interval is infinite.
+Intervals are conformal; see `matgym.surrogates.honeycomb.intervals`. Outside the training data's ranges a tube has a
+note; where its species, its load or its composition are outside, its interval is infinite.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +19,7 @@ from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, TubeBatch
 from matgym.surrogates.baseline import UNINFORMED, informants, physics_inputs, physics_of
 from matgym.surrogates.honeycomb.graph import NAMES, Honeycombs, honeycombs, mirrored, pieces
+from matgym.surrogates.honeycomb.intervals import Asked, widths
 from matgym.surrogates.honeycomb.pairs import PairNetwork
 from matgym.surrogates.honeycomb.targets import Targets
 from matgym.typing import BoolArray, Float32Array, FloatArray
@@ -83,9 +81,9 @@ class HoneycombSurrogate(ValueObject, Model):
         informed_by: physics that is computed for each tube as further inputs: see `informants`.
         scaling: scaling of inputs and outputs.
         chiralities: (n, m) of the tubes in the training data.
-        calibration: named arrays of the uncertainty and of the distance; see `matgym.learning.metrics`, and further
-            "unseen_sd" and "unseen_interval", (properties,) standard deviation and half-width of the interval of
-            learned values of tubes of other chiralities, and "low" and "high", (TUBE_FEATURES,) ranges in training.
+        calibration: named arrays of the distance, see `matgym.learning.metrics`; of the uncertainty, by
+            `matgym.surrogates.honeycomb.intervals` or, where no chirality was left out, by `matgym.learning.metrics`;
+            and "low" and "high", (TUBE_FEATURES,) ranges in training.
     """
 
     networks: tuple[Any, ...]
@@ -137,11 +135,11 @@ class HoneycombSurrogate(ValueObject, Model):
         batch = TubeBatch.of(tubes)
         members, pooled, targets = self.run(batch)
         notes = self.notes(batch)
-        mean, sd, half_width = self._judged(batch, members, targets, notes)
+        far = distance(pooled, self.calibration) if self.calibration else np.full(len(batch), np.nan)
+        mean, sd, half_width = self._judged(batch, members, far, targets, notes)
         lost = self.lost(batch, np.flatnonzero(np.isnan(mean).any(axis=1)).tolist())
         said = {row: note.text for row, note in notes.items() if row not in lost}
         values, sds, half_widths = (dict(zip(self.predicted, x.T, strict=True)) for x in (mean, sd, half_width))
-        far = distance(pooled, self.calibration) if self.calibration else np.full(len(batch), np.nan)
         for row, note in notes.items():
             far[row] = max(far[row], note.distance)
         return Predictions(
@@ -156,20 +154,26 @@ class HoneycombSurrogate(ValueObject, Model):
 
     def judged(self, data: Dataset) -> tuple[FloatArray, FloatArray]:
         """Return (B, properties) means and half-widths of intervals for the rows of a data set."""
-        members, _, targets = self.run(data.batch, physics_of(data, self.informed_by))
-        mean, _, half_width = self._judged(data.batch, members, targets, self.notes(data.batch))
+        members, pooled, targets = self.run(data.batch, self.inputs_of(data))
+        far = distance(pooled, self.calibration)
+        mean, _, half_width = self._judged(data.batch, members, far, targets, self.notes(data.batch))
         return mean, half_width
 
     def _judged(
-        self, batch: TubeBatch, members: FloatArray, targets: Targets, notes: Mapping[int, Note]
+        self,
+        batch: TubeBatch,
+        members: FloatArray,
+        far: FloatArray,
+        targets: Targets,
+        notes: Mapping[int, Note],
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return (B, properties) means, standard deviations and half-widths of intervals."""
         mean, sd, half_width = judge(members, self.calibration)
-        if "unseen_interval" in self.calibration:
-            unseen = ~self.seen(batch)[:, None]
-            for kind, found in (("unseen_sd", sd), ("unseen_interval", half_width)):
-                wide = targets.widths(mean, self.calibration[kind])
-                np.copyto(found, np.maximum(found, wide), where=unseen)
+        if "difficulty" in self.calibration:
+            asked = Asked.of(honeycombs(batch), far, targets.learned(mean))
+            sd, half_width = (
+                targets.widths(mean, learned) for learned in widths(asked, ~self.seen(batch), self.calibration)
+            )
         lost = [row for row, note in notes.items() if note.is_lost]
         sd[lost] = half_width[lost] = np.inf
         return mean, sd, half_width
@@ -204,7 +208,7 @@ class HoneycombSurrogate(ValueObject, Model):
             batch: B tubes.
             physics: (B, informed) values of `informed_by`; None to compute them.
         """
-        physics = physics_inputs(self.informed_by, batch) if physics is None else physics
+        physics = self.inputs(batch) if physics is None else physics
         outputs, pooled = [], []
         for rows in pieces(batch, SITES_A_PASS):
             tensors = self.tensors(honeycombs(batch.take(rows)), physics[rows])
@@ -216,9 +220,21 @@ class HoneycombSurrogate(ValueObject, Model):
             outputs.append(torch.stack(results).numpy())
             pooled.append(features[0].numpy())
         standard = np.concatenate(outputs, axis=1).astype(np.float64)
-        targets = Targets.of(self.predicted, batch, self.informed_by, physics)
+        targets = self.targets(batch, physics)
         values = targets.values(standard * self.scaling.scale + self.scaling.mean)
         return values, np.concatenate(pooled).astype(np.float64), targets
+
+    def inputs(self, batch: TubeBatch) -> FloatArray:
+        """Return the (B, inputs) further inputs of the networks, computed for the tubes: here physics."""
+        return physics_inputs(self.informed_by, batch)
+
+    def inputs_of(self, data: Dataset) -> FloatArray:
+        """Return the same for the rows of a data set, which may hold them."""
+        return physics_of(data, self.informed_by)
+
+    def targets(self, batch: TubeBatch, physics: FloatArray) -> Targets:
+        """Return how learned values of tubes become properties; arguments as those of `run`."""
+        return Targets.of(self.predicted, batch, self.informed_by, physics)
 
     def pooled(self, batch: TubeBatch, physics: FloatArray) -> FloatArray:
         """Return the (B, F) features of the first network; arguments as those of `run`."""

@@ -17,8 +17,9 @@ from matgym.structures import TubeBatch
 from matgym.surrogates.baseline import corrections
 from matgym.typing import BoolArray, FloatArray, IntArray
 
-_SAME: Final[Mapping[str, str]] = {"gap_ev": "pi_gap_ev"}
-"""Physics, by name in `informants`, that computes the same property; the difference from it is learned."""
+_SAME: Final[Mapping[str, tuple[str, ...]]] = {"gap_ev": ("scc_gap_ev", "pi_gap_ev")}
+"""Physics, by name in `informants`, that computes the same property, the best first; the difference from the first one
+that is an input is learned."""
 
 _RESISTANCES: Final = ("thermal_conductance_nw_k",)
 """Properties between leads that grow with the diameter, and whose inverse is learned."""
@@ -38,12 +39,14 @@ class Targets(ValueObject):
         factor: (B, properties) factors of the learned values.
         inverse: (properties,) whether the learned value is the factor over the property.
         positive: (properties,) whether the property is never negative.
+        least: smallest learned value that an inverse is taken of.
     """
 
     offset: FloatArray
     factor: FloatArray
     inverse: BoolArray
     positive: BoolArray
+    least: float = _LEAST
 
     @classmethod
     def of(cls, keys: Sequence[str], batch: TubeBatch, informed_by: Sequence[str], physics: FloatArray) -> Self:
@@ -62,8 +65,8 @@ class Targets(ValueObject):
             if key in _RESISTANCES:
                 diameters = np.array([lattice.diameter_nm for lattice in batch.lattices])
                 factor[:, column] *= diameters[batch.lattice_index]
-            if _SAME.get(key) in informed_by:
-                offset[:, column] = physics[:, list(informed_by).index(_SAME[key])]
+            for same in [name for name in _SAME.get(key, ()) if name in informed_by][:1]:
+                offset[:, column] = physics[:, list(informed_by).index(same)]
         return cls(offset, factor, np.isin(keys, _RESISTANCES), np.isin(keys, _POSITIVE))
 
     def take(self, rows: IntArray) -> "Targets":
@@ -78,7 +81,8 @@ class Targets(ValueObject):
 
     def values(self, learned: FloatArray) -> FloatArray:
         """Return the (..., B, properties) values of (..., B, properties) learned ones."""
-        scaled = np.where(self.inverse, 1.0 / np.maximum(learned, _LEAST), learned)
+        with np.errstate(divide="ignore"):
+            scaled = np.where(self.inverse, 1.0 / np.maximum(learned, self.least), learned)
         found = self.offset + self.factor * scaled
         return np.where(self.positive, np.maximum(found, 0.0), found)
 

@@ -2,8 +2,8 @@
 
 `python -m scripts.studies.physics.table` (a minute; rows that take longer are stored, see
 `scripts.studies.physics.stored`) prints the table and writes it into docs/physics.md, with the tables of optical
-transitions, breathing modes and heat, which it takes from docs/results/optics.json. Other processors may round the last
-digit differently.
+transitions, breathing modes and heat, which it takes from docs/results/optics.json and docs/results/conductivity.json.
+Other processors may round the last digit differently.
 """
 
 import json
@@ -34,6 +34,7 @@ SIGNS = {"gamma0": "γ₀", "pi^2": "π²", "^-1": "⁻¹", "^2": "²", "uV": "�
 
 
 OPTICS = ROOT / "docs" / "results" / "optics.json"
+CONDUCTIVITY = ROOT / "docs" / "results" / "conductivity.json"
 PUBLISHED_TABLES = ("SDS", "Kataura, calculated")
 SMALLEST_FAMILY = 3  # tubes of a family whose rms is given
 SAMPLED_ANGSTROM = 120.0
@@ -166,6 +167,39 @@ def heat(optics):
     )
 
 
+def dynamics(found):
+    """Return the tables of conductivities beside molecular dynamics by others, by points and by a law."""
+    points = [
+        (
+            " in ".join(f"({n},{m})" for n, m in row["walls"]) or "single wall",
+            row["source"].replace("this work", "Nie et al. (2020)"), f"{row['kelvin']:g}" if row["walls"] else "",
+            f"{row['length_nm']:g}", f"{row['published_w_mk']:.0f}",
+            f"{row['inside_w_mk']:.0f}", f"{100.0 * (row['inside_over_published'] - 1.0):+.0f}",
+            f"{row['between_w_mk']:.0f}", f"{row['ballistic_w_mk']:.0f}",
+        )
+        for row in found["points"]
+    ]  # fmt: skip
+    ratios = [
+        (
+            f"{row['length_nm']:g}", f"{row['law']:.2f}", f"{row['classical']:.2f}", f"{row['quantum']:.2f}",
+            f"{row['classical_w_mk']:.0f}", f"{row['quantum_w_mk']:.0f}", f"{row['wide_over_thin_law']:.2f}",
+            f"{row['wide_over_thin']:.2f}",
+        )
+        for row in found["law"]
+    ]  # fmt: skip
+    heads = (
+        (
+            "tube", "group", "K", "L, nm", "κ, published", "κ inside", "difference, %", "κ between contacts",
+            "κ, ballistic",
+        ),
+        (
+            "L, nm", "κ/κ(300 nm), Cao and Qu (A)", "classical", "quantum", "κ, classical", "κ, quantum",
+            "κ(10,10)/κ(5,5), Cao and Qu (A)", "classical",
+        ),
+    )  # fmt: skip
+    return "\n\n".join(markdown(head, rows) for head, rows in zip(heads, (points, ratios), strict=True))
+
+
 def main():
     study = Study.from_command_line("physics", __doc__, Settings(), Settings(rows=3))
     cells = {}
@@ -198,6 +232,7 @@ def main():
     optics = json.loads(OPTICS.read_text(encoding="utf-8"))
     for name, table in (("transitions", transitions), ("modes", modes), ("heat", heat)):
         page = replaced(page, name, table(optics))
+    page = replaced(page, "dynamics", dynamics(json.loads(CONDUCTIVITY.read_text(encoding="utf-8"))))
     write_text(PAGE, page)
     print(PAGE.relative_to(ROOT))
 

@@ -106,11 +106,10 @@ def annealing_sequences(count, rng):
 
 
 def micrographs(count, steps, rng):
-    """Return simulated frames, and those that the shipped network draws after the first of them."""
+    """Return (count, steps + 1, 64, 64) simulated frames."""
     import numpy as np
 
     from matgym.processes.annealing.film import COLDEST_C, STEP_S, Film
-    from matgym.processes.annealing.micrographs import drives_of, load_micrographs
     from matgym.processes.annealing.microstructure import boundaries
     from matgym.processes.annealing.runs import random_films, random_schedule
     from matgym.units import CELSIUS_K
@@ -119,15 +118,11 @@ def micrographs(count, steps, rng):
     labels = random_films(count, rng, size=64, grains=(120, 200), particles=(0.0, 0.12))
     state = film.fresh(labels, np.full(count, COLDEST_C + CELSIUS_K))
     schedules_k = np.stack([random_schedule(steps, rng) for _ in range(count)]) + CELSIUS_K
-    seen, drives = [boundaries(state.labels)], []
+    seen = [boundaries(state.labels)]
     for setpoint_k in schedules_k.T:
-        drives.append(drives_of(film.course(state.temperature_k, setpoint_k, STEP_S)))
         state = film.hold(state, setpoint_k, STEP_S, generators)
         seen.append(boundaries(state.labels))
-    frames = np.round(255.0 * np.stack(seen, axis=1)).astype(np.uint8)
-    first = (frames[:, :1] / 255.0).astype(np.float32)
-    drawn = load_micrographs("micrographs").roll_out(first, np.stack(drives, axis=1), rng.spawn(count))
-    return frames, drawn
+    return np.round(255.0 * np.stack(seen, axis=1)).astype(np.uint8)
 
 
 def samples(name, targets, rng):

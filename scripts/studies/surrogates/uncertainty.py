@@ -1,6 +1,7 @@
 """Measure the intervals of the shipped surrogates: on tubes like those of the training, and on the splits held back.
 
-Coverage is the share of labels within the nominal 90 % interval. The distance from the training data, and the standard
+Coverage is the share of labels within the nominal 90 % interval, of all tubes and of the third with the least and the
+third with the largest standard deviation. The distance from the training data, and the standard
 deviation, are scored by how well they tell large errors, above two standard deviations of the untouched split, from
 others: the area under the ROC curve, 0.5 by chance. `python -m scripts.studies.surrogates.uncertainty` (some minutes)
 writes docs/results/uncertainty.json and prints the table of docs/surrogates.md.
@@ -59,6 +60,9 @@ class Measure(StudyJob):
             covered = error <= found.half_width[key]
             interval = binomtest(int(covered.sum()), covered.size).proportion_ci()
             scores = {"distance": found.distance, "sd": found.sd[key]}
+            by_sd = np.argsort(found.sd[key], kind="stable")
+            third = max(1, len(by_sd) // 3)
+            ends = {"easiest": by_sd[:third], "hardest": by_sd[-third:]}
             rows.append(
                 {
                     "surrogate": self.surrogate,
@@ -67,6 +71,7 @@ class Measure(StudyJob):
                     "n": len(error),
                     "coverage": float(covered.mean()),
                     "coverage_interval": [interval.low, interval.high],
+                    **{f"coverage_{name}": float(covered[some].mean()) for name, some in ends.items()},
                     "half_width": float(np.median(found.half_width[key])),
                     "rmse": float(np.sqrt((error**2).mean())),
                     "noted": len(found.notes.get(key, {})) / len(error),
@@ -92,8 +97,8 @@ def main():
     )
     study.write({"rows": rows})
     head = (
-        "surrogate", "property", "split", "n", "coverage [95 %]", "half-width", "RMSE", "with a note",
-        "AUROC by distance", "by sd",
+        "surrogate", "property", "split", "n", "coverage [95 %]", "easiest", "hardest", "half-width", "RMSE",
+        "with a note", "AUROC by distance", "by sd",
     )  # fmt: skip
     print_markdown(head, map(cells, rows))
 
@@ -102,7 +107,9 @@ def cells(row):
     low, high = (100 * end for end in row["coverage_interval"])
     return (
         *(row[name] for name in ("surrogate", "property", "split", "n")),
-        f"{100 * row['coverage']:.1f} % [{low:.0f}, {high:.0f}]", row["half_width"], row["rmse"],
+        f"{100 * row['coverage']:.1f} % [{low:.0f}, {high:.0f}]",
+        *(f"{100 * row[f'coverage_{name}']:.0f} %" for name in ("easiest", "hardest")),
+        row["half_width"], row["rmse"],
         f"{100 * row['noted']:.0f} %", row["auroc_distance"], row["auroc_sd"],
     )  # fmt: skip
 
