@@ -74,7 +74,7 @@ SCALES: Final = {
 default doping task have self-consistent gaps of 0 to 0.41 eV (1 to 99 %, median 0.08), so that most targets lie beyond
 most of them."""
 
-JUDGED_BY: Final = {"gap_ev": Level.SCC_PI, "zt": Level.SCC_PI}
+JUDGED_BY: Final = {"gap_ev": Level.SCC_PI}
 """Levels by which designs are verified if none is named, of properties of which the first level is not meant: without
 charges, π tight binding ranks decorated tubes otherwise than the levels above it (see docs/physics.md)."""
 

@@ -86,11 +86,11 @@ def test_adapter_gives_masks_to_sb3_contrib(task):
 
 def test_adapter_passes_options_to_one_reset_only(task):
     adapter = SB3VecEnv(gym.make_vec(ID, num_envs=2, task=task), seed=0)
-    adapter.set_options([{"target_ev": 0.95}, {"target_ev": 1.05}])
+    adapter.set_options([{"target_ev": 0.25}, {"target_ev": 0.35}])
     adapter.reset()
-    assert [info["target_ev"] for info in adapter.reset_infos] == [0.95, 1.05]
+    assert [info["target_ev"] for info in adapter.reset_infos] == [0.25, 0.35]
     adapter.reset()
-    assert [info["target_ev"] for info in adapter.reset_infos] != [0.95, 1.05]
+    assert [info["target_ev"] for info in adapter.reset_infos] != [0.25, 0.35]
 
 
 def test_adapter_raises_for_another_autoreset_mode(task):

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from matgym.agents.sb3 import make_agent
 from matgym.app.demo import DemoSettings
 from matgym.cli import app
-from matgym.physics import PiElectrons
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures import Nanotube
 from matgym.structures.io import read
 
@@ -41,7 +41,7 @@ def test_every_design_in_the_table_has_the_values_of_the_oracle(demo):
     assert {row["method"] for row in rows} == {"MaskablePPO", "random", "annealing"}
     some = rows[:: len(rows) // 8]
     tubes = [Nanotube(r["n"], r["m"], r["cells"], np.frombuffer(r["species"], dtype=np.uint8)) for r in some]
-    np.testing.assert_allclose(PiElectrons().predict(tubes)["gap_ev"], [r["oracle_ev"] for r in some], atol=1e-9)
+    np.testing.assert_allclose(SelfConsistentElectrons().predict(tubes)["gap_ev"], [r["oracle_ev"] for r in some], atol=1e-9)
     assert all((tube.counts[3], tube.counts[4]) == (8, 8) for tube in tubes)
 
 
@@ -90,5 +90,5 @@ def test_the_stored_policy_can_be_loaded_and_acts(demo):
         "matgym/NanotubeDoping-v0",
         {"initial_designs": "gan", "removed": 4},
     )
-    action, _ = load_agent(folder / "policy.safetensors").predict(np.zeros(259, dtype=np.float32), deterministic=True)
-    assert 0 <= int(action) < 256
+    action, _ = load_agent(folder / "policy.safetensors").predict(np.zeros(267, dtype=np.float32), deterministic=True)
+    assert 0 <= int(action) < 264

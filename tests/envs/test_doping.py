@@ -75,7 +75,7 @@ def test_same_seed_gives_the_same_bits(task):
         observation, _ = envs.reset(seed=3)
         rng, trace = np.random.default_rng(1), [observation.tobytes()]
         for _ in range(40):
-            observation, reward, *_ = envs.step(rng.integers(256, size=16))
+            observation, reward, *_ = envs.step(rng.integers(264, size=16))
             trace += [observation.tobytes(), reward.tobytes()]
         return trace
 
@@ -135,19 +135,19 @@ def test_a_forbidden_edit_costs_and_the_time_limit_truncates(task):
 
 def test_targets_outside_the_observed_range_and_actions_outside_the_space_are_named(task):
     env = gym.make(ID, task=task)
-    assert env.reset(seed=0, options={"target_ev": 0.8})[1]["target_ev"] == 0.8
-    assert env.unwrapped.episodes.targets[0] == 0.8
+    assert env.reset(seed=0, options={"target_ev": 0.3})[1]["target_ev"] == 0.3
+    assert env.unwrapped.episodes.targets[0] == 0.3
     for wrong in (5.0, float("nan")):
         with pytest.raises(ConfigurationError, match=r"outside the task's range|must be finite"):
             env.reset(options={"target_ev": wrong})
         with pytest.raises(ConfigurationError, match=r"outside the task's range|must be finite"):
-            gym.make_vec(ID, num_envs=2, task=task).reset(options={"target_ev": [0.8, wrong]})
+            gym.make_vec(ID, num_envs=2, task=task).reset(options={"target_ev": [0.3, wrong]})
     with pytest.raises(ConfigurationError, match="has no effect with task"):
         gym.make(ID, task=task, cells=2)
     with pytest.raises(gym.error.ResetNeeded):
         gym.make_vec(ID, num_envs=2, task=task).step(np.array([0, 1]))
-    with pytest.raises(ConfigurationError, match="256"):
-        env.unwrapped.step(256)
+    with pytest.raises(ConfigurationError, match="264"):
+        env.unwrapped.step(264)
     envs = gym.make_vec(ID, num_envs=2, task=task)
     envs.reset(seed=0)
     for wrong in (np.array([0, 300]), np.array([0.0, 1.0]), np.array([1])):
@@ -195,7 +195,7 @@ def test_the_last_info_carries_the_uncertainty(estimate):
     env = gym.make(ID, budget={"B": 1, "N": 1}, estimate=estimate)
     env.reset(seed=0)
     env.step(np.int64(3))
-    _, reward, terminated, _, info = env.step(np.int64(128 + 60))
+    _, reward, terminated, _, info = env.step(np.int64(132 + 60))
     assert terminated
     assert 0.0 < reward <= 1.0
     assert info["uncertainty"]["sd_ev"] > 0.0

@@ -21,7 +21,7 @@ constant = FunctionModel(lambda tubes: np.full(len(tubes), 0.9), "gap_ev")
 def test_an_episode_lasts_as_many_steps_as_atoms_are_removed(generator):
     env = gym.make(DOPING, initial_designs=generator, removed=3, model=constant)
     observation, _ = env.reset(seed=0)
-    assert observation[256:258].sum() > 0.0
+    assert observation[264:266].sum() > 0.0
     assert (env.unwrapped.tube.species != Species.C12).sum() == 16 - 3
     for step in range(3):
         allowed = np.flatnonzero(env.unwrapped.action_masks())

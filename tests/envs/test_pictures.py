@@ -160,7 +160,7 @@ def test_targets_and_values_are_shown(name, bowl):
     """Two targets: two gauges. Another value: another gauge, on the same axis."""
     env = made(name, bowl)
     option, targets = {
-        "matgym/NanotubeDoping-v0": ("target_ev", (0.7, 0.9)),
+        "matgym/NanotubeDoping-v0": ("target_ev", (0.2, 0.4)),
         "matgym/NanotubeChirality-v0": ("target", ((0.4, 1.0, 3.0), (0.9, 1.0, 3.0))),
         FILM: ("target", (5.0, 8.0)),
     }[name]

@@ -130,7 +130,7 @@ WRONG_OPTIONS = [
     (C, {"target": [[0.8, 1.1, 4.0]] * 2}),
     (D, {"target_ev": "a"}),
     (D, {"target_ev": np.inf}),
-    (D, {"target_ev": [0.8, 0.9]}),
+    (D, {"target_ev": [0.2, 0.3]}),
     (D, {"target_ev": {}}),
     (G, {"reactor": 5}),
     (G, {"reactor": "abc"}),

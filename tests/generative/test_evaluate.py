@@ -12,7 +12,8 @@ from matgym.errors import ConfigurationError, DatasetError
 from matgym.generative import NearestDesigns
 from matgym.generative.evaluate import FIGURES, evaluate, table
 from matgym.models import Level, Model, Predictions
-from matgym.physics import GAP_EV, PiElectrons
+from matgym.physics import GAP_EV
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures import Species, TubeBatch
 from matgym.surrogates import load
 from matgym.tasks import RandomDesigns
@@ -71,11 +72,11 @@ def judge(data):
 
 @pytest.fixture(scope="module")
 def random(judge):
-    return judge(RandomDesigns(), samples=40, oracle=PiElectrons(), seed=3)
+    return judge(RandomDesigns(), samples=40, oracle=SelfConsistentElectrons(), seed=3)
 
 
 def test_the_held_out_structures_themselves_score_perfectly(data, judge):
-    best = judge(Answers(data.split("test")), samples=24, oracle=PiElectrons())
+    best = judge(Answers(data.split("test")), samples=24, oracle=SelfConsistentElectrons())
     assert best.composition == best.novelty == 1.0
     assert best.property_error_mean < LABEL_EV
     assert best.property_met == best.validity
@@ -128,7 +129,7 @@ def test_tubes_larger_than_the_training_data_are_all_novel(data, judge):
 
 
 def test_the_same_generator_gives_the_same_figures(judge, random):
-    again = judge(RandomDesigns(), samples=40, oracle=PiElectrons(), seed=3)
+    again = judge(RandomDesigns(), samples=40, oracle=SelfConsistentElectrons(), seed=3)
     assert replace(random, seconds=0.0) == replace(again, seconds=0.0)
 
 

@@ -36,7 +36,7 @@ SINGLE_PRECISION = 1e-5  # eV
 
 @pytest.fixture(scope="module")
 def data():
-    return Dataset.load("nanotube-doping").take(np.arange(0, 32000, 80))
+    return Dataset.load("nanotube-doping").take(np.arange(0, 11000, 28))
 
 
 @pytest.fixture(scope="module")
@@ -359,7 +359,7 @@ def test_baselines_are_models_that_reward(name, data, batch):
 
 def test_ridge_with_a_vanishing_penalty_is_least_squares(monkeypatch):
     """A closed form: energies a site, regressed on descriptors; of fewer rows the penalty would show."""
-    data = Dataset.load("nanotube-doping").take(np.arange(0, 32000, 40))
+    data = Dataset.load("nanotube-doping").take(np.arange(0, 11000, 14))
     monkeypatch.setattr("matgym.surrogates.classical.PENALTIES", np.array([1e-8]))
     surrogate = fit_classical("ridge-composition", data, ["pi_formation_ev"])
     train, test = data.split("train"), data.split("test")

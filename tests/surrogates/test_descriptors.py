@@ -193,7 +193,7 @@ def test_large_batches_equal_small_ones():
 @pytest.fixture(scope="module")
 def rows():
     """A slice of the shipped data set."""
-    return Dataset.load("nanotube-doping").take(np.arange(0, 32000, 40))
+    return Dataset.load("nanotube-doping").take(np.arange(0, 11000, 14))
 
 
 def replaced(data, split, key):
