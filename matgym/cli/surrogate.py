@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, print_result, progress, split_names
+from matgym.cli.console import MAX_COUNT, MAX_DRAWN, Force, Json, Log, Workers, print_result, progress, split_names
 from matgym.cli.structures import reads_files
 from matgym.errors import ConfigurationError
 
@@ -219,18 +219,17 @@ def distil(
         str, typer.Option(help="Training data: Parquet file or shipped data set. Default: as named by the settings.")
     ] = "",
     seed: Annotated[int, typer.Option(min=0, max=MAX_COUNT, help="Random seed.")] = 0,
+    workers: Workers = 2,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Train a small and fast network on the labels, and on the answers of a larger one. Resumes if interrupted."""
     from dataclasses import replace
 
-    import numpy as np
-
     from matgym.data import Dataset
     from matgym.learning.trainer import Epoch
     from matgym.surrogates import load, training
-    from matgym.surrogates.distilling import imitated
+    from matgym.surrogates.distilling import answers
     from matgym.surrogates.store import STORE
 
     STORE.check_path(output)
@@ -240,9 +239,12 @@ def distil(
         raise ConfigurationError(f"{settings} names no data set: give --dataset")
     master, data = load(teacher), Dataset.load(source)
     with progress() as show:
-        show("asking the teacher", 0, designs)
-        answers = imitated(master, data, designs, np.random.default_rng(seed))
-        show("asking the teacher", designs, designs)
+
+        def asked(folder: Path) -> Dataset:
+            return answers(
+                teacher, source, designs, seed, folder, workers=workers,
+                on_done=lambda done, total: show("asking the teacher", done, total),
+            )  # fmt: skip
 
         def on_epoch(epoch: Epoch) -> None:
             note = f"network {epoch.member + 1} of {how.members}, validation error {epoch.error:.3f} sd"
@@ -250,7 +252,7 @@ def distil(
 
         given = f"{teacher} OUTPUT.safetensors --settings {settings.name} --designs {designs} --seed {seed}"
         card = training.train(
-            data, output, how, imitated=answers, command=f"matgym surrogate distil {given}", source=source,
+            data, output, how, imitated=asked, command=f"matgym surrogate distil {given}", source=source,
             force=force, inputs=[Path(each) for each in (teacher, source, settings)], on_epoch=on_epoch,
         )  # fmt: skip
     before, after = (

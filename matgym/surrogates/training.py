@@ -28,6 +28,7 @@ from matgym.models import Level, Model
 from matgym.statistics import estimate
 from matgym.structures import Nanotube
 from matgym.surrogates.baseline import with_physics
+from matgym.surrogates.distilling import PIECES
 from matgym.surrogates.engines import INT8_ENGINES, Calibration, Engine
 from matgym.surrogates.fitting import FitConfig, fit
 from matgym.surrogates.honeycomb.fitting import HoneycombFit
@@ -112,7 +113,7 @@ def train(
     config: AnyFit,
     *,
     start: AnySurrogate | None = None,
-    imitated: Dataset | None = None,
+    imitated: Callable[[Path], Dataset] | None = None,
     command: str = "matgym surrogate train",
     folds: int = 0,
     on_fold: Callable[[int, Epoch], None] = lambda _fold, _epoch: None,
@@ -128,7 +129,8 @@ def train(
         output: file of the weights, which ends in .safetensors; see `Store.training` for the folder next to it.
         config: configuration of the fit.
         start: see `fit`.
-        imitated: further rows to learn from, labelled by another model; see `matgym.surrogates.distilling`.
+        imitated: function from the folder of the training to further rows to learn from, labelled by another model;
+            see `matgym.surrogates.distilling.answers`.
         command: command that reproduces the surrogate, for the card.
         folds: number of folds of the cross-validation before the fit; 0 for none.
         on_fold: function that is called after every epoch of the cross-validation.
@@ -138,14 +140,15 @@ def train(
         options: see `fit`; checkpoints are in the folder next to the output.
     """
     counts = {split: len(data.split(split)) for split in SPLITS}
-    pieces = ["folds/fold-*.json", f"folds/fold-*.checkpoints/{CHECKPOINTS}"]
+    pieces = ["folds/fold-*.json", f"folds/fold-*.checkpoints/{CHECKPOINTS}", PIECES]
     device = options.get("device", "auto")
     with STORE.training(output, force=force, inputs=inputs, pieces=pieces) as work:
         found: Folds = ()
         if folds:
             found = cross_validate(data, config, folds, folder=work.folder / "folds", device=device, on_epoch=on_fold)
         options["checkpoints"] = work.folder / "checkpoints"
-        surrogate = fitted(data.with_rows(imitated) if imitated else data, config, start, **options)
+        learned = data.with_rows(imitated(work.folder)) if imitated else data
+        surrogate = fitted(learned, config, start, **options)
         metrics = measure(surrogate, data)
         work.begin_output()
         return save(

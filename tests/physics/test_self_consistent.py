@@ -11,16 +11,13 @@ import pytest
 from matgym.errors import ConfigurationError, PropertyError, RelaxationError
 from matgym.models import Level
 from matgym.physics.electrons.bands import PiElectrons
+from matgym.physics.electrons.charges import CHARGE_TOLERANCE, improved, occupations, self_consistent
 from matgym.physics.electrons.electrostatics import COULOMB_EV_ANGSTROM, ohno
 from matgym.physics.electrons.self_consistent import (
-    CHARGE_TOLERANCE,
     MESH_ANGSTROM,
     SelfConsistentElectrons,
     SelfConsistentParameters,
     charged,
-    improved,
-    occupations,
-    self_consistent,
 )
 from matgym.physics.electrons.tight_binding import PiParameters, stacked
 from matgym.physics.registry import levels_of, oracle_of, predict

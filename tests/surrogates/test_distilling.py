@@ -7,8 +7,8 @@ from matgym.data import Dataset, DatasetSpec, Family, build
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.models import Level, Property
 from matgym.structures import Nanotube
-from matgym.surrogates import FunctionModel
-from matgym.surrogates.distilling import imitated
+from matgym.surrogates import FunctionModel, distilling, load
+from matgym.surrogates.distilling import answers, imitated
 
 
 def bonds_of_boron(tubes):
@@ -74,3 +74,21 @@ def test_properties_that_the_teacher_does_not_know_are_left_out(data):
     other = FunctionModel(bonds_of_boron, Property("bonds"))
     found = imitated(other, data, 5, np.random.default_rng(0))
     assert np.isnan(found.values("gap_ev")).all()
+
+
+def test_a_stored_teacher_is_asked_in_parts_that_are_asked_once(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(distilling, "PART", 4)
+    source, told = str(tmp_path / "data.parquet"), []
+    data.save(source)
+    found = answers("nanotube-gap", source, 10, 3, tmp_path, on_done=lambda *counts: told.append(counts))
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert len(found) == 10
+    said = load("nanotube-gap").predict(found.batch)["gap_ev"]
+    np.testing.assert_allclose(found.values("gap_ev"), said, atol=1e-5)  # in batches of another size
+    written = {file: file.stat().st_mtime_ns for file in (tmp_path / "answers").glob("*.parquet")}
+    next(iter(written)).unlink()  # as if the training had been killed
+    again = answers("nanotube-gap", source, 10, 3, tmp_path)
+    assert again.table.equals(found.table)
+    assert sum(file.stat().st_mtime_ns == when for file, when in written.items() if file.exists()) == 2
+    other = answers("nanotube-gap", source, 10, 4, tmp_path)
+    assert not other.table.equals(found.table)

@@ -19,14 +19,9 @@ import torch
 from matgym.errors import RelaxationError
 from matgym.models import Cost
 from matgym.physics.electrons.bands import dense_edges
+from matgym.physics.electrons.charges import ChargedSystem, improved
 from matgym.physics.electrons.reduced import search_grid
-from matgym.physics.electrons.self_consistent import (
-    ChargedSystem,
-    SelfConsistentElectrons,
-    from_leads,
-    improved,
-    with_leads,
-)
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons, from_leads, with_leads
 from matgym.physics.oracles import one_thread
 from matgym.structures import Nanotube, TubeBatch
 from matgym.surrogates.honeycomb.graph import CHARGED, honeycombs

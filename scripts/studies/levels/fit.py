@@ -21,12 +21,8 @@ import pyarrow as pa
 from scipy.stats import spearmanr
 
 from matgym.physics.electrons.bands import PiElectrons
-from matgym.physics.electrons.self_consistent import (
-    SelfConsistentElectrons,
-    SelfConsistentParameters,
-    charged,
-    self_consistent,
-)
+from matgym.physics.electrons.charges import self_consistent
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons, SelfConsistentParameters, charged
 from matgym.physics.electrons.tight_binding import PiParameters, stacked
 from matgym.physics.oracles import one_thread
 from matgym.physics.xtb.relaxation import scaled_atoms, tersoff_start
