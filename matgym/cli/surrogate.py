@@ -267,7 +267,7 @@ def distil(
 def improve(
     weights: Annotated[str, typer.Argument(help="Initial weights: a .safetensors file or a shipped name.")],
     output: Annotated[Path, typer.Argument(help="Output .safetensors file; the data go to OUTPUT.parquet.")],
-    tube: Annotated[str, typer.Option(help="Chirality and cells of the tube.")] = "(8,0)x4",
+    tube: Annotated[str, typer.Option(help="Chirality and cells of the tube.")] = "(11,0)x3",
     budget: Annotated[str, typer.Option(help="Atoms to place.")] = "B=8,N=8",
     dataset: Annotated[
         str, typer.Option(help="Training data: Parquet file or shipped data set. Default: as named by the model card.")

@@ -38,7 +38,7 @@ MAX_TABLE_BYTES: Final = 1 << 26
 """Largest table or file of frames that is read."""
 
 FILE_COLUMNS: Final = ("file", "path", "structure", "filename")
-"""Names of the column that holds paths of structure files, relative to the table, or chiralities such as (8,0)x4."""
+"""Names of the column that holds paths of structure files, relative to the table, or chiralities such as (11,0)x3."""
 
 FRAMES: Final = (".extxyz", ".xyz")
 """Ends of the names of files of several frames."""

@@ -189,7 +189,7 @@ def read(path: str | os.PathLike[str], format: str | None = None) -> Nanotube:  
 
 
 def parse_structure(text: str, reading: Reading | None = None) -> ReadTube:
-    """Return the tube that a structure file holds, or that a chirality such as "(8,0)x4" names.
+    """Return the tube that a structure file holds, or that a chirality such as "(11,0)x3" names.
 
     Args:
         text: path of a file, or n, m and cells ("10,10x2"; one cell if there is no x).
@@ -206,7 +206,7 @@ def parse_structure(text: str, reading: Reading | None = None) -> ReadTube:
         return read_structure(text, reading)
     if named is None:
         raise FormatError(
-            f"{text!r} is neither a structure file nor a chirality: give a file, or a chirality such as '(8,0)x4'"
+            f"{text!r} is neither a structure file nor a chirality: give a file, or a chirality such as '(11,0)x3'"
         )
     if any(len(number or "") > len(str(MAX_SITES)) for number in named.groups()):
         raise StructureError(f"{text[:40]!r} has too many sites: give a tube of {MAX_SITES:,} sites or fewer")
@@ -215,7 +215,7 @@ def parse_structure(text: str, reading: Reading | None = None) -> ReadTube:
 
 
 def parse_design(text: str) -> Nanotube:
-    """Return the periodic tube that a structure file holds, or that a chirality such as "(8,0)x4" names.
+    """Return the periodic tube that a structure file holds, or that a chirality such as "(11,0)x3" names.
 
     Args:
         text: path of a file, or n, m and cells, as for `parse_structure`.

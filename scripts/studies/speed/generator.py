@@ -30,7 +30,7 @@ class Draw(StudyJob):
 
     def run(self):
         """Return tubes per second, with one draw for each tube and with the shipped two."""
-        lattice, rng, drawn = tube_lattice(8, 0, 4), np.random.default_rng(self.seed), self.settings.drawn
+        lattice, rng, drawn = tube_lattice(11, 0, 3), np.random.default_rng(self.seed), self.settings.drawn
         budget, targets = np.tile([8, 8], (drawn, 1)), rng.uniform(0.6, 1.15, drawn)
         row = {}
         for name, draws in (("once", 1), ("twice", 2)):
