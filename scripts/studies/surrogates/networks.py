@@ -21,10 +21,11 @@ from matgym.data.table import table_of, tube_columns
 from matgym.learning.metrics import property_metrics
 from matgym.statistics import estimate
 from matgym.structures import TubeBatch
-from matgym.surrogates.baseline import with_physics
+from matgym.surrogates.baseline import physics_of, with_physics
 from matgym.surrogates.fitting import FitConfig
 from matgym.surrogates.honeycomb.fitting import Examples, HoneycombFit
 from matgym.surrogates.honeycomb.fitting import fit as fit_honeycomb
+from matgym.surrogates.honeycomb.targets import Targets
 from matgym.surrogates.training import fitted
 from scripts.studies.common import Study, StudyJob, print_markdown
 
@@ -64,7 +65,7 @@ class Settings:
 
 
 QUICK = Settings(
-    tasks=(("young_gpa", "nanotubes", ()),), models=("ridge", "honeycomb"), plain=("ridge", "lenet"), seeds=2,
+    tasks=(("young_gpa", "nanotubes", ()),), models=("ridge", "trees"), plain=("honeycomb", "lenet"), seeds=2,
     epochs=1, rows=60, speed_batch=4,
 )  # fmt: skip
 
@@ -154,16 +155,15 @@ def of_trees(data, key, informed_by, seed):
     pairs = fit_honeycomb(data, HoneycombFit((key,), informed_by, network="pairs"))
     config = HoneycombFit((key,), informed_by)
 
-    def features(examples):
-        return pairs.pooled(examples.batch, examples.physics)
-
     train = Examples.of(data.split("train"), config)
     trees = HistGradientBoostingRegressor(max_iter=400, learning_rate=0.06, random_state=seed)
-    trees.fit(features(train), train.learned[:, 0])
+    trees.fit(pairs.pooled(train.batch, train.physics), train.learned[:, 0])
 
     def predict(part):
-        examples = Examples.of(part, config)
-        return examples.targets.values(trees.predict(features(examples))[:, None])[:, 0]
+        batch, physics = part.batch, physics_of(part, informed_by)
+        targets = Targets.of((key,), batch, informed_by, physics)
+        values = targets.values(trees.predict(pairs.pooled(batch, physics))[:, None])[:, 0]
+        return np.where(np.isfinite(physics).all(axis=1), values, np.nan)
 
     return predict, None
 
