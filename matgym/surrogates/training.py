@@ -148,13 +148,15 @@ def train(
             found = cross_validate(data, config, folds, folder=work.folder / "folds", device=device, on_epoch=on_fold)
         options["checkpoints"] = work.folder / "checkpoints"
         learned = data.with_rows(imitated(work.folder)) if imitated else data
+        about: dict[str, Any] = {"name": source or data.provenance["specification"]["name"], "digest": data.digest}
+        about |= {"rows": counts} | ({"answers": len(learned) - len(data)} if imitated else {})
         surrogate = fitted(learned, config, start, **options)
         metrics = measure(surrogate, data)
         work.begin_output()
         return save(
             surrogate,
             output,
-            data={"name": source or data.provenance["specification"]["name"], "digest": data.digest, "rows": counts},
+            data=about,
             fit=config.as_dict(),
             command=command,
             metrics=metrics,

@@ -85,6 +85,7 @@ def test_distil_learns_from_the_answers_of_another(folder, trained):
     assert [row["surrogate"] for row in found["metrics"]] == ["gap-lenet.safetensors", "small.safetensors"]
     card = load_card(folder / "small.safetensors")
     assert card.data["digest"] == Dataset.load(folder / "small.parquet").digest
+    assert 0 < card.data["answers"] <= 100
     assert card.levels == {"gap_ev": Level.PI}
 
 
