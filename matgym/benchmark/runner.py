@@ -442,10 +442,12 @@ def _learned(model: Any) -> dict[str, str]:
     for name in shipped():
         if as_model(name, model.properties[0]) is model:
             card = load_card(name)
-            rows = card.data["rows"]
+            rows, answers = card.data["rows"], card.data.get("answers", 0)
+            also = f" and on {answers:,} answers of a larger network" if answers else ""
             training = (
                 f"The network {name} was trained on {rows['train']:,} of {sum(rows.values()):,} tubes with labels of "
-                f"the oracle, for {card.fit['epochs']} epochs. Labels and training are not counted as evaluations."
+                f"the oracle{also}, for {card.fit['epochs']} epochs. Labels and training are not counted as "
+                "evaluations."
             )
             return {"model": f"the network {name}", "training": training}
     return {"model": model.name}
