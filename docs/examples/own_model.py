@@ -13,7 +13,7 @@ from matgym.surrogates.raster import CHANNELS
 from matgym.testing import check_model
 
 module = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(CHANNELS, 1))
-raster = torch.zeros(2, CHANNELS, 8, 8)
+raster = torch.zeros(2, CHANNELS, 6, 11)
 check_model(TorchModel(module, "gap_ev"))  # a torch module, from (B, channels, H, W) rasters to (B, 1)
 check_model(TorchModel(module.to(torch.bfloat16), "gap_ev"))  # in any precision, on any device, in either mode
 module.float()

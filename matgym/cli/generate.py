@@ -117,10 +117,10 @@ def sample(
     import numpy as np
 
     from matgym.physics import GAP_EV
+    from matgym.physics.registry import judge_of
     from matgym.structures import lattice_edits
     from matgym.structures.io import parse_structure, write
     from matgym.tasks import Decorations, as_design_generator
-    from matgym.tasks.decoration import known_oracle
     from matgym.viz.raster import grid
 
     check_output(output, folder=True)
@@ -137,7 +137,7 @@ def sample(
         with progress() as show:
             show("drawing and verifying", 0, samples)
             tubes = drawn_by.sample(space, np.full(samples, target), rng)
-            gaps = known_oracle(GAP_EV).predict(tubes)[GAP_EV]
+            gaps = judge_of(GAP_EV.key).predict(tubes)[GAP_EV]
             show("drawing and verifying", samples, samples)
         work.begin_output()
         for path, structure in zip(files, tubes, strict=True):

@@ -158,6 +158,23 @@ def oracle_of(prop: str, conditions: Conditions | None = None, *, level: Level |
     return create(conditions or Conditions(), lambda plain: plain)
 
 
+JUDGED_BY: Final = {"gap_ev": Level.SCC_PI}
+"""Levels of the oracles that reward and verify designs if none is named, where the first level is not meant: without
+charges, π tight binding ranks decorated tubes otherwise than the levels above it (docs/physics.md)."""
+
+
+def judge_of(prop: str) -> Model:
+    """Return the oracle of `JUDGED_BY`: what "oracle" stands for as a model, and what verifies it.
+
+    Args:
+        prop: short name or key.
+
+    Raises:
+        PropertyError: if no oracle computes the property.
+    """
+    return oracle_of(prop, level=JUDGED_BY.get(parse_properties([prop])[0].key))
+
+
 def levels_of(prop: str) -> tuple[Level, ...]:
     """Return the levels by which a property can be computed, the default first.
 

@@ -70,7 +70,7 @@ class FitConfig:
         PropertyError: if `informed_by` names physics that is not available as an input.
     """
 
-    properties: tuple[str, ...] = ("gap_ev", "pi_formation_ev")
+    properties: tuple[str, ...] = ("gap_ev",)
     weights: tuple[float, ...] = ()
     network: str = "resnet"
     size: dict[str, Any] = field(default_factory=dict)

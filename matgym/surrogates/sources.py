@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from matgym.errors import ConfigurationError, WeightsError
 from matgym.models import Model, Property
-from matgym.physics.registry import oracle_of
+from matgym.physics.registry import judge_of, oracle_of
 from matgym.surrogates.adapters import (
     AseModel,
     FunctionModel,
@@ -31,8 +31,8 @@ def as_model(source: Any, prop: Property | str) -> Model[Any]:  # noqa: PLR0911 
     Args:
         source: one of
             - a model: an oracle, a surrogate, an adapter;
-            - "oracle": the property's oracle with its default settings; "oracle:scc-pi" and the like: that of another
-              level, see `matgym.physics.registry.levels_of`;
+            - "oracle": the property's oracle that verifies it if none is named; "oracle:scc-pi" and the like: that of
+              another level, see `matgym.physics.registry.levels_of`;
             - the name of a shipped surrogate or of a property that a shipped surrogate predicts, or the path of a
               stored surrogate;
             - the path of an ONNX file: see `OnnxModel`;
@@ -78,7 +78,7 @@ def as_model(source: Any, prop: Property | str) -> Model[Any]:  # noqa: PLR0911 
 
 def _from_name(source: str | Path, prop: Property) -> Model[Any]:
     if source == "oracle":
-        return oracle_of(prop.key)
+        return judge_of(prop.key)
     if isinstance(source, str) and source.startswith(_BY_LEVEL):
         return oracle_of(prop.key, level=source.removeprefix(_BY_LEVEL))
     suffix = Path(source).suffix.lower()

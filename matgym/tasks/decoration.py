@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from matgym.errors import PropertyError
 from matgym.models import Level, Model, Property
-from matgym.physics.registry import oracle_of, parse_properties
+from matgym.physics.registry import judge_of, oracle_of, parse_properties
 from matgym.structures import TubeLattice, lattice_edits, tube_lattice
 from matgym.surrogates.sources import as_model
 from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.decorations import Decorations
-from matgym.tasks.objective import JUDGED_BY, AnyModel, Constraint, Direction, Estimate, Objective, Scale, scaled
+from matgym.tasks.objective import AnyModel, Constraint, Direction, Estimate, Objective, Scale, scaled
 from matgym.tasks.solved import Solved, table_of
 
 UNUSED_SCALE: Final = Scale((0.0, 1.0), (0.0, 1.0), 1.0)
@@ -21,7 +21,8 @@ def decoration_task(
     *,
     lattice: TubeLattice | None = None,
     budget: Mapping[str, int] | None = None,
-    property: str | Property = "gap_ev",  # noqa: A002  # the field's word
+    property: str | Property | None = None,  # noqa: A002  # the field's word
+    usual: str | Property = "gap_ev",
     model: Any = "nanotube-doping",
     direction: Direction = "target",
     low: float | None = None,
@@ -41,8 +42,9 @@ def decoration_task(
     Args:
         lattice: the tube to decorate; (11, 0) of three cells by default.
         budget: number of atoms of each species to place, and of bonds to turn ("SW"); eight B and eight N by default.
-        property: the property of the objective, unless the model has a property of its own: that of a function of tubes
-            has the function's name.
+        property: the property of the objective; by default `usual`, or the only one that the model predicts: that of a
+            function of tubes has the function's name.
+        usual: the property if none is named and the model predicts it, or predicts several.
         model: the model that predicts it: any source that `matgym.surrogates.as_model` takes; or "solved:NAME", the
             table of a solved instance, or a `Solved`.
         direction: "target", "minimize" or "maximize".
@@ -51,8 +53,8 @@ def decoration_task(
         high: largest target; or the value with reward 1 if the property is maximized, 0 if it is minimized.
         margin: error at which the reward of a target has fallen to a tenth; a quarter of the range of targets if the
             property has no scale.
-        scale: scale of `property`; by default that in `matgym.tasks.objective.SCALES`. A property of the model's own
-            has none: give low and high.
+        scale: scale of the property that is named or usual; by default that in `matgym.tasks.objective.SCALES`. A
+            property of the model's own has none: give low and high.
         estimate: how an uncertain prediction is turned into a reward.
         oracle: the oracle that verifies, or the level of the property's oracle that does, such as "xtb"; by default
             that of `known_oracle`, if there is one.
@@ -66,11 +68,12 @@ def decoration_task(
     """
     lattice = lattice or tube_lattice(11, 0, 3)
     edits = lattice_edits(lattice, {"B": 8, "N": 8} if budget is None else budget)
-    named = property if isinstance(property, Property) else known_property(property)
+    asked = usual if property is None else property
+    named = asked if isinstance(asked, Property) else known_property(asked)
     by_oracle = isinstance(model, str) and model == "oracle"
     own = oracle if isinstance(oracle, Model) else None
     predictor: AnyModel = own if by_oracle and own is not None else resolved(model, named)
-    only = predictor.properties[0] if len(predictor.properties) == 1 else named
+    only = predictor.properties[0] if property is None and len(predictor.properties) == 1 else named
     prop = named if named.key in predictor.keys else only
     verifier: AnyModel | None
     if oracle is not None:
@@ -96,19 +99,17 @@ def known_property(name: str) -> Property:
 
 
 def known_oracle(prop: Property) -> Model[Any] | None:
-    """Return the oracle of a property with its default settings, by the level of `JUDGED_BY`; None if there is none."""
+    """Return the oracle that verifies a property if none is named, `judge_of`; None if there is none."""
     try:
-        return oracle_of(prop.key, level=JUDGED_BY.get(prop.key))
+        return judge_of(prop.key)
     except PropertyError:
         return None
 
 
 def resolved(model: Any, prop: Property) -> AnyModel:
-    """Return the model or solved table for any source of a property's values; "oracle" is that of `known_oracle`.
+    """Return the model or solved table for any source of a property's values.
 
     Raises:
         ConfigurationError: if the source is not a model.
     """
-    if isinstance(model, str) and model == "oracle" and (oracle := known_oracle(prop)) is not None:
-        return oracle
     return table_of(model) or as_model(model, prop)

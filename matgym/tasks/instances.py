@@ -152,7 +152,7 @@ def doping_easy(**arguments: Any) -> DesignTask:
 def isotope_sites(**arguments: Any) -> DesignTask:
     """Return the task of placing heavy atoms on a zigzag tube so that it conducts as little heat as possible."""
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(7, 0, 2), "budget": {"14C": 3}, "property": THERMAL_CONDUCTANCE_NW_K,
+        "lattice": tube_lattice(7, 0, 2), "budget": {"14C": 3}, "usual": THERMAL_CONDUCTANCE_NW_K,
         "direction": "minimize", "model": "solved:isotope-sites",
         "scale": Scale((2.270, 2.282), (2.270, 2.282), 0.001),
     }  # fmt: skip
@@ -168,7 +168,7 @@ def isotope_sites(**arguments: Any) -> DesignTask:
 def thermoelectric(**arguments: Any) -> DesignTask:
     """Return the task of placing boron and nitrogen for a large ZT, with the shipped networks as models."""
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(8, 0, 3), "budget": {"B": 4, "N": 4}, "property": ZT, "model": "nanotube-zt",
+        "lattice": tube_lattice(8, 0, 3), "budget": {"B": 4, "N": 4}, "usual": ZT, "model": "nanotube-zt",
         "direction": "maximize",
     }  # fmt: skip
     if "others" not in arguments:
@@ -182,7 +182,7 @@ def thermoelectric_easy(**arguments: Any) -> DesignTask:
     """Return the task of turning two bonds for a large ZT, with the table of all such designs as the model."""
     name = "solved:thermoelectric-easy"
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(10, 0, 3), "budget": {"SW": 2}, "property": ZT, "model": name,
+        "lattice": tube_lattice(10, 0, 3), "budget": {"SW": 2}, "usual": ZT, "model": name,
         "direction": "maximize", "scale": Scale((0.0, 0.2), (0.0, 0.2), 0.02),
     }  # fmt: skip
     if "others" not in arguments:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import numpy as np
 
 from matgym.errors import ConfigurationError
-from matgym.models import Level, Model, Predictions, Property
+from matgym.models import Model, Predictions, Property
 from matgym.tasks.solved import Solved
 from matgym.typing import FloatArray
 
@@ -73,10 +73,6 @@ SCALES: Final = {
 """Scales of properties whose scale is the same for all tubes. A choice of ours; random designs of the
 default doping task have self-consistent gaps of 0 to 0.41 eV (1 to 99 %, median 0.08), so that most targets lie beyond
 most of them."""
-
-JUDGED_BY: Final = {"gap_ev": Level.SCC_PI}
-"""Levels by which designs are verified if none is named, of properties of which the first level is not meant: without
-charges, π tight binding ranks decorated tubes otherwise than the levels above it (see docs/physics.md)."""
 
 MARGIN_SHARE: Final = 0.25
 """Margin as a share of the range of targets, for a property without a scale. A choice of ours."""

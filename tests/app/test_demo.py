@@ -41,7 +41,9 @@ def test_every_design_in_the_table_has_the_values_of_the_oracle(demo):
     assert {row["method"] for row in rows} == {"MaskablePPO", "random", "annealing"}
     some = rows[:: len(rows) // 8]
     tubes = [Nanotube(r["n"], r["m"], r["cells"], np.frombuffer(r["species"], dtype=np.uint8)) for r in some]
-    np.testing.assert_allclose(SelfConsistentElectrons().predict(tubes)["gap_ev"], [r["oracle_ev"] for r in some], atol=1e-9)
+    np.testing.assert_allclose(
+        SelfConsistentElectrons().predict(tubes)["gap_ev"], [r["oracle_ev"] for r in some], atol=1e-9
+    )
     assert all((tube.counts[3], tube.counts[4]) == (8, 8) for tube in tubes)
 
 

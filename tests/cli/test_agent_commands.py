@@ -13,7 +13,9 @@ from matgym.agents.acting import Acts
 from matgym.agents.storage import STORE, load_agent, save_agent
 from matgym.agents.training import evaluated, learn, learner, opened
 from matgym.cli import app
+from matgym.data.builder import random_codoped
 from matgym.errors import ConfigurationError, FormatError
+from matgym.structures.io import write
 
 MODULE = '''
 import gymnasium as gym
@@ -183,21 +185,22 @@ def test_the_end_line_says_how_many_steps_were_done_and_why(tmp_path, monkeypatc
 def test_failures_of_physics_are_one_sentence_for_each_reason_below_the_table():
     found = CliRunner().invoke(app, ["predict", "(1,0)x4"], catch_exceptions=False)
     sentences = [line for line in found.stdout.splitlines() if "gives no value of" in line]
-    (electrons,) = [line for line in sentences if line.startswith("π tight binding")]
-    assert electrons.startswith("π tight binding gives no value of gap, pi formation: (1,0)x4 nanotube has")
+    (electrons,) = [line for line in sentences if line.startswith("self-consistent π tight binding")]
+    assert electrons.startswith("self-consistent π tight binding gives no value of gap: (1,0)x4 nanotube has")
     assert electrons.count("0.08 nm") == electrons.count("not valid below 0.6 nm") == 1
     assert len({line.partition(": ")[2] for line in sentences}) == len(sentences)
 
 
-def test_predictions_stand_beside_physics_and_tell_the_domain(run):
-    found = run("predict", "(8,0)x4")
+def test_predictions_stand_beside_physics_and_tell_the_domain(run, tmp_path):
+    write(tmp_path / "tube.extxyz", random_codoped(11, 0, 3, 0.1, np.random.default_rng(0)))
+    found = run("predict", str(tmp_path / "tube.extxyz"))
     of_gap = {row["surrogate"]: row for row in found["predictions"] if row["property"] == "gap_ev"}
     assert of_gap["nanotube-gap"]["level"] == "self-consistent π tight binding"
     row = of_gap["nanotube-doping"]
-    assert row["level"] == "π tight binding"
+    assert row["level"] == "self-consistent π tight binding"
     assert abs(row["predicted"] - row["physics"]) < 5 * row["half_width"]
     assert row["in_domain"] is (row["distance"] <= 1.0)
-    assert all(other["physics"] is None for other in run("predict", "(8,0)x4", "--no-physics")["predictions"])
+    assert all(other["physics"] is None for other in run("predict", "(11,0)x3", "--no-physics")["predictions"])
 
 
 def test_a_missing_agent_is_one_sentence(tmp_path):

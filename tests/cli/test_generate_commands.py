@@ -6,7 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from matgym.cli import app, main
-from matgym.physics import GAP_EV, PiElectrons
+from matgym.physics import GAP_EV
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures.io import read
 
 PRINTED_EV = 1e-4  # four decimals are printed
@@ -37,7 +38,9 @@ def test_sample_writes_tubes_with_the_composition_and_their_gaps(tmp_path):
     for row in rows:
         tube = read(tmp_path / "out" / row["file"])
         assert [tube.counts[kind] for kind in tube.counts if kind.name in {"B", "N"}] == [6, 6]
-        assert PiElectrons().predict([tube])[GAP_EV][0] == pytest.approx(float(row["gap, eV"]), abs=PRINTED_EV)
+        assert SelfConsistentElectrons().predict([tube])[GAP_EV][0] == pytest.approx(
+            float(row["gap, eV"]), abs=PRINTED_EV
+        )
     assert (tmp_path / "out" / "tubes.png").stat().st_size > 10_000
 
 

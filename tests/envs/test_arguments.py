@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import matgym  # noqa: F401  # registers the environments
+from matgym.envs.design import DesignVectorEnv
 from matgym.errors import ConfigurationError, MatgymError
 from matgym.models import Predictions
 from matgym.physics import PhononTransport, PiElectrons, PristinePhonons, Thermoelectric
@@ -76,7 +77,7 @@ ARGUMENTS = {
         "n": (10,), "m": (2,), "cells": (2,), "budget": (BUDGET,), "targets": ((0.7, 1.0),), "model": ("oracle",),
         "reward": (mine,), "estimate": ("lcb",), "instance": ("doping-easy",), "initial_designs": ("random",),
         "removed": (2,), "variant": VARIANTS, "on_forbidden": ("terminate",), "margin": (0.3,),
-        "direction": ("minimize",), "values": ((0.3, 1.6),),
+        "direction": ("minimize",), "values": ((0.3, 1.6),), "oracle": ("pi",),
         "task": (decoration_task(lattice=TINY, budget=BUDGET, model=cheap("gap_ev")),),
     },
     "matgym/NanotubeChirality-v0": {
@@ -142,6 +143,8 @@ def behaviour(identity, arguments):
     except MatgymError as error:
         return error
     seen += [told(observation), told(info)]
+    if isinstance(envs, DesignVectorEnv):  # verification is not seen in episodes
+        seen += [str(objective.oracle and objective.oracle.level).encode() for objective in envs.task.objectives]
     rng, space = np.random.default_rng(0), envs.action_space
     space.seed(0)
     for _ in range(max(envs.episodes.steps, 5) + 1):
@@ -225,7 +228,7 @@ TABLES = [
     ("matgym/NanotubeDoping-v0", {"instance": "doping-easy"}),
     (
         "matgym/NanotubeDoping-v0",
-        {"cells": 1, "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy", "initial_designs": "nearest"},
+        {"n": 8, "cells": 1, "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy", "initial_designs": "nearest"},
     ),
     ("matgym/NanotubeThermoelectric-v0", {"instance": "thermoelectric-easy"}),
 ]

@@ -54,7 +54,7 @@ def data():
     """Return tubes of two cells, which are quick to compute, and some that are larger than the training data."""
     whole = Dataset.load("nanotube-doping")
     split, cells = (np.array(whole.table.column(name).to_pylist()) for name in ("split", "cells"))
-    return whole.take(np.concatenate([np.flatnonzero(cells == 2), np.flatnonzero(np.isin(split, HELD))[::10]]))
+    return whole.take(np.concatenate([np.flatnonzero(cells == 2), np.flatnonzero(np.isin(split, HELD))[::4]]))
 
 
 @pytest.fixture(scope="module")

@@ -12,19 +12,19 @@ from ase.calculators.lj import LennardJones
 from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
-from sklearn.linear_model import BayesianRidge, LinearRegression, Ridge
+from sklearn.linear_model import BayesianRidge, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from matgym.data import Dataset
-from matgym.errors import ConfigurationError, DatasetError, PropertyError, WeightsError
-from matgym.models import Level, Model, Predictions
+from matgym.errors import ConfigurationError, PropertyError, WeightsError
+from matgym.models import Model, Predictions
 from matgym.physics import GAP_EV, PI_FORMATION_EV, PiElectrons, PiFormation
-from matgym.structures import Nanotube, TubeBatch, tube_lattice
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.structures import TubeBatch, tube_lattice
 from matgym.structures.io.convert import to_atoms
 from matgym.surrogates import AseModel, FitConfig, FunctionModel, as_model, fit, save
 from matgym.surrogates.adapters import ENERGY_EV
-from matgym.surrogates.classical import CLASSICAL, fit_classical
 from matgym.surrogates.descriptors import composition, of, pairs
 from matgym.surrogates.raster import CHANNELS, encode
 from matgym.tasks import decoration_task
@@ -47,7 +47,7 @@ def learned(data):
 
 @pytest.fixture(scope="module")
 def batch():
-    lattice = tube_lattice(8, 0, 4)
+    lattice = tube_lattice(11, 0, 3)
     rng = np.random.default_rng(0)
     species = np.zeros((5, lattice.n_sites), dtype=np.uint8)
     for row in species:
@@ -112,7 +112,7 @@ def test_stored_networks_are_read(learned, batch, tmp_path):
         assert not as_model(source, "gap_ev").is_oracle
 
 
-@pytest.mark.parametrize(("key", "oracle"), [("gap_ev", PiElectrons()), ("pi_formation_ev", PiFormation())])
+@pytest.mark.parametrize(("key", "oracle"), [("gap_ev", SelfConsistentElectrons()), ("pi_formation_ev", PiFormation())])
 def test_the_word_oracle_is_the_default_oracle(key, oracle, batch):
     np.testing.assert_array_equal(values("oracle", batch, key), oracle.predict(TubeBatch.uniform(*batch))[key])
     assert as_model("oracle", key).is_oracle
@@ -120,7 +120,7 @@ def test_the_word_oracle_is_the_default_oracle(key, oracle, batch):
 
 def test_models_without_uncertainty_say_that_they_know_none(batch):
     found = as_model(nitrogen, "gap_ev").predict(TubeBatch.uniform(*batch))
-    np.testing.assert_allclose(found["nitrogen"], 8 / 128)
+    np.testing.assert_allclose(found["nitrogen"], 8 / 132)
     assert not found.members
     assert not found.half_width
     for unknown in (found.sd_of("nitrogen"), found.known_distance):
@@ -188,7 +188,7 @@ def test_what_has_predict_and_n_features_needs_no_fit(batch):
         def predict(self, features):
             return features[:, 0]
 
-    np.testing.assert_allclose(values(Own(), batch), 8 / 128)
+    np.testing.assert_allclose(values(Own(), batch), 8 / 132)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_calculators_give_the_potential_energy_of_the_unrelaxed_tube(batch):
 @pytest.mark.parametrize("factory", [Springs, lambda: Springs()], ids=["class", "function"])  # noqa: PLW0108  # is meant
 def test_what_makes_a_calculator_will_do(factory, batch):
     check_model(factory)
-    mass = 112 * 12.0 + 8 * 10.81 + 8 * 14.007
+    mass = 116 * 12.0 + 8 * 10.81 + 8 * 14.007
     np.testing.assert_allclose(values(factory, batch), mass, rtol=ROUNDING)
 
 
@@ -339,53 +339,3 @@ def test_a_regressor_on_other_features_is_told_both_lengths():
 def test_other_than_one_number_a_tube_is_refused(answer, batch):
     with pytest.raises(ConfigurationError, match="returned"):
         as_model(lambda tubes: answer, "gap_ev").predict(TubeBatch.uniform(*batch))  # noqa: ARG005  # the face of a function
-
-
-# ---- baselines
-
-
-@pytest.mark.parametrize("name", CLASSICAL)
-def test_baselines_are_models_that_reward(name, data, batch):
-    surrogate = fit_classical(name, data, ("gap_ev", "pi_formation_ev"))
-    assert isinstance(surrogate, Model)
-    assert surrogate.level is Level.SURROGATE
-    check_model(surrogate)
-    np.testing.assert_allclose(
-        values(surrogate, batch, "pi_formation_ev"), surrogate.values(*batch)[:, 1], rtol=ROUNDING
-    )
-    again = fit_classical(name, data, ("gap_ev", "pi_formation_ev"))
-    np.testing.assert_array_equal(again.values(*batch), surrogate.values(*batch))
-
-
-def test_ridge_with_a_vanishing_penalty_is_least_squares(monkeypatch):
-    """A closed form: energies a site, regressed on descriptors; of fewer rows the penalty would show."""
-    data = Dataset.load("nanotube-doping").take(np.arange(0, 11000, 14))
-    monkeypatch.setattr("matgym.surrogates.classical.PENALTIES", np.array([1e-8]))
-    surrogate = fit_classical("ridge-composition", data, ["pi_formation_ev"])
-    train, test = data.split("train"), data.split("test")
-    sites = [np.array([tube.n_sites for tube in rows.batch]) for rows in (train, test)]
-    x = [of(rows.batch, composition, surrogate.species) for rows in (train, test)]
-    line = LinearRegression().fit(x[0], train.values("pi_formation_ev") / sites[0])
-    found = surrogate.predict(test.batch)["pi_formation_ev"]
-    np.testing.assert_allclose(found, line.predict(x[1]) * sites[1], rtol=1e-6)
-
-
-def test_baselines_refuse_what_they_were_not_fitted_on(data):
-    surrogate = fit_classical("ridge-composition", data, ["gap_ev"])
-    tubes = [Nanotube(8, 0, 4), Nanotube(8, 0, 4).strained(0.01), Nanotube(8, 0, 4).decorated({0: "vacancy"})]
-    found = surrogate.predict(tubes)
-    np.testing.assert_array_equal(found.ok, [True, False, False])
-    np.testing.assert_array_equal(np.isnan(found["gap_ev"]), ~found.ok)
-    assert "strained" in found.reasons[1]
-    assert "vacancy" in found.reasons[2]
-    with pytest.raises(PropertyError, match="vacancy"):
-        surrogate.values(tubes[2].lattice, tubes[2].species[None])
-
-
-def test_baselines_need_a_name_and_rows(data):
-    with pytest.raises(ConfigurationError, match="trees-pairs"):
-        fit_classical("forest", data, ["gap_ev"])
-    with pytest.raises(DatasetError, match="no rows"):
-        fit_classical("ridge-pairs", data.split("test"), ["gap_ev"])
-    with pytest.raises(PropertyError, match="zt"):
-        fit_classical("ridge-pairs", data, ["zt"])

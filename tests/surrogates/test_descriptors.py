@@ -1,19 +1,16 @@
-"""Descriptors count pairs in space, are equal for symmetric copies, and are the input of classical baselines."""
+"""Descriptors count pairs in space, and are equal for symmetric copies."""
 
 from itertools import combinations_with_replacement, product
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from ase import Atoms
 from ase.neighborlist import neighbor_list
 
 from matgym.data import Dataset
-from matgym.errors import DatasetError, StructureError
-from matgym.models import Level, Predictions
+from matgym.errors import StructureError
 from matgym.structures import Nanotube, Species, TubeBatch, tube_lattice
 from matgym.structures.symmetry import mirror
-from matgym.surrogates.classical import CLASSICAL, fit_classical
 from matgym.surrogates.descriptors import (
     PAIR_ANGSTROM,
     composition,
@@ -29,9 +26,6 @@ ROUNDING = 1e-6  # counts are summed in single precision
 PLACE_ANGSTROM = 1e-3  # sites are at least a bond apart
 SHAPES = [(8, 0, 4), (8, 0, 1), (6, 6, 2), (6, 4, 1), (7, 1, 1), (3, 3, 1), (1, 0, 1), (5, 2, 2)]
 HEAD = len(SEEN_SPECIES) + 3
-LEAST_R2 = 0.9
-KNOWN_EV = 0.05  # of tens of eV
-REMAINING = 0.1  # of the squared error that composition leaves, which is small itself: R² alone tells little
 A1 = np.sqrt(3.0) * CARBON_BOND_ANGSTROM * np.array([1.0, 0.0])
 A2 = np.sqrt(3.0) * CARBON_BOND_ANGSTROM * np.array([0.5, np.sqrt(0.75)])
 
@@ -188,66 +182,3 @@ def test_deformed_tubes_raise():
 def test_large_batches_equal_small_ones():
     data = Dataset.load("nanotube-doping").take(np.arange(700)).batch
     np.testing.assert_array_equal(of(data), np.concatenate([of(data[:600]), of(data[600:])]))
-
-
-@pytest.fixture(scope="module")
-def rows():
-    """A slice of the shipped data set."""
-    return Dataset.load("nanotube-doping").take(np.arange(0, 11000, 14))
-
-
-def replaced(data, split, key):
-    """The data set with false labels and tubes in one split."""
-    columns = data.table.to_pydict()
-    for row, name in enumerate(columns["split"]):
-        if name == split:
-            columns[key][row] = 1e3 * row
-            columns["species"][row] = bytes([Species.C13]) * len(columns["species"][row])
-    return Dataset(pa.table(columns, schema=data.table.schema))
-
-
-def test_energies_are_nearly_sums_of_pairs(rows):
-    """Labels of the tight-binding oracle on tubes that the fit did not see; per site too, where size does not help."""
-    test = rows.split("test")
-    sites = np.array([tube.n_sites for tube in test.batch])
-    truth = test.values("pi_formation_ev")
-    left, error = {}, {}
-    for name in ("ridge-composition", "ridge-pairs"):
-        found = fit_classical(name, rows, ["pi_formation_ev"]).predict(test.batch)["pi_formation_ev"]
-        error[name] = np.abs(found - truth).mean()
-        left[name] = [((t - f) ** 2).mean() / t.var() for t, f in ((truth, found), (truth / sites, found / sites))]
-    assert error["ridge-pairs"] < KNOWN_EV + 0.25 * error["ridge-composition"]
-    for composed, paired in zip(left["ridge-composition"], left["ridge-pairs"], strict=True):
-        assert 1.0 - paired > LEAST_R2
-        assert paired < REMAINING * composed
-
-
-@pytest.mark.parametrize("name", CLASSICAL)
-@pytest.mark.parametrize("split", ["validation", "test"])
-def test_only_training_rows_have_an_effect(name, split, rows):
-    group = next(rows.split("train").by_lattice())
-    expected, found = (
-        fit_classical(name, data, ["gap_ev"]).values(group.lattice, group.species)
-        for data in (rows, replaced(rows, split, "gap_ev"))
-    )
-    np.testing.assert_array_equal(found, expected)
-
-
-@pytest.mark.parametrize("name", CLASSICAL)
-def test_training_rows_have_an_effect(name, rows):
-    """A check that the test above can fail."""
-    group = next(rows.split("test").by_lattice())
-    clean = fit_classical(name, rows, ["gap_ev"]).values(group.lattice, group.species)
-    columns = rows.table.to_pydict()
-    columns["gap_ev"] = columns["gap_ev"][::-1]
-    other = Dataset(pa.table(columns, schema=rows.table.schema))
-    assert np.abs(fit_classical(name, other, ["gap_ev"]).values(group.lattice, group.species) - clean).max() > ROUNDING
-
-
-@pytest.mark.parametrize("bent", [Nanotube(8, 0, 2).strained(0.02), Nanotube(8, 0, 2, stone_wales=((8, 40),))])
-def test_deformed_training_rows_are_an_error_of_one_sentence(bent, rows):
-    """Their descriptors would equal those of undeformed tubes with other labels."""
-    labels = Predictions({"gap_ev": np.array([0.5])})
-    mixed = rows.with_rows(rows.labelled_rows([bent], labels, {"gap_ev": Level.PI}, split="train"))
-    with pytest.raises(DatasetError, match=r"strained, twisted or reconstructed.*leave such rows out"):
-        fit_classical("ridge-composition", mixed, ["gap_ev"])

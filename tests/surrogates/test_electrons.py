@@ -8,8 +8,7 @@ import pytest
 from matgym.data import Dataset
 from matgym.structures import Nanotube, Species
 from matgym.structures.io import read
-from matgym.surrogates import load, shipped
-from matgym.surrogates.classical import fit_classical
+from matgym.surrogates import FitConfig, fit, load, shipped
 from matgym.surrogates.domain import excess_notes
 from matgym.tasks import decoration_task
 
@@ -63,8 +62,8 @@ def test_a_cautious_reward_of_a_flagged_design_is_zero():
 
 
 def test_fits_know_the_electrons_of_their_data():
-    data = Dataset.load("nanotube-properties")
-    fitted = fit_classical("ridge-composition", data, ["young_gpa"])
+    data = Dataset.load("nanotube-properties").take(np.arange(300))
+    fitted = fit(data, FitConfig(("young_gpa",), network="lenet", epochs=1))
     assert fitted.excess == (0, 0)
     found = fitted.predict([UNBALANCED, BALANCED, Nanotube(8, 0, 4)])
     assert found.notes == {"young_gpa": {0: NOTE}}

@@ -33,7 +33,7 @@ SMALL = {
 }
 ALIKE = ("alexnet", "vgg", "plain")  # stacks of convolutions, as lenet and resnet are
 SHAPES = ((6, 2, 1), (8, 0, 2))  # shifted and not
-LATTICE = tube_lattice(8, 0, 4)
+LATTICE = tube_lattice(11, 0, 3)
 
 
 def codes(lattice, count, seed=0):

@@ -15,8 +15,9 @@ SMALL = {"lattice": tube_lattice(8, 0, 2), "budget": {"B": 2, "N": 2}}
 
 
 def test_rewards_by_one_level_and_verification_by_another():
-    task = decoration_task(**SMALL, model="oracle", oracle="scc-pi")
+    task = decoration_task(**SMALL, model="oracle:pi")
     assert (task.objective.model.level, task.objective.oracle.level) == (Level.PI, Level.SCC_PI)
+    assert decoration_task(**SMALL, model="oracle").objective.model.level is Level.SCC_PI
     designs, targets = task.space.sample(3, np.random.default_rng(0)), np.full(3, 0.9)
     tubes = task.tubes(designs)
     rewarded, verified = task.score(designs, targets), task.verify(designs, targets)
@@ -27,9 +28,9 @@ def test_rewards_by_one_level_and_verification_by_another():
 
 def test_another_level_verifies_a_given_task():
     task = decoration_task(**SMALL)
-    higher = task.verified_by("scc-pi")
+    higher = task.verified_by("xtb")
     assert higher.objective.model is task.objective.model
-    assert (task.objective.oracle.level, higher.objective.oracle.level) == (Level.PI, Level.SCC_PI)
+    assert (task.objective.oracle.level, higher.objective.oracle.level) == (Level.SCC_PI, Level.XTB)
     assert higher.ledger is not task.ledger
     with pytest.raises(PropertyError, match="'gap' by level='classical'; give one of 'pi'"):
         task.verified_by("classical")

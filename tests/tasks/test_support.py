@@ -8,7 +8,8 @@ import torch
 import matgym  # noqa: F401  # registers the environments
 from matgym.errors import ConfigurationError
 from matgym.models import Property
-from matgym.physics import GAP_EV, PI_FORMATION_EV, PiElectrons
+from matgym.physics import FORMATION_EV, GAP_EV
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures import Nanotube, Species, tube_lattice
 from matgym.surrogates import FunctionModel, as_model
 from matgym.tasks import Constraint, DesignTask, Objective, decoration_task
@@ -37,9 +38,9 @@ def ones(tubes):
             "model": ones,
             "low": 0.0,
             "high": 2.0,
-            "others": (Objective(PI_FORMATION_EV, NETWORK, "minimize", weight=0.0),),
+            "others": (Objective(GAP_EV, NETWORK, "minimize", weight=0.0),),
         },
-        {"model": ones, "low": 0.0, "high": 2.0, "constraint": Constraint(PI_FORMATION_EV, NETWORK, 40.0)},
+        {"model": ones, "low": 0.0, "high": 2.0, "constraint": Constraint(GAP_EV, NETWORK, 0.3)},
     ],
     ids=["objective", "second objective", "constraint"],
 )
@@ -106,7 +107,7 @@ def test_a_function_of_tubes_predicts_a_separate_property_without_an_oracle():
 def test_a_function_that_declares_the_gap_is_verified_by_the_gaps_oracle():
     task = decoration_task(model=FunctionModel(ones, GAP_EV))
     designs = task.space.sample(2, np.random.default_rng(0))
-    truth = PiElectrons().predict(task.space.decode(designs))["gap_ev"]
+    truth = SelfConsistentElectrons().predict(task.space.decode(designs))["gap_ev"]
     np.testing.assert_array_equal(task.verify(designs, np.full(2, 0.8)).value, truth)
     own = decoration_task(model=ones, low=0.0, high=2.0, oracle=FunctionModel(lambda tubes: 2.0 * ones(tubes), "ones"))
     np.testing.assert_array_equal(own.verify(designs, np.full(2, 0.8)).value, 2.0)
@@ -140,9 +141,9 @@ def test_a_reward_function_sees_predictions_and_targets_and_replaces_the_reward_
         return (predictions["gap_ev"] > targets).astype(float)
 
     task, plain = decoration_task(reward=by_sign), decoration_task()
-    designs, targets = task.space.sample(16, np.random.default_rng(0)), np.full(16, 0.9)
+    designs, targets = task.space.sample(16, np.random.default_rng(0)), np.full(16, 0.1)
     scores, usual = task.score(designs, targets), plain.score(designs, targets)
-    np.testing.assert_array_equal(scores.reward, usual.value > 0.9)
+    np.testing.assert_array_equal(scores.reward, usual.value > 0.1)
     np.testing.assert_array_equal(scores.loss, usual.loss)
     assert 0.0 < scores.reward.mean() < 1.0
 
@@ -157,8 +158,9 @@ def test_a_constraint_on_a_users_property_is_applied():
 
 def test_the_uncertainty_of_scores_is_that_of_their_value():
     """Also if a component without weight comes first."""
-    energy = Objective(PI_FORMATION_EV, NETWORK, "minimize", 30.0, 50.0, weight=0.0)
-    gap = Objective(GAP_EV, NETWORK, "target", 0.5, 1.2, 0.15)
+    stability = as_model("nanotube-formation", FORMATION_EV)
+    energy = Objective(FORMATION_EV, stability, "minimize", 16.0, 38.0, weight=0.0)
+    gap = Objective(GAP_EV, NETWORK, "target", 0.1, 0.5, 0.15)
     space = decoration_task(model=NETWORK).space
     designs, targets = space.sample(3, np.random.default_rng(0)), np.full(3, 0.8)
     expected = NETWORK.predict(space.decode(designs)).sd["gap_ev"]

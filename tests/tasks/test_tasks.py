@@ -5,7 +5,8 @@ import pytest
 
 from matgym.errors import ConfigurationError
 from matgym.models import Level, Model, Predictions
-from matgym.physics import GAP_EV, PiElectrons
+from matgym.physics import GAP_EV
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures import tube_lattice
 from matgym.surrogates import FunctionModel
 from matgym.tasks import Ledger, RandomDesigns, decoration_task, tolerance
@@ -82,9 +83,9 @@ def test_estimates_give_the_mean_or_less():
 def test_the_oracle_as_a_model_rewards_by_physics_and_is_counted():
     task = decoration_task(lattice=tube_lattice(8, 0, 1), budget={"B": 1, "N": 1}, model="oracle")
     species = task.space.sample(3, np.random.default_rng(0))
-    scores = task.score(species, np.full(3, 0.8))
-    np.testing.assert_array_equal(scores.value, PiElectrons().predict(task.space.decode(species))["gap_ev"])
+    scores = task.score(species, np.full(3, 0.3))
+    np.testing.assert_array_equal(scores.value, SelfConsistentElectrons().predict(task.space.decode(species))["gap_ev"])
     assert dict(task.ledger.counts) == {"oracle": 3}
-    assert task.objective.model.level is Level.PI
+    assert task.objective.model.level is Level.SCC_PI
     with pytest.raises(ConfigurationError, match="estimate='blind' is none of mean, lcb, worst"):
         decoration_task(estimate="blind")
