@@ -86,11 +86,11 @@ def test_adapter_gives_masks_to_sb3_contrib(task):
 
 def test_adapter_passes_options_to_one_reset_only(task):
     adapter = SB3VecEnv(gym.make_vec(ID, num_envs=2, task=task), seed=0)
-    adapter.set_options([{"target_ev": 0.25}, {"target_ev": 0.35}])
+    adapter.set_options([{"target_ev": 0.95}, {"target_ev": 1.05}])
     adapter.reset()
-    assert [info["target_ev"] for info in adapter.reset_infos] == [0.25, 0.35]
+    assert [info["target_ev"] for info in adapter.reset_infos] == [0.95, 1.05]
     adapter.reset()
-    assert [info["target_ev"] for info in adapter.reset_infos] != [0.25, 0.35]
+    assert [info["target_ev"] for info in adapter.reset_infos] != [0.95, 1.05]
 
 
 def test_adapter_raises_for_another_autoreset_mode(task):
@@ -242,7 +242,7 @@ def test_nearest_designs_have_the_composition_and_lie_near_the_target():
 
     data = Dataset.load("nanotube-doping")
     task = decoration_task()
-    space, targets = task.space, np.array([0.75, 0.9, 1.05])
+    space, targets = task.space, np.array([0.1, 0.2, 0.3])
     designs = space.encode(NearestDesigns(data).sample(space, targets, np.random.default_rng(0)))
     assert (space.edits.remaining(designs) == 0).all()
     assert np.abs(task.score(designs, targets).value - targets).max() < 0.1
