@@ -99,7 +99,7 @@ def test_a_structure_file_is_read_as_a_design(tmp_path, name):
         (
             "eight",
             FormatError,
-            r"'eight' is neither a structure file nor a chirality: give a file, or .* such as '\(8,0\)x4'",
+            r"'eight' is neither a structure file nor a chirality: give a file, or .* such as '\(11,0\)x3'",
         ),
         ("absent.cif", FormatError, "'absent.cif' is neither a structure file"),
         ("(8,0)y4", FormatError, "nor a chirality"),
