@@ -92,10 +92,10 @@ def _beside(row: dict[str, Any]) -> dict[str, str]:
 
 def _failures(rows: list[dict[str, Any]]) -> list[str]:
     """Return a sentence for each reason for which physics has no value, with the properties that it concerns."""
-    names: dict[tuple[str, str], list[str]] = {}
+    names: dict[tuple[str, str], dict[str, None]] = {}  # of several surrogates of a property one name
     for row in rows:
         if row["physics_failure"]:
-            names.setdefault((row["level"], row["physics_failure"]), []).append(_name(row))
+            names.setdefault((row["level"], row["physics_failure"]), {})[_name(row)] = None
     return [f"{level} gives no value of {', '.join(of)}: {reason}." for (level, reason), of in names.items()]
 
 
