@@ -41,7 +41,7 @@ class DemoSettings:
 
     algorithm: str = "MaskablePPO"
     training_designs: int = 40_000
-    targets: int = 24
+    targets: int = 40
     queries: int = 16
     seeds: int = 3
     verified: int = 100

@@ -97,10 +97,12 @@ def in_plain_words(result: DemoResult) -> list[str]:
     settings = result.settings
     name = settings.algorithm
     errors = {method: 1000 * row.error.mean for method, row in rows.items()}
-    # By the median, because a target without a valid design has an infinite error.
-    best = min(rows, key=lambda method: rows[method].median.mean)
+    best = min(errors, key=lambda method: errors[method])
+    rivals = [method for method in rows if method != best and rows[method].error.low <= rows[best].error.high]
     totals = ", ".join(f"{method} {1000 * row.error.mean:.0f} meV" for method, row in whole.items())
-    verdict = f"{name} is the best of the three" if best == name else f"{best} is the best of the three, not {name}"
+    verdict = f"{best} has the least"
+    if rivals:
+        verdict += f", and the interval of {' and of '.join(rivals)} overlaps with its interval"
     given = next(iter(whole.values())).queries
     return [
         (
