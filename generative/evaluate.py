@@ -23,7 +23,7 @@ from matgym.generative.metrics import (
 )
 from matgym.models import Model
 from matgym.physics import GAP_EV
-from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.physics.registry import judge_of
 from matgym.statistics import estimate
 from matgym.structures import Species, SubstitutionEdits, TubeBatch
 from matgym.surrogates import NetworkSurrogate, load
@@ -121,7 +121,7 @@ def evaluate(
         name: the name of the generator; by default the name of its class.
         data: the held-out and training structures; by default the shipped data set.
         surrogate: the surrogate whose features are compared; by default the shipped surrogate.
-        oracle: the oracle that verifies the gaps; by default that of self-consistent π electrons.
+        oracle: the oracle that verifies the gaps; by default the one of `judge_of`.
 
     Raises:
         ConfigurationError: if `samples` is below 1, or the split is "train", on which generators are trained.
@@ -131,7 +131,7 @@ def evaluate(
         raise ConfigurationError(f"samples={samples} gives no tubes to evaluate: give 1 or more")
     if split == "train":
         raise ConfigurationError("generators learn from the split 'train': give another one, such as 'test'")
-    data, oracle = data or Dataset.load(NAME), oracle or SelfConsistentElectrons()
+    data, oracle = data or Dataset.load(NAME), oracle or judge_of(GAP_EV.key)
     surrogate = surrogate or load(NAME)
     parts = [_draw(generator, references, rng, oracle) for references in _conditions(data, split, samples, rng)]
     known = {group.lattice: group.species for group in data.split("train").by_lattice()}

@@ -6,6 +6,7 @@ the jobs in progress are lost. The same call then runs the missing jobs. A damag
 again.
 """
 
+import itertools
 import os
 import re
 import signal
@@ -69,6 +70,12 @@ class _Failure:
 
 _Outcomes: TypeAlias = Generator[tuple[Job, "pa.Table | _Failure"], None, None]
 _Pipe: TypeAlias = "connection.Connection[Any, Any]"
+
+
+def counted(told: Callable[[int, int], None], total: int) -> Callable[[Job, bool], None]:
+    """Return an `on_done` of `execute` that tells the number of finished jobs, and of all."""
+    finished = itertools.count(1)
+    return lambda _job, _before: told(next(finished), total)
 
 
 def execute(

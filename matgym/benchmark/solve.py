@@ -7,7 +7,6 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +18,7 @@ from matgym.agents.controllers.cross_entropy import cross_entropy
 from matgym.benchmark.results import Results
 from matgym.benchmark.search import search
 from matgym.errors import ConfigurationError, DatasetError
-from matgym.execution import execute
+from matgym.execution import counted, execute
 from matgym.files import check_output
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.tasks import ChiralitySpace, Cube, Designs, DesignTask, chirality_task, rings_task
@@ -134,13 +133,12 @@ def solve(
         SolveJob(name, tuple(map(tuple, designs[i : i + piece].tolist())), i // piece)
         for i in range(0, len(designs), piece)
     ]
-    finished = count(1)
     path = folder / f"{name}.parquet"
     outputs = [path, folder / f"{name}.json"]
     with work_folder(path, outputs=outputs, pieces=[f"pieces/{name}-*.parquet"], force=force) as work:
         files = execute(
             jobs, work.folder / "pieces", workers=workers, scheduler=scheduler,
-            on_done=lambda *_: on_done(next(finished), len(jobs)),
+            on_done=counted(on_done, len(jobs)),
         )  # fmt: skip
         table = pa.concat_tables(pq.read_table(file) for file in files)
         columns = {key: table[key].to_numpy() for key in table.column_names if key != "key"}

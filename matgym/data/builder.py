@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 from matgym.data.dataset import Dataset
 from matgym.data.specification import SPECIFICATIONS, DatasetSpec, Family
 from matgym.data.table import SCHEMA_VERSION, label_columns, split_of, table_of, tube_columns
-from matgym.execution import Job, execute
+from matgym.execution import counted, execute
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.physics.electrons.bands import GAP_EV, PiElectrons
 from matgym.physics.registry import Conditions, oracle_of, predict
@@ -103,18 +103,12 @@ def build(
         ExecutionError: if shards could not be made, or another process builds the same file.
     """
     jobs = [ShardJob(spec, number) for number in range(-(-spec.samples // SHARD_SAMPLES))]
-    done = 0
-
-    def count(_job: Job, _before: bool) -> None:
-        nonlocal done
-        done += 1
-        on_shard(done, len(jobs))
-
     identity = {"specification": spec.model_dump(mode="json"), "digest": spec.digest, "physics": PHYSICS_VERSION}
     pieces = ["shards/shard-*.parquet"]
     with work_folder(output, pieces=pieces, identity=identity, force=force, inputs=inputs) as work:
         on_shard(0, len(jobs))
-        paths = execute(jobs, work.folder / "shards", workers=workers, scheduler=scheduler, on_done=count)
+        told = counted(on_shard, len(jobs))
+        paths = execute(jobs, work.folder / "shards", workers=workers, scheduler=scheduler, on_done=told)
         work.begin_output()
         _merge(spec, paths, output)
     return output

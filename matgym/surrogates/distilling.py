@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from matgym.data import Dataset
 from matgym.errors import DatasetError, require_counts
-from matgym.execution import Job, execute
+from matgym.execution import counted, execute
 from matgym.models import Level, Model
 from matgym.structures import TubeBatch
 from matgym.surrogates.domain import check_undeformed
@@ -96,15 +96,8 @@ def answers(
         AnswersJob(teacher, source, min(PART, designs - start), seed, number, identity)
         for number, start in enumerate(range(0, designs, PART))
     ]
-    done = 0
-
-    def count(_job: Job, _before: bool) -> None:
-        nonlocal done
-        done += 1
-        on_done(done, len(jobs))
-
     on_done(0, len(jobs))
-    files = execute(jobs, folder / "answers", workers=workers, on_done=count)
+    files = execute(jobs, folder / "answers", workers=workers, on_done=counted(on_done, len(jobs)))
     return Dataset(pa.concat_tables([pq.read_table(file) for file in files]))
 
 

@@ -21,7 +21,7 @@ from matgym.generative.placement import place
 from matgym.generative.refine import RankedDesigns
 from matgym.generative.store import load_generator, read_generator_config, save_generator, train_generator
 from matgym.physics import GAP_EV
-from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.physics.registry import judge_of
 from matgym.structures import TubeBatch
 from matgym.surrogates import load
 from matgym.tasks import as_design_generator, decoration_task
@@ -108,7 +108,7 @@ class Evaluate(StudyJob):
 
 def draw(study):
     """Draw a grid of tubes, targets against verified gaps, and a walk through the latent space."""
-    task, oracle, rng = decoration_task(), SelfConsistentElectrons(), np.random.default_rng(0)
+    task, oracle, rng = decoration_task(), judge_of(GAP_EV.key), np.random.default_rng(0)
     gan = as_design_generator("gan")
 
     def captioned(targets, tubes):

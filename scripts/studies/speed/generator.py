@@ -31,7 +31,7 @@ class Draw(StudyJob):
     def run(self):
         """Return tubes per second, with one draw for each tube and with the shipped two."""
         lattice, rng, drawn = tube_lattice(11, 0, 3), np.random.default_rng(self.seed), self.settings.drawn
-        budget, targets = np.tile([8, 8], (drawn, 1)), rng.uniform(0.6, 1.15, drawn)
+        budget, targets = np.tile([8, 8], (drawn, 1)), rng.uniform(0.1, 0.5, drawn)
         row = {}
         for name, draws in (("once", 1), ("twice", 2)):
             generator = replace(load_generator("gan"), draws=draws)

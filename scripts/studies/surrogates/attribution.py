@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from matgym.data import Dataset
-from matgym.physics import PiElectrons
+from matgym.physics.registry import judge_of
 from matgym.surrogates import load
 from matgym.surrogates.attribution import attribute, deletion_check
 from matgym.surrogates.networks import make_network
@@ -43,7 +43,7 @@ def untrained(surrogate):
 def main():
     study = Study.from_command_line("attribution", __doc__, Settings(), Settings(tubes=4))
     surrogate = load("nanotube-doping")
-    oracle = PiElectrons(surrogate.baseline.parameters())
+    oracle = judge_of(KEY)
     tubes = list(Dataset.load("nanotube-doping").split("test").batch)
     chosen = [tubes[row] for row in np.random.default_rng(SEED).choice(len(tubes), study.settings.tubes, replace=False)]
     explained = {
