@@ -63,7 +63,7 @@ class NanotubeDoping(DesignEpisodes):
     - `margin`: the error with reward 0.1. Default: 0.15 eV; for a property of your own, a quarter of the range.
     - `direction`: "target" (default), "maximize" or "minimize". With the last two, observations hold no target.
     - `values`: (low, high), with "maximize" the values with the rewards 0 and 1, with "minimize" 1 and 0. Default:
-      (0.0, 0.8) eV; (0.2, 1.5) eV for the instance "doping-easy".
+      (0.0, 0.8) eV.
     - `model`: predicts the gap. The name or path of a stored surrogate ("nanotube-gap" knows every tube), "oracle" for
       self-consistent tight binding, a model, a torch module, a regressor, or a function; see
       `matgym.surrogates.as_model`. A function predicts a property with its own name, which matgym does not verify;
@@ -73,7 +73,7 @@ class NanotubeDoping(DesignEpisodes):
     - `estimate`: how an uncertain prediction becomes a reward: "mean" (default); "lcb", a lower confidence bound of the
       reward; "worst", the lowest reward over the networks of the ensemble.
     - `instance`: "doping" or "doping-easy", on which optimizers are compared. The gap is maximized, and observations
-      hold no target. "doping-easy" has 3,517 different designs, all computed by π tight binding without charges.
+      hold no target. "doping-easy" has 9,523 different designs, all computed by the self-consistent level.
     - `variant`: "goal" or "multi-objective"; see `matgym.envs.design.Variant`. The second component of the vector
       reward is for a low formation energy. "goal" needs targets, and "doping-easy" has no vector reward.
     - `task`: a task of your own instead of the arguments above; see `matgym.tasks.decoration_task`. Environments that

@@ -17,30 +17,30 @@ class NanotubeThermoelectric(DesignEpisodes):
     ## Description
     The figure of merit is ZT = S²GT / (κ_e + κ_ph) of a tube between pristine leads, at 300 K and at the chemical
     potential with the largest ZT. Scattering of phonons raises ZT and scattering of electrons lowers it; most defects
-    scatter both. By default the agent places four boron and four nitrogen atoms on three cells of (8, 0) (96 sites).
-    Level of physics: a network predicts ZT; it was trained on transmission of electrons and phonons by Green's
-    functions. A `budget` with turned bonds (Stone-Wales pairs, "SW"), vacancies or isotopes is scored by the physics
-    model itself.
+    scatter both. By default the agent places four boron and four nitrogen atoms on two cells of (11, 0) (88 sites).
+    Level of physics: a network predicts ZT; it stands on transmission of electrons and phonons by Green's functions,
+    with electrons of self-consistent π tight binding. A `budget` with turned bonds (Stone-Wales pairs, "SW"), vacancies
+    or isotopes is scored by the physics model itself.
 
     ## Action Space
-    `Discrete(192)`: action `k * 96 + site` puts species k (0 boron, 1 nitrogen) on `site`. With "SW" in the budget,
+    `Discrete(176)`: action `k * 88 + site` puts species k (0 boron, 1 nitrogen) on `site`. With "SW" in the budget,
     one further action per bond turns that bond. `action_masks()` and `info["action_mask"]` give the allowed actions:
     sites that hold carbon, species within the budget, and bonds that cross no end of the tube, touch no turned bond and
     hold no vacancy.
 
     ## Observation Space
-    `Box(0, 1, (194,), float32)`:
+    `Box(0, 1, (178,), float32)`:
 
     | Num     | Observation                        | Min | Max |
     |---------|------------------------------------|-----|-----|
-    | 0–191   | 1 for each edit that was made      | 0   | 1   |
-    | 192–193 | share of boron, nitrogen left      | 0   | 1   |
+    | 0–175   | 1 for each edit that was made      | 0   | 1   |
+    | 176–177 | share of boron, nitrogen left      | 0   | 1   |
 
     ## Rewards
-    The reward is 0 until the last edit, and then ZT / 0.4 (easy instance: ZT / 0.2), clipped to [0, 1].
+    The reward is 0 until the last edit, and then ZT / 0.15 (easy instance: ZT / 0.2), clipped to [0, 1].
     `info["objectives"]` holds ZT, `info["design"]` the design, `info["uncertainty"]` the standard deviation of ZT and
     the distance from the training data. `info["cost"]` is the cost of a constraint: the relative shortfall of Young's
-    modulus below 885 GPa, or, in the easy instance, of the power factor below 0.6 pW/K².
+    modulus below 915 GPa, or, in the easy instance, of the power factor below 0.6 pW/K².
 
     ## Starting State
     The pristine tube.
@@ -61,10 +61,10 @@ class NanotubeThermoelectric(DesignEpisodes):
     - `targets`, `margin`: for direction "target", the range of targets and the error with reward 0.1.
     - `reward`: a function of predictions and targets that returns rewards in [0, 1].
     - `n`, `m`, `cells`, `budget`: another tube or budget, such as `{"SW": 1, "14C": 8}` or `{"vacancy": 2}`. The
-      shipped networks cover B and N on (8, 0). For everything else the oracle predicts ZT unless `model` is given, and
+      shipped networks cover B and N on (11, 0). For everything else the oracle predicts ZT unless `model` is given, and
       there is no constraint. For 32 edits or more, also give `gymnasium.make` a `max_episode_steps` above their number.
-    - `variant`: "goal", whose targets are ZT between 0 and 0.4 (easy instance: 0.2); or "multi-objective", whose second
-      component is for a low lattice thermal conductance. The latter needs B and N on (8, 0), or an instance.
+    - `variant`: "goal", whose targets are ZT between 0.03 and 0.10 (easy instance: 0 to 0.2); or "multi-objective", whose second
+      component is for a low lattice thermal conductance. The latter needs B and N on (11, 0), or an instance.
     - `task`: a task of your own instead of the arguments above.
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
       "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"
@@ -102,10 +102,10 @@ class NanotubeThermoelectric(DesignEpisodes):
 
         def make(given: dict[str, Any]) -> DesignTask:
             given = given | more
-            size_of = (8 if n is None else n, m or 0, 3 if cells is None else cells)
+            size_of = (11 if n is None else n, m or 0, 2 if cells is None else cells)
             require_sites(*size_of)
             lattice = tube_lattice(*size_of)
-            if set(budget or ()) - {"B", "N"} or (lattice.n, lattice.m) != (8, 0):
+            if set(budget or ()) - {"B", "N"} or (lattice.n, lattice.m) != (11, 0):
                 given = {"model": "oracle", "others": (), "constraint": None} | given
             return thermoelectric(lattice=lattice, budget=budget or {"B": 4, "N": 4}, **given)
 

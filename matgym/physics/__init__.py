@@ -6,6 +6,8 @@ from matgym.physics.electrons.bands import FERMI_EV, GAP_EV, PI_FORMATION_EV, Pi
 from matgym.physics.electrons.bias import Bias, Response
 from matgym.physics.electrons.conductance import CONDUCTANCE_US, PiTransport
 from matgym.physics.electrons.optics import OPTICAL, OpticalTransitions
+from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
+from matgym.physics.electrons.self_consistent_transport import SelfConsistentTransport
 from matgym.physics.electrons.tight_binding import PiParameters
 from matgym.physics.mechanics.elastic import POISSON_RATIO, YOUNG_GPA, Elasticity
 from matgym.physics.mechanics.formation import FORMATION_EV, FormationEnergy
@@ -77,6 +79,8 @@ __all__ = [
     "Property",
     "RamanModes",
     "Response",
+    "SelfConsistentElectrons",
+    "SelfConsistentTransport",
     "Strength",
     "Thermoelectric",
     "Vibrations",

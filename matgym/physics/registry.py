@@ -14,8 +14,8 @@ import numpy as np
 from matgym.errors import PropertyError, require_counts, require_within
 from matgym.models import Level, Model, Predictions, Property
 from matgym.physics.cache import PHYSICS_VERSION, Cached, Remembered
-from matgym.physics.electrons.bands import PiElectrons, PiFormation
-from matgym.physics.electrons.conductance import PiTransport
+from matgym.physics.electrons.bands import GAP_EV, PiElectrons, PiFormation
+from matgym.physics.electrons.conductance import CONDUCTANCE_US, PiTransport
 from matgym.physics.electrons.neutrality import Potential, check_potential
 from matgym.physics.electrons.optics import OpticalTransitions
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
@@ -158,7 +158,9 @@ def oracle_of(prop: str, conditions: Conditions | None = None, *, level: Level |
     return create(conditions or Conditions(), lambda plain: plain)
 
 
-JUDGED_BY: Final = {"gap_ev": Level.SCC_PI}
+JUDGED_BY: Final = dict.fromkeys(
+    (prop.key for prop in (GAP_EV, CONDUCTANCE_US, *Thermoelectric.properties)), Level.SCC_PI
+)
 """Levels of the oracles that reward and verify designs if none is named, where the first level is not meant: without
 charges, π tight binding ranks decorated tubes otherwise than the levels above it (docs/physics.md)."""
 

@@ -22,7 +22,8 @@ from matgym.physics import (
     ZT,
     PhononTransport,
     PiElectrons,
-    PiFormation,
+    SelfConsistentElectrons,
+    SelfConsistentTransport,
     Thermoelectric,
 )
 from matgym.physics.cache import Remembered
@@ -143,8 +144,8 @@ def further(prop: Property, model: Any, low: float, high: float, direction: Dire
 def doping_easy(**arguments: Any) -> DesignTask:
     """Return the doping task on a tube so small that the oracle computed every design."""
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(8, 0, 1), "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy",
-        "direction": "maximize", "scale": Scale((0.2, 1.5), (0.2, 1.5), 0.15),
+        "lattice": tube_lattice(11, 0, 1), "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy",
+        "direction": "maximize",
     }  # fmt: skip
     return decoration_task(**settings | arguments)
 
@@ -168,13 +169,13 @@ def isotope_sites(**arguments: Any) -> DesignTask:
 def thermoelectric(**arguments: Any) -> DesignTask:
     """Return the task of placing boron and nitrogen for a large ZT, with the shipped networks as models."""
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(8, 0, 3), "budget": {"B": 4, "N": 4}, "usual": ZT, "model": "nanotube-zt",
+        "lattice": tube_lattice(11, 0, 2), "budget": {"B": 4, "N": 4}, "usual": ZT, "model": "nanotube-thermoelectric",
         "direction": "maximize",
     }  # fmt: skip
     if "others" not in arguments:
-        settings["others"] = (further(THERMAL_CONDUCTANCE_NW_K, "nanotube-heat", 1.5, 2.5, "minimize"),)
+        settings["others"] = (further(THERMAL_CONDUCTANCE_NW_K, "nanotube-heat", 2.4, 3.4, "minimize"),)
     if "constraint" not in arguments:
-        settings["constraint"] = Constraint(YOUNG_GPA, resolved("nanotube-young", YOUNG_GPA), least=885.0)
+        settings["constraint"] = Constraint(YOUNG_GPA, resolved("nanotube-young", YOUNG_GPA), least=915.0)
     return decoration_task(**settings | arguments)
 
 
@@ -194,7 +195,8 @@ def thermoelectric_easy(**arguments: Any) -> DesignTask:
 
 def _heat_and_current() -> list[tuple[Model, tuple[str, ...]]]:
     phonons = Remembered(PhononTransport())  # computed once for both
-    return [(Thermoelectric(phonons=phonons), ("zt", "power_factor_pw_k2")), (phonons, ("thermal_conductance_nw_k",))]
+    zt = Thermoelectric(phonons=phonons, electrons=SelfConsistentTransport())
+    return [(zt, ("zt", "power_factor_pw_k2")), (phonons, ("thermal_conductance_nw_k",))]
 
 
 INSTANCES: Final = {
@@ -205,8 +207,8 @@ INSTANCES: Final = {
             chirality_task, target=(0.80, 1.10, 4.0), physics=lambda: [(PiElectrons(), ("gap_ev",))],
         ),
         Instance(
-            "doping-easy", "the largest gap of two B and two N on 32 sites of (8,0)", doping_easy,
-            physics=lambda: [(PiElectrons(), ("gap_ev",)), (PiFormation(), ("pi_formation_ev",))], tolerance=1e-6,
+            "doping-easy", "the largest gap of two B and two N on 44 sites of (11,0)", doping_easy,
+            physics=lambda: [(SelfConsistentElectrons(), ("gap_ev",))], tolerance=1e-6,
         ),
         Instance(
             "doping", "the largest gap of eight B and eight N on 132 sites of (11,0), by a network", doping,
@@ -227,7 +229,7 @@ INSTANCES: Final = {
             tolerance=1e-6,
         ),
         Instance(
-            "thermoelectric", "the largest ZT with four B and four N on 96 sites of (8,0), by a network",
+            "thermoelectric", "the largest ZT with four B and four N on 88 sites of (11,0), by a network",
             thermoelectric, tolerance=0.002,
         ),
         Instance(

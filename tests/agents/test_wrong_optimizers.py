@@ -19,8 +19,8 @@ WORDS = ("decorations", "choices", "numbers")
 
 def problem(kind):
     if kind == "decorations":
-        tube = {"lattice": tube_lattice(8, 0, 1), "budget": {"B": 2, "N": 2}}
-        return Problem(decoration_task(**tube, model="solved:doping-easy", low=0.6, high=1.2), np.array([0.9]))
+        tube = {"lattice": tube_lattice(11, 0, 1), "budget": {"B": 2, "N": 2}}
+        return Problem(decoration_task(**tube, model="solved:doping-easy", low=0.1, high=0.5), np.array([0.3]))
     made = instance("isotope-rings" if kind == "choices" else "growth-recipe")
     return Problem(made.task(), np.array(made.target))
 

@@ -56,7 +56,7 @@ def test_networks_say_that_a_tube_is_out_of_distribution(run):
     balanced = {
         "nanotube-doping",
         "nanotube-doping-small",
-        "nanotube-zt",
+        "nanotube-thermoelectric",
         "nanotube-formation",
     }  # whose training data have as many B as N
     assert balanced <= {row["surrogate"] for row in found["predictions"]}

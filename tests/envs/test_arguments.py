@@ -228,7 +228,7 @@ TABLES = [
     ("matgym/NanotubeDoping-v0", {"instance": "doping-easy"}),
     (
         "matgym/NanotubeDoping-v0",
-        {"n": 8, "cells": 1, "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy", "initial_designs": "nearest"},
+        {"n": 11, "cells": 1, "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy", "initial_designs": "nearest"},
     ),
     ("matgym/NanotubeThermoelectric-v0", {"instance": "thermoelectric-easy"}),
 ]

@@ -202,7 +202,7 @@ def fixed_designs(permutation, budget):
 CASES = [
     ((7, 0, 2), {"14C": 3}, True, 1_052),
     ((7, 0, 2), {"14C": 3}, False, None),
-    ((8, 0, 1), {"B": 2, "N": 2}, False, 3_517),
+    ((11, 0, 1), {"B": 2, "N": 2}, False, 9_523),
     ((4, 4, 2), {"B": 2, "N": 1}, False, None),
     ((4, 4, 3), {"13C": 3}, True, None),
     ((4, 2, 1), {"B": 2, "N": 1}, False, None),

@@ -68,8 +68,7 @@ def tasks(settings):
     return (
         replace(rings, objectives=(replace(rings.objective, model=table), *rings.objectives[1:])),
         decoration_task(
-            lattice=tube_lattice(8, 0, 1), budget={"B": 2, "N": 2}, property="pi_formation_ev",
-            model="solved:doping-easy", direction="minimize", low=9.0, high=12.0,
+            lattice=tube_lattice(11, 0, 1), budget={"B": 2, "N": 2}, model="solved:doping-easy", direction="maximize",
         ),
         furnace_task(reactor=(12.0, 1.3, 0.8, 2.0, 5.0)),
     )  # fmt: skip
