@@ -316,9 +316,10 @@ def decoded(content: bytes, encoding: str | None = None) -> str:
     wide = content.startswith(UTF16_MARKS)
     try:
         return content.decode(encoding or ("utf-16" if wide else "utf-8")).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         named = encoding or ("UTF-16" if wide else "UTF-8")
-        raise UnicodeError(f"{named} text: {error.reason} at byte {error.start}") from None
+        where = f": {error.reason} at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+        raise UnicodeError(f"{named} text{where}") from None
 
 
 def read_json(path: Path) -> Any:

@@ -233,8 +233,9 @@ def test_other_encodings_are_read_if_they_are_named(write):
     with pytest.raises(DatasetError, match=r"is not UTF-8 text: .* at byte 4; store it as UTF-8, or name its encoding"):
         Experiments.read(file)
     assert Experiments.read(file, encoding="latin-1").columns[0].name == "température"
-    with pytest.raises(DatasetError, match=r"is not ascii text"):
-        Experiments.read(file, encoding="ascii")
+    for encoding in ("ascii", "undefined", "punycode"):  # "undefined" decodes nothing
+        with pytest.raises(DatasetError, match=f"is not {encoding} text"):
+            Experiments.read(file, encoding=encoding)
 
 
 # ---- workbooks
