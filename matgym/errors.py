@@ -41,6 +41,10 @@ class DamagedFileWarning(UserWarning):
     """A damaged file of unfinished work that was set aside, and whose content is computed again."""
 
 
+class TableWarning(UserWarning):
+    """A table of experiments that lost rows, or a column of which may be something else than an input."""
+
+
 class KeptFilesWarning(UserWarning):
     """Files in a work folder that matgym did not write and therefore did not remove."""
 

@@ -276,6 +276,18 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
     Raises:
         FormatError: if there is no such file, or it is larger than `limit` bytes, or no text.
     """
+    try:
+        return decoded(read_bytes(path, limit))
+    except UnicodeError as error:
+        raise FormatError(f"{path} is not {error}; store it as UTF-8") from None
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        FormatError: if there is no such file, or it is larger than `limit` bytes.
+    """
     if not is_file(path):
         raise FormatError(
             f"{path} is a folder or a device, not a file" if _exists(path) else f"there is no file {path}"
@@ -287,12 +299,27 @@ def read_text(path: Path, limit: int = MAX_TEXT_BYTES) -> str:
         raise FormatError(f"{path} cannot be read: {error.strerror}") from None
     if len(content) > limit:
         raise FormatError(f"{path} is larger than {limit:,} bytes, the limit for such a file")
+    return content
+
+
+def decoded(content: bytes, encoding: str | None = None) -> str:
+    """Return the text of bytes; a byte order mark is dropped.
+
+    Args:
+        content: the bytes.
+        encoding: name of the encoding; None for UTF-8, or UTF-16 with its mark.
+
+    Raises:
+        UnicodeError: if the bytes are not such text; the message says of what encoding, why and where.
+        LookupError: if there is no such encoding of text.
+    """
     wide = content.startswith(UTF16_MARKS)
     try:
-        return content.decode("utf-16" if wide else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        named, reason = "UTF-16" if wide else "UTF-8", f"{error.reason} at byte {error.start}"
-        raise FormatError(f"{path} is not {named} text: {reason}; store it as UTF-8") from None
+        return content.decode(encoding or ("utf-16" if wide else "utf-8")).removeprefix("\ufeff")
+    except UnicodeError as error:
+        named = encoding or ("UTF-16" if wide else "UTF-8")
+        where = f": {error.reason} at byte {error.start}" if isinstance(error, UnicodeDecodeError) else ""
+        raise UnicodeError(f"{named} text{where}") from None
 
 
 def read_json(path: Path) -> Any:

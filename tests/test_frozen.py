@@ -22,6 +22,7 @@ from matgym.frozen import ValueObject, array_bytes, cached_by_bytes, read_only
 from matgym.physics import predict
 from matgym.physics.mechanics.strength import Strength
 from matgym.physics.registry import PROPERTIES
+from matgym.processes.campaigns.columns import TextColumn
 from matgym.processes.campaigns.experiments import Experiments
 from matgym.processes.sequences.runs import Runs
 from matgym.structures import Nanotube, TubeBatch, tube_lattice
@@ -89,7 +90,10 @@ def live() -> dict[type, list[Any]]:
     kept += [TubeBatch.of(kept), tube_lattice(7, 5, 1), Strength(), DefectEdits(tube_lattice(8, 0, 4), {"SW": 1})]
     kept.append(predict([Nanotube(8, 0, 1).decorated({0: "N"})], [name for name in PROPERTIES if name != "strength"]))
     yields = Experiments._of(  # as `read` makes it of a table
-        "own", {"flow": [str(i) for i in range(12)]}, "yield", [str(i * i) for i in range(12)], "maximize"
+        "own",
+        [TextColumn("own", "flow", tuple(map(str, range(12))))],
+        TextColumn("own", "yield", tuple(str(i * i) for i in range(12))),
+        "maximize",
     )
     for name in [spec for spec in gym.registry if spec.startswith("matgym/")]:
         env = gym.make(name, **({"data": yields} if "Experiments" in name else {}))

@@ -8,7 +8,7 @@ import typer
 
 from matgym.cli import agents, benchmark, cache, commands, data, envs, furnace, generate, oracle, predict, surrogate
 from matgym.cli.console import print_note, printing
-from matgym.errors import DamagedFileWarning, KeptFilesWarning, MatgymError
+from matgym.errors import DamagedFileWarning, KeptFilesWarning, MatgymError, TableWarning
 from matgym.version import __version__
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -39,11 +39,11 @@ def options(
 
 
 def _show_warnings() -> None:
-    """Print warnings about files as notes of one sentence; all others are shown as Python shows them."""
+    """Print warnings about files and tables as notes of one sentence; all others are shown as Python shows them."""
     shown = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-        if issubclass(category, DamagedFileWarning | KeptFilesWarning):
+        if issubclass(category, DamagedFileWarning | KeptFilesWarning | TableWarning):
             print_note("Note", "yellow", str(message))
         else:
             shown(message, category, *place, **more)

@@ -1,5 +1,6 @@
 """Commands without a group: `matgym demo`, `matgym export`, `matgym experiments`."""
 
+import csv
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,9 +79,27 @@ def export(
 
 
 def experiments(
-    table: Annotated[str, typer.Argument(help="CSV file with a header, or name of an olymp data set.")],
-    target: Annotated[str, typer.Option(help="Measured column of a CSV file. Default: the last column.")] = "",
-    direction: Annotated[str, typer.Option(help="For a CSV file: maximize (default) or minimize.")] = "",
+    table: Annotated[str, typer.Argument(help="CSV or .xlsx file with a header, or name of an olymp data set.")],
+    target: Annotated[str, typer.Option(help="Measured column of a file. Default: the last column.")] = "",
+    direction: Annotated[str, typer.Option(help="For a file: maximize (default) or minimize.")] = "",
+    inputs: Annotated[
+        str | None, typer.Option(help="Input columns of a file, with commas. Default: all but the target.")
+    ] = None,
+    ignore: Annotated[str | None, typer.Option(help="Columns of a file that are not read, with commas.")] = None,
+    categorical: Annotated[
+        str | None, typer.Option(help="Input columns of a file whose cells are names, with commas.")
+    ] = None,
+    na: Annotated[
+        str | None,
+        typer.Option(help="Cells of a file that mean a missing value, with commas. Their rows are left out."),
+    ] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal mark of a CSV file. Default: a point.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Character between cells of a CSV file. Default: comma, semicolon or tab.")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Encoding of a CSV file, such as latin-1. Default: UTF-8.")
+    ] = None,
     model: Annotated[
         str, typer.Option(help="gp, trees, or best (the model with the better cross-validation).")
     ] = "best",
@@ -90,30 +109,41 @@ def experiments(
     """Fit the emulator of `matgym/Experiments-v0` to a table of experiments, and print its accuracy."""
     from matgym.tasks.experiments import ExperimentTask
 
-    words: dict[str, Any] = {"direction": direction or None, "model": model}  # checked there
+    words: dict[str, Any] = {
+        "direction": direction or None, "model": model, "inputs": _names(inputs), "ignore": _names(ignore),
+        "categorical": _names(categorical), "na": _names(na), "decimal": decimal, "delimiter": delimiter,
+        "encoding": encoding,
+    }  # fmt: skip  # checked there
     with progress() as show:
         show(table, 0, 1, "learning the table")
         emulator = ExperimentTask.of(table, target=target or None, log=log, **words).emulator
         show(table, 1, 1, "")
     data = emulator.data
     learned = f"log({data.target})" if log else data.target
-    inputs = [{"input": c.name, "from": _shown(c, c.low), "to": _shown(c, c.high)} for c in data.columns]
+    ranges = [{"input": c.name, "from": _shown(c, c.low), "to": _shown(c, c.high)} for c in data.columns]
     models = [
         {"model": name, "r2": r2, "±": emulator.r2_interval[name], "taken": name == emulator.model}
         for name, r2 in emulator.r2.items()
     ]
     remarks = _remarks(data, emulator, learned)
     content = {
-        "table": data.name, "target": learned, "inputs": inputs, "models": models, "noise": emulator.noise,
+        "table": data.name, "target": learned, "inputs": ranges, "models": models, "noise": emulator.noise,
         "replicated": emulator.replicated, "remarks": remarks,
     }  # fmt: skip
     print_result(
         content,
-        (f"{data.name}: inputs", inputs),
+        (f"{data.name}: inputs", ranges),
         (f"{data.name}: {learned}, cross-validated", models),
         lines=[f"• {sentence}" for sentence in remarks],
         json=json,
     )
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Return names with commas between them; a name that has a comma stands in quotation marks, as in CSV files."""
+    if text is None:
+        return None
+    return [name.strip() for name in next(csv.reader([text], skipinitialspace=True), None) or [""]]
 
 
 def _remarks(data: "Experiments", emulator: "Emulator", learned: str) -> list[str]:

@@ -1,7 +1,7 @@
 """`matgym/Experiments-v0`: a campaign on your own table of experiments, or on one that was published."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from typing_extensions import Doc
 
@@ -9,6 +9,7 @@ from matgym.envs.arguments import Count, given_alone
 from matgym.envs.batch import BatchedEnv, Rows, ScalarEnv
 from matgym.envs.campaign import EXPERIMENTS, Campaign, Drawn
 from matgym.errors import ConfigurationError
+from matgym.processes.campaigns.columns import Decimal
 from matgym.processes.campaigns.emulator import Emulator, Model
 from matgym.processes.campaigns.experiments import Direction, Experiments
 from matgym.tasks.experiments import ExperimentTask
@@ -50,11 +51,18 @@ class ExperimentCampaign(Campaign):
     experiments, also give `gymnasium.make` a `max_episode_steps` above `experiments`.
 
     ## Arguments
-    - `data`: a CSV file, the name of a campaign of the package `olymp`, an `Experiments`, or an `Emulator`. Either
-      this argument or `task` is needed. A table's first emulator takes seconds to fit (80 s for the 1,386 rows of
-      "hplc"), and is then kept in matgym's cache.
-    - `target`, `direction`: for a CSV file, the measured column and "maximize" or "minimize". Default: the last column,
+    - `data`: a CSV file or .xlsx workbook (extra `xlsx`) with a header, the name of a campaign of the package `olymp`,
+      an `Experiments`, or an `Emulator`. Either this argument or `task` is needed. A table's first emulator takes
+      seconds to fit (80 s for the 1,386 rows of "hplc"), and is then kept in matgym's cache.
+    - `target`, `direction`: for a file, the measured column and "maximize" or "minimize". Default: the last column,
       "maximize".
+    - `inputs`, `ignore`: for a file, the columns that were set, or those that are not read. Give one or the other.
+      Default: all columns but the target are inputs.
+    - `categorical`: for a file, the inputs whose cells are names. Default: the columns of words.
+    - `na`: for a file, the cells that stand for a missing value, such as `["NA", ""]`. Rows with one are left out,
+      and a warning counts them. Default: none, so that such a cell is an error.
+    - `decimal`, `delimiter`, `encoding`: for a CSV file, such as ",", ";" and "latin-1". Default: ".", whichever of
+      comma, semicolon and tab the header has, UTF-8.
     - `model`, `log`: settings of the emulator. Default: "best", False; see
       `matgym.processes.campaigns.emulator.emulate`.
     - `experiments`: the budget. Default: 20.
@@ -74,18 +82,28 @@ class ExperimentCampaign(Campaign):
         data: "Experiments | Emulator | Path | Annotated[str, Doc(DATA_NAME)] | None" = None,
         target: str | None = None,
         direction: Direction | None = None,
+        inputs: tuple[str, ...] | None = None,
+        ignore: tuple[str, ...] | None = None,
+        categorical: tuple[str, ...] | None = None,
+        na: tuple[str, ...] | None = None,
+        decimal: Decimal | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
         model: Model | None = None,
         log: bool | None = None,
         experiments: Count = EXPERIMENTS,
         task: ExperimentTask | None = None,
     ) -> None:
-        of_data = {"target": target, "direction": direction, "model": model, "log": log}
+        of_data: dict[str, Any] = {
+            "target": target, "direction": direction, "inputs": inputs, "ignore": ignore, "categorical": categorical,
+            "na": na, "decimal": decimal, "delimiter": delimiter, "encoding": encoding, "model": model, "log": log,
+        }  # fmt: skip
         if task is not None:
             given_alone("task", {"data": data, **of_data, "log": log is not None})
         elif data is None:
             raise ConfigurationError('give either a task or data: a CSV file, or a name such as "fullerenes"')
         else:
-            task = ExperimentTask.of(data, target=target, direction=direction, model=model, log=log)
+            task = ExperimentTask.of(data, **of_data)
         self.task = task
         super().__init__(size, len(task.data.columns), experiments, (task.data.target, "measured"))
 

@@ -1,5 +1,6 @@
 """The task of an experimental campaign on measured data: find the experiment with the largest or smallest result."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from matgym.errors import ConfigurationError, DatasetError
+from matgym.processes.campaigns.columns import Decimal
 from matgym.processes.campaigns.emulator import Emulator, Model, emulate
 from matgym.processes.campaigns.experiments import (
     SMALLEST_RANGE,
@@ -47,15 +49,31 @@ class ExperimentTask:
         *,
         target: str | None = None,
         direction: Direction | None = None,
+        inputs: Sequence[str] | None = None,
+        ignore: Sequence[str] | None = None,
+        categorical: Sequence[str] | None = None,
+        na: Sequence[str] | None = None,
+        decimal: Decimal | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
         model: Model | None = None,
         log: bool | None = None,
     ) -> "ExperimentTask":
         """Return the task for a table of experiments.
 
+        The arguments from `target` to `encoding` are for a file; see `Experiments.read`.
+
         Args:
-            data: a CSV file, the name of a campaign in the package `olymp`, a table, or an emulator of one.
-            target: measured column of a CSV file; the last by default.
-            direction: direction for a CSV file: "maximize", the default, or "minimize".
+            data: a CSV file or workbook, the name of a campaign in the package `olymp`, a table, or an emulator of one.
+            target: measured column; the last by default.
+            direction: "maximize", the default, or "minimize".
+            inputs: columns that were set; all others by default.
+            ignore: columns that are not read.
+            categorical: inputs whose cells are names.
+            na: cells that stand for a missing value; rows with one are left out.
+            decimal: decimal mark, "." or ",".
+            delimiter: character between cells.
+            encoding: encoding of the text.
             model: see `matgym.processes.campaigns.emulator.emulate`; "best" by default.
             log: see `matgym.processes.campaigns.emulator.emulate`; False by default.
 
@@ -63,14 +81,18 @@ class ExperimentTask:
             ConfigurationError: if an argument has no effect on such data.
             DatasetError: if there are no such data.
         """
-        of_file, of_emulator = {"target": target, "direction": direction}, {"model": model, "log": log}
+        of_file: dict[str, Any] = {
+            "target": target, "direction": direction, "inputs": inputs, "ignore": ignore, "categorical": categorical,
+            "na": na, "decimal": decimal, "delimiter": delimiter, "encoding": encoding,
+        }  # fmt: skip
+        of_emulator = {"model": model, "log": log}
         if isinstance(data, Emulator):
             _check_absent("an emulator", of_file | of_emulator)
             return cls(data)
         if isinstance(data, Experiments):
             _check_absent("a table in memory", of_file)
         elif isinstance(data, Path) or Path(data).suffix or Path(data).is_file():
-            data = Experiments.read(data, target=target, direction=direction or "maximize")
+            data = Experiments.read(data, **of_file | {"direction": direction or "maximize"})
         else:
             _check_absent("a published campaign", of_file)
             data = measured(data)

@@ -26,7 +26,7 @@ LONG = {
 
 VALID = {
     "export": [["(8,0)x2", "--to", "vesta", "--output", "out"], ["tube.extxyz", "--to", "ovito"]],
-    "experiments": [["table.csv"], ["table.csv", "--model", "trees", "--target", "y"]],
+    "experiments": [["table.csv"], ["table.csv", "--model", "trees", "--target", "y", "--na", "NA,", "--inputs", "x"]],
     "data build": [["out.parquet", "--specification", "spec.json"]],
     "data info": [["small.parquet"]],
     "oracle evaluate": [["tube.extxyz", "--properties", "gap", "--no-cache"], ["tube.cif", "--no-cache"]],

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from matgym.cli import app
-from matgym.errors import ConfigurationError, DatasetError
+from matgym.errors import ConfigurationError, DatasetError, TableWarning
 from matgym.processes.growth.recipe import Stage, recipe_of
 from matgym.processes.growth.runs import grow
 
@@ -52,3 +52,19 @@ def test_a_direction_that_is_none_or_is_without_effect_is_named(plane):
         run("experiments", plane, "--direction", "most")
     with pytest.raises(ConfigurationError, match="direction='minimize' has no effect on a published campaign"):
         run("experiments", "suzuki", "--direction", "minimize")
+
+
+def test_experiments_takes_what_a_file_does_not_say(tmp_path):
+    """Decimal commas, Latin-1, a name with a comma, a column that is no input, and cells without a value."""
+    rows = [f"{a};{b};S{k};{1 + 2 * a + b}".replace(".", ",") for k, (a, b) in enumerate(PLANE)]
+    rows[3:5] = ["NA;0,5;S3;2,0", "0,25;;S4;2,0"]
+    file = tmp_path / "mine.csv"
+    file.write_bytes("\n".join(["température;b;sample, new;y", *rows]).encode("latin-1"))
+    options = ["--model", "gp", "--decimal", ",", "--encoding", "latin-1", "--delimiter", ";", "--na", "NA,", "--json"]
+    for more in (["--ignore", '"sample, new"'], ["--inputs", "température, b", "--target", "y"]):
+        with pytest.warns(TableWarning, match="2 of 15 rows were left out"):
+            found = json.loads(run("experiments", str(file), *options, *more).stdout)
+        assert [row["input"] for row in found["inputs"]] == ["température", "b"]
+        assert "13 experiments, 13 different ones; the maximum of y is 4, at température = 1" in found["remarks"][0]
+    with pytest.raises(ConfigurationError, match=r"categorical=\['y'\] has no effect"):
+        run("experiments", str(file), *options, "--categorical", "y")

@@ -9,7 +9,7 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 import matgym  # noqa: F401  # registers the environments
-from matgym.errors import ConfigurationError, WeightsError
+from matgym.errors import ConfigurationError, TableWarning, WeightsError
 from matgym.processes.annealing.runs import annealing_runs
 from matgym.processes.campaigns.emulator import emulate
 from matgym.processes.campaigns.experiments import Column, Experiments
@@ -214,6 +214,22 @@ def test_growth_environments_say_what_is_wrong(surrogates):
         gym.make("matgym/CVDRecipe-v0", experiments=0)
 
 
+def test_a_file_of_experiments_is_read_as_the_arguments_say(tmp_path):
+    file = tmp_path / "mine.csv"
+    rows = [f"{x},5;{x % 3};{x * x % 7};{'NA' if x == 4 else x}" for x in range(20)]
+    file.write_text("flow;site;y;y2\n" + "\n".join(rows))
+    options = {"target": "y2", "na": ["NA"], "decimal": ",", "delimiter": ";", "encoding": "utf-8", "model": "trees"}
+    for more in ({"ignore": ["y"]}, {"inputs": np.array(["flow", "site"])}):
+        with pytest.warns(TableWarning, match="1 of 20 rows were left out"):
+            env = gym.make("matgym/Experiments-v0", data=str(file), categorical=["site"], **options, **more)
+        data = env.unwrapped.episodes.task.data
+        assert data.columns == (Column("flow", 0.5, 19.5), Column("site", 0.0, 2.0, ("0", "1", "2")))
+        assert data.values.tolist() == [x for x in range(20) if x != 4]
+    for name, value in {"inputs": "flow", "na": [1], "decimal": ";"}.items():
+        with pytest.raises(ConfigurationError, match=f"^{name}=.* of ExperimentCampaign is not right"):
+            gym.make("matgym/Experiments-v0", data=str(file), **{name: value})
+
+
 def arguments_without_effect(surrogates):
     """Identity, arguments one of which has no effect, and what the error says."""
     table = quadratic()
@@ -223,14 +239,18 @@ def arguments_without_effect(surrogates):
     for identity in ("matgym/CVDGrowth-v0", "matgym/CVDRecipe-v0"):
         for name, value in (("minutes", 30), ("randomised", True), ("randomised", False), ("model", "oracle")):
             yield identity, growth | {name: value}, f"{name} {beside}"
-    given = {"data": table, "target": "height", "direction": "maximize", "model": "gp", "log": False}
+    of_file = {
+        "target": "height", "direction": "maximize", "inputs": ["a"], "ignore": ["a"], "categorical": ["a"],
+        "na": ["NA"], "decimal": ",", "delimiter": ";", "encoding": "latin-1",
+    }  # fmt: skip
+    given = {"data": table, **of_file, "model": "gp", "log": False}
     for name, value in given.items():
         yield "matgym/Experiments-v0", {"task": ExperimentTask(emulator), name: value}, f"{name} {beside}"
     for name, value in list(given.items())[1:]:
         yield "matgym/Experiments-v0", {"data": emulator, name: value}, f"{name}=.* has no effect on an emulator"
     for data, called in ((table, "a table in memory"), ("suzuki", "a published campaign")):
-        for name in ("target", "direction"):
-            yield "matgym/Experiments-v0", {"data": data, name: given[name]}, f"has no effect on {called}"
+        for name, value in of_file.items():
+            yield "matgym/Experiments-v0", {"data": data, name: value}, f"has no effect on {called}"
     films = "matgym/FilmAnnealing-v0"
     for network in ("network", surrogates["annealing"]):
         yield films, {"observation": "image", "dynamics": network}, 'observation="image" needs films with grains'

@@ -1,5 +1,6 @@
 """Tables of experiments: reading, replicates, shares of a whole, words; and their emulators."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,9 @@ def rows(count=12):
 
 
 def test_a_table_is_read_with_its_words_and_without_what_never_varies(tmp_path):
-    data = Experiments.read(written(tmp_path, "\ufeffx, speed ,same,y\n" + rows() + "\n\n"))
+    data = Experiments.read(
+        written(tmp_path, "\ufeffx, speed ,same,y\n" + rows() + "\n\n"), inputs=["x", "speed", "same"]
+    )
     assert data.columns == (Column("x", 0.0, 11.0), Column("speed", 0.0, 1.0, ("fast", "slow")))
     assert data.target == "y"
     assert data.inputs[:2].tolist() == [[0.0, 1.0], [1.0, 0.0]]
@@ -53,11 +56,11 @@ def test_semicolons_and_a_chosen_target(tmp_path):
         ("x,y\n1,2\n2,2\n", "2 different experiments; 10 are the least"),
         ("x,y\n1\n", "row 2: 1 cells under 2 column names"),
         ("x,y\n1,\n", "row 2: 'y' is empty"),
-        ("x,y\n1,much\n", "'y' must hold finite numbers; there is 'much'"),
-        ("x,y\n1,nan\n", "'y' must hold finite numbers; there is 'nan'"),
+        ("x,y\n1,much\n", "row 2: 'y' is 'much', no number: drop such rows with na=['much'], or name another target"),
+        ("x,y\n1,nan\n", "row 2: 'y' is 'nan', not finite"),
         ("x,y\n1,2\n1,3\n", "no input that varies"),
-        ("", "no column ''; it has none"),
-        ("x,y\n", "0 different experiments"),
+        ("", "mine.csv is empty: give a table with a header"),
+        ("x,y\n", "mine.csv has no rows under its header x, y"),
         ("x,x,y\n" + "1,2,3\n" * 12, "2 columns 'x'"),
         ("x,y\n" + "\n".join(f"{x},7" for x in range(12)), "'y' is 7 in every experiment"),
         ("x,y\n" + "\n".join(f"{x // 2},{x % 2}" for x in range(24)), "'y' is 0.5 in every experiment"),
@@ -65,7 +68,7 @@ def test_semicolons_and_a_chosen_target(tmp_path):
     ],
 )
 def test_what_is_wrong_with_a_table_is_said(tmp_path, text, message):
-    with pytest.raises(DatasetError, match=message.replace("(", r"\(")):
+    with pytest.raises(DatasetError, match=re.escape(message)):
         Experiments.read(written(tmp_path, text))
 
 
@@ -136,10 +139,10 @@ def test_a_table_without_a_scale_of_scores_raises():
         ExperimentTask.of(data, model="trees")
 
 
-@pytest.mark.parametrize(("words", "rows", "model"), [(True, 6000, "trees"), (True, 400, "gp"), (False, 4000, "best")])
-def test_tables_that_would_fill_the_memory_raise(tmp_path, words, rows, model):
-    lines = [f"{'w' * words}{x},{x % 97}" for x in range(rows)]
-    data = Experiments.read(written(tmp_path, "x,y\n" + "\n".join(lines)))
+@pytest.mark.parametrize(("rows", "model"), [(6000, "trees"), (400, "gp")])
+def test_tables_that_would_fill_the_memory_raise(tmp_path, rows, model):
+    lines = [f"w{x},{x % 97}" for x in range(rows)]
+    data = Experiments.read(written(tmp_path, "x,y\n" + "\n".join(lines)), categorical=["x"])
     with pytest.raises(ConfigurationError, match=f"{rows:,} different experiments"):
         emulate(data, model)
 

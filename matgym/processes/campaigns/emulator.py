@@ -3,7 +3,7 @@
 A Gaussian process with a length for each input (Matérn 5/2), or extremely randomised trees (Geurts, Ernst and
 Wehenkel, Mach. Learn. 63, 3 (2006)); Liang et al., npj Comput. Mater. 7, 188 (2021) found such processes and forests
 about as good as each other on campaigns of this size. Which one stands in is decided by cross-validation, whose folds
-never part replicates.
+never part replicates. Large tables are learned from random parts of them: see `matgym.processes.campaigns.regressors`.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from matgym.errors import ConfigurationError
 from matgym.files import read_json, write_json
 from matgym.physics.cache import default_cache
 from matgym.processes.campaigns.experiments import Experiments
+from matgym.processes.campaigns.regressors import MOST_NUMBERS, REGRESSORS, SETTINGS, has_room
 from matgym.typing import FloatArray
 
 Model: TypeAlias = Literal["best", "gp", "trees"]
@@ -28,12 +29,6 @@ REPEATS: Final = 3
 """Partitions into folds, over which R² is averaged; one where there are more than `MANY` different experiments."""
 
 MANY: Final = 300
-
-TREES: Final = 300
-"""Trees of a forest."""
-
-MOST_NUMBERS: Final = 1 << 25
-"""Most numbers of a matrix that a fit makes: 256 MiB, of which it holds a few. A choice of ours."""
 
 EMULATOR_VERSION: Final = 1
 """To be counted up when what is learned from a table changes though its settings do not."""
@@ -88,13 +83,13 @@ def emulate(data: Experiments, model: Model = "best", *, log: bool = False, seed
     Raises:
         ConfigurationError: if there is no such model, values of a logarithm are not positive, or a table is too large.
     """
-    if model not in {"best", *_REGRESSORS}:
-        raise ConfigurationError(f"model={model!r} is unknown; there are best, {', '.join(_REGRESSORS)}")
+    if model not in {"best", *REGRESSORS}:
+        raise ConfigurationError(f"model={model!r} is unknown; there are best, {', '.join(REGRESSORS)}")
     if log and (data.values <= 0.0).any():
         raise ConfigurationError(f"log=True needs positive values; {data.target!r} goes down to {data.values.min():g}")
     learned = replace(data, values=np.log(data.values)) if log else data
     inputs, values, _ = learned.averaged
-    names = tuple(_REGRESSORS) if model == "best" else (model,)
+    names = tuple(REGRESSORS) if model == "best" else (model,)
     _check_room(learned, len(inputs), "gp" in names)
     scores, best, regressor = _learned(names, _features(data, inputs), values, seed)
     replicated = bool(np.isfinite(learned.noise))
@@ -117,10 +112,10 @@ def _check_room(data: Experiments, rows: int, with_process: bool) -> None:
             f"{data.name}: {rows:,} different experiments with {features:,} numbers and words are more than the "
             f"{MOST_NUMBERS:,} entries that a model takes: leave out columns of words, or rows"
         )
-    if with_process and rows * rows * (features + 2) > MOST_NUMBERS:  # derivatives by each parameter of the kernel
+    if with_process and not has_room(rows, features):
         raise ConfigurationError(
             f"{data.name}: {rows:,} different experiments with {features:,} numbers and words are too many for a "
-            "Gaussian process: give model='trees', or fewer rows"
+            "Gaussian process: give model='trees', or leave out columns of words"
         )
 
 
@@ -150,7 +145,7 @@ def _learned(
     else:
         scores = {name: tuple(entry["scores"][name]) for name in names}
         best = max(names, key=lambda name: scores[name][0])
-        regressor = _REGRESSORS[best](seed, x.shape[1])
+        regressor = REGRESSORS[best](seed, x.shape[1])
         regressor.restore(entry["state"], x, y)
     _LEARNED[key] = scores, best, regressor
     return scores, best, regressor
@@ -160,7 +155,7 @@ def _key(names: tuple[str, ...], x: FloatArray, y: FloatArray, seed: int) -> str
     """Name of what is learned: a hash of the table, and of all that decides what is learned from it."""
     import sklearn
 
-    settings = f"{names} {seed} {x.shape} {FOLDS} {REPEATS} {MANY} {TREES} {EMULATOR_VERSION} {sklearn.__version__}"
+    settings = f"{names} {seed} {x.shape} {FOLDS} {REPEATS} {MANY} {SETTINGS} {EMULATOR_VERSION} {sklearn.__version__}"
     content = settings.encode() + np.ascontiguousarray(x).tobytes() + np.ascontiguousarray(y).tobytes()
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
@@ -199,7 +194,7 @@ def _fitted(model: str, x: FloatArray, y: FloatArray, seed: int) -> Any:
 
     with warnings.catch_warnings():  # a length goes to the end of its range where an input does not matter
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return _REGRESSORS[model](seed, x.shape[1]).fit(x, y)
+        return REGRESSORS[model](seed, x.shape[1]).fit(x, y)
 
 
 def _features(data: Experiments, inputs: FloatArray) -> FloatArray:
@@ -211,64 +206,3 @@ def _features(data: Experiments, inputs: FloatArray) -> FloatArray:
         else:
             columns.append((inputs[:, k] - column.low) / (column.high - column.low))
     return np.column_stack(columns)
-
-
-class _Process:
-    """A Gaussian process whose mean is taken here, so that hyper-parameters and weights of the rows restore it."""
-
-    def __init__(self, seed: int, features: int) -> None:
-        from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-
-        smooth = ConstantKernel(1.0, (1e-2, 1e3)) * Matern(np.full(features, 0.5), (5e-2, 5e1), nu=2.5)
-        self.kernel = smooth + WhiteKernel(1e-2, (1e-6, 1.0))
-        self.seed = seed
-
-    def fit(self, x: FloatArray, y: FloatArray) -> "_Process":
-        from sklearn.gaussian_process import GaussianProcessRegressor
-
-        process = GaussianProcessRegressor(self.kernel, normalize_y=True, random_state=self.seed).fit(x, y)
-        self.kernel, self.weights = process.kernel_, process.alpha_
-        self._hold(x, y)
-        return self
-
-    def _hold(self, x: FloatArray, y: FloatArray) -> None:
-        self.inputs, self.mean, self.spread = x, y.mean(), y.std()
-
-    def state(self) -> dict[str, list[float]]:
-        return {"theta": self.kernel.theta.tolist(), "weights": self.weights.tolist()}
-
-    def restore(self, state: dict[str, list[float]], x: FloatArray, y: FloatArray) -> None:
-        self.kernel = self.kernel.clone_with_theta(np.array(state["theta"]))
-        self.weights = np.array(state["weights"])
-        self._hold(x, y)
-
-    def predict(self, x: FloatArray) -> FloatArray:
-        return np.asarray(self.mean + self.spread * (self.kernel(x, self.inputs) @ self.weights))
-
-
-class _Trees:
-    """Trees whose mean is taken here: for a few rows, scikit-learn's own `predict` takes ten times as long."""
-
-    def __init__(self, seed: int, _features: int) -> None:
-        from sklearn.ensemble import ExtraTreesRegressor
-
-        self.forest = ExtraTreesRegressor(TREES, random_state=seed)
-
-    def fit(self, x: FloatArray, y: FloatArray) -> "_Trees":
-        self.forest.fit(x, y)
-        return self
-
-    def state(self) -> dict[str, list[float]]:
-        return {}  # trees grow again from their seed in less time than it takes to read them
-
-    def restore(self, _state: dict[str, list[float]], x: FloatArray, y: FloatArray) -> None:
-        self.fit(x, y)
-
-    def predict(self, x: FloatArray) -> FloatArray:
-        rows, total = np.ascontiguousarray(x, dtype=np.float32), np.zeros(len(x))
-        for tree in self.forest.estimators_:
-            total += tree.tree_.predict(rows)[:, 0]
-        return total / len(self.forest.estimators_)
-
-
-_REGRESSORS: Final[dict[str, type[Any]]] = {"gp": _Process, "trees": _Trees}

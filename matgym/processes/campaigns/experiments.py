@@ -1,7 +1,8 @@
-"""Measured experiments: tables of what was done and what came of it, from the user's CSV or from a pip package."""
+"""Measured experiments: tables of what was done and what came of it, from the user's file or from a pip package."""
 
 import csv
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -10,9 +11,11 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 
-from matgym.errors import DatasetError, FormatError, MissingExtraError
-from matgym.files import MAX_NUMBER, parsed_number, read_json, read_text
+from matgym.errors import ConfigurationError, DatasetError, MissingExtraError, TableWarning
+from matgym.files import MAX_NUMBER, read_json
 from matgym.frozen import ValueObject, returns_read_only
+from matgym.processes.campaigns.columns import Decimal, TextColumn, complete
+from matgym.processes.campaigns.tables import check_texts, read_table
 from matgym.processes.controls import from_actions
 from matgym.typing import FloatArray, IntArray
 
@@ -27,8 +30,11 @@ SMALLEST_RANGE: Final = 1e-12
 SMALLEST_SPREAD: Final = 1e-100
 """Range below which a target counts as constant: squares of smaller numbers are zero."""
 
-MAX_TABLE_BYTES: Final = 1 << 24
-"""Largest file that is read: half a million rows. A choice of ours; published campaigns have thousands."""
+SECOND_TARGET: Final = 0.99
+"""Absolute rank correlation (Spearman) with the target from which an input may be a second target. A choice of ours."""
+
+MOST_CHOICES: Final = 0.5
+"""Different words per row from which a column of words may be none of choices. A choice of ours."""
 
 SIMPLEX_TOLERANCE: Final = 0.025
 """By how much rows may differ in their sum, as a share of it, and still count as compositions: tables are rounded."""
@@ -104,70 +110,76 @@ class Experiments(ValueObject, copies=True):
         target: str | None = None,
         direction: Direction = "maximize",
         inputs: Sequence[str] | None = None,
+        ignore: Sequence[str] | None = None,
+        categorical: Sequence[str] | None = None,
+        na: Sequence[str] | None = None,
+        decimal: Decimal | None = None,
+        delimiter: str | None = None,
+        encoding: str | None = None,
     ) -> Self:
-        """A table from a CSV file with a header; comma, semicolon or tab between columns.
+        """Return the table of a CSV file or workbook with a header.
+
+        A column of numbers is a range, a column of words is a choice, and a column that never varies is left out.
 
         Args:
-            path: of the file.
-            target: column that was measured; the last one by default.
+            path: path of the file: text, or .xlsx (extra `xlsx`).
+            target: column that was measured; by default the last one that is neither an input nor ignored.
             direction: whether it is to be large ("maximize") or small ("minimize").
-            inputs: columns that were set; all others by default.
+            inputs: columns that were set; by default all columns but the target and the ignored ones.
+            ignore: columns that are not read.
+            categorical: inputs whose cells are names, also those that look like numbers.
+            na: cells that stand for a missing value, such as "NA" or "". Rows with such an input or target are left
+                out with a warning.
+            decimal: decimal mark of a CSV file: "." or ","; "." by default.
+            delimiter: character between the cells of a CSV file; by default comma, semicolon or tab.
+            encoding: encoding of a CSV file; by default UTF-8, or UTF-16 with its byte order mark.
 
         Raises:
-            DatasetError: if the file is missing or no table, lacks a column, or has an empty or unreadable cell.
+            ConfigurationError: if an argument is not right, or has no effect.
+            DatasetError: if the file is missing or no table, lacks a column, or has a cell that cannot be used.
+            MissingExtraError: if a workbook is read without openpyxl.
+
+        Warns:
+            TableWarning: if rows are left out, or a column may be a second target or hold no choices.
         """
-        path = Path(path)
-        try:
-            text = read_text(path, MAX_TABLE_BYTES)
-        except FormatError as error:
-            raise DatasetError(f"{path} cannot be read as a table: {error}") from None
-        first = text.split("\n", 1)[0]
-        delimiter = max(",;\t", key=first.count)
-        try:
-            header, *rows = [row for row in csv.reader(text.splitlines(), delimiter=delimiter) if any(row)] or [[]]
-        except csv.Error as error:
-            raise DatasetError(f"{path} cannot be read as a table: {error}") from None
-        header = [name.strip() for name in header]
-        target = target or (header[-1] if header else "")
-        chosen = [name for name in header if name != target] if inputs is None else list(inputs)
-        for name in (target, *chosen):
-            if name not in header:
-                raise DatasetError(f"{path.name} has no column {name!r}; it has {', '.join(header) or 'none'}")
-            if header.count(name) > 1:
-                raise DatasetError(
-                    f"{path.name} has {header.count(name)} columns {name!r}: give each a name of its own"
-                )
-        for number, row in enumerate(rows, 2):
-            if len(row) != len(header):
-                raise DatasetError(f"{path.name}, row {number}: {len(row)} cells under {len(header)} column names")
-        cells = {name: [row[header.index(name)].strip() for row in rows] for name in (target, *chosen)}
-        for name, column in cells.items():
-            if "" in column:
-                raise DatasetError(
-                    f"{path.name}, row {column.index('') + 2}: {name!r} is empty; fill it in or remove the row"
-                )
-        return cls._of(path.stem, {name: cells[name] for name in chosen}, target, cells[target], direction)
+        lists = {"inputs": inputs, "ignore": ignore, "categorical": categorical, "na": na}
+        for option, names in lists.items():
+            check_texts(option, names)
+        table = read_table(Path(path), decimal=decimal, delimiter=delimiter, encoding=encoding)
+        target, chosen = table.roles(target, inputs, ignore)
+        words = frozenset(categorical or ())
+        if idle := sorted(words.difference(chosen)):
+            raise ConfigurationError(f"categorical={idle!r} has no effect: there is no such input of {table.name}")
+        columns = complete([table.column(name) for name in (*chosen, target)], frozenset(na or ()))
+        found = cls._of(Path(path).stem, columns[:-1], columns[-1], direction, words)
+        _warn_of_columns(found, table.name, words, named=inputs is not None or ignore is not None)
+        return found
 
     @classmethod
     def _of(
-        cls, name: str, inputs: dict[str, list[str]], target: str, measured: list[str], direction: Direction
+        cls,
+        name: str,
+        inputs: Sequence[TextColumn],
+        target: TextColumn,
+        direction: Direction,
+        categorical: Collection[str] = (),
     ) -> Self:
-        if not measured:
-            raise DatasetError(_too_few(name, 0))
-        values = _numbers(measured)
-        if values is None:
-            raise DatasetError(f"{name}: {target!r} must hold finite numbers; there is {_first_word(measured)!r}")
+        """Return the table of columns of text."""
         columns, arrays = [], []
-        for label, cells in inputs.items():
-            numbers = _numbers(cells)
-            choices = () if numbers is not None else tuple(sorted(set(cells)))
-            array = np.array([float(choices.index(cell)) for cell in cells]) if numbers is None else numbers
+        for column in (*inputs, target):
+            column.check_filled()
+        for column in inputs:
+            numbers = None if column.name in categorical else column.numbers()
+            choices = () if numbers is not None else tuple(sorted(set(column.cells)))
+            places = {choice: float(place) for place, choice in enumerate(choices)}
+            array = np.array([places[cell] for cell in column.cells]) if numbers is None else numbers
             if np.ptp(array) > SMALLEST_RANGE * np.abs(array).max():  # what never varied cannot be set
-                columns.append(Column(label, float(array.min()), float(array.max()), choices))
+                columns.append(Column(column.name, float(array.min()), float(array.max()), choices))
                 arrays.append(array)
+        values = target.measurements()
         if not columns:
             raise DatasetError(f"{name} has no input that varies")
-        return cls(name, tuple(columns), target, direction, np.column_stack(arrays), values)
+        return cls(name, tuple(columns), target.name, direction, np.column_stack(arrays), values)
 
     @cached_property
     @returns_read_only
@@ -242,8 +254,10 @@ def measured(name: str) -> Experiments:
     target = str(config["measurements"][0]["name"])
     with (place / "data.csv").open(encoding="utf-8", newline="") as file:
         rows = [[cell.strip() for cell in row] for row in csv.reader(file) if any(row)]
-    inputs = {label: [row[k] for row in rows] for k, label in enumerate(labels)}
-    return Experiments._of(name, inputs, target, [row[len(labels)] for row in rows], direction)  # noqa: SLF001  # same module
+    *inputs, result = [
+        TextColumn(name, label, tuple(row[k] for row in rows)) for k, label in enumerate((*labels, target))
+    ]
+    return Experiments._of(name, inputs, result, direction)  # noqa: SLF001  # same module
 
 
 def measured_names() -> list[str]:
@@ -262,10 +276,34 @@ def _too_few(name: str, found: int) -> str:
     return f"{name} holds {found} different experiments; {FEWEST} are the least that can teach"
 
 
-def _numbers(cells: Sequence[str]) -> FloatArray | None:
-    values = [parsed_number(cell) for cell in cells]
-    return None if None in values else np.array(values, dtype=np.float64)
+def _warn_of_columns(data: Experiments, source: str, categorical: Collection[str], *, named: bool) -> None:
+    """Warn of columns that may be something else than inputs.
 
+    Args:
+        data: the table.
+        source: name of its file.
+        categorical: inputs that the user calls choices.
+        named: whether the user has named the inputs, or what is none.
+    """
+    from scipy.stats import spearmanr
 
-def _first_word(cells: Sequence[str]) -> str:
-    return next((cell for cell in cells if _numbers([cell]) is None), "")
+    for column, values in zip(data.columns, data.inputs.T, strict=True):
+        if column.choices:
+            if column.name not in categorical and len(column.choices) > MOST_CHOICES * len(data):
+                warnings.warn(
+                    f"{source}: {column.name!r} has {len(column.choices)} different words in {len(data)} rows, "
+                    f"each of them a choice: give ignore=[{column.name!r}] to leave it out, or "
+                    f"categorical=[{column.name!r}] to keep it",
+                    TableWarning,
+                    stacklevel=3,
+                )
+        elif not named and len(data.columns) > 1:
+            correlation = float(spearmanr(values, data.values).statistic)
+            if abs(correlation) > SECOND_TARGET:
+                warnings.warn(
+                    f"{source}: {column.name!r} may be a second target, as its rank correlation with "
+                    f"{data.target!r} is {correlation:.4f}: give ignore=[{column.name!r}] to leave it out, or "
+                    "inputs=[...] to name the inputs",
+                    TableWarning,
+                    stacklevel=3,
+                )
