@@ -12,6 +12,7 @@ from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures import DefectEdits, Species, SubstitutionEdits, TubeBatch, TubeDomain, TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group, translation
+from matgym.tasks.pairs import PairOrbits
 from matgym.tasks.space import MOST_ENUMERATED, Designs, DesignSpace, KeyArray
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
 
@@ -259,6 +260,15 @@ class Decorations(ValueObject, DesignSpace):
         moved = np.sort(group[:, ends], axis=2)
         bonds = np.array([[number[int(a), int(b)] for a, b in operation] for operation in moved])
         return np.concatenate([group, self.lattice.n_sites + bonds], axis=1)
+
+    @cached_property
+    def _pairs(self) -> PairOrbits:
+        codes = self.edits.species if not self.turns else np.union1d(self.edits.species, [1])
+        return PairOrbits(self._operations, np.asarray(codes, dtype=np.int64))
+
+    def features(self, designs: Designs) -> FloatArray:
+        """Return (B, F) counts of edits and of pairs of edits, by orbit: see `PairOrbits`."""
+        return self._pairs.counts(designs)
 
     @cached_property
     @returns_read_only
