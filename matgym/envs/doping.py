@@ -63,7 +63,7 @@ class NanotubeDoping(DesignEpisodes):
     - `margin`: the error with reward 0.1. Default: 0.15 eV; for a property of your own, a quarter of the range.
     - `direction`: "target" (default), "maximize" or "minimize". With the last two, observations hold no target.
     - `values`: (low, high), with "maximize" the values with the rewards 0 and 1, with "minimize" 1 and 0. Default:
-      (0.0, 0.8) eV.
+      (0.0, 0.8) eV; (0.0, 1.0) eV for the instance "doping-easy".
     - `model`: predicts the gap. The name or path of a stored surrogate ("nanotube-gap" knows every tube), "oracle" for
       self-consistent tight binding, a model, a torch module, a regressor, or a function; see
       `matgym.surrogates.as_model`. A function predicts a property with its own name, which matgym does not verify;

@@ -145,7 +145,7 @@ def doping_easy(**arguments: Any) -> DesignTask:
     """Return the doping task on a tube so small that the oracle computed every design."""
     settings: dict[str, Any] = {
         "lattice": tube_lattice(11, 0, 1), "budget": {"B": 2, "N": 2}, "model": "solved:doping-easy",
-        "direction": "maximize",
+        "direction": "maximize", "scale": Scale((0.1, 0.5), (0.0, 1.0), 0.15),
     }  # fmt: skip
     return decoration_task(**settings | arguments)
 
