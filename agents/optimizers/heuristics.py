@@ -55,7 +55,8 @@ class Remembering(Optimizer):
 class HillClimbing(Remembering):
     """Hill climbing with restarts: a mutation is kept if it is not worse (first improvement).
 
-    After `PATIENCE` mutations in a row without improvement the search starts again from a new design.
+    After `PATIENCE` mutations in a row without improvement, or when every neighbour is known, the search starts again
+    from a new design.
     """
 
     _design: Designs | None = None
@@ -64,11 +65,13 @@ class HillClimbing(Remembering):
 
     @override
     def ask(self) -> Designs:
-        if self._design is None or self._failed >= PATIENCE:
-            self._design, self._reward, self._failed = None, -np.inf, 0
-            return self.memory.new(lambda: self.problem.start(1, self.rng))
-        current = self._design
-        return self.memory.new(lambda: self.space.mutate(current, self.rng))
+        if self._design is not None and self._failed < PATIENCE:
+            for _ in range(TRIES):
+                proposed = self.space.mutate(self._design, self.rng)
+                if self.memory.reward(proposed) is None:
+                    return proposed
+        self._design, self._reward, self._failed = None, -np.inf, 0  # and when every neighbour is known
+        return self.memory.new(lambda: self.problem.start(1, self.rng), self.rng)
 
     @override
     def tell(self, designs: Designs, scores: Scores) -> None:
@@ -94,10 +97,10 @@ class SimulatedAnnealing(Remembering):
         for _ in range(TRIES):
             known = self.memory.reward(proposed)
             if known is None:
-                break
+                return proposed
             self._consider(proposed, known)
             proposed = self.space.mutate(self._design, self.rng)
-        return proposed
+        return self.memory.new(lambda: proposed, self.rng)
 
     @override
     def tell(self, designs: Designs, scores: Scores) -> None:
@@ -126,9 +129,9 @@ class ParallelTempering(Remembering):
     @override
     def ask(self) -> Designs:
         if self._designs is None:
-            return self.memory.new(lambda: self.problem.start(len(TEMPERATURES), self.rng))
+            return self.memory.new(lambda: self.problem.start(len(TEMPERATURES), self.rng), self.rng)
         current = self._designs
-        return self.memory.new(lambda: self.space.mutate(current, self.rng))
+        return self.memory.new(lambda: self.space.mutate(current, self.rng), self.rng)
 
     @override
     def tell(self, designs: Designs, scores: Scores) -> None:
@@ -162,8 +165,8 @@ class GeneticAlgorithm(Remembering):
     @override
     def ask(self) -> Designs:
         if self._population is None:
-            return self.memory.new(lambda: self.problem.start(POPULATION, self.rng))
-        return self.memory.new(self._child)
+            return self.memory.new(lambda: self.problem.start(POPULATION, self.rng), self.rng)
+        return self.memory.new(self._child, self.rng)
 
     @override
     def tell(self, designs: Designs, scores: Scores) -> None:

@@ -9,7 +9,7 @@ from matgym.tasks import Designs, DesignSpace
 from matgym.typing import BoolArray, FloatArray
 
 TRIES = 100
-"""Number of draws after which a search takes a design that it has asked before: small spaces run out of new ones."""
+"""Number of draws, and then of mutations, after which a search takes a design that it has asked before."""
 
 
 class Memory:
@@ -36,24 +36,29 @@ class Memory:
 
     def known(self, designs: Designs) -> BoolArray:
         """Return (B,) whether each design was asked."""
-        return np.array([key in self._rewards for key in self.keys(designs)], dtype=bool)
+        return np.array([key in self._rewards for key in self.keys(designs)], dtype=np.bool_)
 
     def reward(self, design: Designs) -> float | None:
         """Return the reward of one design, given as (1, width); None if it was not asked."""
         return self._rewards.get(self.keys(design)[0])
 
-    def new(self, draw: Callable[[], Designs]) -> Designs:
-        """Return what `draw` gives of designs that were not asked, one for each of its rows, in at most `TRIES` draws."""
+    def new(self, draw: Callable[[], Designs], rng: np.random.Generator) -> Designs:
+        """Return designs that were not asked, one for each row of what `draw` gives.
+
+        Rows that were asked are drawn again, `TRIES` times at most, and then mutated as often: the neighbours of a
+        design may all be known. Only a space that is used up gives designs that were asked.
+        """
         designs = draw()
-        for _ in range(TRIES):
+        for turn in range(2 * TRIES):
             again = self.known(designs) | self._twice(designs)
             if not again.any():
                 break
-            designs[again] = draw()[again]
+            designs[again] = draw()[again] if turn < TRIES else self._space.mutate(designs[again], rng)
         return designs
 
     def _twice(self, designs: Designs) -> BoolArray:
         """Return (B,) whether a design is the same as one before it in the batch."""
-        seen: set[Hashable] = set()
-        keys = self.keys(designs)
-        return np.array([key in seen or bool(seen.add(key)) for key in keys], dtype=bool)  # type: ignore[func-returns-value]
+        first: dict[Hashable, int] = {}
+        return np.array(
+            [first.setdefault(key, row) != row for row, key in enumerate(self.keys(designs))], dtype=np.bool_
+        )

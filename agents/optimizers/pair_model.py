@@ -33,8 +33,8 @@ PARENTS: Final = 16
 CHILDREN: Final = 16
 ROUNDS: Final = 6
 STRANGERS: Final = 128
-"""The search of the expected improvement: `ROUNDS` times, the best `PARENTS` have `CHILDREN` mutants each; it begins with
-the best designs that were asked and with `STRANGERS` random ones. All are choices of ours, not tuned."""
+"""The search of the expected improvement: `ROUNDS` times, the best `PARENTS` have `CHILDREN` mutants each; it begins
+with the best designs that were asked and with `STRANGERS` random ones. All are choices of ours, not tuned."""
 
 SAMPLES: Final = 64
 """Number of samples of the posterior that give the expected improvement of several objectives."""
@@ -48,7 +48,8 @@ class PairModel(Remembering):
     likelihood (scikit-learn). Failures count as the worst value that was seen.
 
     Args:
-        batch: number of designs per `ask`; of more than one, each is the best by one sample of the posterior (Thompson).
+        batch: number of designs per `ask`; of more than one, each is the best by one sample of the posterior
+            (Thompson sampling).
     """
 
     def __init__(self, problem: Problem, budget: int, rng: np.random.Generator, batch: int = 1) -> None:
@@ -67,17 +68,17 @@ class PairModel(Remembering):
     def ask(self) -> Designs:
         asked = sum(map(len, self._designs))
         if asked < START:
-            return self.memory.new(lambda: self.problem.start(min(START - asked, self.budget), self.rng))
+            return self.memory.new(lambda: self.problem.start(min(START - asked, self.budget), self.rng), self.rng)
         self._fit()
         found, worth = self._climbed()
         order = np.argsort(-worth, kind="stable")[: 4 * PARENTS]
         order = order[~self.memory.known(found[order])]
         if not len(order):
-            return self.memory.new(lambda: self.space.mutate(self._best(1), self.rng))
+            return self.memory.new(lambda: self.space.mutate(self._best(1), self.rng), self.rng)
         if self.batch == 1:
-            return found[order[:1]]
+            return np.asarray(found[order[:1]])
         drawn = self._rewarded(self._drawn(self._scaled(self.space.features(found[order])), self.batch))
-        return found[order[np.unique(drawn.argmax(axis=0))]]
+        return np.asarray(found[order[np.unique(drawn.argmax(axis=0))]])
 
     @override
     def tell(self, designs: Designs, scores: Scores) -> None:
@@ -141,15 +142,14 @@ class PairModel(Remembering):
                 kernel = self._models[place].kernel_
             if again:
                 part = slice(None) if len(x) <= MOST_FITTED else self.rng.choice(len(x), MOST_FITTED, replace=False)
-                with catch_warnings(action="ignore", category=ConvergenceWarning):  # a parameter at its bound is no fault
+                with catch_warnings(action="ignore", category=ConvergenceWarning):  # a bound was met
                     kernel = GaussianProcessRegressor(kernel, normalize_y=True).fit(x[part], y[part]).kernel_
             models.append(GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True).fit(x, y))
         self._models = models
         self._fitted = len(x) if again else self._fitted
 
     def _without_failures(self, values: FloatArray) -> FloatArray:
-        worth = np.concatenate(self._rewards)
-        sound = np.isfinite(values)
+        worth, sound = np.concatenate(self._rewards), np.isfinite(values)
         worst = values[sound][np.argmin(worth[sound])] if sound.any() else 0.0
         return np.where(sound, values, worst)
 
@@ -169,9 +169,7 @@ class PairModel(Remembering):
     def _worth(self, designs: Designs) -> FloatArray:
         """Return (B,) expected improvement over the best that was asked."""
         x = self._scaled(self.space.features(designs))
-        known = np.concatenate(
-            [self._rewarded(np.where(np.isfinite(part), part, np.nan)) for part in self._outcomes]
-        )
+        known = np.concatenate([self._rewarded(np.where(np.isfinite(part), part, np.nan)) for part in self._outcomes])
         best = float(np.nanmax(known)) if np.isfinite(known).any() else 0.0
         moments = [model.predict(x, return_std=True) for model in self._models]
         means = np.stack([mean for mean, _ in moments], axis=1)
@@ -187,7 +185,9 @@ class PairModel(Remembering):
         first = self._objectives[0]
         if self.problem.task.reward is None and first.direction == "target":
             within, target = -best * first.margin, float(self.problem.target[0])
-            ends = _above(mean, sd, target - within) - 2.0 * _above(mean, sd, target) + _above(mean, sd, target + within)
+            ends = (
+                _above(mean, sd, target - within) - 2.0 * _above(mean, sd, target) + _above(mean, sd, target + within)
+            )
             return np.asarray(ends + 1e-9 * (-np.abs(mean - target)))
         worth = self._rewarded(mean[:, None])
         scale = 1.0 if self.problem.task.reward is not None else first.high - first.low
@@ -217,6 +217,6 @@ class PairModel(Remembering):
 
 
 def _above(mean: FloatArray, sd: FloatArray, bound: float) -> FloatArray:
-    """Return the expectation of max(x - bound, 0) of normal numbers (Jones, Schonlau and Welch, J. Global Optim. 1998)."""
+    """Return the expectation of max(x - bound, 0) of normal numbers (Jones et al., J. Global Optim. 13, 455 (1998))."""
     z = (mean - bound) / sd
     return np.asarray(sd * norm.pdf(z) + (mean - bound) * norm.cdf(z))

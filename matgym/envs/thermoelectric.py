@@ -63,8 +63,9 @@ class NanotubeThermoelectric(DesignEpisodes):
     - `n`, `m`, `cells`, `budget`: another tube or budget, such as `{"SW": 1, "14C": 8}` or `{"vacancy": 2}`. The
       shipped networks cover B and N on (11, 0). For everything else the oracle predicts ZT unless `model` is given, and
       there is no constraint. For 32 edits or more, also give `gymnasium.make` a `max_episode_steps` above their number.
-    - `variant`: "goal", whose targets are ZT between 0.03 and 0.10 (easy instance: 0 to 0.2); or "multi-objective", whose second
-      component is for a low lattice thermal conductance. The latter needs B and N on (11, 0), or an instance.
+    - `variant`: "goal", whose targets are ZT between 0.03 and 0.10 (easy instance: 0 to 0.2); or "multi-objective",
+      whose second component is for a low lattice thermal conductance. The latter needs B and N on (11, 0), or an
+      instance.
     - `task`: a task of your own instead of the arguments above.
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
       "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"

@@ -98,7 +98,7 @@ class ChiralitySpace(Choices):
     @cached_property
     @returns_read_only
     def _shapes(self) -> FloatArray:
-        """(n, m, 5) diameter (nm), cosine of three times the chiral angle, and remainder of n - m by 3, one column each."""
+        """(n, m, 5) diameter (nm), cosine of three times the chiral angle, and a column for each remainder of n - m."""
         found = np.zeros((*self.fits.shape, 5))
         for n, m in np.argwhere(self.fits):
             a, b = int(n) + 1, int(m)
@@ -118,7 +118,7 @@ class ChiralitySpace(Choices):
 
     @override
     def features(self, designs: Designs) -> FloatArray:
-        """Return (B, 7): diameter (nm), cosine of three times the chiral angle, family of n - m, length (nm), strain (%)."""
+        """Return (B, 7): diameter (nm), cosine of three times the chiral angle, family, length (nm), strain (%)."""
         n, m, cells, strain = np.asarray(designs).T
         length = self._periods_nm[n, m] * (cells + 1)
         return np.column_stack([self._shapes[n, m], length, 100.0 * STRAINS[strain]])

@@ -126,25 +126,20 @@ class Decorations(ValueObject, DesignSpace):
 
     def mutate(self, designs: Designs, rng: np.random.Generator) -> Designs:
         """Exchange two sites of unlike species, or turn a turned bond back and turn another one instead."""
-        varied = designs.copy()
-        for row in varied:
-            self._move(row, rng)
+        varied, rows, sites = designs.copy(), np.arange(len(designs)), self.edits.n_sites
+        first = (rng.random(designs.shape) * (designs != 0)).argmax(axis=1)  # one of the edits, each as likely
+        code = designs[rows, first]
+        turned = first >= sites
+        varied[rows[turned], first[turned]] = 0  # `_finished` turns another
+        unlike = designs[:, :sites] != code[:, None]
+        second = (rng.random(unlike.shape) * unlike).argmax(axis=1)
+        moved = rows[~turned & unlike.any(axis=1)]
+        varied[moved, first[moved]], varied[moved, second[moved]] = designs[moved, second[moved]], code[moved]
         if not isinstance(self.edits, DefectEdits):
             return varied
         unsound = ~self.edits.sound(varied)
         varied[unsound] = designs[unsound]  # an exchange that would put a vacancy on a turned bond
         return self._finished(varied, rng)
-
-    def _move(self, row: SpeciesArray, rng: np.random.Generator) -> None:
-        sites = self.edits.n_sites
-        first = int(rng.choice(np.flatnonzero(row)))
-        if first >= sites:
-            row[first] = 0  # `_finished` turns another
-            return
-        unlike = np.flatnonzero(row[:sites] != row[first])
-        if unlike.size:
-            second = int(rng.choice(unlike))
-            row[[first, second]] = row[[second, first]]
 
     def recombine(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
         """Combine pairs of designs: the part between two heights comes from the second parent.

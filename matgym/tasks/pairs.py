@@ -1,8 +1,8 @@
 """Counts of pairs of edits by symmetry: the terms of a cluster expansion up to pairs.
 
 Two pairs of places belong to one orbit if a symmetry operation of the space maps one onto the other. Properties that
-depend on which atoms are how far from each other are functions of these counts (Sanchez, Ducastelle and Gratias, Physica
-A 128, 334 (1984)).
+depend on which atoms are how far from each other are functions of these counts (Sanchez, Ducastelle and Gratias,
+Physica A 128, 334 (1984)).
 """
 
 from dataclasses import dataclass

@@ -208,7 +208,9 @@ class Choices(ValueObject, DesignSpace):
         counts = np.array(self.counts)
         if self.ordered:
             return np.asarray(designs / np.maximum(counts - 1, 1), dtype=np.float64)
-        return np.concatenate([designs[:, [i]] == np.arange(count) for i, count in enumerate(self.counts)], axis=1) * 1.0
+        return (
+            np.concatenate([designs[:, [i]] == np.arange(count) for i, count in enumerate(self.counts)], axis=1) * 1.0
+        )
 
     def valid(self, designs: Designs) -> BoolArray:
         """Return (B,) whether all choices of each row are allowed."""

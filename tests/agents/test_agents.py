@@ -224,7 +224,7 @@ def test_a_users_optimizer_is_a_class_with_ask_and_tell(task):
 
 
 def test_a_trained_agent_beats_random_designs_by_the_oracle():
-    """On other targets than in training, by two standard errors; rewarded by a table, verified by the self-consistent level."""
+    """On other targets than in training, by two standard errors; the table and the oracle are self-consistent."""
     tube = {"lattice": tube_lattice(11, 0, 1), "budget": {"B": 2, "N": 2}}
     task = decoration_task(**tube, model="solved:doping-easy", low=0.1, high=0.5)
     agent = make_agent("MaskablePPO", task, seed=0, overrides=SMALL | {"learning_rate": 3e-3, "n_envs": 32})
