@@ -8,7 +8,7 @@ from matgym.errors import ConfigurationError
 from matgym.tasks import Designs, DesignSpace
 from matgym.typing import BoolArray, FloatArray
 
-TRIES = 100
+TRIES = 32
 """Number of draws, and then of mutations, after which a search takes a design that it has asked before."""
 
 
