@@ -149,7 +149,8 @@ class CheckedOptimizer:
 def _random_scores(problem: Problem, count: int, rng: np.random.Generator) -> Scores:
     reward = rng.random(count)
     cost = None if problem.task.constraint is None else np.zeros(count)
-    return Scores(reward, 1.0 - reward, Predictions({problem.task.value_name: reward}), reward, cost=cost)
+    predictions = Predictions({objective.key: reward for objective in problem.task.counted})
+    return Scores(reward, 1.0 - reward, predictions, reward, cost=cost)
 
 
 def check_optimizer(make: MakeOptimizer, problem: Problem, budget: int = 64) -> None:

@@ -1,11 +1,15 @@
-"""Random search (the baseline) and three heuristics. Their constants were chosen by the authors of matgym."""
+"""Random search (the baseline) and heuristics. Their constants were chosen by the authors of matgym.
+
+No method pays for a design twice: what a proposal was worth before is remembered (`Memory`).
+"""
 
 from typing import Final
 
 import numpy as np
 from typing_extensions import override
 
-from matgym.agents.base import Optimizer
+from matgym.agents.base import Optimizer, Problem
+from matgym.agents.optimizers.memory import TRIES, Memory
 from matgym.tasks import Designs, Scores
 from matgym.typing import FloatArray
 
@@ -20,7 +24,12 @@ TEMPERATURES: Final = np.geomspace(0.0005, 0.05, 6)
 
 POPULATION: Final = 24
 TOURNAMENT: Final = 3
-"""Population size and tournament size of the genetic algorithm. They are not tuned."""
+MUTATED: Final = 0.5
+"""Population size and tournament size of the genetic algorithm, and share of children that are also mutated. They are
+not tuned."""
+
+PATIENCE: Final = 32
+"""Number of neighbours that hill climbing tries without success before it starts again. It is not tuned."""
 
 
 class RandomSearch(Optimizer):
@@ -35,7 +44,45 @@ class RandomSearch(Optimizer):
         """Do nothing, because random search uses no scores."""
 
 
-class SimulatedAnnealing(Optimizer):
+class Remembering(Optimizer):
+    """A search that remembers what it asked."""
+
+    def __init__(self, problem: Problem, budget: int, rng: np.random.Generator) -> None:
+        super().__init__(problem, budget, rng)
+        self.memory = Memory(self.space)
+
+
+class HillClimbing(Remembering):
+    """Hill climbing with restarts: a mutation is kept if it is not worse (first improvement).
+
+    After `PATIENCE` mutations in a row without improvement, or when every neighbour is known, the search starts again
+    from a new design.
+    """
+
+    _design: Designs | None = None
+    _reward = -np.inf
+    _failed = 0
+
+    @override
+    def ask(self) -> Designs:
+        if self._design is not None and self._failed < PATIENCE:
+            for _ in range(TRIES):
+                proposed = self.space.mutate(self._design, self.rng)
+                if self.memory.reward(proposed) is None:
+                    return proposed
+        self._design, self._reward, self._failed = None, -np.inf, 0  # and when every neighbour is known
+        return self.memory.new(lambda: self.problem.start(1, self.rng), self.rng)
+
+    @override
+    def tell(self, designs: Designs, scores: Scores) -> None:
+        self.memory.add(designs, scores.reward)
+        reward = float(scores.reward[0])
+        self._failed = 0 if reward > self._reward else self._failed + 1
+        if self._design is None or reward >= self._reward:
+            self._design, self._reward = designs.copy(), reward
+
+
+class SimulatedAnnealing(Remembering):
     """Simulated annealing of one design (Kirkpatrick, Gelatt and Vecchi, Science 220, 671 (1983))."""
 
     _design: Designs | None = None
@@ -46,19 +93,30 @@ class SimulatedAnnealing(Optimizer):
     def ask(self) -> Designs:
         if self._design is None:
             return self.problem.start(1, self.rng)
-        return self.space.mutate(self._design, self.rng)
+        proposed = self.space.mutate(self._design, self.rng)
+        for _ in range(TRIES):
+            known = self.memory.reward(proposed)
+            if known is None:
+                return proposed
+            self._consider(proposed, known)
+            proposed = self.space.mutate(self._design, self.rng)
+        return self.memory.new(lambda: proposed, self.rng)
 
     @override
     def tell(self, designs: Designs, scores: Scores) -> None:
-        reward = float(scores.reward[0])
+        self.memory.add(designs, scores.reward)
+        self._consider(designs, float(scores.reward[0]))
+        self._turn += 1
+
+    def _consider(self, proposed: Designs, reward: float) -> None:
+        """Accept a design by the rule of Metropolis."""
         temperature = HOT * (COLD / HOT) ** (self._turn / max(self.budget - 1, 1))
         gain = min(reward - self._reward, 0.0)
         if self._design is None or self.rng.random() < np.exp(gain / temperature):
-            self._design, self._reward = designs.copy(), reward
-        self._turn += 1
+            self._design, self._reward = proposed.copy(), reward
 
 
-class ParallelTempering(Optimizer):
+class ParallelTempering(Remembering):
     """Parallel tempering: replicas at fixed temperatures mutate their designs, and neighbours exchange them.
 
     Source: Swendsen and Wang, Phys. Rev. Lett. 57, 2607 (1986); Geyer (1991).
@@ -71,12 +129,14 @@ class ParallelTempering(Optimizer):
     @override
     def ask(self) -> Designs:
         if self._designs is None:
-            return self.problem.start(len(TEMPERATURES), self.rng)
-        return self.space.mutate(self._designs, self.rng)
+            return self.memory.new(lambda: self.problem.start(len(TEMPERATURES), self.rng), self.rng)
+        current = self._designs
+        return self.memory.new(lambda: self.space.mutate(current, self.rng), self.rng)
 
     @override
     def tell(self, designs: Designs, scores: Scores) -> None:
         reward = scores.reward
+        self.memory.add(designs, reward)
         if self._designs is None:
             self._designs, self._rewards = designs.copy(), reward.copy()
             return
@@ -92,10 +152,11 @@ class ParallelTempering(Optimizer):
                 self._designs[pair], self._rewards[pair] = self._designs[pair[::-1]], self._rewards[pair[::-1]]
 
 
-class GeneticAlgorithm(Optimizer):
+class GeneticAlgorithm(Remembering):
     """Steady-state genetic algorithm (Whitley, Proc. 3rd ICGA (1989)).
 
-    The design space recombines two parents. Each step makes one child, which replaces the worst individual.
+    The design space recombines two parents, and mutates a share of the children. Each step makes one child, which
+    replaces the worst individual.
     """
 
     _population: Designs | None = None  # (POPULATION, width)
@@ -104,19 +165,25 @@ class GeneticAlgorithm(Optimizer):
     @override
     def ask(self) -> Designs:
         if self._population is None:
-            return self.problem.start(POPULATION, self.rng)
-        first, second = (self._population[[self._parent()]] for _ in range(2))
-        return self.space.recombine(first, second, self.rng)
+            return self.memory.new(lambda: self.problem.start(POPULATION, self.rng), self.rng)
+        return self.memory.new(self._child, self.rng)
 
     @override
     def tell(self, designs: Designs, scores: Scores) -> None:
         reward = scores.reward
+        self.memory.add(designs, reward)
         if self._population is None:
             self._population, self._rewards = designs.copy(), reward.copy()
             return
         worst = int(self._rewards.argmin())
         if reward[0] >= self._rewards[worst]:
             self._population[worst], self._rewards[worst] = designs[0], reward[0]
+
+    def _child(self) -> Designs:
+        assert self._population is not None  # noqa: S101 - `ask` made it
+        first, second = (self._population[[self._parent()]] for _ in range(2))
+        child = self.space.recombine(first, second, self.rng)
+        return self.space.mutate(child, self.rng) if self.rng.random() < MUTATED else child
 
     def _parent(self) -> int:
         drawn = self.rng.integers(len(self._rewards), size=TOURNAMENT)

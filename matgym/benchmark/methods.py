@@ -16,6 +16,8 @@ Kind: TypeAlias = Literal["RL", "Bayesian", "evolutionary", "local", "random", "
 
 OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
     "random": ("random", "matgym.agents.optimizers.heuristics:RandomSearch"),
+    "hill-climbing": ("local", "matgym.agents.optimizers.heuristics:HillClimbing"),
+    "pair-model": ("Bayesian", "matgym.agents.optimizers.pair_model:PairModel"),
     "qmc": ("random", "matgym.agents.optimizers.optuna_search:QMC"),
     "annealing": ("local", "matgym.agents.optimizers.heuristics:SimulatedAnnealing"),
     "tempering": ("local", "matgym.agents.optimizers.heuristics:ParallelTempering"),

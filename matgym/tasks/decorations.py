@@ -12,6 +12,7 @@ from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject, returns_read_only
 from matgym.structures import DefectEdits, Species, SubstitutionEdits, TubeBatch, TubeDomain, TubeLattice
 from matgym.structures.symmetry import symmetry_between_leads, symmetry_group, translation
+from matgym.tasks.pairs import PairOrbits
 from matgym.tasks.space import MOST_ENUMERATED, Designs, DesignSpace, KeyArray
 from matgym.typing import BoolArray, FloatArray, IntArray, SpeciesArray
 
@@ -125,25 +126,20 @@ class Decorations(ValueObject, DesignSpace):
 
     def mutate(self, designs: Designs, rng: np.random.Generator) -> Designs:
         """Exchange two sites of unlike species, or turn a turned bond back and turn another one instead."""
-        varied = designs.copy()
-        for row in varied:
-            self._move(row, rng)
+        varied, rows, sites = designs.copy(), np.arange(len(designs)), self.edits.n_sites
+        first = (rng.random(designs.shape) * (designs != 0)).argmax(axis=1)  # one of the edits, each as likely
+        code = designs[rows, first]
+        turned = first >= sites
+        varied[rows[turned], first[turned]] = 0  # `_finished` turns another
+        unlike = designs[:, :sites] != code[:, None]
+        second = (rng.random(unlike.shape) * unlike).argmax(axis=1)
+        moved = rows[~turned & unlike.any(axis=1)]
+        varied[moved, first[moved]], varied[moved, second[moved]] = designs[moved, second[moved]], code[moved]
         if not isinstance(self.edits, DefectEdits):
             return varied
         unsound = ~self.edits.sound(varied)
         varied[unsound] = designs[unsound]  # an exchange that would put a vacancy on a turned bond
         return self._finished(varied, rng)
-
-    def _move(self, row: SpeciesArray, rng: np.random.Generator) -> None:
-        sites = self.edits.n_sites
-        first = int(rng.choice(np.flatnonzero(row)))
-        if first >= sites:
-            row[first] = 0  # `_finished` turns another
-            return
-        unlike = np.flatnonzero(row[:sites] != row[first])
-        if unlike.size:
-            second = int(rng.choice(unlike))
-            row[[first, second]] = row[[second, first]]
 
     def recombine(self, first: Designs, second: Designs, rng: np.random.Generator) -> Designs:
         """Combine pairs of designs: the part between two heights comes from the second parent.
@@ -259,6 +255,15 @@ class Decorations(ValueObject, DesignSpace):
         moved = np.sort(group[:, ends], axis=2)
         bonds = np.array([[number[int(a), int(b)] for a, b in operation] for operation in moved])
         return np.concatenate([group, self.lattice.n_sites + bonds], axis=1)
+
+    @cached_property
+    def _pairs(self) -> PairOrbits:
+        codes = self.edits.species if not self.turns else np.union1d(self.edits.species, [1])
+        return PairOrbits(self._operations, np.asarray(codes, dtype=np.int64))
+
+    def features(self, designs: Designs) -> FloatArray:
+        """Return (B, F) counts of edits and of pairs of edits, by orbit: see `PairOrbits`."""
+        return self._pairs.counts(designs)
 
     @cached_property
     @returns_read_only

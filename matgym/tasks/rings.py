@@ -18,6 +18,7 @@ from matgym.surrogates.sources import as_model
 from matgym.tasks.base import DesignTask, RewardFunction
 from matgym.tasks.decoration import known_oracle
 from matgym.tasks.objective import Direction, Objective, Scale, scaled
+from matgym.tasks.pairs import PairOrbits
 from matgym.tasks.solved import table_of
 from matgym.tasks.space import Choices, Designs
 from matgym.typing import FloatArray, SpeciesArray
@@ -75,6 +76,17 @@ class RingSpace(Choices):
         if (self.decode(rows).species != batch.species).any():
             raise ConfigurationError(f"{batch} holds a tube whose rings are not all {self.heavy.name} or all 12C")
         return np.asarray(rows)
+
+    @cached_property
+    def _pairs(self) -> PairOrbits:
+        """The orbits of rings between leads: a tube that is turned round is the same tube."""
+        places = np.arange(self.width)
+        return PairOrbits(np.stack([places, places[::-1]]), np.array([1]))
+
+    @override
+    def features(self, designs: Designs) -> FloatArray:
+        """Return (B, F) counts of heavy rings and of pairs of heavy rings, by orbit: see `PairOrbits`."""
+        return self._pairs.counts(np.asarray(designs, dtype=np.uint8))
 
     @cached_property
     @override

@@ -81,6 +81,13 @@ class DesignSpace(ABC):
         """Return a description of one row in words."""
         return str(next(iter(self.decode(design[None]))))
 
+    def features(self, designs: Designs) -> FloatArray:
+        """Return (B, F) numbers that a model of a search learns from; by default one for each entry of a design.
+
+        They are the same for designs that a symmetry of the space maps onto each other.
+        """
+        return np.asarray(designs, dtype=np.float64)
+
     # ---- coordinates, symmetry, enumeration
 
     def points(self, values: IntArray | FloatArray) -> FloatArray:
@@ -195,6 +202,15 @@ class Choices(ValueObject, DesignSpace):
                 apart = np.abs(there - designs[row, place]) if self.ordered else rng.random(len(there))
                 designs[row, place] = there[apart.argmin()]
         return designs
+
+    def features(self, designs: Designs) -> FloatArray:
+        """Return (B, F): ordered choices scaled to [0, 1]; a column for each value of the others."""
+        counts = np.array(self.counts)
+        if self.ordered:
+            return np.asarray(designs / np.maximum(counts - 1, 1), dtype=np.float64)
+        return (
+            np.concatenate([designs[:, [i]] == np.arange(count) for i, count in enumerate(self.counts)], axis=1) * 1.0
+        )
 
     def valid(self, designs: Designs) -> BoolArray:
         """Return (B,) whether all choices of each row are allowed."""

@@ -1,0 +1,222 @@
+"""Bayesian optimization with a Gaussian process on what the designs of a space have in common.
+
+For decorated tubes that is the number of dopants and of pairs of dopants in each orbit (`matgym.tasks.pairs`), so that
+the model is a cluster expansion up to pairs with a remainder; for other spaces see `DesignSpace.features`. The expected
+improvement is maximized by the space's own mutations.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+from warnings import catch_warnings
+
+import numpy as np
+from scipy.stats import norm
+from typing_extensions import override
+
+from matgym.agents.base import Problem
+from matgym.agents.optimizers.heuristics import Remembering
+from matgym.tasks import Designs, Objective, Scores, tolerance
+from matgym.typing import FloatArray
+
+if TYPE_CHECKING:
+    from sklearn.gaussian_process import GaussianProcessRegressor
+
+START: Final = 16
+"""Number of random designs before the first model."""
+
+GROWTH: Final = 1.25
+"""Factor by which the data grow between two fits of the hyper-parameters."""
+
+MOST_FITTED: Final = 512
+"""Most designs that hyper-parameters are fitted to: the cost is their third power."""
+
+PARENTS: Final = 16
+CHILDREN: Final = 16
+ROUNDS: Final = 6
+STRANGERS: Final = 128
+"""The search of the expected improvement: `ROUNDS` times, the best `PARENTS` have `CHILDREN` mutants each; it begins
+with the best designs that were asked and with `STRANGERS` random ones. All are choices of ours, not tuned."""
+
+SAMPLES: Final = 64
+"""Number of samples of the posterior that give the expected improvement of several objectives."""
+
+
+class PairModel(Remembering):
+    """Bayesian optimization on counts of pairs of dopants; see the module.
+
+    One process models each objective's property (with a reward function, the reward), so that a target is met from both
+    sides. Matérn 5/2 kernel and a linear one, on features that are scaled alike; hyper-parameters by the marginal
+    likelihood (scikit-learn). Failures count as the worst value that was seen.
+
+    Args:
+        batch: number of designs per `ask`; of more than one, each is the best by one sample of the posterior
+            (Thompson sampling).
+    """
+
+    def __init__(self, problem: Problem, budget: int, rng: np.random.Generator, batch: int = 1) -> None:
+        super().__init__(problem, budget, rng)
+        self.batch = batch
+        self._designs: list[Designs] = []
+        self._features: list[FloatArray] = []
+        self._outcomes: list[FloatArray] = []
+        self._rewards: list[FloatArray] = []
+        self._models: list[GaussianProcessRegressor] = []
+        self._fitted = 0
+
+    # ---- ask and tell
+
+    @override
+    def ask(self) -> Designs:
+        asked = sum(map(len, self._designs))
+        if asked < START:
+            return self.memory.new(lambda: self.problem.start(min(START - asked, self.budget), self.rng), self.rng)
+        self._fit()
+        found, worth = self._climbed()
+        order = np.argsort(-worth, kind="stable")[: 4 * PARENTS]
+        order = order[~self.memory.known(found[order])]
+        if not len(order):
+            return self.memory.new(lambda: self.space.mutate(self._best(1), self.rng), self.rng)
+        if self.batch == 1:
+            return np.asarray(found[order[:1]])
+        drawn = self._rewarded(self._drawn(self._scaled(self.space.features(found[order])), self.batch))
+        return np.asarray(found[order[np.unique(drawn.argmax(axis=0))]])
+
+    @override
+    def tell(self, designs: Designs, scores: Scores) -> None:
+        self.memory.add(designs, scores.reward)
+        self._designs.append(designs.copy())
+        self._features.append(self.space.features(designs))
+        self._rewards.append(scores.reward)
+        self._outcomes.append(self._outcome(scores))
+
+    # ---- what is modelled
+
+    @property
+    def _objectives(self) -> tuple[Objective, ...]:
+        return self.problem.task.counted
+
+    def _outcome(self, scores: Scores) -> FloatArray:
+        """Return (B, k) what is modelled: the value of each objective's property, or the reward of a function."""
+        if self.problem.task.reward is not None:
+            return scores.reward[:, None]
+        return np.stack([scores.predictions[each.key] for each in self._objectives], axis=1)
+
+    def _rewarded(self, outcomes: FloatArray) -> FloatArray:
+        """Return (...) worth of (..., k) outcomes: more is better, and not clipped where rewards are."""
+        if self.problem.task.reward is not None:
+            return outcomes[..., 0]
+        objectives, targets = self._objectives, iter(self.problem.target.tolist())
+        parts = []
+        for place, each in enumerate(objectives):
+            value = outcomes[..., place]
+            if each.direction != "target":
+                parts.append((value if each.direction == "maximize" else -value) / (each.high - each.low))
+            elif len(objectives) > 1:
+                parts.append(tolerance(value - next(targets), each.margin))
+            else:
+                parts.append(-np.abs(value - next(targets)) / each.margin)
+        weights = np.array([each.weight for each in objectives])
+        return np.tensordot(weights / weights.sum(), np.stack(parts), axes=1)
+
+    # ---- the model
+
+    def _fit(self) -> None:
+        """Fit one process to each outcome; hyper-parameters only when the data have grown."""
+        from sklearn.exceptions import ConvergenceWarning
+        from sklearn.gaussian_process import GaussianProcessRegressor
+        from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
+
+        features, outcomes = np.concatenate(self._features), np.concatenate(self._outcomes)
+        self._middle = features.mean(axis=0)
+        self._width = np.sqrt(((features - self._middle) ** 2).sum(axis=1).mean()) or 1.0
+        x = self._scaled(features)
+        again = len(x) >= GROWTH * self._fitted
+        models = []
+        for place in range(outcomes.shape[1]):
+            y = self._without_failures(outcomes[:, place])
+            kernel: Any = (
+                ConstantKernel(1.0, (1e-3, 1e3)) * Matern(1.0, (0.1, 30.0), nu=2.5)
+                + ConstantKernel(1.0, (1e-3, 1e3)) * DotProduct(0.0, "fixed")
+                + WhiteKernel(1e-4, (1e-8, 1.0))
+            )
+            if self._models:
+                kernel = self._models[place].kernel_
+            if again:
+                part = slice(None) if len(x) <= MOST_FITTED else self.rng.choice(len(x), MOST_FITTED, replace=False)
+                with catch_warnings(action="ignore", category=ConvergenceWarning):  # a bound was met
+                    kernel = GaussianProcessRegressor(kernel, normalize_y=True).fit(x[part], y[part]).kernel_
+            models.append(GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True).fit(x, y))
+        self._models = models
+        self._fitted = len(x) if again else self._fitted
+
+    def _without_failures(self, values: FloatArray) -> FloatArray:
+        worth, sound = np.concatenate(self._rewards), np.isfinite(values)
+        worst = values[sound][np.argmin(worth[sound])] if sound.any() else 0.0
+        return np.where(sound, values, worst)
+
+    def _scaled(self, features: FloatArray) -> FloatArray:
+        return np.asarray((features - self._middle) / self._width)
+
+    def _drawn(self, x: FloatArray, count: int) -> FloatArray:
+        """Return (B, count, k) samples of the posterior."""
+        seeds = self.rng.integers(2**31, size=len(self._models))
+        columns = [
+            model.sample_y(x, count, random_state=int(seed)) for model, seed in zip(self._models, seeds, strict=True)
+        ]
+        return np.stack(columns, axis=2)
+
+    # ---- the acquisition
+
+    def _worth(self, designs: Designs) -> FloatArray:
+        """Return (B,) expected improvement over the best that was asked."""
+        x = self._scaled(self.space.features(designs))
+        known = np.concatenate([self._rewarded(np.where(np.isfinite(part), part, np.nan)) for part in self._outcomes])
+        best = float(np.nanmax(known)) if np.isfinite(known).any() else 0.0
+        moments = [model.predict(x, return_std=True) for model in self._models]
+        means = np.stack([mean for mean, _ in moments], axis=1)
+        deviations = np.maximum(np.stack([sd for _, sd in moments], axis=1), 1e-12)
+        if len(self._models) == 1:
+            return self._of_one(means[:, 0], deviations[:, 0], best)
+        noise = np.random.default_rng(0).standard_normal((1, SAMPLES, len(self._models)))  # the same for all candidates
+        worth = self._rewarded(means[:, None] + deviations[:, None] * noise)
+        return np.asarray(np.maximum(worth - best, 0.0).mean(axis=1) + 1e-9 * worth.mean(axis=1))
+
+    def _of_one(self, mean: FloatArray, sd: FloatArray, best: float) -> FloatArray:
+        """Return (B,) expected improvement of one outcome, in closed form."""
+        first = self._objectives[0]
+        if self.problem.task.reward is None and first.direction == "target":
+            within, target = -best * first.margin, float(self.problem.target[0])
+            ends = (
+                _above(mean, sd, target - within) - 2.0 * _above(mean, sd, target) + _above(mean, sd, target + within)
+            )
+            return np.asarray(ends + 1e-9 * (-np.abs(mean - target)))
+        worth = self._rewarded(mean[:, None])
+        scale = 1.0 if self.problem.task.reward is not None else first.high - first.low
+        return _above(worth, sd / scale, best)
+
+    def _climbed(self) -> tuple[Designs, FloatArray]:
+        """Return designs of large expected improvement, and their expected improvement."""
+        found = np.concatenate([self._best(PARENTS), self.space.sample(STRANGERS, self.rng)])
+        found = np.concatenate([found, self._mutants(found[:PARENTS])])
+        worth = self._worth(found)
+        for _ in range(ROUNDS):
+            children = self._mutants(found[np.argsort(-worth, kind="stable")[:PARENTS]])
+            found, worth = np.concatenate([found, children]), np.concatenate([worth, self._worth(children)])
+        return found, worth
+
+    def _mutants(self, parents: Designs) -> Designs:
+        """Return `CHILDREN` designs of each parent, by one to three mutations."""
+        children = np.repeat(parents, CHILDREN, axis=0)
+        moves = 1 + self.rng.integers(3, size=len(children))
+        for move in range(3):
+            children[moves > move] = self.space.mutate(children[moves > move], self.rng)
+        return children
+
+    def _best(self, count: int) -> Designs:
+        order = np.argsort(-np.concatenate(self._rewards), kind="stable")[:count]
+        return np.concatenate(self._designs)[order]
+
+
+def _above(mean: FloatArray, sd: FloatArray, bound: float) -> FloatArray:
+    """Return the expectation of max(x - bound, 0) of normal numbers (Jones et al., J. Global Optim. 13, 455 (1998))."""
+    z = (mean - bound) / sd
+    return np.asarray(sd * norm.pdf(z) + (mean - bound) * norm.cdf(z))
