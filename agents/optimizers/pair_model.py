@@ -15,7 +15,7 @@ from typing_extensions import override
 from matgym.agents.base import Problem
 from matgym.agents.optimizers.heuristics import Remembering
 from matgym.tasks import Designs, Objective, Scores, tolerance
-from matgym.typing import FloatArray
+from matgym.typing import BoolArray, FloatArray
 
 if TYPE_CHECKING:
     from sklearn.gaussian_process import GaussianProcessRegressor
@@ -36,6 +36,9 @@ STRANGERS: Final = 128
 """The search of the expected improvement: `ROUNDS` times, the best `PARENTS` have `CHILDREN` mutants each; it begins
 with the best designs that were asked and with `STRANGERS` random ones. All are choices of ours, not tuned."""
 
+LEAST_LIKELY: Final = 0.01
+"""Least chance that a design meets the constraint, so that doubt about all of them does not end the search."""
+
 SAMPLES: Final = 64
 """Number of samples of the posterior that give the expected improvement of several objectives."""
 
@@ -45,7 +48,8 @@ class PairModel(Remembering):
 
     One process models each objective's property (with a reward function, the reward), so that a target is met from both
     sides. Matérn 5/2 kernel and a linear one, on features that are scaled alike; hyper-parameters by the marginal
-    likelihood (scikit-learn). Failures count as the worst value that was seen.
+    likelihood (scikit-learn). Failures count as the worst value that was seen. With a constraint, one more process
+    learns which designs meet it.
 
     Args:
         batch: number of designs per `ask`; of more than one, each is the best by one sample of the posterior
@@ -59,6 +63,7 @@ class PairModel(Remembering):
         self._features: list[FloatArray] = []
         self._outcomes: list[FloatArray] = []
         self._rewards: list[FloatArray] = []
+        self._allowed: list[BoolArray] = []
         self._models: list[GaussianProcessRegressor] = []
         self._fitted = 0
 
@@ -87,6 +92,7 @@ class PairModel(Remembering):
         self._features.append(self.space.features(designs))
         self._rewards.append(scores.reward)
         self._outcomes.append(self._outcome(scores))
+        self._allowed.append(np.ones(len(designs), dtype=bool) if scores.cost is None else scores.cost <= 0.0)
 
     # ---- what is modelled
 
@@ -130,22 +136,25 @@ class PairModel(Remembering):
         self._width = np.sqrt(((features - self._middle) ** 2).sum(axis=1).mean()) or 1.0
         x = self._scaled(features)
         again = len(x) >= GROWTH * self._fitted
-        models = []
-        for place in range(outcomes.shape[1]):
-            y = self._without_failures(outcomes[:, place])
+        allowed = np.concatenate(self._allowed)
+        columns = [self._without_failures(column) for column in outcomes.T]
+        columns += [] if allowed.all() else [allowed.astype(np.float64)]
+        models: list[GaussianProcessRegressor] = []
+        for place, y in enumerate(columns):
             kernel: Any = (
                 ConstantKernel(1.0, (1e-3, 1e3)) * Matern(1.0, (0.1, 30.0), nu=2.5)
                 + ConstantKernel(1.0, (1e-3, 1e3)) * DotProduct(0.0, "fixed")
                 + WhiteKernel(1e-4, (1e-8, 1.0))
             )
-            if self._models:
+            known = place < len(self._models)
+            if known:
                 kernel = self._models[place].kernel_
-            if again:
+            if again or not known:
                 part = slice(None) if len(x) <= MOST_FITTED else self.rng.choice(len(x), MOST_FITTED, replace=False)
                 with catch_warnings(action="ignore", category=ConvergenceWarning):  # a bound was met
                     kernel = GaussianProcessRegressor(kernel, normalize_y=True).fit(x[part], y[part]).kernel_
             models.append(GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True).fit(x, y))
-        self._models = models
+        self._models, self._modelled = models, outcomes.shape[1]
         self._fitted = len(x) if again else self._fitted
 
     def _without_failures(self, values: FloatArray) -> FloatArray:
@@ -158,25 +167,33 @@ class PairModel(Remembering):
 
     def _drawn(self, x: FloatArray, count: int) -> FloatArray:
         """Return (B, count, k) samples of the posterior."""
-        seeds = self.rng.integers(2**31, size=len(self._models))
-        columns = [
-            model.sample_y(x, count, random_state=int(seed)) for model, seed in zip(self._models, seeds, strict=True)
-        ]
+        models = self._models[: self._modelled]
+        seeds = self.rng.integers(2**31, size=len(models))
+        columns = [model.sample_y(x, count, random_state=int(seed)) for model, seed in zip(models, seeds, strict=True)]
         return np.stack(columns, axis=2)
 
     # ---- the acquisition
 
     def _worth(self, designs: Designs) -> FloatArray:
-        """Return (B,) expected improvement over the best that was asked."""
+        """Return (B,) expected improvement over the best design, times the chance that the constraint is met."""
         x = self._scaled(self.space.features(designs))
-        known = np.concatenate([self._rewarded(np.where(np.isfinite(part), part, np.nan)) for part in self._outcomes])
-        best = float(np.nanmax(known)) if np.isfinite(known).any() else 0.0
-        moments = [model.predict(x, return_std=True) for model in self._models]
+        likely = np.ones(len(x))
+        for guard in self._models[self._modelled :]:  # it has seen 1 where the constraint was met, else 0
+            likely = np.clip(guard.predict(x), LEAST_LIKELY, 1.0)
+        return likely * self._improvement(x)
+
+    def _improvement(self, x: FloatArray) -> FloatArray:
+        """Return (B,) expected improvement at (B, F) scaled features."""
+        known = np.concatenate([self._rewarded(part) for part in self._outcomes])
+        sound = np.isfinite(known)
+        allowed = known[sound & np.concatenate(self._allowed)]
+        best = float(allowed.max()) if allowed.size else float(known[sound].min(initial=0.0))
+        moments = [model.predict(x, return_std=True) for model in self._models[: self._modelled]]
         means = np.stack([mean for mean, _ in moments], axis=1)
         deviations = np.maximum(np.stack([sd for _, sd in moments], axis=1), 1e-12)
-        if len(self._models) == 1:
+        if self._modelled == 1:
             return self._of_one(means[:, 0], deviations[:, 0], best)
-        noise = np.random.default_rng(0).standard_normal((1, SAMPLES, len(self._models)))  # the same for all candidates
+        noise = np.random.default_rng(0).standard_normal((1, SAMPLES, self._modelled))  # the same for all candidates
         worth = self._rewarded(means[:, None] + deviations[:, None] * noise)
         return np.asarray(np.maximum(worth - best, 0.0).mean(axis=1) + 1e-9 * worth.mean(axis=1))
 

@@ -167,9 +167,9 @@ def isotope_sites(**arguments: Any) -> DesignTask:
 
 
 def thermoelectric(**arguments: Any) -> DesignTask:
-    """Return the task of placing boron and nitrogen for a large ZT, with the shipped networks as models."""
+    """Return the task of placing boron and nitrogen for a large ZT, with the shipped surrogates as models."""
     settings: dict[str, Any] = {
-        "lattice": tube_lattice(11, 0, 2), "budget": {"B": 4, "N": 4}, "usual": ZT, "model": "nanotube-thermoelectric",
+        "lattice": tube_lattice(11, 0, 2), "budget": {"B": 4, "N": 4}, "usual": ZT, "model": "nanotube-zt",
         "direction": "maximize",
     }  # fmt: skip
     if "others" not in arguments:
@@ -229,7 +229,7 @@ INSTANCES: Final = {
             tolerance=1e-6,
         ),
         Instance(
-            "thermoelectric", "the largest ZT with four B and four N on 88 sites of (11,0), by a network",
+            "thermoelectric", "the largest ZT with four B and four N on 88 sites of (11,0), by a surrogate",
             thermoelectric, tolerance=0.002,
         ),
         Instance(

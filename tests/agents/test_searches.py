@@ -10,9 +10,20 @@ from matgym.agents.optimizers.memory import Memory
 from matgym.agents.optimizers.pair_model import START, PairModel, _above
 from matgym.benchmark.methods import OPTIMIZERS, optimizer_class
 from matgym.benchmark.search import search
-from matgym.models import Predictions
+from matgym.models import Predictions, Property
 from matgym.structures import tube_lattice
-from matgym.tasks import ChiralitySpace, Choices, Decorations, RingSpace, Scores, decoration_task
+from matgym.surrogates import FunctionModel
+from matgym.tasks import (
+    ChiralitySpace,
+    Choices,
+    Constraint,
+    Decorations,
+    DesignTask,
+    Objective,
+    RingSpace,
+    Scores,
+    decoration_task,
+)
 from matgym.tasks.decoration import lattice_edits
 from matgym.tasks.instances import instance
 
@@ -212,6 +223,26 @@ def test_failures_are_taken_as_the_worst_value():
     optimizer.tell(designs, Scores(reward, -values, Predictions({"gap_ev": values}), values))
     assert optimizer._without_failures(values)[3] == 0.1
     assert optimizer.space.valid(optimizer.ask()).all()
+
+
+def test_the_pair_model_learns_where_a_constraint_is_met():
+    """The property grows with the distance of two atoms; beyond half the tube, where it is best, they break it."""
+    lattice = tube_lattice(8, 0, 4)
+    height = lattice.site_fractions[:, 1]
+
+    def spread(tubes):
+        return np.array([np.ptp(height[tube.species == 2]) for tube in tubes])
+
+    def nearness(tubes):
+        return 1.0 - spread(tubes)
+
+    objective = Objective(Property("spread", "1"), FunctionModel(spread, Property("spread", "1")), "maximize")
+    constraint = Constraint(Property("nearness", "1"), FunctionModel(nearness, Property("nearness", "1")), least=0.5)
+    space = Decorations(lattice, lattice_edits(lattice, {"14C": 2}), between_leads=True)
+    task = DesignTask(space, (objective,), constraint)
+    (found,) = task.tubes(search("pair-model", task, np.zeros((1, 0)), 48, 0).designs)
+    apart = np.abs(height[:, None] - height[None])
+    assert spread([found])[0] == pytest.approx(apart[apart <= 0.5 + ROUNDING].max(), abs=ROUNDING)
 
 
 def test_every_method_of_the_table_is_a_class():

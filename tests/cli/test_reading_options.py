@@ -56,7 +56,6 @@ def test_networks_say_that_a_tube_is_out_of_distribution(run):
     balanced = {
         "nanotube-doping",
         "nanotube-doping-small",
-        "nanotube-thermoelectric",
         "nanotube-formation",
     }  # whose training data have as many B as N
     assert balanced <= {row["surrogate"] for row in found["predictions"]}

@@ -17,7 +17,7 @@ UNBALANCED, BALANCED = (read(CASES / f"{name}_8_0x4.extxyz") for name in ("B3N2"
 NOTE = "out of distribution: 1 more B than N, and as many B as N in the training data: use the oracle"
 
 
-OF_ONE_TUBE = ("nanotube-doping", "nanotube-doping-small", "nanotube-thermoelectric")
+OF_ONE_TUBE = ("nanotube-doping", "nanotube-doping-small")
 OF_OTHER_TUBES = ("nanotube-xtb",)  # of 0.7 nm and wider and 8 to 9 Å long, unlike the tubes here
 OF_BALANCED_TUBES = ("nanotube-formation",)  # the others of any tube know tubes with more B or more N
 

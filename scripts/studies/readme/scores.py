@@ -23,7 +23,7 @@ ALGORITHMS = {
     "matgym/NanotubeDoping-v0": ("MaskablePPO", 200_000),
     "matgym/NanotubeChirality-v0": ("MaskablePPO", 200_000),
     "matgym/NanotubeIsotopes-v0": ("MaskablePPO", 100_000),
-    "matgym/NanotubeThermoelectric-v0": ("MaskablePPO", 20_000),
+    "matgym/NanotubeThermoelectric-v0": ("MaskablePPO", 8_000),  # a thousand designs of half a second
     "matgym/CVDGrowth-v0": ("PPO", 300_000),
     "matgym/CVDRecipe-v0": ("PPO", 40_000),
     "matgym/Experiments-v0": ("PPO", 100_000),

@@ -18,7 +18,7 @@ os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MPLBACKEND"
 
 import numpy as np
 
-SURROGATES = ("nanotube-doping", "nanotube-heat", "nanotube-young", "nanotube-formation", "nanotube-thermoelectric")
+SURROGATES = ("nanotube-doping", "nanotube-heat", "nanotube-young", "nanotube-formation")
 GENERATORS = ("random", "nearest", "swap", "gan", "vae", "diffusion")
 OPTIMA = ("chirality", "doping-easy", "isotope-rings", "isotope-sites", "thermoelectric-easy")
 OPTIMIZERS = {  # with numbers of evaluations; agents learn little from 32
