@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from matgym.agents.base import CheckedOptimizer, Problem
+from matgym.agents.base import CheckedOptimizer, Problem, check_counts
 from matgym.agents.policy import Policy
+from matgym.agents.searched import SearchedTask
 from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
@@ -70,7 +71,9 @@ def search(
 ) -> Search:
     """Search a design for each target with one method.
 
-    The searches of all targets run side by side, because a model is faster in batches. They are independent.
+    The searches of all targets run side by side, because a model is faster in batches. They are independent. Optimizers
+    get the task without its models. If the ledger of the task counts an evaluation that a method did not ask for, the
+    search ends with an error. A model that the method's own code imports is not detected.
 
     Args:
         method: a name of `matgym.benchmark.methods.OPTIMIZERS`, an `Optimizer` class, or a trained `Policy`.
@@ -88,11 +91,13 @@ def search(
 
     Raises:
         ConfigurationError: if the method is unknown, there is no target, or `queries` is below 1.
-        ModelError: if an optimizer or an agent of your own raises an error, or returns anything else than it must.
+        ModelError: if an optimizer or an agent of your own raises an error, returns anything else than it must, or
+            evaluates designs that it did not ask for.
     """
     if queries < 1 or not len(targets):
         raise ConfigurationError(f"queries={queries} and the number of targets, {len(targets)}, must be 1 or more")
-    count, width = len(targets), task.space.width
+    count, width, name = len(targets), task.space.width, method_name(method)
+    evaluated = task.ledger.counts.total()
     proposer = _Policy(method, task, targets, seed) if isinstance(method, Policy) else _Optimizers(
         as_named(method), task, targets, queries, seed, initial_designs
     )  # fmt: skip
@@ -106,8 +111,10 @@ def search(
         asked = {int(row): proposer.ask(int(row))[: queries - spent[row]] for row in active}
         rows = np.repeat(list(asked), [len(part) for part in asked.values()])
         designs = np.concatenate(list(asked.values()))
+        check_counts(task, evaluated, name)
         best = best if len(best) else np.zeros((count, width), dtype=designs.dtype)
         scores = _score_valid(task, designs, targets[rows])
+        evaluated = task.ledger.counts.total()
         visited.append(designs[rng.integers(len(designs))].copy())
         losses = np.nan_to_num(scores.loss, nan=np.inf)
         done_before = int(spent.min())
@@ -124,9 +131,11 @@ def search(
             if spent[row] < queries:
                 proposer.tell(row, part, scores.take(np.arange(first, first + len(part))))
             first += len(part)
+        check_counts(task, evaluated, name)
         for _ in range(done_before, int(spent.min())):
             on_turn()
-    return Search(method_name(method), targets, best, predicted, progress, np.stack(visited), incumbents)
+        evaluated = task.ledger.counts.total()  # `on_turn` is the caller's, who may evaluate
+    return Search(name, targets, best, predicted, progress, np.stack(visited), incumbents)
 
 
 class _Optimizers:
@@ -146,8 +155,9 @@ class _Optimizers:
         if initial_designs is not None and isinstance(task.space, Decorations):
             pool = _Pool(as_design_generator(initial_designs), targets, rngs[-1])
             shares = [_Share(pool, row) for row in range(len(targets))]
+        searched = SearchedTask.of(task, method.name)
         self.optimizers = [
-            CheckedOptimizer(method.make, Problem(task, np.atleast_1d(target), share), queries, rng, method.name)
+            CheckedOptimizer(method.make, Problem(searched, np.atleast_1d(target), share), queries, rng, method.name)
             for target, share, rng in zip(targets, shares, rngs, strict=False)
         ]
 
