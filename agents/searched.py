@@ -1,7 +1,7 @@
 """The task of a problem as an optimizer gets it: everything about the designs, and no way to score them."""
 
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from typing_extensions import override
 
@@ -9,8 +9,6 @@ from matgym.errors import ModelError
 from matgym.models import Level, Model, Predictions, Property
 from matgym.tasks import DesignTask, Ledger, Scores
 from matgym.tasks.objective import AnyModel, Constraint, Objective
-
-HeldT = TypeVar("HeldT", Objective, Constraint)
 
 
 def _refuse(searcher: str) -> NoReturn:
@@ -88,8 +86,8 @@ class SearchedTask(DesignTask):
         """Return the task as an optimizer gets it."""
         return cls(
             task.space,
-            tuple(_described(each, searcher) for each in task.objectives),
-            None if task.constraint is None else _described(task.constraint, searcher),
+            tuple(_objective(each, searcher) for each in task.objectives),
+            _constraint(task.constraint, searcher),
             task.reward,
             task.estimate,
             Ledger(),
@@ -112,9 +110,12 @@ class SearchedTask(DesignTask):
         _refuse(self.searcher)
 
 
-def _described(held: HeldT, searcher: str) -> HeldT:
-    """Return an objective or a constraint whose models are descriptions."""
-    changed = {"model": UnscoredModel.of(held.model, searcher)}
-    if isinstance(held, Objective) and held.oracle is not None:
-        changed["oracle"] = UnscoredModel.of(held.oracle, searcher)
-    return replace(held, **changed)
+def _objective(objective: Objective, searcher: str) -> Objective:
+    """Return an objective whose models are descriptions."""
+    oracle = None if objective.oracle is None else UnscoredModel.of(objective.oracle, searcher)
+    return replace(objective, model=UnscoredModel.of(objective.model, searcher), oracle=oracle)
+
+
+def _constraint(constraint: Constraint | None, searcher: str) -> Constraint | None:
+    """Return a constraint whose model is a description."""
+    return None if constraint is None else replace(constraint, model=UnscoredModel.of(constraint.model, searcher))
