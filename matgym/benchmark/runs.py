@@ -248,19 +248,21 @@ def _carried_out(
     found = search(method, task, targets, run.budget, run.seed, turn, initial_designs, marks)
     spent = task.ledger.counts - before
     predicted = found.progress - best
+    failed = ~np.isfinite(predicted)  # invalid, or against the constraint
     if is_exact(task):  # predictions are exact: every improvement of a search is recorded
-        improved = np.flatnonzero(np.diff(predicted[:, 0], prepend=np.inf) < 0.0) + 1
+        improved = np.flatnonzero(predicted[:, 0] < np.append(np.inf, predicted[:-1, 0])) + 1
         marks = sorted({*marks, *improved.tolist()}) if run.track == "search" else marks
         losses, values, verifications = predicted[np.array(marks) - 1], found.predicted, 0
     else:
         losses, values, verifications = verified(task, targets, [found.incumbents[mark] for mark in marks])
-        losses = losses - best
+        losses = np.where(failed[np.array(marks) - 1], np.nan, losses - best)
+        values = np.where(failed[-1], np.nan, values)
     shared = {
         "track": run.track, "task": run.task_name, "method": run.name, "seed": run.seed,
         **{kind: spent[kind] for kind in KINDS}, "verifications": verifications,
         "training_seconds": training_seconds, "identity": run.identity, "run": run.key,
     }  # fmt: skip
-    valid = task.space.valid(found.designs)
+    valid = task.space.valid(found.designs) & ~failed[-1]
     rows: list[dict[str, Any]] = []
     for target, design in enumerate(found.designs):
         there = bool(valid[target])

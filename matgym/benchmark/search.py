@@ -34,9 +34,10 @@ class Search(ValueObject):
     Attributes:
         method: name of the method.
         targets: (T,) or (T, k) target values in the units of the task.
-        designs: (T, width) best design of each target by the prediction of the task's model.
+        designs: (T, width) best design of each target by the prediction of the task's model, among those that satisfy
+            the constraint.
         predicted: (T,) value of this design by the same model; NaN without a valid design.
-        progress: (queries, T) predicted loss of the best design so far.
+        progress: (queries, T) predicted loss of the best design so far; infinite while no design has one.
         visited: (V, width) sample of all evaluated designs.
         incumbents: (T, width) best designs after each number of evaluations in `checkpoints`.
     """
@@ -117,8 +118,9 @@ def search(
         evaluated = task.ledger.counts.total()
         visited.append(designs[rng.integers(len(designs))].copy())
         losses = np.nan_to_num(scores.loss, nan=np.inf)
+        values = np.where(np.isfinite(losses), scores.value, np.nan)
         done_before = int(spent.min())
-        for design, row, earned, lost, value in zip(designs, rows, scores.reward, losses, scores.value, strict=True):
+        for design, row, earned, lost, value in zip(designs, rows, scores.reward, losses, values, strict=True):
             # The reward includes the uncertainty of a prediction. The loss decides between equal rewards.
             if (-earned, lost) < (-reward[row], loss[row]):
                 best[row], reward[row], loss[row], predicted[row] = design, earned, lost, value
@@ -222,7 +224,21 @@ class _Policy:
 
 
 def _score_valid(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
-    """Score designs; an invalid design counts as an evaluation, has a reward of 0, and is not given to the models."""
+    """Score designs; every design counts as an evaluation.
+
+    An invalid design has a reward of 0, and is not given to the models. A design that violates the constraint has a
+    reward of 0 and no loss, so that no search returns it; its predictions and its cost are those of the models.
+    """
+    scores = _score_known(task, designs, targets)
+    if scores.cost is None:
+        return scores
+    allowed = scores.cost <= 0.0
+    reward, loss = np.where(allowed, scores.reward, 0.0), np.where(allowed, scores.loss, np.nan)
+    return replace(scores, reward=reward, loss=loss)
+
+
+def _score_known(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
+    """Score designs; invalid ones have a reward of 0, no loss, no value and the cost 1."""
     valid = task.space.valid(designs)
     if valid.all():
         return task.score(designs, targets)
