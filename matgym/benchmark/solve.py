@@ -106,10 +106,8 @@ def random_loss(task: DesignTask, made: Instance) -> tuple[float, int]:
 
 def allowed(task: DesignTask, made: Instance, designs: Designs) -> BoolArray:
     """Return (B,) whether designs of an instance satisfy its constraint."""
-    if task.constraint is None:
-        return np.ones(len(designs), dtype=bool)
-    cost = task.score(designs, made.targets(len(designs))).cost
-    return np.asarray(cost <= 0.0)
+    cost = None if task.constraint is None else task.score(designs, made.targets(len(designs))).cost
+    return np.ones(len(designs), dtype=bool) if cost is None else np.asarray(cost <= 0.0)
 
 
 def _verified_losses(task: DesignTask, made: Instance, designs: Designs) -> FloatArray:
@@ -374,7 +372,7 @@ def _design(numbers: Sequence[float], task: DesignTask, made: Instance) -> Desig
     """
     row = np.array([numbers], dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        design = row.astype(task.space.sample(1, np.random.default_rng(0)).dtype)
+        design: Designs = row.astype(task.space.sample(1, np.random.default_rng(0)).dtype)
     if design.shape[1] != task.space.width or not (design == row).all() or not task.space.valid(design).all():
         raise DatasetError(f"{row[0].tolist()!r:.60} is an invalid design of {made.name}")
-    return design[0]
+    return np.asarray(design[0])

@@ -17,7 +17,9 @@ import torch
 
 from matgym.agents import GeneticAlgorithm
 from matgym.benchmark import Results, identity, report, run
+from matgym.benchmark.aggregate import summary
 from matgym.benchmark.identity import code_digest, fingerprint, modules_of
+from matgym.benchmark.leaderboard import amortised_table
 from matgym.benchmark.methods import OPTIMIZERS, NamedMethod
 from matgym.benchmark.runner import applies, check_folder, plan, run_suite
 from matgym.benchmark.runs import AmortisedRun, SearchRun, checkpoints
@@ -294,6 +296,19 @@ def test_the_second_track_counts_training_and_its_shares_are_those_of_the_design
     assert blind["training_seconds"].to_pylist()[0] == 0.0
     # Four times the evaluations, with other draws: a continued search could not be worse.
     assert np.mean(finals(other)) < np.mean(finals(blind))
+
+
+def test_a_method_with_a_smaller_budget_has_no_share_beyond_it():
+    short = NamedMethod(name="short", optimizer="random", budget=2)
+    found = run([short, "random"], "chirality-targets", targets=4, queries=8, seeds=2)
+    assert [outcome.run.budget for outcome in found.outcomes] == [2, 8] * 2
+    marks, shares = found.share_met("chirality-targets")
+    assert marks.tolist() == [2, 8]
+    assert np.isnan(shares["short"]).tolist() == [[False, True]] * 2
+    assert np.isnan(shares["random"]).tolist() == [[True, False]] * 2  # in memory only the last designs are verified
+    rows = amortised_table(found, summary(found, 5), "chirality-targets").rows
+    assert [(row[0], row[1] == "–", row[2] == "–") for row in rows] == [("random", True, False), ("short", False, True)]
+    assert [figures.queries for figures in found.figures()] == [2, 8]
 
 
 def finals(record):
