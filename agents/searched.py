@@ -73,7 +73,7 @@ class SearchedTask(DesignTask):
 
     Its space, names, units, target ranges, rewards of values, and the bound of its constraint are those of the given
     task. Its models are descriptions, and its ledger is empty and its own. An optimizer therefore cannot evaluate a
-    design without the count of the ledger. A model that the optimizer's own code imports is not detected.
+    design through it. A task that the optimizer's own code makes anew, and a model that it imports, are not detected.
 
     Attributes:
         searcher: name of the optimizer in errors.

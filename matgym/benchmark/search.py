@@ -74,7 +74,7 @@ def search(
 
     The searches of all targets run side by side, because a model is faster in batches. They are independent. Optimizers
     get the task without its models. If the ledger of the task counts an evaluation that a method did not ask for, the
-    search ends with an error. A model that the method's own code imports is not detected.
+    search ends with an error. A task that its own code makes anew, and a model that it imports, are not detected.
 
     Args:
         method: a name of `matgym.benchmark.methods.OPTIMIZERS`, an `Optimizer` class, or a trained `Policy`.

@@ -254,6 +254,17 @@ def test_forged_records_are_not_adopted(better, tmp_path, changed, match):
     assert not (tmp_path / "optima").exists()
 
 
+@pytest.mark.usefixtures("words")
+def test_a_design_against_the_constraint_is_not_adopted(tmp_path, monkeypatch):
+    known = best_known("words", tmp_path / "optima", evaluations=60, seeds=2, climbed=32)
+    monkeypatch.setattr(Instance, "optimum", known)
+    suite = Suite(name="s", search=SearchTrack(tasks=["words"], methods=["random"], budget=2, seeds=1))
+    folder = run_suite(suite, tmp_path / "out")
+    forged(folder, design=[3.0, 3.0, 3.0, 3.0], verified_loss=-1.0)  # its loss by the oracle is -1
+    assert adopt(folder, tmp_path / "adopted") == []
+    assert not (tmp_path / "adopted").exists()
+
+
 def test_numbers_that_wrap_around_are_no_design(tmp_path):
     """As bytes 256 is 0: the oracle would confirm the loss of a design that is not the stored one."""
     suite = Suite(name="s", search=SearchTrack(tasks=["doping"], methods=["random"], budget=2, seeds=1))
