@@ -185,8 +185,8 @@ def check_optimizer(make: MakeOptimizer, problem: Problem, budget: int = 64) -> 
     """Check your own optimizer on a problem.
 
     `ask` must return valid designs only, equal random generators must give equal designs, and the optimizer must not
-    score designs by itself, neither through `problem.task` nor by `score` or `verify` of the same task that it knows from
-    elsewhere. A task that the optimizer's own code makes anew, and a model that it imports, are not detected.
+    score designs by itself, neither through `problem.task` nor by `score` or `verify` of the same task that it knows
+    from elsewhere. A task that the optimizer's own code makes anew, and a model that it imports, are not detected.
 
     Args:
         make: the class, or a function that makes an optimizer.
