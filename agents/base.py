@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from matgym.agents.searched import SearchedTask
 from matgym.errors import MatgymError, ModelError, one_line, require_counts
 from matgym.frozen import ValueObject
 from matgym.models import Predictions
@@ -20,7 +21,7 @@ class Problem(ValueObject):
     """The problem of one search.
 
     Attributes:
-        task: the design task.
+        task: the design task. In a benchmark an optimizer gets it without its models: see `SearchedTask`.
         target: (T,) target values; empty if the task is to find an extreme.
         generator: generator of the initial designs of decorated tubes; None draws them at random.
     """
@@ -82,8 +83,33 @@ MakeOptimizer: TypeAlias = Callable[[Problem, int, np.random.Generator], Optimiz
 """An optimizer class, or a function that makes an optimizer."""
 
 
+def name_of(make: MakeOptimizer) -> str:
+    """Return the name of an optimizer class or of a function that makes an optimizer."""
+    return getattr(make, "__name__", None) or type(make).__name__
+
+
+def check_counts(task: DesignTask, counted: int, name: str) -> None:
+    """Check that the ledger of a task has counted no evaluation that an optimizer did not ask for.
+
+    Args:
+        task: the task.
+        counted: number of evaluations of all kinds that it should have.
+        name: name of the optimizer.
+
+    Raises:
+        ModelError: if there are more.
+    """
+    if excess := task.ledger.counts.total() - counted:
+        raise ModelError(
+            f"{name} made {excess:,} evaluations of the task beyond those of its ask(): score designs by ask() and "
+            "tell() only"
+        )
+
+
 class CheckedOptimizer:
     """An optimizer whose designs are checked, and whose errors name it.
+
+    The optimizer gets the problem without its models (`SearchedTask`), so that it cannot score designs by itself.
 
     Args:
         make: the class, or a function that makes the optimizer.
@@ -99,10 +125,13 @@ class CheckedOptimizer:
     def __init__(
         self, make: MakeOptimizer, problem: Problem, budget: int, rng: np.random.Generator, name: str = ""
     ) -> None:
-        self.name = name or getattr(make, "__name__", None) or type(make).__name__
-        self.problem = problem
+        self.name = name or name_of(make)
+        searched = problem.task
+        if not isinstance(searched, SearchedTask):  # one such task serves all targets of a search
+            searched = SearchedTask.of(searched, self.name)
+        self.problem = replace(problem, task=searched)
         self._dtype = problem.space.sample(1, np.random.default_rng(0)).dtype
-        self._optimizer: Any = self._called("its constructor", partial(make, problem, budget, rng))
+        self._optimizer: Any = self._called("its constructor", partial(make, self.problem, budget, rng))
         if not isinstance(self._optimizer, Optimizer):
             raise ModelError(f"{self.name} made {self._optimizer!r:.80}: it must make a matgym.agents.Optimizer")
 
@@ -156,7 +185,9 @@ def _random_scores(problem: Problem, count: int, rng: np.random.Generator) -> Sc
 def check_optimizer(make: MakeOptimizer, problem: Problem, budget: int = 64) -> None:
     """Check your own optimizer on a problem.
 
-    `ask` must return valid designs only, and equal random generators must give equal designs.
+    `ask` must return valid designs only, equal random generators must give equal designs, and the optimizer must not
+    score designs by itself, neither through `problem.task` nor by `score` or `verify` of the same task that it knows
+    from elsewhere. A task that the optimizer's own code makes anew, and a model that it imports, are not detected.
 
     Args:
         make: the class, or a function that makes an optimizer.
@@ -168,8 +199,10 @@ def check_optimizer(make: MakeOptimizer, problem: Problem, budget: int = 64) -> 
         ConfigurationError: if the budget is below 1, or the optimizer cannot search this problem.
     """
     require_counts(budget=budget)
+    before = problem.task.ledger.counts.total()
     try:
         first, second = (_asked(make, problem, budget) for _ in range(2))
+        check_counts(problem.task, before, name_of(make))
     except ModelError as error:
         raise AssertionError(str(error)) from error
     assert np.array_equal(first, second), "equal generators gave different designs: draw from `rng` only"  # noqa: S101

@@ -58,21 +58,20 @@ def middle_mean(scores: FloatArray) -> FloatArray:
     return means
 
 
-def optimality_gap(scores: FloatArray) -> float:
-    """Return the mean distance of scores below 1 from 1."""
-    return float(1.0 - np.minimum(scores, 1.0).mean())
+def optimality_gap(scores: FloatArray) -> FloatArray:
+    """Return the mean distance of scores below 1 from 1, along the first axis."""
+    return np.asarray(1.0 - np.minimum(scores, 1.0).mean(axis=0))
 
 
-def probability_of_improvement(x: FloatArray, y: FloatArray) -> float:
-    """Return P(x > y) of the (seeds, tasks) scores of two methods as a mean over tasks; ties count half."""
+def probability_of_improvement(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return P(x > y) of the (runs, …) scores of two methods, along the first axis; ties count half."""
     difference = x[:, None] - y[None]
-    return float(((difference > 0).mean() + (difference >= 0).mean()) / 2)
+    return np.asarray(((difference > 0).mean(axis=(0, 1)) + (difference >= 0).mean(axis=(0, 1))) / 2)
 
 
 def performance_profile(scores: FloatArray, taus: FloatArray) -> FloatArray:
-    """Return the (taus,) share of runs above each score."""
-    ordered = np.sort(scores, axis=None)
-    return 1.0 - np.searchsorted(ordered, taus, side="right") / len(ordered)
+    """Return the (…, taus) share of (runs, …) scores above each score, along the first axis."""
+    return np.stack([(scores > tau).mean(axis=0) for tau in taus], axis=-1)
 
 
 def stratified_bootstrap(

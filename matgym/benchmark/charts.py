@@ -52,15 +52,16 @@ def styles(results: Results) -> dict[str, Style]:
     return drawn
 
 
-def forest(results: Results, figures: Summary) -> Figure:
-    """Return the figure of interquartile means with intervals, the best method at the top."""
-    drawn, methods = styles(results), list(figures.overall)
+def forest(results: Results, figures: Summary, evaluations: int) -> Figure:
+    """Return the figure of interquartile means after some evaluations with intervals, the best method at the top."""
+    overall = figures.overall[evaluations]
+    drawn, methods = styles(results), list(overall)
     traces = []
-    for method, whole in figures.overall.items():
+    for method, whole in overall.items():
         iqm = whole.iqm
         known = bool(np.isfinite(iqm.low))
         better = "" if whole.better is None else f"<br>P(better than {results.random_method}) {whole.better:.2f}"
-        label = f"<b>{method}</b><br>IQM {iqm:.3f}<br>median {whole.median:.3f}<br>mean {whole.mean:.3f}<br>"
+        label = f"<b>{method}</b><br>IQM {iqm:.3f}<br>mean {whole.mean:.3f}<br>mean rank {whole.rank:.1f}<br>"
         label += f"optimality gap {whole.optimality_gap:.3f}{better}<extra></extra>"
         error = {
             "type": "data", "symmetric": False, "thickness": 2.5, "width": 0, "color": drawn[method].colour,
@@ -69,7 +70,7 @@ def forest(results: Results, figures: Summary) -> Figure:
         }  # fmt: skip
         traces.append(_points(method, drawn[method], _plain([iqm.mean]), [method], label, size=11) | {"error_x": error})
     return _figure(
-        traces, x={"title": "IQM of scores (0: random design, 1: optimum)"},
+        traces, x={"title": f"IQM of scores after {evaluations:,} evaluations (0: random design, 1: optimum)"},
         y={"categoryorder": "array", "categoryarray": methods[::-1], "showgrid": False},
         height=110 + 27 * len(methods), legend=False,
     )  # fmt: skip
@@ -79,7 +80,7 @@ def profiles(results: Results, figures: Summary) -> Figure:
     """Return the figure of the share of runs above every score."""
     shown = _first(results, figures)
     traces: list[Figure] = []
-    for method in figures.overall:
+    for method in figures.last:
         label = method + ": %{y:.0%} of runs above %{x:.2f}<extra></extra>"
         traces += _curve(method, styles(results)[method], figures.taus, figures.profiles[method], shown, label)
     return _figure(
@@ -90,8 +91,8 @@ def profiles(results: Results, figures: Summary) -> Figure:
 
 def improvement(figures: Summary) -> Figure:
     """Return the figure of the probability that the row's method has a higher score than the column's."""
-    methods, chances = list(figures.overall), figures.improvement
-    text = [[f"{100 * value:.0f}" for value in row] for row in chances]
+    methods, chances = list(figures.last), figures.improvement
+    text = [[f"{100 * value:.0f}" if np.isfinite(value) else "" for value in row] for row in chances]
     trace = {
         "type": "heatmap", "x": methods, "y": methods, "z": [_plain(row) for row in chances], "zmin": 0, "zmax": 1,
         "colorscale": [[0, "#c8703a"], [0.5, "#f4f2ee"], [1, "#2f74c0"]], "xgap": 1, "ygap": 1, "text": text,
@@ -105,34 +106,34 @@ def improvement(figures: Summary) -> Figure:
 
 
 def anytime_scores(results: Results, figures: Summary) -> Figure:
-    """Return the figure of the interquartile mean of scores by evaluations, over all compared tasks."""
+    """Return the figure of the interquartile mean of scores by evaluations, over the tasks of each method."""
     shown, traces = _first(results, figures), []
-    for method, band in figures.anytime.items():
-        kept = figures.evaluations <= _budget(results, method, results.compared[1])
-        own = Band(band.value[kept], band.low[kept], band.high[kept])
+    top = np.ones(1, dtype=np.int64)
+    for method, (marks, band) in figures.anytime.items():
+        top = max(top, marks, key=lambda each: each[-1])
         label = method + ": %{y:.3f} after %{x}<extra></extra>"
-        traces += _curve(method, styles(results)[method], figures.evaluations[kept], own, shown, label)
-    return _figure(traces, x=_evaluations(figures.evaluations), y={"title": "IQM of scores"}, height=470)
+        traces += _curve(method, styles(results)[method], marks, band, shown, label)
+    return _figure(traces, x=_evaluations(top), y={"title": "IQM of scores"}, height=470)
 
 
 def anytime(results: Results, figures: Summary, task: str) -> Figure:
     """Return the figure of the median verified regret by evaluations, with the middle half of the seeds."""
-    marks, curves = results.anytime(task)
+    curves = results.anytime(task)
     about, drawn = results.facts.tasks[task], styles(results)
-    best = sorted(curves, key=lambda method: figures.regrets[task][method].mean)[:SHOWN]
-    positive = [curve[curve > about.tolerance] for curve in curves.values()]
+    best = list(figures.regrets[task])[:SHOWN]
+    positive = [curve[curve > about.tolerance] for _, curve in curves.values()]
     least = min((float(values.min()) for values in positive if len(values)), default=1.0)
     floor = max(about.tolerance, least / 3) if about.tolerance < least / 3 else least / 1.5
     traces: list[Figure] = []
-    for method, curve in curves.items():
-        kept = _thinned(marks[marks <= _budget(results, method, (task,))])
+    for method, (marks, curve) in curves.items():
+        kept = _thinned(marks)
         raised = np.where(curve <= about.tolerance, floor, np.maximum(curve, floor))[:, np.searchsorted(marks, kept)]
         low, middle, high = np.quantile(raised, [0.25, 0.5, 0.75], axis=0, method="inverted_cdf")
         label = method + ": %{y:.3g} after %{x}<extra></extra>"
         shown = {*best, results.random_method or ""}
         traces += _curve(method, drawn[method], kept, Band(middle, low, high), shown, label, step=True)
     figure = _figure(
-        traces, x=_evaluations(marks),
+        traces, x=_evaluations(max((marks for marks, _ in curves.values()), key=lambda each: each[-1])),
         y={"title": f"verified regret{_unit(about.unit)}", "type": "log"}, height=440,
     )  # fmt: skip
     name = "optimum" if about.proven else "best known"
@@ -146,7 +147,7 @@ def anytime(results: Results, figures: Summary, task: str) -> Figure:
 def first_hits(results: Results, task: str) -> Figure:
     """Return the figure of the evaluations to the optimum for every seed; hollow marks did not find it."""
     first, drawn = results.evaluations_to_optimum(task), styles(results)
-    top = max(_budget(results, method, (task,)) for method in first)
+    top = max(found.spent for found in results.searches if found.task == task)
     never = 2.0 * top
     order = sorted(first, key=lambda m: (float(np.mean(np.where(np.isinf(first[m]), never, first[m]))), m))
     traces = []
@@ -202,9 +203,9 @@ def targets_met(results: Results, figures: Summary, task: str) -> Figure:
 
 
 def costs(results: Results) -> Figure:
-    """Return the figure of the mean seconds of a search by method, on the compared tasks."""
-    methods, tasks = results.compared
-    seconds = {m: [f.seconds for f in results.searches if f.method == m and f.task in tasks] for m in methods}
+    """Return the figure of the mean seconds of a search by method."""
+    methods = results.methods
+    seconds = {m: [f.seconds for f in results.searches if f.method == m] for m in methods}
     order = sorted(methods, key=lambda method: float(np.mean(seconds[method])))
     trace = {
         "type": "bar", "orientation": "h", "y": order, "x": _plain([float(np.mean(seconds[m])) for m in order]),
@@ -270,12 +271,7 @@ def _curve(
 
 def _first(results: Results, figures: Summary) -> set[str]:
     """Return the methods that are visible at first: the best ones and random search."""
-    return {*list(figures.overall)[:SHOWN], results.random_method or ""}
-
-
-def _budget(results: Results, method: str, tasks: Iterable[str]) -> int:
-    tasks = set(tasks)
-    return max(int(f.evaluations[-1]) for f in results.searches if f.method == method and f.task in tasks)
+    return {*list(figures.last)[:SHOWN], results.random_method or ""}
 
 
 def _thinned(marks: IntArray) -> IntArray:

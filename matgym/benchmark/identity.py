@@ -15,7 +15,8 @@ from typing import Any, Final
 import duckdb
 import numpy as np
 
-from matgym.benchmark.suite import ABOUT, SuiteFacts
+from matgym.benchmark.facts import SuiteFacts
+from matgym.benchmark.suite import ABOUT
 from matgym.errors import DatasetError, FormatError
 from matgym.files import parse_json
 from matgym.physics.cache import PHYSICS_VERSION

@@ -1,19 +1,21 @@
 """Tables of a benchmark, as Markdown and as rows for other modules."""
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from matgym.benchmark.aggregate import Overall, Summary, interval, summary
+from matgym.benchmark.aggregate import Summary, interval, summary
+from matgym.benchmark.facts import Rewarded
 from matgym.benchmark.results import Results
-from matgym.benchmark.suite import Rewarded
-from matgym.statistics import Estimate
+from matgym.statistics import Estimate, middle_mean
 from matgym.typing import FloatArray
 
 NONE: Final = "–"
+
+KIND_TITLES: Final = {"surrogate": "surrogate", "oracle": "oracle", "simulation": "simulated minutes"}
+"""Kinds of evaluations, as columns of a table name them."""
 
 KIND: Final = (
     "This reference page compares methods at equal numbers of evaluations. `matgym benchmark report` writes it. The "
@@ -63,7 +65,7 @@ def markdown(results: Results, reps: int = 2000) -> str:
     figures = summary(results, reps)
     parts = [f"# Leaderboard: {in_markdown(results.facts.suite)}", "", KIND + "\n"]
     parts += [in_markdown(sentence) + "\n" for sentence in opening(results)]
-    parts += [overall_table(results, figures).markdown()]
+    parts += [table.markdown() for table in overall_tables(results, figures)]
     if results.tasks:
         parts += ["## Tasks", "", *(task_table(results, figures, task).markdown(3) for task in results.tasks)]
     parts += [amortised_table(results, figures, task).markdown() for task in figures.met]
@@ -75,7 +77,7 @@ def opening(results: Results) -> list[str]:
     """Return sentences on what was run and which runs are missing."""
     seeds = sorted({len(results.seeds(f.task, f.method)) for f in results.searches})
     span = "" if not seeds else f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-    said, tasks = [], "task" if len(results.tasks) == 1 else "tasks"
+    said, tasks = [results.stale] if results.stale else [], "task" if len(results.tasks) == 1 else "tasks"
     if results.tasks:
         said.append(
             f"The benchmark compares {len(results.methods)} methods on {len(results.tasks)} {tasks} with {span} seeds "
@@ -85,7 +87,7 @@ def opening(results: Results) -> list[str]:
     if results.missing:
         shown = "; ".join(results.missing[:6]) + ("; …" if len(results.missing) > 6 else "")
         said.append(f"The benchmark is incomplete: {len(results.missing)} runs are missing ({shown}).")
-    return said + list(results.left_out)
+    return said
 
 
 def leaderboard_rows(results: Results, reps: int = 2000) -> list[dict[str, Any]]:
@@ -94,47 +96,107 @@ def leaderboard_rows(results: Results, reps: int = 2000) -> list[dict[str, Any]]
     return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
+def overall_tables(results: Results, figures: Summary) -> list[Table]:
+    """Return the tables over all tasks: the overview, the scores of each task, and what the tasks can tell."""
+    if not results.tasks:
+        return [Table("All tasks", ("There is no search.",), ("method",), ())]
+    return [
+        overall_table(results, figures),
+        *(_scores_table(results, figures, mark) for mark in figures.overall),
+        _separation_table(figures),
+    ]
+
+
 def overall_table(results: Results, figures: Summary) -> Table:
-    """Return the table of methods over all compared tasks, the best method first."""
-    methods, tasks = results.compared
-    reference = results.random_method
+    """Return the table of methods over all their tasks with columns for each budget, the best method first."""
+    marks, reference = list(figures.overall), results.random_method
     notes = (
-        f"Tasks: {', '.join(tasks)}." if tasks else "No task has runs of two methods.",
+        f"Tasks: {', '.join(results.tasks)}.",
         (
-            "A score of 0 is a typical random design, and a score of 1 is the optimum. IQM is the interquartile mean "
-            "over all runs. The median is taken over the means of the tasks. Brackets hold the 95 % interval by "
-            "stratified bootstrap over seeds."
+            "A score of 0 is the median random design, and a score of 1 is the optimum. IQM is the interquartile mean "
+            "of the seeds of a task, averaged over the tasks that a method has searched; the column tasks gives their "
+            "number. Brackets hold the 95 % interval by stratified bootstrap over seeds. A method that did not spend a "
+            f"budget has {NONE} in its columns."
         ),
-        "A failed design counts as a random design, or as the worst final design of its task if that is worse.",
+        (
+            "The mean rank is the mean over tasks of a method's place among the methods of the task, by the IQM; 1 is "
+            "the best. P and the optima are those after the most evaluations of each method."
+        ),
+        "A failed design counts as a random design, or as the method's worst seed on the task if that is worse.",
         "The seconds are those of a whole search without verification. Other work on the machine increases them.",
     )
     columns = (
-        "method", "kind", "IQM score", "median", f"P(better than {reference})", "optima found", "seconds",
-        "evaluations",
+        "method", "kind", "tasks", *(f"IQM score, {mark}" for mark in marks), *(f"mean rank, {mark}" for mark in marks),
+        f"P(better than {reference})", "optima found", "seconds",
     )  # fmt: skip
     rows = []
-    for method in figures.overall:
-        found = np.concatenate([results.found(task)[method] for task in tasks])
-        searches = [f for f in results.searches if f.method == method and f.task in tasks]
-        whole: Overall = figures.overall[method]
-        better = NONE if whole.better is None or method == reference else f"{whole.better:.2f}"
+    # Methods with the largest budgets come first. Each method has its place by its figures at its largest one.
+    for method in dict.fromkeys(method for mark in reversed(marks) for method in figures.overall[mark]):
+        at = {mark: figures.overall[mark][method] for mark in marks if method in figures.overall[mark]}
+        last = max(at)
+        found = [results.found(task, last)[method] for task in results.tasks if method in results.found(task, last)]
+        seconds = [each.seconds for each in results.searches if each.method == method]
+        better = at[last].better
         rows.append(
             (
-                method, results.facts.methods[method].kind, f"{whole.iqm:.3f}", f"{whole.median.mean:.3f}", better,
-                f"{found.mean():.0%}", f"{np.mean([f.seconds for f in searches]):.3g}",
-                _span([int(f.evaluations[-1]) for f in searches]),
+                method, results.facts.methods[method].kind, f"{at[last].tasks}/{len(results.tasks)}",
+                *(f"{at[mark].iqm:.3f}" if mark in at else NONE for mark in marks),
+                *(f"{at[mark].rank:.1f}" if mark in at else NONE for mark in marks),
+                NONE if better is None or method == reference else f"{better:.2f}",
+                f"{np.concatenate(found).mean():.0%}", f"{np.mean(seconds):.3g}",
             )
         )  # fmt: skip
-    return Table("All tasks", notes if methods else notes[:1], columns, tuple(rows), words=2)
+    return Table("All tasks", notes, columns, tuple(rows), words=2)
+
+
+def _scores_table(results: Results, figures: Summary, mark: int) -> Table:
+    """Return the table of scores by method and task after a number of evaluations."""
+    scores, overall = results.scores(mark), figures.overall[mark]
+    rows = tuple(
+        (
+            method, f"{whole.iqm.mean:.3f}", f"{whole.rank:.1f}",
+            *(f"{middle_mean(scores[method][task]):.3f}" if task in scores[method] else NONE for task in results.tasks),
+        )
+        for method, whole in overall.items()
+    )  # fmt: skip
+    note = (
+        f"Interquartile means of the scores after {mark} evaluations, of the methods that spent them. Without a search "
+        f"of a task, a method has {NONE} there."
+    )
+    return Table(
+        f"Scores after {mark} evaluations", (note,), ("method", "IQM score", "mean rank", *results.tasks), rows
+    )
+
+
+def _separation_table(figures: Summary) -> Table:
+    """Return the table of Friedman's test and of Kendall's rank correlation between halves of the seeds."""
+    notes = (
+        (
+            "Friedman's test asks whether the methods have equal ranks on all tasks. A small p says that they differ. "
+            "It is approximate for few tasks. Kendall's tau compares the mean ranks of two halves of the seeds: 1 is "
+            "the same order, 0 is no relation. Methods with scores on every task take part."
+        ),
+    )
+    columns = ("evaluations", "methods", "tasks", "Friedman χ²", "p", "Kendall's tau")
+    rows = tuple(
+        (f"{each.evaluations:,}", str(each.methods), str(each.tasks), *map(_number, (each.chi2, each.p, each.tau)))
+        for each in figures.separations
+    )
+    return Table("Do these tasks separate methods?", notes, columns, rows, words=0)
+
+
+def _number(value: float) -> str:
+    return f"{value:.2g}" if np.isfinite(value) else NONE
 
 
 def task_table(results: Results, figures: Summary, task: str) -> Table:
-    """Return the table of methods on one task, the lowest regret first."""
-    about = results.facts.tasks[task]
-    found, first = results.found(task), results.evaluations_to_optimum(task)
+    """Return the table of methods on one task with columns for each budget, the lowest regret first."""
+    about, marks = results.facts.tasks[task], list(results.checkpoints)
+    found = {mark: results.found(task, mark) for mark in marks}
+    first = results.evaluations_to_optimum(task)
     by_random = first.get(results.random_method or "")
     unit = f", {about.unit}" if about.unit else ""
-    beaten = min((float(regret.min()) for regret in results.regrets(task).values()), default=0.0)
+    beaten = min((float(own.min()) for mark in marks for own in results.regrets(task, mark).values()), default=0.0)
     notes = [*task_facts(results, task)]
     if beaten < -about.tolerance:
         notes.append(
@@ -147,16 +209,17 @@ def task_table(results: Results, figures: Summary, task: str) -> Table:
             "is positive, the model overrates the designs."
         )
     columns: tuple[str, ...] = (
-        "method", f"regret{unit}", "score", "found", "evaluations to the optimum",
-        f"times fewer than {results.random_method}",
+        "method", *(f"regret{unit}, {mark}" for mark in marks), *(f"found, {mark}" for mark in marks),
+        "evaluations to the optimum", f"times fewer than {results.random_method}",
     )  # fmt: skip
     gaps = results.exploitation(task)
     rows: list[tuple[str, ...]] = []
-    for method, regret in sorted(figures.regrets[task].items(), key=lambda pair: (pair[1].mean, pair[0])):
-        score = float(results.scored(task, np.array([regret.mean + about.optimum_loss]))[0])
-        budget = max(int(f.evaluations[-1]) for f in results.searches if (f.task, f.method) == (task, method))
+    for method, regrets in figures.regrets[task].items():
+        budget = max(found.spent for found in results.searches if (found.task, found.method) == (task, method))
+        hits = (found[mark].get(method) for mark in marks)
         row: tuple[str, ...] = (
-            method, f"{regret:.3g}", f"{score:.3f}", f"{int(found[method].sum())}/{len(found[method])}",
+            method, *(f"{regrets[mark]:.3g}" if mark in regrets else NONE for mark in marks),
+            *(NONE if own is None else f"{int(own.sum())}/{len(own)}" for own in hits),
             _median_evaluations(first[method], budget), _times_fewer(first[method], by_random),
         )  # fmt: skip
         if not about.is_oracle:
@@ -179,7 +242,7 @@ def task_facts(results: Results, task: str) -> tuple[str, ...]:
         (
             f"The {sure} has a loss of {about.optimum_loss:.6g}{unit} (by {about.found_by or 'an unnamed method'}). A "
             f"run has {'found' if about.proven else 'reached'} it if its loss is within {about.tolerance:.3g}{unit} of "
-            f"this value. A typical random design has a loss of {about.random_loss:.6g}{unit}."
+            f"this value. The median random design has a loss of {about.random_loss:.6g}{unit}."
         ),
         _models(about),
     )
@@ -206,7 +269,7 @@ def amortised_table(results: Results, figures: Summary, task: str) -> Table:
     columns = ("method", *(f"{query} queries" if query > 1 else "1 query" for query in queries), "training designs",
                "training, s")  # fmt: skip
     rows = []
-    for method, band in sorted(bands.items(), key=lambda pair: (-pair[1].value[-1], pair[0])):
+    for method, band in sorted(bands.items(), key=lambda pair: (-np.nan_to_num(pair[1].value[-1], nan=-1.0), pair[0])):
         shares = [_share(interval(band, i)) for i in range(len(queries))]
         seconds = training.get(method) or 0.0
         designs = f"{results.facts.methods[method].budget:,}" if seconds > 0 else NONE
@@ -226,17 +289,18 @@ def costs_table(results: Results) -> Table:
             f"{facts.machine or 'an unnamed machine'}."
         ),
         (
-            "Verifications are the oracle's evaluations of the best designs. They are counted separately. No method "
-            "receives their values."
+            "Evaluations are counted by kind, and kinds are not added. Verifications are the different designs that "
+            "the oracle verifies. They are counted separately. No method receives their values."
         ),
         *trained,
     )
     columns = (
-        "track", "method", "runs", "surrogate", "oracle", "simulation", "verifications", "seconds a run", "training, s",
+        "track", "method", "runs", "designs", *KIND_TITLES.values(), "verifications", "seconds a run", "training, s",
     )  # fmt: skip
+    counts = ("evaluations", *KIND_TITLES, "verifications")
     rows = tuple(
         (
-            row["track"], row["method"], str(row["runs"]), *(f"{row[k]:,}" for k in columns[3:7]),
+            row["track"], row["method"], str(row["runs"]), *(f"{row[name]:,}" for name in counts),
             f"{row['seconds']:.3g}", f"{row['training_seconds']:.3g}" if row["training_seconds"] else NONE,
         )
         for row in results.costs()
@@ -251,10 +315,6 @@ def _models(about: Rewarded) -> str:
 
 def _seconds(seconds: float) -> str:
     return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.2g}"
-
-
-def _span(counts: Sequence[int]) -> str:
-    return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)}–{max(counts)}"
 
 
 def _median_evaluations(first: FloatArray, budget: int) -> str:
@@ -279,6 +339,8 @@ def _median_gap(gap: FloatArray) -> str:
 
 
 def _share(met: Estimate) -> str:
+    if not np.isfinite(met.mean):
+        return NONE
     if not np.isfinite(met.low):
         return f"{met.mean:.0%}"
     return f"{met.mean:.0%} [{100 * met.low:.0f}, {100 * met.high:.0f}]"

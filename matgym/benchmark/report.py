@@ -11,7 +11,15 @@ import numpy as np
 
 from matgym.benchmark import charts
 from matgym.benchmark.aggregate import Summary, summary
-from matgym.benchmark.leaderboard import Table, amortised_table, costs_table, opening, overall_table, task_table
+from matgym.benchmark.leaderboard import (
+    KIND_TITLES,
+    Table,
+    amortised_table,
+    costs_table,
+    opening,
+    overall_tables,
+    task_table,
+)
 from matgym.benchmark.results import Results, Searched
 from matgym.errors import MatgymError
 from matgym.structures import Nanotube
@@ -45,12 +53,12 @@ def page(results: Results, reps: int = 2000) -> str:
     from matgym.viz.tube3d import script_tag
 
     figures = summary(results, reps)
-    parts = [_all_tasks(results, figures)] if results.tasks else []
+    parts = _all_tasks(results, figures) if results.tasks else []
     parts += [_task(results, figures, task) for task in results.tasks]
     for task in figures.met:
         table = amortised_table(results, figures, task)
         parts.append(Part(table.title, table.notes, {f"met-{task}": charts.targets_met(results, figures, task)}, table))
-    costs = {"costs": charts.costs(results)} if results.compared[0] else {}
+    costs = {"costs": charts.costs(results)} if results.methods else {}
     parts.append(Part("Costs", (), costs, costs_table(results)))
     drawn = {name: figure for part in parts for name, figure in part.charts.items()}
     with_views = any(part.winner and part.winner.view for part in parts)
@@ -72,16 +80,17 @@ def page(results: Results, reps: int = 2000) -> str:
 
 def _verdict(results: Results, figures: Summary) -> list[str]:
     """Return sentences on the best method and on the methods whose intervals overlap its interval."""
-    if not figures.overall:
+    if not figures.last:
         return []
-    (leader, first), *others = figures.overall.items()
+    (leader, first), *others = figures.last.items()
     level = [method for method, own in others if not own.iqm.high < first.iqm.low]
     names = ", ".join(level) if len(level) <= 4 else f"{len(level)} others"
-    said = f"{leader} has the highest interquartile mean score, {first.iqm:.3f}"
+    said = f"{leader} has the highest interquartile mean score after {max(figures.overall):,} evaluations, "
+    said += f"{first.iqm:.3f}"
     said += (
         f". The intervals of {names} overlap its interval." if level else ". No other interval overlaps its interval."
     )
-    reference = figures.overall.get(results.random_method or "")
+    reference = figures.last.get(results.random_method or "")
     if reference is not None and leader != results.random_method:
         said += f" The method {results.random_method} has {reference.iqm:.3f}."
     return [said]
@@ -89,34 +98,36 @@ def _verdict(results: Results, figures: Summary) -> list[str]:
 
 def _numbers(results: Results) -> list[tuple[str, str, str]]:
     rows = results.costs()
-    spent = sum(row["surrogate"] + row["oracle"] + row["simulation"] for row in rows)
-    verifications = sum(row["verifications"] for row in rows)
+    designs, verified = (sum(row[name] for row in rows) for name in ("evaluations", "verifications"))
+    by_kind = {title: sum(row[kind] for row in rows) for kind, title in KIND_TITLES.items()}
+    spent = [f"{count:,} {title}" for title, count in by_kind.items() if count]
     proven = sum(results.facts.tasks[task].proven for task in results.tasks)
     kinds = dict.fromkeys(results.facts.methods[method].kind for method in results.methods)
-    found = [share for task in results.tasks for share in results.found(task).values()]
+    last = results.checkpoints[-1] if results.checkpoints else 0
+    found = [share for task in results.tasks for share in results.found(task, last).values()]
     return [
         ("methods", str(len(results.methods)), ", ".join(kinds)),
         ("tasks", str(len(results.tasks)), f"{proven} with a proven optimum"),
         (
             "searches",
             f"{len(results.searches):,}",
-            f"{np.mean(np.concatenate(found)):.0%} found the optimum" if found else "",
+            f"{np.mean(np.concatenate(found)):.0%} found the optimum after {last:,} evaluations" if found else "",
         ),
-        ("evaluations", f"{spent:,}", f"and {verifications:,} verifications"),
+        ("designs", f"{designs:,}", ", ".join([*spent, f"{verified:,} verified"])),
     ]
 
 
-def _all_tasks(results: Results, figures: Summary) -> Part:
-    table = overall_table(results, figures)
-    if not figures.overall:
-        return Part("All tasks", table.notes, {}, table)
-    shown = {
-        "forest": charts.forest(results, figures),
-        "scores": charts.anytime_scores(results, figures),
-        "profiles": charts.profiles(results, figures),
-        "improvement": charts.improvement(figures),
-    }
-    return Part("All tasks", table.notes, shown, table)
+def _all_tasks(results: Results, figures: Summary) -> list[Part]:
+    """Return the parts over all tasks: the overview with its figures, and the further tables."""
+    first, *others = overall_tables(results, figures)
+    shown = {f"forest-{mark}": charts.forest(results, figures, mark) for mark in figures.overall}
+    shown["scores"] = charts.anytime_scores(results, figures)
+    if figures.last:
+        shown |= {"profiles": charts.profiles(results, figures), "improvement": charts.improvement(figures)}
+    return [
+        Part(first.title, first.notes, shown, first),
+        *(Part(table.title, table.notes, {}, table) for table in others),
+    ]
 
 
 def _task(results: Results, figures: Summary, task: str) -> Part:

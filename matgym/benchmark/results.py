@@ -10,11 +10,13 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from matgym.benchmark.facts import SuiteFacts
 from matgym.benchmark.identity import check_records
 from matgym.benchmark.records import check_values, read_records, record_files
-from matgym.benchmark.suite import ABOUT, RECORDS, SuiteFacts
+from matgym.benchmark.suite import ABOUT, RECORDS, compared_at
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.frozen import ValueObject
+from matgym.physics.cache import PHYSICS_VERSION
 from matgym.statistics import Estimate, estimate
 from matgym.typing import FloatArray, IntArray
 
@@ -77,6 +79,16 @@ class Searched(ValueObject):
     seconds: float
     described: str
     xyz: str
+
+    @property
+    def spent(self) -> int:
+        """Return the number of evaluations of the search."""
+        return int(self.evaluations[-1])
+
+    def after(self, evaluations: IntArray) -> FloatArray:
+        """Return the (marks,) verified losses of the best design after numbers of evaluations; NaN if there is none."""
+        place = np.searchsorted(self.evaluations, evaluations, side="right") - 1
+        return np.where(place >= 0, self.verified[np.maximum(place, 0)], np.nan)
 
 
 @dataclass(frozen=True)
@@ -237,108 +249,96 @@ class Results:
         return tuple(f"{task}, {method}, seed {seed}" for _, task, method, seed in gone)
 
     @cached_property
-    def compared(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the (methods, tasks) of the aggregate, for which all runs exist.
+    def checkpoints(self) -> tuple[int, ...]:
+        """Return the numbers of evaluations at which methods are compared, and which a search has spent."""
+        spent = {found.spent for found in self.searches}
+        listed = self.facts.checkpoints or compared_at(spent)
+        return tuple(sorted(mark for mark in listed if mark <= max(spent, default=0)))
 
-        The tasks are those that all methods have. If there is no such task, methods with the fewest tasks are left out
-        until there is one.
-        """
-        methods = list(self.methods)
-        while methods:
-            tasks = [task for task in self.tasks if set(methods) <= set(self.methods_of(task))]
-            whole = [method for method in methods if tasks and self._whole(method, tasks)]
-            if whole:
-                return tuple(whole), tuple(tasks)
-            fewest = min(sum(bool(self.seeds(task, m)) for task in self.tasks) for m in methods)
-            methods = [m for m in methods if sum(bool(self.seeds(task, m)) for task in self.tasks) > fewest]
-        return (), ()
-
-    def _whole(self, method: str, tasks: Sequence[str]) -> list[int]:
-        """Return the seeds that a method has on all tasks."""
-        return sorted(set.intersection(*(set(self.seeds(task, method)) for task in tasks)))
-
-    @cached_property
-    def left_out(self) -> tuple[str, ...]:
-        """Return sentences on what the aggregate leaves out."""
-        methods, tasks = self.compared
-        said = []
-        for task in self.tasks:
-            if task not in tasks:
-                without = [m for m in self.methods if m not in self.methods_of(task)]
-                said.append(f"The aggregate leaves out {task}, because it has no search by {', '.join(without)}.")
-        partly: dict[int, list[str]] = {}
-        for method in self.methods:
-            if method not in methods:
-                said.append(f"The aggregate leaves out {method}, because it lacks a compared task.")
-                continue
-            partial = {seed for task in tasks for seed in self.seeds(task, method)} - set(self._whole(method, tasks))
-            if partial:
-                partly.setdefault(len(partial), []).append(method)
-        for count, names in partly.items():
-            said.append(f"The aggregate leaves out seeds that lack a task: {count} of {', '.join(names)}.")
-        return tuple(said)
+    @property
+    def stale(self) -> str:
+        """Return a sentence if the records are of another version of the physics than the installed one, or ""."""
+        there, here = self.facts.versions.get("physics", str(PHYSICS_VERSION)), str(PHYSICS_VERSION)
+        if there == here:
+            return ""
+        return f"These records are stale: they are of version {there} of the physics, and this is version {here}."
 
     # ---- losses, scores, regrets
 
-    def failed_loss(self, task: str) -> float:
-        """Return the loss of a failed design: that of a random design, or of the worst final design if it is worse."""
-        finals = [found.verified[-1] for found in self.searches if found.task == task]
-        return max(self.facts.tasks[task].random_loss, *(float(loss) for loss in finals if np.isfinite(loss)), -np.inf)
+    def losses(self, task: str, method: str, evaluations: Sequence[int] | IntArray) -> FloatArray:
+        """Return the (seeds, evaluations) verified losses of the best designs after numbers of evaluations.
 
-    def losses(self, task: str, method: str) -> FloatArray:
-        """Return the (seeds,) verified losses of the final designs; failed designs have `failed_loss`."""
-        finals = np.array([found.verified[-1] for found in self._of(task, method)])
-        return np.where(np.isfinite(finals), finals, self.failed_loss(task))
+        A failed design has the loss of a random design, or the worst loss of the method's other seeds after as many
+        evaluations if that is worse. The losses do not depend on other methods.
 
-    def regrets(self, task: str) -> dict[str, FloatArray]:
-        """Return the (seeds,) regrets of every method; they are negative below the loss of the best known design."""
+        Args:
+            task: name of the task.
+            method: name of the method.
+            evaluations: numbers of evaluations. Searches that did not spend the largest of them are left out, because
+                no loss is carried beyond the budget of a search.
+        """
+        marks = np.asarray(evaluations)
+        losses = [found.after(marks) for found in self._of(task, method) if found.spent >= marks.max()]
+        if not losses:
+            return np.zeros((0, len(marks)))
+        known = np.isfinite(losses)
+        worst = np.where(known, losses, self.facts.tasks[task].random_loss).max(axis=0)
+        return np.where(known, losses, worst)
+
+    def _last(self, task: str, method: str) -> int:
+        """Return the number of evaluations of a method's searches of a task."""
+        return max(found.spent for found in self._of(task, method))
+
+    def regrets(self, task: str, evaluations: int) -> dict[str, FloatArray]:
+        """Return the (seeds,) regrets after a number of evaluations, of every method that spent it.
+
+        They are negative below the loss of the best known design.
+        """
         optimum = self.facts.tasks[task].optimum_loss
-        return {method: self.losses(task, method) - optimum for method in self.methods_of(task)}
+        losses = {method: self.losses(task, method, [evaluations])[:, 0] for method in self.methods_of(task)}
+        return {method: own - optimum for method, own in losses.items() if len(own)}
 
     def scored(self, task: str, losses: FloatArray) -> FloatArray:
-        """Return losses as scores: 0 is a typical random design, 1 is the optimum."""
+        """Return losses as scores: 0 is the median random design, 1 is the optimum."""
         about = self.facts.tasks[task]
         return (about.random_loss - losses) / (about.random_loss - about.optimum_loss)
 
-    def scores(self) -> dict[str, FloatArray]:
-        """Return the (seeds, tasks) verified scores of the final designs of every compared method."""
-        methods, tasks = self.compared
-        return {method: np.ascontiguousarray(cube[..., -1]) for method, cube in self._cubes(methods, tasks)[1].items()}
+    def scores(self, evaluations: int = 0) -> dict[str, dict[str, FloatArray]]:
+        """Return the (seeds,) verified scores by method and task, of the methods that spent a number of evaluations.
 
-    def anytime_scores(self) -> tuple[IntArray, dict[str, FloatArray]]:
-        """Return (checkpoints,) evaluations, and (seeds, tasks, checkpoints) scores of each method."""
-        return self._cubes(*self.compared)
+        Args:
+            evaluations: number of evaluations; 0 for the last of `checkpoints`.
+        """
+        mark = evaluations or (self.checkpoints or (0,))[-1]
+        found: dict[str, dict[str, FloatArray]] = {}
+        for task in self.tasks:
+            for method in self.methods_of(task):
+                losses = self.losses(task, method, [mark])[:, 0]
+                if len(losses):
+                    found.setdefault(method, {})[task] = self.scored(task, losses)
+        return {method: found[method] for method in self.methods if method in found}
 
-    def _cubes(self, methods: Sequence[str], tasks: Sequence[str]) -> tuple[IntArray, dict[str, FloatArray]]:
-        top = max((int(f.evaluations[-1]) for f in self.searches if f.task in tasks), default=1)
-        marks = np.unique(np.append(2 ** np.arange(int(np.log2(top)) + 1), top)).astype(np.int64)
-        cubes = {}
-        for method in methods:
-            seeds = self._whole(method, tasks)
-            curves = [[self._at(f, marks) for f in self._of(task, method) if f.seed in seeds] for task in tasks]
-            scored = [self.scored(task, np.stack(own)) for task, own in zip(tasks, curves, strict=True)]
-            cubes[method] = np.stack(scored, axis=1)
-        return marks, cubes
+    def anytime_scores(self, method: str) -> tuple[IntArray, dict[str, FloatArray]]:
+        """Return (marks,) evaluations 1, 2, 4 and so on of a method, and its (seeds, marks) scores by task."""
+        tasks = [task for task in self.tasks if self.seeds(task, method)]
+        last = min(self._last(task, method) for task in tasks)
+        marks = np.unique(np.append(2 ** np.arange(last.bit_length()), last))
+        marks = marks[marks <= last].astype(np.int64)
+        return marks, {task: self.scored(task, self.losses(task, method, marks)) for task in tasks}
 
-    def _at(self, found: Searched, marks: IntArray) -> FloatArray:
-        """Return (marks,) verified losses with the last value carried forward; failed designs have `failed_loss`."""
-        place = np.searchsorted(found.evaluations, marks, side="right") - 1
-        losses = np.where(place >= 0, found.verified[np.maximum(place, 0)], np.nan)
-        return np.where(np.isfinite(losses), losses, self.failed_loss(found.task))
-
-    def anytime(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
-        """Return (checkpoints,) evaluations of a task, and (seeds, checkpoints) verified regrets of each method."""
-        marks = np.unique(np.concatenate([found.evaluations for found in self.searches if found.task == task]))
+    def anytime(self, task: str) -> dict[str, tuple[IntArray, FloatArray]]:
+        """Return (marks,) evaluations of a task, and (seeds, marks) verified regrets, by method."""
         optimum = self.facts.tasks[task].optimum_loss
-        return marks, {
-            method: np.stack([self._at(found, marks) for found in self._of(task, method)]) - optimum
-            for method in self.methods_of(task)
-        }
+        curves = {}
+        for method in self.methods_of(task):
+            marks = np.unique(np.concatenate([found.evaluations for found in self._of(task, method)]))
+            curves[method] = marks, self.losses(task, method, marks) - optimum
+        return curves
 
-    def found(self, task: str) -> dict[str, FloatArray]:
-        """Return (seeds,) values: 1 if the final design is the optimum within its tolerance, else 0."""
-        tolerance = self.facts.tasks[task].tolerance
-        return {method: (regret <= tolerance).astype(np.float64) for method, regret in self.regrets(task).items()}
+    def found(self, task: str, evaluations: int) -> dict[str, FloatArray]:
+        """Return (seeds,) values by method: 1 if the best design is the optimum within its tolerance, else 0."""
+        tolerance, regrets = self.facts.tasks[task].tolerance, self.regrets(task, evaluations)
+        return {method: (regret <= tolerance).astype(np.float64) for method, regret in regrets.items()}
 
     def evaluations_to_optimum(self, task: str) -> dict[str, FloatArray]:
         """Return the (seeds,) evaluations at the first checkpoint with the optimum, or infinity."""
@@ -371,10 +371,12 @@ class Results:
         return min(there, key=lambda f: (round(float(f.verified[-1]), 12), there_after(f)), default=None)
 
     def share_met(self, task: str) -> tuple[IntArray, dict[str, FloatArray]]:
-        """Return (checkpoints,) queries, and (seeds, checkpoints) shares of the targets that were met, by method."""
+        """Return (checkpoints,) queries, and (seeds, checkpoints) shares of the targets that were met, by method.
+
+        A share is NaN where a method has no such checkpoint.
+        """
         met = self.query(MET, {"task": task, "met": self.facts.amortised[task].met}).to_pandas()
-        # The last value is carried forward.
-        shares = met.pivot_table("share", ["method", "seed"], "evaluation").ffill(axis=1).fillna(0.0)
+        shares = met.pivot_table("share", ["method", "seed"], "evaluation")
         there = [method for method in self.facts.methods if method in set(met["method"])]
         return shares.columns.to_numpy(np.int64), {method: shares.loc[method].to_numpy() for method in there}
 

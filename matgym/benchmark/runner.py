@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from matgym.agents.policy import Policy
+from matgym.benchmark.facts import AmortisedFacts, SearchFacts, SuiteFacts
 from matgym.benchmark.identity import in_words, read_identity, versions
 from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.benchmark.records import read_record, record_files
@@ -25,12 +26,9 @@ from matgym.benchmark.suite import (
     ABOUT,
     AMORTISED,
     RECORDS,
-    AmortisedFacts,
     AmortisedTask,
     PolicySpec,
-    SearchFacts,
     Suite,
-    SuiteFacts,
     as_amortised,
     as_instance,
 )
@@ -59,17 +57,20 @@ def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
     runs: list[Run] = []
     if suite.search is not None:
         runs += [
-            SearchRun(task=task, method=method, seed=seed, budget=_budget(method, suite.search.budget))
+            SearchRun(
+                task=task, method=method, seed=seed, budget=suite.search.budget_of(method),
+                compared=suite.search.compared,
+            )
             for seed in range(suite.search.seeds)
             for task in suite.search.tasks
             for method in suite.search.methods
             if applies(method, task)
-        ]
+        ]  # fmt: skip
     if suite.amortised is not None:
         wide = suite.amortised
         runs += [
             AmortisedRun(
-                task=task, method=method, seed=seed, budget=wide.queries, targets=wide.targets,
+                task=task, method=method, seed=seed, budget=wide.budget_of(method), targets=wide.targets,
                 initial_designs=wide.initial_designs, every_checkpoint=wide.every_checkpoint, trust=trust,
             )
             for seed in range(wide.seeds)
@@ -84,10 +85,6 @@ def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
             f"no method of the suite {suite.name} applies to the task {idle[0]}: give one that does"
         )
     return runs
-
-
-def _budget(method: NamedMethod, whole: int) -> int:
-    return min(method.budget or whole, whole)
 
 
 def applies(method: NamedMethod, task: str | Instance) -> bool:
@@ -289,10 +286,12 @@ def run(
         methods: names, `Optimizer` classes, `NamedMethod`, or trained `Policy` objects.
         tasks: one or several names of instances or of amortised tasks, or your own objects. The targets of a
             `DesignTask` are drawn at random.
-        targets: number of targets to draw (with `UNSEEN_TARGETS_SEED`), or the (T,) or (T, k) targets.
+        targets: number of targets to draw (with `UNSEEN_TARGETS_SEED`), or the (T,) or (T, k) targets. A task without
+            targets is searched once for each seed.
         queries: number of evaluations of the task's model per target.
         seeds: number of runs of each method.
-        met: loss within which a target of a `DesignTask` counts as met; the default is 0.02.
+        met: loss within which a target of a `DesignTask` counts as met; the default is 0.02. A `DesignTask` without
+            targets needs it: the loss at which a design counts as good enough.
         initial_designs: initial designs of searches of decorated tubes: "random", "gan", or another name of
             `matgym.tasks.DESIGN_GENERATORS`. None draws from the space.
         on_turn: function that is called after each evaluation of all targets.
@@ -301,16 +300,23 @@ def run(
         The results and the searches.
 
     Raises:
-        ConfigurationError: if a method or a task is unknown, two have the same name, or an argument has no effect.
+        ConfigurationError: if a method or a task is unknown, two have the same name, an argument has no effect, or
+            the targets do not fit a task.
+        ModelError: if an optimizer cannot be made.
     """
     listed: list[Any] = list(tasks) if isinstance(tasks, list | tuple) else [tasks]
     searched = [task for task in listed if isinstance(task, Instance) or (isinstance(task, str) and task in INSTANCES)]
     if met is not None and not any(isinstance(task, DesignTask) for task in listed):
         raise ConfigurationError(f"met={met} has no effect, because named tasks have their own: leave it out")
     given = None if isinstance(targets, int) else _given(targets)
-    met_within = AMORTISED["doping-targets"].met if met is None else met
-    wide = [_targets_of(task, given, met_within) for task in listed if task not in searched]
+    wide = [_targets_of(task, given, met) for task in listed if task not in searched]
     policies = [method for method in methods if isinstance(method, Policy)]
+    if searched and not wide and (given is not None or policies):
+        what = f"targets={targets!r:.80}" if given is not None else f"the policy {policies[0].name}"
+        raise ConfigurationError(
+            f"{what} has no effect on an instance, which has one target of its own: leave it out, or give an amortised "
+            "task"
+        )
     named = [as_named(method) for method in methods if not isinstance(method, Policy)]
     names = [method_name(method) for method in methods]
     for what, given_names in (("methods", names), ("tasks", [as_amortised(task).name for task in wide])):
@@ -327,6 +333,9 @@ def run(
     }  # fmt: skip
     suite = validated(Suite, content, "comparison")
     runs = [replace(each, identity="{}") for each in plan(suite)]  # no record is stored, so that no identity is needed
+    for each in runs:
+        if each.seed == 0:
+            each.check()
     facts = describe(suite, runs, workers=1)
     facts = facts.model_copy(update={"methods": {name: facts.methods[name] for name in names}})
     began = time.perf_counter()
@@ -352,13 +361,43 @@ def _given(targets: Any) -> FloatArray:
     return given
 
 
-def _targets_of(task: str | DesignTask | AmortisedTask, given: FloatArray | None, met: float) -> AmortisedTask:
-    """Return an amortised task, with the given targets if there are any."""
-    if isinstance(task, DesignTask):
-        made = AmortisedTask(task.value_name, f"{task.value_name} to be met", lambda: task, met)
-    else:
+def _targets_of(task: str | DesignTask | AmortisedTask, given: FloatArray | None, met: float | None) -> AmortisedTask:
+    """Return an amortised task, with the given targets if there are any.
+
+    Raises:
+        ConfigurationError: if the targets do not fit the task, or a task without targets has no `met`.
+    """
+    if not isinstance(task, DesignTask):
         made = as_amortised(task)
-    return made if given is None else replace(made, given=given)
+        return made if given is None else replace(made, given=_fitting(given, made.name, made.make().target_names))
+    within = AMORTISED["doping-targets"].met if met is None else met
+    made = AmortisedTask(task.value_name, f"{task.value_name} to be met", lambda: task, within)
+    if given is not None:
+        return replace(made, given=_fitting(given, made.name, task.target_names))
+    if task.target_names:
+        return made
+    if met is None:
+        raise ConfigurationError(
+            f"the task {made.name} has no targets, so that no loss counts as met: give met=, or an Instance"
+        )
+    return replace(made, given=np.zeros((1, 0)))
+
+
+def _fitting(given: FloatArray, task: str, names: Sequence[str]) -> FloatArray:
+    """Return a user's targets as (T,) or (T, k) numbers of a task.
+
+    Raises:
+        ConfigurationError: if the task has another number of targets.
+    """
+    columns = given.reshape(len(given), -1)
+    if not names:
+        raise ConfigurationError(f"targets={given.tolist()!r:.80} has no effect on the task {task}: leave it out")
+    if columns.shape[1] != len(names):
+        raise ConfigurationError(
+            f"targets of shape {given.shape} do not fit the task {task}: give (T, {len(names)}) numbers of "
+            f"{', '.join(names)}"
+        )
+    return columns[:, 0] if len(names) == 1 else columns
 
 
 # ---- contents of suite.json
@@ -372,11 +411,10 @@ def describe(suite: Suite, runs: Sequence[Run], workers: int) -> SuiteFacts:
     """
     search, wide = suite.search, suite.amortised
     methods: dict[str, Any] = {}
-    of_tracks = [(method, search.budget) for method in search.methods] if search else []
-    of_tracks += [(method, wide.queries) for method in wide.methods] if wide else []
-    for method, whole in of_tracks:
-        facts = {"kind": method.kind, "budget": _budget(method, whole), "settings": method.settings}
-        methods.setdefault(method.name, facts)
+    of_tracks = [(method, search.budget_of(method)) for method in search.methods] if search else []
+    of_tracks += [(method, wide.budget_of(method)) for method in wide.methods] if wide else []
+    for method, budget in of_tracks:
+        methods.setdefault(method.name, {"kind": method.kind, "budget": budget, "settings": method.settings})
     for policy in wide.policies if wide else ():
         if isinstance(policy, PolicySpec):
             settings = {"trained on designs": policy.designs}
@@ -390,6 +428,7 @@ def describe(suite: Suite, runs: Sequence[Run], workers: int) -> SuiteFacts:
         versions=versions(),
         workers=workers,
         runs=tuple(run.key for run in runs),
+        checkpoints=search.compared if search else (),
         tasks={made.name: _searched(made) for made in map(as_instance, search.tasks if search else ())},
         methods=methods,
         amortised={made.name: _met(made, wide.targets) for made in map(as_amortised, wide.tasks)} if wide else {},

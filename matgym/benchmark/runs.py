@@ -126,15 +126,28 @@ class Run(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRun(Run):
-    """A run of a search of one instance."""
+    """A run of a search of one instance.
+
+    Attributes:
+        compared: numbers of evaluations at which methods are compared; those within the budget are checkpoints.
+    """
 
     track = "search"
     task: str | Instance
     method: NamedMethod
+    compared: tuple[int, ...] = ()
+
+    @property
+    def _marks(self) -> list[int]:
+        return sorted({*checkpoints(self.budget), *(mark for mark in self.compared if mark <= self.budget)})
 
     def identified(self) -> Self:
         """Return the run with its current identity on this machine."""
-        return replace(self, identity=_identity(self, as_instance(self.task).task(), {}))
+        made = as_instance(self.task)
+        facts: dict[str, Any] = {"target": list(made.target)}
+        if further := sorted({*self._marks} - {*checkpoints(self.budget)}):
+            facts["checkpoints"] = further
+        return replace(self, identity=_identity(self, made.task(), facts))
 
     def check(self) -> None:
         """Make the optimizer."""
@@ -144,7 +157,7 @@ class SearchRun(Run):
     def carry_out(self, on_turn: Turn = lambda: None) -> Outcome:
         """Search, and verify the best designs at the checkpoints with the oracle."""
         made = as_instance(self.task)
-        return _carried_out(self, made.task(), made.targets(1), self.method, on_turn)
+        return _carried_out(self, made.task(), made.targets(1), self.method, on_turn, self._marks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,8 +207,8 @@ class AmortisedRun(Run):
             method = trained(method, task, about.environment, self.seed, trust=self.trust)
             seconds = time.perf_counter() - began
         return _carried_out(
-            self, task, targets, method, on_turn, before=before, best=about.best(targets),
-            initial_designs=self.initial_designs, training_seconds=seconds, every=self.every_checkpoint,
+            self, task, targets, method, on_turn, checkpoints(self.budget) if self.every_checkpoint else [self.budget],
+            before=before, best=about.best(targets), initial_designs=self.initial_designs, training_seconds=seconds,
         )  # fmt: skip
 
 
@@ -214,18 +227,17 @@ def _carried_out(
     targets: FloatArray,
     method: NamedMethod | Policy,
     on_turn: Turn,
+    marks: list[int],
     *,
     before: Counter[str] | None = None,
     best: FloatArray | float = 0.0,
     initial_designs: Any = None,
     training_seconds: float = 0.0,
-    every: bool = True,
 ) -> Outcome:
-    """Search, verify the best designs at the checkpoints, and make the record; losses are differences from `best`."""
+    """Search, verify the best designs at the marks, and make the record; losses are differences from `best`."""
     import torch
 
     torch.set_num_threads(1)
-    marks = checkpoints(run.budget) if every else [run.budget]
     before = task.ledger.counts.copy() if before is None else before
     began, times = time.perf_counter(), []
 
@@ -236,20 +248,21 @@ def _carried_out(
     found = search(method, task, targets, run.budget, run.seed, turn, initial_designs, marks)
     spent = task.ledger.counts - before
     predicted = found.progress - best
+    failed = ~np.isfinite(predicted)  # invalid, or against the constraint
     if is_exact(task):  # predictions are exact: every improvement of a search is recorded
-        improved = np.flatnonzero(np.diff(predicted[:, 0], prepend=np.inf) < 0.0) + 1
+        improved = np.flatnonzero(predicted[:, 0] < np.append(np.inf, predicted[:-1, 0])) + 1
         marks = sorted({*marks, *improved.tolist()}) if run.track == "search" else marks
-        losses, values = predicted[np.array(marks) - 1], found.predicted
+        losses, values, verifications = predicted[np.array(marks) - 1], found.predicted, 0
     else:
-        losses, values = verified(task, targets, [found.incumbents[mark] for mark in marks])
-        losses = losses - best
-    verifications = sum((task.ledger.counts - before).values()) - sum(spent.values())
+        losses, values, verifications = verified(task, targets, [found.incumbents[mark] for mark in marks])
+        losses = np.where(failed[np.array(marks) - 1], np.nan, losses - best)
+        values = np.where(failed[-1], np.nan, values)
     shared = {
         "track": run.track, "task": run.task_name, "method": run.name, "seed": run.seed,
         **{kind: spent[kind] for kind in KINDS}, "verifications": verifications,
         "training_seconds": training_seconds, "identity": run.identity, "run": run.key,
     }  # fmt: skip
-    valid = task.space.valid(found.designs)
+    valid = task.space.valid(found.designs) & ~failed[-1]
     rows: list[dict[str, Any]] = []
     for target, design in enumerate(found.designs):
         there = bool(valid[target])
@@ -273,11 +286,14 @@ def is_exact(task: DesignTask) -> bool:
     )
 
 
-def verified(task: DesignTask, targets: FloatArray, incumbents: Sequence[Designs]) -> tuple[FloatArray, FloatArray]:
+def verified(
+    task: DesignTask, targets: FloatArray, incumbents: Sequence[Designs]
+) -> tuple[FloatArray, FloatArray, int]:
     """Verify the best designs at each mark with the oracle; each different design is evaluated once.
 
     Returns:
-        (marks, T) losses, and (T,) values at the last mark; NaN without a valid design.
+        (marks, T) losses, and (T,) values at the last mark, NaN without a valid design; and the number of different
+        designs.
     """
     marks, count = len(incumbents), len(targets)
     rows, wanted = np.concatenate(incumbents), np.concatenate([targets] * marks)
@@ -289,7 +305,7 @@ def verified(task: DesignTask, targets: FloatArray, incumbents: Sequence[Designs
         first = np.unique(back, return_index=True)[1]
         scores = task.verify(rows[valid][first], wanted[valid][first])
         losses[valid], values[valid] = scores.loss[back], scores.value[back]
-    return losses.reshape(marks, count), values[-count:]
+    return losses.reshape(marks, count), values[-count:], len(unique)
 
 
 def trained(policy: PolicySpec, task: DesignTask, environment: str, seed: int, *, trust: bool = False) -> Policy:
@@ -335,7 +351,7 @@ def _identity(run: Run, task: DesignTask, facts: Mapping[str, Any], environment:
     held: list[Any] = []
     if isinstance(run, AmortisedRun) and run.initial_designs is not None:
         held.append(as_design_generator(run.initial_designs))
-    code = {"matgym.benchmark.search"}
+    code = {"matgym.benchmark.runs"}  # with the search, the verification and the checkpoints
     if isinstance(method, NamedMethod):
         chosen = optimizer_class(method.chosen)
         held.append(chosen)

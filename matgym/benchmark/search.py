@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from matgym.agents.base import CheckedOptimizer, Problem
+from matgym.agents.base import CheckedOptimizer, Problem, check_counts
 from matgym.agents.policy import Policy
+from matgym.agents.searched import SearchedTask
 from matgym.benchmark.methods import Method, NamedMethod, as_named
 from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
@@ -33,9 +34,10 @@ class Search(ValueObject):
     Attributes:
         method: name of the method.
         targets: (T,) or (T, k) target values in the units of the task.
-        designs: (T, width) best design of each target by the prediction of the task's model.
+        designs: (T, width) best design of each target by the prediction of the task's model, among those that satisfy
+            the constraint.
         predicted: (T,) value of this design by the same model; NaN without a valid design.
-        progress: (queries, T) predicted loss of the best design so far.
+        progress: (queries, T) predicted loss of the best design so far; infinite while no design has one.
         visited: (V, width) sample of all evaluated designs.
         incumbents: (T, width) best designs after each number of evaluations in `checkpoints`.
     """
@@ -70,7 +72,9 @@ def search(
 ) -> Search:
     """Search a design for each target with one method.
 
-    The searches of all targets run side by side, because a model is faster in batches. They are independent.
+    The searches of all targets run side by side, because a model is faster in batches. They are independent. Optimizers
+    get the task without its models. If the ledger of the task counts an evaluation that a method did not ask for, the
+    search ends with an error. A task that its own code makes anew, and a model that it imports, are not detected.
 
     Args:
         method: a name of `matgym.benchmark.methods.OPTIMIZERS`, an `Optimizer` class, or a trained `Policy`.
@@ -88,11 +92,13 @@ def search(
 
     Raises:
         ConfigurationError: if the method is unknown, there is no target, or `queries` is below 1.
-        ModelError: if an optimizer or an agent of your own raises an error, or returns anything else than it must.
+        ModelError: if an optimizer or an agent of your own raises an error, returns anything else than it must, or
+            evaluates designs that it did not ask for.
     """
     if queries < 1 or not len(targets):
         raise ConfigurationError(f"queries={queries} and the number of targets, {len(targets)}, must be 1 or more")
-    count, width = len(targets), task.space.width
+    count, width, name = len(targets), task.space.width, method_name(method)
+    evaluated = task.ledger.counts.total()
     proposer = _Policy(method, task, targets, seed) if isinstance(method, Policy) else _Optimizers(
         as_named(method), task, targets, queries, seed, initial_designs
     )  # fmt: skip
@@ -106,12 +112,15 @@ def search(
         asked = {int(row): proposer.ask(int(row))[: queries - spent[row]] for row in active}
         rows = np.repeat(list(asked), [len(part) for part in asked.values()])
         designs = np.concatenate(list(asked.values()))
+        check_counts(task, evaluated, name)
         best = best if len(best) else np.zeros((count, width), dtype=designs.dtype)
         scores = _score_valid(task, designs, targets[rows])
+        evaluated = task.ledger.counts.total()
         visited.append(designs[rng.integers(len(designs))].copy())
         losses = np.nan_to_num(scores.loss, nan=np.inf)
+        values = np.where(np.isfinite(losses), scores.value, np.nan)
         done_before = int(spent.min())
-        for design, row, earned, lost, value in zip(designs, rows, scores.reward, losses, scores.value, strict=True):
+        for design, row, earned, lost, value in zip(designs, rows, scores.reward, losses, values, strict=True):
             # The reward includes the uncertainty of a prediction. The loss decides between equal rewards.
             if (-earned, lost) < (-reward[row], loss[row]):
                 best[row], reward[row], loss[row], predicted[row] = design, earned, lost, value
@@ -124,9 +133,11 @@ def search(
             if spent[row] < queries:
                 proposer.tell(row, part, scores.take(np.arange(first, first + len(part))))
             first += len(part)
+        check_counts(task, evaluated, name)
         for _ in range(done_before, int(spent.min())):
             on_turn()
-    return Search(method_name(method), targets, best, predicted, progress, np.stack(visited), incumbents)
+        evaluated = task.ledger.counts.total()  # `on_turn` is the caller's, who may evaluate
+    return Search(name, targets, best, predicted, progress, np.stack(visited), incumbents)
 
 
 class _Optimizers:
@@ -146,8 +157,9 @@ class _Optimizers:
         if initial_designs is not None and isinstance(task.space, Decorations):
             pool = _Pool(as_design_generator(initial_designs), targets, rngs[-1])
             shares = [_Share(pool, row) for row in range(len(targets))]
+        searched = SearchedTask.of(task, method.name)
         self.optimizers = [
-            CheckedOptimizer(method.make, Problem(task, np.atleast_1d(target), share), queries, rng, method.name)
+            CheckedOptimizer(method.make, Problem(searched, np.atleast_1d(target), share), queries, rng, method.name)
             for target, share, rng in zip(targets, shares, rngs, strict=False)
         ]
 
@@ -212,7 +224,21 @@ class _Policy:
 
 
 def _score_valid(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
-    """Score designs; an invalid design counts as an evaluation, has a reward of 0, and is not given to the models."""
+    """Score designs; every design counts as an evaluation.
+
+    An invalid design has a reward of 0, and is not given to the models. A design that violates the constraint has a
+    reward of 0 and no loss, so that no search returns it; its predictions and its cost are those of the models.
+    """
+    scores = _score_known(task, designs, targets)
+    if scores.cost is None:
+        return scores
+    allowed = scores.cost <= 0.0
+    reward, loss = np.where(allowed, scores.reward, 0.0), np.where(allowed, scores.loss, np.nan)
+    return replace(scores, reward=reward, loss=loss)
+
+
+def _score_known(task: DesignTask, designs: Designs, targets: FloatArray) -> Scores:
+    """Score designs; invalid ones have a reward of 0, no loss, no value and the cost 1."""
     valid = task.space.valid(designs)
     if valid.all():
         return task.score(designs, targets)

@@ -20,20 +20,25 @@ from matgym.benchmark.search import search
 from matgym.errors import ConfigurationError, DatasetError
 from matgym.execution import counted, execute
 from matgym.files import check_output
+from matgym.models import Level
 from matgym.physics.cache import PHYSICS_VERSION
 from matgym.tasks import ChiralitySpace, Cube, Designs, DesignTask, chirality_task, rings_task
 from matgym.tasks.instances import Instance, Optimum, instance
 from matgym.tasks.solved import Solved
+from matgym.typing import BoolArray, FloatArray
 from matgym.work import work_folder
 
 PIECE: Final = 64
 """Number of designs per job."""
 
 RANDOM_DESIGNS: Final = 10_000
-"""Number of random designs that give the mean loss of a solved instance, by look-up."""
+"""Number of random designs whose median loss is the zero of scores."""
 
-VERIFIED_RANDOM: Final = 64
-"""Number of random designs that give the mean loss if the oracle computes them."""
+AFFORDED: Final = 64
+"""Number of these designs if the model of the instance is a physics model that is slow."""
+
+QUICK: Final = (Level.SURROGATE, Level.TABLE, Level.KINETICS, Level.GEOMETRY)
+"""Levels of models that evaluate `RANDOM_DESIGNS` designs in a minute."""
 
 CONFIRMED: Final = 1e-6
 """Relative difference within which the oracle confirms the loss of a record. Rounding differs between machines."""
@@ -78,10 +83,40 @@ class SolveJob:
 
 
 def bare(made: Instance, model: Any = "oracle") -> DesignTask:
-    """Return the task of an instance with one objective and with another model than its table."""
+    """Return the task of an instance with one objective and with another model than its table.
+
+    With a table as the model the constraint is kept, because the table holds its property.
+    """
     if made.make in {chirality_task, rings_task}:
         return made.task(model=model)
-    return made.task(model=model, others=(), constraint=None)
+    without = {} if isinstance(model, Solved) else {"constraint": None}
+    return made.task(model=model, others=(), **without)
+
+
+def random_loss(task: DesignTask, made: Instance) -> tuple[float, int]:
+    """Return the median loss of random designs by the model of a task of an instance, and the number of designs.
+
+    A mean would depend on a few designs where losses have a heavy tail, as those of recipes of growth.
+    """
+    is_quick = all(objective.model.level in QUICK for objective in task.counted)
+    count = RANDOM_DESIGNS if is_quick else AFFORDED
+    drawn = task.space.sample(count, np.random.default_rng(0))
+    return float(np.nanmedian(task.score(drawn, made.targets(count)).loss)), count
+
+
+def allowed(task: DesignTask, made: Instance, designs: Designs) -> BoolArray:
+    """Return (B,) whether designs of an instance satisfy its constraint."""
+    cost = None if task.constraint is None else task.score(designs, made.targets(len(designs))).cost
+    return np.ones(len(designs), dtype=bool) if cost is None else np.asarray(cost <= 0.0)
+
+
+def _verified_losses(task: DesignTask, made: Instance, designs: Designs) -> FloatArray:
+    """Return (B,) losses by the oracle; infinite for designs without a value or against the constraint."""
+    losses = np.full(len(designs), np.inf)
+    kept = allowed(task, made, designs)
+    if kept.any():
+        losses[kept] = np.nan_to_num(task.verify(designs[kept], made.targets(int(kept.sum()))).loss, nan=np.inf)
+    return losses
 
 
 def different_designs(made: Instance) -> Designs:
@@ -154,17 +189,16 @@ def solve(
 
 
 def optimum_of_table(made: Instance, table: Solved) -> Optimum:
-    """Return the best of all designs by their table."""
+    """Return the best of all designs that satisfy the constraint, by their table."""
     task = bare(made, table)
     every = np.concatenate(list(task.space.enumerate()))
-    losses = task.score(every, made.targets(len(every))).loss
+    scores = task.score(every, made.targets(len(every)))
+    losses = scores.loss if scores.cost is None else np.where(scores.cost <= 0.0, scores.loss, np.nan)
     best = int(np.nanargmin(losses))
-    drawn = task.space.sample(RANDOM_DESIGNS, np.random.default_rng(0))
-    random = task.score(drawn, made.targets(len(drawn))).loss
     return Optimum(
         float(losses[best]), tuple(every[best].tolist()), task.describe(every[best]), True,  # noqa: FBT003
         f"enumeration of {len(table.design_keys):,} different designs, matgym benchmark solve {made.name}", len(every),
-        float(np.nanmean(random)), RANDOM_DESIGNS, made.tolerance, PHYSICS_VERSION,
+        *random_loss(task, made), made.tolerance, PHYSICS_VERSION,
     )  # fmt: skip
 
 
@@ -182,7 +216,8 @@ def best_known(
 
     Genetic algorithm, annealing and tempering search with the model of the instance. The oracle verifies their best
     designs. Mutations of the best of these are then evaluated with the oracle only. The cross-entropy method searches
-    designs that are numbers, because it evaluates hundreds of them at once.
+    designs that are numbers, because it evaluates hundreds of them at once. A design that violates the constraint of
+    the instance is never stored. The known design is verified again, and counts only if the oracle confirms it.
 
     Args:
         name: name of the instance.
@@ -197,6 +232,7 @@ def best_known(
         The best known design.
 
     Raises:
+        DatasetError: if no design was found that satisfies the constraint.
         FormatError: if the file exists without `force`.
     """
     with work_folder(folder / f"{name}.json", force=force) as work:
@@ -217,7 +253,7 @@ def _searched(name: str, evaluations: int, seeds: int, climbed: int, on_done: Ca
         for seed in range(seeds):
             rng = np.random.default_rng(1_000_000 + seed)
             start = task.space.sample(1, rng)[0]
-            got = cross_entropy(lambda points: -task.verify(points, made.targets(len(points))).loss, start, rng)
+            got = cross_entropy(lambda points: -_verified_losses(task, made, points), start, rng)
             if -got.value < best:
                 design, best = got.point, -got.value
                 by = f"cross-entropy, the best of {seeds} searches of {got.evaluations:,} evaluations"
@@ -227,27 +263,40 @@ def _searched(name: str, evaluations: int, seeds: int, climbed: int, on_done: Ca
         # A seed of its own: benchmarks use small ones.
         found = search(hunter, task, made.targets(seeds), evaluations, 1_000_000, checkpoints=marks)
         pool = np.unique(np.concatenate([found.incumbents[mark] for mark in marks]), axis=0)
-        losses = task.verify(pool, made.targets(len(pool))).loss
-        if np.nanmin(losses) < best:
-            design, best = pool[np.nanargmin(losses)], float(np.nanmin(losses))
+        pool = pool[task.space.valid(pool)]  # a search without a design that is allowed returns an invalid one
+        losses = _verified_losses(task, made, pool)
+        if losses.min(initial=np.inf) < best:
+            design, best = pool[losses.argmin()], float(losses.min())
             by = f"{hunter}, the best of {len(HUNTERS) * seeds} searches of {evaluations:,} evaluations"
         on_done(number + 1, len(HUNTERS) + 1)
+    if not np.isfinite(best):
+        raise DatasetError(f"no design of {name} was found that satisfies its constraint: give more evaluations")
     rng = np.random.default_rng(1_000_000)
     for _ in range(climbed // seeds):
         around = task.space.mutate(np.tile(design, (seeds, 1)), rng)
-        losses = task.verify(around, made.targets(seeds)).loss
-        if np.nanmin(losses) < best:
-            design, best = around[np.nanargmin(losses)], float(np.nanmin(losses))
+        losses = _verified_losses(task, made, around)
+        if losses.min() < best:
+            design, best = around[losses.argmin()], float(losses.min())
             by = by.removesuffix(", then improved with the oracle") + ", then improved with the oracle"
     on_done(1, 1)
-    if known is not None and known.physics_version == PHYSICS_VERSION and known.loss <= best:
-        return known
-    drawn = task.space.sample(VERIFIED_RANDOM, np.random.default_rng(0))
-    random = task.verify(drawn, made.targets(len(drawn))).loss
+    random, count = random_loss(task, made)
+    if known is not None and known.loss <= best and _confirmed(known, task, made):
+        return known if known.random_designs == count else replace(known, random_loss=random, random_designs=count)
     return Optimum(
         best, tuple(design.tolist()), task.describe(design), False, by, task.space.size,  # noqa: FBT003
-        float(np.nanmean(random)), VERIFIED_RANDOM, made.tolerance, PHYSICS_VERSION,
+        random, count, made.tolerance, PHYSICS_VERSION,
     )  # fmt: skip
+
+
+def _confirmed(known: Optimum, task: DesignTask, made: Instance) -> bool:
+    """Return whether a known design is valid, satisfies the constraint, and has its loss by the oracle."""
+    try:
+        design = _design(known.design, task, made)
+    except DatasetError:
+        return False
+    return known.physics_version == PHYSICS_VERSION and _agree(
+        float(_verified_losses(task, made, design[None])[0]), known.loss
+    )
 
 
 ADOPTABLE: Final = """
@@ -261,6 +310,7 @@ FROM records WHERE track = 'search' GROUP BY ALL ORDER BY task, filename
 def adopt(results: Path, folder: Path = Path(), *, force: bool = False) -> list[str]:
     """Store designs of a benchmark that are better than the best known designs of instances without a proven optimum.
 
+    Designs that violate the constraint of their instance are left out.
     The oracle verifies every such design again, and its loss is stored. The loss in a record only tells which designs
     are worth an evaluation. A loss that the oracle does not confirm shows that the results are damaged or forged.
 
@@ -286,8 +336,14 @@ def adopt(results: Path, folder: Path = Path(), *, force: bool = False) -> list[
         if known is None or known.proven or not row["design"] or not row["loss"] < known.loss:
             continue
         task, file = made.task(), row["filename"]
-        design, loss = _verified(made, task, row["design"], file)
-        if not abs(loss - row["loss"]) <= CONFIRMED * max(1.0, abs(loss)):
+        try:
+            design = _design(row["design"], task, made)
+        except DatasetError as error:
+            raise DatasetError(f"{file}: {error}, so that nothing was adopted: remove the file") from None
+        if not allowed(task, made, design[None])[0]:
+            continue
+        loss = float(task.verify(design[None], made.targets(1)).loss[0])
+        if not _agree(loss, row["loss"]):
             raise DatasetError(
                 f"{file} gives a loss of {row['loss']:g}, but the oracle gives {loss:g}, so that nothing was adopted: "
                 "remove the file"
@@ -303,17 +359,20 @@ def adopt(results: Path, folder: Path = Path(), *, force: bool = False) -> list[
     return sorted(best)
 
 
-def _verified(made: Instance, task: DesignTask, numbers: Sequence[float], file: str) -> tuple[Designs, float]:
-    """Return a design of a record, and its loss by the oracle.
+def _agree(loss: float, stored: float) -> bool:
+    """Return whether the oracle confirms a stored loss."""
+    return bool(np.isfinite(loss)) and abs(loss - stored) <= CONFIRMED * max(1.0, abs(loss))
+
+
+def _design(numbers: Sequence[float], task: DesignTask, made: Instance) -> Designs:
+    """Return a stored design of a task.
 
     Raises:
         DatasetError: if the numbers are no design.
     """
     row = np.array([numbers], dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        design = row.astype(task.space.sample(1, np.random.default_rng(0)).dtype)
+        design: Designs = row.astype(task.space.sample(1, np.random.default_rng(0)).dtype)
     if design.shape[1] != task.space.width or not (design == row).all() or not task.space.valid(design).all():
-        raise DatasetError(
-            f"{file} holds an invalid design of {made.name}, so that nothing was adopted: remove the file"
-        )
-    return design[0], float(task.verify(design, made.targets(1)).loss[0])
+        raise DatasetError(f"{row[0].tolist()!r:.60} is an invalid design of {made.name}")
+    return np.asarray(design[0])

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,17 +16,15 @@ from pydantic import (
     ConfigDict,
     Field,
     InstanceOf,
-    ValidationError,
     model_validator,
 )
 
 from matgym.agents.policy import Policy
 from matgym.benchmark.methods import NAME, NamedMethod
-from matgym.errors import ConfigurationError, DatasetError, FormatError
-from matgym.files import is_file, read_json
+from matgym.errors import ConfigurationError
 from matgym.frozen import ValueObject
 from matgym.learning.config import read_config
-from matgym.tasks import DesignTask, Direction, chirality_task, decoration_task
+from matgym.tasks import DesignTask, chirality_task, decoration_task
 from matgym.tasks.instances import Instance, instance
 from matgym.typing import FloatArray
 
@@ -50,6 +48,9 @@ MAX_TARGETS: Final = 100_000
 
 MAX_LETTERS: Final = 1_000
 """Longest sentence in suite.json. A choice of ours."""
+
+CHECKPOINTS: Final = (64, 256)
+"""Numbers of evaluations at which methods are compared by default, beside their budgets. A choice of ours."""
 
 UNSEEN_TARGETS_SEED: Final = 2026
 """Random seed of the targets. No training and no tuning uses it."""
@@ -197,6 +198,11 @@ def _task_name(task: str | Instance | AmortisedTask) -> str:
     return task if isinstance(task, str) else task.name
 
 
+def compared_at(budgets: Collection[int]) -> tuple[int, ...]:
+    """Return the numbers of evaluations at which methods are compared by default: `CHECKPOINTS`, and every budget."""
+    return tuple(sorted({*budgets, *(mark for mark in CHECKPOINTS if mark < max(budgets, default=0))}))
+
+
 class SearchTrack(_Model):
     """The search track: one target and a budget of evaluations.
 
@@ -205,18 +211,40 @@ class SearchTrack(_Model):
         methods: names, or mappings with settings.
         budget: number of evaluations of the task's model.
         seeds: number of runs of each method on each task.
+        checkpoints: numbers of evaluations at which methods are compared. The default is that of `compared_at`. A
+            method with a smaller budget of its own has no score at larger checkpoints.
+
+    Raises:
+        ConfigurationError: if a checkpoint is above the budget, or a method's own budget is below every checkpoint.
     """
 
     tasks: tuple[Annotated[str | InstanceOf[Instance], _known(as_instance)], ...] = Field(min_length=1)
     methods: Methods = Field(min_length=1)
     budget: int = Field(default=256, ge=1, le=MAX_BUDGET)
     seeds: int = Field(default=10, ge=1, le=MAX_SEEDS)
+    checkpoints: tuple[Annotated[int, Field(ge=1, le=MAX_BUDGET)], ...] = ()
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
         _check_distinct("tasks", map(_task_name, self.tasks))
         _check_distinct("methods", (method.name for method in self.methods))
+        if above := [mark for mark in self.checkpoints if mark > self.budget]:
+            raise ConfigurationError(f"the checkpoint {above[0]} is above the budget {self.budget}: leave it out")
+        for method in self.methods:
+            if self.budget_of(method) < self.compared[0]:
+                raise ConfigurationError(
+                    f"the budget {method.budget} of {method.name} is below every checkpoint: add it to checkpoints"
+                )
         return self
+
+    def budget_of(self, method: NamedMethod) -> int:
+        """Return the number of evaluations of a method: its own one if that is smaller."""
+        return min(method.budget or self.budget, self.budget)
+
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """Return the numbers of evaluations at which methods are compared, ascending."""
+        return tuple(sorted({*self.checkpoints})) or compared_at({self.budget_of(each) for each in self.methods})
 
 
 class PolicySpec(_Model):
@@ -291,6 +319,11 @@ class AmortisedTrack(_Model):
                 )
         return self
 
+    def budget_of(self, method: NamedMethod | PolicySpec | Policy) -> int:
+        """Return the number of queries of a method: its own budget if that is smaller."""
+        own = method.budget if isinstance(method, NamedMethod) else None
+        return min(own or self.queries, self.queries)
+
     def contenders(self, task: str | AmortisedTask) -> list[NamedMethod | PolicySpec | Policy]:
         """Return the policies and methods of one task."""
         name = _task_name(task)
@@ -324,8 +357,14 @@ class Suite(_Model):
             raise ConfigurationError("this suite has no track: give search or amortised")
         if self.search is not None and self.amortised is not None:
             _check_distinct("tasks", map(_task_name, (*self.search.tasks, *self.amortised.tasks)))
-            searched = (method.name for method in self.search.methods)
+            searched = {method.name: method for method in self.search.methods}
             _check_distinct("methods and policies", (*searched, *map(_policy_name, self.amortised.policies)))
+            for method in self.amortised.methods:
+                own = searched.get(method.name, method)
+                if (own.chosen, own.settings) != (method.chosen, method.settings):
+                    raise ConfigurationError(
+                        f"the tracks have two different methods {method.name!r}: give each another name"
+                    )
         return self
 
     def with_seeds(self, seeds: int) -> "Suite":
@@ -344,117 +383,3 @@ class Suite(_Model):
     def read(cls, source: str | Path) -> "Suite":
         """Read a YAML file or a shipped suite by its name; for errors see `matgym.learning.config.read_config`."""
         return read_config(cls, source, shipped=SUITES)
-
-
-# ---- contents of suite.json
-
-
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Rewarded(_Facts):
-    """Facts of every task: the model of the reward, the oracle of the verification, and the training of the model.
-
-    Attributes:
-        title: title of one line.
-        unit: unit of the loss; empty for a pure number.
-        model: description of the model that gives the reward.
-        level: level of the model's values; see `matgym.models.Level`.
-        is_oracle: whether the model is a physics model, so that its values need no verification.
-        oracle: description of the oracle that verifies.
-        training: description of the training of the model.
-    """
-
-    title: Line
-    unit: Line = ""
-    model: Line = ""
-    level: Line = ""
-    is_oracle: bool
-    oracle: Line = ""
-    training: Line = ""
-
-
-class SearchFacts(Rewarded):
-    """Facts of a task of the search track."""
-
-    direction: Direction
-    target: tuple[float, ...] = ()
-    optimum_loss: float
-    proven: bool
-    found_by: Line = ""
-    designs: int | None = None
-    random_loss: float
-    tolerance: float = Field(ge=0.0)
-
-
-class AmortisedFacts(Rewarded):
-    """Facts of a task of the amortised track."""
-
-    targets: int
-    met: float
-
-
-class MethodFacts(_Facts):
-    """Facts of a method in the suite."""
-
-    kind: Line
-    budget: int
-    settings: Mapping[str, Any] = Field(default_factory=dict)
-
-
-class SuiteFacts(_Facts):
-    """The contents of suite.json: the facts that a report needs in addition to the records."""
-
-    suite: Line
-    created: Line = ""
-    machine: Line = ""
-    versions: Mapping[str, Line] = Field(default_factory=dict)
-    seconds: float = 0.0
-    wall_seconds: float = 0.0
-    workers: int = 1
-    runs: tuple[str, ...] = ()
-    tasks: Mapping[str, SearchFacts] = Field(default_factory=dict)
-    methods: Mapping[str, MethodFacts]
-    amortised: Mapping[str, AmortisedFacts] = Field(default_factory=dict)
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read suite.json.
-
-        Raises:
-            DatasetError: if the file or one of its fields is missing or wrong, or a name is not that of a task or a
-                method.
-        """
-        if not is_file(path):
-            raise DatasetError(f"there is no {path}: give a folder that `matgym benchmark run` made")
-        try:
-            facts = cls.model_validate(read_json(path))
-        except FormatError as error:
-            raise DatasetError(str(error)) from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise DatasetError(f"{path}: {'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}") from None
-        for field in ("tasks", "methods", "amortised"):
-            wrong = [name for name in getattr(facts, field) if not re.fullmatch(NAME, name)]
-            if wrong:
-                raise DatasetError(f"{path}: {field}: the name {wrong[0]!r:.80} does not match {NAME}")
-        if both := sorted(facts.tasks.keys() & facts.amortised.keys()):
-            raise DatasetError(f"{path}: tasks and amortised both have the name {both[0]!r}")
-        for name, task in facts.tasks.items():
-            if not task.random_loss > task.optimum_loss:
-                raise DatasetError(
-                    f"{path}: tasks.{name}.random_loss: {task.random_loss} must be above the optimum's "
-                    f"{task.optimum_loss}"
-                )
-        return facts
-
-    def planned(self) -> list[tuple[str, str, str, int]]:
-        """Return the (track, task, method, seed) of the runs that are listed by their keys."""
-        planned = []
-        for track, tasks in (("search", self.tasks), ("amortised", self.amortised)):
-            for task in tasks:
-                for method in self.methods:
-                    key = re.compile(re.escape(f"{task}-{method}-") + r"(\d+)-[0-9a-f]+")
-                    planned += [(track, task, method, int(m[1])) for run in self.runs if (m := key.fullmatch(run))]
-        return planned

@@ -34,7 +34,7 @@ from matgym.tasks.decoration import decoration_task, known_oracle, resolved
 from matgym.tasks.furnace_design import furnace_task
 from matgym.tasks.objective import Constraint, Direction, Objective, Scale
 from matgym.tasks.rings import rings_task
-from matgym.tasks.solved import optima_folder
+from matgym.tasks.solved import Solved, optima_folder
 from matgym.typing import FloatArray
 
 SITES_FREQUENCIES: Final = 256
@@ -52,8 +52,8 @@ class Optimum:
         proven: whether all designs were enumerated.
         found_by: origin of the design: who found it, and how.
         designs: number of designs; if sites were enumerated, symmetric copies count once. None for spaces of numbers.
-        random_loss: mean loss of randomly drawn designs, by the oracle.
-        random_designs: number of randomly drawn designs.
+        random_loss: median loss of randomly drawn designs, by the model of the instance.
+        random_designs: number of these designs.
         tolerance: largest difference of a loss that counts as optimal: the resolution of the oracle's grid or, if the
             optimum is not proven, a choice of ours.
         physics_version: version of the oracles.
@@ -189,7 +189,9 @@ def thermoelectric_easy(**arguments: Any) -> DesignTask:
     if "others" not in arguments:
         settings["others"] = (further(THERMAL_CONDUCTANCE_NW_K, name, 1.5, 3.5, "minimize"),)
     if "constraint" not in arguments:
-        settings["constraint"] = Constraint(POWER_FACTOR_PW_K2, resolved(name, POWER_FACTOR_PW_K2), least=0.6)
+        table = arguments.get("model")  # one that is being made has the bounded property as well
+        bounded = resolved(table if isinstance(table, Solved) else name, POWER_FACTOR_PW_K2)
+        settings["constraint"] = Constraint(POWER_FACTOR_PW_K2, bounded, least=0.6)
     return decoration_task(**settings | arguments)
 
 

@@ -170,3 +170,82 @@ def test_an_agent_of_another_task_raises_an_error_that_names_it():
     numbers = problem("numbers").task
     with pytest.raises(ModelError, match="gave the action nan"):
         search(fixed(np.full((1, numbers.space.width), np.nan)), numbers, np.zeros((1, 0)), 1, 0)
+
+
+# ---- evaluations that are not counted
+
+
+class Peeking(Asking):
+    """An optimizer that scores a thousand designs by itself and asks for the best one."""
+
+    def ask(self):
+        many = self.space.sample(1000, self.rng)
+        return many[[int(self.losses(many).argmin())]]
+
+
+def by_score(self, designs):
+    return self.problem.task.score(designs, self.problem.targets(len(designs))).loss
+
+
+def by_verify(self, designs):
+    return self.problem.task.verify(designs, self.problem.targets(len(designs))).loss
+
+
+def by_model(self, designs):
+    return self.problem.task.objective.model.predict(self.space.decode(designs))["gap_ev"]
+
+
+def by_oracle(self, designs):
+    return self.problem.task.objectives[0].oracle.predict(self.space.decode(designs))["gap_ev"]
+
+
+def by_another_level(self, designs):
+    return by_verify(SimpleNamespace(problem=Problem(self.problem.task.verified_by("pi"), np.zeros(1))), designs)
+
+
+@pytest.mark.parametrize("losses", [by_score, by_verify, by_model, by_oracle, by_another_level])
+@pytest.mark.parametrize("kind", WORDS)
+def test_an_optimizer_cannot_score_designs_by_itself(kind, losses):
+    posed, made = problem(kind), type("Mine", (Peeking,), {"losses": losses})
+    with pytest.raises(ModelError, match=r"Mine evaluates designs by itself, .* return them by ask\(\)"):
+        search(made, posed.task, posed.targets(2), 4, 0)
+    with pytest.raises(AssertionError, match="Mine evaluates designs by itself"):
+        check_optimizer(made, posed)
+    assert not posed.task.ledger.counts
+
+
+@pytest.mark.parametrize("where", ["__init__", "ask", "tell"])
+def test_evaluations_of_the_task_by_another_reference_are_an_error(where):
+    """The ledger has counted them; a model that the optimizer makes anew is beyond what can be detected."""
+    posed = problem("choices")
+
+    class Mine(Asking):
+        wrong = staticmethod(lambda designs: designs)
+
+    def peek(self, *arguments):
+        posed.task.score(posed.space.sample(700, np.random.default_rng(0)), np.zeros((700, 0)))
+        return getattr(super(Mine, self), where)(*arguments)
+
+    setattr(Mine, where, peek)
+    with pytest.raises(ModelError, match="Mine made 700 evaluations of the task beyond those of its ask"):
+        search(Mine, posed.task, posed.targets(1), 8, 0)
+    with pytest.raises(AssertionError, match=r"Mine made [0-9,]*00 evaluations of the task beyond those"):
+        check_optimizer(Mine, posed)
+
+
+@pytest.mark.parametrize("kind", WORDS)
+def test_an_optimizer_sees_everything_else_of_its_task(kind):
+    posed, found = problem(kind), []
+
+    class Mine(Asking):
+        def wrong(self, designs):
+            found.append(self.problem.task)
+            return designs
+
+    search(Mine, posed.task, posed.targets(1), 4, 0)
+    for name in ("space", "value_name", "unit", "suffix", "component_names", "target_names", "is_uncertain"):
+        assert getattr(found[0], name) == getattr(posed.task, name)
+    np.testing.assert_array_equal(found[0].target_ranges, posed.task.target_ranges)
+    assert [each.model.name for each in found[0].objectives] == [each.model.name for each in posed.task.objectives]
+    assert posed.task.ledger.counts.total() == 4 * (30 if kind == "numbers" else 1)
+    assert not found[0].ledger.counts

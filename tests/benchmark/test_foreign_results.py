@@ -11,11 +11,11 @@ import pytest
 from synthetic_run import identity, write, write_run
 
 from matgym.benchmark import charts
+from matgym.benchmark.facts import SuiteFacts
 from matgym.benchmark.leaderboard import Table, in_markdown, markdown
 from matgym.benchmark.records import MAX_ROWS, read_records, record_files
 from matgym.benchmark.report import page
 from matgym.benchmark.results import Results
-from matgym.benchmark.suite import SuiteFacts
 from matgym.cli import app
 from matgym.errors import DatasetError
 
@@ -115,7 +115,7 @@ def test_texts_are_shown_as_they_are_in_markdown_and_on_the_page(folder):
     assert not re.search(r"(?<!\\)\]\(", text)
     assert not re.search(r"(?<!\\)`code", text)
     blocks = re.findall(r"(?:^\|.*\|\n)+", text, flags=re.MULTILINE)
-    assert len(blocks) == 6
+    assert len(blocks) == 9
     for block in blocks:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
     html = re.sub(r"<script[^>]*>.*?</script>", "", page(results, 5), flags=re.DOTALL)

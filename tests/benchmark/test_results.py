@@ -1,7 +1,6 @@
 """Records as arrays, and aggregates of them, for a benchmark whose figures are known."""
 
 import json
-import re
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,16 +9,17 @@ from types import ModuleType
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import chi2 as chi2_distribution
 from scipy.stats import trim_mean
-from synthetic_run import FINAL, METHODS, SEEDS, score, write, write_run, write_search
+from synthetic_run import FINAL, METHODS, SEARCHED, SEEDS, score, write, write_run, write_search
 
-from matgym.benchmark.aggregate import bootstrap, overall_figures, run_means
+from matgym.benchmark.aggregate import overall_figures, separation, task_means
+from matgym.benchmark.leaderboard import opening
 from matgym.benchmark.results import Results
 from matgym.errors import DatasetError
 from matgym.statistics import middle_mean, performance_profile, probability_of_improvement, stratified_bootstrap
 
 ROOT = Path(__file__).parents[2]
-LEADERBOARD = (ROOT / "docs" / "leaderboard.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -31,35 +31,57 @@ def rewrite(path, **changed):
     write(path, [row | changed for row in pq.read_table(path).to_pylist()])
 
 
-def test_scores_are_those_of_final_designs(results):
-    scores = results.scores()
-    assert list(scores) == list(METHODS)
-    assert results.compared[1] == ("rings", "doping")
-    for method, own in scores.items():
-        assert own.shape == (SEEDS, 2)
-        np.testing.assert_allclose(own, [[score(method, seed)] * 2 for seed in range(SEEDS)])
+def test_scores_are_those_after_a_budget(results):
+    """One column a budget: `gp` stops at 16 and has no score at 64."""
+    assert results.checkpoints == (16, 64)
+    last, first = results.scores(), results.scores(16)
+    assert list(last) == ["random", "genetic", "dqn"]
+    assert list(first) == list(METHODS)
+    for method in METHODS:
+        final = {task: [score(method, seed) for seed in range(SEEDS)] for task, on in SEARCHED.items() if method in on}
+        found = first if method == "gp" else last
+        assert list(found[method]) == list(final)
+        for task, expected in final.items():
+            np.testing.assert_allclose(found[method][task], expected)
+    marks = [2**i for i in range(7)]
+    share = 0.9 * (marks.index(16) + 1) / len(marks)  # as synthetic_run writes it
+    np.testing.assert_allclose(first["dqn"]["rings"], [share * score("dqn", seed) for seed in range(SEEDS)])
 
 
-def test_the_aggregate_states_what_it_leaves_out(results):
-    assert results.left_out == ("The aggregate leaves out recipe, because it has no search by dqn.",)
-    assert results.missing == ()
+@pytest.mark.parametrize("others", [(), ("dqn",), ("dqn", "gp"), ("random", "dqn", "gp")])
+def test_a_score_does_not_depend_on_the_other_methods(tmp_path, others):
+    """DQN does not search numbers: that changed the tasks of all others. A bad method changed what a failure costs."""
+    whole, part = write_run(tmp_path / "whole"), write_run(tmp_path / "part")
+    for folder in (whole, part):
+        (failed,) = (folder / "records").glob("rings-genetic-0-*.parquet")
+        rewrite(failed, verified_loss=float("nan"))
+    (bad,) = (whole / "records").glob("rings-dqn-1-*.parquet")
+    rewrite(bad, verified_loss=99.0)
+    for method in others:
+        for path in (part / "records").glob(f"*-{method}-*.parquet"):
+            path.unlink()
+    one, two = (overall_figures(each.scores(64), None, reps=50)["genetic"] for each in map(Results.read, (whole, part)))
+    assert (one.iqm, one.mean, one.optimality_gap, one.tasks) == (two.iqm, two.mean, two.optimality_gap, 3)
 
 
 def test_evaluations_to_the_optimum(results):
     first = results.evaluations_to_optimum("rings")
     assert (first["genetic"] == 16).all()
     assert np.isinf(first["random"]).all()
-    assert results.found("rings")["genetic"].tolist() == [1.0] * SEEDS
-    assert not results.found("rings")["gp"].any()
+    assert results.found("rings", 64)["genetic"].tolist() == [1.0] * SEEDS
+    assert not results.found("rings", 16)["gp"].any()
+    assert "gp" not in results.found("rings", 64)
 
 
-def test_curves_carry_the_last_value_forward(results):
-    marks, curves = results.anytime("rings")
-    assert marks.tolist() == [1, 2, 4, 8, 16, 32, 64]
-    gp = curves["gp"]
-    assert gp.shape == (SEEDS, 7)
-    np.testing.assert_allclose(gp[:, 4:], np.repeat(gp[:, 4:5], 3, axis=1))
+def test_no_curve_is_carried_beyond_its_budget(results):
+    curves = results.anytime("rings")
+    marks, gp = curves["gp"]
+    assert marks.tolist() == [1, 2, 4, 8, 16]
+    assert gp.shape == (SEEDS, 5)
     np.testing.assert_allclose(gp[:, -1], [1 - score("gp", seed) for seed in range(SEEDS)])
+    assert curves["random"][0].tolist() == [1, 2, 4, 8, 16, 32, 64]
+    assert results.anytime_scores("gp")[0].tolist() == [1, 2, 4, 8, 16]
+    assert "gp" not in results.regrets("rings", 64)
 
 
 def test_exploitation_is_reported_for_networks_only(results):
@@ -83,14 +105,14 @@ def test_records_can_be_queried_by_sql(results):
         results.query("SELECT nothing FROM records")
 
 
-def test_a_failed_design_counts_as_the_worst(tmp_path):
+def test_a_failed_design_counts_as_the_worst_of_its_method(tmp_path):
     folder = write_run(tmp_path)
     (failed,) = (folder / "records").glob("rings-random-0-*.parquet")
     rewrite(failed, verified_loss=float("nan"))
-    assert Results.read(folder).scores()["random"][0, 0] == pytest.approx(0.0)
+    assert Results.read(folder).scores()["random"]["rings"][0] == pytest.approx(0.0)
     (worse,) = (folder / "records").glob("rings-random-1-*.parquet")
     rewrite(worse, verified_loss=3.5)
-    assert Results.read(folder).scores()["random"][:2, 0] == pytest.approx([-0.5, -0.5])
+    assert Results.read(folder).scores()["random"]["rings"][:2] == pytest.approx([-0.5, -0.5])
 
 
 def test_records_of_other_versions_raise(tmp_path):
@@ -139,19 +161,18 @@ def test_missing_runs_are_reported(tmp_path, listed):
     path.unlink()
     results = Results.read(folder)
     assert results.missing == ("rings, gp, seed 5",)
-    assert results.scores()["gp"].shape == (SEEDS - 1, 2)
-    assert results.scores()["dqn"].shape == (SEEDS, 2)
-    assert any("1 of gp" in said for said in results.left_out)
+    gp = results.scores(16)["gp"]
+    assert [len(gp[task]) for task in SEARCHED] == [SEEDS - 1, SEEDS, SEEDS]  # no task and no seed of another is lost
 
 
-def test_the_shipped_records_give_the_shipped_leaderboard():
-    """Figures of docs/leaderboard.md, intervals apart, which take a minute."""
+def test_the_shipped_records_are_read_and_say_that_they_are_stale():
     results = Results.read(ROOT / "docs" / "results" / "standard")
-    figures = overall_figures(results.scores(), results.random_method, reps=2)
-    rows = re.findall(r"^\| (\S+) \| \S+ \| (\d\.\d{3}) \[.*?\] \| (\d\.\d{3}) \|", LEADERBOARD, re.MULTILINE)
-    assert len(rows) == 17
-    assert [(m, f"{f.iqm.mean:.3f}", f"{f.median.mean:.3f}") for m, f in figures.items()] == rows
+    assert results.stale == "These records are stale: they are of version 2 of the physics, and this is version 3."
+    assert results.stale in opening(results)
+    assert results.checkpoints == (64, 256)
     assert results.missing == ()
+    assert "gp" in results.scores(64)
+    assert "gp" not in results.scores(256)
 
 
 # ---- aggregates
@@ -176,20 +197,25 @@ def rliable():
 
 
 def test_aggregates_equal_those_of_rliable():
+    """On one task; over tasks they are means, in which every task has the same weight."""
     library, metrics = rliable()
     rng, taus = np.random.default_rng(2), np.linspace(-0.1, 1.0, 12)
     for runs in (1, 2, 3, 7, 10):
         scores = rng.normal(0.6, 0.3, size=(runs, 4))
-        mine = overall_figures({"m": scores}, None, reps=2)["m"]
-        assert mine.iqm.mean == pytest.approx(metrics.aggregate_iqm(scores))
-        assert mine.median.mean == pytest.approx(metrics.aggregate_median(scores))
+        columns = [scores[:, [place]] for place in range(4)]
+        by_task = {f"t{place}": scores[:, place] for place in range(4)}
+        mine = overall_figures({"m": by_task}, None, reps=2)["m"]
+        assert mine.iqm.mean == pytest.approx(np.mean([metrics.aggregate_iqm(column) for column in columns]))
         assert mine.mean.mean == pytest.approx(metrics.aggregate_mean(scores))
         assert mine.optimality_gap.mean == pytest.approx(metrics.aggregate_optimality_gap(scores))
         np.testing.assert_allclose(middle_mean(scores), trim_mean(scores, 0.25, axis=0))
-        np.testing.assert_allclose(run_means(scores[..., None]), trim_mean(scores, 0.25, axis=None))
+        profile = task_means([[own] for own in by_task.values()], lambda x: performance_profile(x, taus), 2).value
+        np.testing.assert_allclose(profile, library.score_distributions(scores, taus))
     x, y = rng.integers(0, 5, (6, 4)) / 5, rng.integers(0, 5, (9, 4)) / 5
-    assert probability_of_improvement(x, y) == pytest.approx(metrics.probability_of_improvement(x, y))
-    np.testing.assert_allclose(performance_profile(x, taus), library.score_distributions(x, taus))
+    assert probability_of_improvement(x, y).mean() == pytest.approx(metrics.probability_of_improvement(x, y))
+    both = [{f"t{place}": own[:, place] for place in range(4)} for own in (x, y)]
+    better = overall_figures({"x": both[0], "y": both[1]}, "y", reps=2)["x"].better.mean
+    assert better == pytest.approx(metrics.probability_of_improvement(x, y))
 
 
 def test_intervals_equal_those_of_rliable_but_for_the_draws():
@@ -202,20 +228,70 @@ def test_intervals_equal_those_of_rliable_but_for_the_draws():
         lambda x: np.array([middle_mean(x.reshape(-1)), x.mean()]), [scores], np.random.default_rng(0), 4000
     )
     np.testing.assert_allclose(mine, theirs, atol=0.04 * (theirs[1] - theirs[0]).max())
+    band = task_means([[own] for own in scores.T], lambda x: x.mean(axis=0)[..., None], 4000)
+    np.testing.assert_allclose([*band.low, *band.high], theirs[:, 1], atol=0.04 * (theirs[1] - theirs[0]).max())
 
 
 def test_methods_are_ordered_by_their_interquartile_mean(results):
-    figures = overall_figures(results.scores(), "random", reps=100)
-    for method, scores in results.scores().items():
-        assert figures[method].iqm.mean == pytest.approx(trim_mean(scores, 0.25, axis=None))
-    assert list(figures) == ["genetic", "gp", "dqn", "random"]
-    assert figures["random"].better.mean == 0.5
+    for mark, order in ((64, ["genetic", "dqn", "random"]), (16, ["genetic", "gp", "dqn", "random"])):
+        figures = overall_figures(results.scores(mark), "random", reps=100)
+        for method, own in results.scores(mark).items():
+            assert figures[method].iqm.mean == pytest.approx(np.mean([trim_mean(x, 0.25) for x in own.values()]))
+            assert figures[method].tasks == len(own)
+        assert list(figures) == order
+        assert figures["random"].better.mean == 0.5
+
+
+TABLE = {"a": (0.9, 0.8, 0.7), "b": (0.5, 0.8, 0.4), "c": (0.1, 0.2, None)}
+"""Scores of three methods on three tasks; c does not apply to the last one."""
+
+
+def hand_made(spread=0.0):
+    """Return the scores of six seeds around those of the table."""
+    offsets = spread * np.linspace(-1.0, 1.0, 6)
+    return {m: {f"t{i}": x + offsets for i, x in enumerate(own) if x is not None} for m, own in TABLE.items()}
+
+
+def test_no_task_vanishes_and_ranks_are_those_by_hand():
+    """The interquartile mean over all runs would trim the first and the last task of every method."""
+    figures = overall_figures(hand_made(), "b", reps=2)
+    assert {m: f.iqm.mean for m, f in figures.items()} == pytest.approx({"a": 0.8, "b": 1.7 / 3, "c": 0.15})
+    # Task 0: a, b, c; task 1: a and b share 1 and 2, c is third; task 2: a, b.
+    assert {m: f.rank for m, f in figures.items()} == pytest.approx({"a": 3.5 / 3, "b": 5.5 / 3, "c": 3.0})
+    assert [f.tasks for f in figures.values()] == [3, 3, 2]
+    assert figures["c"].better.mean == 0.0
+
+
+def test_friedmans_test_and_kendalls_tau_are_those_by_hand():
+    """Demšar, J. Mach. Learn. Res. 7, 1 (2006), equation of χ²_F; four methods on five tasks without ties."""
+    rng = np.random.default_rng(0)
+    values = rng.permuted(np.tile(np.arange(4.0), (5, 1)), axis=1)  # (tasks, methods)
+    offsets = np.linspace(-0.1, 0.1, 6)
+    scores = {f"m{j}": {f"t{i}": values[i, j] + offsets for i in range(5)} for j in range(4)}
+    scores["partly"] = {"t0": offsets}
+    found = separation(scores, 64)
+    mean = 4.0 - values.mean(axis=0)
+    chi2 = 12 * 5 / (4 * 5) * ((mean**2).sum() - 4 * 25 / 4)
+    assert (found.evaluations, found.methods, found.tasks) == (64, 4, 5)
+    assert found.chi2 == pytest.approx(chi2)
+    assert found.p == pytest.approx(chi2_distribution.sf(chi2, 3))
+    assert found.tau == pytest.approx(1.0)  # the halves of the seeds have the same order
+    crossed = {"a": np.array([1.0, 3.0]), "b": np.array([2.0, 2.0]), "c": np.array([3.0, 1.0])}
+    assert separation({m: {"t": x} for m, x in crossed.items()}, 1).tau == pytest.approx(-1.0)
+
+
+def test_too_few_methods_tasks_or_seeds_have_no_test():
+    one = separation({"a": {"t": np.ones(4)}, "b": {"t": np.zeros(4)}}, 1)
+    assert np.isnan([one.chi2, one.p, one.tau]).all()
+    equal = separation({m: {"t": np.ones(1), "u": np.ones(1)} for m in "abc"}, 1)
+    assert np.isnan([equal.chi2, equal.p, equal.tau]).all()
 
 
 def test_intervals_contain_the_true_value_and_are_reproducible(results):
-    first, second = (overall_figures(results.scores(), "random", reps=200) for _ in range(2))
+    first, second = (overall_figures(results.scores(16), "random", reps=200) for _ in range(2))
     assert first == second
-    for method, figures in first.items():
+    final = overall_figures(results.scores(64), "random", reps=200)
+    for method, figures in (final | {"gp": first["gp"]}).items():
         assert figures.iqm.low - 1e-12 <= FINAL[method] <= figures.iqm.high + 1e-12
     assert first["gp"].iqm.high > first["gp"].iqm.low
 
@@ -231,12 +307,13 @@ def test_the_global_random_generator_is_unchanged(results):
 def test_intervals_have_their_nominal_coverage():
     rng, inside = np.random.default_rng(1), 0
     for _ in range(40):
-        band = bootstrap({"m": rng.normal(size=(20, 3))}, middle_mean, reps=200)["m"]
+        band = task_means([[rng.normal(size=(20, 3))]], middle_mean, reps=200)
         inside += int(((band.low <= 0) & (band.high >= 0)).sum())
     assert 0.85 <= inside / 120 <= 0.99
 
 
 def test_one_seed_has_no_interval():
-    figures = overall_figures({"a": np.array([[0.2, 0.4]]), "b": np.array([[0.1, 0.3]])}, "b", reps=10)
+    one = {m: {"t": np.array([x]), "u": np.array([x + 0.2])} for m, x in (("a", 0.2), ("b", 0.1))}
+    figures = overall_figures(one, "b", reps=10)
     assert np.isnan(figures["a"].iqm.low)
     assert f"{figures['a'].iqm:.2f}" == "0.30"

@@ -17,7 +17,9 @@ import torch
 
 from matgym.agents import GeneticAlgorithm
 from matgym.benchmark import Results, identity, report, run
+from matgym.benchmark.aggregate import summary
 from matgym.benchmark.identity import code_digest, fingerprint, modules_of
+from matgym.benchmark.leaderboard import amortised_table
 from matgym.benchmark.methods import OPTIMIZERS, NamedMethod
 from matgym.benchmark.runner import applies, check_folder, plan, run_suite
 from matgym.benchmark.runs import AmortisedRun, SearchRun, checkpoints
@@ -72,6 +74,7 @@ def test_a_suite_carries_out_every_run_and_a_second_call_carries_out_none(suite,
     assert all(again)
     about = json.loads((folder / "suite.json").read_text())
     assert set(about["tasks"]) == {"isotope-rings", "chirality"}
+    assert about["checkpoints"] == [8, 32]
     assert about["methods"]["quick-tpe"]["budget"] == 8
     assert about["versions"]["physics"] == str(instance("chirality").optimum.physics_version)
 
@@ -80,9 +83,11 @@ def test_a_suite_in_memory_gives_the_same_records(suite, carried_out, tmp_path, 
     """The same runs through the same code: the same records, scores and costs."""
     stored = Results.read(carried_out[0])
     found = run(suite.search.methods, ["isotope-rings", "chirality"], queries=32, seeds=2)
-    assert {name: scores.tolist() for name, scores in found.scores().items()} == {
-        name: scores.tolist() for name, scores in stored.scores().items()
-    }
+    assert found.checkpoints == stored.checkpoints == (8, 32)
+    for mark in found.checkpoints:
+        one, two = found.scores(mark), stored.scores(mark)
+        assert list(one) == list(two) == ["random", "annealing"] + ["quick-tpe"] * (mark == 8)
+        assert all((one[name][task] == two[name][task]).all() for name in one for task in found.tasks)
     columns = ", ".join(TIMELESS)
     sql = f"SELECT {columns} FROM records ORDER BY task, method, seed, evaluation"  # noqa: S608
     assert found.query(sql).equals(stored.query(sql))
@@ -291,6 +296,19 @@ def test_the_second_track_counts_training_and_its_shares_are_those_of_the_design
     assert blind["training_seconds"].to_pylist()[0] == 0.0
     # Four times the evaluations, with other draws: a continued search could not be worse.
     assert np.mean(finals(other)) < np.mean(finals(blind))
+
+
+def test_a_method_with_a_smaller_budget_has_no_share_beyond_it():
+    short = NamedMethod(name="short", optimizer="random", budget=2)
+    found = run([short, "random"], "chirality-targets", targets=4, queries=8, seeds=2)
+    assert [outcome.run.budget for outcome in found.outcomes] == [2, 8] * 2
+    marks, shares = found.share_met("chirality-targets")
+    assert marks.tolist() == [2, 8]
+    assert np.isnan(shares["short"]).tolist() == [[False, True]] * 2
+    assert np.isnan(shares["random"]).tolist() == [[True, False]] * 2  # in memory only the last designs are verified
+    rows = amortised_table(found, summary(found, 5), "chirality-targets").rows
+    assert [(row[0], row[1] == "–", row[2] == "–") for row in rows] == [("random", True, False), ("short", False, True)]
+    assert [figures.queries for figures in found.figures()] == [2, 8]
 
 
 def finals(record):

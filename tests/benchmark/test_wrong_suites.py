@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,7 +17,18 @@ from matgym.benchmark.records import record_files
 from matgym.benchmark.runner import plan, run_suite
 from matgym.benchmark.suite import AMORTISED, Suite
 from matgym.cli import app
-from matgym.errors import ConfigurationError, DamagedFileWarning, DatasetError, FormatError, MatgymError
+from matgym.errors import (
+    ConfigurationError,
+    DamagedFileWarning,
+    DatasetError,
+    ExecutionError,
+    FormatError,
+    MatgymError,
+)
+from matgym.tasks import chirality_task, rings_task
+from matgym.tasks.furnace_design import furnace_task
+from matgym.tasks.instances import instance
+from matgym.work import alone_in
 
 SEARCH = "name: x\nsearch: {tasks: [chirality], methods: [random], budget: 4, seeds: 2}"
 WIDE = "name: x\namortised: {tasks: [chirality-targets], targets: 2, queries: 2, seeds: 1, methods: [random]}"
@@ -37,6 +49,16 @@ SUITES = {
     "a method twice": (SEARCH.replace("[random]", "[random, random]"), "two methods have the name 'random'"),
     "a name twice": (
         SEARCH.replace("[random]", "[random, {name: random, optimizer: tpe}]"), "two methods have the name 'random'",
+    ),
+    "two methods of one name": (
+        SEARCH + WIDE.removeprefix("name: x").replace("[random]", "[{name: random, optimizer: tpe}]"),
+        "two different methods 'random'",
+    ),
+    "a late checkpoint": (SEARCH.replace("budget: 4", "budget: 4, checkpoints: [8]"), "8 is above the budget 4"),
+    "no evaluation": (SEARCH.replace("budget: 4", "budget: 4, checkpoints: [0]"), "greater than or equal to 1"),
+    "a method below every checkpoint": (
+        SEARCH.replace("budget: 4", "budget: 4, checkpoints: [4]").replace("[random]", "[{name: random, budget: 2}]"),
+        "the budget 2 of random is below every checkpoint: add it to checkpoints",
     ),
     "a task twice": (SEARCH.replace("[chirality]", "[chirality, chirality]"), "two tasks have the name 'chirality'"),
     "a method and a policy": (
@@ -168,6 +190,34 @@ def test_errors_of_a_users_module_name_it(tmp_path, monkeypatch, code):
         run([f"{name}:Mine"], "chirality", queries=1, seeds=1)
 
 
+def test_a_second_call_changes_nothing_in_the_folder_of_the_first(tmp_path):
+    suite = read(SEARCH, tmp_path)
+    out = run_suite(suite, tmp_path / "out")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    with alone_in(out, "held by this test"), pytest.raises(ExecutionError, match="another call runs a suite"):
+        run_suite(suite.with_seeds(1), out)
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_run_depends_on_the_target_the_checkpoints_and_the_verification():
+    """Otherwise a stale record would be averaged with those of today."""
+    search = {"tasks": ["chirality"], "methods": ["random"], "budget": 100, "seeds": 1}
+    (one,) = plan(Suite.model_validate({"name": "x", "search": search}))
+    other = replace(instance("chirality"), target=(0.5, 1.1, 4.0))
+    (moved,) = plan(Suite.model_validate({"name": "x", "search": search | {"tasks": [other]}}))
+    (finer,) = plan(Suite.model_validate({"name": "x", "search": search | {"checkpoints": [50, 100]}}))
+    assert len({each.identified().key for each in (one, moved, finer)}) == 3
+    assert set(finer.carry_out().table["evaluation"].to_pylist()) >= {50, 64, 100}
+
+
+def test_the_identity_holds_the_code_of_the_verification(monkeypatch):
+    one = plan(Suite.model_validate({"name": "x", "search": {"tasks": ["chirality"], "methods": ["random"]}}))[0]
+    asked = []
+    monkeypatch.setattr("matgym.benchmark.runs.code_digest", lambda modules: asked.append(modules) or "code")
+    one.identified()
+    assert "matgym.benchmark.runs" in asked[0]
+
+
 # ---- damaged pieces
 
 DAMAGE = {
@@ -296,12 +346,47 @@ class _Hidden(RandomSearch):
         ({"tasks": "chirality-targets", "targets": []}, "must be a number of targets"),
         ({"tasks": "chirality-targets", "targets": [[[1.0]]]}, "must be a number of targets"),
         ({"tasks": "chirality-targets", "targets": [[np.inf, 1.0, 4.0]]}, "must be a number of targets"),
+        (
+            {"tasks": "chirality-targets", "targets": [0.8, 1.1, 4.0]},
+            r"shape \(3,\) do not fit .*: give \(T, 3\) numbers of gap_ev, diameter_nm, length_nm",
+        ),
+        ({"tasks": chirality_task(), "targets": [0.8, 1.1, 4.0]}, r"shape \(3,\) do not fit the task gap_ev"),
+        ({"tasks": "chirality-targets", "targets": [[0.8, 1.1]]}, r"shape \(1, 2\) do not fit"),
+        ({"tasks": rings_task()}, "thermal_conductance_nw_k has no targets, .* give met="),
+        ({"tasks": furnace_task()}, "objective has no targets, .* give met="),
+        ({"tasks": rings_task(), "targets": [2.7], "met": 0.1}, r"targets=\[2\.7\] has no effect on the task thermal"),
+        ({"targets": [2.7]}, r"targets=\[2\.7\] has no effect on an instance"),
+        ({"methods": ["random", Policy(None, "mine", masked=False)]}, "the policy mine has no effect on an instance"),
+        ({"methods": [NamedMethod(name="quick", optimizer="random", settings={"steps": 3})]}, "quick: its constructor"),
     ],
 )
 def test_wrong_arguments_of_a_comparison_are_one_sentence(arguments, match):
     with pytest.raises(ConfigurationError, match=match) as caught:
         run(**{"methods": ["random"], "tasks": "chirality", "queries": 1, "seeds": 1} | arguments)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("made", "met"), [(rings_task, 2.75), (furnace_task, 0.0)])
+def test_a_task_without_targets_is_compared_by_the_loss_that_counts_as_met(made, met):
+    """One search for each seed; the errors are the losses of the best designs."""
+    found = run(["random", "annealing"], made(), queries=16, seeds=3, met=met)
+    for figures in found.figures():
+        outcomes = found.of(figures.method)
+        losses = [float(outcome.search.progress[-1, 0]) for outcome in outcomes]
+        assert [outcome.search.targets.shape for outcome in outcomes] == [(1, 0)] * 3
+        assert figures.error.mean == pytest.approx(np.mean(losses))
+        assert figures.met.mean == pytest.approx(np.mean(np.array(losses) < met))
+
+
+def test_targets_of_one_and_of_three_numbers_are_those_given():
+    three = [[0.8, 1.1, 4.0], [0.5, 0.9, 3.0]]
+    for task in ("chirality-targets", chirality_task()):
+        (outcome,) = run(["random"], task, targets=three, queries=2, seeds=1).outcomes
+        np.testing.assert_array_equal(outcome.search.targets, three)
+    one = rings_task(direction="target", low=2.7, high=2.8, margin=0.05)
+    for targets in ([2.75, 2.72], [[2.75], [2.72]]):
+        (outcome,) = run(["random"], one, targets=targets, queries=2, seeds=1).outcomes
+        np.testing.assert_array_equal(outcome.search.targets, [2.75, 2.72])
 
 
 def test_a_policy_without_a_task_to_train_for_is_no_error_in_memory():
