@@ -34,8 +34,11 @@ PIECE: Final = 64
 RANDOM_DESIGNS: Final = 10_000
 """Number of random designs whose median loss is the zero of scores."""
 
-AFFORDED: Final = 64
-"""Number of these designs if the model of the instance is a physics model that is slow."""
+AFFORDED: Final = 256
+"""Number of these designs if the model of the instance is slow."""
+
+QUICK_S: Final = 0.05
+"""Seconds for a design from which a model counts as slow."""
 
 QUICK: Final = (Level.SURROGATE, Level.TABLE, Level.KINETICS, Level.GEOMETRY)
 """Levels of models that evaluate `RANDOM_DESIGNS` designs in a minute."""
@@ -43,8 +46,8 @@ QUICK: Final = (Level.SURROGATE, Level.TABLE, Level.KINETICS, Level.GEOMETRY)
 CONFIRMED: Final = 1e-6
 """Relative difference within which the oracle confirms the loss of a record. Rounding differs between machines."""
 
-HUNTERS: Final = ("genetic", "annealing", "tempering")
-"""Methods that search the best known design."""
+HUNTERS: Final = {"genetic": 1_000_000, "annealing": 1_000_000, "tempering": 1_000_000, "pair-model": 512}
+"""Methods that search the best known design, with the most evaluations of each: a process costs their third power."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,10 @@ def random_loss(task: DesignTask, made: Instance) -> tuple[float, int]:
 
     A mean would depend on a few designs where losses have a heavy tail, as those of recipes of growth.
     """
-    is_quick = all(objective.model.level in QUICK for objective in task.counted)
+    models = [objective.model for objective in task.counted]
+    costs = [getattr(model, "cost", None) for model in models]  # tables have none
+    is_slow = any(cost and cost.seconds > QUICK_S for cost in costs)
+    is_quick = not is_slow and all(model.level in QUICK for model in models)
     count = RANDOM_DESIGNS if is_quick else AFFORDED
     drawn = task.space.sample(count, np.random.default_rng(0))
     return float(np.nanmedian(task.score(drawn, made.targets(count)).loss)), count
@@ -106,7 +112,7 @@ def random_loss(task: DesignTask, made: Instance) -> tuple[float, int]:
 
 def allowed(task: DesignTask, made: Instance, designs: Designs) -> BoolArray:
     """Return (B,) whether designs of an instance satisfy its constraint."""
-    cost = None if task.constraint is None else task.score(designs, made.targets(len(designs))).cost
+    cost = task.cost(designs)
     return np.ones(len(designs), dtype=bool) if cost is None else np.asarray(cost <= 0.0)
 
 
@@ -214,7 +220,7 @@ def best_known(
 ) -> Optimum:
     """Search the best design of an instance that cannot be enumerated, and write it if it is better than the known one.
 
-    Genetic algorithm, annealing and tempering search with the model of the instance. The oracle verifies their best
+    Genetic algorithm, annealing, tempering and the pair model search with the model of the instance. The oracle verifies their best
     designs. Mutations of the best of these are then evaluated with the oracle only. The cross-entropy method searches
     designs that are numbers, because it evaluates hundreds of them at once. A design that violates the constraint of
     the instance is never stored. The known design is verified again, and counts only if the oracle confirms it.
@@ -258,16 +264,17 @@ def _searched(name: str, evaluations: int, seeds: int, climbed: int, on_done: Ca
                 design, best = got.point, -got.value
                 by = f"cross-entropy, the best of {seeds} searches of {got.evaluations:,} evaluations"
             on_done(seed + 1, seeds + 1)
-    marks = [evaluations // 8, evaluations // 2, evaluations]
     for number, hunter in enumerate(() if isinstance(task.space, Cube) else HUNTERS):
+        most = min(evaluations, HUNTERS[hunter])
+        marks = [mark for mark in (most // 8, most // 2, most) if mark]
         # A seed of its own: benchmarks use small ones.
-        found = search(hunter, task, made.targets(seeds), evaluations, 1_000_000, checkpoints=marks)
+        found = search(hunter, task, made.targets(seeds), most, 1_000_000, checkpoints=marks)
         pool = np.unique(np.concatenate([found.incumbents[mark] for mark in marks]), axis=0)
         pool = pool[task.space.valid(pool)]  # a search without a design that is allowed returns an invalid one
         losses = _verified_losses(task, made, pool)
         if losses.min(initial=np.inf) < best:
             design, best = pool[losses.argmin()], float(losses.min())
-            by = f"{hunter}, the best of {len(HUNTERS) * seeds} searches of {evaluations:,} evaluations"
+            by = f"{hunter}, the best of {seeds} searches of {most:,} evaluations by each of {len(HUNTERS)} methods"
         on_done(number + 1, len(HUNTERS) + 1)
     if not np.isfinite(best):
         raise DatasetError(f"no design of {name} was found that satisfies its constraint: give more evaluations")

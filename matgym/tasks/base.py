@@ -234,6 +234,14 @@ class DesignTask(ValueObject):
             return scores
         return replace(scores, cost=constraint.cost(by_model[id(constraint.model)][constraint.property]))
 
+    def cost(self, designs: Designs) -> FloatArray | None:
+        """Return the (B,) violations of the constraint, without scoring the objectives; None without a constraint."""
+        constraint = self.constraint
+        if constraint is None:
+            return None
+        predictions = self._predictions(designs, [constraint.model])[id(constraint.model)]
+        return constraint.cost(predictions[constraint.property])
+
     def verify(self, designs: Designs, targets: FloatArray) -> Scores:
         """Score designs by the objectives' oracles; a property without an oracle is NaN, with the reason."""
         oracles = [objective.oracle for objective in self.counted if objective.oracle is not None]

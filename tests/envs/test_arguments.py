@@ -186,7 +186,7 @@ def test_each_of_two_arguments_changes_the_environment_or_is_an_error(identity):
 
 def test_pairs_that_0_1_decided_silently_are_decided_aloud():
     env = gym.make("matgym/NanotubeThermoelectric-v0", m=8, model=cheap(ZT))
-    assert (env.unwrapped.task.space.lattice.n, env.unwrapped.task.space.lattice.m) == (8, 8)  # in 0.1: (8, 0)
+    assert (env.unwrapped.task.space.lattice.n, env.unwrapped.task.space.lattice.m) == (11, 8)  # in 0.1: (8, 0)
     for identity, instance in [
         ("matgym/NanotubeDoping-v0", "doping"),
         ("matgym/NanotubeIsotopes-v0", "isotope-sites"),
