@@ -110,7 +110,7 @@ def random_loss(task: DesignTask, made: Instance) -> tuple[float, int]:
     return float(np.nanmedian(task.score(drawn, made.targets(count)).loss)), count
 
 
-def allowed(task: DesignTask, made: Instance, designs: Designs) -> BoolArray:
+def allowed(task: DesignTask, designs: Designs) -> BoolArray:
     """Return (B,) whether designs of an instance satisfy its constraint."""
     cost = task.cost(designs)
     return np.ones(len(designs), dtype=bool) if cost is None else np.asarray(cost <= 0.0)
@@ -119,7 +119,7 @@ def allowed(task: DesignTask, made: Instance, designs: Designs) -> BoolArray:
 def _verified_losses(task: DesignTask, made: Instance, designs: Designs) -> FloatArray:
     """Return (B,) losses by the oracle; infinite for designs without a value or against the constraint."""
     losses = np.full(len(designs), np.inf)
-    kept = allowed(task, made, designs)
+    kept = allowed(task, designs)
     if kept.any():
         losses[kept] = np.nan_to_num(task.verify(designs[kept], made.targets(int(kept.sum()))).loss, nan=np.inf)
     return losses
@@ -220,9 +220,9 @@ def best_known(
 ) -> Optimum:
     """Search the best design of an instance that cannot be enumerated, and write it if it is better than the known one.
 
-    Genetic algorithm, annealing, tempering and the pair model search with the model of the instance. The oracle verifies their best
-    designs. Mutations of the best of these are then evaluated with the oracle only. The cross-entropy method searches
-    designs that are numbers, because it evaluates hundreds of them at once. A design that violates the constraint of
+    Genetic algorithm, annealing, tempering and pair model search with the model of the instance. The oracle verifies
+    their best designs. Mutations of the best of these are then evaluated with the oracle only. The cross-entropy method
+    searches numbers, because it evaluates hundreds of designs at once. A design that violates the constraint of
     the instance is never stored. The known design is verified again, and counts only if the oracle confirms it.
 
     Args:
@@ -347,7 +347,7 @@ def adopt(results: Path, folder: Path = Path(), *, force: bool = False) -> list[
             design = _design(row["design"], task, made)
         except DatasetError as error:
             raise DatasetError(f"{file}: {error}, so that nothing was adopted: remove the file") from None
-        if not allowed(task, made, design[None])[0]:
+        if not allowed(task, design[None])[0]:
             continue
         loss = float(task.verify(design[None], made.targets(1)).loss[0])
         if not _agree(loss, row["loss"]):

@@ -15,7 +15,7 @@ from matgym.agents.controllers.cross_entropy import cross_entropy
 from matgym.benchmark import NamedMethod, search
 from matgym.benchmark.runner import run_suite
 from matgym.benchmark.runs import SearchRun
-from matgym.benchmark.solve import adopt, best_known, different_designs, optimum_of_table, solve
+from matgym.benchmark.solve import AFFORDED, adopt, best_known, different_designs, optimum_of_table, solve
 from matgym.benchmark.suite import SearchTrack, Suite
 from matgym.errors import ConfigurationError, DamagedFileWarning, DatasetError, FormatError
 from matgym.models import Level, Property
@@ -94,7 +94,7 @@ def test_a_design_against_the_constraint_is_never_stored(words, tmp_path):
     every = np.stack(np.meshgrid(*[np.arange(4)] * 4, indexing="ij"), axis=-1).reshape(-1, 4)
     kept = every[np.abs(every[:, 0] - every[:, 1]) >= 2]
     assert -found.loss == pytest.approx(kept.sum(axis=1).max() / 12)
-    assert (found.random_designs, words.optimum) == (64, None)
+    assert (found.random_designs, words.optimum) == (AFFORDED, None)
 
 
 @pytest.mark.usefixtures("words")

@@ -100,6 +100,11 @@ HEAT_ROWS: Final[Mapping[str, Computed]] = {
         lambda: _exponent_of_length(HEATED, 20.0, 100.0),
         Level.CLASSICAL,
     ),
+    "exponent_conductivity_short": Computed(
+        "(10,10) of 12C from 20 to 100 nm, full solution",
+        lambda: _exponent_of_length(WIDE, 20.0, 100.0),
+        Level.CLASSICAL,
+    ),
     "isotope_loss_2500_nm_percent": Computed(
         "(5,5), half of the atoms 13C, scattering by isotopes only", _loss_by_isotopes, Level.CLASSICAL
     ),
