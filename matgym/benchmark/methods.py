@@ -12,7 +12,7 @@ from matgym.agents.base import Optimizer, Problem
 from matgym.agents.policy import Policy
 from matgym.errors import ConfigurationError, one_line
 
-Kind: TypeAlias = Literal["RL", "Bayesian", "evolutionary", "local", "random", "yours"]
+Kind: TypeAlias = Literal["RL", "look-up", "Bayesian", "evolutionary", "local", "random", "yours"]
 
 OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
     "random": ("random", "matgym.agents.optimizers.heuristics:RandomSearch"),

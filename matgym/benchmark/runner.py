@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from matgym.agents.look_up import LOOK_UP
 from matgym.agents.policy import Policy
 from matgym.benchmark.facts import AmortisedFacts, SearchFacts, SuiteFacts
 from matgym.benchmark.identity import in_words, read_identity, versions
@@ -418,7 +419,8 @@ def describe(suite: Suite, runs: Sequence[Run], workers: int) -> SuiteFacts:
     for policy in wide.policies if wide else ():
         if isinstance(policy, PolicySpec):
             settings = {"trained on designs": policy.designs}
-            methods[policy.title] = {"kind": "RL", "budget": policy.designs, "settings": settings}
+            kind = "look-up" if policy.algorithm == LOOK_UP else "RL"
+            methods[policy.title] = {"kind": kind, "budget": policy.designs, "settings": settings}
         else:
             methods[policy.name] = {"kind": "RL", "budget": wide.queries if wide else 0}
     return SuiteFacts(

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from matgym.agents.base import CheckedOptimizer, Problem
+from matgym.agents.look_up import LOOK_UP, LookUp
 from matgym.agents.policy import Policy
 from matgym.benchmark.identity import code_digest, digest, fingerprint, in_words, modules_of, versions
 from matgym.benchmark.methods import NamedMethod, optimizer_class
@@ -319,6 +320,8 @@ def trained(policy: PolicySpec, task: DesignTask, environment: str, seed: int, *
 
         stored = load_agent(policy.file, trust=trust)
         return Policy(stored, policy.title, type(stored).__name__ == "MaskablePPO")
+    if policy.algorithm == LOOK_UP:
+        return LookUp.of(task, policy.designs, np.random.default_rng(seed), policy.title)
     from matgym.agents.sb3 import make_agent, train_agent
 
     if not environment:
@@ -360,6 +363,9 @@ def _identity(run: Run, task: DesignTask, facts: Mapping[str, Any], environment:
             "method": {"name": method.name, "optimizer": f"{chosen.__module__}:{chosen.__qualname__}"},
             "settings": settings, "hyperparameters": _hyperparameters(method.algorithm, ""),
         }  # fmt: skip
+    elif isinstance(method, PolicySpec) and method.algorithm == LOOK_UP:
+        code.add("matgym.agents.look_up")
+        content |= {"policy": method.model_dump(exclude={"file"})}
     elif isinstance(method, PolicySpec) and not method.file:
         code |= {"matgym.agents.sb3", "matgym.envs.design"}
         content |= {

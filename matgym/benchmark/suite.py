@@ -252,7 +252,8 @@ class PolicySpec(_Model):
 
     Attributes:
         name: name in tables; the default is the name of the algorithm or of the file.
-        algorithm: algorithm of Stable-Baselines3 or sb3-contrib; see `matgym.agents.sb3.ALGORITHMS`.
+        algorithm: algorithm of Stable-Baselines3 or sb3-contrib, see `matgym.agents.sb3.ALGORITHMS`; or "look-up", the
+            nearest of as many random designs (`matgym.agents.look_up`).
         designs: number of evaluations that its training uses, or that the training of the file used.
         tasks: tasks of the policy; the default is all tasks of the track.
         file: file of a stored agent (`matgym.agents.storage`), instead of an algorithm.
