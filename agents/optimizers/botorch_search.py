@@ -18,23 +18,22 @@ from matgym.agents.optimizers.heuristics import Remembering
 from matgym.agents.optimizers.memory import TRIES
 from matgym.errors import MissingExtraError
 from matgym.tasks import Choices, Designs, Scores
-from matgym.typing import FloatArray
+from matgym.typing import FloatArray, IntArray
 
 START: Final = 16
 """Number of random designs before the first model; that of `pair-model`."""
 
 GROWTH: Final = 1.25
-MOST_FITTED: Final = 512
-"""Growth of the data between two fits of the hyper-parameters, and most designs of a fit, whose cost is their third
-power; those of `pair-model`."""
+"""Growth of the data between two fits of the hyper-parameters; that of `pair-model`."""
+
+MOST_MODELLED: Final = 512
+"""Most designs that the process is of, because its cost is their third power. The better half are the best designs, and
+the others are random. A choice of ours."""
 
 RESTARTS: Final = 4
 CANDIDATES: Final = 128
 """Number of points from which the acquisition is maximized, and of random points that they are chosen from. Choices of
 ours, not tuned."""
-
-LARGEST_FACTORED: Final = 16_384
-"""Largest matrix that is factored exactly. Above its own bound of 800 GPyTorch would approximate."""
 
 
 class BoTorchMixed(Remembering):
@@ -109,50 +108,48 @@ class BoTorchMixed(Remembering):
         from botorch.acquisition import LogExpectedImprovement
         from botorch.optim import optimize_acqf
         from botorch.optim.optimize_mixed import optimize_acqf_mixed_alternating
-        from gpytorch.settings import max_cholesky_size
 
         improvement = LogExpectedImprovement(self._model(), best_f=self._scaled().max())
         bounds = torch.tensor([[0.0], [1.0]], dtype=torch.double).expand(2, len(self._counts))
         effort = {"q": 1, "num_restarts": RESTARTS, "raw_samples": CANDIDATES}
-        with max_cholesky_size(LARGEST_FACTORED):
-            if not self._counts.any():
-                return np.asarray(optimize_acqf(improvement, bounds, **effort)[0].numpy())
-            values = {place: np.linspace(0.0, 1.0, count).tolist() for place, count in enumerate(self._counts) if count}
-            kind = "cat_dims" if self._nominal else "discrete_dims"
-            return np.asarray(
-                optimize_acqf_mixed_alternating(improvement, bounds, **{kind: values}, **effort)[0].numpy()
-            )
+        if not self._counts.any():
+            return np.asarray(optimize_acqf(improvement, bounds, **effort)[0].numpy())
+        values = {place: np.linspace(0.0, 1.0, count).tolist() for place, count in enumerate(self._counts) if count}
+        kind = "cat_dims" if self._nominal else "discrete_dims"
+        return np.asarray(optimize_acqf_mixed_alternating(improvement, bounds, **{kind: values}, **effort)[0].numpy())
 
     def _scaled(self) -> FloatArray:
         """Return (n,) rewards with mean 0 and standard deviation 1."""
         return np.asarray((self._rewards - self._rewards.mean()) / (self._rewards.std() or 1.0))
 
     def _model(self) -> Any:
-        """Return the process of all evaluations; its hyper-parameters are fitted only when the data have grown."""
+        """Return the process of the evaluations; its hyper-parameters are fitted only when the data have grown."""
         from botorch.exceptions import ModelFittingError
         from botorch.fit import fit_gpytorch_mll
         from gpytorch.mlls import ExactMarginalLogLikelihood
-        from gpytorch.settings import max_cholesky_size
 
-        count = len(self._rewards)
+        part, count = self._modelled(), len(self._rewards)
         if count >= GROWTH * self._fitted:
-            self._fitted = count
-            part = np.arange(count)
-            if count > MOST_FITTED:
-                part = self.rng.choice(count, MOST_FITTED, replace=False)
-            model = self._process(part)
+            self._fitted, model = count, self._process(part)
             try:
-                with max_cholesky_size(LARGEST_FACTORED):
-                    fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+                fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
                 self._parameters = model.state_dict()
             except ModelFittingError:
                 pass  # the hyper-parameters before, or BoTorch's own, are taken
-        model = self._process(np.arange(count))
+        model = self._process(part)
         if self._parameters is not None:
             model.load_state_dict(self._parameters)
         return model.eval()
 
-    def _process(self, part: Any) -> Any:
+    def _modelled(self) -> IntArray:
+        """Return the evaluations that the process is of; see `MOST_MODELLED`."""
+        order = np.argsort(-self._rewards, kind="stable")
+        if len(order) <= MOST_MODELLED:
+            return np.arange(len(order))
+        half = MOST_MODELLED // 2
+        return np.append(order[:half], self.rng.choice(order[half:], MOST_MODELLED - half, replace=False))
+
+    def _process(self, part: IntArray) -> Any:
         """Return a Gaussian process of some of the evaluations."""
         import torch
         from botorch.models import MixedSingleTaskGP, SingleTaskGP

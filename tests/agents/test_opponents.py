@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from matgym.agents import Problem, check_optimizer
+from matgym.agents.optimizers.botorch_search import MOST_MODELLED
 from matgym.agents.optimizers.memory import Memory
 from matgym.agents.optimizers.tree_search import Choose, Node, Place, TreeSearch, _bound
 from matgym.benchmark.methods import NamedMethod, optimizer_class
@@ -129,6 +130,15 @@ def test_nevergrad_names_a_close_optimizer_and_leaves_out_those_in_threads():
         made("nevergrad", "growth-recipe", optimizer="TwoPointDE")
     with pytest.raises(ConfigurationError, match="a thread of its own"):
         made("nevergrad", "growth-recipe", optimizer="Cobyla")
+
+
+def test_the_process_of_botorch_is_of_the_best_designs_and_of_random_ones():
+    pytest.importorskip("botorch")
+    optimizer = made("botorch-mixed", "growth-recipe", 2048)
+    optimizer._rewards = np.random.default_rng(1).permutation(2000) / 2000.0
+    part = optimizer._modelled()
+    assert len(np.unique(part)) == len(part) == MOST_MODELLED
+    assert np.isin(np.argsort(-optimizer._rewards)[: MOST_MODELLED // 2], part).all()
 
 
 # ---- tree search
