@@ -50,13 +50,13 @@ class Memory:
         """
         designs = draw()
         for turn in range(2 * TRIES):
-            again = self.known(designs) | self._twice(designs)
+            again = self.known(designs) | self.repeated(designs)
             if not again.any():
                 break
             designs[again] = draw()[again] if turn < TRIES else self._space.mutate(designs[again], rng)
         return designs
 
-    def _twice(self, designs: Designs) -> BoolArray:
+    def repeated(self, designs: Designs) -> BoolArray:
         """Return (B,) whether a design is the same as one before it in the batch."""
         first: dict[Hashable, int] = {}
         return np.array(

@@ -12,7 +12,7 @@ from matgym.agents.base import Optimizer, Problem
 from matgym.agents.policy import Policy
 from matgym.errors import ConfigurationError, one_line
 
-Kind: TypeAlias = Literal["RL", "look-up", "Bayesian", "evolutionary", "local", "random", "yours"]
+Kind: TypeAlias = Literal["RL", "look-up", "Bayesian", "evolutionary", "local", "tree", "random", "yours"]
 
 OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
     "random": ("random", "matgym.agents.optimizers.heuristics:RandomSearch"),
@@ -26,6 +26,10 @@ OPTIMIZERS: Final[dict[str, tuple[Kind, str]]] = {
     "cma-es": ("evolutionary", "matgym.agents.optimizers.optuna_search:CMAES"),
     "tpe": ("Bayesian", "matgym.agents.optimizers.optuna_search:TPE"),
     "gp": ("Bayesian", "matgym.agents.optimizers.optuna_search:GP"),
+    "pymoo-ga": ("evolutionary", "matgym.agents.optimizers.pymoo_search:PymooGA"),
+    "nevergrad": ("evolutionary", "matgym.agents.optimizers.nevergrad_search:Nevergrad"),
+    "botorch-mixed": ("Bayesian", "matgym.agents.optimizers.botorch_search:BoTorchMixed"),
+    "mcts": ("tree", "matgym.agents.optimizers.tree_search:TreeSearch"),
     "ppo": ("RL", "matgym.agents.optimizers.rl_search:PPO"),
     "maskable-ppo": ("RL", "matgym.agents.optimizers.rl_search:MaskablePPO"),
     "recurrent-ppo": ("RL", "matgym.agents.optimizers.rl_search:RecurrentPPO"),

@@ -89,13 +89,18 @@ def plan(suite: Suite, *, trust: bool = False) -> list[Run]:
 
 
 def applies(method: NamedMethod, task: str | Instance) -> bool:
-    """Return whether an optimizer can search an instance; discrete actions do not fit designs of numbers."""
-    if method.algorithm is None:
+    """Return whether an optimizer can search an instance; discrete actions and steps do not fit designs of numbers."""
+    if method.kind not in {"RL", "tree"}:
         return True
     from matgym.agents.optimizers.rl_search import check_applies
+    from matgym.agents.optimizers.tree_search import steps_of
 
+    space = as_instance(task).task().space
     try:
-        check_applies(method.algorithm, as_instance(task).task().space)
+        if method.algorithm is None:
+            steps_of(space)
+        else:
+            check_applies(method.algorithm, space)
     except ConfigurationError:
         return False
     return True

@@ -254,7 +254,7 @@ def test_the_standard_suite_has_enough_tasks_methods_and_seeds():
 def test_every_instance_of_a_suite_has_an_optimum_and_every_method_a_kind():
     for name, made in INSTANCES.items():
         assert made.optimum is not None, name
-    assert {kind for kind, _ in OPTIMIZERS.values()} == {"RL", "Bayesian", "evolutionary", "local", "random"}
+    assert {kind for kind, _ in OPTIMIZERS.values()} == {"RL", "Bayesian", "evolutionary", "local", "tree", "random"}
 
 
 def test_a_users_optimizer_is_named_by_module_and_class(tmp_path, monkeypatch):
