@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from matgym.agents.policy import Policy
 from matgym.errors import ConfigurationError
+from matgym.frozen import ValueObject
 from matgym.tasks import Designs, DesignTask
 from matgym.typing import FloatArray
 
@@ -21,8 +22,8 @@ PART: Final = 1_000
 """Number of designs that are scored at once."""
 
 
-@dataclass(frozen=True)
-class LookUp(Policy):
+@dataclass(frozen=True, eq=False)
+class LookUp(ValueObject, Policy):
     """A table of scored designs.
 
     The k-th design for a target is the k-th best of the table by the reward for that target. Make a table by `of`.

@@ -52,7 +52,7 @@ def with_card(store, name, folder, change):
 
 @pytest.mark.parametrize("name", ["mean", "scale", "informed_mean", "informed_scale"])
 def test_a_surrogate_has_a_mean_and_a_scale_for_each_property(tmp_path, name):
-    file = with_card(SURROGATES, "nanotube-zt", tmp_path, lambda card: {name: [*card[name], 1.0]})
+    file = with_card(SURROGATES, "nanotube-doping", tmp_path, lambda card: {name: [*card[name], 1.0]})
     with pytest.raises(WeightsError, match="one a property"):
         load(file)
 
