@@ -33,7 +33,8 @@ def test_stages_are_ascii_numbers(text):
 def test_measurements_are_finite_ascii_numbers(tmp_path, cell):
     rows = [f"{x},{x * x}" for x in range(12)]
     (tmp_path / "table.csv").write_text("\n".join(["x,y", *rows, f"12,{cell}"]))
-    with pytest.raises(DatasetError, match=r"table.csv, row 14: 'y' is .*(no number|not finite|beyond 1e\+100): drop such rows"):
+    reason = r"table.csv, row 14: 'y' is .*(no number|not finite|beyond 1e\+100): drop such rows"
+    with pytest.raises(DatasetError, match=reason):
         Experiments.read(tmp_path / "table.csv")
 
 
