@@ -16,15 +16,10 @@ from typing_extensions import override
 from matgym.agents.base import Problem
 from matgym.agents.optimizers.heuristics import Remembering
 from matgym.agents.optimizers.memory import TRIES
+from matgym.agents.optimizers.pair_model import GROWTH, START
 from matgym.errors import MissingExtraError
 from matgym.tasks import Choices, Designs, Scores
 from matgym.typing import FloatArray, IntArray
-
-START: Final = 16
-"""Number of random designs before the first model; that of `pair-model`."""
-
-GROWTH: Final = 1.25
-"""Growth of the data between two fits of the hyper-parameters; that of `pair-model`."""
 
 MOST_MODELLED: Final = 512
 """Most designs that the process is of, because its cost is their third power. The better half are the best designs, and

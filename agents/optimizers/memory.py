@@ -50,15 +50,16 @@ class Memory:
         """
         designs = draw()
         for turn in range(2 * TRIES):
-            again = self.known(designs) | self.repeated(designs)
+            again = self.old(designs)
             if not again.any():
                 break
             designs[again] = draw()[again] if turn < TRIES else self._space.mutate(designs[again], rng)
         return designs
 
-    def repeated(self, designs: Designs) -> BoolArray:
-        """Return (B,) whether a design is the same as one before it in the batch."""
+    def old(self, designs: Designs) -> BoolArray:
+        """Return (B,) whether a design was asked, or is the same as one before it in the batch."""
         first: dict[Hashable, int] = {}
+        keys = enumerate(self.keys(designs))
         return np.array(
-            [first.setdefault(key, row) != row for row, key in enumerate(self.keys(designs))], dtype=np.bool_
+            [key in self._rewards or first.setdefault(key, row) != row for row, key in keys], dtype=np.bool_
         )

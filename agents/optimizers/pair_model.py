@@ -155,6 +155,10 @@ class PairModel(Remembering):
                     kernel = GaussianProcessRegressor(kernel, normalize_y=True).fit(x[part], y[part]).kernel_
             models.append(GaussianProcessRegressor(kernel, optimizer=None, normalize_y=True).fit(x, y))
         self._models, self._modelled = models, outcomes.shape[1]
+        worth = self._rewarded(outcomes)
+        sound = np.isfinite(worth)
+        best = worth[sound & allowed]
+        self._most = float(best.max()) if best.size else float(worth[sound].min(initial=0.0))
         self._fitted = len(x) if again else self._fitted
 
     def _without_failures(self, values: FloatArray) -> FloatArray:
@@ -184,18 +188,14 @@ class PairModel(Remembering):
 
     def _improvement(self, x: FloatArray) -> FloatArray:
         """Return (B,) expected improvement at (B, F) scaled features."""
-        known = np.concatenate([self._rewarded(part) for part in self._outcomes])
-        sound = np.isfinite(known)
-        allowed = known[sound & np.concatenate(self._allowed)]
-        best = float(allowed.max()) if allowed.size else float(known[sound].min(initial=0.0))
         moments = [model.predict(x, return_std=True) for model in self._models[: self._modelled]]
         means = np.stack([mean for mean, _ in moments], axis=1)
         deviations = np.maximum(np.stack([sd for _, sd in moments], axis=1), 1e-12)
         if self._modelled == 1:
-            return self._of_one(means[:, 0], deviations[:, 0], best)
+            return self._of_one(means[:, 0], deviations[:, 0], self._most)
         noise = np.random.default_rng(0).standard_normal((1, SAMPLES, self._modelled))  # the same for all candidates
         worth = self._rewarded(means[:, None] + deviations[:, None] * noise)
-        return np.asarray(np.maximum(worth - best, 0.0).mean(axis=1) + 1e-9 * worth.mean(axis=1))
+        return np.asarray(np.maximum(worth - self._most, 0.0).mean(axis=1) + 1e-9 * worth.mean(axis=1))
 
     def _of_one(self, mean: FloatArray, sd: FloatArray, best: float) -> FloatArray:
         """Return (B,) expected improvement of one outcome, in closed form."""

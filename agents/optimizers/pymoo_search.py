@@ -96,7 +96,7 @@ def _algorithm(problem: Problem, memory: Memory, population: int) -> Any:
         def _do(self, designs: Any, others: Any, _: Any) -> Any:
             rows = np.asarray(designs.get("X"))
             if others is None:
-                return memory.known(rows) | memory.repeated(rows)
+                return memory.old(rows)
             keys = set(memory.keys(np.asarray(others.get("X"))))
             return np.array([key in keys for key in memory.keys(rows)])
 

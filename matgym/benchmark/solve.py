@@ -102,8 +102,7 @@ def random_loss(task: DesignTask, made: Instance) -> tuple[float, int]:
     A mean would depend on a few designs where losses have a heavy tail, as those of recipes of growth.
     """
     models = [objective.model for objective in task.counted]
-    costs = [getattr(model, "cost", None) for model in models]  # tables have none
-    is_slow = any(cost and cost.seconds > QUICK_S for cost in costs)
+    is_slow = any(model.cost and model.cost.seconds > QUICK_S for model in models)
     is_quick = not is_slow and all(model.level in QUICK for model in models)
     count = RANDOM_DESIGNS if is_quick else AFFORDED
     drawn = task.space.sample(count, np.random.default_rng(0))

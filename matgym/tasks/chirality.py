@@ -98,30 +98,23 @@ class ChiralitySpace(Choices):
     @cached_property
     @returns_read_only
     def _shapes(self) -> FloatArray:
-        """(n, m, 5) diameter (nm), cosine of three times the chiral angle, and a column for each remainder of n - m."""
-        found = np.zeros((*self.fits.shape, 5))
+        """(n, m, 6) diameter (nm), cosine of three chiral angles, a column for each remainder of n - m, period (nm)."""
+        found = np.zeros((*self.fits.shape, 6))
         for n, m in np.argwhere(self.fits):
             a, b = int(n) + 1, int(m)
             cosine = (2 * a + b) / (2.0 * np.sqrt(a * a + a * b + b * b))
-            found[n, m, :2] = tube_lattice(a, b, 1).diameter_nm, 4.0 * cosine**3 - 3.0 * cosine
+            lattice = tube_lattice(a, b, 1)
+            found[n, m, :2] = lattice.diameter_nm, 4.0 * cosine**3 - 3.0 * cosine
+            found[n, m, 5] = lattice.length_angstrom / 10.0
             found[n, m, 2 + (a - b) % 3] = 1.0
-        return found
-
-    @cached_property
-    @returns_read_only
-    def _periods_nm(self) -> FloatArray:
-        """(n, m) length of one cell."""
-        found = np.zeros(self.fits.shape)
-        for n, m in np.argwhere(self.fits):
-            found[n, m] = tube_lattice(int(n) + 1, int(m), 1).length_angstrom / 10.0
         return found
 
     @override
     def features(self, designs: Designs) -> FloatArray:
         """Return (B, 7): diameter (nm), cosine of three times the chiral angle, family, length (nm), strain (%)."""
         n, m, cells, strain = np.asarray(designs).T
-        length = self._periods_nm[n, m] * (cells + 1)
-        return np.column_stack([self._shapes[n, m], length, 100.0 * STRAINS[strain]])
+        shapes = self._shapes[n, m]
+        return np.column_stack([shapes[:, :5], shapes[:, 5] * (cells + 1), 100.0 * STRAINS[strain]])
 
     @cached_property
     @returns_read_only

@@ -50,7 +50,7 @@ class PairOrbits(ValueObject):
         """Return the numbers of edits and of pairs of edits in each orbit.
 
         Args:
-            designs: (B, P) codes, 0 where there is no edit; each code occurs equally often in all rows or not.
+            designs: (B, P) codes, 0 where there is no edit.
 
         Returns:
             (B, F) counts: for each code, the edits in each orbit of places; then, for each pair of codes, the pairs of

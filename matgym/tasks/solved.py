@@ -61,6 +61,11 @@ class Solved(ValueObject):
         return Level.TABLE
 
     @property
+    def cost(self) -> None:
+        """None: a look-up costs nothing worth counting."""
+        return None
+
+    @property
     def keys(self) -> tuple[str, ...]:
         """The keys of the tabulated properties."""
         return tuple(self.columns)
