@@ -17,7 +17,7 @@ from matgym.models import Level, Property
 from matgym.physics.registry import PROPERTIES, PROPERTIES_BY_KEY
 from matgym.structures.species import SPECIES_DATA, parse_species
 from matgym.surrogates.baseline import PristineModel
-from matgym.surrogates.honeycomb.graph import TUBE_FEATURES
+from matgym.surrogates.honeycomb.graph import RANGED, TUBE_FEATURES
 from matgym.surrogates.honeycomb.intervals import SHAPES
 from matgym.surrogates.honeycomb.kinds import KINDS, AnyNetwork
 from matgym.surrogates.honeycomb.surrogate import HoneycombSurrogate
@@ -278,7 +278,7 @@ def _check_calibration(arrays: Mapping[str, FloatArray], properties: int, featur
     else:
         wanted |= dict.fromkeys(("floor", "factor", "interval"), (properties,))
     if "low" in arrays:
-        wanted |= dict.fromkeys(("low", "high"), (TUBE_FEATURES,))
+        wanted |= dict.fromkeys(("low", "high"), (len(RANGED),))
     if unknown := sorted(set(arrays) - set(wanted)):
         raise ConfigurationError(f"calibration.{unknown[0]} is of another version of matgym: train anew")
     for name, shape in wanted.items() if arrays else ():

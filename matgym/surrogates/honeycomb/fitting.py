@@ -28,7 +28,7 @@ from matgym.physics.electrons.bands import GAP_EV
 from matgym.physics.electrons.self_consistent import SelfConsistentElectrons
 from matgym.structures import Species, TubeBatch
 from matgym.surrogates.baseline import check_informants, physics_of
-from matgym.surrogates.honeycomb.graph import Honeycombs, honeycombs, part_of, sites_of
+from matgym.surrogates.honeycomb.graph import Honeycombs, honeycombs, part_of, ranged, sites_of
 from matgym.surrogates.honeycomb.hamiltonian import HamiltonianSurrogate, self_consistent_potentials, site_inputs
 from matgym.surrogates.honeycomb.intervals import Asked, calibrate_intervals
 from matgym.surrogates.honeycomb.kinds import KINDS, AnyNetwork
@@ -275,8 +275,8 @@ def _calibrated(
             Asked.of(validation.graph, distance(held_out, calibration), known),
             known - validation.learned,
         )
-    tubes = learned.graph.tubes.astype(np.float64)
-    calibration |= {"low": tubes.min(axis=0), "high": tubes.max(axis=0)}
+    numbers = ranged(learned.graph)
+    calibration |= {"low": numbers.min(axis=0), "high": numbers.max(axis=0)}
     return replace(fitted, calibration=calibration)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from matgym.frozen import ValueObject, cached_by_bytes, returns_read_only
 from matgym.structures import Species, TubeBatch, TubeLattice
-from matgym.typing import BoolArray, Float32Array, IntArray
+from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray
 
 SITE_SPECIES: Final = (Species.B, Species.N, Species.VACANCY, Species.C13, Species.C14)
 """Species with a feature of their own; all are zero at a 12C site."""
@@ -44,6 +44,12 @@ NAMES: Final[tuple[tuple[str, float, str], ...]] = (
 
 TUBE_FEATURES: Final = len(NAMES)
 """Number of features of a tube: see `tube_features`."""
+
+RANGED: Final = (*NAMES, ("number of turned bonds", 1.0, ""))
+"""Numbers of a tube whose ranges in training bound where a surrogate may be asked, as `NAMES`: see `ranged`.
+
+Where no tube of the data has two turned bonds, no network knows what one does to the other, at any share of them.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,6 +124,12 @@ def part_of(graph: Honeycombs, rows: IntArray) -> Honeycombs:
         graph.tubes[rows],
         np.repeat(np.arange(len(rows)), counts),
     )
+
+
+def ranged(graph: Honeycombs) -> FloatArray:
+    """Return (B, len(RANGED)) numbers of tubes whose ranges bound the applicability domain."""
+    turned = 0.5 * np.bincount(graph.tube, graph.sites[:, -1], len(graph.tubes))  # each bond has two ends
+    return np.concatenate([graph.tubes, turned[:, None]], axis=1, dtype=np.float64)
 
 
 @cached_by_bytes()

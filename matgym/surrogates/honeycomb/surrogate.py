@@ -18,7 +18,7 @@ from matgym.models import Cost, Model, Predictions, Property, Space
 from matgym.physics.registry import PROPERTIES_BY_KEY
 from matgym.structures import Nanotube, TubeBatch
 from matgym.surrogates.baseline import UNINFORMED, informants, physics_inputs, physics_of
-from matgym.surrogates.honeycomb.graph import NAMES, Honeycombs, honeycombs, mirrored, pieces
+from matgym.surrogates.honeycomb.graph import RANGED, Honeycombs, honeycombs, mirrored, pieces, ranged
 from matgym.surrogates.honeycomb.intervals import Asked, widths
 from matgym.surrogates.honeycomb.pairs import PairNetwork
 from matgym.surrogates.honeycomb.targets import Targets
@@ -64,7 +64,7 @@ class Note(NamedTuple):
 
 def _outside(column: int, value: float, low: float, high: float) -> str:
     """Return the text on a feature of a tube that is outside its range."""
-    name, factor, unit = NAMES[column]
+    name, factor, unit = RANGED[column]
     number, least, most = (f"{factor * x:.3g}" for x in (value, low, high))
     return f"{name} {number}{f' {unit}' if unit else ''}, and {least} to {most} in the training data"
 
@@ -83,7 +83,7 @@ class HoneycombSurrogate(ValueObject, Model):
         chiralities: (n, m) of the tubes in the training data.
         calibration: named arrays of the distance, see `matgym.learning.metrics`; of the uncertainty, by
             `matgym.surrogates.honeycomb.intervals` or, where no chirality was left out, by `matgym.learning.metrics`;
-            and "low" and "high", (TUBE_FEATURES,) ranges in training.
+            and "low" and "high", (len(RANGED),) ranges in training.
     """
 
     networks: tuple[Any, ...]
@@ -119,7 +119,9 @@ class HoneycombSurrogate(ValueObject, Model):
     def cost(self) -> Cost:
         """Cost of the members and the physics inputs, measured in batches on one core of an AMD EPYC server."""
         informed = sum(cost.seconds for name in self.informed_by if (cost := informants()[name].oracle.cost))
-        return Cost(seconds=5e-4 * len(self.networks) + informed, sites=128, exponent=1.0)
+        linear = isinstance(self.networks[0], PairNetwork)  # whose members share their features
+        own = 3e-4 if linear else 5e-4 * len(self.networks)
+        return Cost(seconds=own + informed, sites=128, exponent=1.0)
 
     def unsupported(self, space: Space) -> str:
         """Return why no tube of a design space can be predicted: its designs are not tubes; empty if one can."""
@@ -191,13 +193,13 @@ class HoneycombSurrogate(ValueObject, Model):
             return {}
         low, high = self.calibration["low"], self.calibration["high"]
         width = np.maximum(high - low, 1e-6)
-        found = honeycombs(batch).tubes.astype(np.float64)
+        found = ranged(honeycombs(batch))
         excess = np.maximum(low - found, found - high) / width
         notes = {}
         for row in np.flatnonzero((excess > TOLERANCE).any(axis=1)).tolist():
             columns = np.flatnonzero(excess[row] > TOLERANCE).tolist()
             parts = [_outside(column, found[row, column], low[column], high[column]) for column in columns]
-            is_lost = any(NAMES[column][0] not in SIZES for column in columns)
+            is_lost = any(RANGED[column][0] not in SIZES for column in columns)
             notes[row] = Note(f"{OUTSIDE}: {'; '.join(parts)}", is_lost, 1.0 + float(excess[row].max()))
         return notes
 

@@ -21,7 +21,7 @@ from matgym.frozen import ValueObject
 from matgym.learning.metrics import property_metrics
 from matgym.models import Property
 from matgym.structures import Nanotube, TubeBatch
-from matgym.surrogates.honeycomb.graph import TUBE_FEATURES, Honeycombs, honeycombs
+from matgym.surrogates.honeycomb.graph import TUBE_FEATURES, Honeycombs, honeycombs, ranged
 from matgym.surrogates.honeycomb.intervals import Asked, calibrate_intervals, widths
 from matgym.surrogates.honeycomb.pairs import ROUNDING, PairNetwork, PairSettings, constant_columns
 from matgym.surrogates.honeycomb.surrogate import Scaling
@@ -335,8 +335,8 @@ def _fitted(
     threshold = float(np.quantile(lengths, QUANTILE))
     known = _asked(rows, chosen, seen, lengths / threshold)
     other = None if unseen is None else _asked(rows, chosen, unseen, _lengths(features, unseen.folds) / threshold)
-    tubes = rows.graph.tubes.astype(np.float64)
-    domain = {"threshold": np.array([threshold]), "low": tubes.min(axis=0), "high": tubes.max(axis=0)}
+    numbers = ranged(rows.graph)
+    domain = {"threshold": np.array([threshold]), "low": numbers.min(axis=0), "high": numbers.max(axis=0)}
     intervals = _intervals(known, seen.folds, other, rows.chirality)
     surrogate = replace(fresh, calibration=_distance_model(features) | domain | intervals)
     metrics, half_width = {}, np.full(len(values), np.nan)
