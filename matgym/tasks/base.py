@@ -300,7 +300,7 @@ class DesignTask(ValueObject):
         if not targets.ndim or targets.size != len(targets) * width:
             raise ConfigurationError(f"targets of shape {targets.shape} must be {width} for each design")
         count = len(targets)
-        by_key = {each.key: _sound(raw[each.key], each, count, verified=verified) for each in scored}
+        by_key = {each.key: sound(raw[each.key], each, count, verified=verified) for each in scored}
         target_of = dict(zip(self._targeted, targets.reshape(count, width).T, strict=True))
         none = np.zeros(0)
         estimate: Estimate = "mean" if verified else self.estimate
@@ -375,7 +375,7 @@ def _unverified(objective: Objective, count: int) -> Predictions:
     return Predictions({objective.key: np.full(count, np.nan)}, {objective.key: dict.fromkeys(range(count), reason)})
 
 
-def _sound(predictions: Any, objective: Objective, count: int, *, verified: bool) -> Predictions:
+def sound(predictions: Any, objective: Objective, count: int, *, verified: bool) -> Predictions:
     """Return a model's predictions as (B,) numbers; values that are not finite count as failures with a reason.
 
     Raises:

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from matgym.errors import require_within
 from matgym.learning.metrics import column_scales
-from matgym.surrogates.honeycomb.graph import SITE_FEATURES, TUBE_FEATURES
+from matgym.structures import TubeBatch
+from matgym.surrogates.honeycomb.graph import SITE_FEATURES, TUBE_FEATURES, honeycombs
 from matgym.typing import BoolArray, FloatArray, IntArray
 
 MOST_SHELLS: Final = 64
@@ -145,3 +146,12 @@ class PairNetwork(nn.Module):
             weights[output] = found.coef_ / scale
             bias[output] = found.intercept_ - weights[output] @ mean
         self.head.load_state_dict({"0.weight": torch.from_numpy(weights), "0.bias": torch.from_numpy(bias)})
+
+
+def pair_features(batch: TubeBatch, settings: PairSettings | None = None) -> FloatArray:
+    """Return (B, F) features of tubes of any lattices, as `PairNetwork.features` has them; by default six shells."""
+    graph, network = honeycombs(batch), PairNetwork(settings or PairSettings(), 1)
+    arrays = graph.sites, graph.neighbours, graph.directions, graph.tube, graph.tubes
+    with torch.inference_mode():
+        found = network.features(*(torch.tensor(array) for array in arrays))
+    return np.asarray(found.numpy(), dtype=np.float64)
