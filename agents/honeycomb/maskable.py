@@ -27,5 +27,5 @@ class MaskableHoneycombPolicy(Sized, MaskableActorCriticPolicy):  # type: ignore
         super().__init__(observation_space, action_space, lr_schedule, **ours)
 
     @override
-    def build(self, lr_schedule: Schedule) -> None:
+    def _build(self, lr_schedule: Schedule) -> None:
         build(self, lr_schedule)

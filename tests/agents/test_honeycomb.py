@@ -9,7 +9,7 @@ from stable_baselines3 import A2C, DQN, PPO
 
 from matgym.agents import SB3VecEnv
 from matgym.agents.acting import Acts
-from matgym.agents.honeycomb import on_spaces
+from matgym.agents.honeycomb import HoneycombDQNPolicy, HoneycombPolicy, MaskableHoneycombPolicy, on_spaces
 from matgym.agents.honeycomb.network import IMPOSSIBLE
 from matgym.agents.policy import Policy
 from matgym.agents.storage import STORE, load_agent, save_agent
@@ -53,21 +53,18 @@ def decorated(n, m, cells, seed=0):
     return Nanotube(n, m, cells, species)
 
 
-def observed(tubes, size, kinds=2, more=4):
-    allowed = np.ones((len(tubes), kinds, size), dtype=bool)
+def observed(tubes, size):
+    allowed = np.ones((len(tubes), 2, size), dtype=bool)
     for row, tube in enumerate(tubes):
         allowed[row, :, : tube.n_sites] = tube.species == 0
-    return observe_honeycomb(TubeBatch.of(tubes), allowed, np.linspace(0.1, 0.9, more)[None].repeat(len(tubes), axis=0))
+    return observe_honeycomb(TubeBatch.of(tubes), allowed, np.linspace(0.1, 0.9, 4)[None].repeat(len(tubes), axis=0))
 
 
-def policy_on(size, kinds=2, more=4, others=0, seed=0, **arguments):
-    """Return a policy whose last layers are not nearly zero, so that its logits differ."""
-    from matgym.agents.honeycomb import HoneycombPolicy
-
-    torch.manual_seed(seed)
-    spaces = honeycomb_space(size, kinds, more), gym.spaces.Discrete(kinds * size + others)
-    policy = HoneycombPolicy(*spaces, lambda _: 1e-3, **arguments)
-    network = policy.features_extractor
+def policy_on(size, others=0, kind=HoneycombPolicy):
+    """Return a policy for two kinds of atoms whose last layers are not nearly zero, so that its logits differ."""
+    torch.manual_seed(0)
+    policy = kind(honeycomb_space(size, 2, 4), gym.spaces.Discrete(2 * size + others), lambda _: 1e-3)
+    network = (policy.q_net if kind is HoneycombDQNPolicy else policy).features_extractor
     torch.nn.init.normal_(network.kind.weight)
     if others:
         torch.nn.init.normal_(network.other[-1].weight)
@@ -76,20 +73,23 @@ def policy_on(size, kinds=2, more=4, others=0, seed=0, **arguments):
 
 @torch.no_grad()
 def outputs(policy, seen):
-    """Return the (B, A) logits and the (B,) values of a policy, as arrays."""
+    """Return the (B, A) logits and the (B,) values of a policy, as arrays; of DQN, the values of actions and zeros."""
     tensors = policy.obs_to_tensor(seen)[0]
+    if isinstance(policy, HoneycombDQNPolicy):
+        return policy.q_net(tensors).numpy(), np.zeros(len(seen["context"]))
     features = policy.extract_features(tensors)
     logits, whole = policy.mlp_extractor(features)
     return policy.action_net(logits).numpy(), policy.value_net(whole).numpy()[:, 0]
 
 
+@pytest.mark.parametrize("kind", [HoneycombPolicy, MaskableHoneycombPolicy, HoneycombDQNPolicy])
 @pytest.mark.parametrize("size", [(8, 0, 2), (5, 5, 3), (6, 4, 1)])
-def test_symmetry_operations_permute_the_logits_and_keep_the_value(size):
+def test_symmetry_operations_permute_the_logits_and_keep_the_value(size, kind):
     tube = decorated(*size)
     group = symmetry_group(tube.lattice)
     proper = group[: 2 * tube.lattice.n_cells]  # rotations, screws and two-fold rotations; mirrors come after them
     copies = [Nanotube(*size, tube.species[sources]) for sources in proper[:: max(1, len(proper) // 12)]]
-    policy = policy_on(tube.n_sites, others=2)
+    policy = policy_on(tube.n_sites, others=2, kind=kind)
     before, value = outputs(policy, observed([tube], tube.n_sites))
     after, values = outputs(policy, observed(copies, tube.n_sites))
     placed = before[0, :-2].reshape(2, -1)
