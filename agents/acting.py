@@ -29,7 +29,7 @@ class Acts:
         self._first = True
 
     def check(self, environment: str, env: gym.Env[Any, Any]) -> None:
-        """Check that the agent has the spaces of an environment.
+        """Check that the agent has the spaces of an environment; a policy on the honeycomb takes those of any tube.
 
         Args:
             environment: id of the environment, for messages.
@@ -39,7 +39,11 @@ class Acts:
             ConfigurationError: if observation or action spaces differ.
         """
         here, there = (self.agent.observation_space, self.agent.action_space), (env.observation_space, env.action_space)
-        if here != there:
+        if here != there and _on_honeycomb(self.agent):
+            from matgym.agents.honeycomb import on_spaces
+
+            self.agent = on_spaces(self.agent, *there)
+        elif here != there:
             raise ConfigurationError(
                 f"the agent observes {here[0]} and acts in {here[1]}, but {environment} has {there[0]} and {there[1]}: "
                 "give the environment of its training"
@@ -62,3 +66,8 @@ class Acts:
         )
         self._first = False
         return np.int64(action) if isinstance(env.action_space, gym.spaces.Discrete) else action
+
+
+def _on_honeycomb(agent: Any) -> bool:
+    """Return whether an agent has a policy on the honeycomb, without the slow import of Stable-Baselines3."""
+    return hasattr(getattr(agent, "policy", None), "sizes")

@@ -7,7 +7,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from matgym.envs.design import DesignEpisodes
+from matgym.envs.design import DesignEpisodes, Observed
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.errors import MatgymError, ModelError, one_line
 from matgym.tasks import Designs, DesignTask
@@ -49,7 +49,9 @@ class Policy:
             ModelError: if the agent raises an error, or gives anything else than one action per design.
         """
         count = len(targets)
-        episodes = DesignEpisodes(count, task=task, initial=self.initial)
+        on_honeycomb = isinstance(getattr(self.agent, "observation_space", None), spaces.Dict)
+        observation: Observed = "honeycomb" if on_honeycomb else "flat"
+        episodes = DesignEpisodes(count, task=task, initial=self.initial, observation=observation)
         rngs = (rng or np.random.default_rng(0)).spawn(count)
         episodes.restart(np.arange(count), rngs, {episodes.options[0]: targets} if episodes.options else {})
         for _ in range(episodes.steps):

@@ -21,9 +21,12 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
 from typing_extensions import override
 
+from matgym.agents.honeycomb import register_policies
 from matgym.errors import ConfigurationError
 from matgym.files import read_yaml
 from matgym.tasks import Ledger
+
+register_policies()
 
 ALGORITHMS: Final = ("PPO", "MaskablePPO", "RecurrentPPO", "A2C", "DQN", "QRDQN", "SAC", "TD3", "TQC")
 """Of Stable-Baselines3 and sb3-contrib."""

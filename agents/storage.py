@@ -22,6 +22,7 @@ from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtr
 from stable_baselines3.common.vec_env import VecEnv
 from typing_extensions import TypedDict
 
+from matgym.agents.honeycomb.policies import HoneycombPolicy, Sized
 from matgym.agents.sb3 import ALGORITHMS, constructor, schedule
 from matgym.errors import ConfigurationError, WeightsError, one_line
 from matgym.files import atomic_path, parse_json
@@ -92,6 +93,8 @@ class PolicyKwargs(TypedDict, total=False):
     lstm_kwargs: dict[str, float] | None
     optimizer_class: str
     optimizer_kwargs: dict[str, JsonValue] | None
+    width: Width
+    rounds: Width
     features_extractor_class: str
     features_extractor_kwargs: dict[str, JsonValue] | None
 
@@ -337,7 +340,7 @@ def _facts(agent: BaseAlgorithm, environment: str, arguments: Mapping[str, Any])
     return {
         "algorithm": algorithm,
         "policy": names[0],
-        "policy_kwargs": _policy_card(agent.policy_kwargs),
+        "policy_kwargs": _policy_card(_policy_kwargs(agent)),
         "settings": {name: _setting_card(name, value) for name, value in settings.items()},
         "n_envs": agent.n_envs,
         "seed": agent.seed,
@@ -393,13 +396,21 @@ def _unzipped(file: Path, trust: bool, envs: VecEnv | None, device: torch.device
     except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
         raise WeightsError(f"{file} is no agent of Stable-Baselines3: {error}") from None
     actor_critic = "PPO" if "clip_range" in data else "A2C"
-    algorithm = actor_critic if module == "stable_baselines3.common.policies" else ZIPS.get(module)
+    shared = module in {"stable_baselines3.common.policies", HoneycombPolicy.__module__}
+    algorithm = actor_critic if shared else ZIPS.get(module)
     if algorithm is None:
         raise WeightsError(f"{file}: a policy of {module} does not tell its algorithm: open it by that one's own load")
     return constructor(algorithm).load(file, env=envs, device=device)
 
 
 # ---- to JSON and back
+
+
+def _policy_kwargs(agent: BaseAlgorithm) -> dict[str, Any]:
+    """Return the arguments by which a policy is made again; its own weights replace those of its trunk."""
+    if not isinstance(agent.policy, Sized):
+        return dict(agent.policy_kwargs)
+    return {name: value for name, value in agent.policy_kwargs.items() if name != "trunk"} | agent.policy.sizes
 
 
 def _policy_card(arguments: Mapping[str, Any]) -> PolicyKwargs:

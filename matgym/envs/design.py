@@ -9,7 +9,8 @@ from typing_extensions import override
 
 from matgym.envs.arguments import checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
-from matgym.envs.builders import Builder, Choosing, make_builder
+from matgym.envs.builders import Builder, Choosing, Placement, make_builder
+from matgym.envs.honeycomb_observation import honeycomb_space, observe_honeycomb
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube
@@ -26,6 +27,13 @@ Variant: TypeAlias = Literal["plain", "goal", "multi-objective"]
   `HerReplayBuffer` of Stable-Baselines3 needs it; achieved values are scaled as targets are, to [-1, 1] over their
   range, and clipped to [-3, 3], from which the reward is computed;
 - "multi-objective": a reward with one component for each objective, as in MO-Gymnasium."""
+
+Observed: TypeAlias = Literal["flat", "honeycomb"]
+"""The form of the observation of a design:
+
+- "flat": an array of numbers;
+- "honeycomb": the graph of the tube, for policies that take tubes of any lattices: see
+  `matgym.envs.honeycomb_observation`."""
 
 OnForbidden: TypeAlias = Literal["resample", "penalty", "terminate"]
 """The treatment of an action that the mask forbids:
@@ -112,6 +120,7 @@ class DesignEpisodes(Episodes):
         at_once: bool = False,
         initial: InitialDesigns | None = None,
         on_forbidden: OnForbidden | None = None,
+        observation: Observed | None = None,
     ) -> None:
         """Prepare episodes.
 
@@ -122,9 +131,11 @@ class DesignEpisodes(Episodes):
             at_once: whether a design is made in one step, as a point of the unit cube.
             initial: the initial designs; None for episodes that begin with the empty design.
             on_forbidden: the treatment of forbidden actions; see `OnForbidden`. Default: "resample".
+            observation: the form of the observation of a design; see `Observed`. Default: "flat".
 
         Raises:
-            ConfigurationError: if the task does not support the variant, or `on_forbidden` has no effect.
+            ConfigurationError: if the task does not support the variant or the form of the observation, or
+                `on_forbidden` has no effect.
         """
         checked_variant(variant, "goal", "multi-objective")
         names = task.target_names
@@ -173,9 +184,22 @@ class DesignEpisodes(Episodes):
         require_room(
             size, self.builder.width + int(self.action_space.n if isinstance(self.action_space, spaces.Discrete) else 0)
         )
+        self._placement = self._on_honeycomb() if observation == "honeycomb" else None
         self.observation_space = self._make_space()
 
     # ---- spaces and observations
+
+    def _on_honeycomb(self) -> Placement:
+        """Return the builder, after checking that its designs can be observed on the honeycomb."""
+        if not isinstance(self.builder, Placement) or self.builder.space.turns:
+            raise ConfigurationError(
+                "observation='honeycomb' needs a budget of atoms that are placed on sites, without turned bonds: "
+                "leave it out"
+            )
+        if self.variant == "goal":
+            raise ConfigurationError("observation='honeycomb' has no effect in the goal variant: leave it out")
+        require_room(self.size, 16 * self.builder.space.edits.n_sites)
+        return self.builder
 
     @property
     def _blind(self) -> bool:
@@ -184,6 +208,10 @@ class DesignEpisodes(Episodes):
 
     def _make_space(self) -> spaces.Space[Any]:
         """Return the observation space: the observation of the builder, followed by the targets."""
+        if self._placement is not None:
+            edits = self._placement.space.edits
+            more = len(edits.budget) + 1 + len(self.task.target_names)
+            return honeycomb_space(edits.n_sites, len(edits.budget), more)
         low, high = np.zeros(self.builder.width, dtype=np.float32), np.ones(self.builder.width, dtype=np.float32)
         ones = np.ones(len(self.task.target_names), dtype=np.float32)
         if self._blind:
@@ -199,7 +227,9 @@ class DesignEpisodes(Episodes):
 
     @override
     def observe(self, rows: Rows = ALL) -> Any:
-        """Return (rows, k + T) float32, or a dictionary of such arrays in the goal variant."""
+        """Return (rows, k + T) float32, or a dictionary of arrays in the goal variant and on the honeycomb."""
+        if self._placement is not None:
+            return self._observe_honeycomb(self._placement, rows)
         seen = self.builder.look(rows)
         if self._blind:
             seen = np.zeros((len(seen), 1), dtype=np.float32)
@@ -208,6 +238,19 @@ class DesignEpisodes(Episodes):
         return {
             "observation": seen, "achieved_goal": self.achieved[rows].copy(), "desired_goal": self._desired(rows)
         }  # fmt: skip
+
+    def _observe_honeycomb(self, placement: Placement, rows: Rows) -> Any:
+        """Return observations with the shares of each kind and of all edits that are left, and the targets."""
+        space, left = placement.space, placement.remaining[rows]
+        shares = np.concatenate(
+            [left / space.edits.budget, left.sum(axis=1, keepdims=True) / space.edits.length], axis=1
+        )
+        return observe_honeycomb(
+            space.decode(placement.designs[rows]),
+            placement.masks()[rows].reshape(len(left), left.shape[1], -1),
+            np.concatenate([shares, self._scaled[rows]], axis=1),
+            open_ends=space.between_leads,
+        )
 
     def _desired(self, rows: Rows) -> Float32Array:
         """Return (rows, T + 1) desired goals: the scaled targets, and a 1 for a finished design."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from matgym.envs.arguments import Index, require_sites
-from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant, made_task
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Observed, OnForbidden, Variant, made_task
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.models import Level, Model
 from matgym.registration import DOPING_STEPS
@@ -84,6 +84,8 @@ class NanotubeDoping(DesignEpisodes):
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
       "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"
       ends the episode with reward 0.
+    - `observation`: "flat" (default), the table above; or "honeycomb", a dictionary with the graph of the tube, for
+      policies that take tubes of any lattices: see `matgym.envs.honeycomb_observation`.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -114,6 +116,7 @@ class NanotubeDoping(DesignEpisodes):
         removed: int | None = None,
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
+        observation: Observed | None = None,
     ) -> None:
         vector = variant == "multi-objective"
 
@@ -133,7 +136,9 @@ class NanotubeDoping(DesignEpisodes):
         names = ("doping", "doping-easy")
         task = made_task(task, instance, names, tube, settings, scale, make, usual=usual, by_default=False, **more)
         initial = InitialDesigns.of(task, initial_designs, removed)
-        super().__init__(size, task=task, variant=variant, initial=initial, on_forbidden=on_forbidden)
+        super().__init__(
+            size, task=task, variant=variant, initial=initial, on_forbidden=on_forbidden, observation=observation
+        )
 
 
 class NanotubeDopingEnv(DesignEnv):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from matgym.envs.arguments import Index, given_alone, require_sites
-from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, OnForbidden, Variant, made_task
+from matgym.envs.design import DesignEnv, DesignEpisodes, DesignVectorEnv, Observed, OnForbidden, Variant, made_task
 from matgym.registration import THERMOELECTRIC_STEPS
 from matgym.structures import tube_lattice
 from matgym.tasks import DesignTask, Direction, RewardFunction
@@ -77,6 +77,8 @@ class NanotubeThermoelectric(DesignEpisodes):
     - `on_forbidden`: what happens after a forbidden action. "resample" (default) draws an allowed action instead.
       "penalty" leaves the design unchanged and gives a reward of -0.1; the goal variant does not have it. "terminate"
       ends the episode with reward 0.
+    - `observation`: "flat" (default), the table above; or "honeycomb", a dictionary with the graph of the tube, for
+      policies that take tubes of any lattices: see `matgym.envs.honeycomb_observation`. It shows no turned bonds.
     - `render_mode`: "rgb_array" or "ansi".
 
     ## Version History
@@ -103,6 +105,7 @@ class NanotubeThermoelectric(DesignEpisodes):
         task: DesignTask | None = None,
         variant: Variant = "plain",
         on_forbidden: OnForbidden | None = None,
+        observation: Observed | None = None,
     ) -> None:
         more: dict[str, Any] = {"direction": "target"} if variant == "goal" else {}
         if variant != "multi-objective":
@@ -127,7 +130,7 @@ class NanotubeThermoelectric(DesignEpisodes):
         scale = {"direction": direction, "targets": targets, "values": values, "margin": margin}
         names = ("thermoelectric", "thermoelectric-easy")
         task = made_task(task, instance, names, tube, settings, scale, make, usual=usual, by_default=True, **more)
-        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden)
+        super().__init__(size, task=task, variant=variant, on_forbidden=on_forbidden, observation=observation)
 
 
 class NanotubeThermoelectricEnv(DesignEnv):

@@ -115,7 +115,7 @@ def pooled(x: Tensor, tube: Tensor, numbers: Tensor, sums: bool = False) -> Tens
     """
     moments = torch.cat([x, x * x], dim=1)
     total = torch.zeros(len(numbers), moments.shape[1], dtype=x.dtype, device=x.device).index_add(0, tube, moments)
-    size = 64.0 if sums else torch.bincount(tube, minlength=len(numbers))[:, None]
+    size = 64.0 if sums else torch.bincount(tube, minlength=len(numbers)).clamp(min=1)[:, None]
     return torch.cat([total / size, numbers], dim=1)
 
 
