@@ -54,7 +54,7 @@ class Policy:
         episodes = DesignEpisodes(count, task=task, initial=self.initial, observation=observation)
         rngs = (rng or np.random.default_rng(0)).spawn(count)
         episodes.restart(np.arange(count), rngs, {episodes.options[0]: targets} if episodes.options else {})
-        for _ in range(episodes.steps):
+        for _ in range(episodes.builder.most_steps):
             extra = {"action_masks": episodes.masks()} if self.masked else {}
             actions = self._actions(episodes, deterministic=deterministic, **extra)
             if episodes.masked:

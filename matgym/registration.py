@@ -44,12 +44,16 @@ RUN_STEPS = 240
 """Time limit of CVDGrowth and FilmAnnealing, whose runs terminate after 30 steps by default. It is longer than most
 runs that users choose, so that the end of a run with `minutes=60` is not both termination and truncation."""
 
+NANOTUBE_DESIGN_STEPS = 256
+"""Time limit of NanotubeDesign, whose episodes end after 203 steps at most."""
+
 CAMPAIGN_STEPS = 200
 """Time limit of CVDRecipe and Experiments, whose campaigns terminate after 20 experiments by default."""
 
 _BOTH = ("goal", "multi-objective")
 
 SPECS = (
+    Spec("matgym/NanotubeDesign-v0", "matgym.envs.nanotube_design:NanotubeDesignEnv", NANOTUBE_DESIGN_STEPS, _BOTH),
     Spec("matgym/NanotubeDoping-v0", "matgym.envs.doping:NanotubeDopingEnv", DOPING_STEPS, _BOTH),
     Spec("matgym/NanotubeChirality-v0", "matgym.envs.chirality:NanotubeChiralityEnv", CHIRALITY_STEPS, _BOTH),
     Spec("matgym/NanotubeIsotopes-v0", "matgym.envs.isotopes:NanotubeIsotopesEnv", ISOTOPE_STEPS, _BOTH),

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium import spaces
@@ -10,8 +10,27 @@ from typing_extensions import override
 
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.errors import ConfigurationError
-from matgym.tasks import Choices, Decorations, Designs, DesignSpace
+from matgym.structures import TubeBatch
+from matgym.tasks import AnyTube, Choices, Decorations, Designs, DesignSpace
 from matgym.typing import BoolArray, Float32Array, FloatArray, IntArray, SpeciesArray
+
+
+class Graph(NamedTuple):
+    """Unfinished designs as graphs, from which `matgym.envs.honeycomb_observation` makes observations.
+
+    Attributes:
+        batch: b tubes.
+        allowed: (B, K, S) whether each kind may be placed on each site.
+        numbers: (B, M) further numbers in [0, 1].
+        open_ends: whether bonds across an end of a tube are left out.
+        rows: (b,) places of the tubes among the B designs; None for all.
+    """
+
+    batch: TubeBatch
+    allowed: BoolArray
+    numbers: FloatArray | Float32Array
+    open_ends: bool
+    rows: IntArray | None = None
 
 
 class Builder(ABC):
@@ -25,6 +44,7 @@ class Builder(ABC):
         masked: whether `masks` returns which actions are allowed.
         forbids: whether an action can be forbidden.
         designs: (B, width) designs in their present state, as rows of the space.
+        graph_shape: S, K and M of `graph`; None if designs are not tubes on whose sites atoms are placed.
     """
 
     size: int
@@ -34,6 +54,15 @@ class Builder(ABC):
     masked: bool
     forbids: bool = True
     designs: Designs
+    graph_shape: tuple[int, int, int] | None = None
+
+    @property
+    def most_steps(self) -> int:
+        """The largest number of actions of a design, if none is forbidden."""
+        return self.steps
+
+    def begin(self, rows: IntArray, generators: Sequence[np.random.Generator]) -> None:
+        """Draw what is given of new designs in (k,) rows, before their targets are drawn: nothing by default."""
 
     @abstractmethod
     def clear(self, rows: IntArray, targets: FloatArray, generators: Sequence[np.random.Generator]) -> None:
@@ -55,6 +84,10 @@ class Builder(ABC):
         """Return (B, n_actions) which actions are allowed, read-only; all actions of a finished design."""
         raise ConfigurationError("actions that are numbers have no masks: masks are for discrete actions")
 
+    def graph(self, rows: IntArray | slice) -> Graph:
+        """Return the unfinished designs as graphs, if `graph_shape` is not None."""
+        raise NotImplementedError
+
 
 class Placement(Builder):
     """A builder that places one atom or turns one bond per step; a forbidden edit changes nothing.
@@ -75,6 +108,8 @@ class Placement(Builder):
         self.width = edits.n_actions + len(edits.budget)  # edits done, budget left
         self.steps = edits.length if initial is None else initial.removed
         self.action_space = spaces.Discrete(edits.n_actions)
+        if not space.turns:
+            self.graph_shape = (edits.n_sites, len(edits.budget), len(edits.budget) + 1)
         self._masks: BoolArray | None = None
 
     @override
@@ -108,6 +143,14 @@ class Placement(Builder):
             seen[:, len(edits.species) * edits.n_sites : edits.n_actions] = designs[:, edits.n_sites :]
         seen[:, edits.n_actions :] = self.remaining[rows] / edits.budget
         return seen
+
+    @override
+    def graph(self, rows: IntArray | slice) -> Graph:
+        """Return the tubes, and the shares of each kind and of all edits that are left."""
+        space, left = self.space, self.remaining[rows]
+        shares = [left / space.edits.budget, left.sum(axis=1, keepdims=True) / space.edits.length]
+        allowed = self.masks()[rows].reshape(len(left), left.shape[1], -1)
+        return Graph(space.decode(self.designs[rows]), allowed, np.concatenate(shares, axis=1), space.between_leads)
 
     @override
     def masks(self) -> BoolArray:
@@ -215,6 +258,10 @@ def make_builder(
     space: DesignSpace, size: int, *, at_once: bool = False, initial: InitialDesigns | None = None
 ) -> Builder:
     """Return the builder of a space: `Pointing` if `at_once` is set or the designs are only numbers."""
+    if not at_once and isinstance(space, AnyTube):
+        from matgym.envs.assembly import Assembly  # imports this module
+
+        return Assembly(space, size)
     if not at_once and isinstance(space, Decorations):
         return Placement(space, size, initial)
     if not at_once and isinstance(space, Choices):

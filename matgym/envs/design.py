@@ -9,12 +9,12 @@ from typing_extensions import override
 
 from matgym.envs.arguments import checked_option, checked_variant, given_alone, require_room
 from matgym.envs.batch import ALL, BatchedEnv, Episodes, Rows, ScalarEnv
-from matgym.envs.builders import Builder, Choosing, Placement, make_builder
+from matgym.envs.builders import Builder, Choosing, make_builder
 from matgym.envs.honeycomb_observation import honeycomb_space, observe_honeycomb
 from matgym.envs.initial_designs import InitialDesigns
 from matgym.errors import ConfigurationError
 from matgym.structures import Nanotube
-from matgym.tasks import DesignTask
+from matgym.tasks import DesignTask, Scores
 from matgym.tasks.instances import instance as instance_of
 from matgym.tasks.objective import Direction, scale_settings
 from matgym.typing import BoolArray, Float32Array, FloatArray, Info, IntArray
@@ -184,22 +184,22 @@ class DesignEpisodes(Episodes):
         require_room(
             size, self.builder.width + int(self.action_space.n if isinstance(self.action_space, spaces.Discrete) else 0)
         )
-        self._placement = self._on_honeycomb() if observation == "honeycomb" else None
+        self.on_honeycomb = observation == "honeycomb"
+        if self.on_honeycomb:
+            self._check_honeycomb()
         self.observation_space = self._make_space()
 
     # ---- spaces and observations
 
-    def _on_honeycomb(self) -> Placement:
-        """Return the builder, after checking that its designs can be observed on the honeycomb."""
-        if not isinstance(self.builder, Placement) or self.builder.space.turns:
+    def _check_honeycomb(self) -> None:
+        """Raise an error if designs cannot be observed on the honeycomb."""
+        if self.builder.graph_shape is None:
             raise ConfigurationError(
-                "observation='honeycomb' needs a budget of atoms that are placed on sites, without turned bonds: "
-                "leave it out"
+                "observation='honeycomb' needs atoms that are placed on sites, without turned bonds: leave it out"
             )
         if self.variant == "goal":
             raise ConfigurationError("observation='honeycomb' has no effect in the goal variant: leave it out")
-        require_room(self.size, 16 * self.builder.space.edits.n_sites)
-        return self.builder
+        require_room(self.size, 16 * self.builder.graph_shape[0])
 
     @property
     def _blind(self) -> bool:
@@ -208,10 +208,9 @@ class DesignEpisodes(Episodes):
 
     def _make_space(self) -> spaces.Space[Any]:
         """Return the observation space: the observation of the builder, followed by the targets."""
-        if self._placement is not None:
-            edits = self._placement.space.edits
-            more = len(edits.budget) + 1 + len(self.task.target_names)
-            return honeycomb_space(edits.n_sites, len(edits.budget), more)
+        if self.on_honeycomb and self.builder.graph_shape is not None:
+            sites, kinds, numbers = self.builder.graph_shape
+            return honeycomb_space(sites, kinds, numbers + len(self.task.target_names))
         low, high = np.zeros(self.builder.width, dtype=np.float32), np.ones(self.builder.width, dtype=np.float32)
         ones = np.ones(len(self.task.target_names), dtype=np.float32)
         if self._blind:
@@ -228,8 +227,12 @@ class DesignEpisodes(Episodes):
     @override
     def observe(self, rows: Rows = ALL) -> Any:
         """Return (rows, k + T) float32, or a dictionary of arrays in the goal variant and on the honeycomb."""
-        if self._placement is not None:
-            return self._observe_honeycomb(self._placement, rows)
+        if self.on_honeycomb:
+            graph = self.builder.graph(rows)
+            numbers = np.concatenate([graph.numbers, self._scaled[rows]], axis=1)
+            return observe_honeycomb(
+                graph.batch, graph.allowed, numbers, open_ends=graph.open_ends, rows=graph.rows
+            )
         seen = self.builder.look(rows)
         if self._blind:
             seen = np.zeros((len(seen), 1), dtype=np.float32)
@@ -238,19 +241,6 @@ class DesignEpisodes(Episodes):
         return {
             "observation": seen, "achieved_goal": self.achieved[rows].copy(), "desired_goal": self._desired(rows)
         }  # fmt: skip
-
-    def _observe_honeycomb(self, placement: Placement, rows: Rows) -> Any:
-        """Return observations with the shares of each kind and of all edits that are left, and the targets."""
-        space, left = placement.space, placement.remaining[rows]
-        shares = np.concatenate(
-            [left / space.edits.budget, left.sum(axis=1, keepdims=True) / space.edits.length], axis=1
-        )
-        return observe_honeycomb(
-            space.decode(placement.designs[rows]),
-            placement.masks()[rows].reshape(len(left), left.shape[1], -1),
-            np.concatenate([shares, self._scaled[rows]], axis=1),
-            open_ends=space.between_leads,
-        )
 
     def _desired(self, rows: Rows) -> Float32Array:
         """Return (rows, T + 1) desired goals: the scaled targets, and a 1 for a finished design."""
@@ -266,11 +256,12 @@ class DesignEpisodes(Episodes):
     @override
     def restart(self, rows: IntArray, generators: Sequence[np.random.Generator], options: Mapping[str, Any]) -> None:
         """Begin new episodes, with random targets unless `options` give them."""
+        self.builder.begin(rows, generators)
         if self.options:
             given = options.get(self.options[0])
             drawn = given is None
             if drawn:
-                targets = self.task.draw_targets(generators)
+                targets = self.task.draw_targets(generators, self.builder.designs[rows])
             else:
                 width = None if self.targets.ndim == 1 else self.targets.shape[1]
                 given = checked_option(self.options[0], given, len(rows), width)
@@ -336,9 +327,12 @@ class DesignEpisodes(Episodes):
 
     def _score(self, rows: IntArray) -> FloatArray:
         """Return the rewards of the finished designs in (k,) rows, and record their properties."""
+        task, vector = self.task, self.variant == "multi-objective"
+        return self._recorded(rows, task.score(self.builder.designs[rows], self.targets[rows], components=vector))
+
+    def _recorded(self, rows: IntArray, scores: Scores) -> FloatArray:
+        """Record the scores of the finished designs in (k,) rows, and return their rewards."""
         task = self.task
-        vector = self.variant == "multi-objective"
-        scores = task.score(self.builder.designs[rows], self.targets[rows], components=vector)
         for name, values in scores.predictions.values.items():
             self._objectives[name][rows] = values
         if len(task.target_names) == 1:

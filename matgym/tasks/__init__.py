@@ -1,6 +1,8 @@
 """Tasks: spaces of designs, the rewards of designs, and the ledger that counts evaluations."""
 
+from matgym.tasks.any_tube import AnyTube
 from matgym.tasks.base import DesignTask, RewardFunction, Scores
+from matgym.tasks.brief import BriefTask, brief_task
 from matgym.tasks.chirality import ChiralitySpace, chirality_task
 from matgym.tasks.decoration import decoration_task
 from matgym.tasks.decorations import Decorations
@@ -18,6 +20,8 @@ from matgym.tasks.space import Choices, Cube, Designs, DesignSpace
 
 __all__ = [
     "DESIGN_GENERATORS",
+    "AnyTube",
+    "BriefTask",
     "ChiralitySpace",
     "Choices",
     "Constraint",
@@ -37,6 +41,7 @@ __all__ = [
     "RingSpace",
     "Scores",
     "as_design_generator",
+    "brief_task",
     "chirality_task",
     "decoration_task",
     "rings_task",

@@ -1,7 +1,7 @@
 """The space of tubes of several lattices: a lattice, a strain, and up to some number of atoms placed on its sites."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -69,6 +69,7 @@ class AnyTube(ValueObject, DesignSpace):
         lattices: the lattices.
         sites: number of sites of a row; at least those of the largest lattice.
         edits: the largest number of atoms that are placed.
+        given: whether an environment gives the lattice, rather than letting the agent choose it.
 
     Raises:
         ConfigurationError: if there is no lattice, or one does not fit.
@@ -77,6 +78,7 @@ class AnyTube(ValueObject, DesignSpace):
     lattices: tuple[TubeLattice, ...]
     sites: int
     edits: int
+    given: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -356,4 +358,4 @@ def _nearest(lattice: TubeLattice, place: FloatArray, free: BoolArray) -> int:
 
 def with_lattices(space: AnyTube, lattices: Sequence[TubeLattice]) -> AnyTube:
     """Return the space of the same designs on other lattices."""
-    return AnyTube(tuple(lattices), space.sites, space.edits)
+    return replace(space, lattices=tuple(lattices))

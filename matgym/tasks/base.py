@@ -185,8 +185,17 @@ class DesignTask(ValueObject):
     def _margins(self) -> FloatArray:
         return np.array([objective.margin for objective in self._targeted])
 
-    def draw_targets(self, generators: Sequence[np.random.Generator]) -> FloatArray:
-        """Draw (B,) or (B, T) targets uniformly from their ranges, each row by its own generator."""
+    def draw_targets(
+        self,
+        generators: Sequence[np.random.Generator],
+        begun: Designs | None = None,  # noqa: ARG002  # other tasks need it
+    ) -> FloatArray:
+        """Draw (B,) or (B, T) targets uniformly from their ranges, each row by its own generator.
+
+        Args:
+            generators: one for each row.
+            begun: (B, width) unfinished designs for which the targets are, of which some entries may be given.
+        """
         low, high = self.target_ranges.T
         drawn = np.array([rng.random(len(low)) for rng in generators]).reshape(len(generators), len(low))
         targets = low + (high - low) * drawn  # `rng.uniform` gives the same bits, ten times slower

@@ -55,23 +55,24 @@ class BriefLevel:
         sites: largest number of sites of a tube.
         edits: largest number of atoms that are placed.
         asked: number of properties of a brief.
-        band: half-width of a band, in standard deviations of the property among random designs on one tube.
-        improved: number of mutations, each kept if it drives the design away from random ones, by which anchors are
-            made rare; 0 for random designs.
+        bands: half-width of a band, in standard deviations of the property among random designs on one tube, where the
+            tube is chosen and where it is given.
+        improved: number of mutations of each anchor, of which those are kept that drive it away from random designs; 0
+            for random designs as anchors.
     """
 
     sites: int
     edits: int
     asked: int
-    band: float
+    bands: tuple[float, float]
     improved: int = 0
 
 
 LEVELS: Final[Mapping[str, BriefLevel]] = {
-    "easy": BriefLevel(160, 8, 2, 0.50),
-    "medium": BriefLevel(256, 16, 3, 0.33),
-    "hard": BriefLevel(256, 32, 4, 0.15),
-    "extreme": BriefLevel(560, 200, 4, 0.15, improved=64),
+    "easy": BriefLevel(160, 8, 2, (0.80, 0.50)),
+    "medium": BriefLevel(256, 16, 3, (0.42, 0.18)),
+    "hard": BriefLevel(256, 32, 4, (0.09, 0.03)),
+    "extreme": BriefLevel(560, 200, 4, (0.09, 0.09), improved=32),
 }
 """The levels. Sizes are a choice of ours; bands are such that of random designs on the tube of a brief about 10 %, 1 %,
 0.01 % and none of 10⁶ meet it: `python -m scripts.studies.briefs` measures the shares."""
@@ -127,11 +128,10 @@ class BriefTask(DesignTask):
 
     Attributes:
         briefs: the source of briefs.
-        given: whether the tube is given, so that the anchor of a brief is on it.
     """
 
+    space: AnyTube
     briefs: Briefs = field(kw_only=True)
-    given: bool = field(default=False, kw_only=True)
 
     # ---- briefs as targets
 
@@ -148,14 +148,10 @@ class BriefTask(DesignTask):
         return np.array([(each.low, each.high) for each in self.objectives for _ in range(2)])
 
     @override
-    def draw_targets(self, generators: Sequence[np.random.Generator], lattices: IntArray | None = None) -> FloatArray:
-        """Draw (B, 2 P) briefs, each by its own generator.
-
-        Args:
-            generators: one for each brief.
-            lattices: (B,) index of the lattice on which each brief's anchor is; None for any.
-        """
-        where = [None] * len(generators) if lattices is None else lattices.tolist()
+    def draw_targets(self, generators: Sequence[np.random.Generator], begun: Designs | None = None) -> FloatArray:
+        """Draw (B, 2 P) briefs, each by its own generator; about anchors on the tubes of `begun` if these are given."""
+        on_tubes = self.space.given and begun is not None
+        where = begun[:, 0].tolist() if on_tubes and begun is not None else [None] * len(generators)
         drawn = [self.briefs.draw(rng, lattice) for rng, lattice in zip(generators, where, strict=True)]
         return np.array(drawn).reshape(len(generators), 2 * len(self.objectives))
 
@@ -243,21 +239,24 @@ class BriefTask(DesignTask):
 
     def met(self, scores: Scores, targets: FloatArray) -> BoolArray:
         """Return (B,) whether designs meet their briefs: whether each property that is asked lies in its range."""
-        values = self.achieved(scores)
+        values = self._properties(scores)
         bounds = np.asarray(targets).reshape(len(values), -1, 2)
         inside = (values >= bounds[..., 0]) & (values <= bounds[..., 1])
         return np.asarray((inside | ~np.isfinite(bounds).any(axis=2)).all(axis=1))
 
     @override
     def achieved(self, scores: Scores) -> FloatArray:
-        """Return the (B, P) properties of designs, in their units."""
+        """Return the (B, 2 P) properties of designs, each twice: a brief without tolerance that the design meets."""
+        return np.repeat(self._properties(scores), 2, axis=1)
+
+    def _properties(self, scores: Scores) -> FloatArray:
         return np.stack([scores.predictions[objective.property] for objective in self.objectives], axis=1)
 
     @override
     def reward_of(self, achieved: FloatArray, targets: FloatArray) -> FloatArray:
-        """Return the (B,) rewards of (B, P) achieved properties for any (B, 2 P) briefs."""
-        targets = np.broadcast_to(targets, (len(achieved), 2 * len(self.objectives)))
-        parts, asked = self._parts(achieved, targets, np.zeros(achieved.shape))
+        """Return the (B,) rewards of (B, 2 P) achieved properties, each twice, for any (B, 2 P) briefs."""
+        values = achieved[:, ::2]
+        parts, asked = self._parts(values, np.broadcast_to(targets, achieved.shape), np.zeros(values.shape))
         return np.asarray((parts * asked).sum(axis=1) / np.maximum(asked.sum(axis=1), 1))
 
 
@@ -295,17 +294,17 @@ def brief_task(
     names = tuple(properties or PROPERTIES)
     if given:
         names = tuple(name for name in names if name != "diameter")
-    space = AnyTube(tuple(lattices or lattices_of(wanted.sites)), wanted.sites, wanted.edits)
+    space = AnyTube(tuple(lattices or lattices_of(wanted.sites)), wanted.sites, wanted.edits, given)
     objectives = tuple(_objective(name, (models or {}).get(name)) for name in names)
     values, lattice, spread = _anchors(space, objectives, anchors, wanted.improved, seed)
-    briefs = Briefs(values, lattice, spread, min(wanted.asked, len(names)), wanted.band)
+    briefs = Briefs(values, lattice, spread, min(wanted.asked, len(names)), wanted.bands[given])
     low, high = values.min(axis=0), values.max(axis=0)
     edge = np.maximum(0.05 * (high - low), spread)
     scaled = tuple(
         replace(each, low=float(a), high=float(b), margin=float(MARGIN * w))
         for each, a, b, w in zip(objectives, low - edge, high + edge, spread, strict=True)
     )
-    return BriefTask(space, scaled, briefs=briefs, given=given, **settings)
+    return BriefTask(space, scaled, briefs=briefs, **settings)
 
 
 def _objective(name: str, model: Any) -> Objective:
