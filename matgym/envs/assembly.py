@@ -32,6 +32,7 @@ class Assembly(Builder):
     """
 
     designs: SpeciesArray
+    action_space: spaces.Discrete
     masked = True
 
     def __init__(self, space: AnyTube, size: int) -> None:
@@ -39,7 +40,7 @@ class Assembly(Builder):
         given = space.given
         self.designs = np.zeros((size, space.width), dtype=np.uint8)
         self.chosen = np.full(size, given)
-        self.strained, self.stopped = np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+        self.strained, self.stopped = np.zeros(size, dtype=np.bool_), np.zeros(size, dtype=np.bool_)
         lattices = 0 if given else len(space.lattices)
         self.stop = len(KINDS) * space.sites
         self.action_space = spaces.Discrete(self.stop + 1 + len(STRAINS) - 1 + lattices)
@@ -88,16 +89,18 @@ class Assembly(Builder):
         lattices = allowed & (further >= len(STRAINS))
         self.designs[which[lattices], 0] = further[lattices] - len(STRAINS)
         self.chosen[which[lattices]] = True
-        self.stopped[which[self._placed(which) == self.space.edits]] = True
+        full = (self.designs[which, HEAD:] != Species.C12).sum(axis=1) == self.space.edits
+        self.stopped[which[full]] = True
         return self.stopped[rows], allowed
 
-    def _placed(self, rows: IntArray | slice) -> IntArray:
-        return np.asarray((self.designs[rows, HEAD:] != Species.C12).sum(axis=1))
+    def placed(self, row: int) -> int:
+        """Return the number of atoms that were placed on a design."""
+        return int((self.designs[row, HEAD:] != Species.C12).sum())
 
     @override
     def masks(self) -> BoolArray:
         if self._masks is None:
-            masks = np.zeros((self.size, int(self.action_space.n)), dtype=bool)
+            masks: BoolArray = np.zeros((self.size, int(self.action_space.n)), dtype=np.bool_)
             masks[:, : self.stop] = self._placeable(slice(None)).reshape(self.size, -1)
             counts = self.space.counts(self.designs)
             masks[:, self.stop] = self.chosen & (counts[:, 0] == counts[:, 1])
@@ -151,7 +154,7 @@ class Assembly(Builder):
         diameter = np.array([_SCALES[0] * each.diameter_nm for each in lattices])
         length = np.array([_SCALES[2] * each.length_angstrom / 10.0 for each in lattices])
         columns = diameter, 0.5 + 0.5 * np.cos(6.0 * angle), length, self.space.n_sites / self.space.sites
-        return np.clip(np.stack(columns, axis=1), 0.0, 1.0)
+        return np.asarray(np.clip(np.stack(columns, axis=1), 0.0, 1.0))
 
     @override
     def graph(self, rows: IntArray | slice) -> Graph:

@@ -61,8 +61,8 @@ class Builder(ABC):
         """The largest number of actions of a design, if none is forbidden."""
         return self.steps
 
-    def begin(self, rows: IntArray, generators: Sequence[np.random.Generator]) -> None:
-        """Draw what is given of new designs in (k,) rows, before their targets are drawn: nothing by default."""
+    def begin(self, rows: IntArray, generators: Sequence[np.random.Generator]) -> None:  # noqa: B027  # by default nothing is given
+        """Draw what is given of new designs in (k,) rows, before their targets are drawn."""
 
     @abstractmethod
     def clear(self, rows: IntArray, targets: FloatArray, generators: Sequence[np.random.Generator]) -> None:

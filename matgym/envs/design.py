@@ -230,9 +230,7 @@ class DesignEpisodes(Episodes):
         if self.on_honeycomb:
             graph = self.builder.graph(rows)
             numbers = np.concatenate([graph.numbers, self._scaled[rows]], axis=1)
-            return observe_honeycomb(
-                graph.batch, graph.allowed, numbers, open_ends=graph.open_ends, rows=graph.rows
-            )
+            return observe_honeycomb(graph.batch, graph.allowed, numbers, open_ends=graph.open_ends, rows=graph.rows)
         seen = self.builder.look(rows)
         if self._blind:
             seen = np.zeros((len(seen), 1), dtype=np.float32)
@@ -264,7 +262,7 @@ class DesignEpisodes(Episodes):
                 targets = self.task.draw_targets(generators, self.builder.designs[rows])
             else:
                 width = None if self.targets.ndim == 1 else self.targets.shape[1]
-                given = checked_option(self.options[0], given, len(rows), width)
+                given = checked_option(self.options[0], given, len(rows), width, finite=self.task.finite_targets)
                 targets = self.task.checked_targets(given, len(rows))
             self.targets[rows] = targets
             self._scaled[rows] = self.task.scaled_targets(targets)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any, Self, TypeAlias, get_args
+from typing import Any, ClassVar, Self, TypeAlias, get_args
 
 import numpy as np
 
@@ -86,6 +86,8 @@ class DesignTask(ValueObject):
             the objectives with a positive weight have targets, a model does not support the space, or `estimate` is
             without effect.
     """
+
+    finite_targets: ClassVar[bool] = True  # False where an infinite one asks for nothing
 
     space: DesignSpace
     objectives: tuple[Objective, ...]

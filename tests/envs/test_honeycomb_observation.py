@@ -90,7 +90,7 @@ def test_a_scalar_environment_shows_the_same_as_a_batch():
 @pytest.mark.parametrize(
     ("environment", "arguments", "said"),
     [
-        ("matgym/NanotubeIsotopes-v0", {}, "needs a budget of atoms"),
+        ("matgym/NanotubeIsotopes-v0", {}, "needs atoms that are placed on sites"),
         ("matgym/NanotubeThermoelectric-v0", {"instance": "thermoelectric-easy"}, "without turned bonds"),
         ("matgym/NanotubeDopingGoal-v0", {}, "has no effect in the goal variant"),
         ("matgym/NanotubeDoping-v0", {"observation": "picture"}, "observation='picture'"),
