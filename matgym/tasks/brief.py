@@ -281,11 +281,12 @@ def brief_task(
         level: how hard the briefs are; see `LEVELS`.
         lattices: the lattices of the tubes; by default `lattices_of` the largest number of sites of the level.
         properties: names of the properties; `PROPERTIES` by default.
-        models: sources of the models that predict them, by name; by default the shipped surrogate of a property, or
-            physics where there is none.
+        models: sources of the models that predict them, by name; by default the shipped surrogate of a property. Briefs
+            are drawn about values by the shipped ones, where `PROPERTIES` names a property.
         given: whether the tube is given, rather than chosen.
         anchors: number of random designs about which briefs are drawn.
-        seed: seed of the anchors: another one gives briefs about other designs.
+        seed: seed of the anchors: another one gives briefs about other designs. Scales and margins are always those of
+            random designs on the usual lattices of the level, so that policies of one level have the same observations.
         estimate: how an uncertain prediction is turned into a reward: "mean" or "lcb".
 
     Raises:
@@ -297,17 +298,22 @@ def brief_task(
     wanted = LEVELS[level]
     names = tuple(properties or PROPERTIES)
     if given:
-        names = tuple(name for name in names if name != "diameter")
+        names = tuple(name for name in names if name != DIAMETER_NM.name)
     space = AnyTube(tuple(lattices or lattices_of(wanted.sites)), wanted.sites, wanted.edits, given)
-    objectives = tuple(_objective(name, (models or {}).get(name)) for name in names)
-    values, lattice, spread = _anchors(space, objectives, anchors, wanted.improved, seed)
-    briefs = Briefs(values, lattice, spread, min(wanted.asked, len(names)), wanted.bands[given])
-    low, high = values.min(axis=0), values.max(axis=0)
-    edge = np.maximum(0.05 * (high - low), spread)
+    own = models or {}
+    objectives = tuple(_objective(name, own.get(name)) for name in names)
+    drawn = tuple(_objective(name, own.get(name) if name not in PROPERTIES else None) for name in names)
+    usual = replace(space, lattices=lattices_of(wanted.sites))
+    values, lattice = _anchors(usual, drawn, ANCHORS, 0, 0)
+    spread = _spread(drawn, values, lattice)
+    edge = np.maximum(0.05 * np.ptp(values, axis=0), spread) * (2.0 if wanted.improved else 1.0)
     scaled = tuple(
         replace(each, low=float(a), high=float(b), margin=float(MARGIN * w))
-        for each, a, b, w in zip(objectives, low - edge, high + edge, spread, strict=True)
+        for each, a, b, w in zip(objectives, values.min(axis=0) - edge, values.max(axis=0) + edge, spread, strict=True)
     )
+    if (space.lattices, anchors, wanted.improved, seed) != (usual.lattices, ANCHORS, 0, 0):
+        values, lattice = _anchors(space, drawn, anchors, wanted.improved, seed, spread)
+    briefs = Briefs(values, lattice, spread, min(wanted.asked, len(names)), wanted.bands[given])
     return BriefTask(space, scaled, estimate=estimate, briefs=briefs)
 
 
@@ -320,25 +326,29 @@ def _objective(name: str, model: Any) -> Objective:
 
 
 def _anchors(
-    space: AnyTube, objectives: Sequence[Objective], count: int, improved: int, seed: int
-) -> tuple[FloatArray, IntArray, FloatArray]:
-    """Return (A, P) properties of random designs, (A,) their lattices, and (P,) standard deviations on one tube.
+    space: AnyTube,
+    objectives: Sequence[Objective],
+    count: int,
+    improved: int,
+    seed: int,
+    spread: FloatArray | float = 1.0,
+) -> tuple[FloatArray, IntArray]:
+    """Return (A, P) properties of random designs, and (A,) the indices of their lattices.
 
-    With `improved`, each design is mutated as often, and a mutation is kept if it moves the properties, in standard
-    deviations, further along a random direction.
+    With `improved`, each design is mutated as often, and a mutation is kept if it moves the properties, in units of
+    (P,) `spread`, further along a random direction.
     """
-    rng = np.random.default_rng([seed, 0])
+    rng = np.random.default_rng(seed)
     lattice = np.arange(count) % len(space.lattices)  # each has anchors
     designs = space.sample_on(lattice, rng)
     values = _values(space, objectives, designs)
-    spread = _spread(objectives, values, lattice)
     direction = rng.normal(size=(count, len(objectives)))
     for _ in range(improved):
         other = space.mutate(designs, rng)
         found = _values(space, objectives, other)
         better = (other[:, 0] == lattice) & (((found - values) / spread * direction).sum(axis=1) > 0.0)
         designs[better], values[better] = other[better], found[better]
-    return values, lattice, spread
+    return values, lattice
 
 
 def _values(space: AnyTube, objectives: Sequence[Objective], designs: Designs) -> FloatArray:
