@@ -177,16 +177,19 @@ class Tuning:
         stored, _ = settings_of(self.environment, self.algorithm, self.arguments)
         common = {name: stored[name] for name in ("policy",) if name in stored}
         common |= {"n_envs": self.n_envs, "n_timesteps": self.steps}
-        if not drawn.number:
-            return stored | common
+        if not drawn.number:  # without stored ones: the defaults, whose rollouts are long, in a single environment
+            return stored | common if stored else common | {"n_envs": 1}
         more = {"honeycomb": self.arguments.get("observation") == "honeycomb"}
         return common | SAMPLERS[self.algorithm](drawn, 0, self.n_envs, more)
 
-    def _played(self, drawn: optuna.Trial, settings: Mapping[str, Any]) -> tuple[float | None, int]:
+    def _played(self, drawn: optuna.Trial, settings: dict[str, Any]) -> tuple[float | None, int]:
         """Return the score of a trial, None if it was stopped, and the steps of its training."""
         agent, _ = learner(
             self.environment, self.algorithm, seed=self.seed, arguments=self.arguments, settings=settings
         )
+
+        aliases = agent.policy_aliases.items()
+        settings.setdefault("policy", next(name for name, kind in aliases if kind is agent.policy_class))
 
         def is_kept(done: int, mean: float) -> bool:
             part = done * REPORTS // self.steps
