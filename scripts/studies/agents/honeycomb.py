@@ -41,7 +41,7 @@ class Settings:
     seeds: int = 3
     warm_seeds: int = 1
     episodes: int = 256
-    cells: tuple[int, ...] = (3, 2)
+    cells: tuple[int, ...] = (2, 3)
 
 
 QUICK = Settings(steps=1024, seeds=1, warm_seeds=0, episodes=4, cells=(2,))
@@ -87,13 +87,18 @@ class Training(StudyJob):
         return pa.Table.from_pylist([row | {"cells": c, "return": r} for c, r in zip(others, returns, strict=True)])
 
 
+def shown(row):
+    """Return the text of a mean return, with its interval if there are several seeds."""
+    return interval(*row["return"], form=".3f") if row["seeds"] > 1 else f"{row['return'][0]:.3f}"
+
+
 def main():
     study = Study.from_command_line("honeycomb", __doc__, Settings(), QUICK)
     settings = study.settings
     seeds = {policy: settings.warm_seeds if "trunk" in policy else settings.seeds for policy in POLICIES}
     jobs = [
         Training(settings, policy, cells, seed)
-        for cells in settings.cells for policy in POLICIES for seed in range(seeds[policy])
+        for policy in POLICIES for cells in settings.cells for seed in range(seeds[policy])
     ]  # fmt: skip
     rows, table = study.rows(jobs), []
     for policy, trained, cells in dict.fromkeys((row["policy"], row["trained_on"], row["cells"]) for row in rows):
@@ -110,7 +115,7 @@ def main():
         (
             (
                 r["policy"], f"(11,0)x{r['trained_on']}", f"(11,0)x{r['cells']}", r["seeds"],
-                interval(*r["return"], form=".3f") if r["seeds"] > 1 else f"{r['return'][0]:.3f}", f"{r['frames_per_cpu_second']:,.0f}",
+                shown(r), f"{r['frames_per_cpu_second']:,.0f}",
             )
             for r in table
         ),

@@ -19,9 +19,9 @@ SMALL = {"n": 11, "cells": 2, "budget": {"B": 5, "N": 5}, "observation": "honeyc
 
 AGENTS = {
     "doping": ("matgym/NanotubeDoping-v0", {}, "MaskablePPO", 200_000),
-    "doping-honeycomb": ("matgym/NanotubeDoping-v0", SMALL, "MaskablePPO", 100_000),
     "isotopes": ("matgym/NanotubeIsotopes-v0", {}, "MaskablePPO", 100_000),
     "growth": ("matgym/CVDGrowth-v0", {}, "PPO", 1_000_000),
+    "doping-honeycomb": ("matgym/NanotubeDoping-v0", SMALL, "MaskablePPO", 100_000),
 }
 """Name, environment and its arguments, algorithm, and steps: about two minutes each, by our choice."""
 
