@@ -7,21 +7,16 @@ pickles: see `matgym.learning.store`.
 import zipfile
 from collections.abc import Mapping
 from importlib.resources import files
-from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Any, Final
 
 import numpy as np
 import torch
-from gymnasium import spaces
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import ValidationError
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import ActionNoise, NormalActionNoise, VectorizedActionNoise
-from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
-from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
 from stable_baselines3.common.vec_env import VecEnv
-from typing_extensions import TypedDict
 
 from matgym.agents.cards import NAMED, SCHEDULES, SETTINGS, AgentCard, PolicyKwargs, SpaceCard
 from matgym.agents.honeycomb.policies import HoneycombPolicy, Sized
@@ -30,7 +25,7 @@ from matgym.errors import ConfigurationError, WeightsError, one_line
 from matgym.files import atomic_path, parse_json
 from matgym.learning.config import first_error
 from matgym.learning.devices import torch_device
-from matgym.learning.store import Card, Store, part
+from matgym.learning.store import Store, part
 
 _UNFIT: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 """The errors of Stable-Baselines3, PyTorch and Gymnasium for inconsistent settings."""
@@ -128,8 +123,8 @@ def load_agent(
     """Read an agent; `predict` works without environments, `learn` needs them.
 
     Args:
-        path: a .safetensors file of `save_agent`, with its card in the same folder; the name of an agent that comes with
-            matgym; or a .zip of Stable-Baselines3.
+        path: a .safetensors file of `save_agent`, with its card in the same folder; the name of an agent that comes
+            with matgym; or a .zip of Stable-Baselines3.
         trust: whether a .zip may be unpickled, which can run any program of its author.
         envs: the environments for further training; None for `predict` alone.
         device: the device of the networks; see `matgym.learning.devices`.

@@ -32,7 +32,7 @@ MAX_STEPS: Final = 10_000
 
 
 def settings_of(environment: str, algorithm: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Return the stored hyper-parameters of an algorithm in an environment, {} if there are none, and whether there are.
+    """Return the stored hyper-parameters of an algorithm in an environment, and whether there are any.
 
     Those of a policy of flat observations are not for the honeycomb, except the ones that are not about the network.
     """
@@ -162,8 +162,8 @@ def learn(
     Args:
         agent: an agent of `learner`.
         steps: total number of steps of all environments; the last rollout is completed.
-        on_steps: called after each rollout with the number of steps and the mean return of recent episodes; the training
-            stops if it returns False.
+        on_steps: called after each rollout with the number of steps and the mean return of recent episodes; the
+            training stops if it returns False.
         tensorboard: folder for TensorBoard logs; None for none.
     """
 

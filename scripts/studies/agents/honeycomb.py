@@ -37,7 +37,7 @@ UNSEEN = 1_000_000
 class Settings:
     """How much is trained and played."""
 
-    steps: int = 40_960
+    steps: int = 102_400
     seeds: int = 3
     warm_seeds: int = 1
     episodes: int = 256
