@@ -7,6 +7,7 @@ from matgym.agents.optimizers.heuristics import GeneticAlgorithm, ParallelTemper
 
 if TYPE_CHECKING:
     from matgym.agents.sb3 import SB3VecEnv
+    from matgym.agents.storage import load_agent as load
 
 __all__ = [
     "GeneticAlgorithm",
@@ -17,13 +18,18 @@ __all__ = [
     "SB3VecEnv",
     "SimulatedAnnealing",
     "check_optimizer",
+    "load",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    # Stable-Baselines3 takes seconds to import: only those who ask for its adapter wait for it.
+    # Stable-Baselines3 takes seconds to import: only users of its adapter and its agents wait for it.
     if name == "SB3VecEnv":
         from matgym.agents.sb3 import SB3VecEnv
 
         return SB3VecEnv
+    if name == "load":
+        from matgym.agents.storage import load_agent
+
+        return load_agent
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
